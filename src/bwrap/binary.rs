@@ -1,0 +1,441 @@
+//! Find bwrap, and say what it is.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use super::options::{Accepted, BwrapOption, MissingOption};
+
+/// A bwrap binary: where it is and what it can do.
+///
+/// What it accepts is read from its `--help`, once for each file, and remembered for as long as the file stays the
+/// same. Cloning is cheap.
+///
+/// ```
+/// use bwrap_launch::Bwrap;
+/// let bwrap = Bwrap::find()?;
+/// println!("{} is bubblewrap {}", bwrap.path().display(), bwrap.version_text());
+/// if !bwrap.accepts("--overlay") {
+///     println!("it cannot mount overlays");
+/// }
+/// for advisory in bwrap.advisories() {
+///     println!("{advisory}");
+/// }
+/// # Ok::<(), bwrap_launch::BwrapError>(())
+/// ```
+#[derive(Clone)]
+pub struct Bwrap(Arc<Facts>);
+
+struct Facts {
+    path: PathBuf,
+    version: Option<Version>,
+    version_text: String,
+    accepted: Accepted,
+    setuid: bool,
+    owner: u32,
+}
+
+/// No usable bwrap.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BwrapError {
+    /// There is none on the `PATH`.
+    #[error(
+        "no bwrap on the PATH (looked into {}{}); install bubblewrap (apt, dnf, apk, zypper or pacman have it \
+         under that name), or name a binary with the BWRAP variable",
+        list(searched),
+        skipped_note(skipped)
+    )]
+    NotFound {
+        /// The directories that were searched.
+        searched: Vec<PathBuf>,
+        /// The directories that were not: relative ones, and those below the working directory.
+        skipped: Vec<PathBuf>,
+    },
+    /// The path is not absolute, so that the working directory would decide what runs.
+    #[error("{:?} is no absolute path; give bwrap's full path, such as /usr/bin/bwrap", .0.as_os_str())]
+    NotAbsolute(PathBuf),
+    /// The file cannot be looked at or executed.
+    #[error("cannot run {}: {source}", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It runs, but it is not bwrap, or it cannot even print its help.
+    #[error("{} does not answer --help as bwrap does{}", path.display(), said(output))]
+    NotBwrap {
+        /// The file.
+        path: PathBuf,
+        /// The beginning of what it printed instead.
+        output: String,
+    },
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+    if paths.is_empty() { "no directory".to_owned() } else { paths.join(", ") }
+}
+
+fn skipped_note(skipped: &[PathBuf]) -> String {
+    if skipped.is_empty() {
+        return String::new();
+    }
+    format!("; not into {}, which the working directory controls", list(skipped))
+}
+
+fn said(output: &str) -> String {
+    if output.is_empty() { String::new() } else { format!(": {output}") }
+}
+
+/// A version number of bubblewrap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version {
+    /// The first number.
+    pub major: u32,
+    /// The second number.
+    pub minor: u32,
+    /// The third number.
+    pub patch: u32,
+}
+
+impl Version {
+    const fn new(major: u32, minor: u32, patch: u32) -> Self {
+        Self { major, minor, patch }
+    }
+
+    /// Reads `bubblewrap 0.8.0`.
+    fn parse(text: &str) -> Option<Self> {
+        let mut numbers = text.split_whitespace().last()?.split('.').map(str::parse);
+        let mut next = || numbers.next()?.ok();
+        Some(Self::new(next()?, next()?, next().unwrap_or(0)))
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
+}
+
+/// A known vulnerability that a bwrap has by its version number. Distributions mend some without a new number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Advisory {
+    /// Its name.
+    pub id: &'static str,
+    /// What can happen.
+    pub summary: &'static str,
+    /// The first release without it.
+    pub fixed_in: Version,
+    since: Version,
+    setuid_only: bool,
+}
+
+impl fmt::Display for Advisory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}; fixed in bubblewrap {}", self.id, self.summary, self.fixed_in)
+    }
+}
+
+const ADVISORIES: &[Advisory] = &[
+    Advisory {
+        id: "CVE-2016-8659",
+        summary: "a user can attach to the privileged bwrap and take it over (setuid only)",
+        since: Version::new(0, 1, 0),
+        fixed_in: Version::new(0, 1, 3),
+        setuid_only: true,
+    },
+    Advisory {
+        id: "CVE-2019-12439",
+        summary: "another user can plant files in the temporary directory that bwrap builds the root in",
+        since: Version::new(0, 1, 0),
+        fixed_in: Version::new(0, 3, 3),
+        setuid_only: false,
+    },
+    Advisory {
+        id: "CVE-2020-5291",
+        summary: "--userns2 gives the caller root (setuid only)",
+        since: Version::new(0, 4, 0),
+        fixed_in: Version::new(0, 4, 1),
+        setuid_only: true,
+    },
+    Advisory {
+        id: "CVE-2026-41163",
+        summary: "a user can trace bwrap's helper and mount overlays anywhere (setuid only)",
+        since: Version::new(0, 11, 0),
+        fixed_in: Version::new(0, 11, 2),
+        setuid_only: true,
+    },
+    Advisory {
+        id: "CVE-2026-87766",
+        summary: "a symlink left in a writable bind leads the next run to create files on the host",
+        since: Version::new(0, 1, 0),
+        fixed_in: Version::new(0, 12, 0),
+        setuid_only: false,
+    },
+];
+
+/// What tells one file from another, and a file from its replacement.
+#[derive(PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    changed: (i64, i64),
+}
+
+static KNOWN: LazyLock<Mutex<HashMap<PathBuf, (Stamp, Bwrap)>>> = LazyLock::new(Mutex::default);
+
+impl Bwrap {
+    /// Finds bwrap: the absolute path in the variable `BWRAP`, or the first one in a directory of `PATH`.
+    ///
+    /// Directories that the working directory controls are passed over: relative ones, and those below the working
+    /// directory unless that is a system directory (`/`, `/usr` and below).
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or it is not usable.
+    pub fn find() -> Result<Self, BwrapError> {
+        if let Some(path) = std::env::var_os("BWRAP").filter(|path| !path.is_empty()) {
+            return Self::at(PathBuf::from(path));
+        }
+        let path = std::env::var_os("PATH").unwrap_or_else(|| OsString::from("/usr/bin:/bin"));
+        Self::search(&path, std::env::current_dir().ok().as_deref())
+    }
+
+    fn search(path: &OsStr, working: Option<&Path>) -> Result<Self, BwrapError> {
+        let (mut searched, mut skipped) = (Vec::new(), Vec::new());
+        for directory in std::env::split_paths(path) {
+            if controlled(&directory, working) {
+                skipped.push(directory);
+                continue;
+            }
+            let candidate = directory.join("bwrap");
+            if std::fs::metadata(&candidate).is_ok_and(|meta| meta.is_file() && meta.mode() & 0o111 != 0) {
+                return Self::at(candidate);
+            }
+            searched.push(directory);
+        }
+        Err(BwrapError::NotFound { searched, skipped })
+    }
+
+    /// The bwrap at an absolute path.
+    ///
+    /// # Errors
+    ///
+    /// If the path is not absolute, the file cannot be executed, or it is not bwrap.
+    pub fn at(path: impl Into<PathBuf>) -> Result<Self, BwrapError> {
+        let path = path.into();
+        if !path.is_absolute() {
+            return Err(BwrapError::NotAbsolute(path));
+        }
+        let meta = match std::fs::metadata(&path) {
+            Ok(meta) => meta,
+            Err(source) => return Err(BwrapError::Unusable { path, source }),
+        };
+        let stamp = Stamp {
+            device: meta.dev(),
+            inode: meta.ino(),
+            size: meta.size(),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+        };
+        let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, bwrap)) = known().get(&path).filter(|(old, _)| *old == stamp) {
+            return Ok(bwrap.clone());
+        }
+        let bwrap = Self::inspect(path.clone(), &meta)?;
+        known().insert(path, (stamp, bwrap.clone()));
+        Ok(bwrap)
+    }
+
+    fn inspect(path: PathBuf, meta: &std::fs::Metadata) -> Result<Self, BwrapError> {
+        let ask = |option| ask(&path, option);
+        let (help, version) = match ask("--help").and_then(|help| Ok((help, ask("--version")?))) {
+            Ok(answers) => answers,
+            Err(source) => return Err(BwrapError::Unusable { path, source }),
+        };
+        let accepted = Accepted::from_help(&help);
+        // without these two nothing can be launched and nothing judged
+        if !accepted.contains("--args") || !accepted.contains("--json-status-fd") {
+            let output: String = help.lines().next().unwrap_or_default().chars().take(200).collect();
+            return Err(BwrapError::NotBwrap { path, output });
+        }
+        let version_text = version.trim().trim_start_matches("bubblewrap").trim().to_owned();
+        Ok(Self(Arc::new(Facts {
+            path,
+            version: Version::parse(&version_text),
+            version_text,
+            accepted,
+            setuid: meta.mode() & 0o4000 != 0,
+            owner: meta.uid(),
+        })))
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// Its version number, if it has one. It says little: distributions add options and mend faults without
+    /// changing it.
+    #[must_use]
+    pub fn version(&self) -> Option<Version> {
+        self.0.version
+    }
+
+    /// What it calls its version, such as `0.8.0`.
+    #[must_use]
+    pub fn version_text(&self) -> &str {
+        &self.0.version_text
+    }
+
+    /// Whether it lists this option, such as `--overlay`, in its help.
+    #[must_use]
+    pub fn accepts(&self, option: &str) -> bool {
+        self.0.accepted.contains(option)
+    }
+
+    /// Every option that it lists in its help.
+    pub fn options(&self) -> impl Iterator<Item = &str> {
+        self.0.accepted.iter()
+    }
+
+    /// Whether the file has the setuid bit: a risk in old versions, and refused by new ones.
+    #[must_use]
+    pub fn is_setuid(&self) -> bool {
+        self.0.setuid
+    }
+
+    /// The user id of the file's owner, who can replace what runs.
+    #[must_use]
+    pub fn owner(&self) -> u32 {
+        self.0.owner
+    }
+
+    /// Whether it resolves destinations inside the new root only, as 0.12 and newer do.
+    #[must_use]
+    pub fn resolves_in_root(&self) -> bool {
+        self.accepts("--not-a-security-boundary") || self.version() >= Some(Version::new(0, 12, 0))
+    }
+
+    /// The known vulnerabilities of its version, those that need the setuid bit only if it is set.
+    pub fn advisories(&self) -> impl Iterator<Item = &'static Advisory> {
+        let (version, setuid) = (self.version(), self.is_setuid());
+        ADVISORIES.iter().filter(move |advisory| {
+            version.is_some_and(|version| advisory.since <= version && version < advisory.fixed_in)
+                && (setuid || !advisory.setuid_only)
+        })
+    }
+
+    pub(crate) fn missing(&self, option: &BwrapOption) -> MissingOption {
+        MissingOption {
+            option: option.name,
+            since: option.since,
+            bwrap: self.path().to_owned(),
+            version: self.version_text().to_owned(),
+        }
+    }
+}
+
+impl fmt::Debug for Bwrap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bwrap")
+            .field("path", &self.path())
+            .field("version", &self.version_text())
+            .field("setuid", &self.is_setuid())
+            .field("owner", &self.owner())
+            .finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Bwrap {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Bwrap {}
+
+/// Whether whoever fills the working directory decides what is in `directory`.
+fn controlled(directory: &Path, working: Option<&Path>) -> bool {
+    if !directory.is_absolute() {
+        return true;
+    }
+    let Some(working) = working else { return false };
+    let system = working == Path::new("/") || working.starts_with("/usr");
+    let real = std::fs::canonicalize(directory);
+    !system && (directory.starts_with(working) || real.is_ok_and(|real| real.starts_with(working)))
+}
+
+/// Runs bwrap with one option and returns what it prints, on either stream.
+fn ask(path: &Path, option: &str) -> io::Result<String> {
+    let mut child = Command::new(path)
+        .arg(option)
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut text = Vec::new();
+    // errors go to stderr and are short, so neither pipe can fill while the other is read
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let read = (|| {
+        if let Some(stdout) = stdout {
+            stdout.take(1 << 20).read_to_end(&mut text)?;
+        }
+        match stderr {
+            Some(stderr) => stderr.take(1 << 16).read_to_end(&mut text),
+            None => Ok(0),
+        }
+    })();
+    // the status is of no interest, and not to be had where the caller ignores SIGCHLD
+    let _ = child.wait();
+    read.map(|_| String::from_utf8_lossy(&text).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions() {
+        assert_eq!(Version::parse("bubblewrap 0.8.0"), Some(Version::new(0, 8, 0)));
+        assert_eq!(Version::parse("0.13"), Some(Version::new(0, 13, 0)));
+        assert_eq!(Version::parse("unknown"), None);
+    }
+
+    #[test]
+    fn the_working_directory_chooses_nothing() {
+        let here = Path::new("/home/me/checkout");
+        for (directory, expected) in [
+            ("", true),
+            (".", true),
+            ("bin", true),
+            ("/home/me/checkout/bin", true),
+            ("/home/me/checkout", true),
+            ("/home/me/bin", false),
+            ("/usr/bin", false),
+        ] {
+            assert_eq!(controlled(Path::new(directory), Some(here)), expected, "{directory}");
+        }
+        assert!(!controlled(Path::new("/usr/bin"), Some(Path::new("/"))));
+        assert!(!controlled(Path::new("/usr/bin"), Some(Path::new("/usr"))));
+    }
+
+    #[test]
+    fn a_search_reports_where_it_looked() {
+        let error = Bwrap::search(OsStr::new("/nonexistent:bin"), Some(Path::new("/home"))).unwrap_err();
+        let BwrapError::NotFound { searched, skipped } = &error else { panic!("{error}") };
+        assert_eq!(searched, &[PathBuf::from("/nonexistent")]);
+        assert_eq!(skipped, &[PathBuf::from("bin")]);
+        assert!(error.to_string().contains("install bubblewrap"), "{error}");
+    }
+}

@@ -1,0 +1,342 @@
+//! What bwrap says when it cannot set a sandbox up, in typed form.
+//!
+//! bwrap ends with status 1 for every reason there is and tells the reason on standard error only.
+//! [`Message::parse_all`] takes that text apart: which step failed ([`Stage`]), on behalf of which
+//! option, at which path, with which error number.
+//!
+//! Only what bwrap itself wrote may be fed in. Once COMMAND runs, standard error is COMMAND's, and
+//! a message in there (a nested bwrap's, or a loader's) looks the same.
+//!
+//! # Ambiguous text
+//!
+//! bwrap prints paths raw, so a message is read from both ends: the known text with the most
+//! literal characters in front wins, and a known error text is taken off the end. What stays
+//! ambiguous is decided so:
+//!
+//! * A line of a path that begins like a message (`bwrap: `) starts a new message.
+//! * The two paths of a bind mount are parted at the first ` on /newroot` if the first path has
+//!   the prefix `/oldroot`, else at the first ` on /`, else at the first ` on `.
+//! * bwrap until 0.11 prints paths below `/newroot` and `/oldroot`, its names for the new and the
+//!   old root while it sets the sandbox up. They are removed; a directory of that name in a
+//!   sandbox of 0.12 or newer loses it.
+//! * A file with the name of a device node that `--file` cannot create counts as the node of
+//!   `--dev`, and a link named `ptmx` that `--symlink` cannot make as that of `--dev`.
+
+mod errno;
+mod recognise;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+pub use errno::Errno;
+use recognise::{Found, capture, recognise};
+use table::{Row, TABLE, Tail};
+
+/// Where bwrap was in its start-up when it said something.
+///
+/// The order is that in which bwrap goes through them, up to [`Exec`](Self::Exec); the others run
+/// beside the command or belong to no step.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Stage {
+    /// The dynamic loader, before bwrap's first instruction.
+    Loader,
+    /// Looking at its own privileges.
+    Privileges,
+    /// Reading the command line.
+    Arguments,
+    /// Checking that the options fit together and the host has what they need.
+    Checks,
+    /// Creating or joining namespaces.
+    Namespaces,
+    /// Setting up the loopback device of the new network namespace.
+    Loopback,
+    /// Writing the user and group id maps.
+    IdMap,
+    /// Looking up the sources of the mounts.
+    Sources,
+    /// Building the sandbox's file system.
+    Mounts,
+    /// Making it the root directory.
+    Pivot,
+    /// Entering the second user namespace, or forbidding more of them.
+    NestedUserNamespace,
+    /// Setting the capabilities of the command.
+    Capabilities,
+    /// Working directory, session, security label and fork of the command.
+    Environment,
+    /// Loading system call filters.
+    Seccomp,
+    /// Executing the command.
+    Exec,
+    /// The process that is pid 1 of the sandbox, while the command runs.
+    Reaper,
+    /// The process outside that waits for the sandbox.
+    Monitor,
+    /// A fault of bwrap itself, lack of memory, or the helper process of a setuid bwrap.
+    Internal,
+    /// Nobody knows.
+    Unknown,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Loader => "loading bwrap",
+            Self::Privileges => "privileges",
+            Self::Arguments => "arguments",
+            Self::Checks => "checks",
+            Self::Namespaces => "namespaces",
+            Self::Loopback => "loopback device",
+            Self::IdMap => "user and group id maps",
+            Self::Sources => "sources of mounts",
+            Self::Mounts => "mounting",
+            Self::Pivot => "changing the root directory",
+            Self::NestedUserNamespace => "nested user namespace",
+            Self::Capabilities => "capabilities",
+            Self::Environment => "environment of the command",
+            Self::Seccomp => "system call filters",
+            Self::Exec => "executing the command",
+            Self::Reaper => "first process of the sandbox",
+            Self::Monitor => "monitor of the sandbox",
+            Self::Internal => "bwrap itself",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
+/// Whether bwrap went on after a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Severity {
+    /// It went on.
+    Warning,
+    /// It ended.
+    Fatal,
+}
+
+/// One message of bwrap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    text: OsString,
+    stage: Stage,
+    severity: Severity,
+    pattern: Option<&'static str>,
+    operation: Option<&'static str>,
+    reason: Option<&'static str>,
+    path: Option<PathBuf>,
+    source: Option<PathBuf>,
+    failing_path: Option<PathBuf>,
+    subject: Option<OsString>,
+    errno: Option<Errno>,
+    stale: bool,
+}
+
+impl Message {
+    /// Takes everything bwrap wrote to standard error apart.
+    ///
+    /// A line that does not begin like a message belongs to the message before it, since paths may
+    /// contain newlines; so does the help text to its `usage:` line. Empty messages are left out.
+    #[must_use]
+    pub fn parse_all(stderr: &[u8]) -> Vec<Self> {
+        let mut messages: Vec<Vec<u8>> = Vec::new();
+        for line in stderr.split_inclusive(|&byte| byte == b'\n') {
+            match messages.last_mut() {
+                Some(message) if !begins_message(line) => message.extend_from_slice(line),
+                _ => messages.push(line.to_vec()),
+            }
+        }
+        messages.retain(|message| message != b"\n");
+        messages.iter().map(|message| Self::parse(message)).collect()
+    }
+
+    /// Parses one message, with or without the prefixes `<N>` and `bwrap: `.
+    #[must_use]
+    pub fn parse(text: &[u8]) -> Self {
+        let (level, text) = split_level(text.strip_suffix(b"\n").unwrap_or(text));
+        let text = text.strip_prefix(PREFIX).unwrap_or(text);
+        let mut message = Self {
+            text: OsString::from_vec(text.to_vec()),
+            stage: Stage::Unknown,
+            severity: Severity::Fatal,
+            pattern: None,
+            operation: None,
+            reason: None,
+            path: None,
+            source: None,
+            failing_path: None,
+            subject: None,
+            errno: None,
+            stale: false,
+        };
+        if let Some(found) = recognise(text) {
+            message.fill(found);
+        } else {
+            message.errno = errno::cut_known(text).map(|(_, text)| Errno::read(text));
+        }
+        match level {
+            Some(..=3) => message.severity = Severity::Fatal,
+            Some(_) => message.severity = Severity::Warning,
+            None => {}
+        }
+        message
+    }
+
+    fn fill(&mut self, found: Found<'_>) {
+        self.stage = found.stage;
+        self.severity = found.row.severity;
+        self.pattern = Some(found.row.wording.0);
+        self.operation = Some(found.row.operation).filter(|option| !option.is_empty());
+        self.reason = found.reason.map(|row| row.wording.0);
+        self.errno = found.errno.map(Errno::read).or(found.row.implied.map(Errno::implied));
+        self.stale = found.row.tail == Tail::Stale;
+        for (kind, value) in found.holes {
+            match kind {
+                'p' => self.path = Some(path_below("/newroot", value)),
+                'q' => self.source = Some(path_below("/oldroot", value)),
+                'b' => {
+                    self.path = Some(path_below("/oldroot", value));
+                    self.source.clone_from(&self.path);
+                }
+                'f' => self.failing_path = Some(path_below("/newroot", value)),
+                'e' => self.errno = Some(Errno::read(value)),
+                'o' => match OPTIONS.iter().find(|option| option.as_bytes() == value) {
+                    Some(option) => self.operation = Some(option),
+                    None => self.subject = Some(OsString::from_vec(value.to_vec())),
+                },
+                's' => self.subject = Some(OsString::from_vec(value.to_vec())),
+                _ => {}
+            }
+        }
+    }
+
+    /// What bwrap was doing.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// Whether bwrap went on. The `<N>` prefix decides if there is one.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        self.severity
+    }
+
+    /// The message as bwrap's source spells it, the same for its wordings over the versions.
+    /// `None`: a message nobody knows.
+    #[must_use]
+    pub fn pattern(&self) -> Option<&'static str> {
+        self.pattern
+    }
+
+    /// The bwrap option concerned, if the message tells. Where options of one family share a
+    /// message it is the first of them: `--bind` for every bind mount, `--tmpfs` also for the one
+    /// that `--dev` mounts.
+    #[must_use]
+    pub fn operation(&self) -> Option<&'static str> {
+        self.operation
+    }
+
+    /// The path the message is about, as seen inside the sandbox. Of a message about a source
+    /// alone it is that source, as seen outside.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// The path on the other side: the source of a bind mount outside the sandbox, the target that
+    /// an existing link already has.
+    #[must_use]
+    pub fn source(&self) -> Option<&Path> {
+        self.source.as_deref()
+    }
+
+    /// What the message is about if it is no path: an option bwrap does not know, an id, a
+    /// capability, a label, a file mode, the command that could not be executed.
+    #[must_use]
+    pub fn subject(&self) -> Option<&OsStr> {
+        self.subject.as_deref()
+    }
+
+    /// Which part of a bind mount or remount failed, as bwrap's source spells it.
+    #[must_use]
+    pub fn reason(&self) -> Option<&'static str> {
+        self.reason
+    }
+
+    /// The mount at which that part failed; may be below [`path`](Self::path).
+    #[must_use]
+    pub fn failing_path(&self) -> Option<&Path> {
+        self.failing_path.as_deref()
+    }
+
+    /// The cause, if the message gives one: what `strerror` said, or what the wording implies.
+    /// Also of a message nobody knows, if it ends in a known text.
+    #[must_use]
+    pub fn errno(&self) -> Option<&Errno> {
+        self.errno.as_ref().filter(|_| !self.stale)
+    }
+
+    /// The error text of those few messages that print the number of an earlier, unrelated call.
+    /// It is not the cause.
+    #[must_use]
+    pub fn stale_errno(&self) -> Option<&Errno> {
+        self.errno.as_ref().filter(|_| self.stale)
+    }
+
+    /// The whole message as printed, without `<N>`, `bwrap: ` and the last newline.
+    #[must_use]
+    pub fn text(&self) -> &OsStr {
+        &self.text
+    }
+}
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.text.display())
+    }
+}
+
+const PREFIX: &[u8] = b"bwrap: ";
+
+/// The options that messages with a hole for an option can be about.
+#[rustfmt::skip]
+const OPTIONS: &[&str] = &[
+    "--add-seccomp-fd", "--args", "--argv0", "--bind", "--bind-data", "--bind-fd", "--bind-try",
+    "--block-fd", "--cap-add", "--cap-drop", "--chdir", "--chmod", "--dev", "--dev-bind",
+    "--dev-bind-try", "--dir", "--exec-label", "--file", "--file-label", "--gid", "--hostname",
+    "--info-fd", "--json-status-fd", "--lock-file", "--mqueue", "--overlay", "--overlay-opt",
+    "--overlay-src", "--perms", "--pidns", "--proc", "--remount-ro", "--ro-bind", "--ro-bind-data",
+    "--ro-bind-fd", "--ro-bind-try", "--ro-overlay", "--seccomp", "--setenv", "--size", "--symlink",
+    "--sync-fd", "--tmp-overlay", "--tmpfs", "--uid", "--unsetenv", "--userns", "--userns-block-fd",
+    "--userns2",
+];
+
+/// Takes `<N>` off, which `--level-prefix` puts in front.
+fn split_level(text: &[u8]) -> (Option<u8>, &[u8]) {
+    match text {
+        [b'<', digit @ b'0'..=b'7', b'>', rest @ ..] => (Some(digit - b'0'), rest),
+        _ => (None, text),
+    }
+}
+
+fn begins_message(line: &[u8]) -> bool {
+    let (_, line) = split_level(line.strip_suffix(b"\n").unwrap_or(line));
+    let bare = || TABLE.iter().flat_map(|(_, rows)| *rows).filter(|row| row.bare);
+    line.starts_with(PREFIX)
+        || bare().flat_map(Row::wordings).any(|(text, holes)| capture(text, holes, line).is_some())
+}
+
+/// A path without bwrap's name for the root it is below.
+fn path_below(root: &str, path: &[u8]) -> PathBuf {
+    let path = match path.strip_prefix(root.as_bytes()) {
+        Some([]) => b"/",
+        Some(below @ [b'/', ..]) => below,
+        _ => path,
+    };
+    PathBuf::from(OsStr::from_bytes(path))
+}

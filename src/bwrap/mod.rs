@@ -1,0 +1,18 @@
+//! The program: the only rooms that know bwrap's text, its options, its JSON and its messages.
+//!
+//! A new option of bwrap is a row in `options`, a line in `arguments` (the way there) and one in `parse` (the way
+//! back); a new message is a row in `message/table`.
+
+pub(crate) mod arguments;
+mod binary;
+pub mod message;
+pub(crate) mod options;
+mod parse;
+pub(crate) mod status;
+
+pub use binary::{Advisory, Bwrap, BwrapError, Version};
+pub use message::{Message, Severity, Stage};
+pub use options::MissingOption;
+pub use parse::ParseError;
+pub(crate) use parse::parse;
+pub use status::NamespaceIds;

@@ -1,0 +1,168 @@
+//! What bwrap can be told: every option there is, and which of them a given binary accepts.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use crate::sandbox::Feature;
+
+/// An option of bwrap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BwrapOption {
+    pub(crate) name: &'static str,
+    /// How many words follow it.
+    pub(crate) arguments: usize,
+    /// The first upstream release that has it; distributions add options to older ones.
+    pub(crate) since: &'static str,
+    /// What a caller may declare dispensable.
+    pub(crate) feature: Option<Feature>,
+}
+
+const fn option(name: &'static str, arguments: usize, since: &'static str) -> BwrapOption {
+    BwrapOption { name, arguments, since, feature: None }
+}
+
+const fn feature(name: &'static str, arguments: usize, since: &'static str, feature: Feature) -> BwrapOption {
+    BwrapOption { name, arguments, since, feature: Some(feature) }
+}
+
+/// Every option, by name. A new one goes here first.
+pub(crate) const OPTIONS: &[BwrapOption] = &[
+    option("--add-seccomp-fd", 1, "0.6.0"),
+    option("--args", 1, "0.1.0"),
+    feature("--argv0", 1, "0.9.0", Feature::Argv0),
+    option("--as-pid-1", 0, "0.2.0"),
+    feature("--assert-userns-disabled", 0, "0.8.0", Feature::AssertUsernsDisabled),
+    option("--bind", 2, "0.1.0"),
+    option("--bind-data", 2, "0.1.0"),
+    feature("--bind-fd", 2, "0.10.0", Feature::BindFd),
+    feature("--bind-try", 2, "0.3.1", Feature::BindTry),
+    option("--block-fd", 1, "0.1.2"),
+    option("--cap-add", 1, "0.2.0"),
+    option("--cap-drop", 1, "0.2.0"),
+    option("--chdir", 1, "0.1.0"),
+    feature("--chmod", 2, "0.5.0", Feature::Chmod),
+    option("--clearenv", 0, "0.5.0"),
+    feature("--debug-opt", 0, "0.12.0", Feature::DebugOption),
+    option("--dev", 1, "0.1.0"),
+    option("--dev-bind", 2, "0.1.0"),
+    feature("--dev-bind-try", 2, "0.3.1", Feature::BindTry),
+    feature("--die-with-parent", 0, "0.1.8", Feature::DieWithParent),
+    option("--dir", 1, "0.1.0"),
+    feature("--disable-userns", 0, "0.8.0", Feature::DisableUserns),
+    option("--exec-label", 1, "0.1.0"),
+    option("--file", 2, "0.1.0"),
+    option("--file-label", 1, "0.1.0"),
+    option("--gid", 1, "0.1.0"),
+    option("--help", 0, "0.1.0"),
+    option("--hostname", 1, "0.1.2"),
+    option("--info-fd", 1, "0.1.2"),
+    option("--json-status-fd", 1, "0.3.2"),
+    feature("--level-prefix", 0, "0.11.0", Feature::LevelPrefix),
+    option("--lock-file", 1, "0.1.0"),
+    option("--mqueue", 1, "0.1.0"),
+    feature("--new-session", 0, "0.1.7", Feature::NewSession),
+    feature("--not-a-security-boundary", 0, "0.12.0", Feature::NotASecurityBoundary),
+    feature("--overlay", 3, "0.11.0", Feature::Overlay),
+    feature("--overlay-opt", 1, "0.13.0", Feature::OverlayOption),
+    feature("--overlay-src", 1, "0.11.0", Feature::Overlay),
+    feature("--perms", 1, "0.5.0", Feature::Perms),
+    option("--pidns", 1, "0.4.0"),
+    option("--proc", 1, "0.1.0"),
+    option("--remount-ro", 1, "0.1.2"),
+    option("--ro-bind", 2, "0.1.0"),
+    option("--ro-bind-data", 2, "0.1.2"),
+    feature("--ro-bind-fd", 2, "0.10.0", Feature::BindFd),
+    feature("--ro-bind-try", 2, "0.3.1", Feature::BindTry),
+    feature("--ro-overlay", 1, "0.11.0", Feature::Overlay),
+    option("--seccomp", 1, "0.1.0"),
+    option("--setenv", 2, "0.1.0"),
+    option("--share-net", 0, "0.1.7"),
+    feature("--size", 1, "0.7.0", Feature::Size),
+    option("--symlink", 2, "0.1.0"),
+    option("--sync-fd", 1, "0.1.0"),
+    feature("--tmp-overlay", 1, "0.11.0", Feature::Overlay),
+    option("--tmpfs", 1, "0.1.0"),
+    option("--uid", 1, "0.1.0"),
+    option("--unsetenv", 1, "0.1.0"),
+    option("--unshare-all", 0, "0.1.7"),
+    feature("--unshare-cgroup", 0, "0.1.0", Feature::UnshareCgroup),
+    option("--unshare-cgroup-try", 0, "0.1.0"),
+    option("--unshare-ipc", 0, "0.1.0"),
+    option("--unshare-net", 0, "0.1.0"),
+    option("--unshare-pid", 0, "0.1.0"),
+    option("--unshare-user", 0, "0.1.0"),
+    option("--unshare-user-try", 0, "0.1.0"),
+    option("--unshare-uts", 0, "0.1.0"),
+    option("--userns", 1, "0.4.0"),
+    option("--userns-block-fd", 1, "0.2.0"),
+    option("--userns2", 1, "0.4.0"),
+    option("--version", 0, "0.1.0"),
+];
+
+/// Options that bwrap has but does not list in its help.
+const UNLISTED: &[&str] = &["--debug-opt"];
+
+/// The option of this name.
+pub(crate) fn find(name: &str) -> Option<&'static BwrapOption> {
+    OPTIONS.iter().find(|option| option.name == name)
+}
+
+/// The bwrap at hand does not know an option that the sandbox needs.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{} {version} has no {option}; bubblewrap {since} and newer have it: install a newer bubblewrap, name another \
+     with the BWRAP variable, or mark the feature as dispensable with Sandbox::optional",
+    bwrap.display()
+)]
+pub struct MissingOption {
+    /// The option, such as `--overlay`.
+    pub option: &'static str,
+    /// The first upstream release that has it. Distributions add some to older ones.
+    pub since: &'static str,
+    /// The bwrap that was asked.
+    pub bwrap: PathBuf,
+    /// What it calls its version.
+    pub version: String,
+}
+
+/// The options that a binary lists in its help, the one reliable source: distributions add options to old versions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Accepted(BTreeSet<String>);
+
+impl Accepted {
+    /// Reads what `bwrap --help` prints.
+    pub(crate) fn from_help(help: &str) -> Self {
+        let names = help.lines().filter_map(|line| line.split_whitespace().next());
+        let names = names.map(|word| word.split(['=', ',']).next().unwrap_or(word));
+        Self(names.filter(|name| name.starts_with("--")).map(str::to_owned).collect())
+    }
+
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.0.contains(name) || (UNLISTED.contains(&name) && self.0.contains("--not-a-security-boundary"))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_is_read_whatever_its_layout() {
+        let help = "usage: bwrap [OPTIONS...] [--] COMMAND [ARGS...]\n\n    --help                  Print this help\n\
+                    \t--bind SRC DEST  Bind\n    --debug-opt=KEY   x\n    more about --proc\n";
+        let accepted = Accepted::from_help(help);
+        assert_eq!(accepted.iter().collect::<Vec<_>>(), ["--bind", "--debug-opt", "--help"]);
+        assert!(!accepted.contains("--proc"));
+    }
+
+    #[test]
+    fn the_table_is_sorted_and_has_no_duplicates() {
+        assert!(OPTIONS.is_sorted_by(|a, b| a.name < b.name));
+        // 71 rows of the survey: "--" is no option of its own here
+        assert_eq!(OPTIONS.len(), 70);
+    }
+}

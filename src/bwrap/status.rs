@@ -1,0 +1,86 @@
+//! The JSON lines of `--json-status-fd` and `--info-fd`.
+
+use std::num::NonZeroI32;
+
+/// The inode numbers of the namespaces that bwrap made, as `stat /proc/PID/ns/*` shows them. A namespace that the
+/// sandbox shares with its caller has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct NamespaceIds {
+    /// Control groups.
+    pub cgroup: Option<u64>,
+    /// System V IPC and message queues.
+    pub ipc: Option<u64>,
+    /// Mounts; always new.
+    pub mnt: Option<u64>,
+    /// Network.
+    pub net: Option<u64>,
+    /// Process ids.
+    pub pid: Option<u64>,
+    /// Host name.
+    pub uts: Option<u64>,
+}
+
+/// What bwrap has reported so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Status {
+    /// The process that bwrap cloned: process 1 inside, or the command itself.
+    pub(crate) child_pid: Option<NonZeroI32>,
+    pub(crate) namespaces: NamespaceIds,
+    /// How the command ended; only there if bwrap executed it.
+    pub(crate) exit_code: Option<u8>,
+}
+
+impl Status {
+    /// Reads what is there. Members and lines that nobody knows yet are passed over, as bwrap asks its readers to;
+    /// an unfinished line counts as not written.
+    pub(crate) fn parse(bytes: &[u8]) -> Self {
+        let mut status = Self::default();
+        let documents = serde_json::Deserializer::from_slice(bytes).into_iter::<serde_json::Value>();
+        for document in documents.map_while(Result::ok) {
+            let number = |name: &str| document.get(name).and_then(serde_json::Value::as_u64);
+            if let Some(pid) = number("child-pid") {
+                status.child_pid = i32::try_from(pid).ok().and_then(NonZeroI32::new);
+                status.namespaces = NamespaceIds {
+                    cgroup: number("cgroup-namespace"),
+                    ipc: number("ipc-namespace"),
+                    mnt: number("mnt-namespace"),
+                    net: number("net-namespace"),
+                    pid: number("pid-namespace"),
+                    uts: number("uts-namespace"),
+                };
+            }
+            if let Some(code) = number("exit-code") {
+                status.exit_code = u8::try_from(code).ok();
+            }
+        }
+        status
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_pretty_objects_alike() {
+        let status = Status::parse(
+            b"{ \"child-pid\": 42, \"mnt-namespace\": 4026532700, \"new\": [1] }\n{ \"exit-code\": 137 }\n",
+        );
+        assert_eq!(status.child_pid.map(NonZeroI32::get), Some(42));
+        assert_eq!(status.namespaces.mnt, Some(4_026_532_700));
+        assert_eq!(status.namespaces.net, None);
+        assert_eq!(status.exit_code, Some(137));
+        let pretty = b"{\n    \"child-pid\": 7,\n    \"pid-namespace\": 1\n}\n";
+        assert_eq!(Status::parse(pretty).namespaces.pid, Some(1));
+    }
+
+    #[test]
+    fn unfinished_and_foreign_lines_say_nothing() {
+        assert_eq!(Status::parse(b""), Status::default());
+        assert_eq!(Status::parse(b"{ \"child-pid\": 4"), Status::default());
+        assert_eq!(Status::parse(b"{\"child-pid\": 0}\n{\"exit-code\": 4000}").exit_code, None);
+        let cut = Status::parse(b"{\"child-pid\": 5}\n{ \"exit-code\": ");
+        assert_eq!((cut.child_pid.map(NonZeroI32::get), cut.exit_code), (Some(5), None));
+    }
+}

@@ -1,0 +1,433 @@
+//! A launched command: its streams, its end, and what became of it.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{OFlags, SeekFrom, fcntl_getfl, fstat, seek};
+use rustix::io::Errno;
+
+use super::command::{Command, Recipe};
+use super::descriptors::read_from;
+use super::handshake::{Phase, Verdict};
+use super::outcome::{Failure, Source, Text};
+use super::running::Running;
+use super::stdio::{ChildStderr, ChildStdin, ChildStdout, Listener, StdioKind};
+use super::{ExitStatus, Output, keeper, program};
+use crate::bwrap::{Bwrap, Message, NamespaceIds, Severity, Stage};
+use crate::error::{Error, Result};
+use crate::sandbox::Feature;
+
+/// A launched command, as [`std::process::Child`].
+///
+/// Dropping it neither kills the command nor waits for it, as in `std`; unlike there, no zombie is left: a thread of
+/// this crate sees it to its end. What of a PID namespace is still running when the command ends is killed.
+///
+/// ```
+/// use std::io::Write;
+/// use bwrap_launch::{Sandbox, Stdio};
+/// let sandbox = Sandbox::new().ro_bind("/", "/").unshare_all();
+/// let mut child = sandbox.command("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+/// child.stdin.take().unwrap().write_all(b"hello").unwrap();
+/// let output = child.wait_with_output()?;
+/// assert_eq!(output.stdout, b"hello");
+/// # Ok::<(), bwrap_launch::Error>(())
+/// ```
+pub struct Child {
+    /// The command's standard input, if it is piped.
+    pub stdin: Option<ChildStdin>,
+    /// The command's standard output, if it is piped.
+    pub stdout: Option<ChildStdout>,
+    /// The command's and bwrap's standard error, if it is piped.
+    pub stderr: Option<ChildStderr>,
+    launch: Launch,
+}
+
+/// A launch from its start to its outcome.
+struct Launch {
+    id: u32,
+    /// `None` once the outcome is known.
+    running: Option<Running>,
+    outcome: Option<Result<ExitStatus>>,
+    words: Words,
+    recipe: Arc<Recipe>,
+    bwrap: Bwrap,
+    dropped: Vec<Feature>,
+    sandbox_pid: Option<u32>,
+    namespaces: Option<NamespaceIds>,
+}
+
+/// Where bwrap's words go, as far as they can be had.
+#[derive(Debug)]
+pub(crate) enum Words {
+    Pipe(Listener),
+    /// A regular file: they start at this offset.
+    File {
+        file: OwnedFd,
+        offset: u64,
+    },
+    Elsewhere,
+}
+
+/// How much of a file is read for bwrap's words.
+const WORDS_BYTES: usize = 64 << 10;
+
+/// How long bwrap may take to say its words once more.
+const REHEARSAL: Duration = Duration::from_secs(5);
+
+impl Words {
+    pub(crate) fn of(kind: &StdioKind, pipe: Option<&ChildStderr>) -> Self {
+        let file = match (kind, pipe) {
+            (_, Some(pipe)) => return Self::Pipe(pipe.listener()),
+            (StdioKind::Inherit, _) => rustix::stdio::stderr(),
+            (StdioKind::Descriptor(descriptor), _) => descriptor.as_fd(),
+            (StdioKind::Null | StdioKind::Piped, _) => return Self::Elsewhere,
+        };
+        let regular = |stat: &rustix::fs::Stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file();
+        let Some(stat) = fstat(file).ok().filter(regular) else { return Self::Elsewhere };
+        let appends = fcntl_getfl(file).is_ok_and(|flags| flags.contains(OFlags::APPEND));
+        let offset =
+            if appends { u64::try_from(stat.st_size).ok() } else { seek(file, SeekFrom::Current(0)).ok() };
+        match (offset, file.try_clone_to_owned()) {
+            (Some(offset), Ok(file)) => Self::File { file, offset },
+            _ => Self::Elsewhere,
+        }
+    }
+
+    /// What bwrap has said, and perhaps the command after it.
+    fn heard(&self) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Pipe(listener) => listener.words(),
+            // the descriptor may be open for writing only
+            Self::File { file, offset } => {
+                let file = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+                read_from(&file, *offset, WORDS_BYTES)
+            }
+            Self::Elsewhere => Ok(Vec::new()),
+        }
+    }
+}
+
+/// bwrap's warnings at the beginning of what was written to standard error.
+fn warnings(stderr: &[u8]) -> Vec<Message> {
+    let begins = |line: &[u8]| line.starts_with(b"bwrap: ") || line.starts_with(b"<4>bwrap: ");
+    let lines = stderr.split(|byte| *byte == b'\n').take_while(|line| begins(line));
+    lines.map(Message::parse).take_while(|message| message.severity() == Severity::Warning).collect()
+}
+
+impl Child {
+    pub(crate) fn new(
+        running: Running,
+        words: Words,
+        recipe: Arc<Recipe>,
+        bwrap: Bwrap,
+        dropped: Vec<Feature>,
+    ) -> Self {
+        let launch = Launch {
+            id: running.pid.as_raw_pid().unsigned_abs(),
+            running: Some(running),
+            outcome: None,
+            words,
+            recipe,
+            bwrap,
+            dropped,
+            sandbox_pid: None,
+            namespaces: None,
+        };
+        Self { stdin: None, stdout: None, stderr: None, launch }
+    }
+
+    /// The process id of bwrap itself.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.launch.id
+    }
+
+    /// The process id, outside, of the sandbox's first process, once bwrap has reported it: process 1 of a PID
+    /// namespace, the command itself without one.
+    #[must_use]
+    pub fn sandbox_pid(&mut self) -> Option<u32> {
+        self.launch.listen();
+        self.launch.sandbox_pid
+    }
+
+    pub(super) fn known_sandbox_pid(&self) -> Option<u32> {
+        self.launch.sandbox_pid
+    }
+
+    pub(super) fn known_namespaces(&self) -> Option<NamespaceIds> {
+        self.launch.namespaces
+    }
+
+    /// The namespaces that bwrap made, once it has reported them.
+    #[must_use]
+    pub fn namespaces(&mut self) -> Option<NamespaceIds> {
+        self.launch.listen();
+        self.launch.namespaces
+    }
+
+    /// Features that this bwrap lacks and the sandbox declared dispensable: they were left out.
+    #[must_use]
+    pub fn dropped(&self) -> &[Feature] {
+        &self.launch.dropped
+    }
+
+    /// bwrap's warnings so far, if standard error is a pipe or a file. A command can forge them.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Message> {
+        warnings(&self.launch.words.heard().unwrap_or_default())
+    }
+
+    /// Waits until the sandbox is set up and the command is about to be executed.
+    ///
+    /// # Errors
+    ///
+    /// If the sandbox could not be set up.
+    pub fn wait_ready(&mut self) -> Result<()> {
+        let Some(running) = &mut self.launch.running else {
+            return self.outcome().map(|_| ());
+        };
+        if running.wait_ready().map_err(Error::system("wait for bwrap"))? == Phase::Ended {
+            self.wait()?;
+        }
+        self.launch.listen();
+        Ok(())
+    }
+
+    /// Waits for the command's end, after closing its standard input. Asked again, it says the same.
+    ///
+    /// # Errors
+    ///
+    /// If the command did not run, or it cannot be known whether it did ([`Error::failure`]).
+    pub fn wait(&mut self) -> Result<ExitStatus> {
+        drop(self.stdin.take());
+        if let Some(running) = &mut self.launch.running {
+            let verdict = running.wait_end().map_err(Error::system("wait for bwrap"))?;
+            self.launch.conclude(verdict);
+        }
+        self.outcome()
+    }
+
+    /// Says how the command ended, or `None` while it runs.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait).
+    pub fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
+        if let Some(running) = &mut self.launch.running {
+            if !running.has_ended().map_err(Error::system("wait for bwrap"))? {
+                return Ok(None);
+            }
+            let verdict = running.finish();
+            self.launch.conclude(verdict);
+        }
+        self.outcome().map(Some)
+    }
+
+    /// Kills the sandbox (SIGKILL): every process of its PID namespace, or the command alone if it has none. Its
+    /// end is still to be waited for. Does nothing if it has ended.
+    ///
+    /// # Errors
+    ///
+    /// If the system denies it.
+    pub fn kill(&mut self) -> Result<()> {
+        match &mut self.launch.running {
+            Some(running) => running.kill().map_err(Error::system("kill the sandbox")),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits for the command's end and collects what it writes to piped streams, after closing its standard input.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait), and if its output cannot be read.
+    pub fn wait_with_output(mut self) -> Result<Output> {
+        drop(self.stdin.take());
+        let (mut stdout, mut stderr) = (self.stdout.take(), self.stderr.take());
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let read = Error::system("read the command's output");
+        self.collect((&mut stdout, &mut out), (&mut stderr, &mut err)).map_err(read)?;
+        let status = self.wait()?;
+        let dropped = std::mem::take(&mut self.launch.dropped);
+        Ok(Output { status, warnings: warnings(&err), stdout: out, stderr: err, dropped })
+    }
+
+    /// Reads both streams to their ends. bwrap's end comes first if the command leaves processes behind that hold
+    /// them open; those of a PID namespace are ended with it.
+    fn collect(
+        &mut self,
+        (stdout, out): (&mut Option<ChildStdout>, &mut Vec<u8>),
+        (stderr, err): (&mut Option<ChildStderr>, &mut Vec<u8>),
+    ) -> io::Result<()> {
+        let mut buffer = vec![0; 64 << 10];
+        while stdout.is_some() || stderr.is_some() {
+            let running = self.launch.running.as_ref();
+            let sources = [
+                stdout.as_ref().map(AsFd::as_fd),
+                stderr.as_ref().map(AsFd::as_fd),
+                running.map(AsFd::as_fd),
+            ];
+            let present = |source: &Option<_>| source.is_some();
+            let which: Vec<usize> =
+                sources.iter().enumerate().filter(|(_, s)| present(s)).map(|(i, _)| i).collect();
+            let mut polled: Vec<PollFd<'_>> = sources
+                .into_iter()
+                .flatten()
+                .map(|source| PollFd::from_borrowed_fd(source, PollFlags::IN))
+                .collect();
+            match poll(&mut polled, None) {
+                Ok(_) => {}
+                Err(Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            let ready = polled.iter().zip(which).filter(|(source, _)| !source.revents().is_empty());
+            let ready: Vec<usize> = ready.map(|(_, index)| index).collect();
+            for index in ready {
+                match index {
+                    0 => drain(stdout, out, &mut buffer)?,
+                    1 => drain(stderr, err, &mut buffer)?,
+                    _ => {
+                        if let Some(running) = &mut self.launch.running {
+                            let verdict = running.finish();
+                            // its own words may still wait in the pipe
+                            if let Some(stderr) = stderr {
+                                stderr.read_to_end(err)?;
+                            }
+                            self.launch.conclude(verdict);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn outcome(&self) -> Result<ExitStatus> {
+        self.launch.outcome.clone().unwrap_or_else(|| {
+            Err(Error::system("wait for bwrap")(io::Error::other("it was given up before its end")))
+        })
+    }
+
+    /// Lets bwrap end and returns its words, for a rehearsal.
+    pub(super) fn words_at_end(mut self) -> Option<Vec<u8>> {
+        let running = self.launch.running.as_mut()?;
+        let ended = running.wait_end_until(Instant::now() + REHEARSAL).unwrap_or(false);
+        if ended {
+            _ = running.finish()
+        } else {
+            running.destroy()
+        }
+        self.launch.running = None;
+        self.launch.words.heard().ok().filter(|_| ended)
+    }
+
+    /// Kills and reaps it all at once.
+    pub(super) fn destroy(&mut self) {
+        if let Some(mut running) = self.launch.running.take() {
+            running.destroy();
+        }
+    }
+}
+
+fn drain(stream: &mut Option<impl Read>, bytes: &mut Vec<u8>, buffer: &mut [u8]) -> io::Result<()> {
+    let Some(source) = stream else { return Ok(()) };
+    match source.read(buffer) {
+        Ok(0) => *stream = None,
+        Ok(count) => bytes.extend(buffer.iter().take(count)),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+impl Launch {
+    fn listen(&mut self) {
+        let Some(running) = &mut self.running else { return };
+        let status =
+            if self.sandbox_pid.is_some() { *running.handshake().status() } else { running.listen() };
+        if let Some(pid) = status.child_pid {
+            self.sandbox_pid = Some(pid.get().unsigned_abs());
+            self.namespaces = Some(status.namespaces);
+        }
+    }
+
+    /// Turns the verdict into the outcome, and lets go of everything.
+    fn conclude(&mut self, verdict: Verdict) {
+        self.listen();
+        self.running = None;
+        self.outcome = Some(match verdict {
+            Verdict::Ended(status) => Ok(status),
+            Verdict::Refused { .. } => Err(Error::Refused(self.failure(verdict))),
+            Verdict::SetupFailed { .. } => Err(Error::SetupFailed(self.failure(verdict))),
+            Verdict::NotExecuted { .. } => Err(Error::NotExecuted(self.failure(verdict))),
+            Verdict::Undecided(_) => Err(Error::Undecided(self.failure(verdict))),
+        });
+    }
+
+    fn failure(&self, verdict: Verdict) -> Arc<Failure> {
+        let mut failure = Failure {
+            verdict,
+            words: Text(self.words.heard().unwrap_or_default()),
+            source: Source::Captured,
+            messages: Vec::new(),
+            program: None,
+            command: self.recipe.to_string(),
+            namespaces: self.namespaces,
+            dropped: self.dropped.clone(),
+        };
+        failure.messages = Message::parse_all(failure.stderr());
+        // what a signal did, bwrap had no words for; what may have run must not run again
+        let judged = failure.signal().is_none() && failure.undecided().is_none();
+        if failure.message().is_none() && judged {
+            self.rehearse(&mut failure);
+        }
+        let executing = failure.stage().is_none_or(|stage| stage == Stage::Exec);
+        if matches!(verdict, Verdict::NotExecuted { signal: None }) && executing {
+            let sandbox = &self.recipe.sandbox;
+            let inherited = sandbox.environment.inherited(std::env::vars_os());
+            let path = sandbox.environment.value("PATH", &inherited);
+            failure.program = program::diagnose(sandbox, &self.recipe.program, path);
+        }
+        Arc::new(failure)
+    }
+
+    /// Lets bwrap say once more what went wrong, where its words could not be read.
+    fn rehearse(&self, failure: &mut Failure) {
+        let words = Command::rehearse(&self.recipe, &self.bwrap).unwrap_or_default();
+        let mut messages = Message::parse_all(&words);
+        // that is the gate, which nobody opens in a rehearsal: the set-up itself went well
+        messages.retain(|message| message.stage() != Stage::Seccomp);
+        if messages.iter().any(|message| message.severity() == Severity::Fatal) {
+            (failure.words, failure.messages, failure.source) = (Text(words), messages, Source::AskedAgain);
+        } else {
+            failure.source = Source::Lost;
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let Some(mut running) = self.launch.running.take() else { return };
+        match running.has_ended() {
+            Ok(true) => {
+                running.finish();
+            }
+            _ => keeper::adopt(running),
+        }
+    }
+}
+
+impl fmt::Debug for Child {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Child")
+            .field("id", &self.launch.id)
+            .field("command", &format_args!("{}", self.launch.recipe))
+            .field("outcome", &self.launch.outcome)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,186 @@
+//! Descriptors: sealed memory files, sockets, and the numbers that things have in the child.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd, RawFd};
+
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socketpair};
+use rustix::process::{Resource, getrlimit};
+
+/// The largest number that a descriptor of the command may have: everything below is closed one by one.
+pub(crate) const MAX_NUMBER: RawFd = 1023;
+
+/// Something to do with descriptors in the child, before bwrap starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// As `dup2(2)`; the same number on both sides clears `FD_CLOEXEC`.
+    Duplicate { from: RawFd, to: RawFd },
+    /// As `close(2)`; a closed number is fine.
+    Close(RawFd),
+    /// Closes this number and all above.
+    CloseFrom(RawFd),
+}
+
+/// Works out how each descriptor gets from its number here to its number in the child, so that none is overwritten
+/// before it is in place and nothing else is left open.
+pub(crate) fn layout(moves: &[(RawFd, RawFd)]) -> Vec<Action> {
+    let last = moves.iter().map(|(_, to)| *to).max().unwrap_or(-1);
+    let mut actions = Vec::with_capacity(moves.len() + 1);
+    let mut spare = last;
+    let mut out_of_the_way = |actions: &mut Vec<Action>, from: RawFd| {
+        // first a number that is neither a goal nor a start
+        loop {
+            spare += 1;
+            if moves.iter().all(|(other, _)| *other != spare) {
+                actions.push(Action::Duplicate { from, to: spare });
+                return spare;
+            }
+        }
+    };
+    let mut sources = Vec::with_capacity(moves.len());
+    for (from, to) in moves {
+        let overwritten = from != to && moves.iter().any(|(_, goal)| goal == from);
+        sources.push(if overwritten { out_of_the_way(&mut actions, *from) } else { *from });
+    }
+    for (from, (_, to)) in sources.into_iter().zip(moves) {
+        actions.push(Action::Duplicate { from, to: *to });
+    }
+    let gaps = (0..last).filter(|number| moves.iter().all(|(_, to)| to != number));
+    actions.extend(gaps.map(Action::Close));
+    actions.push(Action::CloseFrom(last + 1));
+    actions
+}
+
+/// A file in memory that nobody can change any more, to be read from its beginning.
+pub(crate) fn sealed(bytes: &[u8]) -> io::Result<OwnedFd> {
+    // beyond the limit the kernel would kill us (SIGXFSZ) instead of saying no
+    if let Some(limit) = getrlimit(Resource::Fsize).current
+        && u64::try_from(bytes.len()).map_or(true, |len| len > limit)
+    {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!(
+                "{} bytes are more than the file size limit (RLIMIT_FSIZE) of {limit} allows",
+                bytes.len()
+            ),
+        ));
+    }
+    let file = memfd_create("bwrap-launch", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    write_all(&file, bytes)?;
+    fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL)?;
+    Ok(file)
+}
+
+/// An empty file in memory for bwrap to write to. Unlike a pipe it needs no reader: a caller that goes away early
+/// does not end bwrap by SIGPIPE and strand what it started.
+pub(crate) fn memory() -> io::Result<OwnedFd> {
+    Ok(memfd_create("bwrap-status", MemfdFlags::CLOEXEC)?)
+}
+
+/// Everything that has been written to a memory file so far, without moving its offset.
+pub(crate) fn contents(file: impl AsFd) -> io::Result<Vec<u8>> {
+    read_from(file, 0, usize::MAX)
+}
+
+/// What is in a file from an offset on, `limit` bytes at most, without moving its offset.
+pub(crate) fn read_from(file: impl AsFd, offset: u64, limit: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut buffer = [0_u8; 4096];
+    while bytes.len() < limit {
+        let at = offset + u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        match rustix::io::pread(&file, &mut buffer, at) {
+            Ok(0) => break,
+            Ok(count) => bytes.extend(buffer.iter().take(count)),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    bytes.truncate(limit);
+    Ok(bytes)
+}
+
+fn write_all(file: &OwnedFd, bytes: &[u8]) -> io::Result<()> {
+    let mut written = 0;
+    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
+        // pwrite leaves the offset at the beginning, where bwrap starts to read
+        match rustix::io::pwrite(file, rest, u64::try_from(written).unwrap_or(u64::MAX)) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => written += count,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Two connected stream sockets, ours and bwrap's.
+pub(crate) fn sockets() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?)
+}
+
+/// A pipe: what is read, what is written.
+pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?)
+}
+
+/// Sends all of it, and never a SIGPIPE to ourselves.
+pub(crate) fn send_all(socket: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match send(socket, bytes, SendFlags::NOSIGNAL) {
+            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a child sees after the actions, if each number `n` refers to file `n` here.
+    fn carried_out(actions: &[Action], open: impl Iterator<Item = RawFd>) -> BTreeMap<RawFd, RawFd> {
+        let mut table: BTreeMap<RawFd, RawFd> = open.map(|number| (number, number)).collect();
+        for action in actions {
+            match *action {
+                Action::Duplicate { from, to } => {
+                    let file = table[&from];
+                    table.insert(to, file);
+                }
+                Action::Close(number) => {
+                    table.remove(&number);
+                }
+                Action::CloseFrom(number) => table.retain(|open, _| *open < number),
+            }
+        }
+        table
+    }
+
+    proptest! {
+        #[test]
+        fn every_descriptor_arrives_and_nothing_else(
+            from in proptest::collection::vec(0..24_i32, 1..12),
+            to in Just((0..20_i32).collect::<Vec<_>>()).prop_shuffle(),
+        ) {
+            let moves: Vec<(RawFd, RawFd)> = from.into_iter().zip(to).collect();
+            let seen = carried_out(&layout(&moves), 0..40);
+            let wanted: BTreeMap<_, _> = moves.iter().map(|(from, to)| (*to, *from)).collect();
+            prop_assert_eq!(seen, wanted);
+        }
+    }
+
+    #[test]
+    fn a_sealed_file_is_read_from_its_beginning_and_never_changes() {
+        let file = sealed(b"hello").unwrap();
+        let mut buffer = [0_u8; 16];
+        assert_eq!(rustix::io::read(&file, &mut buffer).unwrap(), 5);
+        assert_eq!(rustix::io::pwrite(&file, b"x", 0), Err(Errno::PERM));
+        assert_eq!(rustix::fs::ftruncate(&file, 0), Err(Errno::PERM));
+    }
+}

@@ -1,0 +1,261 @@
+//! Which phase is a launch in, and what is the verdict: a state machine without I/O.
+//!
+//! Three witnesses speak: the status file (`--json-status-fd`), the ready socket (`--block-fd`, with one byte sent
+//! in advance) and bwrap's exit status. What bwrap or the command prints is never asked.
+
+use super::ExitStatus;
+use crate::bwrap::status::Status;
+
+/// How the ready socket ended on our side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ready {
+    /// Somebody still holds the other end.
+    Open,
+    /// Closed with our byte read: everything is set up.
+    Read,
+    /// Closed with our byte unread (`ECONNRESET`): bwrap did not get that far.
+    Unread,
+}
+
+/// How bwrap itself ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Exited(i32),
+    Signaled(i32),
+    /// Somebody else took the status: the caller ignores SIGCHLD, or waits for any child.
+    Unknown,
+}
+
+/// What could make the witnesses lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Caveats {
+    /// A filter of the caller's might keep bwrap from reporting that it executed the command.
+    pub(crate) filter: bool,
+    /// A lock file that cannot be locked ends bwrap as if the command had ended with status 1.
+    pub(crate) lock_file: bool,
+}
+
+/// What happened, once bwrap has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// bwrap made no sandbox: arguments, privileges, namespaces.
+    Refused { signal: Option<i32> },
+    /// The sandbox could not be completed: ids, network, mounts.
+    SetupFailed { signal: Option<i32> },
+    /// The sandbox was complete, the command was not executed.
+    NotExecuted { signal: Option<i32> },
+    /// The command ran and ended.
+    Ended(ExitStatus),
+    /// The witnesses leave two stories.
+    Undecided(Undecided),
+}
+
+/// Why it cannot be known whether the command ran, or how it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Undecided {
+    /// bwrap was killed after the sandbox was complete: the command may have run, and how it ended is lost.
+    BwrapKilled {
+        /// The signal that killed it.
+        signal: i32,
+    },
+    /// bwrap's exit status was taken by somebody else and it reported none of the command: the caller ignores
+    /// SIGCHLD, or waits for any child.
+    StatusLost,
+    /// A system call filter may have kept bwrap from reporting that it executed the command.
+    FilterMayHideIt {
+        /// bwrap's exit status, which is the command's own if that ran.
+        status: i32,
+    },
+    /// bwrap ends with status 1 if it cannot lock a file, and reports that as the command's.
+    LockFileMayHaveFailed,
+    /// bwrap reported what it never should.
+    Contradiction {
+        /// bwrap's exit status.
+        status: i32,
+    },
+}
+
+/// What the witnesses have said so far.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Handshake {
+    caveats: Caveats,
+    status: Status,
+    ready: Ready,
+    end: Option<End>,
+}
+
+/// How far a launch has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// bwrap has not reported a process yet.
+    Starting,
+    /// The process inside exists and is being set up.
+    SettingUp,
+    /// Everything is set up; the command is being or has been executed.
+    Ready,
+    /// bwrap has ended.
+    Ended,
+}
+
+impl Handshake {
+    pub(crate) fn new(caveats: Caveats) -> Self {
+        Self { caveats, status: Status::default(), ready: Ready::Open, end: None }
+    }
+
+    pub(crate) fn on_status(&mut self, status: Status) {
+        self.status = status;
+    }
+
+    /// The first end of the socket counts: a reset is reported once, a clean end ever after.
+    pub(crate) fn on_ready(&mut self, ready: Ready) {
+        if self.ready == Ready::Open {
+            self.ready = ready;
+        }
+    }
+
+    pub(crate) fn on_end(&mut self, end: End) {
+        self.end.get_or_insert(end);
+    }
+
+    pub(crate) fn status(&self) -> &Status {
+        &self.status
+    }
+
+    pub(crate) fn ready(&self) -> Ready {
+        self.ready
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        match (self.end, self.ready, self.status.child_pid) {
+            (Some(_), _, _) => Phase::Ended,
+            (None, Ready::Read, _) => Phase::Ready,
+            (None, _, Some(_)) => Phase::SettingUp,
+            (None, _, None) => Phase::Starting,
+        }
+    }
+
+    /// The verdict, once bwrap has ended.
+    pub(crate) fn verdict(&self) -> Option<Verdict> {
+        let end = self.end?;
+        let signal = match end {
+            End::Signaled(signal) => Some(signal),
+            End::Exited(_) | End::Unknown => None,
+        };
+        Some(match (self.status.exit_code, self.status.child_pid, self.ready) {
+            (Some(1), _, _) if self.caveats.lock_file => Verdict::Undecided(Undecided::LockFileMayHaveFailed),
+            (Some(code), _, _) => Verdict::Ended(ExitStatus::from_bwrap(code)),
+            (None, Some(_), Ready::Read) => self.after_setup(end),
+            (None, Some(_), Ready::Unread | Ready::Open) => Verdict::SetupFailed { signal },
+            // bwrap reports its process before it lets it go on
+            (None, None, Ready::Unread | Ready::Open) => Verdict::Refused { signal },
+            (None, None, Ready::Read) => match end {
+                End::Exited(status) => Verdict::Undecided(Undecided::Contradiction { status }),
+                End::Signaled(signal) => Verdict::Undecided(Undecided::BwrapKilled { signal }),
+                End::Unknown => Verdict::Undecided(Undecided::StatusLost),
+            },
+        })
+    }
+
+    /// Everything was set up, and no exit code was reported.
+    fn after_setup(&self, end: End) -> Verdict {
+        let status = match end {
+            End::Signaled(signal) => return Verdict::Undecided(Undecided::BwrapKilled { signal }),
+            End::Unknown => return Verdict::Undecided(Undecided::StatusLost),
+            End::Exited(status) => status,
+        };
+        let killed = u8::try_from(status).ok().and_then(|code| ExitStatus::from_bwrap(code).signal());
+        match (status, killed) {
+            // a process that never reported, but could have run
+            (1, _) | (_, Some(_)) if self.caveats.filter => {
+                Verdict::Undecided(Undecided::FilterMayHideIt { status })
+            }
+            (1, _) => Verdict::NotExecuted { signal: None },
+            (_, Some(signal)) => Verdict::NotExecuted { signal: Some(signal) },
+            // bwrap's own failures are 1: this is the command's
+            (_, None) => match u8::try_from(status) {
+                Ok(code) if self.caveats.filter => Verdict::Ended(ExitStatus::from_bwrap(code)),
+                _ => Verdict::Undecided(Undecided::Contradiction { status }),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(json: &str, ready: Ready, end: End, caveats: Caveats) -> Verdict {
+        let mut handshake = Handshake::new(caveats);
+        handshake.on_status(Status::parse(json.as_bytes()));
+        handshake.on_ready(ready);
+        assert_eq!(handshake.verdict(), None);
+        handshake.on_end(end);
+        handshake.verdict().unwrap()
+    }
+
+    const CHILD: &str = "{\"child-pid\": 9}";
+    const NONE: Caveats = Caveats { filter: false, lock_file: false };
+    const FILTER: Caveats = Caveats { filter: true, lock_file: false };
+
+    #[test]
+    fn the_table() {
+        let ended = |code: &str| format!("{CHILD}\n{{\"exit-code\": {code}}}");
+        for (json, ready, end, expected) in [
+            (String::new(), Ready::Unread, End::Exited(1), Verdict::Refused { signal: None }),
+            (String::new(), Ready::Unread, End::Exited(127), Verdict::Refused { signal: None }),
+            (String::new(), Ready::Unread, End::Signaled(9), Verdict::Refused { signal: Some(9) }),
+            (CHILD.into(), Ready::Unread, End::Exited(1), Verdict::SetupFailed { signal: None }),
+            (CHILD.into(), Ready::Unread, End::Signaled(15), Verdict::SetupFailed { signal: Some(15) }),
+            (CHILD.into(), Ready::Unread, End::Unknown, Verdict::SetupFailed { signal: None }),
+            (CHILD.into(), Ready::Read, End::Exited(1), Verdict::NotExecuted { signal: None }),
+            (CHILD.into(), Ready::Read, End::Exited(137), Verdict::NotExecuted { signal: Some(9) }),
+            (ended("0"), Ready::Read, End::Exited(0), Verdict::Ended(ExitStatus::from_bwrap(0))),
+            (ended("1"), Ready::Read, End::Exited(1), Verdict::Ended(ExitStatus::from_bwrap(1))),
+            (ended("7"), Ready::Read, End::Unknown, Verdict::Ended(ExitStatus::from_bwrap(7))),
+            // the exit code counts even if bwrap was killed right after it wrote it
+            (ended("7"), Ready::Read, End::Signaled(9), Verdict::Ended(ExitStatus::from_bwrap(7))),
+        ] {
+            assert_eq!(verdict(&json, ready, end, NONE), expected, "{json} {ready:?} {end:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_known_is_said() {
+        use Undecided::{BwrapKilled, Contradiction, FilterMayHideIt, LockFileMayHaveFailed, StatusLost};
+        let lock = Caveats { filter: false, lock_file: true };
+        let one = "{\"child-pid\": 9}\n{\"exit-code\": 1}";
+        for (json, end, caveats, expected) in [
+            (CHILD, End::Signaled(9), NONE, BwrapKilled { signal: 9 }),
+            (CHILD, End::Unknown, NONE, StatusLost),
+            (CHILD, End::Exited(1), FILTER, FilterMayHideIt { status: 1 }),
+            (CHILD, End::Exited(159), FILTER, FilterMayHideIt { status: 159 }),
+            (CHILD, End::Exited(4), NONE, Contradiction { status: 4 }),
+            ("", End::Exited(0), NONE, Contradiction { status: 0 }),
+            (one, End::Exited(1), lock, LockFileMayHaveFailed),
+        ] {
+            assert_eq!(
+                verdict(json, Ready::Read, end, caveats),
+                Verdict::Undecided(expected),
+                "{json} {end:?}"
+            );
+        }
+        // a filter that denies write(2) cannot hide a status that bwrap itself never has
+        let status = ExitStatus::from_bwrap(4);
+        assert_eq!(verdict(CHILD, Ready::Read, End::Exited(4), FILTER), Verdict::Ended(status));
+    }
+
+    #[test]
+    fn phases_follow_one_another() {
+        let mut handshake = Handshake::new(NONE);
+        assert_eq!(handshake.phase(), Phase::Starting);
+        handshake.on_status(Status::parse(CHILD.as_bytes()));
+        assert_eq!(handshake.phase(), Phase::SettingUp);
+        handshake.on_ready(Ready::Read);
+        assert_eq!(handshake.phase(), Phase::Ready);
+        handshake.on_ready(Ready::Unread);
+        assert_eq!(handshake.ready(), Ready::Read, "the first end counts");
+        handshake.on_end(End::Exited(0));
+        assert_eq!(handshake.phase(), Phase::Ended);
+    }
+}

@@ -1,0 +1,145 @@
+//! The thread that stays the parent.
+//!
+//! The parent-death signal follows the thread that spawned, not the process: a sandbox with `--die-with-parent` that
+//! a pool's thread launched would be killed when the pool retires the thread. So such launches happen on this
+//! thread. It also waits for children that their owner dropped, so that no zombie is left. It lives as long as one
+//! of them needs it, and no longer.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+
+use super::running::Running;
+use super::spawn;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+struct Keeper {
+    /// The process that the thread belongs to and the event that wakes it: after a fork the thread is gone.
+    thread: Option<(u32, Arc<OwnedFd>)>,
+    jobs: VecDeque<Job>,
+    abandoned: Vec<Running>,
+    leases: usize,
+}
+
+static KEEPER: Mutex<Keeper> =
+    Mutex::new(Keeper { thread: None, jobs: VecDeque::new(), abandoned: Vec::new(), leases: 0 });
+
+fn keeper() -> MutexGuard<'static, Keeper> {
+    KEEPER.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps the thread alive, and with it the children that it is the parent of.
+#[derive(Debug)]
+pub(crate) struct Lease(());
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let mut keeper = keeper();
+        keeper.leases = keeper.leases.saturating_sub(1);
+        keeper.wake();
+    }
+}
+
+impl Keeper {
+    fn wake(&self) {
+        if let Some((_, event)) = &self.thread {
+            // it can only fail when the counter is full, and then the thread is awake
+            let _ = rustix::io::write(event, &1_u64.to_ne_bytes());
+        }
+    }
+
+    /// Starts the thread if there is none, or wakes it.
+    fn ensure(&mut self) -> io::Result<()> {
+        let process = std::process::id();
+        if self.thread.as_ref().is_some_and(|(owner, _)| *owner != process) {
+            // a fork inherited the state, but neither the thread nor what it was the parent of
+            (self.thread, self.leases) = (None, 0);
+        }
+        if self.thread.is_none() {
+            let event = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+            let own = Arc::clone(&event);
+            thread::Builder::new()
+                .name("bwrap-keeper".to_owned())
+                .stack_size(256 << 10)
+                .spawn(move || keep(&own))?;
+            self.thread = Some((process, event));
+        }
+        self.wake();
+        Ok(())
+    }
+}
+
+/// Runs a job on the keeper's thread and waits for it. The lease keeps the thread, and its children, alive.
+pub(crate) fn run<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> io::Result<(T, Lease)> {
+    let (sender, receiver) = channel();
+    let lease = {
+        let mut keeper = keeper();
+        keeper.ensure()?;
+        keeper.jobs.push_back(Box::new(move || {
+            let _ = sender.send(job());
+        }));
+        keeper.wake();
+        keeper.leases += 1;
+        Lease(())
+    };
+    let result = receiver.recv().map_err(|_| io::Error::other("the keeper thread is gone"))?;
+    Ok((result, lease))
+}
+
+/// Sees a child to its end whose owner has dropped it. It runs on, as a dropped `std::process::Child` does.
+pub(crate) fn adopt(running: Running) {
+    let mut keeper = keeper();
+    if keeper.ensure().is_ok() {
+        keeper.abandoned.push(running);
+        keeper.wake();
+    }
+    // without a thread it runs on, and is reaped with this process
+}
+
+fn keep(event: &OwnedFd) {
+    spawn::block_signals();
+    let mut children: Vec<Running> = Vec::new();
+    loop {
+        let jobs = {
+            let mut keeper = keeper();
+            children.append(&mut keeper.abandoned);
+            let jobs = std::mem::take(&mut keeper.jobs);
+            if jobs.is_empty() && children.is_empty() && keeper.leases == 0 {
+                keeper.thread = None;
+                return;
+            }
+            jobs
+        };
+        for job in jobs {
+            job();
+        }
+        wait(event, &mut children);
+    }
+}
+
+/// Waits for work, and lets go of children that have ended.
+fn wait(event: &OwnedFd, children: &mut Vec<Running>) {
+    let ended: Vec<bool> = {
+        let mut sources = vec![PollFd::new(event, PollFlags::IN)];
+        sources.extend(children.iter().map(|child| PollFd::from_borrowed_fd(child.as_fd(), PollFlags::IN)));
+        if poll(&mut sources, None).is_err() {
+            return;
+        }
+        sources.iter().skip(1).map(|source| !source.revents().is_empty()).collect()
+    };
+    let _ = rustix::io::read(event, &mut [0_u8; 8]);
+    let mut ended = ended.into_iter();
+    children.retain_mut(|child| {
+        let over = ended.next().unwrap_or(false);
+        if over {
+            child.finish();
+        }
+        !over
+    });
+}

@@ -1,0 +1,27 @@
+//! How it is run: `std::process` for sandboxes.
+//!
+//! `command` opens descriptors and spawns; `handshake` judges, without I/O; `running` waits, kills and cleans up;
+//! `child` and `prepared` are what callers hold. All unsafe code is in `spawn`.
+
+mod child;
+mod command;
+mod descriptors;
+mod filter;
+mod handshake;
+mod idmap;
+mod keeper;
+mod outcome;
+mod prepared;
+mod program;
+mod running;
+mod spawn;
+mod stdio;
+mod table;
+
+pub use child::Child;
+pub use command::Command;
+pub use handshake::Undecided;
+pub use outcome::{Ending, ExitStatus, Failure, Output, Source};
+pub use prepared::Prepared;
+pub use program::ProgramProblem;
+pub use stdio::{ChildStderr, ChildStdin, ChildStdout, Stdio};

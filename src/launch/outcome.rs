@@ -1,0 +1,303 @@
+//! What became of a launch: the command's status and output, or the failure.
+
+use std::fmt;
+use std::os::unix::process::ExitStatusExt;
+
+use super::handshake::{Undecided, Verdict};
+use super::program::ProgramProblem;
+use crate::bwrap::{Message, NamespaceIds, Severity, Stage};
+use crate::sandbox::Feature;
+
+/// How a command that ran in a sandbox ended, as [`std::process::ExitStatus`].
+///
+/// bwrap reports a command that was killed by signal *n* as status 128 + *n*, like a shell, and a command that exits
+/// with that number likewise. So a status from 129 to 192 leaves two stories: [`signal`](Self::signal) takes the
+/// likely one, [`ending`](Self::ending) tells both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ExitStatus(u8);
+
+/// How a command ended, as far as bwrap tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ending {
+    /// It exited with this status.
+    Exited(u8),
+    /// It was killed by `signal`, or exited with `code`: bwrap reports both alike.
+    SignaledOrExited {
+        /// The signal.
+        signal: i32,
+        /// The status, 128 + the signal.
+        code: u8,
+    },
+}
+
+/// The largest signal number of Linux (`SIGRTMAX`).
+const LAST_SIGNAL: u8 = 64;
+
+impl ExitStatus {
+    pub(crate) fn from_bwrap(code: u8) -> Self {
+        Self(code)
+    }
+
+    /// Whether the command exited with status 0.
+    #[must_use]
+    pub fn success(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The command's status, or `None` if it was killed by a signal, as far as bwrap tells.
+    #[must_use]
+    pub fn code(self) -> Option<i32> {
+        match self.ending() {
+            Ending::Exited(code) => Some(code.into()),
+            Ending::SignaledOrExited { .. } => None,
+        }
+    }
+
+    /// The signal that killed the command, as far as bwrap tells.
+    #[must_use]
+    pub fn signal(self) -> Option<i32> {
+        match self.ending() {
+            Ending::Exited(_) => None,
+            Ending::SignaledOrExited { signal, .. } => Some(signal),
+        }
+    }
+
+    /// How the command ended, with both stories where there are two.
+    #[must_use]
+    pub fn ending(self) -> Ending {
+        match self.0.checked_sub(128) {
+            Some(signal @ 1..=LAST_SIGNAL) => {
+                Ending::SignaledOrExited { signal: signal.into(), code: self.0 }
+            }
+            _ => Ending::Exited(self.0),
+        }
+    }
+
+    /// The number as bwrap reports it and as a shell would show it in `$?`.
+    #[must_use]
+    pub fn raw(self) -> u8 {
+        self.0
+    }
+}
+
+impl fmt::Display for ExitStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.ending() {
+            Ending::Exited(code) => write!(f, "exit status: {code}"),
+            Ending::SignaledOrExited { signal, code } => {
+                write!(f, "signal: {signal} (or exit status: {code})")
+            }
+        }
+    }
+}
+
+impl From<ExitStatus> for std::process::ExitStatus {
+    fn from(status: ExitStatus) -> Self {
+        let raw = match status.ending() {
+            Ending::Exited(code) => i32::from(code) << 8,
+            Ending::SignaledOrExited { signal, .. } => signal,
+        };
+        Self::from_raw(raw)
+    }
+}
+
+/// What a command that ran left behind, as [`std::process::Output`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Output {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it wrote to standard output, if that was piped.
+    pub stdout: Vec<u8>,
+    /// What it, and bwrap before it, wrote to standard error, if that was piped.
+    pub stderr: Vec<u8>,
+    /// bwrap's warnings at the beginning of `stderr`. A command can forge them.
+    pub warnings: Vec<Message>,
+    /// Features that this bwrap lacks and the sandbox declared dispensable: they were left out.
+    pub dropped: Vec<Feature>,
+}
+
+/// How bwrap's own words were come by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Source {
+    /// They were read where bwrap wrote them.
+    Captured,
+    /// bwrap wrote them where they cannot be read back (an inherited terminal, `/dev/null`), so it was asked once
+    /// more to set up the same sandbox, without running anything, and said this.
+    AskedAgain,
+    /// They could not be come by.
+    Lost,
+}
+
+/// Bytes that are mostly text, and shown as such.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub(crate) struct Text(pub(crate) Vec<u8>);
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0.escape_ascii())
+    }
+}
+
+/// Everything known about a launch that did not lead to a command's exit status.
+///
+/// `Display` is one line: what happened, and bwrap's own words or the reason that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Failure {
+    pub(crate) verdict: Verdict,
+    pub(crate) words: Text,
+    pub(crate) source: Source,
+    pub(crate) messages: Vec<Message>,
+    pub(crate) program: Option<ProgramProblem>,
+    pub(crate) command: String,
+    pub(crate) namespaces: Option<NamespaceIds>,
+    pub(crate) dropped: Vec<Feature>,
+}
+
+impl Failure {
+    /// The message that ended bwrap: the last one that is not a warning.
+    #[must_use]
+    pub fn message(&self) -> Option<&Message> {
+        self.messages.iter().rev().find(|message| message.severity() == Severity::Fatal)
+    }
+
+    /// Everything that bwrap said, warnings included, in order.
+    #[must_use]
+    pub fn messages(&self) -> &[Message] {
+        &self.messages
+    }
+
+    /// The stage that bwrap was in, as far as its words tell.
+    #[must_use]
+    pub fn stage(&self) -> Option<Stage> {
+        self.message().map(Message::stage)
+    }
+
+    /// bwrap's words as it wrote them.
+    #[must_use]
+    pub fn stderr(&self) -> &[u8] {
+        &self.words.0
+    }
+
+    /// How its words were come by.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        self.source
+    }
+
+    /// Why the program could not be executed, if that could be found out.
+    #[must_use]
+    pub fn program(&self) -> Option<&ProgramProblem> {
+        self.program.as_ref()
+    }
+
+    /// The signal that ended bwrap, or the process inside before it became the command.
+    #[must_use]
+    pub fn signal(&self) -> Option<i32> {
+        match self.verdict {
+            Verdict::Refused { signal }
+            | Verdict::SetupFailed { signal }
+            | Verdict::NotExecuted { signal } => signal,
+            Verdict::Undecided(Undecided::BwrapKilled { signal }) => Some(signal),
+            Verdict::Ended(_) | Verdict::Undecided(_) => None,
+        }
+    }
+
+    /// Why the launch cannot be judged, if it cannot.
+    #[must_use]
+    pub fn undecided(&self) -> Option<Undecided> {
+        match self.verdict {
+            Verdict::Undecided(why) => Some(why),
+            _ => None,
+        }
+    }
+
+    /// The bwrap command line, fit to be pasted into a shell; secrets are left out.
+    #[must_use]
+    pub fn command_line(&self) -> &str {
+        &self.command
+    }
+
+    /// The namespaces that bwrap had made.
+    #[must_use]
+    pub fn namespaces(&self) -> Option<NamespaceIds> {
+        self.namespaces
+    }
+
+    /// Features that this bwrap lacks and the sandbox declared dispensable.
+    #[must_use]
+    pub fn dropped(&self) -> &[Feature] {
+        &self.dropped
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(undecided) = self.undecided() {
+            write!(f, "{undecided}")?;
+            return match self.message() {
+                Some(message) => write!(f, "; the last words on stderr are: {message}"),
+                None => Ok(()),
+            };
+        }
+        match (&self.program, self.message(), self.signal()) {
+            (Some(problem), _, _) => write!(f, "{problem}"),
+            (None, Some(message), _) => write!(f, "bwrap: {message}"),
+            (None, None, Some(signal)) => write!(f, "it was killed by signal {signal} meanwhile"),
+            (None, None, None) => f.write_str(match self.verdict {
+                Verdict::NotExecuted { .. } => "bwrap did not say why, and the program looks executable",
+                _ => "bwrap did not say why; run the command line in a shell to see",
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Undecided {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BwrapKilled { signal } => write!(
+                f,
+                "bwrap was killed by signal {signal} after the sandbox was complete, and with it went the \
+                 command's status"
+            ),
+            Self::StatusLost => f.write_str(
+                "this process ignores SIGCHLD or waits for any child, so bwrap's status was lost, and bwrap \
+                 reported none of the command",
+            ),
+            Self::FilterMayHideIt { status } => write!(
+                f,
+                "bwrap ended with status {status} and reported nothing of the command, which the system call \
+                 filter may have prevented; let the filter allow write, wait4, close and exit_group, and give it as \
+                 bytes"
+            ),
+            Self::LockFileMayHaveFailed => f.write_str(
+                "status 1 is the command's, or bwrap's own because a lock file could not be locked",
+            ),
+            Self::Contradiction { status } => {
+                write!(f, "bwrap ended with status {status} and contradictory reports; is it really bwrap?")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_has_its_ending() {
+        for raw in 0..=255_u8 {
+            let status = ExitStatus::from_bwrap(raw);
+            assert_eq!(status.raw(), raw);
+            assert!(status.code().is_some() != status.signal().is_some());
+            let std = std::process::ExitStatus::from(status);
+            assert_eq!((std.code(), std.signal()), (status.code(), status.signal()), "{raw}");
+        }
+        assert_eq!(ExitStatus::from_bwrap(128).code(), Some(128));
+        assert_eq!(ExitStatus::from_bwrap(137).signal(), Some(9));
+        assert_eq!(ExitStatus::from_bwrap(193).code(), Some(193));
+        assert_eq!(ExitStatus::from_bwrap(137).to_string(), "signal: 9 (or exit status: 137)");
+    }
+}

@@ -1,0 +1,75 @@
+//! A sandbox that is set up and waits at the gate.
+
+use std::os::fd::OwnedFd;
+
+use super::Child;
+use super::descriptors::send_all;
+use crate::bwrap::NamespaceIds;
+use crate::error::{Error, Result};
+
+/// A sandbox that is complete and isolated, and whose command has not started.
+///
+/// [`start`](Self::start) starts it; dropping it, or the end of this process, destroys it without running anything.
+#[derive(Debug)]
+#[must_use = "dropping it destroys the sandbox"]
+pub struct Prepared {
+    /// `None` once it is started.
+    child: Option<Child>,
+    gate: Option<OwnedFd>,
+    filter: Vec<u8>,
+}
+
+impl Prepared {
+    pub(crate) fn new(child: Child, gate: Option<OwnedFd>, filter: Vec<u8>) -> Self {
+        Self { child: Some(child), gate, filter }
+    }
+
+    pub(crate) fn wait_ready(&mut self) -> Result<()> {
+        self.child.as_mut().map_or(Ok(()), Child::wait_ready)
+    }
+
+    /// The process id of bwrap itself.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().map_or(0, Child::id)
+    }
+
+    /// The process id, outside, of the sandbox's first process: `/proc/PID/root` is the sandbox's root.
+    #[must_use]
+    pub fn sandbox_pid(&self) -> Option<u32> {
+        self.child.as_ref()?.known_sandbox_pid()
+    }
+
+    /// The namespaces that bwrap made.
+    #[must_use]
+    pub fn namespaces(&self) -> Option<NamespaceIds> {
+        self.child.as_ref()?.known_namespaces()
+    }
+
+    /// Starts the command.
+    ///
+    /// # Errors
+    ///
+    /// If the sandbox has been destroyed meanwhile.
+    pub fn start(mut self) -> Result<Child> {
+        let sent = self.gate.take().map(|gate| send_all(&gate, &self.filter));
+        let Some(mut child) = self.child.take() else { return Err(gone()) };
+        match sent {
+            Some(Ok(())) => Ok(child),
+            // its end tells why, and if not, it is not there to be started
+            _ => Err(child.wait().err().unwrap_or_else(gone)),
+        }
+    }
+}
+
+fn gone() -> Error {
+    Error::system("start the command")(std::io::ErrorKind::BrokenPipe.into())
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.destroy();
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! A launched bwrap and how it is brought to its end: judged, reaped, and with nothing left of it.
+
+use std::fs;
+use std::io;
+use std::num::NonZeroI32;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpid, pidfd_open, pidfd_send_signal, waitid,
+};
+
+use super::descriptors::{contents, send_all};
+use super::handshake::{End, Handshake, Phase, Ready, Verdict};
+use super::keeper::Lease;
+use crate::bwrap::status::Status;
+
+/// How long a killed process may take to disappear before we go on without it.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A launched bwrap.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) pid: Pid,
+    /// bwrap itself, the monitor.
+    process: OwnedFd,
+    /// The process that it cloned: process 1 inside, or the command itself.
+    child: Option<OwnedFd>,
+    status: OwnedFd,
+    ready: OwnedFd,
+    /// The inode number of bwrap's end of the ready socket, to find whoever still holds it.
+    far_end: u64,
+    handshake: Handshake,
+    /// The sandbox has a PID namespace that ends with its process 1.
+    own_pids: bool,
+    /// We killed it.
+    killed: bool,
+    _lease: Option<Lease>,
+}
+
+/// What a launch made for itself before it spawned bwrap.
+#[derive(Debug)]
+pub(crate) struct Witnesses {
+    pub(crate) status: OwnedFd,
+    pub(crate) ready: OwnedFd,
+    pub(crate) far_end: u64,
+}
+
+impl AsFd for Running {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.process.as_fd()
+    }
+}
+
+impl Running {
+    /// Takes charge of a bwrap that was just spawned.
+    pub(crate) fn new(
+        pid: Pid,
+        witnesses: Witnesses,
+        handshake: Handshake,
+        own_pids: bool,
+        lease: Option<Lease>,
+    ) -> io::Result<Self> {
+        let process = match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(process) => process,
+            Err(error) => {
+                // nobody has waited for it yet, so the number is still its own
+                let _ = rustix::process::kill_process(pid, Signal::KILL);
+                let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
+                kill_holders(witnesses.far_end);
+                return Err(error.into());
+            }
+        };
+        let Witnesses { status, ready, far_end } = witnesses;
+        Ok(Self {
+            pid,
+            process,
+            child: None,
+            status,
+            ready,
+            far_end,
+            handshake,
+            own_pids,
+            killed: false,
+            _lease: lease,
+        })
+    }
+
+    /// Reads what bwrap has reported, and gets hold of the process that it reported.
+    pub(crate) fn listen(&mut self) -> Status {
+        if let Ok(bytes) = contents(&self.status) {
+            self.handshake.on_status(Status::parse(&bytes));
+        }
+        if self.handshake.ready() == Ready::Open {
+            self.handshake.on_ready(look(&self.ready));
+        }
+        let status = *self.handshake.status();
+        if self.child.is_none()
+            && let Some(pid) = status.child_pid
+        {
+            self.child = self.open_child(pid, status.namespaces.mnt);
+        }
+        status
+    }
+
+    /// A handle on the reported process, if the number is still its own: it is bwrap's child, or in the mount
+    /// namespace that bwrap reported, or a dead bwrap that became our child.
+    fn open_child(&self, pid: NonZeroI32, mount_namespace: Option<u64>) -> Option<OwnedFd> {
+        let handle = pidfd_open(Pid::from_raw(pid.get())?, PidfdFlags::empty()).ok()?;
+        let namespace = fs::metadata(format!("/proc/{pid}/ns/mnt")).ok().map(|meta| meta.ino());
+        if namespace.is_some() && namespace == mount_namespace {
+            return Some(handle);
+        }
+        let facts = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let field = |name: &str| {
+            let line = facts.lines().find_map(|line| line.strip_prefix(name))?;
+            line.split_whitespace().next()
+        };
+        let parent: i32 = field("PPid:")?.parse().ok()?;
+        let own = parent == self.pid.as_raw_pid();
+        let orphan = field("State:") == Some("Z") && parent == getpid().as_raw_pid();
+        (own || orphan && field("Name:") == Some("bwrap")).then_some(handle)
+    }
+
+    pub(crate) fn handshake(&self) -> &Handshake {
+        &self.handshake
+    }
+
+    /// Waits until everything is set up or bwrap has ended, whichever comes first.
+    pub(crate) fn wait_ready(&mut self) -> io::Result<Phase> {
+        loop {
+            let phase = self.handshake.phase();
+            if phase >= Phase::Ready {
+                return Ok(phase);
+            }
+            let mut sources = [
+                PollFd::new(&self.process, PollFlags::IN),
+                // without events to wait for, its end is still reported
+                PollFd::new(&self.ready, PollFlags::empty()),
+            ];
+            match poll(&mut sources, None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let ended = sources.first().is_some_and(|source| !source.revents().is_empty());
+            self.listen();
+            if ended {
+                return Ok(Phase::Ended);
+            }
+            // closed without being read: bwrap is about to end
+            if self.handshake.ready() == Ready::Unread {
+                wait_for(&self.process, None)?;
+                return Ok(Phase::Ended);
+            }
+        }
+    }
+
+    /// Waits for bwrap's end.
+    pub(crate) fn wait_end(&mut self) -> io::Result<Verdict> {
+        // gets hold of the process inside while bwrap is its parent
+        self.wait_ready()?;
+        wait_for(&self.process, None)?;
+        Ok(self.finish())
+    }
+
+    /// Waits for bwrap's end, not beyond a deadline. Says whether it has ended.
+    pub(crate) fn wait_end_until(&self, deadline: Instant) -> io::Result<bool> {
+        wait_for(&self.process, Some(deadline.saturating_duration_since(Instant::now())))
+    }
+
+    /// Sends bytes to the ready socket.
+    pub(crate) fn announce(&self, bytes: &[u8]) -> io::Result<()> {
+        send_all(&self.ready, bytes)
+    }
+
+    /// Whether bwrap has ended.
+    pub(crate) fn has_ended(&self) -> io::Result<bool> {
+        wait_for(&self.process, Some(Duration::ZERO))
+    }
+
+    /// Once bwrap has ended: judges, and leaves nothing of the sandbox behind.
+    pub(crate) fn finish(&mut self) -> Verdict {
+        self.handshake.on_end(reap(&self.process));
+        self.listen();
+        if self.handshake.ready() == Ready::Open || self.own_pids || !self.is_over() {
+            self.kill_child();
+        }
+        if self.handshake.ready() == Ready::Open {
+            self.free_stuck();
+        }
+        self.see_child_off();
+        // the end is known, so there is a verdict
+        self.handshake.verdict().unwrap_or(Verdict::Refused { signal: None })
+    }
+
+    /// Whether the command is known to have ended, or never to have begun.
+    fn is_over(&self) -> bool {
+        matches!(self.handshake.verdict(), Some(Verdict::Ended(_) | Verdict::NotExecuted { .. }))
+    }
+
+    fn kill_child(&self) {
+        if let Some(child) = &self.child {
+            // it may be gone already
+            let _ = pidfd_send_signal(child, Signal::KILL);
+        }
+    }
+
+    /// A bwrap that ended early may leave its child behind, waiting for ever and holding every descriptor. Whoever
+    /// still has the ready socket is it, whether bwrap reported it or not.
+    fn free_stuck(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        // most often it is just about to end by itself
+        let mut pause = Duration::from_millis(2);
+        while Instant::now() < deadline {
+            let _ = poll_one(&self.ready, PollFlags::empty(), Some(pause));
+            self.handshake.on_ready(look(&self.ready));
+            if self.handshake.ready() != Ready::Open {
+                return;
+            }
+            kill_holders(self.far_end);
+            pause = Duration::from_millis(20);
+        }
+    }
+
+    /// Waits for the end of what was killed, and reaps it where orphans become our children. A command that ended by
+    /// itself takes its process 1 with it; nobody needs to wait for that.
+    fn see_child_off(&self) {
+        let Some(child) = &self.child else { return };
+        let ended = matches!(self.handshake.verdict(), Some(Verdict::Ended(_)));
+        let adopts = getpid().as_raw_pid() == 1 || is_subreaper();
+        if ended && !self.killed && !adopts {
+            return;
+        }
+        if wait_for(child, Some(PATIENCE)).unwrap_or(false) && adopts {
+            // ECHILD: it was not ours after all
+            let _ = waitid(WaitId::PidFd(child.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+        }
+    }
+
+    /// Kills the sandbox. Its end is then to be waited for.
+    pub(crate) fn kill(&mut self) -> io::Result<()> {
+        self.listen();
+        self.killed = true;
+        // killed from inside, bwrap still reports how the command ended
+        let target = self.child.as_ref().unwrap_or(&self.process);
+        match pidfd_send_signal(target, Signal::KILL) {
+            // it has ended, or is ending
+            Ok(()) | Err(Errno::SRCH) => Ok(()),
+            Err(_) if self.child.is_some() => {
+                pidfd_send_signal(&self.process, Signal::KILL).map_err(Into::into)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Kills bwrap and all, waits, and leaves nothing.
+    pub(crate) fn destroy(&mut self) {
+        self.listen();
+        self.killed = true;
+        self.kill_child();
+        let _ = pidfd_send_signal(&self.process, Signal::KILL);
+        if wait_for(&self.process, Some(PATIENCE)).unwrap_or(false) {
+            self.finish();
+        }
+    }
+}
+
+/// How the ready socket stands. A reset is reported once only.
+fn look(socket: &OwnedFd) -> Ready {
+    match recv(socket, &mut [0_u8; 1], RecvFlags::DONTWAIT) {
+        Ok(_) => Ready::Read,
+        Err(Errno::AGAIN | Errno::INTR) => Ready::Open,
+        Err(_) => Ready::Unread,
+    }
+}
+
+/// The status of a bwrap that has ended.
+fn reap(process: &OwnedFd) -> End {
+    loop {
+        return match waitid(WaitId::PidFd(process.as_fd()), WaitIdOptions::EXITED) {
+            Ok(Some(status)) => match (status.exit_status(), status.terminating_signal()) {
+                (Some(code), _) => End::Exited(code),
+                (_, Some(signal)) => End::Signaled(signal),
+                _ => End::Unknown,
+            },
+            Err(Errno::INTR) => continue,
+            // ECHILD: the kernel or somebody else took it
+            Ok(None) | Err(_) => End::Unknown,
+        };
+    }
+}
+
+fn is_subreaper() -> bool {
+    rustix::process::child_subreaper().is_ok_and(|reaper| reaper.is_some())
+}
+
+/// Waits for a process to end. Says whether it has.
+fn wait_for(process: &OwnedFd, timeout: Option<Duration>) -> io::Result<bool> {
+    poll_one(process, PollFlags::IN, timeout)
+}
+
+fn poll_one(descriptor: &OwnedFd, events: PollFlags, timeout: Option<Duration>) -> io::Result<bool> {
+    let deadline = timeout.map(|timeout| Instant::now() + timeout);
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
+        match poll(&mut [PollFd::new(descriptor, events)], left.as_ref()) {
+            Ok(count) => return Ok(count > 0),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Kills every process that has the socket of this inode number open. Whoever runs our own program is spared: it is
+/// us, or a child that another thread is just spawning.
+fn kill_holders(inode: u64) {
+    let own = fs::read_link("/proc/self/exe").ok();
+    let link = format!("socket:[{inode}]");
+    let Ok(processes) = fs::read_dir("/proc") else { return };
+    for entry in processes.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
+        let Some(pid) = Pid::from_raw(pid).filter(|pid| *pid != getpid()) else { continue };
+        let holds = || {
+            if fs::read_link(entry.path().join("exe")).ok() == own {
+                return false;
+            }
+            let Ok(descriptors) = fs::read_dir(entry.path().join("fd")) else { return false };
+            descriptors
+                .flatten()
+                .any(|descriptor| fs::read_link(descriptor.path()).is_ok_and(|to| to.as_os_str() == &*link))
+        };
+        // the handle first, so that it is the holder that is killed and not a successor of its number
+        if let Ok(handle) = pidfd_open(pid, PidfdFlags::empty())
+            && holds()
+        {
+            let _ = pidfd_send_signal(&handle, Signal::KILL);
+        }
+    }
+}

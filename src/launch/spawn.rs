@@ -1,0 +1,183 @@
+//! `posix_spawn(3)`: the only unsafe code of the crate.
+//!
+//! It costs the same however large the caller is, because nothing of the caller is copied, and it runs none of our
+//! code between fork and exec. What the child needs is said in file actions and attributes.
+#![allow(unsafe_code)]
+
+use std::ffi::CString;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, RawFd};
+use std::ptr;
+use std::sync::LazyLock;
+
+use libc::{c_char, c_int};
+use rustix::process::Pid;
+
+use super::descriptors::Action;
+
+/// A program to spawn, with all that it gets from us. Its environment is empty.
+pub(crate) struct Plan {
+    pub(crate) path: CString,
+    /// `argv`, the program's own name included.
+    pub(crate) arguments: Vec<CString>,
+    /// What to do with descriptors, in order. Their numbers must stay open until the plan is carried out.
+    pub(crate) actions: Vec<Action>,
+}
+
+type CloseFrom = unsafe extern "C" fn(*mut libc::posix_spawn_file_actions_t, c_int) -> c_int;
+
+/// glibc 2.34 and newer close everything above a number in one go. Looked up, so that the crate links elsewhere.
+static CLOSE_FROM: LazyLock<Option<CloseFrom>> = LazyLock::new(|| {
+    let name = c"posix_spawn_file_actions_addclosefrom_np";
+    // SAFETY: the name is a C string; the handle asks for the default search order.
+    let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+    // SAFETY: the symbol of that name has this type wherever it exists, and a null pointer becomes `None`.
+    unsafe { std::mem::transmute::<*mut libc::c_void, Option<CloseFrom>>(symbol) }
+});
+
+/// Spawns the program. Its signal mask is empty, and SIGPIPE and SIGCHLD have their default actions: bwrap hangs if
+/// it inherits an ignored SIGCHLD.
+///
+/// # Errors
+///
+/// What `posix_spawn` says, such as `ENOENT`, `EACCES` or `E2BIG` for the program, `EBADF` for a descriptor.
+pub(crate) fn spawn(plan: &Plan) -> io::Result<Pid> {
+    let mut actions = FileActions::new()?;
+    for action in &plan.actions {
+        actions.add(*action)?;
+    }
+    let attributes = Attributes::new()?;
+    let mut argv: Vec<*mut c_char> = plan.arguments.iter().map(|word| word.as_ptr().cast_mut()).collect();
+    argv.push(ptr::null_mut());
+    let environment: [*mut c_char; 1] = [ptr::null_mut()];
+    let mut pid: libc::pid_t = 0;
+    // SAFETY: every pointer is valid for the call: the path and the words are C strings that `plan` owns, `argv` and
+    // `environment` end with a null pointer, actions and attributes are initialised. posix_spawn writes none of them.
+    check(unsafe {
+        libc::posix_spawn(
+            &raw mut pid,
+            plan.path.as_ptr(),
+            actions.0.as_ptr(),
+            attributes.0.as_ptr(),
+            argv.as_ptr(),
+            environment.as_ptr(),
+        )
+    })?;
+    Pid::from_raw(pid).ok_or_else(|| io::Error::other("posix_spawn returned no process id"))
+}
+
+/// Blocks every signal in the calling thread, so that handlers of the program run elsewhere.
+pub(super) fn block_signals() {
+    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigfillset initialises the set that it is given, which pthread_sigmask then only reads.
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), ptr::null_mut());
+    }
+}
+
+/// Duplicates a descriptor that is known by its number only, to hold it while a launch is made.
+pub(super) fn duplicate(number: RawFd) -> io::Result<std::os::fd::OwnedFd> {
+    if number < 0 {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
+    // SAFETY: the number is not -1, and the borrow ends within this call. That it may be closed or another file
+    // meanwhile is the caller's word, as it is for bwrap's own options; duplicating it touches no memory.
+    unsafe { BorrowedFd::borrow_raw(number) }.try_clone_to_owned()
+}
+
+/// posix_spawn's functions return their error.
+fn check(code: c_int) -> io::Result<()> {
+    if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) }
+}
+
+struct FileActions(MaybeUninit<libc::posix_spawn_file_actions_t>);
+
+impl FileActions {
+    fn new() -> io::Result<Self> {
+        let mut actions = MaybeUninit::uninit();
+        // SAFETY: init initialises what it is given.
+        check(unsafe { libc::posix_spawn_file_actions_init(actions.as_mut_ptr()) })?;
+        Ok(Self(actions))
+    }
+
+    fn add(&mut self, action: Action) -> io::Result<()> {
+        let actions = self.0.as_mut_ptr();
+        // SAFETY: `actions` was initialised by `new`; numbers need not be open.
+        check(unsafe {
+            match action {
+                Action::Duplicate { from, to } => libc::posix_spawn_file_actions_adddup2(actions, from, to),
+                Action::Close(number) => libc::posix_spawn_file_actions_addclose(actions, number),
+                Action::CloseFrom(number) => match *CLOSE_FROM {
+                    Some(close_from) => close_from(actions, number),
+                    None => return self.close_known(number),
+                },
+            }
+        })
+    }
+
+    /// Without `closefrom`, closes what is open now and inherited: a descriptor that another thread opens without
+    /// `O_CLOEXEC` meanwhile slips through.
+    fn close_known(&mut self, from: RawFd) -> io::Result<()> {
+        for entry in std::fs::read_dir("/proc/self/fd")? {
+            let number = entry?.file_name().to_str().and_then(|name| name.parse::<RawFd>().ok());
+            if let Some(number) = number.filter(|number| *number >= from) {
+                self.add(Action::Close(number))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for FileActions {
+    fn drop(&mut self) {
+        // SAFETY: initialised by `new`, and not used afterwards.
+        unsafe { libc::posix_spawn_file_actions_destroy(self.0.as_mut_ptr()) };
+    }
+}
+
+struct Attributes(MaybeUninit<libc::posix_spawnattr_t>);
+
+impl Attributes {
+    fn new() -> io::Result<Self> {
+        let mut attributes = MaybeUninit::uninit();
+        // SAFETY: init initialises what it is given.
+        check(unsafe { libc::posix_spawnattr_init(attributes.as_mut_ptr()) })?;
+        let mut attributes = Self(attributes);
+        let set = |signals: &[c_int]| {
+            let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+            // SAFETY: sigemptyset initialises the set, sigaddset changes an initialised one.
+            unsafe {
+                libc::sigemptyset(set.as_mut_ptr());
+                for signal in signals {
+                    libc::sigaddset(set.as_mut_ptr(), *signal);
+                }
+                set.assume_init()
+            }
+        };
+        let (none, default) = (set(&[]), set(&[libc::SIGPIPE, libc::SIGCHLD]));
+        let flags = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
+        let flags = libc::c_short::try_from(flags).map_err(io::Error::other)?;
+        let pointer = attributes.0.as_mut_ptr();
+        // SAFETY: the attributes are initialised, and the sets live for the calls, which copy them.
+        unsafe {
+            check(libc::posix_spawnattr_setsigmask(pointer, &raw const none))?;
+            check(libc::posix_spawnattr_setsigdefault(pointer, &raw const default))?;
+            check(libc::posix_spawnattr_setflags(pointer, flags))?;
+        }
+        Ok(attributes)
+    }
+}
+
+impl Drop for Attributes {
+    fn drop(&mut self) {
+        // SAFETY: initialised by `new`, and not used afterwards.
+        unsafe { libc::posix_spawnattr_destroy(self.0.as_mut_ptr()) };
+    }
+}
+
+/// The path of a program as a C string.
+pub(crate) fn c_string(bytes: &[u8]) -> io::Result<CString> {
+    CString::new(bytes).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))
+}

@@ -1,0 +1,194 @@
+//! Standard streams: what they are connected to, and our ends of pipes.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+/// What a standard stream of the command is connected to, as [`std::process::Stdio`].
+///
+/// ```
+/// use bwrap_launch::Stdio;
+/// let log = Stdio::from(std::fs::File::create("/tmp/build.log")?);
+/// let quiet = Stdio::null();
+/// # std::fs::remove_file("/tmp/build.log")?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Stdio(pub(crate) StdioKind);
+
+#[derive(Debug, Clone)]
+pub(crate) enum StdioKind {
+    Inherit,
+    Null,
+    Piped,
+    Descriptor(Arc<OwnedFd>),
+}
+
+impl Stdio {
+    /// The caller's own stream.
+    #[must_use]
+    pub fn inherit() -> Self {
+        Self(StdioKind::Inherit)
+    }
+
+    /// `/dev/null`.
+    #[must_use]
+    pub fn null() -> Self {
+        Self(StdioKind::Null)
+    }
+
+    /// A new pipe, whose other end is in the [`Child`](super::Child).
+    #[must_use]
+    pub fn piped() -> Self {
+        Self(StdioKind::Piped)
+    }
+}
+
+impl From<OwnedFd> for Stdio {
+    fn from(descriptor: OwnedFd) -> Self {
+        Self(StdioKind::Descriptor(Arc::new(descriptor)))
+    }
+}
+
+impl From<File> for Stdio {
+    fn from(file: File) -> Self {
+        OwnedFd::from(file).into()
+    }
+}
+
+macro_rules! pipe_end {
+    ($($name:ident)+) => { $(
+        impl From<$name> for Stdio {
+            fn from(end: $name) -> Self {
+                Self(StdioKind::Descriptor(end.pipe))
+            }
+        }
+
+        impl AsFd for $name {
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                self.pipe.as_fd()
+            }
+        }
+
+        impl AsRawFd for $name {
+            fn as_raw_fd(&self) -> RawFd {
+                self.pipe.as_raw_fd()
+            }
+        }
+    )+ };
+}
+pipe_end! { ChildStdin ChildStdout ChildStderr }
+
+/// The writing end of the command's standard input, as [`std::process::ChildStdin`]. Dropping it is the end of
+/// file.
+#[derive(Debug)]
+pub struct ChildStdin {
+    pipe: Arc<OwnedFd>,
+}
+
+impl ChildStdin {
+    pub(crate) fn new(pipe: OwnedFd) -> Self {
+        Self { pipe: Arc::new(pipe) }
+    }
+}
+
+impl Write for ChildStdin {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::io::write(&self.pipe, bytes)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The reading end of the command's standard output, as [`std::process::ChildStdout`].
+#[derive(Debug)]
+pub struct ChildStdout {
+    pipe: Arc<OwnedFd>,
+}
+
+impl ChildStdout {
+    pub(crate) fn new(pipe: OwnedFd) -> Self {
+        Self { pipe: Arc::new(pipe) }
+    }
+}
+
+impl Read for ChildStdout {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(rustix::io::read(&self.pipe, buffer)?)
+    }
+}
+
+/// The reading end of the command's standard error, as [`std::process::ChildStderr`].
+///
+/// bwrap writes there too until the command is executed. What is read at the beginning is remembered, so that a
+/// failure can quote it.
+#[derive(Debug)]
+pub struct ChildStderr {
+    pipe: Arc<OwnedFd>,
+    heard: Arc<Mutex<Vec<u8>>>,
+}
+
+/// How much of the beginning is remembered.
+const HEARD_BYTES: usize = 64 << 10;
+
+impl ChildStderr {
+    pub(crate) fn new(pipe: OwnedFd) -> Self {
+        Self { pipe: Arc::new(pipe), heard: Arc::default() }
+    }
+
+    /// A listener that does not keep the pipe open.
+    pub(crate) fn listener(&self) -> Listener {
+        Listener { pipe: Arc::downgrade(&self.pipe), heard: Arc::clone(&self.heard) }
+    }
+}
+
+impl Read for ChildStderr {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = rustix::io::read(&self.pipe, &mut *buffer)?;
+        let mut heard = lock(&self.heard);
+        let room = HEARD_BYTES.saturating_sub(heard.len());
+        heard.extend(buffer.iter().take(count.min(room)));
+        Ok(count)
+    }
+}
+
+/// Knows what has been read from a piped standard error, and what waits there.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    pipe: Weak<OwnedFd>,
+    heard: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Listener {
+    /// Everything that was written, once nobody writes any more. What nobody has read stays to be read.
+    pub(crate) fn words(&self) -> io::Result<Vec<u8>> {
+        let waiting = match self.pipe.upgrade() {
+            Some(pipe) => peek(&pipe)?,
+            None => Vec::new(),
+        };
+        let mut words = lock(&self.heard).clone();
+        words.extend(waiting);
+        Ok(words)
+    }
+}
+
+/// Copies what waits in a pipe without taking it out.
+fn peek(pipe: &OwnedFd) -> io::Result<Vec<u8>> {
+    let (copy, sink) = super::descriptors::pipe()?;
+    let flags = rustix::pipe::SpliceFlags::NONBLOCK;
+    let mut bytes = match rustix::pipe::tee(pipe, &sink, HEARD_BYTES, flags) {
+        Ok(count) => vec![0; count],
+        Err(rustix::io::Errno::AGAIN) => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    drop(sink);
+    File::from(copy).read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

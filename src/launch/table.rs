@@ -1,0 +1,163 @@
+//! The table of descriptors that a launch gives to bwrap, and the launcher's ends of those that it keeps.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use super::descriptors;
+use super::running::Witnesses;
+use super::spawn;
+use super::stdio::StdioKind;
+use crate::bwrap::arguments::Role;
+use crate::error::{Error, Result};
+use crate::sandbox::{Descriptor, Invalid, Problem, Sandbox};
+
+/// Which descriptor goes where, and those that are ours to close once bwrap has them.
+#[derive(Default)]
+pub(super) struct Table {
+    pub(super) moves: Vec<(RawFd, RawFd)>,
+    held: Vec<OwnedFd>,
+}
+
+impl Table {
+    pub(super) fn hold(&mut self, descriptor: OwnedFd, number: RawFd) {
+        self.moves.push((descriptor.as_raw_fd(), number));
+        self.held.push(descriptor);
+    }
+
+    pub(super) fn release(&mut self) {
+        self.held.clear();
+    }
+
+    pub(super) fn place(&mut self, descriptor: &Descriptor, number: RawFd) -> Result<()> {
+        match descriptor.owned() {
+            // the sandbox or the command keeps it open
+            Some(owned) => self.moves.push((owned.as_raw_fd(), number)),
+            None => {
+                let copy = duplicate(descriptor);
+                self.hold(copy.map_err(Error::system("use a descriptor that was given by number"))?, number);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn reads(&mut self, number: RawFd, kind: &StdioKind) -> Result<Option<OwnedFd>> {
+        self.stream(number, kind, rustix::stdio::stdin(), |(read, write)| (read, write))
+    }
+
+    pub(super) fn writes(&mut self, number: RawFd, kind: &StdioKind) -> Result<Option<OwnedFd>> {
+        let own = if number == 1 { rustix::stdio::stdout() } else { rustix::stdio::stderr() };
+        self.stream(number, kind, own, |(read, write)| (write, read))
+    }
+
+    /// Connects a standard stream. Returns our end if it is piped.
+    fn stream(
+        &mut self,
+        number: RawFd,
+        kind: &StdioKind,
+        own: BorrowedFd<'_>,
+        ends: impl FnOnce((OwnedFd, OwnedFd)) -> (OwnedFd, OwnedFd),
+    ) -> Result<Option<OwnedFd>> {
+        match kind {
+            StdioKind::Inherit if rustix::io::fcntl_getfd(own).is_ok() => {
+                self.moves.push((own.as_raw_fd(), number));
+            }
+            StdioKind::Descriptor(descriptor) => self.moves.push((descriptor.as_raw_fd(), number)),
+            // an own stream that is closed is no stream to give away
+            StdioKind::Null | StdioKind::Inherit => {
+                let file = std::fs::File::options().read(true).write(true).open("/dev/null");
+                self.hold(file.map_err(Error::system("open /dev/null"))?.into(), number);
+            }
+            StdioKind::Piped => {
+                let pipe = descriptors::pipe().map_err(Error::system("make a pipe"))?;
+                let (theirs, ours) = ends(pipe);
+                self.hold(theirs, number);
+                return Ok(Some(ours));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The launcher's ends of its own descriptors.
+#[derive(Default)]
+pub(super) struct Ours {
+    status: Option<OwnedFd>,
+    ready: Option<OwnedFd>,
+    far_end: u64,
+    gate: Option<OwnedFd>,
+    info: Option<OwnedFd>,
+}
+
+impl Ours {
+    pub(super) fn make(&mut self, role: Role, number: RawFd, table: &mut Table) -> io::Result<()> {
+        match role {
+            Role::Status => {
+                let file = descriptors::memory()?;
+                table.moves.push((file.as_raw_fd(), number));
+                self.status = Some(file);
+            }
+            Role::Ready => {
+                let (ours, theirs) = descriptors::sockets()?;
+                self.far_end = rustix::fs::fstat(&theirs)?.st_ino;
+                table.hold(theirs, number);
+                self.ready = Some(ours);
+            }
+            Role::Gate => {
+                let (ours, theirs) = descriptors::sockets()?;
+                table.hold(theirs, number);
+                self.gate = Some(ours);
+            }
+            Role::IdMapInfo => {
+                let (ours, theirs) = descriptors::pipe()?;
+                table.hold(theirs, number);
+                self.info = Some(ours);
+            }
+            Role::Arguments | Role::IdMapDone => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn announce(&self, bytes: &[u8]) -> io::Result<()> {
+        self.ready.as_ref().map_or(Ok(()), |ready| descriptors::send_all(ready, bytes))
+    }
+
+    pub(super) fn into_parts(self) -> Option<(Witnesses, Option<OwnedFd>, Option<OwnedFd>)> {
+        let witnesses = Witnesses { status: self.status?, ready: self.ready?, far_end: self.far_end };
+        Some((witnesses, self.gate, self.info))
+    }
+}
+
+/// Descriptors that this launch reads. They count as unread again if nothing is launched.
+#[derive(Default)]
+pub(super) struct Spent(Vec<Descriptor>);
+
+impl Spent {
+    pub(super) fn spend(&mut self, sandbox: &Sandbox) -> Result<()> {
+        for (place, content) in sandbox.readers() {
+            let Some(descriptor) = content.descriptor() else { continue };
+            if descriptor.spend() {
+                return Err(Invalid { place, problem: Problem::DescriptorSpent }.into());
+            }
+            self.0.push(descriptor.clone());
+        }
+        Ok(())
+    }
+
+    pub(super) fn keep(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Spent {
+    fn drop(&mut self) {
+        self.0.iter().for_each(Descriptor::unspend);
+    }
+}
+
+/// A descriptor of our own for what a caller gave.
+pub(super) fn duplicate(descriptor: &Descriptor) -> io::Result<OwnedFd> {
+    match (descriptor.owned(), descriptor.given_number()) {
+        (Some(owned), _) => owned.try_clone_to_owned(),
+        (None, number) => spawn::duplicate(number.unwrap_or(-1)),
+    }
+}

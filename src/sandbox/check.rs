@@ -1,0 +1,482 @@
+//! The rules that bwrap enforces, and the silent traps that it does not, answered before launch.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::environment::valid_name;
+use super::{
+    CapabilityChange, Content, ContentKind, Descriptor, EnvironmentChange, IdRange, Inherit, Namespaces,
+    Operation, Overlay, OverlayKind, Sandbox,
+};
+
+/// A description that cannot work: where, and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {problem}")]
+pub struct Invalid {
+    /// The part of the description.
+    pub place: Place,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+/// A part of a description.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Place {
+    /// An operation on the file system.
+    Operation {
+        /// Its place among the operations, from 0.
+        index: usize,
+        /// What people call it.
+        name: &'static str,
+        /// Its destination inside.
+        destination: PathBuf,
+    },
+    /// The namespaces.
+    Namespaces,
+    /// Ids and names.
+    Identity,
+    /// Capabilities and labels.
+    Privileges,
+    /// A system call filter, counted from 0.
+    Filter(usize),
+    /// An environment variable.
+    Variable(String),
+    /// Lock files, process 1 and the like.
+    Lifetime,
+    /// The directory in which the command starts.
+    CurrentDir,
+    /// The program to run.
+    Program,
+    /// An argument of the program, counted from 1; 0 is its name (`arg0`).
+    Argument(usize),
+    /// A descriptor given to the command, by its number inside.
+    Descriptor(i32),
+    /// The command line as a whole.
+    CommandLine,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Operation { index, name, destination } => {
+                write!(f, "operation {} ({name} on {:?})", index + 1, destination.as_os_str())
+            }
+            Self::Namespaces => f.write_str("namespaces"),
+            Self::Identity => f.write_str("identity"),
+            Self::Privileges => f.write_str("privileges"),
+            Self::Filter(index) => write!(f, "seccomp filter {}", index + 1),
+            Self::Variable(name) => write!(f, "environment variable {name:?}"),
+            Self::Lifetime => f.write_str("lifetime"),
+            Self::CurrentDir => f.write_str("current directory"),
+            Self::Program => f.write_str("program"),
+            Self::Argument(index) => write!(f, "argument {index}"),
+            Self::Descriptor(number) => write!(f, "descriptor {number}"),
+            Self::CommandLine => f.write_str("command line"),
+        }
+    }
+}
+
+/// What is wrong with a part of a description.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// A string holds a NUL byte.
+    #[error("its {0} contains a NUL byte, which no argument can; remove it")]
+    Nul(&'static str),
+    /// A string is empty where bwrap would misread it: an empty destination replaces the whole root, an empty word
+    /// ends the option list.
+    #[error("its {0} is empty; bwrap would misread that, so give a path")]
+    Empty(&'static str),
+    /// Permissions above 07777.
+    #[error("mode {0:o} (octal) is above 7777; give permissions as octal number, such as 0o755")]
+    Mode(u32),
+    /// A size of 0, or above half of the address space.
+    #[error("a size of {0} bytes is not possible: it must be 1 to {max}", max = usize::MAX / 2)]
+    Size(u64),
+    /// An overlay with too few layers.
+    #[error("has {given} layers and needs {needed} at least; add them with Overlay::layer")]
+    TooFewLayers {
+        /// How many there are.
+        given: usize,
+        /// How many there must be.
+        needed: usize,
+    },
+    /// The same descriptor is to be read twice: the second reader would get nothing.
+    #[error("reads a descriptor that operation or filter {first:?} reads already; give each its own")]
+    DescriptorReused {
+        /// Who reads it first.
+        first: String,
+    },
+    /// The descriptor was read by an earlier launch.
+    #[error("its descriptor was read to the end by an earlier launch; open it again, or give bytes")]
+    DescriptorSpent,
+    /// A negative number.
+    #[error("{0} is no descriptor number")]
+    DescriptorNumber(i32),
+    /// An id that bwrap would wrap around or refuse.
+    #[error("id {0} is above 2147483647, the largest that bwrap takes")]
+    Id(u32),
+    /// Another id inside, as root and without a user namespace.
+    #[error("root can only have another id inside a user namespace; add Namespaces::USER")]
+    IdNeedsUserNamespace,
+    /// A host name that the kernel refuses.
+    #[error("the host name has {0} bytes and may have 64")]
+    HostnameTooLong(usize),
+    /// A host name without a namespace to keep it in.
+    #[error("a host name needs Namespaces::UTS")]
+    HostnameNeedsUts,
+    /// The network is asked to be both shared and not.
+    #[error("share_net contradicts Namespaces::NET; drop one of them")]
+    NetworkSharedAndNot,
+    /// A joined user namespace beside a new one.
+    #[error("join_user cannot go with a new user namespace; list the namespaces instead of unshare_all")]
+    JoinedAndNewUserNamespace,
+    /// Something needs an explicit [`Namespaces::USER`].
+    #[error(
+        "{0} needs Namespaces::USER itself: neither USER_TRY nor ALL nor being unprivileged is enough for bwrap"
+    )]
+    NeedsUserNamespace(&'static str),
+    /// Something needs a PID namespace.
+    #[error("{0} needs Namespaces::PID")]
+    NeedsPidNamespace(&'static str),
+    /// Two settings that exclude each other.
+    #[error("{0} and {1} exclude each other; drop one of them")]
+    Conflict(&'static str, &'static str),
+    /// An id map with an empty or impossible range.
+    #[error("the id range {0:?} is empty or goes beyond 4294967294")]
+    IdRange(IdRange),
+    /// An id map with an id in two ranges.
+    #[error("the id ranges {0:?} and {1:?} overlap")]
+    IdRangesOverlap(IdRange, IdRange),
+    /// Ranges for only one of users and groups.
+    #[error("map_uids and map_gids go together; the {0} ids have no range")]
+    IdMapIncomplete(&'static str),
+    /// An id map without the id that bwrap itself runs as.
+    #[error("no range of the {kind} map covers {id}, which bwrap runs as; add it")]
+    IdUnmapped {
+        /// `user` or `group`.
+        kind: &'static str,
+        /// The id.
+        id: u32,
+    },
+    /// `cap_add_all` as root.
+    #[error("as root, bwrap silently ignores drops after cap_add_all; name the capabilities one by one")]
+    CapAddAllAsRoot,
+    /// A capability that root itself lacks: bwrap would silently keep all the others.
+    #[error("{0} is to be kept, but the caller lacks it: bwrap would then silently ignore every drop")]
+    CapabilityMissing(String),
+    /// A filter that is no BPF program.
+    #[error("has {0} bytes; a compiled filter has 8 for each of its 1 to 4096 instructions")]
+    FilterSize(usize),
+    /// An environment variable that `setenv(3)` refuses.
+    #[error("a name is neither empty nor contains '='")]
+    VariableName,
+    /// A descriptor number that bwrap's own descriptors or standard streams take.
+    #[error("descriptors of the command are numbered 3 to {max}; 0, 1 and 2 are stdin, stdout and stderr")]
+    DescriptorRange {
+        /// The largest number.
+        max: i32,
+    },
+    /// More words than bwrap reads.
+    #[error(
+        "has {count} words, {limit} at most are possible, the command's own included; bind directories instead of files, or hand long argument lists over in a file"
+    )]
+    TooManyWords {
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
+        limit: usize,
+    },
+}
+
+fn invalid(place: Place, problem: Problem) -> Invalid {
+    Invalid { place, problem }
+}
+
+type Check = Result<(), Problem>;
+
+impl Sandbox {
+    /// Checks what can be checked without looking at the host. Every launch does this first.
+    ///
+    /// # Errors
+    ///
+    /// The first part of the description that cannot work, and why.
+    ///
+    /// ```
+    /// use bwrap_launch::{Problem, Sandbox};
+    /// let error = Sandbox::new().ro_bind("/usr", "").check().unwrap_err();
+    /// assert_eq!(error.problem, Problem::Empty("destination"));
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "operation 1 (read-only bind on \"\"): its destination is empty; bwrap would misread that, so give a path"
+    /// );
+    /// ```
+    pub fn check(&self) -> Result<(), Invalid> {
+        for (index, operation) in self.operations.iter().enumerate() {
+            check_operation(operation).map_err(|problem| invalid(place(index, operation), problem))?;
+        }
+        self.check_namespaces().map_err(|problem| invalid(Place::Namespaces, problem))?;
+        self.check_identity().map_err(|problem| invalid(Place::Identity, problem))?;
+        self.check_privileges().map_err(|problem| invalid(Place::Privileges, problem))?;
+        for (index, filter) in self.privileges.filters.iter().enumerate() {
+            check_filter(&filter.program).map_err(|problem| invalid(Place::Filter(index), problem))?;
+        }
+        self.check_environment()?;
+        self.check_lifetime().map_err(|problem| invalid(Place::Lifetime, problem))?;
+        if let Some(directory) = &self.current_dir {
+            text("path", directory.as_os_str()).map_err(|problem| invalid(Place::CurrentDir, problem))?;
+        }
+        self.check_readers()
+    }
+
+    fn check_namespaces(&self) -> Check {
+        let namespaces = &self.namespaces;
+        if namespaces.share_net && namespaces.unshare.contains(Namespaces::NET) {
+            return Err(Problem::NetworkSharedAndNot);
+        }
+        let new_user = Namespaces::USER | Namespaces::USER_TRY | Namespaces::ALL;
+        if namespaces.join_user.is_some() && namespaces.unshare.intersects(new_user) {
+            return Err(Problem::JoinedAndNewUserNamespace);
+        }
+        if self.privileges.disable_userns && !namespaces.new_user() {
+            return Err(Problem::NeedsUserNamespace("disable_userns"));
+        }
+        [&namespaces.join_user, &namespaces.join_user2, &namespaces.join_pid]
+            .into_iter()
+            .flatten()
+            .try_for_each(number)
+    }
+
+    fn check_identity(&self) -> Check {
+        let identity = &self.identity;
+        for id in [identity.uid, identity.gid].into_iter().flatten() {
+            if i32::try_from(id).is_err() {
+                return Err(Problem::Id(id));
+            }
+        }
+        if let Some(name) = &identity.hostname {
+            no_nul("host name", name)?;
+            if name.len() > 64 {
+                return Err(Problem::HostnameTooLong(name.len()));
+            }
+            if !self.namespaces.new_uts() {
+                return Err(Problem::HostnameNeedsUts);
+            }
+        }
+        if identity.mapped() {
+            if !self.namespaces.new_user() {
+                return Err(Problem::NeedsUserNamespace("an id map"));
+            }
+            if self.privileges.disable_userns {
+                return Err(Problem::Conflict("an id map", "disable_userns"));
+            }
+            check_ranges("user", &identity.uid_map)?;
+            check_ranges("group", &identity.gid_map)?;
+        }
+        Ok(())
+    }
+
+    fn check_privileges(&self) -> Check {
+        for label in [&self.privileges.exec_label, &self.privileges.file_label].into_iter().flatten() {
+            text("label", label)?;
+        }
+        self.debug_options.iter().try_for_each(|key| text("debug option", key))
+    }
+
+    fn check_environment(&self) -> Result<(), Invalid> {
+        let inherited = match &self.environment.inherit {
+            Inherit::Only(names) => names.as_slice(),
+            Inherit::Nothing | Inherit::Everything => &[],
+        };
+        let names = inherited.iter().map(|name| name.as_os_str());
+        for name in names.chain(self.environment.changes.iter().map(EnvironmentChange::name)) {
+            if !valid_name(name) {
+                return Err(invalid(Place::Variable(name.display().to_string()), Problem::VariableName));
+            }
+        }
+        for change in &self.environment.changes {
+            if let EnvironmentChange::Set { name, value } = change {
+                no_nul("value", &value.text)
+                    .map_err(|problem| invalid(Place::Variable(name.display().to_string()), problem))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_lifetime(&self) -> Check {
+        let lifetime = &self.lifetime;
+        if lifetime.as_pid_1 {
+            if !self.namespaces.new_pid() {
+                return Err(Problem::NeedsPidNamespace("as_pid_1"));
+            }
+            if !lifetime.lock_files.is_empty() {
+                return Err(Problem::Conflict("as_pid_1", "lock_file"));
+            }
+        }
+        // bwrap would end with status 1, as if the command had, and leave the command running
+        if !lifetime.lock_files.is_empty() && !self.namespaces.new_pid() {
+            return Err(Problem::NeedsPidNamespace("lock_file"));
+        }
+        lifetime.lock_files.iter().try_for_each(|path| text("lock file", path.as_os_str()))?;
+        [&lifetime.sync_fd, &lifetime.info_fd].into_iter().flatten().try_for_each(number)
+    }
+
+    /// No descriptor may be read twice.
+    fn check_readers(&self) -> Result<(), Invalid> {
+        let mut seen: Vec<(&Descriptor, String)> = Vec::new();
+        for (place, content) in self.readers() {
+            let Some(descriptor) = content.descriptor() else { continue };
+            number(descriptor).map_err(|problem| invalid(place.clone(), problem))?;
+            if let Some((_, first)) = seen.iter().find(|(other, _)| *other == descriptor) {
+                return Err(invalid(place, Problem::DescriptorReused { first: first.clone() }));
+            }
+            seen.push((descriptor, place.to_string()));
+        }
+        Ok(())
+    }
+
+    /// Everything that bwrap reads from a descriptor, with its place.
+    pub(crate) fn readers(&self) -> impl Iterator<Item = (Place, &Content)> {
+        let operations = self.operations.iter().enumerate().filter_map(|(index, operation)| {
+            let content = match operation {
+                Operation::File(file) => &file.content,
+                Operation::BindData(data) => &data.content,
+                _ => return None,
+            };
+            Some((place(index, operation), content))
+        });
+        let filters = self.privileges.filters.iter().enumerate();
+        operations.chain(filters.map(|(index, filter)| (Place::Filter(index), &filter.program)))
+    }
+
+    /// The rules that depend on who launches: `uid` and `gid` are the caller's, `has` says which capabilities it
+    /// may use.
+    pub(crate) fn check_for(
+        &self,
+        uid: u32,
+        gid: u32,
+        has: impl Fn(super::Capability) -> bool,
+    ) -> Result<(), Invalid> {
+        let identity = &self.identity;
+        for (kind, map, id) in [("user", &identity.uid_map, uid), ("group", &identity.gid_map, gid)] {
+            let covers = |range: &IdRange| id >= range.outside && id - range.outside < range.count;
+            if !map.is_empty() && !map.iter().any(covers) {
+                return Err(invalid(Place::Identity, Problem::IdUnmapped { kind, id }));
+            }
+        }
+        if uid != 0 {
+            return Ok(());
+        }
+        let changes_id = identity.uid.is_some_and(|wanted| wanted != uid)
+            || identity.gid.is_some_and(|wanted| wanted != gid);
+        if changes_id && !self.namespaces.any_user() {
+            return Err(invalid(Place::Identity, Problem::IdNeedsUserNamespace));
+        }
+        let mut wanted = Vec::new();
+        for change in &self.privileges.capabilities {
+            match *change {
+                CapabilityChange::AddAll => {
+                    return Err(invalid(Place::Privileges, Problem::CapAddAllAsRoot));
+                }
+                CapabilityChange::Add(capability) => wanted.push(capability),
+                CapabilityChange::Drop(capability) => wanted.retain(|other| *other != capability),
+                CapabilityChange::DropAll => wanted.clear(),
+            }
+        }
+        // inside its own user namespace bwrap has them all
+        if !self.namespaces.any_user()
+            && let Some(missing) = wanted.into_iter().find(|capability| !has(*capability))
+        {
+            return Err(invalid(Place::Privileges, Problem::CapabilityMissing(missing.to_string())));
+        }
+        Ok(())
+    }
+}
+
+fn place(index: usize, operation: &Operation) -> Place {
+    Place::Operation {
+        index,
+        name: operation.name(),
+        destination: Path::to_path_buf(operation.destination()),
+    }
+}
+
+fn check_operation(operation: &Operation) -> Check {
+    for (what, value) in operation.texts() {
+        text(what, value)?;
+    }
+    let (mode, size) = match operation {
+        Operation::Tmpfs(o) => (o.mode, o.size),
+        Operation::Dir(o) => (o.mode, None),
+        Operation::File(o) => (o.mode, None),
+        Operation::BindData(o) => (o.mode, None),
+        Operation::Chmod(o) => (Some(o.mode), None),
+        Operation::Overlay(overlay) => return check_layers(overlay),
+        Operation::BindFd(o) => return number(&o.descriptor),
+        _ => (None, None),
+    };
+    if let Some(mode) = mode.filter(|mode| *mode > 0o7777) {
+        return Err(Problem::Mode(mode));
+    }
+    match size {
+        Some(size) if size == 0 || usize::try_from(size).map_or(true, |size| size > usize::MAX / 2) => {
+            Err(Problem::Size(size))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_layers(overlay: &Overlay) -> Check {
+    let needed = if overlay.kind == OverlayKind::ReadOnly { 2 } else { 1 };
+    let given = overlay.layers.len();
+    if given < needed { Err(Problem::TooFewLayers { given, needed }) } else { Ok(()) }
+}
+
+fn check_filter(program: &Content) -> Check {
+    match &program.0 {
+        ContentKind::Bytes { bytes, .. } => match bytes.len() {
+            len if len != 0 && len % 8 == 0 && len <= 4096 * 8 => Ok(()),
+            len => Err(Problem::FilterSize(len)),
+        },
+        ContentKind::Descriptor(_) => Ok(()),
+    }
+}
+
+fn check_ranges(kind: &'static str, ranges: &[IdRange]) -> Check {
+    if ranges.is_empty() {
+        return Err(Problem::IdMapIncomplete(kind));
+    }
+    for (index, range) in ranges.iter().enumerate() {
+        let fits = |first: u32| first.checked_add(range.count).is_some();
+        if range.count == 0 || !fits(range.inside) || !fits(range.outside) {
+            return Err(Problem::IdRange(*range));
+        }
+        for other in ranges.iter().take(index) {
+            if range.overlaps(other, |r| r.inside) || range.overlaps(other, |r| r.outside) {
+                return Err(Problem::IdRangesOverlap(*other, *range));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A string that becomes a word of its own and must not be empty.
+pub(crate) fn text(what: &'static str, value: &OsStr) -> Check {
+    if value.is_empty() {
+        return Err(Problem::Empty(what));
+    }
+    no_nul(what, value)
+}
+
+pub(crate) fn no_nul(what: &'static str, value: &OsStr) -> Check {
+    if value.as_encoded_bytes().contains(&0) { Err(Problem::Nul(what)) } else { Ok(()) }
+}
+
+fn number(descriptor: &Descriptor) -> Check {
+    match descriptor.given_number() {
+        Some(number) if number < 0 => Err(Problem::DescriptorNumber(number)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,287 @@
+//! Legal but unwise: advice, never an error.
+
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
+
+use super::{Access, Bind, CapabilityChange, Operation, Proc, Sandbox};
+
+/// How many binds bwrap mounts before their cost, which grows with the square, is felt.
+const MANY_BINDS: usize = 50;
+
+/// A piece of advice about a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Advice {
+    /// What is unwise.
+    pub lint: Lint,
+    /// The operation concerned, counted from 0, if it is one.
+    pub operation: Option<usize>,
+}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.operation {
+            Some(index) => write!(f, "operation {}: {}", index + 1, self.lint),
+            None => self.lint.fmt(f),
+        }
+    }
+}
+
+/// Something legal but unwise. `Display` gives the reason and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Lint {
+    /// Root keeps its capabilities inside.
+    #[error("the command keeps every capability of root; add cap_drop_all, then cap_add what it needs")]
+    RootKeepsCapabilities,
+    /// The command can type into the caller's terminal.
+    #[error(
+        "the command can push characters into the terminal it is started from (CVE-2017-5226); add new_session, or Filter::terminal if it needs job control"
+    )]
+    TerminalInjection,
+    /// Something is created below a writable bind, where a symlink planted by an earlier run leads to the host.
+    #[error(
+        "{destination:?} is created below the writable bind on {writable:?}: a symlink left there by an earlier run can lead it onto the host (CVE-2026-87766); use bwrap 0.12 or mount before the bind"
+    )]
+    DestinationBelowWritableBind {
+        /// The destination that is created.
+        destination: PathBuf,
+        /// The destination of the writable bind above it.
+        writable: PathBuf,
+    },
+    /// The container engine's socket is inside: whoever has it is root on the host.
+    #[error(
+        "{0:?} hands the host over to the command: whoever talks to the container engine is root there; leave it out"
+    )]
+    EngineSocket(PathBuf),
+    /// The host's procfs is inside.
+    #[error(
+        "without a PID namespace this is the host's /proc, with every process of the host in it; add Namespaces::PID"
+    )]
+    HostProc,
+    /// Many binds.
+    #[error(
+        "{0} binds: bwrap reads the mount table again for each, so the cost grows with the square (500 took 0.4 s); bind parent directories instead"
+    )]
+    ManyBinds(usize),
+    /// Something earlier is hidden by a later mount.
+    #[error("hides operation {} before it, which is mounted below or on the same path; reorder them", hidden + 1)]
+    HidesEarlier {
+        /// The operation that is hidden, counted from 0.
+        hidden: usize,
+    },
+    /// A writable bind of the whole root.
+    #[error("the whole root of the host is writable inside; use ro_bind and bind only what is to be written")]
+    WritableRoot,
+    /// Device nodes cannot be used.
+    #[error(
+        "binds are mounted nodev: device nodes below {0:?}, such as /dev/null, do not work; add dev(\"/dev\")"
+    )]
+    NoDevices(PathBuf),
+    /// A message queue file system that the kernel refuses.
+    #[error("inside a user namespace the kernel refuses it without Namespaces::IPC; add that")]
+    MqueueNeedsIpc,
+    /// A tmpfs that may take half of the memory.
+    #[error(
+        "a tmpfs without a size may fill half of the host's memory; set Tmpfs::size for commands you do not trust"
+    )]
+    UnlimitedTmpfs,
+    /// The sandbox outlives its caller.
+    #[error("the sandbox goes on running if the caller crashes; add die_with_parent")]
+    OutlivesCaller,
+    /// The joined namespace's descriptor stays open in the command.
+    #[error(
+        "bwrap leaves the descriptor of a joined namespace open in the command, which is a capability over it; do not join namespaces for commands you do not trust"
+    )]
+    NamespaceDescriptorInherited,
+    /// The sandbox says itself that it protects nothing.
+    #[error(
+        "not_a_security_boundary starts the sandbox even if parts of it stay writable; never for code you do not trust"
+    )]
+    NotASecurityBoundary,
+    /// bwrap is installed setuid root.
+    #[error(
+        "bwrap is installed setuid root: versions with support for that had privilege escalations (CVE-2020-5291, CVE-2026-41163) and newer ones refuse to run; chmod u-s it"
+    )]
+    SetuidBwrap,
+}
+
+/// What [`Sandbox::lint`] cannot know from the sandbox.
+///
+/// [`Command::lint`](crate::Command::lint) fills it in from the host.
+///
+/// ```
+/// use bwrap_launch::{Circumstances, Lint, Sandbox};
+/// let mut circumstances = Circumstances::default();
+/// circumstances.root = true;
+/// let advice = Sandbox::new().ro_bind("/", "/").dev("/dev").die_with_parent().lint(&circumstances);
+/// assert_eq!(advice[0].lint, Lint::RootKeepsCapabilities);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts")]
+pub struct Circumstances {
+    /// The caller is root (uid 0) in its user namespace.
+    pub root: bool,
+    /// Standard input, output or error of the command is a terminal.
+    pub terminal: bool,
+    /// bwrap resolves destinations inside the new root only (0.12 and newer, or patched).
+    pub resolves_in_root: bool,
+    /// bwrap is setuid root.
+    pub setuid: bool,
+}
+
+impl Sandbox {
+    /// Says what is legal but unwise about this sandbox, each with its reason.
+    #[must_use]
+    pub fn lint(&self, circumstances: &Circumstances) -> Vec<Advice> {
+        let mut advice = Vec::new();
+        let mut whole = |lint| advice.push(Advice { lint, operation: None });
+        let privileges = &self.privileges;
+        if circumstances.root && !self.drops_all_first() {
+            whole(Lint::RootKeepsCapabilities);
+        }
+        let filtered = privileges.filters.iter().any(|filter| filter.terminal);
+        if circumstances.terminal && !privileges.new_session && !filtered {
+            whole(Lint::TerminalInjection);
+        }
+        if circumstances.setuid {
+            whole(Lint::SetuidBwrap);
+        }
+        if privileges.not_a_security_boundary {
+            whole(Lint::NotASecurityBoundary);
+        }
+        if !self.lifetime.die_with_parent {
+            whole(Lint::OutlivesCaller);
+        }
+        if self.leaks_namespace_descriptor() {
+            whole(Lint::NamespaceDescriptorInherited);
+        }
+        let binds = self.operations.iter().filter(|o| matches!(o, Operation::Bind(_) | Operation::BindFd(_)));
+        let binds = binds.count();
+        if binds > MANY_BINDS {
+            whole(Lint::ManyBinds(binds));
+        }
+        for (index, operation) in self.operations.iter().enumerate() {
+            for lint in self.lint_operation(index, operation, circumstances) {
+                advice.push(Advice { lint, operation: Some(index) });
+            }
+        }
+        advice
+    }
+
+    fn drops_all_first(&self) -> bool {
+        self.privileges.capabilities.contains(&CapabilityChange::DropAll)
+    }
+
+    /// bwrap closes one such descriptor if it is also the one to keep open ([`Sandbox::sync_fd`]); the launcher
+    /// arranges that where it can.
+    pub(crate) fn leaks_namespace_descriptor(&self) -> bool {
+        let joins = self.namespaces.joined().count();
+        let hidden = self.closes_namespace_descriptor();
+        joins > usize::from(hidden)
+    }
+
+    /// Whether the first joined namespace's descriptor can be passed as `--sync-fd` too, which makes bwrap close
+    /// it before it executes the command.
+    pub(crate) fn closes_namespace_descriptor(&self) -> bool {
+        self.namespaces.joined().next().is_some()
+            && self.lifetime.sync_fd.is_none()
+            && !self.lifetime.as_pid_1
+    }
+
+    fn lint_operation(
+        &self,
+        index: usize,
+        operation: &Operation,
+        circumstances: &Circumstances,
+    ) -> Vec<Lint> {
+        let mut lints = Vec::new();
+        let destination = operation.destination();
+        let earlier = || self.operations.iter().enumerate().take(index);
+        let later = || self.operations.iter().skip(index + 1);
+        if operation.is_mount()
+            && let Some((hidden, _)) = earlier().find(|(_, other)| below(other.destination(), destination))
+        {
+            lints.push(Lint::HidesEarlier { hidden });
+        }
+        if !circumstances.resolves_in_root
+            && let Some(writable) = self.writable_bind_above(index, destination)
+        {
+            lints.push(Lint::DestinationBelowWritableBind { destination: destination.into(), writable });
+        }
+        match operation {
+            Operation::Bind(bind) => {
+                if is_engine_socket(&bind.source) {
+                    lints.push(Lint::EngineSocket(bind.source.clone()));
+                }
+                if is_root(&bind.source) && is_root(destination) {
+                    if bind.access != Access::ReadOnly {
+                        lints.push(Lint::WritableRoot);
+                    }
+                    let gives_devices = |o: &Operation| {
+                        matches!(o, Operation::Dev(_) | Operation::Bind(Bind { access: Access::Device, .. }))
+                    };
+                    if bind.access != Access::Device && !later().any(gives_devices) {
+                        lints.push(Lint::NoDevices(destination.into()));
+                    }
+                }
+                if relative(&bind.source) == Path::new("proc") {
+                    lints.push(Lint::HostProc);
+                }
+            }
+            Operation::Proc(Proc { .. })
+                if !self.namespaces.new_pid() && self.namespaces.join_pid.is_none() =>
+            {
+                lints.push(Lint::HostProc);
+            }
+            Operation::Mqueue(_) if !self.namespaces.new_ipc() => lints.push(Lint::MqueueNeedsIpc),
+            Operation::Tmpfs(tmpfs) if tmpfs.size.is_none() => lints.push(Lint::UnlimitedTmpfs),
+            _ => {}
+        }
+        lints
+    }
+
+    /// The destination of the writable bind in which `destination`, of operation `index`, is created.
+    fn writable_bind_above(&self, index: usize, destination: &Path) -> Option<PathBuf> {
+        let covering = self.operations.iter().take(index).rev().filter(|other| other.is_mount());
+        let covering = covering.into_iter().find(|other| {
+            below(destination, other.destination()) && relative(destination) != relative(other.destination())
+        })?;
+        match covering {
+            Operation::Bind(bind) if bind.access != Access::ReadOnly => Some(bind.destination.clone()),
+            Operation::BindFd(bind) if !bind.read_only => Some(bind.destination.clone()),
+            _ => None,
+        }
+    }
+}
+
+/// A destination as bwrap takes it: relative to the new root, whatever its form.
+pub(crate) fn relative(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => clean.push(name),
+            Component::ParentDir => {
+                clean.pop();
+            }
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    clean
+}
+
+/// Whether `path` is `top` or below it.
+pub(crate) fn below(path: &Path, top: &Path) -> bool {
+    relative(path).starts_with(relative(top))
+}
+
+fn is_root(path: &Path) -> bool {
+    relative(path).as_os_str().is_empty() && !path.as_os_str().is_empty()
+}
+
+fn is_engine_socket(path: &Path) -> bool {
+    const SOCKETS: [&str; 6] =
+        ["docker.sock", "podman.sock", "containerd.sock", "crio.sock", "buildkitd.sock", "dockershim.sock"];
+    path.file_name().is_some_and(|name| SOCKETS.iter().any(|socket| name == *socket))
+}

@@ -1,0 +1,407 @@
+//! What to run in: an inert, ordered, cloneable description.
+//!
+//! A [`Sandbox`] opens nothing, reads nothing and launches nothing; it knows no spelling of bwrap's options either
+//! (that is the business of the room next door). Each thought has a file: operations on the file system,
+//! namespaces, identity, privileges, environment, lifetime, content. `check` holds the rules that are errors,
+//! `lint` those that are advice.
+
+mod check;
+mod content;
+mod environment;
+mod feature;
+mod identity;
+mod lifetime;
+mod lint;
+mod namespaces;
+mod operation;
+mod privileges;
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+pub(crate) use check::text as check_text;
+pub use check::{Invalid, Place, Problem};
+pub(crate) use content::ContentKind;
+pub use content::{Content, Descriptor};
+pub(crate) use environment::{Environment, EnvironmentChange, Inherit, Value};
+pub use feature::Feature;
+pub use identity::IdRange;
+pub(crate) use identity::Identity;
+pub(crate) use lifetime::Lifetime;
+pub use lint::{Advice, Circumstances, Lint};
+pub(crate) use lint::{below, relative};
+pub(crate) use namespaces::NamespaceSettings;
+pub use namespaces::Namespaces;
+pub use operation::{
+    Access, Bind, BindData, BindFd, Chmod, Dev, Dir, File, Mqueue, Operation, Overlay, OverlayKind, Proc,
+    RemountRo, Symlink, Tmpfs,
+};
+pub use privileges::{Capability, Filter, UnsupportedArchitecture};
+pub(crate) use privileges::{CapabilityChange, Privileges};
+
+/// A description of a sandbox: everything that bwrap can be told but the command itself.
+///
+/// It is a plain value: build it once, clone it, compare it, keep it in a table, launch it as often as you like.
+/// Nothing is checked while it is built; [`check`](Self::check) says what is wrong, and so does every launch
+/// before anything runs. `Display` and `Debug` show the bwrap command line that it stands for, fit to be pasted
+/// into a shell; secrets are left out. [`from_args`](Self::from_args) reads such a line.
+///
+/// The command inside sees no environment variable but `PWD`, unless asked.
+///
+/// ```
+/// use bwrap_launch::Sandbox;
+/// let sandbox = Sandbox::new()
+///     .ro_bind("/lib", "/lib")
+///     .ro_bind("/usr", "/usr")
+///     .symlink("/usr/lib64", "/lib64")
+///     .proc("/proc")
+///     .dev("/dev")
+///     .tmpfs("/tmp")
+///     .unshare_all()
+///     .new_session();
+/// assert_eq!(
+///     sandbox.to_string(),
+///     "bwrap --clearenv --unshare-all --new-session --ro-bind /lib /lib --ro-bind /usr /usr \
+///      --symlink /usr/lib64 /lib64 --proc /proc --dev /dev --tmpfs /tmp"
+/// );
+/// ```
+#[derive(Clone, Default, PartialEq, Eq)]
+#[must_use = "a Sandbox does nothing until a Command is launched in it"]
+pub struct Sandbox {
+    pub(crate) operations: Vec<Operation>,
+    pub(crate) namespaces: NamespaceSettings,
+    pub(crate) identity: Identity,
+    pub(crate) privileges: Privileges,
+    pub(crate) environment: Environment,
+    pub(crate) lifetime: Lifetime,
+    pub(crate) current_dir: Option<PathBuf>,
+    pub(crate) level_prefix: bool,
+    pub(crate) debug_options: Vec<OsString>,
+    pub(crate) optional: BTreeSet<Feature>,
+}
+
+impl Sandbox {
+    /// An empty sandbox: no files, the caller's namespaces (a user namespace for whoever is not root), no
+    /// environment.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+/// # Files, in the order in which bwrap mounts and creates them
+impl Sandbox {
+    /// Appends an operation on the file system. The methods below are short for the most common ones.
+    pub fn add(mut self, operation: impl Into<Operation>) -> Self {
+        self.operations.push(operation.into());
+        self
+    }
+
+    /// Mounts the host's `source` on `destination`, readable and writable (`--bind`).
+    pub fn bind(self, source: impl Into<PathBuf>, destination: impl Into<PathBuf>) -> Self {
+        self.add(Bind::read_write(source, destination))
+    }
+
+    /// Mounts the host's `source` on `destination`, readable only (`--ro-bind`).
+    pub fn ro_bind(self, source: impl Into<PathBuf>, destination: impl Into<PathBuf>) -> Self {
+        self.add(Bind::read_only(source, destination))
+    }
+
+    /// Mounts the host's `source` on `destination`, device nodes usable (`--dev-bind`).
+    pub fn dev_bind(self, source: impl Into<PathBuf>, destination: impl Into<PathBuf>) -> Self {
+        self.add(Bind::device(source, destination))
+    }
+
+    /// Mounts a procfs on `destination` (`--proc`): a new one if the sandbox has a PID namespace of its own, the
+    /// host's otherwise.
+    pub fn proc(self, destination: impl Into<PathBuf>) -> Self {
+        self.add(Proc::new(destination))
+    }
+
+    /// Mounts a minimal `/dev` on `destination` (`--dev`).
+    pub fn dev(self, destination: impl Into<PathBuf>) -> Self {
+        self.add(Dev::new(destination))
+    }
+
+    /// Mounts a new tmpfs on `destination`, mode 0755 (`--tmpfs`). [`Tmpfs`] sets mode and size.
+    pub fn tmpfs(self, destination: impl Into<PathBuf>) -> Self {
+        self.add(Tmpfs::new(destination))
+    }
+
+    /// Creates the directory `destination`, mode 0755 (`--dir`). [`Dir`] sets the mode.
+    pub fn dir(self, destination: impl Into<PathBuf>) -> Self {
+        self.add(Dir::new(destination))
+    }
+
+    /// Creates the file `destination`, mode 0666 (`--file`). [`File`] sets the mode.
+    pub fn file(self, content: impl Into<Content>, destination: impl Into<PathBuf>) -> Self {
+        self.add(File::new(content, destination))
+    }
+
+    /// Creates a symbolic link at `destination` that points to `target` (`--symlink`).
+    pub fn symlink(self, target: impl Into<PathBuf>, destination: impl Into<PathBuf>) -> Self {
+        self.add(Symlink::new(target, destination))
+    }
+
+    /// The operations so far.
+    pub fn operations(&self) -> &[Operation] {
+        &self.operations
+    }
+}
+
+/// # Namespaces
+impl Sandbox {
+    /// Gives the sandbox these namespaces of its own, besides those asked for before.
+    pub fn unshare(mut self, namespaces: Namespaces) -> Self {
+        self.namespaces.unshare |= namespaces;
+        self
+    }
+
+    /// Gives the sandbox every namespace of its own that bwrap knows (`--unshare-all`).
+    pub fn unshare_all(self) -> Self {
+        self.unshare(Namespaces::ALL)
+    }
+
+    /// Leaves the sandbox the caller's network although [`unshare_all`](Self::unshare_all) is asked for, before or
+    /// after (`--share-net`).
+    pub fn share_net(mut self) -> Self {
+        self.namespaces.share_net = true;
+        self
+    }
+
+    /// Enters an existing user namespace (`--userns`), for example `/proc/PID/ns/user` of another sandbox.
+    ///
+    /// bwrap leaves such descriptors open in the command; see [`Lint::NamespaceDescriptorInherited`].
+    pub fn join_user(mut self, namespace: impl Into<Descriptor>) -> Self {
+        self.namespaces.join_user = Some(namespace.into());
+        self
+    }
+
+    /// Switches to another user namespace once everything is set up (`--userns2`).
+    pub fn join_user_after_setup(mut self, namespace: impl Into<Descriptor>) -> Self {
+        self.namespaces.join_user2 = Some(namespace.into());
+        self
+    }
+
+    /// Enters an existing PID namespace (`--pidns`), as the parent of a new one if that is asked for too.
+    pub fn join_pid(mut self, namespace: impl Into<Descriptor>) -> Self {
+        self.namespaces.join_pid = Some(namespace.into());
+        self
+    }
+
+    /// Forbids further user namespaces inside (`--disable-userns`). It wants [`Namespaces::USER`] and a writable
+    /// `/proc/sys`.
+    pub fn disable_userns(mut self) -> Self {
+        self.privileges.disable_userns = true;
+        self
+    }
+
+    /// Fails unless further user namespaces are impossible inside (`--assert-userns-disabled`).
+    pub fn assert_userns_disabled(mut self) -> Self {
+        self.privileges.assert_userns_disabled = true;
+        self
+    }
+}
+
+/// # Identity
+impl Sandbox {
+    /// The user id inside (`--uid`), 2147483647 at most. Root needs a user namespace for it.
+    pub fn uid(mut self, uid: u32) -> Self {
+        self.identity.uid = Some(uid);
+        self
+    }
+
+    /// The group id inside (`--gid`), 2147483647 at most. Root needs a user namespace for it.
+    pub fn gid(mut self, gid: u32) -> Self {
+        self.identity.gid = Some(gid);
+        self
+    }
+
+    /// Maps ranges of user ids instead of the caller's alone (`--userns-block-fd`). The launcher writes the map
+    /// itself as root and through `newuidmap(1)` otherwise. The caller's own id must be in it.
+    pub fn map_uids(mut self, ranges: impl IntoIterator<Item = IdRange>) -> Self {
+        self.identity.uid_map.extend(ranges);
+        self
+    }
+
+    /// Maps ranges of group ids, as [`map_uids`](Self::map_uids) does for users; both must be given.
+    pub fn map_gids(mut self, ranges: impl IntoIterator<Item = IdRange>) -> Self {
+        self.identity.gid_map.extend(ranges);
+        self
+    }
+
+    /// The host name inside (`--hostname`), 64 bytes at most; it wants [`Namespaces::UTS`].
+    pub fn hostname(mut self, name: impl Into<OsString>) -> Self {
+        self.identity.hostname = Some(name.into());
+        self
+    }
+}
+
+/// # Privileges
+impl Sandbox {
+    /// Gives the command a terminal session of its own (`--new-session`), so that it cannot push characters into
+    /// the caller's terminal (CVE-2017-5226). Job control does not work inside then; [`Filter::terminal`] is the
+    /// other way.
+    pub fn new_session(mut self) -> Self {
+        self.privileges.new_session = true;
+        self
+    }
+
+    /// Gives or leaves the command a capability (`--cap-add`), in order with the drops.
+    pub fn cap_add(self, capability: Capability) -> Self {
+        self.capability(CapabilityChange::Add(capability))
+    }
+
+    /// Takes a capability from the command (`--cap-drop`), in order with the additions.
+    pub fn cap_drop(self, capability: Capability) -> Self {
+        self.capability(CapabilityChange::Drop(capability))
+    }
+
+    /// Gives the command every capability of its user namespace (`--cap-add ALL`). Refused as root, where bwrap
+    /// would silently ignore drops if the caller lacked a single capability: name them one by one there.
+    pub fn cap_add_all(self) -> Self {
+        self.capability(CapabilityChange::AddAll)
+    }
+
+    /// Takes every capability from the command (`--cap-drop ALL`).
+    pub fn cap_drop_all(self) -> Self {
+        self.capability(CapabilityChange::DropAll)
+    }
+
+    fn capability(mut self, change: CapabilityChange) -> Self {
+        self.privileges.capabilities.push(change);
+        self
+    }
+
+    /// Filters the command's system calls (`--seccomp`; `--add-seccomp-fd` for several, of which all but the last
+    /// must allow `prctl`).
+    pub fn seccomp(mut self, filter: impl Into<Filter>) -> Self {
+        self.privileges.filters.push(filter.into());
+        self
+    }
+
+    /// The command's SELinux context (`--exec-label`).
+    pub fn exec_label(mut self, context: impl Into<OsString>) -> Self {
+        self.privileges.exec_label = Some(context.into());
+        self
+    }
+
+    /// The SELinux context of files that bwrap creates (`--file-label`).
+    pub fn file_label(mut self, context: impl Into<OsString>) -> Self {
+        self.privileges.file_label = Some(context.into());
+        self
+    }
+
+    /// Starts the sandbox although parts of it could not be made read-only (`--not-a-security-boundary`, bwrap
+    /// 0.12). Never for code you do not trust.
+    pub fn not_a_security_boundary(mut self) -> Self {
+        self.privileges.not_a_security_boundary = true;
+        self
+    }
+}
+
+/// # Environment
+///
+/// Later calls win. Names that are empty or contain `=` are refused at the launch.
+impl Sandbox {
+    /// Sets an environment variable (`--setenv`).
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.environment.set(name.into(), value.into(), false);
+        self
+    }
+
+    /// Sets an environment variable whose value no `Debug`, `Display`, log line or process list shows.
+    pub fn env_secret(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.environment.set(name.into(), value.into(), true);
+        self
+    }
+
+    /// Removes an environment variable (`--unsetenv`), inherited or set.
+    pub fn env_remove(mut self, name: impl Into<OsString>) -> Self {
+        self.environment.unset(name.into());
+        self
+    }
+
+    /// Forgets every variable set and every wish to inherit, as for a new sandbox (`--clearenv`).
+    pub fn env_clear(mut self) -> Self {
+        self.environment.clear();
+        self
+    }
+
+    /// Lets the command see the caller's whole environment, as it is at the launch.
+    pub fn inherit_env(mut self) -> Self {
+        self.environment.inherit = Inherit::Everything;
+        self
+    }
+
+    /// Lets the command see these variables of the caller's, those that are set at the launch.
+    pub fn inherit_env_only(mut self, names: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        self.environment.inherit_only(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// The directory, inside, in which the command starts (`--chdir`). Without, bwrap takes the caller's if it is
+    /// there inside, else `$HOME`, else `/`.
+    pub fn current_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.current_dir = Some(directory.into());
+        self
+    }
+}
+
+/// # Lifetime
+impl Sandbox {
+    /// Kills the sandbox when the calling process ends (`--die-with-parent`), whichever thread launched it.
+    pub fn die_with_parent(mut self) -> Self {
+        self.lifetime.die_with_parent = true;
+        self
+    }
+
+    /// Runs the command itself as process 1 of its PID namespace (`--as-pid-1`), with all that this means for
+    /// signals and orphans.
+    pub fn as_pid_1(mut self) -> Self {
+        self.lifetime.as_pid_1 = true;
+        self
+    }
+
+    /// Holds a shared lock on a file inside while the sandbox lives (`--lock-file`). It wants a PID namespace: bwrap
+    /// loses track of the command otherwise.
+    pub fn lock_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.lifetime.lock_files.push(path.into());
+        self
+    }
+
+    /// Keeps a descriptor open for as long as any process of the sandbox lives (`--sync-fd`). With a PID namespace
+    /// its other end sees the end of file exactly when everything is gone.
+    pub fn sync_fd(mut self, descriptor: impl Into<Descriptor>) -> Self {
+        self.lifetime.sync_fd = Some(descriptor.into());
+        self
+    }
+
+    /// Lets bwrap write its JSON description of the running sandbox to a descriptor (`--info-fd`).
+    pub fn info_fd(mut self, descriptor: impl Into<Descriptor>) -> Self {
+        self.lifetime.info_fd = Some(descriptor.into());
+        self
+    }
+}
+
+/// # bwrap itself
+impl Sandbox {
+    /// Drops this feature, and says so in the result, if the bwrap at hand has no option for it. Otherwise that
+    /// is an error before anything is launched.
+    pub fn optional(mut self, feature: Feature) -> Self {
+        self.optional.insert(feature);
+        self
+    }
+
+    /// Lets bwrap begin each of its messages with `<3>` or `<4>` for the system log (`--level-prefix`, bwrap 0.11).
+    pub fn level_prefix(mut self) -> Self {
+        self.level_prefix = true;
+        self
+    }
+
+    /// A test hook of bwrap 0.12 and newer (`--debug-opt=KEY`), such as `force-openat-fallback`.
+    pub fn debug_option(mut self, key: impl Into<OsString>) -> Self {
+        self.debug_options.push(key.into());
+        self
+    }
+}

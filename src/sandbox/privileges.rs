@@ -1,0 +1,114 @@
+//! What the command may do: capabilities, system calls, terminal, labels.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+pub use caps::Capability;
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    TargetArch,
+};
+
+use super::Content;
+
+/// A seccomp filter for the command: a program of classic BPF instructions, 8 bytes each, as `seccomp(2)` takes it
+/// (`--seccomp`, or `--add-seccomp-fd` where there are several).
+///
+/// The filter also binds bwrap's own process 1 inside, so it must allow `wait4`, `write`, `close` and
+/// `exit_group`. Where it may not (or cannot be looked at, because it comes from a descriptor), nobody can tell a
+/// command that was not executed from one that ended with status 1: see [`Undecided`](crate::Undecided).
+///
+/// ```
+/// use bwrap_launch::{Filter, Sandbox};
+/// // no character can be pushed into the caller's terminal, and job control goes on working
+/// let sandbox = Sandbox::new().seccomp(Filter::terminal()?);
+/// # Ok::<(), bwrap_launch::UnsupportedArchitecture>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filter {
+    pub(crate) program: Content,
+    /// Made by [`Filter::terminal`].
+    pub(crate) terminal: bool,
+}
+
+/// This machine's architecture is none that the filter can be compiled for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no terminal filter for {}: seccompiler does not know it; use Sandbox::new_session instead",
+    std::env::consts::ARCH
+)]
+pub struct UnsupportedArchitecture;
+
+/// `ioctl(2)` in the x32 system call table of x86-64, which shares its audit architecture.
+#[cfg(target_arch = "x86_64")]
+const X32_IOCTL: i64 = 0x4000_0000 + 514;
+
+impl Filter {
+    /// A filter from a compiled program, or from a descriptor that yields one.
+    pub fn new(program: impl Into<Content>) -> Self {
+        Self { program: program.into(), terminal: false }
+    }
+
+    /// A filter that denies the two `ioctl`s which push characters into a terminal (TIOCSTI, TIOCLINUX) with
+    /// EPERM and allows everything else: the alternative to [`Sandbox::new_session`](super::Sandbox::new_session)
+    /// for commands that need job control. It compares the low 32 bits, as the kernel does (CVE-2019-10063).
+    ///
+    /// Programs of another architecture (i386 on x86-64) are killed.
+    ///
+    /// # Errors
+    ///
+    /// On architectures other than x86-64, aarch64 and riscv64.
+    pub fn terminal() -> Result<Self, UnsupportedArchitecture> {
+        let architecture: TargetArch =
+            std::env::consts::ARCH.try_into().map_err(|_| UnsupportedArchitecture)?;
+        let rule = |request: u64| {
+            SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, request)
+                .and_then(|condition| SeccompRule::new(vec![condition]))
+        };
+        let compile = || -> Result<BpfProgram, seccompiler::BackendError> {
+            let rules = vec![rule(libc::TIOCSTI)?, rule(libc::TIOCLINUX)?];
+            let mut calls = BTreeMap::from([(libc::SYS_ioctl, rules.clone())]);
+            #[cfg(target_arch = "x86_64")]
+            calls.insert(X32_IOCTL, rules);
+            let deny = SeccompAction::Errno(libc::EPERM.unsigned_abs());
+            SeccompFilter::new(calls, SeccompAction::Allow, deny, architecture)?.try_into()
+        };
+        let program = compile().map_err(|_| UnsupportedArchitecture)?;
+        let mut bytes = Vec::with_capacity(program.len() * 8);
+        for instruction in program {
+            bytes.extend(instruction.code.to_ne_bytes());
+            bytes.extend([instruction.jt, instruction.jf]);
+            bytes.extend(instruction.k.to_ne_bytes());
+        }
+        Ok(Self { program: bytes.into(), terminal: true })
+    }
+}
+
+impl<T: Into<Content>> From<T> for Filter {
+    fn from(program: T) -> Self {
+        Self::new(program)
+    }
+}
+
+/// One step in working out the command's capabilities, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum CapabilityChange {
+    Add(Capability),
+    Drop(Capability),
+    AddAll,
+    DropAll,
+}
+
+/// All that a sandbox says about what its command may do.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "one per bwrap switch")]
+pub(crate) struct Privileges {
+    pub(crate) capabilities: Vec<CapabilityChange>,
+    pub(crate) filters: Vec<Filter>,
+    pub(crate) new_session: bool,
+    pub(crate) disable_userns: bool,
+    pub(crate) assert_userns_disabled: bool,
+    pub(crate) exec_label: Option<OsString>,
+    pub(crate) file_label: Option<OsString>,
+    pub(crate) not_a_security_boundary: bool,
+}

