@@ -1,3 +1,118 @@
-//! In preparation.
+//! What a launch costs, from spawn to exit, against the same bwrap started in other ways.
+//!
+//! All ways take turns in one run, so that a noisy machine disturbs each alike; the ratios count, not the times.
+//! Once with little memory resident in the caller and once with 4 GiB: whoever forks, copies page tables.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout)]
 
-fn main() {}
+use std::ffi::CString;
+use std::hint::black_box;
+use std::os::unix::process::CommandExt;
+use std::process::Command as Process;
+use std::time::{Duration, Instant};
+
+use bwrap_launch::{Bwrap, Sandbox};
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, posix_spawn};
+use nix::sys::wait::waitpid;
+
+/// A way to start bwrap and wait for its end.
+type Way<'a> = (&'static str, Box<dyn Fn() + 'a>);
+
+fn main() {
+    // so that resident memory is made of pages, as in a process that has run for a while
+    nix::sys::prctl::set_thp_disable(true).expect("4 KiB pages");
+    let bwrap = Bwrap::find().expect("bwrap is installed");
+    println!(
+        "bubblewrap {}, {} (median of spawn to exit of `true`)",
+        bwrap.version_text(),
+        bwrap.path().display()
+    );
+    let small = Sandbox::new().ro_bind("/", "/");
+    let usual = Sandbox::new()
+        .ro_bind("/lib", "/lib")
+        .ro_bind("/usr", "/usr")
+        .symlink("/usr/lib64", "/lib64")
+        .symlink("/usr/bin", "/bin")
+        .proc("/proc")
+        .dev("/dev")
+        .tmpfs("/tmp")
+        .unshare_all()
+        .new_session();
+    let guarded = usual.clone().die_with_parent();
+    for (name, sandbox) in
+        [("one bind", &small), ("the seed's sandbox", &usual), ("the same, die_with_parent", &guarded)]
+    {
+        compare(name, &bwrap, sandbox);
+    }
+}
+
+fn compare(name: &str, bwrap: &Bwrap, sandbox: &Sandbox) {
+    let mut command = sandbox.command("/usr/bin/true");
+    command.bwrap(bwrap);
+    // the very line that the crate stands for; `Display` quotes nothing in it
+    let line: Vec<String> = command.to_string().split(' ').map(str::to_owned).collect();
+    let words: Vec<CString> = line.iter().map(|word| CString::new(word.as_str()).unwrap()).collect();
+    let path = CString::new(bwrap.path().to_str().unwrap()).unwrap();
+    let command = std::cell::RefCell::new(command);
+    let ways: Vec<Way<'_>> = vec![
+        ("raw posix_spawn", Box::new(|| raw(&path, &words))),
+        ("bwrap-launch", Box::new(|| assert!(command.borrow_mut().status().unwrap().success()))),
+        ("std::process", Box::new(|| assert!(standard(bwrap, &line).status().unwrap().success()))),
+        ("std, no-op pre_exec", Box::new(|| assert!(forked(bwrap, &line).status().unwrap().success()))),
+    ];
+    for (resident, rounds) in [(10 << 20, 300), (4 << 30, 60)] {
+        let ballast = black_box(vec![1_u8; resident]);
+        let times = take_turns(&ways, rounds);
+        println!("\n{name}, {} MiB resident, {rounds} rounds", ballast.len() >> 20);
+        let base = &times[0];
+        for ((way, _), own) in ways.iter().zip(&times) {
+            // pairs of the same round, so that drift of the machine cancels out
+            let ratios = own.iter().zip(base).map(|(own, base)| own.as_secs_f64() / base.as_secs_f64());
+            let ratio = median(ratios.collect());
+            let time = median(own.iter().map(Duration::as_secs_f64).collect());
+            println!("  {way:<20} {:8.3} ms   {ratio:6.3} x", time * 1e3);
+        }
+    }
+}
+
+/// Times every way once a round, beginning with another one each time.
+fn take_turns(ways: &[Way<'_>], rounds: usize) -> Vec<Vec<Duration>> {
+    let mut times = vec![Vec::with_capacity(rounds); ways.len()];
+    for (_, run) in ways {
+        run();
+    }
+    for round in 0..rounds {
+        for turn in 0..ways.len() {
+            let index = (round + turn) % ways.len();
+            let start = Instant::now();
+            ways[index].1();
+            times[index].push(start.elapsed());
+        }
+    }
+    times
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn raw(path: &CString, words: &[CString]) {
+    let (actions, attributes) = (PosixSpawnFileActions::init().unwrap(), PosixSpawnAttr::init().unwrap());
+    let none: &[CString] = &[];
+    let pid = posix_spawn(path.as_c_str(), &actions, &attributes, words, none).unwrap();
+    waitpid(pid, None).unwrap();
+}
+
+fn standard(bwrap: &Bwrap, line: &[String]) -> Process {
+    let mut process = Process::new(bwrap.path());
+    process.args(&line[1..]).env_clear();
+    process
+}
+
+#[allow(unsafe_code, reason = "shows what the hook costs")]
+fn forked(bwrap: &Bwrap, line: &[String]) -> Process {
+    let mut process = standard(bwrap, line);
+    // SAFETY: the hook does nothing
+    unsafe { process.pre_exec(|| Ok(())) };
+    process
+}

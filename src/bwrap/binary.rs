@@ -191,13 +191,19 @@ struct Stamp {
     changed: (i64, i64),
 }
 
+/// The last search: `PATH`, the working directory, and where bwrap was.
+type Search = ((OsString, Option<PathBuf>), PathBuf);
+
+static FOUND: Mutex<Option<Search>> = Mutex::new(None);
+
 static KNOWN: LazyLock<Mutex<HashMap<PathBuf, (Stamp, Bwrap)>>> = LazyLock::new(Mutex::default);
 
 impl Bwrap {
     /// Finds bwrap: the absolute path in the variable `BWRAP`, or the first one in a directory of `PATH`.
     ///
     /// Directories that the working directory controls are passed over: relative ones, and those below the working
-    /// directory unless that is a system directory (`/`, `/usr` and below).
+    /// directory unless that is a system directory (`/`, `/usr` and below). What was found is looked at first the
+    /// next time, for the same `PATH` and working directory.
     ///
     /// # Errors
     ///
@@ -207,7 +213,15 @@ impl Bwrap {
             return Self::at(PathBuf::from(path));
         }
         let path = std::env::var_os("PATH").unwrap_or_else(|| OsString::from("/usr/bin:/bin"));
-        Self::search(&path, std::env::current_dir().ok().as_deref())
+        let question = (path, std::env::current_dir().ok());
+        let found = || FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = found().as_ref().filter(|(asked, _)| *asked == question).map(|(_, path)| path.clone());
+        if let Some(bwrap) = known.and_then(|path| Self::at(path).ok()) {
+            return Ok(bwrap);
+        }
+        let bwrap = Self::search(&question.0, question.1.as_deref())?;
+        *found() = Some((question, bwrap.path().to_owned()));
+        Ok(bwrap)
     }
 
     fn search(path: &OsStr, working: Option<&Path>) -> Result<Self, BwrapError> {

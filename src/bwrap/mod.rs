@@ -5,7 +5,7 @@
 
 pub(crate) mod arguments;
 mod binary;
-pub mod message;
+pub(crate) mod message;
 pub(crate) mod options;
 mod parse;
 pub(crate) mod status;

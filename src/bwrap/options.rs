@@ -160,6 +160,15 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_says_where_each_option_is() {
+        let face = include_str!("../lib.rs");
+        for option in OPTIONS {
+            let name = option.name;
+            assert!(face.contains(&format!("`{name}`")), "{name} is missing in the crate's documentation");
+        }
+    }
+
+    #[test]
     fn the_table_is_sorted_and_has_no_duplicates() {
         assert!(OPTIONS.is_sorted_by(|a, b| a.name < b.name));
         // 71 rows of the survey: "--" is no option of its own here

@@ -318,9 +318,9 @@ impl Child {
         let running = self.launch.running.as_mut()?;
         let ended = running.wait_end_until(Instant::now() + REHEARSAL).unwrap_or(false);
         if ended {
-            _ = running.finish()
+            running.finish();
         } else {
-            running.destroy()
+            running.destroy();
         }
         self.launch.running = None;
         self.launch.words.heard().ok().filter(|_| ended)
@@ -389,7 +389,7 @@ impl Launch {
         let executing = failure.stage().is_none_or(|stage| stage == Stage::Exec);
         if matches!(verdict, Verdict::NotExecuted { signal: None }) && executing {
             let sandbox = &self.recipe.sandbox;
-            let inherited = sandbox.environment.inherited(std::env::vars_os());
+            let inherited = sandbox.environment.inherited(std::env::vars_os);
             let path = sandbox.environment.value("PATH", &inherited);
             failure.program = program::diagnose(sandbox, &self.recipe.program, path);
         }

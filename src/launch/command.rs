@@ -400,7 +400,7 @@ impl Command {
         ];
         let roles: Vec<Role> = roles.into_iter().flatten().collect();
         let taken: Vec<RawFd> = self.descriptors.iter().map(|(number, _)| *number).collect();
-        let inherited = recipe.sandbox.environment.inherited(std::env::vars_os());
+        let inherited = recipe.sandbox.environment.inherited(std::env::vars_os);
         let audience =
             Audience::Launch { bwrap: &bwrap, inherited: &inherited, taken: &taken, roles: &roles };
         let arguments = Arguments::of(&recipe.sandbox, recipe.arg0.as_deref(), audience)?;

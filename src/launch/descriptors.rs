@@ -90,8 +90,13 @@ pub(crate) fn read_from(file: impl AsFd, offset: u64, limit: usize) -> io::Resul
     while bytes.len() < limit {
         let at = offset + u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         match rustix::io::pread(&file, &mut buffer, at) {
-            Ok(0) => break,
-            Ok(count) => bytes.extend(buffer.iter().take(count)),
+            Ok(count) => {
+                bytes.extend(buffer.iter().take(count));
+                // regular files give less than asked for at their end only
+                if count < buffer.len() {
+                    break;
+                }
+            }
             Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }

@@ -3,7 +3,7 @@
 //! The parent-death signal follows the thread that spawned, not the process: a sandbox with `--die-with-parent` that
 //! a pool's thread launched would be killed when the pool retires the thread. So such launches happen on this
 //! thread. It also waits for children that their owner dropped, so that no zombie is left. It lives as long as one
-//! of them needs it, and no longer.
+//! of them needs it, and a moment longer for the next launch.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,10 +12,13 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use super::running::Running;
 use super::spawn;
+
+/// How long the thread stays without work: starting it anew costs more than a launch should.
+const LINGER: Timespec = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -105,12 +108,15 @@ pub(crate) fn adopt(running: Running) {
 fn keep(event: &OwnedFd) {
     spawn::block_signals();
     let mut children: Vec<Running> = Vec::new();
+    let mut rested = false;
     loop {
+        let idle;
         let jobs = {
             let mut keeper = keeper();
             children.append(&mut keeper.abandoned);
             let jobs = std::mem::take(&mut keeper.jobs);
-            if jobs.is_empty() && children.is_empty() && keeper.leases == 0 {
+            idle = jobs.is_empty() && children.is_empty() && keeper.leases == 0;
+            if idle && rested {
                 keeper.thread = None;
                 return;
             }
@@ -119,17 +125,19 @@ fn keep(event: &OwnedFd) {
         for job in jobs {
             job();
         }
-        wait(event, &mut children);
+        rested = !wait(event, &mut children, idle.then_some(LINGER));
     }
 }
 
-/// Waits for work, and lets go of children that have ended.
-fn wait(event: &OwnedFd, children: &mut Vec<Running>) {
+/// Waits for work, and lets go of children that have ended. Says whether anything happened.
+fn wait(event: &OwnedFd, children: &mut Vec<Running>, timeout: Option<Timespec>) -> bool {
     let ended: Vec<bool> = {
         let mut sources = vec![PollFd::new(event, PollFlags::IN)];
         sources.extend(children.iter().map(|child| PollFd::from_borrowed_fd(child.as_fd(), PollFlags::IN)));
-        if poll(&mut sources, None).is_err() {
-            return;
+        match poll(&mut sources, timeout.as_ref()) {
+            Ok(0) => return false,
+            Ok(_) => {}
+            Err(_) => return true,
         }
         sources.iter().skip(1).map(|source| !source.revents().is_empty()).collect()
     };
@@ -142,4 +150,5 @@ fn wait(event: &OwnedFd, children: &mut Vec<Running>) {
         }
         !over
     });
+    true
 }

@@ -185,7 +185,7 @@ fn wants(file: File) -> Wants {
         // the kernel reads no more than 256 bytes
         let _ = reader.take(256).read_until(b'\n', &mut line);
         let words = line.get(2..).unwrap_or_default();
-        let word = words.split(|byte| byte.is_ascii_whitespace()).find(|word| !word.is_empty());
+        let word = words.split(u8::is_ascii_whitespace).find(|word| !word.is_empty());
         return word
             .map_or(Wants::Nothing, |word| Wants::Interpreter(OsString::from_vec(word.to_vec()).into()));
     }
@@ -275,7 +275,7 @@ impl View<'_> {
             match operation {
                 Operation::Bind(bind) => {
                     let Ok(source) = fs::canonicalize(&bind.source) else { continue };
-                    return self.host(source, path, destination, parent);
+                    return Self::host(source, path, destination, parent);
                 }
                 Operation::Overlay(overlay) => {
                     let upper = match &overlay.kind {
@@ -283,7 +283,7 @@ impl View<'_> {
                         _ => None,
                     };
                     for layer in upper.into_iter().chain(overlay.layers.iter().rev()) {
-                        match self.host(layer.clone(), path, destination, false) {
+                        match Self::host(layer.clone(), path, destination, false) {
                             Node::Missing => {}
                             node => return node,
                         }
@@ -305,7 +305,7 @@ impl View<'_> {
         if parent { Node::Directory } else { Node::Missing }
     }
 
-    fn host(self, source: PathBuf, path: &Path, destination: &Path, parent: bool) -> Node {
+    fn host(source: PathBuf, path: &Path, destination: &Path, parent: bool) -> Node {
         let path = relative(path);
         let rest = path.strip_prefix(relative(destination)).unwrap_or(Path::new(""));
         let host = if rest.as_os_str().is_empty() { source } else { source.join(rest) };

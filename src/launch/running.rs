@@ -102,28 +102,20 @@ impl Running {
         if self.child.is_none()
             && let Some(pid) = status.child_pid
         {
-            self.child = self.open_child(pid, status.namespaces.mnt);
+            self.child = Self::open_child(pid, status.namespaces.mnt);
         }
         status
     }
 
-    /// A handle on the reported process, if the number is still its own: it is bwrap's child, or in the mount
-    /// namespace that bwrap reported, or a dead bwrap that became our child.
-    fn open_child(&self, pid: NonZeroI32, mount_namespace: Option<u64>) -> Option<OwnedFd> {
+    /// A handle on the reported process, if the number is still its own: it is in the mount namespace that bwrap
+    /// reported, or a dead bwrap that became our child.
+    fn open_child(pid: NonZeroI32, mount_namespace: Option<u64>) -> Option<OwnedFd> {
         let handle = pidfd_open(Pid::from_raw(pid.get())?, PidfdFlags::empty()).ok()?;
         let namespace = fs::metadata(format!("/proc/{pid}/ns/mnt")).ok().map(|meta| meta.ino());
         if namespace.is_some() && namespace == mount_namespace {
             return Some(handle);
         }
-        let facts = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let field = |name: &str| {
-            let line = facts.lines().find_map(|line| line.strip_prefix(name))?;
-            line.split_whitespace().next()
-        };
-        let parent: i32 = field("PPid:")?.parse().ok()?;
-        let own = parent == self.pid.as_raw_pid();
-        let orphan = field("State:") == Some("Z") && parent == getpid().as_raw_pid();
-        (own || orphan && field("Name:") == Some("bwrap")).then_some(handle)
+        (adopts_orphans() && is_dead_bwrap_of_ours(pid)).then_some(handle)
     }
 
     pub(crate) fn handshake(&self) -> &Handshake {
@@ -161,8 +153,10 @@ impl Running {
 
     /// Waits for bwrap's end.
     pub(crate) fn wait_end(&mut self) -> io::Result<Verdict> {
-        // gets hold of the process inside while bwrap is its parent
-        self.wait_ready()?;
+        if adopts_orphans() {
+            // process 1 inside will be ours to reap: gets hold of it while it is there
+            self.wait_ready()?;
+        }
         wait_for(&self.process, None)?;
         Ok(self.finish())
     }
@@ -231,7 +225,7 @@ impl Running {
     fn see_child_off(&self) {
         let Some(child) = &self.child else { return };
         let ended = matches!(self.handshake.verdict(), Some(Verdict::Ended(_)));
-        let adopts = getpid().as_raw_pid() == 1 || is_subreaper();
+        let adopts = adopts_orphans();
         if ended && !self.killed && !adopts {
             return;
         }
@@ -294,8 +288,18 @@ fn reap(process: &OwnedFd) -> End {
     }
 }
 
-fn is_subreaper() -> bool {
-    rustix::process::child_subreaper().is_ok_and(|reaper| reaper.is_some())
+/// Whether processes that lose their parent inside a sandbox become our children.
+fn adopts_orphans() -> bool {
+    getpid().as_raw_pid() == 1 || rustix::process::child_subreaper().is_ok_and(|reaper| reaper.is_some())
+}
+
+fn is_dead_bwrap_of_ours(pid: NonZeroI32) -> bool {
+    let Ok(facts) = fs::read_to_string(format!("/proc/{pid}/status")) else { return false };
+    let is = |name: &str, value: &str| {
+        let line = facts.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|line| line.split_whitespace().next()) == Some(value)
+    };
+    is("Name:", "bwrap") && is("State:", "Z") && is("PPid:", &std::process::id().to_string())
 }
 
 /// Waits for a process to end. Says whether it has.

@@ -87,7 +87,7 @@ pub(super) fn duplicate(number: RawFd) -> io::Result<std::os::fd::OwnedFd> {
     unsafe { BorrowedFd::borrow_raw(number) }.try_clone_to_owned()
 }
 
-/// posix_spawn's functions return their error.
+/// The functions of `posix_spawn` return their error.
 fn check(code: c_int) -> io::Result<()> {
     if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) }
 }

@@ -29,13 +29,12 @@ impl Table {
     }
 
     pub(super) fn place(&mut self, descriptor: &Descriptor, number: RawFd) -> Result<()> {
-        match descriptor.owned() {
+        if let Some(owned) = descriptor.owned() {
             // the sandbox or the command keeps it open
-            Some(owned) => self.moves.push((owned.as_raw_fd(), number)),
-            None => {
-                let copy = duplicate(descriptor);
-                self.hold(copy.map_err(Error::system("use a descriptor that was given by number"))?, number);
-            }
+            self.moves.push((owned.as_raw_fd(), number));
+        } else {
+            let copy = duplicate(descriptor);
+            self.hold(copy.map_err(Error::system("use a descriptor that was given by number"))?, number);
         }
         Ok(())
     }

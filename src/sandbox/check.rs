@@ -1,6 +1,6 @@
 //! The rules that bwrap enforces, and the silent traps that it does not, answered before launch.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -61,7 +61,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Operation { index, name, destination } => {
-                write!(f, "operation {} ({name} on {:?})", index + 1, destination.as_os_str())
+                write!(f, "operation {} ({name} on \"{}\")", index + 1, destination.display())
             }
             Self::Namespaces => f.write_str("namespaces"),
             Self::Identity => f.write_str("identity"),
@@ -290,7 +290,7 @@ impl Sandbox {
             Inherit::Only(names) => names.as_slice(),
             Inherit::Nothing | Inherit::Everything => &[],
         };
-        let names = inherited.iter().map(|name| name.as_os_str());
+        let names = inherited.iter().map(OsString::as_os_str);
         for name in names.chain(self.environment.changes.iter().map(EnvironmentChange::name)) {
             if !valid_name(name) {
                 return Err(invalid(Place::Variable(name.display().to_string()), Problem::VariableName));

@@ -67,16 +67,16 @@ impl Environment {
         }
     }
 
-    /// What is inherited from `caller`, in the caller's order.
-    pub(crate) fn inherited(
+    /// What is inherited of the caller's variables, in their order.
+    pub(crate) fn inherited<I: Iterator<Item = (OsString, OsString)>>(
         &self,
-        caller: impl Iterator<Item = (OsString, OsString)>,
+        caller: impl FnOnce() -> I,
     ) -> Vec<(OsString, OsString)> {
         match &self.inherit {
             Inherit::Nothing => Vec::new(),
             // bwrap always sets PWD itself
-            Inherit::Everything => caller.filter(|(name, _)| name != "PWD" && valid_name(name)).collect(),
-            Inherit::Only(names) => caller.filter(|(name, _)| names.contains(name)).collect(),
+            Inherit::Everything => caller().filter(|(name, _)| name != "PWD" && valid_name(name)).collect(),
+            Inherit::Only(names) => caller().filter(|(name, _)| names.contains(name)).collect(),
         }
     }
 

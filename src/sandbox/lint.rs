@@ -134,6 +134,7 @@ pub struct Circumstances {
 impl Sandbox {
     /// Says what is legal but unwise about this sandbox, each with its reason.
     #[must_use]
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "circumstances will grow")]
     pub fn lint(&self, circumstances: &Circumstances) -> Vec<Advice> {
         let mut advice = Vec::new();
         let mut whole = |lint| advice.push(Advice { lint, operation: None });
@@ -190,6 +191,7 @@ impl Sandbox {
             && !self.lifetime.as_pid_1
     }
 
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "circumstances will grow")]
     fn lint_operation(
         &self,
         index: usize,

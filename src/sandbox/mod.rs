@@ -92,6 +92,7 @@ impl Sandbox {
 /// # Files, in the order in which bwrap mounts and creates them
 impl Sandbox {
     /// Appends an operation on the file system. The methods below are short for the most common ones.
+    #[allow(clippy::should_implement_trait, reason = "adding is what it does, and a sandbox is no number")]
     pub fn add(mut self, operation: impl Into<Operation>) -> Self {
         self.operations.push(operation.into());
         self
@@ -144,6 +145,7 @@ impl Sandbox {
     }
 
     /// The operations so far.
+    #[must_use]
     pub fn operations(&self) -> &[Operation] {
         &self.operations
     }
@@ -280,13 +282,13 @@ impl Sandbox {
         self
     }
 
-    /// The command's SELinux context (`--exec-label`).
+    /// The command's `SELinux` context (`--exec-label`).
     pub fn exec_label(mut self, context: impl Into<OsString>) -> Self {
         self.privileges.exec_label = Some(context.into());
         self
     }
 
-    /// The SELinux context of files that bwrap creates (`--file-label`).
+    /// The `SELinux` context of files that bwrap creates (`--file-label`).
     pub fn file_label(mut self, context: impl Into<OsString>) -> Self {
         self.privileges.file_label = Some(context.into());
         self
