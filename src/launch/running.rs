@@ -197,10 +197,30 @@ impl Running {
     }
 
     fn kill_child(&self) {
-        if let Some(child) = &self.child {
-            // it may be gone already
-            let _ = pidfd_send_signal(child, Signal::KILL);
+        let Some(child) = &self.child else { return };
+        // without a PID namespace it may be a mere parent of the command, whose death ends nothing
+        let command = if self.own_pids { Vec::new() } else { self.grandchildren() };
+        // they may be gone already
+        let _ = pidfd_send_signal(child, Signal::KILL);
+        for process in command {
+            let _ = pidfd_send_signal(&process, Signal::KILL);
         }
+    }
+
+    /// Handles on the children of the process inside.
+    fn grandchildren(&self) -> Vec<OwnedFd> {
+        let Some(pid) = self.handshake.status().child_pid else { return Vec::new() };
+        let list = || {
+            let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+            text.split_whitespace().filter_map(|word| word.parse().ok()).collect::<Vec<i32>>()
+        };
+        let pids = list().into_iter();
+        let open = |pid: i32| {
+            let handle = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
+            // still there after the handle was opened: the number was not taken over meanwhile
+            list().contains(&pid).then_some(handle)
+        };
+        pids.filter_map(open).collect()
     }
 
     /// A bwrap that ended early may leave its child behind, waiting for ever and holding every descriptor. Whoever
@@ -239,14 +259,14 @@ impl Running {
     pub(crate) fn kill(&mut self) -> io::Result<()> {
         self.listen();
         self.killed = true;
-        // killed from inside, bwrap still reports how the command ended
-        let target = self.child.as_ref().unwrap_or(&self.process);
-        match pidfd_send_signal(target, Signal::KILL) {
+        if self.child.is_some() {
+            // killed from inside, bwrap still reports how the command ended
+            self.kill_child();
+            return Ok(());
+        }
+        match pidfd_send_signal(&self.process, Signal::KILL) {
             // it has ended, or is ending
             Ok(()) | Err(Errno::SRCH) => Ok(()),
-            Err(_) if self.child.is_some() => {
-                pidfd_send_signal(&self.process, Signal::KILL).map_err(Into::into)
-            }
             Err(error) => Err(error.into()),
         }
     }

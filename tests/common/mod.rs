@@ -14,8 +14,8 @@ use std::process::{Command as Process, ExitCode, exit};
 use bwrap_launch::{Bwrap, Command, Sandbox};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
-/// The unprivileged user: any id without rights will do, it needs no name.
-const USER: u32 = 61_234;
+/// The unprivileged user that `scripts/test-tools` makes; without it, any id without rights.
+const USER: (&str, u32) = ("bwrap-launch-test", 61_234);
 
 /// What a case that cannot run here exits with.
 const SKIPPED: i32 = 77;
@@ -180,12 +180,8 @@ impl Stage {
         let mut process = Process::new("timeout");
         process.args(["--kill-after=5", "120"]);
         if user && self.root {
-            process.args([
-                "setpriv",
-                &format!("--reuid={USER}"),
-                &format!("--regid={USER}"),
-                "--clear-groups",
-            ]);
+            let (uid, gid) = user_ids();
+            process.args(["setpriv", &format!("--reuid={uid}"), &format!("--regid={gid}"), "--clear-groups"]);
             process.args(["--inh-caps=-all", "--"]);
         }
         process
@@ -203,6 +199,13 @@ impl Stage {
             Some(SKIPPED) => Ok(Completion::ignored_with(said.trim().to_owned())),
             _ => Err(format!("{}\n{said}", output.status).into()),
         }
+    }
+}
+
+fn user_ids() -> (u32, u32) {
+    match nix::unistd::User::from_name(USER.0) {
+        Ok(Some(user)) => (user.uid.as_raw(), user.gid.as_raw()),
+        _ => (USER.1, USER.1),
     }
 }
 
