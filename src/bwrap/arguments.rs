@@ -1,19 +1,15 @@
 //! The way there: a sandbox becomes bwrap's arguments and a table of descriptors.
 
 use std::ffi::{OsStr, OsString};
-use std::fmt::{self, Write as _};
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::Arc;
-
-use shell_quote::Bash;
 
 use super::Bwrap;
 use super::options::{self, BwrapOption, MissingOption};
 use crate::sandbox::{
-    Access, CapabilityChange, Content, ContentKind, Descriptor, EnvironmentChange, Feature, Inherit,
-    Namespaces, Operation, Overlay, OverlayKind, Sandbox, Value,
+    Access, CapabilityChange, Content, Descriptor, EnvironmentChange, Feature, Inherit, Namespaces,
+    Operation, Overlay, OverlayKind, Sandbox, Value,
 };
 
 /// How many words bwrap reads in all, the command's own included.
@@ -509,102 +505,6 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Writes a command line that can be pasted into a shell: what belongs to descriptors follows as redirections, and
-/// what is secret is left out.
-pub(crate) fn write_line(
-    f: &mut fmt::Formatter<'_>,
-    arguments: &Arguments,
-    command: &[&OsStr],
-) -> fmt::Result {
-    f.write_str("bwrap")?;
-    for word in &arguments.words {
-        f.write_char(' ')?;
-        match word {
-            Word::Text(text) => f.write_str(&quoted(text.as_bytes()))?,
-            Word::Secret(_) => f.write_str("'[secret]'")?,
-            Word::Shell(text) => f.write_str(text)?,
-        }
-    }
-    if !command.is_empty() {
-        f.write_str(" --")?;
-    }
-    for word in command {
-        write!(f, " {}", quoted(word.as_bytes()))?;
-    }
-    for slot in &arguments.slots {
-        match &slot.source {
-            Source::Content(Content(ContentKind::Bytes { bytes, secret })) => {
-                write_redirection(f, slot.number, bytes, *secret)?;
-            }
-            Source::Content(content) => {
-                if let Some(descriptor) = content.descriptor() {
-                    write_open(f, slot.number, descriptor)?;
-                }
-            }
-            Source::Descriptor(descriptor) => write_open(f, slot.number, descriptor)?,
-            Source::Launcher(_) => {}
-        }
-    }
-    Ok(())
-}
-
-/// How much of a file's content is shown.
-const SHOWN_BYTES: usize = 4096;
-
-fn write_redirection(
-    f: &mut fmt::Formatter<'_>,
-    number: RawFd,
-    bytes: &Arc<Vec<u8>>,
-    secret: bool,
-) -> fmt::Result {
-    if secret {
-        return write!(f, " {number}< <(: '[secret, {} bytes]')", bytes.len());
-    }
-    if bytes.len() > SHOWN_BYTES {
-        return write!(f, " {number}< <(: '[{} bytes]')", bytes.len());
-    }
-    // printf's own escapes are exact for every byte, NUL included
-    let mut text = String::new();
-    for byte in bytes.iter() {
-        match byte {
-            b'\\' => text.push_str("\\\\"),
-            b'%' => text.push_str("%%"),
-            b'\n' => text.push_str("\\n"),
-            b'\'' => text.push_str("\\047"),
-            b' '..=b'~' => text.push(char::from(*byte)),
-            _ => write!(text, "\\{byte:03o}")?,
-        }
-    }
-    write!(f, " {number}< <(printf -- '{text}')")
-}
-
-/// The descriptor of a caller's open file has no meaning in a shell; its link shows what it is.
-fn write_open(f: &mut fmt::Formatter<'_>, number: RawFd, descriptor: &Descriptor) -> fmt::Result {
-    use std::os::fd::AsRawFd;
-    match descriptor.owned() {
-        Some(owned) => {
-            write!(f, " {number}<>/proc/{}/fd/{}", std::process::id(), owned.as_raw_fd())
-        }
-        None => Ok(()),
-    }
-}
-
-pub(crate) fn quoted(word: &[u8]) -> String {
-    String::from_utf8_lossy(&Bash::quote_vec(word)).into_owned()
-}
-
-impl fmt::Display for Sandbox {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_line(f, &Arguments::shown(self, None), &[])
-    }
-}
-
-impl fmt::Debug for Sandbox {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -700,19 +600,5 @@ mod tests {
         let shown = Arguments::shown(&sandbox, None);
         let numbers: Vec<_> = shown.slots.iter().map(|slot| slot.number).collect();
         assert_eq!(numbers, [4, 3, 5]);
-    }
-
-    #[test]
-    fn a_line_can_be_pasted_and_holds_no_secret() {
-        let sandbox = Sandbox::new()
-            .env("GREETING", "it's")
-            .env_secret("TOKEN", "hunter2")
-            .inherit_env_only(["PATH"])
-            .file("50 %\n'\0", "/f")
-            .file(Content::secret("hunter2"), "/s");
-        let line = sandbox.to_string();
-        assert!(!line.contains("hunter2") && !format!("{sandbox:?}").contains("hunter2"));
-        assert!(line.contains("--setenv PATH \"${PATH}\""), "{line}");
-        assert!(line.ends_with("3< <(printf -- '50 %%\\n\\047\\000') 4< <(: '[secret, 7 bytes]')"), "{line}");
     }
 }

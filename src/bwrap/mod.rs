@@ -5,6 +5,7 @@
 
 pub(crate) mod arguments;
 mod binary;
+pub(crate) mod line;
 pub(crate) mod message;
 pub(crate) mod options;
 mod parse;

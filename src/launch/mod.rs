@@ -1,6 +1,6 @@
 //! How it is run: `std::process` for sandboxes.
 //!
-//! `command` opens descriptors and spawns; `handshake` judges, without I/O; `running` waits, kills and cleans up;
+//! `command` describes, `start` opens descriptors and spawns; `handshake` judges, without I/O; `running` waits, kills and cleans up;
 //! `child` and `prepared` are what callers hold. All unsafe code is in `spawn`.
 
 mod child;
@@ -15,6 +15,7 @@ mod prepared;
 mod program;
 mod running;
 mod spawn;
+mod start;
 mod stdio;
 mod table;
 

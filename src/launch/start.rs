@@ -1,0 +1,183 @@
+//! The launch itself: open everything, spawn bwrap, close what is bwrap's.
+
+use std::io;
+use std::os::fd::{OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+
+use super::child::{Child, Words};
+use super::command::Command;
+use super::descriptors::{self, layout};
+use super::filter::lets_bwrap_report;
+use super::handshake::{Caveats, Handshake};
+use super::running::Running;
+use super::spawn::{self, Plan};
+use super::stdio::{ChildStderr, ChildStdin, ChildStdout, Stdio, StdioKind};
+use super::table::{Ours, Spent, Table, duplicate};
+use super::{idmap, keeper};
+use crate::bwrap::Bwrap;
+use crate::bwrap::arguments::{Arguments, Audience, MAX_WORDS, Role, Source};
+use crate::error::{Error, Result};
+use crate::sandbox::{Content, ContentKind, Invalid, Place, Problem};
+
+impl Command {
+    pub(super) fn launch(&self, default: &StdioKind, hold: bool) -> Result<(Child, Option<OwnedFd>)> {
+        self.check()?;
+        let bwrap = match &self.bwrap {
+            Some(bwrap) => bwrap.clone(),
+            None => Bwrap::find()?,
+        };
+        let recipe = &self.recipe;
+        let mapped = recipe.sandbox.identity.mapped();
+        let roles = [
+            Some(Role::Arguments),
+            Some(Role::Status),
+            Some(Role::Ready),
+            hold.then_some(Role::Gate),
+            mapped.then_some(Role::IdMapInfo),
+            mapped.then_some(Role::IdMapDone),
+        ];
+        let roles: Vec<Role> = roles.into_iter().flatten().collect();
+        let taken: Vec<RawFd> = self.descriptors.iter().map(|(number, _)| *number).collect();
+        let inherited = recipe.sandbox.environment.inherited(std::env::vars_os);
+        let audience =
+            Audience::Launch { bwrap: &bwrap, inherited: &inherited, taken: &taken, roles: &roles };
+        let arguments = Arguments::of(&recipe.sandbox, recipe.arg0.as_deref(), audience)?;
+        // bwrap counts its own argument list too: --args, its number, --, the program
+        let count = arguments.words.len() + 4 + recipe.arguments.len();
+        if count > MAX_WORDS {
+            let problem = Problem::TooManyWords { count, limit: MAX_WORDS };
+            return Err(Invalid { place: Place::CommandLine, problem }.into());
+        }
+        if log::log_enabled!(log::Level::Debug) {
+            log::debug!("launching {self}");
+        }
+        let mut spent = Spent::default();
+        spent.spend(&recipe.sandbox)?;
+        let mut table = Table::default();
+        let launched = self.start(&bwrap, &arguments, default, &mut table)?;
+        spent.keep();
+        Ok(launched)
+    }
+
+    /// Opens everything, spawns bwrap, and closes what is bwrap's.
+    fn start(
+        &self,
+        bwrap: &Bwrap,
+        arguments: &Arguments,
+        default: &StdioKind,
+        table: &mut Table,
+    ) -> Result<(Child, Option<OwnedFd>)> {
+        let recipe = &self.recipe;
+        let identity = &recipe.sandbox.identity;
+        let stdin = table.reads(0, stdio(self.stdin.as_ref(), default, true))?;
+        let stdout = table.writes(1, stdio(self.stdout.as_ref(), default, false))?;
+        let stderr_kind = stdio(self.stderr.as_ref(), default, false);
+        let stderr = table.writes(2, stderr_kind)?.map(ChildStderr::new);
+        let words = Words::of(stderr_kind, stderr.as_ref());
+        for (number, descriptor) in &self.descriptors {
+            table.place(descriptor, *number)?;
+        }
+        let (mut ours, mut arguments_number) = (Ours::default(), 0);
+        for slot in &arguments.slots {
+            match &slot.source {
+                Source::Content(Content(ContentKind::Bytes { bytes, .. })) => {
+                    let file = descriptors::sealed(bytes).map_err(Error::system("make a file's content"))?;
+                    table.hold(file, slot.number);
+                }
+                Source::Content(Content(ContentKind::Descriptor(descriptor)))
+                | Source::Descriptor(descriptor) => table.place(descriptor, slot.number)?,
+                Source::Launcher(Role::Arguments) => {
+                    arguments_number = slot.number;
+                    let file = descriptors::sealed(&arguments.to_nul_separated());
+                    table.hold(file.map_err(Error::system("write bwrap's arguments"))?, slot.number);
+                }
+                Source::Launcher(role) => ours
+                    .make(*role, slot.number, table)
+                    .map_err(Error::system("make the descriptors that watch bwrap"))?,
+            }
+        }
+        if !identity.mapped() {
+            ours.announce(b"r").map_err(Error::system("make the ready socket"))?;
+        }
+        let plan = self.plan(bwrap, arguments_number, table).map_err(Error::system("start bwrap"))?;
+        let start = Error::system("start bwrap");
+        let (pid, lease) = if recipe.sandbox.lifetime.die_with_parent {
+            match keeper::run(move || spawn::spawn(&plan)) {
+                Ok((pid, lease)) => (pid.map_err(start)?, Some(lease)),
+                Err(error) => return Err(Error::system("start the keeper thread")(error)),
+            }
+        } else {
+            (spawn::spawn(&plan).map_err(start)?, None)
+        };
+        table.release();
+        let filters = &recipe.sandbox.privileges.filters;
+        let caveats = Caveats {
+            filter: !filters.iter().all(|filter| lets_report(&filter.program)),
+            lock_file: !recipe.sandbox.lifetime.lock_files.is_empty(),
+        };
+        let (witnesses, gate, info) = ours
+            .into_parts()
+            .ok_or_else(|| Error::system("watch bwrap")(io::Error::other("a descriptor was not made")))?;
+        let own_pids = recipe.sandbox.namespaces.new_pid();
+        let mut running = Running::new(pid, witnesses, Handshake::new(caveats), own_pids, lease)
+            .map_err(Error::system("watch bwrap"))?;
+        if let Some(info) = info {
+            self.map_ids(&mut running, info)?;
+        }
+        let dropped = arguments.dropped.clone();
+        let mut child = Child::new(running, words, Arc::clone(recipe), bwrap.clone(), dropped);
+        child.stdin = stdin.map(ChildStdin::new);
+        child.stdout = stdout.map(ChildStdout::new);
+        child.stderr = stderr;
+        Ok((child, gate))
+    }
+
+    fn plan(&self, bwrap: &Bwrap, arguments: RawFd, table: &Table) -> io::Result<Plan> {
+        let arguments = arguments.to_string();
+        let own: [&[u8]; 4] = [b"bwrap", b"--args", arguments.as_bytes(), b"--"];
+        let words = own.into_iter().chain([self.recipe.program.as_bytes()]);
+        let words = words.chain(self.recipe.arguments.iter().map(|word| word.as_bytes()));
+        Ok(Plan {
+            path: spawn::c_string(bwrap.path().as_os_str().as_bytes())?,
+            arguments: words.map(spawn::c_string).collect::<io::Result<_>>()?,
+            actions: layout(&table.moves),
+        })
+    }
+
+    /// Writes the id maps that bwrap waits for, and lets it go on. If bwrap fails before that, its end tells.
+    fn map_ids(&self, running: &mut Running, info: OwnedFd) -> Result<()> {
+        let Ok((pid, report)) = idmap::read_info(info) else { return Ok(()) };
+        if let Some(descriptor) = &self.recipe.sandbox.lifetime.info_fd {
+            let copy = duplicate(descriptor).and_then(|copy| {
+                use std::io::Write;
+                std::fs::File::from(copy).write_all(&report)
+            });
+            copy.map_err(Error::system("pass bwrap's report on to the info descriptor"))?;
+        }
+        let mapped = idmap::write_maps(pid, &self.recipe.sandbox.identity);
+        // one byte for the map, one for the ready socket
+        let mapped = mapped.and_then(|()| running.announce(b"mr"));
+        mapped.map_err(|error| {
+            running.destroy();
+            Error::system("map the sandbox's ids")(error)
+        })
+    }
+}
+
+/// Whether a filter is known to let bwrap report what became of the command.
+fn lets_report(program: &Content) -> bool {
+    match &program.0 {
+        ContentKind::Bytes { bytes, .. } => lets_bwrap_report(bytes),
+        ContentKind::Descriptor(_) => false,
+    }
+}
+
+fn stdio<'a>(stdio: Option<&'a Stdio>, default: &'a StdioKind, input: bool) -> &'a StdioKind {
+    match (stdio, default) {
+        (Some(stdio), _) => &stdio.0,
+        // nobody is there to write to it
+        (None, StdioKind::Piped) if input => &StdioKind::Null,
+        (None, default) => default,
+    }
+}
