@@ -122,8 +122,8 @@ pub use bwrap::{
 };
 pub use error::{Error, Result};
 pub use launch::{
-    Child, ChildStderr, ChildStdin, ChildStdout, Command, Ending, ExitStatus, Failure, Output, Prepared,
-    ProgramProblem, Source, Stdio, Undecided,
+    Child, ChildStderr, ChildStdin, ChildStdout, Command, Ending, ExitStatus, Failure, Heard, Output,
+    Prepared, ProgramProblem, Stdio, Undecided,
 };
 pub use sandbox::{
     Access, Advice, Bind, BindData, BindFd, Capability, Chmod, Circumstances, Content, Descriptor, Dev, Dir,

@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use bwrap_launch::{
-    BindData, BindFd, Command, Content, Descriptor, Error, Feature, Filter, IdRange, Lint, Namespaces,
-    ProgramProblem, Sandbox, Source, Stage, Stdio,
+    BindData, BindFd, Command, Content, Descriptor, Error, Feature, Filter, Heard, IdRange, Lint, Namespaces,
+    ProgramProblem, Sandbox, Stage, Stdio,
 };
 use common::{Here, host};
 
@@ -234,17 +234,17 @@ fn words_are_attached_in_every_mode(here: &Here) {
     let (_reader, foreign) = std::io::pipe().unwrap();
     let log = std::fs::File::create(&path).unwrap();
     for (stdio, source) in [
-        (Stdio::piped(), Source::Captured),
-        (Stdio::inherit(), Source::AskedAgain),
-        (Stdio::null(), Source::AskedAgain),
-        (Stdio::from(log), Source::Captured),
-        (Stdio::from(std::os::fd::OwnedFd::from(foreign)), Source::AskedAgain),
+        (Stdio::piped(), Heard::Captured),
+        (Stdio::inherit(), Heard::AskedAgain),
+        (Stdio::null(), Heard::AskedAgain),
+        (Stdio::from(log), Heard::Captured),
+        (Stdio::from(std::os::fd::OwnedFd::from(foreign)), Heard::AskedAgain),
     ] {
         let error = here.command(&sandbox, "true").stderr(stdio).status().unwrap_err();
         let Error::SetupFailed(failure) = &error else { panic!("{error}") };
         assert_eq!(failure.message().unwrap().path().unwrap().to_str(), Some("/nonexistent"));
         assert_eq!(failure.stage(), Some(Stage::Sources));
-        assert_eq!(failure.source(), source, "{failure:?}");
+        assert_eq!(failure.heard(), source, "{failure:?}");
         assert!(error.to_string().contains("Can't find source path /nonexistent"), "{error}");
     }
     let mut child = here.command(&sandbox, "true").stderr(Stdio::piped()).spawn().unwrap();

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::command::{Command, Recipe};
 use super::descriptors::read_from;
 use super::handshake::{Phase, Verdict};
-use super::outcome::{Failure, Source, Text};
+use super::outcome::{Failure, Heard, Text};
 use super::running::Running;
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout, Listener, StdioKind};
 use super::{ExitStatus, Output, keeper, program};
@@ -373,7 +373,7 @@ impl Launch {
         let mut failure = Failure {
             verdict,
             words: Text(self.words.heard().unwrap_or_default()),
-            source: Source::Captured,
+            heard: Heard::Captured,
             messages: Vec::new(),
             program: None,
             command: self.recipe.to_string(),
@@ -403,9 +403,9 @@ impl Launch {
         // that is the gate, which nobody opens in a rehearsal: the set-up itself went well
         messages.retain(|message| message.stage() != Stage::Seccomp);
         if messages.iter().any(|message| message.severity() == Severity::Fatal) {
-            (failure.words, failure.messages, failure.source) = (Text(words), messages, Source::AskedAgain);
+            (failure.words, failure.messages, failure.heard) = (Text(words), messages, Heard::AskedAgain);
         } else {
-            failure.source = Source::Lost;
+            failure.heard = Heard::Lost;
         }
     }
 }

@@ -22,7 +22,7 @@ mod table;
 pub use child::Child;
 pub use command::Command;
 pub use handshake::Undecided;
-pub use outcome::{Ending, ExitStatus, Failure, Output, Source};
+pub use outcome::{Ending, ExitStatus, Failure, Heard, Output};
 pub use prepared::Prepared;
 pub use program::ProgramProblem;
 pub use stdio::{ChildStderr, ChildStdin, ChildStdout, Stdio};

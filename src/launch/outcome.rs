@@ -120,7 +120,7 @@ pub struct Output {
 /// How bwrap's own words were come by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Source {
+pub enum Heard {
     /// They were read where bwrap wrote them.
     Captured,
     /// bwrap wrote them where they cannot be read back (an inherited terminal, `/dev/null`), so it was asked once
@@ -148,7 +148,7 @@ impl fmt::Debug for Text {
 pub struct Failure {
     pub(crate) verdict: Verdict,
     pub(crate) words: Text,
-    pub(crate) source: Source,
+    pub(crate) heard: Heard,
     pub(crate) messages: Vec<Message>,
     pub(crate) program: Option<ProgramProblem>,
     pub(crate) command: String,
@@ -183,8 +183,8 @@ impl Failure {
 
     /// How its words were come by.
     #[must_use]
-    pub fn source(&self) -> Source {
-        self.source
+    pub fn heard(&self) -> Heard {
+        self.heard
     }
 
     /// Why the program could not be executed, if that could be found out.
