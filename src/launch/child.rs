@@ -176,10 +176,21 @@ impl Child {
         &self.launch.dropped
     }
 
-    /// bwrap's warnings so far, if standard error is a pipe or a file. A command can forge them.
+    /// bwrap's warnings so far. A command can forge them.
+    ///
+    /// Where standard error cannot be read back, bwrap is asked to set up the same sandbox once more without running
+    /// anything, if it can have warned at all ([`Sandbox::not_a_security_boundary`](crate::Sandbox)).
     #[must_use]
     pub fn warnings(&self) -> Vec<Message> {
-        warnings(&self.launch.words.heard().unwrap_or_default())
+        let launch = &self.launch;
+        let quiet = matches!(launch.words, Words::Elsewhere);
+        // the one setting under which bwrap goes on after a complaint
+        let words = if quiet && launch.recipe.sandbox.privileges.not_a_security_boundary {
+            Command::rehearse(&launch.recipe, &launch.bwrap)
+        } else {
+            launch.words.heard().ok()
+        };
+        warnings(&words.unwrap_or_default())
     }
 
     /// Waits until the sandbox is set up and the command is about to be executed.

@@ -1,6 +1,7 @@
 //! The launch itself: open everything, spawn bwrap, close what is bwrap's.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
@@ -148,17 +149,14 @@ impl Command {
     /// Writes the id maps that bwrap waits for, and lets it go on. If bwrap fails before that, its end tells.
     fn map_ids(&self, running: &mut Running, info: OwnedFd) -> Result<()> {
         let Ok((pid, report)) = idmap::read_info(info) else { return Ok(()) };
-        if let Some(descriptor) = &self.recipe.sandbox.lifetime.info_fd {
-            let copy = duplicate(descriptor).and_then(|copy| {
-                use std::io::Write;
-                std::fs::File::from(copy).write_all(&report)
-            });
-            copy.map_err(Error::system("pass bwrap's report on to the info descriptor"))?;
-        }
-        let mapped = idmap::write_maps(pid, &self.recipe.sandbox.identity);
+        let sandbox = &self.recipe.sandbox;
+        let mapped = match &sandbox.lifetime.info_fd {
+            Some(descriptor) => duplicate(descriptor).and_then(|copy| File::from(copy).write_all(&report)),
+            None => Ok(()),
+        };
+        let mapped = mapped.and_then(|()| idmap::write_maps(pid, &sandbox.identity));
         // one byte for the map, one for the ready socket
-        let mapped = mapped.and_then(|()| running.announce(b"mr"));
-        mapped.map_err(|error| {
+        mapped.and_then(|()| running.announce(b"mr")).map_err(|error| {
             running.destroy();
             Error::system("map the sandbox's ids")(error)
         })
