@@ -37,6 +37,11 @@ fn keeper() -> MutexGuard<'static, Keeper> {
     KEEPER.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn wake(event: &OwnedFd) {
+    // it can only fail when the counter is full, and then the thread is awake
+    let _ = rustix::io::write(event, &1_u64.to_ne_bytes());
+}
+
 /// Keeps the thread alive, and with it the children that it is the parent of.
 #[derive(Debug)]
 pub(crate) struct Lease(());
@@ -45,52 +50,48 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let mut keeper = keeper();
         keeper.leases = keeper.leases.saturating_sub(1);
-        keeper.wake();
+        if let Some((_, event)) = keeper.thread.as_ref().filter(|_| keeper.leases == 0) {
+            wake(event);
+        }
     }
 }
 
 impl Keeper {
-    fn wake(&self) {
-        if let Some((_, event)) = &self.thread {
-            // it can only fail when the counter is full, and then the thread is awake
-            let _ = rustix::io::write(event, &1_u64.to_ne_bytes());
-        }
-    }
-
-    /// Starts the thread if there is none, or wakes it.
-    fn ensure(&mut self) -> io::Result<()> {
+    /// Starts the thread if there is none. Says how to wake it, once there is something to do.
+    fn ensure(&mut self) -> io::Result<Arc<OwnedFd>> {
         let process = std::process::id();
         if self.thread.as_ref().is_some_and(|(owner, _)| *owner != process) {
             // a fork inherited the state, but neither the thread nor what it was the parent of
             (self.thread, self.leases) = (None, 0);
         }
-        if self.thread.is_none() {
-            let event = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-            let own = Arc::clone(&event);
-            thread::Builder::new()
-                .name("bwrap-keeper".to_owned())
-                .stack_size(256 << 10)
-                .spawn(move || keep(&own))?;
-            self.thread = Some((process, event));
+        if let Some((_, event)) = &self.thread {
+            return Ok(Arc::clone(event));
         }
-        self.wake();
-        Ok(())
+        let event = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        let own = Arc::clone(&event);
+        thread::Builder::new()
+            .name("bwrap-keeper".to_owned())
+            .stack_size(256 << 10)
+            .spawn(move || keep(&own))?;
+        self.thread = Some((process, Arc::clone(&event)));
+        Ok(event)
     }
 }
 
 /// Runs a job on the keeper's thread and waits for it. The lease keeps the thread, and its children, alive.
 pub(crate) fn run<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> io::Result<(T, Lease)> {
     let (sender, receiver) = channel();
-    let lease = {
+    let (event, lease) = {
         let mut keeper = keeper();
-        keeper.ensure()?;
+        let event = keeper.ensure()?;
         keeper.jobs.push_back(Box::new(move || {
             let _ = sender.send(job());
         }));
-        keeper.wake();
         keeper.leases += 1;
-        Lease(())
+        (event, Lease(()))
     };
+    // not before the lock is free, which the thread wants first
+    wake(&event);
     let result = receiver.recv().map_err(|_| io::Error::other("the keeper thread is gone"))?;
     Ok((result, lease))
 }
@@ -98,9 +99,10 @@ pub(crate) fn run<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -
 /// Sees a child to its end whose owner has dropped it. It runs on, as a dropped `std::process::Child` does.
 pub(crate) fn adopt(running: Running) {
     let mut keeper = keeper();
-    if keeper.ensure().is_ok() {
+    if let Ok(event) = keeper.ensure() {
         keeper.abandoned.push(running);
-        keeper.wake();
+        drop(keeper);
+        wake(&event);
     }
     // without a thread it runs on, and is reaped with this process
 }
