@@ -34,6 +34,7 @@ fn main() -> ExitCode {
             chdir_failures_are_explained,
             a_child_knows_its_sandbox,
             kill_ends_the_sandbox,
+            root_inside_may_have_every_capability,
             try_wait_does_not_wait,
             prepared_sandboxes_wait_and_start,
             a_dropped_gate_runs_nothing,
@@ -301,6 +302,18 @@ fn a_child_knows_its_sandbox(here: &Here) {
         assert_eq!(Some(meta.ino()), inode, "{name}");
     }
     assert!(child.wait().unwrap().success());
+}
+
+/// The seed's other line: root of a user namespace with everything.
+fn root_inside_may_have_every_capability(here: &Here) {
+    let words = "--ro-bind / / --proc /proc --unshare-all --new-session --cap-add all --uid 0 -- cat /proc/self/status";
+    let mut command = Command::from_args(words.split(' ')).unwrap();
+    let output = command.bwrap(&here.bwrap).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
+    assert!(field("Uid:").starts_with('0'), "{text}");
+    assert_eq!(field("CapEff:"), field("CapPrm:"));
+    assert_ne!(u64::from_str_radix(&field("CapEff:"), 16).unwrap() & (1 << 21), 0, "CAP_SYS_ADMIN");
 }
 
 fn kill_ends_the_sandbox(here: &Here) {

@@ -161,8 +161,10 @@ pub enum Problem {
         /// The id.
         id: u32,
     },
-    /// `cap_add_all` as root.
-    #[error("as root, bwrap silently ignores drops after cap_add_all; name the capabilities one by one")]
+    /// `cap_add_all` as root, without a user namespace.
+    #[error(
+        "as root, bwrap silently ignores drops beside cap_add_all; name the capabilities one by one, or add Namespaces::USER"
+    )]
     CapAddAllAsRoot,
     /// A capability that root itself lacks: bwrap would silently keep all the others.
     #[error("{0} is to be kept, but the caller lacks it: bwrap would then silently ignore every drop")]
@@ -374,6 +376,10 @@ impl Sandbox {
         if changes_id && !self.namespaces.any_user() {
             return Err(invalid(Place::Identity, Problem::IdNeedsUserNamespace));
         }
+        // inside its own user namespace bwrap has every capability
+        if self.namespaces.any_user() {
+            return Ok(());
+        }
         let mut wanted = Vec::new();
         for change in &self.privileges.capabilities {
             match *change {
@@ -385,13 +391,10 @@ impl Sandbox {
                 CapabilityChange::DropAll => wanted.clear(),
             }
         }
-        // inside its own user namespace bwrap has them all
-        if !self.namespaces.any_user()
-            && let Some(missing) = wanted.into_iter().find(|capability| !has(*capability))
-        {
-            return Err(invalid(Place::Privileges, Problem::CapabilityMissing(missing.to_string())));
+        match wanted.into_iter().find(|capability| !has(*capability)) {
+            Some(missing) => Err(invalid(Place::Privileges, Problem::CapabilityMissing(missing.to_string()))),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 

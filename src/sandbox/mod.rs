@@ -259,8 +259,9 @@ impl Sandbox {
         self.capability(CapabilityChange::Drop(capability))
     }
 
-    /// Gives the command every capability of its user namespace (`--cap-add ALL`). Refused as root, where bwrap
-    /// would silently ignore drops if the caller lacked a single capability: name them one by one there.
+    /// Gives the command every capability of its user namespace (`--cap-add ALL`). Refused as root without
+    /// such a namespace, where bwrap would silently ignore drops if the caller lacked a single capability: name them
+    /// one by one there.
     pub fn cap_add_all(self) -> Self {
         self.capability(CapabilityChange::AddAll)
     }

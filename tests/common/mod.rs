@@ -190,7 +190,7 @@ impl Stage {
             .arg(case)
             .arg(bwrap)
             .env("SCRATCH", self.directory.join("scratch"));
-        process.env_remove("BWRAP").current_dir("/");
+        process.env_remove("BWRAP").env("RUST_BACKTRACE", "0").current_dir("/");
         let output = process.stdin(std::process::Stdio::null()).output()?;
         let said =
             format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
