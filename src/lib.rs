@@ -130,3 +130,8 @@ pub use sandbox::{
     Feature, File, Filter, IdRange, Invalid, Lint, Mqueue, Namespaces, Operation, Overlay, OverlayKind,
     Place, Problem, Proc, RemountRo, Sandbox, Symlink, Tmpfs, UnsupportedArchitecture,
 };
+
+/// The README's examples are tests too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
