@@ -8,12 +8,21 @@ use crate::launch::Failure;
 use crate::sandbox::{Invalid, UnsupportedArchitecture};
 
 /// What this crate's operations return.
+///
+/// ```
+/// use bwrap_launch::{Result, Sandbox};
+/// fn greet(sandbox: &Sandbox) -> Result<Vec<u8>> {
+///     Ok(sandbox.command("echo").arg("hello").output()?.stdout)
+/// }
+/// assert_eq!(greet(&Sandbox::new().ro_bind("/", "/"))?, b"hello\n");
+/// # Ok::<(), bwrap_launch::Error>(())
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a command did not run, or why it cannot be known whether it did.
 ///
-/// A command that ran, whatever its status, is not an error: its [`ExitStatus`](crate::ExitStatus) is a success of
-/// the launch. So the four kinds of [`Failure`] can never be mistaken for a failed command.
+/// A command that ran, whatever its status, is not an error: its [`ExitStatus`](crate::ExitStatus) is a
+/// success of the launch. So the four kinds of [`Failure`] can never be mistaken for a failed command.
 ///
 /// ```
 /// use bwrap_launch::{Error, Sandbox};
@@ -52,8 +61,8 @@ pub enum Error {
         /// What the system said.
         source: Arc<io::Error>,
     },
-    /// bwrap made no sandbox: it refused its arguments, lacks privileges, or got no namespaces. The command did not
-    /// run.
+    /// bwrap made no sandbox: it refused its arguments, lacks privileges, or got no namespaces. The command
+    /// did not run.
     #[error("bwrap refused to make the sandbox: {0}")]
     Refused(Arc<Failure>),
     /// The sandbox could not be set up: ids, network or mounts. The command did not run.
@@ -73,6 +82,15 @@ impl Error {
     }
 
     /// What is known of a launch that did not lead to a command's exit status.
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// let error = Sandbox::new().ro_bind("/", "/").command("no-such-program").status().unwrap_err();
+    /// assert!(error.failure().is_some());
+    /// // nothing was launched, so there is nothing to know
+    /// let error = Sandbox::new().ro_bind("/", "").command("true").status().unwrap_err();
+    /// assert!(error.failure().is_none());
+    /// ```
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
         match self {

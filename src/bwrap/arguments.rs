@@ -47,8 +47,8 @@ pub(crate) enum Role {
     Gate,
     /// `--info-fd`: whose ids are to be mapped.
     IdMapInfo,
-    /// `--userns-block-fd`: the ids are mapped. It is the ready socket too, which bwrap reads again later and then
-    /// closes; a descriptor of its own would stay open in the command.
+    /// `--userns-block-fd`: the ids are mapped. It is the ready socket too, which bwrap reads again later and
+    /// then closes; a descriptor of its own would stay open in the command.
     IdMapDone,
 }
 
@@ -204,8 +204,8 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// A number of its own for each use: bwrap closes what it has read, and a number used twice is silently empty
-    /// the second time.
+    /// A number of its own for each use: bwrap closes what it has read, and a number used twice is silently
+    /// empty the second time.
     fn number(&mut self, source: Source) -> RawFd {
         let given = match &source {
             Source::Content(content) => content.descriptor(),

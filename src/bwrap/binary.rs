@@ -13,8 +13,8 @@ use super::options::{Accepted, BwrapOption, MissingOption};
 
 /// A bwrap binary: where it is and what it can do.
 ///
-/// What it accepts is read from its `--help`, once for each file, and remembered for as long as the file stays the
-/// same. Cloning is cheap.
+/// What it accepts is read from its `--help`, once for each file, and remembered for as long as the file
+/// stays the same. Cloning is cheap.
 ///
 /// ```
 /// use bwrap_launch::Bwrap;
@@ -26,6 +26,7 @@ use super::options::{Accepted, BwrapOption, MissingOption};
 /// for advisory in bwrap.advisories() {
 ///     println!("{advisory}");
 /// }
+/// assert!(bwrap.accepts("--ro-bind"));
 /// # Ok::<(), bwrap_launch::BwrapError>(())
 /// ```
 #[derive(Clone)]
@@ -41,6 +42,14 @@ struct Facts {
 }
 
 /// No usable bwrap.
+///
+/// `Display` says what to do about it.
+///
+/// ```
+/// use bwrap_launch::{Bwrap, BwrapError};
+/// assert!(matches!(Bwrap::at("bin/bwrap"), Err(BwrapError::NotAbsolute(_))));
+/// assert!(matches!(Bwrap::at("/nonexistent/bwrap"), Err(BwrapError::Unusable { .. })));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BwrapError {
@@ -95,6 +104,13 @@ fn said(output: &str) -> String {
 }
 
 /// A version number of bubblewrap.
+///
+/// ```
+/// use bwrap_launch::Version;
+/// let debian = Version { major: 0, minor: 8, patch: 0 };
+/// assert_eq!(debian.to_string(), "0.8.0");
+/// assert!(debian < Version { major: 0, minor: 11, patch: 0 });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version {
     /// The first number.
@@ -124,7 +140,18 @@ impl fmt::Display for Version {
     }
 }
 
-/// A known vulnerability that a bwrap has by its version number. Distributions mend some without a new number.
+/// A known vulnerability that a bwrap has by its version number. Distributions mend some without a new
+/// number.
+///
+/// ```
+/// use bwrap_launch::Bwrap;
+/// let bwrap = Bwrap::find()?;
+/// for advisory in bwrap.advisories() {
+///     assert!(bwrap.version().unwrap() < advisory.fixed_in);
+///     assert!(advisory.to_string().starts_with(advisory.id));
+/// }
+/// # Ok::<(), bwrap_launch::BwrapError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Advisory {
@@ -201,13 +228,20 @@ static KNOWN: LazyLock<Mutex<HashMap<PathBuf, (Stamp, Bwrap)>>> = LazyLock::new(
 impl Bwrap {
     /// Finds bwrap: the absolute path in the variable `BWRAP`, or the first one in a directory of `PATH`.
     ///
-    /// Directories that the working directory controls are passed over: relative ones, and those below the working
-    /// directory unless that is a system directory (`/`, `/usr` and below). What was found is looked at first the
-    /// next time, for the same `PATH` and working directory.
+    /// Directories that the working directory controls are passed over: relative ones, and those below the
+    /// working directory unless that is a system directory (`/`, `/usr` and below). What was found is looked
+    /// at first the next time, for the same `PATH` and working directory.
     ///
     /// # Errors
     ///
     /// If there is none, or it is not usable.
+    ///
+    /// ```
+    /// use bwrap_launch::Bwrap;
+    /// let bwrap = Bwrap::find()?;
+    /// assert!(bwrap.path().is_absolute());
+    /// # Ok::<(), bwrap_launch::BwrapError>(())
+    /// ```
     pub fn find() -> Result<Self, BwrapError> {
         if let Some(path) = std::env::var_os("BWRAP").filter(|path| !path.is_empty()) {
             return Self::at(PathBuf::from(path));
@@ -245,6 +279,14 @@ impl Bwrap {
     /// # Errors
     ///
     /// If the path is not absolute, the file cannot be executed, or it is not bwrap.
+    ///
+    /// ```
+    /// use bwrap_launch::{Bwrap, Sandbox};
+    /// let bwrap = Bwrap::at(Bwrap::find()?.path())?;
+    /// let sandbox = Sandbox::new().ro_bind("/", "/");
+    /// assert!(sandbox.command("true").bwrap(&bwrap).status()?.success());
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
     pub fn at(path: impl Into<PathBuf>) -> Result<Self, BwrapError> {
         let path = path.into();
         if !path.is_absolute() {
@@ -318,6 +360,14 @@ impl Bwrap {
     }
 
     /// Every option that it lists in its help.
+    ///
+    /// ```
+    /// use bwrap_launch::Bwrap;
+    /// let bwrap = Bwrap::find()?;
+    /// assert!(bwrap.options().any(|option| option == "--unshare-all"));
+    /// assert!(bwrap.options().all(|option| bwrap.accepts(option)));
+    /// # Ok::<(), bwrap_launch::BwrapError>(())
+    /// ```
     pub fn options(&self) -> impl Iterator<Item = &str> {
         self.0.accepted.iter()
     }
@@ -335,6 +385,16 @@ impl Bwrap {
     }
 
     /// Whether it resolves destinations inside the new root only, as 0.12 and newer do.
+    ///
+    /// ```
+    /// use bwrap_launch::{Bwrap, Version};
+    /// let bwrap = Bwrap::find()?;
+    /// if !bwrap.resolves_in_root() {
+    ///     // CVE-2026-87766: mount nothing below a writable bind that the command may have filled
+    ///     assert!(bwrap.version() < Some(Version { major: 0, minor: 12, patch: 0 }));
+    /// }
+    /// # Ok::<(), bwrap_launch::BwrapError>(())
+    /// ```
     #[must_use]
     pub fn resolves_in_root(&self) -> bool {
         self.accepts("--not-a-security-boundary") || self.version() >= Some(Version::new(0, 12, 0))

@@ -10,8 +10,8 @@ use shell_quote::Bash;
 use super::arguments::{Arguments, Source, Word};
 use crate::sandbox::{Content, ContentKind, Descriptor, Sandbox};
 
-/// Writes a command line that can be pasted into a shell: what belongs to descriptors follows as redirections, and
-/// what is secret is left out.
+/// Writes a command line that can be pasted into a shell: what belongs to descriptors follows as
+/// redirections, and what is secret is left out.
 pub(crate) fn write_line(
     f: &mut fmt::Formatter<'_>,
     arguments: &Arguments,

@@ -41,6 +41,14 @@ use table::{Row, TABLE, Tail};
 ///
 /// The order is that in which bwrap goes through them, up to [`Exec`](Self::Exec); the others run
 /// beside the command or belong to no step.
+///
+/// ```
+/// use bwrap_launch::{Message, Stage};
+/// let message = Message::parse(b"bwrap: setting up uid map: Permission denied");
+/// assert_eq!(message.stage(), Stage::IdMap);
+/// assert!(message.stage() < Stage::Mounts);
+/// assert_eq!(message.stage().to_string(), "user and group id maps");
+/// ```
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stage {
@@ -111,6 +119,12 @@ impl fmt::Display for Stage {
 }
 
 /// Whether bwrap went on after a message.
+///
+/// ```
+/// use bwrap_launch::{Message, Severity};
+/// let message = Message::parse(b"bwrap: Only the last --chdir option will take effect");
+/// assert_eq!(message.severity(), Severity::Warning);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Severity {
     /// It went on.
@@ -120,6 +134,19 @@ pub enum Severity {
 }
 
 /// One message of bwrap.
+///
+/// `Display` is the message without its `bwrap: `.
+///
+/// ```
+/// use std::path::Path;
+/// use bwrap_launch::{Message, Severity, Stage};
+/// let message = Message::parse(b"bwrap: Can't mount proc on /newroot/proc: Operation not permitted\n");
+/// assert_eq!((message.stage(), message.severity()), (Stage::Mounts, Severity::Fatal));
+/// assert_eq!(message.operation(), Some("--proc"));
+/// assert_eq!(message.path(), Some(Path::new("/proc")));
+/// assert_eq!(message.errno().unwrap().code(), Some(1));
+/// assert_eq!(message.pattern(), Some("Can't mount proc on %s"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     text: OsString,
@@ -141,6 +168,14 @@ impl Message {
     ///
     /// A line that does not begin like a message belongs to the message before it, since paths may
     /// contain newlines; so does the help text to its `usage:` line. Empty messages are left out.
+    ///
+    /// ```
+    /// use bwrap_launch::{Message, Severity};
+    /// let stderr = b"bwrap: Only the last --chdir option will take effect\nbwrap: Unknown option --prems\n";
+    /// let messages = Message::parse_all(stderr);
+    /// assert_eq!(messages[0].severity(), Severity::Warning);
+    /// assert_eq!(messages[1].severity(), Severity::Fatal);
+    /// ```
     #[must_use]
     pub fn parse_all(stderr: &[u8]) -> Vec<Self> {
         let mut messages: Vec<Vec<u8>> = Vec::new();
@@ -155,6 +190,14 @@ impl Message {
     }
 
     /// Parses one message, with or without the prefixes `<N>` and `bwrap: `.
+    ///
+    /// ```
+    /// use bwrap_launch::{Message, Severity};
+    /// // bwrap 0.11 puts a level first if it is asked to (Sandbox::level_prefix)
+    /// let message = Message::parse(b"<3>bwrap: something of the year 2030: Permission denied");
+    /// assert_eq!((message.pattern(), message.severity()), (None, Severity::Fatal));
+    /// assert_eq!(message.errno().unwrap().code(), Some(13));
+    /// ```
     #[must_use]
     pub fn parse(text: &[u8]) -> Self {
         let (level, text) = split_level(text.strip_suffix(b"\n").unwrap_or(text));
@@ -250,6 +293,13 @@ impl Message {
 
     /// The path on the other side: the source of a bind mount outside the sandbox, the target that
     /// an existing link already has.
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use bwrap_launch::Message;
+    /// let message = Message::parse(b"bwrap: Can't find source path /opt/tools: No such file or directory");
+    /// assert_eq!(message.source(), Some(Path::new("/opt/tools")));
+    /// ```
     #[must_use]
     pub fn source(&self) -> Option<&Path> {
         self.source.as_deref()
@@ -257,6 +307,12 @@ impl Message {
 
     /// What the message is about if it is no path: an option bwrap does not know, an id, a
     /// capability, a label, a file mode, the command that could not be executed.
+    ///
+    /// ```
+    /// use bwrap_launch::Message;
+    /// let message = Message::parse(b"bwrap: execvp pyhton3: No such file or directory");
+    /// assert_eq!(message.subject().unwrap(), "pyhton3");
+    /// ```
     #[must_use]
     pub fn subject(&self) -> Option<&OsStr> {
         self.subject.as_deref()
@@ -269,6 +325,18 @@ impl Message {
     }
 
     /// The mount at which that part failed; may be below [`path`](Self::path).
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use bwrap_launch::Message;
+    /// let message = Message::parse(
+    ///     b"bwrap: Can't bind mount /oldroot/mnt on /newroot/mnt: \
+    ///       Unable to apply mount flags: remount \"/newroot/mnt/nfs\": Host is down",
+    /// );
+    /// assert_eq!(message.path(), Some(Path::new("/mnt")));
+    /// assert_eq!(message.reason(), Some("Unable to apply mount flags: remount \"%s\""));
+    /// assert_eq!(message.failing_path(), Some(Path::new("/mnt/nfs")));
+    /// ```
     #[must_use]
     pub fn failing_path(&self) -> Option<&Path> {
         self.failing_path.as_deref()
@@ -283,6 +351,13 @@ impl Message {
 
     /// The error text of those few messages that print the number of an earlier, unrelated call.
     /// It is not the cause.
+    ///
+    /// ```
+    /// use bwrap_launch::Message;
+    /// let message = Message::parse(b"bwrap: loopback: Failed RTM_NEWADDR: No child processes");
+    /// assert_eq!(message.errno(), None);
+    /// assert_eq!(message.stale_errno().unwrap().text(), "No child processes");
+    /// ```
     #[must_use]
     pub fn stale_errno(&self) -> Option<&Errno> {
         self.errno.as_ref().filter(|_| self.stale)

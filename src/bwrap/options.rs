@@ -114,6 +114,17 @@ pub(crate) fn find(name: &str) -> Option<&'static BwrapOption> {
      with the BWRAP variable, or mark the feature as dispensable with Sandbox::optional",
     bwrap.display()
 )]
+/// ```
+/// use bwrap_launch::{Error, Sandbox};
+/// let sandbox = Sandbox::new().ro_bind("/", "/").level_prefix();
+/// match sandbox.command("true").status() {
+///     Err(Error::MissingOption(missing)) => {
+///         assert_eq!((missing.option, missing.since), ("--level-prefix", "0.11.0"));
+///     }
+///     status => assert!(status?.success()),
+/// }
+/// # Ok::<(), bwrap_launch::Error>(())
+/// ```
 pub struct MissingOption {
     /// The option, such as `--overlay`.
     pub option: &'static str,
@@ -125,7 +136,8 @@ pub struct MissingOption {
     pub version: String,
 }
 
-/// The options that a binary lists in its help, the one reliable source: distributions add options to old versions.
+/// The options that a binary lists in its help, the one reliable source: distributions add options to old
+/// versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Accepted(BTreeSet<String>);
 

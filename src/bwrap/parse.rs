@@ -13,6 +13,14 @@ use crate::sandbox::{
 };
 
 /// Arguments that are no sandbox.
+///
+/// ```
+/// use bwrap_launch::{ParseError, Sandbox};
+/// let parse = |line: &str| Sandbox::from_args(line.split(' ')).unwrap_err();
+/// assert_eq!(parse("--tmpsf /tmp"), ParseError::UnknownOption("--tmpsf".into()));
+/// // bwrap would ignore this silently
+/// assert_eq!(parse("--tmpfs /tmp --perms 1777"), ParseError::Dangling { modifier: "--perms" });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseError {
@@ -77,11 +85,12 @@ pub(crate) struct Parsed {
 }
 
 impl Sandbox {
-    /// Reads bwrap's arguments, those that follow the program's name, as [`std::env::args_os`] gives them after
-    /// `skip(1)`. They may not hold a command; [`Command::from_args`](crate::Command::from_args) reads both.
+    /// Reads bwrap's arguments, those that follow the program's name, as [`std::env::args_os`] gives them
+    /// after `skip(1)`. They may not hold a command; [`Command::from_args`](crate::Command::from_args) reads
+    /// both.
     ///
-    /// The sandbox means what the line means to bwrap: it inherits the environment unless `--clearenv` is there,
-    /// `--size 010` is 8 bytes, and the last of several `--uid` counts. Descriptors become
+    /// The sandbox means what the line means to bwrap: it inherits the environment unless `--clearenv` is
+    /// there, `--size 010` is 8 bytes, and the last of several `--uid` counts. Descriptors become
     /// [`Descriptor::number`]s.
     ///
     /// # Errors
@@ -291,8 +300,8 @@ impl Reader {
         Ok(())
     }
 
-    /// `--seccomp` is single and the last counts; `--add-seccomp-fd` stacks; bwrap refuses both together. One of
-    /// the latter means the same as one of the former.
+    /// `--seccomp` is single and the last counts; `--add-seccomp-fd` stacks; bwrap refuses both together. One
+    /// of the latter means the same as one of the former.
     fn filter(&mut self, name: &'static str, a: &mut Arguments) -> Read {
         let filter = Filter::new(Content::from(a.descriptor()?));
         let filters = &mut self.parsed.sandbox.privileges.filters;

@@ -2,8 +2,21 @@
 
 use std::num::NonZeroI32;
 
-/// The inode numbers of the namespaces that bwrap made, as `stat /proc/PID/ns/*` shows them. A namespace that the
-/// sandbox shares with its caller has none.
+/// The inode numbers of the namespaces that bwrap made, as `stat /proc/PID/ns/*` shows them. A namespace that
+/// the sandbox shares with its caller has none.
+///
+/// They are those of `--json-status-fd`; see `namespaces(7)`. bwrap does not report user namespaces.
+///
+/// ```
+/// use bwrap_launch::{Namespaces, Sandbox};
+/// let sandbox = Sandbox::new().ro_bind("/", "/").unshare(Namespaces::PID);
+/// let mut child = sandbox.command("true").spawn()?;
+/// child.wait_ready()?;
+/// let ids = child.namespaces().unwrap();
+/// assert!(ids.mnt.is_some() && ids.pid.is_some() && ids.net.is_none());
+/// child.wait()?;
+/// # Ok::<(), bwrap_launch::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct NamespaceIds {
@@ -32,8 +45,8 @@ pub(crate) struct Status {
 }
 
 impl Status {
-    /// Reads what is there. Members and lines that nobody knows yet are passed over, as bwrap asks its readers to;
-    /// an unfinished line counts as not written.
+    /// Reads what is there. Members and lines that nobody knows yet are passed over, as bwrap asks its
+    /// readers to; an unfinished line counts as not written.
     pub(crate) fn parse(bytes: &[u8]) -> Self {
         let mut status = Self::default();
         let documents = serde_json::Deserializer::from_slice(bytes).into_iter::<serde_json::Value>();

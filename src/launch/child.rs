@@ -24,8 +24,9 @@ use crate::sandbox::Feature;
 
 /// A launched command, as [`std::process::Child`].
 ///
-/// Dropping it neither kills the command nor waits for it, as in `std`; unlike there, no zombie is left: a thread of
-/// this crate sees it to its end. What of a PID namespace is still running when the command ends is killed.
+/// Dropping it neither kills the command nor waits for it, as in `std`; unlike there, no zombie is left: a
+/// thread of this crate sees it to its end. What of a PID namespace is still running when the command ends is
+/// killed.
 ///
 /// ```
 /// use std::io::Write;
@@ -147,8 +148,17 @@ impl Child {
         self.launch.id
     }
 
-    /// The process id, outside, of the sandbox's first process, once bwrap has reported it: process 1 of a PID
-    /// namespace, the command itself without one.
+    /// The process id, outside, of the sandbox's first process, once bwrap has reported it: process 1 of a
+    /// PID namespace, the command itself without one.
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// let mut child = Sandbox::new().ro_bind("/", "/").command("true").spawn()?;
+    /// child.wait_ready()?;
+    /// assert_ne!(child.sandbox_pid(), Some(child.id()));
+    /// child.wait()?;
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
     #[must_use]
     pub fn sandbox_pid(&mut self) -> Option<u32> {
         self.launch.listen();
@@ -178,8 +188,16 @@ impl Child {
 
     /// bwrap's warnings so far. A command can forge them.
     ///
-    /// Where standard error cannot be read back, bwrap is asked to set up the same sandbox once more without running
-    /// anything, if it can have warned at all ([`Sandbox::not_a_security_boundary`](crate::Sandbox)).
+    /// Where standard error cannot be read back, bwrap is asked to set up the same sandbox once more without
+    /// running anything, if it can have warned at all ([`Sandbox::not_a_security_boundary`](crate::Sandbox)).
+    ///
+    /// ```
+    /// use bwrap_launch::{Sandbox, Stdio};
+    /// let mut child = Sandbox::new().ro_bind("/", "/").command("true").stderr(Stdio::piped()).spawn()?;
+    /// child.wait()?;
+    /// assert!(child.warnings().is_empty());
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
     #[must_use]
     pub fn warnings(&self) -> Vec<Message> {
         let launch = &self.launch;
@@ -198,6 +216,13 @@ impl Child {
     /// # Errors
     ///
     /// If the sandbox could not be set up.
+    ///
+    /// ```
+    /// use bwrap_launch::{Error, Sandbox};
+    /// let mut child = Sandbox::new().ro_bind("/nonexistent", "/").command("true").spawn()?;
+    /// assert!(matches!(child.wait_ready(), Err(Error::SetupFailed(_))));
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
     pub fn wait_ready(&mut self) -> Result<()> {
         let Some(running) = &mut self.launch.running else {
             return self.outcome().map(|_| ());
@@ -214,6 +239,14 @@ impl Child {
     /// # Errors
     ///
     /// If the command did not run, or it cannot be known whether it did ([`Error::failure`]).
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// let mut child = Sandbox::new().ro_bind("/", "/").command("false").spawn()?;
+    /// assert_eq!(child.wait()?.code(), Some(1));
+    /// assert_eq!(child.wait()?.code(), Some(1));
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
     pub fn wait(&mut self) -> Result<ExitStatus> {
         drop(self.stdin.take());
         if let Some(running) = &mut self.launch.running {
@@ -228,6 +261,16 @@ impl Child {
     /// # Errors
     ///
     /// As [`wait`](Self::wait).
+    ///
+    /// ```
+    /// use bwrap_launch::{Sandbox, Stdio};
+    /// let mut child = Sandbox::new().ro_bind("/", "/").command("cat").stdin(Stdio::piped()).spawn()?;
+    /// assert_eq!(child.try_wait()?, None);
+    /// drop(child.stdin.take());
+    /// child.wait()?;
+    /// assert!(child.try_wait()?.unwrap().success());
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
     pub fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
         if let Some(running) = &mut self.launch.running {
             if !running.has_ended().map_err(Error::system("wait for bwrap"))? {
@@ -239,12 +282,26 @@ impl Child {
         self.outcome().map(Some)
     }
 
-    /// Kills the sandbox (SIGKILL): every process of its PID namespace, or the command alone if it has none. Its
-    /// end is still to be waited for. Does nothing if it has ended.
+    /// Kills the sandbox (SIGKILL): every process of its PID namespace, or the command alone if it has none.
+    /// Its end is still to be waited for. Does nothing if it has ended.
     ///
     /// # Errors
     ///
     /// If the system denies it.
+    ///
+    /// Killed before the command was executed, the launch ends with an error, not with a status.
+    ///
+    /// ```
+    /// use bwrap_launch::{Namespaces, Sandbox};
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").unshare(Namespaces::PID);
+    /// let mut child = sandbox.command("sh").args(["-c", "echo; sleep 60"]).stdout(Stdio::piped()).spawn()?;
+    /// # use std::io::Read;
+    /// # use bwrap_launch::Stdio;
+    /// child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap(); // it runs
+    /// child.kill()?;
+    /// assert_eq!(child.wait()?.signal(), Some(9));
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
     pub fn kill(&mut self) -> Result<()> {
         match &mut self.launch.running {
             Some(running) => running.kill().map_err(Error::system("kill the sandbox")),
@@ -252,11 +309,20 @@ impl Child {
         }
     }
 
-    /// Waits for the command's end and collects what it writes to piped streams, after closing its standard input.
+    /// Waits for the command's end and collects what it writes to piped streams, after closing its standard
+    /// input.
     ///
     /// # Errors
     ///
     /// As [`wait`](Self::wait), and if its output cannot be read.
+    ///
+    /// ```
+    /// use bwrap_launch::{Sandbox, Stdio};
+    /// let mut command = Sandbox::new().ro_bind("/", "/").command("echo");
+    /// let child = command.arg("hello").stdout(Stdio::piped()).spawn()?;
+    /// assert_eq!(child.wait_with_output()?.stdout, b"hello\n");
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
     pub fn wait_with_output(mut self) -> Result<Output> {
         drop(self.stdin.take());
         let (mut stdout, mut stderr) = (self.stdout.take(), self.stderr.take());
@@ -268,8 +334,8 @@ impl Child {
         Ok(Output { status, warnings: warnings(&err), stdout: out, stderr: err, dropped })
     }
 
-    /// Reads both streams to their ends. bwrap's end comes first if the command leaves processes behind that hold
-    /// them open; those of a PID namespace are ended with it.
+    /// Reads both streams to their ends. bwrap's end comes first if the command leaves processes behind that
+    /// hold them open; those of a PID namespace are ended with it.
     fn collect(
         &mut self,
         (stdout, out): (&mut Option<ChildStdout>, &mut Vec<u8>),

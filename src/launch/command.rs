@@ -25,13 +25,14 @@ use crate::sandbox::{
 
 /// A command to run in a sandbox, as [`std::process::Command`].
 ///
-/// It can be launched as often as you like, unless the sandbox reads descriptors. `Display` and `Debug` show the
-/// bwrap command line that it stands for, fit to be pasted into a shell; secrets are left out.
+/// It can be launched as often as you like, unless the sandbox reads descriptors. `Display` and `Debug` show
+/// the bwrap command line that it stands for, fit to be pasted into a shell; secrets are left out.
 ///
 /// ```
 /// use bwrap_launch::{Command, Sandbox};
 /// let sandbox = Sandbox::new().ro_bind("/", "/").dev("/dev").unshare_all().die_with_parent();
-/// let output = Command::new(&sandbox, "sh").args(["-c", "echo $GREETING"]).env("GREETING", "hello").output()?;
+/// let mut command = Command::new(&sandbox, "sh");
+/// let output = command.args(["-c", "echo $GREETING"]).env("GREETING", "hello").output()?;
 /// assert!(output.status.success());
 /// assert_eq!(output.stdout, b"hello\n");
 /// # Ok::<(), bwrap_launch::Error>(())
@@ -69,9 +70,28 @@ impl Sandbox {
 }
 
 /// # What to run
+///
+/// ```
+/// use bwrap_launch::{Sandbox, Stdio};
+/// let mut command = Sandbox::new().ro_bind("/", "/").env("LC_ALL", "C").command("sh");
+/// command
+///     .arg("-c")
+///     .args(["echo $1 $A$B$LC_ALL $PWD", "name", "hello"])
+///     .env_clear()
+///     .envs([("A", "1"), ("B", "2")])
+///     .env_remove("B")
+///     .current_dir("/usr")
+///     .stdin(Stdio::null())
+///     .stdout(Stdio::piped())
+///     .stderr(Stdio::inherit());
+/// assert_eq!((command.get_program().to_str(), command.get_args().len()), (Some("sh"), 4));
+/// assert_eq!(command.get_sandbox().operations().len(), 1);
+/// assert_eq!(command.output()?.stdout, b"hello 1 /usr\n");
+/// # Ok::<(), bwrap_launch::Error>(())
+/// ```
 impl Command {
-    /// A command that runs `program` in a sandbox. A program without a slash is looked for in the `PATH` that the
-    /// command sees, `/bin:/usr/bin` if it sees none.
+    /// A command that runs `program` in a sandbox. A program without a slash is looked for in the `PATH` that
+    /// the command sees, `/bin:/usr/bin` if it sees none.
     pub fn new(sandbox: &Sandbox, program: impl Into<OsString>) -> Self {
         Self::from_recipe(Recipe {
             sandbox: sandbox.clone(),
@@ -142,7 +162,15 @@ impl Command {
         self
     }
 
-    /// The name under which the program sees itself (`--argv0`, bwrap 0.9); it is still looked up as it was given.
+    /// The name under which the program sees itself (`--argv0`, bwrap 0.9); it is still looked up as it was
+    /// given.
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// let mut command = Sandbox::new().ro_bind("/", "/").command("busybox");
+    /// command.arg0("ls");
+    /// assert_eq!(command.to_string(), "bwrap --clearenv --ro-bind / / --argv0 ls -- busybox");
+    /// ```
     pub fn arg0(&mut self, name: impl Into<OsString>) -> &mut Self {
         self.recipe().arg0 = Some(name.into());
         self
@@ -154,6 +182,17 @@ impl Command {
     }
 
     /// Sets an environment variable whose value is never shown.
+    ///
+    /// No `Debug`, `Display`, log line or process list has it.
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// let mut command = Sandbox::new().ro_bind("/", "/").command("sh");
+    /// command.args(["-c", "echo $TOKEN"]).env_secret("TOKEN", "hunter2");
+    /// assert!(!command.to_string().contains("hunter2"));
+    /// assert_eq!(command.output()?.stdout, b"hunter2\n");
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
     pub fn env_secret(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> &mut Self {
         self.edit(|sandbox| sandbox.env_secret(name, value))
     }
@@ -181,7 +220,8 @@ impl Command {
         self.edit(|sandbox| sandbox.current_dir(directory))
     }
 
-    /// What the command reads from. By default that is inherited, and `/dev/null` for [`output`](Self::output).
+    /// What the command reads from. By default that is inherited, and `/dev/null` for
+    /// [`output`](Self::output).
     pub fn stdin(&mut self, stdio: impl Into<Stdio>) -> &mut Self {
         self.stdin = Some(stdio.into());
         self
@@ -200,7 +240,8 @@ impl Command {
         self
     }
 
-    /// Gives the command an open descriptor under this number, 3 to 1023. Nothing else is open in it but 0, 1 and 2.
+    /// Gives the command an open descriptor under this number, 3 to 1023. Nothing else is open in it but 0, 1
+    /// and 2.
     ///
     /// ```
     /// use std::io::Read;
@@ -222,6 +263,14 @@ impl Command {
     }
 
     /// Launches this bwrap instead of the one that [`Bwrap::find`] finds.
+    ///
+    /// ```
+    /// use bwrap_launch::{Bwrap, Sandbox};
+    /// let bwrap = Bwrap::find()?;
+    /// let mut command = Sandbox::new().ro_bind("/", "/").command("true");
+    /// assert!(command.bwrap(&bwrap).status()?.success());
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
     pub fn bwrap(&mut self, bwrap: &Bwrap) -> &mut Self {
         self.bwrap = Some(bwrap.clone());
         self
@@ -245,13 +294,34 @@ impl Command {
 }
 
 /// # Launching
+///
+/// ```
+/// use bwrap_launch::Sandbox;
+/// let mut command = Sandbox::new().ro_bind("/", "/").command("echo");
+/// command.arg("hello");
+/// command.check()?;
+/// assert_eq!(command.output()?.stdout, b"hello\n");
+/// assert!(command.status()?.success());
+/// assert!(command.spawn()?.wait()?.success());
+/// assert!(command.prepare()?.start()?.wait()?.success());
+/// # Ok::<(), bwrap_launch::Error>(())
+/// ```
 impl Command {
     /// Launches the command and returns at once.
     ///
     /// # Errors
     ///
-    /// If there is no usable bwrap, the description cannot work, or the system denies what the launch needs. Whether
-    /// the sandbox could be set up is only known later: [`Child::wait_ready`] and [`Child::wait`] tell.
+    /// If there is no usable bwrap, the description cannot work, or the system denies what the launch needs.
+    /// Whether the sandbox could be set up is only known later: [`Child::wait_ready`] and [`Child::wait`]
+    /// tell.
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// let mut child = Sandbox::new().ro_bind("/", "/").command("true").spawn()?;
+    /// // ... something else meanwhile ...
+    /// assert!(child.wait()?.success());
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
     pub fn spawn(&mut self) -> Result<Child> {
         Ok(self.launch(&StdioKind::Inherit, false)?.0)
     }
@@ -261,6 +331,14 @@ impl Command {
     /// # Errors
     ///
     /// As [`spawn`](Self::spawn), and if the command did not run ([`Error::failure`]).
+    ///
+    /// ```
+    /// use bwrap_launch::{Error, Sandbox};
+    /// let sandbox = Sandbox::new().ro_bind("/", "/");
+    /// assert_eq!(sandbox.command("false").status()?.code(), Some(1));
+    /// assert!(matches!(sandbox.command("no-such-program").status(), Err(Error::NotExecuted(_))));
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
     pub fn status(&mut self) -> Result<ExitStatus> {
         self.spawn()?.wait()
     }
@@ -270,6 +348,13 @@ impl Command {
     /// # Errors
     ///
     /// As [`status`](Self::status), and if its output cannot be read.
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// let output = Sandbox::new().ro_bind("/", "/").command("echo").arg("hello").output()?;
+    /// assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"hello\n"[..]));
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
     pub fn output(&mut self) -> Result<Output> {
         self.launch(&StdioKind::Piped, false)?.0.wait_with_output()
     }
@@ -282,8 +367,8 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// As [`spawn`](Self::spawn), and if the sandbox could not be set up. A sandbox with several filters cannot be
-    /// held ([`Problem::Conflict`]).
+    /// As [`spawn`](Self::spawn), and if the sandbox could not be set up. A sandbox with several filters
+    /// cannot be held ([`Problem::Conflict`]).
     ///
     /// ```
     /// use bwrap_launch::Sandbox;
@@ -307,8 +392,8 @@ impl Command {
         Ok(prepared)
     }
 
-    /// Sets the sandbox up as [`prepare`](Self::prepare) does and then lets bwrap fail at the gate, to hear what it
-    /// says.
+    /// Sets the sandbox up as [`prepare`](Self::prepare) does and then lets bwrap fail at the gate, to hear
+    /// what it says.
     pub(super) fn rehearse(recipe: &Recipe, bwrap: &Bwrap) -> Option<Vec<u8>> {
         let readable = |(_, content): (Place, &Content)| content.descriptor().is_some();
         if recipe.sandbox.readers().any(readable) || recipe.sandbox.privileges.filters.len() > 1 {
@@ -331,6 +416,12 @@ impl Command {
     /// # Errors
     ///
     /// The first part of the description that cannot work for this caller, and why.
+    ///
+    /// ```
+    /// use bwrap_launch::{Place, Problem, Sandbox};
+    /// let error = Sandbox::new().ro_bind("/", "/").command("").check().unwrap_err();
+    /// assert_eq!((error.place, error.problem), (Place::Program, Problem::Empty("name")));
+    /// ```
     pub fn check(&self) -> Result<(), Invalid> {
         let sandbox = &self.recipe.sandbox;
         sandbox.check()?;
@@ -359,6 +450,12 @@ impl Command {
     }
 
     /// Says what is legal but unwise about this command's sandbox here, each with its reason.
+    ///
+    /// ```
+    /// use bwrap_launch::{Lint, Sandbox};
+    /// let command = Sandbox::new().ro_bind("/", "/").command("true");
+    /// assert!(command.lint().iter().any(|advice| advice.lint == Lint::OutlivesCaller));
+    /// ```
     #[must_use]
     pub fn lint(&self) -> Vec<Advice> {
         let bwrap = self.bwrap.clone().or_else(|| Bwrap::find().ok());

@@ -51,6 +51,21 @@ pub(crate) enum Verdict {
 }
 
 /// Why it cannot be known whether the command ran, or how it ended.
+///
+/// `Display` says what can be done so that it can be known the next time.
+///
+/// ```
+/// use bwrap_launch::{Error, Namespaces, Sandbox, Undecided};
+/// let sandbox = Sandbox::new().ro_bind("/", "/").unshare(Namespaces::PID).die_with_parent();
+/// let mut child = sandbox.command("sleep").arg("60").spawn()?;
+/// child.wait_ready()?;
+/// // somebody kills bwrap, and the command with it
+/// std::process::Command::new("sh").arg("-c").arg(format!("kill -9 {}", child.id())).status().unwrap();
+/// let error = child.wait().unwrap_err();
+/// let why = error.failure().unwrap().undecided();
+/// assert_eq!(why, Some(Undecided::BwrapKilled { signal: 9 }));
+/// # Ok::<(), bwrap_launch::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Undecided {

@@ -10,13 +10,34 @@ use crate::sandbox::Feature;
 
 /// How a command that ran in a sandbox ended, as [`std::process::ExitStatus`].
 ///
-/// bwrap reports a command that was killed by signal *n* as status 128 + *n*, like a shell, and a command that exits
-/// with that number likewise. So a status from 129 to 192 leaves two stories: [`signal`](Self::signal) takes the
-/// likely one, [`ending`](Self::ending) tells both.
+/// bwrap reports a command that was killed by signal *n* as status 128 + *n*, like a shell, and a command
+/// that exits with that number likewise. So a status from 129 to 192 leaves two stories:
+/// [`signal`](Self::signal) takes the likely one, [`ending`](Self::ending) tells both.
+///
+/// It converts into [`std::process::ExitStatus`].
+///
+/// ```
+/// use bwrap_launch::Sandbox;
+/// let sandbox = Sandbox::new().ro_bind("/", "/");
+/// let status = sandbox.command("sh").args(["-c", "exit 3"]).status()?;
+/// assert_eq!((status.success(), status.code(), status.signal(), status.raw()), (false, Some(3), None, 3));
+/// let killed = sandbox.command("sh").args(["-c", "kill -9 $$"]).status()?;
+/// assert_eq!((killed.code(), killed.signal(), killed.raw()), (None, Some(9), 137));
+/// assert_eq!(std::process::ExitStatus::from(status).code(), Some(3));
+/// # Ok::<(), bwrap_launch::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ExitStatus(u8);
 
 /// How a command ended, as far as bwrap tells.
+///
+/// ```
+/// use bwrap_launch::{Ending, Sandbox};
+/// let mut command = Sandbox::new().ro_bind("/", "/").command("sh");
+/// let status = command.args(["-c", "exit 137"]).status()?;
+/// assert_eq!(status.ending(), Ending::SignaledOrExited { signal: 9, code: 137 });
+/// # Ok::<(), bwrap_launch::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ending {
     /// It exited with this status.
@@ -102,6 +123,16 @@ impl From<ExitStatus> for std::process::ExitStatus {
 }
 
 /// What a command that ran left behind, as [`std::process::Output`].
+///
+/// ```
+/// use bwrap_launch::Sandbox;
+/// let sandbox = Sandbox::new().ro_bind("/", "/");
+/// let output = sandbox.command("sh").args(["-c", "echo out; echo err >&2; exit 1"]).output()?;
+/// assert_eq!(output.status.code(), Some(1));
+/// assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b"out\n"[..], &b"err\n"[..]));
+/// assert!(output.warnings.is_empty() && output.dropped.is_empty());
+/// # Ok::<(), bwrap_launch::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Output {
@@ -118,13 +149,22 @@ pub struct Output {
 }
 
 /// How bwrap's own words were come by.
+///
+/// ```
+/// use bwrap_launch::{Heard, Sandbox, Stdio};
+/// let mut command = Sandbox::new().ro_bind("/nonexistent", "/").command("true");
+/// let error = command.output().unwrap_err();
+/// assert_eq!(error.failure().unwrap().heard(), Heard::Captured);
+/// let error = command.stderr(Stdio::null()).status().unwrap_err();
+/// assert_eq!(error.failure().unwrap().heard(), Heard::AskedAgain);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Heard {
     /// They were read where bwrap wrote them.
     Captured,
-    /// bwrap wrote them where they cannot be read back (an inherited terminal, `/dev/null`), so it was asked once
-    /// more to set up the same sandbox, without running anything, and said this.
+    /// bwrap wrote them where they cannot be read back (an inherited terminal, `/dev/null`), so it was asked
+    /// once more to set up the same sandbox, without running anything, and said this.
     AskedAgain,
     /// They could not be come by.
     Lost,
@@ -143,6 +183,18 @@ impl fmt::Debug for Text {
 /// Everything known about a launch that did not lead to a command's exit status.
 ///
 /// `Display` is one line: what happened, and bwrap's own words or the reason that was found.
+///
+/// ```
+/// use bwrap_launch::{Sandbox, Stage};
+/// let sandbox = Sandbox::new().ro_bind("/nonexistent", "/usr");
+/// let error = sandbox.command("true").output().unwrap_err();
+/// let failure = error.failure().unwrap();
+/// assert_eq!(failure.stage(), Some(Stage::Sources));
+/// assert_eq!(failure.messages().last(), failure.message());
+/// assert!(failure.stderr().starts_with(b"bwrap: "));
+/// assert_eq!(failure.command_line(), "bwrap --clearenv --ro-bind /nonexistent /usr -- true");
+/// assert!(failure.namespaces().is_some() && failure.signal().is_none() && failure.dropped().is_empty());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Failure {
@@ -188,6 +240,13 @@ impl Failure {
     }
 
     /// Why the program could not be executed, if that could be found out.
+    ///
+    /// ```
+    /// use bwrap_launch::{ProgramProblem, Sandbox};
+    /// let error = Sandbox::new().ro_bind("/", "/").command("/usr").output().unwrap_err();
+    /// let problem = error.failure().unwrap().program().unwrap();
+    /// assert_eq!(problem, &ProgramProblem::IsDirectory("/usr".into()));
+    /// ```
     #[must_use]
     pub fn program(&self) -> Option<&ProgramProblem> {
         self.program.as_ref()

@@ -9,7 +9,21 @@ use crate::error::{Error, Result};
 
 /// A sandbox that is complete and isolated, and whose command has not started.
 ///
-/// [`start`](Self::start) starts it; dropping it, or the end of this process, destroys it without running anything.
+/// [`start`](Self::start) starts it; dropping it, or the end of this process, destroys it without running
+/// anything.
+///
+/// ```
+/// use bwrap_launch::Sandbox;
+/// let mut command = Sandbox::new().ro_bind("/", "/").tmpfs("/tmp").command("ls");
+/// let prepared = command.arg("/tmp").prepare()?;
+/// // the place for what must be there before the command: a network, limits, a file
+/// let pid = prepared.sandbox_pid().unwrap();
+/// assert!(pid != prepared.id() && prepared.namespaces().unwrap().mnt.is_some());
+/// let mut child = prepared.start()?;
+/// assert!(child.wait()?.success());
+/// drop(command.prepare()?); // never runs
+/// # Ok::<(), bwrap_launch::Error>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "dropping it destroys the sandbox"]
 pub struct Prepared {

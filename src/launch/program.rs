@@ -16,6 +16,18 @@ use elf::endian::AnyEndian;
 use crate::sandbox::{Operation, OverlayKind, Sandbox, below, relative};
 
 /// Why a program cannot be executed in a sandbox.
+///
+/// It is found by looking for the program on the host, through the sandbox's operations, once `execve(2)` has
+/// failed. `Display` says what to do about it.
+///
+/// ```
+/// use bwrap_launch::{Error, ProgramProblem, Sandbox};
+/// let sandbox = Sandbox::new().ro_bind("/", "/").env("PATH", "/usr/bin");
+/// let Err(Error::NotExecuted(failure)) = sandbox.command("no-such-program").output() else { panic!() };
+/// let searched = vec!["/usr/bin/no-such-program".into()];
+/// let problem = ProgramProblem::NotFound { program: "no-such-program".into(), searched };
+/// assert_eq!(failure.program(), Some(&problem));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProgramProblem {

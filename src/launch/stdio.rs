@@ -8,11 +8,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 /// What a standard stream of the command is connected to, as [`std::process::Stdio`].
 ///
 /// ```
-/// use bwrap_launch::Stdio;
-/// let log = Stdio::from(std::fs::File::create("/tmp/build.log")?);
-/// let quiet = Stdio::null();
-/// # std::fs::remove_file("/tmp/build.log")?;
-/// # Ok::<(), std::io::Error>(())
+/// use std::os::fd::OwnedFd;
+/// use bwrap_launch::{Sandbox, Stdio};
+/// let (reader, writer) = std::io::pipe().unwrap();
+/// let mut command = Sandbox::new().ro_bind("/", "/").command("echo");
+/// command.arg("hello").stdin(Stdio::null()).stdout(OwnedFd::from(writer)).stderr(Stdio::inherit());
+/// assert!(command.status()?.success());
+/// drop(command); // it owns our copy of the writing end
+/// assert_eq!(std::io::read_to_string(reader).unwrap(), "hello\n");
+/// # Ok::<(), bwrap_launch::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct Stdio(pub(crate) StdioKind);
@@ -80,8 +84,21 @@ macro_rules! pipe_end {
 }
 pipe_end! { ChildStdin ChildStdout ChildStderr }
 
-/// The writing end of the command's standard input, as [`std::process::ChildStdin`]. Dropping it is the end of
-/// file.
+/// The writing end of the command's standard input, as [`std::process::ChildStdin`]. Dropping it is the end
+/// of file.
+///
+/// ```
+/// use std::io::Write;
+/// use bwrap_launch::{Sandbox, Stdio};
+/// let sandbox = Sandbox::new().ro_bind("/", "/");
+/// let mut child = sandbox.command("wc").arg("-l").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+/// let mut stdin = child.stdin.take().unwrap();
+/// stdin.write_all(b"one\ntwo\n").unwrap();
+/// drop(stdin);
+/// let output = child.wait_with_output()?;
+/// assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "2");
+/// # Ok::<(), bwrap_launch::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ChildStdin {
     pipe: Arc<OwnedFd>,
@@ -104,6 +121,19 @@ impl Write for ChildStdin {
 }
 
 /// The reading end of the command's standard output, as [`std::process::ChildStdout`].
+///
+/// It can become the standard input of another command.
+///
+/// ```
+/// use bwrap_launch::{Sandbox, Stdio};
+/// let sandbox = Sandbox::new().ro_bind("/", "/");
+/// let mut first = sandbox.command("echo").arg("hello").stdout(Stdio::piped()).spawn()?;
+/// let stdout = first.stdout.take().unwrap();
+/// let output = sandbox.command("tr").args(["a-z", "A-Z"]).stdin(stdout).output()?;
+/// assert_eq!(output.stdout, b"HELLO\n");
+/// assert!(first.wait()?.success());
+/// # Ok::<(), bwrap_launch::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ChildStdout {
     pipe: Arc<OwnedFd>,
@@ -123,8 +153,18 @@ impl Read for ChildStdout {
 
 /// The reading end of the command's standard error, as [`std::process::ChildStderr`].
 ///
-/// bwrap writes there too until the command is executed. What is read at the beginning is remembered, so that a
-/// failure can quote it.
+/// bwrap writes there too until the command is executed. What is read at the beginning is remembered, so that
+/// a failure can quote it.
+///
+/// ```
+/// use bwrap_launch::{Sandbox, Stdio};
+/// let sandbox = Sandbox::new().ro_bind("/", "/");
+/// let mut child = sandbox.command("sh").args(["-c", "echo oops >&2"]).stderr(Stdio::piped()).spawn()?;
+/// let stderr = child.stderr.take().unwrap();
+/// assert_eq!(std::io::read_to_string(stderr).unwrap(), "oops\n");
+/// assert!(child.wait()?.success());
+/// # Ok::<(), bwrap_launch::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ChildStderr {
     pipe: Arc<OwnedFd>,

@@ -11,6 +11,13 @@ use super::{
 };
 
 /// A description that cannot work: where, and what is wrong with it.
+///
+/// ```
+/// use bwrap_launch::{Place, Problem, Sandbox};
+/// let error = Sandbox::new().hostname("box").check().unwrap_err();
+/// assert_eq!((&error.place, &error.problem), (&Place::Identity, &Problem::HostnameNeedsUts));
+/// assert_eq!(error.to_string(), "identity: a host name needs Namespaces::UTS");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {problem}")]
 pub struct Invalid {
@@ -21,6 +28,15 @@ pub struct Invalid {
 }
 
 /// A part of a description.
+///
+/// `Display` counts operations and filters from 1, as people do.
+///
+/// ```
+/// use bwrap_launch::{Place, Sandbox};
+/// let error = Sandbox::new().tmpfs("/tmp").dir("").check().unwrap_err();
+/// assert!(matches!(error.place, Place::Operation { index: 1, name: "dir", .. }));
+/// assert_eq!(error.place.to_string(), "operation 2 (dir on \"\")");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Place {
@@ -79,14 +95,24 @@ impl fmt::Display for Place {
 }
 
 /// What is wrong with a part of a description.
+///
+/// `Display` says what to do about it.
+///
+/// ```
+/// use bwrap_launch::{Dir, Problem, Sandbox};
+/// // decimal where octal was meant
+/// let error = Sandbox::new().add(Dir::new("/tmp").mode(7555)).check().unwrap_err();
+/// assert_eq!(error.problem, Problem::Mode(7555));
+/// assert!(error.problem.to_string().contains("0o755"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
     /// A string holds a NUL byte.
     #[error("its {0} contains a NUL byte, which no argument can; remove it")]
     Nul(&'static str),
-    /// A string is empty where bwrap would misread it: an empty destination replaces the whole root, an empty word
-    /// ends the option list.
+    /// A string is empty where bwrap would misread it: an empty destination replaces the whole root, an empty
+    /// word ends the option list.
     #[error("its {0} is empty; bwrap would misread that, so give a path")]
     Empty(&'static str),
     /// Permissions above 07777.
@@ -210,10 +236,8 @@ impl Sandbox {
     /// use bwrap_launch::{Problem, Sandbox};
     /// let error = Sandbox::new().ro_bind("/usr", "").check().unwrap_err();
     /// assert_eq!(error.problem, Problem::Empty("destination"));
-    /// assert_eq!(
-    ///     error.to_string(),
-    ///     "operation 1 (read-only bind on \"\"): its destination is empty; bwrap would misread that, so give a path"
-    /// );
+    /// let start = "operation 1 (read-only bind on \"\"): its destination is empty";
+    /// assert!(error.to_string().starts_with(start));
     /// ```
     pub fn check(&self) -> Result<(), Invalid> {
         for (index, operation) in self.operations.iter().enumerate() {
@@ -353,8 +377,8 @@ impl Sandbox {
         operations.chain(filters.map(|(index, filter)| (Place::Filter(index), &filter.program)))
     }
 
-    /// The rules that depend on who launches: `uid` and `gid` are the caller's, `has` says which capabilities it
-    /// may use.
+    /// The rules that depend on who launches: `uid` and `gid` are the caller's, `has` says which capabilities
+    /// it may use.
     pub(crate) fn check_for(
         &self,
         uid: u32,

@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a file inside the sandbox holds.
 ///
-/// Bytes travel in a sealed memory file, so neither their size nor a slow reader matters. A descriptor is read to
-/// its end by bwrap, once.
+/// Bytes travel in a sealed memory file, so neither their size nor a slow reader matters. A descriptor is
+/// read to its end by bwrap, once.
 ///
 /// ```
 /// use bwrap_launch::Content;
 /// let visible = Content::from("root:x:0:0::/root:/bin/sh\n");
+/// assert_eq!(format!("{visible:?}"), "Content(26 bytes)");
 /// let hidden = Content::secret("hunter2");
 /// assert_eq!(format!("{hidden:?}"), "Content(secret, 7 bytes)");
 /// ```
@@ -27,6 +28,17 @@ pub(crate) enum ContentKind {
 
 impl Content {
     /// Bytes that no `Debug`, `Display` or log line of this crate ever shows.
+    ///
+    /// Inside, the file is an ordinary one: give it a mode.
+    ///
+    /// ```
+    /// use bwrap_launch::{Content, File, Sandbox};
+    /// let token = File::new(Content::secret("hunter2"), "/tmp/token").mode(0o400);
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").tmpfs("/tmp").add(token);
+    /// assert!(!sandbox.to_string().contains("hunter2"));
+    /// assert_eq!(sandbox.command("cat").arg("/tmp/token").output()?.stdout, b"hunter2");
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
     pub fn secret(bytes: impl Into<Vec<u8>>) -> Self {
         Self(ContentKind::Bytes { bytes: Arc::new(bytes.into()), secret: true })
     }
@@ -111,13 +123,16 @@ impl fmt::Debug for Content {
     }
 }
 
-/// An open descriptor that a sandbox uses: owned (and closed with the last clone), or the number of one that this
-/// process has open when the sandbox is launched.
+/// An open descriptor that a sandbox uses: owned (and closed with the last clone), or the number of one that
+/// this process has open when the sandbox is launched.
 ///
 /// ```
-/// use bwrap_launch::Descriptor;
-/// let owned = Descriptor::from(std::fs::File::open("/etc/hostname")?);
-/// let inherited = Descriptor::number(7); // as in `bwrap --file 7 /etc/passwd`
+/// use bwrap_launch::{Descriptor, Sandbox};
+/// let owned = Descriptor::from(std::fs::File::open("/dev/null")?);
+/// assert_eq!(owned, owned.clone());
+/// let inherited = Descriptor::number(7);
+/// let sandbox = Sandbox::new().file(inherited, "/etc/passwd");
+/// assert_eq!(sandbox.to_string(), "bwrap --clearenv --file 7 /etc/passwd");
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone)]
@@ -136,8 +151,8 @@ struct Owned {
 }
 
 impl Descriptor {
-    /// The descriptor of this number in the process that launches the sandbox, as bwrap's own options take it. It
-    /// is duplicated for bwrap at the launch; whether it is open is only known then.
+    /// The descriptor of this number in the process that launches the sandbox, as bwrap's own options take
+    /// it. It is duplicated for bwrap at the launch; whether it is open is only known then.
     #[must_use]
     pub fn number(number: RawFd) -> Self {
         Self(DescriptorKind::Number(number))

@@ -7,7 +7,7 @@
 /// use bwrap_launch::{Feature, Namespaces, Sandbox};
 /// // bwrap 0.8 and newer lock user namespaces down; older ones start the sandbox without
 /// let sandbox = Sandbox::new().unshare(Namespaces::USER).disable_userns().optional(Feature::DisableUserns);
-/// # assert!(sandbox.check().is_ok());
+/// assert!(sandbox.check().is_ok());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]

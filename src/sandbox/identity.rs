@@ -2,15 +2,15 @@
 
 use std::ffi::OsString;
 
-/// A range of ids inside the sandbox and the equally many ids of the caller's user namespace that stand behind
-/// them, as a line of `/proc/PID/uid_map` (`user_namespaces(7)`).
+/// A range of ids inside the sandbox and the equally many ids of the caller's user namespace that stand
+/// behind them, as a line of `/proc/PID/uid_map` (`user_namespaces(7)`).
 ///
 /// ```
 /// use bwrap_launch::{IdRange, Namespaces, Sandbox};
 /// // root inside is 1000 outside; 1 to 65535 inside are the caller's subordinate ids
 /// let ids = [IdRange::new(0, 1000, 1), IdRange::new(1, 100_000, 65_535)];
 /// let sandbox = Sandbox::new().unshare(Namespaces::USER).map_uids(ids).map_gids(ids);
-/// # assert!(sandbox.check().is_ok());
+/// assert!(sandbox.check().is_ok());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct IdRange {

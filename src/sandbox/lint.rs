@@ -9,6 +9,13 @@ use super::{Access, Bind, CapabilityChange, Operation, Proc, Sandbox};
 const MANY_BINDS: usize = 50;
 
 /// A piece of advice about a sandbox.
+///
+/// ```
+/// use bwrap_launch::{Circumstances, Sandbox};
+/// let advice = Sandbox::new().die_with_parent().proc("/proc").lint(&Circumstances::default());
+/// assert_eq!(advice[0].operation, Some(0));
+/// assert!(advice[0].to_string().starts_with("operation 1: without a PID namespace"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Advice {
@@ -28,6 +35,13 @@ impl fmt::Display for Advice {
 }
 
 /// Something legal but unwise. `Display` gives the reason and what to do.
+///
+/// ```
+/// use bwrap_launch::{Circumstances, Lint, Sandbox};
+/// let advice = Sandbox::new().tmpfs("/tmp").lint(&Circumstances::default());
+/// let lints: Vec<_> = advice.into_iter().map(|advice| advice.lint).collect();
+/// assert_eq!(lints, [Lint::OutlivesCaller, Lint::UnlimitedTmpfs]);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Lint {
@@ -39,7 +53,8 @@ pub enum Lint {
         "the command can push characters into the terminal it is started from (CVE-2017-5226); add new_session, or Filter::terminal if it needs job control"
     )]
     TerminalInjection,
-    /// Something is created below a writable bind, where a symlink planted by an earlier run leads to the host.
+    /// Something is created below a writable bind, where a symlink planted by an earlier run leads to the
+    /// host.
     #[error(
         "{destination:?} is created below the writable bind on {writable:?}: a symlink left there by an earlier run can lead it onto the host (CVE-2026-87766); use bwrap 0.12 or mount before the bind"
     )]
@@ -133,6 +148,16 @@ pub struct Circumstances {
 
 impl Sandbox {
     /// Says what is legal but unwise about this sandbox, each with its reason.
+    ///
+    /// What concerns the sandbox as a whole comes first, then its operations in their order.
+    ///
+    /// ```
+    /// use bwrap_launch::{Circumstances, Lint, Sandbox};
+    /// let sandbox = Sandbox::new().ro_bind("/usr", "/usr").die_with_parent();
+    /// assert!(sandbox.lint(&Circumstances::default()).is_empty());
+    /// let advice = sandbox.tmpfs("/").lint(&Circumstances::default());
+    /// assert_eq!(advice[0].lint, Lint::HidesEarlier { hidden: 0 });
+    /// ```
     #[must_use]
     #[allow(clippy::trivially_copy_pass_by_ref, reason = "circumstances will grow")]
     pub fn lint(&self, circumstances: &Circumstances) -> Vec<Advice> {
@@ -175,16 +200,16 @@ impl Sandbox {
         self.privileges.capabilities.contains(&CapabilityChange::DropAll)
     }
 
-    /// bwrap closes one such descriptor if it is also the one to keep open ([`Sandbox::sync_fd`]); the launcher
-    /// arranges that where it can.
+    /// bwrap closes one such descriptor if it is also the one to keep open ([`Sandbox::sync_fd`]); the
+    /// launcher arranges that where it can.
     pub(crate) fn leaks_namespace_descriptor(&self) -> bool {
         let joins = self.namespaces.joined().count();
         let hidden = self.closes_namespace_descriptor();
         joins > usize::from(hidden)
     }
 
-    /// Whether the first joined namespace's descriptor can be passed as `--sync-fd` too, which makes bwrap close
-    /// it before it executes the command.
+    /// Whether the first joined namespace's descriptor can be passed as `--sync-fd` too, which makes bwrap
+    /// close it before it executes the command.
     pub(crate) fn closes_namespace_descriptor(&self) -> bool {
         self.namespaces.joined().next().is_some()
             && self.lifetime.sync_fd.is_none()

@@ -42,10 +42,10 @@ pub(crate) use privileges::{CapabilityChange, Privileges};
 
 /// A description of a sandbox: everything that bwrap can be told but the command itself.
 ///
-/// It is a plain value: build it once, clone it, compare it, keep it in a table, launch it as often as you like.
-/// Nothing is checked while it is built; [`check`](Self::check) says what is wrong, and so does every launch
-/// before anything runs. `Display` and `Debug` show the bwrap command line that it stands for, fit to be pasted
-/// into a shell; secrets are left out. [`from_args`](Self::from_args) reads such a line.
+/// It is a plain value: build it once, clone it, compare it, keep it in a table, launch it as often as you
+/// like. Nothing is checked while it is built; [`check`](Self::check) says what is wrong, and so does every
+/// launch before anything runs. `Display` and `Debug` show the bwrap command line that it stands for, fit to
+/// be pasted into a shell; secrets are left out. [`from_args`](Self::from_args) reads such a line.
 ///
 /// The command inside sees no environment variable but `PWD`, unless asked.
 ///
@@ -90,6 +90,29 @@ impl Sandbox {
 }
 
 /// # Files, in the order in which bwrap mounts and creates them
+///
+/// Sources are paths of the host, destinations paths inside: relative to the new root, whatever their form.
+/// The short methods take bwrap's defaults; the types behind [`Operation`] set modes, sizes and the rest.
+///
+/// ```
+/// use bwrap_launch::{Chmod, Sandbox};
+/// let sandbox = Sandbox::new()
+///     .ro_bind("/", "/")
+///     .tmpfs("/tmp")
+///     .dir("/tmp/notes")
+///     .file("hello\n", "/tmp/notes/today")
+///     .add(Chmod::new(0o600, "/tmp/notes/today"))
+///     .symlink("notes/today", "/tmp/latest");
+/// assert_eq!(sandbox.operations().len(), 6);
+/// assert_eq!(sandbox.command("cat").arg("/tmp/latest").output()?.stdout, b"hello\n");
+///
+/// let more = Sandbox::new().bind("/srv", "/srv").dev_bind("/dev/dri", "/dev/dri").proc("/proc").dev("/dev");
+/// assert_eq!(
+///     more.to_string(),
+///     "bwrap --clearenv --bind /srv /srv --dev-bind /dev/dri /dev/dri --proc /proc --dev /dev"
+/// );
+/// # Ok::<(), bwrap_launch::Error>(())
+/// ```
 impl Sandbox {
     /// Appends an operation on the file system. The methods below are short for the most common ones.
     #[allow(clippy::should_implement_trait, reason = "adding is what it does, and a sandbox is no number")]
@@ -113,8 +136,8 @@ impl Sandbox {
         self.add(Bind::device(source, destination))
     }
 
-    /// Mounts a procfs on `destination` (`--proc`): a new one if the sandbox has a PID namespace of its own, the
-    /// host's otherwise.
+    /// Mounts a procfs on `destination` (`--proc`): a new one if the sandbox has a PID namespace of its own,
+    /// the host's otherwise.
     pub fn proc(self, destination: impl Into<PathBuf>) -> Self {
         self.add(Proc::new(destination))
     }
@@ -144,7 +167,7 @@ impl Sandbox {
         self.add(Symlink::new(target, destination))
     }
 
-    /// The operations so far.
+    /// The operations so far. They are in the order in which they were added.
     #[must_use]
     pub fn operations(&self) -> &[Operation] {
         &self.operations
@@ -152,6 +175,25 @@ impl Sandbox {
 }
 
 /// # Namespaces
+///
+/// What each kind keeps apart is in `namespaces(7)`. Namespaces to join are descriptors of `/proc/PID/ns/*`,
+/// as `setns(2)` takes them.
+///
+/// ```
+/// use bwrap_launch::{Descriptor, Namespaces, Sandbox};
+/// let locked = Sandbox::new().unshare(Namespaces::USER).disable_userns().assert_userns_disabled();
+/// assert_eq!(
+///     locked.to_string(),
+///     "bwrap --clearenv --unshare-user --disable-userns --assert-userns-disabled"
+/// );
+/// let online = Sandbox::new().unshare_all().share_net();
+/// assert_eq!(online.to_string(), "bwrap --clearenv --unshare-all --share-net");
+/// let joined = Sandbox::new()
+///     .join_user(Descriptor::number(5))
+///     .join_user_after_setup(Descriptor::number(6))
+///     .join_pid(Descriptor::number(7));
+/// assert_eq!(joined.to_string(), "bwrap --clearenv --userns 5 --userns2 6 --pidns 7");
+/// ```
 impl Sandbox {
     /// Gives the sandbox these namespaces of its own, besides those asked for before.
     pub fn unshare(mut self, namespaces: Namespaces) -> Self {
@@ -164,8 +206,16 @@ impl Sandbox {
         self.unshare(Namespaces::ALL)
     }
 
-    /// Leaves the sandbox the caller's network although [`unshare_all`](Self::unshare_all) is asked for, before or
-    /// after (`--share-net`).
+    /// Leaves the sandbox the caller's network although [`unshare_all`](Self::unshare_all) is asked for,
+    /// before or after (`--share-net`).
+    ///
+    /// ```
+    /// use bwrap_launch::{Namespaces, Problem, Sandbox};
+    /// assert_eq!(Sandbox::new().share_net().unshare_all(), Sandbox::new().unshare_all().share_net());
+    /// // sharing what is asked to be new by name is a contradiction
+    /// let both = Sandbox::new().unshare(Namespaces::NET).share_net();
+    /// assert_eq!(both.check().unwrap_err().problem, Problem::NetworkSharedAndNot);
+    /// ```
     pub fn share_net(mut self) -> Self {
         self.namespaces.share_net = true;
         self
@@ -174,6 +224,19 @@ impl Sandbox {
     /// Enters an existing user namespace (`--userns`), for example `/proc/PID/ns/user` of another sandbox.
     ///
     /// bwrap leaves such descriptors open in the command; see [`Lint::NamespaceDescriptorInherited`].
+    ///
+    /// It cannot go with a new user namespace, so list the others instead of
+    /// [`unshare_all`](Self::unshare_all).
+    ///
+    /// ```
+    /// use bwrap_launch::{Namespaces, Problem, Sandbox};
+    /// let namespace = std::fs::File::open("/proc/self/ns/user")?;
+    /// let sandbox = Sandbox::new().join_user(namespace).unshare(Namespaces::PID);
+    /// assert!(sandbox.check().is_ok());
+    /// let error = sandbox.unshare_all().check().unwrap_err();
+    /// assert_eq!(error.problem, Problem::JoinedAndNewUserNamespace);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn join_user(mut self, namespace: impl Into<Descriptor>) -> Self {
         self.namespaces.join_user = Some(namespace.into());
         self
@@ -191,8 +254,16 @@ impl Sandbox {
         self
     }
 
-    /// Forbids further user namespaces inside (`--disable-userns`). It wants [`Namespaces::USER`] and a writable
-    /// `/proc/sys`.
+    /// Forbids further user namespaces inside (`--disable-userns`). It wants [`Namespaces::USER`] and a
+    /// writable `/proc/sys`.
+    ///
+    /// ```
+    /// use bwrap_launch::{Namespaces, Problem, Sandbox};
+    /// let sandbox = Sandbox::new().unshare_all().disable_userns();
+    /// // ALL only tries to make a user namespace: that is not enough
+    /// assert_eq!(sandbox.check().unwrap_err().problem, Problem::NeedsUserNamespace("disable_userns"));
+    /// assert!(sandbox.unshare(Namespaces::USER).check().is_ok());
+    /// ```
     pub fn disable_userns(mut self) -> Self {
         self.privileges.disable_userns = true;
         self
@@ -206,21 +277,48 @@ impl Sandbox {
 }
 
 /// # Identity
+///
+/// Without these the command keeps the caller's ids and host name. See `user_namespaces(7)`,
+/// `uts_namespaces(7)`.
+///
+/// ```
+/// use bwrap_launch::{IdRange, Namespaces, Sandbox};
+/// let named = Sandbox::new().unshare(Namespaces::USER | Namespaces::UTS).uid(1000).gid(100).hostname("box");
+/// assert_eq!(
+///     named.to_string(),
+///     "bwrap --clearenv --unshare-user --unshare-uts --uid 1000 --gid 100 --hostname box"
+/// );
+/// let one = [IdRange::new(0, 1000, 1)];
+/// let mapped = Sandbox::new().unshare(Namespaces::USER).map_uids(one).map_gids(one);
+/// assert!(mapped.check().is_ok());
+/// ```
 impl Sandbox {
-    /// The user id inside (`--uid`), 2147483647 at most. Root needs a user namespace for it.
+    /// The user id inside (`--uid`), 2147483647 at most. Root needs a user namespace for it. Without, the
+    /// command has the caller's.
     pub fn uid(mut self, uid: u32) -> Self {
         self.identity.uid = Some(uid);
         self
     }
 
-    /// The group id inside (`--gid`), 2147483647 at most. Root needs a user namespace for it.
+    /// The group id inside (`--gid`), 2147483647 at most. Root needs a user namespace for it. Without, the
+    /// command has the caller's.
     pub fn gid(mut self, gid: u32) -> Self {
         self.identity.gid = Some(gid);
         self
     }
 
-    /// Maps ranges of user ids instead of the caller's alone (`--userns-block-fd`). The launcher writes the map
-    /// itself as root and through `newuidmap(1)` otherwise. The caller's own id must be in it.
+    /// Maps ranges of user ids instead of the caller's alone (`--userns-block-fd`). The launcher writes the
+    /// map itself as root and through `newuidmap(1)` otherwise. The caller's own id must be in it.
+    ///
+    /// Calls add up. Ranges may not overlap on either side, and it needs [`Namespaces::USER`].
+    ///
+    /// ```
+    /// use bwrap_launch::{IdRange, Namespaces, Problem, Sandbox};
+    /// let ids = [IdRange::new(0, 1000, 1), IdRange::new(1, 100_000, 65_535)];
+    /// let sandbox = Sandbox::new().unshare(Namespaces::USER).map_uids(ids);
+    /// assert_eq!(sandbox.check().unwrap_err().problem, Problem::IdMapIncomplete("group"));
+    /// assert!(sandbox.map_gids(ids).check().is_ok());
+    /// ```
     pub fn map_uids(mut self, ranges: impl IntoIterator<Item = IdRange>) -> Self {
         self.identity.uid_map.extend(ranges);
         self
@@ -232,7 +330,17 @@ impl Sandbox {
         self
     }
 
-    /// The host name inside (`--hostname`), 64 bytes at most; it wants [`Namespaces::UTS`].
+    /// The host name inside (`--hostname`), 64 bytes at most; it wants [`Namespaces::UTS`]. See
+    /// `sethostname(2)`.
+    ///
+    /// ```
+    /// use bwrap_launch::{Namespaces, Problem, Sandbox};
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").hostname("builder");
+    /// assert_eq!(sandbox.check().unwrap_err().problem, Problem::HostnameNeedsUts);
+    /// let output = sandbox.unshare(Namespaces::UTS).command("uname").arg("-n").output()?;
+    /// assert_eq!(output.stdout, b"builder\n");
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
     pub fn hostname(mut self, name: impl Into<OsString>) -> Self {
         self.identity.hostname = Some(name.into());
         self
@@ -240,10 +348,29 @@ impl Sandbox {
 }
 
 /// # Privileges
+///
+/// bwrap always sets `no_new_privs` (`prctl(2)`), so setuid programs and file capabilities give nothing
+/// inside. Additions and drops of capabilities (`capabilities(7)`) count in the order of the calls.
+///
+/// ```
+/// use bwrap_launch::{Capability, Descriptor, Sandbox};
+/// let sandbox = Sandbox::new()
+///     .new_session()
+///     .cap_drop_all()
+///     .cap_add(Capability::CAP_CHOWN)
+///     .seccomp(Descriptor::number(5));
+/// assert_eq!(
+///     sandbox.to_string(),
+///     "bwrap --clearenv --new-session --cap-drop ALL --cap-add CAP_CHOWN --seccomp 5"
+/// );
+/// let label = "system_u:system_r:svirt_lxc_net_t:s0";
+/// let labelled = Sandbox::new().exec_label(label).file_label(label).not_a_security_boundary();
+/// assert!(labelled.check().is_ok());
+/// ```
 impl Sandbox {
-    /// Gives the command a terminal session of its own (`--new-session`), so that it cannot push characters into
-    /// the caller's terminal (CVE-2017-5226). Job control does not work inside then; [`Filter::terminal`] is the
-    /// other way.
+    /// Gives the command a terminal session of its own (`--new-session`), so that it cannot push characters
+    /// into the caller's terminal (CVE-2017-5226). Job control does not work inside then;
+    /// [`Filter::terminal`] is the other way. See `setsid(2)`.
     pub fn new_session(mut self) -> Self {
         self.privileges.new_session = true;
         self
@@ -260,8 +387,19 @@ impl Sandbox {
     }
 
     /// Gives the command every capability of its user namespace (`--cap-add ALL`). Refused as root without
-    /// such a namespace, where bwrap would silently ignore drops if the caller lacked a single capability: name them
-    /// one by one there.
+    /// such a namespace, where bwrap would silently ignore drops if the caller lacked a single capability:
+    /// name them one by one there.
+    ///
+    /// ```
+    /// use std::os::unix::fs::MetadataExt;
+    /// use bwrap_launch::{Capability, Sandbox};
+    /// let sandbox = Sandbox::new().cap_add_all().cap_drop(Capability::CAP_SYS_ADMIN);
+    /// assert_eq!(sandbox.to_string(), "bwrap --clearenv --cap-add ALL --cap-drop CAP_SYS_ADMIN");
+    /// // the sandbox does not know who launches it, the command does
+    /// let root = std::fs::metadata("/proc/self")?.uid() == 0;
+    /// assert_eq!(sandbox.command("true").check().is_err(), root);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn cap_add_all(self) -> Self {
         self.capability(CapabilityChange::AddAll)
     }
@@ -276,27 +414,29 @@ impl Sandbox {
         self
     }
 
-    /// Filters the command's system calls (`--seccomp`; `--add-seccomp-fd` for several, of which all but the last
-    /// must allow `prctl`).
+    /// Filters the command's system calls (`--seccomp`; `--add-seccomp-fd` for several, of which all but the
+    /// last must allow `prctl`).
     pub fn seccomp(mut self, filter: impl Into<Filter>) -> Self {
         self.privileges.filters.push(filter.into());
         self
     }
 
-    /// The command's `SELinux` context (`--exec-label`).
+    /// The command's `SELinux` context (`--exec-label`). It needs a bwrap built with `SELinux`; see
+    /// `setexeccon(3)`.
     pub fn exec_label(mut self, context: impl Into<OsString>) -> Self {
         self.privileges.exec_label = Some(context.into());
         self
     }
 
-    /// The `SELinux` context of files that bwrap creates (`--file-label`).
+    /// The `SELinux` context of files that bwrap creates (`--file-label`). It needs a bwrap built with
+    /// `SELinux`; see `setfscreatecon(3)`.
     pub fn file_label(mut self, context: impl Into<OsString>) -> Self {
         self.privileges.file_label = Some(context.into());
         self
     }
 
-    /// Starts the sandbox although parts of it could not be made read-only (`--not-a-security-boundary`, bwrap
-    /// 0.12). Never for code you do not trust.
+    /// Starts the sandbox although parts of it could not be made read-only (`--not-a-security-boundary`,
+    /// bwrap 0.12). Never for code you do not trust.
     pub fn not_a_security_boundary(mut self) -> Self {
         self.privileges.not_a_security_boundary = true;
         self
@@ -306,14 +446,40 @@ impl Sandbox {
 /// # Environment
 ///
 /// Later calls win. Names that are empty or contain `=` are refused at the launch.
+///
+/// ```
+/// use bwrap_launch::Sandbox;
+/// let sandbox = Sandbox::new()
+///     .ro_bind("/", "/")
+///     .env("A", "1")
+///     .env("B", "2")
+///     .env_remove("B")
+///     .env_secret("C", "3")
+///     .current_dir("/usr");
+/// let output = sandbox.command("sh").args(["-c", "echo $A$B$C $PWD"]).output()?;
+/// assert_eq!(output.stdout, b"13 /usr\n");
+/// // whoever wants all of the caller's variables says so
+/// assert_eq!(sandbox.env_clear().inherit_env().to_string(), "bwrap --ro-bind / / --chdir /usr");
+/// # Ok::<(), bwrap_launch::Error>(())
+/// ```
 impl Sandbox {
-    /// Sets an environment variable (`--setenv`).
+    /// Sets an environment variable (`--setenv`). It shows in the command line that `Debug` and `Display`
+    /// write.
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.environment.set(name.into(), value.into(), false);
         self
     }
 
     /// Sets an environment variable whose value no `Debug`, `Display`, log line or process list shows.
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").env_secret("TOKEN", "hunter2");
+    /// assert_eq!(sandbox.to_string(), "bwrap --clearenv --setenv TOKEN '[secret]' --ro-bind / /");
+    /// let output = sandbox.command("sh").args(["-c", "echo $TOKEN"]).output()?;
+    /// assert_eq!(output.stdout, b"hunter2\n");
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
     pub fn env_secret(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.environment.set(name.into(), value.into(), true);
         self
@@ -338,13 +504,24 @@ impl Sandbox {
     }
 
     /// Lets the command see these variables of the caller's, those that are set at the launch.
+    ///
+    /// Calls add up. A variable that the caller has not set stays unset.
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").inherit_env_only(["PATH", "NO_SUCH"]);
+    /// let output = sandbox.command("sh").args(["-c", "echo $PATH; echo ${NO_SUCH-unset}"]).output()?;
+    /// let path = std::env::var("PATH").unwrap();
+    /// assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{path}\nunset\n"));
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
     pub fn inherit_env_only(mut self, names: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
         self.environment.inherit_only(names.into_iter().map(Into::into));
         self
     }
 
-    /// The directory, inside, in which the command starts (`--chdir`). Without, bwrap takes the caller's if it is
-    /// there inside, else `$HOME`, else `/`.
+    /// The directory, inside, in which the command starts (`--chdir`). Without, bwrap takes the caller's if
+    /// it is there inside, else `$HOME`, else `/`.
     pub fn current_dir(mut self, directory: impl Into<PathBuf>) -> Self {
         self.current_dir = Some(directory.into());
         self
@@ -352,35 +529,93 @@ impl Sandbox {
 }
 
 /// # Lifetime
+///
+/// ```
+/// use bwrap_launch::{Descriptor, Namespaces, Sandbox};
+/// let sandbox = Sandbox::new()
+///     .unshare(Namespaces::PID)
+///     .die_with_parent()
+///     .lock_file("/run/box.lock")
+///     .sync_fd(Descriptor::number(5))
+///     .info_fd(Descriptor::number(6));
+/// assert_eq!(
+///     sandbox.to_string(),
+///     "bwrap --clearenv --unshare-pid --die-with-parent --lock-file /run/box.lock --sync-fd 5 --info-fd 6"
+/// );
+/// assert!(Sandbox::new().unshare(Namespaces::PID).as_pid_1().check().is_ok());
+/// ```
 impl Sandbox {
     /// Kills the sandbox when the calling process ends (`--die-with-parent`), whichever thread launched it.
+    /// The signal is SIGKILL (`PR_SET_PDEATHSIG` of `prctl(2)`). Processes that the command started die with
+    /// it only if the sandbox has a PID namespace.
     pub fn die_with_parent(mut self) -> Self {
         self.lifetime.die_with_parent = true;
         self
     }
 
     /// Runs the command itself as process 1 of its PID namespace (`--as-pid-1`), with all that this means for
-    /// signals and orphans.
+    /// signals and orphans. See `pid_namespaces(7)`. It needs a new PID namespace and excludes
+    /// [`lock_file`](Self::lock_file).
     pub fn as_pid_1(mut self) -> Self {
         self.lifetime.as_pid_1 = true;
         self
     }
 
-    /// Holds a shared lock on a file inside while the sandbox lives (`--lock-file`). It wants a PID namespace: bwrap
-    /// loses track of the command otherwise.
+    /// Holds a shared lock on a file inside while the sandbox lives (`--lock-file`). It wants a PID
+    /// namespace: bwrap loses track of the command otherwise.
+    ///
+    /// The path is one inside, and the file must be there. The lock is one of `fcntl(2)`, for reading; the
+    /// command may start before it is held. If bwrap cannot take it, it ends with status 1, so a command's
+    /// own status 1 becomes [`Undecided`](crate::Undecided).
+    ///
+    /// ```
+    /// use bwrap_launch::{Namespaces, Problem, Sandbox};
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").lock_file("/run/box.lock");
+    /// assert_eq!(sandbox.check().unwrap_err().problem, Problem::NeedsPidNamespace("lock_file"));
+    /// assert!(sandbox.unshare(Namespaces::PID).check().is_ok());
+    /// ```
     pub fn lock_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.lifetime.lock_files.push(path.into());
         self
     }
 
-    /// Keeps a descriptor open for as long as any process of the sandbox lives (`--sync-fd`). With a PID namespace
-    /// its other end sees the end of file exactly when everything is gone.
+    /// Keeps a descriptor open for as long as any process of the sandbox lives (`--sync-fd`). With a PID
+    /// namespace its other end sees the end of file exactly when everything is gone.
+    ///
+    /// Nothing is ever written to it. A sandbox that owns the descriptor holds a copy itself until it is
+    /// dropped.
+    ///
+    /// ```
+    /// use std::io::Read;
+    /// use bwrap_launch::{Namespaces, Sandbox};
+    /// let (mut reader, writer) = std::io::pipe().unwrap();
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").unshare(Namespaces::PID).sync_fd(writer);
+    /// assert!(sandbox.command("true").status()?.success());
+    /// drop(sandbox);
+    /// assert_eq!(reader.read(&mut [0]).unwrap(), 0);
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
     pub fn sync_fd(mut self, descriptor: impl Into<Descriptor>) -> Self {
         self.lifetime.sync_fd = Some(descriptor.into());
         self
     }
 
     /// Lets bwrap write its JSON description of the running sandbox to a descriptor (`--info-fd`).
+    ///
+    /// It is written before anything is mounted, so it says nothing about success. [`Child::namespaces`]
+    /// tells the same without a descriptor.
+    ///
+    /// [`Child::namespaces`]: crate::Child::namespaces
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// let (reader, writer) = std::io::pipe().unwrap();
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").info_fd(writer);
+    /// assert!(sandbox.command("true").status()?.success());
+    /// drop(sandbox); // it owns our copy of the writing end
+    /// assert!(std::io::read_to_string(reader).unwrap().contains("\"child-pid\""));
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
     pub fn info_fd(mut self, descriptor: impl Into<Descriptor>) -> Self {
         self.lifetime.info_fd = Some(descriptor.into());
         self
@@ -388,15 +623,37 @@ impl Sandbox {
 }
 
 /// # bwrap itself
+///
+/// ```
+/// use bwrap_launch::{Feature, Sandbox};
+/// let sandbox = Sandbox::new()
+///     .level_prefix()
+///     .debug_option("force-openat-fallback")
+///     .optional(Feature::LevelPrefix)
+///     .optional(Feature::DebugOption);
+/// assert!(sandbox.to_string().contains("--debug-opt=force-openat-fallback"));
+/// assert!(sandbox.to_string().ends_with(" --level-prefix"));
+/// ```
 impl Sandbox {
-    /// Drops this feature, and says so in the result, if the bwrap at hand has no option for it. Otherwise that
-    /// is an error before anything is launched.
+    /// Drops this feature, and says so in the result, if the bwrap at hand has no option for it. Otherwise
+    /// that is an error before anything is launched.
+    ///
+    /// ```
+    /// use bwrap_launch::{Bwrap, Feature, Sandbox};
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").level_prefix().optional(Feature::LevelPrefix);
+    /// let output = sandbox.command("true").output()?;
+    /// if !Bwrap::find()?.accepts("--level-prefix") {
+    ///     assert_eq!(output.dropped, [Feature::LevelPrefix]);
+    /// }
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
     pub fn optional(mut self, feature: Feature) -> Self {
         self.optional.insert(feature);
         self
     }
 
-    /// Lets bwrap begin each of its messages with `<3>` or `<4>` for the system log (`--level-prefix`, bwrap 0.11).
+    /// Lets bwrap begin each of its messages with `<3>` or `<4>` for the system log (`--level-prefix`, bwrap
+    /// 0.11).
     pub fn level_prefix(mut self) -> Self {
         self.level_prefix = true;
         self

@@ -30,8 +30,8 @@ bitflags! {
         const CGROUP = 1 << 6;
         /// As [`CGROUP`](Self::CGROUP), where the kernel has it (`--unshare-cgroup-try`).
         const CGROUP_TRY = 1 << 7;
-        /// Every namespace that the bwrap at hand knows (`--unshare-all`); today `USER_TRY`, `IPC`, `PID`, `NET`,
-        /// `UTS` and `CGROUP_TRY`. It does not satisfy an option that asks for [`USER`](Self::USER).
+        /// Every namespace that the bwrap at hand knows (`--unshare-all`); today `USER_TRY`, `IPC`, `PID`,
+        /// `NET`, `UTS` and `CGROUP_TRY`. It does not satisfy an option that asks for [`USER`](Self::USER).
         const ALL = 1 << 8;
     }
 }

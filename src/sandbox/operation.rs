@@ -9,13 +9,16 @@ use super::{Content, Descriptor};
 ///
 /// bwrap performs operations strictly in order, each on top of what the earlier ones left. What belongs to an
 /// operation is part of its value: permissions and size, overlay layers, the bytes of a file. bwrap's own
-/// free-standing modifiers (`--perms`, `--size`, `--overlay-src`), which it silently ignores in the wrong place,
-/// cannot be written.
+/// free-standing modifiers (`--perms`, `--size`, `--overlay-src`), which it silently ignores in the wrong
+/// place, cannot be written.
 ///
 /// ```
 /// use bwrap_launch::{Sandbox, Tmpfs};
 /// let sandbox = Sandbox::new().ro_bind("/usr", "/usr").add(Tmpfs::new("/tmp").mode(0o1777).size(64 << 20));
-/// assert_eq!(sandbox.to_string(), "bwrap --clearenv --ro-bind /usr /usr --perms 1777 --size 67108864 --tmpfs /tmp");
+/// assert_eq!(
+///     sandbox.to_string(),
+///     "bwrap --clearenv --ro-bind /usr /usr --perms 1777 --size 67108864 --tmpfs /tmp"
+/// );
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -50,6 +53,14 @@ pub enum Operation {
 
 impl Operation {
     /// Where inside the sandbox this operation acts.
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use bwrap_launch::Sandbox;
+    /// let sandbox = Sandbox::new().ro_bind("/usr", "/usr").symlink("usr/bin", "/bin");
+    /// let last = sandbox.operations().last().unwrap();
+    /// assert_eq!((last.name(), last.destination()), ("symlink", Path::new("/bin")));
+    /// ```
     #[must_use]
     pub fn destination(&self) -> &Path {
         match self {
@@ -98,6 +109,14 @@ impl Operation {
 }
 
 /// What a bind mount allows.
+///
+/// ```
+/// use bwrap_launch::{Access, Bind, Sandbox};
+/// let bind = |access| Sandbox::new().add(Bind::with("/a", "/a", access)).to_string();
+/// assert_eq!(bind(Access::ReadOnly), "bwrap --clearenv --ro-bind /a /a");
+/// assert_eq!(bind(Access::ReadWrite), "bwrap --clearenv --bind /a /a");
+/// assert_eq!(bind(Access::Device), "bwrap --clearenv --dev-bind /a /a");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Access {
     /// Read and execute only, submounts included (`--ro-bind`).
@@ -108,10 +127,11 @@ pub enum Access {
     Device,
 }
 
-/// A host file or directory mounted inside: `--bind`, `--ro-bind`, `--dev-bind` and their `-try` forms.
+/// A host file or directory mounted inside: `--bind`, `--ro-bind`, `--dev-bind` and their `-try` forms. See
+/// `mount(8)`.
 ///
-/// The mount is recursive and always `nosuid`; it is `nodev` unless [`Access::Device`]. A missing destination is
-/// created in whatever file system is there, on the host if an earlier writable bind covers it.
+/// The mount is recursive and always `nosuid`; it is `nodev` unless [`Access::Device`]. A missing destination
+/// is created in whatever file system is there, on the host if an earlier writable bind covers it.
 ///
 /// ```
 /// use bwrap_launch::{Bind, Sandbox};
@@ -143,12 +163,27 @@ impl Bind {
     }
 
     /// A bind with the given access.
+    ///
+    /// ```
+    /// use bwrap_launch::{Access, Bind};
+    /// assert_eq!(Bind::with("/a", "/b", Access::ReadOnly), Bind::read_only("/a", "/b"));
+    /// assert_eq!(Bind::with("/a", "/b", Access::ReadWrite), Bind::read_write("/a", "/b"));
+    /// assert_eq!(Bind::with("/a", "/b", Access::Device), Bind::device("/a", "/b"));
+    /// ```
     pub fn with(source: impl Into<PathBuf>, destination: impl Into<PathBuf>, access: Access) -> Self {
         Self { source: source.into(), destination: destination.into(), access, optional: false }
     }
 
     /// Does nothing if the source does not exist (`--bind-try` and its relatives). Only "No such file or
     /// directory" is forgiven.
+    ///
+    /// ```
+    /// use bwrap_launch::{Bind, Sandbox};
+    /// let perhaps = Bind::read_only("/nonexistent", "/opt").optional();
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").add(perhaps);
+    /// assert!(sandbox.command("true").status()?.success());
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
     #[must_use]
     pub fn optional(mut self) -> Self {
         self.optional = true;
@@ -156,16 +191,17 @@ impl Bind {
     }
 }
 
-/// What an open descriptor refers to, mounted inside: `--bind-fd`, `--ro-bind-fd` (bwrap 0.10, and older ones that
-/// distributions patched).
+/// What an open descriptor refers to, mounted inside: `--bind-fd`, `--ro-bind-fd` (bwrap 0.10, and older ones
+/// that distributions patched).
 ///
 /// The descriptor names the object even if somebody renames its path meanwhile. It needs a path: a memfd or a
 /// deleted file has none.
 ///
-/// ```no_run
+/// ```
 /// use bwrap_launch::{BindFd, Sandbox};
-/// let directory = std::fs::File::open("/srv/build")?;
-/// let sandbox = Sandbox::new().add(BindFd::read_only(directory, "/build"));
+/// let directory = std::fs::File::open("/usr")?;
+/// let sandbox = Sandbox::new().add(BindFd::read_only(directory, "/usr"));
+/// assert!(sandbox.to_string().starts_with("bwrap --clearenv --ro-bind-fd 3 /usr 3<>/proc/"));
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,8 +227,9 @@ impl BindFd {
 ///
 /// ```
 /// use bwrap_launch::{RemountRo, Sandbox, Tmpfs};
-/// let sandbox = Sandbox::new().tmpfs("/etc").file("users\n", "/etc/group").add(RemountRo::new("/etc"));
-/// # assert!(sandbox.check().is_ok());
+/// let sandbox = Sandbox::new().ro_bind("/", "/").tmpfs("/tmp").add(RemountRo::new("/tmp"));
+/// assert!(!sandbox.command("sh").args(["-c", ": > /tmp/f"]).output()?.status.success());
+/// # Ok::<(), bwrap_launch::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemountRo {
@@ -200,11 +237,19 @@ pub struct RemountRo {
 }
 
 /// Where an overlay keeps what is written to it.
+///
+/// ```
+/// use bwrap_launch::{Overlay, Sandbox};
+/// let shown = |overlay| Sandbox::new().add(overlay).to_string();
+/// assert!(shown(Overlay::writable("/up", "/work", "/d")).ends_with("--overlay /up /work /d"));
+/// assert!(shown(Overlay::temporary("/d")).ends_with("--tmp-overlay /d"));
+/// assert!(shown(Overlay::read_only("/d")).ends_with("--ro-overlay /d"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OverlayKind {
-    /// In a host directory (`--overlay`): `upper` receives the changes, `work` is an empty directory on the same
-    /// file system.
+    /// In a host directory (`--overlay`): `upper` receives the changes, `work` is an empty directory on the
+    /// same file system.
     Writable {
         /// The host directory that receives the changes.
         upper: PathBuf,
@@ -217,13 +262,16 @@ pub enum OverlayKind {
     ReadOnly,
 }
 
-/// An overlay file system with its layers: `--overlay-src` with `--overlay`, `--tmp-overlay` or `--ro-overlay`
-/// (bwrap 0.11; unprivileged overlays need Linux 5.11).
+/// An overlay file system with its layers: `--overlay-src` with `--overlay`, `--tmp-overlay` or
+/// `--ro-overlay` (bwrap 0.11; unprivileged overlays need Linux 5.11).
 ///
 /// ```
 /// use bwrap_launch::{Overlay, Sandbox};
 /// let sandbox = Sandbox::new().add(Overlay::temporary("/usr").layer("/usr").layer("/srv/extra"));
-/// assert_eq!(sandbox.to_string(), "bwrap --clearenv --overlay-src /usr --overlay-src /srv/extra --tmp-overlay /usr");
+/// assert_eq!(
+///     sandbox.to_string(),
+///     "bwrap --clearenv --overlay-src /usr --overlay-src /srv/extra --tmp-overlay /usr"
+/// );
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overlay {
@@ -258,6 +306,14 @@ impl Overlay {
     }
 
     /// Adds a host directory on top of the layers so far (`--overlay-src`); the first is the bottom.
+    ///
+    /// ```
+    /// use bwrap_launch::{Overlay, Problem, Sandbox};
+    /// let overlay = Overlay::read_only("/usr").layer("/usr");
+    /// let error = Sandbox::new().add(overlay.clone()).check().unwrap_err();
+    /// assert_eq!(error.problem, Problem::TooFewLayers { given: 1, needed: 2 });
+    /// assert!(Sandbox::new().add(overlay.layer("/srv/patch")).check().is_ok());
+    /// ```
     #[must_use]
     pub fn layer(mut self, source: impl Into<PathBuf>) -> Self {
         self.layers.push(source.into());
@@ -265,6 +321,14 @@ impl Overlay {
     }
 
     /// Adds an overlayfs mount option (`--overlay-opt`, newer than bwrap 0.12).
+    ///
+    /// The kernel's documentation of overlayfs lists them.
+    ///
+    /// ```
+    /// use bwrap_launch::{Overlay, Sandbox};
+    /// let sandbox = Sandbox::new().add(Overlay::temporary("/usr").layer("/usr").option("userxattr"));
+    /// assert!(sandbox.to_string().contains("--overlay-opt userxattr"));
+    /// ```
     #[must_use]
     pub fn option(mut self, option: impl Into<OsString>) -> Self {
         self.options.push(option.into());
@@ -274,14 +338,28 @@ impl Overlay {
 
 /// A procfs: `--proc`.
 ///
-/// With a PID namespace of its own the sandbox gets a new procfs; without one bwrap binds the host's, with every
-/// process of the host in it.
+/// With a PID namespace of its own the sandbox gets a new procfs; without one bwrap binds the host's, with
+/// every process of the host in it.
+///
+/// See `proc(5)`.
+///
+/// ```
+/// use bwrap_launch::{Namespaces, Proc, Sandbox};
+/// let sandbox = Sandbox::new().add(Proc::new("/proc")).unshare(Namespaces::PID);
+/// assert_eq!(sandbox.to_string(), "bwrap --clearenv --unshare-pid --proc /proc");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proc {
     pub(crate) destination: PathBuf,
 }
 
 /// A minimal `/dev` with null, zero, full, random, urandom, tty, pts and shm: `--dev`.
+///
+/// ```
+/// use bwrap_launch::{Dev, Sandbox};
+/// let sandbox = Sandbox::new().ro_bind("/usr", "/usr").add(Dev::new("/dev"));
+/// assert_eq!(sandbox.to_string(), "bwrap --clearenv --ro-bind /usr /usr --dev /dev");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dev {
     pub(crate) destination: PathBuf,
@@ -293,8 +371,10 @@ pub struct Dev {
 ///
 /// ```
 /// use bwrap_launch::{Sandbox, Tmpfs};
-/// let sandbox = Sandbox::new().add(Tmpfs::new("/tmp").mode(0o1777).size(1 << 20));
-/// # assert!(sandbox.check().is_ok());
+/// let sandbox = Sandbox::new().ro_bind("/", "/").add(Tmpfs::new("/tmp").mode(0o1777).size(1 << 20));
+/// let output = sandbox.command("stat").args(["-c", "%a", "/tmp"]).output()?;
+/// assert_eq!(output.stdout, b"1777\n");
+/// # Ok::<(), bwrap_launch::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tmpfs {
@@ -305,6 +385,12 @@ pub struct Tmpfs {
 
 impl Tmpfs {
     /// Sets the size limit in bytes (`--size`): not 0, at most half of the address space.
+    ///
+    /// ```
+    /// use bwrap_launch::{Problem, Sandbox, Tmpfs};
+    /// let error = Sandbox::new().add(Tmpfs::new("/tmp").size(0)).check().unwrap_err();
+    /// assert_eq!(error.problem, Problem::Size(0));
+    /// ```
     #[must_use]
     pub fn size(mut self, bytes: u64) -> Self {
         self.size = Some(bytes);
@@ -314,12 +400,28 @@ impl Tmpfs {
 
 /// A POSIX message queue file system: `--mqueue`. Inside a user namespace the kernel also wants
 /// [`Namespaces::IPC`](super::Namespaces::IPC).
+///
+/// See `mq_overview(7)`.
+///
+/// ```
+/// use bwrap_launch::{Mqueue, Namespaces, Sandbox};
+/// let sandbox = Sandbox::new().unshare(Namespaces::IPC).add(Mqueue::new("/dev/mqueue"));
+/// assert_eq!(sandbox.to_string(), "bwrap --clearenv --unshare-ipc --mqueue /dev/mqueue");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mqueue {
     pub(crate) destination: PathBuf,
 }
 
 /// A directory: `--dir` with its `--perms` (0755 without). An existing one keeps its permissions.
+///
+/// ```
+/// use bwrap_launch::{Dir, Sandbox};
+/// let sandbox = Sandbox::new().ro_bind("/", "/").tmpfs("/tmp").add(Dir::new("/tmp/private").mode(0o700));
+/// let output = sandbox.command("stat").args(["-c", "%a", "/tmp/private"]).output()?;
+/// assert_eq!(output.stdout, b"700\n");
+/// # Ok::<(), bwrap_launch::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dir {
     pub(crate) destination: PathBuf,
@@ -328,8 +430,16 @@ pub struct Dir {
 
 /// A file with the given content: `--file` with its `--perms` (0666 without).
 ///
-/// An existing file is truncated and keeps its permissions; inside a writable bind that is a file on the host.
-/// [`BindData`] never touches the host.
+/// An existing file is truncated and keeps its permissions; inside a writable bind that is a file on the
+/// host. [`BindData`] never touches the host.
+///
+/// ```
+/// use bwrap_launch::{File, Sandbox};
+/// let script = File::new("#!/bin/sh\necho hello\n", "/tmp/greet").mode(0o755);
+/// let sandbox = Sandbox::new().ro_bind("/", "/").tmpfs("/tmp").add(script);
+/// assert_eq!(sandbox.command("/tmp/greet").output()?.stdout, b"hello\n");
+/// # Ok::<(), bwrap_launch::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
     pub(crate) content: Content,
@@ -344,12 +454,13 @@ impl File {
     }
 }
 
-/// A file that lives in memory, mounted on `destination`: `--bind-data`, `--ro-bind-data` with `--perms` (0600
-/// without).
+/// A file that lives in memory, mounted on `destination`: `--bind-data`, `--ro-bind-data` with `--perms`
+/// (0600 without).
 ///
 /// ```
 /// use bwrap_launch::{BindData, Content, Sandbox};
-/// let sandbox = Sandbox::new().add(BindData::read_only(Content::secret("hunter2"), "/run/token").mode(0o400));
+/// let token = BindData::read_only(Content::secret("hunter2"), "/run/token").mode(0o400);
+/// let sandbox = Sandbox::new().add(token);
 /// assert!(!format!("{sandbox:?}").contains("hunter2"));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -362,6 +473,15 @@ pub struct BindData {
 
 impl BindData {
     /// `--bind-data`: the command may change the file; the changes are lost.
+    ///
+    /// ```
+    /// use bwrap_launch::{BindData, Sandbox};
+    /// let notes = BindData::read_write("old\n", "/tmp/notes");
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").tmpfs("/tmp").add(notes);
+    /// let output = sandbox.command("sh").args(["-c", "echo new >> /tmp/notes; cat /tmp/notes"]).output()?;
+    /// assert_eq!(output.stdout, b"old\nnew\n");
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
     pub fn read_write(content: impl Into<Content>, destination: impl Into<PathBuf>) -> Self {
         Self { content: content.into(), destination: destination.into(), mode: None, read_only: false }
     }
@@ -374,7 +494,16 @@ impl BindData {
 
 /// A symbolic link: `--symlink`. The target is taken as it is, never resolved.
 ///
-/// Before bwrap 0.9 anything already at `destination` is an error; since then the same link may be there already.
+/// Before bwrap 0.9 anything already at `destination` is an error; since then the same link may be there
+/// already.
+///
+/// See `symlink(7)`.
+///
+/// ```
+/// use bwrap_launch::{Sandbox, Symlink};
+/// let sandbox = Sandbox::new().ro_bind("/usr", "/usr").add(Symlink::new("usr/bin", "/bin"));
+/// assert_eq!(sandbox.to_string(), "bwrap --clearenv --ro-bind /usr /usr --symlink usr/bin /bin");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Symlink {
     pub(crate) target: PathBuf,
@@ -389,6 +518,16 @@ impl Symlink {
 }
 
 /// Changes the permissions of something that exists inside: `--chmod`.
+///
+/// See `chmod(2)`. What does not exist there fails the set-up.
+///
+/// ```
+/// use bwrap_launch::{Chmod, Sandbox};
+/// let sandbox = Sandbox::new().ro_bind("/", "/").tmpfs("/tmp").add(Chmod::new(0o1777, "/tmp"));
+/// let output = sandbox.command("stat").args(["-c", "%a", "/tmp"]).output()?;
+/// assert_eq!(output.stdout, b"1777\n");
+/// # Ok::<(), bwrap_launch::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chmod {
     pub(crate) mode: u32,
@@ -426,8 +565,8 @@ destination_only! {
 macro_rules! with_mode {
     ($($name:ident)+) => { $(
         impl $name {
-            /// Sets the permissions (`--perms`), 07777 at most. Parents that bwrap has to create are restricted
-            /// alike.
+            /// Sets the permissions (`--perms`), 07777 at most. Parents that bwrap has to create are
+            /// restricted alike.
             #[must_use]
             pub fn mode(mut self, mode: u32) -> Self {
                 self.mode = Some(mode);

@@ -3,6 +3,13 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
+/// One capability of `capabilities(7)`, under its name there; from the crate `caps`.
+///
+/// ```
+/// use bwrap_launch::{Capability, Sandbox};
+/// let sandbox = Sandbox::new().cap_drop(Capability::CAP_SYS_ADMIN);
+/// assert_eq!(sandbox.to_string(), "bwrap --clearenv --cap-drop CAP_SYS_ADMIN");
+/// ```
 pub use caps::Capability;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
@@ -11,18 +18,20 @@ use seccompiler::{
 
 use super::Content;
 
-/// A seccomp filter for the command: a program of classic BPF instructions, 8 bytes each, as `seccomp(2)` takes it
-/// (`--seccomp`, or `--add-seccomp-fd` where there are several).
+/// A seccomp filter for the command: a program of classic BPF instructions, 8 bytes each, as `seccomp(2)`
+/// takes it (`--seccomp`, or `--add-seccomp-fd` where there are several).
 ///
 /// The filter also binds bwrap's own process 1 inside, so it must allow `wait4`, `write`, `close` and
-/// `exit_group`. Where it may not (or cannot be looked at, because it comes from a descriptor), nobody can tell a
-/// command that was not executed from one that ended with status 1: see [`Undecided`](crate::Undecided).
+/// `exit_group`. Where it may not (or cannot be looked at, because it comes from a descriptor), nobody can
+/// tell a command that was not executed from one that ended with status 1: see
+/// [`Undecided`](crate::Undecided).
 ///
 /// ```
 /// use bwrap_launch::{Filter, Sandbox};
 /// // no character can be pushed into the caller's terminal, and job control goes on working
-/// let sandbox = Sandbox::new().seccomp(Filter::terminal()?);
-/// # Ok::<(), bwrap_launch::UnsupportedArchitecture>(())
+/// let sandbox = Sandbox::new().ro_bind("/", "/").seccomp(Filter::terminal()?);
+/// assert!(sandbox.command("true").status()?.success());
+/// # Ok::<(), bwrap_launch::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
@@ -37,6 +46,14 @@ pub struct Filter {
     "no terminal filter for {}: seccompiler does not know it; use Sandbox::new_session instead",
     std::env::consts::ARCH
 )]
+/// ```
+/// use bwrap_launch::{Filter, Sandbox, UnsupportedArchitecture};
+/// let sandbox = match Filter::terminal() {
+///     Ok(filter) => Sandbox::new().seccomp(filter),
+///     Err(UnsupportedArchitecture) => Sandbox::new().new_session(),
+/// };
+/// assert!(sandbox.check().is_ok());
+/// ```
 pub struct UnsupportedArchitecture;
 
 /// `ioctl(2)` in the x32 system call table of x86-64, which shares its audit architecture.
@@ -45,19 +62,43 @@ const X32_IOCTL: i64 = 0x4000_0000 + 514;
 
 impl Filter {
     /// A filter from a compiled program, or from a descriptor that yields one.
+    ///
+    /// Its size is 8 bytes for each of 1 to 4096 instructions, in the byte order of this machine. Bytes of
+    /// another size are an error of [`Sandbox::check`](super::Sandbox::check).
+    ///
+    /// ```
+    /// use bwrap_launch::{Filter, Problem, Sandbox};
+    /// let mut allow = 6_u16.to_ne_bytes().to_vec(); // BPF_RET | BPF_K
+    /// allow.extend([0, 0]);
+    /// allow.extend(0x7fff_0000_u32.to_ne_bytes()); // SECCOMP_RET_ALLOW
+    /// assert!(Sandbox::new().seccomp(Filter::new(allow)).check().is_ok());
+    /// let error = Sandbox::new().seccomp(Filter::new("seven b")).check().unwrap_err();
+    /// assert_eq!(error.problem, Problem::FilterSize(7));
+    /// ```
     pub fn new(program: impl Into<Content>) -> Self {
         Self { program: program.into(), terminal: false }
     }
 
     /// A filter that denies the two `ioctl`s which push characters into a terminal (TIOCSTI, TIOCLINUX) with
-    /// EPERM and allows everything else: the alternative to [`Sandbox::new_session`](super::Sandbox::new_session)
-    /// for commands that need job control. It compares the low 32 bits, as the kernel does (CVE-2019-10063).
+    /// EPERM and allows everything else: the alternative to
+    /// [`Sandbox::new_session`](super::Sandbox::new_session) for commands that need job control. It compares
+    /// the low 32 bits, as the kernel does (CVE-2019-10063).
     ///
     /// Programs of another architecture (i386 on x86-64) are killed.
     ///
     /// # Errors
     ///
     /// On architectures other than x86-64, aarch64 and riscv64.
+    ///
+    /// ```
+    /// use bwrap_launch::{Circumstances, Filter, Lint, Sandbox};
+    /// let mut circumstances = Circumstances::default();
+    /// circumstances.terminal = true;
+    /// let sandbox = Sandbox::new().die_with_parent();
+    /// assert_eq!(sandbox.lint(&circumstances)[0].lint, Lint::TerminalInjection);
+    /// assert!(sandbox.seccomp(Filter::terminal()?).lint(&circumstances).is_empty());
+    /// # Ok::<(), bwrap_launch::UnsupportedArchitecture>(())
+    /// ```
     pub fn terminal() -> Result<Self, UnsupportedArchitecture> {
         let architecture: TargetArch =
             std::env::consts::ARCH.try_into().map_err(|_| UnsupportedArchitecture)?;

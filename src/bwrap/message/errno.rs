@@ -6,6 +6,15 @@ use std::fmt;
 ///
 /// The numbers are those of x86, Arm, RISC-V, POWER and s390; MIPS, SPARC and PA-RISC number some
 /// errors from 35 on differently.
+///
+/// See `errno(3)` and `strerror(3)`.
+///
+/// ```
+/// use bwrap_launch::Message;
+/// let message = Message::parse(b"bwrap: pivot_root: Invalid argument");
+/// let errno = message.errno().unwrap();
+/// assert_eq!((errno.code(), errno.text()), (Some(22), "Invalid argument"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Errno {
     code: Option<i32>,
