@@ -127,8 +127,8 @@ pub use launch::{
 };
 pub use sandbox::{
     Access, Advice, Bind, BindData, BindFd, Capability, Chmod, Circumstances, Content, Descriptor, Dev, Dir,
-    Feature, File, Filter, IdRange, Invalid, Lint, Mqueue, Namespaces, Operation, Overlay, OverlayKind,
-    Place, Problem, Proc, RemountRo, Sandbox, Symlink, Tmpfs, UnsupportedArchitecture,
+    Feature, File, Filter, IdRange, Invalid, Lint, Mqueue, Namespaces, Operation, Overlay, Place, Problem,
+    Proc, RemountRo, Sandbox, Symlink, Tmpfs, UnsupportedArchitecture,
 };
 
 /// The README's examples are tests too.

@@ -29,6 +29,11 @@ pub(crate) enum Word {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
     Content(Content),
+    /// The program of a filter, which the launcher reads itself.
+    Filter {
+        index: usize,
+        program: Content,
+    },
     Descriptor(Descriptor),
     /// A descriptor that the launcher makes for itself.
     Launcher(Role),
@@ -208,7 +213,7 @@ impl<'a> Writer<'a> {
     /// empty the second time.
     fn number(&mut self, source: Source) -> RawFd {
         let given = match &source {
-            Source::Content(content) => content.descriptor(),
+            Source::Content(content) | Source::Filter { program: content, .. } => content.descriptor(),
             Source::Descriptor(descriptor) => Some(descriptor),
             Source::Launcher(_) => None,
         };
@@ -381,8 +386,9 @@ impl<'a> Writer<'a> {
         // the gate's writer sends the one filter itself
         if !self.has_role(Role::Gate) {
             let name = if privileges.filters.len() > 1 { "--add-seccomp-fd" } else { "--seccomp" };
-            for filter in &privileges.filters {
-                self.with_descriptor(name, Source::Content(filter.program.clone()), [])?;
+            for (index, filter) in privileges.filters.iter().enumerate() {
+                let source = Source::Filter { index, program: filter.program.clone() };
+                self.with_descriptor(name, source, [])?;
             }
         }
         for (name, label) in

@@ -454,7 +454,8 @@ fn ask(path: &Path, option: &str) -> io::Result<String> {
     let mut child = Command::new(path)
         .arg(option)
         .env_clear()
-        .stdin(Stdio::null())
+        // not /dev/null, which a sandbox around us may lack
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;

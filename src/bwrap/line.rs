@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use shell_quote::Bash;
 
 use super::arguments::{Arguments, Source, Word};
-use crate::sandbox::{Content, ContentKind, Descriptor, Sandbox};
+use crate::sandbox::{ContentKind, Descriptor, Sandbox};
 
 /// Writes a command line that can be pasted into a shell: what belongs to descriptors follows as
 /// redirections, and what is secret is left out.
@@ -34,14 +34,10 @@ pub(crate) fn write_line(
     }
     for slot in &arguments.slots {
         match &slot.source {
-            Source::Content(Content(ContentKind::Bytes { bytes, secret })) => {
-                write_redirection(f, slot.number, bytes, *secret)?;
-            }
-            Source::Content(content) => {
-                if let Some(descriptor) = content.descriptor() {
-                    write_open(f, slot.number, descriptor)?;
-                }
-            }
+            Source::Content(content) | Source::Filter { program: content, .. } => match &content.0 {
+                ContentKind::Bytes { bytes, secret } => write_redirection(f, slot.number, bytes, *secret)?,
+                ContentKind::Descriptor(descriptor) => write_open(f, slot.number, descriptor)?,
+            },
             Source::Descriptor(descriptor) => write_open(f, slot.number, descriptor)?,
             Source::Launcher(_) => {}
         }
@@ -103,6 +99,7 @@ impl fmt::Debug for Sandbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sandbox::Content;
 
     #[test]
     fn a_line_can_be_pasted_and_holds_no_secret() {

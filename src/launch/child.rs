@@ -55,7 +55,10 @@ struct Launch {
     running: Option<Running>,
     outcome: Option<Result<ExitStatus>>,
     words: Words,
+    /// Without descriptors that somebody else waits for.
     recipe: Arc<Recipe>,
+    /// The command line, if the recipe does not show all of it any more.
+    line: Option<String>,
     bwrap: Bwrap,
     dropped: Vec<Feature>,
     sandbox_pid: Option<u32>,
@@ -128,12 +131,17 @@ impl Child {
         bwrap: Bwrap,
         dropped: Vec<Feature>,
     ) -> Self {
+        let (line, recipe) = match recipe.without_descriptors() {
+            Some(rest) => (Some(recipe.to_string()), Arc::new(rest)),
+            None => (None, recipe),
+        };
         let launch = Launch {
             id: running.pid.as_raw_pid().unsigned_abs(),
             running: Some(running),
             outcome: None,
             words,
             recipe,
+            line,
             bwrap,
             dropped,
             sandbox_pid: None,
@@ -371,10 +379,6 @@ impl Child {
                     _ => {
                         if let Some(running) = &mut self.launch.running {
                             let verdict = running.finish();
-                            // its own words may still wait in the pipe
-                            if let Some(stderr) = stderr {
-                                stderr.read_to_end(err)?;
-                            }
                             self.launch.conclude(verdict);
                         }
                     }
@@ -433,6 +437,10 @@ impl Launch {
         }
     }
 
+    fn command_line(&self) -> String {
+        self.line.clone().unwrap_or_else(|| self.recipe.to_string())
+    }
+
     /// Turns the verdict into the outcome, and lets go of everything.
     fn conclude(&mut self, verdict: Verdict) {
         self.listen();
@@ -453,7 +461,7 @@ impl Launch {
             heard: Heard::Captured,
             messages: Vec::new(),
             program: None,
-            command: self.recipe.to_string(),
+            command: self.command_line(),
             namespaces: self.namespaces,
             dropped: self.dropped.clone(),
         };
@@ -503,7 +511,7 @@ impl fmt::Debug for Child {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Child")
             .field("id", &self.launch.id)
-            .field("command", &format_args!("{}", self.launch.recipe))
+            .field("command", &format_args!("{}", self.launch.command_line()))
             .field("outcome", &self.launch.outcome)
             .finish_non_exhaustive()
     }

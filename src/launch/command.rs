@@ -13,15 +13,12 @@ use super::child::Child;
 use super::descriptors::MAX_NUMBER;
 use super::prepared::Prepared;
 use super::stdio::{Stdio, StdioKind};
-use super::table::duplicate;
 use super::{ExitStatus, Output};
 use crate::bwrap::arguments::Arguments;
 use crate::bwrap::line::write_line;
 use crate::bwrap::{Bwrap, parse};
-use crate::error::{Error, Result};
-use crate::sandbox::{
-    Advice, Circumstances, Content, ContentKind, Descriptor, Invalid, Place, Problem, Sandbox, check_text,
-};
+use crate::error::Result;
+use crate::sandbox::{Advice, Circumstances, Descriptor, Invalid, Place, Problem, Sandbox, check_text};
 
 /// A command to run in a sandbox, as [`std::process::Command`].
 ///
@@ -53,6 +50,15 @@ pub(crate) struct Recipe {
     pub(crate) program: OsString,
     pub(crate) arguments: Vec<OsString>,
     pub(crate) arg0: Option<OsString>,
+}
+
+impl Recipe {
+    /// What a launch keeps of it: nothing that others wait to be closed, and nothing that can be read only once.
+    /// `None` if that is all of it.
+    pub(crate) fn without_descriptors(&self) -> Option<Self> {
+        let sandbox = self.sandbox.without_descriptors()?;
+        Some(Self { sandbox, ..self.clone() })
+    }
 }
 
 impl Sandbox {
@@ -330,7 +336,7 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// As [`spawn`](Self::spawn), and if the command did not run ([`Error::failure`]).
+    /// As [`spawn`](Self::spawn), and if the command did not run ([`Error::failure`](crate::Error::failure)).
     ///
     /// ```
     /// use bwrap_launch::{Error, Sandbox};
@@ -378,16 +384,12 @@ impl Command {
     /// # Ok::<(), bwrap_launch::Error>(())
     /// ```
     pub fn prepare(&mut self) -> Result<Prepared> {
-        let filter = match self.recipe.sandbox.privileges.filters.as_slice() {
-            [] => ALLOW_ALL.to_vec(),
-            [filter] => program_of(&filter.program)?,
-            _ => {
-                let problem = Problem::Conflict("prepare", "several seccomp filters");
-                return Err(Invalid { place: Place::Privileges, problem }.into());
-            }
-        };
+        if self.recipe.sandbox.privileges.filters.len() > 1 {
+            let problem = Problem::Conflict("prepare", "several seccomp filters");
+            return Err(Invalid { place: Place::Privileges, problem }.into());
+        }
         let (child, gate) = self.launch(&StdioKind::Inherit, true)?;
-        let mut prepared = Prepared::new(child, gate, filter);
+        let mut prepared = Prepared::new(child, gate);
         prepared.wait_ready()?;
         Ok(prepared)
     }
@@ -395,16 +397,10 @@ impl Command {
     /// Sets the sandbox up as [`prepare`](Self::prepare) does and then lets bwrap fail at the gate, to hear
     /// what it says.
     pub(super) fn rehearse(recipe: &Recipe, bwrap: &Bwrap) -> Option<Vec<u8>> {
-        let readable = |(_, content): (Place, &Content)| content.descriptor().is_some();
-        if recipe.sandbox.readers().any(readable) || recipe.sandbox.privileges.filters.len() > 1 {
+        if recipe.sandbox.privileges.filters.len() > 1 {
             return None;
         }
         let mut command = Self::from_recipe(recipe.clone());
-        command.edit(|mut sandbox| {
-            // others wait for these
-            (sandbox.lifetime.sync_fd, sandbox.lifetime.info_fd) = (None, None);
-            sandbox
-        });
         command.bwrap(bwrap).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let (child, gate) = command.launch(&StdioKind::Null, true).ok()?;
         drop(gate);
@@ -472,33 +468,6 @@ impl Command {
             resolves_in_root: bwrap.as_ref().is_some_and(Bwrap::resolves_in_root),
             setuid: bwrap.as_ref().is_some_and(Bwrap::is_setuid),
         })
-    }
-}
-
-/// `BPF_RET | BPF_K` with `SECCOMP_RET_ALLOW`.
-const ALLOW_ALL: [u8; 8] = if cfg!(target_endian = "little") {
-    [6, 0, 0, 0, 0, 0, 0xff, 0x7f]
-} else {
-    [0, 6, 0, 0, 0x7f, 0xff, 0, 0]
-};
-
-/// A filter's bytes.
-fn program_of(program: &Content) -> Result<Vec<u8>> {
-    match &program.0 {
-        ContentKind::Bytes { bytes, .. } => Ok(bytes.to_vec()),
-        ContentKind::Descriptor(descriptor) => {
-            use std::io::Read;
-            let mut bytes = Vec::new();
-            let read = duplicate(descriptor)
-                .and_then(|file| std::fs::File::from(file).take(4096 * 8 + 1).read_to_end(&mut bytes));
-            read.map_err(Error::system("read the seccomp filter"))?;
-            let size = bytes.len();
-            if size == 0 || size % 8 != 0 || size > 4096 * 8 {
-                let problem = Problem::FilterSize(size);
-                return Err(Invalid { place: Place::Filter(0), problem }.into());
-            }
-            Ok(bytes)
-        }
     }
 }
 

@@ -28,9 +28,14 @@ pub(crate) enum End {
 
 /// What could make the witnesses lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "independent doubts")]
 pub(crate) struct Caveats {
-    /// A filter of the caller's might keep bwrap from reporting that it executed the command.
-    pub(crate) filter: bool,
+    /// A filter might keep bwrap from reporting that it executes the command.
+    pub(crate) hides_start: bool,
+    /// A filter might kill the command-to-be after that report.
+    pub(crate) stops_exec: bool,
+    /// A filter might end bwrap's own process 1, whose end then passes for the command's.
+    pub(crate) fells_init: bool,
     /// A lock file that cannot be locked ends bwrap as if the command had ended with status 1.
     pub(crate) lock_file: bool,
 }
@@ -155,10 +160,14 @@ impl Handshake {
         let end = self.end?;
         let signal = match end {
             End::Signaled(signal) => Some(signal),
-            End::Exited(_) | End::Unknown => None,
+            End::Exited(status) => killed_by(status),
+            End::Unknown => None,
         };
         Some(match (self.status.exit_code, self.status.child_pid, self.ready) {
             (Some(1), _, _) if self.caveats.lock_file => Verdict::Undecided(Undecided::LockFileMayHaveFailed),
+            (Some(code), _, _) if self.may_be_forged(code) => {
+                Verdict::Undecided(Undecided::FilterMayHideIt { status: code.into() })
+            }
             (Some(code), _, _) => Verdict::Ended(ExitStatus::from_bwrap(code)),
             (None, Some(_), Ready::Read) => self.after_setup(end),
             (None, Some(_), Ready::Unread | Ready::Open) => Verdict::SetupFailed { signal },
@@ -172,6 +181,13 @@ impl Handshake {
         })
     }
 
+    /// Whether an exit code that bwrap reports may be another's than the command's.
+    fn may_be_forged(&self, code: u8) -> bool {
+        let killed = ExitStatus::from_bwrap(code).signal();
+        self.caveats.fells_init && (code == 1 || killed.is_some())
+            || self.caveats.stops_exec && killed == Some(libc::SIGSYS)
+    }
+
     /// Everything was set up, and no exit code was reported.
     fn after_setup(&self, end: End) -> Verdict {
         let status = match end {
@@ -179,21 +195,25 @@ impl Handshake {
             End::Unknown => return Verdict::Undecided(Undecided::StatusLost),
             End::Exited(status) => status,
         };
-        let killed = u8::try_from(status).ok().and_then(|code| ExitStatus::from_bwrap(code).signal());
+        let killed = killed_by(status);
+        let filtered = self.caveats.hides_start || self.caveats.fells_init;
         match (status, killed) {
             // a process that never reported, but could have run
-            (1, _) | (_, Some(_)) if self.caveats.filter => {
-                Verdict::Undecided(Undecided::FilterMayHideIt { status })
-            }
+            (1, _) | (_, Some(_)) if filtered => Verdict::Undecided(Undecided::FilterMayHideIt { status }),
             (1, _) => Verdict::NotExecuted { signal: None },
             (_, Some(signal)) => Verdict::NotExecuted { signal: Some(signal) },
             // bwrap's own failures are 1: this is the command's
             (_, None) => match u8::try_from(status) {
-                Ok(code) if self.caveats.filter => Verdict::Ended(ExitStatus::from_bwrap(code)),
+                Ok(code) if filtered => Verdict::Ended(ExitStatus::from_bwrap(code)),
                 _ => Verdict::Undecided(Undecided::Contradiction { status }),
             },
         }
     }
+}
+
+/// The signal that killed the process inside, as bwrap passes it on in its own status.
+fn killed_by(status: i32) -> Option<i32> {
+    u8::try_from(status).ok().and_then(|code| ExitStatus::from_bwrap(code).signal())
 }
 
 #[cfg(test)]
@@ -210,8 +230,9 @@ mod tests {
     }
 
     const CHILD: &str = "{\"child-pid\": 9}";
-    const NONE: Caveats = Caveats { filter: false, lock_file: false };
-    const FILTER: Caveats = Caveats { filter: true, lock_file: false };
+    const NONE: Caveats =
+        Caveats { hides_start: false, stops_exec: false, fells_init: false, lock_file: false };
+    const FILTER: Caveats = Caveats { hides_start: true, ..NONE };
 
     #[test]
     fn the_table() {
@@ -222,6 +243,7 @@ mod tests {
             (String::new(), Ready::Unread, End::Signaled(9), Verdict::Refused { signal: Some(9) }),
             (CHILD.into(), Ready::Unread, End::Exited(1), Verdict::SetupFailed { signal: None }),
             (CHILD.into(), Ready::Unread, End::Signaled(15), Verdict::SetupFailed { signal: Some(15) }),
+            (CHILD.into(), Ready::Unread, End::Exited(137), Verdict::SetupFailed { signal: Some(9) }),
             (CHILD.into(), Ready::Unread, End::Unknown, Verdict::SetupFailed { signal: None }),
             (CHILD.into(), Ready::Read, End::Exited(1), Verdict::NotExecuted { signal: None }),
             (CHILD.into(), Ready::Read, End::Exited(137), Verdict::NotExecuted { signal: Some(9) }),
@@ -238,7 +260,9 @@ mod tests {
     #[test]
     fn what_cannot_be_known_is_said() {
         use Undecided::{BwrapKilled, Contradiction, FilterMayHideIt, LockFileMayHaveFailed, StatusLost};
-        let lock = Caveats { filter: false, lock_file: true };
+        let lock = Caveats { lock_file: true, ..NONE };
+        let (exec, init) = (Caveats { stops_exec: true, ..NONE }, Caveats { fells_init: true, ..NONE });
+        let sigsys = "{\"child-pid\": 9}\n{\"exit-code\": 159}";
         let one = "{\"child-pid\": 9}\n{\"exit-code\": 1}";
         for (json, end, caveats, expected) in [
             (CHILD, End::Signaled(9), NONE, BwrapKilled { signal: 9 }),
@@ -248,6 +272,9 @@ mod tests {
             (CHILD, End::Exited(4), NONE, Contradiction { status: 4 }),
             ("", End::Exited(0), NONE, Contradiction { status: 0 }),
             (one, End::Exited(1), lock, LockFileMayHaveFailed),
+            (one, End::Exited(1), init, FilterMayHideIt { status: 1 }),
+            (sigsys, End::Exited(159), init, FilterMayHideIt { status: 159 }),
+            (sigsys, End::Exited(159), exec, FilterMayHideIt { status: 159 }),
         ] {
             assert_eq!(
                 verdict(json, Ready::Read, end, caveats),
@@ -255,6 +282,8 @@ mod tests {
                 "{json} {end:?}"
             );
         }
+        let exited = Verdict::Ended(ExitStatus::from_bwrap(1));
+        assert_eq!(verdict(one, Ready::Read, End::Exited(1), exec), exited, "killed is not exited");
         // a filter that denies write(2) cannot hide a status that bwrap itself never has
         let status = ExitStatus::from_bwrap(4);
         assert_eq!(verdict(CHILD, Ready::Read, End::Exited(4), FILTER), Verdict::Ended(status));

@@ -209,10 +209,12 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// The message that ended bwrap: the last one that is not a warning.
+    /// The message that ended bwrap: the first one that is not a warning. bwrap is several processes, and what others
+    /// of them say after that are consequences.
     #[must_use]
     pub fn message(&self) -> Option<&Message> {
-        self.messages.iter().rev().find(|message| message.severity() == Severity::Fatal)
+        let fatal = || self.messages.iter().filter(|message| message.severity() == Severity::Fatal);
+        fatal().find(|message| message.pattern().is_some()).or_else(|| fatal().next())
     }
 
     /// Everything that bwrap said, warnings included, in order.
@@ -297,7 +299,7 @@ impl fmt::Display for Failure {
         if let Some(undecided) = self.undecided() {
             write!(f, "{undecided}")?;
             return match self.message() {
-                Some(message) => write!(f, "; the last words on stderr are: {message}"),
+                Some(message) => write!(f, "; stderr says: {message}"),
                 None => Ok(()),
             };
         }

@@ -29,13 +29,32 @@ use crate::error::{Error, Result};
 pub struct Prepared {
     /// `None` once it is started.
     child: Option<Child>,
-    gate: Option<OwnedFd>,
+    gate: Option<Gate>,
+}
+
+/// What a held sandbox waits for: its filter, and then the end of file.
+#[derive(Debug)]
+pub(super) struct Gate {
+    socket: OwnedFd,
     filter: Vec<u8>,
 }
 
+/// `BPF_RET | BPF_K` with `SECCOMP_RET_ALLOW`.
+const ALLOW_ALL: [u8; 8] = if cfg!(target_endian = "little") {
+    [6, 0, 0, 0, 0, 0, 0xff, 0x7f]
+} else {
+    [0, 6, 0, 0, 0x7f, 0xff, 0, 0]
+};
+
+impl Gate {
+    pub(super) fn new(socket: OwnedFd, filter: Option<Vec<u8>>) -> Self {
+        Self { socket, filter: filter.unwrap_or_else(|| ALLOW_ALL.to_vec()) }
+    }
+}
+
 impl Prepared {
-    pub(crate) fn new(child: Child, gate: Option<OwnedFd>, filter: Vec<u8>) -> Self {
-        Self { child: Some(child), gate, filter }
+    pub(super) fn new(child: Child, gate: Option<Gate>) -> Self {
+        Self { child: Some(child), gate }
     }
 
     pub(crate) fn wait_ready(&mut self) -> Result<()> {
@@ -66,7 +85,7 @@ impl Prepared {
     ///
     /// If the sandbox has been destroyed meanwhile.
     pub fn start(mut self) -> Result<Child> {
-        let sent = self.gate.take().map(|gate| send_all(&gate, &self.filter));
+        let sent = self.gate.take().map(|gate| send_all(&gate.socket, &gate.filter));
         let Some(mut child) = self.child.take() else { return Err(gone()) };
         match sent {
             Some(Ok(())) => Ok(child),

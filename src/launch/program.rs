@@ -125,7 +125,9 @@ pub(crate) fn diagnose(sandbox: &Sandbox, program: &OsStr, path: Option<&OsStr>)
                 Verdict::Problem(problem) => return Some(problem),
                 Verdict::Fine | Verdict::Unknown => return None,
             },
-            None => return None,
+            // somewhere that cannot be looked into, as bwrap could not
+            None if direct => return None,
+            None => {}
         }
     }
     first.or(Some(ProgramProblem::NotFound { program: program.into(), searched: candidates }))

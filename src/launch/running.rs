@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use rustix::process::{
@@ -17,10 +17,14 @@ use rustix::process::{
 use super::descriptors::{contents, send_all};
 use super::handshake::{End, Handshake, Phase, Ready, Verdict};
 use super::keeper::Lease;
+use super::spawn;
 use crate::bwrap::status::Status;
 
 /// How long a killed process may take to disappear before we go on without it.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long to wait for an event that may never come, before looking for its effect.
+const NOW_AND_THEN: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
 /// A launched bwrap.
 #[derive(Debug)]
@@ -34,6 +38,7 @@ pub(crate) struct Running {
     ready: OwnedFd,
     /// The inode number of bwrap's end of the ready socket, to find whoever still holds it.
     far_end: u64,
+    announced: bool,
     handshake: Handshake,
     /// The sandbox has a PID namespace that ends with its process 1.
     own_pids: bool,
@@ -48,6 +53,8 @@ pub(crate) struct Witnesses {
     pub(crate) status: OwnedFd,
     pub(crate) ready: OwnedFd,
     pub(crate) far_end: u64,
+    /// The byte that bwrap reads when everything is set up has been sent.
+    pub(crate) announced: bool,
 }
 
 impl AsFd for Running {
@@ -67,6 +74,8 @@ impl Running {
     ) -> io::Result<Self> {
         let process = match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(process) => process,
+            // it has ended, and somebody else has taken its status: what is always readable stands for it
+            Err(Errno::SRCH) => eventfd(1, EventfdFlags::CLOEXEC)?,
             Err(error) => {
                 // nobody has waited for it yet, so the number is still its own
                 let _ = rustix::process::kill_process(pid, Signal::KILL);
@@ -75,7 +84,7 @@ impl Running {
                 return Err(error.into());
             }
         };
-        let Witnesses { status, ready, far_end } = witnesses;
+        let Witnesses { status, ready, far_end, announced } = witnesses;
         Ok(Self {
             pid,
             process,
@@ -83,6 +92,7 @@ impl Running {
             status,
             ready,
             far_end,
+            announced,
             handshake,
             own_pids,
             killed: false,
@@ -96,7 +106,7 @@ impl Running {
             self.handshake.on_status(Status::parse(&bytes));
         }
         if self.handshake.ready() == Ready::Open {
-            self.handshake.on_ready(look(&self.ready));
+            self.handshake.on_ready(self.look());
         }
         let status = *self.handshake.status();
         if self.child.is_none()
@@ -134,7 +144,8 @@ impl Running {
                 // without events to wait for, its end is still reported
                 PollFd::new(&self.ready, PollFlags::empty()),
             ];
-            match poll(&mut sources, None) {
+            // now and then the socket itself is asked, whose other end may be kept open elsewhere
+            match poll(&mut sources, Some(&NOW_AND_THEN)) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -167,8 +178,23 @@ impl Running {
     }
 
     /// Sends bytes to the ready socket.
-    pub(crate) fn announce(&self, bytes: &[u8]) -> io::Result<()> {
-        send_all(&self.ready, bytes)
+    pub(crate) fn announce(&mut self, bytes: &[u8]) -> io::Result<()> {
+        send_all(&self.ready, bytes)?;
+        self.announced = true;
+        Ok(())
+    }
+
+    /// How the ready socket stands. A reset is reported once only.
+    fn look(&self) -> Ready {
+        match recv(&self.ready, &mut [0_u8; 1], RecvFlags::DONTWAIT) {
+            // an end without anything to read before
+            Ok(_) if !self.announced => Ready::Unread,
+            Ok(_) => Ready::Read,
+            // whoever else may have a copy of the other end
+            Err(Errno::AGAIN) if self.announced && spawn::unread(&self.ready) == Some(0) => Ready::Read,
+            Err(Errno::AGAIN | Errno::INTR) => Ready::Open,
+            Err(_) => Ready::Unread,
+        }
     }
 
     /// Whether bwrap has ended.
@@ -231,7 +257,7 @@ impl Running {
         let mut pause = Duration::from_millis(2);
         while Instant::now() < deadline {
             let _ = poll_one(&self.ready, PollFlags::empty(), Some(pause));
-            self.handshake.on_ready(look(&self.ready));
+            self.handshake.on_ready(self.look());
             if self.handshake.ready() != Ready::Open {
                 return;
             }
@@ -280,15 +306,6 @@ impl Running {
         if wait_for(&self.process, Some(PATIENCE)).unwrap_or(false) {
             self.finish();
         }
-    }
-}
-
-/// How the ready socket stands. A reset is reported once only.
-fn look(socket: &OwnedFd) -> Ready {
-    match recv(socket, &mut [0_u8; 1], RecvFlags::DONTWAIT) {
-        Ok(_) => Ready::Read,
-        Err(Errno::AGAIN | Errno::INTR) => Ready::Open,
-        Err(_) => Ready::Unread,
     }
 }
 

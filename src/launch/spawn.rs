@@ -7,7 +7,7 @@
 use std::ffi::CString;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::LazyLock;
 
@@ -77,8 +77,16 @@ pub(super) fn block_signals() {
     }
 }
 
+/// How much of what was sent to a socket's other end waits there unread (`SIOCOUTQ`, `unix(7)`).
+pub(super) fn unread(socket: &OwnedFd) -> Option<usize> {
+    let mut count: c_int = 0;
+    // SAFETY: the descriptor is open, and the request writes one int to the address that it is given.
+    let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut count) };
+    if done == 0 { usize::try_from(count).ok() } else { None }
+}
+
 /// Duplicates a descriptor that is known by its number only, to hold it while a launch is made.
-pub(super) fn duplicate(number: RawFd) -> io::Result<std::os::fd::OwnedFd> {
+pub(super) fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
     if number < 0 {
         return Err(io::Error::from_raw_os_error(libc::EBADF));
     }

@@ -1,7 +1,7 @@
 //! The launch itself: open everything, spawn bwrap, close what is bwrap's.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
@@ -9,8 +9,9 @@ use std::sync::Arc;
 use super::child::{Child, Words};
 use super::command::Command;
 use super::descriptors::{self, layout};
-use super::filter::lets_bwrap_report;
+use super::filter::caveats;
 use super::handshake::{Caveats, Handshake};
+use super::prepared::Gate;
 use super::running::Running;
 use super::spawn::{self, Plan};
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout, Stdio, StdioKind};
@@ -19,10 +20,11 @@ use super::{idmap, keeper};
 use crate::bwrap::Bwrap;
 use crate::bwrap::arguments::{Arguments, Audience, MAX_WORDS, Role, Source};
 use crate::error::{Error, Result};
-use crate::sandbox::{Content, ContentKind, Invalid, Place, Problem};
+use crate::sandbox::{Content, ContentKind, Invalid, MAX_FILTER, Place, Problem, check_filter_size};
 
 impl Command {
-    pub(super) fn launch(&self, default: &StdioKind, hold: bool) -> Result<(Child, Option<OwnedFd>)> {
+    /// Launches. Held, the sandbox waits at the gate that is returned.
+    pub(super) fn launch(&self, default: &StdioKind, hold: bool) -> Result<(Child, Option<Gate>)> {
         self.check()?;
         let bwrap = match &self.bwrap {
             Some(bwrap) => bwrap.clone(),
@@ -56,9 +58,12 @@ impl Command {
         let mut spent = Spent::default();
         spent.spend(&recipe.sandbox)?;
         let mut table = Table::default();
-        let launched = self.start(&bwrap, &arguments, default, &mut table)?;
+        let filters = self.recipe.sandbox.privileges.filters.iter().enumerate();
+        let programs: Vec<Vec<u8>> =
+            filters.map(|(index, filter)| program_of(index, &filter.program)).collect::<Result<_>>()?;
+        let (child, gate) = self.start(&bwrap, &arguments, default, &programs, &mut table)?;
         spent.keep();
-        Ok(launched)
+        Ok((child, gate.map(|socket| Gate::new(socket, programs.into_iter().next()))))
     }
 
     /// Opens everything, spawns bwrap, and closes what is bwrap's.
@@ -67,6 +72,7 @@ impl Command {
         bwrap: &Bwrap,
         arguments: &Arguments,
         default: &StdioKind,
+        programs: &[Vec<u8>],
         table: &mut Table,
     ) -> Result<(Child, Option<OwnedFd>)> {
         let recipe = &self.recipe;
@@ -86,6 +92,11 @@ impl Command {
                     let file = descriptors::sealed(bytes).map_err(Error::system("make a file's content"))?;
                     table.hold(file, slot.number);
                 }
+                Source::Filter { index, .. } => {
+                    let program = programs.get(*index).map(Vec::as_slice).unwrap_or_default();
+                    let file = descriptors::sealed(program).map_err(Error::system("write a filter"))?;
+                    table.hold(file, slot.number);
+                }
                 Source::Content(Content(ContentKind::Descriptor(descriptor)))
                 | Source::Descriptor(descriptor) => table.place(descriptor, slot.number)?,
                 Source::Launcher(Role::Arguments) => {
@@ -99,7 +110,7 @@ impl Command {
             }
         }
         if !identity.mapped() {
-            ours.announce(b"r").map_err(Error::system("make the ready socket"))?;
+            ours.announce().map_err(Error::system("make the ready socket"))?;
         }
         let plan = self.plan(bwrap, arguments_number, table).map_err(Error::system("start bwrap"))?;
         let start = Error::system("start bwrap");
@@ -112,11 +123,8 @@ impl Command {
             (spawn::spawn(&plan).map_err(start)?, None)
         };
         table.release();
-        let filters = &recipe.sandbox.privileges.filters;
-        let caveats = Caveats {
-            filter: !filters.iter().all(|filter| lets_report(&filter.program)),
-            lock_file: !recipe.sandbox.lifetime.lock_files.is_empty(),
-        };
+        let lock_file = !recipe.sandbox.lifetime.lock_files.is_empty();
+        let caveats = Caveats { lock_file, ..caveats(programs, recipe.sandbox.keeps_bwrap_inside()) };
         let (witnesses, gate, info) = ours
             .into_parts()
             .ok_or_else(|| Error::system("watch bwrap")(io::Error::other("a descriptor was not made")))?;
@@ -163,12 +171,19 @@ impl Command {
     }
 }
 
-/// Whether a filter is known to let bwrap report what became of the command.
-fn lets_report(program: &Content) -> bool {
-    match &program.0 {
-        ContentKind::Bytes { bytes, .. } => lets_bwrap_report(bytes),
-        ContentKind::Descriptor(_) => false,
-    }
+/// A filter's bytes. They are looked at here in any case, and bwrap is given what was looked at.
+fn program_of(index: usize, program: &Content) -> Result<Vec<u8>> {
+    let descriptor = match &program.0 {
+        ContentKind::Bytes { bytes, .. } => return Ok(bytes.to_vec()),
+        ContentKind::Descriptor(descriptor) => descriptor,
+    };
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(MAX_FILTER).unwrap_or(u64::MAX).saturating_add(1);
+    duplicate(descriptor)
+        .and_then(|file| File::from(file).take(limit).read_to_end(&mut bytes))
+        .map_err(Error::system("read a seccomp filter"))?;
+    check_filter_size(bytes.len()).map_err(|problem| Invalid { place: Place::Filter(index), problem })?;
+    Ok(bytes)
 }
 
 fn stdio<'a>(stdio: Option<&'a Stdio>, default: &'a StdioKind, input: bool) -> &'a StdioKind {

@@ -83,6 +83,7 @@ pub(super) struct Ours {
     status: Option<OwnedFd>,
     ready: Option<OwnedFd>,
     far_end: u64,
+    announced: bool,
     gate: Option<OwnedFd>,
     info: Option<OwnedFd>,
 }
@@ -116,13 +117,16 @@ impl Ours {
         Ok(())
     }
 
-    pub(super) fn announce(&self, bytes: &[u8]) -> io::Result<()> {
-        self.ready.as_ref().map_or(Ok(()), |ready| descriptors::send_all(ready, bytes))
+    /// Sends the byte that bwrap reads when everything is set up.
+    pub(super) fn announce(&mut self) -> io::Result<()> {
+        self.announced = true;
+        self.ready.as_ref().map_or(Ok(()), |ready| descriptors::send_all(ready, b"r"))
     }
 
     pub(super) fn into_parts(self) -> Option<(Witnesses, Option<OwnedFd>, Option<OwnedFd>)> {
-        let witnesses = Witnesses { status: self.status?, ready: self.ready?, far_end: self.far_end };
-        Some((witnesses, self.gate, self.info))
+        let Self { status, ready, far_end, announced, gate, info } = self;
+        let witnesses = Witnesses { status: status?, ready: ready?, far_end, announced };
+        Some((witnesses, gate, info))
     }
 }
 

@@ -463,11 +463,19 @@ fn check_layers(overlay: &Overlay) -> Check {
 
 fn check_filter(program: &Content) -> Check {
     match &program.0 {
-        ContentKind::Bytes { bytes, .. } => match bytes.len() {
-            len if len != 0 && len % 8 == 0 && len <= 4096 * 8 => Ok(()),
-            len => Err(Problem::FilterSize(len)),
-        },
+        ContentKind::Bytes { bytes, .. } => check_filter_size(bytes.len()),
         ContentKind::Descriptor(_) => Ok(()),
+    }
+}
+
+/// The largest filter in bytes: 4096 instructions (`BPF_MAXINSNS`) of 8 bytes.
+pub(crate) const MAX_FILTER: usize = 4096 * 8;
+
+pub(crate) fn check_filter_size(size: usize) -> Check {
+    if size != 0 && size.is_multiple_of(8) && size <= MAX_FILTER {
+        Ok(())
+    } else {
+        Err(Problem::FilterSize(size))
     }
 }
 

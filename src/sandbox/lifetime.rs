@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Descriptor;
+use super::{Content, Descriptor, Operation, Sandbox};
 
 /// All that a sandbox says about its processes' lives.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -12,4 +12,38 @@ pub(crate) struct Lifetime {
     pub(crate) lock_files: Vec<PathBuf>,
     pub(crate) sync_fd: Option<Descriptor>,
     pub(crate) info_fd: Option<Descriptor>,
+}
+
+impl Sandbox {
+    /// The same without descriptors that others wait to be closed or that can be read only once: content that is read
+    /// from one becomes empty. `None` if there are none.
+    pub(crate) fn without_descriptors(&self) -> Option<Self> {
+        let reads = self.readers().any(|(_, content)| content.descriptor().is_some());
+        if !reads && self.lifetime.sync_fd.is_none() && self.lifetime.info_fd.is_none() {
+            return None;
+        }
+        let mut copy = self.clone();
+        (copy.lifetime.sync_fd, copy.lifetime.info_fd) = (None, None);
+        for operation in &mut copy.operations {
+            let content = match operation {
+                Operation::File(file) => &mut file.content,
+                Operation::BindData(data) => &mut data.content,
+                _ => continue,
+            };
+            if content.descriptor().is_some() {
+                *content = Content::from(Vec::new());
+            }
+        }
+        copy.privileges.filters.retain(|filter| filter.program.descriptor().is_none());
+        Some(copy)
+    }
+
+    /// Whether bwrap stays inside as a process of its own, the command's parent.
+    pub(crate) fn keeps_bwrap_inside(&self) -> bool {
+        let lifetime = &self.lifetime;
+        self.namespaces.new_pid() && !lifetime.as_pid_1
+            || lifetime.sync_fd.is_some()
+            || !lifetime.lock_files.is_empty()
+            || self.closes_namespace_descriptor()
+    }
 }

@@ -74,6 +74,11 @@ pub enum Lint {
         "without a PID namespace this is the host's /proc, with every process of the host in it; add Namespaces::PID"
     )]
     HostProc,
+    /// As root, bwrap leaves the files in `/proc/sys` writable.
+    #[error(
+        "root can write the host's settings in {0:?}: bwrap covers other parts of it only; add ro_bind(\"/proc/sys\", \"/proc/sys\") after it, or Namespaces::USER"
+    )]
+    WritableProcSys(PathBuf),
     /// Many binds.
     #[error(
         "{0} binds: bwrap reads the mount table again for each, so the cost grows with the square (500 took 0.4 s); bind parent directories instead"
@@ -261,6 +266,13 @@ impl Sandbox {
                 if !self.namespaces.new_pid() && self.namespaces.join_pid.is_none() =>
             {
                 lints.push(Lint::HostProc);
+            }
+            Operation::Proc(_) if circumstances.root && !self.namespaces.any_user() => {
+                let settings = destination.join("sys");
+                let covered = later().any(|other| relative(other.destination()) == relative(&settings));
+                if !covered {
+                    lints.push(Lint::WritableProcSys(settings));
+                }
             }
             Operation::Mqueue(_) if !self.namespaces.new_ipc() => lints.push(Lint::MqueueNeedsIpc),
             Operation::Tmpfs(tmpfs) if tmpfs.size.is_none() => lints.push(Lint::UnlimitedTmpfs),

@@ -20,8 +20,8 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-pub(crate) use check::text as check_text;
 pub use check::{Invalid, Place, Problem};
+pub(crate) use check::{MAX_FILTER, check_filter_size, text as check_text};
 pub(crate) use content::ContentKind;
 pub use content::{Content, Descriptor};
 pub(crate) use environment::{Environment, EnvironmentChange, Inherit, Value};
@@ -33,9 +33,10 @@ pub use lint::{Advice, Circumstances, Lint};
 pub(crate) use lint::{below, relative};
 pub(crate) use namespaces::NamespaceSettings;
 pub use namespaces::Namespaces;
+pub(crate) use operation::OverlayKind;
 pub use operation::{
-    Access, Bind, BindData, BindFd, Chmod, Dev, Dir, File, Mqueue, Operation, Overlay, OverlayKind, Proc,
-    RemountRo, Symlink, Tmpfs,
+    Access, Bind, BindData, BindFd, Chmod, Dev, Dir, File, Mqueue, Operation, Overlay, Proc, RemountRo,
+    Symlink, Tmpfs,
 };
 pub use privileges::{Capability, Filter, UnsupportedArchitecture};
 pub(crate) use privileges::{CapabilityChange, Privileges};

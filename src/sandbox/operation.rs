@@ -130,8 +130,9 @@ pub enum Access {
 /// A host file or directory mounted inside: `--bind`, `--ro-bind`, `--dev-bind` and their `-try` forms. See
 /// `mount(8)`.
 ///
-/// The mount is recursive and always `nosuid`; it is `nodev` unless [`Access::Device`]. A missing destination
-/// is created in whatever file system is there, on the host if an earlier writable bind covers it.
+/// The mount is recursive and always `nosuid`; it is `nodev` unless [`Access::Device`]. A missing destination is
+/// created in whatever file system is there, on the host if an earlier writable bind covers it; missing parents get
+/// mode 0700.
 ///
 /// ```
 /// use bwrap_launch::{Bind, Sandbox};
@@ -246,8 +247,7 @@ pub struct RemountRo {
 /// assert!(shown(Overlay::read_only("/d")).ends_with("--ro-overlay /d"));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum OverlayKind {
+pub(crate) enum OverlayKind {
     /// In a host directory (`--overlay`): `upper` receives the changes, `work` is an empty directory on the
     /// same file system.
     Writable {

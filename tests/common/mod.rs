@@ -98,8 +98,8 @@ pub(crate) type Helper = (&'static str, fn(&[String]));
 
 /// Runs every case.
 pub(crate) fn main(cases: &'static [Case], helpers: &[Helper]) -> ExitCode {
-    let arguments: Vec<String> = std::env::args().collect();
-    if let [_, flag, name, rest @ ..] = arguments.as_slice() {
+    let words: Vec<String> = std::env::args().collect();
+    if let [_, flag, name, rest @ ..] = words.as_slice() {
         if flag == "--helper" {
             helpers.iter().find(|(known, _)| known == name).expect("an unknown helper").1(rest);
             return ExitCode::SUCCESS;
@@ -109,6 +109,8 @@ pub(crate) fn main(cases: &'static [Case], helpers: &[Helper]) -> ExitCode {
             return ExitCode::SUCCESS;
         }
     }
+    // wrong arguments end here, before anything is made
+    let arguments = Arguments::from_args();
     let stage = Stage::new();
     let mut trials = Vec::new();
     for user in stage.users() {
@@ -117,11 +119,11 @@ pub(crate) fn main(cases: &'static [Case], helpers: &[Helper]) -> ExitCode {
                 let name = *name;
                 let (stage, bwrap) = (stage.clone(), bwrap.clone());
                 let title = format!("{}::{label}::{name}", if user { "user" } else { "root" });
-                trials.push(Trial::ignorable_test(title, move || stage.run(name, &bwrap, user)));
+                trials.push(Trial::ignorable_test(title, move || stage.run(name, bwrap.as_ref(), user)));
             }
         }
     }
-    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
+    let conclusion = libtest_mimic::run(&arguments, trials);
     let _ = fs::remove_dir_all(&stage.directory);
     conclusion.exit_code()
 }
@@ -172,7 +174,7 @@ impl Stage {
         if self.root { vec![false, true] } else { vec![true] }
     }
 
-    fn run(&self, case: &str, bwrap: &Option<PathBuf>, user: bool) -> Result<Completion, Failed> {
+    fn run(&self, case: &str, bwrap: Option<&PathBuf>, user: bool) -> Result<Completion, Failed> {
         let Some(bwrap) = bwrap else {
             return Ok(Completion::ignored_with("this bwrap is not there; `make test` fetches it"));
         };
