@@ -330,8 +330,8 @@ impl fmt::Display for Undecided {
             Self::FilterMayHideIt { status } => write!(
                 f,
                 "bwrap ended with status {status} and reported nothing of the command, which the system call \
-                 filter may have prevented; let the filter allow write, wait4, close and exit_group, and give it as \
-                 bytes"
+                 filter may have prevented; let the filter allow write, wait4, close, execve and \
+                 exit_group"
             ),
             Self::LockFileMayHaveFailed => f.write_str(
                 "status 1 is the command's, or bwrap's own because a lock file could not be locked",

@@ -22,8 +22,8 @@ use super::Content;
 /// takes it (`--seccomp`, or `--add-seccomp-fd` where there are several).
 ///
 /// The filter also binds bwrap's own process 1 inside, so it must allow `wait4`, `write`, `close` and
-/// `exit_group`. Where it may not (or cannot be looked at, because it comes from a descriptor), nobody can
-/// tell a command that was not executed from one that ended with status 1: see
+/// `exit_group`. Every launch looks into it (a descriptor is read to its end for that), because where it does
+/// not, nobody can tell a command that was not executed from one that ended with status 1: see
 /// [`Undecided`](crate::Undecided).
 ///
 /// ```

@@ -1,0 +1,186 @@
+//! What both adversary suites need: outcomes that can be compared, stand-ins for bwrap, marks and holders.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::fs;
+use std::io::PipeReader;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use bwrap_launch::{Bwrap, Command, Error, ExitStatus, Namespaces, Sandbox, Undecided};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::common::{Here, host};
+
+/// How long what was killed may take to disappear.
+pub(crate) const SETTLE: Duration = Duration::from_secs(2);
+
+/// An outcome, without its explanation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Refused,
+    SetupFailed,
+    NotExecuted,
+    /// The command ran, and bwrap says it ended with this number.
+    Ran(u8),
+    Undecided(Undecided),
+    Invalid,
+    System,
+    Other,
+}
+
+impl Kind {
+    pub(crate) fn of(outcome: &Result<ExitStatus, Error>) -> Self {
+        match outcome {
+            Ok(status) => Self::Ran(status.raw()),
+            Err(Error::Refused(_)) => Self::Refused,
+            Err(Error::SetupFailed(_)) => Self::SetupFailed,
+            Err(Error::NotExecuted(_)) => Self::NotExecuted,
+            Err(Error::Undecided(failure)) => Self::Undecided(failure.undecided().unwrap()),
+            Err(Error::Invalid(_)) => Self::Invalid,
+            Err(Error::System { .. }) => Self::System,
+            Err(_) => Self::Other,
+        }
+    }
+
+    /// It says that the command never began.
+    pub(crate) fn denies(self) -> bool {
+        matches!(self, Self::Refused | Self::SetupFailed | Self::NotExecuted)
+    }
+}
+
+/// Runs a command and classifies what became of it.
+pub(crate) fn judge(command: &mut Command) -> Kind {
+    Kind::of(&command.output().map(|output| output.status))
+}
+
+/// The plain sandbox and one with a PID namespace: bwrap has a process of its own inside only in the second.
+pub(crate) fn both() -> [Sandbox; 2] {
+    [host(), host().unshare(Namespaces::PID)]
+}
+
+/// As [`both`], with the case's scratch directory writable.
+pub(crate) fn both_writable(here: &Here) -> [Sandbox; 2] {
+    both().map(|sandbox| sandbox.bind(&here.scratch, &here.scratch))
+}
+
+/// A small generator of numbers (xorshift64): the same in every run.
+pub(crate) struct Numbers(u64);
+
+impl Numbers {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+
+    /// Waits up to so many microseconds.
+    pub(crate) fn pause(&mut self, micros: u64) {
+        std::thread::sleep(Duration::from_micros(self.below(micros)));
+    }
+}
+
+/// Asks again until it is so, or too late.
+pub(crate) fn eventually(mut is_so: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + SETTLE;
+    while !is_so() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    true
+}
+
+/// Gives the command a pipe to hold; whatever of the sandbox lives on holds it too.
+pub(crate) fn watch(command: &mut Command) -> PipeReader {
+    let (reader, writer) = std::io::pipe().unwrap();
+    command.fd(9, writer);
+    reader
+}
+
+/// Whether nobody holds the other end of a pipe any more, or soon.
+pub(crate) fn released(reader: &PipeReader, patience: Duration) -> bool {
+    let deadline = Instant::now() + patience;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let mut polled = [PollFd::new(reader, PollFlags::empty())];
+        poll(&mut polled, Some(&Timespec::try_from(left).unwrap())).unwrap();
+        if polled[0].revents().contains(PollFlags::HUP) {
+            return true;
+        }
+        if left.is_zero() {
+            return false;
+        }
+    }
+}
+
+/// Kills every process but this one that holds the other end of a pipe, and says how many there were.
+pub(crate) fn kill_holders(reader: &PipeReader) -> usize {
+    let inode = fs::read_link(format!("/proc/self/fd/{}", reader.as_raw_fd())).unwrap();
+    let own = std::process::id().to_string();
+    let mut count = 0;
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let name = entry.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+        let Ok(descriptors) = fs::read_dir(entry.path().join("fd")) else { continue };
+        let holds = descriptors.flatten().any(|fd| fs::read_link(fd.path()).is_ok_and(|to| to == inode));
+        if holds && name.to_str() != Some(&own) {
+            count += 1;
+            let _ =
+                nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+        }
+    }
+    count
+}
+
+/// A file that a command makes when it runs, and another when it comes to its end.
+pub(crate) struct Mark(PathBuf);
+
+impl Mark {
+    pub(crate) fn new(here: &Here, name: impl std::fmt::Display) -> Self {
+        Self(here.scratch.join(format!("mark-{name}")))
+    }
+
+    /// A script that leaves the mark, does something, and leaves the second one.
+    pub(crate) fn script(&self, between: &str) -> String {
+        let path = self.0.display();
+        format!(": > {path}\n{between}\n: > {path}.end")
+    }
+
+    pub(crate) fn clear(&self) {
+        let _ = fs::remove_file(&self.0);
+    }
+
+    pub(crate) fn began(&self) -> bool {
+        self.0.exists()
+    }
+
+    pub(crate) fn ended(&self) -> bool {
+        Path::new(&format!("{}.end", self.0.display())).exists()
+    }
+}
+
+/// A script that stands in for bwrap. It answers `--help` and `--version` as the real one, whose path is `$real`,
+/// and can be told what else to do.
+pub(crate) fn stand_in(here: &Here, name: &str, body: &str) -> Bwrap {
+    let path = here.scratch.join(name);
+    let real = here.bwrap.path().display();
+    let script = format!(
+        "#!/bin/bash\nreal={real}\ncase \"$1\" in --help|--version) exec \"$real\" \"$@\";; esac\n{body}\n"
+    );
+    fs::write(&path, script).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    Bwrap::at(path).unwrap()
+}
+
+/// Finds, in a stand-in, the number that follows an option in the arguments file.
+pub(crate) const NUMBER_OF: &str = r#"number_of() { tr '\0' '\n' < /proc/self/fd/"$args" | grep -A1 -x -e "$1" | tail -n 1; }
+export PATH=/usr/bin:/bin
+args="$2""#;
