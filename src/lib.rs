@@ -109,7 +109,8 @@
 //! # What this crate does not do
 //!
 //! It bundles no bwrap and is no sandbox of its own. It runs no hook of the caller's before exec. It knows no policy:
-//! an empty sandbox is empty, and what is in it was put there by name.
+//! an empty sandbox is empty, and what is in it was put there by name. A command that is root on the host, without a
+//! user namespace and with the host's `/proc`, is confined by nothing; it can even write into bwrap's reports.
 
 mod bwrap;
 mod error;

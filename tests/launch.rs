@@ -374,7 +374,7 @@ fn a_dropped_gate_runs_nothing(here: &Here) {
     let pid = prepared.sandbox_pid().unwrap();
     drop(prepared);
     assert!(
-        !std::path::Path::new(&format!("/proc/{pid}")).join("exe").read_link().is_ok(),
+        std::path::Path::new(&format!("/proc/{pid}")).join("exe").read_link().is_err(),
         "process {pid} is left"
     );
     assert!(!mark.exists());

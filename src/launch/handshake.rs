@@ -165,6 +165,8 @@ impl Handshake {
         };
         Some(match (self.status.exit_code, self.status.child_pid, self.ready) {
             (Some(1), _, _) if self.caveats.lock_file => Verdict::Undecided(Undecided::LockFileMayHaveFailed),
+            // bwrap reports its process before anything can end
+            (Some(code), None, _) => Verdict::Undecided(Undecided::Contradiction { status: code.into() }),
             (Some(code), _, _) if self.may_be_forged(code) => {
                 Verdict::Undecided(Undecided::FilterMayHideIt { status: code.into() })
             }

@@ -80,7 +80,9 @@ impl Running {
                 // nobody has waited for it yet, so the number is still its own
                 let _ = rustix::process::kill_process(pid, Signal::KILL);
                 let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
-                kill_holders(witnesses.far_end);
+                for holder in kill_holders(witnesses.far_end) {
+                    reap_orphan(&holder);
+                }
                 return Err(error.into());
             }
         };
@@ -118,14 +120,14 @@ impl Running {
     }
 
     /// A handle on the reported process, if the number is still its own: it is in the mount namespace that bwrap
-    /// reported, or a dead bwrap that became our child.
+    /// reported, or it is dying and became our child, to be reaped.
     fn open_child(pid: NonZeroI32, mount_namespace: Option<u64>) -> Option<OwnedFd> {
         let handle = pidfd_open(Pid::from_raw(pid.get())?, PidfdFlags::empty()).ok()?;
         let namespace = fs::metadata(format!("/proc/{pid}/ns/mnt")).ok().map(|meta| meta.ino());
         if namespace.is_some() && namespace == mount_namespace {
             return Some(handle);
         }
-        (adopts_orphans() && is_dead_bwrap_of_ours(pid)).then_some(handle)
+        (adopts_orphans() && is_orphan_of_ours(pid)).then_some(handle)
     }
 
     pub(crate) fn handshake(&self) -> &Handshake {
@@ -261,7 +263,9 @@ impl Running {
             if self.handshake.ready() != Ready::Open {
                 return;
             }
-            kill_holders(self.far_end);
+            for holder in kill_holders(self.far_end) {
+                reap_orphan(&holder);
+            }
             pause = Duration::from_millis(20);
         }
     }
@@ -271,13 +275,8 @@ impl Running {
     fn see_child_off(&self) {
         let Some(child) = &self.child else { return };
         let ended = matches!(self.handshake.verdict(), Some(Verdict::Ended(_)));
-        let adopts = adopts_orphans();
-        if ended && !self.killed && !adopts {
-            return;
-        }
-        if wait_for(child, Some(PATIENCE)).unwrap_or(false) && adopts {
-            // ECHILD: it was not ours after all
-            let _ = waitid(WaitId::PidFd(child.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+        if !ended || self.killed || adopts_orphans() {
+            reap_orphan(child);
         }
     }
 
@@ -330,13 +329,24 @@ fn adopts_orphans() -> bool {
     getpid().as_raw_pid() == 1 || rustix::process::child_subreaper().is_ok_and(|reaper| reaper.is_some())
 }
 
-fn is_dead_bwrap_of_ours(pid: NonZeroI32) -> bool {
-    let Ok(facts) = fs::read_to_string(format!("/proc/{pid}/status")) else { return false };
-    let is = |name: &str, value: &str| {
-        let line = facts.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|line| line.split_whitespace().next()) == Some(value)
+/// Whether a process is our child although it lives in a PID namespace below ours, as no bwrap that we spawned does.
+fn is_orphan_of_ours(pid: NonZeroI32) -> bool {
+    let facts = |pid: &str| fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let field = |text: &str, name: &str| -> Vec<String> {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+        line.split_whitespace().map(str::to_owned).collect()
     };
-    is("Name:", "bwrap") && is("State:", "Z") && is("PPid:", &std::process::id().to_string())
+    let (its, ours) = (facts(&pid.to_string()), facts("self"));
+    field(&its, "PPid:") == [std::process::id().to_string()]
+        && field(&its, "NSpid:").len() > field(&ours, "NSpid:").len()
+}
+
+/// Waits for the end of a process that was killed, and reaps it if it became our child.
+fn reap_orphan(process: &OwnedFd) {
+    if wait_for(process, Some(PATIENCE)).unwrap_or(false) && adopts_orphans() {
+        // ECHILD: it was not ours after all
+        let _ = waitid(WaitId::PidFd(process.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+    }
 }
 
 /// Waits for a process to end. Says whether it has.
@@ -359,10 +369,13 @@ fn poll_one(descriptor: &OwnedFd, events: PollFlags, timeout: Option<Duration>) 
 
 /// Kills every process that has the socket of this inode number open. Whoever runs our own program is spared: it is
 /// us, or a child that another thread is just spawning.
-fn kill_holders(inode: u64) {
+///
+/// Returns handles on those that it killed.
+fn kill_holders(inode: u64) -> Vec<OwnedFd> {
+    let mut killed = Vec::new();
     let own = fs::read_link("/proc/self/exe").ok();
     let link = format!("socket:[{inode}]");
-    let Ok(processes) = fs::read_dir("/proc") else { return };
+    let Ok(processes) = fs::read_dir("/proc") else { return killed };
     for entry in processes.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
             continue;
@@ -380,8 +393,10 @@ fn kill_holders(inode: u64) {
         // the handle first, so that it is the holder that is killed and not a successor of its number
         if let Ok(handle) = pidfd_open(pid, PidfdFlags::empty())
             && holds()
+            && pidfd_send_signal(&handle, Signal::KILL).is_ok()
         {
-            let _ = pidfd_send_signal(&handle, Signal::KILL);
+            killed.push(handle);
         }
     }
+    killed
 }

@@ -1,0 +1,191 @@
+//! Callers of every kind, and those that are killed.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child as Process, Command as StdCommand, Stdio as ProcessStdio};
+use std::time::Duration;
+
+use bwrap_launch::{Bwrap, Namespaces, Sandbox, Stdio};
+
+use crate::common::{Here, host};
+use crate::inventory::{Inventory, sandboxes, unchanged};
+use crate::support::{Kind, Numbers, SETTLE, eventually, judge, kill_holders, released};
+
+type Launch = fn(&Sandbox, &Bwrap);
+
+/// Launches that end in every way.
+const LAUNCHES: [(&str, Launch); 5] = [
+    ("success", |sandbox, bwrap| {
+        let mut command = sandbox.command("sh");
+        assert_eq!(judge(command.args(["-c", "exit 3"]).bwrap(bwrap)), Kind::Ran(3));
+    }),
+    ("failed set-up", |sandbox, bwrap| {
+        let broken = sandbox.clone().ro_bind("/nonexistent", "/mnt");
+        assert_eq!(judge(broken.command("true").bwrap(bwrap)), Kind::SetupFailed);
+    }),
+    ("killed at once", |sandbox, bwrap| {
+        let mut child = sandbox.command("sleep").arg("60").bwrap(bwrap).spawn().unwrap();
+        child.kill().unwrap();
+        assert!(!matches!(Kind::of(&child.wait()), Kind::Ran(0)));
+    }),
+    ("dropped", |sandbox, bwrap| drop(sandbox.command("true").bwrap(bwrap).spawn().unwrap())),
+    ("stuck", |sandbox, bwrap| {
+        let stuck = sandbox.clone().join_user_after_setup(fs::File::open("/proc/self/ns/user").unwrap());
+        assert_eq!(judge(stuck.command("true").bwrap(bwrap)), Kind::Refused);
+    }),
+];
+
+/// Launches of every kind, several at a time.
+fn launches(bwrap: &Bwrap, threads: usize, each: usize) {
+    let sandboxes = &sandboxes();
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            scope.spawn(move || {
+                for run in 0..each {
+                    let sandbox = &sandboxes[(thread + run) % sandboxes.len()];
+                    LAUNCHES[(thread + run / sandboxes.len()) % LAUNCHES.len()].1(sandbox, bwrap);
+                }
+            });
+        }
+    });
+}
+
+pub(crate) fn many_threads_launch_at_once(here: &Here) {
+    unchanged("no token", "many launches", || launches(&here.bwrap, 8, 25));
+}
+
+/// Orphans of its descendants become its children: each is to be reaped.
+pub(crate) fn a_subreaper(here: &Here) {
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
+    let mut left = Vec::new();
+    for (name, launch) in LAUNCHES {
+        for sandbox in sandboxes() {
+            let before = Inventory::take("no token");
+            (0..8).for_each(|_| launch(&sandbox, &here.bwrap));
+            let zombies = || Inventory::take("no token").new_children(&before);
+            if !eventually(|| zombies() == 0) {
+                left.push(format!("{name}: {} of 8, {sandbox}", zombies()));
+            }
+        }
+    }
+    assert!(left.is_empty(), "zombies are left:\n{}", left.join("\n"));
+    unchanged("no token", "many launches of a subreaper", || launches(&here.bwrap, 8, 25));
+}
+
+/// A helper: launches in every way and looks what is left.
+pub(crate) fn everything(arguments: &[String]) {
+    let bwrap = Bwrap::at(&arguments[0]).unwrap();
+    unchanged("no token", "launches", || {
+        for sandbox in sandboxes() {
+            for script in ["exit 0", "exit 1", "kill -9 $$"] {
+                judge(sandbox.command("sh").args(["-c", script]).bwrap(&bwrap));
+            }
+            judge(sandbox.command("no-such-program").bwrap(&bwrap));
+            judge(sandbox.clone().ro_bind("/nonexistent", "/mnt").command("true").bwrap(&bwrap));
+            drop(sandbox.command("true").bwrap(&bwrap).spawn());
+            drop(sandbox.command("true").bwrap(&bwrap).prepare());
+            let mut command = sandbox.command("sleep");
+            let mut child = command.arg("60").bwrap(&bwrap).spawn().unwrap();
+            child.kill().unwrap();
+            let _ = child.wait();
+        }
+    });
+}
+
+pub(crate) fn a_caller_that_ignores_sigchld(here: &Here) {
+    let mut process = StdCommand::new("env");
+    process.arg("--ignore-signal=SIGCHLD");
+    process.arg(std::env::current_exe().unwrap()).args(["--helper", "everything"]).arg(here.bwrap.path());
+    let output = process.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A helper, process 1 of a PID namespace: launches, and then is alone.
+pub(crate) fn alone(arguments: &[String]) {
+    assert_eq!(std::process::id(), 1);
+    everything(arguments);
+    launches(&Bwrap::at(&arguments[0]).unwrap(), 4, 15);
+    let others = || {
+        let entries = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
+            let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
+            let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+            (pid != 1).then(|| stat.chars().take(40).collect::<String>())
+        });
+        entries.collect::<Vec<_>>()
+    };
+    assert!(eventually(|| others().is_empty()), "{:?}", others());
+}
+
+pub(crate) fn process_one(here: &Here) {
+    let outer = host().proc("/proc").unshare(Namespaces::PID).as_pid_1();
+    let output = here.helper(&outer, "alone").arg(here.bwrap.path()).output().unwrap();
+    assert!(output.status.success(), "{} {}", output.status, String::from_utf8_lossy(&output.stderr));
+}
+
+/// A helper to be killed: launches with its own standard output, once it is told to.
+pub(crate) fn victim(arguments: &[String]) {
+    let bwrap = Bwrap::at(&arguments[0]).unwrap();
+    let sandbox = host().unshare(Namespaces::PID).die_with_parent();
+    let mut command = sandbox.command("sleep");
+    command.arg("60").bwrap(&bwrap).stdin(Stdio::null()).stderr(Stdio::null());
+    println!("ready");
+    std::io::stdin().read_exact(&mut [0]).unwrap();
+    let _child = match arguments[1].as_str() {
+        "gate" => command.prepare().unwrap().start().unwrap(),
+        "held" => {
+            let _prepared = command.prepare().unwrap();
+            return std::thread::sleep(Duration::from_secs(60));
+        }
+        _ => command.spawn().unwrap(),
+    };
+    std::thread::sleep(Duration::from_secs(60));
+}
+
+/// Starts a victim that waits for its word.
+fn start_victim(here: &Here, way: &str) -> (Process, std::io::PipeReader) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut process = StdCommand::new(std::env::current_exe().unwrap());
+    process.args(["--helper", "victim"]).arg(here.bwrap.path()).arg(way);
+    process.stdin(ProcessStdio::piped()).stdout(writer).stderr(ProcessStdio::null());
+    let child = process.spawn().unwrap();
+    drop(process);
+    let mut line = String::new();
+    BufReader::new(reader.try_clone().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    (child, reader)
+}
+
+/// How many of so many sandboxes survive their killed callers.
+fn survivors(here: &Here, way: &str, count: u32) -> u32 {
+    let mut numbers = Numbers::new(11);
+    let mut survivors = 0;
+    for _ in 0..count {
+        let (mut caller, holders) = start_victim(here, way);
+        caller.stdin.take().unwrap().write_all(b"x").unwrap();
+        numbers.pause(10_000);
+        caller.kill().unwrap();
+        caller.wait().unwrap();
+        if !released(&holders, Duration::from_millis(150)) {
+            survivors += 1;
+            kill_holders(&holders);
+            assert!(released(&holders, SETTLE));
+        }
+    }
+    println!("{survivors} of {count} survive their killed caller ({way})");
+    survivors
+}
+
+/// bwrap alone has moments in which nobody tells it that its parent has died. They are few.
+pub(crate) fn a_killed_caller(here: &Here) {
+    assert!(survivors(here, "plain", 50) < 25);
+}
+
+/// While the gate is closed there is none.
+pub(crate) fn a_killed_caller_before_the_start(here: &Here) {
+    assert_eq!(survivors(here, "held", 50), 0);
+}
+
+/// Once it is opened, bwrap's last steps before the command is executed are left: 0 or 1 of 50 here.
+pub(crate) fn a_killed_caller_behind_the_gate(here: &Here) {
+    assert!(survivors(here, "gate", 50) <= 5);
+}

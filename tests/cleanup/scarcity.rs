@@ -1,0 +1,84 @@
+//! Launches that the system denies something.
+
+use std::time::{Duration, Instant};
+
+use bwrap_launch::{Command, Error, Stdio};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use crate::common::Here;
+use crate::inventory::{few_sandboxes, leaves_nothing, marked, token, unchanged};
+use crate::support::{Kind, judge, released, stand_in, watch};
+
+/// The ways to launch, each with needs of its own.
+const WAYS: [fn(&mut Command) -> Kind; 4] = [
+    judge,
+    |command| Kind::of(&command.stderr(Stdio::null()).status()),
+    |command| Kind::of(&command.prepare().and_then(|prepared| prepared.start()?.wait())),
+    |command| {
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        // no sandbox, or one that runs on without us
+        child.map_or(Kind::System, |_| Kind::Other)
+    },
+];
+
+/// Every single allocation of a launch fails once.
+pub(crate) fn descriptors_run_out(here: &Here) {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    let used = u64::try_from(std::fs::read_dir("/proc/self/fd").unwrap().count()).unwrap();
+    let limit = |number| setrlimit(Resource::RLIMIT_NOFILE, number, hard).unwrap();
+    unchanged(&token(here), "too few descriptors", || {
+        for sandbox in few_sandboxes() {
+            for (way, launch) in WAYS.iter().enumerate() {
+                let mut last = Kind::Other;
+                for more in 0..24 {
+                    let start = Instant::now();
+                    let what = format!("way {way} with {more} descriptors in {sandbox}");
+                    let mut command = marked(here, &sandbox, "exit 0");
+                    let holders = watch(&mut command);
+                    limit(used + 2 + more);
+                    last = launch(&mut command);
+                    limit(soft);
+                    drop(command);
+                    assert!(released(&holders, Duration::from_secs(2)), "{what}: {last:?}");
+                    assert!(start.elapsed() < Duration::from_secs(6), "{what} took {:?}", start.elapsed());
+                    assert!(!matches!(last, Kind::Undecided(_) | Kind::Invalid), "{what}: {last:?}");
+                }
+                assert!(matches!(last, Kind::Ran(0) | Kind::Other), "enough at last: {last:?} in {sandbox}");
+            }
+        }
+    });
+}
+
+pub(crate) fn too_long_a_command(here: &Here) {
+    for sandbox in few_sandboxes() {
+        let kind =
+            leaves_nothing(here, &sandbox, "exit 0", |command| judge(command.arg("x".repeat(200_000))));
+        assert_eq!(kind, Kind::System);
+        let kind = leaves_nothing(here, &sandbox, "exit 0", |command| {
+            Kind::of(
+                &command.arg("x".repeat(200_000)).prepare().and_then(|prepared| prepared.start()?.wait()),
+            )
+        });
+        assert_eq!(kind, Kind::System);
+        let kind = leaves_nothing(here, &sandbox, "exit 0", |command| judge(command.args(vec![""; 9100])));
+        assert_eq!(kind, Kind::Invalid);
+    }
+}
+
+pub(crate) fn a_bwrap_that_is_gone(here: &Here) {
+    let bwrap = stand_in(here, "gone", "exec \"$real\" \"$@\"");
+    let kind = |launch: &mut dyn FnMut(&mut Command) -> Result<(), Error>| {
+        for sandbox in few_sandboxes() {
+            leaves_nothing(here, &sandbox, "exit 0", |command| {
+                let error = launch(command.bwrap(&bwrap)).unwrap_err();
+                assert!(matches!(error, Error::System { .. }), "{error}");
+                Kind::System
+            });
+        }
+    };
+    std::fs::remove_file(bwrap.path()).unwrap();
+    kind(&mut |command| command.status().map(drop));
+    kind(&mut |command| command.prepare().map(drop));
+    std::fs::write(bwrap.path(), "not executable").unwrap();
+    kind(&mut |command| command.output().map(drop));
+}
