@@ -298,8 +298,7 @@ impl<'a> Writer<'a> {
                 Inherit::Only(names) => {
                     self.option("--clearenv", [])?;
                     for name in names {
-                        self.option("--setenv", [name])?;
-                        self.out.words.push(Word::Shell(format!("\"${{{}}}\"", name.display())));
+                        self.inherited_variable(name)?;
                     }
                 }
             },
@@ -316,6 +315,21 @@ impl<'a> Writer<'a> {
                 EnvironmentChange::Unset { name } => self.option("--unsetenv", [name])?,
             }
         }
+        Ok(())
+    }
+
+    /// For a reader: set inside if it is set outside.
+    fn inherited_variable(&mut self, name: &OsStr) -> Written {
+        let letter = |c: char| c.is_ascii_alphabetic() || c == '_';
+        let plain =
+            |name: &&str| name.starts_with(letter) && name.chars().all(|c| letter(c) || c.is_ascii_digit());
+        if let Some(name) = name.to_str().filter(plain) {
+            self.out.words.push(Word::Shell(format!("${{{name}+--setenv {name} \"${name}\"}}")));
+            return Ok(());
+        }
+        // no shell can read such a variable
+        self.option("--setenv", [name])?;
+        self.out.words.push(Word::Shell("'[inherited]'".to_owned()));
         Ok(())
     }
 

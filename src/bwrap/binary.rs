@@ -259,19 +259,10 @@ impl Bwrap {
     }
 
     fn search(path: &OsStr, working: Option<&Path>) -> Result<Self, BwrapError> {
-        let (mut searched, mut skipped) = (Vec::new(), Vec::new());
-        for directory in std::env::split_paths(path) {
-            if controlled(&directory, working) {
-                skipped.push(directory);
-                continue;
-            }
-            let candidate = directory.join("bwrap");
-            if std::fs::metadata(&candidate).is_ok_and(|meta| meta.is_file() && meta.mode() & 0o111 != 0) {
-                return Self::at(candidate);
-            }
-            searched.push(directory);
+        match look_up("bwrap", path, working) {
+            Ok(found) => Self::at(found),
+            Err((searched, skipped)) => Err(BwrapError::NotFound { searched, skipped }),
         }
-        Err(BwrapError::NotFound { searched, skipped })
     }
 
     /// The bwrap at an absolute path.
@@ -437,6 +428,34 @@ impl PartialEq for Bwrap {
 }
 
 impl Eq for Bwrap {}
+
+/// Finds a program in the directories of a `PATH`, those that the working directory controls excepted. Otherwise says
+/// which directories were searched and which were not.
+fn look_up(
+    name: &str,
+    path: &OsStr,
+    working: Option<&Path>,
+) -> Result<PathBuf, (Vec<PathBuf>, Vec<PathBuf>)> {
+    let (mut searched, mut skipped) = (Vec::new(), Vec::new());
+    for directory in std::env::split_paths(path) {
+        if controlled(&directory, working) {
+            skipped.push(directory);
+            continue;
+        }
+        let candidate = directory.join(name);
+        if std::fs::metadata(&candidate).is_ok_and(|meta| meta.is_file() && meta.mode() & 0o111 != 0) {
+            return Ok(candidate);
+        }
+        searched.push(directory);
+    }
+    Err((searched, skipped))
+}
+
+/// Finds another program that a launch needs, as [`Bwrap::find`] finds bwrap.
+pub(crate) fn find_helper(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_else(|| OsString::from("/usr/bin:/bin"));
+    look_up(name, &path, std::env::current_dir().ok().as_deref()).ok()
+}
 
 /// Whether whoever fills the working directory decides what is in `directory`.
 fn controlled(directory: &Path, working: Option<&Path>) -> bool {

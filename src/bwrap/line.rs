@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 
+use rustix::fs::OFlags;
 use shell_quote::Bash;
 
 use super::arguments::{Arguments, Source, Word};
@@ -70,14 +71,33 @@ fn write_redirection(f: &mut fmt::Formatter<'_>, number: RawFd, bytes: &[u8], se
     write!(f, " {number}< <(printf -- '{text}')")
 }
 
-/// The descriptor of a caller's open file has no meaning in a shell; its link shows what it is.
-fn write_open(f: &mut fmt::Formatter<'_>, number: RawFd, descriptor: &Descriptor) -> fmt::Result {
-    match descriptor.owned() {
-        Some(owned) => {
-            write!(f, " {number}<>/proc/{}/fd/{}", std::process::id(), owned.as_raw_fd())
-        }
-        None => Ok(()),
+/// The descriptor of a caller's open file has no meaning in a shell; its link shows what it is, for as long as the
+/// caller lives.
+pub(crate) fn write_open(f: &mut fmt::Formatter<'_>, number: RawFd, descriptor: &Descriptor) -> fmt::Result {
+    let Some(owned) = descriptor.owned() else { return Ok(()) };
+    let access = rustix::fs::fcntl_getfl(owned).map(|flags| flags & OFlags::RWMODE);
+    let operator = match access {
+        Ok(access) if access == OFlags::WRONLY => ">",
+        Ok(access) if access == OFlags::RDWR => "<>",
+        _ => "<",
+    };
+    write!(f, " {number}{operator}/proc/{}/fd/{}", std::process::id(), owned.as_raw_fd())
+}
+
+/// What no option says: a comment for the shell.
+pub(crate) fn write_id_maps(f: &mut fmt::Formatter<'_>, sandbox: &Sandbox) -> fmt::Result {
+    let identity = &sandbox.identity;
+    if !identity.mapped() {
+        return Ok(());
     }
+    f.write_str(" #")?;
+    for (name, ranges) in [("uid_map", &identity.uid_map), ("gid_map", &identity.gid_map)] {
+        write!(f, " {name}:")?;
+        for range in ranges {
+            write!(f, " {} {} {};", range.inside, range.outside, range.count)?;
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn quoted(word: &[u8]) -> String {
@@ -86,7 +106,8 @@ pub(crate) fn quoted(word: &[u8]) -> String {
 
 impl fmt::Display for Sandbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_line(f, &Arguments::shown(self, None), &[])
+        write_line(f, &Arguments::shown(self, None), &[])?;
+        write_id_maps(f, self)
     }
 }
 
@@ -111,7 +132,7 @@ mod tests {
             .file(Content::secret("hunter2"), "/s");
         let line = sandbox.to_string();
         assert!(!line.contains("hunter2") && !format!("{sandbox:?}").contains("hunter2"));
-        assert!(line.contains("--setenv PATH \"${PATH}\""), "{line}");
+        assert!(line.contains(" ${PATH+--setenv PATH \"$PATH\"} "), "{line}");
         assert!(line.ends_with("3< <(printf -- '50 %%\\n\\047\\000') 4< <(: '[secret, 7 bytes]')"), "{line}");
     }
 }

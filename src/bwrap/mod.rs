@@ -11,6 +11,7 @@ pub(crate) mod options;
 mod parse;
 pub(crate) mod status;
 
+pub(crate) use binary::find_helper;
 pub use binary::{Advisory, Bwrap, BwrapError, Version};
 pub use message::{Message, Severity, Stage};
 pub use options::MissingOption;

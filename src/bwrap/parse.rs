@@ -95,7 +95,8 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// If bwrap would refuse the line, or silently ignore a part of it.
+    /// If bwrap would refuse an option, or silently ignore a part of the line. How options go together is the business
+    /// of [`check`](Self::check).
     ///
     /// ```
     /// use bwrap_launch::Sandbox;
@@ -157,10 +158,10 @@ type Read = Result<(), ParseError>;
 impl Reader {
     fn option(&mut self, word: &OsStr, rest: &mut dyn Iterator<Item = OsString>) -> Read {
         let unknown = || ParseError::UnknownOption(word.to_owned());
-        let name = word.to_str().ok_or_else(unknown)?;
-        let (name, key) = match name.split_once('=') {
-            Some(("--debug-opt", key)) => ("--debug-opt", Some(key)),
-            _ => (name, None),
+        let key = word.as_bytes().strip_prefix(b"--debug-opt=").map(OsStr::from_bytes);
+        let name = match key {
+            Some(_) => "--debug-opt",
+            None => word.to_str().ok_or_else(unknown)?,
         };
         let option = options::find(name).ok_or_else(unknown)?;
         let mut arguments = Arguments { option: option.name, words: Vec::new().into_iter() };
@@ -477,7 +478,9 @@ impl Arguments {
                 Some(rest) if !rest.is_empty() => (rest, 8),
                 _ => (text, 10),
             };
-            let size = u64::from_str_radix(digits, radix).ok()?;
+            // no sign, unlike Rust's own reading
+            let digit = |c: char| c.is_digit(radix);
+            let size = u64::from_str_radix(digits, radix).ok().filter(|_| digits.chars().all(digit))?;
             (size != 0 && size <= u64::try_from(usize::MAX / 2).ok()?).then_some(size)
         };
         self.value("a number of bytes, 1 or more", read)
@@ -489,7 +492,10 @@ impl Arguments {
             if text.eq_ignore_ascii_case("ALL") {
                 return Some(None);
             }
-            Capability::from_str(&text.to_ascii_uppercase()).ok().map(Some)
+            let named = Capability::from_str(&text.to_ascii_uppercase()).ok();
+            let numbered =
+                || text.parse::<u8>().ok().and_then(|n| caps::all().into_iter().find(|c| c.index() == n));
+            named.or_else(numbered).map(Some)
         })
     }
 }

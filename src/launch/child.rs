@@ -57,6 +57,8 @@ struct Launch {
     words: Words,
     /// Without descriptors that somebody else waits for.
     recipe: Arc<Recipe>,
+    /// It can be set up once more without harm.
+    repeatable: bool,
     /// The command line, if the recipe does not show all of it any more.
     line: Option<String>,
     bwrap: Bwrap,
@@ -109,11 +111,23 @@ impl Words {
             // the descriptor may be open for writing only
             Self::File { file, offset } => {
                 let file = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
-                read_from(&file, *offset, WORDS_BYTES)
+                Ok(own_lines(&read_from(&file, *offset, WORDS_BYTES)?))
             }
             Self::Elsewhere => Ok(Vec::new()),
         }
     }
+}
+
+/// The lines that bwrap wrote into a file in which others may write too.
+fn own_lines(text: &[u8]) -> Vec<u8> {
+    let own = |line: &&[u8]| {
+        let line = match line {
+            [b'<', b'0'..=b'7', b'>', rest @ ..] => rest,
+            _ => line,
+        };
+        line.starts_with(b"bwrap: ")
+    };
+    text.split_inclusive(|byte| *byte == b'\n').filter(own).flatten().copied().collect()
 }
 
 /// bwrap's warnings at the beginning of what was written to standard error.
@@ -131,6 +145,7 @@ impl Child {
         bwrap: Bwrap,
         dropped: Vec<Feature>,
     ) -> Self {
+        let repeatable = recipe.sandbox.is_repeatable();
         let (line, recipe) = match recipe.without_descriptors() {
             Some(rest) => (Some(recipe.to_string()), Arc::new(rest)),
             None => (None, recipe),
@@ -141,6 +156,7 @@ impl Child {
             outcome: None,
             words,
             recipe,
+            repeatable,
             line,
             bwrap,
             dropped,
@@ -157,7 +173,8 @@ impl Child {
     }
 
     /// The process id, outside, of the sandbox's first process, once bwrap has reported it: process 1 of a
-    /// PID namespace, the command itself without one.
+    /// PID namespace, the command itself without one, or its parent if there
+    /// is a descriptor to keep open ([`Sandbox::sync_fd`](crate::Sandbox::sync_fd)).
     ///
     /// ```
     /// use bwrap_launch::Sandbox;
@@ -211,7 +228,8 @@ impl Child {
         let launch = &self.launch;
         let quiet = matches!(launch.words, Words::Elsewhere);
         // the one setting under which bwrap goes on after a complaint
-        let words = if quiet && launch.recipe.sandbox.privileges.not_a_security_boundary {
+        let sandbox = &launch.recipe.sandbox;
+        let words = if quiet && launch.repeatable && sandbox.privileges.not_a_security_boundary {
             Command::rehearse(&launch.recipe, &launch.bwrap)
         } else {
             launch.words.heard().ok()
@@ -483,7 +501,8 @@ impl Launch {
 
     /// Lets bwrap say once more what went wrong, where its words could not be read.
     fn rehearse(&self, failure: &mut Failure) {
-        let words = Command::rehearse(&self.recipe, &self.bwrap).unwrap_or_default();
+        let words = if self.repeatable { Command::rehearse(&self.recipe, &self.bwrap) } else { None };
+        let words = words.unwrap_or_default();
         let mut messages = Message::parse_all(&words);
         // that is the gate, which nobody opens in a rehearsal: the set-up itself went well
         messages.retain(|message| message.stage() != Stage::Seccomp);

@@ -15,7 +15,7 @@ use super::prepared::Prepared;
 use super::stdio::{Stdio, StdioKind};
 use super::{ExitStatus, Output};
 use crate::bwrap::arguments::Arguments;
-use crate::bwrap::line::write_line;
+use crate::bwrap::line::{write_id_maps, write_line, write_open};
 use crate::bwrap::{Bwrap, parse};
 use crate::error::Result;
 use crate::sandbox::{Advice, Circumstances, Descriptor, Invalid, Place, Problem, Sandbox, check_text};
@@ -395,11 +395,8 @@ impl Command {
     }
 
     /// Sets the sandbox up as [`prepare`](Self::prepare) does and then lets bwrap fail at the gate, to hear
-    /// what it says.
+    /// what it says. Only for what can be repeated.
     pub(super) fn rehearse(recipe: &Recipe, bwrap: &Bwrap) -> Option<Vec<u8>> {
-        if recipe.sandbox.privileges.filters.len() > 1 {
-            return None;
-        }
         let mut command = Self::from_recipe(recipe.clone());
         command.bwrap(bwrap).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let (child, gate) = command.launch(&StdioKind::Null, true).ok()?;
@@ -421,9 +418,13 @@ impl Command {
     pub fn check(&self) -> Result<(), Invalid> {
         let sandbox = &self.recipe.sandbox;
         sandbox.check()?;
-        sandbox.check_for(getuid().as_raw(), getgid().as_raw(), |capability| {
-            caps::has_cap(None, caps::CapSet::Permitted, capability).unwrap_or(false)
-        })?;
+        let has = |capability| {
+            // what is not in the bounding set is lost when bwrap is executed
+            [caps::CapSet::Permitted, caps::CapSet::Bounding]
+                .into_iter()
+                .all(|set| caps::has_cap(None, set, capability).unwrap_or(false))
+        };
+        sandbox.check_for(getuid().as_raw(), getgid().as_raw(), has, user_namespaces_seem_possible)?;
         let invalid = |place| move |problem| Invalid { place, problem };
         check_text("name", &self.recipe.program).map_err(invalid(Place::Program))?;
         let words = self.recipe.arg0.iter().map(|word| (0, word));
@@ -471,22 +472,40 @@ impl Command {
     }
 }
 
-impl fmt::Display for Recipe {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// Whether bwrap makes a user namespace that it was asked to try: the three signs that it looks at.
+fn user_namespaces_seem_possible() -> bool {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    std::path::Path::new("/proc/self/ns/user").exists()
+        && !read("/sys/module/user_namespace/parameters/enable").starts_with('N')
+        && read("/proc/sys/user/max_user_namespaces").trim() != "0"
+}
+
+impl Recipe {
+    fn write(&self, f: &mut fmt::Formatter<'_>, descriptors: &[(RawFd, Descriptor)]) -> fmt::Result {
         let mut words = vec![self.program.as_os_str()];
         words.extend(self.arguments.iter().map(OsString::as_os_str));
-        write_line(f, &Arguments::shown(&self.sandbox, self.arg0.as_deref()), &words)
+        write_line(f, &Arguments::shown(&self.sandbox, self.arg0.as_deref()), &words)?;
+        for (number, descriptor) in descriptors {
+            write_open(f, *number, descriptor)?;
+        }
+        write_id_maps(f, &self.sandbox)
+    }
+}
+
+impl fmt::Display for Recipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, &[])
     }
 }
 
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&*self.recipe, f)
+        self.recipe.write(f, &self.descriptors)
     }
 }
 
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&*self.recipe, f)
+        fmt::Display::fmt(self, f)
     }
 }

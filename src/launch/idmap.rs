@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use rustix::process::geteuid;
 
+use crate::bwrap::find_helper;
 use crate::bwrap::status::Status;
 use crate::sandbox::{IdRange, Identity};
 
@@ -39,22 +40,24 @@ fn write_map(pid: NonZeroI32, file: &str, helper: &str, ranges: &[IdRange]) -> i
             .map_err(|error| io::Error::new(error.kind(), format!("write {path}: {error}")));
     }
     let numbers = ranges.iter().flat_map(|range| [range.inside, range.outside, range.count]);
-    let mut child = Command::new(helper)
+    let missing = || io::Error::other(format!("{helper} is not on the PATH; install the package uidmap"));
+    let program = find_helper(helper).ok_or_else(missing)?;
+    let mut child = Command::new(program)
+        .env_clear()
         .arg(pid.to_string())
         .args(numbers.map(|number| number.to_string()))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|error| io::Error::new(error.kind(), format!("run {helper} (package uidmap): {error}")))?;
-    let mut said = String::new();
-    if let Some(stderr) = child.stderr.take() {
-        stderr.take(4096).read_to_string(&mut said)?;
-    }
+        .map_err(|error| io::Error::new(error.kind(), format!("run {helper}: {error}")))?;
+    let mut said = Vec::new();
+    let read = child.stderr.take().map(|stderr| stderr.take(4096).read_to_end(&mut said));
     // where SIGCHLD is ignored there is no status: the map itself tells
     let _ = child.wait();
+    read.transpose()?;
     if fs::read_to_string(&path)?.lines().count() == ranges.len() {
         return Ok(());
     }
-    Err(io::Error::other(format!("{helper} refused: {}", said.trim())))
+    Err(io::Error::other(format!("{helper} refused: {}", String::from_utf8_lossy(&said).trim())))
 }

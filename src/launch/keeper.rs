@@ -8,11 +8,15 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::mpsc::channel;
+use std::os::unix::fs::MetadataExt;
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use caps::{CapSet, CapsHashSet};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+
+use rustix::process::geteuid;
 
 use super::running::Running;
 use super::spawn;
@@ -28,10 +32,17 @@ struct Keeper {
     jobs: VecDeque<Job>,
     abandoned: Vec<Running>,
     leases: usize,
+    /// What the thread was started with.
+    context: Option<Context>,
 }
 
-static KEEPER: Mutex<Keeper> =
-    Mutex::new(Keeper { thread: None, jobs: VecDeque::new(), abandoned: Vec::new(), leases: 0 });
+static KEEPER: Mutex<Keeper> = Mutex::new(Keeper {
+    thread: None,
+    jobs: VecDeque::new(),
+    abandoned: Vec::new(),
+    leases: 0,
+    context: None,
+});
 
 fn keeper() -> MutexGuard<'static, Keeper> {
     KEEPER.lock().unwrap_or_else(PoisonError::into_inner)
@@ -44,10 +55,18 @@ fn wake(event: &OwnedFd) {
 
 /// Keeps the thread alive, and with it the children that it is the parent of.
 #[derive(Debug)]
-pub(crate) struct Lease(());
+pub(crate) enum Lease {
+    /// Of the one keeper.
+    Shared,
+    /// Of a thread that waits for the end of this channel.
+    Own(#[allow(dead_code, reason = "its end is what counts")] Sender<()>),
+}
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        if matches!(self, Self::Own(_)) {
+            return;
+        }
         let mut keeper = keeper();
         keeper.leases = keeper.leases.saturating_sub(1);
         if let Some((_, event)) = keeper.thread.as_ref().filter(|_| keeper.leases == 0) {
@@ -58,37 +77,70 @@ impl Drop for Lease {
 
 impl Keeper {
     /// Starts the thread if there is none. Says how to wake it, once there is something to do.
-    fn ensure(&mut self) -> io::Result<Arc<OwnedFd>> {
+    fn ensure(&mut self, here: &Context) -> io::Result<Arc<OwnedFd>> {
         let process = std::process::id();
         if self.thread.as_ref().is_some_and(|(owner, _)| *owner != process) {
             // a fork inherited the state, but neither the thread nor what it was the parent of
             (self.thread, self.leases) = (None, 0);
+            self.jobs.clear();
+            // their sandboxes are the other process's
+            std::mem::take(&mut self.abandoned).into_iter().for_each(std::mem::forget);
         }
         if let Some((_, event)) = &self.thread {
             return Ok(Arc::clone(event));
         }
         let event = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let own = Arc::clone(&event);
-        thread::Builder::new()
-            .name("bwrap-keeper".to_owned())
-            .stack_size(256 << 10)
-            .spawn(move || keep(&own))?;
+        start(move || keep(&own))?;
+        // it inherits them
+        self.context = Some(here.clone());
         self.thread = Some((process, Arc::clone(&event)));
         Ok(event)
     }
 }
 
+/// What a child gets from the thread that spawns it, and threads of one process need not share.
+#[derive(Clone, PartialEq, Eq)]
+struct Context {
+    namespaces: Vec<Option<u64>>,
+    uid: u32,
+    capabilities: Vec<Option<CapsHashSet>>,
+}
+
+impl Context {
+    /// Of the calling thread.
+    fn here() -> Self {
+        let names = ["cgroup", "ipc", "mnt", "net", "pid_for_children", "user", "uts"];
+        let inode =
+            |name| std::fs::metadata(format!("/proc/thread-self/ns/{name}")).ok().map(|meta| meta.ino());
+        let sets = [CapSet::Permitted, CapSet::Inheritable, CapSet::Bounding];
+        Self {
+            namespaces: names.into_iter().map(inode).collect(),
+            uid: geteuid().as_raw(),
+            capabilities: sets.into_iter().map(|set| caps::read(None, set).ok()).collect(),
+        }
+    }
+}
+
 /// Runs a job on the keeper's thread and waits for it. The lease keeps the thread, and its children, alive.
+///
+/// A caller whose thread has other namespaces or capabilities than the keeper gets a thread of its own instead, which
+/// inherits them.
 pub(crate) fn run<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> io::Result<(T, Lease)> {
+    let here = Context::here();
     let (sender, receiver) = channel();
     let (event, lease) = {
         let mut keeper = keeper();
-        let event = keeper.ensure()?;
+        let event = keeper.ensure(&here)?;
+        if keeper.context.as_ref() != Some(&here) {
+            drop(keeper);
+            return run_apart(job);
+        }
         keeper.jobs.push_back(Box::new(move || {
             let _ = sender.send(job());
         }));
         keeper.leases += 1;
-        (event, Lease(()))
+        (event, Lease::Shared)
     };
     // not before the lock is free, which the thread wants first
     wake(&event);
@@ -96,10 +148,30 @@ pub(crate) fn run<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -
     Ok((result, lease))
 }
 
+/// Runs a job on a new thread, which stays until the lease ends.
+fn run_apart<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> io::Result<(T, Lease)> {
+    let (sender, receiver) = channel();
+    let (lease, end) = channel::<()>();
+    let work = move || {
+        spawn::block_signals();
+        let _ = sender.send(job());
+        // nothing is ever sent: it ends with the lease
+        let _ = end.recv();
+    };
+    start(work)?;
+    let result = receiver.recv().map_err(|_| io::Error::other("the keeper thread is gone"))?;
+    Ok((result, Lease::Own(lease)))
+}
+
+fn start(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    thread::Builder::new().name("bwrap-keeper".to_owned()).stack_size(256 << 10).spawn(work)?;
+    Ok(())
+}
+
 /// Sees a child to its end whose owner has dropped it. It runs on, as a dropped `std::process::Child` does.
 pub(crate) fn adopt(running: Running) {
     let mut keeper = keeper();
-    if let Ok(event) = keeper.ensure() {
+    if let Ok(event) = keeper.ensure(&Context::here()) {
         keeper.abandoned.push(running);
         drop(keeper);
         wake(&event);
@@ -139,7 +211,10 @@ fn wait(event: &OwnedFd, children: &mut Vec<Running>, timeout: Option<Timespec>)
         match poll(&mut sources, timeout.as_ref()) {
             Ok(0) => return false,
             Ok(_) => {}
-            Err(_) => return true,
+            Err(_) => {
+                thread::sleep(std::time::Duration::from_millis(10));
+                return true;
+            }
         }
         sources.iter().skip(1).map(|source| !source.revents().is_empty()).collect()
     };

@@ -305,7 +305,8 @@ impl fmt::Display for Failure {
         }
         match (&self.program, self.message(), self.signal()) {
             (Some(problem), _, _) => write!(f, "{problem}"),
-            (None, Some(message), _) => write!(f, "bwrap: {message}"),
+            // one line, whatever is in a path
+            (None, Some(message), _) => write!(f, "bwrap: {}", message.to_string().replace('\n', "\\n")),
             (None, None, Some(signal)) => write!(f, "it was killed by signal {signal} meanwhile"),
             (None, None, None) => f.write_str(match self.verdict {
                 Verdict::NotExecuted { .. } => "bwrap did not say why, and the program looks executable",

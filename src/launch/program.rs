@@ -113,7 +113,14 @@ pub(crate) fn diagnose(sandbox: &Sandbox, program: &OsStr, path: Option<&OsStr>)
     } else {
         // what execvp takes where there is no PATH
         let path = path.unwrap_or(OsStr::new("/bin:/usr/bin"));
-        std::env::split_paths(path).map(|directory| directory.join(program)).collect()
+        // relative directories are taken from where the command starts, if that is known
+        let absolute = |directory: PathBuf| match (directory.is_absolute(), working) {
+            (true, _) => Some(directory),
+            (false, Some(working)) => Some(Path::new("/").join(working).join(directory)),
+            (false, None) => None,
+        };
+        let directories = std::env::split_paths(path).filter_map(absolute);
+        directories.map(|directory| directory.join(program)).collect()
     };
     let mut first = None;
     for candidate in &candidates {
@@ -199,7 +206,9 @@ fn wants(file: File) -> Wants {
         // the kernel reads no more than 256 bytes
         let _ = reader.take(256).read_until(b'\n', &mut line);
         let words = line.get(2..).unwrap_or_default();
-        let word = words.split(u8::is_ascii_whitespace).find(|word| !word.is_empty());
+        let words = words.strip_suffix(b"\n").unwrap_or(words);
+        // a carriage return is part of the name, for the kernel too
+        let word = words.split(|byte| matches!(byte, b' ' | b'\t')).find(|word| !word.is_empty());
         return word
             .map_or(Wants::Nothing, |word| Wants::Interpreter(OsString::from_vec(word.to_vec()).into()));
     }
@@ -278,6 +287,7 @@ impl View<'_> {
     /// What is at a path whose parents are no links.
     fn look(self, path: &Path) -> Node {
         let mut parent = relative(path).as_os_str().is_empty();
+        let mut chmod = None;
         for operation in self.0.operations.iter().rev() {
             let destination = operation.destination();
             if !below(path, destination) {
@@ -308,8 +318,13 @@ impl View<'_> {
                 Operation::Tmpfs(_) => return Node::Missing,
                 Operation::Dir(_) if exact => return Node::Directory,
                 Operation::Symlink(link) if exact => return Node::Link(link.target.clone()),
-                Operation::File(file) if exact => return Node::Data(file.mode.unwrap_or(0o666)),
-                Operation::BindData(data) if exact => return Node::Data(data.mode.unwrap_or(0o600)),
+                Operation::Chmod(change) if exact => chmod = chmod.or(Some(change.mode)),
+                Operation::File(file) if exact => {
+                    return Node::Data(chmod.or(file.mode).unwrap_or(0o666));
+                }
+                Operation::BindData(data) if exact => {
+                    return Node::Data(chmod.or(data.mode).unwrap_or(0o600));
+                }
                 Operation::Proc(_) | Operation::Dev(_) | Operation::BindFd(_) | Operation::Mqueue(_) => {
                     return if exact { Node::Directory } else { Node::Unknown };
                 }

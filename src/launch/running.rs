@@ -11,7 +11,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpid, pidfd_open, pidfd_send_signal, waitid,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, geteuid, getpid, pidfd_open, pidfd_send_signal, waitid,
 };
 
 use super::descriptors::{contents, send_all};
@@ -114,20 +114,22 @@ impl Running {
         if self.child.is_none()
             && let Some(pid) = status.child_pid
         {
-            self.child = Self::open_child(pid, status.namespaces.mnt);
+            self.child = self.open_child(pid, status.namespaces.mnt);
         }
         status
     }
 
     /// A handle on the reported process, if the number is still its own: it is in the mount namespace that bwrap
-    /// reported, or it is dying and became our child, to be reaped.
-    fn open_child(pid: NonZeroI32, mount_namespace: Option<u64>) -> Option<OwnedFd> {
+    /// reported, it is the child of our bwrap (whose own files tell nothing if they are not readable), or it is dying
+    /// and became our child, to be reaped.
+    fn open_child(&self, pid: NonZeroI32, mount_namespace: Option<u64>) -> Option<OwnedFd> {
         let handle = pidfd_open(Pid::from_raw(pid.get())?, PidfdFlags::empty()).ok()?;
         let namespace = fs::metadata(format!("/proc/{pid}/ns/mnt")).ok().map(|meta| meta.ino());
         if namespace.is_some() && namespace == mount_namespace {
             return Some(handle);
         }
-        (adopts_orphans() && is_orphan_of_ours(pid)).then_some(handle)
+        let own = namespace.is_none() && parent_of(pid) == Some(self.pid.as_raw_pid());
+        (own || adopts_orphans() && is_orphan_of_ours(pid)).then_some(handle)
     }
 
     pub(crate) fn handshake(&self) -> &Handshake {
@@ -166,8 +168,8 @@ impl Running {
 
     /// Waits for bwrap's end.
     pub(crate) fn wait_end(&mut self) -> io::Result<Verdict> {
-        if adopts_orphans() {
-            // process 1 inside will be ours to reap: gets hold of it while it is there
+        // process 1 inside may be ours to reap; a command without one may be unreadable for us later
+        if adopts_orphans() || !self.own_pids && !geteuid().is_root() {
             self.wait_ready()?;
         }
         wait_for(&self.process, None)?;
@@ -227,7 +229,13 @@ impl Running {
     fn kill_child(&self) {
         let Some(child) = &self.child else { return };
         // without a PID namespace it may be a mere parent of the command, whose death ends nothing
-        let command = if self.own_pids { Vec::new() } else { self.grandchildren() };
+        let command = if self.own_pids {
+            Vec::new()
+        } else {
+            // stopped, it makes no more of them
+            let _ = pidfd_send_signal(child, Signal::STOP);
+            self.grandchildren()
+        };
         // they may be gone already
         let _ = pidfd_send_signal(child, Signal::KILL);
         for process in command {
@@ -327,6 +335,13 @@ fn reap(process: &OwnedFd) -> End {
 /// Whether processes that lose their parent inside a sandbox become our children.
 fn adopts_orphans() -> bool {
     getpid().as_raw_pid() == 1 || rustix::process::child_subreaper().is_ok_and(|reaper| reaper.is_some())
+}
+
+/// The parent of a process, from the file that everybody may read.
+fn parent_of(pid: NonZeroI32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // the name before may hold anything
+    stat.get(stat.rfind(')')? + 1..)?.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// Whether a process is our child although it lives in a PID namespace below ours, as no bwrap that we spawned does.

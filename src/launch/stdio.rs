@@ -69,6 +69,15 @@ macro_rules! pipe_end {
             }
         }
 
+        impl TryFrom<$name> for OwnedFd {
+            type Error = io::Error;
+
+            /// Gives up the pipe's end, for example to an asynchronous runtime.
+            fn try_from(end: $name) -> io::Result<Self> {
+                Arc::try_unwrap(end.pipe).or_else(|shared| shared.try_clone())
+            }
+        }
+
         impl AsFd for $name {
             fn as_fd(&self) -> BorrowedFd<'_> {
                 self.pipe.as_fd()

@@ -118,6 +118,9 @@ pub enum Problem {
     /// Permissions above 07777.
     #[error("mode {0:o} (octal) is above 7777; give permissions as octal number, such as 0o755")]
     Mode(u32),
+    /// Setuid or setgid bits for something new, which `mkdir(2)` or writing to it drops silently.
+    #[error("mode {0:o} (octal) has setuid or setgid bits, which are dropped silently; add a Chmod after it")]
+    SpecialMode(u32),
     /// A size of 0, or above half of the address space.
     #[error("a size of {0} bytes is not possible: it must be 1 to {max}", max = usize::MAX / 2)]
     Size(u64),
@@ -298,6 +301,10 @@ impl Sandbox {
             if self.privileges.disable_userns {
                 return Err(Problem::Conflict("an id map", "disable_userns"));
             }
+            // bwrap writes no map then, and the wish would be lost
+            if identity.uid.is_some() || identity.gid.is_some() {
+                return Err(Problem::Conflict("uid or gid", "an id map"));
+            }
             check_ranges("user", &identity.uid_map)?;
             check_ranges("group", &identity.gid_map)?;
         }
@@ -340,6 +347,10 @@ impl Sandbox {
             if !lifetime.lock_files.is_empty() {
                 return Err(Problem::Conflict("as_pid_1", "lock_file"));
             }
+            // the command would inherit it
+            if lifetime.sync_fd.is_some() {
+                return Err(Problem::Conflict("as_pid_1", "sync_fd"));
+            }
         }
         // bwrap would end with status 1, as if the command had, and leave the command running
         if !lifetime.lock_files.is_empty() && !self.namespaces.new_pid() {
@@ -355,7 +366,7 @@ impl Sandbox {
         for (place, content) in self.readers() {
             let Some(descriptor) = content.descriptor() else { continue };
             number(descriptor).map_err(|problem| invalid(place.clone(), problem))?;
-            if let Some((_, first)) = seen.iter().find(|(other, _)| *other == descriptor) {
+            if let Some((_, first)) = seen.iter().find(|(other, _)| other.is_same(descriptor)) {
                 return Err(invalid(place, Problem::DescriptorReused { first: first.clone() }));
             }
             seen.push((descriptor, place.to_string()));
@@ -377,13 +388,14 @@ impl Sandbox {
         operations.chain(filters.map(|(index, filter)| (Place::Filter(index), &filter.program)))
     }
 
-    /// The rules that depend on who launches: `uid` and `gid` are the caller's, `has` says which capabilities
-    /// it may use.
+    /// The rules that depend on who launches: `uid` and `gid` are the caller's, `has` says which capabilities it hands
+    /// on, `user_namespaces` whether bwrap makes a user namespace where it may also go without.
     pub(crate) fn check_for(
         &self,
         uid: u32,
         gid: u32,
         has: impl Fn(super::Capability) -> bool,
+        user_namespaces: impl Fn() -> bool,
     ) -> Result<(), Invalid> {
         let identity = &self.identity;
         for (kind, map, id) in [("user", &identity.uid_map, uid), ("group", &identity.gid_map, gid)] {
@@ -401,7 +413,11 @@ impl Sandbox {
             return Err(invalid(Place::Identity, Problem::IdNeedsUserNamespace));
         }
         // inside its own user namespace bwrap has every capability
-        if self.namespaces.any_user() {
+        if self.privileges.capabilities.is_empty()
+            || self.namespaces.new_user()
+            || self.namespaces.join_user.is_some()
+            || self.namespaces.any_user() && user_namespaces()
+        {
             return Ok(());
         }
         let mut wanted = Vec::new();
@@ -446,6 +462,11 @@ fn check_operation(operation: &Operation) -> Check {
     };
     if let Some(mode) = mode.filter(|mode| *mode > 0o7777) {
         return Err(Problem::Mode(mode));
+    }
+    // a tmpfs has them from its mount options, a chmod is what sets them
+    let creates = matches!(operation, Operation::Dir(_) | Operation::File(_) | Operation::BindData(_));
+    if let Some(mode) = mode.filter(|mode| creates && mode & 0o6000 != 0) {
+        return Err(Problem::SpecialMode(mode));
     }
     match size {
         Some(size) if size == 0 || usize::try_from(size).map_or(true, |size| size > usize::MAX / 2) => {

@@ -1,7 +1,7 @@
 //! Bytes that become files inside, and descriptors, owned until launch.
 
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -172,6 +172,14 @@ impl Descriptor {
             DescriptorKind::Number(number) => Some(number),
             DescriptorKind::Owned(_) => None,
         }
+    }
+
+    /// Whether both are one open descriptor of this process.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let number = |descriptor: &Self| {
+            descriptor.given_number().or_else(|| descriptor.owned().map(|owned| owned.as_raw_fd()))
+        };
+        number(self) == number(other)
     }
 
     /// Marks the content as read. Says whether it had been read before.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Content, Descriptor, Operation, Sandbox};
+use super::{Content, Descriptor, Operation, OverlayKind, Sandbox};
 
 /// All that a sandbox says about its processes' lives.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -36,6 +36,21 @@ impl Sandbox {
         }
         copy.privileges.filters.retain(|filter| filter.program.descriptor().is_none());
         Some(copy)
+    }
+
+    /// Whether it can be set up a second time without touching anything of the host's: files are not written twice,
+    /// descriptors are not read again.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        let writes = |(index, operation): (usize, &Operation)| match operation {
+            Operation::Overlay(overlay) => matches!(overlay.kind, OverlayKind::Writable { .. }),
+            Operation::File(_) | Operation::Chmod(_) | Operation::Dir(_) | Operation::Symlink(_) => {
+                self.writable_bind_above(index, operation.destination()).is_some()
+            }
+            _ => false,
+        };
+        !self.readers().any(|(_, content)| content.descriptor().is_some())
+            && self.privileges.filters.len() <= 1
+            && !self.operations.iter().enumerate().any(writes)
     }
 
     /// Whether bwrap stays inside as a process of its own, the command's parent.

@@ -109,6 +109,11 @@ pub enum Lint {
     /// The sandbox outlives its caller.
     #[error("the sandbox goes on running if the caller crashes; add die_with_parent")]
     OutlivesCaller,
+    /// Without a PID namespace only the command ends with the caller.
+    #[error(
+        "without a PID namespace, processes that the command leaves behind outlive the caller all the same; add Namespaces::PID"
+    )]
+    DescendantsOutliveCaller,
     /// The joined namespace's descriptor stays open in the command.
     #[error(
         "bwrap leaves the descriptor of a joined namespace open in the command, which is a capability over it; do not join namespaces for commands you do not trust"
@@ -184,6 +189,8 @@ impl Sandbox {
         }
         if !self.lifetime.die_with_parent {
             whole(Lint::OutlivesCaller);
+        } else if !self.namespaces.new_pid() {
+            whole(Lint::DescendantsOutliveCaller);
         }
         if self.leaks_namespace_descriptor() {
             whole(Lint::NamespaceDescriptorInherited);
@@ -233,7 +240,7 @@ impl Sandbox {
         let earlier = || self.operations.iter().enumerate().take(index);
         let later = || self.operations.iter().skip(index + 1);
         if operation.is_mount()
-            && let Some((hidden, _)) = earlier().find(|(_, other)| below(other.destination(), destination))
+            && let Some((hidden, _)) = earlier().find(|(_, other)| hides(destination, other))
         {
             lints.push(Lint::HidesEarlier { hidden });
         }
@@ -274,7 +281,11 @@ impl Sandbox {
                     lints.push(Lint::WritableProcSys(settings));
                 }
             }
-            Operation::Mqueue(_) if !self.namespaces.new_ipc() => lints.push(Lint::MqueueNeedsIpc),
+            Operation::Mqueue(_)
+                if !self.namespaces.new_ipc() && (!circumstances.root || self.namespaces.any_user()) =>
+            {
+                lints.push(Lint::MqueueNeedsIpc);
+            }
             Operation::Tmpfs(tmpfs) if tmpfs.size.is_none() => lints.push(Lint::UnlimitedTmpfs),
             _ => {}
         }
@@ -282,7 +293,7 @@ impl Sandbox {
     }
 
     /// The destination of the writable bind in which `destination`, of operation `index`, is created.
-    fn writable_bind_above(&self, index: usize, destination: &Path) -> Option<PathBuf> {
+    pub(crate) fn writable_bind_above(&self, index: usize, destination: &Path) -> Option<PathBuf> {
         let covering = self.operations.iter().take(index).rev().filter(|other| other.is_mount());
         let covering = covering.into_iter().find(|other| {
             below(destination, other.destination()) && relative(destination) != relative(other.destination())
@@ -313,6 +324,13 @@ pub(crate) fn relative(path: &Path) -> PathBuf {
 /// Whether `path` is `top` or below it.
 pub(crate) fn below(path: &Path, top: &Path) -> bool {
     relative(path).starts_with(relative(top))
+}
+
+/// Whether a mount on `destination` hides what an earlier operation made. A directory made
+/// as the mount point is there for that.
+fn hides(destination: &Path, earlier: &Operation) -> bool {
+    let same = relative(earlier.destination()) == relative(destination);
+    below(earlier.destination(), destination) && !(same && matches!(earlier, Operation::Dir(_)))
 }
 
 fn is_root(path: &Path) -> bool {

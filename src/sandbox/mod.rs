@@ -446,7 +446,7 @@ impl Sandbox {
 
 /// # Environment
 ///
-/// Later calls win. Names that are empty or contain `=` are refused at the launch.
+/// Later settings win over earlier ones, and all of them over what is inherited. Names that are empty or contain `=` are refused at the launch.
 ///
 /// ```
 /// use bwrap_launch::Sandbox;

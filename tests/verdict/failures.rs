@@ -47,7 +47,8 @@ pub(crate) fn refusals(here: &Here) {
         assert!(kind.denies(), "{kind:?}");
     }
     foreign.kill().unwrap();
-    foreign.wait().unwrap();
+    // it may not have been executed yet
+    let _ = foreign.wait();
 }
 
 /// A helper: launches in a sandbox and prints the outcome.

@@ -1,0 +1,128 @@
+//! Advice: what is legal but unwise.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+
+use bwrap_launch::{Bind, BindFd, Circumstances, Lint, Mqueue, Namespaces, Sandbox, Tmpfs};
+
+use crate::common::{Here, host};
+use crate::support::{lints, lints_for, prints};
+
+/// A sandbox that nobody finds fault with.
+fn wise() -> Sandbox {
+    Sandbox::new()
+        .ro_bind("/usr", "/usr")
+        .dev("/dev")
+        .unshare_all()
+        .die_with_parent()
+        .new_session()
+        .cap_drop_all()
+}
+
+/// No advice is given without a reason.
+pub(crate) fn a_wise_sandbox_is_left_alone(_: &Here) {
+    let said = lints_for(&wise(), |c| (c.root, c.terminal) = (true, true));
+    assert_eq!(said, []);
+}
+
+/// Sections 1 and 7: binds cost more the more there are.
+pub(crate) fn many_binds_are_linted(_: &Here) {
+    let binds = |count: usize| {
+        (0..count).fold(wise(), |sandbox, index| {
+            let to = format!("/b/{index}");
+            if index % 2 == 0 {
+                sandbox.add(Bind::read_only("/etc", to))
+            } else {
+                sandbox.add(BindFd::read_only(OwnedFd::from(File::open("/etc").unwrap()), to))
+            }
+        })
+    };
+    assert_eq!(lints(&binds(49)), []);
+    assert_eq!(lints(&binds(50)), [Lint::ManyBinds(51)]);
+}
+
+/// Whoever talks to a container engine is root on the host.
+pub(crate) fn engine_sockets_are_linted(_: &Here) {
+    for path in ["/var/run/docker.sock", "/run/podman/podman.sock", "/run/containerd/containerd.sock"] {
+        for access in [bwrap_launch::Access::ReadOnly, bwrap_launch::Access::ReadWrite] {
+            let said = lints(&wise().add(Bind::with(path, "/x", access).optional()));
+            assert!(said.contains(&Lint::EngineSocket(path.into())), "{path}: {said:?}");
+        }
+    }
+    assert_eq!(lints(&wise().ro_bind("/run/other.sock", "/x")), []);
+}
+
+/// The host's processes are seen through its `/proc`, new or bound.
+pub(crate) fn the_hosts_proc_is_linted(here: &Here) {
+    let base = || Sandbox::new().ro_bind("/usr", "/usr").die_with_parent();
+    let says = |sandbox: &Sandbox| lints(sandbox).contains(&Lint::HostProc);
+    assert!(says(&base().proc("/proc")));
+    assert!(says(&base().unshare(Namespaces::PID).ro_bind("/proc", "/proc")));
+    assert!(says(&base().unshare(Namespaces::PID).bind("proc/", "/p")));
+    assert!(!says(&base().unshare(Namespaces::PID).proc("/proc")));
+    assert!(!says(&base().unshare_all().proc("/proc")));
+    // and so it is: this very process is visible
+    let own = std::process::id();
+    let script = format!("test -e /proc/{own}/stat && echo visible || echo hidden");
+    prints(here, &host().proc("/proc"), &script, &["visible"]);
+    prints(here, &host().proc("/proc").unshare(Namespaces::PID).tmpfs("/mnt"), &script, &["hidden"]);
+}
+
+/// The whole root, writable.
+pub(crate) fn a_writable_root_is_linted(_: &Here) {
+    for sandbox in [wise().bind("/", "/"), wise().dev_bind("/", "/"), wise().bind("//", ".")] {
+        assert!(lints(&sandbox).contains(&Lint::WritableRoot), "{sandbox}");
+    }
+    assert!(!lints(&wise().ro_bind("/", "/")).contains(&Lint::WritableRoot));
+    assert!(!lints(&wise().bind("/", "/host")).contains(&Lint::WritableRoot));
+}
+
+/// A tmpfs may fill half of the memory, each.
+pub(crate) fn unlimited_memory_is_linted(_: &Here) {
+    assert_eq!(lints(&wise().tmpfs("/tmp")), [Lint::UnlimitedTmpfs]);
+    assert_eq!(lints(&wise().add(Tmpfs::new("/tmp").size(1 << 20))), []);
+}
+
+/// Message queues want their namespace.
+pub(crate) fn message_queues_want_a_namespace(here: &Here) {
+    let queue = || Mqueue::new("/mnt");
+    assert!(lints(&host().add(queue())).contains(&Lint::MqueueNeedsIpc));
+    assert!(!lints(&host().unshare(Namespaces::IPC).add(queue())).contains(&Lint::MqueueNeedsIpc));
+    if std::path::Path::new("/proc/sys/fs/mqueue").exists() {
+        prints(here, &host().unshare(Namespaces::IPC).add(queue()), "stat -f -c %T /mnt", &["mqueue"]);
+    }
+}
+
+/// What says of itself that it protects nothing, and a bwrap with root's rights.
+pub(crate) fn weak_boundaries_are_linted(_: &Here) {
+    assert_eq!(lints(&wise().not_a_security_boundary()), [Lint::NotASecurityBoundary]);
+    assert_eq!(lints_for(&wise(), |c| c.setuid = true), [Lint::SetuidBwrap]);
+}
+
+/// A command looks at its own circumstances.
+pub(crate) fn commands_know_their_circumstances(here: &Here) {
+    let said: Vec<Lint> =
+        here.command(&host(), "true").lint().into_iter().map(|advice| advice.lint).collect();
+    assert_eq!(said.contains(&Lint::RootKeepsCapabilities), here.root);
+    let terminal = rustix::termios::isatty(rustix::stdio::stdin());
+    assert_eq!(said.contains(&Lint::TerminalInjection), terminal, "streams of the harness: {said:?}");
+    assert!(!said.contains(&Lint::SetuidBwrap));
+    // each piece of advice is words, with its place
+    for advice in host().tmpfs("/tmp").lint(&Circumstances::default()) {
+        assert_eq!(advice.to_string().starts_with("operation "), advice.operation.is_some(), "{advice}");
+    }
+}
+
+/// With a terminal for a stream, the advice comes.
+pub(crate) fn terminals_are_recognised(here: &Here) {
+    let Ok(terminal) = File::options().read(true).write(true).open("/dev/ptmx") else {
+        crate::common::skip("no pseudo terminals here");
+    };
+    let says = |sandbox: &Sandbox, terminal: File| {
+        let mut command = here.command(sandbox, "true");
+        command.stdin(terminal).stdout(bwrap_launch::Stdio::null()).stderr(bwrap_launch::Stdio::null());
+        command.lint().iter().any(|advice| advice.lint == Lint::TerminalInjection)
+    };
+    assert!(says(&host(), terminal.try_clone().unwrap()));
+    assert!(!says(&host().new_session(), terminal));
+}
