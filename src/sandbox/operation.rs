@@ -202,7 +202,7 @@ impl Bind {
 /// use bwrap_launch::{BindFd, Sandbox};
 /// let directory = std::fs::File::open("/usr")?;
 /// let sandbox = Sandbox::new().add(BindFd::read_only(directory, "/usr"));
-/// assert!(sandbox.to_string().starts_with("bwrap --clearenv --ro-bind-fd 3 /usr 3<>/proc/"));
+/// assert!(sandbox.to_string().starts_with("bwrap --clearenv --ro-bind-fd 3 /usr 3</proc/"));
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]

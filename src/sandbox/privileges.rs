@@ -94,7 +94,7 @@ impl Filter {
     /// use bwrap_launch::{Circumstances, Filter, Lint, Sandbox};
     /// let mut circumstances = Circumstances::default();
     /// circumstances.terminal = true;
-    /// let sandbox = Sandbox::new().die_with_parent();
+    /// let sandbox = Sandbox::new().unshare_all().die_with_parent();
     /// assert_eq!(sandbox.lint(&circumstances)[0].lint, Lint::TerminalInjection);
     /// assert!(sandbox.seccomp(Filter::terminal()?).lint(&circumstances).is_empty());
     /// # Ok::<(), bwrap_launch::UnsupportedArchitecture>(())
