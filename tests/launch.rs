@@ -47,17 +47,7 @@ fn main() -> ExitCode {
             advice_for_the_host,
             commands_are_read_back,
         ],
-        &[("descriptors", |_| {
-            let mut open: Vec<i32> = std::fs::read_dir("/proc/self/fd")
-                .unwrap()
-                .map(|entry| entry.unwrap())
-                // one is there to list the others
-                .filter(|entry| !std::fs::read_link(entry.path()).unwrap().starts_with("/proc"))
-                .map(|entry| entry.file_name().into_string().unwrap().parse().unwrap())
-                .collect();
-            open.sort_unstable();
-            println!("{open:?}");
-        })],
+        &[("descriptors", common::descriptors)],
     )
 }
 

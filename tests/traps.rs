@@ -207,7 +207,7 @@ fn main() -> std::process::ExitCode {
         ],
         &[
             ("hold", descriptors::hold),
-            ("descriptors", descriptors::descriptors),
+            ("descriptors", common::descriptors),
             ("surrounded", environment::surrounded),
             ("childless", environment::childless),
             ("skipping", privileges::skipping),

@@ -7,12 +7,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::fs;
+use std::io::PipeReader;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode, exit};
+use std::time::{Duration, Instant};
 
 use bwrap_launch::{Bwrap, Command, Sandbox};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// The unprivileged user that `scripts/test-tools` makes; without it, any id without rights.
 const USER: (&str, u32) = ("bwrap-launch-test", 61_234);
@@ -91,6 +94,45 @@ pub(crate) fn host() -> Sandbox {
 pub(crate) fn skip(reason: &str) -> ! {
     println!("{reason}");
     exit(SKIPPED)
+}
+
+/// How long what was killed may take to disappear.
+pub(crate) const SETTLE: Duration = Duration::from_secs(3);
+
+/// Gives the command a pipe to hold; whatever of the sandbox lives on holds it too.
+pub(crate) fn watch(command: &mut Command) -> PipeReader {
+    let (reader, writer) = std::io::pipe().unwrap();
+    command.fd(9, writer);
+    reader
+}
+
+/// Whether nobody holds the other end of a pipe any more, or soon.
+pub(crate) fn released(reader: &PipeReader, patience: Duration) -> bool {
+    let deadline = Instant::now() + patience;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let mut polled = [PollFd::new(reader, PollFlags::empty())];
+        poll(&mut polled, Some(&Timespec::try_from(left).unwrap())).unwrap();
+        if polled[0].revents().contains(PollFlags::HUP) {
+            return true;
+        }
+        if left.is_zero() {
+            return false;
+        }
+    }
+}
+
+/// A helper: lists the descriptors that are open in it.
+pub(crate) fn descriptors(_: &[String]) {
+    let mut open: Vec<i32> = std::fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        // one is there to list the others
+        .filter(|entry| !std::fs::read_link(entry.path()).unwrap().starts_with("/proc"))
+        .map(|entry| entry.file_name().into_string().unwrap().parse().unwrap())
+        .collect();
+    open.sort_unstable();
+    println!("{open:?}");
 }
 
 /// A helper that the test program plays inside a sandbox when it is called with `--helper NAME ...`.

@@ -225,16 +225,3 @@ pub(crate) fn content_from_a_slow_pipe_is_complete(here: &Here) {
     drop(writer);
     assert_eq!(child.wait_with_output().unwrap().stdout, b"100000\n");
 }
-
-/// A helper: lists what is open in it.
-pub(crate) fn descriptors(_: &[String]) {
-    let mut open: Vec<i32> = std::fs::read_dir("/proc/self/fd")
-        .unwrap()
-        .map(|entry| entry.unwrap())
-        // one is there to list the others
-        .filter(|entry| !std::fs::read_link(entry.path()).unwrap().starts_with("/proc"))
-        .map(|entry| entry.file_name().into_string().unwrap().parse().unwrap())
-        .collect();
-    open.sort_unstable();
-    println!("{open:?}");
-}

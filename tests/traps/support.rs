@@ -1,13 +1,11 @@
 //! What the cases share: how a rule is shown to hold before and after a launch.
 
-use std::io::PipeReader;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use bwrap_launch::{Circumstances, Command, Error, Invalid, Lint, Place, Problem, Sandbox};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::common::Here;
+pub(crate) use crate::common::{SETTLE, released, watch};
 
 /// An operation's place.
 pub(crate) fn at(index: usize, name: &'static str, destination: impl Into<PathBuf>) -> Place {
@@ -60,32 +58,6 @@ pub(crate) fn status_mask(text: &str, field: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix(&format!("{field}:")));
     u64::from_str_radix(line.unwrap_or_else(|| panic!("no {field} in {text}")).trim(), 16).unwrap()
 }
-
-/// Gives the command a pipe to hold; whatever of the sandbox lives on holds it too.
-pub(crate) fn watch(command: &mut Command) -> PipeReader {
-    let (reader, writer) = std::io::pipe().unwrap();
-    command.fd(9, writer);
-    reader
-}
-
-/// Whether nobody holds the other end of a pipe any more, or soon.
-pub(crate) fn released(reader: &PipeReader, patience: Duration) -> bool {
-    let deadline = Instant::now() + patience;
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let mut polled = [PollFd::new(reader, PollFlags::empty())];
-        poll(&mut polled, Some(&Timespec::try_from(left).unwrap())).unwrap();
-        if polled[0].revents().contains(PollFlags::HUP) {
-            return true;
-        }
-        if left.is_zero() {
-            return false;
-        }
-    }
-}
-
-/// How long what was killed may take to disappear.
-pub(crate) const SETTLE: Duration = Duration::from_secs(3);
 
 /// This test program, to play a helper outside of any sandbox, with the bwrap at hand as its first argument.
 pub(crate) fn outside(here: &Here, name: &str) -> std::process::Command {

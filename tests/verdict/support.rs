@@ -9,12 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use bwrap_launch::{Bwrap, Command, Error, ExitStatus, Namespaces, Sandbox, Undecided};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::common::{Here, host};
-
-/// How long what was killed may take to disappear.
-pub(crate) const SETTLE: Duration = Duration::from_secs(2);
+pub(crate) use crate::common::{SETTLE, released, watch};
 
 /// An outcome, without its explanation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,29 +93,6 @@ pub(crate) fn eventually(mut is_so: impl FnMut() -> bool) -> bool {
         std::thread::sleep(Duration::from_millis(2));
     }
     true
-}
-
-/// Gives the command a pipe to hold; whatever of the sandbox lives on holds it too.
-pub(crate) fn watch(command: &mut Command) -> PipeReader {
-    let (reader, writer) = std::io::pipe().unwrap();
-    command.fd(9, writer);
-    reader
-}
-
-/// Whether nobody holds the other end of a pipe any more, or soon.
-pub(crate) fn released(reader: &PipeReader, patience: Duration) -> bool {
-    let deadline = Instant::now() + patience;
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let mut polled = [PollFd::new(reader, PollFlags::empty())];
-        poll(&mut polled, Some(&Timespec::try_from(left).unwrap())).unwrap();
-        if polled[0].revents().contains(PollFlags::HUP) {
-            return true;
-        }
-        if left.is_zero() {
-            return false;
-        }
-    }
 }
 
 /// Kills every process but this one that holds the other end of a pipe, and says how many there were.
