@@ -8,7 +8,6 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -16,6 +15,7 @@ use std::thread;
 use caps::{CapSet, CapsHashSet};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
+use rustix::fs::{AtFlags, statat};
 use rustix::process::geteuid;
 
 use super::running::Running;
@@ -111,8 +111,8 @@ impl Context {
     /// Of the calling thread.
     fn here() -> Self {
         let names = ["cgroup", "ipc", "mnt", "net", "pid_for_children", "user", "uts"];
-        let inode =
-            |name| std::fs::metadata(format!("/proc/thread-self/ns/{name}")).ok().map(|meta| meta.ino());
+        let directory = std::fs::File::open("/proc/thread-self/ns").ok();
+        let inode = |name| statat(directory.as_ref()?, name, AtFlags::empty()).ok().map(|stat| stat.st_ino);
         let sets = [CapSet::Permitted, CapSet::Inheritable, CapSet::Bounding];
         Self {
             namespaces: names.into_iter().map(inode).collect(),

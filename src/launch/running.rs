@@ -104,19 +104,29 @@ impl Running {
 
     /// Reads what bwrap has reported, and gets hold of the process that it reported.
     pub(crate) fn listen(&mut self) -> Status {
+        self.hear();
+        self.hold();
+        *self.handshake.status()
+    }
+
+    /// Reads what bwrap has reported, and whether it has read.
+    fn hear(&mut self) {
         if let Ok(bytes) = contents(&self.status) {
             self.handshake.on_status(Status::parse(&bytes));
         }
         if self.handshake.ready() == Ready::Open {
             self.handshake.on_ready(self.look());
         }
-        let status = *self.handshake.status();
+    }
+
+    /// Gets hold of the process that bwrap has reported.
+    fn hold(&mut self) {
+        let status = self.handshake.status();
         if self.child.is_none()
             && let Some(pid) = status.child_pid
         {
             self.child = self.open_child(pid, status.namespaces.mnt);
         }
-        status
     }
 
     /// A handle on the reported process, if the number is still its own: it is in the mount namespace that bwrap
@@ -128,7 +138,9 @@ impl Running {
         if namespace.is_some() && namespace == mount_namespace {
             return Some(handle);
         }
-        let own = namespace.is_none() && parent_of(pid) == Some(self.pid.as_raw_pid());
+        // a bwrap that has ended is nobody's parent
+        let asks = namespace.is_none() && self.handshake.phase() != Phase::Ended;
+        let own = asks && parent_of(pid) == Some(self.pid.as_raw_pid());
         (own || adopts_orphans() && is_orphan_of_ours(pid)).then_some(handle)
     }
 
@@ -209,8 +221,9 @@ impl Running {
     /// Once bwrap has ended: judges, and leaves nothing of the sandbox behind.
     pub(crate) fn finish(&mut self) -> Verdict {
         self.handshake.on_end(reap(&self.process));
-        self.listen();
-        if self.handshake.ready() == Ready::Open || self.own_pids || !self.is_over() {
+        self.hear();
+        if self.handshake.ready() == Ready::Open || self.own_pids || !self.is_over() || adopts_orphans() {
+            self.hold();
             self.kill_child();
         }
         if self.handshake.ready() == Ready::Open {
