@@ -18,6 +18,7 @@ mod spawn;
 mod start;
 mod stdio;
 mod table;
+mod words;
 
 pub use child::Child;
 pub use command::Command;

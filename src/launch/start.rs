@@ -6,7 +6,7 @@ use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
-use super::child::{Child, Words};
+use super::child::Child;
 use super::command::Command;
 use super::descriptors::{self, layout};
 use super::filter::caveats;
@@ -16,6 +16,7 @@ use super::running::Running;
 use super::spawn::{self, Plan};
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout, Stdio, StdioKind};
 use super::table::{Ours, Spent, Table, duplicate};
+use super::words::Words;
 use super::{idmap, keeper};
 use crate::bwrap::Bwrap;
 use crate::bwrap::arguments::{Arguments, Audience, MAX_WORDS, Role, Source};
