@@ -411,6 +411,10 @@ fn dispensable_features_are_dropped(here: &Here) {
     assert_eq!(output.dropped, [Feature::NotASecurityBoundary]);
     let child = here.command(&sandbox, "true").spawn().unwrap();
     assert_eq!(child.dropped(), [Feature::NotASecurityBoundary]);
+    // what was left out is not in the line that failed either
+    let broken = sandbox.clone().ro_bind("/nonexistent", "/mnt");
+    let error = here.command(&broken, "true").output().unwrap_err();
+    assert!(!error.failure().unwrap().command_line().contains("--not-a-security-boundary"));
     let bind = BindFd::read_only(std::fs::File::open("/usr").unwrap(), "/mnt");
     let sandbox = host().add(bind).optional(Feature::BindFd);
     let output = here.command(&sandbox, "true").output().unwrap();

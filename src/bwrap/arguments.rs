@@ -76,8 +76,8 @@ pub(crate) struct Arguments {
 /// For whom the arguments are written.
 #[derive(Clone, Copy)]
 pub(crate) enum Audience<'a> {
-    /// For a reader: every option, descriptor numbers as the caller gave them.
-    Reader,
+    /// For a reader: descriptor numbers as the caller gave them, and every option, or those that this bwrap accepts.
+    Reader(Option<&'a Bwrap>),
     /// For this bwrap, now.
     Launch {
         bwrap: &'a Bwrap,
@@ -117,9 +117,9 @@ impl Arguments {
     }
 
     /// As [`of`](Self::of), for a reader.
-    pub(crate) fn shown(sandbox: &Sandbox, arg0: Option<&OsStr>) -> Self {
-        // every option is taken as known, so none can be missing
-        Self::of(sandbox, arg0, Audience::Reader).unwrap_or_default()
+    pub(crate) fn shown(sandbox: &Sandbox, arg0: Option<&OsStr>, bwrap: Option<&Bwrap>) -> Self {
+        // for a reader, no option can be missing
+        Self::of(sandbox, arg0, Audience::Reader(bwrap)).unwrap_or_default()
     }
 
     /// The arguments as a file for `--args`.
@@ -152,7 +152,10 @@ impl<'a> Writer<'a> {
 
     /// Whether the option can be written: an error or a dropped feature otherwise.
     fn admits(&mut self, name: &'static str) -> Result<bool, MissingOption> {
-        let Audience::Launch { bwrap, .. } = self.audience else { return Ok(true) };
+        let bwrap = match self.audience {
+            Audience::Launch { bwrap, .. } => bwrap,
+            Audience::Reader(bwrap) => return Ok(bwrap.is_none_or(|bwrap| bwrap.accepts(name))),
+        };
         if bwrap.accepts(name) {
             return Ok(true);
         }
@@ -219,7 +222,7 @@ impl<'a> Writer<'a> {
         };
         let given = given.and_then(Descriptor::given_number);
         let number = match (self.audience, given) {
-            (Audience::Reader, Some(number)) => number,
+            (Audience::Reader(_), Some(number)) => number,
             _ => self.free_number(),
         };
         self.out.slots.push(Slot { number, source });
@@ -232,7 +235,7 @@ impl<'a> Writer<'a> {
             self.next += 1;
             let taken = match self.audience {
                 Audience::Launch { taken, .. } => taken.contains(&number),
-                Audience::Reader => self.given_numbers().any(|given| given == number),
+                Audience::Reader(_) => self.given_numbers().any(|given| given == number),
             };
             if !taken {
                 return number;
@@ -292,7 +295,7 @@ impl<'a> Writer<'a> {
                     self.option("--setenv", [name, value])?;
                 }
             }
-            Audience::Reader => match &environment.inherit {
+            Audience::Reader(_) => match &environment.inherit {
                 Inherit::Everything => {}
                 Inherit::Nothing => self.option("--clearenv", [])?,
                 Inherit::Only(names) => {
@@ -598,8 +601,8 @@ mod tests {
                 }
             }
         };
-        collect(Arguments::shown(&everything(), Some(OsStr::new("x"))));
-        collect(Arguments::shown(&everything().seccomp(vec![0; 8]), None));
+        collect(Arguments::shown(&everything(), Some(OsStr::new("x")), None));
+        collect(Arguments::shown(&everything().seccomp(vec![0; 8]), None, None));
         for name in &written {
             assert!(options::find(name).is_some(), "{name} is not in the table");
         }
@@ -617,7 +620,7 @@ mod tests {
     #[test]
     fn each_use_of_a_descriptor_has_a_number_of_its_own() {
         let sandbox = Sandbox::new().file("a", "/a").file("b", "/b").sync_fd(Descriptor::number(4));
-        let shown = Arguments::shown(&sandbox, None);
+        let shown = Arguments::shown(&sandbox, None, None);
         let numbers: Vec<_> = shown.slots.iter().map(|slot| slot.number).collect();
         assert_eq!(numbers, [4, 3, 5]);
     }

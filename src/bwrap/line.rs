@@ -106,7 +106,7 @@ pub(crate) fn quoted(word: &[u8]) -> String {
 
 impl fmt::Display for Sandbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_line(f, &Arguments::shown(self, None), &[])?;
+        write_line(f, &Arguments::shown(self, None, None), &[])?;
         write_id_maps(f, self)
     }
 }

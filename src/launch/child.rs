@@ -78,7 +78,7 @@ impl Child {
     ) -> Self {
         let repeatable = recipe.sandbox.is_repeatable();
         let (line, recipe) = match recipe.without_descriptors() {
-            Some(rest) => (Some(recipe.to_string()), Arc::new(rest)),
+            Some(rest) => (Some(recipe.line_for(&bwrap)), Arc::new(rest)),
             None => (None, recipe),
         };
         let launch = Launch {
@@ -387,7 +387,7 @@ impl Launch {
     }
 
     fn command_line(&self) -> String {
-        self.line.clone().unwrap_or_else(|| self.recipe.to_string())
+        self.line.clone().unwrap_or_else(|| self.recipe.line_for(&self.bwrap))
     }
 
     /// Turns the verdict into the outcome, and lets go of everything.

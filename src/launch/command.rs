@@ -480,27 +480,36 @@ fn user_namespaces_seem_possible() -> bool {
         && read("/proc/sys/user/max_user_namespaces").trim() != "0"
 }
 
-impl Recipe {
-    fn write(&self, f: &mut fmt::Formatter<'_>, descriptors: &[(RawFd, Descriptor)]) -> fmt::Result {
-        let mut words = vec![self.program.as_os_str()];
-        words.extend(self.arguments.iter().map(OsString::as_os_str));
-        write_line(f, &Arguments::shown(&self.sandbox, self.arg0.as_deref()), &words)?;
-        for (number, descriptor) in descriptors {
+/// A recipe as a line for people: with the command's own descriptors, and for the bwrap that is told so, if any.
+struct Line<'a> {
+    recipe: &'a Recipe,
+    descriptors: &'a [(RawFd, Descriptor)],
+    bwrap: Option<&'a Bwrap>,
+}
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Recipe { sandbox, program, arguments, arg0 } = self.recipe;
+        let mut words = vec![program.as_os_str()];
+        words.extend(arguments.iter().map(OsString::as_os_str));
+        write_line(f, &Arguments::shown(sandbox, arg0.as_deref(), self.bwrap), &words)?;
+        for (number, descriptor) in self.descriptors {
             write_open(f, *number, descriptor)?;
         }
-        write_id_maps(f, &self.sandbox)
+        write_id_maps(f, sandbox)
     }
 }
 
-impl fmt::Display for Recipe {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write(f, &[])
+impl Recipe {
+    /// The line as this bwrap was told it: without what it does not know and was left out.
+    pub(crate) fn line_for(&self, bwrap: &Bwrap) -> String {
+        Line { recipe: self, descriptors: &[], bwrap: Some(bwrap) }.to_string()
     }
 }
 
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.recipe.write(f, &self.descriptors)
+        Line { recipe: &self.recipe, descriptors: &self.descriptors, bwrap: None }.fmt(f)
     }
 }
 

@@ -220,12 +220,13 @@ fn wait(event: &OwnedFd, children: &mut Vec<Running>, timeout: Option<Timespec>)
     };
     let _ = rustix::io::read(event, &mut [0_u8; 8]);
     let mut ended = ended.into_iter();
-    children.retain_mut(|child| {
-        let over = ended.next().unwrap_or(false);
-        if over {
+    for mut child in children.extract_if(.., |_| ended.next().unwrap_or(false)) {
+        // a stuck one takes its time, and launches must not wait for that
+        if child.is_quick() {
             child.finish();
+        } else if let Err(error) = start(move || _ = child.finish()) {
+            log::warn!("could not clean up after a sandbox: {error}");
         }
-        !over
-    });
+    }
     true
 }

@@ -234,6 +234,12 @@ impl Running {
         self.handshake.verdict().unwrap_or(Verdict::Refused { signal: None })
     }
 
+    /// Once bwrap has ended: whether nothing holds [`finish`](Self::finish) up.
+    pub(crate) fn is_quick(&mut self) -> bool {
+        self.hear();
+        self.handshake.status().exit_code.is_some() && !self.killed && !adopts_orphans()
+    }
+
     /// Whether the command is known to have ended, or never to have begun.
     fn is_over(&self) -> bool {
         matches!(self.handshake.verdict(), Some(Verdict::Ended(_) | Verdict::NotExecuted { .. }))
