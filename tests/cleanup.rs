@@ -14,8 +14,8 @@ mod scarcity;
 mod support;
 
 use callers::{
-    a_caller_that_ignores_sigchld, a_killed_caller, a_killed_caller_before_the_start,
-    a_killed_caller_behind_the_gate, a_subreaper, many_threads_launch_at_once, process_one,
+    a_caller_that_ignores_sigchld, a_killed_caller, a_killed_caller_before_the_start, a_subreaper,
+    many_threads_launch_at_once, process_one,
 };
 use endings::{
     a_killed_bwrap, dropped_children, dropped_children_die_with_their_parent, failures,
@@ -43,7 +43,6 @@ fn main() -> std::process::ExitCode {
             many_threads_launch_at_once,
             a_killed_caller,
             a_killed_caller_before_the_start,
-            a_killed_caller_behind_the_gate,
         ],
         &[("everything", callers::everything), ("victim", callers::victim), ("alone", callers::alone)],
     )

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bwrap_launch::{Bwrap, Error, Namespaces, Problem};
 use rustix::fs::FlockOperation;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Flock, FlockType, Pid, Signal, fcntl_getlk, kill_process};
 
 use crate::cases;
 use crate::common::{Case, Here, host};
@@ -67,11 +67,12 @@ fn launched(here: &Here, how: &'static str) -> Launched {
 
 impl Launched {
     fn is_locked(&self) -> bool {
-        // flock(1) and bwrap take locks of different kinds
-        let lock = |operation| match self.how {
-            "command" => rustix::fs::flock(&self.lock, operation),
-            _ => rustix::fs::fcntl_lock(&self.lock, operation),
-        };
+        // flock(1) waits for a lock that is tried; bwrap does not, and takes one of another kind, which can be asked for
+        if self.how != "command" {
+            let wanted = Flock::from(FlockType::WriteLock);
+            return fcntl_getlk(&self.lock, &wanted).unwrap().is_some();
+        }
+        let lock = |operation| rustix::fs::flock(&self.lock, operation);
         if lock(FlockOperation::NonBlockingLockExclusive).is_err() {
             return true;
         }
