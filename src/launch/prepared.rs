@@ -9,7 +9,8 @@ use crate::error::{Error, Result};
 
 /// A sandbox that is complete and isolated, and whose command has not started.
 ///
-/// [`start`](Self::start) starts it; dropping it, or the end of this process, destroys it without running anything.
+/// [`start`](Self::start) starts it; dropping it destroys it without running anything. If this process dies, the command
+/// never runs; a bwrap that is killed with it in the middle of its set-up may leave a process that waits for ever.
 /// Once it is started, the end of this process ends it with
 /// [`Sandbox::die_with_parent`](crate::Sandbox::die_with_parent) only, and bwrap arms that a moment before it executes
 /// the command.

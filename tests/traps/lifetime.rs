@@ -149,7 +149,7 @@ pub(crate) fn the_launching_thread_may_end(here: &Here) {
 /// Trap 1: the caller's end is the sandbox's, at whatever moment it comes.
 pub(crate) fn the_sandbox_ends_with_the_process(here: &Here) {
     // sooner, bwrap has moments in which nobody tells it (see Command::prepare)
-    for delay in [60, 80, 120] {
+    for delay in [150, 250] {
         let mut caller = outside(here, "leaving").stdout(std::process::Stdio::piped()).spawn().unwrap();
         let mut stdout = caller.stdout.take().unwrap();
         stdout.read_exact(&mut [0; 9]).unwrap();
