@@ -136,6 +136,16 @@ impl Arguments {
     }
 }
 
+/// What stands on bwrap's own command line before the command: the file under this number holds all the rest.
+pub(crate) fn before_command(number: RawFd) -> [String; 4] {
+    ["bwrap".to_owned(), "--args".to_owned(), number.to_string(), "--".to_owned()]
+}
+
+/// How many words bwrap counts in all: its own name is none.
+pub(crate) fn count_words(arguments: &Arguments, command: usize) -> usize {
+    arguments.words.len() + before_command(0).len() - 1 + command
+}
+
 struct Writer<'a> {
     sandbox: &'a Sandbox,
     audience: Audience<'a>,

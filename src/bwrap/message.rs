@@ -33,6 +33,7 @@ use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use super::options;
 pub use errno::Errno;
 use recognise::{Found, capture, recognise};
 use table::{Row, TABLE, Tail};
@@ -247,9 +248,10 @@ impl Message {
                 }
                 'f' => self.failing_path = Some(path_below("/newroot", value)),
                 'e' => self.errno = Some(Errno::read(value)),
-                'o' => match OPTIONS.iter().find(|option| option.as_bytes() == value) {
-                    Some(option) => self.operation = Some(option),
-                    None => self.subject = Some(OsString::from_vec(value.to_vec())),
+                'o' => match std::str::from_utf8(value).ok().and_then(options::find) {
+                    // only those with arguments are complained about
+                    Some(option) if option.arguments > 0 => self.operation = Some(option.name),
+                    _ => self.subject = Some(OsString::from_vec(value.to_vec())),
                 },
                 's' => self.subject = Some(OsString::from_vec(value.to_vec())),
                 _ => {}
@@ -378,19 +380,6 @@ impl fmt::Display for Message {
 
 const PREFIX: &[u8] = b"bwrap: ";
 
-/// The options that messages with a hole for an option can be about.
-#[rustfmt::skip]
-const OPTIONS: &[&str] = &[
-    "--add-seccomp-fd", "--args", "--argv0", "--bind", "--bind-data", "--bind-fd", "--bind-try",
-    "--block-fd", "--cap-add", "--cap-drop", "--chdir", "--chmod", "--dev", "--dev-bind",
-    "--dev-bind-try", "--dir", "--exec-label", "--file", "--file-label", "--gid", "--hostname",
-    "--info-fd", "--json-status-fd", "--lock-file", "--mqueue", "--overlay", "--overlay-opt",
-    "--overlay-src", "--perms", "--pidns", "--proc", "--remount-ro", "--ro-bind", "--ro-bind-data",
-    "--ro-bind-fd", "--ro-bind-try", "--ro-overlay", "--seccomp", "--setenv", "--size", "--symlink",
-    "--sync-fd", "--tmp-overlay", "--tmpfs", "--uid", "--unsetenv", "--userns", "--userns-block-fd",
-    "--userns2",
-];
-
 /// Takes `<N>` off, which `--level-prefix` puts in front.
 fn split_level(text: &[u8]) -> (Option<u8>, &[u8]) {
     match text {
@@ -400,10 +389,17 @@ fn split_level(text: &[u8]) -> (Option<u8>, &[u8]) {
 }
 
 fn begins_message(line: &[u8]) -> bool {
+    if is_signed(line) {
+        return true;
+    }
     let (_, line) = split_level(line.strip_suffix(b"\n").unwrap_or(line));
     let bare = || TABLE.iter().flat_map(|(_, rows)| *rows).filter(|row| row.bare);
-    line.starts_with(PREFIX)
-        || bare().flat_map(Row::wordings).any(|(text, holes)| capture(text, holes, line).is_some())
+    bare().flat_map(Row::wordings).any(|(text, holes)| capture(text, holes, line).is_some())
+}
+
+/// Whether a line begins with bwrap's name, behind a level or not.
+pub(crate) fn is_signed(line: &[u8]) -> bool {
+    split_level(line).1.starts_with(PREFIX)
 }
 
 /// A path without bwrap's name for the root it is below.

@@ -14,7 +14,6 @@ use std::thread;
 
 use caps::{CapSet, CapsHashSet};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-
 use rustix::fs::{AtFlags, statat};
 use rustix::process::geteuid;
 

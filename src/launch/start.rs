@@ -19,7 +19,7 @@ use super::table::{Ours, Spent, Table, duplicate};
 use super::words::Words;
 use super::{idmap, keeper};
 use crate::bwrap::Bwrap;
-use crate::bwrap::arguments::{Arguments, Audience, MAX_WORDS, Role, Source};
+use crate::bwrap::arguments::{Arguments, Audience, MAX_WORDS, Role, Source, before_command, count_words};
 use crate::error::{Error, Result};
 use crate::sandbox::{Content, ContentKind, Invalid, MAX_FILTER, Place, Problem, check_filter_size};
 
@@ -47,8 +47,7 @@ impl Command {
         let audience =
             Audience::Launch { bwrap: &bwrap, inherited: &inherited, taken: &taken, roles: &roles };
         let arguments = Arguments::of(&recipe.sandbox, recipe.arg0.as_deref(), audience)?;
-        // bwrap counts its own argument list too: --args, its number, --, the program
-        let count = arguments.words.len() + 4 + recipe.arguments.len();
+        let count = count_words(&arguments, 1 + recipe.arguments.len());
         if count > MAX_WORDS {
             let problem = Problem::TooManyWords { count, limit: MAX_WORDS };
             return Err(Invalid { place: Place::CommandLine, problem }.into());
@@ -144,9 +143,8 @@ impl Command {
     }
 
     fn plan(&self, bwrap: &Bwrap, arguments: RawFd, table: &Table) -> io::Result<Plan> {
-        let arguments = arguments.to_string();
-        let own: [&[u8]; 4] = [b"bwrap", b"--args", arguments.as_bytes(), b"--"];
-        let words = own.into_iter().chain([self.recipe.program.as_bytes()]);
+        let own = before_command(arguments);
+        let words = own.iter().map(String::as_bytes).chain([self.recipe.program.as_bytes()]);
         let words = words.chain(self.recipe.arguments.iter().map(|word| word.as_bytes()));
         Ok(Plan {
             path: spawn::c_string(bwrap.path().as_os_str().as_bytes())?,

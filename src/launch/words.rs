@@ -8,6 +8,7 @@ use rustix::fs::{OFlags, SeekFrom, fcntl_getfl, fstat, seek};
 
 use super::descriptors::read_from;
 use super::stdio::{ChildStderr, Listener, StdioKind};
+use crate::bwrap::message::is_signed;
 use crate::bwrap::{Message, Severity};
 
 /// Where bwrap's words go, as far as they can be had.
@@ -60,19 +61,11 @@ impl Words {
 
 /// The lines that bwrap wrote into a file in which others may write too.
 fn own_lines(text: &[u8]) -> Vec<u8> {
-    let own = |line: &&[u8]| {
-        let line = match line {
-            [b'<', b'0'..=b'7', b'>', rest @ ..] => rest,
-            _ => line,
-        };
-        line.starts_with(b"bwrap: ")
-    };
-    text.split_inclusive(|byte| *byte == b'\n').filter(own).flatten().copied().collect()
+    text.split_inclusive(|byte| *byte == b'\n').filter(|line| is_signed(line)).flatten().copied().collect()
 }
 
 /// bwrap's warnings at the beginning of what was written to standard error.
 pub(super) fn warnings(stderr: &[u8]) -> Vec<Message> {
-    let begins = |line: &[u8]| line.starts_with(b"bwrap: ") || line.starts_with(b"<4>bwrap: ");
-    let lines = stderr.split(|byte| *byte == b'\n').take_while(|line| begins(line));
+    let lines = stderr.split(|byte| *byte == b'\n').take_while(|line| is_signed(line));
     lines.map(Message::parse).take_while(|message| message.severity() == Severity::Warning).collect()
 }
