@@ -9,7 +9,7 @@ use bwrap_launch::{
 use nix::sys::signal::{SigSet, Signal};
 
 use crate::common::{Here, host, skip};
-use crate::support::{lints_for, outside, prints, refused, refused_at_launch, status_mask};
+use crate::support::{lints_for, outside, own_session, prints, refused, refused_at_launch, status_mask};
 
 /// A script in a directory of its own, that says its name.
 fn tool(here: &Here, directory: &str, name: &str, text: &str) -> std::path::PathBuf {
@@ -205,7 +205,7 @@ pub(crate) fn a_shared_terminal_is_linted(_: &Here) {
 
 /// Trap 3: a session of its own is one.
 pub(crate) fn a_new_session_is_one(here: &Here) {
-    let own = rustix::process::getsid(None).unwrap().as_raw_nonzero().to_string();
+    let own = own_session();
     let script = "cut -d' ' -f6 /proc/$$/stat";
     prints(here, &host(), script, &[&own]);
     assert_ne!(here.prints(&host().new_session(), script).trim(), own);

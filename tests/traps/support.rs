@@ -53,6 +53,11 @@ pub(crate) fn own_namespace(kind: &str) -> String {
     std::fs::read_link(format!("/proc/self/ns/{kind}")).unwrap().into_os_string().into_string().unwrap()
 }
 
+/// Our session as commands inside see it: 0 where its leader lives in a PID namespace above.
+pub(crate) fn own_session() -> String {
+    nix::unistd::getsid(None).unwrap().to_string()
+}
+
 /// A number of `/proc/self/status` inside, such as `CapEff` or `SigIgn`.
 pub(crate) fn status_mask(text: &str, field: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix(&format!("{field}:")));

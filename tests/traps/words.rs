@@ -9,7 +9,7 @@ use bwrap_launch::{
 };
 
 use crate::common::{Here, host};
-use crate::support::{at, own_namespace, prints, refused, refused_at_launch};
+use crate::support::{at, own_namespace, own_session, prints, refused, refused_at_launch};
 
 /// The largest number of words.
 const LIMIT: usize = 9000;
@@ -28,7 +28,7 @@ fn the_rest_holds(here: &Here, sandbox: Sandbox) {
     let lines: Vec<_> = text.lines().collect();
     assert_ne!(lines[0], own_namespace("net"), "{sandbox}");
     assert_eq!(lines[1..4], ["there", "set", "/mnt"], "{sandbox}");
-    let own = rustix::process::getsid(None).unwrap().as_raw_nonzero().to_string();
+    let own = own_session();
     assert_ne!(lines[4], own, "no session of its own: {sandbox}");
 }
 
