@@ -4,6 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use crate::bwrap::{BwrapError, MissingOption, ParseError};
+use crate::diagnosis::{Cause, Diagnosis, Symptom, Verdict, diagnose};
+use crate::host::Host;
 use crate::launch::Failure;
 use crate::sandbox::{Invalid, UnsupportedArchitecture};
 
@@ -100,6 +102,70 @@ impl Error {
             | Self::Undecided(failure) => Some(failure),
             _ => None,
         }
+    }
+
+    /// Why the sandbox did not start, and what to change. Of a launch that failed it was found out then
+    /// ([`Failure::diagnosis`]); if bwrap could not be started at all, the host is looked at now.
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// use bwrap_launch::diagnosis::Cause;
+    /// let error = Sandbox::new().ro_bind("/nonexistent", "/usr").command("true").status().unwrap_err();
+    /// assert_eq!(error.diagnosis().unwrap().cause(), Some(Cause::SourceMissing));
+    /// // the description itself is wrong, and says how
+    /// let error = Sandbox::new().ro_bind("/", "").command("true").status().unwrap_err();
+    /// assert!(error.diagnosis().is_none());
+    /// ```
+    #[must_use]
+    pub fn diagnosis(&self) -> Option<Diagnosis> {
+        let mut symptom = Symptom { verdict: Verdict::Refused, ..Symptom::default() };
+        let path = match self {
+            Self::System { source, .. } => {
+                symptom.errno = source.raw_os_error();
+                None
+            }
+            Self::Bwrap(error) => match &**error {
+                BwrapError::Unusable { path, source } => {
+                    symptom.errno = source.raw_os_error();
+                    Some(path)
+                }
+                BwrapError::Refuses { path, message } => {
+                    symptom.messages.push((**message).clone());
+                    Some(path)
+                }
+                _ => return None,
+            },
+            _ => return self.failure()?.diagnosis().cloned(),
+        };
+        let host = match path {
+            Some(path) => Host::snapshot_for(path, ""),
+            None => Host::snapshot(),
+        };
+        let diagnosis = diagnose(&symptom, &host, None);
+        (diagnosis.cause() != Some(Cause::Unexplained)).then_some(diagnosis)
+    }
+
+    /// All that is known, for a terminal or a log: what happened, why, and what to do. `Display` is one line of it.
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// let error = Sandbox::new().ro_bind("/nonexistent", "/usr").command("true").status().unwrap_err();
+    /// let report = error.report();
+    /// assert!(report.contains("What to do") && report.contains("--ro-bind /nonexistent /usr"));
+    /// ```
+    #[must_use]
+    pub fn report(&self) -> String {
+        let mut report = match (self.failure(), self.diagnosis()) {
+            (Some(_), Some(diagnosis)) => diagnosis.to_string(),
+            (None, Some(diagnosis)) => format!("{self}\n\n{diagnosis}"),
+            (_, None) => format!("{self}\n"),
+        };
+        if let Some(failure) = self.failure() {
+            report.push_str("\nThe command line was:\n    ");
+            report.push_str(failure.command_line());
+            report.push('\n');
+        }
+        report
     }
 }
 

@@ -113,7 +113,10 @@
 //! user namespace and with the host's `/proc`, is confined by nothing; it can even write into bwrap's reports.
 
 mod bwrap;
+pub mod diagnosis;
+pub mod doctor;
 mod error;
+pub mod host;
 mod launch;
 mod sandbox;
 
@@ -121,10 +124,11 @@ pub use bwrap::message::Errno;
 pub use bwrap::{
     Advisory, Bwrap, BwrapError, Message, MissingOption, NamespaceIds, ParseError, Severity, Stage, Version,
 };
+pub use diagnosis::ProgramProblem;
 pub use error::{Error, Result};
 pub use launch::{
     Child, ChildStderr, ChildStdin, ChildStdout, Command, Ending, ExitStatus, Failure, Heard, Output,
-    Prepared, ProgramProblem, Stdio, Undecided,
+    Prepared, Stdio, Undecided,
 };
 pub use sandbox::{
     Access, Advice, Bind, BindData, BindFd, Capability, Chmod, Circumstances, Content, Descriptor, Dev, Dir,

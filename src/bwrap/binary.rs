@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
+use super::message::{Message, Severity};
 use super::options::{Accepted, BwrapOption, MissingOption};
 
 /// A bwrap binary: where it is and what it can do.
@@ -76,6 +77,14 @@ pub enum BwrapError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// It is bwrap, and refuses to run here, even for its help: for its privileges, or for a host that lacks what it needs.
+    #[error("{} refuses to run: {}", path.display(), message)]
+    Refuses {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        message: Box<Message>,
     },
     /// It runs, but it is not bwrap, or it cannot even print its help.
     #[error("{} does not answer --help as bwrap does{}", path.display(), said(output))]
@@ -311,6 +320,14 @@ impl Bwrap {
         let accepted = Accepted::from_help(&help);
         // without these two nothing can be launched and nothing judged
         if !accepted.contains("--args") || !accepted.contains("--json-status-fd") {
+            // what a loader says has no signature
+            let message = help
+                .lines()
+                .map(|line| Message::parse(line.as_bytes()))
+                .find(|message| message.severity() == Severity::Fatal && message.pattern().is_some());
+            if let Some(message) = message {
+                return Err(BwrapError::Refuses { path, message: Box::new(message) });
+            }
             let output: String = help.lines().next().unwrap_or_default().chars().take(200).collect();
             return Err(BwrapError::NotBwrap { path, output });
         }

@@ -17,7 +17,9 @@ use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
 use super::words::{Words, warnings};
 use super::{ExitStatus, Output, keeper, program};
 use crate::bwrap::{Bwrap, Message, NamespaceIds, Severity, Stage};
+use crate::diagnosis::diagnose;
 use crate::error::{Error, Result};
+use crate::host::Host;
 use crate::sandbox::Feature;
 
 /// A launched command, as [`std::process::Child`].
@@ -184,11 +186,21 @@ impl Child {
         let Some(running) = &mut self.launch.running else {
             return self.outcome().map(|_| ());
         };
-        if running.wait_ready().map_err(Error::system("wait for bwrap"))? == Phase::Ended {
+        if running.wait_ready(None).map_err(Error::system("wait for bwrap"))? == Phase::Ended {
             self.wait()?;
         }
         self.launch.listen();
         Ok(())
+    }
+
+    /// As [`wait_ready`](Self::wait_ready), but not beyond a deadline. Says whether it is ready.
+    pub(super) fn wait_ready_until(&mut self, deadline: Instant) -> Result<bool> {
+        let Some(running) = &mut self.launch.running else { return self.outcome().map(|_| true) };
+        let phase = running.wait_ready(Some(deadline)).map_err(Error::system("wait for bwrap"))?;
+        if phase == Phase::Ended {
+            self.wait()?;
+        }
+        Ok(phase >= Phase::Ready)
     }
 
     /// Waits for the command's end, after closing its standard input. Asked again, it says the same.
@@ -410,6 +422,7 @@ impl Launch {
             heard: Heard::Captured,
             messages: Vec::new(),
             program: None,
+            diagnosis: None,
             command: self.command_line(),
             namespaces: self.namespaces,
             dropped: self.dropped.clone(),
@@ -426,6 +439,10 @@ impl Launch {
             let inherited = sandbox.environment.inherited(std::env::vars_os);
             let path = sandbox.environment.value("PATH", &inherited);
             failure.program = program::diagnose(sandbox, &self.recipe.program, path);
+        }
+        if failure.undecided().is_none() {
+            let host = Host::snapshot_for(self.bwrap.path(), self.bwrap.version_text());
+            failure.diagnosis = Some(diagnose(&failure.symptom(), &host, Some(&self.recipe.sandbox)));
         }
         Arc::new(failure)
     }

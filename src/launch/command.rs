@@ -6,6 +6,7 @@ use std::os::fd::{BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use rustix::process::{getgid, getuid};
 
@@ -18,6 +19,7 @@ use crate::bwrap::arguments::Arguments;
 use crate::bwrap::line::{write_id_maps, write_line, write_open};
 use crate::bwrap::{Bwrap, parse};
 use crate::error::Result;
+use crate::host;
 use crate::sandbox::{Advice, Circumstances, Descriptor, Invalid, Place, Problem, Sandbox, check_text};
 
 /// A command to run in a sandbox, as [`std::process::Command`].
@@ -394,6 +396,16 @@ impl Command {
         Ok(prepared)
     }
 
+    /// As [`prepare`](Self::prepare), but not beyond a deadline: `None` if it takes longer, and then nothing is left of it.
+    pub(crate) fn prepare_until(&mut self, deadline: Instant) -> Result<Option<Prepared>> {
+        let (mut child, gate) = self.launch(&StdioKind::Null, true)?;
+        if child.wait_ready_until(deadline)? {
+            return Ok(Some(Prepared::new(child, gate)));
+        }
+        child.destroy();
+        Ok(None)
+    }
+
     /// Sets the sandbox up as [`prepare`](Self::prepare) does and then lets bwrap fail at the gate, to hear
     /// what it says. Only for what can be repeated.
     pub(super) fn rehearse(recipe: &Recipe, bwrap: &Bwrap) -> Option<Vec<u8>> {
@@ -424,7 +436,7 @@ impl Command {
                 .into_iter()
                 .all(|set| caps::has_cap(None, set, capability).unwrap_or(false))
         };
-        sandbox.check_for(getuid().as_raw(), getgid().as_raw(), has, user_namespaces_seem_possible)?;
+        sandbox.check_for(getuid().as_raw(), getgid().as_raw(), has, host::user_namespaces_seem_possible)?;
         let invalid = |place| move |problem| Invalid { place, problem };
         check_text("name", &self.recipe.program).map_err(invalid(Place::Program))?;
         let words = self.recipe.arg0.iter().map(|word| (0, word));
@@ -470,14 +482,6 @@ impl Command {
             setuid: bwrap.as_ref().is_some_and(Bwrap::is_setuid),
         })
     }
-}
-
-/// Whether bwrap makes a user namespace that it was asked to try: the three signs that it looks at.
-fn user_namespaces_seem_possible() -> bool {
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    std::path::Path::new("/proc/self/ns/user").exists()
-        && !read("/sys/module/user_namespace/parameters/enable").starts_with('N')
-        && read("/proc/sys/user/max_user_namespaces").trim() != "0"
 }
 
 /// A recipe as a line for people: with the command's own descriptors, and for the bwrap that is told so, if any.

@@ -25,5 +25,4 @@ pub use command::Command;
 pub use handshake::Undecided;
 pub use outcome::{Ending, ExitStatus, Failure, Heard, Output};
 pub use prepared::Prepared;
-pub use program::ProgramProblem;
 pub use stdio::{ChildStderr, ChildStdin, ChildStdout, Stdio};

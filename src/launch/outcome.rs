@@ -4,8 +4,8 @@ use std::fmt;
 use std::os::unix::process::ExitStatusExt;
 
 use super::handshake::{Undecided, Verdict};
-use super::program::ProgramProblem;
-use crate::bwrap::{Message, NamespaceIds, Severity, Stage};
+use crate::bwrap::{Message, NamespaceIds, Stage};
+use crate::diagnosis::{self, Cause, Confidence, Diagnosis, ProgramProblem, Symptom, decisive};
 use crate::sandbox::Feature;
 
 /// How a command that ran in a sandbox ended, as [`std::process::ExitStatus`].
@@ -203,6 +203,7 @@ pub struct Failure {
     pub(crate) heard: Heard,
     pub(crate) messages: Vec<Message>,
     pub(crate) program: Option<ProgramProblem>,
+    pub(crate) diagnosis: Option<Diagnosis>,
     pub(crate) command: String,
     pub(crate) namespaces: Option<NamespaceIds>,
     pub(crate) dropped: Vec<Feature>,
@@ -213,8 +214,7 @@ impl Failure {
     /// of them say after that are consequences.
     #[must_use]
     pub fn message(&self) -> Option<&Message> {
-        let fatal = || self.messages.iter().filter(|message| message.severity() == Severity::Fatal);
-        fatal().find(|message| message.pattern().is_some()).or_else(|| fatal().next())
+        decisive(&self.messages)
     }
 
     /// Everything that bwrap said, warnings included, in order.
@@ -252,6 +252,47 @@ impl Failure {
     #[must_use]
     pub fn program(&self) -> Option<&ProgramProblem> {
         self.program.as_ref()
+    }
+
+    /// Why the sandbox did not start, and what to change: the causes, from a snapshot of the host that was taken when it
+    /// failed. `None` where it cannot be known whether the command ran. Its `Display` is the whole report.
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// use bwrap_launch::diagnosis::Cause;
+    /// let error = Sandbox::new().ro_bind("/nonexistent", "/usr").command("true").output().unwrap_err();
+    /// let diagnosis = error.failure().unwrap().diagnosis().unwrap();
+    /// assert_eq!(diagnosis.cause(), Some(Cause::SourceMissing));
+    /// eprintln!("{diagnosis}");
+    /// ```
+    #[must_use]
+    pub fn diagnosis(&self) -> Option<&Diagnosis> {
+        self.diagnosis.as_ref()
+    }
+
+    /// What is to be explained, in the form in which [`diagnose`](crate::diagnosis::diagnose) takes it: to diagnose it once
+    /// more with other facts.
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// use bwrap_launch::diagnosis::{Verdict, diagnose};
+    /// use bwrap_launch::host::Host;
+    /// let sandbox = Sandbox::new().ro_bind("/nonexistent", "/usr");
+    /// let error = sandbox.command("true").output().unwrap_err();
+    /// let symptom = error.failure().unwrap().symptom();
+    /// assert_eq!(symptom.verdict, Verdict::SetupFailed);
+    /// let diagnosis = diagnose(&symptom, &Host::snapshot(), Some(&sandbox));
+    /// ```
+    #[must_use]
+    pub fn symptom(&self) -> Symptom {
+        let verdict = match self.verdict {
+            Verdict::Refused { .. } => diagnosis::Verdict::Refused,
+            Verdict::SetupFailed { .. } => diagnosis::Verdict::SetupFailed,
+            Verdict::NotExecuted { .. } => diagnosis::Verdict::NotExecuted,
+            Verdict::Ended(_) | Verdict::Undecided(_) => diagnosis::Verdict::Unknown,
+        };
+        let (messages, program) = (self.messages.clone(), self.program.clone());
+        Symptom { verdict, messages, program, signal: self.signal(), errno: None }
     }
 
     /// The signal that ended bwrap, or the process inside before it became the command.
@@ -300,6 +341,19 @@ impl fmt::Display for Failure {
             write!(f, "{undecided}")?;
             return match self.message() {
                 Some(message) => write!(f, "; stderr says: {message}"),
+                None => Ok(()),
+            };
+        }
+        let finding = self.diagnosis.as_ref().and_then(|diagnosis| diagnosis.causes.first());
+        let finding = finding.filter(|finding| finding.cause != Cause::Unexplained);
+        if let (Some(problem), Some(finding)) = (&self.program, finding) {
+            return write!(f, "{problem} [{}]", finding.cause.code());
+        }
+        if let Some(finding) = finding {
+            let perhaps = if finding.confidence == Confidence::Low { "perhaps " } else { "" };
+            write!(f, "{perhaps}{} [{}]", finding.summary, finding.cause.code())?;
+            return match self.message() {
+                Some(message) => write!(f, " (bwrap: {})", message.to_string().replace('\n', "\\n")),
                 None => Ok(()),
             };
         }

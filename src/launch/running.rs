@@ -148,20 +148,23 @@ impl Running {
         &self.handshake
     }
 
-    /// Waits until everything is set up or bwrap has ended, whichever comes first.
-    pub(crate) fn wait_ready(&mut self) -> io::Result<Phase> {
+    /// Waits until everything is set up or bwrap has ended, whichever comes first, or the deadline has passed.
+    pub(crate) fn wait_ready(&mut self, deadline: Option<Instant>) -> io::Result<Phase> {
         loop {
             let phase = self.handshake.phase();
-            if phase >= Phase::Ready {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if phase >= Phase::Ready || left.is_some_and(|left| left.is_zero()) {
                 return Ok(phase);
             }
+            let soon = left.and_then(|left| Timespec::try_from(left).ok());
+            let timeout = soon.filter(|soon| *soon < NOW_AND_THEN).unwrap_or(NOW_AND_THEN);
             let mut sources = [
                 PollFd::new(&self.process, PollFlags::IN),
                 // without events to wait for, its end is still reported
                 PollFd::new(&self.ready, PollFlags::empty()),
             ];
             // now and then the socket itself is asked, whose other end may be kept open elsewhere
-            match poll(&mut sources, Some(&NOW_AND_THEN)) {
+            match poll(&mut sources, Some(&timeout)) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -182,7 +185,7 @@ impl Running {
     pub(crate) fn wait_end(&mut self) -> io::Result<Verdict> {
         // process 1 inside may be ours to reap; a command without one may be unreadable for us later
         if adopts_orphans() || !self.own_pids && !geteuid().is_root() {
-            self.wait_ready()?;
+            self.wait_ready(None)?;
         }
         wait_for(&self.process, None)?;
         Ok(self.finish())

@@ -1,0 +1,149 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Can this machine run Bubblewrap sandboxes, and if not, what to change?
+#[derive(Parser)]
+#[command(name = "bwrap-doctor", version, after_help = EXAMPLES, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// Text for people, or one JSON object
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human, value_name = "FORMAT")]
+    pub(crate) format: Format,
+    #[command(subcommand)]
+    pub(crate) task: Task,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  bwrap-doctor check                            can this machine run sandboxes?
+  bwrap-doctor run -- --ro-bind / / true        run a bwrap line; if it fails, say why
+  bwrap ... 2>&1 | bwrap-doctor explain --here --message -
+  bwrap-doctor explain PR01                     all about a cause
+  bwrap-doctor host --format json >host.json    for a bug report";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Human,
+    Json,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Task {
+    /// Try whether this machine can run sandboxes: exit status 0 if it can, 1 if not
+    #[command(after_help = CHECK)]
+    Check(Check),
+    /// Run a bwrap command line; if the command does not run, say why
+    #[command(after_help = RUN)]
+    Run(Run),
+    /// Explain a code, or diagnose a message of bwrap's, without looking at this machine
+    #[command(after_help = EXPLAIN)]
+    Explain(Explain),
+    /// Show what bwrap-doctor sees of this machine: changes nothing, needs no privileges
+    #[command(after_help = HOST)]
+    Host(Host),
+    /// Print completions for a shell
+    #[command(after_help = "Example:\n  bwrap-doctor completions bash >/etc/bash_completion.d/bwrap-doctor")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or a subcommand's
+    #[command(after_help = "Example:\n  bwrap-doctor man run >/usr/local/share/man/man1/bwrap-doctor-run.1")]
+    Man {
+        /// The subcommand
+        subcommand: Option<String>,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct Check {
+    /// The bwrap to try, instead of $BWRAP or the first on the PATH
+    #[arg(long, value_name = "PATH")]
+    pub(crate) bwrap: Option<PathBuf>,
+    /// Only sandboxes that share the host's network have to work
+    #[arg(long)]
+    pub(crate) no_network: bool,
+}
+
+const CHECK: &str = "\
+Sets up some growing sandboxes, runs nothing in them, and removes them: some 50 ms, 5 s at most.
+
+Exit status: 0 sandboxes work, 1 they do not (or there is no bwrap), 2 wrong usage.
+
+Examples:
+  bwrap-doctor check && echo fine
+  bwrap-doctor check --no-network       for sandboxes without --unshare-net and --unshare-all
+  Kubernetes:  startupProbe: { exec: { command: [bwrap-doctor, check] }, timeoutSeconds: 6 }";
+
+#[derive(Args)]
+pub(crate) struct Run {
+    /// The bwrap to run, instead of $BWRAP or the first on the PATH
+    #[arg(long, value_name = "PATH")]
+    pub(crate) bwrap: Option<PathBuf>,
+    /// bwrap's arguments and the command, as in an existing line
+    #[arg(last = true, required = true, value_name = "BWRAP-ARGUMENTS")]
+    pub(crate) line: Vec<OsString>,
+}
+
+const RUN: &str = "\
+Standard streams, environment and open descriptors are the command's, as with bwrap itself. The report goes to
+standard error; with --format json it is the last line there, and there is none if the command ran.
+
+Exit status: the command's own; 128+n if signal n killed it. If it did not run:
+  124  nobody can know whether it ran
+  125  no sandbox: bwrap refused, the set-up failed, or the line is wrong
+  126  the command could not be executed
+  127  the command is not there
+
+Examples:
+  bwrap-doctor run -- --ro-bind / / --unshare-all --proc /proc -- ps ax
+  bwrap-doctor run --bwrap /opt/bwrap -- --ro-bind /usr /usr --symlink usr/lib64 /lib64 /usr/bin/true";
+
+#[derive(Args)]
+pub(crate) struct Explain {
+    /// A cause, by code or name (`PR01`, `MaskedProc`); without anything: a list of all
+    #[arg(conflicts_with_all = ["message", "host", "here", "args"])]
+    pub(crate) code: Option<String>,
+    /// What bwrap wrote to standard error; `-` reads it from standard input
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) message: Option<OsString>,
+    /// Facts of the machine where it failed (`bwrap-doctor host --format json`), or a part of them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) host: Option<PathBuf>,
+    /// It failed on this machine: look at it
+    #[arg(long, conflicts_with = "host")]
+    pub(crate) here: bool,
+    /// A file with the bwrap line: shell words, a JSON array, or NUL-ended as /proc/PID/cmdline
+    #[arg(long, value_name = "FILE")]
+    pub(crate) args: Option<PathBuf>,
+}
+
+const EXPLAIN: &str = "\
+With --args alone it predicts whether that line will start.
+
+Exit status: 0, or 2 for an unknown code, wrong usage or an unreadable file.
+
+Examples:
+  bwrap-doctor explain                  list all codes
+  bwrap-doctor explain PR01
+  bwrap-doctor explain --message 'bwrap: setting up uid map: Permission denied'
+  kubectl logs pod | bwrap-doctor explain --message - --host host.json --args line.txt
+  bwrap-doctor explain --args line.txt --here";
+
+#[derive(Args)]
+pub(crate) struct Host {
+    /// The bwrap that is meant, instead of $BWRAP or the first on the PATH
+    #[arg(long, value_name = "PATH")]
+    pub(crate) bwrap: Option<PathBuf>,
+}
+
+const HOST: &str = "\
+The JSON holds no secrets: ids, capabilities, mounts, security labels, kernel parameters, limits. Read it before
+you publish it: paths and host names may be in it.
+
+Examples:
+  bwrap-doctor host
+  kubectl exec pod -- bwrap-doctor host --format json >host.json";

@@ -1,0 +1,131 @@
+//! bwrap lines, from the command line and from files.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use bwrap_launch::{Command, ParseError, Sandbox};
+
+use crate::Result;
+use crate::output::note;
+
+/// Takes bwrap's own name off a line, as a pasted one has it, and with it the path if it is one.
+pub(crate) fn without_name(mut words: Vec<OsString>) -> (Option<PathBuf>, Vec<OsString>) {
+    if !words.first().is_some_and(|word| is_bwrap(word)) {
+        return (None, words);
+    }
+    let name = PathBuf::from(words.remove(0));
+    (name.is_absolute().then_some(name), words)
+}
+
+fn is_bwrap(word: &OsStr) -> bool {
+    Path::new(word).file_name() == Some(OsStr::new("bwrap"))
+}
+
+/// How often a line may name a list of arguments. Lists may name further ones, and one itself.
+const MOST_LISTS: usize = 100;
+
+/// Puts the words that a line has bwrap read from descriptors (`--args FD`) into their place.
+pub(crate) fn with_args_of_descriptors(mut words: Vec<OsString>) -> Result<Vec<OsString>> {
+    for _ in 0..MOST_LISTS {
+        let Some(position) = position(&words, "--args") else { return Ok(words) };
+        let number = words.get(position + 1).and_then(|word| word.to_str()?.parse::<u32>().ok());
+        let number = number.ok_or("--args wants the number of an open descriptor")?;
+        let bytes = fs::read(format!("/proc/self/fd/{number}"))
+            .map_err(|error| format!("cannot read --args {number}: {error}"))?;
+        let mut list = nul_separated(&bytes);
+        list.pop_if(|word| word == "--");
+        if matches!(Sandbox::from_args(list.clone()), Err(ParseError::UnexpectedCommand(_))) {
+            return Err(format!(
+                "--args {number} holds a command, which bwrap would ignore; put it into the line"
+            ));
+        }
+        words.splice(position..position + 2, list);
+    }
+    Err("--args names lists without end".to_owned())
+}
+
+/// Where a word is an option, and neither another's argument nor the command's.
+fn position(words: &[OsString], option: &str) -> Option<usize> {
+    let candidates = words.iter().enumerate().filter(|(_, word)| *word == option);
+    candidates.map(|(position, _)| position).find(|position| {
+        let before = words.iter().take(*position).cloned();
+        !matches!(
+            Sandbox::from_args(before),
+            Err(ParseError::MissingArgument { .. } | ParseError::UnexpectedCommand(_))
+        )
+    })
+}
+
+/// Reads a bwrap line from a file: a JSON array, words that end in NUL, or shell words.
+pub(crate) fn sandbox_of_file(path: &Path) -> Result<Sandbox> {
+    let said = |what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
+    let bytes = fs::read(path).map_err(|error| said(&error))?;
+    let is_array = bytes.trim_ascii_start().starts_with(b"[");
+    let words: Vec<OsString> = if bytes.contains(&0) {
+        nul_separated(&bytes)
+    } else if is_array {
+        let words: Vec<String> = serde_json::from_slice(&bytes).map_err(|error| said(&error))?;
+        words.into_iter().map(OsString::from).collect()
+    } else {
+        shell_words(&bytes).ok_or_else(|| said(&"a quotation mark is missing"))?
+    };
+    let words = match words.first() {
+        None => return Err(said(&"there is no bwrap line in it")),
+        Some(first) if first.as_bytes().starts_with(b"-") => words,
+        // what stands before bwrap (a prompt, sudo, exec) is none of its words
+        Some(_) => match words.iter().position(|word| is_bwrap(word)) {
+            Some(name) => words.into_iter().skip(name + 1).collect(),
+            None => return Err(said(&"neither bwrap nor one of its options begins the line")),
+        },
+    };
+    if !is_array && !bytes.contains(&0) {
+        note_expansions(&words);
+    }
+    sandbox(words).map_err(|error| said(&error))
+}
+
+fn nul_separated(bytes: &[u8]) -> Vec<OsString> {
+    let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
+    if bytes.is_empty() {
+        return Vec::new();
+    }
+    bytes.split(|byte| *byte == 0).map(|word| OsString::from_vec(word.to_vec())).collect()
+}
+
+fn shell_words(bytes: &[u8]) -> Option<Vec<OsString>> {
+    let mut words = shlex::bytes::Shlex::new(bytes);
+    let list: Vec<OsString> = words.by_ref().map(OsString::from_vec).collect();
+    (!words.had_error).then_some(list)
+}
+
+fn note_expansions(words: &[OsString]) {
+    if let Some(word) = words.iter().find(|word| word.as_bytes().iter().any(|byte| b"$`".contains(byte))) {
+        note(&format!(
+            "nothing is expanded: {} is taken as it stands. A shell can write the words: printf '%s\\0' LINE >FILE",
+            word.display()
+        ));
+    }
+}
+
+/// Options that concern whoever starts bwrap, not the sandbox. Each has one argument.
+const LAUNCHERS: &[&str] = &["--args", "--block-fd", "--userns-block-fd", "--json-status-fd"];
+
+fn sandbox(mut words: Vec<OsString>) -> Result<Sandbox, ParseError> {
+    loop {
+        let error = match Command::from_args(words.clone()) {
+            Ok(command) => return Ok(command.get_sandbox().clone()),
+            Err(ParseError::NoCommand) => return Sandbox::from_args(words),
+            Err(error) => error,
+        };
+        let ParseError::LaunchersOwn { option, .. } = error else { return Err(error) };
+        let Some(place) =
+            LAUNCHERS.iter().find(|name| **name == option).and_then(|name| position(&words, name))
+        else {
+            return Err(error);
+        };
+        note(&format!("{option} is left out: it cannot be read here"));
+        words.drain(place..words.len().min(place + 2));
+    }
+}

@@ -1,0 +1,142 @@
+//! The case before the rules: what failed, on which host, and what the sandbox asks of it.
+
+use super::Symptom;
+use crate::bwrap::Stage;
+use crate::host::{CapabilitySet, Host, Platform};
+use crate::sandbox::{Capability, Namespaces, Operation, Sandbox};
+
+/// What a rule looks at.
+pub(super) struct Case<'a> {
+    /// What failed; `None` while nothing was tried.
+    pub(super) symptom: Option<&'a Symptom>,
+    pub(super) host: &'a Host,
+    pub(super) sandbox: Option<&'a Sandbox>,
+    /// What bwrap will do, if the sandbox is known.
+    pub(super) plan: Option<Plan>,
+}
+
+/// What bwrap does for a sandbox that takes more than mounting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts")]
+pub(super) struct Plan {
+    /// It makes a user namespace.
+    pub(super) user_namespace: bool,
+    /// It makes one only if the host seems to allow it, and goes on without.
+    pub(super) user_namespace_optional: bool,
+    /// It makes a second one: for `--dev` as another user than root, or to disable them.
+    pub(super) second_user_namespace: bool,
+    pub(super) disable_userns: bool,
+    pub(super) new_pid: bool,
+    pub(super) join_pid: bool,
+    pub(super) new_net: bool,
+    pub(super) new_ipc: bool,
+    pub(super) new_uts: bool,
+    pub(super) new_cgroup: bool,
+    pub(super) hostname: bool,
+    /// The operation that mounts a procfs; without a PID namespace of the sandbox's, bwrap binds the outer one.
+    pub(super) proc: Option<usize>,
+    /// The operation that makes a `/dev`, for which bwrap mounts a devpts.
+    pub(super) dev: Option<usize>,
+    pub(super) overlay: Option<usize>,
+}
+
+impl Plan {
+    /// `root`: bwrap is started by user 0.
+    pub(super) fn of(sandbox: &Sandbox, root: bool, uid: Option<u32>) -> Self {
+        let namespaces = &sandbox.namespaces;
+        let joins_user = namespaces.join_user.is_some();
+        let asked = namespaces.unshare;
+        let optional = asked.intersects(Namespaces::USER_TRY | Namespaces::ALL) && !namespaces.new_user();
+        // whoever is not root gets one unasked
+        let user_namespace = !joins_user && (namespaces.any_user() || !root);
+        let new_pid = namespaces.new_pid();
+        let join_pid = namespaces.join_pid.is_some();
+        let position = |wanted: fn(&Operation) -> bool| sandbox.operations.iter().position(wanted);
+        let dev = position(|operation| matches!(operation, Operation::Dev(_)));
+        let inside = sandbox.identity.uid.or(uid);
+        let disable_userns = sandbox.privileges.disable_userns;
+        let mapped = sandbox.identity.mapped();
+        Self {
+            user_namespace,
+            user_namespace_optional: optional && root,
+            second_user_namespace: user_namespace
+                && (disable_userns || dev.is_some() && inside != Some(0) && !mapped),
+            disable_userns,
+            new_pid,
+            join_pid,
+            new_net: (asked.contains(Namespaces::NET) || asked.contains(Namespaces::ALL))
+                && !namespaces.share_net,
+            new_ipc: namespaces.new_ipc(),
+            new_uts: namespaces.new_uts(),
+            new_cgroup: asked.intersects(Namespaces::CGROUP | Namespaces::CGROUP_TRY | Namespaces::ALL),
+            hostname: sandbox.identity.hostname.is_some(),
+            proc: position(|operation| matches!(operation, Operation::Proc(_)))
+                .filter(|_| new_pid || join_pid),
+            dev,
+            overlay: position(|operation| matches!(operation, Operation::Overlay(_))),
+        }
+    }
+}
+
+impl<'a> Case<'a> {
+    pub(super) fn new(symptom: Option<&'a Symptom>, host: &'a Host, sandbox: Option<&'a Sandbox>) -> Self {
+        let uid = host.process.uid.present().copied();
+        let plan = sandbox.map(|sandbox| Plan::of(sandbox, uid == Some(0), uid));
+        Self { symptom, host, sandbox, plan }
+    }
+
+    /// Whether something was tried and failed, instead of being predicted.
+    pub(super) fn failed(&self) -> bool {
+        self.symptom.is_some()
+    }
+
+    /// Whether bwrap runs as root; `None` if nobody knows.
+    pub(super) fn root(&self) -> Option<bool> {
+        self.host.process.uid.present().map(|uid| *uid == 0)
+    }
+
+    /// Whether the plan says so; a plan nobody knows says yes, for whoever asks knows that bwrap got there.
+    pub(super) fn plans(&self, what: impl FnOnce(&Plan) -> bool) -> bool {
+        self.plan.as_ref().is_none_or(what)
+    }
+
+    /// Whether bwrap makes a user namespace of its own; `None` if nobody knows.
+    pub(super) fn user_namespace(&self) -> Option<bool> {
+        match (&self.plan, self.root()) {
+            (Some(plan), _) => {
+                Some(plan.user_namespace && !(plan.user_namespace_optional && self.userns_skipped()))
+            }
+            (None, Some(false)) => Some(true),
+            (None, _) => None,
+        }
+    }
+
+    /// Whether bwrap goes on without a user namespace that it is only asked to try.
+    pub(super) fn userns_skipped(&self) -> bool {
+        !self.host.user_namespaces_seem_possible()
+    }
+
+    /// Whether we have a capability; `None` if nobody knows.
+    pub(super) fn has(&self, capability: Capability) -> Option<bool> {
+        self.host.process.effective.present().map(|set: &CapabilitySet| set.has(capability))
+    }
+
+    /// Whether a system call filter is on; `None` if nobody knows.
+    pub(super) fn filtered(&self) -> Option<bool> {
+        self.host.process.seccomp.present().map(|mode| *mode == 2)
+    }
+
+    pub(super) fn on(&self, platform: Platform) -> bool {
+        self.host.sighting(platform).is_some()
+    }
+
+    /// The errno of the decisive message.
+    pub(super) fn errno(&self) -> Option<i32> {
+        self.symptom?.message()?.errno()?.code()
+    }
+
+    /// The stage of the decisive message.
+    pub(super) fn stage(&self) -> Option<Stage> {
+        self.symptom?.stage()
+    }
+}

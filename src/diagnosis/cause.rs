@@ -1,0 +1,232 @@
+//! Every cause there is: its stable code, its name, what it is in one line.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::bwrap::Stage;
+
+macro_rules! causes {
+    ($($stage:ident { $($code:ident $name:ident $title:literal,)+ })+) => {
+        /// Why a sandbox does not start, in the order in which bwrap meets what stands in its way.
+        ///
+        /// A code never changes its meaning; [`explanation`](Self::explanation) tells all about one, as `rustc --explain`
+        /// does about errors of Rust.
+        ///
+        /// ```
+        /// use bwrap_launch::diagnosis::Cause;
+        /// let cause: Cause = "PR01".parse().unwrap();
+        /// assert_eq!((cause, cause.name()), (Cause::MaskedProc, "MaskedProc"));
+        /// assert_eq!(cause.to_string(), "the container runtime masks parts of /proc [PR01]");
+        /// ```
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum Cause {
+            $($(#[doc = concat!("`", stringify!($code), "`: ", $title, ".")] $name,)+)+
+        }
+
+        impl Cause {
+            /// Every cause, in that order.
+            pub const ALL: &'static [Self] = &[$($(Self::$name,)+)+];
+
+            /// The stable code: `PR01`.
+            #[must_use]
+            pub fn code(self) -> &'static str {
+                match self { $($(Self::$name => stringify!($code),)+)+ }
+            }
+
+            /// The name, as in this enumeration: `MaskedProc`.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $($(Self::$name => stringify!($name),)+)+ }
+            }
+
+            /// What it is, in a line without a full stop.
+            #[must_use]
+            pub fn title(self) -> &'static str {
+                match self { $($(Self::$name => $title,)+)+ }
+            }
+
+            /// The stage of bwrap's start-up that it stops.
+            #[must_use]
+            pub fn stage(self) -> Stage {
+                match self { $($(Self::$name => Stage::$stage,)+)+ }
+            }
+        }
+    };
+}
+
+causes! {
+    Loader {
+        CP03 FileCapabilitiesOutsideBounds "the bwrap program carries file capabilities that are outside the bounding set",
+        EX10 LoaderFailed "bwrap itself cannot be loaded",
+    }
+    Privileges {
+        CP01 UnexpectedCapabilities "bwrap refuses to run with capabilities as a user other than root",
+        CP02 SetuidWithoutBounds "bwrap is setuid root, but the bounding set lacks the capabilities that it needs",
+        CP04 SetuidUnsupported "bwrap is setuid root, but was built without support for that",
+        CP05 SetuidHangs "a setuid bwrap 0.8 hangs with a user namespace",
+        PR09 ProcIncomplete "/proc is missing or incomplete, so bwrap cannot read the kernel's settings",
+    }
+    Arguments {
+        VR01 UnknownOption "this bwrap is too old for an option",
+        AR01 BadArguments "bwrap does not accept its arguments",
+    }
+    Checks {
+        PR10 ProcUnavailable "there is no /proc that bwrap could open",
+        AR02 ContradictoryOptions "options of the sandbox contradict each other",
+    }
+    Namespaces {
+        NS01 SeccompDeniesNamespaces "the container's system call filter denies new namespaces",
+        NS02 UserNamespacesSwitchedOff "kernel.unprivileged_userns_clone=0 forbids user namespaces to users",
+        NS03 Chrooted "the process is in a chroot, where the kernel makes no user namespaces",
+        NS04 UnmappedId "our user or group id is not mapped in this user namespace",
+        NS05 UnitRestrictsNamespaces "the systemd unit forbids new namespaces",
+        NS06 OuterSandboxDeniesNamespaces "an outer sandbox forbids new namespaces",
+        NS07 RootWithoutSysAdmin "root without CAP_SYS_ADMIN needs a user namespace, and the sandbox asks for none",
+        NS08 SelinuxDeniesUserNamespaces "SELinux denies new user namespaces to this domain",
+        NS09 AppArmorDeniesUserNamespaces "AppArmor denies new user namespaces",
+        NS10 NamespacesNotImplemented "a system call filter, or an emulated kernel, answers that namespaces do not exist",
+        NS11 KernelWithoutUserNamespaces "the kernel has no user namespaces",
+        NS12 NoUserNamespacesAllowed "user.max_user_namespaces=0 forbids user namespaces",
+        NS13 AncestorLimitsUserNamespaces "a namespace above us allows no more user namespaces",
+        NS14 NestedTooDeep "user namespaces are nested too deep",
+        NS15 NamespaceLimit "a limit on another kind of namespace is reached",
+        NS16 ProcessLimit "no more processes are allowed",
+        NS18 GvisorNestedTooDeep "gVisor nests user namespaces no deeper",
+        NS19 JoinDenied "an existing namespace could not be joined",
+    }
+    Loopback {
+        LO01 AppArmorStripsNetAdmin "AppArmor takes the capabilities of new user namespaces away, so the loopback device cannot be set up",
+        LO02 NetAdminMissing "CAP_NET_ADMIN is missing for a network namespace without a user namespace",
+        LO03 GvisorLoopback "gVisor's network namespaces come with a loopback device, which bwrap does not expect",
+        LO04 NetlinkDenied "netlink sockets are denied",
+        LO05 SelinuxDeniesNetAdmin "SELinux denies CAP_NET_ADMIN in user namespaces",
+    }
+    IdMap {
+        UM02 AppArmorRestrictsUserNamespaces "AppArmor takes the rights of new user namespaces away",
+        UM03 ProcReadOnly "/proc is mounted read-only, so id maps cannot be written",
+        UM04 LandlockDeniesProc "a Landlock domain forbids writing to /proc",
+        UM01 MissingSetfcap "root without CAP_SETFCAP may not map itself into a user namespace",
+        UM05 IdsDiffer "our real and effective ids differ, or are not mapped",
+        UM06 GidMapDenied "the group id map may not be written",
+    }
+    Sources {
+        BD01 SourceMissing "the source of a mount does not exist",
+        BD06 SourceUnreachable "the source of a mount may not be reached",
+    }
+    Mounts {
+        MT01 AppArmorDeniesMount "the container's AppArmor profile denies mounting",
+        MT02 SeccompDeniesMount "a system call filter denies mounting",
+        MT03 MountNotImplemented "a system call filter answers that mounting does not exist",
+        MT04 LandlockDeniesMount "a Landlock domain forbids mounting",
+        MT05 TmpMissing "/tmp is missing, which bwrap builds the sandbox on",
+        MT06 SelinuxDeniesTmpfs "SELinux denies mounting a tmpfs to this domain",
+        MT07 SeccompDeniesTmpfs "a system call filter lets some mounts through but not a tmpfs",
+        MT12 MountLimit "fs.mount-max is reached",
+        MT13 OverlayUnsupported "the kernel or the file systems do not support this overlay",
+    }
+    Pivot {
+        MT08 SeccompDeniesPivotRoot "the container's system call filter denies pivot_root",
+        MT09 AppArmorDeniesPivotRoot "the AppArmor profile denies pivot_root",
+    }
+    Mounts {
+        PR05 SelinuxDeniesProc "SELinux denies mounting proc to this domain",
+        PR06 AppArmorDeniesProc "the AppArmor profile denies mounting proc",
+        PR01 MaskedProc "the container runtime masks parts of /proc",
+        PR02 CoveredProc "something is mounted over a part of /proc",
+        PR03 OuterBwrapCoversProc "an outer bwrap, run as root, covers parts of /proc",
+        PR04 ProcAtime "/proc is mounted with another atime mode than the default",
+        PR07 PidNamespaceNotOwned "the PID namespace belongs to another user namespace",
+        PR08 EmulatedKernelDeniesProc "the emulated kernel or micro-VM denies mounting proc",
+        FB01 NeedlessUserNamespace "root with CAP_SYS_ADMIN could mount proc, but the sandbox's own user namespace hides that it may",
+        DV01 SelinuxDeniesDevpts "SELinux denies mounting devpts to this domain",
+        DV02 DevptsInvalid "the kernel does not mount devpts here",
+        DV03 DeviceMissing "a device node is missing in /dev",
+        MT11 HostnameDenied "a system call filter denies setting the host name",
+        BD02 RemountRefused "a locked or special mount cannot be remounted with the flags of the bind",
+        BD03 DestinationReadOnly "the destination of an operation cannot be created where it is",
+        BD04 DestinationIsSymlink "the destination of a mount is a symbolic link",
+        BD05 DestinationOfOtherKind "the destination of an operation is of another kind than it must be",
+        BD07 DestinationExists "what the sandbox would make at a destination is there already, and differs",
+        BD08 FileTooBig "a file of the sandbox does not fit where it is made",
+        BD09 BindDenied "the kernel denies a bind mount",
+    }
+    Pivot {
+        MT10 SeccompDeniesUmount "a system call filter denies unmounting",
+    }
+    NestedUserNamespace {
+        UM07 SeccompDeniesUnshare "a system call filter denies the second user namespace, which a new /dev needs",
+        UM08 SecondUserNamespaceLimit "the limit on user namespaces allows one, and the sandbox needs two",
+        UM09 DisableUsernsDenied "an AppArmor profile forbids writing to /proc/sys/user",
+        UM10 DisableUsernsReadOnly "/proc/sys is read-only, so user namespaces cannot be disabled inside",
+        UM11 UserNamespacesStillAllowed "user namespaces are not disabled, as the sandbox demands",
+    }
+    Capabilities {
+        CP06 CapabilityUnavailable "a capability that the sandbox gives to the command is not ours to give",
+    }
+    Environment {
+        NS17 ProcessLimitLate "no more processes are allowed for the processes inside",
+        EX08 WorkingDirectoryMissing "the working directory is not there inside",
+        EX09 LabelRefused "the security label was refused",
+    }
+    Seccomp {
+        SF01 FilterRejected "the kernel rejects the sandbox's own system call filter",
+    }
+    Exec {
+        EX01 LoaderMissing "the program is there, but its loader or interpreter is not visible inside",
+        EX02 ProgramMissing "the program is not there inside",
+        EX03 ProgramNotExecutable "the program may not be executed",
+        EX04 WrongArchitecture "the program is built for another architecture",
+        EX05 ExecDenied "a security module or system call filter denies executing the program",
+    }
+    Monitor {
+        DF01 DescriptorLimit "no more open files are allowed",
+    }
+    Internal {
+        SY01 OutOfMemory "memory ran out",
+    }
+    Unknown {
+        K801 UnmaskedNeedsUserNamespace "Kubernetes allows procMount: Unmasked only with hostUsers: false",
+        K802 NodeWithoutUserNamespaces "the node allows no user namespaces, so it cannot run pods with hostUsers: false",
+        K803 PodFieldsIgnored "the cluster ignores procMount or hostUsers",
+        K804 PodSecurityForbidsUnmasked "Pod Security Standards forbid procMount: Unmasked",
+        UN01 Unexplained "nothing that is known explains this",
+    }
+}
+
+impl Cause {
+    /// All about it: what it means, how to know it, what to do, for a terminal.
+    #[must_use]
+    pub fn explanation(self) -> &'static str {
+        super::explanations::of(self)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} [{}]", self.title(), self.code())
+    }
+}
+
+/// A code that stands for no cause.
+///
+/// ```
+/// use bwrap_launch::diagnosis::Cause;
+/// let error = "XX99".parse::<Cause>().unwrap_err();
+/// assert_eq!(error.to_string(), "no cause has the code or name XX99; `bwrap-doctor explain` lists them");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no cause has the code or name {0}; `bwrap-doctor explain` lists them")]
+pub struct UnknownCause(String);
+
+impl FromStr for Cause {
+    type Err = UnknownCause;
+
+    /// By code or name, in any case.
+    fn from_str(text: &str) -> Result<Self, UnknownCause> {
+        let is = |cause: &&Self| {
+            cause.code().eq_ignore_ascii_case(text) || cause.name().eq_ignore_ascii_case(text)
+        };
+        Self::ALL.iter().find(is).copied().ok_or_else(|| UnknownCause(text.to_owned()))
+    }
+}

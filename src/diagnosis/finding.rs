@@ -1,0 +1,175 @@
+//! What a diagnosis consists of: causes, each with its confidence, evidence and remedies.
+
+use std::fmt;
+
+use super::{Cause, Remedy, Verdict};
+use crate::bwrap::Stage;
+
+/// How sure a diagnosis is of a cause.
+///
+/// ```
+/// use bwrap_launch::diagnosis::Confidence;
+/// assert!(Confidence::High > Confidence::Medium && Confidence::Medium > Confidence::Low);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
+pub enum Confidence {
+    /// It is possible; nothing speaks for it in particular.
+    Low,
+    /// Something speaks for it, but something else could explain the same.
+    Medium,
+    /// The facts allow hardly anything else.
+    High,
+}
+
+impl fmt::Display for Confidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        })
+    }
+}
+
+/// Which way a piece of evidence points.
+///
+/// ```
+/// use bwrap_launch::diagnosis::Bearing;
+/// assert_ne!(Bearing::For, Bearing::Against);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
+pub enum Bearing {
+    /// It speaks for the cause.
+    For,
+    /// It speaks against it.
+    Against,
+    /// It could not be seen, and would decide.
+    Unknown,
+}
+
+/// A fact that a diagnosis rests on.
+///
+/// ```
+/// use bwrap_launch::diagnosis::{Symptom, diagnose};
+/// use bwrap_launch::host::{CapabilitySet, Fact, Host};
+/// let mut host = Host::default();
+/// host.process.uid = Fact::Present(0);
+/// host.process.effective = Fact::Present(CapabilitySet(0));
+/// let symptom = Symptom::from_text(b"bwrap: setting up uid map: Operation not permitted");
+/// let diagnosis = diagnose(&symptom, &host, None);
+/// assert!(diagnosis.causes[0].evidence.iter().any(|e| e.text.contains("CAP_SETFCAP")));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Evidence {
+    /// Which way it points.
+    pub bearing: Bearing,
+    /// What was seen, and where: `CAP_SETFCAP is not among the effective capabilities (CapEff in /proc/self/status)`.
+    pub text: String,
+}
+
+/// A cause that was found, or foreseen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Finding {
+    /// The cause.
+    pub cause: Cause,
+    /// How sure that is.
+    pub confidence: Confidence,
+    /// What it is here: names, paths, numbers. A line.
+    pub summary: String,
+    /// What it rests on.
+    pub evidence: Vec<Evidence>,
+    /// What would prove it wrong: something to look at or to try.
+    pub refuted_by: Vec<String>,
+    /// What to change, the least privilege first. Each of them alone is enough against this cause.
+    pub remedies: Vec<Remedy>,
+    /// The operation of the sandbox that it is about ([`Sandbox::operations`](crate::Sandbox::operations)).
+    pub operation: Option<usize>,
+}
+
+/// Why a sandbox did not start.
+///
+/// `Display` is the whole report, for a terminal or a log.
+///
+/// ```
+/// use bwrap_launch::diagnosis::{Cause, Symptom, diagnose};
+/// use bwrap_launch::host::Host;
+/// let symptom = Symptom::from_text(b"bwrap: Can't find source path /opt/tools: No such file or directory\n");
+/// let diagnosis = diagnose(&symptom, &Host::snapshot(), None);
+/// assert_eq!(diagnosis.cause(), Some(Cause::SourceMissing));
+/// assert!(diagnosis.to_string().contains("/opt/tools"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Diagnosis {
+    /// How far the launch got.
+    pub verdict: Verdict,
+    /// The stage that bwrap was in.
+    pub stage: Option<Stage>,
+    /// The message that ended bwrap, in its own words.
+    pub message: Option<String>,
+    /// What explains it, the likeliest first.
+    pub causes: Vec<Finding>,
+    /// What will stop the same sandbox next, once the first cause is gone.
+    pub foreseen: Vec<Finding>,
+}
+
+impl Diagnosis {
+    /// The likeliest cause.
+    #[must_use]
+    pub fn cause(&self) -> Option<Cause> {
+        self.causes.first().map(|finding| finding.cause)
+    }
+
+    /// The first remedy of the likeliest cause.
+    #[must_use]
+    pub fn remedy(&self) -> Option<&Remedy> {
+        self.causes.first()?.remedies.first()
+    }
+}
+
+/// Whether a sandbox will start, as far as a snapshot tells.
+///
+/// ```
+/// use bwrap_launch::Sandbox;
+/// use bwrap_launch::diagnosis::{Outlook, predict};
+/// use bwrap_launch::host::Host;
+/// let prediction = predict(&Host::snapshot(), &Sandbox::new().ro_bind("/", "/").proc("/proc"));
+/// if prediction.outlook == Outlook::Fails {
+///     println!("{}", prediction.obstacles[0].summary);
+/// }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Prediction {
+    /// Whether it will start.
+    pub outlook: Outlook,
+    /// What stands in the way, in the order in which bwrap will meet it.
+    pub obstacles: Vec<Finding>,
+}
+
+/// What a prediction comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
+pub enum Outlook {
+    /// Nothing that can be seen stands in the way.
+    Starts,
+    /// Something may stand in the way: only trying tells ([`probe`](crate::doctor::probe)).
+    Uncertain,
+    /// Something stands in the way.
+    Fails,
+}
+
+impl fmt::Display for Outlook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Starts => "starts",
+            Self::Uncertain => "uncertain",
+            Self::Fails => "fails",
+        })
+    }
+}

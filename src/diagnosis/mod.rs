@@ -1,0 +1,120 @@
+//! Why a sandbox does not start, and what to change: pure functions, without any I/O.
+//!
+//! [`diagnose`] explains what failed; [`predict`] says beforehand what will. Both ask the same rules, one for each
+//! [`Cause`], about a snapshot of the [`Host`](crate::host::Host) and what the sandbox asks of it. What they say is data
+//! ([`Diagnosis`], [`Remedy`]) and text (`Display`).
+//!
+//! A launch that fails is diagnosed already: see [`Failure::diagnosis`](crate::Failure::diagnosis).
+
+mod case;
+mod cause;
+mod explanations;
+mod finding;
+#[cfg(test)]
+mod fixtures;
+#[cfg(feature = "serde")]
+mod json;
+mod program;
+mod remedies;
+mod remedy;
+mod report;
+mod rules;
+mod symptom;
+mod visible_proc;
+
+use case::Case;
+pub use cause::{Cause, UnknownCause};
+pub use finding::{Bearing, Confidence, Diagnosis, Evidence, Finding, Outlook, Prediction};
+pub use program::ProgramProblem;
+pub use remedy::{
+    Action, AppArmorProfile, ContainerOptions, Engine, PodPatch, Profile, Remedy, RemedyFile, SandboxChange,
+    SelinuxModule, SelinuxRule, Sysctl, UnitSettings,
+};
+pub(crate) use symptom::decisive;
+pub use symptom::{Symptom, Verdict};
+
+use crate::host::Host;
+use crate::sandbox::Sandbox;
+
+/// Explains what failed.
+///
+/// The host should be as it was when it failed; facts that are not known make it less sure. The sandbox, if it is known, says
+/// what bwrap was asked for.
+///
+/// ```
+/// use bwrap_launch::Sandbox;
+/// use bwrap_launch::diagnosis::{Cause, Confidence, Symptom, diagnose};
+/// use bwrap_launch::host::{Fact, Host};
+/// let mut host = Host::default();
+/// host.sysctls.insert("kernel.unprivileged_userns_clone".into(), Fact::Present("0".into()));
+/// let symptom = Symptom::from_text(b"bwrap: No permissions to create a new namespace");
+/// let diagnosis = diagnose(&symptom, &host, Some(&Sandbox::new()));
+/// assert_eq!(diagnosis.cause(), Some(Cause::UserNamespacesSwitchedOff));
+/// assert_eq!(diagnosis.causes[0].confidence, Confidence::High);
+/// ```
+#[must_use]
+pub fn diagnose(symptom: &Symptom, host: &Host, sandbox: Option<&Sandbox>) -> Diagnosis {
+    let case = Case::new(Some(symptom), host, sandbox);
+    let mut causes: Vec<Finding> =
+        rules::all().filter(|rule| rule.explains(&case)).filter_map(|rule| rule.find(&case)).collect();
+    // a stable sort: of two equally sure ones the rule that stands first
+    causes.sort_by_key(|finding| std::cmp::Reverse(finding.confidence));
+    causes.extend(rules::exec::program(&case));
+    causes.sort_by_key(|finding| std::cmp::Reverse(finding.confidence));
+    if causes.is_empty() {
+        causes.push(rules::unexplained(&case));
+    }
+    let foreseen = foresee(&case, &causes);
+    let message = symptom.message().map(|message| format!("bwrap: {message}"));
+    Diagnosis { verdict: symptom.verdict, stage: symptom.stage(), message, causes, foreseen }
+}
+
+/// What will stop the sandbox once the present cause is gone.
+fn foresee(failed: &Case<'_>, causes: &[Finding]) -> Vec<Finding> {
+    let Some(first) = causes.first().filter(|first| first.cause != Cause::Unexplained) else {
+        return Vec::new();
+    };
+    // a remedy that changes the sandbox may lead to something that the sandbox as it is does not meet
+    let changed = match first.remedies.first().map(|remedy| &remedy.action) {
+        Some(Action::Sandbox(change)) => failed.sandbox.map(|sandbox| change.apply(sandbox)),
+        _ => None,
+    };
+    let mut ahead = obstacles(failed.host, changed.as_ref().or(failed.sandbox));
+    ahead.retain(|finding| {
+        finding.cause > first.cause && !causes.iter().any(|cause| cause.cause == finding.cause)
+    });
+    ahead
+}
+
+/// Whether a sandbox will start on a host, and if not, why.
+///
+/// ```
+/// use bwrap_launch::Sandbox;
+/// use bwrap_launch::diagnosis::{Cause, Outlook, predict};
+/// use bwrap_launch::host::{Fact, Host};
+/// let mut host = Host::snapshot();
+/// host.sysctls.insert("user.max_user_namespaces".into(), Fact::Present("0".into()));
+/// host.process.uid = Fact::Present(1000);
+/// let prediction = predict(&host, &Sandbox::new().ro_bind("/", "/"));
+/// assert_eq!(prediction.outlook, Outlook::Fails);
+/// assert_eq!(prediction.obstacles[0].cause, Cause::NoUserNamespacesAllowed);
+/// ```
+#[must_use]
+pub fn predict(host: &Host, sandbox: &Sandbox) -> Prediction {
+    let obstacles = obstacles(host, Some(sandbox));
+    let outlook = match obstacles.iter().map(|finding| finding.confidence).max() {
+        Some(Confidence::High) => Outlook::Fails,
+        Some(_) => Outlook::Uncertain,
+        None => Outlook::Starts,
+    };
+    Prediction { outlook, obstacles }
+}
+
+/// What stands in the way, in the order in which bwrap will meet it.
+fn obstacles(host: &Host, sandbox: Option<&Sandbox>) -> Vec<Finding> {
+    let case = Case::new(None, host, sandbox);
+    let mut found: Vec<Finding> = rules::all().filter_map(|rule| rule.find(&case)).collect();
+    found.retain(|finding| finding.confidence >= Confidence::Medium);
+    found.sort_by_key(|finding| finding.cause);
+    found
+}

@@ -1,0 +1,236 @@
+//! Limits on processes and open files.
+
+use super::super::case::Case;
+use super::super::remedy::{Action, Engine, Remedy};
+use super::engine::options;
+use super::host::unit_of;
+use super::instructions::word;
+use super::{Setting, commands, manual};
+
+/// Allow more processes or open files. `cgroup`: the control group's limit is the one that is reached.
+pub(in super::super) fn limits(case: &Case<'_>, resource: &str, cgroup: bool) -> Vec<Remedy> {
+    if cgroup { cgroup_limit(case) } else { resource_limit(case, resource) }
+}
+
+/// Four times what is there, but not fewer than `least`.
+fn more(now: Option<u64>, least: u64) -> u64 {
+    now.filter(|now| *now != u64::MAX).map_or(least, |now| now.saturating_mul(4).max(least))
+}
+
+fn cgroup_limit(case: &Case<'_>) -> Vec<Remedy> {
+    const OPENS: &str = "a program that forks without end reaches further before it is stopped";
+    let pids = case.host.cgroup.pids.present();
+    let wanted = more(pids.map(|pids| pids.max), 4096);
+    let summary = format!("Allow {wanted} processes");
+    match Setting::of(case) {
+        Setting::Kubernetes { openshift: true } => vec![
+            Remedy::new(
+                format!("{summary} in each pod through a KubeletConfig"),
+                Action::Commands(vec!["oc apply -f bwrap-kubelet.yaml".into()]),
+                OPENS,
+            )
+            .requires("the rights of a cluster administrator; the worker nodes restart one after the other")
+            .file("bwrap-kubelet.yaml", kubelet_config(wanted)),
+        ],
+        Setting::Kubernetes { openshift: false } => vec![
+            manual(
+                &format!("{summary} in each pod: podPidsLimit of the kubelet"),
+                &format!(
+                    "# in /var/lib/kubelet/config.yaml on every node that runs the pod:\npodPidsLimit: {wanted}\n\
+                     # and then:\nsystemctl restart kubelet"
+                ),
+                OPENS,
+            )
+            .requires("root on the nodes; where CRI-O sets pids_limit in /etc/crio/crio.conf, raise that as well"),
+        ],
+        Setting::Container(engine) => {
+            let action = options(engine, &[&format!("--pids-limit={wanted}")], &[]);
+            vec![Remedy::new(format!("{summary} in the container"), action, OPENS)]
+        }
+        Setting::Lxc => vec![manual(
+            &format!("{summary} in the container"),
+            &format!(
+                "# Incus:\nincus config set CONTAINER limits.processes={wanted}\n\
+                 # LXD:\nlxc config set CONTAINER limits.processes={wanted}\n\
+                 # LXC, in the container's configuration:\nlxc.cgroup2.pids.max = {wanted}"
+            ),
+            OPENS,
+        )],
+        Setting::Nspawn => vec![
+            commands(
+                &format!("{summary} in the container"),
+                &[&format!("systemctl set-property systemd-nspawn@NAME.service TasksMax={wanted}")],
+                OPENS,
+            )
+            .requires("root on the machine that runs the container"),
+        ],
+        Setting::OtherContainer => vec![manual(
+            &format!("{summary} in the container"),
+            &format!(
+                "Start the container with `--pids-limit={wanted}` (nerdctl), or `linux.resources.pids.limit` in an OCI \
+                 configuration."
+            ),
+            OPENS,
+        )],
+        Setting::Unit | Setting::Machine => {
+            let group = pids.and_then(|pids| pids.directory.file_name()).map(|name| name.to_string_lossy());
+            let unit = group.as_deref().filter(|name| {
+                [".service", ".slice", ".scope"].iter().any(|suffix| name.ends_with(suffix))
+            });
+            let property = |unit: &str| {
+                let unit = word(unit);
+                commands(
+                    &format!("{summary} in {unit}"),
+                    &[&format!("systemctl set-property {unit} TasksMax={wanted}")],
+                    OPENS,
+                )
+            };
+            vec![match (unit, Setting::of(case)) {
+                (Some(unit), _) => property(unit),
+                (None, Setting::Unit) => {
+                    let action = unit_of(case, &[("TasksMax", &wanted.to_string())]);
+                    Remedy::new(format!("{summary} in the service"), action, OPENS)
+                }
+                (None, _) => {
+                    let user = case.host.process.real_uid.present();
+                    user.map_or_else(|| property("user.slice"), |uid| property(&format!("user-{uid}.slice")))
+                }
+            }]
+        }
+    }
+}
+
+/// What OpenShift makes the kubelets' configuration of.
+fn kubelet_config(limit: u64) -> String {
+    format!(
+        "apiVersion: machineconfiguration.openshift.io/v1
+kind: KubeletConfig
+metadata:
+  name: bwrap
+spec:
+  machineConfigPoolSelector:
+    matchLabels:
+      pools.operator.machineconfiguration.openshift.io/worker: \"\"
+  kubeletConfig:
+    podPidsLimit: {limit}
+"
+    )
+}
+
+fn resource_limit(case: &Case<'_>, resource: &str) -> Vec<Remedy> {
+    let process = &case.host.process;
+    let files = resource == "nofile";
+    let (what, name, setting, letter, wanted, opens) = if files {
+        let wanted = more(process.descriptor_limit.present().copied(), 65_536);
+        (
+            "open files",
+            "nofile",
+            "LimitNOFILE",
+            'n',
+            wanted,
+            "a program that leaks descriptors goes on for longer",
+        )
+    } else {
+        let wanted = more(process.process_limit.present().copied(), 4096);
+        let opens = "a program that forks without end reaches further before it is stopped";
+        ("processes", "nproc", "LimitNPROC", 'u', wanted, opens)
+    };
+    let summary = format!("Allow {wanted} {what}");
+    let in_container = |text: String| vec![manual(&format!("{summary} in the container"), &text, opens)];
+    match Setting::of(case) {
+        Setting::Kubernetes { .. } => vec![
+            manual(
+                &format!("{summary}: set {setting} of the container runtime on the nodes"),
+                &format!(
+                    "# a pod cannot ask for it. In a drop-in of containerd.service on every node that runs it:\n[Service]\n\
+                     {setting}={wanted}\n# for CRI-O, in /etc/crio/crio.conf:\n[crio.runtime]\n\
+                     default_ulimits = [\"{name}={wanted}:{wanted}\"]\n# and then restart the runtime, and the pod"
+                ),
+                opens,
+            )
+            .requires("root on the nodes"),
+        ],
+        Setting::Container(engine) => {
+            let action = options(engine, &[&format!("--ulimit={name}={wanted}:{wanted}")], &[]);
+            let remedy = Remedy::new(format!("{summary} in the container"), action, opens);
+            vec![match engine {
+                Engine::Podman => remedy.requires("a Podman without root goes no further than its user's own hard limit"),
+                Engine::Docker => remedy,
+            }]
+        }
+        Setting::Unit => {
+            let action = unit_of(case, &[(setting, &wanted.to_string())]);
+            vec![Remedy::new(format!("{summary} in the service"), action, opens)]
+        }
+        Setting::Lxc => in_container(format!(
+            "# in the container's configuration (Incus and LXD: limits.kernel.{name}={wanted}):\n\
+             lxc.prlimit.{name} = {wanted}"
+        )),
+        Setting::Nspawn => in_container(format!(
+            "Start it with `systemd-nspawn --rlimit=RLIMIT_{}={wanted}`.",
+            name.to_ascii_uppercase()
+        )),
+        Setting::OtherContainer => in_container(format!(
+            "Start the container with `--ulimit={name}={wanted}` (nerdctl), or a RLIMIT_{} in `process.rlimits` of an OCI \
+             configuration.",
+            name.to_ascii_uppercase()
+        )),
+        Setting::Machine => vec![
+            commands(
+                &format!("{summary} in the shell that starts this"),
+                &[&format!("ulimit -{letter} {wanted}")],
+                opens,
+            )
+            .requires("no root, unless the hard limit is lower; it lasts as long as the shell"),
+            commands(
+                &format!("{summary} from the next login on"),
+                &[&format!("echo '* - {name} {wanted}' > /etc/security/limits.d/99-bwrap-{name}.conf")],
+                opens,
+            )
+            .requires("pam_limits, which most distributions set up"),
+        ],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::fixtures::{docker, machine, pod};
+    use crate::host::{Fact, Host, PidsLimit, Platform, Sighting};
+
+    fn texts(host: &Host, of: impl Fn(&Case<'_>) -> Vec<Remedy>) -> Vec<String> {
+        of(&Case::new(None, host, None)).iter().map(Remedy::instructions).collect()
+    }
+
+    fn on(platform: Platform) -> Host {
+        let mut host = machine();
+        host.platforms.push(Sighting::new(platform, "test"));
+        host
+    }
+
+    #[test]
+    fn more_processes_in_a_control_group() {
+        let more = |host: &Host| texts(host, |case| limits(case, "pids", true));
+        assert_eq!(more(&docker()), ["docker run --pids-limit=4096 IMAGE\n"]);
+        assert!(more(&pod())[0].contains("podPidsLimit: 4096"));
+        assert!(more(&on(Platform::OpenShift))[0].contains("kind: KubeletConfig"));
+        assert_eq!(more(&machine()), ["systemctl set-property user-1000.slice TasksMax=4096\n"]);
+        let mut host = on(Platform::SystemdUnit);
+        assert!(more(&host)[0].contains("TasksMax=4096\nEOF"));
+        host.cgroup.pids =
+            Fact::Present(PidsLimit::new("/sys/fs/cgroup/system.slice/build.service", 10_000, 10_000));
+        assert_eq!(more(&host), ["systemctl set-property build.service TasksMax=40000\n"]);
+    }
+
+    #[test]
+    fn higher_resource_limits() {
+        let processes = |host: &Host| texts(host, |case| limits(case, "nproc", false));
+        assert_eq!(processes(&machine())[0], "ulimit -u 4096\n");
+        assert_eq!(processes(&docker()), ["docker run --ulimit=nproc=4096:4096 IMAGE\n"]);
+        assert!(processes(&pod())[0].contains("LimitNPROC=4096"));
+        assert!(processes(&on(Platform::SystemdUnit))[0].contains("LimitNPROC=4096"));
+        let files = |host: &Host| texts(host, |case| limits(case, "nofile", false));
+        assert_eq!(files(&machine())[0], "ulimit -n 4194304\n");
+        assert!(files(&on(Platform::Nspawn))[0].contains("RLIMIT_NOFILE"));
+    }
+}

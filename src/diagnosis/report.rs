@@ -1,0 +1,134 @@
+//! Diagnoses as text, for a terminal and a log alike: no colours, no cursor, lines that wrap well.
+
+use std::fmt;
+
+use super::{Bearing, Diagnosis, Finding, Outlook, Prediction, Remedy, Verdict};
+
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let happened = match self.verdict {
+            Verdict::Refused => "bwrap refused to make the sandbox; the command did not run.",
+            Verdict::SetupFailed => "The sandbox could not be set up; the command did not run.",
+            Verdict::NotExecuted => "The command could not be executed in the sandbox; it did not run.",
+            Verdict::Unknown => "bwrap reported a failure.",
+        };
+        writeln!(f, "{happened}")?;
+        if let Some(message) = &self.message {
+            for line in message.lines() {
+                writeln!(f, "    {line}")?;
+            }
+        }
+        if let Some(stage) = self.stage {
+            writeln!(f, "    (at the stage: {stage})")?;
+        }
+        for (index, finding) in self.causes.iter().enumerate() {
+            let title = if index == 0 { "Cause" } else { "Or" };
+            write!(f, "\n{title}: ")?;
+            // the likeliest cause is told whole, the others briefly
+            if index == 0 { finding.write_whole(f)? } else { finding.write_briefly(f)? }
+        }
+        for (index, finding) in self.foreseen.iter().enumerate() {
+            let title = if index == 0 { "After that, expect" } else { "And then" };
+            write!(f, "\n{title}: ")?;
+            finding.write_briefly(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Prediction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let outlook = match self.outlook {
+            Outlook::Starts => "Nothing that can be seen stands in the way of this sandbox.",
+            Outlook::Uncertain => "This sandbox may not start; only trying tells.",
+            Outlook::Fails => "This sandbox will not start.",
+        };
+        writeln!(f, "{outlook}")?;
+        for (index, finding) in self.obstacles.iter().enumerate() {
+            let title = if index == 0 { "Cause" } else { "Then" };
+            write!(f, "\n{title}: ")?;
+            finding.write_whole(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl Finding {
+    fn write_headline(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { summary, cause, confidence, .. } = self;
+        writeln!(f, "{summary} [{}, {}; confidence: {confidence}]", cause.code(), cause.name())
+    }
+
+    fn write_whole(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_headline(f)?;
+        for evidence in &self.evidence {
+            let bearing = match evidence.bearing {
+                Bearing::For => "seen:      ",
+                Bearing::Against => "against:   ",
+                Bearing::Unknown => "not known: ",
+            };
+            writeln!(f, "    {bearing}{}", evidence.text)?;
+        }
+        for refutation in &self.refuted_by {
+            writeln!(f, "    wrong if:  {refutation}")?;
+        }
+        if self.remedies.is_empty() {
+            return writeln!(f, "    See: bwrap-doctor explain {}", self.cause.code());
+        }
+        let many = self.remedies.len() > 1;
+        writeln!(f, "\nWhat to do{}:", if many { " (one of these, the least privilege first)" } else { "" })?;
+        for (index, remedy) in self.remedies.iter().enumerate() {
+            writeln!(f, "\n  {}. {}", index + 1, remedy.summary)?;
+            remedy.write_details(f, index == 0)?;
+        }
+        Ok(())
+    }
+
+    fn write_briefly(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_headline(f)?;
+        if let Some(remedy) = self.remedies.first() {
+            writeln!(f, "    {}", remedy.summary)?;
+            write_indented(f, &remedy.instructions(), 8)?;
+        }
+        Ok(())
+    }
+}
+
+impl Remedy {
+    /// `files`: with the content of the files that go with it.
+    fn write_details(&self, f: &mut fmt::Formatter<'_>, files: bool) -> fmt::Result {
+        write_indented(f, &self.instructions(), 8)?;
+        if !self.opens.is_empty() {
+            writeln!(f, "     Price: {}", self.opens)?;
+        }
+        for requirement in &self.requires {
+            writeln!(f, "     Needs: {requirement}")?;
+        }
+        for file in &self.files {
+            writeln!(f, "     File {}{}", file.path.display(), if files { ":" } else { "" })?;
+            if files {
+                write_indented(f, &file.content, 8)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What to do, how, and what it costs.
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.summary)?;
+        self.write_details(f, true)
+    }
+}
+
+fn write_indented(f: &mut fmt::Formatter<'_>, text: &str, by: usize) -> fmt::Result {
+    for line in text.lines() {
+        if line.is_empty() {
+            writeln!(f)?;
+        } else {
+            writeln!(f, "{:by$}{line}", "")?;
+        }
+    }
+    Ok(())
+}

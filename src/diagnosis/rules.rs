@@ -1,0 +1,151 @@
+//! The rules: one for each cause, each a small function beside its siblings of the same stage.
+//!
+//! A rule judges from the facts alone. After a failure only the rules whose messages were heard are asked; before a launch
+//! all of them are, and what has [`Confidence::High`] will stop the sandbox, what has [`Confidence::Medium`] may.
+//!
+//! A new cause is a row in `cause`, an explanation in `explanations`, and a [`Rule`] in the list of its stage.
+
+mod arguments;
+mod bwrap;
+mod cluster;
+mod description;
+pub(super) mod exec;
+mod facts;
+mod filters;
+mod idmap;
+mod limits;
+mod loopback;
+mod lsm;
+mod mounts;
+mod namespace_limits;
+mod namespaces;
+mod nested;
+mod proc;
+mod refusals;
+mod unexplained;
+
+use super::case::Case;
+use super::finding::{Bearing, Confidence, Evidence, Finding};
+use super::{Cause, Remedy};
+pub(super) use unexplained::unexplained;
+
+/// How a cause is recognised and what helps.
+pub(super) struct Rule {
+    pub(super) cause: Cause,
+    /// The messages that it explains: their [pattern](crate::Message::pattern), and the error numbers that they come with
+    /// (any, if empty).
+    pub(super) messages: &'static [(&'static str, &'static [i32])],
+    /// Weighs the facts; `None` if they rule it out, or if nothing speaks for it before a launch.
+    pub(super) judge: fn(&Case<'_>) -> Option<Judgement>,
+    /// What helps, least privilege first.
+    pub(super) remedies: fn(&Case<'_>) -> Vec<Remedy>,
+}
+
+/// Stands for a message where bwrap itself could not be started, and so said nothing.
+pub(super) const LAUNCH: &str = "";
+
+/// What a rule finds.
+pub(super) struct Judgement {
+    confidence: Confidence,
+    summary: Option<String>,
+    evidence: Vec<Evidence>,
+    refuted_by: Vec<String>,
+    operation: Option<usize>,
+}
+
+impl Judgement {
+    /// `refuted_by`: what to look at or to try, that would prove the cause wrong.
+    pub(super) fn new(confidence: Confidence, refuted_by: impl Into<String>) -> Self {
+        let refuted_by = vec![refuted_by.into()];
+        Self { confidence, summary: None, evidence: Vec::new(), refuted_by, operation: None }
+    }
+
+    /// Something seen that speaks for the cause, and where it was seen.
+    pub(super) fn pro(mut self, text: impl Into<String>) -> Self {
+        self.evidence.push(Evidence { bearing: Bearing::For, text: text.into() });
+        self
+    }
+
+    /// Something seen that speaks against it, without ruling it out.
+    pub(super) fn contra(mut self, text: impl Into<String>) -> Self {
+        self.evidence.push(Evidence { bearing: Bearing::Against, text: text.into() });
+        self
+    }
+
+    /// Something that could not be seen, and would decide.
+    pub(super) fn unknown(mut self, text: impl Into<String>) -> Self {
+        self.evidence.push(Evidence { bearing: Bearing::Unknown, text: text.into() });
+        self
+    }
+
+    /// What the cause is here, instead of its title: names, paths, numbers. A line without a full stop.
+    pub(super) fn summary(mut self, text: impl Into<String>) -> Self {
+        self.summary = Some(text.into());
+        self
+    }
+
+    /// The operation of the sandbox that it is about.
+    pub(super) fn operation(mut self, index: Option<usize>) -> Self {
+        self.operation = index;
+        self
+    }
+
+    pub(super) fn confidence(&self) -> Confidence {
+        self.confidence
+    }
+}
+
+/// Every rule, in the order in which bwrap meets what they are about; of two that are equally sure, the earlier one wins.
+pub(super) fn all() -> impl Iterator<Item = &'static Rule> {
+    let stages = [
+        bwrap::RULES,
+        arguments::RULES,
+        namespaces::RULES,
+        filters::RULES,
+        refusals::RULES,
+        namespace_limits::RULES,
+        limits::RULES,
+        loopback::RULES,
+        idmap::RULES,
+        lsm::RULES,
+        mounts::RULES,
+        proc::RULES,
+        nested::RULES,
+        description::RULES,
+        exec::RULES,
+    ];
+    stages.into_iter().flatten()
+}
+
+impl Rule {
+    /// Whether it can explain what was said.
+    pub(super) fn explains(&self, case: &Case<'_>) -> bool {
+        let Some(symptom) = case.symptom else { return false };
+        let Some(message) = symptom.message() else {
+            let fits = |(pattern, numbers): &(&str, &[i32])| {
+                *pattern == LAUNCH && symptom.errno.is_some_and(|errno| numbers.contains(&errno))
+            };
+            return self.messages.iter().any(fits);
+        };
+        let errno = message.errno().and_then(crate::bwrap::message::Errno::code);
+        let fits = |(pattern, numbers): &(&str, &[i32])| {
+            let said = message.pattern() == Some(pattern) || message.reason() == Some(pattern);
+            said && (numbers.is_empty() || errno.is_some_and(|errno| numbers.contains(&errno)))
+        };
+        self.messages.iter().any(fits)
+    }
+
+    /// What it finds; `None` if it is ruled out.
+    pub(super) fn find(&self, case: &Case<'_>) -> Option<Finding> {
+        let judgement = (self.judge)(case)?;
+        Some(Finding {
+            cause: self.cause,
+            confidence: judgement.confidence(),
+            summary: judgement.summary.unwrap_or_else(|| self.cause.title().to_owned()),
+            evidence: judgement.evidence,
+            refuted_by: judgement.refuted_by,
+            remedies: (self.remedies)(case),
+            operation: judgement.operation,
+        })
+    }
+}

@@ -1,0 +1,356 @@
+//! bwrap's command line, and what it checks before it makes anything.
+
+use std::path::Path;
+
+use super::super::case::Case;
+use super::super::finding::Confidence;
+use super::super::remedies::{Setting, change, commands, manual, unit};
+use super::super::{Remedy, SandboxChange};
+use super::facts::mount_of;
+use super::{Cause, Judgement, Rule};
+use crate::bwrap::options;
+use crate::host::Fact;
+
+const ENOENT: i32 = libc::ENOENT;
+const EACCES: i32 = libc::EACCES;
+const EPERM: i32 = libc::EPERM;
+const ENOTDIR: i32 = libc::ENOTDIR;
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        cause: Cause::ProcIncomplete,
+        messages: &[
+            ("Can't read /proc/sys/kernel/overflowuid", &[ENOENT, EACCES, EPERM, ENOTDIR]),
+            ("Can't read /proc/sys/kernel/overflowgid", &[ENOENT, EACCES, EPERM, ENOTDIR]),
+            ("Can't parse /proc/sys/kernel/overflowuid", &[]),
+            ("Can't parse /proc/sys/kernel/overflowgid", &[]),
+        ],
+        judge: proc_incomplete,
+        remedies: mount_proc,
+    },
+    Rule {
+        cause: Cause::UnknownOption,
+        messages: &[("Unknown option %s", &[])],
+        judge: unknown_option,
+        remedies: newer_bwrap,
+    },
+    Rule {
+        cause: Cause::BadArguments,
+        messages: &[
+            ("Unknown option %s", &[]),
+            ("usage: %s [OPTIONS...] [--] COMMAND [ARGS...]%s", &[]),
+            ("%s takes an argument", &[]),
+            ("%s takes two arguments", &[]),
+            ("%s takes three arguments", &[]),
+            ("%s takes an octal argument <= 07777", &[]),
+            ("%s given twice for the same action", &[]),
+            ("%s used multiple times", &[]),
+            ("--args not supported in arguments file", &[]),
+            ("Can't read --args data", &[]),
+            ("--overlay requires at least one --overlay-src", &[]),
+            ("--overlay-opt must be followed%s", &[]),
+            (
+                "--overlay-src must be followed by another --overlay-src or one of --overlay, \
+                 --tmp-overlay, or --ro-overlay",
+                &[],
+            ),
+            ("--perms must be followed by an option that creates a file", &[]),
+            ("--ro-overlay requires at least two --overlay-src", &[]),
+            ("--size (for tmpfs) is limited to %zu", &[]),
+            ("--size must be followed by --tmpfs", &[]),
+            ("--size takes a non-zero number of bytes", &[]),
+            ("--tmp-overlay requires at least one --overlay-src", &[]),
+            ("Exceeded maximum number of arguments %u", &[]),
+            ("Invalid fd: %s", &[]),
+            ("Invalid gid: %s", &[]),
+            ("Invalid uid: %s", &[]),
+            ("unknown cap: %s", &[]),
+            ("setenv failed", &[]),
+            ("unsetenv failed", &[]),
+        ],
+        judge: bad_arguments,
+        remedies: |_| vec![correct("Correct the option that the message names")],
+    },
+    Rule {
+        cause: Cause::ProcUnavailable,
+        messages: &[("Can't open /proc", &[ENOENT, EACCES, EPERM, ENOTDIR])],
+        judge: proc_unavailable,
+        remedies: mount_proc,
+    },
+    Rule {
+        cause: Cause::ContradictoryOptions,
+        messages: &[
+            (IDS[0], &[]),
+            (IDS[1], &[]),
+            ("--disable-userns is not compatible with --userns-block-fd", &[]),
+            ("--disable-userns requires --unshare-user", &[]),
+            ("--userns is not compatible with --unshare-user", &[]),
+            ("--userns is not compatible with --unshare-user-try", &[]),
+            ("--userns-block-fd requires --info-fd", &[]),
+            ("--userns-block-fd requires --unshare-user", &[]),
+            ("--seccomp cannot be combined with --add-seccomp-fd", &[]),
+            ("--add-seccomp-fd cannot be combined with --seccomp", &[]),
+            ("Specifying --as-pid-1 and --lock-file is not permitted", &[]),
+            ("Specifying --as-pid-1 requires --unshare-pid", &[]),
+            ("Specifying --hostname requires --unshare-uts", &[]),
+            (SETUID[0], &[]),
+            (SETUID[1], &[]),
+            (SETUID[2], &[]),
+            (SETUID[3], &[]),
+            (SETUID[4], &[]),
+        ],
+        judge: contradictory_options,
+        remedies: settle,
+    },
+];
+
+/// Other ids than the caller's, without a user namespace to have them in.
+const IDS: [&str; 2] = [
+    "Specifying --uid requires --unshare-user or --userns",
+    "Specifying --gid requires --unshare-user or --userns",
+];
+
+/// What a bwrap that is setuid root does not do for others.
+const SETUID: [&str; 5] = [
+    "The %s option is not permitted in setuid mode",
+    "--cap-add in setuid mode can be used only by root",
+    "--userns doesn't work in setuid mode",
+    "--userns2 doesn't work in setuid mode",
+    "Overlay mounts are not supported in setuid mode",
+];
+
+/// Why `/proc/sys/kernel` cannot be read, as far as the mounts tell.
+fn proc_mount(case: &Case<'_>) -> Option<String> {
+    let mounts = case.host.mounts.present().filter(|mounts| !mounts.is_empty())?;
+    if let Some(mount) = mount_of(mounts, Path::new("/proc/sys/kernel/overflowuid"))
+        && mount.filesystem == "proc"
+        && mount.super_options.contains("subset=pid")
+    {
+        return Some(format!("{} is mounted with subset=pid (/proc/self/mountinfo)", mount.point.display()));
+    }
+    let any = mounts.iter().any(|mount| mount.filesystem == "proc");
+    (!any).then(|| "no proc is mounted (/proc/self/mountinfo)".to_owned())
+}
+
+fn proc_incomplete(case: &Case<'_>) -> Option<Judgement> {
+    let value = case.host.sysctl("kernel.overflowuid");
+    let judgement = |confidence| {
+        Judgement::new(
+            confidence,
+            "`cat /proc/sys/kernel/overflowuid` where bwrap is started prints a number",
+        )
+    };
+    let with_mount = |judgement: Judgement| match proc_mount(case) {
+        Some(reason) => {
+            judgement.summary(format!("bwrap cannot read the kernel's settings: {reason}")).pro(reason)
+        }
+        None => judgement,
+    };
+    match value {
+        Fact::Absent => {
+            Some(with_mount(judgement(Confidence::High)).pro("/proc/sys/kernel/overflowuid does not exist"))
+        }
+        Fact::Unreadable(why) => Some(
+            with_mount(judgement(Confidence::High))
+                .pro(format!("/proc/sys/kernel/overflowuid cannot be read: {why}")),
+        ),
+        Fact::Unknown if proc_mount(case).is_some() => Some(with_mount(judgement(Confidence::High))),
+        _ if !case.failed() => None,
+        Fact::Present(value) => Some(
+            judgement(Confidence::Medium)
+                .contra(format!("/proc/sys/kernel/overflowuid can be read now, and is {value}")),
+        ),
+        // bwrap says this for no other reason
+        Fact::Unknown => Some(
+            judgement(Confidence::High)
+                .unknown("how /proc is mounted, if at all: `grep ' /proc ' /proc/self/mountinfo`"),
+        ),
+    }
+}
+
+/// bwrap opens it as a path only, for which it need not be mounted.
+fn proc_unavailable(case: &Case<'_>) -> Option<Judgement> {
+    if !case.failed() {
+        return None;
+    }
+    let judgement =
+        Judgement::new(Confidence::High, "`ls -ld /proc` where bwrap is started shows a directory");
+    Some(match proc_mount(case) {
+        Some(reason) => judgement.pro(reason),
+        None => judgement,
+    })
+}
+
+fn mount_proc(case: &Case<'_>) -> Vec<Remedy> {
+    let opens = "processes see each other, and the kernel's settings";
+    let mount = commands("Mount a whole /proc", &["mkdir -p /proc", "mount -t proc proc /proc"], opens);
+    match Setting::of(case) {
+        Setting::Unit => {
+            let mut remedies = unit(&[("ProcSubset", "all")], opens);
+            remedies.push(mount);
+            remedies
+        }
+        _ => vec![mount],
+    }
+}
+
+/// The option that bwrap does not know.
+fn subject(case: &Case<'_>) -> String {
+    let subject = case.symptom.and_then(|symptom| symptom.message()?.subject());
+    subject.map(|subject| subject.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn unknown_option(case: &Case<'_>) -> Option<Judgement> {
+    if !case.failed() {
+        return None;
+    }
+    let name = subject(case);
+    let judgement = |confidence| {
+        Judgement::new(confidence, format!("`bwrap --help` of the bwrap that was started lists {name}"))
+    };
+    let Some(option) = options::find(&name) else {
+        return Some(
+            judgement(Confidence::Low).contra(format!("{name} is no option of any bwrap that is known here")),
+        );
+    };
+    let judgement = judgement(Confidence::High).pro(format!("bubblewrap has {name} since {}", option.since));
+    Some(match case.host.bwrap.present() {
+        Some(program) => judgement
+            .summary(format!(
+                "{} is bubblewrap {}, which has no {name}: it came with {}",
+                program.path.display(),
+                program.version,
+                option.since
+            ))
+            .pro(format!("{} calls itself {}", program.path.display(), program.version)),
+        None => judgement
+            .summary(format!("this bwrap has no {name}: it came with bubblewrap {}", option.since))
+            .unknown("the version that was started: `bwrap --version`"),
+    })
+}
+
+fn newer_bwrap(case: &Case<'_>) -> Vec<Remedy> {
+    let name = subject(case);
+    let option = options::find(&name);
+    let since = option.map_or_else(String::new, |option| format!(" {} or newer", option.since));
+    let mut remedies = vec![manual(
+        &format!("Install bubblewrap{since}, or name another bwrap with the variable BWRAP"),
+        "take the package of a newer release of the distribution (backports), or build \
+         github.com/containers/bubblewrap",
+        "nothing",
+    )];
+    if let Some(feature) = option.and_then(|option| option.feature) {
+        remedies.push(manual(
+            "Let the sandbox do without the feature where bwrap does not have it",
+            &format!(
+                "Sandbox::optional(Feature::{feature:?}); what was dropped is in the result of the launch"
+            ),
+            "the sandbox lacks what the feature does",
+        ));
+    }
+    remedies
+}
+
+fn correct(summary: &str) -> Remedy {
+    manual(
+        summary,
+        "`bwrap --help` lists what each option takes; Sandbox::check finds most faults before a launch",
+        "nothing",
+    )
+}
+
+fn bad_arguments(case: &Case<'_>) -> Option<Judgement> {
+    let message = case.symptom?.message()?;
+    if message.pattern() == Some("Unknown option %s") {
+        let name = subject(case);
+        // those that are known are too new
+        return options::find(&name).is_none().then(|| {
+            Judgement::new(Confidence::High, "`bwrap --help` of the newest bubblewrap lists it")
+                .summary(format!("{name} is no option of bwrap; it may be misspelt"))
+                .pro(format!("no release of bubblewrap that is known here has {name}"))
+        });
+    }
+    let text = message.text().to_string_lossy();
+    let first = text.lines().next().unwrap_or_default();
+    let summary = match message.pattern() {
+        Some(pattern) if pattern.starts_with("usage:") => "bwrap was given no command to run".to_owned(),
+        Some("Exceeded maximum number of arguments %u") => {
+            "the command line and the options have more words than the 9000 that bwrap takes".to_owned()
+        }
+        _ => format!("bwrap does not accept its arguments: {first}"),
+    };
+    Some(
+        Judgement::new(Confidence::High, "the same command line is accepted by the same bwrap")
+            .summary(summary)
+            .pro("bwrap ended while it read its arguments, before it made anything"),
+    )
+}
+
+/// Which id bwrap would have to change without a user namespace to change it in: its kind, what is asked, what is there.
+fn foreign_id(case: &Case<'_>) -> Option<(&'static str, u32, u32)> {
+    let sandbox = case.sandbox?;
+    if case.user_namespace() != Some(false)
+        || sandbox.namespaces.join_user.is_some()
+        || case.root() != Some(true)
+    {
+        return None;
+    }
+    let (identity, process) = (&sandbox.identity, &case.host.process);
+    let differs =
+        |asked: Option<u32>, real: &Fact<u32>| asked.zip(real.present().copied()).filter(|(a, b)| a != b);
+    let uid = differs(identity.uid, &process.real_uid).map(|(asked, real)| ("user", asked, real));
+    uid.or_else(|| differs(identity.gid, &process.real_gid).map(|(asked, real)| ("group", asked, real)))
+}
+
+fn contradictory_options(case: &Case<'_>) -> Option<Judgement> {
+    let judgement = || Judgement::new(Confidence::High, "the same options are accepted by the same bwrap");
+    if let Some((kind, asked, real)) = foreign_id(case).filter(|_| !case.failed() || about(case, &IDS)) {
+        return Some(
+            judgement()
+                .summary(format!(
+                    "the sandbox asks for {kind} id {asked}, which {real} can be only in a user namespace"
+                ))
+                .pro(format!(
+                    "real {kind} id {real} (/proc/self/status), and root gets no user namespace unasked"
+                )),
+        );
+    }
+    let message = case.symptom?.message()?;
+    let text = message.text().to_string_lossy();
+    let judgement = judgement().pro("bwrap ended while it checked its options, before it made anything");
+    Some(if about(case, &SETUID) {
+        judgement.summary(format!("bwrap is setuid root and does less so: {text}"))
+    } else {
+        judgement.summary(format!("options of the sandbox contradict each other: {text}"))
+    })
+}
+
+/// Whether bwrap said one of these.
+fn about(case: &Case<'_>, patterns: &[&str]) -> bool {
+    let pattern = case.symptom.and_then(|symptom| symptom.message()?.pattern());
+    pattern.is_some_and(|pattern| patterns.contains(&pattern))
+}
+
+fn settle(case: &Case<'_>) -> Vec<Remedy> {
+    let check = correct("Drop one of the options, or add the one that is missing");
+    if about(case, &SETUID) {
+        let path = case
+            .host
+            .bwrap
+            .present()
+            .map_or("/usr/bin/bwrap".into(), |program| program.path.display().to_string());
+        let chmod = commands(
+            "Take the setuid bit away from bwrap, which then works through a user namespace",
+            &[&format!("chmod u-s {path}")],
+            "nothing: bwrap no longer runs with root's rights",
+        );
+        return vec![chmod.requires("user namespaces for users other than root"), check];
+    }
+    if case.symptom.is_none() || about(case, &IDS) {
+        return vec![change(SandboxChange::UnshareUser), check];
+    }
+    vec![check]
+}
+
+#[cfg(test)]
+mod tests;

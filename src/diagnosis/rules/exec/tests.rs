@@ -1,0 +1,177 @@
+//! Programs that are not there, or must not run.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::path::PathBuf;
+
+use crate::diagnosis::fixtures::{docker, explain, machine, whole};
+use crate::diagnosis::{
+    Action, Cause, Confidence, Diagnosis, Outlook, ProgramProblem, SandboxChange, Symptom, Verdict, diagnose,
+    predict,
+};
+use crate::host::Fact;
+use crate::sandbox::{Filter, Sandbox};
+
+fn first(diagnosis: &Diagnosis) -> (Cause, Confidence) {
+    (diagnosis.causes[0].cause, diagnosis.causes[0].confidence)
+}
+
+fn found(problem: ProgramProblem) -> Diagnosis {
+    let text = b"bwrap: execvp /usr/bin/x: No such file or directory\n";
+    let mut symptom = Symptom { verdict: Verdict::NotExecuted, ..Symptom::from_text(text) };
+    symptom.program = Some(problem);
+    diagnose(&symptom, &machine(), Some(&Sandbox::new().ro_bind("/usr", "/usr")))
+}
+
+#[test]
+fn what_the_launcher_found_is_all_that_is_said() {
+    let path = PathBuf::from("/usr/bin/x");
+    let cases = [
+        (
+            ProgramProblem::LoaderMissing {
+                path: path.clone(),
+                interpreter: "/lib64/ld-linux-x86-64.so.2".into(),
+            },
+            "EX01",
+        ),
+        (
+            ProgramProblem::InterpreterMissing {
+                path: path.clone(),
+                interpreter: "/opt/py/bin/python".into(),
+            },
+            "EX01",
+        ),
+        (ProgramProblem::NotFound { program: "x".into(), searched: vec![path.clone()] }, "EX02"),
+        (ProgramProblem::NotExecutable { path: path.clone(), mode: 0o644 }, "EX03"),
+        (ProgramProblem::IsDirectory(path.clone()), "EX03"),
+        (ProgramProblem::Noexec(path.clone()), "EX03"),
+        (ProgramProblem::WrongArchitecture { path, machine: 183 }, "EX04"),
+    ];
+    for (problem, code) in cases {
+        let said = problem.to_string();
+        let diagnosis = found(problem);
+        assert_eq!(diagnosis.causes.len(), 1, "{diagnosis:#?}");
+        assert_eq!((diagnosis.causes[0].cause.code(), &diagnosis.causes[0].summary), (code, &said));
+        assert_eq!(diagnosis.causes[0].confidence, Confidence::High);
+        assert!(!diagnosis.causes[0].remedies.is_empty() && !diagnosis.causes[0].refuted_by.is_empty());
+    }
+}
+
+#[test]
+fn a_loader_is_bound_or_installed() {
+    let loader = |path: &str| {
+        let problem = ProgramProblem::LoaderMissing { path: "/usr/bin/x".into(), interpreter: path.into() };
+        found(problem).causes[0].remedies[0].action.clone()
+    };
+    let bind = SandboxChange::RoBind { path: "/lib64".into() };
+    assert_eq!(loader("/lib64/ld-linux-x86-64.so.2"), Action::Sandbox(bind));
+    // /usr is there, and has none
+    assert!(matches!(loader("/usr/lib/ld-musl.so.1"), Action::Manual(_)));
+}
+
+#[test]
+fn a_log_tells_less() {
+    let message = "execvp /usr/bin/true: No such file or directory";
+    // a real bwrap says this without /lib64
+    let bare = explain(message, &machine(), &Sandbox::new().ro_bind("/usr", "/usr"));
+    assert_eq!(first(&bare), (Cause::LoaderMissing, Confidence::High));
+    let linked = Sandbox::new().ro_bind("/usr", "/usr").symlink("usr/lib64", "/lib64");
+    assert_eq!(first(&explain(message, &machine(), &linked)), (Cause::ProgramMissing, Confidence::Medium));
+    let elsewhere = Sandbox::new().ro_bind("/opt", "/opt").dir("/usr");
+    assert_eq!(first(&explain(message, &machine(), &elsewhere)), (Cause::ProgramMissing, Confidence::High));
+    let unknown = diagnose(&Symptom::from_text(format!("bwrap: {message}").as_bytes()), &machine(), None);
+    assert_eq!(first(&unknown), (Cause::ProgramMissing, Confidence::Medium));
+}
+
+#[test]
+fn permission_denied_has_three_meanings() {
+    let causes = |diagnosis: &Diagnosis| {
+        diagnosis.causes.iter().map(|finding| finding.cause.code()).collect::<Vec<_>>()
+    };
+    let whole = Sandbox::new().ro_bind("/", "/");
+    let named = explain("execvp /etc/passwd: Permission denied", &machine(), &whole);
+    assert_eq!(first(&named), (Cause::ProgramNotExecutable, Confidence::Medium));
+    assert!(!causes(&named).contains(&"EX02"));
+    // one directory of PATH that may not be searched hides that it is nowhere
+    let searched = explain("execvp nope: Permission denied", &machine(), &whole);
+    assert_eq!(first(&searched), (Cause::ProgramMissing, Confidence::Medium));
+    // the launcher looked, and a label confines us
+    let mut host = machine();
+    host.security.label = Fact::Present("system_u:system_r:container_t:s0".into());
+    let mut symptom = Symptom::from_text(b"bwrap: execvp /usr/bin/x: Permission denied");
+    symptom.verdict = Verdict::NotExecuted;
+    assert!(causes(&diagnose(&symptom, &host, Some(&whole))).contains(&"EX05"));
+}
+
+#[test]
+fn not_permitted_is_never_a_mode() {
+    let message = "execvp /usr/bin/x: Operation not permitted";
+    let plain = Sandbox::new().ro_bind("/", "/");
+    assert_eq!(first(&explain(message, &machine(), &plain)), (Cause::ExecDenied, Confidence::Medium));
+    let filtered = plain.clone().seccomp(Filter::new(vec![0; 8]));
+    assert_eq!(first(&explain(message, &machine(), &filtered)), (Cause::ExecDenied, Confidence::High));
+    assert_eq!(first(&explain(message, &docker(), &plain)), (Cause::ExecDenied, Confidence::High));
+    let format = explain("execvp /usr/bin/x: Exec format error", &machine(), &plain);
+    assert_eq!(first(&format).0, Cause::WrongArchitecture);
+}
+
+#[test]
+fn a_working_directory_that_nobody_makes_is_foreseen() {
+    let missing = Sandbox::new().ro_bind("/usr", "/usr").tmpfs("/tmp").current_dir("/work/a");
+    let prediction = predict(&machine(), &missing);
+    assert_eq!(prediction.outlook, Outlook::Fails);
+    assert_eq!(prediction.obstacles[0].cause, Cause::WorkingDirectoryMissing);
+    let message = "Can't chdir to /work/a: No such file or directory";
+    assert_eq!(
+        first(&explain(message, &machine(), &missing)),
+        (Cause::WorkingDirectoryMissing, Confidence::High)
+    );
+    // a tmpfs is empty, and a bind may have it
+    assert_eq!(predict(&machine(), &missing.clone().current_dir("/tmp/x")).outlook, Outlook::Fails);
+    for there in ["/", "/usr/nobody/knows", "/tmp", "usr", "/tmp/.."] {
+        assert_eq!(
+            predict(&machine(), &missing.clone().current_dir(there)).outlook,
+            Outlook::Starts,
+            "{there}"
+        );
+    }
+    for made in [
+        missing.clone().dir("/work/a/b"),
+        missing.clone().bind("/srv", "/work"),
+        missing.clone().symlink("/usr", "/work"),
+        Sandbox::new().ro_bind("/", "/").current_dir("/work/a"),
+        Sandbox::new().bind("/srv", "/srv").dir("/srv/new").current_dir("/srv/new"),
+    ] {
+        assert_eq!(predict(&machine(), &made).outlook, Outlook::Starts, "{made}");
+    }
+}
+
+#[test]
+fn a_label_needs_selinux() {
+    let labelled = whole().exec_label("system_u:system_r:user_t:s0");
+    let prediction = predict(&machine(), &labelled);
+    assert_eq!(prediction.obstacles[0].cause, Cause::LabelRefused);
+    let message = "labeling not supported on this system";
+    assert_eq!(first(&explain(message, &machine(), &labelled)), (Cause::LabelRefused, Confidence::High));
+    let mut fedora = machine();
+    fedora.security.selinux_filesystem = Fact::Present(true);
+    assert_eq!(predict(&fedora, &labelled).outlook, Outlook::Starts);
+    fedora.security.selinux_filesystem = Fact::Unknown;
+    assert_eq!(predict(&fedora, &labelled).outlook, Outlook::Starts);
+    let refused = explain("label_exec user_t: Permission denied", &fedora, &labelled);
+    assert!(refused.causes[0].summary.contains("label_exec user_t"));
+}
+
+#[test]
+fn filters_that_do_not_load() {
+    let one = whole().seccomp(Filter::new(vec![0; 8]));
+    let two = one.clone().seccomp(Filter::new(vec![0; 8]));
+    assert_eq!(predict(&machine(), &two).outlook, Outlook::Starts);
+    let einval = "Unable to set up system call filtering as requested: prctl(PR_SET_SECCOMP) reported EINVAL. (Hint: \
+                  this requires a kernel configured with CONFIG_SECCOMP and CONFIG_SECCOMP_FILTER.)";
+    assert_eq!(first(&explain(einval, &machine(), &one)), (Cause::FilterRejected, Confidence::High));
+    let denied = explain("prctl(PR_SET_SECCOMP): Operation not permitted", &machine(), &two);
+    assert_eq!(first(&denied), (Cause::FilterRejected, Confidence::High));
+    assert_eq!(denied.causes[0].remedies.len(), 2);
+    let text = explain("Invalid seccomp data, must be multiple of 8", &machine(), &one);
+    assert!(text.causes[0].summary.contains("no classic BPF"));
+}

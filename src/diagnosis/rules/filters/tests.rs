@@ -1,0 +1,124 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use super::super::super::fixtures::{docker, explain, machine, pod, whole};
+use super::super::super::{Action, Outlook, predict};
+use super::*;
+use crate::host::{CapabilitySet, Fact, Host};
+
+const DENIED: &str = "No permissions to create a new namespace, likely because the kernel does not allow it";
+
+/// What is said of new namespaces beforehand, and how surely.
+fn ahead(host: &Host) -> Option<(Cause, Confidence)> {
+    let ahead = predict(host, &whole()).obstacles.into_iter();
+    let stage = Cause::SeccompDeniesNamespaces.stage();
+    ahead
+        .filter(|finding| finding.cause.stage() == stage)
+        .map(|finding| (finding.cause, finding.confidence))
+        .next()
+}
+
+fn first(host: &Host) -> (Cause, Confidence) {
+    let found = explain(DENIED, host, &whole());
+    (found.causes[0].cause, found.causes[0].confidence)
+}
+
+fn on(platform: Platform, evidence: &str) -> Host {
+    let mut host = machine();
+    host.process.seccomp = Fact::Present(2);
+    host.platforms = vec![Sighting::new(platform, evidence)];
+    host
+}
+
+#[test]
+fn the_default_filter_of_docker() {
+    let found = (Cause::SeccompDeniesNamespaces, Confidence::High);
+    assert_eq!(first(&docker()), found);
+    assert_eq!(ahead(&docker()), Some(found));
+    assert!(explain(DENIED, &docker(), &whole()).causes[0].summary.contains("Docker"));
+    // a container with CAP_SYS_ADMIN gets another one
+    let mut strong = docker();
+    strong.process.bounding = Fact::Present(CapabilitySet(0x1ff_ffff_ffff));
+    assert_eq!(ahead(&strong), None);
+    // as another user the bounding set still tells
+    let mut user = docker();
+    user.process.uid = Fact::Present(1000);
+    user.process.effective = Fact::Present(CapabilitySet(0));
+    assert_eq!(ahead(&user), Some(found));
+    let mut open = docker();
+    open.process.seccomp = Fact::Present(0);
+    assert_eq!(ahead(&open), None);
+    assert_ne!(first(&open).0, Cause::SeccompDeniesNamespaces);
+}
+
+/// The outer one takes the bounding set away, and shows that namespaces can be made.
+#[test]
+fn in_another_bwrap() {
+    let mut host = docker();
+    host.process.bounding = Fact::Present(CapabilitySet(0));
+    host.platforms.push(Sighting::new(Platform::Bubblewrap, "a mount of /newroot in /proc/self/mountinfo"));
+    assert_eq!(ahead(&host), Some((Cause::SeccompDeniesNamespaces, Confidence::Medium)));
+}
+
+#[test]
+fn the_runtime_of_a_pod_decides() {
+    let mut host = pod();
+    assert_eq!(ahead(&host), None);
+    host.process.seccomp = Fact::Present(2);
+    assert_eq!(ahead(&host), Some((Cause::SeccompDeniesNamespaces, Confidence::High)));
+    host.platforms = vec![Sighting::new(Platform::Kubernetes, "KUBERNETES_SERVICE_HOST in the environment")];
+    assert_eq!(ahead(&host), Some((Cause::SeccompDeniesNamespaces, Confidence::Medium)));
+    host.platforms.push(Sighting::new(Platform::CriO, "crio- in the control group"));
+    assert_eq!(ahead(&host), None);
+    // after a failure it is another filter than the default one
+    assert_eq!(first(&host), (Cause::SeccompDeniesNamespaces, Confidence::Medium));
+}
+
+#[test]
+fn what_a_fact_proves_comes_first() {
+    let mut host = docker();
+    host.sysctls.insert("kernel.unprivileged_userns_clone".into(), Fact::Present("0".into()));
+    let found = explain(DENIED, &host, &whole());
+    assert_eq!(found.cause(), Some(Cause::UserNamespacesSwitchedOff));
+    assert_eq!(found.causes[1].confidence, Confidence::Low);
+}
+
+#[test]
+fn a_unit_with_a_filter() {
+    let host = on(Platform::SystemdUnit, "the control group /system.slice/build.service");
+    let found = (Cause::UnitRestrictsNamespaces, Confidence::Medium);
+    assert_eq!((ahead(&host), first(&host)), (Some(found), found));
+    let remedy = explain(DENIED, &host, &whole()).remedy().unwrap().clone();
+    let Action::Unit(unit) = remedy.action else { unreachable!("{remedy:?}") };
+    let expected = ("RestrictNamespaces".to_owned(), "user mnt pid net ipc uts cgroup".to_owned());
+    assert_eq!(unit.settings.last(), Some(&expected));
+    let mut open = host;
+    open.process.seccomp = Fact::Present(0);
+    assert_eq!(ahead(&open), None);
+    assert_eq!(first(&open).0, Cause::Chrooted);
+    assert_eq!(first(&open).1, Confidence::Low);
+}
+
+#[test]
+fn outer_sandboxes() {
+    for (platform, evidence, confidence) in [
+        (Platform::Flatpak, "/.flatpak-info", Confidence::High),
+        (Platform::Snap, "SNAP_NAME in the environment", Confidence::Medium),
+        (Platform::Firejail, "FIREJAIL in the environment", Confidence::Medium),
+    ] {
+        let mut host = on(platform, evidence);
+        assert_eq!(first(&host), (Cause::OuterSandboxDeniesNamespaces, confidence));
+        assert_eq!(ahead(&host), Some((Cause::OuterSandboxDeniesNamespaces, Confidence::Medium)));
+        // the variables reach what is started outside, too
+        host.process.seccomp = Fact::Present(0);
+        assert_eq!(ahead(&host), None);
+        assert_ne!(first(&host).0, Cause::OuterSandboxDeniesNamespaces);
+    }
+}
+
+#[test]
+fn a_filter_of_nobody_known() {
+    let mut host = machine();
+    host.process.seccomp = Fact::Present(2);
+    assert_eq!(first(&host), (Cause::SeccompDeniesNamespaces, Confidence::Medium));
+    assert_eq!(predict(&host, &whole()).outlook, Outlook::Uncertain);
+}

@@ -1,0 +1,100 @@
+//! Ubuntu's restriction: a user namespace of an unconfined program gets a profile that denies it every capability.
+
+use std::path::Path;
+
+use super::confinement::{AppArmor, Selinux};
+use crate::diagnosis::Remedy;
+use crate::diagnosis::case::Case;
+use crate::diagnosis::finding::Confidence::{High, Low, Medium};
+use crate::diagnosis::remedies::{Setting, permit_bwrap};
+use crate::diagnosis::rules::Judgement;
+use crate::host::Fact;
+use crate::sandbox::Capability;
+
+const SWITCH: &str = "kernel.apparmor_restrict_unprivileged_userns";
+
+/// Where Ubuntu, and who follows its advice, keeps a profile for bwrap that lifts the restriction.
+const PROFILES: &[&str] = &["/etc/apparmor.d/bwrap", "/etc/apparmor.d/bwrap-userns-restrict"];
+
+/// Whether new user namespaces lose their capabilities. That shows at the first step that needs one:
+/// the loopback device of a new network namespace, or else the id maps.
+pub(in super::super) fn strips_capabilities(case: &Case<'_>) -> Option<Judgement> {
+    if case.user_namespace() == Some(false) {
+        return None;
+    }
+    let judgement = |confidence| {
+        let refuted = format!(
+            "`sysctl {SWITCH}` says 0, or a profile that attaches to this bwrap is loaded (`aa-status`, as root)"
+        );
+        Judgement::new(confidence, refuted)
+    };
+    let apparmor = AppArmor::of(case);
+    if let Some(profile) = apparmor.profile() {
+        // the defaults of container engines allow all capabilities
+        let confidence = if matches!(apparmor, AppArmor::Engine(_)) { Low } else { Medium };
+        let found = judgement(confidence)
+            .pro(format!("the AppArmor profile {profile} confines this process (/proc/self/attr/current)"))
+            .unknown(format!(
+                "which capabilities the profile {profile} allows: its file below /etc/apparmor.d"
+            ));
+        return case.failed().then_some(found);
+    }
+    if case.host.security.apparmor_enabled.is(&false) || Selinux::of(case).domain().is_some() {
+        return None;
+    }
+    let seen = |confidence| judgement(confidence).pro(format!("{SWITCH} is on (sysctl)"));
+    match case.host.sysctl(SWITCH) {
+        Fact::Present(value) if value != "0" => match (case.failed(), case.has(Capability::CAP_SYS_ADMIN)) {
+            (true, Some(true)) => Some(seen(Low).contra("the process has CAP_SYS_ADMIN, which exempts it")),
+            (false, Some(true)) => None,
+            _ if apparmor == AppArmor::Unknown => {
+                Some(seen(Medium).unknown("our AppArmor profile: /proc/self/attr/current"))
+            }
+            (true, _) => Some(seen(High).pro("this process is unconfined (/proc/self/attr/current)")),
+            (false, None) => {
+                Some(seen(Medium).unknown("whether the process has CAP_SYS_ADMIN, which exempts it"))
+            }
+            (false, Some(false)) => match exempts_bwrap(case) {
+                Some(true) => None,
+                Some(false) => Some(
+                    seen(High)
+                        .pro("this process is unconfined (/proc/self/attr/current)")
+                        .pro(format!("there is no profile for bwrap: neither {}", PROFILES.join(" nor "))),
+                ),
+                None => Some(
+                    seen(Medium)
+                        .pro("this process is unconfined (/proc/self/attr/current)")
+                        .unknown("whether a profile attaches to bwrap itself: `aa-status`, as root"),
+                ),
+            },
+        },
+        _ if !case.failed() || apparmor == AppArmor::Absent => None,
+        Fact::Unknown | Fact::Unreadable(_) => Some(judgement(Medium).unknown(format!("{SWITCH} (sysctl)"))),
+        _ => Some(
+            judgement(Low)
+                .contra(format!("{SWITCH} is off (sysctl)"))
+                .unknown("whether a profile attaches to bwrap itself: `aa-status`, as root"),
+        ),
+    }
+}
+
+/// Whether a profile on this machine is there for bwrap. In a container that is the host's business, and not visible.
+fn exempts_bwrap(case: &Case<'_>) -> Option<bool> {
+    if !matches!(Setting::of(case), Setting::Machine | Setting::Unit) {
+        return None;
+    }
+    let known = |path: &&str| case.host.files.get(Path::new(path)).unwrap_or(&Fact::Unknown);
+    if PROFILES.iter().map(known).any(|fact| fact.present().is_some()) {
+        return Some(true);
+    }
+    PROFILES.iter().map(known).all(Fact::is_absent).then_some(false)
+}
+
+/// A profile for bwrap, or for the container; the switch for all programs only after that.
+pub(in super::super) fn lift_restriction(case: &Case<'_>) -> Vec<Remedy> {
+    let switch = case.host.sysctl(SWITCH);
+    if AppArmor::of(case).profile().is_some() || switch.is("0") || switch.is_absent() {
+        return super::permit_in_profile(case);
+    }
+    permit_bwrap(case)
+}

@@ -1,0 +1,354 @@
+//! Mounting a procfs, and making a `/dev` with its devpts.
+
+mod devices;
+mod hidden;
+
+use devices::{device_missing, devpts_invalid, make_devices, newer_bwrap};
+use hidden::{Hidden, Seen, is_lxcfs, is_nvidia, look};
+
+use super::super::case::Case;
+use super::super::finding::Confidence::{self, High, Low, Medium};
+use super::super::remedies::{Setting, change, commands, manual, permit_domain, unit, unmask_proc};
+use super::super::{Remedy, SandboxChange, SelinuxRule};
+use super::lsm::{allow_nesting, apparmor_denies, permit_in_profile, selinux_denies};
+use super::{Cause, Judgement, Rule};
+use crate::host::Platform;
+use crate::sandbox::Capability;
+
+const EPERM: i32 = libc::EPERM;
+const EACCES: i32 = libc::EACCES;
+const EINVAL: i32 = libc::EINVAL;
+const ENOENT: i32 = libc::ENOENT;
+
+const PROC: &str = "Can't mount proc on %s";
+const DEVPTS: &str = "Can't mount devpts on %s";
+
+/// Security modules come first: they answer before the kernel looks at what is visible.
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        cause: Cause::SelinuxDeniesProc,
+        messages: &[(PROC, &[EACCES])],
+        judge: |case| {
+            let operation = case.plan.as_ref().and_then(|plan| plan.proc);
+            let wanted = case.failed() || operation.is_some();
+            let found = wanted.then(|| selinux_denies(case, "proc_t:filesystem mount"))??;
+            Some(found.operation(operation))
+        },
+        remedies: |case| with_bind_proc(case, permit_mounts(case)),
+    },
+    Rule {
+        cause: Cause::AppArmorDeniesProc,
+        messages: &[(PROC, &[EACCES])],
+        judge: apparmor_denies_proc,
+        remedies: |case| with_bind_proc(case, permit_in_profile(case)),
+    },
+    Rule {
+        cause: Cause::MaskedProc,
+        messages: &[(PROC, &[EPERM])],
+        judge: |case| hidden_proc(case, Cause::MaskedProc),
+        remedies: |case| with_bind_proc(case, unmask_proc(case)),
+    },
+    Rule {
+        cause: Cause::CoveredProc,
+        messages: &[(PROC, &[EPERM])],
+        judge: |case| hidden_proc(case, Cause::CoveredProc),
+        remedies: |case| with_bind_proc(case, uncover(case)),
+    },
+    Rule {
+        cause: Cause::OuterBwrapCoversProc,
+        messages: &[(PROC, &[EPERM])],
+        judge: |case| hidden_proc(case, Cause::OuterBwrapCoversProc),
+        remedies: |case| with_bind_proc(case, vec![outer_as_user()]),
+    },
+    Rule {
+        cause: Cause::ProcAtime,
+        messages: &[(PROC, &[EPERM])],
+        judge: |case| hidden_proc(case, Cause::ProcAtime),
+        remedies: |case| with_bind_proc(case, vec![relatime()]),
+    },
+    Rule {
+        cause: Cause::PidNamespaceNotOwned,
+        messages: &[(PROC, &[EPERM])],
+        judge: pid_namespace_not_owned,
+        remedies: |case| with_bind_proc(case, vec![change(SandboxChange::UnsharePid)]),
+    },
+    Rule {
+        cause: Cause::EmulatedKernelDeniesProc,
+        messages: &[(PROC, &[EPERM])],
+        judge: emulated_kernel,
+        remedies: |case| with_bind_proc(case, vec![ask_for_proc()]),
+    },
+    Rule {
+        cause: Cause::NeedlessUserNamespace,
+        messages: &[(PROC, &[EPERM])],
+        judge: needless_user_namespace,
+        remedies: |_| vec![change(SandboxChange::KeepUserNamespace)],
+    },
+    Rule {
+        cause: Cause::SelinuxDeniesDevpts,
+        messages: &[(DEVPTS, &[EACCES])],
+        judge: |case| {
+            let operation = case.plan.as_ref().and_then(|plan| plan.dev);
+            let wanted = case.failed() || operation.is_some();
+            let found = wanted.then(|| selinux_denies(case, "devpts_t:filesystem mount"))??;
+            Some(found.operation(operation))
+        },
+        remedies: |case| with_bind_dev(case, permit_mounts(case)),
+    },
+    Rule {
+        cause: Cause::DevptsInvalid,
+        messages: &[(DEVPTS, &[EINVAL])],
+        judge: devpts_invalid,
+        remedies: |case| with_bind_dev(case, vec![newer_bwrap()]),
+    },
+    Rule {
+        cause: Cause::DeviceMissing,
+        messages: &[("Can't bind mount %s on %s", &[ENOENT])],
+        judge: device_missing,
+        remedies: |case| with_bind_dev(case, make_devices(case)),
+    },
+];
+
+/// Whoever gets the one permission and not the other comes back with the next failure.
+fn permit_mounts(case: &Case<'_>) -> Vec<Remedy> {
+    const PROC_T: SelinuxRule =
+        SelinuxRule { target: "proc_t", class: "filesystem", permissions: &["mount"] };
+    const DEVPTS_T: SelinuxRule =
+        SelinuxRule { target: "devpts_t", class: "filesystem", permissions: &["mount"] };
+    match (case.plans(|plan| plan.proc.is_some()), case.plans(|plan| plan.dev.is_some())) {
+        (true, false) => permit_domain(case, &[PROC_T]),
+        (false, true) => permit_domain(case, &[DEVPTS_T]),
+        _ => permit_domain(case, &[PROC_T, DEVPTS_T]),
+    }
+}
+
+fn with_bind_proc(case: &Case<'_>, mut remedies: Vec<Remedy>) -> Vec<Remedy> {
+    let operation = case.plan.as_ref().and_then(|plan| plan.proc);
+    remedies.extend(operation.map(|operation| change(SandboxChange::BindProc { operation })));
+    remedies
+}
+
+fn with_bind_dev(case: &Case<'_>, mut remedies: Vec<Remedy>) -> Vec<Remedy> {
+    let operation = case.plan.as_ref().and_then(|plan| plan.dev);
+    remedies.extend(operation.map(|operation| change(SandboxChange::BindDev { operation })));
+    remedies
+}
+
+/// Whether bwrap mounts in a user namespace other than ours, where everything that is mounted on /proc is locked.
+fn enters_user_namespace(case: &Case<'_>) -> Option<bool> {
+    let joins = case.sandbox.is_some_and(|sandbox| sandbox.namespaces.join_user.is_some());
+    let asks = case.sandbox.is_some_and(|sandbox| sandbox.namespaces.any_user());
+    match case.root() {
+        _ if joins => Some(true),
+        // whoever is not root gets one unasked
+        None if !asks => None,
+        _ => case.user_namespace(),
+    }
+}
+
+fn emulated(case: &Case<'_>) -> Option<Platform> {
+    [Platform::GVisor, Platform::Wsl1].into_iter().find(|platform| case.on(*platform))
+}
+
+/// The kernel's rule about whole procfs instances, if what breaks it is this cause.
+fn hidden_proc(case: &Case<'_>, wanted: Cause) -> Option<Judgement> {
+    let operation = case.plan.as_ref().and_then(|plan| plan.proc);
+    if !case.failed() && operation.is_none() {
+        return None;
+    }
+    let found = |confidence| {
+        let refuted = "`unshare -Urmpf mount -t proc proc /mnt` succeeds where bwrap is started";
+        Judgement::new(confidence, refuted).operation(operation)
+    };
+    let hidden = match look(case) {
+        Seen::Unknown => {
+            let likely = wanted == Cause::MaskedProc;
+            let found = found(if likely { Medium } else { Low });
+            return case.failed().then(|| found.unknown("what is mounted on /proc: /proc/self/mountinfo"));
+        }
+        Seen::Hidden(hidden) if hidden.cause == wanted => hidden,
+        Seen::Whole | Seen::Hidden(_) => return None,
+    };
+    let confidence = confidence(case, &hidden)?;
+    let found = found(confidence).pro(&hidden.evidence);
+    let found = match enters_user_namespace(case) {
+        Some(true) => found.pro("bwrap mounts in a user namespace of its own, for which the rule holds"),
+        Some(false) => {
+            found.contra("bwrap makes no user namespace, and the rule holds only in others than the first")
+        }
+        None => found.unknown("whether bwrap makes a user namespace, for which alone the rule holds"),
+    };
+    Some(found.summary(hidden.summary))
+}
+
+fn confidence(case: &Case<'_>, hidden: &Hidden) -> Option<Confidence> {
+    let initial = case.host.user_namespace.is_initial();
+    if !case.failed() {
+        // the id maps come first if it is read-only, and other kernels have other rules
+        let other = hidden.read_only
+            || emulated(case).is_some()
+            || hidden.covers.is_empty() && hidden.cause == Cause::CoveredProc;
+        return match enters_user_namespace(case) {
+            _ if other => None,
+            Some(true) => Some(High),
+            Some(false) => None,
+            None => Some(Medium),
+        };
+    }
+    Some(match enters_user_namespace(case) {
+        _ if emulated(case).is_some() => Low,
+        Some(false) if initial == Some(true) => Low,
+        // what was mounted before this namespace was made is locked, and the rest is not
+        Some(false) => Medium,
+        _ => High,
+    })
+}
+
+fn apparmor_denies_proc(case: &Case<'_>) -> Option<Judgement> {
+    // before a launch the rule about mounting as such speaks for it
+    let found = case.failed().then(|| apparmor_denies(case, "mounting proc"))??;
+    Some(found.operation(case.plan.as_ref().and_then(|plan| plan.proc)))
+}
+
+/// A procfs takes `CAP_SYS_ADMIN` where its PID namespace belongs; bwrap's own belongs to bwrap's user namespace.
+fn pid_namespace_not_owned(case: &Case<'_>) -> Option<Judgement> {
+    let found = |confidence| {
+        let refuted = "the PID namespace that is joined was made in the user namespace that bwrap works in";
+        Judgement::new(confidence, refuted).operation(case.plan.as_ref().and_then(|plan| plan.proc))
+    };
+    let joins = case.plan.as_ref().map(|plan| plan.join_pid && !plan.new_pid);
+    let joined = || found(Medium).pro("the sandbox joins a PID namespace instead of making one");
+    match (joins, look(case)) {
+        (Some(true), _) if !case.failed() => {
+            (enters_user_namespace(case) == Some(true) && case.plans(|plan| plan.proc.is_some())).then(joined)
+        }
+        (Some(true), Seen::Whole) => {
+            let mut found = joined().pro("a whole procfs is visible (/proc/self/mountinfo)");
+            found.confidence = High;
+            Some(found)
+        }
+        (Some(true), _) => Some(joined()),
+        (Some(false), _) | (None, Seen::Hidden(_)) => None,
+        (None, _) if !case.failed() => None,
+        (None, Seen::Whole) => Some(
+            found(Medium)
+                .pro("a whole procfs is visible (/proc/self/mountinfo)")
+                .unknown("whether the sandbox joins a PID namespace (--pidns)"),
+        ),
+        (None, Seen::Unknown) => {
+            Some(found(Low).unknown("whether the sandbox joins a PID namespace (--pidns)"))
+        }
+    }
+}
+
+fn emulated_kernel(case: &Case<'_>) -> Option<Judgement> {
+    let operation = case.plan.as_ref().and_then(|plan| plan.proc);
+    let found = |confidence| {
+        let refuted = "`unshare -Urmpf mount -t proc proc /mnt` succeeds where bwrap is started";
+        Judgement::new(confidence, refuted).operation(operation)
+    };
+    if let Some(platform) = emulated(case) {
+        let found = found(if case.failed() { High } else { Medium })
+            .summary(format!("{platform} does not mount a procfs in this sandbox"))
+            .pro(format!("the kernel is {platform}'s own"));
+        let hidden = matches!(look(case), Seen::Hidden(_));
+        return (case.failed() || hidden && operation.is_some()).then_some(found);
+    }
+    let unexplained = case.failed() && matches!(look(case), Seen::Whole);
+    unexplained.then(|| {
+        found(Low)
+            .contra("nothing says that this kernel is none of Linux (uname -rv)")
+            .pro("a whole procfs is visible, and Linux would mount another (/proc/self/mountinfo)")
+    })
+}
+
+/// What is mounted in our own user namespace is locked only in others.
+fn needless_user_namespace(case: &Case<'_>) -> Option<Judgement> {
+    let hidden = matches!(look(case), Seen::Hidden(Hidden { read_only: false, .. }));
+    let possible = case.failed()
+        && hidden
+        && case.root() == Some(true)
+        && case.has(Capability::CAP_SYS_ADMIN) == Some(true)
+        && case.plan.as_ref().is_some_and(|plan| plan.user_namespace && !plan.disable_userns)
+        && emulated(case).is_none();
+    possible.then(|| {
+        Judgement::new(Medium, "without --unshare-user and --unshare-all the same sandbox fails, too")
+            .pro("the process is root and has CAP_SYS_ADMIN (CapEff in /proc/self/status)")
+            .pro("the sandbox asks for a user namespace, which locks what is mounted on /proc")
+            .operation(case.plan.as_ref().and_then(|plan| plan.proc))
+    })
+}
+
+/// Takes what covers /proc away, or has a whole one beside it.
+fn uncover(case: &Case<'_>) -> Vec<Remedy> {
+    const OPENS: &str = "what was covered can be seen again";
+    let Seen::Hidden(Hidden { covers, .. }) = look(case) else { return unmask_proc(case) };
+    let points: Vec<String> = covers.iter().map(|cover| cover.point.display().to_string()).collect();
+    let list = points.join(", ");
+    if covers.is_empty() {
+        return vec![manual(
+            "Have a whole procfs mounted",
+            "Mount one writable on /proc before bwrap is started: `mount -t proc proc /proc`, as root",
+            "processes and settings of the kernel can be seen there",
+        )];
+    }
+    match Setting::of(case) {
+        Setting::Lxc => allow_nesting(case),
+        Setting::Unit => unit(
+            &[("ProtectKernelTunables", "no"), ("ProtectKernelLogs", "no")],
+            "the service may see and, as root, change the kernel's settings in /proc",
+        ),
+        Setting::Machine => {
+            let umount: Vec<String> = points.iter().map(|point| format!("umount {point}")).collect();
+            let umount: Vec<&str> = umount.iter().map(String::as_str).collect();
+            let beside = ["install -d -m 700 /run/whole-proc", "mount -t proc proc /run/whole-proc"];
+            vec![
+                commands(&format!("Unmount what covers {list}"), &umount, OPENS),
+                commands(
+                    "Mount a whole procfs beside it, for root only",
+                    &beside,
+                    "root may see there what is covered in /proc",
+                ),
+            ]
+        }
+        _ if covers.iter().any(|cover| is_nvidia(&cover.point)) => vec![manual(
+            "Use CDI for the graphics cards",
+            "Have the NVIDIA container toolkit hand out cards by CDI (`nvidia-ctk cdi generate`; \
+             `--device nvidia.com/gpu=all` in place of `--gpus all`), which mounts nothing over /proc",
+            "nothing",
+        )],
+        _ if covers.iter().any(is_lxcfs) => vec![manual(
+            "Start the container without LXCFS",
+            &format!("Take the mounts of LXCFS out of the container's options: {list}"),
+            "the container sees the machine's processors and memory, not its own share",
+        )],
+        _ => vec![manual(
+            "Start the container without mounts over /proc",
+            &format!("Take what mounts {list} out of the container's options"),
+            OPENS,
+        )],
+    }
+}
+
+fn outer_as_user() -> Remedy {
+    manual(
+        "Start the outer bwrap as another user than root",
+        "bwrap covers /proc/sys, /proc/sysrq-trigger, /proc/irq and /proc/bus only where its user could write there",
+        "nothing",
+    )
+}
+
+fn relatime() -> Remedy {
+    commands("Remount /proc with relatime", &["mount -o remount,relatime,atime,diratime /proc"], "nothing")
+}
+
+fn ask_for_proc() -> Remedy {
+    manual(
+        "Run where the kernel is Linux's own",
+        "Run the container or job under a runtime that shares the kernel or boots a whole one (runc, a virtual machine)",
+        "the isolation of this kernel is gone",
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,196 @@
+//! What hides parts of every procfs that is visible, and who put it there.
+
+use std::path::Path;
+
+use crate::diagnosis::Cause;
+use crate::diagnosis::case::Case;
+use crate::diagnosis::remedies::Setting;
+use crate::diagnosis::visible_proc::{Cover, Flaw, FlawKind, Visibility, visibility};
+use crate::host::{Fact, Platform};
+
+/// What mountinfo says about a procfs in a new user namespace.
+pub(super) enum Seen {
+    Unknown,
+    /// The kernel mounts one.
+    Whole,
+    /// It does not.
+    Hidden(Hidden),
+}
+
+/// Why no procfs counts as a whole one.
+pub(super) struct Hidden {
+    /// Which of the causes that is: exactly one.
+    pub(super) cause: Cause,
+    /// Who did what.
+    pub(super) summary: String,
+    /// What was seen in mountinfo.
+    pub(super) evidence: String,
+    /// What is mounted where.
+    pub(super) covers: Vec<Cover>,
+    /// `/proc` is read-only and nothing else: the id maps cannot be written then, which comes first.
+    pub(super) read_only: bool,
+}
+
+/// Paths in /proc that container runtimes hide or make read-only.
+const MASKED: &[&str] = &[
+    "acpi",
+    "apm",
+    "asound",
+    "bus",
+    "fs",
+    "interrupts",
+    "irq",
+    "kallsyms",
+    "kcore",
+    "keys",
+    "kmsg",
+    "latency_stats",
+    "sched_debug",
+    "scsi",
+    "sys",
+    "sysrq-trigger",
+    "timer_list",
+    "timer_stats",
+];
+
+/// Paths that bwrap covers when root starts it.
+const OUTER_BWRAP: &[&str] = &["sys", "sysrq-trigger", "irq", "bus"];
+
+pub(super) fn look(case: &Case<'_>) -> Seen {
+    let Fact::Present(mounts) = &case.host.mounts else { return Seen::Unknown };
+    match visibility(mounts) {
+        Visibility::Whole => Seen::Whole,
+        Visibility::None => Seen::Hidden(Hidden {
+            cause: Cause::CoveredProc,
+            summary: "no whole procfs is mounted where this process could see it".into(),
+            evidence: "/proc/self/mountinfo has no mount of a procfs' root directory".into(),
+            covers: Vec::new(),
+            read_only: false,
+        }),
+        Visibility::Flawed(flaws) => Seen::Hidden(judge(case, &flaws)),
+    }
+}
+
+fn judge(case: &Case<'_>, flaws: &[Flaw]) -> Hidden {
+    // something over the whole of it hides that procfs itself; the one on top is what a person sees
+    let buried = |flaw: &&Flaw| !matches!(&flaw.kind, FlawKind::Covered(covers) if covers.iter().any(|cover| cover.point == flaw.point));
+    let mut counted: Vec<&Flaw> = flaws.iter().filter(buried).collect();
+    if counted.is_empty() {
+        counted = flaws.iter().collect();
+    }
+    let below: Vec<(&Path, &Cover)> = counted
+        .iter()
+        .filter_map(|flaw| match &flaw.kind {
+            FlawKind::Covered(covers) => Some((flaw, covers)),
+            _ => None,
+        })
+        .flat_map(|(flaw, covers)| {
+            covers.iter().map(|cover| (cover.point.strip_prefix(&flaw.point).unwrap_or(&cover.point), cover))
+        })
+        .collect();
+    if below.is_empty() {
+        return uncovered(&counted);
+    }
+    let points: Vec<String> = below.iter().map(|(_, cover)| cover.point.display().to_string()).collect();
+    let list = shortened(&points);
+    let mounted: Vec<String> =
+        below.iter().map(|(_, cover)| format!("{} ({})", cover.point.display(), cover.filesystem)).collect();
+    let (named, who) = culprit(case, &below);
+    Hidden {
+        cause: named,
+        summary: format!(
+            "{who} {list}, and the kernel mounts no procfs in a user namespace that sees no whole one"
+        ),
+        evidence: format!("mounted on /proc: {} (/proc/self/mountinfo)", mounted.join(", ")),
+        covers: below.iter().map(|(_, cover)| (*cover).clone()).collect(),
+        read_only: false,
+    }
+}
+
+/// Nothing is mounted on them: the mounts themselves are otherwise than the kernel wants.
+fn uncovered(flaws: &[&Flaw]) -> Hidden {
+    let atime = flaws.iter().find_map(|flaw| match &flaw.kind {
+        FlawKind::Atime(options) => Some((&flaw.point, options)),
+        _ => None,
+    });
+    if let Some((point, options)) = atime {
+        let mode = if options.is_empty() { "strictatime".to_owned() } else { options.join(",") };
+        return Hidden {
+            cause: Cause::ProcAtime,
+            summary: format!(
+                "{} is mounted with {mode}, and a new procfs would be with relatime",
+                point.display()
+            ),
+            evidence: format!("the mount on {} has {mode} (/proc/self/mountinfo)", point.display()),
+            covers: Vec::new(),
+            read_only: false,
+        };
+    }
+    let points: Vec<String> = flaws.iter().map(|flaw| flaw.point.display().to_string()).collect();
+    let list = points.join(", ");
+    Hidden {
+        cause: Cause::CoveredProc,
+        summary: format!("{list} is mounted read-only, and the kernel wants a writable procfs to be visible"),
+        evidence: format!("the mount on {list} has the option ro (/proc/self/mountinfo)"),
+        covers: Vec::new(),
+        read_only: points.iter().any(|point| point == "/proc"),
+    }
+}
+
+/// The cause, and who does what to the paths that follow.
+fn culprit(case: &Case<'_>, below: &[(&Path, &Cover)]) -> (Cause, String) {
+    let any = |test: &dyn Fn(&Path, &Cover) -> bool| below.iter().any(|(path, cover)| test(path, cover));
+    let all = |test: &dyn Fn(&Path, &Cover) -> bool| below.iter().all(|(path, cover)| test(path, cover));
+    let among = |path: &Path, names: &[&str]| names.iter().any(|name| path == Path::new(name));
+    if all(&|path, cover| among(path, OUTER_BWRAP) && cover.filesystem == "proc") {
+        return (Cause::OuterBwrapCoversProc, "an outer bwrap, which root started, covers".into());
+    }
+    if any(&|path, cover| among(path, MASKED) && !is_lxcfs(cover)) {
+        if Setting::of(case) == Setting::Unit {
+            return (Cause::CoveredProc, "the settings of the systemd unit cover".into());
+        }
+        return (Cause::MaskedProc, format!("{} masks", runtime(case)));
+    }
+    let who = if any(&|_, cover| is_lxcfs(cover)) {
+        "LXCFS covers"
+    } else if any(&|path, _| is_nvidia(path)) {
+        "the NVIDIA container runtime covers"
+    } else if any(&|_, cover| cover.filesystem == "xenfs") {
+        "Xen's own file system covers"
+    } else {
+        "mounts cover"
+    };
+    (Cause::CoveredProc, who.into())
+}
+
+pub(super) fn is_lxcfs(cover: &Cover) -> bool {
+    cover.filesystem == "fuse.lxcfs"
+}
+
+pub(super) fn is_nvidia(path: &Path) -> bool {
+    path.components().any(|part| part.as_os_str() == "nvidia")
+}
+
+/// The runtime, by its name if that is known.
+fn runtime(case: &Case<'_>) -> String {
+    let engines = [
+        Platform::Docker,
+        Platform::Podman,
+        Platform::CriO,
+        Platform::Containerd,
+        Platform::Nspawn,
+        Platform::Lxc,
+        Platform::Kubernetes,
+    ];
+    let found = engines.into_iter().find(|engine| case.on(*engine));
+    found.map_or_else(|| "the container runtime".to_owned(), |engine| engine.to_string())
+}
+
+/// The first few, and how many more.
+fn shortened(points: &[String]) -> String {
+    const SHOWN: usize = 6;
+    let shown: Vec<&str> = points.iter().take(SHOWN).map(String::as_str).collect();
+    let rest = points.len().saturating_sub(SHOWN);
+    let list = shown.join(", ");
+    if rest == 0 { list } else { format!("{list} and {rest} more") }
+}

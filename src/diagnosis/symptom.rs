@@ -1,0 +1,96 @@
+//! What was seen to fail.
+
+use std::fmt;
+
+use super::ProgramProblem;
+use crate::bwrap::{Message, Severity, Stage};
+
+/// How far a launch got.
+///
+/// ```
+/// use bwrap_launch::diagnosis::Verdict;
+/// assert_eq!(Verdict::SetupFailed.to_string(), "setup-failed");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
+#[non_exhaustive]
+pub enum Verdict {
+    /// bwrap made no sandbox ([`Error::Refused`](crate::Error::Refused)).
+    Refused,
+    /// The sandbox could not be set up ([`Error::SetupFailed`](crate::Error::SetupFailed)).
+    SetupFailed,
+    /// The command could not be executed in it ([`Error::NotExecuted`](crate::Error::NotExecuted)).
+    NotExecuted,
+    /// Nobody knows: a message from somewhere.
+    #[default]
+    Unknown,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Refused => "refused",
+            Self::SetupFailed => "setup-failed",
+            Self::NotExecuted => "not-executed",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
+/// What is to be explained: bwrap's words and what is known beside them.
+///
+/// A [`Failure`](crate::Failure) has one; a message out of a log makes one.
+///
+/// ```
+/// use bwrap_launch::Stage;
+/// use bwrap_launch::diagnosis::Symptom;
+/// let symptom = Symptom::from_text(b"bwrap: setting up uid map: Operation not permitted\n");
+/// assert_eq!(symptom.stage(), Some(Stage::IdMap));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Symptom {
+    /// How far it got.
+    pub verdict: Verdict,
+    /// What bwrap said.
+    pub messages: Vec<Message>,
+    /// What was found to be wrong with the program.
+    pub program: Option<ProgramProblem>,
+    /// The signal that ended bwrap.
+    pub signal: Option<i32>,
+    /// The error number with which the system refused to start bwrap at all.
+    pub errno: Option<i32>,
+}
+
+impl Symptom {
+    /// From what bwrap wrote to standard error. Only what bwrap itself wrote may be fed in.
+    #[must_use]
+    pub fn from_text(stderr: &[u8]) -> Self {
+        Self { messages: Message::parse_all(stderr), ..Self::default() }
+    }
+
+    /// The message that ended bwrap: the first one that is known and no warning. bwrap is several processes, and what
+    /// others of them say after that are consequences.
+    ///
+    /// ```
+    /// use bwrap_launch::diagnosis::Symptom;
+    /// let symptom = Symptom::from_text(b"bwrap: setting up uid map: Permission denied\n");
+    /// assert_eq!(symptom.message().unwrap().errno().unwrap().code(), Some(13));
+    /// ```
+    #[must_use]
+    pub fn message(&self) -> Option<&Message> {
+        decisive(&self.messages)
+    }
+
+    /// The stage that bwrap was in, as far as its words tell.
+    #[must_use]
+    pub fn stage(&self) -> Option<Stage> {
+        self.message().map(Message::stage)
+    }
+}
+
+/// The message that ended bwrap, among all that were said.
+pub(crate) fn decisive(messages: &[Message]) -> Option<&Message> {
+    let fatal = || messages.iter().filter(|message| message.severity() == Severity::Fatal);
+    fatal().find(|message| message.pattern().is_some()).or_else(|| fatal().next())
+}

@@ -1,0 +1,235 @@
+//! Where we are: which engines and services leave their traces.
+
+use std::fmt;
+
+use super::source::Source;
+use super::{Fact, Host};
+
+/// Something that a process can run in. Several apply at once: CRI-O, Kubernetes and OpenShift, say.
+///
+/// ```
+/// use bwrap_launch::host::Platform;
+/// assert_eq!(Platform::GitHubActions.to_string(), "GitHub Actions");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
+#[non_exhaustive]
+pub enum Platform {
+    /// A pod.
+    Kubernetes,
+    /// A pod of OpenShift.
+    OpenShift,
+    /// A Docker container.
+    Docker,
+    /// A Podman container.
+    Podman,
+    /// A container of containerd.
+    Containerd,
+    /// A container of CRI-O.
+    CriO,
+    /// A container of LXC, LXD or Incus.
+    Lxc,
+    /// A container of systemd-nspawn.
+    Nspawn,
+    /// A Flatpak application.
+    Flatpak,
+    /// A Snap application.
+    Snap,
+    /// A program under Firejail.
+    Firejail,
+    /// gVisor's kernel.
+    GVisor,
+    /// Windows Subsystem for Linux 1: no Linux kernel.
+    Wsl1,
+    /// Windows Subsystem for Linux 2.
+    Wsl2,
+    /// A job of GitHub Actions.
+    GitHubActions,
+    /// A job of GitLab CI.
+    GitLabCi,
+    /// A service of systemd.
+    SystemdUnit,
+    /// A chroot: the root directory is no mount.
+    Chroot,
+    /// Another bwrap.
+    Bubblewrap,
+    /// A container of an engine that nobody recognised.
+    Container,
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kubernetes => "Kubernetes",
+            Self::OpenShift => "OpenShift",
+            Self::Docker => "Docker",
+            Self::Podman => "Podman",
+            Self::Containerd => "containerd",
+            Self::CriO => "CRI-O",
+            Self::Lxc => "LXC",
+            Self::Nspawn => "systemd-nspawn",
+            Self::Flatpak => "Flatpak",
+            Self::Snap => "Snap",
+            Self::Firejail => "Firejail",
+            Self::GVisor => "gVisor",
+            Self::Wsl1 => "WSL 1",
+            Self::Wsl2 => "WSL 2",
+            Self::GitHubActions => "GitHub Actions",
+            Self::GitLabCi => "GitLab CI",
+            Self::SystemdUnit => "a systemd unit",
+            Self::Chroot => "a chroot",
+            Self::Bubblewrap => "another bwrap",
+            Self::Container => "a container",
+        })
+    }
+}
+
+/// A platform and what gave it away.
+///
+/// ```
+/// use bwrap_launch::host::{Platform, Sighting};
+/// let sighting = Sighting::new(Platform::Docker, "/.dockerenv");
+/// assert_eq!(sighting.evidence, "/.dockerenv");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Sighting {
+    /// The platform.
+    pub platform: Platform,
+    /// The file, variable or text that gave it away.
+    pub evidence: String,
+}
+
+impl Sighting {
+    /// A sighting, for a snapshot made by hand.
+    #[must_use]
+    pub fn new(platform: Platform, evidence: impl Into<String>) -> Self {
+        Self { platform, evidence: evidence.into() }
+    }
+}
+
+/// Files that platforms leave.
+const FILES: &[(&str, Platform)] = &[
+    ("/.dockerenv", Platform::Docker),
+    ("/run/.containerenv", Platform::Podman),
+    ("/var/run/secrets/kubernetes.io", Platform::Kubernetes),
+    ("/.flatpak-info", Platform::Flatpak),
+    ("/dev/.lxc", Platform::Lxc),
+    ("/dev/lxd/sock", Platform::Lxc),
+    ("/dev/incus/sock", Platform::Lxc),
+    ("/run/host/container-manager", Platform::Nspawn),
+];
+
+/// Variables that they set. CI variables are inherited by what a job starts elsewhere, too.
+const VARIABLES: &[(&str, Platform)] = &[
+    ("KUBERNETES_SERVICE_HOST", Platform::Kubernetes),
+    ("OPENSHIFT_BUILD_NAME", Platform::OpenShift),
+    ("GITHUB_ACTIONS", Platform::GitHubActions),
+    ("GITLAB_CI", Platform::GitLabCi),
+    ("FLATPAK_ID", Platform::Flatpak),
+    ("SNAP_NAME", Platform::Snap),
+    ("FIREJAIL", Platform::Firejail),
+    ("SYSTEMD_IN_CHROOT", Platform::Chroot),
+    ("SCHROOT_SESSION_ID", Platform::Chroot),
+];
+
+/// Words that they leave in paths: of the control group and of the root's mount.
+const WORDS: &[(&str, Platform)] = &[
+    ("kubepods", Platform::Kubernetes),
+    ("/var/lib/kubelet/", Platform::Kubernetes),
+    ("crio-", Platform::CriO),
+    ("cri-containerd", Platform::Containerd),
+    ("io.containerd.", Platform::Containerd),
+    ("/containerd/", Platform::Containerd),
+    ("/var/lib/docker/", Platform::Docker),
+    ("/docker/", Platform::Docker),
+    ("docker-", Platform::Docker),
+    ("libpod-", Platform::Podman),
+    ("/lxc/", Platform::Lxc),
+    ("lxc.payload", Platform::Lxc),
+    ("machine.slice/systemd-nspawn@", Platform::Nspawn),
+];
+
+/// What `container=` in the environment, and `/run/systemd/container`, say.
+fn manager(name: &str) -> Platform {
+    match name {
+        "docker" => Platform::Docker,
+        "podman" => Platform::Podman,
+        "lxc" | "lxc-libvirt" | "lxd" | "incus" => Platform::Lxc,
+        "systemd-nspawn" => Platform::Nspawn,
+        "flatpak" => Platform::Flatpak,
+        "wsl" => Platform::Wsl2,
+        _ => Platform::Container,
+    }
+}
+
+/// What gives platforms away in `host`, whose other facts are known already.
+pub(super) fn read(source: &Source, host: &Host) -> Vec<Sighting> {
+    let mut seen: Vec<Sighting> = Vec::new();
+    let mut see = |platform, evidence: String| {
+        if !seen.iter().any(|sighting| sighting.platform == platform) {
+            seen.push(Sighting { platform, evidence });
+        }
+    };
+    for (path, platform) in FILES {
+        if source.exists(path) {
+            see(*platform, (*path).to_owned());
+        }
+    }
+    for (name, platform) in VARIABLES {
+        if source.variable(name).is_some_and(|value| !value.is_empty()) {
+            see(*platform, format!("{name} in the environment"));
+        }
+    }
+    if let Some(name) = source.variable("container").filter(|name| !name.is_empty()) {
+        see(manager(&name), format!("container={name} in the environment"));
+    }
+    if let Fact::Present(name) = source.text("/run/systemd/container") {
+        see(manager(&name), format!("{name} in /run/systemd/container"));
+    }
+    let groups = host.cgroup.paths.present().into_iter().flatten();
+    for path in groups {
+        for (word, platform) in WORDS.iter().filter(|(word, _)| path.contains(word)) {
+            see(*platform, format!("{word} in the control group {path}"));
+        }
+        if path.ends_with(".service") && host.user_namespace.is_initial() == Some(true) {
+            see(Platform::SystemdUnit, format!("the control group {path}"));
+        }
+    }
+    let mounts = host.mounts.present().map(Vec::as_slice).unwrap_or_default();
+    if let Some(root) = mounts.iter().rfind(|mount| mount.point.as_os_str() == "/") {
+        let storage = root
+            .super_options
+            .iter()
+            .filter(|option| ["lowerdir", "upperdir", "workdir"].iter().any(|name| option.starts_with(name)));
+        for option in storage {
+            for (word, platform) in WORDS.iter().filter(|(word, _)| option.contains(word)) {
+                see(*platform, format!("{word} in the overlay mounted on /"));
+            }
+            if option.contains("/containers/storage/") {
+                // the same storage is Podman's and CRI-O's
+                let kubernetes = source.variable("KUBERNETES_SERVICE_HOST").is_some();
+                let platform = if kubernetes { Platform::CriO } else { Platform::Podman };
+                see(platform, "/containers/storage/ in the overlay mounted on /".to_owned());
+            }
+        }
+    } else if !mounts.is_empty() {
+        see(Platform::Chroot, "no mount on / in /proc/self/mountinfo".to_owned());
+    }
+    if source.text("/proc/1/comm").is("bwrap") {
+        see(Platform::Bubblewrap, "process 1 is bwrap (/proc/1/comm)".to_owned());
+    } else if mounts.iter().any(|mount| mount.filesystem == "tmpfs" && mount.root.starts_with("/newroot")) {
+        see(Platform::Bubblewrap, "a mount of /newroot in /proc/self/mountinfo".to_owned());
+    }
+    let release = host.kernel.release.present().map(String::as_str).unwrap_or_default();
+    let version = host.kernel.version.present().map(String::as_str).unwrap_or_default();
+    if release.contains("gvisor") || version == "#1 SMP Sun Jan 10 15:06:54 PST 2016" {
+        see(Platform::GVisor, format!("the kernel's name: {release} {version}"));
+    } else if release.starts_with("4.4.0-") && release.contains("Microsoft") {
+        see(Platform::Wsl1, format!("the kernel's name: {release}"));
+    } else if release.contains("microsoft") {
+        see(Platform::Wsl2, format!("the kernel's name: {release}"));
+    }
+    seen
+}

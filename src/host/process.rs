@@ -1,0 +1,172 @@
+//! Who we are: ids, capabilities, what the kernel was told to deny us, limits.
+
+use std::fmt;
+
+use procfs_core::FromBufRead;
+use procfs_core::process::Status;
+use rustix::process::{Resource, getegid, geteuid, getgid, getrlimit, getuid};
+
+use super::Fact;
+use super::source::Source;
+
+/// Ids, capabilities and restrictions of the calling thread (`credentials(7)`, `capabilities(7)`).
+///
+/// ```
+/// use bwrap_launch::host::Host;
+/// let process = Host::snapshot().process;
+/// let root = process.uid.is(&0);
+/// assert!(process.effective.present().is_some() || root);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
+#[non_exhaustive]
+pub struct Process {
+    /// Effective user id.
+    pub uid: Fact<u32>,
+    /// Real user id.
+    pub real_uid: Fact<u32>,
+    /// Effective group id.
+    pub gid: Fact<u32>,
+    /// Real group id.
+    pub real_gid: Fact<u32>,
+    /// Effective capabilities.
+    pub effective: Fact<CapabilitySet>,
+    /// Permitted capabilities.
+    pub permitted: Fact<CapabilitySet>,
+    /// Inheritable capabilities.
+    pub inheritable: Fact<CapabilitySet>,
+    /// The bounding set: no program that is executed gets more.
+    pub bounding: Fact<CapabilitySet>,
+    /// Ambient capabilities: those that programs keep without being privileged.
+    pub ambient: Fact<CapabilitySet>,
+    /// Executing a program grants no privileges (`PR_SET_NO_NEW_PRIVS`).
+    pub no_new_privs: Fact<bool>,
+    /// 0: no system call filter, 1: strict, 2: filtered (`Seccomp` in `/proc/self/status`).
+    pub seccomp: Fact<u32>,
+    /// Most processes that the user may have (`RLIMIT_NPROC`, soft). `u64::MAX`: no limit.
+    pub process_limit: Fact<u64>,
+    /// Processes and threads of the user that can be seen. Counted only where the limit is near.
+    pub processes: Fact<u64>,
+    /// Most open descriptors (`RLIMIT_NOFILE`, soft). `u64::MAX`: no limit.
+    pub descriptor_limit: Fact<u64>,
+    /// Descriptors that are open. Counted only where the limit is near.
+    pub descriptors: Fact<u64>,
+}
+
+/// A set of capabilities, by the bits of `/proc/self/status`.
+///
+/// ```
+/// use bwrap_launch::Capability;
+/// use bwrap_launch::host::CapabilitySet;
+/// let set = CapabilitySet(1 << 31 | 1 << 21);
+/// assert!(set.has(Capability::CAP_SETFCAP) && !set.has(Capability::CAP_NET_ADMIN));
+/// assert_eq!(set.to_string(), "CAP_SYS_ADMIN,CAP_SETFCAP");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "String", into = "String")
+)]
+pub struct CapabilitySet(pub u64);
+
+impl CapabilitySet {
+    /// Whether the capability is in the set.
+    #[must_use]
+    pub fn has(self, capability: caps::Capability) -> bool {
+        self.0 & capability.bitmask() != 0
+    }
+
+    /// Whether none is.
+    ///
+    /// ```
+    /// use bwrap_launch::host::CapabilitySet;
+    /// assert!(CapabilitySet::default().is_empty());
+    /// ```
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    fn read(set: caps::CapSet) -> Fact<Self> {
+        match caps::read(None, set) {
+            Ok(found) => Fact::Present(Self(found.iter().fold(0, |bits, one| bits | one.bitmask()))),
+            Err(error) => Fact::Unreadable(error.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for CapabilitySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut names: Vec<_> = caps::all().into_iter().filter(|one| self.has(*one)).collect();
+        names.sort_by_key(caps::Capability::index);
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        f.write_str(if names.is_empty() { "none" } else { "" })?;
+        f.write_str(&names.join(","))
+    }
+}
+
+impl From<CapabilitySet> for String {
+    fn from(set: CapabilitySet) -> Self {
+        format!("{:016x}", set.0)
+    }
+}
+
+impl TryFrom<String> for CapabilitySet {
+    type Error = std::num::ParseIntError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        u64::from_str_radix(&text, 16).map(Self)
+    }
+}
+
+/// Limits below this are worth counting against.
+const NEAR: u64 = 4096;
+
+pub(super) fn read(source: &Source) -> Process {
+    let status = source.bytes("/proc/thread-self/status").and_then(|bytes| {
+        let status = Status::from_buf_read(bytes.as_slice());
+        status.map_or_else(|error| Fact::Unreadable(error.to_string()), Fact::Present)
+    });
+    let limit = |resource| Fact::Present(getrlimit(resource).current.unwrap_or(u64::MAX));
+    let (process_limit, descriptor_limit) = (limit(Resource::Nproc), limit(Resource::Nofile));
+    let near = |limit: &Fact<u64>| limit.present().is_some_and(|limit| *limit <= NEAR);
+    Process {
+        uid: Fact::Present(geteuid().as_raw()),
+        real_uid: Fact::Present(getuid().as_raw()),
+        gid: Fact::Present(getegid().as_raw()),
+        real_gid: Fact::Present(getgid().as_raw()),
+        effective: CapabilitySet::read(caps::CapSet::Effective),
+        permitted: CapabilitySet::read(caps::CapSet::Permitted),
+        inheritable: CapabilitySet::read(caps::CapSet::Inheritable),
+        bounding: CapabilitySet::read(caps::CapSet::Bounding),
+        ambient: CapabilitySet::read(caps::CapSet::Ambient),
+        no_new_privs: status
+            .clone()
+            .and_then(|s| s.nonewprivs.map_or(Fact::Absent, |n| Fact::Present(n == 1))),
+        seccomp: status.and_then(|status| status.seccomp.map_or(Fact::Absent, Fact::Present)),
+        processes: if near(&process_limit) { processes(source, getuid().as_raw()) } else { Fact::Unknown },
+        descriptors: if near(&descriptor_limit) { descriptors(source) } else { Fact::Unknown },
+        process_limit,
+        descriptor_limit,
+    }
+}
+
+/// Every thread counts. `/proc/PID/task` has a link for each, and its owner is the process's.
+fn processes(source: &Source, uid: u32) -> Fact<u64> {
+    use std::os::unix::fs::MetadataExt;
+    let listed = std::fs::read_dir(source.path("/proc"));
+    Fact::from(listed).map(|entries| {
+        let processes = entries
+            .flatten()
+            .filter(|entry| entry.file_name().as_encoded_bytes().first().is_some_and(u8::is_ascii_digit));
+        let tasks = processes.filter_map(|entry| entry.path().join("task").metadata().ok());
+        tasks.filter(|task| task.uid() == uid).map(|task| task.nlink().saturating_sub(2).max(1)).sum()
+    })
+}
+
+fn descriptors(source: &Source) -> Fact<u64> {
+    let listed = std::fs::read_dir(source.path("/proc/self/fd"));
+    // one is there to list the others
+    Fact::from(listed).map(|entries| (entries.count() as u64).saturating_sub(1))
+}

@@ -1,0 +1,59 @@
+//! Where facts come from: the machine itself, or a directory that looks like one in tests.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::Fact;
+
+/// No file that is read here is longer, but for a hostile one.
+const LIMIT: u64 = 4 << 20;
+
+pub(super) struct Source {
+    root: PathBuf,
+    environment: fn(&str) -> Option<OsString>,
+}
+
+impl Source {
+    pub(super) fn machine() -> Self {
+        Self { root: PathBuf::from("/"), environment: |name| std::env::var_os(name) }
+    }
+
+    #[cfg(test)]
+    pub(super) fn directory(root: &Path, environment: fn(&str) -> Option<OsString>) -> Self {
+        Self { root: root.to_owned(), environment }
+    }
+
+    pub(super) fn path(&self, path: impl AsRef<Path>) -> PathBuf {
+        let path = path.as_ref();
+        self.root.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    pub(super) fn bytes(&self, path: impl AsRef<Path>) -> Fact<Vec<u8>> {
+        let read = |file: File| {
+            let mut bytes = Vec::with_capacity(4096);
+            file.take(LIMIT).read_to_end(&mut bytes).map(|_| bytes)
+        };
+        File::open(self.path(path)).and_then(read).into()
+    }
+
+    /// A file's text without surrounding white space and NULs.
+    pub(super) fn text(&self, path: impl AsRef<Path>) -> Fact<String> {
+        self.bytes(path).map(|bytes| {
+            String::from_utf8_lossy(&bytes).trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned()
+        })
+    }
+
+    pub(super) fn exists(&self, path: impl AsRef<Path>) -> bool {
+        fs::symlink_metadata(self.path(path)).is_ok()
+    }
+
+    pub(super) fn metadata(&self, path: impl AsRef<Path>) -> io::Result<fs::Metadata> {
+        fs::metadata(self.path(path))
+    }
+
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        (self.environment)(name).map(|value| value.to_string_lossy().into_owned())
+    }
+}

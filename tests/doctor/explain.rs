@@ -1,0 +1,209 @@
+//! `bwrap-doctor explain`.
+
+use bwrap_launch::diagnosis::Cause;
+
+use crate::schema::assert_valid;
+use crate::{DOCTOR, ask, ask_with_input};
+
+const MASKED: &str = "bwrap: Can't mount proc on /newroot/proc: Operation not permitted";
+
+fn file(content: &[u8]) -> (tempfile::TempDir, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
+    std::fs::write(&path, content).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (directory, path)
+}
+
+/// The causes of a diagnosis.
+fn codes(report: &serde_json::Value) -> Vec<String> {
+    let causes = report["diagnosis"]["causes"].as_array().unwrap();
+    causes.iter().map(|cause| cause["code"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn every_code_is_listed_and_explained() {
+    let list = ask(&["explain"]);
+    assert_eq!((list.status, list.err.as_str()), (0, ""));
+    let json = ask(&["explain", "--format", "json"]).json();
+    assert_valid(&json);
+    assert_eq!(json["causes"].as_array().unwrap().len(), Cause::ALL.len());
+    for cause in Cause::ALL {
+        assert!(list.out.contains(&format!("  {}  {}\n", cause.code(), cause.title())), "{cause}");
+        for name in [cause.code().to_owned(), cause.code().to_lowercase(), cause.name().to_owned()] {
+            let said = ask(&["explain", &name]);
+            assert_eq!((said.status, said.err.as_str()), (0, ""));
+            assert!(said.out.starts_with(&format!("{} {}: ", cause.code(), cause.name())), "{}", said.out);
+        }
+        let json = ask(&["explain", "--format", "json", cause.code()]).json();
+        assert_valid(&json);
+        assert_eq!(json["cause"]["code"], cause.code());
+    }
+}
+
+#[test]
+fn an_unknown_code_is_one_line() {
+    let said = ask(&["explain", "XX99"]);
+    assert_eq!((said.status, said.out.as_str(), said.err.lines().count()), (2, "", 1));
+    assert!(said.err.contains("XX99") && said.err.contains("bwrap-doctor explain"), "{}", said.err);
+}
+
+#[test]
+fn a_message_is_diagnosed_wherever_it_comes_from() {
+    let argument = ask(&["explain", "--message", MASKED]);
+    assert_eq!((argument.status, argument.err.as_str()), (0, ""));
+    assert!(argument.out.contains(MASKED) && argument.out.contains("Cause: "), "{}", argument.out);
+    let log = format!("+ bwrap --proc /proc true\n2025-11-03T03:12:55Z stderr F {MASKED}\n");
+    for (args, input) in [
+        (&["explain", "--message", "-"][..], format!("{MASKED}\n")),
+        (&["explain", "-"], MASKED.to_owned()),
+        (&["explain", "--message", "-"], log),
+    ] {
+        let said = ask_with_input(args, input.as_bytes());
+        assert_eq!((said.status, &said.out), (0, &argument.out), "{}", said.err);
+    }
+    assert!(
+        codes(&ask(&["explain", "--format", "json", "--message", MASKED]).json()).contains(&"PR01".into())
+    );
+    let said = ask_with_input(&["explain", "--message", "-"], b"");
+    assert_eq!((said.status, said.err.lines().count()), (2, 1));
+    // not text at all
+    assert_eq!(ask_with_input(&["explain", "-"], b"bwrap: \xff\xfe\0\n\n<3>bwrap: ").status, 0);
+}
+
+#[test]
+fn many_messages_keep_to_the_schema() {
+    let docker = r#"{
+        "platforms": [{ "platform": "docker", "evidence": "/.dockerenv" }],
+        "process": { "uid": { "present": 0 }, "effective": { "present": "00000000a80425fb" },
+                     "seccomp": { "present": 2 } },
+        "security": { "label": { "present": "docker-default (enforce)" } },
+        "sysctls": { "kernel.unprivileged_userns_clone": { "present": "0" } }
+    }"#;
+    let pod = docker.replace("\"docker\"", "\"kubernetes\"").replace("80425fb", "80425ff");
+    let user = r#"{ "process": { "uid": { "present": 1000 } }, "sysctls": {
+        "kernel.apparmor_restrict_unprivileged_userns": { "present": "1" },
+        "user.max_user_namespaces": { "present": "0" } } }"#;
+    let messages = [
+        "setting up uid map: Operation not permitted",
+        "setting up uid map: Permission denied",
+        "No permissions to create a new namespace, likely because the kernel does not allow non-privileged user \
+         namespaces. See <https://deb.li/bubblewrap> or <file:///usr/share/doc/bubblewrap/README.Debian.gz>.",
+        "Creating new namespace failed: No space left on device",
+        "Creating new namespace failed, likely because the kernel does not support user namespaces.",
+        "loopback: Failed RTM_NEWADDR: Operation not permitted",
+        "Can't mount proc on /newroot/proc: Operation not permitted",
+        "Failed to make / slave: Permission denied",
+        "pivot_root: Operation not permitted",
+        "Can't find source path /opt/tools: No such file or directory",
+        "execvp sh: No such file or directory",
+        "Unexpected capabilities but not setuid, old file caps config?",
+        "Unknown option --nonsense",
+        "Can't mkdir /mnt/x: Read-only file system",
+        "prctl(PR_SET_SECCOMP): Invalid argument",
+        "a message of the year 2030",
+    ];
+    let (_line, line) =
+        file(b"bwrap --unshare-all --ro-bind /opt/tools /opt/tools --proc /proc --dev /dev -- sh\n");
+    for host in ["{}", docker, &pod, user] {
+        let (_host, host) = file(host.as_bytes());
+        for message in messages {
+            let message = format!("bwrap: {message}");
+            for rest in [&[][..], &["--args", &line]] {
+                let args =
+                    [&["explain", "--format", "json", "--host", &host, "--message", &message], rest].concat();
+                let said = ask(&args);
+                assert_eq!((said.status, said.err.as_str()), (0, ""), "{message}");
+                assert_valid(&said.json());
+            }
+        }
+        let said = ask(&["explain", "--format", "json", "--host", &host, "--args", &line]);
+        assert_valid(&said.json());
+        assert!(said.json()["prediction"].is_object());
+    }
+}
+
+#[test]
+fn a_partial_host_is_enough() {
+    let (_keep, path) = file(br#"{ "sysctls": { "kernel.unprivileged_userns_clone": { "present": "0" } } }"#);
+    let message = "bwrap: No permissions to create a new namespace";
+    let said = ask(&["explain", "--format", "json", "--message", message, "--host", &path]);
+    assert_eq!((said.status, said.err.as_str()), (0, ""));
+    assert_eq!(codes(&said.json()).first().map(String::as_str), Some("NS02"), "{}", said.out);
+    // what is misspelt is not overlooked
+    let (_keep, path) = file(br#"{ "process": { "uuid": { "present": 0 } }, "mounds": "absent" }"#);
+    let said = ask(&["explain", "--message", message, "--host", &path]);
+    assert_eq!((said.status, said.err.lines().count()), (0, 2), "{}", said.err);
+    assert!(said.err.contains("process.uuid") && said.err.contains("mounds"), "{}", said.err);
+}
+
+#[test]
+fn it_is_offline_unless_told_otherwise() {
+    let args = ["explain", "--format", "json", "--message", MASKED];
+    // where there is nothing to be seen of the machine, it says the same
+    let blind = ["run", "--", "--ro-bind", "/", "/", "--tmpfs", "/proc", "--clearenv", DOCTOR];
+    let blind = ask(&[&blind[..], &args].concat());
+    assert_eq!(blind.status, 0, "{}", blind.err);
+    assert_eq!(blind.out, ask(&args).out);
+    assert_eq!(ask(&[&args[..], &["--here"]].concat()).status, 0);
+}
+
+#[test]
+fn a_snapshot_goes_there_and_back() {
+    let host = ask(&["host", "--format", "json"]);
+    let (_keep, path) = file(host.out.as_bytes());
+    let message = "bwrap: setting up uid map: Permission denied";
+    let args = ["explain", "--format", "json", "--message", message];
+    let there = ask(&[&args[..], &["--host", &path]].concat());
+    let here = ask(&[&args[..], &["--here"]].concat());
+    assert_eq!((there.status, there.err.as_str()), (0, ""));
+    assert_eq!(codes(&there.json()), codes(&here.json()));
+}
+
+#[test]
+fn a_line_has_three_forms() {
+    let predicted = |content: &[u8]| {
+        let (_keep, path) = file(content);
+        let said = ask(&["explain", "--format", "json", "--args", &path]);
+        assert_eq!((said.status, said.err.as_str()), (0, ""), "{}", content.escape_ascii());
+        said.json()
+    };
+    let shell = predicted(
+        b"$ sudo /usr/bin/bwrap --ro-bind '/with space' \\\n  /x --unshare-user \\\n  sh -c 'echo 1'\n",
+    );
+    assert_valid(&shell);
+    assert_eq!(shell, predicted(b"--ro-bind \"/with space\" /x --unshare-user"));
+    assert_eq!(shell, predicted(b"bwrap\0--ro-bind\0/with space\0/x\0--unshare-user\0--\0sh\0"));
+    assert_eq!(shell, predicted(br#" ["bwrap", "--ro-bind", "/with space", "/x", "--unshare-user", "sh"]"#));
+}
+
+#[test]
+fn what_a_line_cannot_say_is_noted() {
+    let (_keep, path) = file(b"bwrap --args 7 --setenv X --args --json-status-fd 5 --bind $HOME /home sh");
+    let said = ask(&["explain", "--args", &path]);
+    assert_eq!((said.status, said.err.lines().count()), (0, 3), "{}", said.err);
+    for words in ["--args is left out", "--json-status-fd is left out", "$HOME"] {
+        assert!(said.err.contains(words), "{words}: {}", said.err);
+    }
+}
+
+#[test]
+fn unreadable_files_are_one_line() {
+    let (_keep, quote) = file(b"bwrap --ro-bind 'oops / true");
+    let (_keep, array) = file(b"[\"bwrap\", 1]");
+    let (_keep, empty) = file(b"");
+    let (_keep, other) = file(b"make test");
+    let (_keep, option) = file(b"bwrap --nonsense");
+    for args in [&quote, &array, &empty, &other, &option, "/nonexistent/line", "/"] {
+        let said = ask(&["explain", "--args", args]);
+        assert_eq!((said.status, said.out.as_str(), said.err.lines().count()), (2, "", 1), "{}", said.err);
+        assert!(said.err.contains(args), "{}", said.err);
+    }
+    for host in [&quote, &array, "/nonexistent/host", "/"] {
+        let said = ask(&["explain", "--message", MASKED, "--host", host]);
+        assert_eq!((said.status, said.out.as_str(), said.err.lines().count()), (2, "", 1), "{}", said.err);
+        assert!(said.err.contains(host), "{}", said.err);
+    }
+    let said = ask(&["explain", "--here"]);
+    assert_eq!((said.status, said.err.lines().count()), (2, 1), "{}", said.err);
+}

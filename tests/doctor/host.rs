@@ -1,0 +1,40 @@
+//! `bwrap-doctor host`.
+
+use bwrap_launch::host::{Fact, Host};
+
+use crate::{ask, doctor, said};
+
+#[test]
+fn the_snapshot_is_json_that_the_library_reads() {
+    let said = ask(&["host", "--format", "json"]);
+    assert_eq!((said.status, said.err.as_str()), (0, ""));
+    let host: Host = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(host.kernel, Host::snapshot().kernel);
+    assert!(matches!(&host.bwrap, Fact::Present(bwrap) if !bwrap.version.is_empty()));
+    assert_eq!(serde_json::to_value(&host).unwrap(), said.json());
+}
+
+#[test]
+fn every_fact_is_in_the_text() {
+    let text = ask(&["host"]);
+    assert_eq!((text.status, text.err.as_str()), (0, ""));
+    let json = ask(&["host", "--format", "json"]).json();
+    for (group, facts) in json.as_object().unwrap() {
+        let title = group.replace('_', " ");
+        assert!(text.out.lines().any(|line| line == title), "{title}: {}", text.out);
+        let Some(facts) = facts.as_object().filter(|facts| !facts.contains_key("present")) else { continue };
+        for name in facts.keys() {
+            assert!(text.out.contains(name) || text.out.contains(&name.replace('_', " ")), "{group}.{name}");
+        }
+    }
+    assert!(!text.out.contains("{\"") && !text.out.contains("\"present\""), "{}", text.out);
+}
+
+#[test]
+fn a_missing_bwrap_is_noted() {
+    let named = ask(&["host", "--format", "json", "--bwrap", "/nonexistent/bwrap"]);
+    assert_eq!((named.status, named.err.lines().count(), &named.json()["bwrap"]), (0, 1, &"absent".into()));
+    let mut command = doctor(&["host", "--format", "json"]);
+    let none = said(command.env_remove("BWRAP").env("PATH", "/nonexistent").output().unwrap());
+    assert_eq!((none.status, none.err.lines().count(), &none.json()["bwrap"]), (0, 1, &"unknown".into()));
+}

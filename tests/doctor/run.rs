@@ -1,0 +1,150 @@
+//! `bwrap-doctor run`.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use crate::schema::assert_valid;
+use crate::{DOCTOR, ROOT, ask, ask_with_input, doctor, line, said};
+
+/// A shell that starts the doctor with `$0` and sets descriptors up for it.
+fn shell(script: &str) -> crate::Said {
+    said(Command::new("sh").args(["-c", script, DOCTOR]).stdin(Stdio::null()).output().unwrap())
+}
+
+#[test]
+fn the_commands_status_is_passed_on() {
+    for status in [0, 1, 2, 7, 124, 125, 255] {
+        let said = ask(&line(&[], &["sh", "-c", &format!("exit {status}")]));
+        assert_eq!((said.status, said.err.as_str()), (status, ""));
+    }
+    let said = ask(&line(&[], &["sh", "-c", "kill -9 $$"]));
+    assert_eq!((said.status, said.err.as_str()), (137, ""));
+    // nothing is added in JSON either
+    let said = ask(&line(&["--format", "json"], &["sh", "-c", "echo out; exit 3"]));
+    assert_eq!((said.status, said.out.as_str(), said.err.as_str()), (3, "out\n", ""));
+}
+
+#[test]
+fn streams_and_environment_are_the_commands() {
+    let said = ask_with_input(&line(&[], &["sh", "-c", "cat; echo err >&2"]), b"in\0put");
+    assert_eq!((said.status, said.out.as_str(), said.err.as_str()), (0, "in\0put", "err\n"));
+    let seen = |options: &[&str]| {
+        let words = line(&[], &[options, &["/bin/sh", "-c", "echo $GREETING"]].concat());
+        crate::said(doctor(&words).env("GREETING", "hello").output().unwrap()).out
+    };
+    assert_eq!((seen(&[]).as_str(), seen(&["--clearenv"]).as_str()), ("hello\n", "\n"));
+    assert_eq!(seen(&["--setenv", "GREETING", "goodbye"]), "goodbye\n");
+}
+
+#[test]
+fn descriptors_are_the_commands() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(b"content\n").unwrap();
+    let path = file.path().display();
+    // one that no option names
+    let said = shell(&format!("\"$0\" run -- --ro-bind / / sh -c 'cat <&5' 5<{path}"));
+    assert_eq!((said.status, said.out.as_str(), said.err.as_str()), (0, "content\n", ""));
+    let said =
+        shell(&format!("\"$0\" run -- --ro-bind / / --tmpfs /tmp --file 5 /tmp/x cat /tmp/x 5<{path}"));
+    assert_eq!((said.status, said.out.as_str(), said.err.as_str()), (0, "content\n", ""));
+    // the same as with bwrap itself: none of ours
+    let open = |start: &str| {
+        let said =
+            shell(&format!("{start} --ro-bind / / --proc /proc sh -c 'exec ls /proc/self/fd' 8<{path}"));
+        assert_eq!((said.status, said.err.as_str()), (0, ""));
+        said.out
+    };
+    assert_eq!(open("\"$0\" run --"), open("bwrap"));
+}
+
+#[test]
+fn arguments_are_read_from_descriptors() {
+    let list = |bytes: &[u8]| {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(bytes).unwrap();
+        file
+    };
+    let run = |bytes: &[u8], line: &str| {
+        let file = list(bytes);
+        shell(&format!("\"$0\" run -- {line} 6<{}", file.path().display()))
+    };
+    let said = run(b"--ro-bind\0/\0/\0--\0", "--args 6 echo --args 6");
+    assert_eq!((said.status, said.out.as_str(), said.err.as_str()), (0, "--args 6\n", ""));
+    let said = run(b"--ro-bind\0/\0/\0", "--setenv X --args --args 6 sh -c 'echo $X'");
+    assert_eq!((said.status, said.out.as_str()), (0, "--args\n"), "{}", said.err);
+    for (bytes, line) in [
+        (&b"--ro-bind\0/\0/\0true\0"[..], "--args 6 true"),
+        (b"--args\x006\0", "--args 6 true"),
+        (b"", "--args 999 true"),
+        (b"", "--args six true"),
+        (b"", "--args"),
+    ] {
+        let said = run(bytes, line);
+        assert_eq!((said.status, said.err.lines().count()), (125, 1), "{line}: {}", said.err);
+    }
+}
+
+#[test]
+fn what_did_not_run_has_a_status_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let plain = directory.path().join("plain");
+    std::fs::write(&plain, "").unwrap();
+    let plain = plain.to_str().unwrap();
+    let cases: &[(i32, &str, &[&str])] = &[
+        (125, "setup-failed", &["--ro-bind", "/nonexistent", "/mnt", "true"]),
+        (125, "not-launched", &["--prems", "0700", "--dir", "/tmp", "true"]),
+        (125, "not-launched", &["--unshare-user"]),
+        (125, "not-launched", &["--json-status-fd", "1", "true"]),
+        (126, "not-executed", &[plain]),
+        (126, "not-executed", &["/usr"]),
+        (127, "not-executed", &["no-such-program"]),
+        (127, "not-executed", &["/no/such/program"]),
+    ];
+    for (status, outcome, rest) in cases {
+        let human = ask(&line(&[], rest));
+        assert_eq!((human.status, human.out.as_str()), (*status, ""), "{rest:?}: {}", human.err);
+        assert!(!human.err.is_empty());
+        let json = ask(&line(&["--format", "json"], rest));
+        let report = json.last_line();
+        assert_valid(&report);
+        assert_eq!((json.status, &report["outcome"]), (*status, &(*outcome).into()), "{report}");
+        assert_eq!(report["exit_status"], *status);
+        assert_eq!(report["diagnosis"].is_object(), *outcome != "not-launched", "{report}");
+    }
+    let said = ask(&line(&["--bwrap", "/nonexistent/bwrap"], &["true"]));
+    assert_eq!((said.status, said.err.lines().count()), (125, 1));
+    // its usage errors are no command's either
+    for words in [&["run"][..], &["run", "true"], &["run", "--"], &["--format", "json", "run", "--nonsense"]]
+    {
+        assert_eq!(ask(words).status, 125, "{words:?}");
+    }
+}
+
+#[test]
+fn the_report_names_cause_and_remedy() {
+    let said = ask(&line(&[], &["--ro-bind", "/nonexistent", "/mnt", "true"]));
+    for words in ["the command did not run", "/nonexistent", "BD01", "What to do"] {
+        assert!(said.err.contains(words), "{words}: {}", said.err);
+    }
+}
+
+#[test]
+fn a_pasted_line_may_begin_with_bwrap() {
+    let bwrap = bwrap_launch::Bwrap::find().unwrap().path().to_str().unwrap().to_owned();
+    for name in ["bwrap", bwrap.as_str()] {
+        let said = ask(&[&["run", "--", name], ROOT, &["--", "echo", "bwrap"]].concat());
+        assert_eq!((said.status, said.out.as_str(), said.err.as_str()), (0, "bwrap\n", ""));
+    }
+    // the one that is named is the one that runs
+    let said = ask(&[&["run", "--", "/nonexistent/bwrap"], ROOT, &["true"]].concat());
+    assert_eq!(said.status, 125);
+    assert!(said.err.contains("/nonexistent/bwrap"), "{}", said.err);
+}
+
+#[test]
+fn nobody_to_tell_is_no_panic() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let status = doctor(&line(&[], &["no-such-program"])).stderr(writer).status().unwrap();
+    assert!(matches!(status.code(), Some(125..=127)), "{status}");
+}
