@@ -4,7 +4,7 @@
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-use super::{Diagnosis, Finding, Prediction};
+use super::{Diagnosis, Finding, Prediction, Remedy, SelinuxModule};
 
 impl Serialize for Diagnosis {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -38,6 +38,31 @@ impl Serialize for Finding {
         object.serialize_field("refuted_by", &self.refuted_by)?;
         object.serialize_field("remedies", &self.remedies)?;
         object.serialize_field("operation", &self.operation)?;
+        object.end()
+    }
+}
+
+impl Serialize for Remedy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Remedy", 6)?;
+        object.serialize_field("summary", &self.summary)?;
+        object.serialize_field("instructions", &self.instructions())?;
+        object.serialize_field("opens", &self.opens)?;
+        object.serialize_field("requires", &self.requires)?;
+        object.serialize_field("action", &self.action)?;
+        object.serialize_field("files", &self.files)?;
+        object.end()
+    }
+}
+
+impl Serialize for SelinuxModule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("SelinuxModule", 5)?;
+        object.serialize_field("name", &self.name)?;
+        object.serialize_field("domain", &self.domain)?;
+        object.serialize_field("rules", &self.rules)?;
+        object.serialize_field("te", &self.te())?;
+        object.serialize_field("cil", &self.cil())?;
         object.end()
     }
 }

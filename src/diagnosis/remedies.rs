@@ -13,7 +13,7 @@ mod sandbox;
 mod seccomp;
 mod selinux;
 
-pub(super) use apparmor::{confine_container, permit_bwrap};
+pub(super) use apparmor::{beside, confine_container, permit_bwrap};
 pub(super) use engine::{drop_ambient_capabilities, run_as_user};
 pub(super) use host::{commands, manual, sysctl, unit};
 pub(super) use kubernetes::unmask_proc;

@@ -20,7 +20,6 @@ use crate::sandbox::Capability;
 /// assert_eq!(changed.unwrap().to_string(), "bwrap --clearenv --ro-bind-try /nonexistent /mnt");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Remedy {
     /// What to do, in a line that begins with a verb: `Run the container as another user than root`.
@@ -195,7 +194,6 @@ pub enum Engine {
 /// Rules to add to the SELinux policy. [`te`](Self::te) is text for `checkmodule(8)`, [`cil`](Self::cil) for
 /// `semodule(8)` and `secilc(8)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct SelinuxModule {
     /// The module's name.

@@ -79,7 +79,7 @@ impl Finding {
         writeln!(f, "\nWhat to do{}:", if many { " (one of these, the least privilege first)" } else { "" })?;
         for (index, remedy) in self.remedies.iter().enumerate() {
             writeln!(f, "\n  {}. {}", index + 1, remedy.summary)?;
-            remedy.write_details(f, index == 0)?;
+            remedy.write_details(f)?;
         }
         Ok(())
     }
@@ -95,20 +95,13 @@ impl Finding {
 }
 
 impl Remedy {
-    /// `files`: with the content of the files that go with it.
-    fn write_details(&self, f: &mut fmt::Formatter<'_>, files: bool) -> fmt::Result {
+    fn write_details(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_indented(f, &self.instructions(), 8)?;
         if !self.opens.is_empty() {
             writeln!(f, "     Price: {}", self.opens)?;
         }
         for requirement in &self.requires {
             writeln!(f, "     Needs: {requirement}")?;
-        }
-        for file in &self.files {
-            writeln!(f, "     File {}{}", file.path.display(), if files { ":" } else { "" })?;
-            if files {
-                write_indented(f, &file.content, 8)?;
-            }
         }
         Ok(())
     }
@@ -118,7 +111,7 @@ impl Remedy {
 impl fmt::Display for Remedy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.summary)?;
-        self.write_details(f, true)
+        self.write_details(f)
     }
 }
 

@@ -106,9 +106,9 @@ impl Tried {
         self.diagnosis["message"].as_str().unwrap_or_default()
     }
 
-    /// The first remedy of the likeliest cause.
-    pub(crate) fn remedy(&self) -> &Value {
-        &self.diagnosis["causes"][0]["remedies"][0]
+    /// A remedy of the likeliest cause.
+    fn remedy(&self, index: usize) -> &Value {
+        &self.diagnosis["causes"][0]["remedies"][index]
     }
 }
 
@@ -133,8 +133,9 @@ pub(crate) struct Step {
     pub(crate) remedy: String,
 }
 
-/// Follows the first remedy of the first cause, again and again, until the sandbox starts; says which causes were met.
-pub(crate) fn follow(world: &mut impl World) -> Result<(Vec<Step>, Tried), String> {
+/// Follows the first remedy of the first cause, again and again, until the sandbox starts; says which causes were met. At the
+/// first step it may be another remedy: `choice`.
+pub(crate) fn follow(world: &mut impl World, choice: usize) -> Result<(Vec<Step>, Tried), String> {
     let (mut steps, mut changes): (Vec<Step>, Vec<Value>) = (Vec::new(), Vec::new());
     loop {
         let tried = world.attempt(&changes)?;
@@ -146,7 +147,7 @@ pub(crate) fn follow(world: &mut impl World) -> Result<(Vec<Step>, Tried), Strin
             let mounts = serde_json::to_string(&tried.host["process"]).unwrap();
             format!("{steps:#?}\nthen {}\n{remedies}\n{mounts}", tried.error)
         };
-        let remedy = tried.remedy();
+        let remedy = tried.remedy(if steps.is_empty() { choice } else { 0 });
         let step = Step {
             cause: tried.cause().to_owned(),
             verdict: tried.verdict.clone(),

@@ -299,7 +299,7 @@ pub(crate) fn prove(fault: &Fault, bundle: Bundle, bwrap: String) -> Result<(), 
     if fault.name == INDISTINCT {
         return indistinct(&mut container);
     }
-    let (steps, tried) = follow(&mut container)?;
+    let (steps, tried) = follow(&mut container, 0)?;
     let found: Vec<&str> = steps.iter().map(|step| step.cause.as_str()).collect();
     let Some((_, foretold, causes)) = LEADS.iter().find(|(name, ..)| *name == fault.name) else {
         if !found.is_empty() {

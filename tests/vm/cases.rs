@@ -48,6 +48,10 @@ pub(crate) struct Case {
     /// What bwrap is asked for.
     pub(crate) line: &'static [&'static str],
     pub(crate) expect: Expect,
+    /// Nothing shows it before a launch.
+    pub(crate) unforeseeable: bool,
+    /// Which remedy is taken first.
+    pub(crate) choice: usize,
     /// Commands that undo what the case did.
     pub(crate) after: &'static [&'static [&'static str]],
 }
@@ -100,7 +104,7 @@ const SHARED_NETWORK: &[&str] = &[
 ];
 
 /// The least there is.
-const ROOT: &[&str] = &["--ro-bind", "/", "/", "/usr/bin/true"];
+const ROOT: &[&str] = &["--unshare-user", "--ro-bind", "/", "/", "/usr/bin/true"];
 
 const NEW: &[&str] = &["k6.12", "k7"];
 const POD: &str = "KUBERNETES_SERVICE_HOST=10.96.0.1";
@@ -113,6 +117,8 @@ const CASE: Case = Case {
     place: &["user"],
     line: SEED,
     expect: Starts,
+    unforeseeable: false,
+    choice: 0,
     after: &[],
 };
 
@@ -199,7 +205,10 @@ pub(crate) const CASES: &[Case] = &[
         place: &["selinux:container_t", "env", POD],
         line: ROOT,
         expect: Leads(&["NS08"]),
+        // policies that permit it and policies that do not look alike from inside
+        unforeseeable: true,
         after: &[&["load-selinux", "--reset"], &["setsebool", "container_userns_create", "on"]],
+        ..CASE
     },
     // no CAP_SETFCAP, then SELinux, then a masked /proc: the kernel asks SELinux first
     Case {
@@ -268,14 +277,37 @@ pub(crate) const CASES: &[Case] = &[
         after: FORGET_PROFILES,
         ..CASE
     },
+    // a profile of bwrap's own, as Ubuntu wants it
+    Case {
+        name: "userns-denied-but-to-bwrap",
+        lsm: Lsm::AppArmor,
+        profiles: NEW,
+        place: &["apparmor:userns-denied"],
+        expect: Leads(&["NS09"]),
+        choice: 1,
+        after: FORGET_PROFILES,
+        ..CASE
+    },
+    Case {
+        name: "userns-capabilities-stripped-but-for-bwrap",
+        lsm: Lsm::AppArmor,
+        profiles: NEW,
+        place: &["apparmor:userns-sys-admin-only"],
+        expect: Leads(&["LO01"]),
+        choice: 1,
+        after: FORGET_PROFILES,
+        ..CASE
+    },
     // what Ubuntu 24.04 does; --unshare-net changes which message appears
     Case {
         name: "userns-capabilities-stripped",
         lsm: Lsm::AppArmor,
         profiles: NEW,
-        place: &["apparmor:userns-sys-admin-only"],
+        place: &["apparmor:userns-caps-stripped"],
         line: SHARED_NETWORK,
-        expect: Leads(&["UM02"]),
+        expect: Leads(&["NS09"]),
+        // a profile that denies them is not helped by a rule that allows them
+        choice: 1,
         after: FORGET_PROFILES,
         ..CASE
     },

@@ -83,7 +83,7 @@ before that one went well. It lists what is suspicious here: a system call
 filter, a security label, a platform. The kernel often knows more: `dmesg |
 tail`, and `ausearch -m avc,seccomp -ts recent` where auditd runs.
 
-Run `bwrap-doctor probe` as the same user in the same place: it tries each
+Run `bwrap-doctor check` as the same user in the same place: it tries each
 step by itself. Paste the command line into a shell and leave one option out
 at a time; the last one that makes it start is the culprit. In a container
 compare with the machine around it: what works there is denied by the engine's

@@ -78,7 +78,7 @@ option that is off unless asked for, and 0.12 has removed it. `bwrap
 
 Take the bit away: `chmod u-s /usr/bin/bwrap`; `dpkg-statoverride --list`
 tells whether a package or an administrator keeps setting it. bwrap then uses
-user namespaces, which must be allowed: see `bwrap-doctor probe` for what
+user namespaces, which must be allowed: see `bwrap-doctor check` for what
 stands in their way here. In containers do the same in the image. There is
 nothing to lose but a root program.";
 

@@ -90,7 +90,7 @@ pub(in super::super) fn confine_container(case: &Case<'_>) -> Vec<Remedy> {
             let label = case.host.security.apparmor().filter(|name| *name != "unconfined");
             let name = label.unwrap_or("NAME");
             let rules = rules(mediates_user_namespaces(case));
-            vec![with_parser(
+            let mut remedies = vec![with_parser(
                 manual(
                     &format!("Permit in the AppArmor profile {name} what bwrap does"),
                     &format!(
@@ -102,9 +102,23 @@ pub(in super::super) fn confine_container(case: &Case<'_>) -> Vec<Remedy> {
                     "whatever runs under this profile may mount inside namespaces of its own",
                 ),
                 case,
-            )]
+            )];
+            if mediates_user_namespaces(case) {
+                remedies.extend(beside(case));
+            }
+            remedies
         }
     }
+}
+
+/// A profile of bwrap's own beside the one that confines us, for a profile that lets it change to that.
+pub(in super::super) fn beside(case: &Case<'_>) -> Vec<Remedy> {
+    let own = permit_bwrap(case).into_iter().filter(|remedy| matches!(remedy.action, Action::AppArmor(_)));
+    let profile = case.host.security.apparmor().unwrap_or("NAME");
+    let change = format!(
+        "the profile {profile} lets programs change to a profile of their own (pix or Px in a rule for files)"
+    );
+    own.map(|remedy| remedy.requires(change.clone())).collect()
 }
 
 /// A profile on the machine that lets this bwrap, by its path, make user namespaces that work.

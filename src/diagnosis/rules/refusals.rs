@@ -3,14 +3,15 @@
 use super::super::case::Case;
 use super::super::finding::Confidence;
 use super::super::remedies::{
-    Calls, Setting, confine_container, manual, permit_bwrap, permit_calls, permit_domain,
+    Calls, Setting, beside, confine_container, manual, permit_bwrap, permit_calls, permit_domain,
 };
 use super::super::{Remedy, SelinuxRule};
 use super::facts::{kernel, user_namespace};
-use super::namespaces::CREATING;
+use super::namespaces::{CREATING, NO_PERMISSIONS};
 use super::{Cause, Judgement, Rule};
 use crate::host::{Fact, Platform};
 
+const EPERM: &[i32] = &[libc::EPERM];
 const EACCES: &[i32] = &[libc::EACCES];
 const ENOSYS: &[i32] = &[libc::ENOSYS];
 const EINVAL: &[i32] = &[libc::EINVAL];
@@ -29,7 +30,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         cause: Cause::AppArmorDeniesUserNamespaces,
-        messages: &[(CREATING, EACCES), ("unshare user ns", EACCES)],
+        messages: &[(CREATING, EACCES), ("unshare user ns", EACCES), (NO_PERMISSIONS, EPERM)],
         judge: apparmor,
         remedies: permit_in_apparmor,
     },
@@ -133,6 +134,19 @@ fn apparmor(case: &Case<'_>) -> Option<Judgement> {
                  machine",
             ),
         ),
+        // the profile lets the namespace be made, and denies the capability that making the others takes
+        Some(profile) if security.is_apparmor_enforcing() && case.errno() == Some(libc::EPERM) => {
+            let confidence =
+                if case.filtered() == Some(false) { Confidence::Medium } else { Confidence::Low };
+            Some(
+                judgement(confidence)
+                    .summary(format!(
+                        "the AppArmor profile {profile} denies capabilities in new user namespaces"
+                    ))
+                    .pro(format!("the profile {profile} confines us (/proc/self/attr/current)")),
+            )
+        }
+        _ if case.errno() == Some(libc::EPERM) => None,
         Some(profile) if security.is_apparmor_enforcing() => Some(
             judgement(Confidence::High)
                 .summary(format!("the AppArmor profile {profile} has no rule that permits user namespaces"))
@@ -152,11 +166,12 @@ fn permit_in_apparmor(case: &Case<'_>) -> Vec<Remedy> {
     match security.apparmor() {
         Some(profile) if security.is_apparmor_enforcing() => {
             if matches!(Setting::of(case), Setting::Unit | Setting::Machine) {
-                return vec![manual(
+                let rule = manual(
                     &format!("Add a rule for user namespaces to the profile {profile}"),
                     "the line `userns,` in its file below /etc/apparmor.d, then `apparmor_parser -r FILE`",
                     "what the profile confines can make user namespaces",
-                )];
+                );
+                return std::iter::once(rule).chain(beside(case)).collect();
             }
             confine_container(case)
         }

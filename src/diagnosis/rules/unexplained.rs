@@ -58,7 +58,7 @@ pub(in super::super) fn unexplained(case: &Case<'_>) -> Finding {
         summary: summary(case, message),
         evidence: evidence(case, message),
         refuted_by: vec![
-            "`bwrap-doctor probe` finds the step that fails, with the same user and in the same place"
+            "`bwrap-doctor check` finds the step that fails, with the same user and in the same place"
                 .to_owned(),
         ],
         remedies: remedies(message),
@@ -125,7 +125,7 @@ fn remedies(message: Option<&Message>) -> Vec<Remedy> {
     let mut remedies = vec![
         commands(
             "Try each step by itself, as the same user and in the same place",
-            &["bwrap-doctor probe", "dmesg | grep -E 'bwrap|DENIED|avc|type=1326|overlayfs|VFS' | tail"],
+            &["bwrap-doctor check", "dmesg | grep -E 'bwrap|DENIED|avc|type=1326|overlayfs|VFS' | tail"],
             "nothing; dmesg may need root",
         ),
         manual(
@@ -135,7 +135,7 @@ fn remedies(message: Option<&Message>) -> Vec<Remedy> {
         ),
         commands(
             "Report it, with what this host is like",
-            &["bwrap-doctor host > host.json"],
+            &["bwrap-doctor host --format json > host.json"],
             "the file names kernel, mounts and labels of this host; read it before you publish it",
         ),
     ];
