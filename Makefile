@@ -1,8 +1,8 @@
 .POSIX:
-.PHONY: help demo test bench lint fmt clippy doc deny clean
+.PHONY: help demo test test-vm bench lint fmt clippy doc deny clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /    make \1	/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /    make \1	/p' Makefile
 
 demo: ## run `ps afx` in a sandbox; installs bwrap if it is missing
 	@scripts/install-bwrap
@@ -12,8 +12,12 @@ test: ## all tests, on the installed bwrap and on 0.11.0; installs what they nee
 	bwraps=$$(scripts/test-tools) && \
 	    BWRAP_LAUNCH_TEST_BWRAPS="$$bwraps" cargo test --all-features --no-fail-fast
 
-bench: ## time launches
+test-vm: ## the same faults and remedies on other kernels, in virtual machines (QEMU)
+	cargo test --all-features --test vm
+
+bench: ## time launches, predictions and diagnoses
 	cargo bench --bench launch
+	cargo bench --bench doctor
 
 lint: fmt clippy doc deny ## these four checks:
 

@@ -42,6 +42,27 @@
 //! What bwrap printed never decides; it is attached as [`Message`]s that name stage, path and system error, wherever
 //! standard error goes. A command that prints `bwrap: Can't mount proc` and exits 1 is a command that exited 1.
 //!
+//! # Why it did not start
+//!
+//! Every failure is [diagnosed](diagnosis): its [`Cause`](diagnosis::Cause) with a stable code, the evidence, what would prove
+//! it wrong, and typed remedies for the environment at hand (Kubernetes, Docker, SELinux, systemd, ...), the least privilege
+//! first. [`Error::report`] is all of it as text. What the [`host`] says is one snapshot, which can be attached to a bug
+//! report and diagnosed elsewhere; [`doctor`] says beforehand what will fail. The program `bwrap-doctor` (feature `cli`) is
+//! the same for a terminal.
+//!
+//! ```
+//! use bwrap_launch::Sandbox;
+//! use bwrap_launch::diagnosis::Cause;
+//! let error = Sandbox::new().ro_bind("/nonexistent", "/opt").command("true").status().unwrap_err();
+//! let diagnosis = error.diagnosis().unwrap();
+//! assert_eq!(diagnosis.cause(), Some(Cause::SourceMissing));
+//! println!("{}", diagnosis.remedy().unwrap().instructions());
+//! ```
+//!
+//! # Features
+//!
+//! None is on by default. `serde`: [`Host`](host::Host) as JSON and back, diagnoses as JSON. `cli`: the program `bwrap-doctor`.
+//!
 //! # What is taken care of
 //!
 //! * **Order is meaning.** Operations reach bwrap in the order in which they were added. What it ignores, reorders or

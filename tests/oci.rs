@@ -15,6 +15,8 @@ mod presets;
 mod proof;
 #[path = "oci/stage.rs"]
 mod stage;
+#[path = "common/table.rs"]
+mod table;
 #[path = "common/trying.rs"]
 mod trying;
 #[path = "oci/wrapper.rs"]
@@ -57,7 +59,7 @@ fn main() -> ExitCode {
         proof::every_fault_is_listed();
         Ok(())
     }));
-    for (label, bwrap) in bwraps() {
+    for (index, (label, bwrap)) in bwraps().into_iter().enumerate() {
         for fault in faults::all() {
             let title = format!("{label}::{}", fault.name);
             let missing = missing.clone().or_else(|| lacks(&fault, bwrap.as_deref()));
@@ -68,11 +70,16 @@ fn main() -> ExitCode {
             trials.push(trial(proven, lacking, move || {
                 let (fault, bwrap) = other;
                 let (bundle, bwrap) = install(fault.bundle.clone(), bwrap.as_deref().unwrap());
-                proof::prove(&fault, bundle, bwrap)
+                proof::prove(&fault, bundle, bwrap, index == 0)
             }));
         }
     }
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    if let Err(error) = proof::compare() {
+        println!("{error}");
+        return ExitCode::FAILURE;
+    }
+    conclusion.exit_code()
 }
 
 /// A test, which does not run if something is missing.

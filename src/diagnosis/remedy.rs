@@ -40,6 +40,7 @@ pub struct Remedy {
 #[non_exhaustive]
 pub struct RemedyFile {
     /// Where it goes.
+    #[cfg_attr(feature = "serde", serde(with = "crate::host::lossy"))]
     pub path: PathBuf,
     /// What is in it.
     pub content: String,
@@ -121,11 +122,13 @@ pub enum SandboxChange {
         /// The operation.
         operation: usize,
         /// The path.
+        #[cfg_attr(feature = "serde", serde(with = "crate::host::lossy"))]
         path: PathBuf,
     },
     /// Bind something more, read-only, where it is.
     RoBind {
         /// What.
+        #[cfg_attr(feature = "serde", serde(with = "crate::host::lossy"))]
         path: PathBuf,
     },
 }
@@ -151,6 +154,7 @@ pub struct PodPatch {
     /// `securityContext.seLinuxOptions.type`.
     pub selinux_type: Option<String>,
     /// An `emptyDir` on this path.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::host::lossy::option"))]
     pub empty_dir: Option<PathBuf>,
     /// `openshift.io/required-scc` in the annotations.
     pub required_scc: Option<String>,
@@ -225,8 +229,10 @@ pub struct AppArmorProfile {
     /// Its name.
     pub name: String,
     /// The program that it attaches to; `None` for one that a container names.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::host::lossy::option"))]
     pub program: Option<PathBuf>,
     /// Where it is kept.
+    #[cfg_attr(feature = "serde", serde(with = "crate::host::lossy"))]
     pub path: PathBuf,
     /// Its text, for `apparmor_parser(8)`.
     pub text: String,
@@ -242,6 +248,7 @@ pub struct Sysctl {
     /// The value that it needs.
     pub value: String,
     /// Where it is kept over a reboot.
+    #[cfg_attr(feature = "serde", serde(with = "crate::host::lossy"))]
     pub file: PathBuf,
 }
 

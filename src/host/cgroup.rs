@@ -29,6 +29,7 @@ pub struct Cgroup {
 #[non_exhaustive]
 pub struct PidsLimit {
     /// The directory of the control group.
+    #[cfg_attr(feature = "serde", serde(with = "crate::host::lossy"))]
     pub directory: PathBuf,
     /// Most processes and threads (`pids.max`).
     pub max: u64,

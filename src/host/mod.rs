@@ -9,6 +9,8 @@
 
 mod cgroup;
 mod fact;
+#[cfg(feature = "serde")]
+pub(crate) mod lossy;
 mod mounts;
 mod platform;
 mod process;

@@ -28,8 +28,10 @@ pub struct Mount {
     /// The number of the mount that it is on.
     pub parent: i32,
     /// The directory of the file system that it shows.
+    #[cfg_attr(feature = "serde", serde(with = "crate::host::lossy"))]
     pub root: PathBuf,
     /// Where it is.
+    #[cfg_attr(feature = "serde", serde(with = "crate::host::lossy"))]
     pub point: PathBuf,
     /// The options of this mount.
     pub options: BTreeSet<String>,

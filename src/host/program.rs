@@ -17,6 +17,7 @@ use super::Fact;
 #[non_exhaustive]
 pub struct Program {
     /// Where it is.
+    #[cfg_attr(feature = "serde", serde(with = "crate::host::lossy"))]
     pub path: PathBuf,
     /// Its version, as it prints it.
     pub version: String,

@@ -181,3 +181,13 @@ fn a_partial_one_leaves_the_rest_unknown() {
     assert_eq!(host.user_namespace.is_initial(), None);
     assert!(serde_json::from_str::<Host>(r#"{ "process": { "uid": 0 } }"#).is_err());
 }
+
+#[cfg(feature = "serde")]
+#[test]
+fn paths_that_are_no_text_are_shown_all_the_same() {
+    use std::os::unix::ffi::OsStringExt;
+    let mut host = Host::default();
+    let path = PathBuf::from(OsString::from_vec(b"/opt/\xff/bwrap".to_vec()));
+    host.bwrap = Fact::Present(Program::new(path, "0.11.0"));
+    assert!(serde_json::to_string(&host).unwrap().contains("/opt/\u{fffd}/bwrap"));
+}

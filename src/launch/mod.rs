@@ -1,7 +1,8 @@
 //! How it is run: `std::process` for sandboxes.
 //!
 //! `command` describes, `start` opens descriptors and spawns; `handshake` judges, without I/O; `running` waits, kills and cleans up;
-//! `child` and `prepared` are what callers hold. All unsafe code is in `spawn`.
+//! `child` and `prepared` are what callers hold; a failure is explained by `diagnosis` when it is met. All unsafe code is in
+//! `spawn`.
 
 mod child;
 mod command;

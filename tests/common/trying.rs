@@ -127,6 +127,8 @@ pub(crate) struct Step {
     pub(crate) cause: String,
     pub(crate) verdict: String,
     pub(crate) message: String,
+    /// The error in a line.
+    pub(crate) error: String,
     pub(crate) outlook: Outlook,
     pub(crate) obstacles: Vec<String>,
     pub(crate) foreseen: Vec<String>,
@@ -152,6 +154,7 @@ pub(crate) fn follow(world: &mut impl World, choice: usize) -> Result<(Vec<Step>
             cause: tried.cause().to_owned(),
             verdict: tried.verdict.clone(),
             message: tried.message().to_owned(),
+            error: tried.error.clone(),
             outlook: tried.outlook,
             obstacles: tried.obstacles.clone(),
             foreseen: tried.foreseen().into_iter().map(str::to_owned).collect(),
