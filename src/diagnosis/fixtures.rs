@@ -1,7 +1,7 @@
 //! Hosts for the tests of rules, as if read from such machines.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use super::{Diagnosis, Symptom, Verdict, diagnose};
+use super::{Cause, Confidence, Diagnosis, Symptom, Verdict, diagnose, predict};
 use crate::host::{CapabilitySet, Fact, Host, IdMapping, Mount, Platform, Sighting};
 use crate::sandbox::{Namespaces, Sandbox};
 
@@ -115,4 +115,10 @@ pub(super) fn without_user(sandbox: &Sandbox) -> Sandbox {
     let mut sandbox = sandbox.clone();
     sandbox.namespaces.unshare = Namespaces::PID | Namespaces::NET | Namespaces::UTS | Namespaces::IPC;
     sandbox
+}
+
+/// How sure it is before a launch that a cause stands in the way.
+pub(super) fn foreseen(host: &Host, sandbox: &Sandbox, cause: Cause) -> Option<Confidence> {
+    let found = predict(host, sandbox).obstacles.into_iter().find(|found| found.cause == cause);
+    found.map(|found| found.confidence)
 }

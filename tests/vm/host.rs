@@ -202,6 +202,10 @@ the sandbox of the README was launched in the place that the row names, failed w
 started once the remedy was applied: the module that the crate generates was compiled and loaded, its profile loaded, its
 kernel parameter set. Faults that stand in several rows are stacked. The remedy is the first one, or where the case is named
 `-but-to-bwrap` or `-but-for-bwrap`, the second. `make test-vm` runs every row, and fails if this page says something else.
+
+The SELinux domain `container_t` is declared here with all that bwrap needs before it mounts procfs, since Debian's policy has no
+usable one; its refusal of procfs and devpts is container-selinux's. AppArmor's profiles imitate Docker's, and what Ubuntu 24.04 does
+to new user namespaces: no Debian kernel has Ubuntu's switch.
 ";
 
 /// Compares what was shown with the page in `docs`.

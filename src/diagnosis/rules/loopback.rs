@@ -211,17 +211,7 @@ fn selinux_denies_net_admin(case: &Case<'_>) -> Option<Judgement> {
 mod tests {
     use super::*;
     use crate::diagnosis::fixtures::*;
-    use crate::diagnosis::{Confidence, predict};
     use crate::host::{CapabilitySet, Fact, Host, Sighting};
-    use crate::sandbox::Sandbox;
-
-    fn foreseen(host: &Host, sandbox: &Sandbox, cause: Cause) -> Option<Confidence> {
-        predict(host, sandbox)
-            .obstacles
-            .iter()
-            .find(|found| found.cause == cause)
-            .map(|found| found.confidence)
-    }
 
     /// The number is that of a call that succeeded or does not matter.
     const STALE: &str = "loopback: Failed RTM_NEWADDR: No child processes";

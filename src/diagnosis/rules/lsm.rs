@@ -265,17 +265,8 @@ pub(super) fn landlock_inside() -> Remedy {
 mod tests {
     use super::*;
     use crate::diagnosis::fixtures::*;
-    use crate::diagnosis::{Action, Confidence, predict};
+    use crate::diagnosis::{Action, predict};
     use crate::host::{CapabilitySet, Fact, Host, Sighting};
-    use crate::sandbox::Sandbox;
-
-    fn foreseen(host: &Host, sandbox: &Sandbox, cause: Cause) -> Option<Confidence> {
-        predict(host, sandbox)
-            .obstacles
-            .iter()
-            .find(|found| found.cause == cause)
-            .map(|found| found.confidence)
-    }
 
     fn labelled(mut host: Host, label: &str) -> Host {
         let selinux = label.contains(':') || label == "kernel";

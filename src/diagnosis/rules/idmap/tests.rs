@@ -1,12 +1,7 @@
 use super::*;
 use crate::diagnosis::fixtures::*;
-use crate::diagnosis::{Confidence, Outlook, predict};
+use crate::diagnosis::{Outlook, predict};
 use crate::host::{CapabilitySet, FileKind, Host, Sighting};
-use crate::sandbox::Sandbox;
-
-fn foreseen(host: &Host, sandbox: &Sandbox, cause: Cause) -> Option<Confidence> {
-    predict(host, sandbox).obstacles.iter().find(|found| found.cause == cause).map(|found| found.confidence)
-}
 
 const DENIED: &str = "setting up uid map: Permission denied";
 const NOT_PERMITTED: &str = "setting up uid map: Operation not permitted";

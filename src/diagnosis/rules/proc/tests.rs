@@ -4,10 +4,6 @@ use crate::diagnosis::{Action, Outlook, predict};
 use crate::host::{CapabilitySet, Fact, Host, IdMapping, Sighting};
 use crate::sandbox::{Descriptor, Namespaces, Sandbox};
 
-fn foreseen(host: &Host, sandbox: &Sandbox, cause: Cause) -> Option<Confidence> {
-    predict(host, sandbox).obstacles.iter().find(|found| found.cause == cause).map(|found| found.confidence)
-}
-
 const NOT_PERMITTED: &str = "Can't mount proc on /newroot/proc: Operation not permitted";
 const DENIED: &str = "Can't mount proc on /proc: Permission denied";
 
