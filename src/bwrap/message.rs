@@ -240,6 +240,8 @@ impl Message {
         self.stale = found.row.tail == Tail::Stale;
         for (kind, value) in found.holes {
             match kind {
+                // what 0.12 prints for an overlay
+                'p' if value == b"(null)" => {}
                 'p' => self.path = Some(path_below("/newroot", value)),
                 'q' => self.source = Some(path_below("/oldroot", value)),
                 'b' => {

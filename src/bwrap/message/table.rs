@@ -273,6 +273,7 @@ pub(super) static TABLE: &[(Stage, &[Row])] = &[
         errno("", "Can't mkdir %s", "p"),
         errno("", "Can't mkdir parents for %s", "p"),
         plain("", "Can't mount on symlink destination %s", "p"),
+        errno("", "Can't open %s", "p"), // 0.12, as for --chmod
         errno("", "Can't resolve %s", "p"),
         perhaps("", "Destination is not a directory %s", "p"),
         perhaps("", "Destination is not a file %s", "p"),

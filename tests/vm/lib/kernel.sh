@@ -3,7 +3,7 @@
 # shellcheck shell=bash
 
 # What a virtio guest needs. Names that a kernel has built in are skipped.
-BOOT_MODULES="virtio_pci virtio_blk virtio_console ext4"
+BOOT_MODULES="virtio_pci virtio_blk virtio_console ext4 overlay"
 
 # The newest "cloud" kernel package of SUITE whose version starts with PREFIX.
 kernel_package() {
