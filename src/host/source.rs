@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::Fact;
@@ -35,7 +36,10 @@ impl Source {
             let mut bytes = Vec::with_capacity(4096);
             file.take(LIMIT).read_to_end(&mut bytes).map(|_| bytes)
         };
-        File::open(self.path(path)).and_then(read).into()
+        // whoever owns the root may have put a FIFO or a terminal there
+        let mut options = File::options();
+        options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+        options.open(self.path(path)).and_then(read).into()
     }
 
     /// A file's text without surrounding white space and NULs.

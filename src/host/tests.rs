@@ -191,3 +191,12 @@ fn paths_that_are_no_text_are_shown_all_the_same() {
     host.bwrap = Fact::Present(Program::new(path, "0.11.0"));
     assert!(serde_json::to_string(&host).unwrap().contains("/opt/\u{fffd}/bwrap"));
 }
+
+#[test]
+fn nobody_waits_for_a_fifo() {
+    let root = machine(&[]);
+    fs::create_dir(root.path().join("etc")).unwrap();
+    nix::unistd::mkfifo(&root.path().join("etc/os-release"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let host = Host::read(&Source::directory(root.path(), |_| None));
+    assert!(host.distribution.is(&Distribution::default()));
+}
