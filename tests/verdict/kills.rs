@@ -3,7 +3,7 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bwrap_launch::{Bwrap, Child, Sandbox, Undecided};
 use nix::sys::signal::{Signal, kill};
@@ -17,8 +17,9 @@ const RUNS: u64 = 60;
 
 /// Kills launches, and compares what the verdict says with what the command did. The verdict of a command that
 /// was itself killed says nothing about its marks.
-fn kills(here: &Here, seed: u64, spare_command: bool, killer: impl Fn(&mut Child, &mut Numbers)) {
+fn kills(here: &Here, seed: u64, spare_command: bool, killer: impl Fn(&mut Child, &mut Numbers, u64)) {
     let mut numbers = Numbers::new(seed);
+    let longest = launch_time(here);
     let mut denied = Vec::new();
     let mut kinds = std::collections::BTreeMap::<String, u32>::new();
     for (which, sandbox) in both_writable(here).iter().enumerate() {
@@ -28,7 +29,7 @@ fn kills(here: &Here, seed: u64, spare_command: bool, killer: impl Fn(&mut Child
             let holders = watch(&mut command);
             let mut child = command.spawn().unwrap();
             drop(command);
-            killer(&mut child, &mut numbers);
+            killer(&mut child, &mut numbers, longest);
             let kind = Kind::of(&child.wait());
             *kinds.entry(format!("{kind:?}")).or_default() += 1;
             match kind {
@@ -52,14 +53,29 @@ fn kills(here: &Here, seed: u64, spare_command: bool, killer: impl Fn(&mut Child
     assert!(kinds.len() > 1, "every kill came at the same moment: {kinds:?}");
 }
 
+/// How long a launch takes here from start to end, in microseconds, and half as long again: an emulated machine takes twenty
+/// times as long as others.
+fn launch_time(here: &Here) -> u64 {
+    let sandbox = &both_writable(here)[0];
+    let mut times: Vec<u128> = (0..3)
+        .map(|_| {
+            let began = Instant::now();
+            assert!(here.shell(sandbox, "sleep 0.002").status().unwrap().success());
+            began.elapsed().as_micros()
+        })
+        .collect();
+    times.sort_unstable();
+    u64::try_from(times[1] * 3 / 2).unwrap()
+}
+
 fn pid(number: u32) -> i32 {
     i32::try_from(number).unwrap()
 }
 
 pub(crate) fn bwrap_is_killed_at_any_moment(here: &Here) {
-    kills(here, 1, true, |child, numbers| {
+    kills(here, 1, true, |child, numbers, longest| {
         let signal = if numbers.below(2) == 0 { Signal::SIGKILL } else { Signal::SIGTERM };
-        numbers.pause(6000);
+        numbers.pause(longest);
         // nobody has waited for it, so the number is still its own
         kill(nix::unistd::Pid::from_raw(pid(child.id())), signal).unwrap();
     });
@@ -79,16 +95,16 @@ fn reported(child: &mut Child) -> Option<OwnedFd> {
 }
 
 pub(crate) fn the_child_is_killed_at_any_moment(here: &Here) {
-    kills(here, 2, false, |child, numbers| {
+    kills(here, 2, false, |child, numbers, longest| {
         let Some(process) = reported(child) else { return };
-        numbers.pause(4000);
+        numbers.pause(longest / 2);
         let _ = pidfd_send_signal(process, rustix::process::Signal::KILL);
     });
 }
 
 pub(crate) fn the_sandbox_is_killed_at_any_moment(here: &Here) {
-    kills(here, 3, false, |child, numbers| {
-        numbers.pause(6000);
+    kills(here, 3, false, |child, numbers, longest| {
+        numbers.pause(longest);
         child.kill().unwrap();
     });
 }
