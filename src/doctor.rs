@@ -1,10 +1,13 @@
 //! Before anything runs: will this machine start this sandbox, and is it able to start any?
 //!
-//! [`predict`] reads and reasons; [`probe`] tries, through the very same bwrap, and runs nothing of anybody's.
+//! [`predict`] reads and reasons; [`probe`] and [`try_sandbox`] try, through the very same bwrap, and run nothing of
+//! anybody's.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use rustix::process::getuid;
 
 use crate::bwrap::Bwrap;
 use crate::diagnosis::{self, Diagnosis, Prediction};
@@ -30,206 +33,347 @@ pub fn predict(bwrap: &Bwrap, sandbox: &Sandbox) -> Prediction {
     diagnosis::predict(&Host::snapshot_for(bwrap.path(), bwrap.version_text()), sandbox)
 }
 
-/// What a sandbox of the probe asks for, each more than the one before.
+/// A sandbox that a probe tries. Of those that share the host's network each asks for more than the one before, and so it is
+/// with those that do not.
+///
+/// `Display` says what it asks for.
 ///
 /// ```
-/// use bwrap_launch::doctor::Step;
-/// assert_eq!(Step::Root.to_string(), "a root directory of its own");
-/// assert_eq!(Step::ALL.len(), 5);
+/// use bwrap_launch::doctor::Trial;
+/// assert_eq!(Trial::Proc.to_string(), "a new /proc");
+/// assert_eq!(Trial::ALL.iter().filter(|trial| trial.has_network_namespace()).count(), 2);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
-pub enum Step {
-    /// The host's root, read-only, in a user namespace and a mount namespace: the least there is.
+pub enum Trial {
+    /// The host's root, read-only, in a mount namespace: the least there is.
     Root,
-    /// A network namespace, too. Its loopback device is set up before all else, which changes what fails first.
-    Network,
-    /// Namespaces for processes, IPC, host name and control groups.
+    /// Namespaces for processes, IPC, host name and control groups, too.
     Namespaces,
-    /// A new `/proc`.
+    /// A new `/proc`, too.
     Proc,
-    /// A new `/dev`, and a `/tmp`: all that a build needs.
+    /// A new `/dev`, and a `/tmp`, too: all that a build needs.
     Devices,
+    /// As [`Root`](Self::Root), with a network namespace. Its loopback device is set up before all else, which changes
+    /// what fails first.
+    Network,
+    /// As [`Devices`](Self::Devices), with a network namespace.
+    Everything,
 }
 
-impl Step {
-    /// Every step, in order.
+impl Trial {
+    /// Every trial, in order.
     pub const ALL: &'static [Self] =
-        &[Self::Root, Self::Network, Self::Namespaces, Self::Proc, Self::Devices];
+        &[Self::Root, Self::Namespaces, Self::Proc, Self::Devices, Self::Network, Self::Everything];
 
-    /// The sandbox of the step. The last one is for both network modes: with and without a network of its own.
-    fn sandbox(self, network: bool) -> Sandbox {
-        let mut unshare = Namespaces::USER;
-        if network {
+    /// Whether it has a network namespace.
+    #[must_use]
+    pub fn has_network_namespace(self) -> bool {
+        self >= Self::Network
+    }
+
+    /// The most demanding one of its kind: if it works, so do the others.
+    fn is_last(self) -> bool {
+        matches!(self, Self::Devices | Self::Everything)
+    }
+
+    /// The sandbox. It asks for a user namespace as `--unshare-all` does: bwrap makes one where the host has them.
+    ///
+    /// ```
+    /// use bwrap_launch::doctor::Trial;
+    /// let line = Trial::Network.sandbox().to_string();
+    /// assert!(line.contains("--unshare-user-try") && line.contains("--unshare-net"), "{line}");
+    /// ```
+    pub fn sandbox(self) -> Sandbox {
+        self.sandbox_in(Namespaces::USER_TRY)
+    }
+
+    fn sandbox_in(self, user: Namespaces) -> Sandbox {
+        let mut unshare = user;
+        if self.has_network_namespace() {
             unshare |= Namespaces::NET;
         }
-        if self >= Self::Namespaces {
+        let more = match self {
+            Self::Root | Self::Network => 0,
+            Self::Namespaces => 1,
+            Self::Proc => 2,
+            Self::Devices | Self::Everything => 3,
+        };
+        if more >= 1 {
             unshare |= Namespaces::PID | Namespaces::IPC | Namespaces::UTS | Namespaces::CGROUP_TRY;
         }
         let mut sandbox = Sandbox::new().ro_bind("/", "/").unshare(unshare).new_session().die_with_parent();
-        if self >= Self::Proc {
+        if more >= 2 {
             sandbox = sandbox.proc("/proc");
         }
-        if self >= Self::Devices {
+        if more >= 3 {
             sandbox = sandbox.dev("/dev").tmpfs("/tmp");
         }
         sandbox
     }
 }
 
-impl fmt::Display for Step {
+impl fmt::Display for Trial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Root => "a root directory of its own",
-            Self::Network => "a network of its own",
             Self::Namespaces => "namespaces for processes, IPC, host name and control groups",
             Self::Proc => "a new /proc",
             Self::Devices => "a new /dev and /tmp",
+            Self::Network => "a network of its own",
+            Self::Everything => "all of that together, with a network of its own",
         })
     }
 }
 
-/// One sandbox that was tried.
+/// What came of one trial.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Trial {
-    /// What it asked for.
-    pub step: Step,
-    /// It had a network of its own.
-    pub network: bool,
+pub struct TrialReport {
+    /// Which one it was.
+    pub trial: Trial,
+    /// A user namespace was asked for ([`Trial::sandbox`]). Where that fails, root and users of a setuid bwrap can do
+    /// without, which is tried then.
+    pub user_namespace: bool,
     /// The sandbox.
     pub sandbox: Sandbox,
-    /// What became of it.
-    pub outcome: Trying,
+    /// What came of it.
+    pub outcome: TrialOutcome,
 }
 
-/// What became of a trial.
+impl TrialReport {
+    fn works(&self) -> bool {
+        self.outcome.works()
+    }
+}
+
+/// What came of a sandbox that was tried.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub enum Trying {
+pub enum TrialOutcome {
     /// It was set up completely, and destroyed again.
     Works,
     /// It could not be set up.
-    Failed(Arc<Diagnosis>),
+    Failed {
+        /// How it failed.
+        error: Error,
+        /// Why, and what to change, as far as there is something to say ([`Error::diagnosis`]).
+        diagnosis: Option<Arc<Diagnosis>>,
+    },
     /// It was not ready in time.
     TimedOut,
-    /// It could not be tried: the system's or bwrap's fault, not the sandbox's.
-    Impossible(Error),
 }
 
-/// What the probe found out.
+impl TrialOutcome {
+    /// Whether it was set up.
+    ///
+    /// ```
+    /// use bwrap_launch::doctor::TrialOutcome;
+    /// assert!(TrialOutcome::Works.works() && !TrialOutcome::TimedOut.works());
+    /// ```
+    #[must_use]
+    pub fn works(&self) -> bool {
+        matches!(self, Self::Works)
+    }
+}
+
+/// What a probe found out. `Display` is a table of the trials, and all about the first one that stands in the way.
 ///
 /// ```
 /// use bwrap_launch::{Bwrap, doctor};
 /// let probe = doctor::probe(&Bwrap::find()?)?;
-/// assert!(probe.works() && probe.works_without_network_namespace());
+/// if !probe.works() {
+///     println!("{probe}");
+/// }
 /// # Ok::<(), bwrap_launch::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Probe {
-    /// Every sandbox that was tried, until the first one of its network mode that failed.
-    pub trials: Vec<Trial>,
+    /// Every sandbox that was tried. After the first one that fails, those that ask for more are not.
+    pub trials: Vec<TrialReport>,
 }
 
 impl Probe {
-    /// Whether every sandbox could be set up.
+    /// Whether every sandbox could be set up, with or without a user namespace.
     #[must_use]
     pub fn works(&self) -> bool {
-        self.trials.iter().all(|trial| matches!(trial.outcome, Trying::Works))
+        let both = [self.works_without_network_namespace(), self.works_with_network_namespace()];
+        both == [Some(true), Some(true)]
     }
 
-    /// Whether those without a network of their own could be set up.
+    /// Whether those that share the host's network could be set up. `None` if there was no time to find out.
     #[must_use]
-    pub fn works_without_network_namespace(&self) -> bool {
-        self.trials.iter().filter(|trial| !trial.network).all(|trial| matches!(trial.outcome, Trying::Works))
+    pub fn works_without_network_namespace(&self) -> Option<bool> {
+        self.answer(false)
     }
 
-    /// The first trial that failed.
+    /// Whether those with a network namespace could be set up. `None` if there was no time to find out.
     #[must_use]
-    pub fn failure(&self) -> Option<&Trial> {
-        self.trials.iter().find(|trial| !matches!(trial.outcome, Trying::Works))
+    pub fn works_with_network_namespace(&self) -> Option<bool> {
+        self.answer(true)
+    }
+
+    /// Whether some of what works does so without a user namespace only: as root or with a setuid bwrap, and without
+    /// `--unshare-all`, `--unshare-user` and `--unshare-user-try`.
+    #[must_use]
+    pub fn works_only_without_user_namespace(&self) -> bool {
+        [false, true].into_iter().any(|network| {
+            self.answer(network) == Some(true) && self.of(network).any(|report| !report.works())
+        })
+    }
+
+    /// The first trial that failed and stands in the way: none if the others work without a user namespace.
+    #[must_use]
+    pub fn failure(&self) -> Option<&TrialReport> {
+        [false, true]
+            .into_iter()
+            .filter(|network| self.answer(*network) != Some(true))
+            .find_map(|network| self.of(network).find(|report| !report.works()))
+    }
+
+    fn of(&self, network: bool) -> impl Iterator<Item = &TrialReport> {
+        self.trials.iter().filter(move |report| report.trial.has_network_namespace() == network)
+    }
+
+    fn answer(&self, network: bool) -> Option<bool> {
+        if self.of(network).any(|report| report.trial.is_last() && report.works()) {
+            return Some(true);
+        }
+        self.of(network).any(|report| !report.works()).then_some(false)
     }
 }
 
-/// How long all of a probe may take. A setuid bwrap 0.8 is known to hang.
+/// How long all trials together may take. A setuid bwrap 0.8 is known to hang.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Tries growing sandboxes, with and without a network of their own, until one of each fails. Each is set up completely by this
 /// very bwrap (a security module may judge it by its path), and destroyed before it runs anything.
 ///
-/// It takes some 5 ms for each of its six sandboxes, and five seconds at most.
+/// They ask for a user namespace as `--unshare-all` does. Where that fails, root and users of a setuid bwrap may do without:
+/// then they are tried so, too.
+///
+/// It takes some 5 ms for each of its six sandboxes. After five seconds whatever still hangs is killed, which takes a moment
+/// more, and nothing else is tried.
 ///
 /// # Errors
 ///
-/// If bwrap could not be launched at all.
+/// If bwrap could not be launched at all ([`Error::diagnosis`] may know why).
 pub fn probe(bwrap: &Bwrap) -> Result<Probe> {
-    let deadline = Instant::now() + PATIENCE;
-    let mut trials = Vec::new();
-    for network in [false, true] {
-        for step in Step::ALL.iter().copied() {
-            // the network's own steps: alone, as it comes first, and with all the rest
-            let wanted =
-                if network { matches!(step, Step::Network | Step::Devices) } else { step != Step::Network };
-            if !wanted {
-                continue;
+    probe_until(bwrap, Instant::now() + PATIENCE)
+}
+
+fn probe_until(bwrap: &Bwrap, deadline: Instant) -> Result<Probe> {
+    // bwrap makes a user namespace for everybody else unasked
+    let may_do_without = getuid().is_root() || bwrap.is_setuid();
+    let mut trials: Vec<TrialReport> = Vec::new();
+    'all: for network in [false, true] {
+        for user in [Namespaces::USER_TRY, Namespaces::empty()] {
+            for trial in Trial::ALL.iter().copied().filter(|trial| trial.has_network_namespace() == network) {
+                if Instant::now() >= deadline {
+                    break 'all;
+                }
+                let sandbox = trial.sandbox_in(user);
+                let outcome = try_until(bwrap, &sandbox, deadline);
+                let (works, user_namespace) = (outcome.works(), !user.is_empty());
+                if let (TrialOutcome::Failed { error, .. }, true) = (&outcome, trials.is_empty())
+                    && error.failure().is_none()
+                {
+                    return Err(error.clone());
+                }
+                trials.push(TrialReport { trial, user_namespace, sandbox, outcome });
+                if !works {
+                    break;
+                }
             }
-            let sandbox = step.sandbox(network);
-            let outcome = try_out(bwrap, &sandbox, deadline);
-            let failed = !matches!(outcome, Trying::Works);
-            trials.push(Trial { step, network, sandbox, outcome });
-            if failed {
+            if !may_do_without || trials.last().is_some_and(TrialReport::works) {
                 break;
             }
         }
     }
-    if let Some(Trial { outcome: Trying::Impossible(error), .. }) = trials.first() {
-        return Err(error.clone());
-    }
     Ok(Probe { trials })
 }
 
-fn try_out(bwrap: &Bwrap, sandbox: &Sandbox, deadline: Instant) -> Trying {
+/// Tries one sandbox: sets it up completely, and destroys it before it runs anything, within the same five seconds as
+/// [`probe`].
+///
+/// What bwrap does while it sets the sandbox up does happen: it creates mount points, directories and files that are missing in
+/// writable binds, and reads the descriptors that are given to it. Writing id maps is not within the time limit.
+///
+/// ```
+/// use bwrap_launch::doctor::{self, TrialOutcome};
+/// use bwrap_launch::{Bwrap, Sandbox};
+/// let sandbox = Sandbox::new().ro_bind("/nonexistent", "/");
+/// match doctor::try_sandbox(&Bwrap::find()?, &sandbox) {
+///     TrialOutcome::Works => println!("it starts"),
+///     TrialOutcome::Failed { error, .. } => println!("{}", error.report()),
+///     _ => println!("bwrap hangs"),
+/// }
+/// # Ok::<(), bwrap_launch::BwrapError>(())
+/// ```
+#[must_use]
+pub fn try_sandbox(bwrap: &Bwrap, sandbox: &Sandbox) -> TrialOutcome {
+    try_until(bwrap, sandbox, Instant::now() + PATIENCE)
+}
+
+fn try_until(bwrap: &Bwrap, sandbox: &Sandbox, deadline: Instant) -> TrialOutcome {
     // never executed, and there in every root
     let mut command = sandbox.command("/");
-    command.bwrap(bwrap).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    // not /dev/null, which a sandbox around us may lack
+    command.bwrap(bwrap).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     match command.prepare_until(deadline) {
         Ok(Some(prepared)) => {
             drop(prepared);
-            Trying::Works
+            TrialOutcome::Works
         }
-        Ok(None) => Trying::TimedOut,
-        Err(error) => match error.failure().and_then(|failure| failure.diagnosis()) {
-            Some(diagnosis) => Trying::Failed(Arc::new(diagnosis.clone())),
-            None => Trying::Impossible(error),
-        },
+        Ok(None) => TrialOutcome::TimedOut,
+        Err(error) => TrialOutcome::Failed { diagnosis: error.diagnosis().map(Arc::new), error },
     }
 }
 
 impl fmt::Display for Probe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for trial in &self.trials {
-            let network = if trial.network { ", with a network of its own" } else { "" };
-            let outcome = match &trial.outcome {
-                Trying::Works => "works",
-                Trying::Failed(_) => "FAILS",
-                Trying::TimedOut => "TIMED OUT",
-                Trying::Impossible(_) => "COULD NOT BE TRIED",
+        for report in &self.trials {
+            let outcome = match &report.outcome {
+                TrialOutcome::Works => "works",
+                TrialOutcome::Failed { .. } => "FAILS",
+                TrialOutcome::TimedOut => "TIMED OUT",
             };
-            let step = if trial.step == Step::Network { Step::Root } else { trial.step };
-            writeln!(f, "{outcome:<9} {step}{network}")?;
+            let way = if report.user_namespace { "" } else { ", without a user namespace" };
+            writeln!(f, "{outcome:<9} {}{way}", report.trial)?;
         }
-        match self.failure().map(|trial| (&trial.outcome, &trial.sandbox)) {
-            None => Ok(()),
-            Some((Trying::Failed(diagnosis), sandbox)) => write!(f, "\n{sandbox}\n\n{diagnosis}"),
-            Some((Trying::Impossible(error), sandbox)) => writeln!(f, "\n{sandbox}\n\n{error}"),
-            Some((_, sandbox)) => writeln!(
+        for network in [false, true] {
+            if self.answer(network).is_none() {
+                let kind = if network { "with" } else { "without" };
+                writeln!(f, "(there was no time for more sandboxes {kind} a network of their own)")?;
+            }
+        }
+        if let Some(failure) = self.failure() {
+            write!(f, "\n{}\n\n{}", failure.sandbox, failure.outcome)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for TrialOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Works => writeln!(f, "It works."),
+            Self::Failed { error, diagnosis: Some(diagnosis) } if error.failure().is_some() => {
+                write!(f, "{diagnosis}")
+            }
+            Self::Failed { error, diagnosis: Some(diagnosis) } => write!(f, "{error}\n\n{diagnosis}"),
+            Self::Failed { error, diagnosis: None } => writeln!(f, "{error}"),
+            Self::TimedOut => writeln!(
                 f,
-                "\n{sandbox}\n\nbwrap was not ready within {} seconds. If it is setuid root, make it ordinary:\n    \
+                "bwrap was not ready within {} seconds. If it is setuid root, make it ordinary:\n    \
                  chmod u-s \"$(command -v bwrap)\"",
                 PATIENCE.as_secs()
             ),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! The one error, the one result.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::bwrap::{BwrapError, MissingOption, ParseError};
@@ -8,6 +9,23 @@ use crate::diagnosis::{Cause, Diagnosis, Symptom, Verdict, diagnose};
 use crate::host::Host;
 use crate::launch::Failure;
 use crate::sandbox::{Invalid, UnsupportedArchitecture};
+
+/// Starting bwrap: whatever the system says to that is about starting it.
+const STARTS: &[&str] = &["start bwrap", "start the keeper thread"];
+
+/// What a launch opens for bwrap before it starts it. That no more can be opened is about launching; the rest is about a
+/// single file or descriptor.
+const OPENS: &[&str] = &[
+    "make a file's content",
+    "make a pipe",
+    "make the descriptors that watch bwrap",
+    "make the ready socket",
+    "open /dev/null",
+    "read a seccomp filter",
+    "use a descriptor that was given by number",
+    "write a filter",
+    "write bwrap's arguments",
+];
 
 /// What this crate's operations return.
 ///
@@ -55,10 +73,12 @@ pub enum Error {
     /// There is no terminal filter for this machine.
     #[error(transparent)]
     UnsupportedArchitecture(#[from] UnsupportedArchitecture),
-    /// The system denied something that the launch needs; nothing was launched, or it was ended again.
+    /// The system denied something that a launch needs, or waiting for it, or its end. The action tells how far it was:
+    /// what comes before bwrap is started launched nothing, and a sandbox that could not be completed was ended again;
+    /// waiting and reading output may fail while the command runs, or after it did.
     #[error("could not {action}: {source}")]
     System {
-        /// What was attempted.
+        /// What was attempted, such as `start bwrap`.
         action: &'static str,
         /// What the system said.
         source: Arc<io::Error>,
@@ -105,7 +125,8 @@ impl Error {
     }
 
     /// Why the sandbox did not start, and what to change. Of a launch that failed it was found out then
-    /// ([`Failure::diagnosis`]); if bwrap could not be started at all, the host is looked at now.
+    /// ([`Failure::diagnosis`]); if bwrap could not be started at all, the host is looked at now. `None` for what is no
+    /// matter of the host: a description that is wrong, or an [`Error::System`] once bwrap was started.
     ///
     /// ```
     /// use bwrap_launch::Sandbox;
@@ -118,31 +139,47 @@ impl Error {
     /// ```
     #[must_use]
     pub fn diagnosis(&self) -> Option<Diagnosis> {
-        let mut symptom = Symptom { verdict: Verdict::Refused, ..Symptom::default() };
-        let path = match self {
-            Self::System { source, .. } => {
-                symptom.errno = source.raw_os_error();
+        if let Some(failure) = self.failure() {
+            return failure.diagnosis().cloned();
+        }
+        let (symptom, bwrap) = self.symptom()?;
+        let host = bwrap.map_or_else(Host::snapshot, |path| Host::snapshot_for(path, ""));
+        let diagnosis = diagnose(&symptom, &host, None);
+        (diagnosis.cause() != Some(Cause::Unexplained)).then_some(diagnosis)
+    }
+
+    /// What is to be explained where no bwrap got as far as a sandbox, and the bwrap that is meant, if that is known.
+    fn symptom(&self) -> Option<(Symptom, Option<&Path>)> {
+        let mut symptom = Symptom::default();
+        let bwrap = match self {
+            Self::System { action, source } => {
+                symptom.errno = Some(launch_errno(action, source)?);
                 None
             }
             Self::Bwrap(error) => match &**error {
                 BwrapError::Unusable { path, source } => {
-                    symptom.errno = source.raw_os_error();
-                    Some(path)
+                    symptom.errno = Some(source.raw_os_error()?);
+                    Some(path.as_path())
                 }
                 BwrapError::Refuses { path, message } => {
+                    symptom.verdict = Verdict::Refused;
                     symptom.messages.push((**message).clone());
-                    Some(path)
+                    Some(path.as_path())
                 }
                 _ => return None,
             },
-            _ => return self.failure()?.diagnosis().cloned(),
+            _ => return None,
         };
-        let host = match path {
-            Some(path) => Host::snapshot_for(path, ""),
-            None => Host::snapshot(),
-        };
-        let diagnosis = diagnose(&symptom, &host, None);
-        (diagnosis.cause() != Some(Cause::Unexplained)).then_some(diagnosis)
+        Some((symptom, bwrap))
+    }
+
+    /// Whether there was no bwrap that could have said or done anything.
+    fn launched_nothing(&self) -> bool {
+        match self {
+            Self::System { action, .. } => STARTS.contains(action) || OPENS.contains(action),
+            Self::Bwrap(error) => matches!(**error, BwrapError::Unusable { .. }),
+            _ => false,
+        }
     }
 
     /// All that is known, for a terminal or a log: what happened, why, and what to do. `Display` is one line of it.
@@ -155,8 +192,15 @@ impl Error {
     /// ```
     #[must_use]
     pub fn report(&self) -> String {
-        let mut report = match (self.failure(), self.diagnosis()) {
-            (Some(_), Some(diagnosis)) => diagnosis.to_string(),
+        let diagnosis = self.diagnosis().map(|diagnosis| diagnosis.to_string());
+        let mut report = match (self.failure(), diagnosis) {
+            (Some(_), Some(diagnosis)) => diagnosis,
+            (None, diagnosis) if self.launched_nothing() => {
+                // its first line tells of a bwrap that failed
+                let causes =
+                    diagnosis.as_deref().and_then(|text| text.split_once('\n')).unwrap_or_default().1;
+                format!("{self}\nNothing was launched.\n{causes}")
+            }
             (None, Some(diagnosis)) => format!("{self}\n\n{diagnosis}"),
             (_, None) => format!("{self}\n"),
         };
@@ -169,8 +213,104 @@ impl Error {
     }
 }
 
+/// The error number with which the system refused to start bwrap, if what was attempted is about that.
+fn launch_errno(action: &str, source: &io::Error) -> Option<i32> {
+    let errno = source.raw_os_error()?;
+    let full = matches!(errno, libc::EMFILE | libc::ENFILE);
+    (STARTS.contains(&action) || full && OPENS.contains(&action)).then_some(errno)
+}
+
 impl From<BwrapError> for Error {
     fn from(error: BwrapError) -> Self {
         Self::Bwrap(Arc::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is attempted once bwrap was started.
+    const LATER: &[&str] = &[
+        "kill the sandbox",
+        "map the sandbox's ids",
+        "read the command's output",
+        "start the command",
+        "wait for bwrap",
+        "watch bwrap",
+    ];
+
+    fn denied(action: &'static str, errno: i32) -> Error {
+        Error::system(action)(io::Error::from_raw_os_error(errno))
+    }
+
+    #[test]
+    fn every_action_is_known() {
+        let sources = [
+            include_str!("launch/child.rs"),
+            include_str!("launch/command.rs"),
+            include_str!("launch/keeper.rs"),
+            include_str!("launch/prepared.rs"),
+            include_str!("launch/start.rs"),
+            include_str!("launch/table.rs"),
+        ];
+        let used =
+            |action: &&str| sources.iter().any(|text| text.contains(&format!("Error::system(\"{action}\")")));
+        let known: Vec<&str> = [STARTS, OPENS, LATER].concat();
+        assert_eq!(known.iter().filter(|action| !used(action)).collect::<Vec<_>>(), [&""; 0]);
+        for text in sources.iter().flat_map(|text| text.split("Error::system(").skip(1)) {
+            let action = text.strip_prefix('"').and_then(|text| text.split_once('"')).unwrap().0;
+            assert!(known.contains(&action), "{action}: before or after bwrap is started?");
+        }
+    }
+
+    #[test]
+    fn what_is_denied_before_bwrap_is_diagnosed() {
+        for (action, errno, cause) in [
+            ("start bwrap", libc::EAGAIN, Cause::ProcessLimit),
+            ("start the keeper thread", libc::EAGAIN, Cause::ProcessLimit),
+            ("start bwrap", libc::EMFILE, Cause::DescriptorLimit),
+            ("make a pipe", libc::EMFILE, Cause::DescriptorLimit),
+            ("read a seccomp filter", libc::ENFILE, Cause::DescriptorLimit),
+        ] {
+            let error = denied(action, errno);
+            let diagnosis = error.diagnosis().unwrap();
+            assert_eq!((diagnosis.cause(), diagnosis.verdict), (Some(cause), Verdict::Unknown), "{action}");
+            let report = error.report();
+            let start = format!("{error}\nNothing was launched.\n\nCause: ");
+            assert!(report.starts_with(&start) && report.contains("What to do"), "{report}");
+            assert!(
+                !report.contains("refused to make") && !report.contains("reported a failure"),
+                "{report}"
+            );
+        }
+        let error = denied("start bwrap", libc::E2BIG);
+        assert_eq!(error.report(), format!("{error}\nNothing was launched.\n"));
+    }
+
+    #[test]
+    fn what_is_denied_otherwise_is_no_matter_of_starting_bwrap() {
+        // a filter's descriptor that does not block, a device that is forbidden
+        for action in OPENS {
+            for errno in [libc::EAGAIN, libc::EPERM, libc::EBADF] {
+                let error = denied(action, errno);
+                assert!(error.diagnosis().is_none(), "{action}");
+                assert_eq!(error.report(), format!("{error}\nNothing was launched.\n"));
+            }
+        }
+        // bwrap runs by then, or has run
+        for action in LATER {
+            for errno in [libc::EAGAIN, libc::EMFILE, libc::ENFILE, libc::EPERM] {
+                let error = denied(action, errno);
+                assert!(error.diagnosis().is_none(), "{action}");
+                assert_eq!(error.report(), format!("{error}\n"));
+            }
+        }
+        let unusable = |errno| {
+            let source = io::Error::from_raw_os_error(errno);
+            Error::from(BwrapError::Unusable { path: "/bin/sh".into(), source })
+        };
+        assert!(unusable(libc::EAGAIN).report().contains("\nNothing was launched.\n\nCause: "));
+        assert!(unusable(libc::EACCES).report().ends_with("\nNothing was launched.\n"));
     }
 }

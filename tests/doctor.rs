@@ -22,6 +22,40 @@ const DOCTOR: &str = env!("CARGO_BIN_EXE_bwrap-doctor");
 /// Enough for most commands, whoever runs it.
 const ROOT: &[&str] = &["--ro-bind", "/", "/"];
 
+/// All that `check` asks for.
+const FULL: &[&str] =
+    &["--ro-bind", "/", "/", "--unshare-all", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"];
+
+/// No sandbox at all, but a bwrap.
+const INSTALLED: &[&str] = &["--version"];
+
+/// Says why bwrap itself, without anything of ours, cannot do this here.
+fn lacking(options: &[&str]) -> Option<String> {
+    let name = std::env::var_os("BWRAP").filter(|name| !name.is_empty()).unwrap_or_else(|| "bwrap".into());
+    match Command::new(name).args(options).arg("true").stdin(Stdio::null()).output() {
+        Ok(output) if output.status.success() => None,
+        Ok(output) => Some(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+/// Ends the test where bwrap itself cannot do this. libtest knows no test that is skipped at run time, so a line says it.
+#[macro_export]
+macro_rules! needs {
+    ($options:expr) => {
+        if let Some(why) = $crate::lacking($options) {
+            $crate::skipped(&format!("bwrap {} does not work here: {why}", $options.join(" ")));
+            return;
+        }
+    };
+}
+
+/// Written past libtest, which hides what a test prints.
+fn skipped(why: &str) {
+    let thread = std::thread::current();
+    let _ = writeln!(std::io::stderr(), "SKIPPED {}: {why}", thread.name().unwrap_or("a test"));
+}
+
 fn doctor(args: &[&str]) -> Command {
     let mut command = Command::new(DOCTOR);
     command.args(args).stdin(Stdio::null());

@@ -4,10 +4,17 @@ use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::message::{Message, Severity};
 use super::options::{Accepted, BwrapOption, MissingOption};
@@ -70,7 +77,7 @@ pub enum BwrapError {
     /// The path is not absolute, so that the working directory would decide what runs.
     #[error("{:?} is no absolute path; give bwrap's full path, such as /usr/bin/bwrap", .0.as_os_str())]
     NotAbsolute(PathBuf),
-    /// The file cannot be looked at or executed.
+    /// The file cannot be looked at or executed, or does not answer within five seconds ([`io::ErrorKind::TimedOut`]).
     #[error("cannot run {}: {source}", path.display())]
     Unusable {
         /// The file.
@@ -312,7 +319,8 @@ impl Bwrap {
     }
 
     fn inspect(path: PathBuf, meta: &std::fs::Metadata) -> Result<Self, BwrapError> {
-        let ask = |option| ask(&path, option);
+        let deadline = Instant::now() + PATIENCE;
+        let ask = |option| ask(&path, option, deadline);
         let (help, version) = match ask("--help").and_then(|help| Ok((help, ask("--version")?))) {
             Ok(answers) => answers,
             Err(source) => return Err(BwrapError::Unusable { path, source }),
@@ -485,8 +493,17 @@ fn controlled(directory: &Path, working: Option<&Path>) -> bool {
     !system && (directory.starts_with(working) || real.is_ok_and(|real| real.starts_with(working)))
 }
 
-/// Runs bwrap with one option and returns what it prints, on either stream.
-fn ask(path: &Path, option: &str) -> io::Result<String> {
+/// How long bwrap may take to say what it is. It takes a few milliseconds, but what is found may be a wrapper.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a killed process may take to disappear before we go on without it.
+const DEATH: Duration = Duration::from_secs(2);
+
+/// The most that is read of an answer. bwrap's help has some kilobytes.
+const LONGEST: usize = 1 << 20;
+
+/// Runs bwrap with one option and returns what it prints, on either stream. Later than the deadline it is killed.
+fn ask(path: &Path, option: &str, deadline: Instant) -> io::Result<String> {
     let mut child = Command::new(path)
         .arg(option)
         .env_clear()
@@ -494,22 +511,101 @@ fn ask(path: &Path, option: &str) -> io::Result<String> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
+        // so that a wrapper is killed with all that it has started
+        .process_group(0)
         .spawn()?;
-    let mut text = Vec::new();
-    // errors go to stderr and are short, so neither pipe can fill while the other is read
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let read = (|| {
-        if let Some(stdout) = stdout {
-            stdout.take(1 << 20).read_to_end(&mut text)?;
-        }
-        match stderr {
-            Some(stderr) => stderr.take(1 << 16).read_to_end(&mut text),
-            None => Ok(0),
-        }
-    })();
+    let heard = listen(&mut child, deadline);
+    let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    // nobody has waited for it, so the number is still its own
+    let complete = matches!(heard, Ok((_, true)));
+    if let Some(group) = group.filter(|_| !complete) {
+        let _ = kill_process_group(group, Signal::KILL);
+        let _ = wait_for(group, DEATH);
+    }
     // the status is of no interest, and not to be had where the caller ignores SIGCHLD
-    let _ = child.wait();
-    read.map(|_| String::from_utf8_lossy(&text).into_owned())
+    let _ = child.try_wait();
+    match heard {
+        Ok((text, _)) => Ok(text),
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+            let seconds = PATIENCE.as_secs();
+            let what = format!("it did not answer {option} within {seconds} seconds, and was killed");
+            Err(io::Error::new(io::ErrorKind::TimedOut, what))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What a process prints until it ends, and whether it has ended: else it prints without end.
+fn listen(child: &mut Child, deadline: Instant) -> io::Result<(String, bool)> {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let process = match pid.map(|pid| pidfd_open(pid, PidfdFlags::empty())).transpose() {
+        Ok(process) => process,
+        // it has ended and the caller ignores SIGCHLD
+        Err(Errno::SRCH) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut ended = process.is_none();
+    loop {
+        let mut buffer = [0; 4096];
+        let mut heard = false;
+        heard |= read_ready(&mut stdout, &mut out, &mut buffer)?;
+        heard |= read_ready(&mut stderr, &mut err, &mut buffer)?;
+        if out.len() + err.len() > LONGEST {
+            break;
+        }
+        if heard {
+            continue;
+        }
+        // whoever still has the pipes after its end has nothing to say
+        if ended {
+            break;
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let streams = [stdout.as_ref().map(AsFd::as_fd), stderr.as_ref().map(AsFd::as_fd)];
+        let sources = process.as_ref().map(AsFd::as_fd).into_iter().chain(streams.into_iter().flatten());
+        let mut polled: Vec<PollFd<'_>> =
+            sources.map(|source| PollFd::from_borrowed_fd(source, PollFlags::IN)).collect();
+        match poll(&mut polled, Timespec::try_from(left).ok().as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        ended = polled.first().is_some_and(|process| !process.revents().is_empty());
+    }
+    // errors last, wherever they were said
+    out.append(&mut err);
+    Ok((String::from_utf8_lossy(&out).into_owned(), ended))
+}
+
+/// Reads once from a stream, if there is something to read. Says whether there was; `None` replaces a stream at its end.
+fn read_ready(
+    stream: &mut Option<impl Read + AsFd>,
+    text: &mut Vec<u8>,
+    buffer: &mut [u8],
+) -> io::Result<bool> {
+    let Some(source) = stream else { return Ok(false) };
+    let ready = poll(&mut [PollFd::new(source, PollFlags::IN)], Some(&Timespec::default()));
+    if !ready.is_ok_and(|count| count > 0) {
+        return Ok(false);
+    }
+    match source.read(buffer) {
+        Ok(0) => *stream = None,
+        Ok(count) => text.extend(buffer.iter().take(count)),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+        Err(error) => return Err(error),
+    }
+    Ok(true)
+}
+
+/// Waits for the end of a process, not for long.
+fn wait_for(pid: Pid, patience: Duration) -> io::Result<()> {
+    let process = pidfd_open(pid, PidfdFlags::empty())?;
+    poll(&mut [PollFd::new(&process, PollFlags::IN)], Timespec::try_from(patience).ok().as_ref())?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -539,6 +635,64 @@ mod tests {
         }
         assert!(!controlled(Path::new("/usr/bin"), Some(Path::new("/"))));
         assert!(!controlled(Path::new("/usr/bin"), Some(Path::new("/usr"))));
+    }
+
+    /// A script that is asked something. Written by a shell: a file that this process had open for writing could not be
+    /// executed while another test forks.
+    fn script(directory: &tempfile::TempDir, text: &str) -> PathBuf {
+        let path = directory.path().join("bwrap");
+        let status = Command::new("sh")
+            .args(["-c", "printf '#!/bin/sh\\n%s\\n' \"$1\" >\"$0\" && chmod 755 \"$0\""])
+            .arg(&path)
+            .arg(text)
+            .status();
+        assert!(status.unwrap().success());
+        path
+    }
+
+    /// Whether a process is there and no zombie that its new parent has not reaped yet.
+    fn lives(pid: &str) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
+    }
+
+    #[test]
+    fn an_answer_has_a_time_limit() {
+        let directory = tempfile::tempdir().unwrap();
+        let pids = directory.path().join("pids");
+        for (what, end) in [
+            ("it hangs", "sleep 60"),
+            ("it closes its streams and hangs", "exec >/dev/null 2>&1 <&1; sleep 60"),
+        ] {
+            let text = format!("sleep 60 & echo $$ $! >{}; {end}", pids.display());
+            let path = script(&directory, &text);
+            let began = Instant::now();
+            let error = ask(&path, "--help", began + Duration::from_millis(400)).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{what}: {error}");
+            assert!(began.elapsed() < Duration::from_secs(2), "{what}");
+            let said = std::fs::read_to_string(&pids).unwrap();
+            let mut numbers = said.split_whitespace();
+            let own = numbers.next().unwrap();
+            assert!(!Path::new(&format!("/proc/{own}")).exists(), "{what}: not even a zombie");
+            std::thread::sleep(Duration::from_millis(50));
+            assert!(numbers.all(|pid| !lives(pid)), "{what}");
+        }
+    }
+
+    #[test]
+    fn an_answer_ends_with_the_process() {
+        let directory = tempfile::tempdir().unwrap();
+        let pid = directory.path().join("pid");
+        let text = format!("echo err >&2; sleep 20 & echo $! >{}; echo out", pid.display());
+        let began = Instant::now();
+        let answer = ask(&script(&directory, &text), "--help", began + PATIENCE).unwrap();
+        assert_eq!(answer, "out\nerr\n");
+        assert!(began.elapsed() < Duration::from_secs(2));
+        let pid = std::fs::read_to_string(pid).unwrap().trim().parse().unwrap();
+        rustix::process::kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+        // without end
+        let answer = ask(&script(&directory, "yes"), "--help", Instant::now() + PATIENCE).unwrap();
+        assert!(answer.len() > LONGEST && answer.len() < 2 * LONGEST);
     }
 
     #[test]

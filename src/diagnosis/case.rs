@@ -6,6 +6,7 @@ use crate::host::{CapabilitySet, Host, Platform};
 use crate::sandbox::{Capability, Namespaces, Operation, Sandbox};
 
 /// What a rule looks at.
+#[derive(Clone)]
 pub(super) struct Case<'a> {
     /// What failed; `None` while nothing was tried.
     pub(super) symptom: Option<&'a Symptom>,
@@ -95,9 +96,11 @@ impl<'a> Case<'a> {
         self.host.process.uid.present().map(|uid| *uid == 0)
     }
 
-    /// Whether the plan says so; a plan nobody knows says yes, for whoever asks knows that bwrap got there.
+    /// Whether the plan says so. One that nobody knows says yes after a failure, for whoever asks knows that bwrap got
+    /// there; before a launch it says no: nothing stands in the way of what may not be asked for. Where a fact is plain all
+    /// the same, look at [`plan`](Self::plan), and say what is not known.
     pub(super) fn plans(&self, what: impl FnOnce(&Plan) -> bool) -> bool {
-        self.plan.as_ref().is_none_or(what)
+        self.plan.as_ref().map_or_else(|| self.failed(), what)
     }
 
     /// Whether bwrap makes a user namespace of its own; `None` if nobody knows.
@@ -138,5 +141,20 @@ impl<'a> Case<'a> {
     /// The stage of the decisive message.
     pub(super) fn stage(&self) -> Option<Stage> {
         self.symptom?.stage()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{machine, whole};
+    use super::*;
+
+    #[test]
+    fn a_plan_that_nobody_knows_is_one_only_after_a_failure() {
+        let (host, symptom, sandbox) =
+            (machine(), Symptom::from_text(b"bwrap: pivot_root: Invalid argument"), whole());
+        let plans = |symptom, sandbox| Case::new(symptom, &host, sandbox).plans(|plan| plan.new_net);
+        assert!(plans(Some(&symptom), None) && !plans(None, None));
+        assert!(plans(None, Some(&sandbox)) && !plans(Some(&symptom), Some(&sandbox.clone().share_net())));
     }
 }

@@ -112,6 +112,7 @@ causes! {
     }
     Sources {
         BD01 SourceMissing "the source of a mount does not exist",
+        MT14 Openat2Missing "bwrap walks paths with openat2, and is told that there is no such call",
         BD06 SourceUnreachable "the source of a mount may not be reached",
     }
     Mounts {

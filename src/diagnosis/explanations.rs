@@ -68,6 +68,7 @@ pub(super) fn of(cause: Cause) -> &'static str {
         Cause::SeccompDeniesTmpfs => mounts::SECCOMP_DENIES_TMPFS,
         Cause::MountLimit => mounts::MOUNT_LIMIT,
         Cause::OverlayUnsupported => mounts::OVERLAY_UNSUPPORTED,
+        Cause::Openat2Missing => mounts::OPENAT2_MISSING,
         Cause::HostnameDenied => mounts::HOSTNAME_DENIED,
         Cause::MaskedProc => proc::MASKED_PROC,
         Cause::CoveredProc => proc::COVERED_PROC,

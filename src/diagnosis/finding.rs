@@ -158,7 +158,8 @@ pub struct Prediction {
 pub enum Outlook {
     /// Nothing that can be seen stands in the way.
     Starts,
-    /// Something may stand in the way: only trying tells ([`probe`](crate::doctor::probe)).
+    /// Something may stand in the way, or nothing is known of the host: only trying tells
+    /// ([`probe`](crate::doctor::probe)).
     Uncertain,
     /// Something stands in the way.
     Fails,

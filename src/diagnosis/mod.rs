@@ -1,7 +1,7 @@
 //! Why a sandbox does not start, and what to change: pure functions, without any I/O.
 //!
 //! [`diagnose`] explains what failed; [`predict`] says beforehand what will. Both ask the same rules, one for each
-//! [`Cause`], about a snapshot of the [`Host`](crate::host::Host) and what the sandbox asks of it. What they say is data
+//! [`Cause`], about a snapshot of the [`Host`] and what the sandbox asks of it. What they say is data
 //! ([`Diagnosis`], [`Remedy`]) and text (`Display`).
 //!
 //! A launch that fails is diagnosed already: see [`Failure::diagnosis`](crate::Failure::diagnosis).
@@ -27,8 +27,8 @@ pub use cause::{Cause, UnknownCause};
 pub use finding::{Bearing, Confidence, Diagnosis, Evidence, Finding, Outlook, Prediction};
 pub use program::ProgramProblem;
 pub use remedy::{
-    Action, AppArmorProfile, ContainerOptions, Engine, PodPatch, Profile, Remedy, RemedyFile, SandboxChange,
-    SelinuxModule, SelinuxRule, Sysctl, UnitSettings,
+    Action, AppArmorProfile, CiService, ContainerOptions, Engine, PodPatch, Profile, Remedy, RemedyFile,
+    SandboxChange, SelinuxModule, SelinuxRule, Sysctl, UnitSettings,
 };
 pub(crate) use symptom::decisive;
 pub use symptom::{Symptom, Verdict};
@@ -105,9 +105,15 @@ pub fn predict(host: &Host, sandbox: &Sandbox) -> Prediction {
     let outlook = match obstacles.iter().map(|finding| finding.confidence).max() {
         Some(Confidence::High) => Outlook::Fails,
         Some(_) => Outlook::Uncertain,
+        None if is_unknown(host) => Outlook::Uncertain,
         None => Outlook::Starts,
     };
     Prediction { outlook, obstacles }
+}
+
+/// Whether nothing is known that could stand in the way: that is no reason to let anything go.
+fn is_unknown(host: &Host) -> bool {
+    host.process.uid.is_unknown() && host.process.seccomp.is_unknown() && host.mounts.is_unknown()
 }
 
 /// What stands in the way, in the order in which bwrap will meet it.

@@ -22,7 +22,8 @@ use crate::sandbox::Capability;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Remedy {
-    /// What to do, in a line that begins with a verb: `Run the container as another user than root`.
+    /// What to do, in a line that begins with a verb: `Run the container as another user than root`. Where nothing tells
+    /// what started bwrap, that comes before it: `In Docker: run the container as another user than root`.
     pub summary: String,
     /// What exactly to change.
     pub action: Action,
@@ -117,7 +118,7 @@ pub enum SandboxChange {
         /// The one that it must precede.
         before: usize,
     },
-    /// Make an operation's destination the path that a symbolic link stands for.
+    /// Give an operation another destination: the path that a symbolic link stands for, say.
     Destination {
         /// The operation.
         operation: usize,
@@ -182,6 +183,19 @@ pub struct ContainerOptions {
     pub add: Vec<String>,
     /// What to take away from it.
     pub remove: Vec<String>,
+    /// The CI service that starts the container for its jobs, and keeps options in a file of its own.
+    pub service: Option<CiService>,
+}
+
+/// A CI service whose jobs run in containers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
+#[non_exhaustive]
+pub enum CiService {
+    /// GitLab CI: `config.toml` of the runner.
+    GitLab,
+    /// GitHub Actions: the workflow.
+    GitHub,
 }
 
 /// A container engine with a command line.
@@ -259,6 +273,8 @@ pub struct Sysctl {
 pub struct UnitSettings {
     /// The unit, if it is known: `build.service`.
     pub unit: Option<String>,
+    /// A user's own manager runs it (`systemctl --user`), instead of the system's.
+    pub user: bool,
     /// `[Service]` settings, in order: some add to what an earlier one set.
     pub settings: Vec<(String, String)>,
 }

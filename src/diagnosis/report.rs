@@ -40,6 +40,9 @@ impl fmt::Display for Prediction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let outlook = match self.outlook {
             Outlook::Starts => "Nothing that can be seen stands in the way of this sandbox.",
+            Outlook::Uncertain if self.obstacles.is_empty() => {
+                "Nothing is known of this host: only trying tells."
+            }
             Outlook::Uncertain => "This sandbox may not start; only trying tells.",
             Outlook::Fails => "This sandbox will not start.",
         };
@@ -124,4 +127,24 @@ fn write_indented(f: &mut fmt::Formatter<'_>, text: &str, by: usize) -> fmt::Res
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{machine, whole};
+    use super::super::predict;
+    use super::*;
+    use crate::host::{Fact, Host};
+
+    #[test]
+    fn an_empty_host_promises_nothing() {
+        let nothing = predict(&Host::default(), &whole());
+        assert_eq!((nothing.outlook, nothing.obstacles.len()), (Outlook::Uncertain, 0));
+        assert_eq!(nothing.to_string(), "Nothing is known of this host: only trying tells.\n");
+        assert_eq!(predict(&machine(), &whole()).outlook, Outlook::Starts);
+        // one of the facts is something to go by
+        let mut host = Host::default();
+        host.process.uid = Fact::Present(1000);
+        assert_eq!(predict(&host, &whole()).outlook, Outlook::Starts);
+    }
 }

@@ -20,13 +20,15 @@ mod mounts;
 mod namespace_limits;
 mod namespaces;
 mod nested;
+mod openat2;
 mod proc;
 mod refusals;
 mod unexplained;
 
 use super::case::Case;
 use super::finding::{Bearing, Confidence, Evidence, Finding};
-use super::{Cause, Remedy};
+use super::{Cause, Remedy, Symptom};
+use crate::Message;
 pub(super) use unexplained::unexplained;
 
 /// How a cause is recognised and what helps.
@@ -109,6 +111,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Rule> {
         idmap::RULES,
         lsm::RULES,
         mounts::RULES,
+        openat2::RULES,
         proc::RULES,
         nested::RULES,
         description::RULES,
@@ -117,16 +120,30 @@ pub(super) fn all() -> impl Iterator<Item = &'static Rule> {
     stages.into_iter().flatten()
 }
 
+/// The error number with which the system refused to start bwrap at all. A launcher knows it; a shell says no more than
+/// the program's name and that: `bash: /usr/bin/bwrap: Operation not permitted`.
+pub(super) fn refused(symptom: &Symptom) -> Option<i32> {
+    let Some(message) = symptom.message() else { return symptom.errno };
+    let text = message.text().to_str().filter(|_| message.pattern().is_none())?;
+    // of `bwrap: ` and an error nothing but the error is left
+    let message = Message::parse(format!(": {text}").as_bytes());
+    let errno = message.errno()?;
+    let name = text.strip_suffix(errno.text())?;
+    let name = name.strip_suffix(": ").unwrap_or(name).rsplit([' ', '/']).next()?;
+    errno.code().filter(|_| ["", "bwrap"].contains(&name))
+}
+
 impl Rule {
     /// Whether it can explain what was said.
     pub(super) fn explains(&self, case: &Case<'_>) -> bool {
         let Some(symptom) = case.symptom else { return false };
-        let Some(message) = symptom.message() else {
-            let fits = |(pattern, numbers): &(&str, &[i32])| {
-                *pattern == LAUNCH && symptom.errno.is_some_and(|errno| numbers.contains(&errno))
-            };
-            return self.messages.iter().any(fits);
-        };
+        if let Some(errno) = refused(symptom) {
+            return self
+                .messages
+                .iter()
+                .any(|(pattern, numbers)| *pattern == LAUNCH && numbers.contains(&errno));
+        }
+        let Some(message) = symptom.message() else { return false };
         let errno = message.errno().and_then(crate::bwrap::message::Errno::code);
         let fits = |(pattern, numbers): &(&str, &[i32])| {
             let said = message.pattern() == Some(pattern) || message.reason() == Some(pattern);
@@ -144,7 +161,7 @@ impl Rule {
             summary: judgement.summary.unwrap_or_else(|| self.cause.title().to_owned()),
             evidence: judgement.evidence,
             refuted_by: judgement.refuted_by,
-            remedies: (self.remedies)(case),
+            remedies: (self.remedies)(case).into_iter().map(|remedy| remedy.told(case)).collect(),
             operation: judgement.operation,
         })
     }

@@ -2,6 +2,7 @@
 //!
 //! A user namespace may mount a procfs only where it sees a whole one already: one whose root is the file system's
 //! root, that is writable, has the default atime mode, and has nothing mounted on it but on directories that are empty for ever.
+//! One that shows processes only (`subset=pid`) counted until Linux 7.2.
 
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,12 @@ use crate::host::Mount;
 
 /// Directories of procfs that the kernel makes as mount points; what is mounted there hides nothing.
 const EMPTY_FOR_EVER: &[&str] = &["fs/nfsd", "sys/fs/binfmt_misc", "openprom", "xen"];
+
+/// Those of them that older kernels, of some years ago, take for ordinary ones.
+const EMPTY_LATELY: &[&str] = &["fs/nfsd", "openprom", "xen"];
+
+/// Since this version `subset=pid` does not count.
+const PART_IS_NOT_WHOLE: (u32, u32) = (7, 2);
 
 /// What the kernel's rule comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +39,8 @@ pub(super) struct Flaw {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum FlawKind {
     ReadOnly,
+    /// It shows processes only.
+    Part,
     /// These are its atime options.
     Atime(Vec<String>),
     /// These are mounted on it.
@@ -47,17 +56,41 @@ pub(super) struct Cover {
     pub(super) root: PathBuf,
 }
 
-/// Judges every procfs that is visible.
-pub(super) fn visibility(mounts: &[Mount]) -> Visibility {
-    let candidates = mounts.iter().filter(|mount| mount.filesystem == "proc" && mount.root == Path::new("/"));
+/// Judges every procfs that is visible, by the rule of a kernel's version; of one that is not known, by the strictest.
+pub(super) fn visibility(mounts: &[Mount], kernel: Option<(u32, u32)>) -> Visibility {
+    let strict = kernel.is_none_or(|version| version >= PART_IS_NOT_WHOLE);
     let mut flaws = Vec::new();
-    for mount in candidates {
-        match flaw(mount, mounts) {
+    for mount in procfs(mounts) {
+        let part = (strict && mount.super_options.contains("subset=pid")).then_some(FlawKind::Part);
+        match flaw(mount, mounts).or(part) {
             None => return Visibility::Whole,
             Some(kind) => flaws.push(Flaw { point: mount.point.clone(), kind }),
         }
     }
     if flaws.is_empty() { Visibility::None } else { Visibility::Flawed(flaws) }
+}
+
+/// What is mounted where a newer kernel does not mind, and an older one may.
+pub(super) fn on_mount_points(mounts: &[Mount]) -> Vec<Cover> {
+    let late = |below: &Path| EMPTY_LATELY.iter().any(|path| below == Path::new(path));
+    procfs(mounts).flat_map(|mount| covers(mount, mounts, late)).collect()
+}
+
+fn procfs(mounts: &[Mount]) -> impl Iterator<Item = &Mount> {
+    mounts.iter().filter(|mount| mount.filesystem == "proc" && mount.root == Path::new("/"))
+}
+
+/// What is mounted on a procfs, where its path below that is `wanted`.
+fn covers(mount: &Mount, mounts: &[Mount], wanted: impl Fn(&Path) -> bool) -> Vec<Cover> {
+    let on_it = mounts.iter().filter(|child| child.parent == mount.id && child.id != mount.id);
+    on_it
+        .filter(|child| wanted(child.point.strip_prefix(&mount.point).unwrap_or(&child.point)))
+        .map(|child| Cover {
+            point: child.point.clone(),
+            filesystem: child.filesystem.clone(),
+            root: child.root.clone(),
+        })
+        .collect()
 }
 
 fn flaw(mount: &Mount, mounts: &[Mount]) -> Option<FlawKind> {
@@ -69,19 +102,8 @@ fn flaw(mount: &Mount, mounts: &[Mount]) -> Option<FlawKind> {
     if atime != ["relatime"] {
         return Some(FlawKind::Atime(atime));
     }
-    let covers: Vec<Cover> = mounts
-        .iter()
-        .filter(|child| child.parent == mount.id && child.id != mount.id)
-        .filter(|child| {
-            let below = child.point.strip_prefix(&mount.point).unwrap_or(&child.point);
-            !EMPTY_FOR_EVER.iter().any(|path| below == Path::new(path))
-        })
-        .map(|child| Cover {
-            point: child.point.clone(),
-            filesystem: child.filesystem.clone(),
-            root: child.root.clone(),
-        })
-        .collect();
+    let counts = |below: &Path| !EMPTY_FOR_EVER.iter().any(|path| below == Path::new(path));
+    let covers = covers(mount, mounts, counts);
     (!covers.is_empty()).then_some(FlawKind::Covered(covers))
 }
 
@@ -93,19 +115,22 @@ mod tests {
         lines.iter().map(|line| Mount::parse(line).unwrap_or_else(|| unreachable!("{line}"))).collect()
     }
 
+    /// A kernel with the older rule.
+    const OLD: Option<(u32, u32)> = Some((6, 12));
+
     const ROOT: &str = "1 0 0:1 / / rw,relatime - overlay overlay rw";
     const PROC: &str = "2 1 0:2 / /proc rw,nosuid,nodev,noexec,relatime - proc proc rw";
 
     #[test]
     fn a_plain_one_is_whole() {
-        assert_eq!(visibility(&mounts(&[ROOT, PROC])), Visibility::Whole);
-        assert_eq!(visibility(&mounts(&[ROOT])), Visibility::None);
+        assert_eq!(visibility(&mounts(&[ROOT, PROC]), OLD), Visibility::Whole);
+        assert_eq!(visibility(&mounts(&[ROOT]), OLD), Visibility::None);
     }
 
     #[test]
     fn what_covers_it_is_named() {
         let mask = "3 2 0:3 /null /proc/kcore rw,nosuid - tmpfs tmpfs rw";
-        let found = visibility(&mounts(&[ROOT, PROC, mask]));
+        let found = visibility(&mounts(&[ROOT, PROC, mask]), OLD);
         let cover = Cover { point: "/proc/kcore".into(), filesystem: "tmpfs".into(), root: "/null".into() };
         let kind = FlawKind::Covered(vec![cover]);
         assert_eq!(found, Visibility::Flawed(vec![Flaw { point: "/proc".into(), kind }]));
@@ -114,24 +139,24 @@ mod tests {
     #[test]
     fn directories_that_are_empty_for_ever_hide_nothing() {
         let binfmt = "3 2 0:3 / /proc/sys/fs/binfmt_misc rw,relatime - autofs systemd-1 rw";
-        assert_eq!(visibility(&mounts(&[ROOT, PROC, binfmt])), Visibility::Whole);
+        assert_eq!(visibility(&mounts(&[ROOT, PROC, binfmt]), OLD), Visibility::Whole);
         // an ordinary empty directory does
         let acpi = "3 2 0:3 / /proc/acpi ro,relatime - tmpfs tmpfs ro";
-        assert_ne!(visibility(&mounts(&[ROOT, PROC, acpi])), Visibility::Whole);
+        assert_ne!(visibility(&mounts(&[ROOT, PROC, acpi]), OLD), Visibility::Whole);
     }
 
     #[test]
     fn another_whole_one_anywhere_is_enough() {
         let mask = "3 2 0:3 /null /proc/kcore rw,nosuid - tmpfs tmpfs rw";
         let other = "4 1 0:2 / /dev/.lxc/proc rw,relatime - proc proc rw";
-        assert_eq!(visibility(&mounts(&[ROOT, PROC, mask, other])), Visibility::Whole);
+        assert_eq!(visibility(&mounts(&[ROOT, PROC, mask, other]), OLD), Visibility::Whole);
         let part = "4 1 0:2 /sys /mnt rw,relatime - proc proc rw";
-        assert_ne!(visibility(&mounts(&[ROOT, PROC, mask, part])), Visibility::Whole);
+        assert_ne!(visibility(&mounts(&[ROOT, PROC, mask, part]), OLD), Visibility::Whole);
     }
 
     #[test]
     fn read_only_and_other_atime_modes_are_flaws() {
-        let flaw = |line: &str| match visibility(&mounts(&[ROOT, line])) {
+        let flaw = |line: &str| match visibility(&mounts(&[ROOT, line]), OLD) {
             Visibility::Flawed(flaws) => flaws.into_iter().next().map(|flaw| flaw.kind),
             other => unreachable!("{other:?}"),
         };
@@ -146,6 +171,29 @@ mod tests {
     #[test]
     fn a_covered_root_is_a_flaw() {
         let bind = "3 2 0:2 /sys /proc rw,relatime - proc proc rw";
-        assert_ne!(visibility(&mounts(&[ROOT, PROC, bind])), Visibility::Whole);
+        assert_ne!(visibility(&mounts(&[ROOT, PROC, bind]), OLD), Visibility::Whole);
+    }
+
+    #[test]
+    fn subset_pid_counts_until_7_2() {
+        let mask = "3 2 0:3 /null /proc/kcore rw,nosuid - tmpfs tmpfs rw";
+        let part = "4 1 0:5 / /mnt rw,relatime - proc proc rw,subset=pid";
+        let under = |kernel| visibility(&mounts(&[ROOT, PROC, mask, part]), kernel);
+        assert_eq!(under(Some((7, 1))), Visibility::Whole);
+        for kernel in [None, Some((7, 2)), Some((8, 0))] {
+            assert_ne!(under(kernel), Visibility::Whole);
+            assert_eq!(visibility(&mounts(&[ROOT, PROC, part]), kernel), Visibility::Whole);
+        }
+    }
+
+    #[test]
+    fn mount_points_that_older_kernels_mind_are_named() {
+        let xen = "3 2 0:9 / /proc/xen rw,relatime - xenfs xenfs rw";
+        let binfmt = "4 2 0:3 / /proc/sys/fs/binfmt_misc rw,relatime - autofs systemd-1 rw";
+        let found = on_mount_points(&mounts(&[ROOT, PROC, xen, binfmt]));
+        assert_eq!(
+            found.iter().map(|cover| cover.point.as_path()).collect::<Vec<_>>(),
+            [Path::new("/proc/xen")]
+        );
     }
 }

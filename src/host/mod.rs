@@ -28,8 +28,10 @@ pub use mounts::Mount;
 pub use platform::{Platform, Sighting};
 pub use process::{CapabilitySet, Process};
 pub use program::Program;
+pub(crate) use program::{PACKAGED, PROFILES, UBUNTUS_PROFILE, profile_files, profile_name};
 pub use security::{Security, SelinuxContext};
 use source::Source;
+pub(crate) use source::open_regular;
 pub use users::{IdMapping, UserNamespace};
 
 /// A snapshot of what the host says.
@@ -133,8 +135,8 @@ const SYSCTLS: &[&str] = &[
     "user.max_uts_namespaces",
 ];
 
-/// The files that bwrap uses: `/tmp` for its own work, devices for `--dev`. And AppArmor's profiles for bwrap: Ubuntu's, and
-/// the one that a remedy puts there.
+/// The files that bwrap uses: `/tmp` for its own work, devices for `--dev`. And AppArmor's profiles for the packaged bwrap:
+/// Ubuntu's, and the one that a remedy puts there. Another bwrap has one of its own, which [`Host::snapshot_for`] adds.
 const FILES: &[&str] = &[
     "/etc/apparmor.d/bwrap",
     "/etc/apparmor.d/bwrap-userns-restrict",
@@ -166,8 +168,11 @@ impl Host {
     /// ```
     #[must_use]
     pub fn snapshot_for(bwrap: &Path, version: &str) -> Self {
-        let mut host = Self::snapshot();
+        let source = Source::machine();
+        let mut host = Self::read(&source);
         host.bwrap = program::read(bwrap, version);
+        let profiles = host.bwrap.present().map(|program| profile_files(program.resolved()));
+        host.files.extend(profiles.into_iter().flatten().map(|path| (path.clone(), file(&source, &path))));
         host
     }
 
@@ -177,8 +182,6 @@ impl Host {
             let path = format!("/proc/sys/{}", name.replace('.', "/"));
             ((*name).to_owned(), source.text(path))
         };
-        let file =
-            |path: &&str| (PathBuf::from(path), Fact::from(source.metadata(path)).map(|file| kind(&file)));
         let mut host = Self {
             kernel: Kernel {
                 release: source.text("/proc/sys/kernel/osrelease"),
@@ -192,7 +195,7 @@ impl Host {
             mounts,
             security: security::read(source),
             sysctls: SYSCTLS.iter().map(sysctl).collect(),
-            files: FILES.iter().map(file).collect(),
+            files: FILES.iter().map(|path| (PathBuf::from(path), file(source, Path::new(path)))).collect(),
             bwrap: Fact::Unknown,
         };
         if host.kernel.release.present().is_none() {
@@ -262,6 +265,10 @@ fn distribution(text: &str) -> Distribution {
         line.map(|value| value.trim_matches(['"', '\'']).to_owned()).unwrap_or_default()
     };
     Distribution { id: value("ID"), version: value("VERSION_ID") }
+}
+
+fn file(source: &Source, path: &Path) -> Fact<FileKind> {
+    Fact::from(source.metadata(path)).map(|file| kind(&file))
 }
 
 fn kind(file: &std::fs::Metadata) -> FileKind {

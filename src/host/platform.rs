@@ -233,3 +233,31 @@ pub(super) fn read(source: &Source, host: &Host) -> Vec<Sighting> {
     }
     seen
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::host::IdMapping;
+
+    #[test]
+    fn units_of_users_are_units_and_their_scopes_are_none() {
+        let root = tempfile::tempdir().unwrap();
+        let units = |group: &str| {
+            let mut host = Host::default();
+            let whole = IdMapping { inside: 0, outside: 0, count: u32::MAX };
+            host.user_namespace.uid_map = Fact::Present(vec![whole]);
+            host.user_namespace.gid_map = host.user_namespace.uid_map.clone();
+            host.cgroup.paths = Fact::Present(vec![group.to_owned()]);
+            let seen = read(&Source::directory(root.path(), |_| None), &host);
+            seen.iter().filter(|sighting| sighting.platform == Platform::SystemdUnit).count()
+        };
+        let manager = "/user.slice/user-1000.slice/user@1000.service";
+        assert_eq!(units(&format!("{manager}/app.slice/build.service")), 1);
+        assert_eq!(units("/system.slice/build.service"), 1);
+        // a terminal, and a login
+        assert_eq!(units(&format!("{manager}/app.slice/vte-spawn-1.scope")), 0);
+        assert_eq!(units("/user.slice/user-1000.slice/session-1.scope"), 0);
+    }
+}

@@ -11,6 +11,9 @@ use super::source::Source;
 
 /// Ids, capabilities and restrictions of the calling thread (`credentials(7)`, `capabilities(7)`).
 ///
+/// Threads may differ in them: in capabilities, system call filters and Landlock domains. A launch that fails is explained by
+/// those of the thread that waits for it ([`Child::wait`](crate::Child::wait)), which need not be the one that started it.
+///
 /// ```
 /// use bwrap_launch::host::Host;
 /// let process = Host::snapshot().process;
@@ -43,13 +46,13 @@ pub struct Process {
     pub no_new_privs: Fact<bool>,
     /// 0: no system call filter, 1: strict, 2: filtered (`Seccomp` in `/proc/self/status`).
     pub seccomp: Fact<u32>,
-    /// Most processes that the user may have (`RLIMIT_NPROC`, soft). `u64::MAX`: no limit.
+    /// Most processes that the user may have (`RLIMIT_NPROC`, soft). [`Fact::Absent`]: there is no limit.
     pub process_limit: Fact<u64>,
-    /// Processes and threads of the user that can be seen. Counted only where the limit is near.
+    /// Processes and threads of the user that can be seen. Counted only where the limit is near, else [`Fact::Unknown`].
     pub processes: Fact<u64>,
-    /// Most open descriptors (`RLIMIT_NOFILE`, soft). `u64::MAX`: no limit.
+    /// Most open descriptors (`RLIMIT_NOFILE`, soft). [`Fact::Absent`]: there is no limit.
     pub descriptor_limit: Fact<u64>,
-    /// Descriptors that are open. Counted only where the limit is near.
+    /// Descriptors that are open. Counted only where the limit is near, else [`Fact::Unknown`].
     pub descriptors: Fact<u64>,
 }
 
@@ -128,7 +131,8 @@ pub(super) fn read(source: &Source) -> Process {
         let status = Status::from_buf_read(bytes.as_slice());
         status.map_or_else(|error| Fact::Unreadable(error.to_string()), Fact::Present)
     });
-    let limit = |resource| Fact::Present(getrlimit(resource).current.unwrap_or(u64::MAX));
+    // the kernel's number for "no limit" is one that JSON cannot hold
+    let limit = |resource| getrlimit(resource).current.map_or(Fact::Absent, Fact::Present);
     let (process_limit, descriptor_limit) = (limit(Resource::Nproc), limit(Resource::Nofile));
     let near = |limit: &Fact<u64>| limit.present().is_some_and(|limit| *limit <= NEAR);
     Process {

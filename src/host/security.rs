@@ -109,6 +109,15 @@ impl Security {
         self.apparmor().is_some_and(|profile| profile != "unconfined")
             && label.is_some_and(|label| !label.ends_with("(complain)") && !label.ends_with("(unconfined)"))
     }
+
+    /// Whether we are in the namespace of a program that Ubuntu's restriction took the capabilities from: its profile is
+    /// ours, alone or stacked upon another.
+    pub(crate) fn is_restriction(&self) -> bool {
+        self.is_apparmor_enforcing()
+            && self.apparmor().is_some_and(|profile| {
+                profile.split("//&").any(|name| ["unprivileged_userns", "unpriv_bwrap"].contains(&name))
+            })
+    }
 }
 
 pub(super) fn read(source: &Source) -> Security {
@@ -130,5 +139,28 @@ pub(super) fn read(source: &Source) -> Security {
             .text("/proc/filesystems")
             .map(|text| text.split_whitespace().any(|word| word == "selinuxfs")),
         selinux_enforcing: flag("/sys/fs/selinux/enforce"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_restriction_is_known_by_its_profiles() {
+        let of = |label: &str| Security { label: Fact::Present(label.into()), ..Security::default() };
+        for label in
+            ["unprivileged_userns (enforce)", "unpriv_bwrap (enforce)", "bwrap//&unpriv_bwrap (enforce)"]
+        {
+            assert!(of(label).is_restriction(), "{label}");
+        }
+        for label in [
+            "unconfined",
+            "vscode (unconfined)",
+            "unprivileged_userns (complain)",
+            "unprivileged_userns2 (enforce)",
+        ] {
+            assert!(!of(label).is_restriction(), "{label}");
+        }
     }
 }

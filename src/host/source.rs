@@ -8,8 +8,16 @@ use std::path::{Path, PathBuf};
 
 use super::Fact;
 
-/// No file that is read here is longer, but for a hostile one.
+/// Files that say one thing are not longer, but for a hostile one.
 const LIMIT: u64 = 4 << 20;
+
+/// Opens a file to read it, and nothing but a regular file: whoever owns the root may have put a FIFO there, which would
+/// keep us waiting for ever, or a device. Those of `/proc` and `/sys` are regular as well.
+pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    let file = options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a regular file")) }
+}
 
 pub(super) struct Source {
     root: PathBuf,
@@ -32,14 +40,20 @@ impl Source {
     }
 
     pub(super) fn bytes(&self, path: impl AsRef<Path>) -> Fact<Vec<u8>> {
+        self.bytes_up_to(path, LIMIT)
+    }
+
+    /// A file that may be as long as `limit`. Half of one would say something else than the whole.
+    pub(super) fn bytes_up_to(&self, path: impl AsRef<Path>, limit: u64) -> Fact<Vec<u8>> {
         let read = |file: File| {
             let mut bytes = Vec::with_capacity(4096);
-            file.take(LIMIT).read_to_end(&mut bytes).map(|_| bytes)
+            let read = file.take(limit + 1).read_to_end(&mut bytes)?;
+            if read as u64 > limit {
+                return Err(io::Error::other(format!("longer than {} MiB", limit >> 20)));
+            }
+            Ok(bytes)
         };
-        // whoever owns the root may have put a FIFO or a terminal there
-        let mut options = File::options();
-        options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
-        options.open(self.path(path)).and_then(read).into()
+        open_regular(&self.path(path)).and_then(read).into()
     }
 
     /// A file's text without surrounding white space and NULs.

@@ -37,10 +37,11 @@ const ROOT: &str = "1 0 8:1 / / rw,relatime - ext4 /dev/vda1 rw\n";
 #[test]
 fn what_is_not_there_is_absent_and_what_cannot_be_read_says_why() {
     let host = read(&[("/proc/thread-self/mountinfo", "nonsense\n"), ("/sys/kernel/security/lsm/x", "")]);
+    let odd = "no line that anybody understands";
     assert_eq!(host.distribution, Fact::Absent);
     assert_eq!(*host.sysctl("user.max_user_namespaces"), Fact::Absent);
-    assert_eq!(host.mounts, Fact::Unreadable("a line nobody understands".into()));
-    assert_eq!(host.security.modules, Fact::Unreadable("Is a directory".into()));
+    assert_eq!(host.mounts, Fact::Unreadable(odd.into()));
+    assert_eq!(host.security.modules, Fact::Unreadable("not a regular file".into()));
     assert_eq!(host.files[Path::new("/tmp")], Fact::Absent);
     assert_eq!(host.user_namespace.exists, Fact::Absent);
     // where /proc is missing, the kernel still says its name
@@ -198,5 +199,48 @@ fn nobody_waits_for_a_fifo() {
     fs::create_dir(root.path().join("etc")).unwrap();
     nix::unistd::mkfifo(&root.path().join("etc/os-release"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     let host = Host::read(&Source::directory(root.path(), |_| None));
-    assert!(host.distribution.is(&Distribution::default()));
+    assert_eq!(host.distribution, Fact::Unreadable("not a regular file".into()));
+}
+
+#[test]
+fn an_odd_mount_takes_no_other_with_it() {
+    let host = read(&[("/proc/thread-self/mountinfo", &format!("7 1 odd\n{ROOT}"))]);
+    assert_eq!(host.mounts.present().unwrap().len(), 1);
+    // nothing is mounted below the root of a chroot
+    assert_eq!(read(&[("/proc/thread-self/mountinfo", "")]).mounts, Fact::Present(Vec::new()));
+}
+
+#[test]
+fn a_node_with_many_containers_is_read() {
+    let layers = "/lower:".repeat(9000);
+    let lines =
+        (0..100).map(|id| format!("{id} 0 0:{id} / /c{id} rw - overlay overlay rw,lowerdir={layers}\n"));
+    let host = read(&[("/proc/thread-self/mountinfo", &lines.collect::<String>())]);
+    assert_eq!(host.mounts.present().unwrap().len(), 100);
+}
+
+#[test]
+fn what_is_too_long_is_not_read_in_part() {
+    let root = machine(&[("/etc/os-release", "ID=debian\n"), ("/proc/thread-self/mountinfo", ROOT)]);
+    let lengthen = |path: &str, size: u64| {
+        let file = fs::File::options().write(true).open(root.path().join(path)).unwrap();
+        file.set_len(size).unwrap();
+    };
+    lengthen("etc/os-release", (4 << 20) + 1);
+    lengthen("proc/thread-self/mountinfo", (64 << 20) + 1);
+    let host = Host::read(&Source::directory(root.path(), |_| None));
+    assert_eq!(host.distribution, Fact::Unreadable("longer than 4 MiB".into()));
+    assert_eq!(host.mounts, Fact::Unreadable("longer than 64 MiB".into()));
+}
+
+#[test]
+fn no_limit_is_absent() {
+    use rustix::process::{Resource, getrlimit};
+    let process = Host::snapshot().process;
+    for (fact, resource) in
+        [(process.process_limit, Resource::Nproc), (process.descriptor_limit, Resource::Nofile)]
+    {
+        assert_eq!(fact.present().copied(), getrlimit(resource).current);
+        assert!(fact.is_absent() || fact.present().is_some_and(|limit| *limit < u64::MAX));
+    }
 }

@@ -1,6 +1,7 @@
 //! The user namespace that we are in.
 
 use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 
 use super::Fact;
 use super::source::Source;
@@ -27,7 +28,8 @@ pub struct UserNamespace {
     /// `/proc/self/setgroups`: `allow` or `deny`.
     pub setgroups: Fact<String>,
     /// `/proc/self/uid_map` can be opened for writing, as bwrap must for its own. A read-only `/proc` and a Landlock
-    /// domain prevent that.
+    /// domain prevent that. It is opened to find out, and nothing is written; where SELinux, AppArmor or Landlock deny it,
+    /// that may leave a record in the audit log.
     pub uid_map_writable: Fact<bool>,
 }
 
@@ -103,7 +105,8 @@ pub(super) fn signs(source: &Source) -> (Fact<bool>, Fact<bool>) {
 /// Opening it has no effect: only a write would.
 fn writable(source: &Source) -> Fact<bool> {
     let path = source.path("/proc/thread-self/uid_map");
-    Fact::from(OpenOptions::new().write(true).open(path)).map(|_| true)
+    // what is no file of the kernel's must not keep us waiting
+    Fact::from(OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(path)).map(|_| true)
 }
 
 fn map(source: &Source, path: &str) -> Fact<Vec<IdMapping>> {

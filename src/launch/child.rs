@@ -26,7 +26,8 @@ use crate::sandbox::Feature;
 ///
 /// Dropping it neither kills the command nor waits for it, as in `std`; unlike there, no zombie is left: a
 /// thread of this crate sees it to its end. What of a PID namespace is still running when the command ends is
-/// killed.
+/// killed. Dropping it takes no time, unless bwrap has ended and left a broken sandbox behind: what of that does not die
+/// when it is killed is waited for, 2 s at most for each process.
 ///
 /// ```
 /// use std::io::Write;
@@ -193,8 +194,10 @@ impl Child {
         Ok(())
     }
 
-    /// As [`wait_ready`](Self::wait_ready), but not beyond a deadline. Says whether it is ready.
+    /// As [`wait_ready`](Self::wait_ready), but not beyond a deadline. Says whether it is ready. If bwrap fails without a
+    /// word, it is not asked again: there is no time for that.
     pub(super) fn wait_ready_until(&mut self, deadline: Instant) -> Result<bool> {
+        self.launch.repeatable = false;
         let Some(running) = &mut self.launch.running else { return self.outcome().map(|_| true) };
         let phase = running.wait_ready(Some(deadline)).map_err(Error::system("wait for bwrap"))?;
         if phase == Phase::Ended {
@@ -204,6 +207,10 @@ impl Child {
     }
 
     /// Waits for the command's end, after closing its standard input. Asked again, it says the same.
+    ///
+    /// A launch that failed is looked into before this returns: bwrap may be asked for its words once more, which takes 5 s
+    /// at most (mostly some milliseconds), and the host is read, as the calling thread sees it. What of a broken sandbox
+    /// does not die when it is killed is waited for, 2 s at most for each process, and then left behind.
     ///
     /// # Errors
     ///
@@ -226,6 +233,9 @@ impl Child {
     }
 
     /// Says how the command ended, or `None` while it runs.
+    ///
+    /// It does not wait for the command; but once bwrap has ended, and the launch failed, it takes as long as
+    /// [`wait`](Self::wait) to find out why.
     ///
     /// # Errors
     ///

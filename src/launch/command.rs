@@ -386,18 +386,26 @@ impl Command {
     /// # Ok::<(), bwrap_launch::Error>(())
     /// ```
     pub fn prepare(&mut self) -> Result<Prepared> {
-        if self.recipe.sandbox.privileges.filters.len() > 1 {
-            let problem = Problem::Conflict("prepare", "several seccomp filters");
-            return Err(Invalid { place: Place::Privileges, problem }.into());
-        }
+        self.check_gate()?;
         let (child, gate) = self.launch(&StdioKind::Inherit, true)?;
         let mut prepared = Prepared::new(child, gate);
         prepared.wait_ready()?;
         Ok(prepared)
     }
 
+    /// The gate takes the place of the one filter that there may be.
+    fn check_gate(&self) -> Result<(), Invalid> {
+        if self.recipe.sandbox.privileges.filters.len() > 1 {
+            let problem = Problem::Conflict("prepare", "several seccomp filters");
+            return Err(Invalid { place: Place::Privileges, problem });
+        }
+        Ok(())
+    }
+
     /// As [`prepare`](Self::prepare), but not beyond a deadline: `None` if it takes longer, and then nothing is left of it.
+    /// What bwrap says is heard on a piped standard error only: it is not asked again.
     pub(crate) fn prepare_until(&mut self, deadline: Instant) -> Result<Option<Prepared>> {
+        self.check_gate()?;
         let (mut child, gate) = self.launch(&StdioKind::Null, true)?;
         if child.wait_ready_until(deadline)? {
             return Ok(Some(Prepared::new(child, gate)));

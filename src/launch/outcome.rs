@@ -182,7 +182,8 @@ impl fmt::Debug for Text {
 
 /// Everything known about a launch that did not lead to a command's exit status.
 ///
-/// `Display` is one line: what happened, and bwrap's own words or the reason that was found.
+/// `Display` is one line: what happened, and bwrap's own words or the reason that was found. Control characters, which a path
+/// may hold, are escaped in it.
 ///
 /// ```
 /// use bwrap_launch::{Sandbox, Stage};
@@ -255,7 +256,8 @@ impl Failure {
     }
 
     /// Why the sandbox did not start, and what to change: the causes, from a snapshot of the host that was taken when it
-    /// failed. `None` where it cannot be known whether the command ran. Its `Display` is the whole report.
+    /// failed, by the thread that waited for it. `None` where it cannot be known whether the command ran. Its `Display` is the
+    /// whole report.
     ///
     /// ```
     /// use bwrap_launch::Sandbox;
@@ -335,38 +337,74 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Failure {
+    /// What happened, with whatever is in a path or a message.
+    fn sentence(&self) -> String {
         if let Some(undecided) = self.undecided() {
-            write!(f, "{undecided}")?;
             return match self.message() {
-                Some(message) => write!(f, "; stderr says: {message}"),
-                None => Ok(()),
+                Some(message) => format!("{undecided}; stderr says: {message}"),
+                None => undecided.to_string(),
             };
         }
         let finding = self.diagnosis.as_ref().and_then(|diagnosis| diagnosis.causes.first());
         let finding = finding.filter(|finding| finding.cause != Cause::Unexplained);
         if let (Some(problem), Some(finding)) = (&self.program, finding) {
-            return write!(f, "{problem} [{}]", finding.cause.code());
+            return format!("{problem} [{}]", finding.cause.code());
         }
         if let Some(finding) = finding {
             let perhaps = if finding.confidence == Confidence::Low { "perhaps " } else { "" };
-            write!(f, "{perhaps}{} [{}]", finding.summary, finding.cause.code())?;
+            let sentence = format!("{perhaps}{} [{}]", finding.summary, finding.cause.code());
             return match self.message() {
-                Some(message) => write!(f, " (bwrap: {})", message.to_string().replace('\n', "\\n")),
-                None => Ok(()),
+                Some(message) => format!("{sentence} (bwrap: {message})"),
+                None => sentence,
             };
         }
         match (&self.program, self.message(), self.signal()) {
-            (Some(problem), _, _) => write!(f, "{problem}"),
-            // one line, whatever is in a path
-            (None, Some(message), _) => write!(f, "bwrap: {}", message.to_string().replace('\n', "\\n")),
-            (None, None, Some(signal)) => write!(f, "it was killed by signal {signal} meanwhile"),
-            (None, None, None) => f.write_str(match self.verdict {
+            (Some(problem), _, _) => problem.to_string(),
+            (None, Some(message), _) => format!("bwrap: {message}"),
+            (None, None, Some(signal)) => format!("it was killed by signal {signal} meanwhile"),
+            (None, None, None) => match self.verdict {
                 Verdict::NotExecuted { .. } => "bwrap did not say why, and the program looks executable",
                 _ => "bwrap did not say why; run the command line in a shell to see",
-            }),
+            }
+            .to_owned(),
         }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&one_line(&self.sentence()))
+    }
+}
+
+/// Text as one line that does nothing to a terminal, whatever is in a path.
+fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        // the line and paragraph separators of Unicode are no control characters
+        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    line
+}
+
+/// As [`Failure::symptom`].
+///
+/// ```
+/// use bwrap_launch::Sandbox;
+/// use bwrap_launch::diagnosis::{Cause, Symptom, diagnose};
+/// use bwrap_launch::host::Host;
+/// let error = Sandbox::new().ro_bind("/nonexistent", "/usr").command("true").output().unwrap_err();
+/// let symptom = Symptom::from(error.failure().unwrap());
+/// assert_eq!(diagnose(&symptom, &Host::snapshot(), None).cause(), Some(Cause::SourceMissing));
+/// ```
+impl From<&Failure> for Symptom {
+    fn from(failure: &Failure) -> Self {
+        failure.symptom()
     }
 }
 
@@ -401,6 +439,43 @@ impl fmt::Display for Undecided {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failure_is_one_line_whatever_is_in_a_path() {
+        use crate::Sandbox;
+        use crate::host::Host;
+        let sandbox = Sandbox::new().ro_bind("/a\nb\x1b[31m\u{2028}\u{9b}", "/usr");
+        let words =
+            b"bwrap: Can't find source path /a\nb\x1b[31m\xe2\x80\xa8\xc2\x9b: No such file or directory\n";
+        let mut failure = Failure {
+            verdict: Verdict::SetupFailed { signal: None },
+            words: Text(words.to_vec()),
+            heard: Heard::Captured,
+            messages: Message::parse_all(words),
+            program: None,
+            diagnosis: None,
+            command: String::new(),
+            namespaces: None,
+            dropped: Vec::new(),
+        };
+        let escaped = "/a\\nb\\u{1b}[31m\\u{2028}\\u{9b}";
+        let check = |failure: &Failure| {
+            let line = failure.to_string();
+            assert!(line.contains(escaped) && !line.contains(|c: char| c.is_control()), "{line:?}");
+        };
+        check(&failure);
+        failure.diagnosis =
+            Some(diagnosis::diagnose(&Symptom::from(&failure), &Host::default(), Some(&sandbox)));
+        let shown = failure.to_string();
+        let (cause, said) = shown.split_once("(bwrap: ").unwrap();
+        assert!(cause.contains(escaped) && said.contains(escaped), "{shown}");
+        check(&failure);
+        failure.verdict = Verdict::Undecided(Undecided::StatusLost);
+        check(&failure);
+        failure.verdict = Verdict::NotExecuted { signal: None };
+        failure.program = Some(ProgramProblem::IsDirectory("/a\nb\x1b[31m\u{2028}\u{9b}".into()));
+        check(&failure);
+    }
 
     #[test]
     fn every_number_has_its_ending() {

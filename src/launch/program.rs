@@ -5,15 +5,19 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-use elf::abi::{EM_386, EM_AARCH64, EM_ARM, EM_RISCV, EM_X86_64, PT_INTERP};
+use elf::abi::{EI_NIDENT, EM_386, EM_AARCH64, EM_ARM, EM_RISCV, EM_X86_64, PT_INTERP};
 use elf::endian::AnyEndian;
+use elf::file::{FileHeader, parse_ident};
+use elf::parse::ParseAt;
+use elf::segment::{ProgramHeader, SegmentTable};
 
+use super::descriptors::read_from;
 use crate::diagnosis::ProgramProblem;
+use crate::host::open_regular;
 use crate::sandbox::{Operation, OverlayKind, Sandbox, below, relative};
 
 /// What there is at a path inside the sandbox.
@@ -99,9 +103,12 @@ fn judge(view: View<'_>, path: &Path, node: &Node, depth: usize) -> Verdict {
     if rustix::fs::statvfs(host).is_ok_and(|statistics| statistics.f_flag.contains(noexec)) {
         return Verdict::Problem(ProgramProblem::Noexec(path.into()));
     }
-    let Ok(file) = File::open(host) else { return Verdict::Unknown };
-    let wants = wants(file);
-    let (interpreter, script) = match wants {
+    // merely to open a device may do something
+    if !meta.is_file() {
+        return Verdict::Unknown;
+    }
+    let Ok(file) = open_regular(host) else { return Verdict::Unknown };
+    let (interpreter, script) = match wants(&file) {
         Wants::Machine(machine) => {
             return Verdict::Problem(ProgramProblem::WrongArchitecture { path: path.into(), machine });
         }
@@ -130,27 +137,39 @@ enum Wants {
     Machine(u16),
 }
 
-fn wants(file: File) -> Wants {
-    let mut reader = BufReader::new(file);
-    let Ok(start) = reader.fill_buf() else { return Wants::Nothing };
-    if start.starts_with(b"#!") {
-        let mut line = Vec::new();
-        // the kernel reads no more than 256 bytes
-        let _ = reader.take(256).read_until(b'\n', &mut line);
-        let words = line.get(2..).unwrap_or_default();
-        let words = words.strip_suffix(b"\n").unwrap_or(words);
-        // a carriage return is part of the name, for the kernel too
-        let word = words.split(|byte| matches!(byte, b' ' | b'\t')).find(|word| !word.is_empty());
-        return word
-            .map_or(Wants::Nothing, |word| Wants::Interpreter(OsString::from_vec(word.to_vec()).into()));
-    }
-    if !start.starts_with(b"\x7fELF") {
-        return Wants::Nothing;
-    }
-    let Ok(mut program) = elf::ElfStream::<AnyEndian, _>::open_stream(reader.into_inner()) else {
-        return Wants::Nothing;
+/// What the kernel looks at first (`BINPRM_BUF_SIZE`).
+const HEAD: usize = 256;
+
+/// The kernel takes no larger table of program headers either.
+const HEADERS: usize = 64 << 10;
+
+/// And no longer name of a loader (`PATH_MAX`).
+const NAME: u64 = 4096;
+
+/// Whoever wrote the program may mean us harm: what it says of its own sizes is not taken at its word.
+fn wants(file: &File) -> Wants {
+    let head = read_from(file, 0, HEAD).unwrap_or_default();
+    let wants = match head.strip_prefix(b"#!") {
+        Some(line) => interpreter(line).map(Wants::Interpreter),
+        None => binary(file, &head),
     };
-    let machine = program.ehdr.e_machine;
+    wants.unwrap_or(Wants::Nothing)
+}
+
+/// The interpreter in the first line of a script. A carriage return is part of the name, for the kernel too.
+fn interpreter(line: &[u8]) -> Option<PathBuf> {
+    let end = line.iter().position(|byte| *byte == b'\n');
+    let mut words = line.get(..end.unwrap_or(line.len()))?.split(|byte| matches!(byte, b' ' | b'\t'));
+    let word = words.find(|word| !word.is_empty())?;
+    // the kernel refuses a name that goes on beyond what it looks at
+    let whole = end.is_some() || words.next().is_some() || line.len() + 2 < HEAD;
+    whole.then(|| OsString::from_vec(word.to_vec()).into())
+}
+
+/// What an ELF file needs; `None` if it is none, or an odd one.
+fn binary(file: &File, head: &[u8]) -> Option<Wants> {
+    let ident = parse_ident::<AnyEndian>(head.get(..EI_NIDENT)?).ok()?;
+    let header = FileHeader::parse_tail(ident, head.get(EI_NIDENT..)?).ok()?;
     let own: &[u16] = match std::env::consts::ARCH {
         "x86_64" => &[EM_X86_64, EM_386],
         "x86" => &[EM_386],
@@ -158,19 +177,19 @@ fn wants(file: File) -> Wants {
         "riscv64" => &[EM_RISCV],
         _ => &[],
     };
-    if !own.is_empty() && !own.contains(&machine) {
-        return Wants::Machine(machine);
+    if !own.is_empty() && !own.contains(&header.e_machine) {
+        return Some(Wants::Machine(header.e_machine));
     }
-    let interpreter = program.segments().iter().find(|segment| segment.p_type == PT_INTERP).copied();
-    let Some(interpreter) = interpreter else { return Wants::Nothing };
-    match program.segment_data(&interpreter) {
-        Ok(bytes) => {
-            let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-            let name = bytes.get(..end).unwrap_or_default().to_vec();
-            Wants::Loader(OsString::from_vec(name).into())
-        }
-        Err(_) => Wants::Nothing,
-    }
+    let size = ProgramHeader::validate_entsize(header.class, header.e_phentsize.into()).ok()?;
+    let size = size.checked_mul(header.e_phnum.into()).filter(|size| *size <= HEADERS)?;
+    let table = read_from(file, header.e_phoff, size).ok()?;
+    let mut segments = SegmentTable::new(header.endianness, header.class, &table).iter();
+    let name = segments.find(|segment| segment.p_type == PT_INTERP)?;
+    let size = usize::try_from(name.p_filesz).ok().filter(|_| name.p_filesz <= NAME)?;
+    let bytes = read_from(file, name.p_offset, size).ok()?;
+    let end = bytes.iter().position(|byte| *byte == 0)?;
+    let name = bytes.get(..end).filter(|name| !name.is_empty())?;
+    Some(Wants::Loader(OsString::from_vec(name.to_vec()).into()))
 }
 
 /// A sandbox's files, seen from the host.
@@ -340,6 +359,85 @@ mod tests {
         assert!(matches!(found("native"), Some(ProgramProblem::LoaderMissing { .. })));
         let machine = ProgramProblem::WrongArchitecture { path: "/bin/alien".into(), machine: 8 };
         assert_eq!(found("alien"), Some(machine));
+    }
+
+    /// An ELF file of this machine whose loader's name is said to be at this offset and of this length.
+    fn binary(offset: u64, length: u64, headers: u16) -> Vec<u8> {
+        let mut bytes = fs::read("/proc/self/exe").unwrap();
+        bytes.truncate(64);
+        bytes[32..40].copy_from_slice(&64_u64.to_ne_bytes()); // e_phoff
+        bytes[40..48].copy_from_slice(&(1_u64 << 40).to_ne_bytes()); // e_shoff
+        bytes[54..56].copy_from_slice(&56_u16.to_ne_bytes()); // e_phentsize
+        bytes[56..58].copy_from_slice(&headers.to_ne_bytes()); // e_phnum
+        bytes[60..62].copy_from_slice(&u16::MAX.to_ne_bytes()); // e_shnum
+        bytes.extend(PT_INTERP.to_ne_bytes());
+        bytes.extend([0; 4]);
+        bytes.extend([offset, 0, 0, length, length, 1].map(u64::to_ne_bytes).concat());
+        bytes
+    }
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn sizes_that_a_program_claims_are_not_believed() {
+        let directory = tempfile::tempdir().unwrap();
+        let sandbox = Sandbox::new().ro_bind(directory.path(), "/bin");
+        let judged = |bytes: &[u8], at: u64, name: &[u8]| {
+            use std::os::unix::fs::FileExt;
+            let path = directory.path().join("program");
+            fs::write(&path, bytes).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            let file = File::options().write(true).open(&path).unwrap();
+            // sparse, as large as the file system allows
+            if !name.is_empty() {
+                let _ = (30..44).try_for_each(|bits| file.set_len(1 << bits));
+                file.write_all_at(name, at).unwrap();
+            }
+            explain(&sandbox, "program")
+        };
+        let loader = |name: &str| {
+            Some(ProgramProblem::LoaderMissing { path: "/bin/program".into(), interpreter: name.into() })
+        };
+        assert_eq!(judged(&binary(256, 5, 1), 256, b"/ld-x"), None); // its end is missing
+        assert_eq!(judged(&binary(256, 6, 1), 256, b"/ld-x"), loader("/ld-x"));
+        // tools that change a name put it at the end of the file
+        assert_eq!(judged(&binary(1 << 20, 4096, 1), 1 << 20, b"/ld-y"), loader("/ld-y"));
+        assert_eq!(judged(&binary(256, 4097, 1), 256, b"/ld-x"), None);
+        for huge in [1 << 42, u64::MAX] {
+            assert_eq!(judged(&binary(256, huge, 1), 256, b"/ld-x"), None);
+            assert_eq!(judged(&binary(huge, 10, 1), 256, b"/ld-x"), None);
+        }
+        assert_eq!(judged(&binary(256, 6, u16::MAX), 256, b"/ld-x"), None);
+        for cut in [4, 16, 63, 64, 100] {
+            assert_eq!(judged(&binary(256, 6, 1)[..cut], 0, b""), None, "{cut}");
+        }
+    }
+
+    #[test]
+    fn nobody_waits_for_a_fifo() {
+        let directory = tempfile::tempdir().unwrap();
+        let fifo = directory.path().join("fifo");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let script = directory.path().join("script");
+        fs::write(&script, "#!/bin/fifo\n").unwrap();
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+        let sandbox = Sandbox::new().ro_bind(directory.path(), "/bin");
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let _keep = directory;
+            let _ = sender.send(["fifo", "script"].map(|program| explain(&sandbox, program)));
+        });
+        assert_eq!(receiver.recv_timeout(std::time::Duration::from_secs(20)), Ok([None, None]));
+        assert!(open_regular(Path::new("/dev/null")).is_err());
+    }
+
+    #[test]
+    fn the_kernel_reads_so_much_of_a_script() {
+        let name = |line: &[u8]| interpreter(line).map(|path| path.to_string_lossy().into_owned());
+        assert_eq!(name(b" \t/bin/sh -e\n").as_deref(), Some("/bin/sh"));
+        assert_eq!(name(b"/bin/sh\r\n").as_deref(), Some("/bin/sh\r"));
+        assert_eq!(name(b"/bin/sh").as_deref(), Some("/bin/sh"));
+        assert_eq!(name(b" \nx"), None);
+        assert_eq!(name(&[b'x'; HEAD - 2]), None);
     }
 
     #[test]

@@ -173,10 +173,11 @@ impl Running {
             if ended {
                 return Ok(Phase::Ended);
             }
-            // closed without being read: bwrap is about to end
+            // closed without being read: bwrap is about to end, or a wrapper in its place has closed what it does not know
             if self.handshake.ready() == Ready::Unread {
-                wait_for(&self.process, None)?;
-                return Ok(Phase::Ended);
+                let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+                let ended = wait_for(&self.process, left)?;
+                return Ok(if ended { Phase::Ended } else { self.handshake.phase() });
             }
         }
     }
@@ -256,7 +257,8 @@ impl Running {
         } else {
             // stopped, it makes no more of them
             let _ = pidfd_send_signal(child, Signal::STOP);
-            self.grandchildren()
+            let pid = self.handshake.status().child_pid.map_or(0, NonZeroI32::get);
+            children_of(pid, child).into_iter().map(|(_, handle)| handle).collect()
         };
         // they may be gone already
         let _ = pidfd_send_signal(child, Signal::KILL);
@@ -265,20 +267,19 @@ impl Running {
         }
     }
 
-    /// Handles on the children of the process inside.
-    fn grandchildren(&self) -> Vec<OwnedFd> {
-        let Some(pid) = self.handshake.status().child_pid else { return Vec::new() };
-        let list = || {
-            let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-            text.split_whitespace().filter_map(|word| word.parse().ok()).collect::<Vec<i32>>()
-        };
-        let pids = list().into_iter();
-        let open = |pid: i32| {
-            let handle = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
-            // still there after the handle was opened: the number was not taken over meanwhile
-            list().contains(&pid).then_some(handle)
-        };
-        pids.filter_map(open).collect()
+    /// Handles on all that descends from bwrap. Everything is stopped on the way, so that nothing is missed; it is all to
+    /// be killed. A wrapper in bwrap's place may have started more than was reported.
+    fn stop_descendants(&self) -> Vec<OwnedFd> {
+        let _ = pidfd_send_signal(&self.process, Signal::STOP);
+        let mut found = children_of(self.pid.as_raw_pid(), &self.process);
+        let mut next = 0;
+        while let Some((pid, handle)) = found.get(next) {
+            let _ = pidfd_send_signal(handle, Signal::STOP);
+            let children = children_of(*pid, handle);
+            found.extend(children);
+            next += 1;
+        }
+        found.into_iter().map(|(_, handle)| handle).collect()
     }
 
     /// A bwrap that ended early may leave its child behind, waiting for ever and holding every descriptor. Whoever
@@ -330,11 +331,16 @@ impl Running {
     pub(crate) fn destroy(&mut self) {
         self.listen();
         self.killed = true;
+        let descendants = self.stop_descendants();
         self.kill_child();
         let _ = pidfd_send_signal(&self.process, Signal::KILL);
+        for process in &descendants {
+            let _ = pidfd_send_signal(process, Signal::KILL);
+        }
         if wait_for(&self.process, Some(PATIENCE)).unwrap_or(false) {
             self.finish();
         }
+        descendants.iter().for_each(reap_orphan);
     }
 }
 
@@ -357,6 +363,26 @@ fn reap(process: &OwnedFd) -> End {
 /// Whether processes that lose their parent inside a sandbox become our children.
 fn adopts_orphans() -> bool {
     getpid().as_raw_pid() == 1 || rustix::process::child_subreaper().is_ok_and(|reaper| reaper.is_some())
+}
+
+/// The children of a process, each with a handle on it. None if the process has ended: its number may be another's.
+fn children_of(pid: i32, handle: &OwnedFd) -> Vec<(i32, OwnedFd)> {
+    let list = || {
+        let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        let texts = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+        texts.flat_map(|text| numbers(&text)).collect::<Vec<i32>>()
+    };
+    let open = |pid: i32| {
+        let handle = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
+        // still there after the handle was opened: the number was not taken over meanwhile
+        list().contains(&pid).then_some((pid, handle))
+    };
+    let children = list().into_iter().filter_map(open).collect();
+    if wait_for(handle, Some(Duration::ZERO)).is_ok_and(|ended| !ended) { children } else { Vec::new() }
+}
+
+fn numbers(text: &str) -> Vec<i32> {
+    text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
 
 /// The parent of a process, from the file that everybody may read.

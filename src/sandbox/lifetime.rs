@@ -1,5 +1,6 @@
 //! How long the sandbox lives and whom it tells.
 
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 use super::{Content, Descriptor, Operation, OverlayKind, Sandbox};
@@ -15,6 +16,30 @@ pub(crate) struct Lifetime {
 }
 
 impl Sandbox {
+    /// The numbers of the caller's descriptors that it uses: those that are given by number ([`Descriptor::number`]), as
+    /// bwrap's own options take them.
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// let sandbox = Sandbox::from_args(["--file", "5", "/etc/passwd", "--setenv", "LEVEL", "7", "--sync-fd", "9"])?;
+    /// assert_eq!(sandbox.descriptor_numbers(), [5, 9]);
+    /// # Ok::<(), bwrap_launch::ParseError>(())
+    /// ```
+    #[must_use]
+    pub fn descriptor_numbers(&self) -> Vec<RawFd> {
+        let reads = self.readers().filter_map(|(_, content)| content.descriptor());
+        let binds = self.operations.iter().filter_map(|operation| match operation {
+            Operation::BindFd(bind) => Some(&bind.descriptor),
+            _ => None,
+        });
+        let kept = [&self.lifetime.sync_fd, &self.lifetime.info_fd].into_iter().flatten();
+        let all = reads.chain(binds).chain(self.namespaces.joined()).chain(kept);
+        let mut numbers: Vec<RawFd> = all.filter_map(Descriptor::given_number).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
+    }
+
     /// The same without descriptors that others wait to be closed or that can be read only once: content that is read
     /// from one becomes empty. `None` if there are none.
     pub(crate) fn without_descriptors(&self) -> Option<Self> {

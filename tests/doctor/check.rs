@@ -3,10 +3,11 @@
 use std::os::unix::fs::PermissionsExt;
 
 use crate::schema::assert_valid;
-use crate::{ask, doctor, said};
+use crate::{FULL, INSTALLED, ROOT, ask, doctor, lacking, line, needs, said, skipped};
 
 #[test]
 fn a_machine_that_works_is_one_line() {
+    needs!(FULL);
     let said = ask(&["check"]);
     assert_eq!((said.status, said.err.as_str(), said.out.lines().count()), (0, "", 1), "{}", said.out);
     assert!(said.out.starts_with("ok: bwrap "), "{}", said.out);
@@ -15,6 +16,7 @@ fn a_machine_that_works_is_one_line() {
 
 #[test]
 fn json_tells_every_trial() {
+    needs!(FULL);
     let said = ask(&["check", "--format", "json"]);
     let report = said.json();
     assert_valid(&report);
@@ -43,13 +45,19 @@ fn without_a_bwrap_there_are_no_sandboxes() {
     }
 }
 
-/// A stand-in for bwrap, whose sandboxes fail as `script` says.
+/// A stand-in for bwrap, whose sandboxes fail as `script` says. `$BWRAP` is the real one.
 fn stand_in(directory: &tempfile::TempDir, script: &str) -> String {
-    let path = directory.path().join("bwrap");
     let bwrap = bwrap_launch::Bwrap::find().unwrap();
     let bwrap = bwrap.path().display();
-    let script =
-        format!("#!/bin/sh\ncase $1 in --help|--version) exec '{bwrap}' \"$@\";; *) {script};; esac\n");
+    write_script(
+        directory,
+        &format!("BWRAP='{bwrap}'\ncase $1 in --help|--version) exec $BWRAP \"$@\";; *) {script};; esac"),
+    )
+}
+
+fn write_script(directory: &tempfile::TempDir, script: &str) -> String {
+    let path = directory.path().join("bwrap");
+    let script = format!("#!/bin/sh\nPATH=/usr/bin:/bin\n{script}\n");
     // written by a shell: a file that this process had open for writing could not be executed while a test forks
     let status = std::process::Command::new("sh")
         .args(["-c", "printf %s \"$1\" >\"$0\" && chmod 755 \"$0\""])
@@ -63,6 +71,7 @@ fn stand_in(directory: &tempfile::TempDir, script: &str) -> String {
 
 #[test]
 fn what_fails_is_told_with_its_cause() {
+    needs!(INSTALLED);
     let directory = tempfile::tempdir().unwrap();
     let path = stand_in(&directory, "echo 'bwrap: setting up uid map: Permission denied' >&2; exit 1");
     let human = ask(&["check", "--bwrap", &path]);
@@ -76,4 +85,124 @@ fn what_fails_is_told_with_its_cause() {
         (1, &false.into(), &"failed".into())
     );
     assert!(report["trials"][0]["diagnosis"]["causes"][0]["code"].is_string());
+}
+
+#[test]
+fn a_bwrap_that_does_not_even_start_is_diagnosed() {
+    let directory = tempfile::tempdir().unwrap();
+    let script = "echo 'bwrap: Unexpected capabilities but not setuid, old file caps config?' >&2; exit 1";
+    let path = write_script(&directory, script);
+    let human = ask(&["check", "--bwrap", &path]);
+    assert_eq!((human.status, human.err.as_str()), (1, ""), "{}", human.out);
+    for words in ["no sandboxes: ", "Unexpected capabilities", "Cause: ", "What to do"] {
+        assert!(human.out.contains(words), "{words}: {}", human.out);
+    }
+    let json = ask(&["check", "--format", "json", "--bwrap", &path]);
+    let report = json.json();
+    assert_valid(&report);
+    assert_eq!((json.status, &report["trials"]), (1, &serde_json::json!([])));
+    let code = &report["diagnosis"]["causes"][0]["code"];
+    assert!(code.is_string() && report["error"].is_string(), "{report}");
+    // and so it is in a launch
+    let human = ask(&line(&["--bwrap", &path], &["true"]));
+    assert_eq!(human.status, 125);
+    assert!(human.err.contains("Cause: ") && human.err.contains("What to do"), "{}", human.err);
+    let json = ask(&line(&["--format", "json", "--bwrap", &path], &["true"]));
+    let report = json.last_line();
+    assert_valid(&report);
+    assert_eq!((json.status, &report["outcome"]), (125, &"not-launched".into()));
+    assert_eq!(&report["diagnosis"]["causes"][0]["code"], code);
+}
+
+#[test]
+fn a_bwrap_that_hangs_is_given_up() {
+    needs!(INSTALLED);
+    let directory = tempfile::tempdir().unwrap();
+    let path = stand_in(&directory, "sleep 60");
+    let began = std::time::Instant::now();
+    let json = ask(&["check", "--format", "json", "--bwrap", &path]);
+    assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
+    let report = json.json();
+    assert_valid(&report);
+    assert_eq!((json.status, &report["works"]), (1, &false.into()));
+    // what was not tried is not reported
+    assert_eq!(report["works_without_network_namespace"], false);
+    assert!(report["works_with_network_namespace"].is_null());
+    let trials = report["trials"].as_array().unwrap();
+    assert_eq!((trials.len(), &trials[0]["outcome"]), (1, &"timed-out".into()), "{report}");
+}
+
+#[test]
+fn where_it_works_without_a_user_namespace_it_works() {
+    needs!(INSTALLED);
+    let bare = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net", "--tmpfs", "/tmp"];
+    let bare = [ROOT, &["--proc", "/proc", "--dev", "/dev"], &bare].concat();
+    if let Some(why) =
+        lacking(&bare).or((!rustix::process::getuid().is_root()).then(|| "not root".to_owned()))
+    {
+        return skipped(&format!("sandboxes without a user namespace do not work here: {why}"));
+    }
+    let directory = tempfile::tempdir().unwrap();
+    // as where a container's /proc is masked: in a user namespace there can be no new one
+    let path = stand_in(
+        &directory,
+        "if tr '\\0' '\\n' </proc/self/fd/$2 | grep -qx -e --unshare-user-try && tr '\\0' '\\n' </proc/self/fd/$2 \
+         | grep -qx -e --proc; then echo \"bwrap: Can't mount proc on /newroot/proc: Operation not permitted\" >&2; \
+         exit 1; fi; exec $BWRAP \"$@\"",
+    );
+    let human = ask(&["check", "--bwrap", &path]);
+    assert_eq!((human.status, human.out.lines().count()), (0, 1), "{}", human.out);
+    assert!(human.out.contains("only without a user namespace"), "{}", human.out);
+    let report = ask(&["check", "--format", "json", "--bwrap", &path]).json();
+    assert_valid(&report);
+    assert_eq!(
+        (&report["works"], &report["works_only_without_user_namespace"]),
+        (&true.into(), &true.into())
+    );
+    let trials = report["trials"].as_array().unwrap();
+    let proc: Vec<_> = trials.iter().filter(|trial| trial["trial"] == "proc").collect();
+    assert_eq!((&proc[0]["user_namespace"], &proc[0]["outcome"]), (&true.into(), &"failed".into()));
+    assert_eq!((&proc[1]["user_namespace"], &proc[1]["outcome"]), (&false.into(), &"works".into()));
+}
+
+#[test]
+fn the_callers_own_line_is_tried_and_not_run() {
+    needs!(ROOT);
+    let directory = tempfile::tempdir().unwrap();
+    let mark = directory.path().join("mark");
+    let mark = mark.to_str().unwrap();
+    let check =
+        |format: &[&str], rest: &[&str]| ask(&[&["check"], format, &["--", "bwrap"], ROOT, rest].concat());
+    for command in
+        [&["touch", mark][..], &["--bind", directory.path().to_str().unwrap(), "/mnt", "touch", mark], &[]]
+    {
+        let human = check(&[], command);
+        assert_eq!(
+            (human.status, human.err.as_str(), human.out.lines().count()),
+            (0, "", 1),
+            "{}",
+            human.out
+        );
+        assert!(human.out.starts_with("ok: bwrap "), "{}", human.out);
+    }
+    assert!(!std::path::Path::new(mark).exists());
+    let failing = ["--ro-bind", "/nonexistent", "/mnt", "true"];
+    let human = check(&[], &failing);
+    assert_eq!((human.status, human.err.as_str()), (1, ""));
+    for words in ["no sandbox: ", "/nonexistent", "BD01", "What to do"] {
+        assert!(human.out.contains(words), "{words}: {}", human.out);
+    }
+    let json = check(&["--format", "json"], &failing);
+    let report = json.json();
+    assert_valid(&report);
+    assert_eq!((json.status, &report["works"]), (1, &false.into()));
+    assert_eq!(report["trials"][0]["diagnosis"]["causes"][0]["code"], "BD01");
+    assert!(report["trials"][0]["trial"].is_null() && report["works_with_network_namespace"].is_null());
+    assert!(report["prediction"]["outlook"].is_string());
+    assert_valid(&check(&["--format", "json"], &["true"]).json());
+    // wrong usage
+    for words in [&["check", "--", "--nonsense"][..], &["check", "--no-network", "--", "--ro-bind", "/", "/"]]
+    {
+        assert_eq!(ask(words).status, 2, "{words:?}");
+    }
 }

@@ -3,7 +3,7 @@
 use bwrap_launch::diagnosis::Cause;
 
 use crate::schema::assert_valid;
-use crate::{DOCTOR, ask, ask_with_input};
+use crate::{DOCTOR, ROOT, ask, ask_with_input, needs};
 
 const MASKED: &str = "bwrap: Can't mount proc on /newroot/proc: Operation not permitted";
 
@@ -62,6 +62,18 @@ fn a_message_is_diagnosed_wherever_it_comes_from() {
         let said = ask_with_input(args, input.as_bytes());
         assert_eq!((said.status, &said.out), (0, &argument.out), "{}", said.err);
     }
+    // the lines after it are the log's, whatever their ends
+    for end in ["\n", "\r\n"] {
+        let log =
+            ["+ bwrap --proc /proc make", MASKED, "make: *** [all] Error 1", "make: Leaving directory", ""];
+        let said = ask_with_input(&["explain", "--message", "-"], log.join(end).as_bytes());
+        assert_eq!((said.status, &said.out), (0, &argument.out), "{}", said.err);
+    }
+    // unless a path has newlines in it
+    let message = "bwrap: Can't bind mount /oldroot/a\nb on /newroot/mnt: Permission denied";
+    let log = format!("{message}\nmake: *** [all] Error 1\n");
+    let report = ask_with_input(&["explain", "--format", "json", "--message", "-"], log.as_bytes()).json();
+    assert_eq!(report["diagnosis"]["message"], message);
     assert!(
         codes(&ask(&["explain", "--format", "json", "--message", MASKED]).json()).contains(&"PR01".into())
     );
@@ -139,6 +151,7 @@ fn a_partial_host_is_enough() {
 
 #[test]
 fn it_is_offline_unless_told_otherwise() {
+    needs!(&[ROOT, &["--tmpfs", "/proc"]].concat());
     let args = ["explain", "--format", "json", "--message", MASKED];
     // where there is nothing to be seen of the machine, it says the same
     let blind = ["run", "--", "--ro-bind", "/", "/", "--tmpfs", "/proc", "--clearenv", DOCTOR];

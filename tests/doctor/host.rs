@@ -2,10 +2,11 @@
 
 use bwrap_launch::host::{Fact, Host};
 
-use crate::{ask, doctor, said};
+use crate::{INSTALLED, ask, doctor, needs, said};
 
 #[test]
 fn the_snapshot_is_json_that_the_library_reads() {
+    needs!(INSTALLED);
     let said = ask(&["host", "--format", "json"]);
     assert_eq!((said.status, said.err.as_str()), (0, ""));
     let host: Host = serde_json::from_str(&said.out).unwrap();
@@ -16,6 +17,7 @@ fn the_snapshot_is_json_that_the_library_reads() {
 
 #[test]
 fn every_fact_is_in_the_text() {
+    needs!(INSTALLED);
     let text = ask(&["host"]);
     assert_eq!((text.status, text.err.as_str()), (0, ""));
     let json = ask(&["host", "--format", "json"]).json();

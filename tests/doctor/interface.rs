@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::os::unix::ffi::OsStrExt;
 
-use crate::{ask, doctor, said};
+use crate::{FULL, ROOT, ask, doctor, needs, said};
 
 const SUBCOMMANDS: &[&str] = &["check", "run", "explain", "host", "completions", "man"];
 
@@ -39,6 +39,7 @@ fn wrong_usage_is_status_2() {
 
 #[test]
 fn words_that_are_no_text_are_no_panic() {
+    needs!(ROOT);
     let word = OsStr::from_bytes(b"\xff\xfe");
     let end = |args: &[&str]| said(doctor(args).arg(word).output().unwrap()).status;
     assert_eq!((end(&[]), end(&["check"]), end(&["explain"]), end(&["run"])), (2, 2, 2, 125));
@@ -90,6 +91,7 @@ fn colours_are_for_terminals_and_who_asks() {
 
 #[test]
 fn a_reader_who_has_seen_enough_is_no_error() {
+    needs!(FULL);
     let cases: &[&[&str]] = &[
         &["check"],
         &["explain"],

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use crate::schema::assert_valid;
-use crate::{DOCTOR, ROOT, ask, ask_with_input, doctor, line, said};
+use crate::{DOCTOR, ROOT, ask, ask_with_input, doctor, line, needs, said, skipped};
 
 /// A shell that starts the doctor with `$0` and sets descriptors up for it.
 fn shell(script: &str) -> crate::Said {
@@ -13,6 +13,7 @@ fn shell(script: &str) -> crate::Said {
 
 #[test]
 fn the_commands_status_is_passed_on() {
+    needs!(ROOT);
     for status in [0, 1, 2, 7, 124, 125, 255] {
         let said = ask(&line(&[], &["sh", "-c", &format!("exit {status}")]));
         assert_eq!((said.status, said.err.as_str()), (status, ""));
@@ -26,6 +27,7 @@ fn the_commands_status_is_passed_on() {
 
 #[test]
 fn streams_and_environment_are_the_commands() {
+    needs!(ROOT);
     let said = ask_with_input(&line(&[], &["sh", "-c", "cat; echo err >&2"]), b"in\0put");
     assert_eq!((said.status, said.out.as_str(), said.err.as_str()), (0, "in\0put", "err\n"));
     let seen = |options: &[&str]| {
@@ -38,6 +40,7 @@ fn streams_and_environment_are_the_commands() {
 
 #[test]
 fn descriptors_are_the_commands() {
+    needs!(&[ROOT, &["--proc", "/proc"]].concat());
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(b"content\n").unwrap();
     let path = file.path().display();
@@ -46,6 +49,13 @@ fn descriptors_are_the_commands() {
     assert_eq!((said.status, said.out.as_str(), said.err.as_str()), (0, "content\n", ""));
     let said =
         shell(&format!("\"$0\" run -- --ro-bind / / --tmpfs /tmp --file 5 /tmp/x cat /tmp/x 5<{path}"));
+    assert_eq!((said.status, said.out.as_str(), said.err.as_str()), (0, "content\n", ""));
+    // a word that is a number is no descriptor
+    let said = shell(&format!(
+        "\"$0\" run -- --ro-bind / / --setenv LEVEL 5 sh -c 'cat <&5; echo $LEVEL $1' sh 6 5<{path} 6<{path}"
+    ));
+    assert_eq!((said.status, said.out.as_str(), said.err.as_str()), (0, "content\n5 6\n", ""));
+    let said = shell(&format!("\"$0\" run -- --ro-bind / / sh -c 'cat <&6' 6 5<{path} 6<{path}"));
     assert_eq!((said.status, said.out.as_str(), said.err.as_str()), (0, "content\n", ""));
     // the same as with bwrap itself: none of ours
     let open = |start: &str| {
@@ -59,6 +69,7 @@ fn descriptors_are_the_commands() {
 
 #[test]
 fn arguments_are_read_from_descriptors() {
+    needs!(ROOT);
     let list = |bytes: &[u8]| {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(bytes).unwrap();
@@ -86,6 +97,7 @@ fn arguments_are_read_from_descriptors() {
 
 #[test]
 fn what_did_not_run_has_a_status_of_its_own() {
+    needs!(ROOT);
     let directory = tempfile::tempdir().unwrap();
     let plain = directory.path().join("plain");
     std::fs::write(&plain, "").unwrap();
@@ -122,6 +134,7 @@ fn what_did_not_run_has_a_status_of_its_own() {
 
 #[test]
 fn the_report_names_cause_and_remedy() {
+    needs!(ROOT);
     let said = ask(&line(&[], &["--ro-bind", "/nonexistent", "/mnt", "true"]));
     for words in ["the command did not run", "/nonexistent", "BD01", "What to do"] {
         assert!(said.err.contains(words), "{words}: {}", said.err);
@@ -130,6 +143,7 @@ fn the_report_names_cause_and_remedy() {
 
 #[test]
 fn a_pasted_line_may_begin_with_bwrap() {
+    needs!(ROOT);
     let bwrap = bwrap_launch::Bwrap::find().unwrap().path().to_str().unwrap().to_owned();
     for name in ["bwrap", bwrap.as_str()] {
         let said = ask(&[&["run", "--", name], ROOT, &["--", "echo", "bwrap"]].concat());
@@ -147,4 +161,20 @@ fn nobody_to_tell_is_no_panic() {
     drop(reader);
     let status = doctor(&line(&[], &["no-such-program"])).stderr(writer).status().unwrap();
     assert!(matches!(status.code(), Some(125..=127)), "{status}");
+}
+
+#[test]
+fn a_descriptor_that_cannot_be_passed_on_is_told() {
+    needs!(ROOT);
+    // other shells have no such numbers
+    let script = "ulimit -Sn 3000 && exec 2000</dev/null || { echo nothing; exit; }\n\"$0\" run -- --ro-bind / / echo ran";
+    let Ok(output) = Command::new("bash").args(["-c", script, DOCTOR]).stdin(Stdio::null()).output() else {
+        return skipped("there is no bash");
+    };
+    let said = said(output);
+    if said.out == "nothing\n" {
+        return skipped("descriptor 2000 cannot be opened here");
+    }
+    assert_eq!((said.status, said.out.as_str(), said.err.lines().count()), (0, "ran\n", 1), "{}", said.err);
+    assert!(said.err.contains("descriptor 2000"), "{}", said.err);
 }

@@ -1,121 +1,151 @@
-//! `bwrap-doctor check`: can this machine run sandboxes?
+//! `bwrap-doctor check`: can this machine run sandboxes, or one?
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use bwrap_launch::Bwrap;
 use bwrap_launch::diagnosis::{Diagnosis, Outlook, Prediction};
-use bwrap_launch::doctor::{self, Probe, Step, Trial, Trying};
+use bwrap_launch::doctor::{self, Probe, Trial, TrialOutcome, TrialReport};
+use bwrap_launch::{Bwrap, Error, Sandbox};
 use serde::Serialize;
 
 use crate::Result;
 use crate::cli::{Check, Format};
+use crate::line;
 use crate::output::{self, BAD, Envelope, GOOD, Tool, styled};
 
 /// The machine does not run sandboxes.
 const NO: u8 = 1;
 
 #[derive(Serialize)]
+#[allow(clippy::struct_excessive_bools, reason = "answers to independent questions")]
 struct Report<'a> {
     /// What the exit status says.
     works: bool,
     works_with_network_namespace: Option<bool>,
     works_without_network_namespace: Option<bool>,
+    works_only_without_user_namespace: Option<bool>,
     bwrap: Option<Tool>,
     /// Why nothing could be tried.
     error: Option<String>,
+    /// Why that is so.
+    diagnosis: Option<Diagnosis>,
     trials: Vec<Tried<'a>>,
     prediction: Option<&'a Prediction>,
 }
 
 #[derive(Serialize)]
 struct Tried<'a> {
-    step: Step,
-    network: bool,
+    /// `None`: the sandbox of a line.
+    trial: Option<Trial>,
+    network: Option<bool>,
+    user_namespace: Option<bool>,
     outcome: &'static str,
     sandbox: String,
     diagnosis: Option<&'a Diagnosis>,
     error: Option<String>,
 }
 
-pub(crate) fn run(task: &Check, format: Format) -> Result {
-    let tried =
-        output::bwrap(task.bwrap.as_deref()).map_err(|error| (None, error.to_string())).and_then(|bwrap| {
-            match doctor::probe(&bwrap) {
-                Ok(probe) => Ok((bwrap, probe)),
-                Err(error) => Err((Some(bwrap), error.to_string())),
-            }
-        });
-    match tried {
-        Ok((bwrap, probe)) => tell(task, format, &bwrap, &probe),
-        Err((bwrap, error)) => {
-            if format == Format::Json {
-                let report = Report {
-                    works: false,
-                    works_with_network_namespace: None,
-                    works_without_network_namespace: None,
-                    bwrap: bwrap.as_ref().map(Tool::from),
-                    error: Some(error),
-                    trials: Vec::new(),
-                    prediction: None,
-                };
-                output::print_json(&Envelope::new("check", report))?;
-            } else {
-                output::print(&format!("{} {error}\n", styled(BAD, "no sandboxes:")))?;
-            }
-            Ok(ExitCode::from(NO))
-        }
+pub(crate) fn run(task: Check, format: Format) -> Result {
+    if !task.line.is_empty() {
+        return own_line(task.line, task.bwrap, format);
+    }
+    let bwrap = match output::bwrap(task.bwrap.as_deref()) {
+        Ok(bwrap) => bwrap,
+        Err(error) => return nothing(&error.into(), None, format),
+    };
+    match doctor::probe(&bwrap) {
+        Ok(probe) => tell(task.no_network, &bwrap, &probe, format),
+        Err(error) => nothing(&error, Some(&bwrap), format),
     }
 }
 
-fn tell(task: &Check, format: Format, bwrap: &Bwrap, probe: &Probe) -> Result {
-    let counts = |trial: &&Trial| !task.no_network || !trial.network;
-    let failed = probe.trials.iter().filter(counts).find(|trial| !works(trial));
+fn status(works: bool) -> ExitCode {
+    if works { ExitCode::SUCCESS } else { ExitCode::from(NO) }
+}
+
+/// Nothing could be tried.
+fn nothing(error: &Error, bwrap: Option<&Bwrap>, format: Format) -> Result {
+    if format == Format::Json {
+        let report = Report {
+            works: false,
+            works_with_network_namespace: None,
+            works_without_network_namespace: None,
+            works_only_without_user_namespace: None,
+            bwrap: bwrap.map(Tool::from),
+            error: Some(error.to_string()),
+            diagnosis: error.diagnosis(),
+            trials: Vec::new(),
+            prediction: None,
+        };
+        output::print_json(&Envelope::new("check", report))?;
+    } else {
+        output::print(&format!("{} {}", styled(BAD, "no sandboxes:"), error.report()))?;
+    }
+    Ok(status(false))
+}
+
+fn tell(no_network: bool, bwrap: &Bwrap, probe: &Probe, format: Format) -> Result {
+    let with = probe.works_with_network_namespace();
+    let without = probe.works_without_network_namespace();
+    let works = without == Some(true) && (no_network || with == Some(true));
+    let counts = |report: &&TrialReport| !no_network || !report.trial.has_network_namespace();
+    let failed = probe.failure().filter(|_| !works);
     // the prediction tells most where nothing was said: of a bwrap that hung
     let judged = failed.or_else(|| probe.trials.iter().rfind(counts));
-    let predict = || judged.map(|trial| doctor::predict(bwrap, &trial.sandbox));
+    let predict = || judged.map(|report| doctor::predict(bwrap, &report.sandbox));
+    let without_user = probe.trials.iter().filter(counts).any(|report| !report.outcome.works());
+    let without_user = works && without_user;
     if format == Format::Json {
         let prediction = predict();
         let report = Report {
-            works: failed.is_none(),
-            works_with_network_namespace: Some(probe.trials.iter().filter(|trial| trial.network).all(works)),
-            works_without_network_namespace: Some(probe.works_without_network_namespace()),
+            works,
+            works_with_network_namespace: with,
+            works_without_network_namespace: without,
+            works_only_without_user_namespace: works.then_some(without_user),
             bwrap: Some(bwrap.into()),
             error: None,
+            diagnosis: None,
             trials: probe.trials.iter().map(Tried::from).collect(),
             prediction: prediction.as_ref(),
         };
         output::print_json(&Envelope::new("check", report))?;
-    } else if let Some(failed) = failed {
-        output::print(&failure(probe, failed, predict))?;
+    } else if works {
+        output::print(&success(bwrap, with == Some(true), without_user))?;
     } else {
-        output::print(&success(task, bwrap, probe))?;
+        output::print(&failure(probe, failed, predict))?;
     }
-    Ok(if failed.is_none() { ExitCode::SUCCESS } else { ExitCode::from(NO) })
+    Ok(status(works))
 }
 
-fn works(trial: &Trial) -> bool {
-    matches!(trial.outcome, Trying::Works)
-}
-
-fn success(task: &Check, bwrap: &Bwrap, probe: &Probe) -> String {
-    let network = match (probe.works(), task.no_network) {
-        (true, _) => "with and without a network of their own",
-        (false, _) => "without a network of their own; with one they fail (see bwrap-doctor check)",
-    };
+fn success(bwrap: &Bwrap, with_network: bool, without_user: bool) -> String {
+    let mut network = if with_network {
+        "with and without a network of their own"
+    } else {
+        "without a network of their own; with one they fail (see bwrap-doctor check)"
+    }
+    .to_owned();
+    if without_user {
+        network.push_str(
+            "; but only without a user namespace: name the namespaces (--unshare-pid ...) instead of --unshare-all, \
+             and leave --unshare-user out",
+        );
+    }
     let (version, path) = (bwrap.version_text(), bwrap.path().display());
     format!("{} bwrap {version} ({path}) makes sandboxes, {network}\n", styled(GOOD, "ok:"))
 }
 
-fn failure(probe: &Probe, failed: &Trial, predict: impl FnOnce() -> Option<Prediction>) -> String {
+fn failure(
+    probe: &Probe,
+    failed: Option<&TrialReport>,
+    predict: impl FnOnce() -> Option<Prediction>,
+) -> String {
     let mut text = format!("{} this machine\n\n{probe}", styled(BAD, "no sandboxes on"));
-    if !matches!(failed.outcome, Trying::Failed(_)) {
-        let prediction = predict().filter(|prediction| prediction.outlook != Outlook::Starts);
-        if let Some(prediction) = prediction {
-            let _ = write!(text, "\n{prediction}");
-        }
+    if failed.is_none_or(|failed| !is_explained(&failed.outcome)) {
+        foretell(&mut text, predict());
     }
-    if failed.network && probe.works_without_network_namespace() {
+    let network = failed.is_some_and(|failed| failed.trial.has_network_namespace());
+    if network && probe.works_without_network_namespace() == Some(true) {
         text.push_str(
             "\nSandboxes that share the host's network work: without --unshare-net, or with --share-net after \
              --unshare-all. If that is enough for you: bwrap-doctor check --no-network\n",
@@ -124,23 +154,80 @@ fn failure(probe: &Probe, failed: &Trial, predict: impl FnOnce() -> Option<Predi
     text
 }
 
-impl<'a> From<&'a Trial> for Tried<'a> {
-    fn from(trial: &'a Trial) -> Self {
-        let (outcome, diagnosis, error) = match &trial.outcome {
-            Trying::Works => ("works", None, None),
-            Trying::Failed(diagnosis) => ("failed", Some(diagnosis.as_ref()), None),
-            Trying::TimedOut => ("timed-out", None, None),
-            Trying::Impossible(error) => ("impossible", None, Some(error.to_string())),
+fn is_explained(outcome: &TrialOutcome) -> bool {
+    matches!(outcome, TrialOutcome::Failed { diagnosis: Some(_), .. })
+}
+
+fn foretell(text: &mut String, prediction: Option<Prediction>) {
+    if let Some(prediction) = prediction.filter(|prediction| prediction.outlook != Outlook::Starts) {
+        let _ = write!(text, "\n{prediction}");
+    }
+}
+
+/// The sandbox of a bwrap line.
+fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Format) -> Result {
+    let (named, line) = line::without_name(line);
+    let sandbox = line::sandbox(line::with_args_of_descriptors(line)?)
+        .map_err(|error| format!("cannot read the bwrap line: {error}"))?;
+    let bwrap = match output::bwrap(path.or(named).as_deref()) {
+        Ok(bwrap) => bwrap,
+        Err(error) => return nothing(&error.into(), None, format),
+    };
+    let prediction = doctor::predict(&bwrap, &sandbox);
+    let outcome = doctor::try_sandbox(&bwrap, &sandbox);
+    let works = outcome.works();
+    if format == Format::Json {
+        let report = Report {
+            works,
+            works_with_network_namespace: None,
+            works_without_network_namespace: None,
+            works_only_without_user_namespace: None,
+            bwrap: Some((&bwrap).into()),
+            error: None,
+            diagnosis: None,
+            trials: vec![Tried::new(&sandbox, &outcome)],
+            prediction: Some(&prediction),
+        };
+        output::print_json(&Envelope::new("check", report))?;
+    } else if works {
+        let (version, path) = (bwrap.version_text(), bwrap.path().display());
+        let ok = styled(GOOD, "ok:");
+        output::print(&format!(
+            "{ok} bwrap {version} ({path}) sets this sandbox up; its command was not run\n"
+        ))?;
+    } else {
+        let mut text = format!("{} {sandbox}\n\n{outcome}", styled(BAD, "no sandbox:"));
+        if !is_explained(&outcome) {
+            foretell(&mut text, Some(prediction));
+        }
+        output::print(&text)?;
+    }
+    Ok(status(works))
+}
+
+impl<'a> Tried<'a> {
+    fn new(sandbox: &Sandbox, outcome: &'a TrialOutcome) -> Self {
+        let (name, diagnosis, error) = match outcome {
+            TrialOutcome::Works => ("works", None, None),
+            TrialOutcome::Failed { error, diagnosis } => {
+                ("failed", diagnosis.as_deref(), Some(error.to_string()))
+            }
+            TrialOutcome::TimedOut => ("timed-out", None, None),
             // whatever comes: not that it works
             _ => ("failed", None, None),
         };
+        let sandbox = sandbox.to_string();
+        Self { trial: None, network: None, user_namespace: None, outcome: name, sandbox, diagnosis, error }
+    }
+}
+
+impl<'a> From<&'a TrialReport> for Tried<'a> {
+    fn from(report: &'a TrialReport) -> Self {
         Self {
-            step: trial.step,
-            network: trial.network,
-            outcome,
-            sandbox: trial.sandbox.to_string(),
-            diagnosis,
-            error,
+            trial: Some(report.trial),
+            network: Some(report.trial.has_network_namespace()),
+            user_namespace: Some(report.user_namespace),
+            ..Self::new(&report.sandbox, &report.outcome)
         }
     }
 }

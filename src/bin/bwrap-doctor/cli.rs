@@ -19,6 +19,7 @@ pub(crate) struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   bwrap-doctor check                            can this machine run sandboxes?
+  bwrap-doctor check -- --ro-bind / / true      will this bwrap line start?
   bwrap-doctor run -- --ro-bind / / true        run a bwrap line; if it fails, say why
   bwrap ... 2>&1 | bwrap-doctor explain --here --message -
   bwrap-doctor explain PR01                     all about a cause
@@ -64,19 +65,24 @@ pub(crate) struct Check {
     #[arg(long, value_name = "PATH")]
     pub(crate) bwrap: Option<PathBuf>,
     /// Only sandboxes that share the host's network have to work
-    #[arg(long)]
+    #[arg(long, conflicts_with = "line")]
     pub(crate) no_network: bool,
+    /// bwrap's arguments, as in an existing line: try that sandbox. A command after them is not run
+    #[arg(last = true, value_name = "BWRAP-ARGUMENTS")]
+    pub(crate) line: Vec<OsString>,
 }
 
 const CHECK: &str = "\
-Sets up some growing sandboxes, runs nothing in them, and removes them: some 50 ms, 5 s at most.
+Sets up some growing sandboxes, runs nothing in them, and removes them; or the one of a bwrap line. That takes some
+50 ms. What hangs is killed after 5 s, and so is a bwrap that does not say its version in 5 s: 15 s at most in all.
 
 Exit status: 0 sandboxes work, 1 they do not (or there is no bwrap), 2 wrong usage.
 
 Examples:
   bwrap-doctor check && echo fine
   bwrap-doctor check --no-network       for sandboxes without --unshare-net and --unshare-all
-  Kubernetes:  startupProbe: { exec: { command: [bwrap-doctor, check] }, timeoutSeconds: 6 }";
+  bwrap-doctor check -- --ro-bind / / --unshare-all --proc /proc make
+  Kubernetes:  startupProbe: { exec: { command: [bwrap-doctor, check] }, timeoutSeconds: 15 }";
 
 #[derive(Args)]
 pub(crate) struct Run {

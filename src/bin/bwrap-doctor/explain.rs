@@ -7,9 +7,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::{fs, io};
 
-use bwrap_launch::Bwrap;
 use bwrap_launch::diagnosis::{self, Cause, Symptom};
 use bwrap_launch::host::Host;
+use bwrap_launch::{Bwrap, Message};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -107,7 +107,7 @@ fn one(code: &str, format: Format) -> Result<()> {
 }
 
 fn diagnose(task: &Explain, message: &[u8], format: Format) -> Result<()> {
-    let symptom = Symptom::from_text(&bwraps_own(message));
+    let symptom = pasted(message);
     if symptom.messages.is_empty() {
         return Err("the message is empty".to_owned());
     }
@@ -134,20 +134,48 @@ fn standard_input() -> Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Leaves out what a log or a terminal puts around bwrap's words: lines before them, and what stands before `bwrap: `.
-fn bwraps_own(text: &[u8]) -> Vec<u8> {
+/// The messages in what was pasted. What a log or a terminal puts around them is left out: other lines, and what stands
+/// before `bwrap: `.
+fn pasted(text: &[u8]) -> Symptom {
     const NAME: &[u8] = b"bwrap: ";
-    let mut own = Vec::new();
-    for line in text.split_inclusive(|byte| *byte == b'\n') {
+    // each with the lines after it, which may be its own or not
+    let mut messages: Vec<Vec<&[u8]>> = Vec::new();
+    for line in text.split(|byte| *byte == b'\n') {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
         let start = line.windows(NAME.len()).position(|window| window == NAME);
-        match start.and_then(|start| line.get(start..)) {
-            Some(words) => own.extend_from_slice(words),
-            // a path may have newlines in it
-            None if !own.is_empty() => own.extend_from_slice(line),
-            None => {}
+        match (start.and_then(|start| line.get(start..)), messages.last_mut()) {
+            (Some(words), _) => messages.push(vec![words]),
+            (None, Some(message)) => message.push(line),
+            (None, None) => {}
         }
     }
-    if own.is_empty() { text.to_vec() } else { own }
+    if messages.is_empty() {
+        return Symptom::from_text(text);
+    }
+    let mut symptom = Symptom::default();
+    symptom.messages = messages.iter().map(|lines| message(lines)).collect();
+    symptom
+}
+
+/// Reads the first line alone, or, if nothing is known like that, with as many more as make a known message: a path may have
+/// newlines in it.
+fn message(lines: &[&[u8]]) -> Message {
+    /// A message has two paths at most.
+    const LONGEST: usize = 10_000;
+    let (mut text, mut first) = (Vec::new(), None);
+    for line in lines {
+        text.extend_from_slice(line);
+        let message = Message::parse(&text);
+        if message.pattern().is_some() {
+            return message;
+        }
+        first.get_or_insert(message);
+        if text.len() > LONGEST {
+            break;
+        }
+        text.push(b'\n');
+    }
+    first.unwrap_or_else(|| Message::parse(&text))
 }
 
 fn host(task: &Explain) -> Result<Host> {

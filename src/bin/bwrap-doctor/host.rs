@@ -82,6 +82,7 @@ fn write_fact(text: &mut String, name: &str, fact: &Value, width: usize) {
     let set = || CapabilitySet::try_from(fact.get("present")?.as_str()?.to_owned()).ok();
     let shown = match SETS.contains(&name).then(set).flatten() {
         Some(set) => capabilities(set),
+        None if name.ends_with("_limit") && fact == "absent" => "no limit".to_owned(),
         None => show(fact),
     };
     let name =
@@ -96,7 +97,6 @@ fn show(value: &Value) -> String {
         Value::String(word) => word.clone(),
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
-        Value::Number(number) if number.as_u64() == Some(u64::MAX) => "no limit".to_owned(),
         Value::Array(values) => values.iter().map(show).collect::<Vec<_>>().join("; "),
         Value::Object(fields) => match (fields.get("present"), fields.get("unreadable")) {
             (Some(Value::String(word)), _) => word.clone(),

@@ -112,7 +112,8 @@ fn note_expansions(words: &[OsString]) {
 /// Options that concern whoever starts bwrap, not the sandbox. Each has one argument.
 const LAUNCHERS: &[&str] = &["--args", "--block-fd", "--userns-block-fd", "--json-status-fd"];
 
-fn sandbox(mut words: Vec<OsString>) -> Result<Sandbox, ParseError> {
+/// Reads a line's sandbox, with or without a command after it.
+pub(crate) fn sandbox(mut words: Vec<OsString>) -> Result<Sandbox, ParseError> {
     loop {
         let error = match Command::from_args(words.clone()) {
             Ok(command) => return Ok(command.get_sandbox().clone()),

@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     };
     let format = cli.format;
     let done = match cli.task {
-        Task::Check(task) => check::run(&task, format),
+        Task::Check(task) => check::run(task, format),
         Task::Run(task) => Ok(run::run(task, format)),
         Task::Explain(task) => explain::run(&task, format),
         Task::Host(task) => host::run(&task, format),

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::Result;
 use crate::cli::{Format, Run};
 use crate::line;
-use crate::output::{self, Envelope};
+use crate::output::{self, Envelope, note};
 
 /// Nobody can know whether the command ran.
 const UNDECIDED: u8 = 124;
@@ -26,32 +26,36 @@ struct Report<'a> {
     error: String,
     command_line: Option<&'a str>,
     stderr: Option<String>,
-    diagnosis: Option<&'a Diagnosis>,
+    diagnosis: Option<Diagnosis>,
 }
 
 pub(crate) fn run(task: Run, format: Format) -> ExitCode {
     // first of all, while nothing of ours is open
     let descriptors = inherited();
-    let error = match command(task, &descriptors) {
+    let trouble = match command(task, &descriptors) {
         Ok(mut command) => match command.status() {
             Ok(status) => return ExitCode::from(status.raw()),
-            Err(error) => Ok(error),
+            Err(error) => Trouble::Launch(error),
         },
-        Err(trouble) => Err(trouble),
+        Err(trouble) => trouble,
     };
-    let (outcome, exit_status) = match &error {
-        Ok(Error::Refused(_)) => ("refused", NOT_LAUNCHED),
-        Ok(Error::SetupFailed(_)) => ("setup-failed", NOT_LAUNCHED),
-        Ok(Error::NotExecuted(failure)) => ("not-executed", not_executed(failure)),
-        Ok(Error::Undecided(_)) => ("undecided", UNDECIDED),
-        Ok(_) | Err(_) => ("not-launched", NOT_LAUNCHED),
+    let error = match &trouble {
+        Trouble::Launch(error) => Some(error),
+        Trouble::Line(_) => None,
     };
-    let text = match &error {
-        Ok(error) => error.to_string(),
-        Err(trouble) => trouble.clone(),
+    let (outcome, exit_status) = match error {
+        Some(Error::Refused(_)) => ("refused", NOT_LAUNCHED),
+        Some(Error::SetupFailed(_)) => ("setup-failed", NOT_LAUNCHED),
+        Some(Error::NotExecuted(failure)) => ("not-executed", not_executed(failure)),
+        Some(Error::Undecided(_)) => ("undecided", UNDECIDED),
+        Some(_) | None => ("not-launched", NOT_LAUNCHED),
     };
-    let failure = error.as_ref().ok().and_then(Error::failure);
-    let diagnosis = failure.and_then(Failure::diagnosis);
+    let text = match &trouble {
+        Trouble::Launch(error) => error.to_string(),
+        Trouble::Line(what) => what.clone(),
+    };
+    let failure = error.and_then(Error::failure);
+    let diagnosis = error.and_then(Error::diagnosis);
     if format == Format::Json {
         let mut report = Report {
             outcome,
@@ -64,36 +68,52 @@ pub(crate) fn run(task: Run, format: Format) -> ExitCode {
         // a path that is not UTF-8 has no JSON; the rest of the report has
         while !output::report_json(&Envelope::new("run", &report)) && report.diagnosis.take().is_some() {}
     } else {
-        match diagnosis {
-            Some(diagnosis) => output::report(&format!("\n{diagnosis}")),
-            None => output::complain(&text),
+        match (error, diagnosis) {
+            (Some(error), Some(_)) => output::report(&format!("\n{}", error.report())),
+            _ => output::complain(&text),
         }
     }
     ExitCode::from(exit_status)
 }
 
-fn command(task: Run, descriptors: &[i32]) -> Result<Command> {
+/// Why the command did not run.
+enum Trouble {
+    /// What the library says.
+    Launch(Error),
+    /// The bwrap line cannot be read.
+    Line(String),
+}
+
+fn command(task: Run, descriptors: &[i32]) -> Result<Command, Trouble> {
     let (named, words) = line::without_name(task.line);
-    let words = line::with_args_of_descriptors(words)?;
-    let mut command =
-        Command::from_args(words.clone()).map_err(|error| format!("cannot read the bwrap line: {error}"))?;
+    let words = line::with_args_of_descriptors(words).map_err(Trouble::Line)?;
+    let mut command = Command::from_args(words)
+        .map_err(|error| Trouble::Line(format!("cannot read the bwrap line: {error}")))?;
     let path = task.bwrap.or(named);
-    let bwrap = output::bwrap(path.as_deref()).map_err(|error| error.to_string())?;
+    let bwrap = output::bwrap(path.as_deref()).map_err(|error| Trouble::Launch(error.into()))?;
     command.bwrap(&bwrap);
-    for number in descriptors {
-        // bwrap itself reads and closes those that its options name
-        if !words.iter().any(|word| *word == *number.to_string()) {
+    // bwrap itself reads and closes those that its options name
+    let named = command.get_sandbox().descriptor_numbers();
+    for number in descriptors.iter().filter(|number| !named.contains(number)) {
+        if *number <= HIGHEST {
             command.fd(*number, Descriptor::number(*number));
+        } else {
+            note(&format!(
+                "descriptor {number} is not passed on: the command can have those up to {HIGHEST}"
+            ));
         }
     }
     Ok(command)
 }
 
+/// The highest number of a descriptor that a launch can place.
+const HIGHEST: i32 = 1023;
+
 /// A bwrap line's command has every descriptor that its caller left open; a launched one only what it is given.
 fn inherited() -> Vec<i32> {
     let Ok(entries) = fs::read_dir("/proc/self/fd") else { return Vec::new() };
     let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let numbers: Vec<i32> = numbers.filter(|number| (3..=1023).contains(number)).collect();
+    let numbers: Vec<i32> = numbers.filter(|number| *number >= 3).collect();
     // the one that listed them is gone by now
     numbers.into_iter().filter(|number| fs::read_link(format!("/proc/self/fd/{number}")).is_ok()).collect()
 }

@@ -41,7 +41,8 @@ setting stops bwrap in pods without hostUsers: false, as NS12.";
 pub(super) const POD_FIELDS_IGNORED: &str = "\
 The pod's YAML says procMount: Unmasked or hostUsers: false, and nothing of it
 arrives: the API server or the node drops the field without a word, and bwrap
-fails as before (PR01).
+fails as before: `Can't mount proc on /newroot/proc: Operation not permitted`
+(PR01).
 
 `kubectl get pod POD -o yaml` no longer shows the field: the API server's
 feature gates ProcMountType and UserNamespacesSupport are off, as they were by

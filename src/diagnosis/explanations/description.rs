@@ -40,7 +40,8 @@ bwrap binds a tree with every mount in it, then sets nosuid, nodev and
 read-only on each by a remount. The kernel refused one of those.
 
 The message names it: `Can't bind mount /mnt on /mnt: Unable to apply mount
-flags: remount \"/mnt/nfs\": Host is down`, or `Unable to remount destination
+flags: remount \"/mnt/nfs\": Host is down` (bwrap 0.11 and older: `Can't bind
+mount /oldroot/mnt on /newroot/mnt`), or `Unable to remount destination
 \"...\" with correct flags`, or `mount_setattr() failed at \"...\"` in newer
 versions. `findmnt -T PATH` shows what is there. Suspects are automounts,
 network and FUSE mounts that do not answer, mounts whose flags are locked
@@ -144,7 +145,8 @@ The kernel refused a bind mount itself, after its source was found and its
 destination made.
 
 The message is `Can't bind mount /a on /b: Unable to mount source on
-destination:` and an error. `Permission denied` is a security module's answer;
+destination:` and an error; bwrap 0.11 and older say `Can't bind mount
+/oldroot/a on /newroot/b`. `Permission denied` is a security module's answer;
 `Operation not permitted` a filter's, or Landlock's; `Invalid argument` means
 that the source cannot be bound: a file of another namespace
 (/proc/PID/ns/..., /run/netns), or something below a mount that is locked.

@@ -182,12 +182,12 @@ as if the program itself were missing. `readelf -l PROGRAM | grep interpreter`
 and `head -1 SCRIPT` name what is needed: /lib64/ld-linux-x86-64.so.2, or
 /lib/ld-linux-aarch64.so.1, or /lib/ld-musl-x86_64.so.1.
 
-With a merged /usr bind that, and make the links: symlink(\"usr/lib\", \"/lib\")
-and symlink(\"usr/lib64\", \"/lib64\"). Otherwise bind /lib and /lib64 read-only.
-For NixOS and Guix bind the store, and for scripts the interpreter, also
-/usr/bin/env if they use it. In containers the files of the image count, so a
-glibc program in an Alpine image lacks its loader altogether. The command can
-read what is bound.";
+With a merged /usr bind that, and make the links: `--symlink usr/lib /lib
+--symlink usr/lib64 /lib64` (Sandbox::symlink). Otherwise bind /lib and /lib64
+read-only. For NixOS and Guix bind the store, and for scripts the interpreter,
+also /usr/bin/env if they use it. In containers the files of the image count,
+so a glibc program in an Alpine image lacks its loader altogether. The command
+can read what is bound.";
 
 pub(super) const PROGRAM_MISSING: &str = "\
 The sandbox is ready, and the program that it was to run is not in it: not at
@@ -197,12 +197,13 @@ The message is `execvp NAME: No such file or directory`. `Permission denied`
 can mean the same, if PATH has a directory that the user may not search,
 /root/bin say. If the program is there, its loader is missing instead (EX01).
 
-A name without a slash is searched in the PATH of the command, and the
-environment is empty unless asked: then only /bin and /usr/bin are searched.
-Set PATH inside, or name the whole path as it is inside. Bind the directory
-that has the program, read-only, with its libraries. A tmpfs on top of an
-earlier bind hides it. In Docker, Podman and Kubernetes it must be in the
-container's image, not on the host. The command can read what is bound;
+A name without a slash is searched in the PATH of the command. bwrap hands its
+own environment on, unless it is cleared (--clearenv); in this library it is
+empty unless asked. Without PATH only /bin and /usr/bin are searched. Set it
+inside (`--setenv PATH ...`), or name the whole path as it is inside. Bind the
+directory that has the program, read-only, with its libraries. A tmpfs on top
+of an earlier bind hides it. In Docker, Podman and Kubernetes it must be in
+the container's image, not on the host. The command can read what is bound;
 nothing else changes.";
 
 pub(super) const PROGRAM_NOT_EXECUTABLE: &str = "\

@@ -141,6 +141,22 @@ and look for mounts that pile up: leftover containers, automounts, snaps. More
 mounts take kernel memory, which is not swapped, and slow bwrap down with the
 square of their number. The limit exists since Linux 4.9.";
 
+pub(super) const OPENAT2_MISSING: &str = "\
+Since 0.12 bwrap walks every path with the system call openat2, so that no
+symbolic link can lead it out of the sandbox while it builds it. Linux has
+that call since 5.6. Something answers that it does not exist: an old kernel,
+gVisor, a system call filter, or systemd, whose RestrictSUIDSGID=yes denies it
+so.
+
+The message is `Can't open source /usr: Function not implemented`, or the same
+of another path and step.
+
+A systemd unit: RestrictSUIDSGID=no. gVisor: a newer release. A container: a
+filter that lets openat2 through. Elsewhere: a newer kernel. A bwrap that was
+built without `assume_kernel` does without the call if it is run with
+--not-a-security-boundary; bwrap 0.11 never needs it, but follows links that
+somebody may have put into a writable bind.";
+
 pub(super) const OVERLAY_UNSUPPORTED: &str = "\
 The overlay was refused by the kernel: it is too old for overlays in user
 namespaces, or does not take these directories.

@@ -10,15 +10,18 @@ The message begins `No permissions to creat`. /proc/self/status says `Seccomp:
 2`, while the kernel itself has nothing against it: user.max_user_namespaces
 is above 0.
 
-Docker: `--security-opt seccomp=bwrap.json`, a copy of the default filter that
-also allows clone, unshare, setns, mount, umount2, pivot_root and sethostname.
-Kubernetes with containerd: securityContext.seccompProfile of type Localhost
-with that file. Podman and CRI-O allow these calls in their default already,
-so look elsewhere there. Only a kubelet with seccompDefault, or an explicit
-RuntimeDefault, puts a filter on a pod at all.
+Docker: `--security-opt seccomp=bwrap.json`. Kubernetes with containerd:
+securityContext.seccompProfile of type Localhost with that file. Podman and
+CRI-O allow these calls in their default already, so look elsewhere there.
+Only a kubelet with seccompDefault, or an explicit RuntimeDefault, puts a
+filter on a pod at all.
 
-A wider filter makes more of the kernel reachable from the container;
-seccomp=unconfined makes all of it so, and Pod Security forbids that from
+The file comes with the remedy, and works the other way round than the
+default, which lists what is allowed: it allows everything but calls that are
+dangerous and that bwrap does not need (kernel modules, bpf, kexec, keyrings,
+clocks, swap, io_uring, perf events). So it is wider than the default plus
+bwrap's calls, and a call that the kernel gains later is allowed.
+seccomp=unconfined leaves nothing out, and Pod Security forbids that from
 baseline on.";
 
 pub(super) const USER_NAMESPACES_SWITCHED_OFF: &str = "\
@@ -55,7 +58,10 @@ Enter the tree by a real root change instead: `systemd-nspawn -D TREE`,
 TREE / ...`), which isolates as much as the chroot did. Or run bwrap outside
 of the chroot and bind from it. Container engines use pivot_root already, so
 in Docker, Podman and Kubernetes only a chroot inside of the container can be
-meant. This holds for all kernels.";
+meant. This holds for all kernels.
+
+Root without a user namespace gets no further: `Failed to make / slave:
+Invalid argument`, because the root is no mount.";
 
 pub(super) const UNMAPPED_ID: &str = "\
 The user or group id of the process has no place in the user namespace that it
@@ -81,14 +87,19 @@ which denies bwrap its namespaces.
 The message begins `No permissions to creat`. On a machine without containers,
 /proc/self/status says `Seccomp: 2` and `NoNewPrivs: 1`, and /proc/self/cgroup
 ends in a .service. `systemctl show UNIT -p
-RestrictNamespaces,SystemCallFilter` names the setting.
+RestrictNamespaces,SystemCallFilter` always prints both: RestrictNamespaces=no
+and an empty SystemCallFilter= mean that it is neither.
 
-Add a drop-in with `systemctl edit UNIT`:
+Add a drop-in with `systemctl edit UNIT` (`systemctl --user edit UNIT` for a
+unit of a user's):
 
     [Service]
     RestrictNamespaces=user mnt pid net ipc uts cgroup
+    SystemCallFilter=~nfsservctl
+    SystemCallFilter=@mount @process sethostname
 
-and, if there is a SystemCallFilter=, `SystemCallFilter=@mount` as well. Leave
+The middle line keeps the last one from being a list of all that is allowed,
+where the unit has none. Leave
 NoNewPrivileges=yes as it is: bwrap does not mind. PrivateUsers= and
 ProtectProc= may stand in the way next. The service may then make these
 namespaces itself, which exposes a little more of the kernel to it. Containers

@@ -5,9 +5,9 @@ A process in a user namespace may mount a procfs only if it sees a whole one
 already: otherwise it could uncover what was hidden from it. Container
 runtimes mask parts of /proc, so the kernel refuses.
 
-The message is `Can't mount proc on /proc: Operation not permitted`.
-/proc/self/mountinfo lists mounts on /proc/acpi, /proc/kcore, /proc/keys,
-/proc/sys and the like.
+The message is `Can't mount proc on /newroot/proc: Operation not permitted`,
+after bwrap 0.11 `on /proc`. /proc/self/mountinfo lists mounts on /proc/acpi,
+/proc/kcore, /proc/keys, /proc/sys and the like.
 
 Docker: `--security-opt systempaths=unconfined`, with a filter that allows
 bwrap. Podman: `--security-opt unmask=ALL`. Kubernetes: hostUsers: false with
@@ -24,11 +24,12 @@ pub(super) const COVERED_PROC: &str = "\
 As with masks of a runtime (PR01), the kernel mounts no new procfs where none
 is wholly visible, but here something else covers a part of it.
 
-The message is `Can't mount proc on /proc: Operation not permitted`.
-/proc/self/mountinfo names the culprit: files of lxcfs on /proc/cpuinfo and
-others, a tmpfs on /proc/driver/nvidia, /proc/xen, or a mount of your own.
-Directories that the kernel makes as mount points (/proc/fs/nfsd,
-/proc/sys/fs/binfmt_misc) do not count.
+The message is `Can't mount proc on /newroot/proc: Operation not permitted`,
+after bwrap 0.11 `on /proc`. /proc/self/mountinfo names the culprit: files of
+lxcfs on /proc/cpuinfo and others, a tmpfs on /proc/driver/nvidia, or a mount
+of your own. Directories that the kernel makes as mount points (/proc/fs/nfsd,
+/proc/xen, /proc/sys/fs/binfmt_misc) do not count, but for old kernels some of
+them do. Since Linux 7.2 a procfs with subset=pid is none that is whole.
 
 On a machine unmount it, as root. GPUs in Docker, Podman and Kubernetes: use
 NVIDIA's CDI mode instead of --gpus. lxcfs: nesting (security.nesting=true,
@@ -39,46 +40,49 @@ uncovers what was covered. Or bind the outer one in the sandbox, --ro-bind
 
 pub(super) const OUTER_BWRAP_COVERS_PROC: &str = "\
 We are inside another bwrap that was started as root. As root, bwrap covers
-four parts of its /proc (sys, sysrq-trigger, irq and bus) with themselves,
-read-only. For the kernel that procfs is no longer whole, and it refuses a new
-one in a nested sandbox.
+those of four parts of its /proc (sys, sysrq-trigger, irq and bus) that it may
+write to with themselves, read-only. For the kernel that procfs is no longer
+whole, and it refuses a new one in a nested sandbox.
 
-The message is `Can't mount proc on /proc: Operation not permitted`;
-/proc/self/mountinfo has mounts of type proc on those four paths and no
-others.
+The message is `Can't mount proc on /newroot/proc: Operation not permitted`,
+after bwrap 0.11 `on /proc`; /proc/self/mountinfo has mounts of type proc on
+some of those paths and no others, and /proc/1/comm is bwrap. Container
+engines cover parts of /proc in the same way (PR01).
 
 Start the outer bwrap as another user than root: it covers nothing then, and
 the inner one works. Or bind the outer procfs in the inner sandbox, --ro-bind
 /proc /proc, which shows the processes of the outer sandbox. That holds in
-Docker, Podman, Kubernetes and on a plain machine alike: the engines have no
-part in it, unless they mask as well (PR01). Nothing is opened up by the
-first. All versions of bwrap do so.";
+containers and on a plain machine alike. Nothing is opened up by the first.
+All versions of bwrap do so.";
 
 pub(super) const PROC_ATIME: &str = "\
 The kernel compares the way in which access times are kept: a new procfs has
 relatime, and the one that is visible has another mode that is locked by the
 user namespace. So it does not vouch for the new one.
 
-The message is `Can't mount proc on /proc: Operation not permitted`. The line
-of /proc in /proc/self/mountinfo has noatime or nodiratime, or no atime word
-at all (strictatime).
+The message is `Can't mount proc on /newroot/proc: Operation not permitted`,
+after bwrap 0.11 `on /proc`. The line of /proc in /proc/self/mountinfo has
+noatime or nodiratime, or no atime word at all (strictatime).
 
 Mount it with the default, as root on the machine: `mount -o
-remount,relatime,atime,diratime /proc`; or correct the line in /etc/fstab.
-Docker, Podman and Kubernetes mount it right, so in a container the outer one
-is a volume or a bind that somebody added: remove that. Or bind it in the
-sandbox, --ro-bind /proc /proc, which shows the outer processes. Access times
-in procfs mean nothing, so nothing is lost. The options nosuid, nodev, noexec
-and hidepid do not matter.";
+remount,relatime,atime,diratime /proc`. That lasts until the next boot; to
+keep it, correct the line in /etc/fstab. WSL 2 mounts /proc with noatime by
+itself: there put the command into /etc/wsl.conf, as `command =` below
+`[boot]`. Docker, Podman and Kubernetes mount it right, so in a container the
+outer one is a volume or a bind that somebody added: remove that. Or bind it
+in the sandbox, --ro-bind /proc /proc, which shows the outer processes. Access
+times in procfs mean nothing, so nothing is lost. The options nosuid, nodev,
+noexec and hidepid do not matter.";
 
 pub(super) const SELINUX_DENIES_PROC: &str = "\
 SELinux denied the mount of a procfs. The domain of containers, container_t,
 may remount one, but not mount one (so still in container-selinux 2.250).
 
-The message is `Can't mount proc on /proc: Permission denied`.
-/proc/self/attr/current has container_t, or another domain; the host's audit
-log `avc: denied { mount } ... proc_t ... tclass=filesystem`. If /proc is
-masked as well, this error comes first, and PR01 after it.
+The message is `Can't mount proc on /newroot/proc: Permission denied`, after
+bwrap 0.11 `on /proc`. /proc/self/attr/current has container_t, or another
+domain; the host's audit log `avc: denied { mount } ... proc_t ...
+tclass=filesystem`. If /proc is masked as well, this error comes first, and
+PR01 after it.
 
 Podman and Docker: `--security-opt label=type:container_engine_t`. Pods:
 seLinuxOptions.type container_engine_t. Or a module on every node that adds
@@ -93,10 +97,10 @@ pub(super) const APP_ARMOR_DENIES_PROC: &str = "\
 The AppArmor profile that confines us allows some mounts, but not that of a
 procfs.
 
-The message is `Can't mount proc on /proc: Permission denied`, the same as
-SELinux gives; /proc/self/attr/current tells them apart: here it is the name
-of a profile with (enforce). dmesg on the host may say operation=mount,
-fstype=proc.
+The message is `Can't mount proc on /newroot/proc: Permission denied`, after
+bwrap 0.11 `on /proc`, the same as SELinux gives; /proc/self/attr/current
+tells them apart: here it is the name of a profile with (enforce). dmesg on
+the host may say operation=mount, fstype=proc.
 
 Add a rule to the profile: `mount fstype=proc -> /newroot/proc/,`, or simply
 `mount,`, and load it with apparmor_parser -r. The profile lies on the
@@ -113,8 +117,9 @@ A procfs shows a PID namespace, and mounting it takes CAP_SYS_ADMIN in the
 user namespace that owns that one. The sandbox's user namespace does not: it
 joins a PID namespace (--pidns) from elsewhere, or has none of its own.
 
-The message is `Can't mount proc on /proc: Operation not permitted`, although
-the /proc outside has nothing mounted on it.
+The message is `Can't mount proc on /newroot/proc: Operation not permitted`,
+after bwrap 0.11 `on /proc`, although the /proc outside has nothing mounted on
+it.
 
 Give the sandbox a PID namespace of its own, --unshare-pid: then its user
 namespace owns it. To join one, join the user namespace that owns it as well
@@ -128,9 +133,10 @@ pub(super) const EMULATED_KERNEL_DENIES_PROC: &str = "\
 The kernel here is not the usual one: gVisor, or a micro-VM whose own sandbox
 masks its /proc. It does not mount another procfs.
 
-The message is `Can't mount proc on /proc: Operation not permitted`. `uname
--r` contains gvisor, or dmesg and /proc/version name the product;
-/proc/self/mountinfo may show nothing that would explain it.
+The message is `Can't mount proc on /newroot/proc: Operation not permitted`,
+after bwrap 0.11 `on /proc`. `uname -r` contains gvisor, or dmesg and
+/proc/version name the product; /proc/self/mountinfo may show nothing that
+would explain it.
 
 Bind the outer procfs in the sandbox instead: `--ro-bind /proc /proc`, with
 --unshare-pid as before. The command then sees the processes outside of its
@@ -146,9 +152,9 @@ user namespace. bwrap runs as root with CAP_SYS_ADMIN and could mount a procfs
 as it is; but it makes a user namespace of its own, and in there the masks are
 locked.
 
-The message is `Can't mount proc on /proc: Operation not permitted`, with Uid
-0 and SYS_ADMIN in CapEff of /proc/self/status, and --unshare-user or
---unshare-all among the options.
+The message is `Can't mount proc on /newroot/proc: Operation not permitted`,
+after bwrap 0.11 `on /proc`, with Uid 0 and SYS_ADMIN in CapEff of
+/proc/self/status, and --unshare-user or --unshare-all among the options.
 
 Leave the user namespace out: name the other namespaces one by one instead of
 --unshare-all. Docker and Podman with `--cap-add SYS_ADMIN` work like that,
@@ -164,10 +170,10 @@ SELinux denied the mount of a devpts, the file system of terminals, which
 --dev makes. container_t may not mount one (so still in container-selinux
 2.250).
 
-The message is `Can't mount devpts on /dev/pts: Permission denied`.
-/proc/self/attr/current has container_t; the host's audit log `avc: denied {
-mount } ... devpts_t ... tclass=filesystem`. Where --proc is used, its mount
-fails first with the same error (PR05).
+The message is `Can't mount devpts on /newroot/dev/pts: Permission denied`,
+after bwrap 0.11 `on /dev/pts`. /proc/self/attr/current has container_t; the
+host's audit log `avc: denied { mount } ... devpts_t ... tclass=filesystem`.
+Where --proc is used, its mount fails first with the same error (PR05).
 
 Podman and Docker: `--security-opt label=type:container_engine_t`. Pods:
 seLinuxOptions.type container_engine_t, or a module on the nodes with `allow
@@ -184,10 +190,11 @@ The kernel refused to mount a devpts for the sandbox's /dev: its owner, root
 of the user namespace, is not mapped, or a very old kernel or bwrap does not
 fit together.
 
-The message is `Can't mount devpts on /dev/pts: Invalid argument`. bwrap maps
-itself to 0 for this and moves on to a second user namespace afterwards. If an
-existing namespace is joined (--userns), that one must have a mapping for 0; a
-map written through --userns-block-fd must, too.
+The message is `Can't mount devpts on /newroot/dev/pts: Invalid argument`,
+after bwrap 0.11 `on /dev/pts`. bwrap maps itself to 0 for this and moves on
+to a second user namespace afterwards. If an existing namespace is joined
+(--userns), that one must have a mapping for 0; a map written through
+--userns-block-fd must, too.
 
 Map 0 in the namespace that is joined, or let bwrap make its own. Update a
 bwrap of the 0.1 series. Otherwise bind the outer /dev, --dev-bind /dev /dev,

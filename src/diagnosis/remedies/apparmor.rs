@@ -1,19 +1,23 @@
 //! AppArmor profiles: for a container, and for a bwrap on a machine.
 
-use std::path::Path;
+mod profiles;
+
+use std::path::{Path, PathBuf};
+
+use profiles::{bwrap_profile, container_profile, rules};
 
 use super::super::case::Case;
-use super::super::remedy::{Action, AppArmorProfile, PodPatch, Profile, Remedy};
+use super::super::remedy::{Action, PodPatch, Profile, Remedy};
 use super::engine::options;
 use super::host::{sysctl, unit_of};
-use super::{Setting, commands, manual};
-use crate::host::Platform;
+use super::{Setting, allow_nesting, commands, manual};
+use crate::host::{Fact, PACKAGED, PROFILES, Platform, Program, UBUNTUS_PROFILE, profile_files};
 
 /// Where profiles are kept.
-pub(super) const DIRECTORY: &str = "/etc/apparmor.d";
+pub(super) const DIRECTORY: &str = PROFILES;
 
 /// The profile for containers.
-const CONTAINER: &str = "bwrap-nested";
+pub(in super::super) const CONTAINER: &str = "bwrap-nested";
 
 const RESTRICTION: &str = "kernel.apparmor_restrict_unprivileged_userns";
 
@@ -71,22 +75,13 @@ pub(in super::super) fn confine_container(case: &Case<'_>) -> Vec<Remedy> {
             );
             vec![under(Action::Manual(text)).requires("root on the machine that runs the container")]
         }
-        Setting::Lxc => vec![
-            manual(
-                "Allow nesting in the container's configuration",
-                "# Incus:\nincus config set CONTAINER security.nesting=true && incus restart CONTAINER\n\
-                 # LXD:\nlxc config set CONTAINER security.nesting=true && lxc restart CONTAINER\n\
-                 # Proxmox:\npct set ID --features nesting=1 && pct reboot ID\n\
-                 # LXC: copy /etc/apparmor.d/lxc/lxc-default-with-nesting under another name, add these rules, load it, and \
-                 name it in lxc.apparmor.profile of the container's configuration:\n  \
-                 pivot_root oldroot=/tmp/oldroot/ /tmp/,\n  pivot_root /newroot/,",
-                "the container may mount inside namespaces of its own; in an unprivileged container its root still is nobody \
-                 outside",
-            )
-            .requires("root on the machine that runs the container"),
-        ],
+        Setting::Lxc => allow_nesting(case),
         Setting::Unit => vec![under(unit_of(case, &[("AppArmorProfile", CONTAINER)]))],
-        Setting::Nspawn | Setting::Machine => {
+        Setting::Nspawn | Setting::Machine | Setting::Unknown => {
+            // rules more in that profile would lift the restriction for every program
+            if case.host.security.is_restriction() {
+                return leave_restriction(case);
+            }
             let label = case.host.security.apparmor().filter(|name| *name != "unconfined");
             let name = label.unwrap_or("NAME");
             let rules = rules(mediates_user_namespaces(case));
@@ -129,7 +124,9 @@ pub(in super::super) fn permit_bwrap(case: &Case<'_>) -> Vec<Remedy> {
         // the restriction is on unconfined programs: another profile than none lifts it for this container alone
         remedies.extend(confine_container(case).into_iter().filter(|remedy| !remedy.files.is_empty()));
     }
-    let bwrap = case.host.bwrap.present().map_or(Path::new(BWRAP), |bwrap| bwrap.path.as_path());
+    let present = present_profile(case);
+    remedies.extend(present.as_deref().map(load));
+    let bwrap = bwrap_path(case);
     let profile = bwrap_profile(bwrap);
     remedies.push(
         Remedy::new(
@@ -139,21 +136,8 @@ pub(in super::super) fn permit_bwrap(case: &Case<'_>) -> Vec<Remedy> {
         )
         .requires("AppArmor 4.0 or later, which every system with this restriction has"),
     );
-    if bwrap == Path::new(BWRAP) && case.host.distribution.present().is_some_and(|it| it.id == "ubuntu") {
-        let lines = [
-            "apt-get install -y apparmor-profiles",
-            "ln -sf /usr/share/apparmor/extra-profiles/bwrap-userns-restrict /etc/apparmor.d/",
-            "apparmor_parser -r /etc/apparmor.d/bwrap-userns-restrict",
-        ];
-        remedies.push(
-            commands(
-                "Load Ubuntu's own profile for bwrap",
-                &lines,
-                "bwrap may make user namespaces, and takes their rights from what it starts; some programs that make \
-                 namespaces themselves do not work inside",
-            )
-            .requires("Ubuntu 24.04; from 25.04 on it is loaded already"),
-        );
+    if present.as_deref() != Some(Path::new(UBUNTUS_PROFILE)) {
+        remedies.extend(ubuntus_profile(case));
     }
     if case.on(Platform::GitHubActions) && !setting.is_container() {
         for remedy in &mut remedies {
@@ -166,7 +150,90 @@ pub(in super::super) fn permit_bwrap(case: &Case<'_>) -> Vec<Remedy> {
     remedies
 }
 
-const BWRAP: &str = "/usr/bin/bwrap";
+/// The path by which AppArmor knows bwrap; one that was not looked at counts as the packaged one.
+pub(in super::super) fn bwrap_path<'a>(case: &Case<'a>) -> &'a Path {
+    case.host.bwrap.present().map_or(Path::new(PACKAGED), Program::resolved)
+}
+
+/// The file of a profile for this bwrap, if one is there. In a container that is the host's business, and not visible.
+pub(in super::super) fn present_profile(case: &Case<'_>) -> Option<PathBuf> {
+    let there = |file: &PathBuf| case.host.files.get(file).and_then(Fact::present).is_some();
+    let ours = !Setting::of(case).is_container();
+    profile_files(bwrap_path(case)).into_iter().find(|file| ours && there(file))
+}
+
+/// For a file that is there while bwrap behaves as if it were not.
+fn load(file: &Path) -> Remedy {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let command = format!("apparmor_parser -r {}", super::instructions::word(&file.to_string_lossy()));
+    commands(
+        &format!("Load the profile {} that is there for bwrap", file.display()),
+        &[&command],
+        "what the profile permits to bwrap",
+    )
+    .requires(format!(
+        "no link {DIRECTORY}/disable/{name}: with it whoever keeps this machine has switched the profile off, and \
+         apparmor_parser passes the file over"
+    ))
+}
+
+/// Ubuntu has a profile for the packaged bwrap: since 24.04 among those to choose from, since 25.04 in place.
+fn ubuntus_profile(case: &Case<'_>) -> Option<Remedy> {
+    let distribution = case.host.distribution.present().filter(|it| it.id == "ubuntu")?;
+    // a container's distribution is not the machine's
+    if Setting::of(case).is_container() || bwrap_path(case) != Path::new(PACKAGED) {
+        return None;
+    }
+    let mut numbers = distribution.version.split('.').map(str::parse::<u32>);
+    let version = (numbers.next()?.ok()?, numbers.next()?.ok()?);
+    let remedy = |lines: &[&str]| {
+        commands(
+            "Load Ubuntu's own profile for bwrap",
+            lines,
+            "bwrap may make user namespaces, and takes their rights from what it starts; some programs that make namespaces \
+             themselves do not work inside",
+        )
+    };
+    let loading = format!("apparmor_parser -r {UBUNTUS_PROFILE}");
+    if version >= (25, 4) {
+        let gone = case.host.files.get(Path::new(UBUNTUS_PROFILE)).is_some_and(Fact::is_absent);
+        return (!gone).then(|| remedy(&[&loading]));
+    }
+    // a link that is there already stays as it is
+    (version >= (24, 4)).then(|| {
+        remedy(&[
+            "apt-get install -y apparmor-profiles",
+            "ln -s /usr/share/apparmor/extra-profiles/bwrap-userns-restrict /etc/apparmor.d/",
+            &loading,
+        ])
+    })
+}
+
+/// For whoever is in a namespace whose capabilities the restriction has taken.
+pub(in super::super) fn leave_restriction(case: &Case<'_>) -> Vec<Remedy> {
+    let profile = case.host.security.apparmor().unwrap_or_default();
+    let outside = manual(
+        "Start bwrap outside of the program whose namespace this is",
+        &format!(
+            "Let it be started by a process that has another profile than {profile} (cat /proc/self/attr/current): before, or \
+             beside, the browser, sandbox or `unshare` that made this user namespace"
+        ),
+        "nothing; what bwrap starts is then no longer inside of that program's sandbox",
+    )
+    .requires("where the restriction is on, a profile for bwrap as well");
+    std::iter::once(outside).chain(permit_bwrap(case)).collect()
+}
+
+/// For whoever runs under our profile for containers, which permits what was denied.
+pub(in super::super) fn reload_container_profile(case: &Case<'_>) -> Vec<Remedy> {
+    let profile = container_profile(mediates_user_namespaces(case));
+    let remedy = Remedy::new(
+        format!("Load the profile {CONTAINER} anew on {}", Setting::of(case).machine()),
+        Action::AppArmor(profile),
+        "nothing, if the profile was meant to be this one",
+    );
+    vec![with_parser(remedy, case)]
+}
 
 /// Names for a profile the parser that can read it.
 fn with_parser(remedy: Remedy, case: &Case<'_>) -> Remedy {
@@ -187,204 +254,5 @@ fn mediates_user_namespaces(case: &Case<'_>) -> bool {
     case.host.sysctl(RESTRICTION).present().is_some() || version >= (Some(6), Some(7))
 }
 
-/// The rules for what bwrap needs beyond files, one a line.
-fn rules(userns: bool) -> String {
-    let new: &[&str] = if userns { &["userns", "mqueue"] } else { &[] };
-    let rules = ["capability", "network", "unix", "mount", "remount", "umount", "pivot_root"];
-    format!("  {},", [new, &rules].concat().join(",\n  "))
-}
-
-fn container_profile(userns: bool) -> AppArmorProfile {
-    let abi = if userns { "4.0" } else { "3.0" };
-    let rules = rules(userns);
-    let text = format!(
-        "# A container in which bwrap works: it may make namespaces and mount in them.
-# What is dangerous below /proc and /sys stays closed.
-abi <abi/{abi}>,
-
-include <tunables/global>
-
-profile {CONTAINER} flags=(attach_disconnected,mediate_deleted) {{
-  include <abstractions/base>
-
-  file,
-{rules}
-
-  signal (receive),
-  signal (send) peer={CONTAINER},
-  ptrace (read, trace, readby, tracedby) peer={CONTAINER},
-
-  # the kernel's settings; user/ counts for the container's own user namespace only
-  deny @{{PROC}}/sys/[^u]** wklx,
-  deny @{{PROC}}/* w,
-  deny @{{PROC}}/{{acpi,asound,bus,driver,fs,irq,scsi,tty}}/** wklx,
-
-  # what tells about the machine, or resets it
-  deny @{{PROC}}/{{kcore,keys,latency_stats,sched_debug,sysrq-trigger,timer_list,timer_stats}} rwklx,
-
-  # devices and the kernel's own objects, but not control groups
-  deny /sys/{{block,bus,class,dev,devices,firmware,hypervisor,kernel,module,power}}/** wklx,
-  deny /sys/fs/[^c]** wklx,
-  deny /sys/firmware/** rwklx,
-  deny /sys/kernel/security/** rwklx,
-  deny /sys/devices/virtual/powercap/** rwklx,
-}}
-"
-    );
-    AppArmorProfile {
-        name: CONTAINER.to_owned(),
-        program: None,
-        path: Path::new(DIRECTORY).join(CONTAINER),
-        text,
-    }
-}
-
-/// A profile that confines nothing: to be named in the kernel's eyes is all that bwrap needs.
-fn bwrap_profile(bwrap: &Path) -> AppArmorProfile {
-    let path = bwrap.to_string_lossy();
-    let name = if path == BWRAP {
-        "bwrap".to_owned()
-    } else {
-        let safe = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
-        path.trim_matches('/').replace('/', ".").chars().map(safe).collect()
-    };
-    let mut attachment = String::new();
-    for c in path.chars() {
-        if "*?[]{}^\"\\,".contains(c) {
-            attachment.push('\\');
-        }
-        attachment.push(c);
-    }
-    let text = format!(
-        "# Lets bwrap make user namespaces in which it has rights; it denies nothing.
-abi <abi/4.0>,
-
-include <tunables/global>
-
-profile {name} \"{attachment}\" flags=(unconfined) {{
-  userns,
-
-  include if exists <local/{name}>
-}}
-"
-    );
-    AppArmorProfile { path: Path::new(DIRECTORY).join(&name), program: Some(bwrap.to_owned()), name, text }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::diagnosis::fixtures::{docker, machine, pod};
-    use crate::host::{Distribution, Fact, Host, Program, Sighting};
-
-    fn confine(host: &Host) -> Vec<Remedy> {
-        confine_container(&Case::new(None, host, None))
-    }
-
-    fn permit(host: &Host) -> Vec<Remedy> {
-        permit_bwrap(&Case::new(None, host, None))
-    }
-
-    fn ubuntu(mut host: Host) -> Host {
-        host.sysctls.insert(RESTRICTION.into(), Fact::Present("1".into()));
-        host.distribution = Fact::Present(Distribution { id: "ubuntu".into(), version: "24.04".into() });
-        host
-    }
-
-    #[test]
-    fn a_container_gets_a_profile_of_its_own() {
-        let found = confine(&docker());
-        let text = found[0].instructions();
-        assert!(
-            text.starts_with("mkdir -p /etc/apparmor.d\ncat > /etc/apparmor.d/bwrap-nested <<'EOF'\n"),
-            "{text}"
-        );
-        assert!(text.ends_with(
-            "apparmor_parser -r /etc/apparmor.d/bwrap-nested\n\
-             docker run --security-opt=apparmor=bwrap-nested IMAGE\n"
-        ));
-        assert!(found[1].instructions().contains("apparmor=unconfined"));
-        let pod = confine(&pod())[0].instructions();
-        assert!(pod.contains("type: Localhost") && pod.contains("localhostProfile: \"bwrap-nested\""));
-        assert!(pod.starts_with("# on every node"));
-    }
-
-    #[test]
-    fn no_profile_is_no_way_out_of_the_restriction() {
-        let found = confine(&ubuntu(docker()));
-        assert_eq!(found.len(), 1);
-    }
-
-    #[test]
-    fn user_namespaces_are_permitted_where_they_are_asked_about() {
-        let mut host = docker();
-        assert!(confine(&host)[0].instructions().contains("abi <abi/4.0>,"));
-        assert!(confine(&host)[0].instructions().contains("  userns,\n"));
-        host.kernel.release = Fact::Present("6.1.0-25-amd64".into());
-        let old = confine(&host)[0].instructions();
-        assert!(
-            old.contains("abi <abi/3.0>,") && !old.contains("userns,\n") && old.contains("  pivot_root,\n")
-        );
-        assert!(confine(&ubuntu(host))[0].instructions().contains("  userns,\n"));
-        let mut unknown = docker();
-        unknown.kernel.release = Fact::Unknown;
-        assert!(confine(&unknown)[0].instructions().contains("abi <abi/3.0>,"));
-    }
-
-    #[test]
-    fn machines_and_units_change_what_confines_them() {
-        let mut host = machine();
-        host.security.apparmor_label = Fact::Present("my-service (enforce)".into());
-        let text = confine(&host)[0].instructions();
-        assert!(text.contains("grep -rl my-service") && text.contains("  mount,\n"));
-        host.platforms = vec![Sighting::new(Platform::SystemdUnit, "test")];
-        assert!(confine(&host)[0].instructions().contains("AppArmorProfile=bwrap-nested"));
-        host.platforms = vec![Sighting::new(Platform::Lxc, "test")];
-        assert!(confine(&host)[0].instructions().contains("pivot_root oldroot=/tmp/oldroot/ /tmp/,"));
-    }
-
-    #[test]
-    fn the_machines_bwrap_is_permitted_by_its_path() {
-        let found = permit(&ubuntu(machine()));
-        let Action::AppArmor(profile) = &found[0].action else { panic!() };
-        assert_eq!(
-            (profile.name.as_str(), profile.path.as_path()),
-            ("bwrap", Path::new("/etc/apparmor.d/bwrap"))
-        );
-        assert!(profile.text.contains("profile bwrap \"/usr/bin/bwrap\" flags=(unconfined) {\n  userns,\n"));
-        assert!(found[1].instructions().contains("bwrap-userns-restrict"));
-        let last = found.last().unwrap().instructions();
-        assert!(last.contains("sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"), "{last}");
-        assert_eq!(found.len(), 3);
-    }
-
-    #[test]
-    fn another_bwrap_gets_another_profile() {
-        let mut host = ubuntu(machine());
-        host.bwrap = Fact::Present(Program::new("/opt/my tools{1}/bwrap", "0.11.0"));
-        let found = permit(&host);
-        let Action::AppArmor(profile) = &found[0].action else { panic!() };
-        assert_eq!(profile.name, "opt.my-tools-1-.bwrap");
-        assert!(profile.text.contains(r#""/opt/my tools\{1\}/bwrap""#), "{}", profile.text);
-        assert!(!found[1].instructions().contains("bwrap-userns-restrict"));
-    }
-
-    #[test]
-    fn containers_are_confined_before_the_machine_is_opened() {
-        for host in [ubuntu(docker()), ubuntu(pod())] {
-            let found = permit(&host);
-            assert!(found[0].instructions().contains("bwrap-nested"), "{found:?}");
-            assert!(matches!(found[1].action, Action::AppArmor(_)));
-            assert!(found[1].summary.contains("the machine that") || found[1].summary.contains("every node"));
-        }
-    }
-
-    #[test]
-    fn jobs_of_github_use_sudo() {
-        let mut host = ubuntu(machine());
-        host.platforms = vec![Sighting::new(Platform::GitHubActions, "test")];
-        let found = permit(&host);
-        assert!(found.last().unwrap().instructions().starts_with("sudo sysctl -w "));
-        assert!(found[0].requires.iter().any(|text| text.contains("sudo")));
-    }
-}
+mod tests;

@@ -5,7 +5,7 @@ use std::fmt;
 use super::super::case::Case;
 use super::super::remedy::{Action, ContainerOptions, Engine, PodPatch, Remedy};
 use super::host::unit_of;
-use super::{Setting, commands, manual};
+use super::{Setting, commands, everywhere, manual};
 use crate::sandbox::Capability;
 
 impl Engine {
@@ -28,9 +28,9 @@ impl fmt::Display for Engine {
 }
 
 /// Start the container with other options.
-pub(super) fn options(engine: Engine, add: &[&str], remove: &[&str]) -> Action {
+pub(in super::super) fn options(engine: Engine, add: &[&str], remove: &[&str]) -> Action {
     let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-    Action::Container(ContainerOptions { engine, add: owned(add), remove: owned(remove) })
+    Action::Container(ContainerOptions { engine, add: owned(add), remove: owned(remove), service: None })
 }
 
 const NO_PRICE: &str =
@@ -96,7 +96,7 @@ pub(in super::super) fn run_as_user(case: &Case<'_>) -> Vec<Remedy> {
             ]
         }
         Setting::Lxc => vec![
-            commands("Run as user 1000 instead of root", &[SETPRIV_USER], NO_PRICE),
+            switch_user(case),
             manual(
                 "Leave CAP_SETFCAP to the container's root",
                 "Take `setfcap` out of `lxc.cap.drop` in the container's configuration (Incus and LXD: in raw.lxc), and \
@@ -105,7 +105,7 @@ pub(in super::super) fn run_as_user(case: &Case<'_>) -> Vec<Remedy> {
             ),
         ],
         Setting::Nspawn => vec![
-            commands("Run as user 1000 instead of root", &[SETPRIV_USER], NO_PRICE),
+            switch_user(case),
             manual(
                 "Leave CAP_SETFCAP to the container's root",
                 "Start it with `systemd-nspawn --capability=CAP_SETFCAP`, or put `Capability=CAP_SETFCAP` below [Exec] in \
@@ -114,7 +114,7 @@ pub(in super::super) fn run_as_user(case: &Case<'_>) -> Vec<Remedy> {
             ),
         ],
         Setting::Machine => vec![
-            commands("Run as user 1000 instead of root", &[SETPRIV_USER], NO_PRICE),
+            switch_user(case),
             manual(
                 "Keep CAP_SETFCAP",
                 "Something that started this process took CAP_SETFCAP away from root: setpriv --bounding-set, capsh --drop, \
@@ -122,7 +122,24 @@ pub(in super::super) fn run_as_user(case: &Case<'_>) -> Vec<Remedy> {
                 SETFCAP_PRICE,
             ),
         ],
+        Setting::Unknown => everywhere(case, run_as_user),
     }
+}
+
+/// Start as another user here; root without the capabilities for that can only be started so.
+fn switch_user(case: &Case<'_>) -> Remedy {
+    let able =
+        [Capability::CAP_SETUID, Capability::CAP_SETGID].iter().all(|one| case.has(*one) != Some(false));
+    if able {
+        return commands("Run as user 1000 instead of root", &[SETPRIV_USER], NO_PRICE);
+    }
+    manual(
+        "Let whoever starts this process start it as another user than root",
+        "Without CAP_SETUID and CAP_SETGID this root cannot become another user: set the user where the process is started, \
+         such as `user` of the program that starts it, or `setpriv --reuid=1000 --regid=1000 --clear-groups` before the \
+         capabilities are dropped.",
+        NO_PRICE,
+    )
 }
 
 /// Start without the capabilities that bwrap refuses to run with.
@@ -132,7 +149,8 @@ pub(in super::super) fn drop_ambient_capabilities(case: &Case<'_>) -> Vec<Remedy
     if let Some(bwrap) = case.host.bwrap.present().filter(|bwrap| bwrap.file_capabilities) {
         let path = super::instructions::word(&bwrap.path.to_string_lossy());
         let line = format!("setcap -r {path}");
-        remedies.push(commands("Take the file capabilities away from bwrap", &[line.as_str()], LESS));
+        let remedy = commands("Take the file capabilities away from bwrap", &[line.as_str()], LESS);
+        remedies.push(remedy.for_root(case));
     }
     let caller = commands(
         "Give the capabilities up before bwrap starts",
@@ -169,6 +187,7 @@ pub(in super::super) fn drop_ambient_capabilities(case: &Case<'_>) -> Vec<Remedy
             LESS,
         )),
         Setting::Lxc | Setting::Machine => None,
+        Setting::Unknown => return everywhere(case, drop_ambient_capabilities),
     };
     remedies.extend(source);
     remedies.push(caller);
@@ -179,7 +198,7 @@ pub(in super::super) fn drop_ambient_capabilities(case: &Case<'_>) -> Vec<Remedy
 mod tests {
     use super::*;
     use crate::diagnosis::fixtures::{docker, machine, pod};
-    use crate::host::{Fact, Host, Platform, Program, Sighting};
+    use crate::host::{CapabilitySet, Fact, Host, Platform, Program, Sighting};
 
     fn on(platform: Platform) -> Host {
         let mut host = docker();
@@ -200,6 +219,19 @@ mod tests {
         assert!(docker[0].contains("docker run --user=1000") && docker[1].contains("--cap-add=SETFCAP"));
         assert!(texts(run_as_user, &machine())[0].contains("setpriv --reuid=1000"));
         assert!(texts(run_as_user, &on(Platform::SystemdUnit))[0].contains("User=1000"));
+    }
+
+    #[test]
+    fn root_that_cannot_become_another_user_is_started_as_one() {
+        let mut host = machine();
+        host.process.uid = Fact::Present(0);
+        host.process.effective = Fact::Present(CapabilitySet(1 << 6 | 1 << 7));
+        assert!(texts(run_as_user, &host)[0].starts_with("setpriv --reuid=1000"));
+        host.process.effective = Fact::Present(CapabilitySet(1 << 6));
+        let found = run_as_user(&Case::new(None, &host, None));
+        assert!(matches!(found[0].action, Action::Manual(_)) && found[0].summary.starts_with("Let whoever"));
+        host.process.effective = Fact::Unknown;
+        assert!(texts(run_as_user, &host)[0].starts_with("setpriv --reuid=1000"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::super::case::Case;
 use super::super::remedy::{Action, Remedy, Sysctl, UnitSettings};
-use super::Setting;
+use super::{Setting, everywhere};
 use crate::host::Platform;
 
 impl Sysctl {
@@ -29,7 +29,8 @@ impl Sysctl {
 }
 
 impl UnitSettings {
-    /// A drop-in file of the unit (`systemd.unit(5)`), to be put below `/etc/systemd/system/UNIT.d`.
+    /// A drop-in file of the unit (`systemd.unit(5)`), to be put below `/etc/systemd/system/UNIT.d`, or
+    /// `~/.config/systemd/user/UNIT.d` if it is a [user](Self::user)'s.
     ///
     /// ```
     /// use bwrap_launch::diagnosis::{Action, Symptom, diagnose};
@@ -104,8 +105,24 @@ pub(in super::super) fn sysctl(case: &Case<'_>, name: &str, value: &str, opens: 
             ]
         }
         Setting::Unit | Setting::Machine => vec![set],
+        Setting::Unknown => everywhere(case, |case| sysctl(case, name, value, opens)),
         _ => vec![set.requires("root on that machine, outside of the container: inside it cannot be set")],
     }
+}
+
+/// Raise a limit of the kernel's to twice what it is, and to `least` at the least; nothing where it can go no further.
+pub(in super::super) fn raise(case: &Case<'_>, name: &str, least: u64, opens: &str) -> Vec<Remedy> {
+    // the others are of the C type int
+    let most =
+        if name == "fs.file-max" { i64::MAX.unsigned_abs() } else { u64::from(i32::MAX.unsigned_abs()) };
+    let now = case.host.sysctl(name).present().and_then(|value| value.trim().parse::<u64>().ok());
+    let Some(now) = now else {
+        let lower = format!("a lower value there now: `sysctl {name}` prints it");
+        let remedies = sysctl(case, name, &least.to_string(), opens).into_iter();
+        return remedies.map(|remedy| remedy.requires(lower.clone())).collect();
+    };
+    let wanted = now.saturating_mul(2).max(least).min(most);
+    if wanted > now { sysctl(case, name, &wanted.to_string(), opens) } else { Vec::new() }
 }
 
 fn quoted(text: &str) -> String {
@@ -138,18 +155,30 @@ spec:
     )
 }
 
-/// Settings of the systemd unit.
-pub(in super::super) fn unit(settings: &[(&str, &str)], opens: &str) -> Vec<Remedy> {
+/// Settings of the systemd unit that we are in.
+pub(in super::super) fn unit(case: &Case<'_>, settings: &[(&str, &str)], opens: &str) -> Vec<Remedy> {
     let names: Vec<&str> = settings.iter().map(|(name, _)| *name).collect();
-    let action = Action::Unit(UnitSettings { unit: None, settings: owned(settings) });
-    vec![Remedy::new(format!("Change {} of the systemd unit", list(&names)), action, opens)]
+    vec![Remedy::new(format!("Change {} of the systemd unit", list(&names)), unit_of(case, settings), opens)]
+}
+
+/// The unit that we are in, and whether a user's own manager runs it.
+pub(in super::super) fn own_unit<'a>(case: &Case<'a>) -> Option<(&'a str, bool)> {
+    let mut paths = case.host.cgroup.paths.present().into_iter().flatten();
+    paths.find_map(|path| {
+        let name = path.rsplit('/').next().filter(|name| name.ends_with(".service"))?;
+        Some((name, is_of_user(path)))
+    })
+}
+
+/// Whether a control group is below that of a user's own manager.
+pub(super) fn is_of_user(path: &str) -> bool {
+    path.split_once("/user@").is_some_and(|(_, rest)| rest.contains('/'))
 }
 
 /// Settings of the unit that we are in.
 pub(super) fn unit_of(case: &Case<'_>, settings: &[(&str, &str)]) -> Action {
-    let paths = case.host.cgroup.paths.present().into_iter().flatten();
-    let unit = paths.filter_map(|path| path.rsplit('/').next()).find(|name| name.ends_with(".service"));
-    Action::Unit(UnitSettings { unit: unit.map(str::to_owned), settings: owned(settings) })
+    let (unit, user) = own_unit(case).map_or((None, false), |(name, user)| (Some(name.to_owned()), user));
+    Action::Unit(UnitSettings { unit, user, settings: owned(settings) })
 }
 
 fn owned(settings: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -175,6 +204,11 @@ fn list(names: &[&str]) -> String {
 pub(in super::super) fn commands(summary: &str, lines: &[&str], opens: &str) -> Remedy {
     let lines = lines.iter().map(|line| (*line).to_owned()).collect();
     Remedy::new(summary, Action::Commands(lines), opens)
+}
+
+/// What to write, in bwrap's options and in this crate's methods.
+pub(in super::super) fn in_both(summary: &str, options: &str, methods: &str, opens: &str) -> Remedy {
+    manual(summary, &format!("bwrap: {options}\nRust: {methods}"), opens)
 }
 
 /// What to do where nothing can be typed.
@@ -245,8 +279,42 @@ mod tests {
         let remedy = Remedy::new("Do it", unit_of(&case, &[("User", "1000")]), "nothing");
         assert!(remedy.instructions().starts_with("mkdir -p /etc/systemd/system/build@1.service.d\n"));
         assert!(remedy.instructions().ends_with("systemctl restart build@1.service\n"));
-        let remedies = unit(&[("RestrictNamespaces", "no"), ("A", "1"), ("A", "2")], "namespaces");
+        let remedies = unit(&case, &[("RestrictNamespaces", "no"), ("A", "1"), ("A", "2")], "namespaces");
         assert_eq!(remedies[0].summary, "Change RestrictNamespaces and A of the systemd unit");
         assert!(remedies[0].instructions().contains("[Service]\nRestrictNamespaces=no\nA=1\nA=2\nEOF\n"));
+    }
+    #[test]
+    fn units_of_users_are_changed_by_them() {
+        let mut host = on(Platform::SystemdUnit);
+        let group = "/user.slice/user-1000.slice/user@1000.service/app.slice/build.service";
+        host.cgroup.paths = Fact::Present(vec![group.into()]);
+        let case = Case::new(None, &host, None);
+        assert_eq!(own_unit(&case), Some(("build.service", true)));
+        let remedy = unit(&case, &[("A", "1")], "x").remove(0).told(&case);
+        let text = remedy.instructions();
+        assert!(text.starts_with("mkdir -p ~/.config/systemd/user/build.service.d\n"), "{text}");
+        assert!(
+            text.ends_with("systemctl --user daemon-reload\nsystemctl --user restart build.service\n"),
+            "{text}"
+        );
+        assert!(remedy.requires[0].starts_with("no root"));
+        // the manager itself is a unit of the system's
+        assert!(!is_of_user("/user.slice/user-1000.slice/user@1000.service"));
+    }
+
+    #[test]
+    fn limits_are_never_lowered() {
+        let value = |now: Option<&str>| {
+            let mut host = machine();
+            let now = now.map_or(Fact::Unknown, |now| Fact::Present(now.into()));
+            host.sysctls.insert("user.max_net_namespaces".into(), now);
+            let found = raise(&Case::new(None, &host, None), "user.max_net_namespaces", 15_000, "x");
+            found.first().map(|remedy| (remedy.summary.clone(), remedy.requires.len()))
+        };
+        let set = |value: &str| format!("Set user.max_net_namespaces={value} on this machine");
+        assert_eq!(value(Some("0")), Some((set("15000"), 0)));
+        assert_eq!(value(Some("63000")), Some((set("126000"), 0)));
+        assert_eq!(value(Some("2147483647")), None);
+        assert_eq!(value(None), Some((set("15000"), 1)));
     }
 }

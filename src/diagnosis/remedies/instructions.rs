@@ -9,7 +9,7 @@ impl Remedy {
     /// What to type or paste, for a terminal: files that are needed first, then what uses them.
     ///
     /// Lines that are no command begin with `#`; manifests follow such a line. Commands are for root unless it
-    /// [says](Self::requires) otherwise. Names in capitals stand for what only you know.
+    /// says otherwise in [`requires`](field@Self::requires). Names in capitals stand for what only you know.
     ///
     /// ```
     /// use bwrap_launch::diagnosis::{Symptom, diagnose};
@@ -36,7 +36,10 @@ impl Remedy {
                     patch.yaml()
                 )
             }
-            Action::Container(options) => files + &run(options),
+            Action::Container(options) => match options.service {
+                Some(service) => super::ci::job(service, options, &files),
+                None => files + &run(options),
+            },
             Action::Selinux(module) => {
                 let name = &module.name;
                 format!(
@@ -58,12 +61,17 @@ impl Remedy {
             ),
             Action::Unit(unit) => {
                 let name = unit.unit.as_deref().map_or_else(|| "UNIT".to_owned(), word);
-                let directory = format!("/etc/systemd/system/{name}.d");
+                let (place, manager) = if unit.user {
+                    ("~/.config/systemd/user", "systemctl --user")
+                } else {
+                    ("/etc/systemd/system", "systemctl")
+                };
+                let directory = format!("{place}/{name}.d");
                 // named after what it is about: another remedy for the same unit must not overwrite it
                 let about = unit.settings.first().map_or("settings", |(name, _)| name);
                 format!(
                     "{files}mkdir -p {directory}\ncat > {directory}/bwrap-{about}.conf <<'EOF'\n{}EOF\n\
-                     systemctl daemon-reload\nsystemctl restart {name}\n",
+                     {manager} daemon-reload\n{manager} restart {name}\n",
                     unit.drop_in()
                 )
             }

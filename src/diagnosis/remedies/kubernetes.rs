@@ -4,7 +4,7 @@ use super::super::case::Case;
 use super::super::remedy::{Action, Engine, PodPatch, Profile, Remedy};
 use super::engine::options;
 use super::host::unit_of;
-use super::{Setting, commands, manual};
+use super::{Setting, allow_nesting, commands, everywhere, manual};
 
 impl PodPatch {
     /// The part of a pod's manifest, in YAML. `CONTAINER` stands for the name of the container that runs bwrap.
@@ -154,7 +154,8 @@ pub(in super::super) fn unmask_proc(case: &Case<'_>) -> Vec<Remedy> {
             vec![Remedy::new("Start the container with an unmasked /proc", action, AS_ROOT)]
         }
         Setting::Container(Engine::Podman) => {
-            let unmask = |paths: &str| options(Engine::Podman, &[&format!("--security-opt=unmask={paths}")], &[]);
+            let unmask =
+                |paths: &str| options(Engine::Podman, &[&format!("--security-opt=unmask={paths}")], &[]);
             vec![
                 Remedy::new("Start the container with an unmasked /proc", unmask("/proc/*"), AS_ROOT),
                 Remedy::new(
@@ -170,34 +171,25 @@ pub(in super::super) fn unmask_proc(case: &Case<'_>) -> Vec<Remedy> {
              --security-opt=systempaths=unconfined).",
             AS_ROOT,
         )],
-        Setting::Lxc => vec![
-            manual(
-                "Allow nesting in the container's configuration",
-                "# Incus:\nincus config set CONTAINER security.nesting=true && incus restart CONTAINER\n\
-                 # LXD:\nlxc config set CONTAINER security.nesting=true && lxc restart CONTAINER\n\
-                 # Proxmox:\npct set ID --features nesting=1 && pct reboot ID\n\
-                 # LXC, in the container's configuration:\nlxc.include = /usr/share/lxc/config/nesting.conf",
-                "the container may mount inside namespaces of its own, and sees all of a second /proc; in an unprivileged \
-                 container its root still is nobody outside",
-            )
-            .requires("root on the machine that runs the container"),
-        ],
-        Setting::Nspawn => vec![another_proc().requires(
-            "root in a container that has no user namespace of its own (without --private-users)",
-        )],
+        Setting::Lxc => allow_nesting(case),
+        Setting::Nspawn => {
+            vec![another_proc().requires(
+                "root in a container that has no user namespace of its own (without --private-users)",
+            )]
+        }
         Setting::Unit => vec![
             Remedy::new(
                 "Leave /proc as it is in the systemd unit",
-                unit_of(case, &[
-                    ("ProtectKernelTunables", "no"),
-                    ("ProtectKernelLogs", "no"),
-                    ("ProcSubset", "all"),
-                ]),
+                unit_of(
+                    case,
+                    &[("ProtectKernelTunables", "no"), ("ProtectKernelLogs", "no"), ("ProcSubset", "all")],
+                ),
                 "the service sees all of /proc; as a user other than root it may change none of the kernel's settings there",
             ),
-            another_proc(),
+            another_proc().for_root(case),
         ],
-        Setting::Machine => vec![another_proc()],
+        Setting::Machine => vec![another_proc().for_root(case)],
+        Setting::Unknown => everywhere(case, unmask_proc),
     }
 }
 

@@ -3,18 +3,21 @@
 use super::super::case::Case;
 use super::super::remedy::{Action, Engine, Remedy};
 use super::engine::options;
-use super::host::unit_of;
+use super::host::{is_of_user, unit_of};
 use super::instructions::word;
-use super::{Setting, commands, manual};
+use super::{Setting, commands, everywhere, manual};
 
 /// Allow more processes or open files. `cgroup`: the control group's limit is the one that is reached.
 pub(in super::super) fn limits(case: &Case<'_>, resource: &str, cgroup: bool) -> Vec<Remedy> {
+    if Setting::of(case) == Setting::Unknown {
+        return everywhere(case, |case| limits(case, resource, cgroup));
+    }
     if cgroup { cgroup_limit(case) } else { resource_limit(case, resource) }
 }
 
 /// Four times what is there, but not fewer than `least`.
 fn more(now: Option<u64>, least: u64) -> u64 {
-    now.filter(|now| *now != u64::MAX).map_or(least, |now| now.saturating_mul(4).max(least))
+    now.map_or(least, |now| now.saturating_mul(4).max(least))
 }
 
 fn cgroup_limit(case: &Case<'_>) -> Vec<Remedy> {
@@ -72,18 +75,20 @@ fn cgroup_limit(case: &Case<'_>) -> Vec<Remedy> {
             ),
             OPENS,
         )],
-        Setting::Unit | Setting::Machine => {
+        Setting::Unit | Setting::Machine | Setting::Unknown => {
             let group = pids.and_then(|pids| pids.directory.file_name()).map(|name| name.to_string_lossy());
             let unit = group.as_deref().filter(|name| {
                 [".service", ".slice", ".scope"].iter().any(|suffix| name.ends_with(suffix))
             });
+            let user = pids.is_some_and(|pids| is_of_user(&pids.directory.to_string_lossy()));
             let property = |unit: &str| {
-                let unit = word(unit);
-                commands(
+                let (unit, manager) = (word(unit), if user { "systemctl --user" } else { "systemctl" });
+                let remedy = commands(
                     &format!("{summary} in {unit}"),
-                    &[&format!("systemctl set-property {unit} TasksMax={wanted}")],
+                    &[&format!("{manager} set-property {unit} TasksMax={wanted}")],
                     OPENS,
-                )
+                );
+                if user { remedy } else { remedy.for_root(case) }
             };
             vec![match (unit, Setting::of(case)) {
                 (Some(unit), _) => property(unit),
@@ -175,7 +180,7 @@ fn resource_limit(case: &Case<'_>, resource: &str) -> Vec<Remedy> {
              configuration.",
             name.to_ascii_uppercase()
         )),
-        Setting::Machine => vec![
+        Setting::Machine | Setting::Unknown => vec![
             commands(
                 &format!("{summary} in the shell that starts this"),
                 &[&format!("ulimit -{letter} {wanted}")],
@@ -187,7 +192,8 @@ fn resource_limit(case: &Case<'_>, resource: &str) -> Vec<Remedy> {
                 &[&format!("echo '* - {name} {wanted}' > /etc/security/limits.d/99-bwrap-{name}.conf")],
                 opens,
             )
-            .requires("pam_limits, which most distributions set up"),
+            .requires("pam_limits, which most distributions set up")
+            .for_root(case),
         ],
     }
 }
@@ -220,6 +226,9 @@ mod tests {
         host.cgroup.pids =
             Fact::Present(PidsLimit::new("/sys/fs/cgroup/system.slice/build.service", 10_000, 10_000));
         assert_eq!(more(&host), ["systemctl set-property build.service TasksMax=40000\n"]);
+        let directory = "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/app.slice/build.service";
+        host.cgroup.pids = Fact::Present(PidsLimit::new(directory, 10_000, 10_000));
+        assert_eq!(more(&host), ["systemctl --user set-property build.service TasksMax=40000\n"]);
     }
 
     #[test]

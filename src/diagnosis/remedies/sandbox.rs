@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::super::case::Case;
 use super::super::remedy::{Action, Remedy, SandboxChange};
 use crate::sandbox::{Bind, CapabilityChange, Namespaces, Operation, Sandbox};
 
@@ -204,8 +205,8 @@ impl SandboxChange {
                 format!("the call that adds operation {operation} before the one of {}", nth(before)),
             ),
             Self::Destination { operation, path } => (
-                format!("Make {} the destination, which the symbolic link stands for", path.display()),
-                "nothing: the link leads there",
+                format!("Make {} the destination of operation {}", path.display(), operation + 1),
+                "nothing: the same is mounted, at another path",
                 format!("{} as the destination of {}", path.display(), nth(operation)),
                 format!("\"{}\" as the destination of {}", path.display(), nth(operation)),
             ),
@@ -233,6 +234,15 @@ impl fmt::Display for SandboxChange {
         let texts = self.texts();
         write!(f, "bwrap: {}\nRust: {}", texts.options, texts.methods)
     }
+}
+
+/// An operation left out, by its name if it is known.
+pub(in super::super) fn leave_out(case: &Case<'_>, operation: usize) -> Remedy {
+    let remedy = change(SandboxChange::Remove { operation });
+    let found = case.sandbox.and_then(|sandbox| sandbox.operations.get(operation));
+    let Some(found) = found else { return remedy };
+    let (name, destination) = (found.name(), found.destination().display());
+    Remedy { summary: format!("Leave out operation {}, {name} on {destination}", operation + 1), ..remedy }
 }
 
 /// The change as a remedy, with what it costs.
@@ -352,6 +362,17 @@ mod tests {
             sandbox = change.apply(&sandbox);
             assert!(sandbox.operations().len() >= 3);
         }
+    }
+
+    #[test]
+    fn what_is_left_out_has_a_name() {
+        let (host, sandbox) = (crate::host::Host::default(), plain());
+        let summary = |sandbox| leave_out(&Case::new(None, &host, sandbox), 2).summary;
+        assert_eq!(summary(Some(&sandbox)), "Leave out operation 3, tmpfs on /usr/tmp");
+        assert_eq!(summary(None), "Leave the operation out");
+        let moved = change(SandboxChange::Destination { operation: 0, path: "/etc/passwd".into() });
+        assert_eq!(moved.summary, "Make /etc/passwd the destination of operation 1");
+        assert!(!moved.opens.contains("link"));
     }
 
     #[test]

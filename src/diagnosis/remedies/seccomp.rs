@@ -6,7 +6,7 @@ use super::super::case::Case;
 use super::super::remedy::{Action, PodPatch, Profile, Remedy};
 use super::engine::options;
 use super::host::unit_of;
-use super::{Setting, manual};
+use super::{Setting, everywhere, manual};
 
 /// Which calls a filter stands in the way of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,27 +169,8 @@ pub(in super::super) fn permit_calls(case: &Case<'_>, calls: Calls) -> Vec<Remed
              `SystemCallFilter=@mount @process sethostname` below [Exec] in /etc/systemd/nspawn/NAME.nspawn.",
             "the container may mount inside namespaces of its own",
         )],
-        Setting::Unit => vec![match calls {
-            Calls::Sandboxing => Remedy::new(
-                "Permit namespaces and mounting to the systemd unit",
-                unit_of(case, &[
-                    ("RestrictNamespaces", "cgroup ipc net mnt pid user uts"),
-                    ("SystemCallFilter", NO_LIST_OF_ALLOWED),
-                    ("SystemCallFilter", "@mount @process sethostname"),
-                ]),
-                "the service may make namespaces and mount in them, which reaches more of the kernel",
-            ),
-            Calls::Netlink => Remedy::new(
-                "Permit netlink sockets to the systemd unit",
-                unit_of(case, &[
-                    ("RestrictAddressFamilies", "~AF_X25"),
-                    ("RestrictAddressFamilies", "AF_NETLINK"),
-                    ("SystemCallFilter", NO_LIST_OF_ALLOWED),
-                    ("SystemCallFilter", "@network-io"),
-                ]),
-                "the service may ask the kernel about the network, and change that of its own namespaces",
-            ),
-        }],
+        Setting::Unit => vec![permit_calls_to_unit(case, calls)],
+        Setting::Unknown => everywhere(case, |case| permit_calls(case, calls)),
         Setting::Machine => vec![manual(
             "Start bwrap outside of what filters its system calls",
             "A program that started this one denies calls that bwrap makes: an outer sandbox, an agent, a service manager. \
@@ -197,6 +178,37 @@ pub(in super::super) fn permit_calls(case: &Case<'_>, calls: Calls) -> Vec<Remed
              it must permit clone, unshare, setns, mount, umount2, pivot_root, sethostname, and sockets of AF_NETLINK.",
             "what the outer filter denies so far",
         )],
+    }
+}
+
+/// Both settings of a unit that make a filter of its, at once: either alone may leave the other in the way.
+pub(in super::super) fn permit_calls_to_unit(case: &Case<'_>, calls: Calls) -> Remedy {
+    match calls {
+        Calls::Sandboxing => Remedy::new(
+            "Permit namespaces and mounting to the systemd unit",
+            unit_of(
+                case,
+                &[
+                    ("RestrictNamespaces", "cgroup ipc net mnt pid user uts"),
+                    ("SystemCallFilter", NO_LIST_OF_ALLOWED),
+                    ("SystemCallFilter", "@mount @process sethostname"),
+                ],
+            ),
+            "the service may make namespaces and mount in them, which reaches more of the kernel",
+        ),
+        Calls::Netlink => Remedy::new(
+            "Permit netlink sockets to the systemd unit",
+            unit_of(
+                case,
+                &[
+                    ("RestrictAddressFamilies", "~AF_X25"),
+                    ("RestrictAddressFamilies", "AF_NETLINK"),
+                    ("SystemCallFilter", NO_LIST_OF_ALLOWED),
+                    ("SystemCallFilter", "@network-io"),
+                ],
+            ),
+            "the service may ask the kernel about the network, and change that of its own namespaces",
+        ),
     }
 }
 

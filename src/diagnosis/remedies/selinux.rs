@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::super::case::Case;
 use super::super::remedy::{Action, PodPatch, Remedy, SelinuxModule, SelinuxRule};
 use super::engine::options;
-use super::{Setting, commands};
+use super::{Setting, commands, everywhere};
 
 /// The domain of container-selinux for container engines inside containers.
 const ENGINE: &str = "container_engine_t";
@@ -94,12 +94,15 @@ impl SelinuxModule {
 /// Let our domain do this: a module for exactly that, or another domain that may.
 pub(in super::super) fn permit_domain(case: &Case<'_>, rules: &[SelinuxRule]) -> Vec<Remedy> {
     let setting = Setting::of(case);
+    if setting == Setting::Unknown {
+        return everywhere(case, |case| permit_domain(case, rules));
+    }
     let seen = case.host.security.selinux().map(|context| context.domain);
     let default = match setting {
         Setting::Kubernetes { .. } | Setting::Container(_) | Setting::OtherContainer => Some(CONTAINER),
-        Setting::Lxc | Setting::Nspawn | Setting::Unit | Setting::Machine => None,
+        Setting::Lxc | Setting::Nspawn | Setting::Unit | Setting::Machine | Setting::Unknown => None,
     };
-    let Some(domain) = seen.or(default) else { return vec![unknown_domain()] };
+    let Some(domain) = seen.or(default) else { return vec![unknown_domain().for_root(case)] };
     // a module's name has no dots, which types of udica's have
     let name = format!("bwrap_{}", domain.replace('.', "_"));
     let module = SelinuxModule { name, domain: domain.to_owned(), rules: rules.to_vec() };
@@ -152,7 +155,7 @@ pub(in super::super) fn permit_domain(case: &Case<'_>, rules: &[SelinuxRule]) ->
             ))),
         ],
         Setting::Lxc | Setting::Nspawn => vec![module.requires("root on the machine that runs the container")],
-        Setting::Unit | Setting::Machine => vec![module],
+        Setting::Unit | Setting::Machine | Setting::Unknown => vec![module],
     }
 }
 

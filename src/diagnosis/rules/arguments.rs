@@ -11,6 +11,10 @@ use super::{Cause, Judgement, Rule};
 use crate::bwrap::options;
 use crate::host::Fact;
 
+mod version;
+
+use version::{newer_bwrap, subject, unknown_option};
+
 const ENOENT: i32 = libc::ENOENT;
 const EACCES: i32 = libc::EACCES;
 const EPERM: i32 = libc::EPERM;
@@ -184,71 +188,15 @@ fn proc_unavailable(case: &Case<'_>) -> Option<Judgement> {
 fn mount_proc(case: &Case<'_>) -> Vec<Remedy> {
     let opens = "processes see each other, and the kernel's settings";
     let mount = commands("Mount a whole /proc", &["mkdir -p /proc", "mount -t proc proc /proc"], opens);
+    let mount = mount.for_root(case);
     match Setting::of(case) {
         Setting::Unit => {
-            let mut remedies = unit(&[("ProcSubset", "all")], opens);
+            let mut remedies = unit(case, &[("ProcSubset", "all")], opens);
             remedies.push(mount);
             remedies
         }
         _ => vec![mount],
     }
-}
-
-/// The option that bwrap does not know.
-fn subject(case: &Case<'_>) -> String {
-    let subject = case.symptom.and_then(|symptom| symptom.message()?.subject());
-    subject.map(|subject| subject.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
-fn unknown_option(case: &Case<'_>) -> Option<Judgement> {
-    if !case.failed() {
-        return None;
-    }
-    let name = subject(case);
-    let judgement = |confidence| {
-        Judgement::new(confidence, format!("`bwrap --help` of the bwrap that was started lists {name}"))
-    };
-    let Some(option) = options::find(&name) else {
-        return Some(
-            judgement(Confidence::Low).contra(format!("{name} is no option of any bwrap that is known here")),
-        );
-    };
-    let judgement = judgement(Confidence::High).pro(format!("bubblewrap has {name} since {}", option.since));
-    Some(match case.host.bwrap.present() {
-        Some(program) => judgement
-            .summary(format!(
-                "{} is bubblewrap {}, which has no {name}: it came with {}",
-                program.path.display(),
-                program.version,
-                option.since
-            ))
-            .pro(format!("{} calls itself {}", program.path.display(), program.version)),
-        None => judgement
-            .summary(format!("this bwrap has no {name}: it came with bubblewrap {}", option.since))
-            .unknown("the version that was started: `bwrap --version`"),
-    })
-}
-
-fn newer_bwrap(case: &Case<'_>) -> Vec<Remedy> {
-    let name = subject(case);
-    let option = options::find(&name);
-    let since = option.map_or_else(String::new, |option| format!(" {} or newer", option.since));
-    let mut remedies = vec![manual(
-        &format!("Install bubblewrap{since}, or name another bwrap with the variable BWRAP"),
-        "take the package of a newer release of the distribution (backports), or build \
-         github.com/containers/bubblewrap",
-        "nothing",
-    )];
-    if let Some(feature) = option.and_then(|option| option.feature) {
-        remedies.push(manual(
-            "Let the sandbox do without the feature where bwrap does not have it",
-            &format!(
-                "Sandbox::optional(Feature::{feature:?}); what was dropped is in the result of the launch"
-            ),
-            "the sandbox lacks what the feature does",
-        ));
-    }
-    remedies
 }
 
 fn correct(summary: &str) -> Remedy {

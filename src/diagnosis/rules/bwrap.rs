@@ -6,8 +6,12 @@ use super::super::remedies::{change, commands, drop_ambient_capabilities, manual
 use super::super::{Remedy, SandboxChange};
 use super::facts::{setuid, version};
 use super::{Cause, Judgement, LAUNCH, Rule};
+use crate::Version;
 use crate::sandbox::{Capability, CapabilityChange};
-use crate::{Message, Version};
+
+mod loader;
+
+use loader::{loader_failed, mend_libraries};
 
 const EPERM: i32 = libc::EPERM;
 
@@ -75,57 +79,6 @@ fn path(case: &Case<'_>) -> String {
     path.filter(|path| !path.is_empty()).unwrap_or_else(|| "/usr/bin/bwrap".into())
 }
 
-/// The program that the loader complains of, if it names one, and what about.
-fn loader_complaint(message: &Message) -> (Option<String>, String) {
-    let text = message.text().to_string_lossy().into_owned();
-    let marks = ["error while loading shared libraries: ", "symbol lookup error: "];
-    for mark in marks {
-        if let Some((program, complaint)) = text.split_once(mark) {
-            let program = program.trim_end_matches([':', ' ']);
-            return (Some(program.to_owned()).filter(|program| !program.is_empty()), complaint.to_owned());
-        }
-    }
-    match text.split_once(": version `") {
-        Some((program, _)) => (Some(program.to_owned()), text.clone()),
-        None => (None, text),
-    }
-}
-
-fn loader_failed(case: &Case<'_>) -> Option<Judgement> {
-    let (program, complaint) = loader_complaint(case.symptom?.message()?);
-    let judgement = |confidence| {
-        Judgement::new(confidence, "`bwrap --version` in the same environment prints a version")
-            .summary(format!("the dynamic loader cannot load bwrap: {complaint}"))
-            .pro("it is the loader's message: none of bwrap's own code ran")
-    };
-    let other = program.filter(|program| !program.contains("bwrap"));
-    Some(match other {
-        None => judgement(Confidence::High),
-        Some(program) => judgement(Confidence::Low)
-            .contra(format!("the message names {program}, which may be the command instead of bwrap")),
-    })
-}
-
-fn mend_libraries(case: &Case<'_>) -> Vec<Remedy> {
-    let path = path(case);
-    vec![
-        commands(
-            "Install what bwrap needs: the lines with \"not found\" name it",
-            &[
-                &format!("ldd {path}"),
-                "apt-get install --reinstall bubblewrap || dnf reinstall bubblewrap || apk fix bubblewrap",
-            ],
-            "nothing: the package of the distribution brings its libraries along",
-        ),
-        manual(
-            "Leave LD_LIBRARY_PATH and LD_PRELOAD out of the environment in which bwrap is started",
-            "libraries of another build are found first through these variables; `env -u LD_LIBRARY_PATH -u LD_PRELOAD \
-             bwrap --version` shows whether they are to blame",
-            "nothing: set them inside the sandbox if the command needs them",
-        ),
-    ]
-}
-
 /// What bwrap with rights from its file keeps, and so must be able to get.
 const REQUIRED: &[Capability] = &[
     Capability::CAP_SETGID,
@@ -145,20 +98,46 @@ fn out_of_bounds(case: &Case<'_>) -> Option<String> {
 }
 
 fn file_capabilities_outside_bounds(case: &Case<'_>) -> Option<Judgement> {
-    let program = case.host.bwrap.present().filter(|program| program.file_capabilities)?;
-    let missing = out_of_bounds(case).filter(|missing| !missing.is_empty())?;
-    let file = program.path.display();
-    let judgement = Judgement::new(
-        Confidence::Medium,
-        format!("`{file} --version` prints a version: the kernel executes it after all"),
-    );
-    Some(
-        judgement
-            .summary(format!("{file} carries file capabilities, and {missing} can be had by no program here"))
-            .pro(format!("{file} has the extended attribute security.capability"))
-            .pro(format!("{missing}: not in the bounding set (CapBnd in /proc/self/status)"))
-            .unknown(format!("which capabilities the file carries: `getcap {file}`")),
-    )
+    const REFUSED: &str =
+        "the kernel did not even execute bwrap (EPERM), so nothing here is bwrap's own word";
+    let program = case.host.bwrap.present();
+    let missing = out_of_bounds(case);
+    if program.is_some_and(|program| !program.file_capabilities)
+        || missing.as_ref().is_some_and(String::is_empty)
+    {
+        return None;
+    }
+    let file = path(case);
+    let judgement = |confidence| {
+        Judgement::new(
+            confidence,
+            format!("`{file} --version` prints a version: the kernel executes it after all"),
+        )
+    };
+    let capable = program.is_some();
+    if !case.failed() && (!capable || missing.is_none()) {
+        return None;
+    }
+    let confidence = if capable || missing.is_some() { Confidence::Medium } else { Confidence::Low };
+    let mut found = judgement(confidence);
+    if case.failed() {
+        found = found.pro(REFUSED);
+    }
+    if capable {
+        found = found.pro(format!("{file} has the extended attribute security.capability"));
+    }
+    found = match &missing {
+        Some(missing) => {
+            found.pro(format!("{missing}: not in the bounding set (CapBnd in /proc/self/status)"))
+        }
+        None => found.unknown("the bounding set: CapBnd in /proc/self/status"),
+    };
+    if let (true, Some(missing)) = (capable, &missing) {
+        found = found.summary(format!(
+            "{file} carries file capabilities, and {missing} can be had by no program here"
+        ));
+    }
+    Some(found.unknown(format!("which capabilities the file carries: `getcap {file}`")))
 }
 
 fn remove_file_capabilities(case: &Case<'_>) -> Remedy {
@@ -167,6 +146,7 @@ fn remove_file_capabilities(case: &Case<'_>) -> Remedy {
         &[&format!("setcap -r {}", path(case))],
         "nothing: bwrap has less privilege than before, and works through a user namespace",
     )
+    .for_root(case)
 }
 
 fn unexpected_capabilities(case: &Case<'_>) -> Option<Judgement> {
@@ -236,6 +216,7 @@ fn remove_setuid(case: &Case<'_>) -> Remedy {
         "nothing: bwrap no longer runs with root's rights",
     )
     .requires("user namespaces for users other than root")
+    .for_root(case)
 }
 
 fn setuid_without_bounds(case: &Case<'_>) -> Option<Judgement> {

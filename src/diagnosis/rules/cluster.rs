@@ -3,7 +3,7 @@
 use super::super::Cause;
 use super::super::case::Case;
 use super::super::finding::{Bearing, Confidence, Evidence, Finding};
-use super::super::remedies::{manual, sysctl};
+use super::super::remedies::{in_both, manual, sysctl};
 use super::super::remedy::{Action, PodPatch, Remedy};
 
 /// Words of the API server, of pod security admission and of the container runtime, in lower case.
@@ -84,9 +84,10 @@ fn remedies(case: &Case<'_>, reason: Cause) -> Vec<Remedy> {
                 "pods with a user namespace of their own may leave /proc unmasked",
             )
             .requires("Kubernetes 1.35"),
-            manual(
+            in_both(
                 "Bind the outer /proc in the sandbox, and leave procMount out of the pod",
-                "ro_bind(\"/proc\", \"/proc\") in place of proc(\"/proc\")",
+                "--ro-bind /proc /proc instead of --proc /proc",
+                ".ro_bind(\"/proc\", \"/proc\") instead of .proc(\"/proc\")",
                 "the command sees the pod's processes",
             ),
         ],

@@ -11,7 +11,7 @@ use std::path::Path;
 use super::super::Verdict;
 use super::super::case::Case;
 use super::super::finding::Confidence;
-use super::super::remedies::{change, commands, manual};
+use super::super::remedies::{change, commands, in_both, manual};
 use super::super::remedy::{Remedy, SandboxChange};
 use super::{Cause, Judgement, Rule};
 use crate::bwrap::Message;
@@ -39,9 +39,10 @@ pub(super) const RULES: &[Rule] = &[
         ],
         judge: label,
         remedies: |_| {
-            vec![manual(
+            vec![in_both(
                 "Leave the label out, or name one that the policy allows",
-                "drop exec_label and file_label where SELinux is off; else `ausearch -m avc -ts recent` shows what was refused",
+                "no --exec-label and no --file-label where SELinux is off; else `ausearch -m avc -ts recent` shows what was refused",
+                "no .exec_label(..) and no .file_label(..)",
                 "the command runs with the label of its caller",
             )]
         },
@@ -61,16 +62,16 @@ pub(super) const RULES: &[Rule] = &[
         remedies: other_filter,
     },
     Rule {
-        cause: Cause::LoaderMissing,
-        messages: &[(EXECVP, &[libc::ENOENT])],
-        judge: loader_missing,
-        remedies: bind_loader,
-    },
-    Rule {
         cause: Cause::ProgramMissing,
         messages: &[(EXECVP, &[libc::ENOENT, libc::ENOTDIR, libc::EACCES])],
         judge: program_missing,
         remedies: program_remedies,
+    },
+    Rule {
+        cause: Cause::LoaderMissing,
+        messages: &[(EXECVP, &[libc::ENOENT])],
+        judge: loader_missing,
+        remedies: bind_loader,
     },
     Rule {
         cause: Cause::ProgramNotExecutable,
@@ -130,9 +131,10 @@ fn other_build() -> Remedy {
 }
 
 fn links() -> Remedy {
-    manual(
+    in_both(
         "Make the links that distributions with a merged /usr have",
-        "symlink(\"usr/lib\", \"/lib\") and symlink(\"usr/lib64\", \"/lib64\") beside the bind of /usr",
+        "--symlink usr/lib /lib --symlink usr/lib64 /lib64 beside the bind of /usr",
+        ".symlink(\"usr/lib\", \"/lib\").symlink(\"usr/lib64\", \"/lib64\") beside the bind of /usr",
         "nothing",
     )
 }
@@ -173,7 +175,7 @@ fn loader_missing(case: &Case<'_>) -> Option<Judgement> {
         (Place::Bound, Some(true)) => Some(
             judgement(Confidence::Low).contra("operations make /lib64 or /lib, where loaders mostly are"),
         ),
-        _ => Some(judgement(Confidence::Low).unknown("the program itself, and what the sandbox shows")),
+        _ => Some(judgement(Confidence::Medium).unknown("the program itself, and what the sandbox shows")),
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) fn setuid(case: &Case<'_>) -> Option<bool> {
     if !program.setuid || case.root() == Some(true) || no_new_privs.is(&true) {
         return Some(false);
     }
-    let mount = mount_of(case.host.mounts.present()?, &program.path)?;
+    let mount = mount_of(case.host.mounts.present()?, program.resolved())?;
     if mount.options.contains("nosuid") {
         return Some(false);
     }
@@ -62,7 +62,12 @@ pub(super) fn number(case: &Case<'_>, name: &str) -> Option<u64> {
 
 /// The version of bwrap, if it was looked at.
 pub(super) fn version(case: &Case<'_>) -> Option<Version> {
-    let mut numbers = case.host.bwrap.present()?.version.split('.').map(str::parse);
+    number_of(&case.host.bwrap.present()?.version)
+}
+
+/// A version of bwrap, as a number.
+pub(super) fn number_of(version: &str) -> Option<Version> {
+    let mut numbers = version.split('.').map(str::parse);
     let mut next = || numbers.next()?.ok();
     Some(Version { major: next()?, minor: next()?, patch: next().unwrap_or(0) })
 }
@@ -76,7 +81,8 @@ pub(super) fn kernel(case: &Case<'_>) -> Option<(u32, u32)> {
 /// Whether a masked /proc stops the sandbox anyway. Where it does, a container that looks like the engine's default can be
 /// said to fail without knowing whether its system call filter is the default one, too.
 pub(super) fn stopped_by_masks(case: &Case<'_>) -> bool {
-    let hidden = case.host.mounts.present().is_some_and(|mounts| visibility(mounts) != Visibility::Whole);
+    let mounts = case.host.mounts.present();
+    let hidden = mounts.is_some_and(|mounts| visibility(mounts, kernel(case)) != Visibility::Whole);
     hidden
         && case.user_namespace() == Some(true)
         && case.plan.as_ref().is_some_and(|plan| plan.proc.is_some())

@@ -3,7 +3,9 @@
 use super::super::Remedy;
 use super::super::case::Case;
 use super::super::finding::Confidence;
-use super::super::remedies::{Calls, Setting, commands, manual, permit_calls, unit};
+use super::super::remedies::{
+    Calls, Setting, commands, manual, own_unit, permit_calls, permit_calls_to_unit,
+};
 use super::facts::stopped_by_masks;
 use super::namespaces::{CREATING, NO_PERMISSIONS, proven};
 use super::{Cause, Judgement, Rule};
@@ -23,7 +25,7 @@ pub(super) const RULES: &[Rule] = &[
         cause: Cause::UnitRestrictsNamespaces,
         messages: &[(NO_PERMISSIONS, EPERM), (CREATING, EPERM)],
         judge: restricted_unit,
-        remedies: open_unit,
+        remedies: |case| vec![permit_calls_to_unit(case, Calls::Sandboxing)],
     },
     Rule {
         cause: Cause::OuterSandboxDeniesNamespaces,
@@ -70,6 +72,9 @@ fn privileged_container(case: &Case<'_>) -> Option<bool> {
     }
 }
 
+const UNKNOWN_FILTER: &str = "whether it is the default filter: its rules cannot be read";
+const STOPPED: &str =
+    "/proc is masked as well, which stops this sandbox in any case: only for that is it sure that it fails";
 const FILTER: &str = "a system call filter is on (Seccomp 2 in /proc/self/status)";
 
 fn filtered(case: &Case<'_>) -> Option<Judgement> {
@@ -97,10 +102,10 @@ fn filtered(case: &Case<'_>) -> Option<Judgement> {
         return match (default, privileged) {
             (Default::Permits(_), _) | (Default::Denies(_) | Default::Unknown(_), Some(true)) => None,
             (Default::Denies(engine), Some(false)) => {
-                let untouched = stopped_by_masks(case);
-                let confidence = if untouched { Confidence::High } else { Confidence::Medium };
-                let found = denied(judgement(confidence), engine).pro(bounds);
-                Some(if untouched { found } else { found.unknown("whether it is the default filter") })
+                let stopped = stopped_by_masks(case);
+                let confidence = if stopped { Confidence::High } else { Confidence::Medium };
+                let found = denied(judgement(confidence), engine).pro(bounds).unknown(UNKNOWN_FILTER);
+                Some(if stopped { found.pro(STOPPED) } else { found })
             }
             (Default::Denies(engine), None) => Some(
                 denied(judgement(Confidence::Medium), engine)
@@ -148,10 +153,15 @@ fn restricted_unit(case: &Case<'_>) -> Option<Judgement> {
     if case.filtered() == Some(false) {
         return None;
     }
+    let (name, user) = own_unit(case).unwrap_or(("UNIT", false));
+    let systemctl = if user { "systemctl --user" } else { "systemctl" };
     let judgement = |confidence| {
         Judgement::new(
             confidence,
-            "`systemctl show -p RestrictNamespaces -p SystemCallFilter UNIT` names neither",
+            format!(
+                "`{systemctl} show -p RestrictNamespaces -p SystemCallFilter {name}` prints RestrictNamespaces=no and an \
+                 empty SystemCallFilter="
+            ),
         )
     };
     let Some(unit) = case.host.sighting(Platform::SystemdUnit).filter(|_| Setting::of(case) == Setting::Unit)
@@ -176,34 +186,11 @@ fn restricted_unit(case: &Case<'_>) -> Option<Judgement> {
     } else {
         judgement.unknown("whether a system call filter is on: Seccomp in /proc/self/status")
     };
-    Some(judgement.unknown("RestrictNamespaces= and SystemCallFilter= of the unit: `systemctl cat UNIT`"))
-}
-
-fn open_unit(case: &Case<'_>) -> Vec<Remedy> {
-    let plan = case.plan.as_ref();
-    let mut kinds = vec!["user", "mnt"];
-    let others: [(&str, bool); 5] = [
-        ("pid", case.plans(|plan| plan.new_pid)),
-        ("net", case.plans(|plan| plan.new_net)),
-        ("ipc", case.plans(|plan| plan.new_ipc)),
-        ("uts", case.plans(|plan| plan.new_uts)),
-        ("cgroup", case.plans(|plan| plan.new_cgroup)),
-    ];
-    kinds.extend(others.iter().filter(|(_, needed)| *needed).map(|(kind, _)| *kind));
-    if plan.is_some_and(|plan| !plan.user_namespace) {
-        kinds.retain(|kind| *kind != "user");
-    }
-    let opens = "the service can make these namespaces, and reach the kernel's code for them; keep \
-     NoNewPrivileges=yes";
-    // an empty assignment takes back what the unit says, which would otherwise be added to
-    let mut remedies = unit(&[("RestrictNamespaces", ""), ("RestrictNamespaces", &kinds.join(" "))], opens);
-    remedies.push(manual(
-        "Let the unit's SystemCallFilter= permit what bwrap calls, if it has one",
-        "add to a list of permitted calls: SystemCallFilter=@mount clone unshare setns pivot_root \
-         sethostname",
-        opens,
-    ));
-    remedies
+    Some(
+        judgement.unknown(format!(
+            "RestrictNamespaces= and SystemCallFilter= of the unit: `{systemctl} cat {name}`"
+        )),
+    )
 }
 
 /// An outer sandbox with a filter of its own.

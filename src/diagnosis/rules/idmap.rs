@@ -55,6 +55,9 @@ pub(super) const RULES: &[Rule] = &[
         ],
         judge: gid_map_denied,
         remedies: |case| {
+            if restricted_gid_map(case).is_some() {
+                return lift_restriction(case);
+            }
             let profile = AppArmor::of(case).profile().filter(|_| !ids_differ(case));
             profile.map_or_else(|| vec![same_ids()], |_| permit_in_profile(case))
         },
@@ -163,13 +166,13 @@ fn proc_read_only(case: &Case<'_>) -> Option<Judgement> {
 
 fn make_proc_writable(case: &Case<'_>) -> Vec<Remedy> {
     const OPENS: &str = "nothing that the kernel does not guard itself";
-    let remount = || commands("Remount /proc writable", &["mount -o remount,rw /proc"], OPENS);
+    let remount = || commands("Remount /proc writable", &["mount -o remount,rw /proc"], OPENS).for_root(case);
     if case.on(Platform::Bubblewrap) {
         let how = "Give the outer sandbox a /proc of its own: `--unshare-pid --proc /proc` in place of a read-only bind";
         return vec![manual("Make /proc writable in the outer sandbox", how, OPENS)];
     }
     match Setting::of(case) {
-        Setting::Machine => vec![remount()],
+        Setting::Machine | Setting::Unknown => vec![remount()],
         Setting::Unit => vec![manual(
             "Leave /proc writable in the unit",
             "Take /proc out of ReadOnlyPaths= and BindReadOnlyPaths= (`systemctl edit UNIT`), and restart the unit",
@@ -279,6 +282,7 @@ fn gid_map_denied(case: &Case<'_>) -> Option<Judgement> {
             (case.failed() || first).then_some(found)
         }
         _ if !case.failed() => None,
+        _ if restricted_gid_map(case).is_some() => restricted_gid_map(case),
         (Some(_), Some(_)) => match AppArmor::of(case).profile() {
             Some(profile) => Some(
                 found(Medium)
@@ -293,10 +297,27 @@ fn gid_map_denied(case: &Case<'_>) -> Option<Judgement> {
     }
 }
 
+/// Ubuntu's restriction, which meets the second user namespace if not the first, and answers with EACCES.
+fn restricted_gid_map(case: &Case<'_>) -> Option<Judgement> {
+    let gids = (case.host.process.gid.present()?, case.host.process.real_gid.present()?);
+    if case.errno() != Some(EACCES) || gids.0 != gids.1 {
+        return None;
+    }
+    let mut found = strips_capabilities(case).filter(|found| found.confidence == High)?;
+    found.confidence = Medium;
+    Some(
+        found
+            .summary("AppArmor takes the rights of the new user namespace away, so bwrap may not write its group id map")
+            .contra("the map of user ids, which takes the same rights, was written before")
+            .pro("the group ids are the same, so these do not explain it (Gid in /proc/self/status)"),
+    )
+}
+
 fn same_ids() -> Remedy {
     manual(
         "Start bwrap with equal real and effective ids",
-        "Let the program that starts bwrap set all its ids alike before (setresgid(2), setresuid(2)), or take the          set-id bits off it: `chmod ug-s PROGRAM`",
+        "Let the program that starts bwrap set all its ids alike before (setresgid(2), setresuid(2)), or take the \
+         set-id bits off it: `chmod ug-s PROGRAM`",
         "the sandbox gets no rights of the other id",
     )
 }

@@ -3,7 +3,7 @@
 use super::super::Remedy;
 use super::super::case::Case;
 use super::super::finding::Confidence;
-use super::super::remedies::{commands, limits, manual, sysctl};
+use super::super::remedies::{commands, limits, manual, raise};
 use super::{Cause, Judgement, LAUNCH, Rule};
 use crate::sandbox::Capability;
 
@@ -214,6 +214,8 @@ fn process_limit_late(case: &Case<'_>) -> Option<Judgement> {
 fn more_processes(case: &Case<'_>) -> Vec<Remedy> {
     match room(case) {
         Some(room) => limits(case, "nproc", room.cgroup),
+        // a user who has no limit would only get one
+        None if case.host.process.process_limit.is_absent() => limits(case, "nproc", true),
         None => [limits(case, "nproc", true), limits(case, "nproc", false)].concat(),
     }
 }
@@ -271,7 +273,7 @@ fn descriptor_limit(case: &Case<'_>) -> Option<Judgement> {
 
 fn more_files(case: &Case<'_>) -> Vec<Remedy> {
     if case.errno() == Some(libc::ENFILE) {
-        return sysctl(case, "fs.file-max", "1000000", "programs can take more of the kernel's memory");
+        return raise(case, "fs.file-max", 1_000_000, "programs can take more of the kernel's memory");
     }
     limits(case, "nofile", false)
 }

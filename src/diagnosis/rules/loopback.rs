@@ -4,8 +4,10 @@
 
 use super::super::case::Case;
 use super::super::finding::Confidence::{High, Low, Medium};
-use super::super::remedies::{Calls, Setting, change, commands, manual, permit_calls, permit_domain, unit};
-use super::super::remedy::{Action, ContainerOptions, PodPatch};
+use super::super::remedies::{
+    Calls, Setting, change, commands, manual, options, permit_calls, permit_domain, unit,
+};
+use super::super::remedy::{Action, PodPatch};
 use super::super::{Remedy, SandboxChange, SelinuxRule};
 use super::lsm::{Selinux, lift_restriction, selinux_denies, strips_capabilities};
 use super::{Cause, Judgement, Rule};
@@ -122,12 +124,10 @@ fn give_net_admin(case: &Case<'_>) -> Vec<Remedy> {
             remedies.push(Remedy::new(SUMMARY, Action::Pod(patch), OPENS));
         }
         Setting::Container(engine) => {
-            let options =
-                ContainerOptions { engine, add: vec!["--cap-add=NET_ADMIN".into()], remove: Vec::new() };
-            remedies.push(Remedy::new(SUMMARY, Action::Container(options), OPENS));
+            remedies.push(Remedy::new(SUMMARY, options(engine, &["--cap-add=NET_ADMIN"], &[]), OPENS));
         }
-        Setting::Unit => remedies.extend(unit(&[("CapabilityBoundingSet", "CAP_NET_ADMIN")], OPENS)),
-        Setting::Lxc | Setting::Nspawn | Setting::OtherContainer | Setting::Machine => {
+        Setting::Unit => remedies.extend(unit(case, &[("CapabilityBoundingSet", "CAP_NET_ADMIN")], OPENS)),
+        Setting::Lxc | Setting::Nspawn | Setting::OtherContainer | Setting::Machine | Setting::Unknown => {
             let how = "Start bwrap with CAP_NET_ADMIN in its bounding and permitted sets (CapEff in /proc/self/status)";
             remedies.push(manual(SUMMARY, how, OPENS));
         }
@@ -243,6 +243,21 @@ mod tests {
         // root that may anything is exempt
         host.process.effective = Fact::Present(CapabilitySet(u64::MAX));
         assert_eq!(foreseen(&host, &whole(), cause), None);
+    }
+
+    #[test]
+    fn the_restrictions_own_profile_shows_here() {
+        let cause = Cause::AppArmorStripsNetAdmin;
+        for label in ["unprivileged_userns (enforce)", "bwrap//&unpriv_bwrap (enforce)"] {
+            let host = labelled(label);
+            assert_eq!(foreseen(&host, &whole(), cause), Some(High));
+            assert_eq!(foreseen(&host, &whole().share_net(), cause), None);
+            let found = explain(STALE, &host, &whole());
+            assert_eq!((found.cause(), found.causes[0].confidence), (Some(cause), High));
+        }
+        let host = labelled("vscode (unconfined)");
+        assert_eq!(foreseen(&host, &whole(), cause), None);
+        assert_eq!(explain(STALE, &host, &whole()).causes[0].confidence, Low);
     }
 
     #[test]

@@ -11,7 +11,8 @@ pub(super) use restriction::{lift_restriction, strips_capabilities};
 use super::super::case::Case;
 use super::super::finding::Confidence::{High, Low, Medium};
 use super::super::remedies::{
-    Calls, Setting, change, commands, confine_container, manual, permit_calls, permit_domain,
+    Calls, Setting, allow_nesting, change, confine_container, leave_restriction, manual, permit_calls,
+    permit_domain, reload_container_profile,
 };
 use super::super::{Remedy, SandboxChange, SelinuxRule};
 use super::facts::stopped_by_masks;
@@ -128,43 +129,10 @@ fn apparmor_denies_pivot_root(case: &Case<'_>) -> Option<Judgement> {
 /// A profile that allows it in place of the one that confines us, or rules to add to that.
 pub(super) fn permit_in_profile(case: &Case<'_>) -> Vec<Remedy> {
     match (AppArmor::of(case), Setting::of(case)) {
+        (AppArmor::Restriction(_), _) => leave_restriction(case),
+        (AppArmor::Ours(_), _) => reload_container_profile(case),
         (AppArmor::Lxc(_), _) | (_, Setting::Lxc) => allow_nesting(case),
         _ => confine_container(case),
-    }
-}
-
-/// Nesting, as the managers of system containers call it: mounting inside is allowed, and a whole procfs is there.
-pub(super) fn allow_nesting(case: &Case<'_>) -> Vec<Remedy> {
-    const OPENS: &str = "the container may mount file systems and change its root in namespaces of its own";
-    let profile = AppArmor::of(case).profile().unwrap_or_default();
-    let set = |manager: &str, tool: &str| {
-        let lines = [
-            format!("{tool} config set CONTAINER security.nesting=true"),
-            format!("{tool} restart CONTAINER"),
-        ];
-        commands(&format!("Allow nesting in {manager}"), &lines.each_ref().map(String::as_str), OPENS)
-    };
-    let incus = || set("Incus", "incus");
-    let lxd = || set("LXD", "lxc");
-    let proxmox = || {
-        let lines = ["pct set ID --features nesting=1", "pct reboot ID"];
-        commands("Allow nesting in Proxmox", &lines, OPENS)
-    };
-    let lxc = || {
-        let how = "Copy /etc/apparmor.d/lxc/lxc-default-with-nesting and the profile in it under another name, add the rules \
-                   `mount,`, `pivot_root oldroot=/tmp/oldroot/ /tmp/,` and `pivot_root /newroot/,` to it, load it with \
-                   `apparmor_parser -r /etc/apparmor.d/lxc-containers`, and name it in the container's configuration: \
-                   `lxc.apparmor.profile = NAME`";
-        manual("Give the LXC container a profile that allows mounting", how, OPENS)
-    };
-    if profile.starts_with("incus-") {
-        vec![incus()]
-    } else if profile.starts_with("lxd-") {
-        vec![lxd()]
-    } else if profile.starts_with("lxc-") {
-        vec![proxmox(), lxc()]
-    } else {
-        vec![incus(), lxd(), proxmox(), lxc()]
     }
 }
 
@@ -203,6 +171,7 @@ fn seccomp_denies_pivot_root(case: &Case<'_>) -> Option<Judgement> {
             ))
             .pro("a system call filter is on (Seccomp: 2 in /proc/self/status)")
             .pro("the process has CAP_SYS_ADMIN (CapEff in /proc/self/status)")
+            .unknown("whether it is the default filter: what is in it cannot be read")
     })
 }
 
@@ -262,133 +231,4 @@ pub(super) fn landlock_inside() -> Remedy {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::diagnosis::fixtures::*;
-    use crate::diagnosis::{Action, predict};
-    use crate::host::{CapabilitySet, Fact, Host, Sighting};
-
-    fn labelled(mut host: Host, label: &str) -> Host {
-        let selinux = label.contains(':') || label == "kernel";
-        host.security.label = Fact::Present(label.into());
-        host.security.apparmor_label = if selinux { Fact::Absent } else { Fact::Present(label.into()) };
-        host.security.selinux_filesystem = Fact::Present(selinux);
-        host
-    }
-
-    const SLAVE: &str = "Failed to make / slave";
-
-    #[test]
-    fn default_profiles_of_engines_deny_mounting() {
-        for profile in ["docker-default", "cri-containerd.apparmor.d", "containers-default-0.62.2"] {
-            let host = labelled(pod(), &format!("{profile} (enforce)"));
-            let found = explain(&format!("{SLAVE}: Permission denied"), &host, &whole());
-            assert_eq!((found.cause(), found.causes[0].confidence), (Some(Cause::AppArmorDeniesMount), High));
-            assert!(found.causes[0].summary.contains(profile));
-            assert_eq!(foreseen(&host, &whole(), Cause::AppArmorDeniesMount), Some(High));
-        }
-        let logging = labelled(pod(), "docker-default (complain)");
-        assert_eq!(foreseen(&logging, &whole(), Cause::AppArmorDeniesMount), None);
-        let other = labelled(machine(), "snap.thing.app (enforce)");
-        assert_eq!(foreseen(&other, &whole(), Cause::AppArmorDeniesMount), Some(Medium));
-        for label in ["unconfined", "kernel"] {
-            assert_eq!(foreseen(&labelled(machine(), label), &whole(), Cause::AppArmorDeniesMount), None);
-        }
-    }
-
-    #[test]
-    fn a_filter_explains_eperm_and_landlock_does_without_one() {
-        let denied = format!("{SLAVE}: Operation not permitted");
-        let found = explain(&denied, &docker(), &whole());
-        assert_eq!(found.cause(), Some(Cause::SeccompDeniesMount));
-        let mut host = machine();
-        host.process.no_new_privs = Fact::Present(true);
-        let found = explain(&denied, &host, &whole());
-        assert_eq!((found.cause(), found.causes.len()), (Some(Cause::LandlockDeniesMount), 1));
-        host.security.modules = Fact::Present(vec!["capability".into()]);
-        assert_ne!(explain(&denied, &host, &whole()).cause(), Some(Cause::LandlockDeniesMount));
-        let found = explain(&format!("{SLAVE}: Function not implemented"), &docker(), &whole());
-        assert_eq!(found.cause(), Some(Cause::MountNotImplemented));
-        // who is root and makes no user namespace meets Landlock here first
-        let mut host = machine();
-        assert_eq!(foreseen(&host, &whole(), Cause::LandlockDeniesMount), None);
-        host.user_namespace.uid_map_writable = Fact::Unreadable("Permission denied".into());
-        assert_eq!(foreseen(&host, &whole(), Cause::LandlockDeniesMount), Some(Medium));
-        host.process.no_new_privs = Fact::Present(true);
-        assert_eq!(foreseen(&host, &whole(), Cause::LandlockDeniesMount), Some(High));
-    }
-
-    #[test]
-    fn selinux_denies_tmpfs_by_label() {
-        let host = labelled(machine(), "system_u:system_r:svirt_lxc_net_t:s0:c1,c2");
-        let found = explain("Failed to mount tmpfs: Permission denied", &host, &whole());
-        assert_eq!(found.cause(), Some(Cause::SelinuxDeniesTmpfs));
-        assert!(found.causes[0].summary.contains("svirt_lxc_net_t"));
-        assert_eq!(foreseen(&host, &whole(), Cause::SelinuxDeniesTmpfs), None);
-        let apparmor = labelled(machine(), "thing (enforce)");
-        let found = explain("Failed to mount tmpfs: Permission denied", &apparmor, &whole());
-        assert_ne!(found.cause(), Some(Cause::SelinuxDeniesTmpfs));
-        let found = explain("Failed to mount tmpfs: Operation not permitted", &docker(), &whole());
-        assert_eq!(found.cause(), Some(Cause::SeccompDeniesTmpfs));
-        let found = explain("Failed to mount tmpfs: Operation not permitted", &machine(), &whole());
-        assert_ne!(found.cause(), Some(Cause::SeccompDeniesTmpfs));
-    }
-
-    #[test]
-    fn pivot_root_is_denied_by_filters_or_profiles() {
-        let mut host = docker();
-        host.process.effective = Fact::Present(CapabilitySet(DOCKER_CAPABILITIES | 1 << 21));
-        assert_eq!(foreseen(&host, &whole(), Cause::SeccompDeniesPivotRoot), Some(High));
-        assert_eq!(foreseen(&docker(), &whole(), Cause::SeccompDeniesPivotRoot), None);
-        let found = explain("pivot_root: Operation not permitted", &host, &whole());
-        assert_eq!(found.cause(), Some(Cause::SeccompDeniesPivotRoot));
-        host.platforms = vec![Sighting::new(Platform::Podman, "/run/.containerenv")];
-        assert_eq!(foreseen(&host, &whole(), Cause::SeccompDeniesPivotRoot), None);
-
-        let cause = Cause::AppArmorDeniesPivotRoot;
-        for (label, confidence, tool) in [
-            ("lxc-container-default-cgns (enforce)", High, "pct "),
-            ("incus-c1_</var/lib/incus> (enforce)", Medium, "incus "),
-        ] {
-            let host = labelled(machine(), label);
-            assert_eq!(foreseen(&host, &whole(), cause), Some(confidence));
-            assert_eq!(foreseen(&host, &whole(), Cause::AppArmorDeniesMount), None);
-            let found = explain("pivot_root: Permission denied", &host, &whole());
-            assert_eq!((found.cause(), found.causes[0].confidence), (Some(cause), High));
-            let Action::Commands(lines) = &found.remedy().unwrap().action else { panic!() };
-            assert!(lines[0].starts_with(tool));
-        }
-        let found = explain("pivot_root: Permission denied", &machine(), &whole());
-        assert_ne!(found.cause(), Some(cause));
-    }
-
-    #[test]
-    fn unmounting_is_denied_by_a_filter() {
-        let denied = "unmount old root: Operation not permitted";
-        assert_eq!(explain(denied, &docker(), &whole()).cause(), Some(Cause::SeccompDeniesUmount));
-        assert_ne!(explain(denied, &machine(), &whole()).cause(), Some(Cause::SeccompDeniesUmount));
-    }
-
-    #[test]
-    fn default_filters_deny_host_names() {
-        let sandbox = whole().hostname("inside");
-        let mut host = docker();
-        assert_eq!(foreseen(&host, &sandbox, Cause::HostnameDenied), Some(Medium));
-        host.platforms = vec![Sighting::new(Platform::Podman, "/run/.containerenv")];
-        assert_eq!(foreseen(&host, &sandbox, Cause::HostnameDenied), Some(Medium));
-        assert_eq!(foreseen(&host, &whole(), Cause::HostnameDenied), None);
-        let found = explain("Can't set hostname to inside: Operation not permitted", &host, &sandbox);
-        assert_eq!(found.cause(), Some(Cause::HostnameDenied));
-        assert_eq!(found.remedy().unwrap().action, Action::Sandbox(SandboxChange::KeepHostname));
-        assert_eq!(foreseen(&machine(), &sandbox, Cause::HostnameDenied), None);
-    }
-
-    /// What cannot be read is not taken for absent.
-    #[test]
-    fn unknown_labels_leave_both_modules_possible() {
-        let host = Host::default();
-        let found = explain(&format!("{SLAVE}: Permission denied"), &host, &whole());
-        assert_eq!((found.cause(), found.causes[0].confidence), (Some(Cause::AppArmorDeniesMount), Medium));
-        assert!(predict(&host, &whole()).obstacles.iter().all(|found| found.confidence < High));
-    }
-}
+mod tests;

@@ -2,8 +2,8 @@
 
 use super::super::case::Case;
 use super::super::finding::Confidence;
-use super::super::remedies::{Setting, change, commands, manual, sysctl};
-use super::super::remedy::{Action, ContainerOptions, PodPatch, Remedy, SandboxChange};
+use super::super::remedies::{Setting, commands, everywhere, leave_out, manual, options, raise};
+use super::super::remedy::{Action, PodPatch, Remedy};
 use super::{Cause, Judgement, Rule};
 use crate::bwrap::Message;
 use crate::bwrap::message::Errno;
@@ -82,15 +82,12 @@ fn make_tmp(case: &Case<'_>) -> Vec<Remedy> {
             vec![Remedy::new("Mount an empty directory on /tmp", Action::Pod(patch), "nothing"), image()]
         }
         Setting::Container(engine) => {
-            let options =
-                ContainerOptions { engine, add: vec!["--tmpfs".into(), "/tmp".into()], remove: Vec::new() };
-            vec![
-                Remedy::new("Start the container with a /tmp", Action::Container(options), "nothing"),
-                image(),
-            ]
+            let options = options(engine, &["--tmpfs", "/tmp"], &[]);
+            vec![Remedy::new("Start the container with a /tmp", options, "nothing"), image()]
         }
         Setting::OtherContainer => vec![image()],
-        _ => vec![commands("Make /tmp", &[mkdir], "nothing")],
+        Setting::Unknown => everywhere(case, make_tmp),
+        _ => vec![commands("Make /tmp", &[mkdir], "nothing").for_root(case)],
     }
 }
 
@@ -151,7 +148,7 @@ fn mount_limit(case: &Case<'_>) -> Option<Judgement> {
 
 fn more_mounts(case: &Case<'_>) -> Vec<Remedy> {
     let mut remedies =
-        sysctl(case, "fs.mount-max", "200000", "mount namespaces can take more of the kernel's memory");
+        raise(case, "fs.mount-max", 200_000, "mount namespaces can take more of the kernel's memory");
     remedies.push(manual(
         "Bind fewer and smaller trees",
         "bind the directories that the command needs instead of /: every mount below a source counts again",
@@ -262,7 +259,7 @@ fn other_overlay(case: &Case<'_>) -> Vec<Remedy> {
         "boot Linux 5.11 or newer with CONFIG_OVERLAY_FS",
         "nothing",
     ));
-    remedies.extend(operation.map(|operation| change(SandboxChange::Remove { operation })));
+    remedies.extend(operation.map(|operation| leave_out(case, operation)));
     remedies
 }
 

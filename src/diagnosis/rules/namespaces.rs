@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::super::case::Case;
 use super::super::finding::Confidence;
-use super::super::remedies::{change, manual, run_as_user, sysctl};
+use super::super::remedies::{change, in_both, manual, raise, run_as_user, sysctl};
 use super::super::{Remedy, SandboxChange};
 use super::facts::{OPENS, user_namespace};
 use super::{Cause, Judgement, Rule};
@@ -18,10 +18,13 @@ pub(super) const NO_PERMISSIONS: &str = "No permissions to create a new namespac
 /// Without.
 pub(super) const CREATING: &str = "Creating new namespace failed";
 
+/// Mount propagation belongs to mounts: a root that is none has none to change.
+const MAKE_SLAVE: &str = "Failed to make / slave";
+
 pub(super) const RULES: &[Rule] = &[
     Rule {
         cause: Cause::Chrooted,
-        messages: &[(NO_PERMISSIONS, EPERM)],
+        messages: &[(NO_PERMISSIONS, EPERM), (MAKE_SLAVE, &[libc::EINVAL])],
         judge: chrooted,
         remedies: leave_chroot,
     },
@@ -61,51 +64,66 @@ pub(super) const RULES: &[Rule] = &[
         ],
         judge: join_denied,
         remedies: |_| {
-            vec![manual(
+            vec![in_both(
                 "Give a descriptor of a namespace that lives, and that this user may join",
-                "open /proc/PID/ns/user or /proc/PID/ns/pid of a process in it and keep that process alive; a PID namespace \
-                 also needs the user namespace that owns it (Sandbox::join_user beside Sandbox::join_pid)",
+                "--userns FD, and --pidns FD beside it: FD is /proc/PID/ns/user or /proc/PID/ns/pid of a living process, and a \
+                 PID namespace also needs the user namespace that owns it",
+                "Sandbox::join_user(..), and Sandbox::join_pid(..) beside it, with such files opened",
                 "nothing",
             )]
         },
     },
 ];
 
-/// The kernel makes no user namespace for whoever is in a chroot, root or not.
+/// The kernel makes no user namespace for whoever is in a chroot, root or not; and without one the root must be a mount.
 fn chrooted(case: &Case<'_>) -> Option<Judgement> {
-    let makes = user_namespace(case);
-    if makes == Some(false) {
-        return None;
-    }
     let judgement = |confidence| {
         Judgement::new(confidence, "`grep ' / / ' /proc/self/mountinfo` shows a mount on /: it is no chroot")
     };
-    let mounts = case.host.mounts.present().filter(|mounts| !mounts.is_empty());
-    let hint = case.host.sighting(Platform::Chroot);
-    match mounts.map(|mounts| mounts.iter().any(|mount| mount.point == Path::new("/"))) {
-        Some(false) if case.failed() || makes == Some(true) => Some(
-            judgement(Confidence::High)
-                .pro("nothing is mounted on /: the root is a directory (/proc/self/mountinfo)"),
-        ),
-        Some(false) => Some(
-            judgement(Confidence::Medium)
-                .pro("nothing is mounted on /: the root is a directory (/proc/self/mountinfo)"),
-        ),
-        seen => match (hint, seen) {
-            (Some(hint), _) => {
-                Some(judgement(Confidence::Medium).pro(format!("{} points to a chroot", hint.evidence)))
-            }
-            // a filter is the likelier reason by far
-            (None, Some(_)) if case.filtered() == Some(true) => None,
-            _ if !case.failed() => None,
-            (None, Some(_)) => Some(judgement(Confidence::Low).contra(
-                "something is mounted on / (/proc/self/mountinfo); only a chroot into a mount looks so, too",
-            )),
-            (None, None) => Some(
-                judgement(Confidence::Low).unknown("whether anything is mounted on /: /proc/self/mountinfo"),
-            ),
-        },
+    let makes = user_namespace(case);
+    let seen = root_is_mount(case);
+    if seen == Some(false) {
+        let found = judgement(Confidence::High)
+            .pro("nothing is mounted on /: the root is a directory (/proc/self/mountinfo)");
+        return Some(if makes == Some(false) {
+            found
+                .summary("the root is no mount but a chroot, and bwrap can change the mounts of a mount only")
+        } else {
+            found
+        });
     }
+    let said = case.symptom.and_then(|symptom| symptom.message()?.pattern());
+    if said == Some(MAKE_SLAVE) {
+        // the kernel gives this number for hardly anything else
+        return Some(match seen {
+            Some(_) => judgement(Confidence::Low)
+                .contra("something is mounted on / as seen from here (/proc/self/mountinfo)"),
+            None => judgement(Confidence::High).pro("the kernel answered that / is no mount (EINVAL)"),
+        });
+    }
+    if makes == Some(false) {
+        return None;
+    }
+    match (case.host.sighting(Platform::Chroot), seen) {
+        (Some(hint), _) => {
+            Some(judgement(Confidence::Medium).pro(format!("{} points to a chroot", hint.evidence)))
+        }
+        // a filter is the likelier reason by far
+        (None, Some(_)) if case.filtered() == Some(true) => None,
+        _ if !case.failed() => None,
+        (None, Some(_)) => Some(judgement(Confidence::Low).contra(
+            "something is mounted on / (/proc/self/mountinfo); only a chroot into a mount looks so, too",
+        )),
+        (None, None) => {
+            Some(judgement(Confidence::Low).unknown("whether anything is mounted on /: /proc/self/mountinfo"))
+        }
+    }
+}
+
+/// Whether something is mounted on `/`; `None` if nobody knows.
+fn root_is_mount(case: &Case<'_>) -> Option<bool> {
+    let mounts = case.host.mounts.present().filter(|mounts| !mounts.is_empty())?;
+    Some(mounts.iter().any(|mount| mount.point == Path::new("/")))
 }
 
 fn leave_chroot(case: &Case<'_>) -> Vec<Remedy> {
@@ -115,7 +133,11 @@ fn leave_chroot(case: &Case<'_>) -> Vec<Remedy> {
          that runs bwrap outside of it",
         "nothing: the tree is as separate as before",
     )];
-    if case.root() == Some(true) && case.has(Capability::CAP_SYS_ADMIN) == Some(true) {
+    // of a root that is no mount bwrap cannot change the mounts either
+    if root_is_mount(case) == Some(true)
+        && case.root() == Some(true)
+        && case.has(Capability::CAP_SYS_ADMIN) == Some(true)
+    {
         remedies.push(change(SandboxChange::KeepUserNamespace));
     }
     remedies
@@ -277,7 +299,7 @@ fn ask_for_one(case: &Case<'_>) -> Vec<Remedy> {
     let skipped =
         case.plan.as_ref().is_some_and(|plan| plan.user_namespace_optional) && case.userns_skipped();
     if skipped {
-        return sysctl(case, "user.max_user_namespaces", "15000", OPENS);
+        return raise(case, "user.max_user_namespaces", 15_000, OPENS);
     }
     let ask = change(SandboxChange::UnshareUser);
     // root can be mapped into a new one only with this

@@ -5,10 +5,11 @@ use std::path::Path;
 use super::super::case::Case;
 use super::super::finding::Confidence;
 use super::super::remedies::{
-    Calls, Setting, change, commands, confine_container, manual, permit_calls, sysctl, unmask_proc,
+    Calls, Setting, change, commands, confine_container, in_both, manual, permit_calls, raise, unmask_proc,
 };
 use super::super::{Remedy, SandboxChange};
 use super::facts::{OPENS, mount_of, number, user_namespace};
+use super::namespace_limits::{LEAST, SMALL, raise_outside};
 use super::{Cause, Judgement, Rule};
 use crate::host::{Fact, Mount, Platform};
 
@@ -23,7 +24,14 @@ pub(super) const RULES: &[Rule] = &[
         messages: &[("unshare user ns", &[libc::ENOSPC])],
         judge: second_limit,
         remedies: |case| {
-            let mut remedies = sysctl(case, "user.max_user_namespaces", "15000", OPENS);
+            // far from its own limit it is one further up that is reached
+            let inner = case.host.user_namespace.is_initial() != Some(true);
+            let roomy = number(case, "user.max_user_namespaces").is_some_and(|limit| limit >= SMALL);
+            let mut remedies = if inner && roomy {
+                vec![raise_outside()]
+            } else {
+                raise(case, "user.max_user_namespaces", LEAST, OPENS)
+            };
             remedies.extend(do_with_one(case));
             remedies
         },
@@ -56,10 +64,10 @@ pub(super) const RULES: &[Rule] = &[
         judge: still_allowed,
         remedies: |_| {
             vec![
-                manual(
+                in_both(
                     "Let the sandbox disable user namespaces, and not only assert that they are",
-                    "Sandbox::disable_userns beside Namespaces::USER; in bwrap's words --unshare-user \
-                     --disable-userns",
+                    "--unshare-user --disable-userns",
+                    "Sandbox::disable_userns() beside Namespaces::USER",
                     "nothing: the command can make no user namespaces, as the sandbox demands",
                 ),
                 change(SandboxChange::AllowUserNamespaces),
@@ -199,7 +207,8 @@ fn make_writable(case: &Case<'_>) -> Vec<Remedy> {
         Setting::Nspawn | Setting::Machine | Setting::Unit => {
             let point = limit_mount(case)
                 .map_or_else(|| "/proc/sys".into(), |mount| mount.point.display().to_string());
-            vec![commands("Make it writable again", &[&format!("mount -o remount,rw {point}")], OPENS)]
+            let line = format!("mount -o remount,rw {point}");
+            vec![commands("Make it writable again", &[&line], OPENS).for_root(case)]
         }
         _ => unmask_proc(case),
     };

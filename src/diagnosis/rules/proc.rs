@@ -2,15 +2,20 @@
 
 mod devices;
 mod hidden;
+mod remedies;
 
 use devices::{device_missing, devpts_invalid, make_devices, newer_bwrap};
-use hidden::{Hidden, Seen, is_lxcfs, is_nvidia, look};
+use hidden::{Hidden, Seen, doubtful, look};
+use remedies::{
+    another_kernel, honour_pod_fields, outer_as_user, permit_mounts, relatime, uncover, with_bind_dev,
+    with_bind_proc,
+};
 
+use super::super::SandboxChange;
 use super::super::case::Case;
 use super::super::finding::Confidence::{self, High, Low, Medium};
-use super::super::remedies::{Setting, change, commands, manual, permit_domain, unit, unmask_proc};
-use super::super::{Remedy, SandboxChange, SelinuxRule};
-use super::lsm::{allow_nesting, apparmor_denies, permit_in_profile, selinux_denies};
+use super::super::remedies::{Setting, change, unmask_proc};
+use super::lsm::{apparmor_denies, permit_in_profile, selinux_denies};
 use super::{Cause, Judgement, Rule};
 use crate::host::Platform;
 use crate::sandbox::Capability;
@@ -64,7 +69,7 @@ pub(super) const RULES: &[Rule] = &[
         cause: Cause::ProcAtime,
         messages: &[(PROC, &[EPERM])],
         judge: |case| hidden_proc(case, Cause::ProcAtime),
-        remedies: |case| with_bind_proc(case, vec![relatime()]),
+        remedies: |case| with_bind_proc(case, relatime(case)),
     },
     Rule {
         cause: Cause::PidNamespaceNotOwned,
@@ -76,13 +81,19 @@ pub(super) const RULES: &[Rule] = &[
         cause: Cause::EmulatedKernelDeniesProc,
         messages: &[(PROC, &[EPERM])],
         judge: emulated_kernel,
-        remedies: |case| with_bind_proc(case, vec![ask_for_proc()]),
+        remedies: |case| with_bind_proc(case, vec![another_kernel()]),
     },
     Rule {
         cause: Cause::NeedlessUserNamespace,
         messages: &[(PROC, &[EPERM])],
         judge: needless_user_namespace,
         remedies: |_| vec![change(SandboxChange::KeepUserNamespace)],
+    },
+    Rule {
+        cause: Cause::PodFieldsIgnored,
+        messages: &[(PROC, &[EPERM])],
+        judge: pod_fields_ignored,
+        remedies: |case| with_bind_proc(case, honour_pod_fields(case)),
     },
     Rule {
         cause: Cause::SelinuxDeniesDevpts,
@@ -109,31 +120,6 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
-/// Whoever gets the one permission and not the other comes back with the next failure.
-fn permit_mounts(case: &Case<'_>) -> Vec<Remedy> {
-    const PROC_T: SelinuxRule =
-        SelinuxRule { target: "proc_t", class: "filesystem", permissions: &["mount"] };
-    const DEVPTS_T: SelinuxRule =
-        SelinuxRule { target: "devpts_t", class: "filesystem", permissions: &["mount"] };
-    match (case.plans(|plan| plan.proc.is_some()), case.plans(|plan| plan.dev.is_some())) {
-        (true, false) => permit_domain(case, &[PROC_T]),
-        (false, true) => permit_domain(case, &[DEVPTS_T]),
-        _ => permit_domain(case, &[PROC_T, DEVPTS_T]),
-    }
-}
-
-fn with_bind_proc(case: &Case<'_>, mut remedies: Vec<Remedy>) -> Vec<Remedy> {
-    let operation = case.plan.as_ref().and_then(|plan| plan.proc);
-    remedies.extend(operation.map(|operation| change(SandboxChange::BindProc { operation })));
-    remedies
-}
-
-fn with_bind_dev(case: &Case<'_>, mut remedies: Vec<Remedy>) -> Vec<Remedy> {
-    let operation = case.plan.as_ref().and_then(|plan| plan.dev);
-    remedies.extend(operation.map(|operation| change(SandboxChange::BindDev { operation })));
-    remedies
-}
-
 /// Whether bwrap mounts in a user namespace other than ours, where everything that is mounted on /proc is locked.
 fn enters_user_namespace(case: &Case<'_>) -> Option<bool> {
     let joins = case.sandbox.is_some_and(|sandbox| sandbox.namespaces.join_user.is_some());
@@ -153,7 +139,9 @@ fn emulated(case: &Case<'_>) -> Option<Platform> {
 /// The kernel's rule about whole procfs instances, if what breaks it is this cause.
 fn hidden_proc(case: &Case<'_>, wanted: Cause) -> Option<Judgement> {
     let operation = case.plan.as_ref().and_then(|plan| plan.proc);
-    if !case.failed() && operation.is_none() {
+    // of a sandbox that nobody knows, after a failure at another stage
+    let unknown = case.plan.is_none();
+    if !case.failed() && operation.is_none() && !unknown {
         return None;
     }
     let found = |confidence| {
@@ -167,10 +155,19 @@ fn hidden_proc(case: &Case<'_>, wanted: Cause) -> Option<Judgement> {
             return case.failed().then(|| found.unknown("what is mounted on /proc: /proc/self/mountinfo"));
         }
         Seen::Hidden(hidden) if hidden.cause == wanted => hidden,
+        Seen::Whole if case.failed() && wanted == Cause::CoveredProc => doubtful(case)?,
         Seen::Whole | Seen::Hidden(_) => return None,
     };
     let confidence = confidence(case, &hidden)?;
-    let found = found(confidence).pro(&hidden.evidence);
+    let mut found = found(confidence).pro(&hidden.evidence);
+    if unknown && !case.failed() {
+        found.confidence = Medium;
+        found = found.unknown("whether the sandbox mounts /proc in a PID namespace of its own");
+    }
+    if let Some(doubt) = &hidden.doubt {
+        found.confidence = confidence.min(Medium);
+        found = found.unknown(doubt);
+    }
     let found = match enters_user_namespace(case) {
         Some(true) => found.pro("bwrap mounts in a user namespace of its own, for which the rule holds"),
         Some(false) => {
@@ -262,6 +259,30 @@ fn emulated_kernel(case: &Case<'_>) -> Option<Judgement> {
     })
 }
 
+/// Whoever wrote the right YAML and still sees masks is told so; whether he did, only he knows.
+fn pod_fields_ignored(case: &Case<'_>) -> Option<Judgement> {
+    let pod = matches!(Setting::of(case), Setting::Kubernetes { .. });
+    if !pod || !case.failed() || case.host.user_namespace.is_initial() == Some(false) {
+        return None;
+    }
+    let refuted = "`kubectl get pod POD -o yaml` shows that neither procMount nor hostUsers was ever set";
+    let found = Judgement::new(Low, refuted)
+        .summary(
+            "if the pod's YAML already says procMount: Unmasked or hostUsers: false, the cluster ignores it",
+        )
+        .operation(case.plan.as_ref().and_then(|plan| plan.proc));
+    let found = match look(case) {
+        Seen::Hidden(hidden) if hidden.cause == Cause::MaskedProc => found.pro(hidden.evidence),
+        Seen::Unknown => found.unknown("what is mounted on /proc: /proc/self/mountinfo"),
+        Seen::Whole | Seen::Hidden(_) => return None,
+    };
+    let found = match case.host.user_namespace.is_initial() {
+        Some(_) => found.pro("the pod has no user namespace of its own (/proc/self/uid_map)"),
+        None => found.unknown("whether the pod has a user namespace of its own: /proc/self/uid_map"),
+    };
+    Some(found.unknown("what the pod's YAML says"))
+}
+
 /// What is mounted in our own user namespace is locked only in others.
 fn needless_user_namespace(case: &Case<'_>) -> Option<Judgement> {
     let hidden = matches!(look(case), Seen::Hidden(Hidden { read_only: false, .. }));
@@ -277,77 +298,6 @@ fn needless_user_namespace(case: &Case<'_>) -> Option<Judgement> {
             .pro("the sandbox asks for a user namespace, which locks what is mounted on /proc")
             .operation(case.plan.as_ref().and_then(|plan| plan.proc))
     })
-}
-
-/// Takes what covers /proc away, or has a whole one beside it.
-fn uncover(case: &Case<'_>) -> Vec<Remedy> {
-    const OPENS: &str = "what was covered can be seen again";
-    let Seen::Hidden(Hidden { covers, .. }) = look(case) else { return unmask_proc(case) };
-    let points: Vec<String> = covers.iter().map(|cover| cover.point.display().to_string()).collect();
-    let list = points.join(", ");
-    if covers.is_empty() {
-        return vec![manual(
-            "Have a whole procfs mounted",
-            "Mount one writable on /proc before bwrap is started: `mount -t proc proc /proc`, as root",
-            "processes and settings of the kernel can be seen there",
-        )];
-    }
-    match Setting::of(case) {
-        Setting::Lxc => allow_nesting(case),
-        Setting::Unit => unit(
-            &[("ProtectKernelTunables", "no"), ("ProtectKernelLogs", "no")],
-            "the service may see and, as root, change the kernel's settings in /proc",
-        ),
-        Setting::Machine => {
-            let umount: Vec<String> = points.iter().map(|point| format!("umount {point}")).collect();
-            let umount: Vec<&str> = umount.iter().map(String::as_str).collect();
-            let beside = ["install -d -m 700 /run/whole-proc", "mount -t proc proc /run/whole-proc"];
-            vec![
-                commands(&format!("Unmount what covers {list}"), &umount, OPENS),
-                commands(
-                    "Mount a whole procfs beside it, for root only",
-                    &beside,
-                    "root may see there what is covered in /proc",
-                ),
-            ]
-        }
-        _ if covers.iter().any(|cover| is_nvidia(&cover.point)) => vec![manual(
-            "Use CDI for the graphics cards",
-            "Have the NVIDIA container toolkit hand out cards by CDI (`nvidia-ctk cdi generate`; \
-             `--device nvidia.com/gpu=all` in place of `--gpus all`), which mounts nothing over /proc",
-            "nothing",
-        )],
-        _ if covers.iter().any(is_lxcfs) => vec![manual(
-            "Start the container without LXCFS",
-            &format!("Take the mounts of LXCFS out of the container's options: {list}"),
-            "the container sees the machine's processors and memory, not its own share",
-        )],
-        _ => vec![manual(
-            "Start the container without mounts over /proc",
-            &format!("Take what mounts {list} out of the container's options"),
-            OPENS,
-        )],
-    }
-}
-
-fn outer_as_user() -> Remedy {
-    manual(
-        "Start the outer bwrap as another user than root",
-        "bwrap covers /proc/sys, /proc/sysrq-trigger, /proc/irq and /proc/bus only where its user could write there",
-        "nothing",
-    )
-}
-
-fn relatime() -> Remedy {
-    commands("Remount /proc with relatime", &["mount -o remount,relatime,atime,diratime /proc"], "nothing")
-}
-
-fn ask_for_proc() -> Remedy {
-    manual(
-        "Run where the kernel is Linux's own",
-        "Run the container or job under a runtime that shares the kernel or boots a whole one (runc, a virtual machine)",
-        "the isolation of this kernel is gone",
-    )
 }
 
 #[cfg(test)]

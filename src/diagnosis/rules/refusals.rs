@@ -3,7 +3,8 @@
 use super::super::case::Case;
 use super::super::finding::Confidence;
 use super::super::remedies::{
-    Calls, Setting, beside, confine_container, manual, permit_bwrap, permit_calls, permit_domain,
+    Calls, Setting, beside, confine_container, in_both, leave_restriction, manual, permit_bwrap,
+    permit_calls, permit_domain,
 };
 use super::super::{Remedy, SelinuxRule};
 use super::facts::{kernel, user_namespace};
@@ -164,6 +165,7 @@ fn apparmor(case: &Case<'_>) -> Option<Judgement> {
 fn permit_in_apparmor(case: &Case<'_>) -> Vec<Remedy> {
     let security = &case.host.security;
     match security.apparmor() {
+        _ if security.is_restriction() => leave_restriction(case),
         Some(profile) if security.is_apparmor_enforcing() => {
             if matches!(Setting::of(case), Setting::Unit | Setting::Machine) {
                 let rule = manual(
@@ -233,8 +235,9 @@ fn not_implemented(case: &Case<'_>) -> Option<Judgement> {
 
 fn implement(case: &Case<'_>) -> Vec<Remedy> {
     if about_cgroups(case) {
-        return vec![manual(
+        return vec![in_both(
             "Ask for a namespace of control groups only where there are some",
+            "--unshare-cgroup-try instead of --unshare-cgroup",
             "Namespaces::CGROUP_TRY instead of Namespaces::CGROUP",
             "the command sees the paths of control groups outside",
         )];
@@ -293,15 +296,18 @@ fn other_kernel(case: &Case<'_>) -> Vec<Remedy> {
         )];
     }
     if kernel(case).is_some_and(|version| version == (3, 10)) {
-        return vec![super::super::remedies::commands(
-            "Switch user namespaces on, and start the machine again",
-            &[
-                "grubby --args=user_namespace.enable=1 --update-kernel=ALL",
-                "sysctl -w user.max_user_namespaces=15000",
-                "reboot",
-            ],
-            OPENS,
-        )];
+        return vec![
+            super::super::remedies::commands(
+                "Switch user namespaces on, and start the machine again",
+                &[
+                    "grubby --args=user_namespace.enable=1 --update-kernel=ALL",
+                    "sysctl -w user.max_user_namespaces=15000",
+                    "reboot",
+                ],
+                OPENS,
+            )
+            .for_root(case),
+        ];
     }
     vec![manual(
         "Use a kernel that is built with CONFIG_USER_NS=y",

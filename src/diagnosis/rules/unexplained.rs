@@ -21,7 +21,6 @@ const HINTS: &[(&str, i32, &str)] = &[
         libc::EINVAL,
         "the root is the initramfs, or no mount of its own: start from a root that is a mount (mount --rbind / /x, then chroot into it)",
     ),
-    ("Failed to make / slave", libc::EINVAL, "/ is no mount point: a chroot, mostly"),
     (
         "Creating newroot failed",
         libc::EOVERFLOW,

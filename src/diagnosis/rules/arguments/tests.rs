@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use super::super::super::fixtures::{explain, machine, mounts, whole, without_user};
+use super::super::super::fixtures::{explain, foreseen, machine, mounts, whole, without_user};
 use super::super::super::{Action, Outlook, predict};
 use super::*;
 use crate::host::{Host, Platform, Program, Sighting};
@@ -65,6 +65,46 @@ fn an_option_that_is_too_new() {
         remedies
             .iter()
             .any(|remedy| matches!(&remedy.action, Action::Manual(text) if text.contains("Argv0")))
+    );
+}
+
+#[test]
+fn another_bwrap_than_the_one_that_was_looked_at() {
+    let mut host = machine();
+    host.bwrap = Fact::Present(Program::new("/usr/bin/bwrap", "0.11.0"));
+    let found = explain("Unknown option --argv0", &host, &whole());
+    assert_eq!((found.cause(), found.causes[0].confidence), (Some(Cause::UnknownOption), Confidence::Medium));
+    assert!(found.causes[0].summary.starts_with("another bwrap was started than /usr/bin/bwrap"));
+    // the very version that brought it has it
+    host.bwrap = Fact::Present(Program::new("/usr/bin/bwrap", "0.9.0"));
+    assert_eq!(first("Unknown option --argv0", &host).1, Confidence::Medium);
+    host.bwrap = Fact::Present(Program::new("/usr/bin/bwrap", "0.8.0"));
+    assert_eq!(first("Unknown option --argv0", &host).1, Confidence::High);
+}
+
+#[test]
+fn an_option_that_is_too_new_is_foreseen() {
+    let with = |version: &str| {
+        let mut host = machine();
+        host.bwrap = Fact::Present(Program::new("/usr/bin/bwrap", version));
+        host
+    };
+    let ahead =
+        |version: &str, sandbox: &crate::Sandbox| foreseen(&with(version), sandbox, Cause::UnknownOption);
+    let plain = crate::Sandbox::new().ro_bind("/", "/");
+    let locked = plain.clone().unshare(crate::Namespaces::USER).disable_userns();
+    assert_eq!(ahead("0.6.1", &locked), Some(Confidence::High));
+    assert_eq!(ahead("0.8.0", &locked), None);
+    assert_eq!(ahead("0.6.1", &locked.clone().optional(crate::sandbox::Feature::DisableUserns)), None);
+    // what a value looks like is no option, and a launch needs no --clearenv
+    assert_eq!(ahead("0.4.0", &plain.clone().env("A", "--overlay")), None);
+    assert_eq!(predict(&machine(), &locked).outlook, Outlook::Starts);
+    let remedies = &predict(&with("0.6.1"), &locked).obstacles[0].remedies;
+    assert!(remedies[0].summary.starts_with("Install bubblewrap 0.8.0 or newer"));
+    let text = remedies[1].instructions();
+    assert!(
+        text.starts_with("bwrap: no --disable-userns\nRust: .optional(Feature::DisableUserns)"),
+        "{text}"
     );
 }
 

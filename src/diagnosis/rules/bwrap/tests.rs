@@ -61,6 +61,42 @@ fn capabilities_of_the_file() {
     assert_eq!(ahead(&with_bwrap("0.11.0", |_| ())), None);
 }
 
+/// A shell says no more than this, and bwrap nothing.
+#[test]
+fn a_shell_that_could_not_start_it() {
+    let first = |text: &str, host: &Host| {
+        let found = diagnose(&Symptom::from_text(text.as_bytes()), host, None).causes.remove(0);
+        (found.cause, found.confidence)
+    };
+    let mut bounded = machine();
+    bounded.process.bounding = Fact::Present(CapabilitySet(DOCKER_CAPABILITIES));
+    let cause = Cause::FileCapabilitiesOutsideBounds;
+    for text in [
+        "bwrap: Operation not permitted",
+        "bash: /usr/bin/bwrap: Operation not permitted",
+        "bash: line 1: /usr/bin/bwrap: Operation not permitted\n",
+        "sh: 1: bwrap: Operation not permitted",
+    ] {
+        assert_eq!(first(text, &Host::default()), (cause, Confidence::Low), "{text}");
+        assert_eq!(first(text, &bounded), (cause, Confidence::Medium), "{text}");
+        // nothing is out of bounds, or the file carries none
+        assert_eq!(first(text, &machine()).0, Cause::Unexplained, "{text}");
+        let mut plain = with_bwrap("0.11.0", |_| ());
+        plain.process.bounding = bounded.process.bounding.clone();
+        assert_eq!(first(text, &plain).0, Cause::Unexplained, "{text}");
+    }
+    // a launcher was told the same
+    let symptom = Symptom { errno: Some(EPERM), ..Symptom::default() };
+    assert_eq!(diagnose(&symptom, &bounded, None).cause(), Some(cause));
+    let limit = first("bash: /usr/bin/bwrap: Resource temporarily unavailable", &Host::default());
+    assert_eq!(limit.0, Cause::ProcessLimit);
+    for other in
+        ["bash: /usr/bin/xbwrap: Operation not permitted", "bwrap: something new: Operation not permitted"]
+    {
+        assert_eq!(first(other, &bounded).0, Cause::Unexplained, "{other}");
+    }
+}
+
 #[test]
 fn setuid_in_a_container() {
     let mut host = setuid_host("0.8.0");

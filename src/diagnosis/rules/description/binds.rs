@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::super::super::case::Case;
 use super::super::super::finding::Confidence;
-use super::super::super::remedies::{change, manual};
-use super::super::super::remedy::{Remedy, SandboxChange};
+use super::super::super::remedies::{leave_out, manual};
+use super::super::super::remedy::Remedy;
 use super::Judgement;
 use super::lookup::{Found, by_destination, message, name_of, reasons, word};
 use crate::bwrap::Message;
@@ -103,7 +103,7 @@ pub(super) fn leave_mount_out(case: &Case<'_>) -> Vec<Remedy> {
             "takes away what is mounted there, on the host",
         ));
     }
-    remedies.extend(found.map(|found| change(SandboxChange::Remove { operation: found.index })));
+    remedies.extend(found.map(|found| leave_out(case, found.index)));
     remedies
 }
 
@@ -191,6 +191,6 @@ pub(super) fn bind_otherwise(case: &Case<'_>) -> Vec<Remedy> {
             "nothing",
         )),
     }
-    remedies.extend(found.map(|found: Found<'_>| change(SandboxChange::Remove { operation: found.index })));
+    remedies.extend(found.map(|found: Found<'_>| leave_out(case, found.index)));
     remedies
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::super::super::case::Case;
 use super::super::super::finding::Confidence;
-use super::super::super::remedies::{change, commands, manual};
+use super::super::super::remedies::{change, commands, leave_out, manual};
 use super::super::super::remedy::{Remedy, SandboxChange};
 use super::Judgement;
 use super::lookup::{Found, by_destination, message, name_of, says, word};
@@ -69,7 +69,7 @@ pub(super) fn resolve_it(case: &Case<'_>) -> Vec<Remedy> {
     if let Some((found, (_, target))) = found.and_then(|found| Some((found, found.link()?))) {
         return vec![
             change(SandboxChange::Destination { operation: found.index, path: target }),
-            change(SandboxChange::Remove { operation: found.index }),
+            leave_out(case, found.index),
         ];
     }
     let outside = found.and_then(Found::mount).and_then(|mount| mount.outside(path));
@@ -84,7 +84,7 @@ pub(super) fn resolve_it(case: &Case<'_>) -> Vec<Remedy> {
         ),
         "nothing",
     )];
-    remedies.extend(found.map(|found| change(SandboxChange::Remove { operation: found.index })));
+    remedies.extend(found.map(|found| leave_out(case, found.index)));
     remedies
 }
 
@@ -177,7 +177,7 @@ pub(super) fn another_kind(case: &Case<'_>) -> Vec<Remedy> {
             "nothing",
         )),
     }
-    remedies.push(change(SandboxChange::Remove { operation }));
+    remedies.push(leave_out(case, operation));
     remedies
 }
 
@@ -300,7 +300,7 @@ pub(super) fn make_it(case: &Case<'_>) -> Vec<Remedy> {
         }
         _ => vec![elsewhere(path)],
     };
-    remedies.extend(found.map(|found| change(SandboxChange::Remove { operation: found.index })));
+    remedies.extend(found.map(|found| leave_out(case, found.index)));
     remedies
 }
 

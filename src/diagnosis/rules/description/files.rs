@@ -2,8 +2,8 @@
 
 use super::super::super::case::Case;
 use super::super::super::finding::Confidence;
-use super::super::super::remedies::{change, commands, manual};
-use super::super::super::remedy::{Remedy, SandboxChange};
+use super::super::super::remedies::{commands, leave_out, manual};
+use super::super::super::remedy::Remedy;
 use super::Judgement;
 use super::lookup::{Found, by_destination, message, name_of, says, word};
 use crate::sandbox::{Content, ContentKind, Operation, relative};
@@ -74,9 +74,9 @@ pub(super) fn leave_it(case: &Case<'_>) -> Vec<Remedy> {
             "nothing",
         )];
     };
-    let mut remedies = vec![change(SandboxChange::Remove { operation: found.index })];
+    let mut remedies = vec![leave_out(case, found.index)];
     if let Some(twice) = made_twice(found) {
-        let remedy = change(SandboxChange::Remove { operation: twice.index });
+        let remedy = leave_out(case, twice.index);
         remedies.push(Remedy { summary: format!("Leave {} out instead", twice.numbered()), ..remedy });
     } else if let Some(outside) = found.mount().and_then(|mount| mount.outside(found.operation.destination()))
     {

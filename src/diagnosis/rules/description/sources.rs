@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::super::super::case::Case;
 use super::super::super::finding::Confidence;
-use super::super::super::remedies::{Setting, change, commands, manual};
+use super::super::super::remedies::{Setting, change, commands, leave_out, manual};
 use super::super::super::remedy::{Remedy, SandboxChange};
 use super::Judgement;
 use super::lookup::{Found, by_source, message, word};
@@ -66,7 +66,7 @@ pub(super) fn without_it(case: &Case<'_>) -> Vec<Remedy> {
     if matches!(found.operation, Operation::Bind(_)) {
         remedies.push(change(SandboxChange::OptionalSource { operation: found.index }));
     }
-    remedies.push(change(SandboxChange::Remove { operation: found.index }));
+    remedies.push(leave_out(case, found.index));
     remedies
 }
 
@@ -135,7 +135,7 @@ pub(super) fn reach_it(case: &Case<'_>) -> Vec<Remedy> {
         )),
     }
     // an optional source may be missing, but not refused
-    remedies.extend(by_source(case).map(|found| change(SandboxChange::Remove { operation: found.index })));
+    remedies.extend(by_source(case).map(|found| leave_out(case, found.index)));
     remedies
 }
 

@@ -3,10 +3,11 @@
 use super::super::super::Symptom;
 use super::super::super::case::Case;
 use super::super::super::finding::Confidence;
-use super::super::super::remedies::{change, manual};
+use super::super::super::remedies::{change, in_both, manual};
 use super::super::super::remedy::{Remedy, SandboxChange};
 use super::super::Judgement;
 use super::paths::reachable;
+use super::word;
 use crate::bwrap::Message;
 
 /// The one thing here that can be foreseen: a directory that no operation makes.
@@ -48,9 +49,10 @@ pub(super) fn another_directory(case: &Case<'_>) -> Vec<Remedy> {
     let asked = case.sandbox.and_then(|sandbox| sandbox.current_dir.as_deref());
     let Some(directory) = said.or(asked) else { return Vec::new() };
     let place = directory.display();
-    let mut remedies = vec![manual(
+    let mut remedies = vec![in_both(
         "Start in a directory that is there",
-        &format!("current_dir(\"/\"), or dir(\"{place}\") for an empty one"),
+        &format!("--chdir /, or --dir {} for an empty one", word(directory)),
+        &format!(".current_dir(\"/\"), or .dir(\"{place}\") for an empty one"),
         "nothing",
     )];
     if directory.is_absolute() && case.errno() != Some(libc::EACCES) {

@@ -3,11 +3,11 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::super::super::case::Case;
-use super::super::super::remedies::{change, manual};
+use super::super::super::remedies::{change, in_both, manual};
 use super::super::super::remedy::{Remedy, SandboxChange};
 use super::unseen;
 use crate::diagnosis::ProgramProblem;
-use crate::sandbox::{Operation, Sandbox, below, relative};
+use crate::sandbox::{Inherit, Operation, Sandbox, below, relative};
 
 /// What the operations say about a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,9 +87,15 @@ pub(super) fn program_remedies(case: &Case<'_>) -> Vec<Remedy> {
         Some(ProgramProblem::NotFound { program, .. }) => Some(program.as_path()),
         _ => unseen(case),
     };
-    let mut remedies = vec![manual(
+    let inherited = match case.sandbox.map(|sandbox| &sandbox.environment.inherit) {
+        Some(Inherit::Everything) => "the command inherits the caller's",
+        Some(_) => "the command does not inherit the caller's",
+        None => "the command inherits the caller's only where the environment is not cleared",
+    };
+    let mut remedies = vec![in_both(
         "Correct the program's name, or the PATH that it is searched in",
-        "give the path that it has inside, or set PATH with env(\"PATH\", ...): the command does not inherit the caller's",
+        "the path that the program has inside, or --setenv PATH DIRECTORIES",
+        &format!("the same path, or .env(\"PATH\", DIRECTORIES)\n# of PATH {inherited}"),
         "nothing",
     )];
     let directory = program.filter(|program| program.is_absolute()).and_then(Path::parent);

@@ -80,6 +80,25 @@ fn a_log_tells_less() {
     assert_eq!(first(&explain(message, &machine(), &elsewhere)), (Cause::ProgramMissing, Confidence::High));
     let unknown = diagnose(&Symptom::from_text(format!("bwrap: {message}").as_bytes()), &machine(), None);
     assert_eq!(first(&unknown), (Cause::ProgramMissing, Confidence::Medium));
+    // nobody looked: it may as well be the loader
+    let second = &unknown.causes[1];
+    assert_eq!((second.cause, second.confidence), (Cause::LoaderMissing, Confidence::Medium));
+    assert!(explain(message, &machine(), &linked).causes[1].confidence == Confidence::Low);
+}
+
+/// It is said in bwrap's words as well as in ours, and of PATH only what is so.
+#[test]
+fn remedies_are_for_both_kinds_of_users() {
+    let message = "execvp x: No such file or directory";
+    let told = |sandbox: &Sandbox| explain(message, &machine(), sandbox).causes[0].remedies[0].instructions();
+    let text = told(&Sandbox::new().ro_bind("/", "/"));
+    assert!(
+        text.starts_with("bwrap: ") && text.contains("--setenv PATH") && text.contains("\nRust: "),
+        "{text}"
+    );
+    assert!(text.contains("does not inherit"), "{text}");
+    let text = told(&Sandbox::new().ro_bind("/", "/").inherit_env());
+    assert!(text.contains("the command inherits the caller's\n"), "{text}");
 }
 
 #[test]

@@ -89,13 +89,56 @@ fn a_unit_with_a_filter() {
     assert_eq!((ahead(&host), first(&host)), (Some(found), found));
     let remedy = explain(DENIED, &host, &whole()).remedy().unwrap().clone();
     let Action::Unit(unit) = remedy.action else { unreachable!("{remedy:?}") };
-    let expected = ("RestrictNamespaces".to_owned(), "user mnt pid net ipc uts cgroup".to_owned());
-    assert_eq!(unit.settings.last(), Some(&expected));
+    // one remedy covers both settings
+    for name in ["RestrictNamespaces", "SystemCallFilter"] {
+        assert!(unit.settings.iter().any(|(setting, _)| setting == name), "{unit:?}");
+    }
     let mut open = host;
     open.process.seccomp = Fact::Present(0);
     assert_eq!(ahead(&open), None);
     assert_eq!(first(&open).0, Cause::Chrooted);
     assert_eq!(first(&open).1, Confidence::Low);
+}
+
+#[test]
+fn a_unit_is_called_by_its_name() {
+    let mut host = on(Platform::SystemdUnit, "the control group");
+    let told = |host: &Host| {
+        let finding = explain(DENIED, host, &whole()).causes.remove(0);
+        (finding.refuted_by[0].clone(), finding.remedies[0].instructions())
+    };
+    host.cgroup.paths = Fact::Present(vec!["/system.slice/build.service".into()]);
+    let (check, remedy) = told(&host);
+    assert!(check.contains("SystemCallFilter build.service` prints RestrictNamespaces=no"), "{check}");
+    assert!(remedy.contains("systemctl restart build.service"), "{remedy}");
+    host.cgroup.paths =
+        Fact::Present(vec!["/user.slice/user-1.slice/user@1.service/app.slice/build.service".into()]);
+    let (check, remedy) = told(&host);
+    assert!(check.starts_with("`systemctl --user show") && remedy.contains("systemctl --user restart"));
+    host.cgroup.paths = Fact::Unknown;
+    let (check, remedy) = told(&host);
+    assert!(check.contains("SystemCallFilter UNIT`") && remedy.contains("systemctl restart UNIT"));
+}
+
+/// Of the filter itself nothing can be seen; the masks make it sure.
+#[test]
+fn it_says_why_it_is_sure() {
+    let texts = |sandbox: &crate::Sandbox| {
+        let found = predict(&docker(), sandbox).obstacles;
+        let finding = found.into_iter().find(|one| one.cause == Cause::SeccompDeniesNamespaces).unwrap();
+        let evidence = finding.evidence.into_iter().map(|evidence| evidence.text);
+        (finding.confidence, evidence.collect::<Vec<_>>().join("\n"))
+    };
+    let (sure, why) = texts(&whole());
+    assert!(
+        sure == Confidence::High
+            && why.contains("masked as well")
+            && why.contains("whether it is the default")
+    );
+    let (sure, why) = texts(&crate::Sandbox::new().ro_bind("/", "/").unshare_all());
+    assert!(
+        sure == Confidence::Medium && !why.contains("masked") && why.contains("whether it is the default")
+    );
 }
 
 #[test]

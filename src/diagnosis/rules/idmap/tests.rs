@@ -1,7 +1,7 @@
 use super::*;
 use crate::diagnosis::fixtures::*;
-use crate::diagnosis::{Outlook, predict};
-use crate::host::{CapabilitySet, FileKind, Host, Sighting};
+use crate::diagnosis::{Action, Outlook, predict};
+use crate::host::{CapabilitySet, FileKind, Host, Program, Sighting};
 
 const DENIED: &str = "setting up uid map: Permission denied";
 const NOT_PERMITTED: &str = "setting up uid map: Operation not permitted";
@@ -154,4 +154,99 @@ fn little_is_sure_of_an_unknown_host() {
         assert!(found.causes.len() > 1 && found.causes[0].confidence == Medium, "{found:?}");
     }
     assert!(predict(&Host::default(), &whole()).obstacles.iter().all(|found| found.confidence < High));
+}
+
+#[test]
+fn only_the_profile_of_this_bwrap_counts() {
+    let cause = Cause::AppArmorRestrictsUserNamespaces;
+    let sandbox = whole().share_net();
+    let mut host = ubuntu();
+    profile(&mut host, "bwrap", true);
+    profile(&mut host, "bwrap-userns-restrict", true);
+    let mut bundled = Program::new("/usr/local/bin/bwrap", "0.11.0");
+    bundled.real_path = Some("/opt/x/bwrap".into());
+    host.bwrap = Fact::Present(bundled.clone());
+    // nobody has looked for its own
+    assert_eq!(foreseen(&host, &sandbox, cause), Some(Medium));
+    profile(&mut host, "opt.x.bwrap", false);
+    assert_eq!(foreseen(&host, &sandbox, cause), Some(High));
+    // what our remedy writes
+    profile(&mut host, "opt.x.bwrap", true);
+    assert_eq!(foreseen(&host, &sandbox, cause), None);
+    // a link to the packaged one is the packaged one
+    bundled.real_path = Some("/usr/bin/bwrap".into());
+    host.bwrap = Fact::Present(bundled);
+    assert_eq!(foreseen(&host, &sandbox, cause), None);
+}
+
+#[test]
+fn a_profile_that_is_there_may_not_be_loaded() {
+    let mut host = ubuntu();
+    profile(&mut host, "bwrap", true);
+    let found = explain(DENIED, &host, &whole().share_net());
+    assert_eq!(found.causes[0].confidence, High);
+    assert!(found.causes[0].evidence.iter().any(|seen| seen.text.contains("/etc/apparmor.d/disable")));
+    assert_eq!(found.remedy().unwrap().instructions(), "apparmor_parser -r /etc/apparmor.d/bwrap\n");
+    let found = explain(DENIED, &ubuntu(), &whole().share_net());
+    assert!(!found.remedy().unwrap().instructions().starts_with("apparmor_parser"));
+}
+
+#[test]
+fn a_named_profile_is_not_restricted() {
+    let cause = Cause::AppArmorRestrictsUserNamespaces;
+    let sandbox = whole().share_net();
+    for label in ["vscode (unconfined)", "thing (complain)"] {
+        let mut host = ubuntu();
+        host.security.apparmor_label = Fact::Present(label.into());
+        profile(&mut host, "bwrap", false);
+        profile(&mut host, "bwrap-userns-restrict", false);
+        assert_eq!(predict(&host, &sandbox).outlook, Outlook::Starts, "{label}");
+        let found = explain(DENIED, &host, &sandbox);
+        let found = found.causes.iter().find(|found| found.cause == cause).unwrap();
+        assert_eq!(found.confidence, Low);
+    }
+}
+
+#[test]
+fn the_restriction_has_profiles_of_its_own() {
+    let cause = Cause::AppArmorRestrictsUserNamespaces;
+    let sandbox = whole().share_net();
+    for label in ["unprivileged_userns (enforce)", "bwrap//&unpriv_bwrap (enforce)"] {
+        let mut host = ubuntu();
+        host.security.apparmor_label = Fact::Present(label.into());
+        host.process.effective = Fact::Present(CapabilitySet(u64::MAX));
+        assert_eq!(foreseen(&host, &sandbox, cause), Some(High));
+        let found = explain(DENIED, &host, &sandbox);
+        assert_eq!((found.cause(), found.causes[0].confidence), (Some(cause), High));
+        let remedies = &found.causes[0].remedies;
+        assert!(remedies[0].summary.contains("outside of the program"));
+        assert!(remedies.iter().all(|remedy| !remedy.instructions().contains("grep -rl")), "{remedies:?}");
+    }
+    let mut other = ubuntu();
+    other.security.apparmor_label = Fact::Present("thing (enforce)".into());
+    assert_eq!(foreseen(&other, &sandbox, cause), None);
+}
+
+#[test]
+fn the_restriction_may_meet_the_group_map() {
+    for message in ["error writing to setgroups: Permission denied", "setting up gid map: Permission denied"]
+    {
+        let found = explain(message, &ubuntu(), &whole());
+        assert_eq!((found.cause(), found.causes[0].confidence), (Some(Cause::GidMapDenied), Medium));
+        assert!(
+            found.causes[0].evidence.iter().any(|seen| seen.text.contains("restrict_unprivileged_userns"))
+        );
+        assert!(matches!(found.remedy().unwrap().action, Action::AppArmor(_)), "{found:?}");
+        let found = explain(message, &machine(), &whole());
+        assert_eq!(found.causes[0].confidence, Low);
+    }
+    let found = explain("setting up gid map: Operation not permitted", &ubuntu(), &whole());
+    assert_eq!(found.causes[0].confidence, Low);
+    // a set-id program explains it by itself
+    let mut host = ubuntu();
+    host.process.gid = Fact::Present(2000);
+    let found = explain("setting up gid map: Permission denied", &host, &whole());
+    assert_eq!(found.causes[0].confidence, High);
+    assert_eq!(found.remedy().unwrap().action, same_ids().action);
+    assert!(!found.remedy().unwrap().instructions().contains("  "));
 }

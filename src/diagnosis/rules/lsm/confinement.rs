@@ -3,6 +3,7 @@
 use super::super::Judgement;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::Confidence::{self, High, Low, Medium};
+use crate::diagnosis::remedies::CONTAINER;
 use crate::host::Fact;
 
 /// Which profile confines us.
@@ -10,8 +11,14 @@ use crate::host::Fact;
 pub(in super::super) enum AppArmor<'a> {
     /// It is not there.
     Absent,
-    /// It denies us nothing, but a profile may attach to bwrap by its path.
+    /// No profile confines us, but one may attach to bwrap by its path.
     Unconfined,
+    /// A profile that denies nothing: Ubuntu has many, to exempt programs from its restriction. What they start keeps it.
+    Free(&'a str),
+    /// Ubuntu's restriction itself confines us.
+    Restriction(&'a str),
+    /// The profile that our remedies give to containers.
+    Ours(&'a str),
     /// A container engine's default confines us; they all deny mounting.
     Engine(&'a str),
     /// The profile of a LXC, LXD or Incus container.
@@ -32,8 +39,14 @@ impl<'a> AppArmor<'a> {
             let off = security.apparmor_enabled.is(&false);
             return if known || off { Self::Absent } else { Self::Unknown };
         };
-        if !security.is_apparmor_enforcing() {
+        if profile == "unconfined" {
             return Self::Unconfined;
+        }
+        if !security.is_apparmor_enforcing() {
+            return Self::Free(profile);
+        }
+        if security.is_restriction() {
+            return Self::Restriction(profile);
         }
         // stacked profiles: each of them must allow
         let any = |test: fn(&str) -> bool| profile.split("//&").any(test);
@@ -41,6 +54,8 @@ impl<'a> AppArmor<'a> {
             Self::Engine(profile)
         } else if any(|name| ["lxc-", "lxd-", "incus-"].iter().any(|prefix| name.starts_with(prefix))) {
             Self::Lxc(profile)
+        } else if profile == CONTAINER {
+            Self::Ours(profile)
         } else {
             Self::Other(profile)
         }
@@ -49,33 +64,48 @@ impl<'a> AppArmor<'a> {
     /// The profile that confines us.
     pub(in super::super) fn profile(self) -> Option<&'a str> {
         match self {
-            Self::Engine(profile) | Self::Lxc(profile) | Self::Other(profile) => Some(profile),
-            Self::Absent | Self::Unconfined | Self::Unknown => None,
+            Self::Engine(profile)
+            | Self::Lxc(profile)
+            | Self::Other(profile)
+            | Self::Restriction(profile)
+            | Self::Ours(profile) => Some(profile),
+            Self::Absent | Self::Unconfined | Self::Free(_) | Self::Unknown => None,
         }
     }
 }
 
 /// Whether a profile explains that `what` was answered with "Permission denied".
 pub(in super::super) fn apparmor_denies(case: &Case<'_>, what: &str) -> Option<Judgement> {
-    let judgement = |confidence| {
-        let allowed =
-            format!("the kernel log shows no apparmor=\"DENIED\" for bwrap, and the profile allows {what}");
-        Judgement::new(confidence, allowed)
-    };
-    let apparmor = AppArmor::of(case);
-    match apparmor.profile() {
-        Some(profile) => Some(
+    // the kernel log would not tell: a plain deny rule writes nothing there
+    let judgement = |confidence| Judgement::new(confidence, "the same sandbox starts under another profile");
+    let attached = "whether a profile attaches to bwrap itself: `aa-status`, as root";
+    match AppArmor::of(case) {
+        AppArmor::Ours(profile) => case.failed().then(|| {
+            judgement(Low)
+                .summary(format!("the AppArmor profile {profile} that is loaded may deny {what}"))
+                .contra(format!("the profile {profile}, as our remedies write it, permits {what}"))
+                .unknown(format!("whether the profile {profile} that is loaded is that one"))
+        }),
+        AppArmor::Engine(profile)
+        | AppArmor::Lxc(profile)
+        | AppArmor::Other(profile)
+        | AppArmor::Restriction(profile) => Some(
             judgement(High)
                 .summary(format!("the AppArmor profile {profile} denies {what}"))
                 .pro(format!("the profile {profile} confines this process (/proc/self/attr/current)")),
         ),
-        None if apparmor == AppArmor::Absent => None,
-        None if apparmor == AppArmor::Unconfined => Some(
-            judgement(Low)
-                .contra("this process is unconfined (/proc/self/attr/current)")
-                .unknown("whether a profile attaches to bwrap itself: `aa-status`, as root"),
+        AppArmor::Absent => None,
+        AppArmor::Unconfined => Some(
+            judgement(Low).contra("this process is unconfined (/proc/self/attr/current)").unknown(attached),
         ),
-        None => Some(judgement(Medium).unknown("our AppArmor profile: /proc/self/attr/current")),
+        AppArmor::Free(profile) => Some(
+            judgement(Low)
+                .contra(format!(
+                    "the profile {profile} of this process denies nothing (/proc/self/attr/current)"
+                ))
+                .unknown(attached),
+        ),
+        AppArmor::Unknown => Some(judgement(Medium).unknown("our AppArmor profile: /proc/self/attr/current")),
     }
 }
 

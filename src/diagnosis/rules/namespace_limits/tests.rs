@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use super::super::super::fixtures::{explain, machine, whole, without_user};
-use super::super::super::{Outlook, predict};
+use super::super::super::fixtures::{explain, foreseen, machine, whole, without_user};
+use super::super::super::{Action, Outlook, Symptom, diagnose, predict};
 use super::*;
 use crate::Namespaces;
 use crate::host::{CapabilitySet, Fact, Host, IdMapping, Sighting};
@@ -42,6 +42,56 @@ fn root_may_go_on_without() {
     assert_eq!(predict(&host, &whole()).outlook, Outlook::Starts);
     let must = whole().unshare(Namespaces::USER);
     assert_eq!(predict(&host, &must).obstacles[0].cause, Cause::NoUserNamespacesAllowed);
+}
+
+/// The snapshot often comes from root's shell, and bwrap's message from a user's.
+#[test]
+fn a_snapshot_of_roots_does_not_hide_the_limit() {
+    let mut host = limited("user", "0");
+    host.process.uid = Fact::Present(0);
+    host.process.effective = Fact::Present(CapabilitySet(0x1ff_ffff_ffff));
+    for sandbox in [whole(), without_user(&whole())] {
+        let found = explain(MESSAGE, &host, &sandbox);
+        assert_eq!(
+            (found.cause(), found.causes[0].confidence),
+            (Some(Cause::NoUserNamespacesAllowed), Confidence::High)
+        );
+    }
+    assert_eq!(foreseen(&host, &whole(), Cause::NoUserNamespacesAllowed), None);
+    // where root's own namespaces are limited, that explains it better
+    host.sysctls.insert("user.max_net_namespaces".into(), Fact::Present("0".into()));
+    assert_eq!(explain(MESSAGE, &host, &whole()).cause(), Some(Cause::NamespaceLimit));
+    // and with room there is nothing to say about users
+    let mut roomy = machine();
+    roomy.process.uid = Fact::Present(0);
+    let found = explain(MESSAGE, &roomy, &without_user(&whole()));
+    assert!(found.causes.iter().all(|finding| finding.cause != Cause::NoUserNamespacesAllowed));
+}
+
+/// A limit of another namespace is not changed here, and none is lowered.
+#[test]
+fn only_the_limit_that_is_reached_is_raised() {
+    let actions = |host: &Host, cause: Cause| {
+        let found = explain(MESSAGE, host, &whole());
+        let finding = found.causes.into_iter().find(|finding| finding.cause == cause).unwrap();
+        finding.remedies.into_iter().map(|remedy| remedy.action).collect::<Vec<_>>()
+    };
+    let ancestor = actions(&nested(), Cause::AncestorLimitsUserNamespaces);
+    assert!(ancestor.iter().all(|action| matches!(action, Action::Manual(_))), "{ancestor:?}");
+    let own = actions(&machine(), Cause::NoUserNamespacesAllowed);
+    assert!(matches!(&own[0], Action::Sysctl(sysctl) if sysctl.value == "200000"), "{own:?}");
+}
+
+/// What bwrap is asked for is not known: then only what every sandbox needs stands in the way.
+#[test]
+fn no_sandbox_no_obstacle() {
+    let mut host = limited("net", "0");
+    host.sysctls.insert("kernel.unprivileged_userns_clone".into(), Fact::Present("0".into()));
+    let text = b"bwrap: No permissions to create a new namespace";
+    let ahead = |host: &Host| diagnose(&Symptom::from_text(text), host, None).foreseen;
+    assert!(ahead(&host).iter().all(|finding| finding.cause != Cause::NamespaceLimit));
+    host.sysctls.insert("user.max_mnt_namespaces".into(), Fact::Present("0".into()));
+    assert!(ahead(&host).iter().any(|finding| finding.cause == Cause::NamespaceLimit));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use super::super::super::fixtures::{
-    DOCKER_CAPABILITIES, docker, explain, machine, mounts, pod, whole, without_user,
+    DOCKER_CAPABILITIES, docker, explain, foreseen, machine, mounts, pod, whole, without_user,
 };
 use super::super::super::{Action, Outlook, predict};
 use super::*;
@@ -44,16 +44,40 @@ fn in_a_chroot() {
     let found = explain(DENIED, &host, &whole());
     assert_eq!((found.cause(), found.causes[0].confidence), (Some(Cause::Chrooted), Confidence::High));
     assert!(causes(&host, &whole()).contains(&Cause::Chrooted));
-    // root is in it as well, and may do without a user namespace
+    // root is in it as well, and a user namespace or none makes no difference
     let host = root(host);
-    assert!(causes(&host, &whole()).contains(&Cause::Chrooted));
-    assert!(!causes(&host, &without_user(&whole())).contains(&Cause::Chrooted));
+    for sandbox in [whole(), without_user(&whole())] {
+        assert_eq!(foreseen(&host, &sandbox, Cause::Chrooted), Some(Confidence::High));
+    }
     let keep = |remedy: &Remedy| remedy.action == Action::Sandbox(SandboxChange::KeepUserNamespace);
-    assert!(explain(DENIED, &host, &whole()).causes[0].remedies.iter().any(keep));
+    assert!(!explain(DENIED, &host, &whole()).causes[0].remedies.iter().any(keep));
+    // where the chroot is a mount, it does
+    let found = explain(DENIED, &root(machine()), &whole().unshare(crate::Namespaces::USER));
+    let chroot = found.causes.iter().find(|finding| finding.cause == Cause::Chrooted).unwrap();
+    assert!(chroot.remedies.iter().any(keep) && chroot.confidence == Confidence::Low);
+    assert_eq!(foreseen(&root(machine()), &without_user(&whole()), Cause::Chrooted), None);
     // a variable alone proves nothing
     let mut host = machine();
     host.platforms = vec![Sighting::new(Platform::Chroot, "SYSTEMD_IN_CHROOT in the environment")];
     assert_eq!(predict(&host, &whole()).outlook, Outlook::Uncertain);
+}
+
+#[test]
+fn a_root_whose_mounts_cannot_be_changed() {
+    const MESSAGE: &str = "Failed to make / slave: Invalid argument";
+    let sure = (Cause::Chrooted, Confidence::High);
+    let first = |message: &str, host: &Host| {
+        let found = explain(message, host, &without_user(&whole()));
+        (found.causes[0].cause, found.causes[0].confidence)
+    };
+    let mut host = root(machine());
+    host.mounts = Fact::Present(mounts(&["2 1 0:2 / /proc rw,relatime - proc proc rw"]));
+    assert_eq!(first(MESSAGE, &host), sure);
+    assert_eq!(first(MESSAGE, &Host::default()), sure);
+    // with a mount there, hardly
+    assert_eq!(first(MESSAGE, &root(machine())), (Cause::Chrooted, Confidence::Low));
+    // other numbers mean other things
+    assert_ne!(first("Failed to make / slave: Operation not permitted", &host).0, Cause::Chrooted);
 }
 
 #[test]

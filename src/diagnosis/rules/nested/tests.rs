@@ -37,6 +37,21 @@ fn two_are_needed_and_one_is_allowed() {
     assert!(causes(&limited("2"), &whole()).is_empty());
     let found = explain("unshare user ns: No space left on device", &machine(), &whole());
     assert_eq!(found.causes[0].confidence, Confidence::Medium);
+    let value = |host: &Host| match &explain("unshare user ns: No space left on device", host, &whole())
+        .remedy()
+        .unwrap()
+        .action
+    {
+        Action::Sysctl(sysctl) => Some(sysctl.value.clone()),
+        _ => None,
+    };
+    assert_eq!(value(&limited("1")).as_deref(), Some("15000"));
+    // no limit is lowered, and one further up is not changed here
+    assert_eq!(value(&machine()).as_deref(), Some("200000"));
+    let mut inner = machine();
+    inner.user_namespace.uid_map =
+        Fact::Present(vec![crate::host::IdMapping { inside: 0, outside: 1000, count: 1 }]);
+    assert_eq!(value(&inner), None);
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::path::Path;
 use crate::diagnosis::Cause;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::remedies::Setting;
-use crate::diagnosis::visible_proc::{Cover, Flaw, FlawKind, Visibility, visibility};
+use crate::diagnosis::rules::facts::kernel;
+use crate::diagnosis::visible_proc::{Cover, Flaw, FlawKind, Visibility, on_mount_points, visibility};
 use crate::host::{Fact, Platform};
 
 /// What mountinfo says about a procfs in a new user namespace.
@@ -29,6 +30,8 @@ pub(super) struct Hidden {
     pub(super) covers: Vec<Cover>,
     /// `/proc` is read-only and nothing else: the id maps cannot be written then, which comes first.
     pub(super) read_only: bool,
+    /// What is not known, and could mean that one counts.
+    pub(super) doubt: Option<String>,
 }
 
 /// Paths in /proc that container runtimes hide or make read-only.
@@ -58,7 +61,7 @@ const OUTER_BWRAP: &[&str] = &["sys", "sysrq-trigger", "irq", "bus"];
 
 pub(super) fn look(case: &Case<'_>) -> Seen {
     let Fact::Present(mounts) = &case.host.mounts else { return Seen::Unknown };
-    match visibility(mounts) {
+    match visibility(mounts, kernel(case)) {
         Visibility::Whole => Seen::Whole,
         Visibility::None => Seen::Hidden(Hidden {
             cause: Cause::CoveredProc,
@@ -66,9 +69,43 @@ pub(super) fn look(case: &Case<'_>) -> Seen {
             evidence: "/proc/self/mountinfo has no mount of a procfs' root directory".into(),
             covers: Vec::new(),
             read_only: false,
+            doubt: None,
         }),
-        Visibility::Flawed(flaws) => Seen::Hidden(judge(case, &flaws)),
+        Visibility::Flawed(flaws) => {
+            let part = flaws.iter().find(|flaw| flaw.kind == FlawKind::Part);
+            let doubt = part.filter(|_| kernel(case).is_none()).map(|flaw| {
+                format!(
+                    "the kernel's version: before Linux 7.2 the procfs on {} counts",
+                    flaw.point.display()
+                )
+            });
+            Seen::Hidden(Hidden { doubt, ..judge(case, &flaws) })
+        }
     }
+}
+
+/// What is mounted where older kernels do not know that the directory is empty for ever.
+pub(super) fn doubtful(case: &Case<'_>) -> Option<Hidden> {
+    let covers = on_mount_points(case.host.mounts.present()?);
+    if covers.is_empty() {
+        return None;
+    }
+    let points: Vec<String> = covers.iter().map(|cover| cover.point.display().to_string()).collect();
+    let list = points.join(", ");
+    let mounted: Vec<String> =
+        covers.iter().map(|cover| format!("{} ({})", cover.point.display(), cover.filesystem)).collect();
+    Some(Hidden {
+        cause: Cause::CoveredProc,
+        summary: format!(
+            "{list} is covered, and for an older kernel that hides a part of /proc, so it mounts no other procfs"
+        ),
+        evidence: format!("mounted on /proc: {} (/proc/self/mountinfo)", mounted.join(", ")),
+        covers,
+        read_only: false,
+        doubt: Some(
+            "whether this kernel knows that these directories are empty for ever: newer ones do".into(),
+        ),
+    })
 }
 
 fn judge(case: &Case<'_>, flaws: &[Flaw]) -> Hidden {
@@ -104,6 +141,7 @@ fn judge(case: &Case<'_>, flaws: &[Flaw]) -> Hidden {
         evidence: format!("mounted on /proc: {} (/proc/self/mountinfo)", mounted.join(", ")),
         covers: below.iter().map(|(_, cover)| (*cover).clone()).collect(),
         read_only: false,
+        doubt: None,
     }
 }
 
@@ -124,6 +162,20 @@ fn uncovered(flaws: &[&Flaw]) -> Hidden {
             evidence: format!("the mount on {} has {mode} (/proc/self/mountinfo)", point.display()),
             covers: Vec::new(),
             read_only: false,
+            doubt: None,
+        };
+    }
+    if let Some(part) = flaws.iter().find(|flaw| flaw.kind == FlawKind::Part) {
+        let point = part.point.display();
+        return Hidden {
+            cause: Cause::CoveredProc,
+            summary: format!(
+                "{point} is mounted with subset=pid, and the kernel wants a whole procfs to be visible"
+            ),
+            evidence: format!("the procfs on {point} has the option subset=pid (/proc/self/mountinfo)"),
+            covers: Vec::new(),
+            read_only: false,
+            doubt: None,
         };
     }
     let points: Vec<String> = flaws.iter().map(|flaw| flaw.point.display().to_string()).collect();
@@ -134,6 +186,7 @@ fn uncovered(flaws: &[&Flaw]) -> Hidden {
         evidence: format!("the mount on {list} has the option ro (/proc/self/mountinfo)"),
         covers: Vec::new(),
         read_only: points.iter().any(|point| point == "/proc"),
+        doubt: None,
     }
 }
 
@@ -142,7 +195,11 @@ fn culprit(case: &Case<'_>, below: &[(&Path, &Cover)]) -> (Cause, String) {
     let any = |test: &dyn Fn(&Path, &Cover) -> bool| below.iter().any(|(path, cover)| test(path, cover));
     let all = |test: &dyn Fn(&Path, &Cover) -> bool| below.iter().all(|(path, cover)| test(path, cover));
     let among = |path: &Path, names: &[&str]| names.iter().any(|name| path == Path::new(name));
-    if all(&|path, cover| among(path, OUTER_BWRAP) && cover.filesystem == "proc") {
+    let outer = all(&|path, cover| among(path, OUTER_BWRAP) && cover.filesystem == "proc");
+    // runtimes make some of the four read-only in the same way
+    let four = OUTER_BWRAP.iter().all(|name| any(&|path, _| path == Path::new(name)));
+    let machine = matches!(Setting::of(case), Setting::Machine | Setting::Unit | Setting::Unknown);
+    if outer && (case.on(Platform::Bubblewrap) || four && machine) {
         return (Cause::OuterBwrapCoversProc, "an outer bwrap, which root started, covers".into());
     }
     if any(&|path, cover| among(path, MASKED) && !is_lxcfs(cover)) {

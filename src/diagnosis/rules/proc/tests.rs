@@ -78,11 +78,113 @@ fn an_outer_bwrap_of_root_is_recognised() {
         "4 3 0:3 /irq /proc/irq ro,nosuid,nodev,noexec,relatime - proc proc rw",
         "5 3 0:3 /bus /proc/bus ro,nosuid,nodev,noexec,relatime - proc proc rw",
     ];
-    let (cause, summary) = only(&with_mounts(machine(), &outer));
+    let mut host = with_mounts(machine(), &outer);
+    host.platforms = vec![Sighting::new(Platform::Bubblewrap, "process 1 is bwrap (/proc/1/comm)")];
+    let (cause, summary) = only(&host);
     assert_eq!(cause, Cause::OuterBwrapCoversProc);
     assert!(summary.contains("/proc/irq, /proc/bus,"), "{summary}");
     let more = [outer[0], outer[1], outer[2], "6 3 0:3 /fs /proc/fs ro,relatime - proc proc rw"];
     assert_eq!(only(&with_mounts(machine(), &more)).0, Cause::MaskedProc);
+    // all four are a sign, where no engine is
+    let four = [
+        "3 2 0:2 /sys /proc/sys ro,relatime - proc proc rw",
+        "4 2 0:2 /sysrq-trigger /proc/sysrq-trigger ro,relatime - proc proc rw",
+        "5 2 0:2 /irq /proc/irq ro,relatime - proc proc rw",
+        "6 2 0:2 /bus /proc/bus ro,relatime - proc proc rw",
+    ];
+    let mut host = with_mounts(machine(), &four);
+    assert_eq!(only(&host).0, Cause::OuterBwrapCoversProc);
+    host.platforms = vec![Sighting::new(Platform::Docker, "/.dockerenv")];
+    assert_eq!(only(&host).0, Cause::MaskedProc);
+}
+
+/// LXC's `proc:mixed`, systemd-nspawn, and Docker with fewer masks cover some of what bwrap covers, in the same way.
+#[test]
+fn runtimes_cover_some_of_the_same() {
+    let mixed = [
+        "3 2 0:2 /sys /proc/sys ro,relatime - proc proc rw",
+        "4 2 0:2 /sysrq-trigger /proc/sysrq-trigger ro,relatime - proc proc rw",
+    ];
+    let cases = [
+        (Platform::Lxc, "LXC", "security.nesting=true"),
+        (Platform::Nspawn, "systemd-nspawn", "mount -t proc"),
+        (Platform::Docker, "Docker", "systempaths=unconfined"),
+    ];
+    for (platform, name, remedy) in cases {
+        let mut host = with_mounts(machine(), &mixed);
+        host.platforms = vec![Sighting::new(platform, "test")];
+        let (cause, summary) = only(&host);
+        assert_eq!(cause, Cause::MaskedProc);
+        assert!(summary.starts_with(&format!("{name} masks /proc/sys")), "{summary}");
+        let found = explain(NOT_PERMITTED, &host, &whole());
+        assert!(found.remedy().unwrap().instructions().contains(remedy), "{found:?}");
+    }
+    assert_eq!(only(&with_mounts(machine(), &mixed)).0, Cause::MaskedProc);
+}
+
+/// Only old kernels mind, and nobody knows which exactly: a failure is what tells.
+#[test]
+fn mount_points_of_the_kernel_may_count_on_old_ones() {
+    let xen = with_mounts(machine(), &["3 2 0:9 / /proc/xen rw,relatime - xenfs xenfs rw"]);
+    assert_eq!(predict(&xen, &whole()).outlook, Outlook::Starts);
+    let found = explain(NOT_PERMITTED, &xen, &whole());
+    assert_eq!((found.cause(), found.causes[0].confidence), (Some(Cause::CoveredProc), Medium));
+    assert!(found.causes[0].summary.contains("/proc/xen"));
+    assert!(found.remedy().unwrap().instructions().contains("umount /proc/xen"));
+    // this one is on every machine, and no kernel of today minds
+    let binfmt = "3 2 0:9 / /proc/sys/fs/binfmt_misc rw,relatime - autofs systemd-1 rw";
+    let found = explain(NOT_PERMITTED, &with_mounts(machine(), &[binfmt]), &whole());
+    assert!(found.causes.iter().all(|found| found.cause != Cause::CoveredProc));
+}
+
+#[test]
+fn a_procfs_of_processes_only_counts_no_longer() {
+    let mut host = docker();
+    let part = mounts(&["9 1 0:5 / /mnt rw,relatime - proc proc rw,subset=pid"]);
+    let Fact::Present(all) = &mut host.mounts else { panic!() };
+    all.extend(part);
+    host.kernel.release = Fact::Present("7.3.0".into());
+    assert_eq!(only(&host).0, Cause::MaskedProc);
+    host.kernel.release = Fact::Present("6.12.0-1-amd64".into());
+    assert_eq!(foreseen(&host, &whole(), Cause::MaskedProc), None);
+    host.kernel.release = Fact::Unknown;
+    assert_eq!(foreseen(&host, &whole(), Cause::MaskedProc), Some(Medium));
+    let found = explain(NOT_PERMITTED, &host, &whole());
+    assert_eq!((found.cause(), found.causes[0].confidence), (Some(Cause::MaskedProc), Medium));
+    assert!(found.causes[0].evidence.iter().any(|seen| seen.text.contains("7.2")));
+    // alone, it is what is wrong; bwrap misses the rest of it before
+    let mut host = with_mounts(machine(), &["2 1 0:5 / /proc rw,relatime - proc proc rw,subset=pid"]);
+    host.kernel.release = Fact::Present("7.2.1".into());
+    let found = explain(NOT_PERMITTED, &host, &whole());
+    assert_eq!(found.cause(), Some(Cause::CoveredProc));
+    assert!(found.causes[0].summary.contains("subset=pid"), "{found:?}");
+}
+
+#[test]
+fn clusters_may_ignore_what_the_pod_says() {
+    let cause = Cause::PodFieldsIgnored;
+    let found = explain(NOT_PERMITTED, &pod(), &whole());
+    assert_eq!(found.cause(), Some(Cause::MaskedProc));
+    let ignored = found.causes.iter().find(|found| found.cause == cause).unwrap();
+    assert_eq!(ignored.confidence, Low);
+    assert!(ignored.remedies[0].instructions().contains("ProcMountType"));
+    assert!(ignored.remedies[1].instructions().contains("containerd 2.0"));
+    let mut host = pod();
+    host.platforms = vec![Sighting::new(Platform::OpenShift, "test")];
+    let found = explain(NOT_PERMITTED, &host, &whole());
+    let ignored = found.causes.iter().find(|found| found.cause == cause).unwrap();
+    assert!(ignored.remedies[0].instructions().contains("4.20"));
+    // a pod with a user namespace got what it asked for
+    let mut own = pod();
+    own.user_namespace.uid_map =
+        Fact::Present(vec![IdMapping { inside: 0, outside: 100_000, count: 65_536 }]);
+    let mut bare = pod();
+    bare.mounts = machine().mounts;
+    for host in [own, bare, docker(), machine()] {
+        let found = explain(NOT_PERMITTED, &host, &whole());
+        assert!(found.causes.iter().all(|found| found.cause != cause), "{found:?}");
+    }
+    assert_eq!(foreseen(&pod(), &whole(), cause), None);
 }
 
 #[test]
@@ -91,6 +193,15 @@ fn the_atime_mode_counts() {
     let (cause, summary) = only(&host);
     assert_eq!(cause, Cause::ProcAtime);
     assert!(summary.contains("noatime"), "{summary}");
+    let remedies = |host: &Host| explain(NOT_PERMITTED, host, &whole()).causes.remove(0).remedies;
+    let on_machine = remedies(&host);
+    assert!(on_machine[0].instructions().starts_with("mount -o remount,relatime"));
+    assert!(on_machine[0].requires.iter().any(|what| what.contains("after each boot; to keep it")));
+    assert!(!on_machine.iter().any(|remedy| remedy.instructions().contains("wsl.conf")));
+    let mut wsl = host;
+    wsl.platforms = vec![Sighting::new(Platform::Wsl2, "the kernel's name")];
+    let text = remedies(&wsl)[1].instructions();
+    assert!(text.contains("/etc/wsl.conf") && text.contains("[boot]\ncommand = mount -o remount,"), "{text}");
 }
 
 #[test]

@@ -1,0 +1,84 @@
+//! openat2(2), with which bwrap 0.12 walks paths.
+
+use super::super::case::Case;
+use super::super::finding::Confidence;
+use super::super::remedies::{Setting, manual, unit};
+use super::super::remedy::Remedy;
+use super::facts::kernel;
+use super::{Cause, Judgement, Rule};
+use crate::host::Platform;
+
+const ENOSYS: &[i32] = &[libc::ENOSYS];
+
+pub(super) const RULES: &[Rule] = &[Rule {
+    cause: Cause::Openat2Missing,
+    messages: &[
+        ("Can't open source %s", ENOSYS),
+        ("Can't open %s", ENOSYS),
+        ("Can't resolve %s", ENOSYS),
+        ("Can't mkdir %s", ENOSYS),
+        ("Can't mkdir parents for %s", ENOSYS),
+        ("Can't create file at %s", ENOSYS),
+    ],
+    judge: missing,
+    remedies: permit,
+}];
+
+fn missing(case: &Case<'_>) -> Option<Judgement> {
+    if !case.failed() {
+        return None;
+    }
+    let judgement = Judgement::new(Confidence::High, "bwrap 0.11 fails at the same path, too")
+        .pro("bwrap walks paths with openat2(2) since 0.12, and was told that there is no such call");
+    Some(match (case.filtered(), kernel(case)) {
+        (_, Some(version)) if version < (5, 6) => {
+            judgement.pro(format!("Linux has it since 5.6; this is {}.{}", version.0, version.1))
+        }
+        (Some(true), _) => judgement.pro("a system call filter is on (Seccomp: 2 in /proc/self/status)"),
+        _ => judgement,
+    })
+}
+
+fn permit(case: &Case<'_>) -> Vec<Remedy> {
+    let mut remedies = Vec::new();
+    if Setting::of(case) == Setting::Unit {
+        remedies.extend(unit(
+            case,
+            &[("RestrictSUIDSGID", "no")],
+            "the service may make setuid and setgid files; with NoNewPrivileges=yes they give nobody anything",
+        ));
+    }
+    if case.on(Platform::GVisor) {
+        remedies.push(manual(
+            "Update gVisor to a release that has openat2",
+            "a newer runsc on the machine or in the node image",
+            "nothing",
+        ));
+    }
+    remedies.push(manual(
+        "Use a bwrap that can do without openat2",
+        "bubblewrap 0.11, or 0.12 built without -Dassume_kernel=5.6 or newer and run with --not-a-security-boundary",
+        "before 0.12, bwrap follows symbolic links in writable binds while it sets the sandbox up (CVE-2026-87766)",
+    ));
+    remedies
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::fixtures::{explain, machine, whole};
+    use crate::host::Sighting;
+
+    #[test]
+    fn an_answer_that_there_is_no_such_call_is_explained() {
+        let mut host = machine();
+        let message = "Can't open source /usr: Function not implemented";
+        assert_eq!(explain(message, &host, &whole()).cause(), Some(Cause::Openat2Missing));
+        host.platforms =
+            vec![Sighting::new(Platform::SystemdUnit, "the control group /system.slice/ci.service")];
+        let found = explain(message, &host, &whole());
+        assert!(found.remedy().is_some_and(|remedy| remedy.instructions().contains("RestrictSUIDSGID=no")));
+        let missing = "Can't open source /usr: No such file or directory";
+        assert_ne!(explain(missing, &host, &whole()).cause(), Some(Cause::Openat2Missing));
+    }
+}
