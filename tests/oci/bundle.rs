@@ -114,6 +114,8 @@ pub(crate) struct Bundle {
     pub(crate) alterations: Vec<String>,
     /// What the program runs in, from the outside to the inside.
     pub(crate) wrappers: Vec<Wrapper>,
+    /// The words before the program's own.
+    pub(crate) behind: Vec<String>,
     pub(crate) timeout: Duration,
 }
 
@@ -151,6 +153,7 @@ impl Bundle {
             preparations: Vec::new(),
             alterations: Vec::new(),
             wrappers: Vec::new(),
+            behind: Vec::new(),
             timeout: Duration::from_secs(30),
         }
     }
@@ -252,6 +255,14 @@ impl Bundle {
         self
     }
 
+    /// Leaves what is below a directory as it is.
+    pub(crate) fn unmasked_below(mut self, directory: &str) -> Self {
+        let kept = |path: &String| !path.starts_with(directory);
+        self.masked.retain(kept);
+        self.readonly.retain(kept);
+        self
+    }
+
     /// Makes these paths read-only, instead of the runtime's.
     pub(crate) fn readonly_paths<T: AsRef<str>>(mut self, paths: &[T]) -> Self {
         self.readonly = paths.iter().map(|path| path.as_ref().to_owned()).collect();
@@ -296,12 +307,6 @@ impl Bundle {
         self
     }
 
-    /// Takes back every [`overmount`](Self::overmount).
-    pub(crate) fn uncovered(mut self) -> Self {
-        self.overmounts.clear();
-        self
-    }
-
     /// Makes `/proc` as usual again: there, and without more options.
     pub(crate) fn proc_usual(mut self) -> Self {
         self.proc = true;
@@ -320,10 +325,9 @@ impl Bundle {
         self
     }
 
-    /// Puts back what was removed: files, directories and devices.
-    pub(crate) fn restore(mut self, path: &str) -> Self {
-        self.removed.retain(|removed| removed != path);
-        self.removed_devices.retain(|removed| removed != path);
+    /// Puts back the devices that were removed.
+    pub(crate) fn devices(mut self) -> Self {
+        self.removed_devices.clear();
         self
     }
 
@@ -366,14 +370,6 @@ impl Bundle {
         self
     }
 
-    /// Takes the limits on processes, resources and namespaces back.
-    pub(crate) fn unlimited(mut self) -> Self {
-        self.pids_limit = None;
-        self.rlimits.clear();
-        self.sysctls.clear();
-        self
-    }
-
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.insert(name.to_owned(), value.to_owned());
         self
@@ -391,21 +387,19 @@ impl Bundle {
         self
     }
 
-    /// Takes a limit away that [`sysctl_in_userns`](Self::sysctl_in_userns) or a wrapper set: whoever set it sets it higher.
-    pub(crate) fn sysctl_raised(mut self, name: &str, value: u32) -> Self {
-        for (known, old) in &mut self.sysctls {
-            if known == name {
-                *old = value.to_string();
-            }
-        }
+    /// Sets a limit to another value that [`sysctl_in_userns`](Self::sysctl_in_userns) or a wrapper set; `None` if neither did.
+    pub(crate) fn sysctl_changed(mut self, name: &str, value: u32) -> Option<Self> {
+        let set = self.sysctls.iter_mut().filter(|(known, _)| known == name);
+        let mut changed = set.map(|(_, old)| *old = value.to_string()).count();
         for wrapper in &mut self.wrappers {
             if let Wrapper::UserNamespaceLimit { kind, value: old } = wrapper
                 && name == format!("user.max_{kind}_namespaces")
             {
                 *old = value;
+                changed += 1;
             }
         }
-        self
+        (changed > 0).then_some(self)
     }
 
     /// Which namespaces are new, as `config.json` calls them; `mount` must be among them, and `user` is
@@ -421,9 +415,23 @@ impl Bundle {
         self
     }
 
-    /// Takes every wrapper away.
-    pub(crate) fn unwrapped(mut self) -> Self {
-        self.wrappers.clear();
+    /// Puts other wrappers in the place of some, or none; `None` if there is none of those.
+    pub(crate) fn rewrapped(
+        mut self,
+        which: impl Fn(&Wrapper) -> bool,
+        other: Option<&Wrapper>,
+    ) -> Option<Self> {
+        let there = self.wrappers.iter().any(&which);
+        let wrappers = self.wrappers.into_iter();
+        self.wrappers = wrappers
+            .filter_map(|wrapper| if which(&wrapper) { other.cloned() } else { Some(wrapper) })
+            .collect();
+        there.then_some(self)
+    }
+
+    /// Runs the program behind these words, inside of everything else.
+    pub(crate) fn behind(mut self, words: &[&str]) -> Self {
+        self.behind.extend(words.iter().map(|word| (*word).to_owned()));
         self
     }
 
@@ -446,6 +454,7 @@ impl Bundle {
         inputs.push(&exe);
         let mut words = self.late_limits();
         words.extend(self.wrappers.iter().flat_map(|wrapper| wrapper.prefix(self)));
+        words.extend(self.behind.iter().cloned());
         words.push(program.to_owned());
         words.extend(arguments.iter().map(|argument| argument.as_ref().to_owned()));
         let after = self.after();

@@ -224,14 +224,21 @@ fn filters() -> Vec<Fault> {
     ]
 }
 
+/// As many files as anything here may open: without `CAP_SYS_RESOURCE` nobody goes beyond that.
+pub(crate) fn most_files() -> u64 {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum.unwrap_or(1 << 20)
+}
+
 /// Too little of something.
 fn limits() -> Vec<Fault> {
+    /// As far as a user may raise a limit.
+    const HARD: u64 = 16_384;
     let nproc = |limit| {
         // the limit is on all processes of a user, in other containers too
         static USERS: AtomicU32 = AtomicU32::new(61_300);
-        Bundle::bare().uid(USERS.fetch_add(1, Ordering::Relaxed)).rlimit("NPROC", limit, limit)
+        Bundle::bare().uid(USERS.fetch_add(1, Ordering::Relaxed)).rlimit("NPROC", limit, HARD)
     };
-    let nofile = |limit| Bundle::bare().rlimit("NOFILE", limit, limit);
+    let nofile = |limit| Bundle::bare().rlimit("NOFILE", limit, most_files());
     let limited = |kind, value| Bundle::bare().wrapper(Wrapper::UserNamespaceLimit { kind, value });
     let pod =
         |name, value| Bundle::containerd().user_namespace(true).unmasked().sysctl_in_userns(name, value);

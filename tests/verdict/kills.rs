@@ -10,10 +10,10 @@ use nix::sys::signal::{Signal, kill};
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use crate::common::{Here, host};
-use crate::support::{Kind, Mark, Numbers, SETTLE, both, both_writable, released, watch};
+use crate::support::{Kind, Mark, Numbers, SETTLE, both, both_writable, released, share, watch};
 
-/// How often, for each sandbox of [`both`] and each bwrap and user.
-const RUNS: u64 = 60;
+/// How often, for each sandbox of [`both`] and each bwrap and user; see [`share`].
+const RUNS: usize = 60;
 
 /// Kills launches, and compares what the verdict says with what the command did. The verdict of a command that
 /// was itself killed says nothing about its marks.
@@ -23,7 +23,7 @@ fn kills(here: &Here, seed: u64, spare_command: bool, killer: impl Fn(&mut Child
     let mut denied = Vec::new();
     let mut kinds = std::collections::BTreeMap::<String, u32>::new();
     for (which, sandbox) in both_writable(here).iter().enumerate() {
-        for run in 0..RUNS {
+        for run in 0..(RUNS / share()).max(1) {
             let mark = Mark::new(here, format!("{which}-{run}"));
             let mut command = here.shell(sandbox, &mark.script("sleep 0.00$(( $$ % 4 ))"));
             let holders = watch(&mut command);
@@ -109,6 +109,9 @@ pub(crate) fn the_sandbox_is_killed_at_any_moment(here: &Here) {
     });
 }
 
+/// How often [`all_kinds`] is launched; see [`share`].
+const ROUNDS: usize = 5;
+
 /// One launch of every kind, judged by a caller whose children's statuses may be lost.
 fn all_kinds(bwrap: &Bwrap) {
     let lost = Kind::Undecided(Undecided::StatusLost);
@@ -142,7 +145,7 @@ pub(crate) fn ignoring(arguments: &[String]) {
     let ignored = u64::from_str_radix(ignored.trim(), 16).unwrap();
     assert_ne!(ignored & 1 << (libc::SIGCHLD - 1), 0, "SIGCHLD is not ignored");
     let bwrap = Bwrap::at(&arguments[0]).unwrap();
-    for _ in 0..5 {
+    for _ in 0..(ROUNDS / share()).max(1) {
         all_kinds(&bwrap);
     }
 }
@@ -166,7 +169,9 @@ pub(crate) fn a_caller_that_waits_for_any_child(here: &Here) {
                 }
             }
         });
-        let judged = std::panic::catch_unwind(|| (0..5).for_each(|_| all_kinds(&here.bwrap)));
+        let judged = std::panic::catch_unwind(|| {
+            (0..(ROUNDS / share()).max(1)).for_each(|_| all_kinds(&here.bwrap));
+        });
         stop.store(true, Ordering::Relaxed);
         judged.unwrap();
     });

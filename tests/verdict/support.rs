@@ -62,6 +62,14 @@ pub(crate) fn both_writable(here: &Here) -> [Sandbox; 2] {
     both().map(|sandbox| sandbox.bind(&here.scratch, &here.scratch))
 }
 
+/// What repetitions are divided by, at least one being left: `BWRAP_LAUNCH_TEST_SHARE`, for machines that are slow. No kind of
+/// case is left out.
+pub(crate) fn share() -> usize {
+    let Some(share) = std::env::var_os("BWRAP_LAUNCH_TEST_SHARE") else { return 1 };
+    let number = share.to_str().and_then(|share| share.parse().ok()).filter(|share| *share > 0);
+    number.unwrap_or_else(|| panic!("BWRAP_LAUNCH_TEST_SHARE={}: a number from 1 on", share.display()))
+}
+
 /// A small generator of numbers (xorshift64): the same in every run.
 pub(crate) struct Numbers(u64);
 

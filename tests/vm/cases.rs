@@ -1,6 +1,6 @@
 //! What is shown in virtual machines.
 
-use Expect::{Leads, Starts};
+use crate::trying::Foretold::{self, Never, Perhaps, Surely};
 
 /// A kind of guest: which of its security modules is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,15 +25,6 @@ impl Lsm {
     }
 }
 
-/// What a case comes to.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Expect {
-    /// The sandbox starts, and nothing else was foretold.
-    Starts,
-    /// These causes are met in turn, each until its first remedy is applied; then the sandbox starts.
-    Leads(&'static [&'static str]),
-}
-
 /// A fault and the way out of it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Case {
@@ -41,17 +32,20 @@ pub(crate) struct Case {
     pub(crate) lsm: Lsm,
     /// The profiles that can show it; all, if there are none.
     pub(crate) profiles: &'static [&'static str],
+    /// Kernel parameters that make the fault. They get their old values back.
+    pub(crate) sysctls: &'static [(&'static str, &'static str)],
     /// Commands that make the fault.
     pub(crate) before: &'static [&'static [&'static str]],
     /// Where, in the words of `in-place`.
     pub(crate) place: &'static [&'static str],
     /// What bwrap is asked for.
     pub(crate) line: &'static [&'static str],
-    pub(crate) expect: Expect,
-    /// Nothing shows it before a launch.
-    pub(crate) unforeseeable: bool,
-    /// Which remedy is taken first.
-    pub(crate) choice: usize,
+    /// The causes that are met in turn, each until its first remedy is applied; then the sandbox starts.
+    pub(crate) leads: &'static [&'static str],
+    /// What is foretold at first.
+    pub(crate) foretold: Foretold,
+    /// Which kind of remedy is taken first, if not simply the first one: `sandbox`, `app-armor`.
+    pub(crate) choice: &'static str,
     /// Commands that undo what the case did.
     pub(crate) after: &'static [&'static [&'static str]],
 }
@@ -77,6 +71,28 @@ const SEED: &[&str] = &[
     "--new-session",
     "/usr/bin/ps",
     "afx",
+];
+
+/// The same with a command that does without the /proc of its own PID namespace: ps does not.
+const SEED_WITHOUT_PS: &[&str] = &[
+    "--ro-bind",
+    "/lib",
+    "/lib",
+    "--ro-bind",
+    "/usr",
+    "/usr",
+    "--symlink",
+    "/usr/lib64",
+    "/lib64",
+    "--proc",
+    "/proc",
+    "--dev",
+    "/dev",
+    "--tmpfs",
+    "/tmp",
+    "--unshare-all",
+    "--new-session",
+    "/usr/bin/true",
 ];
 
 /// The same with the caller's network.
@@ -113,12 +129,13 @@ const CASE: Case = Case {
     name: "",
     lsm: Lsm::None,
     profiles: &[],
+    sysctls: &[],
     before: &[],
     place: &["user"],
     line: SEED,
-    expect: Starts,
-    unforeseeable: false,
-    choice: 0,
+    leads: &[],
+    foretold: Never,
+    choice: "",
     after: &[],
 };
 
@@ -132,42 +149,63 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "nothing-in-the-way-as-root", place: &["root"], ..CASE },
     Case {
         name: "unprivileged-userns-clone-0",
-        before: &[&["sysctl", "-qw", "kernel.unprivileged_userns_clone=0"]],
-        expect: Leads(&["NS02"]),
-        after: &[&["sysctl", "-qw", "kernel.unprivileged_userns_clone=1"]],
+        sysctls: &[("kernel.unprivileged_userns_clone", "0")],
+        leads: &["NS02"],
+        foretold: Surely,
         ..CASE
     },
     Case {
         name: "max-user-namespaces-0",
-        before: &[&["sysctl", "-qw", "user.max_user_namespaces=0"]],
-        expect: Leads(&["NS12"]),
-        after: &[&["sysctl", "-qw", "user.max_user_namespaces=10000"]],
+        sysctls: &[("user.max_user_namespaces", "0")],
+        leads: &["NS12"],
+        foretold: Surely,
         ..CASE
     },
     Case {
         name: "max-user-namespaces-1",
-        before: &[&["sysctl", "-qw", "user.max_user_namespaces=1"]],
-        expect: Leads(&["UM08"]),
-        after: &[&["sysctl", "-qw", "user.max_user_namespaces=10000"]],
+        sysctls: &[("user.max_user_namespaces", "1")],
+        leads: &["UM08"],
+        foretold: Surely,
         ..CASE
     },
     Case {
         name: "max-net-namespaces-0",
-        before: &[&["sysctl", "-qw", "user.max_net_namespaces=0"]],
-        expect: Leads(&["NS15"]),
-        after: &[&["sysctl", "-qw", "user.max_net_namespaces=10000"]],
+        sysctls: &[("user.max_net_namespaces", "0")],
+        leads: &["NS15"],
+        foretold: Surely,
+        ..CASE
+    },
+    // older kernels do without the capability; Debian's 5.10 has that change, but its version does not tell
+    Case {
+        name: "pod-without-setfcap",
+        profiles: &["k5.10"],
+        place: &["container", "userns=no", "caps=", "env", POD],
+        leads: &["UM01"],
+        foretold: Perhaps,
         ..CASE
     },
     Case {
         name: "pod-without-setfcap",
+        profiles: &["k6.1", "k6.12", "k7"],
         place: &["container", "userns=no", "caps=", "env", POD],
-        expect: Leads(&["UM01"]),
+        leads: &["UM01"],
+        foretold: Surely,
         ..CASE
     },
     Case {
         name: "pod-with-masked-proc",
         place: &["container", "userns=no", "unmasked=no", "env", POD],
-        expect: Leads(&["PR01"]),
+        leads: &["PR01"],
+        foretold: Surely,
+        ..CASE
+    },
+    Case {
+        name: "pod-with-masked-proc-bound",
+        place: &["container", "userns=no", "unmasked=no", "env", POD],
+        leads: &["PR01"],
+        foretold: Surely,
+        line: SEED_WITHOUT_PS,
+        choice: "sandbox",
         ..CASE
     },
     Case { name: "pod-with-user-namespace-and-unmasked-proc", place: &["container", "env", POD], ..CASE },
@@ -177,7 +215,20 @@ pub(crate) const CASES: &[Case] = &[
         name: "container_t-denied",
         lsm: Lsm::Selinux,
         place: &["selinux:container_t", "env", POD],
-        expect: Leads(&["PR05"]),
+        leads: &["PR05"],
+        foretold: Perhaps,
+        after: RESET_SELINUX,
+        ..CASE
+    },
+    // the sandbox itself can be changed for procfs; devpts is next
+    Case {
+        name: "container_t-denied-and-proc-bound",
+        lsm: Lsm::Selinux,
+        place: &["selinux:container_t", "env", POD],
+        leads: &["PR05", "DV01"],
+        foretold: Perhaps,
+        line: SEED_WITHOUT_PS,
+        choice: "sandbox",
         after: RESET_SELINUX,
         ..CASE
     },
@@ -186,6 +237,8 @@ pub(crate) const CASES: &[Case] = &[
         lsm: Lsm::Selinux,
         before: &[&["setenforce", "0"]],
         place: &["selinux:container_t", "env", POD],
+        // enforcing and permissive look alike from inside
+        foretold: Perhaps,
         after: &[&["setenforce", "1"]],
         ..CASE
     },
@@ -193,7 +246,8 @@ pub(crate) const CASES: &[Case] = &[
         name: "container_t-and-masked-proc",
         lsm: Lsm::Selinux,
         place: &["selinux:container_t", "unmasked=no", "env", POD],
-        expect: Leads(&["PR05", "PR01"]),
+        leads: &["PR05", "PR01"],
+        foretold: Surely,
         after: RESET_SELINUX,
         ..CASE
     },
@@ -204,9 +258,9 @@ pub(crate) const CASES: &[Case] = &[
         before: &[&["setsebool", "container_userns_create", "off"]],
         place: &["selinux:container_t", "env", POD],
         line: ROOT,
-        expect: Leads(&["NS08"]),
+        leads: &["NS08"],
         // policies that permit it and policies that do not look alike from inside
-        unforeseeable: true,
+        foretold: Never,
         after: &[&["load-selinux", "--reset"], &["setsebool", "container_userns_create", "on"]],
         ..CASE
     },
@@ -215,7 +269,8 @@ pub(crate) const CASES: &[Case] = &[
         name: "the-whole-story",
         lsm: Lsm::Selinux,
         place: &["selinux:container_t", "userns=no", "caps=", "unmasked=no", "env", POD],
-        expect: Leads(&["UM01", "PR05", "PR01"]),
+        leads: &["UM01", "PR05", "PR01"],
+        foretold: Surely,
         after: RESET_SELINUX,
         ..CASE
     },
@@ -232,7 +287,8 @@ pub(crate) const CASES: &[Case] = &[
         name: "docker-default-like",
         lsm: Lsm::AppArmor,
         place: &["container", "apparmor=docker-default-like", "env", POD],
-        expect: Leads(&["MT01"]),
+        leads: &["MT01"],
+        foretold: Perhaps,
         after: FORGET_PROFILES,
         ..CASE
     },
@@ -240,7 +296,8 @@ pub(crate) const CASES: &[Case] = &[
         name: "no-mount-rule",
         lsm: Lsm::AppArmor,
         place: &["container", "apparmor=no-mount-rule", "env", POD],
-        expect: Leads(&["MT01"]),
+        leads: &["MT01"],
+        foretold: Perhaps,
         after: FORGET_PROFILES,
         ..CASE
     },
@@ -248,7 +305,8 @@ pub(crate) const CASES: &[Case] = &[
         name: "no-pivot-root",
         lsm: Lsm::AppArmor,
         place: &["container", "apparmor=no-pivot-root", "env", POD],
-        expect: Leads(&["MT09"]),
+        leads: &["MT09"],
+        foretold: Perhaps,
         after: FORGET_PROFILES,
         ..CASE
     },
@@ -256,7 +314,8 @@ pub(crate) const CASES: &[Case] = &[
         name: "no-proc-mount",
         lsm: Lsm::AppArmor,
         place: &["container", "apparmor=no-proc-mount", "env", POD],
-        expect: Leads(&["PR06"]),
+        leads: &["PR06"],
+        foretold: Perhaps,
         after: FORGET_PROFILES,
         ..CASE
     },
@@ -264,7 +323,8 @@ pub(crate) const CASES: &[Case] = &[
         name: "docker-default-like-and-masked-proc",
         lsm: Lsm::AppArmor,
         place: &["container", "apparmor=docker-default-like", "unmasked=no", "env", POD],
-        expect: Leads(&["MT01", "PR01"]),
+        leads: &["MT01", "PR01"],
+        foretold: Surely,
         after: FORGET_PROFILES,
         ..CASE
     },
@@ -273,7 +333,8 @@ pub(crate) const CASES: &[Case] = &[
         lsm: Lsm::AppArmor,
         profiles: NEW,
         place: &["apparmor:userns-denied"],
-        expect: Leads(&["NS09"]),
+        leads: &["NS09"],
+        foretold: Perhaps,
         after: FORGET_PROFILES,
         ..CASE
     },
@@ -283,8 +344,9 @@ pub(crate) const CASES: &[Case] = &[
         lsm: Lsm::AppArmor,
         profiles: NEW,
         place: &["apparmor:userns-denied"],
-        expect: Leads(&["NS09"]),
-        choice: 1,
+        leads: &["NS09"],
+        foretold: Perhaps,
+        choice: "app-armor",
         after: FORGET_PROFILES,
         ..CASE
     },
@@ -293,8 +355,9 @@ pub(crate) const CASES: &[Case] = &[
         lsm: Lsm::AppArmor,
         profiles: NEW,
         place: &["apparmor:userns-sys-admin-only"],
-        expect: Leads(&["LO01"]),
-        choice: 1,
+        leads: &["LO01"],
+        foretold: Perhaps,
+        choice: "app-armor",
         after: FORGET_PROFILES,
         ..CASE
     },
@@ -305,9 +368,10 @@ pub(crate) const CASES: &[Case] = &[
         profiles: NEW,
         place: &["apparmor:userns-caps-stripped"],
         line: SHARED_NETWORK,
-        expect: Leads(&["NS09"]),
+        leads: &["NS09"],
+        foretold: Perhaps,
         // a profile that denies them is not helped by a rule that allows them
-        choice: 1,
+        choice: "app-armor",
         after: FORGET_PROFILES,
         ..CASE
     },
@@ -316,7 +380,8 @@ pub(crate) const CASES: &[Case] = &[
         lsm: Lsm::AppArmor,
         profiles: NEW,
         place: &["apparmor:userns-sys-admin-only"],
-        expect: Leads(&["LO01"]),
+        leads: &["LO01"],
+        foretold: Perhaps,
         after: FORGET_PROFILES,
         ..CASE
     },
@@ -331,6 +396,11 @@ pub(crate) const SUITE_PROFILES: &[&str] = &["k5.10", "k7"];
 pub(crate) const PROFILES: &[&str] = &["k5.10", "k6.1", "k6.12", "k7"];
 
 impl Case {
+    /// The case of this name on this profile.
+    pub(crate) fn find(name: &str, profile: &str) -> Option<&'static Self> {
+        CASES.iter().find(|case| case.name == name && case.runs_on(profile))
+    }
+
     pub(crate) fn runs_on(&self, profile: &str) -> bool {
         self.profiles.is_empty() || self.profiles.contains(&profile)
     }

@@ -7,8 +7,8 @@ use std::process::{Command, ExitCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::cases::{CASES, Case, Expect, SUITES};
-use crate::trying::{Step, Tried, World, follow};
+use crate::cases::{Case, SUITES};
+use crate::trying::{Applied, Pod, Profile, Step, Tried, World, follow, judge, parameter};
 use bwrap_launch::diagnosis::Outlook;
 
 /// What tells a guest which it is: profile, security module and the names of its cases.
@@ -16,14 +16,42 @@ pub(crate) const BOOT: &str = "/payload/boot";
 
 const RESULTS: &str = "/results";
 
+/// Repetitions in the suites are divided by this: one emulated processor is some twenty times slower than a machine's two.
+const SHARE: &str = "5";
+
 /// What became of a case.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Report {
     pub(crate) name: String,
     /// What was met on the way.
     pub(crate) steps: Vec<Step>,
+    /// What was foretold of the start in the end.
+    pub(crate) outlook: Option<Outlook>,
+    /// Of a suite.
+    pub(crate) counts: Option<Counts>,
     /// Why it failed, or nothing.
     pub(crate) error: Option<String>,
+}
+
+/// How the tests of a suite ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Counts {
+    pub(crate) passed: u32,
+    pub(crate) failed: u32,
+    pub(crate) skipped: u32,
+}
+
+impl Counts {
+    /// Reads `test result: ok. 3 passed; 0 failed; 1 ignored; ...`.
+    fn read(stdout: &str) -> Option<Self> {
+        let line = stdout.lines().rev().find(|line| line.starts_with("test result:"))?;
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let before = |word: &str| {
+            let at = words.iter().position(|other| *other == word)?;
+            words.get(at.checked_sub(1)?)?.parse().ok()
+        };
+        Some(Self { passed: before("passed;")?, failed: before("failed;")?, skipped: before("ignored;")? })
+    }
 }
 
 pub(crate) fn main() -> ExitCode {
@@ -32,10 +60,9 @@ pub(crate) fn main() -> ExitCode {
     let (profile, lsm) = (words.next().unwrap(), words.next().unwrap());
     let wanted: Vec<&str> = words.collect();
     println!("guest {profile} {lsm}");
-    for case in CASES.iter().filter(|case| case.lsm.name() == lsm && case.runs_on(profile)) {
-        if wanted.contains(&case.name) {
-            report(&run(case));
-        }
+    for name in wanted.iter().filter(|name| !SUITES.contains(name)) {
+        let case = Case::find(name, profile).filter(|case| case.lsm.name() == lsm);
+        report(&run(case.unwrap_or_else(|| panic!("no case {name}"))));
     }
     for suite in SUITES.iter().filter(|suite| wanted.contains(suite)) {
         report(&run_suite(suite));
@@ -44,42 +71,53 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn report(report: &Report) {
-    println!("{}: {}", report.name, report.error.as_deref().unwrap_or("ok"));
+    let counts = report.counts.map(|counts| format!(" {counts:?}")).unwrap_or_default();
+    println!("{}: {}{counts}", report.name, report.error.as_deref().unwrap_or("ok"));
     let path = Path::new(RESULTS).join(format!("{}.json", report.name));
     fs::write(path, serde_json::to_string(report).unwrap()).unwrap();
 }
 
 fn run(case: &Case) -> Report {
-    let mut steps = Vec::new();
-    let result = case.before.iter().try_for_each(|words| command(words)).and_then(|()| {
-        let mut guest = Guest::new(case);
-        let (met, tried) = follow(&mut guest, case.choice)?;
-        let verdict = judge(case, &met, &tried);
-        steps = met;
-        verdict
-    });
-    let undone = case.after.iter().try_for_each(|words| command(words));
-    Report { name: case.name.to_owned(), steps, error: result.and(undone).err() }
+    let mut report = Report { name: case.name.to_owned(), ..Report::default() };
+    let mut guest = Guest::new(case);
+    let result = attempt(case, &mut guest, &mut report);
+    let mut results = vec![result, guest.parameters.restore()];
+    // all of it, whatever fails
+    results.extend(case.after.iter().map(|words| command(words)));
+    report.error = results.into_iter().find_map(Result::err);
+    report
 }
 
-fn judge(case: &Case, met: &[Step], tried: &Tried) -> Result<(), String> {
-    let Expect::Leads(causes) = case.expect else {
-        if !met.is_empty() {
-            return Err(format!("it should start at once: {met:#?}"));
-        }
-        // enforcing and permissive look alike from inside
-        return match tried.outlook {
-            Outlook::Fails => Err(format!("it starts, and was foretold to fail: {:?}", tried.obstacles)),
-            _ => Ok(()),
-        };
-    };
-    let found: Vec<&str> = met.iter().map(|step| step.cause.as_str()).collect();
-    if found != causes {
-        return Err(format!("expected {causes:?}: {met:#?}"));
+fn attempt(case: &Case, guest: &mut Guest, report: &mut Report) -> Result<(), String> {
+    for (name, value) in case.sysctls {
+        guest.parameters.set(name, value)?;
     }
-    match met.iter().find(|step| step.outlook == Outlook::Starts) {
-        Some(step) if !case.unforeseeable => Err(format!("{} was not foretold: {step:#?}", step.cause)),
-        _ => Ok(()),
+    case.before.iter().try_for_each(|words| command(words))?;
+    let (steps, tried) = follow(guest, case.choice)?;
+    let verdict = judge(case.leads, case.foretold, &steps, &tried);
+    report.steps = steps;
+    report.outlook = Some(tried.outlook);
+    verdict
+}
+
+/// Kernel parameters that were set, and their values before that, in order.
+#[derive(Default)]
+struct Parameters(Vec<(PathBuf, String)>);
+
+impl Parameters {
+    fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let path = Path::new("/proc/sys").join(name.replace('.', "/"));
+        let old = fs::read_to_string(&path).map_err(|error| format!("{name}: {error}"))?;
+        self.0.push((path, old));
+        command(&["sysctl", "-qw", &format!("{name}={value}")])
+    }
+
+    fn restore(&mut self) -> Result<(), String> {
+        let mut results = Vec::new();
+        while let Some((path, old)) = self.0.pop() {
+            results.push(fs::write(&path, old).map_err(|error| format!("{}: {error}", path.display())));
+        }
+        results.into_iter().collect()
     }
 }
 
@@ -95,12 +133,18 @@ fn command(words: &[&str]) -> Result<(), String> {
 struct Guest {
     place: Vec<String>,
     line: Vec<String>,
+    parameters: Parameters,
 }
 
 impl Guest {
     fn new(case: &Case) -> Self {
         let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        Self { place: own(case.place), line: own(case.line) }
+        Self { place: own(case.place), line: own(case.line), parameters: Parameters::default() }
+    }
+
+    /// The value of a key of the container's.
+    fn get(&self, key: &str) -> Option<&str> {
+        self.place.iter().find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
     }
 
     /// Sets a key of the container's, such as `userns=yes`.
@@ -109,44 +153,67 @@ impl Guest {
         self.place.insert(1, format!("{key}={value}"));
     }
 
-    fn pod(&mut self, pod: &Value) -> Result<(), String> {
-        let mut applied = false;
-        let mut set = |key: &str, value: &str| {
-            self.set(key, value);
-            applied = true;
+    fn pod(&mut self, wanted: Pod) -> Result<(), String> {
+        let Pod {
+            host_users,
+            unmasked_proc,
+            run_as_user,
+            add_capabilities,
+            apparmor,
+            selinux_type,
+            // these containers have no filter, and a /tmp; and nothing admits them
+            seccomp: None,
+            empty_dir: None,
+            required_scc: None,
+        } = wanted
+        else {
+            return Err(format!("nobody applies this to a pod here: {wanted:?}"));
         };
-        if pod["host_users"] == false {
-            set("userns", "yes");
+        if !self.place[0].starts_with("selinux:") && self.place[0] != "container" {
+            return Err(format!("{} is no pod", self.place[0]));
         }
-        if pod["unmasked_proc"] == true {
-            set("unmasked", "yes");
+        if let Some(shared) = host_users {
+            self.set("userns", if shared { "no" } else { "yes" });
         }
-        if let Some(uid) = pod["run_as_user"].as_u64() {
-            set("uid", &uid.to_string());
+        if unmasked_proc {
+            // the API server refuses one without the other
+            if self.get("userns") == Some("no") {
+                return Err("unmasked, but without a user namespace".to_owned());
+            }
+            self.set("unmasked", "yes");
         }
-        if let Some(profile) = pod["apparmor"]["localhost"].as_str() {
-            set("apparmor", profile);
+        if let Some(uid) = run_as_user {
+            self.set("uid", &uid.to_string());
         }
-        if applied { Ok(()) } else { Err(format!("nothing to do in {pod}")) }
+        if !add_capabilities.is_empty() {
+            let old = self.get("caps").unwrap_or("setfcap").to_owned();
+            self.set("caps", &format!("{old},{}", add_capabilities.join(",")));
+        }
+        match apparmor {
+            None => {}
+            Some(Profile::Localhost(profile)) => self.set("apparmor", &profile),
+            Some(Profile::Unconfined) => self.set("apparmor", ""),
+        }
+        if let Some(domain) = selinux_type {
+            let (place, _) = self.place[0].split_once(':').ok_or("no SELinux domain here")?;
+            self.place[0] = format!("{place}:{domain}");
+        }
+        Ok(())
     }
 
     /// Adds rules to the profile that confines the place, as its administrator would.
     fn add_rules(&self, text: &str) -> Result<(), String> {
         let profile = self.place[0].strip_prefix("apparmor:").ok_or("no profile confines this place")?;
+        let quoted = || text.split_once("the line `")?.1.split_once('`').map(|(line, _)| line);
         let rules = match text.split_once("apparmor_parser -r FILE:\n") {
             Some((_, rules)) => rules,
-            None => "  userns,",
+            None => quoted().ok_or("no rules in it")?,
         };
         let old = fs::read_to_string(format!("/usr/local/share/vm/apparmor/{profile}")).unwrap();
         let (body, end) = old.rsplit_once('}').ok_or("no profile in the file")?;
         let file = format!("/etc/apparmor.d/bwrap-test-{profile}");
         fs::write(&file, format!("{body}{rules}\n}}{end}")).unwrap();
         command(&["load-apparmor", &file])
-    }
-
-    fn kernel_parameter(parameter: &Value) -> Result<(), String> {
-        let text = |key: &str| parameter[key].as_str().unwrap_or_default().to_owned();
-        command(&["sysctl", "-qw", &format!("{}={}", text("name"), text("value"))])
     }
 }
 
@@ -165,7 +232,13 @@ impl World for Guest {
         Tried::read(&stdout).ok_or_else(|| format!("{}: {stdout}\n{stderr}", output.status))
     }
 
-    fn apply(&mut self, remedy: &Value) -> Result<(), String> {
+    fn apply(&mut self, remedy: &Value) -> Result<Applied, String> {
+        self.carry_out(remedy).map(|()| Applied::AsWritten)
+    }
+}
+
+impl Guest {
+    fn carry_out(&mut self, remedy: &Value) -> Result<(), String> {
         // profiles and modules that go with it: what an administrator copies to the machine
         let mut files: Vec<PathBuf> = Vec::new();
         for file in remedy["files"].as_array().into_iter().flatten() {
@@ -196,31 +269,41 @@ impl World for Guest {
         {
             return self.add_rules(rules);
         }
-        if !action["pod"].is_null() {
-            if !action["pod"]["apparmor"].is_null() {
+        if let Some(pod) = Pod::read(remedy)? {
+            if let Some(Profile::Localhost(_)) = pod.apparmor {
                 load("load-apparmor", &|path| path.starts_with("/etc/apparmor.d"))?;
             }
-            return self.pod(&action["pod"]);
+            return self.pod(pod);
         }
-        if !action["sysctl"].is_null() {
-            return Self::kernel_parameter(&action["sysctl"]);
+        if let Some((name, value)) = parameter(remedy) {
+            return self.parameters.set(name, value);
         }
         Err(format!("nobody applies this here: {action}"))
     }
 }
 
-/// Runs one of the crate's other test programs.
+/// Runs one of the crate's other test programs. One in which nothing ran has not passed.
 fn run_suite(name: &str) -> Report {
     let program = Path::new("/payload").join(name);
-    let output = Command::new(&program).env("BWRAP_LAUNCH_TEST_BWRAPS", "/usr/bin/bwrap").output();
-    let error = match output {
-        Err(error) => Some(error.to_string()),
-        Ok(output) => {
-            let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-            fs::write(Path::new(RESULTS).join(format!("{name}.log")), &stdout).unwrap();
-            let failures = stdout.split_once("\nfailures:\n").map(|(_, failures)| failures.to_owned());
-            (!output.status.success()).then(|| failures.unwrap_or(stdout))
-        }
+    let mut command = Command::new(&program);
+    command.env("BWRAP_LAUNCH_TEST_BWRAPS", "/usr/bin/bwrap").env("BWRAP_LAUNCH_TEST_SHARE", SHARE);
+    let mut report = Report { name: name.to_owned(), ..Report::default() };
+    let output = match command.output() {
+        Ok(output) => output,
+        Err(error) => return Report { error: Some(error.to_string()), ..report },
     };
-    Report { name: name.to_owned(), steps: Vec::new(), error }
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    fs::write(Path::new(RESULTS).join(format!("{name}.log")), &stdout).unwrap();
+    report.counts = Counts::read(&stdout);
+    report.error = match report.counts {
+        _ if !output.status.success() => {
+            let failures = stdout.split_once("\nfailures:\n").map(|(_, failures)| failures.to_owned());
+            Some(failures.unwrap_or_else(|| {
+                format!("{}\n{stdout}{}", output.status, String::from_utf8_lossy(&output.stderr))
+            }))
+        }
+        Some(Counts { passed: 1.., failed: 0, .. }) => None,
+        _ => Some(format!("nothing in it passed:\n{stdout}")),
+    };
+    report
 }

@@ -1,0 +1,19 @@
+//! The bwraps that `make test` names.
+
+use std::path::PathBuf;
+
+const LIST: &str = "BWRAP_LAUNCH_TEST_BWRAPS";
+
+/// The list, if there is one. One that names nothing would let every test pass by not running.
+pub(crate) fn listed() -> Option<Vec<PathBuf>> {
+    let list = std::env::var_os(LIST)?;
+    let paths: Vec<PathBuf> = std::env::split_paths(&list).collect();
+    if let Some(bad) = paths.iter().find(|path| !path.is_absolute()) {
+        panic!(
+            "{LIST}='{}': '{}' is no absolute path; unset it, or name bwraps, with colons between them",
+            list.display(),
+            bad.display()
+        );
+    }
+    Some(paths)
+}
