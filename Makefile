@@ -27,8 +27,8 @@ fmt: ## formatting, without changing it
 # incompatible_msrv: no use of std newer than `rust-version` in Cargo.toml
 clippy: ## clippy, warnings are errors; with every set of features
 	cargo clippy --all-targets --all-features -- -D warnings -D clippy::incompatible_msrv
-	cargo clippy --all-targets -- -D warnings
-	cargo clippy --all-targets --features serde -- -D warnings
+	cargo clippy -- -D warnings
+	cargo clippy --features serde -- -D warnings
 
 doc: ## documentation, warnings are errors
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features

@@ -1,11 +1,29 @@
 //! Diagnoses as text, for a terminal and a log alike: no colours, no cursor, lines that wrap well.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use super::{Bearing, Diagnosis, Finding, Outlook, Prediction, Remedy, Verdict};
 
+/// Text without control characters but the end of a line: labels, paths and messages come from elsewhere, and a terminal
+/// obeys some of them.
+struct Plain<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl Write for Plain<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for part in text.split_inclusive(|c: char| c.is_control() && c != '\n') {
+            let odd = part.chars().next_back().filter(|c| c.is_control() && *c != '\n');
+            self.0.write_str(odd.map_or(part, |odd| part.trim_end_matches(odd)))?;
+            if let Some(odd) = odd {
+                write!(self.0, "{}", odd.escape_default())?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let f = &mut Plain(f);
         let happened = match self.verdict {
             Verdict::Refused => "bwrap refused to make the sandbox; the command did not run.",
             Verdict::SetupFailed => "The sandbox could not be set up; the command did not run.",
@@ -38,6 +56,7 @@ impl fmt::Display for Diagnosis {
 
 impl fmt::Display for Prediction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let f = &mut Plain(f);
         let outlook = match self.outlook {
             Outlook::Starts => "Nothing that can be seen stands in the way of this sandbox.",
             Outlook::Uncertain if self.obstacles.is_empty() => {
@@ -57,12 +76,12 @@ impl fmt::Display for Prediction {
 }
 
 impl Finding {
-    fn write_headline(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_headline(&self, f: &mut impl Write) -> fmt::Result {
         let Self { summary, cause, confidence, .. } = self;
         writeln!(f, "{summary} [{}, {}; confidence: {confidence}]", cause.code(), cause.name())
     }
 
-    fn write_whole(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_whole(&self, f: &mut impl Write) -> fmt::Result {
         self.write_headline(f)?;
         for evidence in &self.evidence {
             let bearing = match evidence.bearing {
@@ -87,7 +106,7 @@ impl Finding {
         Ok(())
     }
 
-    fn write_briefly(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_briefly(&self, f: &mut impl Write) -> fmt::Result {
         self.write_headline(f)?;
         if let Some(remedy) = self.remedies.first() {
             writeln!(f, "    {}", remedy.summary)?;
@@ -98,7 +117,7 @@ impl Finding {
 }
 
 impl Remedy {
-    fn write_details(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_details(&self, f: &mut impl Write) -> fmt::Result {
         write_indented(f, &self.instructions(), 8)?;
         if !self.opens.is_empty() {
             writeln!(f, "     Price: {}", self.opens)?;
@@ -113,12 +132,13 @@ impl Remedy {
 /// What to do, how, and what it costs.
 impl fmt::Display for Remedy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let f = &mut Plain(f);
         writeln!(f, "{}", self.summary)?;
         self.write_details(f)
     }
 }
 
-fn write_indented(f: &mut fmt::Formatter<'_>, text: &str, by: usize) -> fmt::Result {
+fn write_indented(f: &mut impl Write, text: &str, by: usize) -> fmt::Result {
     for line in text.lines() {
         if line.is_empty() {
             writeln!(f)?;
@@ -132,7 +152,7 @@ fn write_indented(f: &mut fmt::Formatter<'_>, text: &str, by: usize) -> fmt::Res
 #[cfg(test)]
 mod tests {
     use super::super::fixtures::{machine, whole};
-    use super::super::predict;
+    use super::super::{Symptom, diagnose, predict};
     use super::*;
     use crate::host::{Fact, Host};
 
@@ -146,5 +166,14 @@ mod tests {
         let mut host = Host::default();
         host.process.uid = Fact::Present(1000);
         assert_eq!(predict(&host, &whole()).outlook, Outlook::Starts);
+    }
+
+    #[test]
+    fn a_terminal_is_told_nothing_but_text() {
+        let symptom =
+            Symptom::from_text(b"bwrap: Can't find source path /a\x1b[2J\x07b: No such file or directory\n");
+        let report = diagnose(&symptom, &Host::default(), None).to_string();
+        assert!(!report.contains('\x1b') && !report.contains('\x07'));
+        assert!(report.contains("/a\\u{1b}[2J\\u{7}b") && report.lines().count() > 5, "{report}");
     }
 }

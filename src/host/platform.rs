@@ -55,6 +55,9 @@ pub enum Platform {
     Bubblewrap,
     /// A container of an engine that nobody recognised.
     Container,
+    /// One that a newer version of this library wrote into a snapshot.
+    #[cfg_attr(feature = "serde", serde(other))]
+    Unknown,
 }
 
 impl fmt::Display for Platform {
@@ -80,6 +83,7 @@ impl fmt::Display for Platform {
             Self::Chroot => "a chroot",
             Self::Bubblewrap => "another bwrap",
             Self::Container => "a container",
+            Self::Unknown => "something newer than this library",
         })
     }
 }

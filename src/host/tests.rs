@@ -244,3 +244,11 @@ fn no_limit_is_absent() {
         assert!(fact.is_absent() || fact.present().is_some_and(|limit| *limit < u64::MAX));
     }
 }
+
+#[cfg(feature = "serde")]
+#[test]
+fn a_platform_of_the_future_does_not_spoil_a_snapshot() {
+    let json = r#"{ "platforms": [{ "platform": "apptainer", "evidence": "/singularity" }] }"#;
+    let host: Host = serde_json::from_str(json).unwrap();
+    assert!(host.sighting(Platform::Unknown).is_some());
+}

@@ -17,7 +17,7 @@ pub(crate) const BOOT: &str = "/payload/boot";
 const RESULTS: &str = "/results";
 
 /// Repetitions in the suites are divided by this: one emulated processor is some twenty times slower than a machine's two.
-const SHARE: &str = "5";
+const SHARE: &str = "10";
 
 /// What became of a case.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
