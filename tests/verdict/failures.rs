@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use bwrap_launch::{Bwrap, Capability, Chmod, Error, Namespaces, RemountRo, Sandbox, Stdio};
 
 use crate::common::{Here, host, skip};
-use crate::support::{Kind, Mark, SETTLE, both_writable, judge, released, watch};
+use crate::support::{Kind, Mark, SETTLE, both_writable, in_turn, judge, released, watch};
 
 fn own_user_namespace() -> File {
     File::open("/proc/self/ns/user").unwrap()
@@ -17,7 +17,7 @@ fn own_user_namespace() -> File {
 fn fails(here: &Here, sandbox: &Sandbox, expected: Kind) {
     let sandbox = sandbox.clone().bind(&here.scratch, &here.scratch);
     let mark = Mark::new(here, "failing");
-    for stderr in [Stdio::piped(), Stdio::null(), Stdio::inherit()] {
+    for stderr in in_turn([Stdio::piped(), Stdio::null(), Stdio::inherit()]) {
         let mut command = here.shell(&sandbox, &mark.script("exit 1"));
         let holders = watch(&mut command);
         let outcome = command.stderr(stderr).status();
@@ -157,7 +157,7 @@ pub(crate) fn commands_that_cannot_be_executed(here: &Here) {
     ];
     for sandbox in both_writable(here) {
         for program in &programs {
-            for stderr in [Stdio::piped(), Stdio::null()] {
+            for stderr in in_turn([Stdio::piped(), Stdio::null()]) {
                 let outcome = here.command(&sandbox, program).stderr(stderr).status();
                 assert_eq!(Kind::of(&outcome), Kind::NotExecuted, "{}: {outcome:?}", program.display());
             }

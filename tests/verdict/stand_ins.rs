@@ -7,13 +7,14 @@ use nix::sys::signal::{Signal, kill};
 
 use crate::common::{Here, host};
 use crate::support::{
-    Kind, Mark, NUMBER_OF, SETTLE, both_writable, eventually, kill_holders, released, stand_in, watch,
+    Kind, Mark, NUMBER_OF, SETTLE, both_writable, eventually, in_turn, kill_holders, released, stand_in,
+    watch,
 };
 
 /// What becomes of a command with this stand-in; nothing may be left of it.
 fn outcomes(here: &Here, bwrap: &Bwrap, mark: &Mark, expected: impl Fn(Kind) -> bool) {
     for sandbox in both_writable(here) {
-        for stderr in [Stdio::piped(), Stdio::null()] {
+        for stderr in in_turn([Stdio::piped(), Stdio::null()]) {
             mark.clear();
             let mut command = here.shell(&sandbox, &mark.script(""));
             let holders = watch(&mut command);

@@ -6,6 +6,7 @@ use std::io::PipeReader;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bwrap_launch::{Bwrap, Command, Error, ExitStatus, Namespaces, Sandbox, Undecided};
@@ -62,12 +63,19 @@ pub(crate) fn both_writable(here: &Here) -> [Sandbox; 2] {
     both().map(|sandbox| sandbox.bind(&here.scratch, &here.scratch))
 }
 
-/// What repetitions are divided by, at least one being left: `BWRAP_LAUNCH_TEST_SHARE`, for machines that are slow. No kind of
-/// case is left out.
+/// What repetitions are divided by, at least one being left: `BWRAP_LAUNCH_TEST_SHARE`, for machines that are slow. No case is
+/// left out.
 pub(crate) fn share() -> usize {
     let Some(share) = std::env::var_os("BWRAP_LAUNCH_TEST_SHARE") else { return 1 };
     let number = share.to_str().and_then(|share| share.parse().ok()).filter(|share| *share > 0);
     number.unwrap_or_else(|| panic!("BWRAP_LAUNCH_TEST_SHARE={}: a number from 1 on", share.display()))
+}
+
+/// What of a list is tried in turn for each case: all, or with a [`share`] one of so many, another one each time.
+pub(crate) fn in_turn<T, const N: usize>(all: [T; N]) -> impl Iterator<Item = T> {
+    static TURN: AtomicUsize = AtomicUsize::new(0);
+    let first = TURN.fetch_add(1, Ordering::Relaxed) % share().min(N);
+    all.into_iter().skip(first).step_by(share())
 }
 
 /// A small generator of numbers (xorshift64): the same in every run.
