@@ -129,7 +129,8 @@ impl SandboxChange {
             Self::BindProc { operation } => (
                 "Bind the outer /proc read-only instead of mounting a new one".to_owned(),
                 "the processes outside are visible inside, by number, user and command line; their environment and files stay \
-                 closed, and kill reaches none of them in a PID namespace of the sandbox's own",
+                 closed, and kill reaches none of them in a PID namespace of the sandbox's own; there, what looks itself up \
+                 in /proc, as ps does, finds others under its numbers",
                 "--ro-bind /proc DEST instead of --proc DEST".to_owned(),
                 format!(".ro_bind(\"/proc\", DEST) instead of .proc(DEST) ({})", nth(operation)),
             ),
