@@ -196,10 +196,7 @@ impl Error {
         let mut report = match (self.failure(), diagnosis) {
             (Some(_), Some(diagnosis)) => diagnosis,
             (None, diagnosis) if self.launched_nothing() => {
-                // its first line tells of a bwrap that failed
-                let causes =
-                    diagnosis.as_deref().and_then(|text| text.split_once('\n')).unwrap_or_default().1;
-                format!("{self}\nNothing was launched.\n{causes}")
+                format!("{self}\nNothing was launched.\n{}", diagnosis.unwrap_or_default())
             }
             (None, Some(diagnosis)) => format!("{self}\n\n{diagnosis}"),
             (_, None) => format!("{self}\n"),

@@ -143,7 +143,7 @@ impl Version {
     }
 
     /// Reads `bubblewrap 0.8.0`.
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut numbers = text.split_whitespace().last()?.split('.').map(str::parse);
         let mut next = || numbers.next()?.ok();
         Some(Self::new(next()?, next()?, next().unwrap_or(0)))

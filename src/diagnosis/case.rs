@@ -129,6 +129,17 @@ impl<'a> Case<'a> {
         self.host.process.seccomp.present().map(|mode| *mode == 2)
     }
 
+    /// The kernel's version: 6.12 of `6.12.0-1-amd64`.
+    pub(super) fn kernel(&self) -> Option<(u32, u32)> {
+        let mut numbers = self.host.kernel.release.present()?.split(|c: char| !c.is_ascii_digit());
+        Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+    }
+
+    /// The platform whose kernel is none of Linux's own, if we are on one.
+    pub(super) fn emulated(&self) -> Option<Platform> {
+        [Platform::GVisor, Platform::Wsl1].into_iter().find(|platform| self.on(*platform))
+    }
+
     pub(super) fn on(&self, platform: Platform) -> bool {
         self.host.sighting(platform).is_some()
     }

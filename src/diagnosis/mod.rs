@@ -55,11 +55,9 @@ use crate::sandbox::Sandbox;
 #[must_use]
 pub fn diagnose(symptom: &Symptom, host: &Host, sandbox: Option<&Sandbox>) -> Diagnosis {
     let case = Case::new(Some(symptom), host, sandbox);
-    let mut causes: Vec<Finding> =
-        rules::all().filter(|rule| rule.explains(&case)).filter_map(|rule| rule.find(&case)).collect();
+    let explained = rules::all().filter(|rule| rule.explains(&case)).filter_map(|rule| rule.find(&case));
+    let mut causes: Vec<Finding> = explained.chain(rules::exec::program(&case)).collect();
     // a stable sort: of two equally sure ones the rule that stands first
-    causes.sort_by_key(|finding| std::cmp::Reverse(finding.confidence));
-    causes.extend(rules::exec::program(&case));
     causes.sort_by_key(|finding| std::cmp::Reverse(finding.confidence));
     if causes.is_empty() {
         causes.push(rules::unexplained(&case));

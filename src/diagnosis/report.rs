@@ -24,13 +24,17 @@ impl Write for Plain<'_, '_> {
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let f = &mut Plain(f);
+        // where bwrap said nothing, it reported nothing: whoever knows what was attempted says that
         let happened = match self.verdict {
-            Verdict::Refused => "bwrap refused to make the sandbox; the command did not run.",
-            Verdict::SetupFailed => "The sandbox could not be set up; the command did not run.",
-            Verdict::NotExecuted => "The command could not be executed in the sandbox; it did not run.",
-            Verdict::Unknown => "bwrap reported a failure.",
+            Verdict::Unknown if self.message.is_none() => None,
+            Verdict::Refused => Some("bwrap refused to make the sandbox; the command did not run."),
+            Verdict::SetupFailed => Some("The sandbox could not be set up; the command did not run."),
+            Verdict::NotExecuted => Some("The command could not be executed in the sandbox; it did not run."),
+            Verdict::Unknown => Some("bwrap reported a failure."),
         };
-        writeln!(f, "{happened}")?;
+        if let Some(happened) = happened {
+            writeln!(f, "{happened}")?;
+        }
         if let Some(message) = &self.message {
             for line in message.lines() {
                 writeln!(f, "    {line}")?;

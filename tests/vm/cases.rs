@@ -38,8 +38,10 @@ pub(crate) struct Case {
     pub(crate) before: &'static [&'static [&'static str]],
     /// Where, in the words of `in-place`.
     pub(crate) place: &'static [&'static str],
-    /// What bwrap is asked for.
-    pub(crate) line: &'static [&'static str],
+    /// What bwrap is asked for, what else, and the command.
+    pub(crate) sandbox: &'static [&'static str],
+    pub(crate) also: &'static [&'static str],
+    pub(crate) command: &'static [&'static str],
     /// The causes that are met in turn, each until its first remedy is applied; then the sandbox starts.
     pub(crate) leads: &'static [&'static str],
     /// What is foretold at first.
@@ -69,58 +71,14 @@ const SEED: &[&str] = &[
     "/tmp",
     "--unshare-all",
     "--new-session",
-    "/usr/bin/ps",
-    "afx",
-];
-
-/// The same with a command that does without the /proc of its own PID namespace: ps does not.
-const SEED_WITHOUT_PS: &[&str] = &[
-    "--ro-bind",
-    "/lib",
-    "/lib",
-    "--ro-bind",
-    "/usr",
-    "/usr",
-    "--symlink",
-    "/usr/lib64",
-    "/lib64",
-    "--proc",
-    "/proc",
-    "--dev",
-    "/dev",
-    "--tmpfs",
-    "/tmp",
-    "--unshare-all",
-    "--new-session",
-    "/usr/bin/true",
-];
-
-/// The same with the caller's network.
-const SHARED_NETWORK: &[&str] = &[
-    "--ro-bind",
-    "/lib",
-    "/lib",
-    "--ro-bind",
-    "/usr",
-    "/usr",
-    "--symlink",
-    "/usr/lib64",
-    "/lib64",
-    "--proc",
-    "/proc",
-    "--dev",
-    "/dev",
-    "--tmpfs",
-    "/tmp",
-    "--unshare-all",
-    "--share-net",
-    "--new-session",
-    "/usr/bin/ps",
-    "afx",
 ];
 
 /// The least there is.
-const ROOT: &[&str] = &["--unshare-user", "--ro-bind", "/", "/", "/usr/bin/true"];
+const ROOT: &[&str] = &["--unshare-user", "--ro-bind", "/", "/"];
+
+/// The seed's command, and one that does without the /proc of its own PID namespace: ps does not.
+const PS: &[&str] = &["/usr/bin/ps", "afx"];
+const TRUE: &[&str] = &["/usr/bin/true"];
 
 const NEW: &[&str] = &["k6.12", "k7"];
 const POD: &str = "KUBERNETES_SERVICE_HOST=10.96.0.1";
@@ -132,7 +90,9 @@ const CASE: Case = Case {
     sysctls: &[],
     before: &[],
     place: &["user"],
-    line: SEED,
+    sandbox: SEED,
+    also: &[],
+    command: PS,
     leads: &[],
     foretold: Never,
     choice: "",
@@ -204,7 +164,7 @@ pub(crate) const CASES: &[Case] = &[
         place: &["container", "userns=no", "unmasked=no", "env", POD],
         leads: &["PR01"],
         foretold: Surely,
-        line: SEED_WITHOUT_PS,
+        command: TRUE,
         choice: "sandbox",
         ..CASE
     },
@@ -227,7 +187,7 @@ pub(crate) const CASES: &[Case] = &[
         place: &["selinux:container_t", "env", POD],
         leads: &["PR05", "DV01"],
         foretold: Perhaps,
-        line: SEED_WITHOUT_PS,
+        command: TRUE,
         choice: "sandbox",
         after: RESET_SELINUX,
         ..CASE
@@ -257,7 +217,8 @@ pub(crate) const CASES: &[Case] = &[
         profiles: NEW,
         before: &[&["setsebool", "container_userns_create", "off"]],
         place: &["selinux:container_t", "env", POD],
-        line: ROOT,
+        sandbox: ROOT,
+        command: TRUE,
         leads: &["NS08"],
         // policies that permit it and policies that do not look alike from inside
         foretold: Never,
@@ -367,7 +328,8 @@ pub(crate) const CASES: &[Case] = &[
         lsm: Lsm::AppArmor,
         profiles: NEW,
         place: &["apparmor:userns-caps-stripped"],
-        line: SHARED_NETWORK,
+        // with the caller's network
+        also: &["--share-net"],
         leads: &["NS09"],
         foretold: Perhaps,
         // a profile that denies them is not helped by a rule that allows them

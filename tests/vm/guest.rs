@@ -139,7 +139,8 @@ struct Guest {
 impl Guest {
     fn new(case: &Case) -> Self {
         let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        Self { place: own(case.place), line: own(case.line), parameters: Parameters::default() }
+        let line = [case.sandbox, case.also, case.command].concat();
+        Self { place: own(case.place), line: own(&line), parameters: Parameters::default() }
     }
 
     /// The value of a key of the container's.

@@ -247,11 +247,7 @@ fn with_parser(remedy: Remedy, case: &Case<'_>) -> Remedy {
 
 /// Whether the kernel asks AppArmor about user namespaces: since 6.7, and Ubuntu's before that.
 fn mediates_user_namespaces(case: &Case<'_>) -> bool {
-    let release = case.host.kernel.release.present().map(String::as_str).unwrap_or_default();
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
-    let mut next = || numbers.next().and_then(Result::ok);
-    let version = (next(), next());
-    case.host.sysctl(RESTRICTION).present().is_some() || version >= (Some(6), Some(7))
+    case.host.sysctl(RESTRICTION).present().is_some() || case.kernel() >= Some((6, 7))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::super::case::Case;
 use super::super::remedy::{CiService, ContainerOptions};
-use super::instructions::word;
+use super::instructions::{quoted, word};
 use crate::host::Platform;
 
 impl CiService {
@@ -108,11 +108,6 @@ fn github(text: &mut String, options: &ContainerOptions) {
     }
     let words: Vec<String> = options.add.iter().map(|option| word(option)).collect();
     let _ = writeln!(text, "jobs:\n  JOB:\n    container:\n      options: {}", quoted(&words.join(" ")));
-}
-
-/// A string of JSON is one of YAML and TOML, too.
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 #[cfg(test)]

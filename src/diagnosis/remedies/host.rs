@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::super::case::Case;
 use super::super::remedy::{Action, Remedy, Sysctl, UnitSettings};
+use super::instructions::quoted;
 use super::{Setting, everywhere};
 use crate::host::Platform;
 
@@ -123,10 +124,6 @@ pub(in super::super) fn raise(case: &Case<'_>, name: &str, least: u64, opens: &s
     };
     let wanted = now.saturating_mul(2).max(least).min(most);
     if wanted > now { sysctl(case, name, &wanted.to_string(), opens) } else { Vec::new() }
-}
-
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 /// A profile of OpenShift's Node Tuning Operator.

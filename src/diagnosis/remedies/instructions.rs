@@ -117,6 +117,11 @@ fn path_word(path: &Path) -> String {
     word(&path.to_string_lossy())
 }
 
+/// A string of JSON, which is one of YAML and TOML, too.
+pub(super) fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
 /// A word for a shell, quoted only if it must be.
 pub(super) fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);

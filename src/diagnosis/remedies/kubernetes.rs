@@ -4,6 +4,7 @@ use super::super::case::Case;
 use super::super::remedy::{Action, Engine, PodPatch, Profile, Remedy};
 use super::engine::options;
 use super::host::unit_of;
+use super::instructions::quoted;
 use super::{Setting, allow_nesting, commands, everywhere, manual};
 
 impl PodPatch {
@@ -97,11 +98,6 @@ impl PodPatch {
         }
         lines
     }
-}
-
-/// A string of JSON is one of YAML, too.
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 /// What a pod with a user namespace of its own takes.

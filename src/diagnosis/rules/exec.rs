@@ -15,7 +15,6 @@ use super::super::remedies::{change, commands, in_both, manual};
 use super::super::remedy::{Remedy, SandboxChange};
 use super::{Cause, Judgement, Rule};
 use crate::bwrap::Message;
-use crate::bwrap::line::quoted;
 use environment::{another_directory, filter, label, other_filter, working_directory};
 use paths::{Place, loader_is_visible, place, program_remedies};
 pub(in super::super) use problem::program;
@@ -109,10 +108,6 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
-fn word(path: &Path) -> String {
-    quoted(path.as_os_str().as_encoded_bytes())
-}
-
 fn executable(program: &str) -> Remedy {
     commands(
         "Make the program executable",
@@ -179,8 +174,7 @@ fn loader_missing(case: &Case<'_>) -> Option<Judgement> {
     }
 }
 
-fn bind_loader(case: &Case<'_>) -> Vec<Remedy> {
-    let _ = case;
+fn bind_loader(_: &Case<'_>) -> Vec<Remedy> {
     vec![
         links(),
         change(SandboxChange::RoBind { path: "/lib64".into() }),

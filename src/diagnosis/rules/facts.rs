@@ -5,6 +5,7 @@ use std::path::Path;
 use super::super::case::Case;
 use super::super::visible_proc::{Visibility, visibility};
 use crate::Version;
+use crate::bwrap::line::quoted;
 use crate::host::Mount;
 
 /// The price of user namespaces for everybody.
@@ -62,27 +63,19 @@ pub(super) fn number(case: &Case<'_>, name: &str) -> Option<u64> {
 
 /// The version of bwrap, if it was looked at.
 pub(super) fn version(case: &Case<'_>) -> Option<Version> {
-    number_of(&case.host.bwrap.present()?.version)
+    Version::parse(&case.host.bwrap.present()?.version)
 }
 
-/// A version of bwrap, as a number.
-pub(super) fn number_of(version: &str) -> Option<Version> {
-    let mut numbers = version.split('.').map(str::parse);
-    let mut next = || numbers.next()?.ok();
-    Some(Version { major: next()?, minor: next()?, patch: next().unwrap_or(0) })
-}
-
-/// The kernel's version: 6.12 of `6.12.0-1-amd64`.
-pub(super) fn kernel(case: &Case<'_>) -> Option<(u32, u32)> {
-    let mut parts = case.host.kernel.release.present()?.split(['.', '-']).map(str::parse);
-    Some((parts.next()?.ok()?, parts.next()?.ok()?))
+/// A path as a word of a shell.
+pub(super) fn word(path: &Path) -> String {
+    quoted(path.as_os_str().as_encoded_bytes())
 }
 
 /// Whether a masked /proc stops the sandbox anyway. Where it does, a container that looks like the engine's default can be
 /// said to fail without knowing whether its system call filter is the default one, too.
 pub(super) fn stopped_by_masks(case: &Case<'_>) -> bool {
     let mounts = case.host.mounts.present();
-    let hidden = mounts.is_some_and(|mounts| visibility(mounts, kernel(case)) != Visibility::Whole);
+    let hidden = mounts.is_some_and(|mounts| visibility(mounts, case.kernel()) != Visibility::Whole);
     hidden
         && case.user_namespace() == Some(true)
         && case.plan.as_ref().is_some_and(|plan| plan.proc.is_some())

@@ -79,7 +79,10 @@ fn missing_setfcap(case: &Case<'_>) -> Option<Judgement> {
     match (case.root(), case.has(Capability::CAP_SETFCAP)) {
         (_, Some(true)) => None,
         (Some(true), Some(false)) => {
-            let old = case.host.kernel.release.present().filter(|release| before_5_12(release));
+            // gVisor has the rule, whatever version it goes by
+            let before = case.kernel().is_some_and(|version| version < (5, 12));
+            let release = case.host.kernel.release.present();
+            let old = release.filter(|release| before && !release.contains("gvisor"));
             let found = judgement(if case.failed() || old.is_none() { High } else { Medium })
                 .pro("the process is root (Uid 0 in /proc/self/status)")
                 .pro("CAP_SETFCAP is not among its capabilities (CapEff in /proc/self/status)");
@@ -97,14 +100,6 @@ fn missing_setfcap(case: &Case<'_>) -> Option<Judgement> {
         ),
         _ => None,
     }
-}
-
-fn before_5_12(release: &str) -> bool {
-    // gVisor has the rule, whatever version it goes by
-    let mut numbers = release.split(['.', '-']).map(str::parse::<u32>);
-    let version = (numbers.next(), numbers.next());
-    matches!(version, (Some(Ok(major)), Some(Ok(minor))) if (major, minor) < (5, 12))
-        && !release.contains("gvisor")
 }
 
 /// bwrap opens the map only after it has made a network namespace's loopback device work, which takes capabilities, too.

@@ -157,22 +157,12 @@ fn more_mounts(case: &Case<'_>) -> Vec<Remedy> {
     remedies
 }
 
-/// `6.1` of `6.1.0-25-amd64`.
-fn version(release: &str) -> Option<(u32, u32)> {
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
-    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
-}
-
 fn overlay_unsupported(case: &Case<'_>) -> Option<Judgement> {
     let planned = case.plan.as_ref().map(|plan| plan.overlay);
     let message = case.symptom.and_then(super::super::Symptom::message);
     let operation = planned.flatten().map(|first| which(case, message).unwrap_or(first));
-    let old = case
-        .host
-        .kernel
-        .release
-        .present()
-        .filter(|release| version(release).is_some_and(|found| found < (5, 11)));
+    let old =
+        case.host.kernel.release.present().filter(|_| case.kernel().is_some_and(|version| version < (5, 11)));
     // Red Hat brought it to the kernel of its version 8
     let patched = old.is_some_and(|release| release.contains(".el8"));
     let judgement = |confidence| {

@@ -4,7 +4,7 @@ use super::super::case::Case;
 use super::super::finding::Confidence;
 use super::super::remedies::{change, manual, raise};
 use super::super::{Remedy, SandboxChange};
-use super::facts::{OPENS, kernel, number, user_namespace};
+use super::facts::{OPENS, number, user_namespace};
 use super::namespaces::CREATING;
 use super::{Cause, Judgement, Rule};
 use crate::host::Platform;
@@ -256,7 +256,7 @@ fn too_deep(case: &Case<'_>) -> Option<Judgement> {
     if !case.failed() || case.host.user_namespace.is_initial() == Some(true) || case.on(Platform::GVisor) {
         return None;
     }
-    let old = kernel(case).is_none_or(|version| version < (4, 9));
+    let old = case.kernel().is_none_or(|version| version < (4, 9));
     // this number old kernels give for nothing else
     let confidence =
         if case.errno() == Some(libc::EUSERS) && old { Confidence::Medium } else { Confidence::Low };

@@ -4,7 +4,6 @@ use super::super::case::Case;
 use super::super::finding::Confidence;
 use super::super::remedies::{Setting, manual, unit};
 use super::super::remedy::Remedy;
-use super::facts::kernel;
 use super::{Cause, Judgement, Rule};
 use crate::host::Platform;
 
@@ -30,7 +29,7 @@ fn missing(case: &Case<'_>) -> Option<Judgement> {
     }
     let judgement = Judgement::new(Confidence::High, "bwrap 0.11 fails at the same path, too")
         .pro("bwrap walks paths with openat2(2) since 0.12, and was told that there is no such call");
-    Some(match (case.filtered(), kernel(case)) {
+    Some(match (case.filtered(), case.kernel()) {
         (_, Some(version)) if version < (5, 6) => {
             judgement.pro(format!("Linux has it since 5.6; this is {}.{}", version.0, version.1))
         }

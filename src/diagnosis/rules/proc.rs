@@ -17,7 +17,6 @@ use super::super::finding::Confidence::{self, High, Low, Medium};
 use super::super::remedies::{Setting, change, unmask_proc};
 use super::lsm::{apparmor_denies, permit_in_profile, selinux_denies};
 use super::{Cause, Judgement, Rule};
-use crate::host::Platform;
 use crate::sandbox::Capability;
 
 const EPERM: i32 = libc::EPERM;
@@ -132,10 +131,6 @@ fn enters_user_namespace(case: &Case<'_>) -> Option<bool> {
     }
 }
 
-fn emulated(case: &Case<'_>) -> Option<Platform> {
-    [Platform::GVisor, Platform::Wsl1].into_iter().find(|platform| case.on(*platform))
-}
-
 /// The kernel's rule about whole procfs instances, if what breaks it is this cause.
 fn hidden_proc(case: &Case<'_>, wanted: Cause) -> Option<Judgement> {
     let operation = case.plan.as_ref().and_then(|plan| plan.proc);
@@ -183,7 +178,7 @@ fn confidence(case: &Case<'_>, hidden: &Hidden) -> Option<Confidence> {
     if !case.failed() {
         // the id maps come first if it is read-only, and other kernels have other rules
         let other = hidden.read_only
-            || emulated(case).is_some()
+            || case.emulated().is_some()
             || hidden.covers.is_empty() && hidden.cause == Cause::CoveredProc;
         return match enters_user_namespace(case) {
             _ if other => None,
@@ -193,7 +188,7 @@ fn confidence(case: &Case<'_>, hidden: &Hidden) -> Option<Confidence> {
         };
     }
     Some(match enters_user_namespace(case) {
-        _ if emulated(case).is_some() => Low,
+        _ if case.emulated().is_some() => Low,
         Some(false) if initial == Some(true) => Low,
         // what was mounted before this namespace was made is locked, and the rest is not
         Some(false) => Medium,
@@ -244,7 +239,7 @@ fn emulated_kernel(case: &Case<'_>) -> Option<Judgement> {
         let refuted = "`unshare -Urmpf mount -t proc proc /mnt` succeeds where bwrap is started";
         Judgement::new(confidence, refuted).operation(operation)
     };
-    if let Some(platform) = emulated(case) {
+    if let Some(platform) = case.emulated() {
         let found = found(if case.failed() { High } else { Medium })
             .summary(format!("{platform} does not mount a procfs in this sandbox"))
             .pro(format!("the kernel is {platform}'s own"));
@@ -291,7 +286,7 @@ fn needless_user_namespace(case: &Case<'_>) -> Option<Judgement> {
         && case.root() == Some(true)
         && case.has(Capability::CAP_SYS_ADMIN) == Some(true)
         && case.plan.as_ref().is_some_and(|plan| plan.user_namespace && !plan.disable_userns)
-        && emulated(case).is_none();
+        && case.emulated().is_none();
     possible.then(|| {
         Judgement::new(Medium, "without --unshare-user and --unshare-all the same sandbox fails, too")
             .pro("the process is root and has CAP_SYS_ADMIN (CapEff in /proc/self/status)")

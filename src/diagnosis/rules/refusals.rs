@@ -7,7 +7,7 @@ use super::super::remedies::{
     permit_calls, permit_domain,
 };
 use super::super::{Remedy, SelinuxRule};
-use super::facts::{kernel, user_namespace};
+use super::facts::user_namespace;
 use super::namespaces::{CREATING, NO_PERMISSIONS};
 use super::{Cause, Judgement, Rule};
 use crate::host::{Fact, Platform};
@@ -98,7 +98,7 @@ fn selinux(case: &Case<'_>) -> Option<Judgement> {
     } else {
         judgement.unknown("whether SELinux enforces its policy: `getenforce` on the machine")
     };
-    if kernel(case).is_some_and(|version| version < ASKED_SINCE) {
+    if case.kernel().is_some_and(|version| version < ASKED_SINCE) {
         judgement =
             judgement.contra("Linux asks SELinux about this since 6.1 only, unless it was backported");
     }
@@ -196,10 +196,6 @@ fn about_cgroups(case: &Case<'_>) -> bool {
     pattern.is_some_and(|pattern| CGROUP.contains(&pattern))
 }
 
-fn emulated(case: &Case<'_>) -> Option<Platform> {
-    [Platform::GVisor, Platform::Wsl1].into_iter().find(|platform| case.on(*platform))
-}
-
 fn not_implemented(case: &Case<'_>) -> Option<Judgement> {
     if !case.failed() {
         return None;
@@ -217,7 +213,7 @@ fn not_implemented(case: &Case<'_>) -> Option<Judgement> {
             "`unshare --user --mount true` in the same place does not fail with ENOSYS",
         )
     };
-    let emulated = emulated(case);
+    let emulated = case.emulated();
     Some(match (case.filtered(), emulated) {
         (Some(true), _) => judgement(Confidence::High)
             .summary("a system call filter answers that new namespaces do not exist")
@@ -242,7 +238,7 @@ fn implement(case: &Case<'_>) -> Vec<Remedy> {
             "the command sees the paths of control groups outside",
         )];
     }
-    if case.filtered() == Some(false) && emulated(case).is_some() {
+    if case.filtered() == Some(false) && case.emulated().is_some() {
         return other_kernel(case);
     }
     permit_calls(case, Calls::Sandboxing)
@@ -272,7 +268,7 @@ fn no_user_namespaces(case: &Case<'_>) -> Option<Judgement> {
     if !case.failed() {
         return None;
     }
-    let old = kernel(case).filter(|version| *version < (4, 0));
+    let old = case.kernel().filter(|version| *version < (4, 0));
     Some(match (namespace.exists.present(), old) {
         (Some(true), Some((major, minor))) => judgement(Confidence::Medium).pro(format!(
             "the kernel is {major}.{minor}, where user namespaces may have to be switched on \
@@ -295,7 +291,7 @@ fn other_kernel(case: &Case<'_>) -> Vec<Remedy> {
             "nothing: WSL 2 is a virtual machine with a Linux kernel",
         )];
     }
-    if kernel(case).is_some_and(|version| version == (3, 10)) {
+    if case.kernel().is_some_and(|version| version == (3, 10)) {
         return vec![
             super::super::remedies::commands(
                 "Switch user namespaces on, and start the machine again",

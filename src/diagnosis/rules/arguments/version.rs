@@ -5,7 +5,8 @@ use super::super::super::case::Case;
 use super::super::super::finding::Confidence;
 use super::super::super::remedies::{commands, in_both, manual};
 use super::super::Judgement;
-use super::super::facts::{number_of, version};
+use super::super::facts::version;
+use crate::Version;
 use crate::bwrap::arguments::{Arguments, Word};
 use crate::bwrap::options::{self, BwrapOption};
 
@@ -56,7 +57,7 @@ pub(super) fn unknown_option(case: &Case<'_>) -> Option<Judgement> {
 
 /// Whether the bwrap that was looked at is new enough for it.
 fn another(case: &Case<'_>, option: &BwrapOption) -> bool {
-    version(case).zip(number_of(option.since)).is_some_and(|(version, since)| version >= since)
+    version(case).zip(Version::parse(option.since)).is_some_and(|(version, since)| version >= since)
 }
 
 /// Which distributions gave to older ones when they mended a fault in Flatpak.
@@ -77,7 +78,7 @@ fn too_new(case: &Case<'_>) -> Option<&'static BwrapOption> {
         // a launch clears the environment itself
         let dispensable = option.name == "--clearenv"
             || option.feature.is_some_and(|feature| sandbox.optional.contains(&feature));
-        let newer = number_of(option.since).is_some_and(|since| since > version);
+        let newer = Version::parse(option.since).is_some_and(|since| since > version);
         if newer && !dispensable && found.is_none_or(|found| BACKPORTED.contains(&found.name)) {
             found = Some(option);
         }

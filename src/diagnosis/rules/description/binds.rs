@@ -7,9 +7,10 @@ use super::super::super::finding::Confidence;
 use super::super::super::remedies::{leave_out, manual};
 use super::super::super::remedy::Remedy;
 use super::Judgement;
-use super::lookup::{Found, by_destination, message, name_of, reasons, word};
+use super::lookup::{Found, by_destination, message, name_of, reasons};
 use crate::bwrap::Message;
 use crate::bwrap::message::Errno;
+use crate::diagnosis::rules::facts::word;
 use crate::host::Mount;
 use crate::sandbox::Operation;
 

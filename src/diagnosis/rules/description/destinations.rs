@@ -7,8 +7,9 @@ use super::super::super::finding::Confidence;
 use super::super::super::remedies::{change, commands, leave_out, manual};
 use super::super::super::remedy::{Remedy, SandboxChange};
 use super::Judgement;
-use super::lookup::{Found, by_destination, message, name_of, says, word};
+use super::lookup::{Found, by_destination, message, name_of, says};
 use crate::bwrap::Message;
+use crate::diagnosis::rules::facts::word;
 use crate::sandbox::{Operation, relative};
 
 const SYMLINK: &str = "Can't mount on symlink destination %s";

@@ -5,7 +5,8 @@ use super::super::super::finding::Confidence;
 use super::super::super::remedies::{commands, leave_out, manual};
 use super::super::super::remedy::Remedy;
 use super::Judgement;
-use super::lookup::{Found, by_destination, message, name_of, says, word};
+use super::lookup::{Found, by_destination, message, name_of, says};
+use crate::diagnosis::rules::facts::word;
 use crate::sandbox::{Content, ContentKind, Operation, relative};
 
 /// The link that cannot be made: of several on one path, the first that differs from what is there.

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use super::super::super::case::Case;
 use crate::bwrap::Message;
-use crate::bwrap::line::quoted;
 use crate::sandbox::{Access, Bind, Operation, OverlayKind, Sandbox, below, relative};
 
 /// An operation, and where it stands.
@@ -188,9 +187,4 @@ pub(super) fn name_of(found: Option<Found<'_>>, case: &Case<'_>) -> String {
         None => "an operation".to_owned(),
     };
     found.map_or_else(said, Found::numbered)
-}
-
-/// A path as a word of a shell.
-pub(super) fn word(path: &Path) -> String {
-    quoted(path.as_os_str().as_encoded_bytes())
 }

@@ -7,9 +7,10 @@ use super::super::super::finding::Confidence;
 use super::super::super::remedies::{Setting, change, commands, leave_out, manual};
 use super::super::super::remedy::{Remedy, SandboxChange};
 use super::Judgement;
-use super::lookup::{Found, by_source, message, word};
+use super::lookup::{Found, by_source, message};
 use crate::bwrap::Message;
 use crate::bwrap::message::Errno;
+use crate::diagnosis::rules::facts::word;
 use crate::sandbox::{Capability, Operation};
 
 /// bwrap says literally that it is not there.

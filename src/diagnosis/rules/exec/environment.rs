@@ -7,8 +7,8 @@ use super::super::super::remedies::{change, in_both, manual};
 use super::super::super::remedy::{Remedy, SandboxChange};
 use super::super::Judgement;
 use super::paths::reachable;
-use super::word;
 use crate::bwrap::Message;
+use crate::diagnosis::rules::facts::word;
 
 /// The one thing here that can be foreseen: a directory that no operation makes.
 pub(super) fn working_directory(case: &Case<'_>) -> Option<Judgement> {

@@ -9,7 +9,8 @@ use super::super::super::remedies::{change, commands, manual};
 use super::super::super::remedy::{Remedy, SandboxChange};
 use super::super::{Cause, Judgement};
 use super::paths::{self, program_remedies};
-use super::{executable, links, other_build, word};
+use super::{executable, links, other_build};
+use crate::diagnosis::rules::facts::word;
 
 /// What the launcher found to be wrong with the program: it looked, so there is nothing to weigh.
 pub(in crate::diagnosis) fn program(case: &Case<'_>) -> Option<Finding> {

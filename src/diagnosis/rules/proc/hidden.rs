@@ -5,7 +5,6 @@ use std::path::Path;
 use crate::diagnosis::Cause;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::remedies::Setting;
-use crate::diagnosis::rules::facts::kernel;
 use crate::diagnosis::visible_proc::{Cover, Flaw, FlawKind, Visibility, on_mount_points, visibility};
 use crate::host::{Fact, Platform};
 
@@ -61,7 +60,7 @@ const OUTER_BWRAP: &[&str] = &["sys", "sysrq-trigger", "irq", "bus"];
 
 pub(super) fn look(case: &Case<'_>) -> Seen {
     let Fact::Present(mounts) = &case.host.mounts else { return Seen::Unknown };
-    match visibility(mounts, kernel(case)) {
+    match visibility(mounts, case.kernel()) {
         Visibility::Whole => Seen::Whole,
         Visibility::None => Seen::Hidden(Hidden {
             cause: Cause::CoveredProc,
@@ -73,7 +72,7 @@ pub(super) fn look(case: &Case<'_>) -> Seen {
         }),
         Visibility::Flawed(flaws) => {
             let part = flaws.iter().find(|flaw| flaw.kind == FlawKind::Part);
-            let doubt = part.filter(|_| kernel(case).is_none()).map(|flaw| {
+            let doubt = part.filter(|_| case.kernel().is_none()).map(|flaw| {
                 format!(
                     "the kernel's version: before Linux 7.2 the procfs on {} counts",
                     flaw.point.display()

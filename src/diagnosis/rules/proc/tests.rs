@@ -1,7 +1,7 @@
 use super::*;
 use crate::diagnosis::fixtures::*;
 use crate::diagnosis::{Action, Outlook, predict};
-use crate::host::{CapabilitySet, Fact, Host, IdMapping, Sighting};
+use crate::host::{CapabilitySet, Fact, Host, IdMapping, Platform, Sighting};
 use crate::sandbox::{Descriptor, Namespaces, Sandbox};
 
 const NOT_PERMITTED: &str = "Can't mount proc on /newroot/proc: Operation not permitted";
