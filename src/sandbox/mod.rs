@@ -549,6 +549,11 @@ impl Sandbox {
     /// Kills the sandbox when the calling process ends (`--die-with-parent`), whichever thread launched it.
     /// The signal is SIGKILL (`PR_SET_PDEATHSIG` of `prctl(2)`). Processes that the command started die with
     /// it only if the sandbox has a PID namespace.
+    ///
+    /// bwrap ties its processes to the caller late, the last of them just before it executes the command: if the caller
+    /// is killed during these milliseconds, nobody tells bwrap and the command runs.
+    /// [`Command::prepare`](crate::Command::prepare) leaves no such moment before its
+    /// [`start`](crate::Prepared::start).
     pub fn die_with_parent(mut self) -> Self {
         self.lifetime.die_with_parent = true;
         self

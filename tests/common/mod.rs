@@ -125,6 +125,17 @@ pub(crate) fn released(reader: &PipeReader, patience: Duration) -> bool {
     }
 }
 
+/// Waits until a process sleeps. bwrap's process 1 takes its locks first and then ties itself to the process that launched
+/// it; only once it sleeps, waiting for the command, is that done.
+pub(crate) fn asleep(pid: u32) {
+    let sleeps = || fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains(") S ");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !sleeps() {
+        assert!(Instant::now() < deadline, "process {pid} never waits");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// A helper: lists the descriptors that are open in it.
 pub(crate) fn descriptors(_: &[String]) {
     let mut open: Vec<i32> = std::fs::read_dir("/proc/self/fd")

@@ -11,7 +11,7 @@ use rustix::fs::FlockOperation;
 use rustix::process::{Flock, FlockType, Pid, Signal, fcntl_getlk, kill_process};
 
 use crate::cases;
-use crate::common::{Case, Here, host};
+use crate::common::{Case, Here, asleep, host};
 use crate::support::{base, error};
 
 pub(crate) const CASES: &[Case] = cases![
@@ -62,6 +62,7 @@ fn launched(here: &Here, how: &'static str) -> Launched {
     let sandbox = Pid::from_raw(line.trim().parse().unwrap()).unwrap();
     let started = Launched { launcher, sandbox, lock, how };
     assert!(started.becomes(true, Duration::from_secs(10)), "the lock was never taken");
+    asleep(started.sandbox.as_raw_nonzero().get().unsigned_abs());
     started
 }
 

@@ -7,7 +7,7 @@ use bwrap_launch::{Bwrap, Error, Lint, Namespaces, Place, Problem, Sandbox, Stdi
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::common::{Here, host};
+use crate::common::{Here, asleep, host};
 use crate::support::{SETTLE, lints, outside, prints, refused, released, watch};
 
 fn pid(number: u32) -> Pid {
@@ -146,13 +146,12 @@ pub(crate) fn the_launching_thread_may_end(here: &Here) {
     assert_eq!(child.wait().unwrap().code(), Some(6));
 }
 
-/// Trap 1: the caller's end is the sandbox's, at whatever moment it comes.
+/// Trap 1: the caller's end is the sandbox's, at whatever moment it comes once the sandbox runs.
 pub(crate) fn the_sandbox_ends_with_the_process(here: &Here) {
-    // sooner, bwrap has moments in which nobody tells it (see Command::prepare)
-    for delay in [150, 250] {
+    for delay in [0, 100] {
         let mut caller = outside(here, "leaving").stdout(std::process::Stdio::piped()).spawn().unwrap();
         let mut stdout = caller.stdout.take().unwrap();
-        stdout.read_exact(&mut [0; 9]).unwrap();
+        stdout.read_exact(&mut [0; 8]).unwrap();
         std::thread::sleep(Duration::from_millis(delay));
         caller.kill().unwrap();
         caller.wait().unwrap();
@@ -165,10 +164,13 @@ pub(crate) fn the_sandbox_ends_with_the_process(here: &Here) {
 pub(crate) fn leaving(arguments: &[String]) {
     let bwrap = Bwrap::at(&arguments[0]).unwrap();
     let sandbox = host().unshare_all().die_with_parent();
-    println!("launching");
     let mut command = sandbox.command("sleep");
     command.arg("8").bwrap(&bwrap);
-    let child = command.spawn().unwrap();
+    let mut child = command.spawn().unwrap();
+    child.wait_ready().unwrap();
+    // sooner, bwrap has moments in which nobody tells it (see Sandbox::die_with_parent)
+    asleep(child.sandbox_pid().unwrap());
+    println!("running");
     std::thread::sleep(Duration::from_secs(60));
     drop(child);
 }
