@@ -55,6 +55,7 @@ pub(super) fn of(cause: Cause) -> &'static str {
         Cause::AppArmorRestrictsUserNamespaces => idmap::APP_ARMOR_RESTRICTS_USER_NAMESPACES,
         Cause::ProcReadOnly => idmap::PROC_READ_ONLY,
         Cause::LandlockDeniesProc => idmap::LANDLOCK_DENIES_PROC,
+        Cause::BwrapUnreadable => idmap::BWRAP_UNREADABLE,
         Cause::IdsDiffer => idmap::IDS_DIFFER,
         Cause::GidMapDenied => idmap::GID_MAP_DENIED,
         Cause::SourceMissing => description::SOURCE_MISSING,

@@ -23,8 +23,9 @@ pub(super) fn machine() -> Host {
     host.process.bounding = Fact::Present(CapabilitySet(0x1ff_ffff_ffff));
     host.process.no_new_privs = Fact::Present(false);
     host.process.seccomp = Fact::Present(0);
-    host.process.process_limit = Fact::Absent;
-    host.process.descriptor_limit = Fact::Present(1 << 20);
+    (host.process.process_limit, host.process.process_limit_max) = (Fact::Absent, Fact::Absent);
+    host.process.descriptor_limit = Fact::Present(1024);
+    host.process.descriptor_limit_max = Fact::Present(1 << 20);
     host.user_namespace.exists = Fact::Present(true);
     host.user_namespace.uid_map = Fact::Present(vec![IdMapping { inside: 0, outside: 0, count: u32::MAX }]);
     host.user_namespace.gid_map = host.user_namespace.uid_map.clone();

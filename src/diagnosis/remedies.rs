@@ -22,7 +22,7 @@ pub(super) use apparmor::{
 pub(super) use engine::{drop_ambient_capabilities, options, run_as_user};
 pub(super) use host::{commands, in_both, manual, own_unit, raise, sysctl, unit};
 pub(super) use kubernetes::unmask_proc;
-pub(super) use limits::limits;
+pub(super) use limits::{Limit, raise_limit};
 pub(super) use lxc::allow_nesting;
 pub(super) use sandbox::{change, leave_out};
 pub(super) use seccomp::{Calls, permit_calls, permit_calls_to_unit};
@@ -226,7 +226,7 @@ mod tests {
         assert!(
             calls[2].requires.iter().any(|what| what.contains("seccomp/profiles/bwrap.json, with the same"))
         );
-        assert!(!permit_domain(&case, &[]).is_empty() && limits(&case, "pids", true).len() == 4);
+        assert!(!permit_domain(&case, &[]).is_empty() && raise_limit(&case, Limit::Pids).len() == 4);
     }
 
     #[test]

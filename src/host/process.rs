@@ -48,10 +48,14 @@ pub struct Process {
     pub seccomp: Fact<u32>,
     /// Most processes that the user may have (`RLIMIT_NPROC`, soft). [`Fact::Absent`]: there is no limit.
     pub process_limit: Fact<u64>,
+    /// How far anybody may raise that (`RLIMIT_NPROC`, hard). [`Fact::Absent`]: as far as they like.
+    pub process_limit_max: Fact<u64>,
     /// Processes and threads of the user that can be seen. Counted only where the limit is near, else [`Fact::Unknown`].
     pub processes: Fact<u64>,
     /// Most open descriptors (`RLIMIT_NOFILE`, soft). [`Fact::Absent`]: there is no limit.
     pub descriptor_limit: Fact<u64>,
+    /// How far anybody may raise that (`RLIMIT_NOFILE`, hard). [`Fact::Absent`]: as far as they like.
+    pub descriptor_limit_max: Fact<u64>,
     /// Descriptors that are open. Counted only where the limit is near, else [`Fact::Unknown`].
     pub descriptors: Fact<u64>,
 }
@@ -132,8 +136,9 @@ pub(super) fn read(source: &Source) -> Process {
         status.map_or_else(|error| Fact::Unreadable(error.to_string()), Fact::Present)
     });
     // the kernel's number for "no limit" is one that JSON cannot hold
-    let limit = |resource| getrlimit(resource).current.map_or(Fact::Absent, Fact::Present);
-    let (process_limit, descriptor_limit) = (limit(Resource::Nproc), limit(Resource::Nofile));
+    let fact = |limit: Option<u64>| limit.map_or(Fact::Absent, Fact::Present);
+    let (of_processes, of_descriptors) = (getrlimit(Resource::Nproc), getrlimit(Resource::Nofile));
+    let (process_limit, descriptor_limit) = (fact(of_processes.current), fact(of_descriptors.current));
     let near = |limit: &Fact<u64>| limit.present().is_some_and(|limit| *limit <= NEAR);
     Process {
         uid: Fact::Present(geteuid().as_raw()),
@@ -152,7 +157,9 @@ pub(super) fn read(source: &Source) -> Process {
         processes: if near(&process_limit) { processes(source, getuid().as_raw()) } else { Fact::Unknown },
         descriptors: if near(&descriptor_limit) { descriptors(source) } else { Fact::Unknown },
         process_limit,
+        process_limit_max: fact(of_processes.maximum),
         descriptor_limit,
+        descriptor_limit_max: fact(of_descriptors.maximum),
     }
 }
 

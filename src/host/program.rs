@@ -28,6 +28,8 @@ pub struct Program {
     pub setuid: bool,
     /// It carries file capabilities.
     pub file_capabilities: bool,
+    /// It may be executed by us, but not read.
+    pub unreadable: bool,
 }
 
 impl Program {
@@ -80,8 +82,14 @@ pub(super) fn read(path: &Path, version: &str) -> Fact<Program> {
             version: version.to_owned(),
             setuid: file.permissions().mode() & 0o4000 != 0 && file.uid() == 0,
             file_capabilities: rustix::fs::getxattr(path, "security.capability", &mut value).is_ok(),
+            unreadable: unreadable(path),
         }
     })
+}
+
+fn unreadable(path: &Path) -> bool {
+    use rustix::fs::{Access, AtFlags, CWD, accessat};
+    accessat(CWD, path, Access::READ_OK, AtFlags::EACCESS) == Err(rustix::io::Errno::ACCESS)
 }
 
 #[cfg(test)]

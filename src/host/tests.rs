@@ -237,11 +237,15 @@ fn what_is_too_long_is_not_read_in_part() {
 fn no_limit_is_absent() {
     use rustix::process::{Resource, getrlimit};
     let process = Host::snapshot().process;
-    for (fact, resource) in
-        [(process.process_limit, Resource::Nproc), (process.descriptor_limit, Resource::Nofile)]
-    {
-        assert_eq!(fact.present().copied(), getrlimit(resource).current);
-        assert!(fact.is_absent() || fact.present().is_some_and(|limit| *limit < u64::MAX));
+    for (soft, hard, resource) in [
+        (process.process_limit, process.process_limit_max, Resource::Nproc),
+        (process.descriptor_limit, process.descriptor_limit_max, Resource::Nofile),
+    ] {
+        let limits = getrlimit(resource);
+        for (fact, limit) in [(soft, limits.current), (hard, limits.maximum)] {
+            assert_eq!(fact.present().copied(), limit);
+            assert!(fact.is_absent() || fact.present().is_some_and(|limit| *limit < u64::MAX));
+        }
     }
 }
 

@@ -28,6 +28,11 @@ fn every_code_is_listed_and_explained() {
     let json = ask(&["explain", "--format", "json"]).json();
     assert_valid(&json);
     assert_eq!(json["causes"].as_array().unwrap().len(), Cause::ALL.len());
+    let readme = include_str!("../../README.md");
+    assert!(
+        readme.contains(&format!("{} causes with stable codes", Cause::ALL.len())),
+        "README.md counts otherwise"
+    );
     for cause in Cause::ALL {
         assert!(list.out.contains(&format!("  {}  {}\n", cause.code(), cause.title())), "{cause}");
         for name in [cause.code().to_owned(), cause.code().to_lowercase(), cause.name().to_owned()] {

@@ -83,6 +83,7 @@ const DEVICE: Says = Says::Message("Can't bind mount ", "No such file or directo
 fn privileges() -> Vec<Fault> {
     let user = || Bundle::bare().uid(1000).gid(1000);
     let setuid = || Bundle::containerd().uid(1000).prepare("chmod u+s \"$root\"/usr/bin/bwrap");
+    let unreadable = || Bundle::bare().uid(1000).prepare("chmod a-r \"$root\"/usr/bin/bwrap");
     let capset = Says::Message("capset failed: ", "Operation not permitted");
     let unexpected = Says::Message("Unexpected capabilities but not setuid, old file caps config", "");
     vec![
@@ -93,6 +94,7 @@ fn privileges() -> Vec<Fault> {
         fault("crio", Bundle::crio(), UID_MAP),
         fault("crio_with_setfcap", Bundle::crio().cap_add("SETFCAP"), PROC),
         fault("ambient", user().ambient(&["NET_BIND_SERVICE"]), unexpected),
+        fault("unreadable", unreadable(), Says::Message("setting up uid map: ", "Permission denied")),
         fault("setuid_without_capabilities", setuid(), capset),
         fault("setuid_without_new_privileges", setuid().unmasked().no_new_privs(true), FINE),
         fault("no_sys_admin_without_userns", Bundle::podman(), CLONE).with(WITHOUT_USER),
@@ -224,21 +226,18 @@ fn filters() -> Vec<Fault> {
     ]
 }
 
-/// As many files as anything here may open: without `CAP_SYS_RESOURCE` nobody goes beyond that.
-pub(crate) fn most_files() -> u64 {
-    rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum.unwrap_or(1 << 20)
-}
-
 /// Too little of something.
 fn limits() -> Vec<Fault> {
-    /// As far as a user may raise a limit.
+    /// As far as a user may raise a limit on processes.
     const HARD: u64 = 16_384;
+    /// And on files. Without `CAP_SYS_RESOURCE`, which this machine may lack, a container gets no more than there is here.
+    const HARD_FILES: u64 = 1024;
     let nproc = |limit| {
         // the limit is on all processes of a user, in other containers too
         static USERS: AtomicU32 = AtomicU32::new(61_300);
         Bundle::bare().uid(USERS.fetch_add(1, Ordering::Relaxed)).rlimit("NPROC", limit, HARD)
     };
-    let nofile = |limit| Bundle::bare().rlimit("NOFILE", limit, most_files());
+    let nofile = |limit| Bundle::bare().rlimit("NOFILE", limit, HARD_FILES);
     let limited = |kind, value| Bundle::bare().wrapper(Wrapper::UserNamespaceLimit { kind, value });
     let pod =
         |name, value| Bundle::containerd().user_namespace(true).unmasked().sysctl_in_userns(name, value);

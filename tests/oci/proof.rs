@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::bundle::{Bundle, PROGRAM, Seccomp, Status, Wrapper};
-use crate::faults::{Fault, Says, most_files};
+use crate::faults::{Fault, Says};
 use crate::table::{Row, Rows, check};
 use crate::trying::Foretold::{Never, Perhaps, Surely};
 use crate::trying::{Applied, Foretold, Pod, Profile, Tried, World, follow, judge, parameter};
@@ -87,6 +87,7 @@ const LEADS: &[(&str, Foretold, &[&str])] = &[
     ("nested_in_roots", Surely, &["PR03"]),
     ("nested_in_roots_disabling", Surely, &["NS13", "PR03"]),
     ("nested_in_a_users_disabling", Never, &["NS13"]),
+    ("unreadable", Surely, &["UM12"]),
     ("landlock", Never, &["MT04"]),
     ("landlock_user", Never, &["MT04"]),
     ("landlock_writing", Surely, &["UM04"]),
@@ -294,12 +295,6 @@ fn commands(bundle: Bundle, lines: &[&str]) -> (Bundle, Applied) {
         bundle.behind(&["bash", "-c", &format!("{line} && exec \"$@\""), "bash"])
     };
     let changed = match lines {
-        // many machines allow fewer, even to root
-        [line] if line.starts_with("ulimit -n ") => {
-            let asked = line["ulimit -n ".len()..].parse().unwrap_or(u64::MAX);
-            let line = format!("ulimit -n {}", asked.min(most_files()));
-            return (shell(bundle, &line), Applied::ByHand);
-        }
         [line] if line.starts_with("ulimit ") => shell(bundle, line),
         [line] if line.ends_with(" COMMAND") => {
             let words: Vec<&str> = line.split(' ').filter(|word| *word != "COMMAND").collect();
@@ -370,8 +365,7 @@ rows are stacked: each remedy uncovers the next cause. `tests/oci` runs every ro
 page says something else; the messages here are those of the first version.
 
 There is no Docker, Kubernetes or systemd in it: what a remedy wants of those is set in runc's configuration, `TasksMax=` as
-limit of the container's control group. `ulimit -n` is typed with fewer files where the machine allows fewer, which counts as
-by hand.
+limit of the container's control group.
 ";
 
 /// Compares the table with the page in `docs`.

@@ -166,6 +166,21 @@ domain with any rule about files also forbids mounting (MT04), so that alone
 does not help. No option of Docker, Podman or Kubernetes changes it: none of
 them uses Landlock by default. The isolation is the same, in another order.";
 
+pub(super) const BWRAP_UNREADABLE: &str = "\
+bwrap's file may be executed by us, but not read. The kernel then treats the
+process as a secret: its files in /proc belong to root, and bwrap cannot write
+its own id map.
+
+The message is `setting up uid map: Permission denied`, as for Ubuntu's
+AppArmor restriction (UM02) and for Landlock (UM04). `test -r /usr/bin/bwrap`
+as the user who starts it fails, and `ls -l` shows a mode such as 0711 or
+0750, or root's umask of 077 at the time when it was installed.
+
+Let those who start it read it, too: `chmod a+r /usr/bin/bwrap`. In an image
+for Docker, Podman or Kubernetes it belongs into the build of the image.
+Nothing is opened up: the program is the same for everybody, and published.
+A bwrap that is setuid root does not write its map so, and runs all the same.";
+
 pub(super) const IDS_DIFFER: &str = "\
 Without privileges a process may map exactly its own effective id into a new
 user namespace. The ids do not fit: the real and the effective one differ, or

@@ -264,11 +264,11 @@ the limit, `ls /proc/PID/fd | wc -l` what the starting process has open: bwrap
 inherits those that are not closed on exec, and each File, BindData and filter
 takes one more.
 
-Raise the soft limit before starting it: `ulimit -n 65536` in the shell,
-LimitNOFILE= in a unit, `--ulimit nofile=` in Docker and Podman. Kubernetes
-has no field for it: the node's container runtime sets it (LimitNOFILE= of
-containerd or CRI-O). `Too many open files in system` means fs.file-max
-instead.
+Raise the soft limit before starting it: `ulimit -S -n 65536` in the shell (no
+further than `ulimit -H -n` without root), LimitNOFILE= in a unit, `--ulimit
+nofile=` in Docker and Podman. Kubernetes has no field for it: the node's
+container runtime sets it (LimitNOFILE= of containerd or CRI-O). `Too many
+open files in system` means fs.file-max instead.
 
 More open files take kernel memory. A limit that is hit at the hundredth
 launch points at descriptors which leak: look at /proc/PID/fd first.";

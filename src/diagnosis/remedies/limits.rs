@@ -6,13 +6,29 @@ use super::engine::options;
 use super::host::{is_of_user, unit_of};
 use super::instructions::word;
 use super::{Setting, commands, everywhere, manual};
+use crate::host::Fact;
 
-/// Allow more processes or open files. `cgroup`: the control group's limit is the one that is reached.
-pub(in super::super) fn limits(case: &Case<'_>, resource: &str, cgroup: bool) -> Vec<Remedy> {
+/// What runs out.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) enum Limit {
+    /// Processes of the control group.
+    Pids,
+    /// Processes of the user (`RLIMIT_NPROC`).
+    Processes,
+    /// Open files (`RLIMIT_NOFILE`).
+    Files,
+}
+
+/// Allow more of it.
+pub(in super::super) fn raise_limit(case: &Case<'_>, limit: Limit) -> Vec<Remedy> {
     if Setting::of(case) == Setting::Unknown {
-        return everywhere(case, |case| limits(case, resource, cgroup));
+        return everywhere(case, |case| raise_limit(case, limit));
     }
-    if cgroup { cgroup_limit(case) } else { resource_limit(case, resource) }
+    match limit {
+        Limit::Pids => cgroup_limit(case),
+        Limit::Processes => resource_limit(case, &Resource::processes(case)),
+        Limit::Files => resource_limit(case, &Resource::files(case)),
+    }
 }
 
 /// Four times what is there, but not fewer than `least`.
@@ -122,24 +138,104 @@ spec:
     )
 }
 
-fn resource_limit(case: &Case<'_>, resource: &str) -> Vec<Remedy> {
-    let process = &case.host.process;
-    let files = resource == "nofile";
-    let (what, name, setting, letter, wanted, opens) = if files {
-        let wanted = more(process.descriptor_limit.present().copied(), 65_536);
-        (
-            "open files",
-            "nofile",
-            "LimitNOFILE",
-            'n',
-            wanted,
-            "a program that leaks descriptors goes on for longer",
+/// A resource limit of setrlimit(2), as everybody calls it.
+struct Resource {
+    what: &'static str,
+    /// In limits.conf, of container engines and, in capitals, of OCI.
+    name: &'static str,
+    /// Of systemd's units.
+    setting: &'static str,
+    /// Of the shell's `ulimit`.
+    letter: char,
+    wanted: u64,
+    opens: &'static str,
+    now: Option<u64>,
+    max: Fact<u64>,
+}
+
+impl Resource {
+    fn processes(case: &Case<'_>) -> Self {
+        let process = &case.host.process;
+        let now = process.process_limit.present().copied();
+        Self {
+            what: "processes",
+            name: "nproc",
+            setting: "LimitNPROC",
+            letter: 'u',
+            wanted: more(now, 4096),
+            opens: "a program that forks without end reaches further before it is stopped",
+            now,
+            max: process.process_limit_max.clone(),
+        }
+    }
+
+    fn files(case: &Case<'_>) -> Self {
+        let process = &case.host.process;
+        let now = process.descriptor_limit.present().copied();
+        Self {
+            what: "open files",
+            name: "nofile",
+            setting: "LimitNOFILE",
+            letter: 'n',
+            wanted: more(now, 65_536),
+            opens: "a program that leaks descriptors goes on for longer",
+            now,
+            max: process.descriptor_limit_max.clone(),
+        }
+    }
+
+    /// As far as the hard limit allows, if that is further than now.
+    fn in_shell(&self, case: &Case<'_>) -> Remedy {
+        let Self { what, name, letter, wanted, .. } = self;
+        let shell = |limit: u64, line: &str, requires: &str| {
+            let summary = format!("Allow {limit} {what} in the shell that starts this");
+            let lasts = format!("{requires}; it lasts as long as the shell");
+            commands(&summary, &[line], self.opens).requires(lasts)
+        };
+        let soft = |limit: u64| format!("ulimit -S -{letter} {limit}");
+        match &self.max {
+            Fact::Present(max) if self.now.is_some_and(|now| *max <= now) => {
+                if case.root() == Some(true) {
+                    // without -S, ulimit sets both limits
+                    let line = format!("ulimit -{letter} {wanted}");
+                    shell(
+                        *wanted,
+                        &line,
+                        "CAP_SYS_RESOURCE outside of user namespaces: the hard limit is raised, too",
+                    )
+                } else {
+                    let line = format!("sudo prlimit --pid $$ --{name}={wanted}:{wanted}");
+                    shell(*wanted, &line, "sudo, for the hard limit is raised, too")
+                }
+            }
+            Fact::Present(max) => {
+                let limit = *wanted.min(max);
+                shell(limit, &soft(limit), "no root")
+            }
+            Fact::Absent => shell(*wanted, &soft(*wanted), "no root"),
+            Fact::Unreadable(_) | Fact::Unknown => {
+                let requires = format!("no root, unless the hard limit is lower (`ulimit -H -{letter}`)");
+                shell(*wanted, &soft(*wanted), &requires)
+            }
+        }
+    }
+
+    fn at_login(&self, case: &Case<'_>) -> Remedy {
+        let Self { what, name, wanted, .. } = self;
+        // the asterisk is about all users but root
+        let user = if case.root() == Some(true) { "root" } else { "*" };
+        commands(
+            &format!("Allow {wanted} {what} from the next login on"),
+            &[&format!("echo '{user} - {name} {wanted}' > /etc/security/limits.d/99-bwrap-{name}.conf")],
+            self.opens,
         )
-    } else {
-        let wanted = more(process.process_limit.present().copied(), 4096);
-        let opens = "a program that forks without end reaches further before it is stopped";
-        ("processes", "nproc", "LimitNPROC", 'u', wanted, opens)
-    };
+        .requires("pam_limits, which most distributions set up")
+        .for_root(case)
+    }
+}
+
+fn resource_limit(case: &Case<'_>, resource: &Resource) -> Vec<Remedy> {
+    let &Resource { what, name, setting, wanted, opens, .. } = resource;
     let summary = format!("Allow {wanted} {what}");
     let in_container = |text: String| vec![manual(&format!("{summary} in the container"), &text, opens)];
     match Setting::of(case) {
@@ -180,21 +276,7 @@ fn resource_limit(case: &Case<'_>, resource: &str) -> Vec<Remedy> {
              configuration.",
             name.to_ascii_uppercase()
         )),
-        Setting::Machine | Setting::Unknown => vec![
-            commands(
-                &format!("{summary} in the shell that starts this"),
-                &[&format!("ulimit -{letter} {wanted}")],
-                opens,
-            )
-            .requires("no root, unless the hard limit is lower; it lasts as long as the shell"),
-            commands(
-                &format!("{summary} from the next login on"),
-                &[&format!("echo '* - {name} {wanted}' > /etc/security/limits.d/99-bwrap-{name}.conf")],
-                opens,
-            )
-            .requires("pam_limits, which most distributions set up")
-            .for_root(case),
-        ],
+        Setting::Machine | Setting::Unknown => vec![resource.in_shell(case), resource.at_login(case)],
     }
 }
 
@@ -202,7 +284,7 @@ fn resource_limit(case: &Case<'_>, resource: &str) -> Vec<Remedy> {
 mod tests {
     use super::*;
     use crate::diagnosis::fixtures::{docker, machine, pod};
-    use crate::host::{Fact, Host, PidsLimit, Platform, Sighting};
+    use crate::host::{Host, PidsLimit, Platform, Sighting};
 
     fn texts(host: &Host, of: impl Fn(&Case<'_>) -> Vec<Remedy>) -> Vec<String> {
         of(&Case::new(None, host, None)).iter().map(Remedy::instructions).collect()
@@ -216,7 +298,7 @@ mod tests {
 
     #[test]
     fn more_processes_in_a_control_group() {
-        let more = |host: &Host| texts(host, |case| limits(case, "pids", true));
+        let more = |host: &Host| texts(host, |case| raise_limit(case, Limit::Pids));
         assert_eq!(more(&docker()), ["docker run --pids-limit=4096 IMAGE\n"]);
         assert!(more(&pod())[0].contains("podPidsLimit: 4096"));
         assert!(more(&on(Platform::OpenShift))[0].contains("kind: KubeletConfig"));
@@ -233,13 +315,27 @@ mod tests {
 
     #[test]
     fn higher_resource_limits() {
-        let processes = |host: &Host| texts(host, |case| limits(case, "nproc", false));
-        assert_eq!(processes(&machine())[0], "ulimit -u 4096\n");
+        let processes = |host: &Host| texts(host, |case| raise_limit(case, Limit::Processes));
+        assert_eq!(processes(&machine())[0], "ulimit -S -u 4096\n");
         assert_eq!(processes(&docker()), ["docker run --ulimit=nproc=4096:4096 IMAGE\n"]);
         assert!(processes(&pod())[0].contains("LimitNPROC=4096"));
         assert!(processes(&on(Platform::SystemdUnit))[0].contains("LimitNPROC=4096"));
-        let files = |host: &Host| texts(host, |case| limits(case, "nofile", false));
-        assert_eq!(files(&machine())[0], "ulimit -n 4194304\n");
+        let files = |host: &Host| texts(host, |case| raise_limit(case, Limit::Files));
+        assert_eq!(files(&machine())[0], "ulimit -S -n 65536\n");
         assert!(files(&on(Platform::Nspawn))[0].contains("RLIMIT_NOFILE"));
+    }
+
+    #[test]
+    fn a_hard_limit_is_in_the_way() {
+        let files = |host: &Host| texts(host, |case| raise_limit(case, Limit::Files));
+        let mut host = machine();
+        host.process.descriptor_limit_max = Fact::Present(4096);
+        assert_eq!(files(&host)[0], "ulimit -S -n 4096\n");
+        host.process.descriptor_limit_max = Fact::Present(1024);
+        assert_eq!(files(&host)[0], "sudo prlimit --pid $$ --nofile=65536:65536\n");
+        assert!(files(&host)[1].contains("'* - nofile 65536'"));
+        host.process.uid = Fact::Present(0);
+        assert_eq!(files(&host)[0], "ulimit -n 65536\n");
+        assert!(files(&host)[1].contains("'root - nofile 65536'"));
     }
 }

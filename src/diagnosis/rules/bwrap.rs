@@ -74,7 +74,7 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 /// Where bwrap is, for a command line.
-fn path(case: &Case<'_>) -> String {
+pub(super) fn path(case: &Case<'_>) -> String {
     let path = case.host.bwrap.present().map(|program| program.path.display().to_string());
     path.filter(|path| !path.is_empty()).unwrap_or_else(|| "/usr/bin/bwrap".into())
 }

@@ -4,6 +4,8 @@ use super::super::Remedy;
 use super::super::case::Case;
 use super::super::finding::Confidence::{High, Low, Medium};
 use super::super::remedies::{Setting, commands, manual, run_as_user};
+use super::bwrap::path;
+use super::facts::setuid;
 use super::lsm::{
     AppArmor, ids_differ, knows_landlock, landlock_inside, landlocked, lift_restriction, permit_in_profile,
     strips_capabilities,
@@ -40,6 +42,12 @@ pub(super) const RULES: &[Rule] = &[
         messages: &[("setting up uid map", &[EACCES])],
         judge: landlock_denies_proc,
         remedies: |_| vec![landlock_inside()],
+    },
+    Rule {
+        cause: Cause::BwrapUnreadable,
+        messages: &[("setting up uid map", &[EACCES])],
+        judge: bwrap_unreadable,
+        remedies: |case| vec![make_bwrap_readable(case)],
     },
     Rule {
         cause: Cause::IdsDiffer,
@@ -200,16 +208,47 @@ fn landlock_denies_proc(case: &Case<'_>) -> Option<Judgement> {
     if !case.failed() || knows_landlock(case) == Some(false) || ids_differ(case) {
         return None;
     }
-    let unreadable =
-        "whether we may read the bwrap program: of one that may only be executed, /proc/self is root's";
     Some(match &case.host.user_namespace.uid_map_writable {
-        Fact::Present(_) => found(Low)
-            .contra("this process may open its own /proc/self/uid_map for writing")
-            .unknown(unreadable),
-        _ => {
-            found(Medium).unknown("whether /proc/self/uid_map can be opened for writing").unknown(unreadable)
-        }
+        Fact::Present(_) => found(Low).contra("this process may open its own /proc/self/uid_map for writing"),
+        _ => found(Medium).unknown("whether /proc/self/uid_map can be opened for writing"),
     })
+}
+
+/// Whoever may not read a program may not look into its process, and neither may the process itself. A setuid bwrap has its
+/// map written by its other half, which is root.
+fn bwrap_unreadable(case: &Case<'_>) -> Option<Judgement> {
+    if case.user_namespace() == Some(false) || setuid(case) == Some(true) {
+        return None;
+    }
+    let file = path(case);
+    let found = |confidence| {
+        Judgement::new(confidence, format!("`test -r {file}` succeeds, as the user who starts bwrap"))
+    };
+    match case.host.bwrap.present() {
+        Some(program) if program.unreadable => {
+            let sure = case.failed() || case.user_namespace() == Some(true);
+            Some(
+                found(if sure { High } else { Medium })
+                    .summary(format!(
+                        "{file} may be executed but not read, so the kernel keeps bwrap from writing its id map"
+                    ))
+                    .pro(format!("{file} cannot be opened for reading")),
+            )
+        }
+        Some(_) => None,
+        None => {
+            case.failed().then(|| found(Low).unknown(format!("whether we may read it: `test -r {file}`")))
+        }
+    }
+}
+
+fn make_bwrap_readable(case: &Case<'_>) -> Remedy {
+    commands(
+        "Let everybody read bwrap's program",
+        &[&format!("chmod a+r {}", path(case))],
+        "nothing: the program is the same everywhere",
+    )
+    .for_root(case)
 }
 
 /// bwrap takes itself for setuid if the user ids differ. If the group ids do, the kernel gives the process' files in /proc

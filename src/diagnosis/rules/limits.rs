@@ -3,7 +3,7 @@
 use super::super::Remedy;
 use super::super::case::Case;
 use super::super::finding::Confidence;
-use super::super::remedies::{commands, limits, manual, raise};
+use super::super::remedies::{Limit, commands, manual, raise, raise_limit};
 use super::{Cause, Judgement, LAUNCH, Rule};
 use crate::sandbox::Capability;
 
@@ -213,10 +213,10 @@ fn process_limit_late(case: &Case<'_>) -> Option<Judgement> {
 
 fn more_processes(case: &Case<'_>) -> Vec<Remedy> {
     match room(case) {
-        Some(room) => limits(case, "nproc", room.cgroup),
+        Some(room) => raise_limit(case, if room.cgroup { Limit::Pids } else { Limit::Processes }),
         // a user who has no limit would only get one
-        None if case.host.process.process_limit.is_absent() => limits(case, "nproc", true),
-        None => [limits(case, "nproc", true), limits(case, "nproc", false)].concat(),
+        None if case.host.process.process_limit.is_absent() => raise_limit(case, Limit::Pids),
+        None => [raise_limit(case, Limit::Pids), raise_limit(case, Limit::Processes)].concat(),
     }
 }
 
@@ -275,7 +275,7 @@ fn more_files(case: &Case<'_>) -> Vec<Remedy> {
     if case.errno() == Some(libc::ENFILE) {
         return raise(case, "fs.file-max", 1_000_000, "programs can take more of the kernel's memory");
     }
-    limits(case, "nofile", false)
+    raise_limit(case, Limit::Files)
 }
 
 fn out_of_memory(case: &Case<'_>) -> Option<Judgement> {

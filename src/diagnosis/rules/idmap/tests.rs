@@ -111,6 +111,29 @@ fn landlock_keeps_from_writing() {
 }
 
 #[test]
+fn bwrap_must_be_readable() {
+    let cause = Cause::BwrapUnreadable;
+    let mut host = machine();
+    // nobody has looked: one of several possibilities
+    let found = explain(DENIED, &host, &whole());
+    let last = found.causes.iter().find(|found| found.cause == cause).unwrap();
+    assert_eq!(last.confidence, Low);
+    let mut program = Program::new("/opt/bwrap", "0.11.0");
+    host.bwrap = Fact::Present(program.clone());
+    assert!(explain(DENIED, &host, &whole()).causes.iter().all(|found| found.cause != cause));
+    program.unreadable = true;
+    host.bwrap = Fact::Present(program.clone());
+    let found = explain(DENIED, &host, &whole());
+    assert_eq!((found.cause(), found.causes[0].confidence), (Some(cause), High));
+    assert_eq!(found.remedy().unwrap().instructions(), "chmod a+r /opt/bwrap\n");
+    assert_eq!(foreseen(&host, &whole(), cause), Some(High));
+    // bwrap then has a helper that is root
+    program.setuid = true;
+    host.bwrap = Fact::Present(program);
+    assert_eq!(foreseen(&host, &whole(), cause), None);
+}
+
+#[test]
 fn ids_must_not_differ() {
     let mut host = machine();
     host.process.gid = Fact::Present(2000);
