@@ -12,6 +12,7 @@ pub(super) const DOCKER_CAPABILITIES: u64 = 0xa804_25fb;
 pub(super) fn machine() -> Host {
     let mut host = Host::default();
     host.kernel.release = Fact::Present("6.12.0-1-amd64".into());
+    host.platforms = Fact::Absent;
     host.process.uid = Fact::Present(1000);
     host.process.real_uid = Fact::Present(1000);
     host.process.gid = Fact::Present(1000);
@@ -58,18 +59,32 @@ pub(super) fn machine() -> Host {
 /// A container as Docker makes it by default: root with 14 capabilities, filtered, /proc masked.
 pub(super) fn docker() -> Host {
     let mut host = container(DOCKER_CAPABILITIES);
-    host.platforms = vec![Sighting::new(Platform::Docker, "/.dockerenv")];
+    host.platforms = Fact::Present(vec![Sighting::new(Platform::Docker, "/.dockerenv")]);
     host
+}
+
+/// A host that is on this platform as well.
+pub(super) fn on(mut host: Host, platform: Platform) -> Host {
+    let mut seen = host.platforms.present().cloned().unwrap_or_default();
+    seen.push(Sighting::new(platform, "test"));
+    host.platforms = Fact::Present(seen);
+    host
+}
+
+/// A host that is on this platform and no other.
+pub(super) fn only_on(mut host: Host, platform: Platform) -> Host {
+    host.platforms = Fact::Absent;
+    on(host, platform)
 }
 
 /// A pod of containerd's without a seccomp profile, which is Kubernetes' default.
 pub(super) fn pod() -> Host {
     let mut host = container(DOCKER_CAPABILITIES);
     host.process.seccomp = Fact::Present(0);
-    host.platforms = vec![
+    host.platforms = Fact::Present(vec![
         Sighting::new(Platform::Kubernetes, "KUBERNETES_SERVICE_HOST in the environment"),
         Sighting::new(Platform::Containerd, "io.containerd. in the overlay mounted on /"),
-    ];
+    ]);
     host
 }
 

@@ -69,10 +69,7 @@ impl Setting {
             Self::OtherContainer
         } else if on(Platform::SystemdUnit) {
             Self::Unit
-        } else if case.host.platforms.is_empty()
-            && case.host.mounts.is_unknown()
-            && case.host.cgroup.paths.is_unknown()
-        {
+        } else if case.host.platforms.is_unknown() {
             Self::Unknown
         } else {
             Self::Machine
@@ -110,8 +107,8 @@ pub(super) fn everywhere(case: &Case<'_>, remedies: impl Fn(&Case<'_>) -> Vec<Re
     let mut shown = Vec::new();
     for (name, platform) in likely {
         let mut host = case.host.clone();
-        host.platforms = platform.map(|platform| Sighting::new(platform, "assumed")).into_iter().collect();
-        host.cgroup.paths = Fact::Present(Vec::new());
+        let assumed = |platform| Fact::Present(vec![Sighting::new(platform, "assumed")]);
+        host.platforms = platform.map_or(Fact::Absent, assumed);
         let there = Case { host: &host, ..case.clone() };
         let remedy = remedies(&there).into_iter().next().map(|remedy| remedy.told(&there));
         let Some(mut remedy) = remedy else { continue };
@@ -188,7 +185,7 @@ impl Remedy {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixtures::machine;
+    use super::super::fixtures::{machine, only_on};
     use super::*;
     use crate::host::Host;
 
@@ -230,15 +227,13 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_known_of_the_place_decides() {
-        let mut host = Host::default();
-        host.cgroup.paths = Fact::Present(vec!["/user.slice".into()]);
-        assert_eq!(Setting::of(&Case::new(None, &host, None)), Setting::Machine);
-        host = machine();
-        assert_eq!(Setting::of(&Case::new(None, &host, None)), Setting::Machine);
-        host = Host::default();
-        host.platforms = vec![Sighting::new(Platform::Docker, "/.dockerenv")];
-        assert_eq!(Setting::of(&Case::new(None, &host, None)), Setting::Container(Engine::Docker));
+    fn a_place_where_nobody_looked_is_no_machine() {
+        let setting = |host: &Host| Setting::of(&Case::new(None, host, None));
+        let mut host = machine();
+        assert_eq!(setting(&host), Setting::Machine);
+        host.platforms = Fact::Unknown;
+        assert_eq!(setting(&host), Setting::Unknown);
+        assert_eq!(setting(&only_on(host, Platform::Docker)), Setting::Container(Engine::Docker));
     }
 
     #[test]

@@ -63,8 +63,8 @@ pub struct Host {
     pub kernel: Kernel,
     /// The distribution (`os-release(5)`).
     pub distribution: Fact<Distribution>,
-    /// Where we are.
-    pub platforms: Vec<Sighting>,
+    /// Where we are. [`Fact::Absent`]: nothing gives a platform away.
+    pub platforms: Fact<Vec<Sighting>>,
     /// Ids, capabilities, restrictions and limits.
     pub process: Process,
     /// The user namespace that we are in.
@@ -188,7 +188,7 @@ impl Host {
                 version: source.text("/proc/sys/kernel/version"),
             },
             distribution: source.text("/etc/os-release").map(|text| distribution(&text)),
-            platforms: Vec::new(),
+            platforms: Fact::Unknown,
             process: process::read(source),
             user_namespace: users::read(source),
             cgroup: cgroup::read(source, &mounts),
@@ -210,7 +210,7 @@ impl Host {
     /// What gives a platform away, if we are on it.
     #[must_use]
     pub fn sighting(&self, platform: Platform) -> Option<&Sighting> {
-        self.platforms.iter().find(|sighting| sighting.platform == platform)
+        self.platforms.present()?.iter().find(|sighting| sighting.platform == platform)
     }
 
     /// Whether bwrap makes a user namespace that it was only asked to try ([`Namespaces::USER_TRY`], and

@@ -169,7 +169,7 @@ fn manager(name: &str) -> Platform {
 }
 
 /// What gives platforms away in `host`, whose other facts are known already.
-pub(super) fn read(source: &Source, host: &Host) -> Vec<Sighting> {
+pub(super) fn read(source: &Source, host: &Host) -> Fact<Vec<Sighting>> {
     let mut seen: Vec<Sighting> = Vec::new();
     let mut see = |platform, evidence: String| {
         if !seen.iter().any(|sighting| sighting.platform == platform) {
@@ -235,7 +235,7 @@ pub(super) fn read(source: &Source, host: &Host) -> Vec<Sighting> {
     } else if release.contains("microsoft") {
         see(Platform::Wsl2, format!("the kernel's name: {release}"));
     }
-    seen
+    if seen.is_empty() { Fact::Absent } else { Fact::Present(seen) }
 }
 
 #[cfg(test)]
@@ -255,7 +255,11 @@ mod tests {
             host.user_namespace.gid_map = host.user_namespace.uid_map.clone();
             host.cgroup.paths = Fact::Present(vec![group.to_owned()]);
             let seen = read(&Source::directory(root.path(), |_| None), &host);
-            seen.iter().filter(|sighting| sighting.platform == Platform::SystemdUnit).count()
+            seen.present()
+                .into_iter()
+                .flatten()
+                .filter(|sighting| sighting.platform == Platform::SystemdUnit)
+                .count()
         };
         let manager = "/user.slice/user-1000.slice/user@1000.service";
         assert_eq!(units(&format!("{manager}/app.slice/build.service")), 1);

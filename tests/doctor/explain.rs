@@ -91,7 +91,7 @@ fn a_message_is_diagnosed_wherever_it_comes_from() {
 #[test]
 fn many_messages_keep_to_the_schema() {
     let docker = r#"{
-        "platforms": [{ "platform": "docker", "evidence": "/.dockerenv" }],
+        "platforms": { "present": [{ "platform": "docker", "evidence": "/.dockerenv" }] },
         "process": { "uid": { "present": 0 }, "effective": { "present": "00000000a80425fb" },
                      "seccomp": { "present": 2 } },
         "security": { "label": { "present": "docker-default (enforce)" } },

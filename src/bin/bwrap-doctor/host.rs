@@ -46,11 +46,11 @@ fn text(host: &host::Host, bwrap: Option<&Bwrap>) -> Result<String> {
         }
     }
     text.push_str("platforms\n");
-    for sighting in &host.platforms {
-        let _ = writeln!(text, "  {}: {}", sighting.platform, sighting.evidence);
-    }
-    if host.platforms.is_empty() {
-        text.push_str("  none that is recognised\n");
+    match &host.platforms {
+        Fact::Present(seen) => seen.iter().for_each(|sighting| {
+            let _ = writeln!(text, "  {}: {}", sighting.platform, sighting.evidence);
+        }),
+        _ => text.push_str("  none that is recognised\n"),
     }
     text.push_str("mounts\n");
     match &host.mounts {

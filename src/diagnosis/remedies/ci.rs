@@ -115,14 +115,8 @@ mod tests {
     use super::super::{Calls, permit_calls, run_as_user, unmask_proc};
     use super::*;
     use crate::diagnosis::Remedy;
-    use crate::diagnosis::fixtures::docker;
-    use crate::host::{Host, Sighting};
-
-    fn on(service: Platform) -> Host {
-        let mut host = docker();
-        host.platforms.push(Sighting::new(service, "test"));
-        host
-    }
+    use crate::diagnosis::fixtures::{docker, on};
+    use crate::host::Host;
 
     fn texts(host: &Host, of: impl Fn(&Case<'_>) -> Vec<Remedy>) -> Vec<String> {
         let case = Case::new(None, host, None);
@@ -131,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_runner_of_gitlab_has_a_file_for_options() {
-        let host = on(Platform::GitLabCi);
+        let host = on(docker(), Platform::GitLabCi);
         let user = texts(&host, run_as_user);
         assert!(user[0].ends_with("[runners.docker]\n  user = \"1000\"\n"), "{}", user[0]);
         assert!(
@@ -167,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_workflow_of_github_has_options_for_its_container() {
-        let host = on(Platform::GitHubActions);
+        let host = on(docker(), Platform::GitHubActions);
         let text = &texts(&host, run_as_user)[0];
         assert_eq!(
             text,

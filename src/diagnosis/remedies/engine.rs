@@ -197,14 +197,8 @@ pub(in super::super) fn drop_ambient_capabilities(case: &Case<'_>) -> Vec<Remedy
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnosis::fixtures::{docker, machine, pod};
-    use crate::host::{CapabilitySet, Fact, Host, Platform, Program, Sighting};
-
-    fn on(platform: Platform) -> Host {
-        let mut host = docker();
-        host.platforms = vec![Sighting::new(platform, "test")];
-        host
-    }
+    use crate::diagnosis::fixtures::{docker, machine, only_on, pod};
+    use crate::host::{CapabilitySet, Fact, Host, Platform, Program};
 
     fn texts(of: fn(&Case<'_>) -> Vec<Remedy>, host: &Host) -> Vec<String> {
         of(&Case::new(None, host, None)).iter().map(Remedy::instructions).collect()
@@ -215,10 +209,10 @@ mod tests {
         let pod = texts(run_as_user, &pod());
         assert!(pod[0].contains("runAsUser: 1000") && pod[0].contains("runAsNonRoot: true"));
         assert!(pod[1].contains("SETFCAP"));
-        let docker = texts(run_as_user, &docker());
-        assert!(docker[0].contains("docker run --user=1000") && docker[1].contains("--cap-add=SETFCAP"));
+        let engine = texts(run_as_user, &docker());
+        assert!(engine[0].contains("docker run --user=1000") && engine[1].contains("--cap-add=SETFCAP"));
         assert!(texts(run_as_user, &machine())[0].contains("setpriv --reuid=1000"));
-        assert!(texts(run_as_user, &on(Platform::SystemdUnit))[0].contains("User=1000"));
+        assert!(texts(run_as_user, &only_on(docker(), Platform::SystemdUnit))[0].contains("User=1000"));
     }
 
     #[test]
@@ -236,7 +230,7 @@ mod tests {
 
     #[test]
     fn podman_gets_no_capability_with_a_user() {
-        let host = on(Platform::Podman);
+        let host = only_on(docker(), Platform::Podman);
         let remedies = run_as_user(&Case::new(None, &host, None));
         let Action::Container(options) = &remedies[0].action else { panic!() };
         assert_eq!(
@@ -247,7 +241,7 @@ mod tests {
 
     #[test]
     fn openshift_gets_no_capability() {
-        let host = on(Platform::OpenShift);
+        let host = only_on(docker(), Platform::OpenShift);
         let remedies = run_as_user(&Case::new(None, &host, None));
         assert_eq!(remedies.len(), 1);
         assert!(remedies[0].requires.iter().any(|text| text.contains("nested-container")));
@@ -266,7 +260,7 @@ mod tests {
             Platform::SystemdUnit,
             Platform::Wsl2,
         ] {
-            let host = on(platform);
+            let host = only_on(docker(), platform);
             let case = Case::new(None, &host, None);
             for remedy in run_as_user(&case).iter().chain(&drop_ambient_capabilities(&case)) {
                 assert!(!remedy.summary.is_empty() && !remedy.opens.is_empty(), "{remedy:?}");

@@ -37,7 +37,7 @@ impl UnitSettings {
     /// use bwrap_launch::diagnosis::{Action, Symptom, diagnose};
     /// use bwrap_launch::host::{CapabilitySet, Fact, Host, Platform, Sighting};
     /// let mut host = Host::default();
-    /// host.platforms = vec![Sighting::new(Platform::SystemdUnit, "the control group /system.slice/build.service")];
+    /// host.platforms = Fact::Present(vec![Sighting::new(Platform::SystemdUnit, "the control group /system.slice/build.service")]);
     /// host.process.uid = Fact::Present(0);
     /// host.process.effective = Fact::Present(CapabilitySet(0));
     /// let symptom = Symptom::from_text(b"bwrap: setting up uid map: Operation not permitted");
@@ -216,8 +216,8 @@ pub(in super::super) fn manual(summary: &str, what: &str, opens: &str) -> Remedy
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnosis::fixtures::{docker, machine, pod};
-    use crate::host::{Fact, Host, Sighting};
+    use crate::diagnosis::fixtures::{docker, machine, on, pod};
+    use crate::host::{Fact, Host};
 
     fn texts(host: &Host, of: impl Fn(&Case<'_>) -> Vec<Remedy>) -> Vec<String> {
         of(&Case::new(None, host, None)).iter().map(Remedy::instructions).collect()
@@ -225,12 +225,6 @@ mod tests {
 
     fn max(case: &Case<'_>) -> Vec<Remedy> {
         sysctl(case, "user.max_user_namespaces", "15000", "namespaces for all")
-    }
-
-    fn on(platform: Platform) -> Host {
-        let mut host = machine();
-        host.platforms.push(Sighting::new(platform, "test"));
-        host
     }
 
     #[test]
@@ -244,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_parameter_is_set_outside_of_containers() {
-        for host in [docker(), pod(), on(Platform::Lxc), on(Platform::Containerd)] {
+        for host in [docker(), pod(), on(machine(), Platform::Lxc), on(machine(), Platform::Containerd)] {
             let remedies = max(&Case::new(None, &host, None));
             assert!(
                 remedies[0].summary.contains("the machine that")
@@ -253,7 +247,7 @@ mod tests {
             assert!(remedies[0].requires[0].contains("outside of"), "{remedies:?}");
         }
         assert!(texts(&pod(), max)[1].contains("\"user.max_user_namespaces\" = \"15000\""));
-        let openshift = texts(&on(Platform::OpenShift), max);
+        let openshift = texts(&on(machine(), Platform::OpenShift), max);
         assert!(
             openshift[0].contains("kind: Tuned")
                 && openshift[0].contains("      user.max_user_namespaces=15000\n")
@@ -263,14 +257,13 @@ mod tests {
 
     #[test]
     fn jobs_of_github_have_sudo() {
-        let mut host = on(Platform::GitHubActions);
-        host.platforms.push(Sighting::new(Platform::SystemdUnit, "the runner's service"));
+        let host = on(on(machine(), Platform::GitHubActions), Platform::SystemdUnit);
         assert_eq!(texts(&host, max), ["sudo sysctl -w user.max_user_namespaces=15000\n"]);
     }
 
     #[test]
     fn units_are_named_if_they_are_known() {
-        let mut host = on(Platform::SystemdUnit);
+        let mut host = on(machine(), Platform::SystemdUnit);
         host.cgroup.paths = Fact::Present(vec!["/system.slice/build@1.service".into()]);
         let case = Case::new(None, &host, None);
         let remedy = Remedy::new("Do it", unit_of(&case, &[("User", "1000")]), "nothing");
@@ -282,7 +275,7 @@ mod tests {
     }
     #[test]
     fn units_of_users_are_changed_by_them() {
-        let mut host = on(Platform::SystemdUnit);
+        let mut host = on(machine(), Platform::SystemdUnit);
         let group = "/user.slice/user-1000.slice/user@1000.service/app.slice/build.service";
         host.cgroup.paths = Fact::Present(vec![group.into()]);
         let case = Case::new(None, &host, None);

@@ -15,7 +15,7 @@ impl Remedy {
     /// use bwrap_launch::diagnosis::{Symptom, diagnose};
     /// use bwrap_launch::host::{CapabilitySet, Fact, Host, Platform, Sighting};
     /// let mut host = Host::default();
-    /// host.platforms = vec![Sighting::new(Platform::Docker, "/.dockerenv")];
+    /// host.platforms = Fact::Present(vec![Sighting::new(Platform::Docker, "/.dockerenv")]);
     /// host.process.uid = Fact::Present(0);
     /// host.process.effective = Fact::Present(CapabilitySet(0));
     /// let symptom = Symptom::from_text(b"bwrap: setting up uid map: Operation not permitted");

@@ -203,18 +203,12 @@ fn another_proc() -> Remedy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnosis::fixtures::{docker, machine, pod};
-    use crate::host::{Fact, Host, Platform, Sighting};
+    use crate::diagnosis::fixtures::{docker, machine, only_on, pod};
+    use crate::host::{Fact, Host, Platform};
     use crate::sandbox::Capability;
 
     fn remedies(host: &Host) -> Vec<Remedy> {
         unmask_proc(&Case::new(None, host, None))
-    }
-
-    fn on(platform: Platform) -> Host {
-        let mut host = docker();
-        host.platforms = vec![Sighting::new(platform, "test")];
-        host
     }
 
     #[test]
@@ -279,7 +273,7 @@ spec:
 
     #[test]
     fn openshift_has_a_context_for_it() {
-        let found = remedies(&on(Platform::OpenShift));
+        let found = remedies(&only_on(docker(), Platform::OpenShift));
         assert!(found[0].instructions().contains("openshift.io/required-scc: \"nested-container\""));
         assert!(found[0].requires.iter().any(|text| text.contains("add-scc-to-user")));
     }
@@ -290,17 +284,23 @@ spec:
             remedies(&docker())[0].instructions(),
             "docker run --security-opt=systempaths=unconfined IMAGE\n"
         );
-        let podman = remedies(&on(Platform::Podman));
+        let podman = remedies(&only_on(docker(), Platform::Podman));
         assert_eq!(podman[0].instructions(), "podman run '--security-opt=unmask=/proc/*' IMAGE\n");
         assert_eq!(podman[1].instructions(), "podman run --security-opt=unmask=ALL IMAGE\n");
     }
 
     #[test]
     fn others_are_told_where_to_look() {
-        assert!(remedies(&on(Platform::Containerd))[0].instructions().contains("maskedPaths"));
-        assert!(remedies(&on(Platform::Lxc))[0].instructions().contains("security.nesting=true"));
-        assert!(remedies(&on(Platform::Nspawn))[0].instructions().contains("mount -t proc"));
-        assert!(remedies(&on(Platform::SystemdUnit))[0].instructions().contains("ProtectKernelTunables=no"));
+        assert!(remedies(&only_on(docker(), Platform::Containerd))[0].instructions().contains("maskedPaths"));
+        assert!(
+            remedies(&only_on(docker(), Platform::Lxc))[0].instructions().contains("security.nesting=true")
+        );
+        assert!(remedies(&only_on(docker(), Platform::Nspawn))[0].instructions().contains("mount -t proc"));
+        assert!(
+            remedies(&only_on(docker(), Platform::SystemdUnit))[0]
+                .instructions()
+                .contains("ProtectKernelTunables=no")
+        );
         assert!(remedies(&machine())[0].instructions().contains("mount -t proc proc /run/unmasked-proc"));
     }
 }

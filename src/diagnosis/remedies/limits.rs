@@ -283,17 +283,11 @@ fn resource_limit(case: &Case<'_>, resource: &Resource) -> Vec<Remedy> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnosis::fixtures::{docker, machine, pod};
-    use crate::host::{Host, PidsLimit, Platform, Sighting};
+    use crate::diagnosis::fixtures::{docker, machine, on, pod};
+    use crate::host::{Host, PidsLimit, Platform};
 
     fn texts(host: &Host, of: impl Fn(&Case<'_>) -> Vec<Remedy>) -> Vec<String> {
         of(&Case::new(None, host, None)).iter().map(Remedy::instructions).collect()
-    }
-
-    fn on(platform: Platform) -> Host {
-        let mut host = machine();
-        host.platforms.push(Sighting::new(platform, "test"));
-        host
     }
 
     #[test]
@@ -301,9 +295,9 @@ mod tests {
         let more = |host: &Host| texts(host, |case| raise_limit(case, Limit::Pids));
         assert_eq!(more(&docker()), ["docker run --pids-limit=4096 IMAGE\n"]);
         assert!(more(&pod())[0].contains("podPidsLimit: 4096"));
-        assert!(more(&on(Platform::OpenShift))[0].contains("kind: KubeletConfig"));
+        assert!(more(&on(machine(), Platform::OpenShift))[0].contains("kind: KubeletConfig"));
         assert_eq!(more(&machine()), ["systemctl set-property user-1000.slice TasksMax=4096\n"]);
-        let mut host = on(Platform::SystemdUnit);
+        let mut host = on(machine(), Platform::SystemdUnit);
         assert!(more(&host)[0].contains("TasksMax=4096\nEOF"));
         host.cgroup.pids =
             Fact::Present(PidsLimit::new("/sys/fs/cgroup/system.slice/build.service", 10_000, 10_000));
@@ -319,10 +313,10 @@ mod tests {
         assert_eq!(processes(&machine())[0], "ulimit -S -u 4096\n");
         assert_eq!(processes(&docker()), ["docker run --ulimit=nproc=4096:4096 IMAGE\n"]);
         assert!(processes(&pod())[0].contains("LimitNPROC=4096"));
-        assert!(processes(&on(Platform::SystemdUnit))[0].contains("LimitNPROC=4096"));
+        assert!(processes(&on(machine(), Platform::SystemdUnit))[0].contains("LimitNPROC=4096"));
         let files = |host: &Host| texts(host, |case| raise_limit(case, Limit::Files));
         assert_eq!(files(&machine())[0], "ulimit -S -n 65536\n");
-        assert!(files(&on(Platform::Nspawn))[0].contains("RLIMIT_NOFILE"));
+        assert!(files(&on(machine(), Platform::Nspawn))[0].contains("RLIMIT_NOFILE"));
     }
 
     #[test]

@@ -219,17 +219,11 @@ const NO_LIST_OF_ALLOWED: &str = "~nfsservctl";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnosis::fixtures::{docker, machine, pod};
-    use crate::host::{Host, Platform, Sighting};
+    use crate::diagnosis::fixtures::{docker, machine, only_on, pod};
+    use crate::host::{Host, Platform};
 
     fn remedies(host: &Host, calls: Calls) -> Vec<Remedy> {
         permit_calls(&Case::new(None, host, None), calls)
-    }
-
-    fn on(platform: Platform) -> Host {
-        let mut host = docker();
-        host.platforms = vec![Sighting::new(platform, "test")];
-        host
     }
 
     #[test]
@@ -273,7 +267,7 @@ mod tests {
     fn a_profile_before_none() {
         for engine in ["docker", "podman"] {
             let found = remedies(
-                &on(if engine == "docker" { Platform::Docker } else { Platform::Podman }),
+                &only_on(docker(), if engine == "docker" { Platform::Docker } else { Platform::Podman }),
                 Calls::Sandboxing,
             );
             let text = found[0].instructions();
@@ -281,7 +275,7 @@ mod tests {
             assert!(text.ends_with(&format!("EOF\n{engine} run --security-opt=seccomp=bwrap.json IMAGE\n")));
             assert!(found[1].instructions().contains("seccomp=unconfined"));
         }
-        for host in [pod(), on(Platform::OpenShift)] {
+        for host in [pod(), only_on(docker(), Platform::OpenShift)] {
             let found = remedies(&host, Calls::Sandboxing);
             assert_eq!(
                 found[0].files[0].path,
@@ -294,12 +288,12 @@ mod tests {
 
     #[test]
     fn a_unit_keeps_its_other_filters() {
-        let text = remedies(&on(Platform::SystemdUnit), Calls::Sandboxing)[0].instructions();
+        let text = remedies(&only_on(docker(), Platform::SystemdUnit), Calls::Sandboxing)[0].instructions();
         assert!(text.contains("RestrictNamespaces=cgroup ipc net mnt pid user uts\n"));
         assert!(
             text.contains("SystemCallFilter=~nfsservctl\nSystemCallFilter=@mount @process sethostname\n")
         );
-        let text = remedies(&on(Platform::SystemdUnit), Calls::Netlink)[0].instructions();
+        let text = remedies(&only_on(docker(), Platform::SystemdUnit), Calls::Netlink)[0].instructions();
         assert!(text.contains("RestrictAddressFamilies=~AF_X25\nRestrictAddressFamilies=AF_NETLINK\n"));
     }
 
@@ -307,13 +301,15 @@ mod tests {
     fn others_are_told_where_to_look() {
         assert!(remedies(&machine(), Calls::Sandboxing)[0].instructions().contains("ps -eo"));
         assert!(
-            remedies(&on(Platform::Nspawn), Calls::Sandboxing)[0]
+            remedies(&only_on(docker(), Platform::Nspawn), Calls::Sandboxing)[0]
                 .instructions()
                 .contains("--system-call-filter")
         );
         assert!(
-            remedies(&on(Platform::Lxc), Calls::Sandboxing)[0].instructions().contains("lxc.seccomp.profile")
+            remedies(&only_on(docker(), Platform::Lxc), Calls::Sandboxing)[0]
+                .instructions()
+                .contains("lxc.seccomp.profile")
         );
-        assert_eq!(remedies(&on(Platform::Container), Calls::Sandboxing)[0].files.len(), 1);
+        assert_eq!(remedies(&only_on(docker(), Platform::Container), Calls::Sandboxing)[0].files.len(), 1);
     }
 }

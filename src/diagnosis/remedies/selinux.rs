@@ -177,8 +177,8 @@ fn unknown_domain() -> Remedy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnosis::fixtures::{docker, machine, pod};
-    use crate::host::{Fact, Host, Platform, Sighting};
+    use crate::diagnosis::fixtures::{docker, machine, only_on, pod};
+    use crate::host::{Fact, Host, Platform};
 
     const RULES: &[SelinuxRule] = &[
         SelinuxRule { target: "proc_t", class: "filesystem", permissions: &["mount"] },
@@ -193,12 +193,6 @@ mod tests {
 
     fn permit(host: &Host) -> Vec<Remedy> {
         permit_domain(&Case::new(None, host, None), RULES)
-    }
-
-    fn on(platform: Platform) -> Host {
-        let mut host = docker();
-        host.platforms = vec![Sighting::new(platform, "test")];
-        host
     }
 
     #[test]
@@ -258,7 +252,7 @@ allow container_t self:user_namespace { create };
         assert!(matches!(pod[0].action, Action::Selinux(_)));
         assert!(pod[1].instructions().contains("seLinuxOptions:\n        type: \"container_engine_t\""));
         for (platform, program) in [(Platform::Docker, "docker"), (Platform::Podman, "podman")] {
-            let found = permit(&on(platform));
+            let found = permit(&only_on(docker(), platform));
             assert!(matches!(found[0].action, Action::Selinux(_)));
             let expected = format!("{program} run --security-opt=label=type:container_engine_t IMAGE\n");
             assert_eq!(found[1].instructions(), expected);
@@ -267,7 +261,7 @@ allow container_t self:user_namespace { create };
 
     #[test]
     fn openshift_has_a_context_for_it() {
-        let found = permit(&on(Platform::OpenShift));
+        let found = permit(&only_on(docker(), Platform::OpenShift));
         let text = found[0].instructions();
         assert!(text.contains("nested-container") && text.contains("hostUsers: false"), "{text}");
     }

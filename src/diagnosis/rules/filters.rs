@@ -167,7 +167,7 @@ fn restricted_unit(case: &Case<'_>) -> Option<Judgement> {
     let Some(unit) = case.host.sighting(Platform::SystemdUnit).filter(|_| Setting::of(case) == Setting::Unit)
     else {
         // its control group would show a unit
-        let unseen = case.failed() && case.host.cgroup.paths.is_unknown() && case.host.platforms.is_empty();
+        let unseen = case.failed() && case.host.platforms.is_unknown();
         return unseen.then(|| {
             judgement(Confidence::Low).unknown("whether it runs in a systemd unit: /proc/self/cgroup")
         });

@@ -211,7 +211,7 @@ fn selinux_denies_net_admin(case: &Case<'_>) -> Option<Judgement> {
 mod tests {
     use super::*;
     use crate::diagnosis::fixtures::*;
-    use crate::host::{CapabilitySet, Fact, Host, Sighting};
+    use crate::host::{CapabilitySet, Fact, Host};
 
     /// The number is that of a call that succeeded or does not matter.
     const STALE: &str = "loopback: Failed RTM_NEWADDR: No child processes";
@@ -238,7 +238,7 @@ mod tests {
         assert_eq!(foreseen(&host, &whole(), cause), Some(High));
         assert_eq!(foreseen(&host, &whole().share_net(), cause), None);
         // in a container the host's profiles cannot be seen
-        host.platforms = vec![Sighting::new(Platform::Docker, "/.dockerenv")];
+        host = only_on(host, Platform::Docker);
         assert_eq!(foreseen(&host, &whole(), cause), Some(Medium));
         // root that may anything is exempt
         host.process.effective = Fact::Present(CapabilitySet(u64::MAX));
@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn gvisor_has_the_address_already() {
         let mut host = machine();
-        host.platforms = vec![Sighting::new(Platform::GVisor, "the kernel's name: 4.19.0-gvisor")];
+        host = only_on(host, Platform::GVisor);
         let found = explain(STALE, &host, &whole());
         assert_eq!((found.cause(), found.causes[0].confidence), (Some(Cause::GvisorLoopback), High));
         assert_eq!(foreseen(&host, &whole(), Cause::GvisorLoopback), Some(Medium));

@@ -65,16 +65,14 @@ fn permit(case: &Case<'_>) -> Vec<Remedy> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnosis::fixtures::{explain, machine, whole};
-    use crate::host::Sighting;
+    use crate::diagnosis::fixtures::{explain, machine, only_on, whole};
 
     #[test]
     fn an_answer_that_there_is_no_such_call_is_explained() {
         let mut host = machine();
         let message = "Can't open source /usr: Function not implemented";
         assert_eq!(explain(message, &host, &whole()).cause(), Some(Cause::Openat2Missing));
-        host.platforms =
-            vec![Sighting::new(Platform::SystemdUnit, "the control group /system.slice/ci.service")];
+        host = only_on(host, Platform::SystemdUnit);
         let found = explain(message, &host, &whole());
         assert!(found.remedy().is_some_and(|remedy| remedy.instructions().contains("RestrictSUIDSGID=no")));
         let missing = "Can't open source /usr: No such file or directory";

@@ -1,6 +1,6 @@
 use super::*;
-use crate::diagnosis::fixtures::{docker, machine, pod};
-use crate::host::{Distribution, Fact, Host, Program, Sighting};
+use crate::diagnosis::fixtures::{docker, machine, only_on, pod};
+use crate::host::{Distribution, Fact, Host, Program};
 
 fn confine(host: &Host) -> Vec<Remedy> {
     confine_container(&Case::new(None, host, None))
@@ -60,9 +60,9 @@ fn machines_and_units_change_what_confines_them() {
     host.security.apparmor_label = Fact::Present("my-service (enforce)".into());
     let text = confine(&host)[0].instructions();
     assert!(text.contains("grep -rl my-service") && text.contains("  mount,\n"));
-    host.platforms = vec![Sighting::new(Platform::SystemdUnit, "test")];
+    host = only_on(host, Platform::SystemdUnit);
     assert!(confine(&host)[0].instructions().contains("AppArmorProfile=bwrap-nested"));
-    host.platforms = vec![Sighting::new(Platform::Lxc, "test")];
+    host = only_on(host, Platform::Lxc);
     let nesting = confine(&host).iter().map(Remedy::instructions).collect::<String>();
     assert!(nesting.contains("security.nesting=true") && nesting.contains("pivot_root /newroot/,"));
 }
@@ -106,7 +106,7 @@ fn containers_are_confined_before_the_machine_is_opened() {
 #[test]
 fn jobs_of_github_use_sudo() {
     let mut host = ubuntu(machine());
-    host.platforms = vec![Sighting::new(Platform::GitHubActions, "test")];
+    host = only_on(host, Platform::GitHubActions);
     let found = permit(&host);
     assert!(found.last().unwrap().instructions().starts_with("sudo sysctl -w "));
     assert!(found[0].requires.iter().any(|text| text.contains("sudo")));
@@ -150,7 +150,7 @@ fn a_profile_that_is_there_is_loaded_first() {
     assert!(matches!(permit(&there("bwrap", "/opt/x/bwrap"))[0].action, Action::AppArmor(_)));
     // the host's files are not those of a container
     let mut host = there("bwrap", "/usr/bin/bwrap");
-    host.platforms = vec![Sighting::new(Platform::Docker, "test")];
+    host = only_on(host, Platform::Docker);
     assert!(permit(&host).iter().all(|remedy| !matches!(remedy.action, Action::Commands(_))));
 }
 

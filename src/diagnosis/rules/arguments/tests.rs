@@ -1,9 +1,9 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use super::super::super::fixtures::{explain, foreseen, machine, mounts, whole, without_user};
+use super::super::super::fixtures::{explain, foreseen, machine, mounts, only_on, whole, without_user};
 use super::super::super::{Action, Outlook, predict};
 use super::*;
-use crate::host::{Host, Platform, Program, Sighting};
+use crate::host::{Host, Platform, Program};
 
 const OVERFLOW: &str = "Can't read /proc/sys/kernel/overflowuid: No such file or directory";
 
@@ -25,8 +25,7 @@ fn a_proc_without_settings() {
     assert!(found.causes[0].summary.contains("subset=pid"));
     let ahead = predict(&host, &whole());
     assert_eq!((ahead.outlook, ahead.obstacles[0].cause), (Outlook::Fails, Cause::ProcIncomplete));
-    host.platforms =
-        vec![Sighting::new(Platform::SystemdUnit, "the control group /system.slice/build.service")];
+    host = only_on(host, Platform::SystemdUnit);
     assert!(matches!(explain(OVERFLOW, &host, &whole()).remedy().unwrap().action, Action::Unit(_)));
     // a snapshot without the parameter
     host.sysctls.clear();

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use super::super::super::fixtures::{docker, explain, machine, pod, whole};
+use super::super::super::fixtures::{docker, explain, machine, on, only_on, pod, whole};
 use super::super::super::{Action, Outlook, predict};
 use super::*;
 use crate::host::{CapabilitySet, Fact, Host};
@@ -22,10 +22,10 @@ fn first(host: &Host) -> (Cause, Confidence) {
     (found.causes[0].cause, found.causes[0].confidence)
 }
 
-fn on(platform: Platform, evidence: &str) -> Host {
+fn filtered(platform: Platform, evidence: &str) -> Host {
     let mut host = machine();
     host.process.seccomp = Fact::Present(2);
-    host.platforms = vec![Sighting::new(platform, evidence)];
+    host.platforms = Fact::Present(vec![Sighting::new(platform, evidence)]);
     host
 }
 
@@ -55,8 +55,10 @@ fn the_default_filter_of_docker() {
 fn in_another_bwrap() {
     let mut host = docker();
     host.process.bounding = Fact::Present(CapabilitySet(0));
-    host.platforms.push(Sighting::new(Platform::Bubblewrap, "a mount of /newroot in /proc/self/mountinfo"));
-    assert_eq!(ahead(&host), Some((Cause::SeccompDeniesNamespaces, Confidence::Medium)));
+    assert_eq!(
+        ahead(&on(host, Platform::Bubblewrap)),
+        Some((Cause::SeccompDeniesNamespaces, Confidence::Medium))
+    );
 }
 
 #[test]
@@ -65,9 +67,9 @@ fn the_runtime_of_a_pod_decides() {
     assert_eq!(ahead(&host), None);
     host.process.seccomp = Fact::Present(2);
     assert_eq!(ahead(&host), Some((Cause::SeccompDeniesNamespaces, Confidence::High)));
-    host.platforms = vec![Sighting::new(Platform::Kubernetes, "KUBERNETES_SERVICE_HOST in the environment")];
+    host = only_on(host, Platform::Kubernetes);
     assert_eq!(ahead(&host), Some((Cause::SeccompDeniesNamespaces, Confidence::Medium)));
-    host.platforms.push(Sighting::new(Platform::CriO, "crio- in the control group"));
+    let host = on(host, Platform::CriO);
     assert_eq!(ahead(&host), None);
     // after a failure it is another filter than the default one
     assert_eq!(first(&host), (Cause::SeccompDeniesNamespaces, Confidence::Medium));
@@ -84,7 +86,7 @@ fn what_a_fact_proves_comes_first() {
 
 #[test]
 fn a_unit_with_a_filter() {
-    let host = on(Platform::SystemdUnit, "the control group /system.slice/build.service");
+    let host = filtered(Platform::SystemdUnit, "the control group /system.slice/build.service");
     let found = (Cause::UnitRestrictsNamespaces, Confidence::Medium);
     assert_eq!((ahead(&host), first(&host)), (Some(found), found));
     let remedy = explain(DENIED, &host, &whole()).remedy().unwrap().clone();
@@ -102,7 +104,7 @@ fn a_unit_with_a_filter() {
 
 #[test]
 fn a_unit_is_called_by_its_name() {
-    let mut host = on(Platform::SystemdUnit, "the control group");
+    let mut host = filtered(Platform::SystemdUnit, "the control group");
     let told = |host: &Host| {
         let finding = explain(DENIED, host, &whole()).causes.remove(0);
         (finding.refuted_by[0].clone(), finding.remedies[0].instructions())
@@ -148,7 +150,7 @@ fn outer_sandboxes() {
         (Platform::Snap, "SNAP_NAME in the environment", Confidence::Medium),
         (Platform::Firejail, "FIREJAIL in the environment", Confidence::Medium),
     ] {
-        let mut host = on(platform, evidence);
+        let mut host = filtered(platform, evidence);
         assert_eq!(first(&host), (Cause::OuterSandboxDeniesNamespaces, confidence));
         assert_eq!(ahead(&host), Some((Cause::OuterSandboxDeniesNamespaces, Confidence::Medium)));
         // the variables reach what is started outside, too

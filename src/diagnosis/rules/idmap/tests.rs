@@ -1,7 +1,7 @@
 use super::*;
 use crate::diagnosis::fixtures::*;
 use crate::diagnosis::{Action, Outlook, predict};
-use crate::host::{CapabilitySet, FileKind, Host, Program, Sighting};
+use crate::host::{CapabilitySet, FileKind, Host, Program};
 
 const DENIED: &str = "setting up uid map: Permission denied";
 const NOT_PERMITTED: &str = "setting up uid map: Operation not permitted";
@@ -166,8 +166,9 @@ fn the_group_is_mapped_by_its_real_id() {
     assert_eq!((found.cause(), found.causes[0].confidence), (Some(cause), High));
     let found = explain("setting up gid map: Operation not permitted", &machine(), &whole());
     assert_eq!((found.cause(), found.causes[0].confidence), (Some(cause), Low));
-    host.platforms = vec![Sighting::new(Platform::Docker, "/.dockerenv")];
-    assert!(found.remedy().is_some());
+    let found =
+        explain("setting up gid map: Operation not permitted", &only_on(host, Platform::Docker), &whole());
+    assert!(found.remedy().unwrap().instructions().contains("resgid"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use super::*;
 use crate::diagnosis::fixtures::*;
 use crate::diagnosis::{Action, predict};
-use crate::host::{CapabilitySet, Fact, Host, Sighting};
+use crate::host::{CapabilitySet, Fact, Host};
 
 fn labelled(mut host: Host, label: &str) -> Host {
     let selinux = label.contains(':') || label == "kernel";
@@ -87,7 +87,7 @@ fn pivot_root_is_denied_by_filters_or_profiles() {
     let mut unmasked = host.clone();
     unmasked.mounts = machine().mounts;
     assert_eq!(foreseen(&unmasked, &whole(), Cause::SeccompDeniesPivotRoot), Some(Medium));
-    host.platforms = vec![Sighting::new(Platform::Podman, "/run/.containerenv")];
+    host = only_on(host, Platform::Podman);
     assert_eq!(foreseen(&host, &whole(), Cause::SeccompDeniesPivotRoot), None);
 
     let cause = Cause::AppArmorDeniesPivotRoot;
@@ -119,7 +119,7 @@ fn default_filters_deny_host_names() {
     let sandbox = whole().hostname("inside");
     let mut host = docker();
     assert_eq!(foreseen(&host, &sandbox, Cause::HostnameDenied), Some(Medium));
-    host.platforms = vec![Sighting::new(Platform::Podman, "/run/.containerenv")];
+    host = only_on(host, Platform::Podman);
     assert_eq!(foreseen(&host, &sandbox, Cause::HostnameDenied), Some(Medium));
     assert_eq!(foreseen(&host, &whole(), Cause::HostnameDenied), None);
     let found = explain("Can't set hostname to inside: Operation not permitted", &host, &sandbox);

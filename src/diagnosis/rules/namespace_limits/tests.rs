@@ -1,10 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use super::super::super::fixtures::{explain, foreseen, machine, whole, without_user};
+use super::super::super::fixtures::{explain, foreseen, machine, only_on, whole, without_user};
 use super::super::super::{Action, Outlook, Symptom, diagnose, predict};
 use super::*;
 use crate::Namespaces;
-use crate::host::{CapabilitySet, Fact, Host, IdMapping, Sighting};
+use crate::host::{CapabilitySet, Fact, Host, IdMapping};
 
 const MESSAGE: &str =
     "Creating new namespace failed: nesting depth or /proc/sys/user/max_*_namespaces exceeded (ENOSPC)";
@@ -138,7 +138,7 @@ fn too_deep_in_gvisor_and_in_linux() {
     let message = "Creating new namespace failed: Too many users";
     let mut host = nested();
     assert_eq!(explain(message, &host, &whole()).cause(), Some(Cause::NestedTooDeep));
-    host.platforms = vec![Sighting::new(Platform::GVisor, "the kernel's name: 4.19.0-gvisor")];
+    host = only_on(host, Platform::GVisor);
     let found = explain(message, &host, &whole());
     assert_eq!(found.cause(), Some(Cause::GvisorNestedTooDeep));
     assert_eq!(found.causes.len(), 1);

@@ -58,7 +58,8 @@ fn in_a_chroot() {
     assert_eq!(foreseen(&root(machine()), &without_user(&whole()), Cause::Chrooted), None);
     // a variable alone proves nothing
     let mut host = machine();
-    host.platforms = vec![Sighting::new(Platform::Chroot, "SYSTEMD_IN_CHROOT in the environment")];
+    host.platforms =
+        Fact::Present(vec![Sighting::new(Platform::Chroot, "SYSTEMD_IN_CHROOT in the environment")]);
     assert_eq!(predict(&host, &whole()).outlook, Outlook::Uncertain);
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::diagnosis::fixtures::*;
 use crate::diagnosis::{Action, Outlook, predict};
-use crate::host::{CapabilitySet, Fact, Host, IdMapping, Platform, Sighting};
+use crate::host::{CapabilitySet, Fact, Host, IdMapping, Platform};
 use crate::sandbox::{Descriptor, Namespaces, Sandbox};
 
 const NOT_PERMITTED: &str = "Can't mount proc on /newroot/proc: Operation not permitted";
@@ -63,7 +63,7 @@ fn other_covers_are_told_apart() {
         assert!(summary.contains(words), "{summary}");
     }
     let mut host = with_mounts(machine(), &["3 2 0:2 /fs /proc/fs ro,relatime - proc proc rw"]);
-    host.platforms = vec![Sighting::new(Platform::SystemdUnit, "the control group /system.slice/a.service")];
+    host = only_on(host, Platform::SystemdUnit);
     let (cause, summary) = only(&host);
     assert_eq!(cause, Cause::CoveredProc);
     assert!(summary.contains("systemd unit"), "{summary}");
@@ -79,7 +79,7 @@ fn an_outer_bwrap_of_root_is_recognised() {
         "5 3 0:3 /bus /proc/bus ro,nosuid,nodev,noexec,relatime - proc proc rw",
     ];
     let mut host = with_mounts(machine(), &outer);
-    host.platforms = vec![Sighting::new(Platform::Bubblewrap, "process 1 is bwrap (/proc/1/comm)")];
+    host = only_on(host, Platform::Bubblewrap);
     let (cause, summary) = only(&host);
     assert_eq!(cause, Cause::OuterBwrapCoversProc);
     assert!(summary.contains("/proc/irq, /proc/bus,"), "{summary}");
@@ -94,7 +94,7 @@ fn an_outer_bwrap_of_root_is_recognised() {
     ];
     let mut host = with_mounts(machine(), &four);
     assert_eq!(only(&host).0, Cause::OuterBwrapCoversProc);
-    host.platforms = vec![Sighting::new(Platform::Docker, "/.dockerenv")];
+    host = only_on(host, Platform::Docker);
     assert_eq!(only(&host).0, Cause::MaskedProc);
 }
 
@@ -112,7 +112,7 @@ fn runtimes_cover_some_of_the_same() {
     ];
     for (platform, name, remedy) in cases {
         let mut host = with_mounts(machine(), &mixed);
-        host.platforms = vec![Sighting::new(platform, "test")];
+        host = only_on(host, platform);
         let (cause, summary) = only(&host);
         assert_eq!(cause, Cause::MaskedProc);
         assert!(summary.starts_with(&format!("{name} masks /proc/sys")), "{summary}");
@@ -170,7 +170,7 @@ fn clusters_may_ignore_what_the_pod_says() {
     assert!(ignored.remedies[0].instructions().contains("ProcMountType"));
     assert!(ignored.remedies[1].instructions().contains("containerd 2.0"));
     let mut host = pod();
-    host.platforms = vec![Sighting::new(Platform::OpenShift, "test")];
+    host = only_on(host, Platform::OpenShift);
     let found = explain(NOT_PERMITTED, &host, &whole());
     let ignored = found.causes.iter().find(|found| found.cause == cause).unwrap();
     assert!(ignored.remedies[0].instructions().contains("4.20"));
@@ -199,7 +199,7 @@ fn the_atime_mode_counts() {
     assert!(on_machine[0].requires.iter().any(|what| what.contains("after each boot; to keep it")));
     assert!(!on_machine.iter().any(|remedy| remedy.instructions().contains("wsl.conf")));
     let mut wsl = host;
-    wsl.platforms = vec![Sighting::new(Platform::Wsl2, "the kernel's name")];
+    wsl = only_on(wsl, Platform::Wsl2);
     let text = remedies(&wsl)[1].instructions();
     assert!(text.contains("/etc/wsl.conf") && text.contains("[boot]\ncommand = mount -o remount,"), "{text}");
 }
@@ -333,7 +333,7 @@ fn a_joined_pid_namespace_may_belong_to_another() {
 fn emulated_kernels_have_rules_of_their_own() {
     let cause = Cause::EmulatedKernelDeniesProc;
     let mut host = docker();
-    host.platforms = vec![Sighting::new(Platform::GVisor, "the kernel's name: 4.19.0-gvisor")];
+    host = only_on(host, Platform::GVisor);
     assert_eq!(explain(NOT_PERMITTED, &host, &whole()).cause(), Some(cause));
     assert_eq!(foreseen(&host, &whole(), cause), Some(Medium));
     assert_eq!(foreseen(&host, &whole(), Cause::MaskedProc), None);

@@ -85,7 +85,8 @@ fn a_kernel_without_user_namespaces() {
 #[test]
 fn wsl_1_has_no_kernel() {
     let mut host = machine();
-    host.platforms = vec![Sighting::new(Platform::Wsl1, "the kernel's name: 4.4.0-19041-Microsoft")];
+    host.platforms =
+        Fact::Present(vec![Sighting::new(Platform::Wsl1, "the kernel's name: 4.4.0-19041-Microsoft")]);
     let ahead = predict(&host, &whole());
     assert_eq!(ahead.obstacles[0].cause, Cause::KernelWithoutUserNamespaces);
     assert_eq!(ahead.outlook, Outlook::Fails);
