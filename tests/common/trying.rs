@@ -92,6 +92,14 @@ impl Tried {
         self.verdict == "started"
     }
 
+    /// What speaks for the likeliest cause, if it is said to be sure; `None` if it is not.
+    fn seen(&self) -> Option<usize> {
+        let cause = &self.diagnosis["causes"][0];
+        let evidence = cause["evidence"].as_array().into_iter().flatten();
+        let seen = evidence.filter(|one| one["bearing"] == "for").count();
+        (cause["confidence"] == "high").then_some(seen)
+    }
+
     /// The code of the likeliest cause.
     pub(crate) fn cause(&self) -> &str {
         self.diagnosis["causes"][0]["code"].as_str().unwrap_or("none")
@@ -185,6 +193,8 @@ pub(crate) struct Step {
     pub(crate) outlook: Outlook,
     pub(crate) obstacles: Vec<String>,
     pub(crate) foreseen: Vec<String>,
+    /// How many facts speak for a cause that is sure.
+    pub(crate) seen: Option<usize>,
     pub(crate) remedy: String,
     /// Which kind of remedy was asked for: the first one of all, if it is empty.
     pub(crate) choice: String,
@@ -215,6 +225,7 @@ pub(crate) fn follow(world: &mut impl World, choice: &str) -> Result<(Vec<Step>,
             outlook: tried.outlook,
             obstacles: tried.obstacles.clone(),
             foreseen: tried.foreseen().into_iter().map(str::to_owned).collect(),
+            seen: tried.seen(),
             remedy: remedy["summary"].as_str().unwrap_or("none").to_owned(),
             choice: choice.to_owned(),
             applied: Applied::AsWritten,
@@ -267,6 +278,9 @@ pub(crate) fn judge(
         let verdicts = verdicts(&step.cause);
         if !verdicts.contains(&step.verdict.as_str()) {
             return Err(format!("one of {verdicts:?} was expected: {steps:#?}"));
+        }
+        if step.seen == Some(0) {
+            return Err(format!("nothing speaks for {}: {steps:#?}", step.cause));
         }
     }
     let first = steps.first();

@@ -300,16 +300,19 @@ fn commands(bundle: Bundle, lines: &[&str]) -> (Bundle, Applied) {
             let words: Vec<&str> = line.split(' ').filter(|word| *word != "COMMAND").collect();
             bundle.behind(&words)
         }
-        [line] if line.starts_with("systemctl set-property ") => {
-            match line.split_once(" TasksMax=").and_then(|(_, limit)| limit.parse().ok()) {
-                Some(limit) => bundle.pids_limit(limit),
-                // which fails
-                None => bundle.alter(line),
-            }
-        }
+        [line] if pids_limit(line).is_some() => bundle.pids_limit(pids_limit(line).unwrap()),
         lines => bundle.alter(&lines.join("\n")),
     };
     (changed, Applied::AsWritten)
+}
+
+/// The limit that a command sets for a control group.
+fn pids_limit(line: &str) -> Option<u32> {
+    let property =
+        line.strip_prefix("systemctl set-property ").and_then(|rest| rest.split_once(" TasksMax="));
+    let file = line.strip_prefix("echo ").and_then(|rest| rest.split_once(" > "));
+    let file = file.filter(|(_, path)| path.ends_with("/pids.max")).map(|(limit, _)| limit);
+    property.map(|(_, limit)| limit).or(file)?.parse().ok()
 }
 
 /// What a person does whom a remedy of words only tells so: a layer that the words name is taken away or made otherwise. These
@@ -365,7 +368,7 @@ rows are stacked: each remedy uncovers the next cause. `tests/oci` runs every ro
 page says something else; the messages here are those of the first version.
 
 There is no Docker, Kubernetes or systemd in it: what a remedy wants of those is set in runc's configuration, `TasksMax=` as
-limit of the container's control group.
+or `pids.max` as limit of the container's control group.
 ";
 
 /// Compares the table with the page in `docs`.

@@ -74,7 +74,6 @@ const SEED: &[&str] = &[
 ];
 
 /// The least there is.
-const ROOT: &[&str] = &["--unshare-user", "--ro-bind", "/", "/"];
 
 /// The seed's command, and one that does without the /proc of its own PID namespace: ps does not.
 const PS: &[&str] = &["/usr/bin/ps", "afx"];
@@ -112,6 +111,20 @@ pub(crate) const CASES: &[Case] = &[
         sysctls: &[("kernel.unprivileged_userns_clone", "0")],
         leads: &["NS02"],
         foretold: Surely,
+        ..CASE
+    },
+    // cgroup v2, and no systemd that would own the group
+    Case {
+        name: "cgroup-pids-limit",
+        before: &[&[
+            "sh",
+            "-ec",
+            "cd /sys/fs/cgroup; echo +pids > cgroup.subtree_control; mkdir limited; echo 2 > limited/pids.max",
+        ]],
+        place: &["cgroup:limited"],
+        leads: &["NS16"],
+        foretold: Surely,
+        after: &[&["rmdir", "/sys/fs/cgroup/limited"]],
         ..CASE
     },
     Case {
@@ -217,11 +230,10 @@ pub(crate) const CASES: &[Case] = &[
         profiles: NEW,
         before: &[&["setsebool", "container_userns_create", "off"]],
         place: &["selinux:container_t", "env", POD],
-        sandbox: ROOT,
-        command: TRUE,
-        leads: &["NS08"],
+        // the second module must not replace the first
+        leads: &["NS08", "PR05"],
         // policies that permit it and policies that do not look alike from inside
-        foretold: Never,
+        foretold: Perhaps,
         after: &[&["load-selinux", "--reset"], &["setsebool", "container_userns_create", "on"]],
         ..CASE
     },

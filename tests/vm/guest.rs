@@ -234,7 +234,8 @@ impl World for Guest {
     }
 
     fn apply(&mut self, remedy: &Value) -> Result<Applied, String> {
-        self.carry_out(remedy).map(|()| Applied::AsWritten)
+        self.carry_out(remedy)?;
+        Ok(if remedy["action"]["manual"].is_null() { Applied::AsWritten } else { Applied::ByHand })
     }
 }
 
@@ -278,6 +279,10 @@ impl Guest {
         }
         if let Some((name, value)) = parameter(remedy) {
             return self.parameters.set(name, value);
+        }
+        if let Some(lines) = action["commands"].as_array() {
+            let lines: Vec<&str> = lines.iter().filter_map(Value::as_str).collect();
+            return command(&["sh", "-ec", &lines.join("\n")]);
         }
         Err(format!("nobody applies this here: {action}"))
     }

@@ -112,6 +112,20 @@ fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vm/vm")
 }
 
+/// A directory of ours alone. What others left there who were killed is removed.
+fn scratch() -> std::io::Result<tempfile::TempDir> {
+    let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/vm-running");
+    fs::create_dir_all(&all)?;
+    for entry in fs::read_dir(&all)?.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let owner = name.split('.').next().unwrap_or_default();
+        if !Path::new("/proc").join(owner).exists() {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    tempfile::Builder::new().prefix(&format!("{}.", std::process::id())).tempdir_in(all)
+}
+
 /// Why no guest runs.
 #[derive(Debug, Clone)]
 enum Missing {
@@ -137,7 +151,7 @@ fn tools() -> Result<(), Missing> {
 /// Two guests at a time; those with suites first, since they take longest.
 fn run_all(plan: BTreeMap<Boot, Vec<&'static str>>, outcomes: &Outcomes) {
     let suites = plan.keys().any(|boot| boot.suites);
-    let directory = tempfile::Builder::new().prefix("bwrap-launch-vm.").tempdir();
+    let directory = scratch();
     // now, since whoever builds meanwhile replaces it
     let main = directory.as_ref().map_err(ToString::to_string).and_then(|directory| {
         let main = directory.path().join("main");
@@ -183,7 +197,7 @@ fn run_guest(
     programs: &Programs,
 ) -> Result<BTreeMap<&'static str, Outcome>, String> {
     let said = |error: std::io::Error| format!("{}: {error}", boot.name());
-    let directory = tempfile::Builder::new().prefix("bwrap-launch-vm.").tempdir().map_err(said)?;
+    let directory = scratch().map_err(said)?;
     let (payload, results) = (directory.path().join("payload"), directory.path().join("results"));
     fs::create_dir(&payload).map_err(said)?;
     let what = format!("{} {} {}\n", boot.profile, boot.lsm, cases.join(" "));

@@ -102,8 +102,8 @@ Debian's 5.10 has it.
 
 Run as another user, best of all: pods `runAsUser: 1000` with runAsNonRoot,
 where even `drop: [ALL]` does no harm; Docker and Podman `--user 1000`,
-without --cap-add. Or give root the capability: Podman `--cap-add SETFCAP`;
-Docker has it unless it was dropped; pods capabilities.add SETFCAP, which Pod
+without --cap-add. Or give root the capability. Docker and Podman do unless it
+was dropped: `--cap-add SETFCAP`; pods capabilities.add SETFCAP, which Pod
 Security allows in baseline. CRI-O never has it in its defaults, and
 OpenShift's nested-container constraint does not allow it.
 

@@ -106,13 +106,21 @@ fn cgroup_limit(case: &Case<'_>) -> Vec<Remedy> {
                 );
                 if user { remedy } else { remedy.for_root(case) }
             };
-            vec![match (unit, Setting::of(case)) {
-                (Some(unit), _) => property(unit),
-                (None, Setting::Unit) => {
+            vec![match (unit, Setting::of(case), pids) {
+                (Some(unit), ..) => property(unit),
+                (None, Setting::Unit, _) => {
                     let action = unit_of(case, &[("TasksMax", &wanted.to_string())]);
                     Remedy::new(format!("{summary} in the service"), action, OPENS)
                 }
-                (None, _) => {
+                // a group that is not systemd's
+                (None, _, Some(pids)) => {
+                    let file = pids.directory.join("pids.max");
+                    let line = format!("echo {wanted} > {}", word(&file.to_string_lossy()));
+                    commands(&format!("{summary} in the control group"), &[&line], OPENS)
+                        .requires("that whoever made the group does not set it again")
+                        .for_root(case)
+                }
+                (None, ..) => {
                     let user = case.host.process.real_uid.present();
                     user.map_or_else(|| property("user.slice"), |uid| property(&format!("user-{uid}.slice")))
                 }
@@ -302,6 +310,9 @@ mod tests {
         host.cgroup.pids =
             Fact::Present(PidsLimit::new("/sys/fs/cgroup/system.slice/build.service", 10_000, 10_000));
         assert_eq!(more(&host), ["systemctl set-property build.service TasksMax=40000\n"]);
+        host = machine();
+        host.cgroup.pids = Fact::Present(PidsLimit::new("/sys/fs/cgroup/my jobs", 2, 2));
+        assert_eq!(more(&host), ["echo 4096 > '/sys/fs/cgroup/my jobs/pids.max'\n"]);
         let directory = "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/app.slice/build.service";
         host.cgroup.pids = Fact::Present(PidsLimit::new(directory, 10_000, 10_000));
         assert_eq!(more(&host), ["systemctl --user set-property build.service TasksMax=40000\n"]);

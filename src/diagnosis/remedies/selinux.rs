@@ -24,7 +24,7 @@ impl SelinuxModule {
     /// let symptom = Symptom::from_text(b"bwrap: Can't mount proc on /newroot/proc: Permission denied");
     /// for remedy in &diagnose(&symptom, &host, None).causes[0].remedies {
     ///     if let Action::Selinux(module) = &remedy.action {
-    ///         assert!(module.te().starts_with("module bwrap_container_t 1.0;\n"));
+    ///         assert!(module.te().starts_with("module bwrap_container_t_proc_devpts 1.0;\n"));
     ///         assert!(module.te().contains("allow container_t proc_t:filesystem { mount };\n"));
     ///     }
     /// }
@@ -103,9 +103,8 @@ pub(in super::super) fn permit_domain(case: &Case<'_>, rules: &[SelinuxRule]) ->
         Setting::Lxc | Setting::Nspawn | Setting::Unit | Setting::Machine | Setting::Unknown => None,
     };
     let Some(domain) = seen.or(default) else { return vec![unknown_domain().for_root(case)] };
-    // a module's name has no dots, which types of udica's have
-    let name = format!("bwrap_{}", domain.replace('.', "_"));
-    let module = SelinuxModule { name, domain: domain.to_owned(), rules: rules.to_vec() };
+    let module =
+        SelinuxModule { name: module_name(domain, rules), domain: domain.to_owned(), rules: rules.to_vec() };
     let module = Remedy::new(
         format!("Allow this to {domain} in the SELinux policy of {}", setting.machine()),
         Action::Selinux(module),
@@ -159,6 +158,20 @@ pub(in super::super) fn permit_domain(case: &Case<'_>, rules: &[SelinuxRule]) ->
     }
 }
 
+/// Installing a module replaces one of the same name: another set of rules must have another.
+fn module_name(domain: &str, rules: &[SelinuxRule]) -> String {
+    let about = rules.iter().map(|rule| match rule.target {
+        "self" => rule.class,
+        target => target.trim_end_matches("_t"),
+    });
+    // a name has no dots, which types of udica's have
+    [&format!("bwrap_{}", domain.replace('.', "_"))[..]]
+        .into_iter()
+        .chain(about)
+        .collect::<Vec<_>>()
+        .join("_")
+}
+
 /// The kernel's log knows what was denied, and to whom.
 fn unknown_domain() -> Remedy {
     let lines = [
@@ -201,7 +214,7 @@ mod tests {
         let Action::Selinux(module) = &found[0].action else { panic!() };
         assert_eq!(
             module.te(),
-            "module bwrap_container_t 1.0;
+            "module bwrap_container_t_proc_devpts_user_namespace 1.0;
 
 require {
     type container_t;
@@ -224,8 +237,13 @@ allow container_t self:user_namespace { create };
 "
         );
         let text = found[0].instructions();
-        assert!(text.starts_with("cat > bwrap_container_t.cil <<'EOF'\n(allow"));
-        assert!(text.contains("EOF\nsemodule -i bwrap_container_t.cil\n"));
+        assert!(text.starts_with(&format!("cat > {}.cil <<'EOF'\n(allow", module.name)));
+        assert!(text.contains(&format!("EOF\nsemodule -i {}.cil\n", module.name)));
+        // which would replace one of the same name
+        let host = labelled(pod(), "container_t");
+        let other = permit_domain(&Case::new(None, &host, None), &RULES[..1]);
+        let Action::Selinux(other) = &other[0].action else { panic!() };
+        assert_ne!(other.name, module.name);
     }
 
     #[test]
@@ -234,7 +252,7 @@ allow container_t self:user_namespace { create };
         let Action::Selinux(module) = &found[0].action else { panic!() };
         assert_eq!(
             (module.name.as_str(), module.domain.as_str()),
-            ("bwrap_my_app_process", "my_app.process")
+            ("bwrap_my_app_process_proc_devpts_user_namespace", "my_app.process")
         );
         assert_eq!(found.len(), 1);
     }

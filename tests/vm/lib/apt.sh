@@ -41,6 +41,7 @@ Dir::State::lists "$root/lists";
 Dir::State::status "$root/status";
 Dir::Cache "$root/cache";
 Acquire::Languages "none";
+Acquire::Retries "3";
 Acquire::GzipIndexes "true";
 Acquire::Check-Valid-Until "false";
 APT::Architecture "$ARCH";
@@ -49,6 +50,6 @@ APT::Sandbox::User "root";
 CONF
     : >"$root/status"
     sources_for "$suite" >"$root/etc/sources.list"
-    APT_CONFIG=$root/apt.conf apt-get -qq update >&2 || die "apt-get update failed for $suite"
+    APT_CONFIG=$root/apt.conf apt-get -qq update --error-on=any >&2 || die "apt-get update failed for $suite"
     touch "$root/ready"
 }
