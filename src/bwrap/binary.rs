@@ -13,6 +13,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
@@ -275,7 +276,7 @@ impl Bwrap {
     }
 
     fn search(path: &OsStr, working: Option<&Path>) -> Result<Self, BwrapError> {
-        match look_up("bwrap", path, working) {
+        match look_up("bwrap", path, working, may_execute) {
             Ok(found) => Self::at(found),
             Err((searched, skipped)) => Err(BwrapError::NotFound { searched, skipped }),
         }
@@ -454,32 +455,43 @@ impl PartialEq for Bwrap {
 
 impl Eq for Bwrap {}
 
-/// Finds a program in the directories of a `PATH`, those that the working directory controls excepted. Otherwise says
-/// which directories were searched and which were not.
+/// Finds a program in the directories of a `PATH`, those that the working directory controls excepted. As for a shell, one
+/// that we may not execute is taken only if there is no other. Otherwise says which directories were searched and which
+/// were not.
 fn look_up(
     name: &str,
     path: &OsStr,
     working: Option<&Path>,
+    may_execute: fn(&Path) -> bool,
 ) -> Result<PathBuf, (Vec<PathBuf>, Vec<PathBuf>)> {
-    let (mut searched, mut skipped) = (Vec::new(), Vec::new());
+    let (mut searched, mut skipped, mut forbidden) = (Vec::new(), Vec::new(), None);
     for directory in std::env::split_paths(path) {
         if controlled(&directory, working) {
-            skipped.push(directory);
+            // an empty entry means the working directory
+            skipped.push(if directory.as_os_str().is_empty() { PathBuf::from(".") } else { directory });
             continue;
         }
         let candidate = directory.join(name);
         if std::fs::metadata(&candidate).is_ok_and(|meta| meta.is_file() && meta.mode() & 0o111 != 0) {
-            return Ok(candidate);
+            if may_execute(&candidate) {
+                return Ok(candidate);
+            }
+            forbidden.get_or_insert(candidate);
         }
         searched.push(directory);
     }
-    Err((searched, skipped))
+    forbidden.ok_or((searched, skipped))
+}
+
+/// Whether we may, by permissions, mount and security module.
+fn may_execute(path: &Path) -> bool {
+    accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).is_ok()
 }
 
 /// Finds another program that a launch needs, as [`Bwrap::find`] finds bwrap.
 pub(crate) fn find_helper(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_else(|| OsString::from("/usr/bin:/bin"));
-    look_up(name, &path, std::env::current_dir().ok().as_deref()).ok()
+    look_up(name, &path, std::env::current_dir().ok().as_deref(), may_execute).ok()
 }
 
 /// Whether whoever fills the working directory decides what is in `directory`.
@@ -635,6 +647,23 @@ mod tests {
         }
         assert!(!controlled(Path::new("/usr/bin"), Some(Path::new("/"))));
         assert!(!controlled(Path::new("/usr/bin"), Some(Path::new("/usr"))));
+    }
+
+    #[test]
+    fn one_that_may_not_be_executed_is_taken_last() {
+        let root = tempfile::tempdir().unwrap();
+        let [first, second] = ["first", "second"].map(|name| root.path().join(name));
+        for directory in [&first, &second] {
+            std::fs::create_dir(directory).unwrap();
+            std::os::unix::fs::symlink("/bin/sh", directory.join("bwrap")).unwrap();
+        }
+        let path = std::env::join_paths([&first, &second]).unwrap();
+        let found = |may| look_up("bwrap", &path, None, may).unwrap();
+        assert_eq!(found(|_| true), first.join("bwrap"));
+        assert_eq!(found(|path| path.parent().unwrap().ends_with("second")), second.join("bwrap"));
+        assert_eq!(found(|_| false), first.join("bwrap"));
+        // an empty entry
+        assert_eq!(look_up("bwrap", OsStr::new(""), None, may_execute).unwrap_err().1, [Path::new(".")]);
     }
 
     /// A script that is asked something. Written by a shell: a file that this process had open for writing could not be
