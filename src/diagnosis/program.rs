@@ -56,7 +56,8 @@ pub enum ProgramProblem {
         /// The interpreter that it names.
         interpreter: PathBuf,
     },
-    /// It was built for another kind of machine.
+    /// It was built for another kind of machine. Found where the sandbox has no `/bin/sh` only: `execvp(3)` lets that try what
+    /// the kernel does not execute, and the shell's status is then the command's.
     #[error("{:?} is built for another architecture (ELF machine {machine}) than this {} machine", path.as_os_str(), std::env::consts::ARCH)]
     WrongArchitecture {
         /// The program, inside the sandbox.

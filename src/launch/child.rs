@@ -261,8 +261,8 @@ impl Child {
         self.outcome().map(Some)
     }
 
-    /// Kills the sandbox (SIGKILL): every process of its PID namespace, or the command alone if it has none.
-    /// Its end is still to be waited for. Does nothing if it has ended.
+    /// Kills the sandbox (SIGKILL): every process of its PID namespace, or, without one, the command and at most its direct
+    /// children; what those have started lives on. Its end is still to be waited for. Does nothing if it has ended.
     ///
     /// # Errors
     ///

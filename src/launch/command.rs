@@ -27,6 +27,10 @@ use crate::sandbox::{Advice, Circumstances, Descriptor, Invalid, Place, Problem,
 /// It can be launched as often as you like, unless the sandbox reads descriptors. `Display` and `Debug` show
 /// the bwrap command line that it stands for, fit to be pasted into a shell; secrets are left out.
 ///
+/// Unlike in `std`, a file that the kernel cannot execute (`ENOEXEC`: no `#!` line, built for another machine, cut short) is
+/// no error if the sandbox has a `/bin/sh`: bwrap executes with `execvp(3)`, which then lets that shell try the file, and its
+/// status is the command's, often 2 or 127 after a syntax error on standard error.
+///
 /// ```
 /// use bwrap_launch::{Command, Sandbox};
 /// let sandbox = Sandbox::new().ro_bind("/", "/").dev("/dev").unshare_all().die_with_parent();
