@@ -14,6 +14,8 @@ use elf::endian::AnyEndian;
 use elf::file::{FileHeader, parse_ident};
 use elf::parse::ParseAt;
 use elf::segment::{ProgramHeader, SegmentTable};
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::io::Errno;
 
 use super::descriptors::read_from;
 use crate::diagnosis::ProgramProblem;
@@ -102,6 +104,11 @@ fn judge(view: View<'_>, path: &Path, node: &Node, depth: usize) -> Verdict {
     let noexec = rustix::fs::StatVfsMountFlags::NOEXEC;
     if rustix::fs::statvfs(host).is_ok_and(|statistics| statistics.f_flag.contains(noexec)) {
         return Verdict::Problem(ProgramProblem::Noexec(path.into()));
+    }
+    // some may, but not we: more than permissions can deny what everybody may
+    let ours = accessat(CWD, host, Access::EXEC_OK, AtFlags::EACCESS);
+    if ours == Err(Errno::ACCESS) && mode & 0o111 != 0o111 {
+        return Verdict::Problem(ProgramProblem::NotExecutable { path: path.into(), mode });
     }
     // merely to open a device may do something
     if !meta.is_file() {
