@@ -15,6 +15,8 @@ mod kills;
 mod stand_ins;
 #[path = "verdict/support.rs"]
 mod support;
+#[path = "verdict/words.rs"]
+mod words;
 
 use endings::{
     a_background_process_may_fill_one_stream_and_hold_the_other, a_command_in_its_namespace_kills_all_it_can,
@@ -38,6 +40,11 @@ use kills::{
 use stand_ins::{
     a_bwrap_that_ends_at_once, a_bwrap_that_is_killed, a_bwrap_that_lies, a_bwrap_whose_socket_is_kept,
     a_bwrap_without_its_ready_socket, a_bwrap_without_its_status_descriptor,
+};
+use words::{
+    launches_at_once_with_one_file, nobody_reads_standard_error, programs_for_others,
+    programs_of_others_in_a_file, reasons_that_cannot_be_seen, the_end_of_a_rehearsal_is_no_reason,
+    words_of_others_in_a_file,
 };
 
 fn main() -> std::process::ExitCode {
@@ -80,6 +87,13 @@ fn main() -> std::process::ExitCode {
             a_bwrap_whose_socket_is_kept,
             a_bwrap_without_its_ready_socket,
             a_bwrap_without_its_status_descriptor,
+            the_end_of_a_rehearsal_is_no_reason,
+            words_of_others_in_a_file,
+            programs_of_others_in_a_file,
+            launches_at_once_with_one_file,
+            nobody_reads_standard_error,
+            reasons_that_cannot_be_seen,
+            programs_for_others,
         ],
         &[
             ("close", endings::close),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,10 +15,10 @@ use super::handshake::{Phase, Verdict};
 use super::outcome::{Failure, Heard, Text};
 use super::running::Running;
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
-use super::words::{Words, warnings};
+use super::words::{Words, plausible, warnings};
 use super::{ExitStatus, Output, keeper, program};
 use crate::bwrap::{Bwrap, Message, NamespaceIds, Severity, Stage};
-use crate::diagnosis::diagnose;
+use crate::diagnosis::{decisive, diagnose};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::sandbox::Feature;
@@ -147,7 +148,7 @@ impl Child {
 
     /// bwrap's warnings so far. A command can forge them.
     ///
-    /// Where standard error cannot be read back, bwrap is asked to set up the same sandbox once more without
+    /// Where standard error is no pipe to this process, bwrap is asked to set up the same sandbox once more without
     /// running anything, if it can have warned at all ([`Sandbox::not_a_security_boundary`](crate::Sandbox)).
     ///
     /// ```
@@ -160,13 +161,13 @@ impl Child {
     #[must_use]
     pub fn warnings(&self) -> Vec<Message> {
         let launch = &self.launch;
-        let quiet = matches!(launch.words, Words::Elsewhere);
         // the one setting under which bwrap goes on after a complaint
-        let sandbox = &launch.recipe.sandbox;
-        let words = if quiet && launch.repeatable && sandbox.privileges.not_a_security_boundary {
-            Command::rehearse(&launch.recipe, &launch.bwrap)
-        } else {
-            launch.words.heard().ok()
+        let warns = launch.recipe.sandbox.privileges.not_a_security_boundary;
+        let words = match &launch.words {
+            Words::Pipe(_) => launch.words.heard().ok(),
+            // in a file there may be those of others
+            Words::File { .. } | Words::Elsewhere if warns => launch.rehearse().map(|(_, words)| words),
+            Words::File { .. } | Words::Elsewhere => None,
         };
         warnings(&words.unwrap_or_default())
     }
@@ -365,17 +366,15 @@ impl Child {
         })
     }
 
-    /// Lets bwrap end and returns its words, for a rehearsal.
-    pub(super) fn words_at_end(mut self) -> Option<Vec<u8>> {
-        let running = self.launch.running.as_mut()?;
-        let ended = running.wait_end_until(Instant::now() + REHEARSAL).unwrap_or(false);
-        if ended {
-            running.finish();
-        } else {
+    /// Lets bwrap end and returns how it did and its words, for a rehearsal.
+    pub(super) fn end_with_words(mut self) -> Option<(Verdict, Vec<u8>)> {
+        let mut running = self.launch.running.take()?;
+        if !running.wait_end_until(Instant::now() + REHEARSAL).unwrap_or(false) {
             running.destroy();
+            return None;
         }
-        self.launch.running = None;
-        self.launch.words.heard().ok().filter(|_| ended)
+        let verdict = running.finish();
+        Some((verdict, self.launch.words.heard().ok()?))
     }
 
     /// Kills and reaps it all at once.
@@ -428,8 +427,8 @@ impl Launch {
     fn failure(&self, verdict: Verdict) -> Arc<Failure> {
         let mut failure = Failure {
             verdict,
-            words: Text(self.words.heard().unwrap_or_default()),
-            heard: Heard::Captured,
+            words: Text::default(),
+            heard: Heard::Lost,
             messages: Vec::new(),
             program: None,
             diagnosis: None,
@@ -437,14 +436,9 @@ impl Launch {
             namespaces: self.namespaces,
             dropped: self.dropped.clone(),
         };
-        failure.messages = Message::parse_all(failure.stderr());
-        // what a signal did, bwrap had no words for; what may have run must not run again
-        let judged = failure.signal().is_none() && failure.undecided().is_none();
-        if failure.message().is_none() && judged {
-            self.rehearse(&mut failure);
-        }
+        self.hear(&mut failure);
         let executing = failure.stage().is_none_or(|stage| stage == Stage::Exec);
-        if matches!(verdict, Verdict::NotExecuted { signal: None }) && executing {
+        if matches!(verdict, Verdict::NotExecuted { .. }) && failure.had_words() && executing {
             let sandbox = &self.recipe.sandbox;
             let inherited = sandbox.environment.inherited(std::env::vars_os);
             let path = sandbox.environment.value("PATH", &inherited);
@@ -457,19 +451,63 @@ impl Launch {
         Arc::new(failure)
     }
 
-    /// Lets bwrap say once more what went wrong, where its words could not be read.
-    fn rehearse(&self, failure: &mut Failure) {
-        let words = if self.repeatable { Command::rehearse(&self.recipe, &self.bwrap) } else { None };
-        let words = words.unwrap_or_default();
-        let mut messages = Message::parse_all(&words);
-        // that is the gate, which nobody opens in a rehearsal: the set-up itself went well
-        messages.retain(|message| message.stage() != Stage::Seccomp);
-        if messages.iter().any(|message| message.severity() == Severity::Fatal) {
-            (failure.words, failure.messages, failure.heard) = (Text(words), messages, Heard::AskedAgain);
-        } else {
-            failure.heard = Heard::Lost;
+    /// Comes by bwrap's words where they were written, or lets it say them once more.
+    fn hear(&self, failure: &mut Failure) {
+        let written = self.words.heard().unwrap_or_default();
+        let asks = failure.had_words() && failure.undecided().is_none();
+        if let Words::Pipe(_) = self.words {
+            failure.messages = Message::parse_all(&written);
+            if failure.message().is_some() || !asks {
+                (failure.words, failure.heard) = (Text(written), Heard::Captured);
+                return;
+            }
         }
+        // what may have run must not run again
+        if asks && let Some((words, messages)) = self.repeat(failure.verdict) {
+            let stands = |message: &Message| contains(&written, message.text().as_bytes());
+            failure.heard = if messages.iter().all(stands) { Heard::Captured } else { Heard::AskedAgain };
+            (failure.words, failure.messages) = (Text(words), messages);
+            return;
+        }
+        let words = match self.words {
+            Words::File { .. } => plausible(&written, failure.verdict, &self.recipe),
+            Words::Pipe(_) | Words::Elsewhere => written,
+        };
+        failure.messages = Message::parse_all(&words);
+        if failure.message().is_some() {
+            failure.heard = Heard::Overheard;
+        }
+        failure.words = Text(words);
     }
+
+    /// What bwrap says once more about a failure, if it fails in the same way.
+    fn repeat(&self, verdict: Verdict) -> Option<(Vec<u8>, Vec<Message>)> {
+        let (again, words) = self.rehearse()?;
+        let mut messages = Message::parse_all(&words);
+        match (verdict, again) {
+            (Verdict::Refused { .. }, Verdict::Refused { .. })
+            | (Verdict::SetupFailed { .. }, Verdict::SetupFailed { .. }) => {}
+            // at the latest it fails at the gate, which nobody opens in a rehearsal; two processes complain about that, and
+            // their words may end up in one line
+            (Verdict::NotExecuted { .. }, Verdict::NotExecuted { .. }) => messages.retain(|message| {
+                message.stage() == Stage::Environment || message.severity() == Severity::Warning
+            }),
+            _ => return None,
+        }
+        decisive(&messages)?;
+        Some((words, messages))
+    }
+
+    /// Lets bwrap set the sandbox up once more, without running anything, where that does no harm.
+    fn rehearse(&self) -> Option<(Verdict, Vec<u8>)> {
+        if self.repeatable { Command::rehearse(&self.recipe, &self.bwrap) } else { None }
+    }
+}
+
+/// Whether a text stands in another.
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    // there are no windows of nothing
+    part.is_empty() || text.windows(part.len()).any(|window| window == part)
 }
 
 impl Drop for Child {

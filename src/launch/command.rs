@@ -12,6 +12,7 @@ use rustix::process::{getgid, getuid};
 
 use super::child::Child;
 use super::descriptors::MAX_NUMBER;
+use super::handshake::Verdict;
 use super::prepared::Prepared;
 use super::stdio::{Stdio, StdioKind};
 use super::{ExitStatus, Output};
@@ -419,13 +420,13 @@ impl Command {
     }
 
     /// Sets the sandbox up as [`prepare`](Self::prepare) does and then lets bwrap fail at the gate, to hear
-    /// what it says. Only for what can be repeated.
-    pub(super) fn rehearse(recipe: &Recipe, bwrap: &Bwrap) -> Option<Vec<u8>> {
+    /// what it says and see how far it gets. Only for what can be repeated.
+    pub(super) fn rehearse(recipe: &Recipe, bwrap: &Bwrap) -> Option<(Verdict, Vec<u8>)> {
         let mut command = Self::from_recipe(recipe.clone());
         command.bwrap(bwrap).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let (child, gate) = command.launch(&StdioKind::Null, true).ok()?;
         drop(gate);
-        child.words_at_end()
+        child.end_with_words()
     }
 
     /// Checks what can be known before the launch, as every launch does first.

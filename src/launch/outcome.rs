@@ -161,11 +161,16 @@ pub struct Output {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Heard {
-    /// They were read where bwrap wrote them.
+    /// They were read where bwrap wrote them. In a file, which others may write to as well, they count as its own only if
+    /// bwrap, asked once more, says the same.
     Captured,
-    /// bwrap wrote them where they cannot be read back (an inherited terminal, `/dev/null`), so it was asked
-    /// once more to set up the same sandbox, without running anything, and said this.
+    /// bwrap wrote them where they cannot be read back (an inherited terminal, `/dev/null`) or told from others' (a file), so
+    /// it was asked once more to set up the same sandbox, without running anything, and said this.
     AskedAgain,
+    /// They were read in a file, which others may write to as well, and bwrap could not be asked once more, or did not fail
+    /// in the same way: perhaps another launch's. They name nothing that this launch does not have; the words of a program
+    /// that cannot be executed name this very program.
+    Overheard,
     /// They could not be come by.
     Lost,
 }
@@ -309,6 +314,12 @@ impl Failure {
         }
     }
 
+    /// Whether bwrap had words for it: what a signal did to it, it did not see coming. But it is SIGPIPE that ends it when
+    /// nobody reads them.
+    pub(super) fn had_words(&self) -> bool {
+        self.signal().is_none_or(|signal| signal == libc::SIGPIPE)
+    }
+
     /// Why the launch cannot be judged, if it cannot.
     #[must_use]
     pub fn undecided(&self) -> Option<Undecided> {
@@ -352,7 +363,8 @@ impl Failure {
             return format!("{problem} [{}]", finding.cause.code());
         }
         if let Some(finding) = finding {
-            let perhaps = if finding.confidence == Confidence::Low { "perhaps " } else { "" };
+            let unsure = finding.confidence == Confidence::Low || self.heard == Heard::Overheard;
+            let perhaps = if unsure { "perhaps " } else { "" };
             let sentence = format!("{perhaps}{} [{}]", finding.summary, finding.cause.code());
             return match self.message() {
                 Some(message) => format!("{sentence} (bwrap: {message})"),
@@ -362,10 +374,16 @@ impl Failure {
         match (&self.program, self.message(), self.signal()) {
             (Some(problem), _, _) => problem.to_string(),
             (None, Some(message), _) => format!("bwrap: {message}"),
+            (None, None, Some(libc::SIGPIPE)) => {
+                "nobody reads its standard error, where bwrap would have said why".to_owned()
+            }
             (None, None, Some(signal)) => format!("it was killed by signal {signal} meanwhile"),
             (None, None, None) => match self.verdict {
-                Verdict::NotExecuted { .. } => "bwrap did not say why, and the program looks executable",
-                _ => "bwrap did not say why; run the command line in a shell to see",
+                Verdict::NotExecuted { .. } => {
+                    "what bwrap said, if anything, cannot be read back, and what can be seen from outside does not explain it; \
+                     pipe standard error (Stdio::piped()) to have it quoted"
+                }
+                _ => "what bwrap said, if anything, cannot be read back; run the command line in a shell to see",
             }
             .to_owned(),
         }

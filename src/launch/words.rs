@@ -3,19 +3,23 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
 
 use rustix::fs::{OFlags, SeekFrom, fcntl_getfl, fstat, seek};
 
+use super::command::Recipe;
 use super::descriptors::read_from;
+use super::handshake::Verdict;
 use super::stdio::{ChildStderr, Listener, StdioKind};
+use crate::bwrap::arguments::{Arguments, Word};
 use crate::bwrap::message::is_signed;
-use crate::bwrap::{Message, Severity};
+use crate::bwrap::{Message, Severity, Stage};
 
 /// Where bwrap's words go, as far as they can be had.
 #[derive(Debug)]
 pub(crate) enum Words {
     Pipe(Listener),
-    /// A regular file: they start at this offset.
+    /// A regular file: they start at this offset. Others may write to it, too: nobody can tell.
     File {
         file: OwnedFd,
         offset: u64,
@@ -45,23 +49,56 @@ impl Words {
         }
     }
 
-    /// What bwrap has said, and perhaps the command after it.
+    /// What has been written there: by bwrap, perhaps by the command after it, and into a file by anybody.
     pub(super) fn heard(&self) -> io::Result<Vec<u8>> {
         match self {
             Self::Pipe(listener) => listener.words(),
             // the descriptor may be open for writing only
             Self::File { file, offset } => {
                 let file = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
-                Ok(own_lines(&read_from(&file, *offset, WORDS_BYTES)?))
+                Ok(read_from(&file, *offset, WORDS_BYTES)?)
             }
             Self::Elsewhere => Ok(Vec::new()),
         }
     }
 }
 
-/// The lines that bwrap wrote into a file in which others may write too.
-fn own_lines(text: &[u8]) -> Vec<u8> {
-    text.split_inclusive(|byte| *byte == b'\n').filter(|line| is_signed(line)).flatten().copied().collect()
+/// The lines of a file that may be this launch's: bwrap's, fit for how it ended, about nothing that it does not have.
+pub(super) fn plausible(text: &[u8], verdict: Verdict, recipe: &Recipe) -> Vec<u8> {
+    let arguments = Arguments::shown(&recipe.sandbox, None, None);
+    let words = || {
+        arguments.words.iter().filter_map(|word| match word {
+            Word::Text(text) => Some(text.as_os_str()),
+            Word::Secret(_) | Word::Shell(_) => None,
+        })
+    };
+    let fits = |line: &[u8]| {
+        let message = Message::parse(line);
+        let in_time = match (verdict, message.stage()) {
+            // two launches that write at once make lines that nobody knows
+            _ if message.pattern().is_none() => false,
+            (_, Stage::Exec) if message.subject() != Some(recipe.program.as_os_str()) => false,
+            (Verdict::NotExecuted { .. }, stage) => stage == Stage::Exec,
+            (Verdict::Refused { .. } | Verdict::SetupFailed { .. }, stage) => {
+                !(Stage::Environment..=Stage::Exec).contains(&stage)
+            }
+            (Verdict::Ended(_) | Verdict::Undecided(_), _) => true,
+        };
+        let mut paths = [message.path(), message.source()].into_iter().flatten().peekable();
+        let known = match (paths.peek(), message.operation()) {
+            (None, Some("--unshare-net")) => {
+                words().any(|word| word == "--unshare-net" || word == "--unshare-all")
+            }
+            (None, Some(option)) => words().any(|word| word == option),
+            _ => paths.all(|path| words().any(|word| Path::new(word) == path)),
+        };
+        in_time && known
+    };
+    text.split_inclusive(|byte| *byte == b'\n')
+        .filter(|line| is_signed(line) && fits(line))
+        .flatten()
+        .copied()
+        .collect()
 }
 
 /// bwrap's warnings at the beginning of what was written to standard error.

@@ -1,0 +1,156 @@
+//! Whose words explain a failure: never another launch's, nor those of a rehearsal about its own end.
+
+use std::fs::{self, File, Permissions};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use bwrap_launch::{Bwrap, Error, Failure, Heard, Namespaces, ProgramProblem, Sandbox, Stage, Stdio};
+
+use crate::common::{Here, host};
+use crate::support::{both, stand_in};
+
+fn failure(
+    here: &Here,
+    sandbox: &Sandbox,
+    program: &str,
+    bwrap: &Bwrap,
+    stderr: impl Into<Stdio>,
+) -> Failure {
+    let error = here.command(sandbox, program).bwrap(bwrap).stderr(stderr).status().unwrap_err();
+    error.failure().unwrap_or_else(|| panic!("{error}")).clone()
+}
+
+/// The gate of a rehearsal ends two processes of bwrap at once, and what they say ends up in one line: here in every run.
+pub(crate) fn the_end_of_a_rehearsal_is_no_reason(here: &Here) {
+    let interleaved = stand_in(here, "interleaved", "printf 'bwrap: ' >&2; exec \"$real\" \"$@\"");
+    for sandbox in both() {
+        let failure = failure(here, &sandbox, "no-such-program", &interleaved, Stdio::null());
+        assert_eq!((failure.message(), failure.heard()), (None, Heard::Lost), "{failure}");
+        assert!(matches!(failure.program(), Some(ProgramProblem::NotFound { .. })), "{failure}");
+    }
+}
+
+fn append(path: &Path) -> File {
+    File::options().append(true).create(true).open(path).unwrap()
+}
+
+/// A bwrap that another one, also writing to this file, is always a line ahead of.
+fn second(here: &Here, log: &Path, line: &str, then: &str) -> Bwrap {
+    let line = line.replace('\'', "'\\''");
+    stand_in(here, "second", &format!("echo 'bwrap: {line}' >> {}\n{then}", log.display()))
+}
+
+const REAL: &str = "exec \"$real\" \"$@\"";
+
+pub(crate) fn words_of_others_in_a_file(here: &Here) {
+    let log = here.scratch.join("log");
+    let text = here.scratch.join("text");
+    fs::write(&text, "").unwrap();
+    let own = || host().ro_bind("/nonexistent", "/mnt");
+    // read only once, it cannot be set up again
+    let once =
+        || host().tmpfs("/mnt").file(File::open(&text).unwrap(), "/mnt/x").ro_bind("/nonexistent", "/mnt/y");
+    for line in [
+        "Can't find source path /of-another: No such file or directory",
+        "Can't mount proc on /newroot/proc: Operation not permitted",
+        "loopback: Failed RTM_NEWADDR: Operation not permitted",
+        "execvp true: Permission denied",
+        "bwrap: Can't find source path /nobwrap: : Can't",
+    ] {
+        let ahead = second(here, &log, line, REAL);
+        for (sandbox, heard) in [(own(), Heard::Captured), (once(), Heard::Overheard)] {
+            let failure = failure(here, &sandbox, "true", &ahead, append(&log));
+            assert_eq!(failure.heard(), heard, "{line}: {failure:?}");
+            let said = failure.message().unwrap();
+            assert_eq!(said.path(), Some("/nonexistent".as_ref()), "{line}: {failure:?}");
+            assert_eq!(failure.messages().len(), 1, "{line}: {failure:?}");
+        }
+        // it says nothing itself
+        let silent = second(here, &log, line, "exit 1");
+        let failure = failure(here, &own(), "true", &silent, append(&log));
+        assert_eq!((failure.message(), failure.heard()), (None, Heard::Lost), "{line}: {failure:?}");
+        assert_eq!(failure.stderr(), b"");
+    }
+}
+
+pub(crate) fn programs_of_others_in_a_file(here: &Here) {
+    let log = here.scratch.join("log");
+    for line in ["execvp other: Permission denied", "Can't chdir to /other: No such file or directory"] {
+        let ahead = second(here, &log, line, REAL);
+        for sandbox in both() {
+            let missing = failure(here, &sandbox, "no-such-program", &ahead, append(&log));
+            assert_eq!(missing.message().unwrap().subject(), Some("no-such-program".as_ref()), "{missing:?}");
+            assert_eq!((missing.heard(), missing.messages().len()), (Heard::Overheard, 1));
+            assert!(matches!(missing.program(), Some(ProgramProblem::NotFound { .. })), "{missing}");
+            let nowhere = failure(here, &sandbox.current_dir("/nonexistent"), "true", &ahead, append(&log));
+            assert_eq!(nowhere.message().unwrap().path(), Some("/nonexistent".as_ref()), "{nowhere:?}");
+            assert_eq!(nowhere.heard(), Heard::Captured);
+        }
+    }
+}
+
+/// As a build system has it: all of them write to one log.
+pub(crate) fn launches_at_once_with_one_file(here: &Here) {
+    let log = append(&here.scratch.join("log"));
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let log = &log;
+            scope.spawn(move || {
+                for turn in 0..10 {
+                    let source = PathBuf::from(format!("/missing-{thread}-{turn}"));
+                    let sandbox = host().unshare_all().ro_bind(&source, "/mnt");
+                    let failure = failure(here, &sandbox, "true", &here.bwrap, log.try_clone().unwrap());
+                    assert_eq!(failure.message().unwrap().path(), Some(source.as_path()), "{failure:?}");
+                }
+            });
+        }
+    });
+}
+
+pub(crate) fn nobody_reads_standard_error(here: &Here) {
+    for sandbox in both() {
+        let closed = || OwnedFd::from(std::io::pipe().unwrap().1);
+        let failure = |sandbox: &Sandbox, program| failure(here, sandbox, program, &here.bwrap, closed());
+        let missing = failure(&sandbox, "no-such-program");
+        assert!(matches!(missing.program(), Some(ProgramProblem::NotFound { .. })), "{missing:?}");
+        let nowhere = failure(&sandbox.clone().current_dir("/nonexistent"), "true");
+        assert_eq!(nowhere.stage(), Some(Stage::Environment), "{nowhere:?}");
+        let mut child = here.command(&sandbox, "no-such-program").stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stderr.take());
+        let error = child.wait().unwrap_err();
+        assert!(error.failure().unwrap().program().is_some(), "{error:?}");
+    }
+}
+
+/// Nobody looks there: bwrap's words would say it.
+pub(crate) fn reasons_that_cannot_be_seen(here: &Here) {
+    let path = here.scratch.join("busy");
+    fs::copy("/usr/bin/true", &path).unwrap();
+    let _writer = append(&path);
+    for sandbox in [host(), host().unshare(Namespaces::PID)] {
+        let mut command = here.command(&sandbox, &path);
+        let error = command.stderr(Stdio::null()).status().unwrap_err();
+        assert!(matches!(error, Error::NotExecuted(_)), "{error:?}");
+        let shown = error.to_string();
+        assert!(shown.contains("cannot be read back") && shown.contains("Stdio::piped()"), "{shown}");
+        assert!(!shown.contains("executable"), "{shown}");
+        let shown = command.stderr(Stdio::piped()).status().unwrap_err().to_string();
+        assert!(shown.contains("Text file busy"), "{shown}");
+    }
+}
+
+/// Permission to execute it has somebody else.
+pub(crate) fn programs_for_others(here: &Here) {
+    let path = here.scratch.join("theirs");
+    fs::copy("/usr/bin/true", &path).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o611)).unwrap();
+    let outcome = here.command(&host(), &path).stderr(Stdio::null()).status();
+    if here.root {
+        assert!(outcome.unwrap().success());
+        return;
+    }
+    let error = outcome.unwrap_err();
+    let problem = ProgramProblem::NotExecutable { path, mode: 0o611 };
+    assert_eq!(error.failure().unwrap().program(), Some(&problem), "{error:?}");
+}
