@@ -166,3 +166,6 @@ impl Rule {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

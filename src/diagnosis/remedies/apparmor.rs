@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use profiles::{bwrap_profile, container_profile, rules};
 
 use super::super::case::Case;
-use super::super::remedy::{Action, PodPatch, Profile, Remedy};
+use super::super::remedy::{Action, Engine, PodPatch, Profile, Remedy};
 use super::engine::options;
 use super::host::{sysctl, unit_of};
 use super::{Setting, allow_nesting, commands, manual};
@@ -21,125 +21,139 @@ pub(in super::super) const CONTAINER: &str = "bwrap-nested";
 
 const RESTRICTION: &str = "kernel.apparmor_restrict_unprivileged_userns";
 
-/// A profile under which a container can run bwrap, in place of the engine's default.
-pub(in super::super) fn confine_container(case: &Case<'_>) -> Vec<Remedy> {
-    let profile = container_profile(mediates_user_namespaces(case));
-    let setting = Setting::of(case);
-    let under = |action| {
-        let remedy = Remedy::new(
-            format!("Run it under the AppArmor profile {CONTAINER} instead of the default"),
-            action,
-            "what runs there may mount, inside namespaces of its own; its root could mount /proc and /sys where the \
-             profile's rules do not look, so run it as a user",
-        );
-        with_parser(remedy, case).file(&profile.path, &*profile.text)
-    };
-    // without a profile, the restriction for unconfined programs would be next
-    let restricted = case.host.sysctl(RESTRICTION).is("1");
-    let unconfined = |action| {
-        let remedy = Remedy::new(
-            "Run it without an AppArmor profile",
-            action,
-            "all that the default profile denies: mounting anywhere, writing to the kernel's settings below /proc and /sys",
-        );
-        (!restricted).then(|| remedy.requires(format!("a machine where {RESTRICTION} is 0 or missing")))
-    };
-    match setting {
-        Setting::Kubernetes { .. } => {
-            let pod = |apparmor| Action::Pod(PodPatch { apparmor: Some(apparmor), ..PodPatch::default() });
-            let version = format!(
-                "Kubernetes 1.30 or later; before, the annotation container.apparmor.security.beta.kubernetes.io/CONTAINER: \
-                 localhost/{CONTAINER}"
-            );
-            let mut remedies = vec![
-                under(pod(Profile::Localhost(CONTAINER.to_owned())))
-                    .requires(version)
-                    .requires("the profile on every node that runs the pod, loaded at boot, too"),
-            ];
-            remedies.extend(unconfined(pod(Profile::Unconfined)).map(|remedy| {
-                remedy.requires("Pod Security Standards: privileged; baseline and restricted forbid it")
-            }));
-            remedies
-        }
-        Setting::Container(engine) => {
-            let option = |name: &str| options(engine, &[&format!("--security-opt=apparmor={name}")], &[]);
-            let mut remedies =
-                vec![under(option(CONTAINER)).requires("root on the machine that runs the container")];
-            remedies.extend(unconfined(option("unconfined")));
-            remedies
-        }
-        Setting::OtherContainer => {
-            let text = format!(
+/// Start us under the profile for containers, where whoever starts us can name one.
+fn under_container_profile(case: &Case<'_>) -> Option<Remedy> {
+    let (action, requires) = match Setting::of(case) {
+        Setting::Kubernetes { .. } => (
+            pod(Profile::Localhost(CONTAINER.to_owned())),
+            vec![
+                format!(
+                    "Kubernetes 1.30 or later; before, the annotation \
+                     container.apparmor.security.beta.kubernetes.io/CONTAINER: localhost/{CONTAINER}"
+                ),
+                "the profile on every node that runs the pod, loaded at boot, too".to_owned(),
+            ],
+        ),
+        Setting::Container(engine) => (security_option(engine, CONTAINER), vec![ROOT_OUTSIDE.to_owned()]),
+        Setting::OtherContainer => (
+            Action::Manual(format!(
                 "Start the container with `--security-opt=apparmor={CONTAINER}` (nerdctl), `--apparmor-profile={CONTAINER}` \
                  (ctr), or `process.apparmorProfile` in an OCI configuration."
-            );
-            vec![under(Action::Manual(text)).requires("root on the machine that runs the container")]
-        }
-        Setting::Lxc => allow_nesting(case),
-        Setting::Unit => vec![under(unit_of(case, &[("AppArmorProfile", CONTAINER)]))],
-        Setting::Nspawn | Setting::Machine | Setting::Unknown => {
-            // rules more in that profile would lift the restriction for every program
-            if case.host.security.is_restriction() {
-                return leave_restriction(case);
-            }
-            let label = case.host.security.apparmor().filter(|name| *name != "unconfined");
-            let name = label.unwrap_or("NAME");
-            let rules = rules(mediates_user_namespaces(case));
-            let mut remedies = vec![with_parser(
-                manual(
-                    &format!("Permit in the AppArmor profile {name} what bwrap does"),
-                    &format!(
-                        "# find its file: grep -rl {} {DIRECTORY}\n# add these rules to it (or to its file below \
-                         {DIRECTORY}/local, if it includes one), and then load it again with apparmor_parser -r FILE:\n{}",
-                        super::instructions::word(name),
-                        rules
-                    ),
-                    "whatever runs under this profile may mount inside namespaces of its own",
-                ),
-                case,
-            )];
-            if mediates_user_namespaces(case) {
-                remedies.extend(beside(case));
-            }
-            remedies
-        }
+            )),
+            vec![ROOT_OUTSIDE.to_owned()],
+        ),
+        Setting::Unit => (unit_of(case, &[("AppArmorProfile", CONTAINER)]), Vec::new()),
+        Setting::Lxc | Setting::Nspawn | Setting::Machine | Setting::Unknown => return None,
+    };
+    let profile = container_profile(mediates_user_namespaces(case));
+    let remedy = Remedy::new(
+        format!("Run it under the AppArmor profile {CONTAINER} instead of the default"),
+        action,
+        "what runs there may mount, inside namespaces of its own; its root could mount /proc and /sys where the \
+         profile's rules do not look, so run it as a user",
+    );
+    let remedy = with_parser(remedy, case).file(&profile.path, &*profile.text);
+    Some(requires.into_iter().fold(remedy, Remedy::requires))
+}
+
+const ROOT_OUTSIDE: &str = "root on the machine that runs the container";
+
+fn pod(apparmor: Profile) -> Action {
+    Action::Pod(PodPatch { apparmor: Some(apparmor), ..PodPatch::default() })
+}
+
+fn security_option(engine: Engine, profile: &str) -> Action {
+    options(engine, &[&format!("--security-opt=apparmor={profile}")], &[])
+}
+
+/// Start us without a profile, where an engine can; the restriction for unconfined programs would be next.
+fn without_profile(case: &Case<'_>) -> Option<Remedy> {
+    let (action, requires) = match Setting::of(case) {
+        _ if case.host.sysctl(RESTRICTION).is("1") => return None,
+        Setting::Kubernetes { .. } => (
+            pod(Profile::Unconfined),
+            Some("Pod Security Standards: privileged; baseline and restricted forbid it"),
+        ),
+        Setting::Container(engine) => (security_option(engine, "unconfined"), None),
+        _ => return None,
+    };
+    let remedy = Remedy::new(
+        "Run it without an AppArmor profile",
+        action,
+        "all that the default profile denies: mounting anywhere, writing to the kernel's settings below /proc and /sys",
+    )
+    .requires(format!("a machine where {RESTRICTION} is 0 or missing"));
+    Some(requires.into_iter().fold(remedy, Remedy::requires))
+}
+
+/// A profile under which bwrap can run, in place of the one that denies.
+pub(in super::super) fn confine_container(case: &Case<'_>) -> Vec<Remedy> {
+    if let Some(under) = under_container_profile(case) {
+        return std::iter::once(under).chain(without_profile(case)).collect();
     }
+    if Setting::of(case) == Setting::Lxc {
+        return allow_nesting(case);
+    }
+    // rules more in that profile would lift the restriction for every program
+    if case.host.security.is_restriction() {
+        return leave_restriction(case);
+    }
+    let label = case.host.security.apparmor().filter(|name| *name != "unconfined");
+    let name = label.unwrap_or("NAME");
+    let rules = rules(mediates_user_namespaces(case));
+    let mut remedies = vec![with_parser(
+        manual(
+            &format!("Permit in the AppArmor profile {name} what bwrap does"),
+            &format!(
+                "# find its file: grep -rl {} {DIRECTORY}\n# add these rules to it (or to its file below \
+                 {DIRECTORY}/local, if it includes one), and then load it again with apparmor_parser -r FILE:\n{}",
+                super::instructions::word(name),
+                rules
+            ),
+            "whatever runs under this profile may mount inside namespaces of its own",
+        ),
+        case,
+    )];
+    if mediates_user_namespaces(case) {
+        remedies.push(beside(case));
+    }
+    remedies
 }
 
 /// A profile of bwrap's own beside the one that confines us, for a profile that lets it change to that.
-pub(in super::super) fn beside(case: &Case<'_>) -> Vec<Remedy> {
-    let own = permit_bwrap(case).into_iter().filter(|remedy| matches!(remedy.action, Action::AppArmor(_)));
+pub(in super::super) fn beside(case: &Case<'_>) -> Remedy {
     let profile = case.host.security.apparmor().unwrap_or("NAME");
-    let change = format!(
+    profile_for_bwrap(case).requires(format!(
         "the profile {profile} lets programs change to a profile of their own (pix or Px in a rule for files)"
-    );
-    own.map(|remedy| remedy.requires(change.clone())).collect()
+    ))
 }
 
-/// A profile on the machine that lets this bwrap, by its path, make user namespaces that work.
+/// A profile on the machine for this bwrap, by its path.
+fn profile_for_bwrap(case: &Case<'_>) -> Remedy {
+    let bwrap = bwrap_path(case);
+    Remedy::new(
+        format!("Permit user namespaces to {} on {}", bwrap.display(), Setting::of(case).machine()),
+        Action::AppArmor(bwrap_profile(bwrap)),
+        "any user can have any program run in a user namespace, through bwrap",
+    )
+    .requires("AppArmor 4.0 or later, which every system with this restriction has")
+}
+
+/// Let this bwrap, by its path, make user namespaces that work.
 pub(in super::super) fn permit_bwrap(case: &Case<'_>) -> Vec<Remedy> {
-    let setting = Setting::of(case);
+    let ours = !Setting::of(case).is_container();
     let mut remedies = Vec::new();
-    if setting.is_container() {
+    if !ours {
         // the restriction is on unconfined programs: another profile than none lifts it for this container alone
-        remedies.extend(confine_container(case).into_iter().filter(|remedy| !remedy.files.is_empty()));
+        remedies.extend(under_container_profile(case));
     }
     let present = present_profile(case);
     remedies.extend(present.as_deref().map(load));
-    let bwrap = bwrap_path(case);
-    let profile = bwrap_profile(bwrap);
-    remedies.push(
-        Remedy::new(
-            format!("Permit user namespaces to {} on {}", bwrap.display(), setting.machine()),
-            Action::AppArmor(profile),
-            "any user can have any program run in a user namespace, through bwrap",
-        )
-        .requires("AppArmor 4.0 or later, which every system with this restriction has"),
-    );
+    remedies.push(profile_for_bwrap(case));
     if present.as_deref() != Some(Path::new(UBUNTUS_PROFILE)) {
         remedies.extend(ubuntus_profile(case));
     }
-    if case.on(Platform::GitHubActions) && !setting.is_container() {
+    if ours && case.on(Platform::GitHubActions) {
         for remedy in &mut remedies {
             remedy.requires.push("root: in a job, give these commands to `sudo bash`".to_owned());
         }

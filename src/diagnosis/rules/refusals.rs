@@ -173,7 +173,7 @@ fn permit_in_apparmor(case: &Case<'_>) -> Vec<Remedy> {
                     "the line `userns,` in its file below /etc/apparmor.d, then `apparmor_parser -r FILE`",
                     "what the profile confines can make user namespaces",
                 );
-                return std::iter::once(rule).chain(beside(case)).collect();
+                return vec![rule, beside(case)];
             }
             confine_container(case)
         }
