@@ -17,10 +17,11 @@ mod selinux;
 
 pub(super) use apparmor::{
     CONTAINER, beside, bwrap_path, confine_container, leave_restriction, permit_bwrap, present_profile,
-    reload_container_profile,
+    profile_name, reload_container_profile,
 };
 pub(super) use engine::{drop_ambient_capabilities, options, run_as_user};
 pub(super) use host::{commands, in_both, manual, own_unit, raise, sysctl, unit};
+pub(super) use instructions::path_word;
 pub(super) use kubernetes::unmask_proc;
 pub(super) use limits::{Limit, raise_limit};
 pub(super) use lxc::allow_nesting;

@@ -58,7 +58,8 @@ impl<'a> SelinuxContext<'a> {
     pub fn parse(label: &'a str) -> Option<Self> {
         let mut parts = label.splitn(4, ':');
         let context = Self { user: parts.next()?, role: parts.next()?, domain: parts.next()? };
-        let word = |part: &str| !part.is_empty() && !part.contains([' ', '/', '(']);
+        let plain = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+        let word = |part: &str| !part.is_empty() && part.chars().all(plain);
         [context.user, context.role, context.domain].into_iter().all(word).then_some(context)
     }
 }

@@ -10,7 +10,7 @@ use super::super::case::Case;
 use super::super::remedy::{Action, Engine, PodPatch, Profile, Remedy};
 use super::engine::options;
 use super::host::{sysctl, unit_of};
-use super::{Setting, allow_nesting, commands, manual};
+use super::{Setting, allow_nesting, commands, manual, path_word};
 use crate::host::{Fact, PACKAGED, PROFILES, Platform, Program, UBUNTUS_PROFILE, profile_files};
 
 /// Where profiles are kept.
@@ -98,8 +98,7 @@ pub(in super::super) fn confine_container(case: &Case<'_>) -> Vec<Remedy> {
     if case.host.security.is_restriction() {
         return leave_restriction(case);
     }
-    let label = case.host.security.apparmor().filter(|name| *name != "unconfined");
-    let name = label.unwrap_or("NAME");
+    let name = profile_name(case);
     let rules = rules(mediates_user_namespaces(case));
     let mut remedies = vec![with_parser(
         manual(
@@ -115,28 +114,37 @@ pub(in super::super) fn confine_container(case: &Case<'_>) -> Vec<Remedy> {
         case,
     )];
     if mediates_user_namespaces(case) {
-        remedies.push(beside(case));
+        remedies.extend(beside(case));
     }
     remedies
 }
 
 /// A profile of bwrap's own beside the one that confines us, for a profile that lets it change to that.
-pub(in super::super) fn beside(case: &Case<'_>) -> Remedy {
-    let profile = case.host.security.apparmor().unwrap_or("NAME");
-    profile_for_bwrap(case).requires(format!(
+pub(in super::super) fn beside(case: &Case<'_>) -> Option<Remedy> {
+    let profile = profile_name(case);
+    Some(profile_for_bwrap(case)?.requires(format!(
         "the profile {profile} lets programs change to a profile of their own (pix or Px in a rule for files)"
-    ))
+    )))
 }
 
-/// A profile on the machine for this bwrap, by its path.
-fn profile_for_bwrap(case: &Case<'_>) -> Remedy {
+/// The profile that confines us, as remedies write it: not a text of more than one line.
+pub(in super::super) fn profile_name<'a>(case: &Case<'a>) -> &'a str {
+    let name = case.host.security.apparmor().filter(|name| *name != "unconfined");
+    name.filter(|name| !name.contains(char::is_control)).unwrap_or("NAME")
+}
+
+/// A profile on the machine for this bwrap, by its path, which has to fit on a line of it.
+fn profile_for_bwrap(case: &Case<'_>) -> Option<Remedy> {
     let bwrap = bwrap_path(case);
-    Remedy::new(
+    if bwrap.to_str()?.contains(char::is_control) {
+        return None;
+    }
+    let remedy = Remedy::new(
         format!("Permit user namespaces to {} on {}", bwrap.display(), Setting::of(case).machine()),
         Action::AppArmor(bwrap_profile(bwrap)),
         "any user can have any program run in a user namespace, through bwrap",
-    )
-    .requires("AppArmor 4.0 or later, which every system with this restriction has")
+    );
+    Some(remedy.requires("AppArmor 4.0 or later, which every system with this restriction has"))
 }
 
 /// Let this bwrap, by its path, make user namespaces that work.
@@ -149,7 +157,7 @@ pub(in super::super) fn permit_bwrap(case: &Case<'_>) -> Vec<Remedy> {
     }
     let present = present_profile(case);
     remedies.extend(present.as_deref().map(load));
-    remedies.push(profile_for_bwrap(case));
+    remedies.extend(profile_for_bwrap(case));
     if present.as_deref() != Some(Path::new(UBUNTUS_PROFILE)) {
         remedies.extend(ubuntus_profile(case));
     }
@@ -179,7 +187,7 @@ pub(in super::super) fn present_profile(case: &Case<'_>) -> Option<PathBuf> {
 /// For a file that is there while bwrap behaves as if it were not.
 fn load(file: &Path) -> Remedy {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let command = format!("apparmor_parser -r {}", super::instructions::word(&file.to_string_lossy()));
+    let command = format!("apparmor_parser -r {}", path_word(file));
     commands(
         &format!("Load the profile {} that is there for bwrap", file.display()),
         &[&command],
@@ -225,7 +233,7 @@ fn ubuntus_profile(case: &Case<'_>) -> Option<Remedy> {
 
 /// For whoever is in a namespace whose capabilities the restriction has taken.
 pub(in super::super) fn leave_restriction(case: &Case<'_>) -> Vec<Remedy> {
-    let profile = case.host.security.apparmor().unwrap_or_default();
+    let profile = profile_name(case);
     let outside = manual(
         "Start bwrap outside of the program whose namespace this is",
         &format!(

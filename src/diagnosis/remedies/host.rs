@@ -163,6 +163,8 @@ pub(in super::super) fn own_unit<'a>(case: &Case<'a>) -> Option<(&'a str, bool)>
     let mut paths = case.host.cgroup.paths.present().into_iter().flatten();
     paths.find_map(|path| {
         let name = path.rsplit('/').next().filter(|name| name.ends_with(".service"))?;
+        // the kernel's own lists have one path a line
+        let name = Some(name).filter(|name| !name.contains(char::is_control))?;
         Some((name, is_of_user(path)))
     })
 }

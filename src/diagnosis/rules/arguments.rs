@@ -6,6 +6,7 @@ use super::super::case::Case;
 use super::super::finding::Confidence;
 use super::super::remedies::{Setting, change, commands, manual, unit};
 use super::super::{Remedy, SandboxChange};
+use super::bwrap::path;
 use super::facts::mount_of;
 use super::{Cause, Judgement, Rule};
 use crate::bwrap::options;
@@ -282,14 +283,9 @@ fn about(case: &Case<'_>, patterns: &[&str]) -> bool {
 fn settle(case: &Case<'_>) -> Vec<Remedy> {
     let check = correct("Drop one of the options, or add the one that is missing");
     if about(case, &SETUID) {
-        let path = case
-            .host
-            .bwrap
-            .present()
-            .map_or("/usr/bin/bwrap".into(), |program| program.path.display().to_string());
         let chmod = commands(
             "Take the setuid bit away from bwrap, which then works through a user namespace",
-            &[&format!("chmod u-s {path}")],
+            &[&format!("chmod u-s {}", path(case))],
             "nothing: bwrap no longer runs with root's rights",
         );
         return vec![chmod.requires("user namespaces for users other than root"), check];

@@ -1,12 +1,15 @@
 //! bwrap's file and its privileges: what goes wrong before it reads its command line.
 
+use std::path::Path;
+
 use super::super::case::Case;
 use super::super::finding::Confidence;
 use super::super::remedies::{change, commands, drop_ambient_capabilities, manual};
 use super::super::{Remedy, SandboxChange};
-use super::facts::{setuid, version};
+use super::facts::{setuid, version, word};
 use super::{Cause, Judgement, LAUNCH, Rule};
 use crate::Version;
+use crate::host::PACKAGED;
 use crate::sandbox::{Capability, CapabilityChange};
 
 mod loader;
@@ -75,8 +78,8 @@ pub(super) const RULES: &[Rule] = &[
 
 /// Where bwrap is, for a command line.
 pub(super) fn path(case: &Case<'_>) -> String {
-    let path = case.host.bwrap.present().map(|program| program.path.display().to_string());
-    path.filter(|path| !path.is_empty()).unwrap_or_else(|| "/usr/bin/bwrap".into())
+    let path = case.host.bwrap.present().map(|program| program.path.as_path());
+    word(path.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new(PACKAGED)))
 }
 
 /// What bwrap with rights from its file keeps, and so must be able to get.

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::super::case::Case;
+pub(super) use super::super::remedies::path_word as word;
 use super::super::visible_proc::{Visibility, visibility};
 use crate::Version;
-use crate::bwrap::line::quoted;
 use crate::host::Mount;
 
 /// The price of user namespaces for everybody.
@@ -64,11 +64,6 @@ pub(super) fn number(case: &Case<'_>, name: &str) -> Option<u64> {
 /// The version of bwrap, if it was looked at.
 pub(super) fn version(case: &Case<'_>) -> Option<Version> {
     Version::parse(&case.host.bwrap.present()?.version)
-}
-
-/// A path as a word of a shell.
-pub(super) fn word(path: &Path) -> String {
-    quoted(path.as_os_str().as_encoded_bytes())
 }
 
 /// Whether a masked /proc stops the sandbox anyway. Where it does, a container that looks like the engine's default can be

@@ -8,7 +8,7 @@ use super::super::remedies::{
     Calls, Setting, change, commands, confine_container, in_both, manual, permit_calls, raise, unmask_proc,
 };
 use super::super::{Remedy, SandboxChange};
-use super::facts::{OPENS, mount_of, number, user_namespace};
+use super::facts::{OPENS, mount_of, number, user_namespace, word};
 use super::namespace_limits::{LEAST, SMALL, raise_outside};
 use super::{Cause, Judgement, Rule};
 use crate::host::{Fact, Mount, Platform};
@@ -205,8 +205,7 @@ fn make_writable(case: &Case<'_>) -> Vec<Remedy> {
     const OPENS: &str = "root inside can change the kernel's settings that this container may change";
     let mut remedies = match Setting::of(case) {
         Setting::Nspawn | Setting::Machine | Setting::Unit => {
-            let point = limit_mount(case)
-                .map_or_else(|| "/proc/sys".into(), |mount| mount.point.display().to_string());
+            let point = limit_mount(case).map_or_else(|| "/proc/sys".into(), |mount| word(&mount.point));
             let line = format!("mount -o remount,rw {point}");
             vec![commands("Make it writable again", &[&line], OPENS).for_root(case)]
         }

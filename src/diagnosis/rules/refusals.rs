@@ -4,7 +4,7 @@ use super::super::case::Case;
 use super::super::finding::Confidence;
 use super::super::remedies::{
     Calls, Setting, beside, confine_container, in_both, leave_restriction, manual, permit_bwrap,
-    permit_calls, permit_domain,
+    permit_calls, permit_domain, profile_name,
 };
 use super::super::{Remedy, SelinuxRule};
 use super::facts::user_namespace;
@@ -166,14 +166,14 @@ fn permit_in_apparmor(case: &Case<'_>) -> Vec<Remedy> {
     let security = &case.host.security;
     match security.apparmor() {
         _ if security.is_restriction() => leave_restriction(case),
-        Some(profile) if security.is_apparmor_enforcing() => {
+        Some(_) if security.is_apparmor_enforcing() => {
             if matches!(Setting::of(case), Setting::Unit | Setting::Machine) {
                 let rule = manual(
-                    &format!("Add a rule for user namespaces to the profile {profile}"),
+                    &format!("Add a rule for user namespaces to the profile {}", profile_name(case)),
                     "the line `userns,` in its file below /etc/apparmor.d, then `apparmor_parser -r FILE`",
                     "what the profile confines can make user namespaces",
                 );
-                return vec![rule, beside(case)];
+                return std::iter::once(rule).chain(beside(case)).collect();
             }
             confine_container(case)
         }

@@ -1,6 +1,10 @@
+use std::collections::HashSet;
+use std::process::Command;
+
+use super::super::Action;
 use super::super::fixtures::{docker, machine, on, whole};
 use super::*;
-use crate::host::{Fact, Host, Platform};
+use crate::host::{Fact, Host, PidsLimit, Platform, Program};
 
 /// Every message of bwrap's, first on each line.
 const MESSAGES: &str = include_str!("../../../tests/data/bwrap-messages.tsv");
@@ -61,17 +65,16 @@ fn hosts() -> Vec<Host> {
     hosts
 }
 
-fn check(finding: &Finding, host: &Host) {
-    for remedy in &finding.remedies {
-        let whole =
-            !remedy.summary.is_empty() && !remedy.opens.is_empty() && !remedy.instructions().is_empty();
-        assert!(whole, "{}: {remedy:?} on {:?}", finding.cause, host.platforms);
-    }
+/// Each host on each platform, and on none.
+fn places(hosts: &[Host]) -> impl Iterator<Item = Host> + '_ {
+    let platforms = || PLATFORMS.iter().map(|platform| vec![*platform]).chain([Vec::new()]);
+    hosts
+        .iter()
+        .flat_map(move |host| platforms().map(|platforms| platforms.into_iter().fold(host.clone(), on)))
 }
 
-/// Remedies are made of other remedies, by platform: one that leads back to itself would end the process.
-#[test]
-fn every_message_is_answered_on_every_platform() {
+/// What is found on each of these hosts, for every message and before a launch.
+fn each_finding(hosts: impl Iterator<Item = Host>, mut look: impl FnMut(&Finding)) {
     let symptoms: Vec<Symptom> = MESSAGES
         .lines()
         .filter(|line| !line.starts_with('#'))
@@ -79,22 +82,92 @@ fn every_message_is_answered_on_every_platform() {
         .map(|text| Symptom::from_text(format!("bwrap: {}\n", text.trim_start_matches("bwrap: ")).as_bytes()))
         .collect();
     assert!(symptoms.len() > 280);
-    let sandbox = whole();
-    let nowhere = Host::default();
+    let (sandbox, nowhere) = (whole(), Host::default());
     let rules = |symptom| {
         let case = Case::new(Some(symptom), &nowhere, None);
         all().filter(|rule| rule.explains(&case)).collect::<Vec<_>>()
     };
     let heard: Vec<(&Symptom, Vec<&Rule>)> =
         symptoms.iter().map(|symptom| (symptom, rules(symptom))).collect();
-    for host in hosts() {
-        for host in PLATFORMS.iter().map(|platform| on(host.clone(), *platform)).chain([host.clone()]) {
-            let found = super::super::predict(&host, &sandbox);
-            found.obstacles.iter().for_each(|finding| check(finding, &host));
-            for (symptom, rules) in &heard {
-                let case = Case::new(Some(symptom), &host, Some(&sandbox));
-                rules.iter().filter_map(|rule| rule.find(&case)).for_each(|finding| check(&finding, &host));
-            }
+    for host in hosts {
+        super::super::predict(&host, &sandbox).obstacles.iter().for_each(&mut look);
+        for (symptom, rules) in &heard {
+            let case = Case::new(Some(symptom), &host, Some(&sandbox));
+            rules.iter().filter_map(|rule| rule.find(&case)).for_each(|finding| look(&finding));
+        }
+    }
+}
+
+/// Remedies are made of other remedies, by platform: one that leads back to itself would end the process.
+#[test]
+fn every_message_is_answered_on_every_platform() {
+    each_finding(places(&hosts()), |finding| {
+        for remedy in &finding.remedies {
+            let whole =
+                ![&remedy.summary, &remedy.opens, &remedy.instructions()].iter().any(|text| text.is_empty());
+            assert!(whole, "{}: {remedy:?}", finding.cause);
+        }
+    });
+}
+
+/// Names and paths come from elsewhere, and what is made of them is meant for root's shell.
+#[test]
+fn nothing_of_the_host_runs_in_a_shell() {
+    const MARK: &str = "this was run";
+    let evil = |line: &str| {
+        let path = format!("/opt/a b'$(hit)\"`hit`;hit;*{line}/bwrap");
+        let mut host = machine();
+        let mut program = Program::new(&path, "0.8.0");
+        (program.setuid, program.file_capabilities, program.unreadable) = (true, true, true);
+        host.bwrap = Fact::Present(program);
+        host.cgroup.paths = Fact::Present(vec![format!("/system.slice/a b'$(hit){line};hit;.service")]);
+        let directory = format!("/sys/fs/cgroup/a b'$(hit){line};hit;.slice");
+        host.cgroup.pids = Fact::Present(PidsLimit::new(directory, 1, 1));
+        host.mounts.clone_from(&docker().mounts);
+        let Fact::Present(mounts) = &mut host.mounts else { unreachable!() };
+        for mount in mounts.iter_mut().skip(2) {
+            mount.point = format!("{}/a b'$(hit){line};hit;", mount.point.display()).into();
+        }
+        host
+    };
+    let labels = |host: Host| {
+        ["unconfined", "a b$(hit)'\nhit\n;hit; (enforce)", "u:r:x;hit;$(hit):s0", "u:r:x\nhit\n:s0"].map(
+            |label| {
+                let mut host = host.clone();
+                host.security.label = Fact::Present(label.into());
+                host.security.apparmor_enabled = Fact::Present(true);
+                host.security.selinux_enforcing = Fact::Present(true);
+                host.sysctls
+                    .insert("kernel.apparmor_restrict_unprivileged_userns".into(), Fact::Present("1".into()));
+                host
+            },
+        )
+    };
+    let hosts: Vec<Host> = ["", "\nEOF\nhit\n"].into_iter().flat_map(|line| labels(evil(line))).collect();
+    let (mut commands, mut prose) = (HashSet::new(), HashSet::new());
+    each_finding(places(&hosts), |finding| {
+        for remedy in &finding.remedies {
+            let text = remedy.instructions();
+            match &remedy.action {
+                Action::Container(options) if options.service.is_some() => prose.insert(text),
+                Action::Manual(_) | Action::Pod(_) | Action::Sandbox(_) => prose.insert(text),
+                _ => commands.insert(text),
+            };
+        }
+    });
+    for text in prose {
+        assert!(!text.lines().any(|line| line == "hit"), "{text}");
+    }
+    assert!(commands.len() > 20, "{}", commands.len());
+    for text in commands {
+        // restricted, and without a path: it reads the words, and can run none
+        let script = format!("hit() {{ echo {MARK}; }}\n{text}");
+        let shell =
+            Command::new("/bin/bash").args(["-r", "-c", &script]).env("PATH", "/nonexistent").output().unwrap();
+        let said = [shell.stdout, shell.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        for wrong in [MARK, "syntax error", "unexpected EOF", "end-of-file"] {
+            assert!(!said.contains(wrong), "{text}\n{said}");
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::diagnosis::case::Case;
 use crate::diagnosis::remedies::{
     Setting, allow_nesting, change, commands, manual, permit_domain, unit, unmask_proc,
 };
+use crate::diagnosis::rules::facts::word;
 use crate::diagnosis::{Remedy, SandboxChange, SelinuxRule};
 use crate::host::Platform;
 
@@ -42,7 +43,7 @@ pub(super) fn uncover(case: &Case<'_>) -> Vec<Remedy> {
         Seen::Unknown => None,
     };
     let Some(Hidden { covers, .. }) = hidden else { return unmask_proc(case) };
-    let points: Vec<String> = covers.iter().map(|cover| cover.point.display().to_string()).collect();
+    let points: Vec<String> = covers.iter().map(|cover| word(&cover.point)).collect();
     let list = points.join(", ");
     if covers.is_empty() {
         return vec![manual(
