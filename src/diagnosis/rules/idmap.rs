@@ -294,7 +294,27 @@ fn ids_differ_or_unmapped(case: &Case<'_>) -> Option<Judgement> {
                 .pro(format!("no line of /proc/self/uid_map covers {uid}")),
         ),
         (Some(true), ..) if case.has(Capability::CAP_SETFCAP) != Some(true) => None,
-        _ => Some(found(Low).unknown("our ids, and the map of our user namespace: /proc/self/uid_map")),
+        (_, map, _) => {
+            let same = uid.zip(process.real_uid.present()).map(|(effective, real)| effective == real);
+            let mapped = uid.zip(map).map(|(uid, map)| map.iter().any(|line| line.covers(*uid)));
+            if (same, mapped) == (Some(true), Some(true)) {
+                return None;
+            }
+            let judgement = match same {
+                Some(true) => found(Low).contra("the user ids are the same (Uid in /proc/self/status)"),
+                Some(false) => found(Low).pro("the user ids differ (Uid in /proc/self/status)"),
+                None => found(Low).unknown("our user ids: Uid in /proc/self/status"),
+            };
+            Some(match mapped {
+                Some(true) => {
+                    judgement.contra("our user is mapped in our user namespace (/proc/self/uid_map)")
+                }
+                Some(false) => {
+                    judgement.pro("our user is not mapped in our user namespace (/proc/self/uid_map)")
+                }
+                None => judgement.unknown("the map of our user namespace: /proc/self/uid_map"),
+            })
+        }
     }
 }
 

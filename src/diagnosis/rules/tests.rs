@@ -162,8 +162,11 @@ fn nothing_of_the_host_runs_in_a_shell() {
     for text in commands {
         // restricted, and without a path: it reads the words, and can run none
         let script = format!("hit() {{ echo {MARK}; }}\n{text}");
-        let shell =
-            Command::new("/bin/bash").args(["-r", "-c", &script]).env("PATH", "/nonexistent").output().unwrap();
+        let shell = Command::new("/bin/bash")
+            .args(["-r", "-c", &script])
+            .env("PATH", "/nonexistent")
+            .output()
+            .unwrap();
         let said = [shell.stdout, shell.stderr].concat();
         let said = String::from_utf8_lossy(&said);
         for wrong in [MARK, "syntax error", "unexpected EOF", "end-of-file"] {

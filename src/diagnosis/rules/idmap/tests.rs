@@ -1,6 +1,6 @@
 use super::*;
 use crate::diagnosis::fixtures::*;
-use crate::diagnosis::{Action, Outlook, predict};
+use crate::diagnosis::{Action, Bearing, Outlook, predict};
 use crate::host::{CapabilitySet, FileKind, Host, Program};
 
 const DENIED: &str = "setting up uid map: Permission denied";
@@ -151,8 +151,31 @@ fn ids_must_not_differ() {
     host.user_namespace.uid_map = Fact::Present(vec![]);
     let found = explain(NOT_PERMITTED, &host, &whole());
     assert_eq!((found.cause(), found.causes[0].confidence), (Some(Cause::IdsDiffer), High));
-    let found = explain(NOT_PERMITTED, &machine(), &whole());
-    assert_eq!((found.cause(), found.causes[0].confidence), (Some(Cause::IdsDiffer), Low));
+}
+
+#[test]
+fn ids_that_are_known_are_not_blamed() {
+    let mut root = machine();
+    (root.process.uid, root.process.real_uid) = (Fact::Present(0), Fact::Present(0));
+    root.process.effective = Fact::Present(CapabilitySet(u64::MAX));
+    for host in [machine(), root.clone()] {
+        assert_eq!(explain(NOT_PERMITTED, &host, &whole()).cause(), Some(Cause::Unexplained));
+    }
+    // half of it is known: the map for one, the ids for the other
+    let mut mapped = machine();
+    mapped.process.real_uid = Fact::Unknown;
+    let mut same = machine();
+    same.user_namespace.uid_map = Fact::Unknown;
+    for (host, against, unknown) in [(mapped, "is mapped", "user ids"), (same, "are the same", "the map")] {
+        let found = explain(NOT_PERMITTED, &host, &whole());
+        assert_eq!((found.cause(), found.causes[0].confidence), (Some(Cause::IdsDiffer), Low));
+        let [one, other] = found.causes[0].evidence.as_slice() else { panic!("{found:?}") };
+        let of = |bearing| [one, other].into_iter().find(|seen| seen.bearing == bearing).unwrap();
+        assert!(of(Bearing::Against).text.contains(against) && of(Bearing::Unknown).text.contains(unknown));
+    }
+    // a setuid program: bwrap acts as root for somebody
+    root.process.real_uid = Fact::Present(1000);
+    assert_eq!(explain(NOT_PERMITTED, &root, &whole()).cause(), Some(Cause::IdsDiffer));
 }
 
 #[test]
