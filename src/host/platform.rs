@@ -113,10 +113,13 @@ impl Sighting {
     }
 }
 
-/// Files that platforms leave.
+/// Files of engines. They stay in a root directory that is taken elsewhere, and in images: an engine that started us has
+/// mounted something, too.
+const DOCKERENV: &str = "/.dockerenv";
+const CONTAINERENV: &str = "/run/.containerenv";
+
+/// Files that other platforms leave.
 const FILES: &[(&str, Platform)] = &[
-    ("/.dockerenv", Platform::Docker),
-    ("/run/.containerenv", Platform::Podman),
     ("/var/run/secrets/kubernetes.io", Platform::Kubernetes),
     ("/.flatpak-info", Platform::Flatpak),
     ("/dev/.lxc", Platform::Lxc),
@@ -176,6 +179,12 @@ pub(super) fn read(source: &Source, host: &Host) -> Fact<Vec<Sighting>> {
             seen.push(Sighting { platform, evidence });
         }
     };
+    let mounts = host.mounts.present().map(Vec::as_slice).unwrap_or_default();
+    let mounted =
+        |point: &str| mounts.is_empty() || mounts.iter().any(|mount| mount.point.as_os_str() == point);
+    if source.exists(CONTAINERENV) && mounted(CONTAINERENV) {
+        see(Platform::Podman, CONTAINERENV.to_owned());
+    }
     for (path, platform) in FILES {
         if source.exists(path) {
             see(*platform, (*path).to_owned());
@@ -201,7 +210,6 @@ pub(super) fn read(source: &Source, host: &Host) -> Fact<Vec<Sighting>> {
             see(Platform::SystemdUnit, format!("the control group {path}"));
         }
     }
-    let mounts = host.mounts.present().map(Vec::as_slice).unwrap_or_default();
     if let Some(root) = mounts.iter().rfind(|mount| mount.point.as_os_str() == "/") {
         let storage = root
             .super_options
@@ -234,6 +242,12 @@ pub(super) fn read(source: &Source, host: &Host) -> Fact<Vec<Sighting>> {
         see(Platform::Wsl1, format!("the kernel's name: {release}"));
     } else if release.contains("microsoft") {
         see(Platform::Wsl2, format!("the kernel's name: {release}"));
+    }
+    // what Docker mounts, Podman mounts as well
+    let others = [Platform::Docker, Platform::Podman];
+    let named = seen.iter().any(|sighting| others.contains(&sighting.platform));
+    if !named && source.exists(DOCKERENV) && mounted("/etc/hostname") {
+        seen.push(Sighting::new(Platform::Docker, DOCKERENV));
     }
     if seen.is_empty() { Fact::Absent } else { Fact::Present(seen) }
 }

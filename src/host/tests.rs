@@ -136,6 +136,28 @@ fn every_platform_leaves_its_traces() {
     assert_eq!(platforms(&[], podman), [Platform::Podman]);
 }
 
+/// `docker export` leaves the file in the root directory, and `podman build` leaves its own in images.
+#[test]
+fn files_of_engines_that_are_not_there_are_no_traces() {
+    let mount = |point: &str| format!("2 1 8:1 /x{point} {point} rw,relatime - ext4 /dev/vda1 rw\n");
+    let (hostname, podmans) = (mount("/etc/hostname"), mount("/run/.containerenv"));
+    let seen = |files: &[&str], mounts: &[&str]| {
+        let mountinfo = format!("{ROOT}{}", mounts.concat());
+        let files = files.iter().map(|file| (*file, ""));
+        let files: Vec<_> = files.chain([("/proc/thread-self/mountinfo", mountinfo.as_str())]).collect();
+        platforms(&files, nothing)
+    };
+    let (docker, podman) = ("/.dockerenv", "/run/.containerenv");
+    assert_eq!(seen(&[docker], &[]), []);
+    assert_eq!(seen(&[docker], &[&hostname]), [Platform::Docker]);
+    assert_eq!(seen(&[podman], &[]), []);
+    assert_eq!(seen(&[podman], &[&podmans]), [Platform::Podman]);
+    assert_eq!(seen(&[docker, podman], &[&hostname]), [Platform::Docker]);
+    assert_eq!(seen(&[docker, podman], &[&hostname, &podmans]), [Platform::Podman]);
+    let group = ("/proc/thread-self/cgroup", "0::/machine.slice/libpod-abc.scope\n");
+    assert_eq!(platforms(&[group, (docker, "")], nothing), [Platform::Podman]);
+}
+
 #[test]
 fn the_tightest_limit_on_processes_counts() {
     let host = read(&[
