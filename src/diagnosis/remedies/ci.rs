@@ -59,11 +59,6 @@ fn gitlab(text: &mut String, options: &ContainerOptions) {
     for (name, value) in pairs(&options.add) {
         let known = FIELDS.iter().find(|(option, ..)| *option == name);
         match known {
-            // the engine's program knows this value, and not the engine, to which the runner talks
-            Some(_) if value == "systempaths=unconfined" => text.push_str(
-                "  # it does not pass systempaths=unconfined on: bind the outer /proc in the sandbox, or let the runner use \
-                 Podman, and write security_opt = [\"unmask=/proc/*\"]\n",
-            ),
             Some((_, field, Kind::Text)) => {
                 let _ = writeln!(text, "  {field} = {}", quoted(value));
             }
@@ -72,10 +67,14 @@ fn gitlab(text: &mut String, options: &ContainerOptions) {
             }
             Some((_, field, Kind::Table)) => {
                 let (key, value) = value.split_once('=').unwrap_or((value, "rw"));
-                let _ = writeln!(tables, "  [runners.docker.{field}]\n    {} = {}", quoted(key), quoted(value));
+                let _ =
+                    writeln!(tables, "  [runners.docker.{field}]\n    {} = {}", quoted(key), quoted(value));
             }
             None => {
-                let _ = writeln!(text, "  # no field for {name}={value}: give it to the engine's service as a default");
+                let _ = writeln!(
+                    text,
+                    "  # no field for {name}={value}: give it to the engine's service as a default"
+                );
             }
         }
         if value.strip_prefix("seccomp=").is_some_and(|file| file != "unconfined") {
@@ -143,7 +142,12 @@ mod tests {
             calls[0]
         );
         assert!(calls[1].ends_with("  security_opt = [\"seccomp=unconfined\"]\n"), "{}", calls[1]);
-        assert!(texts(&host, unmask_proc)[0].contains("# it does not pass systempaths=unconfined on"));
+        let unmasked = texts(&host, unmask_proc);
+        assert_eq!(unmasked.len(), 1);
+        assert!(
+            unmasked[0].ends_with("[runners.docker]\n  security_opt = [\"unmask=/proc/*\"]\n"),
+            "{unmasked:?}"
+        );
     }
 
     #[test]

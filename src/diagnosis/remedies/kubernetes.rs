@@ -6,6 +6,7 @@ use super::engine::options;
 use super::host::unit_of;
 use super::instructions::quoted;
 use super::{Setting, allow_nesting, commands, everywhere, manual};
+use crate::host::Platform;
 
 impl PodPatch {
     /// The part of a pod's manifest, in YAML. `CONTAINER` stands for the name of the container that runs bwrap.
@@ -145,6 +146,18 @@ pub(in super::super) fn unmask_proc(case: &Case<'_>) -> Vec<Remedy> {
                     )
             }]
         }
+        // docker's program makes something else of systempaths=unconfined, and the runner talks to the engine
+        Setting::Container(Engine::Docker) if case.on(Platform::GitLabCi) => vec![
+            Remedy::new(
+                "Let the runner use Podman, and start the container with an unmasked /proc",
+                options(Engine::Podman, &["--security-opt=unmask=/proc/*"], &[]),
+                AS_ROOT,
+            )
+            .requires(
+                "Podman on the machine of the runner, and its socket as `host` in [runners.docker]: Docker cannot be told \
+                 by a runner to unmask /proc",
+            ),
+        ],
         Setting::Container(Engine::Docker) => {
             let action = options(Engine::Docker, &["--security-opt=systempaths=unconfined"], &[]);
             vec![Remedy::new("Start the container with an unmasked /proc", action, AS_ROOT)]
@@ -204,7 +217,7 @@ fn another_proc() -> Remedy {
 mod tests {
     use super::*;
     use crate::diagnosis::fixtures::{docker, machine, only_on, pod};
-    use crate::host::{Fact, Host, Platform};
+    use crate::host::{Fact, Host};
     use crate::sandbox::Capability;
 
     fn remedies(host: &Host) -> Vec<Remedy> {

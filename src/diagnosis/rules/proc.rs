@@ -7,14 +7,14 @@ mod remedies;
 use devices::{device_missing, devpts_invalid, make_devices, newer_bwrap};
 use hidden::{Hidden, Seen, doubtful, look};
 use remedies::{
-    another_kernel, honour_pod_fields, outer_as_user, permit_mounts, relatime, uncover, with_bind_dev,
-    with_bind_proc,
+    another_kernel, honour_pod_fields, outer_as_user, permit_mounts, relatime, uncover, unmask_or_bind,
+    with_bind_dev, with_bind_proc,
 };
 
 use super::super::SandboxChange;
 use super::super::case::Case;
 use super::super::finding::Confidence::{self, High, Low, Medium};
-use super::super::remedies::{Setting, change, unmask_proc};
+use super::super::remedies::{Setting, change};
 use super::lsm::{apparmor_denies, permit_in_profile, selinux_denies};
 use super::{Cause, Judgement, Rule};
 use crate::sandbox::Capability;
@@ -50,7 +50,7 @@ pub(super) const RULES: &[Rule] = &[
         cause: Cause::MaskedProc,
         messages: &[(PROC, &[EPERM])],
         judge: |case| hidden_proc(case, Cause::MaskedProc),
-        remedies: |case| with_bind_proc(case, unmask_proc(case)),
+        remedies: unmask_or_bind,
     },
     Rule {
         cause: Cause::CoveredProc,

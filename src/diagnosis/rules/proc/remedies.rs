@@ -6,7 +6,7 @@ use crate::diagnosis::remedies::{
     Setting, allow_nesting, change, commands, manual, permit_domain, unit, unmask_proc,
 };
 use crate::diagnosis::rules::facts::word;
-use crate::diagnosis::{Remedy, SandboxChange, SelinuxRule};
+use crate::diagnosis::{Engine, Remedy, SandboxChange, SelinuxRule};
 use crate::host::Platform;
 
 /// Whoever gets the one permission and not the other comes back with the next failure.
@@ -31,6 +31,15 @@ pub(super) fn with_bind_proc(case: &Case<'_>, mut remedies: Vec<Remedy>) -> Vec<
 pub(super) fn with_bind_dev(case: &Case<'_>, mut remedies: Vec<Remedy>) -> Vec<Remedy> {
     let operation = case.plan.as_ref().and_then(|plan| plan.dev);
     remedies.extend(operation.map(|operation| change(SandboxChange::BindDev { operation })));
+    remedies
+}
+
+pub(super) fn unmask_or_bind(case: &Case<'_>) -> Vec<Remedy> {
+    let mut remedies = with_bind_proc(case, unmask_proc(case));
+    // there it takes another engine
+    if Setting::of(case) == Setting::Container(Engine::Docker) && case.on(Platform::GitLabCi) {
+        remedies.reverse();
+    }
     remedies
 }
 

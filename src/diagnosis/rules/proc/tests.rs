@@ -358,3 +358,14 @@ fn devices_that_are_missing_are_named() {
     let other = said.replace("/dev/zero", "/srv/data");
     assert_ne!(explain(&other, &host, &whole()).cause(), Some(cause));
 }
+
+#[test]
+fn a_runner_of_gitlab_binds_proc_first() {
+    let first = |host: &Host| explain(NOT_PERMITTED, host, &whole()).remedy().unwrap().action.clone();
+    let gitlab = on(docker(), Platform::GitLabCi);
+    assert_eq!(first(&gitlab), Action::Sandbox(SandboxChange::BindProc { operation: 1 }));
+    assert!(matches!(first(&docker()), Action::Container(_)));
+    // Podman is told through the runner
+    let podman = on(only_on(docker(), Platform::Podman), Platform::GitLabCi);
+    assert!(matches!(first(&podman), Action::Container(_)));
+}
