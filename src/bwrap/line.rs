@@ -1,5 +1,6 @@
 //! A sandbox as a line for people: fit to be pasted into a shell, without its secrets.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fmt::{self, Write as _};
 use std::os::fd::{AsRawFd, RawFd};
@@ -20,12 +21,7 @@ pub(crate) fn write_line(
 ) -> fmt::Result {
     f.write_str("bwrap")?;
     for word in &arguments.words {
-        f.write_char(' ')?;
-        match word {
-            Word::Text(text) => f.write_str(&quoted(text.as_bytes()))?,
-            Word::Secret(_) => f.write_str("'[secret]'")?,
-            Word::Shell(text) => f.write_str(text)?,
-        }
+        write!(f, " {}", shown(word))?;
     }
     if !command.is_empty() {
         f.write_str(" --")?;
@@ -44,6 +40,25 @@ pub(crate) fn write_line(
         }
     }
     Ok(())
+}
+
+fn shown(word: &Word) -> Cow<'_, str> {
+    match word {
+        Word::Text(text) => quoted(text.as_bytes()).into(),
+        Word::Secret(_) => "'[secret]'".into(),
+        Word::Shell(text) => text.into(),
+    }
+}
+
+/// The options of one operation, as they stand in the whole line.
+pub(crate) fn operation_options(sandbox: &Sandbox, operation: usize) -> Option<String> {
+    let found = sandbox.operations.get(operation)?;
+    let mut so_far = Sandbox { current_dir: None, ..sandbox.clone() };
+    so_far.operations.truncate(operation);
+    let before = Arguments::shown(&so_far, None, None).words.len();
+    so_far.operations.push(found.clone());
+    let words = Arguments::shown(&so_far, None, None).words;
+    Some(words.iter().skip(before).map(shown).collect::<Vec<_>>().join(" "))
 }
 
 /// How much of a file's content is shown.
@@ -121,6 +136,22 @@ impl fmt::Debug for Sandbox {
 mod tests {
     use super::*;
     use crate::sandbox::Content;
+
+    #[test]
+    fn an_operation_has_the_options_that_it_has_in_the_line() {
+        let sandbox = Sandbox::new()
+            .file("x", "/a")
+            .add(crate::sandbox::Tmpfs::new("/tmp").mode(0o700))
+            .file("y", "/b c")
+            .current_dir("/tmp");
+        let line = sandbox.to_string();
+        let options = |operation| operation_options(&sandbox, operation);
+        assert_eq!(options(1).unwrap(), "--perms 0700 --tmpfs /tmp");
+        for operation in 0..3 {
+            assert!(line.contains(&options(operation).unwrap()), "{line}");
+        }
+        assert_eq!(options(3), None);
+    }
 
     #[test]
     fn a_line_can_be_pasted_and_holds_no_secret() {

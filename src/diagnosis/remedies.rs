@@ -143,11 +143,17 @@ fn uncapitalized(text: &str) -> String {
 }
 
 impl Remedy {
-    /// The same for whoever is to apply it here: a CI service types no command line, and the machine wants root.
+    /// The same for whoever is to apply it here: a CI service types no command line, the machine wants root, and an
+    /// operation is known by its options.
     pub(super) fn told(mut self, case: &Case<'_>) -> Self {
         let ours = matches!(Setting::of(case), Setting::Unit | Setting::Machine);
         match &mut self.action {
             Action::Container(options) => options.service = CiService::of(case),
+            Action::Sandbox(_) => {
+                if let Some(sandbox) = case.sandbox {
+                    return self.worded(sandbox);
+                }
+            }
             Action::Unit(unit) if unit.user => {
                 return self.requires("no root: type it as the user whose unit it is");
             }
@@ -170,7 +176,7 @@ impl Remedy {
     /// `summary` begins with a verb; `opens` says what it opens up or takes away.
     pub(super) fn new(summary: impl Into<String>, action: Action, opens: impl Into<String>) -> Self {
         let (requires, files) = (Vec::new(), Vec::new());
-        Self { summary: summary.into(), action, opens: opens.into(), requires, files }
+        Self { summary: summary.into(), action, opens: opens.into(), requires, files, wording: None }
     }
 
     pub(super) fn requires(mut self, what: impl Into<String>) -> Self {

@@ -33,6 +33,8 @@ pub struct Remedy {
     pub requires: Vec<String>,
     /// Files that go with it: a seccomp profile, say.
     pub files: Vec<RemedyFile>,
+    /// A change of the sandbox in the words of the one at hand.
+    pub(super) wording: Option<String>,
 }
 
 /// A file that goes with a remedy.

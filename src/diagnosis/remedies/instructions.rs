@@ -27,7 +27,9 @@ impl Remedy {
     pub fn instructions(&self) -> String {
         let files: String = self.files.iter().map(write_file).collect();
         match &self.action {
-            Action::Sandbox(change) => format!("{files}{change}\n"),
+            Action::Sandbox(change) => {
+                format!("{files}{}\n", self.wording.clone().unwrap_or_else(|| change.to_string()))
+            }
             Action::Pod(patch) => {
                 let place = if self.files.is_empty() { "" } else { "# on every node that runs the pod:\n" };
                 format!(

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use super::super::case::Case;
 use super::super::remedy::{Action, Remedy, SandboxChange};
+use super::path_word;
+use crate::bwrap::line::operation_options;
 use crate::sandbox::{Bind, CapabilityChange, Namespaces, Operation, Sandbox};
 
 impl SandboxChange {
@@ -122,22 +123,34 @@ fn destination(operation: &mut Operation) -> &mut std::path::PathBuf {
 }
 
 impl SandboxChange {
-    /// What to do, what it costs, and the change in bwrap's options and in this crate's methods.
-    fn texts(&self) -> Texts {
-        let nth = |operation: &usize| format!("operation {operation}, counted from 0");
+    /// What to do, what it costs, and the change in bwrap's options and in this crate's methods. What the caller wrote
+    /// names an operation, if the sandbox is known.
+    fn texts(&self, sandbox: Option<&Sandbox>) -> Texts {
+        let nth = |operation: &usize| format!("operation {}", operation + 1);
+        let options = |sandbox: &Sandbox, operation: &usize| operation_options(sandbox, *operation);
+        let known = |operation: &usize| options(sandbox?, operation);
+        let called =
+            |operation: &usize| known(operation).map_or_else(|| nth(operation), |own| format!("`{own}`"));
+        let instead = |operation: &usize, otherwise: &str| {
+            let both = sandbox.and_then(|sandbox| {
+                let new = options(&self.apply(sandbox), operation)?;
+                Some(format!("{new} instead of {}", options(sandbox, operation)?))
+            });
+            both.unwrap_or_else(|| otherwise.to_owned())
+        };
         let (summary, opens, options, methods) = match self {
             Self::BindProc { operation } => (
                 "Bind the outer /proc read-only instead of mounting a new one".to_owned(),
                 "the processes outside are visible inside, by number, user and command line; their environment and files stay \
                  closed, and kill reaches none of them in a PID namespace of the sandbox's own; there, what looks itself up \
                  in /proc, as ps does, finds others under its numbers",
-                "--ro-bind /proc DEST instead of --proc DEST".to_owned(),
+                instead(operation, "--ro-bind /proc DEST instead of --proc DEST"),
                 format!(".ro_bind(\"/proc\", DEST) instead of .proc(DEST) ({})", nth(operation)),
             ),
             Self::BindDev { operation } => (
                 "Bind the outer /dev instead of making a new one".to_owned(),
                 "every device and terminal that the caller may open can be opened inside",
-                "--dev-bind /dev DEST instead of --dev DEST".to_owned(),
+                instead(operation, "--dev-bind /dev DEST instead of --dev DEST"),
                 format!(".dev_bind(\"/dev\", DEST) instead of .dev(DEST) ({})", nth(operation)),
             ),
             Self::UnshareUser => (
@@ -190,32 +203,42 @@ impl SandboxChange {
             Self::OptionalSource { operation } => (
                 "Go on without the source if it is not there".to_owned(),
                 "the command starts without it, and may fail later",
-                "--ro-bind-try, --bind-try or --dev-bind-try instead of --ro-bind, --bind or --dev-bind".to_owned(),
+                instead(
+                    operation,
+                    "--ro-bind-try, --bind-try or --dev-bind-try instead of --ro-bind, --bind or --dev-bind",
+                ),
                 format!(".add(Bind::read_only(SOURCE, DEST).optional()) ({})", nth(operation)),
             ),
             Self::Remove { operation } => (
-                "Leave the operation out".to_owned(),
+                known(operation)
+                    .map_or_else(|| "Leave the operation out".to_owned(), |own| format!("Leave out `{own}`")),
                 "what it makes is missing inside",
-                format!("all options but those of {}", nth(operation)),
+                known(operation).map_or_else(
+                    || format!("all options but those of {}", nth(operation)),
+                    |own| format!("all options but {own}"),
+                ),
                 format!("Sandbox::operations without {}", nth(operation)),
             ),
             Self::MoveBefore { operation, before } => (
                 "Perform the operation earlier, while its destination can still be written".to_owned(),
                 "nothing, unless what comes between them covers it",
-                format!("the options of operation {operation} before those of {}", nth(before)),
-                format!("the call that adds operation {operation} before the one of {}", nth(before)),
+                known(operation).zip(known(before)).map_or_else(
+                    || format!("the options of {} before those of {}", nth(operation), nth(before)),
+                    |(own, before)| format!("{own} before {before}"),
+                ),
+                format!("the call that adds {} before the one that adds {}", nth(operation), nth(before)),
             ),
             Self::Destination { operation, path } => (
-                format!("Make {} the destination of operation {}", path.display(), operation + 1),
+                format!("Make {} the destination of {}", path.display(), called(operation)),
                 "nothing: the same is mounted, at another path",
-                format!("{} as the destination of {}", path.display(), nth(operation)),
-                format!("\"{}\" as the destination of {}", path.display(), nth(operation)),
+                instead(operation, &format!("{} as the destination of {}", path_word(path), nth(operation))),
+                format!("{path:?} as the destination of {}", nth(operation)),
             ),
             Self::RoBind { path } => (
                 format!("Bind {} read-only as well", path.display()),
                 "the command can read what is there",
-                format!("--ro-bind {0} {0}", super::instructions::word(&path.to_string_lossy())),
-                format!(".ro_bind(\"{0}\", \"{0}\")", path.display()),
+                format!("--ro-bind {0} {0}", path_word(path)),
+                format!(".ro_bind({path:?}, {path:?})"),
             ),
         };
         Texts { summary, opens, options, methods }
@@ -230,33 +253,48 @@ struct Texts {
 }
 
 impl fmt::Display for SandboxChange {
-    /// In bwrap's options, and in this crate's methods.
+    /// In bwrap's options, and in this crate's methods. Operations are counted from 1.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let texts = self.texts();
-        write!(f, "bwrap: {}\nRust: {}", texts.options, texts.methods)
+        f.write_str(&self.texts(None).instructions())
     }
 }
 
-/// An operation left out, by its name if it is known.
-pub(in super::super) fn leave_out(case: &Case<'_>, operation: usize) -> Remedy {
-    let remedy = change(SandboxChange::Remove { operation });
-    let found = case.sandbox.and_then(|sandbox| sandbox.operations.get(operation));
-    let Some(found) = found else { return remedy };
-    let (name, destination) = (found.name(), found.destination().display());
-    Remedy { summary: format!("Leave out operation {}, {name} on {destination}", operation + 1), ..remedy }
+impl Texts {
+    fn instructions(&self) -> String {
+        format!("bwrap: {}\nRust: {}", self.options, self.methods)
+    }
 }
 
 /// The change as a remedy, with what it costs.
 pub(in super::super) fn change(change: SandboxChange) -> Remedy {
-    let Texts { summary, opens, .. } = change.texts();
+    let Texts { summary, opens, .. } = change.texts(None);
     Remedy::new(summary, Action::Sandbox(change), opens)
+}
+
+/// An operation left out.
+pub(in super::super) fn leave_out(operation: usize) -> Remedy {
+    change(SandboxChange::Remove { operation })
+}
+
+impl Remedy {
+    /// The same with the operations of this sandbox called what the caller wrote.
+    pub(super) fn worded(mut self, sandbox: &Sandbox) -> Self {
+        if let Action::Sandbox(change) = &self.action {
+            let texts = change.texts(Some(sandbox));
+            if self.summary == change.texts(None).summary {
+                self.summary.clone_from(&texts.summary);
+            }
+            self.wording = Some(texts.instructions());
+        }
+        self
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::diagnosis::fixtures::whole;
-    use crate::sandbox::{Capability, Symlink};
+    use crate::sandbox::{Capability, Chmod, Symlink};
 
     /// The changed sandbox as bwrap's arguments.
     fn after(change: &SandboxChange, sandbox: &Sandbox) -> String {
@@ -366,11 +404,39 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_has_a_name() {
-        let (host, sandbox) = (crate::host::Host::default(), plain());
-        let summary = |sandbox| leave_out(&Case::new(None, &host, sandbox), 2).summary;
-        assert_eq!(summary(Some(&sandbox)), "Leave out operation 3, tmpfs on /usr/tmp");
-        assert_eq!(summary(None), "Leave the operation out");
+    fn operations_are_called_what_the_caller_wrote() {
+        let sandbox = Sandbox::new().ro_bind("/a b", "/srv").proc("/proc").add(Chmod::new(0o700, "/srv"));
+        let said = |change: SandboxChange| {
+            let remedy = super::change(change).worded(&sandbox);
+            let text = remedy.instructions();
+            let options = text.lines().next().unwrap().strip_prefix("bwrap: ").unwrap().to_owned();
+            assert!(!text.contains("counted"), "{text}");
+            (remedy.summary, options)
+        };
+        let (summary, options) = said(SandboxChange::Remove { operation: 2 });
+        assert_eq!(summary, "Leave out `--chmod 0700 /srv`");
+        assert_eq!(options, "all options but --chmod 0700 /srv");
+        let (_, options) = said(SandboxChange::BindProc { operation: 1 });
+        assert_eq!(options, "--ro-bind /proc /proc instead of --proc /proc");
+        let (_, options) = said(SandboxChange::OptionalSource { operation: 0 });
+        assert_eq!(options, "--ro-bind-try $'/a b' /srv instead of --ro-bind $'/a b' /srv");
+        let (_, options) = said(SandboxChange::MoveBefore { operation: 2, before: 1 });
+        assert_eq!(options, "--chmod 0700 /srv before --proc /proc");
+        let (summary, options) = said(SandboxChange::Destination { operation: 1, path: "/p".into() });
+        assert_eq!(summary, "Make /p the destination of `--proc /proc`");
+        assert_eq!(options, "--proc /p instead of --proc /proc");
+        // one that is not there
+        assert_eq!(said(SandboxChange::Remove { operation: 9 }).0, "Leave the operation out");
+    }
+
+    #[test]
+    fn operations_of_a_sandbox_that_nobody_knows_are_counted_from_1() {
+        assert_eq!(leave_out(2).summary, "Leave the operation out");
+        let text = leave_out(2).instructions();
+        assert_eq!(
+            text,
+            "bwrap: all options but those of operation 3\nRust: Sandbox::operations without operation 3\n"
+        );
         let moved = change(SandboxChange::Destination { operation: 0, path: "/etc/passwd".into() });
         assert_eq!(moved.summary, "Make /etc/passwd the destination of operation 1");
         assert!(!moved.opens.contains("link"));

@@ -104,7 +104,7 @@ pub(super) fn leave_mount_out(case: &Case<'_>) -> Vec<Remedy> {
             "takes away what is mounted there, on the host",
         ));
     }
-    remedies.extend(found.map(|found| leave_out(case, found.index)));
+    remedies.extend(found.map(|found| leave_out(found.index)));
     remedies
 }
 
@@ -192,6 +192,6 @@ pub(super) fn bind_otherwise(case: &Case<'_>) -> Vec<Remedy> {
             "nothing",
         )),
     }
-    remedies.extend(found.map(|found: Found<'_>| leave_out(case, found.index)));
+    remedies.extend(found.map(|found: Found<'_>| leave_out(found.index)));
     remedies
 }

@@ -70,7 +70,7 @@ pub(super) fn resolve_it(case: &Case<'_>) -> Vec<Remedy> {
     if let Some((found, (_, target))) = found.and_then(|found| Some((found, found.link()?))) {
         return vec![
             change(SandboxChange::Destination { operation: found.index, path: target }),
-            leave_out(case, found.index),
+            leave_out(found.index),
         ];
     }
     let outside = found.and_then(Found::mount).and_then(|mount| mount.outside(path));
@@ -85,7 +85,7 @@ pub(super) fn resolve_it(case: &Case<'_>) -> Vec<Remedy> {
         ),
         "nothing",
     )];
-    remedies.extend(found.map(|found| leave_out(case, found.index)));
+    remedies.extend(found.map(|found| leave_out(found.index)));
     remedies
 }
 
@@ -178,7 +178,7 @@ pub(super) fn another_kind(case: &Case<'_>) -> Vec<Remedy> {
             "nothing",
         )),
     }
-    remedies.push(leave_out(case, operation));
+    remedies.push(leave_out(operation));
     remedies
 }
 
@@ -301,7 +301,7 @@ pub(super) fn make_it(case: &Case<'_>) -> Vec<Remedy> {
         }
         _ => vec![elsewhere(path)],
     };
-    remedies.extend(found.map(|found| leave_out(case, found.index)));
+    remedies.extend(found.map(|found| leave_out(found.index)));
     remedies
 }
 

@@ -75,9 +75,9 @@ pub(super) fn leave_it(case: &Case<'_>) -> Vec<Remedy> {
             "nothing",
         )];
     };
-    let mut remedies = vec![leave_out(case, found.index)];
+    let mut remedies = vec![leave_out(found.index)];
     if let Some(twice) = made_twice(found) {
-        let remedy = leave_out(case, twice.index);
+        let remedy = leave_out(twice.index);
         remedies.push(Remedy { summary: format!("Leave {} out instead", twice.numbered()), ..remedy });
     } else if let Some(outside) = found.mount().and_then(|mount| mount.outside(found.operation.destination()))
     {

@@ -67,7 +67,7 @@ pub(super) fn without_it(case: &Case<'_>) -> Vec<Remedy> {
     if matches!(found.operation, Operation::Bind(_)) {
         remedies.push(change(SandboxChange::OptionalSource { operation: found.index }));
     }
-    remedies.push(leave_out(case, found.index));
+    remedies.push(leave_out(found.index));
     remedies
 }
 
@@ -136,7 +136,7 @@ pub(super) fn reach_it(case: &Case<'_>) -> Vec<Remedy> {
         )),
     }
     // an optional source may be missing, but not refused
-    remedies.extend(by_source(case).map(|found| leave_out(case, found.index)));
+    remedies.extend(by_source(case).map(|found| leave_out(found.index)));
     remedies
 }
 
