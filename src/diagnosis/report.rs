@@ -1,8 +1,9 @@
 //! Diagnoses as text, for a terminal and a log alike: no colours, no cursor, lines that wrap well.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 
-use super::{Bearing, Diagnosis, Finding, Outlook, Prediction, Remedy, Verdict};
+use super::{Action, Bearing, Diagnosis, Finding, Outlook, Prediction, Remedy, Verdict};
 
 /// Text without control characters but the end of a line: labels, paths and messages come from elsewhere, and a terminal
 /// obeys some of them.
@@ -19,6 +20,11 @@ impl Write for Plain<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// Text that is one line: a path with the end of a line in it could pass for one to type.
+fn line(text: &str) -> Cow<'_, str> {
+    if text.contains('\n') { text.replace('\n', "\\n").into() } else { text.into() }
 }
 
 impl fmt::Display for Diagnosis {
@@ -45,14 +51,15 @@ impl fmt::Display for Diagnosis {
         }
         for (index, finding) in self.causes.iter().enumerate() {
             let title = if index == 0 { "Cause" } else { "Or" };
+            // how to do all that could be done is told for the likeliest cause only
+            let told = if index == 0 { usize::MAX } else { 1 };
             write!(f, "\n{title}: ")?;
-            // the likeliest cause is told whole, the others briefly
-            if index == 0 { finding.write_whole(f)? } else { finding.write_briefly(f)? }
+            finding.write(f, told)?;
         }
         for (index, finding) in self.foreseen.iter().enumerate() {
             let title = if index == 0 { "After that, expect" } else { "And then" };
             write!(f, "\n{title}: ")?;
-            finding.write_briefly(f)?;
+            finding.write(f, 1)?;
         }
         Ok(())
     }
@@ -73,84 +80,86 @@ impl fmt::Display for Prediction {
         for (index, finding) in self.obstacles.iter().enumerate() {
             let title = if index == 0 { "Cause" } else { "Then" };
             write!(f, "\n{title}: ")?;
-            finding.write_whole(f)?;
+            finding.write(f, usize::MAX)?;
         }
         Ok(())
     }
 }
 
 impl Finding {
-    fn write_headline(&self, f: &mut impl Write) -> fmt::Result {
+    /// `told` is for how many remedies it is said how they are done: some go with a long file.
+    fn write(&self, f: &mut impl Write, told: usize) -> fmt::Result {
         let Self { summary, cause, confidence, .. } = self;
-        writeln!(f, "{summary} [{}, {}; confidence: {confidence}]", cause.code(), cause.name())
-    }
-
-    fn write_whole(&self, f: &mut impl Write) -> fmt::Result {
-        self.write_headline(f)?;
+        writeln!(f, "{} [{}, {}; confidence: {confidence}]", line(summary), cause.code(), cause.name())?;
         for evidence in &self.evidence {
             let bearing = match evidence.bearing {
                 Bearing::For => "seen:      ",
                 Bearing::Against => "against:   ",
                 Bearing::Unknown => "not known: ",
             };
-            writeln!(f, "    {bearing}{}", evidence.text)?;
+            writeln!(f, "    {bearing}{}", line(&evidence.text))?;
         }
         for refutation in &self.refuted_by {
-            writeln!(f, "    wrong if:  {refutation}")?;
+            writeln!(f, "    wrong if:  {}", line(refutation))?;
         }
         if self.remedies.is_empty() {
-            return writeln!(f, "    See: bwrap-doctor explain {}", self.cause.code());
+            return writeln!(f, "    See: bwrap-doctor explain {}", cause.code());
         }
         let many = self.remedies.len() > 1;
         writeln!(f, "\nWhat to do{}:", if many { " (one of these, the least privilege first)" } else { "" })?;
         for (index, remedy) in self.remedies.iter().enumerate() {
-            writeln!(f, "\n  {}. {}", index + 1, remedy.summary)?;
-            remedy.write_details(f)?;
+            writeln!(f, "\n  {}. {}", index + 1, line(&remedy.summary))?;
+            remedy.write_price(f)?;
+            if index < told {
+                remedy.write_instructions(f)?;
+            }
         }
-        Ok(())
-    }
-
-    fn write_briefly(&self, f: &mut impl Write) -> fmt::Result {
-        self.write_headline(f)?;
-        if let Some(remedy) = self.remedies.first() {
-            writeln!(f, "    {}", remedy.summary)?;
-            write_indented(f, &remedy.instructions(), 8)?;
+        if told < self.remedies.len() {
+            writeln!(f, "\n  How to do the others is in the JSON: bwrap-doctor has it with --format json")?;
         }
         Ok(())
     }
 }
 
 impl Remedy {
-    fn write_details(&self, f: &mut impl Write) -> fmt::Result {
-        write_indented(f, &self.instructions(), 8)?;
+    fn write_price(&self, f: &mut impl Write) -> fmt::Result {
         if !self.opens.is_empty() {
-            writeln!(f, "     Price: {}", self.opens)?;
+            writeln!(f, "     Price: {}", line(&self.opens))?;
         }
         for requirement in &self.requires {
-            writeln!(f, "     Needs: {requirement}")?;
+            writeln!(f, "     Needs: {}", line(requirement))?;
         }
         Ok(())
     }
+
+    /// What is typed begins at the margin, so that whole blocks can be pasted: a here-document ends nowhere else. What is not
+    /// for a shell or a file does not.
+    fn write_instructions(&self, f: &mut impl Write) -> fmt::Result {
+        let text = self.instructions();
+        let prose = match &self.action {
+            Action::Sandbox(change) => change.to_string(),
+            Action::Manual(text) => text.clone(),
+            _ => String::new(),
+        };
+        let typed = text.trim_end().strip_suffix(prose.trim_end()).unwrap_or(&text).trim_end();
+        if !typed.is_empty() {
+            writeln!(f, "\n{typed}")?;
+        }
+        if !typed.is_empty() && !prose.is_empty() {
+            writeln!(f)?;
+        }
+        prose.lines().try_for_each(|line| writeln!(f, "     {line}"))
+    }
 }
 
-/// What to do, how, and what it costs.
+/// What to do, what it costs, and how.
 impl fmt::Display for Remedy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let f = &mut Plain(f);
-        writeln!(f, "{}", self.summary)?;
-        self.write_details(f)
+        writeln!(f, "{}", line(&self.summary))?;
+        self.write_price(f)?;
+        self.write_instructions(f)
     }
-}
-
-fn write_indented(f: &mut impl Write, text: &str, by: usize) -> fmt::Result {
-    for line in text.lines() {
-        if line.is_empty() {
-            writeln!(f)?;
-        } else {
-            writeln!(f, "{:by$}{line}", "")?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -179,5 +188,13 @@ mod tests {
         let report = diagnose(&symptom, &Host::default(), None).to_string();
         assert!(!report.contains('\x1b') && !report.contains('\x07'));
         assert!(report.contains("/a\\u{1b}[2J\\u{7}b") && report.lines().count() > 5, "{report}");
+    }
+
+    #[test]
+    fn a_path_with_a_newline_is_no_line_to_type() {
+        let symptom =
+            Symptom::from_text(b"bwrap: Can't find source path /a\nreboot\nb: No such file or directory\n");
+        let report = diagnose(&symptom, &Host::default(), None).to_string();
+        assert!(report.contains("/a\\nreboot\\nb") && !report.contains("\nreboot"), "{report}");
     }
 }

@@ -1,9 +1,14 @@
 //! `bwrap-doctor explain`.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
 use bwrap_launch::diagnosis::Cause;
 
 use crate::schema::assert_valid;
-use crate::{DOCTOR, ROOT, ask, ask_with_input, needs};
+use crate::{DOCTOR, ROOT, Said, ask, ask_with_input, needs, said};
 
 const MASKED: &str = "bwrap: Can't mount proc on /newroot/proc: Operation not permitted";
 
@@ -224,4 +229,118 @@ fn unreadable_files_are_one_line() {
     }
     let said = ask(&["explain", "--here"]);
     assert_eq!((said.status, said.err.lines().count()), (2, 1), "{}", said.err);
+}
+
+/// The lines of the first remedy that begin at the margin, as one selects them in a terminal.
+fn block(report: &str) -> String {
+    let (_, after) = report.split_once("\n  1. ").unwrap_or_else(|| panic!("{report}"));
+    let ends = |line: &&str| ["  2. ", "Or: ", "After that"].iter().any(|start| line.starts_with(start));
+    let lines = after.lines().skip(1).skip_while(|line| line.is_empty() || line.starts_with(' '));
+    lines.take_while(|line| !ends(line)).fold(String::new(), |text, line| text + line + "\n")
+}
+
+/// Runs a block in a shell, where the programs of the system are stand-ins that say how they were called.
+fn paste(directory: &Path, block: &str) -> Said {
+    let bin = directory.join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    for name in ["apparmor_parser", "docker", "semodule", "systemctl"] {
+        std::fs::write(bin.join(name), "#!/bin/sh\necho ${0##*/} \"$@\"\n").unwrap();
+        std::fs::set_permissions(bin.join(name), Permissions::from_mode(0o755)).unwrap();
+    }
+    let script = block.replace("/etc/", &format!("{}/etc/", directory.display()));
+    let mut shell = Command::new("sh");
+    shell.args(["-e", "-c", &script]).current_dir(directory).stdin(Stdio::null());
+    shell.env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
+    said(shell.output().unwrap())
+}
+
+#[test]
+fn what_a_report_says_to_type_works_when_pasted() {
+    let machine = r#""platforms": "absent", "kernel": { "release": { "present": "6.8.0" } }"#;
+    // host, message, where the text is in the JSON, the file that comes of it, what is called
+    let cases = [
+        (
+            format!(
+                r#"{{ {machine}, "process": {{ "uid": {{ "present": 1000 }} }},
+                "security": {{ "label": {{ "present": "unconfined" }} }},
+                "sysctls": {{ "kernel.apparmor_restrict_unprivileged_userns": {{ "present": "1" }} }} }}"#
+            ),
+            "setting up uid map: Permission denied",
+            "/action/app-armor/text",
+            "etc/apparmor.d/bwrap",
+            "apparmor_parser -r ",
+        ),
+        (
+            r#"{ "platforms": { "present": [{ "platform": "docker", "evidence": "/.dockerenv" }] },
+                 "process": { "seccomp": { "present": 2 } } }"#
+                .to_owned(),
+            "pivot_root: Operation not permitted",
+            "/files/0/content",
+            "bwrap.json",
+            "docker run --security-opt=seccomp=bwrap.json IMAGE",
+        ),
+        (
+            format!(
+                r#"{{ {machine}, "security": {{ "label": {{ "present": "u:r:my_build_t:s0" }},
+                "selinux_filesystem": {{ "present": true }},
+                "selinux_enforcing": {{ "present": true }} }} }}"#
+            ),
+            "Can't mount proc on /newroot/proc: Permission denied",
+            "/action/selinux/cil",
+            "bwrap_my_build_t.cil",
+            "semodule -i bwrap_my_build_t.cil",
+        ),
+        (
+            r#"{ "platforms": { "present": [{ "platform": "systemd-unit", "evidence": "build.service" }] },
+                 "process": { "seccomp": { "present": 2 } } }"#
+                .to_owned(),
+            "pivot_root: Operation not permitted",
+            "",
+            "etc/systemd/system/UNIT.d/bwrap-RestrictNamespaces.conf",
+            "systemctl daemon-reload\nsystemctl restart UNIT",
+        ),
+    ];
+    for (host, message, text, file, called) in cases {
+        let (keep, host) = self::file(host.as_bytes());
+        let message = format!("bwrap: {message}");
+        let args = ["explain", "--message", &message, "--host", &host];
+        let report = ask(&args).out;
+        let json = ask(&[&args[..], &["--format", "json"]].concat()).json();
+        let remedy = &json["diagnosis"]["causes"][0]["remedies"][0];
+        let block = block(&report);
+        assert_eq!(block.trim_end(), remedy["instructions"].as_str().unwrap().trim_end());
+        let pasted = paste(keep.path(), &block);
+        assert_eq!((pasted.status, pasted.err.as_str()), (0, ""), "{report}");
+        assert!(pasted.out.starts_with(called), "{}", pasted.out);
+        let written = std::fs::read_to_string(keep.path().join(file)).unwrap();
+        match remedy.pointer(text).and_then(serde_json::Value::as_str) {
+            Some(text) => assert_eq!(written, text),
+            None => assert!(written.starts_with("[Service]\n") && !written.contains("EOF"), "{written}"),
+        }
+    }
+}
+
+#[test]
+fn every_cause_and_remedy_of_a_report_says_what_it_opens_up() {
+    let said = ask(&["explain", "--message", MASKED]);
+    let json = ask(&["explain", "--format", "json", "--message", MASKED]).json();
+    let found = json["diagnosis"]["causes"].as_array().unwrap();
+    assert!(found.len() > 2);
+    let mut rest = said.out.as_str();
+    let mut next = |words: &str| {
+        let (_, after) = rest.split_once(words).unwrap_or_else(|| panic!("{words}: {}", said.out));
+        rest = after;
+    };
+    for cause in found {
+        for evidence in cause["evidence"].as_array().unwrap() {
+            next(evidence["text"].as_str().unwrap());
+        }
+        for remedy in cause["remedies"].as_array().unwrap() {
+            next(remedy["summary"].as_str().unwrap());
+            next(&format!("Price: {}\n", remedy["opens"].as_str().unwrap()));
+            for needs in remedy["requires"].as_array().unwrap() {
+                next(&format!("Needs: {}\n", needs.as_str().unwrap()));
+            }
+        }
+    }
 }
