@@ -84,6 +84,10 @@ fn a_message_is_diagnosed_wherever_it_comes_from() {
     let log = format!("{message}\nmake: *** [all] Error 1\n");
     let report = ask_with_input(&["explain", "--format", "json", "--message", "-"], log.as_bytes()).json();
     assert_eq!(report["diagnosis"]["message"], message);
+    // but no more than a handful: each more would be read once more
+    let far = message.replace('\n', &"\n".repeat(9));
+    let report = ask(&["explain", "--format", "json", "--message", &far]).json();
+    assert_eq!(report["diagnosis"]["message"], "bwrap: Can't bind mount /oldroot/a");
     assert!(
         codes(&ask(&["explain", "--format", "json", "--message", MASKED]).json()).contains(&"PR01".into())
     );
@@ -153,10 +157,13 @@ fn a_partial_host_is_enough() {
     assert_eq!((said.status, said.err.as_str()), (0, ""));
     assert_eq!(codes(&said.json()).first().map(String::as_str), Some("NS02"), "{}", said.out);
     // what is misspelt is not overlooked
-    let (_keep, path) = file(br#"{ "process": { "uuid": { "present": 0 } }, "mounds": "absent" }"#);
+    let (_keep, path) =
+        file(br#"{ "process": { "uuid": { "present": 0 } }, "mounds": "absent", "security": [] }"#);
     let said = ask(&["explain", "--message", message, "--host", &path]);
-    assert_eq!((said.status, said.err.lines().count()), (0, 2), "{}", said.err);
-    assert!(said.err.contains("process.uuid") && said.err.contains("mounds"), "{}", said.err);
+    assert_eq!((said.status, said.err.lines().count()), (0, 3), "{}", said.err);
+    for name in ["process.uuid", "mounds", "security"] {
+        assert!(said.err.contains(&format!(": {name} is not read")), "{}", said.err);
+    }
 }
 
 #[test]
@@ -214,6 +221,7 @@ fn what_a_line_cannot_say_is_noted() {
 fn unreadable_files_are_one_line() {
     let (_keep, quote) = file(b"bwrap --ro-bind 'oops / true");
     let (_keep, array) = file(b"[\"bwrap\", 1]");
+    let (_keep, list) = file(b"[]");
     let (_keep, empty) = file(b"");
     let (_keep, other) = file(b"make test");
     let (_keep, option) = file(b"bwrap --nonsense");
@@ -222,13 +230,30 @@ fn unreadable_files_are_one_line() {
         assert_eq!((said.status, said.out.as_str(), said.err.lines().count()), (2, "", 1), "{}", said.err);
         assert!(said.err.contains(args), "{}", said.err);
     }
-    for host in [&quote, &array, "/nonexistent/host", "/"] {
+    for host in [&quote, &array, &list, "/nonexistent/host", "/"] {
         let said = ask(&["explain", "--message", MASKED, "--host", host]);
         assert_eq!((said.status, said.out.as_str(), said.err.lines().count()), (2, "", 1), "{}", said.err);
         assert!(said.err.contains(host), "{}", said.err);
     }
     let said = ask(&["explain", "--here"]);
     assert_eq!((said.status, said.err.lines().count()), (2, 1), "{}", said.err);
+}
+
+#[test]
+fn a_dash_goes_with_all_that_a_message_goes_with() {
+    let (_host, host) = file(br#"{ "process": { "uid": { "present": 0 } } }"#);
+    let (_line, line) = file(b"bwrap --ro-bind / / --unshare-all --proc /proc -- true\n");
+    for rest in [&["--host", &host][..], &["--args", &line], &["--host", &host, "--args", &line]] {
+        let with = |message: &[&str]| {
+            let said = ask_with_input(&[&["explain"], message, rest].concat(), MASKED.as_bytes());
+            assert_eq!((said.status, said.err.as_str()), (0, ""));
+            said.out
+        };
+        assert_eq!(with(&["-"]), with(&["--message", "-"]));
+        let code = ask(&[&["explain", "PR01"], rest].concat());
+        assert_eq!((code.status, code.out.as_str(), code.err.lines().count()), (2, "", 1));
+    }
+    assert_eq!(ask_with_input(&["explain", "-", "--here"], MASKED.as_bytes()).status, 0);
 }
 
 /// The lines of the first remedy that begin at the margin, as one selects them in a terminal.

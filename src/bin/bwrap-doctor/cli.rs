@@ -21,7 +21,7 @@ Examples:
   bwrap-doctor check                            can this machine run sandboxes?
   bwrap-doctor check -- --ro-bind / / true      will this bwrap line start?
   bwrap-doctor run -- --ro-bind / / true        run a bwrap line; if it fails, say why
-  bwrap ... 2>&1 | bwrap-doctor explain --here --message -
+  bwrap ... 2>&1 | bwrap-doctor explain --here -
   bwrap-doctor explain PR01                     all about a cause
   bwrap-doctor host --format json >host.json    for a bug report";
 
@@ -110,8 +110,8 @@ Examples:
 
 #[derive(Args)]
 pub(crate) struct Explain {
-    /// A cause, by code or name (`PR01`, `MaskedProc`); without anything: a list of all
-    #[arg(conflicts_with_all = ["message", "host", "here", "args"])]
+    /// A cause, by code or name (`PR01`, `MaskedProc`), or `-` for `--message -`; without anything: a list of all
+    #[arg(conflicts_with = "message")]
     pub(crate) code: Option<String>,
     /// What bwrap wrote to standard error; `-` reads it from standard input
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
@@ -136,7 +136,7 @@ Examples:
   bwrap-doctor explain                  list all codes
   bwrap-doctor explain PR01
   bwrap-doctor explain --message 'bwrap: setting up uid map: Permission denied'
-  kubectl logs pod | bwrap-doctor explain --message - --host host.json --args line.txt
+  kubectl logs pod | bwrap-doctor explain - --host host.json --args line.txt
   bwrap-doctor explain --args line.txt --here";
 
 #[derive(Args)]

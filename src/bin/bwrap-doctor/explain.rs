@@ -1,5 +1,6 @@
 //! `bwrap-doctor explain`: causes, messages from elsewhere, predictions. Offline unless told otherwise.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
@@ -59,19 +60,22 @@ struct Predicted<T> {
 }
 
 pub(crate) fn run(task: &Explain, format: Format) -> Result {
-    match &task.code {
-        // as with --message -
-        Some(code) if code == "-" => diagnose(task, &standard_input()?, format)?,
-        Some(code) => one(code, format)?,
-        None => match &task.message {
-            Some(text) if text == "-" => diagnose(task, &standard_input()?, format)?,
-            Some(text) => diagnose(task, text.as_bytes(), format)?,
-            None if task.args.is_some() => predict(task, format)?,
-            None if task.here || task.host.is_some() => {
-                return Err("say what failed (--message TEXT) or what is to be run (--args FILE)".to_owned());
-            }
-            None => all(format)?,
-        },
+    // `-` is short for --message -
+    let code = task.code.as_deref().filter(|code| *code != "-");
+    let message = if code == task.code.as_deref() { task.message.as_deref() } else { Some(OsStr::new("-")) };
+    let looks = task.here || task.host.is_some();
+    match (code, message) {
+        (Some(_), _) if looks || task.args.is_some() => {
+            return Err("a cause is the same everywhere: leave out --host, --here and --args".to_owned());
+        }
+        (Some(code), _) => one(code, format)?,
+        (None, Some(text)) if text == "-" => diagnose(task, &standard_input()?, format)?,
+        (None, Some(text)) => diagnose(task, text.as_bytes(), format)?,
+        (None, None) if task.args.is_some() => predict(task, format)?,
+        (None, None) if looks => {
+            return Err("say what failed (--message TEXT) or what is to be run (--args FILE)".to_owned());
+        }
+        (None, None) => all(format)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -157,25 +161,18 @@ fn pasted(text: &[u8]) -> Symptom {
     symptom
 }
 
-/// Reads the first line alone, or, if nothing is known like that, with as many more as make a known message: a path may have
-/// newlines in it.
+/// Reads the first line alone, or, if nothing is known like that, with some more that make a known message: a path may have
+/// newlines in it. What is longer is no message, and would take forever to read.
 fn message(lines: &[&[u8]]) -> Message {
+    const MOST_LINES: usize = 8;
     /// A message has two paths at most.
-    const LONGEST: usize = 10_000;
-    let (mut text, mut first) = (Vec::new(), None);
-    for line in lines {
-        text.extend_from_slice(line);
-        let message = Message::parse(&text);
-        if message.pattern().is_some() {
-            return message;
-        }
-        first.get_or_insert(message);
-        if text.len() > LONGEST {
-            break;
-        }
-        text.push(b'\n');
-    }
-    first.unwrap_or_else(|| Message::parse(&text))
+    const MOST_BYTES: usize = 10_000;
+    let parsed = |count: usize| {
+        let text = lines.get(..count)?.join(&b'\n');
+        Some(Message::parse(text.get(..MOST_BYTES).unwrap_or(&text)))
+    };
+    let known = (1..=MOST_LINES).map_while(parsed).find(|message| message.pattern().is_some());
+    known.or_else(|| parsed(1)).unwrap_or_else(|| Message::parse(b""))
 }
 
 fn host(task: &Explain) -> Result<Host> {
@@ -192,20 +189,31 @@ fn read_host(path: &Path) -> Result<Host> {
     let said = |what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
     let bytes = fs::read(path).map_err(|error| said(&error))?;
     let host: Host = serde_json::from_slice(&bytes).map_err(|error| said(&error))?;
-    // a misspelt fact would be overlooked silently
-    if let (Ok(given), Ok(taken)) = (serde_json::from_slice(&bytes), serde_json::to_value(&host)) {
-        for name in overlooked(&given, &taken, "") {
-            note(&said(&format!("no fact is called {name}")));
+    // what is misspelt would be overlooked silently
+    let given = serde_json::from_slice(&bytes).map_err(|error| said(&error))?;
+    let taken = serde_json::to_value(&host).map_err(|error| said(&error))?;
+    for name in overlooked(&given, &taken, "") {
+        if name.is_empty() {
+            return Err(said(&"there is no JSON object in it"));
         }
+        note(&said(&format!("{name} is not read: there is no such fact, or not in this form")));
     }
     Ok(host)
 }
 
-fn overlooked(given: &Value, taken: &Value, prefix: &str) -> Vec<String> {
-    let (Value::Object(given), Value::Object(taken)) = (given, taken) else { return Vec::new() };
-    let names = given.iter().flat_map(|(name, value)| match taken.get(name) {
-        Some(known) => overlooked(value, known, &format!("{prefix}{name}.")),
-        None => vec![format!("{prefix}{name}")],
+/// The names of what says nothing. A list may stand for an object, which is then empty.
+fn overlooked(given: &Value, taken: &Value, name: &str) -> Vec<String> {
+    let (given, taken) = match (given, taken) {
+        (Value::Object(given), Value::Object(taken)) => (given, taken),
+        (Value::Array(_), Value::Object(_)) => return vec![name.to_owned()],
+        _ => return Vec::new(),
+    };
+    let names = given.iter().flat_map(|(part, value)| {
+        let name = if name.is_empty() { part.clone() } else { format!("{name}.{part}") };
+        match taken.get(part) {
+            Some(known) => overlooked(value, known, &name),
+            None => vec![name],
+        }
     });
     names.collect()
 }
