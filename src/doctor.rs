@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::getuid;
 
-use crate::bwrap::Bwrap;
+use crate::bwrap::{Bwrap, Message, Stage};
 use crate::diagnosis::{self, Diagnosis, Prediction};
 use crate::error::{Error, Result};
 use crate::host::Host;
@@ -152,7 +152,7 @@ impl TrialReport {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum TrialOutcome {
-    /// It was set up completely, and destroyed again.
+    /// It was set up completely, up to the execution of a command.
     Works,
     /// It could not be set up.
     Failed {
@@ -249,7 +249,7 @@ impl Probe {
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Tries growing sandboxes, with and without a network of their own, until one of each fails. Each is set up completely by this
-/// very bwrap (a security module may judge it by its path), and destroyed before it runs anything.
+/// very bwrap (a security module may judge it by its path), and comes to an end since there is nothing to execute in it.
 ///
 /// They ask for a user namespace as `--unshare-all` does. Where that fails, root and users of a setuid bwrap may do without:
 /// then they are tried so, too.
@@ -295,8 +295,8 @@ fn probe_until(bwrap: &Bwrap, deadline: Instant) -> Result<Probe> {
     Ok(Probe { trials })
 }
 
-/// Tries one sandbox: sets it up completely, and destroys it before it runs anything, within the same five seconds as
-/// [`probe`].
+/// Tries one sandbox: sets it up completely, has it execute what cannot be executed, and sees that nothing else fails, within
+/// the same five seconds as [`probe`].
 ///
 /// What bwrap does while it sets the sandbox up does happen: it creates mount points, directories and files that are missing in
 /// writable binds, and reads the descriptors that are given to it. Writing id maps is not within the time limit.
@@ -318,18 +318,31 @@ pub fn try_sandbox(bwrap: &Bwrap, sandbox: &Sandbox) -> TrialOutcome {
 }
 
 fn try_until(bwrap: &Bwrap, sandbox: &Sandbox, deadline: Instant) -> TrialOutcome {
-    // never executed, and there in every root
-    let mut command = sandbox.command("/");
+    let mut command = sandbox.command(NO_PROGRAM);
     // not /dev/null, which a sandbox around us may lack
     command.bwrap(bwrap).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    match command.prepare_until(deadline) {
-        Ok(Some(prepared)) => {
-            drop(prepared);
-            TrialOutcome::Works
-        }
+    let ended = match command.prepare_until(deadline) {
+        // what comes after the gate can fail, too: the working directory, the process that is to be the first
+        Ok(Some(prepared)) => prepared.start().and_then(|mut child| child.wait_until(deadline)),
+        Ok(None) => Ok(None),
+        Err(error) => Err(error),
+    };
+    match ended {
+        Ok(Some(_)) => TrialOutcome::Works,
         Ok(None) => TrialOutcome::TimedOut,
+        Err(Error::NotExecuted(failure)) if failure.message().is_some_and(is_the_end) => TrialOutcome::Works,
         Err(error) => TrialOutcome::Failed { diagnosis: error.diagnosis().map(Arc::new), error },
     }
+}
+
+/// There in every root, and never executed, since it is a directory.
+const NO_PROGRAM: &str = "/";
+
+/// Whether nothing but [`NO_PROGRAM`] is to blame.
+fn is_the_end(message: &Message) -> bool {
+    message.stage() == Stage::Exec
+        && message.subject() == Some(NO_PROGRAM.as_ref())
+        && message.errno().and_then(|errno| errno.code()) == Some(libc::EACCES)
 }
 
 impl fmt::Display for Probe {

@@ -233,6 +233,17 @@ impl Child {
         self.outcome()
     }
 
+    /// As [`wait`](Self::wait), but not beyond a deadline: `None` if it takes longer, and then nothing is left of it.
+    pub(crate) fn wait_until(&mut self, deadline: Instant) -> Result<Option<ExitStatus>> {
+        if let Some(running) = &self.launch.running
+            && !running.wait_end_until(deadline).map_err(Error::system("wait for bwrap"))?
+        {
+            self.destroy();
+            return Ok(None);
+        }
+        self.wait().map(Some)
+    }
+
     /// Says how the command ended, or `None` while it runs.
     ///
     /// It does not wait for the command; but once bwrap has ended, and the launch failed, it takes as long as

@@ -1,9 +1,10 @@
 //! `bwrap-doctor check`.
 
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 
 use crate::schema::assert_valid;
-use crate::{FULL, INSTALLED, ROOT, ask, doctor, lacking, line, needs, said, skipped};
+use crate::{DOCTOR, FULL, INSTALLED, ROOT, ask, doctor, lacking, line, needs, said, skipped};
 
 #[test]
 fn a_machine_that_works_is_one_line() {
@@ -205,4 +206,39 @@ fn the_callers_own_line_is_tried_and_not_run() {
     {
         assert_eq!(ask(words).status, 2, "{words:?}");
     }
+}
+
+#[test]
+fn what_fails_just_before_the_command_fails_here_too() {
+    needs!(ROOT);
+    // a filter of one instruction that bwrap passes on and the kernel refuses
+    let mut filter = tempfile::NamedTempFile::new().unwrap();
+    filter.write_all(&[0xff; 8]).unwrap();
+    let filter = format!("--seccomp 9 9<{}", filter.path().display());
+    for (options, code) in [("--chdir /nonexistent", Some("EX08")), ("--sync-fd 9", None), (&filter, None)] {
+        let script = format!("\"$0\" \"$@\" -- --ro-bind / / {options}");
+        let ask = |words: &[&str]| {
+            let mut shell = std::process::Command::new("sh");
+            said(
+                shell
+                    .args(["-c", &script, DOCTOR])
+                    .args(words)
+                    .stdin(std::process::Stdio::null())
+                    .output()
+                    .unwrap(),
+            )
+        };
+        let human = ask(&["check"]);
+        assert_eq!((human.status, human.err.as_str()), (1, ""), "{options}: {}", human.out);
+        let json = ask(&["check", "--format", "json"]);
+        let report = json.json();
+        assert_valid(&report);
+        assert_eq!((json.status, &report["works"]), (1, &false.into()), "{options}: {report}");
+        let found = &report["trials"][0]["diagnosis"]["causes"][0]["code"];
+        assert!(code.is_none_or(|code| found == code), "{options}: {report}");
+    }
+    // and so it does in `run`
+    let said = ask(&line(&[], &["--sync-fd", "9", "true"]));
+    assert_eq!((said.status, said.err.lines().count()), (125, 1));
+    assert!(said.err.contains("descriptor 9"), "{}", said.err);
 }

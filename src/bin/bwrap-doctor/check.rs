@@ -66,6 +66,16 @@ fn status(works: bool) -> ExitCode {
 
 /// Nothing could be tried.
 fn nothing(error: &Error, bwrap: Option<&Bwrap>, format: Format) -> Result {
+    untried(error.to_string(), &error.report(), error.diagnosis(), bwrap, format)
+}
+
+fn untried(
+    error: String,
+    report: &str,
+    diagnosis: Option<Diagnosis>,
+    bwrap: Option<&Bwrap>,
+    format: Format,
+) -> Result {
     if format == Format::Json {
         let report = Report {
             works: false,
@@ -73,14 +83,14 @@ fn nothing(error: &Error, bwrap: Option<&Bwrap>, format: Format) -> Result {
             works_without_network_namespace: None,
             works_only_without_user_namespace: None,
             bwrap: bwrap.map(Tool::from),
-            error: Some(error.to_string()),
-            diagnosis: error.diagnosis(),
+            error: Some(error),
+            diagnosis,
             trials: Vec::new(),
             prediction: None,
         };
         output::print_json(&Envelope::new("check", report))?;
     } else {
-        output::print(&format!("{} {}", styled(BAD, "no sandboxes:"), error.report()))?;
+        output::print(&format!("{} {report}", styled(BAD, "no sandboxes:")))?;
     }
     Ok(status(false))
 }
@@ -166,6 +176,8 @@ fn foretell(text: &mut String, prediction: Option<Prediction>) {
 
 /// The sandbox of a bwrap line.
 fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Format) -> Result {
+    // first of all, while nothing of ours is open
+    let descriptors = line::inherited();
     let (named, line) = line::without_name(line);
     let sandbox = line::sandbox(line::with_args_of_descriptors(line)?)
         .map_err(|error| format!("cannot read the bwrap line: {error}"))?;
@@ -173,6 +185,11 @@ fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Forma
         Ok(bwrap) => bwrap,
         Err(error) => return nothing(&error.into(), None, format),
     };
+    if let Some(number) = sandbox.descriptor_numbers().iter().find(|number| !descriptors.contains(number)) {
+        let error = line::not_open(*number);
+        let report = format!("{error}\n");
+        return untried(error, &report, None, Some(&bwrap), format);
+    }
     let prediction = doctor::predict(&bwrap, &sandbox);
     let outcome = doctor::try_sandbox(&bwrap, &sandbox);
     let works = outcome.works();

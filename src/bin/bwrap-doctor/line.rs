@@ -109,6 +109,20 @@ fn note_expansions(words: &[OsString]) {
     }
 }
 
+/// A bwrap line's command has every descriptor that its caller left open; a launched one only what it is given.
+pub(crate) fn inherited() -> Vec<i32> {
+    let Ok(entries) = fs::read_dir("/proc/self/fd") else { return Vec::new() };
+    let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let numbers: Vec<i32> = numbers.filter(|number| *number >= 3).collect();
+    // the one that listed them is gone by now
+    numbers.into_iter().filter(|number| fs::read_link(format!("/proc/self/fd/{number}")).is_ok()).collect()
+}
+
+/// What is not open at the start may be by the time that bwrap starts, and then it is one of ours.
+pub(crate) fn not_open(number: i32) -> String {
+    format!("the line names descriptor {number}, which is not open")
+}
+
 /// Options that concern whoever starts bwrap, not the sandbox. Each has one argument.
 const LAUNCHERS: &[&str] = &["--args", "--block-fd", "--userns-block-fd", "--json-status-fd"];
 

@@ -1,6 +1,5 @@
 //! `bwrap-doctor run`: an existing bwrap line, and why it fails if it does.
 
-use std::fs;
 use std::process::ExitCode;
 
 use bwrap_launch::diagnosis::{Cause, Diagnosis};
@@ -31,7 +30,7 @@ struct Report<'a> {
 
 pub(crate) fn run(task: Run, format: Format) -> ExitCode {
     // first of all, while nothing of ours is open
-    let descriptors = inherited();
+    let descriptors = line::inherited();
     let trouble = match command(task, &descriptors) {
         Ok(mut command) => match command.status() {
             Ok(status) => return ExitCode::from(status.raw()),
@@ -94,6 +93,9 @@ fn command(task: Run, descriptors: &[i32]) -> Result<Command, Trouble> {
     command.bwrap(&bwrap);
     // bwrap itself reads and closes those that its options name
     let named = command.get_sandbox().descriptor_numbers();
+    if let Some(number) = named.iter().find(|number| !descriptors.contains(number)) {
+        return Err(Trouble::Line(line::not_open(*number)));
+    }
     for number in descriptors.iter().filter(|number| !named.contains(number)) {
         if *number <= HIGHEST {
             command.fd(*number, Descriptor::number(*number));
@@ -108,15 +110,6 @@ fn command(task: Run, descriptors: &[i32]) -> Result<Command, Trouble> {
 
 /// The highest number of a descriptor that a launch can place.
 const HIGHEST: i32 = 1023;
-
-/// A bwrap line's command has every descriptor that its caller left open; a launched one only what it is given.
-fn inherited() -> Vec<i32> {
-    let Ok(entries) = fs::read_dir("/proc/self/fd") else { return Vec::new() };
-    let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let numbers: Vec<i32> = numbers.filter(|number| *number >= 3).collect();
-    // the one that listed them is gone by now
-    numbers.into_iter().filter(|number| fs::read_link(format!("/proc/self/fd/{number}")).is_ok()).collect()
-}
 
 /// As a shell tells them apart.
 fn not_executed(failure: &Failure) -> u8 {
