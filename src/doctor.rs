@@ -342,7 +342,7 @@ const NO_PROGRAM: &str = "/";
 fn is_the_end(message: &Message) -> bool {
     message.stage() == Stage::Exec
         && message.subject() == Some(NO_PROGRAM.as_ref())
-        && message.errno().and_then(|errno| errno.code()) == Some(libc::EACCES)
+        && message.errno().and_then(crate::Errno::code) == Some(libc::EACCES)
 }
 
 impl fmt::Display for Probe {

@@ -16,7 +16,7 @@ use super::{
 /// use bwrap_launch::{Place, Problem, Sandbox};
 /// let error = Sandbox::new().hostname("box").check().unwrap_err();
 /// assert_eq!((&error.place, &error.problem), (&Place::Identity, &Problem::HostnameNeedsUts));
-/// assert_eq!(error.to_string(), "identity: a host name needs Namespaces::UTS");
+/// assert_eq!(error.to_string(), "identity: a host name needs Namespaces::UTS (--unshare-uts)");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {problem}")]
@@ -96,7 +96,7 @@ impl fmt::Display for Place {
 
 /// What is wrong with a part of a description.
 ///
-/// `Display` says what to do about it.
+/// `Display` says what to do about it, with the names of this crate and the options of bwrap.
 ///
 /// ```
 /// use bwrap_launch::{Dir, Problem, Sandbox};
@@ -119,13 +119,15 @@ pub enum Problem {
     #[error("mode {0:o} (octal) is above 7777; give permissions as octal number, such as 0o755")]
     Mode(u32),
     /// Setuid or setgid bits for something new, which `mkdir(2)` or writing to it drops silently.
-    #[error("mode {0:o} (octal) has setuid or setgid bits, which are dropped silently; add a Chmod after it")]
+    #[error(
+        "mode {0:o} (octal) has setuid or setgid bits, which are dropped silently; add a Chmod (--chmod) after it"
+    )]
     SpecialMode(u32),
     /// A size of 0, or above half of the address space.
     #[error("a size of {0} bytes is not possible: it must be 1 to {max}", max = usize::MAX / 2)]
     Size(u64),
     /// An overlay with too few layers.
-    #[error("has {given} layers and needs {needed} at least; add them with Overlay::layer")]
+    #[error("has {given} layers and needs {needed} at least; add them with Overlay::layer (--overlay-src)")]
     TooFewLayers {
         /// How many there are.
         given: usize,
@@ -148,27 +150,29 @@ pub enum Problem {
     #[error("id {0} is above 2147483647, the largest that bwrap takes")]
     Id(u32),
     /// Another id inside, as root and without a user namespace.
-    #[error("root can only have another id inside a user namespace; add Namespaces::USER")]
+    #[error("root can only have another id inside a user namespace; add Namespaces::USER (--unshare-user)")]
     IdNeedsUserNamespace,
     /// A host name that the kernel refuses.
     #[error("the host name has {0} bytes and may have 64")]
     HostnameTooLong(usize),
     /// A host name without a namespace to keep it in.
-    #[error("a host name needs Namespaces::UTS")]
+    #[error("a host name needs Namespaces::UTS (--unshare-uts)")]
     HostnameNeedsUts,
     /// The network is asked to be both shared and not.
-    #[error("share_net contradicts Namespaces::NET; drop one of them")]
+    #[error("share_net (--share-net) contradicts Namespaces::NET (--unshare-net); drop one of them")]
     NetworkSharedAndNot,
     /// A joined user namespace beside a new one.
-    #[error("join_user cannot go with a new user namespace; list the namespaces instead of unshare_all")]
+    #[error(
+        "join_user (--userns) cannot go with a new user namespace; list the namespaces instead of unshare_all (--unshare-all)"
+    )]
     JoinedAndNewUserNamespace,
     /// Something needs an explicit [`Namespaces::USER`].
     #[error(
-        "{0} needs Namespaces::USER itself: neither USER_TRY nor ALL nor being unprivileged is enough for bwrap"
+        "{0} needs Namespaces::USER (--unshare-user) itself: neither USER_TRY (--unshare-user-try) nor ALL (--unshare-all) nor being unprivileged is enough for bwrap"
     )]
     NeedsUserNamespace(&'static str),
     /// Something needs a PID namespace.
-    #[error("{0} needs Namespaces::PID")]
+    #[error("{0} needs Namespaces::PID (--unshare-pid)")]
     NeedsPidNamespace(&'static str),
     /// Two settings that exclude each other.
     #[error("{0} and {1} exclude each other; drop one of them")]
@@ -192,7 +196,7 @@ pub enum Problem {
     },
     /// `cap_add_all` as root, without a user namespace.
     #[error(
-        "as root, bwrap silently ignores drops beside cap_add_all; name the capabilities one by one, or add Namespaces::USER"
+        "as root, bwrap silently ignores drops beside cap_add_all (--cap-add ALL); name the capabilities one by one, or add Namespaces::USER (--unshare-user)"
     )]
     CapAddAllAsRoot,
     /// A capability that root itself lacks: bwrap would silently keep all the others.

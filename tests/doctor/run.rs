@@ -178,3 +178,17 @@ fn a_descriptor_that_cannot_be_passed_on_is_told() {
     assert_eq!((said.status, said.out.as_str(), said.err.lines().count()), (0, "ran\n", 1), "{}", said.err);
     assert!(said.err.contains("descriptor 2000"), "{}", said.err);
 }
+
+#[test]
+fn a_refusal_names_the_option_that_is_missing() {
+    needs!(ROOT);
+    for (words, option) in [
+        (&["--hostname", "box", "true"][..], "--unshare-uts"),
+        (&["--lock-file", "/etc/passwd", "true"], "--unshare-pid"),
+        (&["--disable-userns", "true"], "--unshare-user"),
+    ] {
+        let said = ask(&line(&[], words));
+        assert_eq!((said.status, said.err.lines().count()), (125, 1), "{}", said.err);
+        assert!(said.err.contains(&format!("({option})")), "{}", said.err);
+    }
+}
