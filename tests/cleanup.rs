@@ -21,7 +21,10 @@ use endings::{
     a_killed_bwrap, dropped_children, dropped_children_die_with_their_parent, failures,
     id_maps_that_cannot_be_written, prepared_sandboxes, stuck_children, successes,
 };
-use scarcity::{a_bwrap_that_is_gone, descriptors_run_out, too_long_a_command};
+use scarcity::{
+    a_bwrap_that_is_gone, a_kill_needs_no_descriptors, a_kill_that_would_miss_the_command_is_refused,
+    descriptors_run_out, too_long_a_command,
+};
 
 fn main() -> std::process::ExitCode {
     common::main(
@@ -35,6 +38,8 @@ fn main() -> std::process::ExitCode {
             prepared_sandboxes,
             id_maps_that_cannot_be_written,
             descriptors_run_out,
+            a_kill_needs_no_descriptors,
+            a_kill_that_would_miss_the_command_is_refused,
             too_long_a_command,
             a_bwrap_that_is_gone,
             a_caller_that_ignores_sigchld,

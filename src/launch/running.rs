@@ -40,11 +40,21 @@ pub(crate) struct Running {
     far_end: u64,
     announced: bool,
     handshake: Handshake,
-    /// The sandbox has a PID namespace that ends with its process 1.
-    own_pids: bool,
+    cloned: Cloned,
     /// We killed it.
     killed: bool,
     _lease: Option<Lease>,
+}
+
+/// What the process is that bwrap clones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cloned {
+    /// Process 1 of a PID namespace, which ends with it.
+    Init,
+    /// The command's parent, whose death ends nothing.
+    Parent,
+    /// The command.
+    Command,
 }
 
 /// What a launch made for itself before it spawned bwrap.
@@ -69,7 +79,7 @@ impl Running {
         pid: Pid,
         witnesses: Witnesses,
         handshake: Handshake,
-        own_pids: bool,
+        cloned: Cloned,
         lease: Option<Lease>,
     ) -> io::Result<Self> {
         let process = match pidfd_open(pid, PidfdFlags::empty()) {
@@ -96,7 +106,7 @@ impl Running {
             far_end,
             announced,
             handshake,
-            own_pids,
+            cloned,
             killed: false,
             _lease: lease,
         })
@@ -105,7 +115,8 @@ impl Running {
     /// Reads what bwrap has reported, and gets hold of the process that it reported.
     pub(crate) fn listen(&mut self) -> Status {
         self.hear();
-        self.hold();
+        // without a handle there is still the number
+        let _ = self.hold();
         *self.handshake.status()
     }
 
@@ -119,29 +130,42 @@ impl Running {
         }
     }
 
-    /// Gets hold of the process that bwrap has reported.
-    fn hold(&mut self) {
+    /// Gets hold of the process that bwrap has reported, unless the number is another's by now.
+    ///
+    /// Fails if no handle can be had, for lack of descriptors.
+    fn hold(&mut self) -> io::Result<()> {
         let status = self.handshake.status();
         if self.child.is_none()
             && let Some(pid) = status.child_pid
         {
-            self.child = self.open_child(pid, status.namespaces.mnt);
+            self.child = self.open_child(pid, status.namespaces.mnt)?;
         }
+        Ok(())
     }
 
     /// A handle on the reported process, if the number is still its own: it is in the mount namespace that bwrap
-    /// reported, it is the child of our bwrap (whose own files tell nothing if they are not readable), or it is dying
-    /// and became our child, to be reaped.
-    fn open_child(&self, pid: NonZeroI32, mount_namespace: Option<u64>) -> Option<OwnedFd> {
-        let handle = pidfd_open(Pid::from_raw(pid.get())?, PidfdFlags::empty()).ok()?;
+    /// reported, it is our bwrap's to wait for, or it is dying and became our child, to be reaped.
+    fn open_child(&self, pid: NonZeroI32, mount_namespace: Option<u64>) -> io::Result<Option<OwnedFd>> {
+        let Some(number) = Pid::from_raw(pid.get()) else { return Ok(None) };
+        let handle = match pidfd_open(number, PidfdFlags::empty()) {
+            Ok(handle) => handle,
+            Err(Errno::SRCH) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
         let namespace = fs::metadata(format!("/proc/{pid}/ns/mnt")).ok().map(|meta| meta.ino());
-        if namespace.is_some() && namespace == mount_namespace {
-            return Some(handle);
-        }
-        // a bwrap that has ended is nobody's parent
-        let asks = namespace.is_none() && self.handshake.phase() != Phase::Ended;
-        let own = asks && parent_of(pid) == Some(self.pid.as_raw_pid());
-        (own || adopts_orphans() && is_orphan_of_ours(pid)).then_some(handle)
+        let own = namespace.is_some() && namespace == mount_namespace
+            // where /proc tells nothing, that bwrap has not waited for it must do
+            || self.is_unreaped() && parent_of(pid).is_none_or(|parent| parent == self.pid.as_raw_pid())
+            || adopts_orphans() && is_orphan_of_ours(pid);
+        Ok(own.then_some(handle))
+    }
+
+    /// Whether the number that bwrap reported is its child's: nobody else gets it before bwrap has waited for that
+    /// child, and then bwrap reports and ends at once.
+    fn is_unreaped(&self) -> bool {
+        self.handshake.status().exit_code.is_none()
+            && self.handshake.phase() != Phase::Ended
+            && self.has_ended().is_ok_and(|ended| !ended)
     }
 
     pub(crate) fn handshake(&self) -> &Handshake {
@@ -185,7 +209,7 @@ impl Running {
     /// Waits for bwrap's end.
     pub(crate) fn wait_end(&mut self) -> io::Result<Verdict> {
         // process 1 inside may be ours to reap; a command without one may be unreadable for us later
-        if adopts_orphans() || !self.own_pids && !geteuid().is_root() {
+        if adopts_orphans() || self.cloned != Cloned::Init && !geteuid().is_root() {
             self.wait_ready(None)?;
         }
         wait_for(&self.process, None)?;
@@ -226,9 +250,10 @@ impl Running {
     pub(crate) fn finish(&mut self) -> Verdict {
         self.handshake.on_end(reap(&self.process));
         self.hear();
-        if self.handshake.ready() == Ready::Open || self.own_pids || !self.is_over() || adopts_orphans() {
-            self.hold();
-            self.kill_child();
+        let init = self.cloned == Cloned::Init;
+        if self.handshake.ready() == Ready::Open || init || !self.is_over() || adopts_orphans() {
+            // what cannot be had now cannot be had at all: bwrap is no longer there to vouch for the number
+            let _ = self.hold().and_then(|()| self.kill_child());
         }
         if self.handshake.ready() == Ready::Open {
             self.free_stuck();
@@ -249,33 +274,40 @@ impl Running {
         matches!(self.handshake.verdict(), Some(Verdict::Ended(_) | Verdict::NotExecuted { .. }))
     }
 
-    fn kill_child(&self) {
-        let Some(child) = &self.child else { return };
-        // without a PID namespace it may be a mere parent of the command, whose death ends nothing
-        let command = if self.own_pids {
-            Vec::new()
-        } else {
+    /// Kills what bwrap cloned, and the command with it.
+    ///
+    /// Fails, and leaves everything as it is, if that would miss the command.
+    fn kill_child(&self) -> io::Result<()> {
+        let Some(child) = &self.child else { return Ok(()) };
+        let mut command = Vec::new();
+        if self.cloned != Cloned::Init {
             // stopped, it makes no more of them
             let _ = pidfd_send_signal(child, Signal::STOP);
             let pid = self.handshake.status().child_pid.map_or(0, NonZeroI32::get);
-            children_of(pid, child).into_iter().map(|(_, handle)| handle).collect()
-        };
+            let (children, complete) = children_of(pid, child);
+            if self.cloned == Cloned::Parent && complete.is_err() {
+                let _ = pidfd_send_signal(child, Signal::CONT);
+                return complete;
+            }
+            command = children;
+        }
         // they may be gone already
         let _ = pidfd_send_signal(child, Signal::KILL);
-        for process in command {
+        for (_, process) in command {
             let _ = pidfd_send_signal(&process, Signal::KILL);
         }
+        Ok(())
     }
 
     /// Handles on all that descends from bwrap. Everything is stopped on the way, so that nothing is missed; it is all to
     /// be killed. A wrapper in bwrap's place may have started more than was reported.
     fn stop_descendants(&self) -> Vec<OwnedFd> {
         let _ = pidfd_send_signal(&self.process, Signal::STOP);
-        let mut found = children_of(self.pid.as_raw_pid(), &self.process);
+        let mut found = children_of(self.pid.as_raw_pid(), &self.process).0;
         let mut next = 0;
         while let Some((pid, handle)) = found.get(next) {
             let _ = pidfd_send_signal(handle, Signal::STOP);
-            let children = children_of(*pid, handle);
+            let (children, _) = children_of(*pid, handle);
             found.extend(children);
             next += 1;
         }
@@ -313,11 +345,11 @@ impl Running {
 
     /// Kills the sandbox. Its end is then to be waited for.
     pub(crate) fn kill(&mut self) -> io::Result<()> {
-        self.listen();
+        self.await_child();
+        let inside = self.kill_inside()?;
         self.killed = true;
-        if self.child.is_some() {
-            // killed from inside, bwrap still reports how the command ended
-            self.kill_child();
+        if inside {
+            // bwrap still reports how the command ended
             return Ok(());
         }
         match pidfd_send_signal(&self.process, Signal::KILL) {
@@ -327,12 +359,42 @@ impl Running {
         }
     }
 
+    /// Lets bwrap come to where it reports its child: killed before that, it leaves one behind that only a search of all
+    /// processes finds.
+    fn await_child(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut pause = Duration::from_micros(250);
+        loop {
+            self.hear();
+            let known = self.handshake.status().child_pid.is_some();
+            if known || Instant::now() >= deadline || wait_for(&self.process, Some(pause)).unwrap_or(true) {
+                return;
+            }
+            pause = pause.saturating_mul(2).min(Duration::from_millis(20));
+        }
+    }
+
+    /// Kills what bwrap cloned, and the command with it. Says whether there was anything to kill.
+    fn kill_inside(&mut self) -> io::Result<bool> {
+        let Err(error) = self.hold() else {
+            return self.kill_child().map(|()| self.child.is_some());
+        };
+        // no descriptor is left for a handle
+        let pid = self.handshake.status().child_pid.and_then(|pid| Pid::from_raw(pid.get()));
+        let Some(pid) = pid.filter(|_| self.is_unreaped()) else { return Ok(false) };
+        if self.cloned == Cloned::Parent {
+            return Err(error);
+        }
+        let _ = rustix::process::kill_process(pid, Signal::KILL);
+        Ok(true)
+    }
+
     /// Kills bwrap and all, waits, and leaves nothing.
     pub(crate) fn destroy(&mut self) {
-        self.listen();
+        self.await_child();
         self.killed = true;
         let descendants = self.stop_descendants();
-        self.kill_child();
+        let _ = self.kill_inside();
         let _ = pidfd_send_signal(&self.process, Signal::KILL);
         for process in &descendants {
             let _ = pidfd_send_signal(process, Signal::KILL);
@@ -365,20 +427,48 @@ fn adopts_orphans() -> bool {
     getpid().as_raw_pid() == 1 || rustix::process::child_subreaper().is_ok_and(|reaper| reaper.is_some())
 }
 
-/// The children of a process, each with a handle on it. None if the process has ended: its number may be another's.
-fn children_of(pid: i32, handle: &OwnedFd) -> Vec<(i32, OwnedFd)> {
-    let list = || {
-        let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-        let texts = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-        texts.flat_map(|text| numbers(&text)).collect::<Vec<i32>>()
+/// The children of a process, each with a handle on it, and what kept others from being found. None if the process has
+/// ended: its number may be another's.
+fn children_of(pid: i32, handle: &OwnedFd) -> (Vec<(i32, OwnedFd)>, io::Result<()>) {
+    let list = || -> io::Result<Vec<i32>> {
+        let mut children = Vec::new();
+        for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+            match fs::read_to_string(thread?.path().join("children")) {
+                Ok(text) => children.extend(numbers(&text)),
+                // it has ended meanwhile
+                Err(error) if is_gone(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(children)
     };
-    let open = |pid: i32| {
-        let handle = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
+    let open = |pid: i32| -> io::Result<Option<OwnedFd>> {
+        let Some(number) = Pid::from_raw(pid) else { return Ok(None) };
+        let handle = pidfd_open(number, PidfdFlags::empty())?;
         // still there after the handle was opened: the number was not taken over meanwhile
-        list().contains(&pid).then_some((pid, handle))
+        Ok(list()?.contains(&pid).then_some(handle))
     };
-    let children = list().into_iter().filter_map(open).collect();
-    if wait_for(handle, Some(Duration::ZERO)).is_ok_and(|ended| !ended) { children } else { Vec::new() }
+    let (mut children, mut complete) = (Vec::new(), Ok(()));
+    for pid in list().unwrap_or_else(|error| {
+        complete = Err(error);
+        Vec::new()
+    }) {
+        match open(pid) {
+            Ok(handle) => children.extend(handle.map(|handle| (pid, handle))),
+            Err(error) if is_gone(&error) => {}
+            Err(error) => complete = Err(error),
+        }
+    }
+    match wait_for(handle, Some(Duration::ZERO)) {
+        Ok(false) => (children, complete),
+        Ok(true) => (Vec::new(), Ok(())),
+        Err(error) => (Vec::new(), Err(error)),
+    }
+}
+
+/// Whether a process or thread could not be looked at because it is no longer there.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::NOENT | Errno::SRCH))
 }
 
 fn numbers(text: &str) -> Vec<i32> {

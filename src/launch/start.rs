@@ -12,7 +12,7 @@ use super::descriptors::{self, layout};
 use super::filter::caveats;
 use super::handshake::{Caveats, Handshake};
 use super::prepared::Gate;
-use super::running::Running;
+use super::running::{Cloned, Running};
 use super::spawn::{self, Plan};
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout, Stdio, StdioKind};
 use super::table::{Ours, Spent, Table, duplicate};
@@ -128,8 +128,12 @@ impl Command {
         let (witnesses, gate, info) = ours
             .into_parts()
             .ok_or_else(|| Error::system("watch bwrap")(io::Error::other("a descriptor was not made")))?;
-        let own_pids = recipe.sandbox.namespaces.new_pid();
-        let mut running = Running::new(pid, witnesses, Handshake::new(caveats), own_pids, lease)
+        let cloned = match &recipe.sandbox {
+            sandbox if sandbox.namespaces.new_pid() => Cloned::Init,
+            sandbox if sandbox.lifetime.sync_fd.is_some() => Cloned::Parent,
+            _ => Cloned::Command,
+        };
+        let mut running = Running::new(pid, witnesses, Handshake::new(caveats), cloned, lease)
             .map_err(Error::system("watch bwrap"))?;
         if let Some(info) = info {
             self.map_ids(&mut running, info)?;

@@ -1,13 +1,15 @@
 //! Launches that the system denies something.
 
+use std::fs::File;
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 use bwrap_launch::{Command, Error, Stdio};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::common::Here;
-use crate::inventory::{few_sandboxes, leaves_nothing, marked, token, unchanged};
-use crate::support::{Kind, judge, released, stand_in, watch};
+use crate::common::{Here, host};
+use crate::inventory::{few_sandboxes, leaves_nothing, marked, sandboxes, token, unchanged};
+use crate::support::{Kind, Numbers, judge, released, stand_in, watch};
 
 /// The ways to launch, each with needs of its own.
 const WAYS: [fn(&mut Command) -> Kind; 4] = [
@@ -47,6 +49,65 @@ pub(crate) fn descriptors_run_out(here: &Here) {
             }
         }
     });
+}
+
+/// Takes every descriptor that this process may have, and gives so many back.
+fn starve(left: usize) -> Vec<File> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, 64, hard).unwrap();
+    let mut taken: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+    taken.truncate(taken.len() - left);
+    taken
+}
+
+/// A caller that cannot open anything more can still kill, whether it has waited for the sandbox before or not.
+pub(crate) fn a_kill_needs_no_descriptors(here: &Here) {
+    let mut numbers = Numbers::new(5);
+    for sandbox in sandboxes() {
+        for left in 0..4 {
+            let running = leaves_nothing(here, &sandbox, "echo; exec sleep 10", |command| {
+                let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+                child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+                let taken = starve(left);
+                child.kill().unwrap();
+                let kind = Kind::of(&child.wait());
+                drop(taken);
+                kind
+            });
+            assert_eq!(running, Kind::Ran(137), "{left} left, {sandbox}");
+            let early = leaves_nothing(here, &sandbox, "exec sleep 10", |command| {
+                let mut child = command.spawn().unwrap();
+                let taken = starve(left);
+                numbers.pause(3000);
+                child.kill().unwrap();
+                let kind = Kind::of(&child.wait());
+                drop(taken);
+                kind
+            });
+            assert!(early.denies() || early == Kind::Ran(137), "{early:?}, {left} left, {sandbox}");
+        }
+    }
+}
+
+/// Where bwrap keeps a process between itself and a command without a PID namespace, the command cannot be found without
+/// descriptors. Then nothing is killed, and the caller is told.
+pub(crate) fn a_kill_that_would_miss_the_command_is_refused(here: &Here) {
+    let (_reader, writer) = std::io::pipe().unwrap();
+    let sandbox = host().sync_fd(writer);
+    for left in 0..3 {
+        let kind = leaves_nothing(here, &sandbox, "echo; exec sleep 10", |command| {
+            let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+            child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+            let taken = starve(left);
+            let error = child.kill().unwrap_err();
+            assert!(matches!(error, Error::System { .. }), "{error}");
+            drop(taken);
+            assert_eq!(child.try_wait().unwrap(), None, "it runs on");
+            child.kill().unwrap();
+            Kind::of(&child.wait())
+        });
+        assert_eq!(kind, Kind::Ran(137), "{left} left");
+    }
 }
 
 pub(crate) fn too_long_a_command(here: &Here) {

@@ -7,7 +7,7 @@ use bwrap_launch::{Bwrap, Error, Lint, Namespaces, Place, Problem, Sandbox, Stdi
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::common::{Here, asleep, host};
+use crate::common::{Here, asleep, host, skip};
 use crate::support::{SETTLE, lints, outside, prints, refused, released, watch};
 
 fn pid(number: u32) -> Pid {
@@ -133,6 +133,22 @@ pub(crate) fn process_1_is_ended_by_kill_only(here: &Here) {
     kill(pid(sandbox), Signal::SIGTERM).unwrap();
     std::thread::sleep(Duration::from_millis(100));
     assert_eq!(child.try_wait().unwrap(), None);
+    child.kill().unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(9));
+    assert!(released(&holders, SETTLE));
+}
+
+/// A command that goes to a mount namespace of its own is killed nevertheless.
+pub(crate) fn a_command_in_another_namespace_is_killed(here: &Here) {
+    let mut command = here.shell(&host(), "exec unshare -Um sh -c 'echo ready; exec sleep 10'");
+    let holders = watch(&mut command);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    drop(command);
+    let mut said = String::new();
+    child.stdout.as_mut().unwrap().take(6).read_to_string(&mut said).unwrap();
+    if said.is_empty() {
+        skip("no user namespace can be made inside");
+    }
     child.kill().unwrap();
     assert_eq!(child.wait().unwrap().signal(), Some(9));
     assert!(released(&holders, SETTLE));
