@@ -23,7 +23,7 @@ use endings::{
 };
 use scarcity::{
     a_bwrap_that_is_gone, a_kill_needs_no_descriptors, a_kill_that_would_miss_the_command_is_refused,
-    descriptors_run_out, too_long_a_command,
+    descriptors_run_out, dropped_children_are_remembered, too_long_a_command,
 };
 
 fn main() -> std::process::ExitCode {
@@ -38,6 +38,7 @@ fn main() -> std::process::ExitCode {
             prepared_sandboxes,
             id_maps_that_cannot_be_written,
             descriptors_run_out,
+            dropped_children_are_remembered,
             a_kill_needs_no_descriptors,
             a_kill_that_would_miss_the_command_is_refused,
             too_long_a_command,

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{SendError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -26,9 +26,12 @@ const LINGER: Timespec = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
 type Job = Box<dyn FnOnce() + Send>;
 
 struct Keeper {
-    /// The process that the thread belongs to and the event that wakes it: after a fork the thread is gone.
-    thread: Option<(u32, Arc<OwnedFd>)>,
+    /// The process that all this belongs to: a fork inherits it, but neither the thread nor what that is the parent of.
+    process: u32,
+    /// The event that wakes the thread.
+    thread: Option<Arc<OwnedFd>>,
     jobs: VecDeque<Job>,
+    /// Children whose owner dropped them, until the thread takes them.
     abandoned: Vec<Running>,
     leases: usize,
     /// What the thread was started with.
@@ -36,6 +39,7 @@ struct Keeper {
 }
 
 static KEEPER: Mutex<Keeper> = Mutex::new(Keeper {
+    process: 0,
     thread: None,
     jobs: VecDeque::new(),
     abandoned: Vec::new(),
@@ -68,24 +72,28 @@ impl Drop for Lease {
         }
         let mut keeper = keeper();
         keeper.leases = keeper.leases.saturating_sub(1);
-        if let Some((_, event)) = keeper.thread.as_ref().filter(|_| keeper.leases == 0) {
+        if let Some(event) = keeper.thread.as_ref().filter(|_| keeper.leases == 0) {
             wake(event);
         }
     }
 }
 
 impl Keeper {
-    /// Starts the thread if there is none. Says how to wake it, once there is something to do.
-    fn ensure(&mut self, here: &Context) -> io::Result<Arc<OwnedFd>> {
+    /// Forgets what belongs to the process that this one was forked from.
+    fn claim(&mut self) {
         let process = std::process::id();
-        if self.thread.as_ref().is_some_and(|(owner, _)| *owner != process) {
-            // a fork inherited the state, but neither the thread nor what it was the parent of
-            (self.thread, self.leases) = (None, 0);
+        if self.process != process {
+            (self.process, self.thread, self.leases) = (process, None, 0);
             self.jobs.clear();
             // their sandboxes are the other process's
             std::mem::take(&mut self.abandoned).into_iter().for_each(std::mem::forget);
         }
-        if let Some((_, event)) = &self.thread {
+    }
+
+    /// Starts the thread if there is none. Says how to wake it, once there is something to do.
+    fn ensure(&mut self, here: &Context) -> io::Result<Arc<OwnedFd>> {
+        self.claim();
+        if let Some(event) = &self.thread {
             return Ok(Arc::clone(event));
         }
         let event = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
@@ -93,8 +101,15 @@ impl Keeper {
         start(move || keep(&own))?;
         // it inherits them
         self.context = Some(here.clone());
-        self.thread = Some((process, Arc::clone(&event)));
+        self.thread = Some(Arc::clone(&event));
         Ok(event)
+    }
+
+    /// Has the thread see to the children that were dropped. Where it cannot be started now, a later launch tries again.
+    fn attend(&mut self) {
+        if let Ok(event) = self.ensure(&Context::here()) {
+            wake(&event);
+        }
     }
 }
 
@@ -170,12 +185,17 @@ fn start(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
 /// Sees a child to its end whose owner has dropped it. It runs on, as a dropped `std::process::Child` does.
 pub(crate) fn adopt(running: Running) {
     let mut keeper = keeper();
-    if let Ok(event) = keeper.ensure(&Context::here()) {
-        keeper.abandoned.push(running);
-        drop(keeper);
-        wake(&event);
+    keeper.claim();
+    keeper.abandoned.push(running);
+    keeper.attend();
+}
+
+/// Sees to the children that were dropped while the thread could not be started.
+pub(crate) fn catch_up() {
+    let mut keeper = keeper();
+    if !keeper.abandoned.is_empty() {
+        keeper.attend();
     }
-    // without a thread it runs on, and is reaped with this process
 }
 
 fn keep(event: &OwnedFd) {
@@ -223,8 +243,13 @@ fn wait(event: &OwnedFd, children: &mut Vec<Running>, timeout: Option<Timespec>)
         // a stuck one takes its time, and launches must not wait for that
         if child.is_quick() {
             child.finish();
-        } else if let Err(error) = start(move || _ = child.finish()) {
-            log::warn!("could not clean up after a sandbox: {error}");
+            continue;
+        }
+        let (sender, receiver) = channel::<Running>();
+        let _ = start(move || receiver.into_iter().for_each(|mut child| _ = child.finish()));
+        // without a helper they must wait
+        if let Err(SendError(mut child)) = sender.send(child) {
+            child.finish();
         }
     }
     true

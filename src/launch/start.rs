@@ -55,6 +55,7 @@ impl Command {
         if log::log_enabled!(log::Level::Debug) {
             log::debug!("launching {self}");
         }
+        keeper::catch_up();
         let mut spent = Spent::default();
         spent.spend(&recipe.sandbox)?;
         let mut table = Table::default();

@@ -110,6 +110,21 @@ pub(crate) fn a_kill_that_would_miss_the_command_is_refused(here: &Here) {
     }
 }
 
+/// A child that is dropped while no thread can be started is reaped all the same.
+pub(crate) fn dropped_children_are_remembered(here: &Here) {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    for sandbox in sandboxes() {
+        leaves_nothing(here, &sandbox, "exit 0", |command| {
+            let child = command.spawn().unwrap();
+            let taken = starve(0);
+            drop(child);
+            drop(taken);
+            setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+            judge(&mut here.command(&host(), "true"))
+        });
+    }
+}
+
 pub(crate) fn too_long_a_command(here: &Here) {
     for sandbox in few_sandboxes() {
         let kind =
