@@ -46,11 +46,12 @@ use environment::{
 };
 use lifetime::{
     a_command_in_another_namespace_is_killed, a_killed_bwrap_leaves_nothing, a_lock_is_held,
-    a_reported_child_is_no_success, a_tie_without_a_pid_namespace_is_linted,
-    background_processes_end_with_their_namespace, lock_files_have_rules, outliving_the_caller_is_linted,
-    process_1_has_rules, process_1_is_ended_by_kill_only, reported_namespaces_are_the_new_ones,
-    status_1_has_one_meaning, statuses_are_the_commands_own, the_launching_thread_may_end,
-    the_sandbox_ends_with_the_process, the_sync_descriptor_tells_the_end,
+    a_reported_child_is_no_success, a_sandbox_has_what_its_thread_has,
+    a_tie_without_a_pid_namespace_is_linted, background_processes_end_with_their_namespace,
+    lock_files_have_rules, outliving_the_caller_is_linted, process_1_has_rules,
+    process_1_is_ended_by_kill_only, reported_namespaces_are_the_new_ones, status_1_has_one_meaning,
+    statuses_are_the_commands_own, the_launching_thread_may_end, the_sandbox_ends_with_the_process,
+    the_sync_descriptor_tells_the_end,
 };
 use mounts::{
     a_cgroup_namespace_is_a_view, bound_data_never_touches_the_host, destinations_are_relative_to_the_root,
@@ -188,6 +189,7 @@ fn main() -> std::process::ExitCode {
             process_1_is_ended_by_kill_only,
             a_command_in_another_namespace_is_killed,
             the_launching_thread_may_end,
+            a_sandbox_has_what_its_thread_has,
             the_sandbox_ends_with_the_process,
             outliving_the_caller_is_linted,
             a_tie_without_a_pid_namespace_is_linted,

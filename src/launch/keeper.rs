@@ -14,8 +14,9 @@ use std::thread;
 
 use caps::{CapSet, CapsHashSet};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use rustix::fs::{AtFlags, statat};
-use rustix::process::geteuid;
+use rustix::fs::{AtFlags, CWD, statat};
+use rustix::process::{geteuid, getpriority_process};
+use rustix::thread::{CpuSet, SecureComputingMode, no_new_privs, sched_getaffinity, secure_computing_mode};
 
 use super::running::Running;
 use super::spawn;
@@ -136,12 +137,37 @@ impl Context {
     }
 }
 
+/// As [`Context`], but what may change for a thread that is there already, by its own doing or another's. It is cheap to
+/// ask for.
+#[derive(PartialEq, Eq)]
+struct Surroundings {
+    seccomp: Option<SecureComputingMode>,
+    no_new_privs: Option<bool>,
+    processors: Option<CpuSet>,
+    niceness: Option<i32>,
+    directory: Option<(u64, u64)>,
+}
+
+impl Surroundings {
+    /// Of the calling thread.
+    fn here() -> Self {
+        let directory = statat(CWD, ".", AtFlags::empty()).ok();
+        Self {
+            seccomp: secure_computing_mode().ok(),
+            no_new_privs: no_new_privs().ok(),
+            processors: sched_getaffinity(None).ok(),
+            niceness: getpriority_process(None).ok(),
+            directory: directory.map(|stat| (stat.st_dev, stat.st_ino)),
+        }
+    }
+}
+
 /// Runs a job on the keeper's thread and waits for it. The lease keeps the thread, and its children, alive.
 ///
-/// A caller whose thread has other namespaces or capabilities than the keeper gets a thread of its own instead, which
-/// inherits them.
+/// A caller whose thread has what the keeper has not, such as other namespaces, gets a thread of its own instead, which
+/// inherits it.
 pub(crate) fn run<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> io::Result<(T, Lease)> {
-    let here = Context::here();
+    let (here, surroundings) = (Context::here(), Surroundings::here());
     let (sender, receiver) = channel();
     let (event, lease) = {
         let mut keeper = keeper();
@@ -151,15 +177,18 @@ pub(crate) fn run<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -
             return run_apart(job);
         }
         keeper.jobs.push_back(Box::new(move || {
-            let _ = sender.send(job());
+            let fits = Surroundings::here() == surroundings;
+            let _ = sender.send(if fits { Ok(job()) } else { Err(job) });
         }));
         keeper.leases += 1;
         (event, Lease::Shared)
     };
     // not before the lock is free, which the thread wants first
     wake(&event);
-    let result = receiver.recv().map_err(|_| io::Error::other("the keeper thread is gone"))?;
-    Ok((result, lease))
+    match receiver.recv().map_err(|_| io::Error::other("the keeper thread is gone"))? {
+        Ok(result) => Ok((result, lease)),
+        Err(job) => run_apart(job),
+    }
 }
 
 /// Runs a job on a new thread, which stays until the lease ends.

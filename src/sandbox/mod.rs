@@ -554,6 +554,10 @@ impl Sandbox {
     /// is killed during these milliseconds, nobody tells bwrap and the command runs.
     /// [`Command::prepare`](crate::Command::prepare) leaves no such moment before its
     /// [`start`](crate::Prepared::start).
+    ///
+    /// Launches share one thread of this crate, and one that differs from the launching thread is not used; but threads
+    /// that differ only in what cannot be compared (which system call filters they have, Landlock, a umask, groups or
+    /// secure bits of their own) share what the first of them had.
     pub fn die_with_parent(mut self) -> Self {
         self.lifetime.die_with_parent = true;
         self

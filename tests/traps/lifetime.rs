@@ -162,6 +162,60 @@ pub(crate) fn the_launching_thread_may_end(here: &Here) {
     assert_eq!(child.wait().unwrap().code(), Some(6));
 }
 
+/// Gives the calling thread something of its own.
+type Change = fn();
+
+const CHANGES: [(&str, Change); 5] = [
+    ("nothing", || {}),
+    ("niceness", || rustix::process::setpriority_process(None, 7).unwrap()),
+    ("directory", || {
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_FS).unwrap();
+        std::env::set_current_dir("/usr").unwrap();
+    }),
+    ("processors", || {
+        let all = rustix::thread::sched_getaffinity(None).unwrap();
+        let mut one = rustix::thread::CpuSet::new();
+        one.set((0..rustix::thread::CpuSet::MAX_CPU).find(|number| all.is_set(*number)).unwrap());
+        rustix::thread::sched_setaffinity(None, &one).unwrap();
+    }),
+    ("filter", || {
+        let allow = seccompiler::sock_filter { code: 6, jt: 0, jf: 0, k: 0x7fff_0000 };
+        seccompiler::apply_filter(&[allow]).unwrap();
+    }),
+];
+
+/// Trap 1: another thread launches, but the sandbox gets what the calling one has.
+pub(crate) fn a_sandbox_has_what_its_thread_has(here: &Here) {
+    // what comes with a filter must not be what tells
+    rustix::thread::set_no_new_privs(true).unwrap();
+    let sees = |sandbox: &Sandbox| {
+        let script =
+            "pwd; cut -d' ' -f19 /proc/self/stat; grep -e ^Seccomp: -e ^Cpus_allowed: /proc/self/status";
+        here.prints(sandbox, script)
+    };
+    let tied = || host().die_with_parent();
+    // the thread that launches is there before
+    let mut other = here.command(&tied(), "sleep").arg("60").spawn().unwrap();
+    let told: Vec<String> = CHANGES
+        .iter()
+        .map(|(what, change)| {
+            let thread = || {
+                change();
+                let text = sees(&tied());
+                assert_eq!(text, sees(&host()), "a thread with another {what}");
+                text
+            };
+            std::thread::scope(|scope| scope.spawn(thread).join().unwrap())
+        })
+        .collect();
+    assert!(told[0] != told[1] && told[0] != told[2], "the changes are to be seen: {told:?}");
+    // a directory that changes for all threads changes for that one as well
+    std::env::set_current_dir("/usr/bin").unwrap();
+    assert_eq!(sees(&tied()), sees(&host()));
+    other.kill().unwrap();
+    assert_eq!(other.wait().unwrap().signal(), Some(9));
+}
+
 /// Trap 1: the caller's end is the sandbox's, at whatever moment it comes once the sandbox runs.
 pub(crate) fn the_sandbox_ends_with_the_process(here: &Here) {
     for delay in [0, 100] {
