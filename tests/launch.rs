@@ -216,6 +216,14 @@ fn secrets_are_nowhere_to_be_seen(here: &Here) {
     assert!(!format!("{child:?} {command:?} {command} {sandbox:?}").contains("s3cr3t"));
     let inside = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
     assert_eq!(inside.matches("s3cr3t").count(), 2, "{inside}");
+    // where a program was looked for says what PATH is
+    let hidden =
+        here.command(&host().env_secret("PATH", "/s3cr3t:/usr/bin"), "no-such").output().unwrap_err();
+    assert!(
+        matches!(hidden.failure().unwrap().program(), Some(ProgramProblem::NotFound { .. })),
+        "{hidden:?}"
+    );
+    assert!(!format!("{hidden} {hidden:?} {}", hidden.report()).contains("s3cr3t"), "{hidden:?}");
 }
 
 /// bwrap's words are attached whatever becomes of standard error.
@@ -310,14 +318,15 @@ fn kill_ends_the_sandbox(here: &Here) {
     // with a descriptor to keep open, bwrap puts a parent of its own between itself and the command
     let kept = || host().sync_fd(std::fs::File::open("/").unwrap());
     for sandbox in [host().unshare_all(), host(), kept(), kept().unshare(Namespaces::PID)] {
-        let mut child = here.command(&sandbox, "sleep").arg("60").stdout(Stdio::piped()).spawn().unwrap();
-        child.wait_ready().unwrap();
-        std::thread::sleep(Duration::from_millis(30));
+        let mut child =
+            here.shell(&sandbox, "echo up; exec sleep 60").stdout(Stdio::piped()).spawn().unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        stdout.read_exact(&mut [0; 3]).unwrap();
         child.kill().unwrap();
         assert_eq!(child.wait().unwrap().signal(), Some(9), "{sandbox}");
         child.kill().unwrap();
         // it ends when nobody has it any more: a survivor would make this wait for ever
-        child.stdout.take().unwrap().read_to_end(&mut Vec::new()).unwrap();
+        stdout.read_to_end(&mut Vec::new()).unwrap();
     }
     // at once: nothing is known of it yet
     let mut child = here.command(&host().unshare_all(), "sleep").arg("60").spawn().unwrap();

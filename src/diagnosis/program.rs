@@ -67,6 +67,18 @@ pub enum ProgramProblem {
     },
 }
 
+impl ProgramProblem {
+    /// The same, if it can be said without naming the directories of a secret `PATH`.
+    pub(crate) fn without_search(self) -> Option<Self> {
+        match self {
+            Self::NotFound { program, .. } => {
+                Some(Self::NotFound { program, searched: vec!["(a secret PATH)".into()] })
+            }
+            _ => None,
+        }
+    }
+}
+
 fn list(paths: &[PathBuf]) -> String {
     let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
     if paths.is_empty() { "nothing, PATH is empty".to_owned() } else { paths.join(", ") }

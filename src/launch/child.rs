@@ -18,7 +18,7 @@ use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
 use super::words::{Words, plausible, warnings};
 use super::{ExitStatus, Output, keeper, program};
 use crate::bwrap::{Bwrap, Message, NamespaceIds, Severity, Stage};
-use crate::diagnosis::{decisive, diagnose};
+use crate::diagnosis::{ProgramProblem, decisive, diagnose};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::sandbox::Feature;
@@ -453,7 +453,11 @@ impl Launch {
             let sandbox = &self.recipe.sandbox;
             let inherited = sandbox.environment.inherited(std::env::vars_os);
             let path = sandbox.environment.value("PATH", &inherited);
-            failure.program = program::diagnose(sandbox, &self.recipe.program, path);
+            let found = program::diagnose(sandbox, &self.recipe.program, path);
+            // what was searched is what PATH says
+            let secret =
+                sandbox.environment.is_secret("PATH") && !self.recipe.program.as_bytes().contains(&b'/');
+            failure.program = if secret { found.and_then(ProgramProblem::without_search) } else { found };
         }
         if failure.undecided().is_none() {
             let host = Host::snapshot_for(self.bwrap.path(), self.bwrap.version_text());

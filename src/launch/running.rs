@@ -23,6 +23,9 @@ use crate::bwrap::status::Status;
 /// How long a killed process may take to disappear before we go on without it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long bwrap gets to report its child before it is killed. It takes about a millisecond; one that hangs never does.
+const GRACE: Duration = Duration::from_millis(100);
+
 /// How long to wait for an event that may never come, before looking for its effect.
 const NOW_AND_THEN: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
@@ -362,7 +365,7 @@ impl Running {
     /// Lets bwrap come to where it reports its child: killed before that, it leaves one behind that only a search of all
     /// processes finds.
     fn await_child(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + GRACE;
         let mut pause = Duration::from_micros(250);
         loop {
             self.hear();

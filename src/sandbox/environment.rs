@@ -80,6 +80,16 @@ impl Environment {
         }
     }
 
+    /// Whether nobody may see the value that `name` has inside.
+    pub(crate) fn is_secret(&self, name: &str) -> bool {
+        let last = self.changes.iter().rev().find_map(|change| match change {
+            EnvironmentChange::Set { name: set, value } if set == name => Some(value.secret),
+            EnvironmentChange::Unset { name: unset } if unset == name => Some(false),
+            _ => None,
+        });
+        last.unwrap_or(false)
+    }
+
     /// The value that `name` has inside, given what is inherited.
     pub(crate) fn value<'a>(
         &'a self,
