@@ -31,8 +31,8 @@ use advice::{
 use descriptors::{
     a_crashed_caller_does_not_open_the_gate, a_report_without_a_reader_strands_nobody,
     a_spent_descriptor_is_refused, an_owned_descriptor_and_its_number_are_one,
-    content_from_a_slow_pipe_is_complete, early_failures_leave_no_orphan, negative_numbers_are_refused,
-    nothing_of_bwraps_reaches_the_command, one_descriptor_cannot_be_read_twice,
+    closed_streams_are_not_replaced, content_from_a_slow_pipe_is_complete, early_failures_leave_no_orphan,
+    negative_numbers_are_refused, nothing_of_bwraps_reaches_the_command, one_descriptor_cannot_be_read_twice,
     process_1_does_not_inherit_the_sync_descriptor, standard_streams_as_content_stay_open,
     the_same_bytes_fill_every_file,
 };
@@ -101,6 +101,7 @@ fn main() -> std::process::ExitCode {
             a_report_without_a_reader_strands_nobody,
             early_failures_leave_no_orphan,
             content_from_a_slow_pipe_is_complete,
+            closed_streams_are_not_replaced,
             an_empty_value_loses_nothing,
             an_empty_host_name_loses_nothing,
             empty_words_are_refused,

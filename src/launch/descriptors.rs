@@ -1,12 +1,13 @@
 //! Descriptors: sealed memory files, sockets, and the numbers that things have in the child.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
+use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
-use rustix::io::Errno;
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socketpair};
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Pid, PidfdFlags, Resource, getrlimit, pidfd_open};
 
 /// The largest number that a descriptor of the command may have: everything below is closed one by one.
 pub(crate) const MAX_NUMBER: RawFd = 1023;
@@ -52,6 +53,15 @@ pub(crate) fn layout(moves: &[(RawFd, RawFd)]) -> Vec<Action> {
     actions
 }
 
+/// A new descriptor, above the standard streams. A caller may have closed those, and what took their numbers would be
+/// inherited in their place.
+pub(crate) fn above_streams(descriptor: OwnedFd) -> io::Result<OwnedFd> {
+    if descriptor.as_raw_fd() > 2 {
+        return Ok(descriptor);
+    }
+    Ok(fcntl_dupfd_cloexec(descriptor, 3)?)
+}
+
 /// A file in memory that nobody can change any more, to be read from its beginning.
 pub(crate) fn sealed(bytes: &[u8]) -> io::Result<OwnedFd> {
     // beyond the limit the kernel would kill us (SIGXFSZ) instead of saying no
@@ -66,7 +76,7 @@ pub(crate) fn sealed(bytes: &[u8]) -> io::Result<OwnedFd> {
             ),
         ));
     }
-    let file = memfd_create("bwrap-launch", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    let file = above_streams(memfd_create("bwrap-launch", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?)?;
     write_all(&file, bytes)?;
     fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL)?;
     Ok(file)
@@ -75,7 +85,7 @@ pub(crate) fn sealed(bytes: &[u8]) -> io::Result<OwnedFd> {
 /// An empty file in memory for bwrap to write to. Unlike a pipe it needs no reader: a caller that goes away early
 /// does not end bwrap by SIGPIPE and strand what it started.
 pub(crate) fn memory() -> io::Result<OwnedFd> {
-    Ok(memfd_create("bwrap-status", MemfdFlags::CLOEXEC)?)
+    above_streams(memfd_create("bwrap-status", MemfdFlags::CLOEXEC)?)
 }
 
 /// Everything that has been written to a memory file so far, without moving its offset.
@@ -121,12 +131,26 @@ fn write_all(file: &OwnedFd, bytes: &[u8]) -> io::Result<()> {
 
 /// Two connected stream sockets, ours and bwrap's.
 pub(crate) fn sockets() -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?)
+    both_above(socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?)
 }
 
 /// A pipe: what is read, what is written.
 pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?)
+    both_above(rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?)
+}
+
+fn both_above((one, other): (OwnedFd, OwnedFd)) -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok((above_streams(one)?, above_streams(other)?))
+}
+
+/// A handle on a process.
+pub(crate) fn process(pid: Pid) -> io::Result<OwnedFd> {
+    above_streams(pidfd_open(pid, PidfdFlags::empty())?)
+}
+
+/// An event, with the count that it begins with.
+pub(crate) fn event(count: u32) -> io::Result<OwnedFd> {
+    above_streams(eventfd(count, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)
 }
 
 /// Sends all of it, and never a SIGPIPE to ourselves.

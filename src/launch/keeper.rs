@@ -13,11 +13,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use caps::{CapSet, CapsHashSet};
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{AtFlags, CWD, statat};
 use rustix::process::{geteuid, getpriority_process};
 use rustix::thread::{CpuSet, SecureComputingMode, no_new_privs, sched_getaffinity, secure_computing_mode};
 
+use super::descriptors::event;
 use super::running::Running;
 use super::spawn;
 
@@ -97,7 +98,7 @@ impl Keeper {
         if let Some(event) = &self.thread {
             return Ok(Arc::clone(event));
         }
-        let event = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        let event = Arc::new(event(0)?);
         let own = Arc::clone(&event);
         start(move || keep(&own))?;
         // it inherits them

@@ -7,14 +7,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
-use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, geteuid, getpid, pidfd_open, pidfd_send_signal, waitid,
-};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, geteuid, getpid, pidfd_send_signal, waitid};
 
-use super::descriptors::{contents, send_all};
+use super::descriptors::{contents, event, process, send_all};
 use super::handshake::{End, Handshake, Phase, Ready, Verdict};
 use super::keeper::Lease;
 use super::spawn;
@@ -85,10 +83,10 @@ impl Running {
         cloned: Cloned,
         lease: Option<Lease>,
     ) -> io::Result<Self> {
-        let process = match pidfd_open(pid, PidfdFlags::empty()) {
+        let process = match process(pid) {
             Ok(process) => process,
             // it has ended, and somebody else has taken its status: what is always readable stands for it
-            Err(Errno::SRCH) => eventfd(1, EventfdFlags::CLOEXEC)?,
+            Err(error) if is_gone(&error) => event(1)?,
             Err(error) => {
                 // nobody has waited for it yet, so the number is still its own
                 let _ = rustix::process::kill_process(pid, Signal::KILL);
@@ -96,7 +94,7 @@ impl Running {
                 for holder in kill_holders(witnesses.far_end) {
                     reap_orphan(&holder);
                 }
-                return Err(error.into());
+                return Err(error);
             }
         };
         let Witnesses { status, ready, far_end, announced } = witnesses;
@@ -150,10 +148,10 @@ impl Running {
     /// reported, it is our bwrap's to wait for, or it is dying and became our child, to be reaped.
     fn open_child(&self, pid: NonZeroI32, mount_namespace: Option<u64>) -> io::Result<Option<OwnedFd>> {
         let Some(number) = Pid::from_raw(pid.get()) else { return Ok(None) };
-        let handle = match pidfd_open(number, PidfdFlags::empty()) {
+        let handle = match process(number) {
             Ok(handle) => handle,
-            Err(Errno::SRCH) => return Ok(None),
-            Err(error) => return Err(error.into()),
+            Err(error) if is_gone(&error) => return Ok(None),
+            Err(error) => return Err(error),
         };
         let namespace = fs::metadata(format!("/proc/{pid}/ns/mnt")).ok().map(|meta| meta.ino());
         let own = namespace.is_some() && namespace == mount_namespace
@@ -447,7 +445,7 @@ fn children_of(pid: i32, handle: &OwnedFd) -> (Vec<(i32, OwnedFd)>, io::Result<(
     };
     let open = |pid: i32| -> io::Result<Option<OwnedFd>> {
         let Some(number) = Pid::from_raw(pid) else { return Ok(None) };
-        let handle = pidfd_open(number, PidfdFlags::empty())?;
+        let handle = process(number)?;
         // still there after the handle was opened: the number was not taken over meanwhile
         Ok(list()?.contains(&pid).then_some(handle))
     };
@@ -547,7 +545,7 @@ fn kill_holders(inode: u64) -> Vec<OwnedFd> {
                 .any(|descriptor| fs::read_link(descriptor.path()).is_ok_and(|to| to.as_os_str() == &*link))
         };
         // the handle first, so that it is the holder that is killed and not a successor of its number
-        if let Ok(handle) = pidfd_open(pid, PidfdFlags::empty())
+        if let Ok(handle) = process(pid)
             && holds()
             && pidfd_send_signal(&handle, Signal::KILL).is_ok()
         {

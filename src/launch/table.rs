@@ -64,7 +64,8 @@ impl Table {
             // an own stream that is closed is no stream to give away
             StdioKind::Null | StdioKind::Inherit => {
                 let file = std::fs::File::options().read(true).write(true).open("/dev/null");
-                self.hold(file.map_err(Error::system("open /dev/null"))?.into(), number);
+                let file = file.and_then(|file| descriptors::above_streams(file.into()));
+                self.hold(file.map_err(Error::system("open /dev/null"))?, number);
             }
             StdioKind::Piped => {
                 let pipe = descriptors::pipe().map_err(Error::system("make a pipe"))?;

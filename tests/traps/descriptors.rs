@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 
 use bwrap_launch::{
@@ -224,4 +224,36 @@ pub(crate) fn content_from_a_slow_pipe_is_complete(here: &Here) {
     }
     drop(writer);
     assert_eq!(child.wait_with_output().unwrap().stdout, b"100000\n");
+}
+
+/// A caller may have closed its standard streams: what a launch opens must not take their places.
+pub(crate) fn closed_streams_are_not_replaced(here: &Here) {
+    let seen = here.scratch.join("seen");
+    let sandbox = host().bind(&here.scratch, &here.scratch);
+    // the loop's own output goes elsewhere in a process of its own
+    let script =
+        format!("(for n in 0 1 2; do readlink /proc/$$/fd/$n; done) > {}; cat >/dev/null; :", seen.display());
+    let saved = std::io::stderr().as_fd().try_clone_to_owned().unwrap();
+    (0..3).for_each(|number| nix::unistd::close(number).unwrap());
+    let told = [0, 1, 2].map(|piped| {
+        let mut command = here.shell(&sandbox, &script);
+        let stream = |number| if number == piped { Stdio::piped() } else { Stdio::inherit() };
+        // a launch before must not lend its pipes either
+        let mut earlier =
+            here.command(&sandbox, "true").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdin(stream(0)).stdout(stream(1)).stderr(stream(2)).spawn().unwrap();
+        drop(child.stdin.take());
+        let status = child.wait();
+        earlier.wait().unwrap();
+        (status, std::fs::read_to_string(&seen))
+    });
+    rustix::stdio::dup2_stderr(&saved).unwrap();
+    for (piped, (status, text)) in told.into_iter().enumerate() {
+        assert!(status.unwrap().success());
+        let text = text.unwrap();
+        let kinds: Vec<&str> = text.lines().map(|line| line.split(':').next().unwrap()).collect();
+        let mut expected = ["/dev/null"; 3];
+        expected[piped] = "pipe";
+        assert_eq!(kinds, expected);
+    }
 }
