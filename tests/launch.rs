@@ -27,6 +27,7 @@ fn main() -> ExitCode {
             a_hundred_threads_spawn_at_once,
             descriptors_are_mapped_on_purpose,
             descriptors_given_by_number,
+            the_highest_descriptors_are_within_the_usual_limit,
             content_of_any_size,
             secrets_are_nowhere_to_be_seen,
             words_are_attached_in_every_mode,
@@ -173,6 +174,24 @@ fn descriptors_are_mapped_on_purpose(here: &Here) {
     let mut command = here.shell(&host(), "true");
     command.fd(2, std::fs::File::open("/").unwrap());
     assert!(matches!(command.status(), Err(Error::Invalid(_))));
+}
+
+fn the_highest_descriptors_are_within_the_usual_limit(here: &Here) {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, 1024, hard).unwrap();
+    for number in [1000, 1021, 1022, 1023] {
+        let mut command = here.helper(&host().proc("/proc"), "descriptors");
+        let output = command.fd(number, std::fs::File::open("/dev/null").unwrap()).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), format!("[0, 1, 2, {number}]\n"));
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, 64, hard).unwrap();
+    for number in [64, 100] {
+        let mut command = here.command(&host(), "true");
+        let error = command.fd(number, std::fs::File::open("/dev/null").unwrap()).output().unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(&number.to_string()) && text.contains("RLIMIT_NOFILE"), "{text}");
+    }
 }
 
 fn descriptors_given_by_number(here: &Here) {

@@ -28,12 +28,13 @@ pub(crate) enum Action {
 pub(crate) fn layout(moves: &[(RawFd, RawFd)]) -> Vec<Action> {
     let last = moves.iter().map(|(_, to)| *to).max().unwrap_or(-1);
     let mut actions = Vec::with_capacity(moves.len() + 1);
-    let mut spare = last;
+    // the lowest that are free: a limit may allow no more than the highest goal
+    let mut spare = 2;
     let mut out_of_the_way = |actions: &mut Vec<Action>, from: RawFd| {
         // first a number that is neither a goal nor a start
         loop {
             spare += 1;
-            if moves.iter().all(|(other, _)| *other != spare) {
+            if moves.iter().all(|(from, to)| *from != spare && *to != spare) {
                 actions.push(Action::Duplicate { from, to: spare });
                 return spare;
             }

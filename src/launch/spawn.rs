@@ -118,7 +118,11 @@ impl FileActions {
                 Action::Duplicate { from, to } => libc::posix_spawn_file_actions_adddup2(actions, from, to),
                 Action::Close(number) => libc::posix_spawn_file_actions_addclose(actions, number),
                 Action::CloseFrom(number) => match *CLOSE_FROM {
-                    Some(close_from) => close_from(actions, number),
+                    Some(close_from) => match close_from(actions, number) {
+                        // the number is beyond the limit, as all is that could be open there
+                        libc::EBADF => return self.close_known(number),
+                        code => code,
+                    },
                     None => return self.close_known(number),
                 },
             }

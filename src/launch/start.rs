@@ -114,7 +114,7 @@ impl Command {
             ours.announce().map_err(Error::system("make the ready socket"))?;
         }
         let plan = self.plan(bwrap, arguments_number, table).map_err(Error::system("start bwrap"))?;
-        let start = Error::system("start bwrap");
+        let start = |error| Error::system("start bwrap")(table.explain(error));
         let (pid, lease) = if recipe.sandbox.lifetime.die_with_parent {
             match keeper::run(move || spawn::spawn(&plan)) {
                 Ok((pid, lease)) => (pid.map_err(start)?, Some(lease)),

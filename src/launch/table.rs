@@ -3,6 +3,9 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
+
 use super::descriptors;
 use super::running::Witnesses;
 use super::spawn;
@@ -26,6 +29,23 @@ impl Table {
 
     pub(super) fn release(&mut self) {
         self.held.clear();
+    }
+
+    /// Says which number is too high, if that is why bwrap could not be started.
+    pub(super) fn explain(&self, error: io::Error) -> io::Error {
+        let limit = getrlimit(Resource::Nofile).current;
+        let highest = self.moves.iter().map(|(_, number)| *number).max();
+        match (highest, limit) {
+            (Some(number), Some(limit))
+                if Errno::from_io_error(&error) == Some(Errno::BADF)
+                    && u64::try_from(number).is_ok_and(|number| number >= limit) =>
+            {
+                io::Error::other(format!(
+                    "there can be no descriptor {number}: the limit of open files (RLIMIT_NOFILE) is {limit}"
+                ))
+            }
+            _ => error,
+        }
     }
 
     pub(super) fn place(&mut self, descriptor: &Descriptor, number: RawFd) -> Result<()> {
