@@ -21,6 +21,7 @@ fn main() -> ExitCode {
             status_and_output,
             streams_are_piped,
             streams_go_to_files,
+            streams_come_from_std,
             the_environment_is_built,
             variables_are_inherited_on_request,
             the_command_sees_its_own_descriptors_only,
@@ -99,6 +100,23 @@ fn streams_go_to_files(here: &Here) {
     command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
     assert!(command.status().unwrap().success());
     assert_eq!(std::fs::read_to_string(path).unwrap(), "out\nerr\n");
+}
+
+fn streams_come_from_std(here: &Here) {
+    use std::os::fd::OwnedFd;
+    use std::process::{Command as StdCommand, Stdio as StdStdio};
+    let mut echo = StdCommand::new("echo").arg("hello").stdout(StdStdio::piped()).spawn().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut command = here.shell(&host(), "cat; echo err >&2");
+    command.stdin(echo.stdout.take().unwrap()).stdout(writer).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    // and go there
+    let stderr = OwnedFd::from(child.stderr.take().unwrap());
+    let output = StdCommand::new("cat").stdin(stderr).output().unwrap();
+    assert_eq!(output.stdout, b"err\n");
+    assert_eq!(std::io::read_to_string(reader).unwrap(), "hello\n");
+    assert!(child.wait().unwrap().success() && echo.wait().unwrap().success());
 }
 
 fn the_environment_is_built(here: &Here) {

@@ -119,7 +119,7 @@ impl FileActions {
                 Action::Close(number) => libc::posix_spawn_file_actions_addclose(actions, number),
                 Action::CloseFrom(number) => match *CLOSE_FROM {
                     Some(close_from) => match close_from(actions, number) {
-                        // the number is beyond the limit, as all is that could be open there
+                        // glibc takes no number beyond the limit, where hardly anything is open
                         libc::EBADF => return self.close_known(number),
                         code => code,
                     },

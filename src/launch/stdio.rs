@@ -1,18 +1,18 @@
 //! Standard streams: what they are connected to, and our ends of pipes.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// What a standard stream of the command is connected to, as [`std::process::Stdio`].
 ///
 /// ```
-/// use std::os::fd::OwnedFd;
 /// use bwrap_launch::{Sandbox, Stdio};
 /// let (reader, writer) = std::io::pipe().unwrap();
 /// let mut command = Sandbox::new().ro_bind("/", "/").command("echo");
-/// command.arg("hello").stdin(Stdio::null()).stdout(OwnedFd::from(writer)).stderr(Stdio::inherit());
+/// command.arg("hello").stdin(Stdio::null()).stdout(writer).stderr(Stdio::inherit());
 /// assert!(command.status()?.success());
 /// drop(command); // it owns our copy of the writing end
 /// assert_eq!(std::io::read_to_string(reader).unwrap(), "hello\n");
@@ -55,11 +55,16 @@ impl From<OwnedFd> for Stdio {
     }
 }
 
-impl From<File> for Stdio {
-    fn from(file: File) -> Self {
-        OwnedFd::from(file).into()
-    }
+macro_rules! from_std {
+    ($($name:ty)+) => { $(
+        impl From<$name> for Stdio {
+            fn from(descriptor: $name) -> Self {
+                OwnedFd::from(descriptor).into()
+            }
+        }
+    )+ };
 }
+from_std! { File PipeReader PipeWriter process::ChildStdin process::ChildStdout process::ChildStderr }
 
 macro_rules! pipe_end {
     ($($name:ident)+) => { $(
@@ -69,12 +74,18 @@ macro_rules! pipe_end {
             }
         }
 
-        impl TryFrom<$name> for OwnedFd {
-            type Error = io::Error;
-
+        impl From<$name> for OwnedFd {
             /// Gives up the pipe's end, for example to an asynchronous runtime.
-            fn try_from(end: $name) -> io::Result<Self> {
-                Arc::try_unwrap(end.pipe).or_else(|shared| shared.try_clone())
+            fn from(end: $name) -> Self {
+                let mut pipe = end.pipe;
+                loop {
+                    match Arc::try_unwrap(pipe) {
+                        Ok(descriptor) => return descriptor,
+                        // a thread that waits for the child looks into the pipe at this moment
+                        Err(shared) => pipe = shared,
+                    }
+                    std::thread::yield_now();
+                }
             }
         }
 
