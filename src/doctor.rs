@@ -254,7 +254,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// They ask for a user namespace as `--unshare-all` does. Where that fails, root and users of a setuid bwrap may do without:
 /// then they are tried so, too.
 ///
-/// It takes some 5 ms for each of its six sandboxes. After five seconds whatever still hangs is killed, which takes a moment
+/// It takes some 7 ms for each of its six sandboxes. After five seconds whatever still hangs is killed, which takes a moment
 /// more, and nothing else is tried.
 ///
 /// # Errors
