@@ -55,12 +55,13 @@ use lifetime::{
 };
 use mounts::{
     a_cgroup_namespace_is_a_view, bound_data_never_touches_the_host, destinations_are_relative_to_the_root,
-    destinations_created_on_the_host_are_linted, devices_work_where_they_are_asked_for,
-    hiding_what_came_before_is_linted, nosymfollow_is_kept, optional_binds_forgive_absence_only,
-    overlay_options_are_not_lost, overlay_paths_are_escaped, planted_symlinks_lead_nowhere,
-    problems_name_their_place, races_on_the_mount_table_are_named, read_only_is_recursive,
-    relative_sources_are_the_callers, sandboxes_nest, share_net_holds_in_either_order,
-    symlinked_destinations_are_refused, the_device_nodes_are_there, unmapped_owners_are_nobody,
+    destinations_cannot_climb, destinations_created_on_the_host_are_linted,
+    devices_work_where_they_are_asked_for, hiding_what_came_before_is_linted, nosymfollow_is_kept,
+    optional_binds_forgive_absence_only, overlay_options_are_not_lost, overlay_paths_are_escaped,
+    planted_symlinks_lead_nowhere, problems_name_their_place, races_on_the_mount_table_are_named,
+    read_only_is_recursive, relative_sources_are_the_callers, sandboxes_nest,
+    share_net_holds_in_either_order, symlinked_destinations_are_refused, the_device_nodes_are_there,
+    unmapped_owners_are_nobody,
 };
 use privileges::{
     a_filter_that_hides_the_command_is_undecided, a_hidden_source_is_named,
@@ -165,6 +166,7 @@ fn main() -> std::process::ExitCode {
             devices_work_where_they_are_asked_for,
             the_device_nodes_are_there,
             destinations_are_relative_to_the_root,
+            destinations_cannot_climb,
             hiding_what_came_before_is_linted,
             optional_binds_forgive_absence_only,
             destinations_created_on_the_host_are_linted,

@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::environment::valid_name;
 use super::{
@@ -115,6 +115,11 @@ pub enum Problem {
     /// word ends the option list.
     #[error("its {0} is empty; bwrap would misread that, so give a path")]
     Empty(&'static str),
+    /// A destination with a `..`. bwrap before 0.12 follows it out of the new root, onto the host.
+    #[error(
+        "its destination has a \"..\", which can lead out of the sandbox onto the host; write the path without it"
+    )]
+    ParentDir,
     /// Permissions above 07777.
     #[error("mode {0:o} (octal) is above 7777; give permissions as octal number, such as 0o755")]
     Mode(u32),
@@ -453,6 +458,9 @@ fn place(index: usize, operation: &Operation) -> Place {
 fn check_operation(operation: &Operation) -> Check {
     for (what, value) in operation.texts() {
         text(what, value)?;
+    }
+    if operation.destination().components().any(|part| part == Component::ParentDir) {
+        return Err(Problem::ParentDir);
     }
     let (mode, size) = match operation {
         Operation::Tmpfs(o) => (o.mode, o.size),

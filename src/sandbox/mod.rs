@@ -92,7 +92,8 @@ impl Sandbox {
 
 /// # Files, in the order in which bwrap mounts and creates them
 ///
-/// Sources are paths of the host, destinations paths inside: relative to the new root, whatever their form.
+/// Sources are paths of the host, destinations paths inside: relative to the new root, whatever their form, and
+/// without `..`, which bwrap would follow onto the host.
 /// The short methods take bwrap's defaults; the types behind [`Operation`] set modes, sizes and the rest.
 ///
 /// ```

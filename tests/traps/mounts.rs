@@ -4,12 +4,12 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use bwrap_launch::{
-    Bind, BindData, Errno, Error, File, Invalid, Lint, Namespaces, Overlay, Place, Problem, RemountRo,
-    Sandbox, Stage,
+    Bind, BindData, BindFd, Chmod, Descriptor, Dev, Dir, Errno, Error, File, Invalid, Lint, Mqueue,
+    Namespaces, Operation, Overlay, Place, Problem, Proc, RemountRo, Sandbox, Stage, Symlink, Tmpfs,
 };
 
 use crate::common::{Here, host, skip};
-use crate::support::{lints, lints_for, own_namespace, prints, refused, status_mask};
+use crate::support::{at, lints, lints_for, own_namespace, prints, refused, status_mask};
 
 /// The failure of a sandbox that cannot be set up, at this stage, with this error number.
 #[track_caller]
@@ -128,6 +128,40 @@ pub(crate) fn optional_binds_forgive_absence_only(here: &Here) {
         fails(here, &optional("/root/x".as_ref()), Stage::Sources, libc::EACCES);
     }
     fails(here, &host().ro_bind(here.scratch.join("missing"), "/mnt"), Stage::Sources, libc::ENOENT);
+}
+
+/// bwrap before 0.12 follows `..` in a destination out of the new root, where `/oldroot` is the host: none is let
+/// through, whatever the operation, and none is launched.
+pub(crate) fn destinations_cannot_climb(here: &Here) {
+    let operations = |to: &'static str| -> [(Operation, &'static str); 13] {
+        [
+            (Bind::read_only("/usr", to).optional().into(), "read-only bind"),
+            (BindFd::read_only(Descriptor::number(0), to).into(), "bind of a descriptor"),
+            (RemountRo::new(to).into(), "read-only remount"),
+            (Overlay::temporary(to).layer("/usr").into(), "overlay"),
+            (Proc::new(to).into(), "proc"),
+            (Dev::new(to).into(), "dev"),
+            (Tmpfs::new(to).into(), "tmpfs"),
+            (Mqueue::new(to).into(), "mqueue"),
+            (Dir::new(to).into(), "dir"),
+            (File::new("x", to).into(), "file"),
+            (BindData::read_only("x", to).into(), "bind of data"),
+            (Symlink::new("x", to).into(), "symlink"),
+            (Chmod::new(0o755, to).into(), "chmod"),
+        ]
+    };
+    for to in ["/../x", "../x", "..", "/a/../b", "a/b/.."] {
+        for (operation, name) in operations(to) {
+            refused(here, &Sandbox::new().add(operation), at(0, name, to), Problem::ParentDir);
+        }
+    }
+    for to in ["/...", "/..a/b..", "./a"] {
+        assert_eq!(Sandbox::new().dir(to).check(), Ok(()), "{to}");
+    }
+    // a line that has one is read, and refused with its place; sources and links may climb
+    let line = Sandbox::from_args(["--ro-bind", "/usr/../usr", "/usr", "--tmpfs", "/a/../b"]).unwrap();
+    refused(here, &line, at(1, "tmpfs", "/a/../b"), Problem::ParentDir);
+    assert_eq!(Sandbox::new().ro_bind("/usr/../usr", "/usr").symlink("../x", "/y").check(), Ok(()));
 }
 
 /// Section 7: a missing destination is created where it is: on the host, inside a writable bind, and it stays.
