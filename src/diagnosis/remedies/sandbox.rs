@@ -126,17 +126,9 @@ impl SandboxChange {
     /// What to do, what it costs, and the change in bwrap's options and in this crate's methods. What the caller wrote
     /// names an operation, if the sandbox is known.
     fn texts(&self, sandbox: Option<&Sandbox>) -> Texts {
-        let nth = |operation: &usize| format!("operation {}", operation + 1);
-        let options = |sandbox: &Sandbox, operation: &usize| operation_options(sandbox, *operation);
-        let known = |operation: &usize| options(sandbox?, operation);
-        let called =
-            |operation: &usize| known(operation).map_or_else(|| nth(operation), |own| format!("`{own}`"));
+        let called = |operation: &usize| called(sandbox, *operation);
         let instead = |operation: &usize, otherwise: &str| {
-            let both = sandbox.and_then(|sandbox| {
-                let new = options(&self.apply(sandbox), operation)?;
-                Some(format!("{new} instead of {}", options(sandbox, operation)?))
-            });
-            both.unwrap_or_else(|| otherwise.to_owned())
+            self.instead(sandbox, *operation).unwrap_or_else(|| otherwise.to_owned())
         };
         let (summary, opens, options, methods) = match self {
             Self::BindProc { operation } => (
@@ -145,13 +137,13 @@ impl SandboxChange {
                  closed, and kill reaches none of them in a PID namespace of the sandbox's own; there, what looks itself up \
                  in /proc, as ps does, finds others under its numbers",
                 instead(operation, "--ro-bind /proc DEST instead of --proc DEST"),
-                format!(".ro_bind(\"/proc\", DEST) instead of .proc(DEST) ({})", nth(operation)),
+                format!(".ro_bind(\"/proc\", DEST) instead of .proc(DEST) ({})", nth(*operation)),
             ),
             Self::BindDev { operation } => (
                 "Bind the outer /dev instead of making a new one".to_owned(),
                 "every device and terminal that the caller may open can be opened inside",
                 instead(operation, "--dev-bind /dev DEST instead of --dev DEST"),
-                format!(".dev_bind(\"/dev\", DEST) instead of .dev(DEST) ({})", nth(operation)),
+                format!(".dev_bind(\"/dev\", DEST) instead of .dev(DEST) ({})", nth(*operation)),
             ),
             Self::UnshareUser => (
                 "Ask for a user namespace".to_owned(),
@@ -203,46 +195,57 @@ impl SandboxChange {
             Self::OptionalSource { operation } => (
                 "Go on without the source if it is not there".to_owned(),
                 "the command starts without it, and may fail later",
-                instead(
-                    operation,
-                    "--ro-bind-try, --bind-try or --dev-bind-try instead of --ro-bind, --bind or --dev-bind",
-                ),
-                format!(".add(Bind::read_only(SOURCE, DEST).optional()) ({})", nth(operation)),
+                instead(operation, "--ro-bind-try instead of --ro-bind, --bind-try instead of --bind"),
+                format!(".add(Bind::read_only(SOURCE, DEST).optional()) ({})", nth(*operation)),
             ),
             Self::Remove { operation } => (
-                known(operation)
-                    .map_or_else(|| "Leave the operation out".to_owned(), |own| format!("Leave out `{own}`")),
+                format!("Leave out {}", called(operation)),
                 "what it makes is missing inside",
-                known(operation).map_or_else(
-                    || format!("all options but those of {}", nth(operation)),
-                    |own| format!("all options but {own}"),
-                ),
-                format!("Sandbox::operations without {}", nth(operation)),
+                format!("the same line without {}", called(operation)),
+                format!("Sandbox::operations without {}", nth(*operation)),
             ),
             Self::MoveBefore { operation, before } => (
                 "Perform the operation earlier, while its destination can still be written".to_owned(),
                 "nothing, unless what comes between them covers it",
-                known(operation).zip(known(before)).map_or_else(
-                    || format!("the options of {} before those of {}", nth(operation), nth(before)),
-                    |(own, before)| format!("{own} before {before}"),
-                ),
-                format!("the call that adds {} before the one that adds {}", nth(operation), nth(before)),
+                format!("{} before {}", called(operation), called(before)),
+                format!("the call that adds {} before the one that adds {}", nth(*operation), nth(*before)),
             ),
             Self::Destination { operation, path } => (
                 format!("Make {} the destination of {}", path.display(), called(operation)),
                 "nothing: the same is mounted, at another path",
-                instead(operation, &format!("{} as the destination of {}", path_word(path), nth(operation))),
-                format!("{path:?} as the destination of {}", nth(operation)),
+                instead(operation, &format!("{} as the destination of {}", path_word(path), nth(*operation))),
+                format!("{:?} as the destination of {}", path.to_string_lossy(), nth(*operation)),
             ),
             Self::RoBind { path } => (
                 format!("Bind {} read-only as well", path.display()),
                 "the command can read what is there",
                 format!("--ro-bind {0} {0}", path_word(path)),
-                format!(".ro_bind({path:?}, {path:?})"),
+                format!(".ro_bind({0:?}, {0:?})", path.to_string_lossy()),
             ),
         };
         Texts { summary, opens, options, methods }
     }
+
+    /// What an operation becomes, and what the caller wrote.
+    fn instead(&self, sandbox: Option<&Sandbox>, operation: usize) -> Option<String> {
+        let changed = sandbox.map(|sandbox| self.apply(sandbox));
+        let (new, own) = (wrote(changed.as_ref(), operation)?, wrote(sandbox, operation)?);
+        Some(format!("{new} instead of {own}"))
+    }
+}
+
+/// What the caller wrote for it, if that is known.
+fn wrote(sandbox: Option<&Sandbox>, operation: usize) -> Option<String> {
+    operation_options(sandbox?, operation)
+}
+
+fn called(sandbox: Option<&Sandbox>, operation: usize) -> String {
+    wrote(sandbox, operation).map_or_else(|| nth(operation), |own| format!("`{own}`"))
+}
+
+/// Its number, as people count.
+fn nth(operation: usize) -> String {
+    format!("operation {}", operation + 1)
 }
 
 struct Texts {
@@ -415,27 +418,27 @@ mod tests {
         };
         let (summary, options) = said(SandboxChange::Remove { operation: 2 });
         assert_eq!(summary, "Leave out `--chmod 0700 /srv`");
-        assert_eq!(options, "all options but --chmod 0700 /srv");
+        assert_eq!(options, "the same line without `--chmod 0700 /srv`");
         let (_, options) = said(SandboxChange::BindProc { operation: 1 });
         assert_eq!(options, "--ro-bind /proc /proc instead of --proc /proc");
         let (_, options) = said(SandboxChange::OptionalSource { operation: 0 });
         assert_eq!(options, "--ro-bind-try $'/a b' /srv instead of --ro-bind $'/a b' /srv");
         let (_, options) = said(SandboxChange::MoveBefore { operation: 2, before: 1 });
-        assert_eq!(options, "--chmod 0700 /srv before --proc /proc");
+        assert_eq!(options, "`--chmod 0700 /srv` before `--proc /proc`");
         let (summary, options) = said(SandboxChange::Destination { operation: 1, path: "/p".into() });
         assert_eq!(summary, "Make /p the destination of `--proc /proc`");
         assert_eq!(options, "--proc /p instead of --proc /proc");
         // one that is not there
-        assert_eq!(said(SandboxChange::Remove { operation: 9 }).0, "Leave the operation out");
+        assert_eq!(said(SandboxChange::Remove { operation: 9 }).0, "Leave out operation 10");
     }
 
     #[test]
     fn operations_of_a_sandbox_that_nobody_knows_are_counted_from_1() {
-        assert_eq!(leave_out(2).summary, "Leave the operation out");
+        assert_eq!(leave_out(2).summary, "Leave out operation 3");
         let text = leave_out(2).instructions();
         assert_eq!(
             text,
-            "bwrap: all options but those of operation 3\nRust: Sandbox::operations without operation 3\n"
+            "bwrap: the same line without operation 3\nRust: Sandbox::operations without operation 3\n"
         );
         let moved = change(SandboxChange::Destination { operation: 0, path: "/etc/passwd".into() });
         assert_eq!(moved.summary, "Make /etc/passwd the destination of operation 1");

@@ -249,7 +249,7 @@ fn other_overlay(case: &Case<'_>) -> Vec<Remedy> {
         "boot Linux 5.11 or newer with CONFIG_OVERLAY_FS",
         "nothing",
     ));
-    remedies.extend(operation.map(|operation| leave_out(operation)));
+    remedies.extend(operation.map(leave_out));
     remedies
 }
 
