@@ -349,6 +349,17 @@ pub(crate) const CASES: &[Case] = &[
         after: FORGET_PROFILES,
         ..CASE
     },
+    // a rule that denies wins over those that allow
+    Case {
+        name: "userns-without-net-admin",
+        lsm: Lsm::AppArmor,
+        profiles: NEW,
+        place: &["apparmor:userns-no-net-admin"],
+        leads: &["LO01"],
+        foretold: Perhaps,
+        after: FORGET_PROFILES,
+        ..CASE
+    },
     Case {
         name: "userns-capabilities-stripped-with-network",
         lsm: Lsm::AppArmor,

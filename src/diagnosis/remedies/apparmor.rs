@@ -104,8 +104,9 @@ pub(in super::super) fn confine_container(case: &Case<'_>) -> Vec<Remedy> {
         manual(
             &format!("Permit in the AppArmor profile {name} what bwrap does"),
             &format!(
-                "# find its file: grep -rl {} {DIRECTORY}\n# add these rules to it (or to its file below \
-                 {DIRECTORY}/local, if it includes one), and then load it again with apparmor_parser -r FILE:\n{}",
+                "# find its file: grep -rl {} {DIRECTORY}\n# take out its rules that deny any of this, for those win;\n\
+                 # add these rules to it (or to its file below {DIRECTORY}/local, if it includes one), and then load it \
+                 again with apparmor_parser -r FILE:\n{}",
                 super::instructions::word(name),
                 rules
             ),

@@ -170,7 +170,8 @@ fn permit_in_apparmor(case: &Case<'_>) -> Vec<Remedy> {
             if matches!(Setting::of(case), Setting::Unit | Setting::Machine) {
                 let rule = manual(
                     &format!("Add a rule for user namespaces to the profile {}", profile_name(case)),
-                    "the line `userns,` in its file below /etc/apparmor.d, then `apparmor_parser -r FILE`",
+                    "the line `userns,` in its file below /etc/apparmor.d, in place of one that denies it, then \
+                     `apparmor_parser -r FILE`",
                     "what the profile confines can make user namespaces",
                 );
                 return std::iter::once(rule).chain(beside(case)).collect();
