@@ -69,7 +69,7 @@ impl Sandbox {
         let writes = |(index, operation): (usize, &Operation)| match operation {
             Operation::Overlay(overlay) => matches!(overlay.kind, OverlayKind::Writable { .. }),
             Operation::File(_) | Operation::Chmod(_) | Operation::Dir(_) | Operation::Symlink(_) => {
-                self.writable_bind_above(index, operation.destination()).is_some()
+                self.writable_above(index, operation.destination()).is_some()
             }
             _ => false,
         };

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
-use super::{Access, Bind, CapabilityChange, Operation, Proc, Sandbox};
+use super::{Access, Bind, CapabilityChange, Operation, Overlay, OverlayKind, Proc, Sandbox};
 
 /// How many binds bwrap mounts before their cost, which grows with the square, is felt.
 const MANY_BINDS: usize = 50;
@@ -53,15 +53,15 @@ pub enum Lint {
         "the command can push characters into the terminal it is started from (CVE-2017-5226); add new_session, or Filter::terminal if it needs job control"
     )]
     TerminalInjection,
-    /// Something is created below a writable bind, where a symlink planted by an earlier run leads to the
-    /// host.
+    /// Something is created below a writable bind or overlay, whose changes persist: a symlink planted there by
+    /// an earlier run leads to the host.
     #[error(
-        "{destination:?} is created below the writable bind on {writable:?}: a symlink left there by an earlier run can lead it onto the host (CVE-2026-87766); use bwrap 0.12 or mount before the bind"
+        "{destination:?} is created below the writable mount on {writable:?}: a symlink left there by an earlier run can lead it onto the host (CVE-2026-87766); use bwrap 0.12 or create it before that mount"
     )]
-    DestinationBelowWritableBind {
+    DestinationBelowWritable {
         /// The destination that is created.
         destination: PathBuf,
-        /// The destination of the writable bind above it.
+        /// The destination of the writable bind or overlay above it.
         writable: PathBuf,
     },
     /// The container engine's socket is inside: whoever has it is root on the host.
@@ -245,9 +245,9 @@ impl Sandbox {
             lints.push(Lint::HidesEarlier { hidden });
         }
         if !circumstances.resolves_in_root
-            && let Some(writable) = self.writable_bind_above(index, destination)
+            && let Some(writable) = self.writable_above(index, destination)
         {
-            lints.push(Lint::DestinationBelowWritableBind { destination: destination.into(), writable });
+            lints.push(Lint::DestinationBelowWritable { destination: destination.into(), writable });
         }
         match operation {
             Operation::Bind(bind) => {
@@ -292,8 +292,8 @@ impl Sandbox {
         lints
     }
 
-    /// The destination of the writable bind in which `destination`, of operation `index`, is created.
-    pub(crate) fn writable_bind_above(&self, index: usize, destination: &Path) -> Option<PathBuf> {
+    /// The destination of the mount that persists its changes and in which `destination`, of operation `index`, is created.
+    pub(crate) fn writable_above(&self, index: usize, destination: &Path) -> Option<PathBuf> {
         let covering = self.operations.iter().take(index).rev().filter(|other| other.is_mount());
         let covering = covering.into_iter().find(|other| {
             below(destination, other.destination()) && relative(destination) != relative(other.destination())
@@ -301,6 +301,9 @@ impl Sandbox {
         match covering {
             Operation::Bind(bind) if bind.access != Access::ReadOnly => Some(bind.destination.clone()),
             Operation::BindFd(bind) if !bind.read_only => Some(bind.destination.clone()),
+            Operation::Overlay(Overlay { kind: OverlayKind::Writable { .. }, destination, .. }) => {
+                Some(destination.clone())
+            }
             _ => None,
         }
     }

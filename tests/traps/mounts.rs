@@ -22,7 +22,7 @@ fn fails(here: &Here, sandbox: &Sandbox, stage: Stage, errno: i32) {
 }
 
 fn linted_below_writable(lints: &[Lint]) -> bool {
-    lints.iter().any(|lint| matches!(lint, Lint::DestinationBelowWritableBind { .. }))
+    lints.iter().any(|lint| matches!(lint, Lint::DestinationBelowWritable { .. }))
 }
 
 /// Trap 8: `--share-net` before `--unshare-all` has no effect; here the order of the calls does not matter.
@@ -188,6 +188,11 @@ pub(crate) fn destinations_created_on_the_host_are_linted(here: &Here) {
     let mut left: Vec<_> = fs::read_dir(&shared).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
     assert_eq!(left, ["a", "c", "e", "f", "g", "h"], "what the advice warns of");
+    // the upper directory of an overlay keeps a link as a bind does; what is lost at the end keeps none
+    let overlaid = |overlay: Overlay| lints(&Sandbox::new().add(overlay.layer("/l")).file("x", "/o/x"));
+    assert!(linted_below_writable(&overlaid(Overlay::writable("/u", "/w", "/o"))));
+    assert!(!linted_below_writable(&overlaid(Overlay::temporary("/o"))));
+    assert!(!linted_below_writable(&overlaid(Overlay::read_only("/o"))));
     // a read-only bind, or a file system of the sandbox's own in between, is none of that
     let safe = host().bind(&shared, "/mnt").tmpfs("/mnt/a").dir("/mnt/a/x");
     let at_last = lints(&safe.clone());
