@@ -23,10 +23,10 @@ mod values;
 mod words;
 
 use advice::{
-    a_wise_sandbox_is_left_alone, a_writable_root_is_linted, commands_know_their_circumstances,
-    engine_sockets_are_linted, many_binds_are_linted, message_queues_want_a_namespace,
-    terminals_are_recognised, the_hosts_proc_is_linted, unlimited_memory_is_linted,
-    weak_boundaries_are_linted,
+    a_bound_proc_is_linted, a_wise_sandbox_is_left_alone, a_writable_root_is_linted,
+    commands_know_their_circumstances, engine_sockets_are_linted, many_binds_are_linted,
+    message_queues_want_a_namespace, terminals_are_recognised, the_hosts_proc_is_linted,
+    unlimited_memory_is_linted, weak_boundaries_are_linted,
 };
 use descriptors::{
     a_crashed_caller_does_not_open_the_gate, a_report_without_a_reader_strands_nobody,
@@ -204,6 +204,7 @@ fn main() -> std::process::ExitCode {
             many_binds_are_linted,
             engine_sockets_are_linted,
             the_hosts_proc_is_linted,
+            a_bound_proc_is_linted,
             a_writable_root_is_linted,
             unlimited_memory_is_linted,
             message_queues_want_a_namespace,

@@ -69,11 +69,16 @@ pub enum Lint {
         "{0:?} hands the host over to the command: whoever talks to the container engine is root there; leave it out"
     )]
     EngineSocket(PathBuf),
-    /// The host's procfs is inside.
+    /// A new procfs without a PID namespace is the host's.
     #[error(
         "without a PID namespace this is the host's /proc, with every process of the host in it; add Namespaces::PID"
     )]
     HostProc,
+    /// A bind brings the host's procfs along.
+    #[error(
+        "the bind brings the host's /proc to {0:?}, with every process of the host in it, PID namespace or not; use proc({0:?}) there, with Namespaces::PID"
+    )]
+    BoundProc(PathBuf),
     /// As root, bwrap leaves the files in `/proc/sys` writable.
     #[error(
         "root can write the host's settings in {0:?}: bwrap covers other parts of it only; add ro_bind(\"/proc/sys\", \"/proc/sys\") after it, or Namespaces::USER"
@@ -265,8 +270,8 @@ impl Sandbox {
                         lints.push(Lint::NoDevices(destination.into()));
                     }
                 }
-                if relative(&bind.source) == Path::new("proc") {
-                    lints.push(Lint::HostProc);
+                if let Some(inside) = self.brings(index, bind, Path::new("/proc")) {
+                    lints.push(Lint::BoundProc(inside));
                 }
             }
             Operation::Proc(Proc { .. })
@@ -290,6 +295,16 @@ impl Sandbox {
             _ => {}
         }
         lints
+    }
+
+    /// Where the bind, operation `index`, shows the host's `path` in the end, if it does.
+    fn brings(&self, index: usize, bind: &Bind, path: &Path) -> Option<PathBuf> {
+        let path = relative(path);
+        let inside = Path::new("/")
+            .join(relative(&bind.destination))
+            .join(path.strip_prefix(relative(&bind.source)).ok()?);
+        let mut later = self.operations.iter().skip(index + 1).filter(|other| other.is_mount());
+        (!later.any(|other| below(&inside, other.destination()))).then_some(inside)
     }
 
     /// The destination of the mount that persists its changes and in which `destination`, of operation `index`, is created.

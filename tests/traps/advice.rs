@@ -52,13 +52,11 @@ pub(crate) fn engine_sockets_are_linted(_: &Here) {
     assert_eq!(lints(&wise().ro_bind("/run/other.sock", "/x")), []);
 }
 
-/// The host's processes are seen through its `/proc`, new or bound.
+/// The host's processes are seen through its `/proc`.
 pub(crate) fn the_hosts_proc_is_linted(here: &Here) {
     let base = || Sandbox::new().ro_bind("/usr", "/usr").die_with_parent();
     let says = |sandbox: &Sandbox| lints(sandbox).contains(&Lint::HostProc);
     assert!(says(&base().proc("/proc")));
-    assert!(says(&base().unshare(Namespaces::PID).ro_bind("/proc", "/proc")));
-    assert!(says(&base().unshare(Namespaces::PID).bind("proc/", "/p")));
     assert!(!says(&base().unshare(Namespaces::PID).proc("/proc")));
     assert!(!says(&base().unshare_all().proc("/proc")));
     // and so it is: this very process is visible
@@ -66,6 +64,31 @@ pub(crate) fn the_hosts_proc_is_linted(here: &Here) {
     let script = format!("test -e /proc/{own}/stat && echo visible || echo hidden");
     prints(here, &host().proc("/proc"), &script, &["visible"]);
     prints(here, &host().proc("/proc").unshare(Namespaces::PID).tmpfs("/mnt"), &script, &["hidden"]);
+}
+
+/// A bind of the host's `/proc`, or of all that is above it, shows the host's processes in any PID namespace.
+pub(crate) fn a_bound_proc_is_linted(here: &Here) {
+    let at = |path: &str| Some(Lint::BoundProc(path.into()));
+    for (sandbox, expected) in [
+        (wise().ro_bind("/proc", "/proc"), at("/proc")),
+        (wise().bind("proc/", "p"), at("/p")),
+        (wise().dev_bind("/", "/host"), at("/host/proc")),
+        (wise().ro_bind("/", "/").proc("/proc").ro_bind("/proc", "/proc"), at("/proc")),
+        (wise().proc("/proc").ro_bind("/", "/"), at("/proc")),
+        (wise().ro_bind("/", "/").dir("/proc"), at("/proc")),
+        (wise().ro_bind("/", "/").proc("/proc"), None),
+        (wise().ro_bind("/", "/host").tmpfs("/host"), None),
+        (wise().ro_bind("/proc/sys", "/proc/sys"), None),
+        (wise().proc("/proc"), None),
+    ] {
+        let said = lints(&sandbox).into_iter().find(|lint| matches!(lint, Lint::BoundProc(_)));
+        assert_eq!(said, expected, "{sandbox}");
+        assert!(!lints(&sandbox).contains(&Lint::HostProc), "it has a PID namespace: {sandbox}");
+    }
+    let own = std::process::id();
+    let script = format!("test -e /proc/{own}/stat && echo visible || echo hidden");
+    prints(here, &host().unshare_all(), &script, &["visible"]);
+    prints(here, &host().unshare_all().proc("/proc"), &script, &["hidden"]);
 }
 
 /// The whole root, writable.
