@@ -24,6 +24,7 @@ mod words;
 
 use advice::{
     a_bound_proc_is_linted, a_wise_sandbox_is_left_alone, a_writable_root_is_linted,
+    brought_engine_sockets_are_linted, capabilities_that_nobody_named_are_linted,
     commands_know_their_circumstances, engine_sockets_are_linted, many_binds_are_linted,
     message_queues_want_a_namespace, terminals_are_recognised, the_hosts_proc_is_linted,
     unlimited_memory_is_linted, weak_boundaries_are_linted,
@@ -203,6 +204,8 @@ fn main() -> std::process::ExitCode {
             a_wise_sandbox_is_left_alone,
             many_binds_are_linted,
             engine_sockets_are_linted,
+            brought_engine_sockets_are_linted,
+            capabilities_that_nobody_named_are_linted,
             the_hosts_proc_is_linted,
             a_bound_proc_is_linted,
             a_writable_root_is_linted,

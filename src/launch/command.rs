@@ -21,7 +21,9 @@ use crate::bwrap::line::{write_id_maps, write_line, write_open};
 use crate::bwrap::{Bwrap, parse};
 use crate::error::Result;
 use crate::host;
-use crate::sandbox::{Advice, Circumstances, Descriptor, Invalid, Place, Problem, Sandbox, check_text};
+use crate::sandbox::{
+    Advice, Circumstances, Descriptor, ENGINE_SOCKETS, Invalid, Place, Problem, Sandbox, check_text,
+};
 
 /// A command to run in a sandbox, as [`std::process::Command`].
 ///
@@ -493,6 +495,11 @@ impl Command {
                 || terminal(&self.stderr, rustix::stdio::stderr()),
             resolves_in_root: bwrap.as_ref().is_some_and(Bwrap::resolves_in_root),
             setuid: bwrap.as_ref().is_some_and(Bwrap::is_setuid),
+            engine_sockets: ENGINE_SOCKETS
+                .map(PathBuf::from)
+                .into_iter()
+                .filter(|path| path.exists())
+                .collect(),
         })
     }
 }

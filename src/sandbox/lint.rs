@@ -1,5 +1,6 @@
 //! Legal but unwise: advice, never an error.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
@@ -45,9 +46,16 @@ impl fmt::Display for Advice {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Lint {
-    /// Root keeps its capabilities inside.
-    #[error("the command keeps every capability of root; add cap_drop_all, then cap_add what it needs")]
+    /// Root keeps capabilities inside that nobody named.
+    #[error(
+        "the command keeps every capability of root that is not dropped by name; add cap_drop_all, then cap_add what it needs"
+    )]
     RootKeepsCapabilities,
+    /// The command gets capabilities that nobody named.
+    #[error(
+        "cap_add_all gives the command every capability, which opens much of the kernel to attack even inside a user namespace; cap_add what it needs instead"
+    )]
+    AddsAllCapabilities,
     /// The command can type into the caller's terminal.
     #[error(
         "the command can push characters into the terminal it is started from (CVE-2017-5226); add new_session, or Filter::terminal if it needs job control"
@@ -66,7 +74,7 @@ pub enum Lint {
     },
     /// The container engine's socket is inside: whoever has it is root on the host.
     #[error(
-        "{0:?} hands the host over to the command: whoever talks to the container engine is root there; leave it out"
+        "{0:?} hands the host over to the command: whoever talks to the container engine is root there; leave it out, or mount a tmpfs over its directory"
     )]
     EngineSocket(PathBuf),
     /// A new procfs without a PID namespace is the host's.
@@ -147,7 +155,7 @@ pub enum Lint {
 /// let advice = Sandbox::new().ro_bind("/", "/").dev("/dev").die_with_parent().lint(&circumstances);
 /// assert_eq!(advice[0].lint, Lint::RootKeepsCapabilities);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 #[allow(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct Circumstances {
@@ -159,6 +167,8 @@ pub struct Circumstances {
     pub resolves_in_root: bool,
     /// bwrap is setuid root.
     pub setuid: bool,
+    /// Sockets of container engines that the host has, such as `/run/docker.sock`.
+    pub engine_sockets: Vec<PathBuf>,
 }
 
 impl Sandbox {
@@ -174,13 +184,12 @@ impl Sandbox {
     /// assert_eq!(advice[0].lint, Lint::HidesEarlier { hidden: 0 });
     /// ```
     #[must_use]
-    #[allow(clippy::trivially_copy_pass_by_ref, reason = "circumstances will grow")]
     pub fn lint(&self, circumstances: &Circumstances) -> Vec<Advice> {
         let mut advice = Vec::new();
         let mut whole = |lint| advice.push(Advice { lint, operation: None });
         let privileges = &self.privileges;
-        if circumstances.root && !self.drops_all_first() {
-            whole(Lint::RootKeepsCapabilities);
+        if let Some(lint) = self.unnamed_capabilities(circumstances.root) {
+            whole(lint);
         }
         let filtered = privileges.filters.iter().any(|filter| filter.terminal);
         if circumstances.terminal && !privileges.new_session && !filtered {
@@ -213,8 +222,20 @@ impl Sandbox {
         advice
     }
 
-    fn drops_all_first(&self) -> bool {
-        self.privileges.capabilities.contains(&CapabilityChange::DropAll)
+    /// What there is to say about capabilities that the command has although none of them was named.
+    fn unnamed_capabilities(&self, root: bool) -> Option<Lint> {
+        let mut unnamed = if root { caps::all() } else { HashSet::new() };
+        let mut lint = Lint::RootKeepsCapabilities;
+        for change in &self.privileges.capabilities {
+            match change {
+                CapabilityChange::AddAll => (unnamed, lint) = (caps::all(), Lint::AddsAllCapabilities),
+                CapabilityChange::DropAll => unnamed.clear(),
+                CapabilityChange::Add(capability) | CapabilityChange::Drop(capability) => {
+                    unnamed.remove(capability);
+                }
+            }
+        }
+        (!unnamed.is_empty()).then_some(lint)
     }
 
     /// bwrap closes one such descriptor if it is also the one to keep open ([`Sandbox::sync_fd`]); the
@@ -233,7 +254,6 @@ impl Sandbox {
             && !self.lifetime.as_pid_1
     }
 
-    #[allow(clippy::trivially_copy_pass_by_ref, reason = "circumstances will grow")]
     fn lint_operation(
         &self,
         index: usize,
@@ -258,6 +278,10 @@ impl Sandbox {
             Operation::Bind(bind) => {
                 if is_engine_socket(&bind.source) {
                     lints.push(Lint::EngineSocket(bind.source.clone()));
+                } else {
+                    let brought = circumstances.engine_sockets.iter();
+                    let brought = brought.filter(|socket| self.brings(index, bind, socket).is_some());
+                    lints.extend(brought.cloned().map(Lint::EngineSocket));
                 }
                 if is_root(&bind.source) && is_root(destination) {
                     if bind.access != Access::ReadOnly {
@@ -299,12 +323,16 @@ impl Sandbox {
 
     /// Where the bind, operation `index`, shows the host's `path` in the end, if it does.
     fn brings(&self, index: usize, bind: &Bind, path: &Path) -> Option<PathBuf> {
-        let path = relative(path);
-        let inside = Path::new("/")
-            .join(relative(&bind.destination))
-            .join(path.strip_prefix(relative(&bind.source)).ok()?);
+        // /var/run is a link to /run wherever there are container engines
+        let actual = |path: &Path| {
+            let path = relative(path);
+            path.strip_prefix("var/run").map_or_else(|_| path.clone(), |rest| Path::new("run").join(rest))
+        };
+        let path = actual(path);
+        let rest = path.strip_prefix(actual(&bind.source)).ok()?;
+        let inside = Path::new("/").join(actual(&bind.destination)).join(rest);
         let mut later = self.operations.iter().skip(index + 1).filter(|other| other.is_mount());
-        (!later.any(|other| below(&inside, other.destination()))).then_some(inside)
+        (!later.any(|other| below(&inside, &actual(other.destination())))).then_some(inside)
     }
 
     /// The destination of the mount that persists its changes and in which `destination`, of operation `index`, is created.
@@ -355,8 +383,17 @@ fn is_root(path: &Path) -> bool {
     relative(path).as_os_str().is_empty() && !path.as_os_str().is_empty()
 }
 
+/// Where container engines listen; who moves a socket keeps its name.
+pub(crate) const ENGINE_SOCKETS: [&str; 6] = [
+    "/run/docker.sock",
+    "/run/podman/podman.sock",
+    "/run/containerd/containerd.sock",
+    "/run/crio/crio.sock",
+    "/run/buildkit/buildkitd.sock",
+    "/run/dockershim.sock",
+];
+
 fn is_engine_socket(path: &Path) -> bool {
-    const SOCKETS: [&str; 6] =
-        ["docker.sock", "podman.sock", "containerd.sock", "crio.sock", "buildkitd.sock", "dockershim.sock"];
-    path.file_name().is_some_and(|name| SOCKETS.iter().any(|socket| name == *socket))
+    path.file_name()
+        .is_some_and(|name| ENGINE_SOCKETS.iter().any(|socket| Path::new(socket).file_name() == Some(name)))
 }

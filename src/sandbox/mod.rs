@@ -30,7 +30,7 @@ pub use identity::IdRange;
 pub(crate) use identity::Identity;
 pub(crate) use lifetime::Lifetime;
 pub use lint::{Advice, Circumstances, Lint};
-pub(crate) use lint::{below, relative};
+pub(crate) use lint::{ENGINE_SOCKETS, below, relative};
 pub(crate) use namespaces::NamespaceSettings;
 pub use namespaces::Namespaces;
 pub(crate) use operation::OverlayKind;

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::fd::OwnedFd;
 
-use bwrap_launch::{Bind, BindFd, Circumstances, Lint, Mqueue, Namespaces, Sandbox, Tmpfs};
+use bwrap_launch::{Bind, BindFd, Capability, Circumstances, Lint, Mqueue, Namespaces, Sandbox, Tmpfs};
 
 use crate::common::{Here, host};
 use crate::support::{lints, lints_for, prints};
@@ -50,6 +50,57 @@ pub(crate) fn engine_sockets_are_linted(_: &Here) {
         }
     }
     assert_eq!(lints(&wise().ro_bind("/run/other.sock", "/x")), []);
+}
+
+/// A bind that contains the socket is as good as one of the socket, even a read-only one.
+pub(crate) fn brought_engine_sockets_are_linted(_: &Here) {
+    let says = |sandbox: &Sandbox| {
+        let said = lints_for(sandbox, |c| c.engine_sockets = vec!["/run/docker.sock".into()]);
+        said.contains(&Lint::EngineSocket("/run/docker.sock".into()))
+    };
+    for sandbox in [
+        wise().ro_bind("/", "/"),
+        wise().ro_bind("/", "/host"),
+        wise().ro_bind("/run", "/run"),
+        wise().bind("/var/run", "/var/run"),
+        wise().tmpfs("/run").ro_bind("/", "/"),
+        wise().ro_bind("/", "/").tmpfs("/run/user"),
+    ] {
+        assert!(says(&sandbox), "{sandbox}");
+        assert!(!lints(&sandbox).iter().any(|lint| matches!(lint, Lint::EngineSocket(_))), "there is none");
+    }
+    for sandbox in [
+        wise().ro_bind("/", "/").tmpfs("/run"),
+        wise().ro_bind("/", "/").tmpfs("/var/run"),
+        wise().ro_bind("/run", "/run").ro_bind("/dev/null", "/run/docker.sock"),
+        wise().ro_bind("/run/user", "/run/user"),
+        wise().ro_bind("/var", "/var"),
+    ] {
+        assert!(!says(&sandbox), "{sandbox}");
+    }
+}
+
+/// Capabilities count in their order, and those that nobody named are worth a word.
+pub(crate) fn capabilities_that_nobody_named_are_linted(_: &Here) {
+    let base = || Sandbox::new().unshare_all().die_with_parent();
+    let says = |sandbox: &Sandbox, root: bool| lints_for(sandbox, |c| c.root = root);
+    let one = Capability::CAP_SYS_ADMIN;
+    let (keeps, adds) = ([Lint::RootKeepsCapabilities], [Lint::AddsAllCapabilities]);
+    let all = caps::all().into_iter().fold(base(), Sandbox::cap_drop);
+    let none: [Lint; 0] = [];
+    for (sandbox, as_root, as_user) in [
+        (base(), &keeps[..], &none[..]),
+        (base().cap_drop(one), &keeps, &none),
+        (base().cap_drop_all(), &none, &none),
+        (base().cap_drop_all().cap_add(one), &none, &none),
+        (base().cap_drop_all().cap_add_all(), &adds, &adds),
+        (base().cap_add_all().cap_drop(one), &adds, &adds),
+        (base().cap_add_all().cap_drop_all(), &none, &none),
+        (all, &none, &none),
+    ] {
+        assert_eq!(says(&sandbox, true), as_root, "{sandbox}");
+        assert_eq!(says(&sandbox, false), as_user, "{sandbox}");
+    }
 }
 
 /// The host's processes are seen through its `/proc`.
