@@ -334,9 +334,8 @@ impl Sandbox {
         };
         let names = inherited.iter().map(OsString::as_os_str);
         for name in names.chain(self.environment.changes.iter().map(EnvironmentChange::name)) {
-            if !valid_name(name) {
-                return Err(invalid(Place::Variable(name.display().to_string()), Problem::VariableName));
-            }
+            check_name(name)
+                .map_err(|problem| invalid(Place::Variable(name.display().to_string()), problem))?;
         }
         for change in &self.environment.changes {
             if let EnvironmentChange::Set { name, value } = change {
@@ -540,6 +539,11 @@ pub(crate) fn text(what: &'static str, value: &OsStr) -> Check {
 
 pub(crate) fn no_nul(what: &'static str, value: &OsStr) -> Check {
     if value.as_encoded_bytes().contains(&0) { Err(Problem::Nul(what)) } else { Ok(()) }
+}
+
+fn check_name(name: &OsStr) -> Check {
+    no_nul("name", name)?;
+    if valid_name(name) { Ok(()) } else { Err(Problem::VariableName) }
 }
 
 fn number(descriptor: &Descriptor) -> Check {

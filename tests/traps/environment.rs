@@ -132,13 +132,18 @@ pub(crate) fn a_script_without_an_interpreter_runs(here: &Here) {
 
 /// Names that `setenv(3)` refuses would end bwrap.
 pub(crate) fn bad_names_of_variables_are_refused(here: &Here) {
-    for name in ["", "A=B", "=", "A\0B"] {
-        let place = || Place::Variable(name.to_owned());
-        refused(here, &Sandbox::new().env(name, "x"), place(), Problem::VariableName);
-        refused(here, &Sandbox::new().env_secret(name, "x"), place(), Problem::VariableName);
-        refused(here, &Sandbox::new().env_remove(name), place(), Problem::VariableName);
-        refused(here, &Sandbox::new().inherit_env_only([name]), place(), Problem::VariableName);
-        let expected = Invalid { place: place(), problem: Problem::VariableName };
+    for (name, problem) in [
+        ("", Problem::VariableName),
+        ("A=B", Problem::VariableName),
+        ("=", Problem::VariableName),
+        ("A\0B", Problem::Nul("name")),
+    ] {
+        let (place, problem) = (|| Place::Variable(name.to_owned()), || problem.clone());
+        refused(here, &Sandbox::new().env(name, "x"), place(), problem());
+        refused(here, &Sandbox::new().env_secret(name, "x"), place(), problem());
+        refused(here, &Sandbox::new().env_remove(name), place(), problem());
+        refused(here, &Sandbox::new().inherit_env_only([name]), place(), problem());
+        let expected = Invalid { place: place(), problem: problem() };
         refused_at_launch(here.command(&Sandbox::new(), "true").env(name, ""), &expected);
     }
 }
