@@ -1,6 +1,5 @@
 //! Ranges of ids for a sandbox, written from outside while bwrap waits.
 
-use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::num::NonZeroI32;
@@ -31,11 +30,7 @@ fn write_map(pid: NonZeroI32, file: &str, helper: &str, ranges: &[IdRange]) -> i
     let path = format!("/proc/{pid}/{file}");
     if geteuid().is_root() {
         // the kernel takes a map in one write only
-        let mut map = String::new();
-        for IdRange { inside, outside, count } in ranges {
-            // writing to a string cannot fail
-            let _ = writeln!(map, "{inside} {outside} {count}");
-        }
+        let map: String = ranges.iter().map(IdRange::line).collect();
         return fs::write(&path, map)
             .map_err(|error| io::Error::new(error.kind(), format!("write {path}: {error}")));
     }

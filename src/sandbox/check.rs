@@ -188,6 +188,18 @@ pub enum Problem {
     /// An id map with an id in two ranges.
     #[error("the id ranges {0:?} and {1:?} overlap")]
     IdRangesOverlap(IdRange, IdRange),
+    /// An id map that is longer than the kernel takes.
+    #[error(
+        "the {kind} map has {ranges} ranges, which are {bytes} bytes of text; the kernel takes {MAX_RANGES} ranges and fewer bytes than a page of memory has; join ranges that follow each other"
+    )]
+    IdMapTooLong {
+        /// `user` or `group`.
+        kind: &'static str,
+        /// How many ranges it has.
+        ranges: usize,
+        /// How long it is in `/proc/PID/uid_map`.
+        bytes: usize,
+    },
     /// Ranges for only one of users and groups.
     #[error("map_uids and map_gids go together; the {0} ids have no range")]
     IdMapIncomplete(&'static str),
@@ -511,9 +523,16 @@ pub(crate) fn check_filter_size(size: usize) -> Check {
     }
 }
 
+/// How many ranges the kernel takes in an id map (`UID_GID_MAP_MAX_EXTENTS`).
+const MAX_RANGES: usize = 340;
+
 fn check_ranges(kind: &'static str, ranges: &[IdRange]) -> Check {
     if ranges.is_empty() {
         return Err(Problem::IdMapIncomplete(kind));
+    }
+    let bytes = ranges.iter().map(|range| range.line().len()).sum();
+    if ranges.len() > MAX_RANGES || bytes >= rustix::param::page_size() {
+        return Err(Problem::IdMapTooLong { kind, ranges: ranges.len(), bytes });
     }
     for (index, range) in ranges.iter().enumerate() {
         let fits = |first: u32| first.checked_add(range.count).is_some();

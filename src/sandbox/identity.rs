@@ -29,6 +29,12 @@ impl IdRange {
         Self { inside, outside, count }
     }
 
+    /// The range as the kernel reads it, line feed included.
+    pub(crate) fn line(&self) -> String {
+        let Self { inside, outside, count } = self;
+        format!("{inside} {outside} {count}\n")
+    }
+
     /// Whether any id of the two ranges, taken on the side that `of` selects, is the same.
     pub(crate) fn overlaps(&self, other: &Self, of: fn(&Self) -> u32) -> bool {
         let (a, b) = (u64::from(of(self)), u64::from(of(other)));

@@ -201,6 +201,15 @@ pub(crate) fn id_maps_have_rules(here: &Here) {
     let (a, b, c) = (range(0, 0, 10), range(9, 100, 10), range(20, 9, 1));
     bad(&user().map_uids([a, b]).map_gids(whole()), Problem::IdRangesOverlap(a, b));
     bad(&user().map_uids(whole()).map_gids([a, c]), Problem::IdRangesOverlap(a, c));
+    // 340 lines are the kernel's limit, and a page of text
+    let many = |count: u32, first: u32| (0..count).map(move |id| range(first + id, first + id, 1));
+    let long = |ranges, bytes| Problem::IdMapTooLong { kind: "user", ranges, bytes };
+    bad(&user().map_uids(many(341, 0)).map_gids(whole()), long(341, 3190));
+    assert_eq!(user().map_uids(many(340, 0)).map_gids(whole()).check(), Ok(()));
+    if rustix::param::page_size() == 4096 {
+        bad(&user().map_uids(many(171, 1 << 31)).map_gids(whole()), long(171, 171 * 24));
+    }
+    assert_eq!(user().map_uids(many(170, 1 << 31)).map_gids(whole()).check(), Ok(()));
     let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
     for (uids, gids, kind, id) in [
         (range(0, uid + 1, 9), range(0, gid, 1), "user", uid),
