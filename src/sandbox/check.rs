@@ -123,9 +123,10 @@ pub enum Problem {
     /// Permissions above 07777.
     #[error("mode {0:o} (octal) is above 7777; give permissions as octal number, such as 0o755")]
     Mode(u32),
-    /// Setuid or setgid bits for something new, which `mkdir(2)` or writing to it drops silently.
+    /// Setuid or setgid bits for something new: `mkdir(2)` drops them silently, and so does writing to a file,
+    /// unless root does it.
     #[error(
-        "mode {0:o} (octal) has setuid or setgid bits, which are dropped silently; add a Chmod (--chmod) after it"
+        "mode {0:o} (octal) has setuid or setgid bits, which are dropped silently, of a file unless root launches; add a Chmod (--chmod) after it"
     )]
     SpecialMode(u32),
     /// A size of 0, or above half of the address space.
