@@ -80,11 +80,11 @@ use values::{
     special_mode_bits_are_not_lost,
 };
 use words::{
-    an_empty_host_name_loses_nothing, an_empty_value_loses_nothing, any_byte_may_be_in_a_path,
-    commands_are_not_options, destinations_may_look_like_options, empty_destinations_are_refused,
-    empty_words_are_refused, nul_bytes_are_refused, the_word_limit_counts_arguments,
-    the_word_limit_counts_operations, the_word_limit_counts_variables, unknown_options_are_named,
-    values_that_begin_with_a_dash_are_values,
+    an_empty_host_name_loses_nothing, an_empty_name_loses_nothing, an_empty_value_loses_nothing,
+    any_byte_may_be_in_a_path, commands_are_not_options, destinations_may_look_like_options,
+    empty_destinations_are_refused, empty_words_are_refused, nul_bytes_are_refused,
+    the_word_limit_counts_arguments, the_word_limit_counts_operations, the_word_limit_counts_variables,
+    unknown_options_are_named, values_that_begin_with_a_dash_are_values,
 };
 
 #[allow(clippy::too_many_lines, reason = "it is a list")]
@@ -106,6 +106,7 @@ fn main() -> std::process::ExitCode {
             closed_streams_are_not_replaced,
             an_empty_value_loses_nothing,
             an_empty_host_name_loses_nothing,
+            an_empty_name_loses_nothing,
             empty_words_are_refused,
             empty_destinations_are_refused,
             nul_bytes_are_refused,

@@ -460,10 +460,6 @@ impl Command {
                 return Err(invalid(Place::Argument(index))(Problem::Nul("text")));
             }
         }
-        // an empty word would end the option list
-        if self.recipe.arg0.as_ref().is_some_and(|arg0| arg0.is_empty()) {
-            return Err(invalid(Place::Argument(0))(Problem::Empty("name")));
-        }
         for (number, _) in &self.descriptors {
             if !(3..=MAX_NUMBER).contains(number) {
                 let problem = Problem::DescriptorRange { max: MAX_NUMBER };

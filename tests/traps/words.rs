@@ -73,8 +73,18 @@ pub(crate) fn empty_words_are_refused(here: &Here) {
     }
     let program = Invalid { place: Place::Program, problem: Problem::Empty("name") };
     refused_at_launch(&mut here.command(&host(), ""), &program);
-    let arg0 = Invalid { place: Place::Argument(0), problem: Problem::Empty("name") };
-    refused_at_launch(here.command(&host(), "true").arg0(""), &arg0);
+}
+
+/// A program's own name may be empty, and nothing after it is lost.
+pub(crate) fn an_empty_name_loses_nothing(here: &Here) {
+    here.needs("--argv0");
+    let sandbox = host().proc("/proc").tmpfs("/mnt");
+    let mut command = here.command(&sandbox, "sh");
+    command
+        .arg0("")
+        .args(["-c", "head -c 3 /proc/$$/cmdline | od -An -c; grep -c ' /mnt ' /proc/self/mountinfo"]);
+    let output = command.output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "  \\0   -   c\n1\n");
 }
 
 /// Trap 19, section 7: an empty destination replaces the whole root.
