@@ -226,9 +226,6 @@ pub enum Problem {
     /// An environment variable that `setenv(3)` refuses.
     #[error("a name is neither empty nor contains '='")]
     VariableName,
-    /// `PWD` set or removed: bwrap sets it itself, after everything else.
-    #[error("bwrap always sets it to the directory in which the command starts; use current_dir")]
-    VariablePwd,
     /// A descriptor number that bwrap's own descriptors or standard streams take.
     #[error("descriptors of the command are numbered 3 to {max}; 0, 1 and 2 are stdin, stdout and stderr")]
     DescriptorRange {
@@ -354,9 +351,6 @@ impl Sandbox {
                 .map_err(|problem| invalid(Place::Variable(name.display().to_string()), problem))?;
         }
         for change in &self.environment.changes {
-            if change.name() == "PWD" {
-                return Err(invalid(Place::Variable("PWD".to_owned()), Problem::VariablePwd));
-            }
             if let EnvironmentChange::Set { name, value } = change {
                 no_nul("value", &value.text)
                     .map_err(|problem| invalid(Place::Variable(name.display().to_string()), problem))?;
