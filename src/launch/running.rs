@@ -22,7 +22,7 @@ use crate::bwrap::status::Status;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long bwrap gets to report its child before it is killed. It takes about a millisecond; one that hangs never does.
-const GRACE: Duration = Duration::from_millis(100);
+const GRACE: Duration = Duration::from_millis(500);
 
 /// How long to wait for an event that may never come, before looking for its effect.
 const NOW_AND_THEN: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
@@ -392,7 +392,11 @@ impl Running {
 
     /// Kills bwrap and all, waits, and leaves nothing.
     pub(crate) fn destroy(&mut self) {
-        self.await_child();
+        self.listen();
+        // what cannot be looked for must be reported; a bwrap that hangs is not waited for
+        if self.child.is_none() && children_of(self.pid.as_raw_pid(), &self.process).1.is_err() {
+            self.await_child();
+        }
         self.killed = true;
         let descendants = self.stop_descendants();
         let _ = self.kill_inside();
