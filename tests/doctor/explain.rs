@@ -312,8 +312,8 @@ fn what_a_report_says_to_type_works_when_pasted() {
             ),
             "Can't mount proc on /newroot/proc: Permission denied",
             "/action/selinux/cil",
-            "bwrap_my_build_t.cil",
-            "semodule -i bwrap_my_build_t.cil",
+            "bwrap_my_build_t_proc_devpts.cil",
+            "semodule -i bwrap_my_build_t_proc_devpts.cil",
         ),
         (
             r#"{ "platforms": { "present": [{ "platform": "systemd-unit", "evidence": "build.service" }] },
