@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write};
 
-use super::{Action, Bearing, Diagnosis, Finding, Outlook, Prediction, Remedy, Verdict};
+use super::{Bearing, Diagnosis, Finding, Outlook, Prediction, Remedy, Verdict};
 
 /// Text without control characters but the end of a line: labels, paths and messages come from elsewhere, and a terminal
 /// obeys some of them.
@@ -135,20 +135,14 @@ impl Remedy {
     /// What is typed begins at the margin, so that whole blocks can be pasted: a here-document ends nowhere else. What is not
     /// for a shell or a file does not.
     fn write_instructions(&self, f: &mut impl Write) -> fmt::Result {
-        let text = self.instructions();
-        let prose = match &self.action {
-            Action::Sandbox(change) => change.to_string(),
-            Action::Manual(text) => text.clone(),
-            _ => String::new(),
-        };
-        let typed = text.trim_end().strip_suffix(prose.trim_end()).unwrap_or(&text).trim_end();
+        let (typed, told) = self.parts();
         if !typed.is_empty() {
-            writeln!(f, "\n{typed}")?;
+            writeln!(f, "\n{}", typed.trim_end())?;
         }
-        if !typed.is_empty() && !prose.is_empty() {
+        if !typed.is_empty() && !told.is_empty() {
             writeln!(f)?;
         }
-        prose.lines().try_for_each(|line| writeln!(f, "     {line}"))
+        told.lines().try_for_each(|line| writeln!(f, "     {line}"))
     }
 }
 
@@ -167,6 +161,7 @@ mod tests {
     use super::super::fixtures::{machine, whole};
     use super::super::{Symptom, diagnose, predict};
     use super::*;
+    use crate::Sandbox;
     use crate::host::{Fact, Host};
 
     #[test]
@@ -188,6 +183,19 @@ mod tests {
         let report = diagnose(&symptom, &Host::default(), None).to_string();
         assert!(!report.contains('\x1b') && !report.contains('\x07'));
         assert!(report.contains("/a\\u{1b}[2J\\u{7}b") && report.lines().count() > 5, "{report}");
+    }
+
+    #[test]
+    fn a_change_of_the_sandbox_is_told_once_and_not_to_type() {
+        let sandbox = Sandbox::new().ro_bind("/", "/").ro_bind("/none", "/mnt");
+        let symptom = Symptom::from_text(b"bwrap: Can't find source path /none: No such file or directory\n");
+        let report = diagnose(&symptom, &Host::default(), Some(&sandbox)).to_string();
+        let told: Vec<&str> = report.lines().filter(|line| line.contains("instead of --ro-bind")).collect();
+        assert_eq!(
+            told,
+            ["     bwrap: --ro-bind-try /none /mnt instead of --ro-bind /none /mnt"],
+            "{report}"
+        );
     }
 
     #[test]

@@ -25,11 +25,19 @@ impl Remedy {
     /// ```
     #[must_use]
     pub fn instructions(&self) -> String {
+        let (typed, told) = self.parts();
+        typed + &told
+    }
+
+    /// What a shell or a file takes, and after it what only a person understands.
+    pub(in super::super) fn parts(&self) -> (String, String) {
         let files: String = self.files.iter().map(write_file).collect();
-        match &self.action {
+        let typed = match &self.action {
             Action::Sandbox(change) => {
-                format!("{files}{}\n", self.wording.clone().unwrap_or_else(|| change.to_string()))
+                let told = self.wording.clone().unwrap_or_else(|| change.to_string());
+                return (files, told + "\n");
             }
+            Action::Manual(text) => return (files, format!("{text}\n")),
             Action::Pod(patch) => {
                 let place = if self.files.is_empty() { "" } else { "# on every node that runs the pod:\n" };
                 format!(
@@ -78,8 +86,8 @@ impl Remedy {
                 text.push('\n');
                 text
             }),
-            Action::Manual(text) => format!("{files}{text}\n"),
-        }
+        };
+        (typed, String::new())
     }
 }
 
