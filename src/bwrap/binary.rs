@@ -622,6 +622,7 @@ fn wait_for(pid: Pid, patience: Duration) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::stand_in::{self, lives};
     use super::*;
 
     #[test]
@@ -666,23 +667,11 @@ mod tests {
         assert_eq!(look_up("bwrap", OsStr::new(""), None, may_execute).unwrap_err().1, [Path::new(".")]);
     }
 
-    /// A script that is asked something. Written by a shell: a file that this process had open for writing could not be
-    /// executed while another test forks.
+    /// A script that is asked something.
     fn script(directory: &tempfile::TempDir, text: &str) -> PathBuf {
         let path = directory.path().join("bwrap");
-        let status = Command::new("sh")
-            .args(["-c", "printf '#!/bin/sh\\n%s\\n' \"$1\" >\"$0\" && chmod 755 \"$0\""])
-            .arg(&path)
-            .arg(text)
-            .status();
-        assert!(status.unwrap().success());
+        stand_in::script(&path, text);
         path
-    }
-
-    /// Whether a process is there and no zombie that its new parent has not reaped yet.
-    fn lives(pid: &str) -> bool {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
     }
 
     #[test]

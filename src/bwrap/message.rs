@@ -35,6 +35,7 @@ use std::path::{Path, PathBuf};
 
 use super::options;
 pub use errno::Errno;
+pub(crate) use recognise::find;
 use recognise::{Found, capture, recognise};
 use table::{Row, TABLE, Tail};
 

@@ -9,6 +9,8 @@ pub(crate) mod line;
 pub(crate) mod message;
 pub(crate) mod options;
 mod parse;
+#[cfg(test)]
+pub(crate) mod stand_in;
 pub(crate) mod status;
 
 pub(crate) use binary::find_helper;

@@ -1,11 +1,11 @@
 //! Stand-ins for bwrap that do what no bwrap should: wrappers that hang, say nothing, or leave something behind.
 
 use std::path::Path;
-use std::process::Command;
 
 use tempfile::TempDir;
 
 use super::*;
+use crate::bwrap::stand_in::{lives, script};
 
 /// What the trials' sandboxes need, so that no real bwrap is.
 const HELP: &str = "--args --json-status-fd --block-fd --seccomp --info-fd --sync-fd --clearenv --setenv --unsetenv --ro-bind \
@@ -13,28 +13,16 @@ const HELP: &str = "--args --json-status-fd --block-fd --seccomp --info-fd --syn
                     --unshare-net --unshare-uts --unshare-cgroup --unshare-cgroup-try --new-session --die-with-parent --chdir";
 
 /// A bwrap that answers for itself and then does what the script says. `$DIR` is its directory.
-fn stand_in(script: &str) -> (TempDir, Bwrap) {
+fn stand_in(body: &str) -> (TempDir, Bwrap) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("bwrap");
     let text = format!(
-        "#!/bin/sh\nPATH=/usr/bin:/bin; DIR=${{0%/*}}\ncase $1 in --version) echo bubblewrap 0.8.0; exit;; --help) for word in {HELP}; do echo \
-         \"    $word\"; done; exit;; esac\n{script}\n"
+        "PATH=/usr/bin:/bin; DIR=${{0%/*}}\ncase $1 in --version) echo bubblewrap 0.8.0; exit;; --help) for word in {HELP}; do echo \
+         \"    $word\"; done; exit;; esac\n{body}"
     );
-    // written by a shell: a file that this process had open for writing could not be executed while another test forks
-    let status = Command::new("sh")
-        .args(["-c", "printf %s \"$1\" >\"$0\" && chmod 755 \"$0\""])
-        .arg(&path)
-        .arg(text)
-        .status();
-    assert!(status.unwrap().success());
+    script(&path, &text);
     let bwrap = Bwrap::at(path).unwrap();
     (directory, bwrap)
-}
-
-/// Whether a process is there and no zombie that its new parent has not reaped yet.
-fn lives(pid: &str) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
 }
 
 #[test]

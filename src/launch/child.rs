@@ -17,6 +17,7 @@ use super::running::Running;
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
 use super::words::{Words, plausible, warnings};
 use super::{ExitStatus, Output, keeper, program};
+use crate::bwrap::message::find;
 use crate::bwrap::{Bwrap, Message, NamespaceIds, Severity, Stage};
 use crate::diagnosis::{ProgramProblem, decisive, diagnose};
 use crate::error::{Error, Result};
@@ -479,7 +480,7 @@ impl Launch {
         }
         // what may have run must not run again
         if asks && let Some((words, messages)) = self.repeat(failure.verdict) {
-            let stands = |message: &Message| contains(&written, message.text().as_bytes());
+            let stands = |message: &Message| find(&written, message.text().as_bytes()).is_some();
             failure.heard = if messages.iter().all(stands) { Heard::Captured } else { Heard::AskedAgain };
             (failure.words, failure.messages) = (Text(words), messages);
             return;
@@ -517,12 +518,6 @@ impl Launch {
     fn rehearse(&self) -> Option<(Verdict, Vec<u8>)> {
         if self.repeatable { Command::rehearse(&self.recipe, &self.bwrap) } else { None }
     }
-}
-
-/// Whether a text stands in another.
-fn contains(text: &[u8], part: &[u8]) -> bool {
-    // there are no windows of nothing
-    part.is_empty() || text.windows(part.len()).any(|window| window == part)
 }
 
 impl Drop for Child {

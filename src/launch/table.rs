@@ -41,7 +41,8 @@ impl Table {
                     && u64::try_from(number).is_ok_and(|number| number >= limit) =>
             {
                 io::Error::other(format!(
-                    "there can be no descriptor {number}: the limit of open files (RLIMIT_NOFILE) is {limit}"
+                    "there can be no descriptor {number}: the limit of open files (RLIMIT_NOFILE) is {limit}; use a lower \
+                     number, or raise the limit (`ulimit -n`)"
                 ))
             }
             _ => error,

@@ -129,11 +129,19 @@ pub(crate) fn released(reader: &PipeReader, patience: Duration) -> bool {
 /// it; only once it sleeps, waiting for the command, is that done.
 pub(crate) fn asleep(pid: u32) {
     let sleeps = || fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains(") S ");
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !sleeps() {
-        assert!(Instant::now() < deadline, "process {pid} never waits");
-        std::thread::sleep(Duration::from_millis(1));
+    assert!(within(Duration::from_secs(10), sleeps), "process {pid} never waits");
+}
+
+/// Asks again until it is so, or too late.
+pub(crate) fn within(patience: Duration, mut is_so: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + patience;
+    while !is_so() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(2));
     }
+    true
 }
 
 /// A helper: lists the descriptors that are open in it.

@@ -11,7 +11,7 @@ use rustix::fs::FlockOperation;
 use rustix::process::{Flock, FlockType, Pid, Signal, fcntl_getlk, kill_process};
 
 use crate::cases;
-use crate::common::{Case, Here, asleep, host};
+use crate::common::{Case, Here, asleep, host, within};
 use crate::support::{base, error};
 
 pub(crate) const CASES: &[Case] = cases![
@@ -82,14 +82,7 @@ impl Launched {
     }
 
     fn becomes(&self, locked: bool, patience: Duration) -> bool {
-        let deadline = Instant::now() + patience;
-        while self.is_locked() != locked {
-            if Instant::now() > deadline {
-                return false;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        true
+        within(patience, || self.is_locked() == locked)
     }
 
     fn kill_launcher(&mut self) {

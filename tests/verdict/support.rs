@@ -7,11 +7,11 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bwrap_launch::{Bwrap, Command, Error, ExitStatus, Namespaces, Sandbox, Undecided};
 
-use crate::common::{Here, host};
+use crate::common::{Here, host, within};
 pub(crate) use crate::common::{SETTLE, released, watch};
 
 /// An outcome, without its explanation.
@@ -99,16 +99,9 @@ impl Numbers {
     }
 }
 
-/// Asks again until it is so, or too late.
-pub(crate) fn eventually(mut is_so: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + SETTLE;
-    while !is_so() {
-        if Instant::now() > deadline {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    true
+/// Asks again until it is so, or what was killed should have disappeared.
+pub(crate) fn eventually(is_so: impl FnMut() -> bool) -> bool {
+    within(SETTLE, is_so)
 }
 
 /// Kills every process but this one that holds the other end of a pipe, and says how many there were.

@@ -344,7 +344,6 @@ pub(crate) const CASES: &[Case] = &[
         also: &["--share-net"],
         leads: &["NS09"],
         foretold: Perhaps,
-        // a profile that denies them is not helped by a rule that allows them
         choice: "app-armor",
         after: FORGET_PROFILES,
         ..CASE

@@ -185,8 +185,7 @@ fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Forma
         Ok(bwrap) => bwrap,
         Err(error) => return nothing(&error.into(), None, format),
     };
-    if let Some(number) = sandbox.descriptor_numbers().iter().find(|number| !descriptors.contains(number)) {
-        let error = line::not_open(*number);
+    if let Err(error) = line::all_open(&sandbox, &descriptors) {
         let report = format!("{error}\n");
         return untried(error, &report, None, Some(&bwrap), format);
     }

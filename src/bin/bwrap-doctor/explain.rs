@@ -61,8 +61,10 @@ struct Predicted<T> {
 
 pub(crate) fn run(task: &Explain, format: Format) -> Result {
     // `-` is short for --message -
-    let code = task.code.as_deref().filter(|code| *code != "-");
-    let message = if code == task.code.as_deref() { task.message.as_deref() } else { Some(OsStr::new("-")) };
+    let (code, message) = match task.code.as_deref() {
+        Some("-") => (None, Some(OsStr::new("-"))),
+        code => (code, task.message.as_deref()),
+    };
     let looks = task.here || task.host.is_some();
     match (code, message) {
         (Some(_), _) if looks || task.args.is_some() => {

@@ -118,9 +118,15 @@ pub(crate) fn inherited() -> Vec<i32> {
     numbers.into_iter().filter(|number| fs::read_link(format!("/proc/self/fd/{number}")).is_ok()).collect()
 }
 
-/// What is not open at the start may be by the time that bwrap starts, and then it is one of ours.
-pub(crate) fn not_open(number: i32) -> String {
-    format!("the line names descriptor {number}, which is not open")
+/// Fails if the line names a descriptor that is not among those. By the time that bwrap starts it may be open, and then it is
+/// one of ours.
+pub(crate) fn all_open(sandbox: &Sandbox, descriptors: &[i32]) -> Result<(), String> {
+    match sandbox.descriptor_numbers().iter().find(|number| !descriptors.contains(number)) {
+        Some(number) => Err(format!(
+            "the line names descriptor {number}, which is not open; open it for bwrap-doctor, as in `{number}<FILE`"
+        )),
+        None => Ok(()),
+    }
 }
 
 /// Options that concern whoever starts bwrap, not the sandbox. Each has one argument.

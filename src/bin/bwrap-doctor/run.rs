@@ -93,9 +93,7 @@ fn command(task: Run, descriptors: &[i32]) -> Result<Command, Trouble> {
     command.bwrap(&bwrap);
     // bwrap itself reads and closes those that its options name
     let named = command.get_sandbox().descriptor_numbers();
-    if let Some(number) = named.iter().find(|number| !descriptors.contains(number)) {
-        return Err(Trouble::Line(line::not_open(*number)));
-    }
+    line::all_open(command.get_sandbox(), descriptors).map_err(Trouble::Line)?;
     for number in descriptors.iter().filter(|number| !named.contains(number)) {
         if *number <= HIGHEST {
             command.fd(*number, Descriptor::number(*number));

@@ -93,7 +93,7 @@ pub(super) fn capture<'t>(
             (_, (next, None)) => text.len().checked_sub(next.len())?,
             ('q', (next, _)) => source_end(text, next)?,
             (_, ("/", _)) => text.iter().rposition(|&byte| byte == b'/')?,
-            (_, (next, _)) => find(text, next)?,
+            (_, (next, _)) => find(text, next.as_bytes())?,
         };
         let (value, after) = text.split_at_checked(end)?;
         if kind == 'n' && !NODES.iter().any(|node| node.as_bytes() == value) {
@@ -132,13 +132,14 @@ fn run(text: &[u8], wanted: impl Fn(u8) -> bool) -> Option<usize> {
     Some(text.iter().take_while(|&&byte| wanted(byte)).count()).filter(|&length| length > 0)
 }
 
-fn find(text: &[u8], wanted: &str) -> Option<usize> {
-    text.windows(wanted.len().max(1)).position(|window| window == wanted.as_bytes())
+/// Where a text begins in another.
+pub(crate) fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
+    text.windows(wanted.len().max(1)).position(|window| window == wanted)
 }
 
 /// Where the source of a bind mount ends and `separator` begins.
 fn source_end(text: &[u8], separator: &str) -> Option<usize> {
-    let below = |root: &str| find(text, &format!("{separator}{root}"));
+    let below = |root: &str| find(text, format!("{separator}{root}").as_bytes());
     let newroot = if text.starts_with(b"/oldroot") { below("/newroot") } else { None };
     newroot.or_else(|| below("/")).or_else(|| below(""))
 }
