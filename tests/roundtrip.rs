@@ -8,10 +8,11 @@ use std::process::Command as Process;
 use std::sync::Arc;
 use std::{fmt, fs};
 
-use bwrap_launch::{
-    Access, Bind, BindData, BindFd, Chmod, Command, Content, Descriptor, Dev, Dir, Feature as F, File,
-    Filter, IdRange, Mqueue, Namespaces, Operation, Overlay, Proc, RemountRo, Sandbox, Symlink, Tmpfs,
+use bwrap_launch::op::{
+    Access, Bind, BindData, BindFd, Chmod, Dev, Dir, File, Mqueue, Operation, Overlay, Proc, RemountRo,
+    Symlink, Tmpfs,
 };
+use bwrap_launch::{Command, Content, Descriptor, Feature as F, Filter, IdRange, Namespaces, Sandbox};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -225,7 +226,7 @@ impl Plan {
 fn operation() -> impl Strategy<Value = Operation> {
     let access = select(vec![Access::ReadOnly, Access::ReadWrite, Access::Device]);
     let bind = (path(), path(), access, any::<bool>()).prop_map(|(source, destination, access, optional)| {
-        let bind = Bind::with(source, destination, access);
+        let bind = Bind::new(source, destination, access);
         Operation::from(if optional { bind.optional() } else { bind })
     });
     let overlay = (0..3, vec(path(), 0..4), vec(word(), 0..3), [path(), path(), path()]);
@@ -267,11 +268,7 @@ fn call<T: Clone + fmt::Debug + 'static>(
 /// Every setting; with `bytes`, files hold bytes too.
 fn step(bytes: bool) -> impl Strategy<Value = Step> {
     let file = move || (data(bytes), path(), mode());
-    let capability = || {
-        let mut all: Vec<_> = caps::all().into_iter().collect();
-        all.sort_unstable_by_key(ToString::to_string);
-        select(all)
-    };
+    let capability = || select(bwrap_launch::Capability::ALL);
     let range =
         || any::<[u32; 3]>().prop_map(|[inside, outside, count]| [IdRange::new(inside, outside, count)]);
     #[rustfmt::skip]

@@ -541,7 +541,7 @@ impl<'a> Writer<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::{BindData, Capability, Chmod, Filter, IdRange};
+    use crate::sandbox::{BindData, Capability, Chmod, Filter, IdRange, Setting};
 
     /// A sandbox that uses everything.
     fn everything() -> Sandbox {
@@ -593,7 +593,7 @@ mod tests {
             .symlink("a", "/b")
             .add(Chmod::new(0o7, "/d"));
         for access in [Access::ReadOnly, Access::ReadWrite, Access::Device] {
-            let bind = crate::sandbox::Bind::with("/s", "/d", access);
+            let bind = crate::sandbox::Bind::new("/s", "/d", access);
             sandbox = sandbox.add(bind.clone()).add(bind.optional());
         }
         sandbox
@@ -625,6 +625,19 @@ mod tests {
                 option.name
             );
         }
+    }
+
+    #[test]
+    fn whatever_was_set_can_be_taken_back() {
+        let everything = everything().optional(Feature::Argv0);
+        for setting in Setting::ALL.iter().copied() {
+            assert!(everything.is_set(setting), "{setting:?}");
+            let without = everything.clone().unset(setting);
+            assert!(!without.is_set(setting) && without != everything, "{setting:?}");
+        }
+        let bare = Setting::ALL.iter().copied().fold(everything, Sandbox::unset);
+        let bare = bare.env_clear().share(Namespaces::ALL).retain_operations(|_| false);
+        assert_eq!(bare, Sandbox::new());
     }
 
     #[test]

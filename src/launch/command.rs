@@ -20,7 +20,7 @@ use crate::bwrap::arguments::Arguments;
 use crate::bwrap::line::{write_id_maps, write_line, write_open};
 use crate::bwrap::{Bwrap, parse};
 use crate::error::Result;
-use crate::host;
+use crate::host::{self, CapabilitySet};
 use crate::sandbox::{
     Advice, Circumstances, Descriptor, ENGINE_SOCKETS, Invalid, Place, Problem, Sandbox, check_text,
 };
@@ -449,7 +449,7 @@ impl Command {
             // what is not in the bounding set is lost when bwrap is executed
             [caps::CapSet::Permitted, caps::CapSet::Bounding]
                 .into_iter()
-                .all(|set| caps::has_cap(None, set, capability).unwrap_or(false))
+                .all(|set| CapabilitySet::read(set).present().is_some_and(|set| set.has(capability)))
         };
         sandbox.check_for(getuid().as_raw(), getgid().as_raw(), has, host::user_namespaces_seem_possible)?;
         let invalid = |place| move |problem| Invalid { place, problem };

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
-use super::{Access, Bind, CapabilityChange, Operation, Overlay, OverlayKind, Proc, Sandbox};
+use super::{Access, Bind, Capability, CapabilityChange, Operation, Overlay, OverlayKind, Proc, Sandbox};
 
 /// How many binds bwrap mounts before their cost, which grows with the square, is felt.
 const MANY_BINDS: usize = 50;
@@ -66,6 +66,7 @@ pub enum Lint {
     #[error(
         "{destination:?} is created below the writable mount on {writable:?}: a symlink left there by an earlier run can lead it onto the host (CVE-2026-87766); use bwrap 0.12 or create it before that mount"
     )]
+    #[non_exhaustive]
     DestinationBelowWritable {
         /// The destination that is created.
         destination: PathBuf,
@@ -224,11 +225,12 @@ impl Sandbox {
 
     /// What there is to say about capabilities that the command has although none of them was named.
     fn unnamed_capabilities(&self, root: bool) -> Option<Lint> {
-        let mut unnamed = if root { caps::all() } else { HashSet::new() };
+        let all = || Capability::ALL.iter().copied().collect::<HashSet<_>>();
+        let mut unnamed = if root { all() } else { HashSet::new() };
         let mut lint = Lint::RootKeepsCapabilities;
         for change in &self.privileges.capabilities {
             match change {
-                CapabilityChange::AddAll => (unnamed, lint) = (caps::all(), Lint::AddsAllCapabilities),
+                CapabilityChange::AddAll => (unnamed, lint) = (all(), Lint::AddsAllCapabilities),
                 CapabilityChange::DropAll => unnamed.clear(),
                 CapabilityChange::Add(capability) | CapabilityChange::Drop(capability) => {
                     unnamed.remove(capability);
