@@ -3,9 +3,9 @@
 use std::fmt;
 
 use super::super::remedy::{Action, Remedy, SandboxChange};
-use super::path_word;
 use crate::bwrap::line::operation_options;
 use crate::sandbox::{Bind, CapabilityChange, Namespaces, Operation, Sandbox};
+use crate::shell::path_word;
 
 impl SandboxChange {
     /// The sandbox with this change. An operation that is not there, or not of the kind that the change is about, leaves it
