@@ -49,6 +49,8 @@ pub(crate) fn printf(bytes: &[u8]) -> String {
             b'\\' => text.push_str("\\\\"),
             b'\'' => text.push_str("\\047"),
             b'\n' => text.push_str("\\n"),
+            // within "$(...)", an interactive bash would look it up in the history
+            b'!' => text.push_str("\\041"),
             b' '..=b'~' => text.push(char::from(*byte)),
             _ => {
                 let _ = write!(text, "\\{byte:03o}");

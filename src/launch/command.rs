@@ -17,7 +17,7 @@ use super::prepared::Prepared;
 use super::stdio::{Stdio, StdioKind};
 use super::{ExitStatus, Output};
 use crate::bwrap::arguments::Arguments;
-use crate::bwrap::line::{write_id_maps, write_line, write_open};
+use crate::bwrap::line::{write_id_maps, write_line};
 use crate::bwrap::{Bwrap, parse};
 use crate::error::Result;
 use crate::host::{self, CapabilitySet};
@@ -512,10 +512,9 @@ impl fmt::Display for Line<'_> {
         let Recipe { sandbox, program, arguments, arg0 } = self.recipe;
         let mut words = vec![program.as_os_str()];
         words.extend(arguments.iter().map(OsString::as_os_str));
-        write_line(f, &Arguments::shown(sandbox, arg0.as_deref(), self.bwrap), &words)?;
-        for (number, descriptor) in self.descriptors {
-            write_open(f, *number, descriptor)?;
-        }
+        let taken: Vec<RawFd> = self.descriptors.iter().map(|(number, _)| *number).collect();
+        let shown = Arguments::shown_beside(&taken, sandbox, arg0.as_deref(), self.bwrap);
+        write_line(f, &shown, &words, self.descriptors)?;
         write_id_maps(f, sandbox)
     }
 }

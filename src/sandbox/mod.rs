@@ -50,7 +50,7 @@ pub use setting::Setting;
 /// It is a plain value: build it once, clone it, compare it, keep it in a table, launch it as often as you
 /// like. Nothing is checked while it is built; [`check`](Self::check) says what is wrong, and so does every
 /// launch before anything runs. `Display` and `Debug` show the bwrap command line that it stands for, fit to
-/// be pasted into a shell; secrets are left out. [`from_args`](Self::from_args) reads such a line.
+/// be pasted into dash, bash or busybox sh; secrets are left out, and what files hold comes through pipes. [`from_args`](Self::from_args) reads such a line.
 ///
 /// The command inside sees no environment variable but `PWD`, unless asked.
 ///
