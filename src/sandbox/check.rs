@@ -1,7 +1,10 @@
 //! The rules that bwrap enforces, and the silent traps that it does not, answered before launch.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::os::fd::RawFd;
 use std::path::{Component, PathBuf};
 
 use super::environment::valid_name;
@@ -405,14 +408,21 @@ impl Sandbox {
 
     /// No descriptor may be read twice.
     fn check_readers(&self) -> Result<(), Invalid> {
-        let mut seen: Vec<(&Descriptor, String)> = Vec::new();
+        let mut seen: HashMap<RawFd, Place> = HashMap::new();
         for (place, content) in self.readers() {
             let Some(descriptor) = content.descriptor() else { continue };
             number(descriptor).map_err(|problem| Invalid::new(place.clone(), problem))?;
-            if let Some((_, first)) = seen.iter().find(|(other, _)| other.is_same(descriptor)) {
-                return Err(Invalid::new(place, Problem::DescriptorReused { first: first.clone() }));
+            match seen.entry(descriptor.current_number()) {
+                Entry::Occupied(first) => {
+                    return Err(Invalid::new(
+                        place,
+                        Problem::DescriptorReused { first: first.get().to_string() },
+                    ));
+                }
+                Entry::Vacant(free) => {
+                    free.insert(place);
+                }
             }
-            seen.push((descriptor, place.to_string()));
         }
         Ok(())
     }

@@ -205,12 +205,12 @@ impl Descriptor {
         }
     }
 
-    /// Whether both are one open descriptor of this process.
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        let number = |descriptor: &Self| {
-            descriptor.given_number().or_else(|| descriptor.owned().map(|owned| owned.as_raw_fd()))
-        };
-        number(self) == number(other)
+    /// Its number in this process, now.
+    pub(crate) fn current_number(&self) -> RawFd {
+        match &self.0 {
+            DescriptorKind::Owned(owned) => owned.descriptor.as_raw_fd(),
+            DescriptorKind::Number(number) => *number,
+        }
     }
 
     /// Marks the content as read. Says whether it had been read before.
