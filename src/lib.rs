@@ -133,6 +133,11 @@
 //! an empty sandbox is empty, and what is in it was put there by name. A command that is root on the host, without a
 //! user namespace and with the host's `/proc`, is confined by nothing; it can even write into bwrap's reports.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("bwrap-launch launches Bubblewrap, which needs Linux namespaces: it builds for Linux only");
+
 mod bwrap;
 mod capability;
 pub mod diagnosis;

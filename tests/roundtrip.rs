@@ -36,7 +36,7 @@ struct Shell {
     locale: &'static str,
 }
 
-/// `scripts/test-tools` installs those that are missing.
+/// `make setup` installs those that are missing.
 fn shell() -> impl Strategy<Value = Shell> {
     let shells: Vec<&[&str]> = vec![&["bash"], &["bash", "--posix"], &["dash"], &["busybox", "sh"]];
     (select(shells), select(vec!["C", "C.UTF-8"])).prop_map(|(words, locale)| Shell { words, locale })
@@ -59,8 +59,7 @@ fn paste(body: &str, lines: &[String], shell: Shell) -> Result<Vec<u8>, TestCase
     process.env("PATH", format!("{}:/usr/bin:/bin", directory.path().display()));
     process.envs([("LC_ALL", shell.locale), ("HOME", "/root"), ("HERE", HERE)]);
     process.stdin(fs::File::open("/dev/null").unwrap());
-    let output =
-        process.output().unwrap_or_else(|error| panic!("{shell:?}: {error}; type scripts/test-tools"));
+    let output = process.output().unwrap_or_else(|error| panic!("{shell:?}: {error}; type make setup"));
     let errors = String::from_utf8_lossy(&output.stderr);
     prop_assert!(output.status.success() && errors.is_empty(), "{:?} {:#?}\n{}", shell, lines, errors);
     Ok(output.stdout)

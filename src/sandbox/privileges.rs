@@ -55,6 +55,11 @@ pub struct UnsupportedArchitecture;
 #[cfg(target_arch = "x86_64")]
 const X32_IOCTL: i64 = 0x4000_0000 + 514;
 
+/// A request of `ioctl(2)`, whose type in C is another in each library.
+fn request(number: impl TryInto<u64>) -> Option<u64> {
+    number.try_into().ok()
+}
+
 impl Filter {
     /// A filter from a compiled program, or from a descriptor that yields one.
     ///
@@ -113,11 +118,17 @@ impl Filter {
             SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, request)
                 .and_then(|condition| SeccompRule::new(vec![condition]))
         };
+        let (Some(push), Some(paste)) = (request(libc::TIOCSTI), request(libc::TIOCLINUX)) else {
+            return Err(UnsupportedArchitecture);
+        };
         let compile = || -> Result<BpfProgram, seccompiler::BackendError> {
-            let rules = vec![rule(libc::TIOCSTI)?, rule(libc::TIOCLINUX)?];
-            let mut calls = BTreeMap::from([(libc::SYS_ioctl, rules.clone())]);
-            #[cfg(target_arch = "x86_64")]
-            calls.insert(X32_IOCTL, rules);
+            let rules = vec![rule(push)?, rule(paste)?];
+            let numbers = [
+                libc::SYS_ioctl,
+                #[cfg(target_arch = "x86_64")]
+                X32_IOCTL,
+            ];
+            let calls = BTreeMap::from(numbers.map(|number| (number, rules.clone())));
             let deny = SeccompAction::Errno(libc::EPERM.unsigned_abs());
             SeccompFilter::new(calls, SeccompAction::Allow, deny, architecture)?.try_into()
         };
