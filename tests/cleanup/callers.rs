@@ -7,9 +7,19 @@ use std::time::Duration;
 
 use bwrap_launch::{Bwrap, Namespaces, Sandbox, Stdio};
 
-use crate::common::{Here, host};
+use crate::cases;
+use crate::common::{Case, Here, host};
 use crate::inventory::{Inventory, sandboxes, unchanged};
 use crate::support::{Kind, Numbers, SETTLE, eventually, judge, kill_holders, released};
+
+pub(crate) const CASES: &[Case] = cases![
+    a_caller_that_ignores_sigchld,
+    a_subreaper,
+    process_one,
+    many_threads_launch_at_once,
+    a_killed_caller,
+    a_killed_caller_before_the_start,
+];
 
 type Launch = fn(&Sandbox, &Bwrap);
 
@@ -50,12 +60,12 @@ fn launches(bwrap: &Bwrap, threads: usize, each: usize) {
     });
 }
 
-pub(crate) fn many_threads_launch_at_once(here: &Here) {
+fn many_threads_launch_at_once(here: &Here) {
     unchanged("no token", "many launches", || launches(&here.bwrap, 8, 25));
 }
 
 /// Orphans of its descendants become its children: each is to be reaped.
-pub(crate) fn a_subreaper(here: &Here) {
+fn a_subreaper(here: &Here) {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
     let mut left = Vec::new();
     for (name, launch) in LAUNCHES {
@@ -92,7 +102,7 @@ pub(crate) fn everything(arguments: &[String]) {
     });
 }
 
-pub(crate) fn a_caller_that_ignores_sigchld(here: &Here) {
+fn a_caller_that_ignores_sigchld(here: &Here) {
     let mut process = StdCommand::new("env");
     process.arg("--ignore-signal=SIGCHLD");
     process.arg(std::env::current_exe().unwrap()).args(["--helper", "everything"]).arg(here.bwrap.path());
@@ -116,7 +126,7 @@ pub(crate) fn alone(arguments: &[String]) {
     assert!(eventually(|| others().is_empty()), "{:?}", others());
 }
 
-pub(crate) fn process_one(here: &Here) {
+fn process_one(here: &Here) {
     let outer = host().proc("/proc").unshare(Namespaces::PID).as_pid_1();
     let output = here.helper(&outer, "alone").arg(here.bwrap.path()).output().unwrap();
     assert!(output.status.success(), "{} {}", output.status, String::from_utf8_lossy(&output.stderr));
@@ -171,7 +181,7 @@ fn kill_caller(here: &Here, way: &str, before: impl FnOnce(&PipeReader)) -> (boo
 
 /// Once everything runs, the caller's end is the sandbox's. (Before that, bwrap has moments in which nobody tells it: 10
 /// of 50 callers that were killed within 10 ms left something behind.)
-pub(crate) fn a_killed_caller(here: &Here) {
+fn a_killed_caller(here: &Here) {
     let up = |mut holders: &PipeReader| {
         holders.read_exact(&mut [0; 3]).unwrap();
         // bwrap's process 1 ties itself to its parent after it has started the command
@@ -185,7 +195,7 @@ pub(crate) fn a_killed_caller(here: &Here) {
 
 /// While the gate is closed the command never runs. (A bwrap that dies in the middle of its set-up may leave a
 /// process that waits for ever: 1 of 200.)
-pub(crate) fn a_killed_caller_before_the_start(here: &Here) {
+fn a_killed_caller_before_the_start(here: &Here) {
     let mut numbers = Numbers::new(11);
     for _ in 0..50 {
         let (_, written) = kill_caller(here, "held", |_| numbers.pause(10_000));

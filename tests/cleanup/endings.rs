@@ -9,11 +9,23 @@ use bwrap_launch::{IdRange, Namespaces, Sandbox, Stdio};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::common::{Here, host, skip};
+use crate::cases;
+use crate::common::{Case, Here, host, skip};
 use crate::inventory::{few_sandboxes, leaves_nothing, marked, sandboxes, token, unchanged};
 use crate::support::{Kind, NUMBER_OF, Numbers, SETTLE, judge, kill_holders, released, stand_in, watch};
 
-pub(crate) fn successes(here: &Here) {
+pub(crate) const CASES: &[Case] = cases![
+    successes,
+    failures,
+    a_killed_bwrap,
+    stuck_children,
+    dropped_children,
+    dropped_children_die_with_their_parent,
+    prepared_sandboxes,
+    id_maps_that_cannot_be_written,
+];
+
+fn successes(here: &Here) {
     for sandbox in few_sandboxes() {
         for (script, expected) in [("exit 0", 0), ("exit 1", 1), ("kill -9 $$; exit 9", 137)] {
             // process 1 of a namespace cannot be killed from inside
@@ -28,7 +40,7 @@ pub(crate) fn successes(here: &Here) {
     }
 }
 
-pub(crate) fn failures(here: &Here) {
+fn failures(here: &Here) {
     for sandbox in few_sandboxes() {
         let broken = sandbox.clone().ro_bind("/nonexistent", "/mnt");
         let lost = sandbox.clone().current_dir("/nonexistent");
@@ -52,7 +64,7 @@ pub(crate) fn failures(here: &Here) {
 }
 
 /// Kills bwrap at every moment from its start to its end.
-pub(crate) fn a_killed_bwrap(here: &Here) {
+fn a_killed_bwrap(here: &Here) {
     let mut numbers = Numbers::new(7);
     for sandbox in sandboxes() {
         unchanged(&token(here), &format!("killed bwraps: {sandbox}"), || {
@@ -89,7 +101,7 @@ fn bwrap_alone_leaves_a_child(here: &Here) {
     assert_eq!(kill_holders(&reader), 1);
 }
 
-pub(crate) fn stuck_children(here: &Here) {
+fn stuck_children(here: &Here) {
     bwrap_alone_leaves_a_child(here);
     for namespaces in [Namespaces::empty(), Namespaces::PID] {
         let sandbox = stuck().unshare(namespaces);
@@ -112,7 +124,7 @@ pub(crate) fn stuck_children(here: &Here) {
 }
 
 /// Dropped, a child runs on, and nothing is left of it once it has ended.
-pub(crate) fn dropped_children(here: &Here) {
+fn dropped_children(here: &Here) {
     for sandbox in few_sandboxes() {
         let mark = here.scratch.join("mark");
         let sandbox = sandbox.bind(&here.scratch, &here.scratch);
@@ -146,7 +158,7 @@ pub(crate) fn dropped_children(here: &Here) {
     }
 }
 
-pub(crate) fn dropped_children_die_with_their_parent(here: &Here) {
+fn dropped_children_die_with_their_parent(here: &Here) {
     // what is left of a namespace dies with its command, even if nobody waits
     let sandbox = host().unshare(Namespaces::PID).die_with_parent();
     leaves_nothing(here, &sandbox, "sleep 60 & exit 0", |command| {
@@ -160,7 +172,7 @@ pub(crate) fn dropped_children_die_with_their_parent(here: &Here) {
     });
 }
 
-pub(crate) fn prepared_sandboxes(here: &Here) {
+fn prepared_sandboxes(here: &Here) {
     for sandbox in few_sandboxes() {
         leaves_nothing(here, &sandbox, "exit 0", |command| {
             drop(command.stdout(Stdio::piped()).prepare().unwrap());
@@ -188,7 +200,7 @@ pub(crate) fn prepared_sandboxes(here: &Here) {
 }
 
 /// bwrap waits for its maps; if there will be none, it must not wait on.
-pub(crate) fn id_maps_that_cannot_be_written(here: &Here) {
+fn id_maps_that_cannot_be_written(here: &Here) {
     let ids = [IdRange::new(0, rustix::process::getuid().as_raw(), 1), IdRange::new(1, 100_000, 1000)];
     let sandbox = host().unshare(Namespaces::USER | Namespaces::PID).map_uids(ids).map_gids(ids);
     if here.root {

@@ -7,9 +7,19 @@ use std::time::{Duration, Instant};
 use bwrap_launch::{Command, Error, Stdio};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::common::{Here, host};
+use crate::cases;
+use crate::common::{Case, Here, host};
 use crate::inventory::{few_sandboxes, leaves_nothing, marked, sandboxes, token, unchanged};
 use crate::support::{Kind, Numbers, judge, released, stand_in, watch};
+
+pub(crate) const CASES: &[Case] = cases![
+    descriptors_run_out,
+    dropped_children_are_remembered,
+    a_kill_needs_no_descriptors,
+    a_kill_that_would_miss_the_command_is_refused,
+    too_long_a_command,
+    a_bwrap_that_is_gone,
+];
 
 /// The ways to launch, each with needs of its own.
 const WAYS: [fn(&mut Command) -> Kind; 4] = [
@@ -24,7 +34,7 @@ const WAYS: [fn(&mut Command) -> Kind; 4] = [
 ];
 
 /// Every single allocation of a launch fails once.
-pub(crate) fn descriptors_run_out(here: &Here) {
+fn descriptors_run_out(here: &Here) {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     let used = u64::try_from(std::fs::read_dir("/proc/self/fd").unwrap().count()).unwrap();
     let limit = |number| setrlimit(Resource::RLIMIT_NOFILE, number, hard).unwrap();
@@ -61,7 +71,7 @@ fn starve(left: usize) -> Vec<File> {
 }
 
 /// A caller that cannot open anything more can still kill, whether it has waited for the sandbox before or not.
-pub(crate) fn a_kill_needs_no_descriptors(here: &Here) {
+fn a_kill_needs_no_descriptors(here: &Here) {
     let mut numbers = Numbers::new(5);
     for sandbox in sandboxes() {
         for left in 0..4 {
@@ -91,7 +101,7 @@ pub(crate) fn a_kill_needs_no_descriptors(here: &Here) {
 
 /// Where bwrap keeps a process between itself and a command without a PID namespace, the command cannot be found without
 /// descriptors. Then nothing is killed, and the caller is told.
-pub(crate) fn a_kill_that_would_miss_the_command_is_refused(here: &Here) {
+fn a_kill_that_would_miss_the_command_is_refused(here: &Here) {
     let (_reader, writer) = std::io::pipe().unwrap();
     let sandbox = host().sync_fd(writer);
     for left in 0..3 {
@@ -111,7 +121,7 @@ pub(crate) fn a_kill_that_would_miss_the_command_is_refused(here: &Here) {
 }
 
 /// A child that is dropped while no thread can be started is reaped all the same.
-pub(crate) fn dropped_children_are_remembered(here: &Here) {
+fn dropped_children_are_remembered(here: &Here) {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     for sandbox in sandboxes() {
         leaves_nothing(here, &sandbox, "exit 0", |command| {
@@ -125,7 +135,7 @@ pub(crate) fn dropped_children_are_remembered(here: &Here) {
     }
 }
 
-pub(crate) fn too_long_a_command(here: &Here) {
+fn too_long_a_command(here: &Here) {
     for sandbox in few_sandboxes() {
         let kind =
             leaves_nothing(here, &sandbox, "exit 0", |command| judge(command.arg("x".repeat(200_000))));
@@ -141,7 +151,7 @@ pub(crate) fn too_long_a_command(here: &Here) {
     }
 }
 
-pub(crate) fn a_bwrap_that_is_gone(here: &Here) {
+fn a_bwrap_that_is_gone(here: &Here) {
     let bwrap = stand_in(here, "gone", "exec \"$real\" \"$@\"");
     let kind = |launch: &mut dyn FnMut(&mut Command) -> Result<(), Error>| {
         for sandbox in few_sandboxes() {

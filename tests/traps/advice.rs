@@ -6,8 +6,25 @@ use std::os::fd::OwnedFd;
 use bwrap_launch::op::{Bind, BindFd, Mqueue, Tmpfs};
 use bwrap_launch::{Capability, Circumstances, Lint, Namespaces, Sandbox};
 
-use crate::common::{Here, host};
+use crate::cases;
+use crate::common::{Case, Here, host};
 use crate::support::{lints, lints_for, prints};
+
+pub(crate) const CASES: &[Case] = cases![
+    a_wise_sandbox_is_left_alone,
+    many_binds_are_linted,
+    engine_sockets_are_linted,
+    brought_engine_sockets_are_linted,
+    capabilities_that_nobody_named_are_linted,
+    the_hosts_proc_is_linted,
+    a_bound_proc_is_linted,
+    a_writable_root_is_linted,
+    unlimited_memory_is_linted,
+    message_queues_want_a_namespace,
+    weak_boundaries_are_linted,
+    commands_know_their_circumstances,
+    terminals_are_recognised,
+];
 
 /// A sandbox that nobody finds fault with.
 fn wise() -> Sandbox {
@@ -21,13 +38,13 @@ fn wise() -> Sandbox {
 }
 
 /// No advice is given without a reason.
-pub(crate) fn a_wise_sandbox_is_left_alone(_: &Here) {
+fn a_wise_sandbox_is_left_alone(_: &Here) {
     let said = lints_for(&wise(), |c| (c.root, c.terminal) = (true, true));
     assert_eq!(said, []);
 }
 
 /// Sections 1 and 7: binds cost more the more there are.
-pub(crate) fn many_binds_are_linted(_: &Here) {
+fn many_binds_are_linted(_: &Here) {
     let binds = |count: usize| {
         (0..count).fold(wise(), |sandbox, index| {
             let to = format!("/b/{index}");
@@ -43,7 +60,7 @@ pub(crate) fn many_binds_are_linted(_: &Here) {
 }
 
 /// Whoever talks to a container engine is root on the host.
-pub(crate) fn engine_sockets_are_linted(_: &Here) {
+fn engine_sockets_are_linted(_: &Here) {
     for path in ["/var/run/docker.sock", "/run/podman/podman.sock", "/run/containerd/containerd.sock"] {
         for access in [bwrap_launch::op::Access::ReadOnly, bwrap_launch::op::Access::ReadWrite] {
             let said = lints(&wise().add(Bind::new(path, "/x", access).optional()));
@@ -54,7 +71,7 @@ pub(crate) fn engine_sockets_are_linted(_: &Here) {
 }
 
 /// A bind that contains the socket is as good as one of the socket, even a read-only one.
-pub(crate) fn brought_engine_sockets_are_linted(_: &Here) {
+fn brought_engine_sockets_are_linted(_: &Here) {
     let says = |sandbox: &Sandbox| {
         let said = lints_for(sandbox, |c| c.engine_sockets = vec!["/run/docker.sock".into()]);
         said.contains(&Lint::EngineSocket("/run/docker.sock".into()))
@@ -82,7 +99,7 @@ pub(crate) fn brought_engine_sockets_are_linted(_: &Here) {
 }
 
 /// Capabilities count in their order, and those that nobody named are worth a word.
-pub(crate) fn capabilities_that_nobody_named_are_linted(_: &Here) {
+fn capabilities_that_nobody_named_are_linted(_: &Here) {
     let base = || Sandbox::new().unshare_all().die_with_parent();
     let says = |sandbox: &Sandbox, root: bool| lints_for(sandbox, |c| c.root = root);
     let one = Capability::CAP_SYS_ADMIN;
@@ -105,7 +122,7 @@ pub(crate) fn capabilities_that_nobody_named_are_linted(_: &Here) {
 }
 
 /// The host's processes are seen through its `/proc`.
-pub(crate) fn the_hosts_proc_is_linted(here: &Here) {
+fn the_hosts_proc_is_linted(here: &Here) {
     let base = || Sandbox::new().ro_bind("/usr", "/usr").die_with_parent();
     let says = |sandbox: &Sandbox| lints(sandbox).contains(&Lint::HostProc);
     assert!(says(&base().proc("/proc")));
@@ -119,7 +136,7 @@ pub(crate) fn the_hosts_proc_is_linted(here: &Here) {
 }
 
 /// A bind of the host's `/proc`, or of all that is above it, shows the host's processes in any PID namespace.
-pub(crate) fn a_bound_proc_is_linted(here: &Here) {
+fn a_bound_proc_is_linted(here: &Here) {
     let at = |path: &str| Some(Lint::BoundProc(path.into()));
     for (sandbox, expected) in [
         (wise().ro_bind("/proc", "/proc"), at("/proc")),
@@ -144,7 +161,7 @@ pub(crate) fn a_bound_proc_is_linted(here: &Here) {
 }
 
 /// The whole root, writable.
-pub(crate) fn a_writable_root_is_linted(_: &Here) {
+fn a_writable_root_is_linted(_: &Here) {
     for sandbox in [wise().bind("/", "/"), wise().dev_bind("/", "/"), wise().bind("//", ".")] {
         assert!(lints(&sandbox).contains(&Lint::WritableRoot), "{sandbox}");
     }
@@ -153,13 +170,13 @@ pub(crate) fn a_writable_root_is_linted(_: &Here) {
 }
 
 /// A tmpfs may fill half of the memory, each.
-pub(crate) fn unlimited_memory_is_linted(_: &Here) {
+fn unlimited_memory_is_linted(_: &Here) {
     assert_eq!(lints(&wise().tmpfs("/tmp")), [Lint::UnlimitedTmpfs]);
     assert_eq!(lints(&wise().add(Tmpfs::new("/tmp").size(1 << 20))), []);
 }
 
 /// Message queues want their namespace.
-pub(crate) fn message_queues_want_a_namespace(here: &Here) {
+fn message_queues_want_a_namespace(here: &Here) {
     let queue = || Mqueue::new("/mnt");
     assert!(lints(&host().add(queue())).contains(&Lint::MqueueNeedsIpc));
     assert!(!lints(&host().unshare(Namespaces::IPC).add(queue())).contains(&Lint::MqueueNeedsIpc));
@@ -169,13 +186,13 @@ pub(crate) fn message_queues_want_a_namespace(here: &Here) {
 }
 
 /// What says of itself that it protects nothing, and a bwrap with root's rights.
-pub(crate) fn weak_boundaries_are_linted(_: &Here) {
+fn weak_boundaries_are_linted(_: &Here) {
     assert_eq!(lints(&wise().not_a_security_boundary()), [Lint::NotASecurityBoundary]);
     assert_eq!(lints_for(&wise(), |c| c.setuid = true), [Lint::SetuidBwrap]);
 }
 
 /// A command looks at its own circumstances.
-pub(crate) fn commands_know_their_circumstances(here: &Here) {
+fn commands_know_their_circumstances(here: &Here) {
     let said: Vec<Lint> =
         here.command(&host(), "true").lint().into_iter().map(|advice| advice.lint).collect();
     assert_eq!(said.contains(&Lint::RootKeepsCapabilities), here.root);
@@ -189,7 +206,7 @@ pub(crate) fn commands_know_their_circumstances(here: &Here) {
 }
 
 /// With a terminal for a stream, the advice comes.
-pub(crate) fn terminals_are_recognised(here: &Here) {
+fn terminals_are_recognised(here: &Here) {
     let Ok(terminal) = File::options().read(true).write(true).open("/dev/ptmx") else {
         crate::common::skip("no pseudo terminals here");
     };

@@ -8,8 +8,25 @@ use std::path::Path;
 use bwrap_launch::op::BindData;
 use bwrap_launch::{Bwrap, Content, Descriptor, Error, Filter, Namespaces, Place, Problem, Sandbox, Stdio};
 
-use crate::common::{Here, host};
+use crate::cases;
+use crate::common::{Case, Here, host};
 use crate::support::{SETTLE, at, outside, prints, refused, refused_at_launch, released, watch};
+
+pub(crate) const CASES: &[Case] = cases![
+    one_descriptor_cannot_be_read_twice,
+    an_owned_descriptor_and_its_number_are_one,
+    the_same_bytes_fill_every_file,
+    a_spent_descriptor_is_refused,
+    standard_streams_as_content_stay_open,
+    negative_numbers_are_refused,
+    nothing_of_bwraps_reaches_the_command,
+    process_1_does_not_inherit_the_sync_descriptor,
+    a_crashed_caller_does_not_open_the_gate,
+    a_report_without_a_reader_strands_nobody,
+    early_failures_leave_no_orphan,
+    content_from_a_slow_pipe_is_complete,
+    closed_streams_are_not_replaced,
+];
 
 /// A filter that allows everything: `BPF_RET | BPF_K` with `SECCOMP_RET_ALLOW`.
 pub(crate) fn allow_all() -> Vec<u8> {
@@ -27,7 +44,7 @@ fn once(bytes: &[u8]) -> Descriptor {
 }
 
 /// Trap 6, section 4: the second reader of one descriptor silently gets nothing.
-pub(crate) fn one_descriptor_cannot_be_read_twice(here: &Here) {
+fn one_descriptor_cannot_be_read_twice(here: &Here) {
     // the harness's own operations and the tmpfs come first
     let reused = || Problem::DescriptorReused { first: "operation 4 (file on \"/tmp/a\")".to_owned() };
     for descriptor in [once(b"x"), Descriptor::number(0)] {
@@ -41,7 +58,7 @@ pub(crate) fn one_descriptor_cannot_be_read_twice(here: &Here) {
 }
 
 /// Trap 6 again: an owned descriptor and its bare number are the same thing.
-pub(crate) fn an_owned_descriptor_and_its_number_are_one(here: &Here) {
+fn an_owned_descriptor_and_its_number_are_one(here: &Here) {
     let (reader, mut writer) = std::io::pipe().unwrap();
     writer.write_all(b"x").unwrap();
     drop(writer);
@@ -53,7 +70,7 @@ pub(crate) fn an_owned_descriptor_and_its_number_are_one(here: &Here) {
 }
 
 /// Trap 6: bytes that are used often get a descriptor for each use, so that no recycled number is read empty.
-pub(crate) fn the_same_bytes_fill_every_file(here: &Here) {
+fn the_same_bytes_fill_every_file(here: &Here) {
     let payload = Content::from("PAYLOAD");
     let sandbox = (0..12).fold(host().tmpfs("/tmp"), |sandbox, index| {
         let data = BindData::read_only(payload.clone(), format!("/tmp/{index}b"));
@@ -64,7 +81,7 @@ pub(crate) fn the_same_bytes_fill_every_file(here: &Here) {
 }
 
 /// Section 4: what was read to its end cannot be read by a second launch, whichever clone asks.
-pub(crate) fn a_spent_descriptor_is_refused(here: &Here) {
+fn a_spent_descriptor_is_refused(here: &Here) {
     let sandbox = host().tmpfs("/tmp").file(once(b"x"), "/tmp/a");
     let place = at(3, "file", "/tmp/a");
     let mut command = here.shell(&sandbox, "cat /tmp/a");
@@ -82,7 +99,7 @@ pub(crate) fn a_spent_descriptor_is_refused(here: &Here) {
 }
 
 /// Section 4: bwrap closes what it reads, so that reading 0, 1 or 2 would take the command's stream away.
-pub(crate) fn standard_streams_as_content_stay_open(here: &Here) {
+fn standard_streams_as_content_stay_open(here: &Here) {
     let (reader, mut writer) = std::io::pipe().unwrap();
     writer.write_all(b"payload").unwrap();
     drop(writer);
@@ -101,7 +118,7 @@ pub(crate) fn standard_streams_as_content_stay_open(here: &Here) {
 }
 
 /// Section 3: a negative number is no descriptor, wherever one is expected.
-pub(crate) fn negative_numbers_are_refused(here: &Here) {
+fn negative_numbers_are_refused(here: &Here) {
     let bad = || Descriptor::number(-1);
     let problem = || Problem::DescriptorNumber(-1);
     refused(here, &Sandbox::new().file(bad(), "/x"), at(0, "file", "/x"), problem());
@@ -121,7 +138,7 @@ pub(crate) fn negative_numbers_are_refused(here: &Here) {
 }
 
 /// Section 4: everything without close-on-exec would pass; the command gets what it is given only.
-pub(crate) fn nothing_of_bwraps_reaches_the_command(here: &Here) {
+fn nothing_of_bwraps_reaches_the_command(here: &Here) {
     let leak = File::open("/").unwrap();
     rustix::io::fcntl_setfd(&leak, rustix::io::FdFlags::empty()).unwrap();
     let (reader, writer) = std::io::pipe().unwrap();
@@ -141,7 +158,7 @@ pub(crate) fn nothing_of_bwraps_reaches_the_command(here: &Here) {
 }
 
 /// Section 3: as process 1 the command would inherit the descriptor that bwrap is to keep.
-pub(crate) fn process_1_does_not_inherit_the_sync_descriptor(here: &Here) {
+fn process_1_does_not_inherit_the_sync_descriptor(here: &Here) {
     let (_reader, writer) = std::io::pipe().unwrap();
     let sandbox = host().proc("/proc").unshare(Namespaces::PID).as_pid_1().sync_fd(writer);
     if sandbox.check().is_err() {
@@ -152,7 +169,7 @@ pub(crate) fn process_1_does_not_inherit_the_sync_descriptor(here: &Here) {
 }
 
 /// Section 3: `--block-fd` lets the command run when its writer crashes; a held sandbox must not.
-pub(crate) fn a_crashed_caller_does_not_open_the_gate(here: &Here) {
+fn a_crashed_caller_does_not_open_the_gate(here: &Here) {
     let mark = here.scratch.join("mark");
     let mut process = outside(here, "hold");
     let mut caller = process.arg(&mark).stdout(std::process::Stdio::piped()).spawn().unwrap();
@@ -179,7 +196,7 @@ pub(crate) fn hold(arguments: &[String]) {
 }
 
 /// Section 3 and trap 14: a report that nobody reads ends bwrap and strands the child with our streams.
-pub(crate) fn a_report_without_a_reader_strands_nobody(here: &Here) {
+fn a_report_without_a_reader_strands_nobody(here: &Here) {
     for sandbox in [host(), host().unshare(Namespaces::PID)] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
@@ -193,7 +210,7 @@ pub(crate) fn a_report_without_a_reader_strands_nobody(here: &Here) {
 }
 
 /// Trap 14: whatever fails early, no child is left that holds standard output.
-pub(crate) fn early_failures_leave_no_orphan(here: &Here) {
+fn early_failures_leave_no_orphan(here: &Here) {
     let not_a_namespace = || File::open("/").unwrap();
     for sandbox in [
         host().join_user_after_setup(not_a_namespace()),
@@ -212,7 +229,7 @@ pub(crate) fn early_failures_leave_no_orphan(here: &Here) {
 }
 
 /// Section 3: a pipe that is read for content ends when its writer closes, and its content is complete then.
-pub(crate) fn content_from_a_slow_pipe_is_complete(here: &Here) {
+fn content_from_a_slow_pipe_is_complete(here: &Here) {
     let (reader, mut writer) = std::io::pipe().unwrap();
     let sandbox = host().tmpfs("/tmp").file(Descriptor::from(reader), "/tmp/x");
     let mut command = here.shell(&sandbox, "wc -c < /tmp/x");
@@ -226,7 +243,7 @@ pub(crate) fn content_from_a_slow_pipe_is_complete(here: &Here) {
 }
 
 /// A caller may have closed its standard streams: what a launch opens must not take their places.
-pub(crate) fn closed_streams_are_not_replaced(here: &Here) {
+fn closed_streams_are_not_replaced(here: &Here) {
     let seen = here.scratch.join("seen");
     let sandbox = host().bind(&here.scratch, &here.scratch);
     // the loop's own output goes elsewhere in a process of its own

@@ -6,8 +6,26 @@ use std::os::unix::fs::PermissionsExt;
 use bwrap_launch::{Bwrap, Filter, Lint, Namespaces, Place, Problem, ProgramProblem, Sandbox, Stdio};
 use nix::sys::signal::{SigSet, Signal};
 
-use crate::common::{Here, host, skip};
+use crate::cases;
+use crate::common::{Case, Here, host, skip};
 use crate::support::{lints_for, outside, own_session, prints, refused, refused_at_launch, status_mask};
+
+pub(crate) const CASES: &[Case] = cases![
+    the_environment_does_not_leak,
+    variables_are_for_the_command_only,
+    pwd_is_always_set,
+    path_changes_the_lookup,
+    without_a_path_there_is_a_default,
+    an_unsearchable_path_is_seen_through,
+    a_script_without_an_interpreter_runs,
+    bad_names_of_variables_are_refused,
+    the_umask_is_the_callers,
+    signals_are_not_blocked_or_ignored,
+    an_ignored_sigchld_does_not_hang,
+    a_shared_terminal_is_linted,
+    a_new_session_is_one,
+    the_terminal_filter_compares_as_the_kernel_does,
+];
 
 /// A script in a directory of its own, that says its name.
 fn tool(here: &Here, directory: &str, name: &str, text: &str) -> std::path::PathBuf {
@@ -19,7 +37,7 @@ fn tool(here: &Here, directory: &str, name: &str, text: &str) -> std::path::Path
 }
 
 /// Section 5: bwrap hands the whole environment on. Nothing of the caller's is seen unless asked for.
-pub(crate) fn the_environment_does_not_leak(here: &Here) {
+fn the_environment_does_not_leak(here: &Here) {
     let mut process = outside(here, "surrounded");
     let output = process.env("OLDPWD", "/old").env("PWD", "/lie").env("SECRET", "s").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -49,7 +67,7 @@ pub(crate) fn surrounded(arguments: &[String]) {
 }
 
 /// Section 5: what is inherited or set for the command does not reach bwrap itself, nor its process 1.
-pub(crate) fn variables_are_for_the_command_only(here: &Here) {
+fn variables_are_for_the_command_only(here: &Here) {
     let sandbox = host().proc("/proc").unshare(Namespaces::PID).inherit_env().env("LD_DEBUG_OUTPUT", "/x");
     prints(here, &sandbox, "tr '\\0' '\\n' < /proc/1/environ", &[]);
     // nor is any value in a list of processes
@@ -65,7 +83,7 @@ pub(crate) fn variables_are_for_the_command_only(here: &Here) {
 }
 
 /// Section 5: `PWD` is always set, to the words of `--chdir`.
-pub(crate) fn pwd_is_always_set(here: &Here) {
+fn pwd_is_always_set(here: &Here) {
     let pwd = |sandbox: &Sandbox| {
         let output = here.command(sandbox, "printenv").arg("PWD").output().unwrap();
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
@@ -81,7 +99,7 @@ pub(crate) fn pwd_is_always_set(here: &Here) {
 }
 
 /// Section 5: the `PATH` inside is where the command is looked for, not the caller's.
-pub(crate) fn path_changes_the_lookup(here: &Here) {
+fn path_changes_the_lookup(here: &Here) {
     let (a, b) =
         (tool(here, "a", "tool", "#!/bin/sh\necho a\n"), tool(here, "b", "tool", "#!/bin/sh\necho b\n"));
     let path = |first: &std::path::Path, second: &std::path::Path| {
@@ -96,7 +114,7 @@ pub(crate) fn path_changes_the_lookup(here: &Here) {
 }
 
 /// Section 5: without a `PATH` the default is searched, and nothing of the caller's.
-pub(crate) fn without_a_path_there_is_a_default(here: &Here) {
+fn without_a_path_there_is_a_default(here: &Here) {
     let bare = Sandbox::new().ro_bind("/", "/");
     assert!(here.command(&bare, "true").status().unwrap().success());
     let error = here.command(&bare, "no-such-program").stderr(Stdio::null()).status().unwrap_err();
@@ -111,7 +129,7 @@ pub(crate) fn without_a_path_there_is_a_default(here: &Here) {
 }
 
 /// Section 5: "Permission denied" can mean that the program is nowhere, behind a directory that cannot be searched.
-pub(crate) fn an_unsearchable_path_is_seen_through(here: &Here) {
+fn an_unsearchable_path_is_seen_through(here: &Here) {
     let closed = tool(here, "closed", "tool", "#!/bin/sh\n");
     std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).unwrap();
     let sandbox = host().env("PATH", format!("{}:/usr/bin", closed.display()));
@@ -122,14 +140,14 @@ pub(crate) fn an_unsearchable_path_is_seen_through(here: &Here) {
 }
 
 /// Section 5: a file without `#!` is run by `/bin/sh`; that it ran is known.
-pub(crate) fn a_script_without_an_interpreter_runs(here: &Here) {
+fn a_script_without_an_interpreter_runs(here: &Here) {
     let directory = tool(here, "bin", "script", "echo \"$1\"\nexit 7\n");
     let output = here.command(&host(), directory.join("script")).arg("x").output().unwrap();
     assert_eq!((output.stdout, output.status.code()), (b"x\n".to_vec(), Some(7)));
 }
 
 /// Names that `setenv(3)` refuses would end bwrap.
-pub(crate) fn bad_names_of_variables_are_refused(here: &Here) {
+fn bad_names_of_variables_are_refused(here: &Here) {
     for (name, problem) in [
         ("", Problem::VariableName),
         ("A=B", Problem::VariableName),
@@ -146,7 +164,7 @@ pub(crate) fn bad_names_of_variables_are_refused(here: &Here) {
 }
 
 /// Section 5: the caller's umask is the command's, although bwrap works with none.
-pub(crate) fn the_umask_is_the_callers(here: &Here) {
+fn the_umask_is_the_callers(here: &Here) {
     for umask in [0o027, 0o002, 0o777] {
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask));
         for sandbox in [host(), host().unshare_all()] {
@@ -156,7 +174,7 @@ pub(crate) fn the_umask_is_the_callers(here: &Here) {
 }
 
 /// Section 5: blocked and ignored signals would be inherited; the command starts with none.
-pub(crate) fn signals_are_not_blocked_or_ignored(here: &Here) {
+fn signals_are_not_blocked_or_ignored(here: &Here) {
     let mut blocked = SigSet::empty();
     blocked.add(Signal::SIGTERM);
     blocked.add(Signal::SIGCHLD);
@@ -172,7 +190,7 @@ pub(crate) fn signals_are_not_blocked_or_ignored(here: &Here) {
 }
 
 /// Section 5: with SIGCHLD ignored by the caller, bwrap would hang for ever.
-pub(crate) fn an_ignored_sigchld_does_not_hang(here: &Here) {
+fn an_ignored_sigchld_does_not_hang(here: &Here) {
     let mut process = std::process::Command::new("timeout");
     process.args(["20", "env", "--ignore-signal=CHLD"]);
     process.arg(std::env::current_exe().unwrap()).args(["--helper", "childless"]).arg(here.bwrap.path());
@@ -192,7 +210,7 @@ pub(crate) fn childless(arguments: &[String]) {
 }
 
 /// Trap 3: without a session of its own the command can type into the caller's terminal.
-pub(crate) fn a_shared_terminal_is_linted(_: &Here) {
+fn a_shared_terminal_is_linted(_: &Here) {
     let said = |sandbox: &Sandbox, terminal: bool| {
         let lints = lints_for(sandbox, |circumstances| circumstances.terminal = terminal);
         lints.contains(&Lint::TerminalInjection)
@@ -206,7 +224,7 @@ pub(crate) fn a_shared_terminal_is_linted(_: &Here) {
 }
 
 /// Trap 3: a session of its own is one.
-pub(crate) fn a_new_session_is_one(here: &Here) {
+fn a_new_session_is_one(here: &Here) {
     let own = own_session();
     let script = "cut -d' ' -f6 /proc/$$/stat";
     prints(here, &host(), script, &[&own]);
@@ -214,7 +232,7 @@ pub(crate) fn a_new_session_is_one(here: &Here) {
 }
 
 /// Trap 3, CVE-2019-10063: the filter denies both calls, also with high bits set, and nothing else.
-pub(crate) fn the_terminal_filter_compares_as_the_kernel_does(here: &Here) {
+fn the_terminal_filter_compares_as_the_kernel_does(here: &Here) {
     if !std::path::Path::new("/usr/bin/perl").exists() || !cfg!(target_arch = "x86_64") {
         skip("wants perl on x86-64 to make the system call");
     }

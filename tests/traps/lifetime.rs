@@ -7,15 +7,36 @@ use bwrap_launch::{Bwrap, Error, Lint, Namespaces, Place, Problem, Sandbox, Stdi
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::common::{Here, asleep, host, skip};
+use crate::cases;
+use crate::common::{Case, Here, asleep, host, skip};
 use crate::support::{SETTLE, lints, outside, prints, refused, released, watch};
+
+pub(crate) const CASES: &[Case] = cases![
+    status_1_has_one_meaning,
+    statuses_are_the_commands_own,
+    a_reported_child_is_no_success,
+    reported_namespaces_are_the_new_ones,
+    background_processes_end_with_their_namespace,
+    a_killed_bwrap_leaves_nothing,
+    process_1_is_ended_by_kill_only,
+    a_command_in_another_namespace_is_killed,
+    the_launching_thread_may_end,
+    a_sandbox_has_what_its_thread_has,
+    the_sandbox_ends_with_the_process,
+    outliving_the_caller_is_linted,
+    a_tie_without_a_pid_namespace_is_linted,
+    process_1_has_rules,
+    lock_files_have_rules,
+    a_lock_is_held,
+    the_sync_descriptor_tells_the_end,
+];
 
 fn pid(number: u32) -> Pid {
     Pid::from_raw(i32::try_from(number).unwrap())
 }
 
 /// Trap 4: bwrap ends with 1 for all its failures; here each is told from a command that ends so.
-pub(crate) fn status_1_has_one_meaning(here: &Here) {
+fn status_1_has_one_meaning(here: &Here) {
     let forged = "echo 'bwrap: execvp true: No such file or directory' >&2; exit 1";
     for namespaces in [Namespaces::empty(), Namespaces::PID] {
         let base = || host().unshare(namespaces);
@@ -42,7 +63,7 @@ pub(crate) fn status_1_has_one_meaning(here: &Here) {
 }
 
 /// Section 2: 128 + n is a signal or a status, and both are told; 255 and others are statuses.
-pub(crate) fn statuses_are_the_commands_own(here: &Here) {
+fn statuses_are_the_commands_own(here: &Here) {
     for (script, code, signal) in [
         ("exit 255", Some(255), None),
         ("exit 127", Some(127), None),
@@ -58,7 +79,7 @@ pub(crate) fn statuses_are_the_commands_own(here: &Here) {
 }
 
 /// Trap 20: bwrap reports a child before it has mounted anything; that is no success.
-pub(crate) fn a_reported_child_is_no_success(here: &Here) {
+fn a_reported_child_is_no_success(here: &Here) {
     let sandbox = host().unshare(Namespaces::PID).ro_bind("/nonexistent", "/mnt");
     let mut child = here.command(&sandbox, "true").stderr(Stdio::piped()).spawn().unwrap();
     let error = child.wait_ready().unwrap_err();
@@ -68,7 +89,7 @@ pub(crate) fn a_reported_child_is_no_success(here: &Here) {
 }
 
 /// Section 3: namespaces are reported where they are new; a user namespace never is.
-pub(crate) fn reported_namespaces_are_the_new_ones(here: &Here) {
+fn reported_namespaces_are_the_new_ones(here: &Here) {
     let ids = |sandbox: Sandbox| {
         let mut child = here.command(&sandbox, "true").spawn().unwrap();
         child.wait_ready().unwrap();
@@ -83,7 +104,7 @@ pub(crate) fn reported_namespaces_are_the_new_ones(here: &Here) {
 }
 
 /// Trap 2: bwrap returns before background processes end; with a PID namespace they end with the command.
-pub(crate) fn background_processes_end_with_their_namespace(here: &Here) {
+fn background_processes_end_with_their_namespace(here: &Here) {
     let mark = here.scratch.join("mark");
     let script = format!("(sleep 1; : > {}) & exit 5", mark.display());
     for sandbox in [
@@ -104,7 +125,7 @@ pub(crate) fn background_processes_end_with_their_namespace(here: &Here) {
 
 /// Trap 2: bwrap forwards no signal: what kills it leaves the command behind. Here nothing is left, and the caller
 /// is told that nobody knows how the command ended.
-pub(crate) fn a_killed_bwrap_leaves_nothing(here: &Here) {
+fn a_killed_bwrap_leaves_nothing(here: &Here) {
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGKILL] {
         for sandbox in [host(), host().unshare(Namespaces::PID), host().unshare(Namespaces::PID).as_pid_1()] {
             let mut command = here.shell(&sandbox, "trap '' TERM INT; echo ready; sleep 60; exit 3");
@@ -123,7 +144,7 @@ pub(crate) fn a_killed_bwrap_leaves_nothing(here: &Here) {
 }
 
 /// Section 2: process 1 of a namespace ignores SIGTERM; SIGKILL ends the whole namespace, and `kill` sends that.
-pub(crate) fn process_1_is_ended_by_kill_only(here: &Here) {
+fn process_1_is_ended_by_kill_only(here: &Here) {
     let mut command = here.shell(&host().unshare(Namespaces::PID), "echo ready; sleep 60 & sleep 60");
     let holders = watch(&mut command);
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
@@ -139,7 +160,7 @@ pub(crate) fn process_1_is_ended_by_kill_only(here: &Here) {
 }
 
 /// A command that goes to a mount namespace of its own is killed nevertheless.
-pub(crate) fn a_command_in_another_namespace_is_killed(here: &Here) {
+fn a_command_in_another_namespace_is_killed(here: &Here) {
     let mut command = here.shell(&host(), "exec unshare -Um sh -c 'echo ready; exec sleep 10'");
     let holders = watch(&mut command);
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
@@ -155,7 +176,7 @@ pub(crate) fn a_command_in_another_namespace_is_killed(here: &Here) {
 }
 
 /// Trap 1: the tie to the parent is one to the thread that launched; here the thread does not matter.
-pub(crate) fn the_launching_thread_may_end(here: &Here) {
+fn the_launching_thread_may_end(here: &Here) {
     let sandbox = host().unshare_all().die_with_parent();
     let mut command = here.shell(&sandbox, "sleep 0.3; exit 6");
     let mut child = std::thread::spawn(move || command.spawn().unwrap()).join().unwrap();
@@ -185,7 +206,7 @@ const CHANGES: [(&str, Change); 5] = [
 ];
 
 /// Trap 1: another thread launches, but the sandbox gets what the calling one has.
-pub(crate) fn a_sandbox_has_what_its_thread_has(here: &Here) {
+fn a_sandbox_has_what_its_thread_has(here: &Here) {
     // what comes with a filter must not be what tells
     rustix::thread::set_no_new_privs(true).unwrap();
     let sees = |sandbox: &Sandbox| {
@@ -217,7 +238,7 @@ pub(crate) fn a_sandbox_has_what_its_thread_has(here: &Here) {
 }
 
 /// Trap 1: the caller's end is the sandbox's, at whatever moment it comes once the sandbox runs.
-pub(crate) fn the_sandbox_ends_with_the_process(here: &Here) {
+fn the_sandbox_ends_with_the_process(here: &Here) {
     for delay in [0, 100] {
         let mut caller = outside(here, "leaving").stdout(std::process::Stdio::piped()).spawn().unwrap();
         let mut stdout = caller.stdout.take().unwrap();
@@ -246,13 +267,13 @@ pub(crate) fn leaving(arguments: &[String]) {
 }
 
 /// Trap 1: without the tie the sandbox goes on; that is linted.
-pub(crate) fn outliving_the_caller_is_linted(_: &Here) {
+fn outliving_the_caller_is_linted(_: &Here) {
     assert!(lints(&host().unshare_all()).contains(&Lint::OutlivesCaller));
     assert!(!lints(&host().unshare_all().die_with_parent()).contains(&Lint::OutlivesCaller));
 }
 
 /// Trap 1: without a PID namespace the tie ends the command but not its children; that is linted as well.
-pub(crate) fn a_tie_without_a_pid_namespace_is_linted(_: &Here) {
+fn a_tie_without_a_pid_namespace_is_linted(_: &Here) {
     let with = Sandbox::new().unshare(Namespaces::PID).die_with_parent();
     let without = Sandbox::new().die_with_parent();
     assert_eq!(lints(&with), []);
@@ -260,7 +281,7 @@ pub(crate) fn a_tie_without_a_pid_namespace_is_linted(_: &Here) {
 }
 
 /// `--as-pid-1` wants a PID namespace, and no reaper to hold locks.
-pub(crate) fn process_1_has_rules(here: &Here) {
+fn process_1_has_rules(here: &Here) {
     let needs = || Problem::NeedsPidNamespace("as_pid_1");
     refused(here, &host().as_pid_1(), Place::Lifetime, needs());
     refused(here, &host().as_pid_1().unshare(Namespaces::NET), Place::Lifetime, needs());
@@ -272,7 +293,7 @@ pub(crate) fn process_1_has_rules(here: &Here) {
 }
 
 /// Trap 15: without a PID namespace a lock that fails looks like a command that ended with 1, and it runs on.
-pub(crate) fn lock_files_have_rules(here: &Here) {
+fn lock_files_have_rules(here: &Here) {
     let lock = here.scratch.join("lock");
     std::fs::write(&lock, "").unwrap();
     let base = || host().bind(&here.scratch, &here.scratch);
@@ -301,7 +322,7 @@ pub(crate) fn lock_files_have_rules(here: &Here) {
 }
 
 /// Section 3: the lock is really held while the sandbox lives.
-pub(crate) fn a_lock_is_held(here: &Here) {
+fn a_lock_is_held(here: &Here) {
     let lock = here.scratch.join("lock");
     std::fs::write(&lock, "").unwrap();
     let sandbox = host().bind(&here.scratch, &here.scratch).unshare(Namespaces::PID).lock_file(&lock);
@@ -328,7 +349,7 @@ pub(crate) fn a_lock_is_held(here: &Here) {
 }
 
 /// Section 3: with a PID namespace, the kept descriptor's other end sees the end of everything.
-pub(crate) fn the_sync_descriptor_tells_the_end(here: &Here) {
+fn the_sync_descriptor_tells_the_end(here: &Here) {
     let (reader, writer) = std::io::pipe().unwrap();
     let sandbox = host().unshare(Namespaces::PID).sync_fd(writer);
     let mut command = here.command(&sandbox, "cat");

@@ -9,8 +9,33 @@ use bwrap_launch::op::{
 };
 use bwrap_launch::{Descriptor, Errno, Error, Invalid, Lint, Namespaces, Place, Problem, Sandbox, Stage};
 
-use crate::common::{Here, host, skip};
+use crate::cases;
+use crate::common::{Case, Here, host, skip};
 use crate::support::{at, lints, lints_for, own_namespace, prints, refused, status_mask};
+
+pub(crate) const CASES: &[Case] = cases![
+    share_net_holds_in_either_order,
+    devices_work_where_they_are_asked_for,
+    the_device_nodes_are_there,
+    destinations_are_relative_to_the_root,
+    destinations_cannot_climb,
+    hiding_what_came_before_is_linted,
+    optional_binds_forgive_absence_only,
+    destinations_created_on_the_host_are_linted,
+    planted_symlinks_lead_nowhere,
+    symlinked_destinations_are_refused,
+    bound_data_never_touches_the_host,
+    read_only_is_recursive,
+    overlay_paths_are_escaped,
+    overlay_options_are_not_lost,
+    relative_sources_are_the_callers,
+    races_on_the_mount_table_are_named,
+    nosymfollow_is_kept,
+    sandboxes_nest,
+    a_cgroup_namespace_is_a_view,
+    unmapped_owners_are_nobody,
+    problems_name_their_place,
+];
 
 /// The failure of a sandbox that cannot be set up, at this stage, with this error number.
 #[track_caller]
@@ -27,7 +52,7 @@ fn linted_below_writable(lints: &[Lint]) -> bool {
 }
 
 /// Trap 8: `--share-net` before `--unshare-all` has no effect; here the order of the calls does not matter.
-pub(crate) fn share_net_holds_in_either_order(here: &Here) {
+fn share_net_holds_in_either_order(here: &Here) {
     let own = own_namespace("net");
     let inside = |sandbox: Sandbox| {
         here.prints(&sandbox.proc("/proc"), "readlink /proc/self/ns/net").trim().to_owned()
@@ -50,7 +75,7 @@ pub(crate) fn share_net_holds_in_either_order(here: &Here) {
 }
 
 /// Section 7: a bind is nosuid always, nodev unless it is a device bind; after a plain `/` even null does not work.
-pub(crate) fn devices_work_where_they_are_asked_for(here: &Here) {
+fn devices_work_where_they_are_asked_for(here: &Here) {
     let no_devices = |sandbox: &Sandbox| lints(sandbox).contains(&Lint::NoDevices("/".into()));
     let script = "(echo x > /dev/null) 2>&- && echo works || echo fails";
     let plain = Sandbox::new().ro_bind("/", "/").env("PATH", "/usr/bin:/bin");
@@ -74,7 +99,7 @@ pub(crate) fn devices_work_where_they_are_asked_for(here: &Here) {
 }
 
 /// `--dev` makes the nodes that programs count on.
-pub(crate) fn the_device_nodes_are_there(here: &Here) {
+fn the_device_nodes_are_there(here: &Here) {
     let script = "for n in null zero full random urandom tty; do test -c /dev/$n || echo no $n; done; \
                   for n in stdin stdout stderr fd core ptmx; do test -L /dev/$n || echo no $n; done; \
                   test -d /dev/pts || echo no pts; stat -c %t:%T /dev/null; head -c3 /dev/zero | wc -c";
@@ -82,7 +107,7 @@ pub(crate) fn the_device_nodes_are_there(here: &Here) {
 }
 
 /// Section 7: a destination is relative to the new root, whatever its form.
-pub(crate) fn destinations_are_relative_to_the_root(here: &Here) {
+fn destinations_are_relative_to_the_root(here: &Here) {
     let sandbox = host()
         .tmpfs("mnt")
         .file("a", "mnt/a")
@@ -95,7 +120,7 @@ pub(crate) fn destinations_are_relative_to_the_root(here: &Here) {
 }
 
 /// Trap 19: a mount on the root, or on something above, hides what came before.
-pub(crate) fn hiding_what_came_before_is_linted(here: &Here) {
+fn hiding_what_came_before_is_linted(here: &Here) {
     for root in ["/", ".", "//", "/usr/.."] {
         let sandbox = Sandbox::new().ro_bind("/usr", "/usr").tmpfs(root);
         assert!(lints(&sandbox).contains(&Lint::HidesEarlier { hidden: 0 }), "{root}");
@@ -111,7 +136,7 @@ pub(crate) fn hiding_what_came_before_is_linted(here: &Here) {
 }
 
 /// Section 7: an optional bind forgives a missing source, and nothing else.
-pub(crate) fn optional_binds_forgive_absence_only(here: &Here) {
+fn optional_binds_forgive_absence_only(here: &Here) {
     let file = here.scratch.join("file");
     fs::write(&file, "x").unwrap();
     let optional =
@@ -133,7 +158,7 @@ pub(crate) fn optional_binds_forgive_absence_only(here: &Here) {
 
 /// bwrap before 0.12 follows `..` in a destination out of the new root, where `/oldroot` is the host: none is let
 /// through, whatever the operation, and none is launched.
-pub(crate) fn destinations_cannot_climb(here: &Here) {
+fn destinations_cannot_climb(here: &Here) {
     let operations = |to: &'static str| -> [(Operation, &'static str); 13] {
         [
             (Bind::read_only("/usr", to).optional().into(), "read-only bind"),
@@ -166,7 +191,7 @@ pub(crate) fn destinations_cannot_climb(here: &Here) {
 }
 
 /// Section 7: a missing destination is created where it is: on the host, inside a writable bind, and it stays.
-pub(crate) fn destinations_created_on_the_host_are_linted(here: &Here) {
+fn destinations_created_on_the_host_are_linted(here: &Here) {
     let shared = here.scratch.join("shared");
     fs::create_dir(&shared).unwrap();
     let base = host().tmpfs("/mnt").dir("/mnt/d").bind(&shared, "/mnt/d");
@@ -203,7 +228,7 @@ pub(crate) fn destinations_created_on_the_host_are_linted(here: &Here) {
 }
 
 /// Traps 10 and 11, CVE-2026-87766: a symlink that an earlier run left in a writable bind leads onto the host.
-pub(crate) fn planted_symlinks_lead_nowhere(here: &Here) {
+fn planted_symlinks_lead_nowhere(here: &Here) {
     let (shared, outside) = (here.scratch.join("shared"), here.scratch.join("outside"));
     fs::create_dir(&shared).unwrap();
     fs::create_dir(&outside).unwrap();
@@ -221,7 +246,7 @@ pub(crate) fn planted_symlinks_lead_nowhere(here: &Here) {
 }
 
 /// Trap 10: bwrap 0.12 and newer refuse a mount on a symlink, with an error that names it.
-pub(crate) fn symlinked_destinations_are_refused(here: &Here) {
+fn symlinked_destinations_are_refused(here: &Here) {
     let sandbox = host().tmpfs("/mnt").symlink("/usr", "/mnt/link").ro_bind("/etc", "/mnt/link");
     assert!(lints(&sandbox).contains(&Lint::HidesEarlier { hidden: 3 }), "{:?}", lints(&sandbox));
     if !here.bwrap.resolves_in_root() {
@@ -233,7 +258,7 @@ pub(crate) fn symlinked_destinations_are_refused(here: &Here) {
 }
 
 /// Section 7: `--file` truncates an existing file, on the host too; data that is bound never does.
-pub(crate) fn bound_data_never_touches_the_host(here: &Here) {
+fn bound_data_never_touches_the_host(here: &Here) {
     let shared = here.scratch.join("shared");
     fs::create_dir(&shared).unwrap();
     let target = shared.join("f");
@@ -250,7 +275,7 @@ pub(crate) fn bound_data_never_touches_the_host(here: &Here) {
 }
 
 /// Section 7: a read-only bind covers its submounts; a remount does not.
-pub(crate) fn read_only_is_recursive(here: &Here) {
+fn read_only_is_recursive(here: &Here) {
     let sandbox = host().proc("/proc");
     let script = "awk '$6 !~ /^ro/ && $5 !~ \"^/(dev|proc)\" {print $5}' /proc/self/mountinfo";
     prints(here, &sandbox, script, &[]);
@@ -259,7 +284,7 @@ pub(crate) fn read_only_is_recursive(here: &Here) {
 }
 
 /// Section 7: layers whose names hold what separates mount options.
-pub(crate) fn overlay_paths_are_escaped(here: &Here) {
+fn overlay_paths_are_escaped(here: &Here) {
     here.needs("--overlay");
     let layer = |name: &str, file: &str| {
         let path = here.scratch.join(name);
@@ -278,7 +303,7 @@ pub(crate) fn overlay_paths_are_escaped(here: &Here) {
 }
 
 /// An overlay option that this bwrap lacks is an error; it has no place that could be lost.
-pub(crate) fn overlay_options_are_not_lost(here: &Here) {
+fn overlay_options_are_not_lost(here: &Here) {
     let sandbox =
         host().tmpfs("/mnt").add(Overlay::temporary("/mnt/o").layer("/usr").option("redirect_dir=on"));
     if here.bwrap.accepts("--overlay-opt") {
@@ -290,7 +315,7 @@ pub(crate) fn overlay_options_are_not_lost(here: &Here) {
 }
 
 /// Sources are taken relative to the directory of the caller, which is bwrap's.
-pub(crate) fn relative_sources_are_the_callers(here: &Here) {
+fn relative_sources_are_the_callers(here: &Here) {
     fs::write(here.scratch.join("file"), "here").unwrap();
     std::env::set_current_dir(&here.scratch).unwrap();
     prints(here, &host().tmpfs("/mnt").ro_bind("file", "/mnt/x"), "cat /mnt/x", &["here"]);
@@ -299,12 +324,12 @@ pub(crate) fn relative_sources_are_the_callers(here: &Here) {
 }
 
 /// Trap 12: a mount table that changes meanwhile.
-pub(crate) fn races_on_the_mount_table_are_named(_: &Here) {
+fn races_on_the_mount_table_are_named(_: &Here) {
     skip("wants autofs or a FUSE server that goes away between two system calls of bwrap's");
 }
 
 /// Trap 16: before 0.13, a bind loses `nosymfollow`.
-pub(crate) fn nosymfollow_is_kept(here: &Here) {
+fn nosymfollow_is_kept(here: &Here) {
     if here.bwrap.version().is_none_or(|version| (version.major, version.minor) < (0, 13)) {
         skip(&format!(
             "bwrap {} loses nosymfollow; nothing above it can put it back",
@@ -324,7 +349,7 @@ pub(crate) fn nosymfollow_is_kept(here: &Here) {
 }
 
 /// Trap 21: nesting wants a full `/proc` outside and nothing mounted in it.
-pub(crate) fn sandboxes_nest(here: &Here) {
+fn sandboxes_nest(here: &Here) {
     let stage = here.scratch.ancestors().nth(2).unwrap();
     let outer = Sandbox::new().ro_bind("/", "/").dev("/dev").proc("/proc").unshare(Namespaces::PID);
     let outer = outer.ro_bind(stage, stage).env("PATH", "/usr/bin:/bin");
@@ -340,7 +365,7 @@ pub(crate) fn sandboxes_nest(here: &Here) {
 }
 
 /// Trap 22: a cgroup namespace limits nothing, it only changes the view.
-pub(crate) fn a_cgroup_namespace_is_a_view(here: &Here) {
+fn a_cgroup_namespace_is_a_view(here: &Here) {
     if !std::path::Path::new("/proc/self/ns/cgroup").exists() {
         skip("this kernel has no cgroup namespaces");
     }
@@ -353,7 +378,7 @@ pub(crate) fn a_cgroup_namespace_is_a_view(here: &Here) {
 }
 
 /// The owner of what is mapped by nobody is nobody, inside a user namespace.
-pub(crate) fn unmapped_owners_are_nobody(here: &Here) {
+fn unmapped_owners_are_nobody(here: &Here) {
     let sandbox = host().unshare(Namespaces::USER).uid(1000).gid(1000);
     let owner = fs::metadata("/etc/passwd").unwrap().uid();
     let own = rustix::process::getuid().as_raw();
@@ -364,7 +389,7 @@ pub(crate) fn unmapped_owners_are_nobody(here: &Here) {
 }
 
 /// A problem is told with its place, in words.
-pub(crate) fn problems_name_their_place(_: &Here) {
+fn problems_name_their_place(_: &Here) {
     let invalid: Invalid = Sandbox::new().tmpfs("/tmp").ro_bind("/usr", "").check().unwrap_err();
     assert!(
         invalid.to_string().starts_with("operation 2 (read-only bind on \"\"): its destination is empty")

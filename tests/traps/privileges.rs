@@ -7,9 +7,34 @@ use bwrap_launch::{
     Capability, Error, Filter, Invalid, Lint, Namespaces, Place, Problem, Sandbox, Stdio, Undecided,
 };
 
-use crate::common::{Here, host, skip};
+use crate::cases;
+use crate::common::{Case, Here, host, skip};
 use crate::descriptors::allow_all;
 use crate::support::{lints_for, own_namespace, prints, refused, refused_at_launch, status_mask};
+
+pub(crate) const CASES: &[Case] = cases![
+    users_have_no_capabilities,
+    added_capabilities_are_the_only_ones,
+    users_may_have_all_inside,
+    root_cannot_add_all,
+    root_cannot_keep_what_bwrap_will_lack,
+    drops_hold_where_a_user_namespace_is_skipped,
+    root_cannot_keep_what_it_lacks,
+    drops_are_effective_as_root,
+    an_addition_does_not_undo_drops,
+    ambient_capabilities_are_explained,
+    root_needs_a_namespace_for_ids,
+    user_namespaces_are_made_when_needed,
+    devices_do_not_change_the_ids,
+    a_hidden_source_is_named,
+    disable_userns_has_rules,
+    joins_have_rules,
+    a_joined_namespace_is_not_handed_on,
+    privileges_cannot_grow,
+    filters_have_sizes,
+    filters_stack,
+    a_filter_that_hides_the_command_is_undecided,
+];
 
 const SETS: [&str; 5] = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
 
@@ -36,7 +61,7 @@ fn bit(capability: Capability) -> u64 {
 }
 
 /// Section 6: an unprivileged caller's command has none, whatever its id inside.
-pub(crate) fn users_have_no_capabilities(here: &Here) {
+fn users_have_no_capabilities(here: &Here) {
     if here.root {
         skip("about unprivileged callers");
     }
@@ -46,7 +71,7 @@ pub(crate) fn users_have_no_capabilities(here: &Here) {
 }
 
 /// Section 6: what is added inside a user namespace is there, ambient too, and nothing else.
-pub(crate) fn added_capabilities_are_the_only_ones(here: &Here) {
+fn added_capabilities_are_the_only_ones(here: &Here) {
     let wanted = bit(Capability::CAP_NET_RAW) | bit(Capability::CAP_KILL);
     let sandbox = host().unshare(Namespaces::USER).cap_drop_all();
     let sandbox = sandbox.cap_add(Capability::CAP_NET_RAW).cap_add(Capability::CAP_KILL);
@@ -58,7 +83,7 @@ pub(crate) fn added_capabilities_are_the_only_ones(here: &Here) {
 }
 
 /// Section 6: everything may be asked for where drops are honoured.
-pub(crate) fn users_may_have_all_inside(here: &Here) {
+fn users_may_have_all_inside(here: &Here) {
     if here.root {
         skip("about unprivileged callers");
     }
@@ -69,7 +94,7 @@ pub(crate) fn users_may_have_all_inside(here: &Here) {
 }
 
 /// Trap 13: as root, bwrap silently ignores every drop after ALL if a single capability is missing.
-pub(crate) fn root_cannot_add_all(here: &Here) {
+fn root_cannot_add_all(here: &Here) {
     if !here.root {
         skip("about root");
     }
@@ -84,7 +109,7 @@ pub(crate) fn root_cannot_add_all(here: &Here) {
 }
 
 /// Trap 13: what root has but cannot hand on to bwrap, which it executes, is lacking too.
-pub(crate) fn root_cannot_keep_what_bwrap_will_lack(here: &Here) {
+fn root_cannot_keep_what_bwrap_will_lack(here: &Here) {
     if !here.root {
         skip("about root");
     }
@@ -108,7 +133,7 @@ fn capabilities_or(here: &Here, sandbox: &Sandbox) -> Result<u64, Invalid> {
 }
 
 /// Trap 13 behind section 6: where bwrap skips the user namespace that it may skip, drops still hold.
-pub(crate) fn drops_hold_where_a_user_namespace_is_skipped(here: &Here) {
+fn drops_hold_where_a_user_namespace_is_skipped(here: &Here) {
     // the limit is that of the new user namespace, whose root we become; the machine's own stays
     let script = "echo 0 > /proc/sys/user/max_user_namespaces && exec \"$@\"";
     let mut process = std::process::Command::new("unshare");
@@ -144,7 +169,7 @@ pub(crate) fn skipping(arguments: &[String]) {
 }
 
 /// Trap 13: so would it for a named capability that root lacks.
-pub(crate) fn root_cannot_keep_what_it_lacks(here: &Here) {
+fn root_cannot_keep_what_it_lacks(here: &Here) {
     if !here.root {
         skip("about root");
     }
@@ -168,7 +193,7 @@ pub(crate) fn root_cannot_keep_what_it_lacks(here: &Here) {
 }
 
 /// Section 6, trap 13: what root drops is really gone.
-pub(crate) fn drops_are_effective_as_root(here: &Here) {
+fn drops_are_effective_as_root(here: &Here) {
     if !here.root {
         skip("about root");
     }
@@ -191,7 +216,7 @@ pub(crate) fn drops_are_effective_as_root(here: &Here) {
 }
 
 /// Trap 13 behind an option that keeps them: added to what root keeps anyway, a missing one spoils every drop.
-pub(crate) fn an_addition_does_not_undo_drops(here: &Here) {
+fn an_addition_does_not_undo_drops(here: &Here) {
     let sandbox = host().cap_add(Capability::CAP_CHOWN).cap_drop(Capability::CAP_KILL);
     let sets = capabilities(here, &sandbox);
     assert_eq!(sets[2] & bit(Capability::CAP_KILL), 0, "{sets:x?}");
@@ -199,7 +224,7 @@ pub(crate) fn an_addition_does_not_undo_drops(here: &Here) {
 }
 
 /// Section 6: ambient capabilities of an unprivileged caller end bwrap, and that is told.
-pub(crate) fn ambient_capabilities_are_explained(here: &Here) {
+fn ambient_capabilities_are_explained(here: &Here) {
     if !here.root {
         skip("only root can give a user ambient capabilities");
     }
@@ -218,7 +243,7 @@ pub(crate) fn ambient(arguments: &[String]) {
 }
 
 /// Section 6: root without a user namespace cannot have another id; bwrap would refuse.
-pub(crate) fn root_needs_a_namespace_for_ids(here: &Here) {
+fn root_needs_a_namespace_for_ids(here: &Here) {
     if !here.root {
         prints(here, &host().uid(1).gid(2), "id -u; id -g", &["1", "2"]);
         return;
@@ -232,7 +257,7 @@ pub(crate) fn root_needs_a_namespace_for_ids(here: &Here) {
 }
 
 /// Section 6: root gets no user namespace unasked, a user always.
-pub(crate) fn user_namespaces_are_made_when_needed(here: &Here) {
+fn user_namespaces_are_made_when_needed(here: &Here) {
     let own = own_namespace("user");
     let inside = |sandbox: Sandbox| here.prints(&sandbox.proc("/proc"), "readlink /proc/self/ns/user");
     assert_eq!(inside(host()).trim() == own, here.root);
@@ -242,14 +267,14 @@ pub(crate) fn user_namespaces_are_made_when_needed(here: &Here) {
 }
 
 /// `--dev` as a user takes a second user namespace; the wanted ids hold all the same.
-pub(crate) fn devices_do_not_change_the_ids(here: &Here) {
+fn devices_do_not_change_the_ids(here: &Here) {
     let sandbox = host().unshare(Namespaces::USER).uid(5).gid(6);
     prints(here, &sandbox, "id -u; id -g; test -c /dev/null && echo yes", &["5", "6", "yes"]);
     assert_eq!(capabilities(here, &sandbox.cap_drop_all())[2], 0);
 }
 
 /// Trap 18: in a user namespace even root cannot see what only other users may; the failure names the path.
-pub(crate) fn a_hidden_source_is_named(here: &Here) {
+fn a_hidden_source_is_named(here: &Here) {
     if !here.root {
         skip("about root");
     }
@@ -267,7 +292,7 @@ pub(crate) fn a_hidden_source_is_named(here: &Here) {
 }
 
 /// Section 6: `--disable-userns` wants `--unshare-user` itself.
-pub(crate) fn disable_userns_has_rules(here: &Here) {
+fn disable_userns_has_rules(here: &Here) {
     let needs = || Problem::NeedsUserNamespace("disable_userns");
     for sandbox in [host(), host().unshare_all(), host().unshare(Namespaces::USER_TRY)] {
         refused(here, &sandbox.disable_userns(), Place::Namespaces, needs());
@@ -282,7 +307,7 @@ pub(crate) fn disable_userns_has_rules(here: &Here) {
 }
 
 /// A namespace that is joined cannot be new as well.
-pub(crate) fn joins_have_rules(here: &Here) {
+fn joins_have_rules(here: &Here) {
     let user = || File::open("/proc/self/ns/user").unwrap();
     for new in [Namespaces::USER, Namespaces::USER_TRY, Namespaces::ALL] {
         let sandbox = host().join_user(user()).unshare(new);
@@ -291,7 +316,7 @@ pub(crate) fn joins_have_rules(here: &Here) {
 }
 
 /// Section 4: bwrap leaves the descriptor of a joined namespace open in the command, a capability over it.
-pub(crate) fn a_joined_namespace_is_not_handed_on(here: &Here) {
+fn a_joined_namespace_is_not_handed_on(here: &Here) {
     // --dev would put a second user namespace between
     let first = Sandbox::new().ro_bind("/", "/").proc("/proc").unshare(Namespaces::USER | Namespaces::PID);
     let mut child = here.command(&first, "cat").stdin(Stdio::piped()).spawn().unwrap();
@@ -310,14 +335,14 @@ pub(crate) fn a_joined_namespace_is_not_handed_on(here: &Here) {
 }
 
 /// Trap 17: no new privileges, for root too.
-pub(crate) fn privileges_cannot_grow(here: &Here) {
+fn privileges_cannot_grow(here: &Here) {
     for sandbox in [host(), host().unshare_all()] {
         prints(here, &sandbox.proc("/proc"), "grep NoNewPrivs /proc/self/status | tr -dc 01", &["1"][..]);
     }
 }
 
 /// A filter is whole instructions, 1 to 4096 of them.
-pub(crate) fn filters_have_sizes(here: &Here) {
+fn filters_have_sizes(here: &Here) {
     for size in [0, 1, 7, 9, 4096 * 8 + 8] {
         let sandbox = host().seccomp(allow_all()).seccomp(vec![0; size]);
         refused(here, &sandbox, Place::Filter(1), Problem::FilterSize(size));
@@ -326,7 +351,7 @@ pub(crate) fn filters_have_sizes(here: &Here) {
 }
 
 /// Section 12: filters stack; bwrap refuses its two options together, which cannot be written.
-pub(crate) fn filters_stack(here: &Here) {
+fn filters_stack(here: &Here) {
     here.needs("--add-seccomp-fd");
     let sandbox = host().seccomp(allow_all()).seccomp(Filter::terminal().unwrap()).seccomp(allow_all());
     assert!(here.command(&sandbox, "true").status().unwrap().success());
@@ -342,7 +367,7 @@ pub(crate) fn filters_stack(here: &Here) {
 }
 
 /// Section 3: a filter that denies write(2) hides that the command ran; nobody is told that it did not.
-pub(crate) fn a_filter_that_hides_the_command_is_undecided(here: &Here) {
+fn a_filter_that_hides_the_command_is_undecided(here: &Here) {
     if !cfg!(target_arch = "x86_64") {
         skip("the filter is for x86-64");
     }

@@ -4,11 +4,26 @@ use bwrap_launch::op::{BindData, Chmod, Dir, File, Operation, Overlay, Tmpfs};
 use bwrap_launch::{Capability, Command, IdRange, Namespaces, ParseError, Place, Problem, Sandbox};
 use std::fmt::Display;
 
-use crate::common::{Here, host};
+use crate::cases;
+use crate::common::{Case, Here, host};
 use crate::support::{at, prints, refused, refused_at_launch};
 
+pub(crate) const CASES: &[Case] = cases![
+    sizes_are_decimal,
+    impossible_sizes_are_refused,
+    ids_do_not_wrap_around,
+    impossible_modes_are_refused,
+    modifiers_belong_to_their_operation,
+    modes_are_exact,
+    special_mode_bits_are_not_lost,
+    overlays_need_their_layers,
+    host_names_have_limits,
+    id_maps_have_rules,
+    capabilities_are_spelled_right,
+];
+
 /// Trap 9: bwrap reads 010000 as 4096. Sizes are numbers here, and written in decimal.
-pub(crate) fn sizes_are_decimal(here: &Here) {
+fn sizes_are_decimal(here: &Here) {
     let sandbox = host().add(Tmpfs::new("/mnt").size(10_000 * 4096));
     assert!(sandbox.to_string().contains("--size 40960000 "), "{sandbox}");
     prints(here, &sandbox, "df -B1 --output=size /mnt | tail -n1 | tr -d ' '", &["40960000"]);
@@ -24,7 +39,7 @@ pub(crate) fn sizes_are_decimal(here: &Here) {
 }
 
 /// Section 12: sizes that bwrap rejects.
-pub(crate) fn impossible_sizes_are_refused(here: &Here) {
+fn impossible_sizes_are_refused(here: &Here) {
     let half = u64::try_from(usize::MAX / 2).unwrap();
     for size in [0, half + 1, u64::MAX] {
         let sandbox = Sandbox::new().add(Tmpfs::new("/t").size(size));
@@ -38,7 +53,7 @@ pub(crate) fn impossible_sizes_are_refused(here: &Here) {
 }
 
 /// Trap 9: bwrap takes 4294967296 for 0, and ids above the largest `int` for negative ones.
-pub(crate) fn ids_do_not_wrap_around(here: &Here) {
+fn ids_do_not_wrap_around(here: &Here) {
     let user = || Sandbox::new().unshare(Namespaces::USER);
     for id in [1 << 31, u32::MAX] {
         refused(here, &user().uid(id), Place::Identity, Problem::Id(id));
@@ -56,7 +71,7 @@ pub(crate) fn ids_do_not_wrap_around(here: &Here) {
 }
 
 /// Modes are 07777 at most, in every operation that has one.
-pub(crate) fn impossible_modes_are_refused(here: &Here) {
+fn impossible_modes_are_refused(here: &Here) {
     let problem = || Problem::Mode(0o10000);
     let new = Sandbox::new;
     for (sandbox, name) in [
@@ -77,7 +92,7 @@ pub(crate) fn impossible_modes_are_refused(here: &Here) {
 }
 
 /// Trap 9: `--perms` and `--size` belong to one operation; where bwrap would ignore them they cannot be written.
-pub(crate) fn modifiers_belong_to_their_operation(here: &Here) {
+fn modifiers_belong_to_their_operation(here: &Here) {
     let sandbox = host()
         .add(Tmpfs::new("/mnt").mode(0o1701).size(1 << 20))
         .dir("/mnt/plain")
@@ -109,7 +124,7 @@ pub(crate) fn modifiers_belong_to_their_operation(here: &Here) {
 }
 
 /// Section 5: modes are exact whatever the caller's umask; parents are restricted alike.
-pub(crate) fn modes_are_exact(here: &Here) {
+fn modes_are_exact(here: &Here) {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let sandbox = host()
         .add(Tmpfs::new("/mnt").mode(0o777))
@@ -129,7 +144,7 @@ pub(crate) fn modes_are_exact(here: &Here) {
 }
 
 /// mkdir(2) ignores the bits for setuid and setgid: a mode that has them is refused, or they are there.
-pub(crate) fn special_mode_bits_are_not_lost(here: &Here) {
+fn special_mode_bits_are_not_lost(here: &Here) {
     type Make = fn(u32) -> Operation;
     let cases: [(Make, &str); 4] = [
         (|mode| Tmpfs::new("/mnt/x").mode(mode).into(), "tmpfs"),
@@ -151,7 +166,7 @@ pub(crate) fn special_mode_bits_are_not_lost(here: &Here) {
 }
 
 /// An overlay has one layer at least, a read-only one two.
-pub(crate) fn overlays_need_their_layers(here: &Here) {
+fn overlays_need_their_layers(here: &Here) {
     let overlay = || at(0, "overlay", "/o");
     let new = Sandbox::new;
     let few = |given: usize, needed: usize| {
@@ -167,7 +182,7 @@ pub(crate) fn overlays_need_their_layers(here: &Here) {
 }
 
 /// A host name has 64 bytes at most and belongs into a UTS namespace.
-pub(crate) fn host_names_have_limits(here: &Here) {
+fn host_names_have_limits(here: &Here) {
     let uts = || host().unshare(Namespaces::UTS);
     let long = "n".repeat(65);
     refused(here, &uts().hostname(&long), Place::Identity, Problem::HostnameTooLong(65));
@@ -182,7 +197,7 @@ pub(crate) fn host_names_have_limits(here: &Here) {
 }
 
 /// Ranges of ids: the rules of the kernel and of bwrap.
-pub(crate) fn id_maps_have_rules(here: &Here) {
+fn id_maps_have_rules(here: &Here) {
     let user = || Sandbox::new().unshare(Namespaces::USER);
     let range = IdRange::new;
     let whole = || [range(0, 0, 65_536)];
@@ -230,7 +245,7 @@ pub(crate) fn id_maps_have_rules(here: &Here) {
 }
 
 /// Capabilities are a closed set: there is no name to misspell, and lines with one are refused.
-pub(crate) fn capabilities_are_spelled_right(_: &Here) {
+fn capabilities_are_spelled_right(_: &Here) {
     let line = ["--cap-drop", "cap_kill", "--cap-add", "CAP_NET_RAW"];
     let expected = Sandbox::new().inherit_env();
     let expected = expected.cap_drop(Capability::CAP_KILL).cap_add(Capability::CAP_NET_RAW);

@@ -6,8 +6,26 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use bwrap_launch::op::{Bind, BindData, Chmod, Overlay, RemountRo, Symlink};
 use bwrap_launch::{Error, Feature, Invalid, Namespaces, Place, Problem, Sandbox};
 
-use crate::common::{Here, host};
+use crate::cases;
+use crate::common::{Case, Here, host};
 use crate::support::{at, own_namespace, own_session, prints, refused, refused_at_launch};
+
+pub(crate) const CASES: &[Case] = cases![
+    an_empty_value_loses_nothing,
+    an_empty_host_name_loses_nothing,
+    an_empty_name_loses_nothing,
+    empty_words_are_refused,
+    empty_destinations_are_refused,
+    nul_bytes_are_refused,
+    values_that_begin_with_a_dash_are_values,
+    destinations_may_look_like_options,
+    commands_are_not_options,
+    any_byte_may_be_in_a_path,
+    the_word_limit_counts_arguments,
+    the_word_limit_counts_operations,
+    the_word_limit_counts_variables,
+    unknown_options_are_named,
+];
 
 /// The largest number of words.
 const LIMIT: usize = 9000;
@@ -31,14 +49,14 @@ fn the_rest_holds(here: &Here, sandbox: Sandbox) {
 }
 
 /// Trap 7, section 8: an empty string in the arguments file may end it silently. As a value it does not.
-pub(crate) fn an_empty_value_loses_nothing(here: &Here) {
+fn an_empty_value_loses_nothing(here: &Here) {
     let empty = host().env("A", "").env_secret("B", "");
     the_rest_holds(here, empty.clone());
     prints(here, &empty, "echo \"<${A-unset}><${B-unset}>\"", &["<><>"]);
 }
 
 /// Trap 7: an empty host name is one, and what follows it holds.
-pub(crate) fn an_empty_host_name_loses_nothing(here: &Here) {
+fn an_empty_host_name_loses_nothing(here: &Here) {
     let sandbox = host().unshare(Namespaces::UTS).hostname("");
     if sandbox.check().is_err() {
         refused(here, &sandbox, Place::Identity, Problem::Empty("host name"));
@@ -49,7 +67,7 @@ pub(crate) fn an_empty_host_name_loses_nothing(here: &Here) {
 }
 
 /// Trap 7: everywhere else an empty word is refused by name.
-pub(crate) fn empty_words_are_refused(here: &Here) {
+fn empty_words_are_refused(here: &Here) {
     let new = Sandbox::new;
     let layered = |layer: &str| Overlay::temporary("/o").layer(layer);
     for (sandbox, place, what) in [
@@ -73,7 +91,7 @@ pub(crate) fn empty_words_are_refused(here: &Here) {
 }
 
 /// A program's own name may be empty, and nothing after it is lost.
-pub(crate) fn an_empty_name_loses_nothing(here: &Here) {
+fn an_empty_name_loses_nothing(here: &Here) {
     here.needs("--argv0");
     let sandbox = host().proc("/proc").tmpfs("/mnt");
     let mut command = here.command(&sandbox, "sh");
@@ -85,7 +103,7 @@ pub(crate) fn an_empty_name_loses_nothing(here: &Here) {
 }
 
 /// Trap 19, section 7: an empty destination replaces the whole root.
-pub(crate) fn empty_destinations_are_refused(here: &Here) {
+fn empty_destinations_are_refused(here: &Here) {
     use bwrap_launch::Descriptor;
     use bwrap_launch::op::{BindFd, Dev, Dir, File, Mqueue, Operation, Proc, Tmpfs};
     let fd = || Descriptor::number(0);
@@ -113,7 +131,7 @@ pub(crate) fn empty_destinations_are_refused(here: &Here) {
 }
 
 /// No argument can hold a NUL byte; in the arguments file it would make two words of one.
-pub(crate) fn nul_bytes_are_refused(here: &Here) {
+fn nul_bytes_are_refused(here: &Here) {
     let new = Sandbox::new;
     let nul = "a\0--bind";
     let writable = |upper: &str, work: &str| Overlay::writable(upper, work, "/o").layer("/l");
@@ -149,7 +167,7 @@ pub(crate) fn nul_bytes_are_refused(here: &Here) {
 }
 
 /// Section 8: values that look like options are values.
-pub(crate) fn values_that_begin_with_a_dash_are_values(here: &Here) {
+fn values_that_begin_with_a_dash_are_values(here: &Here) {
     let sandbox = host()
         .env("A", "--")
         .env("B", "--bind")
@@ -176,7 +194,7 @@ pub(crate) fn values_that_begin_with_a_dash_are_values(here: &Here) {
 }
 
 /// Section 8: a destination that itself looks like an option, or like the end of the options.
-pub(crate) fn destinations_may_look_like_options(here: &Here) {
+fn destinations_may_look_like_options(here: &Here) {
     let sandbox =
         Sandbox::new().ro_bind("/", "/").tmpfs("/mnt").current_dir("/mnt").env("PATH", "/usr/bin:/bin");
     let sandbox = ["--", "--args", "-", "--bind"]
@@ -196,7 +214,7 @@ pub(crate) fn destinations_may_look_like_options(here: &Here) {
 }
 
 /// Section 8: a command, its name and its arguments are never read as options.
-pub(crate) fn commands_are_not_options(here: &Here) {
+fn commands_are_not_options(here: &Here) {
     let directory = here.scratch.join("bin");
     std::fs::create_dir(&directory).unwrap();
     let echo = "#!/bin/sh\necho \"$#\" \"$@\"\n";
@@ -216,7 +234,7 @@ pub(crate) fn commands_are_not_options(here: &Here) {
 }
 
 /// Paths are bytes: braces, newlines, quotes and what is no UTF-8 arrive as they are.
-pub(crate) fn any_byte_may_be_in_a_path(here: &Here) {
+fn any_byte_may_be_in_a_path(here: &Here) {
     for name in [&b"{a}{{0}}"[..], b"a\nb", b"a 'b' \"c\" $(d) \\", b"\xff\xfe\x80", b"%s%n", b"a:b,c=d"] {
         let name = OsString::from_vec(name.to_vec());
         let source = here.scratch.join(&name);
@@ -260,7 +278,7 @@ fn words_of(here: &Here, sandbox: &Sandbox, arguments: usize) -> usize {
 }
 
 /// Section 8: 9000 words in all are read, the command's own included, and the arguments file does not help.
-pub(crate) fn the_word_limit_counts_arguments(here: &Here) {
+fn the_word_limit_counts_arguments(here: &Here) {
     let own = words_of(here, &host(), 20_000) - 20_000;
     let mut command = here.shell(&host(), "echo $#");
     // the first of them is the shell's name
@@ -270,7 +288,7 @@ pub(crate) fn the_word_limit_counts_arguments(here: &Here) {
 }
 
 /// Section 8: operations count alike.
-pub(crate) fn the_word_limit_counts_operations(here: &Here) {
+fn the_word_limit_counts_operations(here: &Here) {
     let own = words_of(here, &host(), 20_000) - 20_000;
     // `--tmpfs DEST` and then two words for each directory
     let (fits, rest) = ((LIMIT - own - 2) / 2, (LIMIT - own - 2) % 2);
@@ -287,7 +305,7 @@ pub(crate) fn the_word_limit_counts_operations(here: &Here) {
 }
 
 /// Section 8: so do inherited variables, three words each.
-pub(crate) fn the_word_limit_counts_variables(here: &Here) {
+fn the_word_limit_counts_variables(here: &Here) {
     let sandbox = (0..LIMIT / 3).fold(host(), |sandbox, index| sandbox.env(format!("V{index}"), "x"));
     let error = here.command(&sandbox, "true").spawn().unwrap_err();
     let Error::Invalid(Invalid { problem: Problem::TooManyWords { count, .. }, .. }) = &error else {
@@ -299,7 +317,7 @@ pub(crate) fn the_word_limit_counts_variables(here: &Here) {
 }
 
 /// Trap 5: an option that this bwrap lacks is an error that says who has it, or is left out and named.
-pub(crate) fn unknown_options_are_named(here: &Here) {
+fn unknown_options_are_named(here: &Here) {
     let cases = [
         (
             host().not_a_security_boundary(),

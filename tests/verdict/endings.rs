@@ -4,8 +4,23 @@ use std::time::{Duration, Instant};
 
 use bwrap_launch::{Namespaces, Undecided};
 
-use crate::common::{Here, host};
+use crate::cases;
+use crate::common::{Case, Here, host};
 use crate::support::{Kind, SETTLE, both, eventually, judge, kill_holders, released, share, watch};
+
+pub(crate) const CASES: &[Case] = cases![
+    printed_messages_are_not_believed,
+    every_status,
+    every_signal,
+    closed_descriptors,
+    written_descriptors,
+    daemons_do_not_outlive_their_namespace,
+    a_background_process_may_fill_one_stream_and_hold_the_other,
+    a_command_in_its_namespace_kills_all_it_can,
+    a_command_kills_bwrap,
+    a_command_traces_bwrap,
+    a_command_meddles_with_bwraps_descriptors,
+];
 
 /// Every message of bwrap, as it prints them.
 const MESSAGES: &str = include_str!("../data/bwrap-messages.tsv");
@@ -14,7 +29,7 @@ fn messages() -> impl Iterator<Item = &'static str> {
     MESSAGES.lines().skip(1).map(|line| line.split('\t').next().unwrap())
 }
 
-pub(crate) fn printed_messages_are_not_believed(here: &Here) {
+fn printed_messages_are_not_believed(here: &Here) {
     let lines = |prefix: &str| messages().fold(String::new(), |all, message| all + prefix + message + "\n");
     let all = here.scratch.join("all");
     std::fs::write(&all, lines("bwrap: ") + &lines("<3>bwrap: ")).unwrap();
@@ -35,7 +50,7 @@ pub(crate) fn printed_messages_are_not_believed(here: &Here) {
     }
 }
 
-pub(crate) fn every_status(here: &Here) {
+fn every_status(here: &Here) {
     std::thread::scope(|scope| {
         for first in 0..4 {
             scope.spawn(move || {
@@ -50,7 +65,7 @@ pub(crate) fn every_status(here: &Here) {
     });
 }
 
-pub(crate) fn every_signal(here: &Here) {
+fn every_signal(here: &Here) {
     // the rest stops, continues, or does nothing
     let ends = |signal: &u8| !matches!(signal, 17..=23 | 28);
     for signal in (1..=31).filter(ends).chain([34, 35, 50, 63, 64]) {
@@ -69,7 +84,7 @@ pub(crate) fn close(numbers: &[String]) {
         std::os::unix::process::CommandExt::exec(std::process::Command::new("bash").args(["-c", &script]));
 }
 
-pub(crate) fn closed_descriptors(here: &Here) {
+fn closed_descriptors(here: &Here) {
     let all: Vec<String> = (3..=1024).chain(0..3).map(|number: i32| number.to_string()).collect();
     for sandbox in both() {
         for numbers in ["0", "1", "2", "0 1", "0 1 2"] {
@@ -86,13 +101,13 @@ pub(crate) fn write(_: &[String]) {
     let _ = std::os::unix::process::CommandExt::exec(std::process::Command::new("bash").args(["-c", script]));
 }
 
-pub(crate) fn written_descriptors(here: &Here) {
+fn written_descriptors(here: &Here) {
     for sandbox in both() {
         assert_eq!(judge(&mut here.helper(&sandbox, "write")), Kind::Ran(6), "{sandbox}");
     }
 }
 
-pub(crate) fn daemons_do_not_outlive_their_namespace(here: &Here) {
+fn daemons_do_not_outlive_their_namespace(here: &Here) {
     let sandbox = host().unshare(Namespaces::PID);
     for script in [
         "setsid sleep 60 & exit 4",
@@ -119,7 +134,7 @@ pub(crate) fn daemons_do_not_outlive_their_namespace(here: &Here) {
 
 /// bwrap has ended, and what it leaves behind writes more than a pipe holds to one stream while it holds the other:
 /// both have to be read.
-pub(crate) fn a_background_process_may_fill_one_stream_and_hold_the_other(here: &Here) {
+fn a_background_process_may_fill_one_stream_and_hold_the_other(here: &Here) {
     for (fills, holds) in [(1, 2), (2, 1)] {
         let script = format!("(sleep 0.1; head -c 300000 /dev/zero >&{fills}; echo done >&{holds}) & exit 4");
         let mut command = here.shell(&host(), &script);
@@ -134,7 +149,7 @@ pub(crate) fn a_background_process_may_fill_one_stream_and_hold_the_other(here: 
     }
 }
 
-pub(crate) fn a_command_in_its_namespace_kills_all_it_can(here: &Here) {
+fn a_command_in_its_namespace_kills_all_it_can(here: &Here) {
     let sandbox = host().proc("/proc").unshare(Namespaces::PID);
     for script in [
         "kill -9 1; exit 7",
@@ -147,7 +162,7 @@ pub(crate) fn a_command_in_its_namespace_kills_all_it_can(here: &Here) {
 }
 
 /// Without a PID namespace bwrap is in reach: with it goes the status, but not the knowledge of that.
-pub(crate) fn a_command_kills_bwrap(here: &Here) {
+fn a_command_kills_bwrap(here: &Here) {
     for signal in [1, 2, 9, 13, 15] {
         for rest in ["exit 1", "exit 0", "sleep 60"] {
             let mut command = here.shell(&host(), &format!("kill -{signal} $PPID; {rest}"));
@@ -171,7 +186,7 @@ pub(crate) fn trace(_: &[String]) {
     std::process::exit(if result == 0 { 8 } else { 9 })
 }
 
-pub(crate) fn a_command_traces_bwrap(here: &Here) {
+fn a_command_traces_bwrap(here: &Here) {
     let mut command = here.helper(&host(), "trace");
     let holders = watch(&mut command);
     let kind = judge(&mut command);
@@ -184,7 +199,7 @@ pub(crate) fn a_command_traces_bwrap(here: &Here) {
 
 /// A command may try bwrap's descriptors through /proc. With a user namespace of its own it gets at none. Root
 /// without one is beyond that: it can make bwrap itself believe anything.
-pub(crate) fn a_command_meddles_with_bwraps_descriptors(here: &Here) {
+fn a_command_meddles_with_bwraps_descriptors(here: &Here) {
     let sandbox = host().proc("/proc").unshare(Namespaces::USER);
     for meddling in [
         "true > $fd",

@@ -7,8 +7,18 @@ use std::path::PathBuf;
 use bwrap_launch::op::{Chmod, RemountRo};
 use bwrap_launch::{Bwrap, Capability, Error, Namespaces, Sandbox, Stdio};
 
-use crate::common::{Here, host, skip};
+use crate::cases;
+use crate::common::{Case, Here, host, skip};
 use crate::support::{Kind, Mark, SETTLE, both_writable, in_turn, judge, released, watch};
+
+pub(crate) const CASES: &[Case] = cases![
+    refusals,
+    refusals_in_a_sandbox,
+    users_with_capabilities_are_refused,
+    setups_that_fail,
+    commands_that_cannot_be_executed,
+    files_that_a_shell_takes,
+];
 
 fn own_user_namespace() -> File {
     File::open("/proc/self/ns/user").unwrap()
@@ -29,7 +39,7 @@ fn fails(here: &Here, sandbox: &Sandbox, expected: Kind) {
     }
 }
 
-pub(crate) fn refusals(here: &Here) {
+fn refusals(here: &Here) {
     fails(here, &host().join_user(own_user_namespace()), Kind::Refused);
     fails(here, &host().join_user(File::open("/dev/null").unwrap()), Kind::Refused);
     fails(here, &host().join_pid(File::open("/dev/null").unwrap()), Kind::Refused);
@@ -64,7 +74,7 @@ pub(crate) fn nested(arguments: &[String]) {
     println!("{:?} {outcome:?}", Kind::of(&outcome));
 }
 
-pub(crate) fn refusals_in_a_sandbox(here: &Here) {
+fn refusals_in_a_sandbox(here: &Here) {
     let outer = host().proc("/proc").unshare(Namespaces::USER | Namespaces::PID).disable_userns();
     let output = here.helper(&outer, "nested").arg(here.bwrap.path()).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
@@ -72,7 +82,7 @@ pub(crate) fn refusals_in_a_sandbox(here: &Here) {
 }
 
 /// bwrap refuses to do anything, even to answer, with capabilities it was not given by a setuid bit.
-pub(crate) fn users_with_capabilities_are_refused(here: &Here) {
+fn users_with_capabilities_are_refused(here: &Here) {
     if !here.root {
         skip("only root can give capabilities away");
     }
@@ -85,7 +95,7 @@ pub(crate) fn users_with_capabilities_are_refused(here: &Here) {
     assert!(said.contains("Unexpected capabilities"), "{said} {}", String::from_utf8_lossy(&output.stderr));
 }
 
-pub(crate) fn setups_that_fail(here: &Here) {
+fn setups_that_fail(here: &Here) {
     let broken = [
         host().ro_bind("/nonexistent", "/mnt"),
         host().bind("/nonexistent", "/mnt"),
@@ -136,7 +146,7 @@ fn without_loader() -> Vec<u8> {
     program
 }
 
-pub(crate) fn commands_that_cannot_be_executed(here: &Here) {
+fn commands_that_cannot_be_executed(here: &Here) {
     let plain = here.scratch.join("plain");
     fs::write(&plain, "exit 0").unwrap();
     let unreadable = executable(here, "closed", "#!/bin/sh\n");
@@ -180,7 +190,7 @@ pub(crate) fn commands_that_cannot_be_executed(here: &Here) {
 }
 
 /// `execvp` hands what the kernel does not know to a shell, so that these do run.
-pub(crate) fn files_that_a_shell_takes(here: &Here) {
+fn files_that_a_shell_takes(here: &Here) {
     let mark = Mark::new(here, "shell");
     let text = executable(here, "text", mark.script("exit 1"));
     let mut foreign = fs::read("/usr/bin/true").unwrap();

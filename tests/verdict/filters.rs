@@ -9,8 +9,21 @@ use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };
 
-use crate::common::{Here, host};
+use crate::cases;
+use crate::common::{Case, Here, host};
 use crate::support::{Kind, Mark, SETTLE, both_writable, judge, released, watch};
+
+pub(crate) const CASES: &[Case] = cases![
+    filters_that_deny_write,
+    filters_that_deny_wait4,
+    filters_that_deny_execve,
+    filters_that_kill_at_execve,
+    filters_that_kill_at_write,
+    lists_of_what_is_allowed,
+    filters_from_descriptors,
+    filters_that_bwrap_cannot_install,
+    several_filters,
+];
 
 /// The largest number of a system call on this machine, and some more.
 const LAST_CALL: i64 = 480;
@@ -60,7 +73,7 @@ fn missing(here: &Here, sandbox: &Sandbox, filter: impl Into<Filter>) -> Kind {
 }
 
 /// bwrap writes "executing now": without write(2) only a status that it never has itself tells.
-pub(crate) fn filters_that_deny_write(here: &Here) {
+fn filters_that_deny_write(here: &Here) {
     let descriptor = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Gt, 2).unwrap();
     let elsewhere = SeccompRule::new(vec![descriptor]).unwrap();
     for filter in [
@@ -82,7 +95,7 @@ pub(crate) fn filters_that_deny_write(here: &Here) {
 }
 
 /// bwrap's process 1 then sees no command end.
-pub(crate) fn filters_that_deny_wait4(here: &Here) {
+fn filters_that_deny_wait4(here: &Here) {
     for action in [EPERM, SeccompAction::KillProcess] {
         let [plain, with_pids] = both_writable(here);
         let filter = deny(libc::SYS_wait4, action);
@@ -94,7 +107,7 @@ pub(crate) fn filters_that_deny_wait4(here: &Here) {
     }
 }
 
-pub(crate) fn filters_that_deny_execve(here: &Here) {
+fn filters_that_deny_execve(here: &Here) {
     for sandbox in both_writable(here) {
         let mark = Mark::new(here, "execve");
         for number in [1, 2, 38] {
@@ -107,7 +120,7 @@ pub(crate) fn filters_that_deny_execve(here: &Here) {
 
 /// The byte that says "executing now" is written, and then nothing is executed. Nobody may take that for a command
 /// that ran.
-pub(crate) fn filters_that_kill_at_execve(here: &Here) {
+fn filters_that_kill_at_execve(here: &Here) {
     let mark = Mark::new(here, "execve");
     for action in [SeccompAction::KillProcess, SeccompAction::KillThread, SeccompAction::Trap] {
         for sandbox in both_writable(here) {
@@ -119,7 +132,7 @@ pub(crate) fn filters_that_kill_at_execve(here: &Here) {
     }
 }
 
-pub(crate) fn filters_that_kill_at_write(here: &Here) {
+fn filters_that_kill_at_write(here: &Here) {
     let mark = Mark::new(here, "killed");
     for action in [SeccompAction::KillProcess, SeccompAction::KillThread] {
         for sandbox in both_writable(here) {
@@ -130,7 +143,7 @@ pub(crate) fn filters_that_kill_at_write(here: &Here) {
     }
 }
 
-pub(crate) fn lists_of_what_is_allowed(here: &Here) {
+fn lists_of_what_is_allowed(here: &Here) {
     let all_but = |calls: &[i64]| {
         let allowed = (0..LAST_CALL).filter(|call| !calls.contains(call)).map(|call| (call, vec![]));
         compiled(allowed, SeccompAction::Allow, SeccompAction::Errno(38))
@@ -156,7 +169,7 @@ fn piped(bytes: &[u8]) -> Filter {
 }
 
 /// They are read before the launch, so that they are as clear as others.
-pub(crate) fn filters_from_descriptors(here: &Here) {
+fn filters_from_descriptors(here: &Here) {
     let good = deny(libc::SYS_mount, EPERM);
     for sandbox in both_writable(here) {
         for status in [0, 1, 4] {
@@ -173,7 +186,7 @@ pub(crate) fn filters_from_descriptors(here: &Here) {
     }
 }
 
-pub(crate) fn filters_that_bwrap_cannot_install(here: &Here) {
+fn filters_that_bwrap_cannot_install(here: &Here) {
     let mark = Mark::new(here, "broken");
     for sandbox in both_writable(here) {
         for bytes in [&b""[..], b"1234567", &[0; 12], &vec![0; 8 * 4097]] {
@@ -197,7 +210,7 @@ pub(crate) fn filters_that_bwrap_cannot_install(here: &Here) {
     assert!(!mark.began());
 }
 
-pub(crate) fn several_filters(here: &Here) {
+fn several_filters(here: &Here) {
     let (mount, write) = (deny(libc::SYS_mount, EPERM), deny(libc::SYS_write, EPERM));
     for sandbox in both_writable(here) {
         let two = sandbox.clone().seccomp(mount.clone());

@@ -9,8 +9,17 @@ use bwrap_launch::{Bwrap, Child, Sandbox, Undecided};
 use nix::sys::signal::{Signal, kill};
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 
-use crate::common::{Here, host};
+use crate::cases;
+use crate::common::{Case, Here, host};
 use crate::support::{Kind, Mark, Numbers, SETTLE, both, both_writable, released, share, watch};
+
+pub(crate) const CASES: &[Case] = cases![
+    bwrap_is_killed_at_any_moment,
+    the_child_is_killed_at_any_moment,
+    the_sandbox_is_killed_at_any_moment,
+    a_caller_that_ignores_sigchld,
+    a_caller_that_waits_for_any_child,
+];
 
 /// How often, for each sandbox of [`both`] and each bwrap and user; see [`share`].
 const RUNS: usize = 60;
@@ -72,7 +81,7 @@ fn pid(number: u32) -> i32 {
     i32::try_from(number).unwrap()
 }
 
-pub(crate) fn bwrap_is_killed_at_any_moment(here: &Here) {
+fn bwrap_is_killed_at_any_moment(here: &Here) {
     kills(here, 1, true, |child, numbers, longest| {
         let signal = if numbers.below(2) == 0 { Signal::SIGKILL } else { Signal::SIGTERM };
         numbers.pause(longest);
@@ -94,7 +103,7 @@ fn reported(child: &mut Child) -> Option<OwnedFd> {
     }
 }
 
-pub(crate) fn the_child_is_killed_at_any_moment(here: &Here) {
+fn the_child_is_killed_at_any_moment(here: &Here) {
     kills(here, 2, false, |child, numbers, longest| {
         let Some(process) = reported(child) else { return };
         numbers.pause(longest / 2);
@@ -102,7 +111,7 @@ pub(crate) fn the_child_is_killed_at_any_moment(here: &Here) {
     });
 }
 
-pub(crate) fn the_sandbox_is_killed_at_any_moment(here: &Here) {
+fn the_sandbox_is_killed_at_any_moment(here: &Here) {
     kills(here, 3, false, |child, numbers, longest| {
         numbers.pause(longest);
         child.kill().unwrap();
@@ -150,7 +159,7 @@ pub(crate) fn ignoring(arguments: &[String]) {
     }
 }
 
-pub(crate) fn a_caller_that_ignores_sigchld(here: &Here) {
+fn a_caller_that_ignores_sigchld(here: &Here) {
     // an ignored signal stays so across execve
     let mut process = std::process::Command::new("env");
     process.arg("--ignore-signal=SIGCHLD");
@@ -159,7 +168,7 @@ pub(crate) fn a_caller_that_ignores_sigchld(here: &Here) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-pub(crate) fn a_caller_that_waits_for_any_child(here: &Here) {
+fn a_caller_that_waits_for_any_child(here: &Here) {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {

@@ -5,11 +5,21 @@ use std::time::Duration;
 use bwrap_launch::{Bwrap, Child, Stdio, Undecided};
 use nix::sys::signal::{Signal, kill};
 
-use crate::common::{Here, host};
+use crate::cases;
+use crate::common::{Case, Here, host};
 use crate::support::{
     Kind, Mark, NUMBER_OF, SETTLE, both_writable, eventually, in_turn, kill_holders, released, stand_in,
     watch,
 };
+
+pub(crate) const CASES: &[Case] = cases![
+    a_bwrap_that_ends_at_once,
+    a_bwrap_that_is_killed,
+    a_bwrap_that_lies,
+    a_bwrap_whose_socket_is_kept,
+    a_bwrap_without_its_ready_socket,
+    a_bwrap_without_its_status_descriptor,
+];
 
 /// What becomes of a command with this stand-in; nothing may be left of it.
 fn outcomes(here: &Here, bwrap: &Bwrap, mark: &Mark, expected: impl Fn(Kind) -> bool) {
@@ -28,7 +38,7 @@ fn outcomes(here: &Here, bwrap: &Bwrap, mark: &Mark, expected: impl Fn(Kind) -> 
     }
 }
 
-pub(crate) fn a_bwrap_that_ends_at_once(here: &Here) {
+fn a_bwrap_that_ends_at_once(here: &Here) {
     let mark = Mark::new(here, "none");
     for status in [0, 1, 2, 127, 137] {
         let bwrap = stand_in(here, &format!("exit-{status}"), &format!("exit {status}"));
@@ -38,7 +48,7 @@ pub(crate) fn a_bwrap_that_ends_at_once(here: &Here) {
     outcomes(here, &silent, &mark, |kind| kind == Kind::Refused);
 }
 
-pub(crate) fn a_bwrap_that_is_killed(here: &Here) {
+fn a_bwrap_that_is_killed(here: &Here) {
     let mark = Mark::new(here, "none");
     for signal in [9, 11, 15] {
         let bwrap = stand_in(here, &format!("killed-{signal}"), &format!("ulimit -c 0; kill -{signal} $$"));
@@ -47,7 +57,7 @@ pub(crate) fn a_bwrap_that_is_killed(here: &Here) {
 }
 
 /// An exit code alone is no proof: no process was reported, and the set-up was never complete.
-pub(crate) fn a_bwrap_that_lies(here: &Here) {
+fn a_bwrap_that_lies(here: &Here) {
     let mark = Mark::new(here, "none");
     let to_status = |text: &str| {
         format!("{NUMBER_OF}\nn=$(number_of --json-status-fd)\neval \"printf '%s\\n' '{text}' >&$n\"\nexit 0")
@@ -68,7 +78,7 @@ pub(crate) fn a_bwrap_that_lies(here: &Here) {
 }
 
 /// bwrap cannot report its process, gives up, and leaves it waiting for ever.
-pub(crate) fn a_bwrap_without_its_status_descriptor(here: &Here) {
+fn a_bwrap_without_its_status_descriptor(here: &Here) {
     let body =
         format!("{NUMBER_OF}\nn=$(number_of --json-status-fd)\neval \"exec $n>&-\"\nexec \"$real\" \"$@\"");
     let bwrap = stand_in(here, "no-status", &body);
@@ -77,7 +87,7 @@ pub(crate) fn a_bwrap_without_its_status_descriptor(here: &Here) {
 }
 
 /// The byte is never read, but the command runs: bwrap's own report counts.
-pub(crate) fn a_bwrap_without_its_ready_socket(here: &Here) {
+fn a_bwrap_without_its_ready_socket(here: &Here) {
     let body =
         format!("{NUMBER_OF}\nn=$(number_of --block-fd)\neval \"exec $n</dev/null\"\nexec \"$real\" \"$@\"");
     let bwrap = stand_in(here, "no-ready", &body);
@@ -87,7 +97,7 @@ pub(crate) fn a_bwrap_without_its_ready_socket(here: &Here) {
 
 /// A copy of the ready socket lives on in a process that is not to be killed: one that runs our own program, as a
 /// child does that another thread has forked meanwhile. Whether the byte was read is to be known all the same.
-pub(crate) fn a_bwrap_whose_socket_is_kept(here: &Here) {
+fn a_bwrap_whose_socket_is_kept(here: &Here) {
     let program = std::env::current_exe().unwrap();
     let body = format!("{} --helper hold 9>&- >/dev/null 2>&1 &\nexec \"$real\" \"$@\"", program.display());
     let bwrap = stand_in(here, "kept", &body);

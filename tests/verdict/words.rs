@@ -7,8 +7,19 @@ use std::path::{Path, PathBuf};
 
 use bwrap_launch::{Bwrap, Error, Failure, Heard, Namespaces, ProgramProblem, Sandbox, Stage, Stdio};
 
-use crate::common::{Here, host};
+use crate::cases;
+use crate::common::{Case, Here, host};
 use crate::support::{both, stand_in};
+
+pub(crate) const CASES: &[Case] = cases![
+    the_end_of_a_rehearsal_is_no_reason,
+    words_of_others_in_a_file,
+    programs_of_others_in_a_file,
+    launches_at_once_with_one_file,
+    nobody_reads_standard_error,
+    reasons_that_cannot_be_seen,
+    programs_for_others,
+];
 
 fn failure(
     here: &Here,
@@ -22,7 +33,7 @@ fn failure(
 }
 
 /// The gate of a rehearsal ends two processes of bwrap at once, and what they say ends up in one line: here in every run.
-pub(crate) fn the_end_of_a_rehearsal_is_no_reason(here: &Here) {
+fn the_end_of_a_rehearsal_is_no_reason(here: &Here) {
     let interleaved = stand_in(here, "interleaved", "printf 'bwrap: ' >&2; exec \"$real\" \"$@\"");
     for sandbox in both() {
         let failure = failure(here, &sandbox, "no-such-program", &interleaved, Stdio::null());
@@ -43,7 +54,7 @@ fn second(here: &Here, log: &Path, line: &str, then: &str) -> Bwrap {
 
 const REAL: &str = "exec \"$real\" \"$@\"";
 
-pub(crate) fn words_of_others_in_a_file(here: &Here) {
+fn words_of_others_in_a_file(here: &Here) {
     let log = here.scratch.join("log");
     let text = here.scratch.join("text");
     fs::write(&text, "").unwrap();
@@ -74,7 +85,7 @@ pub(crate) fn words_of_others_in_a_file(here: &Here) {
     }
 }
 
-pub(crate) fn programs_of_others_in_a_file(here: &Here) {
+fn programs_of_others_in_a_file(here: &Here) {
     let log = here.scratch.join("log");
     for line in ["execvp other: Permission denied", "Can't chdir to /other: No such file or directory"] {
         let ahead = second(here, &log, line, REAL);
@@ -91,7 +102,7 @@ pub(crate) fn programs_of_others_in_a_file(here: &Here) {
 }
 
 /// As a build system has it: all of them write to one log.
-pub(crate) fn launches_at_once_with_one_file(here: &Here) {
+fn launches_at_once_with_one_file(here: &Here) {
     let log = append(&here.scratch.join("log"));
     std::thread::scope(|scope| {
         for thread in 0..4 {
@@ -108,7 +119,7 @@ pub(crate) fn launches_at_once_with_one_file(here: &Here) {
     });
 }
 
-pub(crate) fn nobody_reads_standard_error(here: &Here) {
+fn nobody_reads_standard_error(here: &Here) {
     for sandbox in both() {
         let closed = || OwnedFd::from(std::io::pipe().unwrap().1);
         let failure = |sandbox: &Sandbox, program| failure(here, sandbox, program, &here.bwrap, closed());
@@ -124,7 +135,7 @@ pub(crate) fn nobody_reads_standard_error(here: &Here) {
 }
 
 /// Nobody looks there: bwrap's words would say it.
-pub(crate) fn reasons_that_cannot_be_seen(here: &Here) {
+fn reasons_that_cannot_be_seen(here: &Here) {
     let path = here.scratch.join("busy");
     fs::copy("/usr/bin/true", &path).unwrap();
     let _writer = append(&path);
@@ -141,7 +152,7 @@ pub(crate) fn reasons_that_cannot_be_seen(here: &Here) {
 }
 
 /// Permission to execute it has somebody else.
-pub(crate) fn programs_for_others(here: &Here) {
+fn programs_for_others(here: &Here) {
     let path = here.scratch.join("theirs");
     fs::copy("/usr/bin/true", &path).unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o611)).unwrap();
