@@ -4,6 +4,9 @@
 //! Once with little memory resident in the caller and once with 4 GiB: whoever forks, copies page tables.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout)]
 
+#[path = "../tests/common/readme.rs"]
+mod readme;
+
 use std::ffi::CString;
 use std::hint::black_box;
 use std::os::unix::process::CommandExt;
@@ -13,6 +16,7 @@ use std::time::{Duration, Instant};
 use bwrap_launch::{Bwrap, Sandbox};
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, posix_spawn};
 use nix::sys::wait::waitpid;
+use readme::readme_sandbox;
 
 /// A way to start bwrap and wait for its end.
 type Way<'a> = (&'static str, Box<dyn Fn() + 'a>);
@@ -27,19 +31,10 @@ fn main() {
         bwrap.path().display()
     );
     let small = Sandbox::new().ro_bind("/", "/");
-    let usual = Sandbox::new()
-        .ro_bind("/lib", "/lib")
-        .ro_bind("/usr", "/usr")
-        .symlink("/usr/lib64", "/lib64")
-        .symlink("/usr/bin", "/bin")
-        .proc("/proc")
-        .dev("/dev")
-        .tmpfs("/tmp")
-        .unshare_all()
-        .new_session();
+    let usual = readme_sandbox();
     let guarded = usual.clone().die_with_parent();
     for (name, sandbox) in
-        [("one bind", &small), ("the seed's sandbox", &usual), ("the same, die_with_parent", &guarded)]
+        [("one bind", &small), ("the README's sandbox", &usual), ("the same, die_with_parent", &guarded)]
     {
         compare(name, &bwrap, sandbox);
     }

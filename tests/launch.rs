@@ -13,12 +13,13 @@ use bwrap_launch::{
     Command, Content, Descriptor, Error, Feature, Filter, Heard, IdRange, Lint, Namespaces, ProgramProblem,
     Sandbox, Stage, Stdio,
 };
+use common::readme::readme_sandbox;
 use common::{Here, host};
 
 fn main() -> ExitCode {
     common::main(
         cases![
-            the_seeds_own_command,
+            the_readmes_own_command,
             status_and_output,
             streams_are_piped,
             streams_go_to_files,
@@ -54,17 +55,8 @@ fn main() -> ExitCode {
     )
 }
 
-fn the_seeds_own_command(here: &Here) {
-    let sandbox = Sandbox::new()
-        .ro_bind("/lib", "/lib")
-        .ro_bind("/usr", "/usr")
-        .symlink("/usr/lib64", "/lib64")
-        .proc("/proc")
-        .dev("/dev")
-        .tmpfs("/tmp")
-        .unshare_all()
-        .new_session();
-    let output = here.command(&sandbox, "ps").arg("afx").output().unwrap();
+fn the_readmes_own_command(here: &Here) {
+    let output = here.command(&readme_sandbox(), "ps").arg("afx").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(lines.len(), 3, "{text}");
@@ -340,7 +332,7 @@ fn a_child_knows_its_sandbox(here: &Here) {
     assert!(child.wait().unwrap().success());
 }
 
-/// The seed's other line: root of a user namespace with everything.
+/// Somebody's line: root of a user namespace with everything.
 fn root_inside_may_have_every_capability(here: &Here) {
     let words = "--ro-bind / / --proc /proc --unshare-all --new-session --cap-add all --uid 0 -- cat /proc/self/status";
     let mut command = Command::from_args(words.split(' ')).unwrap();
@@ -366,11 +358,21 @@ fn kill_ends_the_sandbox(here: &Here) {
         // it ends when nobody has it any more: a survivor would make this wait for ever
         stdout.read_to_end(&mut Vec::new()).unwrap();
     }
-    // at once: nothing is known of it yet
-    let mut child = here.command(&host().unshare_all(), "sleep").arg("60").spawn().unwrap();
+    // during the set-up, which lasts for as long as the content of a file does not end
+    let (content, never_ends) = std::io::pipe().unwrap();
+    let endless = host().unshare_all().tmpfs("/tmp").file(content, "/tmp/x");
+    let mut child = here.command(&endless, "true").spawn().unwrap();
     child.kill().unwrap();
     let error = child.wait().unwrap_err();
     assert_eq!(error.failure().unwrap().signal(), Some(9), "{error}");
+    drop(never_ends);
+    // at once, whether or not the command runs already
+    let mut child = here.command(&host().unshare_all(), "sleep").arg("60").spawn().unwrap();
+    child.kill().unwrap();
+    match child.wait() {
+        Ok(status) => assert_eq!(status.signal(), Some(9)),
+        Err(error) => assert_eq!(error.failure().unwrap().signal(), Some(9), "{error}"),
+    }
 }
 
 fn try_wait_does_not_wait(here: &Here) {

@@ -11,6 +11,8 @@ mod cases;
 mod guest;
 #[path = "vm/host.rs"]
 mod host;
+#[path = "common/readme.rs"]
+mod readme;
 #[path = "common/table.rs"]
 mod table;
 #[path = "common/trying.rs"]

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod listed;
+pub(crate) mod readme;
 
 use std::fs;
 use std::io::PipeReader;

@@ -97,7 +97,7 @@ fn users_and_privileges() {
 
 fn pods_have_users_of_their_own() {
     let pod = Bundle::containerd().user_namespace(true);
-    let said = prints(&pod, "cat /proc/self/uid_map; id -u; touch /tmp/new; stat -c %u /tmp/new /etc");
+    let said = prints(&pod, "cat /proc/self/uid_map; id -u; new=$(mktemp) && stat -c %u \"$new\" /etc");
     let words: Vec<&str> = said.split_whitespace().collect();
     assert_eq!(words, ["0", "100000", "65536", "0", "0", "65534"]);
 }

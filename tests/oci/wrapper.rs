@@ -32,7 +32,7 @@ pub(crate) enum Wrapper {
 }
 
 /// Where the tree for [`Wrapper::Chroot`] is.
-const TREE: &str = "/var/tmp/chroot";
+const TREE: &str = "/var/tmp/bwrap-launch-test.chroot";
 
 /// The user who runs bwrap unless it is to be root.
 const USER: u32 = 61_234;

@@ -26,8 +26,8 @@ const RUNS: usize = 60;
 
 /// Kills launches, and compares what the verdict says with what the command did. The verdict of a command that
 /// was itself killed says nothing about its marks.
-fn kills(here: &Here, seed: u64, spare_command: bool, killer: impl Fn(&mut Child, &mut Numbers, u64)) {
-    let mut numbers = Numbers::new(seed);
+fn kills(here: &Here, start: u64, spare_command: bool, killer: impl Fn(&mut Child, &mut Numbers, u64)) {
+    let mut numbers = Numbers::new(start);
     let longest = launch_time(here);
     let mut denied = Vec::new();
     let mut kinds = std::collections::BTreeMap::<String, u32>::new();

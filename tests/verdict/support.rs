@@ -82,8 +82,8 @@ pub(crate) fn in_turn<T, const N: usize>(all: [T; N]) -> impl Iterator<Item = T>
 pub(crate) struct Numbers(u64);
 
 impl Numbers {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    pub(crate) fn new(start: u64) -> Self {
+        Self(start.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
     pub(crate) fn below(&mut self, limit: u64) -> u64 {

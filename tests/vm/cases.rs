@@ -1,5 +1,6 @@
 //! What is shown in virtual machines.
 
+use crate::readme::README;
 use crate::trying::Foretold::{self, Never, Perhaps, Surely};
 
 /// A kind of guest: which of its security modules is on.
@@ -52,30 +53,7 @@ pub(crate) struct Case {
     pub(crate) after: &'static [&'static [&'static str]],
 }
 
-/// The seed's sandbox, as it was written down.
-const SEED: &[&str] = &[
-    "--ro-bind",
-    "/lib",
-    "/lib",
-    "--ro-bind",
-    "/usr",
-    "/usr",
-    "--symlink",
-    "/usr/lib64",
-    "/lib64",
-    "--proc",
-    "/proc",
-    "--dev",
-    "/dev",
-    "--tmpfs",
-    "/tmp",
-    "--unshare-all",
-    "--new-session",
-];
-
-/// The least there is.
-
-/// The seed's command, and one that does without the /proc of its own PID namespace: ps does not.
+/// The README's command, which reads the /proc of its own PID namespace, and one that does without.
 const PS: &[&str] = &["/usr/bin/ps", "afx"];
 const TRUE: &[&str] = &["/usr/bin/true"];
 
@@ -89,7 +67,7 @@ const CASE: Case = Case {
     sysctls: &[],
     before: &[],
     place: &["user"],
-    sandbox: SEED,
+    sandbox: README,
     also: &[],
     command: PS,
     leads: &[],
