@@ -136,7 +136,6 @@
 mod bwrap;
 pub mod diagnosis;
 pub mod doctor;
-mod error;
 pub mod host;
 mod launch;
 mod sandbox;
@@ -145,11 +144,10 @@ pub use bwrap::message::Errno;
 pub use bwrap::{
     Advisory, Bwrap, BwrapError, Message, MissingOption, NamespaceIds, ParseError, Severity, Stage, Version,
 };
-pub use diagnosis::ProgramProblem;
-pub use error::{Error, Result};
+pub use diagnosis::{ProgramProblem, Verdict};
 pub use launch::{
-    Child, ChildStderr, ChildStdin, ChildStdout, Command, Ending, ExitStatus, Failure, Heard, Output,
-    Prepared, Stdio, Undecided,
+    Child, ChildStderr, ChildStdin, ChildStdout, Command, Ending, Error, ExitStatus, Explain, Explanation,
+    Failure, Heard, Output, Prepared, Result, Stdio, Step, Undecided,
 };
 pub use sandbox::{
     Access, Advice, Bind, BindData, BindFd, Capability, Chmod, Circumstances, Content, Descriptor, Dev, Dir,

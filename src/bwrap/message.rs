@@ -25,6 +25,12 @@
 mod errno;
 mod recognise;
 mod table;
+/// The message that ended bwrap, among all that were said.
+pub(crate) fn decisive(messages: &[Message]) -> Option<&Message> {
+    let fatal = || messages.iter().filter(|message| message.severity() == Severity::Fatal);
+    fatal().find(|message| message.pattern().is_some()).or_else(|| fatal().next())
+}
+
 #[cfg(test)]
 mod tests;
 

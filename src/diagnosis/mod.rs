@@ -30,7 +30,6 @@ pub use remedy::{
     Action, AppArmorProfile, CiService, ContainerOptions, Engine, PodPatch, Profile, Remedy, RemedyFile,
     SandboxChange, SelinuxModule, SelinuxRule, Sysctl, UnitSettings,
 };
-pub(crate) use symptom::decisive;
 pub use symptom::{Symptom, Verdict};
 
 use crate::host::Host;

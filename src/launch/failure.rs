@@ -1,160 +1,24 @@
-//! What became of a launch: the command's status and output, or the failure.
+//! A launch that did not lead to a command's exit status, and all that is known of it. No I/O.
 
 use std::fmt;
-use std::os::unix::process::ExitStatusExt;
+use std::sync::Arc;
 
-use super::handshake::{Undecided, Verdict};
-use crate::bwrap::{Message, NamespaceIds, Stage};
-use crate::diagnosis::{self, Cause, Confidence, Diagnosis, ProgramProblem, Symptom, decisive};
-use crate::sandbox::Feature;
+use super::explain::Explanation;
+use super::handshake::{Outcome, Undecided};
+use super::order::Recipe;
+use crate::bwrap::{Bwrap, Message, NamespaceIds, Stage, decisive};
+use crate::diagnosis::{Cause, Confidence, Diagnosis, ProgramProblem, Symptom, Verdict};
+use crate::host::Host;
+use crate::sandbox::{Feature, Sandbox};
 
-/// How a command that ran in a sandbox ended, as [`std::process::ExitStatus`].
-///
-/// bwrap reports a command that was killed by signal *n* as status 128 + *n*, like a shell, and a command
-/// that exits with that number likewise. So a status from 129 to 192 leaves two stories:
-/// [`signal`](Self::signal) takes the likely one, [`ending`](Self::ending) tells both.
-///
-/// It converts into [`std::process::ExitStatus`].
-///
-/// ```
-/// use bwrap_launch::Sandbox;
-/// let sandbox = Sandbox::new().ro_bind("/", "/");
-/// let status = sandbox.command("sh").args(["-c", "exit 3"]).status()?;
-/// assert_eq!((status.success(), status.code(), status.signal(), status.raw()), (false, Some(3), None, 3));
-/// let killed = sandbox.command("sh").args(["-c", "kill -9 $$"]).status()?;
-/// assert_eq!((killed.code(), killed.signal(), killed.raw()), (None, Some(9), 137));
-/// assert_eq!(std::process::ExitStatus::from(status).code(), Some(3));
-/// # Ok::<(), bwrap_launch::Error>(())
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ExitStatus(u8);
-
-/// How a command ended, as far as bwrap tells.
-///
-/// ```
-/// use bwrap_launch::{Ending, Sandbox};
-/// let mut command = Sandbox::new().ro_bind("/", "/").command("sh");
-/// let status = command.args(["-c", "exit 137"]).status()?;
-/// assert_eq!(status.ending(), Ending::SignaledOrExited { signal: 9, code: 137 });
-/// # Ok::<(), bwrap_launch::Error>(())
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Ending {
-    /// It exited with this status.
-    Exited(u8),
-    /// It was killed by `signal`, or exited with `code`: bwrap reports both alike.
-    SignaledOrExited {
-        /// The signal.
-        signal: i32,
-        /// The status, 128 + the signal.
-        code: u8,
-    },
-}
-
-/// The largest signal number of Linux (`SIGRTMAX`).
-const LAST_SIGNAL: u8 = 64;
-
-impl ExitStatus {
-    pub(crate) fn from_bwrap(code: u8) -> Self {
-        Self(code)
-    }
-
-    /// Whether the command exited with status 0.
-    #[must_use]
-    pub fn success(self) -> bool {
-        self.0 == 0
-    }
-
-    /// The command's status, or `None` if it was killed by a signal, as far as bwrap tells.
-    #[must_use]
-    pub fn code(self) -> Option<i32> {
-        match self.ending() {
-            Ending::Exited(code) => Some(code.into()),
-            Ending::SignaledOrExited { .. } => None,
-        }
-    }
-
-    /// The signal that killed the command, as far as bwrap tells.
-    #[must_use]
-    pub fn signal(self) -> Option<i32> {
-        match self.ending() {
-            Ending::Exited(_) => None,
-            Ending::SignaledOrExited { signal, .. } => Some(signal),
-        }
-    }
-
-    /// How the command ended, with both stories where there are two.
-    #[must_use]
-    pub fn ending(self) -> Ending {
-        match self.0.checked_sub(128) {
-            Some(signal @ 1..=LAST_SIGNAL) => {
-                Ending::SignaledOrExited { signal: signal.into(), code: self.0 }
-            }
-            _ => Ending::Exited(self.0),
-        }
-    }
-
-    /// The number as bwrap reports it and as a shell would show it in `$?`.
-    #[must_use]
-    pub fn raw(self) -> u8 {
-        self.0
-    }
-}
-
-impl fmt::Display for ExitStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.ending() {
-            Ending::Exited(code) => write!(f, "exit status: {code}"),
-            Ending::SignaledOrExited { signal, code } => {
-                write!(f, "signal: {signal} (or exit status: {code})")
-            }
-        }
-    }
-}
-
-impl From<ExitStatus> for std::process::ExitStatus {
-    fn from(status: ExitStatus) -> Self {
-        let raw = match status.ending() {
-            Ending::Exited(code) => i32::from(code) << 8,
-            Ending::SignaledOrExited { signal, .. } => signal,
-        };
-        Self::from_raw(raw)
-    }
-}
-
-/// What a command that ran left behind, as [`std::process::Output`].
-///
-/// ```
-/// use bwrap_launch::Sandbox;
-/// let sandbox = Sandbox::new().ro_bind("/", "/");
-/// let output = sandbox.command("sh").args(["-c", "echo out; echo err >&2; exit 1"]).output()?;
-/// assert_eq!(output.status.code(), Some(1));
-/// assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b"out\n"[..], &b"err\n"[..]));
-/// assert!(output.warnings.is_empty() && output.dropped.is_empty());
-/// # Ok::<(), bwrap_launch::Error>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Output {
-    /// How it ended.
-    pub status: ExitStatus,
-    /// What it wrote to standard output, if that was piped.
-    pub stdout: Vec<u8>,
-    /// What it, and bwrap before it, wrote to standard error, if that was piped.
-    pub stderr: Vec<u8>,
-    /// bwrap's warnings at the beginning of `stderr`. A command can forge them.
-    pub warnings: Vec<Message>,
-    /// Features that this bwrap lacks and the sandbox declared dispensable: they were left out.
-    pub dropped: Vec<Feature>,
-}
-
-/// How bwrap's own words were come by.
+/// Where bwrap's own words were read.
 ///
 /// ```
 /// use bwrap_launch::{Heard, Sandbox, Stdio};
 /// let mut command = Sandbox::new().ro_bind("/nonexistent", "/").command("true");
 /// let error = command.output().unwrap_err();
 /// assert_eq!(error.failure().unwrap().heard(), Heard::Captured);
+/// // `status` asks bwrap once more where its words cannot be read back
 /// let error = command.stderr(Stdio::null()).status().unwrap_err();
 /// assert_eq!(error.failure().unwrap().heard(), Heard::AskedAgain);
 /// ```
@@ -171,7 +35,7 @@ pub enum Heard {
     /// in the same way: perhaps another launch's. They name nothing that this launch does not have; the words of a program
     /// that cannot be executed name this very program.
     Overheard,
-    /// They could not be come by.
+    /// They could not be read back. [`Failure::ask_again`] may hear them.
     Lost,
 }
 
@@ -201,18 +65,159 @@ impl fmt::Debug for Text {
 /// assert_eq!(failure.command_line(), "bwrap --clearenv --ro-bind /nonexistent /usr -- true");
 /// assert!(failure.namespaces().is_some() && failure.signal().is_none() && failure.dropped().is_empty());
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Failure {
-    pub(crate) verdict: Verdict,
-    pub(crate) words: Text,
-    pub(crate) heard: Heard,
-    pub(crate) messages: Vec<Message>,
-    pub(crate) program: Option<ProgramProblem>,
-    pub(crate) diagnosis: Option<Diagnosis>,
-    pub(crate) command: String,
-    pub(crate) namespaces: Option<NamespaceIds>,
-    pub(crate) dropped: Vec<Feature>,
+    pub(super) outcome: Outcome,
+    wording: Wording,
+    program: Option<ProgramProblem>,
+    explanation: Option<Arc<Explanation>>,
+    command: String,
+    namespaces: Option<NamespaceIds>,
+    dropped: Vec<Feature>,
+    pub(super) origin: Option<Arc<Origin>>,
+}
+
+/// bwrap's words, and where they were read.
+#[derive(Debug, Clone)]
+pub(super) struct Wording {
+    pub(super) words: Text,
+    pub(super) messages: Vec<Message>,
+    pub(super) heard: Heard,
+}
+
+/// What failed, to be set up once more.
+pub(super) struct Origin {
+    pub(super) recipe: Arc<Recipe>,
+    pub(super) repeatable: bool,
+    pub(super) bwrap: Bwrap,
+    /// What was written where bwrap's words went, by whomever.
+    pub(super) written: Vec<u8>,
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Origin").finish_non_exhaustive()
+    }
+}
+
+/// What was gathered when a launch failed.
+pub(super) struct Gathered {
+    pub(super) wording: Wording,
+    pub(super) program: Option<ProgramProblem>,
+    /// What the host said, if anybody wants to know.
+    pub(super) host: Option<Host>,
+    pub(super) command: String,
+    pub(super) namespaces: Option<NamespaceIds>,
+    pub(super) dropped: Vec<Feature>,
+    pub(super) origin: Origin,
+}
+
+impl Failure {
+    pub(super) fn gathered(outcome: Outcome, gathered: Gathered) -> Self {
+        let Gathered { wording, program, host, command, namespaces, dropped, origin } = gathered;
+        let sandbox = host.as_ref().map(|_| origin.recipe.sandbox.clone());
+        let origin = Some(Arc::new(origin));
+        let failure =
+            Self { outcome, wording, program, explanation: None, command, namespaces, dropped, origin };
+        match host {
+            Some(host) => failure.explained(Arc::new(host), sandbox),
+            None => failure,
+        }
+    }
+
+    /// A failure made by hand, for tests of what handles it: how far the launch got, and what bwrap wrote to standard error.
+    /// [`Verdict::Unknown`] makes one whose status was lost ([`Undecided::StatusLost`]).
+    ///
+    /// ```
+    /// use bwrap_launch::diagnosis::Cause;
+    /// use bwrap_launch::host::Host;
+    /// use bwrap_launch::{Error, Failure, Verdict};
+    /// let words = "bwrap: setting up uid map: Permission denied\n";
+    /// let failure = Failure::new(Verdict::SetupFailed, words);
+    /// assert!(failure.message().is_some() && failure.diagnosis().is_none());
+    /// let failure = failure.with_host(Host::default(), None);
+    /// assert!(failure.diagnosis().is_some());
+    /// assert!(matches!(Error::from(failure), Error::SetupFailed(_)));
+    /// ```
+    #[must_use]
+    pub fn new(verdict: Verdict, stderr: impl Into<Vec<u8>>) -> Self {
+        let outcome = match verdict {
+            Verdict::Refused => Outcome::Refused { signal: None },
+            Verdict::SetupFailed => Outcome::SetupFailed { signal: None },
+            Verdict::NotExecuted => Outcome::NotExecuted { signal: None },
+            Verdict::Unknown => Outcome::Undecided(Undecided::StatusLost),
+        };
+        let words = stderr.into();
+        let messages = Message::parse_all(&words);
+        Self {
+            outcome,
+            wording: Wording { words: Text(words), messages, heard: Heard::Captured },
+            program: None,
+            explanation: None,
+            command: String::new(),
+            namespaces: None,
+            dropped: Vec::new(),
+            origin: None,
+        }
+    }
+
+    /// The same failure, explained by the facts of this host, and of what was asked for, if that is known.
+    #[must_use]
+    pub fn with_host(self, host: Host, sandbox: Option<&Sandbox>) -> Self {
+        self.explained(Arc::new(host), sandbox.cloned())
+    }
+
+    fn explained(mut self, host: Arc<Host>, sandbox: Option<Sandbox>) -> Self {
+        self.explanation = None;
+        if self.undecided().is_none() {
+            self.explanation = Some(Arc::new(Explanation::of_failure(self.symptom(), host, sandbox)));
+        }
+        self
+    }
+
+    /// Puts other words in the place of those that were known.
+    pub(super) fn set_wording(&mut self, wording: Wording) {
+        self.wording = wording;
+        // what bwrap met before it came to the program
+        if self.stage().is_some_and(|stage| stage != Stage::Exec) {
+            self.program = None;
+        }
+        if let Some(explanation) = self.explanation.take() {
+            let explanation = explanation.of_other_words(self.symptom());
+            self.explanation = Some(Arc::new(explanation));
+        }
+    }
+
+    /// Whether bwrap said something that is not known yet.
+    pub(super) fn wants_words(&self) -> bool {
+        self.had_words() && self.undecided().is_none() && self.wording.heard != Heard::Captured
+    }
+
+    /// How far the launch got, as the variants of [`Error`](crate::Error) say, too. [`Verdict::Unknown`] is that of
+    /// [`Error::Undecided`](crate::Error::Undecided).
+    ///
+    /// ```
+    /// use bwrap_launch::{Sandbox, Verdict};
+    /// let error = Sandbox::new().ro_bind("/", "/").command("no-such-program").status().unwrap_err();
+    /// assert_eq!(error.failure().unwrap().verdict(), Verdict::NotExecuted);
+    /// ```
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        match self.outcome {
+            Outcome::Refused { .. } => Verdict::Refused,
+            Outcome::SetupFailed { .. } => Verdict::SetupFailed,
+            Outcome::NotExecuted { .. } => Verdict::NotExecuted,
+            Outcome::Ended(_) | Outcome::Undecided(_) => Verdict::Unknown,
+        }
+    }
+
+    /// What the host said when the launch failed, as the thread saw it that waited. `None` where nobody wanted to know
+    /// ([`Explain::Nothing`](crate::Explain::Nothing)).
+    #[must_use]
+    pub fn host(&self) -> Option<&Host> {
+        self.explanation.as_deref().map(Explanation::host)
+    }
 }
 
 impl Failure {
@@ -220,13 +225,13 @@ impl Failure {
     /// of them say after that are consequences.
     #[must_use]
     pub fn message(&self) -> Option<&Message> {
-        decisive(&self.messages)
+        decisive(&self.wording.messages)
     }
 
     /// Everything that bwrap said, warnings included, in order.
     #[must_use]
     pub fn messages(&self) -> &[Message] {
-        &self.messages
+        &self.wording.messages
     }
 
     /// The stage that bwrap was in, as far as its words tell.
@@ -238,13 +243,13 @@ impl Failure {
     /// bwrap's words as it wrote them.
     #[must_use]
     pub fn stderr(&self) -> &[u8] {
-        &self.words.0
+        &self.wording.words.0
     }
 
-    /// How its words were come by.
+    /// Where its words were read.
     #[must_use]
     pub fn heard(&self) -> Heard {
-        self.heard
+        self.wording.heard
     }
 
     /// Why the program could not be executed, if that could be found out.
@@ -260,9 +265,9 @@ impl Failure {
         self.program.as_ref()
     }
 
-    /// Why the sandbox did not start, and what to change: the causes, from a snapshot of the host that was taken when it
-    /// failed, by the thread that waited for it. `None` where it cannot be known whether the command ran. Its `Display` is the
-    /// whole report.
+    /// Why the sandbox did not start, and what to change: the causes, from what the [host](Self::host) said when it failed. They are
+    /// weighed when this is called first, which takes some microseconds. `None` where it cannot be known whether the command
+    /// ran, and where nobody wanted to know ([`Explain::Nothing`](crate::Explain::Nothing)). Its `Display` is the whole report.
     ///
     /// ```
     /// use bwrap_launch::Sandbox;
@@ -274,7 +279,7 @@ impl Failure {
     /// ```
     #[must_use]
     pub fn diagnosis(&self) -> Option<&Diagnosis> {
-        self.diagnosis.as_ref()
+        self.explanation.as_deref().and_then(Explanation::diagnosis)
     }
 
     /// What is to be explained, in the form in which [`diagnose`](crate::diagnosis::diagnose) takes it: to diagnose it once
@@ -292,25 +297,19 @@ impl Failure {
     /// ```
     #[must_use]
     pub fn symptom(&self) -> Symptom {
-        let verdict = match self.verdict {
-            Verdict::Refused { .. } => diagnosis::Verdict::Refused,
-            Verdict::SetupFailed { .. } => diagnosis::Verdict::SetupFailed,
-            Verdict::NotExecuted { .. } => diagnosis::Verdict::NotExecuted,
-            Verdict::Ended(_) | Verdict::Undecided(_) => diagnosis::Verdict::Unknown,
-        };
-        let (messages, program) = (self.messages.clone(), self.program.clone());
-        Symptom { verdict, messages, program, signal: self.signal(), errno: None }
+        let (messages, program) = (self.wording.messages.clone(), self.program.clone());
+        Symptom { verdict: self.verdict(), messages, program, signal: self.signal(), errno: None }
     }
 
     /// The signal that ended bwrap, or the process inside before it became the command.
     #[must_use]
     pub fn signal(&self) -> Option<i32> {
-        match self.verdict {
-            Verdict::Refused { signal }
-            | Verdict::SetupFailed { signal }
-            | Verdict::NotExecuted { signal } => signal,
-            Verdict::Undecided(Undecided::BwrapKilled { signal }) => Some(signal),
-            Verdict::Ended(_) | Verdict::Undecided(_) => None,
+        match self.outcome {
+            Outcome::Refused { signal }
+            | Outcome::SetupFailed { signal }
+            | Outcome::NotExecuted { signal } => signal,
+            Outcome::Undecided(Undecided::BwrapKilled { signal }) => Some(signal),
+            Outcome::Ended(_) | Outcome::Undecided(_) => None,
         }
     }
 
@@ -323,8 +322,8 @@ impl Failure {
     /// Why the launch cannot be judged, if it cannot.
     #[must_use]
     pub fn undecided(&self) -> Option<Undecided> {
-        match self.verdict {
-            Verdict::Undecided(why) => Some(why),
+        match self.outcome {
+            Outcome::Undecided(why) => Some(why),
             _ => None,
         }
     }
@@ -357,13 +356,13 @@ impl Failure {
                 None => undecided.to_string(),
             };
         }
-        let finding = self.diagnosis.as_ref().and_then(|diagnosis| diagnosis.causes.first());
+        let finding = self.diagnosis().and_then(|diagnosis| diagnosis.causes.first());
         let finding = finding.filter(|finding| finding.cause != Cause::Unexplained);
         if let (Some(problem), Some(finding)) = (&self.program, finding) {
             return format!("{problem} [{}]", finding.cause.code());
         }
         if let Some(finding) = finding {
-            let unsure = finding.confidence == Confidence::Low || self.heard == Heard::Overheard;
+            let unsure = finding.confidence == Confidence::Low || self.heard() == Heard::Overheard;
             let perhaps = if unsure { "perhaps " } else { "" };
             let sentence = format!("{perhaps}{} [{}]", finding.summary, finding.cause.code());
             return match self.message() {
@@ -378,8 +377,8 @@ impl Failure {
                 "nobody reads its standard error, where bwrap would have said why".to_owned()
             }
             (None, None, Some(signal)) => format!("it was killed by signal {signal} meanwhile"),
-            (None, None, None) => match self.verdict {
-                Verdict::NotExecuted { .. } => {
+            (None, None, None) => match self.outcome {
+                Outcome::NotExecuted { .. } => {
                     "what bwrap said, if anything, cannot be read back, and what can be seen from outside does not explain it; \
                      pipe standard error (Stdio::piped()) to have it quoted"
                 }
@@ -447,9 +446,17 @@ impl fmt::Display for Undecided {
             Self::LockFileMayHaveFailed => f.write_str(
                 "status 1 is the command's, or bwrap's own because a lock file could not be locked",
             ),
-            Self::Contradiction { status } => {
-                write!(f, "bwrap ended with status {status} and contradictory reports; is it really bwrap?")
-            }
+            Self::BwrapEndedEarly { status } => write!(
+                f,
+                "bwrap ended with status {status} before the process that it had made, or somebody changed its limits: the \
+                 command may have run, and may have done this; give it a PID namespace (--unshare-pid), from which \
+                 it cannot reach bwrap"
+            ),
+            Self::Contradiction { status } => write!(
+                f,
+                "bwrap ended with, or reported, status {status}, which contradicts what else was seen: the command got hold \
+                 of bwrap's descriptors, or this is no bwrap"
+            ),
         }
     }
 }
@@ -460,53 +467,25 @@ mod tests {
 
     #[test]
     fn a_failure_is_one_line_whatever_is_in_a_path() {
-        use crate::Sandbox;
-        use crate::host::Host;
         let sandbox = Sandbox::new().ro_bind("/a\nb\x1b[31m\u{2028}\u{9b}", "/usr");
         let words =
             b"bwrap: Can't find source path /a\nb\x1b[31m\xe2\x80\xa8\xc2\x9b: No such file or directory\n";
-        let mut failure = Failure {
-            verdict: Verdict::SetupFailed { signal: None },
-            words: Text(words.to_vec()),
-            heard: Heard::Captured,
-            messages: Message::parse_all(words),
-            program: None,
-            diagnosis: None,
-            command: String::new(),
-            namespaces: None,
-            dropped: Vec::new(),
-        };
+        let mut failure = Failure::new(Verdict::SetupFailed, words);
         let escaped = "/a\\nb\\u{1b}[31m\\u{2028}\\u{9b}";
         let check = |failure: &Failure| {
             let line = failure.to_string();
             assert!(line.contains(escaped) && !line.contains(|c: char| c.is_control()), "{line:?}");
         };
         check(&failure);
-        failure.diagnosis =
-            Some(diagnosis::diagnose(&Symptom::from(&failure), &Host::default(), Some(&sandbox)));
+        failure = failure.with_host(Host::default(), Some(&sandbox));
         let shown = failure.to_string();
         let (cause, said) = shown.split_once("(bwrap: ").unwrap();
         assert!(cause.contains(escaped) && said.contains(escaped), "{shown}");
         check(&failure);
-        failure.verdict = Verdict::Undecided(Undecided::StatusLost);
+        failure.outcome = Outcome::Undecided(Undecided::StatusLost);
         check(&failure);
-        failure.verdict = Verdict::NotExecuted { signal: None };
+        failure.outcome = Outcome::NotExecuted { signal: None };
         failure.program = Some(ProgramProblem::IsDirectory("/a\nb\x1b[31m\u{2028}\u{9b}".into()));
         check(&failure);
-    }
-
-    #[test]
-    fn every_number_has_its_ending() {
-        for raw in 0..=255_u8 {
-            let status = ExitStatus::from_bwrap(raw);
-            assert_eq!(status.raw(), raw);
-            assert!(status.code().is_some() != status.signal().is_some());
-            let std = std::process::ExitStatus::from(status);
-            assert_eq!((std.code(), std.signal()), (status.code(), status.signal()), "{raw}");
-        }
-        assert_eq!(ExitStatus::from_bwrap(128).code(), Some(128));
-        assert_eq!(ExitStatus::from_bwrap(137).signal(), Some(9));
-        assert_eq!(ExitStatus::from_bwrap(193).code(), Some(193));
-        assert_eq!(ExitStatus::from_bwrap(137).to_string(), "signal: 9 (or exit status: 137)");
     }
 }
