@@ -1,5 +1,5 @@
 .POSIX:
-.PHONY: help demo test test-vm bench lint fmt clippy doc deny clean
+.PHONY: help demo setup test test-vm bench lint fmt clippy doc deny api targets package clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /    make \1	/p' Makefile
@@ -8,9 +8,13 @@ demo: ## run `ps afx` in a sandbox; installs bwrap if it is missing
 	@scripts/install-bwrap
 	@cargo run --quiet --example ps_afx
 
-test: ## all tests, on the installed bwrap and on 0.11.0; installs what they need
-	bwraps=$$(scripts/test-tools) && \
+setup: ## install what the tests need; as root it adds the user bwrap-launch-test and its subordinate ids
+	@scripts/test-tools >/dev/null
+
+test: ## all tests, on the installed bwrap and on 0.11.0; says what `make setup` would add
+	bwraps=$$(scripts/test-tools --check) && \
 	    BWRAP_LAUNCH_TEST_BWRAPS="$$bwraps" cargo test --all-features --no-fail-fast
+	cargo test --no-default-features --lib
 
 test-vm: ## the same faults and remedies on other kernels, in virtual machines (QEMU)
 	cargo test --all-features --test vm
@@ -19,7 +23,7 @@ bench: ## time launches, predictions and diagnoses
 	cargo bench --bench launch
 	cargo bench --bench doctor
 
-lint: fmt clippy doc deny ## these four checks:
+lint: fmt clippy doc deny api targets package ## these checks:
 
 fmt: ## formatting, without changing it
 	cargo fmt --check
@@ -34,9 +38,18 @@ doc: ## documentation, warnings are errors
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features
 
 deny: ## dependencies: licences, duplicates, sources
-	@scripts/ci-tools
+	@scripts/ci-tools cargo-deny
 	target/ci-tools/bin/cargo-deny --locked check bans licenses sources
 	@echo 'NOT CHECKED: security advisories. With a network: cargo deny check advisories'
+
+api: ## the public interface is that of tests/data/public-api.txt; `scripts/public-api --write` accepts a change
+	@scripts/public-api
+
+targets: ## type check for aarch64 and for musl
+	@scripts/check-targets
+
+package: ## what crates.io would get builds by itself
+	cargo package --quiet --allow-dirty
 
 clean: ## remove everything built or fetched
 	cargo clean

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bwrap_launch::diagnosis::{self, Symptom, diagnose};
 use bwrap_launch::host::Host;
-use bwrap_launch::{Bwrap, Error, Sandbox, Stdio, doctor};
+use bwrap_launch::{Bwrap, Circumstances, Error, Sandbox, Stdio, doctor};
 
 fn main() -> Result<(), Error> {
     let bwrap = Bwrap::find()?;
@@ -19,6 +19,12 @@ fn main() -> Result<(), Error> {
     row("doctor::predict: both", || drop(black_box(doctor::predict(&bwrap, &sandbox))));
     row("diagnosis::diagnose", || drop(black_box(diagnose(&symptom, &host, Some(&sandbox)))));
     row("doctor::probe: six sandboxes", || drop(black_box(doctor::probe(&bwrap))));
+    // as many words as bwrap reads
+    let large = (0..3000).fold(Sandbox::new(), |sandbox, index| {
+        sandbox.ro_bind(format!("/usr/share/doc/{index}"), format!("/srv/{}/{index}", index % 7))
+    });
+    row("Sandbox::check, of 3,000 binds", || drop(black_box(large.check())));
+    row("Sandbox::lint, of 3,000 binds", || drop(black_box(large.lint(&Circumstances::default()))));
     row("a launch that fails, diagnosed", || {
         let mut command = missing.command("true");
         command.bwrap(&bwrap).stderr(Stdio::piped());

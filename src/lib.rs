@@ -85,22 +85,22 @@
 //! | `--add-seccomp-fd`, `--seccomp` | [`Sandbox::seccomp`] |
 //! | `--as-pid-1` | [`Sandbox::as_pid_1`] |
 //! | `--assert-userns-disabled` | [`Sandbox::assert_userns_disabled`] |
-//! | `--bind`, `--dev-bind`, `--ro-bind` | [`Bind`] |
-//! | `--bind-try`, `--dev-bind-try`, `--ro-bind-try` | [`Bind::optional`] |
-//! | `--bind-data`, `--ro-bind-data` | [`BindData`] |
-//! | `--bind-fd`, `--ro-bind-fd` | [`BindFd`] |
+//! | `--bind`, `--dev-bind`, `--ro-bind` | [`op::Bind`] |
+//! | `--bind-try`, `--dev-bind-try`, `--ro-bind-try` | [`op::Bind::optional`] |
+//! | `--bind-data`, `--ro-bind-data` | [`op::BindData`] |
+//! | `--bind-fd`, `--ro-bind-fd` | [`op::BindFd`] |
 //! | `--block-fd` | automatic, and [`Command::prepare`] |
 //! | `--cap-add`, `--cap-drop` | [`Sandbox::cap_add`], [`Sandbox::cap_drop`], [`Sandbox::cap_add_all`], [`Sandbox::cap_drop_all`] |
 //! | `--chdir` | [`Command::current_dir`], [`Sandbox::current_dir`] |
-//! | `--chmod` | [`Chmod`] |
+//! | `--chmod` | [`op::Chmod`] |
 //! | `--clearenv` | always, unless [`Sandbox::inherit_env`] |
 //! | `--debug-opt` | [`Sandbox::debug_option`] |
-//! | `--dev` | [`Dev`] |
+//! | `--dev` | [`op::Dev`] |
 //! | `--die-with-parent` | [`Sandbox::die_with_parent`] |
-//! | `--dir` | [`Dir`] |
+//! | `--dir` | [`op::Dir`] |
 //! | `--disable-userns` | [`Sandbox::disable_userns`] |
 //! | `--exec-label`, `--file-label` | [`Sandbox::exec_label`], [`Sandbox::file_label`] |
-//! | `--file` | [`File`] |
+//! | `--file` | [`op::File`] |
 //! | `--gid`, `--uid` | [`Sandbox::gid`], [`Sandbox::uid`] |
 //! | `--help`, `--version` | [`Bwrap::accepts`], [`Bwrap::version`] |
 //! | `--hostname` | [`Sandbox::hostname`] |
@@ -108,21 +108,21 @@
 //! | `--json-status-fd` | automatic: [`Child::sandbox_pid`], [`ExitStatus`] |
 //! | `--level-prefix` | [`Sandbox::level_prefix`] |
 //! | `--lock-file` | [`Sandbox::lock_file`] |
-//! | `--mqueue` | [`Mqueue`] |
+//! | `--mqueue` | [`op::Mqueue`] |
 //! | `--new-session` | [`Sandbox::new_session`] |
 //! | `--not-a-security-boundary` | [`Sandbox::not_a_security_boundary`] |
-//! | `--overlay`, `--overlay-src`, `--ro-overlay`, `--tmp-overlay` | [`Overlay`] |
-//! | `--overlay-opt` | [`Overlay::option`] |
-//! | `--perms` | `mode` of [`Tmpfs`], [`Dir`], [`File`], [`BindData`] |
+//! | `--overlay`, `--overlay-src`, `--ro-overlay`, `--tmp-overlay` | [`op::Overlay`] |
+//! | `--overlay-opt` | [`op::Overlay::option`] |
+//! | `--perms` | `mode` of [`op::Tmpfs`], [`op::Dir`], [`op::File`], [`op::BindData`] |
 //! | `--pidns`, `--userns`, `--userns2` | [`Sandbox::join_pid`], [`Sandbox::join_user`], [`Sandbox::join_user_after_setup`] |
-//! | `--proc` | [`Proc`] |
-//! | `--remount-ro` | [`RemountRo`] |
+//! | `--proc` | [`op::Proc`] |
+//! | `--remount-ro` | [`op::RemountRo`] |
 //! | `--setenv`, `--unsetenv` | [`Command::env`], [`Sandbox::env`], [`Sandbox::env_secret`], [`Sandbox::env_remove`] |
 //! | `--share-net` | [`Sandbox::share_net`] |
-//! | `--size` | [`Tmpfs::size`] |
-//! | `--symlink` | [`Symlink`] |
+//! | `--size` | [`op::Tmpfs::size`] |
+//! | `--symlink` | [`op::Symlink`] |
 //! | `--sync-fd` | [`Sandbox::sync_fd`] |
-//! | `--tmpfs` | [`Tmpfs`] |
+//! | `--tmpfs` | [`op::Tmpfs`] |
 //! | `--unshare-all` | [`Sandbox::unshare_all`] |
 //! | `--unshare-cgroup`, `--unshare-cgroup-try`, `--unshare-ipc`, `--unshare-net`, `--unshare-pid`, `--unshare-user`, `--unshare-user-try`, `--unshare-uts` | [`Namespaces`] |
 //! | `--userns-block-fd` | [`Sandbox::map_uids`], [`Sandbox::map_gids`] |
@@ -133,26 +133,34 @@
 //! an empty sandbox is empty, and what is in it was put there by name. A command that is root on the host, without a
 //! user namespace and with the host's `/proc`, is confined by nothing; it can even write into bwrap's reports.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("bwrap-launch launches Bubblewrap, which needs Linux namespaces: it builds for Linux only");
+
 mod bwrap;
+mod capability;
 pub mod diagnosis;
 pub mod doctor;
 pub mod host;
 mod launch;
 mod sandbox;
+mod shell;
+mod visible;
 
 pub use bwrap::message::Errno;
 pub use bwrap::{
     Advisory, Bwrap, BwrapError, Message, MissingOption, NamespaceIds, ParseError, Severity, Stage, Version,
 };
+pub use capability::{Capability, UnknownCapability};
 pub use diagnosis::{ProgramProblem, Verdict};
 pub use launch::{
     Child, ChildStderr, ChildStdin, ChildStdout, Command, Ending, Error, ExitStatus, Explain, Explanation,
     Failure, Heard, Output, Prepared, Result, Stdio, Step, Undecided,
 };
 pub use sandbox::{
-    Access, Advice, Bind, BindData, BindFd, Capability, Chmod, Circumstances, Content, Descriptor, Dev, Dir,
-    Feature, File, Filter, IdRange, Invalid, Lint, Mqueue, Namespaces, Operation, Overlay, Place, Problem,
-    Proc, RemountRo, Sandbox, Symlink, Tmpfs, UnsupportedArchitecture,
+    Advice, CapabilityChange, Circumstances, Content, Descriptor, Feature, Filter, IdRange, Inherit, Invalid,
+    Lint, Namespaces, Place, Problem, Sandbox, Setting, UnsupportedArchitecture, op,
 };
 
 /// The README's examples are tests too.

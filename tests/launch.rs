@@ -8,9 +8,10 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use bwrap_launch::op::{BindData, BindFd};
 use bwrap_launch::{
-    BindData, BindFd, Command, Content, Descriptor, Error, Feature, Filter, Heard, IdRange, Lint, Namespaces,
-    ProgramProblem, Sandbox, Stage, Stdio,
+    Command, Content, Descriptor, Error, Feature, Filter, Heard, IdRange, Lint, Namespaces, ProgramProblem,
+    Sandbox, Stage, Stdio,
 };
 use common::{Here, host};
 

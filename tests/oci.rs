@@ -106,13 +106,13 @@ fn missing() -> Option<String> {
     }
     let runc = Command::new("runc").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     (!runc.is_ok_and(|status| status.success()))
-        .then(|| "runc is not there; `make test` installs it".to_owned())
+        .then(|| "runc is not there; `make setup` installs it".to_owned())
 }
 
 /// What this fault cannot be made without.
 fn lacks(fault: &Fault, bwrap: Option<&Path>) -> Option<String> {
     let Some(bwrap) = bwrap else {
-        return Some("this bwrap is not there; `make test` fetches it".to_owned());
+        return Some("this bwrap is not there; `make setup` fetches it".to_owned());
     };
     if !fault.bundle.proc && !bwrap.starts_with("/usr") {
         return Some("this bwrap finds its libraries through /proc".to_owned());

@@ -3,15 +3,17 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command as Process;
 use std::sync::Arc;
 use std::{fmt, fs};
 
-use bwrap_launch::{
-    Access, Bind, BindData, BindFd, Chmod, Command, Content, Descriptor, Dev, Dir, Feature as F, File,
-    Filter, IdRange, Mqueue, Namespaces, Operation, Overlay, Proc, RemountRo, Sandbox, Symlink, Tmpfs,
+use bwrap_launch::op::{
+    Access, Bind, BindData, BindFd, Chmod, Dev, Dir, File, Mqueue, Operation, Overlay, Proc, RemountRo,
+    Symlink, Tmpfs,
 };
+use bwrap_launch::{Command, Content, Descriptor, Feature as F, Filter, IdRange, Namespaces, Sandbox};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -27,30 +29,45 @@ fn config(cases: u32) -> ProptestConfig {
 /// What `HERE` is in the shell; `GONE` is not set there.
 const HERE: &str = "it's \"$HOME\" `id` \\ * !!\n ~";
 
-/// Runs lines as a person's shell would, history expansion included; `body` is what `bwrap` does with its
-/// arguments. One process for many lines, because starting one costs more than all the rest.
-fn bash(body: &str, lines: &[String], locale: &str) -> Result<Vec<u8>, TestCaseError> {
+/// A shell that a line is pasted into, and the locale: escapes mean other things where characters are bytes.
+#[derive(Debug, Clone, Copy)]
+struct Shell {
+    words: &'static [&'static str],
+    locale: &'static str,
+}
+
+/// `make setup` installs those that are missing.
+fn shell() -> impl Strategy<Value = Shell> {
+    let shells: Vec<&[&str]> = vec![&["bash"], &["bash", "--posix"], &["dash"], &["busybox", "sh"]];
+    (select(shells), select(vec!["C", "C.UTF-8"])).prop_map(|(words, locale)| Shell { words, locale })
+}
+
+/// Runs lines as a person's shell would, history expansion included where there is one; `body` is what `bwrap` does
+/// with its arguments. One process for many lines, because starting one costs more than all the rest.
+fn paste(body: &str, lines: &[String], shell: Shell) -> Result<Vec<u8>, TestCaseError> {
     let directory = tempfile::tempdir().unwrap();
     let script = directory.path().join("script");
-    let start = format!("bwrap() {{ {body}; }}\nset -o history -o histexpand\n");
+    let history = if shell.words[0] == "bash" { "set -o history -o histexpand\n" } else { "" };
+    let start = format!("bwrap() {{ {body}; }}\n{history}");
     fs::write(&script, start + &lines.join("\n") + "\n").unwrap();
-    let mut shell = Process::new("bash");
-    shell.arg(&script).current_dir("/").env_clear().env("LC_ALL", locale);
-    shell.envs([("PATH", "/usr/bin:/bin"), ("HOME", "/root"), ("HERE", HERE)]);
-    let output = shell.output().unwrap();
+    // for lines that start a shell of their own
+    let program = directory.path().join("bwrap");
+    fs::write(&program, format!("#!/bin/bash\n{body}\n")).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut process = Process::new(shell.words[0]);
+    process.args(&shell.words[1..]).arg(&script).current_dir("/").env_clear();
+    process.env("PATH", format!("{}:/usr/bin:/bin", directory.path().display()));
+    process.envs([("LC_ALL", shell.locale), ("HOME", "/root"), ("HERE", HERE)]);
+    process.stdin(fs::File::open("/dev/null").unwrap());
+    let output = process.output().unwrap_or_else(|error| panic!("{shell:?}: {error}; type make setup"));
     let errors = String::from_utf8_lossy(&output.stderr);
-    prop_assert!(output.status.success() && errors.is_empty(), "{:#?}\n{}", lines, errors);
+    prop_assert!(output.status.success() && errors.is_empty(), "{:?} {:#?}\n{}", shell, lines, errors);
     Ok(output.stdout)
 }
 
-/// Escapes mean other things where characters are bytes.
-fn locale() -> impl Strategy<Value = &'static str> {
-    select(vec!["C", "C.UTF-8"])
-}
-
-/// The words after `bwrap` of each line, as bash understands them.
-fn split(lines: &[String], locale: &str) -> Result<Vec<Vec<OsString>>, TestCaseError> {
-    let output = bash(r#"printf '%s\0' "$#" "$@""#, lines, locale)?;
+/// The words after `bwrap` of each line, as the shell understands them.
+fn split(lines: &[String], shell: Shell) -> Result<Vec<Vec<OsString>>, TestCaseError> {
+    let output = paste(r#"printf '%s\0' "$#" "$@""#, lines, shell)?;
     let mut words = output.split(|byte| *byte == 0).map(|word| OsString::from_vec(word.to_vec()));
     let mut split = Vec::new();
     for _ in lines {
@@ -225,7 +242,7 @@ impl Plan {
 fn operation() -> impl Strategy<Value = Operation> {
     let access = select(vec![Access::ReadOnly, Access::ReadWrite, Access::Device]);
     let bind = (path(), path(), access, any::<bool>()).prop_map(|(source, destination, access, optional)| {
-        let bind = Bind::with(source, destination, access);
+        let bind = Bind::new(source, destination, access);
         Operation::from(if optional { bind.optional() } else { bind })
     });
     let overlay = (0..3, vec(path(), 0..4), vec(word(), 0..3), [path(), path(), path()]);
@@ -267,11 +284,7 @@ fn call<T: Clone + fmt::Debug + 'static>(
 /// Every setting; with `bytes`, files hold bytes too.
 fn step(bytes: bool) -> impl Strategy<Value = Step> {
     let file = move || (data(bytes), path(), mode());
-    let capability = || {
-        let mut all: Vec<_> = caps::all().into_iter().collect();
-        all.sort_unstable_by_key(ToString::to_string);
-        select(all)
-    };
+    let capability = || select(bwrap_launch::Capability::ALL);
     let range =
         || any::<[u32; 3]>().prop_map(|[inside, outside, count]| [IdRange::new(inside, outside, count)]);
     #[rustfmt::skip]
@@ -421,12 +434,12 @@ proptest! {
     #![proptest_config(config(48))]
 
     #[test]
-    fn what_is_shown_can_be_read_back(cases in vec((plan(false), run()), 1..12), locale in locale()) {
+    fn what_is_shown_can_be_read_back(cases in vec((plan(false), run()), 1..12), shell in shell()) {
         let shown = |(plan, run): &(Plan, Run)| {
             let sandbox = plan.build();
             [sandbox.to_string(), command(&sandbox, run).to_string()]
         };
-        let words = split(&cases.iter().flat_map(shown).collect::<Vec<_>>(), locale)?;
+        let words = split(&cases.iter().flat_map(shown).collect::<Vec<_>>(), shell)?;
         for ((plan, run), words) in cases.iter().zip(words.chunks(2)) {
             let expected = plan.expected();
             prop_assert_eq!(Sandbox::from_args(&words[0]), Ok(expected.clone()));
@@ -436,12 +449,12 @@ proptest! {
     }
 
     #[test]
-    fn lines_with_redirections_are_stable(plans in vec(plan(true), 1..12), locale in locale()) {
+    fn lines_with_redirections_are_stable(plans in vec(plan(true), 1..12), shell in shell()) {
         let first: Vec<_> = plans.iter().map(|plan| plan.build().to_string()).collect();
-        let mut words = split(&first, locale)?;
+        let mut words = split(&first, shell)?;
         let read: Vec<_> = words.iter().map(|words| Sandbox::from_args(words).unwrap()).collect();
         let second: Vec<_> = read.iter().map(Sandbox::to_string).collect();
-        let again = split(&second, locale)?;
+        let again = split(&second, shell)?;
         // a contradiction that check() refuses; in bwrap, the last option wins
         for words in words.iter_mut().filter(|words| words.contains(&"--share-net".into())) {
             words.retain(|word| word != "--unshare-net");
@@ -455,14 +468,14 @@ proptest! {
     /// Otherwise a line that is shown would be worse than what it shows.
     #[test]
     fn what_is_valid_stays_valid(
-        cases in vec((plan(true), run()), 16..32), roomy: bool, locale in locale()
+        cases in vec((plan(true), run()), 16..32), roomy: bool, shell in shell()
     ) {
         let most = Namespaces::USER | Namespaces::PID | Namespaces::UTS;
         let room = if roomy { most } else { Namespaces::empty() };
         let commands = cases.iter().map(|(plan, run)| command(&plan.build().unshare(room), run));
         let valid: Vec<_> = commands.filter(|command| command.get_sandbox().check().is_ok()).collect();
         let lines = valid.iter().flat_map(|command| [command.get_sandbox().to_string(), command.to_string()]);
-        for (command, words) in valid.iter().zip(split(&lines.collect::<Vec<_>>(), locale)?.chunks(2)) {
+        for (command, words) in valid.iter().zip(split(&lines.collect::<Vec<_>>(), shell)?.chunks(2)) {
             prop_assert_eq!(Sandbox::from_args(&words[0]).unwrap().check(), Ok(()));
             let read = Command::from_args(&words[1]).unwrap();
             if command.check().is_ok() {
@@ -473,7 +486,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_read_can_be_shown(lines in vec(line(), 16..32), locale in locale()) {
+    fn what_is_read_can_be_shown(lines in vec(line(), 16..32), shell in shell()) {
         let read = |line| (Sandbox::from_args(line), Command::from_args(line));
         let (sandboxes, commands): (Vec<_>, Vec<_>) = lines.iter().map(read).unzip();
         for error in sandboxes.iter().filter_map(|read| read.as_ref().err()) {
@@ -483,7 +496,7 @@ proptest! {
         let commands: Vec<_> = commands.into_iter().flatten().collect();
         let shown = sandboxes.iter().map(Sandbox::to_string).chain(commands.iter().map(Command::to_string));
         let shown: Vec<_> = shown.collect();
-        let words = split(&shown, locale)?;
+        let words = split(&shown, shell)?;
         for (sandbox, words) in sandboxes.iter().zip(&words) {
             prop_assert_eq!(Sandbox::from_args(words), Ok(sandbox.clone()));
         }
@@ -494,7 +507,7 @@ proptest! {
 
     #[test]
     fn redirections_yield_the_bytes(
-        files in vec(vec(any::<u8>(), 0..300), 0..12), given in 0..12, locale in locale()
+        files in vec(vec(any::<u8>(), 0..300), 0..12), given in 0..12, shell in shell()
     ) {
         // every byte beside every other kind, up to the size that is still shown
         let all = (0..=u8::MAX).cycle().take(4096).collect::<Vec<_>>();
@@ -503,9 +516,10 @@ proptest! {
         let together = files.iter().cloned().fold(start, |sandbox, bytes| sandbox.file(bytes, "/f"));
         let alone = files.iter().cloned().map(|bytes| Sandbox::new().file(bytes, "/f"));
         let lines: Vec<_> = alone.chain([together]).map(|sandbox| sandbox.to_string()).collect();
-        let body = r#"while (($#)); do [[ $1 == --file ]] && cat <&"$2" && printf '|%s|' "$3"; shift; done"#;
+        let body = r#"while [ $# != 0 ]; do
+            if [ "$1" = --file ]; then cat <&"$2" && printf '|%s|' "$3"; fi; shift; done"#;
         let expected = [files.clone(), files].concat().join(&b"|/f|"[..]);
-        prop_assert!(bash(body, &lines, locale)? == [&expected, &b"|/f|"[..]].concat(), "{:#?}", lines);
+        prop_assert!(paste(body, &lines, shell)? == [&expected, &b"|/f|"[..]].concat(), "{:#?}", lines);
     }
 }
 
@@ -533,21 +547,21 @@ proptest! {
 
     /// `check` accepts them all.
     #[test]
-    fn debug_options_of_any_bytes(key in word(), locale in locale()) {
+    fn debug_options_of_any_bytes(key in word(), shell in shell()) {
         prop_assume!(!key.is_empty());
         let sandbox = Sandbox::new().debug_option(&key);
         prop_assert_eq!(sandbox.check(), Ok(()));
-        let words = split(&[sandbox.to_string()], locale)?;
+        let words = split(&[sandbox.to_string()], shell)?;
         prop_assert_eq!(Sandbox::from_args(&words[0]), Ok(sandbox));
     }
 
     /// `check` accepts every name without `=`; a line that is pasted must not run a part of it.
     #[test]
-    fn inherited_variables_of_any_name(name in word(), locale in locale()) {
+    fn inherited_variables_of_any_name(name in word(), shell in shell()) {
         prop_assume!(!name.is_empty() && !name.as_bytes().contains(&b'='));
         let sandbox = Sandbox::new().inherit_env_only([&name]);
         prop_assert_eq!(sandbox.check(), Ok(()));
-        let words = split(&[sandbox.to_string()], locale)?.remove(0);
+        let words = split(&[sandbox.to_string()], shell)?.remove(0);
         // a name that the shell can read is there if the shell has such a variable
         if words.len() != 1 {
             prop_assert_eq!(words.len(), 4);

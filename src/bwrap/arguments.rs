@@ -1,5 +1,6 @@
 //! The way there: a sandbox becomes bwrap's arguments and a table of descriptors.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
@@ -77,7 +78,11 @@ pub(crate) struct Arguments {
 #[derive(Clone, Copy)]
 pub(crate) enum Audience<'a> {
     /// For a reader: descriptor numbers as the caller gave them, and every option, or those that this bwrap accepts.
-    Reader(Option<&'a Bwrap>),
+    Reader {
+        bwrap: Option<&'a Bwrap>,
+        /// As for a launch.
+        taken: &'a [RawFd],
+    },
     /// For this bwrap, now.
     Launch {
         bwrap: &'a Bwrap,
@@ -118,8 +123,18 @@ impl Arguments {
 
     /// As [`of`](Self::of), for a reader.
     pub(crate) fn shown(sandbox: &Sandbox, arg0: Option<&OsStr>, bwrap: Option<&Bwrap>) -> Self {
+        Self::shown_beside(&[], sandbox, arg0, bwrap)
+    }
+
+    /// As [`shown`](Self::shown), beside descriptors of the command's own that have these numbers.
+    pub(crate) fn shown_beside(
+        taken: &[RawFd],
+        sandbox: &Sandbox,
+        arg0: Option<&OsStr>,
+        bwrap: Option<&Bwrap>,
+    ) -> Self {
         // for a reader, no option can be missing
-        Self::of(sandbox, arg0, Audience::Reader(bwrap)).unwrap_or_default()
+        Self::of(sandbox, arg0, Audience::Reader { bwrap, taken }).unwrap_or_default()
     }
 
     /// The arguments as a file for `--args`.
@@ -149,6 +164,8 @@ pub(crate) fn count_words(arguments: &Arguments, command: usize) -> usize {
 struct Writer<'a> {
     sandbox: &'a Sandbox,
     audience: Audience<'a>,
+    /// Descriptor numbers that are not free.
+    taken: BTreeSet<RawFd>,
     next: RawFd,
     out: Arguments,
 }
@@ -157,14 +174,20 @@ type Written = Result<(), MissingOption>;
 
 impl<'a> Writer<'a> {
     fn new(sandbox: &'a Sandbox, audience: Audience<'a>) -> Self {
-        Self { sandbox, audience, next: 3, out: Arguments::default() }
+        let taken = match audience {
+            Audience::Launch { taken, .. } => taken.iter().copied().collect(),
+            Audience::Reader { taken, .. } => {
+                taken.iter().copied().chain(sandbox.descriptor_numbers()).collect()
+            }
+        };
+        Self { sandbox, audience, taken, next: 3, out: Arguments::default() }
     }
 
     /// Whether the option can be written: an error or a dropped feature otherwise.
     fn admits(&mut self, name: &'static str) -> Result<bool, MissingOption> {
         let bwrap = match self.audience {
             Audience::Launch { bwrap, .. } => bwrap,
-            Audience::Reader(bwrap) => return Ok(bwrap.is_none_or(|bwrap| bwrap.accepts(name))),
+            Audience::Reader { bwrap, .. } => return Ok(bwrap.is_none_or(|bwrap| bwrap.accepts(name))),
         };
         if bwrap.accepts(name) {
             return Ok(true);
@@ -232,7 +255,7 @@ impl<'a> Writer<'a> {
         };
         let given = given.and_then(Descriptor::given_number);
         let number = match (self.audience, given) {
-            (Audience::Reader(_), Some(number)) => number,
+            (Audience::Reader { .. }, Some(number)) => number,
             _ => self.free_number(),
         };
         self.out.slots.push(Slot { number, source });
@@ -240,30 +263,11 @@ impl<'a> Writer<'a> {
     }
 
     fn free_number(&mut self) -> RawFd {
-        loop {
-            let number = self.next;
+        while self.taken.contains(&self.next) {
             self.next += 1;
-            let taken = match self.audience {
-                Audience::Launch { taken, .. } => taken.contains(&number),
-                Audience::Reader(_) => self.given_numbers().any(|given| given == number),
-            };
-            if !taken {
-                return number;
-            }
         }
-    }
-
-    /// Every number that the sandbox itself mentions.
-    fn given_numbers(&self) -> impl Iterator<Item = RawFd> {
-        let sandbox = self.sandbox;
-        let read = sandbox.readers().filter_map(|(_, content)| content.descriptor());
-        let bound = sandbox.operations.iter().filter_map(|operation| match operation {
-            Operation::BindFd(bind) => Some(&bind.descriptor),
-            _ => None,
-        });
-        let kept = [&sandbox.lifetime.sync_fd, &sandbox.lifetime.info_fd].into_iter().flatten();
-        let all = read.chain(bound).chain(kept).chain(sandbox.namespaces.joined());
-        all.filter_map(Descriptor::given_number)
+        self.next += 1;
+        self.next - 1
     }
 
     fn launcher(&mut self) -> Written {
@@ -305,7 +309,7 @@ impl<'a> Writer<'a> {
                     self.option("--setenv", [name, value])?;
                 }
             }
-            Audience::Reader(_) => match &environment.inherit {
+            Audience::Reader { .. } => match &environment.inherit {
                 Inherit::Everything => {}
                 Inherit::Nothing => self.option("--clearenv", [])?,
                 Inherit::Only(names) => {
@@ -541,7 +545,7 @@ impl<'a> Writer<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::{BindData, Capability, Chmod, Filter, IdRange};
+    use crate::sandbox::{BindData, Capability, Chmod, Filter, IdRange, Setting};
 
     /// A sandbox that uses everything.
     fn everything() -> Sandbox {
@@ -593,7 +597,7 @@ mod tests {
             .symlink("a", "/b")
             .add(Chmod::new(0o7, "/d"));
         for access in [Access::ReadOnly, Access::ReadWrite, Access::Device] {
-            let bind = crate::sandbox::Bind::with("/s", "/d", access);
+            let bind = crate::sandbox::Bind::new("/s", "/d", access);
             sandbox = sandbox.add(bind.clone()).add(bind.optional());
         }
         sandbox
@@ -625,6 +629,19 @@ mod tests {
                 option.name
             );
         }
+    }
+
+    #[test]
+    fn whatever_was_set_can_be_taken_back() {
+        let everything = everything().optional(Feature::Argv0);
+        for setting in Setting::ALL.iter().copied() {
+            assert!(everything.is_set(setting), "{setting:?}");
+            let without = everything.clone().unset(setting);
+            assert!(!without.is_set(setting) && without != everything, "{setting:?}");
+        }
+        let bare = Setting::ALL.iter().copied().fold(everything, Sandbox::unset);
+        let bare = bare.env_clear().share(Namespaces::ALL).retain_operations(|_| false);
+        assert_eq!(bare, Sandbox::new());
     }
 
     #[test]

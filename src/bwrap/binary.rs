@@ -69,6 +69,7 @@ pub enum BwrapError {
         list(searched),
         skipped_note(skipped)
     )]
+    #[non_exhaustive]
     NotFound {
         /// The directories that were searched.
         searched: Vec<PathBuf>,
@@ -80,6 +81,7 @@ pub enum BwrapError {
     NotAbsolute(PathBuf),
     /// The file cannot be looked at or executed, or does not answer within five seconds ([`io::ErrorKind::TimedOut`]).
     #[error("cannot run {}: {source}", path.display())]
+    #[non_exhaustive]
     Unusable {
         /// The file.
         path: PathBuf,
@@ -88,6 +90,7 @@ pub enum BwrapError {
     },
     /// It is bwrap, and refuses to run here, even for its help: for its privileges, or for a host that lacks what it needs.
     #[error("{} refuses to run: {}", path.display(), message)]
+    #[non_exhaustive]
     Refuses {
         /// The file.
         path: PathBuf,
@@ -96,6 +99,7 @@ pub enum BwrapError {
     },
     /// It runs, but it is not bwrap, or it cannot even print its help.
     #[error("{} does not answer --help as bwrap does{}", path.display(), said(output))]
+    #[non_exhaustive]
     NotBwrap {
         /// The file.
         path: PathBuf,
@@ -124,11 +128,12 @@ fn said(output: &str) -> String {
 ///
 /// ```
 /// use bwrap_launch::Version;
-/// let debian = Version { major: 0, minor: 8, patch: 0 };
+/// let debian = Version::new(0, 8, 0);
 /// assert_eq!(debian.to_string(), "0.8.0");
-/// assert!(debian < Version { major: 0, minor: 11, patch: 0 });
+/// assert!(debian < Version::new(0, 11, 0));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct Version {
     /// The first number.
     pub major: u32,
@@ -139,7 +144,9 @@ pub struct Version {
 }
 
 impl Version {
-    const fn new(major: u32, minor: u32, patch: u32) -> Self {
+    /// The version `major.minor.patch`.
+    #[must_use]
+    pub const fn new(major: u32, minor: u32, patch: u32) -> Self {
         Self { major, minor, patch }
     }
 
@@ -408,7 +415,7 @@ impl Bwrap {
     /// let bwrap = Bwrap::find()?;
     /// if !bwrap.resolves_in_root() {
     ///     // CVE-2026-87766: mount nothing below a writable bind that the command may have filled
-    ///     assert!(bwrap.version() < Some(Version { major: 0, minor: 12, patch: 0 }));
+    ///     assert!(bwrap.version() < Some(Version::new(0, 12, 0)));
     /// }
     /// # Ok::<(), bwrap_launch::BwrapError>(())
     /// ```

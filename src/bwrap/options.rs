@@ -108,12 +108,7 @@ pub(crate) fn find(name: &str) -> Option<&'static BwrapOption> {
 }
 
 /// The bwrap at hand does not know an option that the sandbox needs.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{} {version} has no {option}; bubblewrap {since} and newer have it: install a newer bubblewrap, name another \
-     with the BWRAP variable, or mark the feature as dispensable with Sandbox::optional",
-    bwrap.display()
-)]
+///
 /// ```
 /// use bwrap_launch::{Error, Sandbox};
 /// let sandbox = Sandbox::new().ro_bind("/", "/").level_prefix();
@@ -125,6 +120,13 @@ pub(crate) fn find(name: &str) -> Option<&'static BwrapOption> {
 /// }
 /// # Ok::<(), bwrap_launch::Error>(())
 /// ```
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{} {version} has no {option}; bubblewrap {since} and newer have it: install a newer bubblewrap, name another \
+     with the BWRAP variable, or mark the feature as dispensable with Sandbox::optional",
+    bwrap.display()
+)]
+#[non_exhaustive]
 pub struct MissingOption {
     /// The option, such as `--overlay`.
     pub option: &'static str,

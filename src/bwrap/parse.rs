@@ -29,6 +29,7 @@ pub enum ParseError {
     UnknownOption(OsString),
     /// The line ends where an option still wants arguments.
     #[error("{option} takes {needed} argument(s) and the line ends before that")]
+    #[non_exhaustive]
     MissingArgument {
         /// The option.
         option: &'static str,
@@ -37,6 +38,7 @@ pub enum ParseError {
     },
     /// An argument that is no number, or none that bwrap takes. bwrap wraps some around silently.
     #[error("{option} {:?} is not {expected}", value.as_os_str())]
+    #[non_exhaustive]
     InvalidValue {
         /// The option.
         option: &'static str,
@@ -62,6 +64,7 @@ pub enum ParseError {
     Conflict(&'static str, &'static str),
     /// An option that the launcher uses itself, or that runs nothing.
     #[error("{option} has no place in a sandbox: {instead}")]
+    #[non_exhaustive]
     LaunchersOwn {
         /// The option.
         option: &'static str,
@@ -437,7 +440,7 @@ impl Arguments {
     }
 
     fn bind(&mut self, access: Access) -> Bind {
-        Bind::with(self.path(), self.path(), access)
+        Bind::new(self.path(), self.path(), access)
     }
 
     fn value<T>(
@@ -492,10 +495,8 @@ impl Arguments {
             if text.eq_ignore_ascii_case("ALL") {
                 return Some(None);
             }
-            let named = Capability::from_str(&text.to_ascii_uppercase()).ok();
-            let numbered =
-                || text.parse::<u8>().ok().and_then(|n| caps::all().into_iter().find(|c| c.index() == n));
-            named.or_else(numbered).map(Some)
+            let named = Capability::from_str(text).ok();
+            named.or_else(|| Capability::from_number(text.parse().ok()?)).map(Some)
         })
     }
 }

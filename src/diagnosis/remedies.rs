@@ -21,7 +21,6 @@ pub(super) use apparmor::{
 };
 pub(super) use engine::{drop_ambient_capabilities, options, run_as_user};
 pub(super) use host::{commands, in_both, manual, own_unit, raise, sysctl, unit};
-pub(super) use instructions::path_word;
 pub(super) use kubernetes::unmask_proc;
 pub(super) use limits::{Limit, raise_limit};
 pub(super) use lxc::allow_nesting;

@@ -8,6 +8,7 @@ use rustix::process::{Resource, getegid, geteuid, getgid, getrlimit, getuid};
 
 use super::Fact;
 use super::source::Source;
+use crate::capability::Capability;
 
 /// Ids, capabilities and restrictions of the calling thread (`credentials(7)`, `capabilities(7)`).
 ///
@@ -80,8 +81,8 @@ pub struct CapabilitySet(pub u64);
 impl CapabilitySet {
     /// Whether the capability is in the set.
     #[must_use]
-    pub fn has(self, capability: caps::Capability) -> bool {
-        self.0 & capability.bitmask() != 0
+    pub fn has(self, capability: Capability) -> bool {
+        self.0 >> capability.number() & 1 == 1
     }
 
     /// Whether none is.
@@ -95,7 +96,7 @@ impl CapabilitySet {
         self.0 == 0
     }
 
-    fn read(set: caps::CapSet) -> Fact<Self> {
+    pub(crate) fn read(set: caps::CapSet) -> Fact<Self> {
         match caps::read(None, set) {
             Ok(found) => Fact::Present(Self(found.iter().fold(0, |bits, one| bits | one.bitmask()))),
             Err(error) => Fact::Unreadable(error.to_string()),
@@ -105,9 +106,8 @@ impl CapabilitySet {
 
 impl fmt::Display for CapabilitySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut names: Vec<_> = caps::all().into_iter().filter(|one| self.has(*one)).collect();
-        names.sort_by_key(caps::Capability::index);
-        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let held = Capability::ALL.iter().filter(|one| self.has(**one));
+        let names: Vec<&str> = held.map(|one| one.name()).collect();
         f.write_str(if names.is_empty() { "none" } else { "" })?;
         f.write_str(&names.join(","))
     }

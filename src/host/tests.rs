@@ -197,7 +197,7 @@ fn a_partial_one_leaves_the_rest_unknown() {
         "sysctls": { "kernel.unprivileged_userns_clone": { "present": "0" } }
     }"#;
     let host: Host = serde_json::from_str(json).unwrap();
-    assert!(host.process.effective.present().unwrap().has(caps::Capability::CAP_SETFCAP));
+    assert!(host.process.effective.present().unwrap().has(crate::Capability::CAP_SETFCAP));
     assert!(host.process.seccomp.is_unknown() && host.mounts.is_unknown() && host.security.label.is_absent());
     assert!(host.sysctl("kernel.unprivileged_userns_clone").is("0"));
     assert!(host.sysctl("user.max_user_namespaces").is_unknown());

@@ -12,8 +12,8 @@ use super::descriptors::MAX_NUMBER;
 use super::stdio::StdioKind;
 use crate::bwrap::Bwrap;
 use crate::bwrap::arguments::Arguments;
-use crate::bwrap::line::{write_id_maps, write_line, write_open};
-use crate::host;
+use crate::bwrap::line::{write_id_maps, write_line};
+use crate::host::{self, CapabilitySet};
 use crate::sandbox::{Descriptor, Invalid, Place, Problem, Sandbox, check_text};
 
 /// What is to run, without its streams.
@@ -46,7 +46,7 @@ impl Recipe {
             // what is not in the bounding set is lost when bwrap is executed
             [caps::CapSet::Permitted, caps::CapSet::Bounding]
                 .into_iter()
-                .all(|set| caps::has_cap(None, set, capability).unwrap_or(false))
+                .all(|set| CapabilitySet::read(set).present().is_some_and(|set| set.has(capability)))
         };
         sandbox.check_for(getuid().as_raw(), getgid().as_raw(), has, host::user_namespaces_seem_possible)?;
         let invalid = |place| move |problem| Invalid { place, problem };
@@ -101,10 +101,9 @@ impl fmt::Display for Line<'_> {
         let Recipe { sandbox, program, arguments, arg0 } = self.recipe;
         let mut words = vec![program.as_os_str()];
         words.extend(arguments.iter().map(OsString::as_os_str));
-        write_line(f, &Arguments::shown(sandbox, arg0.as_deref(), self.bwrap), &words)?;
-        for (number, descriptor) in self.descriptors {
-            write_open(f, *number, descriptor)?;
-        }
+        let taken: Vec<RawFd> = self.descriptors.iter().map(|(number, _)| *number).collect();
+        let shown = Arguments::shown_beside(&taken, sandbox, arg0.as_deref(), self.bwrap);
+        write_line(f, &shown, &words, self.descriptors)?;
         write_id_maps(f, sandbox)
     }
 }

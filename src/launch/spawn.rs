@@ -7,7 +7,7 @@
 use std::ffi::CString;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::LazyLock;
 
@@ -118,12 +118,13 @@ pub(super) fn unread(socket: &OwnedFd) -> Option<usize> {
 
 /// Duplicates a descriptor that is known by its number only, to hold it while a launch is made.
 pub(super) fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
-    if number < 0 {
-        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    // SAFETY: fcntl takes any number, open or not, and touches no memory for this command.
+    let copy = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) };
+    if copy < 0 {
+        return Err(io::Error::last_os_error());
     }
-    // SAFETY: the number is not -1, and the borrow ends within this call. That it may be closed or another file
-    // meanwhile is the caller's word, as it is for bwrap's own options; duplicating it touches no memory.
-    unsafe { BorrowedFd::borrow_raw(number) }.try_clone_to_owned()
+    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
 /// The functions of `posix_spawn` return their error.

@@ -1,8 +1,11 @@
 //! The rules that bwrap enforces, and the silent traps that it does not, answered before launch.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::path::{Component, Path, PathBuf};
+use std::os::fd::RawFd;
+use std::path::{Component, PathBuf};
 
 use super::environment::valid_name;
 use super::{
@@ -20,11 +23,20 @@ use super::{
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {problem}")]
+#[non_exhaustive]
 pub struct Invalid {
     /// The part of the description.
     pub place: Place,
     /// What is wrong with it.
     pub problem: Problem,
+}
+
+impl Invalid {
+    /// As [`Sandbox::check`] says it: for checks of one's own, and to compare with.
+    #[must_use]
+    pub const fn new(place: Place, problem: Problem) -> Self {
+        Self { place, problem }
+    }
 }
 
 /// A part of a description.
@@ -41,6 +53,7 @@ pub struct Invalid {
 #[non_exhaustive]
 pub enum Place {
     /// An operation on the file system.
+    #[non_exhaustive]
     Operation {
         /// Its place among the operations, from 0.
         index: usize,
@@ -73,6 +86,14 @@ pub enum Place {
     CommandLine,
 }
 
+impl Place {
+    /// The place of an operation, which is the `index`th from 0.
+    #[must_use]
+    pub fn operation(index: usize, operation: &Operation) -> Self {
+        Self::Operation { index, name: operation.name(), destination: operation.destination().to_owned() }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -96,10 +117,12 @@ impl fmt::Display for Place {
 
 /// What is wrong with a part of a description.
 ///
-/// `Display` says what to do about it, with the names of this crate and the options of bwrap.
+/// `Display` says what to do about it, with the names of this crate and the options of bwrap. Variants with
+/// several fields may get more of them; one with a single field stays as it is.
 ///
 /// ```
-/// use bwrap_launch::{Dir, Problem, Sandbox};
+/// use bwrap_launch::{Problem, Sandbox};
+/// use bwrap_launch::op::Dir;
 /// // decimal where octal was meant
 /// let error = Sandbox::new().add(Dir::new("/tmp").mode(7555)).check().unwrap_err();
 /// assert_eq!(error.problem, Problem::Mode(7555));
@@ -134,6 +157,7 @@ pub enum Problem {
     Size(u64),
     /// An overlay with too few layers.
     #[error("has {given} layers and needs {needed} at least; add them with Overlay::layer (--overlay-src)")]
+    #[non_exhaustive]
     TooFewLayers {
         /// How many there are.
         given: usize,
@@ -193,6 +217,7 @@ pub enum Problem {
     #[error(
         "the {kind} map has {ranges} ranges, which are {bytes} bytes of text; the kernel takes {MAX_RANGES} ranges and fewer bytes than a page of memory has; join ranges that follow each other"
     )]
+    #[non_exhaustive]
     IdMapTooLong {
         /// `user` or `group`.
         kind: &'static str,
@@ -206,6 +231,7 @@ pub enum Problem {
     IdMapIncomplete(&'static str),
     /// An id map without the id that bwrap itself runs as.
     #[error("no range of the {kind} map covers {id}, which bwrap runs as; add it")]
+    #[non_exhaustive]
     IdUnmapped {
         /// `user` or `group`.
         kind: &'static str,
@@ -236,16 +262,13 @@ pub enum Problem {
     #[error(
         "has {count} words, {limit} at most are possible, the command's own included; bind directories instead of files, or hand long argument lists over in a file"
     )]
+    #[non_exhaustive]
     TooManyWords {
         /// How many there are.
         count: usize,
         /// How many there may be.
         limit: usize,
     },
-}
-
-fn invalid(place: Place, problem: Problem) -> Invalid {
-    Invalid { place, problem }
 }
 
 type Check = Result<(), Problem>;
@@ -266,18 +289,20 @@ impl Sandbox {
     /// ```
     pub fn check(&self) -> Result<(), Invalid> {
         for (index, operation) in self.operations.iter().enumerate() {
-            check_operation(operation).map_err(|problem| invalid(place(index, operation), problem))?;
+            check_operation(operation)
+                .map_err(|problem| Invalid::new(Place::operation(index, operation), problem))?;
         }
-        self.check_namespaces().map_err(|problem| invalid(Place::Namespaces, problem))?;
-        self.check_identity().map_err(|problem| invalid(Place::Identity, problem))?;
-        self.check_privileges().map_err(|problem| invalid(Place::Privileges, problem))?;
+        self.check_namespaces().map_err(|problem| Invalid::new(Place::Namespaces, problem))?;
+        self.check_identity().map_err(|problem| Invalid::new(Place::Identity, problem))?;
+        self.check_privileges().map_err(|problem| Invalid::new(Place::Privileges, problem))?;
         for (index, filter) in self.privileges.filters.iter().enumerate() {
-            check_filter(&filter.program).map_err(|problem| invalid(Place::Filter(index), problem))?;
+            check_filter(&filter.program).map_err(|problem| Invalid::new(Place::Filter(index), problem))?;
         }
         self.check_environment()?;
-        self.check_lifetime().map_err(|problem| invalid(Place::Lifetime, problem))?;
+        self.check_lifetime().map_err(|problem| Invalid::new(Place::Lifetime, problem))?;
         if let Some(directory) = &self.current_dir {
-            text("path", directory.as_os_str()).map_err(|problem| invalid(Place::CurrentDir, problem))?;
+            text("path", directory.as_os_str())
+                .map_err(|problem| Invalid::new(Place::CurrentDir, problem))?;
         }
         self.check_readers()
     }
@@ -348,12 +373,12 @@ impl Sandbox {
         let names = inherited.iter().map(OsString::as_os_str);
         for name in names.chain(self.environment.changes.iter().map(EnvironmentChange::name)) {
             check_name(name)
-                .map_err(|problem| invalid(Place::Variable(name.display().to_string()), problem))?;
+                .map_err(|problem| Invalid::new(Place::Variable(name.display().to_string()), problem))?;
         }
         for change in &self.environment.changes {
             if let EnvironmentChange::Set { name, value } = change {
                 no_nul("value", &value.text)
-                    .map_err(|problem| invalid(Place::Variable(name.display().to_string()), problem))?;
+                    .map_err(|problem| Invalid::new(Place::Variable(name.display().to_string()), problem))?;
             }
         }
         Ok(())
@@ -383,14 +408,21 @@ impl Sandbox {
 
     /// No descriptor may be read twice.
     fn check_readers(&self) -> Result<(), Invalid> {
-        let mut seen: Vec<(&Descriptor, String)> = Vec::new();
+        let mut seen: HashMap<RawFd, Place> = HashMap::new();
         for (place, content) in self.readers() {
             let Some(descriptor) = content.descriptor() else { continue };
-            number(descriptor).map_err(|problem| invalid(place.clone(), problem))?;
-            if let Some((_, first)) = seen.iter().find(|(other, _)| other.is_same(descriptor)) {
-                return Err(invalid(place, Problem::DescriptorReused { first: first.clone() }));
+            number(descriptor).map_err(|problem| Invalid::new(place.clone(), problem))?;
+            match seen.entry(descriptor.current_number()) {
+                Entry::Occupied(first) => {
+                    return Err(Invalid::new(
+                        place,
+                        Problem::DescriptorReused { first: first.get().to_string() },
+                    ));
+                }
+                Entry::Vacant(free) => {
+                    free.insert(place);
+                }
             }
-            seen.push((descriptor, place.to_string()));
         }
         Ok(())
     }
@@ -403,7 +435,7 @@ impl Sandbox {
                 Operation::BindData(data) => &data.content,
                 _ => return None,
             };
-            Some((place(index, operation), content))
+            Some((Place::operation(index, operation), content))
         });
         let filters = self.privileges.filters.iter().enumerate();
         operations.chain(filters.map(|(index, filter)| (Place::Filter(index), &filter.program)))
@@ -422,7 +454,7 @@ impl Sandbox {
         for (kind, map, id) in [("user", &identity.uid_map, uid), ("group", &identity.gid_map, gid)] {
             let covers = |range: &IdRange| id >= range.outside && id - range.outside < range.count;
             if !map.is_empty() && !map.iter().any(covers) {
-                return Err(invalid(Place::Identity, Problem::IdUnmapped { kind, id }));
+                return Err(Invalid::new(Place::Identity, Problem::IdUnmapped { kind, id }));
             }
         }
         if uid != 0 {
@@ -431,7 +463,7 @@ impl Sandbox {
         let changes_id = identity.uid.is_some_and(|wanted| wanted != uid)
             || identity.gid.is_some_and(|wanted| wanted != gid);
         if changes_id && !self.namespaces.any_user() {
-            return Err(invalid(Place::Identity, Problem::IdNeedsUserNamespace));
+            return Err(Invalid::new(Place::Identity, Problem::IdNeedsUserNamespace));
         }
         // inside its own user namespace bwrap has every capability
         if self.privileges.capabilities.is_empty()
@@ -445,7 +477,7 @@ impl Sandbox {
         for change in &self.privileges.capabilities {
             match *change {
                 CapabilityChange::AddAll => {
-                    return Err(invalid(Place::Privileges, Problem::CapAddAllAsRoot));
+                    return Err(Invalid::new(Place::Privileges, Problem::CapAddAllAsRoot));
                 }
                 CapabilityChange::Add(capability) => wanted.push(capability),
                 CapabilityChange::Drop(capability) => wanted.retain(|other| *other != capability),
@@ -453,17 +485,11 @@ impl Sandbox {
             }
         }
         match wanted.into_iter().find(|capability| !has(*capability)) {
-            Some(missing) => Err(invalid(Place::Privileges, Problem::CapabilityMissing(missing.to_string()))),
+            Some(missing) => {
+                Err(Invalid::new(Place::Privileges, Problem::CapabilityMissing(missing.to_string())))
+            }
             None => Ok(()),
         }
-    }
-}
-
-fn place(index: usize, operation: &Operation) -> Place {
-    Place::Operation {
-        index,
-        name: operation.name(),
-        destination: Path::to_path_buf(operation.destination()),
     }
 }
 

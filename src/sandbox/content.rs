@@ -32,7 +32,8 @@ impl Content {
     /// Inside, the file is an ordinary one: give it a mode.
     ///
     /// ```
-    /// use bwrap_launch::{Content, File, Sandbox};
+    /// use bwrap_launch::{Content, Sandbox};
+    /// use bwrap_launch::op::File;
     /// let token = File::new(Content::secret("hunter2"), "/tmp/token").mode(0o400);
     /// let sandbox = Sandbox::new().ro_bind("/", "/").tmpfs("/tmp").add(token);
     /// assert!(!sandbox.to_string().contains("hunter2"));
@@ -47,7 +48,31 @@ impl Content {
         Self(ContentKind::Bytes { bytes: Arc::new(bytes), secret: false })
     }
 
-    pub(crate) fn descriptor(&self) -> Option<&Descriptor> {
+    /// The bytes, secret ones included; `None` if they come from a descriptor.
+    ///
+    /// ```
+    /// use bwrap_launch::{Content, Descriptor};
+    /// let token = Content::secret("hunter2");
+    /// assert_eq!((token.as_bytes(), token.is_secret()), (Some(&b"hunter2"[..]), true));
+    /// assert_eq!(Content::from(Descriptor::number(5)).as_bytes(), None);
+    /// ```
+    #[must_use]
+    pub fn as_bytes(&self) -> Option<&[u8]> {
+        match &self.0 {
+            ContentKind::Bytes { bytes, .. } => Some(bytes),
+            ContentKind::Descriptor(_) => None,
+        }
+    }
+
+    /// Whether it was made by [`secret`](Self::secret).
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        matches!(self.0, ContentKind::Bytes { secret: true, .. })
+    }
+
+    /// The descriptor from which bwrap reads it, if it comes from one.
+    #[must_use]
+    pub fn descriptor(&self) -> Option<&Descriptor> {
         match &self.0 {
             ContentKind::Descriptor(descriptor) => Some(descriptor),
             ContentKind::Bytes { .. } => None,
@@ -64,6 +89,12 @@ impl From<Vec<u8>> for Content {
 impl From<&[u8]> for Content {
     fn from(bytes: &[u8]) -> Self {
         Self::bytes(bytes.to_vec())
+    }
+}
+
+impl<const N: usize> From<[u8; N]> for Content {
+    fn from(bytes: [u8; N]) -> Self {
+        Self::bytes(bytes.into())
     }
 }
 
@@ -88,18 +119,6 @@ impl From<&str> for Content {
 impl From<Descriptor> for Content {
     fn from(descriptor: Descriptor) -> Self {
         Self(ContentKind::Descriptor(descriptor))
-    }
-}
-
-impl From<OwnedFd> for Content {
-    fn from(descriptor: OwnedFd) -> Self {
-        Descriptor::from(descriptor).into()
-    }
-}
-
-impl From<std::fs::File> for Content {
-    fn from(file: std::fs::File) -> Self {
-        OwnedFd::from(file).into()
     }
 }
 
@@ -151,35 +170,47 @@ struct Owned {
 }
 
 impl Descriptor {
-    /// The descriptor of this number in the process that launches the sandbox, as bwrap's own options take
-    /// it. It is duplicated for bwrap at the launch; whether it is open is only known then.
+    /// The descriptor of this number in the process that launches the sandbox, as bwrap's own options take it: for
+    /// lines of arguments, and for descriptors that were inherited. It is no more than a name. The launch duplicates
+    /// whatever is open under it at that moment, and fails if nothing is.
     #[must_use]
     pub fn number(number: RawFd) -> Self {
         Self(DescriptorKind::Number(number))
     }
 
     /// The owned descriptor, if it is one.
-    pub(crate) fn owned(&self) -> Option<BorrowedFd<'_>> {
+    ///
+    /// ```
+    /// use bwrap_launch::Descriptor;
+    /// let owned = Descriptor::from(std::fs::File::open("/dev/null")?);
+    /// assert!(owned.owned().is_some() && owned.given_number().is_none());
+    /// let named = Descriptor::number(7);
+    /// assert!(named.owned().is_none() && named.given_number() == Some(7));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn owned(&self) -> Option<BorrowedFd<'_>> {
         match &self.0 {
             DescriptorKind::Owned(owned) => Some(owned.descriptor.as_fd()),
             DescriptorKind::Number(_) => None,
         }
     }
 
-    /// The number, if it is given by number.
-    pub(crate) fn given_number(&self) -> Option<RawFd> {
+    /// The number, if it was given by [`number`](Self::number).
+    #[must_use]
+    pub fn given_number(&self) -> Option<RawFd> {
         match self.0 {
             DescriptorKind::Number(number) => Some(number),
             DescriptorKind::Owned(_) => None,
         }
     }
 
-    /// Whether both are one open descriptor of this process.
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        let number = |descriptor: &Self| {
-            descriptor.given_number().or_else(|| descriptor.owned().map(|owned| owned.as_raw_fd()))
-        };
-        number(self) == number(other)
+    /// Its number in this process, now.
+    pub(crate) fn current_number(&self) -> RawFd {
+        match &self.0 {
+            DescriptorKind::Owned(owned) => owned.descriptor.as_raw_fd(),
+            DescriptorKind::Number(number) => *number,
+        }
     }
 
     /// Marks the content as read. Says whether it had been read before.
@@ -198,13 +229,37 @@ impl Descriptor {
     }
 }
 
-impl<T: Into<OwnedFd>> From<T> for Descriptor {
-    fn from(descriptor: T) -> Self {
-        Self(DescriptorKind::Owned(Arc::new(Owned {
-            descriptor: descriptor.into(),
-            spent: AtomicBool::new(false),
-        })))
+impl From<OwnedFd> for Descriptor {
+    fn from(descriptor: OwnedFd) -> Self {
+        Self(DescriptorKind::Owned(Arc::new(Owned { descriptor, spent: AtomicBool::new(false) })))
     }
+}
+
+impl From<OwnedFd> for Content {
+    fn from(descriptor: OwnedFd) -> Self {
+        Descriptor::from(descriptor).into()
+    }
+}
+
+/// Owners of descriptors that std has. Those of other crates become an [`OwnedFd`] first.
+macro_rules! owners {
+    ($target:ty: $($owner:ty),+ $(,)?) => { $(
+        impl From<$owner> for $target {
+            fn from(owner: $owner) -> Self {
+                OwnedFd::from(owner).into()
+            }
+        }
+    )+ };
+}
+owners! {
+    Descriptor: std::fs::File, std::io::PipeReader, std::io::PipeWriter, std::net::TcpListener, std::net::TcpStream,
+    std::net::UdpSocket, std::os::unix::net::UnixDatagram, std::os::unix::net::UnixListener,
+    std::os::unix::net::UnixStream, std::process::ChildStderr, std::process::ChildStdin, std::process::ChildStdout,
+}
+// those that can be read to an end
+owners! {
+    Content: std::fs::File, std::io::PipeReader, std::net::TcpStream, std::os::unix::net::UnixStream,
+    std::process::ChildStderr, std::process::ChildStdout,
 }
 
 impl PartialEq for Descriptor {

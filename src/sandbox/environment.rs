@@ -12,12 +12,22 @@ pub(crate) struct Environment {
     pub(crate) changes: Vec<EnvironmentChange>,
 }
 
-/// What of the caller's environment the command sees, before changes.
+/// What of the caller's environment the command sees: see [`Sandbox::get_inherit_env`](super::Sandbox::get_inherit_env).
+///
+/// ```
+/// use bwrap_launch::{Inherit, Sandbox};
+/// assert_eq!(*Sandbox::new().get_inherit_env(), Inherit::Nothing);
+/// assert_eq!(*Sandbox::new().inherit_env().get_inherit_env(), Inherit::Everything);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) enum Inherit {
+#[non_exhaustive]
+pub enum Inherit {
+    /// No variable.
     #[default]
     Nothing,
+    /// All of them, as they are at the launch.
     Everything,
+    /// Those of these names that are set at the launch.
     Only(Vec<OsString>),
 }
 
@@ -81,7 +91,8 @@ impl Environment {
     }
 
     /// Whether nobody may see the value that `name` has inside.
-    pub(crate) fn is_secret(&self, name: &str) -> bool {
+    pub(crate) fn is_secret(&self, name: impl AsRef<OsStr>) -> bool {
+        let name = name.as_ref();
         let last = self.changes.iter().rev().find_map(|change| match change {
             EnvironmentChange::Set { name: set, value } if set == name => Some(value.secret),
             EnvironmentChange::Unset { name: unset } if unset == name => Some(false),

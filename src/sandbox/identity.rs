@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 
 /// A range of ids inside the sandbox and the equally many ids of the caller's user namespace that stand
-/// behind them, as a line of `/proc/PID/uid_map` (`user_namespaces(7)`).
+/// behind them, as a line of `/proc/PID/uid_map` (`user_namespaces(7)`). Such a line has these three numbers and will
+/// get no other.
 ///
 /// ```
 /// use bwrap_launch::{IdRange, Namespaces, Sandbox};

@@ -3,6 +3,7 @@
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
+use super::layout::{Layout, Places};
 use super::{Content, Descriptor, Operation, OverlayKind, Sandbox};
 
 /// All that a sandbox says about its processes' lives.
@@ -66,12 +67,18 @@ impl Sandbox {
     /// Whether it can be set up a second time without touching anything of the host's: files are not written twice,
     /// descriptors are not read again.
     pub(crate) fn is_repeatable(&self) -> bool {
-        let writes = |(index, operation): (usize, &Operation)| match operation {
-            Operation::Overlay(overlay) => matches!(overlay.kind, OverlayKind::Writable { .. }),
-            Operation::File(_) | Operation::Chmod(_) | Operation::Dir(_) | Operation::Symlink(_) => {
-                self.writable_above(index, operation.destination()).is_some()
-            }
-            _ => false,
+        let places = Places::of(&self.operations);
+        let mut layout = Layout::new(&self.operations, &places);
+        let writes = |(index, operation): (usize, &Operation)| {
+            let writes = match operation {
+                Operation::Overlay(overlay) => matches!(overlay.kind, OverlayKind::Writable { .. }),
+                Operation::File(_) | Operation::Chmod(_) | Operation::Dir(_) | Operation::Symlink(_) => {
+                    layout.writable_above(index).is_some()
+                }
+                _ => false,
+            };
+            layout.add(index);
+            writes
         };
         !self.readers().any(|(_, content)| content.descriptor().is_some())
             && self.privileges.filters.len() <= 1

@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use super::{Access, Bind, CapabilityChange, Operation, Overlay, OverlayKind, Proc, Sandbox};
+use super::layout::{Layout, Places, relative};
+use super::{Access, Capability, CapabilityChange, Operation, Proc, Sandbox};
 
 /// How many binds bwrap mounts before their cost, which grows with the square, is felt.
 const MANY_BINDS: usize = 50;
@@ -66,6 +67,7 @@ pub enum Lint {
     #[error(
         "{destination:?} is created below the writable mount on {writable:?}: a symlink left there by an earlier run can lead it onto the host (CVE-2026-87766); use bwrap 0.12 or create it before that mount"
     )]
+    #[non_exhaustive]
     DestinationBelowWritable {
         /// The destination that is created.
         destination: PathBuf,
@@ -214,21 +216,25 @@ impl Sandbox {
         if binds > MANY_BINDS {
             whole(Lint::ManyBinds(binds));
         }
+        let places = Places::of(&self.operations);
+        let mut layout = Layout::new(&self.operations, &places);
         for (index, operation) in self.operations.iter().enumerate() {
-            for lint in self.lint_operation(index, operation, circumstances) {
+            for lint in self.lint_operation(index, operation, circumstances, &layout) {
                 advice.push(Advice { lint, operation: Some(index) });
             }
+            layout.add(index);
         }
         advice
     }
 
     /// What there is to say about capabilities that the command has although none of them was named.
     fn unnamed_capabilities(&self, root: bool) -> Option<Lint> {
-        let mut unnamed = if root { caps::all() } else { HashSet::new() };
+        let all = || Capability::ALL.iter().copied().collect::<HashSet<_>>();
+        let mut unnamed = if root { all() } else { HashSet::new() };
         let mut lint = Lint::RootKeepsCapabilities;
         for change in &self.privileges.capabilities {
             match change {
-                CapabilityChange::AddAll => (unnamed, lint) = (caps::all(), Lint::AddsAllCapabilities),
+                CapabilityChange::AddAll => (unnamed, lint) = (all(), Lint::AddsAllCapabilities),
                 CapabilityChange::DropAll => unnamed.clear(),
                 CapabilityChange::Add(capability) | CapabilityChange::Drop(capability) => {
                     unnamed.remove(capability);
@@ -259,20 +265,22 @@ impl Sandbox {
         index: usize,
         operation: &Operation,
         circumstances: &Circumstances,
+        layout: &Layout<'_>,
     ) -> Vec<Lint> {
         let mut lints = Vec::new();
         let destination = operation.destination();
-        let earlier = || self.operations.iter().enumerate().take(index);
-        let later = || self.operations.iter().skip(index + 1);
         if operation.is_mount()
-            && let Some((hidden, _)) = earlier().find(|(_, other)| hides(destination, other))
+            && let Some(hidden) = layout.hidden_by(index)
         {
             lints.push(Lint::HidesEarlier { hidden });
         }
         if !circumstances.resolves_in_root
-            && let Some(writable) = self.writable_above(index, destination)
+            && let Some(writable) = layout.writable_above(index)
         {
-            lints.push(Lint::DestinationBelowWritable { destination: destination.into(), writable });
+            lints.push(Lint::DestinationBelowWritable {
+                destination: destination.into(),
+                writable: writable.into(),
+            });
         }
         match operation {
             Operation::Bind(bind) => {
@@ -280,21 +288,18 @@ impl Sandbox {
                     lints.push(Lint::EngineSocket(bind.source.clone()));
                 } else {
                     let brought = circumstances.engine_sockets.iter();
-                    let brought = brought.filter(|socket| self.brings(index, bind, socket).is_some());
+                    let brought = brought.filter(|socket| layout.brings(index, bind, socket).is_some());
                     lints.extend(brought.cloned().map(Lint::EngineSocket));
                 }
                 if is_root(&bind.source) && is_root(destination) {
                     if bind.access != Access::ReadOnly {
                         lints.push(Lint::WritableRoot);
                     }
-                    let gives_devices = |o: &Operation| {
-                        matches!(o, Operation::Dev(_) | Operation::Bind(Bind { access: Access::Device, .. }))
-                    };
-                    if bind.access != Access::Device && !later().any(gives_devices) {
+                    if bind.access != Access::Device && !layout.has_devices_after(index) {
                         lints.push(Lint::NoDevices(destination.into()));
                     }
                 }
-                if let Some(inside) = self.brings(index, bind, Path::new("/proc")) {
+                if let Some(inside) = layout.brings(index, bind, Path::new("/proc")) {
                     lints.push(Lint::BoundProc(inside));
                 }
             }
@@ -305,8 +310,7 @@ impl Sandbox {
             }
             Operation::Proc(_) if circumstances.root && !self.namespaces.any_user() => {
                 let settings = destination.join("sys");
-                let covered = later().any(|other| relative(other.destination()) == relative(&settings));
-                if !covered {
+                if !layout.has_after(index, &settings) {
                     lints.push(Lint::WritableProcSys(settings));
                 }
             }
@@ -320,63 +324,6 @@ impl Sandbox {
         }
         lints
     }
-
-    /// Where the bind, operation `index`, shows the host's `path` in the end, if it does.
-    fn brings(&self, index: usize, bind: &Bind, path: &Path) -> Option<PathBuf> {
-        // /var/run is a link to /run wherever there are container engines
-        let actual = |path: &Path| {
-            let path = relative(path);
-            path.strip_prefix("var/run").map_or_else(|_| path.clone(), |rest| Path::new("run").join(rest))
-        };
-        let path = actual(path);
-        let rest = path.strip_prefix(actual(&bind.source)).ok()?;
-        let inside = Path::new("/").join(actual(&bind.destination)).join(rest);
-        let mut later = self.operations.iter().skip(index + 1).filter(|other| other.is_mount());
-        (!later.any(|other| below(&inside, &actual(other.destination())))).then_some(inside)
-    }
-
-    /// The destination of the mount that persists its changes and in which `destination`, of operation `index`, is created.
-    pub(crate) fn writable_above(&self, index: usize, destination: &Path) -> Option<PathBuf> {
-        let covering = self.operations.iter().take(index).rev().filter(|other| other.is_mount());
-        let covering = covering.into_iter().find(|other| {
-            below(destination, other.destination()) && relative(destination) != relative(other.destination())
-        })?;
-        match covering {
-            Operation::Bind(bind) if bind.access != Access::ReadOnly => Some(bind.destination.clone()),
-            Operation::BindFd(bind) if !bind.read_only => Some(bind.destination.clone()),
-            Operation::Overlay(Overlay { kind: OverlayKind::Writable { .. }, destination, .. }) => {
-                Some(destination.clone())
-            }
-            _ => None,
-        }
-    }
-}
-
-/// A destination as bwrap takes it: relative to the new root, whatever its form.
-pub(crate) fn relative(path: &Path) -> PathBuf {
-    let mut clean = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::Normal(name) => clean.push(name),
-            Component::ParentDir => {
-                clean.pop();
-            }
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-        }
-    }
-    clean
-}
-
-/// Whether `path` is `top` or below it.
-pub(crate) fn below(path: &Path, top: &Path) -> bool {
-    relative(path).starts_with(relative(top))
-}
-
-/// Whether a mount on `destination` hides what an earlier operation made. A directory made
-/// as the mount point is there for that.
-fn hides(destination: &Path, earlier: &Operation) -> bool {
-    let same = relative(earlier.destination()) == relative(destination);
-    below(earlier.destination(), destination) && !(same && matches!(earlier, Operation::Dir(_)))
 }
 
 fn is_root(path: &Path) -> bool {

@@ -10,43 +10,49 @@ mod content;
 mod environment;
 mod feature;
 mod identity;
+mod layout;
 mod lifetime;
 mod lint;
 mod namespaces;
-mod operation;
+pub mod op;
 mod privileges;
+mod read;
+mod setting;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+pub(crate) use crate::capability::Capability;
 pub use check::{Invalid, Place, Problem};
 pub(crate) use check::{MAX_FILTER, check_filter_size, text as check_text};
 pub(crate) use content::ContentKind;
 pub use content::{Content, Descriptor};
-pub(crate) use environment::{Environment, EnvironmentChange, Inherit, Value};
+pub use environment::Inherit;
+pub(crate) use environment::{Environment, EnvironmentChange, Value};
 pub use feature::Feature;
 pub use identity::IdRange;
 pub(crate) use identity::Identity;
+pub(crate) use layout::{below, relative};
 pub(crate) use lifetime::Lifetime;
+pub(crate) use lint::ENGINE_SOCKETS;
 pub use lint::{Advice, Circumstances, Lint};
-pub(crate) use lint::{ENGINE_SOCKETS, below, relative};
 pub(crate) use namespaces::NamespaceSettings;
 pub use namespaces::Namespaces;
-pub(crate) use operation::OverlayKind;
-pub use operation::{
-    Access, Bind, BindData, BindFd, Chmod, Dev, Dir, File, Mqueue, Operation, Overlay, Proc, RemountRo,
-    Symlink, Tmpfs,
+pub(crate) use op::{
+    Access, Bind, BindData, BindFd, Chmod, Dev, Dir, File, Mqueue, Operation, Overlay, OverlayKind, Proc,
+    RemountRo, Symlink, Tmpfs,
 };
-pub use privileges::{Capability, Filter, UnsupportedArchitecture};
-pub(crate) use privileges::{CapabilityChange, Privileges};
+pub(crate) use privileges::Privileges;
+pub use privileges::{CapabilityChange, Filter, UnsupportedArchitecture};
+pub use setting::Setting;
 
 /// A description of a sandbox: everything that bwrap can be told but the command itself.
 ///
 /// It is a plain value: build it once, clone it, compare it, keep it in a table, launch it as often as you
 /// like. Nothing is checked while it is built; [`check`](Self::check) says what is wrong, and so does every
 /// launch before anything runs. `Display` and `Debug` show the bwrap command line that it stands for, fit to
-/// be pasted into a shell; secrets are left out. [`from_args`](Self::from_args) reads such a line.
+/// be pasted into dash, bash or busybox sh; secrets are left out, and what files hold comes through pipes. [`from_args`](Self::from_args) reads such a line.
 ///
 /// The command inside sees no environment variable but `PWD`, unless asked.
 ///
@@ -97,7 +103,8 @@ impl Sandbox {
 /// The short methods take bwrap's defaults; the types behind [`Operation`] set modes, sizes and the rest.
 ///
 /// ```
-/// use bwrap_launch::{Chmod, Sandbox};
+/// use bwrap_launch::Sandbox;
+/// use bwrap_launch::op::Chmod;
 /// let sandbox = Sandbox::new()
 ///     .ro_bind("/", "/")
 ///     .tmpfs("/tmp")

@@ -7,6 +7,9 @@ use super::Descriptor;
 bitflags! {
     /// The namespaces that a sandbox gets for its own (`namespaces(7)`).
     ///
+    /// A set, with the usual methods and operators of one. The traits of the crate `bitflags` that it has are no part of
+    /// this crate's interface.
+    ///
     /// ```
     /// use bwrap_launch::{Namespaces, Sandbox};
     /// let sandbox = Sandbox::new().unshare(Namespaces::PID | Namespaces::IPC);
@@ -34,6 +37,16 @@ bitflags! {
         /// `NET`, `UTS` and `CGROUP_TRY`. It does not satisfy an option that asks for [`USER`](Self::USER).
         const ALL = 1 << 8;
     }
+}
+
+impl Namespaces {
+    /// What [`ALL`](Self::ALL) means to today's bwraps.
+    pub(crate) const IN_ALL: Self = Self::USER_TRY
+        .union(Self::IPC)
+        .union(Self::PID)
+        .union(Self::NET)
+        .union(Self::UTS)
+        .union(Self::CGROUP_TRY);
 }
 
 /// All that a sandbox says about namespaces.

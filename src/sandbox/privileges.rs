@@ -2,21 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 
-/// One capability of `capabilities(7)`, under its name there; from the crate `caps`.
-///
-/// ```
-/// use bwrap_launch::{Capability, Sandbox};
-/// let sandbox = Sandbox::new().cap_drop(Capability::CAP_SYS_ADMIN);
-/// assert_eq!(sandbox.to_string(), "bwrap --clearenv --cap-drop CAP_SYS_ADMIN");
-/// ```
-pub use caps::Capability;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
     TargetArch,
 };
 
-use super::Content;
+use super::{Content, Descriptor};
+use crate::capability::Capability;
 
 /// A seccomp filter for the command: a program of classic BPF instructions, 8 bytes each, as `seccomp(2)`
 /// takes it (`--seccomp`, or `--add-seccomp-fd` where there are several).
@@ -41,11 +35,7 @@ pub struct Filter {
 }
 
 /// This machine's architecture is none that the filter can be compiled for.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "no terminal filter for {}: seccompiler does not know it; use Sandbox::new_session instead",
-    std::env::consts::ARCH
-)]
+///
 /// ```
 /// use bwrap_launch::{Filter, Sandbox, UnsupportedArchitecture};
 /// let sandbox = match Filter::terminal() {
@@ -54,11 +44,21 @@ pub struct Filter {
 /// };
 /// assert!(sandbox.check().is_ok());
 /// ```
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no terminal filter for {}: seccompiler does not know it; use Sandbox::new_session instead",
+    std::env::consts::ARCH
+)]
 pub struct UnsupportedArchitecture;
 
 /// `ioctl(2)` in the x32 system call table of x86-64, which shares its audit architecture.
 #[cfg(target_arch = "x86_64")]
 const X32_IOCTL: i64 = 0x4000_0000 + 514;
+
+/// A request of `ioctl(2)`, whose type in C is another in each library.
+fn request(number: impl TryInto<u64>) -> Option<u64> {
+    number.try_into().ok()
+}
 
 impl Filter {
     /// A filter from a compiled program, or from a descriptor that yields one.
@@ -77,6 +77,18 @@ impl Filter {
     /// ```
     pub fn new(program: impl Into<Content>) -> Self {
         Self { program: program.into(), terminal: false }
+    }
+
+    /// The compiled program.
+    ///
+    /// ```
+    /// use bwrap_launch::Filter;
+    /// let filter = Filter::new([6, 0, 0, 0, 0, 0, 0xff, 0x7f]);
+    /// assert_eq!(filter.program().as_bytes().unwrap().len(), 8);
+    /// ```
+    #[must_use]
+    pub fn program(&self) -> &Content {
+        &self.program
     }
 
     /// A filter that denies the two `ioctl`s which push characters into a terminal (TIOCSTI, TIOCLINUX) with
@@ -106,11 +118,17 @@ impl Filter {
             SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, request)
                 .and_then(|condition| SeccompRule::new(vec![condition]))
         };
+        let (Some(push), Some(paste)) = (request(libc::TIOCSTI), request(libc::TIOCLINUX)) else {
+            return Err(UnsupportedArchitecture);
+        };
         let compile = || -> Result<BpfProgram, seccompiler::BackendError> {
-            let rules = vec![rule(libc::TIOCSTI)?, rule(libc::TIOCLINUX)?];
-            let mut calls = BTreeMap::from([(libc::SYS_ioctl, rules.clone())]);
-            #[cfg(target_arch = "x86_64")]
-            calls.insert(X32_IOCTL, rules);
+            let rules = vec![rule(push)?, rule(paste)?];
+            let numbers = [
+                libc::SYS_ioctl,
+                #[cfg(target_arch = "x86_64")]
+                X32_IOCTL,
+            ];
+            let calls = BTreeMap::from(numbers.map(|number| (number, rules.clone())));
             let deny = SeccompAction::Errno(libc::EPERM.unsigned_abs());
             SeccompFilter::new(calls, SeccompAction::Allow, deny, architecture)?.try_into()
         };
@@ -125,18 +143,38 @@ impl Filter {
     }
 }
 
-impl<T: Into<Content>> From<T> for Filter {
-    fn from(program: T) -> Self {
-        Self::new(program)
-    }
+/// What can be a filter's program.
+macro_rules! programs {
+    ($($program:ty),+) => { $(
+        impl From<$program> for Filter {
+            fn from(program: $program) -> Self {
+                Self::new(program)
+            }
+        }
+    )+ };
 }
+programs! { Content, Vec<u8>, &[u8], Descriptor, OwnedFd, std::fs::File, std::io::PipeReader }
 
-/// One step in working out the command's capabilities, in order.
+/// One step in working out the command's capabilities: see
+/// [`Sandbox::get_capabilities`](super::Sandbox::get_capabilities).
+///
+/// ```
+/// use bwrap_launch::{Capability, CapabilityChange, Sandbox};
+/// let sandbox = Sandbox::new().cap_drop_all().cap_add(Capability::CAP_KILL);
+/// let adds = |change: &&CapabilityChange| matches!(change, CapabilityChange::Add(_) | CapabilityChange::AddAll);
+/// let added: Vec<_> = sandbox.get_capabilities().iter().filter(adds).collect();
+/// assert_eq!(added, [&CapabilityChange::Add(Capability::CAP_KILL)]);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum CapabilityChange {
+#[non_exhaustive]
+pub enum CapabilityChange {
+    /// [`Sandbox::cap_add`](super::Sandbox::cap_add).
     Add(Capability),
+    /// [`Sandbox::cap_drop`](super::Sandbox::cap_drop).
     Drop(Capability),
+    /// [`Sandbox::cap_add_all`](super::Sandbox::cap_add_all).
     AddAll,
+    /// [`Sandbox::cap_drop_all`](super::Sandbox::cap_drop_all).
     DropAll,
 }
 

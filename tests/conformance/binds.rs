@@ -5,7 +5,8 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{FileTypeExt, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
 
-use bwrap_launch::{Access, Bind, BindFd, Namespaces, Stage};
+use bwrap_launch::op::{Access, Bind, BindFd};
+use bwrap_launch::{Namespaces, Stage};
 use rustix::fs::StatVfsMountFlags;
 
 use crate::cases;
@@ -132,7 +133,7 @@ pub(crate) fn connect(arguments: &[String]) {
 
 fn a_missing_source_is_told(here: &Here) {
     for access in [Access::ReadOnly, Access::ReadWrite, Access::Device] {
-        let failure = setup_failure(here, &base().add(Bind::with("/nonexistent/source", "/tmp/x", access)));
+        let failure = setup_failure(here, &base().add(Bind::new("/nonexistent/source", "/tmp/x", access)));
         assert!(failure.stderr().starts_with(b"bwrap: Can't find source path"), "{failure:?}");
         is_about(&failure, "Can't find source path", "/nonexistent/source", Some(libc::ENOENT));
         assert_eq!(failure.stage(), Some(Stage::Sources));
@@ -142,12 +143,12 @@ fn a_missing_source_is_told(here: &Here) {
 fn missing_sources_are_forgiven_on_request(here: &Here) {
     let there = directory(here, "there", "file", "seen");
     for access in [Access::ReadOnly, Access::ReadWrite, Access::Device] {
-        let missing = Bind::with("/nonexistent/source", "/tmp/missing", access).optional();
-        let present = Bind::with(&there, "/tmp/present", access).optional();
+        let missing = Bind::new("/nonexistent/source", "/tmp/missing", access).optional();
+        let present = Bind::new(&there, "/tmp/present", access).optional();
         let sandbox = base().add(missing).add(present);
         assert_eq!(here.prints(&sandbox, "ls /tmp; cat /tmp/present/file"), "present\nseen");
         // nothing else is forgiven
-        let odd = Bind::with(there.join("file/below"), "/tmp/odd", access).optional();
+        let odd = Bind::new(there.join("file/below"), "/tmp/odd", access).optional();
         let failure = setup_failure(here, &base().add(odd));
         is_about(&failure, "Can't find source path", there.join("file/below"), Some(libc::ENOTDIR));
     }
@@ -167,7 +168,7 @@ fn binds_have_the_flags_of_their_access(here: &Here) {
         {
             fs::write(there.join("file"), "old").unwrap();
             // its parents are made
-            let sandbox = host().tmpfs("/mnt").add(Bind::with(&source, "/mnt/to/it", access));
+            let sandbox = host().tmpfs("/mnt").add(Bind::new(&source, "/mnt/to/it", access));
             let seen = here.prints(&sandbox, &format!("cat {file}; printf new > {file} || true; cat {file}"));
             assert_eq!(seen, format!("old{text}"), "{sandbox}");
             assert_eq!(fs::read_to_string(there.join("file")).unwrap(), text);
@@ -182,7 +183,7 @@ fn binds_have_the_flags_of_their_access(here: &Here) {
     // the flag counts: a device node behind it works, or does not
     let script = "echo x > /mnt/null && echo works || echo fails";
     for (access, expected) in [(Access::ReadWrite, "fails\n"), (Access::Device, "works\n")] {
-        let sandbox = host().tmpfs("/mnt").add(Bind::with("/dev/null", "/mnt/null", access));
+        let sandbox = host().tmpfs("/mnt").add(Bind::new("/dev/null", "/mnt/null", access));
         assert_eq!(here.prints(&sandbox, script), expected, "{sandbox}");
     }
 }

@@ -30,7 +30,7 @@ fn inside(here: &Here, sandbox: &Sandbox) -> [u64; 5] {
 }
 
 fn bits(capabilities: &[Capability]) -> u64 {
-    capabilities.iter().map(|capability| 1 << capability.index()).sum()
+    capabilities.iter().map(|capability| 1 << capability.number()).sum()
 }
 
 fn root_only(here: &Here) {
@@ -109,8 +109,8 @@ fn root_cannot_ask_for_everything(here: &Here) {
 
 fn root_cannot_keep_what_it_lacks(here: &Here) {
     root_only(here);
-    caps::drop(None, caps::CapSet::Effective, Capability::CAP_SYS_TIME).unwrap();
-    caps::drop(None, caps::CapSet::Permitted, Capability::CAP_SYS_TIME).unwrap();
+    caps::drop(None, caps::CapSet::Effective, caps::Capability::CAP_SYS_TIME).unwrap();
+    caps::drop(None, caps::CapSet::Permitted, caps::Capability::CAP_SYS_TIME).unwrap();
     let sandbox = base().proc("/proc").cap_drop_all().cap_add(Capability::CAP_SYS_TIME);
     let Error::Invalid(invalid) = error(here, &sandbox) else { panic!("launched") };
     assert_eq!(invalid.problem, Problem::CapabilityMissing("CAP_SYS_TIME".into()));

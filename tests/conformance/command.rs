@@ -3,9 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use bwrap_launch::{
-    Command, Dir, Error, Message, ParseError, ProgramProblem, Sandbox, Severity, Stage, Stdio,
-};
+use bwrap_launch::op::Dir;
+use bwrap_launch::{Command, Error, Message, ParseError, ProgramProblem, Sandbox, Severity, Stage, Stdio};
 
 use crate::cases;
 use crate::common::{Case, Here, host};

@@ -3,7 +3,8 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 
-use bwrap_launch::{BindFd, Lint, Sandbox, Symlink};
+use bwrap_launch::op::{BindFd, Symlink};
+use bwrap_launch::{Lint, Sandbox};
 
 use crate::cases;
 use crate::common::{Case, Here, host, skip};

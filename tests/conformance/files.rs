@@ -1,6 +1,7 @@
 //! What bwrap makes itself: directories, files, tmpfs, devices, proc and the like, with their permissions.
 
-use bwrap_launch::{BindData, Chmod, Dir, File, Mqueue, Namespaces, RemountRo, Sandbox, Stage, Tmpfs};
+use bwrap_launch::op::{BindData, Chmod, Dir, File, Mqueue, RemountRo, Tmpfs};
+use bwrap_launch::{Namespaces, Sandbox, Stage};
 
 use crate::cases;
 use crate::common::{Case, Here, host};

@@ -39,7 +39,7 @@ pub(crate) fn variants(sandbox: &Sandbox) -> [Sandbox; 4] {
 
 /// Whether bwrap is that new.
 pub(crate) fn since(here: &Here, minor: u32) -> bool {
-    here.bwrap.version() >= Some(Version { major: 0, minor, patch: 0 })
+    here.bwrap.version() >= Some(Version::new(0, minor, 0))
 }
 
 /// The error of a command that cannot run in the sandbox.

@@ -1,8 +1,7 @@
 //! Values that bwrap refuses, or takes for others: refused before anything is launched, or not to be written at all.
 
-use bwrap_launch::{
-    BindData, Chmod, Command, Dir, Error, File, Namespaces, ParseError, Problem, Sandbox, Tmpfs,
-};
+use bwrap_launch::op::{BindData, Chmod, Dir, File, Tmpfs};
+use bwrap_launch::{Command, Error, Namespaces, ParseError, Problem, Sandbox};
 
 use crate::cases;
 use crate::common::{Case, Here};
@@ -106,7 +105,7 @@ fn words_are_limited(here: &Here) {
     };
     let refused = with(9000).status().unwrap_err();
     let Error::Invalid(invalid) = &refused else { panic!("{refused}") };
-    let Problem::TooManyWords { count, limit } = invalid.problem else { panic!("{refused}") };
+    let Problem::TooManyWords { count, limit, .. } = invalid.problem else { panic!("{refused}") };
     assert_eq!(limit, 9000);
     let fits = 9000 - (count - limit);
     assert!(with(fits).status().unwrap().success(), "{fits} fit");

@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::os::fd::OwnedFd;
 
-use bwrap_launch::{Bind, BindFd, Capability, Circumstances, Lint, Mqueue, Namespaces, Sandbox, Tmpfs};
+use bwrap_launch::op::{Bind, BindFd, Mqueue, Tmpfs};
+use bwrap_launch::{Capability, Circumstances, Lint, Namespaces, Sandbox};
 
 use crate::common::{Here, host};
 use crate::support::{lints, lints_for, prints};
@@ -44,8 +45,8 @@ pub(crate) fn many_binds_are_linted(_: &Here) {
 /// Whoever talks to a container engine is root on the host.
 pub(crate) fn engine_sockets_are_linted(_: &Here) {
     for path in ["/var/run/docker.sock", "/run/podman/podman.sock", "/run/containerd/containerd.sock"] {
-        for access in [bwrap_launch::Access::ReadOnly, bwrap_launch::Access::ReadWrite] {
-            let said = lints(&wise().add(Bind::with(path, "/x", access).optional()));
+        for access in [bwrap_launch::op::Access::ReadOnly, bwrap_launch::op::Access::ReadWrite] {
+            let said = lints(&wise().add(Bind::new(path, "/x", access).optional()));
             assert!(said.contains(&Lint::EngineSocket(path.into())), "{path}: {said:?}");
         }
     }
@@ -86,7 +87,7 @@ pub(crate) fn capabilities_that_nobody_named_are_linted(_: &Here) {
     let says = |sandbox: &Sandbox, root: bool| lints_for(sandbox, |c| c.root = root);
     let one = Capability::CAP_SYS_ADMIN;
     let (keeps, adds) = ([Lint::RootKeepsCapabilities], [Lint::AddsAllCapabilities]);
-    let all = caps::all().into_iter().fold(base(), Sandbox::cap_drop);
+    let all = Capability::ALL.iter().copied().fold(base(), Sandbox::cap_drop);
     let none: [Lint; 0] = [];
     for (sandbox, as_root, as_user) in [
         (base(), &keeps[..], &none[..]),

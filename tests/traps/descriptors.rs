@@ -5,9 +5,8 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 
-use bwrap_launch::{
-    BindData, Bwrap, Content, Descriptor, Error, Filter, Invalid, Namespaces, Place, Problem, Sandbox, Stdio,
-};
+use bwrap_launch::op::BindData;
+use bwrap_launch::{Bwrap, Content, Descriptor, Error, Filter, Namespaces, Place, Problem, Sandbox, Stdio};
 
 use crate::common::{Here, host};
 use crate::support::{SETTLE, at, outside, prints, refused, refused_at_launch, released, watch};
@@ -67,19 +66,19 @@ pub(crate) fn the_same_bytes_fill_every_file(here: &Here) {
 /// Section 4: what was read to its end cannot be read by a second launch, whichever clone asks.
 pub(crate) fn a_spent_descriptor_is_refused(here: &Here) {
     let sandbox = host().tmpfs("/tmp").file(once(b"x"), "/tmp/a");
-    let expected = Invalid { place: at(3, "file", "/tmp/a"), problem: Problem::DescriptorSpent };
+    let place = at(3, "file", "/tmp/a");
     let mut command = here.shell(&sandbox, "cat /tmp/a");
     // a launch that is refused for another reason reads nothing
     let mut refused = here.command(&sandbox, "true");
     refused.env("A=B", "");
     assert!(matches!(refused.spawn(), Err(Error::Invalid(_))));
     assert_eq!(command.output().unwrap().stdout, b"x");
-    refused_at_launch(&mut command, &expected);
-    refused_at_launch(&mut here.command(&sandbox.clone(), "true"), &expected);
+    refused_at_launch(&mut command, place.clone(), Problem::DescriptorSpent);
+    refused_at_launch(&mut here.command(&sandbox.clone(), "true"), place, Problem::DescriptorSpent);
     let filtered = host().seccomp(Filter::new(Content::from(once(&allow_all()))));
     assert!(here.command(&filtered, "true").status().unwrap().success());
-    let expected = Invalid { place: Place::Filter(0), problem: Problem::DescriptorSpent };
-    refused_at_launch(&mut here.command(&filtered, "true"), &expected);
+    let mut again = here.command(&filtered, "true");
+    refused_at_launch(&mut again, Place::Filter(0), Problem::DescriptorSpent);
 }
 
 /// Section 4: bwrap closes what it reads, so that reading 0, 1 or 2 would take the command's stream away.
@@ -106,7 +105,7 @@ pub(crate) fn negative_numbers_are_refused(here: &Here) {
     let bad = || Descriptor::number(-1);
     let problem = || Problem::DescriptorNumber(-1);
     refused(here, &Sandbox::new().file(bad(), "/x"), at(0, "file", "/x"), problem());
-    let bind = bwrap_launch::BindFd::read_only(bad(), "/x");
+    let bind = bwrap_launch::op::BindFd::read_only(bad(), "/x");
     refused(here, &Sandbox::new().add(bind), at(0, "bind of a descriptor", "/x"), problem());
     refused(here, &Sandbox::new().seccomp(Filter::new(Content::from(bad()))), Place::Filter(0), problem());
     for sandbox in [

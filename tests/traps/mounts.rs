@@ -3,10 +3,11 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
-use bwrap_launch::{
-    Bind, BindData, BindFd, Chmod, Descriptor, Dev, Dir, Errno, Error, File, Invalid, Lint, Mqueue,
-    Namespaces, Operation, Overlay, Place, Problem, Proc, RemountRo, Sandbox, Stage, Symlink, Tmpfs,
+use bwrap_launch::op::{
+    Bind, BindData, BindFd, Chmod, Dev, Dir, File, Mqueue, Operation, Overlay, Proc, RemountRo, Symlink,
+    Tmpfs,
 };
+use bwrap_launch::{Descriptor, Errno, Error, Invalid, Lint, Namespaces, Place, Problem, Sandbox, Stage};
 
 use crate::common::{Here, host, skip};
 use crate::support::{at, lints, lints_for, own_namespace, prints, refused, status_mask};

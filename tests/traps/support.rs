@@ -1,30 +1,58 @@
 //! What the cases share: how a rule is shown to hold before and after a launch.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 
-use bwrap_launch::{Circumstances, Command, Error, Invalid, Lint, Place, Problem, Sandbox};
+use bwrap_launch::op::{
+    Bind, BindData, BindFd, Chmod, Dev, Dir, File, Mqueue, Operation, Overlay, Proc, RemountRo, Symlink,
+    Tmpfs,
+};
+use bwrap_launch::{Circumstances, Command, Descriptor, Error, Invalid, Lint, Place, Sandbox};
 
 use crate::common::Here;
 pub(crate) use crate::common::{SETTLE, released, watch};
 
-/// An operation's place.
-pub(crate) fn at(index: usize, name: &'static str, destination: impl Into<PathBuf>) -> Place {
-    Place::Operation { index, name, destination: destination.into() }
+/// An operation's place, by what people call it.
+pub(crate) fn at(index: usize, name: &str, destination: impl Into<PathBuf>) -> Place {
+    let to = destination.into();
+    let operations: [Operation; 15] = [
+        Bind::read_write("", &to).into(),
+        Bind::read_only("", &to).into(),
+        Bind::device("", &to).into(),
+        BindFd::read_only(Descriptor::number(0), &to).into(),
+        RemountRo::new(&to).into(),
+        Overlay::temporary(&to).into(),
+        Proc::new(&to).into(),
+        Dev::new(&to).into(),
+        Tmpfs::new(&to).into(),
+        Mqueue::new(&to).into(),
+        Dir::new(&to).into(),
+        File::new("", &to).into(),
+        BindData::read_only("", &to).into(),
+        Symlink::new("", &to).into(),
+        Chmod::new(0, &to).into(),
+    ];
+    Place::operation(index, operations.iter().find(|operation| operation.name() == name).unwrap())
 }
 
 /// The sandbox is refused for this reason, by `check` and by a launch.
 #[track_caller]
-pub(crate) fn refused(here: &Here, sandbox: &Sandbox, place: Place, problem: Problem) {
-    let expected = Invalid { place, problem };
-    assert_eq!(sandbox.check(), Err(expected.clone()), "{sandbox}");
-    refused_at_launch(&mut here.command(sandbox, "true"), &expected);
+#[allow(clippy::needless_pass_by_value, reason = "problems are written where they are handed over")]
+pub(crate) fn refused(here: &Here, sandbox: &Sandbox, place: Place, problem: impl Display) {
+    let invalid = sandbox.check().unwrap_err();
+    assert_eq!((&invalid.place, invalid.problem.to_string()), (&place, problem.to_string()), "{sandbox}");
+    refused_at_launch(&mut here.command(sandbox, "true"), place, &problem);
 }
 
 /// The command is refused for this reason, and nothing is launched.
 #[track_caller]
-pub(crate) fn refused_at_launch(command: &mut Command, expected: &Invalid) {
+#[allow(clippy::needless_pass_by_value, reason = "problems are written where they are handed over")]
+pub(crate) fn refused_at_launch(command: &mut Command, place: Place, problem: impl Display) {
+    let expected = (place, problem.to_string());
     match command.spawn() {
-        Err(Error::Invalid(invalid)) => assert_eq!(&invalid, expected, "{command}"),
+        Err(Error::Invalid(Invalid { place, problem, .. })) => {
+            assert_eq!((place, problem.to_string()), expected, "{command}");
+        }
         other => panic!("{other:?} instead of {expected:?}\n{command}"),
     }
 }

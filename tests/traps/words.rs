@@ -3,10 +3,8 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use bwrap_launch::{
-    Bind, BindData, Chmod, Error, Feature, Invalid, Namespaces, Overlay, Place, Problem, RemountRo, Sandbox,
-    Symlink,
-};
+use bwrap_launch::op::{Bind, BindData, Chmod, Overlay, RemountRo, Symlink};
+use bwrap_launch::{Error, Feature, Invalid, Namespaces, Place, Problem, Sandbox};
 
 use crate::common::{Here, host};
 use crate::support::{at, own_namespace, own_session, prints, refused, refused_at_launch};
@@ -71,8 +69,7 @@ pub(crate) fn empty_words_are_refused(here: &Here) {
     ] {
         refused(here, &sandbox, place, Problem::Empty(what));
     }
-    let program = Invalid { place: Place::Program, problem: Problem::Empty("name") };
-    refused_at_launch(&mut here.command(&host(), ""), &program);
+    refused_at_launch(&mut here.command(&host(), ""), Place::Program, Problem::Empty("name"));
 }
 
 /// A program's own name may be empty, and nothing after it is lost.
@@ -89,7 +86,8 @@ pub(crate) fn an_empty_name_loses_nothing(here: &Here) {
 
 /// Trap 19, section 7: an empty destination replaces the whole root.
 pub(crate) fn empty_destinations_are_refused(here: &Here) {
-    use bwrap_launch::{BindFd, Descriptor, Dev, Dir, File, Mqueue, Operation, Proc, Tmpfs};
+    use bwrap_launch::Descriptor;
+    use bwrap_launch::op::{BindFd, Dev, Dir, File, Mqueue, Operation, Proc, Tmpfs};
     let fd = || Descriptor::number(0);
     let operations: [(Operation, &str); 15] = [
         (Bind::read_write("/", "").into(), "bind"),
@@ -145,10 +143,9 @@ pub(crate) fn nul_bytes_are_refused(here: &Here) {
         (here.command(&host, nul), Place::Program, "name"),
         (here.shell(&host, nul), Place::Argument(2), "text"),
     ] {
-        refused_at_launch(&mut command, &Invalid { place, problem: Problem::Nul(what) });
+        refused_at_launch(&mut command, place, Problem::Nul(what));
     }
-    let arg0 = Invalid { place: Place::Argument(0), problem: Problem::Nul("text") };
-    refused_at_launch(here.command(&host, "true").arg0(nul), &arg0);
+    refused_at_launch(here.command(&host, "true").arg0(nul), Place::Argument(0), Problem::Nul("text"));
 }
 
 /// Section 8: values that look like options are values.
@@ -252,7 +249,8 @@ fn words_of(here: &Here, sandbox: &Sandbox, arguments: usize) -> usize {
     match command.args(vec!["x"; arguments]).spawn() {
         Err(Error::Invalid(Invalid {
             place: Place::CommandLine,
-            problem: Problem::TooManyWords { count, limit },
+            problem: Problem::TooManyWords { count, limit, .. },
+            ..
         })) => {
             assert_eq!(limit, LIMIT);
             count
@@ -280,8 +278,12 @@ pub(crate) fn the_word_limit_counts_operations(here: &Here) {
     let mut command = here.shell(&full, "ls /mnt | wc -l");
     command.args(vec!["x"; rest]);
     assert_eq!(String::from_utf8(command.output().unwrap().stdout).unwrap(), format!("{fits}\n"));
-    let problem = Problem::TooManyWords { count: LIMIT + 1, limit: LIMIT };
-    refused_at_launch(command.arg("x"), &Invalid { place: Place::CommandLine, problem });
+    let problem = format!(
+        "has {} words, {LIMIT} at most are possible, the command's own included; bind directories instead of files, or \
+         hand long argument lists over in a file",
+        LIMIT + 1
+    );
+    refused_at_launch(command.arg("x"), Place::CommandLine, problem);
 }
 
 /// Section 8: so do inherited variables, three words each.

@@ -4,7 +4,8 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use bwrap_launch::{Bwrap, Capability, Chmod, Error, Namespaces, RemountRo, Sandbox, Stdio};
+use bwrap_launch::op::{Chmod, RemountRo};
+use bwrap_launch::{Bwrap, Capability, Error, Namespaces, Sandbox, Stdio};
 
 use crate::common::{Here, host, skip};
 use crate::support::{Kind, Mark, SETTLE, both_writable, in_turn, judge, released, watch};

@@ -113,12 +113,8 @@ fn show(value: &Value) -> String {
 
 /// By those that are missing, where that is shorter.
 fn capabilities(set: CapabilitySet) -> String {
-    let all: Vec<Capability> = {
-        let mut all: Vec<_> = caps::all().into_iter().collect();
-        all.sort_by_key(Capability::index);
-        all
-    };
-    let missing: Vec<String> = all.iter().filter(|one| !set.has(**one)).map(ToString::to_string).collect();
+    let all = Capability::ALL;
+    let missing: Vec<&str> = all.iter().filter(|one| !set.has(**one)).map(|one| one.name()).collect();
     match missing.len() {
         0 => "all".to_owned(),
         few if few < all.len() / 2 => format!("all but {}", missing.join(",")),

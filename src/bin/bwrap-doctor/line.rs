@@ -23,6 +23,12 @@ fn is_bwrap(word: &OsStr) -> bool {
     Path::new(word).file_name() == Some(OsStr::new("bwrap"))
 }
 
+/// Whether this word is bwrap's name, and not what printf writes.
+fn begins_line(words: &[OsString], index: usize) -> bool {
+    let before = index.checked_sub(1).and_then(|before| words.get(before));
+    words.get(index).is_some_and(|word| is_bwrap(word)) && before.is_none_or(|word| word != "printf")
+}
+
 /// How often a line may name a list of arguments. Lists may name further ones, and one itself.
 const MOST_LISTS: usize = 100;
 
@@ -74,8 +80,8 @@ pub(crate) fn sandbox_of_file(path: &Path) -> Result<Sandbox> {
     let words = match words.first() {
         None => return Err(said(&"there is no bwrap line in it")),
         Some(first) if first.as_bytes().starts_with(b"-") => words,
-        // what stands before bwrap (a prompt, sudo, exec) is none of its words
-        Some(_) => match words.iter().position(|word| is_bwrap(word)) {
+        // what stands before bwrap (a prompt, sudo, exec, the content of files as Display writes it) is none of its words
+        Some(_) => match (0..words.len()).find(|index| begins_line(&words, *index)) {
             Some(name) => words.into_iter().skip(name + 1).collect(),
             None => return Err(said(&"neither bwrap nor one of its options begins the line")),
         },

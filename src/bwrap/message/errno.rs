@@ -4,8 +4,7 @@ use std::fmt;
 
 /// The error number behind a [`Message`](super::Message).
 ///
-/// The numbers are those of x86, Arm, RISC-V, POWER and s390; MIPS, SPARC and PA-RISC number some
-/// errors from 35 on differently.
+/// The numbers are those of the architecture for which this is built; MIPS, SPARC and PA-RISC have some of their own.
 ///
 /// See `errno(3)` and `strerror(3)`.
 ///
@@ -59,7 +58,7 @@ const UNKNOWN: &str = "Unknown error ";
 
 fn code_of(text: &str) -> Option<i32> {
     if text.starts_with(MOUNT_LIMIT) {
-        return Some(28);
+        return Some(libc::ENOSPC);
     }
     if let Some(number) = text.strip_prefix(UNKNOWN) {
         return number.parse().ok();
@@ -91,132 +90,132 @@ fn cut_at(message: &[u8], colon: usize) -> Option<(&[u8], &[u8])> {
 /// The texts of glibc, and those of musl where it differs.
 #[rustfmt::skip]
 const TEXTS: &[(i32, &str)] = &[
-    (1, "Operation not permitted"),
-    (2, "No such file or directory"),
-    (3, "No such process"),
-    (4, "Interrupted system call"),
-    (5, "Input/output error"),
-    (5, "I/O error"), // musl
-    (6, "No such device or address"),
-    (7, "Argument list too long"),
-    (8, "Exec format error"),
-    (9, "Bad file descriptor"),
-    (10, "No child processes"),
-    (10, "No child process"), // musl
-    (11, "Resource temporarily unavailable"),
-    (12, "Cannot allocate memory"),
-    (12, "Out of memory"), // musl
-    (13, "Permission denied"),
-    (14, "Bad address"),
-    (15, "Block device required"),
-    (16, "Device or resource busy"),
-    (16, "Resource busy"), // musl
-    (17, "File exists"),
-    (18, "Invalid cross-device link"),
-    (18, "Cross-device link"), // musl
-    (19, "No such device"),
-    (20, "Not a directory"),
-    (21, "Is a directory"),
-    (22, "Invalid argument"),
-    (23, "Too many open files in system"),
-    (24, "Too many open files"),
-    (24, "No file descriptors available"), // musl
-    (25, "Inappropriate ioctl for device"),
-    (25, "Not a tty"), // musl
-    (26, "Text file busy"),
-    (27, "File too large"),
-    (28, "No space left on device"),
-    (29, "Illegal seek"),
-    (29, "Invalid seek"), // musl
-    (30, "Read-only file system"),
-    (31, "Too many links"),
-    (32, "Broken pipe"),
-    (33, "Numerical argument out of domain"),
-    (33, "Domain error"), // musl
-    (34, "Numerical result out of range"),
-    (34, "Result not representable"), // musl
-    (35, "Resource deadlock avoided"),
-    (35, "Resource deadlock would occur"), // musl
-    (36, "File name too long"),
-    (36, "Filename too long"), // musl
-    (37, "No locks available"),
-    (38, "Function not implemented"),
-    (39, "Directory not empty"),
-    (40, "Too many levels of symbolic links"),
-    (40, "Symbolic link loop"), // musl
-    (42, "No message of desired type"),
-    (43, "Identifier removed"),
-    (61, "No data available"),
-    (62, "Timer expired"),
-    (62, "Device timeout"), // musl
-    (67, "Link has been severed"),
-    (71, "Protocol error"),
-    (72, "Multihop attempted"),
-    (74, "Bad message"),
-    (75, "Value too large for defined data type"),
-    (75, "Value too large for data type"), // musl
-    (77, "File descriptor in bad state"),
-    (84, "Invalid or incomplete multibyte or wide character"),
-    (84, "Illegal byte sequence"), // musl
-    (85, "Interrupted system call should be restarted"),
-    (87, "Too many users"),
-    (88, "Socket operation on non-socket"),
-    (88, "Not a socket"), // musl
-    (89, "Destination address required"),
-    (90, "Message too long"),
-    (90, "Message too large"), // musl
-    (91, "Protocol wrong type for socket"),
-    (92, "Protocol not available"),
-    (93, "Protocol not supported"),
-    (94, "Socket type not supported"),
-    (95, "Operation not supported"),
-    (95, "Not supported"), // musl
-    (96, "Protocol family not supported"),
-    (97, "Address family not supported by protocol"),
-    (98, "Address already in use"),
-    (98, "Address in use"), // musl
-    (99, "Cannot assign requested address"),
-    (99, "Address not available"), // musl
-    (100, "Network is down"),
-    (101, "Network is unreachable"),
-    (101, "Network unreachable"), // musl
-    (102, "Network dropped connection on reset"),
-    (102, "Connection reset by network"), // musl
-    (103, "Software caused connection abort"),
-    (103, "Connection aborted"), // musl
-    (104, "Connection reset by peer"),
-    (105, "No buffer space available"),
-    (106, "Transport endpoint is already connected"),
-    (106, "Socket is connected"), // musl
-    (107, "Transport endpoint is not connected"),
-    (107, "Socket not connected"), // musl
-    (108, "Cannot send after transport endpoint shutdown"),
-    (108, "Cannot send after socket shutdown"), // musl
-    (110, "Connection timed out"),
-    (110, "Operation timed out"), // musl
-    (111, "Connection refused"),
-    (112, "Host is down"),
-    (113, "No route to host"),
-    (113, "Host is unreachable"), // musl
-    (114, "Operation already in progress"),
-    (115, "Operation now in progress"),
-    (115, "Operation in progress"), // musl
-    (116, "Stale file handle"),
-    (117, "Structure needs cleaning"),
-    (117, "Data consistency error"), // musl
-    (121, "Remote I/O error"),
-    (122, "Disk quota exceeded"),
-    (122, "Quota exceeded"), // musl
-    (123, "No medium found"),
-    (124, "Wrong medium type"),
-    (125, "Operation canceled"),
-    (126, "Required key not available"),
-    (127, "Key has expired"),
-    (128, "Key has been revoked"),
-    (129, "Key was rejected by service"),
-    (130, "Owner died"),
-    (130, "Previous owner died"), // musl
-    (131, "State not recoverable"),
-    (132, "Operation not possible due to RF-kill"),
-    (133, "Memory page has hardware error"),
+    (libc::EPERM, "Operation not permitted"),
+    (libc::ENOENT, "No such file or directory"),
+    (libc::ESRCH, "No such process"),
+    (libc::EINTR, "Interrupted system call"),
+    (libc::EIO, "Input/output error"),
+    (libc::EIO, "I/O error"), // musl
+    (libc::ENXIO, "No such device or address"),
+    (libc::E2BIG, "Argument list too long"),
+    (libc::ENOEXEC, "Exec format error"),
+    (libc::EBADF, "Bad file descriptor"),
+    (libc::ECHILD, "No child processes"),
+    (libc::ECHILD, "No child process"), // musl
+    (libc::EAGAIN, "Resource temporarily unavailable"),
+    (libc::ENOMEM, "Cannot allocate memory"),
+    (libc::ENOMEM, "Out of memory"), // musl
+    (libc::EACCES, "Permission denied"),
+    (libc::EFAULT, "Bad address"),
+    (libc::ENOTBLK, "Block device required"),
+    (libc::EBUSY, "Device or resource busy"),
+    (libc::EBUSY, "Resource busy"), // musl
+    (libc::EEXIST, "File exists"),
+    (libc::EXDEV, "Invalid cross-device link"),
+    (libc::EXDEV, "Cross-device link"), // musl
+    (libc::ENODEV, "No such device"),
+    (libc::ENOTDIR, "Not a directory"),
+    (libc::EISDIR, "Is a directory"),
+    (libc::EINVAL, "Invalid argument"),
+    (libc::ENFILE, "Too many open files in system"),
+    (libc::EMFILE, "Too many open files"),
+    (libc::EMFILE, "No file descriptors available"), // musl
+    (libc::ENOTTY, "Inappropriate ioctl for device"),
+    (libc::ENOTTY, "Not a tty"), // musl
+    (libc::ETXTBSY, "Text file busy"),
+    (libc::EFBIG, "File too large"),
+    (libc::ENOSPC, "No space left on device"),
+    (libc::ESPIPE, "Illegal seek"),
+    (libc::ESPIPE, "Invalid seek"), // musl
+    (libc::EROFS, "Read-only file system"),
+    (libc::EMLINK, "Too many links"),
+    (libc::EPIPE, "Broken pipe"),
+    (libc::EDOM, "Numerical argument out of domain"),
+    (libc::EDOM, "Domain error"), // musl
+    (libc::ERANGE, "Numerical result out of range"),
+    (libc::ERANGE, "Result not representable"), // musl
+    (libc::EDEADLK, "Resource deadlock avoided"),
+    (libc::EDEADLK, "Resource deadlock would occur"), // musl
+    (libc::ENAMETOOLONG, "File name too long"),
+    (libc::ENAMETOOLONG, "Filename too long"), // musl
+    (libc::ENOLCK, "No locks available"),
+    (libc::ENOSYS, "Function not implemented"),
+    (libc::ENOTEMPTY, "Directory not empty"),
+    (libc::ELOOP, "Too many levels of symbolic links"),
+    (libc::ELOOP, "Symbolic link loop"), // musl
+    (libc::ENOMSG, "No message of desired type"),
+    (libc::EIDRM, "Identifier removed"),
+    (libc::ENODATA, "No data available"),
+    (libc::ETIME, "Timer expired"),
+    (libc::ETIME, "Device timeout"), // musl
+    (libc::ENOLINK, "Link has been severed"),
+    (libc::EPROTO, "Protocol error"),
+    (libc::EMULTIHOP, "Multihop attempted"),
+    (libc::EBADMSG, "Bad message"),
+    (libc::EOVERFLOW, "Value too large for defined data type"),
+    (libc::EOVERFLOW, "Value too large for data type"), // musl
+    (libc::EBADFD, "File descriptor in bad state"),
+    (libc::EILSEQ, "Invalid or incomplete multibyte or wide character"),
+    (libc::EILSEQ, "Illegal byte sequence"), // musl
+    (libc::ERESTART, "Interrupted system call should be restarted"),
+    (libc::EUSERS, "Too many users"),
+    (libc::ENOTSOCK, "Socket operation on non-socket"),
+    (libc::ENOTSOCK, "Not a socket"), // musl
+    (libc::EDESTADDRREQ, "Destination address required"),
+    (libc::EMSGSIZE, "Message too long"),
+    (libc::EMSGSIZE, "Message too large"), // musl
+    (libc::EPROTOTYPE, "Protocol wrong type for socket"),
+    (libc::ENOPROTOOPT, "Protocol not available"),
+    (libc::EPROTONOSUPPORT, "Protocol not supported"),
+    (libc::ESOCKTNOSUPPORT, "Socket type not supported"),
+    (libc::EOPNOTSUPP, "Operation not supported"),
+    (libc::EOPNOTSUPP, "Not supported"), // musl
+    (libc::EPFNOSUPPORT, "Protocol family not supported"),
+    (libc::EAFNOSUPPORT, "Address family not supported by protocol"),
+    (libc::EADDRINUSE, "Address already in use"),
+    (libc::EADDRINUSE, "Address in use"), // musl
+    (libc::EADDRNOTAVAIL, "Cannot assign requested address"),
+    (libc::EADDRNOTAVAIL, "Address not available"), // musl
+    (libc::ENETDOWN, "Network is down"),
+    (libc::ENETUNREACH, "Network is unreachable"),
+    (libc::ENETUNREACH, "Network unreachable"), // musl
+    (libc::ENETRESET, "Network dropped connection on reset"),
+    (libc::ENETRESET, "Connection reset by network"), // musl
+    (libc::ECONNABORTED, "Software caused connection abort"),
+    (libc::ECONNABORTED, "Connection aborted"), // musl
+    (libc::ECONNRESET, "Connection reset by peer"),
+    (libc::ENOBUFS, "No buffer space available"),
+    (libc::EISCONN, "Transport endpoint is already connected"),
+    (libc::EISCONN, "Socket is connected"), // musl
+    (libc::ENOTCONN, "Transport endpoint is not connected"),
+    (libc::ENOTCONN, "Socket not connected"), // musl
+    (libc::ESHUTDOWN, "Cannot send after transport endpoint shutdown"),
+    (libc::ESHUTDOWN, "Cannot send after socket shutdown"), // musl
+    (libc::ETIMEDOUT, "Connection timed out"),
+    (libc::ETIMEDOUT, "Operation timed out"), // musl
+    (libc::ECONNREFUSED, "Connection refused"),
+    (libc::EHOSTDOWN, "Host is down"),
+    (libc::EHOSTUNREACH, "No route to host"),
+    (libc::EHOSTUNREACH, "Host is unreachable"), // musl
+    (libc::EALREADY, "Operation already in progress"),
+    (libc::EINPROGRESS, "Operation now in progress"),
+    (libc::EINPROGRESS, "Operation in progress"), // musl
+    (libc::ESTALE, "Stale file handle"),
+    (libc::EUCLEAN, "Structure needs cleaning"),
+    (libc::EUCLEAN, "Data consistency error"), // musl
+    (libc::EREMOTEIO, "Remote I/O error"),
+    (libc::EDQUOT, "Disk quota exceeded"),
+    (libc::EDQUOT, "Quota exceeded"), // musl
+    (libc::ENOMEDIUM, "No medium found"),
+    (libc::EMEDIUMTYPE, "Wrong medium type"),
+    (libc::ECANCELED, "Operation canceled"),
+    (libc::ENOKEY, "Required key not available"),
+    (libc::EKEYEXPIRED, "Key has expired"),
+    (libc::EKEYREVOKED, "Key has been revoked"),
+    (libc::EKEYREJECTED, "Key was rejected by service"),
+    (libc::EOWNERDEAD, "Owner died"),
+    (libc::EOWNERDEAD, "Previous owner died"), // musl
+    (libc::ENOTRECOVERABLE, "State not recoverable"),
+    (libc::ERFKILL, "Operation not possible due to RF-kill"),
+    (libc::EHWPOISON, "Memory page has hardware error"),
 ];

@@ -10,8 +10,9 @@ use super::super::case::Case;
 use super::super::remedy::{Action, Engine, PodPatch, Profile, Remedy};
 use super::engine::options;
 use super::host::{sysctl, unit_of};
-use super::{Setting, allow_nesting, commands, manual, path_word};
+use super::{Setting, allow_nesting, commands, manual};
 use crate::host::{Fact, PACKAGED, PROFILES, Platform, Program, UBUNTUS_PROFILE, profile_files};
+use crate::shell::{path_word, word};
 
 /// Where profiles are kept.
 pub(super) const DIRECTORY: &str = PROFILES;
@@ -107,7 +108,7 @@ pub(in super::super) fn confine_container(case: &Case<'_>) -> Vec<Remedy> {
                 "# find its file: grep -rl {} {DIRECTORY}\n# take out its rules that deny any of this, for those win;\n\
                  # add these rules to it (or to its file below {DIRECTORY}/local, if it includes one), and then load it \
                  again with apparmor_parser -r FILE:\n{}",
-                super::instructions::word(name),
+                word(name),
                 rules
             ),
             "whatever runs under this profile may mount inside namespaces of its own",

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::super::case::Case;
 use super::super::remedy::{CiService, ContainerOptions};
-use super::instructions::{quoted, word};
 use crate::host::Platform;
+use crate::shell::{quoted, word};
 
 impl CiService {
     pub(super) fn of(case: &Case<'_>) -> Option<Self> {

@@ -147,7 +147,7 @@ pub(in super::super) fn drop_ambient_capabilities(case: &Case<'_>) -> Vec<Remedy
     const LESS: &str = "nothing: it is less privilege than now";
     let mut remedies = Vec::new();
     if let Some(bwrap) = case.host.bwrap.present().filter(|bwrap| bwrap.file_capabilities) {
-        let path = super::path_word(&bwrap.path);
+        let path = crate::shell::path_word(&bwrap.path);
         let line = format!("setcap -r {path}");
         let remedy = commands("Take the file capabilities away from bwrap", &[line.as_str()], LESS);
         remedies.push(remedy.for_root(case));

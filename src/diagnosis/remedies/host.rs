@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use super::super::case::Case;
 use super::super::remedy::{Action, Remedy, Sysctl, UnitSettings};
-use super::instructions::quoted;
 use super::{Setting, everywhere};
 use crate::host::Platform;
+use crate::shell::quoted;
 
 impl Sysctl {
     /// The line that sets it at every boot, for [`file`](Self::file) (`sysctl.d(5)`).

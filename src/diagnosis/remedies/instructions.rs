@@ -1,9 +1,9 @@
 //! What to type or paste, for every kind of action.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use super::super::remedy::{Action, ContainerOptions, Remedy, RemedyFile};
+use crate::shell::{here_document, path_word, word};
 
 impl Remedy {
     /// What to type or paste, for a terminal: files that are needed first, then what uses them.
@@ -52,7 +52,7 @@ impl Remedy {
             },
             Action::Selinux(module) => {
                 let (name, file) = (word(&module.name), word(&format!("{}.cil", module.name)));
-                let write = write_content(&file, &module.cil());
+                let write = here_document(&file, &module.cil());
                 format!("{files}{write}semodule -i {file}\n# to undo it: semodule -r {name}\n")
             }
             Action::AppArmor(profile) => {
@@ -76,7 +76,7 @@ impl Remedy {
                 let directory = format!("{place}/{name}.d");
                 // named after what it is about: another remedy for the same unit must not overwrite it
                 let about = unit.settings.first().map_or("settings", |(name, _)| name);
-                let write = write_content(&format!("{directory}/bwrap-{about}.conf"), &unit.drop_in());
+                let write = here_document(&format!("{directory}/bwrap-{about}.conf"), &unit.drop_in());
                 format!(
                     "{files}mkdir -p {directory}\n{write}{manager} daemon-reload\n{manager} restart {name}\n"
                 )
@@ -105,81 +105,23 @@ fn run(options: &ContainerOptions) -> String {
     text
 }
 
-/// The command that writes a file of this content, to a path that is a word already.
-fn write_content(path: &str, content: &str) -> String {
-    let newline = if content.ends_with('\n') { "" } else { "\n" };
-    let mut end = "EOF".to_owned();
-    while content.lines().any(|line| line == end) {
-        end.push('F');
-    }
-    format!("cat > {path} <<'{end}'\n{content}{newline}{end}\n")
-}
-
 /// Commands that write a file; an AppArmor profile is loaded at once, or whoever names it would not find it.
 fn write_file(file: &RemedyFile) -> String {
     let mut text = String::new();
     if let Some(directory) = file.path.parent().filter(|directory| directory.as_os_str() != "") {
         let _ = writeln!(text, "mkdir -p {}", path_word(directory));
     }
-    text.push_str(&write_content(&path_word(&file.path), &file.content));
+    text.push_str(&here_document(&path_word(&file.path), &file.content));
     if file.path.starts_with(super::apparmor::DIRECTORY) {
         let _ = writeln!(text, "apparmor_parser -r {}", path_word(&file.path));
     }
     text
 }
 
-/// A string of JSON, which is one of YAML and TOML, too.
-pub(super) fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
-}
-
-/// A path as a [`word`].
-pub(in super::super) fn path_word(path: &Path) -> String {
-    bytes_word(path.as_os_str().as_encoded_bytes())
-}
-
-/// A word for any shell, quoted only if it must be.
-pub(super) fn word(text: &str) -> String {
-    bytes_word(text.as_bytes())
-}
-
-fn bytes_word(bytes: &[u8]) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
-    match std::str::from_utf8(bytes) {
-        Ok(text) if !text.is_empty() && text.chars().all(plain) => text.to_owned(),
-        Ok(text) if !text.contains(char::is_control) => format!("'{}'", text.replace('\'', r"'\''")),
-        // printf's escapes keep it on one line, and so a comment a comment
-        _ => {
-            let harmless = |byte: &u8| byte.is_ascii_alphanumeric() || b"_/. ".contains(byte);
-            let escaped = bytes.iter().fold(String::new(), |mut text, byte| {
-                let _ = match byte {
-                    byte if harmless(byte) => write!(text, "{}", char::from(*byte)),
-                    byte => write!(text, "\\{byte:03o}"),
-                };
-                text
-            });
-            format!("\"$(printf '{escaped}')\"")
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::ffi::OsStrExt;
-
     use super::super::{commands, manual};
     use super::*;
-
-    #[test]
-    fn words_survive_a_shell() {
-        assert_eq!(word("--user=1000"), "--user=1000");
-        assert_eq!(word("unmask=/proc/*"), "'unmask=/proc/*'");
-        assert_eq!(word("it's"), r"'it'\''s'");
-        assert_eq!(word(""), "''");
-        assert_eq!(word("a\nb'%"), r#""$(printf 'a\012b\047\045')""#);
-        let odd = Path::new(std::ffi::OsStr::from_bytes(b"/a\xff"));
-        assert_eq!(path_word(odd), r#""$(printf '/a\377')""#);
-    }
 
     #[test]
     fn the_end_of_a_file_is_not_in_it() {

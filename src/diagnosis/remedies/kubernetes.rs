@@ -4,9 +4,9 @@ use super::super::case::Case;
 use super::super::remedy::{Action, Engine, PodPatch, Profile, Remedy};
 use super::engine::options;
 use super::host::unit_of;
-use super::instructions::quoted;
 use super::{Setting, allow_nesting, commands, everywhere, manual};
 use crate::host::Platform;
+use crate::shell::quoted;
 
 impl PodPatch {
     /// The part of a pod's manifest, in YAML. `CONTAINER` stands for the name of the container that runs bwrap.

@@ -4,9 +4,9 @@ use super::super::case::Case;
 use super::super::remedy::{Action, Engine, Remedy};
 use super::engine::options;
 use super::host::{is_of_user, unit_of};
-use super::instructions::word;
 use super::{Setting, commands, everywhere, manual};
 use crate::host::Fact;
+use crate::shell::word;
 
 /// What runs out.
 #[derive(Debug, Clone, Copy)]
@@ -115,7 +115,7 @@ fn cgroup_limit(case: &Case<'_>) -> Vec<Remedy> {
                 // a group that is not systemd's
                 (None, _, Some(pids)) => {
                     let file = pids.directory.join("pids.max");
-                    let line = format!("echo {wanted} > {}", word(&file.to_string_lossy()));
+                    let line = format!("echo {wanted} > {}", word(&file));
                     commands(&format!("{summary} in the control group"), &[&line], OPENS)
                         .requires("that whoever made the group does not set it again")
                         .for_root(case)

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use super::super::remedy::{Action, Remedy, SandboxChange};
-use super::path_word;
 use crate::bwrap::line::operation_options;
 use crate::sandbox::{Bind, CapabilityChange, Namespaces, Operation, Sandbox};
+use crate::shell::path_word;
 
 impl SandboxChange {
     /// The sandbox with this change. An operation that is not there, or not of the kind that the change is about, leaves it
@@ -422,7 +422,7 @@ mod tests {
         let (_, options) = said(SandboxChange::BindProc { operation: 1 });
         assert_eq!(options, "--ro-bind /proc /proc instead of --proc /proc");
         let (_, options) = said(SandboxChange::OptionalSource { operation: 0 });
-        assert_eq!(options, "--ro-bind-try $'/a b' /srv instead of --ro-bind $'/a b' /srv");
+        assert_eq!(options, "--ro-bind-try '/a b' /srv instead of --ro-bind '/a b' /srv");
         let (_, options) = said(SandboxChange::MoveBefore { operation: 2, before: 1 });
         assert_eq!(options, "`--chmod 0700 /srv` before `--proc /proc`");
         let (summary, options) = said(SandboxChange::Destination { operation: 1, path: "/p".into() });

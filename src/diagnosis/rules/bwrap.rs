@@ -265,8 +265,8 @@ fn setuid_without_bounds(case: &Case<'_>) -> Option<Judgement> {
 }
 
 /// From here on bwrap is built without support for setuid unless its builder wants it; from 0.12 on always.
-const SETUID_DROPPED: Version = Version { major: 0, minor: 11, patch: 2 };
-const SETUID_GONE: Version = Version { major: 0, minor: 12, patch: 0 };
+const SETUID_DROPPED: Version = Version::new(0, 11, 2);
+const SETUID_GONE: Version = Version::new(0, 12, 0);
 
 fn setuid_unsupported(case: &Case<'_>) -> Option<Judgement> {
     let judgement = |confidence| {
@@ -336,10 +336,7 @@ fn setuid_hangs(case: &Case<'_>) -> Option<Judgement> {
 /// bwrap passes over EPERM and EINVAL for the bounding and the ambient set: what it reports comes from elsewhere.
 fn capability_unavailable(case: &Case<'_>) -> Option<Judgement> {
     let message = case.symptom?.message()?;
-    let name = message.subject().and_then(|number| {
-        let number: u8 = number.to_str()?.parse().ok()?;
-        caps::all().into_iter().find(|one| one.index() == number)
-    });
+    let name = message.subject().and_then(|number| Capability::from_number(number.to_str()?.parse().ok()?));
     let given = case.sandbox.is_some_and(|sandbox| {
         let changes = &sandbox.privileges.capabilities;
         changes.iter().any(|change| matches!(change, CapabilityChange::Add(_) | CapabilityChange::AddAll))
