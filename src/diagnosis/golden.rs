@@ -191,26 +191,28 @@ impl Files {
     }
 }
 
-/// What is said of every failure, and foretold, on every host.
-fn look(book: &mut Book) {
+/// What is said of every failure, and foretold, on every host; and by message the causes, the likeliest first.
+fn look(book: &mut Book, answers: &mut BTreeMap<String, Said>) {
     let symptoms = symptoms();
     let mistakes: Vec<(Symptom, &str, Sandbox)> =
         mistakes().into_iter().map(|(text, sandbox)| (parse(text), text, sandbox)).collect();
     for (host_name, host) in hosts() {
+        let plain = PLAIN.contains(&host_name);
         let mut note = |found: &[Finding], what: &str, sandbox: &str| {
-            for found in found {
+            let codes = found.iter().map(|found| format!("{} {}", found.cause.code(), found.confidence));
+            let codes = codes.collect::<Vec<_>>().join(", ");
+            add(answers.entry(what.to_owned()).or_default(), codes, host_name, sandbox);
+            let told = |found: &&Finding| plain && sandbox == "whole" || !QUOTING.contains(&found.cause);
+            for found in found.iter().filter(told) {
                 let words = book.entry(found.cause).or_default();
                 add(&mut words.found, finding(found), what, &format!("{host_name}/{sandbox}"));
             }
         };
-        let plain = PLAIN.contains(&host_name);
         for (name, sandbox) in sandboxes() {
             note(&obstacles(&host, sandbox.as_ref()), "foretold", name);
             let failed = symptoms.iter().filter(|_| plain || ["whole", "as root"].contains(&name));
             for (what, symptom) in failed {
-                let mut found = causes(&Case::new(Some(symptom), &host, sandbox.as_ref()));
-                found.retain(|found| plain && name == "whole" || !QUOTING.contains(&found.cause));
-                note(&found, what, name);
+                note(&causes(&Case::new(Some(symptom), &host, sandbox.as_ref())), what, name);
             }
         }
         for (symptom, text, sandbox) in &mistakes {
@@ -337,9 +339,10 @@ fn page(cause: Cause, words: &Words) -> String {
 
 #[test]
 fn what_is_said_of_each_cause() {
-    let (mut seen, mut advised, mut files) = (Book::new(), Book::new(), Files::default());
+    let (mut seen, mut advised, mut files, mut answers) =
+        (Book::new(), Book::new(), Files::default(), BTreeMap::new());
     std::thread::scope(|scope| {
-        scope.spawn(|| look(&mut seen));
+        scope.spawn(|| look(&mut seen, &mut answers));
         advise(&mut advised, &mut files);
     });
     for (cause, words) in advised {
@@ -351,6 +354,42 @@ fn what_is_said_of_each_cause() {
     let pages = seen.iter().map(|(cause, words)| (format!("{}.txt", cause.code()), page(*cause, words)));
     files::check("causes", &pages.collect(), COMMAND);
     files::check("files", &files.0, COMMAND);
+    files::check("answers", &[("messages.txt".to_owned(), index(&answers))].into(), COMMAND);
+}
+
+/// By messages: their causes, the likeliest first; before a launch, in the order in which bwrap will meet them.
+fn index(answers: &BTreeMap<String, Said>) -> String {
+    let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (what, said) in answers {
+        // where nothing else is said, only the place's name
+        let mut all = Places::new();
+        for (place, names) in said.values().flatten() {
+            all.entry(place.clone()).or_default().extend(names.clone());
+        }
+        let alone = |places: &Places| places.iter().filter(|(place, names)| all[*place] == **names).count();
+        let most = said.values().map(alone).max().unwrap_or_default();
+        let mut told = String::new();
+        for (codes, places) in said {
+            let others = most > 20 && alone(places) == most;
+            let mut parts = if others { vec!["all others".to_owned()] } else { Vec::new() };
+            for (place, names) in places {
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                match all[place].len() == names.len() {
+                    true if others => {}
+                    true => parts.push(place.clone()),
+                    false => parts.push(format!("{place} ({})", names.join(", "))),
+                }
+            }
+            let codes = if codes.is_empty() { "nothing" } else { codes };
+            let _ = writeln!(told, "    {codes}\n        on {}", parts.join("; "));
+        }
+        groups.entry(told).or_default().push(what);
+    }
+    let mut groups: Vec<(Vec<&str>, String)> = groups.into_iter().map(|(told, what)| (what, told)).collect();
+    groups.sort();
+    groups
+        .into_iter()
+        .fold(String::new(), |text, (what, told)| format!("{text}{}\n{told}\n", what.join("\n")))
 }
 
 /// A failed launch on a host, and what is foretold of it.
