@@ -8,7 +8,6 @@
 
 mod case;
 mod cause;
-mod explanations;
 mod finding;
 #[cfg(test)]
 mod fixtures;

@@ -3,7 +3,7 @@
 //! A rule judges from the facts alone. After a failure only the rules whose messages were heard are asked; before a launch
 //! all of them are, and what has [`Confidence::High`] will stop the sandbox, what has [`Confidence::Medium`] may.
 //!
-//! A new cause is a row in `cause`, an explanation in `explanations`, and a [`Rule`] in the list of its stage.
+//! A new cause is a row in `cause`, a text in `explanations`, and a [`Rule`] in the list of its stage.
 
 mod arguments;
 mod bwrap;
