@@ -243,7 +243,8 @@ impl Message {
             match kind {
                 // what 0.12 prints for an overlay
                 'p' if value == b"(null)" => {}
-                'p' => self.path = Some(path_below("/newroot", value)),
+                // bwrap 0.13 does not say where an overlay is to be
+                'p' if value != b"(null)" => self.path = Some(path_below("/newroot", value)),
                 'q' => self.source = Some(path_below("/oldroot", value)),
                 'b' => {
                     self.path = Some(path_below("/oldroot", value));
@@ -413,4 +414,11 @@ fn path_below(root: &str, path: &[u8]) -> PathBuf {
         _ => path,
     };
     PathBuf::from(OsStr::from_bytes(path))
+}
+
+/// The texts of the table that messages and reasons are known by.
+#[cfg(test)]
+pub(crate) fn texts() -> impl Iterator<Item = &'static str> {
+    let rows = TABLE.iter().flat_map(|(_, rows)| *rows).chain(table::REASONS);
+    rows.map(|row| row.wording.0)
 }
