@@ -243,8 +243,7 @@ impl Message {
             match kind {
                 // what 0.12 prints for an overlay
                 'p' if value == b"(null)" => {}
-                // bwrap 0.13 does not say where an overlay is to be
-                'p' if value != b"(null)" => self.path = Some(path_below("/newroot", value)),
+                'p' => self.path = Some(path_below("/newroot", value)),
                 'q' => self.source = Some(path_below("/oldroot", value)),
                 'b' => {
                     self.path = Some(path_below("/oldroot", value));
