@@ -14,13 +14,15 @@ mod finding;
 mod fixtures;
 #[cfg(feature = "serde")]
 mod json;
+mod need;
 mod program;
-mod remedies;
 mod remedy;
 mod report;
 mod rules;
+mod setting;
 mod symptom;
 mod visible_proc;
+mod wish;
 
 use case::Case;
 pub use cause::{Cause, UnknownCause};

@@ -27,7 +27,7 @@ mod unexplained;
 
 use super::case::Case;
 use super::finding::{Bearing, Confidence, Evidence, Finding};
-use super::{Cause, Remedy, Symptom};
+use super::{Cause, Remedy, Symptom, wish};
 use crate::Message;
 pub(super) use unexplained::unexplained;
 
@@ -161,7 +161,7 @@ impl Rule {
             summary: judgement.summary.unwrap_or_else(|| self.cause.title().to_owned()),
             evidence: judgement.evidence,
             refuted_by: judgement.refuted_by,
-            remedies: (self.remedies)(case).into_iter().map(|remedy| remedy.told(case)).collect(),
+            remedies: wish::fit(case, (self.remedies)(case)),
             operation: judgement.operation,
         })
     }
