@@ -46,6 +46,14 @@ macro_rules! causes {
                 match self { $($(Self::$name => $title,)+)+ }
             }
 
+            /// All about it: what it means, how to know it, what to do, for a terminal.
+            #[must_use]
+            pub fn explanation(self) -> &'static str {
+                match self { $($(Self::$name => {
+                    include_str!(concat!("explanations/", stringify!($code), ".txt")).trim_ascii_end()
+                })+)+ }
+            }
+
             /// The stage of bwrap's start-up that it stops.
             #[must_use]
             pub fn stage(self) -> Stage {
@@ -196,14 +204,6 @@ causes! {
     }
 }
 
-impl Cause {
-    /// All about it: what it means, how to know it, what to do, for a terminal.
-    #[must_use]
-    pub fn explanation(self) -> &'static str {
-        super::explanations::of(self)
-    }
-}
-
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} [{}]", self.title(), self.code())
@@ -230,5 +230,62 @@ impl FromStr for Cause {
             cause.code().eq_ignore_ascii_case(text) || cause.name().eq_ignore_ascii_case(text)
         };
         Self::ALL.iter().find(is).copied().ok_or_else(|| UnknownCause(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn each_cause_is_explained_for_a_terminal() {
+        let mut seen = HashSet::new();
+        for &cause in Cause::ALL {
+            let text = cause.explanation();
+            let words = text.split_whitespace().count();
+            assert!((40..=260).contains(&words), "{cause:?}: {words} words");
+            for line in text.lines() {
+                assert!(line.chars().count() <= 78 && line.trim_end() == line, "{cause:?}: {line}");
+            }
+            assert!(text.contains("\n\n") && text.ends_with('.') && !text.contains("\n\n\n"), "{cause:?}");
+            assert!(seen.insert(text), "{cause:?} has the text of another");
+        }
+    }
+
+    /// Whoever reads it has a message or a file before him, and looks for it here.
+    #[test]
+    fn each_names_what_is_seen() {
+        for &cause in Cause::ALL {
+            let text = cause.explanation();
+            assert!(
+                text.contains('`') && text.matches('`').count().is_multiple_of(2),
+                "{cause:?}: nothing literal, or open"
+            );
+            let quoted = text.split('`').skip(1).step_by(2);
+            let seen = quoted.chain(text.split_whitespace()).any(|part| {
+                part.contains(": ")
+                    || part.starts_with("/proc/")
+                    || part.starts_with("/sys/")
+                    || part.contains("bwrap")
+            });
+            assert!(seen, "{cause:?} names neither message nor evidence");
+        }
+    }
+
+    /// Each message that a rule is for is found in the text about its cause, by its first words.
+    #[test]
+    fn messages_of_rules_are_quoted() {
+        for rule in crate::diagnosis::rules::all() {
+            let text = rule.cause.explanation().split_whitespace().collect::<Vec<_>>().join(" ");
+            let quoted = rule.messages.iter().any(|(pattern, _)| {
+                let words: String = pattern.split('%').next().unwrap().chars().take(20).collect();
+                text.contains(words.trim_end())
+            });
+            assert!(quoted || rule.messages.is_empty(), "{:?}: none of {:?}", rule.cause, rule.messages);
+        }
     }
 }

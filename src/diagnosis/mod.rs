@@ -8,10 +8,11 @@
 
 mod case;
 mod cause;
-mod explanations;
 mod finding;
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod golden;
 #[cfg(feature = "serde")]
 mod json;
 mod need;
@@ -57,16 +58,22 @@ use crate::sandbox::Sandbox;
 #[must_use]
 pub fn diagnose(symptom: &Symptom, host: &Host, sandbox: Option<&Sandbox>) -> Diagnosis {
     let case = Case::new(Some(symptom), host, sandbox);
-    let explained = rules::all().filter(|rule| rule.explains(&case)).filter_map(|rule| rule.find(&case));
-    let mut causes: Vec<Finding> = explained.chain(rules::exec::program(&case)).collect();
-    // a stable sort: of two equally sure ones the rule that stands first
-    causes.sort_by_key(|finding| std::cmp::Reverse(finding.confidence));
-    if causes.is_empty() {
-        causes.push(rules::unexplained(&case));
-    }
+    let causes = causes(&case);
     let foreseen = foresee(&case, &causes);
     let message = symptom.message().map(|message| format!("bwrap: {message}"));
     Diagnosis { verdict: symptom.verdict, stage: symptom.stage(), message, causes, foreseen }
+}
+
+/// What explains a failure, the likeliest first.
+fn causes(failed: &Case<'_>) -> Vec<Finding> {
+    let explained = rules::all().filter(|rule| rule.explains(failed)).filter_map(|rule| rule.find(failed));
+    let mut causes: Vec<Finding> = explained.chain(rules::exec::program(failed)).collect();
+    // a stable sort: of two equally sure ones the rule that stands first
+    causes.sort_by_key(|finding| std::cmp::Reverse(finding.confidence));
+    if causes.is_empty() {
+        causes.push(rules::unexplained(failed));
+    }
+    causes
 }
 
 /// What will stop the sandbox once the present cause is gone.

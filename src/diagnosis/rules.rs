@@ -3,7 +3,7 @@
 //! A rule judges from the facts alone. After a failure only the rules whose messages were heard are asked; before a launch
 //! all of them are, and what has [`Confidence::High`] will stop the sandbox, what has [`Confidence::Medium`] may.
 //!
-//! A new cause is a row in `cause`, an explanation in `explanations`, and a [`Rule`] in the list of its stage.
+//! A new cause is a row in `cause`, a text in `explanations`, and a [`Rule`] in the list of its stage.
 
 mod arguments;
 mod bwrap;
@@ -27,8 +27,7 @@ mod unexplained;
 
 use super::case::Case;
 use super::finding::{Bearing, Confidence, Evidence, Finding};
-use super::{Cause, Remedy, Symptom, wish};
-use crate::Message;
+use super::{Cause, Remedy, wish};
 pub(super) use unexplained::unexplained;
 
 /// How a cause is recognised and what helps.
@@ -120,24 +119,11 @@ pub(super) fn all() -> impl Iterator<Item = &'static Rule> {
     stages.into_iter().flatten()
 }
 
-/// The error number with which the system refused to start bwrap at all. A launcher knows it; a shell says no more than
-/// the program's name and that: `bash: /usr/bin/bwrap: Operation not permitted`.
-pub(super) fn refused(symptom: &Symptom) -> Option<i32> {
-    let Some(message) = symptom.message() else { return symptom.errno };
-    let text = message.text().to_str().filter(|_| message.pattern().is_none())?;
-    // of `bwrap: ` and an error nothing but the error is left
-    let message = Message::parse(format!(": {text}").as_bytes());
-    let errno = message.errno()?;
-    let name = text.strip_suffix(errno.text())?;
-    let name = name.strip_suffix(": ").unwrap_or(name).rsplit([' ', '/']).next()?;
-    errno.code().filter(|_| ["", "bwrap"].contains(&name))
-}
-
 impl Rule {
     /// Whether it can explain what was said.
     pub(super) fn explains(&self, case: &Case<'_>) -> bool {
         let Some(symptom) = case.symptom else { return false };
-        if let Some(errno) = refused(symptom) {
+        if let Some(errno) = case.not_started {
             return self
                 .messages
                 .iter()
@@ -161,9 +147,14 @@ impl Rule {
             summary: judgement.summary.unwrap_or_else(|| self.cause.title().to_owned()),
             evidence: judgement.evidence,
             refuted_by: judgement.refuted_by,
-            remedies: wish::fit(case, (self.remedies)(case)),
+            remedies: self.remedies(case),
             operation: judgement.operation,
         })
+    }
+
+    /// What helps, in the words of whoever is to do it here.
+    pub(super) fn remedies(&self, case: &Case<'_>) -> Vec<Remedy> {
+        wish::fit(case, (self.remedies)(case))
     }
 }
 

@@ -1,8 +1,8 @@
 use std::collections::HashSet;
 use std::process::Command;
 
-use super::super::Action;
 use super::super::fixtures::{docker, machine, on, whole};
+use super::super::{Action, Symptom};
 use super::*;
 use crate::host::{Fact, Host, PidsLimit, Platform, Program};
 
