@@ -140,6 +140,8 @@ mod error;
 pub mod host;
 mod launch;
 mod sandbox;
+mod shell;
+mod visible;
 
 pub use bwrap::message::Errno;
 pub use bwrap::{

@@ -15,13 +15,15 @@ mod fixtures;
 mod golden;
 #[cfg(feature = "serde")]
 mod json;
+mod need;
 mod program;
-mod remedies;
 mod remedy;
 mod report;
 mod rules;
+mod setting;
 mod symptom;
 mod visible_proc;
+mod wish;
 
 use case::Case;
 pub use cause::{Cause, UnknownCause};

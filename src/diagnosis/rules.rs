@@ -27,7 +27,7 @@ mod unexplained;
 
 use super::case::Case;
 use super::finding::{Bearing, Confidence, Evidence, Finding};
-use super::{Cause, Remedy};
+use super::{Cause, Remedy, wish};
 pub(super) use unexplained::unexplained;
 
 /// How a cause is recognised and what helps.
@@ -154,7 +154,7 @@ impl Rule {
 
     /// What helps, in the words of whoever is to do it here.
     pub(super) fn remedies(&self, case: &Case<'_>) -> Vec<Remedy> {
-        (self.remedies)(case).into_iter().map(|remedy| remedy.told(case)).collect()
+        wish::fit(case, (self.remedies)(case))
     }
 }
 

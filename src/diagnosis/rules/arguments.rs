@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::super::case::Case;
 use super::super::finding::Confidence;
-use super::super::remedies::{Setting, change, commands, manual, unit};
+use super::super::wish::Wish;
 use super::super::{Remedy, SandboxChange};
 use super::bwrap::path;
 use super::facts::mount_of;
@@ -31,7 +31,7 @@ pub(super) const RULES: &[Rule] = &[
             ("Can't parse /proc/sys/kernel/overflowgid", &[]),
         ],
         judge: proc_incomplete,
-        remedies: mount_proc,
+        remedies: |case| Wish::AnyProc.grant(case),
     },
     Rule {
         cause: Cause::UnknownOption,
@@ -82,7 +82,7 @@ pub(super) const RULES: &[Rule] = &[
         cause: Cause::ProcUnavailable,
         messages: &[("Can't open /proc", &[ENOENT, EACCES, EPERM, ENOTDIR])],
         judge: proc_unavailable,
-        remedies: mount_proc,
+        remedies: |case| Wish::AnyProc.grant(case),
     },
     Rule {
         cause: Cause::ContradictoryOptions,
@@ -188,22 +188,8 @@ fn proc_unavailable(case: &Case<'_>) -> Option<Judgement> {
     })
 }
 
-fn mount_proc(case: &Case<'_>) -> Vec<Remedy> {
-    let opens = "processes see each other, and the kernel's settings";
-    let mount = commands("Mount a whole /proc", &["mkdir -p /proc", "mount -t proc proc /proc"], opens);
-    let mount = mount.for_root(case);
-    match Setting::of(case) {
-        Setting::Unit => {
-            let mut remedies = unit(case, &[("ProcSubset", "all")], opens);
-            remedies.push(mount);
-            remedies
-        }
-        _ => vec![mount],
-    }
-}
-
 fn correct(summary: &str) -> Remedy {
-    manual(
+    Remedy::manual(
         summary,
         "`bwrap --help` lists what each option takes; Sandbox::check finds most faults before a launch",
         "nothing",
@@ -285,15 +271,15 @@ fn about(case: &Case<'_>, patterns: &[&str]) -> bool {
 fn settle(case: &Case<'_>) -> Vec<Remedy> {
     let check = correct("Drop one of the options, or add the one that is missing");
     if about(case, &SETUID) {
-        let chmod = commands(
+        let chmod = Remedy::commands(
             "Take the setuid bit away from bwrap, which then works through a user namespace",
-            &[&format!("chmod u-s {}", path(case))],
+            [&format!("chmod u-s {}", path(case))],
             "nothing: bwrap no longer runs with root's rights",
         );
-        return vec![chmod.requires("user namespaces for users other than root"), check];
+        return vec![chmod.needs("user namespaces for users other than root"), check];
     }
     if case.symptom.is_none() || about(case, &IDS) {
-        return vec![change(SandboxChange::UnshareUser), check];
+        return vec![Remedy::change(SandboxChange::UnshareUser), check];
     }
     vec![check]
 }

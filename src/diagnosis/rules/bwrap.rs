@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::super::case::Case;
 use super::super::finding::Confidence;
-use super::super::remedies::{change, commands, drop_ambient_capabilities, manual};
+use super::super::wish::Wish;
 use super::super::{Remedy, SandboxChange};
 use super::facts::{setuid, version, word};
 use super::{Cause, Judgement, LAUNCH, Rule};
@@ -72,7 +72,7 @@ pub(super) const RULES: &[Rule] = &[
             ("capset failed", &[]),
         ],
         judge: capability_unavailable,
-        remedies: |_| vec![change(SandboxChange::DropCapabilities), permit_capability_calls()],
+        remedies: |_| vec![Remedy::change(SandboxChange::DropCapabilities), permit_capability_calls()],
     },
 ];
 
@@ -144,12 +144,12 @@ fn file_capabilities_outside_bounds(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn remove_file_capabilities(case: &Case<'_>) -> Remedy {
-    commands(
+    Remedy::commands(
         "Take the file capabilities away from bwrap: it needs none",
-        &[&format!("setcap -r {}", path(case))],
+        [&format!("setcap -r {}", path(case))],
         "nothing: bwrap has less privilege than before, and works through a user namespace",
     )
-    .for_root(case)
+    .for_root()
 }
 
 fn unexpected_capabilities(case: &Case<'_>) -> Option<Judgement> {
@@ -204,7 +204,7 @@ fn drop_capabilities(case: &Case<'_>) -> Vec<Remedy> {
     if ambient != Some(true) && by_file == Some(true) {
         remedies.push(remove_file_capabilities(case));
     } else {
-        remedies.extend(drop_ambient_capabilities(case));
+        remedies.extend(Wish::NoAmbientCapabilities.grant(case));
         if by_file != Some(false) && ambient != Some(true) {
             remedies.push(remove_file_capabilities(case));
         }
@@ -213,13 +213,13 @@ fn drop_capabilities(case: &Case<'_>) -> Vec<Remedy> {
 }
 
 fn remove_setuid(case: &Case<'_>) -> Remedy {
-    commands(
+    Remedy::commands(
         "Take the setuid bit away from bwrap, which then works through a user namespace",
-        &[&format!("chmod u-s {}", path(case))],
+        [&format!("chmod u-s {}", path(case))],
         "nothing: bwrap no longer runs with root's rights",
     )
-    .requires("user namespaces for users other than root")
-    .for_root(case)
+    .needs("user namespaces for users other than root")
+    .for_root()
 }
 
 fn setuid_without_bounds(case: &Case<'_>) -> Option<Judgement> {
@@ -305,7 +305,7 @@ fn setuid_unsupported(case: &Case<'_>) -> Option<Judgement> {
 
 fn mend_setuid(case: &Case<'_>) -> Vec<Remedy> {
     let seen = case.host.bwrap.present().is_none_or(|program| program.setuid);
-    let ids = manual(
+    let ids = Remedy::manual(
         "Start bwrap with one user id: make the real and the effective one equal first",
         "call setresuid(2) in the program that starts bwrap, or start it through `setpriv --reuid ID \
          --regid ID --clear-groups`",
@@ -366,7 +366,7 @@ fn capability_unavailable(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn permit_capability_calls() -> Remedy {
-    manual(
+    Remedy::manual(
         "Let the system call filter that bwrap runs under permit capset and prctl",
         "systemd-nspawn: --system-call-filter=capset; a container: add capset and prctl to its seccomp \
          profile",

@@ -3,8 +3,9 @@
 use super::super::Cause;
 use super::super::case::Case;
 use super::super::finding::{Bearing, Confidence, Evidence, Finding};
-use super::super::remedies::{in_both, manual, sysctl};
+use super::super::need::Need;
 use super::super::remedy::{Action, PodPatch, Remedy};
+use super::super::wish::{self, RUNTIME, Wish};
 
 /// Words of the API server, of pod security admission and of the container runtime, in lower case.
 const TEXTS: &[(&str, Cause)] = &[
@@ -49,7 +50,7 @@ pub(super) fn find(case: &Case<'_>) -> Option<Finding> {
             _ => "`kubectl get ns NAMESPACE --show-labels` shows no pod-security.kubernetes.io/enforce"
                 .to_owned(),
         }],
-        remedies: remedies(case, reason),
+        remedies: wish::fit(case, remedies(case, reason)),
         operation: None,
     })
 }
@@ -63,28 +64,28 @@ fn remedies(case: &Case<'_>, reason: Cause) -> Vec<Remedy> {
                 Action::Pod(patch),
                 "nothing: root in the pod is nobody on the node",
             );
-            vec![remedy.requires("Linux 6.3, containerd 2.0 or CRI-O 1.25, runc 1.2 or crun 1.9 on the node")]
+            vec![remedy.needs(Need::Linux("nodes with ", (6, 3))).needs(RUNTIME)]
         }
         Cause::NodeWithoutUserNamespaces => {
             let opens = "every user of the node can make user namespaces";
-            let mut remedies = vec![manual(
+            let mut remedies = vec![Remedy::manual(
                 "Set user.max_user_namespaces on the node",
                 "in the node's bootstrap; Bottlerocket: settings.kernel.sysctl.\"user.max_user_namespaces\" = \"16384\"; \
                  OpenShift: MachineConfig or Tuned; EKS Auto Mode offers no way but other nodes",
                 opens,
             )];
-            remedies.extend(sysctl(case, "user.max_user_namespaces", "15000", opens));
+            remedies.extend(Wish::Sysctl("user.max_user_namespaces", "15000", opens).grant(case));
             remedies
         }
         _ => vec![
-            manual(
+            Remedy::manual(
                 "Enforce the baseline of Pod Security Standards in version 1.35 or newer, with hostUsers: false",
                 "kubectl label ns NAMESPACE --overwrite pod-security.kubernetes.io/enforce=baseline \
                  pod-security.kubernetes.io/enforce-version=v1.35",
                 "pods with a user namespace of their own may leave /proc unmasked",
             )
-            .requires("Kubernetes 1.35"),
-            in_both(
+            .needs("Kubernetes 1.35"),
+            Remedy::in_both(
                 "Bind the outer /proc in the sandbox, and leave procMount out of the pod",
                 "--ro-bind /proc /proc instead of --proc /proc",
                 ".ro_bind(\"/proc\", \"/proc\") instead of .proc(\"/proc\")",

@@ -11,7 +11,6 @@ use std::path::Path;
 use super::super::Verdict;
 use super::super::case::Case;
 use super::super::finding::Confidence;
-use super::super::remedies::{change, commands, in_both, manual};
 use super::super::remedy::{Remedy, SandboxChange};
 use super::{Cause, Judgement, Rule};
 use crate::bwrap::Message;
@@ -38,7 +37,7 @@ pub(super) const RULES: &[Rule] = &[
         ],
         judge: label,
         remedies: |_| {
-            vec![in_both(
+            vec![Remedy::in_both(
                 "Leave the label out, or name one that the policy allows",
                 "no --exec-label and no --file-label where SELinux is off; else `ausearch -m avc -ts recent` shows what was refused",
                 "no .exec_label(..) and no .file_label(..)",
@@ -99,7 +98,7 @@ pub(super) const RULES: &[Rule] = &[
         messages: &[(EXECVP, &[libc::EPERM, libc::EACCES])],
         judge: denied,
         remedies: |_| {
-            vec![manual(
+            vec![Remedy::manual(
                 "Allow the security module or filter to execute it",
                 "`dmesg | grep -E 'DENIED|avc|type=1326'` names what denied it: allow it there, or execute a program that is allowed",
                 "the command may execute that program",
@@ -109,15 +108,15 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 fn executable(program: &str) -> Remedy {
-    commands(
+    Remedy::commands(
         "Make the program executable",
-        &[&format!("ls -l {program}"), &format!("chmod +x {program}")],
+        [&format!("ls -l {program}"), &format!("chmod +x {program}")],
         "everybody who reaches it may execute it",
     )
 }
 
 fn other_build() -> Remedy {
-    manual(
+    Remedy::manual(
         "Use a build for this machine",
         "`file PROGRAM` names what it was built for and `uname -m` what this is; or register an emulator on the host: \
          qemu-user-static with binfmt_misc (flag F, so that the sandbox need not have it)",
@@ -126,7 +125,7 @@ fn other_build() -> Remedy {
 }
 
 fn links() -> Remedy {
-    in_both(
+    Remedy::in_both(
         "Make the links that distributions with a merged /usr have",
         "--symlink usr/lib /lib --symlink usr/lib64 /lib64 beside the bind of /usr",
         ".symlink(\"usr/lib\", \"/lib\").symlink(\"usr/lib64\", \"/lib64\") beside the bind of /usr",
@@ -177,8 +176,8 @@ fn loader_missing(case: &Case<'_>) -> Option<Judgement> {
 fn bind_loader(_: &Case<'_>) -> Vec<Remedy> {
     vec![
         links(),
-        change(SandboxChange::RoBind { path: "/lib64".into() }),
-        change(SandboxChange::RoBind { path: "/lib".into() }),
+        Remedy::change(SandboxChange::RoBind { path: "/lib64".into() }),
+        Remedy::change(SandboxChange::RoBind { path: "/lib".into() }),
     ]
 }
 

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use super::super::case::Case;
-pub(super) use super::super::remedies::path_word as word;
 use super::super::visible_proc::{Visibility, visibility};
 use crate::Version;
 use crate::host::Mount;
+pub(super) use crate::shell::path_word as word;
 
 /// The price of user namespaces for everybody.
 pub(super) const OPENS: &str =

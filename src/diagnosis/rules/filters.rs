@@ -3,9 +3,8 @@
 use super::super::Remedy;
 use super::super::case::Case;
 use super::super::finding::Confidence;
-use super::super::remedies::{
-    Calls, Setting, commands, manual, own_unit, permit_calls, permit_calls_to_unit,
-};
+use super::super::setting::{Setting, own_unit};
+use super::super::wish::{Calls, Wish, permit_to_unit};
 use super::facts::stopped_by_masks;
 use super::namespaces::{CREATING, NO_PERMISSIONS, proven};
 use super::{Cause, Judgement, Rule};
@@ -19,13 +18,13 @@ pub(super) const RULES: &[Rule] = &[
         cause: Cause::SeccompDeniesNamespaces,
         messages: &[(NO_PERMISSIONS, EPERM), (CREATING, EPERM)],
         judge: filtered,
-        remedies: |case| permit_calls(case, Calls::Sandboxing),
+        remedies: |case| Wish::Calls(Calls::Sandboxing).grant(case),
     },
     Rule {
         cause: Cause::UnitRestrictsNamespaces,
         messages: &[(NO_PERMISSIONS, EPERM), (CREATING, EPERM)],
         judge: restricted_unit,
-        remedies: |case| vec![permit_calls_to_unit(case, Calls::Sandboxing)],
+        remedies: |case| vec![permit_to_unit(case, Calls::Sandboxing)],
     },
     Rule {
         cause: Cause::OuterSandboxDeniesNamespaces,
@@ -226,24 +225,28 @@ fn leave_outer_sandbox(case: &Case<'_>) -> Vec<Remedy> {
     const OPENS: &str = "the program is no longer confined by the outer sandbox, only by its own";
     match outer(case).map(|outer| outer.platform) {
         Some(Platform::Flatpak) => vec![
-            commands("Start the program outside of the Flatpak", &["flatpak-spawn --host PROGRAM"], OPENS)
-                .requires("the permission to talk to org.freedesktop.Flatpak"),
+            Remedy::commands(
+                "Start the program outside of the Flatpak",
+                ["flatpak-spawn --host PROGRAM"],
+                OPENS,
+            )
+            .needs("the permission to talk to org.freedesktop.Flatpak"),
         ],
-        Some(Platform::Snap) => vec![manual(
+        Some(Platform::Snap) => vec![Remedy::manual(
             "Build the snap with the interface that permits sandboxes, or with classic confinement",
             "snapcraft.yaml: plugs: { sandbox: { interface: browser-support, allow-sandbox: true } }, or \
              confinement: classic",
             OPENS,
         )],
         Some(Platform::Firejail) => vec![
-            commands(
+            Remedy::commands(
                 "Start the program without Firejail's filter",
-                &["firejail --ignore=seccomp --ignore=restrict-namespaces --ignore=noroot PROGRAM"],
+                ["firejail --ignore=seccomp --ignore=restrict-namespaces --ignore=noroot PROGRAM"],
                 OPENS,
             ),
-            manual("Start the program without Firejail", "its own sandbox confines it", OPENS),
+            Remedy::manual("Start the program without Firejail", "its own sandbox confines it", OPENS),
         ],
-        _ => vec![manual(
+        _ => vec![Remedy::manual(
             "Start the program outside of the outer sandbox",
             "its own sandbox confines it",
             OPENS,

@@ -3,7 +3,7 @@
 use super::super::Remedy;
 use super::super::case::Case;
 use super::super::finding::Confidence::{High, Low, Medium};
-use super::super::remedies::{Setting, commands, manual, run_as_user};
+use super::super::wish::Wish;
 use super::bwrap::path;
 use super::facts::setuid;
 use super::lsm::{
@@ -11,7 +11,7 @@ use super::lsm::{
     strips_capabilities,
 };
 use super::{Cause, Judgement, Rule};
-use crate::host::{Fact, Platform};
+use crate::host::Fact;
 use crate::sandbox::Capability;
 
 const EPERM: i32 = libc::EPERM;
@@ -23,7 +23,7 @@ pub(super) const RULES: &[Rule] = &[
         cause: Cause::MissingSetfcap,
         messages: &[("setting up uid map", &[EPERM])],
         judge: missing_setfcap,
-        remedies: run_as_user,
+        remedies: |case| Wish::MappedRoot.grant(case),
     },
     Rule {
         cause: Cause::AppArmorRestrictsUserNamespaces,
@@ -35,7 +35,7 @@ pub(super) const RULES: &[Rule] = &[
         cause: Cause::ProcReadOnly,
         messages: &[("setting up uid map", &[EROFS])],
         judge: proc_read_only,
-        remedies: make_proc_writable,
+        remedies: |case| Wish::WritableProc.grant(case),
     },
     Rule {
         cause: Cause::LandlockDeniesProc,
@@ -167,33 +167,6 @@ fn proc_read_only(case: &Case<'_>) -> Option<Judgement> {
     (refused.unwrap_or(read_only)).then(|| seen(found(confidence)))
 }
 
-fn make_proc_writable(case: &Case<'_>) -> Vec<Remedy> {
-    const OPENS: &str = "nothing that the kernel does not guard itself";
-    let remount = || commands("Remount /proc writable", &["mount -o remount,rw /proc"], OPENS).for_root(case);
-    if case.on(Platform::Bubblewrap) {
-        let how = "Give the outer sandbox a /proc of its own: `--unshare-pid --proc /proc` in place of a read-only bind";
-        return vec![manual("Make /proc writable in the outer sandbox", how, OPENS)];
-    }
-    match Setting::of(case) {
-        Setting::Machine | Setting::Unknown => vec![remount()],
-        Setting::Unit => vec![manual(
-            "Leave /proc writable in the unit",
-            "Take /proc out of ReadOnlyPaths= and BindReadOnlyPaths= (`systemctl edit UNIT`), and restart the unit",
-            OPENS,
-        )],
-        Setting::Kubernetes { .. } => vec![manual(
-            "Mount no volume over /proc",
-            "Take the read-only volume that is mounted on /proc out of the pod's volumeMounts",
-            OPENS,
-        )],
-        Setting::Container(_) | Setting::OtherContainer | Setting::Lxc | Setting::Nspawn => vec![manual(
-            "Do not mount /proc read-only in the container",
-            "Take `-v /proc:/proc:ro`, or what else mounts /proc read-only, out of the container's options",
-            OPENS,
-        )],
-    }
-}
-
 fn landlock_denies_proc(case: &Case<'_>) -> Option<Judgement> {
     if case.user_namespace() == Some(false) {
         return None;
@@ -243,12 +216,12 @@ fn bwrap_unreadable(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn make_bwrap_readable(case: &Case<'_>) -> Remedy {
-    commands(
+    Remedy::commands(
         "Let everybody read bwrap's program",
-        &[&format!("chmod a+r {}", path(case))],
+        [&format!("chmod a+r {}", path(case))],
         "nothing: the program is the same everywhere",
     )
-    .for_root(case)
+    .for_root()
 }
 
 /// bwrap takes itself for setuid if the user ids differ. If the group ids do, the kernel gives the process' files in /proc
@@ -368,7 +341,7 @@ fn restricted_gid_map(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn same_ids() -> Remedy {
-    manual(
+    Remedy::manual(
         "Start bwrap with equal real and effective ids",
         "Let the program that starts bwrap set all its ids alike before (setresgid(2), setresuid(2)), or take the \
          set-id bits off it: `chmod ug-s PROGRAM`",

@@ -3,7 +3,7 @@
 use super::super::Remedy;
 use super::super::case::Case;
 use super::super::finding::Confidence;
-use super::super::remedies::{Limit, commands, manual, raise, raise_limit};
+use super::super::wish::{Limit, Wish, raise};
 use super::{Cause, Judgement, LAUNCH, Rule};
 use crate::sandbox::Capability;
 
@@ -92,12 +92,12 @@ pub(super) const RULES: &[Rule] = &[
         judge: out_of_memory,
         remedies: |_| {
             vec![
-                commands(
+                Remedy::commands(
                     "See what takes the memory, and make room",
-                    &["cat /sys/fs/cgroup/memory.current /sys/fs/cgroup/memory.max", "free -m", "ulimit -v"],
+                    ["cat /sys/fs/cgroup/memory.current /sys/fs/cgroup/memory.max", "free -m", "ulimit -v"],
                     "nothing",
                 ),
-                manual(
+                Remedy::manual(
                     "Raise the memory limit of the control group",
                     "a container: --memory; a pod: resources.limits.memory; a unit: MemoryMax=",
                     "the group can take more memory from others",
@@ -213,10 +213,10 @@ fn process_limit_late(case: &Case<'_>) -> Option<Judgement> {
 
 fn more_processes(case: &Case<'_>) -> Vec<Remedy> {
     match room(case) {
-        Some(room) => raise_limit(case, if room.cgroup { Limit::Pids } else { Limit::Processes }),
+        Some(room) => Wish::More(if room.cgroup { Limit::Pids } else { Limit::Processes }).grant(case),
         // a user who has no limit would only get one
-        None if case.host.process.process_limit.is_absent() => raise_limit(case, Limit::Pids),
-        None => [raise_limit(case, Limit::Pids), raise_limit(case, Limit::Processes)].concat(),
+        None if case.host.process.process_limit.is_absent() => Wish::More(Limit::Pids).grant(case),
+        None => [Wish::More(Limit::Pids).grant(case), Wish::More(Limit::Processes).grant(case)].concat(),
     }
 }
 
@@ -275,7 +275,7 @@ fn more_files(case: &Case<'_>) -> Vec<Remedy> {
     if case.errno() == Some(libc::ENFILE) {
         return raise(case, "fs.file-max", 1_000_000, "programs can take more of the kernel's memory");
     }
-    raise_limit(case, Limit::Files)
+    Wish::More(Limit::Files).grant(case)
 }
 
 fn out_of_memory(case: &Case<'_>) -> Option<Judgement> {

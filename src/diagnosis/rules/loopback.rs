@@ -4,10 +4,7 @@
 
 use super::super::case::Case;
 use super::super::finding::Confidence::{High, Low, Medium};
-use super::super::remedies::{
-    Calls, Setting, change, commands, manual, options, permit_calls, permit_domain, unit,
-};
-use super::super::remedy::{Action, PodPatch};
+use super::super::wish::{Calls, Wish};
 use super::super::{Remedy, SandboxChange, SelinuxRule};
 use super::lsm::{Selinux, lift_restriction, selinux_denies, strips_capabilities};
 use super::{Cause, Judgement, Rule};
@@ -31,13 +28,17 @@ pub(super) const RULES: &[Rule] = &[
         cause: Cause::NetAdminMissing,
         messages: REFUSED,
         judge: net_admin_missing,
-        remedies: give_net_admin,
+        remedies: |case| {
+            // a namespace takes no privilege from anywhere
+            let own = Remedy::change(SandboxChange::UnshareUser);
+            [vec![own], Wish::Capability(Capability::CAP_NET_ADMIN).grant(case)].concat()
+        },
     },
     Rule {
         cause: Cause::GvisorLoopback,
         messages: REFUSED,
         judge: gvisor,
-        remedies: |_| vec![newer_gvisor(), change(SandboxChange::ShareNet)],
+        remedies: |_| vec![newer_gvisor(), Remedy::change(SandboxChange::ShareNet)],
     },
     Rule {
         cause: Cause::NetlinkDenied,
@@ -53,10 +54,10 @@ pub(super) const RULES: &[Rule] = &[
         messages: REFUSED,
         judge: selinux_denies_net_admin,
         remedies: |case| {
-            let mut remedies = permit_domain(case, &[NET_ADMIN]);
-            remedies.push(commands(
+            let mut remedies = Wish::Selinux(&[NET_ADMIN]).grant(case);
+            remedies.push(Remedy::commands(
                 "Let containers use all capabilities in their user namespaces",
-                &["setsebool -P virt_sandbox_use_all_caps on"],
+                ["setsebool -P virt_sandbox_use_all_caps on"],
                 "every container on the machine may do so",
             ));
             remedies
@@ -113,28 +114,6 @@ fn net_admin_missing(case: &Case<'_>) -> Option<Judgement> {
     }
 }
 
-fn give_net_admin(case: &Case<'_>) -> Vec<Remedy> {
-    const OPENS: &str = "the process may change the network of the container or machine that it runs in";
-    const SUMMARY: &str = "Give the process CAP_NET_ADMIN";
-    // a namespace takes no privilege from anywhere
-    let mut remedies = vec![change(SandboxChange::UnshareUser)];
-    match Setting::of(case) {
-        Setting::Kubernetes { .. } => {
-            let patch = PodPatch { add_capabilities: vec![Capability::CAP_NET_ADMIN], ..PodPatch::default() };
-            remedies.push(Remedy::new(SUMMARY, Action::Pod(patch), OPENS));
-        }
-        Setting::Container(engine) => {
-            remedies.push(Remedy::new(SUMMARY, options(engine, &["--cap-add=NET_ADMIN"], &[]), OPENS));
-        }
-        Setting::Unit => remedies.extend(unit(case, &[("CapabilityBoundingSet", "CAP_NET_ADMIN")], OPENS)),
-        Setting::Lxc | Setting::Nspawn | Setting::OtherContainer | Setting::Machine | Setting::Unknown => {
-            let how = "Start bwrap with CAP_NET_ADMIN in its bounding and permitted sets (CapEff in /proc/self/status)";
-            remedies.push(manual(SUMMARY, how, OPENS));
-        }
-    }
-    remedies
-}
-
 fn gvisor(case: &Case<'_>) -> Option<Judgement> {
     let sighting = case.host.sighting(Platform::GVisor)?;
     if !case.failed() && !case.plans(|plan| plan.new_net) {
@@ -151,7 +130,7 @@ fn gvisor(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn newer_gvisor() -> Remedy {
-    manual(
+    Remedy::manual(
         "Use a newer runsc, or another runtime class for this container",
         "Update gVisor (`runsc --version`) to a release that answers RTM_NEWADDR for the address which lo has already, \
          or run the container with runc",
@@ -184,10 +163,10 @@ fn netlink_denied(case: &Case<'_>) -> Option<Judgement> {
 
 fn permit_netlink(case: &Case<'_>) -> Vec<Remedy> {
     let mut remedies = match Selinux::of(case).domain() {
-        Some(_) if case.errno() == Some(libc::EACCES) => permit_domain(case, &[NETLINK]),
-        _ => permit_calls(case, Calls::Netlink),
+        Some(_) if case.errno() == Some(libc::EACCES) => Wish::Selinux(&[NETLINK]).grant(case),
+        _ => Wish::Calls(Calls::Netlink).grant(case),
     };
-    remedies.push(change(SandboxChange::ShareNet));
+    remedies.push(Remedy::change(SandboxChange::ShareNet));
     remedies
 }
 
@@ -210,6 +189,7 @@ fn selinux_denies_net_admin(case: &Case<'_>) -> Option<Judgement> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnosis::Action;
     use crate::diagnosis::fixtures::*;
     use crate::host::{CapabilitySet, Fact, Host};
 

@@ -10,9 +10,9 @@ pub(super) use restriction::{lift_restriction, strips_capabilities};
 
 use super::super::case::Case;
 use super::super::finding::Confidence::{High, Low, Medium};
-use super::super::remedies::{
-    Calls, Setting, allow_nesting, change, confine_container, leave_restriction, manual, permit_calls,
-    permit_domain, reload_container_profile,
+use super::super::setting::Setting;
+use super::super::wish::{
+    Calls, Wish, allow_nesting, confine_container, leave_restriction, reload_container_profile,
 };
 use super::super::{Remedy, SandboxChange, SelinuxRule};
 use super::facts::stopped_by_masks;
@@ -39,13 +39,13 @@ pub(super) const RULES: &[Rule] = &[
         cause: Cause::SeccompDeniesMount,
         messages: &[("Failed to make / slave", &[EPERM]), ("mounting proc", &[EPERM])],
         judge: |case| filter(case, "mount"),
-        remedies: |case| permit_calls(case, Calls::Sandboxing),
+        remedies: |case| Wish::Calls(Calls::Sandboxing).grant(case),
     },
     Rule {
         cause: Cause::MountNotImplemented,
         messages: &[("Failed to make / slave", &[ENOSYS]), ("mounting proc", &[ENOSYS])],
         judge: |case| filter(case, "mount"),
-        remedies: |case| permit_calls(case, Calls::Sandboxing),
+        remedies: |case| Wish::Calls(Calls::Sandboxing).grant(case),
     },
     Rule {
         cause: Cause::LandlockDeniesMount,
@@ -58,19 +58,19 @@ pub(super) const RULES: &[Rule] = &[
         messages: &[("Failed to mount tmpfs", &[EACCES]), ("Can't mount tmpfs on %s", &[EACCES])],
         // today's policies allow it to containers: only the failure tells
         judge: |case| if case.failed() { selinux_denies(case, "tmpfs_t:filesystem mount") } else { None },
-        remedies: |case| permit_domain(case, &[MOUNT_TMPFS]),
+        remedies: |case| Wish::Selinux(&[MOUNT_TMPFS]).grant(case),
     },
     Rule {
         cause: Cause::SeccompDeniesTmpfs,
         messages: &[("Failed to mount tmpfs", &[EPERM])],
         judge: |case| filter(case, "mount, with these flags,"),
-        remedies: |case| permit_calls(case, Calls::Sandboxing),
+        remedies: |case| Wish::Calls(Calls::Sandboxing).grant(case),
     },
     Rule {
         cause: Cause::SeccompDeniesPivotRoot,
         messages: &[("pivot_root", &[EPERM]), ("pivot_root(/newroot)", &[EPERM])],
         judge: seccomp_denies_pivot_root,
-        remedies: |case| permit_calls(case, Calls::Sandboxing),
+        remedies: |case| Wish::Calls(Calls::Sandboxing).grant(case),
     },
     Rule {
         cause: Cause::AppArmorDeniesPivotRoot,
@@ -82,15 +82,15 @@ pub(super) const RULES: &[Rule] = &[
         cause: Cause::SeccompDeniesUmount,
         messages: &[("umount old root", &[EPERM]), ("unmount old root", &[EPERM])],
         judge: |case| filter(case, "umount2"),
-        remedies: |case| permit_calls(case, Calls::Sandboxing),
+        remedies: |case| Wish::Calls(Calls::Sandboxing).grant(case),
     },
     Rule {
         cause: Cause::HostnameDenied,
         messages: &[("Can't set hostname to %s", &[EPERM])],
         judge: hostname_denied,
         remedies: |case| {
-            let keep = change(SandboxChange::KeepHostname);
-            std::iter::once(keep).chain(permit_calls(case, Calls::Sandboxing)).collect()
+            let keep = Remedy::change(SandboxChange::KeepHostname);
+            std::iter::once(keep).chain(Wish::Calls(Calls::Sandboxing).grant(case)).collect()
         },
     },
 ];
@@ -226,7 +226,7 @@ fn landlock_denies_mount(case: &Case<'_>) -> Option<Judgement> {
 
 /// A domain cannot be left, and every one with rules about files forbids mounting.
 pub(super) fn landlock_inside() -> Remedy {
-    manual(
+    Remedy::manual(
         "Apply Landlock inside the sandbox instead of outside",
         "Start bwrap before the Landlock rules are applied, and let the command inside apply them to itself; rules \
          about the network alone may stay outside",

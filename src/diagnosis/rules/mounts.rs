@@ -2,8 +2,8 @@
 
 use super::super::case::Case;
 use super::super::finding::Confidence;
-use super::super::remedies::{Setting, commands, everywhere, leave_out, manual, options, raise};
-use super::super::remedy::{Action, PodPatch, Remedy};
+use super::super::remedy::Remedy;
+use super::super::wish::{Wish, raise};
 use super::{Cause, Judgement, Rule};
 use crate::bwrap::Message;
 use crate::bwrap::message::Errno;
@@ -17,7 +17,7 @@ pub(super) const RULES: &[Rule] = &[
         cause: Cause::TmpMissing,
         messages: &[("Failed to mount tmpfs", &[libc::ENOENT, libc::ENOTDIR])],
         judge: tmp_missing,
-        remedies: make_tmp,
+        remedies: |case| Wish::Tmp.grant(case),
     },
     Rule {
         cause: Cause::MountLimit,
@@ -70,24 +70,6 @@ fn tmp_missing(case: &Case<'_>) -> Option<Judgement> {
         ),
         // nothing else gives this answer to a tmpfs
         _ => Some(judgement(Confidence::High).unknown("whether there is a /tmp")),
-    }
-}
-
-fn make_tmp(case: &Case<'_>) -> Vec<Remedy> {
-    let mkdir = "mkdir -p -m 1777 /tmp";
-    let image = || manual("Add /tmp to the image", &format!("in the Dockerfile: RUN {mkdir}"), "nothing");
-    match Setting::of(case) {
-        Setting::Kubernetes { .. } => {
-            let patch = PodPatch { empty_dir: Some("/tmp".into()), ..PodPatch::default() };
-            vec![Remedy::new("Mount an empty directory on /tmp", Action::Pod(patch), "nothing"), image()]
-        }
-        Setting::Container(engine) => {
-            let options = options(engine, &["--tmpfs", "/tmp"], &[]);
-            vec![Remedy::new("Start the container with a /tmp", options, "nothing"), image()]
-        }
-        Setting::OtherContainer => vec![image()],
-        Setting::Unknown => everywhere(case, make_tmp),
-        _ => vec![commands("Make /tmp", &[mkdir], "nothing").for_root(case)],
     }
 }
 
@@ -149,7 +131,7 @@ fn mount_limit(case: &Case<'_>) -> Option<Judgement> {
 fn more_mounts(case: &Case<'_>) -> Vec<Remedy> {
     let mut remedies =
         raise(case, "fs.mount-max", 200_000, "mount namespaces can take more of the kernel's memory");
-    remedies.push(manual(
+    remedies.push(Remedy::manual(
         "Bind fewer and smaller trees",
         "bind the directories that the command needs instead of /: every mount below a source counts again",
         "takes away what is not bound",
@@ -232,24 +214,24 @@ fn other_overlay(case: &Case<'_>) -> Vec<Remedy> {
     if let Some(Operation::Overlay(overlay)) = overlay
         && matches!(overlay.kind, OverlayKind::Writable { .. })
     {
-        remedies.push(manual(
+        remedies.push(Remedy::manual(
                 "Keep what is written in memory",
                 "use Overlay::temporary, whose upper directory is a tmpfs; or put both directories, empty and side by \
                  side, on ext4, xfs, btrfs or a tmpfs",
                 "what the command writes is gone afterwards",
             ));
     }
-    remedies.push(manual(
+    remedies.push(Remedy::manual(
         "Bind a copy instead",
         "copy the layers into one directory (cp -a --reflink=auto) and bind that",
         "takes the time and room of a copy",
     ));
-    remedies.push(manual(
+    remedies.push(Remedy::manual(
         "Use a kernel that mounts overlays in user namespaces",
         "boot Linux 5.11 or newer with CONFIG_OVERLAY_FS",
         "nothing",
     ));
-    remedies.extend(operation.map(leave_out));
+    remedies.extend(operation.map(Remedy::leave_out));
     remedies
 }
 
@@ -258,6 +240,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
     use super::*;
+    use crate::diagnosis::Action;
     use crate::diagnosis::fixtures::{docker, explain, machine, pod, whole};
     use crate::diagnosis::{Outlook, predict};
     use crate::host::Host;

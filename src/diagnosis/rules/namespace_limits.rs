@@ -2,7 +2,7 @@
 
 use super::super::case::Case;
 use super::super::finding::Confidence;
-use super::super::remedies::{change, manual, raise};
+use super::super::wish::raise;
 use super::super::{Remedy, SandboxChange};
 use super::facts::{OPENS, number, user_namespace};
 use super::namespaces::CREATING;
@@ -40,7 +40,7 @@ pub(super) const RULES: &[Rule] = &[
         remedies: |_| {
             vec![
                 nest_less(),
-                manual(
+                Remedy::manual(
                     "Run the container with another runtime than gVisor",
                     "a pod: another runtimeClassName; Docker: --runtime=runc",
                     "the container uses the machine's own kernel, which gVisor keeps it away from",
@@ -104,7 +104,7 @@ fn allow_some(case: &Case<'_>) -> Vec<Remedy> {
     let mut remedies = raise(case, USER, LEAST, OPENS);
     let root = case.root() == Some(true) && case.has(Capability::CAP_SYS_ADMIN) == Some(true);
     if root && user_namespace(case) != Some(false) {
-        remedies.push(change(SandboxChange::KeepUserNamespace));
+        remedies.push(Remedy::change(SandboxChange::KeepUserNamespace));
     }
     remedies
 }
@@ -166,7 +166,7 @@ fn raise_other(case: &Case<'_>) -> Vec<Remedy> {
     if let Some((name, _)) = tightest(case) {
         return raise(case, &name, LEAST, OPENS);
     }
-    vec![manual(
+    vec![Remedy::manual(
         "Raise the limit that is reached",
         "`grep . /proc/sys/user/max_*_namespaces` shows the one that is 0 or small, and `lsns` what is in use; as root on the \
          machine, or on the node: sysctl -w user.max_KIND_namespaces=15000",
@@ -213,7 +213,7 @@ fn ancestor(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn raise_ancestor(case: &Case<'_>) -> Vec<Remedy> {
-    let outer = manual(
+    let outer = Remedy::manual(
         "Start the outer sandbox so that it leaves user namespaces possible inside",
         "an outer bwrap: without --disable-userns; Flatpak: start the program outside with flatpak-spawn \
          --host",
@@ -228,7 +228,7 @@ fn raise_ancestor(case: &Case<'_>) -> Vec<Remedy> {
 
 /// For a limit of a namespace around ours. Ours may well be higher: what is set here would change nothing.
 pub(super) fn raise_outside() -> Remedy {
-    manual(
+    Remedy::manual(
         "Raise user.max_user_namespaces outside, where the limit is lower than here",
         "As root, outside of every container and sandbox (in Kubernetes on the node): `sysctl user.max_user_namespaces`; if that \
          is 0 or small: sysctl -w user.max_user_namespaces=15000",
@@ -267,7 +267,11 @@ fn too_deep(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn nest_less() -> Remedy {
-    manual("Nest fewer sandboxes in each other", "start the sandbox from one that is further out", "nothing")
+    Remedy::manual(
+        "Nest fewer sandboxes in each other",
+        "start the sandbox from one that is further out",
+        "nothing",
+    )
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::super::case::Case;
 use super::super::finding::Confidence;
-use super::super::remedies::{change, in_both, manual, raise, run_as_user, sysctl};
+use super::super::wish::{Wish, raise};
 use super::super::{Remedy, SandboxChange};
 use super::facts::{OPENS, user_namespace};
 use super::{Cause, Judgement, Rule};
@@ -32,7 +32,7 @@ pub(super) const RULES: &[Rule] = &[
         cause: Cause::UserNamespacesSwitchedOff,
         messages: &[(NO_PERMISSIONS, EPERM), ("unshare user ns", EPERM)],
         judge: switched_off,
-        remedies: |case| sysctl(case, "kernel.unprivileged_userns_clone", "1", OPENS),
+        remedies: |case| Wish::Sysctl("kernel.unprivileged_userns_clone", "1", OPENS).grant(case),
     },
     Rule {
         cause: Cause::UnmappedId,
@@ -64,7 +64,7 @@ pub(super) const RULES: &[Rule] = &[
         ],
         judge: join_denied,
         remedies: |_| {
-            vec![in_both(
+            vec![Remedy::in_both(
                 "Give a descriptor of a namespace that lives, and that this user may join",
                 "--userns FD, and --pidns FD beside it: FD is /proc/PID/ns/user or /proc/PID/ns/pid of a living process, and a \
                  PID namespace also needs the user namespace that owns it",
@@ -127,7 +127,7 @@ fn root_is_mount(case: &Case<'_>) -> Option<bool> {
 }
 
 fn leave_chroot(case: &Case<'_>) -> Vec<Remedy> {
-    let mut remedies = vec![manual(
+    let mut remedies = vec![Remedy::manual(
         "Enter the tree with a tool that makes it the root of a mount namespace, instead of chroot",
         "systemd-nspawn -D TREE, or bwrap --bind TREE / --dev /dev --proc /proc from outside; schroot: a type of chroot \
          that runs bwrap outside of it",
@@ -138,7 +138,7 @@ fn leave_chroot(case: &Case<'_>) -> Vec<Remedy> {
         && case.root() == Some(true)
         && case.has(Capability::CAP_SYS_ADMIN) == Some(true)
     {
-        remedies.push(change(SandboxChange::KeepUserNamespace));
+        remedies.push(Remedy::change(SandboxChange::KeepUserNamespace));
     }
     remedies
 }
@@ -240,7 +240,7 @@ fn unmapped(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn map_id(case: &Case<'_>) -> Vec<Remedy> {
-    let mut remedies = vec![manual(
+    let mut remedies = vec![Remedy::manual(
         "Run as an id that is mapped, or map this one",
         "a pod with hostUsers: false: runAsUser and runAsGroup from 0 to 65535; podman: --userns=keep-id; unshare(1): --map-user \
          and --map-group",
@@ -248,14 +248,9 @@ fn map_id(case: &Case<'_>) -> Vec<Remedy> {
     )];
     let map = case.host.user_namespace.uid_map.present();
     if map.is_none_or(|map| map.iter().any(|mapping| mapping.covers(1000))) {
-        remedies.extend(as_user(case));
+        remedies.extend(Wish::User.grant(case));
     }
     remedies
-}
-
-/// To run as another user, without what else helps root with the id map.
-fn as_user(case: &Case<'_>) -> Vec<Remedy> {
-    run_as_user(case).into_iter().take(1).collect()
 }
 
 /// As root bwrap makes a user namespace only if it is told to.
@@ -301,15 +296,15 @@ fn ask_for_one(case: &Case<'_>) -> Vec<Remedy> {
     if skipped {
         return raise(case, "user.max_user_namespaces", 15_000, OPENS);
     }
-    let ask = change(SandboxChange::UnshareUser);
+    let ask = Remedy::change(SandboxChange::UnshareUser);
     // root can be mapped into a new one only with this
     if case.has(Capability::CAP_SETFCAP) == Some(false) {
-        let mut remedies = as_user(case);
-        remedies.push(ask.requires("CAP_SETFCAP, which root needs to be mapped into a user namespace"));
+        let mut remedies = Wish::User.grant(case);
+        remedies.push(ask.needs("CAP_SETFCAP, which root needs to be mapped into a user namespace"));
         return remedies;
     }
     let mut remedies = vec![ask];
-    remedies.extend(as_user(case));
+    remedies.extend(Wish::User.grant(case));
     remedies
 }
 

@@ -4,11 +4,9 @@ use std::path::Path;
 
 use super::super::case::Case;
 use super::super::finding::Confidence;
-use super::super::remedies::{
-    Calls, Setting, change, commands, confine_container, in_both, manual, permit_calls, raise, unmask_proc,
-};
+use super::super::wish::{Calls, Wish, raise};
 use super::super::{Remedy, SandboxChange};
-use super::facts::{OPENS, mount_of, number, user_namespace, word};
+use super::facts::{OPENS, mount_of, number, user_namespace};
 use super::namespace_limits::{LEAST, SMALL, raise_outside};
 use super::{Cause, Judgement, Rule};
 use crate::host::{Fact, Mount, Platform};
@@ -40,23 +38,25 @@ pub(super) const RULES: &[Rule] = &[
         cause: Cause::SeccompDeniesUnshare,
         messages: &[("unshare user ns", &[EPERM])],
         judge: unshare_denied,
-        remedies: |case| {
-            let mut remedies = permit_calls(case, Calls::Sandboxing);
-            remedies.extend(do_with_one(case));
-            remedies
-        },
+        remedies: |case| [Wish::Calls(Calls::Sandboxing).grant(case), do_with_one(case)].concat(),
     },
     Rule {
         cause: Cause::DisableUsernsReadOnly,
         messages: &[(OPEN, &[libc::EROFS]), (WRITE, &[libc::EROFS])],
         judge: read_only,
-        remedies: make_writable,
+        remedies: |case| {
+            let mount = limit_mount(case).map_or(Path::new("/proc/sys"), |mount| &mount.point);
+            or_allow(Wish::WritableSettings(mount).grant(case))
+        },
     },
     Rule {
         cause: Cause::DisableUsernsDenied,
         messages: &[(OPEN, &[EACCES, EPERM]), (WRITE, &[EACCES, EPERM])],
         judge: denied,
-        remedies: permit_writing,
+        remedies: |case| {
+            let opens = "what the profile confines can set its own limit on user namespaces";
+            or_allow(Wish::AppArmorRule("/proc/sys/user/max_user_namespaces rw,", opens).grant(case))
+        },
     },
     Rule {
         cause: Cause::UserNamespacesStillAllowed,
@@ -64,28 +64,34 @@ pub(super) const RULES: &[Rule] = &[
         judge: still_allowed,
         remedies: |_| {
             vec![
-                in_both(
+                Remedy::in_both(
                     "Let the sandbox disable user namespaces, and not only assert that they are",
                     "--unshare-user --disable-userns",
                     "Sandbox::disable_userns() beside Namespaces::USER",
                     "nothing: the command can make no user namespaces, as the sandbox demands",
                 ),
-                change(SandboxChange::AllowUserNamespaces),
+                Remedy::change(SandboxChange::AllowUserNamespaces),
             ]
         },
     },
 ];
+
+/// Or leave user namespaces possible inside.
+fn or_allow(mut remedies: Vec<Remedy>) -> Vec<Remedy> {
+    remedies.push(Remedy::change(SandboxChange::AllowUserNamespaces));
+    remedies
+}
 
 /// Changes of the sandbox with which one user namespace is enough.
 fn do_with_one(case: &Case<'_>) -> Vec<Remedy> {
     let Some(plan) = &case.plan else { return Vec::new() };
     let mut remedies = Vec::new();
     if plan.disable_userns {
-        remedies.push(change(SandboxChange::AllowUserNamespaces));
+        remedies.push(Remedy::change(SandboxChange::AllowUserNamespaces));
     }
     // each of the two asks for a second one
     if let Some(operation) = plan.dev.filter(|_| !plan.disable_userns) {
-        remedies.push(change(SandboxChange::BindDev { operation }));
+        remedies.push(Remedy::change(SandboxChange::BindDev { operation }));
     }
     remedies
 }
@@ -201,20 +207,6 @@ fn read_only(case: &Case<'_>) -> Option<Judgement> {
     }
 }
 
-fn make_writable(case: &Case<'_>) -> Vec<Remedy> {
-    const OPENS: &str = "root inside can change the kernel's settings that this container may change";
-    let mut remedies = match Setting::of(case) {
-        Setting::Nspawn | Setting::Machine | Setting::Unit => {
-            let point = limit_mount(case).map_or_else(|| "/proc/sys".into(), |mount| word(&mount.point));
-            let line = format!("mount -o remount,rw {point}");
-            vec![commands("Make it writable again", &[&line], OPENS).for_root(case)]
-        }
-        _ => unmask_proc(case),
-    };
-    remedies.push(change(SandboxChange::AllowUserNamespaces));
-    remedies
-}
-
 fn denied(case: &Case<'_>) -> Option<Judgement> {
     let security = &case.host.security;
     let judgement = |confidence| {
@@ -251,26 +243,6 @@ fn denied(case: &Case<'_>) -> Option<Judgement> {
             .contra("no AppArmor profile that denies confines us (/proc/self/attr/current)")
             .unknown("whether SELinux or a Landlock domain denies it"),
     })
-}
-
-fn permit_writing(case: &Case<'_>) -> Vec<Remedy> {
-    let mut remedies = match Setting::of(case) {
-        Setting::Lxc => vec![manual(
-            "Update Incus or LXD, whose newer profiles permit it to nested containers",
-            "incus config set CONTAINER security.nesting=true, with a release that permits \
-             /proc/sys/user; then restart the container",
-            "what runs in the container can set its own limits on namespaces",
-        )],
-        Setting::Machine | Setting::Unit => vec![manual(
-            "Permit it in the AppArmor profile",
-            "the line `/proc/sys/user/max_user_namespaces rw,` in its file below /etc/apparmor.d, then \
-             `apparmor_parser -r FILE`",
-            "what the profile confines can set its own limit on user namespaces",
-        )],
-        _ => confine_container(case),
-    };
-    remedies.push(change(SandboxChange::AllowUserNamespaces));
-    remedies
 }
 
 /// bwrap tries to make one more; any failure satisfies it.

@@ -2,8 +2,9 @@
 
 use super::super::case::Case;
 use super::super::finding::Confidence;
-use super::super::remedies::{Setting, manual, unit};
 use super::super::remedy::Remedy;
+use super::super::setting::Setting;
+use super::super::wish::unit;
 use super::{Cause, Judgement, Rule};
 use crate::host::Platform;
 
@@ -41,20 +42,20 @@ fn missing(case: &Case<'_>) -> Option<Judgement> {
 fn permit(case: &Case<'_>) -> Vec<Remedy> {
     let mut remedies = Vec::new();
     if Setting::of(case) == Setting::Unit {
-        remedies.extend(unit(
-            case,
-            &[("RestrictSUIDSGID", "no")],
+        remedies.push(Remedy::new(
+            "Change RestrictSUIDSGID of the systemd unit",
+            unit(case, &[("RestrictSUIDSGID", "no")]),
             "the service may make setuid and setgid files; with NoNewPrivileges=yes they give nobody anything",
         ));
     }
     if case.on(Platform::GVisor) {
-        remedies.push(manual(
+        remedies.push(Remedy::manual(
             "Update gVisor to a release that has openat2",
             "a newer runsc on the machine or in the node image",
             "nothing",
         ));
     }
-    remedies.push(manual(
+    remedies.push(Remedy::manual(
         "Use a bwrap that can do without openat2",
         "bubblewrap 0.11, or 0.12 built without -Dassume_kernel=5.6 or newer and run with --not-a-security-boundary",
         "before 0.12, bwrap follows symbolic links in writable binds while it sets the sandbox up (CVE-2026-87766)",

@@ -4,17 +4,19 @@ mod devices;
 mod hidden;
 mod remedies;
 
-use devices::{device_missing, devpts_invalid, make_devices, newer_bwrap};
+use devices::{device_missing, devpts_invalid, missing_devices, newer_bwrap};
 use hidden::{Hidden, Seen, doubtful, look};
 use remedies::{
-    another_kernel, honour_pod_fields, outer_as_user, permit_mounts, relatime, uncover, unmask_or_bind,
-    with_bind_dev, with_bind_proc,
+    another_kernel, honour_pod_fields, outer_as_user, permit_mounts, uncover, unmask_or_bind, with_bind_dev,
+    with_bind_proc,
 };
 
+use super::super::Remedy;
 use super::super::SandboxChange;
 use super::super::case::Case;
 use super::super::finding::Confidence::{self, High, Low, Medium};
-use super::super::remedies::{Setting, change};
+use super::super::setting::Setting;
+use super::super::wish::Wish;
 use super::lsm::{apparmor_denies, permit_in_profile, selinux_denies};
 use super::{Cause, Judgement, Rule};
 use crate::sandbox::Capability;
@@ -68,13 +70,13 @@ pub(super) const RULES: &[Rule] = &[
         cause: Cause::ProcAtime,
         messages: &[(PROC, &[EPERM])],
         judge: |case| hidden_proc(case, Cause::ProcAtime),
-        remedies: |case| with_bind_proc(case, relatime(case)),
+        remedies: |case| with_bind_proc(case, Wish::Relatime.grant(case)),
     },
     Rule {
         cause: Cause::PidNamespaceNotOwned,
         messages: &[(PROC, &[EPERM])],
         judge: pid_namespace_not_owned,
-        remedies: |case| with_bind_proc(case, vec![change(SandboxChange::UnsharePid)]),
+        remedies: |case| with_bind_proc(case, vec![Remedy::change(SandboxChange::UnsharePid)]),
     },
     Rule {
         cause: Cause::EmulatedKernelDeniesProc,
@@ -86,7 +88,7 @@ pub(super) const RULES: &[Rule] = &[
         cause: Cause::NeedlessUserNamespace,
         messages: &[(PROC, &[EPERM])],
         judge: needless_user_namespace,
-        remedies: |_| vec![change(SandboxChange::KeepUserNamespace)],
+        remedies: |_| vec![Remedy::change(SandboxChange::KeepUserNamespace)],
     },
     Rule {
         cause: Cause::PodFieldsIgnored,
@@ -115,7 +117,10 @@ pub(super) const RULES: &[Rule] = &[
         cause: Cause::DeviceMissing,
         messages: &[("Can't bind mount %s on %s", &[ENOENT])],
         judge: device_missing,
-        remedies: |case| with_bind_dev(case, make_devices(case)),
+        remedies: |case| {
+            let missing: Vec<_> = missing_devices(case).copied().collect();
+            with_bind_dev(case, Wish::Devices(&missing).grant(case))
+        },
     },
 ];
 

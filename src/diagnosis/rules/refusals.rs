@@ -2,10 +2,8 @@
 
 use super::super::case::Case;
 use super::super::finding::Confidence;
-use super::super::remedies::{
-    Calls, Setting, beside, confine_container, in_both, leave_restriction, manual, permit_bwrap,
-    permit_calls, permit_domain, profile_name,
-};
+use super::super::setting::Setting;
+use super::super::wish::{Calls, Wish, beside, leave_restriction, permit_bwrap};
 use super::super::{Remedy, SelinuxRule};
 use super::facts::user_namespace;
 use super::namespaces::{CREATING, NO_PERMISSIONS};
@@ -23,10 +21,9 @@ pub(super) const RULES: &[Rule] = &[
         messages: &[(CREATING, EACCES), ("unshare user ns", EACCES)],
         judge: selinux,
         remedies: |case| {
-            permit_domain(
-                case,
-                &[SelinuxRule { target: "self", class: "user_namespace", permissions: &["create"] }],
-            )
+            const CREATE: SelinuxRule =
+                SelinuxRule { target: "self", class: "user_namespace", permissions: &["create"] };
+            Wish::Selinux(&[CREATE]).grant(case)
         },
     },
     Rule {
@@ -167,20 +164,14 @@ fn permit_in_apparmor(case: &Case<'_>) -> Vec<Remedy> {
     match security.apparmor() {
         _ if security.is_restriction() => leave_restriction(case),
         Some(_) if security.is_apparmor_enforcing() => {
-            if matches!(Setting::of(case), Setting::Unit | Setting::Machine) {
-                let rule = manual(
-                    &format!("Add a rule for user namespaces to the profile {}", profile_name(case)),
-                    "the line `userns,` in its file below /etc/apparmor.d, in place of one that denies it, then \
-                     `apparmor_parser -r FILE`",
-                    "what the profile confines can make user namespaces",
-                );
-                return std::iter::once(rule).chain(beside(case)).collect();
-            }
-            confine_container(case)
+            let opens = "what the profile confines can make user namespaces";
+            let ours = !Setting::of(case).is_container();
+            let beside = ours.then(|| beside(case)).flatten();
+            Wish::AppArmorRule("userns,", opens).grant(case).into_iter().chain(beside).collect()
         }
         _ => {
             let mut remedies = permit_bwrap(case);
-            remedies.push(manual(
+            remedies.push(Remedy::manual(
                 "Load the profile that Ubuntu has for unconfined programs again",
                 "apparmor_parser -r /etc/apparmor.d/unprivileged_userns; bwrap needs a profile of its own \
                  beside it",
@@ -232,7 +223,7 @@ fn not_implemented(case: &Case<'_>) -> Option<Judgement> {
 
 fn implement(case: &Case<'_>) -> Vec<Remedy> {
     if about_cgroups(case) {
-        return vec![in_both(
+        return vec![Remedy::in_both(
             "Ask for a namespace of control groups only where there are some",
             "--unshare-cgroup-try instead of --unshare-cgroup",
             "Namespaces::CGROUP_TRY instead of Namespaces::CGROUP",
@@ -242,7 +233,7 @@ fn implement(case: &Case<'_>) -> Vec<Remedy> {
     if case.filtered() == Some(false) && case.emulated().is_some() {
         return other_kernel(case);
     }
-    permit_calls(case, Calls::Sandboxing)
+    Wish::Calls(Calls::Sandboxing).grant(case)
 }
 
 fn no_user_namespaces(case: &Case<'_>) -> Option<Judgement> {
@@ -286,27 +277,27 @@ fn other_kernel(case: &Case<'_>) -> Vec<Remedy> {
     const OPENS: &str =
         "users other than root can make user namespaces, which lets them reach more of the kernel's code";
     if case.on(Platform::Wsl1) {
-        return vec![super::super::remedies::commands(
+        return vec![Remedy::commands(
             "Convert the distribution to WSL 2: in Windows",
-            &["wsl.exe --list --verbose", "wsl.exe --set-version DISTRIBUTION 2"],
+            ["wsl.exe --list --verbose", "wsl.exe --set-version DISTRIBUTION 2"],
             "nothing: WSL 2 is a virtual machine with a Linux kernel",
         )];
     }
     if case.kernel().is_some_and(|version| version == (3, 10)) {
         return vec![
-            super::super::remedies::commands(
+            Remedy::commands(
                 "Switch user namespaces on, and start the machine again",
-                &[
+                [
                     "grubby --args=user_namespace.enable=1 --update-kernel=ALL",
                     "sysctl -w user.max_user_namespaces=15000",
                     "reboot",
                 ],
                 OPENS,
             )
-            .for_root(case),
+            .for_root(),
         ];
     }
-    vec![manual(
+    vec![Remedy::manual(
         "Use a kernel that is built with CONFIG_USER_NS=y",
         "the kernels of all current distributions are; `grep CONFIG_USER_NS /boot/config-$(uname -r)` \
          shows it",

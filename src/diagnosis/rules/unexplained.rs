@@ -3,8 +3,8 @@
 use super::super::Cause;
 use super::super::case::Case;
 use super::super::finding::{Bearing, Confidence, Evidence, Finding};
-use super::super::remedies::{commands, manual};
 use super::super::remedy::Remedy;
+use super::super::wish;
 use super::cluster;
 use crate::bwrap::Message;
 use crate::bwrap::message::Errno;
@@ -60,7 +60,7 @@ pub(in super::super) fn unexplained(case: &Case<'_>) -> Finding {
             "`bwrap-doctor check` finds the step that fails, with the same user and in the same place"
                 .to_owned(),
         ],
-        remedies: remedies(message),
+        remedies: wish::fit(case, remedies(message)),
         operation: None,
     }
 }
@@ -122,26 +122,26 @@ fn evidence(case: &Case<'_>, message: Option<&Message>) -> Vec<Evidence> {
 
 fn remedies(message: Option<&Message>) -> Vec<Remedy> {
     let mut remedies = vec![
-        commands(
+        Remedy::commands(
             "Try each step by itself, as the same user and in the same place",
-            &["bwrap-doctor check", "dmesg | grep -E 'bwrap|DENIED|avc|type=1326|overlayfs|VFS' | tail"],
+            ["bwrap-doctor check", "dmesg | grep -E 'bwrap|DENIED|avc|type=1326|overlayfs|VFS' | tail"],
             "nothing; dmesg may need root",
         ),
-        manual(
+        Remedy::manual(
             "Run the command line in a shell",
             "paste the line that the failure shows; leave one option out at a time until it starts: the last one is the culprit",
             "nothing",
         ),
-        commands(
+        Remedy::commands(
             "Report it, with what this host is like",
-            &["bwrap-doctor host --format json > host.json"],
+            ["bwrap-doctor host --format json > host.json"],
             "the file names kernel, mounts and labels of this host; read it before you publish it",
         ),
     ];
     if message.is_some_and(|message| message.pattern().is_none()) {
-        remedies.push(commands(
+        remedies.push(Remedy::commands(
             "Look whether bwrap is newer than this library knows",
-            &["bwrap --version"],
+            ["bwrap --version"],
             "nothing",
         ));
     }

@@ -3,7 +3,6 @@
 use super::super::super::Remedy;
 use super::super::super::case::Case;
 use super::super::super::finding::Confidence;
-use super::super::super::remedies::{commands, in_both, manual};
 use super::super::Judgement;
 use super::super::facts::version;
 use crate::Version;
@@ -111,20 +110,20 @@ pub(super) fn newer_bwrap(case: &Case<'_>) -> Vec<Remedy> {
     let mut remedies = Vec::new();
     if case.failed() && option.is_some_and(|option| another(case, option)) {
         let lines = ["type -a bwrap", "bwrap --version"];
-        remedies.push(commands(
+        remedies.push(Remedy::commands(
             "See which bwrap is started, and name the newer one with BWRAP",
-            &lines,
+            lines,
             "nothing",
         ));
     }
-    remedies.push(manual(
-        &format!("Install bubblewrap{since}, or name another bwrap with the variable BWRAP"),
+    remedies.push(Remedy::manual(
+        format!("Install bubblewrap{since}, or name another bwrap with the variable BWRAP"),
         "take the package of a newer release of the distribution (backports), or build \
          github.com/containers/bubblewrap",
         "nothing",
     ));
     if let Some((option, feature)) = option.and_then(|option| Some((option, option.feature?))) {
-        remedies.push(in_both(
+        remedies.push(Remedy::in_both(
             "Let the sandbox do without the feature where bwrap does not have it",
             &format!("no {}", option.name),
             &format!(".optional(Feature::{feature:?}); what was dropped is in the result of the launch"),

@@ -3,7 +3,6 @@
 use super::super::super::Remedy;
 use super::super::super::case::Case;
 use super::super::super::finding::Confidence;
-use super::super::super::remedies::{commands, manual};
 use super::super::Judgement;
 use super::path;
 use crate::Message;
@@ -42,16 +41,16 @@ pub(super) fn loader_failed(case: &Case<'_>) -> Option<Judgement> {
 pub(super) fn mend_libraries(case: &Case<'_>) -> Vec<Remedy> {
     let path = path(case);
     vec![
-        commands(
+        Remedy::commands(
             "Install what bwrap needs: the lines with \"not found\" name it",
-            &[
+            [
                 &format!("ldd {path}"),
                 "apt-get install --reinstall bubblewrap || dnf reinstall bubblewrap || apk fix bubblewrap",
             ],
             "nothing: the package of the distribution brings its libraries along",
         )
-        .for_root(case),
-        manual(
+        .for_root(),
+        Remedy::manual(
             "Leave LD_LIBRARY_PATH and LD_PRELOAD out of the environment in which bwrap is started",
             "libraries of another build are found first through these variables; `env -u LD_LIBRARY_PATH -u LD_PRELOAD \
              bwrap --version` shows whether they are to blame",

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use super::super::super::case::Case;
 use super::super::super::finding::Confidence;
-use super::super::super::remedies::{leave_out, manual};
 use super::super::super::remedy::Remedy;
 use super::Judgement;
 use super::lookup::{Found, by_destination, message, name_of, reasons};
@@ -88,9 +87,9 @@ pub(super) fn leave_mount_out(case: &Case<'_>) -> Vec<Remedy> {
     let found = by_destination(case);
     let host = refused(case);
     let place = host.as_ref().map_or("the mount".to_owned(), |path| path.display().to_string());
-    let mut remedies = vec![manual(
-        &format!("Bind what is needed beside {place}, not what contains it"),
-        &format!(
+    let mut remedies = vec![Remedy::manual(
+        format!("Bind what is needed beside {place}, not what contains it"),
+        format!(
             "bind the subdirectories that the command needs one by one, without {place}: bwrap binds all that is mounted below a source"
         ),
         "takes away what is not bound",
@@ -98,13 +97,13 @@ pub(super) fn leave_mount_out(case: &Case<'_>) -> Vec<Remedy> {
     if let Some(mount) = host.as_deref().and_then(|path| mounted_on(case, path))
         && is_fragile(mount)
     {
-        remedies.push(manual(
-            &format!("Unmount {place} while sandboxes start, or make it work"),
-            &format!("`ls {0}` must work for the user; `umount {0}` if nobody needs it", word(&mount.point)),
+        remedies.push(Remedy::manual(
+            format!("Unmount {place} while sandboxes start, or make it work"),
+            format!("`ls {0}` must work for the user; `umount {0}` if nobody needs it", word(&mount.point)),
             "takes away what is mounted there, on the host",
         ));
     }
-    remedies.extend(found.map(|found| leave_out(found.index)));
+    remedies.extend(found.map(|found| Remedy::leave_out(found.index)));
     remedies
 }
 
@@ -178,20 +177,20 @@ pub(super) fn bind_otherwise(case: &Case<'_>) -> Vec<Remedy> {
     let source = message(case).and_then(Message::source);
     let mut remedies = Vec::new();
     match source {
-        Some(source) => remedies.push(manual(
+        Some(source) => remedies.push(Remedy::manual(
             "Bind a directory above or below it",
-            &format!(
+            format!(
                 "`findmnt -T {}` shows the mount that it lies on; bind that mount's root, or a copy",
                 word(source)
             ),
             "a directory above shows more of the host inside",
         )),
-        None => remedies.push(manual(
+        None => remedies.push(Remedy::manual(
             "Bind another path",
             "bind a plain directory instead of what was refused",
             "nothing",
         )),
     }
-    remedies.extend(found.map(|found: Found<'_>| leave_out(found.index)));
+    remedies.extend(found.map(|found: Found<'_>| Remedy::leave_out(found.index)));
     remedies
 }

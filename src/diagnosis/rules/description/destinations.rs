@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::super::super::case::Case;
 use super::super::super::finding::Confidence;
-use super::super::super::remedies::{change, commands, leave_out, manual};
+use super::super::super::need::Need;
 use super::super::super::remedy::{Remedy, SandboxChange};
 use super::Judgement;
 use super::lookup::{Found, by_destination, message, name_of, says};
@@ -69,8 +69,8 @@ pub(super) fn resolve_it(case: &Case<'_>) -> Vec<Remedy> {
     let found = by_destination(case);
     if let Some((found, (_, target))) = found.and_then(|found| Some((found, found.link()?))) {
         return vec![
-            change(SandboxChange::Destination { operation: found.index, path: target }),
-            leave_out(found.index),
+            Remedy::change(SandboxChange::Destination { operation: found.index, path: target }),
+            Remedy::leave_out(found.index),
         ];
     }
     let outside = found.and_then(Found::mount).and_then(|mount| mount.outside(path));
@@ -78,14 +78,14 @@ pub(super) fn resolve_it(case: &Case<'_>) -> Vec<Remedy> {
         Some(outside) => format!("`readlink -f {}` tells where it leads on the host", word(&outside)),
         None => "`readlink -f`, on the tree that is bound there, tells where it leads".to_owned(),
     };
-    let mut remedies = vec![manual(
+    let mut remedies = vec![Remedy::manual(
         "Name the path that the link stands for as the destination",
-        &format!(
+        format!(
             "{look}; mount on the path inside that this is (/run/resolv.conf instead of /etc/resolv.conf, say)"
         ),
         "nothing",
     )];
-    remedies.extend(found.map(|found| leave_out(found.index)));
+    remedies.extend(found.map(|found| Remedy::leave_out(found.index)));
     remedies
 }
 
@@ -136,7 +136,7 @@ pub(super) fn other_kind(case: &Case<'_>) -> Option<Judgement> {
 
 pub(super) fn another_kind(case: &Case<'_>) -> Vec<Remedy> {
     let Some(found) = by_destination(case) else {
-        return vec![manual(
+        return vec![Remedy::manual(
             "Mount files on files and directories on directories",
             "choose a destination of the same kind as the source",
             "nothing",
@@ -147,13 +147,13 @@ pub(super) fn another_kind(case: &Case<'_>) -> Vec<Remedy> {
     match found.operation {
         Operation::RemountRo(remount) => {
             let at = remount.destination.display();
-            remedies.push(manual(
+            remedies.push(Remedy::manual(
                 "Make it a mount first",
-                &format!("bind what is there on itself, read-only, instead of the remount: ro_bind(\"{at}\", \"{at}\")"),
+                format!("bind what is there on itself, read-only, instead of the remount: ro_bind(\"{at}\", \"{at}\")"),
                 "nothing",
             ));
         }
-        Operation::Chmod(_) => remedies.push(manual(
+        Operation::Chmod(_) => remedies.push(Remedy::manual(
             "Make it first",
             "put the operation that makes it (dir, file, tmpfs) before this one, or give the mode there",
             "nothing",
@@ -166,19 +166,19 @@ pub(super) fn another_kind(case: &Case<'_>) -> Vec<Remedy> {
                 let path = bind.destination.join(name);
                 let summary = format!("Make {} the destination", path.display());
                 let opens = "nothing; the file is found there".to_owned();
-                Remedy { summary, opens, ..change(SandboxChange::Destination { operation, path }) }
+                Remedy { summary, opens, ..Remedy::change(SandboxChange::Destination { operation, path }) }
             }));
         }
-        _ => remedies.push(manual(
+        _ => remedies.push(Remedy::manual(
             "Choose a destination of the same kind",
-            &format!(
+            format!(
                 "name a directory for a directory and a file for a file instead of {}",
                 found.operation.destination().display()
             ),
             "nothing",
         )),
     }
-    remedies.push(leave_out(operation));
+    remedies.push(Remedy::leave_out(operation));
     remedies
 }
 
@@ -283,15 +283,15 @@ pub(super) fn make_it(case: &Case<'_>) -> Vec<Remedy> {
     let found = by_destination(case);
     let mut remedies = match (Obstacle::of(found), found) {
         (Obstacle::Remounted(remount), Some(found)) => {
-            vec![change(SandboxChange::MoveBefore { operation: found.index, before: remount.index })]
+            vec![Remedy::change(SandboxChange::MoveBefore { operation: found.index, before: remount.index })]
         }
         (Obstacle::ReadOnly(mount), Some(found)) => in_read_only(case, path, found, mount),
         (Obstacle::Writable(mount), Some(found)) => {
             let mut remedies: Vec<Remedy> =
                 mount.outside(path).map(|outside| mount_point(case, found, &outside)).into_iter().collect();
-            remedies.push(manual(
+            remedies.push(Remedy::manual(
                 "Mount a tmpfs on a directory above it",
-                &format!(
+                format!(
                     "put a tmpfs between {} and this operation; what it covers is not visible inside",
                     mount.name()
                 ),
@@ -301,7 +301,7 @@ pub(super) fn make_it(case: &Case<'_>) -> Vec<Remedy> {
         }
         _ => vec![elsewhere(path)],
     };
-    remedies.extend(found.map(|found| leave_out(found.index)));
+    remedies.extend(found.map(|found| Remedy::leave_out(found.index)));
     remedies
 }
 
@@ -311,9 +311,9 @@ fn in_read_only(case: &Case<'_>, path: &Path, found: Found<'_>, mount: Found<'_>
     let outside = mount.outside(path);
     match found.operation {
         Operation::Chmod(_) => {}
-        Operation::File(_) if outside.is_some() => remedies.push(manual(
+        Operation::File(_) if outside.is_some() => remedies.push(Remedy::manual(
             "Bind the content over a file that is there",
-            &format!(
+            format!(
                 "use BindData instead of File; {} must exist on the host, empty or not",
                 word(outside.as_deref().unwrap_or(path))
             ),
@@ -325,7 +325,7 @@ fn in_read_only(case: &Case<'_>, path: &Path, found: Found<'_>, mount: Found<'_>
     if let Operation::Bind(bind) = mount.operation {
         let (source, at) = (bind.source.display(), bind.destination.display());
         if relative(&bind.destination).as_os_str().is_empty() {
-            remedies.push(manual(
+            remedies.push(Remedy::manual(
                 "Mount a tmpfs on a directory above it",
                 "put a tmpfs on a directory between / and the destination before this operation; nothing of the host's \
                  is visible there then",
@@ -337,13 +337,13 @@ fn in_read_only(case: &Case<'_>, path: &Path, found: Found<'_>, mount: Found<'_>
                 mount.numbered()
             );
             remedies.push(
-                manual(
+                Remedy::manual(
                     "Put a temporary overlay in place of the read-only bind",
                     &overlay,
                     "the command can write there, in memory",
                 )
-                .requires("bwrap 0.11")
-                .requires("Linux 5.11"),
+                .needs(Need::Bwrap("0.11"))
+                .needs(Need::Linux("", (5, 11))),
             );
         }
     }
@@ -364,14 +364,17 @@ fn mount_point(case: &Case<'_>, found: Found<'_>, outside: &Path) -> Remedy {
         }
         _ => vec![format!("mkdir -p {place}")],
     };
-    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-    commands("Make the mount point in the source, once", &lines, "nothing; an empty mount point stays there")
+    Remedy::commands(
+        "Make the mount point in the source, once",
+        lines,
+        "nothing; an empty mount point stays there",
+    )
 }
 
 fn elsewhere(path: &Path) -> Remedy {
-    manual(
+    Remedy::manual(
         "Choose a destination that can be made",
-        &format!(
+        format!(
             "take one that exists already, or lies in a tmpfs, a dir or the sandbox's own root, instead of {}",
             path.display()
         ),

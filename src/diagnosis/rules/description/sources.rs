@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::super::super::case::Case;
 use super::super::super::finding::Confidence;
-use super::super::super::remedies::{Setting, change, commands, leave_out, manual};
 use super::super::super::remedy::{Remedy, SandboxChange};
+use super::super::super::setting::Setting;
 use super::Judgement;
 use super::lookup::{Found, by_source, message};
 use crate::bwrap::Message;
@@ -44,30 +44,30 @@ pub(super) fn without_it(case: &Case<'_>) -> Vec<Remedy> {
     let found = by_source(case);
     let mut remedies = Vec::new();
     if path.starts_with("/proc/self/fd") {
-        remedies.push(manual(
+        remedies.push(Remedy::manual(
             "Give a descriptor of something that has a name",
             "open the file or directory anew and keep it where it is until the sandbox has started; a memfd or a \
              deleted file cannot be bound: use BindData for content",
             "nothing",
         ));
     } else if in_container(case) {
-        remedies.push(manual(
-            &format!("Bring {} into the container", path.display()),
+        remedies.push(Remedy::manual(
+            format!("Bring {} into the container", path.display()),
             "put it into the image, or mount it into the container as a volume",
             "what is in it can be read in the container",
         ));
     } else {
-        remedies.push(commands(
+        remedies.push(Remedy::commands(
             "Create what is missing, or correct the path",
-            &[&format!("mkdir -p {}", word(path))],
+            [&format!("mkdir -p {}", word(path))],
             "nothing; inside there is an empty directory until something is put there",
         ));
     }
     let Some(found) = found else { return remedies };
     if matches!(found.operation, Operation::Bind(_)) {
-        remedies.push(change(SandboxChange::OptionalSource { operation: found.index }));
+        remedies.push(Remedy::change(SandboxChange::OptionalSource { operation: found.index }));
     }
-    remedies.push(leave_out(found.index));
+    remedies.push(Remedy::leave_out(found.index));
     remedies
 }
 
@@ -113,9 +113,9 @@ pub(super) fn reach_it(case: &Case<'_>) -> Vec<Remedy> {
                 Some(uid) => format!("u:{uid}:x"),
                 None => "u:USER:x".to_owned(),
             };
-            remedies.push(commands(
+            remedies.push(Remedy::commands(
                 "Let the user search the directory that refuses",
-                &[
+                [
                     &format!("namei -l {}", word(path)),
                     &format!("setfacl -m {user} DIRECTORY   # the first one without x for the user; a FUSE mount needs allow_other"),
                 ],
@@ -123,12 +123,12 @@ pub(super) fn reach_it(case: &Case<'_>) -> Vec<Remedy> {
             ));
             let may = case.has(Capability::CAP_SYS_ADMIN) == Some(true);
             if may && case.root() == Some(true) && case.user_namespace() == Some(true) {
-                remedies.push(change(SandboxChange::KeepUserNamespace));
+                remedies.push(Remedy::change(SandboxChange::KeepUserNamespace));
             }
         }
-        _ => remedies.push(manual(
-            &format!("Repair {}", path.display()),
-            &format!(
+        _ => remedies.push(Remedy::manual(
+            format!("Repair {}", path.display()),
+            format!(
                 "`ls -ld {}` fails in the same way: mend the link or the mount that it leads through",
                 word(path)
             ),
@@ -136,7 +136,7 @@ pub(super) fn reach_it(case: &Case<'_>) -> Vec<Remedy> {
         )),
     }
     // an optional source may be missing, but not refused
-    remedies.extend(by_source(case).map(|found| leave_out(found.index)));
+    remedies.extend(by_source(case).map(|found| Remedy::leave_out(found.index)));
     remedies
 }
 

@@ -3,7 +3,6 @@
 use super::super::super::Symptom;
 use super::super::super::case::Case;
 use super::super::super::finding::Confidence;
-use super::super::super::remedies::{change, in_both, manual};
 use super::super::super::remedy::{Remedy, SandboxChange};
 use super::super::Judgement;
 use super::paths::reachable;
@@ -49,15 +48,15 @@ pub(super) fn another_directory(case: &Case<'_>) -> Vec<Remedy> {
     let asked = case.sandbox.and_then(|sandbox| sandbox.current_dir.as_deref());
     let Some(directory) = said.or(asked) else { return Vec::new() };
     let place = directory.display();
-    let mut remedies = vec![in_both(
+    let mut remedies = vec![Remedy::in_both(
         "Start in a directory that is there",
         &format!("--chdir /, or --dir {} for an empty one", word(directory)),
         &format!(".current_dir(\"/\"), or .dir(\"{place}\") for an empty one"),
         "nothing",
     )];
     if directory.is_absolute() && case.errno() != Some(libc::EACCES) {
-        let remedy = change(SandboxChange::RoBind { path: directory.to_owned() });
-        remedies.push(remedy.requires(format!("{place} on the host")));
+        let remedy = Remedy::change(SandboxChange::RoBind { path: directory.to_owned() });
+        remedies.push(remedy.needs(format!("{place} on the host")));
     }
     remedies
 }
@@ -128,14 +127,14 @@ pub(super) fn filter(case: &Case<'_>) -> Option<Judgement> {
 }
 
 pub(super) fn other_filter(case: &Case<'_>) -> Vec<Remedy> {
-    let mut remedies = vec![manual(
+    let mut remedies = vec![Remedy::manual(
         "Compile the filter anew",
         "give raw struct sock_filter records of this architecture, at most 4096, that end in a return: what \
          seccomp_export_bpf(3) and seccompiler make; not a policy in JSON or text",
         "nothing",
     )];
     if matches!(case.errno(), Some(libc::EPERM | libc::EACCES)) {
-        remedies.push(manual(
+        remedies.push(Remedy::manual(
             "Let every filter but the last one allow prctl and seccomp",
             "put the strictest filter last: those before it are in force while it is loaded",
             "nothing; the last filter still denies them to the command",

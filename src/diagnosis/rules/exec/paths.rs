@@ -3,7 +3,6 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::super::super::case::Case;
-use super::super::super::remedies::{change, in_both, manual};
 use super::super::super::remedy::{Remedy, SandboxChange};
 use super::unseen;
 use crate::diagnosis::ProgramProblem;
@@ -92,7 +91,7 @@ pub(super) fn program_remedies(case: &Case<'_>) -> Vec<Remedy> {
         Some(_) => "the command does not inherit the caller's",
         None => "the command inherits the caller's only where the environment is not cleared",
     };
-    let mut remedies = vec![in_both(
+    let mut remedies = vec![Remedy::in_both(
         "Correct the program's name, or the PATH that it is searched in",
         "the path that the program has inside, or --setenv PATH DIRECTORIES",
         &format!("the same path, or .env(\"PATH\", DIRECTORIES)\n# of PATH {inherited}"),
@@ -100,8 +99,8 @@ pub(super) fn program_remedies(case: &Case<'_>) -> Vec<Remedy> {
     )];
     let directory = program.filter(|program| program.is_absolute()).and_then(Path::parent);
     match directory.filter(|directory| directory.parent().is_some()) {
-        Some(directory) => remedies.push(change(SandboxChange::RoBind { path: directory.to_owned() })),
-        None => remedies.push(manual(
+        Some(directory) => remedies.push(Remedy::change(SandboxChange::RoBind { path: directory.to_owned() })),
+        None => remedies.push(Remedy::manual(
             "Bind the directory that has it",
             "`command -v PROGRAM` on the host tells which; bind it read-only, and /usr or /lib with its libraries",
             "the command can read what is bound",

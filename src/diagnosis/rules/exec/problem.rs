@@ -5,12 +5,12 @@ use std::path::Path;
 use super::super::super::ProgramProblem;
 use super::super::super::case::Case;
 use super::super::super::finding::{Confidence, Finding};
-use super::super::super::remedies::{change, commands, manual};
 use super::super::super::remedy::{Remedy, SandboxChange};
 use super::super::{Cause, Judgement};
 use super::paths::{self, program_remedies};
 use super::{executable, links, other_build};
 use crate::diagnosis::rules::facts::word;
+use crate::diagnosis::wish;
 
 /// What the launcher found to be wrong with the program: it looked, so there is nothing to weigh.
 pub(in crate::diagnosis) fn program(case: &Case<'_>) -> Option<Finding> {
@@ -25,13 +25,13 @@ pub(in crate::diagnosis) fn program(case: &Case<'_>) -> Option<Finding> {
         }
         ProgramProblem::NotFound { .. } => (Cause::ProgramMissing, program_remedies(case)),
         ProgramProblem::NotExecutable { path, .. } => {
-            (Cause::ProgramNotExecutable, vec![executable(&word(&outside(case, path)))])
+            (Cause::ProgramNotExecutable, vec![executable(&word(outside(case, path)))])
         }
         ProgramProblem::IsDirectory(path) => (
             Cause::ProgramNotExecutable,
-            vec![manual(
+            vec![Remedy::manual(
                 "Name the program in it",
-                &format!("`ls {}` lists what is there", word(path)),
+                format!("`ls {}` lists what is there", word(path)),
                 "nothing",
             )],
         ),
@@ -51,7 +51,7 @@ pub(in crate::diagnosis) fn program(case: &Case<'_>) -> Option<Finding> {
         summary: judgement.summary.unwrap_or_default(),
         evidence: judgement.evidence,
         refuted_by: judgement.refuted_by,
-        remedies,
+        remedies: wish::fit(case, remedies),
         operation,
     })
 }
@@ -83,15 +83,15 @@ fn refutation(problem: &ProgramProblem) -> String {
 fn bind_or_install(case: &Case<'_>, interpreter: &Path) -> Remedy {
     let directory = interpreter.parent().filter(|parent| parent.parent().is_some()).unwrap_or(interpreter);
     match paths::outside(case, interpreter) {
-        Some(host) => manual(
+        Some(host) => Remedy::manual(
             "Install it, or take a program that needs what is there",
-            &format!(
+            format!(
                 "{} is missing on the host, too: install its package (of a loader: another C library), or correct the #! line",
                 host.display()
             ),
             "nothing",
         ),
-        None => change(SandboxChange::RoBind { path: directory.to_owned() }),
+        None => Remedy::change(SandboxChange::RoBind { path: directory.to_owned() }),
     }
 }
 
@@ -103,14 +103,14 @@ fn outside(case: &Case<'_>, path: &Path) -> std::path::PathBuf {
 fn noexec(case: &Case<'_>, path: &Path) -> Vec<Remedy> {
     let host = outside(case, path);
     vec![
-        manual(
+        Remedy::manual(
             "Bind the program from a file system that allows executing",
-            &format!("copy {} to one without noexec (`findmnt -T`), and bind it from there", word(&host)),
+            format!("copy {} to one without noexec (`findmnt -T`), and bind it from there", word(&host)),
             "nothing",
         ),
-        commands(
+        Remedy::commands(
             "Remount its file system with exec",
-            &[&format!("mount -o remount,exec \"$(findmnt -nT {} -o TARGET)\"", word(&host))],
+            [&format!("mount -o remount,exec \"$(findmnt -nT {} -o TARGET)\"", word(&host))],
             "everybody may execute what lies on that file system",
         ),
     ]

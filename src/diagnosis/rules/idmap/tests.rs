@@ -1,6 +1,7 @@
 use super::*;
 use crate::diagnosis::fixtures::*;
 use crate::diagnosis::{Action, Bearing, Outlook, predict};
+use crate::host::Platform;
 use crate::host::{CapabilitySet, FileKind, Host, Program};
 
 const DENIED: &str = "setting up uid map: Permission denied";

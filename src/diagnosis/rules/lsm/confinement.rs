@@ -3,7 +3,7 @@
 use super::super::Judgement;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::Confidence::{self, High, Low, Medium};
-use crate::diagnosis::remedies::CONTAINER;
+use crate::diagnosis::remedy::CONTAINER;
 use crate::host::Fact;
 
 /// Which profile confines us.

@@ -4,8 +4,9 @@ use super::confinement::{AppArmor, Selinux};
 use crate::diagnosis::Remedy;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::Confidence::{High, Low, Medium};
-use crate::diagnosis::remedies::{Setting, bwrap_path, leave_restriction, permit_bwrap, present_profile};
 use crate::diagnosis::rules::Judgement;
+use crate::diagnosis::setting::Setting;
+use crate::diagnosis::wish::{bwrap_path, leave_restriction, permit_bwrap, present_profile};
 use crate::host::{Fact, profile_files};
 use crate::sandbox::Capability;
 

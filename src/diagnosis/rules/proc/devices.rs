@@ -5,7 +5,6 @@ use std::path::Path;
 use crate::diagnosis::Remedy;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::Confidence::{High, Low, Medium};
-use crate::diagnosis::remedies::{Setting, commands, manual};
 use crate::diagnosis::rules::Judgement;
 use crate::host::Fact;
 
@@ -30,7 +29,7 @@ pub(super) fn devpts_invalid(case: &Case<'_>) -> Option<Judgement> {
 }
 
 pub(super) fn newer_bwrap() -> Remedy {
-    manual(
+    Remedy::manual(
         "Map user 0 in the user namespace, or use a newer bwrap and kernel",
         "A namespace that the sandbox joins must map user and group 0; where it joins none, update bwrap and the kernel",
         "nothing",
@@ -47,7 +46,7 @@ const DEVICES: &[(&str, &str)] = &[
     ("/dev/tty", "c 5 0"),
 ];
 
-fn missing_devices<'a>(
+pub(super) fn missing_devices<'a>(
     case: &'a Case<'_>,
 ) -> impl Iterator<Item = &'static (&'static str, &'static str)> + 'a {
     let absent = |path: &str| case.host.files.get(Path::new(path)).is_some_and(Fact::is_absent);
@@ -71,31 +70,4 @@ pub(super) fn device_missing(case: &Case<'_>) -> Option<Judgement> {
     let looked = |path: &&str| case.host.files.get(Path::new(path)).is_some_and(Fact::is_absent);
     let seen: Vec<&str> = missing.iter().copied().filter(looked).collect();
     Some(if seen.is_empty() { found } else { found.pro(format!("{} does not exist", seen.join(", "))) })
-}
-
-pub(super) fn make_devices(case: &Case<'_>) -> Vec<Remedy> {
-    const OPENS: &str = "nothing: these devices are open to everybody";
-    let lines: Vec<String> =
-        missing_devices(case).map(|(path, numbers)| format!("mknod -m 666 {path} {numbers}")).collect();
-    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-    let make = || commands("Make the devices", &lines, OPENS);
-    match Setting::of(case) {
-        Setting::Machine | Setting::Nspawn => vec![make()],
-        Setting::Unit => vec![
-            manual(
-                "Leave /dev to the unit",
-                "Take RootDirectory= or RootImage= without MountAPIVFS=yes, or what else replaces /dev, out of the unit",
-                OPENS,
-            ),
-            make(),
-        ],
-        _ => vec![
-            manual(
-                "Start the container without a mount over /dev",
-                "Engines put these devices into every container; take the volume that is mounted on /dev away",
-                OPENS,
-            ),
-            make().requires("CAP_MKNOD, and a /dev that is not mounted nodev"),
-        ],
-    }
 }

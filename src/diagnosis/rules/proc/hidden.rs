@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::diagnosis::Cause;
 use crate::diagnosis::case::Case;
-use crate::diagnosis::remedies::Setting;
+use crate::diagnosis::setting::Setting;
 use crate::diagnosis::visible_proc::{Cover, Flaw, FlawKind, Visibility, on_mount_points, visibility};
 use crate::host::{Fact, Platform};
 

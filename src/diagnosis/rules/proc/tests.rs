@@ -241,7 +241,7 @@ fn nothing_is_locked_without_a_user_namespace() {
 fn a_bound_proc_needs_none_of_it() {
     let bound = Sandbox::new().ro_bind("/usr", "/usr").proc("/proc").unshare(Namespaces::USER);
     assert_eq!(foreseen(&docker(), &bound, Cause::MaskedProc), None);
-    let change = change(SandboxChange::BindProc { operation: 1 });
+    let change = Remedy::change(SandboxChange::BindProc { operation: 1 });
     let found = explain(NOT_PERMITTED, &docker(), &whole());
     assert_eq!(found.causes[0].remedies.last().unwrap().action, change.action);
 }

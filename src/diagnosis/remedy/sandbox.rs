@@ -1,11 +1,74 @@
 //! Changes of the sandbox itself.
 
 use std::fmt;
+use std::path::PathBuf;
 
-use super::super::remedy::{Action, Remedy, SandboxChange};
-use super::path_word;
 use crate::bwrap::line::operation_options;
 use crate::sandbox::{Bind, CapabilityChange, Namespaces, Operation, Sandbox};
+use crate::shell::path_word;
+use crate::visible::path as shown;
+
+/// A change of the sandbox. [`apply`](Self::apply) makes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
+#[non_exhaustive]
+pub enum SandboxChange {
+    /// Bind the outer `/proc` read-only instead of mounting one.
+    BindProc {
+        /// The operation that mounts it.
+        operation: usize,
+    },
+    /// Bind the outer `/dev` instead of making one.
+    BindDev {
+        /// The operation that makes it.
+        operation: usize,
+    },
+    /// Add a user namespace ([`Namespaces::USER`](crate::Namespaces::USER)).
+    UnshareUser,
+    /// Make no user namespace: root keeps the caller's.
+    KeepUserNamespace,
+    /// Make a PID namespace of the sandbox's own.
+    UnsharePid,
+    /// Keep the caller's network.
+    ShareNet,
+    /// Leave further user namespaces possible inside.
+    AllowUserNamespaces,
+    /// Leave the host name as it is.
+    KeepHostname,
+    /// Give the command no capabilities that are not there.
+    DropCapabilities,
+    /// Go on without a source that is not there.
+    OptionalSource {
+        /// The bind.
+        operation: usize,
+    },
+    /// Leave an operation out.
+    Remove {
+        /// The operation.
+        operation: usize,
+    },
+    /// Perform an operation earlier: before the one that makes its destination read-only.
+    MoveBefore {
+        /// The operation.
+        operation: usize,
+        /// The one that it must precede.
+        before: usize,
+    },
+    /// Give an operation another destination: the path that a symbolic link stands for, say.
+    Destination {
+        /// The operation.
+        operation: usize,
+        /// The path.
+        #[cfg_attr(feature = "serde", serde(with = "crate::host::lossy"))]
+        path: PathBuf,
+    },
+    /// Bind something more, read-only, where it is.
+    RoBind {
+        /// What.
+        #[cfg_attr(feature = "serde", serde(with = "crate::host::lossy"))]
+        path: PathBuf,
+    },
+}
 
 impl SandboxChange {
     /// The sandbox with this change. An operation that is not there, or not of the kind that the change is about, leaves it
@@ -125,7 +188,7 @@ fn destination(operation: &mut Operation) -> &mut std::path::PathBuf {
 impl SandboxChange {
     /// What to do, what it costs, and the change in bwrap's options and in this crate's methods. What the caller wrote
     /// names an operation, if the sandbox is known.
-    fn texts(&self, sandbox: Option<&Sandbox>) -> Texts {
+    pub(super) fn texts(&self, sandbox: Option<&Sandbox>) -> Texts {
         let called = |operation: &usize| called(sandbox, *operation);
         let instead = |operation: &usize, otherwise: &str| {
             self.instead(sandbox, *operation).unwrap_or_else(|| otherwise.to_owned())
@@ -211,13 +274,13 @@ impl SandboxChange {
                 format!("the call that adds {} before the one that adds {}", nth(*operation), nth(*before)),
             ),
             Self::Destination { operation, path } => (
-                format!("Make {} the destination of {}", path.display(), called(operation)),
+                format!("Make {} the destination of {}", shown(path), called(operation)),
                 "nothing: the same is mounted, at another path",
                 instead(operation, &format!("{} as the destination of {}", path_word(path), nth(*operation))),
                 format!("{:?} as the destination of {}", path.to_string_lossy(), nth(*operation)),
             ),
             Self::RoBind { path } => (
-                format!("Bind {} read-only as well", path.display()),
+                format!("Bind {} read-only as well", shown(path)),
                 "the command can read what is there",
                 format!("--ro-bind {0} {0}", path_word(path)),
                 format!(".ro_bind({0:?}, {0:?})", path.to_string_lossy()),
@@ -248,9 +311,9 @@ fn nth(operation: usize) -> String {
     format!("operation {}", operation + 1)
 }
 
-struct Texts {
-    summary: String,
-    opens: &'static str,
+pub(super) struct Texts {
+    pub(super) summary: String,
+    pub(super) opens: &'static str,
     options: String,
     methods: String,
 }
@@ -263,38 +326,14 @@ impl fmt::Display for SandboxChange {
 }
 
 impl Texts {
-    fn instructions(&self) -> String {
+    pub(super) fn instructions(&self) -> String {
         format!("bwrap: {}\nRust: {}", self.options, self.methods)
-    }
-}
-
-/// The change as a remedy, with what it costs.
-pub(in super::super) fn change(change: SandboxChange) -> Remedy {
-    let Texts { summary, opens, .. } = change.texts(None);
-    Remedy::new(summary, Action::Sandbox(change), opens)
-}
-
-/// An operation left out.
-pub(in super::super) fn leave_out(operation: usize) -> Remedy {
-    change(SandboxChange::Remove { operation })
-}
-
-impl Remedy {
-    /// The same with the operations of this sandbox called what the caller wrote.
-    pub(super) fn worded(mut self, sandbox: &Sandbox) -> Self {
-        if let Action::Sandbox(change) = &self.action {
-            let texts = change.texts(Some(sandbox));
-            if self.summary == change.texts(None).summary {
-                self.summary.clone_from(&texts.summary);
-            }
-            self.wording = Some(texts.instructions());
-        }
-        self
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Remedy;
     use super::*;
     use crate::diagnosis::fixtures::whole;
     use crate::sandbox::{Capability, Chmod, Symlink};
@@ -410,7 +449,7 @@ mod tests {
     fn operations_are_called_what_the_caller_wrote() {
         let sandbox = Sandbox::new().ro_bind("/a b", "/srv").proc("/proc").add(Chmod::new(0o700, "/srv"));
         let said = |change: SandboxChange| {
-            let remedy = super::change(change).worded(&sandbox);
+            let remedy = Remedy::change(change).worded(&sandbox);
             let text = remedy.instructions();
             let options = text.lines().next().unwrap().strip_prefix("bwrap: ").unwrap().to_owned();
             assert!(!text.contains("counted"), "{text}");
@@ -434,13 +473,13 @@ mod tests {
 
     #[test]
     fn operations_of_a_sandbox_that_nobody_knows_are_counted_from_1() {
-        assert_eq!(leave_out(2).summary, "Leave out operation 3");
-        let text = leave_out(2).instructions();
+        assert_eq!(Remedy::leave_out(2).summary, "Leave out operation 3");
+        let text = Remedy::leave_out(2).instructions();
         assert_eq!(
             text,
             "bwrap: the same line without operation 3\nRust: Sandbox::operations without operation 3\n"
         );
-        let moved = change(SandboxChange::Destination { operation: 0, path: "/etc/passwd".into() });
+        let moved = Remedy::change(SandboxChange::Destination { operation: 0, path: "/etc/passwd".into() });
         assert_eq!(moved.summary, "Make /etc/passwd the destination of operation 1");
         assert!(!moved.opens.contains("link"));
     }
@@ -448,7 +487,7 @@ mod tests {
     #[test]
     fn every_change_has_words() {
         for one in every() {
-            let remedy = change(one);
+            let remedy = Remedy::change(one);
             assert!(!remedy.summary.is_empty() && !remedy.opens.is_empty());
             let text = remedy.instructions();
             assert!(
@@ -456,7 +495,7 @@ mod tests {
                 "{text}"
             );
         }
-        let bind = change(SandboxChange::RoBind { path: "/a b".into() });
+        let bind = Remedy::change(SandboxChange::RoBind { path: "/a b".into() });
         assert!(bind.instructions().starts_with("bwrap: --ro-bind '/a b' '/a b'\n"));
     }
 }

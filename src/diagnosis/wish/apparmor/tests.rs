@@ -1,13 +1,16 @@
 use super::*;
 use crate::diagnosis::fixtures::{docker, machine, only_on, pod};
+use crate::diagnosis::wish::fit;
 use crate::host::{Distribution, Fact, Host, Program};
 
 fn confine(host: &Host) -> Vec<Remedy> {
-    confine_container(&Case::new(None, host, None))
+    let case = Case::new(None, host, None);
+    fit(&case, confine_container(&case))
 }
 
 fn permit(host: &Host) -> Vec<Remedy> {
-    permit_bwrap(&Case::new(None, host, None))
+    let case = Case::new(None, host, None);
+    fit(&case, permit_bwrap(&case))
 }
 
 fn ubuntu(mut host: Host) -> Host {
@@ -136,7 +139,7 @@ fn ubuntus_profile_is_linked_or_there_already() {
 fn a_profile_that_is_there_is_loaded_first() {
     let there = |name: &str, bwrap: &str| {
         let mut host = ubuntu(machine());
-        host.files.insert(Path::new(DIRECTORY).join(name), Fact::Present(crate::host::FileKind::Other));
+        host.files.insert(Path::new(PROFILES).join(name), Fact::Present(crate::host::FileKind::Other));
         host.bwrap = Fact::Present(Program::new(bwrap, "0.11.0"));
         host
     };

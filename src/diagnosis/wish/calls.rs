@@ -2,11 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::super::case::Case;
-use super::super::remedy::{Action, PodPatch, Profile, Remedy};
-use super::engine::options;
-use super::host::unit_of;
-use super::{Setting, everywhere, manual};
+use super::{PRIVILEGED_STANDARD, pod, unit};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::remedy::{Action, Profile, Remedy};
+use crate::diagnosis::setting::Setting;
 
 /// Which calls a filter stands in the way of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,8 +110,8 @@ const KUBELET_PROFILE: &str = "profiles/bwrap.json";
 const KUBELET_DIRECTORY: &str = "/var/lib/kubelet/seccomp";
 
 /// A filter that permits what bwrap calls, in place of the engine's default; none at all only after that.
-pub(in super::super) fn permit_calls(case: &Case<'_>, calls: Calls) -> Vec<Remedy> {
-    let machine = format!("{} machines: the profile names their ABIs", std::env::consts::ARCH);
+pub(super) fn permit(case: &Case<'_>, setting: Setting, calls: Calls) -> Vec<Remedy> {
+    const NESTED: &str = "the container may mount inside namespaces of its own";
     let with_profile = |action| {
         Remedy::new(
             "Replace the default system call filter by one that lets bwrap make namespaces and mount in them",
@@ -121,57 +120,51 @@ pub(in super::super) fn permit_calls(case: &Case<'_>, calls: Calls) -> Vec<Remed
              is denied: kernel modules, bpf, kexec, keyrings, clocks, swap, io_uring, perf events and more; whatever else the \
              default leaves out is allowed",
         )
-        .requires(machine.as_str())
+        .needs(format!("{} machines: the profile names their ABIs", std::env::consts::ARCH))
     };
     let without = |action| {
-        Remedy::new(
-            "Run it without a system call filter",
-            action,
-            "every system call of the kernel can be reached, bpf, keyrings and io_uring included",
-        )
+        let opens = "every system call of the kernel can be reached, bpf, keyrings and io_uring included";
+        Remedy::new("Run it without a system call filter", action, opens)
     };
-    match Setting::of(case) {
+    let in_configuration =
+        |how| Remedy::manual("Permit the calls in the container's configuration", how, NESTED);
+    match setting {
         Setting::Kubernetes { openshift } => {
-            let pod = |seccomp| Action::Pod(PodPatch { seccomp: Some(seccomp), ..PodPatch::default() });
-            let mut local = with_profile(pod(Profile::Localhost(KUBELET_PROFILE.to_owned())))
+            let under = |profile| pod(|pod| pod.seccomp = Some(profile));
+            let local = with_profile(under(Profile::Localhost(KUBELET_PROFILE.to_owned())))
                 .file(format!("{KUBELET_DIRECTORY}/{KUBELET_PROFILE}"), profile())
-                .requires("the file on every node that runs the pod");
-            let mut none = without(pod(Profile::Unconfined))
-                .requires("Pod Security Standards: privileged; baseline and restricted forbid it");
+                .needs("the file on every node that runs the pod");
+            let none = without(under(Profile::Unconfined)).needs(PRIVILEGED_STANDARD);
             if openshift {
                 let scc = "an SCC whose seccompProfiles allow it, such as nested-container";
-                (local, none) = (local.requires(scc), none.requires(scc));
+                return vec![local.needs(scc), none.needs(scc)];
             }
             vec![local, none]
         }
         Setting::Container(engine) => {
-            let option = |value: &str| options(engine, &[&format!("--security-opt=seccomp={value}")], &[]);
-            vec![with_profile(option("bwrap.json")).file("bwrap.json", profile()), without(option("unconfined"))]
+            let option =
+                |value: &str| Action::options(engine, &[&format!("--security-opt=seccomp={value}")], &[]);
+            vec![
+                with_profile(option("bwrap.json")).file("bwrap.json", profile()),
+                without(option("unconfined")),
+            ]
         }
-        Setting::OtherContainer => vec![
-            with_profile(Action::Manual(
-                "Start the container with `--security-opt=seccomp=bwrap.json` (nerdctl), `--seccomp --seccomp-profile \
-                 bwrap.json` (ctr), or put the profile into `linux.seccomp` of an OCI configuration."
-                    .to_owned(),
-            ))
-            .file("bwrap.json", profile()),
-        ],
-        Setting::Lxc => vec![manual(
-            "Permit the calls in the container's configuration",
+        Setting::OtherContainer => {
+            let how = "Start the container with `--security-opt=seccomp=bwrap.json` (nerdctl), `--seccomp --seccomp-profile \
+                       bwrap.json` (ctr), or put the profile into `linux.seccomp` of an OCI configuration.";
+            vec![with_profile(Action::Manual(how.to_owned())).file("bwrap.json", profile())]
+        }
+        Setting::Lxc => vec![in_configuration(
             "Take the calls that bwrap makes (clone, unshare, setns, mount, umount2, pivot_root, sethostname, socket) out of \
              the file that lxc.seccomp.profile names, if that denies them; Incus and LXD: unset security.syscalls.deny and \
              security.syscalls.allow, and set security.nesting=true.",
-            "the container may mount inside namespaces of its own",
         )],
-        Setting::Nspawn => vec![manual(
-            "Permit the calls in the container's configuration",
+        Setting::Nspawn => vec![in_configuration(
             "Start it with `systemd-nspawn --system-call-filter='@mount @process sethostname'`, or put \
              `SystemCallFilter=@mount @process sethostname` below [Exec] in /etc/systemd/nspawn/NAME.nspawn.",
-            "the container may mount inside namespaces of its own",
         )],
-        Setting::Unit => vec![permit_calls_to_unit(case, calls)],
-        Setting::Unknown => everywhere(case, |case| permit_calls(case, calls)),
-        Setting::Machine => vec![manual(
+        Setting::Unit => vec![permit_to_unit(case, calls)],
+        Setting::Machine | Setting::Unknown => vec![Remedy::manual(
             "Start bwrap outside of what filters its system calls",
             "A program that started this one denies calls that bwrap makes: an outer sandbox, an agent, a service manager. \
              Find it among the ancestors (`ps -eo pid,ppid,args --forest`), and change its filter, or start bwrap without it; \
@@ -182,11 +175,11 @@ pub(in super::super) fn permit_calls(case: &Case<'_>, calls: Calls) -> Vec<Remed
 }
 
 /// Both settings of a unit that make a filter of its, at once: either alone may leave the other in the way.
-pub(in super::super) fn permit_calls_to_unit(case: &Case<'_>, calls: Calls) -> Remedy {
+pub(in super::super) fn permit_to_unit(case: &Case<'_>, calls: Calls) -> Remedy {
     match calls {
         Calls::Sandboxing => Remedy::new(
             "Permit namespaces and mounting to the systemd unit",
-            unit_of(
+            unit(
                 case,
                 &[
                     ("RestrictNamespaces", "cgroup ipc net mnt pid user uts"),
@@ -198,7 +191,7 @@ pub(in super::super) fn permit_calls_to_unit(case: &Case<'_>, calls: Calls) -> R
         ),
         Calls::Netlink => Remedy::new(
             "Permit netlink sockets to the systemd unit",
-            unit_of(
+            unit(
                 case,
                 &[
                     ("RestrictAddressFamilies", "~AF_X25"),
@@ -220,10 +213,11 @@ const NO_LIST_OF_ALLOWED: &str = "~nfsservctl";
 mod tests {
     use super::*;
     use crate::diagnosis::fixtures::{docker, machine, only_on, pod};
+    use crate::diagnosis::wish::Wish;
     use crate::host::{Host, Platform};
 
     fn remedies(host: &Host, calls: Calls) -> Vec<Remedy> {
-        permit_calls(&Case::new(None, host, None), calls)
+        Wish::Calls(calls).grant(&Case::new(None, host, None))
     }
 
     #[test]

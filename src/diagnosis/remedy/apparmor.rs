@@ -1,19 +1,37 @@
-//! The texts of profiles.
+//! Profiles of AppArmor, and their texts.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::{CONTAINER, DIRECTORY};
-use crate::diagnosis::remedy::AppArmorProfile;
-use crate::host::profile_name;
+use crate::host::{PROFILES, profile_name};
+
+/// An AppArmor profile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct AppArmorProfile {
+    /// Its name.
+    pub name: String,
+    /// The program that it attaches to; `None` for one that a container names.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::host::lossy::option"))]
+    pub program: Option<PathBuf>,
+    /// Where it is kept.
+    #[cfg_attr(feature = "serde", serde(with = "crate::host::lossy"))]
+    pub path: PathBuf,
+    /// Its text, for `apparmor_parser(8)`.
+    pub text: String,
+}
+
+/// The profile for containers.
+pub(in super::super) const CONTAINER: &str = "bwrap-nested";
 
 /// The rules for what bwrap needs beyond files, one a line.
-pub(super) fn rules(userns: bool) -> String {
+pub(in super::super) fn rules(userns: bool) -> String {
     let new: &[&str] = if userns { &["userns", "mqueue"] } else { &[] };
     let rules = ["capability", "network", "unix", "mount", "remount", "umount", "pivot_root"];
     format!("  {},", [new, &rules].concat().join(",\n  "))
 }
 
-pub(super) fn container_profile(userns: bool) -> AppArmorProfile {
+pub(in super::super) fn container_profile(userns: bool) -> AppArmorProfile {
     let abi = if userns { "4.0" } else { "3.0" };
     let rules = rules(userns);
     let text = format!(
@@ -53,13 +71,13 @@ profile {CONTAINER} flags=(attach_disconnected,mediate_deleted) {{
     AppArmorProfile {
         name: CONTAINER.to_owned(),
         program: None,
-        path: Path::new(DIRECTORY).join(CONTAINER),
+        path: Path::new(PROFILES).join(CONTAINER),
         text,
     }
 }
 
 /// A profile that confines nothing: to be named in the kernel's eyes is all that bwrap needs. `bwrap` is its resolved path.
-pub(super) fn bwrap_profile(bwrap: &Path) -> AppArmorProfile {
+pub(in super::super) fn bwrap_profile(bwrap: &Path) -> AppArmorProfile {
     let name = profile_name(bwrap);
     let mut attachment = String::new();
     for c in bwrap.to_string_lossy().chars() {
@@ -81,5 +99,5 @@ profile {name} \"{attachment}\" flags=(unconfined) {{
 }}
 "
     );
-    AppArmorProfile { path: Path::new(DIRECTORY).join(&name), program: Some(bwrap.to_owned()), name, text }
+    AppArmorProfile { path: Path::new(PROFILES).join(&name), program: Some(bwrap.to_owned()), name, text }
 }

@@ -1,23 +1,15 @@
 //! AppArmor profiles: for a container, and for a bwrap on a machine.
 
-mod profiles;
-
 use std::path::{Path, PathBuf};
 
-use profiles::{bwrap_profile, container_profile, rules};
-
-use super::super::case::Case;
-use super::super::remedy::{Action, Engine, PodPatch, Profile, Remedy};
-use super::engine::options;
-use super::host::{sysctl, unit_of};
-use super::{Setting, allow_nesting, commands, manual, path_word};
+use super::{PRIVILEGED_STANDARD, ROOT_OUTSIDE, Wish, allow_nesting, pod, unit};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::remedy::{
+    Action, CONTAINER, Engine, Profile, Remedy, bwrap_profile, container_profile, rules,
+};
+use crate::diagnosis::setting::Setting;
 use crate::host::{Fact, PACKAGED, PROFILES, Platform, Program, UBUNTUS_PROFILE, profile_files};
-
-/// Where profiles are kept.
-pub(super) const DIRECTORY: &str = PROFILES;
-
-/// The profile for containers.
-pub(in super::super) const CONTAINER: &str = "bwrap-nested";
+use crate::shell::{path_word, word};
 
 const RESTRICTION: &str = "kernel.apparmor_restrict_unprivileged_userns";
 
@@ -25,7 +17,7 @@ const RESTRICTION: &str = "kernel.apparmor_restrict_unprivileged_userns";
 fn under_container_profile(case: &Case<'_>) -> Option<Remedy> {
     let (action, requires) = match Setting::of(case) {
         Setting::Kubernetes { .. } => (
-            pod(Profile::Localhost(CONTAINER.to_owned())),
+            pod(|pod| pod.apparmor = Some(Profile::Localhost(CONTAINER.to_owned()))),
             vec![
                 format!(
                     "Kubernetes 1.30 or later; before, the annotation \
@@ -42,7 +34,7 @@ fn under_container_profile(case: &Case<'_>) -> Option<Remedy> {
             )),
             vec![ROOT_OUTSIDE.to_owned()],
         ),
-        Setting::Unit => (unit_of(case, &[("AppArmorProfile", CONTAINER)]), Vec::new()),
+        Setting::Unit => (unit(case, &[("AppArmorProfile", CONTAINER)]), Vec::new()),
         Setting::Lxc | Setting::Nspawn | Setting::Machine | Setting::Unknown => return None,
     };
     let profile = container_profile(mediates_user_namespaces(case));
@@ -52,28 +44,21 @@ fn under_container_profile(case: &Case<'_>) -> Option<Remedy> {
         "what runs there may mount, inside namespaces of its own; its root could mount /proc and /sys where the \
          profile's rules do not look, so run it as a user",
     );
-    let remedy = with_parser(remedy, case).file(&profile.path, &*profile.text);
-    Some(requires.into_iter().fold(remedy, Remedy::requires))
-}
-
-const ROOT_OUTSIDE: &str = "root on the machine that runs the container";
-
-fn pod(apparmor: Profile) -> Action {
-    Action::Pod(PodPatch { apparmor: Some(apparmor), ..PodPatch::default() })
+    let remedy = with_parser(remedy, case).profile(&profile);
+    Some(requires.into_iter().fold(remedy, Remedy::needs))
 }
 
 fn security_option(engine: Engine, profile: &str) -> Action {
-    options(engine, &[&format!("--security-opt=apparmor={profile}")], &[])
+    Action::options(engine, &[&format!("--security-opt=apparmor={profile}")], &[])
 }
 
 /// Start us without a profile, where an engine can; the restriction for unconfined programs would be next.
 fn without_profile(case: &Case<'_>) -> Option<Remedy> {
     let (action, requires) = match Setting::of(case) {
         _ if case.host.sysctl(RESTRICTION).is("1") => return None,
-        Setting::Kubernetes { .. } => (
-            pod(Profile::Unconfined),
-            Some("Pod Security Standards: privileged; baseline and restricted forbid it"),
-        ),
+        Setting::Kubernetes { .. } => {
+            (pod(|pod| pod.apparmor = Some(Profile::Unconfined)), Some(PRIVILEGED_STANDARD))
+        }
         Setting::Container(engine) => (security_option(engine, "unconfined"), None),
         _ => return None,
     };
@@ -82,8 +67,8 @@ fn without_profile(case: &Case<'_>) -> Option<Remedy> {
         action,
         "all that the default profile denies: mounting anywhere, writing to the kernel's settings below /proc and /sys",
     )
-    .requires(format!("a machine where {RESTRICTION} is 0 or missing"));
-    Some(requires.into_iter().fold(remedy, Remedy::requires))
+    .needs(format!("a machine where {RESTRICTION} is 0 or missing"));
+    Some(requires.into_iter().fold(remedy, Remedy::needs))
 }
 
 /// A profile under which bwrap can run, in place of the one that denies.
@@ -101,13 +86,13 @@ pub(in super::super) fn confine_container(case: &Case<'_>) -> Vec<Remedy> {
     let name = profile_name(case);
     let rules = rules(mediates_user_namespaces(case));
     let mut remedies = vec![with_parser(
-        manual(
-            &format!("Permit in the AppArmor profile {name} what bwrap does"),
-            &format!(
-                "# find its file: grep -rl {} {DIRECTORY}\n# take out its rules that deny any of this, for those win;\n\
-                 # add these rules to it (or to its file below {DIRECTORY}/local, if it includes one), and then load it \
+        Remedy::manual(
+            format!("Permit in the AppArmor profile {name} what bwrap does"),
+            format!(
+                "# find its file: grep -rl {} {PROFILES}\n# take out its rules that deny any of this, for those win;\n\
+                 # add these rules to it (or to its file below {PROFILES}/local, if it includes one), and then load it \
                  again with apparmor_parser -r FILE:\n{}",
-                super::instructions::word(name),
+                word(name),
                 rules
             ),
             "whatever runs under this profile may mount inside namespaces of its own",
@@ -120,10 +105,30 @@ pub(in super::super) fn confine_container(case: &Case<'_>) -> Vec<Remedy> {
     remedies
 }
 
+/// One rule more in the profile that confines us, or another profile.
+pub(super) fn permit_rule(case: &Case<'_>, setting: Setting, rule: &str, opens: &str) -> Vec<Remedy> {
+    match setting {
+        Setting::Unit | Setting::Machine | Setting::Unknown => vec![Remedy::manual(
+            format!("Add a rule to the AppArmor profile {}", profile_name(case)),
+            format!(
+                "the line `{rule}` in its file below {PROFILES}, in place of one that denies it, then `apparmor_parser -r FILE`"
+            ),
+            opens,
+        )],
+        Setting::Lxc => {
+            let newer = format!("a release of Incus or LXD whose profile for nesting has `{rule}`");
+            allow_nesting(case).into_iter().map(|remedy| remedy.needs(newer.clone())).collect()
+        }
+        Setting::Kubernetes { .. } | Setting::Container(_) | Setting::OtherContainer | Setting::Nspawn => {
+            confine_container(case)
+        }
+    }
+}
+
 /// A profile of bwrap's own beside the one that confines us, for a profile that lets it change to that.
 pub(in super::super) fn beside(case: &Case<'_>) -> Option<Remedy> {
     let profile = profile_name(case);
-    Some(profile_for_bwrap(case)?.requires(format!(
+    Some(profile_for_bwrap(case)?.needs(format!(
         "the profile {profile} lets programs change to a profile of their own (pix or Px in a rule for files)"
     )))
 }
@@ -145,7 +150,7 @@ fn profile_for_bwrap(case: &Case<'_>) -> Option<Remedy> {
         Action::AppArmor(bwrap_profile(bwrap)),
         "any user can have any program run in a user namespace, through bwrap",
     );
-    Some(remedy.requires("AppArmor 4.0 or later, which every system with this restriction has"))
+    Some(remedy.needs("AppArmor 4.0 or later, which every system with this restriction has"))
 }
 
 /// Let this bwrap, by its path, make user namespaces that work.
@@ -164,12 +169,12 @@ pub(in super::super) fn permit_bwrap(case: &Case<'_>) -> Vec<Remedy> {
     }
     if ours && case.on(Platform::GitHubActions) {
         for remedy in &mut remedies {
-            remedy.requires.push("root: in a job, give these commands to `sudo bash`".to_owned());
+            remedy.needs.push("root: in a job, give these commands to `sudo bash`".into());
         }
     }
     let everyone =
         "every program of every user may make user namespaces again, which reaches more of the kernel";
-    remedies.extend(sysctl(case, RESTRICTION, "0", everyone));
+    remedies.extend(Wish::Sysctl(RESTRICTION, "0", everyone).grant(case));
     remedies
 }
 
@@ -189,13 +194,13 @@ pub(in super::super) fn present_profile(case: &Case<'_>) -> Option<PathBuf> {
 fn load(file: &Path) -> Remedy {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let command = format!("apparmor_parser -r {}", path_word(file));
-    commands(
-        &format!("Load the profile {} that is there for bwrap", file.display()),
-        &[&command],
+    Remedy::commands(
+        format!("Load the profile {} that is there for bwrap", file.display()),
+        [command],
         "what the profile permits to bwrap",
     )
-    .requires(format!(
-        "no link {DIRECTORY}/disable/{name}: with it whoever keeps this machine has switched the profile off, and \
+    .needs(format!(
+        "no link {PROFILES}/disable/{name}: with it whoever keeps this machine has switched the profile off, and \
          apparmor_parser passes the file over"
     ))
 }
@@ -210,9 +215,9 @@ fn ubuntus_profile(case: &Case<'_>) -> Option<Remedy> {
     let mut numbers = distribution.version.split('.').map(str::parse::<u32>);
     let version = (numbers.next()?.ok()?, numbers.next()?.ok()?);
     let remedy = |lines: &[&str]| {
-        commands(
+        Remedy::commands(
             "Load Ubuntu's own profile for bwrap",
-            lines,
+            lines.iter().copied(),
             "bwrap may make user namespaces, and takes their rights from what it starts; some programs that make namespaces \
              themselves do not work inside",
         )
@@ -235,15 +240,15 @@ fn ubuntus_profile(case: &Case<'_>) -> Option<Remedy> {
 /// For whoever is in a namespace whose capabilities the restriction has taken.
 pub(in super::super) fn leave_restriction(case: &Case<'_>) -> Vec<Remedy> {
     let profile = profile_name(case);
-    let outside = manual(
+    let outside = Remedy::manual(
         "Start bwrap outside of the program whose namespace this is",
-        &format!(
+        format!(
             "Let it be started by a process that has another profile than {profile} (cat /proc/self/attr/current): before, or \
              beside, the browser, sandbox or `unshare` that made this user namespace"
         ),
         "nothing; what bwrap starts is then no longer inside of that program's sandbox",
     )
-    .requires("where the restriction is on, a profile for bwrap as well");
+    .needs("where the restriction is on, a profile for bwrap as well");
     std::iter::once(outside).chain(permit_bwrap(case)).collect()
 }
 
@@ -260,7 +265,7 @@ pub(in super::super) fn reload_container_profile(case: &Case<'_>) -> Vec<Remedy>
 
 /// Names for a profile the parser that can read it.
 fn with_parser(remedy: Remedy, case: &Case<'_>) -> Remedy {
-    remedy.requires(if mediates_user_namespaces(case) {
+    remedy.needs(if mediates_user_namespaces(case) {
         "AppArmor 4.0 or later there (apparmor_parser --version); for 3.x name abi/3.0 and delete the lines `userns,` and \
          `mqueue,`"
     } else {

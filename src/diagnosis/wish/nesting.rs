@@ -1,8 +1,8 @@
 //! Nesting, as the managers of system containers call it: mounting inside is allowed, and a second, whole procfs is there.
 
-use super::super::case::Case;
-use super::super::remedy::Remedy;
-use super::{commands, manual};
+use super::ROOT_OUTSIDE;
+use crate::diagnosis::case::Case;
+use crate::diagnosis::remedy::Remedy;
 
 /// Allow nesting, in the words of the manager that the container's AppArmor profile gives away, or of each.
 pub(in super::super) fn allow_nesting(case: &Case<'_>) -> Vec<Remedy> {
@@ -13,13 +13,13 @@ pub(in super::super) fn allow_nesting(case: &Case<'_>) -> Vec<Remedy> {
             format!("{tool} config set CONTAINER security.nesting=true"),
             format!("{tool} restart CONTAINER"),
         ];
-        commands(&format!("Allow nesting in {manager}"), &lines.each_ref().map(String::as_str), OPENS)
+        Remedy::commands(format!("Allow nesting in {manager}"), lines, OPENS)
     };
     let incus = || set("Incus", "incus");
     let lxd = || set("LXD", "lxc");
     let proxmox = || {
         let lines = ["pct set ID --features nesting=1", "pct reboot ID"];
-        commands("Allow nesting in Proxmox", &lines, OPENS)
+        Remedy::commands("Allow nesting in Proxmox", lines, OPENS)
     };
     let lxc = || {
         let how = "# copy /etc/apparmor.d/lxc/lxc-default-with-nesting and the profile in it under another name, add these rules \
@@ -27,7 +27,7 @@ pub(in super::super) fn allow_nesting(case: &Case<'_>) -> Vec<Remedy> {
                    pivot_root oldroot=/tmp/oldroot/ /tmp/,\n  pivot_root /newroot/,\n\
                    # in the container's configuration:\nlxc.include = /usr/share/lxc/config/nesting.conf\n\
                    lxc.apparmor.profile = NAME";
-        manual("Allow nesting in the LXC container's configuration", how, OPENS)
+        Remedy::manual("Allow nesting in the LXC container's configuration", how, OPENS)
     };
     let profile = case.host.security.apparmor().unwrap_or_default();
     let remedies = if profile.starts_with("incus-") {
@@ -39,10 +39,7 @@ pub(in super::super) fn allow_nesting(case: &Case<'_>) -> Vec<Remedy> {
     } else {
         vec![incus(), lxd(), proxmox(), lxc()]
     };
-    remedies
-        .into_iter()
-        .map(|remedy| remedy.requires("root on the machine that runs the container"))
-        .collect()
+    remedies.into_iter().map(|remedy| remedy.needs(ROOT_OUTSIDE)).collect()
 }
 
 #[cfg(test)]

@@ -2,22 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::super::case::Case;
-use super::super::remedy::{CiService, ContainerOptions};
-use super::instructions::{quoted, word};
-use crate::host::Platform;
-
-impl CiService {
-    pub(super) fn of(case: &Case<'_>) -> Option<Self> {
-        if case.on(Platform::GitLabCi) {
-            Some(Self::GitLab)
-        } else if case.on(Platform::GitHubActions) {
-            Some(Self::GitHub)
-        } else {
-            None
-        }
-    }
-}
+use super::container::{CiService, ContainerOptions};
+use crate::shell::{quoted, word};
 
 /// The options where the service keeps them; `files`: the commands that write what they name.
 pub(super) fn job(service: CiService, options: &ContainerOptions, files: &str) -> String {
@@ -105,73 +91,25 @@ fn github(text: &mut String, options: &ContainerOptions) {
     if !options.remove.is_empty() {
         let _ = writeln!(text, "# without: {}", options.remove.join(" "));
     }
-    let words: Vec<String> = options.add.iter().map(|option| word(option)).collect();
+    let words: Vec<String> = options.add.iter().map(word).collect();
     let _ = writeln!(text, "jobs:\n  JOB:\n    container:\n      options: {}", quoted(&words.join(" ")));
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Calls, permit_calls, run_as_user, unmask_proc};
+    use super::super::Engine;
     use super::*;
-    use crate::diagnosis::Remedy;
-    use crate::diagnosis::fixtures::{docker, on};
-    use crate::host::Host;
-
-    fn texts(host: &Host, of: impl Fn(&Case<'_>) -> Vec<Remedy>) -> Vec<String> {
-        let case = Case::new(None, host, None);
-        of(&case).into_iter().map(|remedy| remedy.told(&case).instructions()).collect()
-    }
-
-    #[test]
-    fn a_runner_of_gitlab_has_a_file_for_options() {
-        let host = on(docker(), Platform::GitLabCi);
-        let user = texts(&host, run_as_user);
-        assert!(user[0].ends_with("[runners.docker]\n  user = \"1000\"\n"), "{}", user[0]);
-        assert!(
-            user[1].contains("  cap_add = [\"SETFCAP\"]\n") && user[1].contains("delete cap_drop"),
-            "{}",
-            user[1]
-        );
-        let calls = texts(&host, |case| permit_calls(case, Calls::Sandboxing));
-        assert!(
-            calls[0].starts_with("# on the machine of the runner") && calls[0].contains("cat > bwrap.json")
-        );
-        assert!(
-            calls[0].contains("  security_opt = [\"seccomp=bwrap.json\"]\n  # the whole path"),
-            "{}",
-            calls[0]
-        );
-        assert!(calls[1].ends_with("  security_opt = [\"seccomp=unconfined\"]\n"), "{}", calls[1]);
-        let unmasked = texts(&host, unmask_proc);
-        assert_eq!(unmasked.len(), 1);
-        assert!(
-            unmasked[0].ends_with("[runners.docker]\n  security_opt = [\"unmask=/proc/*\"]\n"),
-            "{unmasked:?}"
-        );
-    }
 
     #[test]
     fn tables_come_last() {
         let add =
             ["--tmpfs", "/tmp", "--ulimit=nproc=4:4", "--user=1000", "--pids-limit=9"].map(str::to_owned);
-        let engine = super::super::Engine::Docker;
+        let engine = Engine::Docker;
         let options = ContainerOptions { engine, add: add.into(), remove: Vec::new(), service: None };
         let text = job(CiService::GitLab, &options, "");
         let expected = "[runners.docker]\n  user = \"1000\"\n  # no field for --pids-limit=9: give it to the engine's service as \
                         a default\n  [runners.docker.tmpfs]\n    \"/tmp\" = \"rw\"\n  [runners.docker.ulimit]\n    \"nproc\" = \
                         \"4:4\"\n";
         assert!(text.ends_with(expected), "{text}");
-    }
-
-    #[test]
-    fn a_workflow_of_github_has_options_for_its_container() {
-        let host = on(docker(), Platform::GitHubActions);
-        let text = &texts(&host, run_as_user)[0];
-        assert_eq!(
-            text,
-            "# in the workflow:\njobs:\n  JOB:\n    container:\n      options: \"--user=1000\"\n"
-        );
-        // without a service there is a command line
-        assert_eq!(texts(&docker(), run_as_user)[0], "docker run --user=1000 IMAGE\n");
     }
 }
