@@ -26,6 +26,7 @@ pub use unit::UnitSettings;
 use super::need::Need;
 use crate::sandbox::Sandbox;
 use crate::shell::{here_document, path_word};
+use crate::visible::line;
 
 /// Something that removes a cause.
 ///
@@ -108,9 +109,9 @@ impl Remedy {
     /// `summary` begins with a verb; `opens` says what it opens up or takes away.
     pub(super) fn new(summary: impl Into<String>, action: Action, opens: impl Into<String>) -> Self {
         Self {
-            summary: summary.into(),
+            summary: line(&summary.into()).into_owned(),
             action,
-            opens: opens.into(),
+            opens: line(&opens.into()).into_owned(),
             requires: Vec::new(),
             files: Vec::new(),
             needs: Vec::new(),

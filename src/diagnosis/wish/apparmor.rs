@@ -10,6 +10,7 @@ use crate::diagnosis::remedy::{
 use crate::diagnosis::setting::Setting;
 use crate::host::{Fact, PACKAGED, PROFILES, Platform, Program, UBUNTUS_PROFILE, profile_files};
 use crate::shell::{path_word, word};
+use crate::visible::{is_hidden, path as shown};
 
 const RESTRICTION: &str = "kernel.apparmor_restrict_unprivileged_userns";
 
@@ -136,17 +137,17 @@ pub(in super::super) fn beside(case: &Case<'_>) -> Option<Remedy> {
 /// The profile that confines us, as remedies write it: not a text of more than one line.
 pub(in super::super) fn profile_name<'a>(case: &Case<'a>) -> &'a str {
     let name = case.host.security.apparmor().filter(|name| *name != "unconfined");
-    name.filter(|name| !name.contains(char::is_control)).unwrap_or("NAME")
+    name.filter(|name| !name.contains(is_hidden)).unwrap_or("NAME")
 }
 
 /// A profile on the machine for this bwrap, by its path, which has to fit on a line of it.
 fn profile_for_bwrap(case: &Case<'_>) -> Option<Remedy> {
     let bwrap = bwrap_path(case);
-    if bwrap.to_str()?.contains(char::is_control) {
+    if bwrap.to_str()?.contains(is_hidden) {
         return None;
     }
     let remedy = Remedy::new(
-        format!("Permit user namespaces to {} on {}", bwrap.display(), Setting::of(case).machine()),
+        format!("Permit user namespaces to {} on {}", shown(bwrap), Setting::of(case).machine()),
         Action::AppArmor(bwrap_profile(bwrap)),
         "any user can have any program run in a user namespace, through bwrap",
     );
@@ -195,7 +196,7 @@ fn load(file: &Path) -> Remedy {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let command = format!("apparmor_parser -r {}", path_word(file));
     Remedy::commands(
-        format!("Load the profile {} that is there for bwrap", file.display()),
+        format!("Load the profile {} that is there for bwrap", shown(file)),
         [command],
         "what the profile permits to bwrap",
     )

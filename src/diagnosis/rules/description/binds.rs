@@ -12,6 +12,7 @@ use crate::bwrap::message::Errno;
 use crate::diagnosis::rules::facts::word;
 use crate::host::Mount;
 use crate::sandbox::Operation;
+use crate::visible::path as shown;
 
 /// File systems whose mounts come, go and fail on their own.
 const FRAGILE: &[&str] = &["autofs", "nfs", "nfs4", "cifs", "smb3", "ceph", "9p"];
@@ -86,7 +87,7 @@ pub(super) fn remount(case: &Case<'_>) -> Option<Judgement> {
 pub(super) fn leave_mount_out(case: &Case<'_>) -> Vec<Remedy> {
     let found = by_destination(case);
     let host = refused(case);
-    let place = host.as_ref().map_or("the mount".to_owned(), |path| path.display().to_string());
+    let place = host.as_ref().map_or("the mount".to_owned(), |path| shown(path));
     let mut remedies = vec![Remedy::manual(
         format!("Bind what is needed beside {place}, not what contains it"),
         format!(

@@ -11,6 +11,7 @@ use super::lookup::{Found, by_destination, message, name_of, says};
 use crate::bwrap::Message;
 use crate::diagnosis::rules::facts::word;
 use crate::sandbox::{Operation, relative};
+use crate::visible::path as shown;
 
 const SYMLINK: &str = "Can't mount on symlink destination %s";
 
@@ -146,10 +147,12 @@ pub(super) fn another_kind(case: &Case<'_>) -> Vec<Remedy> {
     let mut remedies = Vec::new();
     match found.operation {
         Operation::RemountRo(remount) => {
-            let at = remount.destination.display();
+            let at = remount.destination.to_string_lossy();
             remedies.push(Remedy::manual(
                 "Make it a mount first",
-                format!("bind what is there on itself, read-only, instead of the remount: ro_bind(\"{at}\", \"{at}\")"),
+                format!(
+                    "bind what is there on itself, read-only, instead of the remount: ro_bind({at:?}, {at:?})"
+                ),
                 "nothing",
             ));
         }
@@ -164,7 +167,7 @@ pub(super) fn another_kind(case: &Case<'_>) -> Vec<Remedy> {
         {
             remedies.extend(bind.source.file_name().map(|name| {
                 let path = bind.destination.join(name);
-                let summary = format!("Make {} the destination", path.display());
+                let summary = format!("Make {} the destination", shown(&path));
                 let opens = "nothing; the file is found there".to_owned();
                 Remedy { summary, opens, ..Remedy::change(SandboxChange::Destination { operation, path }) }
             }));
@@ -173,7 +176,7 @@ pub(super) fn another_kind(case: &Case<'_>) -> Vec<Remedy> {
             "Choose a destination of the same kind",
             format!(
                 "name a directory for a directory and a file for a file instead of {}",
-                found.operation.destination().display()
+                shown(found.operation.destination())
             ),
             "nothing",
         )),
@@ -323,7 +326,7 @@ fn in_read_only(case: &Case<'_>, path: &Path, found: Found<'_>, mount: Found<'_>
     }
     remedies.push(elsewhere(path));
     if let Operation::Bind(bind) = mount.operation {
-        let (source, at) = (bind.source.display(), bind.destination.display());
+        let (source, at) = (bind.source.to_string_lossy(), bind.destination.to_string_lossy());
         if relative(&bind.destination).as_os_str().is_empty() {
             remedies.push(Remedy::manual(
                 "Mount a tmpfs on a directory above it",
@@ -333,7 +336,7 @@ fn in_read_only(case: &Case<'_>, path: &Path, found: Found<'_>, mount: Found<'_>
             ));
         } else {
             let overlay = format!(
-                "replace {} by add(Overlay::temporary(\"{at}\").layer(\"{source}\")): what is written there is gone afterwards",
+                "replace {} by add(Overlay::temporary({at:?}).layer({source:?})): what is written there is gone afterwards",
                 mount.numbered()
             );
             remedies.push(
@@ -376,7 +379,7 @@ fn elsewhere(path: &Path) -> Remedy {
         "Choose a destination that can be made",
         format!(
             "take one that exists already, or lies in a tmpfs, a dir or the sandbox's own root, instead of {}",
-            path.display()
+            shown(path)
         ),
         "nothing; the command must look for it there",
     )

@@ -12,6 +12,7 @@ use crate::bwrap::Message;
 use crate::bwrap::message::Errno;
 use crate::diagnosis::rules::facts::word;
 use crate::sandbox::{Capability, Operation};
+use crate::visible::path as shown;
 
 /// bwrap says literally that it is not there.
 pub(super) fn missing(case: &Case<'_>) -> Option<Judgement> {
@@ -52,7 +53,7 @@ pub(super) fn without_it(case: &Case<'_>) -> Vec<Remedy> {
         ));
     } else if in_container(case) {
         remedies.push(Remedy::manual(
-            format!("Bring {} into the container", path.display()),
+            format!("Bring {} into the container", shown(path)),
             "put it into the image, or mount it into the container as a volume",
             "what is in it can be read in the container",
         ));
@@ -127,7 +128,7 @@ pub(super) fn reach_it(case: &Case<'_>) -> Vec<Remedy> {
             }
         }
         _ => remedies.push(Remedy::manual(
-            format!("Repair {}", path.display()),
+            format!("Repair {}", shown(path)),
             format!(
                 "`ls -ld {}` fails in the same way: mend the link or the mount that it leads through",
                 word(path)

@@ -8,6 +8,7 @@ use super::super::Judgement;
 use super::paths::reachable;
 use crate::bwrap::Message;
 use crate::diagnosis::rules::facts::word;
+use crate::visible::path as shown;
 
 /// The one thing here that can be foreseen: a directory that no operation makes.
 pub(super) fn working_directory(case: &Case<'_>) -> Option<Judgement> {
@@ -47,11 +48,11 @@ pub(super) fn another_directory(case: &Case<'_>) -> Vec<Remedy> {
     let said = case.symptom.and_then(Symptom::message).and_then(Message::path);
     let asked = case.sandbox.and_then(|sandbox| sandbox.current_dir.as_deref());
     let Some(directory) = said.or(asked) else { return Vec::new() };
-    let place = directory.display();
+    let place = shown(directory);
     let mut remedies = vec![Remedy::in_both(
         "Start in a directory that is there",
         &format!("--chdir /, or --dir {} for an empty one", word(directory)),
-        &format!(".current_dir(\"/\"), or .dir(\"{place}\") for an empty one"),
+        &format!(".current_dir(\"/\"), or .dir({place:?}) for an empty one"),
         "nothing",
     )];
     if directory.is_absolute() && case.errno() != Some(libc::EACCES) {

@@ -11,6 +11,7 @@ use super::paths::{self, program_remedies};
 use super::{executable, links, other_build};
 use crate::diagnosis::rules::facts::word;
 use crate::diagnosis::wish;
+use crate::visible::path as shown;
 
 /// What the launcher found to be wrong with the program: it looked, so there is nothing to weigh.
 pub(in crate::diagnosis) fn program(case: &Case<'_>) -> Option<Finding> {
@@ -87,7 +88,7 @@ fn bind_or_install(case: &Case<'_>, interpreter: &Path) -> Remedy {
             "Install it, or take a program that needs what is there",
             format!(
                 "{} is missing on the host, too: install its package (of a loader: another C library), or correct the #! line",
-                host.display()
+                shown(&host)
             ),
             "nothing",
         ),
