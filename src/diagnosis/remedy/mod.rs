@@ -12,6 +12,8 @@ mod selinux;
 mod sysctl;
 mod unit;
 
+mod words;
+
 use std::path::PathBuf;
 
 pub use apparmor::AppArmorProfile;
@@ -22,6 +24,7 @@ pub use sandbox::SandboxChange;
 pub use selinux::{SelinuxModule, SelinuxRule};
 pub use sysctl::Sysctl;
 pub use unit::UnitSettings;
+pub(super) use words::told;
 
 use super::need::Need;
 use crate::sandbox::Sandbox;
@@ -136,11 +139,6 @@ impl Remedy {
         opens: impl Into<String>,
     ) -> Self {
         Self::new(summary, Action::Manual(what.into()), opens)
-    }
-
-    /// What to write, in bwrap's options and in this crate's methods.
-    pub(super) fn in_both(summary: impl Into<String>, options: &str, methods: &str, opens: &str) -> Self {
-        Self::manual(summary, format!("bwrap: {options}\nRust: {methods}"), opens)
     }
 
     /// A change of the sandbox, with what it costs.

@@ -1,5 +1,6 @@
 //! bwrap's command line, and what it checks before it makes anything.
 
+use crate::diagnosis::remedy::told;
 use std::path::Path;
 
 use super::super::case::Case;
@@ -269,12 +270,7 @@ fn about(case: &Case<'_>, patterns: &[&str]) -> bool {
 fn settle(case: &Case<'_>) -> Vec<Remedy> {
     let check = correct("Drop one of the options, or add the one that is missing");
     if about(case, &SETUID) {
-        let chmod = Remedy::commands(
-            "Take the setuid bit away from bwrap, which then works through a user namespace",
-            [&format!("chmod u-s {}", path(case))],
-            "nothing: bwrap no longer runs with root's rights",
-        );
-        return vec![chmod.needs("user namespaces for users other than root"), check];
+        return vec![told!("chmod-u-s", path = path(case)), check];
     }
     if case.symptom.is_none() || about(case, &IDS) {
         return vec![Remedy::change(SandboxChange::UnshareUser), check];

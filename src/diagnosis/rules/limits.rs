@@ -5,6 +5,7 @@ use super::super::case::Case;
 use super::super::finding::Confidence;
 use super::super::wish::{Limit, Wish, raise};
 use super::{Cause, Judgement, LAUNCH, Rule};
+use crate::diagnosis::remedy::told;
 use crate::sandbox::Capability;
 
 const EAGAIN: &[i32] = &[libc::EAGAIN];
@@ -90,20 +91,7 @@ pub(super) const RULES: &[Rule] = &[
             ("execvp %s", ENOMEM),
         ],
         judge: out_of_memory,
-        remedies: |_| {
-            vec![
-                Remedy::commands(
-                    "See what takes the memory, and make room",
-                    ["cat /sys/fs/cgroup/memory.current /sys/fs/cgroup/memory.max", "free -m", "ulimit -v"],
-                    "nothing",
-                ),
-                Remedy::manual(
-                    "Raise the memory limit of the control group",
-                    "a container: --memory; a pod: resources.limits.memory; a unit: MemoryMax=",
-                    "the group can take more memory from others",
-                ),
-            ]
-        },
+        remedies: |_| vec![told!("see-memory"), told!("raise-memory-limit")],
     },
 ];
 

@@ -8,6 +8,7 @@ use super::super::wish::{Calls, Wish};
 use super::super::{Remedy, SandboxChange, SelinuxRule};
 use super::lsm::{Selinux, lift_restriction, selinux_denies, strips_capabilities};
 use super::{Cause, Judgement, Rule};
+use crate::diagnosis::remedy::told;
 use crate::host::Platform;
 use crate::sandbox::Capability;
 
@@ -55,11 +56,7 @@ pub(super) const RULES: &[Rule] = &[
         judge: selinux_denies_net_admin,
         remedies: |case| {
             let mut remedies = Wish::Selinux(&[NET_ADMIN]).grant(case);
-            remedies.push(Remedy::commands(
-                "Let containers use all capabilities in their user namespaces",
-                ["setsebool -P virt_sandbox_use_all_caps on"],
-                "every container on the machine may do so",
-            ));
+            remedies.push(told!("virt-sandbox-use-all-caps"));
             remedies
         },
     },
@@ -130,12 +127,7 @@ fn gvisor(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn newer_gvisor() -> Remedy {
-    Remedy::manual(
-        "Use a newer runsc, or another runtime class for this container",
-        "Update gVisor (`runsc --version`) to a release that answers RTM_NEWADDR for the address which lo has already, \
-         or run the container with runc",
-        "nothing with a newer runsc; runc shares the machine's kernel",
-    )
+    told!("newer-gvisor")
 }
 
 fn netlink_denied(case: &Case<'_>) -> Option<Judgement> {

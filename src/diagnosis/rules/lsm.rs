@@ -17,6 +17,7 @@ use super::super::wish::{
 use super::super::{Remedy, SandboxChange, SelinuxRule};
 use super::facts::stopped_by_masks;
 use super::{Cause, Judgement, Rule};
+use crate::diagnosis::remedy::told;
 use crate::host::Platform;
 use crate::sandbox::Capability;
 
@@ -222,12 +223,7 @@ fn landlock_denies_mount(case: &Case<'_>) -> Option<Judgement> {
 
 /// A domain cannot be left, and every one with rules about files forbids mounting.
 pub(super) fn landlock_inside() -> Remedy {
-    Remedy::manual(
-        "Apply Landlock inside the sandbox instead of outside",
-        "Start bwrap before the Landlock rules are applied, and let the command inside apply them to itself; rules \
-         about the network alone may stay outside",
-        "bwrap itself runs without these rules, the command does not",
-    )
+    told!("landlock-inside")
 }
 
 #[cfg(test)]

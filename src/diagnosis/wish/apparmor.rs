@@ -1,5 +1,6 @@
 //! AppArmor profiles: for a container, and for a bwrap on a machine.
 
+use crate::diagnosis::remedy::told;
 use std::path::{Path, PathBuf};
 
 use super::{PRIVILEGED_STANDARD, ROOT_OUTSIDE, Wish, allow_nesting, pod, unit};
@@ -86,20 +87,8 @@ pub(in super::super) fn confine_container(case: &Case<'_>) -> Vec<Remedy> {
     }
     let name = profile_name(case);
     let rules = rules(mediates_user_namespaces(case));
-    let mut remedies = vec![with_parser(
-        Remedy::manual(
-            format!("Permit in the AppArmor profile {name} what bwrap does"),
-            format!(
-                "# find its file: grep -rl {} {PROFILES}\n# take out its rules that deny any of this, for those win;\n\
-                 # add these rules to it (or to its file below {PROFILES}/local, if it includes one), and then load it \
-                 again with apparmor_parser -r FILE:\n{}",
-                word(name),
-                rules
-            ),
-            "whatever runs under this profile may mount inside namespaces of its own",
-        ),
-        case,
-    )];
+    let mut remedies =
+        vec![with_parser(told!("rules-in-profile", name, name2 = word(name), path = PROFILES, rules), case)];
     if mediates_user_namespaces(case) {
         remedies.extend(beside(case));
     }
@@ -241,15 +230,7 @@ fn ubuntus_profile(case: &Case<'_>) -> Option<Remedy> {
 /// For whoever is in a namespace whose capabilities the restriction has taken.
 pub(in super::super) fn leave_restriction(case: &Case<'_>) -> Vec<Remedy> {
     let profile = profile_name(case);
-    let outside = Remedy::manual(
-        "Start bwrap outside of the program whose namespace this is",
-        format!(
-            "Let it be started by a process that has another profile than {profile} (cat /proc/self/attr/current): before, or \
-             beside, the browser, sandbox or `unshare` that made this user namespace"
-        ),
-        "nothing; what bwrap starts is then no longer inside of that program's sandbox",
-    )
-    .needs("where the restriction is on, a profile for bwrap as well");
+    let outside = told!("outside-of-namespace", profile);
     std::iter::once(outside).chain(permit_bwrap(case)).collect()
 }
 

@@ -8,6 +8,7 @@ use super::super::facts::version;
 use crate::Version;
 use crate::bwrap::arguments::{Arguments, Word};
 use crate::bwrap::options::{self, BwrapOption};
+use crate::diagnosis::remedy::told;
 
 /// The option that bwrap does not know.
 pub(super) fn subject(case: &Case<'_>) -> String {
@@ -116,19 +117,9 @@ pub(super) fn newer_bwrap(case: &Case<'_>) -> Vec<Remedy> {
             "nothing",
         ));
     }
-    remedies.push(Remedy::manual(
-        format!("Install bubblewrap{since}, or name another bwrap with the variable BWRAP"),
-        "take the package of a newer release of the distribution (backports), or build \
-         github.com/containers/bubblewrap",
-        "nothing",
-    ));
+    remedies.push(told!("install-bubblewrap", since));
     if let Some((option, feature)) = option.and_then(|option| Some((option, option.feature?))) {
-        remedies.push(Remedy::in_both(
-            "Let the sandbox do without the feature where bwrap does not have it",
-            &format!("no {}", option.name),
-            &format!(".optional(Feature::{feature:?}); what was dropped is in the result of the launch"),
-            "the sandbox lacks what the feature does",
-        ));
+        remedies.push(told!("optional-feature", name = option.name, feature = format!("{:?}", feature)));
     }
     remedies
 }

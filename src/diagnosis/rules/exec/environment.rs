@@ -7,6 +7,7 @@ use super::super::super::remedy::{Remedy, SandboxChange};
 use super::super::Judgement;
 use super::paths::reachable;
 use crate::bwrap::Message;
+use crate::diagnosis::remedy::told;
 use crate::diagnosis::rules::facts::word;
 use crate::visible::path as shown;
 
@@ -49,12 +50,8 @@ pub(super) fn another_directory(case: &Case<'_>) -> Vec<Remedy> {
     let asked = case.sandbox.and_then(|sandbox| sandbox.current_dir.as_deref());
     let Some(directory) = said.or(asked) else { return Vec::new() };
     let place = shown(directory);
-    let mut remedies = vec![Remedy::in_both(
-        "Start in a directory that is there",
-        &format!("--chdir /, or --dir {} for an empty one", word(directory)),
-        &format!(".current_dir(\"/\"), or .dir({place:?}) for an empty one"),
-        "nothing",
-    )];
+    let mut remedies =
+        vec![told!("other-directory", directory = word(directory), place = format!("{:?}", place))];
     if directory.is_absolute() && case.errno() != Some(libc::EACCES) {
         let remedy = Remedy::change(SandboxChange::RoBind { path: directory.to_owned() });
         remedies.push(remedy.needs(format!("{place} on the host")));
@@ -128,18 +125,9 @@ pub(super) fn filter(case: &Case<'_>) -> Option<Judgement> {
 }
 
 pub(super) fn other_filter(case: &Case<'_>) -> Vec<Remedy> {
-    let mut remedies = vec![Remedy::manual(
-        "Compile the filter anew",
-        "give raw struct sock_filter records of this architecture, at most 4096, that end in a return: what \
-         seccomp_export_bpf(3) and seccompiler make; not a policy in JSON or text",
-        "nothing",
-    )];
+    let mut remedies = vec![told!("compile-filter")];
     if matches!(case.errno(), Some(libc::EPERM | libc::EACCES)) {
-        remedies.push(Remedy::manual(
-            "Let every filter but the last one allow prctl and seccomp",
-            "put the strictest filter last: those before it are in force while it is loaded",
-            "nothing; the last filter still denies them to the command",
-        ));
+        remedies.push(told!("strictest-filter-last"));
     }
     remedies
 }
