@@ -68,8 +68,7 @@ pub fn diagnose(symptom: &Symptom, host: &Host, sandbox: Option<&Sandbox>) -> Di
 fn causes(failed: &Case<'_>) -> Vec<Finding> {
     let explained = rules::all().filter(|rule| rule.explains(failed)).filter_map(|rule| rule.find(failed));
     let mut causes: Vec<Finding> = explained.chain(rules::exec::program(failed)).collect();
-    // a stable sort: of two equally sure ones the rule that stands first
-    causes.sort_by_key(|finding| std::cmp::Reverse(finding.confidence));
+    causes.sort_by_key(|finding| (std::cmp::Reverse(finding.confidence), finding.cause));
     if causes.is_empty() {
         causes.push(rules::unexplained(failed));
     }

@@ -51,6 +51,8 @@ pub(super) const RULES: &[Rule] = &[
             ("%s takes an octal argument <= 07777", &[]),
             ("%s given twice for the same action", &[]),
             ("%s used multiple times", &[]),
+            ("%s does not take an empty path argument", &[]),
+            ("Unknown --debug-opt value: %s", &[]),
             ("--args not supported in arguments file", &[]),
             ("Can't read --args data", &[]),
             ("--overlay requires at least one --overlay-src", &[]),

@@ -28,19 +28,23 @@ const ENOSYS: i32 = libc::ENOSYS;
 pub(super) const RULES: &[Rule] = &[
     Rule {
         cause: Cause::AppArmorDeniesMount,
-        messages: &[("Failed to make / slave", &[EACCES])],
+        messages: &[
+            ("Failed to make / slave", &[EACCES]),
+            ("Creating proc failed", &[EACCES]),
+            ("mounting proc", &[EACCES]),
+        ],
         judge: apparmor_denies_mount,
         remedies: permit_in_profile,
     },
     Rule {
         cause: Cause::SeccompDeniesMount,
-        messages: &[("Failed to make / slave", &[EPERM])],
+        messages: &[("Failed to make / slave", &[EPERM]), ("mounting proc", &[EPERM])],
         judge: |case| filter(case, "mount"),
         remedies: |case| Wish::Calls(Calls::Sandboxing).grant(case),
     },
     Rule {
         cause: Cause::MountNotImplemented,
-        messages: &[("Failed to make / slave", &[ENOSYS])],
+        messages: &[("Failed to make / slave", &[ENOSYS]), ("mounting proc", &[ENOSYS])],
         judge: |case| filter(case, "mount"),
         remedies: |case| Wish::Calls(Calls::Sandboxing).grant(case),
     },

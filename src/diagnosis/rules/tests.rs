@@ -174,3 +174,31 @@ fn nothing_of_the_host_runs_in_a_shell() {
         }
     }
 }
+/// Causes without a rule, and what finds them.
+const ELSEWHERE: &[(Cause, &str)] = &[
+    (Cause::UnmaskedNeedsUserNamespace, "cluster: words of Kubernetes, none of bwrap's"),
+    (Cause::NodeWithoutUserNamespaces, "cluster: words of Kubernetes, none of bwrap's"),
+    (Cause::PodSecurityForbidsUnmasked, "cluster: words of Kubernetes, none of bwrap's"),
+    (Cause::Unexplained, "what is left when no rule has anything to say"),
+];
+
+#[test]
+fn each_cause_has_one_rule() {
+    let ruled: Vec<Cause> = all().map(|rule| rule.cause).collect();
+    for &cause in Cause::ALL {
+        let count = ruled.iter().filter(|ruled| **ruled == cause).count();
+        let elsewhere = usize::from(ELSEWHERE.iter().any(|(other, _)| *other == cause));
+        assert_eq!(count + elsewhere, 1, "{cause:?} has {count} rules");
+    }
+}
+
+/// One that is misspelt would never be asked.
+#[test]
+fn rules_name_messages_that_there_are() {
+    let texts: HashSet<&str> = crate::bwrap::message::texts().collect();
+    for rule in all() {
+        for (pattern, _) in rule.messages {
+            assert!(*pattern == LAUNCH || texts.contains(pattern), "{:?}: {pattern}", rule.cause);
+        }
+    }
+}
