@@ -3,6 +3,7 @@
 use super::case::Case;
 use super::remedy::{CiService, Engine};
 use crate::host::Platform;
+use crate::visible::is_hidden;
 
 /// Who decides what this process may do, and in which words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +79,7 @@ pub(super) fn own_unit<'a>(case: &Case<'a>) -> Option<(&'a str, bool)> {
     paths.find_map(|path| {
         let name = path.rsplit('/').next().filter(|name| name.ends_with(".service"))?;
         // the kernel's own lists have one path a line
-        let name = Some(name).filter(|name| !name.contains(char::is_control))?;
+        let name = Some(name).filter(|name| !name.contains(is_hidden))?;
         Some((name, is_of_user(path)))
     })
 }

@@ -5,6 +5,7 @@ use crate::diagnosis::Cause;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::causes::cp::path;
 use crate::diagnosis::finding::Confidence;
+use crate::diagnosis::remedy::told;
 use crate::diagnosis::weigh::{Judgement, Rule};
 use crate::diagnosis::{Remedy, SandboxChange};
 use crate::host::Fact;
@@ -176,12 +177,7 @@ fn about(case: &Case<'_>, patterns: &[&str]) -> bool {
 fn settle(case: &Case<'_>) -> Vec<Remedy> {
     let check = correct("Drop one of the options, or add the one that is missing");
     if about(case, &SETUID) {
-        let chmod = Remedy::commands(
-            "Take the setuid bit away from bwrap, which then works through a user namespace",
-            [&format!("chmod u-s {}", path(case))],
-            "nothing: bwrap no longer runs with root's rights",
-        );
-        return vec![chmod.needs("user namespaces for users other than root"), check];
+        return vec![told!("chmod-u-s", path = path(case)), check];
     }
     if case.symptom.is_none() || about(case, &IDS) {
         return vec![Remedy::change(SandboxChange::UnshareUser), check];

@@ -1,5 +1,6 @@
 //! bwrap's file and its privileges: what goes wrong before it reads its command line.
 
+use crate::diagnosis::remedy::told;
 use std::path::Path;
 
 use crate::Version;
@@ -129,12 +130,7 @@ fn file_capabilities_outside_bounds(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn remove_file_capabilities(case: &Case<'_>) -> Remedy {
-    Remedy::commands(
-        "Take the file capabilities away from bwrap: it needs none",
-        [&format!("setcap -r {}", path(case))],
-        "nothing: bwrap has less privilege than before, and works through a user namespace",
-    )
-    .for_root()
+    told!("setcap-r", path = path(case))
 }
 
 fn unexpected_capabilities(case: &Case<'_>) -> Option<Judgement> {
@@ -198,13 +194,7 @@ fn drop_capabilities(case: &Case<'_>) -> Vec<Remedy> {
 }
 
 fn remove_setuid(case: &Case<'_>) -> Remedy {
-    Remedy::commands(
-        "Take the setuid bit away from bwrap, which then works through a user namespace",
-        [&format!("chmod u-s {}", path(case))],
-        "nothing: bwrap no longer runs with root's rights",
-    )
-    .needs("user namespaces for users other than root")
-    .for_root()
+    told!("chmod-u-s", path = path(case))
 }
 
 fn setuid_without_bounds(case: &Case<'_>) -> Option<Judgement> {
@@ -290,12 +280,7 @@ fn setuid_unsupported(case: &Case<'_>) -> Option<Judgement> {
 
 fn mend_setuid(case: &Case<'_>) -> Vec<Remedy> {
     let seen = case.host.bwrap.present().is_none_or(|program| program.setuid);
-    let ids = Remedy::manual(
-        "Start bwrap with one user id: make the real and the effective one equal first",
-        "call setresuid(2) in the program that starts bwrap, or start it through `setpriv --reuid ID \
-         --regid ID --clear-groups`",
-        "nothing",
-    );
+    let ids = told!("one-user-id");
     if seen { vec![remove_setuid(case), ids] } else { vec![ids] }
 }
 
@@ -351,12 +336,7 @@ fn capability_unavailable(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn permit_capability_calls() -> Remedy {
-    Remedy::manual(
-        "Let the system call filter that bwrap runs under permit capset and prctl",
-        "systemd-nspawn: --system-call-filter=capset; a container: add capset and prctl to its seccomp \
-         profile",
-        "programs can drop capabilities, which gives them nothing",
-    )
+    told!("permit-capset")
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Making a `/dev`: its devpts, and the device nodes that are bound into it.
 
+use crate::diagnosis::remedy::told;
 use std::path::Path;
 
 use super::pr::remedies::{permit_mounts, with_bind_dev};
@@ -63,11 +64,7 @@ pub(in crate::diagnosis) fn devpts_invalid(case: &Case<'_>) -> Option<Judgement>
 }
 
 pub(in crate::diagnosis) fn newer_bwrap() -> Remedy {
-    Remedy::manual(
-        "Map user 0 in the user namespace, or use a newer bwrap and kernel",
-        "A namespace that the sandbox joins must map user and group 0; where it joins none, update bwrap and the kernel",
-        "nothing",
-    )
+    told!("map-user-0")
 }
 
 /// The nodes that bwrap binds, with the numbers that they are made with.

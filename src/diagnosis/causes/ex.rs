@@ -7,6 +7,7 @@ mod problem;
 #[cfg(test)]
 mod tests;
 
+use crate::diagnosis::remedy::told;
 use std::path::Path;
 
 use crate::bwrap::Message;
@@ -49,14 +50,7 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[
             ("labeling not supported on this system", &[]),
         ],
         judge: label,
-        remedies: |_| {
-            vec![Remedy::in_both(
-                "Leave the label out, or name one that the policy allows",
-                "no --exec-label and no --file-label where SELinux is off; else `ausearch -m avc -ts recent` shows what was refused",
-                "no .exec_label(..) and no .file_label(..)",
-                "the command runs with the label of its caller",
-            )]
-        },
+        remedies: |_| vec![told!("other-label")],
     },
     Rule {
         cause: Cause::ProgramMissing,
@@ -96,40 +90,20 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[
         cause: Cause::ExecDenied,
         messages: &[(EXECVP, &[libc::EPERM, libc::EACCES])],
         judge: denied,
-        remedies: |_| {
-            vec![Remedy::manual(
-                "Allow the security module or filter to execute it",
-                "`dmesg | grep -E 'DENIED|avc|type=1326'` names what denied it: allow it there, or execute a program that is allowed",
-                "the command may execute that program",
-            )]
-        },
+        remedies: |_| vec![told!("allow-execution")],
     },
 ];
 
 fn executable(program: &str) -> Remedy {
-    Remedy::commands(
-        "Make the program executable",
-        [&format!("ls -l {program}"), &format!("chmod +x {program}")],
-        "everybody who reaches it may execute it",
-    )
+    told!("make-executable", program)
 }
 
 fn other_build() -> Remedy {
-    Remedy::manual(
-        "Use a build for this machine",
-        "`file PROGRAM` names what it was built for and `uname -m` what this is; or register an emulator on the host: \
-         qemu-user-static with binfmt_misc (flag F, so that the sandbox need not have it)",
-        "nothing",
-    )
+    told!("other-build")
 }
 
 fn links() -> Remedy {
-    Remedy::in_both(
-        "Make the links that distributions with a merged /usr have",
-        "--symlink usr/lib /lib --symlink usr/lib64 /lib64 beside the bind of /usr",
-        ".symlink(\"usr/lib\", \"/lib\").symlink(\"usr/lib64\", \"/lib64\") beside the bind of /usr",
-        "nothing",
-    )
+    told!("links-of-merged-usr")
 }
 
 /// The program as bwrap named it; `None` if the launcher has looked and knows better.

@@ -44,6 +44,7 @@ fn pod_fields_ignored(case: &Case<'_>) -> Option<Judgement> {
     };
     Some(found.unknown("what the pod's YAML says"))
 }
+use crate::diagnosis::remedy::told;
 
 /// Words of the API server, of pod security admission and of the container runtime, in lower case.
 const TEXTS: &[(&str, Cause)] = &[
@@ -106,30 +107,11 @@ fn remedies(case: &Case<'_>, reason: Cause) -> Vec<Remedy> {
         }
         Cause::NodeWithoutUserNamespaces => {
             let opens = "every user of the node can make user namespaces";
-            let mut remedies = vec![Remedy::manual(
-                "Set user.max_user_namespaces on the node",
-                "in the node's bootstrap; Bottlerocket: settings.kernel.sysctl.\"user.max_user_namespaces\" = \"16384\"; \
-                 OpenShift: MachineConfig or Tuned; EKS Auto Mode offers no way but other nodes",
-                opens,
-            )];
+            let mut remedies = vec![told!("node-user-namespaces")];
             remedies.extend(Wish::Sysctl("user.max_user_namespaces", "15000", opens).grant(case));
             remedies
         }
-        _ => vec![
-            Remedy::manual(
-                "Enforce the baseline of Pod Security Standards in version 1.35 or newer, with hostUsers: false",
-                "kubectl label ns NAMESPACE --overwrite pod-security.kubernetes.io/enforce=baseline \
-                 pod-security.kubernetes.io/enforce-version=v1.35",
-                "pods with a user namespace of their own may leave /proc unmasked",
-            )
-            .needs("Kubernetes 1.35"),
-            Remedy::in_both(
-                "Bind the outer /proc in the sandbox, and leave procMount out of the pod",
-                "--ro-bind /proc /proc instead of --proc /proc",
-                ".ro_bind(\"/proc\", \"/proc\") instead of .proc(\"/proc\")",
-                "the command sees the pod's processes",
-            ),
-        ],
+        _ => vec![told!("baseline-1.35"), told!("bind-proc-without-proc-mount")],
     }
 }
 

@@ -6,6 +6,7 @@ use crate::diagnosis::Cause;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::confinement::{Selinux, selinux_denies};
 use crate::diagnosis::finding::Confidence::{High, Low, Medium};
+use crate::diagnosis::remedy::told;
 use crate::diagnosis::restriction::{lift_restriction, strips_capabilities};
 use crate::diagnosis::weigh::{Judgement, Rule};
 use crate::diagnosis::wish::{Calls, Wish};
@@ -57,11 +58,7 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[
         judge: selinux_denies_net_admin,
         remedies: |case| {
             let mut remedies = Wish::Selinux(&[NET_ADMIN]).grant(case);
-            remedies.push(Remedy::commands(
-                "Let containers use all capabilities in their user namespaces",
-                ["setsebool -P virt_sandbox_use_all_caps on"],
-                "every container on the machine may do so",
-            ));
+            remedies.push(told!("virt-sandbox-use-all-caps"));
             remedies
         },
     },
@@ -132,12 +129,7 @@ fn gvisor(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn newer_gvisor() -> Remedy {
-    Remedy::manual(
-        "Use a newer runsc, or another runtime class for this container",
-        "Update gVisor (`runsc --version`) to a release that answers RTM_NEWADDR for the address which lo has already, \
-         or run the container with runc",
-        "nothing with a newer runsc; runc shares the machine's kernel",
-    )
+    told!("newer-gvisor")
 }
 
 fn netlink_denied(case: &Case<'_>) -> Option<Judgement> {

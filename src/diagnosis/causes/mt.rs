@@ -11,6 +11,7 @@ use crate::diagnosis::Cause;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::facts::stopped_by_masks;
 use crate::diagnosis::finding::Confidence::{High, Low, Medium};
+use crate::diagnosis::remedy::told;
 use crate::diagnosis::weigh::{Judgement, Rule};
 use crate::diagnosis::wish::{Calls, Wish};
 use crate::diagnosis::{Remedy, SandboxChange, SelinuxRule};
@@ -209,12 +210,7 @@ fn landlock_denies_mount(case: &Case<'_>) -> Option<Judgement> {
 
 /// A domain cannot be left, and every one with rules about files forbids mounting.
 pub(in crate::diagnosis) fn landlock_inside() -> Remedy {
-    Remedy::manual(
-        "Apply Landlock inside the sandbox instead of outside",
-        "Start bwrap before the Landlock rules are applied, and let the command inside apply them to itself; rules \
-         about the network alone may stay outside",
-        "bwrap itself runs without these rules, the command does not",
-    )
+    told!("landlock-inside")
 }
 
 #[cfg(test)]

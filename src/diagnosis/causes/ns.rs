@@ -5,6 +5,7 @@ pub(super) mod limits;
 pub(super) mod processes;
 pub(super) mod refusals;
 
+use crate::diagnosis::remedy::told;
 use std::path::Path;
 
 use crate::bwrap::Stage;
@@ -68,15 +69,7 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[
             ("Unexpected short read from pid socket", &[]),
         ],
         judge: join_denied,
-        remedies: |_| {
-            vec![Remedy::in_both(
-                "Give a descriptor of a namespace that lives, and that this user may join",
-                "--userns FD, and --pidns FD beside it: FD is /proc/PID/ns/user or /proc/PID/ns/pid of a living process, and a \
-                 PID namespace also needs the user namespace that owns it",
-                "Sandbox::join_user(..), and Sandbox::join_pid(..) beside it, with such files opened",
-                "nothing",
-            )]
-        },
+        remedies: |_| vec![told!("namespace-to-join")],
     },
 ];
 
@@ -132,12 +125,7 @@ fn root_is_mount(case: &Case<'_>) -> Option<bool> {
 }
 
 fn leave_chroot(case: &Case<'_>) -> Vec<Remedy> {
-    let mut remedies = vec![Remedy::manual(
-        "Enter the tree with a tool that makes it the root of a mount namespace, instead of chroot",
-        "systemd-nspawn -D TREE, or bwrap --bind TREE / --dev /dev --proc /proc from outside; schroot: a type of chroot \
-         that runs bwrap outside of it",
-        "nothing: the tree is as separate as before",
-    )];
+    let mut remedies = vec![told!("no-chroot")];
     // of a root that is no mount bwrap cannot change the mounts either
     if root_is_mount(case) == Some(true)
         && case.root() == Some(true)
@@ -245,12 +233,7 @@ fn unmapped(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn map_id(case: &Case<'_>) -> Vec<Remedy> {
-    let mut remedies = vec![Remedy::manual(
-        "Run as an id that is mapped, or map this one",
-        "a pod with hostUsers: false: runAsUser and runAsGroup from 0 to 65535; podman: --userns=keep-id; unshare(1): --map-user \
-         and --map-group",
-        "nothing",
-    )];
+    let mut remedies = vec![told!("mapped-id")];
     let map = case.host.user_namespace.uid_map.present();
     if map.is_none_or(|map| map.iter().any(|mapping| mapping.covers(1000))) {
         remedies.extend(Wish::User.grant(case));

@@ -2,6 +2,7 @@
 
 use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::Confidence;
+use crate::diagnosis::remedy::told;
 use crate::diagnosis::weigh::{Judgement, Rule};
 use crate::diagnosis::{Cause, Remedy};
 pub(in crate::diagnosis) const RULES: &[Rule] = &[Rule {
@@ -55,18 +56,9 @@ pub(in crate::diagnosis) fn filter(case: &Case<'_>) -> Option<Judgement> {
 }
 
 pub(in crate::diagnosis) fn other_filter(case: &Case<'_>) -> Vec<Remedy> {
-    let mut remedies = vec![Remedy::manual(
-        "Compile the filter anew",
-        "give raw struct sock_filter records of this architecture, at most 4096, that end in a return: what \
-         seccomp_export_bpf(3) and seccompiler make; not a policy in JSON or text",
-        "nothing",
-    )];
+    let mut remedies = vec![told!("compile-filter")];
     if matches!(case.errno(), Some(libc::EPERM | libc::EACCES)) {
-        remedies.push(Remedy::manual(
-            "Let every filter but the last one allow prctl and seccomp",
-            "put the strictest filter last: those before it are in force while it is loaded",
-            "nothing; the last filter still denies them to the command",
-        ));
+        remedies.push(told!("strictest-filter-last"));
     }
     remedies
 }

@@ -1,9 +1,10 @@
 //! Memory.
 
+use crate::diagnosis::Cause;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::Confidence;
+use crate::diagnosis::remedy::told;
 use crate::diagnosis::weigh::{Judgement, Rule};
-use crate::diagnosis::{Cause, Remedy};
 
 pub(in crate::diagnosis) const RULES: &[Rule] = &[Rule {
     cause: Cause::OutOfMemory,
@@ -29,20 +30,7 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[Rule {
         ("execvp %s", &[libc::ENOMEM]),
     ],
     judge: out_of_memory,
-    remedies: |_| {
-        vec![
-            Remedy::commands(
-                "See what takes the memory, and make room",
-                ["cat /sys/fs/cgroup/memory.current /sys/fs/cgroup/memory.max", "free -m", "ulimit -v"],
-                "nothing",
-            ),
-            Remedy::manual(
-                "Raise the memory limit of the control group",
-                "a container: --memory; a pod: resources.limits.memory; a unit: MemoryMax=",
-                "the group can take more memory from others",
-            ),
-        ]
-    },
+    remedies: |_| vec![told!("see-memory"), told!("raise-memory-limit")],
 }];
 
 fn out_of_memory(case: &Case<'_>) -> Option<Judgement> {

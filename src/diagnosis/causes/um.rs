@@ -11,6 +11,7 @@ use crate::diagnosis::confinement::permit_in_profile;
 use crate::diagnosis::confinement::{AppArmor, ids_differ, knows_landlock, landlocked};
 use crate::diagnosis::facts::setuid;
 use crate::diagnosis::finding::Confidence::{High, Low, Medium};
+use crate::diagnosis::remedy::told;
 use crate::diagnosis::restriction::{lift_restriction, strips_capabilities};
 use crate::diagnosis::weigh::{Judgement, Rule};
 use crate::diagnosis::wish::Wish;
@@ -215,12 +216,7 @@ fn bwrap_unreadable(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn make_bwrap_readable(case: &Case<'_>) -> Remedy {
-    Remedy::commands(
-        "Let everybody read bwrap's program",
-        [&format!("chmod a+r {}", path(case))],
-        "nothing: the program is the same everywhere",
-    )
-    .for_root()
+    told!("readable-bwrap", path = path(case))
 }
 
 /// bwrap takes itself for setuid if the user ids differ. If the group ids do, the kernel gives the process' files in /proc
@@ -340,12 +336,7 @@ fn restricted_gid_map(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn same_ids() -> Remedy {
-    Remedy::manual(
-        "Start bwrap with equal real and effective ids",
-        "Let the program that starts bwrap set all its ids alike before (setresgid(2), setresuid(2)), or take the \
-         set-id bits off it: `chmod ug-s PROGRAM`",
-        "the sandbox gets no rights of the other id",
-    )
+    told!("same-ids")
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use crate::diagnosis::case::Case;
 use crate::diagnosis::causes::k8;
 use crate::diagnosis::finding::{Bearing, Confidence, Evidence, Finding};
 use crate::diagnosis::remedy::Remedy;
+use crate::diagnosis::remedy::told;
 use crate::diagnosis::wish;
 
 /// What is known about messages that no rule is for: pattern (any, if empty), error number, what it mostly comes from.
@@ -121,29 +122,9 @@ fn evidence(case: &Case<'_>, message: Option<&Message>) -> Vec<Evidence> {
 }
 
 fn remedies(message: Option<&Message>) -> Vec<Remedy> {
-    let mut remedies = vec![
-        Remedy::commands(
-            "Try each step by itself, as the same user and in the same place",
-            ["bwrap-doctor check", "dmesg | grep -E 'bwrap|DENIED|avc|type=1326|overlayfs|VFS' | tail"],
-            "nothing; dmesg may need root",
-        ),
-        Remedy::manual(
-            "Run the command line in a shell",
-            "paste the line that the failure shows; leave one option out at a time until it starts: the last one is the culprit",
-            "nothing",
-        ),
-        Remedy::commands(
-            "Report it, with what this host is like",
-            ["bwrap-doctor host --format json > host.json"],
-            "the file names kernel, mounts and labels of this host; read it before you publish it",
-        ),
-    ];
+    let mut remedies = vec![told!("try-each-step"), told!("try-the-line"), told!("report-it")];
     if message.is_some_and(|message| message.pattern().is_none()) {
-        remedies.push(Remedy::commands(
-            "Look whether bwrap is newer than this library knows",
-            ["bwrap --version"],
-            "nothing",
-        ));
+        remedies.push(told!("look-at-version"));
     }
     remedies
 }

@@ -17,6 +17,7 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[Rule {
     judge: unknown_option,
     remedies: newer_bwrap,
 }];
+use crate::diagnosis::remedy::told;
 
 /// The option that bwrap does not know.
 pub(in crate::diagnosis) fn subject(case: &Case<'_>) -> String {
@@ -125,19 +126,9 @@ pub(in crate::diagnosis) fn newer_bwrap(case: &Case<'_>) -> Vec<Remedy> {
             "nothing",
         ));
     }
-    remedies.push(Remedy::manual(
-        format!("Install bubblewrap{since}, or name another bwrap with the variable BWRAP"),
-        "take the package of a newer release of the distribution (backports), or build \
-         github.com/containers/bubblewrap",
-        "nothing",
-    ));
+    remedies.push(told!("install-bubblewrap", since));
     if let Some((option, feature)) = option.and_then(|option| Some((option, option.feature?))) {
-        remedies.push(Remedy::in_both(
-            "Let the sandbox do without the feature where bwrap does not have it",
-            &format!("no {}", option.name),
-            &format!(".optional(Feature::{feature:?}); what was dropped is in the result of the launch"),
-            "the sandbox lacks what the feature does",
-        ));
+        remedies.push(told!("optional-feature", name = option.name, feature = format!("{:?}", feature)));
     }
     remedies
 }

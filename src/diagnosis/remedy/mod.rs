@@ -12,6 +12,8 @@ mod selinux;
 mod sysctl;
 mod unit;
 
+mod words;
+
 use std::path::PathBuf;
 
 pub use apparmor::AppArmorProfile;
@@ -22,10 +24,12 @@ pub use sandbox::SandboxChange;
 pub use selinux::{SelinuxModule, SelinuxRule};
 pub use sysctl::Sysctl;
 pub use unit::UnitSettings;
+pub(super) use words::told;
 
 use super::need::Need;
 use crate::sandbox::Sandbox;
 use crate::shell::{here_document, path_word};
+use crate::visible::line;
 
 /// Something that removes a cause.
 ///
@@ -108,9 +112,9 @@ impl Remedy {
     /// `summary` begins with a verb; `opens` says what it opens up or takes away.
     pub(super) fn new(summary: impl Into<String>, action: Action, opens: impl Into<String>) -> Self {
         Self {
-            summary: summary.into(),
+            summary: line(&summary.into()).into_owned(),
             action,
-            opens: opens.into(),
+            opens: line(&opens.into()).into_owned(),
             requires: Vec::new(),
             files: Vec::new(),
             needs: Vec::new(),
@@ -135,11 +139,6 @@ impl Remedy {
         opens: impl Into<String>,
     ) -> Self {
         Self::new(summary, Action::Manual(what.into()), opens)
-    }
-
-    /// What to write, in bwrap's options and in this crate's methods.
-    pub(super) fn in_both(summary: impl Into<String>, options: &str, methods: &str, opens: &str) -> Self {
-        Self::manual(summary, format!("bwrap: {options}\nRust: {methods}"), opens)
     }
 
     /// A change of the sandbox, with what it costs.

@@ -56,3 +56,18 @@ impl UnitSettings {
         format!("mkdir -p {directory}\n{write}{manager} daemon-reload\n{manager} restart {}\n", operand(unit))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_is_no_option() {
+        let unit = |name: &str| {
+            let settings = vec![("User".into(), "1000".into())];
+            UnitSettings { unit: Some(name.into()), user: false, settings }.typed()
+        };
+        assert!(unit("-H.service").ends_with("systemctl restart -- -H.service\n"));
+        assert!(unit("a b.service").contains("mkdir -p /etc/systemd/system/'a b.service'.d\n"));
+    }
+}

@@ -1,5 +1,6 @@
 //! AppArmor profiles: for a container, and for a bwrap on a machine.
 
+use crate::diagnosis::remedy::told;
 use std::path::{Path, PathBuf};
 
 use super::{PRIVILEGED_STANDARD, ROOT_OUTSIDE, Wish, allow_nesting, pod, unit};
@@ -10,6 +11,7 @@ use crate::diagnosis::remedy::{
 use crate::diagnosis::setting::Setting;
 use crate::host::{Fact, PACKAGED, PROFILES, Platform, Program, UBUNTUS_PROFILE, profile_files};
 use crate::shell::{path_word, word};
+use crate::visible::{is_hidden, path as shown};
 
 const RESTRICTION: &str = "kernel.apparmor_restrict_unprivileged_userns";
 
@@ -85,20 +87,8 @@ pub(in super::super) fn confine_container(case: &Case<'_>) -> Vec<Remedy> {
     }
     let name = profile_name(case);
     let rules = rules(mediates_user_namespaces(case));
-    let mut remedies = vec![with_parser(
-        Remedy::manual(
-            format!("Permit in the AppArmor profile {name} what bwrap does"),
-            format!(
-                "# find its file: grep -rl {} {PROFILES}\n# take out its rules that deny any of this, for those win;\n\
-                 # add these rules to it (or to its file below {PROFILES}/local, if it includes one), and then load it \
-                 again with apparmor_parser -r FILE:\n{}",
-                word(name),
-                rules
-            ),
-            "whatever runs under this profile may mount inside namespaces of its own",
-        ),
-        case,
-    )];
+    let mut remedies =
+        vec![with_parser(told!("rules-in-profile", name, name2 = word(name), path = PROFILES, rules), case)];
     if mediates_user_namespaces(case) {
         remedies.extend(beside(case));
     }
@@ -136,17 +126,17 @@ pub(in super::super) fn beside(case: &Case<'_>) -> Option<Remedy> {
 /// The profile that confines us, as remedies write it: not a text of more than one line.
 pub(in super::super) fn profile_name<'a>(case: &Case<'a>) -> &'a str {
     let name = case.host.security.apparmor().filter(|name| *name != "unconfined");
-    name.filter(|name| !name.contains(char::is_control)).unwrap_or("NAME")
+    name.filter(|name| !name.contains(is_hidden)).unwrap_or("NAME")
 }
 
 /// A profile on the machine for this bwrap, by its path, which has to fit on a line of it.
 fn profile_for_bwrap(case: &Case<'_>) -> Option<Remedy> {
     let bwrap = bwrap_path(case);
-    if bwrap.to_str()?.contains(char::is_control) {
+    if bwrap.to_str()?.contains(is_hidden) {
         return None;
     }
     let remedy = Remedy::new(
-        format!("Permit user namespaces to {} on {}", bwrap.display(), Setting::of(case).machine()),
+        format!("Permit user namespaces to {} on {}", shown(bwrap), Setting::of(case).machine()),
         Action::AppArmor(bwrap_profile(bwrap)),
         "any user can have any program run in a user namespace, through bwrap",
     );
@@ -195,7 +185,7 @@ fn load(file: &Path) -> Remedy {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let command = format!("apparmor_parser -r {}", path_word(file));
     Remedy::commands(
-        format!("Load the profile {} that is there for bwrap", file.display()),
+        format!("Load the profile {} that is there for bwrap", shown(file)),
         [command],
         "what the profile permits to bwrap",
     )
@@ -240,15 +230,7 @@ fn ubuntus_profile(case: &Case<'_>) -> Option<Remedy> {
 /// For whoever is in a namespace whose capabilities the restriction has taken.
 pub(in super::super) fn leave_restriction(case: &Case<'_>) -> Vec<Remedy> {
     let profile = profile_name(case);
-    let outside = Remedy::manual(
-        "Start bwrap outside of the program whose namespace this is",
-        format!(
-            "Let it be started by a process that has another profile than {profile} (cat /proc/self/attr/current): before, or \
-             beside, the browser, sandbox or `unshare` that made this user namespace"
-        ),
-        "nothing; what bwrap starts is then no longer inside of that program's sandbox",
-    )
-    .needs("where the restriction is on, a profile for bwrap as well");
+    let outside = told!("outside-of-namespace", profile);
     std::iter::once(outside).chain(permit_bwrap(case)).collect()
 }
 

@@ -1,5 +1,6 @@
 //! System call filters.
 
+use crate::diagnosis::remedy::told;
 use serde_json::{Value, json};
 
 use super::{PRIVILEGED_STANDARD, pod, unit};
@@ -164,13 +165,7 @@ pub(super) fn permit(case: &Case<'_>, setting: Setting, calls: Calls) -> Vec<Rem
              `SystemCallFilter=@mount @process sethostname` below [Exec] in /etc/systemd/nspawn/NAME.nspawn.",
         )],
         Setting::Unit => vec![permit_to_unit(case, calls)],
-        Setting::Machine | Setting::Unknown => vec![Remedy::manual(
-            "Start bwrap outside of what filters its system calls",
-            "A program that started this one denies calls that bwrap makes: an outer sandbox, an agent, a service manager. \
-             Find it among the ancestors (`ps -eo pid,ppid,args --forest`), and change its filter, or start bwrap without it; \
-             it must permit clone, unshare, setns, mount, umount2, pivot_root, sethostname, and sockets of AF_NETLINK.",
-            "what the outer filter denies so far",
-        )],
+        Setting::Machine | Setting::Unknown => vec![told!("outside-of-filter")],
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{ROOT_OUTSIDE, unit};
 use crate::diagnosis::case::Case;
+use crate::diagnosis::remedy::told;
 use crate::diagnosis::remedy::{Action, Engine, Remedy};
 use crate::diagnosis::setting::{Setting, is_of_user};
 use crate::host::Fact;
@@ -38,22 +39,10 @@ fn cgroup_limit(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
     let summary = format!("Allow {wanted} processes");
     let in_container = format!("{summary} in the container");
     vec![match setting {
-        Setting::Kubernetes { openshift: true } => Remedy::commands(
-            format!("{summary} in each pod through a KubeletConfig"),
-            ["oc apply -f bwrap-kubelet.yaml"],
-            OPENS,
-        )
-        .needs("the rights of a cluster administrator; the worker nodes restart one after the other")
-        .file("bwrap-kubelet.yaml", kubelet_config(wanted)),
-        Setting::Kubernetes { openshift: false } => Remedy::manual(
-            format!("{summary} in each pod: podPidsLimit of the kubelet"),
-            format!(
-                "# in /var/lib/kubelet/config.yaml on every node that runs the pod:\npodPidsLimit: {wanted}\n\
-                 # and then:\nsystemctl restart kubelet"
-            ),
-            OPENS,
-        )
-        .needs("root on the nodes; where CRI-O sets pids_limit in /etc/crio/crio.conf, raise that as well"),
+        Setting::Kubernetes { openshift: true } => {
+            told!("pids-by-kubelet-config", summary).file("bwrap-kubelet.yaml", kubelet_config(wanted))
+        }
+        Setting::Kubernetes { openshift: false } => told!("pids-of-kubelet", summary, wanted),
         Setting::Container(engine) => {
             let action = Action::options(engine, &[&format!("--pids-limit={wanted}")], &[]);
             Remedy::new(in_container, action, OPENS)

@@ -30,6 +30,7 @@ use super::remedy::{Action, PodPatch, Remedy, SelinuxRule, UnitSettings};
 use super::setting::{Setting, ci_service, own_unit};
 use crate::host::{Fact, Platform, Sighting};
 use crate::sandbox::Capability;
+use crate::visible;
 
 /// Something that bwrap wants and the host denies.
 #[derive(Debug, Clone, Copy)]
@@ -122,7 +123,7 @@ fn everywhere(case: &Case<'_>, remedies: impl Fn(&Case<'_>) -> Vec<Remedy>) -> V
         // a long file once is enough
         for file in std::mem::take(&mut remedy.files) {
             if shown.contains(&file.content) {
-                let path = file.path.display();
+                let path = visible::path(&file.path);
                 remedy.requires.push(format!("the file {path}, with the same content as the file above"));
             } else {
                 shown.push(file.content.clone());

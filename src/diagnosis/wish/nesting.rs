@@ -3,6 +3,7 @@
 use super::ROOT_OUTSIDE;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::remedy::Remedy;
+use crate::diagnosis::remedy::told;
 
 /// Allow nesting, in the words of the manager that the container's AppArmor profile gives away, or of each.
 pub(in super::super) fn allow_nesting(case: &Case<'_>) -> Vec<Remedy> {
@@ -21,14 +22,7 @@ pub(in super::super) fn allow_nesting(case: &Case<'_>) -> Vec<Remedy> {
         let lines = ["pct set ID --features nesting=1", "pct reboot ID"];
         Remedy::commands("Allow nesting in Proxmox", lines, OPENS)
     };
-    let lxc = || {
-        let how = "# copy /etc/apparmor.d/lxc/lxc-default-with-nesting and the profile in it under another name, add these rules \
-                   to it, and load it with apparmor_parser -r /etc/apparmor.d/lxc-containers:\n  mount,\n  \
-                   pivot_root oldroot=/tmp/oldroot/ /tmp/,\n  pivot_root /newroot/,\n\
-                   # in the container's configuration:\nlxc.include = /usr/share/lxc/config/nesting.conf\n\
-                   lxc.apparmor.profile = NAME";
-        Remedy::manual("Allow nesting in the LXC container's configuration", how, OPENS)
-    };
+    let lxc = || told!("allow-nesting-lxc");
     let profile = case.host.security.apparmor().unwrap_or_default();
     let remedies = if profile.starts_with("incus-") {
         vec![incus()]

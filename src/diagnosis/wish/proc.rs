@@ -1,5 +1,6 @@
 //! What must be mounted, and how: /proc, its settings, /tmp, the nodes in /dev.
 
+use crate::diagnosis::remedy::told;
 use std::path::Path;
 
 use super::{NESTED_CONTAINER, NESTED_CONTAINER_SINCE, allow_nesting, pod, unit};
@@ -99,15 +100,7 @@ pub(in super::super) const RUNTIME: &str =
 
 /// One whole procfs is enough for the kernel, wherever it is.
 fn another() -> Remedy {
-    Remedy::commands(
-        "Mount a second, whole /proc beside the covered one",
-        ["mkdir -p /run/unmasked-proc", "mount -t proc proc /run/unmasked-proc"],
-        "what covers parts of /proc hides them no longer from whoever looks there",
-    )
-    .needs(
-        "the mount namespace in which bwrap starts: of a service with one of its own, nsenter -t PID -m first; and again after \
-         each boot",
-    )
+    told!("second-proc")
 }
 
 /// What covers /proc, and where.
@@ -138,36 +131,18 @@ pub(super) fn uncover(case: &Case<'_>, setting: Setting, covers: Covers<'_>) -> 
                 OPENS,
             )
             .for_root(),
-            Remedy::commands(
-                "Mount a whole procfs beside it, for root only",
-                ["install -d -m 700 /run/whole-proc", "mount -t proc proc /run/whole-proc"],
-                "root may see there what is covered in /proc",
-            )
-            .for_root(),
+            told!("proc-for-root"),
         ],
         Setting::Kubernetes { .. }
         | Setting::Container(_)
         | Setting::OtherContainer
         | Setting::Nspawn
         | Setting::Unknown => vec![if covers.nvidia {
-            Remedy::manual(
-                "Use CDI for the graphics cards",
-                "Have the NVIDIA container toolkit hand out cards by CDI (`nvidia-ctk cdi generate`; `--device \
-                 nvidia.com/gpu=all` in place of `--gpus all`), which mounts nothing over /proc",
-                "nothing",
-            )
+            told!("cdi")
         } else if covers.lxcfs {
-            Remedy::manual(
-                "Start the container without LXCFS",
-                format!("Take the mounts of LXCFS out of the container's options: {list}"),
-                "the container sees the machine's processors and memory, not its own share",
-            )
+            told!("without-lxcfs", list)
         } else {
-            Remedy::manual(
-                "Start the container without mounts over /proc",
-                format!("Take what mounts {list} out of the container's options"),
-                OPENS,
-            )
+            told!("without-mounts-over-proc", list)
         }],
     }
 }
@@ -182,7 +157,7 @@ pub(super) fn writable(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
             "Give the outer sandbox a /proc of its own: `--unshare-pid --proc /proc` in place of a read-only bind",
         ),
         Setting::Machine | Setting::Unknown => {
-            Remedy::commands("Remount /proc writable", ["mount -o remount,rw /proc"], OPENS).for_root()
+            told!("remount-writable")
         }
         Setting::Unit => manual(
             "Leave /proc writable in the unit",
@@ -236,7 +211,7 @@ pub(super) fn any(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
 /// Root of a machine remounts it; what mounted it otherwise does so again at the next boot.
 pub(super) fn relatime(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
     const REMOUNT: &str = "mount -o remount,relatime,atime,diratime /proc";
-    let now = Remedy::commands("Remount /proc with relatime", [REMOUNT], "nothing");
+    let now = told!("remount-relatime");
     if case.on(Platform::Wsl2) {
         let how =
             format!("# in /etc/wsl.conf:\n[boot]\ncommand = {REMOUNT}\n# then, in Windows:\nwsl --shutdown");
@@ -261,8 +236,7 @@ pub(super) fn relatime(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
 
 /// An empty /tmp to build the sandbox on.
 pub(super) fn tmp(setting: Setting) -> Vec<Remedy> {
-    const MKDIR: &str = "mkdir -p -m 1777 /tmp";
-    let image = Remedy::manual("Add /tmp to the image", format!("in the Dockerfile: RUN {MKDIR}"), "nothing");
+    let image = told!("add-tmp-image");
     match setting {
         Setting::Kubernetes { .. } => {
             let action = pod(|pod| pod.empty_dir = Some("/tmp".into()));
@@ -274,7 +248,7 @@ pub(super) fn tmp(setting: Setting) -> Vec<Remedy> {
         }
         Setting::OtherContainer => vec![image],
         Setting::Lxc | Setting::Nspawn | Setting::Unit | Setting::Machine | Setting::Unknown => {
-            vec![Remedy::commands("Make /tmp", [MKDIR], "nothing").for_root()]
+            vec![told!("make-tmp")]
         }
     }
 }
@@ -286,20 +260,9 @@ pub(super) fn devices(setting: Setting, missing: &[(&str, &str)]) -> Vec<Remedy>
     let make = Remedy::commands("Make the devices", lines, OPENS);
     match setting {
         Setting::Machine | Setting::Nspawn | Setting::Unknown => vec![make.for_root()],
-        Setting::Unit => vec![
-            Remedy::manual(
-                "Leave /dev to the unit",
-                "Take RootDirectory= or RootImage= without MountAPIVFS=yes, or what else replaces /dev, out of the unit",
-                OPENS,
-            ),
-            make.for_root(),
-        ],
+        Setting::Unit => vec![told!("leave-dev-to-unit"), make.for_root()],
         Setting::Kubernetes { .. } | Setting::Container(_) | Setting::OtherContainer | Setting::Lxc => vec![
-            Remedy::manual(
-                "Start the container without a mount over /dev",
-                "Engines put these devices into every container; take the volume that is mounted on /dev away",
-                OPENS,
-            ),
+            told!("without-mount-over-dev"),
             make.needs("CAP_MKNOD, and a /dev that is not mounted nodev"),
         ],
     }

@@ -2,6 +2,7 @@
 
 use super::{pod, unit};
 use crate::diagnosis::case::Case;
+use crate::diagnosis::remedy::told;
 use crate::diagnosis::remedy::{Action, Engine, Remedy};
 use crate::diagnosis::setting::Setting;
 use crate::sandbox::Capability;
@@ -37,10 +38,7 @@ pub(super) fn user(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
                 let line = "setpriv --reuid=1000 --regid=1000 --clear-groups COMMAND";
                 run("", Action::Commands(vec![line.to_owned()]))
             } else {
-                let how = "Without CAP_SETUID and CAP_SETGID this root cannot become another user: set the user where the \
-                           process is started, such as `user` of the program that starts it, or `setpriv --reuid=1000 \
-                           --regid=1000 --clear-groups` before the capabilities are dropped.";
-                Remedy::manual("Let whoever starts this process start it as another user than root", how, OPENS)
+                told!("start-as-user")
             }
         }
     }]
@@ -142,8 +140,7 @@ pub(super) fn no_ambient_capabilities(case: &Case<'_>, setting: Setting) -> Vec<
         ),
         Setting::Lxc | Setting::Machine | Setting::Unknown => None,
     };
-    let line = "setpriv --ambient-caps=-all --inh-caps=-all COMMAND";
-    let caller = Remedy::commands("Give the capabilities up before bwrap starts", [line], OPENS);
+    let caller = told!("give-capabilities-up");
     let caller = caller
         .needs("no root: type it as the user who starts bwrap, with COMMAND the program that launches it");
     source.into_iter().chain([caller]).collect()

@@ -1,5 +1,6 @@
 //! Binds that the kernel refuses.
 
+use crate::diagnosis::remedy::told;
 use std::path::{Path, PathBuf};
 
 use crate::bwrap::Message;
@@ -12,6 +13,7 @@ use crate::diagnosis::finding::Confidence;
 use crate::diagnosis::remedy::Remedy;
 use crate::host::Mount;
 use crate::sandbox::Operation;
+use crate::visible::path as shown;
 
 /// File systems whose mounts come, go and fail on their own.
 const FRAGILE: &[&str] = &["autofs", "nfs", "nfs4", "cifs", "smb3", "ceph", "9p"];
@@ -86,22 +88,12 @@ pub(in crate::diagnosis) fn remount(case: &Case<'_>) -> Option<Judgement> {
 pub(in crate::diagnosis) fn leave_mount_out(case: &Case<'_>) -> Vec<Remedy> {
     let found = by_destination(case);
     let host = refused(case);
-    let place = host.as_ref().map_or("the mount".to_owned(), |path| path.display().to_string());
-    let mut remedies = vec![Remedy::manual(
-        format!("Bind what is needed beside {place}, not what contains it"),
-        format!(
-            "bind the subdirectories that the command needs one by one, without {place}: bwrap binds all that is mounted below a source"
-        ),
-        "takes away what is not bound",
-    )];
+    let place = host.as_ref().map_or("the mount".to_owned(), |path| shown(path));
+    let mut remedies = vec![told!("bind-beside-mount", place)];
     if let Some(mount) = host.as_deref().and_then(|path| mounted_on(case, path))
         && is_fragile(mount)
     {
-        remedies.push(Remedy::manual(
-            format!("Unmount {place} while sandboxes start, or make it work"),
-            format!("`ls {0}` must work for the user; `umount {0}` if nobody needs it", word(&mount.point)),
-            "takes away what is mounted there, on the host",
-        ));
+        remedies.push(told!("unmount", place, point = word(&mount.point)));
     }
     remedies.extend(found.map(|found| Remedy::leave_out(found.index)));
     remedies
@@ -177,19 +169,8 @@ pub(in crate::diagnosis) fn bind_otherwise(case: &Case<'_>) -> Vec<Remedy> {
     let source = message(case).and_then(Message::source);
     let mut remedies = Vec::new();
     match source {
-        Some(source) => remedies.push(Remedy::manual(
-            "Bind a directory above or below it",
-            format!(
-                "`findmnt -T {}` shows the mount that it lies on; bind that mount's root, or a copy",
-                word(source)
-            ),
-            "a directory above shows more of the host inside",
-        )),
-        None => remedies.push(Remedy::manual(
-            "Bind another path",
-            "bind a plain directory instead of what was refused",
-            "nothing",
-        )),
+        Some(source) => remedies.push(told!("bind-above-or-below", source = word(source))),
+        None => remedies.push(told!("bind-another-path")),
     }
     remedies.extend(found.map(|found: Found<'_>| Remedy::leave_out(found.index)));
     remedies

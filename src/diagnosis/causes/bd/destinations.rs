@@ -1,5 +1,6 @@
 //! Destinations that cannot be made, or are not what they must be.
 
+use crate::diagnosis::remedy::told;
 use std::path::Path;
 
 use crate::bwrap::Message;
@@ -11,6 +12,7 @@ use crate::diagnosis::finding::Confidence;
 use crate::diagnosis::need::Need;
 use crate::diagnosis::remedy::{Remedy, SandboxChange};
 use crate::sandbox::{Operation, relative};
+use crate::visible::path as shown;
 
 const SYMLINK: &str = "Can't mount on symlink destination %s";
 
@@ -78,13 +80,7 @@ pub(in crate::diagnosis) fn resolve_it(case: &Case<'_>) -> Vec<Remedy> {
         Some(outside) => format!("`readlink -f {}` tells where it leads on the host", word(&outside)),
         None => "`readlink -f`, on the tree that is bound there, tells where it leads".to_owned(),
     };
-    let mut remedies = vec![Remedy::manual(
-        "Name the path that the link stands for as the destination",
-        format!(
-            "{look}; mount on the path inside that this is (/run/resolv.conf instead of /etc/resolv.conf, say)"
-        ),
-        "nothing",
-    )];
+    let mut remedies = vec![told!("destination-of-link", look)];
     remedies.extend(found.map(|found| Remedy::leave_out(found.index)));
     remedies
 }
@@ -136,47 +132,29 @@ pub(in crate::diagnosis) fn other_kind(case: &Case<'_>) -> Option<Judgement> {
 
 pub(in crate::diagnosis) fn another_kind(case: &Case<'_>) -> Vec<Remedy> {
     let Some(found) = by_destination(case) else {
-        return vec![Remedy::manual(
-            "Mount files on files and directories on directories",
-            "choose a destination of the same kind as the source",
-            "nothing",
-        )];
+        return vec![told!("same-kind")];
     };
     let operation = found.index;
     let mut remedies = Vec::new();
     match found.operation {
         Operation::RemountRo(remount) => {
-            let at = remount.destination.display();
-            remedies.push(Remedy::manual(
-                "Make it a mount first",
-                format!("bind what is there on itself, read-only, instead of the remount: ro_bind(\"{at}\", \"{at}\")"),
-                "nothing",
-            ));
+            let at = remount.destination.to_string_lossy();
+            remedies.push(told!("mount-instead-of-remount", at = format!("{:?}", at)));
         }
-        Operation::Chmod(_) => remedies.push(Remedy::manual(
-            "Make it first",
-            "put the operation that makes it (dir, file, tmpfs) before this one, or give the mode there",
-            "nothing",
-        )),
+        Operation::Chmod(_) => remedies.push(told!("make-before-mode")),
         // a file bound on a directory is mostly meant to lie in it
         Operation::Bind(bind)
             if says(case, &["Destination is not a file %s"]) || case.errno() == Some(libc::EISDIR) =>
         {
             remedies.extend(bind.source.file_name().map(|name| {
                 let path = bind.destination.join(name);
-                let summary = format!("Make {} the destination", path.display());
+                let summary = format!("Make {} the destination", shown(&path));
                 let opens = "nothing; the file is found there".to_owned();
                 Remedy { summary, opens, ..Remedy::change(SandboxChange::Destination { operation, path }) }
             }));
         }
-        _ => remedies.push(Remedy::manual(
-            "Choose a destination of the same kind",
-            format!(
-                "name a directory for a directory and a file for a file instead of {}",
-                found.operation.destination().display()
-            ),
-            "nothing",
-        )),
+        _ => remedies
+            .push(told!("destination-of-same-kind", destination = shown(found.operation.destination()))),
     }
     remedies.push(Remedy::leave_out(operation));
     remedies
@@ -289,14 +267,7 @@ pub(in crate::diagnosis) fn make_it(case: &Case<'_>) -> Vec<Remedy> {
         (Obstacle::Writable(mount), Some(found)) => {
             let mut remedies: Vec<Remedy> =
                 mount.outside(path).map(|outside| mount_point(case, found, &outside)).into_iter().collect();
-            remedies.push(Remedy::manual(
-                "Mount a tmpfs on a directory above it",
-                format!(
-                    "put a tmpfs between {} and this operation; what it covers is not visible inside",
-                    mount.name()
-                ),
-                "takes away what lies in that directory, and leaves nothing behind on the host",
-            ));
+            remedies.push(told!("tmpfs-above", name = mount.name()));
             remedies
         }
         _ => vec![elsewhere(path)],
@@ -311,29 +282,20 @@ fn in_read_only(case: &Case<'_>, path: &Path, found: Found<'_>, mount: Found<'_>
     let outside = mount.outside(path);
     match found.operation {
         Operation::Chmod(_) => {}
-        Operation::File(_) if outside.is_some() => remedies.push(Remedy::manual(
-            "Bind the content over a file that is there",
-            format!(
-                "use BindData instead of File; {} must exist on the host, empty or not",
-                word(outside.as_deref().unwrap_or(path))
-            ),
-            "nothing; an empty file stays on the host if there was none",
-        )),
+        Operation::File(_) if outside.is_some() => {
+            remedies
+                .push(told!("bind-content-over-file", outside = word(outside.as_deref().unwrap_or(path))));
+        }
         _ => remedies.extend(outside.as_deref().map(|outside| mount_point(case, found, outside))),
     }
     remedies.push(elsewhere(path));
     if let Operation::Bind(bind) = mount.operation {
-        let (source, at) = (bind.source.display(), bind.destination.display());
+        let (source, at) = (bind.source.to_string_lossy(), bind.destination.to_string_lossy());
         if relative(&bind.destination).as_os_str().is_empty() {
-            remedies.push(Remedy::manual(
-                "Mount a tmpfs on a directory above it",
-                "put a tmpfs on a directory between / and the destination before this operation; nothing of the host's \
-                 is visible there then",
-                "takes away what lies in that directory",
-            ));
+            remedies.push(told!("tmpfs-below-root"));
         } else {
             let overlay = format!(
-                "replace {} by add(Overlay::temporary(\"{at}\").layer(\"{source}\")): what is written there is gone afterwards",
+                "replace {} by add(Overlay::temporary({at:?}).layer({source:?})): what is written there is gone afterwards",
                 mount.numbered()
             );
             remedies.push(
@@ -372,12 +334,5 @@ fn mount_point(case: &Case<'_>, found: Found<'_>, outside: &Path) -> Remedy {
 }
 
 fn elsewhere(path: &Path) -> Remedy {
-    Remedy::manual(
-        "Choose a destination that can be made",
-        format!(
-            "take one that exists already, or lies in a tmpfs, a dir or the sandbox's own root, instead of {}",
-            path.display()
-        ),
-        "nothing; the command must look for it there",
-    )
+    told!("other-destination", path = shown(path))
 }

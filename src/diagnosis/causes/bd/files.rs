@@ -6,6 +6,7 @@ use crate::diagnosis::causes::bd::lookup::{Found, by_destination, message, name_
 use crate::diagnosis::facts::word;
 use crate::diagnosis::finding::Confidence;
 use crate::diagnosis::remedy::Remedy;
+use crate::diagnosis::remedy::told;
 use crate::sandbox::{Content, ContentKind, Operation, relative};
 
 /// The link that cannot be made: of several on one path, the first that differs from what is there.
@@ -68,11 +69,7 @@ pub(in crate::diagnosis) fn exists(case: &Case<'_>) -> Option<Judgement> {
 
 pub(in crate::diagnosis) fn leave_it(case: &Case<'_>) -> Vec<Remedy> {
     let Some(found) = link(case) else {
-        return vec![Remedy::manual(
-            "Make the link where nothing is",
-            "choose another destination, or leave the link out if what is there serves",
-            "nothing",
-        )];
+        return vec![told!("link-elsewhere")];
     };
     let mut remedies = vec![Remedy::leave_out(found.index)];
     if let Some(twice) = made_twice(found) {
@@ -80,11 +77,7 @@ pub(in crate::diagnosis) fn leave_it(case: &Case<'_>) -> Vec<Remedy> {
         remedies.push(Remedy { summary: format!("Leave {} out instead", twice.numbered()), ..remedy });
     } else if let Some(outside) = found.mount().and_then(|mount| mount.outside(found.operation.destination()))
     {
-        remedies.push(Remedy::commands(
-            "Move what is there out of the way, on the host",
-            [&format!("ls -ld {}", word(&outside)), &format!("mv -- {0} {0}.old", word(&outside))],
-            "whatever uses it on the host does not find it any more",
-        ));
+        remedies.push(told!("move-away", outside = word(&outside)));
     }
     remedies
 }
@@ -127,33 +120,17 @@ pub(in crate::diagnosis) fn more_room(case: &Case<'_>) -> Vec<Remedy> {
     let found = by_destination(case);
     let mut remedies = Vec::new();
     match found.and_then(Found::mount).map(|mount| (mount, mount.operation)) {
-        _ if case.errno() == Some(libc::EFBIG) => remedies.push(Remedy::commands(
-            "Allow larger files",
-            ["ulimit -f unlimited"],
-            "processes that are started from here can fill a disk with one file",
-        )),
-        Some((mount, Operation::Tmpfs(tmpfs))) if tmpfs.size.is_some() => remedies.push(Remedy::manual(
-            "Give the tmpfs more room",
-            format!("raise Tmpfs::size of {}", mount.numbered()),
-            "the command can fill as much memory",
-        )),
-        Some((_, Operation::Bind(bind))) => remedies.push(Remedy::commands(
-            "Make room on the disk",
-            [&format!("df -h {0}; df -i {0}; quota", word(&bind.source))],
-            "nothing",
-        )),
-        _ => remedies.push(Remedy::commands(
-            "Make room in memory",
-            ["free -m; cat /sys/fs/cgroup/memory.max"],
-            "nothing",
-        )),
+        _ if case.errno() == Some(libc::EFBIG) => remedies.push(told!("allow-larger-files")),
+        Some((mount, Operation::Tmpfs(tmpfs))) if tmpfs.size.is_some() => {
+            remedies.push(told!("bigger-tmpfs", numbered = mount.numbered()));
+        }
+        Some((_, Operation::Bind(bind))) => {
+            remedies.push(told!("make-room-disk", source = word(&bind.source)));
+        }
+        _ => remedies.push(told!("make-room-memory")),
     }
     if found.is_some_and(|found| matches!(found.operation, Operation::File(_))) {
-        remedies.push(Remedy::manual(
-            "Bind the file from the host instead",
-            "write the content to a file on the host and bind that read-only: it takes no room in the sandbox",
-            "the content lies on the host's disk",
-        ));
+        remedies.push(told!("bind-file-from-host"));
     }
     remedies
 }

@@ -1,5 +1,6 @@
 //! Sources that are not there, or that bwrap may not reach.
 
+use crate::diagnosis::remedy::told;
 use std::path::Path;
 
 use crate::bwrap::Message;
@@ -12,6 +13,7 @@ use crate::diagnosis::finding::Confidence;
 use crate::diagnosis::remedy::{Remedy, SandboxChange};
 use crate::diagnosis::setting::Setting;
 use crate::sandbox::{Capability, Operation};
+use crate::visible::path as shown;
 
 /// bwrap says literally that it is not there.
 pub(in crate::diagnosis) fn missing(case: &Case<'_>) -> Option<Judgement> {
@@ -44,24 +46,11 @@ pub(in crate::diagnosis) fn without_it(case: &Case<'_>) -> Vec<Remedy> {
     let found = by_source(case);
     let mut remedies = Vec::new();
     if path.starts_with("/proc/self/fd") {
-        remedies.push(Remedy::manual(
-            "Give a descriptor of something that has a name",
-            "open the file or directory anew and keep it where it is until the sandbox has started; a memfd or a \
-             deleted file cannot be bound: use BindData for content",
-            "nothing",
-        ));
+        remedies.push(told!("descriptor-with-name"));
     } else if in_container(case) {
-        remedies.push(Remedy::manual(
-            format!("Bring {} into the container", path.display()),
-            "put it into the image, or mount it into the container as a volume",
-            "what is in it can be read in the container",
-        ));
+        remedies.push(told!("bring-into-container", path = shown(path)));
     } else {
-        remedies.push(Remedy::commands(
-            "Create what is missing, or correct the path",
-            [&format!("mkdir -p {}", word(path))],
-            "nothing; inside there is an empty directory until something is put there",
-        ));
+        remedies.push(told!("create-source", path = word(path)));
     }
     let Some(found) = found else { return remedies };
     if matches!(found.operation, Operation::Bind(_)) {
@@ -113,27 +102,13 @@ pub(in crate::diagnosis) fn reach_it(case: &Case<'_>) -> Vec<Remedy> {
                 Some(uid) => format!("u:{uid}:x"),
                 None => "u:USER:x".to_owned(),
             };
-            remedies.push(Remedy::commands(
-                "Let the user search the directory that refuses",
-                [
-                    &format!("namei -l {}", word(path)),
-                    &format!("setfacl -m {user} DIRECTORY   # the first one without x for the user; a FUSE mount needs allow_other"),
-                ],
-                "the user reaches by name what lies in that directory",
-            ));
+            remedies.push(told!("search-directory", path = word(path), user));
             let may = case.has(Capability::CAP_SYS_ADMIN) == Some(true);
             if may && case.root() == Some(true) && case.user_namespace() == Some(true) {
                 remedies.push(Remedy::change(SandboxChange::KeepUserNamespace));
             }
         }
-        _ => remedies.push(Remedy::manual(
-            format!("Repair {}", path.display()),
-            format!(
-                "`ls -ld {}` fails in the same way: mend the link or the mount that it leads through",
-                word(path)
-            ),
-            "nothing",
-        )),
+        _ => remedies.push(told!("repair", path = shown(path), path2 = word(path))),
     }
     // an optional source may be missing, but not refused
     remedies.extend(by_source(case).map(|found| Remedy::leave_out(found.index)));

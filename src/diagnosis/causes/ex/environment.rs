@@ -6,8 +6,10 @@ use crate::diagnosis::case::Case;
 use crate::diagnosis::causes::ex::paths::reachable;
 use crate::diagnosis::facts::word;
 use crate::diagnosis::finding::Confidence;
+use crate::diagnosis::remedy::told;
 use crate::diagnosis::remedy::{Remedy, SandboxChange};
 use crate::diagnosis::weigh::Judgement;
+use crate::visible::path as shown;
 
 /// The one thing here that can be foreseen: a directory that no operation makes.
 pub(in crate::diagnosis) fn working_directory(case: &Case<'_>) -> Option<Judgement> {
@@ -47,13 +49,9 @@ pub(in crate::diagnosis) fn another_directory(case: &Case<'_>) -> Vec<Remedy> {
     let said = case.symptom.and_then(Symptom::message).and_then(Message::path);
     let asked = case.sandbox.and_then(|sandbox| sandbox.current_dir.as_deref());
     let Some(directory) = said.or(asked) else { return Vec::new() };
-    let place = directory.display();
-    let mut remedies = vec![Remedy::in_both(
-        "Start in a directory that is there",
-        &format!("--chdir /, or --dir {} for an empty one", word(directory)),
-        &format!(".current_dir(\"/\"), or .dir(\"{place}\") for an empty one"),
-        "nothing",
-    )];
+    let place = shown(directory);
+    let mut remedies =
+        vec![told!("other-directory", directory = word(directory), place = format!("{:?}", place))];
     if directory.is_absolute() && case.errno() != Some(libc::EACCES) {
         let remedy = Remedy::change(SandboxChange::RoBind { path: directory.to_owned() });
         remedies.push(remedy.needs(format!("{place} on the host")));

@@ -5,6 +5,7 @@ use crate::diagnosis::Remedy;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::causes::cp::path;
 use crate::diagnosis::finding::Confidence;
+use crate::diagnosis::remedy::told;
 use crate::diagnosis::weigh::Judgement;
 
 /// The program that the loader complains of, if it names one, and what about.
@@ -40,21 +41,5 @@ pub(in crate::diagnosis) fn loader_failed(case: &Case<'_>) -> Option<Judgement> 
 
 pub(in crate::diagnosis) fn mend_libraries(case: &Case<'_>) -> Vec<Remedy> {
     let path = path(case);
-    vec![
-        Remedy::commands(
-            "Install what bwrap needs: the lines with \"not found\" name it",
-            [
-                &format!("ldd {path}"),
-                "apt-get install --reinstall bubblewrap || dnf reinstall bubblewrap || apk fix bubblewrap",
-            ],
-            "nothing: the package of the distribution brings its libraries along",
-        )
-        .for_root(),
-        Remedy::manual(
-            "Leave LD_LIBRARY_PATH and LD_PRELOAD out of the environment in which bwrap is started",
-            "libraries of another build are found first through these variables; `env -u LD_LIBRARY_PATH -u LD_PRELOAD \
-             bwrap --version` shows whether they are to blame",
-            "nothing: set them inside the sandbox if the command needs them",
-        ),
-    ]
+    vec![told!("install-libraries", path), told!("no-library-path")]
 }

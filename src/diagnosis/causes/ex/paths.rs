@@ -1,5 +1,6 @@
 //! Where a program is inside, as far as the sandbox's operations tell without looking at files.
 
+use crate::diagnosis::remedy::told;
 use std::path::{Component, Path, PathBuf};
 
 use crate::diagnosis::ProgramProblem;
@@ -91,20 +92,13 @@ pub(in crate::diagnosis) fn program_remedies(case: &Case<'_>) -> Vec<Remedy> {
         Some(_) => "the command does not inherit the caller's",
         None => "the command inherits the caller's only where the environment is not cleared",
     };
-    let mut remedies = vec![Remedy::in_both(
-        "Correct the program's name, or the PATH that it is searched in",
-        "the path that the program has inside, or --setenv PATH DIRECTORIES",
-        &format!("the same path, or .env(\"PATH\", DIRECTORIES)\n# of PATH {inherited}"),
-        "nothing",
-    )];
+    let mut remedies = vec![told!("correct-program-name", inherited)];
     let directory = program.filter(|program| program.is_absolute()).and_then(Path::parent);
     match directory.filter(|directory| directory.parent().is_some()) {
-        Some(directory) => remedies.push(Remedy::change(SandboxChange::RoBind { path: directory.to_owned() })),
-        None => remedies.push(Remedy::manual(
-            "Bind the directory that has it",
-            "`command -v PROGRAM` on the host tells which; bind it read-only, and /usr or /lib with its libraries",
-            "the command can read what is bound",
-        )),
+        Some(directory) => {
+            remedies.push(Remedy::change(SandboxChange::RoBind { path: directory.to_owned() }));
+        }
+        None => remedies.push(told!("bind-program-directory")),
     }
     remedies
 }

@@ -1,5 +1,6 @@
 //! What the launcher found to be wrong with a program.
 
+use crate::diagnosis::remedy::told;
 use std::path::Path;
 
 use crate::diagnosis::Cause;
@@ -13,6 +14,7 @@ use crate::diagnosis::finding::{Confidence, Finding};
 use crate::diagnosis::remedy::{Remedy, SandboxChange};
 use crate::diagnosis::weigh::Judgement;
 use crate::diagnosis::wish;
+use crate::visible::path as shown;
 
 /// What the launcher found to be wrong with the program: it looked, so there is nothing to weigh.
 pub(in crate::diagnosis) fn program(case: &Case<'_>) -> Option<Finding> {
@@ -29,14 +31,9 @@ pub(in crate::diagnosis) fn program(case: &Case<'_>) -> Option<Finding> {
         ProgramProblem::NotExecutable { path, .. } => {
             (Cause::ProgramNotExecutable, vec![executable(&word(outside(case, path)))])
         }
-        ProgramProblem::IsDirectory(path) => (
-            Cause::ProgramNotExecutable,
-            vec![Remedy::manual(
-                "Name the program in it",
-                format!("`ls {}` lists what is there", word(path)),
-                "nothing",
-            )],
-        ),
+        ProgramProblem::IsDirectory(path) => {
+            (Cause::ProgramNotExecutable, vec![told!("program-in-directory", path = word(path))])
+        }
         ProgramProblem::Noexec(path) => (Cause::ProgramNotExecutable, noexec(case, path)),
         ProgramProblem::WrongArchitecture { .. } => (Cause::WrongArchitecture, vec![other_build()]),
     };
@@ -78,14 +75,7 @@ fn refutation(problem: &ProgramProblem) -> String {
 fn bind_or_install(case: &Case<'_>, interpreter: &Path) -> Remedy {
     let directory = interpreter.parent().filter(|parent| parent.parent().is_some()).unwrap_or(interpreter);
     match paths::outside(case, interpreter) {
-        Some(host) => Remedy::manual(
-            "Install it, or take a program that needs what is there",
-            format!(
-                "{} is missing on the host, too: install its package (of a loader: another C library), or correct the #! line",
-                host.display()
-            ),
-            "nothing",
-        ),
+        Some(host) => told!("install-interpreter", host = shown(&host)),
         None => Remedy::change(SandboxChange::RoBind { path: directory.to_owned() }),
     }
 }
@@ -97,16 +87,5 @@ fn outside(case: &Case<'_>, path: &Path) -> std::path::PathBuf {
 
 fn noexec(case: &Case<'_>, path: &Path) -> Vec<Remedy> {
     let host = outside(case, path);
-    vec![
-        Remedy::manual(
-            "Bind the program from a file system that allows executing",
-            format!("copy {} to one without noexec (`findmnt -T`), and bind it from there", word(&host)),
-            "nothing",
-        ),
-        Remedy::commands(
-            "Remount its file system with exec",
-            [&format!("mount -o remount,exec \"$(findmnt -nT {} -o TARGET)\"", word(&host))],
-            "everybody may execute what lies on that file system",
-        ),
-    ]
+    vec![told!("bind-program-without-noexec", host = word(&host)), told!("remount-exec", host = word(&host))]
 }

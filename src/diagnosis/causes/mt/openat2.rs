@@ -4,6 +4,7 @@ use crate::diagnosis::Cause;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::Confidence;
 use crate::diagnosis::remedy::Remedy;
+use crate::diagnosis::remedy::told;
 use crate::diagnosis::setting::Setting;
 use crate::diagnosis::weigh::{Judgement, Rule};
 use crate::diagnosis::wish::unit;
@@ -48,17 +49,9 @@ fn permit(case: &Case<'_>) -> Vec<Remedy> {
         ));
     }
     if case.on(Platform::GVisor) {
-        remedies.push(Remedy::manual(
-            "Update gVisor to a release that has openat2",
-            "a newer runsc on the machine or in the node image",
-            "nothing",
-        ));
+        remedies.push(told!("newer-gvisor-openat2"));
     }
-    remedies.push(Remedy::manual(
-        "Use a bwrap that can do without openat2",
-        "bubblewrap 0.11, or 0.12 built without -Dassume_kernel=5.6 or newer and run with --not-a-security-boundary",
-        "before 0.12, bwrap follows symbolic links in writable binds while it sets the sandbox up (CVE-2026-87766)",
-    ));
+    remedies.push(told!("bwrap-without-openat2"));
     remedies
 }
 

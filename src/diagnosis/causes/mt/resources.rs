@@ -6,6 +6,7 @@ use crate::diagnosis::Cause;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::finding::Confidence;
 use crate::diagnosis::remedy::Remedy;
+use crate::diagnosis::remedy::told;
 use crate::diagnosis::weigh::{Judgement, Rule};
 use crate::diagnosis::wish::{Wish, raise};
 use crate::host::{Fact, FileKind, Mount};
@@ -130,11 +131,7 @@ fn mount_limit(case: &Case<'_>) -> Option<Judgement> {
 fn more_mounts(case: &Case<'_>) -> Vec<Remedy> {
     let mut remedies =
         raise(case, "fs.mount-max", 200_000, "mount namespaces can take more of the kernel's memory");
-    remedies.push(Remedy::manual(
-        "Bind fewer and smaller trees",
-        "bind the directories that the command needs instead of /: every mount below a source counts again",
-        "takes away what is not bound",
-    ));
+    remedies.push(told!("bind-fewer-trees"));
     remedies
 }
 
@@ -213,23 +210,10 @@ fn other_overlay(case: &Case<'_>) -> Vec<Remedy> {
     if let Some(Operation::Overlay(overlay)) = overlay
         && matches!(overlay.kind, OverlayKind::Writable { .. })
     {
-        remedies.push(Remedy::manual(
-                "Keep what is written in memory",
-                "use Overlay::temporary, whose upper directory is a tmpfs; or put both directories, empty and side by \
-                 side, on ext4, xfs, btrfs or a tmpfs",
-                "what the command writes is gone afterwards",
-            ));
+        remedies.push(told!("overlay-in-memory"));
     }
-    remedies.push(Remedy::manual(
-        "Bind a copy instead",
-        "copy the layers into one directory (cp -a --reflink=auto) and bind that",
-        "takes the time and room of a copy",
-    ));
-    remedies.push(Remedy::manual(
-        "Use a kernel that mounts overlays in user namespaces",
-        "boot Linux 5.11 or newer with CONFIG_OVERLAY_FS",
-        "nothing",
-    ));
+    remedies.push(told!("bind-copy-instead"));
+    remedies.push(told!("kernel-with-overlays"));
     remedies.extend(operation.map(Remedy::leave_out));
     remedies
 }

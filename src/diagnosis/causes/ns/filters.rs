@@ -6,6 +6,7 @@ use crate::diagnosis::case::Case;
 use crate::diagnosis::causes::ns::{CREATING, NO_PERMISSIONS, proven};
 use crate::diagnosis::facts::stopped_by_masks;
 use crate::diagnosis::finding::Confidence;
+use crate::diagnosis::remedy::told;
 use crate::diagnosis::setting::{Setting, own_unit};
 use crate::diagnosis::weigh::{Judgement, Rule};
 use crate::diagnosis::wish::{Calls, Wish, permit_to_unit};
@@ -221,35 +222,11 @@ fn outer_sandbox(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn leave_outer_sandbox(case: &Case<'_>) -> Vec<Remedy> {
-    const OPENS: &str = "the program is no longer confined by the outer sandbox, only by its own";
     match outer(case).map(|outer| outer.platform) {
-        Some(Platform::Flatpak) => vec![
-            Remedy::commands(
-                "Start the program outside of the Flatpak",
-                ["flatpak-spawn --host PROGRAM"],
-                OPENS,
-            )
-            .needs("the permission to talk to org.freedesktop.Flatpak"),
-        ],
-        Some(Platform::Snap) => vec![Remedy::manual(
-            "Build the snap with the interface that permits sandboxes, or with classic confinement",
-            "snapcraft.yaml: plugs: { sandbox: { interface: browser-support, allow-sandbox: true } }, or \
-             confinement: classic",
-            OPENS,
-        )],
-        Some(Platform::Firejail) => vec![
-            Remedy::commands(
-                "Start the program without Firejail's filter",
-                ["firejail --ignore=seccomp --ignore=restrict-namespaces --ignore=noroot PROGRAM"],
-                OPENS,
-            ),
-            Remedy::manual("Start the program without Firejail", "its own sandbox confines it", OPENS),
-        ],
-        _ => vec![Remedy::manual(
-            "Start the program outside of the outer sandbox",
-            "its own sandbox confines it",
-            OPENS,
-        )],
+        Some(Platform::Flatpak) => vec![told!("outside-of-flatpak")],
+        Some(Platform::Snap) => vec![told!("snap-interface")],
+        Some(Platform::Firejail) => vec![told!("firejail-without-filter"), told!("without-firejail")],
+        _ => vec![told!("outside-of-sandbox")],
     }
 }
 

@@ -5,6 +5,7 @@ use crate::diagnosis::case::Case;
 use crate::diagnosis::causes::ns::CREATING;
 use crate::diagnosis::facts::{OPENS, number, user_namespace};
 use crate::diagnosis::finding::Confidence;
+use crate::diagnosis::remedy::told;
 use crate::diagnosis::weigh::{Judgement, Rule};
 use crate::diagnosis::wish::raise;
 use crate::diagnosis::{Remedy, SandboxChange};
@@ -37,16 +38,7 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[
         cause: Cause::GvisorNestedTooDeep,
         messages: &[(CREATING, &[libc::EUSERS]), ("unshare user ns", &[libc::EUSERS])],
         judge: gvisor,
-        remedies: |_| {
-            vec![
-                nest_less(),
-                Remedy::manual(
-                    "Run the container with another runtime than gVisor",
-                    "a pod: another runtimeClassName; Docker: --runtime=runc",
-                    "the container uses the machine's own kernel, which gVisor keeps it away from",
-                ),
-            ]
-        },
+        remedies: |_| vec![nest_less(), told!("no-gvisor")],
     },
     Rule {
         cause: Cause::NestedTooDeep,
@@ -170,12 +162,7 @@ fn raise_other(case: &Case<'_>) -> Vec<Remedy> {
     if let Some((name, _)) = tightest(case) {
         return raise(case, &name, LEAST, OPENS);
     }
-    vec![Remedy::manual(
-        "Raise the limit that is reached",
-        "`grep . /proc/sys/user/max_*_namespaces` shows the one that is 0 or small, and `lsns` what is in use; as root on the \
-         machine, or on the node: sysctl -w user.max_KIND_namespaces=15000",
-        OPENS,
-    )]
+    vec![told!("raise-namespace-limit")]
 }
 
 /// Every namespace above us has a limit of its own, which cannot be read from here.
@@ -217,12 +204,7 @@ fn ancestor(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn raise_ancestor(case: &Case<'_>) -> Vec<Remedy> {
-    let outer = Remedy::manual(
-        "Start the outer sandbox so that it leaves user namespaces possible inside",
-        "an outer bwrap: without --disable-userns; Flatpak: start the program outside with flatpak-spawn \
-         --host",
-        "what runs in the outer sandbox can make user namespaces",
-    );
+    let outer = told!("outer-sandbox-with-userns");
     if case.on(Platform::Flatpak) || case.on(Platform::Bubblewrap) {
         vec![outer, raise_outside()]
     } else {
@@ -271,11 +253,7 @@ fn too_deep(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn nest_less() -> Remedy {
-    Remedy::manual(
-        "Nest fewer sandboxes in each other",
-        "start the sandbox from one that is further out",
-        "nothing",
-    )
+    told!("nest-less")
 }
 
 #[cfg(test)]

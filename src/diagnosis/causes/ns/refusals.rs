@@ -5,6 +5,7 @@ use crate::diagnosis::case::Case;
 use crate::diagnosis::causes::ns::{CREATING, NO_PERMISSIONS};
 use crate::diagnosis::facts::user_namespace;
 use crate::diagnosis::finding::Confidence;
+use crate::diagnosis::remedy::told;
 use crate::diagnosis::setting::Setting;
 use crate::diagnosis::weigh::{Judgement, Rule};
 use crate::diagnosis::wish::{Calls, Wish, beside, leave_restriction, permit_bwrap};
@@ -176,12 +177,7 @@ fn permit_in_apparmor(case: &Case<'_>) -> Vec<Remedy> {
         }
         _ => {
             let mut remedies = permit_bwrap(case);
-            remedies.push(Remedy::manual(
-                "Load the profile that Ubuntu has for unconfined programs again",
-                "apparmor_parser -r /etc/apparmor.d/unprivileged_userns; bwrap needs a profile of its own \
-                 beside it",
-                "nothing: it takes the capabilities in new user namespaces away",
-            ));
+            remedies.push(told!("load-unprivileged-userns"));
             remedies
         }
     }
@@ -228,12 +224,7 @@ fn not_implemented(case: &Case<'_>) -> Option<Judgement> {
 
 fn implement(case: &Case<'_>) -> Vec<Remedy> {
     if about_cgroups(case) {
-        return vec![Remedy::in_both(
-            "Ask for a namespace of control groups only where there are some",
-            "--unshare-cgroup-try instead of --unshare-cgroup",
-            "Namespaces::CGROUP_TRY instead of Namespaces::CGROUP",
-            "the command sees the paths of control groups outside",
-        )];
+        return vec![told!("cgroup-namespace-try")];
     }
     if case.filtered() == Some(false) && case.emulated().is_some() {
         return other_kernel(case);
@@ -279,35 +270,13 @@ fn no_user_namespaces(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn other_kernel(case: &Case<'_>) -> Vec<Remedy> {
-    const OPENS: &str =
-        "users other than root can make user namespaces, which lets them reach more of the kernel's code";
     if case.on(Platform::Wsl1) {
-        return vec![Remedy::commands(
-            "Convert the distribution to WSL 2: in Windows",
-            ["wsl.exe --list --verbose", "wsl.exe --set-version DISTRIBUTION 2"],
-            "nothing: WSL 2 is a virtual machine with a Linux kernel",
-        )];
+        return vec![told!("convert-to-wsl-2")];
     }
     if case.kernel().is_some_and(|version| version == (3, 10)) {
-        return vec![
-            Remedy::commands(
-                "Switch user namespaces on, and start the machine again",
-                [
-                    "grubby --args=user_namespace.enable=1 --update-kernel=ALL",
-                    "sysctl -w user.max_user_namespaces=15000",
-                    "reboot",
-                ],
-                OPENS,
-            )
-            .for_root(),
-        ];
+        return vec![told!("switch-on-el7")];
     }
-    vec![Remedy::manual(
-        "Use a kernel that is built with CONFIG_USER_NS=y",
-        "the kernels of all current distributions are; `grep CONFIG_USER_NS /boot/config-$(uname -r)` \
-         shows it",
-        OPENS,
-    )]
+    vec![told!("config-user-ns")]
 }
 
 #[cfg(test)]

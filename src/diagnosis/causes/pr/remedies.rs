@@ -2,6 +2,7 @@
 
 use crate::diagnosis::case::Case;
 use crate::diagnosis::causes::pr::hidden::{Hidden, Seen, doubtful, is_lxcfs, is_nvidia, look};
+use crate::diagnosis::remedy::told;
 use crate::diagnosis::setting::Setting;
 use crate::diagnosis::wish::{Covers, Wish};
 use crate::diagnosis::{Engine, Remedy, SandboxChange, SelinuxRule};
@@ -30,11 +31,7 @@ pub(in crate::diagnosis) fn uncover(case: &Case<'_>) -> Vec<Remedy> {
     };
     let Some(Hidden { covers, .. }) = hidden else { return Wish::WholeProc.grant(case) };
     if covers.is_empty() {
-        return vec![Remedy::manual(
-            "Have a whole procfs mounted",
-            "Mount one writable on /proc before bwrap is started: `mount -t proc proc /proc`, as root",
-            "processes and settings of the kernel can be seen there",
-        )];
+        return vec![told!("mount-whole-proc")];
     }
     let points: Vec<_> = covers.iter().map(|cover| cover.point.as_path()).collect();
     let nvidia = covers.iter().any(|cover| is_nvidia(&cover.point));
@@ -63,11 +60,7 @@ pub(in crate::diagnosis) fn unmask_or_bind(case: &Case<'_>) -> Vec<Remedy> {
 }
 
 pub(in crate::diagnosis) fn outer_as_user() -> Remedy {
-    Remedy::manual(
-        "Start the outer bwrap as another user than root",
-        "bwrap covers /proc/sys, /proc/sysrq-trigger, /proc/irq and /proc/bus only where its user could write there",
-        "nothing",
-    )
+    told!("outer-bwrap-as-user")
 }
 
 /// Gates and versions: the pod's manifest is right already.
@@ -75,13 +68,7 @@ pub(in crate::diagnosis) fn honour_pod_fields(case: &Case<'_>) -> Vec<Remedy> {
     const OPENS: &str = "pods of the whole cluster may ask for user namespaces and an unmasked /proc; Pod Security Standards \
                          still decide which of them get it";
     if matches!(Setting::of(case), Setting::Kubernetes { openshift: true }) {
-        let how = "Update the cluster to OpenShift 4.20 or later (4.19 has it as a technology preview), and let the pod use the \
-                   constraint nested-container";
-        return vec![Remedy::manual(
-            "Update OpenShift to a release that honours the pod's fields",
-            how,
-            OPENS,
-        )];
+        return vec![told!("newer-openshift")];
     }
     let runtime = if case.on(Platform::CriO) { "CRI-O 1.25" } else { "containerd 2.0" };
     let node = format!(
@@ -89,22 +76,12 @@ pub(in crate::diagnosis) fn honour_pod_fields(case: &Case<'_>) -> Vec<Remedy> {
          or later"
     );
     vec![
-        Remedy::manual(
-            "Have the API server keep the pod's fields",
-            "Where `kubectl get pod POD -o yaml` no longer shows procMount or hostUsers: switch the feature gates ProcMountType \
-             and UserNamespacesSupport on in API server and kubelet, or use Kubernetes 1.33 or later, where they are on",
-            OPENS,
-        )
-        .needs("the rights of a cluster administrator"),
+        told!("keep-pod-fields"),
         Remedy::manual(format!("Update the node: its kubelet, and {runtime} or later"), &node, OPENS)
             .needs("the rights of a cluster administrator"),
     ]
 }
 
 pub(in crate::diagnosis) fn another_kernel() -> Remedy {
-    Remedy::manual(
-        "Run where the kernel is Linux's own",
-        "Run the container or job under a runtime that shares the kernel or boots a whole one (runc, a virtual machine)",
-        "the isolation of this kernel is gone",
-    )
+    told!("linux-kernel")
 }

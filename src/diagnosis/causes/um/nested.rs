@@ -1,5 +1,6 @@
 //! The second user namespace, and the lock against further ones.
 
+use crate::diagnosis::remedy::told;
 use std::path::Path;
 
 use crate::diagnosis::Cause;
@@ -61,17 +62,7 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[
         cause: Cause::UserNamespacesStillAllowed,
         messages: &[("creation of new user namespaces was not disabled as requested", &[])],
         judge: still_allowed,
-        remedies: |_| {
-            vec![
-                Remedy::in_both(
-                    "Let the sandbox disable user namespaces, and not only assert that they are",
-                    "--unshare-user --disable-userns",
-                    "Sandbox::disable_userns() beside Namespaces::USER",
-                    "nothing: the command can make no user namespaces, as the sandbox demands",
-                ),
-                Remedy::change(SandboxChange::AllowUserNamespaces),
-            ]
-        },
+        remedies: |_| vec![told!("disable-userns"), Remedy::change(SandboxChange::AllowUserNamespaces)],
     },
 ];
 
