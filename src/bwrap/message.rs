@@ -420,3 +420,10 @@ fn path_below(root: &str, path: &[u8]) -> PathBuf {
     };
     PathBuf::from(OsStr::from_bytes(path))
 }
+
+/// The texts of the table that messages and reasons are known by.
+#[cfg(test)]
+pub(crate) fn texts() -> impl Iterator<Item = &'static str> {
+    let rows = TABLE.iter().flat_map(|(_, rows)| *rows).chain(table::REASONS);
+    rows.map(|row| row.wording.0)
+}
