@@ -11,9 +11,8 @@ use rustix::process::getuid;
 
 use crate::bwrap::{Bwrap, Message, Stage};
 use crate::diagnosis::{self, Diagnosis, Prediction};
-use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::launch::Stdio;
+use crate::launch::{Error, Result, Stdio, Streams};
 use crate::sandbox::{Namespaces, Sandbox};
 
 /// Says whether a sandbox will start here, from facts alone: a few milliseconds, and nothing is launched.
@@ -321,7 +320,7 @@ fn try_until(bwrap: &Bwrap, sandbox: &Sandbox, deadline: Instant) -> TrialOutcom
     let mut command = sandbox.command(NO_PROGRAM);
     // not /dev/null, which a sandbox around us may lack
     command.bwrap(bwrap).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let ended = match command.prepare_until(deadline) {
+    let ended = match command.prepare_until(Streams::Null, Some(deadline)) {
         // what comes after the gate can fail, too: the working directory, the process that is to be the first
         Ok(Some(prepared)) => prepared.start().and_then(|mut child| child.wait_until(deadline)),
         Ok(None) => Ok(None),
@@ -331,7 +330,7 @@ fn try_until(bwrap: &Bwrap, sandbox: &Sandbox, deadline: Instant) -> TrialOutcom
         Ok(Some(_)) => TrialOutcome::Works,
         Ok(None) => TrialOutcome::TimedOut,
         Err(Error::NotExecuted(failure)) if failure.message().is_some_and(is_the_end) => TrialOutcome::Works,
-        Err(error) => TrialOutcome::Failed { diagnosis: error.diagnosis().map(Arc::new), error },
+        Err(error) => TrialOutcome::Failed { diagnosis: error.diagnosis().cloned().map(Arc::new), error },
     }
 }
 

@@ -142,7 +142,6 @@ mod bwrap;
 mod capability;
 pub mod diagnosis;
 pub mod doctor;
-mod error;
 pub mod host;
 mod launch;
 mod sandbox;
@@ -154,11 +153,10 @@ pub use bwrap::{
     Advisory, Bwrap, BwrapError, Message, MissingOption, NamespaceIds, ParseError, Severity, Stage, Version,
 };
 pub use capability::{Capability, UnknownCapability};
-pub use diagnosis::ProgramProblem;
-pub use error::{Error, Result};
+pub use diagnosis::{ProgramProblem, Verdict};
 pub use launch::{
-    Child, ChildStderr, ChildStdin, ChildStdout, Command, Ending, ExitStatus, Failure, Heard, Output,
-    Prepared, Stdio, Undecided,
+    Child, ChildStderr, ChildStdin, ChildStdout, Command, Ending, Error, ExitStatus, Explain, Explanation,
+    Failure, Heard, Output, Prepared, Result, Stdio, Step, Undecided,
 };
 pub use sandbox::{
     Advice, CapabilityChange, Circumstances, Content, Descriptor, Feature, Filter, IdRange, Inherit, Invalid,

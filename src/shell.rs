@@ -38,6 +38,12 @@ pub(crate) fn path_word(path: impl AsRef<OsStr>) -> String {
     )
 }
 
+/// A name that is no option, whatever it begins with, for commands that know `--`.
+pub(crate) fn operand(name: impl AsRef<OsStr>) -> String {
+    let dash = if name.as_ref().as_bytes().starts_with(b"-") { "-- " } else { "" };
+    format!("{dash}{}", word(name))
+}
+
 /// The format for printf(1), between single quotes, that writes exactly these bytes.
 pub(crate) fn printf(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());

@@ -5,6 +5,8 @@
 mod check;
 #[path = "doctor/explain.rs"]
 mod explain;
+#[path = "common/golden.rs"]
+mod golden;
 #[path = "doctor/host.rs"]
 mod host;
 #[path = "doctor/interface.rs"]

@@ -25,6 +25,12 @@
 mod errno;
 mod recognise;
 mod table;
+/// The message that ended bwrap, among all that were said.
+pub(crate) fn decisive(messages: &[Message]) -> Option<&Message> {
+    let fatal = || messages.iter().filter(|message| message.severity() == Severity::Fatal);
+    fatal().find(|message| message.pattern().is_some()).or_else(|| fatal().next())
+}
+
 #[cfg(test)]
 mod tests;
 
@@ -413,4 +419,11 @@ fn path_below(root: &str, path: &[u8]) -> PathBuf {
         _ => path,
     };
     PathBuf::from(OsStr::from_bytes(path))
+}
+
+/// The texts of the table that messages and reasons are known by.
+#[cfg(test)]
+pub(crate) fn texts() -> impl Iterator<Item = &'static str> {
+    let rows = TABLE.iter().flat_map(|(_, rows)| *rows).chain(table::REASONS);
+    rows.map(|row| row.wording.0)
 }

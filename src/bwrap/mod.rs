@@ -15,6 +15,7 @@ pub(crate) mod status;
 
 pub(crate) use binary::find_helper;
 pub use binary::{Advisory, Bwrap, BwrapError, Version};
+pub(crate) use message::decisive;
 pub use message::{Message, Severity, Stage};
 pub use options::MissingOption;
 pub use parse::ParseError;

@@ -40,8 +40,9 @@ pub(crate) struct Status {
     /// The process that bwrap cloned: process 1 inside, or the command itself.
     pub(crate) child_pid: Option<NonZeroI32>,
     pub(crate) namespaces: NamespaceIds,
-    /// How the command ended; only there if bwrap executed it.
-    pub(crate) exit_code: Option<u8>,
+    /// How the command ended; only there if bwrap executed it. Whoever gets hold of the descriptors inside can make bwrap
+    /// report a number that no command ends with.
+    pub(crate) exit_code: Option<i64>,
 }
 
 impl Status {
@@ -63,8 +64,9 @@ impl Status {
                     uts: number("uts-namespace"),
                 };
             }
-            if let Some(code) = number("exit-code") {
-                status.exit_code = u8::try_from(code).ok();
+            // the first report counts, whatever comes after it
+            if let Some(code) = document.get("exit-code").filter(|_| status.exit_code.is_none()) {
+                status.exit_code = Some(code.as_i64().unwrap_or(i64::MAX));
             }
         }
         status
@@ -89,10 +91,20 @@ mod tests {
     }
 
     #[test]
+    fn an_exit_code_of_whatever_value_is_one() {
+        for (code, read) in
+            [("257", 257), ("-1", -1), ("18446744073709551615", i64::MAX), ("\"x\"", i64::MAX)]
+        {
+            let text = format!("{{\"child-pid\": 5}}\n{{\"exit-code\": {code}}}\n{{\"exit-code\": 0}}");
+            assert_eq!(Status::parse(text.as_bytes()).exit_code, Some(read));
+        }
+    }
+
+    #[test]
     fn unfinished_and_foreign_lines_say_nothing() {
         assert_eq!(Status::parse(b""), Status::default());
         assert_eq!(Status::parse(b"{ \"child-pid\": 4"), Status::default());
-        assert_eq!(Status::parse(b"{\"child-pid\": 0}\n{\"exit-code\": 4000}").exit_code, None);
+        assert_eq!(Status::parse(b"{\"child-pid\": 0}").child_pid, None);
         let cut = Status::parse(b"{\"child-pid\": 5}\n{ \"exit-code\": ");
         assert_eq!((cut.child_pid.map(NonZeroI32::get), cut.exit_code), (Some(5), None));
     }

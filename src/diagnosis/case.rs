@@ -1,7 +1,7 @@
 //! The case before the rules: what failed, on which host, and what the sandbox asks of it.
 
 use super::Symptom;
-use crate::bwrap::Stage;
+use crate::bwrap::{Message, Stage};
 use crate::host::{CapabilitySet, Host, Platform};
 use crate::sandbox::{Capability, Namespaces, Operation, Sandbox};
 
@@ -14,6 +14,8 @@ pub(super) struct Case<'a> {
     pub(super) sandbox: Option<&'a Sandbox>,
     /// What bwrap will do, if the sandbox is known.
     pub(super) plan: Option<Plan>,
+    /// The error number with which the system refused to start bwrap at all.
+    pub(super) not_started: Option<i32>,
 }
 
 /// What bwrap does for a sandbox that takes more than mounting.
@@ -83,7 +85,7 @@ impl<'a> Case<'a> {
     pub(super) fn new(symptom: Option<&'a Symptom>, host: &'a Host, sandbox: Option<&'a Sandbox>) -> Self {
         let uid = host.process.uid.present().copied();
         let plan = sandbox.map(|sandbox| Plan::of(sandbox, uid == Some(0), uid));
-        Self { symptom, host, sandbox, plan }
+        Self { symptom, host, sandbox, plan, not_started: symptom.and_then(not_started) }
     }
 
     /// Whether something was tried and failed, instead of being predicted.
@@ -153,6 +155,19 @@ impl<'a> Case<'a> {
     pub(super) fn stage(&self) -> Option<Stage> {
         self.symptom?.stage()
     }
+}
+
+/// A launcher knows with which error number the system refused to start bwrap; a shell says no more than
+/// the program's name and that: `bash: /usr/bin/bwrap: Operation not permitted`.
+fn not_started(symptom: &Symptom) -> Option<i32> {
+    let Some(message) = symptom.message() else { return symptom.errno };
+    let text = message.text().to_str().filter(|_| message.pattern().is_none())?;
+    // of `bwrap: ` and an error nothing but the error is left
+    let message = Message::parse(format!(": {text}").as_bytes());
+    let errno = message.errno()?;
+    let name = text.strip_suffix(errno.text())?;
+    let name = name.strip_suffix(": ").unwrap_or(name).rsplit([' ', '/']).next()?;
+    errno.code().filter(|_| ["", "bwrap"].contains(&name))
 }
 
 #[cfg(test)]

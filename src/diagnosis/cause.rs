@@ -7,7 +7,8 @@ use crate::bwrap::Stage;
 
 macro_rules! causes {
     ($($stage:ident { $($code:ident $name:ident $title:literal,)+ })+) => {
-        /// Why a sandbox does not start, in the order in which bwrap meets what stands in its way.
+        /// Why a sandbox does not start, in the order in which bwrap meets what stands in its way. Of two causes that are equally
+        /// likely the first in this order is named first; it may change from version to version.
         ///
         /// A code never changes its meaning; [`explanation`](Self::explanation) tells all about one, as `rustc --explain`
         /// does about errors of Rust.
@@ -46,6 +47,14 @@ macro_rules! causes {
                 match self { $($(Self::$name => $title,)+)+ }
             }
 
+            /// All about it: what it means, how to know it, what to do, for a terminal.
+            #[must_use]
+            pub fn explanation(self) -> &'static str {
+                match self { $($(Self::$name => {
+                    include_str!(concat!("explanations/", stringify!($code), ".txt")).trim_ascii_end()
+                })+)+ }
+            }
+
             /// The stage of bwrap's start-up that it stops.
             #[must_use]
             pub fn stage(self) -> Stage {
@@ -57,8 +66,8 @@ macro_rules! causes {
 
 causes! {
     Loader {
-        CP03 FileCapabilitiesOutsideBounds "the bwrap program carries file capabilities that are outside the bounding set",
         EX10 LoaderFailed "bwrap itself cannot be loaded",
+        CP03 FileCapabilitiesOutsideBounds "the bwrap program carries file capabilities that are outside the bounding set",
     }
     Privileges {
         CP01 UnexpectedCapabilities "bwrap refuses to run with capabilities as a user other than root",
@@ -75,25 +84,31 @@ causes! {
         PR10 ProcUnavailable "there is no /proc that bwrap could open",
         AR02 ContradictoryOptions "options of the sandbox contradict each other",
     }
+    Monitor {
+        DF01 DescriptorLimit "no more open files are allowed",
+    }
+    Internal {
+        SY01 OutOfMemory "memory ran out",
+    }
     Namespaces {
-        NS01 SeccompDeniesNamespaces "the container's system call filter denies new namespaces",
-        NS02 UserNamespacesSwitchedOff "kernel.unprivileged_userns_clone=0 forbids user namespaces to users",
         NS03 Chrooted "the process is in a chroot, where the kernel makes no user namespaces",
+        NS02 UserNamespacesSwitchedOff "kernel.unprivileged_userns_clone=0 forbids user namespaces to users",
         NS04 UnmappedId "our user or group id is not mapped in this user namespace",
+        NS07 RootWithoutSysAdmin "root without CAP_SYS_ADMIN needs a user namespace, and the sandbox asks for none",
+        NS19 JoinDenied "an existing namespace could not be joined",
+        NS01 SeccompDeniesNamespaces "the container's system call filter denies new namespaces",
         NS05 UnitRestrictsNamespaces "the systemd unit forbids new namespaces",
         NS06 OuterSandboxDeniesNamespaces "an outer sandbox forbids new namespaces",
-        NS07 RootWithoutSysAdmin "root without CAP_SYS_ADMIN needs a user namespace, and the sandbox asks for none",
         NS08 SelinuxDeniesUserNamespaces "SELinux denies new user namespaces to this domain",
         NS09 AppArmorDeniesUserNamespaces "AppArmor denies new user namespaces",
         NS10 NamespacesNotImplemented "a system call filter, or an emulated kernel, answers that namespaces do not exist",
         NS11 KernelWithoutUserNamespaces "the kernel has no user namespaces",
         NS12 NoUserNamespacesAllowed "user.max_user_namespaces=0 forbids user namespaces",
-        NS13 AncestorLimitsUserNamespaces "a namespace above us allows no more user namespaces",
-        NS14 NestedTooDeep "user namespaces are nested too deep",
         NS15 NamespaceLimit "a limit on another kind of namespace is reached",
-        NS16 ProcessLimit "no more processes are allowed",
+        NS13 AncestorLimitsUserNamespaces "a namespace above us allows no more user namespaces",
         NS18 GvisorNestedTooDeep "gVisor nests user namespaces no deeper",
-        NS19 JoinDenied "an existing namespace could not be joined",
+        NS14 NestedTooDeep "user namespaces are nested too deep",
+        NS16 ProcessLimit "no more processes are allowed",
     }
     Loopback {
         LO01 AppArmorStripsNetAdmin "AppArmor takes the capabilities of new user namespaces away, so the loopback device cannot be set up",
@@ -103,17 +118,17 @@ causes! {
         LO05 SelinuxDeniesNetAdmin "SELinux denies CAP_NET_ADMIN in user namespaces",
     }
     IdMap {
+        UM01 MissingSetfcap "root without CAP_SETFCAP may not map itself into a user namespace",
         UM02 AppArmorRestrictsUserNamespaces "AppArmor takes the rights of new user namespaces away",
         UM03 ProcReadOnly "/proc is mounted read-only, so id maps cannot be written",
         UM04 LandlockDeniesProc "a Landlock domain forbids writing to /proc",
         UM12 BwrapUnreadable "bwrap's program may be executed but not read, so the kernel keeps its id maps from it",
-        UM01 MissingSetfcap "root without CAP_SETFCAP may not map itself into a user namespace",
         UM05 IdsDiffer "our real and effective ids differ, or are not mapped",
         UM06 GidMapDenied "the group id map may not be written",
     }
     Sources {
-        BD01 SourceMissing "the source of a mount does not exist",
         MT14 Openat2Missing "bwrap walks paths with openat2, and is told that there is no such call",
+        BD01 SourceMissing "the source of a mount does not exist",
         BD06 SourceUnreachable "the source of a mount may not be reached",
     }
     Mounts {
@@ -121,9 +136,9 @@ causes! {
         MT02 SeccompDeniesMount "a system call filter denies mounting",
         MT03 MountNotImplemented "a system call filter answers that mounting does not exist",
         MT04 LandlockDeniesMount "a Landlock domain forbids mounting",
-        MT05 TmpMissing "/tmp is missing, which bwrap builds the sandbox on",
         MT06 SelinuxDeniesTmpfs "SELinux denies mounting a tmpfs to this domain",
         MT07 SeccompDeniesTmpfs "a system call filter lets some mounts through but not a tmpfs",
+        MT05 TmpMissing "/tmp is missing, which bwrap builds the sandbox on",
         MT12 MountLimit "fs.mount-max is reached",
         MT13 OverlayUnsupported "the kernel or the file systems do not support this overlay",
     }
@@ -145,22 +160,22 @@ causes! {
         DV02 DevptsInvalid "the kernel does not mount devpts here",
         DV03 DeviceMissing "a device node is missing in /dev",
         MT11 HostnameDenied "a system call filter denies setting the host name",
-        BD02 RemountRefused "a locked or special mount cannot be remounted with the flags of the bind",
-        BD03 DestinationReadOnly "the destination of an operation cannot be created where it is",
         BD04 DestinationIsSymlink "the destination of a mount is a symbolic link",
         BD05 DestinationOfOtherKind "the destination of an operation is of another kind than it must be",
+        BD03 DestinationReadOnly "the destination of an operation cannot be created where it is",
         BD07 DestinationExists "what the sandbox would make at a destination is there already, and differs",
         BD08 FileTooBig "a file of the sandbox does not fit where it is made",
+        BD02 RemountRefused "a locked or special mount cannot be remounted with the flags of the bind",
         BD09 BindDenied "the kernel denies a bind mount",
     }
     Pivot {
         MT10 SeccompDeniesUmount "a system call filter denies unmounting",
     }
     NestedUserNamespace {
-        UM07 SeccompDeniesUnshare "a system call filter denies the second user namespace, which a new /dev needs",
         UM08 SecondUserNamespaceLimit "the limit on user namespaces allows one, and the sandbox needs two",
-        UM09 DisableUsernsDenied "an AppArmor profile forbids writing to /proc/sys/user",
+        UM07 SeccompDeniesUnshare "a system call filter denies the second user namespace, which a new /dev needs",
         UM10 DisableUsernsReadOnly "/proc/sys is read-only, so user namespaces cannot be disabled inside",
+        UM09 DisableUsernsDenied "an AppArmor profile forbids writing to /proc/sys/user",
         UM11 UserNamespacesStillAllowed "user namespaces are not disabled, as the sandbox demands",
     }
     Capabilities {
@@ -175,32 +190,18 @@ causes! {
         SF01 FilterRejected "the kernel rejects the sandbox's own system call filter",
     }
     Exec {
-        EX01 LoaderMissing "the program is there, but its loader or interpreter is not visible inside",
         EX02 ProgramMissing "the program is not there inside",
+        EX01 LoaderMissing "the program is there, but its loader or interpreter is not visible inside",
         EX03 ProgramNotExecutable "the program may not be executed",
         EX04 WrongArchitecture "the program is built for another architecture",
         EX05 ExecDenied "a security module or system call filter denies executing the program",
     }
-    Monitor {
-        DF01 DescriptorLimit "no more open files are allowed",
-    }
-    Internal {
-        SY01 OutOfMemory "memory ran out",
-    }
     Unknown {
+        K803 PodFieldsIgnored "the cluster ignores procMount or hostUsers",
         K801 UnmaskedNeedsUserNamespace "Kubernetes allows procMount: Unmasked only with hostUsers: false",
         K802 NodeWithoutUserNamespaces "the node allows no user namespaces, so it cannot run pods with hostUsers: false",
-        K803 PodFieldsIgnored "the cluster ignores procMount or hostUsers",
         K804 PodSecurityForbidsUnmasked "Pod Security Standards forbid procMount: Unmasked",
         UN01 Unexplained "nothing that is known explains this",
-    }
-}
-
-impl Cause {
-    /// All about it: what it means, how to know it, what to do, for a terminal.
-    #[must_use]
-    pub fn explanation(self) -> &'static str {
-        super::explanations::of(self)
     }
 }
 
@@ -230,5 +231,62 @@ impl FromStr for Cause {
             cause.code().eq_ignore_ascii_case(text) || cause.name().eq_ignore_ascii_case(text)
         };
         Self::ALL.iter().find(is).copied().ok_or_else(|| UnknownCause(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn each_cause_is_explained_for_a_terminal() {
+        let mut seen = HashSet::new();
+        for &cause in Cause::ALL {
+            let text = cause.explanation();
+            let words = text.split_whitespace().count();
+            assert!((40..=260).contains(&words), "{cause:?}: {words} words");
+            for line in text.lines() {
+                assert!(line.chars().count() <= 78 && line.trim_end() == line, "{cause:?}: {line}");
+            }
+            assert!(text.contains("\n\n") && text.ends_with('.') && !text.contains("\n\n\n"), "{cause:?}");
+            assert!(seen.insert(text), "{cause:?} has the text of another");
+        }
+    }
+
+    /// Whoever reads it has a message or a file before him, and looks for it here.
+    #[test]
+    fn each_names_what_is_seen() {
+        for &cause in Cause::ALL {
+            let text = cause.explanation();
+            assert!(
+                text.contains('`') && text.matches('`').count().is_multiple_of(2),
+                "{cause:?}: nothing literal, or open"
+            );
+            let quoted = text.split('`').skip(1).step_by(2);
+            let seen = quoted.chain(text.split_whitespace()).any(|part| {
+                part.contains(": ")
+                    || part.starts_with("/proc/")
+                    || part.starts_with("/sys/")
+                    || part.contains("bwrap")
+            });
+            assert!(seen, "{cause:?} names neither message nor evidence");
+        }
+    }
+
+    /// Each message that a rule is for is found in the text about its cause, by its first words.
+    #[test]
+    fn messages_of_rules_are_quoted() {
+        for rule in crate::diagnosis::causes::all() {
+            let text = rule.cause.explanation().split_whitespace().collect::<Vec<_>>().join(" ");
+            let quoted = rule.messages.iter().any(|(pattern, _)| {
+                let words: String = pattern.split('%').next().unwrap().chars().take(20).collect();
+                text.contains(words.trim_end())
+            });
+            assert!(quoted || rule.messages.is_empty(), "{:?}: none of {:?}", rule.cause, rule.messages);
+        }
     }
 }

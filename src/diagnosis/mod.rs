@@ -8,19 +8,26 @@
 
 mod case;
 mod cause;
-mod explanations;
+mod causes;
+mod confinement;
+mod facts;
 mod finding;
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod golden;
 #[cfg(feature = "serde")]
 mod json;
+mod need;
 mod program;
-mod remedies;
 mod remedy;
 mod report;
-mod rules;
+mod restriction;
+mod setting;
 mod symptom;
 mod visible_proc;
+mod weigh;
+mod wish;
 
 use case::Case;
 pub use cause::{Cause, UnknownCause};
@@ -30,7 +37,6 @@ pub use remedy::{
     Action, AppArmorProfile, CiService, ContainerOptions, Engine, PodPatch, Profile, Remedy, RemedyFile,
     SandboxChange, SelinuxModule, SelinuxRule, Sysctl, UnitSettings,
 };
-pub(crate) use symptom::decisive;
 pub use symptom::{Symptom, Verdict};
 
 use crate::host::Host;
@@ -55,16 +61,21 @@ use crate::sandbox::Sandbox;
 #[must_use]
 pub fn diagnose(symptom: &Symptom, host: &Host, sandbox: Option<&Sandbox>) -> Diagnosis {
     let case = Case::new(Some(symptom), host, sandbox);
-    let explained = rules::all().filter(|rule| rule.explains(&case)).filter_map(|rule| rule.find(&case));
-    let mut causes: Vec<Finding> = explained.chain(rules::exec::program(&case)).collect();
-    // a stable sort: of two equally sure ones the rule that stands first
-    causes.sort_by_key(|finding| std::cmp::Reverse(finding.confidence));
-    if causes.is_empty() {
-        causes.push(rules::unexplained(&case));
-    }
+    let causes = explain(&case);
     let foreseen = foresee(&case, &causes);
     let message = symptom.message().map(|message| format!("bwrap: {message}"));
     Diagnosis { verdict: symptom.verdict, stage: symptom.stage(), message, causes, foreseen }
+}
+
+/// What explains a failure, the likeliest first.
+fn explain(failed: &Case<'_>) -> Vec<Finding> {
+    let explained = causes::all().filter(|rule| rule.explains(failed)).filter_map(|rule| rule.find(failed));
+    let mut causes: Vec<Finding> = explained.chain(causes::ex::program(failed)).collect();
+    causes.sort_by_key(|finding| (std::cmp::Reverse(finding.confidence), finding.cause));
+    if causes.is_empty() {
+        causes.push(causes::unexplained(failed));
+    }
+    causes
 }
 
 /// What will stop the sandbox once the present cause is gone.
@@ -117,7 +128,7 @@ fn is_unknown(host: &Host) -> bool {
 /// What stands in the way, in the order in which bwrap will meet it.
 fn obstacles(host: &Host, sandbox: Option<&Sandbox>) -> Vec<Finding> {
     let case = Case::new(None, host, sandbox);
-    let mut found: Vec<Finding> = rules::all().filter_map(|rule| rule.find(&case)).collect();
+    let mut found: Vec<Finding> = causes::all().filter_map(|rule| rule.find(&case)).collect();
     found.retain(|finding| finding.confidence >= Confidence::Medium);
     found.sort_by_key(|finding| finding.cause);
     found

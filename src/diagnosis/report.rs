@@ -1,30 +1,24 @@
 //! Diagnoses as text, for a terminal and a log alike: no colours, no cursor, lines that wrap well.
 
-use std::borrow::Cow;
 use std::fmt::{self, Write};
 
 use super::{Bearing, Diagnosis, Finding, Outlook, Prediction, Remedy, Verdict};
+use crate::visible::line;
 
-/// Text without control characters but the end of a line: labels, paths and messages come from elsewhere, and a terminal
-/// obeys some of them.
+/// Text without what does not show, but the ends of lines: labels, paths and messages come from elsewhere, and a terminal
+/// obeys some of them. What comes from elsewhere is a [`line`] besides.
 struct Plain<'a, 'b>(&'a mut fmt::Formatter<'b>);
 
 impl Write for Plain<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for part in text.split_inclusive(|c: char| c.is_control() && c != '\n') {
-            let odd = part.chars().next_back().filter(|c| c.is_control() && *c != '\n');
-            self.0.write_str(odd.map_or(part, |odd| part.trim_end_matches(odd)))?;
-            if let Some(odd) = odd {
-                write!(self.0, "{}", odd.escape_default())?;
+        for part in text.split_inclusive('\n') {
+            match part.strip_suffix('\n') {
+                Some(rest) => writeln!(self.0, "{}", line(rest))?,
+                None => self.0.write_str(&line(part))?,
             }
         }
         Ok(())
     }
-}
-
-/// Text that is one line: a path with the end of a line in it could pass for one to type.
-fn line(text: &str) -> Cow<'_, str> {
-    if text.contains('\n') { text.replace('\n', "\\n").into() } else { text.into() }
 }
 
 impl fmt::Display for Diagnosis {
@@ -42,9 +36,7 @@ impl fmt::Display for Diagnosis {
             writeln!(f, "{happened}")?;
         }
         if let Some(message) = &self.message {
-            for line in message.lines() {
-                writeln!(f, "    {line}")?;
-            }
+            writeln!(f, "    {}", line(message.trim_end()))?;
         }
         if let Some(stage) = self.stage {
             writeln!(f, "    (at the stage: {stage})")?;
@@ -162,7 +154,8 @@ mod tests {
     use super::super::{Symptom, diagnose, predict};
     use super::*;
     use crate::Sandbox;
-    use crate::host::{Fact, Host};
+    use crate::diagnosis::ProgramProblem;
+    use crate::host::{Fact, Host, Program};
 
     #[test]
     fn an_empty_host_promises_nothing() {
@@ -204,5 +197,40 @@ mod tests {
             Symptom::from_text(b"bwrap: Can't find source path /a\nreboot\nb: No such file or directory\n");
         let report = diagnose(&symptom, &Host::default(), None).to_string();
         assert!(report.contains("/a\\nreboot\\nb") && !report.contains("\nreboot"), "{report}");
+    }
+
+    /// Whatever has a name given by others: in reports, in the JSON's texts, in instructions.
+    #[test]
+    fn no_name_begins_a_line_or_hides_in_one() {
+        const ODD: &str = "/a\nreboot\n\u{202e}b\u{200b}";
+        let said = |text: &str| Symptom::from_text(text.replace('@', ODD).as_bytes());
+        let mut found = vec![
+            said("bwrap: Can't find source path @: Permission denied\n"),
+            said("bwrap: Can't find source path @: Too many levels of symbolic links\n"),
+            said("bwrap: Can't mkdir @/x: Read-only file system\n"),
+            said("bwrap: Can't chdir to @: No such file or directory\n"),
+            said("bwrap: execvp @: No such file or directory\n"),
+        ];
+        for problem in [
+            ProgramProblem::InterpreterMissing { path: ODD.into(), interpreter: ODD.into() },
+            ProgramProblem::NotExecutable { path: ODD.into(), mode: 0o644 },
+            ProgramProblem::Noexec(ODD.into()),
+        ] {
+            found.push(Symptom { program: Some(problem), ..Symptom::default() });
+        }
+        let mut host = machine();
+        host.bwrap = Fact::Present(Program::new(format!("{ODD}/bwrap"), "0.11.0"));
+        for sandbox in [Sandbox::new().ro_bind("/", "/"), Sandbox::new().ro_bind(ODD, ODD)] {
+            for symptom in &found {
+                let diagnosis = diagnose(symptom, &host, Some(&sandbox));
+                assert!(diagnosis.to_string().contains("/a\\nreboot\\n\\u{202e}b\\u{200b}"), "{diagnosis}");
+                let instructions =
+                    diagnosis.causes.iter().flat_map(|cause| &cause.remedies).map(Remedy::instructions);
+                for text in instructions.chain([diagnosis.to_string()]) {
+                    assert!(!text.lines().any(|line| line.trim_start().starts_with("reboot")), "{text}");
+                    assert!(!text.contains('\u{202e}') && !text.contains('\u{200b}'), "{text}");
+                }
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::ProgramProblem;
-use crate::bwrap::{Message, Severity, Stage};
+use crate::bwrap::{Message, Stage, decisive};
 
 /// How far a launch got.
 ///
@@ -87,10 +87,4 @@ impl Symptom {
     pub fn stage(&self) -> Option<Stage> {
         self.message().map(Message::stage)
     }
-}
-
-/// The message that ended bwrap, among all that were said.
-pub(crate) fn decisive(messages: &[Message]) -> Option<&Message> {
-    let fatal = || messages.iter().filter(|message| message.severity() == Severity::Fatal);
-    fatal().find(|message| message.pattern().is_some()).or_else(|| fatal().next())
 }

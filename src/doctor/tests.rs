@@ -78,7 +78,7 @@ fn the_reason_is_found_where_bwrap_cannot_start() {
     else {
         panic!("it started")
     };
-    assert_eq!(diagnosis.as_deref(), error.diagnosis().as_ref());
+    assert_eq!(diagnosis.as_deref(), error.diagnosis());
 }
 
 #[test]

@@ -2,34 +2,34 @@
 
 use std::fmt;
 use std::io::{self, Read};
-use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStrExt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::Errno;
-
-use super::command::{Command, Recipe};
-use super::handshake::{Phase, Verdict};
-use super::outcome::{Failure, Heard, Text};
+use super::error::{Error, Result, Step};
+use super::explain::Explain;
+use super::failure::Failure;
+use super::gather::{Scene, gather};
+use super::handshake::{Outcome, Phase};
+use super::keeper;
+use super::order::Recipe;
+use super::output::{ExitStatus, Output};
 use super::running::Running;
+use super::start::Started;
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
-use super::words::{Words, plausible, warnings};
-use super::{ExitStatus, Output, keeper, program};
-use crate::bwrap::message::find;
-use crate::bwrap::{Bwrap, Message, NamespaceIds, Severity, Stage};
-use crate::diagnosis::{ProgramProblem, decisive, diagnose};
-use crate::error::{Error, Result};
-use crate::host::Host;
+use super::wait::{self, Ward};
+use super::words::{Words, warnings};
+use crate::bwrap::status::Status;
+use crate::bwrap::{Bwrap, Message, NamespaceIds};
 use crate::sandbox::Feature;
 
 /// A launched command, as [`std::process::Child`].
 ///
 /// Dropping it neither kills the command nor waits for it, as in `std`; unlike there, no zombie is left: a
-/// thread of this crate sees it to its end. What of a PID namespace is still running when the command ends is
-/// killed. Dropping it takes no time, unless bwrap has ended and left a broken sandbox behind: what of that does not die
-/// when it is killed is waited for, 2 s at most for each process.
+/// thread of this crate sees it to its end. When the command ends, everything else in its PID namespace is killed; without one,
+/// what the command has started may live on.
+///
+/// It is readable ([`AsFd`], `poll(2)`, `epoll(7)`) once bwrap has ended; [`try_wait`](Self::try_wait) then knows the end.
 ///
 /// ```
 /// use std::io::Write;
@@ -56,6 +56,8 @@ struct Launch {
     id: u32,
     /// `None` once the outcome is known.
     running: Option<Running>,
+    /// A handle on bwrap.
+    process: Arc<OwnedFd>,
     outcome: Option<Result<ExitStatus>>,
     words: Words,
     /// Without descriptors that somebody else waits for.
@@ -66,6 +68,7 @@ struct Launch {
     line: Option<String>,
     bwrap: Bwrap,
     dropped: Vec<Feature>,
+    explain: Explain,
     sandbox_pid: Option<u32>,
     namespaces: Option<NamespaceIds>,
 }
@@ -73,21 +76,27 @@ struct Launch {
 /// How long bwrap may take to say its words once more.
 const REHEARSAL: Duration = Duration::from_secs(5);
 
+/// `None` if that is too far away to be told.
+pub(super) fn deadline(limit: Duration) -> Option<Instant> {
+    Instant::now().checked_add(limit)
+}
+
+/// How much of the time is left. As good as all of it without a deadline.
+fn left(deadline: Option<Instant>) -> Duration {
+    deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()))
+}
+
 impl Child {
-    pub(crate) fn new(
-        running: Running,
-        words: Words,
-        recipe: Arc<Recipe>,
-        bwrap: Bwrap,
-        dropped: Vec<Feature>,
-    ) -> Self {
+    pub(super) fn new(started: Started, recipe: &Arc<Recipe>, bwrap: Bwrap, explain: Explain) -> Self {
+        let Started { running, stdin, stdout, stderr, words, gate: _, dropped } = started;
         let repeatable = recipe.sandbox.is_repeatable();
         let (line, recipe) = match recipe.without_descriptors() {
             Some(rest) => (Some(recipe.line_for(&bwrap)), Arc::new(rest)),
-            None => (None, recipe),
+            None => (None, Arc::clone(recipe)),
         };
         let launch = Launch {
             id: running.pid.as_raw_pid().unsigned_abs(),
+            process: running.process(),
             running: Some(running),
             outcome: None,
             words,
@@ -96,10 +105,11 @@ impl Child {
             line,
             bwrap,
             dropped,
+            explain,
             sandbox_pid: None,
             namespaces: None,
         };
-        Self { stdin: None, stdout: None, stderr: None, launch }
+        Self { stdin, stdout, stderr, launch }
     }
 
     /// The process id of bwrap itself.
@@ -147,10 +157,10 @@ impl Child {
         &self.launch.dropped
     }
 
-    /// bwrap's warnings so far. A command can forge them.
+    /// bwrap's warnings so far, if standard error is piped. A command can forge them.
     ///
-    /// Where standard error is no pipe to this process, bwrap is asked to set up the same sandbox once more without
-    /// running anything, if it can have warned at all ([`Sandbox::not_a_security_boundary`](crate::Sandbox)).
+    /// It goes on after a complaint under [`Sandbox::not_a_security_boundary`](crate::Sandbox::not_a_security_boundary)
+    /// only. Where its words go elsewhere, [`doctor::try_sandbox`](crate::doctor::try_sandbox) hears them.
     ///
     /// ```
     /// use bwrap_launch::{Sandbox, Stdio};
@@ -161,16 +171,11 @@ impl Child {
     /// ```
     #[must_use]
     pub fn warnings(&self) -> Vec<Message> {
-        let launch = &self.launch;
-        // the one setting under which bwrap goes on after a complaint
-        let warns = launch.recipe.sandbox.privileges.not_a_security_boundary;
-        let words = match &launch.words {
-            Words::Pipe(_) => launch.words.heard().ok(),
+        match &self.launch.words {
+            words @ Words::Pipe(_) => warnings(&words.heard().unwrap_or_default()),
             // in a file there may be those of others
-            Words::File { .. } | Words::Elsewhere if warns => launch.rehearse().map(|(_, words)| words),
-            Words::File { .. } | Words::Elsewhere => None,
-        };
-        warnings(&words.unwrap_or_default())
+            Words::File { .. } | Words::Elsewhere => Vec::new(),
+        }
     }
 
     /// Waits until the sandbox is set up and the command is about to be executed.
@@ -186,33 +191,53 @@ impl Child {
     /// # Ok::<(), bwrap_launch::Error>(())
     /// ```
     pub fn wait_ready(&mut self) -> Result<()> {
-        let Some(running) = &mut self.launch.running else {
-            return self.outcome().map(|_| ());
-        };
-        if running.wait_ready(None).map_err(Error::system("wait for bwrap"))? == Phase::Ended {
-            self.wait()?;
-        }
-        self.launch.listen();
-        Ok(())
+        self.wait_ready_until(None).map(|_| ())
     }
 
-    /// As [`wait_ready`](Self::wait_ready), but not beyond a deadline. Says whether it is ready. If bwrap fails without a
-    /// word, it is not asked again: there is no time for that.
-    pub(super) fn wait_ready_until(&mut self, deadline: Instant) -> Result<bool> {
-        self.launch.repeatable = false;
+    /// As [`wait_ready`](Self::wait_ready), but not longer than `limit`. Says whether the sandbox is set up; if it is not, it goes
+    /// on being set up.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait_ready`](Self::wait_ready).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use bwrap_launch::Sandbox;
+    /// let mut child = Sandbox::new().ro_bind("/", "/").command("true").spawn()?;
+    /// assert!(child.wait_ready_timeout(Duration::from_secs(10))?);
+    /// child.wait()?;
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    pub fn wait_ready_timeout(&mut self, limit: Duration) -> Result<bool> {
+        self.wait_ready_until(deadline(limit))
+    }
+
+    pub(super) fn wait_ready_until(&mut self, deadline: Option<Instant>) -> Result<bool> {
         let Some(running) = &mut self.launch.running else { return self.outcome().map(|_| true) };
-        let phase = running.wait_ready(Some(deadline)).map_err(Error::system("wait for bwrap"))?;
-        if phase == Phase::Ended {
-            self.wait()?;
+        let waited = running.wait_ready(deadline).map_err(Error::system(Step::WaitForBwrap));
+        let ready = self.or_destroyed(waited)?;
+        if self.launch.running.as_ref().is_some_and(|running| running.handshake().phase() == Phase::Ended) {
+            self.launch.conclude(left(deadline));
+            return self.outcome().map(|_| true);
         }
-        Ok(phase >= Phase::Ready)
+        self.launch.listen();
+        Ok(ready)
+    }
+
+    /// A launch that cannot be watched any more is ended.
+    fn or_destroyed<T>(&mut self, waited: Result<T>) -> Result<T> {
+        if waited.is_err() {
+            self.destroy();
+        }
+        waited
     }
 
     /// Waits for the command's end, after closing its standard input. Asked again, it says the same.
     ///
-    /// A launch that failed is looked into before this returns: bwrap may be asked for its words once more, which takes 5 s
-    /// at most (mostly some milliseconds), and the host is read, as the calling thread sees it. What of a broken sandbox
-    /// does not die when it is killed is waited for, 2 s at most for each process, and then left behind.
+    /// With a PID namespace nothing of it is there any more when this returns; what does not die although it is killed (a
+    /// process in an uninterruptible wait) is left behind after 2 s. Without one, processes that the command has started may
+    /// run on. If the launch failed, what the host says is read, as the calling thread sees it ([`Explain`]).
     ///
     /// # Errors
     ///
@@ -227,28 +252,53 @@ impl Child {
     /// ```
     pub fn wait(&mut self) -> Result<ExitStatus> {
         drop(self.stdin.take());
-        if let Some(running) = &mut self.launch.running {
-            let verdict = running.wait_end().map_err(Error::system("wait for bwrap"))?;
-            self.launch.conclude(verdict);
-        }
+        self.wait_over(None)?;
         self.outcome()
     }
 
-    /// As [`wait`](Self::wait), but not beyond a deadline: `None` if it takes longer, and then nothing is left of it.
+    /// As [`wait`](Self::wait), but not longer than `limit`: `None` if the command still runs then. It runs on.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use bwrap_launch::Sandbox;
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").unshare_all();
+    /// let mut child = sandbox.command("sleep").arg("60").spawn()?;
+    /// assert_eq!(child.wait_timeout(Duration::from_millis(50))?, None);
+    /// child.wait_ready()?;
+    /// child.kill()?;
+    /// assert!(child.wait_timeout(Duration::from_secs(10)).is_ok());
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    pub fn wait_timeout(&mut self, limit: Duration) -> Result<Option<ExitStatus>> {
+        drop(self.stdin.take());
+        if self.wait_over(deadline(limit))? { self.outcome().map(Some) } else { Ok(None) }
+    }
+
+    fn wait_over(&mut self, deadline: Option<Instant>) -> Result<bool> {
+        let Some(running) = &mut self.launch.running else { return Ok(true) };
+        let over = running.wait_over(deadline).map_err(Error::system(Step::WaitForBwrap))?;
+        self.launch.conclude(left(deadline));
+        Ok(over)
+    }
+
+    /// As [`wait_timeout`](Self::wait_timeout), but when the time has passed nothing is left of it.
     pub(crate) fn wait_until(&mut self, deadline: Instant) -> Result<Option<ExitStatus>> {
-        if let Some(running) = &self.launch.running
-            && !running.wait_end_until(deadline).map_err(Error::system("wait for bwrap"))?
-        {
-            self.destroy();
-            return Ok(None);
+        drop(self.stdin.take());
+        if self.wait_over(Some(deadline))? {
+            return self.outcome().map(Some);
         }
-        self.wait().map(Some)
+        self.destroy();
+        Ok(None)
     }
 
     /// Says how the command ended, or `None` while it runs.
     ///
-    /// It does not wait for the command; but once bwrap has ended, and the launch failed, it takes as long as
-    /// [`wait`](Self::wait) to find out why.
+    /// It does not wait for the command. Once bwrap has ended, it sees the rest of its PID namespace off, which takes a tenth of a
+    /// millisecond, and, as [`wait`](Self::wait), 2 s at most for what does not die. It never asks bwrap again.
     ///
     /// # Errors
     ///
@@ -264,24 +314,27 @@ impl Child {
     /// # Ok::<(), bwrap_launch::Error>(())
     /// ```
     pub fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
-        if let Some(running) = &mut self.launch.running {
-            if !running.has_ended().map_err(Error::system("wait for bwrap"))? {
+        let Some(running) = &mut self.launch.running else { return self.outcome().map(Some) };
+        let wait = Error::system(Step::WaitForBwrap);
+        if !running.turn().map_err(wait)? {
+            if running.handshake().phase() != Phase::Ended {
                 return Ok(None);
             }
-            let verdict = running.finish();
-            self.launch.conclude(verdict);
+            running.wait_over(None).map_err(Error::system(Step::WaitForBwrap))?;
         }
+        self.launch.conclude(Duration::ZERO);
         self.outcome().map(Some)
     }
 
     /// Kills the sandbox (SIGKILL): every process of its PID namespace, or, without one, the command and at most its direct
-    /// children; what those have started lives on. Its end is still to be waited for. Does nothing if it has ended.
+    /// children; what those have started lives on. Its end is still to be waited for. Does nothing if it has ended. A bwrap that
+    /// has not yet reported what it made is given half a second for that.
+    ///
+    /// Killed before the command was executed, the launch ends with an error, not with a status.
     ///
     /// # Errors
     ///
-    /// If the system denies it.
-    ///
-    /// Killed before the command was executed, the launch ends with an error, not with a status.
+    /// If the system denies it: then it runs on.
     ///
     /// ```
     /// use bwrap_launch::{Namespaces, Sandbox};
@@ -296,7 +349,7 @@ impl Child {
     /// ```
     pub fn kill(&mut self) -> Result<()> {
         match &mut self.launch.running {
-            Some(running) => running.kill().map_err(Error::system("kill the sandbox")),
+            Some(running) => running.kill().map_err(Error::system(Step::Kill)),
             None => Ok(()),
         }
     }
@@ -319,7 +372,7 @@ impl Child {
         drop(self.stdin.take());
         let (mut stdout, mut stderr) = (self.stdout.take(), self.stderr.take());
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let read = Error::system("read the command's output");
+        let read = Error::system(Step::ReadOutput);
         self.collect((&mut stdout, &mut out), (&mut stderr, &mut err)).map_err(read)?;
         let status = self.wait()?;
         let dropped = std::mem::take(&mut self.launch.dropped);
@@ -335,37 +388,21 @@ impl Child {
     ) -> io::Result<()> {
         let mut buffer = vec![0; 64 << 10];
         while stdout.is_some() || stderr.is_some() {
-            let running = self.launch.running.as_ref();
-            let sources = [
-                stdout.as_ref().map(AsFd::as_fd),
-                stderr.as_ref().map(AsFd::as_fd),
-                running.map(AsFd::as_fd),
-            ];
-            let present = |source: &Option<_>| source.is_some();
-            let which: Vec<usize> =
-                sources.iter().enumerate().filter(|(_, s)| present(s)).map(|(i, _)| i).collect();
-            let mut polled: Vec<PollFd<'_>> = sources
-                .into_iter()
-                .flatten()
-                .map(|source| PollFd::from_borrowed_fd(source, PollFlags::IN))
-                .collect();
-            match poll(&mut polled, None) {
-                Ok(_) => {}
-                Err(Errno::INTR) => continue,
-                Err(error) => return Err(error.into()),
+            if let Some(running) = self.launch.running.as_mut().filter(|running| running.outcome().is_none())
+            {
+                running.turn()?;
             }
-            let ready = polled.iter().zip(which).filter(|(source, _)| !source.revents().is_empty());
-            let ready: Vec<usize> = ready.map(|(_, index)| index).collect();
-            for index in ready {
-                match index {
-                    0 => drain(stdout, out, &mut buffer)?,
-                    1 => drain(stderr, err, &mut buffer)?,
-                    _ => {
-                        if let Some(running) = &mut self.launch.running {
-                            let verdict = running.finish();
-                            self.launch.conclude(verdict);
-                        }
-                    }
+            let watched = self.launch.running.as_ref().filter(|running| running.outcome().is_none());
+            let mut streams = Vec::with_capacity(2);
+            streams.extend(stdout.as_ref().map(|stream| (true, stream.as_fd())));
+            streams.extend(stderr.as_ref().map(|stream| (false, stream.as_fd())));
+            let (which, descriptors): (Vec<bool>, Vec<BorrowedFd<'_>>) = streams.into_iter().unzip();
+            let readable = wait::wait(watched.map(|running| running as &dyn Ward), &descriptors, None)?;
+            for (is_stdout, _) in which.into_iter().zip(readable).filter(|(_, readable)| *readable) {
+                if is_stdout {
+                    drain(stdout, out, &mut buffer)?;
+                } else {
+                    drain(stderr, err, &mut buffer)?;
                 }
             }
         }
@@ -374,19 +411,9 @@ impl Child {
 
     fn outcome(&self) -> Result<ExitStatus> {
         self.launch.outcome.clone().unwrap_or_else(|| {
-            Err(Error::system("wait for bwrap")(io::Error::other("it was given up before its end")))
+            let given_up = io::Error::other("it was given up before its end");
+            Err(Error::system(Step::WaitForBwrap)(given_up))
         })
-    }
-
-    /// Lets bwrap end and returns how it did and its words, for a rehearsal.
-    pub(super) fn end_with_words(mut self) -> Option<(Verdict, Vec<u8>)> {
-        let mut running = self.launch.running.take()?;
-        if !running.wait_end_until(Instant::now() + REHEARSAL).unwrap_or(false) {
-            running.destroy();
-            return None;
-        }
-        let verdict = running.finish();
-        Some((verdict, self.launch.words.heard().ok()?))
     }
 
     /// Kills and reaps it all at once.
@@ -409,10 +436,15 @@ fn drain(stream: &mut Option<impl Read>, bytes: &mut Vec<u8>, buffer: &mut [u8])
 }
 
 impl Launch {
+    /// Reads what bwrap has reported.
     fn listen(&mut self) {
         let Some(running) = &mut self.running else { return };
         let status =
             if self.sandbox_pid.is_some() { *running.handshake().status() } else { running.listen() };
+        self.note(&status);
+    }
+
+    fn note(&mut self, status: &Status) {
         if let Some(pid) = status.child_pid {
             self.sandbox_pid = Some(pid.get().unsigned_abs());
             self.namespaces = Some(status.namespaces);
@@ -423,111 +455,47 @@ impl Launch {
         self.line.clone().unwrap_or_else(|| self.recipe.line_for(&self.bwrap))
     }
 
-    /// Turns the verdict into the outcome, and lets go of everything.
-    fn conclude(&mut self, verdict: Verdict) {
-        self.listen();
-        self.running = None;
-        self.outcome = Some(match verdict {
-            Verdict::Ended(status) => Ok(status),
-            Verdict::Refused { .. } => Err(Error::Refused(self.failure(verdict))),
-            Verdict::SetupFailed { .. } => Err(Error::SetupFailed(self.failure(verdict))),
-            Verdict::NotExecuted { .. } => Err(Error::NotExecuted(self.failure(verdict))),
-            Verdict::Undecided(_) => Err(Error::Undecided(self.failure(verdict))),
+    /// Once it is over: turns what was seen into the outcome, and lets go of everything.
+    fn conclude(&mut self, limit: Duration) {
+        let Some(outcome) = self.running.as_ref().and_then(Running::outcome) else { return };
+        let Some(running) = self.running.take() else { return };
+        self.note(running.handshake().status());
+        self.outcome = Some(match outcome {
+            Outcome::Ended(status) => Ok(status),
+            failed => Err(self.failure(failed, limit).into()),
         });
     }
 
-    fn failure(&self, verdict: Verdict) -> Arc<Failure> {
-        let mut failure = Failure {
-            verdict,
-            words: Text::default(),
-            heard: Heard::Lost,
-            messages: Vec::new(),
-            program: None,
-            diagnosis: None,
-            command: self.command_line(),
-            namespaces: self.namespaces,
-            dropped: self.dropped.clone(),
-        };
-        self.hear(&mut failure);
-        let executing = failure.stage().is_none_or(|stage| stage == Stage::Exec);
-        if matches!(verdict, Verdict::NotExecuted { .. }) && failure.had_words() && executing {
-            let sandbox = &self.recipe.sandbox;
-            let inherited = sandbox.environment.inherited(std::env::vars_os);
-            let path = sandbox.environment.value("PATH", &inherited);
-            let found = program::diagnose(sandbox, &self.recipe.program, path);
-            // what was searched is what PATH says
-            let secret =
-                sandbox.environment.is_secret("PATH") && !self.recipe.program.as_bytes().contains(&b'/');
-            failure.program = if secret { found.and_then(ProgramProblem::without_search) } else { found };
-        }
-        if failure.undecided().is_none() {
-            let host = Host::snapshot_for(self.bwrap.path(), self.bwrap.version_text());
-            failure.diagnosis = Some(diagnose(&failure.symptom(), &host, Some(&self.recipe.sandbox)));
-        }
-        Arc::new(failure)
+    fn failure(&self, outcome: Outcome, limit: Duration) -> Failure {
+        let failure = gather(
+            outcome,
+            Scene {
+                words: &self.words,
+                recipe: &self.recipe,
+                repeatable: self.repeatable,
+                bwrap: &self.bwrap,
+                command: self.command_line(),
+                namespaces: self.namespaces,
+                dropped: &self.dropped,
+                explain: self.explain,
+            },
+        );
+        if self.explain == Explain::AskAgain { failure.ask_again(limit.min(REHEARSAL)) } else { failure }
     }
+}
 
-    /// Comes by bwrap's words where they were written, or lets it say them once more.
-    fn hear(&self, failure: &mut Failure) {
-        let written = self.words.heard().unwrap_or_default();
-        let asks = failure.had_words() && failure.undecided().is_none();
-        if let Words::Pipe(_) = self.words {
-            failure.messages = Message::parse_all(&written);
-            if failure.message().is_some() || !asks {
-                (failure.words, failure.heard) = (Text(written), Heard::Captured);
-                return;
-            }
-        }
-        // what may have run must not run again
-        if asks && let Some((words, messages)) = self.repeat(failure.verdict) {
-            let stands = |message: &Message| find(&written, message.text().as_bytes()).is_some();
-            failure.heard = if messages.iter().all(stands) { Heard::Captured } else { Heard::AskedAgain };
-            (failure.words, failure.messages) = (Text(words), messages);
-            return;
-        }
-        let words = match self.words {
-            Words::File { .. } => plausible(&written, failure.verdict, &self.recipe),
-            Words::Pipe(_) | Words::Elsewhere => written,
-        };
-        failure.messages = Message::parse_all(&words);
-        if failure.message().is_some() {
-            failure.heard = Heard::Overheard;
-        }
-        failure.words = Text(words);
-    }
-
-    /// What bwrap says once more about a failure, if it fails in the same way.
-    fn repeat(&self, verdict: Verdict) -> Option<(Vec<u8>, Vec<Message>)> {
-        let (again, words) = self.rehearse()?;
-        let mut messages = Message::parse_all(&words);
-        match (verdict, again) {
-            (Verdict::Refused { .. }, Verdict::Refused { .. })
-            | (Verdict::SetupFailed { .. }, Verdict::SetupFailed { .. }) => {}
-            // at the latest it fails at the gate, which nobody opens in a rehearsal; two processes complain about that, and
-            // their words may end up in one line
-            (Verdict::NotExecuted { .. }, Verdict::NotExecuted { .. }) => messages.retain(|message| {
-                message.stage() == Stage::Environment || message.severity() == Severity::Warning
-            }),
-            _ => return None,
-        }
-        decisive(&messages)?;
-        Some((words, messages))
-    }
-
-    /// Lets bwrap set the sandbox up once more, without running anything, where that does no harm.
-    fn rehearse(&self) -> Option<(Verdict, Vec<u8>)> {
-        if self.repeatable { Command::rehearse(&self.recipe, &self.bwrap) } else { None }
+impl AsFd for Child {
+    /// A handle on bwrap itself (`pidfd_open(2)`).
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.launch.process.as_fd()
     }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
         let Some(mut running) = self.launch.running.take() else { return };
-        match running.has_ended() {
-            Ok(true) => {
-                running.finish();
-            }
-            _ => keeper::adopt(running),
+        if !running.turn().unwrap_or(false) {
+            keeper::adopt(running);
         }
     }
 }

@@ -2,28 +2,24 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::io::ErrorKind;
 use std::os::fd::{BorrowedFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use rustix::process::{getgid, getuid};
+use rustix::process::getuid;
 
-use super::child::Child;
-use super::descriptors::MAX_NUMBER;
-use super::handshake::Verdict;
+use super::child::{Child, deadline};
+use super::error::{Error, Result, Step};
+use super::explain::Explain;
+use super::order::{Line, Order, Recipe};
+use super::output::{ExitStatus, Output};
 use super::prepared::Prepared;
+use super::start::{self, Started};
 use super::stdio::{Stdio, StdioKind};
-use super::{ExitStatus, Output};
-use crate::bwrap::arguments::Arguments;
-use crate::bwrap::line::{write_id_maps, write_line};
-use crate::bwrap::{Bwrap, parse};
-use crate::error::Result;
-use crate::host::{self, CapabilitySet};
-use crate::sandbox::{
-    Advice, Circumstances, Descriptor, ENGINE_SOCKETS, Invalid, Place, Problem, Sandbox, check_text,
-};
+use crate::bwrap::{Bwrap, ParseError, parse};
+use crate::sandbox::{Advice, Circumstances, Descriptor, ENGINE_SOCKETS, Invalid, Sandbox};
 
 /// A command to run in a sandbox, as [`std::process::Command`].
 ///
@@ -50,23 +46,33 @@ pub struct Command {
     pub(super) stdout: Option<Stdio>,
     pub(super) stderr: Option<Stdio>,
     pub(super) descriptors: Vec<(RawFd, Descriptor)>,
+    pub(super) explain: Option<Explain>,
 }
 
-/// What is to run, without its streams.
-#[derive(Clone)]
-pub(crate) struct Recipe {
-    pub(crate) sandbox: Sandbox,
-    pub(crate) program: OsString,
-    pub(crate) arguments: Vec<OsString>,
-    pub(crate) arg0: Option<OsString>,
+/// What streams are connected to about which nothing was said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Streams {
+    Inherited,
+    /// The input is empty: nobody is there to write to it.
+    Piped,
+    Null,
 }
 
-impl Recipe {
-    /// What a launch keeps of it: nothing that others wait to be closed, and nothing that can be read only once.
-    /// `None` if that is all of it.
-    pub(crate) fn without_descriptors(&self) -> Option<Self> {
-        let sandbox = self.sandbox.without_descriptors()?;
-        Some(Self { sandbox, ..self.clone() })
+impl Streams {
+    fn output(self, stdio: Option<&Stdio>) -> &StdioKind {
+        match (stdio, self) {
+            (Some(stdio), _) => &stdio.0,
+            (None, Self::Inherited) => &StdioKind::Inherit,
+            (None, Self::Piped) => &StdioKind::Piped,
+            (None, Self::Null) => &StdioKind::Null,
+        }
+    }
+
+    fn input(self, stdio: Option<&Stdio>) -> &StdioKind {
+        match (stdio, self) {
+            (None, Self::Piped) => &StdioKind::Null,
+            _ => self.output(stdio),
+        }
     }
 }
 
@@ -128,14 +134,14 @@ impl Command {
     /// assert_eq!(command.to_string(), "bwrap --ro-bind / / -- echo hello");
     /// # Ok::<(), bwrap_launch::ParseError>(())
     /// ```
-    pub fn from_args<I>(args: I) -> Result<Self, crate::ParseError>
+    pub fn from_args<I>(args: I) -> Result<Self, ParseError>
     where
         I: IntoIterator,
         I::Item: Into<OsString>,
     {
         let parsed = parse(args)?;
         let mut words = parsed.command.into_iter();
-        let program = words.next().ok_or(crate::ParseError::NoCommand)?;
+        let program = words.next().ok_or(ParseError::NoCommand)?;
         Ok(Self::from_recipe(Recipe {
             sandbox: parsed.sandbox,
             program,
@@ -152,6 +158,7 @@ impl Command {
             stdout: None,
             stderr: None,
             descriptors: Vec::new(),
+            explain: None,
         }
     }
 
@@ -291,6 +298,19 @@ impl Command {
         self
     }
 
+    /// How much is done to explain a launch that fails. By default [`Explain::AskAgain`] for [`status`](Self::status) and
+    /// [`output`](Self::output), else [`Explain::Facts`].
+    ///
+    /// ```
+    /// use bwrap_launch::{Explain, Sandbox};
+    /// let mut command = Sandbox::new().ro_bind("/nonexistent", "/").command("true");
+    /// assert!(command.explain(Explain::Nothing).status().is_err());
+    /// ```
+    pub fn explain(&mut self, explain: Explain) -> &mut Self {
+        self.explain = Some(explain);
+        self
+    }
+
     /// The program.
     #[must_use]
     pub fn get_program(&self) -> &OsStr {
@@ -338,7 +358,7 @@ impl Command {
     /// # Ok::<(), bwrap_launch::Error>(())
     /// ```
     pub fn spawn(&mut self) -> Result<Child> {
-        Ok(self.launch(&StdioKind::Inherit, false)?.0)
+        self.launch(Streams::Inherited, Explain::Facts)
     }
 
     /// Launches the command and waits for its end.
@@ -355,7 +375,7 @@ impl Command {
     /// # Ok::<(), bwrap_launch::Error>(())
     /// ```
     pub fn status(&mut self) -> Result<ExitStatus> {
-        self.spawn()?.wait()
+        self.launch(Streams::Inherited, Explain::AskAgain)?.wait()
     }
 
     /// Launches the command and collects what it writes.
@@ -371,7 +391,7 @@ impl Command {
     /// # Ok::<(), bwrap_launch::Error>(())
     /// ```
     pub fn output(&mut self) -> Result<Output> {
-        self.launch(&StdioKind::Piped, false)?.0.wait_with_output()
+        self.launch(Streams::Piped, Explain::AskAgain)?.wait_with_output()
     }
 
     /// Sets the sandbox up and holds it, complete and isolated, until it is told to start.
@@ -393,42 +413,89 @@ impl Command {
     /// # Ok::<(), bwrap_launch::Error>(())
     /// ```
     pub fn prepare(&mut self) -> Result<Prepared> {
-        self.check_gate()?;
-        let (child, gate) = self.launch(&StdioKind::Inherit, true)?;
-        let mut prepared = Prepared::new(child, gate);
-        prepared.wait_ready()?;
+        let mut prepared = self.hold(Streams::Inherited, None)?;
+        prepared.wait_ready(None)?;
         Ok(prepared)
     }
 
-    /// The gate takes the place of the one filter that there may be.
-    fn check_gate(&self) -> Result<(), Invalid> {
-        if self.recipe.sandbox.privileges.filters.len() > 1 {
-            let problem = Problem::Conflict("prepare", "several seccomp filters");
-            return Err(Invalid { place: Place::Privileges, problem });
-        }
-        Ok(())
+    /// As [`prepare`](Self::prepare), but not longer than `limit`: `None` if it takes longer, and then nothing is left of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`prepare`](Self::prepare).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use bwrap_launch::Sandbox;
+    /// let mut command = Sandbox::new().ro_bind("/", "/").command("true");
+    /// match command.prepare_timeout(Duration::from_secs(10))? {
+    ///     Some(prepared) => assert!(prepared.start()?.wait()?.success()),
+    ///     None => eprintln!("a source does not answer"),
+    /// }
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    pub fn prepare_timeout(&mut self, limit: Duration) -> Result<Option<Prepared>> {
+        self.prepare_until(Streams::Inherited, deadline(limit))
     }
 
-    /// As [`prepare`](Self::prepare), but not beyond a deadline: `None` if it takes longer, and then nothing is left of it.
-    /// What bwrap says is heard on a piped standard error only: it is not asked again.
-    pub(crate) fn prepare_until(&mut self, deadline: Instant) -> Result<Option<Prepared>> {
-        self.check_gate()?;
-        let (mut child, gate) = self.launch(&StdioKind::Null, true)?;
-        if child.wait_ready_until(deadline)? {
-            return Ok(Some(Prepared::new(child, gate)));
-        }
-        child.destroy();
-        Ok(None)
+    pub(crate) fn prepare_until(
+        &mut self,
+        streams: Streams,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Prepared>> {
+        let mut prepared = match self.hold(streams, deadline) {
+            Err(Error::System { step: Step::MapIds, source, .. }) if source.kind() == ErrorKind::TimedOut => {
+                return Ok(None);
+            }
+            prepared => prepared?,
+        };
+        // dropped, it is destroyed
+        Ok(prepared.wait_ready(deadline)?.then_some(prepared))
     }
 
-    /// Sets the sandbox up as [`prepare`](Self::prepare) does and then lets bwrap fail at the gate, to hear
-    /// what it says and see how far it gets. Only for what can be repeated.
-    pub(super) fn rehearse(recipe: &Recipe, bwrap: &Bwrap) -> Option<(Verdict, Vec<u8>)> {
-        let mut command = Self::from_recipe(recipe.clone());
-        command.bwrap(bwrap).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let (child, gate) = command.launch(&StdioKind::Null, true).ok()?;
-        drop(gate);
-        child.end_with_words()
+    fn hold(&self, streams: Streams, deadline: Option<Instant>) -> Result<Prepared> {
+        let explain = self.explain.unwrap_or(Explain::Facts);
+        let (mut started, bwrap) = self.start(streams, true, deadline, explain)?;
+        let gate = started.gate.take();
+        Ok(Prepared::new(Child::new(started, &self.recipe, bwrap, explain), gate))
+    }
+
+    fn launch(&self, streams: Streams, explain: Explain) -> Result<Child> {
+        let explain = self.explain.unwrap_or(explain);
+        let (started, bwrap) = self.start(streams, false, None, explain)?;
+        Ok(Child::new(started, &self.recipe, bwrap, explain))
+    }
+
+    fn start(
+        &self,
+        streams: Streams,
+        hold: bool,
+        deadline: Option<Instant>,
+        explain: Explain,
+    ) -> Result<(Started, Bwrap)> {
+        let start = || {
+            // a description that is wrong is, whatever bwrap there is
+            self.check()?;
+            let bwrap = match &self.bwrap {
+                Some(bwrap) => bwrap.clone(),
+                None => Bwrap::find()?,
+            };
+            let order = Order {
+                recipe: &self.recipe,
+                bwrap: &bwrap,
+                stdin: streams.input(self.stdin.as_ref()),
+                stdout: streams.output(self.stdout.as_ref()),
+                stderr: streams.output(self.stderr.as_ref()),
+                descriptors: &self.descriptors,
+                hold,
+            };
+            let started = start::start(&order, deadline)?;
+            Ok((started, bwrap))
+        };
+        start().map_err(|error: Error| match explain {
+            Explain::Nothing => error,
+            _ => error.explain_here(),
+        })
     }
 
     /// Checks what can be known before the launch, as every launch does first.
@@ -443,30 +510,7 @@ impl Command {
     /// assert_eq!((error.place, error.problem), (Place::Program, Problem::Empty("name")));
     /// ```
     pub fn check(&self) -> Result<(), Invalid> {
-        let sandbox = &self.recipe.sandbox;
-        sandbox.check()?;
-        let has = |capability| {
-            // what is not in the bounding set is lost when bwrap is executed
-            [caps::CapSet::Permitted, caps::CapSet::Bounding]
-                .into_iter()
-                .all(|set| CapabilitySet::read(set).present().is_some_and(|set| set.has(capability)))
-        };
-        sandbox.check_for(getuid().as_raw(), getgid().as_raw(), has, host::user_namespaces_seem_possible)?;
-        let invalid = |place| move |problem| Invalid { place, problem };
-        check_text("name", &self.recipe.program).map_err(invalid(Place::Program))?;
-        let words = self.recipe.arg0.iter().map(|word| (0, word));
-        for (index, word) in words.chain(self.recipe.arguments.iter().enumerate().map(|(i, w)| (i + 1, w))) {
-            if word.as_bytes().contains(&0) {
-                return Err(invalid(Place::Argument(index))(Problem::Nul("text")));
-            }
-        }
-        for (number, _) in &self.descriptors {
-            if !(3..=MAX_NUMBER).contains(number) {
-                let problem = Problem::DescriptorRange { max: MAX_NUMBER };
-                return Err(invalid(Place::Descriptor(*number))(problem));
-            }
-        }
-        Ok(())
+        self.recipe.check(&self.descriptors)
     }
 
     /// Says what is legal but unwise about this command's sandbox here, each with its reason.
@@ -497,32 +541,6 @@ impl Command {
                 .filter(|path| path.exists())
                 .collect(),
         })
-    }
-}
-
-/// A recipe as a line for people: with the command's own descriptors, and for the bwrap that is told so, if any.
-struct Line<'a> {
-    recipe: &'a Recipe,
-    descriptors: &'a [(RawFd, Descriptor)],
-    bwrap: Option<&'a Bwrap>,
-}
-
-impl fmt::Display for Line<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Recipe { sandbox, program, arguments, arg0 } = self.recipe;
-        let mut words = vec![program.as_os_str()];
-        words.extend(arguments.iter().map(OsString::as_os_str));
-        let taken: Vec<RawFd> = self.descriptors.iter().map(|(number, _)| *number).collect();
-        let shown = Arguments::shown_beside(&taken, sandbox, arg0.as_deref(), self.bwrap);
-        write_line(f, &shown, &words, self.descriptors)?;
-        write_id_maps(f, sandbox)
-    }
-}
-
-impl Recipe {
-    /// The line as this bwrap was told it: without what it does not know and was left out.
-    pub(crate) fn line_for(&self, bwrap: &Bwrap) -> String {
-        Line { recipe: self, descriptors: &[], bwrap: Some(bwrap) }.to_string()
     }
 }
 

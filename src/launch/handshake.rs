@@ -42,7 +42,7 @@ pub(crate) struct Caveats {
 
 /// What happened, once bwrap has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Outcome {
     /// bwrap made no sandbox: arguments, privileges, namespaces.
     Refused { signal: Option<i32> },
     /// The sandbox could not be completed: ids, network, mounts.
@@ -89,9 +89,16 @@ pub enum Undecided {
     },
     /// bwrap ends with status 1 if it cannot lock a file, and reports that as the command's.
     LockFileMayHaveFailed,
-    /// bwrap reported what it never should.
-    Contradiction {
+    /// bwrap ended as if the command had not been executed, but a process of the sandbox outlived it, or its limits had been
+    /// changed: without a PID namespace a command can bring that about. What was left of the sandbox was killed, as
+    /// far as it could be found.
+    BwrapEndedEarly {
         /// bwrap's exit status.
+        status: i32,
+    },
+    /// bwrap reported what it never should: the command, or who else could get at bwrap, made it do so.
+    Contradiction {
+        /// bwrap's exit status, or the number that it reported as the command's.
         status: i32,
     },
 }
@@ -103,6 +110,7 @@ pub(crate) struct Handshake {
     status: Status,
     ready: Ready,
     end: Option<End>,
+    suspect: bool,
 }
 
 /// How far a launch has come.
@@ -120,7 +128,7 @@ pub(crate) enum Phase {
 
 impl Handshake {
     pub(crate) fn new(caveats: Caveats) -> Self {
-        Self { caveats, status: Status::default(), ready: Ready::Open, end: None }
+        Self { caveats, status: Status::default(), ready: Ready::Open, end: None, suspect: false }
     }
 
     pub(crate) fn on_status(&mut self, status: Status) {
@@ -134,8 +142,11 @@ impl Handshake {
         }
     }
 
-    pub(crate) fn on_end(&mut self, end: End) {
-        self.end.get_or_insert(end);
+    /// bwrap has ended. Its end is `suspect` if the process that it made was still there, or somebody had changed its limits.
+    pub(crate) fn on_end(&mut self, end: End, suspect: bool) {
+        if self.end.is_none() {
+            (self.end, self.suspect) = (Some(end), suspect);
+        }
     }
 
     pub(crate) fn status(&self) -> &Status {
@@ -156,7 +167,7 @@ impl Handshake {
     }
 
     /// The verdict, once bwrap has ended.
-    pub(crate) fn verdict(&self) -> Option<Verdict> {
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
         let end = self.end?;
         let signal = match end {
             End::Signaled(signal) => Some(signal),
@@ -164,21 +175,26 @@ impl Handshake {
             End::Unknown => None,
         };
         Some(match (self.status.exit_code, self.status.child_pid, self.ready) {
-            (Some(1), _, _) if self.caveats.lock_file => Verdict::Undecided(Undecided::LockFileMayHaveFailed),
-            // bwrap reports its process before anything can end
-            (Some(code), None, _) => Verdict::Undecided(Undecided::Contradiction { status: code.into() }),
-            (Some(code), _, _) if self.may_be_forged(code) => {
-                Verdict::Undecided(Undecided::FilterMayHideIt { status: code.into() })
-            }
-            (Some(code), _, _) => Verdict::Ended(ExitStatus::from_bwrap(code)),
+            (Some(code), child, _) => match u8::try_from(code) {
+                Ok(1) if self.caveats.lock_file => Outcome::Undecided(Undecided::LockFileMayHaveFailed),
+                Ok(code) if self.may_be_forged(code) => {
+                    Outcome::Undecided(Undecided::FilterMayHideIt { status: code.into() })
+                }
+                // bwrap reports its process before anything can end
+                Ok(code) if child.is_some() => Outcome::Ended(ExitStatus::from_bwrap(code)),
+                _ => {
+                    let status = i32::try_from(code).unwrap_or(if code < 0 { i32::MIN } else { i32::MAX });
+                    Outcome::Undecided(Undecided::Contradiction { status })
+                }
+            },
             (None, Some(_), Ready::Read) => self.after_setup(end),
-            (None, Some(_), Ready::Unread | Ready::Open) => Verdict::SetupFailed { signal },
+            (None, Some(_), Ready::Unread | Ready::Open) => Outcome::SetupFailed { signal },
             // bwrap reports its process before it lets it go on
-            (None, None, Ready::Unread | Ready::Open) => Verdict::Refused { signal },
+            (None, None, Ready::Unread | Ready::Open) => Outcome::Refused { signal },
             (None, None, Ready::Read) => match end {
-                End::Exited(status) => Verdict::Undecided(Undecided::Contradiction { status }),
-                End::Signaled(signal) => Verdict::Undecided(Undecided::BwrapKilled { signal }),
-                End::Unknown => Verdict::Undecided(Undecided::StatusLost),
+                End::Exited(status) => Outcome::Undecided(Undecided::Contradiction { status }),
+                End::Signaled(signal) => Outcome::Undecided(Undecided::BwrapKilled { signal }),
+                End::Unknown => Outcome::Undecided(Undecided::StatusLost),
             },
         })
     }
@@ -191,23 +207,27 @@ impl Handshake {
     }
 
     /// Everything was set up, and no exit code was reported.
-    fn after_setup(&self, end: End) -> Verdict {
+    fn after_setup(&self, end: End) -> Outcome {
         let status = match end {
-            End::Signaled(signal) => return Verdict::Undecided(Undecided::BwrapKilled { signal }),
-            End::Unknown => return Verdict::Undecided(Undecided::StatusLost),
+            End::Signaled(signal) => return Outcome::Undecided(Undecided::BwrapKilled { signal }),
+            End::Unknown => return Outcome::Undecided(Undecided::StatusLost),
             End::Exited(status) => status,
         };
         let killed = killed_by(status);
         let filtered = self.caveats.hides_start || self.caveats.fells_init;
         match (status, killed) {
             // a process that never reported, but could have run
-            (1, _) | (_, Some(_)) if filtered => Verdict::Undecided(Undecided::FilterMayHideIt { status }),
-            (1, _) => Verdict::NotExecuted { signal: None },
-            (_, Some(signal)) => Verdict::NotExecuted { signal: Some(signal) },
+            (1, _) | (_, Some(_)) if filtered => Outcome::Undecided(Undecided::FilterMayHideIt { status }),
+            // it did not end because that process did
+            (1, _) | (_, Some(_)) if self.suspect => {
+                Outcome::Undecided(Undecided::BwrapEndedEarly { status })
+            }
+            (1, _) => Outcome::NotExecuted { signal: None },
+            (_, Some(signal)) => Outcome::NotExecuted { signal: Some(signal) },
             // bwrap's own failures are 1: this is the command's
             (_, None) => match u8::try_from(status) {
-                Ok(code) if filtered => Verdict::Ended(ExitStatus::from_bwrap(code)),
-                _ => Verdict::Undecided(Undecided::Contradiction { status }),
+                Ok(code) if filtered => Outcome::Ended(ExitStatus::from_bwrap(code)),
+                _ => Outcome::Undecided(Undecided::Contradiction { status }),
             },
         }
     }
@@ -222,13 +242,13 @@ fn killed_by(status: i32) -> Option<i32> {
 mod tests {
     use super::*;
 
-    fn verdict(json: &str, ready: Ready, end: End, caveats: Caveats) -> Verdict {
+    fn verdict(json: &str, ready: Ready, end: End, caveats: Caveats) -> Outcome {
         let mut handshake = Handshake::new(caveats);
         handshake.on_status(Status::parse(json.as_bytes()));
         handshake.on_ready(ready);
-        assert_eq!(handshake.verdict(), None);
-        handshake.on_end(end);
-        handshake.verdict().unwrap()
+        assert_eq!(handshake.outcome(), None);
+        handshake.on_end(end, false);
+        handshake.outcome().unwrap()
     }
 
     const CHILD: &str = "{\"child-pid\": 9}";
@@ -240,20 +260,20 @@ mod tests {
     fn the_table() {
         let ended = |code: &str| format!("{CHILD}\n{{\"exit-code\": {code}}}");
         for (json, ready, end, expected) in [
-            (String::new(), Ready::Unread, End::Exited(1), Verdict::Refused { signal: None }),
-            (String::new(), Ready::Unread, End::Exited(127), Verdict::Refused { signal: None }),
-            (String::new(), Ready::Unread, End::Signaled(9), Verdict::Refused { signal: Some(9) }),
-            (CHILD.into(), Ready::Unread, End::Exited(1), Verdict::SetupFailed { signal: None }),
-            (CHILD.into(), Ready::Unread, End::Signaled(15), Verdict::SetupFailed { signal: Some(15) }),
-            (CHILD.into(), Ready::Unread, End::Exited(137), Verdict::SetupFailed { signal: Some(9) }),
-            (CHILD.into(), Ready::Unread, End::Unknown, Verdict::SetupFailed { signal: None }),
-            (CHILD.into(), Ready::Read, End::Exited(1), Verdict::NotExecuted { signal: None }),
-            (CHILD.into(), Ready::Read, End::Exited(137), Verdict::NotExecuted { signal: Some(9) }),
-            (ended("0"), Ready::Read, End::Exited(0), Verdict::Ended(ExitStatus::from_bwrap(0))),
-            (ended("1"), Ready::Read, End::Exited(1), Verdict::Ended(ExitStatus::from_bwrap(1))),
-            (ended("7"), Ready::Read, End::Unknown, Verdict::Ended(ExitStatus::from_bwrap(7))),
+            (String::new(), Ready::Unread, End::Exited(1), Outcome::Refused { signal: None }),
+            (String::new(), Ready::Unread, End::Exited(127), Outcome::Refused { signal: None }),
+            (String::new(), Ready::Unread, End::Signaled(9), Outcome::Refused { signal: Some(9) }),
+            (CHILD.into(), Ready::Unread, End::Exited(1), Outcome::SetupFailed { signal: None }),
+            (CHILD.into(), Ready::Unread, End::Signaled(15), Outcome::SetupFailed { signal: Some(15) }),
+            (CHILD.into(), Ready::Unread, End::Exited(137), Outcome::SetupFailed { signal: Some(9) }),
+            (CHILD.into(), Ready::Unread, End::Unknown, Outcome::SetupFailed { signal: None }),
+            (CHILD.into(), Ready::Read, End::Exited(1), Outcome::NotExecuted { signal: None }),
+            (CHILD.into(), Ready::Read, End::Exited(137), Outcome::NotExecuted { signal: Some(9) }),
+            (ended("0"), Ready::Read, End::Exited(0), Outcome::Ended(ExitStatus::from_bwrap(0))),
+            (ended("1"), Ready::Read, End::Exited(1), Outcome::Ended(ExitStatus::from_bwrap(1))),
+            (ended("7"), Ready::Read, End::Unknown, Outcome::Ended(ExitStatus::from_bwrap(7))),
             // the exit code counts even if bwrap was killed right after it wrote it
-            (ended("7"), Ready::Read, End::Signaled(9), Verdict::Ended(ExitStatus::from_bwrap(7))),
+            (ended("7"), Ready::Read, End::Signaled(9), Outcome::Ended(ExitStatus::from_bwrap(7))),
         ] {
             assert_eq!(verdict(&json, ready, end, NONE), expected, "{json} {ready:?} {end:?}");
         }
@@ -280,15 +300,45 @@ mod tests {
         ] {
             assert_eq!(
                 verdict(json, Ready::Read, end, caveats),
-                Verdict::Undecided(expected),
+                Outcome::Undecided(expected),
                 "{json} {end:?}"
             );
         }
-        let exited = Verdict::Ended(ExitStatus::from_bwrap(1));
+        let exited = Outcome::Ended(ExitStatus::from_bwrap(1));
         assert_eq!(verdict(one, Ready::Read, End::Exited(1), exec), exited, "killed is not exited");
         // a filter that denies write(2) cannot hide a status that bwrap itself never has
         let status = ExitStatus::from_bwrap(4);
-        assert_eq!(verdict(CHILD, Ready::Read, End::Exited(4), FILTER), Verdict::Ended(status));
+        assert_eq!(verdict(CHILD, Ready::Read, End::Exited(4), FILTER), Outcome::Ended(status));
+    }
+
+    #[test]
+    fn an_exit_code_proves_that_the_command_ran() {
+        for code in -2_i64..600 {
+            let json = format!("{CHILD}\n{{\"exit-code\": {code}}}");
+            for (ready, end) in [
+                (Ready::Read, End::Exited(1)),
+                (Ready::Unread, End::Unknown),
+                (Ready::Open, End::Signaled(9)),
+            ] {
+                match verdict(&json, ready, end, NONE) {
+                    Outcome::Ended(status) => assert_eq!(i64::from(status.raw()), code),
+                    Outcome::Undecided(Undecided::Contradiction { status }) => {
+                        assert_eq!((i64::from(status), (0..256).contains(&code)), (code, false));
+                    }
+                    other => panic!("{code} {ready:?} {end:?}: {other:?}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_end_that_is_not_of_its_child_decides_nothing() {
+        let mut handshake = Handshake::new(NONE);
+        handshake.on_status(Status::parse(CHILD.as_bytes()));
+        handshake.on_ready(Ready::Read);
+        handshake.on_end(End::Exited(1), true);
+        let early = Undecided::BwrapEndedEarly { status: 1 };
+        assert_eq!(handshake.outcome(), Some(Outcome::Undecided(early)));
     }
 
     #[test]
@@ -301,7 +351,7 @@ mod tests {
         assert_eq!(handshake.phase(), Phase::Ready);
         handshake.on_ready(Ready::Unread);
         assert_eq!(handshake.ready(), Ready::Read, "the first end counts");
-        handshake.on_end(End::Exited(0));
+        handshake.on_end(End::Exited(0), false);
         assert_eq!(handshake.phase(), Phase::Ended);
     }
 }

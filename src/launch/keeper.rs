@@ -8,22 +8,24 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::mpsc::{SendError, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use caps::{CapSet, CapsHashSet};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{AtFlags, CWD, statat};
 use rustix::process::{geteuid, getpriority_process};
-use rustix::thread::{CpuSet, SecureComputingMode, no_new_privs, sched_getaffinity, secure_computing_mode};
+use rustix::thread::{
+    CpuSet, SecureComputingMode, current_timer_slack, no_new_privs, sched_getaffinity, secure_computing_mode,
+};
 
 use super::descriptors::event;
-use super::running::Running;
 use super::spawn;
+use super::wait::{self, Ward};
 
 /// How long the thread stays without work: starting it anew costs more than a launch should.
-const LINGER: Timespec = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
+const LINGER: Duration = Duration::from_millis(250);
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -34,7 +36,7 @@ struct Keeper {
     thread: Option<Arc<OwnedFd>>,
     jobs: VecDeque<Job>,
     /// Children whose owner dropped them, until the thread takes them.
-    abandoned: Vec<Running>,
+    abandoned: Vec<Box<dyn Ward>>,
     leases: usize,
     /// What the thread was started with.
     context: Option<Context>,
@@ -147,6 +149,13 @@ struct Surroundings {
     processors: Option<CpuSet>,
     niceness: Option<i32>,
     directory: Option<(u64, u64)>,
+    /// Where tokens are kept, such as those of AFS (`session-keyring(7)`).
+    keyring: Option<libc::c_long>,
+    io_priority: Option<libc::c_long>,
+    scheduling: Option<(i32, i32)>,
+    timer_slack: Option<u64>,
+    /// With cgroup v1, threads of one process may be in different ones.
+    cgroups: Option<Vec<u8>>,
 }
 
 impl Surroundings {
@@ -159,6 +168,11 @@ impl Surroundings {
             processors: sched_getaffinity(None).ok(),
             niceness: getpriority_process(None).ok(),
             directory: directory.map(|stat| (stat.st_dev, stat.st_ino)),
+            keyring: spawn::session_keyring(),
+            io_priority: spawn::io_priority(),
+            scheduling: spawn::scheduling(),
+            timer_slack: current_timer_slack().ok(),
+            cgroups: std::fs::read("/proc/thread-self/cgroup").ok(),
         }
     }
 }
@@ -213,10 +227,10 @@ fn start(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
 }
 
 /// Sees a child to its end whose owner has dropped it. It runs on, as a dropped `std::process::Child` does.
-pub(crate) fn adopt(running: Running) {
+pub(crate) fn adopt(child: impl Ward + 'static) {
     let mut keeper = keeper();
     keeper.claim();
-    keeper.abandoned.push(running);
+    keeper.abandoned.push(Box::new(child));
     keeper.attend();
 }
 
@@ -230,7 +244,7 @@ pub(crate) fn catch_up() {
 
 fn keep(event: &OwnedFd) {
     spawn::block_signals();
-    let mut children: Vec<Running> = Vec::new();
+    let mut children: Vec<Box<dyn Ward>> = Vec::new();
     let mut rested = false;
     loop {
         let idle;
@@ -248,39 +262,24 @@ fn keep(event: &OwnedFd) {
         for job in jobs {
             job();
         }
-        rested = !wait(event, &mut children, idle.then_some(LINGER));
+        rested = !attend(event, &mut children, idle.then_some(LINGER));
     }
 }
 
 /// Waits for work, and lets go of children that have ended. Says whether anything happened.
-fn wait(event: &OwnedFd, children: &mut Vec<Running>, timeout: Option<Timespec>) -> bool {
-    let ended: Vec<bool> = {
-        let mut sources = vec![PollFd::new(event, PollFlags::IN)];
-        sources.extend(children.iter().map(|child| PollFd::from_borrowed_fd(child.as_fd(), PollFlags::IN)));
-        match poll(&mut sources, timeout.as_ref()) {
-            Ok(0) => return false,
-            Ok(_) => {}
-            Err(_) => {
-                thread::sleep(std::time::Duration::from_millis(10));
-                return true;
-            }
-        }
-        sources.iter().skip(1).map(|source| !source.revents().is_empty()).collect()
+fn attend(event: &OwnedFd, children: &mut Vec<Box<dyn Ward>>, idle: Option<Duration>) -> bool {
+    let before = children.len();
+    // what fails to be watched cannot be seen to its end
+    children.retain_mut(|child| !child.turn().unwrap_or(true));
+    if children.len() < before {
+        return true;
+    }
+    let deadline = idle.map(|idle| Instant::now() + idle);
+    let wards = children.iter().map(|child| &**child);
+    let Ok(readable) = wait::wait(wards, &[event.as_fd()], deadline) else {
+        thread::sleep(Duration::from_millis(10));
+        return true;
     };
     let _ = rustix::io::read(event, &mut [0_u8; 8]);
-    let mut ended = ended.into_iter();
-    for mut child in children.extract_if(.., |_| ended.next().unwrap_or(false)) {
-        // a stuck one takes its time, and launches must not wait for that
-        if child.is_quick() {
-            child.finish();
-            continue;
-        }
-        let (sender, receiver) = channel::<Running>();
-        let _ = start(move || receiver.into_iter().for_each(|mut child| _ = child.finish()));
-        // without a helper they must wait
-        if let Err(SendError(mut child)) = sender.send(child) {
-            child.finish();
-        }
-    }
-    true
+    idle.is_none() || readable.contains(&true)
 }

@@ -1,29 +1,44 @@
 //! How it is run: `std::process` for sandboxes.
 //!
-//! `command` describes, `start` opens descriptors and spawns; `handshake` judges, without I/O; `running` waits, kills and cleans up;
-//! `child` and `prepared` are what callers hold; a failure is explained by `diagnosis` when it is met. All unsafe code is in
-//! `spawn`.
+//! `command` describes; `start` takes an `order`, opens descriptors and spawns; `handshake` judges and `conduct` says what to do next, both
+//! without I/O; `running` looks, kills and reaps for it, `wait` is the one poll loop, `keeper` the thread that stays. `child`
+//! and `prepared` are what callers hold. What failed is `gather`ed, its causes are weighed when somebody asks (`explain`), and only
+//! `rehearsal` asks bwrap again. All unsafe code is in `spawn`.
 
 mod child;
 mod command;
+mod conduct;
 mod descriptors;
+mod error;
+mod explain;
+mod failure;
 mod filter;
+mod gate;
+mod gather;
 mod handshake;
 mod idmap;
 mod keeper;
-mod outcome;
+mod order;
+mod output;
 mod prepared;
+mod processes;
 mod program;
+mod rehearsal;
 mod running;
 mod spawn;
 mod start;
 mod stdio;
 mod table;
+mod wait;
 mod words;
 
 pub use child::Child;
 pub use command::Command;
+pub(crate) use command::Streams;
+pub use error::{Error, Result, Step};
+pub use explain::{Explain, Explanation};
+pub use failure::{Failure, Heard};
 pub use handshake::Undecided;
-pub use outcome::{Ending, ExitStatus, Failure, Heard, Output};
+pub use output::{Ending, ExitStatus, Output};
 pub use prepared::Prepared;
 pub use stdio::{ChildStderr, ChildStdin, ChildStdout, Stdio};

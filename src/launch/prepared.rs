@@ -1,11 +1,11 @@
 //! A sandbox that is set up and waits at the gate.
 
-use std::os::fd::OwnedFd;
+use std::time::Instant;
 
-use super::Child;
-use super::descriptors::send_all;
+use super::child::Child;
+use super::error::{Error, Result, Step};
+use super::gate::Gate;
 use crate::bwrap::NamespaceIds;
-use crate::error::{Error, Result};
 
 /// A sandbox that is complete and isolated, and whose command has not started.
 ///
@@ -35,33 +35,14 @@ pub struct Prepared {
     gate: Option<Gate>,
 }
 
-/// What a held sandbox waits for: its filter, and then the end of file.
-#[derive(Debug)]
-pub(super) struct Gate {
-    socket: OwnedFd,
-    filter: Vec<u8>,
-}
-
-/// `BPF_RET | BPF_K` with `SECCOMP_RET_ALLOW`.
-const ALLOW_ALL: [u8; 8] = if cfg!(target_endian = "little") {
-    [6, 0, 0, 0, 0, 0, 0xff, 0x7f]
-} else {
-    [0, 6, 0, 0, 0x7f, 0xff, 0, 0]
-};
-
-impl Gate {
-    pub(super) fn new(socket: OwnedFd, filter: Option<Vec<u8>>) -> Self {
-        Self { socket, filter: filter.unwrap_or_else(|| ALLOW_ALL.to_vec()) }
-    }
-}
-
 impl Prepared {
     pub(super) fn new(child: Child, gate: Option<Gate>) -> Self {
         Self { child: Some(child), gate }
     }
 
-    pub(crate) fn wait_ready(&mut self) -> Result<()> {
-        self.child.as_mut().map_or(Ok(()), Child::wait_ready)
+    /// Waits until the sandbox is complete. Says whether it is.
+    pub(super) fn wait_ready(&mut self, deadline: Option<Instant>) -> Result<bool> {
+        self.child.as_mut().map_or(Ok(true), |child| child.wait_ready_until(deadline))
     }
 
     /// The process id of bwrap itself.
@@ -88,7 +69,7 @@ impl Prepared {
     ///
     /// If the sandbox has been destroyed meanwhile.
     pub fn start(mut self) -> Result<Child> {
-        let sent = self.gate.take().map(|gate| send_all(&gate.socket, &gate.filter));
+        let sent = self.gate.take().map(Gate::open);
         let Some(mut child) = self.child.take() else { return Err(gone()) };
         match sent {
             Some(Ok(())) => Ok(child),
@@ -99,7 +80,7 @@ impl Prepared {
 }
 
 fn gone() -> Error {
-    Error::system("start the command")(std::io::ErrorKind::BrokenPipe.into())
+    Error::system(Step::StartCommand)(std::io::ErrorKind::BrokenPipe.into())
 }
 
 impl Drop for Prepared {

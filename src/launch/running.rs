@@ -1,38 +1,40 @@
-//! A launched bwrap and how it is brought to its end: judged, reaped, and with nothing left of it.
+//! A launched bwrap: the descriptors and handles that its conduct looks at, and what it does to processes.
 
 use std::fs;
 use std::io;
 use std::num::NonZeroI32;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, geteuid, getpid, pidfd_send_signal, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
+use super::conduct::{Act, Child, Cloned, Conduct, PATIENCE, Seen};
 use super::descriptors::{contents, event, process, send_all};
-use super::handshake::{End, Handshake, Phase, Ready, Verdict};
+use super::handshake::{Caveats, End, Handshake, Outcome, Phase, Ready};
+use super::idmap::{Mapping, Progress};
 use super::keeper::Lease;
+use super::processes::{
+    adopts_orphans, children_of, is_dying_init, is_gone, is_orphan_of_ours, kill_holders, limits_of,
+    parent_of,
+};
 use super::spawn;
+use super::wait::{Sources, Ward, drive, has_ended};
 use crate::bwrap::status::Status;
-
-/// How long a killed process may take to disappear before we go on without it.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long bwrap gets to report its child before it is killed. It takes about a millisecond; one that hangs never does.
 const GRACE: Duration = Duration::from_millis(500);
-
-/// How long to wait for an event that may never come, before looking for its effect.
-const NOW_AND_THEN: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
 /// A launched bwrap.
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) pid: Pid,
     /// bwrap itself, the monitor.
-    process: OwnedFd,
+    process: Arc<OwnedFd>,
     /// The process that it cloned: process 1 inside, or the command itself.
     child: Option<OwnedFd>,
     status: OwnedFd,
@@ -40,22 +42,17 @@ pub(crate) struct Running {
     /// The inode number of bwrap's end of the ready socket, to find whoever still holds it.
     far_end: u64,
     announced: bool,
-    handshake: Handshake,
-    cloned: Cloned,
-    /// We killed it.
-    killed: bool,
+    /// What held the socket after bwrap's end, and was killed.
+    strays: Vec<OwnedFd>,
+    /// Id maps that bwrap waits for.
+    mapping: Option<Mapping>,
+    conduct: Conduct,
+    end: Option<End>,
+    /// The resource limits that bwrap was started with, if the command can get at them.
+    limits: Option<String>,
+    tampered: bool,
+    outcome: Option<Outcome>,
     _lease: Option<Lease>,
-}
-
-/// What the process is that bwrap clones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cloned {
-    /// Process 1 of a PID namespace, which ends with it.
-    Init,
-    /// The command's parent, whose death ends nothing.
-    Parent,
-    /// The command.
-    Command,
 }
 
 /// What a launch made for itself before it spawned bwrap.
@@ -74,13 +71,57 @@ impl AsFd for Running {
     }
 }
 
+impl Ward for Running {
+    fn wants(&self) -> Sources<'_> {
+        let wants = self.conduct.wants(Instant::now());
+        let mut descriptors = Vec::with_capacity(3);
+        if wants.process {
+            descriptors.push((self.process.as_fd(), PollFlags::IN));
+        }
+        if wants.ready {
+            // without events to wait for, its end is still reported
+            descriptors.push((self.ready.as_fd(), PollFlags::empty()));
+        }
+        if let Some(child) = self.child.as_ref().filter(|_| wants.child) {
+            descriptors.push((child.as_fd(), PollFlags::IN));
+        }
+        if let Some(mapping) = &self.mapping {
+            descriptors.push((mapping.as_fd(), PollFlags::IN));
+        }
+        Sources { descriptors, until: wants.until }
+    }
+
+    fn turn(&mut self) -> io::Result<bool> {
+        self.map_ids()?;
+        loop {
+            let seen = self.look()?;
+            match self.conduct.turn(&seen, Instant::now()) {
+                Act::Wait => return Ok(false),
+                // bwrap has ended, and what cannot be killed now cannot be killed at all
+                Act::KillChild => drop(self.hold().and_then(|()| self.kill_child())),
+                Act::KillHolders => self.strays.extend(kill_holders(self.far_end)),
+                Act::ContinueBwrap => drop(pidfd_send_signal(&self.process, Signal::CONT)),
+                Act::KillBwrap => drop(pidfd_send_signal(&self.process, Signal::KILL)),
+                Act::Over(outcome) => {
+                    if self.conduct.adopts() {
+                        // killed, they are gone in a moment
+                        self.child.iter().chain(&self.strays).for_each(reap_orphan);
+                    }
+                    self.outcome = Some(outcome);
+                    return Ok(true);
+                }
+            }
+        }
+    }
+}
+
 impl Running {
     /// Takes charge of a bwrap that was just spawned.
     pub(crate) fn new(
         pid: Pid,
         witnesses: Witnesses,
-        handshake: Handshake,
-        cloned: Cloned,
+        (caveats, cloned): (Caveats, Cloned),
+        mapping: Option<Mapping>,
         lease: Option<Lease>,
     ) -> io::Result<Self> {
         let process = match process(pid) {
@@ -91,62 +132,175 @@ impl Running {
                 // nobody has waited for it yet, so the number is still its own
                 let _ = rustix::process::kill_process(pid, Signal::KILL);
                 let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
-                for holder in kill_holders(witnesses.far_end) {
-                    reap_orphan(&holder);
-                }
+                kill_holders(witnesses.far_end).iter().for_each(reap_orphan);
                 return Err(error);
             }
         };
         let Witnesses { status, ready, far_end, announced } = witnesses;
+        let conduct = Conduct::new(caveats, cloned, adopts_orphans());
+        let limits = if conduct.is_exposed() { limits_of("self") } else { None };
         Ok(Self {
             pid,
-            process,
+            process: Arc::new(process),
             child: None,
             status,
             ready,
             far_end,
             announced,
-            handshake,
-            cloned,
-            killed: false,
+            strays: Vec::new(),
+            mapping,
+            conduct,
+            end: None,
+            limits,
+            tampered: false,
+            outcome: None,
             _lease: lease,
+        })
+    }
+
+    pub(crate) fn handshake(&self) -> &Handshake {
+        self.conduct.handshake()
+    }
+
+    /// How it ended, once it is over.
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        self.outcome
+    }
+
+    /// The handle on bwrap.
+    pub(crate) fn process(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.process)
+    }
+
+    /// Waits until everything is set up or it is over, whichever comes first, or the deadline has passed.
+    pub(crate) fn wait_ready(&mut self, deadline: Option<Instant>) -> io::Result<bool> {
+        drive(self, |running| running.handshake().phase() >= Phase::Ready, deadline)?;
+        // a bwrap that has ended leaves something to be seen off, for a moment
+        if self.handshake().phase() == Phase::Ended {
+            drive(self, |_| false, None)?;
+        }
+        Ok(self.handshake().phase() >= Phase::Ready)
+    }
+
+    /// Waits until it is over: bwrap has ended, and of a PID namespace nothing is left. Says whether it is.
+    pub(crate) fn wait_over(&mut self, deadline: Option<Instant>) -> io::Result<bool> {
+        drive(self, |_| false, deadline)
+    }
+
+    /// Waits until bwrap has its id maps, or has ended. Says whether it has.
+    pub(crate) fn wait_mapped(&mut self, deadline: Instant) -> io::Result<bool> {
+        drive(self, |running| running.mapping.is_none(), Some(deadline))
+    }
+
+    /// Writes the id maps that bwrap waits for, as far as that can be done without waiting, and lets it go on.
+    fn map_ids(&mut self) -> io::Result<()> {
+        let Some(mapping) = &mut self.mapping else { return Ok(()) };
+        match mapping.turn()? {
+            Progress::Pending => return Ok(()),
+            // one byte for the map, one for the ready socket
+            Progress::Done => {
+                send_all(&self.ready, b"mr")?;
+                self.announced = true;
+            }
+            // bwrap has ended before that: its end tells
+            Progress::Gone => {}
+        }
+        self.mapping = None;
+        Ok(())
+    }
+
+    /// Everything that can be seen without waiting.
+    fn look(&mut self) -> io::Result<Seen> {
+        let status = self.read_status();
+        if self.end.is_none() {
+            // without a handle there is still the number
+            let _ = self.hold_reported(status);
+        }
+        let (ended, child) = self.look_at_processes(status)?;
+        if ended && self.end.is_none() {
+            // until it is reaped it has its limits
+            let now = self.limits.as_ref().and_then(|_| limits_of(&self.pid.as_raw_pid().to_string()));
+            self.tampered = now.is_some() && now != self.limits;
+            self.end = Some(reap(&self.process));
+        }
+        let mut ready = self.handshake().ready();
+        if ready == Ready::Open {
+            ready = self.look_at_ready()?;
+        }
+        // once more, for what it reported just before its end
+        let status = if ended { self.read_status() } else { status };
+        Ok(Seen { status, ready, end: self.end, child, tampered: self.tampered })
+    }
+
+    fn read_status(&self) -> Status {
+        match contents(&self.status) {
+            Ok(bytes) => Status::parse(&bytes),
+            Err(_) => *self.handshake().status(),
+        }
+    }
+
+    /// Whether bwrap has ended, and how the process stands that it cloned, both at one moment.
+    fn look_at_processes(&self, status: Status) -> io::Result<(bool, Child)> {
+        let mut polled = vec![PollFd::new(&self.process, PollFlags::IN)];
+        polled.extend(self.child.iter().map(|child| PollFd::new(child, PollFlags::IN)));
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        while let Err(error) = poll(&mut polled, Some(&now)) {
+            if error != Errno::INTR {
+                return Err(error.into());
+            }
+        }
+        let mut signs = polled.iter().map(|source| !source.revents().is_empty());
+        let ended = signs.next().unwrap_or(false);
+        let child = match (signs.next(), status.child_pid) {
+            (Some(true), _) => Child::Gone,
+            (Some(false), _) => Child::Alive,
+            (None, Some(pid)) if process_is_gone(pid) => Child::Gone,
+            (None, _) => Child::Unknown,
+        };
+        Ok((ended, child))
+    }
+
+    /// How the ready socket stands. A reset is reported once only.
+    fn look_at_ready(&self) -> io::Result<Ready> {
+        Ok(match recv(&self.ready, &mut [0_u8; 1], RecvFlags::DONTWAIT) {
+            // an end without anything to read before
+            Ok(_) if !self.announced => Ready::Unread,
+            Ok(_) => Ready::Read,
+            // whoever else may have a copy of the other end
+            Err(Errno::AGAIN) if self.announced && spawn::unread(&self.ready) == Some(0) => Ready::Read,
+            Err(Errno::AGAIN | Errno::INTR) => Ready::Open,
+            Err(Errno::CONNRESET) => Ready::Unread,
+            Err(error) => return Err(error.into()),
         })
     }
 
     /// Reads what bwrap has reported, and gets hold of the process that it reported.
     pub(crate) fn listen(&mut self) -> Status {
-        self.hear();
-        // without a handle there is still the number
-        let _ = self.hold();
-        *self.handshake.status()
-    }
-
-    /// Reads what bwrap has reported, and whether it has read.
-    fn hear(&mut self) {
-        if let Ok(bytes) = contents(&self.status) {
-            self.handshake.on_status(Status::parse(&bytes));
+        if self.outcome.is_none() {
+            let _ = self.turn();
         }
-        if self.handshake.ready() == Ready::Open {
-            self.handshake.on_ready(self.look());
-        }
+        *self.handshake().status()
     }
 
     /// Gets hold of the process that bwrap has reported, unless the number is another's by now.
     ///
     /// Fails if no handle can be had, for lack of descriptors.
     fn hold(&mut self) -> io::Result<()> {
-        let status = self.handshake.status();
+        self.hold_reported(*self.handshake().status())
+    }
+
+    fn hold_reported(&mut self, status: Status) -> io::Result<()> {
         if self.child.is_none()
             && let Some(pid) = status.child_pid
         {
-            self.child = self.open_child(pid, status.namespaces.mnt)?;
+            self.child = self.open_child(pid, &status)?;
         }
         Ok(())
     }
 
     /// A handle on the reported process, if the number is still its own: it is in the mount namespace that bwrap
     /// reported, it is our bwrap's to wait for, or it is dying and became our child, to be reaped.
-    fn open_child(&self, pid: NonZeroI32, mount_namespace: Option<u64>) -> io::Result<Option<OwnedFd>> {
+    fn open_child(&self, pid: NonZeroI32, status: &Status) -> io::Result<Option<OwnedFd>> {
         let Some(number) = Pid::from_raw(pid.get()) else { return Ok(None) };
         let handle = match process(number) {
             Ok(handle) => handle,
@@ -154,150 +308,45 @@ impl Running {
             Err(error) => return Err(error),
         };
         let namespace = fs::metadata(format!("/proc/{pid}/ns/mnt")).ok().map(|meta| meta.ino());
-        let own = namespace.is_some() && namespace == mount_namespace
+        let own = namespace.is_some() && namespace == status.namespaces.mnt
             // where /proc tells nothing, that bwrap has not waited for it must do
-            || self.is_unreaped() && parent_of(pid).is_none_or(|parent| parent == self.pid.as_raw_pid())
-            || adopts_orphans() && is_orphan_of_ours(pid);
+            || self.is_unreaped(status) && parent_of(pid).is_none_or(|parent| parent == self.pid.as_raw_pid())
+            || self.conduct.adopts() && is_orphan_of_ours(pid)
+            // a process 1 that ends has no namespaces any more, and takes the others of its own with it
+            || self.conduct.cloned() == Cloned::Init && namespace.is_none() && is_dying_init(pid);
         Ok(own.then_some(handle))
     }
 
     /// Whether the number that bwrap reported is its child's: nobody else gets it before bwrap has waited for that
     /// child, and then bwrap reports and ends at once.
-    fn is_unreaped(&self) -> bool {
-        self.handshake.status().exit_code.is_none()
-            && self.handshake.phase() != Phase::Ended
-            && self.has_ended().is_ok_and(|ended| !ended)
-    }
-
-    pub(crate) fn handshake(&self) -> &Handshake {
-        &self.handshake
-    }
-
-    /// Waits until everything is set up or bwrap has ended, whichever comes first, or the deadline has passed.
-    pub(crate) fn wait_ready(&mut self, deadline: Option<Instant>) -> io::Result<Phase> {
-        loop {
-            let phase = self.handshake.phase();
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if phase >= Phase::Ready || left.is_some_and(|left| left.is_zero()) {
-                return Ok(phase);
-            }
-            let soon = left.and_then(|left| Timespec::try_from(left).ok());
-            let timeout = soon.filter(|soon| *soon < NOW_AND_THEN).unwrap_or(NOW_AND_THEN);
-            let mut sources = [
-                PollFd::new(&self.process, PollFlags::IN),
-                // without events to wait for, its end is still reported
-                PollFd::new(&self.ready, PollFlags::empty()),
-            ];
-            // now and then the socket itself is asked, whose other end may be kept open elsewhere
-            match poll(&mut sources, Some(&timeout)) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-            let ended = sources.first().is_some_and(|source| !source.revents().is_empty());
-            self.listen();
-            if ended {
-                return Ok(Phase::Ended);
-            }
-            // closed without being read: bwrap is about to end, or a wrapper in its place has closed what it does not know
-            if self.handshake.ready() == Ready::Unread {
-                let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-                let ended = wait_for(&self.process, left)?;
-                return Ok(if ended { Phase::Ended } else { self.handshake.phase() });
-            }
-        }
-    }
-
-    /// Waits for bwrap's end.
-    pub(crate) fn wait_end(&mut self) -> io::Result<Verdict> {
-        // process 1 inside may be ours to reap; a command without one may be unreadable for us later
-        if adopts_orphans() || self.cloned != Cloned::Init && !geteuid().is_root() {
-            self.wait_ready(None)?;
-        }
-        wait_for(&self.process, None)?;
-        Ok(self.finish())
-    }
-
-    /// Waits for bwrap's end, not beyond a deadline. Says whether it has ended.
-    pub(crate) fn wait_end_until(&self, deadline: Instant) -> io::Result<bool> {
-        wait_for(&self.process, Some(deadline.saturating_duration_since(Instant::now())))
-    }
-
-    /// Sends bytes to the ready socket.
-    pub(crate) fn announce(&mut self, bytes: &[u8]) -> io::Result<()> {
-        send_all(&self.ready, bytes)?;
-        self.announced = true;
-        Ok(())
-    }
-
-    /// How the ready socket stands. A reset is reported once only.
-    fn look(&self) -> Ready {
-        match recv(&self.ready, &mut [0_u8; 1], RecvFlags::DONTWAIT) {
-            // an end without anything to read before
-            Ok(_) if !self.announced => Ready::Unread,
-            Ok(_) => Ready::Read,
-            // whoever else may have a copy of the other end
-            Err(Errno::AGAIN) if self.announced && spawn::unread(&self.ready) == Some(0) => Ready::Read,
-            Err(Errno::AGAIN | Errno::INTR) => Ready::Open,
-            Err(_) => Ready::Unread,
-        }
-    }
-
-    /// Whether bwrap has ended.
-    pub(crate) fn has_ended(&self) -> io::Result<bool> {
-        wait_for(&self.process, Some(Duration::ZERO))
-    }
-
-    /// Once bwrap has ended: judges, and leaves nothing of the sandbox behind.
-    pub(crate) fn finish(&mut self) -> Verdict {
-        self.handshake.on_end(reap(&self.process));
-        self.hear();
-        let init = self.cloned == Cloned::Init;
-        if self.handshake.ready() == Ready::Open || init || !self.is_over() || adopts_orphans() {
-            // what cannot be had now cannot be had at all: bwrap is no longer there to vouch for the number
-            let _ = self.hold().and_then(|()| self.kill_child());
-        }
-        if self.handshake.ready() == Ready::Open {
-            self.free_stuck();
-        }
-        self.see_child_off();
-        // the end is known, so there is a verdict
-        self.handshake.verdict().unwrap_or(Verdict::Refused { signal: None })
-    }
-
-    /// Once bwrap has ended: whether nothing holds [`finish`](Self::finish) up.
-    pub(crate) fn is_quick(&mut self) -> bool {
-        self.hear();
-        self.handshake.status().exit_code.is_some() && !self.killed && !adopts_orphans()
-    }
-
-    /// Whether the command is known to have ended, or never to have begun.
-    fn is_over(&self) -> bool {
-        matches!(self.handshake.verdict(), Some(Verdict::Ended(_) | Verdict::NotExecuted { .. }))
+    fn is_unreaped(&self, status: &Status) -> bool {
+        status.exit_code.is_none()
+            && self.end.is_none()
+            && has_ended(&self.process, Duration::ZERO).is_ok_and(|e| !e)
     }
 
     /// Kills what bwrap cloned, and the command with it.
     ///
-    /// Fails, and leaves everything as it is, if that would miss the command.
+    /// Fails if that is denied, or, and then leaves everything as it is, if it would miss the command.
     fn kill_child(&self) -> io::Result<()> {
         let Some(child) = &self.child else { return Ok(()) };
         let mut command = Vec::new();
-        if self.cloned != Cloned::Init {
+        if self.conduct.cloned() != Cloned::Init {
             // stopped, it makes no more of them
             let _ = pidfd_send_signal(child, Signal::STOP);
-            let pid = self.handshake.status().child_pid.map_or(0, NonZeroI32::get);
+            let pid = self.handshake().status().child_pid.map_or(0, NonZeroI32::get);
             let (children, complete) = children_of(pid, child);
-            if self.cloned == Cloned::Parent && complete.is_err() {
+            if self.conduct.cloned() == Cloned::Parent && complete.is_err() {
                 let _ = pidfd_send_signal(child, Signal::CONT);
                 return complete;
             }
             command = children;
         }
-        // they may be gone already
-        let _ = pidfd_send_signal(child, Signal::KILL);
+        let mut killed = kill(child);
         for (_, process) in command {
-            let _ = pidfd_send_signal(&process, Signal::KILL);
+            killed = killed.and(kill(&process));
         }
-        Ok(())
+        killed
     }
 
     /// Handles on all that descends from bwrap. Everything is stopped on the way, so that nothing is missed; it is all to
@@ -315,60 +364,23 @@ impl Running {
         found.into_iter().map(|(_, handle)| handle).collect()
     }
 
-    /// A bwrap that ended early may leave its child behind, waiting for ever and holding every descriptor. Whoever
-    /// still has the ready socket is it, whether bwrap reported it or not.
-    fn free_stuck(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
-        // most often it is just about to end by itself
-        let mut pause = Duration::from_millis(2);
-        while Instant::now() < deadline {
-            let _ = poll_one(&self.ready, PollFlags::empty(), Some(pause));
-            self.handshake.on_ready(self.look());
-            if self.handshake.ready() != Ready::Open {
-                return;
-            }
-            for holder in kill_holders(self.far_end) {
-                reap_orphan(&holder);
-            }
-            pause = Duration::from_millis(20);
-        }
-    }
-
-    /// Waits for the end of what was killed, and reaps it where orphans become our children. A command that ended by
-    /// itself takes its process 1 with it; nobody needs to wait for that.
-    fn see_child_off(&self) {
-        let Some(child) = &self.child else { return };
-        let ended = matches!(self.handshake.verdict(), Some(Verdict::Ended(_)));
-        if !ended || self.killed || adopts_orphans() {
-            reap_orphan(child);
-        }
-    }
-
     /// Kills the sandbox. Its end is then to be waited for.
     pub(crate) fn kill(&mut self) -> io::Result<()> {
         self.await_child();
         let inside = self.kill_inside()?;
-        self.killed = true;
-        if inside {
-            // bwrap still reports how the command ended
-            return Ok(());
-        }
-        match pidfd_send_signal(&self.process, Signal::KILL) {
-            // it has ended, or is ending
-            Ok(()) | Err(Errno::SRCH) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        self.conduct.on_kill();
+        // once it is killed inside, bwrap still reports how the command ended
+        if inside { Ok(()) } else { kill(&self.process) }
     }
 
     /// Lets bwrap come to where it reports its child: killed before that, it leaves one behind that only a search of all
     /// processes finds.
     fn await_child(&mut self) {
         let deadline = Instant::now() + GRACE;
-        let mut pause = Duration::from_micros(250);
+        let mut pause = Duration::from_millis(1);
         loop {
-            self.hear();
-            let known = self.handshake.status().child_pid.is_some();
-            if known || Instant::now() >= deadline || wait_for(&self.process, Some(pause)).unwrap_or(true) {
+            let known = self.listen().child_pid.is_some() || self.end.is_some();
+            if known || Instant::now() >= deadline || has_ended(&self.process, pause).unwrap_or(true) {
                 return;
             }
             pause = pause.saturating_mul(2).min(Duration::from_millis(20));
@@ -381,40 +393,57 @@ impl Running {
             return self.kill_child().map(|()| self.child.is_some());
         };
         // no descriptor is left for a handle
-        let pid = self.handshake.status().child_pid.and_then(|pid| Pid::from_raw(pid.get()));
-        let Some(pid) = pid.filter(|_| self.is_unreaped()) else { return Ok(false) };
-        if self.cloned == Cloned::Parent {
+        let status = *self.handshake().status();
+        let pid = status.child_pid.and_then(|pid| Pid::from_raw(pid.get()));
+        let Some(pid) = pid.filter(|_| self.is_unreaped(&status)) else { return Ok(false) };
+        if self.conduct.cloned() == Cloned::Parent {
             return Err(error);
         }
-        let _ = rustix::process::kill_process(pid, Signal::KILL);
-        Ok(true)
+        match rustix::process::kill_process(pid, Signal::KILL) {
+            Ok(()) | Err(Errno::SRCH) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Kills bwrap and all, waits, and leaves nothing.
     pub(crate) fn destroy(&mut self) {
+        // ends a helper that writes id maps
+        self.mapping = None;
         self.listen();
         // what cannot be looked for must be reported; a bwrap that hangs is not waited for
         if self.child.is_none() && children_of(self.pid.as_raw_pid(), &self.process).1.is_err() {
             self.await_child();
         }
-        self.killed = true;
+        self.conduct.on_kill();
         let descendants = self.stop_descendants();
         let _ = self.kill_inside();
-        let _ = pidfd_send_signal(&self.process, Signal::KILL);
+        let _ = kill(&self.process);
         for process in &descendants {
-            let _ = pidfd_send_signal(process, Signal::KILL);
+            let _ = kill(process);
         }
-        if wait_for(&self.process, Some(PATIENCE)).unwrap_or(false) {
-            self.finish();
+        let deadline = Instant::now() + PATIENCE;
+        let _ = self.wait_over(Some(deadline));
+        for process in &descendants {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if has_ended(process, left).unwrap_or(false) {
+                reap_orphan(process);
+            }
         }
-        descendants.iter().for_each(reap_orphan);
+    }
+}
+
+/// Kills a process. That it has ended already is fine.
+fn kill(process: &OwnedFd) -> io::Result<()> {
+    match pidfd_send_signal(process, Signal::KILL) {
+        Ok(()) | Err(Errno::SRCH) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 
 /// The status of a bwrap that has ended.
 fn reap(process: &OwnedFd) -> End {
     loop {
-        return match waitid(WaitId::PidFd(process.as_fd()), WaitIdOptions::EXITED) {
+        return match waitid(WaitId::PidFd(process.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
             Ok(Some(status)) => match (status.exit_status(), status.terminating_signal()) {
                 (Some(code), _) => End::Exited(code),
                 (_, Some(signal)) => End::Signaled(signal),
@@ -427,134 +456,14 @@ fn reap(process: &OwnedFd) -> End {
     }
 }
 
-/// Whether processes that lose their parent inside a sandbox become our children.
-fn adopts_orphans() -> bool {
-    getpid().as_raw_pid() == 1 || rustix::process::child_subreaper().is_ok_and(|reaper| reaper.is_some())
-}
-
-/// The children of a process, each with a handle on it, and what kept others from being found. None if the process has
-/// ended: its number may be another's.
-fn children_of(pid: i32, handle: &OwnedFd) -> (Vec<(i32, OwnedFd)>, io::Result<()>) {
-    let list = || -> io::Result<Vec<i32>> {
-        let mut children = Vec::new();
-        for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
-            match fs::read_to_string(thread?.path().join("children")) {
-                Ok(text) => children.extend(numbers(&text)),
-                // it has ended meanwhile
-                Err(error) if is_gone(&error) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(children)
-    };
-    let open = |pid: i32| -> io::Result<Option<OwnedFd>> {
-        let Some(number) = Pid::from_raw(pid) else { return Ok(None) };
-        let handle = process(number)?;
-        // still there after the handle was opened: the number was not taken over meanwhile
-        Ok(list()?.contains(&pid).then_some(handle))
-    };
-    let (mut children, mut complete) = (Vec::new(), Ok(()));
-    for pid in list().unwrap_or_else(|error| {
-        complete = Err(error);
-        Vec::new()
-    }) {
-        match open(pid) {
-            Ok(handle) => children.extend(handle.map(|handle| (pid, handle))),
-            Err(error) if is_gone(&error) => {}
-            Err(error) => complete = Err(error),
-        }
-    }
-    match wait_for(handle, Some(Duration::ZERO)) {
-        Ok(false) => (children, complete),
-        Ok(true) => (Vec::new(), Ok(())),
-        Err(error) => (Vec::new(), Err(error)),
-    }
-}
-
-/// Whether a process or thread could not be looked at because it is no longer there.
-fn is_gone(error: &io::Error) -> bool {
-    matches!(Errno::from_io_error(error), Some(Errno::NOENT | Errno::SRCH))
-}
-
-fn numbers(text: &str) -> Vec<i32> {
-    text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
-}
-
-/// The parent of a process, from the file that everybody may read.
-fn parent_of(pid: NonZeroI32) -> Option<i32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // the name before may hold anything
-    stat.get(stat.rfind(')')? + 1..)?.split_whitespace().nth(1)?.parse().ok()
-}
-
-/// Whether a process is our child although it lives in a PID namespace below ours, as no bwrap that we spawned does.
-fn is_orphan_of_ours(pid: NonZeroI32) -> bool {
-    let facts = |pid: &str| fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let field = |text: &str, name: &str| -> Vec<String> {
-        let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-        line.split_whitespace().map(str::to_owned).collect()
-    };
-    let (its, ours) = (facts(&pid.to_string()), facts("self"));
-    field(&its, "PPid:") == [std::process::id().to_string()]
-        && field(&its, "NSpid:").len() > field(&ours, "NSpid:").len()
-}
-
 /// Waits for the end of a process that was killed, and reaps it if it became our child.
 fn reap_orphan(process: &OwnedFd) {
-    if wait_for(process, Some(PATIENCE)).unwrap_or(false) && adopts_orphans() {
-        // ECHILD: it was not ours after all
-        let _ = waitid(WaitId::PidFd(process.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
-    }
+    let _ = has_ended(process, GRACE);
+    // ECHILD: it is not ours
+    let _ = waitid(WaitId::PidFd(process.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
 }
 
-/// Waits for a process to end. Says whether it has.
-fn wait_for(process: &OwnedFd, timeout: Option<Duration>) -> io::Result<bool> {
-    poll_one(process, PollFlags::IN, timeout)
-}
-
-fn poll_one(descriptor: &OwnedFd, events: PollFlags, timeout: Option<Duration>) -> io::Result<bool> {
-    let deadline = timeout.map(|timeout| Instant::now() + timeout);
-    loop {
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let left = left.and_then(|left| Timespec::try_from(left).ok());
-        match poll(&mut [PollFd::new(descriptor, events)], left.as_ref()) {
-            Ok(count) => return Ok(count > 0),
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-/// Kills every process that has the socket of this inode number open. Whoever runs our own program is spared: it is
-/// us, or a child that another thread is just spawning.
-///
-/// Returns handles on those that it killed.
-fn kill_holders(inode: u64) -> Vec<OwnedFd> {
-    let mut killed = Vec::new();
-    let own = fs::read_link("/proc/self/exe").ok();
-    let link = format!("socket:[{inode}]");
-    let Ok(processes) = fs::read_dir("/proc") else { return killed };
-    for entry in processes.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
-            continue;
-        };
-        let Some(pid) = Pid::from_raw(pid).filter(|pid| *pid != getpid()) else { continue };
-        let holds = || {
-            if fs::read_link(entry.path().join("exe")).ok() == own {
-                return false;
-            }
-            let Ok(descriptors) = fs::read_dir(entry.path().join("fd")) else { return false };
-            descriptors
-                .flatten()
-                .any(|descriptor| fs::read_link(descriptor.path()).is_ok_and(|to| to.as_os_str() == &*link))
-        };
-        // the handle first, so that it is the holder that is killed and not a successor of its number
-        if let Ok(handle) = process(pid)
-            && holds()
-            && pidfd_send_signal(&handle, Signal::KILL).is_ok()
-        {
-            killed.push(handle);
-        }
-    }
-    killed
+fn process_is_gone(pid: NonZeroI32) -> bool {
+    let Some(pid) = Pid::from_raw(pid.get()) else { return true };
+    rustix::process::test_kill_process(pid) == Err(Errno::SRCH)
 }

@@ -36,8 +36,8 @@ static CLOSE_FROM: LazyLock<Option<CloseFrom>> = LazyLock::new(|| {
     unsafe { std::mem::transmute::<*mut libc::c_void, Option<CloseFrom>>(symbol) }
 });
 
-/// Spawns the program. Its signal mask is empty, and SIGPIPE and SIGCHLD have their default actions: bwrap hangs if
-/// it inherits an ignored SIGCHLD.
+/// Spawns the program. Its signal mask is empty, and every signal has its default action: bwrap hangs if it inherits an
+/// ignored SIGCHLD, and a command could make use of other ignored ones to end it quietly.
 ///
 /// # Errors
 ///
@@ -75,6 +75,37 @@ pub(super) fn block_signals() {
         libc::sigfillset(all.as_mut_ptr());
         libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), ptr::null_mut());
     }
+}
+
+/// The calling thread's session keyring (`keyctl(2)`, `KEYCTL_GET_KEYRING_ID`). None is made where there is none.
+pub(super) fn session_keyring() -> Option<libc::c_long> {
+    const KEYCTL_GET_KEYRING_ID: c_int = 0;
+    const KEY_SPEC_SESSION_KEYRING: c_int = -3;
+    // SAFETY: this operation takes two numbers and touches no memory.
+    let id = unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0) };
+    (id >= 0).then_some(id)
+}
+
+/// The calling thread's I/O scheduling class and priority (`ioprio_get(2)`).
+pub(super) fn io_priority() -> Option<libc::c_long> {
+    const IOPRIO_WHO_PROCESS: c_int = 1;
+    // SAFETY: the call takes two numbers, 0 for the calling thread, and touches no memory.
+    let priority = unsafe { libc::syscall(libc::SYS_ioprio_get, IOPRIO_WHO_PROCESS, 0) };
+    (priority >= 0).then_some(priority)
+}
+
+/// The calling thread's scheduling policy and real-time priority (`sched(7)`).
+pub(super) fn scheduling() -> Option<(i32, i32)> {
+    let mut parameters = MaybeUninit::<libc::sched_param>::zeroed();
+    // SAFETY: 0 is the calling thread; the second call writes one structure to where it is told.
+    let (policy, done) =
+        unsafe { (libc::sched_getscheduler(0), libc::sched_getparam(0, parameters.as_mut_ptr())) };
+    if policy < 0 || done != 0 {
+        return None;
+    }
+    // SAFETY: zeroed, and then filled by the kernel.
+    let parameters = unsafe { parameters.assume_init() };
+    Some((policy, parameters.sched_priority))
 }
 
 /// How much of what was sent to a socket's other end waits there unread (`SIOCOUTQ`, `unix(7)`).
@@ -158,25 +189,22 @@ impl Attributes {
         // SAFETY: init initialises what it is given.
         check(unsafe { libc::posix_spawnattr_init(attributes.as_mut_ptr()) })?;
         let mut attributes = Self(attributes);
-        let set = |signals: &[c_int]| {
-            let mut set = MaybeUninit::<libc::sigset_t>::uninit();
-            // SAFETY: sigemptyset initialises the set, sigaddset changes an initialised one.
-            unsafe {
-                libc::sigemptyset(set.as_mut_ptr());
-                for signal in signals {
-                    libc::sigaddset(set.as_mut_ptr(), *signal);
-                }
-                set.assume_init()
-            }
+        let mut none = MaybeUninit::<libc::sigset_t>::uninit();
+        let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: sigemptyset initialises the set; a set is an array of bits, and sigfillset would leave out the two that the C
+        // library ignores in a child unless they are asked for.
+        let (none, all) = unsafe {
+            libc::sigemptyset(none.as_mut_ptr());
+            all.as_mut_ptr().write_bytes(0xff, 1);
+            (none.assume_init(), all.assume_init())
         };
-        let (none, default) = (set(&[]), set(&[libc::SIGPIPE, libc::SIGCHLD]));
         let flags = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
         let flags = libc::c_short::try_from(flags).map_err(io::Error::other)?;
         let pointer = attributes.0.as_mut_ptr();
         // SAFETY: the attributes are initialised, and the sets live for the calls, which copy them.
         unsafe {
             check(libc::posix_spawnattr_setsigmask(pointer, &raw const none))?;
-            check(libc::posix_spawnattr_setsigdefault(pointer, &raw const default))?;
+            check(libc::posix_spawnattr_setsigdefault(pointer, &raw const all))?;
             check(libc::posix_spawnattr_setflags(pointer, flags))?;
         }
         Ok(attributes)

@@ -7,11 +7,11 @@ use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
 use super::descriptors;
+use super::error::{Error, Result, Step};
 use super::running::Witnesses;
 use super::spawn;
 use super::stdio::StdioKind;
 use crate::bwrap::arguments::Role;
-use crate::error::{Error, Result};
 use crate::sandbox::{Descriptor, Invalid, Problem, Sandbox};
 
 /// Which descriptor goes where, and those that are ours to close once bwrap has them.
@@ -55,7 +55,7 @@ impl Table {
             self.moves.push((owned.as_raw_fd(), number));
         } else {
             let copy = duplicate(descriptor);
-            self.hold(copy.map_err(Error::system("use a descriptor that was given by number"))?, number);
+            self.hold(copy.map_err(Error::system(Step::UseDescriptor))?, number);
         }
         Ok(())
     }
@@ -82,14 +82,14 @@ impl Table {
                 self.moves.push((own.as_raw_fd(), number));
             }
             StdioKind::Descriptor(descriptor) => self.moves.push((descriptor.as_raw_fd(), number)),
-            // an own stream that is closed is no stream to give away
+            // our own stream is closed: give /dev/null instead
             StdioKind::Null | StdioKind::Inherit => {
                 let file = std::fs::File::options().read(true).write(true).open("/dev/null");
                 let file = file.and_then(|file| descriptors::above_streams(file.into()));
-                self.hold(file.map_err(Error::system("open /dev/null"))?, number);
+                self.hold(file.map_err(Error::system(Step::OpenNull))?, number);
             }
             StdioKind::Piped => {
-                let pipe = descriptors::pipe().map_err(Error::system("make a pipe"))?;
+                let pipe = descriptors::pipe().map_err(Error::system(Step::MakePipe))?;
                 let (theirs, ours) = ends(pipe);
                 self.hold(theirs, number);
                 return Ok(Some(ours));

@@ -7,9 +7,9 @@ use std::path::Path;
 
 use rustix::fs::{OFlags, SeekFrom, fcntl_getfl, fstat, seek};
 
-use super::command::Recipe;
 use super::descriptors::read_from;
-use super::handshake::Verdict;
+use super::handshake::Outcome;
+use super::order::Recipe;
 use super::stdio::{ChildStderr, Listener, StdioKind};
 use crate::bwrap::arguments::{Arguments, Word};
 use crate::bwrap::message::is_signed;
@@ -64,7 +64,7 @@ impl Words {
 }
 
 /// The lines of a file that may be this launch's: bwrap's, fit for how it ended, about nothing that it does not have.
-pub(super) fn plausible(text: &[u8], verdict: Verdict, recipe: &Recipe) -> Vec<u8> {
+pub(super) fn plausible(text: &[u8], outcome: Outcome, recipe: &Recipe) -> Vec<u8> {
     let arguments = Arguments::shown(&recipe.sandbox, None, None);
     let words = || {
         arguments.words.iter().filter_map(|word| match word {
@@ -74,15 +74,15 @@ pub(super) fn plausible(text: &[u8], verdict: Verdict, recipe: &Recipe) -> Vec<u
     };
     let fits = |line: &[u8]| {
         let message = Message::parse(line);
-        let in_time = match (verdict, message.stage()) {
+        let in_time = match (outcome, message.stage()) {
             // two launches that write at once make lines that nobody knows
             _ if message.pattern().is_none() => false,
             (_, Stage::Exec) if message.subject() != Some(recipe.program.as_os_str()) => false,
-            (Verdict::NotExecuted { .. }, stage) => stage == Stage::Exec,
-            (Verdict::Refused { .. } | Verdict::SetupFailed { .. }, stage) => {
+            (Outcome::NotExecuted { .. }, stage) => stage == Stage::Exec,
+            (Outcome::Refused { .. } | Outcome::SetupFailed { .. }, stage) => {
                 !(Stage::Environment..=Stage::Exec).contains(&stage)
             }
-            (Verdict::Ended(_) | Verdict::Undecided(_), _) => true,
+            (Outcome::Ended(_) | Outcome::Undecided(_), _) => true,
         };
         let mut paths = [message.path(), message.source()].into_iter().flatten().peekable();
         let known = match (paths.peek(), message.operation()) {

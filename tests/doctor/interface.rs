@@ -1,10 +1,11 @@
 //! What all subcommands share: help, colours, pipes; and what packagers need.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::os::unix::ffi::OsStrExt;
 
-use crate::{FULL, ROOT, ask, doctor, needs, said};
+use crate::{FULL, ROOT, ask, doctor, golden, needs, said};
 
 const SUBCOMMANDS: &[&str] = &["check", "run", "explain", "host", "completions", "man"];
 
@@ -17,6 +18,19 @@ fn help_fits_a_terminal_and_has_examples() {
         assert!(said.out.lines().all(|line| line.chars().count() <= 120), "{}", said.out);
     }
     assert!(ask(&["--version"]).out.starts_with("bwrap-doctor "));
+}
+
+/// In `tests/data/words`, where a change of them shows.
+#[test]
+fn help_and_man_pages_are_as_written() {
+    let mut made = BTreeMap::new();
+    for name in [""].iter().chain(SUBCOMMANDS) {
+        let subcommand: &[&str] = if name.is_empty() { &[] } else { &[name] };
+        let file = if name.is_empty() { "bwrap-doctor".to_owned() } else { format!("bwrap-doctor-{name}") };
+        made.insert(format!("{file}.help"), ask(&[subcommand, &["--help"]].concat()).out);
+        made.insert(format!("{file}.1"), ask(&[&["man"], subcommand].concat()).out);
+    }
+    golden::check("doctor", &made, "cargo test --all-features --test doctor as_written");
 }
 
 #[test]

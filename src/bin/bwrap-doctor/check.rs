@@ -52,7 +52,7 @@ pub(crate) fn run(task: Check, format: Format) -> Result {
     }
     let bwrap = match output::bwrap(task.bwrap.as_deref()) {
         Ok(bwrap) => bwrap,
-        Err(error) => return nothing(&error.into(), None, format),
+        Err(error) => return nothing(&Error::from(error).explain_here(), None, format),
     };
     match doctor::probe(&bwrap) {
         Ok(probe) => tell(task.no_network, &bwrap, &probe, format),
@@ -66,7 +66,7 @@ fn status(works: bool) -> ExitCode {
 
 /// Nothing could be tried.
 fn nothing(error: &Error, bwrap: Option<&Bwrap>, format: Format) -> Result {
-    untried(error.to_string(), &error.report(), error.diagnosis(), bwrap, format)
+    untried(error.to_string(), &error.report(), error.diagnosis().cloned(), bwrap, format)
 }
 
 fn untried(
@@ -183,7 +183,7 @@ fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Forma
         .map_err(|error| format!("cannot read the bwrap line: {error}"))?;
     let bwrap = match output::bwrap(path.or(named).as_deref()) {
         Ok(bwrap) => bwrap,
-        Err(error) => return nothing(&error.into(), None, format),
+        Err(error) => return nothing(&Error::from(error).explain_here(), None, format),
     };
     if let Err(error) = line::all_open(&sandbox, &descriptors) {
         let report = format!("{error}\n");

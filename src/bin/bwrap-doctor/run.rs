@@ -54,7 +54,7 @@ pub(crate) fn run(task: Run, format: Format) -> ExitCode {
         Trouble::Line(what) => what.clone(),
     };
     let failure = error.and_then(Error::failure);
-    let diagnosis = error.and_then(Error::diagnosis);
+    let diagnosis = error.and_then(Error::diagnosis).cloned();
     if format == Format::Json {
         let mut report = Report {
             outcome,
@@ -89,7 +89,8 @@ fn command(task: Run, descriptors: &[i32]) -> Result<Command, Trouble> {
     let mut command = Command::from_args(words)
         .map_err(|error| Trouble::Line(format!("cannot read the bwrap line: {error}")))?;
     let path = task.bwrap.or(named);
-    let bwrap = output::bwrap(path.as_deref()).map_err(|error| Trouble::Launch(error.into()))?;
+    let bwrap =
+        output::bwrap(path.as_deref()).map_err(|error| Trouble::Launch(Error::from(error).explain_here()))?;
     command.bwrap(&bwrap);
     // bwrap itself reads and closes those that its options name
     let named = command.get_sandbox().descriptor_numbers();

@@ -164,9 +164,11 @@ pub(super) static TABLE: &[(Stage, &[Row])] = &[
         plain("", "%s takes an octal argument <= 07777", "o"),
         plain("", "%s given twice for the same action", "o"),
         plain("", "%s used multiple times", "o"),
+        plain("", "%s does not take an empty path argument", "o"),
         plain("", "The %s option is not permitted in setuid mode", "o"),
         plain("", "Only the last %s option will take effect", "o").warning(),
         plain("", "Unknown option %s", "s"),
+        plain("--debug-opt", "Unknown --debug-opt value: %s", "s"),
         plain("--add-seccomp-fd", "--add-seccomp-fd cannot be combined with --seccomp", ""),
         plain("--args", "--args not supported in arguments file", ""),
         errno("--args", "Can't read --args data", ""),
@@ -256,12 +258,16 @@ pub(super) static TABLE: &[(Stage, &[Row])] = &[
         errno("", "Can't find source path %s", "b"),
         errno("", "Can't get type of source %s", "b"),
         errno("", "Can't open source %s", "b"),
+        errno("--overlay", "Can't open overlay source %s", "b"), // 0.12
+        errno("--overlay", "Can't open overlay workdir %s", "b"), // 0.12
     ]),
     (Stage::Mounts, &[
         errno("", "Can't open /proc/self/mountinfo", ""),
         plain("", "Can't parse mountinfo line", ""),
         errno("", "Creating newroot failed", ""),
         errno("", "Creating oldroot failed", ""),
+        errno("", "Creating proc failed", ""), // 0.12, as the next
+        errno("", "mounting proc", ""),
         plain("", "Symbolic link target pathname too long", ""),
         errno("", "chdir base_path", ""),
         errno("", "setting up newroot bind", ""),
@@ -274,6 +280,8 @@ pub(super) static TABLE: &[(Stage, &[Row])] = &[
         errno("", "Can't mkdir parents for %s", "p"),
         plain("", "Can't mount on symlink destination %s", "p"),
         errno("", "Can't open %s", "p"), // 0.12, as for --chmod
+        errno("", "Can't get type of dest %s", "p"), // 0.12
+        errno("", "Can't reopen %s", "p"), // 0.12
         errno("", "Can't resolve %s", "p"),
         perhaps("", "Destination is not a directory %s", "p"),
         perhaps("", "Destination is not a file %s", "p"),
@@ -287,7 +295,7 @@ pub(super) static TABLE: &[(Stage, &[Row])] = &[
         stale("--bind-fd", "Race condition binding dirfd", ""), // compares, calls nothing
         result("--remount-ro", "Can't remount readonly on %s", "p"),
         // --dev; its nodes are known by name because --file prints the same text
-        errno("--dev", "Can't create %s/devpts", "p"),
+        errno("--dev", "Can't create %s/devpts", "p").also(&[("Can't create %s/pts", "p")]),
         errno("--dev", "Can't create %s/shm", "p"),
         errno("--dev", "Can't create file %s/%s", "pn"),
         errno("--dev", "Can't create symlink %s", "p"),

@@ -283,3 +283,46 @@ fn noise() {
         assert!(kept <= text.len());
     }
 }
+
+/// What every version is known to print: a text with holes, what follows it, the versions.
+const WORDINGS: &str = include_str!("../../../tests/data/bwrap-wordings.tsv");
+
+/// A wording with something in each hole.
+fn filled(text: &str) -> String {
+    let options = text.starts_with("%s takes")
+        || text.starts_with("%s given")
+        || text.starts_with("%s used")
+        || text.starts_with("%s does");
+    let text = if options { text.replacen("%s", "--ro-bind", 1) } else { text.to_owned() };
+    let text =
+        text.replace("The %s option", "The --overlay option").replace("last %s option", "last --dir option");
+    let text = text.replace("(mode %#o)", "(mode 0644)").replace("%#o", "0644");
+    let text = ["%zu", "%zd", "%ld", "%d", "%u"].iter().fold(text, |text, hole| text.replace(hole, "12"));
+    text.replace("/proc/%s", "/proc/12").replace("%s/%s", "/dev/null").replace("%s", "/a/b")
+}
+
+#[test]
+fn every_wording_of_every_version() {
+    let (mut unknown, mut count) = (Vec::new(), 0);
+    for line in WORDINGS.lines().filter(|line| !line.starts_with('#')) {
+        let [text, tail, _versions] = <[&str; 3]>::try_from(line.split('\t').collect::<Vec<_>>()).unwrap();
+        let mut printed = filled(text);
+        if tail.starts_with("reason") {
+            printed = format!("Can't bind mount /a on /b: {printed}");
+        }
+        match tail {
+            "nothing" | "reason" | "perhaps error" => {}
+            "why" => printed += ": Unable to mount source on destination: Permission denied",
+            "error" | "reason, error" | "stale error" => printed += ": Permission denied",
+            other => panic!("{other}"),
+        }
+        count += 1;
+        let message = Message::parse(printed.as_bytes());
+        let code = message.errno().or(message.stale_errno()).and_then(super::Errno::code);
+        let told = message.pattern().is_some() && (!tail.starts_with("reason") || message.reason().is_some());
+        if !told || tail.ends_with("error") && tail != "perhaps error" && code != Some(13) {
+            unknown.push(format!("{printed} ({:?})", message.pattern()));
+        }
+    }
+    assert!(count > 290 && unknown.is_empty(), "{count} wordings; unknown: {unknown:#?}");
+}

@@ -1,0 +1,148 @@
+//! What must be there for a remedy to work, held against what is known: one that cannot work here comes last and says why, and
+//! nobody is told to have what is there.
+
+use super::case::Case;
+use super::remedy::Remedy;
+use crate::Version;
+
+/// Something that a remedy needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Root of this system, to type its lines.
+    Root,
+    /// A kernel: its version, and whose it is: `nodes with`.
+    Linux(&'static str, (u32, u32)),
+    /// The bwrap that is started.
+    Bwrap(&'static str),
+    /// What no fact tells.
+    Other(String),
+}
+
+impl<T: Into<String>> From<T> for Need {
+    fn from(text: T) -> Self {
+        Self::Other(text.into())
+    }
+}
+
+/// How the facts stand to a need.
+#[derive(Debug, PartialEq, Eq)]
+enum Stand {
+    Met,
+    /// What it needs, to be looked at by whoever applies it.
+    Open(String),
+    /// What it needs, and what is there instead.
+    Unmet(String),
+}
+
+impl Need {
+    fn stand(&self, case: &Case<'_>) -> Stand {
+        match self {
+            Self::Root if case.root() == Some(true) => Stand::Met,
+            Self::Root => {
+                Stand::Open("root: give these lines to a root shell, for example `sudo sh`".to_owned())
+            }
+            Self::Linux(whose, least) => {
+                let (major, minor) = least;
+                let text = format!("{whose}Linux {major}.{minor} or later");
+                // whoever keeps a kernel for ten years adds to it
+                let release = case.host.kernel.release.present().filter(|release| !release.contains(".el"));
+                match case.kernel().zip(release) {
+                    // an emulated kernel goes by any version
+                    Some(_) if case.emulated().is_some() => Stand::Open(text),
+                    Some((version, _)) if version >= *least => Stand::Met,
+                    Some((_, release)) => Stand::Unmet(format!("{text}; this is {release}")),
+                    None => Stand::Open(text),
+                }
+            }
+            Self::Bwrap(least) => {
+                let text = format!("bwrap {least} or later");
+                let there = case.host.bwrap.present().map(|program| &program.version);
+                match there.and_then(|there| Some((Version::parse(there)?, Version::parse(least)?))) {
+                    Some((version, least)) if version >= least => Stand::Met,
+                    Some((version, _)) => Stand::Unmet(format!("{text}; this is {version}")),
+                    None => Stand::Open(text),
+                }
+            }
+            Self::Other(text) => Stand::Open(text.clone()),
+        }
+    }
+}
+
+/// The needs of each in words, without those that are met; the remedies that cannot work here last.
+pub(super) fn weigh(case: &Case<'_>, remedies: &mut [Remedy]) {
+    for remedy in &mut *remedies {
+        for need in std::mem::take(&mut remedy.needs) {
+            match need.stand(case) {
+                Stand::Met => {}
+                // somebody else's root was asked for already
+                Stand::Open(_)
+                    if need == Need::Root && remedy.requires.iter().any(|what| what.starts_with("root")) => {}
+                Stand::Open(text) => remedy.requires.push(text),
+                Stand::Unmet(text) => {
+                    remedy.impossible = true;
+                    remedy.requires.push(text);
+                }
+            }
+        }
+    }
+    remedies.sort_by_key(|remedy| remedy.impossible);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::fixtures::machine;
+    use crate::host::{Fact, Host, Program};
+
+    fn stand(need: &Need, host: &Host) -> Stand {
+        need.stand(&Case::new(None, host, None))
+    }
+
+    #[test]
+    fn kernels_are_held_against_the_one_that_is_there() {
+        let need = Need::Linux("nodes with ", (6, 3));
+        let mut host = machine();
+        let on = |host: &mut Host, release: &str| {
+            host.kernel.release = Fact::Present(release.into());
+            stand(&need, host)
+        };
+        assert_eq!(on(&mut host, "6.12.0-1-amd64"), Stand::Met);
+        let unmet = "nodes with Linux 6.3 or later; this is 5.15.0-100-generic";
+        assert_eq!(on(&mut host, "5.15.0-100-generic"), Stand::Unmet(unmet.into()));
+        let open = Stand::Open("nodes with Linux 6.3 or later".into());
+        assert_eq!(on(&mut host, "5.14.0-427.el9.x86_64"), open);
+        host.kernel.release = Fact::Unknown;
+        assert_eq!(stand(&need, &host), open);
+    }
+
+    #[test]
+    fn versions_of_bwrap_and_root_are_known_or_not() {
+        let mut host = machine();
+        assert_eq!(stand(&Need::Bwrap("0.11"), &host), Stand::Open("bwrap 0.11 or later".into()));
+        host.bwrap = Fact::Present(Program::new("/usr/bin/bwrap", "0.9.0"));
+        assert_eq!(
+            stand(&Need::Bwrap("0.11"), &host),
+            Stand::Unmet("bwrap 0.11 or later; this is 0.9.0".into())
+        );
+        assert_eq!(stand(&Need::Bwrap("0.8"), &host), Stand::Met);
+        assert!(matches!(stand(&Need::Root, &host), Stand::Open(text) if text.contains("sudo sh")));
+        host.process.uid = Fact::Present(0);
+        assert_eq!(stand(&Need::Root, &host), Stand::Met);
+    }
+
+    #[test]
+    fn what_cannot_work_comes_last() {
+        let host = machine();
+        let remedy = |summary: &str, need: Need| Remedy::manual(summary, "x", "x").needs(need);
+        let mut remedies = [
+            remedy("a", Need::Linux("", (7, 9))),
+            remedy("b", Need::Linux("", (5, 1))),
+            remedy("c", "luck".into()),
+        ];
+        weigh(&Case::new(None, &host, None), &mut remedies);
+        let told: Vec<(&str, Vec<String>)> =
+            remedies.iter().map(|remedy| (&*remedy.summary, remedy.requires.clone())).collect();
+        let unmet = "Linux 7.9 or later; this is 6.12.0-1-amd64".to_owned();
+        assert_eq!(told, [("b", vec![]), ("c", vec!["luck".to_owned()]), ("a", vec![unmet])]);
+    }
+}

@@ -1,0 +1,103 @@
+//! Profiles of AppArmor, and their texts.
+
+use std::path::{Path, PathBuf};
+
+use crate::host::{PROFILES, profile_name};
+
+/// An AppArmor profile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct AppArmorProfile {
+    /// Its name.
+    pub name: String,
+    /// The program that it attaches to; `None` for one that a container names.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::host::lossy::option"))]
+    pub program: Option<PathBuf>,
+    /// Where it is kept.
+    #[cfg_attr(feature = "serde", serde(with = "crate::host::lossy"))]
+    pub path: PathBuf,
+    /// Its text, for `apparmor_parser(8)`.
+    pub text: String,
+}
+
+/// The profile for containers.
+pub(in super::super) const CONTAINER: &str = "bwrap-nested";
+
+/// The rules for what bwrap needs beyond files, one a line.
+pub(in super::super) fn rules(userns: bool) -> String {
+    let new: &[&str] = if userns { &["userns", "mqueue"] } else { &[] };
+    let rules = ["capability", "network", "unix", "mount", "remount", "umount", "pivot_root"];
+    format!("  {},", [new, &rules].concat().join(",\n  "))
+}
+
+pub(in super::super) fn container_profile(userns: bool) -> AppArmorProfile {
+    let abi = if userns { "4.0" } else { "3.0" };
+    let rules = rules(userns);
+    let text = format!(
+        "# A container in which bwrap works: it may make namespaces and mount in them.
+# What is dangerous below /proc and /sys stays closed.
+abi <abi/{abi}>,
+
+include <tunables/global>
+
+profile {CONTAINER} flags=(attach_disconnected,mediate_deleted) {{
+  include <abstractions/base>
+
+  file,
+{rules}
+
+  signal (receive),
+  signal (send) peer={CONTAINER},
+  ptrace (read, trace, readby, tracedby) peer={CONTAINER},
+
+  # the kernel's settings; user/ counts for the container's own user namespace only
+  deny @{{PROC}}/sys/[^u]** wklx,
+  deny @{{PROC}}/* w,
+  deny @{{PROC}}/{{acpi,asound,bus,driver,fs,irq,scsi,tty}}/** wklx,
+
+  # what tells about the machine, or resets it
+  deny @{{PROC}}/{{kcore,keys,latency_stats,sched_debug,sysrq-trigger,timer_list,timer_stats}} rwklx,
+
+  # devices and the kernel's own objects, but not control groups
+  deny /sys/{{block,bus,class,dev,devices,firmware,hypervisor,kernel,module,power}}/** wklx,
+  deny /sys/fs/[^c]** wklx,
+  deny /sys/firmware/** rwklx,
+  deny /sys/kernel/security/** rwklx,
+  deny /sys/devices/virtual/powercap/** rwklx,
+}}
+"
+    );
+    AppArmorProfile {
+        name: CONTAINER.to_owned(),
+        program: None,
+        path: Path::new(PROFILES).join(CONTAINER),
+        text,
+    }
+}
+
+/// A profile that confines nothing: to be named in the kernel's eyes is all that bwrap needs. `bwrap` is its resolved path.
+pub(in super::super) fn bwrap_profile(bwrap: &Path) -> AppArmorProfile {
+    let name = profile_name(bwrap);
+    let mut attachment = String::new();
+    for c in bwrap.to_string_lossy().chars() {
+        if "*?[]{}^\"\\,".contains(c) {
+            attachment.push('\\');
+        }
+        attachment.push(c);
+    }
+    let text = format!(
+        "# Lets bwrap make user namespaces in which it has rights; it denies nothing.
+abi <abi/4.0>,
+
+include <tunables/global>
+
+profile {name} \"{attachment}\" flags=(unconfined) {{
+  userns,
+
+  include if exists <local/{name}>
+}}
+"
+    );
+    AppArmorProfile { path: Path::new(PROFILES).join(&name), program: Some(bwrap.to_owned()), name, text }
+}

@@ -1,0 +1,501 @@
+//! Changes of the sandbox itself.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::bwrap::line::operation_options;
+use crate::sandbox::{Bind, CapabilityChange, Namespaces, Operation, Sandbox};
+use crate::shell::path_word;
+use crate::visible::path as shown;
+
+/// A change of the sandbox. [`apply`](Self::apply) makes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
+#[non_exhaustive]
+pub enum SandboxChange {
+    /// Bind the outer `/proc` read-only instead of mounting one.
+    BindProc {
+        /// The operation that mounts it.
+        operation: usize,
+    },
+    /// Bind the outer `/dev` instead of making one.
+    BindDev {
+        /// The operation that makes it.
+        operation: usize,
+    },
+    /// Add a user namespace ([`Namespaces::USER`](crate::Namespaces::USER)).
+    UnshareUser,
+    /// Make no user namespace: root keeps the caller's.
+    KeepUserNamespace,
+    /// Make a PID namespace of the sandbox's own.
+    UnsharePid,
+    /// Keep the caller's network.
+    ShareNet,
+    /// Leave further user namespaces possible inside.
+    AllowUserNamespaces,
+    /// Leave the host name as it is.
+    KeepHostname,
+    /// Give the command no capabilities that are not there.
+    DropCapabilities,
+    /// Go on without a source that is not there.
+    OptionalSource {
+        /// The bind.
+        operation: usize,
+    },
+    /// Leave an operation out.
+    Remove {
+        /// The operation.
+        operation: usize,
+    },
+    /// Perform an operation earlier: before the one that makes its destination read-only.
+    MoveBefore {
+        /// The operation.
+        operation: usize,
+        /// The one that it must precede.
+        before: usize,
+    },
+    /// Give an operation another destination: the path that a symbolic link stands for, say.
+    Destination {
+        /// The operation.
+        operation: usize,
+        /// The path.
+        #[cfg_attr(feature = "serde", serde(with = "crate::host::lossy"))]
+        path: PathBuf,
+    },
+    /// Bind something more, read-only, where it is.
+    RoBind {
+        /// What.
+        #[cfg_attr(feature = "serde", serde(with = "crate::host::lossy"))]
+        path: PathBuf,
+    },
+}
+
+impl SandboxChange {
+    /// The sandbox with this change. An operation that is not there, or not of the kind that the change is about, leaves it
+    /// as it is.
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// use bwrap_launch::diagnosis::SandboxChange;
+    /// let sandbox = Sandbox::new().ro_bind("/usr", "/usr").proc("/proc");
+    /// let changed = SandboxChange::BindProc { operation: 1 }.apply(&sandbox);
+    /// assert_eq!(changed, Sandbox::new().ro_bind("/usr", "/usr").ro_bind("/proc", "/proc"));
+    /// ```
+    pub fn apply(&self, sandbox: &Sandbox) -> Sandbox {
+        let mut changed = sandbox.clone();
+        let operations = &mut changed.operations;
+        let namespaces = &mut changed.namespaces;
+        match self {
+            Self::BindProc { operation } => {
+                if let Some(found @ Operation::Proc(_)) = operations.get_mut(*operation) {
+                    *found = Bind::read_only("/proc", found.destination()).into();
+                }
+            }
+            Self::BindDev { operation } => {
+                if let Some(found @ Operation::Dev(_)) = operations.get_mut(*operation) {
+                    *found = Bind::device("/dev", found.destination()).into();
+                }
+            }
+            Self::UnshareUser => {
+                namespaces.unshare.remove(Namespaces::USER_TRY);
+                namespaces.unshare.insert(Namespaces::USER);
+            }
+            Self::KeepUserNamespace => keep_user_namespace(&mut changed),
+            Self::UnsharePid => {
+                namespaces.join_pid = None;
+                namespaces.unshare.insert(Namespaces::PID);
+            }
+            Self::ShareNet => {
+                namespaces.unshare.remove(Namespaces::NET);
+                // bwrap knows this only as an exception to all
+                namespaces.share_net = namespaces.unshare.contains(Namespaces::ALL);
+            }
+            Self::AllowUserNamespaces => {
+                changed.privileges.disable_userns = false;
+                changed.privileges.assert_userns_disabled = false;
+            }
+            Self::KeepHostname => changed.identity.hostname = None,
+            Self::DropCapabilities => changed
+                .privileges
+                .capabilities
+                .retain(|change| matches!(change, CapabilityChange::Drop(_) | CapabilityChange::DropAll)),
+            Self::OptionalSource { operation } => {
+                if let Some(Operation::Bind(bind)) = operations.get_mut(*operation) {
+                    bind.optional = true;
+                }
+            }
+            Self::Remove { operation } => {
+                if *operation < operations.len() {
+                    operations.remove(*operation);
+                }
+            }
+            Self::MoveBefore { operation, before } => {
+                if before < operation && *operation < operations.len() {
+                    let moved = operations.remove(*operation);
+                    operations.insert(*before, moved);
+                }
+            }
+            Self::Destination { operation, path } => {
+                if let Some(found) = operations.get_mut(*operation) {
+                    destination(found).clone_from(path);
+                }
+            }
+            Self::RoBind { path } => operations.push(Bind::read_only(path, path).into()),
+        }
+        changed
+    }
+}
+
+fn keep_user_namespace(sandbox: &mut Sandbox) {
+    let namespaces = &mut sandbox.namespaces;
+    if namespaces.unshare.contains(Namespaces::ALL) {
+        // all but the user namespace, one by one
+        namespaces.unshare.remove(Namespaces::ALL);
+        namespaces
+            .unshare
+            .insert(Namespaces::IPC | Namespaces::PID | Namespaces::UTS | Namespaces::CGROUP_TRY);
+        if !namespaces.share_net {
+            namespaces.unshare.insert(Namespaces::NET);
+        }
+        namespaces.share_net = false;
+    }
+    namespaces.unshare.remove(Namespaces::USER | Namespaces::USER_TRY);
+    // these are about a user namespace of its own; root is user 0 without one, too
+    sandbox.privileges.disable_userns = false;
+    for id in [&mut sandbox.identity.uid, &mut sandbox.identity.gid] {
+        *id = id.filter(|id| *id != 0);
+    }
+}
+
+fn destination(operation: &mut Operation) -> &mut std::path::PathBuf {
+    match operation {
+        Operation::Bind(it) => &mut it.destination,
+        Operation::BindFd(it) => &mut it.destination,
+        Operation::RemountRo(it) => &mut it.destination,
+        Operation::Overlay(it) => &mut it.destination,
+        Operation::Proc(it) => &mut it.destination,
+        Operation::Dev(it) => &mut it.destination,
+        Operation::Tmpfs(it) => &mut it.destination,
+        Operation::Mqueue(it) => &mut it.destination,
+        Operation::Dir(it) => &mut it.destination,
+        Operation::File(it) => &mut it.destination,
+        Operation::BindData(it) => &mut it.destination,
+        Operation::Symlink(it) => &mut it.destination,
+        Operation::Chmod(it) => &mut it.destination,
+    }
+}
+
+impl SandboxChange {
+    /// What to do, what it costs, and the change in bwrap's options and in this crate's methods. What the caller wrote
+    /// names an operation, if the sandbox is known.
+    pub(super) fn texts(&self, sandbox: Option<&Sandbox>) -> Texts {
+        let called = |operation: &usize| called(sandbox, *operation);
+        let instead = |operation: &usize, otherwise: &str| {
+            self.instead(sandbox, *operation).unwrap_or_else(|| otherwise.to_owned())
+        };
+        let (summary, opens, options, methods) = match self {
+            Self::BindProc { operation } => (
+                "Bind the outer /proc read-only instead of mounting a new one".to_owned(),
+                "the processes outside are visible inside, by number, user and command line; their environment and files stay \
+                 closed, and kill reaches none of them in a PID namespace of the sandbox's own; there, what looks itself up \
+                 in /proc, as ps does, finds others under its numbers",
+                instead(operation, "--ro-bind /proc DEST instead of --proc DEST"),
+                format!(".ro_bind(\"/proc\", DEST) instead of .proc(DEST) ({})", nth(*operation)),
+            ),
+            Self::BindDev { operation } => (
+                "Bind the outer /dev instead of making a new one".to_owned(),
+                "every device and terminal that the caller may open can be opened inside",
+                instead(operation, "--dev-bind /dev DEST instead of --dev DEST"),
+                format!(".dev_bind(\"/dev\", DEST) instead of .dev(DEST) ({})", nth(*operation)),
+            ),
+            Self::UnshareUser => (
+                "Ask for a user namespace".to_owned(),
+                "nothing: it takes less privilege than doing without",
+                "--unshare-user".to_owned(),
+                ".unshare(Namespaces::USER)".to_owned(),
+            ),
+            Self::KeepUserNamespace => (
+                "Make no user namespace of the sandbox's own".to_owned(),
+                "root inside is the same as the caller's root, so drop what it need not have (--cap-drop ALL); user namespaces \
+                 cannot be disabled inside",
+                "--unshare-ipc --unshare-pid --unshare-net --unshare-uts --unshare-cgroup-try instead of --unshare-all; \
+                 neither --unshare-user nor --disable-userns"
+                    .to_owned(),
+                ".unshare(Namespaces::IPC | Namespaces::PID | Namespaces::NET | Namespaces::UTS | Namespaces::CGROUP_TRY) \
+                 instead of .unshare_all(); neither Namespaces::USER nor .disable_userns()"
+                    .to_owned(),
+            ),
+            Self::UnsharePid => (
+                "Make a PID namespace of the sandbox's own".to_owned(),
+                "nothing; processes outside can no longer be signalled by number",
+                "--unshare-pid (instead of --pidns FD)".to_owned(),
+                ".unshare(Namespaces::PID) (instead of .join_pid(..))".to_owned(),
+            ),
+            Self::ShareNet => (
+                "Keep the caller's network".to_owned(),
+                "the command reaches the network as the caller does, and services of the same machine on localhost",
+                "--share-net after --unshare-all, or no --unshare-net".to_owned(),
+                ".share_net() after .unshare_all(), or no Namespaces::NET".to_owned(),
+            ),
+            Self::AllowUserNamespaces => (
+                "Leave user namespaces possible inside".to_owned(),
+                "the command can make namespaces itself, which reaches more of the kernel",
+                "no --disable-userns and no --assert-userns-disabled".to_owned(),
+                "no .disable_userns() and no .assert_userns_disabled()".to_owned(),
+            ),
+            Self::KeepHostname => (
+                "Leave the host name as it is".to_owned(),
+                "the command sees the outer host name",
+                "no --hostname".to_owned(),
+                "no .hostname(..)".to_owned(),
+            ),
+            Self::DropCapabilities => (
+                "Give the command no capabilities".to_owned(),
+                "nothing: the command has less privilege",
+                "no --cap-add".to_owned(),
+                "no .cap_add(..) and no .cap_add_all()".to_owned(),
+            ),
+            Self::OptionalSource { operation } => (
+                "Go on without the source if it is not there".to_owned(),
+                "the command starts without it, and may fail later",
+                instead(operation, "--ro-bind-try instead of --ro-bind, --bind-try instead of --bind"),
+                format!(".add(Bind::read_only(SOURCE, DEST).optional()) ({})", nth(*operation)),
+            ),
+            Self::Remove { operation } => (
+                format!("Leave out {}", called(operation)),
+                "what it makes is missing inside",
+                format!("the same line without {}", called(operation)),
+                format!("Sandbox::operations without {}", nth(*operation)),
+            ),
+            Self::MoveBefore { operation, before } => (
+                "Perform the operation earlier, while its destination can still be written".to_owned(),
+                "nothing, unless what comes between them covers it",
+                format!("{} before {}", called(operation), called(before)),
+                format!("the call that adds {} before the one that adds {}", nth(*operation), nth(*before)),
+            ),
+            Self::Destination { operation, path } => (
+                format!("Make {} the destination of {}", shown(path), called(operation)),
+                "nothing: the same is mounted, at another path",
+                instead(operation, &format!("{} as the destination of {}", path_word(path), nth(*operation))),
+                format!("{:?} as the destination of {}", path.to_string_lossy(), nth(*operation)),
+            ),
+            Self::RoBind { path } => (
+                format!("Bind {} read-only as well", shown(path)),
+                "the command can read what is there",
+                format!("--ro-bind {0} {0}", path_word(path)),
+                format!(".ro_bind({0:?}, {0:?})", path.to_string_lossy()),
+            ),
+        };
+        Texts { summary, opens, options, methods }
+    }
+
+    /// What an operation becomes, and what the caller wrote.
+    fn instead(&self, sandbox: Option<&Sandbox>, operation: usize) -> Option<String> {
+        let changed = sandbox.map(|sandbox| self.apply(sandbox));
+        let (new, own) = (wrote(changed.as_ref(), operation)?, wrote(sandbox, operation)?);
+        Some(format!("{new} instead of {own}"))
+    }
+}
+
+/// What the caller wrote for it, if that is known.
+fn wrote(sandbox: Option<&Sandbox>, operation: usize) -> Option<String> {
+    operation_options(sandbox?, operation)
+}
+
+fn called(sandbox: Option<&Sandbox>, operation: usize) -> String {
+    wrote(sandbox, operation).map_or_else(|| nth(operation), |own| format!("`{own}`"))
+}
+
+/// Its number, as people count.
+fn nth(operation: usize) -> String {
+    format!("operation {}", operation + 1)
+}
+
+pub(super) struct Texts {
+    pub(super) summary: String,
+    pub(super) opens: &'static str,
+    options: String,
+    methods: String,
+}
+
+impl fmt::Display for SandboxChange {
+    /// In bwrap's options, and in this crate's methods. Operations are counted from 1.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.texts(None).instructions())
+    }
+}
+
+impl Texts {
+    pub(super) fn instructions(&self) -> String {
+        format!("bwrap: {}\nRust: {}", self.options, self.methods)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Remedy;
+    use super::*;
+    use crate::diagnosis::fixtures::whole;
+    use crate::sandbox::{Capability, Chmod, Symlink};
+
+    /// The changed sandbox as bwrap's arguments.
+    fn after(change: &SandboxChange, sandbox: &Sandbox) -> String {
+        change.apply(sandbox).to_string()
+    }
+
+    fn plain() -> Sandbox {
+        Sandbox::new().ro_bind("/usr", "/usr").bind("/srv", "/srv").tmpfs("/usr/tmp")
+    }
+
+    fn every() -> Vec<SandboxChange> {
+        let (operation, path) = (99, std::path::PathBuf::from("/a b"));
+        vec![
+            SandboxChange::BindProc { operation },
+            SandboxChange::BindDev { operation },
+            SandboxChange::UnshareUser,
+            SandboxChange::KeepUserNamespace,
+            SandboxChange::UnsharePid,
+            SandboxChange::ShareNet,
+            SandboxChange::AllowUserNamespaces,
+            SandboxChange::KeepHostname,
+            SandboxChange::DropCapabilities,
+            SandboxChange::OptionalSource { operation },
+            SandboxChange::Remove { operation },
+            SandboxChange::MoveBefore { operation, before: 98 },
+            SandboxChange::Destination { operation, path: path.clone() },
+            SandboxChange::RoBind { path },
+        ]
+    }
+
+    #[test]
+    fn proc_and_dev_are_bound() {
+        let text = after(&SandboxChange::BindProc { operation: 1 }, &whole());
+        assert!(text.contains("--ro-bind /proc /proc") && !text.contains("--proc"), "{text}");
+        let text = after(&SandboxChange::BindDev { operation: 2 }, &whole());
+        assert!(text.contains("--dev-bind /dev /dev") && !text.contains("--dev /dev"), "{text}");
+        // not what it is about
+        assert_eq!(SandboxChange::BindProc { operation: 0 }.apply(&whole()), whole());
+    }
+
+    #[test]
+    fn namespaces_come_and_go() {
+        let sandbox = Sandbox::new().unshare(Namespaces::USER_TRY);
+        assert_eq!(SandboxChange::UnshareUser.apply(&sandbox), Sandbox::new().unshare(Namespaces::USER));
+        assert_eq!(SandboxChange::UnsharePid.apply(&sandbox), sandbox.clone().unshare(Namespaces::PID));
+        let some = Namespaces::IPC | Namespaces::PID | Namespaces::UTS | Namespaces::CGROUP_TRY;
+        let all = Sandbox::new().unshare_all().uid(0).disable_userns();
+        assert_eq!(
+            SandboxChange::KeepUserNamespace.apply(&all),
+            Sandbox::new().unshare(some | Namespaces::NET)
+        );
+        assert_eq!(
+            SandboxChange::KeepUserNamespace.apply(&all.clone().share_net()),
+            Sandbox::new().unshare(some)
+        );
+        let other = Sandbox::new().unshare(Namespaces::USER | Namespaces::PID).uid(1000);
+        assert_eq!(
+            SandboxChange::KeepUserNamespace.apply(&other),
+            Sandbox::new().unshare(Namespaces::PID).uid(1000)
+        );
+        assert_eq!(
+            SandboxChange::ShareNet.apply(&Sandbox::new().unshare_all()),
+            Sandbox::new().unshare_all().share_net()
+        );
+        let net = Sandbox::new().unshare(Namespaces::NET | Namespaces::USER);
+        assert_eq!(SandboxChange::ShareNet.apply(&net), Sandbox::new().unshare(Namespaces::USER));
+    }
+
+    #[test]
+    fn settings_are_taken_back() {
+        let sandbox = Sandbox::new().disable_userns().assert_userns_disabled();
+        assert_eq!(SandboxChange::AllowUserNamespaces.apply(&sandbox), Sandbox::new());
+        assert_eq!(SandboxChange::KeepHostname.apply(&Sandbox::new().hostname("box")), Sandbox::new());
+        let sandbox = Sandbox::new().cap_drop_all().cap_add(Capability::CAP_NET_ADMIN).cap_add_all();
+        assert_eq!(SandboxChange::DropCapabilities.apply(&sandbox), Sandbox::new().cap_drop_all());
+    }
+
+    #[test]
+    fn operations_are_changed_in_place() {
+        let text = after(&SandboxChange::OptionalSource { operation: 1 }, &plain());
+        assert!(text.contains("--bind-try /srv /srv"), "{text}");
+        assert_eq!(SandboxChange::Remove { operation: 1 }.apply(&plain()).operations().len(), 2);
+        let moved = SandboxChange::MoveBefore { operation: 2, before: 0 }.apply(&plain());
+        assert_eq!(moved.operations()[0].name(), "tmpfs");
+        // later is not earlier
+        assert_eq!(SandboxChange::MoveBefore { operation: 0, before: 2 }.apply(&plain()), plain());
+        let link = Sandbox::new().add(Symlink::new("usr/lib", "/lib")).ro_bind("/opt", "/lib");
+        let text = after(&SandboxChange::Destination { operation: 1, path: "/usr/lib".into() }, &link);
+        assert!(text.ends_with("--ro-bind /opt /usr/lib"), "{text}");
+        let text = after(&SandboxChange::RoBind { path: "/lib64".into() }, &plain());
+        assert!(text.ends_with("--ro-bind /lib64 /lib64"), "{text}");
+    }
+
+    #[test]
+    fn operations_that_are_not_there_change_nothing() {
+        for change in every() {
+            let mut sandbox = plain();
+            if !matches!(
+                change,
+                SandboxChange::UnshareUser | SandboxChange::UnsharePid | SandboxChange::RoBind { .. }
+            ) {
+                assert_eq!(change.apply(&sandbox), sandbox, "{change:?}");
+            }
+            sandbox = change.apply(&sandbox);
+            assert!(sandbox.operations().len() >= 3);
+        }
+    }
+
+    #[test]
+    fn operations_are_called_what_the_caller_wrote() {
+        let sandbox = Sandbox::new().ro_bind("/a b", "/srv").proc("/proc").add(Chmod::new(0o700, "/srv"));
+        let said = |change: SandboxChange| {
+            let remedy = Remedy::change(change).worded(&sandbox);
+            let text = remedy.instructions();
+            let options = text.lines().next().unwrap().strip_prefix("bwrap: ").unwrap().to_owned();
+            assert!(!text.contains("counted"), "{text}");
+            (remedy.summary, options)
+        };
+        let (summary, options) = said(SandboxChange::Remove { operation: 2 });
+        assert_eq!(summary, "Leave out `--chmod 0700 /srv`");
+        assert_eq!(options, "the same line without `--chmod 0700 /srv`");
+        let (_, options) = said(SandboxChange::BindProc { operation: 1 });
+        assert_eq!(options, "--ro-bind /proc /proc instead of --proc /proc");
+        let (_, options) = said(SandboxChange::OptionalSource { operation: 0 });
+        assert_eq!(options, "--ro-bind-try '/a b' /srv instead of --ro-bind '/a b' /srv");
+        let (_, options) = said(SandboxChange::MoveBefore { operation: 2, before: 1 });
+        assert_eq!(options, "`--chmod 0700 /srv` before `--proc /proc`");
+        let (summary, options) = said(SandboxChange::Destination { operation: 1, path: "/p".into() });
+        assert_eq!(summary, "Make /p the destination of `--proc /proc`");
+        assert_eq!(options, "--proc /p instead of --proc /proc");
+        // one that is not there
+        assert_eq!(said(SandboxChange::Remove { operation: 9 }).0, "Leave out operation 10");
+    }
+
+    #[test]
+    fn operations_of_a_sandbox_that_nobody_knows_are_counted_from_1() {
+        assert_eq!(Remedy::leave_out(2).summary, "Leave out operation 3");
+        let text = Remedy::leave_out(2).instructions();
+        assert_eq!(
+            text,
+            "bwrap: the same line without operation 3\nRust: Sandbox::operations without operation 3\n"
+        );
+        let moved = Remedy::change(SandboxChange::Destination { operation: 0, path: "/etc/passwd".into() });
+        assert_eq!(moved.summary, "Make /etc/passwd the destination of operation 1");
+        assert!(!moved.opens.contains("link"));
+    }
+
+    #[test]
+    fn every_change_has_words() {
+        for one in every() {
+            let remedy = Remedy::change(one);
+            assert!(!remedy.summary.is_empty() && !remedy.opens.is_empty());
+            let text = remedy.instructions();
+            assert!(
+                text.starts_with("bwrap: ") && text.contains("\nRust: ") && text.ends_with('\n'),
+                "{text}"
+            );
+        }
+        let bind = Remedy::change(SandboxChange::RoBind { path: "/a b".into() });
+        assert!(bind.instructions().starts_with("bwrap: --ro-bind '/a b' '/a b'\n"));
+    }
+}

@@ -1,0 +1,161 @@
+//! Remedies that are nothing but words, each in a file of `words/` as people read it:
+//!
+//! ```text
+//! Let everybody read bwrap's program
+//! Price: nothing: the program is the same everywhere
+//! Needs: root
+//!
+//! $ chmod a+r {path}
+//! ```
+//!
+//! What it does, its price, what it needs (`root`: of this system), and after an empty line how it is done: lines with `$` are
+//! typed, lines with `|` stay as they are, others are one text. Names in braces are filled in; a brace is written twice.
+
+use super::{Action, Remedy};
+
+/// The remedy of a file, with what is filled in: `told!("unmount", place, point = word(&mount.point))`.
+macro_rules! told {
+    ($name:literal $(, $key:ident $(= $value:expr)?)*) => {
+        $crate::diagnosis::remedy::Remedy::told(
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/diagnosis/remedy/words/", $name, ".txt")),
+            &[$((stringify!($key), &told!(@ $key $($value)?))),*],
+        )
+    };
+    (@ $key:ident) => { $key.to_string() };
+    (@ $key:ident $value:expr) => { $value.to_string() };
+}
+pub(in super::super) use told;
+
+impl Remedy {
+    /// Use [`told`], which finds the file when it is compiled.
+    pub(in super::super) fn told(text: &str, values: &[(&str, &str)]) -> Self {
+        let (head, body) = text.split_once("\n\n").unwrap_or((text, ""));
+        let mut head = head.lines();
+        let mut remedy = Self::new(fill(head.next().unwrap_or_default(), values), how(body, values), "");
+        for line in head {
+            match line.split_once(": ") {
+                Some(("Price", price)) => remedy.opens = fill(price, values),
+                Some(("Needs", "root")) => remedy = remedy.for_root(),
+                Some((_, need)) => remedy = remedy.needs(fill(need, values)),
+                None => {}
+            }
+        }
+        remedy
+    }
+}
+
+fn how(body: &str, values: &[(&str, &str)]) -> Action {
+    let marked = |mark: &str| {
+        let line = |line: &str| {
+            line.strip_prefix(mark).map(|line| fill(line.strip_prefix(' ').unwrap_or(line), values))
+        };
+        body.lines().map(line).collect::<Option<Vec<_>>>()
+    };
+    if let Some(lines) = marked("$") {
+        return Action::Commands(lines);
+    }
+    Action::Manual(
+        marked("|").map_or_else(
+            || fill(&body.lines().collect::<Vec<_>>().join(" "), values),
+            |lines| lines.join("\n"),
+        ),
+    )
+}
+
+/// In one pass: what is filled in is not looked at again.
+fn fill(text: &str, values: &[(&str, &str)]) -> String {
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(['{', '}']) {
+        filled.push_str(before);
+        let brace = if rest.get(before.len()..).is_some_and(|at| at.starts_with('{')) { '{' } else { '}' };
+        if let Some(after) = after.strip_prefix(brace) {
+            filled.push(brace);
+            rest = after;
+            continue;
+        }
+        let (name, after) = after.split_once('}').unwrap_or((after, ""));
+        filled.push_str(values.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value));
+        rest = after;
+    }
+    filled + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::path::Path;
+
+    use super::*;
+
+    /// What is filled into a text.
+    fn names(text: &str) -> BTreeSet<String> {
+        let text = text.replace("{{", "").replace("}}", "");
+        text.split('{').skip(1).map(|part| part.split('}').next().unwrap().to_owned()).collect()
+    }
+
+    /// All source files below a directory.
+    fn sources(directory: &Path, found: &mut String) {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, found);
+            } else if path.extension().is_some_and(|kind| kind == "rs") && !path.ends_with("words.rs") {
+                found.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn each_file_is_whole_and_used_with_all_its_names() {
+        let room = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/diagnosis");
+        let mut source = String::new();
+        sources(&room, &mut source);
+        let mut uses: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for part in source.split("told!(").skip(1) {
+            let end = part.char_indices().scan(1, |depth, (at, c)| {
+                *depth += match c {
+                    '(' => 1,
+                    ')' => -1,
+                    _ => 0,
+                };
+                Some((*depth, at))
+            });
+            let end = end.into_iter().find(|(depth, _)| *depth == 0).unwrap().1;
+            let mut words = part[..end].split('"').skip(1);
+            let name = words.next().unwrap().to_owned();
+            uses.entry(name).or_default().push(part[..end].to_owned());
+        }
+        let mut files = 0;
+        for entry in std::fs::read_dir(room.join("remedy/words")).unwrap() {
+            let path = entry.unwrap().path();
+            let (name, text) =
+                (path.file_stem().unwrap().to_str().unwrap(), std::fs::read_to_string(&path).unwrap());
+            let (head, body) = text.split_once("\n\n").unwrap();
+            let mut head = head.lines();
+            assert!(head.next().unwrap().starts_with(|c: char| c.is_uppercase() || c == '{'), "{name}");
+            assert!(head.next().unwrap().starts_with("Price: "), "{name}");
+            assert!(head.all(|line| line.starts_with("Needs: ")) && !body.trim().is_empty(), "{name}");
+            let uses = uses.get(name).unwrap_or_else(|| panic!("nothing uses {name}"));
+            for part in uses {
+                let given = |wanted: &String| {
+                    part.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == wanted)
+                };
+                assert!(names(&text).iter().all(given), "{name}: {part}");
+            }
+            files += 1;
+        }
+        assert_eq!(files, uses.len());
+    }
+
+    #[test]
+    fn what_is_filled_in_is_not_filled_again() {
+        assert_eq!(fill("a {x} {{b}} {y}", &[("x", "{y}"), ("y", "1")]), "a {y} {b} 1");
+        let text = "Do {x}\nPrice: all\nNeeds: root\nNeeds: luck\n\n$ do {x}\n$ again\n";
+        let remedy = Remedy::told(text, &[("x", "it")]);
+        assert_eq!((&*remedy.summary, &*remedy.opens, remedy.needs.len()), ("Do it", "all", 2));
+        assert_eq!(remedy.instructions(), "do it\nagain\n");
+        let of = |body: &str| Remedy::told(&format!("Do\nPrice: all\n\n{body}"), &[]).instructions();
+        assert_eq!((of("one\ntext\n"), of("| a\n|\n|  b\n")), ("one text\n".into(), "a\n\n b\n".into()));
+    }
+}

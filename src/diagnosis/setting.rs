@@ -1,0 +1,113 @@
+//! Where remedies are applied: what started this process.
+
+use super::case::Case;
+use super::remedy::{CiService, Engine};
+use crate::host::Platform;
+use crate::visible::is_hidden;
+
+/// Who decides what this process may do, and in which words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Setting {
+    /// A pod; OpenShift's have security context constraints of their own.
+    Kubernetes {
+        openshift: bool,
+    },
+    Container(Engine),
+    Lxc,
+    Nspawn,
+    /// A unit of systemd's, on a machine's own system.
+    Unit,
+    /// A container of an engine that nobody recognised.
+    OtherContainer,
+    Machine,
+    /// Nothing is known but the message.
+    Unknown,
+}
+
+impl Setting {
+    pub(super) fn of(case: &Case<'_>) -> Self {
+        let on = |platform| case.on(platform);
+        if on(Platform::Kubernetes) || on(Platform::OpenShift) || on(Platform::CriO) {
+            return Self::Kubernetes { openshift: on(Platform::OpenShift) };
+        }
+        if on(Platform::Docker) {
+            Self::Container(Engine::Docker)
+        } else if on(Platform::Podman) {
+            Self::Container(Engine::Podman)
+        } else if on(Platform::Lxc) {
+            Self::Lxc
+        } else if on(Platform::Nspawn) {
+            Self::Nspawn
+        } else if on(Platform::Containerd) || on(Platform::Container) {
+            Self::OtherContainer
+        } else if on(Platform::SystemdUnit) {
+            Self::Unit
+        } else if case.host.platforms.is_unknown() {
+            Self::Unknown
+        } else {
+            Self::Machine
+        }
+    }
+
+    /// Whether something else than this system's own administrator decides: an engine on another, or a node.
+    pub(super) fn is_container(self) -> bool {
+        !matches!(self, Self::Unit | Self::Machine | Self::Unknown)
+    }
+
+    /// Where the kernel's settings and security policies are kept, seen from here.
+    pub(super) fn machine(self) -> &'static str {
+        match self {
+            Self::Kubernetes { .. } => "every node that runs the pod",
+            Self::Unit | Self::Machine => "this machine",
+            Self::Unknown => "the machine",
+            Self::Container(_) | Self::OtherContainer | Self::Lxc | Self::Nspawn => {
+                "the machine that runs the container"
+            }
+        }
+    }
+}
+
+/// The CI service that starts containers for its jobs, if we are in one.
+pub(super) fn ci_service(case: &Case<'_>) -> Option<CiService> {
+    let services = [(Platform::GitLabCi, CiService::GitLab), (Platform::GitHubActions, CiService::GitHub)];
+    services.into_iter().find(|(platform, _)| case.on(*platform)).map(|(_, service)| service)
+}
+
+/// The unit that we are in, and whether a user's own manager runs it.
+pub(super) fn own_unit<'a>(case: &Case<'a>) -> Option<(&'a str, bool)> {
+    let mut paths = case.host.cgroup.paths.present().into_iter().flatten();
+    paths.find_map(|path| {
+        let name = path.rsplit('/').next().filter(|name| name.ends_with(".service"))?;
+        // the kernel's own lists have one path a line
+        let name = Some(name).filter(|name| !name.contains(is_hidden))?;
+        Some((name, is_of_user(path)))
+    })
+}
+
+/// Whether a control group is below that of a user's own manager.
+pub(super) fn is_of_user(path: &str) -> bool {
+    path.split_once("/user@").is_some_and(|(_, rest)| rest.contains('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::fixtures::{machine, only_on};
+    use crate::host::{Fact, Host};
+
+    #[test]
+    fn a_place_where_nobody_looked_is_no_machine() {
+        let setting = |host: &Host| Setting::of(&Case::new(None, host, None));
+        let mut host = machine();
+        assert_eq!(setting(&host), Setting::Machine);
+        host.platforms = Fact::Unknown;
+        assert_eq!(setting(&host), Setting::Unknown);
+        assert_eq!(setting(&only_on(host, Platform::Docker)), Setting::Container(Engine::Docker));
+    }
+
+    #[test]
+    fn managers_of_users_are_units_of_the_system() {
+        assert!(is_of_user("/user.slice/user-1000.slice/user@1000.service/app.slice/build.service"));
+        assert!(!is_of_user("/user.slice/user-1000.slice/user@1000.service"));
+    }
+}

@@ -1,0 +1,304 @@
+//! System call filters.
+
+use crate::diagnosis::remedy::told;
+use serde_json::{Value, json};
+
+use super::{PRIVILEGED_STANDARD, pod, unit};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::remedy::{Action, Profile, Remedy};
+use crate::diagnosis::setting::Setting;
+
+/// Which calls a filter stands in the way of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Calls {
+    /// clone, unshare, mount, `pivot_root`, ...: all that bwrap makes.
+    Sandboxing,
+    /// sockets of `AF_NETLINK`.
+    Netlink,
+}
+
+/// What stays denied: calls that reach beyond any namespace, and large, seldom used parts of the kernel. Engines deny
+/// them by default as well.
+///
+/// A list of what is allowed instead would have to be the engine's own, which changes with its versions.
+const DENIED: &[&str] = &[
+    // kernel code
+    "bpf",
+    "create_module",
+    "delete_module",
+    "finit_module",
+    "init_module",
+    "kexec_file_load",
+    "kexec_load",
+    // keyrings know no namespaces
+    "add_key",
+    "keyctl",
+    "request_key",
+    // the machine as a whole
+    "acct",
+    "clock_settime",
+    "clock_settime64",
+    "ioperm",
+    "iopl",
+    "quotactl",
+    "quotactl_fd",
+    "reboot",
+    "settimeofday",
+    "stime",
+    "swapoff",
+    "swapon",
+    "syslog",
+    "vhangup",
+    // files and memory of others
+    "fanotify_init",
+    "lookup_dcookie",
+    "migrate_pages",
+    "move_pages",
+    "open_by_handle_at",
+    // much code in the kernel for few programs
+    "io_uring_enter",
+    "io_uring_register",
+    "io_uring_setup",
+    "perf_event_open",
+    "userfaultfd",
+    // relics
+    "_sysctl",
+    "get_kernel_syms",
+    "nfsservctl",
+    "query_module",
+    "sysfs",
+    "uselib",
+    "ustat",
+    "vm86",
+    "vm86old",
+];
+
+/// Sockets to the hypervisor, which belong to no network namespace.
+const AF_VSOCK: i32 = libc::AF_VSOCK;
+
+/// A profile as Docker, Podman, containerd and CRI-O read it, for machines like this one.
+fn profile() -> String {
+    // filters refuse, fatally, what comes through another ABI than the named ones
+    let architectures: &[&str] = match std::env::consts::ARCH {
+        "x86_64" => &["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
+        "aarch64" => &["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"],
+        "s390x" => &["SCMP_ARCH_S390X", "SCMP_ARCH_S390"],
+        "powerpc64" => &["SCMP_ARCH_PPC64LE"],
+        "riscv64" => &["SCMP_ARCH_RISCV64"],
+        "loongarch64" => &["SCMP_ARCH_LOONGARCH64"],
+        // the native one alone
+        _ => &[],
+    };
+    let mut profile = json!({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [
+            { "names": DENIED, "action": "SCMP_ACT_ERRNO" },
+            {
+                "names": ["socket"],
+                "action": "SCMP_ACT_ERRNO",
+                "args": [{ "index": 0, "value": AF_VSOCK, "op": "SCMP_CMP_EQ" }],
+            },
+        ],
+    });
+    if let (Value::Object(fields), false) = (&mut profile, architectures.is_empty()) {
+        fields.insert("architectures".into(), json!(architectures));
+    }
+    format!("{profile:#}\n")
+}
+
+/// The name of the profile below the kubelet's directory.
+const KUBELET_PROFILE: &str = "profiles/bwrap.json";
+const KUBELET_DIRECTORY: &str = "/var/lib/kubelet/seccomp";
+
+/// A filter that permits what bwrap calls, in place of the engine's default; none at all only after that.
+pub(super) fn permit(case: &Case<'_>, setting: Setting, calls: Calls) -> Vec<Remedy> {
+    const NESTED: &str = "the container may mount inside namespaces of its own";
+    let with_profile = |action| {
+        Remedy::new(
+            "Replace the default system call filter by one that lets bwrap make namespaces and mount in them",
+            action,
+            "more of the kernel can be reached, by mounting and networking in new namespaces. The profile is a list of what \
+             is denied: kernel modules, bpf, kexec, keyrings, clocks, swap, io_uring, perf events and more; whatever else the \
+             default leaves out is allowed",
+        )
+        .needs(format!("{} machines: the profile names their ABIs", std::env::consts::ARCH))
+    };
+    let without = |action| {
+        let opens = "every system call of the kernel can be reached, bpf, keyrings and io_uring included";
+        Remedy::new("Run it without a system call filter", action, opens)
+    };
+    let in_configuration =
+        |how| Remedy::manual("Permit the calls in the container's configuration", how, NESTED);
+    match setting {
+        Setting::Kubernetes { openshift } => {
+            let under = |profile| pod(|pod| pod.seccomp = Some(profile));
+            let local = with_profile(under(Profile::Localhost(KUBELET_PROFILE.to_owned())))
+                .file(format!("{KUBELET_DIRECTORY}/{KUBELET_PROFILE}"), profile())
+                .needs("the file on every node that runs the pod");
+            let none = without(under(Profile::Unconfined)).needs(PRIVILEGED_STANDARD);
+            if openshift {
+                let scc = "an SCC whose seccompProfiles allow it, such as nested-container";
+                return vec![local.needs(scc), none.needs(scc)];
+            }
+            vec![local, none]
+        }
+        Setting::Container(engine) => {
+            let option =
+                |value: &str| Action::options(engine, &[&format!("--security-opt=seccomp={value}")], &[]);
+            vec![
+                with_profile(option("bwrap.json")).file("bwrap.json", profile()),
+                without(option("unconfined")),
+            ]
+        }
+        Setting::OtherContainer => {
+            let how = "Start the container with `--security-opt=seccomp=bwrap.json` (nerdctl), `--seccomp --seccomp-profile \
+                       bwrap.json` (ctr), or put the profile into `linux.seccomp` of an OCI configuration.";
+            vec![with_profile(Action::Manual(how.to_owned())).file("bwrap.json", profile())]
+        }
+        Setting::Lxc => vec![in_configuration(
+            "Take the calls that bwrap makes (clone, unshare, setns, mount, umount2, pivot_root, sethostname, socket) out of \
+             the file that lxc.seccomp.profile names, if that denies them; Incus and LXD: unset security.syscalls.deny and \
+             security.syscalls.allow, and set security.nesting=true.",
+        )],
+        Setting::Nspawn => vec![in_configuration(
+            "Start it with `systemd-nspawn --system-call-filter='@mount @process sethostname'`, or put \
+             `SystemCallFilter=@mount @process sethostname` below [Exec] in /etc/systemd/nspawn/NAME.nspawn.",
+        )],
+        Setting::Unit => vec![permit_to_unit(case, calls)],
+        Setting::Machine | Setting::Unknown => vec![told!("outside-of-filter")],
+    }
+}
+
+/// Both settings of a unit that make a filter of its, at once: either alone may leave the other in the way.
+pub(in super::super) fn permit_to_unit(case: &Case<'_>, calls: Calls) -> Remedy {
+    match calls {
+        Calls::Sandboxing => Remedy::new(
+            "Permit namespaces and mounting to the systemd unit",
+            unit(
+                case,
+                &[
+                    ("RestrictNamespaces", "cgroup ipc net mnt pid user uts"),
+                    ("SystemCallFilter", NO_LIST_OF_ALLOWED),
+                    ("SystemCallFilter", "@mount @process sethostname"),
+                ],
+            ),
+            "the service may make namespaces and mount in them, which reaches more of the kernel",
+        ),
+        Calls::Netlink => Remedy::new(
+            "Permit netlink sockets to the systemd unit",
+            unit(
+                case,
+                &[
+                    ("RestrictAddressFamilies", "~AF_X25"),
+                    ("RestrictAddressFamilies", "AF_NETLINK"),
+                    ("SystemCallFilter", NO_LIST_OF_ALLOWED),
+                    ("SystemCallFilter", "@network-io"),
+                ],
+            ),
+            "the service may ask the kernel about the network, and change that of its own namespaces",
+        ),
+    }
+}
+
+/// The first value of such a setting decides whether it lists what is allowed or what is denied. Where the unit has none,
+/// a value without `~` would allow nothing else: this call, which no kernel has, makes it a list of what is denied.
+const NO_LIST_OF_ALLOWED: &str = "~nfsservctl";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::fixtures::{docker, machine, only_on, pod};
+    use crate::diagnosis::wish::Wish;
+    use crate::host::{Host, Platform};
+
+    fn remedies(host: &Host, calls: Calls) -> Vec<Remedy> {
+        Wish::Calls(calls).grant(&Case::new(None, host, None))
+    }
+
+    #[test]
+    fn the_profile_is_whole() {
+        let profile: Value = serde_json::from_str(&profile()).unwrap();
+        assert_eq!(profile["defaultAction"], "SCMP_ACT_ALLOW");
+        let rules = profile["syscalls"].as_array().unwrap();
+        assert!(rules.iter().all(|rule| rule["action"] == "SCMP_ACT_ERRNO"));
+        let names = rules[0]["names"].as_array().unwrap();
+        for denied in ["bpf", "keyctl", "init_module", "kexec_load", "open_by_handle_at"] {
+            assert!(names.contains(&Value::from(denied)), "{denied}");
+        }
+        assert_eq!(rules[0].get("args"), None);
+        assert_eq!(rules[1]["names"], json!(["socket"]));
+        assert_eq!(rules[1]["args"], json!([{ "index": 0, "op": "SCMP_CMP_EQ", "value": 40 }]));
+        #[cfg(target_arch = "x86_64")]
+        assert_eq!(profile["architectures"][0], "SCMP_ARCH_X86_64");
+    }
+
+    #[test]
+    fn what_bwrap_calls_is_never_denied() {
+        for call in [
+            "capset",
+            "chdir",
+            "clone",
+            "clone3",
+            "mount",
+            "pivot_root",
+            "prctl",
+            "seccomp",
+            "sethostname",
+            "setns",
+            "umount2",
+            "unshare",
+        ] {
+            assert!(!DENIED.contains(&call), "{call}");
+        }
+    }
+
+    #[test]
+    fn a_profile_before_none() {
+        for engine in ["docker", "podman"] {
+            let found = remedies(
+                &only_on(docker(), if engine == "docker" { Platform::Docker } else { Platform::Podman }),
+                Calls::Sandboxing,
+            );
+            let text = found[0].instructions();
+            assert!(text.starts_with("cat > bwrap.json <<'EOF'\n{\n"), "{text}");
+            assert!(text.ends_with(&format!("EOF\n{engine} run --security-opt=seccomp=bwrap.json IMAGE\n")));
+            assert!(found[1].instructions().contains("seccomp=unconfined"));
+        }
+        for host in [pod(), only_on(docker(), Platform::OpenShift)] {
+            let found = remedies(&host, Calls::Sandboxing);
+            assert_eq!(
+                found[0].files[0].path,
+                std::path::Path::new("/var/lib/kubelet/seccomp/profiles/bwrap.json")
+            );
+            assert!(found[0].instructions().contains("localhostProfile: \"profiles/bwrap.json\""));
+            assert!(found[1].instructions().contains("type: Unconfined"));
+        }
+    }
+
+    #[test]
+    fn a_unit_keeps_its_other_filters() {
+        let text = remedies(&only_on(docker(), Platform::SystemdUnit), Calls::Sandboxing)[0].instructions();
+        assert!(text.contains("RestrictNamespaces=cgroup ipc net mnt pid user uts\n"));
+        assert!(
+            text.contains("SystemCallFilter=~nfsservctl\nSystemCallFilter=@mount @process sethostname\n")
+        );
+        let text = remedies(&only_on(docker(), Platform::SystemdUnit), Calls::Netlink)[0].instructions();
+        assert!(text.contains("RestrictAddressFamilies=~AF_X25\nRestrictAddressFamilies=AF_NETLINK\n"));
+    }
+
+    #[test]
+    fn others_are_told_where_to_look() {
+        assert!(remedies(&machine(), Calls::Sandboxing)[0].instructions().contains("ps -eo"));
+        assert!(
+            remedies(&only_on(docker(), Platform::Nspawn), Calls::Sandboxing)[0]
+                .instructions()
+                .contains("--system-call-filter")
+        );
+        assert!(
+            remedies(&only_on(docker(), Platform::Lxc), Calls::Sandboxing)[0]
+                .instructions()
+                .contains("lxc.seccomp.profile")
+        );
+        assert_eq!(remedies(&only_on(docker(), Platform::Container), Calls::Sandboxing)[0].files.len(), 1);
+    }
+}

@@ -1,0 +1,304 @@
+//! What is wanted, in whatever place: a capability, a whole /proc, these system calls. One matrix of wishes and
+//! [settings](Setting), so that no cause forgets one of them; the compiler asks each wish for each setting.
+//!
+//! A remedy that is the same everywhere stands beside the judge of its cause. What differs by setting is a wish.
+
+mod apparmor;
+mod calls;
+mod limits;
+mod nesting;
+mod proc;
+mod rights;
+mod selinux;
+mod sysctl;
+
+pub(super) use apparmor::{
+    beside, bwrap_path, confine_container, leave_restriction, permit_bwrap, present_profile,
+    reload_container_profile,
+};
+pub(super) use calls::{Calls, permit_to_unit};
+pub(super) use limits::Limit;
+pub(super) use nesting::allow_nesting;
+pub(super) use proc::{Covers, RUNTIME};
+pub(super) use sysctl::raise;
+
+use std::path::Path;
+
+use super::case::Case;
+use super::need;
+use super::remedy::{Action, PodPatch, Remedy, SelinuxRule, UnitSettings};
+use super::setting::{Setting, ci_service, own_unit};
+use crate::host::{Fact, Platform, Sighting};
+use crate::sandbox::Capability;
+use crate::visible;
+
+/// Something that bwrap wants and the host denies.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Wish<'a> {
+    /// Root that may be mapped into a user namespace, or another user, who always may.
+    MappedRoot,
+    /// Another user than root.
+    User,
+    Capability(Capability),
+    /// Nothing that bwrap would keep through its own start.
+    NoAmbientCapabilities,
+    /// A /proc of which nothing is covered.
+    WholeProc,
+    /// A /proc without what covers parts of it.
+    Uncovered(Covers<'a>),
+    /// A /proc that is not mounted read-only.
+    WritableProc,
+    /// Kernel settings in /proc that are not mounted read-only: the mount.
+    WritableSettings(&'a Path),
+    /// A /proc with the usual way of noting when files were read.
+    Relatime,
+    /// A /proc at all, with the kernel's settings.
+    AnyProc,
+    /// A directory /tmp.
+    Tmp,
+    /// The device nodes that are missing, with their numbers.
+    Devices(&'a [(&'static str, &'static str)]),
+    Calls(Calls),
+    Selinux(&'a [SelinuxRule]),
+    /// A rule in the AppArmor profile that confines us, and what that opens up.
+    AppArmorRule(&'a str, &'a str),
+    /// A kernel parameter: its name, the value, and what that opens up.
+    Sysctl(&'a str, &'a str, &'a str),
+    More(Limit),
+}
+
+impl Wish<'_> {
+    /// What grants it here, least privilege first; where nothing tells what started this process, the first way in each of the
+    /// likeliest settings.
+    pub(super) fn grant(self, case: &Case<'_>) -> Vec<Remedy> {
+        match Setting::of(case) {
+            Setting::Unknown => everywhere(case, |case| self.grant(case)),
+            setting => self.cells(case, setting),
+        }
+    }
+
+    fn cells(self, case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
+        match self {
+            Self::MappedRoot => [Self::User, Self::Capability(Capability::CAP_SETFCAP)]
+                .into_iter()
+                .flat_map(|wish| wish.cells(case, setting))
+                .collect(),
+            Self::User => rights::user(case, setting),
+            Self::Capability(capability) => rights::capability(case, setting, capability),
+            Self::NoAmbientCapabilities => rights::no_ambient_capabilities(case, setting),
+            Self::WholeProc => proc::whole(case, setting),
+            Self::Uncovered(covers) => proc::uncover(case, setting, covers),
+            Self::WritableProc => proc::writable(case, setting),
+            Self::WritableSettings(mount) => proc::writable_settings(case, setting, mount),
+            Self::Relatime => proc::relatime(case, setting),
+            Self::AnyProc => proc::any(case, setting),
+            Self::Tmp => proc::tmp(setting),
+            Self::Devices(missing) => proc::devices(setting, missing),
+            Self::Calls(calls) => calls::permit(case, setting, calls),
+            Self::Selinux(rules) => selinux::permit(case, setting, rules),
+            Self::AppArmorRule(rule, opens) => apparmor::permit_rule(case, setting, rule, opens),
+            Self::Sysctl(name, value, opens) => sysctl::set(case, setting, name, value, opens),
+            Self::More(limit) => limits::raise(case, setting, limit),
+        }
+    }
+}
+
+/// Where nothing tells what started this process: the first remedy in each of the likeliest settings, which its summary
+/// names.
+fn everywhere(case: &Case<'_>, remedies: impl Fn(&Case<'_>) -> Vec<Remedy>) -> Vec<Remedy> {
+    let likely = [
+        ("Docker", Some(Platform::Docker)),
+        ("Podman", Some(Platform::Podman)),
+        ("Kubernetes", Some(Platform::Kubernetes)),
+        ("a machine", None),
+    ];
+    let mut found: Vec<(Vec<&str>, Remedy)> = Vec::new();
+    let mut shown = Vec::new();
+    for (name, platform) in likely {
+        let mut host = case.host.clone();
+        let assumed = |platform| Fact::Present(vec![Sighting::new(platform, "assumed")]);
+        host.platforms = platform.map_or(Fact::Absent, assumed);
+        let there = Case { host: &host, ..case.clone() };
+        let Some(mut remedy) = fit(&there, remedies(&there)).into_iter().next() else { continue };
+        // a long file once is enough
+        for file in std::mem::take(&mut remedy.files) {
+            if shown.contains(&file.content) {
+                let path = visible::path(&file.path);
+                remedy.requires.push(format!("the file {path}, with the same content as the file above"));
+            } else {
+                shown.push(file.content.clone());
+                remedy.files.push(file);
+            }
+        }
+        match found.last_mut() {
+            // what is done on the machine is the same for several
+            Some((names, last)) if *last == remedy => names.push(name),
+            _ => found.push((vec![name], remedy)),
+        }
+    }
+    let all = likely.len();
+    let named = found.into_iter().map(|(names, mut remedy)| {
+        let place = match names.split_last() {
+            _ if names.len() == all => return remedy,
+            Some((&"a machine", [])) => "On a machine".to_owned(),
+            Some((last, [])) => format!("In {last}"),
+            Some((last, others)) => format!("In {} and {last}", others.join(", ")),
+            None => return remedy,
+        };
+        remedy.summary = format!("{place}: {}", uncapitalized(&remedy.summary));
+        remedy
+    });
+    named.collect()
+}
+
+fn uncapitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+/// The same for whoever is to apply them here: a CI service types no command line, the machine wants root, an operation is known
+/// by its options, and what is needed is held against what is known.
+pub(super) fn fit(case: &Case<'_>, remedies: Vec<Remedy>) -> Vec<Remedy> {
+    let mut remedies: Vec<Remedy> = remedies.into_iter().map(|remedy| fit_one(case, remedy)).collect();
+    need::weigh(case, &mut remedies);
+    remedies
+}
+
+fn fit_one(case: &Case<'_>, mut remedy: Remedy) -> Remedy {
+    let ours = matches!(Setting::of(case), Setting::Unit | Setting::Machine);
+    match (&mut remedy.action, case.sandbox) {
+        (Action::Container(options), _) => options.service = ci_service(case),
+        (Action::Sandbox(_), Some(sandbox)) => return remedy.worded(sandbox),
+        (Action::Unit(unit), _) if unit.user => {
+            return remedy.needs("no root: type it as the user whose unit it is");
+        }
+        (Action::Sysctl(_) | Action::Selinux(_) | Action::AppArmor(_) | Action::Unit(_), _) if ours => {
+            return remedy.for_root();
+        }
+        _ => {}
+    }
+    remedy
+}
+
+/// Settings of the unit that we are in.
+pub(super) fn unit(case: &Case<'_>, settings: &[(&str, &str)]) -> Action {
+    let (unit, user) = own_unit(case).map_or((None, false), |(name, user)| (Some(name.to_owned()), user));
+    let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Action::Unit(UnitSettings { unit, user, settings })
+}
+
+/// A field of the pod.
+fn pod(patch: impl FnOnce(&mut PodPatch)) -> Action {
+    let mut pod = PodPatch::default();
+    patch(&mut pod);
+    Action::Pod(pod)
+}
+
+const ROOT_OUTSIDE: &str = "root on the machine that runs the container";
+const NESTED_CONTAINER: &str =
+    "the SCC for the pod's service account: oc adm policy add-scc-to-user nested-container -z ACCOUNT";
+const NESTED_CONTAINER_SINCE: &str = "OpenShift 4.20 or later (4.19 as a technology preview)";
+const PRIVILEGED_STANDARD: &str = "Pod Security Standards: privileged; baseline and restricted forbid it";
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{docker, machine, on};
+    use super::*;
+    use crate::host::Host;
+
+    fn summaries(remedies: &[Remedy]) -> Vec<&str> {
+        remedies.iter().map(|remedy| remedy.summary.as_str()).collect()
+    }
+
+    #[test]
+    fn a_message_alone_is_answered_for_each_environment() {
+        let host = Host::default();
+        let case = Case::new(None, &host, None);
+        assert_eq!(Setting::of(&case), Setting::Unknown);
+        assert_eq!(
+            summaries(&Wish::WholeProc.grant(&case)),
+            [
+                "In Docker: start the container with an unmasked /proc",
+                "In Podman: start the container with an unmasked /proc",
+                "In Kubernetes: give the pod a user namespace of its own, and its container an unmasked /proc",
+                "On a machine: mount a second, whole /proc beside the covered one",
+            ]
+        );
+        // a machine's setting is the same for both engines
+        let set = Wish::Sysctl("kernel.unprivileged_userns_clone", "1", "x").grant(&case);
+        assert!(set[0].summary.starts_with("In Docker and Podman: set kernel."), "{:?}", summaries(&set));
+        assert!(set[2].summary.starts_with("On a machine: set kernel."));
+        assert!(set[2].requires.iter().any(|what| what.starts_with("root: ")));
+        for wish in [Wish::MappedRoot, Wish::NoAmbientCapabilities] {
+            let found = wish.grant(&case);
+            assert!(summaries(&found)[0].starts_with("In Docker: "), "{found:?}");
+            assert!(found.last().is_some_and(|last| last.summary.starts_with("On a machine: ")), "{found:?}");
+        }
+        let calls = Wish::Calls(Calls::Sandboxing).grant(&case);
+        assert_eq!(calls.len(), 4);
+        assert_eq!(calls.iter().map(|remedy| remedy.files.len()).sum::<usize>(), 1);
+        assert!(
+            calls[2].requires.iter().any(|what| what.contains("seccomp/profiles/bwrap.json, with the same"))
+        );
+        assert!(
+            !Wish::Selinux(&[]).grant(&case).is_empty() && Wish::More(Limit::Pids).grant(&case).len() == 4
+        );
+    }
+
+    #[test]
+    fn root_is_asked_for_where_we_are_not() {
+        let wants = |host: &Host| {
+            let case = Case::new(None, host, None);
+            let remedies = fit(&case, Wish::Sysctl("a.b", "1", "x").grant(&case));
+            remedies[0].requires.iter().any(|what| what.contains("sudo sh"))
+        };
+        let mut host = machine();
+        assert!(wants(&host));
+        host.process.uid = Fact::Present(0);
+        assert!(!wants(&host));
+    }
+
+    fn texts(host: &Host, wish: Wish<'_>) -> Vec<String> {
+        let case = Case::new(None, host, None);
+        fit(&case, wish.grant(&case)).iter().map(Remedy::instructions).collect()
+    }
+
+    #[test]
+    fn a_runner_of_gitlab_has_a_file_for_options() {
+        let host = on(docker(), Platform::GitLabCi);
+        let user = texts(&host, Wish::MappedRoot);
+        assert!(user[0].ends_with("[runners.docker]\n  user = \"1000\"\n"), "{}", user[0]);
+        assert!(
+            user[1].contains("  cap_add = [\"SETFCAP\"]\n") && user[1].contains("delete cap_drop"),
+            "{}",
+            user[1]
+        );
+        let calls = texts(&host, Wish::Calls(Calls::Sandboxing));
+        assert!(
+            calls[0].starts_with("# on the machine of the runner") && calls[0].contains("cat > bwrap.json")
+        );
+        assert!(
+            calls[0].contains("  security_opt = [\"seccomp=bwrap.json\"]\n  # the whole path"),
+            "{}",
+            calls[0]
+        );
+        assert!(calls[1].ends_with("  security_opt = [\"seccomp=unconfined\"]\n"), "{}", calls[1]);
+        let unmasked = texts(&host, Wish::WholeProc);
+        assert_eq!(unmasked.len(), 1);
+        assert!(
+            unmasked[0].ends_with("[runners.docker]\n  security_opt = [\"unmask=/proc/*\"]\n"),
+            "{unmasked:?}"
+        );
+    }
+
+    #[test]
+    fn a_workflow_of_github_has_options_for_its_container() {
+        let host = on(docker(), Platform::GitHubActions);
+        let text = &texts(&host, Wish::MappedRoot)[0];
+        assert_eq!(
+            text,
+            "# in the workflow:\njobs:\n  JOB:\n    container:\n      options: \"--user=1000\"\n"
+        );
+        // without a service there is a command line
+        assert_eq!(texts(&docker(), Wish::MappedRoot)[0], "docker run --user=1000 IMAGE\n");
+    }
+}

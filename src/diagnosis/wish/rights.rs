@@ -1,0 +1,248 @@
+//! Users and capabilities: who starts bwrap, with which rights.
+
+use super::{pod, unit};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::remedy::told;
+use crate::diagnosis::remedy::{Action, Engine, Remedy};
+use crate::diagnosis::setting::Setting;
+use crate::sandbox::Capability;
+
+/// Run as another user than root.
+pub(super) fn user(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
+    const OPENS: &str =
+        "nothing: it is less privilege than root; files that only root may read or write are out of reach";
+    let image = "an image whose programs and directories user 1000 may use";
+    let run =
+        |what: &str, action| Remedy::new(format!("Run {what}as user 1000 instead of root"), action, OPENS);
+    let as_user = || pod(|pod| pod.run_as_user = Some(1000));
+    vec![match setting {
+        Setting::Kubernetes { openshift: false } => run("the container ", as_user()).needs(image),
+        Setting::Kubernetes { openshift: true } => run("the container ", as_user()).needs(image).needs(
+            "an SCC that lets the pod choose its user, such as nested-container; with restricted-v2 or -v3 leave runAsUser \
+             out, for those assign a user of the project's own range",
+        ),
+        Setting::Container(engine) => {
+            // Podman makes the capabilities that it adds for a user ambient, and bwrap refuses to run with those
+            let remove: &[&str] = if engine == Engine::Podman { &["--cap-add"] } else { &[] };
+            run("the container ", Action::options(engine, &["--user=1000"], remove)).needs(image)
+        }
+        Setting::OtherContainer => {
+            let how = "Start the container as a user: `--user=1000` of nerdctl and ctr, `process.user.uid` in an OCI \
+                       configuration.";
+            run("the container ", Action::Manual(how.to_owned())).needs(image)
+        }
+        Setting::Unit => run("the service ", unit(case, &[("User", "1000")])),
+        Setting::Lxc | Setting::Nspawn | Setting::Machine | Setting::Unknown => {
+            let needed = [Capability::CAP_SETUID, Capability::CAP_SETGID];
+            if needed.iter().all(|one| case.has(*one) != Some(false)) {
+                let line = "setpriv --reuid=1000 --regid=1000 --clear-groups COMMAND";
+                run("", Action::Commands(vec![line.to_owned()]))
+            } else {
+                told!("start-as-user")
+            }
+        }
+    }]
+}
+
+/// Keep or get a capability, for root.
+pub(super) fn capability(case: &Case<'_>, setting: Setting, capability: Capability) -> Vec<Remedy> {
+    let opens = match capability {
+        Capability::CAP_SETFCAP => {
+            "root there may give programs file capabilities; unless it has a user namespace of its own, they count on the \
+             whole machine"
+        }
+        Capability::CAP_NET_ADMIN => {
+            "the process may change the network of the container or machine that it runs in"
+        }
+        _ => "the process may do all that capabilities(7) says of it, in the namespaces that it is in",
+    };
+    let name = capability.to_string();
+    let short = name.trim_start_matches("CAP_");
+    let leave = |how: String| Remedy::manual(format!("Leave {name} to the container's root"), how, opens);
+    vec![match setting {
+        Setting::Kubernetes { openshift: false } => Remedy::new(
+            format!("Give the container {name}"),
+            pod(|pod| pod.add_capabilities = vec![capability]),
+            opens,
+        )
+        .needs("Pod Security Standards: baseline allows it, restricted does not"),
+        // no SCC that is shipped lets a pod in a user namespace add it
+        Setting::Kubernetes { openshift: true } if capability == Capability::CAP_SETFCAP => {
+            return Vec::new();
+        }
+        Setting::Kubernetes { openshift: true } => Remedy::new(
+            format!("Give the container {name}"),
+            pod(|pod| pod.add_capabilities = vec![capability]),
+            opens,
+        )
+        .needs(format!(
+            "an SCC whose allowedCapabilities name {short}: of those that are shipped only privileged does"
+        )),
+        Setting::Container(engine) => {
+            let (add, remove) = (format!("--cap-add={short}"), format!("--cap-drop={short}"));
+            let action = Action::options(engine, &[&add], &[&remove]);
+            Remedy::new(format!("Leave {name} to the container's root"), action, opens)
+        }
+        Setting::OtherContainer => leave(format!(
+            "Start the container with {name}: `--cap-add={short}` of nerdctl, the sets bounding, permitted and effective of \
+             `process.capabilities` in an OCI configuration."
+        )),
+        Setting::Unit => {
+            let action = unit(case, &[("CapabilityBoundingSet", &name)]);
+            Remedy::new(format!("Leave {name} in the service's bounding set"), action, opens)
+        }
+        Setting::Lxc => leave(format!(
+            "Take `{}` out of `lxc.cap.drop` in the container's configuration (Incus and LXD: in raw.lxc), and restart it.",
+            short.to_lowercase()
+        )),
+        Setting::Nspawn => leave(format!(
+            "Start it with `systemd-nspawn --capability={name}`, or put `Capability={name}` below [Exec] in \
+             /etc/systemd/nspawn/NAME.nspawn."
+        )),
+        Setting::Machine | Setting::Unknown => Remedy::manual(
+            format!("Keep {name}"),
+            format!(
+                "Something that started this process took {name} away from root: setpriv --bounding-set, capsh --drop, su from \
+                 a restricted shell. Start it without that."
+            ),
+            opens,
+        ),
+    }]
+}
+
+/// Start without the capabilities that bwrap refuses to run with.
+pub(super) fn no_ambient_capabilities(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
+    const OPENS: &str = "nothing: it is less privilege than now";
+    let manual = |summary: &str, how: &str| Some(Remedy::manual(summary, how, OPENS));
+    let source = match setting {
+        Setting::Kubernetes { .. } => manual(
+            "Take capabilities.add out of the pod",
+            "Delete securityContext.capabilities.add of the container: a user other than root needs no capability for bwrap, \
+             CAP_SETFCAP included. On nodes of CRI-O also set `add_inheritable_capabilities = false` in /etc/crio/crio.conf, \
+             which is the default.",
+        ),
+        Setting::Container(engine) => {
+            let action = Action::options(engine, &[], &["--cap-add"]);
+            Some(Remedy::new("Start the container without --cap-add", action, OPENS))
+        }
+        Setting::Unit => {
+            let action = unit(case, &[("AmbientCapabilities", "")]);
+            Some(Remedy::new("Take the service's ambient capabilities away", action, OPENS))
+        }
+        Setting::Nspawn => manual(
+            "Start the container without ambient capabilities",
+            "Leave `--ambient-capability=` of systemd-nspawn out, or `AmbientCapability=` in the .nspawn file.",
+        ),
+        Setting::OtherContainer => manual(
+            "Start the container without ambient capabilities",
+            "Empty the sets ambient and inheritable of `process.capabilities` in the OCI configuration; for nerdctl leave \
+             `--cap-add` out.",
+        ),
+        Setting::Lxc | Setting::Machine | Setting::Unknown => None,
+    };
+    let caller = told!("give-capabilities-up");
+    let caller = caller
+        .needs("no root: type it as the user who starts bwrap, with COMMAND the program that launches it");
+    source.into_iter().chain([caller]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::fixtures::{docker, machine, only_on, pod};
+    use crate::diagnosis::wish::{Wish, fit};
+    use crate::host::{CapabilitySet, Fact, Host, Platform};
+
+    fn texts(wish: Wish<'_>, host: &Host) -> Vec<String> {
+        wish.grant(&Case::new(None, host, None)).iter().map(Remedy::instructions).collect()
+    }
+
+    #[test]
+    fn another_user_comes_before_the_capability() {
+        let pod = texts(Wish::MappedRoot, &pod());
+        assert!(pod[0].contains("runAsUser: 1000") && pod[0].contains("runAsNonRoot: true"));
+        assert!(pod[1].contains("SETFCAP"));
+        let engine = texts(Wish::MappedRoot, &docker());
+        assert!(engine[0].contains("docker run --user=1000") && engine[1].contains("--cap-add=SETFCAP"));
+        assert!(texts(Wish::MappedRoot, &machine())[0].contains("setpriv --reuid=1000"));
+        assert!(texts(Wish::MappedRoot, &only_on(docker(), Platform::SystemdUnit))[0].contains("User=1000"));
+    }
+
+    #[test]
+    fn root_that_cannot_become_another_user_is_started_as_one() {
+        let mut host = machine();
+        host.process.uid = Fact::Present(0);
+        host.process.effective = Fact::Present(CapabilitySet(1 << 6 | 1 << 7));
+        assert!(texts(Wish::MappedRoot, &host)[0].starts_with("setpriv --reuid=1000"));
+        host.process.effective = Fact::Present(CapabilitySet(1 << 6));
+        let found = fit(&Case::new(None, &host, None), Wish::MappedRoot.grant(&Case::new(None, &host, None)));
+        assert!(matches!(found[0].action, Action::Manual(_)) && found[0].summary.starts_with("Let whoever"));
+        host.process.effective = Fact::Unknown;
+        assert!(texts(Wish::MappedRoot, &host)[0].starts_with("setpriv --reuid=1000"));
+    }
+
+    #[test]
+    fn podman_gets_no_capability_with_a_user() {
+        let host = only_on(docker(), Platform::Podman);
+        let remedies =
+            fit(&Case::new(None, &host, None), Wish::MappedRoot.grant(&Case::new(None, &host, None)));
+        let Action::Container(options) = &remedies[0].action else { panic!() };
+        assert_eq!(
+            (options.add.as_slice(), options.remove.as_slice()),
+            (["--user=1000".to_owned()].as_slice(), ["--cap-add".to_owned()].as_slice())
+        );
+    }
+
+    #[test]
+    fn openshift_gets_no_capability() {
+        let host = only_on(docker(), Platform::OpenShift);
+        let remedies =
+            fit(&Case::new(None, &host, None), Wish::MappedRoot.grant(&Case::new(None, &host, None)));
+        assert_eq!(remedies.len(), 1);
+        assert!(remedies[0].requires.iter().any(|text| text.contains("nested-container")));
+    }
+
+    #[test]
+    fn every_setting_has_its_own_way() {
+        for platform in [
+            Platform::Kubernetes,
+            Platform::OpenShift,
+            Platform::Docker,
+            Platform::Podman,
+            Platform::Containerd,
+            Platform::Lxc,
+            Platform::Nspawn,
+            Platform::SystemdUnit,
+            Platform::Wsl2,
+        ] {
+            let host = only_on(docker(), platform);
+            let case = Case::new(None, &host, None);
+            for remedy in
+                Wish::MappedRoot.grant(&case).iter().chain(&Wish::NoAmbientCapabilities.grant(&case))
+            {
+                assert!(!remedy.summary.is_empty() && !remedy.opens.is_empty(), "{remedy:?}");
+                assert!(!remedy.instructions().contains("privileged"), "{remedy:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn capabilities_go_where_they_come_from() {
+        assert!(texts(Wish::NoAmbientCapabilities, &pod())[0].contains("capabilities.add"));
+        assert!(texts(Wish::NoAmbientCapabilities, &docker())[0].contains("without: --cap-add"));
+        assert!(texts(Wish::NoAmbientCapabilities, &machine())[0].contains("setpriv --ambient-caps=-all"));
+    }
+
+    #[test]
+    fn every_capability_has_its_way_in_every_setting() {
+        let of = |host: &Host| texts(Wish::Capability(Capability::CAP_NET_ADMIN), host).concat();
+        assert!(of(&pod()).contains("- NET_ADMIN"));
+        assert!(of(&only_on(docker(), Platform::OpenShift)).contains("- NET_ADMIN"));
+        assert!(of(&docker()).contains("--cap-add=NET_ADMIN"));
+        assert!(of(&only_on(docker(), Platform::Lxc)).contains("`net_admin`"));
+        assert!(of(&only_on(docker(), Platform::Nspawn)).contains("--capability=CAP_NET_ADMIN"));
+        assert!(
+            of(&only_on(docker(), Platform::SystemdUnit)).contains("CapabilityBoundingSet=CAP_NET_ADMIN")
+        );
+    }
+}

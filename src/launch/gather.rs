@@ -1,0 +1,89 @@
+//! What is gathered when a launch fails: the words that were captured, what the host says, and the program's files.
+
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+
+use super::explain::Explain;
+use super::failure::{Failure, Gathered, Heard, Origin, Text, Wording};
+use super::handshake::Outcome;
+use super::order::Recipe;
+use super::program;
+use super::words::{Words, plausible};
+use crate::bwrap::{Bwrap, Message, NamespaceIds, Stage, decisive};
+use crate::diagnosis::ProgramProblem;
+use crate::host::Host;
+use crate::sandbox::Feature;
+
+/// What is known of a launch that failed.
+pub(super) struct Scene<'a> {
+    pub(super) words: &'a Words,
+    pub(super) recipe: &'a Arc<Recipe>,
+    pub(super) repeatable: bool,
+    pub(super) bwrap: &'a Bwrap,
+    pub(super) command: String,
+    pub(super) namespaces: Option<NamespaceIds>,
+    pub(super) dropped: &'a [Feature],
+    pub(super) explain: Explain,
+}
+
+pub(super) fn gather(outcome: Outcome, scene: Scene<'_>) -> Failure {
+    let Scene { words, recipe, repeatable, bwrap, command, namespaces, dropped, explain } = scene;
+    let written = words.heard().unwrap_or_default();
+    let wording = wording(words, &written, outcome, recipe);
+    let wanted = explain != Explain::Nothing && !matches!(outcome, Outcome::Undecided(_));
+    let stage = decisive(&wording.messages).map(Message::stage);
+    let executing = matches!(outcome, Outcome::NotExecuted { .. })
+        && has_words(outcome)
+        && stage.is_none_or(|stage| stage == Stage::Exec);
+    Failure::gathered(
+        outcome,
+        Gathered {
+            wording,
+            program: if wanted && executing { program_problem(recipe) } else { None },
+            host: wanted.then(|| Host::snapshot_for(bwrap.path(), bwrap.version_text())),
+            command,
+            namespaces,
+            dropped: dropped.to_vec(),
+            origin: Origin { recipe: Arc::clone(recipe), repeatable, bwrap: bwrap.clone(), written },
+        },
+    )
+}
+
+/// What was written where bwrap's words go, as far as it is bwrap's.
+fn wording(words: &Words, written: &[u8], outcome: Outcome, recipe: &Recipe) -> Wording {
+    let pipe = matches!(words, Words::Pipe(_));
+    let words = match words {
+        Words::File { .. } => plausible(written, outcome, recipe),
+        Words::Pipe(_) | Words::Elsewhere => written.to_vec(),
+    };
+    let messages = Message::parse_all(&words);
+    let heard = match decisive(&messages) {
+        Some(_) if pipe => Heard::Captured,
+        Some(_) => Heard::Overheard,
+        None if pipe && !has_words(outcome) => Heard::Captured,
+        None => Heard::Lost,
+    };
+    Wording { words: Text(words), messages, heard }
+}
+
+/// Whether bwrap had words for it: what a signal did to it, it did not see coming. But it is SIGPIPE that ends it when
+/// nobody reads them.
+fn has_words(outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Refused { signal } | Outcome::SetupFailed { signal } | Outcome::NotExecuted { signal } => {
+            signal.is_none_or(|signal| signal == libc::SIGPIPE)
+        }
+        Outcome::Ended(_) | Outcome::Undecided(_) => false,
+    }
+}
+
+/// Why the program could not be executed, from its files alone.
+fn program_problem(recipe: &Recipe) -> Option<ProgramProblem> {
+    let sandbox = &recipe.sandbox;
+    let inherited = sandbox.environment.inherited(std::env::vars_os);
+    let path = sandbox.environment.value("PATH", &inherited);
+    let found = program::diagnose(sandbox, &recipe.program, path);
+    // what was searched is what PATH says
+    let secret = sandbox.environment.is_secret("PATH") && !recipe.program.as_bytes().contains(&b'/');
+    if secret { found.and_then(ProgramProblem::without_search) } else { found }
+}

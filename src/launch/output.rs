@@ -1,0 +1,195 @@
+//! What a command that ran leaves behind: its status and its output.
+
+use std::fmt;
+use std::os::unix::process::ExitStatusExt;
+
+use crate::bwrap::Message;
+use crate::sandbox::Feature;
+
+/// How a command that ran in a sandbox ended, as [`std::process::ExitStatus`].
+///
+/// bwrap reports a command that was killed by signal *n* as status 128 + *n*, like a shell, and a command
+/// that exits with that number likewise. So a status from 129 to 192 leaves two stories:
+/// [`signal`](Self::signal) takes the likely one, [`ending`](Self::ending) tells both.
+///
+/// It converts into [`std::process::ExitStatus`].
+///
+/// ```
+/// use bwrap_launch::Sandbox;
+/// let sandbox = Sandbox::new().ro_bind("/", "/");
+/// let status = sandbox.command("sh").args(["-c", "exit 3"]).status()?;
+/// assert_eq!((status.success(), status.code(), status.signal(), status.raw()), (false, Some(3), None, 3));
+/// let killed = sandbox.command("sh").args(["-c", "kill -9 $$"]).status()?;
+/// assert_eq!((killed.code(), killed.signal(), killed.raw()), (None, Some(9), 137));
+/// assert_eq!(std::process::ExitStatus::from(status).code(), Some(3));
+/// # Ok::<(), bwrap_launch::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ExitStatus(u8);
+
+/// How a command ended, as far as bwrap tells.
+///
+/// ```
+/// use bwrap_launch::{Ending, Sandbox};
+/// let mut command = Sandbox::new().ro_bind("/", "/").command("sh");
+/// let status = command.args(["-c", "exit 137"]).status()?;
+/// assert_eq!(status.ending(), Ending::SignaledOrExited { signal: 9, code: 137 });
+/// # Ok::<(), bwrap_launch::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Ending {
+    /// It exited with this status.
+    Exited(u8),
+    /// It was killed by `signal`, or exited with `code`: bwrap reports both alike.
+    SignaledOrExited {
+        /// The signal.
+        signal: i32,
+        /// The status, 128 + the signal.
+        code: u8,
+    },
+}
+
+/// The largest signal number of Linux (`SIGRTMAX`).
+const LAST_SIGNAL: u8 = 64;
+
+impl ExitStatus {
+    pub(crate) const fn from_bwrap(code: u8) -> Self {
+        Self(code)
+    }
+
+    /// The status that bwrap reports as this number, as a shell would show it in `$?`: for tests of what handles it.
+    ///
+    /// ```
+    /// use bwrap_launch::ExitStatus;
+    /// assert_eq!(ExitStatus::from_raw(3).code(), Some(3));
+    /// assert_eq!(ExitStatus::from_raw(137).signal(), Some(9));
+    /// ```
+    #[must_use]
+    pub const fn from_raw(number: u8) -> Self {
+        Self(number)
+    }
+
+    /// Whether the command exited with status 0.
+    #[must_use]
+    pub fn success(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The command's status, or `None` if it was killed by a signal, as far as bwrap tells.
+    #[must_use]
+    pub fn code(self) -> Option<i32> {
+        match self.ending() {
+            Ending::Exited(code) => Some(code.into()),
+            Ending::SignaledOrExited { .. } => None,
+        }
+    }
+
+    /// The signal that killed the command, as far as bwrap tells.
+    #[must_use]
+    pub fn signal(self) -> Option<i32> {
+        match self.ending() {
+            Ending::Exited(_) => None,
+            Ending::SignaledOrExited { signal, .. } => Some(signal),
+        }
+    }
+
+    /// How the command ended, with both stories where there are two.
+    #[must_use]
+    pub fn ending(self) -> Ending {
+        match self.0.checked_sub(128) {
+            Some(signal @ 1..=LAST_SIGNAL) => {
+                Ending::SignaledOrExited { signal: signal.into(), code: self.0 }
+            }
+            _ => Ending::Exited(self.0),
+        }
+    }
+
+    /// The number as bwrap reports it and as a shell would show it in `$?`.
+    #[must_use]
+    pub fn raw(self) -> u8 {
+        self.0
+    }
+}
+
+impl fmt::Display for ExitStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.ending() {
+            Ending::Exited(code) => write!(f, "exit status: {code}"),
+            Ending::SignaledOrExited { signal, code } => {
+                write!(f, "signal: {signal} (or exit status: {code})")
+            }
+        }
+    }
+}
+
+impl From<ExitStatus> for std::process::ExitStatus {
+    fn from(status: ExitStatus) -> Self {
+        let raw = match status.ending() {
+            Ending::Exited(code) => i32::from(code) << 8,
+            Ending::SignaledOrExited { signal, .. } => signal,
+        };
+        Self::from_raw(raw)
+    }
+}
+
+/// What a command that ran left behind, as [`std::process::Output`].
+///
+/// ```
+/// use bwrap_launch::Sandbox;
+/// let sandbox = Sandbox::new().ro_bind("/", "/");
+/// let output = sandbox.command("sh").args(["-c", "echo out; echo err >&2; exit 1"]).output()?;
+/// assert_eq!(output.status.code(), Some(1));
+/// assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b"out\n"[..], &b"err\n"[..]));
+/// assert!(output.warnings.is_empty() && output.dropped.is_empty());
+/// # Ok::<(), bwrap_launch::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Output {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it wrote to standard output, if that was piped.
+    pub stdout: Vec<u8>,
+    /// What it, and bwrap before it, wrote to standard error, if that was piped.
+    pub stderr: Vec<u8>,
+    /// bwrap's warnings at the beginning of `stderr`. A command can forge them.
+    pub warnings: Vec<Message>,
+    /// Features that this bwrap lacks and the sandbox declared dispensable: they were left out.
+    pub dropped: Vec<Feature>,
+}
+
+impl Output {
+    /// The output of a command that ended so and wrote this: for tests of what handles it.
+    ///
+    /// ```
+    /// use bwrap_launch::{ExitStatus, Output};
+    /// let output = Output::new(ExitStatus::from_raw(0), "hello\n", "");
+    /// assert_eq!(output.stdout, b"hello\n");
+    /// ```
+    #[must_use]
+    pub fn new(status: ExitStatus, stdout: impl Into<Vec<u8>>, stderr: impl Into<Vec<u8>>) -> Self {
+        let (warnings, dropped) = (Vec::new(), Vec::new());
+        Self { status, stdout: stdout.into(), stderr: stderr.into(), warnings, dropped }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_has_its_ending() {
+        for raw in 0..=255_u8 {
+            let status = ExitStatus::from_bwrap(raw);
+            assert_eq!(status.raw(), raw);
+            assert!(status.code().is_some() != status.signal().is_some());
+            let std = std::process::ExitStatus::from(status);
+            assert_eq!((std.code(), std.signal()), (status.code(), status.signal()), "{raw}");
+        }
+        assert_eq!(ExitStatus::from_bwrap(128).code(), Some(128));
+        assert_eq!(ExitStatus::from_bwrap(137).signal(), Some(9));
+        assert_eq!(ExitStatus::from_bwrap(193).code(), Some(193));
+        assert_eq!(ExitStatus::from_bwrap(137).to_string(), "signal: 9 (or exit status: 137)");
+    }
+}

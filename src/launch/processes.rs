@@ -1,0 +1,133 @@
+//! What `/proc` says about processes that a launch has to do with.
+
+use std::fs;
+use std::io;
+use std::num::NonZeroI32;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use procfs_core::FromRead;
+use procfs_core::process::{Stat, Status};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, getpid, pidfd_send_signal};
+
+use super::descriptors::process;
+use super::wait::has_ended;
+
+/// Whether processes that lose their parent inside a sandbox become our children.
+pub(super) fn adopts_orphans() -> bool {
+    getpid().as_raw_pid() == 1 || rustix::process::child_subreaper().is_ok_and(|reaper| reaper.is_some())
+}
+
+/// The children of a process, each with a handle on it, and what kept others from being found. None if the process has
+/// ended: its number may be another's.
+pub(super) fn children_of(pid: i32, handle: &OwnedFd) -> (Vec<(i32, OwnedFd)>, io::Result<()>) {
+    let list = || -> io::Result<Vec<i32>> {
+        let mut children = Vec::new();
+        for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+            match fs::read_to_string(thread?.path().join("children")) {
+                Ok(text) => children.extend(numbers(&text)),
+                // it has ended meanwhile
+                Err(error) if is_gone(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(children)
+    };
+    let open = |pid: i32| -> io::Result<Option<OwnedFd>> {
+        let Some(number) = Pid::from_raw(pid) else { return Ok(None) };
+        let handle = process(number)?;
+        // still there after the handle was opened: the number was not taken over meanwhile
+        Ok(list()?.contains(&pid).then_some(handle))
+    };
+    let (mut children, mut complete) = (Vec::new(), Ok(()));
+    for pid in list().unwrap_or_else(|error| {
+        complete = Err(error);
+        Vec::new()
+    }) {
+        match open(pid) {
+            Ok(handle) => children.extend(handle.map(|handle| (pid, handle))),
+            Err(error) if is_gone(&error) => {}
+            Err(error) => complete = Err(error),
+        }
+    }
+    match has_ended(handle, Duration::ZERO) {
+        Ok(false) => (children, complete),
+        Ok(true) => (Vec::new(), Ok(())),
+        Err(error) => (Vec::new(), Err(error)),
+    }
+}
+
+/// Whether a process or thread could not be looked at because it is no longer there.
+pub(super) fn is_gone(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::NOENT | Errno::SRCH))
+}
+
+fn numbers(text: &str) -> Vec<i32> {
+    text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+}
+
+/// The parent of a process, from the file that everybody may read.
+pub(super) fn parent_of(pid: NonZeroI32) -> Option<i32> {
+    Some(Stat::from_file(format!("/proc/{pid}/stat")).ok()?.ppid)
+}
+
+fn status_of(pid: &str) -> Option<Status> {
+    Status::from_file(format!("/proc/{pid}/status")).ok()
+}
+
+/// How many PID namespaces a process is in: its own and those around it, as far as they are seen here.
+fn depth(status: &Status) -> usize {
+    status.nspid.as_ref().map_or(0, Vec::len)
+}
+
+/// Whether a process is our child although it lives in a PID namespace below ours, as no bwrap that we spawned does.
+pub(super) fn is_orphan_of_ours(pid: NonZeroI32) -> bool {
+    let (Some(its), Some(ours)) = (status_of(&pid.to_string()), status_of("self")) else { return false };
+    its.ppid == getpid().as_raw_pid() && depth(&its) > depth(&ours)
+}
+
+/// Whether a process is process 1 of a PID namespace below ours.
+pub(super) fn is_dying_init(pid: NonZeroI32) -> bool {
+    let (Some(its), Some(ours)) = (status_of(&pid.to_string()), status_of("self")) else { return false };
+    depth(&its) > depth(&ours) && its.nspid.as_ref().and_then(|numbers| numbers.last()) == Some(&1)
+}
+
+/// The resource limits of a process, as text. A process that has ended and was not waited for still has them.
+pub(super) fn limits_of(pid: &str) -> Option<String> {
+    fs::read_to_string(format!("/proc/{pid}/limits")).ok().filter(|text| !text.is_empty())
+}
+
+/// Kills every process that has the socket of this inode number open. Whoever runs our own program is spared: it is
+/// us, or a child that another thread is just spawning.
+///
+/// Returns handles on those that it killed.
+pub(super) fn kill_holders(inode: u64) -> Vec<OwnedFd> {
+    let mut killed = Vec::new();
+    let own = fs::read_link("/proc/self/exe").ok();
+    let link = format!("socket:[{inode}]");
+    let Ok(processes) = fs::read_dir("/proc") else { return killed };
+    for entry in processes.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
+        let Some(pid) = Pid::from_raw(pid).filter(|pid| *pid != getpid()) else { continue };
+        let holds = || {
+            if fs::read_link(entry.path().join("exe")).ok() == own {
+                return false;
+            }
+            let Ok(descriptors) = fs::read_dir(entry.path().join("fd")) else { return false };
+            descriptors
+                .flatten()
+                .any(|descriptor| fs::read_link(descriptor.path()).is_ok_and(|to| to.as_os_str() == &*link))
+        };
+        // the handle first, so that it is the holder that is killed and not a successor of its number
+        if let Ok(handle) = process(pid)
+            && holds()
+            && pidfd_send_signal(&handle, Signal::KILL).is_ok()
+        {
+            killed.push(handle);
+        }
+    }
+    killed
+}

@@ -1,0 +1,87 @@
+//! The one poll loop: sleeps until something happens to what is waited for.
+
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+/// Something that is waited for, and goes on by itself when it is [turned](Ward::turn).
+pub(crate) trait Ward: Send {
+    /// What it waits for.
+    fn wants(&self) -> Sources<'_>;
+
+    /// Does what there is to do without waiting. Says whether it is over.
+    ///
+    /// # Errors
+    ///
+    /// If the system denies what it needs to go on.
+    fn turn(&mut self) -> io::Result<bool>;
+}
+
+/// Descriptors to poll, and when to wake up in any case.
+#[derive(Debug, Default)]
+pub(crate) struct Sources<'a> {
+    pub(crate) descriptors: Vec<(BorrowedFd<'a>, PollFlags)>,
+    pub(crate) until: Option<Instant>,
+}
+
+/// Waits until something happened to one of the wards, one of the others can be read, or the deadline has passed. Says which of
+/// the others can be read; of the wards each is to be turned.
+pub(crate) fn wait<'a>(
+    wards: impl IntoIterator<Item = &'a dyn Ward>,
+    others: &[BorrowedFd<'_>],
+    deadline: Option<Instant>,
+) -> io::Result<Vec<bool>> {
+    let others = others.iter().copied();
+    let count = others.len();
+    let mut polled: Vec<PollFd<'_>> =
+        others.map(|other| PollFd::from_borrowed_fd(other, PollFlags::IN)).collect();
+    let mut until = deadline;
+    for ward in wards {
+        let sources = ward.wants();
+        let descriptors = sources.descriptors.into_iter();
+        polled.extend(descriptors.map(|(source, flags)| PollFd::from_borrowed_fd(source, flags)));
+        until = [until, sources.until].into_iter().flatten().min();
+    }
+    let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+    let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+    match poll(&mut polled, timeout.as_ref()) {
+        // whoever waits looks anew
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(polled.iter().take(count).map(|other| !other.revents().is_empty()).collect())
+}
+
+/// Waits for a process to end. Says whether it has.
+pub(crate) fn has_ended(process: &OwnedFd, timeout: Duration) -> io::Result<bool> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        let left = Timespec::try_from(deadline.saturating_duration_since(Instant::now())).ok();
+        match poll(&mut [PollFd::new(process, PollFlags::IN)], left.as_ref()) {
+            Ok(count) => return Ok(count > 0),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Turns a ward until it has come where `there` says, or the deadline has passed.
+pub(crate) fn drive<W: Ward>(
+    ward: &mut W,
+    there: impl Fn(&W) -> bool,
+    deadline: Option<Instant>,
+) -> io::Result<bool> {
+    loop {
+        let over = ward.turn()?;
+        if over || there(ward) {
+            return Ok(true);
+        }
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Ok(false);
+        }
+        wait([ward as &dyn Ward], &[], deadline)?;
+    }
+}
