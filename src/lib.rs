@@ -139,6 +139,7 @@ pub mod doctor;
 mod error;
 pub mod host;
 mod launch;
+pub mod profile;
 mod sandbox;
 
 pub use bwrap::message::Errno;

@@ -18,5 +18,5 @@ pub use binary::{Advisory, Bwrap, BwrapError, Version};
 pub use message::{Message, Severity, Stage};
 pub use options::MissingOption;
 pub use parse::ParseError;
-pub(crate) use parse::parse;
+pub(crate) use parse::{parse, parse_after};
 pub use status::NamespaceIds;
