@@ -26,11 +26,11 @@ const WRONG: u8 = 2;
 const NOT_LAUNCHED: u8 = 125;
 
 fn main() -> ExitCode {
-    ExitCode::from(zuul_bwrap(std::env::args_os().skip(1)))
+    ExitCode::from(run_with(std::env::args_os().skip(1)))
 }
 
 /// The whole program.
-pub fn zuul_bwrap(words: impl Iterator<Item = OsString>) -> u8 {
+pub(crate) fn run_with(words: impl Iterator<Item = OsString>) -> u8 {
     let arguments = match Arguments::read(words) {
         Ok(Some(arguments)) => arguments,
         Ok(None) => {
