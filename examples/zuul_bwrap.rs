@@ -166,6 +166,10 @@ impl Arguments {
         arguments.home_dir = next("home_dir, run_args")?;
         arguments.run_args = vec![next("run_args")?];
         arguments.run_args.extend(positional);
+        // one may stand before the command even if one stands before the directories
+        if arguments.run_args.len() > 1 && arguments.run_args.first().is_some_and(|word| word == "--") {
+            arguments.run_args.remove(0);
+        }
         Ok(Some(arguments))
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::sandbox::{Namespaces, Sandbox};
+use crate::sandbox::{Bind, Namespaces, Sandbox};
 
 /// Where commands are looked for inside.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
@@ -14,16 +14,27 @@ const COVERED: &[&str] = &["/tmp", "/var/tmp", "/run", "/home", "/root"];
 /// What names resolve to where systemd-resolved is at work; `/etc/resolv.conf` links to one of them.
 const RESOLVERS: &[&str] = &["/run/systemd/resolve/stub-resolv.conf", "/run/systemd/resolve/resolv.conf"];
 
+/// What root may write to in a new `/proc`, in a user namespace, too: the kernel asks who the user is, not what it may.
+const KERNELS: &[&str] = &["/proc/sys", "/proc/fs", "/proc/scsi", "/proc/acpi", "/proc/asound"];
+
 /// The host's root, read-only, with homes, sockets and temporary files covered, and new `/proc` and `/dev`.
 pub(super) fn host() -> Sandbox {
-    let mut sandbox = Sandbox::new().ro_bind("/", "/").proc("/proc").dev("/dev");
+    let mut sandbox = kernel(Sandbox::new().ro_bind("/", "/"));
     for directory in covered() {
         sandbox = sandbox.tmpfs(directory);
     }
     for file in RESOLVERS {
-        sandbox = sandbox.add(crate::sandbox::Bind::read_only(file, file).optional());
+        sandbox = sandbox.add(Bind::read_only(file, file).optional());
     }
     sandbox
+}
+
+/// New `/proc` and `/dev`, in which root changes nothing of the host's either.
+pub(super) fn kernel(sandbox: Sandbox) -> Sandbox {
+    let sandbox = sandbox.proc("/proc").dev("/dev");
+    // these cover parts of /proc, which keeps anybody from mounting another one inside: for root only
+    let covered = if rustix::process::geteuid().is_root() { KERNELS } else { &[] };
+    covered.iter().fold(sandbox, |sandbox, path| sandbox.add(Bind::read_only(path, path).optional()))
 }
 
 /// The directories that are covered, where they really are; the caller's home among them.

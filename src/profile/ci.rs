@@ -30,7 +30,7 @@
 use std::io;
 use std::path::Path;
 
-use super::base::{confined, directory, host};
+use super::base::{confined, directory, host, kernel};
 use crate::sandbox::Sandbox;
 
 /// Where the work directory is inside a root file system.
@@ -74,7 +74,7 @@ pub fn on_rootfs(rootfs: impl AsRef<Path>, work: impl AsRef<Path>) -> io::Result
             return Err(io::Error::new(io::ErrorKind::NotADirectory, what));
         }
     }
-    let sandbox = Sandbox::new().ro_bind(rootfs, "/").proc("/proc").dev("/dev");
+    let sandbox = kernel(Sandbox::new().ro_bind(rootfs, "/"));
     let sandbox = ["/tmp", "/run", "/home"].into_iter().fold(sandbox, Sandbox::tmpfs);
     Ok(confined(sandbox.bind(work, WORK).current_dir(WORK)))
 }

@@ -14,7 +14,7 @@ from zuul.driver.bubblewrap import BubblewrapDriver  # noqa: E402
 
 
 def launch(driver, request):
-    context = driver.getExecutionContext(request['ro'], request['rw'], request['secrets'])
+    context = driver.getExecutionContext(request['ro'], request['rw'], dict(request['secrets']))
     popen = context.getPopen(**request['popen'])
     process = popen(request['args'], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                     cwd=request['cwd'], env=request['env'], start_new_session=True)

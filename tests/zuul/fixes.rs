@@ -116,7 +116,8 @@ fn machine(here: &Here, without: &[&str]) -> Sandbox {
         "passwd",
         "resolv.conf",
     ];
-    let mut machine = host().tmpfs("/etc").tmpfs("/tmp").env("PATH", path(&here.bwrap));
+    let mut machine =
+        host().bind("/proc", "/proc").tmpfs("/etc").tmpfs("/tmp").env("PATH", path(&here.bwrap));
     for name in needed.iter().filter(|name| !without.contains(name)) {
         let path = format!("/etc/{name}");
         if fs::exists(&path).unwrap() {
@@ -152,8 +153,13 @@ pub(crate) fn leave_out(words: &[String]) {
     let bwrap = Bwrap::at(&words[0]).unwrap();
     let driver = Driver::new(&bwrap).unwrap();
     driver.check().unwrap();
-    let zuul = zuuls_check(&bwrap)["raised"].as_str().unwrap().to_owned();
+    let zuul = zuuls_check(&bwrap)["raised"].as_str().map(str::to_owned);
     let without = driver.clone().fixes(Fixes::all() - Fixes::ABSENT);
+    let Some(zuul) = zuul else {
+        // systemd's part of the C library knows root without a file
+        assert!(nix::unistd::getuid().is_root() && words[1..] == ["passwd"]);
+        return without.check().unwrap();
+    };
     match without.check().unwrap_err() {
         Error::Unknown { what: "user", .. } => assert!(zuul.starts_with("KeyError"), "{zuul}"),
         Error::Launch(error @ LaunchError::SetupFailed(_)) => {

@@ -102,12 +102,11 @@ fn generate(both: &mut Both, numbers: &mut Numbers) -> Configuration {
 
 pub(crate) fn generated_configurations(here: &Here) {
     let mut both = Both::new(here);
-    let mut numbers = Numbers::new(14_3_0);
+    let mut numbers = Numbers::new(1430);
     let mut started = 0;
     for _ in 0..COUNT {
         let configuration = generate(&mut both, &mut numbers);
-        both.compare(&configuration);
-        started += usize::from(both.zuul(&configuration).returned == Ok(0));
+        started += usize::from(both.compare(&configuration).returned == Ok(0));
     }
     assert!(started * 2 >= COUNT, "only {started} of {COUNT} start at all: they compare nothing");
 }

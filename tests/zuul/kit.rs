@@ -272,14 +272,11 @@ impl Both {
         if configuration.agent {
             popen["ssh_auth_sock"] = json!(job.socket);
         }
-        let mut secrets = serde_json::Map::new();
-        for (path, text) in &configuration.secrets {
-            secrets.insert(path.to_str().unwrap().to_owned(), text.as_str().into());
-        }
         let answer = self.zuul.ask(&json!({
             "ro": configuration.ro,
             "rw": configuration.rw,
-            "secrets": secrets,
+            // (pairs, as their order counts)
+            "secrets": configuration.secrets,
             "popen": popen,
             "args": job.words(configuration),
             "cwd": job.path("work"),
@@ -321,8 +318,9 @@ impl Both {
         Seen { returned, stdout, stderr, left }
     }
 
-    /// As Zuul without any fix, down to the last byte; and with all of them, but for what they are about.
-    pub(crate) fn compare(&mut self, configuration: &Configuration) {
+    /// As Zuul without any fix, down to the last byte; and with all of them, but for what they are about. Says
+    /// what became of Zuul's.
+    pub(crate) fn compare(&mut self, configuration: &Configuration) -> Seen {
         let (zuul, plain) = (self.zuul(configuration), self.ours(configuration, Fixes::empty()));
         let fixed = self.ours(configuration, Fixes::all());
         assert_eq!(plain.left, zuul.left, "left on the host: {configuration:#?}");
@@ -345,6 +343,7 @@ impl Both {
                 assert!(braces || came_back(&fixed) == came_back(&zuul), "{fixed:#?}\n{zuul:#?}");
             }
         }
+        zuul
     }
 }
 

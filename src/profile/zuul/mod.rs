@@ -35,6 +35,9 @@
 //! files, the agent's socket. All namespaces are new, the network's unless it is shared (it is by default), and user
 //! namespaces are locked.
 //!
+//! Run as root, the command can write to `/proc/sys`, as it can with Zuul: let the executor be another user, or add
+//! `.ro_bind("/proc/sys", "/proc/sys")`.
+//!
 //! # What a port has to do itself
 //!
 //! * **Sessions.** The executor starts bwrap in a session of its own and kills its process group. [`Child::kill`] ends all of
