@@ -95,7 +95,7 @@ pub(crate) fn talks_to_nobody(here: &Here) {
     let sandbox = agent(here);
     is_alone(here, &sandbox);
     sees_only_itself(here, &sandbox);
-    ends_with_the_caller(here, "agent", project(here));
+    ends_with_the_caller(here, "agent", &project(here));
 }
 
 pub(crate) fn gains_nothing_at_all(here: &Here) {
@@ -132,7 +132,7 @@ pub(crate) fn worktrees_have_their_repository(here: &Here) {
     fs::write(own.join("HEAD"), "ref: refs/heads/tree\n").unwrap();
     fs::write(own.join("commondir"), "../..\n").unwrap();
     let names = |directory: &Path| {
-        fs::write(tree.join(".git"), format!("gitdir: {}\n", directory.display())).unwrap()
+        fs::write(tree.join(".git"), format!("gitdir: {}\n", directory.display())).unwrap();
     };
     names(&own);
     let sandbox = in_project(&tree).unwrap();

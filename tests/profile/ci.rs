@@ -46,7 +46,7 @@ pub(crate) fn gains_no_privileges(here: &Here) {
 }
 
 pub(crate) fn nothing_outlives_it(here: &Here) {
-    ends_with_the_caller(here, "ci", directory(here, "work"));
+    ends_with_the_caller(here, "ci", &directory(here, "work"));
 }
 
 pub(crate) fn shares_the_network_if_told(here: &Here) {

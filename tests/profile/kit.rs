@@ -85,7 +85,8 @@ pub(crate) fn inherits_nothing(here: &Here, sandbox: &Sandbox) {
 /// Nothing in homes and `/run` but what names are resolved with.
 pub(crate) fn homes_are_empty(here: &Here, sandbox: &Sandbox) {
     assert!(fs::read_dir("/run").unwrap().next().is_some(), "there is nothing to be hidden here");
-    let script = "for dir in /root /home /run \"$1\"; do test ! -d \"$dir\" || find \"$dir\" -type f -o -type s; done";
+    let script =
+        "for dir in /root /home /run \"$1\"; do test ! -d \"$dir\" || find \"$dir\" -type f -o -type s; done";
     let home = std::env::home_dir().filter(|home| home != Path::new("/")).unwrap_or("/root".into());
     let output = here.shell(sandbox, script).arg("sh").arg(home).output().unwrap();
     let seen = String::from_utf8(output.stdout).unwrap();
@@ -138,8 +139,8 @@ pub(crate) fn has_no_privileges(here: &Here, sandbox: &Sandbox) {
 }
 
 /// A background process ends with the command, and both with the caller.
-pub(crate) fn ends_with_the_caller(here: &Here, preset: &str, directory: PathBuf) {
-    let sandbox = &made(preset, &directory);
+pub(crate) fn ends_with_the_caller(here: &Here, preset: &str, directory: &Path) {
+    let sandbox = &made(preset, directory);
     let mut command = here.shell(sandbox, "sleep 600 & exit 0");
     let pipe = watch(&mut command);
     assert!(command.status().unwrap().success());
@@ -152,7 +153,7 @@ pub(crate) fn ends_with_the_caller(here: &Here, preset: &str, directory: PathBuf
         .args(["--helper", "caller"])
         .arg(here.bwrap.path())
         .arg(preset)
-        .arg(&directory)
+        .arg(directory)
         .stdin(Stdio::null());
     let mut caller = caller.spawn().unwrap();
     assert!(within(Duration::from_secs(10), || work.exists()));

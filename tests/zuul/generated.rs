@@ -4,7 +4,7 @@ use crate::common::Here;
 use crate::kit::{Both, Configuration};
 use crate::support::Numbers;
 
-const COUNT: usize = 10;
+const COUNT: usize = 8;
 
 /// Names with what shells, Python, the kernel's tables and people stumble over. The last of them mean something to
 /// `str.format`.

@@ -216,7 +216,8 @@ impl Driver {
     /// use bwrap_launch::Bwrap;
     /// use bwrap_launch::profile::zuul::Driver;
     /// let driver = Driver::new(&Bwrap::find()?)?;
-    /// let launcher = driver.context().launcher("/tmp", "/tmp");
+    /// let work = tempfile::tempdir()?;
+    /// let launcher = driver.context().launcher(work.path(), work.path());
     /// let mut command = launcher.command(["no-such-program"])?;
     /// assert_eq!(driver.exit_status(&command.status()), 127);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
