@@ -63,6 +63,10 @@
 //!
 //! None is on by default. `serde`: [`Host`](host::Host) as JSON and back, diagnoses as JSON. `cli`: the program `bwrap-doctor`.
 //!
+//! # Ready-made sandboxes
+//!
+//! [`profile`] has one for a build, one for a coding agent, and the one of Zuul's executor, each to be changed as any other.
+//!
 //! # What is taken care of
 //!
 //! * **Order is meaning.** Operations reach bwrap in the order in which they were added. What it ignores, reorders or
@@ -129,8 +133,8 @@
 //!
 //! # What this crate does not do
 //!
-//! It bundles no bwrap and is no sandbox of its own. It runs no hook of the caller's before exec. It knows no policy:
-//! an empty sandbox is empty, and what is in it was put there by name. A command that is root on the host, without a
+//! It bundles no bwrap and is no sandbox of its own. It runs no hook of the caller's before exec. It knows no policy
+//! but that of a [`profile`] which was asked for: an empty sandbox is empty, and what is in it was put there by name. A command that is root on the host, without a
 //! user namespace and with the host's `/proc`, is confined by nothing; it can even write into bwrap's reports.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -144,6 +148,7 @@ pub mod diagnosis;
 pub mod doctor;
 pub mod host;
 mod launch;
+pub mod profile;
 mod sandbox;
 mod shell;
 mod visible;

@@ -19,5 +19,5 @@ pub(crate) use message::decisive;
 pub use message::{Message, Severity, Stage};
 pub use options::MissingOption;
 pub use parse::ParseError;
-pub(crate) use parse::parse;
+pub(crate) use parse::{parse, parse_after};
 pub use status::NamespaceIds;

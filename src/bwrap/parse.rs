@@ -127,8 +127,19 @@ where
     I: IntoIterator,
     I::Item: Into<OsString>,
 {
-    let mut reader = Reader::default();
-    reader.parsed.sandbox.environment.inherit = Inherit::Everything;
+    let mut sandbox = Sandbox::default();
+    sandbox.environment.inherit = Inherit::Everything;
+    parse_after(sandbox, args)
+}
+
+/// Reads the rest of a line that began with what is in a sandbox.
+pub(crate) fn parse_after<I>(sandbox: Sandbox, args: I) -> Result<Parsed, ParseError>
+where
+    I: IntoIterator,
+    I::Item: Into<OsString>,
+{
+    let parsed = Parsed { sandbox, ..Parsed::default() };
+    let mut reader = Reader { parsed, ..Reader::default() };
     let mut args = args.into_iter().map(Into::into);
     while let Some(word) = args.next() {
         let is_end = word == "--";
