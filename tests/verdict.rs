@@ -11,6 +11,8 @@ mod failures;
 mod filters;
 #[path = "verdict/kills.rs"]
 mod kills;
+#[path = "verdict/limits.rs"]
+mod limits;
 #[path = "verdict/stand_ins.rs"]
 mod stand_ins;
 #[path = "verdict/support.rs"]
@@ -19,8 +21,15 @@ mod support;
 mod words;
 
 fn main() -> std::process::ExitCode {
-    let cases =
-        [endings::CASES, failures::CASES, filters::CASES, kills::CASES, stand_ins::CASES, words::CASES];
+    let cases = [
+        endings::CASES,
+        failures::CASES,
+        filters::CASES,
+        kills::CASES,
+        limits::CASES,
+        stand_ins::CASES,
+        words::CASES,
+    ];
     common::main(
         cases.concat().leak(),
         &[
