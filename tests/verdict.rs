@@ -17,6 +17,8 @@ mod limits;
 mod stand_ins;
 #[path = "verdict/support.rs"]
 mod support;
+#[path = "verdict/threads.rs"]
+mod threads;
 #[path = "verdict/words.rs"]
 mod words;
 
@@ -28,6 +30,7 @@ fn main() -> std::process::ExitCode {
         kills::CASES,
         limits::CASES,
         stand_ins::CASES,
+        threads::CASES,
         words::CASES,
     ];
     common::main(

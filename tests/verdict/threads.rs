@@ -1,0 +1,88 @@
+//! A sandbox has what the thread has that launched it, whether or not it dies with its parent.
+#![allow(unsafe_code, reason = "what is set here has no safe function")]
+
+use std::fs;
+use std::path::Path;
+
+use bwrap_launch::Namespaces;
+
+use crate::cases;
+use crate::common::{Case, Here, host};
+
+pub(crate) const CASES: &[Case] = cases![a_sandbox_has_what_its_thread_has];
+
+/// Prints the session keyring, the I/O priority, the scheduling policy, the timer slack and the control groups.
+const PROBE: &str = "import ctypes, os
+call = ctypes.CDLL(None).syscall
+print(call(KEYCTL, 0, -3, 0), call(IOPRIO, 1, 0), os.sched_getscheduler(0), open('/proc/self/timerslack_ns').read().strip())
+print(open('/proc/self/cgroup').read())";
+
+/// A control group of cgroup v1 for one thread, removed in the end. Where there is none, threads share theirs.
+struct Group<'a>(Option<&'a Path>);
+
+impl Group<'_> {
+    fn enter(&self) {
+        if let Some(path) = self.0 {
+            // SAFETY: takes nothing and touches no memory.
+            let thread = unsafe { libc::gettid() };
+            fs::write(path.join("tasks"), thread.to_string()).unwrap();
+        }
+    }
+}
+
+impl Drop for Group<'_> {
+    fn drop(&mut self) {
+        if let Some(path) = self.0 {
+            let parent = path.parent().unwrap().join("tasks");
+            for thread in fs::read_to_string(path.join("tasks")).unwrap_or_default().lines() {
+                let _ = fs::write(&parent, thread);
+            }
+            let _ = fs::remove_dir(path);
+        }
+    }
+}
+
+fn a_sandbox_has_what_its_thread_has(here: &Here) {
+    let path = format!("/sys/fs/cgroup/pids/bwrap-launch-test.{}", std::process::id());
+    let path = Path::new(&path);
+    let group = Group(fs::create_dir(path).is_ok().then_some(path));
+    let probe = PROBE
+        .replace("KEYCTL", &libc::SYS_keyctl.to_string())
+        .replace("IOPRIO", &libc::SYS_ioprio_get.to_string());
+    let sandbox = host().proc("/proc").unshare(Namespaces::PID);
+    let launch = |dies: bool| {
+        let sandbox = if dies { sandbox.clone().die_with_parent() } else { sandbox.clone() };
+        let output = here.command(&sandbox, "python3").args(["-c", &probe]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    // the keeper's thread is there before the one whose sandbox it launches
+    let before = launch(true);
+    let own = || {
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                group.enter();
+                // SAFETY: these calls take numbers, and one a structure that lives as long as it.
+                unsafe {
+                    let batch = libc::sched_param { sched_priority: 0 };
+                    assert!(libc::syscall(libc::SYS_keyctl, 1, 0) > 0, "join a new session keyring");
+                    assert_eq!(libc::syscall(libc::SYS_ioprio_set, 1, 0, (3 << 13) | 7), 0);
+                    assert_eq!(libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const batch), 0);
+                    assert_eq!(libc::prctl(libc::PR_SET_TIMERSLACK, 123_000), 0);
+                    (libc::syscall(libc::SYS_keyctl, 0, -3, 0), launch(false), launch(true))
+                }
+            });
+            thread.join().unwrap()
+        })
+    };
+    let mut keyrings = Vec::new();
+    for _ in 0..2 {
+        let (keyring, plain, dying) = own();
+        assert!(plain.starts_with(&format!("{keyring} {} 3 123000\n", (3 << 13) | 7)), "{plain}");
+        assert_eq!(plain, dying, "it is another thread's");
+        assert_eq!(group.0.is_some(), dying.contains("bwrap-launch-test."), "{dying}");
+        keyrings.push(keyring);
+    }
+    assert_ne!(keyrings[0], keyrings[1]);
+    assert_eq!(launch(true), before, "the others' is as it was");
+}
