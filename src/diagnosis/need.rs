@@ -79,13 +79,13 @@ pub(super) fn weigh(case: &Case<'_>, remedies: &mut [Remedy]) {
                     if need == Need::Root && remedy.requires.iter().any(|what| what.starts_with("root")) => {}
                 Stand::Open(text) => remedy.requires.push(text),
                 Stand::Unmet(text) => {
-                    remedy.impossible = true;
+                    remedy.last = true;
                     remedy.requires.push(text);
                 }
             }
         }
     }
-    remedies.sort_by_key(|remedy| remedy.impossible);
+    remedies.sort_by_key(|remedy| remedy.last);
 }
 
 #[cfg(test)]

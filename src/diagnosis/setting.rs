@@ -19,14 +19,23 @@ pub(super) enum Setting {
     Unit,
     /// A container of an engine that nobody recognised.
     OtherContainer,
+    /// A platform that lets nobody set what bwrap needs.
+    Managed(Platform),
     Machine,
     /// Nothing is known but the message.
     Unknown,
 }
 
+/// Platforms whose users set an image and little more.
+const MANAGED: &[Platform] =
+    &[Platform::Fargate, Platform::Lambda, Platform::CloudRun, Platform::ContainerApps, Platform::RunPod];
+
 impl Setting {
     pub(super) fn of(case: &Case<'_>) -> Self {
         let on = |platform| case.on(platform);
+        if let Some(platform) = MANAGED.iter().find(|platform| on(**platform)) {
+            return Self::Managed(*platform);
+        }
         if on(Platform::Kubernetes) || on(Platform::OpenShift) || on(Platform::CriO) {
             return Self::Kubernetes { openshift: on(Platform::OpenShift) };
         }
@@ -60,7 +69,7 @@ impl Setting {
             Self::Kubernetes { .. } => "every node that runs the pod",
             Self::Unit | Self::Machine => "this machine",
             Self::Unknown => "the machine",
-            Self::Container(_) | Self::OtherContainer | Self::Lxc | Self::Nspawn => {
+            Self::Container(_) | Self::OtherContainer | Self::Lxc | Self::Nspawn | Self::Managed(_) => {
                 "the machine that runs the container"
             }
         }

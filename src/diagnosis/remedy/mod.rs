@@ -64,8 +64,8 @@ pub struct Remedy {
     pub(super) needs: Vec<Need>,
     /// A change of the sandbox in the words of the one at hand.
     pub(super) wording: Option<String>,
-    /// It needs something that is known not to be there.
-    pub(super) impossible: bool,
+    /// It needs something that is known not to be there, or leads away from here.
+    pub(super) last: bool,
 }
 
 /// A file that goes with a remedy.
@@ -119,7 +119,7 @@ impl Remedy {
             files: Vec::new(),
             needs: Vec::new(),
             wording: None,
-            impossible: false,
+            last: false,
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::diagnosis::remedy::told;
 use serde_json::{Value, json};
 
-use super::{PRIVILEGED_STANDARD, pod, unit};
+use super::{PRIVILEGED_STANDARD, elsewhere, pod, unit};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::remedy::{Action, Profile, Remedy};
 use crate::diagnosis::setting::Setting;
@@ -165,6 +165,7 @@ pub(super) fn permit(case: &Case<'_>, setting: Setting, calls: Calls) -> Vec<Rem
              `SystemCallFilter=@mount @process sethostname` below [Exec] in /etc/systemd/nspawn/NAME.nspawn.",
         )],
         Setting::Unit => vec![permit_to_unit(case, calls)],
+        Setting::Managed(platform) => elsewhere(case, platform),
         Setting::Machine | Setting::Unknown => vec![told!("outside-of-filter")],
     }
 }

@@ -1,6 +1,6 @@
 //! Limits on processes and open files.
 
-use super::{ROOT_OUTSIDE, unit};
+use super::{ROOT_OUTSIDE, elsewhere, unit};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::remedy::told;
 use crate::diagnosis::remedy::{Action, Engine, Remedy};
@@ -66,6 +66,7 @@ fn cgroup_limit(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
             );
             Remedy::manual(in_container, how, OPENS)
         }
+        Setting::Managed(platform) => return elsewhere(case, platform),
         Setting::Unit | Setting::Machine | Setting::Unknown => {
             own_group(case, setting, wanted, &summary, OPENS)
         }
@@ -244,6 +245,7 @@ fn resource_limit(case: &Case<'_>, setting: Setting, resource: &Resource) -> Vec
             "Start the container with `--ulimit={name}={wanted}` (nerdctl), or a RLIMIT_{capitals} in `process.rlimits` of an \
              OCI configuration."
         )),
+        Setting::Managed(_) => resource.in_shell(case),
         Setting::Machine | Setting::Unknown => return vec![resource.in_shell(case), resource.at_login(case)],
     }]
 }

@@ -26,6 +26,7 @@ use std::path::Path;
 
 use super::case::Case;
 use super::need;
+use super::remedy::told;
 use super::remedy::{Action, PodPatch, Remedy, SelinuxRule, UnitSettings};
 use super::setting::{Setting, ci_service, own_unit};
 use crate::host::{Fact, Platform, Sighting};
@@ -93,7 +94,7 @@ impl Wish<'_> {
             Self::Relatime => proc::relatime(case, setting),
             Self::AnyProc => proc::any(case, setting),
             Self::Tmp => proc::tmp(setting),
-            Self::Devices(missing) => proc::devices(setting, missing),
+            Self::Devices(missing) => proc::devices(case, setting, missing),
             Self::Calls(calls) => calls::permit(case, setting, calls),
             Self::Selinux(rules) => selinux::permit(case, setting, rules),
             Self::AppArmorRule(rule, opens) => apparmor::permit_rule(case, setting, rule, opens),
@@ -180,6 +181,20 @@ fn fit_one(case: &Case<'_>, mut remedy: Remedy) -> Remedy {
     remedy
 }
 
+/// Where nobody can set it: what the platform offers instead, after whatever the sandbox itself can do without.
+fn elsewhere(case: &Case<'_>, platform: Platform) -> Vec<Remedy> {
+    let mut remedy = match platform {
+        Platform::Fargate => told!("fargate"),
+        Platform::Lambda => told!("lambda"),
+        Platform::CloudRun if case.on(Platform::GVisor) => told!("cloud-run-gvisor"),
+        Platform::CloudRun => told!("cloud-run"),
+        Platform::ContainerApps => told!("container-apps"),
+        _ => told!("managed", platform),
+    };
+    remedy.last = true;
+    vec![remedy]
+}
+
 /// Settings of the unit that we are in.
 pub(super) fn unit(case: &Case<'_>, settings: &[(&str, &str)]) -> Action {
     let (unit, user) = own_unit(case).map_or((None, false), |(name, user)| (Some(name.to_owned()), user));
@@ -201,7 +216,7 @@ const NESTED_CONTAINER_SINCE: &str = "OpenShift 4.20 or later (4.19 as a technol
 const PRIVILEGED_STANDARD: &str = "Pod Security Standards: privileged; baseline and restricted forbid it";
 #[cfg(test)]
 mod tests {
-    use super::super::fixtures::{docker, machine, on};
+    use super::super::fixtures::{docker, explain, machine, on};
     use super::*;
     use crate::host::Host;
 
@@ -300,5 +315,38 @@ mod tests {
         );
         // without a service there is a command line
         assert_eq!(texts(&docker(), Wish::MappedRoot)[0], "docker run --user=1000 IMAGE\n");
+    }
+
+    #[test]
+    fn where_nothing_can_be_set_the_sandbox_changes_first() {
+        let told = |platforms: &[Platform]| {
+            let mut host = docker();
+            host.platforms = Fact::Absent;
+            let host = platforms.iter().fold(host, |host, platform| on(host, *platform));
+            let said = "Can't mount proc on /newroot/proc: Operation not permitted";
+            let found = explain(said, &host, &crate::diagnosis::fixtures::whole());
+            found.causes[0].remedies.iter().map(|remedy| remedy.summary.clone()).collect::<Vec<_>>()
+        };
+        let bind = "Bind the outer /proc read-only instead of mounting a new one";
+        for (platforms, offer) in [
+            (&[Platform::Fargate][..], "Start one task for each job"),
+            (&[Platform::Lambda], "Run the job elsewhere"),
+            (&[Platform::ContainerApps], "Run the job in a dynamic session"),
+            (&[Platform::RunPod], "Run it where the options"),
+            // which Container Apps are made of
+            (&[Platform::Kubernetes, Platform::ContainerApps], "Run the job in a dynamic session"),
+        ] {
+            let told = told(platforms);
+            assert_eq!(told[0], bind, "{told:?}");
+            assert!(told[1].starts_with(offer) && told.len() == 2, "{told:?}");
+        }
+        let calls = |host: Host| texts(&host, Wish::Calls(Calls::Sandboxing)).concat();
+        assert!(calls(on(on(machine(), Platform::CloudRun), Platform::GVisor)).contains("environment=gen2"));
+        assert!(calls(on(machine(), Platform::CloudRun)).contains("--concurrency=1"));
+        // an image is theirs, and limits of their own processes
+        assert!(texts(&on(machine(), Platform::Lambda), Wish::User).concat().contains("USER 1000"));
+        assert!(
+            texts(&on(machine(), Platform::Lambda), Wish::More(Limit::Files)).concat().contains("ulimit")
+        );
     }
 }

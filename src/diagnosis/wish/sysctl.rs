@@ -1,6 +1,6 @@
 //! Kernel parameters of the machine or node.
 
-use super::Wish;
+use super::{Wish, elsewhere};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::remedy::{Action, Remedy, Sysctl};
 use crate::diagnosis::setting::Setting;
@@ -54,6 +54,7 @@ pub(super) fn set(case: &Case<'_>, setting: Setting, name: &str, value: &str, op
                     .needs("sudo without a password, which GitHub's own runners give"),
             ]
         }
+        Setting::Managed(platform) => elsewhere(case, platform),
         Setting::Unit | Setting::Machine | Setting::Unknown => vec![set],
         Setting::Container(_) | Setting::OtherContainer | Setting::Lxc | Setting::Nspawn => {
             vec![set.needs("root on that machine, outside of the container: inside it cannot be set")]
