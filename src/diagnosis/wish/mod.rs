@@ -28,7 +28,7 @@ use super::case::Case;
 use super::need;
 use super::remedy::told;
 use super::remedy::{Action, PodPatch, Remedy, SelinuxRule, UnitSettings};
-use super::setting::{Setting, ci_service, own_unit};
+use super::setting::{Launcher, Setting, ci_service, own_unit};
 use crate::host::{Fact, Platform, Sighting};
 use crate::sandbox::Capability;
 use crate::visible;
@@ -161,8 +161,35 @@ fn uncapitalized(text: &str) -> String {
 /// by its options, and what is needed is held against what is known.
 pub(super) fn fit(case: &Case<'_>, remedies: Vec<Remedy>) -> Vec<Remedy> {
     let mut remedies: Vec<Remedy> = remedies.into_iter().map(|remedy| fit_one(case, remedy)).collect();
+    if let Some(launcher) = Launcher::of(case) {
+        leave_to(launcher, &mut remedies);
+    }
     need::weigh(case, &mut remedies);
     remedies
+}
+
+/// Whoever runs a launcher cannot edit its line: what such a person can do comes before the changes of the sandbox.
+fn leave_to(launcher: Launcher, remedies: &mut Vec<Remedy>) {
+    let about_line = |remedy: &Remedy| match &remedy.action {
+        Action::Sandbox(_) => true,
+        Action::Manual(text) => text.starts_with("bwrap: "),
+        _ => false,
+    };
+    let mut theirs = false;
+    for remedy in remedies.iter_mut().filter(|remedy| about_line(remedy)) {
+        remedy.last = true;
+        remedy.needs.push("the rights to change the program that wrote this line".into());
+        theirs = true;
+    }
+    if theirs {
+        remedies.push(match launcher {
+            Launcher::Codex => told!("codex"),
+            Launcher::ClaudeCode => told!("claude-code"),
+            Launcher::Flatpak => told!("flatpak"),
+            Launcher::Steam => told!("steam"),
+            Launcher::NixFhs => told!("nix-fhs"),
+        });
+    }
 }
 
 fn fit_one(case: &Case<'_>, mut remedy: Remedy) -> Remedy {
@@ -216,6 +243,7 @@ const NESTED_CONTAINER_SINCE: &str = "OpenShift 4.20 or later (4.19 as a technol
 const PRIVILEGED_STANDARD: &str = "Pod Security Standards: privileged; baseline and restricted forbid it";
 #[cfg(test)]
 mod tests {
+    use super::super::Symptom;
     use super::super::fixtures::{docker, explain, machine, on};
     use super::*;
     use crate::host::Host;
@@ -347,6 +375,25 @@ mod tests {
         assert!(texts(&on(machine(), Platform::Lambda), Wish::User).concat().contains("USER 1000"));
         assert!(
             texts(&on(machine(), Platform::Lambda), Wish::More(Limit::Files)).concat().contains("ulimit")
+        );
+    }
+
+    #[test]
+    fn who_only_runs_a_launcher_is_told_what_to_do() {
+        let host = machine();
+        let symptom = Symptom::from_text(b"bwrap: Can't create file at /w/.codex: Read-only file system");
+        let sandbox = crate::Sandbox::new().ro_bind("/", "/").ro_bind("/opt/codex-resources/x", "/w/.codex");
+        let diagnosis = crate::diagnosis::diagnose(&symptom, &host, Some(&sandbox));
+        let remedies = &diagnosis.causes[0].remedies;
+        let codex = remedies.iter().position(|remedy| remedy.summary.contains("Codex")).unwrap();
+        let change = |remedy: &Remedy| matches!(remedy.action, Action::Sandbox(_));
+        assert!(remedies[..codex].iter().all(|remedy| !change(remedy)), "{remedies:?}");
+        assert!(
+            remedies[codex + 1..].iter().all(|remedy| remedy
+                .requires
+                .last()
+                .unwrap()
+                .contains("wrote this line"))
         );
     }
 }
