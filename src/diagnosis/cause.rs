@@ -280,7 +280,7 @@ mod tests {
     /// Each message that a rule is for is found in the text about its cause, by its first words.
     #[test]
     fn messages_of_rules_are_quoted() {
-        for rule in crate::diagnosis::rules::all() {
+        for rule in crate::diagnosis::causes::all() {
             let text = rule.cause.explanation().split_whitespace().collect::<Vec<_>>().join(" ");
             let quoted = rule.messages.iter().any(|(pattern, _)| {
                 let words: String = pattern.split('%').next().unwrap().chars().take(20).collect();

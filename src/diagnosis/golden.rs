@@ -13,10 +13,10 @@ use std::fmt::Write as _;
 
 use super::case::Case;
 use super::fixtures::{docker, machine, mounts, pod, whole, without_user};
-use super::rules::Rule;
+use super::weigh::Rule;
 use super::{
-    Action, Bearing, Cause, Finding, ProgramProblem, Remedy, Symptom, Verdict, causes, diagnose, obstacles,
-    predict, rules,
+    Action, Bearing, Cause, Finding, ProgramProblem, Remedy, Symptom, Verdict, causes, diagnose, explain,
+    obstacles, predict,
 };
 use crate::Sandbox;
 use crate::bwrap::Message;
@@ -70,7 +70,7 @@ fn messages() -> Vec<String> {
         let Some(errno) = message.errno() else { continue };
         let Some(head) = said.strip_suffix(errno.text()) else { continue };
         let fits = |pattern: &str| message.pattern() == Some(pattern) || message.reason() == Some(pattern);
-        let numbers = rules::all().flat_map(|rule| rule.messages).filter(|(pattern, _)| fits(pattern));
+        let numbers = causes::all().flat_map(|rule| rule.messages).filter(|(pattern, _)| fits(pattern));
         numbers.flat_map(|(_, numbers)| *numbers).for_each(|number| add(format!("{head}{}", text(*number))));
     }
     found.extend(CLUSTER.iter().map(|text| (*text).to_owned()));
@@ -212,11 +212,11 @@ fn look(book: &mut Book, answers: &mut BTreeMap<String, Said>) {
             note(&obstacles(&host, sandbox.as_ref()), "foretold", name);
             let failed = symptoms.iter().filter(|_| plain || ["whole", "as root"].contains(&name));
             for (what, symptom) in failed {
-                note(&causes(&Case::new(Some(symptom), &host, sandbox.as_ref())), what, name);
+                note(&explain(&Case::new(Some(symptom), &host, sandbox.as_ref())), what, name);
             }
         }
         for (symptom, text, sandbox) in &mistakes {
-            note(&causes(&Case::new(Some(symptom), &host, Some(sandbox))), text, &sandbox.to_string());
+            note(&explain(&Case::new(Some(symptom), &host, Some(sandbox))), text, &sandbox.to_string());
         }
     }
 }
@@ -227,7 +227,9 @@ fn advise(book: &mut Book, files: &mut Files) {
     let (whole, as_root, strict) = (whole(), without_user(&whole()), whole().disable_userns());
     // a rule, what failed, and what was asked for: all sandboxes for the first message of each error number
     let mut asked: Vec<(&Rule, Option<&Symptom>, &Sandbox)> = Vec::new();
-    for rule in rules::all() {
+    let mut rules: Vec<&Rule> = causes::all().collect();
+    rules.sort_by_key(|rule| rule.cause);
+    for rule in rules {
         asked.extend([&whole, &as_root, &strict].map(|sandbox| (rule, None, sandbox)));
         let mut numbers = BTreeSet::new();
         for (_, symptom) in &symptoms {
@@ -277,7 +279,7 @@ fn advise(book: &mut Book, files: &mut Files) {
                 note(rule.cause, rule.remedies(&Case::new(*symptom, &host, Some(sandbox))));
             }
             for (symptom, sandbox) in &others {
-                for found in causes(&Case::new(Some(symptom), &host, Some(sandbox))) {
+                for found in explain(&Case::new(Some(symptom), &host, Some(sandbox))) {
                     note(found.cause, found.remedies);
                 }
             }

@@ -8,6 +8,9 @@
 
 mod case;
 mod cause;
+mod causes;
+mod confinement;
+mod facts;
 mod finding;
 #[cfg(test)]
 mod fixtures;
@@ -19,10 +22,11 @@ mod need;
 mod program;
 mod remedy;
 mod report;
-mod rules;
+mod restriction;
 mod setting;
 mod symptom;
 mod visible_proc;
+mod weigh;
 mod wish;
 
 use case::Case;
@@ -58,19 +62,19 @@ use crate::sandbox::Sandbox;
 #[must_use]
 pub fn diagnose(symptom: &Symptom, host: &Host, sandbox: Option<&Sandbox>) -> Diagnosis {
     let case = Case::new(Some(symptom), host, sandbox);
-    let causes = causes(&case);
+    let causes = explain(&case);
     let foreseen = foresee(&case, &causes);
     let message = symptom.message().map(|message| format!("bwrap: {message}"));
     Diagnosis { verdict: symptom.verdict, stage: symptom.stage(), message, causes, foreseen }
 }
 
 /// What explains a failure, the likeliest first.
-fn causes(failed: &Case<'_>) -> Vec<Finding> {
-    let explained = rules::all().filter(|rule| rule.explains(failed)).filter_map(|rule| rule.find(failed));
-    let mut causes: Vec<Finding> = explained.chain(rules::exec::program(failed)).collect();
+fn explain(failed: &Case<'_>) -> Vec<Finding> {
+    let explained = causes::all().filter(|rule| rule.explains(failed)).filter_map(|rule| rule.find(failed));
+    let mut causes: Vec<Finding> = explained.chain(causes::ex::program(failed)).collect();
     causes.sort_by_key(|finding| (std::cmp::Reverse(finding.confidence), finding.cause));
     if causes.is_empty() {
-        causes.push(rules::unexplained(failed));
+        causes.push(causes::unexplained(failed));
     }
     causes
 }
@@ -125,7 +129,7 @@ fn is_unknown(host: &Host) -> bool {
 /// What stands in the way, in the order in which bwrap will meet it.
 fn obstacles(host: &Host, sandbox: Option<&Sandbox>) -> Vec<Finding> {
     let case = Case::new(None, host, sandbox);
-    let mut found: Vec<Finding> = rules::all().filter_map(|rule| rule.find(&case)).collect();
+    let mut found: Vec<Finding> = causes::all().filter_map(|rule| rule.find(&case)).collect();
     found.retain(|finding| finding.confidence >= Confidence::Medium);
     found.sort_by_key(|finding| finding.cause);
     found

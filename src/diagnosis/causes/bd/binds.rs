@@ -1,0 +1,177 @@
+//! Binds that the kernel refuses.
+
+use crate::diagnosis::remedy::told;
+use std::path::{Path, PathBuf};
+
+use crate::bwrap::Message;
+use crate::bwrap::message::Errno;
+use crate::diagnosis::case::Case;
+use crate::diagnosis::causes::bd::Judgement;
+use crate::diagnosis::causes::bd::lookup::{Found, by_destination, message, name_of, reasons};
+use crate::diagnosis::facts::word;
+use crate::diagnosis::finding::Confidence;
+use crate::diagnosis::remedy::Remedy;
+use crate::host::Mount;
+use crate::sandbox::Operation;
+use crate::visible::path as shown;
+
+/// File systems whose mounts come, go and fail on their own.
+const FRAGILE: &[&str] = &["autofs", "nfs", "nfs4", "cifs", "smb3", "ceph", "9p"];
+/// What a mount keeps if it was made outside of our user namespace.
+const LOCKED: &[&str] = &["ro", "nosuid", "nodev", "noexec", "noatime", "nodiratime"];
+
+/// The mount that could not be changed, as the host sees it.
+fn refused(case: &Case<'_>) -> Option<PathBuf> {
+    let inside = message(case)?.failing_path().or(message(case)?.path())?;
+    let found = by_destination(case)?;
+    match found.operation {
+        Operation::RemountRo(_) => found.mount()?.outside(inside),
+        _ => found.outside(inside),
+    }
+}
+
+fn mounted_on<'a>(case: &Case<'a>, path: &Path) -> Option<&'a Mount> {
+    case.host.mounts.present()?.iter().rfind(|mount| mount.point == path)
+}
+
+fn is_fragile(mount: &Mount) -> bool {
+    FRAGILE.contains(&mount.filesystem.as_str()) || mount.filesystem.starts_with("fuse")
+}
+
+/// bwrap binds a tree with all that is mounted in it, and sets the flags of each mount.
+pub(in crate::diagnosis) fn remount(case: &Case<'_>) -> Option<Judgement> {
+    let message = message(case)?;
+    let inside = message.failing_path().or(message.path())?.display().to_string();
+    let found = by_destination(case);
+    let errno = message.errno().map_or("", Errno::text);
+    let host = refused(case);
+    let place = host.as_ref().map_or(inside, |path| path.display().to_string());
+    let label = case.host.security.label.present().filter(|label| *label != "unconfined");
+    // a security module answers so, too
+    let by_module =
+        case.errno() == Some(libc::EACCES) && (label.is_some() || case.host.security.label.is_unknown());
+    let mut judgement = Judgement::new(
+        if by_module { Confidence::Medium } else { Confidence::High },
+        format!("a sandbox that binds only {place} starts"),
+    )
+    .summary(format!("{}: the mount on {place} does not take its flags: {errno}", name_of(found, case)))
+    .pro(format!("bwrap says so: {message}"))
+    .operation(found.map(|found| found.index));
+    match host.as_deref().and_then(|path| mounted_on(case, path)) {
+        Some(mount) => {
+            let flags: Vec<&str> =
+                mount.options.iter().map(String::as_str).filter(|option| LOCKED.contains(option)).collect();
+            judgement = judgement.pro(format!(
+                "it is a mount of {} ({}) with {} (/proc/self/mountinfo)",
+                mount.filesystem,
+                mount.source,
+                if flags.is_empty() { "no flags that could be locked".to_owned() } else { flags.join(",") }
+            ));
+            if is_fragile(mount) {
+                judgement = judgement
+                    .pro(format!("mounts of {} can refuse to be remounted, or be gone", mount.filesystem));
+            }
+        }
+        None => {
+            judgement =
+                judgement.unknown(format!("what is mounted there: `findmnt -T {}`", word(Path::new(&place))));
+        }
+    }
+    if by_module {
+        let label = label.map_or("", String::as_str);
+        judgement = judgement
+            .unknown(format!("whether the security label {label} is denied it: AVC or DENIED in dmesg"));
+    }
+    Some(judgement)
+}
+
+pub(in crate::diagnosis) fn leave_mount_out(case: &Case<'_>) -> Vec<Remedy> {
+    let found = by_destination(case);
+    let host = refused(case);
+    let place = host.as_ref().map_or("the mount".to_owned(), |path| shown(path));
+    let mut remedies = vec![told!("bind-beside-mount", place)];
+    if let Some(mount) = host.as_deref().and_then(|path| mounted_on(case, path))
+        && is_fragile(mount)
+    {
+        remedies.push(told!("unmount", place, point = word(&mount.point)));
+    }
+    remedies.extend(found.map(|found| Remedy::leave_out(found.index)));
+    remedies
+}
+
+/// The bind itself.
+pub(in crate::diagnosis) fn denied(case: &Case<'_>) -> Option<Judgement> {
+    let message = message(case)?;
+    let path = message.path()?;
+    let found = by_destination(case);
+    if message.pattern() == Some("Can't remount readonly on %s")
+        && reasons(case, &["Unable to find \"%s\" in mount table"])
+    {
+        // that is nothing that the kernel denies
+        return None;
+    }
+    let source =
+        message.source().map_or_else(|| "the source".to_owned(), |source| source.display().to_string());
+    let errno = message.errno().map_or("", Errno::text);
+    let colon = if errno.is_empty() { "" } else { ": " };
+    let why = match (message.reason(), case.errno()) {
+        (Some("Unable to find \"%s\" in mount table"), _) => {
+            "bwrap does not find its own mount again; case-insensitive file systems and emulated kernels do that"
+        }
+        (Some("readlink(/proc/self/fd/N) for \"%s\""), _) => "bwrap needs a working /proc on the host",
+        (
+            Some(
+                "open(\"%s\", O_PATH)"
+                | "Unable to open destination O_PATH fd \"%s\""
+                | "realpath(destination)",
+            ),
+            _,
+        ) => {
+            "what was mounted cannot be opened again: an automount, a link, or a directory that may not be searched"
+        }
+        (_, Some(libc::EINVAL)) => {
+            "the source cannot be bound: a namespace file, or below a mount that is locked or unbindable"
+        }
+        (_, Some(libc::ENOENT)) => {
+            "the source was there a moment before, or its destination is a dangling link"
+        }
+        (_, Some(libc::EACCES)) => "security modules answer so",
+        (_, Some(libc::EPERM | libc::ENOSYS)) => "system call filters and security modules answer so",
+        _ => "the kernel gives no other reason",
+    };
+    let vague = matches!(case.errno(), Some(libc::ENOENT)) || message.errno().is_none();
+    let mut judgement = Judgement::new(
+        if vague { Confidence::Low } else { Confidence::Medium },
+        format!("`unshare -Urm mount --rbind {source} /mnt`, typed in the same place, works"),
+    )
+    .summary(format!(
+        "{}: {source} could not be bound on {}{colon}{errno}",
+        name_of(found, case),
+        path.display()
+    ))
+    .pro(format!("bwrap says so: {message}"))
+    .pro(why)
+    .operation(found.map(|found| found.index));
+    if let Some(label) = case.host.security.label.present() {
+        judgement = judgement
+            .unknown(format!("whether the security label {label} is denied it: AVC or DENIED in dmesg"));
+    }
+    if case.filtered() == Some(true) {
+        judgement = judgement.unknown(
+            "whether the system call filter denies this kind of mount (Seccomp: 2 in /proc/self/status)",
+        );
+    }
+    Some(judgement)
+}
+
+pub(in crate::diagnosis) fn bind_otherwise(case: &Case<'_>) -> Vec<Remedy> {
+    let found = by_destination(case);
+    let source = message(case).and_then(Message::source);
+    let mut remedies = Vec::new();
+    match source {
+        Some(source) => remedies.push(told!("bind-above-or-below", source = word(source))),
+        None => remedies.push(told!("bind-another-path")),
+    }
+    remedies.extend(found.map(|found: Found<'_>| Remedy::leave_out(found.index)));
+    remedies
+}

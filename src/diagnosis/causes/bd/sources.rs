@@ -1,0 +1,135 @@
+//! Sources that are not there, or that bwrap may not reach.
+
+use crate::diagnosis::remedy::told;
+use std::path::Path;
+
+use crate::bwrap::Message;
+use crate::bwrap::message::Errno;
+use crate::diagnosis::case::Case;
+use crate::diagnosis::causes::bd::Judgement;
+use crate::diagnosis::causes::bd::lookup::{Found, by_source, message};
+use crate::diagnosis::facts::word;
+use crate::diagnosis::finding::Confidence;
+use crate::diagnosis::remedy::{Remedy, SandboxChange};
+use crate::diagnosis::setting::Setting;
+use crate::sandbox::{Capability, Operation};
+use crate::visible::path as shown;
+
+/// bwrap says literally that it is not there.
+pub(in crate::diagnosis) fn missing(case: &Case<'_>) -> Option<Judgement> {
+    let path = message(case)?.source()?;
+    let found = by_source(case);
+    let what = part(found, path);
+    let part_is_file = case.errno() == Some(libc::ENOTDIR);
+    let state = if part_is_file { "leads through something that is no directory" } else { "does not exist" };
+    let mut judgement = Judgement::new(
+        Confidence::High,
+        format!("`ls -ld {}`, typed where bwrap is started, finds it", word(path)),
+    )
+    .summary(format!("{what}: {} {state}", path.display()))
+    .pro(said(case));
+    if path.is_relative() {
+        judgement =
+            judgement.pro("the path is relative: bwrap looks for it in the directory that it is started in");
+    }
+    if path.starts_with("/proc/self/fd") {
+        judgement =
+            judgement.pro("the path is a descriptor: what it stands for was deleted, or never had a name");
+    } else if in_container(case) {
+        judgement = judgement.pro("bwrap is in a container and looks there, not on the machine");
+    }
+    Some(judgement.operation(found.map(|found| found.index)))
+}
+
+pub(in crate::diagnosis) fn without_it(case: &Case<'_>) -> Vec<Remedy> {
+    let Some(path) = message(case).and_then(Message::source) else { return Vec::new() };
+    let found = by_source(case);
+    let mut remedies = Vec::new();
+    if path.starts_with("/proc/self/fd") {
+        remedies.push(told!("descriptor-with-name"));
+    } else if in_container(case) {
+        remedies.push(told!("bring-into-container", path = shown(path)));
+    } else {
+        remedies.push(told!("create-source", path = word(path)));
+    }
+    let Some(found) = found else { return remedies };
+    if matches!(found.operation, Operation::Bind(_)) {
+        remedies.push(Remedy::change(SandboxChange::OptionalSource { operation: found.index }));
+    }
+    remedies.push(Remedy::leave_out(found.index));
+    remedies
+}
+
+/// It is there, or may be, and bwrap must not look.
+pub(in crate::diagnosis) fn unreachable(case: &Case<'_>) -> Option<Judgement> {
+    let path = message(case)?.source()?;
+    let found = by_source(case);
+    let errno = message(case).and_then(Message::errno).map_or("", Errno::text);
+    let denied = matches!(case.errno(), Some(libc::EACCES | libc::EPERM));
+    let mut judgement = Judgement::new(
+        Confidence::High,
+        format!("`namei -l {}`, typed as the user that bwrap runs as, gets to the end", word(path)),
+    )
+    .summary(format!("{}: {} may not be reached: {errno}", part(found, path), path.display()))
+    .pro(said(case));
+    if !denied {
+        return Some(judgement.operation(found.map(|found| found.index)));
+    }
+    if case.root() == Some(true) && case.user_namespace() == Some(true) {
+        judgement = judgement.pro(
+            "bwrap runs as root, but in its new user namespace root may reach only what uid 0 owns or everybody may",
+        );
+    } else if let Some(uid) = case.host.process.uid.present() {
+        judgement =
+            judgement.pro(format!("bwrap runs as uid {uid}, and needs x on every directory of the path"));
+    } else {
+        judgement = judgement.unknown("which user bwrap runs as: Uid in /proc/self/status");
+    }
+    if let Some(label) = case.host.security.label.present().filter(|label| *label != "unconfined") {
+        judgement = judgement.unknown(format!(
+            "whether the security label {label} is denied it: look for AVC or DENIED in dmesg"
+        ));
+    }
+    Some(judgement.operation(found.map(|found| found.index)))
+}
+
+pub(in crate::diagnosis) fn reach_it(case: &Case<'_>) -> Vec<Remedy> {
+    let Some(path) = message(case).and_then(Message::source) else { return Vec::new() };
+    let mut remedies = Vec::new();
+    match case.errno() {
+        Some(libc::EACCES | libc::EPERM) => {
+            let user = match case.host.process.uid.present() {
+                Some(uid) => format!("u:{uid}:x"),
+                None => "u:USER:x".to_owned(),
+            };
+            remedies.push(told!("search-directory", path = word(path), user));
+            let may = case.has(Capability::CAP_SYS_ADMIN) == Some(true);
+            if may && case.root() == Some(true) && case.user_namespace() == Some(true) {
+                remedies.push(Remedy::change(SandboxChange::KeepUserNamespace));
+            }
+        }
+        _ => remedies.push(told!("repair", path = shown(path), path2 = word(path))),
+    }
+    // an optional source may be missing, but not refused
+    remedies.extend(by_source(case).map(|found| Remedy::leave_out(found.index)));
+    remedies
+}
+
+/// The operation, and what of it the path is, if that is not plain.
+fn part(found: Option<Found<'_>>, path: &Path) -> String {
+    match found {
+        Some(found) if matches!(found.operation, Operation::Overlay(_)) => {
+            format!("{} (a layer)", found.numbered())
+        }
+        Some(found) => found.numbered(),
+        None => format!("the source {}", path.display()),
+    }
+}
+
+fn said(case: &Case<'_>) -> String {
+    message(case).map_or_else(String::new, |message| format!("bwrap says so: {message}"))
+}
+
+fn in_container(case: &Case<'_>) -> bool {
+    !matches!(Setting::of(case), Setting::Machine | Setting::Unit)
+}

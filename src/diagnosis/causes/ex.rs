@@ -1,0 +1,246 @@
+//! Executing the program: what is wrong with it, with its working directory, label and filters.
+
+mod environment;
+pub(super) mod loader;
+mod paths;
+mod problem;
+#[cfg(test)]
+mod tests;
+
+use crate::diagnosis::remedy::told;
+use std::path::Path;
+
+use crate::bwrap::Message;
+use crate::diagnosis::Cause;
+use crate::diagnosis::Verdict;
+use crate::diagnosis::case::Case;
+use crate::diagnosis::finding::Confidence;
+use crate::diagnosis::remedy::{Remedy, SandboxChange};
+use crate::diagnosis::weigh::{Judgement, Rule};
+use environment::{another_directory, label, working_directory};
+use loader::{loader_failed, mend_libraries};
+use paths::{Place, loader_is_visible, place, program_remedies};
+pub(in crate::diagnosis) use problem::program;
+
+const EXECVP: &str = "execvp %s";
+
+pub(in crate::diagnosis) const RULES: &[Rule] = &[
+    Rule {
+        cause: Cause::LoaderFailed,
+        messages: &[
+            ("error while loading shared libraries: %s", &[]),
+            ("symbol lookup error: %s", &[]),
+            ("%s: version `%s' not found (required by %s)", &[]),
+        ],
+        judge: loader_failed,
+        remedies: mend_libraries,
+    },
+    Rule {
+        cause: Cause::WorkingDirectoryMissing,
+        messages: &[("Can't chdir to %s", &[])],
+        judge: working_directory,
+        remedies: another_directory,
+    },
+    Rule {
+        cause: Cause::LabelRefused,
+        messages: &[
+            ("label_exec %s", &[]),
+            ("--file-label setup failed", &[]),
+            ("invalid label %s", &[]),
+            ("labeling not supported on this system", &[]),
+        ],
+        judge: label,
+        remedies: |_| vec![told!("other-label")],
+    },
+    Rule {
+        cause: Cause::ProgramMissing,
+        messages: &[(EXECVP, &[libc::ENOENT, libc::ENOTDIR, libc::EACCES])],
+        judge: program_missing,
+        remedies: program_remedies,
+    },
+    Rule {
+        cause: Cause::LoaderMissing,
+        messages: &[(EXECVP, &[libc::ENOENT])],
+        judge: loader_missing,
+        remedies: bind_loader,
+    },
+    Rule {
+        cause: Cause::ProgramNotExecutable,
+        messages: &[(EXECVP, &[libc::EACCES, libc::EISDIR, libc::ETXTBSY])],
+        judge: not_executable,
+        remedies: |_| vec![executable("PROGRAM")],
+    },
+    Rule {
+        cause: Cause::WrongArchitecture,
+        messages: &[(EXECVP, &[libc::ENOEXEC, libc::ELIBBAD])],
+        judge: |case| {
+            unseen(case)?;
+            Some(
+                Judgement::new(
+                    Confidence::Medium,
+                    "`file` says that the program is built for this machine (`uname -m`)",
+                )
+                .summary(format!("{} is in no format that this machine executes", program_name(case)))
+                .pro("the kernel takes neither its ELF header nor a #! line"),
+            )
+        },
+        remedies: |_| vec![other_build()],
+    },
+    Rule {
+        cause: Cause::ExecDenied,
+        messages: &[(EXECVP, &[libc::EPERM, libc::EACCES])],
+        judge: denied,
+        remedies: |_| vec![told!("allow-execution")],
+    },
+];
+
+fn executable(program: &str) -> Remedy {
+    told!("make-executable", program)
+}
+
+fn other_build() -> Remedy {
+    told!("other-build")
+}
+
+fn links() -> Remedy {
+    told!("links-of-merged-usr")
+}
+
+/// The program as bwrap named it; `None` if the launcher has looked and knows better.
+fn unseen<'a>(case: &Case<'a>) -> Option<&'a Path> {
+    let symptom = case.symptom?;
+    if symptom.program.is_some() {
+        return None;
+    }
+    Some(Path::new(symptom.message().and_then(Message::subject)?))
+}
+
+fn program_name(case: &Case<'_>) -> String {
+    unseen(case).map_or_else(|| "the program".to_owned(), |program| program.display().to_string())
+}
+
+fn loader_missing(case: &Case<'_>) -> Option<Judgement> {
+    let program = unseen(case)?;
+    let name = program.display();
+    let judgement = |confidence| {
+        Judgement::new(
+            confidence,
+            format!("`readelf -l {name} | grep interpreter`, and its #! line, name what is visible inside"),
+        )
+        .summary(format!("{name} may be there, but its loader or interpreter is not visible inside"))
+        .pro("the kernel says \"No such file or directory\" about a missing loader, too")
+    };
+    let visible = case.sandbox.map(loader_is_visible);
+    match (place(case, program), visible) {
+        // what is not there needs no loader
+        (Place::Nowhere, _) => None,
+        (_, Some(false)) => {
+            Some(judgement(Confidence::High).pro(
+                "no operation makes /lib64 or /lib, where dynamically linked programs have their loader",
+            ))
+        }
+        (Place::Bound, Some(true)) => Some(
+            judgement(Confidence::Low).contra("operations make /lib64 or /lib, where loaders mostly are"),
+        ),
+        _ => Some(judgement(Confidence::Medium).unknown("the program itself, and what the sandbox shows")),
+    }
+}
+
+fn bind_loader(_: &Case<'_>) -> Vec<Remedy> {
+    vec![
+        links(),
+        Remedy::change(SandboxChange::RoBind { path: "/lib64".into() }),
+        Remedy::change(SandboxChange::RoBind { path: "/lib".into() }),
+    ]
+}
+
+fn program_missing(case: &Case<'_>) -> Option<Judgement> {
+    let program = unseen(case)?;
+    let name = program.display();
+    let searched = program.components().count() == 1 && !program.is_absolute();
+    let judgement = |confidence, refuted_by: String| {
+        Judgement::new(confidence, refuted_by).summary(format!("{name} is not there inside"))
+    };
+    let look = format!("`ls -lL {name}`, typed in the same sandbox with a shell, finds it");
+    if case.errno() == Some(libc::EACCES) {
+        // execvp remembers the one directory of PATH that it may not search
+        return searched.then(|| {
+            judgement(Confidence::Medium, "PATH inside has only directories that the user may search".to_owned())
+                .summary(format!("{name} is not there inside, or lies in a directory of PATH that the user may not search"))
+                .pro("\"Permission denied\" wins over \"No such file\" if one directory of PATH may not be searched")
+        });
+    }
+    Some(match place(case, program) {
+        Place::Nowhere => judgement(Confidence::High, look)
+            .pro(format!("no operation of the sandbox puts anything at {name} or above it")),
+        Place::Bound => judgement(Confidence::Medium, look)
+            .pro("an operation of the sandbox shows the directory above it; the file may be missing there"),
+        Place::Unknown if searched => judgement(
+            Confidence::Medium,
+            format!("`command -v {name}`, typed in the same sandbox with a shell, finds it"),
+        )
+        .pro("bwrap looked for it in the directories of PATH, as the command sees it")
+        .unknown("PATH inside: a cleared environment has none, and then it is /bin:/usr/bin"),
+        Place::Unknown => judgement(Confidence::Medium, look).unknown("what the sandbox shows there"),
+    })
+}
+
+fn not_executable(case: &Case<'_>) -> Option<Judgement> {
+    let name = unseen(case)?.display();
+    Some(
+        Judgement::new(
+            Confidence::Medium,
+            format!("`test -f {name} && test -x {name}` holds inside for the command's user"),
+        )
+        .summary(match case.errno() {
+            Some(libc::ETXTBSY) => format!("{name} is open for writing, and cannot be executed meanwhile"),
+            _ => format!(
+                "{name} has no x for the user, is a directory, or lies on a file system mounted noexec"
+            ),
+        })
+        .unknown("the file: `ls -lL` and `findmnt -T` on it, inside"),
+    )
+}
+
+/// Everything else that makes a file executable was looked at, or cannot answer so.
+fn denied(case: &Case<'_>) -> Option<Judgement> {
+    let name = unseen(case)?.display().to_string();
+    let not_permitted = case.errno() == Some(libc::EPERM);
+    let security = &case.host.security;
+    let label = security.label.present().filter(|label| *label != "unconfined" && *label != "kernel");
+    let asked = case.sandbox.and_then(|sandbox| sandbox.privileges.exec_label.as_ref());
+    let filters = case.sandbox.is_some_and(|sandbox| !sandbox.privileges.filters.is_empty());
+    let suspects = label.is_some() || asked.is_some() || filters || case.filtered() == Some(true);
+    let looked = case.symptom.is_some_and(|symptom| symptom.verdict == Verdict::NotExecuted);
+    let confidence = match (not_permitted, suspects) {
+        (true, true) => Confidence::High,
+        (true, false) => Confidence::Medium,
+        // the launcher saw nothing wrong with the file
+        (false, true) if looked => Confidence::Medium,
+        _ => Confidence::Low,
+    };
+    let mut judgement =
+        Judgement::new(confidence, "dmesg has no line with DENIED, avc: or type=1326 from that moment")
+            .summary(format!("a security module or system call filter denies executing {name}"));
+    if not_permitted {
+        judgement = judgement
+            .pro("permissions and noexec give \"Permission denied\", not \"Operation not permitted\"");
+    }
+    if let Some(label) = label {
+        judgement =
+            judgement.pro(format!("a security module confines us: {label} (/proc/self/attr/current)"));
+    }
+    if let Some(asked) = asked {
+        judgement = judgement.pro(format!("the sandbox asks for the label {}", asked.display()));
+    }
+    if filters {
+        judgement = judgement.pro("the sandbox has a system call filter of its own, in force by then");
+    }
+    if case.filtered() == Some(true) {
+        judgement = judgement.pro("a system call filter is on (Seccomp: 2 in /proc/self/status)");
+    }
+    if !suspects {
+        judgement = judgement.unknown("whether a Landlock domain is in force: nothing shows that");
+    }
+    Some(judgement)
+}

@@ -1,0 +1,104 @@
+//! Where a program is inside, as far as the sandbox's operations tell without looking at files.
+
+use crate::diagnosis::remedy::told;
+use std::path::{Component, Path, PathBuf};
+
+use crate::diagnosis::ProgramProblem;
+use crate::diagnosis::case::Case;
+use crate::diagnosis::causes::ex::unseen;
+use crate::diagnosis::remedy::{Remedy, SandboxChange};
+use crate::sandbox::{Inherit, Operation, Sandbox, below, relative};
+
+/// What the operations say about a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::diagnosis) enum Place {
+    /// None of them puts anything there.
+    Nowhere,
+    /// One shows it, or something above it.
+    Bound,
+    /// It is searched for, or the sandbox is not known.
+    Unknown,
+}
+
+pub(in crate::diagnosis) fn place(case: &Case<'_>, program: &Path) -> Place {
+    let plain = program.is_absolute() && !leads_back(program);
+    let Some(sandbox) = case.sandbox.filter(|_| plain) else { return Place::Unknown };
+    let mut covering = sandbox.operations.iter().filter(|operation| below(program, operation.destination()));
+    let shows = |operation: &Operation| {
+        let exact = relative(operation.destination()) == relative(program);
+        // an empty directory shows nothing below it
+        exact
+            || !matches!(
+                operation,
+                Operation::Dir(_) | Operation::Tmpfs(_) | Operation::RemountRo(_) | Operation::Chmod(_)
+            )
+    };
+    if covering.any(shows) { Place::Bound } else { Place::Nowhere }
+}
+
+/// Where `..` leads behind a symbolic link, nobody knows from here.
+fn leads_back(path: &Path) -> bool {
+    path.components().any(|component| component == Component::ParentDir)
+}
+
+/// Whether an operation puts something at a path, above it, or below it. The root is always there.
+pub(in crate::diagnosis) fn reachable(sandbox: &Sandbox, path: &Path) -> bool {
+    leads_back(path)
+        || relative(path).as_os_str().is_empty()
+        || sandbox.operations.iter().any(|operation| match operation {
+            // these make nothing, and a tmpfs or directory above is empty
+            Operation::Chmod(_) | Operation::RemountRo(_) => false,
+            Operation::Tmpfs(_) | Operation::Dir(_) | Operation::File(_) | Operation::Mqueue(_) => {
+                below(operation.destination(), path)
+            }
+            _ => below(path, operation.destination()) || below(operation.destination(), path),
+        })
+}
+
+/// Whether an operation makes one of the directories in which loaders are.
+pub(in crate::diagnosis) fn loader_is_visible(sandbox: &Sandbox) -> bool {
+    ["/lib64", "/lib"].iter().any(|directory| {
+        sandbox.operations.iter().any(|operation| {
+            let at = operation.destination();
+            let makes =
+                !matches!(operation, Operation::Tmpfs(_) | Operation::RemountRo(_) | Operation::Chmod(_));
+            makes && (below(Path::new(directory), at) || below(at, Path::new(directory)))
+        })
+    })
+}
+
+/// The last bind at a path or above it.
+pub(in crate::diagnosis) fn above(case: &Case<'_>, path: &Path) -> Option<usize> {
+    let operations = &case.sandbox?.operations;
+    operations.iter().rposition(|operation| operation.is_mount() && below(path, operation.destination()))
+}
+
+/// Where on the host a path inside is.
+pub(in crate::diagnosis) fn outside(case: &Case<'_>, path: &Path) -> Option<PathBuf> {
+    let Operation::Bind(bind) = case.sandbox?.operations.get(above(case, path)?)? else { return None };
+    let rest = relative(path).strip_prefix(relative(&bind.destination)).ok()?.to_owned();
+    Some(if rest.as_os_str().is_empty() { bind.source.clone() } else { bind.source.join(rest) })
+}
+
+/// Bind the program's directory, or search in another.
+pub(in crate::diagnosis) fn program_remedies(case: &Case<'_>) -> Vec<Remedy> {
+    let problem = case.symptom.and_then(|symptom| symptom.program.as_ref());
+    let program = match problem {
+        Some(ProgramProblem::NotFound { program, .. }) => Some(program.as_path()),
+        _ => unseen(case),
+    };
+    let inherited = match case.sandbox.map(|sandbox| &sandbox.environment.inherit) {
+        Some(Inherit::Everything) => "the command inherits the caller's",
+        Some(_) => "the command does not inherit the caller's",
+        None => "the command inherits the caller's only where the environment is not cleared",
+    };
+    let mut remedies = vec![told!("correct-program-name", inherited)];
+    let directory = program.filter(|program| program.is_absolute()).and_then(Path::parent);
+    match directory.filter(|directory| directory.parent().is_some()) {
+        Some(directory) => {
+            remedies.push(Remedy::change(SandboxChange::RoBind { path: directory.to_owned() }));
+        }
+        None => remedies.push(told!("bind-program-directory")),
+    }
+    remedies
+}

@@ -1,0 +1,91 @@
+//! What the launcher found to be wrong with a program.
+
+use crate::diagnosis::remedy::told;
+use std::path::Path;
+
+use crate::diagnosis::Cause;
+use crate::diagnosis::ProgramProblem;
+use crate::diagnosis::case::Case;
+use crate::diagnosis::causes::ex::paths;
+use crate::diagnosis::causes::ex::paths::program_remedies;
+use crate::diagnosis::causes::ex::{executable, links, other_build};
+use crate::diagnosis::facts::word;
+use crate::diagnosis::finding::{Confidence, Finding};
+use crate::diagnosis::remedy::{Remedy, SandboxChange};
+use crate::diagnosis::weigh::Judgement;
+use crate::diagnosis::wish;
+use crate::visible::path as shown;
+
+/// What the launcher found to be wrong with the program: it looked, so there is nothing to weigh.
+pub(in crate::diagnosis) fn program(case: &Case<'_>) -> Option<Finding> {
+    let problem = case.symptom?.program.as_ref()?;
+    let (reason, remedies) = match problem {
+        ProgramProblem::LoaderMissing { interpreter, .. }
+        | ProgramProblem::InterpreterMissing { interpreter, .. } => {
+            let elf = matches!(problem, ProgramProblem::LoaderMissing { .. });
+            let mut remedies = vec![bind_or_install(case, interpreter)];
+            remedies.extend(elf.then(links));
+            (Cause::LoaderMissing, remedies)
+        }
+        ProgramProblem::NotFound { .. } => (Cause::ProgramMissing, program_remedies(case)),
+        ProgramProblem::NotExecutable { path, .. } => {
+            (Cause::ProgramNotExecutable, vec![executable(&word(outside(case, path)))])
+        }
+        ProgramProblem::IsDirectory(path) => {
+            (Cause::ProgramNotExecutable, vec![told!("program-in-directory", path = word(path))])
+        }
+        ProgramProblem::Noexec(path) => (Cause::ProgramNotExecutable, noexec(case, path)),
+        ProgramProblem::WrongArchitecture { .. } => (Cause::WrongArchitecture, vec![other_build()]),
+    };
+    let operation = match problem {
+        ProgramProblem::NotExecutable { path, .. } | ProgramProblem::Noexec(path) => paths::above(case, path),
+        _ => None,
+    };
+    let judgement = Judgement::new(Confidence::High, refutation(problem))
+        .summary(problem.to_string())
+        .pro("the launcher looked at the files that the sandbox shows")
+        .operation(operation);
+    Some(judgement.finding(reason, wish::fit(case, remedies)))
+}
+
+fn refutation(problem: &ProgramProblem) -> String {
+    match problem {
+        ProgramProblem::NotFound { .. } => {
+            "the program is at one of these paths inside, at the time of the launch".to_owned()
+        }
+        ProgramProblem::NotExecutable { path, .. } => {
+            format!("`test -x {}` holds inside for the command's user", word(path))
+        }
+        ProgramProblem::IsDirectory(path) => format!("`test -f {}` holds inside", word(path)),
+        ProgramProblem::Noexec(path) => format!("`findmnt -T {} -no OPTIONS` shows no noexec", word(path)),
+        ProgramProblem::LoaderMissing { interpreter, .. }
+        | ProgramProblem::InterpreterMissing { interpreter, .. } => {
+            format!("{} is visible inside", interpreter.display())
+        }
+        ProgramProblem::WrongArchitecture { path, .. } => {
+            format!(
+                "`file {}` names the architecture of `uname -m`, or binfmt_misc has an emulator for the other",
+                word(path)
+            )
+        }
+    }
+}
+
+/// An interpreter that is missing where a bind shows the host's directory is missing on the host as well.
+fn bind_or_install(case: &Case<'_>, interpreter: &Path) -> Remedy {
+    let directory = interpreter.parent().filter(|parent| parent.parent().is_some()).unwrap_or(interpreter);
+    match paths::outside(case, interpreter) {
+        Some(host) => told!("install-interpreter", host = shown(&host)),
+        None => Remedy::change(SandboxChange::RoBind { path: directory.to_owned() }),
+    }
+}
+
+/// A path inside, on the host where it is bound.
+fn outside(case: &Case<'_>, path: &Path) -> std::path::PathBuf {
+    paths::outside(case, path).unwrap_or_else(|| path.to_owned())
+}
+
+fn noexec(case: &Case<'_>, path: &Path) -> Vec<Remedy> {
+    let host = outside(case, path);
+    vec![told!("bind-program-without-noexec", host = word(&host)), told!("remount-exec", host = word(&host))]
+}

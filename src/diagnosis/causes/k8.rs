@@ -1,0 +1,158 @@
+//! What Kubernetes says about a pod that was to make bwrap work: not bwrap's messages, but next to them in a log.
+
+use super::pr::PROC;
+use super::pr::hidden::{Seen, look};
+use super::pr::remedies::{honour_pod_fields, with_bind_proc};
+use crate::diagnosis::Cause;
+use crate::diagnosis::case::Case;
+use crate::diagnosis::finding::Confidence::Low;
+use crate::diagnosis::finding::{Bearing, Confidence, Evidence, Finding};
+use crate::diagnosis::need::Need;
+use crate::diagnosis::remedy::{Action, PodPatch, Remedy};
+use crate::diagnosis::setting::Setting;
+use crate::diagnosis::weigh::{Judgement, Rule};
+use crate::diagnosis::wish;
+use crate::diagnosis::wish::{RUNTIME, Wish};
+
+pub(in crate::diagnosis) const RULES: &[Rule] = &[Rule {
+    cause: Cause::PodFieldsIgnored,
+    messages: &[(PROC, &[libc::EPERM])],
+    judge: pod_fields_ignored,
+    remedies: |case| with_bind_proc(case, honour_pod_fields(case)),
+}];
+
+/// Whoever wrote the right YAML and still sees masks is told so; whether he did, only he knows.
+fn pod_fields_ignored(case: &Case<'_>) -> Option<Judgement> {
+    let pod = matches!(Setting::of(case), Setting::Kubernetes { .. });
+    if !pod || !case.failed() || case.host.user_namespace.is_initial() == Some(false) {
+        return None;
+    }
+    let refuted = "`kubectl get pod POD -o yaml` shows that neither procMount nor hostUsers was ever set";
+    let found = Judgement::new(Low, refuted)
+        .summary(
+            "if the pod's YAML already says procMount: Unmasked or hostUsers: false, the cluster ignores it",
+        )
+        .operation(case.plan.as_ref().and_then(|plan| plan.proc));
+    let found = match look(case) {
+        Seen::Hidden(hidden) if hidden.cause == Cause::MaskedProc => found.pro(hidden.evidence),
+        Seen::Unknown => found.unknown("what is mounted on /proc: /proc/self/mountinfo"),
+        Seen::Whole | Seen::Hidden(_) => return None,
+    };
+    let found = match case.host.user_namespace.is_initial() {
+        Some(_) => found.pro("the pod has no user namespace of its own (/proc/self/uid_map)"),
+        None => found.unknown("whether the pod has a user namespace of its own: /proc/self/uid_map"),
+    };
+    Some(found.unknown("what the pod's YAML says"))
+}
+use crate::diagnosis::remedy::told;
+
+/// Words of the API server, of pod security admission and of the container runtime, in lower case.
+const TEXTS: &[(&str, Cause)] = &[
+    ("`hostusers` must be false to use `unmasked`", Cause::UnmaskedNeedsUserNamespace),
+    ("hostusers must be false to use unmasked", Cause::UnmaskedNeedsUserNamespace),
+    ("failed to start noop process for unshare", Cause::NodeWithoutUserNamespaces),
+    ("must not set securitycontext.procmount to", Cause::PodSecurityForbidsUnmasked),
+];
+
+/// The cause that a text of Kubernetes' names, wherever in it.
+pub(in crate::diagnosis) fn kubernetes_text(text: &str) -> Option<Cause> {
+    let text: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
+    let text = text.join(" ");
+    TEXTS.iter().find(|(words, _)| text.contains(words)).map(|(_, cause)| *cause)
+}
+
+/// What a text that is none of bwrap's says about the cluster.
+pub(in crate::diagnosis) fn find(case: &Case<'_>) -> Option<Finding> {
+    let said = case.symptom?.messages.iter().find_map(|message| {
+        let text = message.text().to_string_lossy().into_owned();
+        kubernetes_text(&text).map(|cause| (cause, text))
+    });
+    let (reason, text) = said?;
+    let limit = reason == Cause::NodeWithoutUserNamespaces;
+    // the runtime prints the same about other failures
+    let sure = !limit || text.to_lowercase().contains("no space left on device");
+    Some(Finding {
+        cause: reason,
+        confidence: if sure { Confidence::High } else { Confidence::Low },
+        summary: reason.title().to_owned(),
+        evidence: vec![Evidence {
+            bearing: Bearing::For,
+            text: format!("Kubernetes says so: {}", text.trim()),
+        }],
+        refuted_by: vec![match reason {
+            Cause::UnmaskedNeedsUserNamespace => {
+                "`kubectl get pod POD -o jsonpath={.spec.hostUsers}` prints false".to_owned()
+            }
+            Cause::NodeWithoutUserNamespaces => {
+                "`sysctl user.max_user_namespaces`, typed on the node, is above 0".to_owned()
+            }
+            _ => "`kubectl get ns NAMESPACE --show-labels` shows no pod-security.kubernetes.io/enforce"
+                .to_owned(),
+        }],
+        remedies: wish::fit(case, remedies(case, reason)),
+        operation: None,
+    })
+}
+
+fn remedies(case: &Case<'_>, reason: Cause) -> Vec<Remedy> {
+    match reason {
+        Cause::UnmaskedNeedsUserNamespace => {
+            let patch = PodPatch { host_users: Some(false), unmasked_proc: true, ..PodPatch::default() };
+            let remedy = Remedy::new(
+                "Give the pod a user namespace of its own",
+                Action::Pod(patch),
+                "nothing: root in the pod is nobody on the node",
+            );
+            vec![remedy.needs(Need::Linux("nodes with ", (6, 3))).needs(RUNTIME)]
+        }
+        Cause::NodeWithoutUserNamespaces => {
+            let opens = "every user of the node can make user namespaces";
+            let mut remedies = vec![told!("node-user-namespaces")];
+            remedies.extend(Wish::Sysctl("user.max_user_namespaces", "15000", opens).grant(case));
+            remedies
+        }
+        _ => vec![told!("baseline-1.35"), told!("bind-proc-without-proc-mount")],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+    use super::*;
+    use crate::diagnosis::fixtures::machine;
+    use crate::diagnosis::{Symptom, diagnose};
+
+    const API: &str = "The Pod \"p\" is invalid: spec.containers[0].securityContext.procMount: Invalid value: \
+                       \"Unmasked\": `hostUsers` must be false to use `Unmasked`";
+    const ADMISSION: &str = "pods \"p\" is forbidden: violates PodSecurity \"baseline:v1.34\": procMount (container \
+                             \"c\" must not set securityContext.procMount to \"Unmasked\")";
+    const RUNTIME: &str = "Failed to create pod sandbox: failed to start noop process for unshare: fork/exec \
+                           /proc/self/exe: no space left on device";
+
+    #[test]
+    fn texts_of_kubernetes() {
+        assert_eq!(kubernetes_text(API), Some(Cause::UnmaskedNeedsUserNamespace));
+        assert_eq!(kubernetes_text(ADMISSION), Some(Cause::PodSecurityForbidsUnmasked));
+        assert_eq!(kubernetes_text(&RUNTIME.replace(' ', "\n  ")), Some(Cause::NodeWithoutUserNamespaces));
+        assert_eq!(kubernetes_text("bwrap: Can't mount proc on /proc: Operation not permitted"), None);
+        assert_eq!(kubernetes_text("write /x: no space left on device"), None);
+    }
+
+    #[test]
+    fn a_pasted_text_is_diagnosed() {
+        for (text, code) in [(API, "K801"), (ADMISSION, "K804"), (RUNTIME, "K802")] {
+            let diagnosis = diagnose(&Symptom::from_text(text.as_bytes()), &machine(), None);
+            assert_eq!(diagnosis.cause().unwrap().code(), code);
+            assert_eq!(diagnosis.causes[0].confidence, Confidence::High);
+            assert!(!diagnosis.causes[0].remedies.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_noop_process_can_fail_for_other_reasons() {
+        let text = b"failed to start noop process for unshare: fork/exec /proc/self/exe: permission denied";
+        let diagnosis = diagnose(&Symptom::from_text(text), &machine(), None);
+        assert_eq!(diagnosis.causes[0].confidence, Confidence::Low);
+    }
+}

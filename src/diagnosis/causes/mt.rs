@@ -1,0 +1,217 @@
+//! Security modules and system call filters that deny mounting, changing the root and setting the host name.
+
+pub(super) mod openat2;
+pub(super) mod resources;
+
+use crate::diagnosis::confinement::{
+    AppArmor, apparmor_denies, knows_landlock, landlocked, permit_in_profile, selinux_denies,
+};
+
+use crate::diagnosis::Cause;
+use crate::diagnosis::case::Case;
+use crate::diagnosis::facts::stopped_by_masks;
+use crate::diagnosis::finding::Confidence::{High, Low, Medium};
+use crate::diagnosis::remedy::told;
+use crate::diagnosis::weigh::{Judgement, Rule};
+use crate::diagnosis::wish::{Calls, Wish};
+use crate::diagnosis::{Remedy, SandboxChange, SelinuxRule};
+use crate::host::Platform;
+use crate::sandbox::Capability;
+
+pub(in crate::diagnosis) const RULES: &[Rule] = &[
+    Rule {
+        cause: Cause::AppArmorDeniesMount,
+        messages: &[
+            ("Failed to make / slave", &[libc::EACCES]),
+            ("Creating proc failed", &[libc::EACCES]),
+            ("mounting proc", &[libc::EACCES]),
+        ],
+        judge: apparmor_denies_mount,
+        remedies: permit_in_profile,
+    },
+    Rule {
+        cause: Cause::SeccompDeniesMount,
+        messages: &[("Failed to make / slave", &[libc::EPERM]), ("mounting proc", &[libc::EPERM])],
+        judge: |case| filter(case, "mount"),
+        remedies: |case| Wish::Calls(Calls::Sandboxing).grant(case),
+    },
+    Rule {
+        cause: Cause::MountNotImplemented,
+        messages: &[("Failed to make / slave", &[libc::ENOSYS]), ("mounting proc", &[libc::ENOSYS])],
+        judge: |case| filter(case, "mount"),
+        remedies: |case| Wish::Calls(Calls::Sandboxing).grant(case),
+    },
+    Rule {
+        cause: Cause::LandlockDeniesMount,
+        messages: &[("Failed to make / slave", &[libc::EPERM])],
+        judge: landlock_denies_mount,
+        remedies: |_| vec![landlock_inside()],
+    },
+    Rule {
+        cause: Cause::SelinuxDeniesTmpfs,
+        messages: &[("Failed to mount tmpfs", &[libc::EACCES]), ("Can't mount tmpfs on %s", &[libc::EACCES])],
+        // today's policies allow it to containers: only the failure tells
+        judge: |case| if case.failed() { selinux_denies(case, "tmpfs_t:filesystem mount") } else { None },
+        remedies: |case| Wish::Selinux(&[MOUNT_TMPFS]).grant(case),
+    },
+    Rule {
+        cause: Cause::SeccompDeniesTmpfs,
+        messages: &[("Failed to mount tmpfs", &[libc::EPERM])],
+        judge: |case| filter(case, "mount, with these flags,"),
+        remedies: |case| Wish::Calls(Calls::Sandboxing).grant(case),
+    },
+    Rule {
+        cause: Cause::SeccompDeniesPivotRoot,
+        messages: &[("pivot_root", &[libc::EPERM]), ("pivot_root(/newroot)", &[libc::EPERM])],
+        judge: seccomp_denies_pivot_root,
+        remedies: |case| Wish::Calls(Calls::Sandboxing).grant(case),
+    },
+    Rule {
+        cause: Cause::AppArmorDeniesPivotRoot,
+        messages: &[("pivot_root", &[libc::EACCES]), ("pivot_root(/newroot)", &[libc::EACCES])],
+        judge: apparmor_denies_pivot_root,
+        remedies: permit_in_profile,
+    },
+    Rule {
+        cause: Cause::SeccompDeniesUmount,
+        messages: &[("umount old root", &[libc::EPERM]), ("unmount old root", &[libc::EPERM])],
+        judge: |case| filter(case, "umount2"),
+        remedies: |case| Wish::Calls(Calls::Sandboxing).grant(case),
+    },
+    Rule {
+        cause: Cause::HostnameDenied,
+        messages: &[("Can't set hostname to %s", &[libc::EPERM])],
+        judge: hostname_denied,
+        remedies: |case| {
+            let keep = Remedy::change(SandboxChange::KeepHostname);
+            std::iter::once(keep).chain(Wish::Calls(Calls::Sandboxing).grant(case)).collect()
+        },
+    },
+];
+
+const MOUNT_TMPFS: SelinuxRule =
+    SelinuxRule { target: "tmpfs_t", class: "filesystem", permissions: &["mount"] };
+
+fn apparmor_denies_mount(case: &Case<'_>) -> Option<Judgement> {
+    let found = apparmor_denies(case, "mounting")?;
+    match AppArmor::of(case) {
+        _ if case.failed() => Some(found),
+        AppArmor::Engine(_) => Some(found),
+        AppArmor::Other(profile) => Some(
+            Judgement::new(Medium, "the sandbox starts under this profile")
+                .summary(format!("the AppArmor profile {profile} may deny mounting"))
+                .unknown(format!("what the profile {profile} allows: its file below /etc/apparmor.d")),
+        ),
+        _ => None,
+    }
+}
+
+fn apparmor_denies_pivot_root(case: &Case<'_>) -> Option<Judgement> {
+    let found = apparmor_denies(case, "pivot_root")?;
+    match AppArmor::of(case) {
+        _ if case.failed() => Some(found),
+        // LXC's own defaults have no rule for it
+        AppArmor::Lxc("lxc-container-default" | "lxc-container-default-cgns") => Some(found),
+        // of the same name with and without nesting
+        AppArmor::Lxc(profile) => Some(
+            Judgement::new(Medium, "security.nesting is true for this container")
+                .summary(format!(
+                    "the AppArmor profile {profile} denies pivot_root, unless nesting is allowed"
+                ))
+                .unknown("whether the container may nest others: security.nesting, or features: nesting=1"),
+        ),
+        _ => None,
+    }
+}
+
+/// Whether a system call filter denied `call`; where filters usually deny it another rule of theirs comes first.
+fn filter(case: &Case<'_>, call: &str) -> Option<Judgement> {
+    if !case.failed() {
+        return None;
+    }
+    let judgement = |confidence| {
+        let refuted = format!("it fails alike without a filter, or the filter's profile allows {call}");
+        Judgement::new(confidence, refuted)
+    };
+    match case.filtered() {
+        Some(true) => {
+            Some(judgement(High).pro("a system call filter is on (Seccomp: 2 in /proc/self/status)"))
+        }
+        Some(false) => None,
+        None => Some(
+            judgement(Medium).unknown("whether a system call filter is on: Seccomp in /proc/self/status"),
+        ),
+    }
+}
+
+/// Docker's and containerd's default profiles know `CAP_SYS_ADMIN`, and never allow this call.
+fn seccomp_denies_pivot_root(case: &Case<'_>) -> Option<Judgement> {
+    if case.failed() {
+        return filter(case, "pivot_root");
+    }
+    let engine = [Platform::Docker, Platform::Containerd].into_iter().find(|engine| case.on(*engine))?;
+    let admin = case.has(Capability::CAP_SYS_ADMIN) == Some(true);
+    (admin && case.filtered() == Some(true)).then(|| {
+        let confidence = if stopped_by_masks(case) { High } else { Medium };
+        Judgement::new(confidence, "the container has a seccomp profile of its own, which allows pivot_root")
+            .summary(format!(
+                "the default system call filter of {engine} denies pivot_root, CAP_SYS_ADMIN or not"
+            ))
+            .pro("a system call filter is on (Seccomp: 2 in /proc/self/status)")
+            .pro("the process has CAP_SYS_ADMIN (CapEff in /proc/self/status)")
+            .unknown("whether it is the default filter: what is in it cannot be read")
+    })
+}
+
+/// The default profiles of all engines allow it with `CAP_SYS_ADMIN` only, which the sandbox's own does not count for.
+fn hostname_denied(case: &Case<'_>) -> Option<Judgement> {
+    let admin = case.has(Capability::CAP_SYS_ADMIN);
+    if case.failed() {
+        let found = filter(case, "sethostname")?;
+        return Some(match admin {
+            Some(true) => {
+                found.contra("the process has CAP_SYS_ADMIN, with which default filters allow sethostname")
+            }
+            _ => found,
+        });
+    }
+    let on = |platforms: &[Platform]| platforms.iter().any(|platform| case.on(*platform));
+    if !on(&[Platform::Podman, Platform::CriO, Platform::Docker, Platform::Containerd]) {
+        return None;
+    }
+    (case.plans(|plan| plan.hostname) && case.filtered() == Some(true) && admin == Some(false)).then(|| {
+        Judgement::new(Medium, "the container has a seccomp profile of its own, which allows sethostname")
+            .pro("a system call filter is on (Seccomp: 2 in /proc/self/status)")
+            .pro("CAP_SYS_ADMIN, with which default filters allow it, is missing (CapEff in /proc/self/status)")
+    })
+}
+
+fn landlock_denies_mount(case: &Case<'_>) -> Option<Judgement> {
+    let judgement =
+        |confidence| Judgement::new(confidence, "the launcher and what started it use no Landlock");
+    if let Some(confidence) = landlocked(case).filter(|_| !case.failed()) {
+        let seen = "/proc/self/uid_map is ours and cannot be opened for writing: Permission denied";
+        return Some(judgement(confidence).pro(seen));
+    }
+    if !case.failed() || knows_landlock(case) == Some(false) {
+        return None;
+    }
+    let no_new_privs = &case.host.process.no_new_privs;
+    Some(match case.filtered() {
+        Some(true) => judgement(Low).contra("a system call filter is on, which explains it (Seccomp: 2)"),
+        Some(false) if no_new_privs.is(&true) && knows_landlock(case) == Some(true) => judgement(High)
+            .pro("Landlock is active in the kernel (/sys/kernel/security/lsm)")
+            .pro("something restricted this process for good (NoNewPrivs: 1 in /proc/self/status)")
+            .pro("no system call filter is on (Seccomp: 0 in /proc/self/status)"),
+        Some(false) => judgement(Medium).pro("no system call filter is on (Seccomp: 0 in /proc/self/status)"),
+        None => judgement(Medium).unknown("whether a system call filter is on: Seccomp in /proc/self/status"),
+    })
+}
+
+/// A domain cannot be left, and every one with rules about files forbids mounting.
+pub(in crate::diagnosis) fn landlock_inside() -> Remedy {
+    told!("landlock-inside")
+}
+
+#[cfg(test)]
+mod tests;

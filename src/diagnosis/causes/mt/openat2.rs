@@ -1,0 +1,74 @@
+//! openat2(2), with which bwrap 0.12 walks paths.
+
+use crate::diagnosis::Cause;
+use crate::diagnosis::case::Case;
+use crate::diagnosis::finding::Confidence;
+use crate::diagnosis::remedy::Remedy;
+use crate::diagnosis::remedy::told;
+use crate::diagnosis::setting::Setting;
+use crate::diagnosis::weigh::{Judgement, Rule};
+use crate::diagnosis::wish::unit;
+use crate::host::Platform;
+
+pub(in crate::diagnosis) const RULES: &[Rule] = &[Rule {
+    cause: Cause::Openat2Missing,
+    messages: &[
+        ("Can't open source %s", &[libc::ENOSYS]),
+        ("Can't open %s", &[libc::ENOSYS]),
+        ("Can't resolve %s", &[libc::ENOSYS]),
+        ("Can't mkdir %s", &[libc::ENOSYS]),
+        ("Can't mkdir parents for %s", &[libc::ENOSYS]),
+        ("Can't create file at %s", &[libc::ENOSYS]),
+    ],
+    judge: missing,
+    remedies: permit,
+}];
+
+fn missing(case: &Case<'_>) -> Option<Judgement> {
+    if !case.failed() {
+        return None;
+    }
+    let judgement = Judgement::new(Confidence::High, "bwrap 0.11 fails at the same path, too")
+        .pro("bwrap walks paths with openat2(2) since 0.12, and was told that there is no such call");
+    Some(match (case.filtered(), case.kernel()) {
+        (_, Some(version)) if version < (5, 6) => {
+            judgement.pro(format!("Linux has it since 5.6; this is {}.{}", version.0, version.1))
+        }
+        (Some(true), _) => judgement.pro("a system call filter is on (Seccomp: 2 in /proc/self/status)"),
+        _ => judgement,
+    })
+}
+
+fn permit(case: &Case<'_>) -> Vec<Remedy> {
+    let mut remedies = Vec::new();
+    if Setting::of(case) == Setting::Unit {
+        remedies.push(Remedy::new(
+            "Change RestrictSUIDSGID of the systemd unit",
+            unit(case, &[("RestrictSUIDSGID", "no")]),
+            "the service may make setuid and setgid files; with NoNewPrivileges=yes they give nobody anything",
+        ));
+    }
+    if case.on(Platform::GVisor) {
+        remedies.push(told!("newer-gvisor-openat2"));
+    }
+    remedies.push(told!("bwrap-without-openat2"));
+    remedies
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::fixtures::{explain, machine, only_on, whole};
+
+    #[test]
+    fn an_answer_that_there_is_no_such_call_is_explained() {
+        let mut host = machine();
+        let message = "Can't open source /usr: Function not implemented";
+        assert_eq!(explain(message, &host, &whole()).cause(), Some(Cause::Openat2Missing));
+        host = only_on(host, Platform::SystemdUnit);
+        let found = explain(message, &host, &whole());
+        assert!(found.remedy().is_some_and(|remedy| remedy.instructions().contains("RestrictSUIDSGID=no")));
+        let missing = "Can't open source /usr: No such file or directory";
+        assert_ne!(explain(missing, &host, &whole()).cause(), Some(Cause::Openat2Missing));
+    }
+}

@@ -1,0 +1,334 @@
+//! What mounting needs beside permission: a /tmp, room in the mount table, a kernel with the file system.
+
+use crate::bwrap::Message;
+use crate::bwrap::message::Errno;
+use crate::diagnosis::Cause;
+use crate::diagnosis::case::Case;
+use crate::diagnosis::finding::Confidence;
+use crate::diagnosis::remedy::Remedy;
+use crate::diagnosis::remedy::told;
+use crate::diagnosis::weigh::{Judgement, Rule};
+use crate::diagnosis::wish::{Wish, raise};
+use crate::host::{Fact, FileKind, Mount};
+use crate::sandbox::{Operation, OverlayKind};
+
+pub(in crate::diagnosis) const RULES: &[Rule] = &[
+    Rule {
+        cause: Cause::TmpMissing,
+        messages: &[("Failed to mount tmpfs", &[libc::ENOENT, libc::ENOTDIR])],
+        judge: tmp_missing,
+        remedies: |case| Wish::Tmp.grant(case),
+    },
+    Rule {
+        cause: Cause::MountLimit,
+        messages: &[
+            ("Failed to make / slave", &[libc::ENOSPC]),
+            ("Failed to mount tmpfs", &[libc::ENOSPC]),
+            ("setting up newroot bind", &[libc::ENOSPC]),
+            ("Can't bind mount %s on %s", &[libc::ENOSPC]),
+            ("Can't mount tmpfs on %s", &[libc::ENOSPC]),
+            ("Can't mount proc on %s", &[libc::ENOSPC]),
+            ("Can't mount devpts on %s", &[libc::ENOSPC]),
+            ("Can't mount mqueue on %s", &[libc::ENOSPC]),
+            ("Can't make overlay mount on %s with options %s", &[libc::ENOSPC]),
+            ("Failed to make old root rprivate", &[libc::ENOSPC]),
+        ],
+        judge: mount_limit,
+        remedies: more_mounts,
+    },
+    Rule {
+        cause: Cause::OverlayUnsupported,
+        messages: &[
+            ("Can't make overlay mount on %s with options %s", &[]),
+            ("Can't make overlay mount on %s with options %s: Overlay directories may not overlap", &[]),
+        ],
+        judge: overlay_unsupported,
+        remedies: other_overlay,
+    },
+];
+
+/// bwrap mounts a tmpfs on /tmp, in its own mount namespace, and builds the sandbox in there.
+fn tmp_missing(case: &Case<'_>) -> Option<Judgement> {
+    let judgement = |confidence| {
+        Judgement::new(confidence, "`ls -ld /tmp`, typed where bwrap is started, shows a directory")
+    };
+    match case.host.files.get(std::path::Path::new("/tmp")) {
+        Some(Fact::Absent) => Some(
+            judgement(Confidence::High)
+                .summary("there is no /tmp, on which bwrap builds the sandbox")
+                .pro("/tmp does not exist"),
+        ),
+        Some(Fact::Present(FileKind::Other | FileKind::Device)) => Some(
+            judgement(Confidence::High)
+                .summary("/tmp is no directory, and bwrap builds the sandbox on it")
+                .pro("/tmp exists, and is no directory"),
+        ),
+        _ if !case.failed() => None,
+        Some(Fact::Present(FileKind::Directory)) => Some(
+            judgement(Confidence::Low)
+                .contra("/tmp is a directory now: it was made after bwrap failed, or elsewhere"),
+        ),
+        // nothing else gives this answer to a tmpfs
+        _ => Some(judgement(Confidence::High).unknown("whether there is a /tmp")),
+    }
+}
+
+/// What a sandbox adds to a copy of the mount table, at the least, while the old root is still there: (mounts there, least, likely).
+fn count(case: &Case<'_>) -> Option<(usize, usize, usize)> {
+    let (mounts, sandbox) = (case.host.mounts.present()?, case.sandbox?);
+    let operations = sandbox.operations.iter().filter(|operation| operation.is_mount());
+    let mut least = 2; // the tmpfs on /tmp, and the new root in it
+    let mut likely = least;
+    for operation in operations {
+        let (optional, below) = match operation {
+            // below the source everything is bound with it
+            Operation::Bind(bind) => {
+                let below =
+                    |mount: &&Mount| mount.point.starts_with(&bind.source) && mount.point != bind.source;
+                (bind.optional, mounts.iter().filter(below).count())
+            }
+            _ => (false, 0),
+        };
+        least += usize::from(!optional);
+        likely += 1 + below;
+    }
+    Some((mounts.len(), least, likely))
+}
+
+fn mount_limit(case: &Case<'_>) -> Option<Judgement> {
+    let limit =
+        case.host.sysctl("fs.mount-max").present().and_then(|value| value.trim().parse::<usize>().ok());
+    let judgement = |confidence| Judgement::new(confidence, "it fails with fs.mount-max raised, too");
+    match (limit, count(case)) {
+        (Some(limit), Some((there, least, likely))) if there + likely > limit => {
+            let confidence = if there + least > limit { Confidence::High } else { Confidence::Medium };
+            let text = format!(
+                "fs.mount-max allows {limit} mounts; there are {there}, and the sandbox adds {likely}"
+            );
+            Some(
+                judgement(if case.failed() { Confidence::High } else { confidence })
+                    .summary(text)
+                    .pro(format!("/proc/sys/fs/mount-max is {limit}"))
+                    .pro(format!("/proc/self/mountinfo has {there} lines")),
+            )
+        }
+        _ if !case.failed() => None,
+        // the kernel has no other reason to say this about a bind, and few about the others
+        (Some(limit), counted) => {
+            let judgement = judgement(Confidence::Medium).pro(format!("/proc/sys/fs/mount-max is {limit}"));
+            Some(match counted {
+                Some((there, _, likely)) => judgement
+                    .contra(format!("{there} mounts are visible here, and the sandbox adds about {likely}")),
+                None => judgement.unknown("how many mounts the sandbox makes"),
+            })
+        }
+        (None, _) => {
+            Some(judgement(Confidence::Medium).unknown("how many mounts are allowed: /proc/sys/fs/mount-max"))
+        }
+    }
+}
+
+fn more_mounts(case: &Case<'_>) -> Vec<Remedy> {
+    let mut remedies =
+        raise(case, "fs.mount-max", 200_000, "mount namespaces can take more of the kernel's memory");
+    remedies.push(told!("bind-fewer-trees"));
+    remedies
+}
+
+fn overlay_unsupported(case: &Case<'_>) -> Option<Judgement> {
+    let planned = case.plan.as_ref().map(|plan| plan.overlay);
+    let message = case.symptom.and_then(crate::diagnosis::Symptom::message);
+    let operation = planned.flatten().map(|first| which(case, message).unwrap_or(first));
+    let old =
+        case.host.kernel.release.present().filter(|_| case.kernel().is_some_and(|version| version < (5, 11)));
+    // Red Hat brought it to the kernel of its version 8
+    let patched = old.is_some_and(|release| release.contains(".el8"));
+    let judgement = |confidence| {
+        Judgement::new(
+            confidence,
+            "`unshare -Urm mount -t overlay ...` with the same directories works in the same place",
+        )
+        .operation(operation)
+    };
+    if let (Some(release), Some(true)) = (old, case.user_namespace())
+        && (planned.flatten().is_some() || case.failed())
+    {
+        let confidence = if patched { Confidence::Medium } else { Confidence::High };
+        return Some(
+            judgement(confidence)
+                .summary(format!("Linux {release} mounts no overlays in user namespaces; that takes 5.11"))
+                .pro(format!("the kernel is {release} (uname -r)"))
+                .pro("bwrap mounts it in a user namespace of its own"),
+        );
+    }
+    if !case.failed() || case.errno() == Some(libc::ENOSPC) {
+        return None;
+    }
+    let message = message?;
+    let (confidence, why) = match case.errno() {
+        Some(libc::ELOOP) => (Confidence::High, "one of its directories lies in another, or is the same"),
+        Some(libc::EBUSY) => (Confidence::High, "its upper or work directory is in use by another overlay"),
+        Some(libc::ENODEV) => (Confidence::High, "the kernel has no overlay file system (modprobe overlay)"),
+        Some(libc::EINVAL) => (
+            Confidence::Medium,
+            "the upper directory's file system cannot hold one (NFS, FUSE, another overlay), the work directory lies on \
+             another file system than it or is not empty, or the layers are too deep",
+        ),
+        Some(libc::EACCES) => (Confidence::Low, "security modules answer so, or a layer may not be read"),
+        Some(libc::EPERM) => {
+            (Confidence::Medium, "the kernel forbids overlays in user namespaces, or a filter does")
+        }
+        Some(libc::EROFS) => (Confidence::High, "the upper directory lies on a read-only file system"),
+        Some(libc::ENOENT | libc::ENOTDIR) => {
+            (Confidence::High, "one of its directories is missing, or no directory")
+        }
+        _ => (Confidence::Medium, "the kernel does not take these directories"),
+    };
+    let place = message.path().map_or_else(String::new, |path| format!(" on {}", path.display()));
+    let errno = message.errno().map_or("", Errno::text);
+    let mut judgement = judgement(confidence)
+        .summary(format!("the overlay{place} was refused: {errno}: {why}"))
+        .pro(format!("bwrap says so: {message}"));
+    if case.host.kernel.release.present().is_none() {
+        judgement = judgement.unknown("the kernel's version: before 5.11 no user namespace mounts overlays");
+    }
+    Some(judgement.unknown("the kernel's own words: a line with overlayfs: in dmesg"))
+}
+
+/// The overlay that the message is about, among several.
+fn which(case: &Case<'_>, message: Option<&Message>) -> Option<usize> {
+    let path = crate::sandbox::relative(message?.path()?);
+    let is = |operation: &Operation| matches!(operation, Operation::Overlay(overlay) if crate::sandbox::relative(&overlay.destination) == path);
+    case.sandbox?.operations.iter().position(is)
+}
+
+fn other_overlay(case: &Case<'_>) -> Vec<Remedy> {
+    let message = case.symptom.and_then(crate::diagnosis::Symptom::message);
+    let operation = which(case, message).or_else(|| case.plan.as_ref()?.overlay);
+    let mut remedies = Vec::new();
+    let overlay = operation.and_then(|index| case.sandbox?.operations.get(index));
+    if let Some(Operation::Overlay(overlay)) = overlay
+        && matches!(overlay.kind, OverlayKind::Writable { .. })
+    {
+        remedies.push(told!("overlay-in-memory"));
+    }
+    remedies.push(told!("bind-copy-instead"));
+    remedies.push(told!("kernel-with-overlays"));
+    remedies.extend(operation.map(Remedy::leave_out));
+    remedies
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+    use super::*;
+    use crate::diagnosis::Action;
+    use crate::diagnosis::fixtures::{docker, explain, machine, pod, whole};
+    use crate::diagnosis::{Outlook, predict};
+    use crate::host::Host;
+    use crate::sandbox::{Overlay, Sandbox};
+
+    fn first_obstacle(host: &Host, sandbox: &Sandbox) -> Option<(Cause, Confidence)> {
+        predict(host, sandbox).obstacles.first().map(|finding| (finding.cause, finding.confidence))
+    }
+
+    #[test]
+    fn without_tmp_nothing_starts() {
+        let mut host = machine();
+        let message = "Failed to mount tmpfs: No such file or directory";
+        assert_eq!(first_obstacle(&host, &whole()), None);
+        host.files.insert("/tmp".into(), Fact::Absent);
+        assert_eq!(first_obstacle(&host, &whole()), Some((Cause::TmpMissing, Confidence::High)));
+        assert_eq!(explain(message, &host, &whole()).cause(), Some(Cause::TmpMissing));
+        host.files.insert("/tmp".into(), Fact::Present(FileKind::Other));
+        assert_eq!(first_obstacle(&host, &whole()), Some((Cause::TmpMissing, Confidence::High)));
+        host.files.insert("/tmp".into(), Fact::Unknown);
+        assert_eq!(first_obstacle(&host, &whole()), None);
+        assert_eq!(explain(message, &host, &whole()).cause(), Some(Cause::TmpMissing));
+        // another error has another cause
+        let denied = explain("Failed to mount tmpfs: Permission denied", &host, &whole());
+        assert!(denied.causes.iter().all(|finding| finding.cause != Cause::TmpMissing));
+    }
+
+    #[test]
+    fn tmp_comes_from_whatever_started_us() {
+        let action = |host: &Host| {
+            let message = "Failed to mount tmpfs: No such file or directory";
+            explain(message, host, &whole()).causes[0].remedies[0].action.clone()
+        };
+        assert!(matches!(action(&machine()), Action::Commands(lines) if lines[0].contains("mkdir")));
+        assert!(
+            matches!(action(&docker()), Action::Container(options) if options.add == ["--tmpfs", "/tmp"])
+        );
+        assert!(matches!(action(&pod()), Action::Pod(patch) if patch.empty_dir == Some("/tmp".into())));
+    }
+
+    #[test]
+    fn mounts_are_counted_before_a_launch() {
+        let mut host = machine();
+        host.sysctls.insert("fs.mount-max".into(), Fact::Present("100000".into()));
+        assert_eq!(first_obstacle(&host, &whole()), None);
+        let message = "Can't bind mount /oldroot/usr on /newroot/usr: Unable to mount source on destination: \
+                       Limit exceeded (ENOSPC). (Hint: Check that /proc/sys/fs/mount-max is sufficient)";
+        let unlikely = explain(message, &host, &whole());
+        assert_eq!(
+            (unlikely.cause(), unlikely.causes[0].confidence),
+            (Some(Cause::MountLimit), Confidence::Medium)
+        );
+        host.sysctls.insert("fs.mount-max".into(), Fact::Present("5".into()));
+        assert_eq!(first_obstacle(&host, &whole()), Some((Cause::MountLimit, Confidence::High)));
+        let sure = explain(message, &host, &whole());
+        assert_eq!((sure.cause(), sure.causes[0].confidence), (Some(Cause::MountLimit), Confidence::High));
+        assert!(sure.causes[0].summary.starts_with("fs.mount-max allows 5 mounts; there are 2"));
+        // the tree below a source counts, as far as it is bound
+        host.sysctls.insert("fs.mount-max".into(), Fact::Present("5".into()));
+        let root = Sandbox::new().ro_bind("/", "/");
+        assert_eq!(first_obstacle(&host, &root), Some((Cause::MountLimit, Confidence::Medium)));
+        assert_eq!(first_obstacle(&host, &Sandbox::new().ro_bind("/usr", "/usr")), None);
+    }
+
+    #[test]
+    fn old_kernels_mount_no_overlays() {
+        let overlay = Sandbox::new().ro_bind("/", "/").add(Overlay::temporary("/usr").layer("/usr"));
+        let predicted = |release: &str| {
+            let mut host = machine();
+            host.kernel.release = Fact::Present(release.into());
+            first_obstacle(&host, &overlay)
+        };
+        assert_eq!(predicted("5.10.0-28-amd64"), Some((Cause::OverlayUnsupported, Confidence::High)));
+        assert_eq!(
+            predicted("4.18.0-553.el8_10.x86_64"),
+            Some((Cause::OverlayUnsupported, Confidence::Medium))
+        );
+        for new in ["5.11.0", "6.1.0-25-amd64", "6.10.3", "10.0.0"] {
+            assert_eq!(predicted(new), None, "{new}");
+        }
+        assert_eq!(predicted("custom"), None);
+        // root without a user namespace always could
+        let mut host = docker();
+        host.kernel.release = Fact::Present("5.4.0".into());
+        let overlays = predict(&host, &overlay).obstacles;
+        assert!(overlays.iter().all(|finding| finding.cause != Cause::OverlayUnsupported));
+        host = machine();
+        host.kernel.release = Fact::Present("5.10.0".into());
+        assert_eq!(predict(&host, &Sandbox::new().ro_bind("/", "/")).outlook, Outlook::Starts);
+    }
+
+    #[test]
+    fn an_overlay_is_traced_back() {
+        let sandbox = Sandbox::new()
+            .add(Overlay::read_only("/a").layer("/x").layer("/y"))
+            .add(Overlay::writable("/srv/up", "/srv/work", "/b").layer("/x"));
+        let message =
+            "Can't make overlay mount on /newroot/b with options upperdir=/oldroot/srv/up: Invalid argument";
+        let diagnosis = explain(message, &machine(), &sandbox);
+        let first = &diagnosis.causes[0];
+        assert_eq!((first.cause, first.operation), (Cause::OverlayUnsupported, Some(1)));
+        assert_eq!(first.confidence, Confidence::Medium);
+        assert!(first.remedies[0].summary.contains("memory"));
+        let full =
+            explain(&message.replace("Invalid argument", "No space left on device"), &machine(), &sandbox);
+        assert_eq!(full.cause(), Some(Cause::MountLimit));
+    }
+}

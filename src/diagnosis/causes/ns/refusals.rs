@@ -1,0 +1,283 @@
+//! New namespaces that a security module denies (EACCES) or that the kernel does not have (ENOSYS, EINVAL).
+
+use crate::diagnosis::Cause;
+use crate::diagnosis::case::Case;
+use crate::diagnosis::causes::ns::{CREATING, NO_PERMISSIONS};
+use crate::diagnosis::facts::user_namespace;
+use crate::diagnosis::finding::Confidence;
+use crate::diagnosis::remedy::told;
+use crate::diagnosis::setting::Setting;
+use crate::diagnosis::weigh::{Judgement, Rule};
+use crate::diagnosis::wish::{Calls, Wish, beside, leave_restriction, permit_bwrap};
+use crate::diagnosis::{Remedy, SelinuxRule};
+use crate::host::{Fact, Platform};
+
+pub(in crate::diagnosis) const RULES: &[Rule] = &[
+    Rule {
+        cause: Cause::SelinuxDeniesUserNamespaces,
+        messages: &[(CREATING, &[libc::EACCES]), ("unshare user ns", &[libc::EACCES])],
+        judge: selinux,
+        remedies: |case| {
+            const CREATE: SelinuxRule =
+                SelinuxRule { target: "self", class: "user_namespace", permissions: &["create"] };
+            Wish::Selinux(&[CREATE]).grant(case)
+        },
+    },
+    Rule {
+        cause: Cause::AppArmorDeniesUserNamespaces,
+        messages: &[
+            (CREATING, &[libc::EACCES]),
+            ("unshare user ns", &[libc::EACCES]),
+            (NO_PERMISSIONS, &[libc::EPERM]),
+        ],
+        judge: apparmor,
+        remedies: permit_in_apparmor,
+    },
+    Rule {
+        cause: Cause::NamespacesNotImplemented,
+        messages: &[
+            (CREATING, &[libc::ENOSYS]),
+            ("unshare user ns", &[libc::ENOSYS]),
+            (CGROUP[0], &[]),
+            (CGROUP[1], &[]),
+        ],
+        judge: not_implemented,
+        remedies: implement,
+    },
+    Rule {
+        cause: Cause::KernelWithoutUserNamespaces,
+        messages: &[
+            (
+                "Creating new namespace failed, likely because the kernel does not support user \
+                 namespaces.%s",
+                &[],
+            ),
+            (CREATING, &[libc::EINVAL]),
+        ],
+        judge: no_user_namespaces,
+        remedies: other_kernel,
+    },
+];
+
+/// Control group namespaces came with Linux 4.6.
+const CGROUP: [&str; 2] = [
+    "Cannot create new cgroup namespace because the kernel does not support it",
+    "stat on /proc/self/ns/cgroup failed",
+];
+
+/// Since Linux 6.1 security modules are asked before a user namespace is made.
+const ASKED_SINCE: (u32, u32) = (6, 1);
+
+fn selinux(case: &Case<'_>) -> Option<Judgement> {
+    // what the policy permits cannot be read
+    if !case.failed() {
+        return None;
+    }
+    let security = &case.host.security;
+    let judgement = |confidence| {
+        Judgement::new(
+            confidence,
+            "`ausearch -m avc -c bwrap` on the machine shows no denial of user_namespace { create }",
+        )
+    };
+    let Some(context) = security.selinux() else {
+        let unknown = !matches!(security.label, Fact::Absent | Fact::Present(_));
+        return unknown.then(|| judgement(Confidence::Low).unknown("our label: /proc/self/attr/current"));
+    };
+    if security.selinux_enforcing.is(&false) {
+        return None;
+    }
+    let enforcing = security.selinux_enforcing.is(&true);
+    let confidence = match enforcing {
+        _ if context.domain.starts_with("unconfined") => Confidence::Low,
+        true => Confidence::High,
+        false => Confidence::Medium,
+    };
+    let mut judgement = judgement(confidence)
+        .summary(format!("SELinux denies new user namespaces to the domain {}", context.domain))
+        .pro(format!("our domain is {} (/proc/self/attr/current)", context.domain));
+    judgement = if enforcing {
+        judgement.pro("SELinux enforces its policy (/sys/fs/selinux/enforce)")
+    } else {
+        judgement.unknown("whether SELinux enforces its policy: `getenforce` on the machine")
+    };
+    if case.kernel().is_some_and(|version| version < ASKED_SINCE) {
+        judgement =
+            judgement.contra("Linux asks SELinux about this since 6.1 only, unless it was backported");
+    }
+    Some(judgement)
+}
+
+fn apparmor(case: &Case<'_>) -> Option<Judgement> {
+    // whether the profile has a rule for it cannot be read
+    if !case.failed() {
+        return None;
+    }
+    let security = &case.host.security;
+    let judgement = |confidence| {
+        Judgement::new(
+            confidence,
+            "`journalctl -k | grep userns_create` on the machine shows no line with DENIED",
+        )
+    };
+    let restricted = case.host.sysctl("kernel.apparmor_restrict_unprivileged_userns");
+    match security.apparmor() {
+        Some("unconfined") if restricted.is("1") => Some(
+            judgement(Confidence::High)
+                .summary(
+                    "AppArmor denies new user namespaces to unconfined programs, whose profile \
+                 unprivileged_userns is not loaded",
+                )
+                .pro("kernel.apparmor_restrict_unprivileged_userns is 1 (/proc/sys/kernel)")
+                .pro("no profile confines us (/proc/self/attr/current)"),
+        ),
+        Some("unconfined") if restricted.present().is_some() || restricted.is_absent() => None,
+        Some("unconfined") => Some(
+            judgement(Confidence::Medium).pro("no profile confines us (/proc/self/attr/current)").unknown(
+                "the value of kernel.apparmor_restrict_unprivileged_userns: `sysctl` on the \
+                 machine",
+            ),
+        ),
+        // the profile lets the namespace be made, and denies the capability that making the others takes
+        Some(profile) if security.is_apparmor_enforcing() && case.errno() == Some(libc::EPERM) => {
+            let confidence =
+                if case.filtered() == Some(false) { Confidence::Medium } else { Confidence::Low };
+            Some(
+                judgement(confidence)
+                    .summary(format!(
+                        "the AppArmor profile {profile} denies capabilities in new user namespaces"
+                    ))
+                    .pro(format!("the profile {profile} confines us (/proc/self/attr/current)")),
+            )
+        }
+        _ if case.errno() == Some(libc::EPERM) => None,
+        Some(profile) if security.is_apparmor_enforcing() => Some(
+            judgement(Confidence::High)
+                .summary(format!("the AppArmor profile {profile} has no rule that permits user namespaces"))
+                .pro(format!("the profile {profile} confines us (/proc/self/attr/current)")),
+        ),
+        Some(_) => None,
+        None if security.selinux().is_some() || security.label.is_absent() => None,
+        None => {
+            let confidence = if restricted.is("1") { Confidence::Medium } else { Confidence::Low };
+            Some(judgement(confidence).unknown("our AppArmor profile: /proc/self/attr/current"))
+        }
+    }
+}
+
+fn permit_in_apparmor(case: &Case<'_>) -> Vec<Remedy> {
+    let security = &case.host.security;
+    match security.apparmor() {
+        _ if security.is_restriction() => leave_restriction(case),
+        Some(_) if security.is_apparmor_enforcing() => {
+            let opens = "what the profile confines can make user namespaces";
+            let ours = !Setting::of(case).is_container();
+            let beside = ours.then(|| beside(case)).flatten();
+            Wish::AppArmorRule("userns,", opens).grant(case).into_iter().chain(beside).collect()
+        }
+        _ => {
+            let mut remedies = permit_bwrap(case);
+            remedies.push(told!("load-unprivileged-userns"));
+            remedies
+        }
+    }
+}
+
+/// Whether bwrap missed the namespaces of control groups.
+fn about_cgroups(case: &Case<'_>) -> bool {
+    let pattern = case.symptom.and_then(|symptom| symptom.message()?.pattern());
+    pattern.is_some_and(|pattern| CGROUP.contains(&pattern))
+}
+
+fn not_implemented(case: &Case<'_>) -> Option<Judgement> {
+    if !case.failed() {
+        return None;
+    }
+    if about_cgroups(case) {
+        return Some(
+            Judgement::new(Confidence::High, "`ls /proc/self/ns/cgroup` where bwrap is started shows it")
+                .summary("the kernel has no namespaces of control groups, which Linux has since 4.6")
+                .pro("bwrap found no /proc/self/ns/cgroup"),
+        );
+    }
+    let judgement = |confidence| {
+        Judgement::new(
+            confidence,
+            "`unshare --user --mount true` in the same place does not fail with ENOSYS",
+        )
+    };
+    let emulated = case.emulated();
+    Some(match (case.filtered(), emulated) {
+        (Some(true), _) => judgement(Confidence::High)
+            .summary("a system call filter answers that new namespaces do not exist")
+            .pro("a system call filter is on (Seccomp 2 in /proc/self/status)"),
+        (_, Some(platform)) => judgement(Confidence::High)
+            .summary(format!("the kernel of {platform} does not have these namespaces"))
+            .pro(format!("the kernel is that of {platform}")),
+        (Some(false), None) => judgement(Confidence::Medium)
+            .contra("no system call filter is on (Seccomp in /proc/self/status)")
+            .unknown("how the kernel was built: CONFIG_NAMESPACES in its configuration"),
+        (None, None) => judgement(Confidence::Medium)
+            .unknown("whether a system call filter is on: Seccomp in /proc/self/status"),
+    })
+}
+
+fn implement(case: &Case<'_>) -> Vec<Remedy> {
+    if about_cgroups(case) {
+        return vec![told!("cgroup-namespace-try")];
+    }
+    if case.filtered() == Some(false) && case.emulated().is_some() {
+        return other_kernel(case);
+    }
+    Wish::Calls(Calls::Sandboxing).grant(case)
+}
+
+fn no_user_namespaces(case: &Case<'_>) -> Option<Judgement> {
+    let makes = user_namespace(case);
+    if makes == Some(false) && !case.failed() {
+        return None;
+    }
+    let judgement = |confidence| {
+        Judgement::new(
+            confidence,
+            "`unshare --user true` succeeds, as root if not as this user, or /proc/self/ns/user exists",
+        )
+    };
+    let namespace = &case.host.user_namespace;
+    let wsl = case.host.sighting(Platform::Wsl1);
+    let sure = if case.failed() || makes == Some(true) { Confidence::High } else { Confidence::Medium };
+    if let Some(wsl) = wsl {
+        let judgement = judgement(sure).pro(wsl.evidence.clone());
+        return Some(judgement.summary("WSL 1 has no Linux kernel, and no user namespaces"));
+    }
+    if namespace.exists.is(&false) {
+        return Some(judgement(sure).pro("/proc/self/ns/user does not exist, and /proc/self/ns does"));
+    }
+    if !case.failed() {
+        return None;
+    }
+    let old = case.kernel().filter(|version| *version < (4, 0));
+    Some(match (namespace.exists.present(), old) {
+        (Some(true), Some((major, minor))) => judgement(Confidence::Medium).pro(format!(
+            "the kernel is {major}.{minor}, where user namespaces may have to be switched on \
+             (user_namespace.enable=1)"
+        )),
+        (Some(true), None) => judgement(Confidence::Low)
+            .contra("/proc/self/ns/user exists, so the kernel has user namespaces")
+            .unknown("whether it lacks one of the other namespaces: `ls /proc/self/ns`"),
+        _ => judgement(Confidence::High).unknown("whether /proc/self/ns/user exists"),
+    })
+}
+
+fn other_kernel(case: &Case<'_>) -> Vec<Remedy> {
+    if case.on(Platform::Wsl1) {
+        return vec![told!("convert-to-wsl-2")];
+    }
+    if case.kernel().is_some_and(|version| version == (3, 10)) {
+        return vec![told!("switch-on-el7")];
+    }
+    vec![told!("config-user-ns")]
+}
+
+#[cfg(test)]
+mod tests;

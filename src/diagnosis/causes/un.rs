@@ -1,0 +1,182 @@
+//! What is said if no rule has anything to say: as much as can be said without knowing.
+
+use crate::bwrap::Message;
+use crate::bwrap::message::Errno;
+use crate::diagnosis::Cause;
+use crate::diagnosis::case::Case;
+use crate::diagnosis::causes::k8;
+use crate::diagnosis::finding::{Bearing, Confidence, Evidence, Finding};
+use crate::diagnosis::remedy::Remedy;
+use crate::diagnosis::remedy::told;
+use crate::diagnosis::wish;
+
+/// What is known about messages that no rule is for: pattern (any, if empty), error number, what it mostly comes from.
+const HINTS: &[(&str, i32, &str)] = &[
+    (
+        "pivot_root",
+        libc::EINVAL,
+        "the root is the initramfs, or no mount of its own: start from a root that is a mount (mount --rbind / /x, then chroot into it)",
+    ),
+    (
+        "pivot_root(/newroot)",
+        libc::EINVAL,
+        "the root is the initramfs, or no mount of its own: start from a root that is a mount (mount --rbind / /x, then chroot into it)",
+    ),
+    (
+        "Creating newroot failed",
+        libc::EOVERFLOW,
+        "our user id is not mapped in the user namespace: its id map was written wrongly, or not before bwrap went on",
+    ),
+    (
+        "",
+        libc::ENOSYS,
+        "a system call filter or emulated kernel lacks a call that bwrap needs; bwrap 0.12 builds for Linux 5.6 and \
+         newer need openat2, which systemd's RestrictSUIDSGID= and gVisor answer so",
+    ),
+    ("", libc::EPERM, "mostly a system call filter, a missing capability or Landlock"),
+    ("", libc::EACCES, "mostly a security module, or the permissions of a file"),
+    ("", libc::EROFS, "something that bwrap writes to is mounted read-only"),
+    ("", libc::EMFILE, "too many open files (ulimit -n)"),
+    ("", libc::EAGAIN, "mostly a limit on processes (ulimit -u, pids.max)"),
+    (
+        "",
+        libc::ENOSPC,
+        "a limit of the kernel is reached (/proc/sys/user/max_*, fs.mount-max), or a disk is full",
+    ),
+    ("", libc::ENOMEM, "memory ran out, or a limit on it is reached"),
+    ("", libc::E2BIG, "the arguments and the environment of the command are too long for the kernel"),
+];
+
+pub(in crate::diagnosis) fn unexplained(case: &Case<'_>) -> Finding {
+    if let Some(finding) = k8::find(case) {
+        return finding;
+    }
+    let message = case.symptom.and_then(crate::diagnosis::Symptom::message);
+    Finding {
+        cause: Cause::Unexplained,
+        confidence: Confidence::Low,
+        summary: summary(case, message),
+        evidence: evidence(case, message),
+        refuted_by: vec![
+            "`bwrap-doctor check` finds the step that fails, with the same user and in the same place"
+                .to_owned(),
+        ],
+        remedies: wish::fit(case, remedies(message)),
+        operation: None,
+    }
+}
+
+fn summary(case: &Case<'_>, message: Option<&Message>) -> String {
+    match (message, case.symptom.and_then(|symptom| symptom.signal)) {
+        (Some(message), _) if message.pattern().is_some() => {
+            format!("nothing that is known explains \"{message}\" (stage: {}) on this host", message.stage())
+        }
+        (Some(message), _) => format!("\"{message}\" is no message that is known of bwrap"),
+        (None, Some(signal)) => format!("signal {signal} ended bwrap before it said anything"),
+        (None, None) => "bwrap said nothing that could be explained".to_owned(),
+    }
+}
+
+/// What points somewhere, what speaks against the usual suspects, and what nobody could see.
+fn evidence(case: &Case<'_>, message: Option<&Message>) -> Vec<Evidence> {
+    let mut evidence = Vec::new();
+    let mut note = |bearing, text: String| evidence.push(Evidence { bearing, text });
+    if let Some(errno) = message.and_then(Message::errno) {
+        let fits = |(pattern, number, _): &&(&str, i32, &str)| {
+            errno.code() == Some(*number)
+                && (pattern.is_empty() || message.and_then(Message::pattern) == Some(pattern))
+        };
+        match HINTS.iter().find(fits) {
+            Some((_, _, hint)) => note(Bearing::For, format!("\"{}\": {hint}", errno.text())),
+            None => note(Bearing::For, format!("the kernel's answer was \"{}\"", errno.text())),
+        }
+    } else if let Some(stale) = message.and_then(Message::stale_errno).map(Errno::text) {
+        note(Bearing::Unknown, format!("the kernel's answer: \"{stale}\" is left over from an earlier call"));
+    }
+    if case.symptom.and_then(|symptom| symptom.signal) == Some(libc::SIGSYS) {
+        note(Bearing::For, "SIGSYS is what a system call filter ends a process with".to_owned());
+    }
+    let (filter, status) = ("a system call filter is on", "Seccomp in /proc/self/status");
+    match case.filtered() {
+        Some(true) => note(Bearing::For, format!("{filter} (Seccomp: 2 in /proc/self/status)")),
+        Some(false) => note(Bearing::Against, format!("no system call filter is on ({status})")),
+        None => note(Bearing::Unknown, format!("whether {filter}: {status}")),
+    }
+    let security = &case.host.security;
+    let attribute = "/proc/self/attr/current";
+    match security.label.present().map(String::as_str) {
+        Some("unconfined") => note(Bearing::Against, format!("AppArmor does not confine us ({attribute})")),
+        Some(label) => note(Bearing::For, format!("a security module confines us: {label} ({attribute})")),
+        None if security.label.is_absent() => {
+            note(Bearing::Against, format!("neither AppArmor nor SELinux is on ({attribute})"));
+        }
+        None => note(Bearing::Unknown, format!("whether a security module confines us: {attribute}")),
+    }
+    if security.modules.present().is_some_and(|modules| modules.iter().any(|module| module == "landlock")) {
+        note(Bearing::Unknown, "whether a Landlock domain is in force: nothing shows that".to_owned());
+    }
+    for sighting in case.host.platforms.present().into_iter().flatten() {
+        note(Bearing::For, format!("this is {}: {}", sighting.platform, sighting.evidence));
+    }
+    evidence
+}
+
+fn remedies(message: Option<&Message>) -> Vec<Remedy> {
+    let mut remedies = vec![told!("try-each-step"), told!("try-the-line"), told!("report-it")];
+    if message.is_some_and(|message| message.pattern().is_none()) {
+        remedies.push(told!("look-at-version"));
+    }
+    remedies
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+    use super::*;
+    use crate::diagnosis::fixtures::{docker, explain, machine, whole};
+    use crate::diagnosis::{Symptom, diagnose};
+    use crate::host::Host;
+
+    fn texts(finding: &Finding, bearing: Bearing) -> Vec<&str> {
+        let evidence = finding.evidence.iter().filter(|evidence| evidence.bearing == bearing);
+        evidence.map(|evidence| evidence.text.as_str()).collect()
+    }
+
+    #[test]
+    fn it_says_what_was_said_and_what_is_suspicious() {
+        let diagnosis = explain("something of the year 2030: Permission denied", &docker(), &whole());
+        let finding = &diagnosis.causes[0];
+        assert_eq!((diagnosis.causes.len(), finding.cause), (1, Cause::Unexplained));
+        assert_eq!(
+            finding.summary,
+            "\"something of the year 2030: Permission denied\" is no message that is known of bwrap"
+        );
+        let pro = texts(finding, Bearing::For).join("\n");
+        assert!(pro.contains("Seccomp: 2") && pro.contains("this is Docker: /.dockerenv"), "{pro}");
+        assert!(pro.starts_with("\"Permission denied\": mostly a security module"), "{pro}");
+        assert!(
+            finding.remedies.len() >= 3
+                && finding.remedies.iter().any(|remedy| remedy.summary.contains("Report"))
+        );
+    }
+
+    #[test]
+    fn what_is_ruled_out_is_said_as_well() {
+        let finding = &explain("pivot_root: Invalid argument", &machine(), &whole()).causes[0];
+        assert_eq!(finding.cause, Cause::Unexplained);
+        assert!(finding.summary.contains("(stage: changing the root directory)"), "{}", finding.summary);
+        assert!(texts(finding, Bearing::Against).iter().any(|text| text.contains("no system call filter")));
+        assert!(texts(finding, Bearing::For)[0].contains("initramfs"));
+    }
+
+    #[test]
+    fn facts_that_nobody_knows_stay_open() {
+        let symptom = Symptom { signal: Some(libc::SIGSYS), ..Symptom::default() };
+        let finding = &diagnose(&symptom, &Host::default(), None).causes[0];
+        assert_eq!(finding.summary, "signal 31 ended bwrap before it said anything");
+        assert!(texts(finding, Bearing::For)[0].starts_with("SIGSYS"));
+        assert_eq!(texts(finding, Bearing::Unknown).len(), 2);
+        assert!(texts(finding, Bearing::Against).is_empty());
+    }
+}
