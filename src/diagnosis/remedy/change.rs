@@ -73,7 +73,8 @@ impl fmt::Display for SandboxChange {
 impl Remedy {
     /// A change of the sandbox, with what it costs.
     pub(in super::super) fn change(change: SandboxChange) -> Self {
-        Self { action: Action::Sandbox(change.clone()), ..change.words(None) }
+        let words = change.words(None);
+        Self { action: Action::Sandbox(change), ..words }
     }
 
     /// An operation left out.
