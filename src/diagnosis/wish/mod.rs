@@ -25,7 +25,7 @@ pub(super) use sysctl::raise;
 use std::path::Path;
 
 use super::case::Case;
-use super::need;
+use super::need::{Need, Stand};
 use super::remedy::told;
 use super::remedy::{Action, PodPatch, Remedy, SelinuxRule, UnitSettings};
 use super::setting::{Launcher, Setting, ci_service, own_unit};
@@ -164,8 +164,28 @@ pub(super) fn fit(case: &Case<'_>, remedies: Vec<Remedy>) -> Vec<Remedy> {
     if let Some(launcher) = Launcher::of(case) {
         leave_to(launcher, &mut remedies);
     }
-    need::weigh(case, &mut remedies);
+    weigh(case, &mut remedies);
     remedies
+}
+
+/// The needs of each in words, without those that are met; the remedies that cannot work here last.
+fn weigh(case: &Case<'_>, remedies: &mut [Remedy]) {
+    for remedy in &mut *remedies {
+        for need in std::mem::take(&mut remedy.needs) {
+            match need.stand(case) {
+                Stand::Met => {}
+                // somebody else's root was asked for already
+                Stand::Open(_)
+                    if need == Need::Root && remedy.requires.iter().any(|what| what.starts_with("root")) => {}
+                Stand::Open(text) => remedy.requires.push(text),
+                Stand::Unmet(text) => {
+                    remedy.last = true;
+                    remedy.requires.push(text);
+                }
+            }
+        }
+    }
+    remedies.sort_by_key(|remedy| remedy.last);
 }
 
 /// Whoever runs a launcher cannot edit its line: what such a person can do comes before the changes of the sandbox.
@@ -395,5 +415,21 @@ mod tests {
                 .unwrap()
                 .contains("wrote this line"))
         );
+    }
+
+    #[test]
+    fn what_cannot_work_comes_last() {
+        let host = machine();
+        let remedy = |summary: &str, need: Need| Remedy::manual(summary, "x", "x").needs(need);
+        let mut remedies = [
+            remedy("a", Need::Linux("", (7, 9))),
+            remedy("b", Need::Linux("", (5, 1))),
+            remedy("c", "luck".into()),
+        ];
+        weigh(&Case::new(None, &host, None), &mut remedies);
+        let told: Vec<(&str, Vec<String>)> =
+            remedies.iter().map(|remedy| (&*remedy.summary, remedy.requires.clone())).collect();
+        let unmet = "Linux 7.9 or later; this is 6.12.0-1-amd64".to_owned();
+        assert_eq!(told, [("b", vec![]), ("c", vec!["luck".to_owned()]), ("a", vec![unmet])]);
     }
 }

@@ -12,6 +12,7 @@ use crate::diagnosis::weigh::{Judgement, Rule};
 use crate::diagnosis::wish::{Calls, Wish, permit_to_unit};
 use crate::host::{Platform, Sighting};
 use crate::sandbox::Capability;
+use crate::shell::operand;
 
 pub(in crate::diagnosis) const RULES: &[Rule] = &[
     Rule {
@@ -153,6 +154,7 @@ fn restricted_unit(case: &Case<'_>) -> Option<Judgement> {
         return None;
     }
     let (name, user) = own_unit(case).unwrap_or(("UNIT", false));
+    let name = operand(name);
     let systemctl = if user { "systemctl --user" } else { "systemctl" };
     let judgement = |confidence| {
         Judgement::new(
