@@ -40,6 +40,18 @@ pub(super) fn user_namespace(case: &Case<'_>) -> Option<bool> {
     case.user_namespace()
 }
 
+/// Whether bwrap mounts in a user namespace other than ours, where everything that is mounted on /proc is locked.
+pub(super) fn enters_user_namespace(case: &Case<'_>) -> Option<bool> {
+    let joins = case.sandbox.is_some_and(|sandbox| sandbox.namespaces.join_user.is_some());
+    let asks = case.sandbox.is_some_and(|sandbox| sandbox.namespaces.any_user());
+    match case.root() {
+        _ if joins => Some(true),
+        // whoever is not root gets one unasked
+        None if !asks => None,
+        _ => case.user_namespace(),
+    }
+}
+
 /// The mount that a path is on: down from the root, through what is mounted over it on the way.
 pub(super) fn mount_of<'a>(mounts: &'a [Mount], path: &Path) -> Option<&'a Mount> {
     let mut here = mounts.iter().find(|mount| mount.point == Path::new("/"))?;

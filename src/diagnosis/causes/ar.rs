@@ -4,9 +4,10 @@ use crate::bwrap::options;
 use crate::diagnosis::Cause;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::causes::cp::path;
+use crate::diagnosis::evidence;
 use crate::diagnosis::finding::Confidence;
 use crate::diagnosis::remedy::told;
-use crate::diagnosis::weigh::{Judgement, Rule};
+use crate::diagnosis::weigh::{Judgement, Rule, weigh};
 use crate::diagnosis::{Remedy, SandboxChange};
 use crate::host::Fact;
 
@@ -51,6 +52,7 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[
         ],
         judge: bad_arguments,
         remedies: |_| vec![correct("Correct the option that the message names")],
+        ..Rule::BASE
     },
     Rule {
         cause: Cause::ContradictoryOptions,
@@ -74,8 +76,10 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[
             (SETUID[3], &[]),
             (SETUID[4], &[]),
         ],
+        refuted_by: "the same options are accepted by the same bwrap",
         judge: contradictory_options,
         remedies: settle,
+        ..Rule::BASE
     },
 ];
 
@@ -108,9 +112,10 @@ fn bad_arguments(case: &Case<'_>) -> Option<Judgement> {
         let name = subject(case);
         // those that are known are too new
         return options::find(&name).is_none().then(|| {
-            Judgement::new(Confidence::High, "`bwrap --help` of the newest bubblewrap lists it")
+            weigh(Confidence::High)
+                .refuted_by("`bwrap --help` of the newest bubblewrap lists it")
                 .summary(format!("{name} is no option of bwrap; it may be misspelt"))
-                .pro(format!("no release of bubblewrap that is known here has {name}"))
+                .pro(evidence::heard(case, format!("no release of bubblewrap that is known here has {name}")))
         });
     }
     let text = message.text().to_string_lossy();
@@ -123,9 +128,10 @@ fn bad_arguments(case: &Case<'_>) -> Option<Judgement> {
         _ => format!("bwrap does not accept its arguments: {first}"),
     };
     Some(
-        Judgement::new(Confidence::High, "the same command line is accepted by the same bwrap")
+        weigh(Confidence::High)
+            .refuted_by("the same command line is accepted by the same bwrap")
             .summary(summary)
-            .pro("bwrap ended while it read its arguments, before it made anything"),
+            .pro(evidence::heard(case, "bwrap ended while it read its arguments, before it made anything")),
     )
 }
 
@@ -146,21 +152,25 @@ fn foreign_id(case: &Case<'_>) -> Option<(&'static str, u32, u32)> {
 }
 
 fn contradictory_options(case: &Case<'_>) -> Option<Judgement> {
-    let judgement = || Judgement::new(Confidence::High, "the same options are accepted by the same bwrap");
+    let judgement = || weigh(Confidence::High);
     if let Some((kind, asked, real)) = foreign_id(case).filter(|_| !case.failed() || about(case, &IDS)) {
         return Some(
             judgement()
                 .summary(format!(
                     "the sandbox asks for {kind} id {asked}, which {real} can be only in a user namespace"
                 ))
-                .pro(format!(
-                    "real {kind} id {real} (/proc/self/status), and root gets no user namespace unasked"
+                .pro(evidence::seen(
+                    &case.host.process.uid,
+                    format!(
+                        "real {kind} id {real} (/proc/self/status), and root gets no user namespace unasked"
+                    ),
                 )),
         );
     }
     let message = case.symptom?.message()?;
     let text = message.text().to_string_lossy();
-    let judgement = judgement().pro("bwrap ended while it checked its options, before it made anything");
+    let judgement = judgement()
+        .pro(evidence::heard(case, "bwrap ended while it checked its options, before it made anything"));
     Some(if about(case, &SETUID) {
         judgement.summary(format!("bwrap is setuid root and does less so: {text}"))
     } else {

@@ -11,7 +11,7 @@ mod sources;
 mod tests;
 
 use crate::diagnosis::Cause;
-use crate::diagnosis::weigh::{Judgement, Rule};
+use crate::diagnosis::weigh::Rule;
 
 pub(in crate::diagnosis) const RULES: &[Rule] = &[
     Rule {
@@ -23,6 +23,7 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[
         ],
         judge: sources::missing,
         remedies: sources::without_it,
+        ..Rule::BASE
     },
     Rule {
         cause: Cause::SourceUnreachable,
@@ -33,6 +34,7 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[
         ],
         judge: sources::unreachable,
         remedies: sources::reach_it,
+        ..Rule::BASE
     },
     Rule {
         cause: Cause::DestinationIsSymlink,
@@ -51,6 +53,7 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[
         ],
         judge: destinations::symlink,
         remedies: destinations::resolve_it,
+        ..Rule::BASE
     },
     Rule {
         cause: Cause::DestinationOfOtherKind,
@@ -67,6 +70,7 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[
         ],
         judge: destinations::other_kind,
         remedies: destinations::another_kind,
+        ..Rule::BASE
     },
     Rule {
         cause: Cause::DestinationReadOnly,
@@ -80,6 +84,7 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[
         ],
         judge: destinations::read_only,
         remedies: destinations::make_it,
+        ..Rule::BASE
     },
     Rule {
         cause: Cause::DestinationExists,
@@ -93,6 +98,7 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[
         ],
         judge: files::exists,
         remedies: files::leave_it,
+        ..Rule::BASE
     },
     Rule {
         cause: Cause::FileTooBig,
@@ -108,6 +114,7 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[
         ],
         judge: files::too_big,
         remedies: files::more_room,
+        ..Rule::BASE
     },
     Rule {
         cause: Cause::RemountRefused,
@@ -118,6 +125,7 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[
         ],
         judge: binds::remount,
         remedies: binds::leave_mount_out,
+        ..Rule::BASE
     },
     Rule {
         cause: Cause::BindDenied,
@@ -134,6 +142,7 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[
         ],
         judge: binds::denied,
         remedies: binds::bind_otherwise,
+        ..Rule::BASE
     },
 ];
 

@@ -1,8 +1,9 @@
 //! The limit on open files.
 
 use crate::diagnosis::case::Case;
+use crate::diagnosis::evidence;
 use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::weigh::{Judgement, LAUNCH, Rule};
+use crate::diagnosis::weigh::{Judgement, LAUNCH, Rule, weigh};
 use crate::diagnosis::wish::{Limit, Wish, raise};
 use crate::diagnosis::{Cause, Remedy};
 
@@ -43,8 +44,10 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[Rule {
         ("open /proc/%s/ns failed", FILES),
         ("execvp %s", FILES),
     ],
+    refuted_by: "the same fails alike after `ulimit -n` was raised, in the process that starts bwrap",
     judge: descriptor_limit,
     remedies: more_files,
+    ..Rule::BASE
 }];
 
 /// bwrap holds /proc and two event counters open beside standard input and output before it makes anything.
@@ -53,17 +56,14 @@ const DESCRIPTORS: u64 = 6;
 fn descriptor_limit(case: &Case<'_>) -> Option<Judgement> {
     let process = &case.host.process;
     let (limit, open) = (process.descriptor_limit.present(), process.descriptors.present());
-    let judgement = |confidence| {
-        Judgement::new(
-            confidence,
-            "the same fails alike after `ulimit -n` was raised, in the process that starts bwrap",
-        )
-    };
     if case.errno() == Some(libc::ENFILE) {
         return Some(
-            judgement(Confidence::High)
-                .summary("the whole system may open no more files (fs.file-max)")
-                .pro("the kernel answered ENFILE, which is about the system and not about this process"),
+            weigh(Confidence::High).summary("the whole system may open no more files (fs.file-max)").pro(
+                evidence::heard(
+                    case,
+                    "the kernel answered ENFILE, which is about the system and not about this process",
+                ),
+            ),
         );
     }
     let text = match (limit, open) {
@@ -71,8 +71,11 @@ fn descriptor_limit(case: &Case<'_>) -> Option<Judgement> {
         (Some(limit), None) => format!("a limit of {limit} open files (RLIMIT_NOFILE: `ulimit -n`)"),
         _ if case.failed() => {
             return Some(
-                judgement(Confidence::High)
-                    .pro("the kernel answered that this process opens no more files (EMFILE)")
+                weigh(Confidence::High)
+                    .pro(evidence::heard(
+                        case,
+                        "the kernel answered that this process opens no more files (EMFILE)",
+                    ))
                     .unknown("the limit: `ulimit -n`"),
             );
         }
@@ -80,21 +83,28 @@ fn descriptor_limit(case: &Case<'_>) -> Option<Judgement> {
     };
     if case.failed() {
         return Some(
-            judgement(Confidence::High)
+            weigh(Confidence::High)
                 .summary(format!("bwrap could open no more files: {text}"))
-                .pro("the kernel answered that this process opens no more files (EMFILE)")
-                .pro(text),
+                .pro(evidence::heard(
+                    case,
+                    "the kernel answered that this process opens no more files (EMFILE)",
+                ))
+                .pro(evidence::seen(&process.descriptor_limit, text)),
         );
     }
     if limit.is_some_and(|limit| *limit < DESCRIPTORS) {
-        return Some(judgement(Confidence::High).summary(format!("{text}, and bwrap needs more")).pro(text));
+        return Some(
+            weigh(Confidence::High)
+                .summary(format!("{text}, and bwrap needs more"))
+                .pro(evidence::seen(&process.descriptor_limit, text)),
+        );
     }
     // most of ours bwrap does not inherit, but a launch opens some of its own
     let left = limit.zip(open).map(|(limit, open)| limit.saturating_sub(*open));
     left.filter(|left| *left < DESCRIPTORS + 2).map(|_| {
-        judgement(Confidence::Medium)
+        weigh(Confidence::Medium)
             .summary(format!("hardly any file can be opened any more: {text}"))
-            .pro(text)
+            .pro(evidence::seen(&process.descriptor_limit, text))
     })
 }
 

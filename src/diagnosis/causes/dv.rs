@@ -1,5 +1,6 @@
 //! Making a `/dev`: its devpts, and the device nodes that are bound into it.
 
+use crate::diagnosis::evidence;
 use crate::diagnosis::remedy::told;
 use std::path::Path;
 
@@ -7,7 +8,7 @@ use super::pr::remedies::{permit_mounts, with_bind_dev};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::confinement::selinux_denies;
 use crate::diagnosis::finding::Confidence::{High, Low, Medium};
-use crate::diagnosis::weigh::{Judgement, Rule};
+use crate::diagnosis::weigh::{Judgement, Rule, When, weigh};
 use crate::diagnosis::wish::Wish;
 use crate::diagnosis::{Cause, Remedy};
 use crate::host::Fact;
@@ -25,12 +26,17 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[
             Some(found.operation(operation))
         },
         remedies: |case| with_bind_dev(case, permit_mounts(case)),
+        ..Rule::BASE
     },
     Rule {
         cause: Cause::DevptsInvalid,
         messages: &[(DEVPTS, &[libc::EINVAL])],
+        when: When::Failed,
+        about: |plan| plan.dev,
+        refuted_by: "`unshare -Urm mount -t devpts -o newinstance devpts /mnt` works",
         judge: devpts_invalid,
         remedies: |case| with_bind_dev(case, vec![newer_bwrap()]),
+        ..Rule::BASE
     },
     Rule {
         cause: Cause::DeviceMissing,
@@ -40,20 +46,19 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[
             let missing: Vec<_> = missing_devices(case).copied().collect();
             with_bind_dev(case, Wish::Devices(&missing).grant(case))
         },
+        ..Rule::BASE
     },
 ];
 
 pub(in crate::diagnosis) fn devpts_invalid(case: &Case<'_>) -> Option<Judgement> {
-    if !case.failed() {
-        return None;
-    }
-    let found = Judgement::new(Low, "`unshare -Urm mount -t devpts -o newinstance devpts /mnt` works")
-        .operation(case.plan.as_ref().and_then(|plan| plan.dev));
+    let found = weigh(Low);
     let joins = case.sandbox.map(|sandbox| sandbox.namespaces.join_user.is_some());
     Some(match joins {
         Some(true) => {
-            let mut found =
-                found.pro("the sandbox joins a user namespace, in whose map user 0 may be missing");
+            let mut found = found.pro(evidence::asked(
+                case,
+                "the sandbox joins a user namespace, in whose map user 0 may be missing",
+            ));
             found.confidence = Medium;
             found
         }
@@ -95,10 +100,9 @@ pub(in crate::diagnosis) fn device_missing(case: &Case<'_>) -> Option<Judgement>
         return None;
     }
     let list = missing.join(", ");
-    let found = Judgement::new(High, format!("`ls -l {}` shows what is missing", missing.join(" ")))
+    let found = weigh(High)
+        .refuted_by(format!("`ls -l {}` shows what is missing", missing.join(" ")))
         .summary(format!("the new /dev needs {list}, which is not there outside"))
         .operation(plan.and_then(|plan| plan.dev));
-    let looked = |path: &&str| case.host.files.get(Path::new(path)).is_some_and(Fact::is_absent);
-    let seen: Vec<&str> = missing.iter().copied().filter(looked).collect();
-    Some(if seen.is_empty() { found } else { found.pro(format!("{} does not exist", seen.join(", "))) })
+    Some(found.pro(evidence::not_there(case, &missing)))
 }

@@ -5,10 +5,11 @@
 use crate::diagnosis::Cause;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::confinement::{Selinux, selinux_denies};
+use crate::diagnosis::evidence;
 use crate::diagnosis::finding::Confidence::{High, Low, Medium};
 use crate::diagnosis::remedy::told;
 use crate::diagnosis::restriction::{lift_restriction, strips_capabilities};
-use crate::diagnosis::weigh::{Judgement, Rule};
+use crate::diagnosis::weigh::{Judgement, Rule, When, weigh};
 use crate::diagnosis::wish::{Calls, Wish};
 use crate::diagnosis::{Remedy, SandboxChange, SelinuxRule};
 use crate::host::Platform;
@@ -26,6 +27,7 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[
         messages: REFUSED,
         judge: apparmor_strips,
         remedies: lift_restriction,
+        ..Rule::BASE
     },
     Rule {
         cause: Cause::NetAdminMissing,
@@ -36,12 +38,15 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[
             let own = Remedy::change(SandboxChange::UnshareUser);
             [vec![own], Wish::Capability(Capability::CAP_NET_ADMIN).grant(case)].concat()
         },
+        ..Rule::BASE
     },
     Rule {
         cause: Cause::GvisorLoopback,
         messages: REFUSED,
+        refuted_by: "the same sandbox fails alike under runc",
         judge: gvisor,
         remedies: |_| vec![newer_gvisor(), Remedy::change(SandboxChange::ShareNet)],
+        ..Rule::BASE
     },
     Rule {
         cause: Cause::NetlinkDenied,
@@ -49,8 +54,11 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[
             ("loopback: Failed to create NETLINK_ROUTE socket", &[]),
             ("loopback: Failed to bind NETLINK_ROUTE socket", &[]),
         ],
+        when: When::Failed,
+        refuted_by: "`ip link` works where bwrap is started",
         judge: netlink_denied,
         remedies: permit_netlink,
+        ..Rule::BASE
     },
     Rule {
         cause: Cause::SelinuxDeniesNetAdmin,
@@ -61,6 +69,7 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[
             remedies.push(told!("virt-sandbox-use-all-caps"));
             remedies
         },
+        ..Rule::BASE
     },
 ];
 
@@ -74,7 +83,11 @@ fn apparmor_strips(case: &Case<'_>) -> Option<Judgement> {
     let found = strips_capabilities(case)?.summary(
         "AppArmor takes the rights of the new user namespace away, so bwrap may not set the loopback device up",
     );
-    Some(if case.on(Platform::GVisor) { found.contra("gVisor has no AppArmor") } else { found })
+    Some(if case.on(Platform::GVisor) {
+        found.contra(evidence::seen(&case.host.platforms, "gVisor has no AppArmor"))
+    } else {
+        found
+    })
 }
 
 /// Without a user namespace of its own the new network namespace belongs to the one that we are in.
@@ -86,14 +99,14 @@ fn net_admin_missing(case: &Case<'_>) -> Option<Judgement> {
     }
     let found = |confidence| {
         let refuted = "the same sandbox fails alike with a user namespace of its own (--unshare-user)";
-        Judgement::new(confidence, refuted).summary(
+        weigh(confidence).refuted_by(refuted).summary(
             "root makes a network namespace without a user namespace, and lacks CAP_NET_ADMIN for it",
         )
     };
     let seen = |judgement: Judgement| {
         judgement
-            .pro("CAP_NET_ADMIN is not among the capabilities (CapEff in /proc/self/status)")
-            .pro("the sandbox asks for no user namespace, and root gets none unasked")
+            .pro(evidence::capability(case, Capability::CAP_NET_ADMIN).otherwise())
+            .pro(evidence::own_namespace(case).otherwise())
     };
     match (own, net_admin) {
         (Some(false), Some(false)) if case.failed() => Some(seen(found(High))),
@@ -118,9 +131,7 @@ fn gvisor(case: &Case<'_>) -> Option<Judgement> {
     if !case.failed() && !case.plans(|plan| plan.new_net) {
         return None;
     }
-    let found =
-        Judgement::new(if case.failed() { High } else { Medium }, "the same sandbox fails alike under runc")
-            .pro(format!("this is gVisor ({})", sighting.evidence));
+    let found = weigh(if case.failed() { High } else { Medium }).pro(evidence::sighted(sighting));
     Some(if case.failed() {
         found
     } else {
@@ -133,11 +144,8 @@ fn newer_gvisor() -> Remedy {
 }
 
 fn netlink_denied(case: &Case<'_>) -> Option<Judgement> {
-    if !case.failed() {
-        return None;
-    }
     let found = |confidence| {
-        Judgement::new(confidence, "`ip link` works where bwrap is started")
+        weigh(confidence)
             .summary("bwrap may make no netlink socket, which setting the loopback device up takes")
     };
     Some(match (case.errno(), case.filtered()) {
@@ -145,10 +153,8 @@ fn netlink_denied(case: &Case<'_>) -> Option<Judgement> {
         (Some(libc::EACCES), _) => {
             found(Medium).unknown("whether a security module denies it: the kernel log")
         }
-        (_, Some(true)) => found(High).pro("a system call filter is on (Seccomp: 2 in /proc/self/status)"),
-        (_, Some(false)) => {
-            found(Medium).contra("no system call filter is on (Seccomp: 0 in /proc/self/status)")
-        }
+        (_, Some(true)) => found(High).pro(evidence::filter(case).so()),
+        (_, Some(false)) => found(Medium).contra(evidence::filter(case).otherwise()),
         (_, None) => {
             found(Medium).unknown("whether a system call filter is on: Seccomp in /proc/self/status")
         }

@@ -2,9 +2,10 @@
 
 use crate::diagnosis::Cause;
 use crate::diagnosis::case::Case;
+use crate::diagnosis::evidence;
 use crate::diagnosis::finding::Confidence;
 use crate::diagnosis::remedy::told;
-use crate::diagnosis::weigh::{Judgement, Rule};
+use crate::diagnosis::weigh::{Judgement, Rule, weigh};
 
 pub(in crate::diagnosis) const RULES: &[Rule] = &[Rule {
     cause: Cause::OutOfMemory,
@@ -31,18 +32,18 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[Rule {
     ],
     judge: out_of_memory,
     remedies: |_| vec![told!("see-memory"), told!("raise-memory-limit")],
+    ..Rule::BASE
 }];
 
 fn out_of_memory(case: &Case<'_>) -> Option<Judgement> {
     let message = case.symptom?.message()?;
-    let judgement =
-        Judgement::new(Confidence::High, "the same fails alike with memory to spare (`free -m`, memory.max)");
+    let judgement = weigh(Confidence::High)
+        .refuted_by("the same fails alike with memory to spare (`free -m`, memory.max)");
     Some(match message.pattern() {
         // the kernel answers so as well if the namespace's first process has ended
-        Some("Can't fork for --pidns") => {
-            Judgement::new(Confidence::Medium, "process 1 of the PID namespace that is joined is alive")
-                .unknown("whether the PID namespace that is joined still has a process 1")
-        }
-        _ => judgement.pro("the kernel or the C library refused memory (ENOMEM)"),
+        Some("Can't fork for --pidns") => weigh(Confidence::Medium)
+            .refuted_by("process 1 of the PID namespace that is joined is alive")
+            .unknown("whether the PID namespace that is joined still has a process 1"),
+        _ => judgement.pro(evidence::heard(case, "the kernel or the C library refused memory (ENOMEM)")),
     })
 }

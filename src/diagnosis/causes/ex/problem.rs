@@ -1,5 +1,6 @@
 //! What the launcher found to be wrong with a program.
 
+use crate::diagnosis::evidence;
 use crate::diagnosis::remedy::told;
 use std::path::Path;
 
@@ -12,7 +13,7 @@ use crate::diagnosis::causes::ex::{executable, links, other_build};
 use crate::diagnosis::facts::word;
 use crate::diagnosis::finding::{Confidence, Finding};
 use crate::diagnosis::remedy::{Remedy, SandboxChange};
-use crate::diagnosis::weigh::Judgement;
+use crate::diagnosis::weigh::weigh;
 use crate::diagnosis::wish;
 use crate::visible::path as shown;
 
@@ -41,9 +42,10 @@ pub(in crate::diagnosis) fn program(case: &Case<'_>) -> Option<Finding> {
         ProgramProblem::NotExecutable { path, .. } | ProgramProblem::Noexec(path) => paths::above(case, path),
         _ => None,
     };
-    let judgement = Judgement::new(Confidence::High, refutation(problem))
+    let judgement = weigh(Confidence::High)
+        .refuted_by(refutation(problem))
         .summary(problem.to_string())
-        .pro("the launcher looked at the files that the sandbox shows")
+        .pro(evidence::heard(case, "the launcher looked at the files that the sandbox shows"))
         .operation(operation);
     Some(judgement.finding(reason, wish::fit(case, remedies)))
 }

@@ -2,11 +2,12 @@
 
 use crate::diagnosis::Cause;
 use crate::diagnosis::case::Case;
+use crate::diagnosis::evidence;
 use crate::diagnosis::finding::Confidence;
 use crate::diagnosis::remedy::Remedy;
 use crate::diagnosis::remedy::told;
 use crate::diagnosis::setting::Setting;
-use crate::diagnosis::weigh::{Judgement, Rule};
+use crate::diagnosis::weigh::{Judgement, Rule, When, weigh};
 use crate::diagnosis::wish::unit;
 use crate::host::Platform;
 
@@ -20,21 +21,24 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[Rule {
         ("Can't mkdir parents for %s", &[libc::ENOSYS]),
         ("Can't create file at %s", &[libc::ENOSYS]),
     ],
+    when: When::Failed,
+    refuted_by: "bwrap 0.11 fails at the same path, too",
     judge: missing,
     remedies: permit,
+    ..Rule::BASE
 }];
 
 fn missing(case: &Case<'_>) -> Option<Judgement> {
-    if !case.failed() {
-        return None;
-    }
-    let judgement = Judgement::new(Confidence::High, "bwrap 0.11 fails at the same path, too")
-        .pro("bwrap walks paths with openat2(2) since 0.12, and was told that there is no such call");
+    let judgement = weigh(Confidence::High).pro(evidence::heard(
+        case,
+        "bwrap walks paths with openat2(2) since 0.12, and was told that there is no such call",
+    ));
     Some(match (case.filtered(), case.kernel()) {
-        (_, Some(version)) if version < (5, 6) => {
-            judgement.pro(format!("Linux has it since 5.6; this is {}.{}", version.0, version.1))
-        }
-        (Some(true), _) => judgement.pro("a system call filter is on (Seccomp: 2 in /proc/self/status)"),
+        (_, Some(version)) if version < (5, 6) => judgement.pro(evidence::seen(
+            &case.host.kernel.release,
+            format!("Linux has it since 5.6; this is {}.{}", version.0, version.1),
+        )),
+        (Some(true), _) => judgement.pro(evidence::filter(case).so()),
         _ => judgement,
     })
 }

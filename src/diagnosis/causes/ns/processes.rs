@@ -3,8 +3,9 @@
 use crate::diagnosis::Cause;
 use crate::diagnosis::Remedy;
 use crate::diagnosis::case::Case;
+use crate::diagnosis::evidence::{self, Seen};
 use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::weigh::{Judgement, LAUNCH, Rule};
+use crate::diagnosis::weigh::{Judgement, LAUNCH, Rule, weigh};
 use crate::diagnosis::wish::{Limit, Wish};
 use crate::sandbox::Capability;
 
@@ -18,6 +19,7 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[
         ],
         judge: process_limit,
         remedies: more_processes,
+        ..Rule::BASE
     },
     Rule {
         cause: Cause::ProcessLimitLate,
@@ -27,6 +29,7 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[
         ],
         judge: process_limit_late,
         remedies: more_processes,
+        ..Rule::BASE
     },
 ];
 
@@ -37,6 +40,16 @@ struct Room {
     cgroup: bool,
     /// Where and how much, in words.
     text: String,
+}
+
+impl Room {
+    fn seen(self, case: &Case<'_>) -> Option<Seen> {
+        if self.cgroup {
+            evidence::seen(&case.host.cgroup.pids, self.text)
+        } else {
+            evidence::seen(&case.host.process.processes, self.text)
+        }
+    }
 }
 
 /// The tightest limit that is known.
@@ -88,29 +101,33 @@ fn judge_room(case: &Case<'_>, needed: u64) -> Option<Judgement> {
     let room = room(case);
     match room {
         Some(room) if room.left < needed => Some(
-            Judgement::new(Confidence::High, PROVE)
+            weigh(Confidence::High)
+                .refuted_by(PROVE)
                 .summary(format!("{}: bwrap needs {needed} more at least", room.text))
-                .pro(room.text),
+                .pro(room.seen(case)),
         ),
         Some(room) if !case.failed() => (room.left < 4).then(|| {
-            Judgement::new(Confidence::Medium, PROVE)
+            weigh(Confidence::Medium)
+                .refuted_by(PROVE)
                 .summary(format!("{}: that is tight for a sandbox of 2 to 4", room.text))
-                .pro(room.text)
+                .pro(room.seen(case))
         }),
         None if !case.failed() => None,
         // the message says so much; which limit, nobody knows
         Some(room) => Some(
-            Judgement::new(Confidence::Medium, PROVE)
-                .pro("the kernel answered that it starts no more processes (EAGAIN)")
-                .contra(format!("there is room now: {}", room.text))
+            weigh(Confidence::Medium)
+                .refuted_by(PROVE)
+                .pro(evidence::heard(case, "the kernel answered that it starts no more processes (EAGAIN)"))
+                .contra(Room { text: format!("there is room now: {}", room.text), ..room }.seen(case))
                 .unknown(
                     "a limit further up, and how many processes there were then: pids.events of the \
                  control groups",
                 ),
         ),
         None => Some(
-            Judgement::new(Confidence::Medium, PROVE)
-                .pro("the kernel answered that it starts no more processes (EAGAIN)")
+            weigh(Confidence::Medium)
+                .refuted_by(PROVE)
+                .pro(evidence::heard(case, "the kernel answered that it starts no more processes (EAGAIN)"))
                 .unknown("which limit: `ulimit -u`, or pids.max and pids.current of the control group"),
         ),
     }

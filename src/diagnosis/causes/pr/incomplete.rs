@@ -2,9 +2,10 @@
 
 use crate::diagnosis::Cause;
 use crate::diagnosis::case::Case;
+use crate::diagnosis::evidence;
 use crate::diagnosis::facts::mount_of;
 use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::weigh::{Judgement, Rule};
+use crate::diagnosis::weigh::{Judgement, Rule, When, weigh};
 use crate::diagnosis::wish::Wish;
 use crate::host::Fact;
 use std::path::Path;
@@ -23,14 +24,19 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[
             ("Can't parse /proc/sys/kernel/overflowuid", &[]),
             ("Can't parse /proc/sys/kernel/overflowgid", &[]),
         ],
+        refuted_by: "`cat /proc/sys/kernel/overflowuid` where bwrap is started prints a number",
         judge: proc_incomplete,
         remedies: |case| Wish::AnyProc.grant(case),
+        ..Rule::BASE
     },
     Rule {
         cause: Cause::ProcUnavailable,
         messages: &[("Can't open /proc", &[libc::ENOENT, libc::EACCES, libc::EPERM, libc::ENOTDIR])],
+        when: When::Failed,
+        refuted_by: "`ls -ld /proc` where bwrap is started shows a directory",
         judge: proc_unavailable,
         remedies: |case| Wish::AnyProc.grant(case),
+        ..Rule::BASE
     },
 ];
 
@@ -49,35 +55,30 @@ fn proc_mount(case: &Case<'_>) -> Option<String> {
 
 fn proc_incomplete(case: &Case<'_>) -> Option<Judgement> {
     let value = case.host.sysctl("kernel.overflowuid");
-    let judgement = |confidence| {
-        Judgement::new(
-            confidence,
-            "`cat /proc/sys/kernel/overflowuid` where bwrap is started prints a number",
-        )
-    };
     let with_mount = |judgement: Judgement| match proc_mount(case) {
-        Some(reason) => {
-            judgement.summary(format!("bwrap cannot read the kernel's settings: {reason}")).pro(reason)
-        }
+        Some(reason) => judgement
+            .summary(format!("bwrap cannot read the kernel's settings: {reason}"))
+            .pro(evidence::seen(&case.host.mounts, reason)),
         None => judgement,
     };
     match value {
-        Fact::Absent => {
-            Some(with_mount(judgement(Confidence::High)).pro("/proc/sys/kernel/overflowuid does not exist"))
-        }
+        Fact::Absent => Some(
+            with_mount(weigh(Confidence::High))
+                .pro(evidence::seen(value, "/proc/sys/kernel/overflowuid does not exist")),
+        ),
         Fact::Unreadable(why) => Some(
-            with_mount(judgement(Confidence::High))
-                .pro(format!("/proc/sys/kernel/overflowuid cannot be read: {why}")),
+            with_mount(weigh(Confidence::High))
+                .pro(evidence::seen(value, format!("/proc/sys/kernel/overflowuid cannot be read: {why}"))),
         ),
-        Fact::Unknown if proc_mount(case).is_some() => Some(with_mount(judgement(Confidence::High))),
+        Fact::Unknown if proc_mount(case).is_some() => Some(with_mount(weigh(Confidence::High))),
         _ if !case.failed() => None,
-        Fact::Present(value) => Some(
-            judgement(Confidence::Medium)
-                .contra(format!("/proc/sys/kernel/overflowuid can be read now, and is {value}")),
-        ),
+        Fact::Present(number) => Some(weigh(Confidence::Medium).contra(evidence::seen(
+            value,
+            format!("/proc/sys/kernel/overflowuid can be read now, and is {number}"),
+        ))),
         // bwrap says this for no other reason
         Fact::Unknown => Some(
-            judgement(Confidence::High)
+            weigh(Confidence::High)
                 .unknown("how /proc is mounted, if at all: `grep ' /proc ' /proc/self/mountinfo`"),
         ),
     }
@@ -85,13 +86,9 @@ fn proc_incomplete(case: &Case<'_>) -> Option<Judgement> {
 
 /// bwrap opens it as a path only, for which it need not be mounted.
 fn proc_unavailable(case: &Case<'_>) -> Option<Judgement> {
-    if !case.failed() {
-        return None;
-    }
-    let judgement =
-        Judgement::new(Confidence::High, "`ls -ld /proc` where bwrap is started shows a directory");
+    let judgement = weigh(Confidence::High);
     Some(match proc_mount(case) {
-        Some(reason) => judgement.pro(reason),
+        Some(reason) => judgement.pro(evidence::seen(&case.host.mounts, reason)),
         None => judgement,
     })
 }
