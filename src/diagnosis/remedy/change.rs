@@ -87,7 +87,9 @@ impl Remedy {
         if let Action::Sandbox(change) = &self.action {
             let words = change.words(Some(sandbox));
             self.wording = Some(words.instructions().trim_end().to_owned());
-            if self.summary == change.words(None).summary {
+            // whoever has a better summary keeps it
+            let named = matches!(change, SandboxChange::Remove { .. } | SandboxChange::Destination { .. });
+            if named && self.summary == change.words(None).summary {
                 self.summary = words.summary;
             }
         }

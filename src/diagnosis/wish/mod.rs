@@ -161,9 +161,7 @@ fn uncapitalized(text: &str) -> String {
 /// by its options, and what is needed is held against what is known.
 pub(super) fn fit(case: &Case<'_>, remedies: Vec<Remedy>) -> Vec<Remedy> {
     let mut remedies: Vec<Remedy> = remedies.into_iter().map(|remedy| fit_one(case, remedy)).collect();
-    if let Some(launcher) = Launcher::of(case) {
-        leave_to(launcher, &mut remedies);
-    }
+    leave_to_launcher(case, &mut remedies);
     weigh(case, &mut remedies);
     remedies
 }
@@ -189,27 +187,28 @@ fn weigh(case: &Case<'_>, remedies: &mut [Remedy]) {
 }
 
 /// Whoever runs a launcher cannot edit its line: what such a person can do comes before the changes of the sandbox.
-fn leave_to(launcher: Launcher, remedies: &mut Vec<Remedy>) {
+fn leave_to_launcher(case: &Case<'_>, remedies: &mut Vec<Remedy>) {
     let about_line = |remedy: &Remedy| match &remedy.action {
         Action::Sandbox(_) => true,
         Action::Manual(text) => text.starts_with("bwrap: "),
         _ => false,
     };
-    let mut theirs = false;
+    if !remedies.iter().any(about_line) {
+        return;
+    }
+    let theirs = match Launcher::of(case) {
+        Some(Launcher::Codex) => told!("codex"),
+        Some(Launcher::ClaudeCode) => told!("claude-code"),
+        Some(Launcher::Flatpak) => told!("flatpak"),
+        Some(Launcher::Steam) => told!("steam"),
+        Some(Launcher::NixFhs) => told!("nix-fhs"),
+        None => return,
+    };
     for remedy in remedies.iter_mut().filter(|remedy| about_line(remedy)) {
         remedy.last = true;
         remedy.needs.push("the rights to change the program that wrote this line".into());
-        theirs = true;
     }
-    if theirs {
-        remedies.push(match launcher {
-            Launcher::Codex => told!("codex"),
-            Launcher::ClaudeCode => told!("claude-code"),
-            Launcher::Flatpak => told!("flatpak"),
-            Launcher::Steam => told!("steam"),
-            Launcher::NixFhs => told!("nix-fhs"),
-        });
-    }
+    remedies.push(theirs);
 }
 
 fn fit_one(case: &Case<'_>, mut remedy: Remedy) -> Remedy {
