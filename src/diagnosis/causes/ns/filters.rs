@@ -14,6 +14,7 @@ use crate::diagnosis::{
 };
 use crate::host::{Platform, Sighting};
 use crate::sandbox::Capability;
+use crate::shell::operand;
 
 rules! {
     SeccompDeniesNamespaces, Anytime, [NO_PERMISSIONS => (EPERM), CREATING => (EPERM)],
@@ -130,6 +131,7 @@ fn restricted_unit(case: &Case<'_>) -> Option<Judgement> {
         return None;
     }
     let (name, user) = own_unit(case).unwrap_or(("UNIT", false));
+    let name = operand(name);
     let systemctl = if user { "systemctl --user" } else { "systemctl" };
     let judgement = |confidence| {
         weigh(
