@@ -27,8 +27,9 @@
 //!
 //! # What can happen
 //!
-//! bwrap exits with status 1 for everything: for its own failures and for commands that end so. This crate listens to
-//! what bwrap cannot say otherwise, its status reports and the descriptor that it reads once all is set up:
+//! bwrap exits with status 1 for everything: for its own failures and for commands that end so. This crate does not
+//! trust the exit status alone: it watches bwrap's JSON status reports, and a descriptor that bwrap reads only once
+//! the set-up is complete.
 //!
 //! | what happened | what you get |
 //! |---|---|

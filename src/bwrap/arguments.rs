@@ -133,7 +133,7 @@ impl Arguments {
         arg0: Option<&OsStr>,
         bwrap: Option<&Bwrap>,
     ) -> Self {
-        // for a reader, no option can be missing
+        // an Audience::Reader is never told that an option is missing
         Self::of(sandbox, arg0, Audience::Reader { bwrap, taken }).unwrap_or_default()
     }
 
@@ -344,7 +344,7 @@ impl<'a> Writer<'a> {
             self.out.words.push(Word::Shell(format!("${{{name}+--setenv {name} \"${name}\"}}")));
             return Ok(());
         }
-        // no shell can read such a variable
+        // no shell can expand a variable of such a name
         self.option("--setenv", [name])?;
         self.out.words.push(Word::Shell("'[inherited]'".to_owned()));
         Ok(())
@@ -366,7 +366,7 @@ impl<'a> Writer<'a> {
         for (namespace, name) in SWITCHES {
             self.switch(namespaces.unshare.contains(namespace), name)?;
         }
-        // after --unshare-all: bwrap ignores it before
+        // --share-net comes after --unshare-all: bwrap ignores it before
         self.switch(namespaces.share_net && namespaces.unshare.contains(Namespaces::ALL), "--share-net")?;
         let joins = [
             ("--userns", &namespaces.join_user),
@@ -378,7 +378,7 @@ impl<'a> Writer<'a> {
         for (name, descriptor) in joins {
             let Some(descriptor) = descriptor else { continue };
             self.with_descriptor(name, Source::Descriptor(descriptor.clone()), [])?;
-            // bwrap never closes it in the command, but it closes --sync-fd there
+            // bwrap leaves a joined namespace's descriptor open in the command, but closes --sync-fd
             if std::mem::take(&mut closes)
                 && let Some(number) = self.out.slots.last().map(|slot| slot.number.to_string())
             {
@@ -414,7 +414,7 @@ impl<'a> Writer<'a> {
             };
             self.option(name, [OsStr::new(&capability)])?;
         }
-        // the gate's writer sends the one filter itself
+        // behind a gate, the launcher writes the one filter into it
         if !self.has_role(Role::Gate) {
             let name = if privileges.filters.len() > 1 { "--add-seccomp-fd" } else { "--seccomp" };
             for (index, filter) in privileges.filters.iter().enumerate() {
@@ -450,7 +450,7 @@ impl<'a> Writer<'a> {
         if let Some(descriptor) = &lifetime.sync_fd {
             self.with_descriptor("--sync-fd", Source::Descriptor(descriptor.clone()), [])?;
         }
-        // the launcher reads it for the id maps and passes it on
+        // to map ids, the launcher reads --info-fd itself and passes the report on
         if let Some(descriptor) = &lifetime.info_fd
             && !self.has_role(Role::IdMapInfo)
         {
@@ -523,7 +523,7 @@ impl<'a> Writer<'a> {
             OverlayKind::Temporary => "--tmp-overlay",
             OverlayKind::ReadOnly => "--ro-overlay",
         };
-        // all of it or nothing
+        // an overlay without one of its options would be another: write all of it or nothing
         if !self.admits(name)? {
             return Ok(());
         }

@@ -333,9 +333,9 @@ impl Bwrap {
             Err(source) => return Err(BwrapError::Unusable { path, source }),
         };
         let accepted = Accepted::from_help(&help);
-        // without these two nothing can be launched and nothing judged
+        // a bwrap without these two options can be neither launched nor judged
         if !accepted.contains("--args") || !accepted.contains("--json-status-fd") {
-            // what a loader says has no signature
+            // a dynamic loader prints its complaint without bwrap's name
             let message = help
                 .lines()
                 .map(|line| Message::parse(line.as_bytes()))
@@ -471,7 +471,7 @@ fn look_up(
     let (mut searched, mut skipped, mut forbidden) = (Vec::new(), Vec::new(), None);
     for directory in std::env::split_paths(path) {
         if controlled(&directory, working) {
-            // an empty entry means the working directory
+            // an empty entry of PATH means the working directory
             skipped.push(if directory.as_os_str().is_empty() { PathBuf::from(".") } else { directory });
             continue;
         }
@@ -523,22 +523,22 @@ fn ask(path: &Path, option: &str, deadline: Instant) -> io::Result<String> {
     let mut child = Command::new(path)
         .arg(option)
         .env_clear()
-        // not /dev/null, which a sandbox around us may lack
+        // a pipe, not /dev/null, which a sandbox around us may lack
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        // so that a wrapper is killed with all that it has started
+        // a process group, so that a wrapper is killed with all that it has started
         .process_group(0)
         .spawn()?;
     let heard = listen(&mut child, deadline);
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    // nobody has waited for it, so the number is still its own
+    // nobody has waited for the process, so its number is still its own
     let complete = matches!(heard, Ok((_, true)));
     if let Some(group) = group.filter(|_| !complete) {
         let _ = kill_process_group(group, Signal::KILL);
         let _ = wait_for(group, DEATH);
     }
-    // the status is of no interest, and not to be had where the caller ignores SIGCHLD
+    // we ignore the exit status: a caller that ignores SIGCHLD gets none
     let _ = child.try_wait();
     match heard {
         Ok((text, _)) => Ok(text),
@@ -556,7 +556,7 @@ fn listen(child: &mut Child, deadline: Instant) -> io::Result<(String, bool)> {
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let process = match pid.map(|pid| pidfd_open(pid, PidfdFlags::empty())).transpose() {
         Ok(process) => process,
-        // it has ended and the caller ignores SIGCHLD
+        // ECHILD: the process has ended and the caller ignores SIGCHLD
         Err(Errno::SRCH) => None,
         Err(error) => return Err(error.into()),
     };
@@ -574,7 +574,7 @@ fn listen(child: &mut Child, deadline: Instant) -> io::Result<(String, bool)> {
         if heard {
             continue;
         }
-        // whoever still has the pipes after its end has nothing to say
+        // a process that still holds the pipes after bwrap's end has nothing to say to us
         if ended {
             break;
         }
@@ -592,7 +592,7 @@ fn listen(child: &mut Child, deadline: Instant) -> io::Result<(String, bool)> {
         }
         ended = polled.first().is_some_and(|process| !process.revents().is_empty());
     }
-    // errors last, wherever they were said
+    // put errors last, whichever stream they came from
     out.append(&mut err);
     Ok((String::from_utf8_lossy(&out).into_owned(), ended))
 }

@@ -247,7 +247,7 @@ impl Message {
         self.stale = found.row.tail == Tail::Stale;
         for (kind, value) in found.holes {
             match kind {
-                // what 0.12 prints for an overlay
+                // bwrap 0.12 prints both paths of an overlay here
                 'p' if value == b"(null)" => {}
                 'p' => self.path = Some(path_below("/newroot", value)),
                 'q' => self.source = Some(path_below("/oldroot", value)),
@@ -258,7 +258,7 @@ impl Message {
                 'f' => self.failing_path = Some(path_below("/newroot", value)),
                 'e' => self.errno = Some(Errno::read(value)),
                 'o' => match std::str::from_utf8(value).ok().and_then(options::find) {
-                    // only those with arguments are complained about
+                    // bwrap complains about missing arguments only for options that take some
                     Some(option) if option.arguments > 0 => self.operation = Some(option.name),
                     _ => self.subject = Some(OsString::from_vec(value.to_vec())),
                 },

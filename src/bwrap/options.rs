@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn the_table_is_sorted_and_has_no_duplicates() {
         assert!(OPTIONS.is_sorted_by(|a, b| a.name < b.name));
-        // 71 rows of the survey: "--" is no option of its own here
+        // 71 in the sources of bwrap, of which "--" is none here
         assert_eq!(OPTIONS.len(), 70);
     }
 }

@@ -279,7 +279,7 @@ impl Reader {
             "--unshare-uts" => self.unshare(Namespaces::UTS),
             "--unshare-cgroup" => self.unshare(Namespaces::CGROUP),
             "--unshare-cgroup-try" => self.unshare(Namespaces::CGROUP_TRY),
-            // it takes back what came before, and nothing else
+            // --share-net takes back the --unshare-net before it, and nothing that follows
             "--share-net" => {
                 namespaces.unshare.remove(Namespaces::NET);
                 namespaces.share_net = namespaces.unshare.contains(Namespaces::ALL);
@@ -492,7 +492,7 @@ impl Arguments {
                 Some(rest) if !rest.is_empty() => (rest, 8),
                 _ => (text, 10),
             };
-            // no sign, unlike Rust's own reading
+            // from_str_radix takes a sign, bwrap does not
             let digit = |c: char| c.is_digit(radix);
             let size = u64::from_str_radix(digits, radix).ok().filter(|_| digits.chars().all(digit))?;
             (size != 0 && size <= u64::try_from(usize::MAX / 2).ok()?).then_some(size)

@@ -64,7 +64,7 @@ impl Status {
                     uts: number("uts-namespace"),
                 };
             }
-            // the first report counts, whatever comes after it
+            // a command may append to the reports: the first of each kind counts
             if let Some(code) = document.get("exit-code").filter(|_| status.exit_code.is_none()) {
                 status.exit_code = Some(code.as_i64().unwrap_or(i64::MAX));
             }

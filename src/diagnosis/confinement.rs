@@ -1,13 +1,16 @@
 //! What confines this process: a profile, a domain, Landlock rules.
 
-use crate::diagnosis::Remedy;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::finding::Confidence::{High, Low, Medium};
-use crate::diagnosis::remedy::CONTAINER;
-use crate::diagnosis::setting::Setting;
-use crate::diagnosis::weigh::Judgement;
-use crate::diagnosis::wish::{allow_nesting, confine_container, leave_restriction, reload_container_profile};
+use crate::diagnosis::{
+    Remedy,
+    case::Case,
+    evidence,
+    finding::Confidence,
+    finding::Confidence::{High, Low, Medium},
+    remedy::CONTAINER,
+    setting::Setting,
+    weigh::{Judgement, weigh},
+    wish::{allow_nesting, confine_container, leave_restriction, reload_container_profile},
+};
 use crate::host::Fact;
 
 /// Which profile confines us.
@@ -81,13 +84,17 @@ impl<'a> AppArmor<'a> {
 /// Whether a profile explains that `what` was answered with "Permission denied".
 pub(super) fn apparmor_denies(case: &Case<'_>, what: &str) -> Option<Judgement> {
     // the kernel log would not tell: a plain deny rule writes nothing there
-    let judgement = |confidence| Judgement::new(confidence, "the same sandbox starts under another profile");
+    let judgement =
+        |confidence| weigh(confidence).refuted_by("the same sandbox starts under another profile");
     let attached = "whether a profile attaches to bwrap itself: `aa-status`, as root";
     match AppArmor::of(case) {
         AppArmor::Ours(profile) => case.failed().then(|| {
             judgement(Low)
                 .summary(format!("the AppArmor profile {profile} that is loaded may deny {what}"))
-                .contra(format!("the profile {profile}, as our remedies write it, permits {what}"))
+                .contra(evidence::seen(
+                    &case.host.security.label,
+                    format!("the profile {profile}, as our remedies write it, permits {what}"),
+                ))
                 .unknown(format!("whether the profile {profile} that is loaded is that one"))
         }),
         AppArmor::Engine(profile)
@@ -96,16 +103,17 @@ pub(super) fn apparmor_denies(case: &Case<'_>, what: &str) -> Option<Judgement> 
         | AppArmor::Restriction(profile) => Some(
             judgement(High)
                 .summary(format!("the AppArmor profile {profile} denies {what}"))
-                .pro(format!("the profile {profile} confines this process (/proc/self/attr/current)")),
+                .pro(evidence::profile(case).so()),
         ),
         AppArmor::Absent => None,
-        AppArmor::Unconfined => Some(
-            judgement(Low).contra("this process is unconfined (/proc/self/attr/current)").unknown(attached),
-        ),
+        AppArmor::Unconfined => {
+            Some(judgement(Low).contra(evidence::profile(case).otherwise()).unknown(attached))
+        }
         AppArmor::Free(profile) => Some(
             judgement(Low)
-                .contra(format!(
-                    "the profile {profile} of this process denies nothing (/proc/self/attr/current)"
+                .contra(evidence::seen(
+                    &case.host.security.label,
+                    format!("the profile {profile} of this process denies nothing (/proc/self/attr/current)"),
                 ))
                 .unknown(attached),
         ),
@@ -169,16 +177,16 @@ impl<'a> Selinux<'a> {
 pub(super) fn selinux_denies(case: &Case<'_>, what: &str) -> Option<Judgement> {
     let judgement = |confidence| {
         let refuted = "`getenforce` says Permissive, or `ausearch -m avc -c bwrap`, as root, shows no denial";
-        Judgement::new(confidence, refuted)
+        weigh(confidence).refuted_by(refuted)
     };
     let selinux = Selinux::of(case);
     let enforcing = case.host.security.selinux_enforcing.is(&true);
     let seen = |judgement: Judgement, domain: &str| {
         let judgement = judgement
             .summary(format!("SELinux denies {what} to the domain {domain}"))
-            .pro(format!("this process is in the domain {domain} (/proc/self/attr/current)"));
+            .pro(evidence::domain(case).so());
         if enforcing {
-            return judgement.pro("SELinux enforces its policy (/sys/fs/selinux/enforce)");
+            return judgement.pro(evidence::enforcing(case).so());
         }
         // that file is hidden in containers
         judgement.unknown(
@@ -198,7 +206,7 @@ pub(super) fn selinux_denies(case: &Case<'_>, what: &str) -> Option<Judgement> {
         (Selinux::Free(domain), true) => {
             let seen =
                 format!("the domain {domain} may do that in the usual policies (/proc/self/attr/current)");
-            Some(judgement(Low).contra(seen))
+            Some(judgement(Low).contra(evidence::seen(&case.host.security.label, seen)))
         }
         (Selinux::Unknown, true) => {
             Some(judgement(Medium).unknown("our SELinux context: /proc/self/attr/current"))

@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use crate::Version;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::visible_proc::{Visibility, visibility};
+use crate::diagnosis::{
+    case::Case,
+    visible_proc::{Visibility, visibility},
+};
 use crate::host::Mount;
 pub(super) use crate::shell::path_word as word;
 
@@ -38,6 +40,18 @@ pub(super) fn user_namespace(case: &Case<'_>) -> Option<bool> {
         return None;
     }
     case.user_namespace()
+}
+
+/// Whether bwrap mounts in a user namespace other than ours, where everything that is mounted on /proc is locked.
+pub(super) fn enters_user_namespace(case: &Case<'_>) -> Option<bool> {
+    let joins = case.sandbox.is_some_and(|sandbox| sandbox.namespaces.join_user.is_some());
+    let asks = case.sandbox.is_some_and(|sandbox| sandbox.namespaces.any_user());
+    match case.root() {
+        _ if joins => Some(true),
+        // whoever is not root gets one unasked
+        None if !asks => None,
+        _ => case.user_namespace(),
+    }
 }
 
 /// The mount that a path is on: down from the root, through what is mounted over it on the way.

@@ -10,6 +10,7 @@ mod case;
 mod cause;
 mod causes;
 mod confinement;
+mod evidence;
 mod facts;
 mod finding;
 #[cfg(test)]

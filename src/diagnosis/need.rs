@@ -1,8 +1,6 @@
-//! What must be there for a remedy to work, held against what is known: one that cannot work here comes last and says why, and
-//! nobody is told to have what is there.
+//! What must be there for a remedy to work, held against what is known.
 
 use super::case::Case;
-use super::remedy::Remedy;
 use crate::Version;
 
 /// Something that a remedy needs.
@@ -26,7 +24,7 @@ impl<T: Into<String>> From<T> for Need {
 
 /// How the facts stand to a need.
 #[derive(Debug, PartialEq, Eq)]
-enum Stand {
+pub(super) enum Stand {
     Met,
     /// What it needs, to be looked at by whoever applies it.
     Open(String),
@@ -35,7 +33,7 @@ enum Stand {
 }
 
 impl Need {
-    fn stand(&self, case: &Case<'_>) -> Stand {
+    pub(super) fn stand(&self, case: &Case<'_>) -> Stand {
         match self {
             Self::Root if case.root() == Some(true) => Stand::Met,
             Self::Root => {
@@ -66,26 +64,6 @@ impl Need {
             Self::Other(text) => Stand::Open(text.clone()),
         }
     }
-}
-
-/// The needs of each in words, without those that are met; the remedies that cannot work here last.
-pub(super) fn weigh(case: &Case<'_>, remedies: &mut [Remedy]) {
-    for remedy in &mut *remedies {
-        for need in std::mem::take(&mut remedy.needs) {
-            match need.stand(case) {
-                Stand::Met => {}
-                // somebody else's root was asked for already
-                Stand::Open(_)
-                    if need == Need::Root && remedy.requires.iter().any(|what| what.starts_with("root")) => {}
-                Stand::Open(text) => remedy.requires.push(text),
-                Stand::Unmet(text) => {
-                    remedy.impossible = true;
-                    remedy.requires.push(text);
-                }
-            }
-        }
-    }
-    remedies.sort_by_key(|remedy| remedy.impossible);
 }
 
 #[cfg(test)]
@@ -128,21 +106,5 @@ mod tests {
         assert!(matches!(stand(&Need::Root, &host), Stand::Open(text) if text.contains("sudo sh")));
         host.process.uid = Fact::Present(0);
         assert_eq!(stand(&Need::Root, &host), Stand::Met);
-    }
-
-    #[test]
-    fn what_cannot_work_comes_last() {
-        let host = machine();
-        let remedy = |summary: &str, need: Need| Remedy::manual(summary, "x", "x").needs(need);
-        let mut remedies = [
-            remedy("a", Need::Linux("", (7, 9))),
-            remedy("b", Need::Linux("", (5, 1))),
-            remedy("c", "luck".into()),
-        ];
-        weigh(&Case::new(None, &host, None), &mut remedies);
-        let told: Vec<(&str, Vec<String>)> =
-            remedies.iter().map(|remedy| (&*remedy.summary, remedy.requires.clone())).collect();
-        let unmet = "Linux 7.9 or later; this is 6.12.0-1-amd64".to_owned();
-        assert_eq!(told, [("b", vec![]), ("c", vec!["luck".to_owned()]), ("a", vec![unmet])]);
     }
 }

@@ -1,12 +1,15 @@
 //! Ubuntu's restriction: a user namespace of an unconfined program gets a profile that denies it every capability.
 
-use crate::diagnosis::Remedy;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::confinement::{AppArmor, Selinux};
-use crate::diagnosis::finding::Confidence::{High, Low, Medium};
-use crate::diagnosis::setting::Setting;
-use crate::diagnosis::weigh::Judgement;
-use crate::diagnosis::wish::{bwrap_path, leave_restriction, permit_bwrap, present_profile};
+use crate::diagnosis::{
+    Remedy,
+    case::Case,
+    confinement::{AppArmor, Selinux},
+    evidence,
+    finding::Confidence::{High, Low, Medium},
+    setting::Setting,
+    weigh::{Judgement, weigh},
+    wish::{bwrap_path, leave_restriction, permit_bwrap, present_profile},
+};
 use crate::host::{Fact, profile_files};
 use crate::sandbox::Capability;
 
@@ -22,20 +25,23 @@ pub(super) fn strips_capabilities(case: &Case<'_>) -> Option<Judgement> {
         let refuted = format!(
             "`sysctl {SWITCH}` says 0, or a profile that attaches to this bwrap is loaded (`aa-status`, as root)"
         );
-        Judgement::new(confidence, refuted)
+        weigh(confidence).refuted_by(refuted)
     };
     let apparmor = AppArmor::of(case);
     if let AppArmor::Restriction(profile) = apparmor {
         let refuted = "`cat /proc/self/attr/current` where bwrap is started names another profile";
-        return Some(Judgement::new(High, refuted).pro(format!(
+        return Some(weigh(High).refuted_by(refuted).pro(evidence::seen(&case.host.security.label, format!(
             "the profile {profile}, in which Ubuntu's restriction puts user namespaces, confines this process \
              (/proc/self/attr/current)"
-        )));
+        ))));
     }
     if let AppArmor::Free(profile) = apparmor {
         // whoever has a profile is not unconfined, and that is all that the restriction asks
         let found = judgement(Low)
-            .contra(format!("the profile {profile} exempts from the restriction (/proc/self/attr/current)"))
+            .contra(evidence::seen(
+                &case.host.security.label,
+                format!("the profile {profile} exempts from the restriction (/proc/self/attr/current)"),
+            ))
             .unknown("whether another profile attaches to bwrap itself: `aa-status`, as root");
         return case.failed().then_some(found);
     }
@@ -44,7 +50,10 @@ pub(super) fn strips_capabilities(case: &Case<'_>) -> Option<Judgement> {
         let permits = matches!(apparmor, AppArmor::Engine(_) | AppArmor::Ours(_));
         let confidence = if permits { Low } else { Medium };
         let found = judgement(confidence)
-            .pro(format!("the AppArmor profile {profile} confines this process (/proc/self/attr/current)"))
+            .pro(evidence::seen(
+                &case.host.security.label,
+                format!("the AppArmor profile {profile} confines this process (/proc/self/attr/current)"),
+            ))
             .unknown(format!(
                 "which capabilities the profile {profile} allows: its file below /etc/apparmor.d"
             ));
@@ -53,16 +62,22 @@ pub(super) fn strips_capabilities(case: &Case<'_>) -> Option<Judgement> {
     if case.host.security.apparmor_enabled.is(&false) || Selinux::of(case).domain().is_some() {
         return None;
     }
-    let seen = |confidence| judgement(confidence).pro(format!("{SWITCH} is on (sysctl)"));
+    let seen = |confidence| {
+        judgement(confidence)
+            .pro(evidence::seen(case.host.sysctl(SWITCH), format!("{SWITCH} is on (sysctl)")))
+    };
     match case.host.sysctl(SWITCH) {
         Fact::Present(value) if value != "0" => match (case.failed(), case.has(Capability::CAP_SYS_ADMIN)) {
-            (true, Some(true)) => Some(seen(Low).contra("the process has CAP_SYS_ADMIN, which exempts it")),
+            (true, Some(true)) => Some(seen(Low).contra(evidence::seen(
+                &case.host.process.effective,
+                "the process has CAP_SYS_ADMIN, which exempts it",
+            ))),
             (false, Some(true)) => None,
             _ if apparmor == AppArmor::Unknown => {
                 Some(seen(Medium).unknown("our AppArmor profile: /proc/self/attr/current"))
             }
             (true, _) => {
-                let found = seen(High).pro("this process is unconfined (/proc/self/attr/current)");
+                let found = seen(High).pro(evidence::profile(case).otherwise());
                 Some(match present_profile(case) {
                     Some(file) => found.unknown(format!(
                         "whether {}, which is there, is loaded: `aa-status`, as root; a link to it in \
@@ -78,15 +93,11 @@ pub(super) fn strips_capabilities(case: &Case<'_>) -> Option<Judgement> {
             (false, Some(false)) => match exempts_bwrap(case) {
                 Some(true) => None,
                 Some(false) => {
-                    Some(seen(High).pro("this process is unconfined (/proc/self/attr/current)").pro(format!(
-                        "there is no profile for {}: {}",
-                        bwrap_path(case).display(),
-                        missing(case)
-                    )))
+                    Some(seen(High).pro(evidence::profile(case).otherwise()).pro(evidence::no_profile(case)))
                 }
                 None => Some(
                     seen(Medium)
-                        .pro("this process is unconfined (/proc/self/attr/current)")
+                        .pro(evidence::profile(case).otherwise())
                         .unknown("whether a profile attaches to bwrap itself: `aa-status`, as root"),
                 ),
             },
@@ -95,7 +106,7 @@ pub(super) fn strips_capabilities(case: &Case<'_>) -> Option<Judgement> {
         Fact::Unknown | Fact::Unreadable(_) => Some(judgement(Medium).unknown(format!("{SWITCH} (sysctl)"))),
         _ => Some(
             judgement(Low)
-                .contra(format!("{SWITCH} is off (sysctl)"))
+                .contra(evidence::seen(case.host.sysctl(SWITCH), format!("{SWITCH} is off (sysctl)")))
                 .unknown("whether a profile attaches to bwrap itself: `aa-status`, as root"),
         ),
     }
@@ -111,13 +122,6 @@ fn exempts_bwrap(case: &Case<'_>) -> Option<bool> {
     }
     let absent = |file| case.host.files.get(&file).is_some_and(Fact::is_absent);
     profile_files(bwrap_path(case)).into_iter().all(absent).then_some(false)
-}
-
-/// The profiles of this bwrap that are not there.
-fn missing(case: &Case<'_>) -> String {
-    let files = profile_files(bwrap_path(case));
-    let files: Vec<String> = files.iter().map(|file| format!("no {}", file.display())).collect();
-    files.join(", ")
 }
 
 /// A profile for bwrap, or for the container; the switch for all programs only after that.

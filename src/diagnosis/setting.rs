@@ -1,8 +1,11 @@
 //! Where remedies are applied: what started this process.
 
+use std::path::Path;
+
 use super::case::Case;
 use super::remedy::{CiService, Engine};
 use crate::host::Platform;
+use crate::sandbox::Operation;
 use crate::visible::is_hidden;
 
 /// Who decides what this process may do, and in which words.
@@ -19,14 +22,23 @@ pub(super) enum Setting {
     Unit,
     /// A container of an engine that nobody recognised.
     OtherContainer,
+    /// A platform that lets nobody set what bwrap needs.
+    Managed(Platform),
     Machine,
     /// Nothing is known but the message.
     Unknown,
 }
 
+/// Platforms whose users set an image and little more.
+const MANAGED: &[Platform] =
+    &[Platform::Fargate, Platform::Lambda, Platform::CloudRun, Platform::ContainerApps, Platform::RunPod];
+
 impl Setting {
     pub(super) fn of(case: &Case<'_>) -> Self {
         let on = |platform| case.on(platform);
+        if let Some(platform) = MANAGED.iter().find(|platform| on(**platform)) {
+            return Self::Managed(*platform);
+        }
         if on(Platform::Kubernetes) || on(Platform::OpenShift) || on(Platform::CriO) {
             return Self::Kubernetes { openshift: on(Platform::OpenShift) };
         }
@@ -60,12 +72,68 @@ impl Setting {
             Self::Kubernetes { .. } => "every node that runs the pod",
             Self::Unit | Self::Machine => "this machine",
             Self::Unknown => "the machine",
-            Self::Container(_) | Self::OtherContainer | Self::Lxc | Self::Nspawn => {
+            Self::Container(_) | Self::OtherContainer | Self::Lxc | Self::Nspawn | Self::Managed(_) => {
                 "the machine that runs the container"
             }
         }
     }
 }
+
+/// A program that writes the line of bwrap itself: whoever runs it cannot edit that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Launcher {
+    Codex,
+    ClaudeCode,
+    Flatpak,
+    Steam,
+    NixFhs,
+}
+
+impl Launcher {
+    /// From where bwrap lies and what only they bind; of a message alone, from the paths that they protect.
+    pub(super) fn of(case: &Case<'_>) -> Option<Self> {
+        let marked = |marks: &[(Self, &str)], path: &Path| {
+            let path = path.to_string_lossy();
+            marks.iter().find(|(_, mark)| path.contains(mark)).map(|(launcher, _)| *launcher)
+        };
+        let bwrap = case.host.bwrap.present().map(|program| program.path.as_path());
+        let Some(sandbox) = case.sandbox else {
+            let message = case.symptom.and_then(|symptom| symptom.message());
+            let said = message.into_iter().flat_map(|message| [message.path(), message.source()]).flatten();
+            return said
+                .chain(bwrap)
+                .find_map(|path| marked(PROTECTED, path).or_else(|| marked(MARKS, path)));
+        };
+        let paths = sandbox.operations.iter().flat_map(|operation| {
+            let source = match operation {
+                Operation::Bind(bind) => Some(bind.source.as_path()),
+                _ => None,
+            };
+            [Some(operation.destination()), source].into_iter().flatten()
+        });
+        paths.chain(bwrap).find_map(|path| marked(MARKS, path))
+    }
+}
+
+const MARKS: &[(Launcher, &str)] = &[
+    (Launcher::Codex, "/codex-resources/"),
+    (Launcher::Codex, "/codex-linux-sandbox"),
+    (Launcher::ClaudeCode, "/sandbox-runtime/"),
+    (Launcher::Steam, "/pressure-vessel"),
+    (Launcher::Steam, "/SteamLinuxRuntime"),
+    (Launcher::Flatpak, "/flatpak-bwrap"),
+    (Launcher::Flatpak, "/run/flatpak/"),
+    (Launcher::NixFhs, "-fhsenv-rootfs"),
+];
+
+/// What they cover in a working directory, where others seldom mount anything.
+const PROTECTED: &[(Launcher, &str)] = &[
+    (Launcher::ClaudeCode, "/.claude/"),
+    (Launcher::Codex, "/.codex"),
+    (Launcher::Codex, "/.agents"),
+    (Launcher::Flatpak, "/doc/by-app/"),
+    (Launcher::Steam, "/steamapps/"),
+];
 
 /// The CI service that starts containers for its jobs, if we are in one.
 pub(super) fn ci_service(case: &Case<'_>) -> Option<CiService> {
@@ -92,8 +160,10 @@ pub(super) fn is_of_user(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnosis::Symptom;
     use crate::diagnosis::fixtures::{machine, only_on};
-    use crate::host::{Fact, Host};
+    use crate::host::{Fact, Host, Program};
+    use crate::sandbox::Sandbox;
 
     #[test]
     fn a_place_where_nobody_looked_is_no_machine() {
@@ -109,5 +179,26 @@ mod tests {
     fn managers_of_users_are_units_of_the_system() {
         assert!(is_of_user("/user.slice/user-1000.slice/user@1000.service/app.slice/build.service"));
         assert!(!is_of_user("/user.slice/user-1000.slice/user@1000.service"));
+    }
+
+    #[test]
+    fn launchers_are_known_by_what_only_they_do() {
+        let host = machine();
+        let said = |text: &str| {
+            let symptom = Symptom::from_text(text.as_bytes());
+            Launcher::of(&Case::new(Some(&symptom), &host, None))
+        };
+        let claude = "bwrap: Can't create file at /w/.claude/settings.json: Read-only file system";
+        assert_eq!(said(claude), Some(Launcher::ClaudeCode));
+        assert_eq!(said("bwrap: Can't create file at /w/.agents: Is a directory"), Some(Launcher::Codex));
+        assert_eq!(said("bwrap: Can't create file at /w/x: Is a directory"), None);
+        let runs = |sandbox: &Sandbox| Launcher::of(&Case::new(None, &host, Some(sandbox)));
+        // whoever runs one of them in a sandbox is none of them
+        assert_eq!(runs(&Sandbox::new().ro_bind("/home/me/.claude/x", "/home/me/.claude/x")), None);
+        let rootfs = "/nix/store/abc-steam-fhsenv-rootfs/usr";
+        assert_eq!(runs(&Sandbox::new().ro_bind(rootfs, "/usr")), Some(Launcher::NixFhs));
+        let mut host = machine();
+        host.bwrap = Fact::Present(Program::new("/opt/steam/pressure-vessel/libexec/srt-bwrap", "0.11.0"));
+        assert_eq!(Launcher::of(&Case::new(None, &host, Some(&Sandbox::new()))), Some(Launcher::Steam));
     }
 }

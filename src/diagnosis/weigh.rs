@@ -3,9 +3,13 @@
 //! A rule judges from the facts alone. After a failure only the rules whose messages were heard are asked; before a launch
 //! all of them are, and what has [`Confidence::High`] will stop the sandbox, what has [`Confidence::Medium`] may.
 
-use crate::diagnosis::case::Case;
-use crate::diagnosis::finding::{Bearing, Confidence, Evidence, Finding};
-use crate::diagnosis::{Cause, Remedy, wish};
+use super::evidence::{Seen, Sight};
+use crate::diagnosis::{
+    Cause, Remedy,
+    case::{Case, Plan},
+    finding::{Bearing, Confidence, Evidence, Finding},
+    wish,
+};
 
 /// How a cause is recognised and what helps.
 pub(super) struct Rule {
@@ -13,10 +17,57 @@ pub(super) struct Rule {
     /// The messages that it explains: their [pattern](crate::Message::pattern), and the error numbers that they come with
     /// (any, if empty).
     pub(super) messages: &'static [(&'static str, &'static [i32])],
+    /// Whether it can be foreseen.
+    pub(super) when: When,
+    /// The operation of the sandbox that it is about, if there is one of that kind.
+    pub(super) about: fn(&Plan) -> Option<usize>,
+    /// What to look at or to try, that would prove it wrong; empty where the judge says it, with names and paths.
+    pub(super) refuted_by: &'static str,
     /// Weighs the facts; `None` if they rule it out, or if nothing speaks for it before a launch.
     pub(super) judge: fn(&Case<'_>) -> Option<Judgement>,
     /// What helps, least privilege first.
     pub(super) remedies: fn(&Case<'_>) -> Vec<Remedy>,
+}
+
+/// A table of rules: `Cause, When, [message => (error numbers), ..], unless "what would refute it" => judge, remedies;`. A message
+/// without error numbers stands for any; `about` names the field of the plan that has the operation.
+macro_rules! rules {
+    ($($cause:ident, $when:ident $(about $about:ident)?, $messages:tt $(, unless $refuted:literal)? => $judge:expr, $remedies:expr;)+) => {
+        pub(in crate::diagnosis) const RULES: &[crate::diagnosis::weigh::Rule] = &[$(crate::diagnosis::weigh::Rule {
+            cause: crate::diagnosis::Cause::$cause,
+            messages: crate::diagnosis::weigh::messages!($messages),
+            when: crate::diagnosis::weigh::When::$when,
+            about: |_plan| None$(.or(_plan.$about))?,
+            refuted_by: concat!($($refuted)?),
+            judge: $judge,
+            remedies: $remedies,
+        }),+];
+    };
+}
+pub(super) use rules;
+
+/// The messages of a row, or a constant that several rows share.
+macro_rules! messages {
+    ([$($text:expr $(=> $numbers:tt)?),* $(,)?]) => { &[$(($text, crate::diagnosis::weigh::numbers!($($numbers)?))),*] };
+    ($shared:ident) => { $shared };
+}
+pub(super) use messages;
+
+/// Error numbers by their names in libc, or a constant that several messages share.
+macro_rules! numbers {
+    () => { &[] };
+    (($($name:ident)+)) => { &[$(libc::$name),+] };
+    ($shared:ident) => { $shared };
+}
+pub(super) use numbers;
+
+/// When a rule is asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum When {
+    /// After a failure, and before a launch.
+    Anytime,
+    /// After a failure only: nothing shows it before.
+    Failed,
 }
 
 /// Stands for a message where bwrap itself could not be started, and so said nothing.
@@ -27,27 +78,44 @@ pub(super) struct Judgement {
     pub(super) confidence: Confidence,
     summary: Option<String>,
     evidence: Vec<Evidence>,
-    refuted_by: Vec<String>,
+    refuted_by: Option<String>,
     operation: Option<usize>,
 }
 
+/// Begins a judgement.
+pub(super) fn weigh(confidence: Confidence) -> Judgement {
+    Judgement { confidence, summary: None, evidence: Vec::new(), refuted_by: None, operation: None }
+}
+
 impl Judgement {
-    /// `refuted_by`: what to look at or to try, that would prove the cause wrong.
-    pub(super) fn new(confidence: Confidence, refuted_by: impl Into<String>) -> Self {
-        let refuted_by = vec![refuted_by.into()];
-        Self { confidence, summary: None, evidence: Vec::new(), refuted_by, operation: None }
+    /// What would prove the cause wrong, where the rule cannot say it: names, paths.
+    pub(super) fn refuted_by(mut self, text: impl Into<String>) -> Self {
+        self.refuted_by = Some(text.into());
+        self
     }
 
     /// Something seen that speaks for the cause, and where it was seen.
-    pub(super) fn pro(mut self, text: impl Into<String>) -> Self {
-        self.evidence.push(Evidence { bearing: Bearing::For, text: text.into() });
-        self
+    pub(super) fn pro(self, seen: impl Into<Option<Seen>>) -> Self {
+        self.see(Bearing::For, seen.into())
     }
 
     /// Something seen that speaks against it, without ruling it out.
-    pub(super) fn contra(mut self, text: impl Into<String>) -> Self {
-        self.evidence.push(Evidence { bearing: Bearing::Against, text: text.into() });
+    pub(super) fn contra(self, seen: impl Into<Option<Seen>>) -> Self {
+        self.see(Bearing::Against, seen.into())
+    }
+
+    fn see(mut self, bearing: Bearing, seen: Option<Seen>) -> Self {
+        self.evidence.extend(seen.map(|seen| Evidence { bearing, text: seen.text() }));
         self
+    }
+
+    /// What speaks for the cause if it is so, against it if not, and would decide if nobody knows.
+    pub(super) fn if_so(self, sight: Sight) -> Self {
+        match sight.either() {
+            Ok((true, seen)) => self.pro(seen),
+            Ok((false, seen)) => self.contra(seen),
+            Err(unknown) => self.unknown(unknown),
+        }
     }
 
     /// Something that could not be seen, and would decide.
@@ -71,6 +139,7 @@ impl Judgement {
     pub(super) fn finding(self, cause: Cause, remedies: Vec<Remedy>) -> Finding {
         let Self { confidence, summary, evidence, refuted_by, operation } = self;
         let summary = summary.unwrap_or_else(|| cause.title().to_owned());
+        let refuted_by = refuted_by.into_iter().collect();
         Finding { cause, confidence, summary, evidence, refuted_by, remedies, operation }
     }
 }
@@ -96,7 +165,15 @@ impl Rule {
 
     /// What it finds; `None` if it is ruled out.
     pub(super) fn find(&self, case: &Case<'_>) -> Option<Finding> {
-        Some((self.judge)(case)?.finding(self.cause, self.remedies(case)))
+        if self.when == When::Failed && !case.failed() {
+            return None;
+        }
+        let mut judgement = (self.judge)(case)?;
+        judgement.operation = judgement.operation.or_else(|| (self.about)(case.plan.as_ref()?));
+        if !self.refuted_by.is_empty() {
+            judgement.refuted_by.get_or_insert_with(|| self.refuted_by.to_owned());
+        }
+        Some(judgement.finding(self.cause, self.remedies(case)))
     }
 
     /// What helps, in the words of whoever is to do it here.

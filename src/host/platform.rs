@@ -47,6 +47,16 @@ pub enum Platform {
     GitHubActions,
     /// A job of GitLab CI.
     GitLabCi,
+    /// A task of AWS Fargate.
+    Fargate,
+    /// A function of AWS Lambda.
+    Lambda,
+    /// An instance of Google's Cloud Run.
+    CloudRun,
+    /// A replica of Azure Container Apps.
+    ContainerApps,
+    /// A container of `RunPod`, which its users cannot set up.
+    RunPod,
     /// A service of systemd.
     SystemdUnit,
     /// A chroot: the root directory is no mount.
@@ -79,6 +89,11 @@ impl fmt::Display for Platform {
             Self::Wsl2 => "WSL 2",
             Self::GitHubActions => "GitHub Actions",
             Self::GitLabCi => "GitLab CI",
+            Self::Fargate => "AWS Fargate",
+            Self::Lambda => "AWS Lambda",
+            Self::CloudRun => "Cloud Run",
+            Self::ContainerApps => "Azure Container Apps",
+            Self::RunPod => "RunPod",
             Self::SystemdUnit => "a systemd unit",
             Self::Chroot => "a chroot",
             Self::Bubblewrap => "another bwrap",
@@ -137,6 +152,10 @@ const VARIABLES: &[(&str, Platform)] = &[
     ("FLATPAK_ID", Platform::Flatpak),
     ("SNAP_NAME", Platform::Snap),
     ("FIREJAIL", Platform::Firejail),
+    ("AWS_LAMBDA_FUNCTION_NAME", Platform::Lambda),
+    ("CLOUD_RUN_JOB", Platform::CloudRun),
+    ("CONTAINER_APP_NAME", Platform::ContainerApps),
+    ("RUNPOD_POD_ID", Platform::RunPod),
     ("SYSTEMD_IN_CHROOT", Platform::Chroot),
     ("SCHROOT_SESSION_ID", Platform::Chroot),
 ];
@@ -194,6 +213,13 @@ pub(super) fn read(source: &Source, host: &Host) -> Fact<Vec<Sighting>> {
         if source.variable(name).is_some_and(|value| !value.is_empty()) {
             see(*platform, format!("{name} in the environment"));
         }
+    }
+    if let Some(name) = source.variable("AWS_EXECUTION_ENV").filter(|name| name == "AWS_ECS_FARGATE") {
+        see(Platform::Fargate, format!("AWS_EXECUTION_ENV={name} in the environment"));
+    }
+    // Knative sets it in clusters of anybody's
+    if source.variable("K_SERVICE").is_some() && source.variable("KUBERNETES_SERVICE_HOST").is_none() {
+        see(Platform::CloudRun, "K_SERVICE in the environment".to_owned());
     }
     if let Some(name) = source.variable("container").filter(|name| !name.is_empty()) {
         see(manager(&name), format!("container={name} in the environment"));
@@ -281,5 +307,29 @@ mod tests {
         // a terminal, and a login
         assert_eq!(units(&format!("{manager}/app.slice/vte-spawn-1.scope")), 0);
         assert_eq!(units("/user.slice/user-1000.slice/session-1.scope"), 0);
+    }
+
+    #[test]
+    fn platforms_are_known_by_their_variables() {
+        let root = tempfile::tempdir().unwrap();
+        let seen = |environment| {
+            let seen = read(&Source::directory(root.path(), environment), &Host::default());
+            seen.present().into_iter().flatten().map(|sighting| sighting.platform).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            seen(|name| (name == "AWS_EXECUTION_ENV").then(|| "AWS_ECS_FARGATE".into())),
+            [Platform::Fargate]
+        );
+        // whose machines are their owner's
+        assert_eq!(seen(|name| (name == "AWS_EXECUTION_ENV").then(|| "AWS_ECS_EC2".into())), []);
+        assert_eq!(seen(|name| (name == "AWS_LAMBDA_FUNCTION_NAME").then(|| "f".into())), [Platform::Lambda]);
+        assert_eq!(seen(|name| (name == "K_SERVICE").then(|| "s".into())), [Platform::CloudRun]);
+        let knative =
+            seen(|name| ["K_SERVICE", "KUBERNETES_SERVICE_HOST"].contains(&name).then(|| "s".into()));
+        assert_eq!(knative, [Platform::Kubernetes]);
+        assert_eq!(
+            seen(|name| (name == "CONTAINER_APP_NAME").then(|| "a".into())),
+            [Platform::ContainerApps]
+        );
     }
 }

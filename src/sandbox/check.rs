@@ -348,7 +348,7 @@ impl Sandbox {
             if self.privileges.disable_userns {
                 return Err(Problem::Conflict("an id map", "disable_userns"));
             }
-            // bwrap writes no map then, and the wish would be lost
+            // bwrap leaves the maps to the launcher then, so --uid and --gid would have no effect
             if identity.uid.is_some() || identity.gid.is_some() {
                 return Err(Problem::Conflict("uid or gid", "an id map"));
             }
@@ -393,12 +393,12 @@ impl Sandbox {
             if !lifetime.lock_files.is_empty() {
                 return Err(Problem::Conflict("as_pid_1", "lock_file"));
             }
-            // the command would inherit it
+            // as process 1, the command itself would inherit the sync descriptor
             if lifetime.sync_fd.is_some() {
                 return Err(Problem::Conflict("as_pid_1", "sync_fd"));
             }
         }
-        // bwrap would end with status 1, as if the command had, and leave the command running
+        // without one, bwrap ends with status 1, as if the command had, while the command runs on
         if !lifetime.lock_files.is_empty() && !self.namespaces.new_pid() {
             return Err(Problem::NeedsPidNamespace("lock_file"));
         }
@@ -513,7 +513,7 @@ fn check_operation(operation: &Operation) -> Check {
     if let Some(mode) = mode.filter(|mode| *mode > 0o7777) {
         return Err(Problem::Mode(mode));
     }
-    // a tmpfs has them from its mount options, a chmod is what sets them
+    // a tmpfs gets these bits from its mount options, and a chmod sets them: neither loses them
     let creates = matches!(operation, Operation::Dir(_) | Operation::File(_) | Operation::BindData(_));
     if let Some(mode) = mode.filter(|mode| creates && mode & 0o6000 != 0) {
         return Err(Problem::SpecialMode(mode));

@@ -256,7 +256,7 @@ owners! {
     std::net::UdpSocket, std::os::unix::net::UnixDatagram, std::os::unix::net::UnixListener,
     std::os::unix::net::UnixStream, std::process::ChildStderr, std::process::ChildStdin, std::process::ChildStdout,
 }
-// those that can be read to an end
+// those among them that bwrap can read to their end
 owners! {
     Content: std::fs::File, std::io::PipeReader, std::net::TcpStream, std::os::unix::net::UnixStream,
     std::process::ChildStderr, std::process::ChildStdout,

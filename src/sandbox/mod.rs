@@ -563,9 +563,9 @@ impl Sandbox {
     /// [`Command::prepare`](crate::Command::prepare) leaves no such moment before its
     /// [`start`](crate::Prepared::start).
     ///
-    /// Launches share one thread of this crate, and one that differs from the launching thread is not used; but threads
-    /// that differ only in what cannot be compared (which system call filters they have, Landlock, a umask, groups or
-    /// secure bits of their own) share what the first of them had.
+    /// Such launches run on one helper thread of this crate. If your thread has other namespaces, capabilities or the like
+    /// than that one, a fresh thread is used. What cannot be compared (which system call filters a thread has, Landlock,
+    /// a umask, groups or secure bits of its own) is taken from the thread that launched first.
     pub fn die_with_parent(mut self) -> Self {
         self.lifetime.die_with_parent = true;
         self

@@ -70,7 +70,7 @@ fn code_of(text: &str) -> Option<i32> {
 pub(super) fn cut_known(message: &[u8]) -> Option<(&[u8], &[u8])> {
     let limit = format!(": {MOUNT_LIMIT}");
     let start = message.windows(limit.len()).rposition(|window| window == limit.as_bytes());
-    // the hint holds a ": " of its own, every other text is without
+    // bwrap's hint holds a ": " of its own; no other text does
     start.and_then(|start| cut_at(message, start)).or_else(|| {
         let (head, text) = cut_last(message)?;
         code_of(str::from_utf8(text).ok()?).map(|_| (head, text))

@@ -62,7 +62,7 @@ fn capture_with_tail<'t>(pattern: &str, holes: &str, tail: Tail, text: &'t [u8])
     let whole = Some((text, None));
     let known = || errno::cut_known(text).map(|(head, errno)| (head, Some(errno)));
     let last = || errno::cut_last(text).map(|(head, errno)| (head, Some(errno)));
-    // some versions lack an error text, or have one more than others: that comes last
+    // try last: some versions lack the error text that others print, or print one more
     let cuts = match tail {
         Tail::Plain => [whole, known(), None],
         Tail::Perhaps => [known(), whole, None],

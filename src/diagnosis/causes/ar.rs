@@ -1,83 +1,50 @@
 //! bwrap's command line, and what it checks before it makes anything.
 
 use crate::bwrap::options;
-use crate::diagnosis::Cause;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::causes::cp::path;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::weigh::{Judgement, Rule};
-use crate::diagnosis::{Remedy, SandboxChange};
+use crate::diagnosis::{
+    Remedy, SandboxChange,
+    case::Case,
+    causes::cp::path,
+    evidence,
+    finding::Confidence,
+    remedy::told,
+    weigh::{Judgement, rules, weigh},
+};
 use crate::host::Fact;
 
 use super::vr::subject;
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::BadArguments,
-        messages: &[
-            ("Unknown option %s", &[]),
-            ("usage: %s [OPTIONS...] [--] COMMAND [ARGS...]%s", &[]),
-            ("%s takes an argument", &[]),
-            ("%s takes two arguments", &[]),
-            ("%s takes three arguments", &[]),
-            ("%s takes an octal argument <= 07777", &[]),
-            ("%s given twice for the same action", &[]),
-            ("%s used multiple times", &[]),
-            ("%s does not take an empty path argument", &[]),
-            ("Unknown --debug-opt value: %s", &[]),
-            ("--args not supported in arguments file", &[]),
-            ("Can't read --args data", &[]),
-            ("--overlay requires at least one --overlay-src", &[]),
-            ("--overlay-opt must be followed%s", &[]),
-            (
-                "--overlay-src must be followed by another --overlay-src or one of --overlay, \
-                 --tmp-overlay, or --ro-overlay",
-                &[],
-            ),
-            ("--perms must be followed by an option that creates a file", &[]),
-            ("--ro-overlay requires at least two --overlay-src", &[]),
-            ("--size (for tmpfs) is limited to %zu", &[]),
-            ("--size must be followed by --tmpfs", &[]),
-            ("--size takes a non-zero number of bytes", &[]),
-            ("--tmp-overlay requires at least one --overlay-src", &[]),
-            ("Exceeded maximum number of arguments %u", &[]),
-            ("Invalid fd: %s", &[]),
-            ("Invalid gid: %s", &[]),
-            ("Invalid uid: %s", &[]),
-            ("unknown cap: %s", &[]),
-            ("setenv failed", &[]),
-            ("unsetenv failed", &[]),
-        ],
-        judge: bad_arguments,
-        remedies: |_| vec![correct("Correct the option that the message names")],
-    },
-    Rule {
-        cause: Cause::ContradictoryOptions,
-        messages: &[
-            (IDS[0], &[]),
-            (IDS[1], &[]),
-            ("--disable-userns is not compatible with --userns-block-fd", &[]),
-            ("--disable-userns requires --unshare-user", &[]),
-            ("--userns is not compatible with --unshare-user", &[]),
-            ("--userns is not compatible with --unshare-user-try", &[]),
-            ("--userns-block-fd requires --info-fd", &[]),
-            ("--userns-block-fd requires --unshare-user", &[]),
-            ("--seccomp cannot be combined with --add-seccomp-fd", &[]),
-            ("--add-seccomp-fd cannot be combined with --seccomp", &[]),
-            ("Specifying --as-pid-1 and --lock-file is not permitted", &[]),
-            ("Specifying --as-pid-1 requires --unshare-pid", &[]),
-            ("Specifying --hostname requires --unshare-uts", &[]),
-            (SETUID[0], &[]),
-            (SETUID[1], &[]),
-            (SETUID[2], &[]),
-            (SETUID[3], &[]),
-            (SETUID[4], &[]),
-        ],
-        judge: contradictory_options,
-        remedies: settle,
-    },
-];
+rules! {
+    BadArguments, Anytime, [
+        "Unknown option %s", "usage: %s [OPTIONS...] [--] COMMAND [ARGS...]%s", "%s takes an argument",
+        "%s takes two arguments", "%s takes three arguments", "%s takes an octal argument <= 07777",
+        "%s given twice for the same action", "%s used multiple times",
+        "%s does not take an empty path argument", "Unknown --debug-opt value: %s",
+        "--args not supported in arguments file", "Can't read --args data",
+        "--overlay requires at least one --overlay-src", "--overlay-opt must be followed%s",
+        "--overlay-src must be followed by another --overlay-src or one of --overlay, --tmp-overlay, or --ro-overlay",
+        "--perms must be followed by an option that creates a file",
+        "--ro-overlay requires at least two --overlay-src", "--size (for tmpfs) is limited to %zu",
+        "--size must be followed by --tmpfs", "--size takes a non-zero number of bytes",
+        "--tmp-overlay requires at least one --overlay-src", "Exceeded maximum number of arguments %u",
+        "Invalid fd: %s", "Invalid gid: %s", "Invalid uid: %s", "unknown cap: %s", "setenv failed",
+        "unsetenv failed",
+    ]
+        => bad_arguments, |_| vec![correct("Correct the option that the message names")];
+
+    ContradictoryOptions, Anytime, [
+        IDS[0], IDS[1], "--disable-userns is not compatible with --userns-block-fd",
+        "--disable-userns requires --unshare-user", "--userns is not compatible with --unshare-user",
+        "--userns is not compatible with --unshare-user-try", "--userns-block-fd requires --info-fd",
+        "--userns-block-fd requires --unshare-user", "--seccomp cannot be combined with --add-seccomp-fd",
+        "--add-seccomp-fd cannot be combined with --seccomp",
+        "Specifying --as-pid-1 and --lock-file is not permitted",
+        "Specifying --as-pid-1 requires --unshare-pid", "Specifying --hostname requires --unshare-uts",
+        SETUID[0], SETUID[1], SETUID[2], SETUID[3], SETUID[4],
+    ],
+        unless "the same options are accepted by the same bwrap"
+        => contradictory_options, settle;
+}
 
 /// Other ids than the caller's, without a user namespace to have them in.
 const IDS: [&str; 2] = [
@@ -108,9 +75,10 @@ fn bad_arguments(case: &Case<'_>) -> Option<Judgement> {
         let name = subject(case);
         // those that are known are too new
         return options::find(&name).is_none().then(|| {
-            Judgement::new(Confidence::High, "`bwrap --help` of the newest bubblewrap lists it")
+            weigh(Confidence::High)
+                .refuted_by("`bwrap --help` of the newest bubblewrap lists it")
                 .summary(format!("{name} is no option of bwrap; it may be misspelt"))
-                .pro(format!("no release of bubblewrap that is known here has {name}"))
+                .pro(evidence::heard(case, format!("no release of bubblewrap that is known here has {name}")))
         });
     }
     let text = message.text().to_string_lossy();
@@ -123,9 +91,10 @@ fn bad_arguments(case: &Case<'_>) -> Option<Judgement> {
         _ => format!("bwrap does not accept its arguments: {first}"),
     };
     Some(
-        Judgement::new(Confidence::High, "the same command line is accepted by the same bwrap")
+        weigh(Confidence::High)
+            .refuted_by("the same command line is accepted by the same bwrap")
             .summary(summary)
-            .pro("bwrap ended while it read its arguments, before it made anything"),
+            .pro(evidence::heard(case, "bwrap ended while it read its arguments, before it made anything")),
     )
 }
 
@@ -146,21 +115,25 @@ fn foreign_id(case: &Case<'_>) -> Option<(&'static str, u32, u32)> {
 }
 
 fn contradictory_options(case: &Case<'_>) -> Option<Judgement> {
-    let judgement = || Judgement::new(Confidence::High, "the same options are accepted by the same bwrap");
+    let judgement = || weigh(Confidence::High);
     if let Some((kind, asked, real)) = foreign_id(case).filter(|_| !case.failed() || about(case, &IDS)) {
         return Some(
             judgement()
                 .summary(format!(
                     "the sandbox asks for {kind} id {asked}, which {real} can be only in a user namespace"
                 ))
-                .pro(format!(
-                    "real {kind} id {real} (/proc/self/status), and root gets no user namespace unasked"
+                .pro(evidence::seen(
+                    &case.host.process.uid,
+                    format!(
+                        "real {kind} id {real} (/proc/self/status), and root gets no user namespace unasked"
+                    ),
                 )),
         );
     }
     let message = case.symptom?.message()?;
     let text = message.text().to_string_lossy();
-    let judgement = judgement().pro("bwrap ended while it checked its options, before it made anything");
+    let judgement = judgement()
+        .pro(evidence::heard(case, "bwrap ended while it checked its options, before it made anything"));
     Some(if about(case, &SETUID) {
         judgement.summary(format!("bwrap is setuid root and does less so: {text}"))
     } else {

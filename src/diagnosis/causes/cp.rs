@@ -1,66 +1,51 @@
 //! bwrap's file and its privileges: what goes wrong before it reads its command line.
 
-use crate::diagnosis::remedy::told;
+use crate::diagnosis::{
+    Remedy, SandboxChange,
+    case::Case,
+    evidence,
+    facts::{setuid, version, word},
+    finding::Confidence,
+    remedy::told,
+    weigh::{Judgement, LAUNCH, rules, weigh},
+    wish::Wish,
+};
 use std::path::Path;
 
 use crate::Version;
-use crate::diagnosis::Cause;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::facts::{setuid, version, word};
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::weigh::{Judgement, LAUNCH, Rule};
-use crate::diagnosis::wish::Wish;
-use crate::diagnosis::{Remedy, SandboxChange};
 use crate::host::PACKAGED;
 use crate::sandbox::{Capability, CapabilityChange};
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::FileCapabilitiesOutsideBounds,
-        // the kernel does not even execute it
-        messages: &[(LAUNCH, &[libc::EPERM])],
-        judge: file_capabilities_outside_bounds,
-        remedies: |case| vec![remove_file_capabilities(case)],
-    },
-    Rule {
-        cause: Cause::UnexpectedCapabilities,
-        messages: &[("Unexpected capabilities but not setuid, old file caps config?", &[])],
-        judge: unexpected_capabilities,
-        remedies: drop_capabilities,
-    },
-    Rule {
-        cause: Cause::SetuidWithoutBounds,
-        messages: &[("capset failed", &[libc::EPERM])],
-        judge: setuid_without_bounds,
-        remedies: |case| vec![remove_setuid(case)],
-    },
-    Rule {
-        cause: Cause::SetuidUnsupported,
-        messages: &[
-            ("setuid use of bubblewrap is not supported", &[]),
-            ("Unexpected setuid user %d, should be 0", &[]),
-        ],
-        judge: setuid_unsupported,
-        remedies: mend_setuid,
-    },
-    Rule {
-        cause: Cause::SetuidHangs,
-        // it says nothing any more
-        messages: &[],
-        judge: setuid_hangs,
-        remedies: |case| vec![remove_setuid(case)],
-    },
-    Rule {
-        cause: Cause::CapabilityUnavailable,
-        messages: &[
-            ("Adding ambient capability %ld", &[]),
-            ("Dropping capability %ld from bounds", &[]),
-            ("capset failed", &[]),
-        ],
-        judge: capability_unavailable,
-        remedies: |_| vec![Remedy::change(SandboxChange::DropCapabilities), permit_capability_calls()],
-    },
-];
+rules! {
+    // the kernel does not even execute it
+    FileCapabilitiesOutsideBounds, Anytime, [LAUNCH => (EPERM)]
+        => file_capabilities_outside_bounds, |case| vec![remove_file_capabilities(case)];
+
+    UnexpectedCapabilities, Anytime, ["Unexpected capabilities but not setuid, old file caps config?"],
+        unless "`capsh --print` in the same place shows no ambient set, and `getcap` on bwrap nothing"
+        => unexpected_capabilities, drop_capabilities;
+
+    SetuidWithoutBounds, Anytime, ["capset failed" => (EPERM)],
+        unless "the same bwrap fails alike after `chmod u-s` on it, or all of those are in CapBnd"
+        => setuid_without_bounds, |case| vec![remove_setuid(case)];
+
+    SetuidUnsupported, Anytime, [
+        "setuid use of bubblewrap is not supported", "Unexpected setuid user %d, should be 0",
+    ],
+        unless "`ls -l` shows no setuid bit on bwrap, and `id` one user id only"
+        => setuid_unsupported, mend_setuid;
+
+    // it says nothing any more
+    SetuidHangs, Anytime, [],
+        unless "the sandbox starts within seconds"
+        => setuid_hangs, |case| vec![remove_setuid(case)];
+
+    CapabilityUnavailable, Anytime, [
+        "Adding ambient capability %ld", "Dropping capability %ld from bounds", "capset failed",
+    ],
+        unless "the same sandbox without capabilities for the command fails alike"
+        => capability_unavailable, |_| vec![Remedy::change(SandboxChange::DropCapabilities), permit_capability_calls()];
+}
 
 /// Where bwrap is, for a command line.
 pub(in crate::diagnosis) fn path(case: &Case<'_>) -> String {
@@ -98,10 +83,8 @@ fn file_capabilities_outside_bounds(case: &Case<'_>) -> Option<Judgement> {
     }
     let file = path(case);
     let judgement = |confidence| {
-        Judgement::new(
-            confidence,
-            format!("`{file} --version` prints a version: the kernel executes it after all"),
-        )
+        weigh(confidence)
+            .refuted_by(format!("`{file} --version` prints a version: the kernel executes it after all"))
     };
     let capable = program.is_some();
     if !case.failed() && (!capable || missing.is_none()) {
@@ -110,15 +93,16 @@ fn file_capabilities_outside_bounds(case: &Case<'_>) -> Option<Judgement> {
     let confidence = if capable || missing.is_some() { Confidence::Medium } else { Confidence::Low };
     let mut found = judgement(confidence);
     if case.failed() {
-        found = found.pro(REFUSED);
+        found = found.pro(evidence::heard(case, REFUSED));
     }
     if capable {
-        found = found.pro(format!("{file} has the extended attribute security.capability"));
+        found = found.pro(evidence::capable_file(case));
     }
     found = match &missing {
-        Some(missing) => {
-            found.pro(format!("{missing}: not in the bounding set (CapBnd in /proc/self/status)"))
-        }
+        Some(missing) => found.pro(evidence::seen(
+            &case.host.process.bounding,
+            format!("{missing}: not in the bounding set (CapBnd in /proc/self/status)"),
+        )),
         None => found.unknown("the bounding set: CapBnd in /proc/self/status"),
     };
     if let (true, Some(missing)) = (capable, &missing) {
@@ -138,19 +122,16 @@ fn unexpected_capabilities(case: &Case<'_>) -> Option<Judgement> {
     let by_file = case.host.bwrap.present().map(|program| program.file_capabilities);
     let ambient = process.ambient.present().copied().filter(|set| !set.is_empty());
     let root = process.real_uid.present().or(process.uid.present()).map(|uid| *uid == 0);
-    let judgement = |confidence| {
-        Judgement::new(
-            confidence,
-            "`capsh --print` in the same place shows no ambient set, and `getcap` on bwrap nothing",
-        )
-    };
     let named = |judgement: Judgement| match ambient {
         Some(set) => judgement
             .summary(format!("bwrap would keep {set} as another user than root, and refuses to run so"))
-            .pro(format!("{set}: ambient, so executing bwrap keeps it (CapAmb in /proc/self/status)")),
+            .pro(evidence::seen(
+                &case.host.process.ambient,
+                format!("{set}: ambient, so executing bwrap keeps it (CapAmb in /proc/self/status)"),
+            )),
         None if by_file == Some(true) => judgement
             .summary(format!("{} gets capabilities from its file, and refuses to run so", path(case)))
-            .pro(format!("{} has the extended attribute security.capability", path(case))),
+            .pro(evidence::capable_file(case)),
         None => judgement,
     };
     let capable = ambient.is_some() || by_file == Some(true);
@@ -158,22 +139,23 @@ fn unexpected_capabilities(case: &Case<'_>) -> Option<Judgement> {
         // only a setuid file, and one with capabilities of its own, loses the ambient ones
         let kept = ambient.is_some() && by_file != Some(true) && setuid(case) == Some(false);
         return match root {
-            Some(false) if kept => Some(named(judgement(Confidence::High))),
-            Some(false) if capable && setuid(case) != Some(true) => {
-                Some(named(judgement(Confidence::Medium)))
-            }
+            Some(false) if kept => Some(named(weigh(Confidence::High))),
+            Some(false) if capable && setuid(case) != Some(true) => Some(named(weigh(Confidence::Medium))),
             _ => None,
         };
     }
     // bwrap says this for no other reason
     Some(match (root, process.ambient.present()) {
-        (Some(true), _) => named(judgement(Confidence::Medium))
-            .contra("the user is root (Uid in /proc/self/status), for whom bwrap does not ask this"),
-        _ if capable => named(judgement(Confidence::High)),
-        (_, Some(_)) if by_file == Some(false) => judgement(Confidence::Medium).contra(
+        (Some(true), _) => named(weigh(Confidence::Medium)).contra(evidence::seen(
+            &case.host.process.uid,
+            "the user is root (Uid in /proc/self/status), for whom bwrap does not ask this",
+        )),
+        _ if capable => named(weigh(Confidence::High)),
+        (_, Some(_)) if by_file == Some(false) => weigh(Confidence::Medium).contra(evidence::seen(
+            &case.host.process.ambient,
             "the ambient set is empty now (CapAmb in /proc/self/status), and bwrap's file carries none",
-        ),
-        _ => judgement(Confidence::High)
+        )),
+        _ => weigh(Confidence::High)
             .unknown("where the capabilities come from: CapAmb in /proc/self/status, or `getcap` on bwrap"),
     })
 }
@@ -207,12 +189,6 @@ fn setuid_without_bounds(case: &Case<'_>) -> Option<Judgement> {
     if missing.as_ref().is_some_and(String::is_empty) {
         return None;
     }
-    let judgement = |confidence| {
-        Judgement::new(
-            confidence,
-            "the same bwrap fails alike after `chmod u-s` on it, or all of those are in CapBnd",
-        )
-    };
     let old = version(case).map(|version| version < SETUID_DROPPED);
     let seen = case.host.bwrap.present().is_some_and(|program| program.setuid);
     match missing {
@@ -223,14 +199,17 @@ fn setuid_without_bounds(case: &Case<'_>) -> Option<Judgement> {
             }
             let confidence = if sure { Confidence::High } else { Confidence::Medium };
             Some(
-                judgement(confidence)
+                weigh(confidence)
                     .summary(format!("{} is setuid root, and {missing} cannot be had here", path(case)))
-                    .pro(format!("{} has the setuid bit and is root's", path(case)))
-                    .pro(format!("{missing}: not in the bounding set (CapBnd in /proc/self/status)")),
+                    .pro(evidence::setuid_file(case))
+                    .pro(evidence::seen(
+                        &case.host.process.bounding,
+                        format!("{missing}: not in the bounding set (CapBnd in /proc/self/status)"),
+                    )),
             )
         }
         _ if case.failed() => {
-            Some(judgement(Confidence::Low).unknown("whether bwrap is setuid root: `ls -l` on it").unknown(
+            Some(weigh(Confidence::Low).unknown("whether bwrap is setuid root: `ls -l` on it").unknown(
                 "the bounding set, which must have CAP_SYS_ADMIN, CAP_NET_ADMIN and CAP_SYS_PTRACE: \
                  CapBnd in /proc/self/status",
             ))
@@ -244,9 +223,6 @@ const SETUID_DROPPED: Version = Version::new(0, 11, 2);
 const SETUID_GONE: Version = Version::new(0, 12, 0);
 
 fn setuid_unsupported(case: &Case<'_>) -> Option<Judgement> {
-    let judgement = |confidence| {
-        Judgement::new(confidence, "`ls -l` shows no setuid bit on bwrap, and `id` one user id only")
-    };
     let (uid, real) = (case.host.process.uid.present(), case.host.process.real_uid.present());
     let differ = uid.zip(real).filter(|(uid, real)| uid != real);
     let seen = case.host.bwrap.present().is_some_and(|program| program.setuid);
@@ -258,22 +234,25 @@ fn setuid_unsupported(case: &Case<'_>) -> Option<Judgement> {
             _ => Confidence::Medium,
         };
         return Some(
-            judgement(confidence)
+            weigh(confidence)
                 .summary(format!("{} is setuid root, which bwrap {version} does not support", path(case)))
-                .pro(format!(
-                    "{} has the setuid bit and is root's, and its version is {version}",
-                    path(case)
+                .pro(evidence::seen(
+                    &case.host.bwrap,
+                    format!("{} has the setuid bit and is root's, and its version is {version}", path(case)),
                 )),
         );
     }
-    let judgement = judgement(Confidence::High);
+    let judgement = weigh(Confidence::High);
     Some(match differ {
-        _ if seen => judgement.pro(format!("{} has the setuid bit and is root's", path(case))),
+        _ if seen => judgement.pro(evidence::setuid_file(case)),
         Some((uid, real)) => judgement
             .summary(format!(
                 "bwrap is started with the real user id {real} and the effective one {uid}, as if setuid"
             ))
-            .pro(format!("real user id {real}, effective user id {uid} (Uid in /proc/self/status)")),
+            .pro(evidence::seen(
+                &case.host.process.uid,
+                format!("real user id {real}, effective user id {uid} (Uid in /proc/self/status)"),
+            )),
         None => judgement.unknown("whether bwrap's file is setuid: `ls -l` on it"),
     })
 }
@@ -293,13 +272,16 @@ fn setuid_hangs(case: &Case<'_>) -> Option<Judgement> {
         return None;
     }
     Some(
-        Judgement::new(Confidence::Medium, "the sandbox starts within seconds")
+        weigh(Confidence::Medium)
             .summary(format!(
                 "{} is setuid root: bwrap {version} was seen to hang then with a user namespace",
                 path(case)
             ))
-            .pro(format!("{} has the setuid bit and is root's, and its version is {version}", path(case)))
-            .pro("the sandbox asks for a user namespace"),
+            .pro(evidence::seen(
+                &case.host.bwrap,
+                format!("{} has the setuid bit and is root's, and its version is {version}", path(case)),
+            ))
+            .pro(evidence::asked(case, "the sandbox asks for a user namespace")),
     )
 }
 
@@ -313,20 +295,25 @@ fn capability_unavailable(case: &Case<'_>) -> Option<Judgement> {
     });
     let filtered = case.filtered();
     let confidence = if filtered == Some(true) || given { Confidence::Medium } else { Confidence::Low };
-    let judgement =
-        Judgement::new(confidence, "the same sandbox without capabilities for the command fails alike");
+    let judgement = weigh(confidence);
     let judgement = match name {
         Some(name) => judgement.summary(format!("the kernel refuses to give or take {name}")),
         None => judgement.summary("the kernel refuses to set the capabilities of the command"),
     };
-    let judgement =
-        if given { judgement.pro("the sandbox gives the command capabilities") } else { judgement };
+    let judgement = if given {
+        judgement.pro(evidence::asked(case, "the sandbox gives the command capabilities"))
+    } else {
+        judgement
+    };
     Some(match filtered {
-        Some(true) => judgement.pro(
+        Some(true) => judgement.pro(evidence::seen(
+            &case.host.process.seccomp,
             "a system call filter is on, which may deny capset or prctl (Seccomp 2 in /proc/self/status)",
-        ),
-        Some(false) => judgement
-            .contra("no system call filter is on, which could deny it (Seccomp in /proc/self/status)"),
+        )),
+        Some(false) => judgement.contra(evidence::seen(
+            &case.host.process.seccomp,
+            "no system call filter is on, which could deny it (Seccomp in /proc/self/status)",
+        )),
         None => judgement
             .unknown("whether a system call filter denies capset or prctl: Seccomp in /proc/self/status"),
     })

@@ -1,51 +1,36 @@
 //! The limit on open files.
 
-use crate::diagnosis::case::Case;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::weigh::{Judgement, LAUNCH, Rule};
-use crate::diagnosis::wish::{Limit, Wish, raise};
-use crate::diagnosis::{Cause, Remedy};
+use crate::diagnosis::{
+    Remedy,
+    case::Case,
+    evidence,
+    finding::Confidence,
+    weigh::{Judgement, LAUNCH, rules, weigh},
+    wish::{Limit, Wish, raise},
+};
 
 const FILES: &[i32] = &[libc::EMFILE, libc::ENFILE];
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[Rule {
-    cause: Cause::DescriptorLimit,
-    messages: &[
-        (LAUNCH, FILES),
-        ("Can't read /proc/sys/kernel/overflowuid", FILES),
-        ("Can't read /proc/sys/kernel/overflowgid", FILES),
-        ("Can't open /proc", FILES),
-        ("eventfd()", FILES),
-        ("pipe2()", FILES),
-        ("Can't create intermediate pids socket", FILES),
-        ("Can't create privsep socket", FILES),
-        ("loopback: Failed to create NETLINK_ROUTE socket", FILES),
-        ("open /proc/%s failed", FILES),
-        ("setting up uid map", FILES),
-        ("setting up gid map", FILES),
-        ("error writing to setgroups", FILES),
-        ("Can't open source %s", FILES),
-        ("Can't open /proc/self/mountinfo", FILES),
-        ("Can't create file at %s", FILES),
-        ("Can't create file %s", FILES),
-        ("Can't create file %s/%s", FILES),
-        ("Can't create tmpfile for %s", FILES),
-        ("creating %s/console", FILES),
-        ("Can't resolve %s", FILES),
-        ("Can't bind mount %s on %s", FILES),
-        ("Can't remount readonly on %s", FILES),
-        ("Unable to open destination O_PATH fd \"%s\"", FILES),
-        ("open(\"%s\", O_PATH)", FILES),
-        ("can't open /", FILES),
-        ("cannot open /proc/sys/user/max_user_namespaces", FILES),
-        ("Unable to open lock file %s", FILES),
-        ("Can't create signalfd", FILES),
-        ("open /proc/%s/ns failed", FILES),
-        ("execvp %s", FILES),
+rules! {
+    DescriptorLimit, Anytime, [
+        LAUNCH => FILES, "Can't read /proc/sys/kernel/overflowuid" => FILES,
+        "Can't read /proc/sys/kernel/overflowgid" => FILES, "Can't open /proc" => FILES, "eventfd()" => FILES,
+        "pipe2()" => FILES, "Can't create intermediate pids socket" => FILES,
+        "Can't create privsep socket" => FILES, "loopback: Failed to create NETLINK_ROUTE socket" => FILES,
+        "open /proc/%s failed" => FILES, "setting up uid map" => FILES, "setting up gid map" => FILES,
+        "error writing to setgroups" => FILES, "Can't open source %s" => FILES,
+        "Can't open /proc/self/mountinfo" => FILES, "Can't create file at %s" => FILES,
+        "Can't create file %s" => FILES, "Can't create file %s/%s" => FILES,
+        "Can't create tmpfile for %s" => FILES, "creating %s/console" => FILES, "Can't resolve %s" => FILES,
+        "Can't bind mount %s on %s" => FILES, "Can't remount readonly on %s" => FILES,
+        "Unable to open destination O_PATH fd \"%s\"" => FILES, "open(\"%s\", O_PATH)" => FILES,
+        "can't open /" => FILES, "cannot open /proc/sys/user/max_user_namespaces" => FILES,
+        "Unable to open lock file %s" => FILES, "Can't create signalfd" => FILES,
+        "open /proc/%s/ns failed" => FILES, "execvp %s" => FILES,
     ],
-    judge: descriptor_limit,
-    remedies: more_files,
-}];
+        unless "the same fails alike after `ulimit -n` was raised, in the process that starts bwrap"
+        => descriptor_limit, more_files;
+}
 
 /// bwrap holds /proc and two event counters open beside standard input and output before it makes anything.
 const DESCRIPTORS: u64 = 6;
@@ -53,17 +38,14 @@ const DESCRIPTORS: u64 = 6;
 fn descriptor_limit(case: &Case<'_>) -> Option<Judgement> {
     let process = &case.host.process;
     let (limit, open) = (process.descriptor_limit.present(), process.descriptors.present());
-    let judgement = |confidence| {
-        Judgement::new(
-            confidence,
-            "the same fails alike after `ulimit -n` was raised, in the process that starts bwrap",
-        )
-    };
     if case.errno() == Some(libc::ENFILE) {
         return Some(
-            judgement(Confidence::High)
-                .summary("the whole system may open no more files (fs.file-max)")
-                .pro("the kernel answered ENFILE, which is about the system and not about this process"),
+            weigh(Confidence::High).summary("the whole system may open no more files (fs.file-max)").pro(
+                evidence::heard(
+                    case,
+                    "the kernel answered ENFILE, which is about the system and not about this process",
+                ),
+            ),
         );
     }
     let text = match (limit, open) {
@@ -71,8 +53,11 @@ fn descriptor_limit(case: &Case<'_>) -> Option<Judgement> {
         (Some(limit), None) => format!("a limit of {limit} open files (RLIMIT_NOFILE: `ulimit -n`)"),
         _ if case.failed() => {
             return Some(
-                judgement(Confidence::High)
-                    .pro("the kernel answered that this process opens no more files (EMFILE)")
+                weigh(Confidence::High)
+                    .pro(evidence::heard(
+                        case,
+                        "the kernel answered that this process opens no more files (EMFILE)",
+                    ))
                     .unknown("the limit: `ulimit -n`"),
             );
         }
@@ -80,21 +65,28 @@ fn descriptor_limit(case: &Case<'_>) -> Option<Judgement> {
     };
     if case.failed() {
         return Some(
-            judgement(Confidence::High)
+            weigh(Confidence::High)
                 .summary(format!("bwrap could open no more files: {text}"))
-                .pro("the kernel answered that this process opens no more files (EMFILE)")
-                .pro(text),
+                .pro(evidence::heard(
+                    case,
+                    "the kernel answered that this process opens no more files (EMFILE)",
+                ))
+                .pro(evidence::seen(&process.descriptor_limit, text)),
         );
     }
     if limit.is_some_and(|limit| *limit < DESCRIPTORS) {
-        return Some(judgement(Confidence::High).summary(format!("{text}, and bwrap needs more")).pro(text));
+        return Some(
+            weigh(Confidence::High)
+                .summary(format!("{text}, and bwrap needs more"))
+                .pro(evidence::seen(&process.descriptor_limit, text)),
+        );
     }
     // most of ours bwrap does not inherit, but a launch opens some of its own
     let left = limit.zip(open).map(|(limit, open)| limit.saturating_sub(*open));
     left.filter(|left| *left < DESCRIPTORS + 2).map(|_| {
-        judgement(Confidence::Medium)
+        weigh(Confidence::Medium)
             .summary(format!("hardly any file can be opened any more: {text}"))
-            .pro(text)
+            .pro(evidence::seen(&process.descriptor_limit, text))
     })
 }
 

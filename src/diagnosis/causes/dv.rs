@@ -1,59 +1,51 @@
 //! Making a `/dev`: its devpts, and the device nodes that are bound into it.
 
-use crate::diagnosis::remedy::told;
+use crate::diagnosis::{
+    Remedy,
+    case::Case,
+    confinement::selinux_denies,
+    evidence,
+    finding::Confidence::{High, Low, Medium},
+    remedy::told,
+    weigh::{Judgement, rules, weigh},
+    wish::Wish,
+};
 use std::path::Path;
 
 use super::pr::remedies::{permit_mounts, with_bind_dev};
-use crate::diagnosis::case::Case;
-use crate::diagnosis::confinement::selinux_denies;
-use crate::diagnosis::finding::Confidence::{High, Low, Medium};
-use crate::diagnosis::weigh::{Judgement, Rule};
-use crate::diagnosis::wish::Wish;
-use crate::diagnosis::{Cause, Remedy};
 use crate::host::Fact;
 
 const DEVPTS: &str = "Can't mount devpts on %s";
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::SelinuxDeniesDevpts,
-        messages: &[(DEVPTS, &[libc::EACCES])],
-        judge: |case| {
+rules! {
+    SelinuxDeniesDevpts, Anytime, [DEVPTS => (EACCES)]
+        => |case| {
             let operation = case.plan.as_ref().and_then(|plan| plan.dev);
             let wanted = case.failed() || operation.is_some();
             let found = wanted.then(|| selinux_denies(case, "devpts_t:filesystem mount"))??;
             Some(found.operation(operation))
-        },
-        remedies: |case| with_bind_dev(case, permit_mounts(case)),
-    },
-    Rule {
-        cause: Cause::DevptsInvalid,
-        messages: &[(DEVPTS, &[libc::EINVAL])],
-        judge: devpts_invalid,
-        remedies: |case| with_bind_dev(case, vec![newer_bwrap()]),
-    },
-    Rule {
-        cause: Cause::DeviceMissing,
-        messages: &[("Can't bind mount %s on %s", &[libc::ENOENT])],
-        judge: device_missing,
-        remedies: |case| {
+        }, |case| with_bind_dev(case, permit_mounts(case));
+
+    DevptsInvalid, Failed about dev, [DEVPTS => (EINVAL)],
+        unless "`unshare -Urm mount -t devpts -o newinstance devpts /mnt` works"
+        => devpts_invalid, |case| with_bind_dev(case, vec![newer_bwrap()]);
+
+    DeviceMissing, Anytime, ["Can't bind mount %s on %s" => (ENOENT)]
+        => device_missing, |case| {
             let missing: Vec<_> = missing_devices(case).copied().collect();
             with_bind_dev(case, Wish::Devices(&missing).grant(case))
-        },
-    },
-];
+        };
+}
 
 pub(in crate::diagnosis) fn devpts_invalid(case: &Case<'_>) -> Option<Judgement> {
-    if !case.failed() {
-        return None;
-    }
-    let found = Judgement::new(Low, "`unshare -Urm mount -t devpts -o newinstance devpts /mnt` works")
-        .operation(case.plan.as_ref().and_then(|plan| plan.dev));
+    let found = weigh(Low);
     let joins = case.sandbox.map(|sandbox| sandbox.namespaces.join_user.is_some());
     Some(match joins {
         Some(true) => {
-            let mut found =
-                found.pro("the sandbox joins a user namespace, in whose map user 0 may be missing");
+            let mut found = found.pro(evidence::asked(
+                case,
+                "the sandbox joins a user namespace, in whose map user 0 may be missing",
+            ));
             found.confidence = Medium;
             found
         }
@@ -95,10 +87,9 @@ pub(in crate::diagnosis) fn device_missing(case: &Case<'_>) -> Option<Judgement>
         return None;
     }
     let list = missing.join(", ");
-    let found = Judgement::new(High, format!("`ls -l {}` shows what is missing", missing.join(" ")))
+    let found = weigh(High)
+        .refuted_by(format!("`ls -l {}` shows what is missing", missing.join(" ")))
         .summary(format!("the new /dev needs {list}, which is not there outside"))
         .operation(plan.and_then(|plan| plan.dev));
-    let looked = |path: &&str| case.host.files.get(Path::new(path)).is_some_and(Fact::is_absent);
-    let seen: Vec<&str> = missing.iter().copied().filter(looked).collect();
-    Some(if seen.is_empty() { found } else { found.pro(format!("{} does not exist", seen.join(", "))) })
+    Some(found.pro(evidence::not_there(case, &missing)))
 }

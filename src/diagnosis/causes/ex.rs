@@ -7,16 +7,17 @@ mod problem;
 #[cfg(test)]
 mod tests;
 
-use crate::diagnosis::remedy::told;
+use crate::diagnosis::{
+    Verdict,
+    case::Case,
+    evidence,
+    finding::Confidence,
+    remedy::{Remedy, SandboxChange, told},
+    weigh::{Judgement, rules, weigh},
+};
 use std::path::Path;
 
 use crate::bwrap::Message;
-use crate::diagnosis::Cause;
-use crate::diagnosis::Verdict;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::remedy::{Remedy, SandboxChange};
-use crate::diagnosis::weigh::{Judgement, Rule};
 use environment::{another_directory, label, working_directory};
 use loader::{loader_failed, mend_libraries};
 use paths::{Place, loader_is_visible, place, program_remedies};
@@ -24,75 +25,46 @@ pub(in crate::diagnosis) use problem::program;
 
 const EXECVP: &str = "execvp %s";
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::LoaderFailed,
-        messages: &[
-            ("error while loading shared libraries: %s", &[]),
-            ("symbol lookup error: %s", &[]),
-            ("%s: version `%s' not found (required by %s)", &[]),
-        ],
-        judge: loader_failed,
-        remedies: mend_libraries,
-    },
-    Rule {
-        cause: Cause::WorkingDirectoryMissing,
-        messages: &[("Can't chdir to %s", &[])],
-        judge: working_directory,
-        remedies: another_directory,
-    },
-    Rule {
-        cause: Cause::LabelRefused,
-        messages: &[
-            ("label_exec %s", &[]),
-            ("--file-label setup failed", &[]),
-            ("invalid label %s", &[]),
-            ("labeling not supported on this system", &[]),
-        ],
-        judge: label,
-        remedies: |_| vec![told!("other-label")],
-    },
-    Rule {
-        cause: Cause::ProgramMissing,
-        messages: &[(EXECVP, &[libc::ENOENT, libc::ENOTDIR, libc::EACCES])],
-        judge: program_missing,
-        remedies: program_remedies,
-    },
-    Rule {
-        cause: Cause::LoaderMissing,
-        messages: &[(EXECVP, &[libc::ENOENT])],
-        judge: loader_missing,
-        remedies: bind_loader,
-    },
-    Rule {
-        cause: Cause::ProgramNotExecutable,
-        messages: &[(EXECVP, &[libc::EACCES, libc::EISDIR, libc::ETXTBSY])],
-        judge: not_executable,
-        remedies: |_| vec![executable("PROGRAM")],
-    },
-    Rule {
-        cause: Cause::WrongArchitecture,
-        messages: &[(EXECVP, &[libc::ENOEXEC, libc::ELIBBAD])],
-        judge: |case| {
+rules! {
+    LoaderFailed, Anytime, [
+        "error while loading shared libraries: %s", "symbol lookup error: %s",
+        "%s: version `%s' not found (required by %s)",
+    ]
+        => loader_failed, mend_libraries;
+
+    WorkingDirectoryMissing, Anytime, ["Can't chdir to %s"]
+        => working_directory, another_directory;
+
+    LabelRefused, Anytime, [
+        "label_exec %s", "--file-label setup failed", "invalid label %s",
+        "labeling not supported on this system",
+    ]
+        => label, |_| vec![told!("other-label")];
+
+    ProgramMissing, Anytime, [EXECVP => (ENOENT ENOTDIR EACCES)]
+        => program_missing, program_remedies;
+
+    LoaderMissing, Anytime, [EXECVP => (ENOENT)]
+        => loader_missing, bind_loader;
+
+    ProgramNotExecutable, Anytime, [EXECVP => (EACCES EISDIR ETXTBSY)]
+        => not_executable, |_| vec![executable("PROGRAM")];
+
+    WrongArchitecture, Anytime, [EXECVP => (ENOEXEC ELIBBAD)]
+        => |case| {
             unseen(case)?;
             Some(
-                Judgement::new(
-                    Confidence::Medium,
-                    "`file` says that the program is built for this machine (`uname -m`)",
-                )
-                .summary(format!("{} is in no format that this machine executes", program_name(case)))
-                .pro("the kernel takes neither its ELF header nor a #! line"),
+                weigh(Confidence::Medium)
+                    .refuted_by("`file` says that the program is built for this machine (`uname -m`)")
+                    .summary(format!("{} is in no format that this machine executes", program_name(case)))
+                    .pro(evidence::heard(case, "the kernel takes neither its ELF header nor a #! line")),
             )
-        },
-        remedies: |_| vec![other_build()],
-    },
-    Rule {
-        cause: Cause::ExecDenied,
-        messages: &[(EXECVP, &[libc::EPERM, libc::EACCES])],
-        judge: denied,
-        remedies: |_| vec![told!("allow-execution")],
-    },
-];
+        }, |_| vec![other_build()];
+
+    ExecDenied, Anytime, [EXECVP => (EPERM EACCES)],
+        unless "dmesg has no line with DENIED, avc: or type=1326 from that moment"
+        => denied, |_| vec![told!("allow-execution")];
+}
 
 fn executable(program: &str) -> Remedy {
     told!("make-executable", program)
@@ -123,24 +95,27 @@ fn loader_missing(case: &Case<'_>) -> Option<Judgement> {
     let program = unseen(case)?;
     let name = program.display();
     let judgement = |confidence| {
-        Judgement::new(
-            confidence,
-            format!("`readelf -l {name} | grep interpreter`, and its #! line, name what is visible inside"),
-        )
-        .summary(format!("{name} may be there, but its loader or interpreter is not visible inside"))
-        .pro("the kernel says \"No such file or directory\" about a missing loader, too")
+        weigh(confidence)
+            .refuted_by(format!(
+                "`readelf -l {name} | grep interpreter`, and its #! line, name what is visible inside"
+            ))
+            .summary(format!("{name} may be there, but its loader or interpreter is not visible inside"))
+            .pro(evidence::heard(
+                case,
+                "the kernel says \"No such file or directory\" about a missing loader, too",
+            ))
     };
     let visible = case.sandbox.map(loader_is_visible);
     match (place(case, program), visible) {
         // what is not there needs no loader
         (Place::Nowhere, _) => None,
-        (_, Some(false)) => {
-            Some(judgement(Confidence::High).pro(
-                "no operation makes /lib64 or /lib, where dynamically linked programs have their loader",
-            ))
-        }
+        (_, Some(false)) => Some(judgement(Confidence::High).pro(evidence::asked(
+            case,
+            "no operation makes /lib64 or /lib, where dynamically linked programs have their loader",
+        ))),
         (Place::Bound, Some(true)) => Some(
-            judgement(Confidence::Low).contra("operations make /lib64 or /lib, where loaders mostly are"),
+            judgement(Confidence::Low)
+                .contra(evidence::asked(case, "operations make /lib64 or /lib, where loaders mostly are")),
         ),
         _ => Some(judgement(Confidence::Medium).unknown("the program itself, and what the sandbox shows")),
     }
@@ -159,7 +134,7 @@ fn program_missing(case: &Case<'_>) -> Option<Judgement> {
     let name = program.display();
     let searched = program.components().count() == 1 && !program.is_absolute();
     let judgement = |confidence, refuted_by: String| {
-        Judgement::new(confidence, refuted_by).summary(format!("{name} is not there inside"))
+        weigh(confidence).refuted_by(refuted_by).summary(format!("{name} is not there inside"))
     };
     let look = format!("`ls -lL {name}`, typed in the same sandbox with a shell, finds it");
     if case.errno() == Some(libc::EACCES) {
@@ -167,19 +142,23 @@ fn program_missing(case: &Case<'_>) -> Option<Judgement> {
         return searched.then(|| {
             judgement(Confidence::Medium, "PATH inside has only directories that the user may search".to_owned())
                 .summary(format!("{name} is not there inside, or lies in a directory of PATH that the user may not search"))
-                .pro("\"Permission denied\" wins over \"No such file\" if one directory of PATH may not be searched")
+                .pro(evidence::heard(case, "\"Permission denied\" wins over \"No such file\" if one directory of PATH may not be searched"))
         });
     }
     Some(match place(case, program) {
-        Place::Nowhere => judgement(Confidence::High, look)
-            .pro(format!("no operation of the sandbox puts anything at {name} or above it")),
-        Place::Bound => judgement(Confidence::Medium, look)
-            .pro("an operation of the sandbox shows the directory above it; the file may be missing there"),
+        Place::Nowhere => judgement(Confidence::High, look).pro(evidence::asked(
+            case,
+            format!("no operation of the sandbox puts anything at {name} or above it"),
+        )),
+        Place::Bound => judgement(Confidence::Medium, look).pro(evidence::asked(
+            case,
+            "an operation of the sandbox shows the directory above it; the file may be missing there",
+        )),
         Place::Unknown if searched => judgement(
             Confidence::Medium,
             format!("`command -v {name}`, typed in the same sandbox with a shell, finds it"),
         )
-        .pro("bwrap looked for it in the directories of PATH, as the command sees it")
+        .pro(evidence::heard(case, "bwrap looked for it in the directories of PATH, as the command sees it"))
         .unknown("PATH inside: a cleared environment has none, and then it is /bin:/usr/bin"),
         Place::Unknown => judgement(Confidence::Medium, look).unknown("what the sandbox shows there"),
     })
@@ -188,17 +167,17 @@ fn program_missing(case: &Case<'_>) -> Option<Judgement> {
 fn not_executable(case: &Case<'_>) -> Option<Judgement> {
     let name = unseen(case)?.display();
     Some(
-        Judgement::new(
-            Confidence::Medium,
-            format!("`test -f {name} && test -x {name}` holds inside for the command's user"),
-        )
-        .summary(match case.errno() {
-            Some(libc::ETXTBSY) => format!("{name} is open for writing, and cannot be executed meanwhile"),
-            _ => format!(
-                "{name} has no x for the user, is a directory, or lies on a file system mounted noexec"
-            ),
-        })
-        .unknown("the file: `ls -lL` and `findmnt -T` on it, inside"),
+        weigh(Confidence::Medium)
+            .refuted_by(format!("`test -f {name} && test -x {name}` holds inside for the command's user"))
+            .summary(match case.errno() {
+                Some(libc::ETXTBSY) => {
+                    format!("{name} is open for writing, and cannot be executed meanwhile")
+                }
+                _ => format!(
+                    "{name} has no x for the user, is a directory, or lies on a file system mounted noexec"
+                ),
+            })
+            .unknown("the file: `ls -lL` and `findmnt -T` on it, inside"),
     )
 }
 
@@ -220,24 +199,29 @@ fn denied(case: &Case<'_>) -> Option<Judgement> {
         _ => Confidence::Low,
     };
     let mut judgement =
-        Judgement::new(confidence, "dmesg has no line with DENIED, avc: or type=1326 from that moment")
-            .summary(format!("a security module or system call filter denies executing {name}"));
+        weigh(confidence).summary(format!("a security module or system call filter denies executing {name}"));
     if not_permitted {
-        judgement = judgement
-            .pro("permissions and noexec give \"Permission denied\", not \"Operation not permitted\"");
+        judgement = judgement.pro(evidence::heard(
+            case,
+            "permissions and noexec give \"Permission denied\", not \"Operation not permitted\"",
+        ));
     }
     if let Some(label) = label {
-        judgement =
-            judgement.pro(format!("a security module confines us: {label} (/proc/self/attr/current)"));
+        judgement = judgement.pro(evidence::seen(
+            &case.host.security.label,
+            format!("a security module confines us: {label} (/proc/self/attr/current)"),
+        ));
     }
     if let Some(asked) = asked {
-        judgement = judgement.pro(format!("the sandbox asks for the label {}", asked.display()));
+        judgement = judgement
+            .pro(evidence::asked(case, format!("the sandbox asks for the label {}", asked.display())));
     }
     if filters {
-        judgement = judgement.pro("the sandbox has a system call filter of its own, in force by then");
+        judgement = judgement
+            .pro(evidence::asked(case, "the sandbox has a system call filter of its own, in force by then"));
     }
     if case.filtered() == Some(true) {
-        judgement = judgement.pro("a system call filter is on (Seccomp: 2 in /proc/self/status)");
+        judgement = judgement.pro(evidence::filter(case).so());
     }
     if !suspects {
         judgement = judgement.unknown("whether a Landlock domain is in force: nothing shows that");

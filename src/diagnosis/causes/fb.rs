@@ -2,18 +2,20 @@
 
 use super::pr::PROC;
 use super::pr::hidden::{Hidden, Seen, look};
-use crate::diagnosis::case::Case;
-use crate::diagnosis::finding::Confidence::Medium;
-use crate::diagnosis::weigh::{Judgement, Rule};
-use crate::diagnosis::{Cause, Remedy, SandboxChange};
+use crate::diagnosis::{
+    Remedy, SandboxChange,
+    case::Case,
+    evidence,
+    finding::Confidence::Medium,
+    weigh::{Judgement, rules, weigh},
+};
 use crate::sandbox::Capability;
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[Rule {
-    cause: Cause::NeedlessUserNamespace,
-    messages: &[(PROC, &[libc::EPERM])],
-    judge: needless_user_namespace,
-    remedies: |_| vec![Remedy::change(SandboxChange::KeepUserNamespace)],
-}];
+rules! {
+    NeedlessUserNamespace, Anytime about proc, [PROC => (EPERM)],
+        unless "without --unshare-user and --unshare-all the same sandbox fails, too"
+        => needless_user_namespace, |_| vec![Remedy::change(SandboxChange::KeepUserNamespace)];
+}
 
 /// What is mounted in our own user namespace is locked only in others.
 fn needless_user_namespace(case: &Case<'_>) -> Option<Judgement> {
@@ -25,9 +27,14 @@ fn needless_user_namespace(case: &Case<'_>) -> Option<Judgement> {
         && case.plan.as_ref().is_some_and(|plan| plan.user_namespace && !plan.disable_userns)
         && case.emulated().is_none();
     possible.then(|| {
-        Judgement::new(Medium, "without --unshare-user and --unshare-all the same sandbox fails, too")
-            .pro("the process is root and has CAP_SYS_ADMIN (CapEff in /proc/self/status)")
-            .pro("the sandbox asks for a user namespace, which locks what is mounted on /proc")
-            .operation(case.plan.as_ref().and_then(|plan| plan.proc))
+        weigh(Medium)
+            .pro(evidence::seen(
+                &case.host.process.effective,
+                "the process is root and has CAP_SYS_ADMIN (CapEff in /proc/self/status)",
+            ))
+            .pro(evidence::asked(
+                case,
+                "the sandbox asks for a user namespace, which locks what is mounted on /proc",
+            ))
     })
 }

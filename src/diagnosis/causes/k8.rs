@@ -3,23 +3,24 @@
 use super::pr::PROC;
 use super::pr::hidden::{Seen, look};
 use super::pr::remedies::{honour_pod_fields, with_bind_proc};
-use crate::diagnosis::Cause;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::finding::Confidence::Low;
-use crate::diagnosis::finding::{Bearing, Confidence, Evidence, Finding};
-use crate::diagnosis::need::Need;
-use crate::diagnosis::remedy::{Action, PodPatch, Remedy};
-use crate::diagnosis::setting::Setting;
-use crate::diagnosis::weigh::{Judgement, Rule};
-use crate::diagnosis::wish;
-use crate::diagnosis::wish::{RUNTIME, Wish};
+use crate::diagnosis::{
+    Cause,
+    case::Case,
+    evidence,
+    finding::Confidence::Low,
+    finding::{Confidence, Finding},
+    need::Need,
+    remedy::{Action, PodPatch, Remedy, told},
+    setting::Setting,
+    weigh::{Judgement, rules, weigh},
+    wish,
+    wish::{RUNTIME, Wish},
+};
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[Rule {
-    cause: Cause::PodFieldsIgnored,
-    messages: &[(PROC, &[libc::EPERM])],
-    judge: pod_fields_ignored,
-    remedies: |case| with_bind_proc(case, honour_pod_fields(case)),
-}];
+rules! {
+    PodFieldsIgnored, Anytime about proc, [PROC => (EPERM)]
+        => pod_fields_ignored, |case| with_bind_proc(case, honour_pod_fields(case));
+}
 
 /// Whoever wrote the right YAML and still sees masks is told so; whether he did, only he knows.
 fn pod_fields_ignored(case: &Case<'_>) -> Option<Judgement> {
@@ -28,23 +29,25 @@ fn pod_fields_ignored(case: &Case<'_>) -> Option<Judgement> {
         return None;
     }
     let refuted = "`kubectl get pod POD -o yaml` shows that neither procMount nor hostUsers was ever set";
-    let found = Judgement::new(Low, refuted)
-        .summary(
-            "if the pod's YAML already says procMount: Unmasked or hostUsers: false, the cluster ignores it",
-        )
-        .operation(case.plan.as_ref().and_then(|plan| plan.proc));
+    let found = weigh(Low).refuted_by(refuted).summary(
+        "if the pod's YAML already says procMount: Unmasked or hostUsers: false, the cluster ignores it",
+    );
     let found = match look(case) {
-        Seen::Hidden(hidden) if hidden.cause == Cause::MaskedProc => found.pro(hidden.evidence),
+        Seen::Hidden(hidden) if hidden.cause == Cause::MaskedProc => {
+            found.pro(evidence::seen(&case.host.mounts, hidden.evidence))
+        }
         Seen::Unknown => found.unknown("what is mounted on /proc: /proc/self/mountinfo"),
         Seen::Whole | Seen::Hidden(_) => return None,
     };
     let found = match case.host.user_namespace.is_initial() {
-        Some(_) => found.pro("the pod has no user namespace of its own (/proc/self/uid_map)"),
+        Some(_) => found.pro(evidence::seen(
+            &case.host.user_namespace.uid_map,
+            "the pod has no user namespace of its own (/proc/self/uid_map)",
+        )),
         None => found.unknown("whether the pod has a user namespace of its own: /proc/self/uid_map"),
     };
     Some(found.unknown("what the pod's YAML says"))
 }
-use crate::diagnosis::remedy::told;
 
 /// Words of the API server, of pod security admission and of the container runtime, in lower case.
 const TEXTS: &[(&str, Cause)] = &[
@@ -71,27 +74,19 @@ pub(in crate::diagnosis) fn find(case: &Case<'_>) -> Option<Finding> {
     let limit = reason == Cause::NodeWithoutUserNamespaces;
     // the runtime prints the same about other failures
     let sure = !limit || text.to_lowercase().contains("no space left on device");
-    Some(Finding {
-        cause: reason,
-        confidence: if sure { Confidence::High } else { Confidence::Low },
-        summary: reason.title().to_owned(),
-        evidence: vec![Evidence {
-            bearing: Bearing::For,
-            text: format!("Kubernetes says so: {}", text.trim()),
-        }],
-        refuted_by: vec![match reason {
-            Cause::UnmaskedNeedsUserNamespace => {
-                "`kubectl get pod POD -o jsonpath={.spec.hostUsers}` prints false".to_owned()
-            }
-            Cause::NodeWithoutUserNamespaces => {
-                "`sysctl user.max_user_namespaces`, typed on the node, is above 0".to_owned()
-            }
-            _ => "`kubectl get ns NAMESPACE --show-labels` shows no pod-security.kubernetes.io/enforce"
-                .to_owned(),
-        }],
-        remedies: wish::fit(case, remedies(case, reason)),
-        operation: None,
-    })
+    let refuted_by = match reason {
+        Cause::UnmaskedNeedsUserNamespace => {
+            "`kubectl get pod POD -o jsonpath={.spec.hostUsers}` prints false"
+        }
+        Cause::NodeWithoutUserNamespaces => {
+            "`sysctl user.max_user_namespaces`, typed on the node, is above 0"
+        }
+        _ => "`kubectl get ns NAMESPACE --show-labels` shows no pod-security.kubernetes.io/enforce",
+    };
+    let judgement = weigh(if sure { Confidence::High } else { Confidence::Low })
+        .pro(evidence::heard(case, format!("Kubernetes says so: {}", text.trim())))
+        .refuted_by(refuted_by);
+    Some(judgement.finding(reason, wish::fit(case, remedies(case, reason))))
 }
 
 fn remedies(case: &Case<'_>, reason: Cause) -> Vec<Remedy> {

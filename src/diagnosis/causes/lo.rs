@@ -2,15 +2,17 @@
 //!
 //! What bwrap prints after `Failed RTM_NEWADDR` is the error of an earlier call, so only the facts tell these apart.
 
-use crate::diagnosis::Cause;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::confinement::{Selinux, selinux_denies};
-use crate::diagnosis::finding::Confidence::{High, Low, Medium};
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::restriction::{lift_restriction, strips_capabilities};
-use crate::diagnosis::weigh::{Judgement, Rule};
-use crate::diagnosis::wish::{Calls, Wish};
-use crate::diagnosis::{Remedy, SandboxChange, SelinuxRule};
+use crate::diagnosis::{
+    Remedy, SandboxChange, SelinuxRule,
+    case::Case,
+    confinement::{Selinux, selinux_denies},
+    evidence,
+    finding::Confidence::{High, Low, Medium},
+    remedy::told,
+    restriction::{lift_restriction, strips_capabilities},
+    weigh::{Judgement, rules, weigh},
+    wish::{Calls, Wish},
+};
 use crate::host::Platform;
 use crate::sandbox::Capability;
 
@@ -20,49 +22,34 @@ const REFUSED: &[(&str, &[i32])] = &[
     ("Can't create loopback device", &[]),
 ];
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::AppArmorStripsNetAdmin,
-        messages: REFUSED,
-        judge: apparmor_strips,
-        remedies: lift_restriction,
-    },
-    Rule {
-        cause: Cause::NetAdminMissing,
-        messages: REFUSED,
-        judge: net_admin_missing,
-        remedies: |case| {
+rules! {
+    AppArmorStripsNetAdmin, Anytime, REFUSED
+        => apparmor_strips, lift_restriction;
+
+    NetAdminMissing, Anytime, REFUSED
+        => net_admin_missing, |case| {
             // a namespace takes no privilege from anywhere
             let own = Remedy::change(SandboxChange::UnshareUser);
             [vec![own], Wish::Capability(Capability::CAP_NET_ADMIN).grant(case)].concat()
-        },
-    },
-    Rule {
-        cause: Cause::GvisorLoopback,
-        messages: REFUSED,
-        judge: gvisor,
-        remedies: |_| vec![newer_gvisor(), Remedy::change(SandboxChange::ShareNet)],
-    },
-    Rule {
-        cause: Cause::NetlinkDenied,
-        messages: &[
-            ("loopback: Failed to create NETLINK_ROUTE socket", &[]),
-            ("loopback: Failed to bind NETLINK_ROUTE socket", &[]),
-        ],
-        judge: netlink_denied,
-        remedies: permit_netlink,
-    },
-    Rule {
-        cause: Cause::SelinuxDeniesNetAdmin,
-        messages: REFUSED,
-        judge: selinux_denies_net_admin,
-        remedies: |case| {
+        };
+
+    GvisorLoopback, Anytime, REFUSED,
+        unless "the same sandbox fails alike under runc"
+        => gvisor, |_| vec![newer_gvisor(), Remedy::change(SandboxChange::ShareNet)];
+
+    NetlinkDenied, Failed, [
+        "loopback: Failed to create NETLINK_ROUTE socket", "loopback: Failed to bind NETLINK_ROUTE socket",
+    ],
+        unless "`ip link` works where bwrap is started"
+        => netlink_denied, permit_netlink;
+
+    SelinuxDeniesNetAdmin, Anytime, REFUSED
+        => selinux_denies_net_admin, |case| {
             let mut remedies = Wish::Selinux(&[NET_ADMIN]).grant(case);
             remedies.push(told!("virt-sandbox-use-all-caps"));
             remedies
-        },
-    },
-];
+        };
+}
 
 const NET_ADMIN: SelinuxRule =
     SelinuxRule { target: "self", class: "cap_userns", permissions: &["net_admin"] };
@@ -74,7 +61,11 @@ fn apparmor_strips(case: &Case<'_>) -> Option<Judgement> {
     let found = strips_capabilities(case)?.summary(
         "AppArmor takes the rights of the new user namespace away, so bwrap may not set the loopback device up",
     );
-    Some(if case.on(Platform::GVisor) { found.contra("gVisor has no AppArmor") } else { found })
+    Some(if case.on(Platform::GVisor) {
+        found.contra(evidence::seen(&case.host.platforms, "gVisor has no AppArmor"))
+    } else {
+        found
+    })
 }
 
 /// Without a user namespace of its own the new network namespace belongs to the one that we are in.
@@ -86,14 +77,14 @@ fn net_admin_missing(case: &Case<'_>) -> Option<Judgement> {
     }
     let found = |confidence| {
         let refuted = "the same sandbox fails alike with a user namespace of its own (--unshare-user)";
-        Judgement::new(confidence, refuted).summary(
+        weigh(confidence).refuted_by(refuted).summary(
             "root makes a network namespace without a user namespace, and lacks CAP_NET_ADMIN for it",
         )
     };
     let seen = |judgement: Judgement| {
         judgement
-            .pro("CAP_NET_ADMIN is not among the capabilities (CapEff in /proc/self/status)")
-            .pro("the sandbox asks for no user namespace, and root gets none unasked")
+            .pro(evidence::capability(case, Capability::CAP_NET_ADMIN).otherwise())
+            .pro(evidence::own_namespace(case).otherwise())
     };
     match (own, net_admin) {
         (Some(false), Some(false)) if case.failed() => Some(seen(found(High))),
@@ -118,9 +109,7 @@ fn gvisor(case: &Case<'_>) -> Option<Judgement> {
     if !case.failed() && !case.plans(|plan| plan.new_net) {
         return None;
     }
-    let found =
-        Judgement::new(if case.failed() { High } else { Medium }, "the same sandbox fails alike under runc")
-            .pro(format!("this is gVisor ({})", sighting.evidence));
+    let found = weigh(if case.failed() { High } else { Medium }).pro(evidence::sighted(sighting));
     Some(if case.failed() {
         found
     } else {
@@ -133,11 +122,8 @@ fn newer_gvisor() -> Remedy {
 }
 
 fn netlink_denied(case: &Case<'_>) -> Option<Judgement> {
-    if !case.failed() {
-        return None;
-    }
     let found = |confidence| {
-        Judgement::new(confidence, "`ip link` works where bwrap is started")
+        weigh(confidence)
             .summary("bwrap may make no netlink socket, which setting the loopback device up takes")
     };
     Some(match (case.errno(), case.filtered()) {
@@ -145,10 +131,8 @@ fn netlink_denied(case: &Case<'_>) -> Option<Judgement> {
         (Some(libc::EACCES), _) => {
             found(Medium).unknown("whether a security module denies it: the kernel log")
         }
-        (_, Some(true)) => found(High).pro("a system call filter is on (Seccomp: 2 in /proc/self/status)"),
-        (_, Some(false)) => {
-            found(Medium).contra("no system call filter is on (Seccomp: 0 in /proc/self/status)")
-        }
+        (_, Some(true)) => found(High).pro(evidence::filter(case).so()),
+        (_, Some(false)) => found(Medium).contra(evidence::filter(case).otherwise()),
         (_, None) => {
             found(Medium).unknown("whether a system call filter is on: Seccomp in /proc/self/status")
         }
@@ -184,6 +168,7 @@ fn selinux_denies_net_admin(case: &Case<'_>) -> Option<Judgement> {
 mod tests {
     use super::*;
     use crate::diagnosis::Action;
+    use crate::diagnosis::Cause;
     use crate::diagnosis::fixtures::*;
     use crate::host::{CapabilitySet, Fact, Host};
 

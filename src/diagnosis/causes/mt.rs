@@ -3,91 +3,62 @@
 pub(super) mod openat2;
 pub(super) mod resources;
 
-use crate::diagnosis::confinement::{
-    AppArmor, apparmor_denies, knows_landlock, landlocked, permit_in_profile, selinux_denies,
+use crate::diagnosis::{
+    Remedy, SandboxChange, SelinuxRule,
+    case::Case,
+    confinement::{AppArmor, apparmor_denies, knows_landlock, landlocked, permit_in_profile, selinux_denies},
+    evidence,
+    facts::stopped_by_masks,
+    finding::Confidence::{High, Low, Medium},
+    remedy::told,
+    weigh::{Judgement, rules, weigh},
+    wish::{Calls, Wish},
 };
 
-use crate::diagnosis::Cause;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::facts::stopped_by_masks;
-use crate::diagnosis::finding::Confidence::{High, Low, Medium};
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::weigh::{Judgement, Rule};
-use crate::diagnosis::wish::{Calls, Wish};
-use crate::diagnosis::{Remedy, SandboxChange, SelinuxRule};
 use crate::host::Platform;
 use crate::sandbox::Capability;
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::AppArmorDeniesMount,
-        messages: &[
-            ("Failed to make / slave", &[libc::EACCES]),
-            ("Creating proc failed", &[libc::EACCES]),
-            ("mounting proc", &[libc::EACCES]),
-        ],
-        judge: apparmor_denies_mount,
-        remedies: permit_in_profile,
-    },
-    Rule {
-        cause: Cause::SeccompDeniesMount,
-        messages: &[("Failed to make / slave", &[libc::EPERM]), ("mounting proc", &[libc::EPERM])],
-        judge: |case| filter(case, "mount"),
-        remedies: |case| Wish::Calls(Calls::Sandboxing).grant(case),
-    },
-    Rule {
-        cause: Cause::MountNotImplemented,
-        messages: &[("Failed to make / slave", &[libc::ENOSYS]), ("mounting proc", &[libc::ENOSYS])],
-        judge: |case| filter(case, "mount"),
-        remedies: |case| Wish::Calls(Calls::Sandboxing).grant(case),
-    },
-    Rule {
-        cause: Cause::LandlockDeniesMount,
-        messages: &[("Failed to make / slave", &[libc::EPERM])],
-        judge: landlock_denies_mount,
-        remedies: |_| vec![landlock_inside()],
-    },
-    Rule {
-        cause: Cause::SelinuxDeniesTmpfs,
-        messages: &[("Failed to mount tmpfs", &[libc::EACCES]), ("Can't mount tmpfs on %s", &[libc::EACCES])],
-        // today's policies allow it to containers: only the failure tells
-        judge: |case| if case.failed() { selinux_denies(case, "tmpfs_t:filesystem mount") } else { None },
-        remedies: |case| Wish::Selinux(&[MOUNT_TMPFS]).grant(case),
-    },
-    Rule {
-        cause: Cause::SeccompDeniesTmpfs,
-        messages: &[("Failed to mount tmpfs", &[libc::EPERM])],
-        judge: |case| filter(case, "mount, with these flags,"),
-        remedies: |case| Wish::Calls(Calls::Sandboxing).grant(case),
-    },
-    Rule {
-        cause: Cause::SeccompDeniesPivotRoot,
-        messages: &[("pivot_root", &[libc::EPERM]), ("pivot_root(/newroot)", &[libc::EPERM])],
-        judge: seccomp_denies_pivot_root,
-        remedies: |case| Wish::Calls(Calls::Sandboxing).grant(case),
-    },
-    Rule {
-        cause: Cause::AppArmorDeniesPivotRoot,
-        messages: &[("pivot_root", &[libc::EACCES]), ("pivot_root(/newroot)", &[libc::EACCES])],
-        judge: apparmor_denies_pivot_root,
-        remedies: permit_in_profile,
-    },
-    Rule {
-        cause: Cause::SeccompDeniesUmount,
-        messages: &[("umount old root", &[libc::EPERM]), ("unmount old root", &[libc::EPERM])],
-        judge: |case| filter(case, "umount2"),
-        remedies: |case| Wish::Calls(Calls::Sandboxing).grant(case),
-    },
-    Rule {
-        cause: Cause::HostnameDenied,
-        messages: &[("Can't set hostname to %s", &[libc::EPERM])],
-        judge: hostname_denied,
-        remedies: |case| {
+rules! {
+    AppArmorDeniesMount, Anytime, [
+        "Failed to make / slave" => (EACCES), "Creating proc failed" => (EACCES), "mounting proc" => (EACCES),
+    ],
+        unless "the sandbox starts under this profile"
+        => apparmor_denies_mount, permit_in_profile;
+
+    SeccompDeniesMount, Anytime, ["Failed to make / slave" => (EPERM), "mounting proc" => (EPERM)]
+        => |case| filter(case, "mount"), |case| Wish::Calls(Calls::Sandboxing).grant(case);
+
+    MountNotImplemented, Anytime, ["Failed to make / slave" => (ENOSYS), "mounting proc" => (ENOSYS)]
+        => |case| filter(case, "mount"), |case| Wish::Calls(Calls::Sandboxing).grant(case);
+
+    LandlockDeniesMount, Anytime, ["Failed to make / slave" => (EPERM)],
+        unless "the launcher and what started it use no Landlock"
+        => landlock_denies_mount, |_| vec![landlock_inside()];
+
+    SelinuxDeniesTmpfs, Anytime, ["Failed to mount tmpfs" => (EACCES), "Can't mount tmpfs on %s" => (EACCES)]
+        => |case| if case.failed() { selinux_denies(case, "tmpfs_t:filesystem mount") } else { None }, |case| Wish::Selinux(&[MOUNT_TMPFS]).grant(case);
+
+    SeccompDeniesTmpfs, Anytime, ["Failed to mount tmpfs" => (EPERM)]
+        => |case| filter(case, "mount, with these flags,"), |case| Wish::Calls(Calls::Sandboxing).grant(case);
+
+    SeccompDeniesPivotRoot, Anytime, ["pivot_root" => (EPERM), "pivot_root(/newroot)" => (EPERM)],
+        unless "the container has a seccomp profile of its own, which allows pivot_root"
+        => seccomp_denies_pivot_root, |case| Wish::Calls(Calls::Sandboxing).grant(case);
+
+    AppArmorDeniesPivotRoot, Anytime, ["pivot_root" => (EACCES), "pivot_root(/newroot)" => (EACCES)],
+        unless "security.nesting is true for this container"
+        => apparmor_denies_pivot_root, permit_in_profile;
+
+    SeccompDeniesUmount, Anytime, ["umount old root" => (EPERM), "unmount old root" => (EPERM)]
+        => |case| filter(case, "umount2"), |case| Wish::Calls(Calls::Sandboxing).grant(case);
+
+    HostnameDenied, Anytime, ["Can't set hostname to %s" => (EPERM)],
+        unless "the container has a seccomp profile of its own, which allows sethostname"
+        => hostname_denied, |case| {
             let keep = Remedy::change(SandboxChange::KeepHostname);
             std::iter::once(keep).chain(Wish::Calls(Calls::Sandboxing).grant(case)).collect()
-        },
-    },
-];
+        };
+}
 
 const MOUNT_TMPFS: SelinuxRule =
     SelinuxRule { target: "tmpfs_t", class: "filesystem", permissions: &["mount"] };
@@ -98,7 +69,7 @@ fn apparmor_denies_mount(case: &Case<'_>) -> Option<Judgement> {
         _ if case.failed() => Some(found),
         AppArmor::Engine(_) => Some(found),
         AppArmor::Other(profile) => Some(
-            Judgement::new(Medium, "the sandbox starts under this profile")
+            weigh(Medium)
                 .summary(format!("the AppArmor profile {profile} may deny mounting"))
                 .unknown(format!("what the profile {profile} allows: its file below /etc/apparmor.d")),
         ),
@@ -114,7 +85,7 @@ fn apparmor_denies_pivot_root(case: &Case<'_>) -> Option<Judgement> {
         AppArmor::Lxc("lxc-container-default" | "lxc-container-default-cgns") => Some(found),
         // of the same name with and without nesting
         AppArmor::Lxc(profile) => Some(
-            Judgement::new(Medium, "security.nesting is true for this container")
+            weigh(Medium)
                 .summary(format!(
                     "the AppArmor profile {profile} denies pivot_root, unless nesting is allowed"
                 ))
@@ -131,12 +102,10 @@ fn filter(case: &Case<'_>, call: &str) -> Option<Judgement> {
     }
     let judgement = |confidence| {
         let refuted = format!("it fails alike without a filter, or the filter's profile allows {call}");
-        Judgement::new(confidence, refuted)
+        weigh(confidence).refuted_by(refuted)
     };
     match case.filtered() {
-        Some(true) => {
-            Some(judgement(High).pro("a system call filter is on (Seccomp: 2 in /proc/self/status)"))
-        }
+        Some(true) => Some(judgement(High).pro(evidence::filter(case).so())),
         Some(false) => None,
         None => Some(
             judgement(Medium).unknown("whether a system call filter is on: Seccomp in /proc/self/status"),
@@ -153,12 +122,12 @@ fn seccomp_denies_pivot_root(case: &Case<'_>) -> Option<Judgement> {
     let admin = case.has(Capability::CAP_SYS_ADMIN) == Some(true);
     (admin && case.filtered() == Some(true)).then(|| {
         let confidence = if stopped_by_masks(case) { High } else { Medium };
-        Judgement::new(confidence, "the container has a seccomp profile of its own, which allows pivot_root")
+        weigh(confidence)
             .summary(format!(
                 "the default system call filter of {engine} denies pivot_root, CAP_SYS_ADMIN or not"
             ))
-            .pro("a system call filter is on (Seccomp: 2 in /proc/self/status)")
-            .pro("the process has CAP_SYS_ADMIN (CapEff in /proc/self/status)")
+            .pro(evidence::filter(case).so())
+            .pro(evidence::capability(case, Capability::CAP_SYS_ADMIN).so())
             .unknown("whether it is the default filter: what is in it cannot be read")
     })
 }
@@ -169,9 +138,10 @@ fn hostname_denied(case: &Case<'_>) -> Option<Judgement> {
     if case.failed() {
         let found = filter(case, "sethostname")?;
         return Some(match admin {
-            Some(true) => {
-                found.contra("the process has CAP_SYS_ADMIN, with which default filters allow sethostname")
-            }
+            Some(true) => found.contra(evidence::seen(
+                &case.host.process.effective,
+                "the process has CAP_SYS_ADMIN, with which default filters allow sethostname",
+            )),
             _ => found,
         });
     }
@@ -180,30 +150,41 @@ fn hostname_denied(case: &Case<'_>) -> Option<Judgement> {
         return None;
     }
     (case.plans(|plan| plan.hostname) && case.filtered() == Some(true) && admin == Some(false)).then(|| {
-        Judgement::new(Medium, "the container has a seccomp profile of its own, which allows sethostname")
-            .pro("a system call filter is on (Seccomp: 2 in /proc/self/status)")
-            .pro("CAP_SYS_ADMIN, with which default filters allow it, is missing (CapEff in /proc/self/status)")
+        weigh(Medium).pro(evidence::filter(case).so()).pro(evidence::seen(
+            &case.host.process.effective,
+            "CAP_SYS_ADMIN, with which default filters allow it, is missing (CapEff in /proc/self/status)",
+        ))
     })
 }
 
 fn landlock_denies_mount(case: &Case<'_>) -> Option<Judgement> {
-    let judgement =
-        |confidence| Judgement::new(confidence, "the launcher and what started it use no Landlock");
+    let judgement = |confidence| weigh(confidence);
     if let Some(confidence) = landlocked(case).filter(|_| !case.failed()) {
         let seen = "/proc/self/uid_map is ours and cannot be opened for writing: Permission denied";
-        return Some(judgement(confidence).pro(seen));
+        return Some(
+            judgement(confidence).pro(evidence::seen(&case.host.user_namespace.uid_map_writable, seen)),
+        );
     }
     if !case.failed() || knows_landlock(case) == Some(false) {
         return None;
     }
     let no_new_privs = &case.host.process.no_new_privs;
     Some(match case.filtered() {
-        Some(true) => judgement(Low).contra("a system call filter is on, which explains it (Seccomp: 2)"),
+        Some(true) => judgement(Low).contra(evidence::seen(
+            &case.host.process.seccomp,
+            "a system call filter is on, which explains it (Seccomp: 2)",
+        )),
         Some(false) if no_new_privs.is(&true) && knows_landlock(case) == Some(true) => judgement(High)
-            .pro("Landlock is active in the kernel (/sys/kernel/security/lsm)")
-            .pro("something restricted this process for good (NoNewPrivs: 1 in /proc/self/status)")
-            .pro("no system call filter is on (Seccomp: 0 in /proc/self/status)"),
-        Some(false) => judgement(Medium).pro("no system call filter is on (Seccomp: 0 in /proc/self/status)"),
+            .pro(evidence::seen(
+                &case.host.security.modules,
+                "Landlock is active in the kernel (/sys/kernel/security/lsm)",
+            ))
+            .pro(evidence::seen(
+                &case.host.process.no_new_privs,
+                "something restricted this process for good (NoNewPrivs: 1 in /proc/self/status)",
+            ))
+            .pro(evidence::filter(case).otherwise()),
+        Some(false) => judgement(Medium).pro(evidence::filter(case).otherwise()),
         None => judgement(Medium).unknown("whether a system call filter is on: Seccomp in /proc/self/status"),
     })
 }

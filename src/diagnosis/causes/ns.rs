@@ -5,17 +5,19 @@ pub(super) mod limits;
 pub(super) mod processes;
 pub(super) mod refusals;
 
-use crate::diagnosis::remedy::told;
+use crate::diagnosis::{
+    Remedy, SandboxChange,
+    case::Case,
+    evidence,
+    facts::{OPENS, user_namespace},
+    finding::Confidence,
+    remedy::told,
+    weigh::{Judgement, rules, weigh},
+    wish::{Wish, raise},
+};
 use std::path::Path;
 
 use crate::bwrap::Stage;
-use crate::diagnosis::Cause;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::facts::{OPENS, user_namespace};
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::weigh::{Judgement, Rule};
-use crate::diagnosis::wish::{Wish, raise};
-use crate::diagnosis::{Remedy, SandboxChange};
 use crate::host::{Fact, IdMapping, Platform};
 use crate::sandbox::Capability;
 
@@ -27,62 +29,42 @@ pub(in crate::diagnosis) const CREATING: &str = "Creating new namespace failed";
 /// Mount propagation belongs to mounts: a root that is none has none to change.
 const MAKE_SLAVE: &str = "Failed to make / slave";
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::Chrooted,
-        messages: &[(NO_PERMISSIONS, &[libc::EPERM]), (MAKE_SLAVE, &[libc::EINVAL])],
-        judge: chrooted,
-        remedies: leave_chroot,
-    },
-    Rule {
-        cause: Cause::UserNamespacesSwitchedOff,
-        messages: &[(NO_PERMISSIONS, &[libc::EPERM]), ("unshare user ns", &[libc::EPERM])],
-        judge: switched_off,
-        remedies: |case| Wish::Sysctl("kernel.unprivileged_userns_clone", "1", OPENS).grant(case),
-    },
-    Rule {
-        cause: Cause::UnmappedId,
-        messages: &[(NO_PERMISSIONS, &[libc::EPERM])],
-        judge: unmapped,
-        remedies: map_id,
-    },
-    Rule {
-        cause: Cause::RootWithoutSysAdmin,
-        messages: &[(CREATING, &[libc::EPERM])],
-        judge: root_without,
-        remedies: ask_for_one,
-    },
-    Rule {
-        cause: Cause::JoinDenied,
-        messages: &[
-            ("Joining specified user namespace failed", &[]),
-            (
-                "Joining the specified user namespace failed, it might not be a descendant of the current \
-                 user namespace.",
-                &[],
-            ),
-            ("Setting userns2 failed", &[]),
-            ("Setting pidns failed", &[]),
-            ("unshare pid ns", &[libc::EPERM]),
-            ("Can't read pid from socket", &[]),
-            ("No pid returned on socket", &[]),
-            ("Unexpected short read from pid socket", &[]),
-        ],
-        judge: join_denied,
-        remedies: |_| vec![told!("namespace-to-join")],
-    },
-];
+rules! {
+    Chrooted, Anytime, [NO_PERMISSIONS => (EPERM), MAKE_SLAVE => (EINVAL)],
+        unless "`grep ' / / ' /proc/self/mountinfo` shows a mount on /: it is no chroot"
+        => chrooted, leave_chroot;
+
+    UserNamespacesSwitchedOff, Anytime, [NO_PERMISSIONS => (EPERM), "unshare user ns" => (EPERM)],
+        unless "`sysctl kernel.unprivileged_userns_clone` prints 1, or knows no such key"
+        => switched_off, |case| Wish::Sysctl("kernel.unprivileged_userns_clone", "1", OPENS).grant(case);
+
+    UnmappedId, Anytime, [NO_PERMISSIONS => (EPERM)],
+        unless "`id -u` and `id -g` are within the ranges of /proc/self/uid_map and gid_map"
+        => unmapped, map_id;
+
+    RootWithoutSysAdmin, Anytime, [CREATING => (EPERM)],
+        unless "the same sandbox with Namespaces::USER fails with the same message"
+        => root_without, ask_for_one;
+
+    JoinDenied, Anytime, [
+        "Joining specified user namespace failed",
+        "Joining the specified user namespace failed, it might not be a descendant of the current user namespace.",
+        "Setting userns2 failed", "Setting pidns failed", "unshare pid ns" => (EPERM),
+        "Can't read pid from socket", "No pid returned on socket", "Unexpected short read from pid socket",
+    ],
+        unless "`nsenter` by the same user joins the same namespaces"
+        => join_denied, |_| vec![told!("namespace-to-join")];
+}
 
 /// The kernel makes no user namespace for whoever is in a chroot, root or not; and without one the root must be a mount.
 fn chrooted(case: &Case<'_>) -> Option<Judgement> {
-    let judgement = |confidence| {
-        Judgement::new(confidence, "`grep ' / / ' /proc/self/mountinfo` shows a mount on /: it is no chroot")
-    };
     let makes = user_namespace(case);
     let seen = root_is_mount(case);
     if seen == Some(false) {
-        let found = judgement(Confidence::High)
-            .pro("nothing is mounted on /: the root is a directory (/proc/self/mountinfo)");
+        let found = weigh(Confidence::High).pro(evidence::seen(
+            &case.host.mounts,
+            "nothing is mounted on /: the root is a directory (/proc/self/mountinfo)",
+        ));
         return Some(if makes == Some(false) {
             found
                 .summary("the root is no mount but a chroot, and bwrap can change the mounts of a mount only")
@@ -94,26 +76,31 @@ fn chrooted(case: &Case<'_>) -> Option<Judgement> {
     if said == Some(MAKE_SLAVE) {
         // the kernel gives this number for hardly anything else
         return Some(match seen {
-            Some(_) => judgement(Confidence::Low)
-                .contra("something is mounted on / as seen from here (/proc/self/mountinfo)"),
-            None => judgement(Confidence::High).pro("the kernel answered that / is no mount (EINVAL)"),
+            Some(_) => weigh(Confidence::Low).contra(evidence::seen(
+                &case.host.mounts,
+                "something is mounted on / as seen from here (/proc/self/mountinfo)",
+            )),
+            None => weigh(Confidence::High)
+                .pro(evidence::heard(case, "the kernel answered that / is no mount (EINVAL)")),
         });
     }
     if makes == Some(false) {
         return None;
     }
     match (case.host.sighting(Platform::Chroot), seen) {
-        (Some(hint), _) => {
-            Some(judgement(Confidence::Medium).pro(format!("{} points to a chroot", hint.evidence)))
-        }
+        (Some(hint), _) => Some(
+            weigh(Confidence::Medium)
+                .pro(evidence::seen(&case.host.platforms, format!("{} points to a chroot", hint.evidence))),
+        ),
         // a filter is the likelier reason by far
         (None, Some(_)) if case.filtered() == Some(true) => None,
         _ if !case.failed() => None,
-        (None, Some(_)) => Some(judgement(Confidence::Low).contra(
+        (None, Some(_)) => Some(weigh(Confidence::Low).contra(evidence::seen(
+            &case.host.mounts,
             "something is mounted on / (/proc/self/mountinfo); only a chroot into a mount looks so, too",
-        )),
+        ))),
         (None, None) => {
-            Some(judgement(Confidence::Low).unknown("whether anything is mounted on /: /proc/self/mountinfo"))
+            Some(weigh(Confidence::Low).unknown("whether anything is mounted on /: /proc/self/mountinfo"))
         }
     }
 }
@@ -143,23 +130,18 @@ fn switched_off(case: &Case<'_>) -> Option<Judgement> {
     if makes == Some(false) || value.is_absent() {
         return None;
     }
-    let judgement = |confidence| {
-        Judgement::new(confidence, "`sysctl kernel.unprivileged_userns_clone` prints 1, or knows no such key")
-    };
     match value.present().map(String::as_str) {
         Some("0") => {}
         None if case.failed() => {
             return Some(
-                judgement(Confidence::Low)
+                weigh(Confidence::Low)
                     .unknown("the value of kernel.unprivileged_userns_clone: `sysctl` on the machine"),
             );
         }
         _ => return None,
     }
-    let judgement = |confidence| {
-        judgement(confidence)
-            .pro("kernel.unprivileged_userns_clone is 0 (/proc/sys/kernel/unprivileged_userns_clone)")
-    };
+    let judgement =
+        |confidence| weigh(confidence).pro(evidence::parameter(case, "kernel.unprivileged_userns_clone"));
     let exempt = match (case.has(Capability::CAP_SYS_ADMIN), case.host.user_namespace.is_initial()) {
         (Some(false), _) | (_, Some(false)) => Some(false),
         (Some(true), Some(true)) => Some(true),
@@ -206,26 +188,23 @@ fn unmapped(case: &Case<'_>) -> Option<Judgement> {
     if makes == Some(false) {
         return None;
     }
-    let judgement = |confidence| {
-        Judgement::new(
-            confidence,
-            "`id -u` and `id -g` are within the ranges of /proc/self/uid_map and gid_map",
-        )
-    };
     match unmapped_id(case) {
         Unmapped::Id(kind, id) => {
             let file = if kind == "user" { "/proc/self/uid_map" } else { "/proc/self/gid_map" };
             let sure = case.failed() || makes == Some(true);
             Some(
-                judgement(if sure { Confidence::High } else { Confidence::Medium })
+                weigh(if sure { Confidence::High } else { Confidence::Medium })
                     .summary(format!(
                         "our {kind} id is not mapped in this user namespace, which shows it as {id}"
                     ))
-                    .pro(format!("no line of {file} covers {id}")),
+                    .pro(evidence::seen(
+                        &case.host.user_namespace.uid_map,
+                        format!("no line of {file} covers {id}"),
+                    )),
             )
         }
         Unmapped::Unknown if case.failed() => Some(
-            judgement(Confidence::Low)
+            weigh(Confidence::Low)
                 .unknown("whether our ids are mapped: `id`, /proc/self/uid_map and gid_map"),
         ),
         Unmapped::Unknown | Unmapped::Neither => None,
@@ -248,14 +227,11 @@ fn root_without(case: &Case<'_>) -> Option<Judgement> {
     if joins || case.root() == Some(false) || admin == Some(true) || user_namespace(case) == Some(true) {
         return None;
     }
-    let judgement = |confidence| {
-        Judgement::new(confidence, "the same sandbox with Namespaces::USER fails with the same message")
-    };
     match (case.root(), admin) {
         (Some(true), Some(false)) if case.failed() || user_namespace(case) == Some(false) => {
-            let judgement = judgement(Confidence::High)
-                .pro("the process is root (Uid 0 in /proc/self/status)")
-                .pro("CAP_SYS_ADMIN is not among its capabilities (CapEff in /proc/self/status)");
+            let judgement = weigh(Confidence::High)
+                .pro(evidence::root(case).so())
+                .pro(evidence::capability(case, Capability::CAP_SYS_ADMIN).otherwise());
             let skipped = case.plan.as_ref().is_some_and(|plan| plan.user_namespace_optional);
             Some(if skipped {
                 judgement
@@ -263,15 +239,16 @@ fn root_without(case: &Case<'_>) -> Option<Judgement> {
                         "root without CAP_SYS_ADMIN needs a user namespace, and bwrap made none \
                      because the host allows none",
                     )
-                    .pro(
+                    .pro(evidence::asked(
+                        case,
                         "user.max_user_namespaces is 0, or the kernel has no user namespaces: bwrap then \
                      goes on without",
-                    )
+                    ))
             } else {
-                judgement.pro("the sandbox asks for no user namespace, and root gets none unasked")
+                judgement.pro(evidence::own_namespace(case).otherwise())
             })
         }
-        _ if case.failed() => Some(judgement(Confidence::Medium).unknown(
+        _ if case.failed() => Some(weigh(Confidence::Medium).unknown(
             "whether the process is root, and has CAP_SYS_ADMIN: Uid and CapEff in /proc/self/status",
         )),
         _ => None,
@@ -298,7 +275,7 @@ fn ask_for_one(case: &Case<'_>) -> Vec<Remedy> {
 
 fn join_denied(case: &Case<'_>) -> Option<Judgement> {
     let message = case.symptom?.message()?;
-    let judgement = Judgement::new(Confidence::High, "`nsenter` by the same user joins the same namespaces");
+    let judgement = weigh(Confidence::High);
     let kind = if message.operation() == Some("--pidns") { "PID" } else { "user" };
     let (summary, reason) = match case.errno() {
         Some(libc::EPERM) => (
@@ -318,7 +295,7 @@ fn join_denied(case: &Case<'_>) -> Option<Judgement> {
             "bwrap names the namespace that it could not join",
         ),
     };
-    Some(judgement.summary(summary).pro(reason))
+    Some(judgement.summary(summary).pro(evidence::heard(case, reason)))
 }
 
 /// Whether a fact proves that the kernel itself permits no user namespace here.

@@ -4,88 +4,51 @@ pub(super) mod hidden;
 pub(super) mod incomplete;
 pub(super) mod remedies;
 
+use crate::diagnosis::{
+    Cause, Remedy, SandboxChange,
+    case::Case,
+    confinement::{apparmor_denies, permit_in_profile, selinux_denies},
+    evidence,
+    facts::enters_user_namespace,
+    finding::Confidence,
+    finding::Confidence::{High, Low, Medium},
+    weigh::{Judgement, rules, weigh},
+    wish::Wish,
+};
 use hidden::{Hidden, Seen, doubtful, look};
 use remedies::{another_kernel, outer_as_user, permit_mounts, uncover, unmask_or_bind, with_bind_proc};
 
-use crate::diagnosis::Cause;
-use crate::diagnosis::Remedy;
-use crate::diagnosis::SandboxChange;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::confinement::permit_in_profile;
-use crate::diagnosis::confinement::{apparmor_denies, selinux_denies};
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::finding::Confidence::{High, Low, Medium};
-use crate::diagnosis::weigh::{Judgement, Rule};
-use crate::diagnosis::wish::Wish;
-
 pub(super) const PROC: &str = "Can't mount proc on %s";
-/// Security modules come first: they answer before the kernel looks at what is visible.
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::SelinuxDeniesProc,
-        messages: &[(PROC, &[libc::EACCES])],
-        judge: |case| {
+// Security modules come first: they answer before the kernel looks at what is visible.
+rules! {
+    SelinuxDeniesProc, Anytime, [PROC => (EACCES)]
+        => |case| {
             let operation = case.plan.as_ref().and_then(|plan| plan.proc);
             let wanted = case.failed() || operation.is_some();
             let found = wanted.then(|| selinux_denies(case, "proc_t:filesystem mount"))??;
             Some(found.operation(operation))
-        },
-        remedies: |case| with_bind_proc(case, permit_mounts(case)),
-    },
-    Rule {
-        cause: Cause::AppArmorDeniesProc,
-        messages: &[(PROC, &[libc::EACCES])],
-        judge: apparmor_denies_proc,
-        remedies: |case| with_bind_proc(case, permit_in_profile(case)),
-    },
-    Rule {
-        cause: Cause::MaskedProc,
-        messages: &[(PROC, &[libc::EPERM])],
-        judge: |case| hidden_proc(case, Cause::MaskedProc),
-        remedies: unmask_or_bind,
-    },
-    Rule {
-        cause: Cause::CoveredProc,
-        messages: &[(PROC, &[libc::EPERM])],
-        judge: |case| hidden_proc(case, Cause::CoveredProc),
-        remedies: |case| with_bind_proc(case, uncover(case)),
-    },
-    Rule {
-        cause: Cause::OuterBwrapCoversProc,
-        messages: &[(PROC, &[libc::EPERM])],
-        judge: |case| hidden_proc(case, Cause::OuterBwrapCoversProc),
-        remedies: |case| with_bind_proc(case, vec![outer_as_user()]),
-    },
-    Rule {
-        cause: Cause::ProcAtime,
-        messages: &[(PROC, &[libc::EPERM])],
-        judge: |case| hidden_proc(case, Cause::ProcAtime),
-        remedies: |case| with_bind_proc(case, Wish::Relatime.grant(case)),
-    },
-    Rule {
-        cause: Cause::PidNamespaceNotOwned,
-        messages: &[(PROC, &[libc::EPERM])],
-        judge: pid_namespace_not_owned,
-        remedies: |case| with_bind_proc(case, vec![Remedy::change(SandboxChange::UnsharePid)]),
-    },
-    Rule {
-        cause: Cause::EmulatedKernelDeniesProc,
-        messages: &[(PROC, &[libc::EPERM])],
-        judge: emulated_kernel,
-        remedies: |case| with_bind_proc(case, vec![another_kernel()]),
-    },
-];
+        }, |case| with_bind_proc(case, permit_mounts(case));
 
-/// Whether bwrap mounts in a user namespace other than ours, where everything that is mounted on /proc is locked.
-fn enters_user_namespace(case: &Case<'_>) -> Option<bool> {
-    let joins = case.sandbox.is_some_and(|sandbox| sandbox.namespaces.join_user.is_some());
-    let asks = case.sandbox.is_some_and(|sandbox| sandbox.namespaces.any_user());
-    match case.root() {
-        _ if joins => Some(true),
-        // whoever is not root gets one unasked
-        None if !asks => None,
-        _ => case.user_namespace(),
-    }
+    AppArmorDeniesProc, Anytime about proc, [PROC => (EACCES)]
+        => apparmor_denies_proc, |case| with_bind_proc(case, permit_in_profile(case));
+
+    MaskedProc, Anytime, [PROC => (EPERM)]
+        => |case| hidden_proc(case, Cause::MaskedProc), unmask_or_bind;
+
+    CoveredProc, Anytime, [PROC => (EPERM)]
+        => |case| hidden_proc(case, Cause::CoveredProc), |case| with_bind_proc(case, uncover(case));
+
+    OuterBwrapCoversProc, Anytime, [PROC => (EPERM)]
+        => |case| hidden_proc(case, Cause::OuterBwrapCoversProc), |case| with_bind_proc(case, vec![outer_as_user()]);
+
+    ProcAtime, Anytime, [PROC => (EPERM)]
+        => |case| hidden_proc(case, Cause::ProcAtime), |case| with_bind_proc(case, Wish::Relatime.grant(case));
+
+    PidNamespaceNotOwned, Anytime about proc, [PROC => (EPERM)]
+        => pid_namespace_not_owned, |case| with_bind_proc(case, vec![Remedy::change(SandboxChange::UnsharePid)]);
+
+    EmulatedKernelDeniesProc, Anytime, [PROC => (EPERM)]
+        => emulated_kernel, |case| with_bind_proc(case, vec![another_kernel()]);
 }
 
 /// The kernel's rule about whole procfs instances, if what breaks it is this cause.
@@ -98,7 +61,7 @@ fn hidden_proc(case: &Case<'_>, wanted: Cause) -> Option<Judgement> {
     }
     let found = |confidence| {
         let refuted = "`unshare -Urmpf mount -t proc proc /mnt` succeeds where bwrap is started";
-        Judgement::new(confidence, refuted).operation(operation)
+        weigh(confidence).refuted_by(refuted).operation(operation)
     };
     let hidden = match look(case) {
         Seen::Unknown => {
@@ -111,7 +74,7 @@ fn hidden_proc(case: &Case<'_>, wanted: Cause) -> Option<Judgement> {
         Seen::Whole | Seen::Hidden(_) => return None,
     };
     let confidence = confidence(case, &hidden)?;
-    let mut found = found(confidence).pro(&hidden.evidence);
+    let mut found = found(confidence).pro(evidence::seen(&case.host.mounts, &hidden.evidence));
     if unknown && !case.failed() {
         found.confidence = Medium;
         found = found.unknown("whether the sandbox mounts /proc in a PID namespace of its own");
@@ -120,13 +83,7 @@ fn hidden_proc(case: &Case<'_>, wanted: Cause) -> Option<Judgement> {
         found.confidence = confidence.min(Medium);
         found = found.unknown(doubt);
     }
-    let found = match enters_user_namespace(case) {
-        Some(true) => found.pro("bwrap mounts in a user namespace of its own, for which the rule holds"),
-        Some(false) => {
-            found.contra("bwrap makes no user namespace, and the rule holds only in others than the first")
-        }
-        None => found.unknown("whether bwrap makes a user namespace, for which alone the rule holds"),
-    };
+    let found = found.if_so(evidence::entered_namespace(case));
     Some(found.summary(hidden.summary))
 }
 
@@ -156,23 +113,26 @@ fn confidence(case: &Case<'_>, hidden: &Hidden) -> Option<Confidence> {
 fn apparmor_denies_proc(case: &Case<'_>) -> Option<Judgement> {
     // before a launch the rule about mounting as such speaks for it
     let found = case.failed().then(|| apparmor_denies(case, "mounting proc"))??;
-    Some(found.operation(case.plan.as_ref().and_then(|plan| plan.proc)))
+    Some(found)
 }
 
 /// A procfs takes `CAP_SYS_ADMIN` where its PID namespace belongs; bwrap's own belongs to bwrap's user namespace.
 fn pid_namespace_not_owned(case: &Case<'_>) -> Option<Judgement> {
     let found = |confidence| {
         let refuted = "the PID namespace that is joined was made in the user namespace that bwrap works in";
-        Judgement::new(confidence, refuted).operation(case.plan.as_ref().and_then(|plan| plan.proc))
+        weigh(confidence).refuted_by(refuted)
     };
     let joins = case.plan.as_ref().map(|plan| plan.join_pid && !plan.new_pid);
-    let joined = || found(Medium).pro("the sandbox joins a PID namespace instead of making one");
+    let joined = || {
+        found(Medium).pro(evidence::asked(case, "the sandbox joins a PID namespace instead of making one"))
+    };
     match (joins, look(case)) {
         (Some(true), _) if !case.failed() => {
             (enters_user_namespace(case) == Some(true) && case.plans(|plan| plan.proc.is_some())).then(joined)
         }
         (Some(true), Seen::Whole) => {
-            let mut found = joined().pro("a whole procfs is visible (/proc/self/mountinfo)");
+            let mut found = joined()
+                .pro(evidence::seen(&case.host.mounts, "a whole procfs is visible (/proc/self/mountinfo)"));
             found.confidence = High;
             Some(found)
         }
@@ -181,7 +141,7 @@ fn pid_namespace_not_owned(case: &Case<'_>) -> Option<Judgement> {
         (None, _) if !case.failed() => None,
         (None, Seen::Whole) => Some(
             found(Medium)
-                .pro("a whole procfs is visible (/proc/self/mountinfo)")
+                .pro(evidence::seen(&case.host.mounts, "a whole procfs is visible (/proc/self/mountinfo)"))
                 .unknown("whether the sandbox joins a PID namespace (--pidns)"),
         ),
         (None, Seen::Unknown) => {
@@ -194,20 +154,26 @@ fn emulated_kernel(case: &Case<'_>) -> Option<Judgement> {
     let operation = case.plan.as_ref().and_then(|plan| plan.proc);
     let found = |confidence| {
         let refuted = "`unshare -Urmpf mount -t proc proc /mnt` succeeds where bwrap is started";
-        Judgement::new(confidence, refuted).operation(operation)
+        weigh(confidence).refuted_by(refuted).operation(operation)
     };
     if let Some(platform) = case.emulated() {
         let found = found(if case.failed() { High } else { Medium })
             .summary(format!("{platform} does not mount a procfs in this sandbox"))
-            .pro(format!("the kernel is {platform}'s own"));
+            .pro(evidence::seen(&case.host.platforms, format!("the kernel is {platform}'s own")));
         let hidden = matches!(look(case), Seen::Hidden(_));
         return (case.failed() || hidden && operation.is_some()).then_some(found);
     }
     let unexplained = case.failed() && matches!(look(case), Seen::Whole);
     unexplained.then(|| {
         found(Low)
-            .contra("nothing says that this kernel is none of Linux (uname -rv)")
-            .pro("a whole procfs is visible, and Linux would mount another (/proc/self/mountinfo)")
+            .contra(evidence::seen(
+                &case.host.kernel.release,
+                "nothing says that this kernel is none of Linux (uname -rv)",
+            ))
+            .pro(evidence::seen(
+                &case.host.mounts,
+                "a whole procfs is visible, and Linux would mount another (/proc/self/mountinfo)",
+            ))
     })
 }
 

@@ -1,24 +1,21 @@
 //! The sandbox's own system call filters.
 
-use crate::diagnosis::case::Case;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::weigh::{Judgement, Rule};
-use crate::diagnosis::{Cause, Remedy};
-pub(in crate::diagnosis) const RULES: &[Rule] = &[Rule {
-    cause: Cause::FilterRejected,
-    messages: &[
-        (
-            "Unable to set up system call filtering as requested: prctl(PR_SET_SECCOMP) reported EINVAL.%s",
-            &[],
-        ),
-        ("prctl(PR_SET_SECCOMP)", &[]),
-        ("Invalid seccomp data, must be multiple of 8", &[]),
-        ("Can't read seccomp data", &[]),
+use crate::diagnosis::{
+    Remedy,
+    case::Case,
+    evidence,
+    finding::Confidence,
+    remedy::told,
+    weigh::{Judgement, rules, weigh},
+};
+rules! {
+    FilterRejected, Anytime, [
+        "Unable to set up system call filtering as requested: prctl(PR_SET_SECCOMP) reported EINVAL.%s",
+        "prctl(PR_SET_SECCOMP)", "Invalid seccomp data, must be multiple of 8", "Can't read seccomp data",
     ],
-    judge: filter,
-    remedies: other_filter,
-}];
+        unless "the sandbox fails in the same way without its filters"
+        => filter, other_filter;
+}
 
 pub(in crate::diagnosis) fn filter(case: &Case<'_>) -> Option<Judgement> {
     let message = case.symptom?.message()?;
@@ -43,14 +40,15 @@ pub(in crate::diagnosis) fn filter(case: &Case<'_>) -> Option<Judgement> {
         }
         _ => (Confidence::Medium, "the filter could not be loaded"),
     };
-    let mut judgement = Judgement::new(confidence, "the sandbox fails in the same way without its filters")
-        .summary(summary)
-        .pro(format!("bwrap says so: {message}"));
+    let mut judgement = weigh(confidence).summary(summary).pro(evidence::said(case));
     if filters > 0 {
-        judgement = judgement.pro(format!("the sandbox has {filters} filters"));
+        judgement = judgement.pro(evidence::asked(case, format!("the sandbox has {filters} filters")));
     }
     if case.host.process.seccomp.is_absent() {
-        judgement = judgement.pro("the kernel has no system call filters (no Seccomp in /proc/self/status)");
+        judgement = judgement.pro(evidence::seen(
+            &case.host.process.seccomp,
+            "the kernel has no system call filters (no Seccomp in /proc/self/status)",
+        ));
     }
     Some(judgement)
 }

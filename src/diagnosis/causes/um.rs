@@ -2,75 +2,58 @@
 
 pub(super) mod nested;
 
-use crate::diagnosis::Cause;
-use crate::diagnosis::Remedy;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::causes::cp::path;
-use crate::diagnosis::causes::mt::landlock_inside;
-use crate::diagnosis::confinement::permit_in_profile;
-use crate::diagnosis::confinement::{AppArmor, ids_differ, knows_landlock, landlocked};
-use crate::diagnosis::facts::setuid;
-use crate::diagnosis::finding::Confidence::{High, Low, Medium};
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::restriction::{lift_restriction, strips_capabilities};
-use crate::diagnosis::weigh::{Judgement, Rule};
-use crate::diagnosis::wish::Wish;
+use crate::diagnosis::{
+    Remedy,
+    case::Case,
+    causes::cp::path,
+    causes::mt::landlock_inside,
+    confinement::{AppArmor, ids_differ, knows_landlock, landlocked, permit_in_profile},
+    evidence,
+    facts::setuid,
+    finding::Confidence::{High, Low, Medium},
+    remedy::told,
+    restriction::{lift_restriction, strips_capabilities},
+    weigh::{Judgement, rules, weigh},
+    wish::Wish,
+};
 use crate::host::Fact;
 use crate::sandbox::Capability;
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::MissingSetfcap,
-        messages: &[("setting up uid map", &[libc::EPERM])],
-        judge: missing_setfcap,
-        remedies: |case| Wish::MappedRoot.grant(case),
-    },
-    Rule {
-        cause: Cause::AppArmorRestrictsUserNamespaces,
-        messages: &[("setting up uid map", &[libc::EACCES])],
-        judge: apparmor_restricts,
-        remedies: lift_restriction,
-    },
-    Rule {
-        cause: Cause::ProcReadOnly,
-        messages: &[("setting up uid map", &[libc::EROFS])],
-        judge: proc_read_only,
-        remedies: |case| Wish::WritableProc.grant(case),
-    },
-    Rule {
-        cause: Cause::LandlockDeniesProc,
-        messages: &[("setting up uid map", &[libc::EACCES])],
-        judge: landlock_denies_proc,
-        remedies: |_| vec![landlock_inside()],
-    },
-    Rule {
-        cause: Cause::BwrapUnreadable,
-        messages: &[("setting up uid map", &[libc::EACCES])],
-        judge: bwrap_unreadable,
-        remedies: |case| vec![make_bwrap_readable(case)],
-    },
-    Rule {
-        cause: Cause::IdsDiffer,
-        messages: &[("setting up uid map", &[libc::EPERM, libc::EACCES])],
-        judge: ids_differ_or_unmapped,
-        remedies: |_| vec![same_ids()],
-    },
-    Rule {
-        cause: Cause::GidMapDenied,
-        messages: &[
-            ("setting up gid map", &[libc::EPERM, libc::EACCES]),
-            ("error writing to setgroups", &[libc::EPERM, libc::EACCES]),
-        ],
-        judge: gid_map_denied,
-        remedies: |case| {
+rules! {
+    MissingSetfcap, Anytime, ["setting up uid map" => (EPERM)],
+        unless "the same sandbox starts as root without CAP_SETFCAP, or fails for uid 1000, too"
+        => missing_setfcap, |case| Wish::MappedRoot.grant(case);
+
+    AppArmorRestrictsUserNamespaces, Anytime, ["setting up uid map" => (EACCES)]
+        => apparmor_restricts, lift_restriction;
+
+    ProcReadOnly, Anytime, ["setting up uid map" => (EROFS)],
+        unless "`touch -c /proc/self/uid_map` succeeds where bwrap is started"
+        => proc_read_only, |case| Wish::WritableProc.grant(case);
+
+    LandlockDeniesProc, Anytime, ["setting up uid map" => (EACCES)],
+        unless "the launcher and what started it use no Landlock"
+        => landlock_denies_proc, |_| vec![landlock_inside()];
+
+    BwrapUnreadable, Anytime, ["setting up uid map" => (EACCES)]
+        => bwrap_unreadable, |case| vec![make_bwrap_readable(case)];
+
+    IdsDiffer, Anytime, ["setting up uid map" => (EPERM EACCES)],
+        unless "`grep -E '^[UG]id' /proc/self/status` shows the same id twice each"
+        => ids_differ_or_unmapped, |_| vec![same_ids()];
+
+    GidMapDenied, Anytime, [
+        "setting up gid map" => (EPERM EACCES), "error writing to setgroups" => (EPERM EACCES),
+    ],
+        unless "`grep ^Gid /proc/self/status` shows the same id twice"
+        => gid_map_denied, |case| {
             if restricted_gid_map(case).is_some() {
                 return lift_restriction(case);
             }
             let profile = AppArmor::of(case).profile().filter(|_| !ids_differ(case));
             profile.map_or_else(|| vec![same_ids()], |_| permit_in_profile(case))
-        },
-    },
-];
+        };
+}
 
 /// The kernel lets root be mapped only by whoever holds `CAP_SETFCAP` (since 5.12, and where that was backported).
 fn missing_setfcap(case: &Case<'_>) -> Option<Judgement> {
@@ -78,12 +61,6 @@ fn missing_setfcap(case: &Case<'_>) -> Option<Judgement> {
     if case.user_namespace() == Some(false) || case.root() == Some(false) {
         return None;
     }
-    let judgement = |confidence| {
-        Judgement::new(
-            confidence,
-            "the same sandbox starts as root without CAP_SETFCAP, or fails for uid 1000, too",
-        )
-    };
     match (case.root(), case.has(Capability::CAP_SETFCAP)) {
         (_, Some(true)) => None,
         (Some(true), Some(false)) => {
@@ -91,9 +68,9 @@ fn missing_setfcap(case: &Case<'_>) -> Option<Judgement> {
             let before = case.kernel().is_some_and(|version| version < (5, 12));
             let release = case.host.kernel.release.present();
             let old = release.filter(|release| before && !release.contains("gvisor"));
-            let found = judgement(if case.failed() || old.is_none() { High } else { Medium })
-                .pro("the process is root (Uid 0 in /proc/self/status)")
-                .pro("CAP_SETFCAP is not among its capabilities (CapEff in /proc/self/status)");
+            let found = weigh(if case.failed() || old.is_none() { High } else { Medium })
+                .pro(evidence::root(case).so())
+                .pro(evidence::capability(case, Capability::CAP_SETFCAP).otherwise());
             Some(match old {
                 Some(release) if !case.failed() => found.unknown(format!(
                     "whether Linux {release} has the rule, which is of 5.12 and was backported"
@@ -103,7 +80,7 @@ fn missing_setfcap(case: &Case<'_>) -> Option<Judgement> {
         }
         // nothing is known but the message, if there is one
         _ if case.failed() => Some(
-            judgement(Medium)
+            weigh(Medium)
                 .unknown("whether the process is root, and its capabilities: CapEff in /proc/self/status"),
         ),
         _ => None,
@@ -120,11 +97,17 @@ fn apparmor_restricts(case: &Case<'_>) -> Option<Judgement> {
         return (!new_net).then_some(found);
     }
     if new_net {
-        found = found.contra("the loopback device, which takes the same rights, was set up before");
+        found = found.contra(evidence::heard(
+            case,
+            "the loopback device, which takes the same rights, was set up before",
+        ));
         found.confidence = Low;
     }
     if landlocked(case).is_some() || ids_differ(case) {
-        found = found.contra("/proc/self/uid_map may not be written even outside the sandbox");
+        found = found.contra(evidence::seen(
+            &case.host.user_namespace.uid_map_writable,
+            "/proc/self/uid_map may not be written even outside the sandbox",
+        ));
         found.confidence = Low;
     }
     Some(found)
@@ -135,7 +118,7 @@ fn proc_read_only(case: &Case<'_>) -> Option<Judgement> {
         return None;
     }
     let found = |confidence| {
-        Judgement::new(confidence, "`touch -c /proc/self/uid_map` succeeds where bwrap is started")
+        weigh(confidence)
             .summary("/proc is mounted read-only, so bwrap cannot write the id maps of its user namespace")
     };
     let mounts = case.host.mounts.present().map(Vec::as_slice).unwrap_or_default();
@@ -149,12 +132,18 @@ fn proc_read_only(case: &Case<'_>) -> Option<Judgement> {
     };
     let seen = |judgement: Judgement| {
         let judgement = if read_only {
-            judgement.pro("the mount on /proc has the option ro (/proc/self/mountinfo)")
+            judgement.pro(evidence::seen(
+                &case.host.mounts,
+                "the mount on /proc has the option ro (/proc/self/mountinfo)",
+            ))
         } else {
             judgement
         };
         match refused {
-            Some(true) => judgement.pro("opening /proc/self/uid_map for writing says: Read-only file system"),
+            Some(true) => judgement.pro(evidence::seen(
+                &case.host.user_namespace.uid_map_writable,
+                "opening /proc/self/uid_map for writing says: Read-only file system",
+            )),
             _ => judgement,
         }
     };
@@ -171,19 +160,21 @@ fn landlock_denies_proc(case: &Case<'_>) -> Option<Judgement> {
     if case.user_namespace() == Some(false) {
         return None;
     }
-    let found = |confidence| Judgement::new(confidence, "the launcher and what started it use no Landlock");
     if let Some(confidence) = landlocked(case) {
-        return Some(
-            found(confidence)
-                .pro("/proc/self/uid_map is ours and cannot be opened for writing: Permission denied"),
-        );
+        return Some(weigh(confidence).pro(evidence::seen(
+            &case.host.user_namespace.uid_map_writable,
+            "/proc/self/uid_map is ours and cannot be opened for writing: Permission denied",
+        )));
     }
     if !case.failed() || knows_landlock(case) == Some(false) || ids_differ(case) {
         return None;
     }
     Some(match &case.host.user_namespace.uid_map_writable {
-        Fact::Present(_) => found(Low).contra("this process may open its own /proc/self/uid_map for writing"),
-        _ => found(Medium).unknown("whether /proc/self/uid_map can be opened for writing"),
+        Fact::Present(_) => weigh(Low).contra(evidence::seen(
+            &case.host.user_namespace.uid_map_writable,
+            "this process may open its own /proc/self/uid_map for writing",
+        )),
+        _ => weigh(Medium).unknown("whether /proc/self/uid_map can be opened for writing"),
     })
 }
 
@@ -195,7 +186,7 @@ fn bwrap_unreadable(case: &Case<'_>) -> Option<Judgement> {
     }
     let file = path(case);
     let found = |confidence| {
-        Judgement::new(confidence, format!("`test -r {file}` succeeds, as the user who starts bwrap"))
+        weigh(confidence).refuted_by(format!("`test -r {file}` succeeds, as the user who starts bwrap"))
     };
     match case.host.bwrap.present() {
         Some(program) if program.unreadable => {
@@ -205,7 +196,7 @@ fn bwrap_unreadable(case: &Case<'_>) -> Option<Judgement> {
                     .summary(format!(
                         "{file} may be executed but not read, so the kernel keeps bwrap from writing its id map"
                     ))
-                    .pro(format!("{file} cannot be opened for reading")),
+                    .pro(evidence::seen(&case.host.bwrap, format!("{file} cannot be opened for reading"))),
             )
         }
         Some(_) => None,
@@ -223,9 +214,6 @@ fn make_bwrap_readable(case: &Case<'_>) -> Remedy {
 /// to root.
 fn ids_differ_or_unmapped(case: &Case<'_>) -> Option<Judgement> {
     let process = &case.host.process;
-    let found = |confidence| {
-        Judgement::new(confidence, "`grep -E '^[UG]id' /proc/self/status` shows the same id twice each")
-    };
     let pair = |effective: &Fact<u32>, real: &Fact<u32>| match (effective.present(), real.present()) {
         (Some(effective), Some(real)) if effective != real => Some((*effective, *real)),
         _ => None,
@@ -234,7 +222,7 @@ fn ids_differ_or_unmapped(case: &Case<'_>) -> Option<Judgement> {
         let summary = format!(
             "the effective user id is {effective}, the real one {real}; bwrap takes itself for setuid"
         );
-        return Some(found(High).summary(summary).pro("the user ids differ (Uid in /proc/self/status)"));
+        return Some(weigh(High).summary(summary).pro(evidence::same_users(case).otherwise()));
     }
     if case.user_namespace() == Some(false) {
         return None;
@@ -246,8 +234,8 @@ fn ids_differ_or_unmapped(case: &Case<'_>) -> Option<Judgement> {
         let summary = format!(
             "the effective group id is {effective}, the real one {real}: the kernel then keeps the id maps from us"
         );
-        let found = found(if sure { High } else { Medium });
-        return Some(found.summary(summary).pro("the group ids differ (Gid in /proc/self/status)"));
+        let found = weigh(if sure { High } else { Medium });
+        return Some(found.summary(summary).pro(evidence::same_groups(case).otherwise()));
     }
     if !case.failed() || case.errno() == Some(libc::EACCES) {
         return None;
@@ -255,11 +243,14 @@ fn ids_differ_or_unmapped(case: &Case<'_>) -> Option<Judgement> {
     let uid = process.uid.present();
     match (case.root(), case.host.user_namespace.uid_map.present(), uid) {
         (Some(false), Some(map), Some(uid)) if !map.iter().any(|line| line.covers(*uid)) => Some(
-            found(High)
+            weigh(High)
                 .summary(format!(
                     "user {uid} is not mapped in this user namespace, so it cannot be mapped further"
                 ))
-                .pro(format!("no line of /proc/self/uid_map covers {uid}")),
+                .pro(evidence::seen(
+                    &case.host.user_namespace.uid_map,
+                    format!("no line of /proc/self/uid_map covers {uid}"),
+                )),
         ),
         (Some(true), ..) if case.has(Capability::CAP_SETFCAP) != Some(true) => None,
         (_, map, _) => {
@@ -269,17 +260,13 @@ fn ids_differ_or_unmapped(case: &Case<'_>) -> Option<Judgement> {
                 return None;
             }
             let judgement = match same {
-                Some(true) => found(Low).contra("the user ids are the same (Uid in /proc/self/status)"),
-                Some(false) => found(Low).pro("the user ids differ (Uid in /proc/self/status)"),
-                None => found(Low).unknown("our user ids: Uid in /proc/self/status"),
+                Some(true) => weigh(Low).contra(evidence::same_users(case).so()),
+                Some(false) => weigh(Low).pro(evidence::same_users(case).otherwise()),
+                None => weigh(Low).unknown("our user ids: Uid in /proc/self/status"),
             };
             Some(match mapped {
-                Some(true) => {
-                    judgement.contra("our user is mapped in our user namespace (/proc/self/uid_map)")
-                }
-                Some(false) => {
-                    judgement.pro("our user is not mapped in our user namespace (/proc/self/uid_map)")
-                }
+                Some(true) => judgement.contra(evidence::mapped(case).so()),
+                Some(false) => judgement.pro(evidence::mapped(case).otherwise()),
                 None => judgement.unknown("the map of our user namespace: /proc/self/uid_map"),
             })
         }
@@ -290,8 +277,7 @@ fn gid_map_denied(case: &Case<'_>) -> Option<Judgement> {
     if case.user_namespace() == Some(false) {
         return None;
     }
-    let found =
-        |confidence| Judgement::new(confidence, "`grep ^Gid /proc/self/status` shows the same id twice");
+    let found = |confidence| weigh(confidence);
     let process = &case.host.process;
     match (process.gid.present(), process.real_gid.present()) {
         (Some(effective), Some(real)) if effective != real => {
@@ -300,7 +286,7 @@ fn gid_map_denied(case: &Case<'_>) -> Option<Judgement> {
             let summary = format!(
                 "the effective group id is {effective}, the real one {real}, and bwrap maps the real one"
             );
-            let found = found(High).summary(summary).pro("the group ids differ (Gid in /proc/self/status)");
+            let found = found(High).summary(summary).pro(evidence::same_groups(case).otherwise());
             (case.failed() || first).then_some(found)
         }
         _ if !case.failed() => None,
@@ -308,12 +294,15 @@ fn gid_map_denied(case: &Case<'_>) -> Option<Judgement> {
         (Some(_), Some(_)) => match AppArmor::of(case).profile() {
             Some(profile) => Some(
                 found(Medium)
-                    .pro(format!(
-                        "the AppArmor profile {profile} confines this process (/proc/self/attr/current)"
+                    .pro(evidence::seen(
+                        &case.host.security.label,
+                        format!(
+                            "the AppArmor profile {profile} confines this process (/proc/self/attr/current)"
+                        ),
                     ))
-                    .contra("the group ids are the same (Gid in /proc/self/status)"),
+                    .contra(evidence::same_groups(case).so()),
             ),
-            None => Some(found(Low).contra("the group ids are the same (Gid in /proc/self/status)")),
+            None => Some(found(Low).contra(evidence::same_groups(case).so())),
         },
         _ => Some(found(Medium).unknown("our group ids: Gid in /proc/self/status")),
     }
@@ -330,8 +319,8 @@ fn restricted_gid_map(case: &Case<'_>) -> Option<Judgement> {
     Some(
         found
             .summary("AppArmor takes the rights of the new user namespace away, so bwrap may not write its group id map")
-            .contra("the map of user ids, which takes the same rights, was written before")
-            .pro("the group ids are the same, so these do not explain it (Gid in /proc/self/status)"),
+            .contra(evidence::heard(case, "the map of user ids, which takes the same rights, was written before"))
+            .pro(evidence::seen(&case.host.process.uid, "the group ids are the same, so these do not explain it (Gid in /proc/self/status)")),
     )
 }
 

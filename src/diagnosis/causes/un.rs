@@ -2,13 +2,18 @@
 
 use crate::bwrap::Message;
 use crate::bwrap::message::Errno;
-use crate::diagnosis::Cause;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::causes::k8;
-use crate::diagnosis::finding::{Bearing, Confidence, Evidence, Finding};
-use crate::diagnosis::remedy::Remedy;
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::wish;
+use crate::diagnosis::{
+    Cause, Symptom,
+    case::Case,
+    causes::k8,
+    confinement::knows_landlock,
+    evidence,
+    finding::Confidence::Low,
+    finding::Finding,
+    remedy::{Remedy, told},
+    weigh::{Judgement, weigh},
+    wish,
+};
 
 /// What is known about messages that no rule is for: pattern (any, if empty), error number, what it mostly comes from.
 const HINTS: &[(&str, i32, &str)] = &[
@@ -51,19 +56,11 @@ pub(in crate::diagnosis) fn unexplained(case: &Case<'_>) -> Finding {
     if let Some(finding) = k8::find(case) {
         return finding;
     }
-    let message = case.symptom.and_then(crate::diagnosis::Symptom::message);
-    Finding {
-        cause: Cause::Unexplained,
-        confidence: Confidence::Low,
-        summary: summary(case, message),
-        evidence: evidence(case, message),
-        refuted_by: vec![
-            "`bwrap-doctor check` finds the step that fails, with the same user and in the same place"
-                .to_owned(),
-        ],
-        remedies: wish::fit(case, remedies(message)),
-        operation: None,
-    }
+    let message = case.symptom.and_then(Symptom::message);
+    let judgement = weigh(Low).summary(summary(case, message)).refuted_by(
+        "`bwrap-doctor check` finds the step that fails, with the same user and in the same place",
+    );
+    suspects(case, judgement, message).finding(Cause::Unexplained, wish::fit(case, remedies(message)))
 }
 
 fn summary(case: &Case<'_>, message: Option<&Message>) -> String {
@@ -78,47 +75,33 @@ fn summary(case: &Case<'_>, message: Option<&Message>) -> String {
 }
 
 /// What points somewhere, what speaks against the usual suspects, and what nobody could see.
-fn evidence(case: &Case<'_>, message: Option<&Message>) -> Vec<Evidence> {
-    let mut evidence = Vec::new();
-    let mut note = |bearing, text: String| evidence.push(Evidence { bearing, text });
+fn suspects(case: &Case<'_>, mut found: Judgement, message: Option<&Message>) -> Judgement {
     if let Some(errno) = message.and_then(Message::errno) {
         let fits = |(pattern, number, _): &&(&str, i32, &str)| {
             errno.code() == Some(*number)
                 && (pattern.is_empty() || message.and_then(Message::pattern) == Some(pattern))
         };
-        match HINTS.iter().find(fits) {
-            Some((_, _, hint)) => note(Bearing::For, format!("\"{}\": {hint}", errno.text())),
-            None => note(Bearing::For, format!("the kernel's answer was \"{}\"", errno.text())),
-        }
+        let answer = match HINTS.iter().find(fits) {
+            Some((_, _, hint)) => format!("\"{}\": {hint}", errno.text()),
+            None => format!("the kernel's answer was \"{}\"", errno.text()),
+        };
+        found = found.pro(evidence::heard(case, answer));
     } else if let Some(stale) = message.and_then(Message::stale_errno).map(Errno::text) {
-        note(Bearing::Unknown, format!("the kernel's answer: \"{stale}\" is left over from an earlier call"));
+        found = found.unknown(format!("the kernel's answer: \"{stale}\" is left over from an earlier call"));
     }
     if case.symptom.and_then(|symptom| symptom.signal) == Some(libc::SIGSYS) {
-        note(Bearing::For, "SIGSYS is what a system call filter ends a process with".to_owned());
+        found = found.pro(evidence::heard(case, "SIGSYS is what a system call filter ends a process with"));
     }
-    let (filter, status) = ("a system call filter is on", "Seccomp in /proc/self/status");
-    match case.filtered() {
-        Some(true) => note(Bearing::For, format!("{filter} (Seccomp: 2 in /proc/self/status)")),
-        Some(false) => note(Bearing::Against, format!("no system call filter is on ({status})")),
-        None => note(Bearing::Unknown, format!("whether {filter}: {status}")),
+    found = found.if_so(evidence::filter(case)).if_so(evidence::label(case));
+    if knows_landlock(case) == Some(true) {
+        found = found.unknown("whether a Landlock domain is in force: nothing shows that");
     }
-    let security = &case.host.security;
-    let attribute = "/proc/self/attr/current";
-    match security.label.present().map(String::as_str) {
-        Some("unconfined") => note(Bearing::Against, format!("AppArmor does not confine us ({attribute})")),
-        Some(label) => note(Bearing::For, format!("a security module confines us: {label} ({attribute})")),
-        None if security.label.is_absent() => {
-            note(Bearing::Against, format!("neither AppArmor nor SELinux is on ({attribute})"));
-        }
-        None => note(Bearing::Unknown, format!("whether a security module confines us: {attribute}")),
-    }
-    if security.modules.present().is_some_and(|modules| modules.iter().any(|module| module == "landlock")) {
-        note(Bearing::Unknown, "whether a Landlock domain is in force: nothing shows that".to_owned());
-    }
-    for sighting in case.host.platforms.present().into_iter().flatten() {
-        note(Bearing::For, format!("this is {}: {}", sighting.platform, sighting.evidence));
-    }
-    evidence
+    case.host
+        .platforms
+        .present()
+        .into_iter()
+        .flatten()
+        .fold(found, |found, platform| found.pro(evidence::sighted(platform)))
 }
 
 fn remedies(message: Option<&Message>) -> Vec<Remedy> {
@@ -134,8 +117,9 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
     use super::*;
+    use crate::diagnosis::Bearing;
+    use crate::diagnosis::diagnose;
     use crate::diagnosis::fixtures::{docker, explain, machine, whole};
-    use crate::diagnosis::{Symptom, diagnose};
     use crate::host::Host;
 
     fn texts(finding: &Finding, bearing: Bearing) -> Vec<&str> {

@@ -3,21 +3,20 @@
 use crate::Version;
 use crate::bwrap::arguments::{Arguments, Word};
 use crate::bwrap::options::{self, BwrapOption};
-use crate::diagnosis::Cause;
-use crate::diagnosis::Remedy;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::facts::version;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::weigh::Judgement;
-use crate::diagnosis::weigh::Rule;
+use crate::diagnosis::{
+    Remedy,
+    case::Case,
+    evidence,
+    facts::version,
+    finding::Confidence,
+    remedy::told,
+    weigh::{Judgement, rules, weigh},
+};
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[Rule {
-    cause: Cause::UnknownOption,
-    messages: &[("Unknown option %s", &[])],
-    judge: unknown_option,
-    remedies: newer_bwrap,
-}];
-use crate::diagnosis::remedy::told;
+rules! {
+    UnknownOption, Anytime, ["Unknown option %s"]
+        => unknown_option, newer_bwrap;
+}
 
 /// The option that bwrap does not know.
 pub(in crate::diagnosis) fn subject(case: &Case<'_>) -> String {
@@ -31,11 +30,14 @@ pub(in crate::diagnosis) fn unknown_option(case: &Case<'_>) -> Option<Judgement>
     }
     let name = subject(case);
     let judgement = |confidence| {
-        Judgement::new(confidence, format!("`bwrap --help` of the bwrap that was started lists {name}"))
+        weigh(confidence).refuted_by(format!("`bwrap --help` of the bwrap that was started lists {name}"))
     };
     let Some(option) = options::find(&name) else {
         return Some(
-            judgement(Confidence::Low).contra(format!("{name} is no option of any bwrap that is known here")),
+            judgement(Confidence::Low).contra(evidence::heard(
+                case,
+                format!("{name} is no option of any bwrap that is known here"),
+            )),
         );
     };
     let since = format!("bubblewrap has {name} since {}", option.since);
@@ -46,7 +48,7 @@ pub(in crate::diagnosis) fn unknown_option(case: &Case<'_>) -> Option<Judgement>
                 program.path.display(),
                 program.version
             ))
-            .pro(since)
+            .pro(evidence::heard(case, since))
             .unknown("which bwrap was started: `type -a bwrap` there, and the variable BWRAP"),
         Some(program) => judgement(Confidence::High)
             .summary(format!(
@@ -55,11 +57,14 @@ pub(in crate::diagnosis) fn unknown_option(case: &Case<'_>) -> Option<Judgement>
                 program.version,
                 option.since
             ))
-            .pro(since)
-            .pro(format!("{} calls itself {}", program.path.display(), program.version)),
+            .pro(evidence::heard(case, since))
+            .pro(evidence::seen(
+                &case.host.bwrap,
+                format!("{} calls itself {}", program.path.display(), program.version),
+            )),
         None => judgement(Confidence::High)
             .summary(format!("this bwrap has no {name}: it came with bubblewrap {}", option.since))
-            .pro(since)
+            .pro(evidence::heard(case, since))
             .unknown("the version that was started: `bwrap --version`"),
     })
 }
@@ -100,13 +105,11 @@ fn too_old(case: &Case<'_>) -> Option<Judgement> {
     let BwrapOption { name, since, .. } = option;
     let (path, version) = (program.path.display(), &program.version);
     let perhaps = BACKPORTED.contains(name);
-    let judgement = Judgement::new(
-        if perhaps { Confidence::Medium } else { Confidence::High },
-        format!("`{path} --help` lists {name}"),
-    )
-    .summary(format!("{path} is bubblewrap {version}, which has no {name}: it came with {since}"))
-    .pro(format!("the sandbox needs {name}, which bubblewrap has since {since}"))
-    .pro(format!("{path} calls itself {version}"));
+    let judgement = weigh(if perhaps { Confidence::Medium } else { Confidence::High })
+        .refuted_by(format!("`{path} --help` lists {name}"))
+        .summary(format!("{path} is bubblewrap {version}, which has no {name}: it came with {since}"))
+        .pro(evidence::asked(case, format!("the sandbox needs {name}, which bubblewrap has since {since}")))
+        .pro(evidence::seen(&case.host.bwrap, format!("{path} calls itself {version}")));
     Some(if perhaps {
         judgement.unknown("whether the distribution added it to this version")
     } else {

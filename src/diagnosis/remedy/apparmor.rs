@@ -34,40 +34,8 @@ pub(in super::super) fn rules(userns: bool) -> String {
 pub(in super::super) fn container_profile(userns: bool) -> AppArmorProfile {
     let abi = if userns { "4.0" } else { "3.0" };
     let rules = rules(userns);
-    let text = format!(
-        "# A container in which bwrap works: it may make namespaces and mount in them.
-# What is dangerous below /proc and /sys stays closed.
-abi <abi/{abi}>,
-
-include <tunables/global>
-
-profile {CONTAINER} flags=(attach_disconnected,mediate_deleted) {{
-  include <abstractions/base>
-
-  file,
-{rules}
-
-  signal (receive),
-  signal (send) peer={CONTAINER},
-  ptrace (read, trace, readby, tracedby) peer={CONTAINER},
-
-  # the kernel's settings; user/ counts for the container's own user namespace only
-  deny @{{PROC}}/sys/[^u]** wklx,
-  deny @{{PROC}}/* w,
-  deny @{{PROC}}/{{acpi,asound,bus,driver,fs,irq,scsi,tty}}/** wklx,
-
-  # what tells about the machine, or resets it
-  deny @{{PROC}}/{{kcore,keys,latency_stats,sched_debug,sysrq-trigger,timer_list,timer_stats}} rwklx,
-
-  # devices and the kernel's own objects, but not control groups
-  deny /sys/{{block,bus,class,dev,devices,firmware,hypervisor,kernel,module,power}}/** wklx,
-  deny /sys/fs/[^c]** wklx,
-  deny /sys/firmware/** rwklx,
-  deny /sys/kernel/security/** rwklx,
-  deny /sys/devices/virtual/powercap/** rwklx,
-}}
-"
-    );
+    let text =
+        format!(include_str!("files/bwrap-nested.apparmor"), abi = abi, name = CONTAINER, rules = rules);
     AppArmorProfile {
         name: CONTAINER.to_owned(),
         program: None,
@@ -86,18 +54,6 @@ pub(in super::super) fn bwrap_profile(bwrap: &Path) -> AppArmorProfile {
         }
         attachment.push(c);
     }
-    let text = format!(
-        "# Lets bwrap make user namespaces in which it has rights; it denies nothing.
-abi <abi/4.0>,
-
-include <tunables/global>
-
-profile {name} \"{attachment}\" flags=(unconfined) {{
-  userns,
-
-  include if exists <local/{name}>
-}}
-"
-    );
+    let text = format!(include_str!("files/bwrap.apparmor"), name = name, attachment = attachment);
     AppArmorProfile { path: Path::new(PROFILES).join(&name), program: Some(bwrap.to_owned()), name, text }
 }

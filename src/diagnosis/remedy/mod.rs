@@ -4,6 +4,7 @@
 //! [`wish`](super::wish).
 
 mod apparmor;
+mod change;
 mod ci;
 mod container;
 mod pod;
@@ -27,7 +28,6 @@ pub use unit::UnitSettings;
 pub(super) use words::told;
 
 use super::need::Need;
-use crate::sandbox::Sandbox;
 use crate::shell::{here_document, path_word};
 use crate::visible::line;
 
@@ -64,8 +64,8 @@ pub struct Remedy {
     pub(super) needs: Vec<Need>,
     /// A change of the sandbox in the words of the one at hand.
     pub(super) wording: Option<String>,
-    /// It needs something that is known not to be there.
-    pub(super) impossible: bool,
+    /// It needs something that is known not to be there, or leads away from here.
+    pub(super) last: bool,
 }
 
 /// A file that goes with a remedy.
@@ -119,7 +119,7 @@ impl Remedy {
             files: Vec::new(),
             needs: Vec::new(),
             wording: None,
-            impossible: false,
+            last: false,
         }
     }
 
@@ -141,17 +141,6 @@ impl Remedy {
         Self::new(summary, Action::Manual(what.into()), opens)
     }
 
-    /// A change of the sandbox, with what it costs.
-    pub(super) fn change(change: SandboxChange) -> Self {
-        let sandbox::Texts { summary, opens, .. } = change.texts(None);
-        Self::new(summary, Action::Sandbox(change), opens)
-    }
-
-    /// An operation left out.
-    pub(super) fn leave_out(operation: usize) -> Self {
-        Self::change(SandboxChange::Remove { operation })
-    }
-
     pub(super) fn needs(mut self, what: impl Into<Need>) -> Self {
         self.needs.push(what.into());
         self
@@ -170,18 +159,6 @@ impl Remedy {
     /// A profile that must be there, and loaded.
     pub(super) fn profile(mut self, profile: &AppArmorProfile) -> Self {
         self.files.push(profile.into());
-        self
-    }
-
-    /// The same with the operations of this sandbox called what the caller wrote.
-    pub(super) fn worded(mut self, sandbox: &Sandbox) -> Self {
-        if let Action::Sandbox(change) = &self.action {
-            let texts = change.texts(Some(sandbox));
-            if self.summary == change.texts(None).summary {
-                self.summary.clone_from(&texts.summary);
-            }
-            self.wording = Some(texts.instructions());
-        }
         self
     }
 

@@ -3,7 +3,7 @@
 use crate::diagnosis::remedy::told;
 use std::path::{Path, PathBuf};
 
-use super::{PRIVILEGED_STANDARD, ROOT_OUTSIDE, Wish, allow_nesting, pod, unit};
+use super::{PRIVILEGED_STANDARD, ROOT_OUTSIDE, Wish, allow_nesting, elsewhere, pod, unit};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::remedy::{
     Action, CONTAINER, Engine, Profile, Remedy, bwrap_profile, container_profile, rules,
@@ -37,7 +37,9 @@ fn under_container_profile(case: &Case<'_>) -> Option<Remedy> {
             vec![ROOT_OUTSIDE.to_owned()],
         ),
         Setting::Unit => (unit(case, &[("AppArmorProfile", CONTAINER)]), Vec::new()),
-        Setting::Lxc | Setting::Nspawn | Setting::Machine | Setting::Unknown => return None,
+        Setting::Lxc | Setting::Nspawn | Setting::Managed(_) | Setting::Machine | Setting::Unknown => {
+            return None;
+        }
     };
     let profile = container_profile(mediates_user_namespaces(case));
     let remedy = Remedy::new(
@@ -78,8 +80,10 @@ pub(in super::super) fn confine_container(case: &Case<'_>) -> Vec<Remedy> {
     if let Some(under) = under_container_profile(case) {
         return std::iter::once(under).chain(without_profile(case)).collect();
     }
-    if Setting::of(case) == Setting::Lxc {
-        return allow_nesting(case);
+    match Setting::of(case) {
+        Setting::Lxc => return allow_nesting(case),
+        Setting::Managed(platform) => return elsewhere(case, platform),
+        _ => {}
     }
     // rules more in that profile would lift the restriction for every program
     if case.host.security.is_restriction() {
@@ -109,9 +113,11 @@ pub(super) fn permit_rule(case: &Case<'_>, setting: Setting, rule: &str, opens: 
             let newer = format!("a release of Incus or LXD whose profile for nesting has `{rule}`");
             allow_nesting(case).into_iter().map(|remedy| remedy.needs(newer.clone())).collect()
         }
-        Setting::Kubernetes { .. } | Setting::Container(_) | Setting::OtherContainer | Setting::Nspawn => {
-            confine_container(case)
-        }
+        Setting::Kubernetes { .. }
+        | Setting::Container(_)
+        | Setting::OtherContainer
+        | Setting::Nspawn
+        | Setting::Managed(_) => confine_container(case),
     }
 }
 
@@ -145,6 +151,9 @@ fn profile_for_bwrap(case: &Case<'_>) -> Option<Remedy> {
 
 /// Let this bwrap, by its path, make user namespaces that work.
 pub(in super::super) fn permit_bwrap(case: &Case<'_>) -> Vec<Remedy> {
+    if let Setting::Managed(platform) = Setting::of(case) {
+        return elsewhere(case, platform);
+    }
     let ours = !Setting::of(case).is_container();
     let mut remedies = Vec::new();
     if !ours {

@@ -3,7 +3,7 @@
 use crate::diagnosis::remedy::told;
 use serde_json::{Value, json};
 
-use super::{PRIVILEGED_STANDARD, pod, unit};
+use super::{PRIVILEGED_STANDARD, elsewhere, pod, unit};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::remedy::{Action, Profile, Remedy};
 use crate::diagnosis::setting::Setting;
@@ -21,57 +21,9 @@ pub(in super::super) enum Calls {
 /// them by default as well.
 ///
 /// A list of what is allowed instead would have to be the engine's own, which changes with its versions.
-const DENIED: &[&str] = &[
-    // kernel code
-    "bpf",
-    "create_module",
-    "delete_module",
-    "finit_module",
-    "init_module",
-    "kexec_file_load",
-    "kexec_load",
-    // keyrings know no namespaces
-    "add_key",
-    "keyctl",
-    "request_key",
-    // the machine as a whole
-    "acct",
-    "clock_settime",
-    "clock_settime64",
-    "ioperm",
-    "iopl",
-    "quotactl",
-    "quotactl_fd",
-    "reboot",
-    "settimeofday",
-    "stime",
-    "swapoff",
-    "swapon",
-    "syslog",
-    "vhangup",
-    // files and memory of others
-    "fanotify_init",
-    "lookup_dcookie",
-    "migrate_pages",
-    "move_pages",
-    "open_by_handle_at",
-    // much code in the kernel for few programs
-    "io_uring_enter",
-    "io_uring_register",
-    "io_uring_setup",
-    "perf_event_open",
-    "userfaultfd",
-    // relics
-    "_sysctl",
-    "get_kernel_syms",
-    "nfsservctl",
-    "query_module",
-    "sysfs",
-    "uselib",
-    "ustat",
-    "vm86",
-    "vm86old",
-];
+fn denied() -> impl Iterator<Item = &'static str> {
+    include_str!("../remedy/files/denied-calls.txt").lines().filter(|line| !line.starts_with('#'))
+}
 
 /// Sockets to the hypervisor, which belong to no network namespace.
 const AF_VSOCK: i32 = libc::AF_VSOCK;
@@ -92,7 +44,7 @@ fn profile() -> String {
     let mut profile = json!({
         "defaultAction": "SCMP_ACT_ALLOW",
         "syscalls": [
-            { "names": DENIED, "action": "SCMP_ACT_ERRNO" },
+            { "names": denied().collect::<Vec<_>>(), "action": "SCMP_ACT_ERRNO" },
             {
                 "names": ["socket"],
                 "action": "SCMP_ACT_ERRNO",
@@ -165,6 +117,7 @@ pub(super) fn permit(case: &Case<'_>, setting: Setting, calls: Calls) -> Vec<Rem
              `SystemCallFilter=@mount @process sethostname` below [Exec] in /etc/systemd/nspawn/NAME.nspawn.",
         )],
         Setting::Unit => vec![permit_to_unit(case, calls)],
+        Setting::Managed(platform) => elsewhere(case, platform),
         Setting::Machine | Setting::Unknown => vec![told!("outside-of-filter")],
     }
 }
@@ -248,7 +201,7 @@ mod tests {
             "umount2",
             "unshare",
         ] {
-            assert!(!DENIED.contains(&call), "{call}");
+            assert!(denied().all(|denied| denied != call), "{call}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! Limits on processes and open files.
 
-use super::{ROOT_OUTSIDE, unit};
+use super::{elsewhere, unit};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::remedy::told;
 use crate::diagnosis::remedy::{Action, Engine, Remedy};
@@ -37,35 +37,20 @@ fn cgroup_limit(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
     const OPENS: &str = "a program that forks without end reaches further before it is stopped";
     let wanted = more(case.host.cgroup.pids.present().map(|pids| pids.max), 4096);
     let summary = format!("Allow {wanted} processes");
-    let in_container = format!("{summary} in the container");
     vec![match setting {
         Setting::Kubernetes { openshift: true } => {
-            told!("pids-by-kubelet-config", summary).file("bwrap-kubelet.yaml", kubelet_config(wanted))
+            let config = format!(include_str!("../remedy/files/kubelet-config.yaml"), limit = wanted);
+            told!("pids-by-kubelet-config", summary).file("bwrap-kubelet.yaml", config)
         }
         Setting::Kubernetes { openshift: false } => told!("pids-of-kubelet", summary, wanted),
         Setting::Container(engine) => {
             let action = Action::options(engine, &[&format!("--pids-limit={wanted}")], &[]);
-            Remedy::new(in_container, action, OPENS)
+            Remedy::new(format!("{summary} in the container"), action, OPENS)
         }
-        Setting::Lxc => {
-            let how = format!(
-                "# Incus:\nincus config set CONTAINER limits.processes={wanted}\n\
-                 # LXD:\nlxc config set CONTAINER limits.processes={wanted}\n\
-                 # LXC, in the container's configuration:\nlxc.cgroup2.pids.max = {wanted}"
-            );
-            Remedy::manual(in_container, how, OPENS)
-        }
-        Setting::Nspawn => {
-            let line = format!("systemctl set-property systemd-nspawn@NAME.service TasksMax={wanted}");
-            Remedy::commands(in_container, [line], OPENS).needs(ROOT_OUTSIDE)
-        }
-        Setting::OtherContainer => {
-            let how = format!(
-                "Start the container with `--pids-limit={wanted}` (nerdctl), or `linux.resources.pids.limit` in an OCI \
-                 configuration."
-            );
-            Remedy::manual(in_container, how, OPENS)
-        }
+        Setting::Lxc => told!("pids-of-lxc", summary, wanted),
+        Setting::Nspawn => told!("pids-of-nspawn", summary, wanted),
+        Setting::OtherContainer => told!("pids-of-oci", summary, wanted),
+        Setting::Managed(platform) => return elsewhere(case, platform),
         Setting::Unit | Setting::Machine | Setting::Unknown => {
             own_group(case, setting, wanted, &summary, OPENS)
         }
@@ -103,23 +88,6 @@ fn own_group(case: &Case<'_>, setting: Setting, wanted: u64, summary: &str, open
             property(&user.map_or_else(|| "user.slice".to_owned(), |uid| format!("user-{uid}.slice")), false)
         }
     }
-}
-
-/// What OpenShift makes the kubelets' configuration of.
-fn kubelet_config(limit: u64) -> String {
-    format!(
-        "apiVersion: machineconfiguration.openshift.io/v1
-kind: KubeletConfig
-metadata:
-  name: bwrap
-spec:
-  machineConfigPoolSelector:
-    matchLabels:
-      pools.operator.machineconfiguration.openshift.io/worker: \"\"
-  kubeletConfig:
-    podPidsLimit: {limit}
-"
-    )
 }
 
 /// A resource limit of setrlimit(2), as everybody calls it.
@@ -195,13 +163,10 @@ impl Resource {
     }
 
     fn at_login(&self, case: &Case<'_>) -> Remedy {
-        let Self { what, name, wanted, .. } = self;
+        let Self { what, name, wanted, opens, .. } = self;
         // the asterisk is about all users but root
         let user = if case.root() == Some(true) { "root" } else { "*" };
-        let line = format!("echo '{user} - {name} {wanted}' > /etc/security/limits.d/99-bwrap-{name}.conf");
-        Remedy::commands(format!("Allow {wanted} {what} from the next login on"), [line], self.opens)
-            .needs("pam_limits, which most distributions set up")
-            .for_root()
+        told!("limit-at-login", what, name, wanted, opens, user)
     }
 }
 
@@ -209,18 +174,8 @@ fn resource_limit(case: &Case<'_>, setting: Setting, resource: &Resource) -> Vec
     let &Resource { what, name, setting: field, wanted, opens, .. } = resource;
     let capitals = name.to_ascii_uppercase();
     let summary = format!("Allow {wanted} {what}");
-    let in_container = |how: String| Remedy::manual(format!("{summary} in the container"), how, opens);
     vec![match setting {
-        Setting::Kubernetes { .. } => Remedy::manual(
-            format!("{summary}: set {field} of the container runtime on the nodes"),
-            format!(
-                "# a pod cannot ask for it. In a drop-in of containerd.service on every node that runs it:\n[Service]\n\
-                 {field}={wanted}\n# for CRI-O, in /etc/crio/crio.conf:\n[crio.runtime]\n\
-                 default_ulimits = [\"{name}={wanted}:{wanted}\"]\n# and then restart the runtime, and the pod"
-            ),
-            opens,
-        )
-        .needs("root on the nodes"),
+        Setting::Kubernetes { .. } => told!("limit-of-runtime", summary, field, wanted, name, opens),
         Setting::Container(engine) => {
             let action = Action::options(engine, &[&format!("--ulimit={name}={wanted}:{wanted}")], &[]);
             let remedy = Remedy::new(format!("{summary} in the container"), action, opens);
@@ -235,15 +190,10 @@ fn resource_limit(case: &Case<'_>, setting: Setting, resource: &Resource) -> Vec
             let action = unit(case, &[(field, &wanted.to_string())]);
             Remedy::new(format!("{summary} in the service"), action, opens)
         }
-        Setting::Lxc => in_container(format!(
-            "# in the container's configuration (Incus and LXD: limits.kernel.{name}={wanted}):\n\
-             lxc.prlimit.{name} = {wanted}"
-        )),
-        Setting::Nspawn => in_container(format!("Start it with `systemd-nspawn --rlimit=RLIMIT_{capitals}={wanted}`.")),
-        Setting::OtherContainer => in_container(format!(
-            "Start the container with `--ulimit={name}={wanted}` (nerdctl), or a RLIMIT_{capitals} in `process.rlimits` of an \
-             OCI configuration."
-        )),
+        Setting::Lxc => told!("limit-of-lxc", summary, name, wanted, opens),
+        Setting::Nspawn => told!("limit-of-nspawn", summary, capitals, wanted, opens),
+        Setting::OtherContainer => told!("limit-of-oci", summary, name, capitals, wanted, opens),
+        Setting::Managed(_) => resource.in_shell(case),
         Setting::Machine | Setting::Unknown => return vec![resource.in_shell(case), resource.at_login(case)],
     }]
 }

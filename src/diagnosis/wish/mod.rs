@@ -25,9 +25,10 @@ pub(super) use sysctl::raise;
 use std::path::Path;
 
 use super::case::Case;
-use super::need;
+use super::need::{Need, Stand};
+use super::remedy::told;
 use super::remedy::{Action, PodPatch, Remedy, SelinuxRule, UnitSettings};
-use super::setting::{Setting, ci_service, own_unit};
+use super::setting::{Launcher, Setting, ci_service, own_unit};
 use crate::host::{Fact, Platform, Sighting};
 use crate::sandbox::Capability;
 use crate::visible;
@@ -93,7 +94,7 @@ impl Wish<'_> {
             Self::Relatime => proc::relatime(case, setting),
             Self::AnyProc => proc::any(case, setting),
             Self::Tmp => proc::tmp(setting),
-            Self::Devices(missing) => proc::devices(setting, missing),
+            Self::Devices(missing) => proc::devices(case, setting, missing),
             Self::Calls(calls) => calls::permit(case, setting, calls),
             Self::Selinux(rules) => selinux::permit(case, setting, rules),
             Self::AppArmorRule(rule, opens) => apparmor::permit_rule(case, setting, rule, opens),
@@ -160,8 +161,54 @@ fn uncapitalized(text: &str) -> String {
 /// by its options, and what is needed is held against what is known.
 pub(super) fn fit(case: &Case<'_>, remedies: Vec<Remedy>) -> Vec<Remedy> {
     let mut remedies: Vec<Remedy> = remedies.into_iter().map(|remedy| fit_one(case, remedy)).collect();
-    need::weigh(case, &mut remedies);
+    leave_to_launcher(case, &mut remedies);
+    weigh(case, &mut remedies);
     remedies
+}
+
+/// The needs of each in words, without those that are met; the remedies that cannot work here last.
+fn weigh(case: &Case<'_>, remedies: &mut [Remedy]) {
+    for remedy in &mut *remedies {
+        for need in std::mem::take(&mut remedy.needs) {
+            match need.stand(case) {
+                Stand::Met => {}
+                // somebody else's root was asked for already
+                Stand::Open(_)
+                    if need == Need::Root && remedy.requires.iter().any(|what| what.starts_with("root")) => {}
+                Stand::Open(text) => remedy.requires.push(text),
+                Stand::Unmet(text) => {
+                    remedy.last = true;
+                    remedy.requires.push(text);
+                }
+            }
+        }
+    }
+    remedies.sort_by_key(|remedy| remedy.last);
+}
+
+/// Whoever runs a launcher cannot edit its line: what such a person can do comes before the changes of the sandbox.
+fn leave_to_launcher(case: &Case<'_>, remedies: &mut Vec<Remedy>) {
+    let about_line = |remedy: &Remedy| match &remedy.action {
+        Action::Sandbox(_) => true,
+        Action::Manual(text) => text.starts_with("bwrap: "),
+        _ => false,
+    };
+    if !remedies.iter().any(about_line) {
+        return;
+    }
+    let theirs = match Launcher::of(case) {
+        Some(Launcher::Codex) => told!("codex"),
+        Some(Launcher::ClaudeCode) => told!("claude-code"),
+        Some(Launcher::Flatpak) => told!("flatpak"),
+        Some(Launcher::Steam) => told!("steam"),
+        Some(Launcher::NixFhs) => told!("nix-fhs"),
+        None => return,
+    };
+    for remedy in remedies.iter_mut().filter(|remedy| about_line(remedy)) {
+        remedy.last = true;
+        remedy.needs.push("the rights to change the program that wrote this line".into());
+    }
+    remedies.push(theirs);
 }
 
 fn fit_one(case: &Case<'_>, mut remedy: Remedy) -> Remedy {
@@ -178,6 +225,20 @@ fn fit_one(case: &Case<'_>, mut remedy: Remedy) -> Remedy {
         _ => {}
     }
     remedy
+}
+
+/// Where nobody can set it: what the platform offers instead, after whatever the sandbox itself can do without.
+fn elsewhere(case: &Case<'_>, platform: Platform) -> Vec<Remedy> {
+    let mut remedy = match platform {
+        Platform::Fargate => told!("fargate"),
+        Platform::Lambda => told!("lambda"),
+        Platform::CloudRun if case.on(Platform::GVisor) => told!("cloud-run-gvisor"),
+        Platform::CloudRun => told!("cloud-run"),
+        Platform::ContainerApps => told!("container-apps"),
+        _ => told!("managed", platform),
+    };
+    remedy.last = true;
+    vec![remedy]
 }
 
 /// Settings of the unit that we are in.
@@ -201,7 +262,8 @@ const NESTED_CONTAINER_SINCE: &str = "OpenShift 4.20 or later (4.19 as a technol
 const PRIVILEGED_STANDARD: &str = "Pod Security Standards: privileged; baseline and restricted forbid it";
 #[cfg(test)]
 mod tests {
-    use super::super::fixtures::{docker, machine, on};
+    use super::super::Symptom;
+    use super::super::fixtures::{docker, explain, machine, on};
     use super::*;
     use crate::host::Host;
 
@@ -300,5 +362,73 @@ mod tests {
         );
         // without a service there is a command line
         assert_eq!(texts(&docker(), Wish::MappedRoot)[0], "docker run --user=1000 IMAGE\n");
+    }
+
+    #[test]
+    fn where_nothing_can_be_set_the_sandbox_changes_first() {
+        let told = |platforms: &[Platform]| {
+            let mut host = docker();
+            host.platforms = Fact::Absent;
+            let host = platforms.iter().fold(host, |host, platform| on(host, *platform));
+            let said = "Can't mount proc on /newroot/proc: Operation not permitted";
+            let found = explain(said, &host, &crate::diagnosis::fixtures::whole());
+            found.causes[0].remedies.iter().map(|remedy| remedy.summary.clone()).collect::<Vec<_>>()
+        };
+        let bind = "Bind the outer /proc read-only instead of mounting a new one";
+        for (platforms, offer) in [
+            (&[Platform::Fargate][..], "Start one task for each job"),
+            (&[Platform::Lambda], "Run the job elsewhere"),
+            (&[Platform::ContainerApps], "Run the job in a dynamic session"),
+            (&[Platform::RunPod], "Run it where the options"),
+            // which Container Apps are made of
+            (&[Platform::Kubernetes, Platform::ContainerApps], "Run the job in a dynamic session"),
+        ] {
+            let told = told(platforms);
+            assert_eq!(told[0], bind, "{told:?}");
+            assert!(told[1].starts_with(offer) && told.len() == 2, "{told:?}");
+        }
+        let calls = |host: Host| texts(&host, Wish::Calls(Calls::Sandboxing)).concat();
+        assert!(calls(on(on(machine(), Platform::CloudRun), Platform::GVisor)).contains("environment=gen2"));
+        assert!(calls(on(machine(), Platform::CloudRun)).contains("--concurrency=1"));
+        // an image is theirs, and limits of their own processes
+        assert!(texts(&on(machine(), Platform::Lambda), Wish::User).concat().contains("USER 1000"));
+        assert!(
+            texts(&on(machine(), Platform::Lambda), Wish::More(Limit::Files)).concat().contains("ulimit")
+        );
+    }
+
+    #[test]
+    fn who_only_runs_a_launcher_is_told_what_to_do() {
+        let host = machine();
+        let symptom = Symptom::from_text(b"bwrap: Can't create file at /w/.codex: Read-only file system");
+        let sandbox = crate::Sandbox::new().ro_bind("/", "/").ro_bind("/opt/codex-resources/x", "/w/.codex");
+        let diagnosis = crate::diagnosis::diagnose(&symptom, &host, Some(&sandbox));
+        let remedies = &diagnosis.causes[0].remedies;
+        let codex = remedies.iter().position(|remedy| remedy.summary.contains("Codex")).unwrap();
+        let change = |remedy: &Remedy| matches!(remedy.action, Action::Sandbox(_));
+        assert!(remedies[..codex].iter().all(|remedy| !change(remedy)), "{remedies:?}");
+        assert!(
+            remedies[codex + 1..].iter().all(|remedy| remedy
+                .requires
+                .last()
+                .unwrap()
+                .contains("wrote this line"))
+        );
+    }
+
+    #[test]
+    fn what_cannot_work_comes_last() {
+        let host = machine();
+        let remedy = |summary: &str, need: Need| Remedy::manual(summary, "x", "x").needs(need);
+        let mut remedies = [
+            remedy("a", Need::Linux("", (7, 9))),
+            remedy("b", Need::Linux("", (5, 1))),
+            remedy("c", "luck".into()),
+        ];
+        weigh(&Case::new(None, &host, None), &mut remedies);
+        let told: Vec<(&str, Vec<String>)> =
+            remedies.iter().map(|remedy| (&*remedy.summary, remedy.requires.clone())).collect();
+        let unmet = "Linux 7.9 or later; this is 6.12.0-1-amd64".to_owned();
+        assert_eq!(told, [("b", vec![]), ("c", vec!["luck".to_owned()]), ("a", vec![unmet])]);
     }
 }

@@ -3,7 +3,7 @@
 use crate::diagnosis::remedy::told;
 use std::path::Path;
 
-use super::{NESTED_CONTAINER, NESTED_CONTAINER_SINCE, allow_nesting, pod, unit};
+use super::{NESTED_CONTAINER, NESTED_CONTAINER_SINCE, allow_nesting, elsewhere, pod, unit};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::need::Need;
 use crate::diagnosis::remedy::{Action, Engine, Remedy};
@@ -75,6 +75,7 @@ pub(super) fn whole(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
                 .to_owned(),
         ))],
         Setting::Lxc => allow_nesting(case),
+        Setting::Managed(platform) => elsewhere(case, platform),
         Setting::Nspawn => vec![
             another()
                 .needs("root in a container that has no user namespace of its own (without --private-users)"),
@@ -119,6 +120,7 @@ pub(super) fn uncover(case: &Case<'_>, setting: Setting, covers: Covers<'_>) -> 
     let list = points().collect::<Vec<_>>().join(", ");
     match setting {
         Setting::Lxc => allow_nesting(case),
+        Setting::Managed(platform) => elsewhere(case, platform),
         Setting::Unit => vec![Remedy::new(
             "Change ProtectKernelTunables and ProtectKernelLogs of the systemd unit",
             unit(case, &[("ProtectKernelTunables", "no"), ("ProtectKernelLogs", "no")]),
@@ -152,6 +154,7 @@ pub(super) fn writable(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
     const OPENS: &str = "nothing that the kernel does not guard itself";
     let manual = |summary: &str, how: &str| Remedy::manual(summary, how, OPENS);
     vec![match setting {
+        Setting::Managed(platform) => return elsewhere(case, platform),
         _ if case.on(Platform::Bubblewrap) => manual(
             "Make /proc writable in the outer sandbox",
             "Give the outer sandbox a /proc of its own: `--unshare-pid --proc /proc` in place of a read-only bind",
@@ -182,9 +185,11 @@ pub(super) fn writable_settings(case: &Case<'_>, setting: Setting, mount: &Path)
             let opens = "root inside can change the kernel's settings that this container may change";
             vec![Remedy::commands("Make it writable again", [line], opens).for_root()]
         }
-        Setting::Kubernetes { .. } | Setting::Container(_) | Setting::OtherContainer | Setting::Lxc => {
-            whole(case, setting)
-        }
+        Setting::Kubernetes { .. }
+        | Setting::Container(_)
+        | Setting::OtherContainer
+        | Setting::Lxc
+        | Setting::Managed(_) => whole(case, setting),
     }
 }
 
@@ -205,6 +210,7 @@ pub(super) fn any(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
         | Setting::Nspawn
         | Setting::Machine
         | Setting::Unknown => vec![mount],
+        Setting::Managed(platform) => elsewhere(case, platform),
     }
 }
 
@@ -222,6 +228,7 @@ pub(super) fn relatime(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
         ];
     }
     vec![match setting {
+        Setting::Managed(platform) => return elsewhere(case, platform),
         Setting::Machine | Setting::Unit | Setting::Unknown => now.for_root().needs(
             "the same after each boot; to keep it, take noatime, nodiratime or strictatime out of the line for /proc in \
              /etc/fstab, or have a unit of systemd run it before what needs bwrap",
@@ -246,7 +253,7 @@ pub(super) fn tmp(setting: Setting) -> Vec<Remedy> {
             let action = Action::options(engine, &["--tmpfs", "/tmp"], &[]);
             vec![Remedy::new("Start the container with a /tmp", action, "nothing"), image]
         }
-        Setting::OtherContainer => vec![image],
+        Setting::OtherContainer | Setting::Managed(_) => vec![image],
         Setting::Lxc | Setting::Nspawn | Setting::Unit | Setting::Machine | Setting::Unknown => {
             vec![told!("make-tmp")]
         }
@@ -254,13 +261,14 @@ pub(super) fn tmp(setting: Setting) -> Vec<Remedy> {
 }
 
 /// The nodes that bwrap binds into a new /dev, by path and numbers.
-pub(super) fn devices(setting: Setting, missing: &[(&str, &str)]) -> Vec<Remedy> {
+pub(super) fn devices(case: &Case<'_>, setting: Setting, missing: &[(&str, &str)]) -> Vec<Remedy> {
     const OPENS: &str = "nothing: these devices are open to everybody";
     let lines = missing.iter().map(|(path, numbers)| format!("mknod -m 666 {path} {numbers}"));
     let make = Remedy::commands("Make the devices", lines, OPENS);
     match setting {
         Setting::Machine | Setting::Nspawn | Setting::Unknown => vec![make.for_root()],
         Setting::Unit => vec![told!("leave-dev-to-unit"), make.for_root()],
+        Setting::Managed(platform) => elsewhere(case, platform),
         Setting::Kubernetes { .. } | Setting::Container(_) | Setting::OtherContainer | Setting::Lxc => vec![
             told!("without-mount-over-dev"),
             make.needs("CAP_MKNOD, and a /dev that is not mounted nodev"),

@@ -1,6 +1,6 @@
 //! Users and capabilities: who starts bwrap, with which rights.
 
-use super::{pod, unit};
+use super::{elsewhere, pod, unit};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::remedy::told;
 use crate::diagnosis::remedy::{Action, Engine, Remedy};
@@ -25,6 +25,9 @@ pub(super) fn user(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
             // Podman makes the capabilities that it adds for a user ambient, and bwrap refuses to run with those
             let remove: &[&str] = if engine == Engine::Podman { &["--cap-add"] } else { &[] };
             run("the container ", Action::options(engine, &["--user=1000"], remove)).needs(image)
+        }
+        Setting::Managed(_) => {
+            run("the container ", Action::Manual("In the Dockerfile: USER 1000".to_owned())).needs(image)
         }
         Setting::OtherContainer => {
             let how = "Start the container as a user: `--user=1000` of nerdctl and ctr, `process.user.uid` in an OCI \
@@ -66,6 +69,7 @@ pub(super) fn capability(case: &Case<'_>, setting: Setting, capability: Capabili
             opens,
         )
         .needs("Pod Security Standards: baseline allows it, restricted does not"),
+        Setting::Managed(platform) => return elsewhere(case, platform),
         // no SCC that is shipped lets a pod in a user namespace add it
         Setting::Kubernetes { openshift: true } if capability == Capability::CAP_SETFCAP => {
             return Vec::new();
@@ -138,7 +142,7 @@ pub(super) fn no_ambient_capabilities(case: &Case<'_>, setting: Setting) -> Vec<
             "Empty the sets ambient and inheritable of `process.capabilities` in the OCI configuration; for nerdctl leave \
              `--cap-add` out.",
         ),
-        Setting::Lxc | Setting::Machine | Setting::Unknown => None,
+        Setting::Lxc | Setting::Managed(_) | Setting::Machine | Setting::Unknown => None,
     };
     let caller = told!("give-capabilities-up");
     let caller = caller

@@ -1,6 +1,6 @@
 //! Rules of the SELinux policy.
 
-use super::{NESTED_CONTAINER, NESTED_CONTAINER_SINCE, ROOT_OUTSIDE, pod};
+use super::{NESTED_CONTAINER, NESTED_CONTAINER_SINCE, ROOT_OUTSIDE, elsewhere, pod};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::remedy::{Action, Remedy, SelinuxModule, SelinuxRule};
 use crate::diagnosis::setting::Setting;
@@ -16,6 +16,7 @@ pub(super) fn permit(case: &Case<'_>, setting: Setting, rules: &[SelinuxRule]) -
     let seen = case.host.security.selinux().map(|context| context.domain);
     let default = match setting {
         Setting::Kubernetes { .. } | Setting::Container(_) | Setting::OtherContainer => Some(CONTAINER),
+        Setting::Managed(platform) => return elsewhere(case, platform),
         Setting::Lxc | Setting::Nspawn | Setting::Unit | Setting::Machine | Setting::Unknown => None,
     };
     let Some(domain) = seen.or(default) else { return vec![unknown_domain()] };
@@ -64,7 +65,7 @@ pub(super) fn permit(case: &Case<'_>, setting: Setting, rules: &[SelinuxRule]) -
             ))),
         ],
         Setting::Lxc | Setting::Nspawn => vec![module.needs(ROOT_OUTSIDE)],
-        Setting::Unit | Setting::Machine | Setting::Unknown => vec![module],
+        Setting::Unit | Setting::Machine | Setting::Managed(_) | Setting::Unknown => vec![module],
     }
 }
 

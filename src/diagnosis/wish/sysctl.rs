@@ -1,6 +1,6 @@
 //! Kernel parameters of the machine or node.
 
-use super::Wish;
+use super::{Wish, elsewhere};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::remedy::{Action, Remedy, Sysctl};
 use crate::diagnosis::setting::Setting;
@@ -19,7 +19,10 @@ pub(super) fn set(case: &Case<'_>, setting: Setting, name: &str, value: &str, op
             vec![
                 Remedy::commands(summary, ["oc apply -f bwrap-tuned.yaml"], opens)
                     .needs("the rights of a cluster administrator")
-                    .file("bwrap-tuned.yaml", tuned(&text)),
+                    .file(
+                        "bwrap-tuned.yaml",
+                        format!(include_str!("../remedy/files/tuned.yaml"), assignment = text),
+                    ),
                 set.needs("root on the nodes, outside of any pod; a node that is replaced loses it"),
             ]
         }
@@ -54,6 +57,7 @@ pub(super) fn set(case: &Case<'_>, setting: Setting, name: &str, value: &str, op
                     .needs("sudo without a password, which GitHub's own runners give"),
             ]
         }
+        Setting::Managed(platform) => elsewhere(case, platform),
         Setting::Unit | Setting::Machine | Setting::Unknown => vec![set],
         Setting::Container(_) | Setting::OtherContainer | Setting::Lxc | Setting::Nspawn => {
             vec![set.needs("root on that machine, outside of the container: inside it cannot be set")]
@@ -74,32 +78,6 @@ pub(in super::super) fn raise(case: &Case<'_>, name: &str, least: u64, opens: &s
     };
     let wanted = now.saturating_mul(2).max(least).min(most);
     if wanted > now { Wish::Sysctl(name, &wanted.to_string(), opens).grant(case) } else { Vec::new() }
-}
-
-/// A profile of OpenShift's Node Tuning Operator.
-fn tuned(assignment: &str) -> String {
-    format!(
-        "apiVersion: tuned.openshift.io/v1
-kind: Tuned
-metadata:
-  name: bwrap
-  namespace: openshift-cluster-node-tuning-operator
-spec:
-  profile:
-  - name: bwrap
-    data: |
-      [main]
-      summary=What bwrap needs
-      include=openshift-node
-      [sysctl]
-      {assignment}
-  recommend:
-  - profile: bwrap
-    priority: 20
-    match:
-    - label: node-role.kubernetes.io/worker
-"
-    )
 }
 
 #[cfg(test)]

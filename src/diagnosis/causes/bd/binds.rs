@@ -1,16 +1,18 @@
 //! Binds that the kernel refuses.
 
-use crate::diagnosis::remedy::told;
+use crate::diagnosis::{
+    case::Case,
+    causes::bd::lookup::{Found, by_destination, message, name_of, reasons},
+    evidence,
+    facts::word,
+    finding::Confidence,
+    remedy::{Remedy, told},
+    weigh::{Judgement, weigh},
+};
 use std::path::{Path, PathBuf};
 
 use crate::bwrap::Message;
 use crate::bwrap::message::Errno;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::causes::bd::Judgement;
-use crate::diagnosis::causes::bd::lookup::{Found, by_destination, message, name_of, reasons};
-use crate::diagnosis::facts::word;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::remedy::Remedy;
 use crate::host::Mount;
 use crate::sandbox::Operation;
 use crate::visible::path as shown;
@@ -50,26 +52,33 @@ pub(in crate::diagnosis) fn remount(case: &Case<'_>) -> Option<Judgement> {
     // a security module answers so, too
     let by_module =
         case.errno() == Some(libc::EACCES) && (label.is_some() || case.host.security.label.is_unknown());
-    let mut judgement = Judgement::new(
-        if by_module { Confidence::Medium } else { Confidence::High },
-        format!("a sandbox that binds only {place} starts"),
-    )
-    .summary(format!("{}: the mount on {place} does not take its flags: {errno}", name_of(found, case)))
-    .pro(format!("bwrap says so: {message}"))
-    .operation(found.map(|found| found.index));
+    let mut judgement = weigh(if by_module { Confidence::Medium } else { Confidence::High })
+        .refuted_by(format!("a sandbox that binds only {place} starts"))
+        .summary(format!("{}: the mount on {place} does not take its flags: {errno}", name_of(found, case)))
+        .pro(evidence::said(case))
+        .operation(found.map(|found| found.index));
     match host.as_deref().and_then(|path| mounted_on(case, path)) {
         Some(mount) => {
             let flags: Vec<&str> =
                 mount.options.iter().map(String::as_str).filter(|option| LOCKED.contains(option)).collect();
-            judgement = judgement.pro(format!(
-                "it is a mount of {} ({}) with {} (/proc/self/mountinfo)",
-                mount.filesystem,
-                mount.source,
-                if flags.is_empty() { "no flags that could be locked".to_owned() } else { flags.join(",") }
+            judgement = judgement.pro(evidence::seen(
+                &case.host.mounts,
+                format!(
+                    "it is a mount of {} ({}) with {} (/proc/self/mountinfo)",
+                    mount.filesystem,
+                    mount.source,
+                    if flags.is_empty() {
+                        "no flags that could be locked".to_owned()
+                    } else {
+                        flags.join(",")
+                    }
+                ),
             ));
             if is_fragile(mount) {
-                judgement = judgement
-                    .pro(format!("mounts of {} can refuse to be remounted, or be gone", mount.filesystem));
+                judgement = judgement.pro(evidence::seen(
+                    &case.host.mounts,
+                    format!("mounts of {} can refuse to be remounted, or be gone", mount.filesystem),
+                ));
             }
         }
         None => {
@@ -140,18 +149,16 @@ pub(in crate::diagnosis) fn denied(case: &Case<'_>) -> Option<Judgement> {
         _ => "the kernel gives no other reason",
     };
     let vague = matches!(case.errno(), Some(libc::ENOENT)) || message.errno().is_none();
-    let mut judgement = Judgement::new(
-        if vague { Confidence::Low } else { Confidence::Medium },
-        format!("`unshare -Urm mount --rbind {source} /mnt`, typed in the same place, works"),
-    )
-    .summary(format!(
-        "{}: {source} could not be bound on {}{colon}{errno}",
-        name_of(found, case),
-        path.display()
-    ))
-    .pro(format!("bwrap says so: {message}"))
-    .pro(why)
-    .operation(found.map(|found| found.index));
+    let mut judgement = weigh(if vague { Confidence::Low } else { Confidence::Medium })
+        .refuted_by(format!("`unshare -Urm mount --rbind {source} /mnt`, typed in the same place, works"))
+        .summary(format!(
+            "{}: {source} could not be bound on {}{colon}{errno}",
+            name_of(found, case),
+            path.display()
+        ))
+        .pro(evidence::said(case))
+        .pro(evidence::heard(case, why))
+        .operation(found.map(|found| found.index));
     if let Some(label) = case.host.security.label.present() {
         judgement = judgement
             .unknown(format!("whether the security label {label} is denied it: AVC or DENIED in dmesg"));

@@ -1,16 +1,18 @@
 //! Destinations that cannot be made, or are not what they must be.
 
-use crate::diagnosis::remedy::told;
+use crate::diagnosis::{
+    case::Case,
+    causes::bd::lookup::{Found, by_destination, message, name_of, says},
+    evidence,
+    facts::word,
+    finding::Confidence,
+    need::Need,
+    remedy::{Remedy, SandboxChange, told},
+    weigh::{Judgement, weigh},
+};
 use std::path::Path;
 
 use crate::bwrap::Message;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::causes::bd::Judgement;
-use crate::diagnosis::causes::bd::lookup::{Found, by_destination, message, name_of, says};
-use crate::diagnosis::facts::word;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::need::Need;
-use crate::diagnosis::remedy::{Remedy, SandboxChange};
 use crate::sandbox::{Operation, relative};
 use crate::visible::path as shown;
 
@@ -32,29 +34,29 @@ pub(in crate::diagnosis) fn symlink(case: &Case<'_>) -> Option<Judgement> {
         _ => Confidence::Medium,
     };
     let place = path.display();
-    let mut judgement = Judgement::new(
-        confidence,
-        match found.and_then(Found::mount).and_then(|mount| mount.outside(path)) {
+    let mut judgement = weigh(confidence)
+        .refuted_by(match found.and_then(Found::mount).and_then(|mount| mount.outside(path)) {
             Some(outside) => {
                 format!("no part of {} is a symbolic link (`namei -l {})`", outside.display(), word(&outside))
             }
             None => format!("no part of {place} is a symbolic link inside the sandbox"),
-        },
-    )
-    .operation(found.map(|found| found.index));
+        })
+        .operation(found.map(|found| found.index));
     let name = name_of(found, case);
     if told {
         judgement = judgement
             .summary(format!("{name}: {place} is a symbolic link inside, and bwrap mounts on none"))
-            .pro(format!("bwrap says so: {}", message(case)?));
+            .pro(evidence::said(case));
     } else {
         judgement = judgement
             .summary(format!("{name}: {place} is, or lies below, a symbolic link that leads nowhere while bwrap mounts"))
-            .pro("bwrap before 0.12 follows links of the new root in the old one, where their targets are missing");
+            .pro(evidence::heard(case, "bwrap before 0.12 follows links of the new root in the old one, where their targets are missing"));
     }
     if let Some((link, target)) = &link {
-        judgement =
-            judgement.pro(format!("{} makes it: it stands for {}", link.numbered(), target.display()));
+        judgement = judgement.pro(evidence::asked(
+            case,
+            format!("{} makes it: it stands for {}", link.numbered(), target.display()),
+        ));
     } else if let Some(mount) = found.and_then(Found::mount) {
         judgement = judgement.unknown(format!("where it leads: it lies in {}", mount.numbered()));
         if !mount.is_read_only() {
@@ -111,21 +113,20 @@ pub(in crate::diagnosis) fn other_kind(case: &Case<'_>) -> Option<Judgement> {
         }
         _ => format!("{place} is there, and is of another kind"),
     };
-    let mut judgement = Judgement::new(
-        Confidence::High,
-        match found.and_then(Found::mount).and_then(|mount| mount.outside(path)) {
+    let mut judgement = weigh(Confidence::High)
+        .refuted_by(match found.and_then(Found::mount).and_then(|mount| mount.outside(path)) {
             _ if message.reason().is_some() => {
                 format!("`findmnt {}`, typed inside, finds a mount", word(path))
             }
             Some(outside) => format!("`ls -ld {}` shows something else", word(&outside)),
             None => format!("{place}, looked at in a sandbox without this operation, is something else"),
-        },
-    )
-    .summary(format!("{}: {is}", name_of(found, case)))
-    .pro(format!("bwrap says so: {message}"))
-    .operation(found.map(|found| found.index));
+        })
+        .summary(format!("{}: {is}", name_of(found, case)))
+        .pro(evidence::said(case))
+        .operation(found.map(|found| found.index));
     if let Some(mount) = found.and_then(Found::mount) {
-        judgement = judgement.pro(format!("what is there comes from {}", mount.numbered()));
+        judgement =
+            judgement.pro(evidence::asked(case, format!("what is there comes from {}", mount.numbered())));
     }
     Some(judgement)
 }
@@ -198,12 +199,15 @@ pub(in crate::diagnosis) fn read_only(case: &Case<'_>) -> Option<Judgement> {
     let sure = if read_only { Confidence::High } else { Confidence::Medium };
     let needs = if says(case, &["Can't chmod %#o %s"]) { "would change" } else { "needs" };
     let judgement = |confidence, refuted_by: String| {
-        Judgement::new(confidence, refuted_by)
-            .pro(format!("bwrap says so: {message}"))
+        weigh(confidence)
+            .refuted_by(refuted_by)
+            .pro(evidence::said(case))
             .operation(found.map(|found| found.index))
     };
     let denied = |judgement: Judgement| match case.host.process.uid.present() {
-        Some(uid) if !read_only => judgement.pro(format!("bwrap writes there as uid {uid}")),
+        Some(uid) if !read_only => {
+            judgement.pro(evidence::seen(&case.host.process.uid, format!("bwrap writes there as uid {uid}")))
+        }
         _ => judgement,
     };
     Some(match Obstacle::of(found) {
@@ -219,7 +223,7 @@ pub(in crate::diagnosis) fn read_only(case: &Case<'_>) -> Option<Judgement> {
             };
             judgement(Confidence::High, refuted_by)
                 .summary(format!("{name} {needs} {place}, and that lies in {}", mount.numbered()))
-                .pro("bwrap goes through the operations in order, and makes a missing mount point in what is there by then")
+                .pro(evidence::asked(case, "bwrap goes through the operations in order, and makes a missing mount point in what is there by then"))
         }
         Obstacle::Proc(mount) => {
             judgement(Confidence::High, format!("{place} is outside of {}", mount.name()))
@@ -240,7 +244,10 @@ pub(in crate::diagnosis) fn read_only(case: &Case<'_>) -> Option<Judgement> {
                 (None, _) => format!("{name} {needs} {place}, and {} cannot be written", mount.numbered()),
             };
             denied(judgement(if outside.is_some() { Confidence::High } else { sure }, tried).summary(summary))
-                .pro(format!("it lies in {}, which the sandbox may write", mount.numbered()))
+                .pro(evidence::asked(
+                    case,
+                    format!("it lies in {}, which the sandbox may write", mount.numbered()),
+                ))
         }
         Obstacle::Unknown => {
             let judgement = judgement(sure, format!("{place} can be made where it is"))

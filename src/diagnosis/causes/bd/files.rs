@@ -1,12 +1,14 @@
 //! Files and links that bwrap makes: what is there already, what does not fit.
 
-use crate::diagnosis::case::Case;
-use crate::diagnosis::causes::bd::Judgement;
-use crate::diagnosis::causes::bd::lookup::{Found, by_destination, message, name_of, says};
-use crate::diagnosis::facts::word;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::remedy::Remedy;
-use crate::diagnosis::remedy::told;
+use crate::diagnosis::{
+    case::Case,
+    causes::bd::lookup::{Found, by_destination, message, name_of, says},
+    evidence,
+    facts::word,
+    finding::Confidence,
+    remedy::{Remedy, told},
+    weigh::{Judgement, weigh},
+};
 use crate::sandbox::{Content, ContentKind, Operation, relative};
 
 /// The link that cannot be made: of several on one path, the first that differs from what is there.
@@ -47,16 +49,18 @@ pub(in crate::diagnosis) fn exists(case: &Case<'_>) -> Option<Judgement> {
         Some(outside) if twice.is_none() => format!("`ls -ld {}` finds nothing", word(&outside)),
         _ => "it fails without the operations before it, too".to_owned(),
     };
-    let mut judgement = Judgement::new(Confidence::High, refuted_by)
+    let mut judgement = weigh(Confidence::High)
+        .refuted_by(refuted_by)
         .summary(format!("{} cannot be made: {there}", name_of(found, case)))
-        .pro(format!("bwrap says so: {message}"))
+        .pro(evidence::said(case))
         .operation(found.map(|found| found.index));
     if let Some(twice) = twice {
-        judgement = judgement.pro(format!("{} puts it there", twice.numbered()));
+        judgement = judgement.pro(evidence::asked(case, format!("{} puts it there", twice.numbered())));
     } else if let Some(mount) = mount {
-        judgement = judgement.pro(format!("it comes from {}", mount.numbered()));
+        judgement = judgement.pro(evidence::asked(case, format!("it comes from {}", mount.numbered())));
         if !mount.is_read_only() && mount.outside(path).is_some() {
-            judgement = judgement.pro("that can be written: an earlier run can have left it there");
+            judgement = judgement
+                .pro(evidence::asked(case, "that can be written: an earlier run can have left it there"));
         }
     }
     if says(case, &["Can't make symlink at %s"]) {
@@ -83,7 +87,7 @@ pub(in crate::diagnosis) fn leave_it(case: &Case<'_>) -> Vec<Remedy> {
 }
 
 pub(in crate::diagnosis) fn too_big(case: &Case<'_>) -> Option<Judgement> {
-    let message = message(case)?;
+    message(case)?;
     let found = by_destination(case);
     let name = name_of(found, case);
     let limit = case.errno() == Some(libc::EFBIG);
@@ -110,9 +114,10 @@ pub(in crate::diagnosis) fn too_big(case: &Case<'_>) -> Option<Judgement> {
         Some((mount, _)) => format!("{name}{size} does not fit into {}", mount.numbered()),
         None => format!("{name}{size} does not fit into the memory that a tmpfs may take"),
     };
-    let judgement = Judgement::new(Confidence::High, "it fails in the same way with an empty file")
+    let judgement = weigh(Confidence::High)
+        .refuted_by("it fails in the same way with an empty file")
         .summary(full)
-        .pro(format!("bwrap says so: {message}"));
+        .pro(evidence::said(case));
     Some(judgement.operation(found.map(|found| found.index)))
 }
 

@@ -1,17 +1,19 @@
 //! Sources that are not there, or that bwrap may not reach.
 
-use crate::diagnosis::remedy::told;
+use crate::diagnosis::{
+    case::Case,
+    causes::bd::lookup::{Found, by_source, message},
+    evidence,
+    facts::word,
+    finding::Confidence,
+    remedy::{Remedy, SandboxChange, told},
+    setting::Setting,
+    weigh::{Judgement, weigh},
+};
 use std::path::Path;
 
 use crate::bwrap::Message;
 use crate::bwrap::message::Errno;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::causes::bd::Judgement;
-use crate::diagnosis::causes::bd::lookup::{Found, by_source, message};
-use crate::diagnosis::facts::word;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::remedy::{Remedy, SandboxChange};
-use crate::diagnosis::setting::Setting;
 use crate::sandbox::{Capability, Operation};
 use crate::visible::path as shown;
 
@@ -22,21 +24,26 @@ pub(in crate::diagnosis) fn missing(case: &Case<'_>) -> Option<Judgement> {
     let what = part(found, path);
     let part_is_file = case.errno() == Some(libc::ENOTDIR);
     let state = if part_is_file { "leads through something that is no directory" } else { "does not exist" };
-    let mut judgement = Judgement::new(
-        Confidence::High,
-        format!("`ls -ld {}`, typed where bwrap is started, finds it", word(path)),
-    )
-    .summary(format!("{what}: {} {state}", path.display()))
-    .pro(said(case));
+    let mut judgement = weigh(Confidence::High)
+        .refuted_by(format!("`ls -ld {}`, typed where bwrap is started, finds it", word(path)))
+        .summary(format!("{what}: {} {state}", path.display()))
+        .pro(evidence::said(case));
     if path.is_relative() {
-        judgement =
-            judgement.pro("the path is relative: bwrap looks for it in the directory that it is started in");
+        judgement = judgement.pro(evidence::asked(
+            case,
+            "the path is relative: bwrap looks for it in the directory that it is started in",
+        ));
     }
     if path.starts_with("/proc/self/fd") {
-        judgement =
-            judgement.pro("the path is a descriptor: what it stands for was deleted, or never had a name");
+        judgement = judgement.pro(evidence::asked(
+            case,
+            "the path is a descriptor: what it stands for was deleted, or never had a name",
+        ));
     } else if in_container(case) {
-        judgement = judgement.pro("bwrap is in a container and looks there, not on the machine");
+        judgement = judgement.pro(evidence::seen(
+            &case.host.platforms,
+            "bwrap is in a container and looks there, not on the machine",
+        ));
     }
     Some(judgement.operation(found.map(|found| found.index)))
 }
@@ -66,22 +73,23 @@ pub(in crate::diagnosis) fn unreachable(case: &Case<'_>) -> Option<Judgement> {
     let found = by_source(case);
     let errno = message(case).and_then(Message::errno).map_or("", Errno::text);
     let denied = matches!(case.errno(), Some(libc::EACCES | libc::EPERM));
-    let mut judgement = Judgement::new(
-        Confidence::High,
-        format!("`namei -l {}`, typed as the user that bwrap runs as, gets to the end", word(path)),
-    )
-    .summary(format!("{}: {} may not be reached: {errno}", part(found, path), path.display()))
-    .pro(said(case));
+    let mut judgement = weigh(Confidence::High)
+        .refuted_by(format!(
+            "`namei -l {}`, typed as the user that bwrap runs as, gets to the end",
+            word(path)
+        ))
+        .summary(format!("{}: {} may not be reached: {errno}", part(found, path), path.display()))
+        .pro(evidence::said(case));
     if !denied {
         return Some(judgement.operation(found.map(|found| found.index)));
     }
     if case.root() == Some(true) && case.user_namespace() == Some(true) {
-        judgement = judgement.pro(
-            "bwrap runs as root, but in its new user namespace root may reach only what uid 0 owns or everybody may",
-        );
+        judgement = judgement.pro(evidence::seen(&case.host.process.uid, "bwrap runs as root, but in its new user namespace root may reach only what uid 0 owns or everybody may"));
     } else if let Some(uid) = case.host.process.uid.present() {
-        judgement =
-            judgement.pro(format!("bwrap runs as uid {uid}, and needs x on every directory of the path"));
+        judgement = judgement.pro(evidence::seen(
+            &case.host.process.uid,
+            format!("bwrap runs as uid {uid}, and needs x on every directory of the path"),
+        ));
     } else {
         judgement = judgement.unknown("which user bwrap runs as: Uid in /proc/self/status");
     }
@@ -124,10 +132,6 @@ fn part(found: Option<Found<'_>>, path: &Path) -> String {
         Some(found) => found.numbered(),
         None => format!("the source {}", path.display()),
     }
-}
-
-fn said(case: &Case<'_>) -> String {
-    message(case).map_or_else(String::new, |message| format!("bwrap says so: {message}"))
 }
 
 fn in_container(case: &Case<'_>) -> bool {

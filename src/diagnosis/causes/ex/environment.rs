@@ -1,14 +1,16 @@
 //! What the command gets beside its program: a working directory, a label, filters.
 
 use crate::bwrap::Message;
-use crate::diagnosis::Symptom;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::causes::ex::paths::reachable;
-use crate::diagnosis::facts::word;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::remedy::{Remedy, SandboxChange};
-use crate::diagnosis::weigh::Judgement;
+use crate::diagnosis::{
+    Symptom,
+    case::Case,
+    causes::ex::paths::reachable,
+    evidence,
+    facts::word,
+    finding::Confidence,
+    remedy::{Remedy, SandboxChange, told},
+    weigh::{Judgement, weigh},
+};
 use crate::visible::path as shown;
 
 /// The one thing here that can be foreseen: a directory that no operation makes.
@@ -18,31 +20,24 @@ pub(in crate::diagnosis) fn working_directory(case: &Case<'_>) -> Option<Judgeme
     let directory = said.and_then(Message::path).or(asked)?;
     let place = directory.display();
     let judgement = || {
-        Judgement::new(
-            Confidence::High,
-            format!("`ls -ld {place}`, typed in the same sandbox without a working directory, finds it"),
-        )
+        weigh(Confidence::High).refuted_by(format!(
+            "`ls -ld {place}`, typed in the same sandbox without a working directory, finds it"
+        ))
     };
     let nothing = case.sandbox.is_some_and(|sandbox| !reachable(sandbox, directory));
     if nothing && matches!(case.errno(), None | Some(libc::ENOENT)) {
-        return Some(
-            judgement()
-                .summary(format!("the working directory {place} is not there inside"))
-                .pro(format!("no operation puts anything at {place}, above or below it")),
-        );
+        return Some(judgement().summary(format!("the working directory {place} is not there inside")).pro(
+            evidence::asked(case, format!("no operation puts anything at {place}, above or below it")),
+        ));
     }
-    let message = said.filter(|_| case.failed())?;
+    said.filter(|_| case.failed())?;
     let state = match case.errno() {
         Some(libc::EACCES) => "may not be entered by the command's user",
         Some(libc::ENOTDIR) => "is no directory",
         Some(libc::ENOENT) => "is not there inside",
         _ => "cannot be entered",
     };
-    Some(
-        judgement()
-            .summary(format!("the working directory {place} {state}"))
-            .pro(format!("bwrap says so: {message}")),
-    )
+    Some(judgement().summary(format!("the working directory {place} {state}")).pro(evidence::said(case)))
 }
 
 pub(in crate::diagnosis) fn another_directory(case: &Case<'_>) -> Vec<Remedy> {
@@ -64,10 +59,8 @@ pub(in crate::diagnosis) fn label(case: &Case<'_>) -> Option<Judgement> {
     let asked = privileges.and_then(|all| all.exec_label.as_ref().or(all.file_label.as_ref()));
     let without = case.host.security.selinux_filesystem.is(&false);
     let judgement = || {
-        Judgement::new(
-            Confidence::High,
-            "the sandbox starts in the same way without the label, or fails in another",
-        )
+        weigh(Confidence::High)
+            .refuted_by("the sandbox starts in the same way without the label, or fails in another")
     };
     if without && (asked.is_some() || case.failed()) {
         return Some(
@@ -78,13 +71,12 @@ pub(in crate::diagnosis) fn label(case: &Case<'_>) -> Option<Judgement> {
                     }
                     None => "a label needs SELinux, which is not on here".to_owned(),
                 })
-                .pro("selinuxfs is not in /proc/filesystems"),
+                .pro(evidence::seen(
+                    &case.host.security.selinux_filesystem,
+                    "selinuxfs is not in /proc/filesystems",
+                )),
         );
     }
     let message = case.symptom?.message()?;
-    Some(
-        judgement()
-            .summary(format!("the security label was refused: {message}"))
-            .pro(format!("bwrap says so: {message}")),
-    )
+    Some(judgement().summary(format!("the security label was refused: {message}")).pro(evidence::said(case)))
 }

@@ -1,12 +1,15 @@
 //! What the dynamic loader says before any of bwrap's own code runs.
 
 use crate::Message;
-use crate::diagnosis::Remedy;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::causes::cp::path;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::weigh::Judgement;
+use crate::diagnosis::{
+    Remedy,
+    case::Case,
+    causes::cp::path,
+    evidence,
+    finding::Confidence,
+    remedy::told,
+    weigh::{Judgement, weigh},
+};
 
 /// The program that the loader complains of, if it names one, and what about.
 fn loader_complaint(message: &Message) -> (Option<String>, String) {
@@ -27,15 +30,18 @@ fn loader_complaint(message: &Message) -> (Option<String>, String) {
 pub(in crate::diagnosis) fn loader_failed(case: &Case<'_>) -> Option<Judgement> {
     let (program, complaint) = loader_complaint(case.symptom?.message()?);
     let judgement = |confidence| {
-        Judgement::new(confidence, "`bwrap --version` in the same environment prints a version")
+        weigh(confidence)
+            .refuted_by("`bwrap --version` in the same environment prints a version")
             .summary(format!("the dynamic loader cannot load bwrap: {complaint}"))
-            .pro("it is the loader's message: none of bwrap's own code ran")
+            .pro(evidence::heard(case, "it is the loader's message: none of bwrap's own code ran"))
     };
     let other = program.filter(|program| !program.contains("bwrap"));
     Some(match other {
         None => judgement(Confidence::High),
-        Some(program) => judgement(Confidence::Low)
-            .contra(format!("the message names {program}, which may be the command instead of bwrap")),
+        Some(program) => judgement(Confidence::Low).contra(evidence::heard(
+            case,
+            format!("the message names {program}, which may be the command instead of bwrap"),
+        )),
     })
 }
 

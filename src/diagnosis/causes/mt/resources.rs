@@ -2,74 +2,68 @@
 
 use crate::bwrap::Message;
 use crate::bwrap::message::Errno;
-use crate::diagnosis::Cause;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::remedy::Remedy;
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::weigh::{Judgement, Rule};
-use crate::diagnosis::wish::{Wish, raise};
+use crate::diagnosis::{
+    case::Case,
+    evidence,
+    finding::Confidence,
+    remedy::{Remedy, told},
+    weigh::{Judgement, rules, weigh},
+    wish::{Wish, raise},
+};
 use crate::host::{Fact, FileKind, Mount};
 use crate::sandbox::{Operation, OverlayKind};
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::TmpMissing,
-        messages: &[("Failed to mount tmpfs", &[libc::ENOENT, libc::ENOTDIR])],
-        judge: tmp_missing,
-        remedies: |case| Wish::Tmp.grant(case),
-    },
-    Rule {
-        cause: Cause::MountLimit,
-        messages: &[
-            ("Failed to make / slave", &[libc::ENOSPC]),
-            ("Failed to mount tmpfs", &[libc::ENOSPC]),
-            ("setting up newroot bind", &[libc::ENOSPC]),
-            ("Can't bind mount %s on %s", &[libc::ENOSPC]),
-            ("Can't mount tmpfs on %s", &[libc::ENOSPC]),
-            ("Can't mount proc on %s", &[libc::ENOSPC]),
-            ("Can't mount devpts on %s", &[libc::ENOSPC]),
-            ("Can't mount mqueue on %s", &[libc::ENOSPC]),
-            ("Can't make overlay mount on %s with options %s", &[libc::ENOSPC]),
-            ("Failed to make old root rprivate", &[libc::ENOSPC]),
-        ],
-        judge: mount_limit,
-        remedies: more_mounts,
-    },
-    Rule {
-        cause: Cause::OverlayUnsupported,
-        messages: &[
-            ("Can't make overlay mount on %s with options %s", &[]),
-            ("Can't make overlay mount on %s with options %s: Overlay directories may not overlap", &[]),
-        ],
-        judge: overlay_unsupported,
-        remedies: other_overlay,
-    },
-];
+rules! {
+    TmpMissing, Anytime, ["Failed to mount tmpfs" => (ENOENT ENOTDIR)],
+        unless "`ls -ld /tmp`, typed where bwrap is started, shows a directory"
+        => tmp_missing, |case| Wish::Tmp.grant(case);
+
+    MountLimit, Anytime, [
+        "Failed to make / slave" => (ENOSPC), "Failed to mount tmpfs" => (ENOSPC),
+        "setting up newroot bind" => (ENOSPC), "Can't bind mount %s on %s" => (ENOSPC),
+        "Can't mount tmpfs on %s" => (ENOSPC), "Can't mount proc on %s" => (ENOSPC),
+        "Can't mount devpts on %s" => (ENOSPC), "Can't mount mqueue on %s" => (ENOSPC),
+        "Can't make overlay mount on %s with options %s" => (ENOSPC),
+        "Failed to make old root rprivate" => (ENOSPC),
+    ],
+        unless "it fails with fs.mount-max raised, too"
+        => mount_limit, more_mounts;
+
+    OverlayUnsupported, Anytime, [
+        "Can't make overlay mount on %s with options %s",
+        "Can't make overlay mount on %s with options %s: Overlay directories may not overlap",
+    ],
+        unless "`unshare -Urm mount -t overlay ...` with the same directories works in the same place"
+        => overlay_unsupported, other_overlay;
+}
 
 /// bwrap mounts a tmpfs on /tmp, in its own mount namespace, and builds the sandbox in there.
 fn tmp_missing(case: &Case<'_>) -> Option<Judgement> {
-    let judgement = |confidence| {
-        Judgement::new(confidence, "`ls -ld /tmp`, typed where bwrap is started, shows a directory")
-    };
     match case.host.files.get(std::path::Path::new("/tmp")) {
         Some(Fact::Absent) => Some(
-            judgement(Confidence::High)
-                .summary("there is no /tmp, on which bwrap builds the sandbox")
-                .pro("/tmp does not exist"),
+            weigh(Confidence::High).summary("there is no /tmp, on which bwrap builds the sandbox").pro(
+                case.host
+                    .files
+                    .get(std::path::Path::new("/tmp"))
+                    .and_then(|tmp| evidence::seen(tmp, "/tmp does not exist")),
+            ),
         ),
         Some(Fact::Present(FileKind::Other | FileKind::Device)) => Some(
-            judgement(Confidence::High)
-                .summary("/tmp is no directory, and bwrap builds the sandbox on it")
-                .pro("/tmp exists, and is no directory"),
+            weigh(Confidence::High).summary("/tmp is no directory, and bwrap builds the sandbox on it").pro(
+                case.host
+                    .files
+                    .get(std::path::Path::new("/tmp"))
+                    .and_then(|tmp| evidence::seen(tmp, "/tmp exists, and is no directory")),
+            ),
         ),
         _ if !case.failed() => None,
-        Some(Fact::Present(FileKind::Directory)) => Some(
-            judgement(Confidence::Low)
-                .contra("/tmp is a directory now: it was made after bwrap failed, or elsewhere"),
-        ),
+        Some(Fact::Present(FileKind::Directory)) => Some(weigh(Confidence::Low).contra(
+            case.host.files.get(std::path::Path::new("/tmp")).and_then(|tmp| {
+                evidence::seen(tmp, "/tmp is a directory now: it was made after bwrap failed, or elsewhere")
+            }),
+        )),
         // nothing else gives this answer to a tmpfs
-        _ => Some(judgement(Confidence::High).unknown("whether there is a /tmp")),
+        _ => Some(weigh(Confidence::High).unknown("whether there is a /tmp")),
     }
 }
 
@@ -98,7 +92,6 @@ fn count(case: &Case<'_>) -> Option<(usize, usize, usize)> {
 fn mount_limit(case: &Case<'_>) -> Option<Judgement> {
     let limit =
         case.host.sysctl("fs.mount-max").present().and_then(|value| value.trim().parse::<usize>().ok());
-    let judgement = |confidence| Judgement::new(confidence, "it fails with fs.mount-max raised, too");
     match (limit, count(case)) {
         (Some(limit), Some((there, least, likely))) if there + likely > limit => {
             let confidence = if there + least > limit { Confidence::High } else { Confidence::Medium };
@@ -106,24 +99,29 @@ fn mount_limit(case: &Case<'_>) -> Option<Judgement> {
                 "fs.mount-max allows {limit} mounts; there are {there}, and the sandbox adds {likely}"
             );
             Some(
-                judgement(if case.failed() { Confidence::High } else { confidence })
+                weigh(if case.failed() { Confidence::High } else { confidence })
                     .summary(text)
-                    .pro(format!("/proc/sys/fs/mount-max is {limit}"))
-                    .pro(format!("/proc/self/mountinfo has {there} lines")),
+                    .pro(evidence::parameter(case, "fs.mount-max"))
+                    .pro(evidence::seen(
+                        &case.host.mounts,
+                        format!("/proc/self/mountinfo has {there} lines"),
+                    )),
             )
         }
         _ if !case.failed() => None,
         // the kernel has no other reason to say this about a bind, and few about the others
-        (Some(limit), counted) => {
-            let judgement = judgement(Confidence::Medium).pro(format!("/proc/sys/fs/mount-max is {limit}"));
+        (Some(_), counted) => {
+            let judgement = weigh(Confidence::Medium).pro(evidence::parameter(case, "fs.mount-max"));
             Some(match counted {
-                Some((there, _, likely)) => judgement
-                    .contra(format!("{there} mounts are visible here, and the sandbox adds about {likely}")),
+                Some((there, _, likely)) => judgement.contra(evidence::seen(
+                    &case.host.mounts,
+                    format!("{there} mounts are visible here, and the sandbox adds about {likely}"),
+                )),
                 None => judgement.unknown("how many mounts the sandbox makes"),
             })
         }
         (None, _) => {
-            Some(judgement(Confidence::Medium).unknown("how many mounts are allowed: /proc/sys/fs/mount-max"))
+            Some(weigh(Confidence::Medium).unknown("how many mounts are allowed: /proc/sys/fs/mount-max"))
         }
     }
 }
@@ -143,13 +141,7 @@ fn overlay_unsupported(case: &Case<'_>) -> Option<Judgement> {
         case.host.kernel.release.present().filter(|_| case.kernel().is_some_and(|version| version < (5, 11)));
     // Red Hat brought it to the kernel of its version 8
     let patched = old.is_some_and(|release| release.contains(".el8"));
-    let judgement = |confidence| {
-        Judgement::new(
-            confidence,
-            "`unshare -Urm mount -t overlay ...` with the same directories works in the same place",
-        )
-        .operation(operation)
-    };
+    let judgement = |confidence| weigh(confidence).operation(operation);
     if let (Some(release), Some(true)) = (old, case.user_namespace())
         && (planned.flatten().is_some() || case.failed())
     {
@@ -157,8 +149,8 @@ fn overlay_unsupported(case: &Case<'_>) -> Option<Judgement> {
         return Some(
             judgement(confidence)
                 .summary(format!("Linux {release} mounts no overlays in user namespaces; that takes 5.11"))
-                .pro(format!("the kernel is {release} (uname -r)"))
-                .pro("bwrap mounts it in a user namespace of its own"),
+                .pro(evidence::seen(&case.host.kernel.release, format!("the kernel is {release} (uname -r)")))
+                .pro(evidence::asked(case, "bwrap mounts it in a user namespace of its own")),
         );
     }
     if !case.failed() || case.errno() == Some(libc::ENOSPC) {
@@ -188,7 +180,7 @@ fn overlay_unsupported(case: &Case<'_>) -> Option<Judgement> {
     let errno = message.errno().map_or("", Errno::text);
     let mut judgement = judgement(confidence)
         .summary(format!("the overlay{place} was refused: {errno}: {why}"))
-        .pro(format!("bwrap says so: {message}"));
+        .pro(evidence::said(case));
     if case.host.kernel.release.present().is_none() {
         judgement = judgement.unknown("the kernel's version: before 5.11 no user namespace mounts overlays");
     }
@@ -224,6 +216,7 @@ mod tests {
 
     use super::*;
     use crate::diagnosis::Action;
+    use crate::diagnosis::Cause;
     use crate::diagnosis::fixtures::{docker, explain, machine, pod, whole};
     use crate::diagnosis::{Outlook, predict};
     use crate::host::Host;

@@ -1,38 +1,32 @@
 //! System call filters that deny new namespaces: of containers, units, outer sandboxes.
 
-use crate::diagnosis::Cause;
-use crate::diagnosis::Remedy;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::causes::ns::{CREATING, NO_PERMISSIONS, proven};
-use crate::diagnosis::facts::stopped_by_masks;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::setting::{Setting, own_unit};
-use crate::diagnosis::weigh::{Judgement, Rule};
-use crate::diagnosis::wish::{Calls, Wish, permit_to_unit};
+use crate::diagnosis::{
+    Remedy,
+    case::Case,
+    causes::ns::{CREATING, NO_PERMISSIONS, proven},
+    evidence,
+    facts::stopped_by_masks,
+    finding::Confidence,
+    remedy::told,
+    setting::{Setting, own_unit},
+    weigh::{Judgement, rules, weigh},
+    wish::{Calls, Wish, permit_to_unit},
+};
 use crate::host::{Platform, Sighting};
 use crate::sandbox::Capability;
+use crate::shell::operand;
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::SeccompDeniesNamespaces,
-        messages: &[(NO_PERMISSIONS, &[libc::EPERM]), (CREATING, &[libc::EPERM])],
-        judge: filtered,
-        remedies: |case| Wish::Calls(Calls::Sandboxing).grant(case),
-    },
-    Rule {
-        cause: Cause::UnitRestrictsNamespaces,
-        messages: &[(NO_PERMISSIONS, &[libc::EPERM]), (CREATING, &[libc::EPERM])],
-        judge: restricted_unit,
-        remedies: |case| vec![permit_to_unit(case, Calls::Sandboxing)],
-    },
-    Rule {
-        cause: Cause::OuterSandboxDeniesNamespaces,
-        messages: &[(NO_PERMISSIONS, &[libc::EPERM]), (CREATING, &[libc::EPERM])],
-        judge: outer_sandbox,
-        remedies: leave_outer_sandbox,
-    },
-];
+rules! {
+    SeccompDeniesNamespaces, Anytime, [NO_PERMISSIONS => (EPERM), CREATING => (EPERM)],
+        unless "`unshare --user true` succeeds in the same container, or fails without its filter, too"
+        => filtered, |case| Wish::Calls(Calls::Sandboxing).grant(case);
+
+    UnitRestrictsNamespaces, Anytime, [NO_PERMISSIONS => (EPERM), CREATING => (EPERM)]
+        => restricted_unit, |case| vec![permit_to_unit(case, Calls::Sandboxing)];
+
+    OuterSandboxDeniesNamespaces, Anytime, [NO_PERMISSIONS => (EPERM), CREATING => (EPERM)]
+        => outer_sandbox, leave_outer_sandbox;
+}
 
 /// What the filter of an engine does about namespaces, if it is the default one.
 enum Default<'a> {
@@ -71,71 +65,55 @@ fn privileged_container(case: &Case<'_>) -> Option<bool> {
     }
 }
 
-const UNKNOWN_FILTER: &str = "whether it is the default filter: its rules cannot be read";
 const STOPPED: &str =
     "/proc is masked as well, which stops this sandbox in any case: only for that is it sure that it fails";
-const FILTER: &str = "a system call filter is on (Seccomp 2 in /proc/self/status)";
 
 fn filtered(case: &Case<'_>) -> Option<Judgement> {
     let default = default_filter(case);
     let (on, privileged) = (case.filtered(), privileged_container(case));
-    let judgement = |confidence| {
-        Judgement::new(
-            confidence,
-            "`unshare --user true` succeeds in the same container, or fails without its filter, too",
-        )
-    };
-    if on == Some(false) {
-        return None;
-    }
     // a unit and an outer sandbox have rules of their own
     let theirs = matches!(default, Default::NoContainer)
         && (Setting::of(case) == Setting::Unit || outer(case).is_some());
+    if on == Some(false) || !case.failed() && (on.is_none() || theirs) {
+        return None;
+    }
+    let found = |confidence| weigh(confidence).if_so(evidence::filter(case));
     if !case.failed() {
-        if on.is_none() || theirs {
-            return None;
-        }
-        let judgement = |confidence| judgement(confidence).pro(FILTER);
-        let bounds =
-            "CAP_SYS_ADMIN, for which it lets them pass, is out of bounds (CapBnd in /proc/self/status)";
-        return match (default, privileged) {
-            (Default::Permits(_), _) | (Default::Denies(_) | Default::Unknown(_), Some(true)) => None,
+        return Some(match (default, privileged) {
+            (Default::Permits(_), _) | (Default::Denies(_) | Default::Unknown(_), Some(true)) => return None,
             (Default::Denies(engine), Some(false)) => {
                 let stopped = stopped_by_masks(case);
-                let confidence = if stopped { Confidence::High } else { Confidence::Medium };
-                let found = denied(judgement(confidence), engine).pro(bounds).unknown(UNKNOWN_FILTER);
-                Some(if stopped { found.pro(STOPPED) } else { found })
+                let found = denied(found(if stopped { Confidence::High } else { Confidence::Medium }), engine)
+                    .pro(evidence::bound(case, Capability::CAP_SYS_ADMIN).otherwise())
+                    .unknown("whether it is the default filter: its rules cannot be read");
+                if stopped { found.pro(evidence::seen(&case.host.mounts, STOPPED)) } else { found }
             }
-            (Default::Denies(engine), None) => Some(
-                denied(judgement(Confidence::Medium), engine)
-                    .unknown("whether the container has CAP_SYS_ADMIN: CapBnd in /proc/self/status"),
-            ),
+            (Default::Denies(engine), None) => denied(found(Confidence::Medium), engine)
+                .if_so(evidence::bound(case, Capability::CAP_SYS_ADMIN)),
             (Default::Unknown(engine), _) => {
-                Some(judgement(Confidence::Medium).pro(engine.evidence.clone()).unknown(
-                    "which runtime it is: containerd's default filter denies new namespaces, \
-                     CRI-O's does not",
-                ))
+                found(Confidence::Medium).pro(evidence::sighted(engine)).unknown(
+                    "which runtime it is: containerd's default filter denies new namespaces, CRI-O's does not",
+                )
             }
             (Default::NoContainer, _) => {
-                Some(judgement(Confidence::Medium).unknown("whose filter it is, and what it denies"))
+                found(Confidence::Medium).unknown("whose filter it is, and what it denies")
             }
-        };
+        });
     }
     let likely = if proven(case) || theirs { Confidence::Low } else { Confidence::Medium };
     if on.is_none() {
-        let judgement = judgement(likely.min(Confidence::Medium));
-        return Some(judgement.unknown("whether a system call filter is on: Seccomp in /proc/self/status"));
+        return Some(found(likely));
     }
-    let judgement = |confidence| judgement(confidence).pro(FILTER);
     Some(match default {
         Default::Denies(engine) if privileged == Some(false) && likely == Confidence::Medium => {
-            denied(judgement(Confidence::High), engine)
-                .pro("CAP_SYS_ADMIN is out of bounds (CapBnd in /proc/self/status)")
+            denied(found(Confidence::High), engine)
+                .pro(evidence::bound(case, Capability::CAP_SYS_ADMIN).otherwise())
         }
-        Default::Denies(engine) => denied(judgement(likely), engine),
-        Default::Permits(engine) => judgement(likely)
-            .contra(format!("{}: the default filter there lets new namespaces pass", engine.evidence)),
-        Default::Unknown(_) | Default::NoContainer => judgement(likely).unknown("what the filter denies"),
+        Default::Denies(engine) => denied(found(likely), engine),
+        Default::Permits(engine) => found(likely)
+            .contra(evidence::sighted(engine))
+            .unknown("whether it is the default filter, which lets new namespaces pass"),
+        Default::Unknown(_) | Default::NoContainer => found(likely).unknown("what the filter denies"),
     })
 }
 
@@ -145,7 +123,7 @@ fn denied(judgement: Judgement, engine: &Sighting) -> Judgement {
         .summary(format!(
             "the default system call filter of {platform} denies new namespaces without CAP_SYS_ADMIN"
         ))
-        .pro(format!("{platform}, as {} shows", engine.evidence))
+        .pro(evidence::sighted(engine))
 }
 
 fn restricted_unit(case: &Case<'_>) -> Option<Judgement> {
@@ -153,15 +131,14 @@ fn restricted_unit(case: &Case<'_>) -> Option<Judgement> {
         return None;
     }
     let (name, user) = own_unit(case).unwrap_or(("UNIT", false));
+    let name = operand(name);
     let systemctl = if user { "systemctl --user" } else { "systemctl" };
     let judgement = |confidence| {
-        Judgement::new(
-            confidence,
-            format!(
+        weigh(
+            confidence).refuted_by(format!(
                 "`{systemctl} show -p RestrictNamespaces -p SystemCallFilter {name}` prints RestrictNamespaces=no and an \
                  empty SystemCallFilter="
-            ),
-        )
+            ))
     };
     let Some(unit) = case.host.sighting(Platform::SystemdUnit).filter(|_| Setting::of(case) == Setting::Unit)
     else {
@@ -177,10 +154,10 @@ fn restricted_unit(case: &Case<'_>) -> Option<Judgement> {
         None if case.failed() => Confidence::Low,
         None => return None,
     };
-    let judgement = judgement(confidence).pro(format!("a unit of systemd: {}", unit.evidence));
+    let judgement = judgement(confidence).pro(evidence::sighted(unit));
     let judgement = if case.filtered().is_some() {
         judgement
-            .pro(FILTER)
+            .pro(evidence::filter(case).so())
             .summary("the systemd unit runs under a system call filter, which may forbid new namespaces")
     } else {
         judgement.unknown("whether a system call filter is on: Seccomp in /proc/self/status")
@@ -212,11 +189,12 @@ fn outer_sandbox(case: &Case<'_>) -> Option<Judgement> {
         None => return None,
     };
     let platform = outer.platform;
-    let judgement = Judgement::new(confidence, format!("the same sandbox fails outside of {platform}, too"))
+    let judgement = weigh(confidence)
+        .refuted_by(format!("the same sandbox fails outside of {platform}, too"))
         .summary(format!("{platform} forbids new namespaces to what it runs"))
-        .pro(format!("{platform}, as {} shows", outer.evidence));
+        .pro(evidence::sighted(outer));
     Some(match case.filtered() {
-        Some(_) => judgement.pro(FILTER),
+        Some(_) => judgement.pro(evidence::filter(case).so()),
         None => judgement.unknown("whether a system call filter is on: Seccomp in /proc/self/status"),
     })
 }

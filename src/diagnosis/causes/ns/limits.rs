@@ -1,56 +1,41 @@
 //! Limits on the number and depth of namespaces (ENOSPC, EUSERS).
 
-use crate::diagnosis::Cause;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::causes::ns::CREATING;
-use crate::diagnosis::facts::{OPENS, number, user_namespace};
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::weigh::{Judgement, Rule};
-use crate::diagnosis::wish::raise;
-use crate::diagnosis::{Remedy, SandboxChange};
+use crate::diagnosis::{
+    Remedy, SandboxChange,
+    case::Case,
+    causes::ns::CREATING,
+    evidence,
+    facts::{OPENS, number, user_namespace},
+    finding::Confidence,
+    remedy::told,
+    weigh::{Judgement, rules, weigh},
+    wish::raise,
+};
 use crate::host::Platform;
 use crate::sandbox::Capability;
 
 const EXCEEDED: &str =
     "Creating new namespace failed: nesting depth or /proc/sys/user/max_*_namespaces exceeded (ENOSPC)";
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::NoUserNamespacesAllowed,
-        messages: &[(EXCEEDED, &[])],
-        judge: none_allowed,
-        remedies: allow_some,
-    },
-    Rule {
-        cause: Cause::NamespaceLimit,
-        messages: &[(EXCEEDED, &[]), ("unshare pid ns", &[libc::ENOSPC])],
-        judge: other_limit,
-        remedies: raise_other,
-    },
-    Rule {
-        cause: Cause::AncestorLimitsUserNamespaces,
-        messages: &[(EXCEEDED, &[])],
-        judge: ancestor,
-        remedies: raise_ancestor,
-    },
-    Rule {
-        cause: Cause::GvisorNestedTooDeep,
-        messages: &[(CREATING, &[libc::EUSERS]), ("unshare user ns", &[libc::EUSERS])],
-        judge: gvisor,
-        remedies: |_| vec![nest_less(), told!("no-gvisor")],
-    },
-    Rule {
-        cause: Cause::NestedTooDeep,
-        messages: &[
-            (EXCEEDED, &[]),
-            (CREATING, &[libc::EUSERS]),
-            ("unshare user ns", &[libc::ENOSPC, libc::EUSERS]),
-        ],
-        judge: too_deep,
-        remedies: |_| vec![nest_less()],
-    },
-];
+rules! {
+    NoUserNamespacesAllowed, Anytime, [EXCEEDED]
+        => none_allowed, allow_some;
+
+    NamespaceLimit, Anytime, [EXCEEDED, "unshare pid ns" => (ENOSPC)]
+        => other_limit, raise_other;
+
+    AncestorLimitsUserNamespaces, Anytime, [EXCEEDED],
+        unless "`unshare --user true` fails in the outermost namespace, or succeeds here"
+        => ancestor, raise_ancestor;
+
+    GvisorNestedTooDeep, Failed, [CREATING => (EUSERS), "unshare user ns" => (EUSERS)],
+        unless "the same sandbox starts when it is nested less deep"
+        => gvisor, |_| vec![nest_less(), told!("no-gvisor")];
+
+    NestedTooDeep, Anytime, [EXCEEDED, CREATING => (EUSERS), "unshare user ns" => (ENOSPC EUSERS)],
+        unless "`unshare --user true` succeeds, though it is one level deeper"
+        => too_deep, |_| vec![nest_less()];
+}
 
 const USER: &str = "user.max_user_namespaces";
 
@@ -65,15 +50,16 @@ fn none_allowed(case: &Case<'_>) -> Option<Judgement> {
     if makes == Some(false) && !case.failed() {
         return None;
     }
-    let judgement =
-        |confidence| Judgement::new(confidence, format!("`sysctl {USER}` prints more than there are in use"));
-    let evidence = |value: u64| format!("{USER} is {value} (/proc/sys/user/max_user_namespaces)");
+    let judgement = |confidence| {
+        weigh(confidence).refuted_by(format!("`sysctl {USER}` prints more than there are in use"))
+    };
     match number(case, USER) {
         Some(0) => {
             // a snapshot that root made elsewhere says nothing of who started bwrap, unless another limit explains it
             let another = makes == Some(false) && tightest(case).is_some_and(|(_, value)| value == 0);
             let sure = case.failed() && !another || makes == Some(true);
-            let found = judgement(if sure { Confidence::High } else { Confidence::Medium }).pro(evidence(0));
+            let found = judgement(if sure { Confidence::High } else { Confidence::Medium })
+                .pro(evidence::parameter(case, USER));
             Some(if makes == Some(false) {
                 found.unknown("who started bwrap: root, whom this snapshot shows, would do without one here")
             } else {
@@ -85,11 +71,11 @@ fn none_allowed(case: &Case<'_>) -> Option<Judgement> {
         Some(value) if value < SMALL => Some(
             judgement(Confidence::Medium)
                 .summary(format!("{USER}={value} allows no more user namespaces to this user"))
-                .pro(evidence(value))
+                .pro(evidence::parameter(case, USER))
                 .unknown("how many are in use: `lsns -t user`"),
         ),
-        Some(value) if case.host.user_namespace.is_initial() == Some(true) => {
-            Some(judgement(Confidence::Low).contra(evidence(value)))
+        Some(_) if case.host.user_namespace.is_initial() == Some(true) => {
+            Some(judgement(Confidence::Low).contra(evidence::parameter(case, USER)))
         }
         Some(_) => None,
         None => Some(judgement(Confidence::Low).unknown(format!("the value of {USER}: `sysctl {USER}`"))),
@@ -134,25 +120,25 @@ fn tightest(case: &Case<'_>) -> Option<(String, u64)> {
 fn other_limit(case: &Case<'_>) -> Option<Judgement> {
     let tightest = tightest(case);
     let judgement = |confidence, name: &str| {
-        Judgement::new(confidence, format!("`sysctl {name}` prints more than there are in use (`lsns`)"))
+        weigh(confidence).refuted_by(format!("`sysctl {name}` prints more than there are in use (`lsns`)"))
     };
     match tightest {
         Some((name, 0)) => Some(
             judgement(Confidence::High, &name)
                 .summary(format!("{name}=0 forbids a namespace that the sandbox needs"))
-                .pro(format!("{name} is 0 (/proc/sys/{})", name.replace('.', "/"))),
+                .pro(evidence::parameter(case, &name)),
         ),
         _ if !case.failed() => None,
         Some((name, value)) if value < SMALL => Some(
             judgement(Confidence::Medium, &name)
                 .summary(format!("{name}={value} allows no more of a namespace that the sandbox needs"))
-                .pro(format!("{name} is {value} (/proc/sys/{})", name.replace('.', "/")))
+                .pro(evidence::parameter(case, &name))
                 .unknown("how many are in use: `lsns`"),
         ),
-        Some((name, value)) => Some(
-            judgement(Confidence::Low, "user")
-                .contra(format!("{name} is the smallest of these limits, and is {value} (/proc/sys/user)")),
-        ),
+        Some((name, value)) => Some(judgement(Confidence::Low, "user").contra(evidence::heard(
+            case,
+            format!("{name} is the smallest of these limits, and is {value} (/proc/sys/user)"),
+        ))),
         None => Some(judgement(Confidence::Low, "user").unknown("the limits: `sysctl user`")),
     }
 }
@@ -172,9 +158,6 @@ fn ancestor(case: &Case<'_>) -> Option<Judgement> {
     if !case.failed() || initial == Some(true) || own == Some(0) {
         return None;
     }
-    let judgement = |confidence| {
-        Judgement::new(confidence, "`unshare --user true` fails in the outermost namespace, or succeeds here")
-    };
     let outer =
         [Platform::Flatpak, Platform::Bubblewrap].iter().find_map(|platform| case.host.sighting(*platform));
     let roomy =
@@ -184,21 +167,24 @@ fn ancestor(case: &Case<'_>) -> Option<Judgement> {
         Some(false) => Confidence::Medium,
         _ => Confidence::Low,
     };
-    let mut judgement = judgement(confidence);
+    let mut judgement = weigh(confidence);
     judgement = match initial {
-        Some(_) => judgement.pro(
+        Some(_) => judgement.pro(evidence::seen(
+            &case.host.user_namespace.uid_map,
             "we are in a user namespace already (/proc/self/uid_map does not map all ids to themselves)",
-        ),
+        )),
         None => judgement.unknown("whether we are in a user namespace already: /proc/self/uid_map"),
     };
     if let Some(own) = own.filter(|own| *own >= SMALL) {
-        judgement = judgement
-            .pro(format!("the limit of this namespace itself is {own} (/proc/sys/user/max_user_namespaces)"));
+        judgement = judgement.pro(evidence::heard(
+            case,
+            format!("the limit of this namespace itself is {own} (/proc/sys/user/max_user_namespaces)"),
+        ));
     }
     if let Some(outer) = outer {
         judgement = judgement
             .summary(format!("{}, which we are in, allows no more user namespaces", outer.platform))
-            .pro(format!("{}, as {} shows", outer.platform, outer.evidence));
+            .pro(evidence::sighted(outer));
     }
     Some(judgement)
 }
@@ -223,13 +209,9 @@ pub(in crate::diagnosis) fn raise_outside() -> Remedy {
 }
 
 fn gvisor(case: &Case<'_>) -> Option<Judgement> {
-    if !case.failed() {
-        return None;
-    }
-    let judgement =
-        |confidence| Judgement::new(confidence, "the same sandbox starts when it is nested less deep");
+    let judgement = |confidence| weigh(confidence);
     match (case.host.sighting(Platform::GVisor), case.host.kernel.release.present()) {
-        (Some(gvisor), _) => Some(judgement(Confidence::High).pro(gvisor.evidence.clone())),
+        (Some(gvisor), _) => Some(judgement(Confidence::High).pro(evidence::sighted(gvisor))),
         (None, Some(_)) => None,
         (None, None) => {
             Some(judgement(Confidence::Medium).unknown("whether the kernel is gVisor's: `uname -a`, `dmesg`"))
@@ -246,10 +228,7 @@ fn too_deep(case: &Case<'_>) -> Option<Judgement> {
     // this number old kernels give for nothing else
     let confidence =
         if case.errno() == Some(libc::EUSERS) && old { Confidence::Medium } else { Confidence::Low };
-    Some(
-        Judgement::new(confidence, "`unshare --user true` succeeds, though it is one level deeper")
-            .unknown("how deep we are: 33 user namespaces may be within each other"),
-    )
+    Some(weigh(confidence).unknown("how deep we are: 33 user namespaces may be within each other"))
 }
 
 fn nest_less() -> Remedy {

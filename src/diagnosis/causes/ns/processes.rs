@@ -1,34 +1,26 @@
 //! Limits on processes, open files and memory.
 
-use crate::diagnosis::Cause;
-use crate::diagnosis::Remedy;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::weigh::{Judgement, LAUNCH, Rule};
-use crate::diagnosis::wish::{Limit, Wish};
+use crate::diagnosis::{
+    Remedy,
+    case::Case,
+    evidence::{self, Seen},
+    finding::Confidence,
+    weigh::{Judgement, LAUNCH, rules, weigh},
+    wish::{Limit, Wish},
+};
 use crate::sandbox::Capability;
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::ProcessLimit,
-        messages: &[
-            (LAUNCH, &[libc::EAGAIN]),
-            ("Creating new namespace failed", &[libc::EAGAIN]),
-            ("Can't fork for --pidns", &[libc::EAGAIN]),
-        ],
-        judge: process_limit,
-        remedies: more_processes,
-    },
-    Rule {
-        cause: Cause::ProcessLimitLate,
-        messages: &[
-            ("Can't fork for pid 1", &[libc::EAGAIN]),
-            ("Can't fork unprivileged helper", &[libc::EAGAIN]),
-        ],
-        judge: process_limit_late,
-        remedies: more_processes,
-    },
-];
+rules! {
+    ProcessLimit, Anytime, [
+        LAUNCH => (EAGAIN), "Creating new namespace failed" => (EAGAIN), "Can't fork for --pidns" => (EAGAIN),
+    ]
+        => process_limit, more_processes;
+
+    ProcessLimitLate, Anytime, [
+        "Can't fork for pid 1" => (EAGAIN), "Can't fork unprivileged helper" => (EAGAIN),
+    ]
+        => process_limit_late, more_processes;
+}
 
 /// A limit on processes that applies to bwrap, and how many are left below it.
 struct Room {
@@ -37,6 +29,16 @@ struct Room {
     cgroup: bool,
     /// Where and how much, in words.
     text: String,
+}
+
+impl Room {
+    fn seen(self, case: &Case<'_>) -> Option<Seen> {
+        if self.cgroup {
+            evidence::seen(&case.host.cgroup.pids, self.text)
+        } else {
+            evidence::seen(&case.host.process.processes, self.text)
+        }
+    }
 }
 
 /// The tightest limit that is known.
@@ -88,29 +90,33 @@ fn judge_room(case: &Case<'_>, needed: u64) -> Option<Judgement> {
     let room = room(case);
     match room {
         Some(room) if room.left < needed => Some(
-            Judgement::new(Confidence::High, PROVE)
+            weigh(Confidence::High)
+                .refuted_by(PROVE)
                 .summary(format!("{}: bwrap needs {needed} more at least", room.text))
-                .pro(room.text),
+                .pro(room.seen(case)),
         ),
         Some(room) if !case.failed() => (room.left < 4).then(|| {
-            Judgement::new(Confidence::Medium, PROVE)
+            weigh(Confidence::Medium)
+                .refuted_by(PROVE)
                 .summary(format!("{}: that is tight for a sandbox of 2 to 4", room.text))
-                .pro(room.text)
+                .pro(room.seen(case))
         }),
         None if !case.failed() => None,
         // the message says so much; which limit, nobody knows
         Some(room) => Some(
-            Judgement::new(Confidence::Medium, PROVE)
-                .pro("the kernel answered that it starts no more processes (EAGAIN)")
-                .contra(format!("there is room now: {}", room.text))
+            weigh(Confidence::Medium)
+                .refuted_by(PROVE)
+                .pro(evidence::heard(case, "the kernel answered that it starts no more processes (EAGAIN)"))
+                .contra(Room { text: format!("there is room now: {}", room.text), ..room }.seen(case))
                 .unknown(
                     "a limit further up, and how many processes there were then: pids.events of the \
                  control groups",
                 ),
         ),
         None => Some(
-            Judgement::new(Confidence::Medium, PROVE)
-                .pro("the kernel answered that it starts no more processes (EAGAIN)")
+            weigh(Confidence::Medium)
+                .refuted_by(PROVE)
+                .pro(evidence::heard(case, "the kernel answered that it starts no more processes (EAGAIN)"))
                 .unknown("which limit: `ulimit -u`, or pids.max and pids.current of the control group"),
         ),
     }

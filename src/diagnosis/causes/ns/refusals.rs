@@ -1,63 +1,46 @@
 //! New namespaces that a security module denies (EACCES) or that the kernel does not have (ENOSYS, EINVAL).
 
-use crate::diagnosis::Cause;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::causes::ns::{CREATING, NO_PERMISSIONS};
-use crate::diagnosis::facts::user_namespace;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::setting::Setting;
-use crate::diagnosis::weigh::{Judgement, Rule};
-use crate::diagnosis::wish::{Calls, Wish, beside, leave_restriction, permit_bwrap};
-use crate::diagnosis::{Remedy, SelinuxRule};
+use crate::diagnosis::{
+    Remedy, SelinuxRule,
+    case::Case,
+    causes::ns::{CREATING, NO_PERMISSIONS},
+    evidence,
+    facts::user_namespace,
+    finding::Confidence,
+    remedy::told,
+    setting::Setting,
+    weigh::{Judgement, rules, weigh},
+    wish::{Calls, Wish, beside, leave_restriction, permit_bwrap},
+};
 use crate::host::{Fact, Platform};
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::SelinuxDeniesUserNamespaces,
-        messages: &[(CREATING, &[libc::EACCES]), ("unshare user ns", &[libc::EACCES])],
-        judge: selinux,
-        remedies: |case| {
+rules! {
+    SelinuxDeniesUserNamespaces, Anytime, [CREATING => (EACCES), "unshare user ns" => (EACCES)],
+        unless "`ausearch -m avc -c bwrap` on the machine shows no denial of user_namespace { create }"
+        => selinux, |case| {
             const CREATE: SelinuxRule =
                 SelinuxRule { target: "self", class: "user_namespace", permissions: &["create"] };
             Wish::Selinux(&[CREATE]).grant(case)
-        },
-    },
-    Rule {
-        cause: Cause::AppArmorDeniesUserNamespaces,
-        messages: &[
-            (CREATING, &[libc::EACCES]),
-            ("unshare user ns", &[libc::EACCES]),
-            (NO_PERMISSIONS, &[libc::EPERM]),
-        ],
-        judge: apparmor,
-        remedies: permit_in_apparmor,
-    },
-    Rule {
-        cause: Cause::NamespacesNotImplemented,
-        messages: &[
-            (CREATING, &[libc::ENOSYS]),
-            ("unshare user ns", &[libc::ENOSYS]),
-            (CGROUP[0], &[]),
-            (CGROUP[1], &[]),
-        ],
-        judge: not_implemented,
-        remedies: implement,
-    },
-    Rule {
-        cause: Cause::KernelWithoutUserNamespaces,
-        messages: &[
-            (
-                "Creating new namespace failed, likely because the kernel does not support user \
-                 namespaces.%s",
-                &[],
-            ),
-            (CREATING, &[libc::EINVAL]),
-        ],
-        judge: no_user_namespaces,
-        remedies: other_kernel,
-    },
-];
+        };
+
+    AppArmorDeniesUserNamespaces, Anytime, [
+        CREATING => (EACCES), "unshare user ns" => (EACCES), NO_PERMISSIONS => (EPERM),
+    ],
+        unless "`journalctl -k | grep userns_create` on the machine shows no line with DENIED"
+        => apparmor, permit_in_apparmor;
+
+    NamespacesNotImplemented, Failed, [
+        CREATING => (ENOSYS), "unshare user ns" => (ENOSYS), CGROUP[0], CGROUP[1],
+    ]
+        => not_implemented, implement;
+
+    KernelWithoutUserNamespaces, Anytime, [
+        "Creating new namespace failed, likely because the kernel does not support user namespaces.%s",
+        CREATING => (EINVAL),
+    ],
+        unless "`unshare --user true` succeeds, as root if not as this user, or /proc/self/ns/user exists"
+        => no_user_namespaces, other_kernel;
+}
 
 /// Control group namespaces came with Linux 4.6.
 const CGROUP: [&str; 2] = [
@@ -74,15 +57,9 @@ fn selinux(case: &Case<'_>) -> Option<Judgement> {
         return None;
     }
     let security = &case.host.security;
-    let judgement = |confidence| {
-        Judgement::new(
-            confidence,
-            "`ausearch -m avc -c bwrap` on the machine shows no denial of user_namespace { create }",
-        )
-    };
     let Some(context) = security.selinux() else {
         let unknown = !matches!(security.label, Fact::Absent | Fact::Present(_));
-        return unknown.then(|| judgement(Confidence::Low).unknown("our label: /proc/self/attr/current"));
+        return unknown.then(|| weigh(Confidence::Low).unknown("our label: /proc/self/attr/current"));
     };
     if security.selinux_enforcing.is(&false) {
         return None;
@@ -93,17 +70,19 @@ fn selinux(case: &Case<'_>) -> Option<Judgement> {
         true => Confidence::High,
         false => Confidence::Medium,
     };
-    let mut judgement = judgement(confidence)
+    let mut judgement = weigh(confidence)
         .summary(format!("SELinux denies new user namespaces to the domain {}", context.domain))
-        .pro(format!("our domain is {} (/proc/self/attr/current)", context.domain));
+        .pro(evidence::domain(case).so());
     judgement = if enforcing {
-        judgement.pro("SELinux enforces its policy (/sys/fs/selinux/enforce)")
+        judgement.pro(evidence::enforcing(case).so())
     } else {
         judgement.unknown("whether SELinux enforces its policy: `getenforce` on the machine")
     };
     if case.kernel().is_some_and(|version| version < ASKED_SINCE) {
-        judgement =
-            judgement.contra("Linux asks SELinux about this since 6.1 only, unless it was backported");
+        judgement = judgement.contra(evidence::seen(
+            &case.host.kernel.release,
+            "Linux asks SELinux about this since 6.1 only, unless it was backported",
+        ));
     }
     Some(judgement)
 }
@@ -114,53 +93,47 @@ fn apparmor(case: &Case<'_>) -> Option<Judgement> {
         return None;
     }
     let security = &case.host.security;
-    let judgement = |confidence| {
-        Judgement::new(
-            confidence,
-            "`journalctl -k | grep userns_create` on the machine shows no line with DENIED",
-        )
-    };
     let restricted = case.host.sysctl("kernel.apparmor_restrict_unprivileged_userns");
     match security.apparmor() {
         Some("unconfined") if restricted.is("1") => Some(
-            judgement(Confidence::High)
+            weigh(Confidence::High)
                 .summary(
                     "AppArmor denies new user namespaces to unconfined programs, whose profile \
                  unprivileged_userns is not loaded",
                 )
-                .pro("kernel.apparmor_restrict_unprivileged_userns is 1 (/proc/sys/kernel)")
-                .pro("no profile confines us (/proc/self/attr/current)"),
+                .pro(evidence::parameter(case, "kernel.apparmor_restrict_unprivileged_userns"))
+                .pro(evidence::profile(case).otherwise()),
         ),
         Some("unconfined") if restricted.present().is_some() || restricted.is_absent() => None,
-        Some("unconfined") => Some(
-            judgement(Confidence::Medium).pro("no profile confines us (/proc/self/attr/current)").unknown(
+        Some("unconfined") => {
+            Some(weigh(Confidence::Medium).pro(evidence::profile(case).otherwise()).unknown(
                 "the value of kernel.apparmor_restrict_unprivileged_userns: `sysctl` on the \
                  machine",
-            ),
-        ),
+            ))
+        }
         // the profile lets the namespace be made, and denies the capability that making the others takes
         Some(profile) if security.is_apparmor_enforcing() && case.errno() == Some(libc::EPERM) => {
             let confidence =
                 if case.filtered() == Some(false) { Confidence::Medium } else { Confidence::Low };
             Some(
-                judgement(confidence)
+                weigh(confidence)
                     .summary(format!(
                         "the AppArmor profile {profile} denies capabilities in new user namespaces"
                     ))
-                    .pro(format!("the profile {profile} confines us (/proc/self/attr/current)")),
+                    .pro(evidence::profile(case).so()),
             )
         }
         _ if case.errno() == Some(libc::EPERM) => None,
         Some(profile) if security.is_apparmor_enforcing() => Some(
-            judgement(Confidence::High)
+            weigh(Confidence::High)
                 .summary(format!("the AppArmor profile {profile} has no rule that permits user namespaces"))
-                .pro(format!("the profile {profile} confines us (/proc/self/attr/current)")),
+                .pro(evidence::profile(case).so()),
         ),
         Some(_) => None,
         None if security.selinux().is_some() || security.label.is_absent() => None,
         None => {
             let confidence = if restricted.is("1") { Confidence::Medium } else { Confidence::Low };
-            Some(judgement(confidence).unknown("our AppArmor profile: /proc/self/attr/current"))
+            Some(weigh(confidence).unknown("our AppArmor profile: /proc/self/attr/current"))
         }
     }
 }
@@ -190,32 +163,28 @@ fn about_cgroups(case: &Case<'_>) -> bool {
 }
 
 fn not_implemented(case: &Case<'_>) -> Option<Judgement> {
-    if !case.failed() {
-        return None;
-    }
     if about_cgroups(case) {
         return Some(
-            Judgement::new(Confidence::High, "`ls /proc/self/ns/cgroup` where bwrap is started shows it")
+            weigh(Confidence::High)
+                .refuted_by("`ls /proc/self/ns/cgroup` where bwrap is started shows it")
                 .summary("the kernel has no namespaces of control groups, which Linux has since 4.6")
-                .pro("bwrap found no /proc/self/ns/cgroup"),
+                .pro(evidence::heard(case, "bwrap found no /proc/self/ns/cgroup")),
         );
     }
     let judgement = |confidence| {
-        Judgement::new(
-            confidence,
-            "`unshare --user --mount true` in the same place does not fail with ENOSYS",
-        )
+        weigh(confidence)
+            .refuted_by("`unshare --user --mount true` in the same place does not fail with ENOSYS")
     };
     let emulated = case.emulated();
     Some(match (case.filtered(), emulated) {
         (Some(true), _) => judgement(Confidence::High)
             .summary("a system call filter answers that new namespaces do not exist")
-            .pro("a system call filter is on (Seccomp 2 in /proc/self/status)"),
+            .pro(evidence::filter(case).so()),
         (_, Some(platform)) => judgement(Confidence::High)
             .summary(format!("the kernel of {platform} does not have these namespaces"))
-            .pro(format!("the kernel is that of {platform}")),
+            .pro(evidence::seen(&case.host.platforms, format!("the kernel is that of {platform}"))),
         (Some(false), None) => judgement(Confidence::Medium)
-            .contra("no system call filter is on (Seccomp in /proc/self/status)")
+            .contra(evidence::filter(case).otherwise())
             .unknown("how the kernel was built: CONFIG_NAMESPACES in its configuration"),
         (None, None) => judgement(Confidence::Medium)
             .unknown("whether a system call filter is on: Seccomp in /proc/self/status"),
@@ -237,35 +206,38 @@ fn no_user_namespaces(case: &Case<'_>) -> Option<Judgement> {
     if makes == Some(false) && !case.failed() {
         return None;
     }
-    let judgement = |confidence| {
-        Judgement::new(
-            confidence,
-            "`unshare --user true` succeeds, as root if not as this user, or /proc/self/ns/user exists",
-        )
-    };
     let namespace = &case.host.user_namespace;
     let wsl = case.host.sighting(Platform::Wsl1);
     let sure = if case.failed() || makes == Some(true) { Confidence::High } else { Confidence::Medium };
     if let Some(wsl) = wsl {
-        let judgement = judgement(sure).pro(wsl.evidence.clone());
+        let judgement = weigh(sure).pro(evidence::sighted(wsl));
         return Some(judgement.summary("WSL 1 has no Linux kernel, and no user namespaces"));
     }
     if namespace.exists.is(&false) {
-        return Some(judgement(sure).pro("/proc/self/ns/user does not exist, and /proc/self/ns does"));
+        return Some(weigh(sure).pro(evidence::seen(
+            &case.host.user_namespace.exists,
+            "/proc/self/ns/user does not exist, and /proc/self/ns does",
+        )));
     }
     if !case.failed() {
         return None;
     }
     let old = case.kernel().filter(|version| *version < (4, 0));
     Some(match (namespace.exists.present(), old) {
-        (Some(true), Some((major, minor))) => judgement(Confidence::Medium).pro(format!(
-            "the kernel is {major}.{minor}, where user namespaces may have to be switched on \
+        (Some(true), Some((major, minor))) => weigh(Confidence::Medium).pro(evidence::seen(
+            &case.host.kernel.release,
+            format!(
+                "the kernel is {major}.{minor}, where user namespaces may have to be switched on \
              (user_namespace.enable=1)"
+            ),
         )),
-        (Some(true), None) => judgement(Confidence::Low)
-            .contra("/proc/self/ns/user exists, so the kernel has user namespaces")
+        (Some(true), None) => weigh(Confidence::Low)
+            .contra(evidence::seen(
+                &case.host.user_namespace.exists,
+                "/proc/self/ns/user exists, so the kernel has user namespaces",
+            ))
             .unknown("whether it lacks one of the other namespaces: `ls /proc/self/ns`"),
-        _ => judgement(Confidence::High).unknown("whether /proc/self/ns/user exists"),
+        _ => weigh(Confidence::High).unknown("whether /proc/self/ns/user exists"),
     })
 }
 

@@ -1,38 +1,28 @@
 //! A /proc that bwrap cannot read or open: before it makes anything.
 
-use crate::diagnosis::Cause;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::facts::mount_of;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::weigh::{Judgement, Rule};
-use crate::diagnosis::wish::Wish;
+use crate::diagnosis::{
+    case::Case,
+    evidence,
+    facts::mount_of,
+    finding::Confidence,
+    weigh::{Judgement, rules, weigh},
+    wish::Wish,
+};
 use crate::host::Fact;
 use std::path::Path;
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::ProcIncomplete,
-        messages: &[
-            (
-                "Can't read /proc/sys/kernel/overflowuid",
-                &[libc::ENOENT, libc::EACCES, libc::EPERM, libc::ENOTDIR],
-            ),
-            (
-                "Can't read /proc/sys/kernel/overflowgid",
-                &[libc::ENOENT, libc::EACCES, libc::EPERM, libc::ENOTDIR],
-            ),
-            ("Can't parse /proc/sys/kernel/overflowuid", &[]),
-            ("Can't parse /proc/sys/kernel/overflowgid", &[]),
-        ],
-        judge: proc_incomplete,
-        remedies: |case| Wish::AnyProc.grant(case),
-    },
-    Rule {
-        cause: Cause::ProcUnavailable,
-        messages: &[("Can't open /proc", &[libc::ENOENT, libc::EACCES, libc::EPERM, libc::ENOTDIR])],
-        judge: proc_unavailable,
-        remedies: |case| Wish::AnyProc.grant(case),
-    },
-];
+rules! {
+    ProcIncomplete, Anytime, [
+        "Can't read /proc/sys/kernel/overflowuid" => (ENOENT EACCES EPERM ENOTDIR),
+        "Can't read /proc/sys/kernel/overflowgid" => (ENOENT EACCES EPERM ENOTDIR),
+        "Can't parse /proc/sys/kernel/overflowuid", "Can't parse /proc/sys/kernel/overflowgid",
+    ],
+        unless "`cat /proc/sys/kernel/overflowuid` where bwrap is started prints a number"
+        => proc_incomplete, |case| Wish::AnyProc.grant(case);
+
+    ProcUnavailable, Failed, ["Can't open /proc" => (ENOENT EACCES EPERM ENOTDIR)],
+        unless "`ls -ld /proc` where bwrap is started shows a directory"
+        => proc_unavailable, |case| Wish::AnyProc.grant(case);
+}
 
 /// Why `/proc/sys/kernel` cannot be read, as far as the mounts tell.
 fn proc_mount(case: &Case<'_>) -> Option<String> {
@@ -49,35 +39,30 @@ fn proc_mount(case: &Case<'_>) -> Option<String> {
 
 fn proc_incomplete(case: &Case<'_>) -> Option<Judgement> {
     let value = case.host.sysctl("kernel.overflowuid");
-    let judgement = |confidence| {
-        Judgement::new(
-            confidence,
-            "`cat /proc/sys/kernel/overflowuid` where bwrap is started prints a number",
-        )
-    };
     let with_mount = |judgement: Judgement| match proc_mount(case) {
-        Some(reason) => {
-            judgement.summary(format!("bwrap cannot read the kernel's settings: {reason}")).pro(reason)
-        }
+        Some(reason) => judgement
+            .summary(format!("bwrap cannot read the kernel's settings: {reason}"))
+            .pro(evidence::seen(&case.host.mounts, reason)),
         None => judgement,
     };
     match value {
-        Fact::Absent => {
-            Some(with_mount(judgement(Confidence::High)).pro("/proc/sys/kernel/overflowuid does not exist"))
-        }
+        Fact::Absent => Some(
+            with_mount(weigh(Confidence::High))
+                .pro(evidence::seen(value, "/proc/sys/kernel/overflowuid does not exist")),
+        ),
         Fact::Unreadable(why) => Some(
-            with_mount(judgement(Confidence::High))
-                .pro(format!("/proc/sys/kernel/overflowuid cannot be read: {why}")),
+            with_mount(weigh(Confidence::High))
+                .pro(evidence::seen(value, format!("/proc/sys/kernel/overflowuid cannot be read: {why}"))),
         ),
-        Fact::Unknown if proc_mount(case).is_some() => Some(with_mount(judgement(Confidence::High))),
+        Fact::Unknown if proc_mount(case).is_some() => Some(with_mount(weigh(Confidence::High))),
         _ if !case.failed() => None,
-        Fact::Present(value) => Some(
-            judgement(Confidence::Medium)
-                .contra(format!("/proc/sys/kernel/overflowuid can be read now, and is {value}")),
-        ),
+        Fact::Present(number) => Some(weigh(Confidence::Medium).contra(evidence::seen(
+            value,
+            format!("/proc/sys/kernel/overflowuid can be read now, and is {number}"),
+        ))),
         // bwrap says this for no other reason
         Fact::Unknown => Some(
-            judgement(Confidence::High)
+            weigh(Confidence::High)
                 .unknown("how /proc is mounted, if at all: `grep ' /proc ' /proc/self/mountinfo`"),
         ),
     }
@@ -85,13 +70,9 @@ fn proc_incomplete(case: &Case<'_>) -> Option<Judgement> {
 
 /// bwrap opens it as a path only, for which it need not be mounted.
 fn proc_unavailable(case: &Case<'_>) -> Option<Judgement> {
-    if !case.failed() {
-        return None;
-    }
-    let judgement =
-        Judgement::new(Confidence::High, "`ls -ld /proc` where bwrap is started shows a directory");
+    let judgement = weigh(Confidence::High);
     Some(match proc_mount(case) {
-        Some(reason) => judgement.pro(reason),
+        Some(reason) => judgement.pro(evidence::seen(&case.host.mounts, reason)),
         None => judgement,
     })
 }

@@ -1,27 +1,27 @@
 //! The second user namespace, and the lock against further ones.
 
-use crate::diagnosis::remedy::told;
+use crate::diagnosis::{
+    Remedy, SandboxChange,
+    case::Case,
+    causes::ns::limits::{LEAST, SMALL, raise_outside},
+    evidence,
+    facts::{OPENS, mount_of, number, user_namespace},
+    finding::Confidence,
+    remedy::told,
+    weigh::{Judgement, rules, weigh},
+    wish::{Calls, Wish, raise},
+};
 use std::path::Path;
 
-use crate::diagnosis::Cause;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::causes::ns::limits::{LEAST, SMALL, raise_outside};
-use crate::diagnosis::facts::{OPENS, mount_of, number, user_namespace};
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::weigh::{Judgement, Rule};
-use crate::diagnosis::wish::{Calls, Wish, raise};
-use crate::diagnosis::{Remedy, SandboxChange};
 use crate::host::{Fact, Mount, Platform};
 
 const OPEN: &str = "cannot open /proc/sys/user/max_user_namespaces";
 const WRITE: &str = "sysctl user.max_user_namespaces = 1";
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::SecondUserNamespaceLimit,
-        messages: &[("unshare user ns", &[libc::ENOSPC])],
-        judge: second_limit,
-        remedies: |case| {
+rules! {
+    SecondUserNamespaceLimit, Anytime, ["unshare user ns" => (ENOSPC)],
+        unless "`unshare --user unshare --user true` succeeds where bwrap is started"
+        => second_limit, |case| {
             // far from its own limit it is one further up that is reached
             let inner = case.host.user_namespace.is_initial() != Some(true);
             let roomy = number(case, "user.max_user_namespaces").is_some_and(|limit| limit >= SMALL);
@@ -32,39 +32,30 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[
             };
             remedies.extend(do_with_one(case));
             remedies
-        },
-    },
-    Rule {
-        cause: Cause::SeccompDeniesUnshare,
-        messages: &[("unshare user ns", &[libc::EPERM])],
-        judge: unshare_denied,
-        remedies: |case| [Wish::Calls(Calls::Sandboxing).grant(case), do_with_one(case)].concat(),
-    },
-    Rule {
-        cause: Cause::DisableUsernsReadOnly,
-        messages: &[(OPEN, &[libc::EROFS]), (WRITE, &[libc::EROFS])],
-        judge: read_only,
-        remedies: |case| {
+        };
+
+    SeccompDeniesUnshare, Anytime, ["unshare user ns" => (EPERM)],
+        unless "`unshare --user true` succeeds where bwrap is started"
+        => unshare_denied, |case| [Wish::Calls(Calls::Sandboxing).grant(case), do_with_one(case)].concat();
+
+    DisableUsernsReadOnly, Anytime, [OPEN => (EROFS), WRITE => (EROFS)],
+        unless "`grep ' /proc' /proc/self/mountinfo` shows no mount with ro that holds /proc/sys/user"
+        => read_only, |case| {
             let mount = limit_mount(case).map_or(Path::new("/proc/sys"), |mount| &mount.point);
             or_allow(Wish::WritableSettings(mount).grant(case))
-        },
-    },
-    Rule {
-        cause: Cause::DisableUsernsDenied,
-        messages: &[(OPEN, &[libc::EACCES, libc::EPERM]), (WRITE, &[libc::EACCES, libc::EPERM])],
-        judge: denied,
-        remedies: |case| {
+        };
+
+    DisableUsernsDenied, Anytime, [OPEN => (EACCES EPERM), WRITE => (EACCES EPERM)],
+        unless "`journalctl -k | grep apparmor` on the machine shows no denial for /proc/sys/user"
+        => denied, |case| {
             let opens = "what the profile confines can set its own limit on user namespaces";
             or_allow(Wish::AppArmorRule("/proc/sys/user/max_user_namespaces rw,", opens).grant(case))
-        },
-    },
-    Rule {
-        cause: Cause::UserNamespacesStillAllowed,
-        messages: &[("creation of new user namespaces was not disabled as requested", &[])],
-        judge: still_allowed,
-        remedies: |_| vec![told!("disable-userns"), Remedy::change(SandboxChange::AllowUserNamespaces)],
-    },
-];
+        };
+
+    UserNamespacesStillAllowed, Anytime, ["creation of new user namespaces was not disabled as requested"],
+        unless "`unshare --user true` fails inside the same sandbox without the assertion"
+        => still_allowed, |_| vec![told!("disable-userns"), Remedy::change(SandboxChange::AllowUserNamespaces)];
+}
 
 /// Or leave user namespaces possible inside.
 fn or_allow(mut remedies: Vec<Remedy>) -> Vec<Remedy> {
@@ -96,19 +87,13 @@ fn reason(case: &Case<'_>) -> &'static str {
             "the sandbox has a /dev of its own and another user than root, for which bwrap makes a second \
              user namespace"
         }
-        None => {
-            "bwrap makes a second user namespace for --disable-userns, and for --dev as another user than \
-             root"
-        }
+        None => "",
     }
 }
 
 fn second_limit(case: &Case<'_>) -> Option<Judgement> {
     const NAME: &str = "user.max_user_namespaces";
-    let judgement = |confidence| {
-        Judgement::new(confidence, "`unshare --user unshare --user true` succeeds where bwrap is started")
-            .pro(reason(case))
-    };
+    let judgement = |confidence| weigh(confidence).pro(evidence::asked(case, reason(case)));
     let value = number(case, NAME);
     if !case.failed() {
         let second = case.plan.as_ref().is_some_and(|plan| plan.second_user_namespace);
@@ -117,21 +102,19 @@ fn second_limit(case: &Case<'_>) -> Option<Judgement> {
         }
         let sure = user_namespace(case) == Some(true);
         let confidence = if sure { Confidence::High } else { Confidence::Medium };
-        return Some(judgement(confidence).pro(format!("{NAME} is 1 (/proc/sys/user/max_user_namespaces)")));
+        return Some(judgement(confidence).pro(evidence::parameter(case, NAME)));
     }
     Some(match value {
-        Some(1) => {
-            judgement(Confidence::High).pro(format!("{NAME} is 1 (/proc/sys/user/max_user_namespaces)"))
-        }
+        Some(1) => judgement(Confidence::High).pro(evidence::parameter(case, NAME)),
         Some(value) => judgement(Confidence::Medium)
             .summary(format!(
                 "no second user namespace is allowed: {NAME}={value} is reached here, or a limit further up"
             ))
-            .pro("the first user namespace was made, the second was not (ENOSPC)")
-            .contra(format!("{NAME} is {value} (/proc/sys/user/max_user_namespaces)"))
+            .pro(evidence::heard(case, "the first user namespace was made, the second was not (ENOSPC)"))
+            .contra(evidence::parameter(case, NAME))
             .unknown("the limits of the namespaces above us, which cannot be read from here"),
         None => judgement(Confidence::Medium)
-            .pro("the first user namespace was made, the second was not (ENOSPC)")
+            .pro(evidence::heard(case, "the first user namespace was made, the second was not (ENOSPC)"))
             .unknown(format!("the value of {NAME}: `sysctl {NAME}`")),
     })
 }
@@ -141,16 +124,14 @@ fn unshare_denied(case: &Case<'_>) -> Option<Judgement> {
     if !case.failed() || case.filtered() == Some(false) {
         return None;
     }
-    let judgement = |confidence| {
-        Judgement::new(confidence, "`unshare --user true` succeeds where bwrap is started").pro(reason(case))
-    };
+    let judgement = |confidence| weigh(confidence).pro(evidence::asked(case, reason(case)));
     Some(match case.filtered() {
         Some(_) => judgement(Confidence::High)
             .summary(
                 "the system call filter lets clone make a user namespace, but not unshare, which \
              bwrap needs for the second",
             )
-            .pro("a system call filter is on (Seccomp 2 in /proc/self/status)"),
+            .pro(evidence::filter(case).so()),
         None => judgement(Confidence::Medium)
             .unknown("whether a system call filter is on: Seccomp in /proc/self/status"),
     })
@@ -167,90 +148,85 @@ fn disables(case: &Case<'_>) -> bool {
 }
 
 fn read_only(case: &Case<'_>) -> Option<Judgement> {
-    let judgement = |confidence| {
-        Judgement::new(
-            confidence,
-            "`grep ' /proc' /proc/self/mountinfo` shows no mount with ro that holds /proc/sys/user",
-        )
-    };
     let locked = limit_mount(case).filter(|mount| mount.is_read_only());
     match locked {
         Some(mount) if case.failed() || disables(case) => {
             let point = mount.point.display();
             Some(
-                judgement(Confidence::High)
+                weigh(Confidence::High)
                     .summary(format!(
                         "{point} is read-only, and to disable user namespaces bwrap writes to \
                          /proc/sys/user/max_user_namespaces"
                     ))
-                    .pro(format!("{point} is mounted with ro (/proc/self/mountinfo)")),
+                    .pro(evidence::seen(
+                        &case.host.mounts,
+                        format!("{point} is mounted with ro (/proc/self/mountinfo)"),
+                    )),
             )
         }
         _ if !case.failed() => None,
         _ if limit_mount(case).is_some() => Some(
-            judgement(Confidence::Medium)
-                .pro("the kernel answered that it is read-only (EROFS)")
-                .contra("the mount is writable now (/proc/self/mountinfo)"),
+            weigh(Confidence::Medium)
+                .pro(evidence::heard(case, "the kernel answered that it is read-only (EROFS)"))
+                .contra(evidence::seen(
+                    &case.host.mounts,
+                    "the mount is writable now (/proc/self/mountinfo)",
+                )),
         ),
         // it says so itself
-        _ => Some(judgement(Confidence::High).pro("the kernel answered that it is read-only (EROFS)")),
+        _ => Some(
+            weigh(Confidence::High)
+                .pro(evidence::heard(case, "the kernel answered that it is read-only (EROFS)")),
+        ),
     }
 }
 
 fn denied(case: &Case<'_>) -> Option<Judgement> {
     let security = &case.host.security;
-    let judgement = |confidence| {
-        Judgement::new(
-            confidence,
-            "`journalctl -k | grep apparmor` on the machine shows no denial for /proc/sys/user",
-        )
-    };
     let profile = security.apparmor().filter(|_| security.is_apparmor_enforcing());
     if !case.failed() {
         let profile = profile.filter(|_| disables(case))?;
         return Some(
-            judgement(Confidence::Medium)
+            weigh(Confidence::Medium)
                 .summary(format!(
                     "the AppArmor profile {profile} may forbid writing to /proc/sys/user, as disabling \
                      user namespaces needs"
                 ))
-                .pro(format!("the profile {profile} confines us (/proc/self/attr/current)")),
+                .pro(evidence::profile(case).so()),
         );
     }
     let labels = [&security.label, &security.apparmor_label];
     let unseen = labels.iter().all(|label| !matches!(label, Fact::Absent | Fact::Present(_)));
     Some(match profile {
-        Some(profile) => judgement(Confidence::High)
+        Some(profile) => weigh(Confidence::High)
             .summary(format!(
                 "the AppArmor profile {profile} forbids writing to /proc/sys/user/max_user_namespaces"
             ))
-            .pro(format!("the profile {profile} confines us (/proc/self/attr/current)")),
-        None if unseen => {
-            judgement(Confidence::Medium).unknown("our AppArmor profile: /proc/self/attr/current")
-        }
-        None => judgement(Confidence::Low)
+            .pro(evidence::profile(case).so()),
+        None if unseen => weigh(Confidence::Medium).unknown("our AppArmor profile: /proc/self/attr/current"),
+        None => weigh(Confidence::Low)
             .summary("something forbids writing to /proc/sys/user/max_user_namespaces")
-            .contra("no AppArmor profile that denies confines us (/proc/self/attr/current)")
+            .contra(evidence::seen(
+                &case.host.security.label,
+                "no AppArmor profile that denies confines us (/proc/self/attr/current)",
+            ))
             .unknown("whether SELinux or a Landlock domain denies it"),
     })
 }
 
 /// bwrap tries to make one more; any failure satisfies it.
 fn still_allowed(case: &Case<'_>) -> Option<Judgement> {
-    let judgement = |confidence| {
-        Judgement::new(
-            confidence,
-            "`unshare --user true` fails inside the same sandbox without the assertion",
-        )
-    };
     if case.failed() {
         let disabled = case.plan.as_ref().map(|plan| plan.disable_userns);
         return Some(match disabled {
-            Some(false) => judgement(Confidence::High)
+            Some(false) => weigh(Confidence::High)
                 .summary("the sandbox asserts that user namespaces are disabled, and does not disable them")
-                .pro("one more user namespace could be made inside: nothing disables them"),
-            _ => judgement(Confidence::High)
-                .pro("bwrap tried to make one more user namespace inside, and could"),
+                .pro(evidence::heard(
+                    case,
+                    "one more user namespace could be made inside: nothing disables them",
+                )),
+            _ => weigh(Confidence::High)
+                .pro(evidence::heard(case, "bwrap tried to make one more user namespace inside, and could")),
         });
     }
     let privileges = &case.sandbox?.privileges;
@@ -270,9 +246,9 @@ fn still_allowed(case: &Case<'_>) -> Option<Judgement> {
         && host.security.apparmor_label.is_absent()
         && !case.on(Platform::GVisor);
     let confidence = if free { Confidence::High } else { Confidence::Medium };
-    let judgement = judgement(confidence)
+    let judgement = weigh(confidence)
         .summary("the sandbox asserts that user namespaces are disabled, and does not disable them")
-        .pro("the sandbox has assert_userns_disabled, but not disable_userns");
+        .pro(evidence::asked(case, "the sandbox has assert_userns_disabled, but not disable_userns"));
     Some(if free {
         judgement
     } else {
