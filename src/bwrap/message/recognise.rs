@@ -3,8 +3,9 @@
 //! A pattern is literal text with holes. It fits if the literal text stands in the message in that
 //! order and nothing is left over; a hole ends where the next literal text first stands.
 
+use super::errno;
+use super::stage::Stage;
 use super::table::{NODES, REASONS, Row, TABLE, Tail, Wording};
-use super::{Stage, errno};
 
 /// A message of the table, and what stands in its holes.
 pub(super) struct Found<'t> {

@@ -31,7 +31,7 @@
 //! If one text serves a family of options (`--bind`, `--ro-bind`, `--dev-bind`), the row names the
 //! first of the family.
 
-use super::{Severity, Stage};
+use super::stage::{Severity, Stage};
 
 /// What bwrap prints after a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
