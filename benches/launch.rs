@@ -13,13 +13,13 @@ use std::os::unix::process::CommandExt;
 use std::process::Command as Process;
 use std::time::{Duration, Instant};
 
-use bwrap_launch::{Bwrap, Sandbox};
+use bwrap_launch::{Bwrap, Error, Explain, Sandbox, Stdio};
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, posix_spawn};
 use nix::sys::wait::waitpid;
 use readme::readme_sandbox;
 
 /// A way to start bwrap and wait for its end.
-type Way<'a> = (&'static str, Box<dyn Fn() + 'a>);
+type Way<'a> = (String, Box<dyn Fn() + 'a>);
 
 fn main() {
     // so that resident memory is made of pages, as in a process that has run for a while
@@ -38,6 +38,50 @@ fn main() {
     {
         compare(name, &bwrap, sandbox);
     }
+    failures(&bwrap, &usual);
+}
+
+/// What a launch costs that fails while the sandbox is set up, against one that comes as far, and how much of that is for
+/// saying why.
+fn failures(bwrap: &Bwrap, sandbox: &Sandbox) {
+    let failing = sandbox.clone().ro_bind("/nonexistent", "/mnt");
+    let log = tempfile::tempfile().unwrap();
+    let streams: [(&str, &dyn Fn() -> Stdio); 3] = [
+        ("null", &Stdio::null),
+        ("piped", &Stdio::piped),
+        ("a file", &|| Stdio::from(log.try_clone().unwrap())),
+    ];
+    // complete, held, and destroyed: it came as far, and a little farther
+    let held = || drop(sandbox.command("true").bwrap(bwrap).prepare().unwrap());
+    let mut ways: Vec<Way<'_>> = vec![("succeeds, is dropped".to_owned(), Box::new(held))];
+    for (name, stderr) in streams {
+        for (what, explain) in [
+            ("verdict only", Explain::Nothing),
+            ("and facts", Explain::Facts),
+            ("and words", Explain::AskAgain),
+        ] {
+            let failing = &failing;
+            let fails = move || {
+                let mut command = failing.command("true");
+                let error = command.bwrap(bwrap).stderr(stderr()).explain(explain).status().unwrap_err();
+                assert!(matches!(error, Error::SetupFailed(_)));
+            };
+            ways.push((format!("fails, {name}, {what}"), Box::new(fails)));
+        }
+    }
+    println!("\na source that is missing, the README's sandbox, 300 rounds");
+    show(&ways, &take_turns(&ways, 300));
+}
+
+/// The median of each way, and of its ratios to the first.
+fn show(ways: &[Way<'_>], times: &[Vec<Duration>]) {
+    for ((way, _), own) in ways.iter().zip(times) {
+        // pairs of the same round, so that drift of the machine cancels out
+        let ratios = own.iter().zip(&times[0]).map(|(own, base)| own.as_secs_f64() / base.as_secs_f64());
+        let ratio = median(ratios.collect());
+        let time = median(own.iter().map(Duration::as_secs_f64).collect());
+        println!("  {way:<28} {:8.3} ms   {ratio:6.3} x", time * 1e3);
+    }
 }
 
 fn compare(name: &str, bwrap: &Bwrap, sandbox: &Sandbox) {
@@ -49,23 +93,19 @@ fn compare(name: &str, bwrap: &Bwrap, sandbox: &Sandbox) {
     let path = CString::new(bwrap.path().to_str().unwrap()).unwrap();
     let command = std::cell::RefCell::new(command);
     let ways: Vec<Way<'_>> = vec![
-        ("raw posix_spawn", Box::new(|| raw(&path, &words))),
-        ("bwrap-launch", Box::new(|| assert!(command.borrow_mut().status().unwrap().success()))),
-        ("std::process", Box::new(|| assert!(standard(bwrap, &line).status().unwrap().success()))),
-        ("std, no-op pre_exec", Box::new(|| assert!(forked(bwrap, &line).status().unwrap().success()))),
+        ("raw posix_spawn".to_owned(), Box::new(|| raw(&path, &words))),
+        ("bwrap-launch".to_owned(), Box::new(|| assert!(command.borrow_mut().status().unwrap().success()))),
+        ("std::process".to_owned(), Box::new(|| assert!(standard(bwrap, &line).status().unwrap().success()))),
+        (
+            "std, no-op pre_exec".to_owned(),
+            Box::new(|| assert!(forked(bwrap, &line).status().unwrap().success())),
+        ),
     ];
     for (resident, rounds) in [(10 << 20, 300), (4 << 30, 60)] {
         let ballast = black_box(vec![1_u8; resident]);
         let times = take_turns(&ways, rounds);
         println!("\n{name}, {} MiB resident, {rounds} rounds", ballast.len() >> 20);
-        let base = &times[0];
-        for ((way, _), own) in ways.iter().zip(&times) {
-            // pairs of the same round, so that drift of the machine cancels out
-            let ratios = own.iter().zip(base).map(|(own, base)| own.as_secs_f64() / base.as_secs_f64());
-            let ratio = median(ratios.collect());
-            let time = median(own.iter().map(Duration::as_secs_f64).collect());
-            println!("  {way:<20} {:8.3} ms   {ratio:6.3} x", time * 1e3);
-        }
+        show(&ways, &times);
     }
 }
 

@@ -40,14 +40,15 @@
 //! | the command ran and was killed by a signal | [`ExitStatus::signal`] |
 //! | nobody can know, for a reason that is given | [`Error::Undecided`] |
 //!
-//! What bwrap printed never decides; it is attached as [`Message`]s that name stage, path and system error, wherever
-//! standard error goes. A command that prints `bwrap: Can't mount proc` and exits 1 is a command that exited 1.
+//! What bwrap printed never decides; it is attached as [`Message`]s that name stage, path and system error: of what was piped or
+//! written to a file at once, and wherever else standard error goes by asking bwrap once more, as [`Command::status`] does. A command that prints `bwrap: Can't mount proc` and exits 1 is a command that exited 1.
 //!
 //! # Why it did not start
 //!
-//! Every failure is [diagnosed](diagnosis): its [`Cause`](diagnosis::Cause) with a stable code, the evidence, what would prove
+//! A failure has its verdict and bwrap's captured words at once. What the host says is taken at that moment, and weighed when you
+//! ask: [`Error::diagnosis`] has the [`Cause`](diagnosis::Cause) with a stable code, the evidence, what would prove
 //! it wrong, and typed remedies for the environment at hand (Kubernetes, Docker, SELinux, systemd, ...), the least privilege
-//! first. [`Error::report`] is all of it as text. What the [`host`] says is one snapshot, which can be attached to a bug
+//! first. [`Error::report`] is all of it as text. How much is done for that is yours to say ([`Explain`]). What the [`host`] says is one snapshot, which can be attached to a bug
 //! report and diagnosed elsewhere; [`doctor`] says beforehand what will fail. The program `bwrap-doctor` (feature `cli`) is
 //! the same for a terminal.
 //!
