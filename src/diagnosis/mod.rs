@@ -14,7 +14,6 @@ mod finding;
 mod fixtures;
 #[cfg(feature = "serde")]
 mod json;
-mod program;
 mod remedies;
 mod remedy;
 mod report;
@@ -25,13 +24,14 @@ mod visible_proc;
 use case::Case;
 pub use cause::{Cause, UnknownCause};
 pub use finding::{Bearing, Confidence, Diagnosis, Evidence, Finding, Outlook, Prediction};
-pub use program::ProgramProblem;
 pub use remedy::{
     Action, AppArmorProfile, CiService, ContainerOptions, Engine, PodPatch, Profile, Remedy, RemedyFile,
     SandboxChange, SelinuxModule, SelinuxRule, Sysctl, UnitSettings,
 };
 pub(crate) use symptom::decisive;
 pub use symptom::{Symptom, Verdict};
+
+pub use crate::host::inside::ProgramProblem;
 
 use crate::host::Host;
 use crate::sandbox::Sandbox;

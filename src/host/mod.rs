@@ -9,6 +9,7 @@
 
 mod cgroup;
 mod fact;
+pub(crate) mod inside;
 #[cfg(feature = "serde")]
 pub(crate) mod lossy;
 mod mounts;

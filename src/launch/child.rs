@@ -16,12 +16,13 @@ use super::outcome::{Failure, Heard, Text};
 use super::running::Running;
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
 use super::words::{Words, plausible, warnings};
-use super::{ExitStatus, Output, keeper, program};
+use super::{ExitStatus, Output, keeper};
 use crate::bwrap::message::find;
 use crate::bwrap::{Bwrap, Message, NamespaceIds, Severity, Stage};
 use crate::diagnosis::{ProgramProblem, decisive, diagnose};
 use crate::error::{Error, Result};
 use crate::host::Host;
+use crate::host::inside::{self, Attempt, Sought};
 use crate::sandbox::Feature;
 
 /// A launched command, as [`std::process::Child`].
@@ -453,8 +454,14 @@ impl Launch {
         if matches!(verdict, Verdict::NotExecuted { .. }) && failure.had_words() && executing {
             let sandbox = &self.recipe.sandbox;
             let inherited = sandbox.environment.inherited(std::env::vars_os);
-            let path = sandbox.environment.value("PATH", &inherited);
-            let found = program::diagnose(sandbox, &self.recipe.program, path);
+            let environment = &sandbox.environment;
+            let sought = Sought {
+                program: &self.recipe.program,
+                path: environment.value("PATH", &inherited),
+                home: environment.value("HOME", &inherited).filter(|_| !environment.is_secret("HOME")),
+                attempt: Attempt::Failed(failure.message().and_then(|message| message.errno()?.code())),
+            };
+            let found = inside::find(sandbox, sought);
             // what was searched is what PATH says
             let secret =
                 sandbox.environment.is_secret("PATH") && !self.recipe.program.as_bytes().contains(&b'/');

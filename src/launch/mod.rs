@@ -13,7 +13,6 @@ mod idmap;
 mod keeper;
 mod outcome;
 mod prepared;
-mod program;
 mod running;
 mod spawn;
 mod start;
