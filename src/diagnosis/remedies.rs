@@ -70,7 +70,7 @@ impl Setting {
             Self::OtherContainer
         } else if on(Platform::SystemdUnit) {
             Self::Unit
-        } else if case.host.platforms.is_unknown() {
+        } else if case.platforms.is_unknown() {
             Self::Unknown
         } else {
             Self::Machine
@@ -107,10 +107,8 @@ pub(super) fn everywhere(case: &Case<'_>, remedies: impl Fn(&Case<'_>) -> Vec<Re
     let mut found: Vec<(Vec<&str>, Remedy)> = Vec::new();
     let mut shown = Vec::new();
     for (name, platform) in likely {
-        let mut host = case.host.clone();
         let assumed = |platform| Fact::Present(vec![Sighting::new(platform, "assumed")]);
-        host.platforms = platform.map_or(Fact::Absent, assumed);
-        let there = Case { host: &host, ..case.clone() };
+        let there = case.elsewhere(platform.map_or(Fact::Absent, assumed));
         let remedy = remedies(&there).into_iter().next().map(|remedy| remedy.told(&there));
         let Some(mut remedy) = remedy else { continue };
         // a long file once is enough

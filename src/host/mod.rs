@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 
 pub use cgroup::{Cgroup, PidsLimit};
 pub use fact::Fact;
+pub(crate) use mounts::Children;
 pub use mounts::Mount;
 pub use platform::{Platform, Sighting};
 pub use process::{CapabilitySet, Process};

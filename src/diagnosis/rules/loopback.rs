@@ -136,7 +136,7 @@ fn give_net_admin(case: &Case<'_>) -> Vec<Remedy> {
 }
 
 fn gvisor(case: &Case<'_>) -> Option<Judgement> {
-    let sighting = case.host.sighting(Platform::GVisor)?;
+    let sighting = case.sighting(Platform::GVisor)?;
     if !case.failed() && !case.plans(|plan| plan.new_net) {
         return None;
     }

@@ -1,6 +1,6 @@
 //! What lets bwrap mount a procfs and a devpts, beyond what other rules share.
 
-use super::hidden::{Hidden, Seen, doubtful, is_lxcfs, is_nvidia, look};
+use super::hidden::{Hidden, SUMMED_UP, Seen, doubtful, is_lxcfs, is_nvidia, look, shortened};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::remedies::{
     Setting, allow_nesting, change, commands, manual, permit_domain, unit, unmask_proc,
@@ -52,8 +52,8 @@ pub(super) fn uncover(case: &Case<'_>) -> Vec<Remedy> {
         Seen::Unknown => None,
     };
     let Some(Hidden { covers, .. }) = hidden else { return unmask_proc(case) };
-    let points: Vec<String> = covers.iter().map(|cover| word(&cover.point)).collect();
-    let list = points.join(", ");
+    let points = covers.iter().map(|cover| word(&cover.point));
+    let list = shortened(points.clone(), SUMMED_UP);
     if covers.is_empty() {
         return vec![manual(
             "Have a whole procfs mounted",
@@ -69,18 +69,20 @@ pub(super) fn uncover(case: &Case<'_>) -> Vec<Remedy> {
             "the service may see and, as root, change the kernel's settings in /proc",
         ),
         Setting::Machine => {
-            let umount: Vec<String> = points.iter().map(|point| format!("umount {point}")).collect();
+            // nobody unmounts that many by hand
+            let few = points.len() <= 40;
+            let umount: Vec<String> = points.take(40).map(|point| format!("umount {point}")).collect();
             let umount: Vec<&str> = umount.iter().map(String::as_str).collect();
             let beside = ["install -d -m 700 /run/whole-proc", "mount -t proc proc /run/whole-proc"];
-            vec![
-                commands(&format!("Unmount what covers {list}"), &umount, OPENS).for_root(case),
-                commands(
-                    "Mount a whole procfs beside it, for root only",
-                    &beside,
-                    "root may see there what is covered in /proc",
-                )
-                .for_root(case),
-            ]
+            let away =
+                few.then(|| commands(&format!("Unmount what covers {list}"), &umount, OPENS).for_root(case));
+            let beside = commands(
+                "Mount a whole procfs beside it, for root only",
+                &beside,
+                "root may see there what is covered in /proc",
+            )
+            .for_root(case);
+            away.into_iter().chain([beside]).collect()
         }
         _ if covers.iter().any(|cover| is_nvidia(&cover.point)) => vec![manual(
             "Use CDI for the graphics cards",
@@ -88,7 +90,7 @@ pub(super) fn uncover(case: &Case<'_>) -> Vec<Remedy> {
              `--device nvidia.com/gpu=all` in place of `--gpus all`), which mounts nothing over /proc",
             "nothing",
         )],
-        _ if covers.iter().any(is_lxcfs) => vec![manual(
+        _ if covers.iter().any(|cover| is_lxcfs(cover)) => vec![manual(
             "Start the container without LXCFS",
             &format!("Take the mounts of LXCFS out of the container's options: {list}"),
             "the container sees the machine's processors and memory, not its own share",
