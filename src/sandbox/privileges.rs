@@ -12,8 +12,8 @@ use std::ffi::OsString;
 /// ```
 pub use caps::Capability;
 use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
-    TargetArch,
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch, sock_filter,
 };
 
 use super::Content;
@@ -36,14 +36,14 @@ use super::Content;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
     pub(crate) program: Content,
-    /// Made by [`Filter::terminal`].
+    /// It denies what [`Filter::terminal`] denies.
     pub(crate) terminal: bool,
 }
 
 /// This machine's architecture is none that the filter can be compiled for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no terminal filter for {}: seccompiler does not know it; use Sandbox::new_session instead",
+    "no filter can be compiled for {}: seccompiler does not know it; Sandbox::new_session takes the place of the terminal filter",
     std::env::consts::ARCH
 )]
 /// ```
@@ -102,12 +102,8 @@ impl Filter {
     pub fn terminal() -> Result<Self, UnsupportedArchitecture> {
         let architecture: TargetArch =
             std::env::consts::ARCH.try_into().map_err(|_| UnsupportedArchitecture)?;
-        let rule = |request: u64| {
-            SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, request)
-                .and_then(|condition| SeccompRule::new(vec![condition]))
-        };
-        let compile = || -> Result<BpfProgram, seccompiler::BackendError> {
-            let rules = vec![rule(libc::TIOCSTI)?, rule(libc::TIOCLINUX)?];
+        let compile = || -> Result<BpfProgram, BackendError> {
+            let rules = terminal_rules()?;
             let mut calls = BTreeMap::from([(libc::SYS_ioctl, rules.clone())]);
             #[cfg(target_arch = "x86_64")]
             calls.insert(X32_IOCTL, rules);
@@ -115,14 +111,28 @@ impl Filter {
             SeccompFilter::new(calls, SeccompAction::Allow, deny, architecture)?.try_into()
         };
         let program = compile().map_err(|_| UnsupportedArchitecture)?;
-        let mut bytes = Vec::with_capacity(program.len() * 8);
-        for instruction in program {
-            bytes.extend(instruction.code.to_ne_bytes());
-            bytes.extend([instruction.jt, instruction.jf]);
-            bytes.extend(instruction.k.to_ne_bytes());
-        }
-        Ok(Self { program: bytes.into(), terminal: true })
+        Ok(Self { program: bytes(&program).into(), terminal: true })
     }
+}
+
+/// The requests of `ioctl(2)` that push characters into a terminal.
+pub(super) fn terminal_rules() -> Result<Vec<SeccompRule>, BackendError> {
+    let rule = |request: u64| {
+        SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, request)
+            .and_then(|condition| SeccompRule::new(vec![condition]))
+    };
+    [libc::TIOCSTI, libc::TIOCLINUX].into_iter().map(rule).collect()
+}
+
+/// A program as the kernel takes it.
+pub(super) fn bytes(program: &[sock_filter]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(program.len() * 8);
+    for instruction in program {
+        bytes.extend(instruction.code.to_ne_bytes());
+        bytes.extend([instruction.jt, instruction.jf]);
+        bytes.extend(instruction.k.to_ne_bytes());
+    }
+    bytes
 }
 
 impl<T: Into<Content>> From<T> for Filter {
