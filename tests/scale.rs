@@ -23,9 +23,12 @@ fn host(line: impl Fn(usize) -> String) -> Host {
     host
 }
 
+/// The line of mountinfo for a number.
+type Line = fn(usize) -> String;
+
 /// Mount tables as a hostile or merely busy host has them.
 fn hosts() -> Vec<(&'static str, Host)> {
-    let shapes: [(&str, fn(usize) -> String); 6] = [
+    let shapes: [(&str, Line); 6] = [
         ("mounts beside each other", |n| format!("{n} 1 0:{n} / /mnt/{n} rw,relatime - tmpfs tmpfs rw")),
         ("mounts that cover /proc", |n| match n {
             3 => "3 1 0:2 / /proc rw,relatime - proc proc rw".to_owned(),

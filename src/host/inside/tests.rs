@@ -229,7 +229,7 @@ fn directories_without_x_hide_what_is_in_them() {
     fs::create_dir(bin.path().join("closed")).unwrap();
     bin.put("closed/x", "#!/bin/sh\n", 0o755);
     fs::set_permissions(bin.path().join("closed"), fs::Permissions::from_mode(0o644)).unwrap();
-    let sandbox = bin.sandbox().unshare(Namespaces::USER);
+    let sandbox = bin.sandbox().unshare(Namespaces::USER).cap_drop_all();
     let denied = |path: &str, directory: &str, mode| {
         Some(ProgramProblem::NotSearchable { path: path.into(), directory: directory.into(), mode })
     };
@@ -248,7 +248,7 @@ fn directories_without_x_hide_what_is_in_them() {
         Sandbox::new().add(Tmpfs::new("/o").mode(0o600)),
         Sandbox::new().dir("/o").add(Chmod::new(0o600, "/o")),
     ] {
-        let made = made.ro_bind(bin.path(), "/o/bin").unshare(Namespaces::USER);
+        let made = made.ro_bind(bin.path(), "/o/bin").unshare(Namespaces::USER).cap_drop_all();
         assert_eq!(explain(&made, "/o/bin/x"), denied("/o/bin/x", "/o", 0o600));
         // whoever may override permissions may
         let overrides = made.cap_add(crate::Capability::CAP_DAC_READ_SEARCH);

@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
+use rustix::process::{getegid, geteuid, getgroups};
 
 use crate::sandbox::{
     Capability, CapabilityChange, ContentKind, File, Operation, OverlayKind, Sandbox, below, relative,
@@ -140,31 +141,32 @@ impl<'a> View<'a> {
         if self.0.identity.mapped() {
             return mode & 0o111 == 0;
         }
+        // in a user namespace capabilities reach no further than its users do
+        let ours = || meta.uid() == geteuid().as_raw() && meta.gid() == getegid().as_raw();
+        if self.overrides_permissions() && (!self.0.namespaces.any_user() || ours()) {
+            return false;
+        }
         if accessat(CWD, host, Access::EXEC_OK, AtFlags::EACCESS) == Err(Errno::ACCESS) {
             return mode & 0o111 != 0o111;
         }
-        // root is a user like any other once bwrap has dropped its capabilities
-        if !rustix::process::geteuid().is_root() || self.overrides_permissions() {
-            return false;
-        }
+        // that looked with capabilities which the command has not
         let group = || {
             let gid = meta.gid();
-            gid == rustix::process::getegid().as_raw()
-                || rustix::process::getgroups().is_ok_and(|all| all.iter().any(|one| one.as_raw() == gid))
+            gid == getegid().as_raw()
+                || getgroups().is_ok_and(|all| all.iter().any(|one| one.as_raw() == gid))
         };
         let bit = match () {
             () if meta.uid() == 0 => 0o100,
             () if group() => 0o010,
             () => 0o001,
         };
-        mode & bit == 0
+        geteuid().is_root() && mode & bit == 0
     }
 
-    /// Whether permissions stop the command from searching directories.
+    /// Whether the command has a capability that opens directories whatever their permissions. Root keeps its own.
     fn overrides_permissions(self) -> bool {
         let overrides = [Capability::CAP_DAC_OVERRIDE, Capability::CAP_DAC_READ_SEARCH];
-        let root = rustix::process::geteuid().is_root() && !self.0.namespaces.any_user();
-        let mut has = [root; 2];
+        let mut has = [geteuid().is_root(); 2];
         for change in &self.0.privileges.capabilities {
             for (has, capability) in has.iter_mut().zip(&overrides) {
                 match change {
