@@ -102,7 +102,7 @@ fn chrooted(case: &Case<'_>) -> Option<Judgement> {
     if makes == Some(false) {
         return None;
     }
-    match (case.host.sighting(Platform::Chroot), seen) {
+    match (case.sighting(Platform::Chroot), seen) {
         (Some(hint), _) => {
             Some(judgement(Confidence::Medium).pro(format!("{} points to a chroot", hint.evidence)))
         }

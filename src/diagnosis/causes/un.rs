@@ -115,7 +115,7 @@ fn evidence(case: &Case<'_>, message: Option<&Message>) -> Vec<Evidence> {
     if security.modules.present().is_some_and(|modules| modules.iter().any(|module| module == "landlock")) {
         note(Bearing::Unknown, "whether a Landlock domain is in force: nothing shows that".to_owned());
     }
-    for sighting in case.host.platforms.present().into_iter().flatten() {
+    for sighting in case.platforms.present().into_iter().flatten() {
         note(Bearing::For, format!("this is {}: {}", sighting.platform, sighting.evidence));
     }
     evidence

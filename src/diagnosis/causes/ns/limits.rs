@@ -176,7 +176,7 @@ fn ancestor(case: &Case<'_>) -> Option<Judgement> {
         Judgement::new(confidence, "`unshare --user true` fails in the outermost namespace, or succeeds here")
     };
     let outer =
-        [Platform::Flatpak, Platform::Bubblewrap].iter().find_map(|platform| case.host.sighting(*platform));
+        [Platform::Flatpak, Platform::Bubblewrap].iter().find_map(|platform| case.sighting(*platform));
     let roomy =
         own.is_some_and(|own| own >= SMALL) && tightest(case).is_some_and(|(_, value)| value >= SMALL);
     let confidence = match initial {
@@ -228,7 +228,7 @@ fn gvisor(case: &Case<'_>) -> Option<Judgement> {
     }
     let judgement =
         |confidence| Judgement::new(confidence, "the same sandbox starts when it is nested less deep");
-    match (case.host.sighting(Platform::GVisor), case.host.kernel.release.present()) {
+    match (case.sighting(Platform::GVisor), case.host.kernel.release.present()) {
         (Some(gvisor), _) => Some(judgement(Confidence::High).pro(gvisor.evidence.clone())),
         (None, Some(_)) => None,
         (None, None) => {
