@@ -9,6 +9,8 @@ mod common;
 mod files;
 #[path = "adversary/hardened.rs"]
 mod hardened;
+#[path = "adversary/overwrite.rs"]
+mod overwrite;
 #[path = "verdict/support.rs"]
 mod support;
 
@@ -19,6 +21,8 @@ use attackers::{
 };
 use files::{a_program_file_writes_no_line_of_a_report, every_problem_is_found_where_bwrap_meets_it};
 use hardened::{ordinary_commands_work_under_the_hardened_filter, the_hardened_filter_denies_what_it_says};
+
+use overwrite::cve_2019_5736_the_hosts_bwrap_stays_as_it_is;
 
 fn main() -> std::process::ExitCode {
     common::main(
@@ -31,12 +35,14 @@ fn main() -> std::process::ExitCode {
             a_command_stops_bwrap_and_is_killed,
             a_program_file_writes_no_line_of_a_report,
             every_problem_is_found_where_bwrap_meets_it,
+            cve_2019_5736_the_hosts_bwrap_stays_as_it_is,
             the_hardened_filter_denies_what_it_says,
             ordinary_commands_work_under_the_hardened_filter,
         ],
         &[
             ("forge", attackers::forge),
             ("meddle", attackers::meddle),
+            ("overwrite", overwrite::overwrite),
             ("fsize-ignored", attackers::fsize_ignored),
         ],
     )
