@@ -8,7 +8,7 @@ use bwrap_launch::{Filter, Sandbox};
 use crate::common::{Here, host, skip};
 
 /// What each call came to: an errno, 0 or a signal.
-fn tried(here: &Here, sandbox: &Sandbox) -> BTreeMap<String, String> {
+pub(crate) fn tried(here: &Here, sandbox: &Sandbox) -> BTreeMap<String, String> {
     let output = here.command(sandbox, program(here)).output().unwrap();
     assert!(output.status.success(), "{}", output.status);
     let text = String::from_utf8(output.stdout).unwrap();

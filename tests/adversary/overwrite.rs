@@ -21,6 +21,8 @@ const TRIES: u32 = 100;
 pub(crate) fn overwrite(arguments: &[String]) {
     let [program, name, log, stage] = arguments else { panic!("PROGRAM NAME LOG STAGE") };
     if stage == "start" {
+        // it goes on by itself
+        #[allow(clippy::zombie_processes, reason = "its parent ends at once")]
         let child = std::process::Command::new("setsid")
             .arg(program)
             .args(["--helper", "overwrite", program, name, log, "daemon"])
@@ -28,7 +30,7 @@ pub(crate) fn overwrite(arguments: &[String]) {
             .stdout(std::process::Stdio::null())
             .stderr(std::process::Stdio::null())
             .spawn();
-        child.unwrap();
+        drop(child.unwrap());
         // it has opened what it can before its parent ends
         assert!(eventually(|| Path::new(&format!("{log}.open")).exists()));
         return;
@@ -58,14 +60,17 @@ pub(crate) fn overwrite(arguments: &[String]) {
 /// A shape: its name and what it adds to a sandbox that shows the host's root, and a directory to write to.
 type Shape = (String, Sandbox);
 
+/// What a shape adds.
+type Change = fn(Sandbox) -> Sandbox;
+
 fn shapes(here: &Here) -> Vec<Shape> {
     let mut shapes = Vec::new();
-    let proc: [(&str, fn(Sandbox) -> Sandbox); 3] = [
+    let proc: [(&str, Change); 3] = [
         ("the host's /proc", |sandbox| sandbox),
         ("a /proc", |sandbox| sandbox.proc("/proc")),
         ("no /proc", |sandbox| sandbox.tmpfs("/proc")),
     ];
-    let stays: [(&str, fn(Sandbox) -> Sandbox); 3] = [
+    let stays: [(&str, Change); 3] = [
         ("", |sandbox| sandbox),
         (", sync_fd", |sandbox| sandbox.sync_fd(Descriptor::from(File::open("/dev/null").unwrap()))),
         (", lock_file", |sandbox| sandbox.lock_file("/etc/passwd")),
@@ -77,8 +82,7 @@ fn shapes(here: &Here) -> Vec<Shape> {
         ("PID", Namespaces::PID),
         ("USER, PID", Namespaces::USER | Namespaces::PID),
     ];
-    let drops: [(&str, fn(Sandbox) -> Sandbox); 2] =
-        [("", |sandbox| sandbox), (", cap_drop_all", Sandbox::cap_drop_all)];
+    let drops: [(&str, Change); 2] = [("", |sandbox| sandbox), (", cap_drop_all", Sandbox::cap_drop_all)];
     for (namespace, unshare) in namespaces {
         for (shown, show) in proc {
             for (stay, keep) in stays {
