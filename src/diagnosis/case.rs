@@ -1,8 +1,13 @@
 //! The case before the rules: what failed, on which host, and what the sandbox asks of it.
 
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::rc::Rc;
+
 use super::Symptom;
+use super::visible_proc::{Visibility, visibility};
 use crate::bwrap::{Message, Stage};
-use crate::host::{CapabilitySet, Host, Platform};
+use crate::host::{CapabilitySet, Fact, Host, Platform, Sighting};
 use crate::sandbox::{Capability, Namespaces, Operation, Sandbox};
 
 /// What a rule looks at.
@@ -16,6 +21,10 @@ pub(super) struct Case<'a> {
     pub(super) plan: Option<Plan>,
     /// The error number with which the system refused to start bwrap at all.
     pub(super) not_started: Option<i32>,
+    /// Where we are: as the host says, or as is assumed.
+    pub(super) platforms: Cow<'a, Fact<Vec<Sighting>>>,
+    /// Judged once: there may be a hundred thousand mounts.
+    visibility: Rc<OnceCell<Option<Visibility<'a>>>>,
 }
 
 /// What bwrap does for a sandbox that takes more than mounting.
@@ -85,7 +94,20 @@ impl<'a> Case<'a> {
     pub(super) fn new(symptom: Option<&'a Symptom>, host: &'a Host, sandbox: Option<&'a Sandbox>) -> Self {
         let uid = host.process.uid.present().copied();
         let plan = sandbox.map(|sandbox| Plan::of(sandbox, uid == Some(0), uid));
-        Self { symptom, host, sandbox, plan, not_started: symptom.and_then(not_started) }
+        Self {
+            symptom,
+            host,
+            sandbox,
+            plan,
+            not_started: symptom.and_then(not_started),
+            platforms: Cow::Borrowed(&host.platforms),
+            visibility: Rc::default(),
+        }
+    }
+
+    /// The same in another place: the host is the same, but for that.
+    pub(super) fn elsewhere(&self, platforms: Fact<Vec<Sighting>>) -> Self {
+        Self { platforms: Cow::Owned(platforms), ..self.clone() }
     }
 
     /// Whether something was tried and failed, instead of being predicted.
@@ -143,7 +165,18 @@ impl<'a> Case<'a> {
     }
 
     pub(super) fn on(&self, platform: Platform) -> bool {
-        self.host.sighting(platform).is_some()
+        self.sighting(platform).is_some()
+    }
+
+    /// What gives a platform away, if we are on it.
+    pub(super) fn sighting(&self, platform: Platform) -> Option<&Sighting> {
+        self.platforms.present()?.iter().find(|sighting| sighting.platform == platform)
+    }
+
+    /// Which procfs the kernel sees; `None` if nobody knows.
+    pub(super) fn visibility(&self) -> Option<&Visibility<'a>> {
+        let judge = || self.host.mounts.present().map(|mounts| visibility(mounts, self.kernel()));
+        self.visibility.get_or_init(judge).as_ref()
     }
 
     /// The errno of the decisive message.

@@ -1,13 +1,11 @@
 //! What several rules ask of the facts.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use crate::Version;
-use crate::diagnosis::{
-    case::Case,
-    visible_proc::{Visibility, visibility},
-};
-use crate::host::Mount;
+use crate::diagnosis::{case::Case, visible_proc::Visibility};
+use crate::host::{Children, Mount};
 pub(super) use crate::shell::path_word as word;
 
 /// The price of user namespaces for everybody.
@@ -57,15 +55,14 @@ pub(super) fn enters_user_namespace(case: &Case<'_>) -> Option<bool> {
 /// The mount that a path is on: down from the root, through what is mounted over it on the way.
 pub(super) fn mount_of<'a>(mounts: &'a [Mount], path: &Path) -> Option<&'a Mount> {
     let mut here = mounts.iter().find(|mount| mount.point == Path::new("/"))?;
-    for _ in mounts {
-        let next = mounts
-            .iter()
-            .filter(|mount| mount.parent == here.id && mount.id != here.id && path.starts_with(&mount.point))
-            .min_by_key(|mount| mount.point.components().count());
-        match next {
-            Some(mount) => here = mount,
-            None => break,
+    let children = Children::of(mounts.iter().filter(|mount| mount.rest(path).is_some()));
+    // no kernel has mounts that lead round in a circle
+    let mut seen = HashSet::from([here.id]);
+    while let Some(on_it) = children.on(here.id).min_by_key(|mount| mount.point.as_os_str().len()) {
+        if !seen.insert(on_it.id) {
+            break;
         }
+        here = on_it;
     }
     Some(here)
 }
@@ -83,8 +80,7 @@ pub(super) fn version(case: &Case<'_>) -> Option<Version> {
 /// Whether a masked /proc stops the sandbox anyway. Where it does, a container that looks like the engine's default can be
 /// said to fail without knowing whether its system call filter is the default one, too.
 pub(super) fn stopped_by_masks(case: &Case<'_>) -> bool {
-    let mounts = case.host.mounts.present();
-    let hidden = mounts.is_some_and(|mounts| visibility(mounts, case.kernel()) != Visibility::Whole);
+    let hidden = case.visibility().is_some_and(|visibility| *visibility != Visibility::Whole);
     hidden
         && case.user_namespace() == Some(true)
         && case.plan.as_ref().is_some_and(|plan| plan.proc.is_some())

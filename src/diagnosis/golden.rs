@@ -92,11 +92,22 @@ fn symptoms() -> Vec<(String, Symptom)> {
         ProgramProblem::LoaderMissing { path: path(), interpreter: "/lib64/ld-linux-x86-64.so.2".into() },
         ProgramProblem::LoaderMissing { path: path(), interpreter: "/usr/lib/ld-musl.so.1".into() },
         ProgramProblem::InterpreterMissing { path: path(), interpreter: "/opt/py/bin/python".into() },
+        ProgramProblem::CarriageReturn { path: path(), interpreter: "/bin/sh\r".into() },
+        ProgramProblem::ShellMissing(path()),
         ProgramProblem::NotFound { program: "x".into(), searched: vec![path()] },
+        ProgramProblem::DanglingLink { path: path(), link: path(), target: "/opt/x".into() },
+        ProgramProblem::LinkLoop(path()),
+        ProgramProblem::NameTooLong(path()),
+        ProgramProblem::NotSearchable { path: path(), directory: "/usr/bin".into(), mode: 0o600 },
+        ProgramProblem::NotSearchable { path: path(), directory: "/d".into(), mode: 0o600 },
+        ProgramProblem::NotAFile(path()),
+        ProgramProblem::Busy(path()),
+        ProgramProblem::InterpreterLoop(path()),
         ProgramProblem::NotExecutable { path: path(), mode: 0o644 },
         ProgramProblem::IsDirectory(path()),
         ProgramProblem::Noexec(path()),
         ProgramProblem::WrongArchitecture { path: path(), machine: 183 },
+        ProgramProblem::BadLoader { path: path(), interpreter: "/usr/bin/y".into() },
     ] {
         let name = format!("the launcher found: {problem}");
         let symptom = parse("execvp /usr/bin/x: No such file or directory");
@@ -205,7 +216,7 @@ fn look(book: &mut Book, answers: &mut BTreeMap<String, Said>) {
             let told = |found: &&Finding| plain && sandbox == "whole" || !QUOTING.contains(&found.cause);
             for found in found.iter().filter(told) {
                 let words = book.entry(found.cause).or_default();
-                add(&mut words.found, finding(found), what, &format!("{host_name}/{sandbox}"));
+                add(&mut words.found, finding(found), what, &format!("{host_name}\t{sandbox}"));
             }
         };
         for (name, sandbox) in sandboxes() {
@@ -306,8 +317,8 @@ fn alike(places: &Places) -> String {
     for (what, places) in places {
         let mut by_host = Places::new();
         for place in places {
-            let (host, sandbox) =
-                place.rsplit_once("/bwrap ").unwrap_or_else(|| place.rsplit_once('/').unwrap());
+            let (host, sandbox) = place.split_once('\t').unwrap();
+            let sandbox = sandbox.strip_prefix("bwrap ").unwrap_or(sandbox);
             by_host.entry(host.to_owned()).or_default().insert(sandbox.to_owned());
         }
         groups.entry(told(&by_host, variants)).or_default().push(what);

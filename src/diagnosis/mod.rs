@@ -20,7 +20,6 @@ mod golden;
 #[cfg(feature = "serde")]
 mod json;
 mod need;
-mod program;
 mod remedy;
 mod report;
 mod restriction;
@@ -33,12 +32,13 @@ mod wish;
 use case::Case;
 pub use cause::{Cause, UnknownCause};
 pub use finding::{Bearing, Confidence, Diagnosis, Evidence, Finding, Outlook, Prediction};
-pub use program::ProgramProblem;
 pub use remedy::{
     Action, AppArmorProfile, CiService, ContainerOptions, Engine, PodPatch, Profile, Remedy, RemedyFile,
     SandboxChange, SelinuxModule, SelinuxRule, Sysctl, UnitSettings,
 };
 pub use symptom::{Symptom, Verdict};
+
+pub use crate::host::inside::ProgramProblem;
 
 use crate::host::Host;
 use crate::sandbox::Sandbox;

@@ -54,7 +54,7 @@ impl Setting {
             Self::OtherContainer
         } else if on(Platform::SystemdUnit) {
             Self::Unit
-        } else if case.host.platforms.is_unknown() {
+        } else if case.platforms.is_unknown() {
             Self::Unknown
         } else {
             Self::Machine

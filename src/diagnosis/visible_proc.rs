@@ -4,9 +4,9 @@
 //! root, that is writable, has the default atime mode, and has nothing mounted on it but on directories that are empty for ever.
 //! One that shows processes only (`subset=pid`) counted until Linux 7.2.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::host::Mount;
+use crate::host::{Children, Mount};
 
 /// Directories of procfs that the kernel makes as mount points; what is mounted there hides nothing.
 const EMPTY_FOR_EVER: &[&str] = &["fs/nfsd", "sys/fs/binfmt_misc", "openprom", "xen"];
@@ -19,81 +19,67 @@ const PART_IS_NOT_WHOLE: (u32, u32) = (7, 2);
 
 /// What the kernel's rule comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Visibility {
+pub(super) enum Visibility<'a> {
     /// A whole procfs is visible: another may be mounted.
     Whole,
     /// There are some, and each has something against it.
-    Flawed(Vec<Flaw>),
+    Flawed(Vec<Flaw<'a>>),
     /// None is mounted.
     None,
 }
 
 /// Why a procfs does not count.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Flaw {
-    /// Where that procfs is.
-    pub(super) point: PathBuf,
-    pub(super) kind: FlawKind,
+pub(super) struct Flaw<'a> {
+    /// That procfs.
+    pub(super) mount: &'a Mount,
+    pub(super) kind: FlawKind<'a>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum FlawKind {
+pub(super) enum FlawKind<'a> {
     ReadOnly,
     /// It shows processes only.
     Part,
     /// These are its atime options.
     Atime(Vec<String>),
     /// These are mounted on it.
-    Covered(Vec<Cover>),
-}
-
-/// Something mounted on a procfs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Cover {
-    pub(super) point: PathBuf,
-    pub(super) filesystem: String,
-    /// The directory of its file system that is shown.
-    pub(super) root: PathBuf,
+    Covered(Vec<&'a Mount>),
 }
 
 /// Judges every procfs that is visible, by the rule of a kernel's version; of one that is not known, by the strictest.
-pub(super) fn visibility(mounts: &[Mount], kernel: Option<(u32, u32)>) -> Visibility {
+pub(super) fn visibility(mounts: &[Mount], kernel: Option<(u32, u32)>) -> Visibility<'_> {
     let strict = kernel.is_none_or(|version| version >= PART_IS_NOT_WHOLE);
     let mut flaws = Vec::new();
+    let children = Children::of(mounts.iter());
     for mount in procfs(mounts) {
         let part = (strict && mount.super_options.contains("subset=pid")).then_some(FlawKind::Part);
-        match flaw(mount, mounts).or(part) {
+        match flaw(mount, &children).or(part) {
             None => return Visibility::Whole,
-            Some(kind) => flaws.push(Flaw { point: mount.point.clone(), kind }),
+            Some(kind) => flaws.push(Flaw { mount, kind }),
         }
     }
     if flaws.is_empty() { Visibility::None } else { Visibility::Flawed(flaws) }
 }
 
 /// What is mounted where a newer kernel does not mind, and an older one may.
-pub(super) fn on_mount_points(mounts: &[Mount]) -> Vec<Cover> {
-    let late = |below: &Path| EMPTY_LATELY.iter().any(|path| below == Path::new(path));
-    procfs(mounts).flat_map(|mount| covers(mount, mounts, late)).collect()
+pub(super) fn on_mount_points(mounts: &[Mount]) -> Vec<&Mount> {
+    let late = |at: &Path| EMPTY_LATELY.iter().any(|path| at.as_os_str() == *path);
+    let children = Children::of(mounts.iter());
+    procfs(mounts).flat_map(|mount| covers(mount, &children, late)).collect()
 }
 
 fn procfs(mounts: &[Mount]) -> impl Iterator<Item = &Mount> {
-    mounts.iter().filter(|mount| mount.filesystem == "proc" && mount.root == Path::new("/"))
+    mounts.iter().filter(|mount| mount.filesystem == "proc" && mount.root.as_os_str() == "/")
 }
 
 /// What is mounted on a procfs, where its path below that is `wanted`.
-fn covers(mount: &Mount, mounts: &[Mount], wanted: impl Fn(&Path) -> bool) -> Vec<Cover> {
-    let on_it = mounts.iter().filter(|child| child.parent == mount.id && child.id != mount.id);
-    on_it
-        .filter(|child| wanted(child.point.strip_prefix(&mount.point).unwrap_or(&child.point)))
-        .map(|child| Cover {
-            point: child.point.clone(),
-            filesystem: child.filesystem.clone(),
-            root: child.root.clone(),
-        })
-        .collect()
+fn covers<'a>(mount: &Mount, children: &Children<'a>, wanted: impl Fn(&Path) -> bool) -> Vec<&'a Mount> {
+    let wanted = |child: &&Mount| wanted(mount.rest(&child.point).unwrap_or(&child.point));
+    children.on(mount.id).filter(wanted).collect()
 }
 
-fn flaw(mount: &Mount, mounts: &[Mount]) -> Option<FlawKind> {
+fn flaw<'a>(mount: &Mount, children: &Children<'a>) -> Option<FlawKind<'a>> {
     if mount.is_read_only() {
         return Some(FlawKind::ReadOnly);
     }
@@ -102,8 +88,8 @@ fn flaw(mount: &Mount, mounts: &[Mount]) -> Option<FlawKind> {
     if atime != ["relatime"] {
         return Some(FlawKind::Atime(atime));
     }
-    let counts = |below: &Path| !EMPTY_FOR_EVER.iter().any(|path| below == Path::new(path));
-    let covers = covers(mount, mounts, counts);
+    let counts = |at: &Path| !EMPTY_FOR_EVER.iter().any(|path| at.as_os_str() == *path);
+    let covers = covers(mount, children, counts);
     (!covers.is_empty()).then_some(FlawKind::Covered(covers))
 }
 
@@ -130,10 +116,10 @@ mod tests {
     #[test]
     fn what_covers_it_is_named() {
         let mask = "3 2 0:3 /null /proc/kcore rw,nosuid - tmpfs tmpfs rw";
-        let found = visibility(&mounts(&[ROOT, PROC, mask]), OLD);
-        let cover = Cover { point: "/proc/kcore".into(), filesystem: "tmpfs".into(), root: "/null".into() };
-        let kind = FlawKind::Covered(vec![cover]);
-        assert_eq!(found, Visibility::Flawed(vec![Flaw { point: "/proc".into(), kind }]));
+        let mounts = mounts(&[ROOT, PROC, mask]);
+        let kind = FlawKind::Covered(vec![&mounts[2]]);
+        let flaw = Flaw { mount: &mounts[1], kind };
+        assert_eq!(visibility(&mounts, OLD), Visibility::Flawed(vec![flaw]));
     }
 
     #[test]
@@ -156,15 +142,15 @@ mod tests {
 
     #[test]
     fn read_only_and_other_atime_modes_are_flaws() {
-        let flaw = |line: &str| match visibility(&mounts(&[ROOT, line]), OLD) {
-            Visibility::Flawed(flaws) => flaws.into_iter().next().map(|flaw| flaw.kind),
-            other => unreachable!("{other:?}"),
+        let has = |line: &str, kind| {
+            let mounts = mounts(&[ROOT, line]);
+            let flaws = vec![Flaw { mount: &mounts[1], kind }];
+            assert_eq!(visibility(&mounts, OLD), Visibility::Flawed(flaws));
         };
-        assert_eq!(flaw("2 1 0:2 / /proc ro,relatime - proc proc rw"), Some(FlawKind::ReadOnly));
-        assert_eq!(flaw("2 1 0:2 / /proc rw,relatime - proc proc ro"), Some(FlawKind::ReadOnly));
-        let noatime = vec!["noatime".to_owned()];
-        assert_eq!(flaw("2 1 0:2 / /proc rw,noatime - proc proc rw"), Some(FlawKind::Atime(noatime)));
-        assert_eq!(flaw("2 1 0:2 / /proc rw - proc proc rw"), Some(FlawKind::Atime(Vec::new())));
+        has("2 1 0:2 / /proc ro,relatime - proc proc rw", FlawKind::ReadOnly);
+        has("2 1 0:2 / /proc rw,relatime - proc proc ro", FlawKind::ReadOnly);
+        has("2 1 0:2 / /proc rw,noatime - proc proc rw", FlawKind::Atime(vec!["noatime".to_owned()]));
+        has("2 1 0:2 / /proc rw - proc proc rw", FlawKind::Atime(Vec::new()));
     }
 
     /// A mount on the same path hides the whole of it.
@@ -178,7 +164,8 @@ mod tests {
     fn subset_pid_counts_until_7_2() {
         let mask = "3 2 0:3 /null /proc/kcore rw,nosuid - tmpfs tmpfs rw";
         let part = "4 1 0:5 / /mnt rw,relatime - proc proc rw,subset=pid";
-        let under = |kernel| visibility(&mounts(&[ROOT, PROC, mask, part]), kernel);
+        let masked = mounts(&[ROOT, PROC, mask, part]);
+        let under = |kernel| visibility(&masked, kernel);
         assert_eq!(under(Some((7, 1))), Visibility::Whole);
         for kernel in [None, Some((7, 2)), Some((8, 0))] {
             assert_ne!(under(kernel), Visibility::Whole);
@@ -190,10 +177,7 @@ mod tests {
     fn mount_points_that_older_kernels_mind_are_named() {
         let xen = "3 2 0:9 / /proc/xen rw,relatime - xenfs xenfs rw";
         let binfmt = "4 2 0:3 / /proc/sys/fs/binfmt_misc rw,relatime - autofs systemd-1 rw";
-        let found = on_mount_points(&mounts(&[ROOT, PROC, xen, binfmt]));
-        assert_eq!(
-            found.iter().map(|cover| cover.point.as_path()).collect::<Vec<_>>(),
-            [Path::new("/proc/xen")]
-        );
+        let mounts = mounts(&[ROOT, PROC, xen, binfmt]);
+        assert_eq!(on_mount_points(&mounts), [&mounts[2]]);
     }
 }

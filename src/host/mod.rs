@@ -9,6 +9,7 @@
 
 mod cgroup;
 mod fact;
+pub(crate) mod inside;
 #[cfg(feature = "serde")]
 pub(crate) mod lossy;
 mod mounts;
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 
 pub use cgroup::{Cgroup, PidsLimit};
 pub use fact::Fact;
+pub(crate) use mounts::Children;
 pub use mounts::Mount;
 pub use platform::{Platform, Sighting};
 pub use process::{CapabilitySet, Process};

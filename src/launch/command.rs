@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{Access, access};
 use rustix::process::getuid;
 
 use super::child::{Child, deadline};
@@ -535,6 +536,7 @@ impl Command {
                 || terminal(&self.stderr, rustix::stdio::stderr()),
             resolves_in_root: bwrap.as_ref().is_some_and(Bwrap::resolves_in_root),
             setuid: bwrap.as_ref().is_some_and(Bwrap::is_setuid),
+            owns_bwrap: bwrap.as_ref().is_some_and(|bwrap| access(bwrap.path(), Access::WRITE_OK).is_ok()),
             engine_sockets: ENGINE_SOCKETS
                 .map(PathBuf::from)
                 .into_iter()

@@ -7,11 +7,11 @@ use super::explain::Explain;
 use super::failure::{Failure, Gathered, Heard, Origin, Text, Wording};
 use super::handshake::Outcome;
 use super::order::Recipe;
-use super::program;
 use super::words::{Words, plausible};
 use crate::bwrap::{Bwrap, Message, NamespaceIds, Stage, decisive};
 use crate::diagnosis::ProgramProblem;
 use crate::host::Host;
+use crate::host::inside::{self, Attempt, Sought};
 use crate::sandbox::Feature;
 
 /// What is known of a launch that failed.
@@ -31,7 +31,9 @@ pub(super) fn gather(outcome: Outcome, scene: Scene<'_>) -> Failure {
     let written = words.heard().unwrap_or_default();
     let wording = wording(words, &written, outcome, recipe);
     let wanted = explain != Explain::Nothing && !matches!(outcome, Outcome::Undecided(_));
-    let stage = decisive(&wording.messages).map(Message::stage);
+    let message = decisive(&wording.messages);
+    let stage = message.map(Message::stage);
+    let attempt = Attempt::Failed(message.and_then(|message| message.errno()?.code()));
     let executing = matches!(outcome, Outcome::NotExecuted { .. })
         && has_words(outcome)
         && stage.is_none_or(|stage| stage == Stage::Exec);
@@ -39,7 +41,7 @@ pub(super) fn gather(outcome: Outcome, scene: Scene<'_>) -> Failure {
         outcome,
         Gathered {
             wording,
-            program: if wanted && executing { program_problem(recipe) } else { None },
+            program: if wanted && executing { program_problem(recipe, attempt) } else { None },
             host: wanted.then(|| Host::snapshot_for(bwrap.path(), bwrap.version_text())),
             command,
             namespaces,
@@ -78,12 +80,17 @@ fn has_words(outcome: Outcome) -> bool {
 }
 
 /// Why the program could not be executed, from its files alone.
-fn program_problem(recipe: &Recipe) -> Option<ProgramProblem> {
-    let sandbox = &recipe.sandbox;
-    let inherited = sandbox.environment.inherited(std::env::vars_os);
-    let path = sandbox.environment.value("PATH", &inherited);
-    let found = program::diagnose(sandbox, &recipe.program, path);
+fn program_problem(recipe: &Recipe, attempt: Attempt) -> Option<ProgramProblem> {
+    let environment = &recipe.sandbox.environment;
+    let inherited = environment.inherited(std::env::vars_os);
+    let sought = Sought {
+        program: &recipe.program,
+        path: environment.value("PATH", &inherited),
+        home: environment.value("HOME", &inherited).filter(|_| !environment.is_secret("HOME")),
+        attempt,
+    };
+    let found = inside::find(&recipe.sandbox, sought);
     // what was searched is what PATH says
-    let secret = sandbox.environment.is_secret("PATH") && !recipe.program.as_bytes().contains(&b'/');
+    let secret = environment.is_secret("PATH") && !recipe.program.as_bytes().contains(&b'/');
     if secret { found.and_then(ProgramProblem::without_search) } else { found }
 }

@@ -22,7 +22,6 @@ mod order;
 mod output;
 mod prepared;
 mod processes;
-mod program;
 mod rehearsal;
 mod running;
 mod spawn;

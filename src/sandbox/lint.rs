@@ -79,6 +79,11 @@ pub enum Lint {
         "{0:?} hands the host over to the command: whoever talks to the container engine is root there; leave it out, or mount a tmpfs over its directory"
     )]
     EngineSocket(PathBuf),
+    /// The command can overwrite the bwrap that runs it, and so what the caller starts next.
+    #[error(
+        "the command can overwrite the bwrap that runs it, through /proc/PID/exe in the moment after that has ended (as in CVE-2019-5736): it sees its process in /proc and owns the file; use a bwrap that the caller cannot write to, start it as another user, or show no /proc"
+    )]
+    ExposesBwrap,
     /// A new procfs without a PID namespace is the host's.
     #[error(
         "without a PID namespace this is the host's /proc, with every process of the host in it; add Namespaces::PID"
@@ -169,6 +174,8 @@ pub struct Circumstances {
     pub resolves_in_root: bool,
     /// bwrap is setuid root.
     pub setuid: bool,
+    /// The caller may write to bwrap's file, as root always may: one in its home directory or virtual environment.
+    pub owns_bwrap: bool,
     /// Sockets of container engines that the host has, such as `/run/docker.sock`.
     pub engine_sockets: Vec<PathBuf>,
 }
@@ -187,6 +194,8 @@ impl Sandbox {
     /// ```
     #[must_use]
     pub fn lint(&self, circumstances: &Circumstances) -> Vec<Advice> {
+        let places = Places::of(&self.operations);
+        let mut layout = Layout::new(&self.operations, &places);
         let mut advice = Vec::new();
         let mut whole = |lint| advice.push(Advice { lint, operation: None });
         let privileges = &self.privileges;
@@ -199,6 +208,10 @@ impl Sandbox {
         }
         if circumstances.setuid {
             whole(Lint::SetuidBwrap);
+        }
+        if (circumstances.root || circumstances.owns_bwrap) && self.exposes_bwrap(circumstances.root, &layout)
+        {
+            whole(Lint::ExposesBwrap);
         }
         if privileges.not_a_security_boundary {
             whole(Lint::NotASecurityBoundary);
@@ -216,8 +229,6 @@ impl Sandbox {
         if binds > MANY_BINDS {
             whole(Lint::ManyBinds(binds));
         }
-        let places = Places::of(&self.operations);
-        let mut layout = Layout::new(&self.operations, &places);
         for (index, operation) in self.operations.iter().enumerate() {
             for lint in self.lint_operation(index, operation, circumstances, &layout) {
                 advice.push(Advice { lint, operation: Some(index) });
@@ -242,6 +253,21 @@ impl Sandbox {
             }
         }
         (!unnamed.is_empty()).then_some(lint)
+    }
+
+    /// Whether the command sees a process of bwrap's in a `/proc` and may look into it: the monitor where no namespaces are between
+    /// them, or the process that bwrap leaves inside. A command outlives both, and be it for the microseconds in which the
+    /// kernel ends a PID namespace: that is enough.
+    fn exposes_bwrap(&self, root: bool, layout: &Layout<'_>) -> bool {
+        // users get a user namespace unasked; one that root only tries to make may be missing
+        let apart = !root || self.namespaces.joined().next().is_some() || self.namespaces.new_user();
+        let inside = self.keeps_bwrap_inside();
+        let proc = |(index, operation): (usize, &Operation)| match operation {
+            Operation::Proc(_) => true,
+            Operation::Bind(bind) => layout.brings(index, bind, Path::new("/proc")).is_some(),
+            _ => false,
+        };
+        (inside || !apart) && self.operations.iter().enumerate().any(proc)
     }
 
     /// bwrap closes one such descriptor if it is also the one to keep open ([`Sandbox::sync_fd`]); the

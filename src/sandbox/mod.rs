@@ -9,6 +9,7 @@ mod check;
 mod content;
 mod environment;
 mod feature;
+mod hardened;
 mod identity;
 mod layout;
 mod lifetime;

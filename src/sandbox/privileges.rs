@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 
 use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
-    TargetArch,
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch, sock_filter,
 };
 
 use super::{Content, Descriptor};
@@ -30,7 +30,7 @@ use crate::capability::Capability;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
     pub(crate) program: Content,
-    /// Made by [`Filter::terminal`].
+    /// It denies what [`Filter::terminal`] denies.
     pub(crate) terminal: bool,
 }
 
@@ -46,7 +46,7 @@ pub struct Filter {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no terminal filter for {}: seccompiler does not know it; use Sandbox::new_session instead",
+    "no filter can be compiled for {}: seccompiler does not know it; Sandbox::new_session takes the place of the terminal filter",
     std::env::consts::ARCH
 )]
 pub struct UnsupportedArchitecture;
@@ -114,15 +114,8 @@ impl Filter {
     pub fn terminal() -> Result<Self, UnsupportedArchitecture> {
         let architecture: TargetArch =
             std::env::consts::ARCH.try_into().map_err(|_| UnsupportedArchitecture)?;
-        let rule = |request: u64| {
-            SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, request)
-                .and_then(|condition| SeccompRule::new(vec![condition]))
-        };
-        let (Some(push), Some(paste)) = (request(libc::TIOCSTI), request(libc::TIOCLINUX)) else {
-            return Err(UnsupportedArchitecture);
-        };
-        let compile = || -> Result<BpfProgram, seccompiler::BackendError> {
-            let rules = vec![rule(push)?, rule(paste)?];
+        let rules = terminal_rules()?;
+        let compile = || -> Result<BpfProgram, BackendError> {
             let numbers = [
                 libc::SYS_ioctl,
                 #[cfg(target_arch = "x86_64")]
@@ -133,14 +126,30 @@ impl Filter {
             SeccompFilter::new(calls, SeccompAction::Allow, deny, architecture)?.try_into()
         };
         let program = compile().map_err(|_| UnsupportedArchitecture)?;
-        let mut bytes = Vec::with_capacity(program.len() * 8);
-        for instruction in program {
-            bytes.extend(instruction.code.to_ne_bytes());
-            bytes.extend([instruction.jt, instruction.jf]);
-            bytes.extend(instruction.k.to_ne_bytes());
-        }
-        Ok(Self { program: bytes.into(), terminal: true })
+        Ok(Self { program: bytes(&program).into(), terminal: true })
     }
+}
+
+/// The requests of `ioctl(2)` that push characters into a terminal.
+pub(super) fn terminal_rules() -> Result<Vec<SeccompRule>, UnsupportedArchitecture> {
+    let rule = |request: Option<u64>| {
+        SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, request?)
+            .and_then(|condition| SeccompRule::new(vec![condition]))
+            .ok()
+    };
+    let rules = [request(libc::TIOCSTI), request(libc::TIOCLINUX)].into_iter().map(rule);
+    rules.collect::<Option<_>>().ok_or(UnsupportedArchitecture)
+}
+
+/// A program as the kernel takes it.
+pub(super) fn bytes(program: &[sock_filter]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(program.len() * 8);
+    for instruction in program {
+        bytes.extend(instruction.code.to_ne_bytes());
+        bytes.extend([instruction.jt, instruction.jf]);
+        bytes.extend(instruction.k.to_ne_bytes());
+    }
+    bytes
 }
 
 /// What can be a filter's program.

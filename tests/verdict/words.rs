@@ -146,8 +146,9 @@ fn reasons_that_cannot_be_seen(here: &Here) {
         let shown = error.to_string();
         assert!(shown.contains("cannot be read back") && shown.contains("Stdio::piped()"), "{shown}");
         assert!(!shown.contains("executable"), "{shown}");
-        let shown = command.stderr(Stdio::piped()).status().unwrap_err().to_string();
-        assert!(shown.contains("Text file busy"), "{shown}");
+        let error = command.stderr(Stdio::piped()).status().unwrap_err();
+        let problem = error.failure().unwrap().program();
+        assert_eq!(problem, Some(&ProgramProblem::Busy(path.clone())), "{error}");
     }
 }
 

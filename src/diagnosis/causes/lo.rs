@@ -105,7 +105,7 @@ fn net_admin_missing(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn gvisor(case: &Case<'_>) -> Option<Judgement> {
-    let sighting = case.host.sighting(Platform::GVisor)?;
+    let sighting = case.sighting(Platform::GVisor)?;
     if !case.failed() && !case.plans(|plan| plan.new_net) {
         return None;
     }

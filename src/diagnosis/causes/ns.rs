@@ -87,10 +87,10 @@ fn chrooted(case: &Case<'_>) -> Option<Judgement> {
     if makes == Some(false) {
         return None;
     }
-    match (case.host.sighting(Platform::Chroot), seen) {
+    match (case.sighting(Platform::Chroot), seen) {
         (Some(hint), _) => Some(
             weigh(Confidence::Medium)
-                .pro(evidence::seen(&case.host.platforms, format!("{} points to a chroot", hint.evidence))),
+                .pro(evidence::seen(&case.platforms, format!("{} points to a chroot", hint.evidence))),
         ),
         // a filter is the likelier reason by far
         (None, Some(_)) if case.filtered() == Some(true) => None,

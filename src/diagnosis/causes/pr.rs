@@ -87,7 +87,7 @@ fn hidden_proc(case: &Case<'_>, wanted: Cause) -> Option<Judgement> {
     Some(found.summary(hidden.summary))
 }
 
-fn confidence(case: &Case<'_>, hidden: &Hidden) -> Option<Confidence> {
+fn confidence(case: &Case<'_>, hidden: &Hidden<'_>) -> Option<Confidence> {
     let initial = case.host.user_namespace.is_initial();
     if !case.failed() {
         // the id maps come first if it is read-only, and other kernels have other rules

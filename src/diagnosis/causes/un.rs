@@ -96,8 +96,7 @@ fn suspects(case: &Case<'_>, mut found: Judgement, message: Option<&Message>) ->
     if knows_landlock(case) == Some(true) {
         found = found.unknown("whether a Landlock domain is in force: nothing shows that");
     }
-    case.host
-        .platforms
+    case.platforms
         .present()
         .into_iter()
         .flatten()

@@ -116,10 +116,8 @@ fn everywhere(case: &Case<'_>, remedies: impl Fn(&Case<'_>) -> Vec<Remedy>) -> V
     let mut found: Vec<(Vec<&str>, Remedy)> = Vec::new();
     let mut shown = Vec::new();
     for (name, platform) in likely {
-        let mut host = case.host.clone();
         let assumed = |platform| Fact::Present(vec![Sighting::new(platform, "assumed")]);
-        host.platforms = platform.map_or(Fact::Absent, assumed);
-        let there = Case { host: &host, ..case.clone() };
+        let there = case.elsewhere(platform.map_or(Fact::Absent, assumed));
         let Some(mut remedy) = fit(&there, remedies(&there)).into_iter().next() else { continue };
         // a long file once is enough
         for file in std::mem::take(&mut remedy.files) {

@@ -108,16 +108,20 @@ fn another() -> Remedy {
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Covers<'a> {
     pub(in super::super) points: &'a [&'a Path],
+    /// How a sentence names them: the first few where there are many.
+    pub(in super::super) list: &'a str,
     /// The NVIDIA container toolkit's.
     pub(in super::super) nvidia: bool,
     pub(in super::super) lxcfs: bool,
 }
 
+/// Nobody unmounts more than this.
+const UNMOUNTED_BY_HAND: usize = 40;
+
 /// Take what covers /proc away, or have a whole one beside it.
 pub(super) fn uncover(case: &Case<'_>, setting: Setting, covers: Covers<'_>) -> Vec<Remedy> {
     const OPENS: &str = "what was covered can be seen again";
-    let points = || covers.points.iter().map(path_word);
-    let list = points().collect::<Vec<_>>().join(", ");
+    let list = covers.list;
     match setting {
         Setting::Lxc => allow_nesting(case),
         Setting::Managed(platform) => elsewhere(case, platform),
@@ -126,15 +130,12 @@ pub(super) fn uncover(case: &Case<'_>, setting: Setting, covers: Covers<'_>) -> 
             unit(case, &[("ProtectKernelTunables", "no"), ("ProtectKernelLogs", "no")]),
             "the service may see and, as root, change the kernel's settings in /proc",
         )],
-        Setting::Machine => vec![
-            Remedy::commands(
-                format!("Unmount what covers {list}"),
-                points().map(|point| format!("umount {point}")),
-                OPENS,
-            )
-            .for_root(),
-            told!("proc-for-root"),
-        ],
+        Setting::Machine => {
+            let lines = covers.points.iter().map(|point| format!("umount {}", path_word(point)));
+            let unmount = || Remedy::commands(format!("Unmount what covers {list}"), lines, OPENS).for_root();
+            let by_hand = covers.points.len() <= UNMOUNTED_BY_HAND;
+            by_hand.then(unmount).into_iter().chain([told!("proc-for-root")]).collect()
+        }
         Setting::Kubernetes { .. }
         | Setting::Container(_)
         | Setting::OtherContainer

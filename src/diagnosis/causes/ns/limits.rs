@@ -159,7 +159,7 @@ fn ancestor(case: &Case<'_>) -> Option<Judgement> {
         return None;
     }
     let outer =
-        [Platform::Flatpak, Platform::Bubblewrap].iter().find_map(|platform| case.host.sighting(*platform));
+        [Platform::Flatpak, Platform::Bubblewrap].iter().find_map(|platform| case.sighting(*platform));
     let roomy =
         own.is_some_and(|own| own >= SMALL) && tightest(case).is_some_and(|(_, value)| value >= SMALL);
     let confidence = match initial {
@@ -210,7 +210,7 @@ pub(in crate::diagnosis) fn raise_outside() -> Remedy {
 
 fn gvisor(case: &Case<'_>) -> Option<Judgement> {
     let judgement = |confidence| weigh(confidence);
-    match (case.host.sighting(Platform::GVisor), case.host.kernel.release.present()) {
+    match (case.sighting(Platform::GVisor), case.host.kernel.release.present()) {
         (Some(gvisor), _) => Some(judgement(Confidence::High).pro(evidence::sighted(gvisor))),
         (None, Some(_)) => None,
         (None, None) => {

@@ -207,7 +207,7 @@ fn no_user_namespaces(case: &Case<'_>) -> Option<Judgement> {
         return None;
     }
     let namespace = &case.host.user_namespace;
-    let wsl = case.host.sighting(Platform::Wsl1);
+    let wsl = case.sighting(Platform::Wsl1);
     let sure = if case.failed() || makes == Some(true) { Confidence::High } else { Confidence::Medium };
     if let Some(wsl) = wsl {
         let judgement = weigh(sure).pro(evidence::sighted(wsl));

@@ -1,26 +1,27 @@
 //! What hides parts of every procfs that is visible, and who put it there.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::diagnosis::{
     Cause,
     case::Case,
     setting::Setting,
-    visible_proc::{Cover, Flaw, FlawKind, Visibility, on_mount_points, visibility},
+    visible_proc::{Flaw, FlawKind, Visibility, on_mount_points},
 };
-use crate::host::{Fact, Platform};
+use crate::host::{Mount, Platform};
 
 /// What mountinfo says about a procfs in a new user namespace.
-pub(in crate::diagnosis) enum Seen {
+pub(in crate::diagnosis) enum Seen<'a> {
     Unknown,
     /// The kernel mounts one.
     Whole,
     /// It does not.
-    Hidden(Hidden),
+    Hidden(Hidden<'a>),
 }
 
 /// Why no procfs counts as a whole one.
-pub(in crate::diagnosis) struct Hidden {
+pub(in crate::diagnosis) struct Hidden<'a> {
     /// Which of the causes that is: exactly one.
     pub(in crate::diagnosis) cause: Cause,
     /// Who did what.
@@ -28,7 +29,7 @@ pub(in crate::diagnosis) struct Hidden {
     /// What was seen in mountinfo.
     pub(in crate::diagnosis) evidence: String,
     /// What is mounted where.
-    pub(in crate::diagnosis) covers: Vec<Cover>,
+    pub(in crate::diagnosis) covers: Vec<&'a Mount>,
     /// `/proc` is read-only and nothing else: the id maps cannot be written then, which comes first.
     pub(in crate::diagnosis) read_only: bool,
     /// What is not known, and could mean that one counts.
@@ -60,9 +61,9 @@ const MASKED: &[&str] = &[
 /// Paths that bwrap covers when root starts it.
 const OUTER_BWRAP: &[&str] = &["sys", "sysrq-trigger", "irq", "bus"];
 
-pub(in crate::diagnosis) fn look(case: &Case<'_>) -> Seen {
-    let Fact::Present(mounts) = &case.host.mounts else { return Seen::Unknown };
-    match visibility(mounts, case.kernel()) {
+pub(in crate::diagnosis) fn look<'a>(case: &Case<'a>) -> Seen<'a> {
+    let Some(visibility) = case.visibility() else { return Seen::Unknown };
+    match visibility {
         Visibility::Whole => Seen::Whole,
         Visibility::None => Seen::Hidden(Hidden {
             cause: Cause::CoveredProc,
@@ -77,30 +78,27 @@ pub(in crate::diagnosis) fn look(case: &Case<'_>) -> Seen {
             let doubt = part.filter(|_| case.kernel().is_none()).map(|flaw| {
                 format!(
                     "the kernel's version: before Linux 7.2 the procfs on {} counts",
-                    flaw.point.display()
+                    flaw.mount.point.display()
                 )
             });
-            Seen::Hidden(Hidden { doubt, ..judge(case, &flaws) })
+            Seen::Hidden(Hidden { doubt, ..judge(case, flaws) })
         }
     }
 }
 
 /// What is mounted where older kernels do not know that the directory is empty for ever.
-pub(in crate::diagnosis) fn doubtful(case: &Case<'_>) -> Option<Hidden> {
+pub(in crate::diagnosis) fn doubtful<'a>(case: &Case<'a>) -> Option<Hidden<'a>> {
     let covers = on_mount_points(case.host.mounts.present()?);
     if covers.is_empty() {
         return None;
     }
-    let points: Vec<String> = covers.iter().map(|cover| cover.point.display().to_string()).collect();
-    let list = points.join(", ");
-    let mounted: Vec<String> =
-        covers.iter().map(|cover| format!("{} ({})", cover.point.display(), cover.filesystem)).collect();
+    let list = shortened(covers.iter().map(|cover| cover.point.display()), SUMMED_UP);
     Some(Hidden {
         cause: Cause::CoveredProc,
         summary: format!(
             "{list} is covered, and for an older kernel that hides a part of /proc, so it mounts no other procfs"
         ),
-        evidence: format!("mounted on /proc: {} (/proc/self/mountinfo)", mounted.join(", ")),
+        evidence: mounted(covers.iter().copied()),
         covers,
         read_only: false,
         doubt: Some(
@@ -109,47 +107,45 @@ pub(in crate::diagnosis) fn doubtful(case: &Case<'_>) -> Option<Hidden> {
     })
 }
 
-fn judge(case: &Case<'_>, flaws: &[Flaw]) -> Hidden {
+fn judge<'a>(case: &Case<'a>, flaws: &[Flaw<'a>]) -> Hidden<'a> {
     // something over the whole of it hides that procfs itself; the one on top is what a person sees
-    let buried = |flaw: &&Flaw| !matches!(&flaw.kind, FlawKind::Covered(covers) if covers.iter().any(|cover| cover.point == flaw.point));
+    let buried = |flaw: &&Flaw| !matches!(&flaw.kind, FlawKind::Covered(covers) if covers.iter().any(|cover| cover.point.as_os_str() == flaw.mount.point.as_os_str()));
     let mut counted: Vec<&Flaw> = flaws.iter().filter(buried).collect();
     if counted.is_empty() {
         counted = flaws.iter().collect();
     }
-    let below: Vec<(&Path, &Cover)> = counted
+    let below: Vec<(&Path, &'a Mount)> = counted
         .iter()
         .filter_map(|flaw| match &flaw.kind {
             FlawKind::Covered(covers) => Some((flaw, covers)),
             _ => None,
         })
         .flat_map(|(flaw, covers)| {
-            covers.iter().map(|cover| (cover.point.strip_prefix(&flaw.point).unwrap_or(&cover.point), cover))
+            covers.iter().map(|cover| (flaw.mount.rest(&cover.point).unwrap_or(&cover.point), *cover))
         })
+        .take(JUDGED)
         .collect();
     if below.is_empty() {
         return uncovered(&counted);
     }
-    let points: Vec<String> = below.iter().map(|(_, cover)| cover.point.display().to_string()).collect();
-    let list = shortened(&points);
-    let mounted: Vec<String> =
-        below.iter().map(|(_, cover)| format!("{} ({})", cover.point.display(), cover.filesystem)).collect();
+    let list = shortened(below.iter().map(|(_, cover)| cover.point.display()), SUMMED_UP);
     let (named, who) = culprit(case, &below);
     Hidden {
         cause: named,
         summary: format!(
             "{who} {list}, and the kernel mounts no procfs in a user namespace that sees no whole one"
         ),
-        evidence: format!("mounted on /proc: {} (/proc/self/mountinfo)", mounted.join(", ")),
-        covers: below.iter().map(|(_, cover)| (*cover).clone()).collect(),
+        evidence: mounted(below.iter().map(|(_, cover)| *cover)),
+        covers: below.iter().map(|(_, cover)| *cover).collect(),
         read_only: false,
         doubt: None,
     }
 }
 
 /// Nothing is mounted on them: the mounts themselves are otherwise than the kernel wants.
-fn uncovered(flaws: &[&Flaw]) -> Hidden {
+fn uncovered<'a>(flaws: &[&Flaw<'a>]) -> Hidden<'a> {
     let atime = flaws.iter().find_map(|flaw| match &flaw.kind {
-        FlawKind::Atime(options) => Some((&flaw.point, options)),
+        FlawKind::Atime(options) => Some((&flaw.mount.point, options)),
         _ => None,
     });
     if let Some((point, options)) = atime {
@@ -167,7 +163,7 @@ fn uncovered(flaws: &[&Flaw]) -> Hidden {
         };
     }
     if let Some(part) = flaws.iter().find(|flaw| flaw.kind == FlawKind::Part) {
-        let point = part.point.display();
+        let point = part.mount.point.display();
         return Hidden {
             cause: Cause::CoveredProc,
             summary: format!(
@@ -179,23 +175,22 @@ fn uncovered(flaws: &[&Flaw]) -> Hidden {
             doubt: None,
         };
     }
-    let points: Vec<String> = flaws.iter().map(|flaw| flaw.point.display().to_string()).collect();
-    let list = points.join(", ");
+    let list = shortened(flaws.iter().map(|flaw| flaw.mount.point.display()), SUMMED_UP);
     Hidden {
         cause: Cause::CoveredProc,
         summary: format!("{list} is mounted read-only, and the kernel wants a writable procfs to be visible"),
         evidence: format!("the mount on {list} has the option ro (/proc/self/mountinfo)"),
         covers: Vec::new(),
-        read_only: points.iter().any(|point| point == "/proc"),
+        read_only: flaws.iter().any(|flaw| flaw.mount.point.as_os_str() == "/proc"),
         doubt: None,
     }
 }
 
 /// The cause, and who does what to the paths that follow.
-fn culprit(case: &Case<'_>, below: &[(&Path, &Cover)]) -> (Cause, String) {
-    let any = |test: &dyn Fn(&Path, &Cover) -> bool| below.iter().any(|(path, cover)| test(path, cover));
-    let all = |test: &dyn Fn(&Path, &Cover) -> bool| below.iter().all(|(path, cover)| test(path, cover));
-    let among = |path: &Path, names: &[&str]| names.iter().any(|name| path == Path::new(name));
+fn culprit(case: &Case<'_>, below: &[(&Path, &Mount)]) -> (Cause, String) {
+    let any = |test: &dyn Fn(&Path, &Mount) -> bool| below.iter().any(|(path, cover)| test(path, cover));
+    let all = |test: &dyn Fn(&Path, &Mount) -> bool| below.iter().all(|(path, cover)| test(path, cover));
+    let among = |path: &Path, names: &[&str]| names.iter().any(|name| path.as_os_str() == *name);
     let outer = all(&|path, cover| among(path, OUTER_BWRAP) && cover.filesystem == "proc");
     // runtimes make some of the four read-only in the same way
     let four = OUTER_BWRAP.iter().all(|name| any(&|path, _| path == Path::new(name)));
@@ -221,12 +216,12 @@ fn culprit(case: &Case<'_>, below: &[(&Path, &Cover)]) -> (Cause, String) {
     (Cause::CoveredProc, who.into())
 }
 
-pub(in crate::diagnosis) fn is_lxcfs(cover: &Cover) -> bool {
+pub(in crate::diagnosis) fn is_lxcfs(cover: &Mount) -> bool {
     cover.filesystem == "fuse.lxcfs"
 }
 
 pub(in crate::diagnosis) fn is_nvidia(path: &Path) -> bool {
-    path.components().any(|part| part.as_os_str() == "nvidia")
+    path.as_os_str().as_bytes().split(|byte| *byte == b'/').any(|part| part == b"nvidia")
 }
 
 /// The runtime, by its name if that is known.
@@ -244,11 +239,27 @@ fn runtime(case: &Case<'_>) -> String {
     found.map_or_else(|| "the container runtime".to_owned(), |engine| engine.to_string())
 }
 
+/// Nobody mounts more than this on a procfs but to keep us busy: who did it is judged by the first of them.
+const JUDGED: usize = 1000;
+
+/// How many are named in a sentence, and how many where everything is that was seen.
+pub(super) const SUMMED_UP: usize = 6;
+const SEEN: usize = 40;
+
+fn mounted<'a>(covers: impl ExactSizeIterator<Item = &'a Mount>) -> String {
+    let named = covers.map(|cover| format!("{} ({})", cover.point.display(), cover.filesystem));
+    format!("mounted on /proc: {} (/proc/self/mountinfo)", shortened(named, SEEN))
+}
+
 /// The first few, and how many more.
-fn shortened(points: &[String]) -> String {
-    const SHOWN: usize = 6;
-    let shown: Vec<&str> = points.iter().take(SHOWN).map(String::as_str).collect();
-    let rest = points.len().saturating_sub(SHOWN);
+pub(super) fn shortened(names: impl ExactSizeIterator<Item: ToString>, most: usize) -> String {
+    let all = names.len();
+    let rest = all.saturating_sub(most);
+    let shown: Vec<String> = names.take(most).map(|name| name.to_string()).collect();
     let list = shown.join(", ");
-    if rest == 0 { list } else { format!("{list} and {rest} more") }
+    match rest {
+        0 => list,
+        _ if all >= JUDGED => format!("{list} and many more"),
+        _ => format!("{list} and {rest} more"),
+    }
 }

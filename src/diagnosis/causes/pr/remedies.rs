@@ -3,7 +3,8 @@
 use crate::diagnosis::{
     Engine, Remedy, SandboxChange, SelinuxRule,
     case::Case,
-    causes::pr::hidden::{Hidden, Seen, doubtful, is_lxcfs, is_nvidia, look},
+    causes::pr::hidden::{Hidden, SUMMED_UP, Seen, doubtful, is_lxcfs, is_nvidia, look, shortened},
+    facts::word,
     remedy::told,
     setting::Setting,
     wish::{Covers, Wish},
@@ -36,8 +37,10 @@ pub(in crate::diagnosis) fn uncover(case: &Case<'_>) -> Vec<Remedy> {
         return vec![told!("mount-whole-proc")];
     }
     let points: Vec<_> = covers.iter().map(|cover| cover.point.as_path()).collect();
-    let nvidia = covers.iter().any(|cover| is_nvidia(&cover.point));
-    Wish::Uncovered(Covers { points: &points, nvidia, lxcfs: covers.iter().any(is_lxcfs) }).grant(case)
+    let list = shortened(points.iter().map(word), SUMMED_UP);
+    let nvidia = points.iter().any(|point| is_nvidia(point));
+    let lxcfs = covers.iter().any(|cover| is_lxcfs(cover));
+    Wish::Uncovered(Covers { points: &points, list: &list, nvidia, lxcfs }).grant(case)
 }
 
 pub(in crate::diagnosis) fn with_bind_proc(case: &Case<'_>, mut remedies: Vec<Remedy>) -> Vec<Remedy> {

@@ -1,0 +1,248 @@
+//! What a path is inside a sandbox, and why a program there cannot be executed: what bwrap's "No such file or directory" really
+//! means.
+//!
+//! By then the sandbox is gone, or not there yet. So the program is looked for where it would be: through the sandbox's
+//! operations on the host's files, by the rules of `execvp(3)` and `execve(2)`. Explaining, foretelling and checking ask here.
+
+mod format;
+mod problem;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Cursor;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use self::format::{Wants, is_loader, wants};
+pub use self::problem::ProgramProblem;
+use self::view::{Node, View, Way};
+use super::open_regular;
+use crate::sandbox::Sandbox;
+
+/// A program to find in a sandbox.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sought<'a> {
+    /// As the command names it: with a slash, or searched for.
+    pub(crate) program: &'a OsStr,
+    /// `PATH` inside.
+    pub(crate) path: Option<&'a OsStr>,
+    /// `HOME` inside, where bwrap goes if the caller's directory is not there; `None` if there is none, or nobody may see it.
+    pub(crate) home: Option<&'a OsStr>,
+    /// What is known of an attempt to execute it.
+    pub(crate) attempt: Attempt,
+}
+
+/// What is known of an attempt to execute a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Attempt {
+    /// None was made. An emulator (`binfmt_misc`) may execute what the kernel itself does not.
+    #[allow(dead_code, reason = "predictions will ask")]
+    None,
+    /// It failed, with this errno if bwrap said so.
+    Failed(Option<i32>),
+}
+
+/// Finds out why a program cannot be executed, if that can be seen.
+pub(crate) fn find(sandbox: &Sandbox, sought: Sought<'_>) -> Option<ProgramProblem> {
+    let finder = Finder { view: View(sandbox), sought };
+    let direct = sought.program.as_bytes().contains(&b'/');
+    let (mut first, mut denied, mut searched) = (None, None, 0);
+    let candidates = finder.candidates(direct)?;
+    for candidate in &candidates {
+        match finder.execute(candidate) {
+            Verdict::Problem(ProgramProblem::NotFound { .. }) => searched += 1,
+            // of directories that may not be searched most have nothing to do with it
+            Verdict::Problem(problem @ ProgramProblem::NotSearchable { .. }) if candidates.len() > 1 => {
+                denied = denied.or(Some(problem));
+            }
+            // execvp goes on after what it may not execute
+            Verdict::Problem(problem) if !direct && problem.lets_search_go_on() => {
+                first = first.or(Some(problem));
+            }
+            Verdict::Problem(problem) => return Some(problem),
+            Verdict::Fine if sought.attempt == Attempt::Failed(Some(libc::ETXTBSY)) => {
+                return Some(ProgramProblem::Busy(candidate.clone()));
+            }
+            // in a place that cannot be looked into it may be
+            Verdict::Fine | Verdict::Unknown => return None,
+        }
+    }
+    let only = denied.filter(|_| searched == 0);
+    first.or(only).or(Some(ProgramProblem::NotFound { program: sought.program.into(), searched: candidates }))
+}
+
+enum Verdict {
+    Fine,
+    Problem(ProgramProblem),
+    Unknown,
+}
+
+/// How many interpreters of interpreters the kernel follows.
+const SCRIPTS: usize = 5;
+
+#[derive(Clone, Copy)]
+struct Finder<'a> {
+    view: View<'a>,
+    sought: Sought<'a>,
+}
+
+impl<'a> Finder<'a> {
+    /// Where the program is looked for, inside. `None` if that depends on what nobody can see.
+    fn candidates(self, direct: bool) -> Option<Vec<PathBuf>> {
+        let program = Path::new(self.sought.program);
+        if direct {
+            return Some(vec![self.absolute(program)?]);
+        }
+        if self.sought.program.is_empty() {
+            return Some(Vec::new());
+        }
+        // what execvp takes where there is no PATH
+        let path = self.sought.path.unwrap_or(OsStr::new("/bin:/usr/bin"));
+        let directories = std::env::split_paths(path).filter_map(|directory| self.absolute(&directory));
+        Some(directories.map(|directory| directory.join(program)).collect())
+    }
+
+    /// A path as it is meant where the command starts.
+    fn absolute(self, path: &Path) -> Option<PathBuf> {
+        if path.is_absolute() { Some(path.to_owned()) } else { Some(self.working_directory()?.join(path)) }
+    }
+
+    /// Where the command starts: in the directory asked for, the caller's, `HOME` or the root. `None` if nobody can tell.
+    fn working_directory(self) -> Option<PathBuf> {
+        if let Some(directory) = &self.view.0.current_dir {
+            return Some(Path::new("/").join(directory));
+        }
+        let callers = std::env::current_dir().ok();
+        for directory in callers.into_iter().chain(self.sought.home.map(PathBuf::from)) {
+            match self.view.resolve(&directory) {
+                Way::To(at, Node::Directory(_)) => return Some(at),
+                Way::To(at, Node::Host(host)) if host.is_dir() => return Some(at),
+                Way::Unknown | Way::To(_, Node::Unknown) => return None,
+                _ => {}
+            }
+        }
+        Some("/".into())
+    }
+
+    /// What `execve(2)` would say of a path inside.
+    fn execute(self, path: &Path) -> Verdict {
+        let (at, node) = match self.follow(path) {
+            Ok(found) => found,
+            Err(verdict) => return verdict,
+        };
+        self.judge(&at, &node, path, 0)
+    }
+
+    /// What is at a path, or what is wrong with the way there.
+    fn follow(self, path: &Path) -> Result<(PathBuf, Node<'a>), Verdict> {
+        let path = path.to_owned();
+        Err(Verdict::Problem(match self.view.resolve(&path) {
+            Way::To(_, Node::Unknown) | Way::Unknown => return Err(Verdict::Unknown),
+            Way::To(at, node) => return Ok((at, node)),
+            Way::Nowhere => ProgramProblem::NotFound { program: path.clone(), searched: vec![path] },
+            Way::Astray { link, target } => ProgramProblem::DanglingLink { path, link, target },
+            Way::Denied(directory, mode) => ProgramProblem::NotSearchable { path, directory, mode },
+            Way::Circle => ProgramProblem::LinkLoop(path),
+            Way::TooLong => ProgramProblem::NameTooLong(path),
+        }))
+    }
+
+    /// Judges a file, for `program` that is it or leads to it from script to script.
+    fn judge(self, path: &Path, node: &Node<'_>, program: &Path, scripts: usize) -> Verdict {
+        let wants = match node {
+            Node::Directory(_) => return Verdict::Problem(ProgramProblem::IsDirectory(path.into())),
+            Node::Data(mode, _) if mode & 0o111 == 0 => {
+                return Verdict::Problem(ProgramProblem::NotExecutable { path: path.into(), mode: *mode });
+            }
+            Node::Data(_, Some(bytes)) => wants(Cursor::new(bytes)),
+            Node::Host(host) => match self.permitted(path, host).map(|()| open_regular(host).map(wants)) {
+                Ok(Ok(wants)) => wants,
+                Ok(Err(_)) => return Verdict::Unknown,
+                Err(verdict) => return verdict,
+            },
+            _ => return Verdict::Unknown,
+        };
+        let path = path.to_owned();
+        match wants {
+            Wants::Nothing => Verdict::Fine,
+            Wants::Interpreter(_) if scripts == SCRIPTS => {
+                Verdict::Problem(ProgramProblem::InterpreterLoop(program.to_owned()))
+            }
+            Wants::Interpreter(interpreter) => self.script(path, interpreter, program, scripts),
+            Wants::Loader(interpreter) => self.loader(path, interpreter),
+            Wants::Machine(_) | Wants::Shell if self.sought.attempt == Attempt::None => Verdict::Unknown,
+            Wants::Machine(machine) => Verdict::Problem(ProgramProblem::WrongArchitecture { path, machine }),
+            Wants::Shell
+                if matches!(self.view.resolve(Path::new("/bin/sh")), Way::Nowhere | Way::Astray { .. }) =>
+            {
+                Verdict::Problem(ProgramProblem::ShellMissing(path))
+            }
+            Wants::Shell | Wants::Unknown => Verdict::Unknown,
+        }
+    }
+
+    /// Whether a file of the host's may be executed at all.
+    fn permitted(self, path: &Path, host: &Path) -> Result<(), Verdict> {
+        let Ok(meta) = fs::metadata(host) else { return Err(Verdict::Unknown) };
+        let mode = meta.mode() & 0o7777;
+        let noexec = rustix::fs::StatVfsMountFlags::NOEXEC;
+        let path = path.to_owned();
+        Err(Verdict::Problem(if meta.is_dir() {
+            ProgramProblem::IsDirectory(path)
+        // merely to open a device may do something
+        } else if !meta.is_file() {
+            ProgramProblem::NotAFile(path)
+        } else if mode & 0o111 == 0 {
+            ProgramProblem::NotExecutable { path, mode }
+        } else if rustix::fs::statvfs(host).is_ok_and(|statistics| statistics.f_flag.contains(noexec)) {
+            ProgramProblem::Noexec(path)
+        } else if self.view.denied(host, &meta) {
+            ProgramProblem::NotExecutable { path, mode }
+        } else {
+            return Ok(());
+        }))
+    }
+
+    /// Judges the interpreter of a script.
+    fn script(self, path: PathBuf, interpreter: PathBuf, program: &Path, scripts: usize) -> Verdict {
+        let Some(whole) = self.absolute(&interpreter) else { return Verdict::Unknown };
+        match self.follow(&whole) {
+            Ok((at, node)) => self.judge(&at, &node, program, scripts + 1),
+            Err(Verdict::Problem(ProgramProblem::NotFound { .. } | ProgramProblem::DanglingLink { .. })) => {
+                let dos = interpreter.as_os_str().as_bytes().ends_with(b"\r");
+                Verdict::Problem(if dos {
+                    ProgramProblem::CarriageReturn { path, interpreter }
+                } else {
+                    ProgramProblem::InterpreterMissing { path, interpreter }
+                })
+            }
+            Err(verdict) => verdict,
+        }
+    }
+
+    /// Judges the loader of an ELF file. What that names in turn, the kernel does not look at.
+    fn loader(self, path: PathBuf, interpreter: PathBuf) -> Verdict {
+        let Some(whole) = self.absolute(&interpreter) else { return Verdict::Unknown };
+        let problem = match self.follow(&whole) {
+            Ok((at, Node::Host(host))) => match self.permitted(&at, &host) {
+                Err(verdict) => return verdict,
+                Ok(()) => match open_regular(&host) {
+                    Err(_) => return Verdict::Unknown,
+                    Ok(file) if is_loader(&file) => return Verdict::Fine,
+                    Ok(_) => ProgramProblem::BadLoader { path, interpreter },
+                },
+            },
+            Ok((at, Node::Directory(_))) => ProgramProblem::IsDirectory(at),
+            Ok(_) => return Verdict::Unknown,
+            Err(Verdict::Problem(ProgramProblem::NotFound { .. } | ProgramProblem::DanglingLink { .. })) => {
+                ProgramProblem::LoaderMissing { path, interpreter }
+            }
+            Err(verdict) => return verdict,
+        };
+        Verdict::Problem(problem)
+    }
+}

@@ -1,0 +1,276 @@
+//! A sandbox's files, seen from the host: through its operations.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::io::Errno;
+use rustix::process::{getegid, geteuid, getgroups};
+
+use crate::sandbox::{
+    Capability, CapabilityChange, ContentKind, File, Operation, OverlayKind, Sandbox, below, relative,
+};
+
+/// What there is at a path inside the sandbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Node<'a> {
+    Missing,
+    /// A directory that bwrap makes, with these permissions.
+    Directory(u32),
+    /// Something of the host's.
+    Host(PathBuf),
+    Link(PathBuf),
+    /// A file made from content, with these permissions. The content, unless a descriptor has it, or it is secret.
+    Data(u32, Option<&'a [u8]>),
+    /// Made by the kernel or the command: nobody knows from here.
+    Unknown,
+}
+
+/// Where a path leads.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Way<'a> {
+    /// To this, at a path without links.
+    To(PathBuf, Node<'a>),
+    /// To nothing.
+    Nowhere,
+    /// To nothing, by way of a link: the link, and where it leads.
+    Astray { link: PathBuf, target: PathBuf },
+    /// Through this directory, which the command's user may not search: its permissions.
+    Denied(PathBuf, u32),
+    /// Round in a circle.
+    Circle,
+    /// Through a name that is longer than names are.
+    TooLong,
+    /// Where nobody can look.
+    Unknown,
+}
+
+/// The kernel's limits (`MAXSYMLINKS`, `PATH_MAX` with a NUL, `NAME_MAX`).
+const LINKS: usize = 40;
+const PATH: usize = 4096;
+const NAME: usize = 255;
+
+/// A link on the way: what stays to be done beyond it, itself, and where it leads.
+type Followed = (usize, PathBuf, PathBuf);
+
+/// A sandbox's files, seen from the host.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a>(pub(super) &'a Sandbox);
+
+impl<'a> View<'a> {
+    /// Follows a path inside, symbolic links included.
+    pub(super) fn resolve(self, path: &Path) -> Way<'a> {
+        if path.as_os_str().len() >= PATH {
+            return Way::TooLong;
+        }
+        let mut todo: Vec<OsString> = parts(path);
+        let mut at = PathBuf::from("/");
+        let mut node = self.look(&at);
+        let mut links = 0;
+        let mut followed: Vec<Followed> = Vec::new();
+        while let Some(part) = todo.pop() {
+            followed.retain(|(beyond, ..)| *beyond <= todo.len());
+            match self.searchable(&node) {
+                Ok(true) => {}
+                // no directory: nothing is below it
+                Ok(false) => return lost(&followed),
+                Err(Some(mode)) => return Way::Denied(at, mode),
+                Err(None) => return Way::Unknown,
+            }
+            if part == ".." {
+                at.pop();
+                node = self.look(&at);
+                continue;
+            }
+            if part.len() > NAME {
+                return Way::TooLong;
+            }
+            let next = at.join(&part);
+            node = self.look(&next);
+            let target = match &node {
+                Node::Link(target) => Some(target.clone()),
+                Node::Host(host) => fs::read_link(host).ok(),
+                Node::Missing => return lost(&followed),
+                Node::Unknown => return Way::Unknown,
+                Node::Directory(_) | Node::Data(..) => None,
+            };
+            let Some(target) = target else {
+                at = next;
+                continue;
+            };
+            links += 1;
+            if links > LINKS {
+                return Way::Circle;
+            }
+            if target.is_absolute() {
+                at = PathBuf::from("/");
+            }
+            node = self.look(&at);
+            followed.push((todo.len(), next, Path::new("/").join(relative(&at.join(&target)))));
+            todo.extend(parts(&target));
+        }
+        Way::To(at, node)
+    }
+
+    /// Whether it is a directory in which the command's user may look something up; its permissions if he may not.
+    fn searchable(self, node: &Node<'_>) -> Result<bool, Option<u32>> {
+        match node {
+            // bwrap makes it for its own user
+            Node::Directory(mode) if mode & 0o100 == 0 && !self.overrides_permissions() => Err(Some(*mode)),
+            Node::Directory(_) => Ok(true),
+            Node::Host(host) => {
+                let Ok(meta) = fs::metadata(host) else { return Err(None) };
+                if !meta.is_dir() {
+                    return Ok(false);
+                }
+                if self.denied(host, &meta) { Err(Some(meta.mode() & 0o7777)) } else { Ok(true) }
+            }
+            Node::Unknown => Err(None),
+            Node::Missing | Node::Link(_) | Node::Data(..) => Ok(false),
+        }
+    }
+
+    /// Whether the command's user may not execute a file, or search a directory, of the host's by its permissions. More than
+    /// those can deny it, but not what everybody may.
+    pub(super) fn denied(self, host: &Path, meta: &fs::Metadata) -> bool {
+        let mode = meta.mode();
+        // other users are mapped than we are
+        if self.0.identity.mapped() {
+            return mode & 0o111 == 0;
+        }
+        // in a user namespace capabilities reach no further than its users do
+        let ours = || meta.uid() == geteuid().as_raw() && meta.gid() == getegid().as_raw();
+        if self.overrides_permissions() && (!self.0.namespaces.any_user() || ours()) {
+            return false;
+        }
+        if accessat(CWD, host, Access::EXEC_OK, AtFlags::EACCESS) == Err(Errno::ACCESS) {
+            return mode & 0o111 != 0o111;
+        }
+        // that looked with capabilities which the command has not
+        let group = || {
+            let gid = meta.gid();
+            gid == getegid().as_raw()
+                || getgroups().is_ok_and(|all| all.iter().any(|one| one.as_raw() == gid))
+        };
+        let bit = match () {
+            () if meta.uid() == 0 => 0o100,
+            () if group() => 0o010,
+            () => 0o001,
+        };
+        geteuid().is_root() && mode & bit == 0
+    }
+
+    /// Whether the command has a capability that opens directories whatever their permissions. Root keeps its own.
+    fn overrides_permissions(self) -> bool {
+        let overrides = [Capability::CAP_DAC_OVERRIDE, Capability::CAP_DAC_READ_SEARCH];
+        let mut has = [geteuid().is_root(); 2];
+        for change in &self.0.privileges.capabilities {
+            for (has, capability) in has.iter_mut().zip(&overrides) {
+                match change {
+                    CapabilityChange::AddAll => *has = true,
+                    CapabilityChange::DropAll => *has = false,
+                    CapabilityChange::Add(one) if one == capability => *has = true,
+                    CapabilityChange::Drop(one) if one == capability => *has = false,
+                    _ => {}
+                }
+            }
+        }
+        has.contains(&true)
+    }
+
+    /// What is at a path whose parents are no links.
+    fn look(self, path: &Path) -> Node<'a> {
+        let mut parent = relative(path).as_os_str().is_empty();
+        let mut chmod = None;
+        for operation in self.0.operations.iter().rev() {
+            let destination = operation.destination();
+            if !below(path, destination) {
+                // bwrap makes the parents of what it mounts
+                parent |= below(destination, path);
+                continue;
+            }
+            let exact = relative(path) == relative(destination);
+            let made = |mode: Option<u32>| Node::Directory(chmod.or(mode).unwrap_or(0o755));
+            match operation {
+                Operation::Bind(bind) => {
+                    let Ok(source) = fs::canonicalize(&bind.source) else { continue };
+                    return Self::host(source, path, destination, parent);
+                }
+                Operation::Overlay(overlay) => {
+                    let upper = match &overlay.kind {
+                        OverlayKind::Writable { upper, .. } => Some(upper),
+                        _ => None,
+                    };
+                    for layer in upper.into_iter().chain(overlay.layers.iter().rev()) {
+                        match Self::host(layer.clone(), path, destination, false) {
+                            Node::Missing => {}
+                            node => return node,
+                        }
+                    }
+                    return if parent { Node::Directory(0o755) } else { Node::Missing };
+                }
+                Operation::Tmpfs(tmpfs) if exact => return made(tmpfs.mode),
+                Operation::Tmpfs(_) => return if parent { Node::Directory(0o755) } else { Node::Missing },
+                Operation::Dir(dir) if exact => return made(dir.mode),
+                Operation::Symlink(link) if exact => return Node::Link(link.target.clone()),
+                Operation::Chmod(change) if exact => chmod = chmod.or(Some(change.mode)),
+                Operation::File(File { mode, content, .. }) if exact => {
+                    return Node::Data(chmod.or(*mode).unwrap_or(0o666), bytes(&content.0));
+                }
+                Operation::BindData(data) if exact => {
+                    return Node::Data(chmod.or(data.mode).unwrap_or(0o600), bytes(&data.content.0));
+                }
+                Operation::BindFd(_) => return Node::Unknown,
+                Operation::Proc(_) | Operation::Dev(_) | Operation::Mqueue(_) => {
+                    return if exact { Node::Directory(0o755) } else { Node::Unknown };
+                }
+                _ => {}
+            }
+        }
+        if parent { Node::Directory(chmod.unwrap_or(0o755)) } else { Node::Missing }
+    }
+
+    fn host(source: PathBuf, path: &Path, destination: &Path, parent: bool) -> Node<'a> {
+        let path = relative(path);
+        let rest = path.strip_prefix(relative(destination)).unwrap_or(Path::new(""));
+        let host = if rest.as_os_str().is_empty() { source } else { source.join(rest) };
+        match fs::symlink_metadata(&host) {
+            Ok(_) => Node::Host(host),
+            Err(_) if parent => Node::Directory(0o755),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                Node::Missing
+            }
+            Err(_) => Node::Unknown,
+        }
+    }
+}
+
+fn bytes(content: &ContentKind) -> Option<&[u8]> {
+    match content {
+        ContentKind::Bytes { bytes, secret: false } => Some(bytes),
+        _ => None,
+    }
+}
+
+/// There is nothing: is a link to blame?
+fn lost<'a>(followed: &[Followed]) -> Way<'a> {
+    match followed.last() {
+        Some((_, link, target)) => Way::Astray { link: link.clone(), target: target.clone() },
+        None => Way::Nowhere,
+    }
+}
+
+/// The parts of a path, the last first.
+fn parts(path: &Path) -> Vec<OsString> {
+    let parts = path.components().filter_map(|component| match component {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        _ => None,
+    });
+    let mut parts: Vec<_> = parts.collect();
+    parts.reverse();
+    parts
+}

@@ -1,0 +1,231 @@
+//! Commands that reach for bwrap itself: they forge its report, take its limits away or stop it. None makes anybody say that
+//! they did not run, or wait for ever.
+
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use bwrap_launch::{Child, Namespaces, Sandbox, Stdio};
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, getppid};
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+
+use crate::common::{Here, host};
+use crate::support::{Kind, SETTLE, kill_holders, released, watch};
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What a forger writes into the eventfd in which process 1 tells the monitor an exit status, plus one.
+const FORGED: [u64; 19] = [
+    1,
+    2,
+    43,
+    127,
+    128,
+    129,
+    138,
+    256,
+    257,
+    258,
+    259,
+    394,
+    512,
+    65_536,
+    1 << 31,
+    (1 << 31) + 1,
+    1 << 32,
+    (1 << 32) + 258,
+    u64::MAX - 1,
+];
+
+/// A helper: writes a number into every descriptor of process 1, and works on.
+pub(crate) fn forge(arguments: &[String]) {
+    std::fs::write(&arguments[0], "ran").unwrap();
+    let value: u64 = arguments[1].parse().unwrap();
+    let first = pidfd_open(rustix::process::Pid::INIT, PidfdFlags::empty()).unwrap();
+    let mut forged = 0;
+    for number in 3..64 {
+        let Ok(taken) = pidfd_getfd(&first, number, PidfdGetfdFlags::empty()) else { continue };
+        forged += usize::from(rustix::io::write(&taken, &value.to_ne_bytes()) == Ok(8));
+    }
+    assert!(forged > 0, "nothing can be forged here");
+    std::thread::sleep(Duration::from_millis(300));
+    std::process::exit(77)
+}
+
+/// Every form of the sandboxes in which bwrap has a process 1.
+fn with_process_1() -> [Sandbox; 3] {
+    let host = host().proc("/proc");
+    [
+        host.clone().unshare_all(),
+        host.clone().unshare(Namespaces::PID),
+        host.unshare(Namespaces::PID | Namespaces::USER).die_with_parent(),
+    ]
+}
+
+/// A file that says that a command ran.
+fn mark(here: &Here, name: &str) -> std::path::PathBuf {
+    let mark = here.scratch.join(name);
+    let _ = std::fs::remove_file(&mark);
+    mark
+}
+
+pub(crate) fn a_command_forges_bwraps_report(here: &Here) {
+    let mut wrong = Vec::new();
+    for (which, sandbox) in with_process_1().into_iter().enumerate() {
+        let sandbox = sandbox.bind(&here.scratch, &here.scratch);
+        for value in FORGED {
+            let mark = mark(here, "forged");
+            let mut command = here.helper(&sandbox, "forge");
+            command.arg(&mark).arg(value.to_string()).stderr(Stdio::piped());
+            let holders = watch(&mut command);
+            let child = command.spawn().unwrap();
+            drop(command);
+            let kind = bounded(child, &holders);
+            // where process 1 may not be traced it fails, and ends with its own status
+            assert!(mark.exists(), "it never ran: {kind:?}");
+            if kind.denies() || matches!(kind, Kind::Invalid | Kind::System | Kind::Other) {
+                wrong.push((which, value, kind));
+            }
+            assert!(released(&holders, SETTLE), "sandbox {which}, {value}: {kind:?}, and it runs on");
+        }
+    }
+    assert!(wrong.is_empty(), "these ran: {wrong:?}");
+}
+
+/// Waits for a child, and kills what is left if that takes for ever.
+fn bounded(mut child: Child, holders: &std::io::PipeReader) -> Kind {
+    let monitor = Pid::from_raw(i32::try_from(child.id()).unwrap());
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || sender.send(Kind::of(&child.wait())));
+    receiver.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+        let held = kill_holders(holders);
+        // nobody has waited for it, so the number is still its own
+        let _ = nix::sys::signal::kill(monitor, Signal::SIGKILL);
+        panic!("wait never returns; bwrap and {held} other processes were killed")
+    })
+}
+
+/// A helper: meddles with its parent, which is bwrap's monitor without a PID namespace.
+pub(crate) fn meddle(arguments: &[String]) {
+    std::fs::write(&arguments[0], "ran").unwrap();
+    let monitor = getppid();
+    let limit = |resource| {
+        let pid = rustix::process::Pid::from_raw(monitor.as_raw());
+        let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+        rustix::process::prlimit(pid, resource, none).unwrap();
+    };
+    let signal = |signal| nix::sys::signal::kill(monitor, signal).unwrap();
+    let work = || std::thread::sleep(Duration::from_secs(3));
+    match arguments[1].as_str() {
+        "nofile" => {
+            limit(rustix::process::Resource::Nofile);
+            signal(Signal::SIGCHLD);
+            work();
+        }
+        "fsize" => limit(rustix::process::Resource::Fsize),
+        "cpu" => {
+            limit(rustix::process::Resource::Cpu);
+            (0..50).for_each(|_| signal(Signal::SIGCHLD));
+        }
+        "as" => {
+            limit(rustix::process::Resource::As);
+            limit(rustix::process::Resource::Stack);
+            signal(Signal::SIGCHLD);
+        }
+        "chld" => (0..1000).for_each(|_| signal(Signal::SIGCHLD)),
+        "stop" => {
+            signal(Signal::SIGSTOP);
+            work();
+        }
+        "stop, exit" => signal(Signal::SIGSTOP),
+        other => panic!("{other}"),
+    }
+    std::process::exit(1)
+}
+
+/// Where bwrap can be reached: without a PID namespace.
+fn without_process_1() -> [Sandbox; 3] {
+    let host = host();
+    [
+        host.clone(),
+        host.clone().unshare(Namespaces::USER),
+        host.die_with_parent().unshare(Namespaces::USER | Namespaces::IPC),
+    ]
+}
+
+/// What a caller sees of a command that meddles.
+fn meddled(here: &Here, how: &str) {
+    let mut wrong = Vec::new();
+    for (which, sandbox) in without_process_1().into_iter().enumerate() {
+        let sandbox = sandbox.bind(&here.scratch, &here.scratch);
+        let mark = mark(here, "meddled");
+        let mut command = here.helper(&sandbox, "meddle");
+        command.arg(&mark).arg(how).stderr(Stdio::piped());
+        let holders = watch(&mut command);
+        let child = command.spawn().unwrap();
+        drop(command);
+        let kind = bounded(child, &holders);
+        assert!(mark.exists(), "it never ran: {kind:?}");
+        if kind.denies() {
+            wrong.push(format!("sandbox {which}: {kind:?}"));
+        }
+        if !released(&holders, SETTLE) {
+            wrong.push(format!("sandbox {which}: {kind:?}, and {} processes ran on", kill_holders(&holders)));
+        }
+    }
+    assert!(wrong.is_empty(), "{how}: {wrong:?}");
+}
+
+pub(crate) fn a_command_takes_bwraps_descriptors_away(here: &Here) {
+    meddled(here, "nofile");
+}
+
+pub(crate) fn a_command_takes_bwraps_limits_away(here: &Here) {
+    for how in ["fsize", "cpu", "as", "chld"] {
+        meddled(here, how);
+    }
+}
+
+/// `CPython` ignores SIGXFSZ, and what is ignored is inherited.
+pub(crate) fn a_command_takes_bwraps_limits_away_from_a_caller_that_ignores(here: &Here) {
+    let mut process = std::process::Command::new("env");
+    process.args(["--ignore-signal=XFSZ", "--ignore-signal=XCPU", "--ignore-signal=PIPE"]);
+    process.arg(std::env::current_exe().unwrap()).args(["--helper", "fsize-ignored"]);
+    process.arg(here.bwrap.path()).arg(&here.scratch);
+    let output = process.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A helper: launches what takes bwrap's limit on files away, while SIGXFSZ is ignored.
+pub(crate) fn fsize_ignored(arguments: &[String]) {
+    let bwrap = bwrap_launch::Bwrap::at(&arguments[0]).unwrap();
+    let here = Here { bwrap, root: nix::unistd::geteuid().is_root(), scratch: arguments[1].clone().into() };
+    meddled(&here, "fsize");
+}
+
+pub(crate) fn a_command_stops_bwrap_and_ends(here: &Here) {
+    meddled(here, "stop, exit");
+}
+
+pub(crate) fn a_command_stops_bwrap_and_is_killed(here: &Here) {
+    for (which, sandbox) in without_process_1().into_iter().enumerate() {
+        let sandbox = sandbox.bind(&here.scratch, &here.scratch);
+        let mark = mark(here, "stopped");
+        let mut command = here.helper(&sandbox, "meddle");
+        command.arg(&mark).arg("stop").stderr(Stdio::piped());
+        let holders = watch(&mut command);
+        let mut child = command.spawn().unwrap();
+        drop(command);
+        let monitor = Pid::from_raw(i32::try_from(child.id()).unwrap());
+        let stopped = || {
+            let stat = std::fs::read_to_string(format!("/proc/{monitor}/stat")).unwrap();
+            stat.contains(") T ")
+        };
+        assert!(crate::support::eventually(stopped), "bwrap was never stopped");
+        child.kill().unwrap();
+        let kind = bounded(child, &holders);
+        assert!(!kind.denies(), "sandbox {which}: {kind:?}");
+        assert!(released(&holders, SETTLE), "sandbox {which}: {kind:?}, and it runs on");
+    }
+}

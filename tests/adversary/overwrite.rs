@@ -1,0 +1,179 @@
+//! CVE-2019-5736 for bwrap: a command opens the bwrap that runs it through /proc/PID/exe, outlives it, and writes into the file.
+//! For every shape of root, users and namespaces: where that can be done, the sandbox is linted.
+
+use std::fs::{self, File, Permissions};
+use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bwrap_launch::{Bwrap, Descriptor, Lint, Namespaces, Sandbox};
+
+use crate::common::{Here, host};
+use crate::support::eventually;
+
+/// How long the attacker goes on trying once the sandbox has ended, and what it leaves when it has given up.
+const TRIES: u32 = 100;
+
+/// A helper: opens the executables of all processes that it sees and that are a bwrap, starts a daemon, and ends; the daemon
+/// tries to open them for writing for a second.
+pub(crate) fn overwrite(arguments: &[String]) {
+    let [program, name, log, stage] = arguments else { panic!("PROGRAM NAME LOG STAGE") };
+    if stage == "start" {
+        // it goes on by itself
+        #[allow(clippy::zombie_processes, reason = "its parent ends at once")]
+        let child = std::process::Command::new("setsid")
+            .arg(program)
+            .args(["--helper", "overwrite", program, name, log, "daemon"])
+            .stdin(std::process::Stdio::null())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn();
+        drop(child.unwrap());
+        // it has opened what it can before its parent ends
+        assert!(eventually(|| Path::new(&format!("{log}.open")).exists()));
+        return;
+    }
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let named =
+        |path: &PathBuf| fs::read_link(path).is_ok_and(|exe| exe.to_string_lossy().contains(name.as_str()));
+    let executables = processes.map(|entry| entry.path().join("exe")).filter(named);
+    let open: Vec<File> = executables.filter_map(|path| File::open(path).ok()).collect();
+    fs::write(format!("{log}.open"), open.len().to_string()).unwrap();
+    let tries = if name.ends_with("hurry") { u32::MAX } else { TRIES };
+    for _ in 0..tries {
+        for file in &open {
+            let again = format!("/proc/self/fd/{}", file.as_raw_fd());
+            if let Ok(mut file) = File::options().write(true).open(again) {
+                let _ = file.write_all(b"#!OWNED\n");
+            }
+        }
+        // a PID namespace leaves no more than microseconds
+        if !name.ends_with("hurry") {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+    fs::write(format!("{log}.done"), "").unwrap();
+}
+
+/// A shape: its name and what it adds to a sandbox that shows the host's root, and a directory to write to.
+type Shape = (String, Sandbox);
+
+/// What a shape adds.
+type Change = fn(Sandbox) -> Sandbox;
+
+fn shapes(here: &Here) -> Vec<Shape> {
+    let mut shapes = Vec::new();
+    let proc: [(&str, Change); 3] = [
+        ("the host's /proc", |sandbox| sandbox),
+        ("a /proc", |sandbox| sandbox.proc("/proc")),
+        ("no /proc", |sandbox| sandbox.tmpfs("/proc")),
+    ];
+    let stays: [(&str, Change); 3] = [
+        ("", |sandbox| sandbox),
+        (", sync_fd", |sandbox| sandbox.sync_fd(Descriptor::from(File::open("/dev/null").unwrap()))),
+        (", lock_file", |sandbox| sandbox.lock_file("/etc/passwd")),
+    ];
+    let namespaces = [
+        ("no namespaces", Namespaces::empty()),
+        ("USER", Namespaces::USER),
+        ("USER_TRY", Namespaces::USER_TRY),
+        ("PID", Namespaces::PID),
+        ("USER, PID", Namespaces::USER | Namespaces::PID),
+    ];
+    let drops: [(&str, Change); 2] = [("", |sandbox| sandbox), (", cap_drop_all", Sandbox::cap_drop_all)];
+    for (namespace, unshare) in namespaces {
+        for (shown, show) in proc {
+            for (stay, keep) in stays {
+                // bwrap takes locks in a process 1 only
+                if stay.contains("lock") && !namespace.contains("PID") {
+                    continue;
+                }
+                for (drop, capabilities) in drops {
+                    let sandbox = show(host()).bind(&here.scratch, &here.scratch);
+                    let sandbox = if unshare.is_empty() { sandbox } else { sandbox.unshare(unshare) };
+                    let name = format!("{namespace}, {shown}{stay}{drop}");
+                    shapes.push((name, capabilities(keep(sandbox))));
+                }
+            }
+        }
+    }
+    // another user inside is the same outside
+    shapes.push(("USER, uid 1000, sync_fd".into(), {
+        let null = File::open("/dev/null").unwrap();
+        host()
+            .bind(&here.scratch, &here.scratch)
+            .unshare(Namespaces::USER)
+            .uid(1000)
+            .sync_fd(Descriptor::from(null))
+    }));
+    shapes
+}
+
+pub(crate) fn cve_2019_5736_the_hosts_bwrap_stays_as_it_is(here: &Here) {
+    let all = shapes(here);
+    // each with a bwrap of its own, all at once
+    let directory = packed(here);
+    let copies: Vec<PathBuf> =
+        (0..all.len()).map(|index| directory.join(format!("bwrap-{index}-copy"))).collect();
+    for path in &copies {
+        fs::copy(here.bwrap.path(), path).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+    }
+    let results: Vec<(String, bool, bool)> = std::thread::scope(|scope| {
+        let runs: Vec<_> = all
+            .into_iter()
+            .zip(&copies)
+            .map(|(shape, copy)| scope.spawn(move || attack(here, copy, shape)))
+            .collect();
+        runs.into_iter().map(|run| run.join().unwrap()).collect()
+    });
+    let written: Vec<&str> = results.iter().filter(|one| one.1).map(|one| one.0.as_str()).collect();
+    println!("overwritten: {written:#?}");
+    // it is said wherever it can be done, and nowhere else; with a PID namespace it takes luck, and a user namespace that is only
+    // tried may be missing
+    let lucky = |name: &str| name.contains("PID") || name.contains("USER_TRY");
+    let wrong: Vec<String> = results
+        .iter()
+        .filter(|(name, overwritten, linted)| {
+            *overwritten && !linted || *linted && !overwritten && !lucky(name)
+        })
+        .map(|(name, overwritten, linted)| format!("{name}: overwritten {overwritten}, linted {linted}"))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The name, whether bwrap was overwritten, whether that was pointed out.
+fn attack(here: &Here, path: &Path, (name, sandbox): Shape) -> (String, bool, bool) {
+    let file = path.file_name().unwrap().to_str().unwrap();
+    let before = fs::read(path).unwrap();
+    let bwrap = Bwrap::at(path).unwrap();
+    let log = here.scratch.join(format!("{file}.log"));
+    let program = std::env::current_exe().unwrap();
+    let mut command = sandbox.command(&program);
+    command
+        .args(["--helper", "overwrite", program.to_str().unwrap(), file, log.to_str().unwrap(), "start"])
+        .bwrap(&bwrap);
+    let linted = command.lint().iter().any(|advice| advice.lint == Lint::ExposesBwrap);
+    let output = command.output().unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    // with a PID namespace the daemon has ended, too
+    let done = PathBuf::from(format!("{}.done", log.display()));
+    let patience = Duration::from_millis(if name.contains("PID") { 200 } else { 20_000 });
+    crate::common::within(patience, || done.exists());
+    (name, fs::read(path).unwrap() != before, linted)
+}
+
+/// A directory of the caller's own with a bwrap, and the libraries that it may be packed with where it expects them.
+fn packed(here: &Here) -> PathBuf {
+    let original = here.bwrap.path();
+    if original.starts_with("/usr") {
+        return here.scratch.clone();
+    }
+    let package = original.ancestors().nth(3).unwrap();
+    let to = here.scratch.join("package");
+    let status = std::process::Command::new("cp").arg("-r").arg(package).arg(&to).status().unwrap();
+    assert!(status.success());
+    to.join(original.parent().unwrap().strip_prefix(package).unwrap())
+}
