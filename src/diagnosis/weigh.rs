@@ -3,6 +3,7 @@
 //! A rule judges from the facts alone. After a failure only the rules whose messages were heard are asked; before a launch
 //! all of them are, and what has [`Confidence::High`] will stop the sandbox, what has [`Confidence::Medium`] may.
 
+use super::calls::{self, KILLED};
 use super::evidence::{Seen, Sight};
 use crate::diagnosis::{
     Cause, Remedy,
@@ -153,6 +154,9 @@ impl Rule {
                 .messages
                 .iter()
                 .any(|(pattern, numbers)| *pattern == LAUNCH && numbers.contains(&errno));
+        }
+        if calls::killed(case) {
+            return self.messages.iter().any(|(pattern, _)| *pattern == KILLED);
         }
         let Some(message) = symptom.message() else { return false };
         let errno = message.errno().and_then(crate::bwrap::message::Errno::code);

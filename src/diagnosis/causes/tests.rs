@@ -1,3 +1,4 @@
+use crate::diagnosis::calls::KILLED;
 use crate::diagnosis::{
     Action, Cause, Finding, Symptom,
     case::Case,
@@ -211,7 +212,11 @@ fn rules_name_messages_that_there_are() {
     let texts: HashSet<&str> = crate::bwrap::message::texts().collect();
     for rule in all() {
         for (pattern, _) in rule.messages {
-            assert!(*pattern == LAUNCH || texts.contains(pattern), "{:?}: {pattern}", rule.cause);
+            assert!(
+                [LAUNCH, KILLED].contains(pattern) || texts.contains(pattern),
+                "{:?}: {pattern}",
+                rule.cause
+            );
         }
     }
 }
