@@ -28,9 +28,6 @@ pub(super) struct Call {
 pub(super) const ANSWERS: &[i32] =
     &[libc::EPERM, libc::EACCES, libc::ENOSYS, libc::EINVAL, libc::EOPNOTSUPP, libc::ENOTSUP, libc::EBADF];
 
-/// Stands for a message where SIGSYS ended bwrap, or what it had started, before anything was said.
-pub(super) const KILLED: &str = "killed by SIGSYS";
-
 /// A row: stage, call, versions, messages, the kernel's own answers.
 macro_rules! calls {
     ($($stage:ident $name:literal $versions:literal [$($message:literal),+] ($($own:ident)*);)+) => {
@@ -80,17 +77,12 @@ pub(super) fn failed(case: &Case<'_>) -> Option<&'static Call> {
     let message = case.symptom?.message()?;
     let said = |text: &&str| message.pattern() == Some(text) || message.reason() == Some(text);
     let mut here = CALLS.iter().filter(|call| call.stage == message.stage());
-    here.find(|call| call.messages.iter().any(|text| said(&text)))
-}
-
-/// Whether SIGSYS ended it before anything was said.
-pub(super) fn killed(case: &Case<'_>) -> bool {
-    case.symptom.is_some_and(|symptom| symptom.signal == Some(libc::SIGSYS) && symptom.message().is_none())
+    here.find(|call| call.messages.iter().any(said))
 }
 
 /// Weighs whether a filter answered the call that failed: by whether one is on, and by what else answers so.
 pub(super) fn denied(case: &Case<'_>) -> Option<Judgement> {
-    if killed(case) {
+    if case.killed() {
         let refused = case.symptom.is_some_and(|symptom| symptom.verdict == Verdict::Refused);
         let what = if refused { "making namespaces" } else { "setting the sandbox up" };
         return (case.filtered() != Some(false)).then(|| {

@@ -4,7 +4,6 @@
 //! that is known. What nobody read can only be called unknown.
 
 use super::case::Case;
-use super::confinement::Selinux;
 use std::path::Path;
 
 use super::facts::{enters_user_namespace, word};
@@ -162,7 +161,7 @@ pub(super) fn label(case: &Case<'_>) -> Sight {
 pub(super) fn domain(case: &Case<'_>) -> Sight {
     let name = case.host.security.selinux().map(|context| context.domain);
     Sight::new(
-        if name.is_some() { Some(true) } else { (Selinux::of(case) != Selinux::Unknown).then_some(false) },
+        if name.is_some() { Some(true) } else { (!case.host.security.label.is_unknown()).then_some(false) },
         format!("this process is in the domain {} (/proc/self/attr/current)", name.unwrap_or_default()),
         "this process is in no domain of SELinux's (/proc/self/attr/current)",
         "our SELinux context: /proc/self/attr/current",

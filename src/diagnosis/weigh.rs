@@ -3,7 +3,6 @@
 //! A rule judges from the facts alone. After a failure only the rules whose messages were heard are asked; before a launch
 //! all of them are, and what has [`Confidence::High`] will stop the sandbox, what has [`Confidence::Medium`] may.
 
-use super::calls::{self, KILLED};
 use super::evidence::{Seen, Sight};
 use crate::diagnosis::{
     Cause, Remedy,
@@ -73,6 +72,9 @@ pub(super) enum When {
 
 /// Stands for a message where bwrap itself could not be started, and so said nothing.
 pub(super) const LAUNCH: &str = "";
+
+/// Stands for a message where SIGSYS ended bwrap, or what it had started, before anything was said.
+pub(super) const KILLED: &str = "killed by SIGSYS";
 
 /// What a rule finds.
 pub(super) struct Judgement {
@@ -155,7 +157,7 @@ impl Rule {
                 .iter()
                 .any(|(pattern, numbers)| *pattern == LAUNCH && numbers.contains(&errno));
         }
-        if calls::killed(case) {
+        if case.killed() {
             return self.messages.iter().any(|(pattern, _)| *pattern == KILLED);
         }
         let Some(message) = symptom.message() else { return false };

@@ -8,14 +8,14 @@ use super::pr::PROC;
 use super::pr::hidden::{Seen, look};
 use crate::diagnosis::{
     Remedy, SandboxChange, SelinuxRule, Verdict,
-    calls::{ANSWERS, KILLED, denied, denied_though, killed},
+    calls::{ANSWERS, denied, denied_though},
     case::Case,
     confinement::{AppArmor, apparmor_denies, knows_landlock, landlocked, permit_in_profile, selinux_denies},
     evidence,
     facts::stopped_by_masks,
     finding::Confidence::{High, Low, Medium},
     remedy::told,
-    weigh::{Judgement, rules, weigh},
+    weigh::{Judgement, KILLED, rules, weigh},
     wish::{Calls, Wish},
 };
 
@@ -73,7 +73,7 @@ rules! {
 /// Some filters look at the flags of mount, and let others pass.
 fn mount_denied(case: &Case<'_>) -> Option<Judgement> {
     let symptom = case.symptom?;
-    if killed(case) {
+    if case.killed() {
         return denied(case).filter(|_| symptom.verdict == Verdict::SetupFailed);
     }
     let by_flags = match symptom.message()?.pattern() {

@@ -1,4 +1,4 @@
-use crate::diagnosis::calls::KILLED;
+use crate::diagnosis::weigh::KILLED;
 use crate::diagnosis::{
     Action, Cause, Finding, Symptom,
     case::Case,

@@ -2,7 +2,7 @@
 
 use crate::diagnosis::{
     Remedy, Verdict,
-    calls::{KILLED, denied as denied_call, killed},
+    calls::denied as denied_call,
     case::Case,
     causes::ns::{CREATING, NO_PERMISSIONS, proven},
     evidence,
@@ -10,7 +10,7 @@ use crate::diagnosis::{
     finding::Confidence,
     remedy::told,
     setting::{Setting, own_unit},
-    weigh::{Judgement, rules, weigh},
+    weigh::{Judgement, KILLED, rules, weigh},
     wish::{Calls, Wish, permit_to_unit},
 };
 use crate::host::{Platform, Sighting};
@@ -70,7 +70,7 @@ const STOPPED: &str =
     "/proc is masked as well, which stops this sandbox in any case: only for that is it sure that it fails";
 
 fn filtered(case: &Case<'_>) -> Option<Judgement> {
-    if killed(case) {
+    if case.killed() {
         return denied_call(case)
             .filter(|_| case.symptom.is_some_and(|symptom| symptom.verdict == Verdict::Refused));
     }
