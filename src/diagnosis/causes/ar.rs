@@ -51,7 +51,12 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[
             ("unsetenv failed", &[]),
         ],
         judge: bad_arguments,
-        remedies: |_| vec![correct("Correct the option that the message names")],
+        remedies: |case| {
+            let pattern = case.symptom.and_then(|symptom| symptom.message()?.pattern());
+            let long = pattern.is_some_and(|pattern| pattern.starts_with("Exceeded maximum number"));
+            let correct = || correct("Correct the option that the message names");
+            vec![if long { told!("fewer-words") } else { correct() }]
+        },
         ..Rule::BASE
     },
     Rule {

@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::bwrap::Message;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::causes::bd::lookup::{Found, by_destination, message, name_of, says};
+use crate::diagnosis::causes::bd::sources::is_socket;
 use crate::diagnosis::facts::word;
 use crate::diagnosis::finding::Confidence;
 use crate::diagnosis::need::Need;
@@ -292,7 +293,10 @@ fn in_read_only(case: &Case<'_>, path: &Path, found: Found<'_>, mount: Found<'_>
             remedies
                 .push(told!("bind-content-over-file", outside = word(outside.as_deref().unwrap_or(path))));
         }
-        _ => remedies.extend(outside.as_deref().map(|outside| mount_point(case, found, outside))),
+        _ => {
+            let made = outside.as_deref().filter(|outside| !is_socket(outside));
+            remedies.extend(made.map(|outside| mount_point(case, found, outside)));
+        }
     }
     remedies.push(elsewhere(path));
     if let Operation::Bind(bind) = mount.operation {
