@@ -3,6 +3,8 @@
 //! The order of rules means nothing: of what they find the likeliest comes first, and of two that are equally likely the one
 //! that [`Cause`](super::Cause) has first.
 
+#![allow(clippy::unnecessary_wraps, reason = "judges have one signature")]
+
 mod ar;
 mod bd;
 mod cp;

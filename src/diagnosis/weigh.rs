@@ -4,9 +4,12 @@
 //! all of them are, and what has [`Confidence::High`] will stop the sandbox, what has [`Confidence::Medium`] may.
 
 use super::evidence::{Seen, Sight};
-use crate::diagnosis::case::{Case, Plan};
-use crate::diagnosis::finding::{Bearing, Confidence, Evidence, Finding};
-use crate::diagnosis::{Cause, Remedy, wish};
+use crate::diagnosis::{
+    Cause, Remedy,
+    case::{Case, Plan},
+    finding::{Bearing, Confidence, Evidence, Finding},
+    wish,
+};
 
 /// How a cause is recognised and what helps.
 pub(super) struct Rule {
@@ -25,6 +28,38 @@ pub(super) struct Rule {
     /// What helps, least privilege first.
     pub(super) remedies: fn(&Case<'_>) -> Vec<Remedy>,
 }
+
+/// A table of rules: `Cause, When, [message => (error numbers), ..], unless "what would refute it" => judge, remedies;`. A message
+/// without error numbers stands for any; `about` names the field of the plan that has the operation.
+macro_rules! rules {
+    ($($cause:ident, $when:ident $(about $about:ident)?, $messages:tt $(, unless $refuted:literal)? => $judge:expr, $remedies:expr;)+) => {
+        pub(in crate::diagnosis) const RULES: &[crate::diagnosis::weigh::Rule] = &[$(crate::diagnosis::weigh::Rule {
+            cause: crate::diagnosis::Cause::$cause,
+            messages: crate::diagnosis::weigh::messages!($messages),
+            when: crate::diagnosis::weigh::When::$when,
+            about: |_plan| None$(.or(_plan.$about))?,
+            refuted_by: concat!($($refuted)?),
+            judge: $judge,
+            remedies: $remedies,
+        }),+];
+    };
+}
+pub(super) use rules;
+
+/// The messages of a row, or a constant that several rows share.
+macro_rules! messages {
+    ([$($text:expr $(=> $numbers:tt)?),* $(,)?]) => { &[$(($text, crate::diagnosis::weigh::numbers!($($numbers)?))),*] };
+    ($shared:ident) => { $shared };
+}
+pub(super) use messages;
+
+/// Error numbers by their names in libc, or a constant that several messages share.
+macro_rules! numbers {
+    () => { &[] };
+    (($($name:ident)+)) => { &[$(libc::$name),+] };
+    ($shared:ident) => { $shared };
+}
+pub(super) use numbers;
 
 /// When a rule is asked.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -110,17 +145,6 @@ impl Judgement {
 }
 
 impl Rule {
-    /// What most rules have.
-    pub(super) const BASE: Self = Self {
-        cause: Cause::Unexplained,
-        messages: &[],
-        when: When::Anytime,
-        about: |_| None,
-        refuted_by: "",
-        judge: |_| None,
-        remedies: |_| Vec::new(),
-    };
-
     /// Whether it can explain what was said.
     pub(super) fn explains(&self, case: &Case<'_>) -> bool {
         let Some(symptom) = case.symptom else { return false };

@@ -1,92 +1,50 @@
 //! bwrap's command line, and what it checks before it makes anything.
 
 use crate::bwrap::options;
-use crate::diagnosis::Cause;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::causes::cp::path;
-use crate::diagnosis::evidence;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::weigh::{Judgement, Rule, weigh};
-use crate::diagnosis::{Remedy, SandboxChange};
+use crate::diagnosis::{
+    Remedy, SandboxChange,
+    case::Case,
+    causes::cp::path,
+    evidence,
+    finding::Confidence,
+    remedy::told,
+    weigh::{Judgement, rules, weigh},
+};
 use crate::host::Fact;
 
 use super::vr::subject;
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::BadArguments,
-        messages: &[
-            ("Unknown option %s", &[]),
-            ("usage: %s [OPTIONS...] [--] COMMAND [ARGS...]%s", &[]),
-            ("%s takes an argument", &[]),
-            ("%s takes two arguments", &[]),
-            ("%s takes three arguments", &[]),
-            ("%s takes an octal argument <= 07777", &[]),
-            ("%s given twice for the same action", &[]),
-            ("%s used multiple times", &[]),
-            ("%s does not take an empty path argument", &[]),
-            ("Unknown --debug-opt value: %s", &[]),
-            ("--args not supported in arguments file", &[]),
-            ("Can't read --args data", &[]),
-            ("--overlay requires at least one --overlay-src", &[]),
-            ("--overlay-opt must be followed%s", &[]),
-            (
-                "--overlay-src must be followed by another --overlay-src or one of --overlay, \
-                 --tmp-overlay, or --ro-overlay",
-                &[],
-            ),
-            ("--perms must be followed by an option that creates a file", &[]),
-            ("--ro-overlay requires at least two --overlay-src", &[]),
-            ("--size (for tmpfs) is limited to %zu", &[]),
-            ("--size must be followed by --tmpfs", &[]),
-            ("--size takes a non-zero number of bytes", &[]),
-            ("--tmp-overlay requires at least one --overlay-src", &[]),
-            ("Exceeded maximum number of arguments %u", &[]),
-            ("Invalid fd: %s", &[]),
-            ("Invalid gid: %s", &[]),
-            ("Invalid uid: %s", &[]),
-            ("unknown cap: %s", &[]),
-            ("setenv failed", &[]),
-            ("unsetenv failed", &[]),
-        ],
-        judge: bad_arguments,
-        remedies: |case| {
-            let pattern = case.symptom.and_then(|symptom| symptom.message()?.pattern());
-            let long = pattern.is_some_and(|pattern| pattern.starts_with("Exceeded maximum number"));
-            let correct = || correct("Correct the option that the message names");
-            vec![if long { told!("fewer-words") } else { correct() }]
-        },
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::ContradictoryOptions,
-        messages: &[
-            (IDS[0], &[]),
-            (IDS[1], &[]),
-            ("--disable-userns is not compatible with --userns-block-fd", &[]),
-            ("--disable-userns requires --unshare-user", &[]),
-            ("--userns is not compatible with --unshare-user", &[]),
-            ("--userns is not compatible with --unshare-user-try", &[]),
-            ("--userns-block-fd requires --info-fd", &[]),
-            ("--userns-block-fd requires --unshare-user", &[]),
-            ("--seccomp cannot be combined with --add-seccomp-fd", &[]),
-            ("--add-seccomp-fd cannot be combined with --seccomp", &[]),
-            ("Specifying --as-pid-1 and --lock-file is not permitted", &[]),
-            ("Specifying --as-pid-1 requires --unshare-pid", &[]),
-            ("Specifying --hostname requires --unshare-uts", &[]),
-            (SETUID[0], &[]),
-            (SETUID[1], &[]),
-            (SETUID[2], &[]),
-            (SETUID[3], &[]),
-            (SETUID[4], &[]),
-        ],
-        refuted_by: "the same options are accepted by the same bwrap",
-        judge: contradictory_options,
-        remedies: settle,
-        ..Rule::BASE
-    },
-];
+rules! {
+    BadArguments, Anytime, [
+        "Unknown option %s", "usage: %s [OPTIONS...] [--] COMMAND [ARGS...]%s", "%s takes an argument",
+        "%s takes two arguments", "%s takes three arguments", "%s takes an octal argument <= 07777",
+        "%s given twice for the same action", "%s used multiple times",
+        "%s does not take an empty path argument", "Unknown --debug-opt value: %s",
+        "--args not supported in arguments file", "Can't read --args data",
+        "--overlay requires at least one --overlay-src", "--overlay-opt must be followed%s",
+        "--overlay-src must be followed by another --overlay-src or one of --overlay, --tmp-overlay, or --ro-overlay",
+        "--perms must be followed by an option that creates a file",
+        "--ro-overlay requires at least two --overlay-src", "--size (for tmpfs) is limited to %zu",
+        "--size must be followed by --tmpfs", "--size takes a non-zero number of bytes",
+        "--tmp-overlay requires at least one --overlay-src", "Exceeded maximum number of arguments %u",
+        "Invalid fd: %s", "Invalid gid: %s", "Invalid uid: %s", "unknown cap: %s", "setenv failed",
+        "unsetenv failed",
+    ]
+        => bad_arguments, correct_or_shorten;
+
+    ContradictoryOptions, Anytime, [
+        IDS[0], IDS[1], "--disable-userns is not compatible with --userns-block-fd",
+        "--disable-userns requires --unshare-user", "--userns is not compatible with --unshare-user",
+        "--userns is not compatible with --unshare-user-try", "--userns-block-fd requires --info-fd",
+        "--userns-block-fd requires --unshare-user", "--seccomp cannot be combined with --add-seccomp-fd",
+        "--add-seccomp-fd cannot be combined with --seccomp",
+        "Specifying --as-pid-1 and --lock-file is not permitted",
+        "Specifying --as-pid-1 requires --unshare-pid", "Specifying --hostname requires --unshare-uts",
+        SETUID[0], SETUID[1], SETUID[2], SETUID[3], SETUID[4],
+    ],
+        unless "the same options are accepted by the same bwrap"
+        => contradictory_options, settle;
+}
 
 /// Other ids than the caller's, without a user namespace to have them in.
 const IDS: [&str; 2] = [
@@ -102,6 +60,13 @@ const SETUID: [&str; 5] = [
     "--userns2 doesn't work in setuid mode",
     "Overlay mounts are not supported in setuid mode",
 ];
+
+fn correct_or_shorten(case: &Case<'_>) -> Vec<Remedy> {
+    let pattern = case.symptom.and_then(|symptom| symptom.message()?.pattern());
+    let long = pattern.is_some_and(|pattern| pattern.starts_with("Exceeded maximum number"));
+    let correct = || correct("Correct the option that the message names");
+    vec![if long { told!("fewer-words") } else { correct() }]
+}
 
 fn correct(summary: &str) -> Remedy {
     Remedy::manual(

@@ -10,141 +10,78 @@ mod sources;
 #[cfg(test)]
 mod tests;
 
-use crate::diagnosis::Cause;
-use crate::diagnosis::weigh::Rule;
+use crate::diagnosis::weigh::rules;
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::SourceMissing,
-        messages: &[
-            ("Can't find source path %s", MISSING),
-            ("Can't get type of source %s", MISSING),
-            ("Can't open source %s", MISSING),
-        ],
-        judge: sources::missing,
-        remedies: sources::without_it,
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::SourceUnreachable,
-        messages: &[
-            ("Can't find source path %s", UNREACHABLE),
-            ("Can't get type of source %s", UNREACHABLE),
-            ("Can't open source %s", UNREACHABLE),
-        ],
-        judge: sources::unreachable,
-        remedies: sources::reach_it,
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::DestinationIsSymlink,
-        messages: &[
-            ("Can't mount on symlink destination %s", &[]),
-            ("Can't resolve %s", &[]),
-            ("Can't mkdir parents for %s", DANGLING),
-            ("Can't mkdir %s", DANGLING),
-            ("Can't create file at %s", DANGLING),
-            ("Can't create file %s", DANGLING),
-            ("Can't mount tmpfs on %s", DANGLING),
-            ("Can't mount proc on %s", DANGLING),
-            ("Can't mount mqueue on %s", DANGLING),
-            ("Unable to mount source on destination", DANGLING),
-            ("realpath(destination)", DANGLING),
-        ],
-        judge: destinations::symlink,
-        remedies: destinations::resolve_it,
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::DestinationOfOtherKind,
-        messages: &[
-            ("Destination is not a directory %s", &[]),
-            ("Destination is not a file %s", &[]),
-            ("Can't create file at %s", OTHER_KIND),
-            ("Can't create file %s", OTHER_KIND),
-            ("Can't mkdir %s", OTHER_KIND),
-            ("Can't mkdir parents for %s", OTHER_KIND),
-            ("Unable to mount source on destination", &[libc::ENOTDIR]),
-            ("Can't remount readonly on %s", &[]),
-            ("Can't chmod %#o %s", &[libc::ENOENT, libc::ENOTDIR]),
-        ],
-        judge: destinations::other_kind,
-        remedies: destinations::another_kind,
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::DestinationReadOnly,
-        messages: &[
-            ("Can't mkdir %s", READ_ONLY),
-            ("Can't mkdir parents for %s", READ_ONLY),
-            ("Can't create file at %s", READ_ONLY),
-            ("Can't create file %s", READ_ONLY),
-            ("Can't make symlink at %s", READ_ONLY),
-            ("Can't chmod %#o %s", READ_ONLY),
-        ],
-        judge: destinations::read_only,
-        remedies: destinations::make_it,
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::DestinationExists,
-        messages: &[
-            ("Can't make symlink at %s: existing destination is %s", &[]),
-            ("Can't make symlink at %s: destination exists and is not a symlink", &[]),
-            ("Can't make symlink at %s: destination exists, and cannot read symlink target", &[]),
-            ("Can't make symlink at %s", &[libc::EEXIST]),
-            ("Can't create symlink %s", &[libc::EEXIST]),
-            ("Can't create symlink %s/%s", &[libc::EEXIST]),
-        ],
-        judge: files::exists,
-        remedies: files::leave_it,
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::FileTooBig,
-        messages: &[
-            ("Can't write data to file %s", FULL),
-            ("Can't create file %s", FULL),
-            ("Can't create file at %s", FULL),
-            ("Can't create tmpfile for %s", FULL),
-            ("Can't mkdir %s", FULL),
-            ("Can't mkdir parents for %s", FULL),
-            ("Can't make symlink at %s", FULL),
-            ("Specified tmpfs size too large (%zu > %zu)", &[]),
-        ],
-        judge: files::too_big,
-        remedies: files::more_room,
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::RemountRefused,
-        messages: &[
-            ("Unable to apply mount flags: remount \"%s\"", &[]),
-            ("Unable to remount destination \"%s\" with correct flags", &[]),
-            ("mount_setattr() failed at \"%s\"", &[]),
-        ],
-        judge: binds::remount,
-        remedies: binds::leave_mount_out,
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::BindDenied,
-        messages: &[
-            // bwrap before 0.5 gives no reason
-            ("Can't bind mount %s on %s", DENIED),
-            ("Unable to mount source on destination", DENIED),
-            ("Unable to open destination O_PATH fd \"%s\"", &[]),
-            ("open(\"%s\", O_PATH)", &[]),
-            ("readlink(/proc/self/fd/N) for \"%s\"", &[]),
-            ("realpath(destination)", &[]),
-            ("Unable to find \"%s\" in mount table", &[]),
-            ("(unknown/invalid bind_mount_result)", &[]),
-        ],
-        judge: binds::denied,
-        remedies: binds::bind_otherwise,
-        ..Rule::BASE
-    },
-];
+rules! {
+    SourceMissing, Anytime, [
+        "Can't find source path %s" => MISSING, "Can't get type of source %s" => MISSING,
+        "Can't open source %s" => MISSING,
+    ]
+        => sources::missing, sources::without_it;
+
+    SourceUnreachable, Anytime, [
+        "Can't find source path %s" => UNREACHABLE, "Can't get type of source %s" => UNREACHABLE,
+        "Can't open source %s" => UNREACHABLE,
+    ]
+        => sources::unreachable, sources::reach_it;
+
+    DestinationIsSymlink, Anytime, [
+        "Can't mount on symlink destination %s", "Can't resolve %s", "Can't mkdir parents for %s" => DANGLING,
+        "Can't mkdir %s" => DANGLING, "Can't create file at %s" => DANGLING, "Can't create file %s" => DANGLING,
+        "Can't mount tmpfs on %s" => DANGLING, "Can't mount proc on %s" => DANGLING,
+        "Can't mount mqueue on %s" => DANGLING, "Unable to mount source on destination" => DANGLING,
+        "realpath(destination)" => DANGLING,
+    ]
+        => destinations::symlink, destinations::resolve_it;
+
+    DestinationOfOtherKind, Anytime, [
+        "Destination is not a directory %s", "Destination is not a file %s",
+        "Can't create file at %s" => OTHER_KIND, "Can't create file %s" => OTHER_KIND,
+        "Can't mkdir %s" => OTHER_KIND, "Can't mkdir parents for %s" => OTHER_KIND,
+        "Unable to mount source on destination" => (ENOTDIR), "Can't remount readonly on %s",
+        "Can't chmod %#o %s" => (ENOENT ENOTDIR),
+    ]
+        => destinations::other_kind, destinations::another_kind;
+
+    DestinationReadOnly, Anytime, [
+        "Can't mkdir %s" => READ_ONLY, "Can't mkdir parents for %s" => READ_ONLY,
+        "Can't create file at %s" => READ_ONLY, "Can't create file %s" => READ_ONLY,
+        "Can't make symlink at %s" => READ_ONLY, "Can't chmod %#o %s" => READ_ONLY,
+    ]
+        => destinations::read_only, destinations::make_it;
+
+    DestinationExists, Anytime, [
+        "Can't make symlink at %s: existing destination is %s",
+        "Can't make symlink at %s: destination exists and is not a symlink",
+        "Can't make symlink at %s: destination exists, and cannot read symlink target",
+        "Can't make symlink at %s" => (EEXIST), "Can't create symlink %s" => (EEXIST),
+        "Can't create symlink %s/%s" => (EEXIST),
+    ]
+        => files::exists, files::leave_it;
+
+    FileTooBig, Anytime, [
+        "Can't write data to file %s" => FULL, "Can't create file %s" => FULL,
+        "Can't create file at %s" => FULL, "Can't create tmpfile for %s" => FULL, "Can't mkdir %s" => FULL,
+        "Can't mkdir parents for %s" => FULL, "Can't make symlink at %s" => FULL,
+        "Specified tmpfs size too large (%zu > %zu)",
+    ]
+        => files::too_big, files::more_room;
+
+    RemountRefused, Anytime, [
+        "Unable to apply mount flags: remount \"%s\"",
+        "Unable to remount destination \"%s\" with correct flags", "mount_setattr() failed at \"%s\"",
+    ]
+        => binds::remount, binds::leave_mount_out;
+
+    BindDenied, Anytime, [
+        // bwrap before 0.5 gives no reason
+        "Can't bind mount %s on %s" => DENIED, "Unable to mount source on destination" => DENIED,
+        "Unable to open destination O_PATH fd \"%s\"", "open(\"%s\", O_PATH)",
+        "readlink(/proc/self/fd/N) for \"%s\"", "realpath(destination)", "Unable to find \"%s\" in mount table",
+        "(unknown/invalid bind_mount_result)",
+    ]
+        => binds::denied, binds::bind_otherwise;
+}
 
 const MISSING: &[i32] = &[libc::ENOENT, libc::ENOTDIR];
 const UNREACHABLE: &[i32] = &[

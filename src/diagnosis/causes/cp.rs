@@ -1,78 +1,51 @@
 //! bwrap's file and its privileges: what goes wrong before it reads its command line.
 
-use crate::diagnosis::evidence;
-use crate::diagnosis::remedy::told;
+use crate::diagnosis::{
+    Remedy, SandboxChange,
+    case::Case,
+    evidence,
+    facts::{setuid, version, word},
+    finding::Confidence,
+    remedy::told,
+    weigh::{Judgement, LAUNCH, rules, weigh},
+    wish::Wish,
+};
 use std::path::Path;
 
 use crate::Version;
-use crate::diagnosis::Cause;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::facts::{setuid, version, word};
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::weigh::{Judgement, LAUNCH, Rule, weigh};
-use crate::diagnosis::wish::Wish;
-use crate::diagnosis::{Remedy, SandboxChange};
 use crate::host::PACKAGED;
 use crate::sandbox::{Capability, CapabilityChange};
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::FileCapabilitiesOutsideBounds,
-        // the kernel does not even execute it
-        messages: &[(LAUNCH, &[libc::EPERM])],
-        judge: file_capabilities_outside_bounds,
-        remedies: |case| vec![remove_file_capabilities(case)],
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::UnexpectedCapabilities,
-        messages: &[("Unexpected capabilities but not setuid, old file caps config?", &[])],
-        refuted_by: "`capsh --print` in the same place shows no ambient set, and `getcap` on bwrap nothing",
-        judge: unexpected_capabilities,
-        remedies: drop_capabilities,
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::SetuidWithoutBounds,
-        messages: &[("capset failed", &[libc::EPERM])],
-        refuted_by: "the same bwrap fails alike after `chmod u-s` on it, or all of those are in CapBnd",
-        judge: setuid_without_bounds,
-        remedies: |case| vec![remove_setuid(case)],
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::SetuidUnsupported,
-        messages: &[
-            ("setuid use of bubblewrap is not supported", &[]),
-            ("Unexpected setuid user %d, should be 0", &[]),
-        ],
-        refuted_by: "`ls -l` shows no setuid bit on bwrap, and `id` one user id only",
-        judge: setuid_unsupported,
-        remedies: mend_setuid,
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::SetuidHangs,
-        // it says nothing any more
-        messages: &[],
-        refuted_by: "the sandbox starts within seconds",
-        judge: setuid_hangs,
-        remedies: |case| vec![remove_setuid(case)],
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::CapabilityUnavailable,
-        messages: &[
-            ("Adding ambient capability %ld", &[]),
-            ("Dropping capability %ld from bounds", &[]),
-            ("capset failed", &[]),
-        ],
-        refuted_by: "the same sandbox without capabilities for the command fails alike",
-        judge: capability_unavailable,
-        remedies: |_| vec![Remedy::change(SandboxChange::DropCapabilities), permit_capability_calls()],
-        ..Rule::BASE
-    },
-];
+rules! {
+    // the kernel does not even execute it
+    FileCapabilitiesOutsideBounds, Anytime, [LAUNCH => (EPERM)]
+        => file_capabilities_outside_bounds, |case| vec![remove_file_capabilities(case)];
+
+    UnexpectedCapabilities, Anytime, ["Unexpected capabilities but not setuid, old file caps config?"],
+        unless "`capsh --print` in the same place shows no ambient set, and `getcap` on bwrap nothing"
+        => unexpected_capabilities, drop_capabilities;
+
+    SetuidWithoutBounds, Anytime, ["capset failed" => (EPERM)],
+        unless "the same bwrap fails alike after `chmod u-s` on it, or all of those are in CapBnd"
+        => setuid_without_bounds, |case| vec![remove_setuid(case)];
+
+    SetuidUnsupported, Anytime, [
+        "setuid use of bubblewrap is not supported", "Unexpected setuid user %d, should be 0",
+    ],
+        unless "`ls -l` shows no setuid bit on bwrap, and `id` one user id only"
+        => setuid_unsupported, mend_setuid;
+
+    // it says nothing any more
+    SetuidHangs, Anytime, [],
+        unless "the sandbox starts within seconds"
+        => setuid_hangs, |case| vec![remove_setuid(case)];
+
+    CapabilityUnavailable, Anytime, [
+        "Adding ambient capability %ld", "Dropping capability %ld from bounds", "capset failed",
+    ],
+        unless "the same sandbox without capabilities for the command fails alike"
+        => capability_unavailable, |_| vec![Remedy::change(SandboxChange::DropCapabilities), permit_capability_calls()];
+}
 
 /// Where bwrap is, for a command line.
 pub(in crate::diagnosis) fn path(case: &Case<'_>) -> String {

@@ -1,54 +1,36 @@
 //! The limit on open files.
 
-use crate::diagnosis::case::Case;
-use crate::diagnosis::evidence;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::weigh::{Judgement, LAUNCH, Rule, weigh};
-use crate::diagnosis::wish::{Limit, Wish, raise};
-use crate::diagnosis::{Cause, Remedy};
+use crate::diagnosis::{
+    Remedy,
+    case::Case,
+    evidence,
+    finding::Confidence,
+    weigh::{Judgement, LAUNCH, rules, weigh},
+    wish::{Limit, Wish, raise},
+};
 
 const FILES: &[i32] = &[libc::EMFILE, libc::ENFILE];
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[Rule {
-    cause: Cause::DescriptorLimit,
-    messages: &[
-        (LAUNCH, FILES),
-        ("Can't read /proc/sys/kernel/overflowuid", FILES),
-        ("Can't read /proc/sys/kernel/overflowgid", FILES),
-        ("Can't open /proc", FILES),
-        ("eventfd()", FILES),
-        ("pipe2()", FILES),
-        ("Can't create intermediate pids socket", FILES),
-        ("Can't create privsep socket", FILES),
-        ("loopback: Failed to create NETLINK_ROUTE socket", FILES),
-        ("open /proc/%s failed", FILES),
-        ("setting up uid map", FILES),
-        ("setting up gid map", FILES),
-        ("error writing to setgroups", FILES),
-        ("Can't open source %s", FILES),
-        ("Can't open /proc/self/mountinfo", FILES),
-        ("Can't create file at %s", FILES),
-        ("Can't create file %s", FILES),
-        ("Can't create file %s/%s", FILES),
-        ("Can't create tmpfile for %s", FILES),
-        ("creating %s/console", FILES),
-        ("Can't resolve %s", FILES),
-        ("Can't bind mount %s on %s", FILES),
-        ("Can't remount readonly on %s", FILES),
-        ("Unable to open destination O_PATH fd \"%s\"", FILES),
-        ("open(\"%s\", O_PATH)", FILES),
-        ("can't open /", FILES),
-        ("cannot open /proc/sys/user/max_user_namespaces", FILES),
-        ("Unable to open lock file %s", FILES),
-        ("Can't create signalfd", FILES),
-        ("open /proc/%s/ns failed", FILES),
-        ("execvp %s", FILES),
+rules! {
+    DescriptorLimit, Anytime, [
+        LAUNCH => FILES, "Can't read /proc/sys/kernel/overflowuid" => FILES,
+        "Can't read /proc/sys/kernel/overflowgid" => FILES, "Can't open /proc" => FILES, "eventfd()" => FILES,
+        "pipe2()" => FILES, "Can't create intermediate pids socket" => FILES,
+        "Can't create privsep socket" => FILES, "loopback: Failed to create NETLINK_ROUTE socket" => FILES,
+        "open /proc/%s failed" => FILES, "setting up uid map" => FILES, "setting up gid map" => FILES,
+        "error writing to setgroups" => FILES, "Can't open source %s" => FILES,
+        "Can't open /proc/self/mountinfo" => FILES, "Can't create file at %s" => FILES,
+        "Can't create file %s" => FILES, "Can't create file %s/%s" => FILES,
+        "Can't create tmpfile for %s" => FILES, "creating %s/console" => FILES, "Can't resolve %s" => FILES,
+        "Can't bind mount %s on %s" => FILES, "Can't remount readonly on %s" => FILES,
+        "Unable to open destination O_PATH fd \"%s\"" => FILES, "open(\"%s\", O_PATH)" => FILES,
+        "can't open /" => FILES, "cannot open /proc/sys/user/max_user_namespaces" => FILES,
+        "Unable to open lock file %s" => FILES, "Can't create signalfd" => FILES,
+        "open /proc/%s/ns failed" => FILES, "execvp %s" => FILES,
     ],
-    refuted_by: "the same fails alike after `ulimit -n` was raised, in the process that starts bwrap",
-    judge: descriptor_limit,
-    remedies: more_files,
-    ..Rule::BASE
-}];
+        unless "the same fails alike after `ulimit -n` was raised, in the process that starts bwrap"
+        => descriptor_limit, more_files;
+}
 
 /// bwrap holds /proc and two event counters open beside standard input and output before it makes anything.
 const DESCRIPTORS: u64 = 6;

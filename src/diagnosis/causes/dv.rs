@@ -1,54 +1,41 @@
 //! Making a `/dev`: its devpts, and the device nodes that are bound into it.
 
-use crate::diagnosis::evidence;
-use crate::diagnosis::remedy::told;
+use crate::diagnosis::{
+    Remedy,
+    case::Case,
+    confinement::selinux_denies,
+    evidence,
+    finding::Confidence::{High, Low, Medium},
+    remedy::told,
+    weigh::{Judgement, rules, weigh},
+    wish::Wish,
+};
 use std::path::Path;
 
 use super::pr::remedies::{permit_mounts, with_bind_dev};
-use crate::diagnosis::case::Case;
-use crate::diagnosis::confinement::selinux_denies;
-use crate::diagnosis::finding::Confidence::{High, Low, Medium};
-use crate::diagnosis::weigh::{Judgement, Rule, When, weigh};
-use crate::diagnosis::wish::Wish;
-use crate::diagnosis::{Cause, Remedy};
 use crate::host::Fact;
 
 const DEVPTS: &str = "Can't mount devpts on %s";
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::SelinuxDeniesDevpts,
-        messages: &[(DEVPTS, &[libc::EACCES])],
-        judge: |case| {
+rules! {
+    SelinuxDeniesDevpts, Anytime, [DEVPTS => (EACCES)]
+        => |case| {
             let operation = case.plan.as_ref().and_then(|plan| plan.dev);
             let wanted = case.failed() || operation.is_some();
             let found = wanted.then(|| selinux_denies(case, "devpts_t:filesystem mount"))??;
             Some(found.operation(operation))
-        },
-        remedies: |case| with_bind_dev(case, permit_mounts(case)),
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::DevptsInvalid,
-        messages: &[(DEVPTS, &[libc::EINVAL])],
-        when: When::Failed,
-        about: |plan| plan.dev,
-        refuted_by: "`unshare -Urm mount -t devpts -o newinstance devpts /mnt` works",
-        judge: devpts_invalid,
-        remedies: |case| with_bind_dev(case, vec![newer_bwrap()]),
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::DeviceMissing,
-        messages: &[("Can't bind mount %s on %s", &[libc::ENOENT])],
-        judge: device_missing,
-        remedies: |case| {
+        }, |case| with_bind_dev(case, permit_mounts(case));
+
+    DevptsInvalid, Failed about dev, [DEVPTS => (EINVAL)],
+        unless "`unshare -Urm mount -t devpts -o newinstance devpts /mnt` works"
+        => devpts_invalid, |case| with_bind_dev(case, vec![newer_bwrap()]);
+
+    DeviceMissing, Anytime, ["Can't bind mount %s on %s" => (ENOENT)]
+        => device_missing, |case| {
             let missing: Vec<_> = missing_devices(case).copied().collect();
             with_bind_dev(case, Wish::Devices(&missing).grant(case))
-        },
-        ..Rule::BASE
-    },
-];
+        };
+}
 
 pub(in crate::diagnosis) fn devpts_invalid(case: &Case<'_>) -> Option<Judgement> {
     let found = weigh(Low);

@@ -7,17 +7,17 @@ mod problem;
 #[cfg(test)]
 mod tests;
 
-use crate::diagnosis::evidence;
-use crate::diagnosis::remedy::told;
+use crate::diagnosis::{
+    Verdict,
+    case::Case,
+    evidence,
+    finding::Confidence,
+    remedy::{Remedy, SandboxChange, told},
+    weigh::{Judgement, rules, weigh},
+};
 use std::path::Path;
 
 use crate::bwrap::Message;
-use crate::diagnosis::Cause;
-use crate::diagnosis::Verdict;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::remedy::{Remedy, SandboxChange};
-use crate::diagnosis::weigh::{Judgement, Rule, weigh};
 use environment::{another_directory, label, working_directory};
 use loader::{loader_failed, mend_libraries};
 use paths::{Place, loader_is_visible, place, program_remedies};
@@ -25,62 +25,33 @@ pub(in crate::diagnosis) use problem::program;
 
 const EXECVP: &str = "execvp %s";
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::LoaderFailed,
-        messages: &[
-            ("error while loading shared libraries: %s", &[]),
-            ("symbol lookup error: %s", &[]),
-            ("%s: version `%s' not found (required by %s)", &[]),
-        ],
-        judge: loader_failed,
-        remedies: mend_libraries,
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::WorkingDirectoryMissing,
-        messages: &[("Can't chdir to %s", &[])],
-        judge: working_directory,
-        remedies: another_directory,
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::LabelRefused,
-        messages: &[
-            ("label_exec %s", &[]),
-            ("--file-label setup failed", &[]),
-            ("invalid label %s", &[]),
-            ("labeling not supported on this system", &[]),
-        ],
-        judge: label,
-        remedies: |_| vec![told!("other-label")],
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::ProgramMissing,
-        messages: &[(EXECVP, &[libc::ENOENT, libc::ENOTDIR, libc::EACCES])],
-        judge: program_missing,
-        remedies: program_remedies,
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::LoaderMissing,
-        messages: &[(EXECVP, &[libc::ENOENT])],
-        judge: loader_missing,
-        remedies: bind_loader,
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::ProgramNotExecutable,
-        messages: &[(EXECVP, &[libc::EACCES, libc::EISDIR, libc::ETXTBSY])],
-        judge: not_executable,
-        remedies: |_| vec![executable("PROGRAM")],
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::WrongArchitecture,
-        messages: &[(EXECVP, &[libc::ENOEXEC, libc::ELIBBAD])],
-        judge: |case| {
+rules! {
+    LoaderFailed, Anytime, [
+        "error while loading shared libraries: %s", "symbol lookup error: %s",
+        "%s: version `%s' not found (required by %s)",
+    ]
+        => loader_failed, mend_libraries;
+
+    WorkingDirectoryMissing, Anytime, ["Can't chdir to %s"]
+        => working_directory, another_directory;
+
+    LabelRefused, Anytime, [
+        "label_exec %s", "--file-label setup failed", "invalid label %s",
+        "labeling not supported on this system",
+    ]
+        => label, |_| vec![told!("other-label")];
+
+    ProgramMissing, Anytime, [EXECVP => (ENOENT ENOTDIR EACCES)]
+        => program_missing, program_remedies;
+
+    LoaderMissing, Anytime, [EXECVP => (ENOENT)]
+        => loader_missing, bind_loader;
+
+    ProgramNotExecutable, Anytime, [EXECVP => (EACCES EISDIR ETXTBSY)]
+        => not_executable, |_| vec![executable("PROGRAM")];
+
+    WrongArchitecture, Anytime, [EXECVP => (ENOEXEC ELIBBAD)]
+        => |case| {
             unseen(case)?;
             Some(
                 weigh(Confidence::Medium)
@@ -88,19 +59,12 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[
                     .summary(format!("{} is in no format that this machine executes", program_name(case)))
                     .pro(evidence::heard(case, "the kernel takes neither its ELF header nor a #! line")),
             )
-        },
-        remedies: |_| vec![other_build()],
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::ExecDenied,
-        messages: &[(EXECVP, &[libc::EPERM, libc::EACCES])],
-        refuted_by: "dmesg has no line with DENIED, avc: or type=1326 from that moment",
-        judge: denied,
-        remedies: |_| vec![told!("allow-execution")],
-        ..Rule::BASE
-    },
-];
+        }, |_| vec![other_build()];
+
+    ExecDenied, Anytime, [EXECVP => (EPERM EACCES)],
+        unless "dmesg has no line with DENIED, avc: or type=1326 from that moment"
+        => denied, |_| vec![told!("allow-execution")];
+}
 
 fn executable(program: &str) -> Remedy {
     told!("make-executable", program)

@@ -2,22 +2,20 @@
 
 use super::pr::PROC;
 use super::pr::hidden::{Hidden, Seen, look};
-use crate::diagnosis::case::Case;
-use crate::diagnosis::evidence;
-use crate::diagnosis::finding::Confidence::Medium;
-use crate::diagnosis::weigh::{Judgement, Rule, weigh};
-use crate::diagnosis::{Cause, Remedy, SandboxChange};
+use crate::diagnosis::{
+    Remedy, SandboxChange,
+    case::Case,
+    evidence,
+    finding::Confidence::Medium,
+    weigh::{Judgement, rules, weigh},
+};
 use crate::sandbox::Capability;
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[Rule {
-    cause: Cause::NeedlessUserNamespace,
-    messages: &[(PROC, &[libc::EPERM])],
-    about: |plan| plan.proc,
-    refuted_by: "without --unshare-user and --unshare-all the same sandbox fails, too",
-    judge: needless_user_namespace,
-    remedies: |_| vec![Remedy::change(SandboxChange::KeepUserNamespace)],
-    ..Rule::BASE
-}];
+rules! {
+    NeedlessUserNamespace, Anytime about proc, [PROC => (EPERM)],
+        unless "without --unshare-user and --unshare-all the same sandbox fails, too"
+        => needless_user_namespace, |_| vec![Remedy::change(SandboxChange::KeepUserNamespace)];
+}
 
 /// What is mounted in our own user namespace is locked only in others.
 fn needless_user_namespace(case: &Case<'_>) -> Option<Judgement> {

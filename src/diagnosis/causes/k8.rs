@@ -3,26 +3,24 @@
 use super::pr::PROC;
 use super::pr::hidden::{Seen, look};
 use super::pr::remedies::{honour_pod_fields, with_bind_proc};
-use crate::diagnosis::Cause;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::evidence;
-use crate::diagnosis::finding::Confidence::Low;
-use crate::diagnosis::finding::{Confidence, Finding};
-use crate::diagnosis::need::Need;
-use crate::diagnosis::remedy::{Action, PodPatch, Remedy};
-use crate::diagnosis::setting::Setting;
-use crate::diagnosis::weigh::{Judgement, Rule, weigh};
-use crate::diagnosis::wish;
-use crate::diagnosis::wish::{RUNTIME, Wish};
+use crate::diagnosis::{
+    Cause,
+    case::Case,
+    evidence,
+    finding::Confidence::Low,
+    finding::{Confidence, Finding},
+    need::Need,
+    remedy::{Action, PodPatch, Remedy, told},
+    setting::Setting,
+    weigh::{Judgement, rules, weigh},
+    wish,
+    wish::{RUNTIME, Wish},
+};
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[Rule {
-    cause: Cause::PodFieldsIgnored,
-    messages: &[(PROC, &[libc::EPERM])],
-    about: |plan| plan.proc,
-    judge: pod_fields_ignored,
-    remedies: |case| with_bind_proc(case, honour_pod_fields(case)),
-    ..Rule::BASE
-}];
+rules! {
+    PodFieldsIgnored, Anytime about proc, [PROC => (EPERM)]
+        => pod_fields_ignored, |case| with_bind_proc(case, honour_pod_fields(case));
+}
 
 /// Whoever wrote the right YAML and still sees masks is told so; whether he did, only he knows.
 fn pod_fields_ignored(case: &Case<'_>) -> Option<Judgement> {
@@ -50,7 +48,6 @@ fn pod_fields_ignored(case: &Case<'_>) -> Option<Judgement> {
     };
     Some(found.unknown("what the pod's YAML says"))
 }
-use crate::diagnosis::remedy::told;
 
 /// Words of the API server, of pod security admission and of the container runtime, in lower case.
 const TEXTS: &[(&str, Cause)] = &[

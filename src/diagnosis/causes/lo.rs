@@ -2,16 +2,17 @@
 //!
 //! What bwrap prints after `Failed RTM_NEWADDR` is the error of an earlier call, so only the facts tell these apart.
 
-use crate::diagnosis::Cause;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::confinement::{Selinux, selinux_denies};
-use crate::diagnosis::evidence;
-use crate::diagnosis::finding::Confidence::{High, Low, Medium};
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::restriction::{lift_restriction, strips_capabilities};
-use crate::diagnosis::weigh::{Judgement, Rule, When, weigh};
-use crate::diagnosis::wish::{Calls, Wish};
-use crate::diagnosis::{Remedy, SandboxChange, SelinuxRule};
+use crate::diagnosis::{
+    Remedy, SandboxChange, SelinuxRule,
+    case::Case,
+    confinement::{Selinux, selinux_denies},
+    evidence,
+    finding::Confidence::{High, Low, Medium},
+    remedy::told,
+    restriction::{lift_restriction, strips_capabilities},
+    weigh::{Judgement, rules, weigh},
+    wish::{Calls, Wish},
+};
 use crate::host::Platform;
 use crate::sandbox::Capability;
 
@@ -21,57 +22,34 @@ const REFUSED: &[(&str, &[i32])] = &[
     ("Can't create loopback device", &[]),
 ];
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::AppArmorStripsNetAdmin,
-        messages: REFUSED,
-        judge: apparmor_strips,
-        remedies: lift_restriction,
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::NetAdminMissing,
-        messages: REFUSED,
-        judge: net_admin_missing,
-        remedies: |case| {
+rules! {
+    AppArmorStripsNetAdmin, Anytime, REFUSED
+        => apparmor_strips, lift_restriction;
+
+    NetAdminMissing, Anytime, REFUSED
+        => net_admin_missing, |case| {
             // a namespace takes no privilege from anywhere
             let own = Remedy::change(SandboxChange::UnshareUser);
             [vec![own], Wish::Capability(Capability::CAP_NET_ADMIN).grant(case)].concat()
-        },
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::GvisorLoopback,
-        messages: REFUSED,
-        refuted_by: "the same sandbox fails alike under runc",
-        judge: gvisor,
-        remedies: |_| vec![newer_gvisor(), Remedy::change(SandboxChange::ShareNet)],
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::NetlinkDenied,
-        messages: &[
-            ("loopback: Failed to create NETLINK_ROUTE socket", &[]),
-            ("loopback: Failed to bind NETLINK_ROUTE socket", &[]),
-        ],
-        when: When::Failed,
-        refuted_by: "`ip link` works where bwrap is started",
-        judge: netlink_denied,
-        remedies: permit_netlink,
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::SelinuxDeniesNetAdmin,
-        messages: REFUSED,
-        judge: selinux_denies_net_admin,
-        remedies: |case| {
+        };
+
+    GvisorLoopback, Anytime, REFUSED,
+        unless "the same sandbox fails alike under runc"
+        => gvisor, |_| vec![newer_gvisor(), Remedy::change(SandboxChange::ShareNet)];
+
+    NetlinkDenied, Failed, [
+        "loopback: Failed to create NETLINK_ROUTE socket", "loopback: Failed to bind NETLINK_ROUTE socket",
+    ],
+        unless "`ip link` works where bwrap is started"
+        => netlink_denied, permit_netlink;
+
+    SelinuxDeniesNetAdmin, Anytime, REFUSED
+        => selinux_denies_net_admin, |case| {
             let mut remedies = Wish::Selinux(&[NET_ADMIN]).grant(case);
             remedies.push(told!("virt-sandbox-use-all-caps"));
             remedies
-        },
-        ..Rule::BASE
-    },
-];
+        };
+}
 
 const NET_ADMIN: SelinuxRule =
     SelinuxRule { target: "self", class: "cap_userns", permissions: &["net_admin"] };
@@ -190,6 +168,7 @@ fn selinux_denies_net_admin(case: &Case<'_>) -> Option<Judgement> {
 mod tests {
     use super::*;
     use crate::diagnosis::Action;
+    use crate::diagnosis::Cause;
     use crate::diagnosis::fixtures::*;
     use crate::host::{CapabilitySet, Fact, Host};
 

@@ -3,107 +3,62 @@
 pub(super) mod openat2;
 pub(super) mod resources;
 
-use crate::diagnosis::confinement::{
-    AppArmor, apparmor_denies, knows_landlock, landlocked, permit_in_profile, selinux_denies,
+use crate::diagnosis::{
+    Remedy, SandboxChange, SelinuxRule,
+    case::Case,
+    confinement::{AppArmor, apparmor_denies, knows_landlock, landlocked, permit_in_profile, selinux_denies},
+    evidence,
+    facts::stopped_by_masks,
+    finding::Confidence::{High, Low, Medium},
+    remedy::told,
+    weigh::{Judgement, rules, weigh},
+    wish::{Calls, Wish},
 };
-use crate::diagnosis::evidence;
 
-use crate::diagnosis::Cause;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::facts::stopped_by_masks;
-use crate::diagnosis::finding::Confidence::{High, Low, Medium};
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::weigh::{Judgement, Rule, weigh};
-use crate::diagnosis::wish::{Calls, Wish};
-use crate::diagnosis::{Remedy, SandboxChange, SelinuxRule};
 use crate::host::Platform;
 use crate::sandbox::Capability;
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::AppArmorDeniesMount,
-        messages: &[
-            ("Failed to make / slave", &[libc::EACCES]),
-            ("Creating proc failed", &[libc::EACCES]),
-            ("mounting proc", &[libc::EACCES]),
-        ],
-        refuted_by: "the sandbox starts under this profile",
-        judge: apparmor_denies_mount,
-        remedies: permit_in_profile,
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::SeccompDeniesMount,
-        messages: &[("Failed to make / slave", &[libc::EPERM]), ("mounting proc", &[libc::EPERM])],
-        judge: |case| filter(case, "mount"),
-        remedies: |case| Wish::Calls(Calls::Sandboxing).grant(case),
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::MountNotImplemented,
-        messages: &[("Failed to make / slave", &[libc::ENOSYS]), ("mounting proc", &[libc::ENOSYS])],
-        judge: |case| filter(case, "mount"),
-        remedies: |case| Wish::Calls(Calls::Sandboxing).grant(case),
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::LandlockDeniesMount,
-        messages: &[("Failed to make / slave", &[libc::EPERM])],
-        refuted_by: "the launcher and what started it use no Landlock",
-        judge: landlock_denies_mount,
-        remedies: |_| vec![landlock_inside()],
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::SelinuxDeniesTmpfs,
-        messages: &[("Failed to mount tmpfs", &[libc::EACCES]), ("Can't mount tmpfs on %s", &[libc::EACCES])],
-        // today's policies allow it to containers: only the failure tells
-        judge: |case| if case.failed() { selinux_denies(case, "tmpfs_t:filesystem mount") } else { None },
-        remedies: |case| Wish::Selinux(&[MOUNT_TMPFS]).grant(case),
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::SeccompDeniesTmpfs,
-        messages: &[("Failed to mount tmpfs", &[libc::EPERM])],
-        judge: |case| filter(case, "mount, with these flags,"),
-        remedies: |case| Wish::Calls(Calls::Sandboxing).grant(case),
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::SeccompDeniesPivotRoot,
-        messages: &[("pivot_root", &[libc::EPERM]), ("pivot_root(/newroot)", &[libc::EPERM])],
-        refuted_by: "the container has a seccomp profile of its own, which allows pivot_root",
-        judge: seccomp_denies_pivot_root,
-        remedies: |case| Wish::Calls(Calls::Sandboxing).grant(case),
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::AppArmorDeniesPivotRoot,
-        messages: &[("pivot_root", &[libc::EACCES]), ("pivot_root(/newroot)", &[libc::EACCES])],
-        refuted_by: "security.nesting is true for this container",
-        judge: apparmor_denies_pivot_root,
-        remedies: permit_in_profile,
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::SeccompDeniesUmount,
-        messages: &[("umount old root", &[libc::EPERM]), ("unmount old root", &[libc::EPERM])],
-        judge: |case| filter(case, "umount2"),
-        remedies: |case| Wish::Calls(Calls::Sandboxing).grant(case),
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::HostnameDenied,
-        messages: &[("Can't set hostname to %s", &[libc::EPERM])],
-        refuted_by: "the container has a seccomp profile of its own, which allows sethostname",
-        judge: hostname_denied,
-        remedies: |case| {
+rules! {
+    AppArmorDeniesMount, Anytime, [
+        "Failed to make / slave" => (EACCES), "Creating proc failed" => (EACCES), "mounting proc" => (EACCES),
+    ],
+        unless "the sandbox starts under this profile"
+        => apparmor_denies_mount, permit_in_profile;
+
+    SeccompDeniesMount, Anytime, ["Failed to make / slave" => (EPERM), "mounting proc" => (EPERM)]
+        => |case| filter(case, "mount"), |case| Wish::Calls(Calls::Sandboxing).grant(case);
+
+    MountNotImplemented, Anytime, ["Failed to make / slave" => (ENOSYS), "mounting proc" => (ENOSYS)]
+        => |case| filter(case, "mount"), |case| Wish::Calls(Calls::Sandboxing).grant(case);
+
+    LandlockDeniesMount, Anytime, ["Failed to make / slave" => (EPERM)],
+        unless "the launcher and what started it use no Landlock"
+        => landlock_denies_mount, |_| vec![landlock_inside()];
+
+    SelinuxDeniesTmpfs, Anytime, ["Failed to mount tmpfs" => (EACCES), "Can't mount tmpfs on %s" => (EACCES)]
+        => |case| if case.failed() { selinux_denies(case, "tmpfs_t:filesystem mount") } else { None }, |case| Wish::Selinux(&[MOUNT_TMPFS]).grant(case);
+
+    SeccompDeniesTmpfs, Anytime, ["Failed to mount tmpfs" => (EPERM)]
+        => |case| filter(case, "mount, with these flags,"), |case| Wish::Calls(Calls::Sandboxing).grant(case);
+
+    SeccompDeniesPivotRoot, Anytime, ["pivot_root" => (EPERM), "pivot_root(/newroot)" => (EPERM)],
+        unless "the container has a seccomp profile of its own, which allows pivot_root"
+        => seccomp_denies_pivot_root, |case| Wish::Calls(Calls::Sandboxing).grant(case);
+
+    AppArmorDeniesPivotRoot, Anytime, ["pivot_root" => (EACCES), "pivot_root(/newroot)" => (EACCES)],
+        unless "security.nesting is true for this container"
+        => apparmor_denies_pivot_root, permit_in_profile;
+
+    SeccompDeniesUmount, Anytime, ["umount old root" => (EPERM), "unmount old root" => (EPERM)]
+        => |case| filter(case, "umount2"), |case| Wish::Calls(Calls::Sandboxing).grant(case);
+
+    HostnameDenied, Anytime, ["Can't set hostname to %s" => (EPERM)],
+        unless "the container has a seccomp profile of its own, which allows sethostname"
+        => hostname_denied, |case| {
             let keep = Remedy::change(SandboxChange::KeepHostname);
             std::iter::once(keep).chain(Wish::Calls(Calls::Sandboxing).grant(case)).collect()
-        },
-        ..Rule::BASE
-    },
-];
+        };
+}
 
 const MOUNT_TMPFS: SelinuxRule =
     SelinuxRule { target: "tmpfs_t", class: "filesystem", permissions: &["mount"] };

@@ -5,18 +5,19 @@ pub(super) mod limits;
 pub(super) mod processes;
 pub(super) mod refusals;
 
-use crate::diagnosis::evidence;
-use crate::diagnosis::remedy::told;
+use crate::diagnosis::{
+    Remedy, SandboxChange,
+    case::Case,
+    evidence,
+    facts::{OPENS, user_namespace},
+    finding::Confidence,
+    remedy::told,
+    weigh::{Judgement, rules, weigh},
+    wish::{Wish, raise},
+};
 use std::path::Path;
 
 use crate::bwrap::Stage;
-use crate::diagnosis::Cause;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::facts::{OPENS, user_namespace};
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::weigh::{Judgement, Rule, weigh};
-use crate::diagnosis::wish::{Wish, raise};
-use crate::diagnosis::{Remedy, SandboxChange};
 use crate::host::{Fact, IdMapping, Platform};
 use crate::sandbox::Capability;
 
@@ -28,61 +29,32 @@ pub(in crate::diagnosis) const CREATING: &str = "Creating new namespace failed";
 /// Mount propagation belongs to mounts: a root that is none has none to change.
 const MAKE_SLAVE: &str = "Failed to make / slave";
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::Chrooted,
-        messages: &[(NO_PERMISSIONS, &[libc::EPERM]), (MAKE_SLAVE, &[libc::EINVAL])],
-        refuted_by: "`grep ' / / ' /proc/self/mountinfo` shows a mount on /: it is no chroot",
-        judge: chrooted,
-        remedies: leave_chroot,
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::UserNamespacesSwitchedOff,
-        messages: &[(NO_PERMISSIONS, &[libc::EPERM]), ("unshare user ns", &[libc::EPERM])],
-        refuted_by: "`sysctl kernel.unprivileged_userns_clone` prints 1, or knows no such key",
-        judge: switched_off,
-        remedies: |case| Wish::Sysctl("kernel.unprivileged_userns_clone", "1", OPENS).grant(case),
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::UnmappedId,
-        messages: &[(NO_PERMISSIONS, &[libc::EPERM])],
-        refuted_by: "`id -u` and `id -g` are within the ranges of /proc/self/uid_map and gid_map",
-        judge: unmapped,
-        remedies: map_id,
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::RootWithoutSysAdmin,
-        messages: &[(CREATING, &[libc::EPERM])],
-        refuted_by: "the same sandbox with Namespaces::USER fails with the same message",
-        judge: root_without,
-        remedies: ask_for_one,
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::JoinDenied,
-        messages: &[
-            ("Joining specified user namespace failed", &[]),
-            (
-                "Joining the specified user namespace failed, it might not be a descendant of the current \
-                 user namespace.",
-                &[],
-            ),
-            ("Setting userns2 failed", &[]),
-            ("Setting pidns failed", &[]),
-            ("unshare pid ns", &[libc::EPERM]),
-            ("Can't read pid from socket", &[]),
-            ("No pid returned on socket", &[]),
-            ("Unexpected short read from pid socket", &[]),
-        ],
-        refuted_by: "`nsenter` by the same user joins the same namespaces",
-        judge: join_denied,
-        remedies: |_| vec![told!("namespace-to-join")],
-        ..Rule::BASE
-    },
-];
+rules! {
+    Chrooted, Anytime, [NO_PERMISSIONS => (EPERM), MAKE_SLAVE => (EINVAL)],
+        unless "`grep ' / / ' /proc/self/mountinfo` shows a mount on /: it is no chroot"
+        => chrooted, leave_chroot;
+
+    UserNamespacesSwitchedOff, Anytime, [NO_PERMISSIONS => (EPERM), "unshare user ns" => (EPERM)],
+        unless "`sysctl kernel.unprivileged_userns_clone` prints 1, or knows no such key"
+        => switched_off, |case| Wish::Sysctl("kernel.unprivileged_userns_clone", "1", OPENS).grant(case);
+
+    UnmappedId, Anytime, [NO_PERMISSIONS => (EPERM)],
+        unless "`id -u` and `id -g` are within the ranges of /proc/self/uid_map and gid_map"
+        => unmapped, map_id;
+
+    RootWithoutSysAdmin, Anytime, [CREATING => (EPERM)],
+        unless "the same sandbox with Namespaces::USER fails with the same message"
+        => root_without, ask_for_one;
+
+    JoinDenied, Anytime, [
+        "Joining specified user namespace failed",
+        "Joining the specified user namespace failed, it might not be a descendant of the current user namespace.",
+        "Setting userns2 failed", "Setting pidns failed", "unshare pid ns" => (EPERM),
+        "Can't read pid from socket", "No pid returned on socket", "Unexpected short read from pid socket",
+    ],
+        unless "`nsenter` by the same user joins the same namespaces"
+        => join_denied, |_| vec![told!("namespace-to-join")];
+}
 
 /// The kernel makes no user namespace for whoever is in a chroot, root or not; and without one the root must be a mount.
 fn chrooted(case: &Case<'_>) -> Option<Judgement> {

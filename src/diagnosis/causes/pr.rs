@@ -4,89 +4,52 @@ pub(super) mod hidden;
 pub(super) mod incomplete;
 pub(super) mod remedies;
 
-use crate::diagnosis::evidence;
-use crate::diagnosis::facts::enters_user_namespace;
+use crate::diagnosis::{
+    Cause, Remedy, SandboxChange,
+    case::Case,
+    confinement::{apparmor_denies, permit_in_profile, selinux_denies},
+    evidence,
+    facts::enters_user_namespace,
+    finding::Confidence,
+    finding::Confidence::{High, Low, Medium},
+    weigh::{Judgement, rules, weigh},
+    wish::Wish,
+};
 use hidden::{Hidden, Seen, doubtful, look};
 use remedies::{another_kernel, outer_as_user, permit_mounts, uncover, unmask_or_bind, with_bind_proc};
 
-use crate::diagnosis::Cause;
-use crate::diagnosis::Remedy;
-use crate::diagnosis::SandboxChange;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::confinement::permit_in_profile;
-use crate::diagnosis::confinement::{apparmor_denies, selinux_denies};
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::finding::Confidence::{High, Low, Medium};
-use crate::diagnosis::weigh::{Judgement, Rule, weigh};
-use crate::diagnosis::wish::Wish;
-
 pub(super) const PROC: &str = "Can't mount proc on %s";
-/// Security modules come first: they answer before the kernel looks at what is visible.
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::SelinuxDeniesProc,
-        messages: &[(PROC, &[libc::EACCES])],
-        judge: |case| {
+// Security modules come first: they answer before the kernel looks at what is visible.
+rules! {
+    SelinuxDeniesProc, Anytime, [PROC => (EACCES)]
+        => |case| {
             let operation = case.plan.as_ref().and_then(|plan| plan.proc);
             let wanted = case.failed() || operation.is_some();
             let found = wanted.then(|| selinux_denies(case, "proc_t:filesystem mount"))??;
             Some(found.operation(operation))
-        },
-        remedies: |case| with_bind_proc(case, permit_mounts(case)),
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::AppArmorDeniesProc,
-        messages: &[(PROC, &[libc::EACCES])],
-        about: |plan| plan.proc,
-        judge: apparmor_denies_proc,
-        remedies: |case| with_bind_proc(case, permit_in_profile(case)),
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::MaskedProc,
-        messages: &[(PROC, &[libc::EPERM])],
-        judge: |case| hidden_proc(case, Cause::MaskedProc),
-        remedies: unmask_or_bind,
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::CoveredProc,
-        messages: &[(PROC, &[libc::EPERM])],
-        judge: |case| hidden_proc(case, Cause::CoveredProc),
-        remedies: |case| with_bind_proc(case, uncover(case)),
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::OuterBwrapCoversProc,
-        messages: &[(PROC, &[libc::EPERM])],
-        judge: |case| hidden_proc(case, Cause::OuterBwrapCoversProc),
-        remedies: |case| with_bind_proc(case, vec![outer_as_user()]),
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::ProcAtime,
-        messages: &[(PROC, &[libc::EPERM])],
-        judge: |case| hidden_proc(case, Cause::ProcAtime),
-        remedies: |case| with_bind_proc(case, Wish::Relatime.grant(case)),
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::PidNamespaceNotOwned,
-        messages: &[(PROC, &[libc::EPERM])],
-        about: |plan| plan.proc,
-        judge: pid_namespace_not_owned,
-        remedies: |case| with_bind_proc(case, vec![Remedy::change(SandboxChange::UnsharePid)]),
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::EmulatedKernelDeniesProc,
-        messages: &[(PROC, &[libc::EPERM])],
-        judge: emulated_kernel,
-        remedies: |case| with_bind_proc(case, vec![another_kernel()]),
-        ..Rule::BASE
-    },
-];
+        }, |case| with_bind_proc(case, permit_mounts(case));
+
+    AppArmorDeniesProc, Anytime about proc, [PROC => (EACCES)]
+        => apparmor_denies_proc, |case| with_bind_proc(case, permit_in_profile(case));
+
+    MaskedProc, Anytime, [PROC => (EPERM)]
+        => |case| hidden_proc(case, Cause::MaskedProc), unmask_or_bind;
+
+    CoveredProc, Anytime, [PROC => (EPERM)]
+        => |case| hidden_proc(case, Cause::CoveredProc), |case| with_bind_proc(case, uncover(case));
+
+    OuterBwrapCoversProc, Anytime, [PROC => (EPERM)]
+        => |case| hidden_proc(case, Cause::OuterBwrapCoversProc), |case| with_bind_proc(case, vec![outer_as_user()]);
+
+    ProcAtime, Anytime, [PROC => (EPERM)]
+        => |case| hidden_proc(case, Cause::ProcAtime), |case| with_bind_proc(case, Wish::Relatime.grant(case));
+
+    PidNamespaceNotOwned, Anytime about proc, [PROC => (EPERM)]
+        => pid_namespace_not_owned, |case| with_bind_proc(case, vec![Remedy::change(SandboxChange::UnsharePid)]);
+
+    EmulatedKernelDeniesProc, Anytime, [PROC => (EPERM)]
+        => emulated_kernel, |case| with_bind_proc(case, vec![another_kernel()]);
+}
 
 /// The kernel's rule about whole procfs instances, if what breaks it is this cause.
 fn hidden_proc(case: &Case<'_>, wanted: Cause) -> Option<Judgement> {

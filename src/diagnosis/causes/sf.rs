@@ -1,27 +1,21 @@
 //! The sandbox's own system call filters.
 
-use crate::diagnosis::case::Case;
-use crate::diagnosis::evidence;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::weigh::{Judgement, Rule, weigh};
-use crate::diagnosis::{Cause, Remedy};
-pub(in crate::diagnosis) const RULES: &[Rule] = &[Rule {
-    cause: Cause::FilterRejected,
-    messages: &[
-        (
-            "Unable to set up system call filtering as requested: prctl(PR_SET_SECCOMP) reported EINVAL.%s",
-            &[],
-        ),
-        ("prctl(PR_SET_SECCOMP)", &[]),
-        ("Invalid seccomp data, must be multiple of 8", &[]),
-        ("Can't read seccomp data", &[]),
+use crate::diagnosis::{
+    Remedy,
+    case::Case,
+    evidence,
+    finding::Confidence,
+    remedy::told,
+    weigh::{Judgement, rules, weigh},
+};
+rules! {
+    FilterRejected, Anytime, [
+        "Unable to set up system call filtering as requested: prctl(PR_SET_SECCOMP) reported EINVAL.%s",
+        "prctl(PR_SET_SECCOMP)", "Invalid seccomp data, must be multiple of 8", "Can't read seccomp data",
     ],
-    refuted_by: "the sandbox fails in the same way without its filters",
-    judge: filter,
-    remedies: other_filter,
-    ..Rule::BASE
-}];
+        unless "the sandbox fails in the same way without its filters"
+        => filter, other_filter;
+}
 
 pub(in crate::diagnosis) fn filter(case: &Case<'_>) -> Option<Judgement> {
     let message = case.symptom?.message()?;

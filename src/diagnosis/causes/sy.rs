@@ -1,39 +1,26 @@
 //! Memory.
 
-use crate::diagnosis::Cause;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::evidence;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::weigh::{Judgement, Rule, weigh};
+use crate::diagnosis::{
+    case::Case,
+    evidence,
+    finding::Confidence,
+    remedy::told,
+    weigh::{Judgement, rules, weigh},
+};
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[Rule {
-    cause: Cause::OutOfMemory,
-    messages: &[
-        ("Out of memory", &[]),
-        ("clearenv failed", &[libc::ENOMEM]),
-        ("Creating new namespace failed", &[libc::ENOMEM]),
-        ("Can't fork for --pidns", &[libc::ENOMEM]),
-        ("Can't fork for pid 1", &[libc::ENOMEM]),
-        ("unshare user ns", &[libc::ENOMEM]),
-        ("setting up uid map", &[libc::ENOMEM]),
-        ("setting up gid map", &[libc::ENOMEM]),
-        ("Failed to make / slave", &[libc::ENOMEM]),
-        ("Failed to mount tmpfs", &[libc::ENOMEM]),
-        ("setting up newroot bind", &[libc::ENOMEM]),
-        ("Can't bind mount %s on %s", &[libc::ENOMEM]),
-        ("Can't mount proc on %s", &[libc::ENOMEM]),
-        ("Can't mount tmpfs on %s", &[libc::ENOMEM]),
-        ("Can't mount devpts on %s", &[libc::ENOMEM]),
-        ("pivot_root", &[libc::ENOMEM]),
-        ("eventfd()", &[libc::ENOMEM]),
-        ("prctl(PR_SET_SECCOMP)", &[libc::ENOMEM]),
-        ("execvp %s", &[libc::ENOMEM]),
-    ],
-    judge: out_of_memory,
-    remedies: |_| vec![told!("see-memory"), told!("raise-memory-limit")],
-    ..Rule::BASE
-}];
+rules! {
+    OutOfMemory, Anytime, [
+        "Out of memory", "clearenv failed" => (ENOMEM), "Creating new namespace failed" => (ENOMEM),
+        "Can't fork for --pidns" => (ENOMEM), "Can't fork for pid 1" => (ENOMEM), "unshare user ns" => (ENOMEM),
+        "setting up uid map" => (ENOMEM), "setting up gid map" => (ENOMEM),
+        "Failed to make / slave" => (ENOMEM), "Failed to mount tmpfs" => (ENOMEM),
+        "setting up newroot bind" => (ENOMEM), "Can't bind mount %s on %s" => (ENOMEM),
+        "Can't mount proc on %s" => (ENOMEM), "Can't mount tmpfs on %s" => (ENOMEM),
+        "Can't mount devpts on %s" => (ENOMEM), "pivot_root" => (ENOMEM), "eventfd()" => (ENOMEM),
+        "prctl(PR_SET_SECCOMP)" => (ENOMEM), "execvp %s" => (ENOMEM),
+    ]
+        => out_of_memory, |_| vec![told!("see-memory"), told!("raise-memory-limit")];
+}
 
 fn out_of_memory(case: &Case<'_>) -> Option<Judgement> {
     let message = case.symptom?.message()?;

@@ -1,12 +1,13 @@
-use crate::diagnosis::case::Case;
-use crate::diagnosis::weigh::LAUNCH;
-use crate::diagnosis::{Cause, Finding};
+use crate::diagnosis::{
+    Action, Cause, Finding, Symptom,
+    case::Case,
+    fixtures::{docker, machine, on, whole},
+    weigh::LAUNCH,
+};
 use std::collections::HashSet;
 use std::process::Command;
 
 use super::*;
-use crate::diagnosis::fixtures::{docker, machine, on, whole};
-use crate::diagnosis::{Action, Symptom};
 use crate::host::{Fact, Host, PidsLimit, Platform, Program};
 
 /// Every message of bwrap's, first on each line.

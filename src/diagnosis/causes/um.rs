@@ -2,88 +2,58 @@
 
 pub(super) mod nested;
 
-use crate::diagnosis::Cause;
-use crate::diagnosis::Remedy;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::causes::cp::path;
-use crate::diagnosis::causes::mt::landlock_inside;
-use crate::diagnosis::confinement::permit_in_profile;
-use crate::diagnosis::confinement::{AppArmor, ids_differ, knows_landlock, landlocked};
-use crate::diagnosis::evidence;
-use crate::diagnosis::facts::setuid;
-use crate::diagnosis::finding::Confidence::{High, Low, Medium};
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::restriction::{lift_restriction, strips_capabilities};
-use crate::diagnosis::weigh::{Judgement, Rule, weigh};
-use crate::diagnosis::wish::Wish;
+use crate::diagnosis::{
+    Remedy,
+    case::Case,
+    causes::cp::path,
+    causes::mt::landlock_inside,
+    confinement::{AppArmor, ids_differ, knows_landlock, landlocked, permit_in_profile},
+    evidence,
+    facts::setuid,
+    finding::Confidence::{High, Low, Medium},
+    remedy::told,
+    restriction::{lift_restriction, strips_capabilities},
+    weigh::{Judgement, rules, weigh},
+    wish::Wish,
+};
 use crate::host::Fact;
 use crate::sandbox::Capability;
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::MissingSetfcap,
-        messages: &[("setting up uid map", &[libc::EPERM])],
-        refuted_by: "the same sandbox starts as root without CAP_SETFCAP, or fails for uid 1000, too",
-        judge: missing_setfcap,
-        remedies: |case| Wish::MappedRoot.grant(case),
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::AppArmorRestrictsUserNamespaces,
-        messages: &[("setting up uid map", &[libc::EACCES])],
-        judge: apparmor_restricts,
-        remedies: lift_restriction,
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::ProcReadOnly,
-        messages: &[("setting up uid map", &[libc::EROFS])],
-        refuted_by: "`touch -c /proc/self/uid_map` succeeds where bwrap is started",
-        judge: proc_read_only,
-        remedies: |case| Wish::WritableProc.grant(case),
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::LandlockDeniesProc,
-        messages: &[("setting up uid map", &[libc::EACCES])],
-        refuted_by: "the launcher and what started it use no Landlock",
-        judge: landlock_denies_proc,
-        remedies: |_| vec![landlock_inside()],
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::BwrapUnreadable,
-        messages: &[("setting up uid map", &[libc::EACCES])],
-        judge: bwrap_unreadable,
-        remedies: |case| vec![make_bwrap_readable(case)],
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::IdsDiffer,
-        messages: &[("setting up uid map", &[libc::EPERM, libc::EACCES])],
-        refuted_by: "`grep -E '^[UG]id' /proc/self/status` shows the same id twice each",
-        judge: ids_differ_or_unmapped,
-        remedies: |_| vec![same_ids()],
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::GidMapDenied,
-        messages: &[
-            ("setting up gid map", &[libc::EPERM, libc::EACCES]),
-            ("error writing to setgroups", &[libc::EPERM, libc::EACCES]),
-        ],
-        refuted_by: "`grep ^Gid /proc/self/status` shows the same id twice",
-        judge: gid_map_denied,
-        remedies: |case| {
+rules! {
+    MissingSetfcap, Anytime, ["setting up uid map" => (EPERM)],
+        unless "the same sandbox starts as root without CAP_SETFCAP, or fails for uid 1000, too"
+        => missing_setfcap, |case| Wish::MappedRoot.grant(case);
+
+    AppArmorRestrictsUserNamespaces, Anytime, ["setting up uid map" => (EACCES)]
+        => apparmor_restricts, lift_restriction;
+
+    ProcReadOnly, Anytime, ["setting up uid map" => (EROFS)],
+        unless "`touch -c /proc/self/uid_map` succeeds where bwrap is started"
+        => proc_read_only, |case| Wish::WritableProc.grant(case);
+
+    LandlockDeniesProc, Anytime, ["setting up uid map" => (EACCES)],
+        unless "the launcher and what started it use no Landlock"
+        => landlock_denies_proc, |_| vec![landlock_inside()];
+
+    BwrapUnreadable, Anytime, ["setting up uid map" => (EACCES)]
+        => bwrap_unreadable, |case| vec![make_bwrap_readable(case)];
+
+    IdsDiffer, Anytime, ["setting up uid map" => (EPERM EACCES)],
+        unless "`grep -E '^[UG]id' /proc/self/status` shows the same id twice each"
+        => ids_differ_or_unmapped, |_| vec![same_ids()];
+
+    GidMapDenied, Anytime, [
+        "setting up gid map" => (EPERM EACCES), "error writing to setgroups" => (EPERM EACCES),
+    ],
+        unless "`grep ^Gid /proc/self/status` shows the same id twice"
+        => gid_map_denied, |case| {
             if restricted_gid_map(case).is_some() {
                 return lift_restriction(case);
             }
             let profile = AppArmor::of(case).profile().filter(|_| !ids_differ(case));
             profile.map_or_else(|| vec![same_ids()], |_| permit_in_profile(case))
-        },
-        ..Rule::BASE
-    },
-];
+        };
+}
 
 /// The kernel lets root be mapped only by whoever holds `CAP_SETFCAP` (since 5.12, and where that was backported).
 fn missing_setfcap(case: &Case<'_>) -> Option<Judgement> {

@@ -3,23 +3,20 @@
 use crate::Version;
 use crate::bwrap::arguments::{Arguments, Word};
 use crate::bwrap::options::{self, BwrapOption};
-use crate::diagnosis::Cause;
-use crate::diagnosis::Remedy;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::evidence;
-use crate::diagnosis::facts::version;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::weigh::Rule;
-use crate::diagnosis::weigh::{Judgement, weigh};
+use crate::diagnosis::{
+    Remedy,
+    case::Case,
+    evidence,
+    facts::version,
+    finding::Confidence,
+    remedy::told,
+    weigh::{Judgement, rules, weigh},
+};
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[Rule {
-    cause: Cause::UnknownOption,
-    messages: &[("Unknown option %s", &[])],
-    judge: unknown_option,
-    remedies: newer_bwrap,
-    ..Rule::BASE
-}];
-use crate::diagnosis::remedy::told;
+rules! {
+    UnknownOption, Anytime, ["Unknown option %s"]
+        => unknown_option, newer_bwrap;
+}
 
 /// The option that bwrap does not know.
 pub(in crate::diagnosis) fn subject(case: &Case<'_>) -> String {

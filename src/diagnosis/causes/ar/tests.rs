@@ -1,8 +1,12 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use super::*;
-use crate::diagnosis::fixtures::{explain, foreseen, machine, mounts, only_on, whole, without_user};
-use crate::diagnosis::{Action, Outlook, predict};
+use crate::diagnosis::Cause;
+use crate::diagnosis::{
+    Action, Outlook,
+    fixtures::{explain, foreseen, machine, mounts, only_on, whole, without_user},
+    predict,
+};
 use crate::host::{Host, Platform, Program};
 
 const OVERFLOW: &str = "Can't read /proc/sys/kernel/overflowuid: No such file or directory";

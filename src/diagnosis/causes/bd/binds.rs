@@ -1,17 +1,18 @@
 //! Binds that the kernel refuses.
 
-use crate::diagnosis::evidence;
-use crate::diagnosis::remedy::told;
+use crate::diagnosis::{
+    case::Case,
+    causes::bd::lookup::{Found, by_destination, message, name_of, reasons},
+    evidence,
+    facts::word,
+    finding::Confidence,
+    remedy::{Remedy, told},
+    weigh::{Judgement, weigh},
+};
 use std::path::{Path, PathBuf};
 
 use crate::bwrap::Message;
 use crate::bwrap::message::Errno;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::causes::bd::lookup::{Found, by_destination, message, name_of, reasons};
-use crate::diagnosis::facts::word;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::remedy::Remedy;
-use crate::diagnosis::weigh::{Judgement, weigh};
 use crate::host::Mount;
 use crate::sandbox::Operation;
 use crate::visible::path as shown;

@@ -1,18 +1,19 @@
 //! Destinations that cannot be made, or are not what they must be.
 
-use crate::diagnosis::evidence;
-use crate::diagnosis::remedy::told;
+use crate::diagnosis::{
+    case::Case,
+    causes::bd::lookup::{Found, by_destination, message, name_of, says},
+    causes::bd::sources::is_socket,
+    evidence,
+    facts::word,
+    finding::Confidence,
+    need::Need,
+    remedy::{Remedy, SandboxChange, told},
+    weigh::{Judgement, weigh},
+};
 use std::path::Path;
 
 use crate::bwrap::Message;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::causes::bd::lookup::{Found, by_destination, message, name_of, says};
-use crate::diagnosis::causes::bd::sources::is_socket;
-use crate::diagnosis::facts::word;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::need::Need;
-use crate::diagnosis::remedy::{Remedy, SandboxChange};
-use crate::diagnosis::weigh::{Judgement, weigh};
 use crate::sandbox::{Operation, relative};
 use crate::visible::path as shown;
 

@@ -1,13 +1,14 @@
 //! Files and links that bwrap makes: what is there already, what does not fit.
 
-use crate::diagnosis::case::Case;
-use crate::diagnosis::causes::bd::lookup::{Found, by_destination, message, name_of, says};
-use crate::diagnosis::evidence;
-use crate::diagnosis::facts::word;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::remedy::Remedy;
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::weigh::{Judgement, weigh};
+use crate::diagnosis::{
+    case::Case,
+    causes::bd::lookup::{Found, by_destination, message, name_of, says},
+    evidence,
+    facts::word,
+    finding::Confidence,
+    remedy::{Remedy, told},
+    weigh::{Judgement, weigh},
+};
 use crate::sandbox::{Content, ContentKind, Operation, relative};
 
 /// The link that cannot be made: of several on one path, the first that differs from what is there.

@@ -1,18 +1,19 @@
 //! Sources that are not there, or that bwrap may not reach.
 
-use crate::diagnosis::evidence;
-use crate::diagnosis::remedy::told;
+use crate::diagnosis::{
+    case::Case,
+    causes::bd::lookup::{Found, by_source, message},
+    evidence,
+    facts::{mount_of, word},
+    finding::Confidence,
+    remedy::{Remedy, SandboxChange, told},
+    setting::Setting,
+    weigh::{Judgement, weigh},
+};
 use std::path::Path;
 
 use crate::bwrap::Message;
 use crate::bwrap::message::Errno;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::causes::bd::lookup::{Found, by_source, message};
-use crate::diagnosis::facts::{mount_of, word};
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::remedy::{Remedy, SandboxChange};
-use crate::diagnosis::setting::Setting;
-use crate::diagnosis::weigh::{Judgement, weigh};
 use crate::sandbox::{Capability, Operation};
 use crate::visible::path as shown;
 

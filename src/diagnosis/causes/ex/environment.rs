@@ -1,15 +1,16 @@
 //! What the command gets beside its program: a working directory, a label, filters.
 
 use crate::bwrap::Message;
-use crate::diagnosis::Symptom;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::causes::ex::paths::reachable;
-use crate::diagnosis::evidence;
-use crate::diagnosis::facts::word;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::remedy::{Remedy, SandboxChange};
-use crate::diagnosis::weigh::{Judgement, weigh};
+use crate::diagnosis::{
+    Symptom,
+    case::Case,
+    causes::ex::paths::reachable,
+    evidence,
+    facts::word,
+    finding::Confidence,
+    remedy::{Remedy, SandboxChange, told},
+    weigh::{Judgement, weigh},
+};
 use crate::visible::path as shown;
 
 /// The one thing here that can be foreseen: a directory that no operation makes.

@@ -1,13 +1,15 @@
 //! What the dynamic loader says before any of bwrap's own code runs.
 
 use crate::Message;
-use crate::diagnosis::Remedy;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::causes::cp::path;
-use crate::diagnosis::evidence;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::weigh::{Judgement, weigh};
+use crate::diagnosis::{
+    Remedy,
+    case::Case,
+    causes::cp::path,
+    evidence,
+    finding::Confidence,
+    remedy::told,
+    weigh::{Judgement, weigh},
+};
 
 /// The program that the loader complains of, if it names one, and what about.
 fn loader_complaint(message: &Message) -> (Option<String>, String) {

@@ -1,20 +1,19 @@
 //! What the launcher found to be wrong with a program.
 
-use crate::diagnosis::evidence;
-use crate::diagnosis::remedy::told;
+use crate::diagnosis::{
+    Cause, ProgramProblem,
+    case::Case,
+    causes::ex::paths::program_remedies,
+    causes::ex::{executable, links, other_build, paths},
+    evidence,
+    facts::word,
+    finding::{Confidence, Finding},
+    remedy::{Remedy, SandboxChange, told},
+    weigh::weigh,
+    wish,
+};
 use std::path::Path;
 
-use crate::diagnosis::Cause;
-use crate::diagnosis::ProgramProblem;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::causes::ex::paths;
-use crate::diagnosis::causes::ex::paths::program_remedies;
-use crate::diagnosis::causes::ex::{executable, links, other_build};
-use crate::diagnosis::facts::word;
-use crate::diagnosis::finding::{Confidence, Finding};
-use crate::diagnosis::remedy::{Remedy, SandboxChange};
-use crate::diagnosis::weigh::weigh;
-use crate::diagnosis::wish;
 use crate::visible::path as shown;
 
 /// What the launcher found to be wrong with the program: it looked, so there is nothing to weigh.

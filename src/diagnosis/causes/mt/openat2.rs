@@ -1,32 +1,25 @@
 //! openat2(2), with which bwrap 0.12 walks paths.
 
-use crate::diagnosis::Cause;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::evidence;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::remedy::Remedy;
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::setting::Setting;
-use crate::diagnosis::weigh::{Judgement, Rule, When, weigh};
-use crate::diagnosis::wish::unit;
+use crate::diagnosis::{
+    case::Case,
+    evidence,
+    finding::Confidence,
+    remedy::{Remedy, told},
+    setting::Setting,
+    weigh::{Judgement, rules, weigh},
+    wish::unit,
+};
 use crate::host::Platform;
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[Rule {
-    cause: Cause::Openat2Missing,
-    messages: &[
-        ("Can't open source %s", &[libc::ENOSYS]),
-        ("Can't open %s", &[libc::ENOSYS]),
-        ("Can't resolve %s", &[libc::ENOSYS]),
-        ("Can't mkdir %s", &[libc::ENOSYS]),
-        ("Can't mkdir parents for %s", &[libc::ENOSYS]),
-        ("Can't create file at %s", &[libc::ENOSYS]),
+rules! {
+    Openat2Missing, Failed, [
+        "Can't open source %s" => (ENOSYS), "Can't open %s" => (ENOSYS), "Can't resolve %s" => (ENOSYS),
+        "Can't mkdir %s" => (ENOSYS), "Can't mkdir parents for %s" => (ENOSYS),
+        "Can't create file at %s" => (ENOSYS),
     ],
-    when: When::Failed,
-    refuted_by: "bwrap 0.11 fails at the same path, too",
-    judge: missing,
-    remedies: permit,
-    ..Rule::BASE
-}];
+        unless "bwrap 0.11 fails at the same path, too"
+        => missing, permit;
+}
 
 fn missing(case: &Case<'_>) -> Option<Judgement> {
     let judgement = weigh(Confidence::High).pro(evidence::heard(
@@ -62,6 +55,7 @@ fn permit(case: &Case<'_>) -> Vec<Remedy> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnosis::Cause;
     use crate::diagnosis::fixtures::{explain, machine, only_on, whole};
 
     #[test]

@@ -2,57 +2,40 @@
 
 use crate::bwrap::Message;
 use crate::bwrap::message::Errno;
-use crate::diagnosis::Cause;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::evidence;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::remedy::Remedy;
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::weigh::{Judgement, Rule, weigh};
-use crate::diagnosis::wish::{Wish, raise};
+use crate::diagnosis::{
+    case::Case,
+    evidence,
+    finding::Confidence,
+    remedy::{Remedy, told},
+    weigh::{Judgement, rules, weigh},
+    wish::{Wish, raise},
+};
 use crate::host::{Fact, FileKind, Mount};
 use crate::sandbox::{Operation, OverlayKind};
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::TmpMissing,
-        messages: &[("Failed to mount tmpfs", &[libc::ENOENT, libc::ENOTDIR])],
-        refuted_by: "`ls -ld /tmp`, typed where bwrap is started, shows a directory",
-        judge: tmp_missing,
-        remedies: |case| Wish::Tmp.grant(case),
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::MountLimit,
-        messages: &[
-            ("Failed to make / slave", &[libc::ENOSPC]),
-            ("Failed to mount tmpfs", &[libc::ENOSPC]),
-            ("setting up newroot bind", &[libc::ENOSPC]),
-            ("Can't bind mount %s on %s", &[libc::ENOSPC]),
-            ("Can't mount tmpfs on %s", &[libc::ENOSPC]),
-            ("Can't mount proc on %s", &[libc::ENOSPC]),
-            ("Can't mount devpts on %s", &[libc::ENOSPC]),
-            ("Can't mount mqueue on %s", &[libc::ENOSPC]),
-            ("Can't make overlay mount on %s with options %s", &[libc::ENOSPC]),
-            ("Failed to make old root rprivate", &[libc::ENOSPC]),
-        ],
-        refuted_by: "it fails with fs.mount-max raised, too",
-        judge: mount_limit,
-        remedies: more_mounts,
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::OverlayUnsupported,
-        messages: &[
-            ("Can't make overlay mount on %s with options %s", &[]),
-            ("Can't make overlay mount on %s with options %s: Overlay directories may not overlap", &[]),
-        ],
-        refuted_by: "`unshare -Urm mount -t overlay ...` with the same directories works in the same place",
-        judge: overlay_unsupported,
-        remedies: other_overlay,
-        ..Rule::BASE
-    },
-];
+rules! {
+    TmpMissing, Anytime, ["Failed to mount tmpfs" => (ENOENT ENOTDIR)],
+        unless "`ls -ld /tmp`, typed where bwrap is started, shows a directory"
+        => tmp_missing, |case| Wish::Tmp.grant(case);
+
+    MountLimit, Anytime, [
+        "Failed to make / slave" => (ENOSPC), "Failed to mount tmpfs" => (ENOSPC),
+        "setting up newroot bind" => (ENOSPC), "Can't bind mount %s on %s" => (ENOSPC),
+        "Can't mount tmpfs on %s" => (ENOSPC), "Can't mount proc on %s" => (ENOSPC),
+        "Can't mount devpts on %s" => (ENOSPC), "Can't mount mqueue on %s" => (ENOSPC),
+        "Can't make overlay mount on %s with options %s" => (ENOSPC),
+        "Failed to make old root rprivate" => (ENOSPC),
+    ],
+        unless "it fails with fs.mount-max raised, too"
+        => mount_limit, more_mounts;
+
+    OverlayUnsupported, Anytime, [
+        "Can't make overlay mount on %s with options %s",
+        "Can't make overlay mount on %s with options %s: Overlay directories may not overlap",
+    ],
+        unless "`unshare -Urm mount -t overlay ...` with the same directories works in the same place"
+        => overlay_unsupported, other_overlay;
+}
 
 /// bwrap mounts a tmpfs on /tmp, in its own mount namespace, and builds the sandbox in there.
 fn tmp_missing(case: &Case<'_>) -> Option<Judgement> {
@@ -235,6 +218,7 @@ mod tests {
 
     use super::*;
     use crate::diagnosis::Action;
+    use crate::diagnosis::Cause;
     use crate::diagnosis::fixtures::{docker, explain, machine, pod, whole};
     use crate::diagnosis::{Outlook, predict};
     use crate::host::Host;

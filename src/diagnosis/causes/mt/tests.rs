@@ -1,6 +1,6 @@
 use super::*;
-use crate::diagnosis::fixtures::*;
-use crate::diagnosis::{Action, predict};
+use crate::diagnosis::Cause;
+use crate::diagnosis::{Action, fixtures::*, predict};
 use crate::host::{CapabilitySet, Fact, Host};
 
 fn labelled(mut host: Host, label: &str) -> Host {

@@ -1,44 +1,32 @@
 //! System call filters that deny new namespaces: of containers, units, outer sandboxes.
 
-use crate::diagnosis::Cause;
-use crate::diagnosis::Remedy;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::causes::ns::{CREATING, NO_PERMISSIONS, proven};
-use crate::diagnosis::evidence;
-use crate::diagnosis::facts::stopped_by_masks;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::setting::{Setting, own_unit};
-use crate::diagnosis::weigh::{Judgement, Rule, weigh};
-use crate::diagnosis::wish::{Calls, Wish, permit_to_unit};
+use crate::diagnosis::{
+    Remedy,
+    case::Case,
+    causes::ns::{CREATING, NO_PERMISSIONS, proven},
+    evidence,
+    facts::stopped_by_masks,
+    finding::Confidence,
+    remedy::told,
+    setting::{Setting, own_unit},
+    weigh::{Judgement, rules, weigh},
+    wish::{Calls, Wish, permit_to_unit},
+};
 use crate::host::{Platform, Sighting};
 use crate::sandbox::Capability;
 use crate::shell::operand;
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::SeccompDeniesNamespaces,
-        messages: &[(NO_PERMISSIONS, &[libc::EPERM]), (CREATING, &[libc::EPERM])],
-        refuted_by: "`unshare --user true` succeeds in the same container, or fails without its filter, too",
-        judge: filtered,
-        remedies: |case| Wish::Calls(Calls::Sandboxing).grant(case),
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::UnitRestrictsNamespaces,
-        messages: &[(NO_PERMISSIONS, &[libc::EPERM]), (CREATING, &[libc::EPERM])],
-        judge: restricted_unit,
-        remedies: |case| vec![permit_to_unit(case, Calls::Sandboxing)],
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::OuterSandboxDeniesNamespaces,
-        messages: &[(NO_PERMISSIONS, &[libc::EPERM]), (CREATING, &[libc::EPERM])],
-        judge: outer_sandbox,
-        remedies: leave_outer_sandbox,
-        ..Rule::BASE
-    },
-];
+rules! {
+    SeccompDeniesNamespaces, Anytime, [NO_PERMISSIONS => (EPERM), CREATING => (EPERM)],
+        unless "`unshare --user true` succeeds in the same container, or fails without its filter, too"
+        => filtered, |case| Wish::Calls(Calls::Sandboxing).grant(case);
+
+    UnitRestrictsNamespaces, Anytime, [NO_PERMISSIONS => (EPERM), CREATING => (EPERM)]
+        => restricted_unit, |case| vec![permit_to_unit(case, Calls::Sandboxing)];
+
+    OuterSandboxDeniesNamespaces, Anytime, [NO_PERMISSIONS => (EPERM), CREATING => (EPERM)]
+        => outer_sandbox, leave_outer_sandbox;
+}
 
 /// What the filter of an engine does about namespaces, if it is the default one.
 enum Default<'a> {

@@ -1,66 +1,41 @@
 //! Limits on the number and depth of namespaces (ENOSPC, EUSERS).
 
-use crate::diagnosis::Cause;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::causes::ns::CREATING;
-use crate::diagnosis::evidence;
-use crate::diagnosis::facts::{OPENS, number, user_namespace};
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::weigh::{Judgement, Rule, When, weigh};
-use crate::diagnosis::wish::raise;
-use crate::diagnosis::{Remedy, SandboxChange};
+use crate::diagnosis::{
+    Remedy, SandboxChange,
+    case::Case,
+    causes::ns::CREATING,
+    evidence,
+    facts::{OPENS, number, user_namespace},
+    finding::Confidence,
+    remedy::told,
+    weigh::{Judgement, rules, weigh},
+    wish::raise,
+};
 use crate::host::Platform;
 use crate::sandbox::Capability;
 
 const EXCEEDED: &str =
     "Creating new namespace failed: nesting depth or /proc/sys/user/max_*_namespaces exceeded (ENOSPC)";
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::NoUserNamespacesAllowed,
-        messages: &[(EXCEEDED, &[])],
-        judge: none_allowed,
-        remedies: allow_some,
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::NamespaceLimit,
-        messages: &[(EXCEEDED, &[]), ("unshare pid ns", &[libc::ENOSPC])],
-        judge: other_limit,
-        remedies: raise_other,
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::AncestorLimitsUserNamespaces,
-        messages: &[(EXCEEDED, &[])],
-        refuted_by: "`unshare --user true` fails in the outermost namespace, or succeeds here",
-        judge: ancestor,
-        remedies: raise_ancestor,
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::GvisorNestedTooDeep,
-        messages: &[(CREATING, &[libc::EUSERS]), ("unshare user ns", &[libc::EUSERS])],
-        when: When::Failed,
-        refuted_by: "the same sandbox starts when it is nested less deep",
-        judge: gvisor,
-        remedies: |_| vec![nest_less(), told!("no-gvisor")],
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::NestedTooDeep,
-        messages: &[
-            (EXCEEDED, &[]),
-            (CREATING, &[libc::EUSERS]),
-            ("unshare user ns", &[libc::ENOSPC, libc::EUSERS]),
-        ],
-        refuted_by: "`unshare --user true` succeeds, though it is one level deeper",
-        judge: too_deep,
-        remedies: |_| vec![nest_less()],
-        ..Rule::BASE
-    },
-];
+rules! {
+    NoUserNamespacesAllowed, Anytime, [EXCEEDED]
+        => none_allowed, allow_some;
+
+    NamespaceLimit, Anytime, [EXCEEDED, "unshare pid ns" => (ENOSPC)]
+        => other_limit, raise_other;
+
+    AncestorLimitsUserNamespaces, Anytime, [EXCEEDED],
+        unless "`unshare --user true` fails in the outermost namespace, or succeeds here"
+        => ancestor, raise_ancestor;
+
+    GvisorNestedTooDeep, Failed, [CREATING => (EUSERS), "unshare user ns" => (EUSERS)],
+        unless "the same sandbox starts when it is nested less deep"
+        => gvisor, |_| vec![nest_less(), told!("no-gvisor")];
+
+    NestedTooDeep, Anytime, [EXCEEDED, CREATING => (EUSERS), "unshare user ns" => (ENOSPC EUSERS)],
+        unless "`unshare --user true` succeeds, though it is one level deeper"
+        => too_deep, |_| vec![nest_less()];
+}
 
 const USER: &str = "user.max_user_namespaces";
 

@@ -1,37 +1,26 @@
 //! Limits on processes, open files and memory.
 
-use crate::diagnosis::Cause;
-use crate::diagnosis::Remedy;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::evidence::{self, Seen};
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::weigh::{Judgement, LAUNCH, Rule, weigh};
-use crate::diagnosis::wish::{Limit, Wish};
+use crate::diagnosis::{
+    Remedy,
+    case::Case,
+    evidence::{self, Seen},
+    finding::Confidence,
+    weigh::{Judgement, LAUNCH, rules, weigh},
+    wish::{Limit, Wish},
+};
 use crate::sandbox::Capability;
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::ProcessLimit,
-        messages: &[
-            (LAUNCH, &[libc::EAGAIN]),
-            ("Creating new namespace failed", &[libc::EAGAIN]),
-            ("Can't fork for --pidns", &[libc::EAGAIN]),
-        ],
-        judge: process_limit,
-        remedies: more_processes,
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::ProcessLimitLate,
-        messages: &[
-            ("Can't fork for pid 1", &[libc::EAGAIN]),
-            ("Can't fork unprivileged helper", &[libc::EAGAIN]),
-        ],
-        judge: process_limit_late,
-        remedies: more_processes,
-        ..Rule::BASE
-    },
-];
+rules! {
+    ProcessLimit, Anytime, [
+        LAUNCH => (EAGAIN), "Creating new namespace failed" => (EAGAIN), "Can't fork for --pidns" => (EAGAIN),
+    ]
+        => process_limit, more_processes;
+
+    ProcessLimitLate, Anytime, [
+        "Can't fork for pid 1" => (EAGAIN), "Can't fork unprivileged helper" => (EAGAIN),
+    ]
+        => process_limit_late, more_processes;
+}
 
 /// A limit on processes that applies to bwrap, and how many are left below it.
 struct Room {

@@ -1,72 +1,46 @@
 //! New namespaces that a security module denies (EACCES) or that the kernel does not have (ENOSYS, EINVAL).
 
-use crate::diagnosis::Cause;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::causes::ns::{CREATING, NO_PERMISSIONS};
-use crate::diagnosis::evidence;
-use crate::diagnosis::facts::user_namespace;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::setting::Setting;
-use crate::diagnosis::weigh::{Judgement, Rule, When, weigh};
-use crate::diagnosis::wish::{Calls, Wish, beside, leave_restriction, permit_bwrap};
-use crate::diagnosis::{Remedy, SelinuxRule};
+use crate::diagnosis::{
+    Remedy, SelinuxRule,
+    case::Case,
+    causes::ns::{CREATING, NO_PERMISSIONS},
+    evidence,
+    facts::user_namespace,
+    finding::Confidence,
+    remedy::told,
+    setting::Setting,
+    weigh::{Judgement, rules, weigh},
+    wish::{Calls, Wish, beside, leave_restriction, permit_bwrap},
+};
 use crate::host::{Fact, Platform};
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::SelinuxDeniesUserNamespaces,
-        messages: &[(CREATING, &[libc::EACCES]), ("unshare user ns", &[libc::EACCES])],
-        refuted_by: "`ausearch -m avc -c bwrap` on the machine shows no denial of user_namespace { create }",
-        judge: selinux,
-        remedies: |case| {
+rules! {
+    SelinuxDeniesUserNamespaces, Anytime, [CREATING => (EACCES), "unshare user ns" => (EACCES)],
+        unless "`ausearch -m avc -c bwrap` on the machine shows no denial of user_namespace { create }"
+        => selinux, |case| {
             const CREATE: SelinuxRule =
                 SelinuxRule { target: "self", class: "user_namespace", permissions: &["create"] };
             Wish::Selinux(&[CREATE]).grant(case)
-        },
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::AppArmorDeniesUserNamespaces,
-        messages: &[
-            (CREATING, &[libc::EACCES]),
-            ("unshare user ns", &[libc::EACCES]),
-            (NO_PERMISSIONS, &[libc::EPERM]),
-        ],
-        refuted_by: "`journalctl -k | grep userns_create` on the machine shows no line with DENIED",
-        judge: apparmor,
-        remedies: permit_in_apparmor,
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::NamespacesNotImplemented,
-        messages: &[
-            (CREATING, &[libc::ENOSYS]),
-            ("unshare user ns", &[libc::ENOSYS]),
-            (CGROUP[0], &[]),
-            (CGROUP[1], &[]),
-        ],
-        when: When::Failed,
-        judge: not_implemented,
-        remedies: implement,
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::KernelWithoutUserNamespaces,
-        messages: &[
-            (
-                "Creating new namespace failed, likely because the kernel does not support user \
-                 namespaces.%s",
-                &[],
-            ),
-            (CREATING, &[libc::EINVAL]),
-        ],
-        refuted_by: "`unshare --user true` succeeds, as root if not as this user, or /proc/self/ns/user exists",
-        judge: no_user_namespaces,
-        remedies: other_kernel,
-        ..Rule::BASE
-    },
-];
+        };
+
+    AppArmorDeniesUserNamespaces, Anytime, [
+        CREATING => (EACCES), "unshare user ns" => (EACCES), NO_PERMISSIONS => (EPERM),
+    ],
+        unless "`journalctl -k | grep userns_create` on the machine shows no line with DENIED"
+        => apparmor, permit_in_apparmor;
+
+    NamespacesNotImplemented, Failed, [
+        CREATING => (ENOSYS), "unshare user ns" => (ENOSYS), CGROUP[0], CGROUP[1],
+    ]
+        => not_implemented, implement;
+
+    KernelWithoutUserNamespaces, Anytime, [
+        "Creating new namespace failed, likely because the kernel does not support user namespaces.%s",
+        CREATING => (EINVAL),
+    ],
+        unless "`unshare --user true` succeeds, as root if not as this user, or /proc/self/ns/user exists"
+        => no_user_namespaces, other_kernel;
+}
 
 /// Control group namespaces came with Linux 4.6.
 const CGROUP: [&str; 2] = [

@@ -2,10 +2,12 @@
 
 use super::*;
 use crate::Sandbox;
-use crate::diagnosis::fixtures::{
-    DOCKER_CAPABILITIES, docker, explain, foreseen, machine, mounts, pod, whole, without_user,
+use crate::diagnosis::Cause;
+use crate::diagnosis::{
+    Action, Outlook,
+    fixtures::{DOCKER_CAPABILITIES, docker, explain, foreseen, machine, mounts, pod, whole, without_user},
+    predict,
 };
-use crate::diagnosis::{Action, Outlook, predict};
 use crate::host::{CapabilitySet, Host, Program, Sighting};
 
 const DENIED: &str = "No permissions to create a new namespace, likely because the kernel does not allow it";

@@ -1,44 +1,28 @@
 //! A /proc that bwrap cannot read or open: before it makes anything.
 
-use crate::diagnosis::Cause;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::evidence;
-use crate::diagnosis::facts::mount_of;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::weigh::{Judgement, Rule, When, weigh};
-use crate::diagnosis::wish::Wish;
+use crate::diagnosis::{
+    case::Case,
+    evidence,
+    facts::mount_of,
+    finding::Confidence,
+    weigh::{Judgement, rules, weigh},
+    wish::Wish,
+};
 use crate::host::Fact;
 use std::path::Path;
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::ProcIncomplete,
-        messages: &[
-            (
-                "Can't read /proc/sys/kernel/overflowuid",
-                &[libc::ENOENT, libc::EACCES, libc::EPERM, libc::ENOTDIR],
-            ),
-            (
-                "Can't read /proc/sys/kernel/overflowgid",
-                &[libc::ENOENT, libc::EACCES, libc::EPERM, libc::ENOTDIR],
-            ),
-            ("Can't parse /proc/sys/kernel/overflowuid", &[]),
-            ("Can't parse /proc/sys/kernel/overflowgid", &[]),
-        ],
-        refuted_by: "`cat /proc/sys/kernel/overflowuid` where bwrap is started prints a number",
-        judge: proc_incomplete,
-        remedies: |case| Wish::AnyProc.grant(case),
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::ProcUnavailable,
-        messages: &[("Can't open /proc", &[libc::ENOENT, libc::EACCES, libc::EPERM, libc::ENOTDIR])],
-        when: When::Failed,
-        refuted_by: "`ls -ld /proc` where bwrap is started shows a directory",
-        judge: proc_unavailable,
-        remedies: |case| Wish::AnyProc.grant(case),
-        ..Rule::BASE
-    },
-];
+rules! {
+    ProcIncomplete, Anytime, [
+        "Can't read /proc/sys/kernel/overflowuid" => (ENOENT EACCES EPERM ENOTDIR),
+        "Can't read /proc/sys/kernel/overflowgid" => (ENOENT EACCES EPERM ENOTDIR),
+        "Can't parse /proc/sys/kernel/overflowuid", "Can't parse /proc/sys/kernel/overflowgid",
+    ],
+        unless "`cat /proc/sys/kernel/overflowuid` where bwrap is started prints a number"
+        => proc_incomplete, |case| Wish::AnyProc.grant(case);
+
+    ProcUnavailable, Failed, ["Can't open /proc" => (ENOENT EACCES EPERM ENOTDIR)],
+        unless "`ls -ld /proc` where bwrap is started shows a directory"
+        => proc_unavailable, |case| Wish::AnyProc.grant(case);
+}
 
 /// Why `/proc/sys/kernel` cannot be read, as far as the mounts tell.
 fn proc_mount(case: &Case<'_>) -> Option<String> {

@@ -1,6 +1,6 @@
 use super::*;
-use crate::diagnosis::fixtures::*;
-use crate::diagnosis::{Action, Outlook, predict};
+use crate::diagnosis::Cause;
+use crate::diagnosis::{Action, Outlook, fixtures::*, predict};
 use crate::host::{CapabilitySet, Fact, Host, IdMapping, Platform};
 use crate::sandbox::{Descriptor, Namespaces, Sandbox};
 

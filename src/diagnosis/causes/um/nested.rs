@@ -1,29 +1,27 @@
 //! The second user namespace, and the lock against further ones.
 
-use crate::diagnosis::evidence;
-use crate::diagnosis::remedy::told;
+use crate::diagnosis::{
+    Remedy, SandboxChange,
+    case::Case,
+    causes::ns::limits::{LEAST, SMALL, raise_outside},
+    evidence,
+    facts::{OPENS, mount_of, number, user_namespace},
+    finding::Confidence,
+    remedy::told,
+    weigh::{Judgement, rules, weigh},
+    wish::{Calls, Wish, raise},
+};
 use std::path::Path;
 
-use crate::diagnosis::Cause;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::causes::ns::limits::{LEAST, SMALL, raise_outside};
-use crate::diagnosis::facts::{OPENS, mount_of, number, user_namespace};
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::weigh::{Judgement, Rule, weigh};
-use crate::diagnosis::wish::{Calls, Wish, raise};
-use crate::diagnosis::{Remedy, SandboxChange};
 use crate::host::{Fact, Mount, Platform};
 
 const OPEN: &str = "cannot open /proc/sys/user/max_user_namespaces";
 const WRITE: &str = "sysctl user.max_user_namespaces = 1";
 
-pub(in crate::diagnosis) const RULES: &[Rule] = &[
-    Rule {
-        cause: Cause::SecondUserNamespaceLimit,
-        messages: &[("unshare user ns", &[libc::ENOSPC])],
-        refuted_by: "`unshare --user unshare --user true` succeeds where bwrap is started",
-        judge: second_limit,
-        remedies: |case| {
+rules! {
+    SecondUserNamespaceLimit, Anytime, ["unshare user ns" => (ENOSPC)],
+        unless "`unshare --user unshare --user true` succeeds where bwrap is started"
+        => second_limit, |case| {
             // far from its own limit it is one further up that is reached
             let inner = case.host.user_namespace.is_initial() != Some(true);
             let roomy = number(case, "user.max_user_namespaces").is_some_and(|limit| limit >= SMALL);
@@ -34,48 +32,30 @@ pub(in crate::diagnosis) const RULES: &[Rule] = &[
             };
             remedies.extend(do_with_one(case));
             remedies
-        },
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::SeccompDeniesUnshare,
-        messages: &[("unshare user ns", &[libc::EPERM])],
-        refuted_by: "`unshare --user true` succeeds where bwrap is started",
-        judge: unshare_denied,
-        remedies: |case| [Wish::Calls(Calls::Sandboxing).grant(case), do_with_one(case)].concat(),
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::DisableUsernsReadOnly,
-        messages: &[(OPEN, &[libc::EROFS]), (WRITE, &[libc::EROFS])],
-        refuted_by: "`grep ' /proc' /proc/self/mountinfo` shows no mount with ro that holds /proc/sys/user",
-        judge: read_only,
-        remedies: |case| {
+        };
+
+    SeccompDeniesUnshare, Anytime, ["unshare user ns" => (EPERM)],
+        unless "`unshare --user true` succeeds where bwrap is started"
+        => unshare_denied, |case| [Wish::Calls(Calls::Sandboxing).grant(case), do_with_one(case)].concat();
+
+    DisableUsernsReadOnly, Anytime, [OPEN => (EROFS), WRITE => (EROFS)],
+        unless "`grep ' /proc' /proc/self/mountinfo` shows no mount with ro that holds /proc/sys/user"
+        => read_only, |case| {
             let mount = limit_mount(case).map_or(Path::new("/proc/sys"), |mount| &mount.point);
             or_allow(Wish::WritableSettings(mount).grant(case))
-        },
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::DisableUsernsDenied,
-        messages: &[(OPEN, &[libc::EACCES, libc::EPERM]), (WRITE, &[libc::EACCES, libc::EPERM])],
-        refuted_by: "`journalctl -k | grep apparmor` on the machine shows no denial for /proc/sys/user",
-        judge: denied,
-        remedies: |case| {
+        };
+
+    DisableUsernsDenied, Anytime, [OPEN => (EACCES EPERM), WRITE => (EACCES EPERM)],
+        unless "`journalctl -k | grep apparmor` on the machine shows no denial for /proc/sys/user"
+        => denied, |case| {
             let opens = "what the profile confines can set its own limit on user namespaces";
             or_allow(Wish::AppArmorRule("/proc/sys/user/max_user_namespaces rw,", opens).grant(case))
-        },
-        ..Rule::BASE
-    },
-    Rule {
-        cause: Cause::UserNamespacesStillAllowed,
-        messages: &[("creation of new user namespaces was not disabled as requested", &[])],
-        refuted_by: "`unshare --user true` fails inside the same sandbox without the assertion",
-        judge: still_allowed,
-        remedies: |_| vec![told!("disable-userns"), Remedy::change(SandboxChange::AllowUserNamespaces)],
-        ..Rule::BASE
-    },
-];
+        };
+
+    UserNamespacesStillAllowed, Anytime, ["creation of new user namespaces was not disabled as requested"],
+        unless "`unshare --user true` fails inside the same sandbox without the assertion"
+        => still_allowed, |_| vec![told!("disable-userns"), Remedy::change(SandboxChange::AllowUserNamespaces)];
+}
 
 /// Or leave user namespaces possible inside.
 fn or_allow(mut remedies: Vec<Remedy>) -> Vec<Remedy> {

@@ -1,6 +1,6 @@
 use super::*;
-use crate::diagnosis::fixtures::*;
-use crate::diagnosis::{Action, Bearing, Outlook, predict};
+use crate::diagnosis::Cause;
+use crate::diagnosis::{Action, Bearing, Outlook, fixtures::*, predict};
 use crate::host::Platform;
 use crate::host::{CapabilitySet, FileKind, Host, Program};
 

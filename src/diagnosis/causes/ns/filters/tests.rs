@@ -1,8 +1,12 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use super::*;
-use crate::diagnosis::fixtures::{docker, explain, machine, on, only_on, pod, whole};
-use crate::diagnosis::{Action, Outlook, predict};
+use crate::diagnosis::Cause;
+use crate::diagnosis::{
+    Action, Outlook,
+    fixtures::{docker, explain, machine, on, only_on, pod, whole},
+    predict,
+};
 use crate::host::{CapabilitySet, Fact, Host};
 
 const DENIED: &str = "No permissions to create a new namespace, likely because the kernel does not allow it";

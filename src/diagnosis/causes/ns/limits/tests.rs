@@ -2,8 +2,12 @@
 
 use super::*;
 use crate::Namespaces;
-use crate::diagnosis::fixtures::{explain, foreseen, machine, only_on, whole, without_user};
-use crate::diagnosis::{Action, Outlook, Symptom, diagnose, predict};
+use crate::diagnosis::Cause;
+use crate::diagnosis::{
+    Action, Outlook, Symptom, diagnose,
+    fixtures::{explain, foreseen, machine, only_on, whole, without_user},
+    predict,
+};
 use crate::host::{CapabilitySet, Fact, Host, IdMapping};
 
 const MESSAGE: &str =

@@ -2,8 +2,12 @@
 
 use super::*;
 use crate::Sandbox;
-use crate::diagnosis::fixtures::{docker, explain, machine, whole};
-use crate::diagnosis::{Outlook, Symptom, diagnose, predict};
+use crate::diagnosis::Cause;
+use crate::diagnosis::{
+    Outlook, Symptom, diagnose,
+    fixtures::{docker, explain, machine, whole},
+    predict,
+};
 use crate::host::{CapabilitySet, Fact, Host, PidsLimit};
 
 const CLONE: &str = "Creating new namespace failed: Resource temporarily unavailable";

@@ -1,8 +1,12 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use super::*;
-use crate::diagnosis::fixtures::{docker, explain, machine, whole};
-use crate::diagnosis::{Outlook, predict};
+use crate::diagnosis::Cause;
+use crate::diagnosis::{
+    Outlook,
+    fixtures::{docker, explain, machine, whole},
+    predict,
+};
 use crate::host::{Host, Sighting};
 
 const DENIED: &str = "Creating new namespace failed: Permission denied";

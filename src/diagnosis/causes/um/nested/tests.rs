@@ -1,8 +1,12 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use super::*;
-use crate::diagnosis::fixtures::{docker, explain, machine, mounts, pod, whole};
-use crate::diagnosis::{Action, Outlook, predict};
+use crate::diagnosis::Cause;
+use crate::diagnosis::{
+    Action, Outlook,
+    fixtures::{docker, explain, machine, mounts, pod, whole},
+    predict,
+};
 use crate::host::{CapabilitySet, Host};
 use crate::{Namespaces, Sandbox};
 
