@@ -205,7 +205,9 @@ fn other_overlay(case: &Case<'_>) -> Vec<Remedy> {
         remedies.push(told!("overlay-in-memory"));
     }
     remedies.push(told!("bind-copy-instead"));
-    remedies.push(told!("kernel-with-overlays"));
+    if case.kernel().is_none_or(|version| version < (5, 11)) {
+        remedies.push(told!("kernel-with-overlays"));
+    }
     remedies.extend(operation.map(Remedy::leave_out));
     remedies
 }
