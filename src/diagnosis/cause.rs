@@ -145,6 +145,7 @@ causes! {
     Pivot {
         MT08 SeccompDeniesPivotRoot "the container's system call filter denies pivot_root",
         MT09 AppArmorDeniesPivotRoot "the AppArmor profile denies pivot_root",
+        MT15 RootIsInitramfs "the root is the initramfs, which bwrap cannot change for another",
     }
     Mounts {
         PR05 SelinuxDeniesProc "SELinux denies mounting proc to this domain",

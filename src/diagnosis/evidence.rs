@@ -232,6 +232,11 @@ pub(super) fn entered_namespace(case: &Case<'_>) -> Sight {
     )
 }
 
+/// Of a file that was looked at.
+pub(super) fn file(case: &Case<'_>, path: &str, text: &str) -> Option<Seen> {
+    seen(case.host.files.get(Path::new(path))?, text)
+}
+
 /// Those of some files that are not there.
 pub(super) fn not_there(case: &Case<'_>, paths: &[&str]) -> Option<Seen> {
     let absent = |path: &&&str| case.host.files.get(Path::new(path)).is_some_and(Fact::is_absent);
