@@ -179,6 +179,12 @@ impl<'a> Case<'a> {
         self.visibility.get_or_init(judge).as_ref()
     }
 
+    /// Whether SIGSYS ended bwrap, or what it had started, before anything was said.
+    pub(super) fn killed(&self) -> bool {
+        self.symptom
+            .is_some_and(|symptom| symptom.signal == Some(libc::SIGSYS) && symptom.message().is_none())
+    }
+
     /// The errno of the decisive message.
     pub(super) fn errno(&self) -> Option<i32> {
         self.symptom?.message()?.errno()?.code()

@@ -118,11 +118,11 @@ causes! {
         LO05 SelinuxDeniesNetAdmin "SELinux denies CAP_NET_ADMIN in user namespaces",
     }
     IdMap {
-        UM01 MissingSetfcap "root without CAP_SETFCAP may not map itself into a user namespace",
         UM02 AppArmorRestrictsUserNamespaces "AppArmor takes the rights of new user namespaces away",
         UM03 ProcReadOnly "/proc is mounted read-only, so id maps cannot be written",
         UM04 LandlockDeniesProc "a Landlock domain forbids writing to /proc",
         UM12 BwrapUnreadable "bwrap's program may be executed but not read, so the kernel keeps its id maps from it",
+        UM01 MissingSetfcap "root without CAP_SETFCAP may not map itself into a user namespace",
         UM05 IdsDiffer "our real and effective ids differ, or are not mapped",
         UM06 GidMapDenied "the group id map may not be written",
     }
@@ -145,6 +145,7 @@ causes! {
     Pivot {
         MT08 SeccompDeniesPivotRoot "the container's system call filter denies pivot_root",
         MT09 AppArmorDeniesPivotRoot "the AppArmor profile denies pivot_root",
+        MT15 RootIsInitramfs "the root is the initramfs, which bwrap cannot change for another",
     }
     Mounts {
         PR05 SelinuxDeniesProc "SELinux denies mounting proc to this domain",

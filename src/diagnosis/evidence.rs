@@ -4,7 +4,6 @@
 //! that is known. What nobody read can only be called unknown.
 
 use super::case::Case;
-use super::confinement::Selinux;
 use std::path::Path;
 
 use super::facts::{enters_user_namespace, word};
@@ -162,7 +161,7 @@ pub(super) fn label(case: &Case<'_>) -> Sight {
 pub(super) fn domain(case: &Case<'_>) -> Sight {
     let name = case.host.security.selinux().map(|context| context.domain);
     Sight::new(
-        if name.is_some() { Some(true) } else { (Selinux::of(case) != Selinux::Unknown).then_some(false) },
+        if name.is_some() { Some(true) } else { (!case.host.security.label.is_unknown()).then_some(false) },
         format!("this process is in the domain {} (/proc/self/attr/current)", name.unwrap_or_default()),
         "this process is in no domain of SELinux's (/proc/self/attr/current)",
         "our SELinux context: /proc/self/attr/current",
@@ -231,6 +230,11 @@ pub(super) fn entered_namespace(case: &Case<'_>) -> Sight {
         "bwrap makes no user namespace, and the rule holds only in others than the first",
         "whether bwrap makes a user namespace, for which alone the rule holds",
     )
+}
+
+/// Of a file that was looked at.
+pub(super) fn file(case: &Case<'_>, path: &str, text: &str) -> Option<Seen> {
+    seen(case.host.files.get(Path::new(path))?, text)
 }
 
 /// Those of some files that are not there.

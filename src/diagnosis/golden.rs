@@ -313,7 +313,7 @@ fn told(places: &Places, all: usize) -> String {
 /// Messages that are answered alike on the same hosts, together.
 fn alike(places: &Places) -> String {
     let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    let variants = sandboxes().len();
+    let (variants, all) = (sandboxes().len(), hosts().len());
     for (what, places) in places {
         let mut by_host = Places::new();
         for place in places {
@@ -321,7 +321,10 @@ fn alike(places: &Places) -> String {
             let sandbox = sandbox.strip_prefix("bwrap ").unwrap_or(sandbox);
             by_host.entry(host.to_owned()).or_default().insert(sandbox.to_owned());
         }
-        groups.entry(told(&by_host, variants)).or_default().push(what);
+        // a host more must not change every page
+        let everywhere = by_host.len() == all;
+        let told = if everywhere { "every host".to_owned() } else { told(&by_host, variants) };
+        groups.entry(told).or_default().push(what);
     }
     groups.into_iter().fold(String::new(), |mut text, (hosts, messages)| {
         for message in messages {

@@ -73,6 +73,9 @@ pub(super) enum When {
 /// Stands for a message where bwrap itself could not be started, and so said nothing.
 pub(super) const LAUNCH: &str = "";
 
+/// Stands for a message where SIGSYS ended bwrap, or what it had started, before anything was said.
+pub(super) const KILLED: &str = "killed by SIGSYS";
+
 /// What a rule finds.
 pub(super) struct Judgement {
     pub(super) confidence: Confidence,
@@ -153,6 +156,9 @@ impl Rule {
                 .messages
                 .iter()
                 .any(|(pattern, numbers)| *pattern == LAUNCH && numbers.contains(&errno));
+        }
+        if case.killed() {
+            return self.messages.iter().any(|(pattern, _)| *pattern == KILLED);
         }
         let Some(message) = symptom.message() else { return false };
         let errno = message.errno().and_then(crate::bwrap::message::Errno::code);

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use bwrap_launch::{Child, Errno, Error, ExitStatus, Failure, Namespaces, Sandbox, Stdio};
 
 use crate::cases;
-use crate::common::{Case, Here};
+use crate::common::{Case, Here, SETTLE, within};
 use crate::support::{base, error, variants};
 
 pub(crate) const CASES: &[Case] = cases![

@@ -229,7 +229,7 @@ pub(super) static TABLE: &[(Stage, &[Row])] = &[
         errno("--unshare-pid", "unshare pid ns", ""), // only together with --pidns
         errno("", "Creating new namespace failed", ""),
         plain("", "Creating new namespace failed, likely because the kernel does not support user namespaces.%s", "-").implies(EINVAL),
-        plain("", "Creating new namespace failed: nesting depth or /proc/sys/user/max_*_namespaces exceeded (ENOSPC)", "").implies(ENOSPC),
+        plain("", "Creating new namespace failed: nesting depth or /proc/sys/user/max_*_namespaces exceeded (ENOSPC)", "").also(&[("Creating new namespace failed: No space left on device", "")]).implies(ENOSPC), // until 0.6.3
         // every distribution words the rest of it differently
         plain("", "No permissions to create a new namespace%s", "-").also(&[("No permissions to creat%s", "-")]).implies(EPERM),
         errno("--userns", "Joining specified user namespace failed", ""),

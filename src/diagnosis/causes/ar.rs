@@ -30,7 +30,7 @@ rules! {
         "Invalid fd: %s", "Invalid gid: %s", "Invalid uid: %s", "unknown cap: %s", "setenv failed",
         "unsetenv failed",
     ]
-        => bad_arguments, |_| vec![correct("Correct the option that the message names")];
+        => bad_arguments, correct_or_shorten;
 
     ContradictoryOptions, Anytime, [
         IDS[0], IDS[1], "--disable-userns is not compatible with --userns-block-fd",
@@ -60,6 +60,13 @@ const SETUID: [&str; 5] = [
     "--userns2 doesn't work in setuid mode",
     "Overlay mounts are not supported in setuid mode",
 ];
+
+fn correct_or_shorten(case: &Case<'_>) -> Vec<Remedy> {
+    let pattern = case.symptom.and_then(|symptom| symptom.message()?.pattern());
+    let long = pattern.is_some_and(|pattern| pattern.starts_with("Exceeded maximum number"));
+    let correct = || correct("Correct the option that the message names");
+    vec![if long { told!("fewer-words") } else { correct() }]
+}
 
 fn correct(summary: &str) -> Remedy {
     Remedy::manual(

@@ -2,7 +2,7 @@
 //!
 //! None of this can be foreseen without looking at the host's files, so these rules speak only after a failure.
 
-mod binds;
+pub(super) mod binds;
 mod destinations;
 mod files;
 mod lookup;

@@ -3,15 +3,19 @@
 pub(super) mod openat2;
 pub(super) mod resources;
 
+use super::bd::binds::remount_locked;
+use super::pr::PROC;
+use super::pr::hidden::{Seen, look};
 use crate::diagnosis::{
-    Remedy, SandboxChange, SelinuxRule,
+    Remedy, SandboxChange, SelinuxRule, Verdict,
+    calls::{ANSWERS, denied, denied_though},
     case::Case,
     confinement::{AppArmor, apparmor_denies, knows_landlock, landlocked, permit_in_profile, selinux_denies},
     evidence,
     facts::stopped_by_masks,
     finding::Confidence::{High, Low, Medium},
     remedy::told,
-    weigh::{Judgement, rules, weigh},
+    weigh::{Judgement, KILLED, rules, weigh},
     wish::{Calls, Wish},
 };
 
@@ -25,11 +29,17 @@ rules! {
         unless "the sandbox starts under this profile"
         => apparmor_denies_mount, permit_in_profile;
 
-    SeccompDeniesMount, Anytime, ["Failed to make / slave" => (EPERM), "mounting proc" => (EPERM)]
-        => |case| filter(case, "mount"), |case| Wish::Calls(Calls::Sandboxing).grant(case);
+    // that there is no such call is another cause
+    SeccompDeniesMount, Failed, [
+        "Failed to make / slave" => (EPERM EACCES EINVAL EOPNOTSUPP), "mounting proc" => (EPERM EACCES EINVAL EOPNOTSUPP),
+        "setting up newroot bind" => ANSWERS, "Can't mount proc on %s" => ANSWERS, "Can't mount devpts on %s" => ANSWERS,
+        "Unable to apply mount flags: remount \"%s\"" => ANSWERS, "mount_setattr() failed at \"%s\"" => ANSWERS,
+        "Unable to remount destination \"%s\" with correct flags" => ANSWERS, KILLED,
+    ]
+        => mount_denied, |case| Wish::Calls(Calls::Sandboxing).grant(case);
 
-    MountNotImplemented, Anytime, ["Failed to make / slave" => (ENOSYS), "mounting proc" => (ENOSYS)]
-        => |case| filter(case, "mount"), |case| Wish::Calls(Calls::Sandboxing).grant(case);
+    MountNotImplemented, Failed, ["Failed to make / slave" => (ENOSYS), "mounting proc" => (ENOSYS)]
+        => denied, |case| Wish::Calls(Calls::Sandboxing).grant(case);
 
     LandlockDeniesMount, Anytime, ["Failed to make / slave" => (EPERM)],
         unless "the launcher and what started it use no Landlock"
@@ -38,10 +48,10 @@ rules! {
     SelinuxDeniesTmpfs, Anytime, ["Failed to mount tmpfs" => (EACCES), "Can't mount tmpfs on %s" => (EACCES)]
         => |case| if case.failed() { selinux_denies(case, "tmpfs_t:filesystem mount") } else { None }, |case| Wish::Selinux(&[MOUNT_TMPFS]).grant(case);
 
-    SeccompDeniesTmpfs, Anytime, ["Failed to mount tmpfs" => (EPERM)]
-        => |case| filter(case, "mount, with these flags,"), |case| Wish::Calls(Calls::Sandboxing).grant(case);
+    SeccompDeniesTmpfs, Failed, ["Failed to mount tmpfs" => ANSWERS, "Can't mount tmpfs on %s" => ANSWERS]
+        => denied, |case| Wish::Calls(Calls::Sandboxing).grant(case);
 
-    SeccompDeniesPivotRoot, Anytime, ["pivot_root" => (EPERM), "pivot_root(/newroot)" => (EPERM)],
+    SeccompDeniesPivotRoot, Anytime, ["pivot_root" => ANSWERS, "pivot_root(/newroot)" => ANSWERS],
         unless "the container has a seccomp profile of its own, which allows pivot_root"
         => seccomp_denies_pivot_root, |case| Wish::Calls(Calls::Sandboxing).grant(case);
 
@@ -49,15 +59,28 @@ rules! {
         unless "security.nesting is true for this container"
         => apparmor_denies_pivot_root, permit_in_profile;
 
-    SeccompDeniesUmount, Anytime, ["umount old root" => (EPERM), "unmount old root" => (EPERM)]
-        => |case| filter(case, "umount2"), |case| Wish::Calls(Calls::Sandboxing).grant(case);
+    SeccompDeniesUmount, Failed, ["umount old root" => ANSWERS, "unmount old root" => ANSWERS]
+        => denied, |case| Wish::Calls(Calls::Sandboxing).grant(case);
 
-    HostnameDenied, Anytime, ["Can't set hostname to %s" => (EPERM)],
+    HostnameDenied, Anytime, ["Can't set hostname to %s" => ANSWERS],
         unless "the container has a seccomp profile of its own, which allows sethostname"
         => hostname_denied, |case| {
             let keep = Remedy::change(SandboxChange::KeepHostname);
             std::iter::once(keep).chain(Wish::Calls(Calls::Sandboxing).grant(case)).collect()
         };
+}
+
+/// Some filters look at the flags of mount, and let others pass.
+fn mount_denied(case: &Case<'_>) -> Option<Judgement> {
+    let symptom = case.symptom?;
+    if case.killed() {
+        return denied(case).filter(|_| symptom.verdict == Verdict::SetupFailed);
+    }
+    let by_flags = match symptom.message()?.pattern() {
+        Some(PROC) => matches!(look(case), Seen::Whole) && case.emulated().is_none(),
+        _ => remount_locked(case) == Some(false),
+    };
+    denied(case).or_else(|| if by_flags { denied_though(case) } else { None })
 }
 
 const MOUNT_TMPFS: SelinuxRule =
@@ -95,28 +118,10 @@ fn apparmor_denies_pivot_root(case: &Case<'_>) -> Option<Judgement> {
     }
 }
 
-/// Whether a system call filter denied `call`; where filters usually deny it another rule of theirs comes first.
-fn filter(case: &Case<'_>, call: &str) -> Option<Judgement> {
-    if !case.failed() {
-        return None;
-    }
-    let judgement = |confidence| {
-        let refuted = format!("it fails alike without a filter, or the filter's profile allows {call}");
-        weigh(confidence).refuted_by(refuted)
-    };
-    match case.filtered() {
-        Some(true) => Some(judgement(High).pro(evidence::filter(case).so())),
-        Some(false) => None,
-        None => Some(
-            judgement(Medium).unknown("whether a system call filter is on: Seccomp in /proc/self/status"),
-        ),
-    }
-}
-
 /// Docker's and containerd's default profiles know `CAP_SYS_ADMIN`, and never allow this call.
 fn seccomp_denies_pivot_root(case: &Case<'_>) -> Option<Judgement> {
     if case.failed() {
-        return filter(case, "pivot_root");
+        return denied(case);
     }
     let engine = [Platform::Docker, Platform::Containerd].into_iter().find(|engine| case.on(*engine))?;
     let admin = case.has(Capability::CAP_SYS_ADMIN) == Some(true);
@@ -136,7 +141,7 @@ fn seccomp_denies_pivot_root(case: &Case<'_>) -> Option<Judgement> {
 fn hostname_denied(case: &Case<'_>) -> Option<Judgement> {
     let admin = case.has(Capability::CAP_SYS_ADMIN);
     if case.failed() {
-        let found = filter(case, "sethostname")?;
+        let found = denied(case)?;
         return Some(match admin {
             Some(true) => found.contra(evidence::seen(
                 &case.host.process.effective,

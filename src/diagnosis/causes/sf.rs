@@ -54,6 +54,9 @@ pub(in crate::diagnosis) fn filter(case: &Case<'_>) -> Option<Judgement> {
 }
 
 pub(in crate::diagnosis) fn other_filter(case: &Case<'_>) -> Vec<Remedy> {
+    if case.host.process.seccomp.is_absent() {
+        return vec![told!("kernel-with-filters")];
+    }
     let mut remedies = vec![told!("compile-filter")];
     if matches!(case.errno(), Some(libc::EPERM | libc::EACCES)) {
         remedies.push(told!("strictest-filter-last"));

@@ -1,3 +1,4 @@
+use crate::diagnosis::weigh::KILLED;
 use crate::diagnosis::{
     Action, Cause, Finding, Symptom,
     case::Case,
@@ -211,7 +212,55 @@ fn rules_name_messages_that_there_are() {
     let texts: HashSet<&str> = crate::bwrap::message::texts().collect();
     for rule in all() {
         for (pattern, _) in rule.messages {
-            assert!(*pattern == LAUNCH || texts.contains(pattern), "{:?}: {pattern}", rule.cause);
+            assert!(
+                [LAUNCH, KILLED].contains(pattern) || texts.contains(pattern),
+                "{:?}: {pattern}",
+                rule.cause
+            );
         }
     }
+}
+
+/// First remedies that would not have helped where they were read.
+#[test]
+fn first_remedies_work_where_they_are_read() {
+    use crate::Sandbox;
+    use crate::diagnosis::fixtures::{explain, mounts};
+    let first = |said: &str, host: &Host, sandbox: &Sandbox| {
+        let diagnosis = explain(said, host, sandbox);
+        let remedy = diagnosis.remedy().unwrap();
+        format!("{}\n{}", remedy.summary, remedy.instructions())
+    };
+    let missing = |path: &str| {
+        let said = format!("Can't find source path {path}: No such file or directory");
+        first(&said, &machine(), &Sandbox::new().ro_bind(path, path))
+    };
+    // a directory would be in the way of the service, and of whoever reads the file
+    assert!(
+        missing("/run/containerd/containerd.sock")
+            .starts_with("Start the service that listens at /run/containerd")
+    );
+    assert!(missing("/etc/app/settings.json").contains("mkdir -p /etc/app\ntouch /etc/app/settings.json\n"));
+    assert!(missing("/srv/data").contains("mkdir -p /srv/data\n"));
+    // permissions of others say nothing to FUSE
+    let mut host = machine();
+    host.mounts = Fact::Present(mounts(&[
+        "1 0 8:1 / / rw,relatime - ext4 /dev/vda1 rw",
+        "3 1 0:5 / /mnt rw,nosuid,nodev - fuse.sshfs x rw,user_id=0,group_id=0",
+    ]));
+    let denied = "Can't find source path /mnt: Permission denied";
+    assert!(first(denied, &host, &Sandbox::new().ro_bind("/mnt", "/mnt")).contains("allow_other"));
+    // no kernel takes a filter that it does not have
+    let mut host = machine();
+    host.process.seccomp = Fact::Absent;
+    let filter = "prctl(PR_SET_SECCOMP): Invalid argument";
+    assert!(first(filter, &host, &whole()).contains("CONFIG_SECCOMP_FILTER"));
+    let words = "Exceeded maximum number of arguments 9000";
+    assert!(first(words, &machine(), &whole()).starts_with("Bind the directories above"));
+    // what an outer sandbox has mounted read-only stays so
+    let mut host = machine();
+    host.user_namespace.uid_map =
+        Fact::Present(vec![crate::host::IdMapping { inside: 1000, outside: 1000, count: 1 }]);
+    let written = "setting up uid map: Read-only file system";
+    assert!(first(written, &host, &whole()).starts_with("Make /proc writable in the outer sandbox"));
 }

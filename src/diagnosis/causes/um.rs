@@ -20,10 +20,6 @@ use crate::host::Fact;
 use crate::sandbox::Capability;
 
 rules! {
-    MissingSetfcap, Anytime, ["setting up uid map" => (EPERM)],
-        unless "the same sandbox starts as root without CAP_SETFCAP, or fails for uid 1000, too"
-        => missing_setfcap, |case| Wish::MappedRoot.grant(case);
-
     AppArmorRestrictsUserNamespaces, Anytime, ["setting up uid map" => (EACCES)]
         => apparmor_restricts, lift_restriction;
 
@@ -37,6 +33,10 @@ rules! {
 
     BwrapUnreadable, Anytime, ["setting up uid map" => (EACCES)]
         => bwrap_unreadable, |case| vec![make_bwrap_readable(case)];
+
+    MissingSetfcap, Anytime, ["setting up uid map" => (EPERM)],
+        unless "the same sandbox starts as root without CAP_SETFCAP, or fails for uid 1000, too"
+        => missing_setfcap, |case| Wish::MappedRoot.grant(case);
 
     IdsDiffer, Anytime, ["setting up uid map" => (EPERM EACCES)],
         unless "`grep -E '^[UG]id' /proc/self/status` shows the same id twice each"

@@ -244,6 +244,7 @@ pub(super) fn hosts() -> Vec<Named<Host>> {
             }),
         ),
         ("chroot", machine_with(|host| mounted(host, &[PROC]))),
+        ("initramfs", machine_with(|host| mounted(host, &["1 1 0:1 / / rw - rootfs rootfs rw", PROC]))),
         ("hint of a chroot", machine_with(|host| *host = on(host.clone(), Platform::Chroot))),
         (
             "old kernel",

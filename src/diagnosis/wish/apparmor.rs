@@ -3,7 +3,7 @@
 use crate::diagnosis::remedy::told;
 use std::path::{Path, PathBuf};
 
-use super::{PRIVILEGED_STANDARD, ROOT_OUTSIDE, Wish, allow_nesting, elsewhere, pod, unit};
+use super::{PRIVILEGED_STANDARD, ROOT_OUTSIDE, Wish, allow_nesting, elsewhere, everywhere, pod, unit};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::remedy::{
     Action, CONTAINER, Engine, Profile, Remedy, bwrap_profile, container_profile, rules,
@@ -77,6 +77,10 @@ fn without_profile(case: &Case<'_>) -> Option<Remedy> {
 
 /// A profile under which bwrap can run, in place of the one that denies.
 pub(in super::super) fn confine_container(case: &Case<'_>) -> Vec<Remedy> {
+    // without its name, nobody can say whose profile it is
+    if Setting::of(case) == Setting::Unknown && case.host.security.apparmor().is_none() {
+        return everywhere(case, confine_container);
+    }
     if let Some(under) = under_container_profile(case) {
         return std::iter::once(under).chain(without_profile(case)).collect();
     }

@@ -27,7 +27,7 @@ use std::path::Path;
 use super::case::Case;
 use super::need::{Need, Stand};
 use super::remedy::told;
-use super::remedy::{Action, PodPatch, Remedy, SelinuxRule, UnitSettings};
+use super::remedy::{Action, CiService, PodPatch, Remedy, SelinuxRule, UnitSettings};
 use super::setting::{Launcher, Setting, ci_service, own_unit};
 use crate::host::{Fact, Platform, Sighting};
 use crate::sandbox::Capability;
@@ -212,7 +212,15 @@ fn leave_to_launcher(case: &Case<'_>, remedies: &mut Vec<Remedy>) {
 fn fit_one(case: &Case<'_>, mut remedy: Remedy) -> Remedy {
     let ours = matches!(Setting::of(case), Setting::Unit | Setting::Machine);
     match (&mut remedy.action, case.sandbox) {
-        (Action::Container(options), _) => options.service = ci_service(case),
+        (Action::Container(options), _) => {
+            options.service = ci_service(case);
+            if options.service == Some(CiService::GitHub) && !remedy.files.is_empty() {
+                return remedy.needs(
+                    "a runner of your own: on GitHub's nothing can be there before the job's container starts, and actions that \
+                     are containers take no options",
+                );
+            }
+        }
         (Action::Sandbox(_), Some(sandbox)) => return remedy.worded(sandbox),
         (Action::Unit(unit), _) if unit.user => {
             return remedy.needs("no root: type it as the user whose unit it is");
@@ -389,7 +397,7 @@ mod tests {
         assert!(calls(on(on(machine(), Platform::CloudRun), Platform::GVisor)).contains("environment=gen2"));
         assert!(calls(on(machine(), Platform::CloudRun)).contains("--concurrency=1"));
         // an image is theirs, and limits of their own processes
-        assert!(texts(&on(machine(), Platform::Lambda), Wish::User).concat().contains("USER 1000"));
+        assert!(texts(&on(docker(), Platform::Lambda), Wish::User).concat().contains("USER 1000"));
         assert!(
             texts(&on(machine(), Platform::Lambda), Wish::More(Limit::Files)).concat().contains("ulimit")
         );

@@ -141,7 +141,11 @@ pub(super) fn uncover(case: &Case<'_>, setting: Setting, covers: Covers<'_>) -> 
         | Setting::OtherContainer
         | Setting::Nspawn
         | Setting::Unknown => vec![if covers.nvidia {
-            told!("cdi")
+            if matches!(setting, Setting::Kubernetes { .. }) {
+                told!("cdi-of-gpu-operator")
+            } else {
+                told!("cdi")
+            }
         } else if covers.lxcfs {
             told!("without-lxcfs", list)
         } else {
@@ -156,7 +160,8 @@ pub(super) fn writable(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
     let manual = |summary: &str, how: &str| Remedy::manual(summary, how, OPENS);
     vec![match setting {
         Setting::Managed(platform) => return elsewhere(case, platform),
-        _ if case.on(Platform::Bubblewrap) => manual(
+        // a mount from outside of our user namespace stays as it is
+        _ if case.on(Platform::Bubblewrap) || case.host.user_namespace.is_initial() == Some(false) => manual(
             "Make /proc writable in the outer sandbox",
             "Give the outer sandbox a /proc of its own: `--unshare-pid --proc /proc` in place of a read-only bind",
         ),

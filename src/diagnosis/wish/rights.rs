@@ -11,6 +11,14 @@ use crate::sandbox::Capability;
 pub(super) fn user(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
     const OPENS: &str =
         "nothing: it is less privilege than root; files that only root may read or write are out of reach";
+    // whoever is none of root's already gains nothing, and only an id that is mapped can be had
+    if case.root() == Some(false) {
+        return Vec::new();
+    }
+    let map = case.host.user_namespace.uid_map.present();
+    if map.is_some_and(|map| !map.iter().any(|mapping| mapping.covers(1000))) {
+        return vec![told!("outside-as-user")];
+    }
     let image = "an image whose programs and directories user 1000 may use";
     let run =
         |what: &str, action| Remedy::new(format!("Run {what}as user 1000 instead of root"), action, OPENS);
@@ -168,7 +176,14 @@ mod tests {
         assert!(pod[1].contains("SETFCAP"));
         let engine = texts(Wish::MappedRoot, &docker());
         assert!(engine[0].contains("docker run --user=1000") && engine[1].contains("--cap-add=SETFCAP"));
-        assert!(texts(Wish::MappedRoot, &machine())[0].contains("setpriv --reuid=1000"));
+        let mut root = machine();
+        root.process.uid = Fact::Present(0);
+        assert!(texts(Wish::MappedRoot, &root)[0].contains("setpriv --reuid=1000"));
+        // who is none already, and whom nobody can become
+        assert!(texts(Wish::User, &machine()).is_empty());
+        root.user_namespace.uid_map =
+            Fact::Present(vec![crate::host::IdMapping { inside: 0, outside: 1000, count: 1 }]);
+        assert!(texts(Wish::User, &root)[0].contains("--map-user=1000"));
         assert!(texts(Wish::MappedRoot, &only_on(docker(), Platform::SystemdUnit))[0].contains("User=1000"));
     }
 

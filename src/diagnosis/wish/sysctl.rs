@@ -2,6 +2,7 @@
 
 use super::{Wish, elsewhere};
 use crate::diagnosis::case::Case;
+use crate::diagnosis::remedy::told;
 use crate::diagnosis::remedy::{Action, Remedy, Sysctl};
 use crate::diagnosis::setting::Setting;
 use crate::host::Platform;
@@ -27,26 +28,22 @@ pub(super) fn set(case: &Case<'_>, setting: Setting, name: &str, value: &str, op
             ]
         }
         Setting::Kubernetes { openshift: false } => {
-            let set =
-                set.needs("root on the nodes, outside of any pod: from the node's bootstrap script, say");
+            let set = set
+                .needs("root on the nodes, outside of any pod: from the node's bootstrap script, say")
+                .needs(
+                    "nodes that let themselves be set up: not those of EKS Auto Mode, Talos or Bottlerocket",
+                );
             if !name.starts_with("user.") {
                 return vec![set];
             }
             // the nodes that are delivered with user namespaces switched off
-            let bottlerocket = Remedy::manual(
-                format!("Set {text} in the settings of Bottlerocket nodes"),
-                format!(
-                    "# in the user data of the nodes:\n[settings.kernel.sysctl]\n{} = {}",
-                    quoted(name),
-                    quoted(value)
-                ),
-                opens,
-            );
+            let (key, quoted) = (quoted(name), quoted(value));
+            let manifest = format!(include_str!("../remedy/files/sysctl-daemonset.yaml"), assignment = text);
             vec![
-                set.needs(
-                    "nodes that let themselves be set up: EKS Auto Mode's do not, move the pod to others",
-                ),
-                bottlerocket.needs("nodes that run Bottlerocket"),
+                set,
+                told!("sysctl-of-bottlerocket", text, key, quoted, opens),
+                told!("sysctl-of-talos", text, key, quoted, opens),
+                told!("sysctl-by-daemonset", text, opens).file("bwrap-sysctl.yaml", manifest),
             ]
         }
         Setting::Unit | Setting::Machine if case.on(Platform::GitHubActions) => {

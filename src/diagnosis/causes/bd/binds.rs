@@ -40,6 +40,13 @@ fn is_fragile(mount: &Mount) -> bool {
     FRAGILE.contains(&mount.filesystem.as_str()) || mount.filesystem.starts_with("fuse")
 }
 
+/// Whether the mount that refuses has flags that could be locked; `None` if nobody knows.
+pub(in crate::diagnosis) fn remount_locked(case: &Case<'_>) -> Option<bool> {
+    let host = refused(case)?;
+    let mount = mounted_on(case, &host)?;
+    Some(mount.options.iter().any(|option| LOCKED.contains(&option.as_str())) || is_fragile(mount))
+}
+
 /// bwrap binds a tree with all that is mounted in it, and sets the flags of each mount.
 pub(in crate::diagnosis) fn remount(case: &Case<'_>) -> Option<Judgement> {
     let message = message(case)?;
@@ -52,7 +59,11 @@ pub(in crate::diagnosis) fn remount(case: &Case<'_>) -> Option<Judgement> {
     // a security module answers so, too
     let by_module =
         case.errno() == Some(libc::EACCES) && (label.is_some() || case.host.security.label.is_unknown());
-    let mut judgement = weigh(if by_module { Confidence::Medium } else { Confidence::High })
+    let by_filter = case.filtered() == Some(true)
+        && case.errno() == Some(libc::EPERM)
+        && (remount_locked(case) == Some(false)
+            || message.reason() == Some("mount_setattr() failed at \"%s\""));
+    let mut judgement = weigh(if by_module || by_filter { Confidence::Medium } else { Confidence::High })
         .refuted_by(format!("a sandbox that binds only {place} starts"))
         .summary(format!("{}: the mount on {place} does not take its flags: {errno}", name_of(found, case)))
         .pro(evidence::said(case))

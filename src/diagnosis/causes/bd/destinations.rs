@@ -3,6 +3,7 @@
 use crate::diagnosis::{
     case::Case,
     causes::bd::lookup::{Found, by_destination, message, name_of, says},
+    causes::bd::sources::is_socket,
     evidence,
     facts::word,
     finding::Confidence,
@@ -293,7 +294,10 @@ fn in_read_only(case: &Case<'_>, path: &Path, found: Found<'_>, mount: Found<'_>
             remedies
                 .push(told!("bind-content-over-file", outside = word(outside.as_deref().unwrap_or(path))));
         }
-        _ => remedies.extend(outside.as_deref().map(|outside| mount_point(case, found, outside))),
+        _ => {
+            let made = outside.as_deref().filter(|outside| !is_socket(outside));
+            remedies.extend(made.map(|outside| mount_point(case, found, outside)));
+        }
     }
     remedies.push(elsewhere(path));
     if let Operation::Bind(bind) = mount.operation {

@@ -4,7 +4,7 @@ use crate::diagnosis::{
     case::Case,
     causes::bd::lookup::{Found, by_source, message},
     evidence,
-    facts::word,
+    facts::{mount_of, word},
     finding::Confidence,
     remedy::{Remedy, SandboxChange, told},
     setting::Setting,
@@ -57,7 +57,7 @@ pub(in crate::diagnosis) fn without_it(case: &Case<'_>) -> Vec<Remedy> {
     } else if in_container(case) {
         remedies.push(told!("bring-into-container", path = shown(path)));
     } else {
-        remedies.push(told!("create-source", path = word(path)));
+        remedies.push(create(path));
     }
     let Some(found) = found else { return remedies };
     if matches!(found.operation, Operation::Bind(_)) {
@@ -65,6 +65,22 @@ pub(in crate::diagnosis) fn without_it(case: &Case<'_>) -> Vec<Remedy> {
     }
     remedies.push(Remedy::leave_out(found.index));
     remedies
+}
+
+/// What is missing is made as what its name says that it is; what a service makes is nobody else's to make.
+fn create(path: &Path) -> Remedy {
+    if is_socket(path) {
+        return told!("start-service", path = shown(path));
+    }
+    match (path.extension(), path.parent()) {
+        (Some(_), Some(parent)) => told!("create-file", path = word(path), parent = word(parent)),
+        _ => told!("create-source", path = word(path)),
+    }
+}
+
+/// Whether a path is one at which a service listens, as far as its name tells.
+pub(super) fn is_socket(path: &Path) -> bool {
+    path.extension().is_some_and(|kind| kind == "sock" || kind == "socket")
 }
 
 /// It is there, or may be, and bwrap must not look.
@@ -110,7 +126,13 @@ pub(in crate::diagnosis) fn reach_it(case: &Case<'_>) -> Vec<Remedy> {
                 Some(uid) => format!("u:{uid}:x"),
                 None => "u:USER:x".to_owned(),
             };
-            remedies.push(told!("search-directory", path = word(path), user));
+            let mounts = case.host.mounts.present().map(Vec::as_slice).unwrap_or_default();
+            let fuse = mount_of(mounts, path).is_some_and(|mount| mount.filesystem.starts_with("fuse"));
+            remedies.push(match fuse || path.starts_with("/run/user") {
+                true if path.components().any(|part| part.as_os_str() == "doc") => told!("document-portal"),
+                _ if fuse => told!("fuse-allow-other", path = word(path)),
+                _ => told!("search-directory", path = word(path), user),
+            });
             let may = case.has(Capability::CAP_SYS_ADMIN) == Some(true);
             if may && case.root() == Some(true) && case.user_namespace() == Some(true) {
                 remedies.push(Remedy::change(SandboxChange::KeepUserNamespace));

@@ -33,6 +33,10 @@ rules! {
         unless "it fails with fs.mount-max raised, too"
         => mount_limit, more_mounts;
 
+    RootIsInitramfs, Anytime, ["pivot_root" => (EINVAL), "pivot_root(/newroot)" => (EINVAL)],
+        unless "`grep ' / / ' /proc/self/mountinfo` shows another file system than rootfs"
+        => initramfs, |_| vec![told!("switch-root")];
+
     OverlayUnsupported, Anytime, [
         "Can't make overlay mount on %s with options %s",
         "Can't make overlay mount on %s with options %s: Overlay directories may not overlap",
@@ -43,32 +47,33 @@ rules! {
 
 /// bwrap mounts a tmpfs on /tmp, in its own mount namespace, and builds the sandbox in there.
 fn tmp_missing(case: &Case<'_>) -> Option<Judgement> {
-    match case.host.files.get(std::path::Path::new("/tmp")) {
-        Some(Fact::Absent) => Some(
-            weigh(Confidence::High).summary("there is no /tmp, on which bwrap builds the sandbox").pro(
-                case.host
-                    .files
-                    .get(std::path::Path::new("/tmp"))
-                    .and_then(|tmp| evidence::seen(tmp, "/tmp does not exist")),
-            ),
-        ),
-        Some(Fact::Present(FileKind::Other | FileKind::Device)) => Some(
-            weigh(Confidence::High).summary("/tmp is no directory, and bwrap builds the sandbox on it").pro(
-                case.host
-                    .files
-                    .get(std::path::Path::new("/tmp"))
-                    .and_then(|tmp| evidence::seen(tmp, "/tmp exists, and is no directory")),
-            ),
-        ),
-        _ if !case.failed() => None,
-        Some(Fact::Present(FileKind::Directory)) => Some(weigh(Confidence::Low).contra(
-            case.host.files.get(std::path::Path::new("/tmp")).and_then(|tmp| {
-                evidence::seen(tmp, "/tmp is a directory now: it was made after bwrap failed, or elsewhere")
-            }),
-        )),
+    let seen = |text: &str| evidence::file(case, "/tmp", text);
+    Some(match case.host.files.get(Path::new("/tmp")) {
+        Some(Fact::Absent) => weigh(Confidence::High)
+            .summary("there is no /tmp, on which bwrap builds the sandbox")
+            .pro(seen("/tmp does not exist")),
+        Some(Fact::Present(FileKind::Other | FileKind::Device)) => weigh(Confidence::High)
+            .summary("/tmp is no directory, and bwrap builds the sandbox on it")
+            .pro(seen("/tmp exists, and is no directory")),
+        _ if !case.failed() => return None,
+        Some(Fact::Present(FileKind::Directory)) => weigh(Confidence::Low)
+            .contra(seen("/tmp is a directory now: it was made after bwrap failed, or elsewhere")),
         // nothing else gives this answer to a tmpfs
-        _ => Some(weigh(Confidence::High).unknown("whether there is a /tmp")),
-    }
+        _ => weigh(Confidence::High).unknown("whether there is a /tmp"),
+    })
+}
+
+/// The kernel's first root has none below it, and stays.
+fn initramfs(case: &Case<'_>) -> Option<Judgement> {
+    let Some(mounts) = case.host.mounts.present() else {
+        let unknown = "what is mounted on /: /proc/self/mountinfo";
+        return case.failed().then(|| weigh(Confidence::Medium).unknown(unknown));
+    };
+    let root = mounts.iter().rfind(|mount| mount.point == Path::new("/"))?;
+    (root.filesystem == "rootfs").then(|| {
+        let seen = "the file system on / is rootfs, the initramfs (/proc/self/mountinfo)";
+        weigh(Confidence::High).pro(evidence::seen(&case.host.mounts, seen))
+    })
 }
 
 /// A path as mountinfo has it: without a slash at its end.
@@ -220,7 +225,9 @@ fn other_overlay(case: &Case<'_>) -> Vec<Remedy> {
         remedies.push(told!("overlay-in-memory"));
     }
     remedies.push(told!("bind-copy-instead"));
-    remedies.push(told!("kernel-with-overlays"));
+    if case.kernel().is_none_or(|version| version < (5, 11)) {
+        remedies.push(told!("kernel-with-overlays"));
+    }
     remedies.extend(operation.map(Remedy::leave_out));
     remedies
 }
@@ -232,7 +239,7 @@ mod tests {
     use super::*;
     use crate::diagnosis::Action;
     use crate::diagnosis::Cause;
-    use crate::diagnosis::fixtures::{docker, explain, machine, pod, whole};
+    use crate::diagnosis::fixtures::{docker, explain, machine, mounts, pod, whole};
     use crate::diagnosis::{Outlook, predict};
     use crate::host::Host;
     use crate::sandbox::{Overlay, Sandbox};
@@ -257,6 +264,22 @@ mod tests {
         // another error has another cause
         let denied = explain("Failed to mount tmpfs: Permission denied", &host, &whole());
         assert!(denied.causes.iter().all(|finding| finding.cause != Cause::TmpMissing));
+    }
+
+    #[test]
+    fn the_initramfs_is_no_root_to_leave() {
+        let message = "pivot_root: Invalid argument";
+        let cause = |host: &Host| explain(message, host, &whole()).cause();
+        let mut host = machine();
+        assert_eq!(cause(&host), Some(Cause::Unexplained));
+        host.mounts = Fact::Unknown;
+        assert_eq!(cause(&host), Some(Cause::RootIsInitramfs));
+        host.mounts = Fact::Present(mounts(&[
+            "1 1 0:1 / / rw - rootfs rootfs rw",
+            "2 1 0:2 / /proc rw,relatime - proc proc rw",
+        ]));
+        assert_eq!(cause(&host), Some(Cause::RootIsInitramfs));
+        assert_eq!(first_obstacle(&host, &whole()), Some((Cause::RootIsInitramfs, Confidence::High)));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! System call filters that deny new namespaces: of containers, units, outer sandboxes.
 
 use crate::diagnosis::{
-    Remedy,
+    Remedy, Verdict,
+    calls::denied as denied_call,
     case::Case,
     causes::ns::{CREATING, NO_PERMISSIONS, proven},
     evidence,
@@ -9,7 +10,7 @@ use crate::diagnosis::{
     finding::Confidence,
     remedy::told,
     setting::{Setting, own_unit},
-    weigh::{Judgement, rules, weigh},
+    weigh::{Judgement, KILLED, rules, weigh},
     wish::{Calls, Wish, permit_to_unit},
 };
 use crate::host::{Platform, Sighting};
@@ -17,7 +18,7 @@ use crate::sandbox::Capability;
 use crate::shell::operand;
 
 rules! {
-    SeccompDeniesNamespaces, Anytime, [NO_PERMISSIONS => (EPERM), CREATING => (EPERM)],
+    SeccompDeniesNamespaces, Anytime, [NO_PERMISSIONS => (EPERM), CREATING => (EPERM), KILLED],
         unless "`unshare --user true` succeeds in the same container, or fails without its filter, too"
         => filtered, |case| Wish::Calls(Calls::Sandboxing).grant(case);
 
@@ -69,6 +70,10 @@ const STOPPED: &str =
     "/proc is masked as well, which stops this sandbox in any case: only for that is it sure that it fails";
 
 fn filtered(case: &Case<'_>) -> Option<Judgement> {
+    if case.killed() {
+        return denied_call(case)
+            .filter(|_| case.symptom.is_some_and(|symptom| symptom.verdict == Verdict::Refused));
+    }
     let default = default_filter(case);
     let (on, privileged) = (case.filtered(), privileged_container(case));
     // a unit and an outer sandbox have rules of their own

@@ -2,6 +2,7 @@
 
 use crate::diagnosis::{
     Remedy, SelinuxRule,
+    calls::denied,
     case::Case,
     causes::ns::{CREATING, NO_PERMISSIONS},
     evidence,
@@ -30,17 +31,20 @@ rules! {
         => apparmor, permit_in_apparmor;
 
     NamespacesNotImplemented, Failed, [
-        CREATING => (ENOSYS), "unshare user ns" => (ENOSYS), CGROUP[0], CGROUP[1],
+        CREATING => (ENOSYS EINVAL EACCES EOPNOTSUPP), NO_KERNEL_SUPPORT, CGROUP[0], CGROUP[1],
     ]
         => not_implemented, implement;
 
     KernelWithoutUserNamespaces, Anytime, [
-        "Creating new namespace failed, likely because the kernel does not support user namespaces.%s",
-        CREATING => (EINVAL),
+        NO_KERNEL_SUPPORT, CREATING => (EINVAL),
     ],
         unless "`unshare --user true` succeeds, as root if not as this user, or /proc/self/ns/user exists"
         => no_user_namespaces, other_kernel;
 }
+
+/// What bwrap makes of EINVAL.
+const NO_KERNEL_SUPPORT: &str =
+    "Creating new namespace failed, likely because the kernel does not support user namespaces.%s";
 
 /// Control group namespaces came with Linux 4.6.
 const CGROUP: [&str; 2] = [
@@ -173,21 +177,22 @@ fn not_implemented(case: &Case<'_>) -> Option<Judgement> {
     }
     let judgement = |confidence| {
         weigh(confidence)
-            .refuted_by("`unshare --user --mount true` in the same place does not fail with ENOSYS")
+            .refuted_by("`unshare --user --mount true` in the same place does not fail with the same error")
+            .if_so(evidence::filter(case))
     };
-    let emulated = case.emulated();
-    Some(match (case.filtered(), emulated) {
+    if case.errno() != Some(libc::ENOSYS) {
+        return denied(case)
+            .map(|found| found.summary("a system call filter refuses to make the namespaces"));
+    }
+    Some(match (case.filtered(), case.emulated()) {
         (Some(true), _) => judgement(Confidence::High)
-            .summary("a system call filter answers that new namespaces do not exist")
-            .pro(evidence::filter(case).so()),
+            .summary("a system call filter answers that new namespaces do not exist"),
         (_, Some(platform)) => judgement(Confidence::High)
             .summary(format!("the kernel of {platform} does not have these namespaces"))
             .pro(evidence::seen(&case.host.platforms, format!("the kernel is that of {platform}"))),
         (Some(false), None) => judgement(Confidence::Medium)
-            .contra(evidence::filter(case).otherwise())
             .unknown("how the kernel was built: CONFIG_NAMESPACES in its configuration"),
-        (None, None) => judgement(Confidence::Medium)
-            .unknown("whether a system call filter is on: Seccomp in /proc/self/status"),
+        (None, None) => judgement(Confidence::Medium),
     })
 }
 

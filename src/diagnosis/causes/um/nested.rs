@@ -2,6 +2,7 @@
 
 use crate::diagnosis::{
     Remedy, SandboxChange,
+    calls::{ANSWERS, denied as denied_call},
     case::Case,
     causes::ns::limits::{LEAST, SMALL, raise_outside},
     evidence,
@@ -34,7 +35,7 @@ rules! {
             remedies
         };
 
-    SeccompDeniesUnshare, Anytime, ["unshare user ns" => (EPERM)],
+    SeccompDeniesUnshare, Failed, ["unshare user ns" => ANSWERS],
         unless "`unshare --user true` succeeds where bwrap is started"
         => unshare_denied, |case| [Wish::Calls(Calls::Sandboxing).grant(case), do_with_one(case)].concat();
 
@@ -121,20 +122,11 @@ fn second_limit(case: &Case<'_>) -> Option<Judgement> {
 
 /// The first one was made with clone, which the filter lets pass.
 fn unshare_denied(case: &Case<'_>) -> Option<Judgement> {
-    if !case.failed() || case.filtered() == Some(false) {
-        return None;
-    }
-    let judgement = |confidence| weigh(confidence).pro(evidence::asked(case, reason(case)));
-    Some(match case.filtered() {
-        Some(_) => judgement(Confidence::High)
-            .summary(
-                "the system call filter lets clone make a user namespace, but not unshare, which \
-             bwrap needs for the second",
-            )
-            .pro(evidence::filter(case).so()),
-        None => judgement(Confidence::Medium)
-            .unknown("whether a system call filter is on: Seccomp in /proc/self/status"),
-    })
+    Some(
+        denied_call(case)?
+            .summary("the system call filter lets clone make a user namespace, but not unshare, which bwrap needs for the second")
+            .pro(evidence::asked(case, reason(case))),
+    )
 }
 
 /// The mount through which bwrap writes the limit: that of the outer `/proc`.

@@ -33,6 +33,9 @@ fn no_user_namespaces() {
     let found = explain(MESSAGE, &host, &whole());
     assert_eq!(found.cause(), Some(Cause::NoUserNamespacesAllowed));
     assert_eq!(found.causes[0].confidence, Confidence::High);
+    // bwrap 0.6 and older
+    let old = explain("Creating new namespace failed: No space left on device", &host, &whole());
+    assert_eq!(old.cause(), Some(Cause::NoUserNamespacesAllowed));
     let ahead = predict(&host, &whole());
     assert_eq!((ahead.outlook, ahead.obstacles[0].cause), (Outlook::Fails, Cause::NoUserNamespacesAllowed));
 }
