@@ -306,8 +306,11 @@ fn alike(places: &Places) -> String {
     for (what, places) in places {
         let mut by_host = Places::new();
         for place in places {
-            let (host, sandbox) =
-                place.rsplit_once("/bwrap ").unwrap_or_else(|| place.rsplit_once('/').unwrap());
+            // a line of a sandbox whose files have content begins with what writes it
+            let piped = place.find("/{ ").map(|end| (&place[..end], &place[end + 1..]));
+            let (host, sandbox) = piped
+                .or_else(|| place.rsplit_once("/bwrap "))
+                .unwrap_or_else(|| place.rsplit_once('/').unwrap());
             by_host.entry(host.to_owned()).or_default().insert(sandbox.to_owned());
         }
         groups.entry(told(&by_host, variants)).or_default().push(what);
