@@ -404,7 +404,7 @@ impl Command {
     /// # Errors
     ///
     /// As [`spawn`](Self::spawn), and if the sandbox could not be set up. A sandbox with several filters
-    /// cannot be held ([`Problem::Conflict`]).
+    /// cannot be held ([`Problem::Conflict`](crate::Problem::Conflict)).
     ///
     /// ```
     /// use bwrap_launch::Sandbox;
