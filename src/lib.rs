@@ -62,6 +62,7 @@
 //! # Features
 //!
 //! None is on by default. `serde`: [`Host`](host::Host) as JSON and back, diagnoses as JSON. `cli`: the program `bwrap-doctor`.
+//! `testing`: a stand-in for bwrap, for the unit tests of programs that launch sandboxes.
 //!
 //! # Ready-made sandboxes
 //!
@@ -145,6 +146,8 @@ pub mod host;
 mod launch;
 pub mod profile;
 mod sandbox;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use bwrap::message::Errno;
 pub use bwrap::{
