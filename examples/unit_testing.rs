@@ -35,7 +35,7 @@ fn build(bwrap: &Bwrap) -> Report {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let version = Version { major: 0, minor: 11, patch: 0 };
+    let version = Version::new(0, 11, 0);
     let stand_in = StandIn::new(version, &Outcome::exits(0))?;
     let masked = "Can't mount proc on /newroot/proc: Operation not permitted";
     for (outcome, expected) in [

@@ -139,7 +139,9 @@ pub struct Version {
 }
 
 impl Version {
-    const fn new(major: u32, minor: u32, patch: u32) -> Self {
+    /// The version `major.minor.patch`.
+    #[must_use]
+    pub const fn new(major: u32, minor: u32, patch: u32) -> Self {
         Self { major, minor, patch }
     }
 

@@ -9,7 +9,7 @@
 //! use bwrap_launch::testing::{Outcome, StandIn};
 //! use bwrap_launch::{Error, Sandbox, Version};
 //!
-//! let version = Version { major: 0, minor: 11, patch: 0 };
+//! let version = Version::new(0, 11, 0);
 //! let bwrap = StandIn::new(version, &Outcome::exits(3).stdout("hello\n"))?;
 //! let mut command = Sandbox::new().ro_bind("/", "/").command("make");
 //! let output = command.arg("check").bwrap(bwrap.bwrap()).output()?;
@@ -223,7 +223,7 @@ impl StandIn {
     /// let mut host = Host::snapshot();
     /// host.sysctls.insert("user.max_user_namespaces".into(), Fact::Present("0".into()));
     /// let words = "Creating new namespace failed: nesting depth or /proc/sys/user/max_*_namespaces exceeded (ENOSPC)";
-    /// let version = bwrap_launch::Version { major: 0, minor: 8, patch: 0 };
+    /// let version = bwrap_launch::Version::new(0, 8, 0);
     /// let bwrap = StandIn::new(version, &Outcome::refuses(words))?.on(host);
     /// let sandbox = Sandbox::new().ro_bind("/", "/").unshare_all();
     /// let error = sandbox.command("true").bwrap(bwrap.bwrap()).output().unwrap_err();
