@@ -9,7 +9,8 @@ use std::path::Path;
 use std::process::{Command as Process, ExitCode, Stdio as ProcessStdio};
 use std::time::{Duration, Instant};
 
-use bwrap_launch::testing::{At, Outcome, StandIn};
+use bwrap_launch::diagnosis::Cause;
+use bwrap_launch::testing::{At, Outcome, StandIn, causes};
 use bwrap_launch::{Bwrap, Command, Error, ExitStatus, Namespaces, Result, Sandbox, Stdio};
 use common::{Here, SETTLE, host, within};
 
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
             hangs_and_deaths_end_alike,
             what_was_asked_is_recorded,
             nothing_is_left_of_it,
+            causes_are_found,
         ],
         &[],
     )
@@ -327,4 +329,30 @@ fn nothing_is_left_of_it(here: &Here) {
     assert!(within(SETTLE, || !runs()));
     drop(stand_in);
     assert!(!directory.exists());
+}
+
+/// Each cause that a stand-in knows is the one that is diagnosed.
+fn causes_are_found(here: &Here) {
+    let mut wrong = Vec::new();
+    for cause in causes() {
+        let stand_in = StandIn::fails_for(here.bwrap.version().unwrap(), cause).unwrap();
+        let mut sandbox = everything().proc("/proc").tmpfs("/tmp").unshare(Namespaces::USER).disable_userns();
+        sandbox = match cause {
+            Cause::SourceMissing => sandbox.ro_bind("/no/such/directory", "/mnt"),
+            Cause::DestinationReadOnly => sandbox.tmpfs("/usr/new"),
+            Cause::WorkingDirectoryMissing => sandbox.current_dir("/no/such/directory"),
+            _ => sandbox,
+        };
+        match here.command(&sandbox, "true").bwrap(stand_in.bwrap()).output() {
+            Err(error) => {
+                let found = error.diagnosis().and_then(|diagnosis| diagnosis.cause());
+                if found != Some(cause) {
+                    wrong.push(format!("{cause}: {found:?}: {error}"));
+                }
+            }
+            Ok(output) => wrong.push(format!("{cause}: {}", output.status)),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(StandIn::fails_for(here.bwrap.version().unwrap(), Cause::Unexplained).is_err());
 }

@@ -22,7 +22,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Why a sandbox failed is read from the host, which is a healthy one here: [`StandIn::on`] says which it is to be.
+//! Why a sandbox failed is read from the host. [`StandIn::on`] says which host that is to be, and [`StandIn::fails_for`] makes one
+//! that fails for a given cause.
+
+mod scene;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -34,9 +37,11 @@ use std::process::{Command as Process, Stdio};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
+pub use scene::{causes, healthy_host};
 use tempfile::TempDir;
 
 use crate::bwrap::{Bwrap, Version, options};
+use crate::diagnosis::Cause;
 use crate::host::Host;
 use crate::launch::Command;
 
@@ -90,6 +95,10 @@ impl Outcome {
         Self { what, stdout: Vec::new(), stderr: Vec::new(), takes: Duration::ZERO }
     }
 
+    fn fails(at: At, words: impl Into<String>) -> Self {
+        Self::new(What::Fails { at, words: words.into() })
+    }
+
     /// The command runs and exits with this status.
     pub fn exits(status: u8) -> Self {
         Self::new(What::Ends { status })
@@ -102,17 +111,17 @@ impl Outcome {
 
     /// bwrap makes no sandbox, and says so in these words (without `bwrap: ` before them).
     pub fn refuses(words: impl Into<String>) -> Self {
-        Self::new(What::Fails { at: At::Start, words: words.into() })
+        Self::fails(At::Start, words)
     }
 
     /// The sandbox cannot be set up, and bwrap says so in these words.
     pub fn set_up_fails(words: impl Into<String>) -> Self {
-        Self::new(What::Fails { at: At::SetUp, words: words.into() })
+        Self::fails(At::SetUp, words)
     }
 
     /// The command cannot be executed, and bwrap says so in these words, such as `execvp make: No such file or directory`.
     pub fn not_executed(words: impl Into<String>) -> Self {
-        Self::new(What::Fails { at: At::Execute, words: words.into() })
+        Self::fails(At::Execute, words)
     }
 
     /// bwrap gets so far, and no further, until it is killed or the caller is gone.
@@ -191,6 +200,32 @@ impl StandIn {
         let stand_in = Self { directory, bwrap };
         stand_in.next(outcome)?;
         Ok(stand_in)
+    }
+
+    /// A stand-in whose launches fail for this cause, one of [`causes`]: bwrap says what it says then, and the host is a
+    /// [`healthy_host`] but for that. The sandbox must be one that can fail so: a network namespace is set up only where there is
+    /// to be one.
+    ///
+    /// ```
+    /// use bwrap_launch::diagnosis::Cause;
+    /// use bwrap_launch::testing::StandIn;
+    /// use bwrap_launch::{Sandbox, Version};
+    /// let bwrap = StandIn::fails_for(Version::new(0, 11, 0), Cause::MaskedProc)?;
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").proc("/proc").unshare_all();
+    /// let error = sandbox.command("true").bwrap(bwrap.bwrap()).output().unwrap_err();
+    /// assert_eq!(error.diagnosis().unwrap().cause(), Some(Cause::MaskedProc));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new), and if the cause is none of them.
+    pub fn fails_for(version: Version, cause: Cause) -> io::Result<Self> {
+        let (outcome, host) = scene::scene(cause).ok_or_else(|| {
+            let what = format!("{cause}: no stand-in fails for that; say how with Outcome and StandIn::on");
+            io::Error::new(io::ErrorKind::InvalidInput, what)
+        })?;
+        Ok(Self::new(version, &outcome)?.on(host))
     }
 
     /// To be given to [`Command::bwrap`], or as its path in the variable `BWRAP` to a program.
