@@ -2,7 +2,7 @@
 
 use super::{At, Outcome};
 use crate::diagnosis::Cause;
-use crate::host::{CapabilitySet, Fact, FileKind, Host, IdMapping, Mount};
+use crate::host::{CapabilitySet, Fact, FileKind, Host, IdMapping, Mount, PidsLimit, Platform, Sighting};
 
 /// Every cause that a stand-in can be made to fail for, with how far bwrap gets, what it says, and what is wrong with the host.
 type Scene = (Cause, At, &'static str, fn(&mut Host));
@@ -12,6 +12,7 @@ const ENOSPC: &str =
 const NO_PERMISSIONS: &str = "No permissions to create a new namespace, likely because the kernel does not allow non-privileged \
                               user namespaces. On e.g. debian this can be enabled with 'sysctl kernel.unprivileged_userns_clone=1'.";
 const PROC: &str = "Can't mount proc on /newroot/proc: Operation not permitted";
+const LOOPBACK: &str = "loopback: Failed RTM_NEWADDR: Operation not permitted";
 const ALL: u64 = 0x1ff_ffff_ffff;
 
 const SCENES: &[Scene] = &[
@@ -164,6 +165,93 @@ const SCENES: &[Scene] = &[
     (Cause::DescriptorLimit, At::Start, "eventfd(): Too many open files", |host| {
         host.process.descriptor_limit = Fact::Present(8);
     }),
+    (Cause::BadArguments, At::Start, "--ro-bind-try takes two arguments", |_| {}),
+    (Cause::ContradictoryOptions, At::Start, "Specifying --uid requires --unshare-user or --userns", |_| {}),
+    (Cause::ProcUnavailable, At::Start, "Can't open /proc: No such file or directory", |_| {}),
+    (Cause::UnmappedId, At::Start, NO_PERMISSIONS, |host| mapped(host, &[])),
+    (Cause::UnitRestrictsNamespaces, At::Start, NO_PERMISSIONS, |host| {
+        on(host, Platform::SystemdUnit);
+        filtered(host);
+        host.cgroup.paths = Fact::Present(vec!["/system.slice/runner.service".into()]);
+    }),
+    (Cause::OuterSandboxDeniesNamespaces, At::Start, NO_PERMISSIONS, |host| {
+        on(host, Platform::Flatpak);
+        filtered(host);
+    }),
+    (Cause::NamespaceLimit, At::Start, ENOSPC, |host| set(host, "user.max_net_namespaces", "0")),
+    (Cause::GvisorNestedTooDeep, At::Start, "Creating new namespace failed: Too many users", |host| {
+        on(host, Platform::GVisor)
+    }),
+    (Cause::GvisorLoopback, At::SetUp, LOOPBACK, |host| on(host, Platform::GVisor)),
+    (Cause::SelinuxDeniesNetAdmin, At::SetUp, LOOPBACK, selinux),
+    (Cause::LandlockDeniesProc, At::SetUp, "setting up uid map: Permission denied", landlocked),
+    (Cause::IdsDiffer, At::SetUp, "setting up uid map: Operation not permitted", set_id),
+    (Cause::GidMapDenied, At::SetUp, "setting up gid map: Permission denied", set_id),
+    (Cause::SourceUnreachable, At::SetUp, "Can't find source path /root/secret: Permission denied", |_| {}),
+    (Cause::MountNotImplemented, At::SetUp, "Failed to make / slave: Function not implemented", filtered),
+    (Cause::LandlockDeniesMount, At::SetUp, "Failed to make / slave: Operation not permitted", landlocked),
+    (Cause::Chrooted, At::SetUp, "Failed to make / slave: Invalid argument", |host| {
+        host.mounts = Fact::Unknown
+    }),
+    (Cause::TmpMissing, At::SetUp, "Failed to mount tmpfs: No such file or directory", |host| {
+        host.files.insert("/tmp".into(), Fact::Absent);
+    }),
+    (Cause::SelinuxDeniesTmpfs, At::SetUp, "Failed to mount tmpfs: Permission denied", selinux),
+    (Cause::SeccompDeniesTmpfs, At::SetUp, "Failed to mount tmpfs: Operation not permitted", filtered),
+    (Cause::SeccompDeniesUmount, At::SetUp, "umount old root: Operation not permitted", filtered),
+    (Cause::HostnameDenied, At::SetUp, "Can't set hostname to box: Operation not permitted", filtered),
+    (Cause::OuterBwrapCoversProc, At::SetUp, PROC, |host| {
+        on(host, Platform::Bubblewrap);
+        mounted(
+            host,
+            &[
+                "2 1 0:2 / /proc rw,nosuid,nodev,noexec,relatime - proc proc rw",
+                "3 2 0:2 /sys /proc/sys ro - proc proc rw",
+                "4 2 0:2 /bus /proc/bus ro - proc proc rw",
+            ],
+        );
+    }),
+    (Cause::ProcAtime, At::SetUp, PROC, |host| mounted(host, &["2 1 0:2 / /proc rw,nosuid - proc proc rw"])),
+    (Cause::EmulatedKernelDeniesProc, At::SetUp, PROC, |host| on(host, Platform::Wsl1)),
+    (
+        Cause::RemountRefused,
+        At::SetUp,
+        "Can't bind mount /oldroot/etc/x on /newroot/etc/x: Unable to apply mount flags: remount \"/newroot/etc/x/sub\": Invalid argument",
+        |_| {},
+    ),
+    (Cause::DestinationIsSymlink, At::SetUp, "Can't mount on symlink destination /lib64", |_| {}),
+    (Cause::DestinationOfOtherKind, At::SetUp, "Destination is not a directory /newroot/etc/hosts", |_| {}),
+    (
+        Cause::DestinationExists,
+        At::SetUp,
+        "Can't make symlink at /bin: destination exists and is not a symlink",
+        |_| {},
+    ),
+    (Cause::SeccompDeniesUnshare, At::SetUp, "unshare user ns: Operation not permitted", filtered),
+    (Cause::SecondUserNamespaceLimit, At::SetUp, "unshare user ns: No space left on device", |host| {
+        set(host, "user.max_user_namespaces", "1");
+    }),
+    (
+        Cause::DisableUsernsDenied,
+        At::SetUp,
+        "cannot open /proc/sys/user/max_user_namespaces: Permission denied",
+        |host| apparmor(host, "thing (enforce)"),
+    ),
+    (
+        Cause::UserNamespacesStillAllowed,
+        At::SetUp,
+        "creation of new user namespaces was not disabled as requested",
+        |_| {},
+    ),
+    (
+        Cause::ProcessLimitLate,
+        At::Execute,
+        "Can't fork for pid 1: Resource temporarily unavailable",
+        |host| {
+            host.cgroup.pids = Fact::Present(PidsLimit::new("/sys/fs/cgroup/box", 10, 9));
+        },
+    ),
+    (Cause::OutOfMemory, At::SetUp, "Out of memory", |_| {}),
 ];
 
 /// The causes that [`StandIn::fails_for`](super::StandIn::fails_for) knows.
@@ -240,6 +328,25 @@ pub fn healthy_host() -> Host {
 
 fn set(host: &mut Host, name: &str, value: &str) {
     host.sysctls.insert(name.into(), Fact::Present(value.into()));
+}
+
+fn on(host: &mut Host, platform: Platform) {
+    host.platforms = Fact::Present(vec![Sighting::new(platform, "a test")]);
+}
+
+fn mapped(host: &mut Host, maps: &[IdMapping]) {
+    host.user_namespace.uid_map = Fact::Present(maps.to_vec());
+    host.user_namespace.gid_map = host.user_namespace.uid_map.clone();
+}
+
+/// Real and effective ids differ, as in a setuid program.
+fn set_id(host: &mut Host) {
+    (host.process.uid, host.process.gid) = (Fact::Present(2000), Fact::Present(2000));
+}
+
+fn landlocked(host: &mut Host) {
+    host.process.no_new_privs = Fact::Present(true);
+    host.user_namespace.uid_map_writable = Fact::Unreadable("Permission denied".into());
 }
 
 fn filtered(host: &mut Host) {
