@@ -35,7 +35,7 @@ const SCENES: &[Scene] = &[
     (Cause::UnknownOption, At::Start, "Unknown option --overlay", |_| {}),
     (Cause::SeccompDeniesNamespaces, At::Start, NO_PERMISSIONS, filtered),
     (Cause::UserNamespacesSwitchedOff, At::Start, NO_PERMISSIONS, |host| {
-        set(host, "kernel.unprivileged_userns_clone", "0")
+        set(host, "kernel.unprivileged_userns_clone", "0");
     }),
     (Cause::NoUserNamespacesAllowed, At::Start, ENOSPC, |host| set(host, "user.max_user_namespaces", "0")),
     (
@@ -89,7 +89,7 @@ const SCENES: &[Scene] = &[
         host.user_namespace.uid_map_writable = Fact::Unreadable("Read-only file system".into());
     }),
     (Cause::MissingSetfcap, At::SetUp, "setting up uid map: Operation not permitted", |host| {
-        root(host, ALL & !(1 << 31))
+        root(host, ALL & !(1 << 31));
     }),
     (
         Cause::SourceMissing,
@@ -180,7 +180,7 @@ const SCENES: &[Scene] = &[
     }),
     (Cause::NamespaceLimit, At::Start, ENOSPC, |host| set(host, "user.max_net_namespaces", "0")),
     (Cause::GvisorNestedTooDeep, At::Start, "Creating new namespace failed: Too many users", |host| {
-        on(host, Platform::GVisor)
+        on(host, Platform::GVisor);
     }),
     (Cause::GvisorLoopback, At::SetUp, LOOPBACK, |host| on(host, Platform::GVisor)),
     (Cause::SelinuxDeniesNetAdmin, At::SetUp, LOOPBACK, selinux),
@@ -191,7 +191,7 @@ const SCENES: &[Scene] = &[
     (Cause::MountNotImplemented, At::SetUp, "Failed to make / slave: Function not implemented", filtered),
     (Cause::LandlockDeniesMount, At::SetUp, "Failed to make / slave: Operation not permitted", landlocked),
     (Cause::Chrooted, At::SetUp, "Failed to make / slave: Invalid argument", |host| {
-        host.mounts = Fact::Unknown
+        host.mounts = Fact::Unknown;
     }),
     (Cause::TmpMissing, At::SetUp, "Failed to mount tmpfs: No such file or directory", |host| {
         host.files.insert("/tmp".into(), Fact::Absent);
