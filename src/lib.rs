@@ -64,6 +64,7 @@
 //! # Features
 //!
 //! None is on by default. `serde`: [`Host`](host::Host) as JSON and back, diagnoses as JSON. `cli`: the program `bwrap-doctor`.
+//! `testing`: a stand-in for bwrap, for the unit tests of programs that launch sandboxes.
 //!
 //! # Ready-made sandboxes
 //!
@@ -153,6 +154,8 @@ mod launch;
 pub mod profile;
 mod sandbox;
 mod shell;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod visible;
 
 pub use bwrap::message::Errno;
