@@ -1,5 +1,5 @@
 .POSIX:
-.PHONY: help demo test test-vm bench lint fmt clippy doc deny clean
+.PHONY: help demo test test-vm fuzz bench lint fmt clippy doc deny clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /    make \1	/p' Makefile
@@ -14,6 +14,9 @@ test: ## all tests, on the installed bwrap and on 0.11.0; installs what they nee
 
 test-vm: ## the same faults and remedies on other kernels, in virtual machines (QEMU)
 	cargo test --all-features --test vm
+
+fuzz: ## hostile and random input, and failing system calls, with ever new seeds, until something fails
+	scripts/fuzz
 
 bench: ## time launches, predictions and diagnoses
 	cargo bench --bench launch
