@@ -170,6 +170,9 @@ pub(crate) fn cve_2026_41163_a_setuid_bwrap_is_pointed_out(here: &Here) {
     assert_eq!(listed, concerned, "{}", bwrap.version_text());
 }
 
+/// What is made.
+type Change = fn(Sandbox) -> Sandbox;
+
 /// A link that an earlier run left in a writable bind leads to the host: it is linted where bwrap follows it, and nothing is
 /// made there where it does not.
 pub(crate) fn cve_2026_87766_a_planted_link_is_pointed_out_or_leads_nowhere(here: &Here) {
@@ -177,7 +180,7 @@ pub(crate) fn cve_2026_87766_a_planted_link_is_pointed_out_or_leads_nowhere(here
     fs::create_dir(&shared).unwrap();
     fs::create_dir(&outside).unwrap();
     symlink(format!("/oldroot{}", outside.display()), shared.join("link")).unwrap();
-    let made: [(&str, fn(Sandbox) -> Sandbox); 3] = [
+    let made: [(&str, Change); 3] = [
         ("dir", |sandbox| sandbox.dir("/mnt/d/link/planted")),
         ("file", |sandbox| sandbox.file(Content::from("x"), "/mnt/d/link/planted")),
         ("bind", |sandbox| sandbox.ro_bind("/etc", "/mnt/d/link/planted")),
