@@ -3,10 +3,8 @@
 use std::path::Path;
 
 use crate::Version;
-use crate::diagnosis::{
-    case::Case,
-    visible_proc::{Visibility, visibility},
-};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::visible_proc::{Visibility, visibility};
 use crate::host::Mount;
 pub(super) use crate::shell::path_word as word;
 

@@ -1,11 +1,9 @@
 //! Where a program is inside, as far as the sandbox's operations tell without looking at files.
 
-use crate::diagnosis::{
-    ProgramProblem,
-    case::Case,
-    causes::ex::unseen,
-    remedy::{Remedy, SandboxChange, told},
-};
+use crate::diagnosis::ProgramProblem;
+use crate::diagnosis::case::Case;
+use crate::diagnosis::causes::ex::unseen;
+use crate::diagnosis::remedy::{Remedy, SandboxChange, told};
 use std::path::{Component, Path, PathBuf};
 
 use crate::sandbox::{Inherit, Operation, Sandbox, below, relative};

@@ -2,12 +2,10 @@
 
 use std::path::Path;
 
-use crate::diagnosis::{
-    Cause,
-    case::Case,
-    setting::Setting,
-    visible_proc::{Cover, Flaw, FlawKind, Visibility, on_mount_points, visibility},
-};
+use crate::diagnosis::Cause;
+use crate::diagnosis::case::Case;
+use crate::diagnosis::setting::Setting;
+use crate::diagnosis::visible_proc::{Cover, Flaw, FlawKind, Visibility, on_mount_points, visibility};
 use crate::host::{Fact, Platform};
 
 /// What mountinfo says about a procfs in a new user namespace.
