@@ -1,16 +1,13 @@
 //! What confines this process: a profile, a domain, Landlock rules.
 
-use crate::diagnosis::{
-    Remedy,
-    case::Case,
-    evidence,
-    finding::Confidence,
-    finding::Confidence::{High, Low, Medium},
-    remedy::CONTAINER,
-    setting::Setting,
-    weigh::{Judgement, weigh},
-    wish::{allow_nesting, confine_container, leave_restriction, reload_container_profile},
-};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::finding::Confidence;
+use crate::diagnosis::finding::Confidence::{High, Low, Medium};
+use crate::diagnosis::remedy::CONTAINER;
+use crate::diagnosis::setting::Setting;
+use crate::diagnosis::weigh::{Judgement, weigh};
+use crate::diagnosis::wish::{allow_nesting, confine_container, leave_restriction, reload_container_profile};
+use crate::diagnosis::{Remedy, evidence};
 use crate::host::Fact;
 
 /// Which profile confines us.

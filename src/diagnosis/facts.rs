@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use crate::Version;
-use crate::diagnosis::{case::Case, visible_proc::Visibility};
+use crate::bwrap::Version;
+use crate::diagnosis::case::Case;
+use crate::diagnosis::visible_proc::Visibility;
 use crate::host::{Children, Mount};
 pub(super) use crate::shell::path_word as word;
 

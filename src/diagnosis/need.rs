@@ -1,7 +1,7 @@
 //! What must be there for a remedy to work, held against what is known.
 
 use super::case::Case;
-use crate::Version;
+use crate::bwrap::Version;
 
 /// Something that a remedy needs.
 #[derive(Debug, Clone, PartialEq, Eq)]

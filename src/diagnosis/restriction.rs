@@ -1,15 +1,12 @@
 //! Ubuntu's restriction: a user namespace of an unconfined program gets a profile that denies it every capability.
 
-use crate::diagnosis::{
-    Remedy,
-    case::Case,
-    confinement::{AppArmor, Selinux},
-    evidence,
-    finding::Confidence::{High, Low, Medium},
-    setting::Setting,
-    weigh::{Judgement, weigh},
-    wish::{bwrap_path, leave_restriction, permit_bwrap, present_profile},
-};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::confinement::{AppArmor, Selinux};
+use crate::diagnosis::finding::Confidence::{High, Low, Medium};
+use crate::diagnosis::setting::Setting;
+use crate::diagnosis::weigh::{Judgement, weigh};
+use crate::diagnosis::wish::{bwrap_path, leave_restriction, permit_bwrap, present_profile};
+use crate::diagnosis::{Remedy, evidence};
 use crate::host::{Fact, profile_files};
 use crate::sandbox::Capability;
 

@@ -4,12 +4,9 @@
 //! all of them are, and what has [`Confidence::High`] will stop the sandbox, what has [`Confidence::Medium`] may.
 
 use super::evidence::{Seen, Sight};
-use crate::diagnosis::{
-    Cause, Remedy,
-    case::{Case, Plan},
-    finding::{Bearing, Confidence, Evidence, Finding},
-    wish,
-};
+use crate::diagnosis::case::{Case, Plan};
+use crate::diagnosis::finding::{Bearing, Confidence, Evidence, Finding};
+use crate::diagnosis::{Cause, Remedy, wish};
 
 /// How a cause is recognised and what helps.
 pub(super) struct Rule {

@@ -18,6 +18,8 @@ mod process;
 mod program;
 mod security;
 mod source;
+#[cfg(feature = "testing")]
+pub(crate) mod told;
 mod users;
 
 use std::collections::BTreeMap;
@@ -171,7 +173,7 @@ impl Host {
     #[must_use]
     pub fn snapshot_for(bwrap: &Path, version: &str) -> Self {
         #[cfg(feature = "testing")]
-        if let Some(host) = crate::testing::host_of(bwrap) {
+        if let Some(host) = told::of(bwrap) {
             return host;
         }
         let source = Source::machine();

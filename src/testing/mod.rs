@@ -27,14 +27,12 @@
 
 mod scene;
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command as Process, Stdio};
-use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 pub use scene::{causes, healthy_host};
@@ -42,7 +40,7 @@ use tempfile::TempDir;
 
 use crate::bwrap::{Bwrap, Version, options};
 use crate::diagnosis::Cause;
-use crate::host::Host;
+use crate::host::{Host, told};
 use crate::launch::Command;
 
 const SCRIPT: &str = include_str!("bwrap.bash");
@@ -175,14 +173,6 @@ pub struct StandIn {
     bwrap: Bwrap,
 }
 
-/// The hosts that stand-ins are said to be on, by the path of the stand-in.
-static HOSTS: LazyLock<Mutex<HashMap<PathBuf, Host>>> = LazyLock::new(Mutex::default);
-
-/// The host that a stand-in is on.
-pub(crate) fn host_of(bwrap: &Path) -> Option<Host> {
-    HOSTS.lock().unwrap_or_else(PoisonError::into_inner).get(bwrap).cloned()
-}
-
 impl StandIn {
     /// A stand-in for this version of bwrap, from 0.3.2 on, and what becomes of its launches. It has that version's options, and
     /// refuses others as that does.
@@ -267,7 +257,7 @@ impl StandIn {
     /// ```
     #[must_use]
     pub fn on(self, host: Host) -> Self {
-        HOSTS.lock().unwrap_or_else(PoisonError::into_inner).insert(self.bwrap.path().to_owned(), host);
+        told::tell(self.bwrap.path(), host);
         self
     }
 
@@ -298,7 +288,7 @@ impl StandIn {
 
 impl Drop for StandIn {
     fn drop(&mut self) {
-        HOSTS.lock().unwrap_or_else(PoisonError::into_inner).remove(self.bwrap.path());
+        told::forget(self.bwrap.path());
     }
 }
 

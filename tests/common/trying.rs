@@ -52,8 +52,9 @@ pub(crate) fn try_line(words: &[String]) {
     };
     let prediction = diagnosis::predict(&host, command.get_sandbox());
     // where there is no /dev/null, too
-    let outcome =
-        bwrap.map_err(|error| Error::from(error).explain_here()).and_then(|bwrap| command.bwrap(&bwrap).stdin(Stdio::inherit()).output());
+    let outcome = bwrap
+        .map_err(|error| Error::from(error).explain_here())
+        .and_then(|bwrap| command.bwrap(&bwrap).stdin(Stdio::inherit()).output());
     let (verdict, error) = match &outcome {
         Ok(output) if output.status.success() => ("started", String::new()),
         Ok(output) => ("ran", format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr))),

@@ -1,15 +1,12 @@
 //! bwrap's command line, and what it checks before it makes anything.
 
 use crate::bwrap::options;
-use crate::diagnosis::{
-    Remedy, SandboxChange,
-    case::Case,
-    causes::cp::path,
-    evidence,
-    finding::Confidence,
-    remedy::told,
-    weigh::{Judgement, rules, weigh},
-};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::causes::cp::path;
+use crate::diagnosis::finding::Confidence::High;
+use crate::diagnosis::remedy::told;
+use crate::diagnosis::weigh::{Judgement, rules, weigh};
+use crate::diagnosis::{Remedy, SandboxChange, evidence};
 use crate::host::Fact;
 
 use super::vr::subject;
@@ -82,7 +79,7 @@ fn bad_arguments(case: &Case<'_>) -> Option<Judgement> {
         let name = subject(case);
         // those that are known are too new
         return options::find(&name).is_none().then(|| {
-            weigh(Confidence::High)
+            weigh(High)
                 .refuted_by("`bwrap --help` of the newest bubblewrap lists it")
                 .summary(format!("{name} is no option of bwrap; it may be misspelt"))
                 .pro(evidence::heard(case, format!("no release of bubblewrap that is known here has {name}")))
@@ -98,7 +95,7 @@ fn bad_arguments(case: &Case<'_>) -> Option<Judgement> {
         _ => format!("bwrap does not accept its arguments: {first}"),
     };
     Some(
-        weigh(Confidence::High)
+        weigh(High)
             .refuted_by("the same command line is accepted by the same bwrap")
             .summary(summary)
             .pro(evidence::heard(case, "bwrap ended while it read its arguments, before it made anything")),
@@ -122,7 +119,7 @@ fn foreign_id(case: &Case<'_>) -> Option<(&'static str, u32, u32)> {
 }
 
 fn contradictory_options(case: &Case<'_>) -> Option<Judgement> {
-    let judgement = || weigh(Confidence::High);
+    let judgement = || weigh(High);
     if let Some((kind, asked, real)) = foreign_id(case).filter(|_| !case.failed() || about(case, &IDS)) {
         return Some(
             judgement()

@@ -1,18 +1,15 @@
 //! bwrap's file and its privileges: what goes wrong before it reads its command line.
 
-use crate::diagnosis::{
-    Remedy, SandboxChange,
-    case::Case,
-    evidence,
-    facts::{setuid, version, word},
-    finding::Confidence,
-    remedy::told,
-    weigh::{Judgement, LAUNCH, rules, weigh},
-    wish::Wish,
-};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::facts::{setuid, version, word};
+use crate::diagnosis::finding::Confidence::{High, Low, Medium};
+use crate::diagnosis::remedy::told;
+use crate::diagnosis::weigh::{Judgement, LAUNCH, rules, weigh};
+use crate::diagnosis::wish::Wish;
+use crate::diagnosis::{Remedy, SandboxChange, evidence};
 use std::path::Path;
 
-use crate::Version;
+use crate::bwrap::Version;
 use crate::host::PACKAGED;
 use crate::sandbox::{Capability, CapabilityChange};
 
@@ -90,7 +87,7 @@ fn file_capabilities_outside_bounds(case: &Case<'_>) -> Option<Judgement> {
     if !case.failed() && (!capable || missing.is_none()) {
         return None;
     }
-    let confidence = if capable || missing.is_some() { Confidence::Medium } else { Confidence::Low };
+    let confidence = if capable || missing.is_some() { Medium } else { Low };
     let mut found = judgement(confidence);
     if case.failed() {
         found = found.pro(evidence::heard(case, REFUSED));
@@ -139,23 +136,23 @@ fn unexpected_capabilities(case: &Case<'_>) -> Option<Judgement> {
         // only a setuid file, and one with capabilities of its own, loses the ambient ones
         let kept = ambient.is_some() && by_file != Some(true) && setuid(case) == Some(false);
         return match root {
-            Some(false) if kept => Some(named(weigh(Confidence::High))),
-            Some(false) if capable && setuid(case) != Some(true) => Some(named(weigh(Confidence::Medium))),
+            Some(false) if kept => Some(named(weigh(High))),
+            Some(false) if capable && setuid(case) != Some(true) => Some(named(weigh(Medium))),
             _ => None,
         };
     }
     // bwrap says this for no other reason
     Some(match (root, process.ambient.present()) {
-        (Some(true), _) => named(weigh(Confidence::Medium)).contra(evidence::seen(
+        (Some(true), _) => named(weigh(Medium)).contra(evidence::seen(
             &case.host.process.uid,
             "the user is root (Uid in /proc/self/status), for whom bwrap does not ask this",
         )),
-        _ if capable => named(weigh(Confidence::High)),
-        (_, Some(_)) if by_file == Some(false) => weigh(Confidence::Medium).contra(evidence::seen(
+        _ if capable => named(weigh(High)),
+        (_, Some(_)) if by_file == Some(false) => weigh(Medium).contra(evidence::seen(
             &case.host.process.ambient,
             "the ambient set is empty now (CapAmb in /proc/self/status), and bwrap's file carries none",
         )),
-        _ => weigh(Confidence::High)
+        _ => weigh(High)
             .unknown("where the capabilities come from: CapAmb in /proc/self/status, or `getcap` on bwrap"),
     })
 }
@@ -197,7 +194,7 @@ fn setuid_without_bounds(case: &Case<'_>) -> Option<Judgement> {
             if !case.failed() && (setuid.is_none() || old == Some(false)) {
                 return None;
             }
-            let confidence = if sure { Confidence::High } else { Confidence::Medium };
+            let confidence = if sure { High } else { Medium };
             Some(
                 weigh(confidence)
                     .summary(format!("{} is setuid root, and {missing} cannot be had here", path(case)))
@@ -209,7 +206,7 @@ fn setuid_without_bounds(case: &Case<'_>) -> Option<Judgement> {
             )
         }
         _ if case.failed() => {
-            Some(weigh(Confidence::Low).unknown("whether bwrap is setuid root: `ls -l` on it").unknown(
+            Some(weigh(Low).unknown("whether bwrap is setuid root: `ls -l` on it").unknown(
                 "the bounding set, which must have CAP_SYS_ADMIN, CAP_NET_ADMIN and CAP_SYS_PTRACE: \
                  CapBnd in /proc/self/status",
             ))
@@ -229,9 +226,9 @@ fn setuid_unsupported(case: &Case<'_>) -> Option<Judgement> {
     if !case.failed() {
         let version = version(case).filter(|version| seen && *version >= SETUID_DROPPED)?;
         let confidence = match setuid(case) {
-            Some(true) if version >= SETUID_GONE => Confidence::High,
+            Some(true) if version >= SETUID_GONE => High,
             Some(false) => return None,
-            _ => Confidence::Medium,
+            _ => Medium,
         };
         return Some(
             weigh(confidence)
@@ -242,7 +239,7 @@ fn setuid_unsupported(case: &Case<'_>) -> Option<Judgement> {
                 )),
         );
     }
-    let judgement = weigh(Confidence::High);
+    let judgement = weigh(High);
     Some(match differ {
         _ if seen => judgement.pro(evidence::setuid_file(case)),
         Some((uid, real)) => judgement
@@ -272,7 +269,7 @@ fn setuid_hangs(case: &Case<'_>) -> Option<Judgement> {
         return None;
     }
     Some(
-        weigh(Confidence::Medium)
+        weigh(Medium)
             .summary(format!(
                 "{} is setuid root: bwrap {version} was seen to hang then with a user namespace",
                 path(case)
@@ -293,30 +290,18 @@ fn capability_unavailable(case: &Case<'_>) -> Option<Judgement> {
         let changes = &sandbox.privileges.capabilities;
         changes.iter().any(|change| matches!(change, CapabilityChange::Add(_) | CapabilityChange::AddAll))
     });
-    let filtered = case.filtered();
-    let confidence = if filtered == Some(true) || given { Confidence::Medium } else { Confidence::Low };
-    let judgement = weigh(confidence);
-    let judgement = match name {
-        Some(name) => judgement.summary(format!("the kernel refuses to give or take {name}")),
-        None => judgement.summary("the kernel refuses to set the capabilities of the command"),
+    let asked = given.then(|| evidence::asked(case, "the sandbox gives the command capabilities"));
+    let what = match name {
+        Some(name) => format!("the kernel refuses to give or take {name}"),
+        None => "the kernel refuses to set the capabilities of the command".to_owned(),
     };
-    let judgement = if given {
-        judgement.pro(evidence::asked(case, "the sandbox gives the command capabilities"))
-    } else {
-        judgement
-    };
-    Some(match filtered {
-        Some(true) => judgement.pro(evidence::seen(
-            &case.host.process.seccomp,
-            "a system call filter is on, which may deny capset or prctl (Seccomp 2 in /proc/self/status)",
-        )),
-        Some(false) => judgement.contra(evidence::seen(
-            &case.host.process.seccomp,
-            "no system call filter is on, which could deny it (Seccomp in /proc/self/status)",
-        )),
-        None => judgement
-            .unknown("whether a system call filter denies capset or prctl: Seccomp in /proc/self/status"),
-    })
+    let likely = case.filtered() == Some(true) || given;
+    Some(
+        weigh(if likely { Medium } else { Low })
+            .summary(what)
+            .pro(asked.flatten())
+            .if_so(evidence::filter(case)),
+    )
 }
 
 fn permit_capability_calls() -> Remedy {

@@ -1,13 +1,10 @@
 //! The limit on open files.
 
-use crate::diagnosis::{
-    Remedy,
-    case::Case,
-    evidence,
-    finding::Confidence,
-    weigh::{Judgement, LAUNCH, rules, weigh},
-    wish::{Limit, Wish, raise},
-};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::finding::Confidence::{High, Medium};
+use crate::diagnosis::weigh::{Judgement, LAUNCH, rules, weigh};
+use crate::diagnosis::wish::{Limit, Wish, raise};
+use crate::diagnosis::{Remedy, evidence};
 
 const FILES: &[i32] = &[libc::EMFILE, libc::ENFILE];
 
@@ -39,21 +36,19 @@ fn descriptor_limit(case: &Case<'_>) -> Option<Judgement> {
     let process = &case.host.process;
     let (limit, open) = (process.descriptor_limit.present(), process.descriptors.present());
     if case.errno() == Some(libc::ENFILE) {
-        return Some(
-            weigh(Confidence::High).summary("the whole system may open no more files (fs.file-max)").pro(
-                evidence::heard(
-                    case,
-                    "the kernel answered ENFILE, which is about the system and not about this process",
-                ),
+        return Some(weigh(High).summary("the whole system may open no more files (fs.file-max)").pro(
+            evidence::heard(
+                case,
+                "the kernel answered ENFILE, which is about the system and not about this process",
             ),
-        );
+        ));
     }
     let text = match (limit, open) {
         (Some(limit), Some(open)) => format!("{open} of {limit} open files (RLIMIT_NOFILE: `ulimit -n`)"),
         (Some(limit), None) => format!("a limit of {limit} open files (RLIMIT_NOFILE: `ulimit -n`)"),
         _ if case.failed() => {
             return Some(
-                weigh(Confidence::High)
+                weigh(High)
                     .pro(evidence::heard(
                         case,
                         "the kernel answered that this process opens no more files (EMFILE)",
@@ -65,7 +60,7 @@ fn descriptor_limit(case: &Case<'_>) -> Option<Judgement> {
     };
     if case.failed() {
         return Some(
-            weigh(Confidence::High)
+            weigh(High)
                 .summary(format!("bwrap could open no more files: {text}"))
                 .pro(evidence::heard(
                     case,
@@ -76,7 +71,7 @@ fn descriptor_limit(case: &Case<'_>) -> Option<Judgement> {
     }
     if limit.is_some_and(|limit| *limit < DESCRIPTORS) {
         return Some(
-            weigh(Confidence::High)
+            weigh(High)
                 .summary(format!("{text}, and bwrap needs more"))
                 .pro(evidence::seen(&process.descriptor_limit, text)),
         );
@@ -84,7 +79,7 @@ fn descriptor_limit(case: &Case<'_>) -> Option<Judgement> {
     // most of ours bwrap does not inherit, but a launch opens some of its own
     let left = limit.zip(open).map(|(limit, open)| limit.saturating_sub(*open));
     left.filter(|left| *left < DESCRIPTORS + 2).map(|_| {
-        weigh(Confidence::Medium)
+        weigh(Medium)
             .summary(format!("hardly any file can be opened any more: {text}"))
             .pro(evidence::seen(&process.descriptor_limit, text))
     })

@@ -1,15 +1,12 @@
 //! Making a `/dev`: its devpts, and the device nodes that are bound into it.
 
-use crate::diagnosis::{
-    Remedy,
-    case::Case,
-    confinement::selinux_denies,
-    evidence,
-    finding::Confidence::{High, Low, Medium},
-    remedy::told,
-    weigh::{Judgement, rules, weigh},
-    wish::Wish,
-};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::confinement::selinux_denies;
+use crate::diagnosis::finding::Confidence::{High, Low, Medium};
+use crate::diagnosis::remedy::told;
+use crate::diagnosis::weigh::{Judgement, rules, weigh};
+use crate::diagnosis::wish::Wish;
+use crate::diagnosis::{Remedy, evidence};
 use std::path::Path;
 
 use super::pr::remedies::{permit_mounts, with_bind_dev};

@@ -7,20 +7,15 @@ mod problem;
 #[cfg(test)]
 mod tests;
 
-use crate::diagnosis::{
-    Verdict,
-    case::Case,
-    evidence,
-    finding::Confidence,
-    remedy::{Remedy, SandboxChange, told},
-    weigh::{Judgement, rules, weigh},
-};
-use std::path::Path;
+use crate::diagnosis::case::Case;
+use crate::diagnosis::finding::Confidence::{High, Low, Medium};
+use crate::diagnosis::remedy::{Remedy, SandboxChange, told};
+use crate::diagnosis::weigh::{Judgement, rules, weigh};
+use crate::diagnosis::{Verdict, evidence};
 
-use crate::bwrap::Message;
 use environment::{another_directory, label, working_directory};
 use loader::{loader_failed, mend_libraries};
-use paths::{Place, loader_is_visible, place, program_remedies};
+use paths::{Place, loader_is_visible, place, program_remedies, unseen};
 pub(in crate::diagnosis) use problem::program;
 
 const EXECVP: &str = "execvp %s";
@@ -54,7 +49,7 @@ rules! {
         => |case| {
             unseen(case)?;
             Some(
-                weigh(Confidence::Medium)
+                weigh(Medium)
                     .refuted_by("`file` says that the program is built for this machine (`uname -m`)")
                     .summary(format!("{} is in no format that this machine executes", program_name(case)))
                     .pro(evidence::heard(case, "the kernel takes neither its ELF header nor a #! line")),
@@ -76,15 +71,6 @@ fn other_build() -> Remedy {
 
 fn links() -> Remedy {
     told!("links-of-merged-usr")
-}
-
-/// The program as bwrap named it; `None` if the launcher has looked and knows better.
-fn unseen<'a>(case: &Case<'a>) -> Option<&'a Path> {
-    let symptom = case.symptom?;
-    if symptom.program.is_some() {
-        return None;
-    }
-    Some(Path::new(symptom.message().and_then(Message::subject)?))
 }
 
 fn program_name(case: &Case<'_>) -> String {
@@ -109,15 +95,15 @@ fn loader_missing(case: &Case<'_>) -> Option<Judgement> {
     match (place(case, program), visible) {
         // what is not there needs no loader
         (Place::Nowhere, _) => None,
-        (_, Some(false)) => Some(judgement(Confidence::High).pro(evidence::asked(
+        (_, Some(false)) => Some(judgement(High).pro(evidence::asked(
             case,
             "no operation makes /lib64 or /lib, where dynamically linked programs have their loader",
         ))),
         (Place::Bound, Some(true)) => Some(
-            judgement(Confidence::Low)
+            judgement(Low)
                 .contra(evidence::asked(case, "operations make /lib64 or /lib, where loaders mostly are")),
         ),
-        _ => Some(judgement(Confidence::Medium).unknown("the program itself, and what the sandbox shows")),
+        _ => Some(judgement(Medium).unknown("the program itself, and what the sandbox shows")),
     }
 }
 
@@ -140,34 +126,34 @@ fn program_missing(case: &Case<'_>) -> Option<Judgement> {
     if case.errno() == Some(libc::EACCES) {
         // execvp remembers the one directory of PATH that it may not search
         return searched.then(|| {
-            judgement(Confidence::Medium, "PATH inside has only directories that the user may search".to_owned())
+            judgement(Medium, "PATH inside has only directories that the user may search".to_owned())
                 .summary(format!("{name} is not there inside, or lies in a directory of PATH that the user may not search"))
                 .pro(evidence::heard(case, "\"Permission denied\" wins over \"No such file\" if one directory of PATH may not be searched"))
         });
     }
     Some(match place(case, program) {
-        Place::Nowhere => judgement(Confidence::High, look).pro(evidence::asked(
+        Place::Nowhere => judgement(High, look).pro(evidence::asked(
             case,
             format!("no operation of the sandbox puts anything at {name} or above it"),
         )),
-        Place::Bound => judgement(Confidence::Medium, look).pro(evidence::asked(
+        Place::Bound => judgement(Medium, look).pro(evidence::asked(
             case,
             "an operation of the sandbox shows the directory above it; the file may be missing there",
         )),
         Place::Unknown if searched => judgement(
-            Confidence::Medium,
+            Medium,
             format!("`command -v {name}`, typed in the same sandbox with a shell, finds it"),
         )
         .pro(evidence::heard(case, "bwrap looked for it in the directories of PATH, as the command sees it"))
         .unknown("PATH inside: a cleared environment has none, and then it is /bin:/usr/bin"),
-        Place::Unknown => judgement(Confidence::Medium, look).unknown("what the sandbox shows there"),
+        Place::Unknown => judgement(Medium, look).unknown("what the sandbox shows there"),
     })
 }
 
 fn not_executable(case: &Case<'_>) -> Option<Judgement> {
     let name = unseen(case)?.display();
     Some(
-        weigh(Confidence::Medium)
+        weigh(Medium)
             .refuted_by(format!("`test -f {name} && test -x {name}` holds inside for the command's user"))
             .summary(match case.errno() {
                 Some(libc::ETXTBSY) => {
@@ -192,11 +178,11 @@ fn denied(case: &Case<'_>) -> Option<Judgement> {
     let suspects = label.is_some() || asked.is_some() || filters || case.filtered() == Some(true);
     let looked = case.symptom.is_some_and(|symptom| symptom.verdict == Verdict::NotExecuted);
     let confidence = match (not_permitted, suspects) {
-        (true, true) => Confidence::High,
-        (true, false) => Confidence::Medium,
+        (true, true) => High,
+        (true, false) => Medium,
         // the launcher saw nothing wrong with the file
-        (false, true) if looked => Confidence::Medium,
-        _ => Confidence::Low,
+        (false, true) if looked => Medium,
+        _ => Low,
     };
     let mut judgement =
         weigh(confidence).summary(format!("a security module or system call filter denies executing {name}"));

@@ -2,13 +2,10 @@
 
 use super::pr::PROC;
 use super::pr::hidden::{Hidden, Seen, look};
-use crate::diagnosis::{
-    Remedy, SandboxChange,
-    case::Case,
-    evidence,
-    finding::Confidence::Medium,
-    weigh::{Judgement, rules, weigh},
-};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::finding::Confidence::Medium;
+use crate::diagnosis::weigh::{Judgement, rules, weigh};
+use crate::diagnosis::{Remedy, SandboxChange, evidence};
 use crate::sandbox::Capability;
 
 rules! {

@@ -3,19 +3,15 @@
 use super::pr::PROC;
 use super::pr::hidden::{Seen, look};
 use super::pr::remedies::{honour_pod_fields, with_bind_proc};
-use crate::diagnosis::{
-    Cause,
-    case::Case,
-    evidence,
-    finding::Confidence::Low,
-    finding::{Confidence, Finding},
-    need::Need,
-    remedy::{Action, PodPatch, Remedy, told},
-    setting::Setting,
-    weigh::{Judgement, rules, weigh},
-    wish,
-    wish::{RUNTIME, Wish},
-};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::finding::Confidence::{High, Low};
+use crate::diagnosis::finding::Finding;
+use crate::diagnosis::need::Need;
+use crate::diagnosis::remedy::{Action, PodPatch, Remedy, told};
+use crate::diagnosis::setting::Setting;
+use crate::diagnosis::weigh::{Judgement, rules, weigh};
+use crate::diagnosis::wish::{RUNTIME, Wish};
+use crate::diagnosis::{Cause, evidence, wish};
 
 rules! {
     PodFieldsIgnored, Anytime about proc, [PROC => (EPERM)]
@@ -83,7 +79,7 @@ pub(in crate::diagnosis) fn find(case: &Case<'_>) -> Option<Finding> {
         }
         _ => "`kubectl get ns NAMESPACE --show-labels` shows no pod-security.kubernetes.io/enforce",
     };
-    let judgement = weigh(if sure { Confidence::High } else { Confidence::Low })
+    let judgement = weigh(if sure { High } else { Low })
         .pro(evidence::heard(case, format!("Kubernetes says so: {}", text.trim())))
         .refuted_by(refuted_by);
     Some(judgement.finding(reason, wish::fit(case, remedies(case, reason))))
@@ -115,6 +111,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
     use super::*;
+    use crate::diagnosis::Confidence;
     use crate::diagnosis::fixtures::machine;
     use crate::diagnosis::{Symptom, diagnose};
 

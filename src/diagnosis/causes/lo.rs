@@ -2,17 +2,14 @@
 //!
 //! What bwrap prints after `Failed RTM_NEWADDR` is the error of an earlier call, so only the facts tell these apart.
 
-use crate::diagnosis::{
-    Remedy, SandboxChange, SelinuxRule,
-    case::Case,
-    confinement::{Selinux, selinux_denies},
-    evidence,
-    finding::Confidence::{High, Low, Medium},
-    remedy::told,
-    restriction::{lift_restriction, strips_capabilities},
-    weigh::{Judgement, rules, weigh},
-    wish::{Calls, Wish},
-};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::confinement::{Selinux, selinux_denies};
+use crate::diagnosis::finding::Confidence::{High, Low, Medium};
+use crate::diagnosis::remedy::told;
+use crate::diagnosis::restriction::{lift_restriction, strips_capabilities};
+use crate::diagnosis::weigh::{Judgement, rules, weigh};
+use crate::diagnosis::wish::{Calls, Wish};
+use crate::diagnosis::{Remedy, SandboxChange, SelinuxRule, evidence};
 use crate::host::Platform;
 use crate::sandbox::Capability;
 
@@ -122,20 +119,14 @@ fn newer_gvisor() -> Remedy {
 }
 
 fn netlink_denied(case: &Case<'_>) -> Option<Judgement> {
-    let found = |confidence| {
-        weigh(confidence)
-            .summary("bwrap may make no netlink socket, which setting the loopback device up takes")
-    };
-    Some(match (case.errno(), case.filtered()) {
-        // that is not what filters answer
-        (Some(libc::EACCES), _) => {
-            found(Medium).unknown("whether a security module denies it: the kernel log")
-        }
-        (_, Some(true)) => found(High).pro(evidence::filter(case).so()),
-        (_, Some(false)) => found(Medium).contra(evidence::filter(case).otherwise()),
-        (_, None) => {
-            found(Medium).unknown("whether a system call filter is on: Seccomp in /proc/self/status")
-        }
+    // that is not what filters answer
+    let module = case.errno() == Some(libc::EACCES);
+    let found = weigh(if case.filtered() == Some(true) && !module { High } else { Medium })
+        .summary("bwrap may make no netlink socket, which setting the loopback device up takes");
+    Some(if module {
+        found.unknown("whether a security module denies it: the kernel log")
+    } else {
+        found.if_so(evidence::filter(case))
     })
 }
 

@@ -6,18 +6,17 @@ pub(super) mod resources;
 use super::bd::binds::remount_locked;
 use super::pr::PROC;
 use super::pr::hidden::{Seen, look};
-use crate::diagnosis::{
-    Remedy, SandboxChange, SelinuxRule, Verdict,
-    calls::{ANSWERS, denied, denied_though},
-    case::Case,
-    confinement::{AppArmor, apparmor_denies, knows_landlock, landlocked, permit_in_profile, selinux_denies},
-    evidence,
-    facts::stopped_by_masks,
-    finding::Confidence::{High, Low, Medium},
-    remedy::told,
-    weigh::{Judgement, KILLED, rules, weigh},
-    wish::{Calls, Wish},
+use crate::diagnosis::calls::{ANSWERS, denied, denied_though};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::confinement::{
+    AppArmor, apparmor_denies, knows_landlock, landlocked, permit_in_profile, selinux_denies,
 };
+use crate::diagnosis::facts::stopped_by_masks;
+use crate::diagnosis::finding::Confidence::{High, Low, Medium};
+use crate::diagnosis::remedy::told;
+use crate::diagnosis::weigh::{Judgement, KILLED, rules, weigh};
+use crate::diagnosis::wish::{Calls, Wish};
+use crate::diagnosis::{Remedy, SandboxChange, SelinuxRule, Verdict, evidence};
 
 use crate::host::Platform;
 use crate::sandbox::Capability;

@@ -5,16 +5,13 @@ pub(super) mod limits;
 pub(super) mod processes;
 pub(super) mod refusals;
 
-use crate::diagnosis::{
-    Remedy, SandboxChange,
-    case::Case,
-    evidence,
-    facts::{OPENS, user_namespace},
-    finding::Confidence,
-    remedy::told,
-    weigh::{Judgement, rules, weigh},
-    wish::{Wish, raise},
-};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::facts::{OPENS, user_namespace};
+use crate::diagnosis::finding::Confidence::{High, Low, Medium};
+use crate::diagnosis::remedy::told;
+use crate::diagnosis::weigh::{Judgement, rules, weigh};
+use crate::diagnosis::wish::{Wish, raise};
+use crate::diagnosis::{Remedy, SandboxChange, evidence};
 use std::path::Path;
 
 use crate::bwrap::Stage;
@@ -61,7 +58,7 @@ fn chrooted(case: &Case<'_>) -> Option<Judgement> {
     let makes = user_namespace(case);
     let seen = root_is_mount(case);
     if seen == Some(false) {
-        let found = weigh(Confidence::High).pro(evidence::seen(
+        let found = weigh(High).pro(evidence::seen(
             &case.host.mounts,
             "nothing is mounted on /: the root is a directory (/proc/self/mountinfo)",
         ));
@@ -76,12 +73,11 @@ fn chrooted(case: &Case<'_>) -> Option<Judgement> {
     if said == Some(MAKE_SLAVE) {
         // the kernel gives this number for hardly anything else
         return Some(match seen {
-            Some(_) => weigh(Confidence::Low).contra(evidence::seen(
+            Some(_) => weigh(Low).contra(evidence::seen(
                 &case.host.mounts,
                 "something is mounted on / as seen from here (/proc/self/mountinfo)",
             )),
-            None => weigh(Confidence::High)
-                .pro(evidence::heard(case, "the kernel answered that / is no mount (EINVAL)")),
+            None => weigh(High).pro(evidence::heard(case, "the kernel answered that / is no mount (EINVAL)")),
         });
     }
     if makes == Some(false) {
@@ -89,19 +85,17 @@ fn chrooted(case: &Case<'_>) -> Option<Judgement> {
     }
     match (case.sighting(Platform::Chroot), seen) {
         (Some(hint), _) => Some(
-            weigh(Confidence::Medium)
+            weigh(Medium)
                 .pro(evidence::seen(&case.platforms, format!("{} points to a chroot", hint.evidence))),
         ),
         // a filter is the likelier reason by far
         (None, Some(_)) if case.filtered() == Some(true) => None,
         _ if !case.failed() => None,
-        (None, Some(_)) => Some(weigh(Confidence::Low).contra(evidence::seen(
+        (None, Some(_)) => Some(weigh(Low).contra(evidence::seen(
             &case.host.mounts,
             "something is mounted on / (/proc/self/mountinfo); only a chroot into a mount looks so, too",
         ))),
-        (None, None) => {
-            Some(weigh(Confidence::Low).unknown("whether anything is mounted on /: /proc/self/mountinfo"))
-        }
+        (None, None) => Some(weigh(Low).unknown("whether anything is mounted on /: /proc/self/mountinfo")),
     }
 }
 
@@ -134,8 +128,7 @@ fn switched_off(case: &Case<'_>) -> Option<Judgement> {
         Some("0") => {}
         None if case.failed() => {
             return Some(
-                weigh(Confidence::Low)
-                    .unknown("the value of kernel.unprivileged_userns_clone: `sysctl` on the machine"),
+                weigh(Low).unknown("the value of kernel.unprivileged_userns_clone: `sysctl` on the machine"),
             );
         }
         _ => return None,
@@ -152,13 +145,13 @@ fn switched_off(case: &Case<'_>) -> Option<Judgement> {
         // inside the first one the right is gone, and another needs it again
         let second = case.plan.as_ref().is_some_and(|plan| plan.second_user_namespace);
         return (late || !case.failed() && second).then(|| {
-            judgement(Confidence::High).summary(
+            judgement(High).summary(
                 "kernel.unprivileged_userns_clone=0 forbids the second user namespace, inside the first",
             )
         });
     }
     let sure = case.failed() && !late || makes == Some(true) && exempt == Some(false);
-    Some(judgement(if sure { Confidence::High } else { Confidence::Medium }))
+    Some(judgement(if sure { High } else { Medium }))
 }
 
 /// Which of our ids has no mapping.
@@ -193,7 +186,7 @@ fn unmapped(case: &Case<'_>) -> Option<Judgement> {
             let file = if kind == "user" { "/proc/self/uid_map" } else { "/proc/self/gid_map" };
             let sure = case.failed() || makes == Some(true);
             Some(
-                weigh(if sure { Confidence::High } else { Confidence::Medium })
+                weigh(if sure { High } else { Medium })
                     .summary(format!(
                         "our {kind} id is not mapped in this user namespace, which shows it as {id}"
                     ))
@@ -203,10 +196,9 @@ fn unmapped(case: &Case<'_>) -> Option<Judgement> {
                     )),
             )
         }
-        Unmapped::Unknown if case.failed() => Some(
-            weigh(Confidence::Low)
-                .unknown("whether our ids are mapped: `id`, /proc/self/uid_map and gid_map"),
-        ),
+        Unmapped::Unknown if case.failed() => {
+            Some(weigh(Low).unknown("whether our ids are mapped: `id`, /proc/self/uid_map and gid_map"))
+        }
         Unmapped::Unknown | Unmapped::Neither => None,
     }
 }
@@ -229,7 +221,7 @@ fn root_without(case: &Case<'_>) -> Option<Judgement> {
     }
     match (case.root(), admin) {
         (Some(true), Some(false)) if case.failed() || user_namespace(case) == Some(false) => {
-            let judgement = weigh(Confidence::High)
+            let judgement = weigh(High)
                 .pro(evidence::root(case).so())
                 .pro(evidence::capability(case, Capability::CAP_SYS_ADMIN).otherwise());
             let skipped = case.plan.as_ref().is_some_and(|plan| plan.user_namespace_optional);
@@ -248,7 +240,7 @@ fn root_without(case: &Case<'_>) -> Option<Judgement> {
                 judgement.pro(evidence::own_namespace(case).otherwise())
             })
         }
-        _ if case.failed() => Some(weigh(Confidence::Medium).unknown(
+        _ if case.failed() => Some(weigh(Medium).unknown(
             "whether the process is root, and has CAP_SYS_ADMIN: Uid and CapEff in /proc/self/status",
         )),
         _ => None,
@@ -275,7 +267,7 @@ fn ask_for_one(case: &Case<'_>) -> Vec<Remedy> {
 
 fn join_denied(case: &Case<'_>) -> Option<Judgement> {
     let message = case.symptom?.message()?;
-    let judgement = weigh(Confidence::High);
+    let judgement = weigh(High);
     let kind = if message.operation() == Some("--pidns") { "PID" } else { "user" };
     let (summary, reason) = match case.errno() {
         Some(libc::EPERM) => (
@@ -301,7 +293,7 @@ fn join_denied(case: &Case<'_>) -> Option<Judgement> {
 /// Whether a fact proves that the kernel itself permits no user namespace here.
 pub(in crate::diagnosis) fn proven(case: &Case<'_>) -> bool {
     let judges = [chrooted, switched_off, unmapped];
-    judges.iter().any(|judge| judge(case).is_some_and(|found| found.confidence == Confidence::High))
+    judges.iter().any(|judge| judge(case).is_some_and(|found| found.confidence == High))
 }
 
 #[cfg(test)]

@@ -4,17 +4,14 @@ pub(super) mod hidden;
 pub(super) mod incomplete;
 pub(super) mod remedies;
 
-use crate::diagnosis::{
-    Cause, Remedy, SandboxChange,
-    case::Case,
-    confinement::{apparmor_denies, permit_in_profile, selinux_denies},
-    evidence,
-    facts::enters_user_namespace,
-    finding::Confidence,
-    finding::Confidence::{High, Low, Medium},
-    weigh::{Judgement, rules, weigh},
-    wish::Wish,
-};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::confinement::{apparmor_denies, permit_in_profile, selinux_denies};
+use crate::diagnosis::facts::enters_user_namespace;
+use crate::diagnosis::finding::Confidence;
+use crate::diagnosis::finding::Confidence::{High, Low, Medium};
+use crate::diagnosis::weigh::{Judgement, rules, weigh};
+use crate::diagnosis::wish::Wish;
+use crate::diagnosis::{Cause, Remedy, SandboxChange, evidence};
 use hidden::{Hidden, Seen, doubtful, look};
 use remedies::{another_kernel, outer_as_user, permit_mounts, uncover, unmask_or_bind, with_bind_proc};
 

@@ -1,13 +1,10 @@
 //! The sandbox's own system call filters.
 
-use crate::diagnosis::{
-    Remedy,
-    case::Case,
-    evidence,
-    finding::Confidence,
-    remedy::told,
-    weigh::{Judgement, rules, weigh},
-};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::finding::Confidence::{High, Medium};
+use crate::diagnosis::remedy::told;
+use crate::diagnosis::weigh::{Judgement, rules, weigh};
+use crate::diagnosis::{Remedy, evidence};
 rules! {
     FilterRejected, Anytime, [
         "Unable to set up system call filtering as requested: prctl(PR_SET_SECCOMP) reported EINVAL.%s",
@@ -21,24 +18,20 @@ pub(in crate::diagnosis) fn filter(case: &Case<'_>) -> Option<Judgement> {
     let message = case.symptom?.message()?;
     let filters = case.sandbox.map_or(0, |sandbox| sandbox.privileges.filters.len());
     let (confidence, summary) = match (message.pattern(), case.errno()) {
-        (Some("Can't read seccomp data"), _) => (
-            Confidence::High,
-            "bwrap cannot read the filter: its descriptor is closed, or was read by somebody else",
-        ),
+        (Some("Can't read seccomp data"), _) => {
+            (High, "bwrap cannot read the filter: its descriptor is closed, or was read by somebody else")
+        }
         (Some("Invalid seccomp data, must be multiple of 8"), _) => {
-            (Confidence::High, "the filter is no classic BPF: its length is no multiple of 8 bytes")
+            (High, "the filter is no classic BPF: its length is no multiple of 8 bytes")
         }
-        (_, Some(libc::EINVAL)) => (
-            Confidence::High,
-            "the kernel rejects the filter: it is empty, too long (4096 instructions), or malformed",
-        ),
+        (_, Some(libc::EINVAL)) => {
+            (High, "the kernel rejects the filter: it is empty, too long (4096 instructions), or malformed")
+        }
         (_, Some(libc::EPERM | libc::EACCES)) if filters > 1 => {
-            (Confidence::High, "a filter that was loaded before denies prctl, and so the next one")
+            (High, "a filter that was loaded before denies prctl, and so the next one")
         }
-        (_, Some(libc::ENOMEM)) => {
-            (Confidence::High, "all filters together are too long (32768 instructions)")
-        }
-        _ => (Confidence::Medium, "the filter could not be loaded"),
+        (_, Some(libc::ENOMEM)) => (High, "all filters together are too long (32768 instructions)"),
+        _ => (Medium, "the filter could not be loaded"),
     };
     let mut judgement = weigh(confidence).summary(summary).pro(evidence::said(case));
     if filters > 0 {

@@ -1,12 +1,10 @@
 //! Memory.
 
-use crate::diagnosis::{
-    case::Case,
-    evidence,
-    finding::Confidence,
-    remedy::told,
-    weigh::{Judgement, rules, weigh},
-};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::evidence;
+use crate::diagnosis::finding::Confidence::{High, Medium};
+use crate::diagnosis::remedy::told;
+use crate::diagnosis::weigh::{Judgement, rules, weigh};
 
 rules! {
     OutOfMemory, Anytime, [
@@ -24,11 +22,11 @@ rules! {
 
 fn out_of_memory(case: &Case<'_>) -> Option<Judgement> {
     let message = case.symptom?.message()?;
-    let judgement = weigh(Confidence::High)
-        .refuted_by("the same fails alike with memory to spare (`free -m`, memory.max)");
+    let judgement =
+        weigh(High).refuted_by("the same fails alike with memory to spare (`free -m`, memory.max)");
     Some(match message.pattern() {
         // the kernel answers so as well if the namespace's first process has ended
-        Some("Can't fork for --pidns") => weigh(Confidence::Medium)
+        Some("Can't fork for --pidns") => weigh(Medium)
             .refuted_by("process 1 of the PID namespace that is joined is alive")
             .unknown("whether the PID namespace that is joined still has a process 1"),
         _ => judgement.pro(evidence::heard(case, "the kernel or the C library refused memory (ENOMEM)")),

@@ -1,10 +1,8 @@
+use crate::diagnosis::case::Case;
+use crate::diagnosis::fixtures::{docker, machine, on, whole};
 use crate::diagnosis::weigh::KILLED;
-use crate::diagnosis::{
-    Action, Cause, Finding, Symptom,
-    case::Case,
-    fixtures::{docker, machine, on, whole},
-    weigh::LAUNCH,
-};
+use crate::diagnosis::weigh::LAUNCH;
+use crate::diagnosis::{Action, Cause, Finding, Symptom};
 use std::collections::HashSet;
 use std::process::Command;
 

@@ -2,20 +2,17 @@
 
 pub(super) mod nested;
 
-use crate::diagnosis::{
-    Remedy,
-    case::Case,
-    causes::cp::path,
-    causes::mt::landlock_inside,
-    confinement::{AppArmor, ids_differ, knows_landlock, landlocked, permit_in_profile},
-    evidence,
-    facts::setuid,
-    finding::Confidence::{High, Low, Medium},
-    remedy::told,
-    restriction::{lift_restriction, strips_capabilities},
-    weigh::{Judgement, rules, weigh},
-    wish::Wish,
-};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::causes::cp::path;
+use crate::diagnosis::causes::mt::landlock_inside;
+use crate::diagnosis::confinement::{AppArmor, ids_differ, knows_landlock, landlocked, permit_in_profile};
+use crate::diagnosis::facts::setuid;
+use crate::diagnosis::finding::Confidence::{High, Low, Medium};
+use crate::diagnosis::remedy::told;
+use crate::diagnosis::restriction::{lift_restriction, strips_capabilities};
+use crate::diagnosis::weigh::{Judgement, rules, weigh};
+use crate::diagnosis::wish::Wish;
+use crate::diagnosis::{Remedy, evidence};
 use crate::host::Fact;
 use crate::sandbox::Capability;
 

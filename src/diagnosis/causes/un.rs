@@ -2,18 +2,14 @@
 
 use crate::bwrap::Message;
 use crate::bwrap::message::Errno;
-use crate::diagnosis::{
-    Cause, Symptom,
-    case::Case,
-    causes::k8,
-    confinement::knows_landlock,
-    evidence,
-    finding::Confidence::Low,
-    finding::Finding,
-    remedy::{Remedy, told},
-    weigh::{Judgement, weigh},
-    wish,
-};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::causes::k8;
+use crate::diagnosis::confinement::knows_landlock;
+use crate::diagnosis::finding::Confidence::Low;
+use crate::diagnosis::finding::Finding;
+use crate::diagnosis::remedy::{Remedy, told};
+use crate::diagnosis::weigh::{Judgement, weigh};
+use crate::diagnosis::{Cause, Symptom, evidence, wish};
 
 /// What is known about messages that no rule is for: pattern (any, if empty), error number, what it mostly comes from.
 const HINTS: &[(&str, i32, &str)] = &[

@@ -1,17 +1,14 @@
 //! Options that the bwrap at hand does not know, because it is too old.
 
-use crate::Version;
+use crate::bwrap::Version;
 use crate::bwrap::arguments::{Arguments, Word};
 use crate::bwrap::options::{self, BwrapOption};
-use crate::diagnosis::{
-    Remedy,
-    case::Case,
-    evidence,
-    facts::version,
-    finding::Confidence,
-    remedy::told,
-    weigh::{Judgement, rules, weigh},
-};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::facts::version;
+use crate::diagnosis::finding::Confidence::{High, Low, Medium};
+use crate::diagnosis::remedy::told;
+use crate::diagnosis::weigh::{Judgement, rules, weigh};
+use crate::diagnosis::{Remedy, evidence};
 
 rules! {
     UnknownOption, Anytime, ["Unknown option %s"]
@@ -34,7 +31,7 @@ pub(in crate::diagnosis) fn unknown_option(case: &Case<'_>) -> Option<Judgement>
     };
     let Some(option) = options::find(&name) else {
         return Some(
-            judgement(Confidence::Low).contra(evidence::heard(
+            judgement(Low).contra(evidence::heard(
                 case,
                 format!("{name} is no option of any bwrap that is known here"),
             )),
@@ -42,7 +39,7 @@ pub(in crate::diagnosis) fn unknown_option(case: &Case<'_>) -> Option<Judgement>
     };
     let since = format!("bubblewrap has {name} since {}", option.since);
     Some(match case.host.bwrap.present() {
-        Some(program) if another(case, option) => judgement(Confidence::Medium)
+        Some(program) if another(case, option) => judgement(Medium)
             .summary(format!(
                 "another bwrap was started than {}, which is bubblewrap {} and has {name}",
                 program.path.display(),
@@ -50,7 +47,7 @@ pub(in crate::diagnosis) fn unknown_option(case: &Case<'_>) -> Option<Judgement>
             ))
             .pro(evidence::heard(case, since))
             .unknown("which bwrap was started: `type -a bwrap` there, and the variable BWRAP"),
-        Some(program) => judgement(Confidence::High)
+        Some(program) => judgement(High)
             .summary(format!(
                 "{} is bubblewrap {}, which has no {name}: it came with {}",
                 program.path.display(),
@@ -62,7 +59,7 @@ pub(in crate::diagnosis) fn unknown_option(case: &Case<'_>) -> Option<Judgement>
                 &case.host.bwrap,
                 format!("{} calls itself {}", program.path.display(), program.version),
             )),
-        None => judgement(Confidence::High)
+        None => judgement(High)
             .summary(format!("this bwrap has no {name}: it came with bubblewrap {}", option.since))
             .pro(evidence::heard(case, since))
             .unknown("the version that was started: `bwrap --version`"),
@@ -105,7 +102,7 @@ fn too_old(case: &Case<'_>) -> Option<Judgement> {
     let BwrapOption { name, since, .. } = option;
     let (path, version) = (program.path.display(), &program.version);
     let perhaps = BACKPORTED.contains(name);
-    let judgement = weigh(if perhaps { Confidence::Medium } else { Confidence::High })
+    let judgement = weigh(if perhaps { Medium } else { High })
         .refuted_by(format!("`{path} --help` lists {name}"))
         .summary(format!("{path} is bubblewrap {version}, which has no {name}: it came with {since}"))
         .pro(evidence::asked(case, format!("the sandbox needs {name}, which bubblewrap has since {since}")))

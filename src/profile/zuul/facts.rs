@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use nix::unistd::{Gid, Group, Uid, User};
 
+use super::error::Error;
+use super::fixes::Fixes;
 use super::format::python_list;
-use super::{Error, Fixes};
 
 /// Bound where they are there.
 const OPTIONAL: &[&str] = &[

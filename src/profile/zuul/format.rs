@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use super::Error;
+use super::error::Error;
 
 /// What stands for a name in braces.
 pub(super) type Fields<'a> = [(&'a str, Option<OsString>)];

@@ -49,6 +49,7 @@
 //!
 //! [`Child::kill`]: crate::Child::kill
 
+mod error;
 mod facts;
 mod fixes;
 mod format;
@@ -59,13 +60,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use error::Error;
 use facts::Facts;
 pub use fixes::Fixes;
 pub use leftovers::Leftovers;
 
-use crate::bwrap::{Bwrap, ParseError, parse_after};
+use crate::bwrap::{Bwrap, parse_after};
 use crate::diagnosis::ProgramProblem;
-use crate::launch::{Command, ExitStatus};
+use crate::launch::{self, Command, ExitStatus};
 use crate::sandbox::{Bind, Content, Namespaces, Sandbox};
 
 /// Bound in any case.
@@ -82,60 +84,6 @@ const REQUIRED: &[&str] = &[
 
 /// By how much Zuul raises the out-of-memory score of what it runs: some 20 % of the memory.
 const OOM_SCORE_ADJ: i32 = 200;
-
-/// Why there is no sandbox, or why it does not do.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The user or group database cannot be asked (`getpwuid(3)`, `getgrgid(3)`).
-    #[error("could not look this process's {what} up: {source}")]
-    Database {
-        /// `user` or `group`.
-        what: &'static str,
-        /// What the system said.
-        source: Arc<io::Error>,
-    },
-    /// The caller is in no database; only without [`Fixes::ABSENT`].
-    #[error("no {what} has the id {id}, and Zuul wants it to be known; add it, or switch Fixes::ABSENT on")]
-    Unknown {
-        /// `user` or `group`.
-        what: &'static str,
-        /// The id.
-        id: u32,
-    },
-    /// Python's `str.format` would raise an error for this path; only without [`Fixes::BRACES`].
-    #[error(
-        "{path:?} has braces, which Zuul fills in as str.format does, and these name nothing; double them, or switch Fixes::BRACES on"
-    )]
-    Braces {
-        /// The path.
-        path: PathBuf,
-    },
-    /// The command begins with what is no option of bwrap; only without [`Fixes::SEPARATOR`].
-    #[error(
-        "the command is read as bwrap's options: {0}; write \"--\" before it, or switch Fixes::SEPARATOR on"
-    )]
-    Options(#[from] ParseError),
-    /// There is no command.
-    #[error("there is no command; name a program")]
-    NoCommand,
-    /// The check's command did not run.
-    #[error("this machine does not start Zuul's sandbox: {0}")]
-    Launch(#[from] crate::Error),
-    /// The check's command ran and failed.
-    #[error("the sandbox starts, but `id` in it fails ({status}): {stderr}")]
-    Check {
-        /// How it ended.
-        status: ExitStatus,
-        /// What it wrote.
-        stderr: String,
-    },
-    /// What Zuul says; only without [`Fixes::MESSAGE`].
-    #[error(
-        "bwrap execution validation failed. You can use `zuul-bwrap /tmp /tmp id` to investigate manually."
-    )]
-    Validation,
-}
 
 /// Zuul's `BubblewrapDriver`: what is read once, when the executor starts. Cloning it is cheap.
 #[derive(Debug, Clone)]
@@ -223,11 +171,11 @@ impl Driver {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn exit_status(&self, outcome: &crate::Result<ExitStatus>) -> u8 {
+    pub fn exit_status(&self, outcome: &launch::Result<ExitStatus>) -> u8 {
         match outcome {
             _ if !self.fixes.contains(Fixes::STATUS) => 0,
             Ok(status) => status.raw(),
-            Err(crate::Error::NotExecuted(failure)) => match failure.program() {
+            Err(launch::Error::NotExecuted(failure)) => match failure.program() {
                 Some(ProgramProblem::NotFound { .. }) => 127,
                 _ => 126,
             },
@@ -247,7 +195,7 @@ impl Driver {
 /// assert_eq!(returncode(&sandbox.command("no-such-program").status()), 1);
 /// ```
 #[must_use]
-pub fn returncode(outcome: &crate::Result<ExitStatus>) -> i32 {
+pub fn returncode(outcome: &launch::Result<ExitStatus>) -> i32 {
     match outcome {
         Ok(status) => status.raw().into(),
         Err(error) => error.failure().and_then(crate::Failure::signal).map_or(1, |signal| -signal),

@@ -2,11 +2,9 @@
 
 use super::*;
 use crate::diagnosis::Cause;
-use crate::diagnosis::{
-    Action, Outlook,
-    fixtures::{explain, foreseen, machine, mounts, only_on, whole, without_user},
-    predict,
-};
+use crate::diagnosis::Confidence;
+use crate::diagnosis::fixtures::{explain, foreseen, machine, mounts, only_on, whole, without_user};
+use crate::diagnosis::{Action, Outlook, predict};
 use crate::host::{Host, Platform, Program};
 
 const OVERFLOW: &str = "Can't read /proc/sys/kernel/overflowuid: No such file or directory";

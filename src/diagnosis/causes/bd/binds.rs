@@ -1,14 +1,12 @@
 //! Binds that the kernel refuses.
 
-use crate::diagnosis::{
-    case::Case,
-    causes::bd::lookup::{Found, by_destination, message, name_of, reasons},
-    evidence,
-    facts::word,
-    finding::Confidence,
-    remedy::{Remedy, told},
-    weigh::{Judgement, weigh},
-};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::causes::bd::lookup::{Found, by_destination, message, name_of, reasons};
+use crate::diagnosis::evidence;
+use crate::diagnosis::facts::word;
+use crate::diagnosis::finding::Confidence::{High, Low, Medium};
+use crate::diagnosis::remedy::{Remedy, told};
+use crate::diagnosis::weigh::{Judgement, weigh};
 use std::path::{Path, PathBuf};
 
 use crate::bwrap::Message;
@@ -63,7 +61,7 @@ pub(in crate::diagnosis) fn remount(case: &Case<'_>) -> Option<Judgement> {
         && case.errno() == Some(libc::EPERM)
         && (remount_locked(case) == Some(false)
             || message.reason() == Some("mount_setattr() failed at \"%s\""));
-    let mut judgement = weigh(if by_module || by_filter { Confidence::Medium } else { Confidence::High })
+    let mut judgement = weigh(if by_module || by_filter { Medium } else { High })
         .refuted_by(format!("a sandbox that binds only {place} starts"))
         .summary(format!("{}: the mount on {place} does not take its flags: {errno}", name_of(found, case)))
         .pro(evidence::said(case))
@@ -160,7 +158,7 @@ pub(in crate::diagnosis) fn denied(case: &Case<'_>) -> Option<Judgement> {
         _ => "the kernel gives no other reason",
     };
     let vague = matches!(case.errno(), Some(libc::ENOENT)) || message.errno().is_none();
-    let mut judgement = weigh(if vague { Confidence::Low } else { Confidence::Medium })
+    let mut judgement = weigh(if vague { Low } else { Medium })
         .refuted_by(format!("`unshare -Urm mount --rbind {source} /mnt`, typed in the same place, works"))
         .summary(format!(
             "{}: {source} could not be bound on {}{colon}{errno}",

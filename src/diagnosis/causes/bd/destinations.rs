@@ -1,16 +1,14 @@
 //! Destinations that cannot be made, or are not what they must be.
 
-use crate::diagnosis::{
-    case::Case,
-    causes::bd::lookup::{Found, by_destination, message, name_of, says},
-    causes::bd::sources::is_socket,
-    evidence,
-    facts::word,
-    finding::Confidence,
-    need::Need,
-    remedy::{Remedy, SandboxChange, told},
-    weigh::{Judgement, weigh},
-};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::causes::bd::lookup::{Found, by_destination, message, name_of, says};
+use crate::diagnosis::causes::bd::sources::is_socket;
+use crate::diagnosis::evidence;
+use crate::diagnosis::facts::word;
+use crate::diagnosis::finding::Confidence::{High, Low, Medium};
+use crate::diagnosis::need::Need;
+use crate::diagnosis::remedy::{Remedy, SandboxChange, told};
+use crate::diagnosis::weigh::{Judgement, weigh};
 use std::path::Path;
 
 use crate::bwrap::Message;
@@ -30,9 +28,9 @@ pub(in crate::diagnosis) fn symlink(case: &Case<'_>) -> Option<Judgement> {
     let told = says(case, &[SYMLINK]) || case.errno() == Some(libc::ELOOP);
     let link = found.and_then(Found::link);
     let confidence = match (told, &link) {
-        (true, _) | (_, Some(_)) => Confidence::High,
-        _ if found.is_some_and(|found| found.mount().is_none()) => Confidence::Low,
-        _ => Confidence::Medium,
+        (true, _) | (_, Some(_)) => High,
+        _ if found.is_some_and(|found| found.mount().is_none()) => Low,
+        _ => Medium,
     };
     let place = path.display();
     let mut judgement = weigh(confidence)
@@ -114,7 +112,7 @@ pub(in crate::diagnosis) fn other_kind(case: &Case<'_>) -> Option<Judgement> {
         }
         _ => format!("{place} is there, and is of another kind"),
     };
-    let mut judgement = weigh(Confidence::High)
+    let mut judgement = weigh(High)
         .refuted_by(match found.and_then(Found::mount).and_then(|mount| mount.outside(path)) {
             _ if message.reason().is_some() => {
                 format!("`findmnt {}`, typed inside, finds a mount", word(path))
@@ -197,7 +195,7 @@ pub(in crate::diagnosis) fn read_only(case: &Case<'_>) -> Option<Judgement> {
     let found = by_destination(case);
     let (name, place) = (name_of(found, case), path.display());
     let read_only = case.errno() == Some(libc::EROFS);
-    let sure = if read_only { Confidence::High } else { Confidence::Medium };
+    let sure = if read_only { High } else { Medium };
     let needs = if says(case, &["Can't chmod %#o %s"]) { "would change" } else { "needs" };
     let judgement = |confidence, refuted_by: String| {
         weigh(confidence)
@@ -212,24 +210,22 @@ pub(in crate::diagnosis) fn read_only(case: &Case<'_>) -> Option<Judgement> {
         _ => judgement,
     };
     Some(match Obstacle::of(found) {
-        Obstacle::Remounted(remount) => {
-            judgement(Confidence::High, format!("it fails without {}, too", remount.numbered())).summary(
-                format!("{name} {needs} {place}, which {} has made read-only before", remount.numbered()),
-            )
-        }
+        Obstacle::Remounted(remount) => judgement(
+            High,
+            format!("it fails without {}, too", remount.numbered()),
+        )
+        .summary(format!("{name} {needs} {place}, which {} has made read-only before", remount.numbered())),
         Obstacle::ReadOnly(mount) => {
             let refuted_by = match mount.outside(path) {
                 Some(outside) => format!("`ls -ld {}` shows that it is there already", word(&outside)),
                 None => format!("{place} is there without this operation"),
             };
-            judgement(Confidence::High, refuted_by)
+            judgement(High, refuted_by)
                 .summary(format!("{name} {needs} {place}, and that lies in {}", mount.numbered()))
                 .pro(evidence::asked(case, "bwrap goes through the operations in order, and makes a missing mount point in what is there by then"))
         }
-        Obstacle::Proc(mount) => {
-            judgement(Confidence::High, format!("{place} is outside of {}", mount.name()))
-                .summary(format!("{name} {needs} {place}, and nothing can be made in {}", mount.numbered()))
-        }
+        Obstacle::Proc(mount) => judgement(High, format!("{place} is outside of {}", mount.name()))
+            .summary(format!("{name} {needs} {place}, and nothing can be made in {}", mount.numbered())),
         Obstacle::Writable(mount) => {
             let outside = mount.outside(path);
             let tried = outside.as_deref().map_or(format!("making {place} outside works"), |outside| {
@@ -244,11 +240,12 @@ pub(in crate::diagnosis) fn read_only(case: &Case<'_>) -> Option<Judgement> {
                 }
                 (None, _) => format!("{name} {needs} {place}, and {} cannot be written", mount.numbered()),
             };
-            denied(judgement(if outside.is_some() { Confidence::High } else { sure }, tried).summary(summary))
-                .pro(evidence::asked(
+            denied(judgement(if outside.is_some() { High } else { sure }, tried).summary(summary)).pro(
+                evidence::asked(
                     case,
                     format!("it lies in {}, which the sandbox may write", mount.numbered()),
-                ))
+                ),
+            )
         }
         Obstacle::Unknown => {
             let judgement = judgement(sure, format!("{place} can be made where it is"))

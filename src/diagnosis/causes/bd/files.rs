@@ -1,14 +1,12 @@
 //! Files and links that bwrap makes: what is there already, what does not fit.
 
-use crate::diagnosis::{
-    case::Case,
-    causes::bd::lookup::{Found, by_destination, message, name_of, says},
-    evidence,
-    facts::word,
-    finding::Confidence,
-    remedy::{Remedy, told},
-    weigh::{Judgement, weigh},
-};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::causes::bd::lookup::{Found, by_destination, message, name_of, says};
+use crate::diagnosis::evidence;
+use crate::diagnosis::facts::word;
+use crate::diagnosis::finding::Confidence::High;
+use crate::diagnosis::remedy::{Remedy, told};
+use crate::diagnosis::weigh::{Judgement, weigh};
 use crate::sandbox::{Content, ContentKind, Operation, relative};
 
 /// The link that cannot be made: of several on one path, the first that differs from what is there.
@@ -49,7 +47,7 @@ pub(in crate::diagnosis) fn exists(case: &Case<'_>) -> Option<Judgement> {
         Some(outside) if twice.is_none() => format!("`ls -ld {}` finds nothing", word(&outside)),
         _ => "it fails without the operations before it, too".to_owned(),
     };
-    let mut judgement = weigh(Confidence::High)
+    let mut judgement = weigh(High)
         .refuted_by(refuted_by)
         .summary(format!("{} cannot be made: {there}", name_of(found, case)))
         .pro(evidence::said(case))
@@ -114,7 +112,7 @@ pub(in crate::diagnosis) fn too_big(case: &Case<'_>) -> Option<Judgement> {
         Some((mount, _)) => format!("{name}{size} does not fit into {}", mount.numbered()),
         None => format!("{name}{size} does not fit into the memory that a tmpfs may take"),
     };
-    let judgement = weigh(Confidence::High)
+    let judgement = weigh(High)
         .refuted_by("it fails in the same way with an empty file")
         .summary(full)
         .pro(evidence::said(case));

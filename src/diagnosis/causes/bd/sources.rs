@@ -1,15 +1,13 @@
 //! Sources that are not there, or that bwrap may not reach.
 
-use crate::diagnosis::{
-    case::Case,
-    causes::bd::lookup::{Found, by_source, message},
-    evidence,
-    facts::{mount_of, word},
-    finding::Confidence,
-    remedy::{Remedy, SandboxChange, told},
-    setting::Setting,
-    weigh::{Judgement, weigh},
-};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::causes::bd::lookup::{Found, by_source, message};
+use crate::diagnosis::evidence;
+use crate::diagnosis::facts::{mount_of, word};
+use crate::diagnosis::finding::Confidence::High;
+use crate::diagnosis::remedy::{Remedy, SandboxChange, told};
+use crate::diagnosis::setting::Setting;
+use crate::diagnosis::weigh::{Judgement, weigh};
 use std::path::Path;
 
 use crate::bwrap::Message;
@@ -24,7 +22,7 @@ pub(in crate::diagnosis) fn missing(case: &Case<'_>) -> Option<Judgement> {
     let what = part(found, path);
     let part_is_file = case.errno() == Some(libc::ENOTDIR);
     let state = if part_is_file { "leads through something that is no directory" } else { "does not exist" };
-    let mut judgement = weigh(Confidence::High)
+    let mut judgement = weigh(High)
         .refuted_by(format!("`ls -ld {}`, typed where bwrap is started, finds it", word(path)))
         .summary(format!("{what}: {} {state}", path.display()))
         .pro(evidence::said(case));
@@ -89,7 +87,7 @@ pub(in crate::diagnosis) fn unreachable(case: &Case<'_>) -> Option<Judgement> {
     let found = by_source(case);
     let errno = message(case).and_then(Message::errno).map_or("", Errno::text);
     let denied = matches!(case.errno(), Some(libc::EACCES | libc::EPERM));
-    let mut judgement = weigh(Confidence::High)
+    let mut judgement = weigh(High)
         .refuted_by(format!(
             "`namei -l {}`, typed as the user that bwrap runs as, gets to the end",
             word(path)

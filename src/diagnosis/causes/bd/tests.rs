@@ -1,11 +1,8 @@
 //! What a failure of bwrap is traced back to, in the caller's own operations.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use crate::diagnosis::{
-    Action, Bearing, Cause, Confidence, Diagnosis, Outlook, SandboxChange,
-    fixtures::{docker, explain, machine, mounts},
-    predict,
-};
+use crate::diagnosis::fixtures::{docker, explain, machine, mounts};
+use crate::diagnosis::{Action, Bearing, Cause, Confidence, Diagnosis, Outlook, SandboxChange, predict};
 use crate::host::Fact;
 use crate::sandbox::{Bind, Chmod, Overlay, RemountRo, Sandbox, Tmpfs};
 

@@ -1,12 +1,9 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use super::*;
 use crate::diagnosis::Cause;
-use crate::diagnosis::{
-    Outlook, Symptom, diagnose,
-    fixtures::{DOCKER_CAPABILITIES, explain, machine, whole, without_user},
-    predict,
-};
+use crate::diagnosis::Confidence;
+use crate::diagnosis::fixtures::{DOCKER_CAPABILITIES, explain, machine, whole, without_user};
+use crate::diagnosis::{Outlook, Symptom, diagnose, predict};
 use crate::host::{CapabilitySet, Fact, Host, Program};
 
 const UNEXPECTED: &str = "Unexpected capabilities but not setuid, old file caps config?";

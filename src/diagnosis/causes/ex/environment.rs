@@ -1,16 +1,13 @@
 //! What the command gets beside its program: a working directory, a label, filters.
 
 use crate::bwrap::Message;
-use crate::diagnosis::{
-    Symptom,
-    case::Case,
-    causes::ex::paths::reachable,
-    evidence,
-    facts::word,
-    finding::Confidence,
-    remedy::{Remedy, SandboxChange, told},
-    weigh::{Judgement, weigh},
-};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::causes::ex::paths::reachable;
+use crate::diagnosis::facts::word;
+use crate::diagnosis::finding::Confidence::High;
+use crate::diagnosis::remedy::{Remedy, SandboxChange, told};
+use crate::diagnosis::weigh::{Judgement, weigh};
+use crate::diagnosis::{Symptom, evidence};
 use crate::visible::path as shown;
 
 /// The one thing here that can be foreseen: a directory that no operation makes.
@@ -20,7 +17,7 @@ pub(in crate::diagnosis) fn working_directory(case: &Case<'_>) -> Option<Judgeme
     let directory = said.and_then(Message::path).or(asked)?;
     let place = directory.display();
     let judgement = || {
-        weigh(Confidence::High).refuted_by(format!(
+        weigh(High).refuted_by(format!(
             "`ls -ld {place}`, typed in the same sandbox without a working directory, finds it"
         ))
     };
@@ -59,8 +56,7 @@ pub(in crate::diagnosis) fn label(case: &Case<'_>) -> Option<Judgement> {
     let asked = privileges.and_then(|all| all.exec_label.as_ref().or(all.file_label.as_ref()));
     let without = case.host.security.selinux_filesystem.is(&false);
     let judgement = || {
-        weigh(Confidence::High)
-            .refuted_by("the sandbox starts in the same way without the label, or fails in another")
+        weigh(High).refuted_by("the sandbox starts in the same way without the label, or fails in another")
     };
     if without && (asked.is_some() || case.failed()) {
         return Some(

@@ -1,15 +1,12 @@
 //! What the dynamic loader says before any of bwrap's own code runs.
 
-use crate::Message;
-use crate::diagnosis::{
-    Remedy,
-    case::Case,
-    causes::cp::path,
-    evidence,
-    finding::Confidence,
-    remedy::told,
-    weigh::{Judgement, weigh},
-};
+use crate::bwrap::Message;
+use crate::diagnosis::case::Case;
+use crate::diagnosis::causes::cp::path;
+use crate::diagnosis::finding::Confidence::{High, Low};
+use crate::diagnosis::remedy::told;
+use crate::diagnosis::weigh::{Judgement, weigh};
+use crate::diagnosis::{Remedy, evidence};
 
 /// The program that the loader complains of, if it names one, and what about.
 fn loader_complaint(message: &Message) -> (Option<String>, String) {
@@ -37,8 +34,8 @@ pub(in crate::diagnosis) fn loader_failed(case: &Case<'_>) -> Option<Judgement> 
     };
     let other = program.filter(|program| !program.contains("bwrap"));
     Some(match other {
-        None => judgement(Confidence::High),
-        Some(program) => judgement(Confidence::Low).contra(evidence::heard(
+        None => judgement(High),
+        Some(program) => judgement(Low).contra(evidence::heard(
             case,
             format!("the message names {program}, which may be the command instead of bwrap"),
         )),

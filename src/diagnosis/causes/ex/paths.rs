@@ -1,14 +1,21 @@
 //! Where a program is inside, as far as the sandbox's operations tell without looking at files.
 
-use crate::diagnosis::{
-    ProgramProblem,
-    case::Case,
-    causes::ex::unseen,
-    remedy::{Remedy, SandboxChange, told},
-};
+use crate::diagnosis::ProgramProblem;
+use crate::diagnosis::case::Case;
+use crate::diagnosis::remedy::{Remedy, SandboxChange, told};
 use std::path::{Component, Path, PathBuf};
 
+use crate::bwrap::Message;
 use crate::sandbox::{Inherit, Operation, Sandbox, below, relative};
+
+/// The program as bwrap named it; `None` if the launcher has looked and knows better.
+pub(super) fn unseen<'a>(case: &Case<'a>) -> Option<&'a Path> {
+    let symptom = case.symptom?;
+    if symptom.program.is_some() {
+        return None;
+    }
+    Some(Path::new(symptom.message().and_then(Message::subject)?))
+}
 
 /// What the operations say about a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

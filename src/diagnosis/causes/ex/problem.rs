@@ -1,17 +1,14 @@
 //! What the launcher found to be wrong with a program.
 
-use crate::diagnosis::{
-    Cause, ProgramProblem,
-    case::Case,
-    causes::ex::paths::program_remedies,
-    causes::ex::{executable, links, other_build, paths},
-    evidence,
-    facts::word,
-    finding::{Confidence, Finding},
-    remedy::{Remedy, SandboxChange, told},
-    weigh::weigh,
-    wish,
-};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::causes::ex::paths::program_remedies;
+use crate::diagnosis::causes::ex::{executable, links, other_build, paths};
+use crate::diagnosis::facts::word;
+use crate::diagnosis::finding::Confidence::High;
+use crate::diagnosis::finding::Finding;
+use crate::diagnosis::remedy::{Remedy, SandboxChange, told};
+use crate::diagnosis::weigh::weigh;
+use crate::diagnosis::{Cause, ProgramProblem, evidence, wish};
 use std::path::Path;
 
 use crate::visible::path as shown;
@@ -70,7 +67,7 @@ pub(in crate::diagnosis) fn program(case: &Case<'_>) -> Option<Finding> {
         | ProgramProblem::DanglingLink { link: path, .. } => paths::above(case, path),
         _ => None,
     };
-    let judgement = weigh(Confidence::High)
+    let judgement = weigh(High)
         .refuted_by(refutation(problem))
         .summary(problem.to_string())
         .pro(evidence::heard(case, "the launcher looked at the files that the sandbox shows"))

@@ -3,9 +3,9 @@
 
 use std::path::PathBuf;
 
+use crate::diagnosis::fixtures::{docker, explain, machine, whole};
 use crate::diagnosis::{
     Action, Cause, Confidence, Diagnosis, Outlook, ProgramProblem, SandboxChange, Symptom, Verdict, diagnose,
-    fixtures::{docker, explain, machine, whole},
     predict,
 };
 use crate::host::Fact;

@@ -1,14 +1,12 @@
 //! openat2(2), with which bwrap 0.12 walks paths.
 
-use crate::diagnosis::{
-    case::Case,
-    evidence,
-    finding::Confidence,
-    remedy::{Remedy, told},
-    setting::Setting,
-    weigh::{Judgement, rules, weigh},
-    wish::unit,
-};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::evidence;
+use crate::diagnosis::finding::Confidence::High;
+use crate::diagnosis::remedy::{Remedy, told};
+use crate::diagnosis::setting::Setting;
+use crate::diagnosis::weigh::{Judgement, rules, weigh};
+use crate::diagnosis::wish::unit;
 use crate::host::Platform;
 
 rules! {
@@ -22,7 +20,7 @@ rules! {
 }
 
 fn missing(case: &Case<'_>) -> Option<Judgement> {
-    let judgement = weigh(Confidence::High).pro(evidence::heard(
+    let judgement = weigh(High).pro(evidence::heard(
         case,
         "bwrap walks paths with openat2(2) since 0.12, and was told that there is no such call",
     ));

@@ -6,14 +6,12 @@ use std::path::Path;
 
 use crate::bwrap::Message;
 use crate::bwrap::message::Errno;
-use crate::diagnosis::{
-    case::Case,
-    evidence,
-    finding::Confidence,
-    remedy::{Remedy, told},
-    weigh::{Judgement, rules, weigh},
-    wish::{Wish, raise},
-};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::evidence;
+use crate::diagnosis::finding::Confidence::{High, Low, Medium};
+use crate::diagnosis::remedy::{Remedy, told};
+use crate::diagnosis::weigh::{Judgement, rules, weigh};
+use crate::diagnosis::wish::{Wish, raise};
 use crate::host::{Fact, FileKind};
 use crate::sandbox::{Operation, OverlayKind};
 
@@ -49,17 +47,18 @@ rules! {
 fn tmp_missing(case: &Case<'_>) -> Option<Judgement> {
     let seen = |text: &str| evidence::file(case, "/tmp", text);
     Some(match case.host.files.get(Path::new("/tmp")) {
-        Some(Fact::Absent) => weigh(Confidence::High)
+        Some(Fact::Absent) => weigh(High)
             .summary("there is no /tmp, on which bwrap builds the sandbox")
             .pro(seen("/tmp does not exist")),
-        Some(Fact::Present(FileKind::Other | FileKind::Device)) => weigh(Confidence::High)
+        Some(Fact::Present(FileKind::Other | FileKind::Device)) => weigh(High)
             .summary("/tmp is no directory, and bwrap builds the sandbox on it")
             .pro(seen("/tmp exists, and is no directory")),
         _ if !case.failed() => return None,
-        Some(Fact::Present(FileKind::Directory)) => weigh(Confidence::Low)
-            .contra(seen("/tmp is a directory now: it was made after bwrap failed, or elsewhere")),
+        Some(Fact::Present(FileKind::Directory)) => {
+            weigh(Low).contra(seen("/tmp is a directory now: it was made after bwrap failed, or elsewhere"))
+        }
         // nothing else gives this answer to a tmpfs
-        _ => weigh(Confidence::High).unknown("whether there is a /tmp"),
+        _ => weigh(High).unknown("whether there is a /tmp"),
     })
 }
 
@@ -67,12 +66,12 @@ fn tmp_missing(case: &Case<'_>) -> Option<Judgement> {
 fn initramfs(case: &Case<'_>) -> Option<Judgement> {
     let Some(mounts) = case.host.mounts.present() else {
         let unknown = "what is mounted on /: /proc/self/mountinfo";
-        return case.failed().then(|| weigh(Confidence::Medium).unknown(unknown));
+        return case.failed().then(|| weigh(Medium).unknown(unknown));
     };
     let root = mounts.iter().rfind(|mount| mount.point == Path::new("/"))?;
     (root.filesystem == "rootfs").then(|| {
         let seen = "the file system on / is rootfs, the initramfs (/proc/self/mountinfo)";
-        weigh(Confidence::High).pro(evidence::seen(&case.host.mounts, seen))
+        weigh(High).pro(evidence::seen(&case.host.mounts, seen))
     })
 }
 
@@ -114,12 +113,12 @@ fn mount_limit(case: &Case<'_>) -> Option<Judgement> {
         case.host.sysctl("fs.mount-max").present().and_then(|value| value.trim().parse::<usize>().ok());
     match (limit, count(case)) {
         (Some(limit), Some((there, least, likely))) if there + likely > limit => {
-            let confidence = if there + least > limit { Confidence::High } else { Confidence::Medium };
+            let confidence = if there + least > limit { High } else { Medium };
             let text = format!(
                 "fs.mount-max allows {limit} mounts; there are {there}, and the sandbox adds {likely}"
             );
             Some(
-                weigh(if case.failed() { Confidence::High } else { confidence })
+                weigh(if case.failed() { High } else { confidence })
                     .summary(text)
                     .pro(evidence::parameter(case, "fs.mount-max"))
                     .pro(evidence::seen(
@@ -131,7 +130,7 @@ fn mount_limit(case: &Case<'_>) -> Option<Judgement> {
         _ if !case.failed() => None,
         // the kernel has no other reason to say this about a bind, and few about the others
         (Some(_), counted) => {
-            let judgement = weigh(Confidence::Medium).pro(evidence::parameter(case, "fs.mount-max"));
+            let judgement = weigh(Medium).pro(evidence::parameter(case, "fs.mount-max"));
             Some(match counted {
                 Some((there, _, likely)) => judgement.contra(evidence::seen(
                     &case.host.mounts,
@@ -140,9 +139,7 @@ fn mount_limit(case: &Case<'_>) -> Option<Judgement> {
                 None => judgement.unknown("how many mounts the sandbox makes"),
             })
         }
-        (None, _) => {
-            Some(weigh(Confidence::Medium).unknown("how many mounts are allowed: /proc/sys/fs/mount-max"))
-        }
+        (None, _) => Some(weigh(Medium).unknown("how many mounts are allowed: /proc/sys/fs/mount-max")),
     }
 }
 
@@ -165,7 +162,7 @@ fn overlay_unsupported(case: &Case<'_>) -> Option<Judgement> {
     if let (Some(release), Some(true)) = (old, case.user_namespace())
         && (planned.flatten().is_some() || case.failed())
     {
-        let confidence = if patched { Confidence::Medium } else { Confidence::High };
+        let confidence = if patched { Medium } else { High };
         return Some(
             judgement(confidence)
                 .summary(format!("Linux {release} mounts no overlays in user namespaces; that takes 5.11"))
@@ -178,23 +175,19 @@ fn overlay_unsupported(case: &Case<'_>) -> Option<Judgement> {
     }
     let message = message?;
     let (confidence, why) = match case.errno() {
-        Some(libc::ELOOP) => (Confidence::High, "one of its directories lies in another, or is the same"),
-        Some(libc::EBUSY) => (Confidence::High, "its upper or work directory is in use by another overlay"),
-        Some(libc::ENODEV) => (Confidence::High, "the kernel has no overlay file system (modprobe overlay)"),
+        Some(libc::ELOOP) => (High, "one of its directories lies in another, or is the same"),
+        Some(libc::EBUSY) => (High, "its upper or work directory is in use by another overlay"),
+        Some(libc::ENODEV) => (High, "the kernel has no overlay file system (modprobe overlay)"),
         Some(libc::EINVAL) => (
-            Confidence::Medium,
+            Medium,
             "the upper directory's file system cannot hold one (NFS, FUSE, another overlay), the work directory lies on \
              another file system than it or is not empty, or the layers are too deep",
         ),
-        Some(libc::EACCES) => (Confidence::Low, "security modules answer so, or a layer may not be read"),
-        Some(libc::EPERM) => {
-            (Confidence::Medium, "the kernel forbids overlays in user namespaces, or a filter does")
-        }
-        Some(libc::EROFS) => (Confidence::High, "the upper directory lies on a read-only file system"),
-        Some(libc::ENOENT | libc::ENOTDIR) => {
-            (Confidence::High, "one of its directories is missing, or no directory")
-        }
-        _ => (Confidence::Medium, "the kernel does not take these directories"),
+        Some(libc::EACCES) => (Low, "security modules answer so, or a layer may not be read"),
+        Some(libc::EPERM) => (Medium, "the kernel forbids overlays in user namespaces, or a filter does"),
+        Some(libc::EROFS) => (High, "the upper directory lies on a read-only file system"),
+        Some(libc::ENOENT | libc::ENOTDIR) => (High, "one of its directories is missing, or no directory"),
+        _ => (Medium, "the kernel does not take these directories"),
     };
     let place = message.path().map_or_else(String::new, |path| format!(" on {}", path.display()));
     let errno = message.errno().map_or("", Errno::text);
@@ -239,6 +232,7 @@ mod tests {
     use super::*;
     use crate::diagnosis::Action;
     use crate::diagnosis::Cause;
+    use crate::diagnosis::Confidence;
     use crate::diagnosis::fixtures::{docker, explain, machine, mounts, pod, whole};
     use crate::diagnosis::{Outlook, predict};
     use crate::host::Host;

@@ -1,18 +1,15 @@
 //! System call filters that deny new namespaces: of containers, units, outer sandboxes.
 
-use crate::diagnosis::{
-    Remedy, Verdict,
-    calls::denied as denied_call,
-    case::Case,
-    causes::ns::{CREATING, NO_PERMISSIONS, proven},
-    evidence,
-    facts::stopped_by_masks,
-    finding::Confidence,
-    remedy::told,
-    setting::{Setting, own_unit},
-    weigh::{Judgement, KILLED, rules, weigh},
-    wish::{Calls, Wish, permit_to_unit},
-};
+use crate::diagnosis::calls::denied as denied_call;
+use crate::diagnosis::case::Case;
+use crate::diagnosis::causes::ns::{CREATING, NO_PERMISSIONS, proven};
+use crate::diagnosis::facts::stopped_by_masks;
+use crate::diagnosis::finding::Confidence::{High, Low, Medium};
+use crate::diagnosis::remedy::told;
+use crate::diagnosis::setting::{Setting, own_unit};
+use crate::diagnosis::weigh::{Judgement, KILLED, rules, weigh};
+use crate::diagnosis::wish::{Calls, Wish, permit_to_unit};
+use crate::diagnosis::{Remedy, Verdict, evidence};
 use crate::host::{Platform, Sighting};
 use crate::sandbox::Capability;
 use crate::shell::operand;
@@ -88,31 +85,27 @@ fn filtered(case: &Case<'_>) -> Option<Judgement> {
             (Default::Permits(_), _) | (Default::Denies(_) | Default::Unknown(_), Some(true)) => return None,
             (Default::Denies(engine), Some(false)) => {
                 let stopped = stopped_by_masks(case);
-                let found = denied(found(if stopped { Confidence::High } else { Confidence::Medium }), engine)
+                let found = denied(found(if stopped { High } else { Medium }), engine)
                     .pro(evidence::bound(case, Capability::CAP_SYS_ADMIN).otherwise())
                     .unknown("whether it is the default filter: its rules cannot be read");
                 if stopped { found.pro(evidence::seen(&case.host.mounts, STOPPED)) } else { found }
             }
-            (Default::Denies(engine), None) => denied(found(Confidence::Medium), engine)
-                .if_so(evidence::bound(case, Capability::CAP_SYS_ADMIN)),
-            (Default::Unknown(engine), _) => {
-                found(Confidence::Medium).pro(evidence::sighted(engine)).unknown(
-                    "which runtime it is: containerd's default filter denies new namespaces, CRI-O's does not",
-                )
+            (Default::Denies(engine), None) => {
+                denied(found(Medium), engine).if_so(evidence::bound(case, Capability::CAP_SYS_ADMIN))
             }
-            (Default::NoContainer, _) => {
-                found(Confidence::Medium).unknown("whose filter it is, and what it denies")
-            }
+            (Default::Unknown(engine), _) => found(Medium).pro(evidence::sighted(engine)).unknown(
+                "which runtime it is: containerd's default filter denies new namespaces, CRI-O's does not",
+            ),
+            (Default::NoContainer, _) => found(Medium).unknown("whose filter it is, and what it denies"),
         });
     }
-    let likely = if proven(case) || theirs { Confidence::Low } else { Confidence::Medium };
+    let likely = if proven(case) || theirs { Low } else { Medium };
     if on.is_none() {
         return Some(found(likely));
     }
     Some(match default {
-        Default::Denies(engine) if privileged == Some(false) && likely == Confidence::Medium => {
-            denied(found(Confidence::High), engine)
-                .pro(evidence::bound(case, Capability::CAP_SYS_ADMIN).otherwise())
+        Default::Denies(engine) if privileged == Some(false) && likely == Medium => {
+            denied(found(High), engine).pro(evidence::bound(case, Capability::CAP_SYS_ADMIN).otherwise())
         }
         Default::Denies(engine) => denied(found(likely), engine),
         Default::Permits(engine) => found(likely)
@@ -149,29 +142,24 @@ fn restricted_unit(case: &Case<'_>) -> Option<Judgement> {
     else {
         // its control group would show a unit
         let unseen = case.failed() && case.platforms.is_unknown();
-        return unseen.then(|| {
-            judgement(Confidence::Low).unknown("whether it runs in a systemd unit: /proc/self/cgroup")
-        });
+        return unseen
+            .then(|| judgement(Low).unknown("whether it runs in a systemd unit: /proc/self/cgroup"));
     };
     let confidence = match case.filtered() {
-        Some(_) if case.failed() && proven(case) => Confidence::Low,
-        Some(_) => Confidence::Medium,
-        None if case.failed() => Confidence::Low,
+        Some(_) if case.failed() && proven(case) => Low,
+        Some(_) => Medium,
+        None if case.failed() => Low,
         None => return None,
     };
-    let judgement = judgement(confidence).pro(evidence::sighted(unit));
-    let judgement = if case.filtered().is_some() {
-        judgement
-            .pro(evidence::filter(case).so())
-            .summary("the systemd unit runs under a system call filter, which may forbid new namespaces")
-    } else {
-        judgement.unknown("whether a system call filter is on: Seccomp in /proc/self/status")
-    };
-    Some(
-        judgement.unknown(format!(
-            "RestrictNamespaces= and SystemCallFilter= of the unit: `{systemctl} cat {name}`"
-        )),
-    )
+    let mut found = judgement(confidence)
+        .pro(evidence::sighted(unit))
+        .if_so(evidence::filter(case))
+        .unknown(format!("RestrictNamespaces= and SystemCallFilter= of the unit: `{systemctl} cat {name}`"));
+    if case.filtered().is_some() {
+        found = found
+            .summary("the systemd unit runs under a system call filter, which may forbid new namespaces");
+    }
+    Some(found)
 }
 
 /// An outer sandbox with a filter of its own.
@@ -187,21 +175,20 @@ fn outer_sandbox(case: &Case<'_>) -> Option<Judgement> {
     }
     // Flatpak's filter always denies them; the others' depends on the profile
     let confidence = match case.filtered() {
-        Some(_) if case.failed() && proven(case) => Confidence::Low,
-        Some(_) if case.failed() && outer.platform == Platform::Flatpak => Confidence::High,
-        Some(_) => Confidence::Medium,
-        None if case.failed() => Confidence::Medium,
+        Some(_) if case.failed() && proven(case) => Low,
+        Some(_) if case.failed() && outer.platform == Platform::Flatpak => High,
+        Some(_) => Medium,
+        None if case.failed() => Medium,
         None => return None,
     };
     let platform = outer.platform;
-    let judgement = weigh(confidence)
-        .refuted_by(format!("the same sandbox fails outside of {platform}, too"))
-        .summary(format!("{platform} forbids new namespaces to what it runs"))
-        .pro(evidence::sighted(outer));
-    Some(match case.filtered() {
-        Some(_) => judgement.pro(evidence::filter(case).so()),
-        None => judgement.unknown("whether a system call filter is on: Seccomp in /proc/self/status"),
-    })
+    Some(
+        weigh(confidence)
+            .refuted_by(format!("the same sandbox fails outside of {platform}, too"))
+            .summary(format!("{platform} forbids new namespaces to what it runs"))
+            .pro(evidence::sighted(outer))
+            .if_so(evidence::filter(case)),
+    )
 }
 
 fn leave_outer_sandbox(case: &Case<'_>) -> Vec<Remedy> {

@@ -1,16 +1,13 @@
 //! Limits on the number and depth of namespaces (ENOSPC, EUSERS).
 
-use crate::diagnosis::{
-    Remedy, SandboxChange,
-    case::Case,
-    causes::ns::CREATING,
-    evidence,
-    facts::{OPENS, number, user_namespace},
-    finding::Confidence,
-    remedy::told,
-    weigh::{Judgement, rules, weigh},
-    wish::raise,
-};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::causes::ns::CREATING;
+use crate::diagnosis::facts::{OPENS, number, user_namespace};
+use crate::diagnosis::finding::Confidence::{High, Low, Medium};
+use crate::diagnosis::remedy::told;
+use crate::diagnosis::weigh::{Judgement, rules, weigh};
+use crate::diagnosis::wish::raise;
+use crate::diagnosis::{Remedy, SandboxChange, evidence};
 use crate::host::Platform;
 use crate::sandbox::Capability;
 
@@ -58,8 +55,7 @@ fn none_allowed(case: &Case<'_>) -> Option<Judgement> {
             // a snapshot that root made elsewhere says nothing of who started bwrap, unless another limit explains it
             let another = makes == Some(false) && tightest(case).is_some_and(|(_, value)| value == 0);
             let sure = case.failed() && !another || makes == Some(true);
-            let found = judgement(if sure { Confidence::High } else { Confidence::Medium })
-                .pro(evidence::parameter(case, USER));
+            let found = judgement(if sure { High } else { Medium }).pro(evidence::parameter(case, USER));
             Some(if makes == Some(false) {
                 found.unknown("who started bwrap: root, whom this snapshot shows, would do without one here")
             } else {
@@ -69,16 +65,16 @@ fn none_allowed(case: &Case<'_>) -> Option<Judgement> {
         _ if !case.failed() || makes == Some(false) => None,
         // the ones in use are of this user, anywhere on the machine
         Some(value) if value < SMALL => Some(
-            judgement(Confidence::Medium)
+            judgement(Medium)
                 .summary(format!("{USER}={value} allows no more user namespaces to this user"))
                 .pro(evidence::parameter(case, USER))
                 .unknown("how many are in use: `lsns -t user`"),
         ),
         Some(_) if case.host.user_namespace.is_initial() == Some(true) => {
-            Some(judgement(Confidence::Low).contra(evidence::parameter(case, USER)))
+            Some(judgement(Low).contra(evidence::parameter(case, USER)))
         }
         Some(_) => None,
-        None => Some(judgement(Confidence::Low).unknown(format!("the value of {USER}: `sysctl {USER}`"))),
+        None => Some(judgement(Low).unknown(format!("the value of {USER}: `sysctl {USER}`"))),
     }
 }
 
@@ -124,22 +120,22 @@ fn other_limit(case: &Case<'_>) -> Option<Judgement> {
     };
     match tightest {
         Some((name, 0)) => Some(
-            judgement(Confidence::High, &name)
+            judgement(High, &name)
                 .summary(format!("{name}=0 forbids a namespace that the sandbox needs"))
                 .pro(evidence::parameter(case, &name)),
         ),
         _ if !case.failed() => None,
         Some((name, value)) if value < SMALL => Some(
-            judgement(Confidence::Medium, &name)
+            judgement(Medium, &name)
                 .summary(format!("{name}={value} allows no more of a namespace that the sandbox needs"))
                 .pro(evidence::parameter(case, &name))
                 .unknown("how many are in use: `lsns`"),
         ),
-        Some((name, value)) => Some(judgement(Confidence::Low, "user").contra(evidence::heard(
+        Some((name, value)) => Some(judgement(Low, "user").contra(evidence::heard(
             case,
             format!("{name} is the smallest of these limits, and is {value} (/proc/sys/user)"),
         ))),
-        None => Some(judgement(Confidence::Low, "user").unknown("the limits: `sysctl user`")),
+        None => Some(judgement(Low, "user").unknown("the limits: `sysctl user`")),
     }
 }
 
@@ -163,9 +159,9 @@ fn ancestor(case: &Case<'_>) -> Option<Judgement> {
     let roomy =
         own.is_some_and(|own| own >= SMALL) && tightest(case).is_some_and(|(_, value)| value >= SMALL);
     let confidence = match initial {
-        Some(false) if roomy => Confidence::High,
-        Some(false) => Confidence::Medium,
-        _ => Confidence::Low,
+        Some(false) if roomy => High,
+        Some(false) => Medium,
+        _ => Low,
     };
     let mut judgement = weigh(confidence);
     judgement = match initial {
@@ -211,10 +207,10 @@ pub(in crate::diagnosis) fn raise_outside() -> Remedy {
 fn gvisor(case: &Case<'_>) -> Option<Judgement> {
     let judgement = |confidence| weigh(confidence);
     match (case.sighting(Platform::GVisor), case.host.kernel.release.present()) {
-        (Some(gvisor), _) => Some(judgement(Confidence::High).pro(evidence::sighted(gvisor))),
+        (Some(gvisor), _) => Some(judgement(High).pro(evidence::sighted(gvisor))),
         (None, Some(_)) => None,
         (None, None) => {
-            Some(judgement(Confidence::Medium).unknown("whether the kernel is gVisor's: `uname -a`, `dmesg`"))
+            Some(judgement(Medium).unknown("whether the kernel is gVisor's: `uname -a`, `dmesg`"))
         }
     }
 }
@@ -226,8 +222,7 @@ fn too_deep(case: &Case<'_>) -> Option<Judgement> {
     }
     let old = case.kernel().is_none_or(|version| version < (4, 9));
     // this number old kernels give for nothing else
-    let confidence =
-        if case.errno() == Some(libc::EUSERS) && old { Confidence::Medium } else { Confidence::Low };
+    let confidence = if case.errno() == Some(libc::EUSERS) && old { Medium } else { Low };
     Some(weigh(confidence).unknown("how deep we are: 33 user namespaces may be within each other"))
 }
 

@@ -1,13 +1,11 @@
 //! Limits on processes, open files and memory.
 
-use crate::diagnosis::{
-    Remedy,
-    case::Case,
-    evidence::{self, Seen},
-    finding::Confidence,
-    weigh::{Judgement, LAUNCH, rules, weigh},
-    wish::{Limit, Wish},
-};
+use crate::diagnosis::Remedy;
+use crate::diagnosis::case::Case;
+use crate::diagnosis::evidence::{self, Seen};
+use crate::diagnosis::finding::Confidence::{High, Medium};
+use crate::diagnosis::weigh::{Judgement, LAUNCH, rules, weigh};
+use crate::diagnosis::wish::{Limit, Wish};
 use crate::sandbox::Capability;
 
 rules! {
@@ -90,13 +88,13 @@ fn judge_room(case: &Case<'_>, needed: u64) -> Option<Judgement> {
     let room = room(case);
     match room {
         Some(room) if room.left < needed => Some(
-            weigh(Confidence::High)
+            weigh(High)
                 .refuted_by(PROVE)
                 .summary(format!("{}: bwrap needs {needed} more at least", room.text))
                 .pro(room.seen(case)),
         ),
         Some(room) if !case.failed() => (room.left < 4).then(|| {
-            weigh(Confidence::Medium)
+            weigh(Medium)
                 .refuted_by(PROVE)
                 .summary(format!("{}: that is tight for a sandbox of 2 to 4", room.text))
                 .pro(room.seen(case))
@@ -104,7 +102,7 @@ fn judge_room(case: &Case<'_>, needed: u64) -> Option<Judgement> {
         None if !case.failed() => None,
         // the message says so much; which limit, nobody knows
         Some(room) => Some(
-            weigh(Confidence::Medium)
+            weigh(Medium)
                 .refuted_by(PROVE)
                 .pro(evidence::heard(case, "the kernel answered that it starts no more processes (EAGAIN)"))
                 .contra(Room { text: format!("there is room now: {}", room.text), ..room }.seen(case))
@@ -114,7 +112,7 @@ fn judge_room(case: &Case<'_>, needed: u64) -> Option<Judgement> {
                 ),
         ),
         None => Some(
-            weigh(Confidence::Medium)
+            weigh(Medium)
                 .refuted_by(PROVE)
                 .pro(evidence::heard(case, "the kernel answered that it starts no more processes (EAGAIN)"))
                 .unknown("which limit: `ulimit -u`, or pids.max and pids.current of the control group"),

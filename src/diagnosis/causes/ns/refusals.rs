@@ -1,18 +1,15 @@
 //! New namespaces that a security module denies (EACCES) or that the kernel does not have (ENOSYS, EINVAL).
 
-use crate::diagnosis::{
-    Remedy, SelinuxRule,
-    calls::denied,
-    case::Case,
-    causes::ns::{CREATING, NO_PERMISSIONS},
-    evidence,
-    facts::user_namespace,
-    finding::Confidence,
-    remedy::told,
-    setting::Setting,
-    weigh::{Judgement, rules, weigh},
-    wish::{Calls, Wish, beside, leave_restriction, permit_bwrap},
-};
+use crate::diagnosis::calls::denied;
+use crate::diagnosis::case::Case;
+use crate::diagnosis::causes::ns::{CREATING, NO_PERMISSIONS};
+use crate::diagnosis::facts::user_namespace;
+use crate::diagnosis::finding::Confidence::{High, Low, Medium};
+use crate::diagnosis::remedy::told;
+use crate::diagnosis::setting::Setting;
+use crate::diagnosis::weigh::{Judgement, rules, weigh};
+use crate::diagnosis::wish::{Calls, Wish, beside, leave_restriction, permit_bwrap};
+use crate::diagnosis::{Remedy, SelinuxRule, evidence};
 use crate::host::{Fact, Platform};
 
 rules! {
@@ -63,16 +60,16 @@ fn selinux(case: &Case<'_>) -> Option<Judgement> {
     let security = &case.host.security;
     let Some(context) = security.selinux() else {
         let unknown = !matches!(security.label, Fact::Absent | Fact::Present(_));
-        return unknown.then(|| weigh(Confidence::Low).unknown("our label: /proc/self/attr/current"));
+        return unknown.then(|| weigh(Low).unknown("our label: /proc/self/attr/current"));
     };
     if security.selinux_enforcing.is(&false) {
         return None;
     }
     let enforcing = security.selinux_enforcing.is(&true);
     let confidence = match enforcing {
-        _ if context.domain.starts_with("unconfined") => Confidence::Low,
-        true => Confidence::High,
-        false => Confidence::Medium,
+        _ if context.domain.starts_with("unconfined") => Low,
+        true => High,
+        false => Medium,
     };
     let mut judgement = weigh(confidence)
         .summary(format!("SELinux denies new user namespaces to the domain {}", context.domain))
@@ -100,7 +97,7 @@ fn apparmor(case: &Case<'_>) -> Option<Judgement> {
     let restricted = case.host.sysctl("kernel.apparmor_restrict_unprivileged_userns");
     match security.apparmor() {
         Some("unconfined") if restricted.is("1") => Some(
-            weigh(Confidence::High)
+            weigh(High)
                 .summary(
                     "AppArmor denies new user namespaces to unconfined programs, whose profile \
                  unprivileged_userns is not loaded",
@@ -109,16 +106,13 @@ fn apparmor(case: &Case<'_>) -> Option<Judgement> {
                 .pro(evidence::profile(case).otherwise()),
         ),
         Some("unconfined") if restricted.present().is_some() || restricted.is_absent() => None,
-        Some("unconfined") => {
-            Some(weigh(Confidence::Medium).pro(evidence::profile(case).otherwise()).unknown(
-                "the value of kernel.apparmor_restrict_unprivileged_userns: `sysctl` on the \
+        Some("unconfined") => Some(weigh(Medium).pro(evidence::profile(case).otherwise()).unknown(
+            "the value of kernel.apparmor_restrict_unprivileged_userns: `sysctl` on the \
                  machine",
-            ))
-        }
+        )),
         // the profile lets the namespace be made, and denies the capability that making the others takes
         Some(profile) if security.is_apparmor_enforcing() && case.errno() == Some(libc::EPERM) => {
-            let confidence =
-                if case.filtered() == Some(false) { Confidence::Medium } else { Confidence::Low };
+            let confidence = if case.filtered() == Some(false) { Medium } else { Low };
             Some(
                 weigh(confidence)
                     .summary(format!(
@@ -129,14 +123,14 @@ fn apparmor(case: &Case<'_>) -> Option<Judgement> {
         }
         _ if case.errno() == Some(libc::EPERM) => None,
         Some(profile) if security.is_apparmor_enforcing() => Some(
-            weigh(Confidence::High)
+            weigh(High)
                 .summary(format!("the AppArmor profile {profile} has no rule that permits user namespaces"))
                 .pro(evidence::profile(case).so()),
         ),
         Some(_) => None,
         None if security.selinux().is_some() || security.label.is_absent() => None,
         None => {
-            let confidence = if restricted.is("1") { Confidence::Medium } else { Confidence::Low };
+            let confidence = if restricted.is("1") { Medium } else { Low };
             Some(weigh(confidence).unknown("our AppArmor profile: /proc/self/attr/current"))
         }
     }
@@ -169,7 +163,7 @@ fn about_cgroups(case: &Case<'_>) -> bool {
 fn not_implemented(case: &Case<'_>) -> Option<Judgement> {
     if about_cgroups(case) {
         return Some(
-            weigh(Confidence::High)
+            weigh(High)
                 .refuted_by("`ls /proc/self/ns/cgroup` where bwrap is started shows it")
                 .summary("the kernel has no namespaces of control groups, which Linux has since 4.6")
                 .pro(evidence::heard(case, "bwrap found no /proc/self/ns/cgroup")),
@@ -185,14 +179,16 @@ fn not_implemented(case: &Case<'_>) -> Option<Judgement> {
             .map(|found| found.summary("a system call filter refuses to make the namespaces"));
     }
     Some(match (case.filtered(), case.emulated()) {
-        (Some(true), _) => judgement(Confidence::High)
-            .summary("a system call filter answers that new namespaces do not exist"),
-        (_, Some(platform)) => judgement(Confidence::High)
+        (Some(true), _) => {
+            judgement(High).summary("a system call filter answers that new namespaces do not exist")
+        }
+        (_, Some(platform)) => judgement(High)
             .summary(format!("the kernel of {platform} does not have these namespaces"))
             .pro(evidence::seen(&case.host.platforms, format!("the kernel is that of {platform}"))),
-        (Some(false), None) => judgement(Confidence::Medium)
-            .unknown("how the kernel was built: CONFIG_NAMESPACES in its configuration"),
-        (None, None) => judgement(Confidence::Medium),
+        (Some(false), None) => {
+            judgement(Medium).unknown("how the kernel was built: CONFIG_NAMESPACES in its configuration")
+        }
+        (None, None) => judgement(Medium),
     })
 }
 
@@ -213,7 +209,7 @@ fn no_user_namespaces(case: &Case<'_>) -> Option<Judgement> {
     }
     let namespace = &case.host.user_namespace;
     let wsl = case.sighting(Platform::Wsl1);
-    let sure = if case.failed() || makes == Some(true) { Confidence::High } else { Confidence::Medium };
+    let sure = if case.failed() || makes == Some(true) { High } else { Medium };
     if let Some(wsl) = wsl {
         let judgement = weigh(sure).pro(evidence::sighted(wsl));
         return Some(judgement.summary("WSL 1 has no Linux kernel, and no user namespaces"));
@@ -229,20 +225,20 @@ fn no_user_namespaces(case: &Case<'_>) -> Option<Judgement> {
     }
     let old = case.kernel().filter(|version| *version < (4, 0));
     Some(match (namespace.exists.present(), old) {
-        (Some(true), Some((major, minor))) => weigh(Confidence::Medium).pro(evidence::seen(
+        (Some(true), Some((major, minor))) => weigh(Medium).pro(evidence::seen(
             &case.host.kernel.release,
             format!(
                 "the kernel is {major}.{minor}, where user namespaces may have to be switched on \
              (user_namespace.enable=1)"
             ),
         )),
-        (Some(true), None) => weigh(Confidence::Low)
+        (Some(true), None) => weigh(Low)
             .contra(evidence::seen(
                 &case.host.user_namespace.exists,
                 "/proc/self/ns/user exists, so the kernel has user namespaces",
             ))
             .unknown("whether it lacks one of the other namespaces: `ls /proc/self/ns`"),
-        _ => weigh(Confidence::High).unknown("whether /proc/self/ns/user exists"),
+        _ => weigh(High).unknown("whether /proc/self/ns/user exists"),
     })
 }
 

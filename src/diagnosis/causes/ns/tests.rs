@@ -3,11 +3,11 @@
 use super::*;
 use crate::Sandbox;
 use crate::diagnosis::Cause;
-use crate::diagnosis::{
-    Action, Outlook,
-    fixtures::{DOCKER_CAPABILITIES, docker, explain, foreseen, machine, mounts, pod, whole, without_user},
-    predict,
+use crate::diagnosis::Confidence;
+use crate::diagnosis::fixtures::{
+    DOCKER_CAPABILITIES, docker, explain, foreseen, machine, mounts, pod, whole, without_user,
 };
+use crate::diagnosis::{Action, Outlook, predict};
 use crate::host::{CapabilitySet, Host, Program, Sighting};
 
 const DENIED: &str = "No permissions to create a new namespace, likely because the kernel does not allow it";

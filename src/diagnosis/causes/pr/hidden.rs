@@ -3,12 +3,10 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::diagnosis::{
-    Cause,
-    case::Case,
-    setting::Setting,
-    visible_proc::{Flaw, FlawKind, Visibility, on_mount_points},
-};
+use crate::diagnosis::Cause;
+use crate::diagnosis::case::Case;
+use crate::diagnosis::setting::Setting;
+use crate::diagnosis::visible_proc::{Flaw, FlawKind, Visibility, on_mount_points};
 use crate::host::{Mount, Platform};
 
 /// What mountinfo says about a procfs in a new user namespace.

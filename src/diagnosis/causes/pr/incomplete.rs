@@ -1,13 +1,11 @@
 //! A /proc that bwrap cannot read or open: before it makes anything.
 
-use crate::diagnosis::{
-    case::Case,
-    evidence,
-    facts::mount_of,
-    finding::Confidence,
-    weigh::{Judgement, rules, weigh},
-    wish::Wish,
-};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::evidence;
+use crate::diagnosis::facts::mount_of;
+use crate::diagnosis::finding::Confidence::{High, Medium};
+use crate::diagnosis::weigh::{Judgement, rules, weigh};
+use crate::diagnosis::wish::Wish;
 use crate::host::Fact;
 use std::path::Path;
 rules! {
@@ -47,30 +45,28 @@ fn proc_incomplete(case: &Case<'_>) -> Option<Judgement> {
     };
     match value {
         Fact::Absent => Some(
-            with_mount(weigh(Confidence::High))
-                .pro(evidence::seen(value, "/proc/sys/kernel/overflowuid does not exist")),
+            with_mount(weigh(High)).pro(evidence::seen(value, "/proc/sys/kernel/overflowuid does not exist")),
         ),
         Fact::Unreadable(why) => Some(
-            with_mount(weigh(Confidence::High))
+            with_mount(weigh(High))
                 .pro(evidence::seen(value, format!("/proc/sys/kernel/overflowuid cannot be read: {why}"))),
         ),
-        Fact::Unknown if proc_mount(case).is_some() => Some(with_mount(weigh(Confidence::High))),
+        Fact::Unknown if proc_mount(case).is_some() => Some(with_mount(weigh(High))),
         _ if !case.failed() => None,
-        Fact::Present(number) => Some(weigh(Confidence::Medium).contra(evidence::seen(
+        Fact::Present(number) => Some(weigh(Medium).contra(evidence::seen(
             value,
             format!("/proc/sys/kernel/overflowuid can be read now, and is {number}"),
         ))),
         // bwrap says this for no other reason
         Fact::Unknown => Some(
-            weigh(Confidence::High)
-                .unknown("how /proc is mounted, if at all: `grep ' /proc ' /proc/self/mountinfo`"),
+            weigh(High).unknown("how /proc is mounted, if at all: `grep ' /proc ' /proc/self/mountinfo`"),
         ),
     }
 }
 
 /// bwrap opens it as a path only, for which it need not be mounted.
 fn proc_unavailable(case: &Case<'_>) -> Option<Judgement> {
-    let judgement = weigh(Confidence::High);
+    let judgement = weigh(High);
     Some(match proc_mount(case) {
         Some(reason) => judgement.pro(evidence::seen(&case.host.mounts, reason)),
         None => judgement,

@@ -1,14 +1,14 @@
 //! What lets bwrap mount a procfs and a devpts, beyond what other rules share.
 
-use crate::diagnosis::{
-    Engine, Remedy, SandboxChange, SelinuxRule,
-    case::Case,
-    causes::pr::hidden::{Hidden, SUMMED_UP, Seen, doubtful, is_lxcfs, is_nvidia, look, shortened},
-    facts::word,
-    remedy::told,
-    setting::Setting,
-    wish::{Covers, Wish},
+use crate::diagnosis::case::Case;
+use crate::diagnosis::causes::pr::hidden::{
+    Hidden, SUMMED_UP, Seen, doubtful, is_lxcfs, is_nvidia, look, shortened,
 };
+use crate::diagnosis::facts::word;
+use crate::diagnosis::remedy::told;
+use crate::diagnosis::setting::Setting;
+use crate::diagnosis::wish::{Covers, Wish};
+use crate::diagnosis::{Engine, Remedy, SandboxChange, SelinuxRule};
 use crate::host::Platform;
 
 /// Whoever gets the one permission and not the other comes back with the next failure.

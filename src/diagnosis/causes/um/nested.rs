@@ -1,17 +1,14 @@
 //! The second user namespace, and the lock against further ones.
 
-use crate::diagnosis::{
-    Remedy, SandboxChange,
-    calls::{ANSWERS, denied as denied_call},
-    case::Case,
-    causes::ns::limits::{LEAST, SMALL, raise_outside},
-    evidence,
-    facts::{OPENS, mount_of, number, user_namespace},
-    finding::Confidence,
-    remedy::told,
-    weigh::{Judgement, rules, weigh},
-    wish::{Calls, Wish, raise},
-};
+use crate::diagnosis::calls::{ANSWERS, denied as denied_call};
+use crate::diagnosis::case::Case;
+use crate::diagnosis::causes::ns::limits::{LEAST, SMALL, raise_outside};
+use crate::diagnosis::facts::{OPENS, mount_of, number, user_namespace};
+use crate::diagnosis::finding::Confidence::{High, Low, Medium};
+use crate::diagnosis::remedy::told;
+use crate::diagnosis::weigh::{Judgement, rules, weigh};
+use crate::diagnosis::wish::{Calls, Wish, raise};
+use crate::diagnosis::{Remedy, SandboxChange, evidence};
 use std::path::Path;
 
 use crate::host::{Fact, Mount, Platform};
@@ -102,19 +99,19 @@ fn second_limit(case: &Case<'_>) -> Option<Judgement> {
             return None;
         }
         let sure = user_namespace(case) == Some(true);
-        let confidence = if sure { Confidence::High } else { Confidence::Medium };
+        let confidence = if sure { High } else { Medium };
         return Some(judgement(confidence).pro(evidence::parameter(case, NAME)));
     }
     Some(match value {
-        Some(1) => judgement(Confidence::High).pro(evidence::parameter(case, NAME)),
-        Some(value) => judgement(Confidence::Medium)
+        Some(1) => judgement(High).pro(evidence::parameter(case, NAME)),
+        Some(value) => judgement(Medium)
             .summary(format!(
                 "no second user namespace is allowed: {NAME}={value} is reached here, or a limit further up"
             ))
             .pro(evidence::heard(case, "the first user namespace was made, the second was not (ENOSPC)"))
             .contra(evidence::parameter(case, NAME))
             .unknown("the limits of the namespaces above us, which cannot be read from here"),
-        None => judgement(Confidence::Medium)
+        None => judgement(Medium)
             .pro(evidence::heard(case, "the first user namespace was made, the second was not (ENOSPC)"))
             .unknown(format!("the value of {NAME}: `sysctl {NAME}`")),
     })
@@ -145,7 +142,7 @@ fn read_only(case: &Case<'_>) -> Option<Judgement> {
         Some(mount) if case.failed() || disables(case) => {
             let point = mount.point.display();
             Some(
-                weigh(Confidence::High)
+                weigh(High)
                     .summary(format!(
                         "{point} is read-only, and to disable user namespaces bwrap writes to \
                          /proc/sys/user/max_user_namespaces"
@@ -158,7 +155,7 @@ fn read_only(case: &Case<'_>) -> Option<Judgement> {
         }
         _ if !case.failed() => None,
         _ if limit_mount(case).is_some() => Some(
-            weigh(Confidence::Medium)
+            weigh(Medium)
                 .pro(evidence::heard(case, "the kernel answered that it is read-only (EROFS)"))
                 .contra(evidence::seen(
                     &case.host.mounts,
@@ -166,10 +163,7 @@ fn read_only(case: &Case<'_>) -> Option<Judgement> {
                 )),
         ),
         // it says so itself
-        _ => Some(
-            weigh(Confidence::High)
-                .pro(evidence::heard(case, "the kernel answered that it is read-only (EROFS)")),
-        ),
+        _ => Some(weigh(High).pro(evidence::heard(case, "the kernel answered that it is read-only (EROFS)"))),
     }
 }
 
@@ -179,7 +173,7 @@ fn denied(case: &Case<'_>) -> Option<Judgement> {
     if !case.failed() {
         let profile = profile.filter(|_| disables(case))?;
         return Some(
-            weigh(Confidence::Medium)
+            weigh(Medium)
                 .summary(format!(
                     "the AppArmor profile {profile} may forbid writing to /proc/sys/user, as disabling \
                      user namespaces needs"
@@ -190,13 +184,13 @@ fn denied(case: &Case<'_>) -> Option<Judgement> {
     let labels = [&security.label, &security.apparmor_label];
     let unseen = labels.iter().all(|label| !matches!(label, Fact::Absent | Fact::Present(_)));
     Some(match profile {
-        Some(profile) => weigh(Confidence::High)
+        Some(profile) => weigh(High)
             .summary(format!(
                 "the AppArmor profile {profile} forbids writing to /proc/sys/user/max_user_namespaces"
             ))
             .pro(evidence::profile(case).so()),
-        None if unseen => weigh(Confidence::Medium).unknown("our AppArmor profile: /proc/self/attr/current"),
-        None => weigh(Confidence::Low)
+        None if unseen => weigh(Medium).unknown("our AppArmor profile: /proc/self/attr/current"),
+        None => weigh(Low)
             .summary("something forbids writing to /proc/sys/user/max_user_namespaces")
             .contra(evidence::seen(
                 &case.host.security.label,
@@ -211,13 +205,13 @@ fn still_allowed(case: &Case<'_>) -> Option<Judgement> {
     if case.failed() {
         let disabled = case.plan.as_ref().map(|plan| plan.disable_userns);
         return Some(match disabled {
-            Some(false) => weigh(Confidence::High)
+            Some(false) => weigh(High)
                 .summary("the sandbox asserts that user namespaces are disabled, and does not disable them")
                 .pro(evidence::heard(
                     case,
                     "one more user namespace could be made inside: nothing disables them",
                 )),
-            _ => weigh(Confidence::High)
+            _ => weigh(High)
                 .pro(evidence::heard(case, "bwrap tried to make one more user namespace inside, and could")),
         });
     }
@@ -237,7 +231,7 @@ fn still_allowed(case: &Case<'_>) -> Option<Judgement> {
         && host.security.label.is_absent()
         && host.security.apparmor_label.is_absent()
         && !case.on(Platform::GVisor);
-    let confidence = if free { Confidence::High } else { Confidence::Medium };
+    let confidence = if free { High } else { Medium };
     let judgement = weigh(confidence)
         .summary("the sandbox asserts that user namespaces are disabled, and does not disable them")
         .pro(evidence::asked(case, "the sandbox has assert_userns_disabled, but not disable_userns"));

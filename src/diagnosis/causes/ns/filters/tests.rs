@@ -2,11 +2,9 @@
 
 use super::*;
 use crate::diagnosis::Cause;
-use crate::diagnosis::{
-    Action, Outlook,
-    fixtures::{docker, explain, machine, on, only_on, pod, whole},
-    predict,
-};
+use crate::diagnosis::Confidence;
+use crate::diagnosis::fixtures::{docker, explain, machine, on, only_on, pod, whole};
+use crate::diagnosis::{Action, Outlook, predict};
 use crate::host::{CapabilitySet, Fact, Host};
 
 const DENIED: &str = "No permissions to create a new namespace, likely because the kernel does not allow it";

@@ -3,11 +3,9 @@
 use super::*;
 use crate::Namespaces;
 use crate::diagnosis::Cause;
-use crate::diagnosis::{
-    Action, Outlook, Symptom, diagnose,
-    fixtures::{explain, foreseen, machine, only_on, whole, without_user},
-    predict,
-};
+use crate::diagnosis::Confidence;
+use crate::diagnosis::fixtures::{explain, foreseen, machine, only_on, whole, without_user};
+use crate::diagnosis::{Action, Outlook, Symptom, diagnose, predict};
 use crate::host::{CapabilitySet, Fact, Host, IdMapping};
 
 const MESSAGE: &str =

@@ -1,13 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use super::*;
 use crate::Sandbox;
 use crate::diagnosis::Cause;
-use crate::diagnosis::{
-    Outlook, Symptom, diagnose,
-    fixtures::{docker, explain, machine, whole},
-    predict,
-};
+use crate::diagnosis::Confidence;
+use crate::diagnosis::fixtures::{docker, explain, machine, whole};
+use crate::diagnosis::{Outlook, Symptom, diagnose, predict};
 use crate::host::{CapabilitySet, Fact, Host, PidsLimit};
 
 const CLONE: &str = "Creating new namespace failed: Resource temporarily unavailable";

@@ -2,11 +2,9 @@
 
 use super::*;
 use crate::diagnosis::Cause;
-use crate::diagnosis::{
-    Outlook,
-    fixtures::{docker, explain, machine, whole},
-    predict,
-};
+use crate::diagnosis::Confidence;
+use crate::diagnosis::fixtures::{docker, explain, machine, whole};
+use crate::diagnosis::{Outlook, predict};
 use crate::host::{Host, Sighting};
 
 const DENIED: &str = "Creating new namespace failed: Permission denied";

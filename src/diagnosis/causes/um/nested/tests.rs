@@ -2,11 +2,9 @@
 
 use super::*;
 use crate::diagnosis::Cause;
-use crate::diagnosis::{
-    Action, Outlook,
-    fixtures::{docker, explain, machine, mounts, pod, whole},
-    predict,
-};
+use crate::diagnosis::Confidence;
+use crate::diagnosis::fixtures::{docker, explain, machine, mounts, pod, whole};
+use crate::diagnosis::{Action, Outlook, predict};
 use crate::host::{CapabilitySet, Host};
 use crate::{Namespaces, Sandbox};
 
