@@ -7,12 +7,15 @@ mod attackers;
 mod common;
 #[path = "adversary/duties.rs"]
 mod duties;
+#[path = "adversary/faults.rs"]
+mod faults;
 #[path = "adversary/files.rs"]
 mod files;
 #[path = "adversary/hardened.rs"]
 mod hardened;
 #[path = "adversary/overwrite.rs"]
 mod overwrite;
+mod seeded;
 #[path = "verdict/support.rs"]
 mod support;
 
@@ -29,6 +32,7 @@ use duties::{
     cve_2024_42472_what_was_opened_is_bound, cve_2026_41163_a_setuid_bwrap_is_pointed_out,
     cve_2026_87766_a_planted_link_is_pointed_out_or_leads_nowhere,
 };
+use faults::single_system_calls_fail;
 use files::{a_program_file_writes_no_line_of_a_report, every_problem_is_found_where_bwrap_meets_it};
 use hardened::{ordinary_commands_work_under_the_hardened_filter, the_hardened_filter_denies_what_it_says};
 
@@ -56,6 +60,7 @@ fn main() -> std::process::ExitCode {
             cve_2026_41163_a_setuid_bwrap_is_pointed_out,
             cve_2026_87766_a_planted_link_is_pointed_out_or_leads_nowhere,
             cve_2019_5736_the_hosts_bwrap_stays_as_it_is,
+            single_system_calls_fail,
             the_hardened_filter_denies_what_it_says,
             ordinary_commands_work_under_the_hardened_filter,
         ],
@@ -63,6 +68,7 @@ fn main() -> std::process::ExitCode {
             ("forge", attackers::forge),
             ("meddle", attackers::meddle),
             ("overwrite", overwrite::overwrite),
+            ("launch", faults::launch),
             ("launch-true", duties::launch_true),
             ("fsize-ignored", attackers::fsize_ignored),
         ],
