@@ -4,12 +4,14 @@ use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::process::Command as Process;
 
+use bwrap_launch::op::BindFd;
 use bwrap_launch::{
-    BindFd, Circumstances, Command, Content, Error, Filter, Lint, Namespaces, ProgramProblem, Sandbox,
+    Circumstances, Command, Content, Error, Filter, Lint, Namespaces, ProgramProblem, Sandbox,
 };
 
 use crate::common::{Here, host, skip};
 use crate::hardened::tried;
+use crate::overwrite::Change;
 use crate::support::stand_in;
 
 /// What both filters answer to pushing characters into a terminal, by the name of the attempt.
@@ -176,7 +178,7 @@ pub(crate) fn cve_2026_87766_a_planted_link_is_pointed_out_or_leads_nowhere(here
     fs::create_dir(&shared).unwrap();
     fs::create_dir(&outside).unwrap();
     symlink(format!("/oldroot{}", outside.display()), shared.join("link")).unwrap();
-    let made: [(&str, fn(Sandbox) -> Sandbox); 3] = [
+    let made: [(&str, Change); 3] = [
         ("dir", |sandbox| sandbox.dir("/mnt/d/link/planted")),
         ("file", |sandbox| sandbox.file(Content::from("x"), "/mnt/d/link/planted")),
         ("bind", |sandbox| sandbox.ro_bind("/etc", "/mnt/d/link/planted")),

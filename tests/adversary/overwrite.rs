@@ -61,7 +61,7 @@ pub(crate) fn overwrite(arguments: &[String]) {
 type Shape = (String, Sandbox);
 
 /// What a shape adds.
-type Change = fn(Sandbox) -> Sandbox;
+pub(crate) type Change = fn(Sandbox) -> Sandbox;
 
 fn shapes(here: &Here) -> Vec<Shape> {
     let mut shapes = Vec::new();
