@@ -1,5 +1,5 @@
 .POSIX:
-.PHONY: help demo setup test test-vm bench lint fmt clippy doc deny api targets package clean
+.PHONY: help demo setup test test-vm fuzz bench lint fmt clippy doc deny api targets package clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /    make \1	/p' Makefile
@@ -18,6 +18,9 @@ test: ## all tests, on the installed bwrap and on 0.11.0; says what `make setup`
 
 test-vm: ## the same faults and remedies on other kernels, in virtual machines (QEMU)
 	cargo test --all-features --test vm
+
+fuzz: ## hostile and random input, and failing system calls, with ever new seeds, until something fails
+	scripts/fuzz
 
 bench: ## time launches, predictions and diagnoses
 	cargo bench --bench launch

@@ -11,7 +11,6 @@ use bwrap_launch::{
 
 use crate::common::{Here, host, skip};
 use crate::hardened::tried;
-use crate::overwrite::Change;
 use crate::support::stand_in;
 
 /// What both filters answer to pushing characters into a terminal, by the name of the attempt.
@@ -170,6 +169,9 @@ pub(crate) fn cve_2026_41163_a_setuid_bwrap_is_pointed_out(here: &Here) {
     let concerned = bwrap.version_text().starts_with("0.11.0") || bwrap.version_text().starts_with("0.11.1");
     assert_eq!(listed, concerned, "{}", bwrap.version_text());
 }
+
+/// What is made.
+type Change = fn(Sandbox) -> Sandbox;
 
 /// A link that an earlier run left in a writable bind leads to the host: it is linted where bwrap follows it, and nothing is
 /// made there where it does not.

@@ -61,7 +61,7 @@ pub(crate) fn overwrite(arguments: &[String]) {
 type Shape = (String, Sandbox);
 
 /// What a shape adds.
-pub(crate) type Change = fn(Sandbox) -> Sandbox;
+type Change = fn(Sandbox) -> Sandbox;
 
 fn shapes(here: &Here) -> Vec<Shape> {
     let mut shapes = Vec::new();
