@@ -20,9 +20,9 @@ mod seeded;
 mod support;
 
 use attackers::{
-    a_command_forges_bwraps_report, a_command_stops_bwrap_and_ends, a_command_stops_bwrap_and_is_killed,
-    a_command_takes_bwraps_descriptors_away, a_command_takes_bwraps_limits_away,
-    a_command_takes_bwraps_limits_away_from_a_caller_that_ignores,
+    a_command_forges_bwraps_report, a_command_forges_bwraps_report_at_once, a_command_stops_bwrap_and_ends,
+    a_command_stops_bwrap_and_is_killed, a_command_takes_bwraps_descriptors_away,
+    a_command_takes_bwraps_limits_away, a_command_takes_bwraps_limits_away_from_a_caller_that_ignores,
 };
 use duties::{
     cve_2017_5226_nothing_is_typed_into_the_terminal, cve_2019_10063_high_bits_do_not_get_round_the_filter,
@@ -42,6 +42,7 @@ fn main() -> std::process::ExitCode {
     common::main(
         cases![
             a_command_forges_bwraps_report,
+            a_command_forges_bwraps_report_at_once,
             a_command_takes_bwraps_descriptors_away,
             a_command_takes_bwraps_limits_away,
             a_command_takes_bwraps_limits_away_from_a_caller_that_ignores,
@@ -66,6 +67,7 @@ fn main() -> std::process::ExitCode {
         ],
         &[
             ("forge", attackers::forge),
+            ("forge-at-once", attackers::forge_at_once),
             ("meddle", attackers::meddle),
             ("overwrite", overwrite::overwrite),
             ("launch", faults::launch),

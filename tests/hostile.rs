@@ -338,7 +338,7 @@ fn said(rounds: usize) -> (Wrong, BTreeMap<String, String>) {
 #[test]
 fn the_trap_catches() {
     for shell in SHELLS {
-        let caught = paste(shell, &["ls -EVIL", "ls 'a'", "ls a';>/canary/x;'", "ls a;>/canary/x"]);
+        let caught = paste(shell, &["ls -EVIL", "ls -- -EVIL", "ls a';>/canary/x;'", "ls a;>/canary/x"]);
         assert_eq!(caught, [(0, "/canary/option".into()), (3, "/canary/x".into())], "{shell}");
     }
 }

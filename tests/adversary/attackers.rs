@@ -42,15 +42,46 @@ const FORGED: [u64; 19] = [
 pub(crate) fn forge(arguments: &[String]) {
     std::fs::write(&arguments[0], "ran").unwrap();
     let value: u64 = arguments[1].parse().unwrap();
-    let first = pidfd_open(rustix::process::Pid::INIT, PidfdFlags::empty()).unwrap();
-    let mut forged = 0;
-    for number in 3..64 {
-        let Ok(taken) = pidfd_getfd(&first, number, PidfdGetfdFlags::empty()) else { continue };
-        forged += usize::from(rustix::io::write(&taken, &value.to_ne_bytes()) == Ok(8));
-    }
-    assert!(forged > 0, "nothing can be forged here");
+    // process 1 has closed by then what it does not need
+    std::thread::sleep(Duration::from_millis(50));
+    assert!(write_to_process_1(value) > 0, "nothing can be forged here");
     std::thread::sleep(Duration::from_millis(300));
     std::process::exit(77)
+}
+
+/// A helper: does so at once, and ends as bwrap does when it fails. While process 1 is about to close them, it has the other
+/// descriptors, too: two bytes in the one say that the command could not be executed.
+pub(crate) fn forge_at_once(arguments: &[String]) {
+    write_to_process_1(2);
+    std::fs::write(&arguments[0], "ran").unwrap();
+    std::process::exit(1)
+}
+
+/// How many descriptors of process 1 took a number.
+fn write_to_process_1(value: u64) -> usize {
+    let first = pidfd_open(rustix::process::Pid::INIT, PidfdFlags::empty()).unwrap();
+    let taken = (3..64).rev().filter_map(|number| pidfd_getfd(&first, number, PidfdGetfdFlags::empty()).ok());
+    taken.filter(|taken| rustix::io::write(taken, &value.to_ne_bytes()) == Ok(8)).count()
+}
+
+/// How often a command races process 1, for each of the sandboxes.
+const RACES: usize = 40;
+
+pub(crate) fn a_command_forges_bwraps_report_at_once(here: &Here) {
+    let mut wrong = Vec::new();
+    for (which, sandbox) in with_process_1().into_iter().enumerate() {
+        let sandbox = sandbox.bind(&here.scratch, &here.scratch);
+        for _ in 0..RACES {
+            let mark = mark(here, "raced");
+            let mut command = here.helper(&sandbox, "forge-at-once");
+            command.arg(&mark).stderr(Stdio::piped());
+            let kind = Kind::of(&command.output().map(|output| output.status));
+            if kind.denies() && mark.exists() {
+                wrong.push((which, kind));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} ran: {wrong:?}", wrong.len(), 3 * RACES);
 }
 
 /// Every form of the sandboxes in which bwrap has a process 1.

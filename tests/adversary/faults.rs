@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use bwrap_launch::{Bwrap, Namespaces, Sandbox, Stdio};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
 use crate::common::{Here, host, skip};
@@ -84,8 +85,10 @@ pub(crate) fn launch(arguments: &[String]) {
             other => panic!("{other}"),
         }
     });
-    let left = nix::sys::wait::waitpid(Pid::from_raw(-1), Some(nix::sys::wait::WaitPidFlag::WNOHANG));
-    println!("VERDICT {:?} left={}", Kind::of(&outcome), left.is_ok());
+    // what was dropped is reaped by a thread
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    let none = eventually(|| waitid(Id::All, flags).is_err());
+    println!("VERDICT {:?} left={}", Kind::of(&outcome), !none);
 }
 
 /// What is still running of a launch: everything that names its mark.
@@ -115,7 +118,7 @@ fn injected(
     let name = format!("{}-{shape}-{call}-{error}-{when}.", mode.replace(' ', "-"));
     let mark = Mark::new(here, &name);
     mark.clear();
-    let between = if mode.starts_with("kill") { "echo up; sleep 5; echo no >&2" } else { "exit 3" };
+    let between = if mode.starts_with("kill") { "echo up; sleep 9; echo no >&2" } else { "exit 3" };
     let log = here.scratch.join(format!("{name}log"));
     let began = Instant::now();
     let output = Process::new("timeout")
@@ -159,7 +162,7 @@ fn wrong(mode: &str, output: &Output, mark: &Mark, left: bool, took: Duration) -
     if verdict.contains("left=true") || left {
         return Some(format!("{verdict}, and something is left"));
     }
-    (errors.contains("panicked") || took > Duration::from_secs(4))
+    (errors.contains("panicked") || took > Duration::from_secs(7))
         .then(|| format!("{verdict} after {took:?}: {errors}"))
 }
 

@@ -14,7 +14,7 @@ pub(crate) fn paste(shell: &str, blocks: &[&str]) -> Vec<(usize, String)> {
     for (number, block) in blocks.iter().enumerate() {
         std::fs::write(directory.path().join(number.to_string()), block).unwrap();
     }
-    let stub = "#!/bin/sh\nfor word; do case $word in -*EVIL*) : > /canary/option;; esac; done\ncat > /dev/null 2>&1 < /dev/null\n";
+    let stub = "#!/bin/sh\nfor word; do case $word in --) break;; -*EVIL*) : > /canary/option;; esac; done\ncat > /dev/null 2>&1 < /dev/null\n";
     let mut commands = String::new();
     for name in [
         "aa-exec",
