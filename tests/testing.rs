@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bwrap_launch::diagnosis::Cause;
 use bwrap_launch::testing::{At, Outcome, StandIn, causes};
-use bwrap_launch::{Bwrap, Command, Error, ExitStatus, Namespaces, Result, Sandbox, Stdio};
+use bwrap_launch::{Bwrap, Command, Error, ExitStatus, Namespaces, Result, Sandbox, Stdio, Version};
 use common::{Here, SETTLE, host, within};
 
 fn main() -> ExitCode {
@@ -334,8 +334,11 @@ fn nothing_is_left_of_it(here: &Here) {
 /// Each cause that a stand-in knows is the one that is diagnosed.
 fn causes_are_found(here: &Here) {
     let mut wrong = Vec::new();
-    for cause in causes() {
-        let stand_in = StandIn::fails_for(here.bwrap.version().unwrap(), cause).unwrap();
+    let versions = [here.bwrap.version().unwrap(), Version::new(0, 12, 0)];
+    for (version, cause) in
+        versions.into_iter().flat_map(|version| causes().map(move |cause| (version, cause)))
+    {
+        let stand_in = StandIn::fails_for(version, cause).unwrap();
         let mut sandbox = everything().proc("/proc").tmpfs("/tmp").unshare(Namespaces::USER).disable_userns();
         sandbox = match cause {
             Cause::SourceMissing => sandbox.ro_bind("/no/such/directory", "/mnt"),
@@ -347,7 +350,7 @@ fn causes_are_found(here: &Here) {
             Err(error) => {
                 let found = error.diagnosis().and_then(|diagnosis| diagnosis.cause());
                 if found != Some(cause) {
-                    wrong.push(format!("{cause}: {found:?}: {error}"));
+                    wrong.push(format!("{version} {cause}: {found:?}: {error}"));
                 }
             }
             Ok(output) => wrong.push(format!("{cause}: {}", output.status)),

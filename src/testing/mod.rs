@@ -3,7 +3,8 @@
 //! What a program does when a sandbox fails can only be tested if sandboxes fail. A [`StandIn`] is a program that is told what is
 //! to happen and plays it to the launcher the way the real bwrap does, with its reports, its ready socket and its messages: it
 //! needs no privileges, no namespaces and no bwrap, only `bash`. Nothing is run: what the command prints and how it ends is part of
-//! the [`Outcome`].
+//! the [`Outcome`]. It plays no part of the caller's: sandboxes that map ranges of ids ([`Sandbox::map_uids`](crate::Sandbox::map_uids))
+//! do not start with it.
 //!
 //! ```
 //! use bwrap_launch::testing::{Outcome, StandIn};
@@ -211,7 +212,7 @@ impl StandIn {
     ///
     /// As [`new`](Self::new), and if the cause is none of them.
     pub fn fails_for(version: Version, cause: Cause) -> io::Result<Self> {
-        let (outcome, host) = scene::scene(cause).ok_or_else(|| {
+        let (outcome, host) = scene::scene(cause, version).ok_or_else(|| {
             let what = format!("{cause}: no stand-in fails for that; say how with Outcome and StandIn::on");
             io::Error::new(io::ErrorKind::InvalidInput, what)
         })?;

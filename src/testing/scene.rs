@@ -1,6 +1,7 @@
 //! Failures by their cause: what bwrap says, and the host on which that is why.
 
 use super::{At, Outcome};
+use crate::bwrap::Version;
 use crate::diagnosis::Cause;
 use crate::host::{CapabilitySet, Fact, FileKind, Host, IdMapping, Mount, PidsLimit, Platform, Sighting};
 
@@ -265,11 +266,24 @@ pub fn causes() -> impl Iterator<Item = Cause> {
 }
 
 /// What bwrap says for a cause, and the host on which it does.
-pub(super) fn scene(cause: Cause) -> Option<(Outcome, Host)> {
+pub(super) fn scene(cause: Cause, version: Version) -> Option<(Outcome, Host)> {
     let (_, at, words, change) = SCENES.iter().find(|(known, ..)| *known == cause)?;
     let mut host = healthy_host();
     change(&mut host);
-    Some((Outcome::fails(*at, *words), host))
+    Some((Outcome::fails(*at, worded(words, version)), host))
+}
+
+/// As this version says it.
+fn worded(words: &str, version: Version) -> String {
+    let mut words = words.to_owned();
+    if version < Version::new(0, 11, 1) {
+        words = words.replace("to create a new namespace", "to creating new namespace");
+    }
+    if version >= Version::new(0, 12, 0) {
+        // as the sandbox sees them
+        words = words.replace("/newroot/", "/");
+    }
+    words
 }
 
 /// A machine with nothing in bwrap's way, and an ordinary user of it, to be made worse.
