@@ -43,34 +43,64 @@ pub(crate) struct Status {
     /// How the command ended; only there if bwrap executed it. Whoever gets hold of the descriptors inside can make bwrap
     /// report a number that no command ends with.
     pub(crate) exit_code: Option<i64>,
+    /// Something stands there that bwrap does not write: a command got hold of the descriptor.
+    pub(crate) foreign: bool,
 }
 
 impl Status {
-    /// Reads what is there. Members and lines that nobody knows yet are passed over, as bwrap asks its
-    /// readers to; an unfinished line counts as not written.
+    /// Reads what is there. Members and documents that nobody knows yet are passed over, as bwrap asks its readers to; an
+    /// unfinished document counts as not written. What is no JSON is passed over, too, and noted.
     pub(crate) fn parse(bytes: &[u8]) -> Self {
         let mut status = Self::default();
-        let documents = serde_json::Deserializer::from_slice(bytes).into_iter::<serde_json::Value>();
-        for document in documents.map_while(Result::ok) {
-            let number = |name: &str| document.get(name).and_then(serde_json::Value::as_u64);
-            if let Some(pid) = number("child-pid") {
-                status.child_pid = i32::try_from(pid).ok().and_then(NonZeroI32::new);
-                status.namespaces = NamespaceIds {
-                    cgroup: number("cgroup-namespace"),
-                    ipc: number("ipc-namespace"),
-                    mnt: number("mnt-namespace"),
-                    net: number("net-namespace"),
-                    pid: number("pid-namespace"),
-                    uts: number("uts-namespace"),
-                };
-            }
-            // a command may append to the reports: the first of each kind counts
-            if let Some(code) = document.get("exit-code").filter(|_| status.exit_code.is_none()) {
-                status.exit_code = Some(code.as_i64().unwrap_or(i64::MAX));
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let mut documents = serde_json::Deserializer::from_slice(rest).into_iter::<serde_json::Value>();
+            let read = documents.next();
+            let end = documents.byte_offset();
+            match read {
+                None => break,
+                Some(Ok(document)) if document.is_object() => {
+                    status.read(&document);
+                    rest = rest.get(end..).unwrap_or_default();
+                }
+                // bwrap is about to write the rest of it, or was killed meanwhile
+                Some(Err(error)) if error.is_eof() && is_begun(rest) => break,
+                Some(_) => {
+                    status.foreign = true;
+                    let skipped = rest.get(1..).unwrap_or_default();
+                    let next = skipped.iter().position(|byte| *byte == b'{');
+                    rest = next.and_then(|at| skipped.get(at..)).unwrap_or_default();
+                }
             }
         }
         status
     }
+
+    fn read(&mut self, document: &serde_json::Value) {
+        let number = |name: &str| document.get(name).and_then(serde_json::Value::as_u64);
+        // the first report counts, whatever comes after it
+        if let Some(pid) = number("child-pid").filter(|_| self.child_pid.is_none()) {
+            self.child_pid = i32::try_from(pid).ok().and_then(NonZeroI32::new);
+            self.namespaces = NamespaceIds {
+                cgroup: number("cgroup-namespace"),
+                ipc: number("ipc-namespace"),
+                mnt: number("mnt-namespace"),
+                net: number("net-namespace"),
+                pid: number("pid-namespace"),
+                uts: number("uts-namespace"),
+            };
+        }
+        if let Some(code) = document.get("exit-code").filter(|_| self.exit_code.is_none()) {
+            self.exit_code = Some(code.as_i64().unwrap_or(i64::MAX));
+        }
+    }
+}
+
+/// Whether this may be the beginning of a document of bwrap's.
+fn is_begun(text: &[u8]) -> bool {
+    let text = text.trim_ascii_start();
+    text.first().is_none_or(|byte| *byte == b'{')
+        && text.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace())
 }
 
 #[cfg(test)]
@@ -98,6 +128,23 @@ mod tests {
             let text = format!("{{\"child-pid\": 5}}\n{{\"exit-code\": {code}}}\n{{\"exit-code\": 0}}");
             assert_eq!(Status::parse(text.as_bytes()).exit_code, Some(read));
         }
+    }
+
+    #[test]
+    fn what_bwrap_does_not_write_hides_nothing() {
+        let child = b"{ \"child-pid\": 5 }\n".as_slice();
+        let exit = b"{ \"exit-code\": 3 }\n".as_slice();
+        for noise in [&[2_u8, 1, 0, 0, 0, 0, 0, 0][..], b"{{", b"17", b"\"{\"", b"{\"a\": \x00}", b"[1]"] {
+            let status = Status::parse(&[child, noise, exit].concat());
+            assert_eq!(
+                (status.child_pid.map(NonZeroI32::get), status.exit_code),
+                (Some(5), Some(3)),
+                "{noise:?}"
+            );
+            assert!(status.foreign, "{noise:?}");
+            assert!(Status::parse(&[child, noise].concat()).foreign || noise == b"{{", "{noise:?}");
+        }
+        assert!(!Status::parse(&[child, exit].concat()).foreign);
     }
 
     #[test]

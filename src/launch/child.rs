@@ -10,7 +10,7 @@ use super::error::{Error, Result, Step};
 use super::explain::Explain;
 use super::failure::Failure;
 use super::gather::{Scene, gather};
-use super::handshake::{Outcome, Phase};
+use super::handshake::{Outcome, Phase, Undecided};
 use super::keeper;
 use super::order::Recipe;
 use super::output::{ExitStatus, Output};
@@ -460,6 +460,13 @@ impl Launch {
         let Some(outcome) = self.running.as_ref().and_then(Running::outcome) else { return };
         let Some(running) = self.running.take() else { return };
         self.note(running.handshake().status());
+        let outcome = match outcome {
+            // bwrap never fails to say that it cannot execute the command
+            Outcome::NotExecuted { signal: None } if self.words.are_missing() => {
+                Outcome::Undecided(Undecided::BwrapEndedEarly { status: 1 })
+            }
+            outcome => outcome,
+        };
         self.outcome = Some(match outcome {
             Outcome::Ended(status) => Ok(status),
             failed => Err(self.failure(failed, limit).into()),

@@ -49,7 +49,7 @@ pub(crate) struct Seen {
     /// How bwrap ended, once it has.
     pub(crate) end: Option<End>,
     pub(crate) child: Child,
-    /// Somebody has changed bwrap's resource limits.
+    /// Somebody has changed bwrap's resource limits, or processes of the PID namespace are left when bwrap has ended.
     pub(crate) tampered: bool,
 }
 

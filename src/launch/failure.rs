@@ -448,9 +448,9 @@ impl fmt::Display for Undecided {
             ),
             Self::BwrapEndedEarly { status } => write!(
                 f,
-                "bwrap ended with status {status} before the process that it had made, or somebody changed its limits: the \
-                 command may have run, and may have done this; give it a PID namespace (--unshare-pid), from which \
-                 it cannot reach bwrap"
+                "bwrap ended with status {status} and reported no command, but without a word, before a process of the sandbox, or \
+                 with other limits than it had: the command may have run, and have brought this about; a PID namespace \
+                 (--unshare-pid) and a filter (Filter::hardened) keep it away from bwrap"
             ),
             Self::Contradiction { status } => write!(
                 f,

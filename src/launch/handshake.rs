@@ -89,9 +89,9 @@ pub enum Undecided {
     },
     /// bwrap ends with status 1 if it cannot lock a file, and reports that as the command's.
     LockFileMayHaveFailed,
-    /// bwrap ended as if the command had not been executed, but a process of the sandbox outlived it, or its limits had been
-    /// changed: without a PID namespace a command can bring that about. What was left of the sandbox was killed, as
-    /// far as it could be found.
+    /// bwrap ended as if the command had not been executed, but said nothing of that on its standard error, or a process of the
+    /// sandbox outlived it, or its limits had been changed: a command that gets hold of bwrap or of its descriptors can bring that
+    /// about. What was left of the sandbox was killed, as far as it could be found.
     BwrapEndedEarly {
         /// bwrap's exit status.
         status: i32,
@@ -187,6 +187,14 @@ impl Handshake {
                     Outcome::Undecided(Undecided::Contradiction { status })
                 }
             },
+            // whoever writes there may have taken something away as well
+            (None, Some(_), _) if self.status.foreign => {
+                let status = match end {
+                    End::Exited(status) => status,
+                    End::Signaled(_) | End::Unknown => -1,
+                };
+                Outcome::Undecided(Undecided::Contradiction { status })
+            }
             (None, Some(_), Ready::Read) => self.after_setup(end),
             (None, Some(_), Ready::Unread | Ready::Open) => Outcome::SetupFailed { signal },
             // bwrap reports its process before it lets it go on

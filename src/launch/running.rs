@@ -220,7 +220,7 @@ impl Running {
         if ended && self.end.is_none() {
             // until it is reaped it has its limits
             let now = self.limits.as_ref().and_then(|_| limits_of(&self.pid.as_raw_pid().to_string()));
-            self.tampered = now.is_some() && now != self.limits;
+            self.tampered = now.is_some() && now != self.limits || self.has_survivors(&status);
             self.end = Some(reap(&self.process));
         }
         let mut ready = self.handshake().ready();
@@ -230,6 +230,15 @@ impl Running {
         // once more, for what it reported just before its end
         let status = if ended { self.read_status() } else { status };
         Ok(Seen { status, ready, end: self.end, child, tampered: self.tampered })
+    }
+
+    /// Whether process 1 has children although bwrap has ended as if it had made none: then it did not end by itself.
+    fn has_survivors(&self, status: &Status) -> bool {
+        let Some(child) = self.child.as_ref().filter(|_| self.conduct.cloned() == Cloned::Init) else {
+            return false;
+        };
+        let pid = status.child_pid.map_or(0, NonZeroI32::get);
+        status.exit_code.is_none() && !children_of(pid, child).0.is_empty()
     }
 
     fn read_status(&self) -> Status {

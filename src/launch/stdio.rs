@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// What a standard stream of the command is connected to, as [`std::process::Stdio`].
@@ -189,6 +190,7 @@ impl Read for ChildStdout {
 pub struct ChildStderr {
     pipe: Arc<OwnedFd>,
     heard: Arc<Mutex<Vec<u8>>>,
+    reading: Arc<AtomicBool>,
 }
 
 /// How much of the beginning is remembered.
@@ -196,22 +198,29 @@ const HEARD_BYTES: usize = 64 << 10;
 
 impl ChildStderr {
     pub(crate) fn new(pipe: OwnedFd) -> Self {
-        Self { pipe: Arc::new(pipe), heard: Arc::default() }
+        Self { pipe: Arc::new(pipe), heard: Arc::default(), reading: Arc::default() }
     }
 
     /// A listener that does not keep the pipe open.
     pub(crate) fn listener(&self) -> Listener {
-        Listener { pipe: Arc::downgrade(&self.pipe), heard: Arc::clone(&self.heard) }
+        Listener {
+            pipe: Arc::downgrade(&self.pipe),
+            heard: Arc::clone(&self.heard),
+            reading: Arc::clone(&self.reading),
+        }
     }
 }
 
 impl Read for ChildStderr {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = rustix::io::read(&self.pipe, &mut *buffer)?;
+        // what was taken out of the pipe and is not yet remembered is nowhere
+        self.reading.store(true, Ordering::SeqCst);
+        let count = rustix::io::read(&self.pipe, &mut *buffer);
         let mut heard = lock(&self.heard);
         let room = HEARD_BYTES.saturating_sub(heard.len());
-        heard.extend(buffer.iter().take(count.min(room)));
-        Ok(count)
+        heard.extend(buffer.iter().take(count.map_or(0, |count| count.min(room))));
+        self.reading.store(false, Ordering::SeqCst);
+        Ok(count?)
     }
 }
 
@@ -220,9 +229,17 @@ impl Read for ChildStderr {
 pub(crate) struct Listener {
     pipe: Weak<OwnedFd>,
     heard: Arc<Mutex<Vec<u8>>>,
+    reading: Arc<AtomicBool>,
 }
 
 impl Listener {
+    /// Whether [`words`](Self::words) has all that was written at the beginning: nobody else reads the pipe.
+    pub(crate) fn knows_all(&self) -> bool {
+        // the pipe that was given away is read by others; one that is dropped was read to its end, or never
+        let ours = self.pipe.upgrade().is_some_and(|pipe| Arc::strong_count(&pipe) == 2);
+        ours && !self.reading.load(Ordering::SeqCst) && lock(&self.heard).len() < HEARD_BYTES
+    }
+
     /// Everything that was written, once nobody writes any more. What nobody has read stays to be read.
     pub(crate) fn words(&self) -> io::Result<Vec<u8>> {
         let waiting = match self.pipe.upgrade() {

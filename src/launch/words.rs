@@ -49,6 +49,17 @@ impl Words {
         }
     }
 
+    /// Whether bwrap surely wrote nothing: what it says when it cannot execute the command, it says on standard error.
+    pub(super) fn are_missing(&self) -> bool {
+        match self {
+            Self::Pipe(listener) => {
+                listener.knows_all()
+                    && listener.words().is_ok_and(|words| !words.split(|byte| *byte == b'\n').any(is_signed))
+            }
+            Self::File { .. } | Self::Elsewhere => false,
+        }
+    }
+
     /// What has been written there: by bwrap, perhaps by the command after it, and into a file by anybody.
     pub(super) fn heard(&self) -> io::Result<Vec<u8>> {
         match self {
