@@ -51,8 +51,11 @@ if ((at >= count)); then
     exit 1
 fi
 
+# the next free number; that file only says where to begin to look
 launch=0
-until mkdir "$dir/launches/$launch" 2>/dev/null; do ((launch++)); done
+if [[ -e $dir/next ]]; then read -r launch <"$dir/next" || :; fi
+until mkdir "$dir/launches/${launch:=0}" 2>/dev/null; do ((launch++)); done
+echo $((launch + 1)) >"$dir/next"
 launch=$dir/launches/$launch
 printf '%s\0' "${words[@]}" >"$launch/new" && mv "$launch/new" "$launch/words"
 
