@@ -348,7 +348,7 @@ fn causes_are_found(here: &Here) {
         };
         match here.command(&sandbox, "true").bwrap(stand_in.bwrap()).output() {
             Err(error) => {
-                let found = error.diagnosis().and_then(|diagnosis| diagnosis.cause());
+                let found = error.diagnosis().and_then(bwrap_launch::diagnosis::Diagnosis::cause);
                 if found != Some(cause) {
                     wrong.push(format!("{version} {cause}: {found:?}: {error}"));
                 }

@@ -7,6 +7,7 @@ use super::evidence::{Seen, Sight};
 use crate::diagnosis::case::{Case, Plan};
 use crate::diagnosis::finding::{Bearing, Confidence, Evidence, Finding};
 use crate::diagnosis::{Cause, Remedy, wish};
+use crate::visible::line;
 
 /// How a cause is recognised and what helps.
 pub(super) struct Rule {
@@ -126,7 +127,7 @@ impl Judgement {
 
     /// What the cause is here, instead of its title: names, paths, numbers. A line without a full stop.
     pub(super) fn summary(mut self, text: impl Into<String>) -> Self {
-        self.summary = Some(text.into());
+        self.summary = Some(line(&text.into()).into_owned());
         self
     }
 

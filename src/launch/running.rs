@@ -276,7 +276,13 @@ impl Running {
             Ok(_) if !self.announced => Ready::Unread,
             Ok(_) => Ready::Read,
             // whoever else may have a copy of the other end
-            Err(Errno::AGAIN) if self.announced && spawn::unread(&self.ready) == Some(0) => Ready::Read,
+            Err(Errno::AGAIN) if self.announced && spawn::unread(&self.ready) == Some(0) => {
+                // what was unread is gone, too, with an end that was closed in between, and that is told now
+                match recv(&self.ready, &mut [0_u8; 1], RecvFlags::DONTWAIT) {
+                    Err(Errno::CONNRESET) => Ready::Unread,
+                    _ => Ready::Read,
+                }
+            }
             Err(Errno::AGAIN | Errno::INTR) => Ready::Open,
             Err(Errno::CONNRESET) => Ready::Unread,
             Err(error) => return Err(error.into()),

@@ -190,7 +190,16 @@ impl Read for ChildStdout {
 pub struct ChildStderr {
     pipe: Arc<OwnedFd>,
     heard: Arc<Mutex<Vec<u8>>>,
-    reading: Arc<AtomicBool>,
+    reader: Arc<Reader>,
+}
+
+/// What whoever reads a piped standard error is about.
+#[derive(Debug, Default)]
+struct Reader {
+    /// It may have taken something out that is not yet remembered.
+    busy: AtomicBool,
+    /// It came to the end.
+    done: AtomicBool,
 }
 
 /// How much of the beginning is remembered.
@@ -198,7 +207,7 @@ const HEARD_BYTES: usize = 64 << 10;
 
 impl ChildStderr {
     pub(crate) fn new(pipe: OwnedFd) -> Self {
-        Self { pipe: Arc::new(pipe), heard: Arc::default(), reading: Arc::default() }
+        Self { pipe: Arc::new(pipe), heard: Arc::default(), reader: Arc::default() }
     }
 
     /// A listener that does not keep the pipe open.
@@ -206,7 +215,7 @@ impl ChildStderr {
         Listener {
             pipe: Arc::downgrade(&self.pipe),
             heard: Arc::clone(&self.heard),
-            reading: Arc::clone(&self.reading),
+            reader: Arc::clone(&self.reader),
         }
     }
 }
@@ -214,12 +223,15 @@ impl ChildStderr {
 impl Read for ChildStderr {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         // what was taken out of the pipe and is not yet remembered is nowhere
-        self.reading.store(true, Ordering::SeqCst);
+        self.reader.busy.store(true, Ordering::SeqCst);
         let count = rustix::io::read(&self.pipe, &mut *buffer);
         let mut heard = lock(&self.heard);
         let room = HEARD_BYTES.saturating_sub(heard.len());
         heard.extend(buffer.iter().take(count.map_or(0, |count| count.min(room))));
-        self.reading.store(false, Ordering::SeqCst);
+        if count == Ok(0) && !buffer.is_empty() {
+            self.reader.done.store(true, Ordering::SeqCst);
+        }
+        self.reader.busy.store(false, Ordering::SeqCst);
         Ok(count?)
     }
 }
@@ -229,15 +241,16 @@ impl Read for ChildStderr {
 pub(crate) struct Listener {
     pipe: Weak<OwnedFd>,
     heard: Arc<Mutex<Vec<u8>>>,
-    reading: Arc<AtomicBool>,
+    reader: Arc<Reader>,
 }
 
 impl Listener {
     /// Whether [`words`](Self::words) has all that was written at the beginning: nobody else reads the pipe.
     pub(crate) fn knows_all(&self) -> bool {
-        // the pipe that was given away is read by others; one that is dropped was read to its end, or never
-        let ours = self.pipe.upgrade().is_some_and(|pipe| Arc::strong_count(&pipe) == 2);
-        ours && !self.reading.load(Ordering::SeqCst) && lock(&self.heard).len() < HEARD_BYTES
+        let done = self.reader.done.load(Ordering::SeqCst);
+        // a pipe that was given away is read by others
+        let ours = done || self.pipe.upgrade().is_some_and(|pipe| Arc::strong_count(&pipe) == 2);
+        ours && !self.reader.busy.load(Ordering::SeqCst) && lock(&self.heard).len() < HEARD_BYTES
     }
 
     /// Everything that was written, once nobody writes any more. What nobody has read stays to be read.

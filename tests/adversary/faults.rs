@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::process::{Command as Process, Output};
 use std::time::{Duration, Instant};
 
-use bwrap_launch::{Bwrap, Namespaces, Sandbox, Stdio};
+use bwrap_launch::{Bwrap, Child, Error, ExitStatus, Namespaces, Sandbox, Stdio};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
@@ -71,16 +71,11 @@ pub(crate) fn launch(arguments: &[String]) {
             "output" => command.output().map(|output| output.status),
             "status" => command.stderr(Stdio::null()).status(),
             "prepare" => command.prepare()?.start()?.wait(),
-            "kill" => {
-                let mut child = command.spawn()?;
-                child.kill()?;
-                child.wait()
-            }
+            "kill" => killed(command.spawn()?),
             "kill running" => {
                 let mut child = command.stdout(Stdio::piped()).spawn()?;
                 let _ = child.stdout.take().map(|mut stdout| stdout.read(&mut [0]));
-                child.kill()?;
-                child.wait()
+                killed(child)
             }
             other => panic!("{other}"),
         }
@@ -89,6 +84,16 @@ pub(crate) fn launch(arguments: &[String]) {
     let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     let none = eventually(|| waitid(Id::All, flags).is_err());
     println!("VERDICT {:?} left={}", Kind::of(&outcome), !none);
+}
+
+/// What was not killed runs on, as the error says; the next attempt ends it.
+fn killed(mut child: Child) -> Result<ExitStatus, Error> {
+    if let Err(error) = child.kill() {
+        child.kill()?;
+        let _ = child.wait();
+        return Err(error);
+    }
+    child.wait()
 }
 
 /// What is still running of a launch: everything that names its mark.

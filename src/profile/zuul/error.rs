@@ -19,7 +19,7 @@ pub enum Error {
         /// What the system said.
         source: Arc<io::Error>,
     },
-    /// The caller is in no database; only without [`Fixes::ABSENT`].
+    /// The caller is in no database; only without [`Fixes::ABSENT`](super::Fixes::ABSENT).
     #[error("no {what} has the id {id}, and Zuul wants it to be known; add it, or switch Fixes::ABSENT on")]
     Unknown {
         /// `user` or `group`.
@@ -27,7 +27,7 @@ pub enum Error {
         /// The id.
         id: u32,
     },
-    /// Python's `str.format` would raise an error for this path; only without [`Fixes::BRACES`].
+    /// Python's `str.format` would raise an error for this path; only without [`Fixes::BRACES`](super::Fixes::BRACES).
     #[error(
         "{path:?} has braces, which Zuul fills in as str.format does, and these name nothing; double them, or switch Fixes::BRACES on"
     )]
@@ -35,7 +35,7 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
-    /// The command begins with what is no option of bwrap; only without [`Fixes::SEPARATOR`].
+    /// The command begins with what is no option of bwrap; only without [`Fixes::SEPARATOR`](super::Fixes::SEPARATOR).
     #[error(
         "the command is read as bwrap's options: {0}; write \"--\" before it, or switch Fixes::SEPARATOR on"
     )]
@@ -54,7 +54,7 @@ pub enum Error {
         /// What it wrote.
         stderr: String,
     },
-    /// What Zuul says; only without [`Fixes::MESSAGE`].
+    /// What Zuul says; only without [`Fixes::MESSAGE`](super::Fixes::MESSAGE).
     #[error(
         "bwrap execution validation failed. You can use `zuul-bwrap /tmp /tmp id` to investigate manually."
     )]

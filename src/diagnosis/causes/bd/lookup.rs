@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::bwrap::Message;
 use crate::diagnosis::case::Case;
 use crate::sandbox::{Access, Bind, Operation, OverlayKind, Sandbox, below, relative};
+use crate::visible::line;
 
 /// An operation, and where it stands.
 #[derive(Clone, Copy)]
@@ -160,7 +161,7 @@ impl<'a> Found<'a> {
     pub(in crate::diagnosis) fn name(self) -> String {
         let destination = self.operation.destination().display();
         let name = self.operation.name();
-        match self.operation {
+        let said = match self.operation {
             Operation::Bind(Bind { source, destination: at, .. }) if source == at => {
                 format!("{name} of {destination}")
             }
@@ -171,7 +172,8 @@ impl<'a> Found<'a> {
             Operation::Dir(_) | Operation::File(_) => format!("{name} {destination}"),
             Operation::Chmod(_) => format!("{name} of {destination}"),
             _ => format!("{name} on {destination}"),
-        }
+        };
+        line(&said).into_owned()
     }
 
     /// With its number: `operation 2, tmpfs on /tmp`.
