@@ -322,7 +322,7 @@ fn try_until(bwrap: &Bwrap, sandbox: &Sandbox, deadline: Instant) -> TrialOutcom
     command.bwrap(bwrap).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let ended = match command.prepare_until(Streams::Null, Some(deadline)) {
         // what comes after the gate can fail, too: the working directory, the process that is to be the first
-        Ok(Some(prepared)) => prepared.start().and_then(|mut child| child.wait_until(deadline)),
+        Ok(Some(prepared)) => prepared.start().and_then(|mut child| child.wait_until(Some(deadline))),
         Ok(None) => Ok(None),
         Err(error) => Err(error),
     };

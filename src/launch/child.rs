@@ -286,9 +286,9 @@ impl Child {
     }
 
     /// As [`wait_timeout`](Self::wait_timeout), but when the time has passed nothing is left of it.
-    pub(crate) fn wait_until(&mut self, deadline: Instant) -> Result<Option<ExitStatus>> {
+    pub(crate) fn wait_until(&mut self, deadline: Option<Instant>) -> Result<Option<ExitStatus>> {
         drop(self.stdin.take());
-        if self.wait_over(Some(deadline))? {
+        if self.wait_over(deadline)? {
             return self.outcome().map(Some);
         }
         self.destroy();
@@ -369,25 +369,39 @@ impl Child {
     /// # Ok::<(), bwrap_launch::Error>(())
     /// ```
     pub fn wait_with_output(mut self) -> Result<Output> {
+        // without a deadline it comes to the end
+        self.output_until(None)?.ok_or_else(given_up)
+    }
+
+    /// As [`wait_with_output`](Self::wait_with_output), but when the deadline has passed nothing is left of it.
+    pub(super) fn output_until(&mut self, deadline: Option<Instant>) -> Result<Option<Output>> {
         drop(self.stdin.take());
         let (mut stdout, mut stderr) = (self.stdout.take(), self.stderr.take());
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let read = Error::system(Step::ReadOutput);
-        self.collect((&mut stdout, &mut out), (&mut stderr, &mut err)).map_err(read)?;
-        let status = self.wait()?;
+        let all = self.collect((&mut stdout, &mut out), (&mut stderr, &mut err), deadline).map_err(read)?;
+        if !all || !self.wait_over(deadline)? {
+            self.destroy();
+            return Ok(None);
+        }
+        let status = self.outcome()?;
         let dropped = std::mem::take(&mut self.launch.dropped);
-        Ok(Output { status, warnings: warnings(&err), stdout: out, stderr: err, dropped })
+        Ok(Some(Output { status, warnings: warnings(&err), stdout: out, stderr: err, dropped }))
     }
 
-    /// Reads both streams to their ends. bwrap's end comes first if the command leaves processes behind that
+    /// Reads both streams to their ends. Says whether there was time for that. bwrap's end comes first if the command leaves processes behind that
     /// hold them open; those of a PID namespace are ended with it.
     fn collect(
         &mut self,
         (stdout, out): (&mut Option<ChildStdout>, &mut Vec<u8>),
         (stderr, err): (&mut Option<ChildStderr>, &mut Vec<u8>),
-    ) -> io::Result<()> {
+        deadline: Option<Instant>,
+    ) -> io::Result<bool> {
         let mut buffer = vec![0; 64 << 10];
         while stdout.is_some() || stderr.is_some() {
+            if left(deadline).is_zero() {
+                return Ok(false);
+            }
             if let Some(running) = self.launch.running.as_mut().filter(|running| running.outcome().is_none())
             {
                 running.turn()?;
@@ -397,7 +411,7 @@ impl Child {
             streams.extend(stdout.as_ref().map(|stream| (true, stream.as_fd())));
             streams.extend(stderr.as_ref().map(|stream| (false, stream.as_fd())));
             let (which, descriptors): (Vec<bool>, Vec<BorrowedFd<'_>>) = streams.into_iter().unzip();
-            let readable = wait::wait(watched.map(|running| running as &dyn Ward), &descriptors, None)?;
+            let readable = wait::wait(watched.map(|running| running as &dyn Ward), &descriptors, deadline)?;
             for (is_stdout, _) in which.into_iter().zip(readable).filter(|(_, readable)| *readable) {
                 if is_stdout {
                     drain(stdout, out, &mut buffer)?;
@@ -406,14 +420,11 @@ impl Child {
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn outcome(&self) -> Result<ExitStatus> {
-        self.launch.outcome.clone().unwrap_or_else(|| {
-            let given_up = io::Error::other("it was given up before its end");
-            Err(Error::system(Step::WaitForBwrap)(given_up))
-        })
+        self.launch.outcome.clone().unwrap_or_else(|| Err(given_up()))
     }
 
     /// Kills and reaps it all at once.
@@ -422,6 +433,10 @@ impl Child {
             running.destroy();
         }
     }
+}
+
+fn given_up() -> Error {
+    Error::system(Step::WaitForBwrap)(io::Error::other("it was given up before its end"))
 }
 
 fn drain(stream: &mut Option<impl Read>, bytes: &mut Vec<u8>, buffer: &mut [u8]) -> io::Result<()> {

@@ -395,6 +395,68 @@ impl Command {
         self.launch(Streams::Piped, Explain::AskAgain)?.wait_with_output()
     }
 
+    /// As [`status`](Self::status), but not longer than `limit`: `None` if it takes longer, and then nothing is left of the sandbox.
+    ///
+    /// # Errors
+    ///
+    /// As [`status`](Self::status). bwrap is asked again only within the limit.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use bwrap_launch::Sandbox;
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").unshare_all();
+    /// assert!(sandbox.command("true").status_timeout(Duration::from_secs(10))?.is_some());
+    /// assert!(sandbox.command("sleep").arg("60").status_timeout(Duration::from_millis(50))?.is_none());
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    pub fn status_timeout(&mut self, limit: Duration) -> Result<Option<ExitStatus>> {
+        match self.launch_until(Streams::Inherited, deadline(limit))? {
+            Some((mut child, deadline)) => child.wait_until(deadline),
+            None => Ok(None),
+        }
+    }
+
+    /// As [`output`](Self::output), but not longer than `limit`: `None` if it takes longer, and then nothing is left of the sandbox,
+    /// nor of what was written so far.
+    ///
+    /// # Errors
+    ///
+    /// As [`output`](Self::output). bwrap is asked again only within the limit.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use bwrap_launch::Sandbox;
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").unshare_all();
+    /// let output = sandbox.command("echo").arg("hello").output_timeout(Duration::from_secs(10))?;
+    /// assert_eq!(output.unwrap().stdout, b"hello\n");
+    /// let script = "echo; sleep 60 & wait";
+    /// let output = sandbox.command("sh").args(["-c", script]).output_timeout(Duration::from_millis(50))?;
+    /// assert!(output.is_none());
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    pub fn output_timeout(&mut self, limit: Duration) -> Result<Option<Output>> {
+        match self.launch_until(Streams::Piped, deadline(limit))? {
+            Some((mut child, deadline)) => child.output_until(deadline),
+            None => Ok(None),
+        }
+    }
+
+    /// Launches, and passes the deadline on. `None` if that has passed while id maps were written.
+    fn launch_until(
+        &self,
+        streams: Streams,
+        deadline: Option<Instant>,
+    ) -> Result<Option<(Child, Option<Instant>)>> {
+        let explain = self.explain.unwrap_or(Explain::AskAgain);
+        match self.start(streams, false, deadline, explain) {
+            Err(error) if is_late(&error) => Ok(None),
+            started => {
+                let (started, bwrap) = started?;
+                Ok(Some((Child::new(started, &self.recipe, bwrap, explain), deadline)))
+            }
+        }
+    }
+
     /// Sets the sandbox up and holds it, complete and isolated, until it is told to start.
     ///
     /// The gate is the descriptor of a system call filter (`--seccomp`) that bwrap reads last of all. If this
@@ -445,9 +507,7 @@ impl Command {
         deadline: Option<Instant>,
     ) -> Result<Option<Prepared>> {
         let mut prepared = match self.hold(streams, deadline) {
-            Err(Error::System { step: Step::MapIds, source, .. }) if source.kind() == ErrorKind::TimedOut => {
-                return Ok(None);
-            }
+            Err(error) if is_late(&error) => return Ok(None),
             prepared => prepared?,
         };
         // dropped, it is destroyed
@@ -544,6 +604,11 @@ impl Command {
                 .collect(),
         })
     }
+}
+
+/// Whether the deadline passed while bwrap waited for its id maps.
+fn is_late(error: &Error) -> bool {
+    matches!(error, Error::System { step: Step::MapIds, source, .. } if source.kind() == ErrorKind::TimedOut)
 }
 
 impl fmt::Display for Command {

@@ -21,6 +21,7 @@ pub(crate) const CASES: &[Case] = cases![
     a_killed_command_that_bwrap_does_not_wait_for,
     a_stopped_bwrap_is_continued,
     a_verdict_needs_no_second_bwrap,
+    asking_again_keeps_the_limit,
     the_handle_is_readable_at_the_end,
     id_maps_of_a_bwrap_that_hangs,
 ];
@@ -64,6 +65,15 @@ fn a_bwrap_that_hangs_is_given_up_in_time(here: &Here) {
         let limit = Duration::from_millis(500);
         assert!(command.prepare_timeout(limit).unwrap().is_none());
         assert!(start.elapsed() < limit + SLACK, "{explain:?}: {:?}", start.elapsed());
+        for output in [false, true] {
+            let start = Instant::now();
+            let none = if output {
+                command.output_timeout(limit).unwrap().is_none()
+            } else {
+                command.status_timeout(limit).unwrap().is_none()
+            };
+            assert!(none && start.elapsed() < limit + SLACK, "{explain:?}: {:?}", start.elapsed());
+        }
         let mut child = command.spawn().unwrap();
         let start = Instant::now();
         assert!(!child.wait_ready_timeout(limit).unwrap());
@@ -188,6 +198,21 @@ fn a_verdict_needs_no_second_bwrap(here: &Here) {
     assert_eq!(count(Some(Explain::Facts), &status), 1);
     assert_eq!(count(Some(Explain::Nothing), &status), 1);
     assert_eq!(count(Some(Explain::AskAgain), &|c| c.spawn().unwrap().wait().unwrap_err()), 2);
+}
+
+/// A bwrap that fails once and then hangs: whoever asks again has no more time than the caller.
+fn asking_again_keeps_the_limit(here: &Here) {
+    let sandbox = host().ro_bind("/nonexistent", "/mnt");
+    let first = here.scratch.join("first");
+    let body =
+        format!("if mkdir '{}' 2>/dev/null; then exec $real \"$@\"; fi; exec sleep 6", first.display());
+    let moody = stand_in(here, "moody", &body);
+    let limit = Duration::from_millis(800);
+    let start = Instant::now();
+    let mut command = here.command(&sandbox, "true");
+    let error = command.bwrap(&moody).stderr(Stdio::null()).status_timeout(limit).unwrap_err();
+    assert_eq!(error.failure().unwrap().verdict(), Verdict::SetupFailed);
+    assert!(first.exists() && start.elapsed() < limit + SLACK, "{:?}", start.elapsed());
 }
 
 fn the_handle_is_readable_at_the_end(here: &Here) {
