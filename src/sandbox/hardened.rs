@@ -29,6 +29,9 @@ const NOT_THERE: &[libc::c_long] = &[
 /// `open_tree_attr(2)` of Linux 6.15; calls that came after 2019 have the same number everywhere.
 const OPEN_TREE_ATTR: libc::c_long = 467;
 
+/// `kexec_file_load(2)`, which libc does not name for every C library.
+const KEXEC_FILE_LOAD: libc::c_long = if cfg!(target_arch = "x86_64") { 320 } else { 294 };
+
 /// What commands have no use for, and what has opened the kernel, other processes or the host before.
 const DENIED: &[libc::c_long] = &[
     libc::SYS_acct,
@@ -39,7 +42,7 @@ const DENIED: &[libc::c_long] = &[
     libc::SYS_finit_module,
     libc::SYS_get_mempolicy,
     libc::SYS_init_module,
-    libc::SYS_kexec_file_load,
+    KEXEC_FILE_LOAD,
     libc::SYS_kexec_load,
     libc::SYS_keyctl,
     libc::SYS_mbind,
