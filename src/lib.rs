@@ -77,7 +77,7 @@
 //!   unwise is pointed out ([`Sandbox::lint`]).
 //! * **Nothing is inherited by accident.** The environment is empty unless asked; the command sees descriptors 0, 1
 //!   and 2 and those [given to it](Command::fd). bwrap itself starts with an empty environment. No signal is blocked or
-//!   ignored in it, whatever the caller does with its own. What the kernel hands on from the thread that launches stays: umask,
+//!   ignored in it, whatever the caller does with its own ([`Command::keep_ignored_signals`]). What the kernel hands on from the thread that launches stays: umask,
 //!   resource limits (`getrlimit(2)`), niceness, scheduling, CPU affinity, control groups, session keyring, security label.
 //! * **Secrets stay secret.** Arguments travel in a sealed memory file; content and variables marked as secret appear
 //!   in no process list, no log and no `Debug`.

@@ -40,6 +40,7 @@ fn main() -> std::process::ExitCode {
             ("descriptors", common::descriptors),
             ("surrounded", environment::surrounded),
             ("childless", environment::childless),
+            ("ignoring", environment::ignoring),
             ("skipping", privileges::skipping),
             ("ambient", privileges::ambient),
             ("leaving", lifetime::leaving),

@@ -147,6 +147,23 @@ mod tests {
         assert!(!Status::parse(&[child, exit].concat()).foreign);
     }
 
+    proptest::proptest! {
+        /// Whatever is written between bwrap's documents: it does not hide them, if it begins none of its own.
+        #[test]
+        fn noise_hides_nothing(noise in proptest::collection::vec(0_u8..=255, 0..40), cut in 0..60_usize) {
+            let document = b"{ \"child-pid\": 5 }\n".as_slice();
+            let exit = b"{ \"exit-code\": 3 }\n".as_slice();
+            let all = [document, &noise, exit].concat();
+            let status = Status::parse(&all);
+            let quotes = noise.iter().any(|byte| b"{\"[".contains(byte));
+            proptest::prop_assert!(quotes || status.exit_code == Some(3), "{noise:?}");
+            proptest::prop_assert_eq!(status.child_pid.map(NonZeroI32::get), Some(5));
+            // read at any moment, it says no more than in the end
+            let early = Status::parse(all.get(..cut).unwrap_or(&all));
+            proptest::prop_assert!(early.child_pid.is_none() || early.child_pid == status.child_pid);
+        }
+    }
+
     #[test]
     fn unfinished_and_foreign_lines_say_nothing() {
         assert_eq!(Status::parse(b""), Status::default());

@@ -48,6 +48,7 @@ pub struct Command {
     pub(super) stderr: Option<Stdio>,
     pub(super) descriptors: Vec<(RawFd, Descriptor)>,
     pub(super) explain: Option<Explain>,
+    keeps_ignored_signals: bool,
 }
 
 /// What streams are connected to about which nothing was said.
@@ -160,6 +161,7 @@ impl Command {
             stderr: None,
             descriptors: Vec::new(),
             explain: None,
+            keeps_ignored_signals: false,
         }
     }
 
@@ -309,6 +311,22 @@ impl Command {
     /// ```
     pub fn explain(&mut self, explain: Explain) -> &mut Self {
         self.explain = Some(explain);
+        self
+    }
+
+    /// Has the command ignore the signals that the calling process ignores, as under `nohup(1)`. By default every signal has its
+    /// default action in it. SIGPIPE and SIGCHLD have that in any case: bwrap needs them.
+    ///
+    /// A command that shares its PID namespace with bwrap can make use of ignored signals to end that quietly.
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// let mut command = Sandbox::new().ro_bind("/", "/").command("true");
+    /// assert!(command.keep_ignored_signals(true).status()?.success());
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    pub fn keep_ignored_signals(&mut self, keep: bool) -> &mut Self {
+        self.keeps_ignored_signals = keep;
         self
     }
 
@@ -549,6 +567,7 @@ impl Command {
                 stderr: streams.output(self.stderr.as_ref()),
                 descriptors: &self.descriptors,
                 hold,
+                keeps_ignored_signals: self.keeps_ignored_signals,
             };
             let started = start::start(&order, deadline)?;
             Ok((started, bwrap))

@@ -87,6 +87,7 @@ pub(super) struct Order<'a> {
     pub(super) descriptors: &'a [(RawFd, Descriptor)],
     /// The sandbox is to wait at the gate, complete.
     pub(super) hold: bool,
+    pub(super) keeps_ignored_signals: bool,
 }
 
 /// A recipe as a line for people: with the command's own descriptors, and for the bwrap that is told so, if any.

@@ -22,6 +22,7 @@ fn rehearse(recipe: &Arc<Recipe>, bwrap: &Bwrap, deadline: Instant) -> Option<(O
         stderr: &StdioKind::Piped,
         descriptors: &[],
         hold: true,
+        keeps_ignored_signals: false,
     };
     let mut started = start(&order, Some(deadline)).ok()?;
     drop(started.gate.take());

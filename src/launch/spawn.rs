@@ -23,6 +23,8 @@ pub(crate) struct Plan {
     pub(crate) arguments: Vec<CString>,
     /// What to do with descriptors, in order. Their numbers must stay open until the plan is carried out.
     pub(crate) actions: Vec<Action>,
+    /// Signals that the caller ignores stay ignored, but for those that bwrap needs.
+    pub(crate) keeps_ignored_signals: bool,
 }
 
 type CloseFrom = unsafe extern "C" fn(*mut libc::posix_spawn_file_actions_t, c_int) -> c_int;
@@ -36,8 +38,8 @@ static CLOSE_FROM: LazyLock<Option<CloseFrom>> = LazyLock::new(|| {
     unsafe { std::mem::transmute::<*mut libc::c_void, Option<CloseFrom>>(symbol) }
 });
 
-/// Spawns the program. Its signal mask is empty, and every signal has its default action: bwrap hangs if it inherits an
-/// ignored SIGCHLD, and a command could make use of other ignored ones to end it quietly.
+/// Spawns the program. Its signal mask is empty, and every signal has its default action, unless the plan keeps what is ignored:
+/// bwrap hangs if it inherits an ignored SIGCHLD, and a command could make use of other ignored ones to end it quietly.
 ///
 /// # Errors
 ///
@@ -47,7 +49,7 @@ pub(crate) fn spawn(plan: &Plan) -> io::Result<Pid> {
     for action in &plan.actions {
         actions.add(*action)?;
     }
-    let attributes = Attributes::new()?;
+    let attributes = Attributes::new(plan.keeps_ignored_signals)?;
     let mut argv: Vec<*mut c_char> = plan.arguments.iter().map(|word| word.as_ptr().cast_mut()).collect();
     argv.push(ptr::null_mut());
     let environment: [*mut c_char; 1] = [ptr::null_mut()];
@@ -184,19 +186,25 @@ impl Drop for FileActions {
 struct Attributes(MaybeUninit<libc::posix_spawnattr_t>);
 
 impl Attributes {
-    fn new() -> io::Result<Self> {
+    fn new(keeps_ignored_signals: bool) -> io::Result<Self> {
         let mut attributes = MaybeUninit::uninit();
         // SAFETY: init initialises what it is given.
         check(unsafe { libc::posix_spawnattr_init(attributes.as_mut_ptr()) })?;
         let mut attributes = Self(attributes);
         let mut none = MaybeUninit::<libc::sigset_t>::uninit();
-        let mut all = MaybeUninit::<libc::sigset_t>::uninit();
-        // SAFETY: sigemptyset initialises the set; a set is an array of bits, and sigfillset would leave out the two that the C
-        // library ignores in a child unless they are asked for.
-        let (none, all) = unsafe {
+        let mut default = MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: sigemptyset initialises the sets, sigaddset changes an initialised one; a set is an array of bits, and
+        // sigfillset would leave out the two that the C library ignores in a child unless they are asked for.
+        let (none, default) = unsafe {
             libc::sigemptyset(none.as_mut_ptr());
-            all.as_mut_ptr().write_bytes(0xff, 1);
-            (none.assume_init(), all.assume_init())
+            libc::sigemptyset(default.as_mut_ptr());
+            if keeps_ignored_signals {
+                libc::sigaddset(default.as_mut_ptr(), libc::SIGPIPE);
+                libc::sigaddset(default.as_mut_ptr(), libc::SIGCHLD);
+            } else {
+                default.as_mut_ptr().write_bytes(0xff, 1);
+            }
+            (none.assume_init(), default.assume_init())
         };
         let flags = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
         let flags = libc::c_short::try_from(flags).map_err(io::Error::other)?;
@@ -204,7 +212,7 @@ impl Attributes {
         // SAFETY: the attributes are initialised, and the sets live for the calls, which copy them.
         unsafe {
             check(libc::posix_spawnattr_setsigmask(pointer, &raw const none))?;
-            check(libc::posix_spawnattr_setsigdefault(pointer, &raw const all))?;
+            check(libc::posix_spawnattr_setsigdefault(pointer, &raw const default))?;
             check(libc::posix_spawnattr_setflags(pointer, flags))?;
         }
         Ok(attributes)

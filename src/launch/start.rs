@@ -207,6 +207,7 @@ fn plan(order: &Order<'_>, arguments: RawFd, table: &Table) -> io::Result<Plan> 
         path: spawn::c_string(order.bwrap.path().as_os_str().as_bytes())?,
         arguments: words.map(spawn::c_string).collect::<io::Result<_>>()?,
         actions: layout(&table.moves),
+        keeps_ignored_signals: order.keeps_ignored_signals,
     })
 }
 

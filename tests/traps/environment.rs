@@ -22,6 +22,7 @@ pub(crate) const CASES: &[Case] = cases![
     the_umask_is_the_callers,
     signals_are_not_blocked_or_ignored,
     an_ignored_sigchld_does_not_hang,
+    ignored_signals_are_kept_if_asked,
     a_shared_terminal_is_linted,
     a_new_session_is_one,
     the_terminal_filter_compares_as_the_kernel_does,
@@ -206,6 +207,37 @@ pub(crate) fn childless(arguments: &[String]) {
     for sandbox in [host(), host().unshare_all()] {
         let status = sandbox.command("sh").args(["-c", "true & wait; exit 3"]).bwrap(&bwrap).status();
         assert_eq!(status.unwrap().code(), Some(3));
+    }
+}
+
+/// Section 5: what the caller ignores is no business of the command's, unless somebody says so.
+fn ignored_signals_are_kept_if_asked(here: &Here) {
+    let mut process = std::process::Command::new("env");
+    process.args(["--ignore-signal=HUP", "--ignore-signal=XFSZ", "--ignore-signal=CHLD"]);
+    process.arg(std::env::current_exe().unwrap()).args(["--helper", "ignoring"]).arg(here.bwrap.path());
+    let output = process.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// A helper: launches while signals are ignored.
+pub(crate) fn ignoring(arguments: &[String]) {
+    let bwrap = Bwrap::at(&arguments[0]).unwrap();
+    let mask = |signals: &[i32]| signals.iter().fold(0, |mask, signal| mask | 1_u64 << (signal - 1));
+    let own = status_mask(&std::fs::read_to_string("/proc/self/status").unwrap(), "SigIgn");
+    assert_eq!(own & mask(&[libc::SIGHUP, libc::SIGXFSZ]), mask(&[libc::SIGHUP, libc::SIGXFSZ]));
+    for sandbox in [host().proc("/proc"), host().proc("/proc").unshare_all()] {
+        for keep in [false, true] {
+            let mut command = sandbox.command("cat");
+            command.arg("/proc/self/status").bwrap(&bwrap).keep_ignored_signals(keep);
+            let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
+            let ignored = status_mask(&text, "SigIgn");
+            if keep {
+                let kept = mask(&[libc::SIGHUP, libc::SIGXFSZ, libc::SIGCHLD]);
+                assert_eq!(ignored & kept, mask(&[libc::SIGHUP, libc::SIGXFSZ]));
+            } else {
+                assert_eq!(ignored, 0, "{ignored:x}");
+            }
+        }
     }
 }
 
