@@ -40,6 +40,7 @@ fn line(name: &str, step: &Step) -> String {
     let note = match step.choice.as_str() {
         "" => "",
         "sandbox" => " (the first change of the sandbox)",
+        "pod" => " (the change of the pod, for which Kubernetes wants a newer kernel)",
         "app-armor" => " (the first profile of bwrap's own)",
         other => panic!("no words for the choice {other}"),
     };

@@ -117,7 +117,7 @@ impl Tried {
     }
 
     /// The first remedy of the likeliest cause, or the first one of a kind: `sandbox`, `app-armor`.
-    fn remedy(&self, kind: &str) -> &Value {
+    pub(crate) fn remedy(&self, kind: &str) -> &Value {
         let remedies = &self.diagnosis["causes"][0]["remedies"];
         let mut all = remedies.as_array().into_iter().flatten();
         let found = all.find(|remedy| kind.is_empty() || !remedy["action"][kind].is_null());
@@ -132,6 +132,11 @@ pub(crate) trait World {
 
     /// Applies a remedy that is no change of the sandbox; one that nobody applies here is an error.
     fn apply(&mut self, remedy: &Value) -> Result<Applied, String>;
+
+    /// The kind of remedy that is taken here instead of the first one, if that is empty.
+    fn instead(&self, _tried: &Tried) -> &'static str {
+        ""
+    }
 }
 
 /// How a remedy was applied.
@@ -216,7 +221,8 @@ pub(crate) fn follow(world: &mut impl World, choice: &str) -> Result<(Vec<Step>,
             let mounts = serde_json::to_string(&tried.host["process"]).unwrap();
             format!("{steps:#?}\nthen {}\n{remedies}\n{mounts}", tried.error)
         };
-        let choice = if steps.is_empty() { choice } else { "" };
+        let asked = if steps.is_empty() { choice } else { "" };
+        let choice = if asked.is_empty() { world.instead(&tried) } else { asked };
         let remedy = tried.remedy(choice);
         let mut step = Step {
             cause: tried.cause().to_owned(),
