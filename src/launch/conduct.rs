@@ -197,7 +197,7 @@ impl Conduct {
         if open || self.cloned == Cloned::Init || !settled || self.adopts {
             return Act::KillChild;
         }
-        if open { Act::Wait } else { self.see_off(now) }
+        self.see_off(now)
     }
 
     fn see_off(&mut self, now: Instant) -> Act {
