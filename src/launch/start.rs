@@ -28,6 +28,10 @@ use crate::sandbox::{
 /// How long id maps may take, if nobody says: helpers may ask directory services.
 const MAPPING: Duration = Duration::from_secs(10);
 
+/// Why id maps took too long, as far as can be said.
+const LATE: &str = "neither bwrap, which names the process to map, nor newuidmap and newgidmap were done in time; see whether \
+                    a directory service hangs (`getent passwd`), and whether the sandbox's sources answer";
+
 /// A bwrap that was started, and our ends of what it was given.
 pub(super) struct Started {
     pub(super) running: Running,
@@ -86,7 +90,7 @@ pub(super) fn start(order: &Order<'_>, deadline: Option<Instant>) -> Result<Star
         let mapped = started
             .running
             .wait_mapped(deadline)
-            .and_then(|done| if done { Ok(()) } else { Err(io::ErrorKind::TimedOut.into()) });
+            .and_then(|done| if done { Ok(()) } else { Err(io::Error::new(io::ErrorKind::TimedOut, LATE)) });
         if let Err(error) = mapped {
             started.running.destroy();
             return Err(Error::system(Step::MapIds)(error));
