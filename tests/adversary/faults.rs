@@ -123,7 +123,8 @@ fn injected(
     let name = format!("{}-{shape}-{call}-{error}-{when}.", mode.replace(' ', "-"));
     let mark = Mark::new(here, &name);
     mark.clear();
-    let between = if mode.starts_with("kill") { "echo up; sleep 9; echo no >&2" } else { "exit 3" };
+    // one process: without a PID namespace a kill ends only that
+    let between = if mode.starts_with("kill") { "echo up; exec sleep 9" } else { "exit 3" };
     let log = here.scratch.join(format!("{name}log"));
     let began = Instant::now();
     let output = Process::new("timeout")
