@@ -170,8 +170,9 @@ pub use bwrap::{
 pub use capability::{Capability, UnknownCapability};
 pub use diagnosis::{ProgramProblem, Verdict};
 pub use launch::{
-    Child, ChildStderr, ChildStdin, ChildStdout, Command, Ending, Error, ExitStatus, Explain, Explanation,
-    Failure, Heard, Output, Prepared, Result, Stdio, Step, Undecided,
+    Capture, Child, ChildStderr, ChildStdin, ChildStdout, Command, Cut, Ending, Error, ExitStatus, Explain,
+    Explanation, Failure, Heard, Line, LineEnd, Lines, NextLine, Output, Prepared, Result, Stdio, Step,
+    Stream, Undecided,
 };
 pub use sandbox::{
     Advice, CapabilityChange, Circumstances, Content, Descriptor, Feature, Filter, IdRange, Inherit, Invalid,
