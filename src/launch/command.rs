@@ -273,7 +273,7 @@ impl Command {
     ///
     /// ```
     /// use bwrap_launch::{Capture, Sandbox};
-    /// let mut command = Sandbox::new().ro_bind("/", "/").command("head");
+    /// let mut command = Sandbox::new().ro_bind("/", "/").dev("/dev").command("head");
     /// command.args(["-c", "10M", "/dev/zero"]).capture(Capture::ends(1 << 10, 1 << 10));
     /// let output = command.output()?;
     /// assert_eq!((output.stdout.len(), output.stdout_cut().unwrap().missing), (2 << 10, (10 << 20) - (2 << 10)));
@@ -311,7 +311,7 @@ impl Command {
     ///
     /// ```
     /// use bwrap_launch::Sandbox;
-    /// let mut command = Sandbox::new().ro_bind("/", "/").command("sh");
+    /// let mut command = Sandbox::new().ro_bind("/", "/").dev("/dev").command("sh");
     /// command.args(["-c", "sleep 2 & echo hello"]).output_ends_with_command(true);
     /// let begin = std::time::Instant::now();
     /// assert_eq!(command.output()?.stdout, b"hello\n");
@@ -502,7 +502,7 @@ impl Command {
     /// ```
     /// use std::time::Duration;
     /// use bwrap_launch::Sandbox;
-    /// let sandbox = Sandbox::new().ro_bind("/", "/").unshare_all();
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").dev("/dev").unshare_all();
     /// let output = sandbox.command("echo").arg("hello").output_timeout(Duration::from_secs(10))?;
     /// assert_eq!(output.unwrap().stdout, b"hello\n");
     /// let script = "echo; sleep 60 & wait";

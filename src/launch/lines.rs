@@ -84,12 +84,18 @@ pub enum NextLine {
 /// let mut child = command.spawn()?;
 /// let mut lines = child.lines(64 << 10);
 /// let deadline = Instant::now() + Duration::from_millis(500);
-/// loop {
+/// let in_time = loop {
 ///     match lines.next_timeout(deadline.saturating_duration_since(Instant::now()))? {
 ///         NextLine::Line(line) => println!("{}", line.text()),
-///         // what it has written until then is still to come
-///         NextLine::TimedOut => lines.kill()?,
-///         NextLine::End => break,
+///         NextLine::End => break true,
+///         NextLine::TimedOut => break false,
+///     }
+/// };
+/// if !in_time {
+///     lines.kill()?;
+///     // what it has written until then is still to come
+///     for line in lines.by_ref() {
+///         println!("{}", line?.text());
 ///     }
 /// }
 /// drop(lines);
@@ -136,7 +142,7 @@ impl<'c> Lines<'c> {
         Self { child, reading, stdout: Splitter::new(limit), stderr: Splitter::new(limit), ended: false }
     }
 
-    /// The next line, if there is one before this much time has passed.
+    /// The next line, if there is one before this much time has passed. Without any time, one that is there already.
     ///
     /// # Errors
     ///

@@ -57,7 +57,7 @@ impl Reading {
         State::Ended == if stream == Stream::Stdout { stdout } else { stderr }
     }
 
-    /// Reads from one of them, waiting for that as long as there is time. Turns the launch meanwhile: its end may come first, if the
+    /// Reads from one of them, waiting for that as long as there is time; what is there already is read although there is none. Turns the launch meanwhile: its end may come first, if the
     /// command leaves processes behind that hold the streams open, and those of a PID namespace are ended with it.
     pub(super) fn next(
         &mut self,
@@ -71,9 +71,6 @@ impl Reading {
             if self.states == [State::Ended; 2] {
                 return Ok(Next::End);
             }
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Ok(Next::Late);
-            }
             let mut watched = running.as_mut().filter(|running| running.outcome().is_none());
             let over = match &mut watched {
                 Some(running) => running.turn()?,
@@ -82,9 +79,15 @@ impl Reading {
             let watched = watched.filter(|_| !over).map(|running| &*running as &dyn Ward);
             // what was written before the end is there by now
             let last = over && self.ends_with_launch;
-            let deadline = if last { Some(Instant::now()) } else { deadline };
-            if !self.look(watched, deadline)? && last {
+            let until = if last { Some(Instant::now()) } else { deadline };
+            if self.look(watched, until)? {
+                continue;
+            }
+            if last {
                 return Ok(Next::End);
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Ok(Next::Late);
             }
         }
     }

@@ -19,6 +19,7 @@ pub(crate) const CASES: &[Case] = crate::cases![
     a_stream_that_is_closed_early_is_no_end,
     a_holder_is_waited_for_unless_said_otherwise,
     a_holder_does_not_stop_a_deadline,
+    a_flood_does_not_stop_a_deadline,
     all_that_was_written_before_the_end_is_there,
 ];
 
@@ -99,7 +100,9 @@ fn a_tee_gets_all_of_it(here: &Here) {
 
 /// Notes when something is written.
 #[derive(Clone, Default)]
-struct Notes(Arc<Mutex<Vec<(Vec<u8>, Instant)>>>);
+struct Notes(Arc<Mutex<Vec<Note>>>);
+
+type Note = (Vec<u8>, Instant);
 
 impl Write for Notes {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -175,6 +178,14 @@ fn a_holder_does_not_stop_a_deadline(here: &Here) {
     let output =
         here.shell(&host(), "sleep 4 & echo hello").output_timeout(Duration::from_millis(500)).unwrap();
     assert!(output.is_none() && begin.elapsed() < Duration::from_secs(3));
+}
+
+fn a_flood_does_not_stop_a_deadline(here: &Here) {
+    let begin = Instant::now();
+    let mut command = here.command(&host().unshare(Namespaces::PID), "cat");
+    command.arg("/dev/zero").capture(Capture::ends(10, 10));
+    let output = command.output_timeout(Duration::from_millis(300)).unwrap();
+    assert!(output.is_none() && begin.elapsed() < Duration::from_secs(5));
 }
 
 fn all_that_was_written_before_the_end_is_there(here: &Here) {

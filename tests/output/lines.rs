@@ -13,6 +13,7 @@ pub(crate) const CASES: &[Case] = crate::cases![
     a_long_line_comes_in_pieces,
     a_long_line_takes_little_memory,
     a_deadline_loses_nothing,
+    what_is_there_needs_no_time,
     after_a_kill_the_rest_comes,
     what_was_not_given_out_is_read_again,
     a_command_can_be_talked_to,
@@ -95,6 +96,21 @@ fn a_deadline_loses_nothing(here: &Here) {
     assert_eq!(seen, ["1", "2", "3", "4", "5"]);
     assert!(late > 5, "{late}");
     assert_eq!(lines.next_timeout(Duration::ZERO).unwrap(), NextLine::End);
+}
+
+fn what_is_there_needs_no_time(here: &Here) {
+    let mut child = piped(&mut here.shell(&host().unshare(Namespaces::PID), "echo one; echo two"));
+    let mut lines = child.lines(100);
+    let (begin, mut seen) = (Instant::now(), Vec::new());
+    loop {
+        match lines.next_timeout(Duration::ZERO).unwrap() {
+            NextLine::Line(line) => seen.push(line.text().into_owned()),
+            NextLine::End => break,
+            NextLine::TimedOut => std::thread::sleep(Duration::from_millis(5)),
+        }
+        assert!(begin.elapsed() < Duration::from_secs(20));
+    }
+    assert_eq!(seen, ["one", "two"]);
 }
 
 fn after_a_kill_the_rest_comes(here: &Here) {

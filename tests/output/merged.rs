@@ -34,7 +34,7 @@ pub(crate) fn mixed(_: &[String]) {
 }
 
 fn counted() -> Vec<u8> {
-    (0..5_000).map(|count| format!("{count}\n")).collect::<String>().into_bytes()
+    (0..5_000).flat_map(|count| format!("{count}\n").into_bytes()).collect()
 }
 
 fn order_is_kept(here: &Here) {
