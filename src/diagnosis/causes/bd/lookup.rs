@@ -134,7 +134,7 @@ fn is_named(operation: &Operation, option: Option<&str>) -> bool {
     }
 }
 
-impl<'a> Found<'a> {
+impl Found<'_> {
     /// The mount in which the destination lies; the sandbox's root, an empty tmpfs, if there is none.
     pub(super) fn mount(self) -> Option<Self> {
         let destination = self.operation.destination();

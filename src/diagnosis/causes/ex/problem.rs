@@ -11,7 +11,7 @@ use Cause::{LoaderMissing, ProgramMissing, ProgramNotExecutable, WrongArchitectu
 /// What the launcher found to be wrong with the program: it looked, so there is nothing to weigh.
 pub(in crate::diagnosis) fn program(case: &Case<'_>) -> Option<Finding> {
     let problem = case.symptom?.program.as_ref()?;
-    let (cause, remedies) = remedies(case, problem);
+    let (reason, remedies) = remedies(case, problem);
     let operation = match problem {
         Problem::NotExecutable { path, .. }
         | Problem::Noexec(path)
@@ -26,7 +26,7 @@ pub(in crate::diagnosis) fn program(case: &Case<'_>) -> Option<Finding> {
         .summary(problem.to_string())
         .heard(case, "the launcher looked at the files that the sandbox shows")
         .operation(operation);
-    Some(judgement.finding(cause, wish::fit(case, remedies)))
+    Some(judgement.finding(reason, wish::fit(case, remedies)))
 }
 
 /// The cause that a problem is, and what helps.
