@@ -127,7 +127,7 @@ macro_rules! forward {
         /// # As in the crate's [`Command`](crate::Command)
         impl Command {
             $(
-                #[doc = concat!("See [`Command::", stringify!($name), "`](crate::Command::", stringify!($name), ").")]
+                #[doc = concat!("See [`Command::", stringify!($name), "`](command::Command::", stringify!($name), ").")]
                 pub fn $name(&mut self $(, $argument: $kind)*) -> &mut Self {
                     self.command.$name($($argument),*);
                     self
