@@ -175,9 +175,14 @@ impl Running {
         Arc::clone(&self.process)
     }
 
+    /// Has the end of the set-up wake whoever waits.
+    pub(crate) fn heed_ready(&mut self) {
+        self.heeds_ready = true;
+    }
+
     /// Waits until everything is set up or it is over, whichever comes first, or the deadline has passed.
     pub(crate) fn wait_ready(&mut self, deadline: Option<Instant>) -> io::Result<bool> {
-        self.heeds_ready = true;
+        self.heed_ready();
         drive(self, |running| running.handshake().phase() >= Phase::Ready, deadline)?;
         // a bwrap that has ended leaves something to be seen off, for a moment
         if self.handshake().phase() == Phase::Ended {

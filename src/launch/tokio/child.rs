@@ -404,6 +404,7 @@ impl Child {
 
 /// Waits until everything is set up or it is over, whichever comes first, or the deadline has passed.
 async fn wait_ready(running: &mut Running, deadline: Option<Instant>) -> io::Result<bool> {
+    running.heed_ready();
     drive(running, |running| running.handshake().phase() >= Phase::Ready, deadline).await?;
     // a bwrap that has ended leaves something to be seen off, for a moment
     if running.handshake().phase() == Phase::Ended {
