@@ -10,6 +10,8 @@ mod child;
 mod command;
 mod conduct;
 mod descriptors;
+#[cfg(feature = "tokio")]
+mod doomed;
 mod ear;
 mod error;
 mod explain;
@@ -32,6 +34,9 @@ mod spawn;
 mod start;
 mod stdio;
 mod table;
+#[cfg(feature = "tokio")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+pub mod tokio;
 mod wait;
 mod words;
 

@@ -61,7 +61,7 @@ impl Reading {
     /// command leaves processes behind that hold the streams open, and those of a PID namespace are ended with it.
     pub(super) fn next(
         &mut self,
-        running: &mut Option<Running>,
+        mut running: Option<&mut Running>,
         deadline: Option<Instant>,
     ) -> io::Result<Next<'_>> {
         loop {
@@ -71,7 +71,7 @@ impl Reading {
             if self.states == [State::Ended; 2] {
                 return Ok(Next::End);
             }
-            let mut watched = running.as_mut().filter(|running| running.outcome().is_none());
+            let mut watched = running.as_deref_mut().filter(|running| running.outcome().is_none());
             let over = match &mut watched {
                 Some(running) => running.turn()?,
                 None => true,
