@@ -287,7 +287,7 @@ impl Command {
     /// Also writes what a piped stream yields to `writer`, as it is read: by [`output`](Self::output), [`Child::wait_with_output`]
     /// and [`Child::lines`]. It is flushed each time, and gets all, whatever is [kept](Self::capture). Whoever it is that writes
     /// slowly there is waited for. If it cannot be written, that is the error ([`Step::PassOutputOn`]). Several are written to in
-    /// turn, and launches of this command share them.
+    /// turn, and launches of this command share them. The front for tokio leaves this to those who read from it.
     ///
     /// ```
     /// use bwrap_launch::{Capture, Sandbox, Stream};
@@ -307,7 +307,8 @@ impl Command {
 
     /// Has [`output`](Self::output), [`Child::wait_with_output`] and [`Child::lines`] end once the command has ended and all is
     /// read that was written by then, although a process that it left behind may hold its streams open. By default they wait for
-    /// that process, as in `std`. With a PID namespace it makes no difference: nothing is left behind.
+    /// that process, as in `std`, and those of the front for tokio always do. With a PID namespace it makes no difference: nothing is
+    /// left behind.
     ///
     /// ```
     /// use bwrap_launch::Sandbox;
