@@ -89,7 +89,7 @@ pub(super) fn denied(case: &Case<'_>) -> Option<Judgement> {
             weigh(High)
                 .summary(format!("a system call filter kills bwrap for {what}"))
                 .refuted_by("the same sandbox ends by the same signal without a filter")
-                .pro(evidence::heard(case, "SIGSYS is what a system call filter ends a process with"))
+                .heard(case, "SIGSYS is what a system call filter ends a process with")
                 .if_so(evidence::filter(case))
         });
     }
@@ -122,7 +122,7 @@ fn answered(case: &Case<'_>, call: &Call, confidence: Confidence) -> Option<Judg
     let found = if call.versions.is_empty() {
         found
     } else {
-        found.pro(evidence::heard(case, format!("bwrap calls {} here {}", call.name, call.versions)))
+        found.heard(case, format!("bwrap calls {} here {}", call.name, call.versions))
     };
     if usual {
         return Some(found);

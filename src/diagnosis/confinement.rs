@@ -88,10 +88,10 @@ pub(super) fn apparmor_denies(case: &Case<'_>, what: &str) -> Option<Judgement> 
         AppArmor::Ours(profile) => case.failed().then(|| {
             judgement(Low)
                 .summary(format!("the AppArmor profile {profile} that is loaded may deny {what}"))
-                .contra(evidence::seen(
+                .seen_against(
                     &case.host.security.label,
                     format!("the profile {profile}, as our remedies write it, permits {what}"),
-                ))
+                )
                 .unknown(format!("whether the profile {profile} that is loaded is that one"))
         }),
         AppArmor::Engine(profile)
@@ -108,10 +108,10 @@ pub(super) fn apparmor_denies(case: &Case<'_>, what: &str) -> Option<Judgement> 
         }
         AppArmor::Free(profile) => Some(
             judgement(Low)
-                .contra(evidence::seen(
+                .seen_against(
                     &case.host.security.label,
                     format!("the profile {profile} of this process denies nothing (/proc/self/attr/current)"),
-                ))
+                )
                 .unknown(attached),
         ),
         AppArmor::Unknown => Some(judgement(Medium).unknown("our AppArmor profile: /proc/self/attr/current")),
@@ -203,7 +203,7 @@ pub(super) fn selinux_denies(case: &Case<'_>, what: &str) -> Option<Judgement> {
         (Selinux::Free(domain), true) => {
             let seen =
                 format!("the domain {domain} may do that in the usual policies (/proc/self/attr/current)");
-            Some(judgement(Low).contra(evidence::seen(&case.host.security.label, seen)))
+            Some(judgement(Low).seen_against(&case.host.security.label, seen))
         }
         (Selinux::Unknown, true) => {
             Some(judgement(Medium).unknown("our SELinux context: /proc/self/attr/current"))
@@ -236,8 +236,13 @@ pub(super) fn knows_landlock(case: &Case<'_>) -> Option<bool> {
 /// Whether a set-id program started us, or something that acts like one.
 pub(super) fn ids_differ(case: &Case<'_>) -> bool {
     let process = &case.host.process;
-    let differ = |one: &Fact<u32>, other: &Fact<u32>| matches!((one.present(), other.present()), (Some(a), Some(b)) if a != b);
-    differ(&process.uid, &process.real_uid) || differ(&process.gid, &process.real_gid)
+    differing(&process.uid, &process.real_uid).or(differing(&process.gid, &process.real_gid)).is_some()
+}
+
+/// An effective and a real id, if they are not the same.
+pub(super) fn differing(effective: &Fact<u32>, real: &Fact<u32>) -> Option<(u32, u32)> {
+    let (effective, real) = (*effective.present()?, *real.present()?);
+    (effective != real).then_some((effective, real))
 }
 
 /// A profile that allows it in place of the one that confines us, or rules to add to that.

@@ -27,18 +27,18 @@ pub(super) fn strips_capabilities(case: &Case<'_>) -> Option<Judgement> {
     let apparmor = AppArmor::of(case);
     if let AppArmor::Restriction(profile) = apparmor {
         let refuted = "`cat /proc/self/attr/current` where bwrap is started names another profile";
-        return Some(weigh(High).refuted_by(refuted).pro(evidence::seen(&case.host.security.label, format!(
+        return Some(weigh(High).refuted_by(refuted).seen(&case.host.security.label, format!(
             "the profile {profile}, in which Ubuntu's restriction puts user namespaces, confines this process \
              (/proc/self/attr/current)"
-        ))));
+        )));
     }
     if let AppArmor::Free(profile) = apparmor {
         // whoever has a profile is not unconfined, and that is all that the restriction asks
         let found = judgement(Low)
-            .contra(evidence::seen(
+            .seen_against(
                 &case.host.security.label,
                 format!("the profile {profile} exempts from the restriction (/proc/self/attr/current)"),
-            ))
+            )
             .unknown("whether another profile attaches to bwrap itself: `aa-status`, as root");
         return case.failed().then_some(found);
     }
@@ -47,10 +47,10 @@ pub(super) fn strips_capabilities(case: &Case<'_>) -> Option<Judgement> {
         let permits = matches!(apparmor, AppArmor::Engine(_) | AppArmor::Ours(_));
         let confidence = if permits { Low } else { Medium };
         let found = judgement(confidence)
-            .pro(evidence::seen(
+            .seen(
                 &case.host.security.label,
                 format!("the AppArmor profile {profile} confines this process (/proc/self/attr/current)"),
-            ))
+            )
             .unknown(format!(
                 "which capabilities the profile {profile} allows: its file below /etc/apparmor.d"
             ));
@@ -59,16 +59,14 @@ pub(super) fn strips_capabilities(case: &Case<'_>) -> Option<Judgement> {
     if case.host.security.apparmor_enabled.is(&false) || Selinux::of(case).domain().is_some() {
         return None;
     }
-    let seen = |confidence| {
-        judgement(confidence)
-            .pro(evidence::seen(case.host.sysctl(SWITCH), format!("{SWITCH} is on (sysctl)")))
-    };
+    let seen =
+        |confidence| judgement(confidence).seen(case.host.sysctl(SWITCH), format!("{SWITCH} is on (sysctl)"));
     match case.host.sysctl(SWITCH) {
         Fact::Present(value) if value != "0" => match (case.failed(), case.has(Capability::CAP_SYS_ADMIN)) {
-            (true, Some(true)) => Some(seen(Low).contra(evidence::seen(
+            (true, Some(true)) => Some(seen(Low).seen_against(
                 &case.host.process.effective,
                 "the process has CAP_SYS_ADMIN, which exempts it",
-            ))),
+            )),
             (false, Some(true)) => None,
             _ if apparmor == AppArmor::Unknown => {
                 Some(seen(Medium).unknown("our AppArmor profile: /proc/self/attr/current"))
@@ -103,7 +101,7 @@ pub(super) fn strips_capabilities(case: &Case<'_>) -> Option<Judgement> {
         Fact::Unknown | Fact::Unreadable(_) => Some(judgement(Medium).unknown(format!("{SWITCH} (sysctl)"))),
         _ => Some(
             judgement(Low)
-                .contra(evidence::seen(case.host.sysctl(SWITCH), format!("{SWITCH} is off (sysctl)")))
+                .seen_against(case.host.sysctl(SWITCH), format!("{SWITCH} is off (sysctl)"))
                 .unknown("whether a profile attaches to bwrap itself: `aa-status`, as root"),
         ),
     }

@@ -25,13 +25,10 @@ fn needless_user_namespace(case: &Case<'_>) -> Option<Judgement> {
         && case.emulated().is_none();
     possible.then(|| {
         weigh(Medium)
-            .pro(evidence::seen(
+            .seen(
                 &case.host.process.effective,
                 "the process is root and has CAP_SYS_ADMIN (CapEff in /proc/self/status)",
-            ))
-            .pro(evidence::asked(
-                case,
-                "the sandbox asks for a user namespace, which locks what is mounted on /proc",
-            ))
+            )
+            .asked(case, "the sandbox asks for a user namespace, which locks what is mounted on /proc")
     })
 }

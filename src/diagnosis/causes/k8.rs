@@ -30,16 +30,16 @@ fn pod_fields_ignored(case: &Case<'_>) -> Option<Judgement> {
     );
     let found = match look(case) {
         Seen::Hidden(hidden) if hidden.cause == Cause::MaskedProc => {
-            found.pro(evidence::seen(&case.host.mounts, hidden.evidence))
+            found.seen(&case.host.mounts, hidden.evidence)
         }
         Seen::Unknown => found.unknown("what is mounted on /proc: /proc/self/mountinfo"),
         Seen::Whole | Seen::Hidden(_) => return None,
     };
     let found = match case.host.user_namespace.is_initial() {
-        Some(_) => found.pro(evidence::seen(
+        Some(_) => found.seen(
             &case.host.user_namespace.uid_map,
             "the pod has no user namespace of its own (/proc/self/uid_map)",
-        )),
+        ),
         None => found.unknown("whether the pod has a user namespace of its own: /proc/self/uid_map"),
     };
     Some(found.unknown("what the pod's YAML says"))
@@ -80,7 +80,7 @@ pub(in crate::diagnosis) fn find(case: &Case<'_>) -> Option<Finding> {
         _ => "`kubectl get ns NAMESPACE --show-labels` shows no pod-security.kubernetes.io/enforce",
     };
     let judgement = weigh(if sure { High } else { Low })
-        .pro(evidence::heard(case, format!("Kubernetes says so: {}", text.trim())))
+        .heard(case, format!("Kubernetes says so: {}", text.trim()))
         .refuted_by(refuted_by);
     Some(judgement.finding(reason, wish::fit(case, remedies(case, reason))))
 }

@@ -142,10 +142,10 @@ fn hostname_denied(case: &Case<'_>) -> Option<Judgement> {
     if case.failed() {
         let found = denied(case)?;
         return Some(match admin {
-            Some(true) => found.contra(evidence::seen(
+            Some(true) => found.seen_against(
                 &case.host.process.effective,
                 "the process has CAP_SYS_ADMIN, with which default filters allow sethostname",
-            )),
+            ),
             _ => found,
         });
     }
@@ -154,10 +154,10 @@ fn hostname_denied(case: &Case<'_>) -> Option<Judgement> {
         return None;
     }
     (case.plans(|plan| plan.hostname) && case.filtered() == Some(true) && admin == Some(false)).then(|| {
-        weigh(Medium).pro(evidence::filter(case).so()).pro(evidence::seen(
+        weigh(Medium).pro(evidence::filter(case).so()).seen(
             &case.host.process.effective,
             "CAP_SYS_ADMIN, with which default filters allow it, is missing (CapEff in /proc/self/status)",
-        ))
+        )
     })
 }
 
@@ -165,28 +165,23 @@ fn landlock_denies_mount(case: &Case<'_>) -> Option<Judgement> {
     let judgement = |confidence| weigh(confidence);
     if let Some(confidence) = landlocked(case).filter(|_| !case.failed()) {
         let seen = "/proc/self/uid_map is ours and cannot be opened for writing: Permission denied";
-        return Some(
-            judgement(confidence).pro(evidence::seen(&case.host.user_namespace.uid_map_writable, seen)),
-        );
+        return Some(judgement(confidence).seen(&case.host.user_namespace.uid_map_writable, seen));
     }
     if !case.failed() || knows_landlock(case) == Some(false) {
         return None;
     }
     let no_new_privs = &case.host.process.no_new_privs;
     Some(match case.filtered() {
-        Some(true) => judgement(Low).contra(evidence::seen(
+        Some(true) => judgement(Low).seen_against(
             &case.host.process.seccomp,
             "a system call filter is on, which explains it (Seccomp: 2)",
-        )),
+        ),
         Some(false) if no_new_privs.is(&true) && knows_landlock(case) == Some(true) => judgement(High)
-            .pro(evidence::seen(
-                &case.host.security.modules,
-                "Landlock is active in the kernel (/sys/kernel/security/lsm)",
-            ))
-            .pro(evidence::seen(
+            .seen(&case.host.security.modules, "Landlock is active in the kernel (/sys/kernel/security/lsm)")
+            .seen(
                 &case.host.process.no_new_privs,
                 "something restricted this process for good (NoNewPrivs: 1 in /proc/self/status)",
-            ))
+            )
             .pro(evidence::filter(case).otherwise()),
         Some(false) => judgement(Medium).pro(evidence::filter(case).otherwise()),
         None => judgement(Medium).unknown("whether a system call filter is on: Seccomp in /proc/self/status"),

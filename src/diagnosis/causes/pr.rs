@@ -71,7 +71,7 @@ fn hidden_proc(case: &Case<'_>, wanted: Cause) -> Option<Judgement> {
         Seen::Whole | Seen::Hidden(_) => return None,
     };
     let confidence = confidence(case, &hidden)?;
-    let mut found = found(confidence).pro(evidence::seen(&case.host.mounts, &hidden.evidence));
+    let mut found = found(confidence).seen(&case.host.mounts, &hidden.evidence);
     if unknown && !case.failed() {
         found.confidence = Medium;
         found = found.unknown("whether the sandbox mounts /proc in a PID namespace of its own");
@@ -120,16 +120,14 @@ fn pid_namespace_not_owned(case: &Case<'_>) -> Option<Judgement> {
         weigh(confidence).refuted_by(refuted)
     };
     let joins = case.plan.as_ref().map(|plan| plan.join_pid && !plan.new_pid);
-    let joined = || {
-        found(Medium).pro(evidence::asked(case, "the sandbox joins a PID namespace instead of making one"))
-    };
+    let joined = || found(Medium).asked(case, "the sandbox joins a PID namespace instead of making one");
     match (joins, look(case)) {
         (Some(true), _) if !case.failed() => {
             (enters_user_namespace(case) == Some(true) && case.plans(|plan| plan.proc.is_some())).then(joined)
         }
         (Some(true), Seen::Whole) => {
-            let mut found = joined()
-                .pro(evidence::seen(&case.host.mounts, "a whole procfs is visible (/proc/self/mountinfo)"));
+            let mut found =
+                joined().seen(&case.host.mounts, "a whole procfs is visible (/proc/self/mountinfo)");
             found.confidence = High;
             Some(found)
         }
@@ -138,7 +136,7 @@ fn pid_namespace_not_owned(case: &Case<'_>) -> Option<Judgement> {
         (None, _) if !case.failed() => None,
         (None, Seen::Whole) => Some(
             found(Medium)
-                .pro(evidence::seen(&case.host.mounts, "a whole procfs is visible (/proc/self/mountinfo)"))
+                .seen(&case.host.mounts, "a whole procfs is visible (/proc/self/mountinfo)")
                 .unknown("whether the sandbox joins a PID namespace (--pidns)"),
         ),
         (None, Seen::Unknown) => {
@@ -156,21 +154,21 @@ fn emulated_kernel(case: &Case<'_>) -> Option<Judgement> {
     if let Some(platform) = case.emulated() {
         let found = found(if case.failed() { High } else { Medium })
             .summary(format!("{platform} does not mount a procfs in this sandbox"))
-            .pro(evidence::seen(&case.host.platforms, format!("the kernel is {platform}'s own")));
+            .seen(&case.host.platforms, format!("the kernel is {platform}'s own"));
         let hidden = matches!(look(case), Seen::Hidden(_));
         return (case.failed() || hidden && operation.is_some()).then_some(found);
     }
     let unexplained = case.failed() && matches!(look(case), Seen::Whole);
     unexplained.then(|| {
         found(Low)
-            .contra(evidence::seen(
+            .seen_against(
                 &case.host.kernel.release,
                 "nothing says that this kernel is none of Linux (uname -rv)",
-            ))
-            .pro(evidence::seen(
+            )
+            .seen(
                 &case.host.mounts,
                 "a whole procfs is visible, and Linux would mount another (/proc/self/mountinfo)",
-            ))
+            )
     })
 }
 

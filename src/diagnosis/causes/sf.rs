@@ -33,15 +33,15 @@ pub(in crate::diagnosis) fn filter(case: &Case<'_>) -> Option<Judgement> {
         (_, Some(libc::ENOMEM)) => (High, "all filters together are too long (32768 instructions)"),
         _ => (Medium, "the filter could not be loaded"),
     };
-    let mut judgement = weigh(confidence).summary(summary).pro(evidence::said(case));
+    let mut judgement = weigh(confidence).summary(summary).said(case);
     if filters > 0 {
-        judgement = judgement.pro(evidence::asked(case, format!("the sandbox has {filters} filters")));
+        judgement = judgement.asked(case, format!("the sandbox has {filters} filters"));
     }
     if case.host.process.seccomp.is_absent() {
-        judgement = judgement.pro(evidence::seen(
+        judgement = judgement.seen(
             &case.host.process.seccomp,
             "the kernel has no system call filters (no Seccomp in /proc/self/status)",
-        ));
+        );
     }
     Some(judgement)
 }

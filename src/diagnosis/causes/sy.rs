@@ -29,6 +29,6 @@ fn out_of_memory(case: &Case<'_>) -> Option<Judgement> {
         Some("Can't fork for --pidns") => weigh(Medium)
             .refuted_by("process 1 of the PID namespace that is joined is alive")
             .unknown("whether the PID namespace that is joined still has a process 1"),
-        _ => judgement.pro(evidence::heard(case, "the kernel or the C library refused memory (ENOMEM)")),
+        _ => judgement.heard(case, "the kernel or the C library refused memory (ENOMEM)"),
     })
 }

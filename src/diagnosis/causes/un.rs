@@ -81,12 +81,12 @@ fn suspects(case: &Case<'_>, mut found: Judgement, message: Option<&Message>) ->
             Some((_, _, hint)) => format!("\"{}\": {hint}", errno.text()),
             None => format!("the kernel's answer was \"{}\"", errno.text()),
         };
-        found = found.pro(evidence::heard(case, answer));
+        found = found.heard(case, answer);
     } else if let Some(stale) = message.and_then(Message::stale_errno).map(Errno::text) {
         found = found.unknown(format!("the kernel's answer: \"{stale}\" is left over from an earlier call"));
     }
     if case.symptom.and_then(|symptom| symptom.signal) == Some(libc::SIGSYS) {
-        found = found.pro(evidence::heard(case, "SIGSYS is what a system call filter ends a process with"));
+        found = found.heard(case, "SIGSYS is what a system call filter ends a process with");
     }
     found = found.if_so(evidence::filter(case)).if_so(evidence::label(case));
     if knows_landlock(case) == Some(true) {

@@ -45,7 +45,7 @@ pub(in crate::diagnosis) fn unknown_option(case: &Case<'_>) -> Option<Judgement>
                 program.path.display(),
                 program.version
             ))
-            .pro(evidence::heard(case, since))
+            .heard(case, since)
             .unknown("which bwrap was started: `type -a bwrap` there, and the variable BWRAP"),
         Some(program) => judgement(High)
             .summary(format!(
@@ -54,14 +54,11 @@ pub(in crate::diagnosis) fn unknown_option(case: &Case<'_>) -> Option<Judgement>
                 program.version,
                 option.since
             ))
-            .pro(evidence::heard(case, since))
-            .pro(evidence::seen(
-                &case.host.bwrap,
-                format!("{} calls itself {}", program.path.display(), program.version),
-            )),
+            .heard(case, since)
+            .seen(&case.host.bwrap, format!("{} calls itself {}", program.path.display(), program.version)),
         None => judgement(High)
             .summary(format!("this bwrap has no {name}: it came with bubblewrap {}", option.since))
-            .pro(evidence::heard(case, since))
+            .heard(case, since)
             .unknown("the version that was started: `bwrap --version`"),
     })
 }
@@ -105,8 +102,8 @@ fn too_old(case: &Case<'_>) -> Option<Judgement> {
     let judgement = weigh(if perhaps { Medium } else { High })
         .refuted_by(format!("`{path} --help` lists {name}"))
         .summary(format!("{path} is bubblewrap {version}, which has no {name}: it came with {since}"))
-        .pro(evidence::asked(case, format!("the sandbox needs {name}, which bubblewrap has since {since}")))
-        .pro(evidence::seen(&case.host.bwrap, format!("{path} calls itself {version}")));
+        .asked(case, format!("the sandbox needs {name}, which bubblewrap has since {since}"))
+        .seen(&case.host.bwrap, format!("{path} calls itself {version}"));
     Some(if perhaps {
         judgement.unknown("whether the distribution added it to this version")
     } else {

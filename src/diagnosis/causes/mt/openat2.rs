@@ -20,15 +20,13 @@ rules! {
 }
 
 fn missing(case: &Case<'_>) -> Option<Judgement> {
-    let judgement = weigh(High).pro(evidence::heard(
-        case,
-        "bwrap walks paths with openat2(2) since 0.12, and was told that there is no such call",
-    ));
+    let judgement = weigh(High)
+        .heard(case, "bwrap walks paths with openat2(2) since 0.12, and was told that there is no such call");
     Some(match (case.filtered(), case.kernel()) {
-        (_, Some(version)) if version < (5, 6) => judgement.pro(evidence::seen(
+        (_, Some(version)) if version < (5, 6) => judgement.seen(
             &case.host.kernel.release,
             format!("Linux has it since 5.6; this is {}.{}", version.0, version.1),
-        )),
+        ),
         (Some(true), _) => judgement.pro(evidence::filter(case).so()),
         _ => judgement,
     })

@@ -71,7 +71,7 @@ fn initramfs(case: &Case<'_>) -> Option<Judgement> {
     let root = mounts.iter().rfind(|mount| mount.point == Path::new("/"))?;
     (root.filesystem == "rootfs").then(|| {
         let seen = "the file system on / is rootfs, the initramfs (/proc/self/mountinfo)";
-        weigh(High).pro(evidence::seen(&case.host.mounts, seen))
+        weigh(High).seen(&case.host.mounts, seen)
     })
 }
 
@@ -121,10 +121,7 @@ fn mount_limit(case: &Case<'_>) -> Option<Judgement> {
                 weigh(if case.failed() { High } else { confidence })
                     .summary(text)
                     .pro(evidence::parameter(case, "fs.mount-max"))
-                    .pro(evidence::seen(
-                        &case.host.mounts,
-                        format!("/proc/self/mountinfo has {there} lines"),
-                    )),
+                    .seen(&case.host.mounts, format!("/proc/self/mountinfo has {there} lines")),
             )
         }
         _ if !case.failed() => None,
@@ -132,10 +129,10 @@ fn mount_limit(case: &Case<'_>) -> Option<Judgement> {
         (Some(_), counted) => {
             let judgement = weigh(Medium).pro(evidence::parameter(case, "fs.mount-max"));
             Some(match counted {
-                Some((there, _, likely)) => judgement.contra(evidence::seen(
+                Some((there, _, likely)) => judgement.seen_against(
                     &case.host.mounts,
                     format!("{there} mounts are visible here, and the sandbox adds about {likely}"),
-                )),
+                ),
                 None => judgement.unknown("how many mounts the sandbox makes"),
             })
         }
@@ -166,8 +163,8 @@ fn overlay_unsupported(case: &Case<'_>) -> Option<Judgement> {
         return Some(
             judgement(confidence)
                 .summary(format!("Linux {release} mounts no overlays in user namespaces; that takes 5.11"))
-                .pro(evidence::seen(&case.host.kernel.release, format!("the kernel is {release} (uname -r)")))
-                .pro(evidence::asked(case, "bwrap mounts it in a user namespace of its own")),
+                .seen(&case.host.kernel.release, format!("the kernel is {release} (uname -r)"))
+                .asked(case, "bwrap mounts it in a user namespace of its own"),
         );
     }
     if !case.failed() || case.errno() == Some(libc::ENOSPC) {
@@ -191,9 +188,8 @@ fn overlay_unsupported(case: &Case<'_>) -> Option<Judgement> {
     };
     let place = message.path().map_or_else(String::new, |path| format!(" on {}", path.display()));
     let errno = message.errno().map_or("", Errno::text);
-    let mut judgement = judgement(confidence)
-        .summary(format!("the overlay{place} was refused: {errno}: {why}"))
-        .pro(evidence::said(case));
+    let mut judgement =
+        judgement(confidence).summary(format!("the overlay{place} was refused: {errno}: {why}")).said(case);
     if case.host.kernel.release.present().is_none() {
         judgement = judgement.unknown("the kernel's version: before 5.11 no user namespace mounts overlays");
     }

@@ -40,23 +40,25 @@ fn proc_incomplete(case: &Case<'_>) -> Option<Judgement> {
     let with_mount = |judgement: Judgement| match proc_mount(case) {
         Some(reason) => judgement
             .summary(format!("bwrap cannot read the kernel's settings: {reason}"))
-            .pro(evidence::seen(&case.host.mounts, reason)),
+            .seen(&case.host.mounts, reason),
         None => judgement,
     };
     match value {
-        Fact::Absent => Some(
-            with_mount(weigh(High)).pro(evidence::seen(value, "/proc/sys/kernel/overflowuid does not exist")),
-        ),
+        Fact::Absent => {
+            Some(with_mount(weigh(High)).seen(value, "/proc/sys/kernel/overflowuid does not exist"))
+        }
         Fact::Unreadable(why) => Some(
             with_mount(weigh(High))
-                .pro(evidence::seen(value, format!("/proc/sys/kernel/overflowuid cannot be read: {why}"))),
+                .seen(value, format!("/proc/sys/kernel/overflowuid cannot be read: {why}")),
         ),
         Fact::Unknown if proc_mount(case).is_some() => Some(with_mount(weigh(High))),
         _ if !case.failed() => None,
-        Fact::Present(number) => Some(weigh(Medium).contra(evidence::seen(
-            value,
-            format!("/proc/sys/kernel/overflowuid can be read now, and is {number}"),
-        ))),
+        Fact::Present(number) => {
+            Some(weigh(Medium).seen_against(
+                value,
+                format!("/proc/sys/kernel/overflowuid can be read now, and is {number}"),
+            ))
+        }
         // bwrap says this for no other reason
         Fact::Unknown => Some(
             weigh(High).unknown("how /proc is mounted, if at all: `grep ' /proc ' /proc/self/mountinfo`"),
@@ -68,7 +70,7 @@ fn proc_incomplete(case: &Case<'_>) -> Option<Judgement> {
 fn proc_unavailable(case: &Case<'_>) -> Option<Judgement> {
     let judgement = weigh(High);
     Some(match proc_mount(case) {
-        Some(reason) => judgement.pro(evidence::seen(&case.host.mounts, reason)),
+        Some(reason) => judgement.seen(&case.host.mounts, reason),
         None => judgement,
     })
 }
