@@ -55,11 +55,11 @@ pub(in crate::diagnosis) fn kubernetes_text(text: &str) -> Option<Cause> {
 
 /// What a text that is none of bwrap's says about the cluster.
 pub(in crate::diagnosis) fn find(case: &Case<'_>) -> Option<Finding> {
-    let (cause, text) = case.symptom?.messages.iter().find_map(|message| {
+    let (reason, text) = case.symptom?.messages.iter().find_map(|message| {
         let text = message.text().to_string_lossy();
-        kubernetes_text(&text).map(|cause| (cause, text))
+        kubernetes_text(&text).map(|reason| (reason, text))
     })?;
-    let (refuted, remedies) = match cause {
+    let (refuted, remedies) = match reason {
         Cause::UnmaskedNeedsUserNamespace => {
             let patch = PodPatch { host_users: Some(false), unmasked_proc: true, ..PodPatch::default() };
             let remedy = told!("user-namespace-of-pod" => Action::Pod(patch));
@@ -82,12 +82,12 @@ pub(in crate::diagnosis) fn find(case: &Case<'_>) -> Option<Finding> {
         ),
     };
     // the runtime prints the same about other failures
-    let limit = cause == Cause::NodeWithoutUserNamespaces;
+    let limit = reason == Cause::NodeWithoutUserNamespaces;
     let sure = !limit || text.to_lowercase().contains("no space left on device");
     let found = weigh(if sure { High } else { Low })
         .heard(case, format!("Kubernetes says so: {}", text.trim()))
         .refuted_by(refuted);
-    Some(found.finding(cause, wish::fit(case, remedies)))
+    Some(found.finding(reason, wish::fit(case, remedies)))
 }
 
 #[cfg(test)]

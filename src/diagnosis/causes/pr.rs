@@ -5,7 +5,6 @@ pub(super) mod incomplete;
 pub(super) mod remedies;
 
 use super::prelude::*;
-use crate::diagnosis::Confidence;
 use crate::diagnosis::confinement::{apparmor_denies, permit_in_profile, selinux_denies};
 use crate::diagnosis::facts::enters_user_namespace;
 use hidden::{Hidden, Seen, doubtful, look};
@@ -122,7 +121,8 @@ fn pid_namespace_not_owned(case: &Case<'_>) -> Option<Judgement> {
 fn emulated_kernel(case: &Case<'_>) -> Option<Judgement> {
     if let Some(platform) = case.emulated() {
         let mounts = case.plan.as_ref().is_some_and(|plan| plan.proc.is_some());
-        rule_out(!case.failed() && !(mounts && matches!(look(case), Seen::Hidden(_))))?;
+        let stopped = case.failed() || mounts && matches!(look(case), Seen::Hidden(_));
+        rule_out(!stopped)?;
         let found = weigh(if case.failed() { High } else { Medium })
             .summary(format!("{platform} does not mount a procfs in this sandbox"));
         return Some(found.seen(&case.host.platforms, format!("the kernel is {platform}'s own")));

@@ -111,10 +111,10 @@ fn judge<'a>(case: &Case<'a>, flaws: &[Flaw<'a>]) -> Hidden<'a> {
         return uncovered(&counted);
     }
     let covers: Vec<&Mount> = below.iter().map(|(_, cover)| *cover).collect();
-    let (cause, who) = culprit(case, &below);
+    let (named, who) = culprit(case, &below);
     let list = points(&covers);
     let rule = "and the kernel mounts no procfs in a user namespace that sees no whole one";
-    Hidden::covered(cause, format!("{who} {list}, {rule}"), covers)
+    Hidden::covered(named, format!("{who} {list}, {rule}"), covers)
 }
 
 /// Nothing is mounted on them: the mounts themselves are otherwise than the kernel wants.
