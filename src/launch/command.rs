@@ -281,8 +281,8 @@ impl Command {
     ///
     /// * **Ctrl-C** goes to the process group in the foreground. For a shell with job control (`bash -i`, `set -m`) that is its job
     ///   alone. Any other command shares its group with bwrap, which SIGINT, SIGQUIT and SIGHUP end, too: the launch then is
-    ///   [`Undecided`](Error::Undecided). Nobody but a process inside can give it another one; `sh -c 'set -m; "$@"' sh PROGRAM...`
-    ///   does that, and so does `setsid -c` of util-linux where the next point applies.
+    ///   [`Undecided`](Error::Undecided). Nobody but a process inside can give it another one; `bash -c 'set -m; "$@"; exit $?' bash PROGRAM...`
+    ///   does that.
     /// * **With [`Sandbox::new_session`]** bwrap puts the command into a session that has no controlling terminal, as that option
     ///   says: colours and sizes work; there are no signals, no job control, no `/dev/tty`.
     ///

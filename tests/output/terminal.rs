@@ -89,9 +89,11 @@ fn a_new_size_is_signalled(here: &Here) {
 
 fn an_interrupt_reaches_the_job_only(here: &Here) {
     // the recipe of the documentation
-    let mut command = here.shell(&sandbox().die_with_parent(), "set -m; \"$@\"");
+    let mut command = here.command(&sandbox().die_with_parent(), "bash");
     command.args([
-        "sh",
+        "-c",
+        "set -m; \"$@\"; exit $?",
+        "bash",
         "sh",
         "-c",
         "trap 'echo caught; exit 3' INT; echo ready; while :; do sleep 0.05; done",
@@ -104,7 +106,7 @@ fn an_interrupt_reaches_the_job_only(here: &Here) {
     assert_eq!(until(&mut terminal, "caught\r\n"), "^Ccaught\r\n");
     assert_eq!(child.wait().unwrap().code(), Some(3));
     // what does not catch it is ended by it, and that is known
-    let script = "set -m; sh -c 'echo ready; exec sleep 60'";
+    let script = "exec bash -c \"set -m; sh -c 'echo ready; exec sleep 60'; exit \\$?\"";
     let (mut child, mut terminal) = in_terminal(here, &sandbox(), script);
     until(&mut terminal, "ready\r\n");
     terminal.write_all(b"\x03").unwrap();
