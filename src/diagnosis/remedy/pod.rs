@@ -75,8 +75,7 @@ impl PodPatch {
         let context = self.security_context();
         let directory = self.empty_dir.as_deref().map(|path| quoted(&path.to_string_lossy()));
         let container = !context.is_empty() || directory.is_some();
-        let context =
-            (!context.is_empty()).then(|| format!("    securityContext:\n{}", indented(6, &context)));
+        let context = (!context.is_empty()).then(|| format!("    securityContext:\n{}", indented(&context)));
         let spec: String = users
             .into_iter()
             .chain(container.then(|| "  containers:\n  - name: CONTAINER\n".to_owned()))
@@ -102,11 +101,12 @@ impl PodPatch {
     fn security_context(&self) -> String {
         // Kubernetes wants them without the prefix
         let names = self.add_capabilities.iter().map(ToString::to_string);
-        let names: String = names.map(|name| format!("  - {}\n", name.trim_start_matches("CAP_"))).collect();
+        let names: Vec<String> =
+            names.map(|name| format!("\n  - {}", name.trim_start_matches("CAP_"))).collect();
         [
             self.run_as_user.map(|user| format!("runAsUser: {user}\nrunAsNonRoot: {}\n", user != 0)),
             self.unmasked_proc.then(|| "procMount: Unmasked\n".to_owned()),
-            (!names.is_empty()).then(|| format!("capabilities:\n  add:\n{names}")),
+            (!names.is_empty()).then(|| format!("capabilities:\n  add:{}\n", names.concat())),
             self.seccomp.as_ref().map(|profile| format!("seccompProfile:\n{}", profile.yaml())),
             self.apparmor.as_ref().map(|profile| format!("appArmorProfile:\n{}", profile.yaml())),
             self.selinux_type.as_ref().map(|name| format!("seLinuxOptions:\n  type: {}\n", quoted(name))),
@@ -126,8 +126,9 @@ impl Profile {
     }
 }
 
-fn indented(width: usize, text: &str) -> String {
-    text.lines().map(|line| format!("{:width$}{line}\n", "")).collect()
+/// As deep as the fields of a container's `securityContext` stand.
+fn indented(text: &str) -> String {
+    text.lines().flat_map(|line| ["      ", line, "\n"]).collect()
 }
 
 #[cfg(test)]
