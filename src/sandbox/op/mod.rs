@@ -79,6 +79,52 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Where inside the sandbox this operation acts.
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use bwrap_launch::Sandbox;
+    /// let sandbox = Sandbox::new().ro_bind("/usr", "/usr").symlink("usr/bin", "/bin");
+    /// let last = sandbox.operations().last().unwrap();
+    /// assert_eq!((last.name(), last.destination()), ("symlink", Path::new("/bin")));
+    /// ```
+    #[must_use]
+    pub fn destination(&self) -> &Path {
+        match self {
+            Self::Bind(o) => &o.destination,
+            Self::BindFd(o) => &o.destination,
+            Self::RemountRo(o) => &o.destination,
+            Self::Overlay(o) => &o.destination,
+            Self::Proc(o) => &o.destination,
+            Self::Dev(o) => &o.destination,
+            Self::Tmpfs(o) => &o.destination,
+            Self::Mqueue(o) => &o.destination,
+            Self::Dir(o) => &o.destination,
+            Self::File(o) => &o.destination,
+            Self::BindData(o) => &o.destination,
+            Self::Symlink(o) => &o.destination,
+            Self::Chmod(o) => &o.destination,
+        }
+    }
+
+    pub(crate) fn destination_mut(&mut self) -> &mut PathBuf {
+        match self {
+            Self::Bind(o) => &mut o.destination,
+            Self::BindFd(o) => &mut o.destination,
+            Self::RemountRo(o) => &mut o.destination,
+            Self::Overlay(o) => &mut o.destination,
+            Self::Proc(o) => &mut o.destination,
+            Self::Dev(o) => &mut o.destination,
+            Self::Tmpfs(o) => &mut o.destination,
+            Self::Mqueue(o) => &mut o.destination,
+            Self::Dir(o) => &mut o.destination,
+            Self::File(o) => &mut o.destination,
+            Self::BindData(o) => &mut o.destination,
+            Self::Symlink(o) => &mut o.destination,
+            Self::Chmod(o) => &mut o.destination,
+        }
+    }
+
     /// What people call this operation.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -165,27 +211,7 @@ macro_rules! operations {
                 Self::$name(operation)
             }
         }
-    )+
-        impl Operation {
-            /// Where inside the sandbox this operation acts.
-            ///
-            /// ```
-            /// use std::path::Path;
-            /// use bwrap_launch::Sandbox;
-            /// let sandbox = Sandbox::new().ro_bind("/usr", "/usr").symlink("usr/bin", "/bin");
-            /// let last = sandbox.operations().last().unwrap();
-            /// assert_eq!((last.name(), last.destination()), ("symlink", Path::new("/bin")));
-            /// ```
-            #[must_use]
-            pub fn destination(&self) -> &Path {
-                match self { $(Self::$name(it) => &it.destination),+ }
-            }
-
-            pub(crate) fn destination_mut(&mut self) -> &mut PathBuf {
-                match self { $(Self::$name(it) => &mut it.destination),+ }
-            }
-        }
-    };
+    )+ };
 }
 operations! { Bind BindFd RemountRo Overlay Proc Dev Tmpfs Mqueue Dir File BindData Symlink Chmod }
 
