@@ -10,7 +10,7 @@ mod sources;
 #[cfg(test)]
 mod tests;
 
-use super::prelude::rules;
+use super::prelude::*;
 
 rules! {
     SourceMissing, Failed, [

@@ -2,9 +2,8 @@
 
 use std::os::unix::ffi::OsStrExt;
 
-use super::super::prelude::{Case, Cause, Path, Platform, Setting};
+use super::super::prelude::*;
 use crate::diagnosis::visible_proc::{Flaw, FlawKind, Visibility, on_mount_points};
-use crate::host::Mount;
 
 /// What mountinfo says about a procfs in a new user namespace.
 pub(in crate::diagnosis) enum Seen<'a> {
