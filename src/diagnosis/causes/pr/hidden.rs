@@ -183,15 +183,8 @@ pub(in crate::diagnosis) fn is_nvidia(path: &Path) -> bool {
 
 /// The runtime, by its name if that is known.
 fn runtime(case: &Case<'_>) -> String {
-    let engines = [
-        Platform::Docker,
-        Platform::Podman,
-        Platform::CriO,
-        Platform::Containerd,
-        Platform::Nspawn,
-        Platform::Lxc,
-        Platform::Kubernetes,
-    ];
+    use Platform::{Containerd, CriO, Docker, Kubernetes, Lxc, Nspawn, Podman};
+    let engines = [Docker, Podman, CriO, Containerd, Nspawn, Lxc, Kubernetes];
     let found = engines.into_iter().find(|engine| case.on(*engine));
     found.map_or_else(|| "the container runtime".to_owned(), |engine| engine.to_string())
 }
