@@ -36,6 +36,7 @@ pub use command::Command;
 pub(crate) use command::Streams;
 pub use error::{Error, Result, Step};
 pub use explain::{Explain, Explanation};
+pub(crate) use failure::outcome_of;
 pub use failure::{Failure, Heard};
 pub use handshake::Undecided;
 pub use output::{Ending, ExitStatus, Output};

@@ -1,0 +1,53 @@
+//! Which file is the real bwrap: never this program.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Names the real bwrap.
+pub(super) const OVERRIDE: &str = "BWRAP_DOCTOR_BWRAP";
+
+/// What `dpkg-divert` calls a program that makes room for another one.
+const DIVERTED: &str = "bwrap.distrib";
+
+/// Where bwrap is looked for at last, as by a shell without a PATH.
+const USUAL: [&str; 2] = ["/usr/bin", "/bin"];
+
+pub(crate) fn find() -> Result<PathBuf, String> {
+    if let Some(path) = std::env::var_os(OVERRIDE).filter(|path| !path.is_empty()) {
+        let path = PathBuf::from(path);
+        return if !path.is_absolute() {
+            Err(format!("{OVERRIDE} is to be an absolute path: {}", path.display()))
+        } else if is_stand_in(&path) {
+            Err(format!("{OVERRIDE} names a stand-in for bwrap: {}", path.display()))
+        } else {
+            Ok(path)
+        };
+    }
+    others().next().ok_or_else(|| format!("no bwrap besides this one is on the PATH; {OVERRIDE} can name it"))
+}
+
+/// Every bwrap that is no stand-in: one that was diverted beside the link; those on the PATH, in its order, but for relative
+/// directories; and those in the usual places.
+fn others() -> impl Iterator<Item = PathBuf> {
+    let link = Path::new(OsStr::from_bytes(rustix::param::linux_execfn().to_bytes()));
+    let diverted = (link.is_absolute() && link.ends_with("bwrap")).then(|| link.with_file_name(DIVERTED));
+    let path = std::env::var_os("PATH").unwrap_or_else(OsString::new);
+    let directories: Vec<PathBuf> = std::env::split_paths(&path).filter(|path| path.is_absolute()).collect();
+    let searched = directories.into_iter().chain(USUAL.map(PathBuf::from)).map(|path| path.join("bwrap"));
+    diverted.into_iter().chain(searched).filter(|path| is_executable(path) && !is_stand_in(path))
+}
+
+fn is_executable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.mode() & 0o111 != 0)
+}
+
+/// Whether a file is this program, or a link to another copy of it.
+fn is_stand_in(path: &Path) -> bool {
+    let identity = |path: &Path| fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
+    let own = identity(Path::new("/proc/self/exe"));
+    let name = fs::canonicalize(path).ok().and_then(|path| path.file_name().map(OsString::from));
+    own.is_some() && identity(path) == own || name.is_some_and(|name| name == "bwrap-doctor")
+}
