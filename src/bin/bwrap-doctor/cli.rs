@@ -49,7 +49,7 @@ pub(crate) enum Task {
     #[command(after_help = INSTALL)]
     Install(Place),
     /// Take back what install did
-    #[command(after_help = "Removes the link that install made, and nothing else.")]
+    #[command(after_help = "Removes the copy that install made, and nothing else.")]
     Uninstall(Place),
     /// Print completions for a shell
     #[command(after_help = "Example:\n  bwrap-doctor completions bash >/etc/bash_completion.d/bwrap-doctor")]
@@ -171,13 +171,13 @@ pub(crate) struct Place {
 }
 
 const INSTALL: &str = "\
-Makes a link named bwrap to this program, and overwrites nothing. Called under that name it becomes the real bwrap: same
-arguments, descriptors, streams, process, signals and exit status. Only where the sandbox does not start, the explanation
-follows bwrap's own words on standard error. Programs that call /usr/bin/bwrap by its path do not come here; a machine's
-administrator can have that very path lead here (Debian: dpkg-divert keeps the real one as /usr/bin/bwrap.distrib).
+Copies this program to a file named bwrap, and overwrites nothing but such a copy. Called under that name it becomes the
+real bwrap: same arguments, descriptors, streams, process, signals and exit status. Only where the sandbox does not start,
+the explanation follows bwrap's own words on standard error. Programs that call
+/usr/bin/bwrap by its path do not come here.
 
-Environment of the link:
-  BWRAP_DOCTOR_BWRAP  the real bwrap; else bwrap.distrib beside the link, the next one on the PATH, or /usr/bin/bwrap
+Environment of the copy:
+  BWRAP_DOCTOR_BWRAP  the real bwrap; else bwrap.distrib beside the copy, the next one on the PATH, or /usr/bin/bwrap
   BWRAP_DOCTOR_LOG    a file for explanations, instead of standard error
   BWRAP_DOCTOR_ONCE   a directory for marks: a cause is explained once a day, and then named in a line
 

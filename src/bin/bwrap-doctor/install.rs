@@ -1,8 +1,9 @@
-//! `bwrap-doctor install` and `uninstall`: a link named bwrap that leads to this program.
+//! `bwrap-doctor install` and `uninstall`: this program under the name bwrap. A copy, not a link: some programs (Codex, say) follow
+//! links and call what they lead to, by a name that would tell us nothing.
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,100 +15,92 @@ use crate::standin;
 /// Where programs of the machine's own go.
 const MACHINE: &str = "/usr/local/bin";
 
-/// Where the link goes.
-fn directory(place: &Place) -> Result<PathBuf> {
-    if let Some(directory) = &place.directory {
-        return std::path::absolute(directory).map_err(|error| format!("{}: {error}", directory.display()));
-    }
-    if place.machine {
-        return Ok(PathBuf::from(MACHINE));
-    }
-    let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
-    home.map(|home| home.join(".local/bin")).ok_or_else(|| "HOME is not set: name a directory".to_owned())
-}
-
-/// What stands where the link is to be.
+/// What stands where the copy is to be.
 enum Found {
     Nothing,
-    /// A link to this program.
+    /// A copy of this program, of whatever version.
     Ours,
-    /// Something else, and what.
-    Foreign(String),
+    Foreign,
 }
 
-fn look(link: &Path, own: &Path) -> Result<Found> {
-    let meta = match fs::symlink_metadata(link) {
-        Ok(meta) => meta,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Found::Nothing),
-        Err(error) => return Err(format!("{}: {error}", link.display())),
+fn place(place: &Place) -> Result<(PathBuf, Found)> {
+    let directory = if let Some(directory) = &place.directory {
+        std::path::absolute(directory).map_err(|error| format!("{}: {error}", directory.display()))?
+    } else if place.machine {
+        PathBuf::from(MACHINE)
+    } else {
+        let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+        home.ok_or("HOME is not set: name a directory")?.join(".local/bin")
     };
-    if !meta.is_symlink() {
-        return Ok(Found::Foreign("is no link".to_owned()));
-    }
-    let target = fs::read_link(link).map_err(|error| format!("{}: {error}", link.display()))?;
-    Ok(if target == own { Found::Ours } else { Found::Foreign(format!("leads to {}", target.display())) })
-}
-
-fn own() -> Result<PathBuf> {
-    let own = std::env::current_exe().map_err(|error| format!("cannot tell where this program is: {error}"))?;
-    // Linux says so of a file that was replaced while it runs
-    if own.exists() { Ok(own) } else { Err(format!("{} is not there any more", own.display())) }
-}
-
-pub(crate) fn install(place: &Place) -> Result {
-    let (own, directory) = (own()?, directory(place)?);
-    let link = directory.join("bwrap");
     if !directory.is_dir() {
         return Err(format!("{} is no directory; make it, and put it on the PATH", directory.display()));
     }
-    if place.machine && fs::metadata(&own).is_ok_and(|meta| meta.uid() != 0) {
-        return Err(format!("{} is not root's, and every user would run it: install it for root first", own.display()));
-    }
-    match look(&link, &own)? {
-        Found::Ours => output::print(&format!("{} leads to {} already\n", link.display(), own.display()))?,
-        Found::Foreign(what) => {
-            return Err(format!("{} is there and {what}: it is left as it is", link.display()));
-        }
-        Found::Nothing => {
-            // fails if something has come meanwhile
-            symlink(&own, &link).map_err(|error| format!("cannot make {}: {error}", link.display()))?;
-            output::print(&format!("made {}, a link to {}\n", link.display(), own.display()))?;
-        }
-    }
+    let path = directory.join("bwrap");
+    let found = match fs::symlink_metadata(&path) {
+        Ok(meta) if meta.is_file() && standin::is_stand_in(&path) => Found::Ours,
+        Ok(_) => Found::Foreign,
+        Err(error) if error.kind() == ErrorKind::NotFound => Found::Nothing,
+        Err(error) => return Err(format!("{}: {error}", path.display())),
+    };
+    Ok((path, found))
+}
+
+fn foreign(path: &Path) -> String {
+    format!("{} is none of ours: it is left as it is", path.display())
+}
+
+pub(crate) fn install(task: &Place) -> Result {
+    let (path, found) = place(task)?;
+    let done = match found {
+        Found::Foreign => return Err(foreign(&path)),
+        Found::Ours => "renewed",
+        Found::Nothing => "made",
+    };
+    copy_to(&path, matches!(found, Found::Ours)).map_err(|error| format!("cannot make {}: {error}", path.display()))?;
+    output::print(&format!("{done} {}, a copy of bwrap-doctor\n", path.display()))?;
     match standin::real() {
-        Ok(real) => output::print(&format!("it runs {} and explains what does not start\n", real.display()))?,
+        Ok(real) => output::print(&format!("it runs {}, and explains what does not start\n", real.display()))?,
         Err(trouble) => note(&trouble),
     }
-    note_order(&link);
+    note_order(&path);
     Ok(ExitCode::SUCCESS)
 }
 
+/// In one step: nobody calls half of it, and nothing that has come meanwhile is overwritten.
+fn copy_to(path: &Path, renew: bool) -> std::io::Result<()> {
+    let new = path.with_file_name(format!(".bwrap.{}", std::process::id()));
+    let made = fs::copy("/proc/self/exe", &new)
+        .and_then(|_| fs::set_permissions(&new, fs::Permissions::from_mode(0o755)))
+        .and_then(|()| if renew { fs::rename(&new, path) } else { fs::hard_link(&new, path) });
+    if !renew || made.is_err() {
+        let _ = fs::remove_file(&new);
+    }
+    made
+}
+
 /// Says if another bwrap is found first.
-fn note_order(link: &Path) {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let first = std::env::split_paths(&path).map(|directory| directory.join("bwrap")).find(|path| path.exists());
+fn note_order(own: &Path) {
+    let search = std::env::var_os("PATH").unwrap_or_default();
+    let first = std::env::split_paths(&search).map(|directory| directory.join("bwrap")).find(|path| path.exists());
     match first {
-        Some(first) if first == link => {}
+        Some(first) if first == own => {}
         Some(first) => note(&format!(
             "your PATH leads to {} first; programs that call bwrap by its name do not come here",
             first.display()
         )),
-        None => note("your PATH leads to no bwrap: its directory is not on it"),
+        None => note("its directory is not on your PATH"),
     }
 }
 
-pub(crate) fn uninstall(place: &Place) -> Result {
-    let (own, directory) = (own()?, directory(place)?);
-    let link = directory.join("bwrap");
-    match look(&link, &own)? {
+pub(crate) fn uninstall(task: &Place) -> Result {
+    let (path, found) = place(task)?;
+    match found {
+        Found::Foreign => return Err(foreign(&path)),
+        Found::Nothing => output::print(&format!("{} is not there\n", path.display()))?,
         Found::Ours => {
-            fs::remove_file(&link).map_err(|error| format!("cannot remove {}: {error}", link.display()))?;
-            output::print(&format!("removed {}\n", link.display()))?;
+            fs::remove_file(&path).map_err(|error| format!("cannot remove {}: {error}", path.display()))?;
+            output::print(&format!("removed {}\n", path.display()))?;
         }
-        Found::Foreign(what) => {
-            return Err(format!("{} {what}, not to {}: it is left as it is", link.display(), own.display()));
-        }
-        Found::Nothing => output::print(&format!("{} is not there\n", link.display()))?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -21,7 +21,7 @@ use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 
 use line::Line;
 use real::OVERRIDE;
-pub(crate) use real::find as real;
+pub(crate) use real::{find as real, is_stand_in};
 
 use crate::output;
 
@@ -61,7 +61,8 @@ fn play(name: &OsStr, words: Vec<OsString>) -> ExitCode {
     let (mut watcher, mut options) = watched.map_or((None, Vec::new()), |watched| {
         (Some(watched.watcher), watched.options)
     });
-    if !options.iter().any(|(option, _)| *option == line::STATUS) {
+    let is_full = line.as_ref().map_or(words.len() > line::MOST_WORDS, Line::is_full);
+    if !is_full && !options.iter().any(|(option, _)| *option == line::STATUS) {
         options.extend(mark(line.as_ref()));
     }
     let error = execute(&real, name, &words, &options);
@@ -104,14 +105,16 @@ struct Watched {
 impl Watched {
     /// Starts the watcher. Where there is none, nothing is explained; bwrap runs all the same.
     fn begin(line: &Line, real: &Path) -> Option<Self> {
-        if line.has_status && line.has_block {
-            // how far bwrap came is known to its caller, and to nobody else
+        // how far bwrap came is known to its caller then, and to nobody else
+        if line.has_status && line.has_block || line.is_full() {
             return None;
         }
         let mut options = Vec::new();
         let mut watcher = Command::new("/proc/self/exe");
+        // dropped once the watcher has them
+        let (kept, _moved) = handed_on(line)?;
         watcher.arg0("bwrap-doctor").arg(watcher::CALLED).stderr(Stdio::inherit());
-        watcher.arg(std::process::id().to_string()).arg(line.kept_for_watcher()).arg(real);
+        watcher.arg(std::process::id().to_string()).arg(kept).arg(real);
         if line.has_status {
             watcher.stdout(Stdio::null());
         } else {
@@ -130,6 +133,28 @@ impl Watched {
         let watcher = watcher.arg("--").args(line.words).spawn().ok()?;
         Some(Self { watcher, options })
     }
+}
+
+/// The descriptors with content, as `NUMBER=NUMBER` in the watcher, with commas between. Its standard streams are other ones than
+/// bwrap's: what stands there is moved.
+fn handed_on(line: &Line) -> Option<(String, Vec<OwnedFd>)> {
+    let (mut list, mut moved) = (Vec::new(), Vec::new());
+    for number in line.kept_for_watcher() {
+        let stream = match number {
+            0 => rustix::stdio::stdin(),
+            1 => rustix::stdio::stdout(),
+            2 => rustix::stdio::stderr(),
+            _ => {
+                list.push(format!("{number}={number}"));
+                continue;
+            }
+        };
+        let copy = away(&stream.try_clone_to_owned().ok()?, &line.numbers)?;
+        fcntl_setfd(&copy, FdFlags::empty()).ok()?;
+        list.push(format!("{number}={}", copy.as_raw_fd()));
+        moved.push(copy);
+    }
+    Some((list.join(","), moved))
 }
 
 /// The same under a number that the line does not name: what it names is to be open or not as its caller left it.

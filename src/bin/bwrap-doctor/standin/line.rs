@@ -36,7 +36,7 @@ const CONTENT: &[&str] = &[
 const CHANNELS: &[&str] = &[BLOCK, "--info-fd", STATUS, "--sync-fd", "--userns-block-fd"];
 
 /// bwrap takes no more words than that (9000), lists of arguments included; some are ours.
-const MOST_WORDS: usize = 8990;
+pub(super) const MOST_WORDS: usize = 8990;
 
 /// How often a line may name a list of arguments: lists may name further ones.
 const MOST_LISTS: usize = 100;
@@ -62,7 +62,12 @@ impl<'a> Line<'a> {
         let (has_status, has_block, numbers, contents) = (false, false, Vec::new(), Vec::new());
         let mut line = Self { words, has_status, has_block, numbers, contents, count: 0, lists: 0 };
         let ends = line.scan(words)?;
-        (ends == Ends::InCommand && line.count <= MOST_WORDS).then_some(line)
+        (ends == Ends::InCommand).then_some(line)
+    }
+
+    /// Whether bwrap takes no more words.
+    pub(super) fn is_full(&self) -> bool {
+        self.count > MOST_WORDS
     }
 
     /// `None` if it cannot be known what the line says.
@@ -105,15 +110,31 @@ impl<'a> Line<'a> {
         Some(Ends::Without)
     }
 
-    /// The descriptors that the watcher may hold, to have the same set up once more: numbers with commas between.
-    pub(super) fn kept_for_watcher(&self) -> String {
+    /// The descriptors that the watcher may hold, to have the same set up once more.
+    pub(super) fn kept_for_watcher(&self) -> Vec<RawFd> {
         let stays = |number: &&RawFd| {
             let kind = fs::metadata(format!("/proc/self/fd/{number}")).map(|meta| meta.file_type());
             kind.is_ok_and(|kind| kind.is_file() || kind.is_dir())
         };
-        let kept: Vec<String> = self.contents.iter().filter(stays).map(ToString::to_string).collect();
-        kept.join(",")
+        self.contents.iter().filter(stays).copied().collect()
     }
+}
+
+/// The same words, with other numbers for descriptors that hold content.
+pub(super) fn renumbered(mut words: Vec<OsString>, numbers: &[(RawFd, RawFd)]) -> Vec<OsString> {
+    let mut at = 0;
+    while let Some(word) = words.get(at).and_then(|word| word.to_str()) {
+        let Some(arguments) = Bwrap::words_after(word) else { break };
+        let is_content = CONTENT.contains(&word);
+        if let Some(number) = words.get_mut(at + 1).filter(|_| is_content) {
+            let found = numbers.iter().find(|(old, _)| *number == *old.to_string());
+            if let Some((_, new)) = found {
+                *number = new.to_string().into();
+            }
+        }
+        at += 1 + arguments;
+    }
+    words
 }
 
 /// Whether bwrap does no more than tell about itself.

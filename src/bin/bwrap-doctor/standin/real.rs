@@ -29,11 +29,13 @@ pub(crate) fn find() -> Result<PathBuf, String> {
     others().next().ok_or_else(|| format!("no bwrap besides this one is on the PATH; {OVERRIDE} can name it"))
 }
 
-/// Every bwrap that is no stand-in: one that was diverted beside the link; those on the PATH, in its order, but for relative
+/// Every bwrap that is no stand-in: one that was diverted beside this one; those on the PATH, in its order, but for relative
 /// directories; and those in the usual places.
 fn others() -> impl Iterator<Item = PathBuf> {
-    let link = Path::new(OsStr::from_bytes(rustix::param::linux_execfn().to_bytes()));
-    let diverted = (link.is_absolute() && link.ends_with("bwrap")).then(|| link.with_file_name(DIVERTED));
+    let own = Path::new(OsStr::from_bytes(rustix::param::linux_execfn().to_bytes()));
+    let diverted = (own.is_absolute() && own.ends_with("bwrap")).then(|| own.with_file_name(DIVERTED));
+    // processes are named as the file that they execute
+    let diverted = diverted.and_then(|path| fs::canonicalize(path).ok());
     let path = std::env::var_os("PATH").unwrap_or_else(OsString::new);
     let directories: Vec<PathBuf> = std::env::split_paths(&path).filter(|path| path.is_absolute()).collect();
     let searched = directories.into_iter().chain(USUAL.map(PathBuf::from)).map(|path| path.join("bwrap"));
@@ -44,10 +46,29 @@ fn is_executable(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.mode() & 0o111 != 0)
 }
 
-/// Whether a file is this program, or a link to another copy of it.
-fn is_stand_in(path: &Path) -> bool {
-    let identity = |path: &Path| fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
-    let own = identity(Path::new("/proc/self/exe"));
-    let name = fs::canonicalize(path).ok().and_then(|path| path.file_name().map(OsString::from));
-    own.is_some() && identity(path) == own || name.is_some_and(|name| name == "bwrap-doctor")
+/// What every copy of this program holds.
+const SIGNATURE: &[u8] = b"bwrap-doctor, which becomes bwrap where it is called so\n";
+
+/// No bwrap is larger: one that is linked statically has half of that.
+const LARGEST: u64 = 1 << 20;
+
+/// Whether a file is this program, under whatever name, or a copy of it.
+pub(crate) fn is_stand_in(path: &Path) -> bool {
+    let meta = |path: &Path| fs::metadata(path).ok();
+    let (Some(own), Some(other)) = (meta(Path::new("/proc/self/exe")), meta(path)) else { return false };
+    let same = (own.dev(), own.ino()) == (other.dev(), other.ino());
+    same || other.len() > LARGEST && fs::read(path).is_ok_and(|bytes| holds_signature(&bytes))
+}
+
+fn holds_signature(bytes: &[u8]) -> bool {
+    let Some(first) = SIGNATURE.first() else { return false };
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|byte| byte == first) {
+        rest = rest.get(at..).unwrap_or_default();
+        if rest.starts_with(SIGNATURE) {
+            return true;
+        }
+        rest = rest.get(1..).unwrap_or_default();
+    }
+    false
 }

@@ -29,16 +29,21 @@ pub(super) fn run(words: Vec<OsString>) -> ExitCode {
     let mut words = words.into_iter();
     let mut next = || words.next().unwrap_or_default();
     let (pid, kept, real, _) = (next(), next(), PathBuf::from(next()), next());
-    let kept: Vec<RawFd> = kept.to_str().into_iter().flat_map(|kept| kept.split(',')).flat_map(str::parse).collect();
+    let pair = |pair: &str| {
+        let (old, new) = pair.split_once('=')?;
+        Some((old.parse().ok()?, new.parse().ok()?))
+    };
+    let kept: Vec<(RawFd, RawFd)> =
+        kept.to_str().into_iter().flat_map(|kept| kept.split(',')).filter_map(pair).collect();
     // first of all: others wait for the end of what they share with bwrap
-    for number in line::inherited().iter().filter(|number| !kept.contains(number)) {
+    for number in line::inherited().iter().filter(|number| kept.iter().all(|(_, kept)| kept != *number)) {
         let _ = nix::unistd::close(*number);
     }
     let Some(pid) = pid.to_str().and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw) else {
         return ExitCode::FAILURE;
     };
     if let Some(seen) = Watch::begin(pid).and_then(Watch::outcome) {
-        words::explain(seen, &real, words.collect());
+        words::explain(seen, &real, words.collect(), &kept);
     }
     ExitCode::SUCCESS
 }

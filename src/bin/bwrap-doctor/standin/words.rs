@@ -4,13 +4,14 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::fd::RawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bwrap_launch::{Bwrap, Command, Error, Heard, Verdict, doctor};
 
-use super::line::{BLOCK, STATUS};
+use super::line::{BLOCK, STATUS, renumbered};
 use super::watcher::Seen;
 use crate::{Result, line, output};
 
@@ -24,8 +25,9 @@ const DAY: Duration = Duration::from_hours(24);
 /// How long bwrap may take to say once more what is wrong. Whoever reads standard error to its end waits for that.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-pub(super) fn explain(seen: Seen, real: &Path, words: Vec<OsString>) {
-    let text = match explained(seen, real, words) {
+/// `numbers` are those of descriptors with content, in the line and here.
+pub(super) fn explain(seen: Seen, real: &Path, words: Vec<OsString>, numbers: &[(RawFd, RawFd)]) {
+    let text = match explained(seen, real, words, numbers) {
         Ok(error) => once_a_day(&error).unwrap_or_else(|| error.report()),
         Err(why) => format!("bwrap-doctor: {}\n    {why}\n", known(seen)),
     };
@@ -55,12 +57,13 @@ fn known(seen: Seen) -> &'static str {
 }
 
 /// Has bwrap set the same sandbox up once more, without the command, to hear what it says.
-fn explained(seen: Seen, real: &Path, words: Vec<OsString>) -> Result<Error> {
+fn explained(seen: Seen, real: &Path, words: Vec<OsString>, numbers: &[(RawFd, RawFd)]) -> Result<Error> {
     let bwrap = match Bwrap::at(real) {
         Ok(bwrap) => bwrap,
         Err(error) => return Ok(Error::from(error).explain_here()),
     };
-    let mut words = line::with_args_of_descriptors(words)?;
+    let words = line::with_args_of_descriptors(renumbered(words, numbers))?;
+    let mut words = renumbered(words, numbers);
     if line::position(&words, "--userns-block-fd").is_some() {
         return Err(format!("it is not asked again: its caller writes the id maps. {}", hint()));
     }
