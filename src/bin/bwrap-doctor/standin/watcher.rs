@@ -9,6 +9,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use bwrap_launch::Verdict;
@@ -39,6 +41,8 @@ pub(super) fn run(words: Vec<OsString>) -> ExitCode {
     for number in line::inherited().iter().filter(|number| kept.iter().all(|(_, kept)| kept != *number)) {
         let _ = nix::unistd::close(*number);
     }
+    // a terminal that bwrap is the leader of hangs up when bwrap ends; there may be a file to write to
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::new(AtomicBool::new(false)));
     let Some(pid) = pid.to_str().and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw) else {
         return ExitCode::FAILURE;
     };
