@@ -52,6 +52,7 @@ enum When {
 }
 
 steps! {
+    EnterRuntime "enter a Tokio runtime" Opening
     MakeContent "make a file's content" Opening
     MakePipe "make a pipe" Opening
     MakeWitnesses "make the descriptors that watch bwrap" Opening
@@ -68,6 +69,7 @@ steps! {
     WaitForBwrap "wait for bwrap" Launched
     StartCommand "start the command" Launched
     ReadOutput "read the command's output" Launched
+    PassOutputOn "pass the command's output on" Launched
     Kill "kill the sandbox" Launched
 }
 

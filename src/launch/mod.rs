@@ -5,10 +5,14 @@
 //! and `prepared` are what callers hold. What failed is `gather`ed, its causes are weighed when somebody asks (`explain`), and only
 //! `rehearsal` asks bwrap again. All unsafe code is in `spawn`.
 
+mod capture;
 mod child;
 mod command;
 mod conduct;
 mod descriptors;
+#[cfg(feature = "tokio")]
+mod doomed;
+mod ear;
 mod error;
 mod explain;
 mod failure;
@@ -18,19 +22,25 @@ mod gather;
 mod handshake;
 mod idmap;
 mod keeper;
+mod lines;
 mod order;
 mod output;
 mod prepared;
 mod processes;
+mod reading;
 mod rehearsal;
 mod running;
 mod spawn;
 mod start;
 mod stdio;
 mod table;
+#[cfg(feature = "tokio")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+pub mod tokio;
 mod wait;
 mod words;
 
+pub use capture::{Capture, Cut, Stream};
 pub use child::Child;
 pub use command::Command;
 pub(crate) use command::Streams;
@@ -39,6 +49,7 @@ pub use explain::{Explain, Explanation};
 pub(crate) use failure::outcome_of;
 pub use failure::{Failure, Heard};
 pub use handshake::Undecided;
+pub use lines::{Line, LineEnd, Lines, NextLine};
 pub use output::{Ending, ExitStatus, Output};
 pub use prepared::Prepared;
 pub use stdio::{ChildStderr, ChildStdin, ChildStdout, Stdio};

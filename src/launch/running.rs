@@ -19,15 +19,14 @@ use super::handshake::{Caveats, End, Handshake, Outcome, Phase, Ready};
 use super::idmap::{Mapping, Progress};
 use super::keeper::Lease;
 use super::processes::{
-    adopts_orphans, children_of, is_dying_init, is_gone, is_orphan_of_ours, kill_holders, limits_of,
-    parent_of,
+    adopts_orphans, children_of, is_gone, is_init, is_orphan_of_ours, kill_holders, limits_of, parent_of,
 };
 use super::spawn;
 use super::wait::{Sources, Ward, drive, has_ended};
 use crate::bwrap::status::Status;
 
 /// How long bwrap gets to report its child before it is killed. It takes about a millisecond; one that hangs never does.
-const GRACE: Duration = Duration::from_millis(500);
+pub(super) const GRACE: Duration = Duration::from_millis(500);
 
 /// A launched bwrap.
 #[derive(Debug)]
@@ -42,6 +41,8 @@ pub(crate) struct Running {
     /// The inode number of bwrap's end of the ready socket, to find whoever still holds it.
     far_end: u64,
     announced: bool,
+    /// Somebody waits until all is set up.
+    heeds_ready: bool,
     /// What held the socket after bwrap's end, and was killed.
     strays: Vec<OwnedFd>,
     /// Id maps that bwrap waits for.
@@ -78,7 +79,8 @@ impl Ward for Running {
         if wants.process {
             descriptors.push((self.process.as_fd(), PollFlags::IN));
         }
-        if wants.ready {
+        // with a PID namespace its process 1 can be found after the end, too: one wake-up less
+        if wants.ready && (self.heeds_ready || self.conduct.is_exposed()) {
             // without events to wait for, its end is still reported
             descriptors.push((self.ready.as_fd(), PollFlags::empty()));
         }
@@ -147,6 +149,7 @@ impl Running {
             ready,
             far_end,
             announced,
+            heeds_ready: false,
             strays: Vec::new(),
             mapping,
             conduct,
@@ -172,8 +175,14 @@ impl Running {
         Arc::clone(&self.process)
     }
 
+    /// Has the end of the set-up wake whoever waits.
+    pub(crate) fn heed_ready(&mut self) {
+        self.heeds_ready = true;
+    }
+
     /// Waits until everything is set up or it is over, whichever comes first, or the deadline has passed.
     pub(crate) fn wait_ready(&mut self, deadline: Option<Instant>) -> io::Result<bool> {
+        self.heed_ready();
         drive(self, |running| running.handshake().phase() >= Phase::Ready, deadline)?;
         // a bwrap that has ended leaves something to be seen off, for a moment
         if self.handshake().phase() == Phase::Ended {
@@ -189,7 +198,7 @@ impl Running {
 
     /// Waits until bwrap has its id maps, or has ended. Says whether it has.
     pub(crate) fn wait_mapped(&mut self, deadline: Instant) -> io::Result<bool> {
-        drive(self, |running| running.mapping.is_none(), Some(deadline))
+        drive(self, Self::is_mapped, Some(deadline))
     }
 
     /// Writes the id maps that bwrap waits for, as far as that can be done without waiting, and lets it go on.
@@ -211,12 +220,18 @@ impl Running {
 
     /// Everything that can be seen without waiting.
     fn look(&mut self) -> io::Result<Seen> {
-        let status = self.read_status();
-        if self.end.is_none() {
+        let mut status = *self.handshake().status();
+        let (mut ended, mut child) = self.look_at_processes(status)?;
+        // after that, so that what bwrap reported just before its end is in it
+        status = self.read_status();
+        if self.child.is_none() && self.end.is_none() && status.child_pid.is_some() {
             // without a handle there is still the number
             let _ = self.hold_reported(status);
+            (ended, child) = self.look_at_processes(status)?;
+            if ended {
+                status = self.read_status();
+            }
         }
-        let (ended, child) = self.look_at_processes(status)?;
         if ended && self.end.is_none() {
             // until it is reaped it has its limits
             let now = self.limits.as_ref().and_then(|_| limits_of(&self.pid.as_raw_pid().to_string()));
@@ -227,8 +242,6 @@ impl Running {
         if ready == Ready::Open {
             ready = self.look_at_ready()?;
         }
-        // once more, for what it reported just before its end
-        let status = if ended { self.read_status() } else { status };
         Ok(Seen { status, ready, end: self.end, child, tampered: self.tampered })
     }
 
@@ -328,7 +341,7 @@ impl Running {
             || self.is_unreaped(status) && parent_of(pid).is_none_or(|parent| parent == self.pid.as_raw_pid())
             || self.conduct.adopts() && is_orphan_of_ours(pid)
             // a process 1 that ends has no namespaces any more, and takes the others of its own with it
-            || self.conduct.cloned() == Cloned::Init && namespace.is_none() && is_dying_init(pid);
+            || self.conduct.cloned() == Cloned::Init && namespace.is_none() && is_init(&handle);
         Ok(own.then_some(handle))
     }
 
@@ -382,6 +395,11 @@ impl Running {
     /// Kills the sandbox. Its end is then to be waited for.
     pub(crate) fn kill(&mut self) -> io::Result<()> {
         self.await_child();
+        self.kill_now()
+    }
+
+    /// As [`kill`](Self::kill), of a bwrap that [has reported](Self::has_reported) its child, or got [`GRACE`] for that.
+    pub(crate) fn kill_now(&mut self) -> io::Result<()> {
         let inside = self.kill_inside()?;
         self.conduct.on_kill();
         // once it is killed inside, bwrap still reports how the command ended
@@ -394,12 +412,19 @@ impl Running {
         let deadline = Instant::now() + GRACE;
         let mut pause = Duration::from_millis(1);
         loop {
-            let known = self.listen().child_pid.is_some() || self.end.is_some();
-            if known || Instant::now() >= deadline || has_ended(&self.process, pause).unwrap_or(true) {
+            if self.has_reported()
+                || Instant::now() >= deadline
+                || has_ended(&self.process, pause).unwrap_or(true)
+            {
                 return;
             }
             pause = pause.saturating_mul(2).min(Duration::from_millis(20));
         }
+    }
+
+    /// Whether it is known what bwrap cloned, or will never be.
+    pub(crate) fn has_reported(&mut self) -> bool {
+        self.listen().child_pid.is_some() || self.end.is_some()
     }
 
     /// Kills what bwrap cloned, and the command with it. Says whether there was anything to kill.
@@ -422,20 +447,10 @@ impl Running {
 
     /// Kills bwrap and all, waits, and leaves nothing.
     pub(crate) fn destroy(&mut self) {
-        // ends a helper that writes id maps
-        self.mapping = None;
-        self.listen();
-        // what cannot be looked for must be reported; a bwrap that hangs is not waited for
-        if self.child.is_none() && children_of(self.pid.as_raw_pid(), &self.process).1.is_err() {
+        if !self.can_be_destroyed() {
             self.await_child();
         }
-        self.conduct.on_kill();
-        let descendants = self.stop_descendants();
-        let _ = self.kill_inside();
-        let _ = kill(&self.process);
-        for process in &descendants {
-            let _ = kill(process);
-        }
+        let descendants = self.strike();
         let deadline = Instant::now() + PATIENCE;
         let _ = self.wait_over(Some(deadline));
         for process in &descendants {
@@ -444,6 +459,31 @@ impl Running {
                 reap_orphan(process);
             }
         }
+    }
+
+    /// Whether nothing would be missed now: what cannot be looked for must be reported first. A bwrap that hangs is not waited
+    /// for longer than [`GRACE`].
+    pub(crate) fn can_be_destroyed(&mut self) -> bool {
+        // ends a helper that writes id maps
+        self.mapping = None;
+        self.has_reported() || children_of(self.pid.as_raw_pid(), &self.process).1.is_ok()
+    }
+
+    /// Kills bwrap and all. Returns handles on what descends from it, to be [reaped](reap_orphan) when it has ended.
+    pub(crate) fn strike(&mut self) -> Vec<OwnedFd> {
+        self.conduct.on_kill();
+        let descendants = self.stop_descendants();
+        let _ = self.kill_inside();
+        let _ = kill(&self.process);
+        for process in &descendants {
+            let _ = kill(process);
+        }
+        descendants
+    }
+
+    /// Whether bwrap has its id maps, or needs none any more.
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.mapping.is_none()
     }
 }
 
@@ -472,7 +512,7 @@ fn reap(process: &OwnedFd) -> End {
 }
 
 /// Waits for the end of a process that was killed, and reaps it if it became our child.
-fn reap_orphan(process: &OwnedFd) {
+pub(super) fn reap_orphan(process: &OwnedFd) {
     let _ = has_ended(process, GRACE);
     // ECHILD: it is not ours
     let _ = waitid(WaitId::PidFd(process.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);

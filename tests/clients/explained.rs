@@ -45,7 +45,11 @@ fn explains(here: &Here, script: &str, code: &str) {
 
 fn a_source_that_is_missing(here: &Here) {
     for options in ["", "--unshare-pid", "--unshare-user --unshare-pid --die-with-parent"] {
-        explains(here, &format!("exec \"$B\" --ro-bind / / {options} --ro-bind /nonexistent /tmp true"), "BD01");
+        explains(
+            here,
+            &format!("exec \"$B\" --ro-bind / / {options} --ro-bind /nonexistent /tmp true"),
+            "BD01",
+        );
     }
 }
 
@@ -99,13 +103,14 @@ fn a_caller_who_knows_all_is_told_nothing(here: &Here) {
 
 fn id_maps_of_the_callers(here: &Here) {
     // the gate ends, and nobody has written any maps
-    let line = "exec \"$B\" --ro-bind / / --unshare-user --info-fd 5 --userns-block-fd 6 true 5>info 6</dev/null";
+    let line =
+        "exec \"$B\" --ro-bind / / --unshare-user --info-fd 5 --userns-block-fd 6 true 5>info 6</dev/null";
     let (added, _) = added(here, line);
     assert!(added.contains("bwrap-doctor: ") && added.contains("its caller writes the id maps"), "{added}");
     assert!(!added.contains("Cause: "), "{added}");
 }
 
-/// Denies `clone` with CLONE_NEWNS: EPERM.
+/// Denies `clone` with `CLONE_NEWNS`: `EPERM`.
 #[cfg(target_arch = "x86_64")]
 fn denying() -> Vec<u8> {
     let program: [(u16, u8, u8, u32); 6] = [
@@ -139,7 +144,11 @@ fn a_filter_that_denies(here: &Here) {
 
 fn a_masked_proc(here: &Here) {
     let outer = format!("{} --unshare-user --dev-bind / / --tmpfs /proc/sys", real(here).display());
-    explains(here, &format!("exec {outer} \"$B\" --unshare-user --unshare-pid --ro-bind / / --proc /proc true"), "PR");
+    explains(
+        here,
+        &format!("exec {outer} \"$B\" --unshare-user --unshare-pid --ro-bind / / --proc /proc true"),
+        "PR",
+    );
 }
 
 const BROKEN: &str = "\"$B\" --ro-bind / / --ro-bind /nonexistent /tmp true";
@@ -153,7 +162,11 @@ fn into_a_file(here: &Here) {
     assert!(ran.out.contains("\nCause: "), "{}", ran.out);
     // what cannot be written there is said where it can
     let lost = stood_in(here, &format!("BWRAP_DOCTOR_LOG=/nonexistent/log {BROKEN}"));
-    assert!(lost.err.contains("cannot write to /nonexistent/log") && lost.err.contains("Cause: "), "{}", lost.err);
+    assert!(
+        lost.err.contains("cannot write to /nonexistent/log") && lost.err.contains("Cause: "),
+        "{}",
+        lost.err
+    );
 }
 
 fn once_a_day(here: &Here) {
@@ -165,7 +178,11 @@ fn once_a_day(here: &Here) {
         ),
     );
     let lines: Vec<&str> = ran.out.lines().filter(|line| !line.is_empty()).collect();
-    assert!(lines[1].starts_with("bwrap-doctor: again: ") && lines[1].ends_with("explain BD01"), "{}", ran.out);
+    assert!(
+        lines[1].starts_with("bwrap-doctor: again: ") && lines[1].ends_with("explain BD01"),
+        "{}",
+        ran.out
+    );
     assert_eq!(lines[2..], ["1"], "{}", ran.out);
 }
 

@@ -38,9 +38,16 @@ fn what_is_installed_is_taken_back(here: &Here) {
     for (line, (begin, end)) in lines.iter().zip(shape) {
         assert!(line.starts_with(begin) && line.ends_with(end), "{line}");
     }
-    assert!(ran.err.contains("your PATH leads to ") || ran.err.contains("is not on your PATH"), "{}", ran.err);
+    assert!(
+        ran.err.contains("your PATH leads to ") || ran.err.contains("is not on your PATH"),
+        "{}",
+        ran.err
+    );
     // another place; found first, there is nothing to note
-    let ran = script(here, "mkdir d; PATH=$PWD/d:$PATH \"$B\" install --directory d; \"$B\" uninstall --directory d; ls -A d");
+    let ran = script(
+        here,
+        "mkdir d; PATH=$PWD/d:$PATH \"$B\" install --directory d; \"$B\" uninstall --directory d; ls -A d",
+    );
     assert!(ran.err.is_empty() && ran.out.lines().count() == 3, "{}{}", ran.out, ran.err);
     // whom it runs, another copy knows
     let ran = script(
@@ -52,15 +59,26 @@ fn what_is_installed_is_taken_back(here: &Here) {
 }
 
 fn nothing_foreign_is_touched(here: &Here) {
-    for there in ["echo mine >d/bwrap", "ln -s /nonexistent d/bwrap", "ln -s \"$B\" d/bwrap", "mkdir d/bwrap"] {
+    for there in ["echo mine >d/bwrap", "ln -s /nonexistent d/bwrap", "ln -s \"$B\" d/bwrap", "mkdir d/bwrap"]
+    {
         for task in ["install", "uninstall"] {
-            let ran = script(here, &format!("mkdir d; {there}; ls -l d >before; \"$B\" {task} --directory d; echo $?; \
-                ls -l d | cmp - before && echo unchanged"));
+            let ran = script(
+                here,
+                &format!(
+                    "mkdir d; {there}; ls -l d >before; \"$B\" {task} --directory d; echo $?; \
+                ls -l d | cmp - before && echo unchanged"
+                ),
+            );
             assert_eq!(ran.out, "2\nunchanged\n", "{there}: {}", ran.err);
             assert!(ran.err.contains("left as it is"), "{}", ran.err);
         }
     }
     let ran = script(here, "\"$B\" install");
-    assert_eq!((ran.status.code(), ran.err.contains(" is no directory; make it")), (Some(2), true), "{}", ran.err);
+    assert_eq!(
+        (ran.status.code(), ran.err.contains(" is no directory; make it")),
+        (Some(2), true),
+        "{}",
+        ran.err
+    );
     assert!(!Path::new("/usr/local/bin/bwrap").exists(), "a test has put it there");
 }

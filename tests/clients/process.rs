@@ -40,15 +40,26 @@ fn exit_statuses_are_the_commands(here: &Here) {
         assert_eq!((ran.status.code(), ran.err.as_str()), (Some(status), ""));
     }
     // where bwrap says 1
-    for line in ["--ro-bind /nonexistent / true", "--ro-bind / / /nonexistent", "--ro-bind / / --chdir /nonexistent true"] {
-        let status = |bwrap: &Path| shell(here, bwrap, &format!("exec \"$B\" {line}")).output().unwrap().status;
-        assert_eq!((status(&real(here)).code(), status(here.bwrap.path()).code()), (Some(1), Some(1)), "{line}");
+    for line in [
+        "--ro-bind /nonexistent / true",
+        "--ro-bind / / /nonexistent",
+        "--ro-bind / / --chdir /nonexistent true",
+    ] {
+        let status =
+            |bwrap: &Path| shell(here, bwrap, &format!("exec \"$B\" {line}")).output().unwrap().status;
+        assert_eq!(
+            (status(&real(here)).code(), status(here.bwrap.path()).code()),
+            (Some(1), Some(1)),
+            "{line}"
+        );
     }
 }
 
 fn nothing_is_added_where_the_command_ran(here: &Here) {
     // what it says, and how it ends, is its own affair
-    for script in ["echo bwrap: execvp x: No such file or directory >&2; exit 1", "exec sleep 0.05", "kill -9 $$"] {
+    for script in
+        ["echo bwrap: execvp x: No such file or directory >&2; exit 1", "exec sleep 0.05", "kill -9 $$"]
+    {
         for options in ["", "--unshare-pid", "--unshare-pid --as-pid-1", "--unshare-pid --die-with-parent"] {
             same(here, &format!("exec \"$B\" --ro-bind / / {options} sh -c '{script}'"));
         }
@@ -57,7 +68,16 @@ fn nothing_is_added_where_the_command_ran(here: &Here) {
 
 fn sleeping(here: &Here) -> Child {
     let mut process = Process::new(here.bwrap.path());
-    process.args(["--ro-bind", "/", "/", "--unshare-pid", "--die-with-parent", "sh", "-c", "echo up; exec sleep 60"]);
+    process.args([
+        "--ro-bind",
+        "/",
+        "/",
+        "--unshare-pid",
+        "--die-with-parent",
+        "sh",
+        "-c",
+        "echo up; exec sleep 60",
+    ]);
     let mut child = process.stdout(Stdio::piped()).process_group(0).spawn().unwrap();
     let mut up = [0; 3];
     std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut up).unwrap();
@@ -105,7 +125,8 @@ fn nobody_watches_a_command_that_runs(here: &Here) {
     let children = || std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
     // bwrap reaps it
     assert!(within(Duration::from_secs(5), || children().split_whitespace().count() == 1), "{}", children());
-    let executed = std::fs::metadata(format!("/proc/{id}/exe")).map(|meta| std::os::unix::fs::MetadataExt::ino(&meta));
+    let executed =
+        std::fs::metadata(format!("/proc/{id}/exe")).map(|meta| std::os::unix::fs::MetadataExt::ino(&meta));
     let wanted = std::fs::metadata(real(here)).map(|meta| std::os::unix::fs::MetadataExt::ino(&meta));
     assert_eq!(executed.unwrap(), wanted.unwrap());
     child.kill().unwrap();
@@ -115,7 +136,14 @@ fn nobody_watches_a_command_that_runs(here: &Here) {
 fn the_name_that_it_was_called_by_is_kept(here: &Here) {
     let named = |path: &Path| {
         let mut process = Process::new(path);
-        process.arg0("over/there/bwrap").args(["--ro-bind", "/", "/", "sh", "-c", "head -c 16 /proc/$PPID/cmdline"]);
+        process.arg0("over/there/bwrap").args([
+            "--ro-bind",
+            "/",
+            "/",
+            "sh",
+            "-c",
+            "head -c 16 /proc/$PPID/cmdline",
+        ]);
         process.output().unwrap().stdout
     };
     assert_eq!(named(here.bwrap.path()), b"over/there/bwrap");
@@ -130,7 +158,11 @@ fn what_is_inherited_is_inherited(here: &Here) {
          export X='a  b'; exec nice -n 3 \"$B\" --ro-bind / / sh -c '{look}'"
     );
     let ran = same(here, &script);
-    assert!(ran.out.contains("X=a  b\n") && ran.out.contains("0027\n") && ran.out.contains("\n7\n"), "{}", ran.out);
+    assert!(
+        ran.out.contains("X=a  b\n") && ran.out.contains("0027\n") && ran.out.contains("\n7\n"),
+        "{}",
+        ran.out
+    );
 }
 
 fn ignored(status: &str) -> u64 {
@@ -194,7 +226,9 @@ fn help_and_version_are_bwraps_own(here: &Here) {
 }
 
 fn errors_of_usage_are_bwraps_own(here: &Here) {
-    for line in ["--no-such-option", "--ro-bind /", "--args 77 true", "--args x true", "--seccomp -1 true", "--uid"] {
+    for line in
+        ["--no-such-option", "--ro-bind /", "--args 77 true", "--args x true", "--seccomp -1 true", "--uid"]
+    {
         let ran = same(here, &format!("exec \"$B\" {line}"));
         assert_eq!(ran.status.code(), Some(1), "{line}");
     }
@@ -222,7 +256,12 @@ fn the_real_one_is_found(here: &Here) {
 fn it_never_calls_itself(here: &Here) {
     let script = "mkdir a b; cp \"$B\" a/bwrap; printf '#!/bin/sh\\nexec %s/a/bwrap \"$@\"\\n' $PWD >b/bwrap; \
                   chmod +x b/bwrap; export PATH=$PWD/b:$PATH";
-    for line in ["--ro-bind / / true", "--version", "--no-such-option", "--ro-bind / / --json-status-fd 8 --block-fd 9 true"] {
+    for line in [
+        "--ro-bind / / true",
+        "--version",
+        "--no-such-option",
+        "--ro-bind / / --json-status-fd 8 --block-fd 9 true",
+    ] {
         let ran = stood_in(here, &format!("{script}; a/bwrap {line} 8>status 9</dev/null"));
         assert_eq!(ran.status.code(), Some(1), "{line}: {}", ran.err);
         assert!(ran.err.contains("leads back to a stand-in"), "{line}: {}", ran.err);

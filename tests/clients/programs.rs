@@ -107,11 +107,16 @@ fn sandbox_runtime(here: &Here) {
         needs(program);
     }
     let line = |rest: &str| {
-        format!("exec node {}/node_modules/@anthropic-ai/sandbox-runtime/dist/cli.js {rest}", packages.display())
+        format!(
+            "exec node {}/node_modules/@anthropic-ai/sandbox-runtime/dist/cli.js {rest}",
+            packages.display()
+        )
     };
     runs(here, &line("echo hello"), 0, "hello");
     runs(here, &line("-c 'exit 3'"), 3, "");
     // bwrap can make no namespace for it
-    let limited = |line: &str| format!("mkdir proc; {} --dev-bind / / --unshare-user --tmpfs /proc/sys {line}", real(here).display());
+    let limited = |line: &str| {
+        format!("mkdir proc; {} --dev-bind / / --unshare-user --tmpfs /proc/sys {line}", real(here).display())
+    };
     is_explained(here, &limited(&line("echo hello").replace("exec ", "")), "PR");
 }

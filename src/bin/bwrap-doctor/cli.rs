@@ -49,7 +49,9 @@ pub(crate) enum Task {
     #[command(after_help = INSTALL)]
     Install(Place),
     /// Take back what install did
-    #[command(after_help = "Removes the copy that install made, and nothing else.\n\nExample:\n  bwrap-doctor uninstall")]
+    #[command(
+        after_help = "Removes the copy that install made, and nothing else.\n\nExample:\n  bwrap-doctor uninstall"
+    )]
     Uninstall(Place),
     /// Print completions for a shell
     #[command(after_help = "Example:\n  bwrap-doctor completions bash >/etc/bash_completion.d/bwrap-doctor")]

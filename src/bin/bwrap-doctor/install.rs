@@ -56,10 +56,13 @@ pub(crate) fn install(task: &Place) -> Result {
         Found::Ours => "renewed",
         Found::Nothing => "made",
     };
-    copy_to(&path, matches!(found, Found::Ours)).map_err(|error| format!("cannot make {}: {error}", path.display()))?;
+    copy_to(&path, matches!(found, Found::Ours))
+        .map_err(|error| format!("cannot make {}: {error}", path.display()))?;
     output::print(&format!("{done} {}, a copy of bwrap-doctor\n", path.display()))?;
     match standin::real() {
-        Ok(real) => output::print(&format!("it runs {}, and explains what does not start\n", real.display()))?,
+        Ok(real) => {
+            output::print(&format!("it runs {}, and explains what does not start\n", real.display()))?;
+        }
         Err(trouble) => note(&trouble),
     }
     note_order(&path);
@@ -81,7 +84,8 @@ fn copy_to(path: &Path, renew: bool) -> std::io::Result<()> {
 /// Says if another bwrap is found first.
 fn note_order(own: &Path) {
     let search = std::env::var_os("PATH").unwrap_or_default();
-    let first = std::env::split_paths(&search).map(|directory| directory.join("bwrap")).find(|path| path.exists());
+    let first =
+        std::env::split_paths(&search).map(|directory| directory.join("bwrap")).find(|path| path.exists());
     match first {
         Some(first) if first == own => {}
         Some(first) => note(&format!(

@@ -37,13 +37,13 @@ pub(crate) fn played() -> Option<ExitCode> {
     let mut words = std::env::args_os();
     let name = words.next()?;
     if Path::new(&name).file_name() == Some(OsStr::new("bwrap")) {
-        return Some(play(&name, words.collect()));
+        return Some(play(&name, &words.collect::<Vec<_>>()));
     }
     words.next().is_some_and(|word| word == watcher::CALLED).then(|| watcher::run(words.collect()))
 }
 
-fn play(name: &OsStr, words: Vec<OsString>) -> ExitCode {
-    if called_by_another(&words) {
+fn play(name: &OsStr, words: &[OsString]) -> ExitCode {
+    if called_by_another(words) {
         output::complain(&format!(
             "the bwrap on the PATH leads back to a stand-in for it: name the real one in {OVERRIDE}"
         ));
@@ -56,16 +56,15 @@ fn play(name: &OsStr, words: Vec<OsString>) -> ExitCode {
             return ExitCode::from(NOT_FOUND);
         }
     };
-    let line = Line::read(&words);
-    let watched = line.as_ref().and_then(|line| Watched::begin(line, &real));
-    let (mut watcher, mut options) = watched.map_or((None, Vec::new()), |watched| {
-        (Some(watched.watcher), watched.options)
-    });
+    let line = Line::read(words);
+    let beside = line.as_ref().and_then(|line| Watched::begin(line, &real));
+    let (mut watcher, mut options) =
+        beside.map_or((None, Vec::new()), |watched| (Some(watched.watcher), watched.options));
     let is_full = line.as_ref().map_or(words.len() > line::MOST_WORDS, Line::is_full);
     if !is_full && !options.iter().any(|(option, _)| *option == line::STATUS) {
         options.extend(mark(line.as_ref()));
     }
-    let error = execute(&real, name, &words, &options);
+    let error = execute(&real, name, words, &options);
     if let Some(watcher) = &mut watcher {
         let _ = watcher.kill();
     }

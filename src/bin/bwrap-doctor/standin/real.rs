@@ -1,6 +1,6 @@
 //! Which file is the real bwrap: never this program.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -36,7 +36,7 @@ fn others() -> impl Iterator<Item = PathBuf> {
     let diverted = (own.is_absolute() && own.ends_with("bwrap")).then(|| own.with_file_name(DIVERTED));
     // processes are named as the file that they execute
     let diverted = diverted.and_then(|path| fs::canonicalize(path).ok());
-    let path = std::env::var_os("PATH").unwrap_or_else(OsString::new);
+    let path = std::env::var_os("PATH").unwrap_or_default();
     let directories: Vec<PathBuf> = std::env::split_paths(&path).filter(|path| path.is_absolute()).collect();
     let searched = directories.into_iter().chain(USUAL.map(PathBuf::from)).map(|path| path.join("bwrap"));
     diverted.into_iter().chain(searched).filter(|path| is_executable(path) && !is_stand_in(path))

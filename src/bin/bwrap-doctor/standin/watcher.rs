@@ -111,8 +111,7 @@ impl Watch {
             rustix::fs::fstat(stream)
                 .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == kind)
         };
-        let socket =
-            if is(stdin(), rustix::fs::FileType::Socket) { Socket::Open } else { Socket::None };
+        let socket = if is(stdin(), rustix::fs::FileType::Socket) { Socket::Open } else { Socket::None };
         let has_status = is(stdout(), rustix::fs::FileType::RegularFile);
         Some(Self { process, socket, has_status, bwrap: pid, executes: None })
     }
@@ -121,7 +120,8 @@ impl Watch {
     fn outcome(mut self) -> Option<Seen> {
         let mut looks = 0;
         loop {
-            let looking = matches!(self.socket, Socket::None | Socket::Done) && self.has_status && looks < LOOKS;
+            let looking =
+                matches!(self.socket, Socket::None | Socket::Done) && self.has_status && looks < LOOKS;
             let limit = looking.then(|| FIRST_LOOK * 2_u32.pow(looks));
             let ended = self.wait(limit);
             self.read_socket();

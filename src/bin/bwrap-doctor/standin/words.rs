@@ -20,7 +20,7 @@ const LOG: &str = "BWRAP_DOCTOR_LOG";
 
 /// A directory for marks: a cause that was explained within a day gets one line.
 const ONCE: &str = "BWRAP_DOCTOR_ONCE";
-const DAY: Duration = Duration::from_hours(24);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long bwrap may take to say once more what is wrong. Whoever reads standard error to its end waits for that.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -72,8 +72,8 @@ fn explained(seen: Seen, real: &Path, words: Vec<OsString>, numbers: &[(RawFd, R
             words.drain(place..words.len().min(place + 2));
         }
     }
-    let command =
-        Command::from_args(words).map_err(|error| format!("the line cannot be read here: {error}. {}", hint()))?;
+    let command = Command::from_args(words)
+        .map_err(|error| format!("the line cannot be read here: {error}. {}", hint()))?;
     let verdicts: &[Verdict] = match seen {
         Seen::Failed(Verdict::Refused) => &[Verdict::Refused],
         Seen::Failed(_) => &[Verdict::SetupFailed],
@@ -81,8 +81,10 @@ fn explained(seen: Seen, real: &Path, words: Vec<OsString>, numbers: &[(RawFd, R
         Seen::Unreported => &[Verdict::SetupFailed, Verdict::NotExecuted],
         Seen::Complete => &[Verdict::NotExecuted],
     };
-    let again = verdicts.iter().map(|verdict| doctor::failure_of(&bwrap, &command, *verdict).ask_again(PATIENCE));
-    let mut found = again.filter(|failure| failure.heard() == Heard::AskedAgain || failure.program().is_some());
+    let again =
+        verdicts.iter().map(|verdict| doctor::failure_of(&bwrap, &command, *verdict).ask_again(PATIENCE));
+    let mut found =
+        again.filter(|failure| failure.heard() == Heard::AskedAgain || failure.program().is_some());
     let failure = found.next().ok_or_else(|| {
         format!("asked once more, it does not fail so, or what it would do cannot be done twice. {}", hint())
     })?;
@@ -120,7 +122,8 @@ fn now() -> String {
 
 fn date(seconds: u64) -> String {
     let (mut days, second) = (seconds / 86_400, seconds % 86_400);
-    let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let is_leap =
+        |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let mut year = 1970;
     while days >= 365 + u64::from(is_leap(year)) {
         days -= 365 + u64::from(is_leap(year));
