@@ -173,10 +173,10 @@ pub(crate) struct Place {
 }
 
 const INSTALL: &str = "\
-Copies this program to a file named bwrap, and overwrites nothing but such a copy. Called under that name it becomes the
-real bwrap: same arguments, descriptors, streams, process, signals and exit status. Only where the sandbox does not start,
-the explanation follows bwrap's own words on standard error. Programs that call
-/usr/bin/bwrap by its path do not come here.
+Copies this program to a file named bwrap, and overwrites nothing but such a copy. Called under that name it becomes
+the real bwrap: same arguments, descriptors, streams, process, signals and exit status. Only where the sandbox does not
+start, the explanation follows bwrap's own words on standard error. Programs that call /usr/bin/bwrap by its path do not
+come here.
 
 Environment of the copy:
   BWRAP_DOCTOR_BWRAP  the real bwrap; else bwrap.distrib beside the copy, the next one on the PATH, or /usr/bin/bwrap
