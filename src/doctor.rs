@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use rustix::process::getuid;
 
 use crate::bwrap::{Bwrap, Message, Stage};
-use crate::diagnosis::{self, Diagnosis, Prediction};
+use crate::diagnosis::{self, Diagnosis, Prediction, Verdict};
 use crate::host::Host;
-use crate::launch::{Error, Result, Stdio, Streams};
+use crate::launch::{Command, Error, Failure, Result, Stdio, Streams, outcome_of};
 use crate::sandbox::{Namespaces, Sandbox};
 
 /// Says whether a sandbox will start here, from facts alone: a few milliseconds, and nothing is launched.
@@ -332,6 +332,29 @@ fn try_until(bwrap: &Bwrap, sandbox: &Sandbox, deadline: Instant) -> TrialOutcom
         Err(Error::NotExecuted(failure)) if failure.message().is_some_and(is_the_end) => TrialOutcome::Works,
         Err(error) => TrialOutcome::Failed { diagnosis: error.diagnosis().cloned().map(Arc::new), error },
     }
+}
+
+/// What is known of a launch that somebody else made, such as a program that calls bwrap itself, and that came this far. Reads the
+/// host, and the program's files if the command was not executed; bwrap's words are not known:
+/// [`Failure::ask_again`] asks for them.
+///
+/// For that, content that the line reads from descriptors is read from their beginning where they are files. What came through a
+/// pipe is gone: then content is taken to be empty, and a filter is left out. `--sync-fd` and `--info-fd` are left out.
+///
+/// ```
+/// use std::process::Command as Process;
+/// use std::time::Duration;
+/// use bwrap_launch::{Bwrap, Command, Stage, Verdict, doctor};
+/// let (bwrap, line) = (Bwrap::find()?, ["--ro-bind", "/nonexistent", "/", "true"]);
+/// assert!(!Process::new(bwrap.path()).args(line).status()?.success());
+/// let failure = doctor::failure_of(&bwrap, &Command::from_args(line)?, Verdict::SetupFailed);
+/// let failure = failure.ask_again(Duration::from_secs(5));
+/// assert_eq!(failure.stage(), Some(Stage::Sources));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn failure_of(bwrap: &Bwrap, command: &Command, verdict: Verdict) -> Failure {
+    command.failed_elsewhere(bwrap, outcome_of(verdict))
 }
 
 /// There in every root, and never executed, since it is a directory.

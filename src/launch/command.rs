@@ -15,6 +15,9 @@ use super::capture::{Capture, Handling, Stream};
 use super::child::{Child, deadline};
 use super::error::{Error, Result, Step};
 use super::explain::Explain;
+use super::failure::Failure;
+use super::gather::gather_elsewhere;
+use super::handshake::Outcome;
 use super::order::{Line, Order, Recipe};
 use super::output::{ExitStatus, Output};
 use super::prepared::Prepared;
@@ -627,6 +630,18 @@ impl Command {
         };
         // dropped, it is destroyed
         Ok(prepared.wait_ready(deadline)?.then_some(prepared))
+    }
+
+    /// What is known of a launch of this command that somebody else made.
+    pub(crate) fn failed_elsewhere(&self, bwrap: &Bwrap, outcome: Outcome) -> Failure {
+        let mut recipe = Recipe::clone(&self.recipe);
+        recipe.sandbox = recipe.sandbox.with_contents(|descriptor| {
+            let path = format!("/proc/self/fd/{}", descriptor.current_number());
+            // of what is no file, bwrap has read all there was
+            let is_file = std::fs::metadata(&path).is_ok_and(|meta| meta.is_file());
+            if is_file { std::fs::read(&path).ok() } else { None }
+        });
+        gather_elsewhere(outcome, &Arc::new(recipe), bwrap)
     }
 
     fn hold(&self, streams: Streams, deadline: Option<Instant>) -> Result<Prepared> {

@@ -113,6 +113,16 @@ pub(super) struct Gathered {
     pub(super) origin: Origin,
 }
 
+/// How a launch came out, of which nothing but the verdict is known.
+pub(crate) fn outcome_of(verdict: Verdict) -> Outcome {
+    match verdict {
+        Verdict::Refused => Outcome::Refused { signal: None },
+        Verdict::SetupFailed => Outcome::SetupFailed { signal: None },
+        Verdict::NotExecuted => Outcome::NotExecuted { signal: None },
+        Verdict::Unknown => Outcome::Undecided(Undecided::StatusLost),
+    }
+}
+
 impl Failure {
     pub(super) fn gathered(outcome: Outcome, gathered: Gathered) -> Self {
         let Gathered { wording, program, host, command, namespaces, dropped, origin } = gathered;
@@ -142,12 +152,7 @@ impl Failure {
     /// ```
     #[must_use]
     pub fn new(verdict: Verdict, stderr: impl Into<Vec<u8>>) -> Self {
-        let outcome = match verdict {
-            Verdict::Refused => Outcome::Refused { signal: None },
-            Verdict::SetupFailed => Outcome::SetupFailed { signal: None },
-            Verdict::NotExecuted => Outcome::NotExecuted { signal: None },
-            Verdict::Unknown => Outcome::Undecided(Undecided::StatusLost),
-        };
+        let outcome = outcome_of(verdict);
         let words = stderr.into();
         let messages = Message::parse_all(&words);
         Self {

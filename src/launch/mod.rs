@@ -47,6 +47,7 @@ pub use command::Command;
 pub(crate) use command::Streams;
 pub use error::{Error, Result, Step};
 pub use explain::{Explain, Explanation};
+pub(crate) use failure::outcome_of;
 pub use failure::{Failure, Heard};
 pub use handshake::Undecided;
 pub use lines::{Line, LineEnd, Lines, NextLine};

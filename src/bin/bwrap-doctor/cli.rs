@@ -45,6 +45,14 @@ pub(crate) enum Task {
     /// Show what bwrap-doctor sees of this machine: changes nothing, needs no privileges
     #[command(after_help = HOST)]
     Host(Host),
+    /// Put this program in bwrap's place: it runs bwrap, and explains what does not start
+    #[command(after_help = INSTALL)]
+    Install(Place),
+    /// Take back what install did
+    #[command(
+        after_help = "Removes the copy that install made, and nothing else.\n\nExample:\n  bwrap-doctor uninstall"
+    )]
+    Uninstall(Place),
     /// Print completions for a shell
     #[command(after_help = "Example:\n  bwrap-doctor completions bash >/etc/bash_completion.d/bwrap-doctor")]
     Completions {
@@ -153,3 +161,31 @@ you publish it: paths and host names may be in it.
 Examples:
   bwrap-doctor host
   kubectl exec pod -- bwrap-doctor host --format json >host.json";
+
+#[derive(Args)]
+pub(crate) struct Place {
+    /// For the machine: /usr/local/bin, instead of ~/.local/bin
+    #[arg(long)]
+    pub(crate) machine: bool,
+    /// Another directory
+    #[arg(long, value_name = "PATH", conflicts_with = "machine")]
+    pub(crate) directory: Option<PathBuf>,
+}
+
+const INSTALL: &str = "\
+Copies this program to a file named bwrap, and overwrites nothing but such a copy. Called under that name it becomes
+the real bwrap: same arguments, descriptors, streams, process, signals and exit status. Only where the sandbox does not
+start, the explanation follows bwrap's own words on standard error. Programs that call /usr/bin/bwrap by its path do not
+come here.
+
+Environment of the copy:
+  BWRAP_DOCTOR_BWRAP  the real bwrap; else bwrap.distrib beside the copy, the next one on the PATH, or /usr/bin/bwrap
+  BWRAP_DOCTOR_LOG    a file for explanations, instead of standard error
+  BWRAP_DOCTOR_ONCE   a directory for marks: a cause is explained once a day, and then named in a line
+
+Exit status: 0, or 2 if there is something else in that place.
+
+Examples:
+  bwrap-doctor install
+  sudo bwrap-doctor install --machine
+  bwrap-doctor uninstall";

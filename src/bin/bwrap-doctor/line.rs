@@ -53,7 +53,7 @@ pub(crate) fn with_args_of_descriptors(mut words: Vec<OsString>) -> Result<Vec<O
 }
 
 /// Where a word is an option, and neither another's argument nor the command's.
-fn position(words: &[OsString], option: &str) -> Option<usize> {
+pub(crate) fn position(words: &[OsString], option: &str) -> Option<usize> {
     let candidates = words.iter().enumerate().filter(|(_, word)| *word == option);
     candidates.map(|(position, _)| position).find(|position| {
         let before = words.iter().take(*position).cloned();
