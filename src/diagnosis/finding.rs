@@ -110,7 +110,7 @@ pub struct Diagnosis {
     pub verdict: Verdict,
     /// The stage that bwrap was in.
     pub stage: Option<Stage>,
-    /// The message that ended bwrap, in its own words.
+    /// The message that ended bwrap, in its own words, with `bwrap: ` in front; if it said nothing, what somebody else said.
     pub message: Option<String>,
     /// What explains it, the likeliest first.
     pub causes: Vec<Finding>,

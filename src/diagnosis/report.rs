@@ -30,6 +30,9 @@ impl fmt::Display for Diagnosis {
             Verdict::Refused => Some("bwrap refused to make the sandbox; the command did not run."),
             Verdict::SetupFailed => Some("The sandbox could not be set up; the command did not run."),
             Verdict::NotExecuted => Some("The command could not be executed in the sandbox; it did not run."),
+            Verdict::Unknown if self.message.as_deref().is_some_and(|said| !said.starts_with("bwrap: ")) => {
+                Some("This is no message of bwrap's that is known:")
+            }
             Verdict::Unknown => Some("bwrap reported a failure."),
         };
         if let Some(happened) = happened {

@@ -98,6 +98,26 @@ fn a_message_is_diagnosed_wherever_it_comes_from() {
 }
 
 #[test]
+fn what_others_say_is_not_shown_as_bwraps() {
+    for text in [
+        "E2BIG: argument list too long, posix_spawn '/bin/bash'",
+        "npm ERR! code ELIFECYCLE",
+        "bash: bwrap: command not found",
+    ] {
+        let said = ask(&["explain", "--message", text]);
+        assert_eq!((said.status, said.err.as_str()), (0, ""));
+        assert!(said.out.contains(text) && !said.out.contains(&format!("bwrap: {text}")), "{}", said.out);
+        assert!(said.out.starts_with("This is no message of bwrap's that is known:\n"), "{}", said.out);
+        let json = ask(&["explain", "--format", "json", "--message", text]).json();
+        assert_valid(&json);
+        assert_eq!(json["diagnosis"]["message"], text);
+    }
+    // in a log of many lines, too
+    let said = ask_with_input(&["explain", "-"], b"+ make\nmake: *** [all] Error 1\n");
+    assert!(!said.out.contains("bwrap: "), "{}", said.out);
+}
+
+#[test]
 fn many_messages_keep_to_the_schema() {
     let docker = r#"{
         "platforms": { "present": [{ "platform": "docker", "evidence": "/.dockerenv" }] },

@@ -8,9 +8,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::{fs, io};
 
+use bwrap_launch::Bwrap;
 use bwrap_launch::diagnosis::{self, Cause, Symptom};
 use bwrap_launch::host::Host;
-use bwrap_launch::{Bwrap, Message};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -113,7 +113,7 @@ fn one(code: &str, format: Format) -> Result<()> {
 }
 
 fn diagnose(task: &Explain, message: &[u8], format: Format) -> Result<()> {
-    let symptom = pasted(message);
+    let symptom = Symptom::from_text(message);
     if symptom.messages.is_empty() {
         return Err("the message is empty".to_owned());
     }
@@ -138,43 +138,6 @@ fn standard_input() -> Result<Vec<u8>> {
     let mut text = Vec::new();
     io::stdin().read_to_end(&mut text).map_err(|error| format!("cannot read standard input: {error}"))?;
     Ok(text)
-}
-
-/// The messages in what was pasted. What a log or a terminal puts around them is left out: other lines, and what stands
-/// before `bwrap: `.
-fn pasted(text: &[u8]) -> Symptom {
-    const NAME: &[u8] = b"bwrap: ";
-    // each with the lines after it, which may be its own or not
-    let mut messages: Vec<Vec<&[u8]>> = Vec::new();
-    for line in text.split(|byte| *byte == b'\n') {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let start = line.windows(NAME.len()).position(|window| window == NAME);
-        match (start.and_then(|start| line.get(start..)), messages.last_mut()) {
-            (Some(words), _) => messages.push(vec![words]),
-            (None, Some(message)) => message.push(line),
-            (None, None) => {}
-        }
-    }
-    if messages.is_empty() {
-        return Symptom::from_text(text);
-    }
-    let mut symptom = Symptom::default();
-    symptom.messages = messages.iter().map(|lines| message(lines)).collect();
-    symptom
-}
-
-/// Reads the first line alone, or, if nothing is known like that, with some more that make a known message: a path may have
-/// newlines in it. What is longer is no message, and would take forever to read.
-fn message(lines: &[&[u8]]) -> Message {
-    const MOST_LINES: usize = 8;
-    /// A message has two paths at most.
-    const MOST_BYTES: usize = 10_000;
-    let parsed = |count: usize| {
-        let text = lines.get(..count)?.join(&b'\n');
-        Some(Message::parse(text.get(..MOST_BYTES).unwrap_or(&text)))
-    };
-    let known = (1..=MOST_LINES).map_while(parsed).find(|message| message.pattern().is_some());
-    known.or_else(|| parsed(1)).unwrap_or_else(|| Message::parse(b""))
 }
 
 fn host(task: &Explain) -> Result<Host> {
