@@ -344,8 +344,26 @@ fn is_the_end(message: &Message) -> bool {
         && message.errno().and_then(crate::Errno::code) == Some(libc::EACCES)
 }
 
-impl fmt::Display for Probe {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Probe {
+    /// The table of the trials, and on one screen what stands in the way ([`Diagnosis::brief`]). `Display` says all of it.
+    ///
+    /// ```
+    /// use bwrap_launch::{Bwrap, doctor};
+    /// let probe = doctor::probe(&Bwrap::find()?)?;
+    /// assert!(probe.brief().lines().count() >= probe.trials.len());
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    #[must_use]
+    pub fn brief(&self) -> String {
+        let mut text = self.table();
+        if let Some(failure) = self.failure() {
+            text.push_str(&format!("\n{}\n\n{}", failure.sandbox, failure.outcome.brief()));
+        }
+        text
+    }
+
+    fn table(&self) -> String {
+        let mut text = String::new();
         for report in &self.trials {
             let outcome = match &report.outcome {
                 TrialOutcome::Works => "works",
@@ -353,18 +371,60 @@ impl fmt::Display for Probe {
                 TrialOutcome::TimedOut => "TIMED OUT",
             };
             let way = if report.user_namespace { "" } else { ", without a user namespace" };
-            writeln!(f, "{outcome:<9} {}{way}", report.trial)?;
+            text.push_str(&format!("{outcome:<9} {}{way}\n", report.trial));
         }
         for network in [false, true] {
             if self.answer(network).is_none() {
                 let kind = if network { "with" } else { "without" };
-                writeln!(f, "(there was no time for more sandboxes {kind} a network of their own)")?;
+                text.push_str(&format!(
+                    "(there was no time for more sandboxes {kind} a network of their own)\n"
+                ));
             }
         }
+        text
+    }
+}
+
+impl fmt::Display for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.table())?;
         if let Some(failure) = self.failure() {
             write!(f, "\n{}\n\n{}", failure.sandbox, failure.outcome)?;
         }
         Ok(())
+    }
+}
+
+impl TrialOutcome {
+    /// What came of it on one screen ([`Diagnosis::brief`]). `Display` says all of it.
+    ///
+    /// ```
+    /// use bwrap_launch::doctor::TrialOutcome;
+    /// assert_eq!(TrialOutcome::Works.brief(), "It works.\n");
+    /// ```
+    #[must_use]
+    pub fn brief(&self) -> String {
+        match self {
+            Self::Failed { error, diagnosis: Some(diagnosis) } if error.failure().is_some() => {
+                diagnosis.brief()
+            }
+            Self::Failed { error, diagnosis: Some(diagnosis) } => format!("{error}\n\n{}", diagnosis.brief()),
+            _ => self.to_string(),
+        }
+    }
+
+    /// Why it could not be set up, as far as there is something to say.
+    ///
+    /// ```
+    /// use bwrap_launch::doctor::TrialOutcome;
+    /// assert!(TrialOutcome::TimedOut.diagnosis().is_none());
+    /// ```
+    #[must_use]
+    pub fn diagnosis(&self) -> Option<&Diagnosis> {
+        match self {
+            Self::Failed { diagnosis, .. } => diagnosis.as_deref(),
+            _ => None,
+        }
     }
 }
 

@@ -93,7 +93,7 @@ pub struct Finding {
 
 /// Why a sandbox did not start.
 ///
-/// `Display` is the whole report, for a terminal or a log.
+/// `Display` is the whole report, for a log; [`brief`](Self::brief) is what fits on one screen.
 ///
 /// ```
 /// use bwrap_launch::diagnosis::{Cause, Symptom, diagnose};

@@ -119,19 +119,24 @@ fn diagnose(task: &Explain, message: &[u8], format: Format) -> Result<()> {
     }
     let sandbox = task.args.as_deref().map(line::sandbox_of_file).transpose()?;
     let diagnosis = diagnosis::diagnose(&symptom, &host(task)?, sandbox.as_ref());
+    let written = output::write_files(diagnosis.causes.iter(), &task.depth)?;
     if format == Format::Json {
         return output::print_json(&Envelope::new("explain", Diagnosed { diagnosis }));
     }
-    output::print(&diagnosis.to_string())
+    let text = if task.depth.long { diagnosis.to_string() } else { diagnosis.brief() };
+    output::print(&(text + &written + &output::rest(&diagnosis, &task.depth)))
 }
 
 fn predict(task: &Explain, format: Format) -> Result<()> {
     let Some(path) = &task.args else { return Ok(()) };
     let prediction = diagnosis::predict(&host(task)?, &line::sandbox_of_file(path)?);
+    let written = output::write_files(prediction.obstacles.iter(), &task.depth)?;
     if format == Format::Json {
         return output::print_json(&Envelope::new("explain", Predicted { prediction }));
     }
-    output::print(&prediction.to_string())
+    let text = if task.depth.long { prediction.to_string() } else { prediction.brief() };
+    let cause = prediction.obstacles.first().map(|finding| finding.cause);
+    output::print(&(text + &written + &output::rest_of(cause, &task.depth)))
 }
 
 fn standard_input() -> Result<Vec<u8>> {

@@ -94,7 +94,7 @@ impl<'t> Folded<'t> {
                 _ => [with, Some(whole)],
             };
             ways.into_iter().flatten().find_map(|(head, errno)| {
-                let holes = capture(&known.pattern, &known.holes, head)?;
+                let holes = capture(&known.text, &known.holes, head)?;
                 let offset = |part: &[u8]| part.as_ptr().addr().saturating_sub(head.as_ptr().addr());
                 let range = |part: &[u8]| offset(part)..offset(part) + part.len();
                 let hole = |(kind, part): (char, &[u8])| {
@@ -109,7 +109,7 @@ impl<'t> Folded<'t> {
                     reason: known.reason,
                     holes,
                     errno: errno.map(str::as_bytes),
-                    open: errno.is_none() && is_open(&known.pattern),
+                    open: errno.is_none() && is_open(&known.text),
                     literal: known.length,
                 };
                 Some(((known.lead.len(), known.length), found))
@@ -146,7 +146,7 @@ struct Pattern {
     reason: Option<&'static Row>,
     tail: Tail,
     lead: String,
-    pattern: String,
+    text: String,
     holes: String,
     length: usize,
 }
@@ -156,7 +156,7 @@ fn patterns() -> &'static [Pattern] {
     PATTERNS.get_or_init(|| {
         let mut all = Vec::new();
         for &(stage, rows) in TABLE {
-            for row in rows.iter() {
+            for row in rows {
                 for &wording in row.wordings() {
                     for (reason, (text, holes)) in with_reasons(row, wording) {
                         let pattern =
@@ -164,7 +164,7 @@ fn patterns() -> &'static [Pattern] {
                         let lead = split_hole(&pattern).0.to_owned();
                         let tail = reason.map_or(row.tail, |reason| reason.tail);
                         let length = literal_len(&pattern);
-                        all.push(Pattern { stage, row, reason, tail, lead, pattern, holes, length });
+                        all.push(Pattern { stage, row, reason, tail, lead, text: pattern, holes, length });
                     }
                 }
             }

@@ -62,12 +62,11 @@ fn plain(line: &[u8]) -> Vec<u8> {
     let mut kept = Vec::with_capacity(line.len());
     let mut rest = line;
     while let Some((&byte, after)) = rest.split_first() {
-        match escape(rest) {
-            Some(length) => rest = rest.get(length..).unwrap_or_default(),
-            None => {
-                kept.push(byte);
-                rest = after;
-            }
+        if let Some(length) = escape(rest) {
+            rest = rest.get(length..).unwrap_or_default();
+        } else {
+            kept.push(byte);
+            rest = after;
         }
     }
     kept
@@ -112,9 +111,9 @@ fn named(line: &[u8]) -> impl Iterator<Item = Start> {
         for mark in line.get(words..)? {
             match mark {
                 b':' => colon = true,
-                b' ' | b'\t' | b'\'' | b'"' | b'`' | b']' | b')' | b'*' => {}
+                b' ' | b'\t' | b'\'' | b'"' | b'`' | b']' | b')' | b'*'
                 // curly quotation marks
-                0xe2 | 0x80 | 0x98 | 0x99 | 0x9c | 0x9d => {}
+                | 0xe2 | 0x80 | 0x98 | 0x99 | 0x9c | 0x9d => {}
                 _ => break,
             }
             words += 1;
@@ -260,7 +259,7 @@ fn unnamed(line: &[u8], single: bool) -> Option<Message> {
     if single {
         let (fit, message) = read(line, true, None);
         let strict = recognise(line).is_some_and(|found| !found.row.bare || found.holes.is_empty());
-        let rooted = message.path().into_iter().chain(message.source()).all(|path| path.has_root());
+        let rooted = message.path().into_iter().chain(message.source()).all(std::path::Path::has_root);
         if fit == Fit::Known && rooted && (strict || is_telling(&message)) {
             return Some(message);
         }
@@ -268,7 +267,7 @@ fn unnamed(line: &[u8], single: bool) -> Option<Message> {
     let starts = word_starts(line).take(32);
     starts.into_iter().find_map(|at| {
         let (fit, message) = read(line.get(at..)?, true, quote_before(line, at));
-        let rooted = message.path().into_iter().chain(message.source()).all(|path| path.has_root());
+        let rooted = message.path().into_iter().chain(message.source()).all(std::path::Path::has_root);
         (fit == Fit::Known && rooted && is_telling(&message)).then_some(message)
     })
 }
@@ -422,7 +421,7 @@ fn trims(text: &[u8], quote: Option<u8>) -> [&[u8]; 3] {
 
 /// A text without the marks that end it: those of a sentence, and those that nothing in it opens.
 fn without_marks(mut text: &[u8], quote: Option<u8>) -> &[u8] {
-    let count = |text: &[u8], mark: u8| text.iter().filter(|byte| **byte == mark).count();
+    let count = |text: &[u8], mark: u8| text.split(|byte| *byte == mark).count() - 1;
     let opens = |text: &[u8], open: u8, close: u8| count(text, open) > count(text, close);
     loop {
         let shorter = match text {
@@ -473,7 +472,7 @@ fn is_own(line: &[u8], start: Start) -> bool {
         return false;
     }
     let before = line.get(..start.name).unwrap_or_default().trim_ascii_end();
-    let word = before.rsplit(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
+    let word = before.rsplit(u8::is_ascii_whitespace).next().unwrap_or_default();
     let sentence = !word.is_empty() && word.iter().all(u8::is_ascii_lowercase);
     // as Docker and its kin name a stream
     !sentence || [&b"stderr"[..], b"stdout"].contains(&word)
