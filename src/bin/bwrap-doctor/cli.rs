@@ -87,7 +87,8 @@ pub(crate) struct Check {
 
 const CHECK: &str = "\
 Sets up some growing sandboxes, runs nothing in them, and removes them; or the one of a bwrap line. That takes some
-50 ms. What fails is explained on one screen, and whole with --long. What hangs is killed after 5 s, and so is a bwrap that does not say its version in 5 s: 15 s at most in all.
+50 ms. What fails is explained on one screen, and whole with --long. What hangs is killed after 5 s, and so is a
+bwrap that does not say its version in 5 s: 15 s at most in all.
 
 Exit status: 0 sandboxes work, 1 they do not (or there is no bwrap), 2 wrong usage.
 
