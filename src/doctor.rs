@@ -3,19 +3,23 @@
 //! [`predict`] reads and reasons; [`probe`] and [`try_sandbox`] try, through the very same bwrap, and run nothing of
 //! anybody's.
 
-use std::fmt;
+mod foretell;
+
+use std::ffi::OsStr;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::process::getuid;
 
 use crate::bwrap::{Bwrap, Message, Stage};
-use crate::diagnosis::{self, Diagnosis, Prediction};
+use crate::diagnosis::{self, Diagnosis, Finding, Outlook, Prediction};
 use crate::host::Host;
-use crate::launch::{Error, Result, Stdio, Streams};
+use crate::launch::{Command, Error, Result, Stdio, Streams};
 use crate::sandbox::{Namespaces, Sandbox};
 
-/// Says whether a sandbox will start here, from facts alone: a few milliseconds, and nothing is launched.
+/// Says whether a sandbox will start here, from what the host says and from the files that the sandbox names: a few
+/// milliseconds, and nothing is launched. Whether the command is there, [`predict_command`] says, too.
 ///
 /// ```
 /// use bwrap_launch::diagnosis::Outlook;
@@ -29,7 +33,38 @@ use crate::sandbox::{Namespaces, Sandbox};
 /// ```
 #[must_use]
 pub fn predict(bwrap: &Bwrap, sandbox: &Sandbox) -> Prediction {
-    diagnosis::predict(&Host::snapshot_for(bwrap.path(), bwrap.version_text()), sandbox)
+    predict_all(bwrap, sandbox, None)
+}
+
+/// The same of a command in its sandbox: whether it is there and can be executed, with its interpreter and its loader.
+///
+/// ```
+/// use bwrap_launch::diagnosis::Outlook;
+/// use bwrap_launch::{Bwrap, Sandbox, doctor};
+/// let command = Sandbox::new().ro_bind("/", "/").command("no-such-program");
+/// let prediction = doctor::predict_command(&Bwrap::find()?, &command);
+/// assert_eq!(prediction.outlook, Outlook::Fails);
+/// assert!(prediction.brief().contains("no-such-program"));
+/// # Ok::<(), bwrap_launch::BwrapError>(())
+/// ```
+#[must_use]
+pub fn predict_command(bwrap: &Bwrap, command: &Command) -> Prediction {
+    predict_all(bwrap, command.get_sandbox(), Some(command.get_program()))
+}
+
+fn predict_all(bwrap: &Bwrap, sandbox: &Sandbox, program: Option<&OsStr>) -> Prediction {
+    let host = Host::snapshot_for(bwrap.path(), bwrap.version_text());
+    let mut prediction = diagnosis::predict(&host, sandbox);
+    for finding in foretell::obstacles(&host, sandbox, program) {
+        let known = |other: &Finding| (other.cause, other.operation) == (finding.cause, finding.operation);
+        if !prediction.obstacles.iter().any(known) {
+            prediction.obstacles.push(finding);
+        }
+        // files are there or not: nothing is uncertain about them
+        prediction.outlook = Outlook::Fails;
+    }
+    prediction.obstacles.sort_by_key(|finding| finding.cause);
+    prediction
 }
 
 /// A sandbox that a probe tries. Of those that share the host's network each asks for more than the one before, and so it is
@@ -357,7 +392,7 @@ impl Probe {
     pub fn brief(&self) -> String {
         let mut text = self.table();
         if let Some(failure) = self.failure() {
-            text.push_str(&format!("\n{}\n\n{}", failure.sandbox, failure.outcome.brief()));
+            let _ = write!(text, "\n{}\n\n{}", failure.sandbox, failure.outcome.brief());
         }
         text
     }
@@ -371,14 +406,13 @@ impl Probe {
                 TrialOutcome::TimedOut => "TIMED OUT",
             };
             let way = if report.user_namespace { "" } else { ", without a user namespace" };
-            text.push_str(&format!("{outcome:<9} {}{way}\n", report.trial));
+            let _ = writeln!(text, "{outcome:<9} {}{way}", report.trial);
         }
         for network in [false, true] {
             if self.answer(network).is_none() {
                 let kind = if network { "with" } else { "without" };
-                text.push_str(&format!(
-                    "(there was no time for more sandboxes {kind} a network of their own)\n"
-                ));
+                let _ =
+                    writeln!(text, "(there was no time for more sandboxes {kind} a network of their own)");
             }
         }
         text

@@ -137,7 +137,7 @@ impl Remedy {
             return Ok(());
         }
         if !typed.is_empty() {
-            write!(f, "{}\n", typed.trim_end())?;
+            writeln!(f, "{}", typed.trim_end())?;
         }
         // what is said of a change is the summary again, in options
         match &self.action {

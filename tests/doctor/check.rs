@@ -242,3 +242,21 @@ fn what_fails_just_before_the_command_fails_here_too() {
     assert_eq!((said.status, said.err.lines().count()), (125, 1));
     assert!(said.err.contains("descriptor 9"), "{}", said.err);
 }
+
+/// bwrap's trial ends before these: their files say it, and not by chance.
+#[test]
+fn what_fails_after_the_trial_is_looked_at() {
+    needs!(ROOT);
+    for _ in 0..5 {
+        for (line, code) in
+            [(&["--lock-file", "/nonexistent/lock", "true"][..], ""), (&["no-such-program"], "EX02")]
+        {
+            let args = [&["check", "--"][..], ROOT, line].concat();
+            let human = ask(&args);
+            assert_eq!((human.status, human.err.as_str()), (1, ""), "{line:?}: {}", human.out);
+            assert!(human.out.contains(line[line.len() - 1]) && human.out.contains(code), "{}", human.out);
+        }
+    }
+    let args = [&["check", "--"][..], ROOT, &["--lock-file", "/etc/passwd", "true"]].concat();
+    assert_eq!(ask(&args).status, 0);
+}

@@ -455,3 +455,82 @@ fn every_cause_and_remedy_of_a_report_says_what_it_opens_up() {
         }
     }
 }
+
+/// What the files say that a line names: bwrap says the same when it is started.
+#[test]
+fn predictions_look_at_the_files_that_a_line_names() {
+    needs!(ROOT);
+    let layer = tempfile::tempdir().unwrap();
+    let script = layer.path().join("script");
+    std::fs::write(&script, "#!/nonexistent/interpreter\n").unwrap();
+    std::fs::set_permissions(&script, Permissions::from_mode(0o755)).unwrap();
+    let script = format!("--ro-bind / / {}", script.display());
+    let overlay = format!(
+        "--ro-bind / / --overlay-src {}/none --overlay-src / --ro-overlay /mnt true",
+        layer.path().display()
+    );
+    let cases = [
+        ("--ro-bind / / --ro-bind /nonexistent /mnt true", "fails", "BD01"),
+        ("--ro-bind / / --ro-bind /etc/passwd/x /mnt true", "fails", "BD01"),
+        ("--ro-bind / / --ro-bind-try /nonexistent /mnt true", "starts", ""),
+        ("--ro-bind / / --hostname ci true", "fails", "AR02"),
+        ("--ro-bind / / --chdir /nonexistent true", "fails", "EX08"),
+        ("--ro-bind / / --chdir /etc/passwd true", "fails", "EX08"),
+        ("--ro-bind / / --chdir /etc true", "starts", ""),
+        ("--ro-bind / / no-such-program", "fails", "EX02"),
+        ("--ro-bind / / /etc", "fails", "EX03"),
+        ("--ro-bind / / --setenv A=B c true", "fails", "AR01"),
+        ("--ro-bind /usr /usr /usr/bin/true", "fails", "EX01"),
+        (&script, "fails", "EX01"),
+        (&overlay, "fails", "BD01"),
+        ("--ro-bind / / true", "starts", ""),
+        // no command: nothing is said of one
+        ("--ro-bind / /", "starts", ""),
+    ];
+    for (line, outlook, code) in cases {
+        let (_keep, path) = file(line.as_bytes());
+        let said = ask(&["explain", "--format", "json", "--args", &path, "--here"]);
+        assert_eq!((said.status, said.err.as_str()), (0, ""), "{line}");
+        let report = said.json();
+        assert_valid(&report);
+        let prediction = &report["prediction"];
+        let codes: Vec<&str> = prediction["obstacles"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|cause| cause["code"].as_str().unwrap())
+            .collect();
+        assert!(codes.contains(&code) || code.is_empty(), "{line}: {codes:?}");
+        if outlook == "fails" {
+            assert_eq!(prediction["outlook"], outlook, "{line}");
+            let words = line.split(' ');
+            let status = Command::new("bwrap")
+                .args(words)
+                .stdin(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+                .unwrap();
+            assert!(!status.success(), "{line}: bwrap starts it");
+        } else {
+            assert_ne!(prediction["outlook"], "fails", "{line}: {codes:?}");
+        }
+    }
+}
+
+#[test]
+fn nothing_starts_without_a_bwrap() {
+    let (_keep, path) = file(b"--ro-bind / / true");
+    let ask = |format: &str| {
+        let args = ["explain", "--format", format, "--args", &path, "--here"];
+        said(crate::doctor(&args).env("BWRAP", "/nonexistent/bwrap").output().unwrap())
+    };
+    let human = ask("human");
+    assert!(
+        human.out.contains("/nonexistent/bwrap") && human.out.contains("This sandbox will not start."),
+        "{}",
+        human.out
+    );
+    let json = ask("json").json();
+    assert_valid(&json);
+    assert_eq!(json["prediction"]["outlook"], "fails");
+}

@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use bwrap_launch::diagnosis::{Diagnosis, Outlook, Prediction};
+use bwrap_launch::diagnosis::{Diagnosis, Finding, Outlook, Prediction};
 use bwrap_launch::doctor::{self, Probe, Trial, TrialOutcome, TrialReport};
-use bwrap_launch::{Bwrap, Error, Sandbox};
+use bwrap_launch::{Bwrap, Error, Sandbox, Stage};
 use serde::Serialize;
 
 use crate::Result;
@@ -191,19 +191,22 @@ fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Forma
     // first of all, while nothing of ours is open
     let descriptors = line::inherited();
     let (named, line) = line::without_name(line);
-    let sandbox = line::sandbox(line::with_args_of_descriptors(line)?)
+    let line = line::read(line::with_args_of_descriptors(line)?)
         .map_err(|error| format!("cannot read the bwrap line: {error}"))?;
+    let sandbox = &line.sandbox;
     let bwrap = match output::bwrap(path.or(named).as_deref()) {
         Ok(bwrap) => bwrap,
-        Err(error) => return nothing(&Error::from(error).explain_here(), None, format, &depth),
+        Err(error) => return nothing(&Error::from(error).explain_here(), None, format, depth),
     };
-    if let Err(error) = line::all_open(&sandbox, &descriptors) {
+    if let Err(error) = line::all_open(sandbox, &descriptors) {
         let report = format!("{error}\n");
         return untried(error, &report, None, Some(&bwrap), format);
     }
-    let prediction = doctor::predict(&bwrap, &sandbox);
-    let outcome = doctor::try_sandbox(&bwrap, &sandbox);
-    let works = outcome.works();
+    let prediction = line.predict(&bwrap);
+    let outcome = doctor::try_sandbox(&bwrap, sandbox);
+    // the trial ends before the command: what is wrong with that, and beside it, its files say
+    let after: Vec<&Finding> = prediction.obstacles.iter().filter(|finding| is_after(finding)).collect();
+    let works = outcome.works() && after.is_empty();
     if format == Format::Json {
         let report = Report {
             works,
@@ -213,7 +216,7 @@ fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Forma
             bwrap: Some((&bwrap).into()),
             error: None,
             diagnosis: None,
-            trials: vec![Tried::new(&sandbox, &outcome)],
+            trials: vec![Tried::new(sandbox, &outcome)],
             prediction: Some(&prediction),
         };
         output::print_json(&Envelope::new("check", report))?;
@@ -231,11 +234,21 @@ fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Forma
                 text.push_str(&output::write_files(diagnosis.causes.iter(), depth)?);
                 text.push_str(&output::rest(diagnosis, depth));
             }
+            None if outcome.works() => {
+                text = format!("{} {sandbox}\n\n", styled(BAD, "sets up, but will not run its command:"));
+                text.push_str(&if depth.long { prediction.to_string() } else { prediction.brief() });
+            }
             None => foretell(&mut text, Some(prediction), depth),
         }
         output::print(&text)?;
     }
     Ok(status(works))
+}
+
+/// Whether it stops a sandbox that could be set up.
+fn is_after(finding: &Finding) -> bool {
+    let stage = finding.cause.stage();
+    stage == Stage::Exec || finding.summary.starts_with("the lock file ")
 }
 
 impl<'a> Tried<'a> {

@@ -8,9 +8,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::{fs, io};
 
-use bwrap_launch::Bwrap;
-use bwrap_launch::diagnosis::{self, Cause, Symptom};
+use bwrap_launch::diagnosis::{self, Cause, Outlook, Prediction, Symptom};
 use bwrap_launch::host::Host;
+use bwrap_launch::{Bwrap, BwrapError, Error, Sandbox};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -117,8 +117,8 @@ fn diagnose(task: &Explain, message: &[u8], format: Format) -> Result<()> {
     if symptom.messages.is_empty() {
         return Err("the message is empty".to_owned());
     }
-    let sandbox = task.args.as_deref().map(line::sandbox_of_file).transpose()?;
-    let diagnosis = diagnosis::diagnose(&symptom, &host(task)?, sandbox.as_ref());
+    let line = task.args.as_deref().map(line::of_file).transpose()?;
+    let diagnosis = diagnosis::diagnose(&symptom, &host(task)?, line.as_ref().map(|line| &line.sandbox));
     let written = output::write_files(diagnosis.causes.iter(), &task.depth)?;
     if format == Format::Json {
         return output::print_json(&Envelope::new("explain", Diagnosed { diagnosis }));
@@ -129,14 +129,31 @@ fn diagnose(task: &Explain, message: &[u8], format: Format) -> Result<()> {
 
 fn predict(task: &Explain, format: Format) -> Result<()> {
     let Some(path) = &task.args else { return Ok(()) };
-    let prediction = diagnosis::predict(&host(task)?, &line::sandbox_of_file(path)?);
+    let line = line::of_file(path)?;
+    let (prediction, missing) = match task.here.then(Bwrap::find) {
+        Some(Ok(bwrap)) => (line.predict(&bwrap), None),
+        Some(Err(error)) => without_bwrap(error, &host(task)?, &line.sandbox),
+        None => (diagnosis::predict(&host(task)?, &line.sandbox), None),
+    };
     let written = output::write_files(prediction.obstacles.iter(), &task.depth)?;
     if format == Format::Json {
         return output::print_json(&Envelope::new("explain", Predicted { prediction }));
     }
     let text = if task.depth.long { prediction.to_string() } else { prediction.brief() };
+    let text = missing.map_or_else(String::new, |missing| format!("{missing}\n\n")) + &text;
     let cause = prediction.obstacles.first().map(|finding| finding.cause);
     output::print(&(text + &written + &output::rest_of(cause, &task.depth)))
+}
+
+/// Nothing starts without a bwrap: what is wrong with it comes first.
+fn without_bwrap(error: BwrapError, host: &Host, sandbox: &Sandbox) -> (Prediction, Option<String>) {
+    let mut prediction = diagnosis::predict(host, sandbox);
+    prediction.outlook = Outlook::Fails;
+    let error = Error::from(error).explain_here();
+    if let Some(first) = error.diagnosis().and_then(|diagnosis| diagnosis.causes.first()) {
+        prediction.obstacles.insert(0, first.clone());
+    }
+    (prediction, Some(error.to_string()))
 }
 
 fn standard_input() -> Result<Vec<u8>> {
