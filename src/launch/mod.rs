@@ -9,6 +9,8 @@ mod child;
 mod command;
 mod conduct;
 mod descriptors;
+#[cfg(feature = "tokio")]
+mod doomed;
 mod error;
 mod explain;
 mod failure;
@@ -28,6 +30,9 @@ mod spawn;
 mod start;
 mod stdio;
 mod table;
+#[cfg(feature = "tokio")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+pub mod tokio;
 mod wait;
 mod words;
 

@@ -26,7 +26,7 @@ use super::wait::{Sources, Ward, drive, has_ended};
 use crate::bwrap::status::Status;
 
 /// How long bwrap gets to report its child before it is killed. It takes about a millisecond; one that hangs never does.
-const GRACE: Duration = Duration::from_millis(500);
+pub(super) const GRACE: Duration = Duration::from_millis(500);
 
 /// A launched bwrap.
 #[derive(Debug)]
@@ -175,9 +175,14 @@ impl Running {
         Arc::clone(&self.process)
     }
 
+    /// Has the end of the set-up wake whoever waits.
+    pub(crate) fn heed_ready(&mut self) {
+        self.heeds_ready = true;
+    }
+
     /// Waits until everything is set up or it is over, whichever comes first, or the deadline has passed.
     pub(crate) fn wait_ready(&mut self, deadline: Option<Instant>) -> io::Result<bool> {
-        self.heeds_ready = true;
+        self.heed_ready();
         drive(self, |running| running.handshake().phase() >= Phase::Ready, deadline)?;
         // a bwrap that has ended leaves something to be seen off, for a moment
         if self.handshake().phase() == Phase::Ended {
@@ -193,7 +198,7 @@ impl Running {
 
     /// Waits until bwrap has its id maps, or has ended. Says whether it has.
     pub(crate) fn wait_mapped(&mut self, deadline: Instant) -> io::Result<bool> {
-        drive(self, |running| running.mapping.is_none(), Some(deadline))
+        drive(self, Self::is_mapped, Some(deadline))
     }
 
     /// Writes the id maps that bwrap waits for, as far as that can be done without waiting, and lets it go on.
@@ -390,6 +395,11 @@ impl Running {
     /// Kills the sandbox. Its end is then to be waited for.
     pub(crate) fn kill(&mut self) -> io::Result<()> {
         self.await_child();
+        self.kill_now()
+    }
+
+    /// As [`kill`](Self::kill), of a bwrap that [has reported](Self::has_reported) its child, or got [`GRACE`] for that.
+    pub(crate) fn kill_now(&mut self) -> io::Result<()> {
         let inside = self.kill_inside()?;
         self.conduct.on_kill();
         // once it is killed inside, bwrap still reports how the command ended
@@ -402,12 +412,19 @@ impl Running {
         let deadline = Instant::now() + GRACE;
         let mut pause = Duration::from_millis(1);
         loop {
-            let known = self.listen().child_pid.is_some() || self.end.is_some();
-            if known || Instant::now() >= deadline || has_ended(&self.process, pause).unwrap_or(true) {
+            if self.has_reported()
+                || Instant::now() >= deadline
+                || has_ended(&self.process, pause).unwrap_or(true)
+            {
                 return;
             }
             pause = pause.saturating_mul(2).min(Duration::from_millis(20));
         }
+    }
+
+    /// Whether it is known what bwrap cloned, or will never be.
+    pub(crate) fn has_reported(&mut self) -> bool {
+        self.listen().child_pid.is_some() || self.end.is_some()
     }
 
     /// Kills what bwrap cloned, and the command with it. Says whether there was anything to kill.
@@ -430,20 +447,10 @@ impl Running {
 
     /// Kills bwrap and all, waits, and leaves nothing.
     pub(crate) fn destroy(&mut self) {
-        // ends a helper that writes id maps
-        self.mapping = None;
-        self.listen();
-        // what cannot be looked for must be reported; a bwrap that hangs is not waited for
-        if self.child.is_none() && children_of(self.pid.as_raw_pid(), &self.process).1.is_err() {
+        if !self.can_be_destroyed() {
             self.await_child();
         }
-        self.conduct.on_kill();
-        let descendants = self.stop_descendants();
-        let _ = self.kill_inside();
-        let _ = kill(&self.process);
-        for process in &descendants {
-            let _ = kill(process);
-        }
+        let descendants = self.strike();
         let deadline = Instant::now() + PATIENCE;
         let _ = self.wait_over(Some(deadline));
         for process in &descendants {
@@ -452,6 +459,31 @@ impl Running {
                 reap_orphan(process);
             }
         }
+    }
+
+    /// Whether nothing would be missed now: what cannot be looked for must be reported first. A bwrap that hangs is not waited
+    /// for longer than [`GRACE`].
+    pub(crate) fn can_be_destroyed(&mut self) -> bool {
+        // ends a helper that writes id maps
+        self.mapping = None;
+        self.has_reported() || children_of(self.pid.as_raw_pid(), &self.process).1.is_ok()
+    }
+
+    /// Kills bwrap and all. Returns handles on what descends from it, to be [reaped](reap_orphan) when it has ended.
+    pub(crate) fn strike(&mut self) -> Vec<OwnedFd> {
+        self.conduct.on_kill();
+        let descendants = self.stop_descendants();
+        let _ = self.kill_inside();
+        let _ = kill(&self.process);
+        for process in &descendants {
+            let _ = kill(process);
+        }
+        descendants
+    }
+
+    /// Whether bwrap has its id maps, or needs none any more.
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.mapping.is_none()
     }
 }
 
@@ -480,7 +512,7 @@ fn reap(process: &OwnedFd) -> End {
 }
 
 /// Waits for the end of a process that was killed, and reaps it if it became our child.
-fn reap_orphan(process: &OwnedFd) {
+pub(super) fn reap_orphan(process: &OwnedFd) {
     let _ = has_ended(process, GRACE);
     // ECHILD: it is not ours
     let _ = waitid(WaitId::PidFd(process.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
