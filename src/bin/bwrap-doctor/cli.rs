@@ -65,7 +65,7 @@ pub(crate) struct Depth {
     /// All of it: every cause with its evidence, every remedy with its commands and files
     #[arg(long)]
     pub(crate) long: bool,
-    /// Write the files that go with the remedies (filters, profiles, policy modules) into this directory
+    /// Write the files that go with the remedies (filters, profiles, modules) into this directory
     #[arg(long, value_name = "DIR")]
     pub(crate) write: Option<PathBuf>,
 }
