@@ -97,8 +97,8 @@ impl Finding {
     fn write_brief(&self, f: &mut String, title: &str) -> fmt::Result {
         let Self { summary, cause, confidence, .. } = self;
         writeln!(f)?;
-        let text = format!("{title}: {} [{}; confidence: {confidence}]", line(summary), cause.code());
-        wrap(f, "", "    ", &shortened(&text, 3 * WIDTH))?;
+        let text = shortened(&format!("{title}: {}", line(summary)), 3 * WIDTH - 40);
+        wrap(f, "", "    ", &format!("{text} [{}; confidence: {confidence}]", cause.code()))?;
         if let Some(first) = self.evidence.first() {
             let kind = super::report::bearing(first.bearing);
             wrap(
