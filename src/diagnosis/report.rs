@@ -81,34 +81,32 @@ impl fmt::Display for Diagnosis {
         if let Some(stage) = self.stage {
             writeln!(f, "    ({})", doing(stage))?;
         }
+        // how to do all that could be done is told for the likeliest cause only
         let mut files = Vec::new();
-        for (index, finding) in self.causes.iter().enumerate() {
-            let title = if index == 0 { "Cause" } else { "Or" };
-            // how to do all that could be done is told for the likeliest cause only
-            let told = if index == 0 { usize::MAX } else { 1 };
-            write!(f, "\n{title}: ")?;
-            finding.write(f, told, &mut files)?;
-        }
-        for (index, finding) in self.foreseen.iter().enumerate() {
-            let title = if index == 0 { "After that, expect" } else { "And then" };
-            write!(f, "\n{title}: ")?;
-            finding.write(f, 1, &mut files)?;
-        }
-        Ok(())
+        write_all(f, &self.causes, &mut files, [("Cause", usize::MAX), ("Or", 1)])?;
+        write_all(f, &self.foreseen, &mut files, [("After that, expect", 1), ("And then", 1)])
     }
+}
+
+/// Each under its title, the first one's and the others', with what is done for so many remedies.
+fn write_all(
+    f: &mut impl Write,
+    findings: &[Finding],
+    files: &mut Vec<String>,
+    [first, others]: [(&str, usize); 2],
+) -> fmt::Result {
+    let titles = std::iter::once(first).chain(std::iter::repeat(others));
+    titles.zip(findings).try_for_each(|((title, told), finding)| {
+        write!(f, "\n{title}: ")?;
+        finding.write(f, told, files)
+    })
 }
 
 impl fmt::Display for Prediction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let f = &mut Plain(f);
         writeln!(f, "{}", self.says())?;
-        let mut files = Vec::new();
-        for (index, finding) in self.obstacles.iter().enumerate() {
-            let title = if index == 0 { "Cause" } else { "Then" };
-            write!(f, "\n{title}: ")?;
-            finding.write(f, usize::MAX, &mut files)?;
-        }
-        Ok(())
+        write_all(f, &self.obstacles, &mut Vec::new(), [("Cause", usize::MAX), ("Then", usize::MAX)])
     }
 }
 
