@@ -175,7 +175,7 @@ pub use diagnosis::{ProgramProblem, Verdict};
 pub use launch::tokio;
 pub use launch::{
     Child, ChildStderr, ChildStdin, ChildStdout, Command, Ending, Error, ExitStatus, Explain, Explanation,
-    Failure, Heard, Output, Prepared, Result, Stdio, Step, Undecided,
+    Failure, Group, Heard, Output, Pool, Prepared, Result, Stdio, Step, Undecided,
 };
 pub use sandbox::{
     Advice, CapabilityChange, Circumstances, Content, Descriptor, Feature, Filter, IdRange, Inherit, Invalid,

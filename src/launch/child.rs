@@ -135,6 +135,11 @@ impl Child {
         self.launch.sandbox_pid
     }
 
+    /// The handle on bwrap.
+    pub(super) fn process(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.launch.process)
+    }
+
     pub(super) fn known_sandbox_pid(&self) -> Option<u32> {
         self.launch.sandbox_pid
     }
@@ -438,14 +443,22 @@ impl Child {
     }
 }
 
-/// For a front that waits in its own way.
-#[cfg(feature = "tokio")]
+/// For those that wait in their own way.
 impl Child {
     /// What is waited for, until the outcome is known.
     pub(super) fn running(&mut self) -> Option<&mut Running> {
         self.launch.running.as_mut()
     }
 
+    /// The same, to be watched.
+    pub(super) fn ward(&self) -> Option<&Running> {
+        self.launch.running.as_ref()
+    }
+}
+
+/// For a front that waits in its own way.
+#[cfg(feature = "tokio")]
+impl Child {
     /// For those who see it to its end themselves.
     pub(super) fn take_running(&mut self) -> Option<Running> {
         self.launch.running.take()

@@ -520,7 +520,7 @@ impl Command {
     }
 
     pub(crate) fn prepare_until(
-        &mut self,
+        &self,
         streams: Streams,
         deadline: Option<Instant>,
     ) -> Result<Option<Prepared>> {
@@ -532,7 +532,7 @@ impl Command {
         Ok(prepared.wait_ready(deadline)?.then_some(prepared))
     }
 
-    fn hold(&self, streams: Streams, deadline: Option<Instant>) -> Result<Prepared> {
+    pub(super) fn hold(&self, streams: Streams, deadline: Option<Instant>) -> Result<Prepared> {
         let explain = self.explain.unwrap_or(Explain::Facts);
         let (mut started, bwrap) = self.start(streams, true, deadline, explain)?;
         let gate = started.gate.take();
