@@ -70,6 +70,7 @@ steps! {
     WaitForBwrap "wait for bwrap" Launched
     StartCommand "start the command" Launched
     ReadOutput "read the command's output" Launched
+    PassOutputOn "pass the command's output on" Launched
     Kill "kill the sandbox" Launched
 }
 

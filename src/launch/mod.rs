@@ -5,12 +5,14 @@
 //! and `prepared` are what callers hold. What failed is `gather`ed, its causes are weighed when somebody asks (`explain`), and only
 //! `rehearsal` asks bwrap again. All unsafe code is in `spawn`.
 
+mod capture;
 mod child;
 mod command;
 mod conduct;
 mod descriptors;
 #[cfg(feature = "tokio")]
 mod doomed;
+mod ear;
 mod error;
 mod explain;
 mod failure;
@@ -21,11 +23,13 @@ mod group;
 mod handshake;
 mod idmap;
 mod keeper;
+mod lines;
 mod order;
 mod output;
 mod pool;
 mod prepared;
 mod processes;
+mod reading;
 mod rehearsal;
 mod running;
 mod spawn;
@@ -38,6 +42,7 @@ pub mod tokio;
 mod wait;
 mod words;
 
+pub use capture::{Capture, Cut, Stream};
 pub use child::Child;
 pub use command::Command;
 pub(crate) use command::Streams;
@@ -46,6 +51,7 @@ pub use explain::{Explain, Explanation};
 pub use failure::{Failure, Heard};
 pub use group::Group;
 pub use handshake::Undecided;
+pub use lines::{Line, LineEnd, Lines, NextLine};
 pub use output::{Ending, ExitStatus, Output};
 pub use pool::Pool;
 pub use prepared::Prepared;

@@ -6,7 +6,8 @@ use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::super::child::{self, deadline};
+use super::super::capture::Capture;
+use super::super::child::deadline;
 use super::super::command::{self, Streams, is_late};
 use super::super::error::{Error, Result, Step};
 use super::super::explain::Explain;
@@ -151,6 +152,7 @@ forward! {
     bwrap(bwrap: &Bwrap)
     explain(explain: Explain)
     keep_ignored_signals(keep: bool)
+    capture(capture: Capture)
 }
 
 /// # Launching
@@ -357,7 +359,7 @@ fn begin(
 ) -> Result<(Held, Option<Gate>)> {
     let mut started = start::begin(&command.order(&bwrap, streams, hold))?;
     let gate = started.gate.take();
-    let child = child::Child::new(started, &command.recipe, bwrap, explain);
+    let child = command.child(started, bwrap, explain);
     Ok((Held { child, kill_on_drop: true }, gate))
 }
 
