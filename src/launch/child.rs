@@ -14,6 +14,7 @@ use super::handshake::{Outcome, Phase, Undecided};
 use super::keeper;
 use super::order::Recipe;
 use super::output::{ExitStatus, Output};
+use super::pty::Terminal;
 use super::reading::{Next, Reading};
 use super::running::Running;
 use super::start::Started;
@@ -49,6 +50,8 @@ pub struct Child {
     pub stdout: Option<ChildStdout>,
     /// The command's and bwrap's standard error, if it is piped.
     pub stderr: Option<ChildStderr>,
+    /// Our end of the command's [terminal](super::Command::terminal), if it has one of its own.
+    pub terminal: Option<Terminal>,
     pub(super) handling: Handling,
     launch: Launch,
 }
@@ -90,7 +93,7 @@ pub(super) fn left(deadline: Option<Instant>) -> Duration {
 
 impl Child {
     pub(super) fn new(started: Started, recipe: &Arc<Recipe>, bwrap: Bwrap, explain: Explain) -> Self {
-        let Started { running, stdin, stdout, stderr, words, gate: _, dropped } = started;
+        let Started { running, stdin, stdout, stderr, terminal, words, gate: _, dropped } = started;
         let repeatable = recipe.sandbox.is_repeatable();
         let (line, recipe) = match recipe.without_descriptors() {
             Some(rest) => (Some(recipe.line_for(&bwrap)), Arc::new(rest)),
@@ -111,7 +114,7 @@ impl Child {
             sandbox_pid: None,
             namespaces: None,
         };
-        Self { stdin, stdout, stderr, handling: Handling::default(), launch }
+        Self { stdin, stdout, stderr, terminal, handling: Handling::default(), launch }
     }
 
     /// The process id of bwrap itself.

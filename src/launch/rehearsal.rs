@@ -23,6 +23,7 @@ fn rehearse(recipe: &Arc<Recipe>, bwrap: &Bwrap, deadline: Instant) -> Option<(O
         descriptors: &[],
         hold: true,
         keeps_ignored_signals: false,
+        terminal: None,
     };
     let mut started = start(&order, Some(deadline)).ok()?;
     drop(started.gate.take());

@@ -27,6 +27,9 @@ pub(crate) struct Plan {
     pub(crate) keeps_ignored_signals: bool,
 }
 
+/// `POSIX_SPAWN_SETSID`, of one value in every C library of Linux; the type of libc's constant changes.
+const SETSID: c_int = 0x80;
+
 type CloseFrom = unsafe extern "C" fn(*mut libc::posix_spawn_file_actions_t, c_int) -> c_int;
 
 /// glibc 2.34 and newer close everything above a number in one go. Looked up, so that the crate links elsewhere.
@@ -49,7 +52,7 @@ pub(crate) fn spawn(plan: &Plan) -> io::Result<Pid> {
     for action in &plan.actions {
         actions.add(*action)?;
     }
-    let attributes = Attributes::new(plan.keeps_ignored_signals)?;
+    let attributes = Attributes::new(plan)?;
     let mut argv: Vec<*mut c_char> = plan.arguments.iter().map(|word| word.as_ptr().cast_mut()).collect();
     argv.push(ptr::null_mut());
     let environment: [*mut c_char; 1] = [ptr::null_mut()];
@@ -146,10 +149,15 @@ impl FileActions {
 
     fn add(&mut self, action: Action) -> io::Result<()> {
         let actions = self.0.as_mut_ptr();
-        // SAFETY: `actions` was initialised by `new`; numbers need not be open.
+        // SAFETY: `actions` was initialised by `new`; numbers need not be open, and a path is
+        // copied.
         check(unsafe {
             match action {
                 Action::Duplicate { from, to } => libc::posix_spawn_file_actions_adddup2(actions, from, to),
+                Action::Control { terminal, spare } => {
+                    let path = c_string(format!("/proc/self/fd/{terminal}").as_bytes())?;
+                    libc::posix_spawn_file_actions_addopen(actions, spare, path.as_ptr(), libc::O_RDWR, 0)
+                }
                 Action::Close(number) => libc::posix_spawn_file_actions_addclose(actions, number),
                 Action::CloseFrom(number) => match *CLOSE_FROM {
                     Some(close_from) => match close_from(actions, number) {
@@ -186,7 +194,9 @@ impl Drop for FileActions {
 struct Attributes(MaybeUninit<libc::posix_spawnattr_t>);
 
 impl Attributes {
-    fn new(keeps_ignored_signals: bool) -> io::Result<Self> {
+    fn new(plan: &Plan) -> io::Result<Self> {
+        // a session begins before any action on descriptors
+        let session = plan.actions.iter().any(|action| matches!(action, Action::Control { .. }));
         let mut attributes = MaybeUninit::uninit();
         // SAFETY: init initialises what it is given.
         check(unsafe { libc::posix_spawnattr_init(attributes.as_mut_ptr()) })?;
@@ -198,7 +208,7 @@ impl Attributes {
         let (none, default) = unsafe {
             libc::sigemptyset(none.as_mut_ptr());
             libc::sigemptyset(default.as_mut_ptr());
-            if keeps_ignored_signals {
+            if plan.keeps_ignored_signals {
                 libc::sigaddset(default.as_mut_ptr(), libc::SIGPIPE);
                 libc::sigaddset(default.as_mut_ptr(), libc::SIGCHLD);
             } else {
@@ -206,7 +216,8 @@ impl Attributes {
             }
             (none.assume_init(), default.assume_init())
         };
-        let flags = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
+        let session = if session { SETSID } else { 0 };
+        let flags = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF | session;
         let flags = libc::c_short::try_from(flags).map_err(io::Error::other)?;
         let pointer = attributes.0.as_mut_ptr();
         // SAFETY: the attributes are initialised, and the sets live for the calls, which copy them.
