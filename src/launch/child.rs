@@ -141,6 +141,11 @@ impl Child {
         self.launch.sandbox_pid
     }
 
+    /// The handle on bwrap.
+    pub(super) fn process(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.launch.process)
+    }
+
     pub(super) fn known_sandbox_pid(&self) -> Option<u32> {
         self.launch.sandbox_pid
     }
@@ -429,6 +434,11 @@ impl Child {
     /// What is waited for, until the outcome is known.
     pub(super) fn running(&mut self) -> Option<&mut Running> {
         self.launch.running.as_mut()
+    }
+
+    /// The same, to be watched.
+    pub(super) fn ward(&self) -> Option<&Running> {
+        self.launch.running.as_ref()
     }
 
     pub(super) fn take_dropped(&mut self) -> Vec<Feature> {

@@ -620,7 +620,7 @@ impl Command {
     }
 
     pub(crate) fn prepare_until(
-        &mut self,
+        &self,
         streams: Streams,
         deadline: Option<Instant>,
     ) -> Result<Option<Prepared>> {
@@ -644,7 +644,7 @@ impl Command {
         gather_elsewhere(outcome, &Arc::new(recipe), bwrap)
     }
 
-    fn hold(&self, streams: Streams, deadline: Option<Instant>) -> Result<Prepared> {
+    pub(super) fn hold(&self, streams: Streams, deadline: Option<Instant>) -> Result<Prepared> {
         let explain = self.explain.unwrap_or(Explain::Facts);
         let (mut started, bwrap) = self.start(streams, true, deadline, explain)?;
         let gate = started.gate.take();

@@ -65,6 +65,7 @@ steps! {
     WriteArguments "write bwrap's arguments" Opening
     StartBwrap "start bwrap" Starting
     StartKeeper "start the keeper thread" Starting
+    StartPool "start a pool's thread" Starting
     WatchBwrap "watch bwrap" Launched
     MapIds "map the sandbox's ids" Launched
     WaitForBwrap "wait for bwrap" Launched

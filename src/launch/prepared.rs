@@ -1,10 +1,13 @@
 //! A sandbox that is set up and waits at the gate.
 
-use std::time::Instant;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::child::Child;
 use super::error::{Error, Result, Step};
 use super::gate::Gate;
+use super::wait::has_ended;
 use crate::bwrap::NamespaceIds;
 
 /// A sandbox that is complete and isolated, and whose command has not started.
@@ -43,6 +46,23 @@ impl Prepared {
     /// Waits until the sandbox is complete. Says whether it is.
     pub(super) fn wait_ready(&mut self, deadline: Option<Instant>) -> Result<bool> {
         self.child.as_mut().map_or(Ok(true), |child| child.wait_ready_until(deadline))
+    }
+
+    /// Whether it has not ended.
+    pub(super) fn is_held(&self) -> bool {
+        let process = self.process();
+        process.is_some_and(|process| has_ended(&process, Duration::ZERO).is_ok_and(|ended| !ended))
+    }
+
+    /// The handle on bwrap.
+    pub(super) fn process(&self) -> Option<Arc<OwnedFd>> {
+        self.child.as_ref().map(Child::process)
+    }
+
+    /// Gives up the blocking front.
+    #[cfg(feature = "tokio")]
+    pub(super) fn into_parts(mut self) -> Option<(Child, Option<Gate>)> {
+        Some((self.child.take()?, self.gate.take()))
     }
 
     /// The process id of bwrap itself.

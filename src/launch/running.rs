@@ -37,7 +37,8 @@ pub(crate) struct Running {
     /// The process that it cloned: process 1 inside, or the command itself.
     child: Option<OwnedFd>,
     status: OwnedFd,
-    ready: OwnedFd,
+    /// Until it has told what it can tell.
+    ready: Option<OwnedFd>,
     /// The inode number of bwrap's end of the ready socket, to find whoever still holds it.
     far_end: u64,
     announced: bool,
@@ -80,9 +81,10 @@ impl Ward for Running {
             descriptors.push((self.process.as_fd(), PollFlags::IN));
         }
         // with a PID namespace its process 1 can be found after the end, too: one wake-up less
-        if wants.ready && (self.heeds_ready || self.conduct.is_exposed()) {
+        let heeds_ready = wants.ready && (self.heeds_ready || self.conduct.is_exposed());
+        if let Some(ready) = self.ready.as_ref().filter(|_| heeds_ready) {
             // without events to wait for, its end is still reported
-            descriptors.push((self.ready.as_fd(), PollFlags::empty()));
+            descriptors.push((ready.as_fd(), PollFlags::empty()));
         }
         if let Some(child) = self.child.as_ref().filter(|_| wants.child) {
             descriptors.push((child.as_fd(), PollFlags::IN));
@@ -146,7 +148,7 @@ impl Running {
             process: Arc::new(process),
             child: None,
             status,
-            ready,
+            ready: Some(ready),
             far_end,
             announced,
             heeds_ready: false,
@@ -208,7 +210,9 @@ impl Running {
             Progress::Pending => return Ok(()),
             // one byte for the map, one for the ready socket
             Progress::Done => {
-                send_all(&self.ready, b"mr")?;
+                if let Some(ready) = &self.ready {
+                    send_all(ready, b"mr")?;
+                }
                 self.announced = true;
             }
             // bwrap has ended before that: its end tells
@@ -239,8 +243,14 @@ impl Running {
             self.end = Some(reap(&self.process));
         }
         let mut ready = self.handshake().ready();
-        if ready == Ready::Open {
-            ready = self.look_at_ready()?;
+        if ready == Ready::Open
+            && let Some(socket) = &self.ready
+        {
+            ready = look_at_ready(socket, self.announced)?;
+            if ready != Ready::Open {
+                // many sandboxes may be held at a time
+                self.ready = None;
+            }
         }
         Ok(Seen { status, ready, end: self.end, child, tampered: self.tampered })
     }
@@ -280,26 +290,6 @@ impl Running {
             (None, _) => Child::Unknown,
         };
         Ok((ended, child))
-    }
-
-    /// How the ready socket stands. A reset is reported once only.
-    fn look_at_ready(&self) -> io::Result<Ready> {
-        Ok(match recv(&self.ready, &mut [0_u8; 1], RecvFlags::DONTWAIT) {
-            // an end without anything to read before
-            Ok(_) if !self.announced => Ready::Unread,
-            Ok(_) => Ready::Read,
-            // whoever else may have a copy of the other end
-            Err(Errno::AGAIN) if self.announced && spawn::unread(&self.ready) == Some(0) => {
-                // what was unread is gone, too, with an end that was closed in between, and that is told now
-                match recv(&self.ready, &mut [0_u8; 1], RecvFlags::DONTWAIT) {
-                    Err(Errno::CONNRESET) => Ready::Unread,
-                    _ => Ready::Read,
-                }
-            }
-            Err(Errno::AGAIN | Errno::INTR) => Ready::Open,
-            Err(Errno::CONNRESET) => Ready::Unread,
-            Err(error) => return Err(error.into()),
-        })
     }
 
     /// Reads what bwrap has reported, and gets hold of the process that it reported.
@@ -493,6 +483,26 @@ fn kill(process: &OwnedFd) -> io::Result<()> {
         Ok(()) | Err(Errno::SRCH) => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// How the ready socket stands. A reset is reported once only.
+fn look_at_ready(socket: &OwnedFd, announced: bool) -> io::Result<Ready> {
+    Ok(match recv(socket, &mut [0_u8; 1], RecvFlags::DONTWAIT) {
+        // an end without anything to read before
+        Ok(_) if !announced => Ready::Unread,
+        Ok(_) => Ready::Read,
+        // whoever else may have a copy of the other end
+        Err(Errno::AGAIN) if announced && spawn::unread(socket) == Some(0) => {
+            // what was unread is gone, too, with an end that was closed in between, and that is told now
+            match recv(socket, &mut [0_u8; 1], RecvFlags::DONTWAIT) {
+                Err(Errno::CONNRESET) => Ready::Unread,
+                _ => Ready::Read,
+            }
+        }
+        Err(Errno::AGAIN | Errno::INTR) => Ready::Open,
+        Err(Errno::CONNRESET) => Ready::Unread,
+        Err(error) => return Err(error.into()),
+    })
 }
 
 /// The status of a bwrap that has ended.

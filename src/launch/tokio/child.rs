@@ -105,6 +105,16 @@ impl Child {
         }
     }
 
+    /// What is waited for, until the outcome is known.
+    pub(super) fn running(&mut self) -> Option<&mut Running> {
+        self.held.child.running()
+    }
+
+    /// The same, to be watched.
+    pub(super) fn ward(&self) -> Option<&Running> {
+        self.held.child.ward()
+    }
+
     pub(super) fn set_kill_on_drop(&mut self, kill: bool) {
         self.held.kill_on_drop = kill;
     }

@@ -40,8 +40,8 @@ use crate::sandbox::{Advice, Descriptor, Invalid, Sandbox};
 /// # Ok::<(), bwrap_launch::Error>(()) }).unwrap();
 /// ```
 pub struct Command {
-    command: command::Command,
-    kill_on_drop: bool,
+    pub(super) command: command::Command,
+    pub(super) kill_on_drop: bool,
 }
 
 impl From<command::Command> for Command {
