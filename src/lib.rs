@@ -171,7 +171,7 @@ pub use capability::{Capability, UnknownCapability};
 pub use diagnosis::{ProgramProblem, Verdict};
 pub use launch::{
     Child, ChildStderr, ChildStdin, ChildStdout, Command, Ending, Error, ExitStatus, Explain, Explanation,
-    Failure, Heard, Output, Prepared, Result, Stdio, Step, Undecided,
+    Failure, Heard, Killer, Output, Prepared, Result, Stdio, Step, Stop, Undecided,
 };
 pub use sandbox::{
     Advice, CapabilityChange, Circumstances, Content, Descriptor, Feature, Filter, IdRange, Inherit, Invalid,

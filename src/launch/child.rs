@@ -14,9 +14,11 @@ use super::handshake::{Outcome, Phase, Undecided};
 use super::keeper;
 use super::order::Recipe;
 use super::output::{ExitStatus, Output};
+use super::reach::Record;
 use super::running::Running;
 use super::start::Started;
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
+use super::stop::{self, Killer, Terms};
 use super::wait::{self, Ward};
 use super::words::{Words, warnings};
 use crate::bwrap::status::Status;
@@ -25,7 +27,8 @@ use crate::sandbox::Feature;
 
 /// A launched command, as [`std::process::Child`].
 ///
-/// Dropping it neither kills the command nor waits for it, as in `std`; unlike there, no zombie is left: a
+/// Dropping it neither kills the command nor waits for it, as in `std` (but see
+/// [`Command::kill_on_drop`](crate::Command::kill_on_drop)); unlike there, no zombie is left: a
 /// thread of this crate sees it to its end. When the command ends, everything else in its PID namespace is killed; without one,
 /// what the command has started may live on.
 ///
@@ -58,6 +61,8 @@ struct Launch {
     running: Option<Running>,
     /// A handle on bwrap.
     process: Arc<OwnedFd>,
+    record: Arc<Record>,
+    terms: Terms,
     outcome: Option<Result<ExitStatus>>,
     words: Words,
     /// Without descriptors that somebody else waits for.
@@ -87,7 +92,12 @@ fn left(deadline: Option<Instant>) -> Duration {
 }
 
 impl Child {
-    pub(super) fn new(started: Started, recipe: &Arc<Recipe>, bwrap: Bwrap, explain: Explain) -> Self {
+    pub(super) fn new(
+        started: Started,
+        recipe: &Arc<Recipe>,
+        bwrap: Bwrap,
+        (explain, terms): (Explain, Terms),
+    ) -> Self {
         let Started { running, stdin, stdout, stderr, words, gate: _, dropped } = started;
         let repeatable = recipe.sandbox.is_repeatable();
         let (line, recipe) = match recipe.without_descriptors() {
@@ -97,6 +107,8 @@ impl Child {
         let launch = Launch {
             id: running.pid.as_raw_pid().unsigned_abs(),
             process: running.process(),
+            record: Arc::clone(running.reach().record()),
+            terms,
             running: Some(running),
             outcome: None,
             words,
@@ -110,6 +122,38 @@ impl Child {
             namespaces: None,
         };
         Self { stdin, stdout, stderr, launch }
+    }
+
+    /// The command begins: from now on its time counts.
+    pub(super) fn begin(mut self) -> Result<Self> {
+        if let Some(running) = &self.launch.running
+            && let Err(error) = stop::limit(running.reach(), self.launch.terms)
+        {
+            self.destroy();
+            return Err(Error::system(Step::Limit)(error));
+        }
+        Ok(self)
+    }
+
+    /// A handle that stops the sandbox from any thread, while another one waits here.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use bwrap_launch::Sandbox;
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").unshare_all();
+    /// let mut child = sandbox.command("sleep").arg("60").spawn()?;
+    /// let killer = child.killer();
+    /// std::thread::scope(|scope| {
+    ///     let waiting = scope.spawn(|| child.wait());
+    ///     killer.terminate(Duration::from_secs(1))?;
+    ///     println!("{:?}", waiting.join().unwrap());
+    ///     Ok::<(), bwrap_launch::Error>(())
+    /// })?;
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    #[must_use]
+    pub fn killer(&self) -> Killer {
+        Killer::new(self.launch.running.as_ref().map(Running::reach), &self.launch.record)
     }
 
     /// The process id of bwrap itself.
@@ -326,11 +370,11 @@ impl Child {
         self.outcome().map(Some)
     }
 
-    /// Kills the sandbox (SIGKILL): every process of its PID namespace, or, without one, the command and at most its direct
-    /// children; what those have started lives on. Its end is still to be waited for. Does nothing if it has ended. A bwrap that
-    /// has not yet reported what it made is given half a second for that.
+    /// Kills the sandbox (SIGKILL): every process of its PID namespace, or, without one, the command and all that descends from it
+    /// ([`Killer`] says who is found). Its end is still to be waited for. Does nothing if it has ended. A bwrap that has not yet reported what
+    /// it made is given half a second for that.
     ///
-    /// Killed before the command was executed, the launch ends with an error, not with a status.
+    /// Killed before the command was executed, the launch ends with [`Error::Stopped`], not with a status.
     ///
     /// # Errors
     ///
@@ -348,10 +392,7 @@ impl Child {
     /// # Ok::<(), bwrap_launch::Error>(())
     /// ```
     pub fn kill(&mut self) -> Result<()> {
-        match &mut self.launch.running {
-            Some(running) => running.kill().map_err(Error::system(Step::Kill)),
-            None => Ok(()),
-        }
+        self.killer().kill()
     }
 
     /// Waits for the command's end and collects what it writes to piped streams, after closing its standard
@@ -482,9 +523,10 @@ impl Launch {
             }
             outcome => outcome,
         };
-        self.outcome = Some(match outcome {
-            Outcome::Ended(status) => Ok(status),
-            failed => Err(self.failure(failed, limit).into()),
+        self.outcome = Some(match (outcome, self.record.of(outcome)) {
+            (Outcome::Ended(status), why) => Ok(why.map_or(status, |why| status.with_stop(why))),
+            (failed, Some(why)) => Err(Error::stopped(why, failed)),
+            (failed, None) => Err(self.failure(failed, limit).into()),
         });
     }
 
@@ -517,6 +559,9 @@ impl Drop for Child {
     fn drop(&mut self) {
         let Some(mut running) = self.launch.running.take() else { return };
         if !running.turn().unwrap_or(false) {
+            if self.launch.terms.kill_on_drop {
+                stop::on_drop(running.reach(), self.launch.terms);
+            }
             keeper::adopt(running);
         }
     }

@@ -12,13 +12,17 @@ use rustix::fs::{Access, access};
 use rustix::process::getuid;
 
 use super::child::{Child, deadline};
+use super::ending::Stop;
 use super::error::{Error, Result, Step};
 use super::explain::Explain;
+use super::handshake::Outcome;
 use super::order::{Line, Order, Recipe};
 use super::output::{ExitStatus, Output};
 use super::prepared::Prepared;
+use super::spawn::Family;
 use super::start::{self, Started};
 use super::stdio::{Stdio, StdioKind};
+use super::stop::Terms;
 use crate::bwrap::{Bwrap, ParseError, parse};
 use crate::sandbox::{Advice, Circumstances, Descriptor, ENGINE_SOCKETS, Invalid, Sandbox};
 
@@ -49,6 +53,8 @@ pub struct Command {
     pub(super) descriptors: Vec<(RawFd, Descriptor)>,
     pub(super) explain: Option<Explain>,
     keeps_ignored_signals: bool,
+    family: Family,
+    terms: Terms,
 }
 
 /// What streams are connected to about which nothing was said.
@@ -162,6 +168,8 @@ impl Command {
             descriptors: Vec::new(),
             explain: None,
             keeps_ignored_signals: false,
+            family: Family::default(),
+            terms: Terms::default(),
         }
     }
 
@@ -330,6 +338,87 @@ impl Command {
         self
     }
 
+    /// Stops the command when it has not ended after this time ([`Stop::Timeout`]), whether anybody waits for it or not: it is asked to end
+    /// if there is a [`grace`](Self::grace), and killed. What it wrote until then is kept.
+    ///
+    /// The time counts from the launch, setting up included; for [`prepare`](Self::prepare), from
+    /// [`Prepared::start`]. One thread of this crate watches the time of all sandboxes.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use bwrap_launch::{Ending, Sandbox, Stop};
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").unshare_all();
+    /// let mut command = sandbox.command("sh");
+    /// command.args(["-c", "echo half; sleep 60"]).timeout(Duration::from_millis(300));
+    /// let output = command.output()?;
+    /// assert_eq!(output.stdout, b"half\n");
+    /// assert_eq!(output.status.ending(), Ending::Stopped(Stop::Timeout));
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    pub fn timeout(&mut self, limit: Duration) -> &mut Self {
+        self.terms.timeout = Some(limit);
+        self
+    }
+
+    /// How long a command that has to end for its [`timeout`](Self::timeout), or because it was dropped, has for that between SIGTERM, to it
+    /// and its descendants, and SIGKILL, as `timeout(1)`'s `--kill-after`. By default it is killed at once.
+    pub fn grace(&mut self, time: Duration) -> &mut Self {
+        self.terms.grace = time;
+        self
+    }
+
+    /// Stops the command when its [`Child`] is dropped ([`Stop::Drop`]), as in tokio, with the [`grace`](Self::grace) there is. By default it
+    /// runs on, as in `std`. Dropping does not wait for its end.
+    ///
+    /// ```
+    /// use bwrap_launch::{Sandbox, Stop};
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").unshare_all();
+    /// let child = sandbox.command("sleep").arg("60").kill_on_drop(true).spawn()?;
+    /// let killer = child.killer();
+    /// drop(child);
+    /// # let started = std::time::Instant::now();
+    /// # while killer.stopped().is_none() && started.elapsed().as_secs() < 10 { std::thread::yield_now(); }
+    /// assert_eq!(killer.stopped(), Some(Stop::Drop)); // in a moment, if bwrap has only just been started
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    pub fn kill_on_drop(&mut self, kill: bool) -> &mut Self {
+        self.terms.kill_on_drop = kill;
+        self
+    }
+
+    /// Puts bwrap, and the command with it, into this process group, 0 for a new one, as
+    /// [`CommandExt::process_group`](std::os::unix::process::CommandExt::process_group). By default it is the caller's: Ctrl-C on a
+    /// terminal (SIGINT to its foreground group) then ends bwrap, whatever the caller does about it, and nobody knows how the
+    /// command ended.
+    ///
+    /// A group that is not in the foreground cannot read from the terminal (SIGTTIN).
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// let mut command = Sandbox::new().ro_bind("/", "/").command("true");
+    /// assert!(command.process_group(0).status()?.success());
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    pub fn process_group(&mut self, group: i32) -> &mut Self {
+        self.family = Family::Group(group);
+        self
+    }
+
+    /// Puts bwrap, and the command with it, into a new session (`setsid(2)`), and so a new process group, without a controlling terminal. As the
+    /// unstable `CommandExt::setsid` of `std`; [`Sandbox::new_session`] (`--new-session`) is for the command only, which bwrap, in the
+    /// caller's group, still ends with.
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// let mut command = Sandbox::new().ro_bind("/", "/").command("true");
+    /// assert!(command.setsid(true).status()?.success());
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    pub fn setsid(&mut self, new_session: bool) -> &mut Self {
+        self.family = if new_session { Family::Session } else { Family::Caller };
+        self
+    }
+
     /// The program.
     #[must_use]
     pub fn get_program(&self) -> &OsStr {
@@ -444,7 +533,7 @@ impl Command {
     /// ```
     /// use std::time::Duration;
     /// use bwrap_launch::Sandbox;
-    /// let sandbox = Sandbox::new().ro_bind("/", "/").unshare_all();
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").dev("/dev").unshare_all();
     /// let output = sandbox.command("echo").arg("hello").output_timeout(Duration::from_secs(10))?;
     /// assert_eq!(output.unwrap().stdout, b"hello\n");
     /// let script = "echo; sleep 60 & wait";
@@ -470,7 +559,8 @@ impl Command {
             Err(error) if is_late(&error) => Ok(None),
             started => {
                 let (started, bwrap) = started?;
-                Ok(Some((Child::new(started, &self.recipe, bwrap, explain), deadline)))
+                let child = Child::new(started, &self.recipe, bwrap, (explain, self.terms));
+                Ok(Some((child.begin()?, deadline)))
             }
         }
     }
@@ -536,13 +626,22 @@ impl Command {
         let explain = self.explain.unwrap_or(Explain::Facts);
         let (mut started, bwrap) = self.start(streams, true, deadline, explain)?;
         let gate = started.gate.take();
-        Ok(Prepared::new(Child::new(started, &self.recipe, bwrap, explain), gate))
+        Ok(Prepared::new(Child::new(started, &self.recipe, bwrap, (explain, self.terms)), gate))
     }
 
     fn launch(&self, streams: Streams, explain: Explain) -> Result<Child> {
         let explain = self.explain.unwrap_or(explain);
-        let (started, bwrap) = self.start(streams, false, None, explain)?;
-        Ok(Child::new(started, &self.recipe, bwrap, explain))
+        let limit = self.terms.timeout.and_then(deadline);
+        match self.start(streams, false, limit, explain) {
+            // its time was over while its ids were mapped
+            Err(error) if limit.is_some() && is_late(&error) => {
+                Err(Error::stopped(Stop::Timeout, Outcome::SetupFailed { signal: None }))
+            }
+            started => {
+                let (started, bwrap) = started?;
+                Child::new(started, &self.recipe, bwrap, (explain, self.terms)).begin()
+            }
+        }
     }
 
     fn start(
@@ -568,6 +667,7 @@ impl Command {
                 descriptors: &self.descriptors,
                 hold,
                 keeps_ignored_signals: self.keeps_ignored_signals,
+                family: self.family,
             };
             let started = start::start(&order, deadline)?;
             Ok((started, bwrap))

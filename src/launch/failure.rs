@@ -113,6 +113,17 @@ pub(super) struct Gathered {
     pub(super) origin: Origin,
 }
 
+impl Outcome {
+    pub(super) fn verdict(self) -> Verdict {
+        match self {
+            Self::Refused { .. } => Verdict::Refused,
+            Self::SetupFailed { .. } => Verdict::SetupFailed,
+            Self::NotExecuted { .. } => Verdict::NotExecuted,
+            Self::Ended(_) | Self::Undecided(_) => Verdict::Unknown,
+        }
+    }
+}
+
 impl Failure {
     pub(super) fn gathered(outcome: Outcome, gathered: Gathered) -> Self {
         let Gathered { wording, program, host, command, namespaces, dropped, origin } = gathered;
@@ -204,12 +215,7 @@ impl Failure {
     /// ```
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        match self.outcome {
-            Outcome::Refused { .. } => Verdict::Refused,
-            Outcome::SetupFailed { .. } => Verdict::SetupFailed,
-            Outcome::NotExecuted { .. } => Verdict::NotExecuted,
-            Outcome::Ended(_) | Outcome::Undecided(_) => Verdict::Unknown,
-        }
+        self.outcome.verdict()
     }
 
     /// What the host said when the launch failed, as the thread saw it that waited. `None` where nobody wanted to know

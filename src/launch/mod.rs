@@ -1,14 +1,15 @@
 //! How it is run: `std::process` for sandboxes.
 //!
 //! `command` describes; `start` takes an `order`, opens descriptors and spawns; `handshake` judges and `conduct` says what to do next, both
-//! without I/O; `running` looks, kills and reaps for it, `wait` is the one poll loop, `keeper` the thread that stays. `child`
-//! and `prepared` are what callers hold. What failed is `gather`ed, its causes are weighed when somebody asks (`explain`), and only
+//! without I/O; `running` looks and reaps for it, `reach` finds and signals what there is to signal, from any thread, `wait` is the one
+//! poll loop, `keeper` the thread that stays. `child` and `prepared` are what callers hold, and a `stop`'s killer. What failed is `gather`ed, its causes are weighed when somebody asks (`explain`), and only
 //! `rehearsal` asks bwrap again. All unsafe code is in `spawn`.
 
 mod child;
 mod command;
 mod conduct;
 mod descriptors;
+mod ending;
 mod error;
 mod explain;
 mod failure;
@@ -22,11 +23,13 @@ mod order;
 mod output;
 mod prepared;
 mod processes;
+mod reach;
 mod rehearsal;
 mod running;
 mod spawn;
 mod start;
 mod stdio;
+mod stop;
 mod table;
 mod wait;
 mod words;
@@ -34,10 +37,12 @@ mod words;
 pub use child::Child;
 pub use command::Command;
 pub(crate) use command::Streams;
+pub use ending::{Ending, Stop};
 pub use error::{Error, Result, Step};
 pub use explain::{Explain, Explanation};
 pub use failure::{Failure, Heard};
 pub use handshake::Undecided;
-pub use output::{Ending, ExitStatus, Output};
+pub use output::{ExitStatus, Output};
 pub use prepared::Prepared;
 pub use stdio::{ChildStderr, ChildStdin, ChildStdout, Stdio};
+pub use stop::Killer;
