@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use bwrap_launch::op::{BindData, BindFd};
 use bwrap_launch::{
-    Command, Content, Descriptor, Error, Feature, Filter, Heard, IdRange, Lint, Namespaces, ProgramProblem,
-    Sandbox, Stage, Stdio,
+    Command, Content, Descriptor, Ending, Error, Feature, Filter, Heard, IdRange, Lint, Namespaces,
+    ProgramProblem, Sandbox, Stage, Stdio, Stop,
 };
 use common::readme::readme_sandbox;
 use common::{Here, host};

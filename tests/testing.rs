@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bwrap_launch::diagnosis::Cause;
 use bwrap_launch::testing::{At, Outcome, StandIn, causes};
-use bwrap_launch::{Bwrap, Command, Error, ExitStatus, Namespaces, Result, Sandbox, Stdio, Version};
+use bwrap_launch::{Bwrap, Command, Error, ExitStatus, Namespaces, Result, Sandbox, Stdio, Stop, Version};
 use common::{Here, SETTLE, host, within};
 
 fn main() -> ExitCode {

@@ -2,8 +2,9 @@
 //!
 //! The parent-death signal follows the thread that spawned, not the process: a sandbox with `--die-with-parent` that
 //! a pool's thread launched would be killed when the pool retires the thread. So such launches happen on this
-//! thread. It also waits for children that their owner dropped, so that no zombie is left, and stops sandboxes at their
-//! time limits. It lives as long as one of them needs it, and a moment longer for the next launch.
+//! thread, unless it is the main thread that asks. It also waits for children that their owner dropped, so that no zombie is
+//! left, and stops sandboxes at their time limits. It lives as long as one of them needs it, and a moment longer for the next
+//! launch.
 
 use std::collections::VecDeque;
 use std::io;
@@ -15,9 +16,10 @@ use std::time::{Duration, Instant};
 
 use caps::{CapSet, CapsHashSet};
 use rustix::fs::{AtFlags, CWD, statat};
-use rustix::process::{geteuid, getpriority_process};
+use rustix::process::{geteuid, getpid, getpriority_process};
 use rustix::thread::{
-    CpuSet, SecureComputingMode, current_timer_slack, no_new_privs, sched_getaffinity, secure_computing_mode,
+    CpuSet, SecureComputingMode, current_timer_slack, gettid, no_new_privs, sched_getaffinity,
+    secure_computing_mode,
 };
 
 use super::descriptors::event;
@@ -180,8 +182,13 @@ impl Surroundings {
 /// Runs a job on the keeper's thread and waits for it. The lease keeps the thread, and its children, alive.
 ///
 /// A caller whose thread has what the keeper has not, such as other namespaces, gets a thread of its own instead, which
-/// inherits it.
-pub(crate) fn run<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> io::Result<(T, Lease)> {
+/// inherits it. The process ends with its main thread, which therefore needs neither.
+pub(crate) fn run<T: Send + 'static>(
+    job: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<(T, Option<Lease>)> {
+    if gettid() == getpid() {
+        return Ok((job(), None));
+    }
     let (here, surroundings) = (Context::here(), Surroundings::here());
     let (sender, receiver) = channel();
     let (event, lease) = {
@@ -201,13 +208,13 @@ pub(crate) fn run<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -
     // not before the lock is free, which the thread wants first
     wake(&event);
     match receiver.recv().map_err(|_| io::Error::other("the keeper thread is gone"))? {
-        Ok(result) => Ok((result, lease)),
+        Ok(result) => Ok((result, Some(lease))),
         Err(job) => run_apart(job),
     }
 }
 
 /// Runs a job on a new thread, which stays until the lease ends.
-fn run_apart<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> io::Result<(T, Lease)> {
+fn run_apart<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> io::Result<(T, Option<Lease>)> {
     let (sender, receiver) = channel();
     let (lease, end) = channel::<()>();
     let work = move || {
@@ -218,7 +225,7 @@ fn run_apart<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> io:
     };
     start(work)?;
     let result = receiver.recv().map_err(|_| io::Error::other("the keeper thread is gone"))?;
-    Ok((result, Lease::Own(lease)))
+    Ok((result, Some(Lease::Own(lease))))
 }
 
 fn start(work: impl FnOnce() + Send + 'static) -> io::Result<()> {

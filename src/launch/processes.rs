@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::num::NonZeroI32;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use procfs_core::FromRead;
@@ -110,10 +110,13 @@ pub(super) fn is_orphan_of_ours(pid: NonZeroI32) -> bool {
     its.ppid == getpid().as_raw_pid() && depth(&its) > depth(&ours)
 }
 
-/// Whether a process is process 1 of a PID namespace below ours.
-pub(super) fn is_dying_init(pid: NonZeroI32) -> bool {
-    let (Some(its), Some(ours)) = (status_of(&pid.to_string()), status_of("self")) else { return false };
-    depth(&its) > depth(&ours) && its.nspid.as_ref().and_then(|numbers| numbers.last()) == Some(&1)
+/// Whether a process is process 1 of a PID namespace below ours; one that has ended still is.
+pub(super) fn is_init(handle: &OwnedFd) -> bool {
+    let path = format!("/proc/self/fdinfo/{}", handle.as_raw_fd());
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let numbers = text.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+    let mut numbers = numbers.split_whitespace();
+    numbers.next().is_some() && numbers.last() == Some("1")
 }
 
 /// The resource limits of a process, as text. A process that has ended and was not waited for still has them.

@@ -20,7 +20,7 @@ use super::descriptors::{contents, process};
 use super::ending::Stop;
 use super::handshake::Outcome;
 use super::keeper;
-use super::processes::{children_of, descendants, is_dying_init, is_gone, is_orphan_of_ours, parent_of};
+use super::processes::{children_of, descendants, is_gone, is_init, is_orphan_of_ours, parent_of};
 use super::wait::has_ended;
 use crate::bwrap::status::Status;
 
@@ -168,7 +168,7 @@ impl Reach {
             || self.is_unreaped(status) && parent_of(pid).is_none_or(|parent| parent == self.pid.as_raw_pid())
             || self.adopts && is_orphan_of_ours(pid)
             // a process 1 that ends has no namespaces any more, and takes the others of its own with it
-            || self.cloned == Cloned::Init && namespace.is_none() && is_dying_init(pid);
+            || self.cloned == Cloned::Init && namespace.is_none() && is_init(&handle);
         Ok(own.then_some(handle))
     }
 

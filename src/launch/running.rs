@@ -32,6 +32,8 @@ pub(crate) struct Running {
     /// The inode number of bwrap's end of the ready socket, to find whoever still holds it.
     far_end: u64,
     announced: bool,
+    /// Somebody waits until all is set up.
+    heeds_ready: bool,
     /// What held the socket after bwrap's end, and was killed.
     strays: Vec<OwnedFd>,
     /// Id maps that bwrap waits for.
@@ -68,7 +70,8 @@ impl Ward for Running {
         if wants.process {
             descriptors.push((self.reach.process().as_fd(), PollFlags::IN));
         }
-        if wants.ready {
+        // with a PID namespace its process 1 can be found after the end, too: one wake-up less
+        if wants.ready && (self.heeds_ready || self.conduct.is_exposed()) {
             // without events to wait for, its end is still reported
             descriptors.push((self.ready.as_fd(), PollFlags::empty()));
         }
@@ -140,6 +143,7 @@ impl Running {
             ready,
             far_end,
             announced,
+            heeds_ready: false,
             strays: Vec::new(),
             mapping,
             conduct,
@@ -172,6 +176,7 @@ impl Running {
 
     /// Waits until everything is set up or it is over, whichever comes first, or the deadline has passed.
     pub(crate) fn wait_ready(&mut self, deadline: Option<Instant>) -> io::Result<bool> {
+        self.heeds_ready = true;
         drive(self, |running| running.handshake().phase() >= Phase::Ready, deadline)?;
         // a bwrap that has ended leaves something to be seen off, for a moment
         if self.handshake().phase() == Phase::Ended {
@@ -209,12 +214,18 @@ impl Running {
 
     /// Everything that can be seen without waiting.
     fn look(&mut self) -> io::Result<Seen> {
-        let status = self.read_status();
-        if self.end.is_none() {
+        let mut status = *self.handshake().status();
+        let (mut ended, mut child) = self.look_at_processes(status)?;
+        // after that, so that what bwrap reported just before its end is in it
+        status = self.read_status();
+        if self.reach.child().is_none() && self.end.is_none() && status.child_pid.is_some() {
             // without a handle there is still the number
             let _ = self.reach.hold(&status);
+            (ended, child) = self.look_at_processes(status)?;
+            if ended {
+                status = self.read_status();
+            }
         }
-        let (ended, child) = self.look_at_processes(status)?;
         if ended && self.end.is_none() {
             // until it is reaped it has its limits
             let now = self.limits.as_ref().and_then(|_| limits_of(&self.pid.as_raw_pid().to_string()));
@@ -225,8 +236,6 @@ impl Running {
         if ready == Ready::Open {
             ready = self.look_at_ready()?;
         }
-        // once more, for what it reported just before its end
-        let status = if ended { self.read_status() } else { status };
         Ok(Seen { status, ready, end: self.end, child, tampered: self.tampered })
     }
 

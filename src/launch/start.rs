@@ -197,7 +197,7 @@ fn spawn(
     let start = |error| Error::system(Step::StartBwrap)(table.explain(error));
     let (pid, lease) = if order.recipe.sandbox.lifetime.die_with_parent {
         match keeper::run(move || spawn::spawn(&plan)) {
-            Ok((pid, lease)) => (pid.map_err(start)?, Some(lease)),
+            Ok((pid, lease)) => (pid.map_err(start)?, lease),
             Err(error) => return Err(Error::system(Step::StartKeeper)(error)),
         }
     } else {
