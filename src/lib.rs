@@ -64,7 +64,8 @@
 //! # Features
 //!
 //! None is on by default. `serde`: [`Host`](host::Host) as JSON and back, diagnoses as JSON. `cli`: the program `bwrap-doctor`.
-//! `testing`: a stand-in for bwrap, for the unit tests of programs that launch sandboxes.
+//! `testing`: a stand-in for bwrap, for the unit tests of programs that launch sandboxes. `tokio`: the same launches from
+//! asynchronous code.
 //!
 //! # Ready-made sandboxes
 //!
@@ -169,6 +170,9 @@ pub use bwrap::{
 };
 pub use capability::{Capability, UnknownCapability};
 pub use diagnosis::{ProgramProblem, Verdict};
+#[cfg(feature = "tokio")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+pub use launch::tokio;
 pub use launch::{
     Child, ChildStderr, ChildStdin, ChildStdout, Command, Ending, Error, ExitStatus, Explain, Explanation,
     Failure, Heard, Killer, Output, Prepared, Result, Stdio, Step, Stop, Undecided,

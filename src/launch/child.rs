@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use super::error::{Error, Result, Step};
 use super::explain::Explain;
-use super::failure::Failure;
 use super::gather::{Scene, gather};
 use super::handshake::{Outcome, Phase, Undecided};
 use super::keeper;
@@ -64,7 +63,7 @@ struct Launch {
     record: Arc<Record>,
     terms: Terms,
     outcome: Option<Result<ExitStatus>>,
-    words: Words,
+    words: Arc<Words>,
     /// Without descriptors that somebody else waits for.
     recipe: Arc<Recipe>,
     /// It can be set up once more without harm.
@@ -87,7 +86,7 @@ pub(super) fn deadline(limit: Duration) -> Option<Instant> {
 }
 
 /// How much of the time is left. As good as all of it without a deadline.
-fn left(deadline: Option<Instant>) -> Duration {
+pub(super) fn left(deadline: Option<Instant>) -> Duration {
     deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()))
 }
 
@@ -111,7 +110,7 @@ impl Child {
             terms,
             running: Some(running),
             outcome: None,
-            words,
+            words: Arc::new(words),
             recipe,
             repeatable,
             line,
@@ -126,13 +125,17 @@ impl Child {
 
     /// The command begins: from now on its time counts.
     pub(super) fn begin(mut self) -> Result<Self> {
-        if let Some(running) = &self.launch.running
-            && let Err(error) = stop::limit(running.reach(), self.launch.terms)
-        {
+        if let Err(error) = self.limit() {
             self.destroy();
-            return Err(Error::system(Step::Limit)(error));
+            return Err(error);
         }
         Ok(self)
+    }
+
+    /// As [`begin`](Self::begin), but what cannot be limited is the caller's to end.
+    pub(super) fn limit(&self) -> Result<()> {
+        let Some(running) = &self.launch.running else { return Ok(()) };
+        stop::limit(running.reach(), self.launch.terms).map_err(Error::system(Step::Limit))
     }
 
     /// A handle that stops the sandbox from any thread, while another one waits here.
@@ -215,7 +218,7 @@ impl Child {
     /// ```
     #[must_use]
     pub fn warnings(&self) -> Vec<Message> {
-        match &self.launch.words {
+        match &*self.launch.words {
             words @ Words::Pipe(_) => warnings(&words.heard().unwrap_or_default()),
             // in a file there may be those of others
             Words::File { .. } | Words::Elsewhere => Vec::new(),
@@ -426,7 +429,7 @@ impl Child {
             return Ok(None);
         }
         let status = self.outcome()?;
-        let dropped = std::mem::take(&mut self.launch.dropped);
+        let dropped = self.take_dropped();
         Ok(Some(Output { status, warnings: warnings(&err), stdout: out, stderr: err, dropped }))
     }
 
@@ -464,7 +467,11 @@ impl Child {
         Ok(true)
     }
 
-    fn outcome(&self) -> Result<ExitStatus> {
+    pub(super) fn take_dropped(&mut self) -> Vec<Feature> {
+        std::mem::take(&mut self.launch.dropped)
+    }
+
+    pub(super) fn outcome(&self) -> Result<ExitStatus> {
         self.launch.outcome.clone().unwrap_or_else(|| Err(given_up()))
     }
 
@@ -476,7 +483,30 @@ impl Child {
     }
 }
 
-fn given_up() -> Error {
+/// For a front that waits in its own way.
+#[cfg(feature = "tokio")]
+impl Child {
+    /// What is waited for, until the outcome is known.
+    pub(super) fn running(&mut self) -> Option<&mut Running> {
+        self.launch.running.as_mut()
+    }
+
+    /// For those who see it to its end themselves.
+    pub(super) fn take_running(&mut self) -> Option<Running> {
+        self.launch.running.take()
+    }
+
+    /// Once it is over: lets go of everything. What failed is to be inquired into, and then [settled](Self::settle).
+    pub(super) fn close(&mut self) -> Option<Inquiry> {
+        self.launch.close()
+    }
+
+    pub(super) fn settle(&mut self, error: Error) {
+        self.launch.outcome = Some(Err(error));
+    }
+}
+
+pub(super) fn given_up() -> Error {
     Error::system(Step::WaitForBwrap)(io::Error::other("it was given up before its end"))
 }
 
@@ -513,8 +543,15 @@ impl Launch {
 
     /// Once it is over: turns what was seen into the outcome, and lets go of everything.
     fn conclude(&mut self, limit: Duration) {
-        let Some(outcome) = self.running.as_ref().and_then(Running::outcome) else { return };
-        let Some(running) = self.running.take() else { return };
+        if let Some(inquiry) = self.close() {
+            self.outcome = Some(Err(inquiry.conclude(limit)));
+        }
+    }
+
+    /// As [`conclude`](Self::conclude), but for what reads the host.
+    fn close(&mut self) -> Option<Inquiry> {
+        let outcome = self.running.as_ref().and_then(Running::outcome)?;
+        let running = self.running.take()?;
         self.note(running.handshake().status());
         let outcome = match outcome {
             // bwrap never fails to say that it cannot execute the command
@@ -523,28 +560,64 @@ impl Launch {
             }
             outcome => outcome,
         };
-        self.outcome = Some(match (outcome, self.record.of(outcome)) {
-            (Outcome::Ended(status), why) => Ok(why.map_or(status, |why| status.with_stop(why))),
-            (failed, Some(why)) => Err(Error::stopped(why, failed)),
-            (failed, None) => Err(self.failure(failed, limit).into()),
-        });
-    }
-
-    fn failure(&self, outcome: Outcome, limit: Duration) -> Failure {
-        let failure = gather(
+        let why = self.record.of(outcome);
+        self.outcome = match (outcome, why) {
+            (Outcome::Ended(status), why) => Some(Ok(why.map_or(status, |why| status.with_stop(why)))),
+            (failed, Some(why)) => Some(Err(Error::stopped(why, failed))),
+            (_, None) => None,
+        };
+        if self.outcome.is_some() {
+            return None;
+        }
+        Some(Inquiry {
             outcome,
+            words: Arc::clone(&self.words),
+            recipe: Arc::clone(&self.recipe),
+            repeatable: self.repeatable,
+            bwrap: self.bwrap.clone(),
+            command: self.command_line(),
+            namespaces: self.namespaces,
+            dropped: self.dropped.clone(),
+            explain: self.explain,
+        })
+    }
+}
+
+/// A launch that is over and failed, and what is needed to find out more about that. It can be carried to where blocking is
+/// allowed.
+pub(super) struct Inquiry {
+    outcome: Outcome,
+    words: Arc<Words>,
+    recipe: Arc<Recipe>,
+    repeatable: bool,
+    bwrap: Bwrap,
+    command: String,
+    namespaces: Option<NamespaceIds>,
+    dropped: Vec<Feature>,
+    explain: Explain,
+}
+
+impl Inquiry {
+    /// Reads the host, and has bwrap asked once more within this time, as far as that is wanted.
+    pub(super) fn conclude(self, limit: Duration) -> Error {
+        let explain = self.explain;
+        let failure = gather(
+            self.outcome,
             Scene {
                 words: &self.words,
                 recipe: &self.recipe,
                 repeatable: self.repeatable,
                 bwrap: &self.bwrap,
-                command: self.command_line(),
+                command: self.command,
                 namespaces: self.namespaces,
                 dropped: &self.dropped,
-                explain: self.explain,
+                explain,
             },
         );
-        if self.explain == Explain::AskAgain { failure.ask_again(limit.min(REHEARSAL)) } else { failure }
+        match explain {
+            Explain::AskAgain => failure.ask_again(limit.min(REHEARSAL)).into(),
+            _ => failure.into(),
+        }
     }
 }
 

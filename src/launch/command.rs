@@ -54,7 +54,7 @@ pub struct Command {
     pub(super) explain: Option<Explain>,
     keeps_ignored_signals: bool,
     family: Family,
-    terms: Terms,
+    pub(super) terms: Terms,
 }
 
 /// What streams are connected to about which nothing was said.
@@ -658,24 +658,45 @@ impl Command {
                 Some(bwrap) => bwrap.clone(),
                 None => Bwrap::find()?,
             };
-            let order = Order {
-                recipe: &self.recipe,
-                bwrap: &bwrap,
-                stdin: streams.input(self.stdin.as_ref()),
-                stdout: streams.output(self.stdout.as_ref()),
-                stderr: streams.output(self.stderr.as_ref()),
-                descriptors: &self.descriptors,
-                hold,
-                keeps_ignored_signals: self.keeps_ignored_signals,
-                family: self.family,
-            };
-            let started = start::start(&order, deadline)?;
+            let started = start::start(&self.order(&bwrap, streams, hold), deadline)?;
             Ok((started, bwrap))
         };
         start().map_err(|error: Error| match explain {
             Explain::Nothing => error,
             _ => error.explain_here(),
         })
+    }
+
+    /// The same command once more, to be carried to another thread.
+    #[cfg(feature = "tokio")]
+    pub(super) fn copy(&self) -> Self {
+        let copy = |stdio: &Option<Stdio>| stdio.as_ref().map(|stdio| Stdio(stdio.0.clone()));
+        Self {
+            recipe: Arc::clone(&self.recipe),
+            bwrap: self.bwrap.clone(),
+            stdin: copy(&self.stdin),
+            stdout: copy(&self.stdout),
+            stderr: copy(&self.stderr),
+            descriptors: self.descriptors.clone(),
+            explain: self.explain,
+            keeps_ignored_signals: self.keeps_ignored_signals,
+            family: self.family,
+            terms: self.terms,
+        }
+    }
+
+    pub(super) fn order<'a>(&'a self, bwrap: &'a Bwrap, streams: Streams, hold: bool) -> Order<'a> {
+        Order {
+            recipe: &self.recipe,
+            bwrap,
+            stdin: streams.input(self.stdin.as_ref()),
+            stdout: streams.output(self.stdout.as_ref()),
+            stderr: streams.output(self.stderr.as_ref()),
+            descriptors: &self.descriptors,
+            hold,
+            keeps_ignored_signals: self.keeps_ignored_signals,
+            family: self.family,
+        }
     }
 
     /// Checks what can be known before the launch, as every launch does first.
@@ -726,7 +747,7 @@ impl Command {
 }
 
 /// Whether the deadline passed while bwrap waited for its id maps.
-fn is_late(error: &Error) -> bool {
+pub(super) fn is_late(error: &Error) -> bool {
     matches!(error, Error::System { step: Step::MapIds, source, .. } if source.kind() == ErrorKind::TimedOut)
 }
 

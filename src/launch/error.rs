@@ -55,6 +55,7 @@ enum When {
 }
 
 steps! {
+    EnterRuntime "enter a Tokio runtime" Opening
     MakeContent "make a file's content" Opening
     MakePipe "make a pipe" Opening
     MakeWitnesses "make the descriptors that watch bwrap" Opening

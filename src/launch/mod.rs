@@ -9,6 +9,8 @@ mod child;
 mod command;
 mod conduct;
 mod descriptors;
+#[cfg(feature = "tokio")]
+mod doomed;
 mod ending;
 mod error;
 mod explain;
@@ -31,6 +33,9 @@ mod start;
 mod stdio;
 mod stop;
 mod table;
+#[cfg(feature = "tokio")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+pub mod tokio;
 mod wait;
 mod words;
 

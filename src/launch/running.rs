@@ -174,9 +174,14 @@ impl Running {
         &self.reach
     }
 
+    /// Has the end of the set-up wake whoever waits.
+    pub(crate) fn heed_ready(&mut self) {
+        self.heeds_ready = true;
+    }
+
     /// Waits until everything is set up or it is over, whichever comes first, or the deadline has passed.
     pub(crate) fn wait_ready(&mut self, deadline: Option<Instant>) -> io::Result<bool> {
-        self.heeds_ready = true;
+        self.heed_ready();
         drive(self, |running| running.handshake().phase() >= Phase::Ready, deadline)?;
         // a bwrap that has ended leaves something to be seen off, for a moment
         if self.handshake().phase() == Phase::Ended {
@@ -192,7 +197,7 @@ impl Running {
 
     /// Waits until bwrap has its id maps, or has ended. Says whether it has.
     pub(crate) fn wait_mapped(&mut self, deadline: Instant) -> io::Result<bool> {
-        drive(self, |running| running.mapping.is_none(), Some(deadline))
+        drive(self, Self::is_mapped, Some(deadline))
     }
 
     /// Writes the id maps that bwrap waits for, as far as that can be done without waiting, and lets it go on.
@@ -301,21 +306,17 @@ impl Running {
         *self.handshake().status()
     }
 
+    /// Whether it is known what bwrap cloned, or will never be.
+    pub(crate) fn has_reported(&mut self) -> bool {
+        self.listen().child_pid.is_some() || self.end.is_some()
+    }
+
     /// Kills bwrap and all, waits, and leaves nothing.
     pub(crate) fn destroy(&mut self) {
-        // ends a helper that writes id maps
-        self.mapping = None;
-        self.listen();
-        // what cannot be looked for must be reported; a bwrap that hangs is not waited for
-        if self.reach.child().is_none() && !self.reach.shows_children() {
+        if !self.can_be_destroyed() {
             self.reach.await_child();
         }
-        self.conduct.on_kill();
-        let descendants = self.reach.stop_descendants();
-        let _ = self.reach.kill_inside();
-        for process in [&**self.reach.process()].into_iter().chain(&descendants) {
-            let _ = pidfd_send_signal(process, Signal::KILL);
-        }
+        let descendants = self.strike();
         let deadline = Instant::now() + PATIENCE;
         let _ = self.wait_over(Some(deadline));
         for process in &descendants {
@@ -324,6 +325,30 @@ impl Running {
                 reap_orphan(process);
             }
         }
+    }
+
+    /// Whether nothing would be missed now: what cannot be looked for must be reported first. A bwrap that hangs is not waited
+    /// for longer than [`GRACE`].
+    pub(crate) fn can_be_destroyed(&mut self) -> bool {
+        // ends a helper that writes id maps
+        self.mapping = None;
+        self.has_reported() || self.reach.shows_children()
+    }
+
+    /// Kills bwrap and all. Returns handles on what descends from it, to be [reaped](reap_orphan) when it has ended.
+    pub(crate) fn strike(&mut self) -> Vec<OwnedFd> {
+        self.conduct.on_kill();
+        let descendants = self.reach.stop_descendants();
+        let _ = self.reach.kill_inside();
+        for process in [&**self.reach.process()].into_iter().chain(&descendants) {
+            let _ = pidfd_send_signal(process, Signal::KILL);
+        }
+        descendants
+    }
+
+    /// Whether bwrap has its id maps, or needs none any more.
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.mapping.is_none()
     }
 }
 
@@ -344,7 +369,7 @@ fn reap(process: &OwnedFd) -> End {
 }
 
 /// Waits for the end of a process that was killed, and reaps it if it became our child.
-fn reap_orphan(process: &OwnedFd) {
+pub(super) fn reap_orphan(process: &OwnedFd) {
     let _ = has_ended(process, GRACE);
     // ECHILD: it is not ours
     let _ = waitid(WaitId::PidFd(process.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);

@@ -48,6 +48,31 @@ pub(super) struct Started {
 
 /// Starts bwrap. Nothing is waited for but id maps, which end with the deadline.
 pub(super) fn start(order: &Order<'_>, deadline: Option<Instant>) -> Result<Started> {
+    let mut started = begin(order)?;
+    if !started.running.is_mapped() {
+        let mapped = started.running.wait_mapped(deadline.unwrap_or_else(mapping_deadline));
+        if let Err(error) = in_time(mapped) {
+            started.running.destroy();
+            return Err(error);
+        }
+    }
+    Ok(started)
+}
+
+/// When id maps have taken too long, if nobody says.
+pub(super) fn mapping_deadline() -> Instant {
+    Instant::now() + MAPPING
+}
+
+/// Whether there are id maps by now, as the error that it is if there are none.
+pub(super) fn in_time(mapped: io::Result<bool>) -> Result<()> {
+    mapped
+        .and_then(|done| if done { Ok(()) } else { Err(io::Error::new(io::ErrorKind::TimedOut, LATE)) })
+        .map_err(Error::system(Step::MapIds))
+}
+
+/// Starts bwrap, which may then wait for its id maps.
+pub(super) fn begin(order: &Order<'_>) -> Result<Started> {
     let recipe = order.recipe;
     recipe.check(order.descriptors)?;
     if order.hold {
@@ -83,19 +108,8 @@ pub(super) fn start(order: &Order<'_>, deadline: Option<Instant>) -> Result<Star
     let filters = recipe.sandbox.privileges.filters.iter().enumerate();
     let programs: Vec<Vec<u8>> =
         filters.map(|(index, filter)| program_of(index, &filter.program)).collect::<Result<_>>()?;
-    let mut started = spawn_order(order, &arguments, programs)?;
+    let started = spawn_order(order, &arguments, programs)?;
     spent.keep();
-    if mapped {
-        let deadline = deadline.unwrap_or_else(|| Instant::now() + MAPPING);
-        let mapped = started
-            .running
-            .wait_mapped(deadline)
-            .and_then(|done| if done { Ok(()) } else { Err(io::Error::new(io::ErrorKind::TimedOut, LATE)) });
-        if let Err(error) = mapped {
-            started.running.destroy();
-            return Err(Error::system(Step::MapIds)(error));
-        }
-    }
     Ok(started)
 }
 

@@ -1,4 +1,5 @@
 //! What this process has, and what is on the system because of it.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::fs;
 use std::path::Path;

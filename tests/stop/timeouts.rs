@@ -18,6 +18,7 @@ pub(crate) const CASES: &[Case] = cases![
     what_is_set_up_too_slowly,
     what_is_in_time_is_left_alone,
     many_limits_take_one_thread,
+    a_runtime,
 ];
 
 const LIMIT: Duration = Duration::from_millis(300);
@@ -139,4 +140,37 @@ fn many_limits_take_one_thread(here: &Here) {
         child.wait().unwrap();
     }
     assert!(crate::common::within(SETTLE, || threads() == before), "it stays for what is over");
+}
+
+/// The same on the front for runtimes.
+#[cfg(feature = "tokio")]
+fn a_runtime(here: &Here) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        for sandbox in both() {
+            let command = || {
+                let mut command = bwrap_launch::tokio::Command::new(&sandbox, "sleep");
+                command.arg("60").bwrap(&here.bwrap).timeout(LIMIT);
+                command
+            };
+            let start = Instant::now();
+            timed_out("status", start, Ending::of(&command().status().await));
+            let prepared = command().prepare().await.unwrap();
+            let start = Instant::now();
+            let mut child = prepared.start().await.unwrap();
+            timed_out("prepared", start, Ending::of(&child.wait().await));
+            // by hand, from another thread
+            let mut child = command().timeout(Duration::from_secs(60)).spawn().await.unwrap();
+            child.wait_ready().await.unwrap();
+            let killer = child.killer();
+            let terminated = std::thread::spawn(move || killer.terminate(LIMIT));
+            assert_eq!(Ending::of(&child.wait().await), Ending::Stopped(Stop::Cancel));
+            terminated.join().unwrap().unwrap();
+        }
+    });
+}
+
+#[cfg(not(feature = "tokio"))]
+fn a_runtime(_: &Here) {
+    crate::common::skip("built without the feature tokio");
 }

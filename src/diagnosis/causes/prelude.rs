@@ -6,7 +6,7 @@ pub(super) use crate::bwrap::Message;
 pub(super) use crate::bwrap::message::Errno;
 pub(super) use crate::diagnosis::case::Case;
 pub(super) use crate::diagnosis::facts::word;
-pub(super) use crate::diagnosis::finding::Confidence::{High, Low, Medium};
+pub(super) use crate::diagnosis::finding::Confidence::{self, High, Low, Medium};
 pub(super) use crate::diagnosis::need::Need;
 pub(super) use crate::diagnosis::remedy::told;
 pub(super) use crate::diagnosis::setting::Setting;
