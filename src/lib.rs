@@ -87,7 +87,9 @@
 //! * **Nothing is left behind.** No process, zombie, descriptor or thread, however a launch ends. When [`Child::wait`] returns,
 //!   nothing of a PID namespace is there any more; without one, processes that the command started may run on.
 //! * **No call blocks without a twin that has a limit:** [`Child::wait_timeout`], [`Child::wait_ready_timeout`],
-//!   [`Command::prepare_timeout`], [`Command::status_timeout`], [`Command::output_timeout`].
+//!   [`Command::prepare_timeout`], [`Command::status_timeout`], [`Command::output_timeout`], [`Lines::next_timeout`].
+//! * **Output comes as you want it:** collected within a [limit](Command::capture), [line by line](Child::lines), [passed on](Command::tee)
+//!   as it comes, both streams in [one pipe](Stdio::merged). A command is never blocked by what nobody keeps.
 //!
 //! # Every option of bwrap
 //!
@@ -174,8 +176,9 @@ pub use diagnosis::{ProgramProblem, Verdict};
 #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
 pub use launch::tokio;
 pub use launch::{
-    Child, ChildStderr, ChildStdin, ChildStdout, Command, Ending, Error, ExitStatus, Explain, Explanation,
-    Failure, Heard, Killer, Output, Prepared, Result, Stdio, Step, Stop, Undecided,
+    Capture, Child, ChildStderr, ChildStdin, ChildStdout, Command, Cut, Ending, Error, ExitStatus, Explain,
+    Explanation, Failure, Heard, Killer, Line, LineEnd, Lines, NextLine, Output, Prepared, Result, Stdio,
+    Step, Stop, Stream, Undecided,
 };
 pub use sandbox::{
     Advice, CapabilityChange, Circumstances, Content, Descriptor, Feature, Filter, IdRange, Inherit, Invalid,

@@ -1,11 +1,12 @@
 //! A launched command: its streams, its end, and what became of it.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::capture::{Cuts, Handling, Kept, Stream};
 use super::error::{Error, Result, Step};
 use super::explain::Explain;
 use super::gather::{Scene, gather};
@@ -14,11 +15,12 @@ use super::keeper;
 use super::order::Recipe;
 use super::output::{ExitStatus, Output};
 use super::reach::Record;
+use super::reading::{Next, Reading};
 use super::running::Running;
 use super::start::Started;
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
 use super::stop::{self, Killer, Terms};
-use super::wait::{self, Ward};
+use super::wait::Ward;
 use super::words::{Words, warnings};
 use crate::bwrap::status::Status;
 use crate::bwrap::{Bwrap, Message, NamespaceIds};
@@ -46,10 +48,11 @@ use crate::sandbox::Feature;
 pub struct Child {
     /// The command's standard input, if it is piped.
     pub stdin: Option<ChildStdin>,
-    /// The command's standard output, if it is piped.
+    /// The command's standard output, if it is piped; with [`Stdio::merged`](super::Stdio::merged), its standard error, too.
     pub stdout: Option<ChildStdout>,
     /// The command's and bwrap's standard error, if it is piped.
     pub stderr: Option<ChildStderr>,
+    pub(super) handling: Handling,
     launch: Launch,
 }
 
@@ -120,7 +123,7 @@ impl Child {
             sandbox_pid: None,
             namespaces: None,
         };
-        Self { stdin, stdout, stderr, launch }
+        Self { stdin, stdout, stderr, handling: Handling::default(), launch }
     }
 
     /// The command begins: from now on its time counts.
@@ -399,11 +402,16 @@ impl Child {
     }
 
     /// Waits for the command's end and collects what it writes to piped streams, after closing its standard
-    /// input.
+    /// input. How much of it is kept, and who else gets it, is the [command's](super::Command::capture) to say.
+    ///
+    /// As in `std`, it waits until nobody can write any more. With a PID namespace that is the command's end; without one, a process
+    /// that the command left behind may hold the streams open for as long as it lives, unless output is to
+    /// [end with the command](super::Command::output_ends_with_command).
     ///
     /// # Errors
     ///
-    /// As [`wait`](Self::wait), and if its output cannot be read.
+    /// As [`wait`](Self::wait), and if its output cannot be read, or not be [passed on](super::Command::tee): then the sandbox is
+    /// ended, and nothing is left of it.
     ///
     /// ```
     /// use bwrap_launch::{Sandbox, Stdio};
@@ -420,51 +428,49 @@ impl Child {
     /// As [`wait_with_output`](Self::wait_with_output), but when the deadline has passed nothing is left of it.
     pub(super) fn output_until(&mut self, deadline: Option<Instant>) -> Result<Option<Output>> {
         drop(self.stdin.take());
-        let (mut stdout, mut stderr) = (self.stdout.take(), self.stderr.take());
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let read = Error::system(Step::ReadOutput);
-        let all = self.collect((&mut stdout, &mut out), (&mut stderr, &mut err), deadline).map_err(read)?;
+        let mut reading = self.take_reading();
+        let [mut stdout, mut stderr] = [Kept::new(self.handling.capture), Kept::new(self.handling.capture)];
+        let all = loop {
+            match reading
+                .next(self.launch.running.as_mut(), deadline)
+                .map_err(Error::system(Step::ReadOutput))?
+            {
+                Next::Bytes(stream, bytes) => {
+                    let kept = if stream == Stream::Stdout { &mut stdout } else { &mut stderr };
+                    kept.push(bytes);
+                    if let Err(error) = self.handling.pass_on(stream, bytes) {
+                        self.destroy();
+                        return Err(Error::system(Step::PassOutputOn)(error));
+                    }
+                    // a command that writes on and on leaves no moment without something to read
+                    if left(deadline).is_zero() {
+                        break false;
+                    }
+                }
+                Next::End => break true,
+                Next::Late => break false,
+            }
+        };
+        drop(reading);
         if !all || !self.wait_over(deadline)? {
             self.destroy();
             return Ok(None);
         }
         let status = self.outcome()?;
-        let dropped = self.take_dropped();
-        Ok(Some(Output { status, warnings: warnings(&err), stdout: out, stderr: err, dropped }))
+        let ((stdout, stdout_cut), (stderr, stderr_cut)) = (stdout.finish(), stderr.finish());
+        let (warnings, dropped) = (self.warnings(), self.take_dropped());
+        let cuts = Cuts::of(stdout_cut, stderr_cut);
+        Ok(Some(Output { status, stdout, stderr, cuts, warnings, dropped }))
     }
 
-    /// Reads both streams to their ends. Says whether there was time for that. bwrap's end comes first if the command leaves processes behind that
-    /// hold them open; those of a PID namespace are ended with it.
-    fn collect(
-        &mut self,
-        (stdout, out): (&mut Option<ChildStdout>, &mut Vec<u8>),
-        (stderr, err): (&mut Option<ChildStderr>, &mut Vec<u8>),
-        deadline: Option<Instant>,
-    ) -> io::Result<bool> {
-        let mut buffer = vec![0; 64 << 10];
-        while stdout.is_some() || stderr.is_some() {
-            if left(deadline).is_zero() {
-                return Ok(false);
-            }
-            if let Some(running) = self.launch.running.as_mut().filter(|running| running.outcome().is_none())
-            {
-                running.turn()?;
-            }
-            let watched = self.launch.running.as_ref().filter(|running| running.outcome().is_none());
-            let mut streams = Vec::with_capacity(2);
-            streams.extend(stdout.as_ref().map(|stream| (true, stream.as_fd())));
-            streams.extend(stderr.as_ref().map(|stream| (false, stream.as_fd())));
-            let (which, descriptors): (Vec<bool>, Vec<BorrowedFd<'_>>) = streams.into_iter().unzip();
-            let readable = wait::wait(watched.map(|running| running as &dyn Ward), &descriptors, deadline)?;
-            for (is_stdout, _) in which.into_iter().zip(readable).filter(|(_, readable)| *readable) {
-                if is_stdout {
-                    drain(stdout, out, &mut buffer)?;
-                } else {
-                    drain(stderr, err, &mut buffer)?;
-                }
-            }
-        }
-        Ok(true)
+    /// Both streams, to be read.
+    pub(super) fn take_reading(&mut self) -> Reading {
+        Reading::new(self.stdout.take(), self.stderr.take(), self.handling.ends_with_command)
+    }
+
+    /// What is waited for, until the outcome is known.
+    pub(super) fn running(&mut self) -> Option<&mut Running> {
+        self.launch.running.as_mut()
     }
 
     pub(super) fn take_dropped(&mut self) -> Vec<Feature> {
@@ -486,11 +492,6 @@ impl Child {
 /// For a front that waits in its own way.
 #[cfg(feature = "tokio")]
 impl Child {
-    /// What is waited for, until the outcome is known.
-    pub(super) fn running(&mut self) -> Option<&mut Running> {
-        self.launch.running.as_mut()
-    }
-
     /// For those who see it to its end themselves.
     pub(super) fn take_running(&mut self) -> Option<Running> {
         self.launch.running.take()
@@ -508,17 +509,6 @@ impl Child {
 
 pub(super) fn given_up() -> Error {
     Error::system(Step::WaitForBwrap)(io::Error::other("it was given up before its end"))
-}
-
-fn drain(stream: &mut Option<impl Read>, bytes: &mut Vec<u8>, buffer: &mut [u8]) -> io::Result<()> {
-    let Some(source) = stream else { return Ok(()) };
-    match source.read(buffer) {
-        Ok(0) => *stream = None,
-        Ok(count) => bytes.extend(buffer.iter().take(count)),
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-        Err(error) => return Err(error),
-    }
-    Ok(())
 }
 
 impl Launch {

@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::os::fd::{BorrowedFd, RawFd};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Access, access};
 use rustix::process::getuid;
 
+use super::capture::{Capture, Handling, Stream};
 use super::child::{Child, deadline};
 use super::ending::Stop;
 use super::error::{Error, Result, Step};
@@ -24,7 +25,7 @@ use super::start::{self, Started};
 use super::stdio::{Stdio, StdioKind};
 use super::stop::Terms;
 use crate::bwrap::{Bwrap, ParseError, parse};
-use crate::sandbox::{Advice, Circumstances, Descriptor, ENGINE_SOCKETS, Invalid, Sandbox};
+use crate::sandbox::{Advice, Circumstances, Descriptor, ENGINE_SOCKETS, Invalid, Place, Problem, Sandbox};
 
 /// A command to run in a sandbox, as [`std::process::Command`].
 ///
@@ -52,6 +53,7 @@ pub struct Command {
     pub(super) stderr: Option<Stdio>,
     pub(super) descriptors: Vec<(RawFd, Descriptor)>,
     pub(super) explain: Option<Explain>,
+    handling: Handling,
     keeps_ignored_signals: bool,
     family: Family,
     pub(super) terms: Terms,
@@ -167,6 +169,7 @@ impl Command {
             stderr: None,
             descriptors: Vec::new(),
             explain: None,
+            handling: Handling::default(),
             keeps_ignored_signals: false,
             family: Family::default(),
             terms: Terms::default(),
@@ -270,6 +273,62 @@ impl Command {
     /// [`output`](Self::output).
     pub fn stderr(&mut self, stdio: impl Into<Stdio>) -> &mut Self {
         self.stderr = Some(stdio.into());
+        self
+    }
+
+    /// How much of each piped stream is kept by [`output`](Self::output) and [`Child::wait_with_output`]. By default that is
+    /// [all](Capture::all).
+    ///
+    /// ```
+    /// use bwrap_launch::{Capture, Sandbox};
+    /// let mut command = Sandbox::new().ro_bind("/", "/").dev("/dev").command("head");
+    /// command.args(["-c", "10M", "/dev/zero"]).capture(Capture::ends(1 << 10, 1 << 10));
+    /// let output = command.output()?;
+    /// assert_eq!((output.stdout.len(), output.stdout_cut().unwrap().missing), (2 << 10, (10 << 20) - (2 << 10)));
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    pub fn capture(&mut self, capture: Capture) -> &mut Self {
+        self.handling.capture = capture;
+        self
+    }
+
+    /// Also writes what a piped stream yields to `writer`, as it is read: by [`output`](Self::output), [`Child::wait_with_output`]
+    /// and [`Child::lines`]. It is flushed each time, and gets all, whatever is [kept](Self::capture). Whoever it is that writes
+    /// slowly there is waited for. If it cannot be written, that is the error ([`Step::PassOutputOn`]). Several are written to in
+    /// turn, and launches of this command share them. The front for tokio leaves this to those who read from it.
+    ///
+    /// ```
+    /// use bwrap_launch::{Capture, Sandbox, Stream};
+    /// use std::io::{Seek, read_to_string};
+    /// let log = tempfile::tempfile().unwrap();
+    /// let mut command = Sandbox::new().ro_bind("/", "/").command("echo");
+    /// command.arg("hello").capture(Capture::ends(0, 0)).tee(Stream::Stdout, log.try_clone().unwrap());
+    /// assert_eq!(command.output()?.stdout, b"");
+    /// (&log).rewind().unwrap();
+    /// assert_eq!(read_to_string(log).unwrap(), "hello\n");
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    pub fn tee(&mut self, stream: Stream, writer: impl Write + Send + 'static) -> &mut Self {
+        self.handling.tee(stream, writer);
+        self
+    }
+
+    /// Has [`output`](Self::output), [`Child::wait_with_output`] and [`Child::lines`] end once the command has ended and all is
+    /// read that was written by then, although a process that it left behind may hold its streams open. By default they wait for
+    /// that process, as in `std`, and those of the front for tokio always do. With a PID namespace it makes no difference: nothing is
+    /// left behind.
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// let mut command = Sandbox::new().ro_bind("/", "/").dev("/dev").command("sh");
+    /// command.args(["-c", "sleep 2 & echo hello"]).output_ends_with_command(true);
+    /// let begin = std::time::Instant::now();
+    /// assert_eq!(command.output()?.stdout, b"hello\n");
+    /// assert!(begin.elapsed().as_secs() < 2);
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    pub fn output_ends_with_command(&mut self, ends: bool) -> &mut Self {
+        self.handling.ends_with_command = ends;
         self
     }
 
@@ -559,8 +618,7 @@ impl Command {
             Err(error) if is_late(&error) => Ok(None),
             started => {
                 let (started, bwrap) = started?;
-                let child = Child::new(started, &self.recipe, bwrap, (explain, self.terms));
-                Ok(Some((child.begin()?, deadline)))
+                Ok(Some((self.child(started, bwrap, explain).begin()?, deadline)))
             }
         }
     }
@@ -626,7 +684,13 @@ impl Command {
         let explain = self.explain.unwrap_or(Explain::Facts);
         let (mut started, bwrap) = self.start(streams, true, deadline, explain)?;
         let gate = started.gate.take();
-        Ok(Prepared::new(Child::new(started, &self.recipe, bwrap, (explain, self.terms)), gate))
+        Ok(Prepared::new(self.child(started, bwrap, explain), gate))
+    }
+
+    pub(super) fn child(&self, started: Started, bwrap: Bwrap, explain: Explain) -> Child {
+        let mut child = Child::new(started, &self.recipe, bwrap, (explain, self.terms));
+        child.handling = self.handling.clone();
+        child
     }
 
     fn launch(&self, streams: Streams, explain: Explain) -> Result<Child> {
@@ -639,7 +703,7 @@ impl Command {
             }
             started => {
                 let (started, bwrap) = started?;
-                Child::new(started, &self.recipe, bwrap, (explain, self.terms)).begin()
+                self.child(started, bwrap, explain).begin()
             }
         }
     }
@@ -679,6 +743,7 @@ impl Command {
             stderr: copy(&self.stderr),
             descriptors: self.descriptors.clone(),
             explain: self.explain,
+            handling: self.handling.clone(),
             keeps_ignored_signals: self.keeps_ignored_signals,
             family: self.family,
             terms: self.terms,
@@ -711,6 +776,7 @@ impl Command {
     /// assert_eq!((error.place, error.problem), (Place::Program, Problem::Empty("name")));
     /// ```
     pub fn check(&self) -> Result<(), Invalid> {
+        check_merged([self.stdin.as_ref(), self.stdout.as_ref(), self.stderr.as_ref()])?;
         self.recipe.check(&self.descriptors)
     }
 
@@ -743,6 +809,21 @@ impl Command {
                 .filter(|path| path.exists())
                 .collect(),
         })
+    }
+}
+
+/// Checks that what is to go where another stream goes has one to follow.
+fn check_merged(streams: [Option<&Stdio>; 3]) -> Result<(), Invalid> {
+    let wrong = |number, other| {
+        Err(Invalid {
+            place: Place::Descriptor(number),
+            problem: Problem::Conflict("Stdio::merged()", other),
+        })
+    };
+    match streams.map(|stdio| matches!(stdio, Some(Stdio(StdioKind::Merged)))) {
+        [true, ..] => wrong(0, "standard input"),
+        [_, true, true] => wrong(2, "standard output that is merged itself"),
+        _ => Ok(()),
     }
 }
 

@@ -72,6 +72,7 @@ steps! {
     WaitForBwrap "wait for bwrap" Launched
     StartCommand "start the command" Launched
     ReadOutput "read the command's output" Launched
+    PassOutputOn "pass the command's output on" Launched
     Kill "kill the sandbox" Launched
     Signal "send a signal to the sandbox" Launched
     Limit "limit the sandbox's time" Launched

@@ -5,12 +5,14 @@
 //! poll loop, `keeper` the thread that stays. `child` and `prepared` are what callers hold, and a `stop`'s killer. What failed is `gather`ed, its causes are weighed when somebody asks (`explain`), and only
 //! `rehearsal` asks bwrap again. All unsafe code is in `spawn`.
 
+mod capture;
 mod child;
 mod command;
 mod conduct;
 mod descriptors;
 #[cfg(feature = "tokio")]
 mod doomed;
+mod ear;
 mod ending;
 mod error;
 mod explain;
@@ -21,11 +23,13 @@ mod gather;
 mod handshake;
 mod idmap;
 mod keeper;
+mod lines;
 mod order;
 mod output;
 mod prepared;
 mod processes;
 mod reach;
+mod reading;
 mod rehearsal;
 mod running;
 mod spawn;
@@ -39,6 +43,7 @@ pub mod tokio;
 mod wait;
 mod words;
 
+pub use capture::{Capture, Cut, Stream};
 pub use child::Child;
 pub use command::Command;
 pub(crate) use command::Streams;
@@ -47,6 +52,7 @@ pub use error::{Error, Result, Step};
 pub use explain::{Explain, Explanation};
 pub use failure::{Failure, Heard};
 pub use handshake::Undecided;
+pub use lines::{Line, LineEnd, Lines, NextLine};
 pub use output::{ExitStatus, Output};
 pub use prepared::Prepared;
 pub use stdio::{ChildStderr, ChildStdin, ChildStdout, Stdio};

@@ -1,8 +1,10 @@
 //! What a command that ran leaves behind: its status and its output.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::os::unix::process::ExitStatusExt;
 
+use super::capture::{Cut, Cuts};
 use super::ending::{Ending, Stop};
 use crate::bwrap::Message;
 use crate::sandbox::Feature;
@@ -164,7 +166,8 @@ pub struct Output {
     pub stdout: Vec<u8>,
     /// What it, and bwrap before it, wrote to standard error, if that was piped.
     pub stderr: Vec<u8>,
-    /// bwrap's warnings at the beginning of `stderr`. A command can forge them.
+    pub(super) cuts: Cuts,
+    /// bwrap's warnings at the beginning of `stderr`, or of `stdout` if that is [merged](crate::Stdio::merged). A command can forge them.
     pub warnings: Vec<Message>,
     /// Features that this bwrap lacks and the sandbox declared dispensable: they were left out.
     pub dropped: Vec<Feature>,
@@ -181,8 +184,54 @@ impl Output {
     #[must_use]
     pub fn new(status: ExitStatus, stdout: impl Into<Vec<u8>>, stderr: impl Into<Vec<u8>>) -> Self {
         let (warnings, dropped) = (Vec::new(), Vec::new());
-        Self { status, stdout: stdout.into(), stderr: stderr.into(), warnings, dropped }
+        let (stdout, stderr) = (stdout.into(), stderr.into());
+        Self { status, stdout, stderr, cuts: Cuts::default(), warnings, dropped }
     }
+
+    /// Where something is missing in `stdout`, if it was more than was to be [kept](crate::Capture).
+    ///
+    /// ```
+    /// use bwrap_launch::{Capture, Sandbox};
+    /// let mut command = Sandbox::new().ro_bind("/", "/").command("seq");
+    /// let output = command.arg("6").capture(Capture::ends(4, 2)).output()?;
+    /// assert_eq!(output.stdout_cut().map(|cut| (cut.at, cut.missing)), Some((4, 6)));
+    /// assert_eq!(output.stderr_cut(), None);
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    #[must_use]
+    pub fn stdout_cut(&self) -> Option<Cut> {
+        self.cuts.stdout()
+    }
+
+    /// Where something is missing in `stderr`, as [`stdout_cut`](Self::stdout_cut).
+    #[must_use]
+    pub fn stderr_cut(&self) -> Option<Cut> {
+        self.cuts.stderr()
+    }
+
+    /// `stdout` for people: with a line where something is missing, as in `[6888884 bytes are left out here]`.
+    ///
+    /// ```
+    /// use bwrap_launch::{Capture, Sandbox};
+    /// let mut command = Sandbox::new().ro_bind("/", "/").command("seq");
+    /// let output = command.arg("6").capture(Capture::ends(4, 2)).output()?;
+    /// assert_eq!(output.stdout_marked(), &b"1\n2\n[6 bytes are left out here]\n6\n"[..]);
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    #[must_use]
+    pub fn stdout_marked(&self) -> Cow<'_, [u8]> {
+        marked(&self.stdout, self.stdout_cut())
+    }
+
+    /// `stderr` for people, as [`stdout_marked`](Self::stdout_marked).
+    #[must_use]
+    pub fn stderr_marked(&self) -> Cow<'_, [u8]> {
+        marked(&self.stderr, self.stderr_cut())
+    }
+}
+
+fn marked(kept: &[u8], cut: Option<Cut>) -> Cow<'_, [u8]> {
+    cut.map_or(Cow::Borrowed(kept), |cut| Cow::Owned(cut.mark(kept)))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::conduct::Cloned;
 use super::descriptors::{self, layout};
+use super::ear::ReadEnd;
 use super::error::{Error, Result, Step};
 use super::filter::caveats;
 use super::gate::Gate;
@@ -17,7 +18,7 @@ use super::keeper;
 use super::order::{Line, Order};
 use super::running::{Running, Witnesses};
 use super::spawn::{self, Plan};
-use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
+use super::stdio::{ChildStderr, ChildStdin, ChildStdout, StdioKind};
 use super::table::{Ours, Spent, Table, duplicate};
 use super::words::Words;
 use crate::bwrap::arguments::{Arguments, Audience, MAX_WORDS, Role, Source, before_command, count_words};
@@ -118,9 +119,7 @@ fn spawn_order(order: &Order<'_>, arguments: &Arguments, programs: Vec<Vec<u8>>)
     let sandbox = &order.recipe.sandbox;
     let mut table = Table::default();
     let stdin = table.reads(0, order.stdin)?;
-    let stdout = table.writes(1, order.stdout)?;
-    let stderr = table.writes(2, order.stderr)?.map(ChildStderr::new);
-    let words = Words::of(order.stderr, stderr.as_ref());
+    let (stdout, stderr, words) = outputs(order, &mut table)?;
     for (number, descriptor) in order.descriptors {
         table.place(descriptor, *number)?;
     }
@@ -138,11 +137,39 @@ fn spawn_order(order: &Order<'_>, arguments: &Arguments, programs: Vec<Vec<u8>>)
     Ok(Started {
         running,
         stdin: stdin.map(ChildStdin::new),
-        stdout: stdout.map(ChildStdout::new),
+        stdout,
         stderr,
         words,
         gate: gate.map(|socket| Gate::new(socket, programs.into_iter().next())),
         dropped: arguments.dropped.clone(),
+    })
+}
+
+/// Connects standard output and standard error: the ends that are ours, and where bwrap's words go.
+fn outputs(
+    order: &Order<'_>,
+    table: &mut Table,
+) -> Result<(Option<ChildStdout>, Option<ChildStderr>, Words)> {
+    let own = rustix::stdio::stderr();
+    Ok(match (order.stdout, order.stderr) {
+        (kind, StdioKind::Merged) => {
+            let stdout = table.writes(1, kind)?.map(|pipe| ChildStdout::new(ReadEnd::listening(pipe)));
+            table.merge(2, 1);
+            let listener = stdout.as_ref().and_then(ChildStdout::listener);
+            (stdout, None, Words::of(kind, rustix::stdio::stdout(), listener))
+        }
+        (StdioKind::Merged, kind) => {
+            let stderr = table.writes(2, kind)?.map(ChildStderr::new);
+            table.merge(1, 2);
+            let listener = stderr.as_ref().and_then(ChildStderr::listener);
+            (None, stderr, Words::of(kind, own, listener))
+        }
+        (one, other) => {
+            let stdout = table.writes(1, one)?.map(|pipe| ChildStdout::new(ReadEnd::deaf(pipe)));
+            let stderr = table.writes(2, other)?.map(ChildStderr::new);
+            let listener = stderr.as_ref().and_then(ChildStderr::listener);
+            (stdout, stderr, Words::of(other, own, listener))
+        }
     })
 }
 

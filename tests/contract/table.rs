@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bwrap_launch::diagnosis::Cause;
-use bwrap_launch::{Command, Error, Explain, Filter, Heard, IdRange, Namespaces, Sandbox, Stdio};
+use bwrap_launch::{Capture, Command, Error, Explain, Filter, Heard, IdRange, Namespaces, Sandbox, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::common::{Case, Here, host, skip, within};
@@ -33,6 +33,7 @@ pub(crate) const CASES: &[Case] = contract![
     a_failure_is_explained,
     nothing_is_launched_for_nothing,
     output_is_all_of_it,
+    output_has_its_limit,
     streams_are_piped,
     input_is_closed_by_waiting,
     limits_of_time,
@@ -160,6 +161,16 @@ fn output_is_all_of_it<F: Front>(front: &F, here: &Here) {
     let output = front.output(marked(here, &sandbox, "echo x; sleep 50 &")).unwrap();
     assert_eq!(output.stdout, b"x\n");
     assert!(began.elapsed() < Duration::from_secs(20));
+}
+
+fn output_has_its_limit<F: Front>(front: &F, here: &Here) {
+    for sandbox in few_sandboxes() {
+        let mut command = marked(here, &sandbox, "seq 100000; seq 200000 >&2; exit 4");
+        command.capture(Capture::ends(4, 7)).stderr(Stdio::merged());
+        let output = front.output(command).unwrap();
+        assert_eq!((output.status.raw(), output.stdout.as_slice()), (4, &b"1\n2\n200000\n"[..]));
+        assert_eq!(output.stdout_cut().map(|cut| cut.missing), Some(588_895 + 1_288_895 - 11));
+    }
 }
 
 fn streams_are_piped<F: Front>(front: &F, here: &Here) {

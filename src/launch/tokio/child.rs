@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use ::tokio::task::JoinHandle;
 use ::tokio::time::sleep;
 
+use super::super::capture::{Cuts, Kept};
 use super::super::child::{self, Inquiry, deadline, left};
 use super::super::doomed::{Doomed, doom};
 use super::super::ending::Stop;
@@ -22,7 +23,6 @@ use super::super::reach::GRACE;
 use super::super::running::Running;
 use super::super::stop::Killer;
 use super::super::wait::Ward;
-use super::super::words::warnings;
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
 use super::watch::{Watch, drive, runtime};
 use crate::bwrap::{Message, NamespaceIds};
@@ -358,7 +358,8 @@ impl Child {
     /// As [`wait_with_output`](Self::wait_with_output), but when the deadline has passed nothing is left of it.
     pub(super) async fn output_until(&mut self, deadline: Option<Instant>) -> Result<Option<Output>> {
         drop(self.stdin.take());
-        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let capture = self.held.child.handling.capture;
+        let [mut out, mut err] = [Kept::new(capture), Kept::new(capture)];
         let all =
             self.collect(&mut out, &mut err, deadline).await.map_err(Error::system(Step::ReadOutput))?;
         if !all || !self.wait_over(deadline).await? {
@@ -366,16 +367,18 @@ impl Child {
             return Ok(None);
         }
         let status = self.conclude(deadline).await?;
+        let ((stdout, stdout_cut), (stderr, stderr_cut)) = (out.finish(), err.finish());
+        let (cuts, warnings) = (Cuts::of(stdout_cut, stderr_cut), self.held.child.warnings());
         let dropped = self.held.child.take_dropped();
-        Ok(Some(Output { status, warnings: warnings(&err), stdout: out, stderr: err, dropped }))
+        Ok(Some(Output { status, stdout, stderr, cuts, warnings, dropped }))
     }
 
     /// Reads both streams to their ends. Says whether there was time for that. bwrap's end comes first if the command leaves
     /// processes behind that hold them open; those of a PID namespace are ended with it.
     async fn collect(
         &mut self,
-        out: &mut Vec<u8>,
-        err: &mut Vec<u8>,
+        out: &mut Kept,
+        err: &mut Kept,
         deadline: Option<Instant>,
     ) -> io::Result<bool> {
         let (mut stdout, mut stderr) = (self.stdout.take(), self.stderr.take());
@@ -432,14 +435,14 @@ fn drain<T>(
     stream: &mut Option<T>,
     context: &mut Context<'_>,
     buffer: &mut [u8],
-    bytes: &mut Vec<u8>,
+    kept: &mut Kept,
     take: impl Fn(&mut T, &mut Context<'_>, &mut [u8]) -> Poll<io::Result<usize>>,
 ) -> io::Result<bool> {
     let Some(source) = stream else { return Ok(false) };
     let Poll::Ready(count) = take(source, context, buffer) else { return Ok(false) };
     match count? {
         0 => *stream = None,
-        count => bytes.extend(buffer.iter().take(count)),
+        count => kept.push(buffer.get(..count).unwrap_or_default()),
     }
     Ok(true)
 }

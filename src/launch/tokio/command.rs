@@ -6,7 +6,8 @@ use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::super::child::{self, deadline};
+use super::super::capture::Capture;
+use super::super::child::deadline;
 use super::super::command::{self, Streams, is_late};
 use super::super::error::{Error, Result, Step};
 use super::super::explain::Explain;
@@ -155,6 +156,7 @@ forward! {
     grace(time: Duration)
     process_group(group: i32)
     setsid(new_session: bool)
+    capture(capture: Capture)
 }
 
 /// # Launching
@@ -364,7 +366,7 @@ fn begin(
 ) -> Result<(Held, Option<Gate>)> {
     let mut started = start::begin(&command.order(&bwrap, streams, hold))?;
     let gate = started.gate.take();
-    let child = child::Child::new(started, &command.recipe, bwrap, (explain, command.terms));
+    let child = command.child(started, bwrap, explain);
     Ok((Held { child, kill_on_drop: true }, gate))
 }
 
