@@ -1,7 +1,6 @@
 //! What a diagnosis consists of: causes, each with its confidence, evidence and remedies.
 
-use std::fmt;
-
+use super::named::named;
 use super::{Cause, Remedy, Verdict};
 use crate::bwrap::Stage;
 
@@ -22,15 +21,7 @@ pub enum Confidence {
     High,
 }
 
-impl fmt::Display for Confidence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-        })
-    }
-}
+named! { Confidence { Low "low", Medium "medium", High "high" } }
 
 /// Which way a piece of evidence points.
 ///
@@ -165,12 +156,4 @@ pub enum Outlook {
     Fails,
 }
 
-impl fmt::Display for Outlook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Starts => "starts",
-            Self::Uncertain => "uncertain",
-            Self::Fails => "fails",
-        })
-    }
-}
+named! { Outlook { Starts "starts", Uncertain "uncertain", Fails "fails" } }

@@ -20,6 +20,7 @@ mod fixtures;
 mod golden;
 #[cfg(feature = "serde")]
 mod json;
+mod named;
 mod need;
 mod remedy;
 mod report;

@@ -41,20 +41,19 @@ impl fmt::Display for Diagnosis {
         if let Some(stage) = self.stage {
             writeln!(f, "    (at the stage: {stage})")?;
         }
-        for (index, finding) in self.causes.iter().enumerate() {
-            let title = if index == 0 { "Cause" } else { "Or" };
-            // how to do all that could be done is told for the likeliest cause only
-            let told = if index == 0 { usize::MAX } else { 1 };
-            write!(f, "\n{title}: ")?;
-            finding.write(f, told)?;
-        }
-        for (index, finding) in self.foreseen.iter().enumerate() {
-            let title = if index == 0 { "After that, expect" } else { "And then" };
-            write!(f, "\n{title}: ")?;
-            finding.write(f, 1)?;
-        }
-        Ok(())
+        // how to do all that could be done is told for the likeliest cause only
+        write_all(f, &self.causes, [("Cause", usize::MAX), ("Or", 1)])?;
+        write_all(f, &self.foreseen, [("After that, expect", 1), ("And then", 1)])
     }
+}
+
+/// Each under its title, the first one's and the others', with what is done for so many remedies.
+fn write_all(f: &mut impl Write, findings: &[Finding], [first, others]: [(&str, usize); 2]) -> fmt::Result {
+    let titles = std::iter::once(first).chain(std::iter::repeat(others));
+    titles.zip(findings).try_for_each(|((title, told), finding)| {
+        write!(f, "\n{title}: ")?;
+        finding.write(f, told)
+    })
 }
 
 impl fmt::Display for Prediction {
@@ -69,12 +68,7 @@ impl fmt::Display for Prediction {
             Outlook::Fails => "This sandbox will not start.",
         };
         writeln!(f, "{outlook}")?;
-        for (index, finding) in self.obstacles.iter().enumerate() {
-            let title = if index == 0 { "Cause" } else { "Then" };
-            write!(f, "\n{title}: ")?;
-            finding.write(f, usize::MAX)?;
-        }
-        Ok(())
+        write_all(f, &self.obstacles, [("Cause", usize::MAX), ("Then", usize::MAX)])
     }
 }
 

@@ -1,8 +1,7 @@
 //! What was seen to fail.
 
-use std::fmt;
-
 use super::ProgramProblem;
+use super::named::named;
 use crate::bwrap::{Message, Stage, decisive};
 
 /// How far a launch got.
@@ -26,16 +25,7 @@ pub enum Verdict {
     Unknown,
 }
 
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Refused => "refused",
-            Self::SetupFailed => "setup-failed",
-            Self::NotExecuted => "not-executed",
-            Self::Unknown => "unknown",
-        })
-    }
-}
+named! { Verdict { Refused "refused", SetupFailed "setup-failed", NotExecuted "not-executed", Unknown "unknown" } }
 
 /// What is to be explained: bwrap's words and what is known beside them.
 ///

@@ -10,7 +10,7 @@ pub(super) use crate::diagnosis::finding::Confidence::{self, High, Low, Medium};
 pub(super) use crate::diagnosis::need::Need;
 pub(super) use crate::diagnosis::remedy::told;
 pub(super) use crate::diagnosis::setting::Setting;
-pub(super) use crate::diagnosis::weigh::{Judgement, rules, weigh};
+pub(super) use crate::diagnosis::weigh::{Judgement, rule_out, rules, weigh};
 pub(super) use crate::diagnosis::wish::Wish;
 pub(super) use crate::diagnosis::{Cause, Remedy, SandboxChange, evidence};
 pub(super) use crate::host::{Fact, Platform};

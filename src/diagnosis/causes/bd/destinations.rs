@@ -165,66 +165,59 @@ pub(super) fn read_only(case: &Case<'_>) -> Option<Judgement> {
     let needs = if case.says(&[CHMOD]) { "would change" } else { "needs" };
     let needs = format!("{} {needs} {place}", spot.name());
     let sure = if read_only { High } else { Medium };
-    let judgement = |confidence, refuted_by: String, summary: String| {
-        spot.weigh(confidence).refuted_by(refuted_by).summary(needs.clone() + &summary).said(case)
-    };
-    let uid = case.host.process.uid.present().filter(|_| !read_only);
-    let as_user = |found: Judgement| {
-        found.with(uid, |found, uid| {
-            found.seen(&case.host.process.uid, format!("bwrap writes there as uid {uid}"))
-        })
-    };
-    Some(match Obstacle::of(&spot) {
-        Obstacle::Remounted(remount) => judgement(
-            High,
-            format!("it fails without {remount}, too"),
-            format!(", which {remount} has made read-only before"),
-        ),
-        Obstacle::ReadOnly(mount) => {
+    let obstacle = Obstacle::of(&spot);
+    let (confidence, why, refuted_by) = match (&obstacle, outside.as_deref()) {
+        (Obstacle::Remounted(remount), _) => {
+            let why = format!(", which {remount} has made read-only before");
+            (High, why, format!("it fails without {remount}, too"))
+        }
+        (Obstacle::ReadOnly(mount), outside) => {
             let refuted_by = match outside {
-                Some(outside) => format!("`ls -ld {}` shows that it is there already", word(&outside)),
+                Some(outside) => format!("`ls -ld {}` shows that it is there already", word(outside)),
                 None => format!("{place} is there without this operation"),
             };
-            judgement(High, refuted_by, format!(", and that lies in {mount}")).asked(
-                case,
-                "bwrap goes through the operations in order, and makes a missing mount point in what is there by then",
-            )
+            (High, format!(", and that lies in {mount}"), refuted_by)
         }
-        Obstacle::Proc(mount) => judgement(
-            High,
-            format!("{place} is outside of {}", mount.name()),
-            format!(", and nothing can be made in {mount}"),
+        (Obstacle::Proc(mount), _) => {
+            let why = format!(", and nothing can be made in {mount}");
+            (High, why, format!("{place} is outside of {}", mount.name()))
+        }
+        (Obstacle::Writable(_), Some(outside)) => {
+            let there = outside.display();
+            let why = if read_only {
+                format!(": {there} lies on a read-only file system")
+            } else {
+                format!(", and the user may not write {there}")
+            };
+            (High, why, format!("`mkdir -p {}`, typed as the user that bwrap runs as, works", word(outside)))
+        }
+        (Obstacle::Writable(mount), None) => {
+            (sure, format!(", and {mount} cannot be written"), format!("making {place} outside works"))
+        }
+        (Obstacle::Unknown, _) => {
+            let why = ", and that cannot be made where it is".to_owned();
+            (sure, why, format!("{place} can be made where it is"))
+        }
+    };
+    let uid = &case.host.process.uid;
+    let as_user = |found: Judgement| {
+        found.with(uid.present().filter(|_| !read_only), |found, user| {
+            found.seen(uid, format!("bwrap writes there as uid {user}"))
+        })
+    };
+    let found = spot.weigh(confidence).refuted_by(refuted_by).summary(needs + &why).said(case);
+    Some(match obstacle {
+        Obstacle::Remounted(_) | Obstacle::Proc(_) => found,
+        Obstacle::ReadOnly(_) => found.asked(
+            case,
+            "bwrap goes through the operations in order, and makes a missing mount point in what is there by then",
         ),
         Obstacle::Writable(mount) => {
-            let found = match &outside {
-                Some(outside) => judgement(
-                    High,
-                    format!("`mkdir -p {}`, typed as the user that bwrap runs as, works", word(outside)),
-                    if read_only {
-                        format!(": {} lies on a read-only file system", outside.display())
-                    } else {
-                        format!(", and the user may not write {}", outside.display())
-                    },
-                ),
-                None => judgement(
-                    sure,
-                    format!("making {place} outside works"),
-                    format!(", and {mount} cannot be written"),
-                ),
-            };
             as_user(found).asked(case, format!("it lies in {mount}, which the sandbox may write"))
         }
-        Obstacle::Unknown => {
-            let summary = ", and that cannot be made where it is".to_owned();
-            as_user(judgement(sure, format!("{place} can be made where it is"), summary)).when(
-                case.sandbox.is_none(),
-                |found| {
-                    found.unknown(
-                        "which operation before it has mounted what is there: the sandbox is not known",
-                    )
-                },
-            )
-        }
+        Obstacle::Unknown => as_user(found).when(case.sandbox.is_none(), |found| {
+            found.unknown("which operation before it has mounted what is there: the sandbox is not known")
+        }),
     })
 }
 
