@@ -178,7 +178,7 @@ pub use launch::tokio;
 pub use launch::{
     Capture, Child, ChildStderr, ChildStdin, ChildStdout, Command, Cut, Ending, Error, ExitStatus, Explain,
     Explanation, Failure, Heard, Killer, Line, LineEnd, Lines, NextLine, Output, Prepared, Result, Stdio,
-    Step, Stop, Stream, Undecided,
+    Step, Stop, Stream, Terminal, Undecided, WindowSize,
 };
 pub use sandbox::{
     Advice, CapabilityChange, Circumstances, Content, Descriptor, Feature, Filter, IdRange, Inherit, Invalid,

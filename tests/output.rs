@@ -8,8 +8,10 @@ mod common;
 mod lines;
 #[path = "output/merged.rs"]
 mod merged;
+#[path = "output/terminal.rs"]
+mod terminal;
 
 fn main() -> std::process::ExitCode {
-    let cases = [merged::CASES, captured::CASES, lines::CASES];
+    let cases = [merged::CASES, captured::CASES, lines::CASES, terminal::CASES];
     common::main(cases.concat().leak(), &[("mixed", merged::mixed), ("binary", captured::binary)])
 }

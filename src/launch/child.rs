@@ -14,6 +14,7 @@ use super::handshake::{Outcome, Phase, Undecided};
 use super::keeper;
 use super::order::Recipe;
 use super::output::{ExitStatus, Output};
+use super::pty::Terminal;
 use super::reach::Record;
 use super::reading::{Next, Reading};
 use super::running::Running;
@@ -52,6 +53,8 @@ pub struct Child {
     pub stdout: Option<ChildStdout>,
     /// The command's and bwrap's standard error, if it is piped.
     pub stderr: Option<ChildStderr>,
+    /// Our end of the command's [terminal](super::Command::terminal), if it has one of its own.
+    pub terminal: Option<Terminal>,
     pub(super) handling: Handling,
     launch: Launch,
 }
@@ -100,7 +103,7 @@ impl Child {
         bwrap: Bwrap,
         (explain, terms): (Explain, Terms),
     ) -> Self {
-        let Started { running, stdin, stdout, stderr, words, gate: _, dropped } = started;
+        let Started { running, stdin, stdout, stderr, terminal, words, gate: _, dropped } = started;
         let repeatable = recipe.sandbox.is_repeatable();
         let (line, recipe) = match recipe.without_descriptors() {
             Some(rest) => (Some(recipe.line_for(&bwrap)), Arc::new(rest)),
@@ -123,7 +126,7 @@ impl Child {
             sandbox_pid: None,
             namespaces: None,
         };
-        Self { stdin, stdout, stderr, handling: Handling::default(), launch }
+        Self { stdin, stdout, stderr, terminal, handling: Handling::default(), launch }
     }
 
     /// The command begins: from now on its time counts.

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::{ErrorKind, Write};
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +20,7 @@ use super::handshake::Outcome;
 use super::order::{Line, Order, Recipe};
 use super::output::{ExitStatus, Output};
 use super::prepared::Prepared;
+use super::pty::{Terminal, WindowSize};
 use super::spawn::Family;
 use super::start::{self, Started};
 use super::stdio::{Stdio, StdioKind};
@@ -54,6 +55,7 @@ pub struct Command {
     pub(super) descriptors: Vec<(RawFd, Descriptor)>,
     pub(super) explain: Option<Explain>,
     handling: Handling,
+    terminal: Option<WindowSize>,
     keeps_ignored_signals: bool,
     family: Family,
     pub(super) terms: Terms,
@@ -170,6 +172,7 @@ impl Command {
             descriptors: Vec::new(),
             explain: None,
             handling: Handling::default(),
+            terminal: None,
             keeps_ignored_signals: false,
             family: Family::default(),
             terms: Terms::default(),
@@ -273,6 +276,41 @@ impl Command {
     /// [`output`](Self::output).
     pub fn stderr(&mut self, stdio: impl Into<Stdio>) -> &mut Self {
         self.stderr = Some(stdio.into());
+        self
+    }
+
+    /// Gives the command a terminal of its own, of this size (`pty(7)`): it is what streams are connected to about which nothing
+    /// is said. Our end is [`Child::terminal`]; somebody has to read it, or the command is blocked sooner or later.
+    ///
+    /// It has nothing to do with the caller's terminal: whatever is pushed into it (`TIOCSTI`) comes back to the command alone.
+    /// `bwrap` is put into a session of its own, which this terminal controls (`credentials(7)`), and the command with it. So
+    /// colours, sizes (SIGWINCH), job control and `/dev/tty` work. Inside, `/dev/pts` is another instance that does not
+    /// show it; `ttyname(3)` finds `/dev/console` with [`Sandbox::dev`].
+    ///
+    /// * **Ctrl-C** goes to the process group in the foreground. For a shell with job control (`bash -i`, `set -m`) that is its job
+    ///   alone. Any other command shares its group with bwrap, which SIGINT, SIGQUIT and SIGHUP end, too: the launch then is
+    ///   [`Undecided`](Error::Undecided). Nobody but a process inside can give it another one; `bash -c 'set -m; "$@"; exit $?' bash PROGRAM...`
+    ///   does that.
+    /// * **With [`Sandbox::new_session`]** bwrap puts the command into a session that has no controlling terminal, as that option
+    ///   says: colours and sizes work; there are no signals, no job control, no `/dev/tty`.
+    ///
+    /// The front for tokio has no terminals: it leaves this out.
+    ///
+    /// ```
+    /// use std::io::Read;
+    /// use bwrap_launch::{Sandbox, WindowSize};
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").dev("/dev").unshare_all();
+    /// let mut command = sandbox.command("sh");
+    /// command.args(["-c", "test -t 1 && stty size"]).terminal(WindowSize { rows: 40, columns: 120 });
+    /// let mut child = command.spawn()?;
+    /// let mut text = String::new();
+    /// child.terminal.as_mut().unwrap().read_to_string(&mut text).unwrap();
+    /// assert_eq!(text, "40 120\r\n");
+    /// assert!(child.wait()?.success());
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    pub fn terminal(&mut self, size: WindowSize) -> &mut Self {
+        self.terminal = Some(size);
         self
     }
 
@@ -450,7 +488,8 @@ impl Command {
     /// terminal (SIGINT to its foreground group) then ends bwrap, whatever the caller does about it, and nobody knows how the
     /// command ended.
     ///
-    /// A group that is not in the foreground cannot read from the terminal (SIGTTIN).
+    /// A group that is not in the foreground cannot read from the terminal (SIGTTIN). A terminal of the sandbox's own brings a session of its
+    /// own, whatever is said here.
     ///
     /// ```
     /// use bwrap_launch::Sandbox;
@@ -722,7 +761,27 @@ impl Command {
                 Some(bwrap) => bwrap.clone(),
                 None => Bwrap::find()?,
             };
-            let started = start::start(&self.order(&bwrap, streams, hold), deadline)?;
+            let opened = self.terminal.map(Terminal::open).transpose();
+            let Some((ours, theirs)) = opened.map_err(Error::system(Step::OpenTerminal))? else {
+                let started = start::start(&self.order(&bwrap, streams, hold), deadline)?;
+                return Ok((started, bwrap));
+            };
+            let terminal = theirs.as_raw_fd();
+            let theirs = StdioKind::Descriptor(Arc::new(theirs));
+            let mut order = self.order(&bwrap, streams, hold);
+            for (stdio, kind) in [
+                (&self.stdin, &mut order.stdin),
+                (&self.stdout, &mut order.stdout),
+                (&self.stderr, &mut order.stderr),
+            ] {
+                if stdio.is_none() {
+                    *kind = &theirs;
+                }
+            }
+            // otherwise bwrap makes the command a session without one
+            order.terminal = (!self.recipe.sandbox.privileges.new_session).then_some(terminal);
+            let mut started = start::start(&order, deadline)?;
+            started.terminal = Some(ours);
             Ok((started, bwrap))
         };
         start().map_err(|error: Error| match explain {
@@ -744,6 +803,7 @@ impl Command {
             descriptors: self.descriptors.clone(),
             explain: self.explain,
             handling: self.handling.clone(),
+            terminal: self.terminal,
             keeps_ignored_signals: self.keeps_ignored_signals,
             family: self.family,
             terms: self.terms,
@@ -760,6 +820,7 @@ impl Command {
             descriptors: &self.descriptors,
             hold,
             keeps_ignored_signals: self.keeps_ignored_signals,
+            terminal: None,
             family: self.family,
         }
     }
@@ -791,6 +852,7 @@ impl Command {
     pub fn lint(&self) -> Vec<Advice> {
         let bwrap = self.bwrap.clone().or_else(|| Bwrap::find().ok());
         let terminal = |stdio: &Option<Stdio>, own: BorrowedFd<'_>| match stdio {
+            None if self.terminal.is_some() => false,
             None | Some(Stdio(StdioKind::Inherit)) => rustix::termios::isatty(own),
             Some(Stdio(StdioKind::Descriptor(descriptor))) => rustix::termios::isatty(descriptor),
             Some(_) => false,

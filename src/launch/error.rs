@@ -61,6 +61,7 @@ steps! {
     MakeWitnesses "make the descriptors that watch bwrap" Opening
     MakeReadySocket "make the ready socket" Opening
     OpenNull "open /dev/null" Opening
+    OpenTerminal "open a terminal" Opening
     ReadFilter "read a seccomp filter" Opening
     UseDescriptor "use a descriptor that was given by number" Opening
     WriteFilter "write a filter" Opening

@@ -89,6 +89,8 @@ pub(super) struct Order<'a> {
     /// The sandbox is to wait at the gate, complete.
     pub(super) hold: bool,
     pub(super) keeps_ignored_signals: bool,
+    /// A terminal that is to control a session of bwrap's own.
+    pub(super) terminal: Option<RawFd>,
     pub(super) family: Family,
 }
 

@@ -24,6 +24,7 @@ fn rehearse(recipe: &Arc<Recipe>, bwrap: &Bwrap, deadline: Instant) -> Option<(O
         descriptors: &[],
         hold: true,
         keeps_ignored_signals: false,
+        terminal: None,
         family: Family::default(),
     };
     let mut started = start(&order, Some(deadline)).ok()?;

@@ -65,7 +65,7 @@ pub(crate) fn spawn(plan: &Plan) -> io::Result<Pid> {
     for action in &plan.actions {
         actions.add(*action)?;
     }
-    let attributes = Attributes::new(plan.keeps_ignored_signals, plan.family)?;
+    let attributes = Attributes::new(plan)?;
     let mut argv: Vec<*mut c_char> = plan.arguments.iter().map(|word| word.as_ptr().cast_mut()).collect();
     argv.push(ptr::null_mut());
     let environment: [*mut c_char; 1] = [ptr::null_mut()];
@@ -162,10 +162,15 @@ impl FileActions {
 
     fn add(&mut self, action: Action) -> io::Result<()> {
         let actions = self.0.as_mut_ptr();
-        // SAFETY: `actions` was initialised by `new`; numbers need not be open.
+        // SAFETY: `actions` was initialised by `new`; numbers need not be open, and a path is
+        // copied.
         check(unsafe {
             match action {
                 Action::Duplicate { from, to } => libc::posix_spawn_file_actions_adddup2(actions, from, to),
+                Action::Control { terminal, spare } => {
+                    let path = c_string(format!("/proc/self/fd/{terminal}").as_bytes())?;
+                    libc::posix_spawn_file_actions_addopen(actions, spare, path.as_ptr(), libc::O_RDWR, 0)
+                }
                 Action::Close(number) => libc::posix_spawn_file_actions_addclose(actions, number),
                 Action::CloseFrom(number) => match *CLOSE_FROM {
                     Some(close_from) => match close_from(actions, number) {
@@ -202,7 +207,10 @@ impl Drop for FileActions {
 struct Attributes(MaybeUninit<libc::posix_spawnattr_t>);
 
 impl Attributes {
-    fn new(keeps_ignored_signals: bool, family: Family) -> io::Result<Self> {
+    fn new(plan: &Plan) -> io::Result<Self> {
+        // a session begins before any action on descriptors
+        let controls = plan.actions.iter().any(|action| matches!(action, Action::Control { .. }));
+        let family = if controls { Family::Session } else { plan.family };
         let mut attributes = MaybeUninit::uninit();
         // SAFETY: init initialises what it is given.
         check(unsafe { libc::posix_spawnattr_init(attributes.as_mut_ptr()) })?;
@@ -214,7 +222,7 @@ impl Attributes {
         let (none, default) = unsafe {
             libc::sigemptyset(none.as_mut_ptr());
             libc::sigemptyset(default.as_mut_ptr());
-            if keeps_ignored_signals {
+            if plan.keeps_ignored_signals {
                 libc::sigaddset(default.as_mut_ptr(), libc::SIGPIPE);
                 libc::sigaddset(default.as_mut_ptr(), libc::SIGCHLD);
             } else {

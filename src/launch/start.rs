@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
 use super::conduct::Cloned;
-use super::descriptors::{self, layout};
+use super::descriptors::{self, control, layout};
 use super::ear::ReadEnd;
 use super::error::{Error, Result, Step};
 use super::filter::caveats;
@@ -16,6 +16,7 @@ use super::handshake::Caveats;
 use super::idmap::Mapping;
 use super::keeper;
 use super::order::{Line, Order};
+use super::pty::Terminal;
 use super::running::{Running, Witnesses};
 use super::spawn::{self, Plan};
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout, StdioKind};
@@ -39,6 +40,8 @@ pub(super) struct Started {
     pub(super) stdin: Option<ChildStdin>,
     pub(super) stdout: Option<ChildStdout>,
     pub(super) stderr: Option<ChildStderr>,
+    /// Our end of a terminal that streams were connected to.
+    pub(super) terminal: Option<Terminal>,
     /// Where bwrap's words go.
     pub(super) words: Words,
     /// What a held sandbox waits for.
@@ -139,6 +142,7 @@ fn spawn_order(order: &Order<'_>, arguments: &Arguments, programs: Vec<Vec<u8>>)
         stdin: stdin.map(ChildStdin::new),
         stdout,
         stderr,
+        terminal: None,
         words,
         gate: gate.map(|socket| Gate::new(socket, programs.into_iter().next())),
         dropped: arguments.dropped.clone(),
@@ -256,7 +260,12 @@ fn plan(order: &Order<'_>, arguments: RawFd, table: &Table) -> io::Result<Plan> 
     Ok(Plan {
         path: spawn::c_string(order.bwrap.path().as_os_str().as_bytes())?,
         arguments: words.map(spawn::c_string).collect::<io::Result<_>>()?,
-        actions: layout(&table.moves),
+        actions: order
+            .terminal
+            .map(|terminal| control(terminal, &table.moves))
+            .into_iter()
+            .chain(layout(&table.moves))
+            .collect(),
         keeps_ignored_signals: order.keeps_ignored_signals,
         family: order.family,
     })
