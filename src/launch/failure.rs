@@ -123,6 +123,17 @@ pub(crate) fn outcome_of(verdict: Verdict) -> Outcome {
     }
 }
 
+impl Outcome {
+    pub(super) fn verdict(self) -> Verdict {
+        match self {
+            Self::Refused { .. } => Verdict::Refused,
+            Self::SetupFailed { .. } => Verdict::SetupFailed,
+            Self::NotExecuted { .. } => Verdict::NotExecuted,
+            Self::Ended(_) | Self::Undecided(_) => Verdict::Unknown,
+        }
+    }
+}
+
 impl Failure {
     pub(super) fn gathered(outcome: Outcome, gathered: Gathered) -> Self {
         let Gathered { wording, program, host, command, namespaces, dropped, origin } = gathered;
@@ -209,12 +220,7 @@ impl Failure {
     /// ```
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        match self.outcome {
-            Outcome::Refused { .. } => Verdict::Refused,
-            Outcome::SetupFailed { .. } => Verdict::SetupFailed,
-            Outcome::NotExecuted { .. } => Verdict::NotExecuted,
-            Outcome::Ended(_) | Outcome::Undecided(_) => Verdict::Unknown,
-        }
+        self.outcome.verdict()
     }
 
     /// What the host said when the launch failed, as the thread saw it that waited. `None` where nobody wanted to know

@@ -4,8 +4,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::child::{Child, deadline};
+use super::ending::Stop;
 use super::error::{Error, Result, Step};
-use super::running::GRACE;
+use super::reach::GRACE;
 use super::wait::{Ward, wait_each};
 
 /// How often a report is looked for, which no descriptor announces.
@@ -180,7 +181,7 @@ impl Group {
                     return true;
                 }
                 member.due = true;
-                if let Err(error) = running.kill_now()
+                if let Err(error) = running.reach().kill(Stop::Cancel)
                     && denied.is_ok()
                 {
                     denied = Err(Error::system(Step::Kill)(error));

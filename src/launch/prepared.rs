@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::child::Child;
 use super::error::{Error, Result, Step};
 use super::gate::Gate;
+use super::stop::Killer;
 use super::wait::has_ended;
 use crate::bwrap::NamespaceIds;
 
@@ -83,16 +84,22 @@ impl Prepared {
         self.child.as_ref()?.known_namespaces()
     }
 
-    /// Starts the command.
+    /// A handle that stops the sandbox from any thread, before and after it is started.
+    #[must_use]
+    pub fn killer(&self) -> Option<Killer> {
+        self.child.as_ref().map(Child::killer)
+    }
+
+    /// Starts the command. Its time ([`Command::timeout`](crate::Command::timeout)) counts from now.
     ///
     /// # Errors
     ///
-    /// If the sandbox has been destroyed meanwhile.
+    /// If the sandbox has been destroyed meanwhile ([`Error::Stopped`] if a [`Killer`] did that).
     pub fn start(mut self) -> Result<Child> {
         let sent = self.gate.take().map(Gate::open);
         let Some(mut child) = self.child.take() else { return Err(gone()) };
         match sent {
-            Some(Ok(())) => Ok(child),
+            Some(Ok(())) => child.begin(),
             // its end tells why, and if not, it is not there to be started
             _ => Err(child.wait().err().unwrap_or_else(gone)),
         }

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use ::tokio::time::sleep;
 
 use super::super::child::deadline;
+use super::super::ending::Stop;
 use super::super::error::{Error, Result, Step};
-use super::super::running::{GRACE, Running};
+use super::super::reach::GRACE;
+use super::super::running::Running;
 use super::super::wait::Ward;
 use super::child::Child;
 use super::watch::{Watch, runtime};
@@ -182,7 +184,7 @@ impl Group {
                     return true;
                 }
                 member.due = true;
-                if let Err(error) = running.kill_now()
+                if let Err(error) = running.reach().kill(Stop::Cancel)
                     && denied.is_ok()
                 {
                     denied = Err(Error::system(Step::Kill)(error));
