@@ -177,8 +177,8 @@ pub use diagnosis::{ProgramProblem, Verdict};
 pub use launch::tokio;
 pub use launch::{
     Capture, Child, ChildStderr, ChildStdin, ChildStdout, Command, Cut, Ending, Error, ExitStatus, Explain,
-    Explanation, Failure, Heard, Line, LineEnd, Lines, NextLine, Output, Prepared, Result, Stdio, Step,
-    Stream, Terminal, Undecided, WindowSize,
+    Explanation, Failure, Group, Heard, Killer, Line, LineEnd, Lines, NextLine, Output, Pool, Prepared,
+    Result, Stdio, Step, Stop, Stream, Terminal, Undecided, WindowSize,
 };
 pub use sandbox::{
     Advice, CapabilityChange, Circumstances, Content, Descriptor, Feature, Filter, IdRange, Inherit, Invalid,

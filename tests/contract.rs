@@ -9,11 +9,13 @@ mod dropped;
 mod front;
 #[path = "cleanup/inventory.rs"]
 mod inventory;
+#[path = "contract/many.rs"]
+mod many;
 #[path = "verdict/support.rs"]
 mod support;
 #[path = "contract/table.rs"]
 mod table;
 
 fn main() -> std::process::ExitCode {
-    common::main([table::CASES, dropped::CASES].concat().leak(), &[])
+    common::main([table::CASES, dropped::CASES, many::CASES].concat().leak(), &[])
 }

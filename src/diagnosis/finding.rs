@@ -84,7 +84,7 @@ pub struct Finding {
 
 /// Why a sandbox did not start.
 ///
-/// `Display` is the whole report, for a terminal or a log.
+/// `Display` is the whole report, for a log; [`brief`](Self::brief) is what fits on one screen.
 ///
 /// ```
 /// use bwrap_launch::diagnosis::{Cause, Symptom, diagnose};
@@ -101,7 +101,7 @@ pub struct Diagnosis {
     pub verdict: Verdict,
     /// The stage that bwrap was in.
     pub stage: Option<Stage>,
-    /// The message that ended bwrap, in its own words.
+    /// The message that ended bwrap, in its own words, with `bwrap: ` in front; if it said nothing, what somebody else said.
     pub message: Option<String>,
     /// What explains it, the likeliest first.
     pub causes: Vec<Finding>,

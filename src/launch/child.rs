@@ -15,10 +15,12 @@ use super::keeper;
 use super::order::Recipe;
 use super::output::{ExitStatus, Output};
 use super::pty::Terminal;
+use super::reach::Record;
 use super::reading::{Next, Reading};
 use super::running::Running;
 use super::start::Started;
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
+use super::stop::{self, Killer, Terms};
 use super::wait::Ward;
 use super::words::{Words, warnings};
 use crate::bwrap::status::Status;
@@ -27,7 +29,8 @@ use crate::sandbox::Feature;
 
 /// A launched command, as [`std::process::Child`].
 ///
-/// Dropping it neither kills the command nor waits for it, as in `std`; unlike there, no zombie is left: a
+/// Dropping it neither kills the command nor waits for it, as in `std` (but see
+/// [`Command::kill_on_drop`](crate::Command::kill_on_drop)); unlike there, no zombie is left: a
 /// thread of this crate sees it to its end. When the command ends, everything else in its PID namespace is killed; without one,
 /// what the command has started may live on.
 ///
@@ -63,6 +66,8 @@ struct Launch {
     running: Option<Running>,
     /// A handle on bwrap.
     process: Arc<OwnedFd>,
+    record: Arc<Record>,
+    terms: Terms,
     outcome: Option<Result<ExitStatus>>,
     words: Arc<Words>,
     /// Without descriptors that somebody else waits for.
@@ -92,7 +97,12 @@ pub(super) fn left(deadline: Option<Instant>) -> Duration {
 }
 
 impl Child {
-    pub(super) fn new(started: Started, recipe: &Arc<Recipe>, bwrap: Bwrap, explain: Explain) -> Self {
+    pub(super) fn new(
+        started: Started,
+        recipe: &Arc<Recipe>,
+        bwrap: Bwrap,
+        (explain, terms): (Explain, Terms),
+    ) -> Self {
         let Started { running, stdin, stdout, stderr, terminal, words, gate: _, dropped } = started;
         let repeatable = recipe.sandbox.is_repeatable();
         let (line, recipe) = match recipe.without_descriptors() {
@@ -102,6 +112,8 @@ impl Child {
         let launch = Launch {
             id: running.pid.as_raw_pid().unsigned_abs(),
             process: running.process(),
+            record: Arc::clone(running.reach().record()),
+            terms,
             running: Some(running),
             outcome: None,
             words: Arc::new(words),
@@ -115,6 +127,42 @@ impl Child {
             namespaces: None,
         };
         Self { stdin, stdout, stderr, terminal, handling: Handling::default(), launch }
+    }
+
+    /// The command begins: from now on its time counts.
+    pub(super) fn begin(mut self) -> Result<Self> {
+        if let Err(error) = self.limit() {
+            self.destroy();
+            return Err(error);
+        }
+        Ok(self)
+    }
+
+    /// As [`begin`](Self::begin), but what cannot be limited is the caller's to end.
+    pub(super) fn limit(&self) -> Result<()> {
+        let Some(running) = &self.launch.running else { return Ok(()) };
+        stop::limit(running.reach(), self.launch.terms).map_err(Error::system(Step::Limit))
+    }
+
+    /// A handle that stops the sandbox from any thread, while another one waits here.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use bwrap_launch::Sandbox;
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").unshare_all();
+    /// let mut child = sandbox.command("sleep").arg("60").spawn()?;
+    /// let killer = child.killer();
+    /// std::thread::scope(|scope| {
+    ///     let waiting = scope.spawn(|| child.wait());
+    ///     killer.terminate(Duration::from_secs(1))?;
+    ///     println!("{:?}", waiting.join().unwrap());
+    ///     Ok::<(), bwrap_launch::Error>(())
+    /// })?;
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    #[must_use]
+    pub fn killer(&self) -> Killer {
+        Killer::new(self.launch.running.as_ref().map(Running::reach), &self.launch.record)
     }
 
     /// The process id of bwrap itself.
@@ -139,6 +187,11 @@ impl Child {
     pub fn sandbox_pid(&mut self) -> Option<u32> {
         self.launch.listen();
         self.launch.sandbox_pid
+    }
+
+    /// The handle on bwrap.
+    pub(super) fn process(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.launch.process)
     }
 
     pub(super) fn known_sandbox_pid(&self) -> Option<u32> {
@@ -331,11 +384,11 @@ impl Child {
         self.outcome().map(Some)
     }
 
-    /// Kills the sandbox (SIGKILL): every process of its PID namespace, or, without one, the command and at most its direct
-    /// children; what those have started lives on. Its end is still to be waited for. Does nothing if it has ended. A bwrap that
-    /// has not yet reported what it made is given half a second for that.
+    /// Kills the sandbox (SIGKILL): every process of its PID namespace, or, without one, the command and all that descends from it
+    /// ([`Killer`] says who is found). Its end is still to be waited for. Does nothing if it has ended. A bwrap that has not yet reported what
+    /// it made is given half a second for that.
     ///
-    /// Killed before the command was executed, the launch ends with an error, not with a status.
+    /// Killed before the command was executed, the launch ends with [`Error::Stopped`], not with a status.
     ///
     /// # Errors
     ///
@@ -353,10 +406,7 @@ impl Child {
     /// # Ok::<(), bwrap_launch::Error>(())
     /// ```
     pub fn kill(&mut self) -> Result<()> {
-        match &mut self.launch.running {
-            Some(running) => running.kill().map_err(Error::system(Step::Kill)),
-            None => Ok(()),
-        }
+        self.killer().kill()
     }
 
     /// Waits for the command's end and collects what it writes to piped streams, after closing its standard
@@ -429,6 +479,11 @@ impl Child {
     /// What is waited for, until the outcome is known.
     pub(super) fn running(&mut self) -> Option<&mut Running> {
         self.launch.running.as_mut()
+    }
+
+    /// The same, to be watched.
+    pub(super) fn ward(&self) -> Option<&Running> {
+        self.launch.running.as_ref()
     }
 
     pub(super) fn take_dropped(&mut self) -> Vec<Feature> {
@@ -508,8 +563,13 @@ impl Launch {
             }
             outcome => outcome,
         };
-        if let Outcome::Ended(status) = outcome {
-            self.outcome = Some(Ok(status));
+        let why = self.record.of(outcome);
+        self.outcome = match (outcome, why) {
+            (Outcome::Ended(status), why) => Some(Ok(why.map_or(status, |why| status.with_stop(why)))),
+            (failed, Some(why)) => Some(Err(Error::stopped(why, failed))),
+            (_, None) => None,
+        };
+        if self.outcome.is_some() {
             return None;
         }
         Some(Inquiry {
@@ -575,6 +635,9 @@ impl Drop for Child {
     fn drop(&mut self) {
         let Some(mut running) = self.launch.running.take() else { return };
         if !running.turn().unwrap_or(false) {
+            if self.launch.terms.kill_on_drop {
+                stop::on_drop(running.reach(), self.launch.terms);
+            }
             keeper::adopt(running);
         }
     }

@@ -13,14 +13,20 @@ use rustix::process::getuid;
 
 use super::capture::{Capture, Handling, Stream};
 use super::child::{Child, deadline};
+use super::ending::Stop;
 use super::error::{Error, Result, Step};
 use super::explain::Explain;
+use super::failure::Failure;
+use super::gather::gather_elsewhere;
+use super::handshake::Outcome;
 use super::order::{Line, Order, Recipe};
 use super::output::{ExitStatus, Output};
 use super::prepared::Prepared;
 use super::pty::{Terminal, WindowSize};
+use super::spawn::Family;
 use super::start::{self, Started};
 use super::stdio::{Stdio, StdioKind};
+use super::stop::Terms;
 use crate::bwrap::{Bwrap, ParseError, parse};
 use crate::sandbox::{Advice, Circumstances, Descriptor, ENGINE_SOCKETS, Invalid, Place, Problem, Sandbox};
 
@@ -53,6 +59,8 @@ pub struct Command {
     handling: Handling,
     terminal: Option<WindowSize>,
     keeps_ignored_signals: bool,
+    family: Family,
+    pub(super) terms: Terms,
 }
 
 /// What streams are connected to about which nothing was said.
@@ -168,6 +176,8 @@ impl Command {
             handling: Handling::default(),
             terminal: None,
             keeps_ignored_signals: false,
+            family: Family::default(),
+            terms: Terms::default(),
         }
     }
 
@@ -427,6 +437,88 @@ impl Command {
         self
     }
 
+    /// Stops the command when it has not ended after this time ([`Stop::Timeout`]), whether anybody waits for it or not: it is asked to end
+    /// if there is a [`grace`](Self::grace), and killed. What it wrote until then is kept.
+    ///
+    /// The time counts from the launch, setting up included; for [`prepare`](Self::prepare), from
+    /// [`Prepared::start`]. One thread of this crate watches the time of all sandboxes.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use bwrap_launch::{Ending, Sandbox, Stop};
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").unshare_all();
+    /// let mut command = sandbox.command("sh");
+    /// command.args(["-c", "echo half; sleep 60"]).timeout(Duration::from_millis(300));
+    /// let output = command.output()?;
+    /// assert_eq!(output.stdout, b"half\n");
+    /// assert_eq!(output.status.ending(), Ending::Stopped(Stop::Timeout));
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    pub fn timeout(&mut self, limit: Duration) -> &mut Self {
+        self.terms.timeout = Some(limit);
+        self
+    }
+
+    /// How long a command that has to end for its [`timeout`](Self::timeout), or because it was dropped, has for that between SIGTERM, to it
+    /// and its descendants, and SIGKILL, as `timeout(1)`'s `--kill-after`. By default it is killed at once.
+    pub fn grace(&mut self, time: Duration) -> &mut Self {
+        self.terms.grace = time;
+        self
+    }
+
+    /// Stops the command when its [`Child`] is dropped ([`Stop::Drop`]), as in tokio, with the [`grace`](Self::grace) there is. By default it
+    /// runs on, as in `std`. Dropping does not wait for its end.
+    ///
+    /// ```
+    /// use bwrap_launch::{Sandbox, Stop};
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").unshare_all();
+    /// let child = sandbox.command("sleep").arg("60").kill_on_drop(true).spawn()?;
+    /// let killer = child.killer();
+    /// drop(child);
+    /// # let started = std::time::Instant::now();
+    /// # while killer.stopped().is_none() && started.elapsed().as_secs() < 10 { std::thread::yield_now(); }
+    /// assert_eq!(killer.stopped(), Some(Stop::Drop)); // in a moment, if bwrap has only just been started
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    pub fn kill_on_drop(&mut self, kill: bool) -> &mut Self {
+        self.terms.kill_on_drop = kill;
+        self
+    }
+
+    /// Puts bwrap, and the command with it, into this process group, 0 for a new one, as
+    /// [`CommandExt::process_group`](std::os::unix::process::CommandExt::process_group). By default it is the caller's: Ctrl-C on a
+    /// terminal (SIGINT to its foreground group) then ends bwrap, whatever the caller does about it, and nobody knows how the
+    /// command ended.
+    ///
+    /// A group that is not in the foreground cannot read from the terminal (SIGTTIN). A terminal of the sandbox's own brings a session of its
+    /// own, whatever is said here.
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// let mut command = Sandbox::new().ro_bind("/", "/").command("true");
+    /// assert!(command.process_group(0).status()?.success());
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    pub fn process_group(&mut self, group: i32) -> &mut Self {
+        self.family = Family::Group(group);
+        self
+    }
+
+    /// Puts bwrap, and the command with it, into a new session (`setsid(2)`), and so a new process group, without a controlling terminal. As the
+    /// unstable `CommandExt::setsid` of `std`; [`Sandbox::new_session`] (`--new-session`) is for the command only, which bwrap, in the
+    /// caller's group, still ends with.
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// let mut command = Sandbox::new().ro_bind("/", "/").command("true");
+    /// assert!(command.setsid(true).status()?.success());
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    pub fn setsid(&mut self, new_session: bool) -> &mut Self {
+        self.family = if new_session { Family::Session } else { Family::Caller };
+        self
+    }
+
     /// The program.
     #[must_use]
     pub fn get_program(&self) -> &OsStr {
@@ -567,7 +659,7 @@ impl Command {
             Err(error) if is_late(&error) => Ok(None),
             started => {
                 let (started, bwrap) = started?;
-                Ok(Some((self.child(started, bwrap, explain), deadline)))
+                Ok(Some((self.child(started, bwrap, explain).begin()?, deadline)))
             }
         }
     }
@@ -617,7 +709,7 @@ impl Command {
     }
 
     pub(crate) fn prepare_until(
-        &mut self,
+        &self,
         streams: Streams,
         deadline: Option<Instant>,
     ) -> Result<Option<Prepared>> {
@@ -629,7 +721,19 @@ impl Command {
         Ok(prepared.wait_ready(deadline)?.then_some(prepared))
     }
 
-    fn hold(&self, streams: Streams, deadline: Option<Instant>) -> Result<Prepared> {
+    /// What is known of a launch of this command that somebody else made.
+    pub(crate) fn failed_elsewhere(&self, bwrap: &Bwrap, outcome: Outcome) -> Failure {
+        let mut recipe = Recipe::clone(&self.recipe);
+        recipe.sandbox = recipe.sandbox.with_contents(|descriptor| {
+            let path = format!("/proc/self/fd/{}", descriptor.current_number());
+            // of what is no file, bwrap has read all there was
+            let is_file = std::fs::metadata(&path).is_ok_and(|meta| meta.is_file());
+            if is_file { std::fs::read(&path).ok() } else { None }
+        });
+        gather_elsewhere(outcome, &Arc::new(recipe), bwrap)
+    }
+
+    pub(super) fn hold(&self, streams: Streams, deadline: Option<Instant>) -> Result<Prepared> {
         let explain = self.explain.unwrap_or(Explain::Facts);
         let (mut started, bwrap) = self.start(streams, true, deadline, explain)?;
         let gate = started.gate.take();
@@ -637,15 +741,24 @@ impl Command {
     }
 
     pub(super) fn child(&self, started: Started, bwrap: Bwrap, explain: Explain) -> Child {
-        let mut child = Child::new(started, &self.recipe, bwrap, explain);
+        let mut child = Child::new(started, &self.recipe, bwrap, (explain, self.terms));
         child.handling = self.handling.clone();
         child
     }
 
     fn launch(&self, streams: Streams, explain: Explain) -> Result<Child> {
         let explain = self.explain.unwrap_or(explain);
-        let (started, bwrap) = self.start(streams, false, None, explain)?;
-        Ok(self.child(started, bwrap, explain))
+        let limit = self.terms.timeout.and_then(deadline);
+        match self.start(streams, false, limit, explain) {
+            // its time was over while its ids were mapped
+            Err(error) if limit.is_some() && is_late(&error) => {
+                Err(Error::stopped(Stop::Timeout, Outcome::SetupFailed { signal: None }))
+            }
+            started => {
+                let (started, bwrap) = started?;
+                self.child(started, bwrap, explain).begin()
+            }
+        }
     }
 
     fn start(
@@ -706,6 +819,8 @@ impl Command {
             handling: self.handling.clone(),
             terminal: self.terminal,
             keeps_ignored_signals: self.keeps_ignored_signals,
+            family: self.family,
+            terms: self.terms,
         }
     }
 
@@ -720,6 +835,7 @@ impl Command {
             hold,
             keeps_ignored_signals: self.keeps_ignored_signals,
             terminal: None,
+            family: self.family,
         }
     }
 

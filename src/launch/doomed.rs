@@ -8,7 +8,8 @@ use rustix::event::PollFlags;
 
 use super::conduct::PATIENCE;
 use super::keeper;
-use super::running::{GRACE, Running, reap_orphan};
+use super::reach::GRACE;
+use super::running::{Running, reap_orphan};
 use super::wait::{Sources, Ward, has_ended};
 
 /// How often bwrap's report is looked for, which no descriptor announces.

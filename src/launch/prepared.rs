@@ -1,10 +1,14 @@
 //! A sandbox that is set up and waits at the gate.
 
-use std::time::Instant;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::child::Child;
 use super::error::{Error, Result, Step};
 use super::gate::Gate;
+use super::stop::Killer;
+use super::wait::has_ended;
 use crate::bwrap::NamespaceIds;
 
 /// A sandbox that is complete and isolated, and whose command has not started.
@@ -45,6 +49,23 @@ impl Prepared {
         self.child.as_mut().map_or(Ok(true), |child| child.wait_ready_until(deadline))
     }
 
+    /// Whether it has not ended.
+    pub(super) fn is_held(&self) -> bool {
+        let process = self.process();
+        process.is_some_and(|process| has_ended(&process, Duration::ZERO).is_ok_and(|ended| !ended))
+    }
+
+    /// The handle on bwrap.
+    pub(super) fn process(&self) -> Option<Arc<OwnedFd>> {
+        self.child.as_ref().map(Child::process)
+    }
+
+    /// Gives up the blocking front.
+    #[cfg(feature = "tokio")]
+    pub(super) fn into_parts(mut self) -> Option<(Child, Option<Gate>)> {
+        Some((self.child.take()?, self.gate.take()))
+    }
+
     /// The process id of bwrap itself.
     #[must_use]
     pub fn id(&self) -> u32 {
@@ -63,16 +84,22 @@ impl Prepared {
         self.child.as_ref()?.known_namespaces()
     }
 
-    /// Starts the command.
+    /// A handle that stops the sandbox from any thread, before and after it is started.
+    #[must_use]
+    pub fn killer(&self) -> Option<Killer> {
+        self.child.as_ref().map(Child::killer)
+    }
+
+    /// Starts the command. Its time ([`Command::timeout`](crate::Command::timeout)) counts from now.
     ///
     /// # Errors
     ///
-    /// If the sandbox has been destroyed meanwhile.
+    /// If the sandbox has been destroyed meanwhile ([`Error::Stopped`] if a [`Killer`] did that).
     pub fn start(mut self) -> Result<Child> {
         let sent = self.gate.take().map(Gate::open);
         let Some(mut child) = self.child.take() else { return Err(gone()) };
         match sent {
-            Some(Ok(())) => Ok(child),
+            Some(Ok(())) => child.begin(),
             // its end tells why, and if not, it is not there to be started
             _ => Err(child.wait().err().unwrap_or_else(gone)),
         }

@@ -25,6 +25,19 @@ pub(crate) struct Plan {
     pub(crate) actions: Vec<Action>,
     /// Signals that the caller ignores stay ignored, but for those that bwrap needs.
     pub(crate) keeps_ignored_signals: bool,
+    pub(crate) family: Family,
+}
+
+/// Which processes a spawned one belongs to when it comes to signals and terminals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Family {
+    /// The caller's process group.
+    #[default]
+    Caller,
+    /// This process group; 0 is a new one.
+    Group(i32),
+    /// A new session without a terminal.
+    Session,
 }
 
 /// `POSIX_SPAWN_SETSID`, of one value in every C library of Linux; the type of libc's constant changes.
@@ -196,7 +209,8 @@ struct Attributes(MaybeUninit<libc::posix_spawnattr_t>);
 impl Attributes {
     fn new(plan: &Plan) -> io::Result<Self> {
         // a session begins before any action on descriptors
-        let session = plan.actions.iter().any(|action| matches!(action, Action::Control { .. }));
+        let controls = plan.actions.iter().any(|action| matches!(action, Action::Control { .. }));
+        let family = if controls { Family::Session } else { plan.family };
         let mut attributes = MaybeUninit::uninit();
         // SAFETY: init initialises what it is given.
         check(unsafe { libc::posix_spawnattr_init(attributes.as_mut_ptr()) })?;
@@ -216,14 +230,27 @@ impl Attributes {
             }
             (none.assume_init(), default.assume_init())
         };
-        let session = if session { SETSID } else { 0 };
-        let flags = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF | session;
+        let mut flags = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
+        let group = match family {
+            Family::Caller => None,
+            Family::Group(group) => {
+                flags |= libc::POSIX_SPAWN_SETPGROUP;
+                Some(group)
+            }
+            Family::Session => {
+                flags |= SETSID;
+                None
+            }
+        };
         let flags = libc::c_short::try_from(flags).map_err(io::Error::other)?;
         let pointer = attributes.0.as_mut_ptr();
         // SAFETY: the attributes are initialised, and the sets live for the calls, which copy them.
         unsafe {
             check(libc::posix_spawnattr_setsigmask(pointer, &raw const none))?;
             check(libc::posix_spawnattr_setsigdefault(pointer, &raw const default))?;
+            if let Some(group) = group {
+                check(libc::posix_spawnattr_setpgroup(pointer, group))?;
+            }
             check(libc::posix_spawnattr_setflags(pointer, flags))?;
         }
         Ok(attributes)

@@ -135,7 +135,7 @@ fn spawn_order(order: &Order<'_>, arguments: &Arguments, programs: Vec<Vec<u8>>)
         .ok_or_else(|| Error::system(Step::MakeWitnesses)(io::Error::other("a descriptor was not made")))?;
     let mapping = info.map(|info| mapping(info, sandbox)).transpose();
     let mapping = mapping.map_err(Error::system(Step::MakeWitnesses))?;
-    let watched = (doubts(sandbox, &programs), cloned(sandbox));
+    let watched = (doubts(sandbox, &programs), cloned(sandbox), spares(sandbox));
     let running = spawn(order, arguments_number, &mut table, witnesses, watched, mapping)?;
     Ok(Started {
         running,
@@ -225,12 +225,17 @@ fn cloned(sandbox: &Sandbox) -> Cloned {
     }
 }
 
+/// Whether the process that bwrap clones is not the command.
+fn spares(sandbox: &Sandbox) -> bool {
+    cloned(sandbox) != Cloned::Command && !sandbox.lifetime.as_pid_1
+}
+
 fn spawn(
     order: &Order<'_>,
     arguments: RawFd,
     table: &mut Table,
     witnesses: Witnesses,
-    watched: (Caveats, Cloned),
+    watched: (Caveats, Cloned, bool),
     mapping: Option<Mapping>,
 ) -> Result<Running> {
     let plan = plan(order, arguments, table).map_err(Error::system(Step::StartBwrap))?;
@@ -262,6 +267,7 @@ fn plan(order: &Order<'_>, arguments: RawFd, table: &Table) -> io::Result<Plan> 
             .chain(layout(&table.moves))
             .collect(),
         keeps_ignored_signals: order.keeps_ignored_signals,
+        family: order.family,
     })
 }
 

@@ -10,7 +10,7 @@ use crate::common::{Here, host};
 use crate::support::{Kind, SETTLE, eventually, released, watch};
 
 /// What must be the same afterwards.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Inventory {
     descriptors: Vec<String>,
     threads: Vec<String>,

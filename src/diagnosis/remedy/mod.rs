@@ -176,6 +176,16 @@ impl Remedy {
         typed + &told
     }
 
+    /// The files that go with it, by path, with the commands that write them as they stand in the instructions.
+    pub(super) fn written(&self) -> Vec<(String, String)> {
+        let named = |file: &RemedyFile| (file.path.display().to_string(), file.written());
+        let mut files: Vec<_> = self.files.iter().map(named).collect();
+        if let Action::AppArmor(profile) = &self.action {
+            files.push(named(&profile.into()));
+        }
+        files
+    }
+
     /// What a shell or a file takes, and after it what only a person understands.
     pub(super) fn parts(&self) -> (String, String) {
         let files: String = self.files.iter().map(RemedyFile::written).collect();

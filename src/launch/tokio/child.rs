@@ -14,11 +14,14 @@ use ::tokio::time::sleep;
 use super::super::capture::{Cuts, Kept};
 use super::super::child::{self, Inquiry, deadline, left};
 use super::super::doomed::{Doomed, doom};
+use super::super::ending::Stop;
 use super::super::error::{Error, Result, Step};
 use super::super::handshake::Phase;
 use super::super::keeper;
 use super::super::output::{ExitStatus, Output};
-use super::super::running::{GRACE, Running};
+use super::super::reach::GRACE;
+use super::super::running::Running;
+use super::super::stop::Killer;
 use super::super::wait::Ward;
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
 use super::watch::{Watch, drive, runtime};
@@ -105,8 +108,29 @@ impl Child {
         }
     }
 
+    /// What is waited for, until the outcome is known.
+    pub(super) fn running(&mut self) -> Option<&mut Running> {
+        self.held.child.running()
+    }
+
+    /// The same, to be watched.
+    pub(super) fn ward(&self) -> Option<&Running> {
+        self.held.child.ward()
+    }
+
     pub(super) fn set_kill_on_drop(&mut self, kill: bool) {
         self.held.kill_on_drop = kill;
+    }
+
+    pub(super) fn limit(&self) -> Result<()> {
+        self.held.child.limit()
+    }
+
+    /// A handle that stops the sandbox from any thread or task, while another one waits here. None of what it does blocks, but that killing
+    /// gives a bwrap that has only just been started up to half a second to report what it made.
+    #[must_use]
+    pub fn killer(&self) -> Killer {
+        self.held.child.killer()
     }
 
     /// The process id of bwrap itself.
@@ -318,7 +342,7 @@ impl Child {
             sleep(pause).await;
             pause = pause.saturating_mul(2).min(Duration::from_millis(20));
         }
-        running.kill_now().map_err(Error::system(Step::Kill))
+        running.reach().kill(Stop::Cancel).map_err(Error::system(Step::Kill))
     }
 
     /// Waits for the command's end and collects what it writes to piped streams, after closing its standard input.

@@ -40,8 +40,8 @@ use crate::sandbox::{Advice, Descriptor, Invalid, Sandbox};
 /// # Ok::<(), bwrap_launch::Error>(()) }).unwrap();
 /// ```
 pub struct Command {
-    command: command::Command,
-    kill_on_drop: bool,
+    pub(super) command: command::Command,
+    pub(super) kill_on_drop: bool,
 }
 
 impl From<command::Command> for Command {
@@ -152,6 +152,10 @@ forward! {
     bwrap(bwrap: &Bwrap)
     explain(explain: Explain)
     keep_ignored_signals(keep: bool)
+    timeout(limit: Duration)
+    grace(time: Duration)
+    process_group(group: i32)
+    setsid(new_session: bool)
     capture(capture: Capture)
 }
 
@@ -319,6 +323,9 @@ impl Command {
         } else {
             begin(&self.command, bwrap, streams, hold, explain)?
         };
+        if !hold {
+            launched.child.limit()?;
+        }
         if let Some(running) = launched.child.running().filter(|running| !running.is_mapped()) {
             let deadline = deadline.unwrap_or_else(start::mapping_deadline);
             start::in_time(drive(running, Running::is_mapped, Some(deadline)).await)?;

@@ -50,11 +50,15 @@
 
 mod child;
 mod command;
+mod group;
+mod pool;
 mod prepared;
 mod stdio;
 mod watch;
 
 pub use child::Child;
 pub use command::Command;
+pub use group::Group;
+pub use pool::Pool;
 pub use prepared::Prepared;
 pub use stdio::{ChildStderr, ChildStdin, ChildStdout};

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::super::error::{Error, Result, Step};
 use super::super::gate::Gate;
+use super::super::stop::Killer;
 use super::child::Child;
 use crate::bwrap::NamespaceIds;
 
@@ -59,6 +60,12 @@ impl Prepared {
         self.child.known_sandbox_pid()
     }
 
+    /// A handle that stops the sandbox from any thread or task, before and after it is started.
+    #[must_use]
+    pub fn killer(&self) -> Killer {
+        self.child.killer()
+    }
+
     /// The namespaces that bwrap made.
     #[must_use]
     pub fn namespaces(&self) -> Option<NamespaceIds> {
@@ -72,6 +79,7 @@ impl Prepared {
     /// If the sandbox has been destroyed meanwhile.
     pub async fn start(mut self) -> Result<Child> {
         if self.gate.take().is_some_and(|gate| gate.open().is_ok()) {
+            self.child.limit()?;
             self.child.set_kill_on_drop(self.kill_on_drop);
             return Ok(self.child);
         }
