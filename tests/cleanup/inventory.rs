@@ -3,6 +3,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use bwrap_launch::{Command, Sandbox};
 
@@ -67,8 +69,21 @@ fn described(pid: &str) -> String {
         .map_or_else(|_| format!("{pid} (gone)"), |stat| stat.chars().take(60).collect())
 }
 
+/// Waits for the keeper's thread, which stays for a moment after what it was needed for: it must not count as what was there before.
+fn rest() {
+    let is_keeper = |task: &String| {
+        fs::read_to_string(format!("/proc/self/task/{task}/comm"))
+            .is_ok_and(|name| name.trim() == "bwrap-keeper")
+    };
+    let deadline = Instant::now() + Duration::from_secs(1);
+    while names("/proc/self/task").iter().any(is_keeper) && Instant::now() < deadline {
+        sleep(Duration::from_millis(10));
+    }
+}
+
 /// Does something, and sees that everything is then as it was. What is killed takes its time.
 pub(crate) fn unchanged<T>(token: &str, what: &str, action: impl FnOnce() -> T) -> T {
+    rest();
     let before = Inventory::take(token);
     let result = action();
     let mut after = Inventory::take(token);
