@@ -3,14 +3,9 @@
 //! A filter answers with any error number that its author chose, or kills. What it cannot be told from is what the kernel itself
 //! answers to the same call for reasons of its own: those numbers stand beside each call.
 
-use super::case::Case;
 use super::confinement::{AppArmor, Selinux};
-use super::evidence;
-use super::finding::Confidence::{self, High, Medium};
-use super::symptom::Verdict;
-use super::weigh::{Judgement, weigh};
-use crate::bwrap::message::Errno;
-use crate::bwrap::{Message, Stage};
+use super::prelude::*;
+use crate::bwrap::Stage;
 
 /// A system call at one step of bwrap's start.
 pub(super) struct Call {

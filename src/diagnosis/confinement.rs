@@ -1,14 +1,8 @@
 //! What confines this process: a profile, a domain, Landlock rules.
 
-use crate::diagnosis::case::Case;
-use crate::diagnosis::finding::Confidence;
-use crate::diagnosis::finding::Confidence::{High, Low, Medium};
+use super::prelude::*;
 use crate::diagnosis::remedy::CONTAINER;
-use crate::diagnosis::setting::Setting;
-use crate::diagnosis::weigh::{Judgement, weigh};
 use crate::diagnosis::wish::{allow_nesting, confine_container, leave_restriction, reload_container_profile};
-use crate::diagnosis::{Remedy, evidence};
-use crate::host::Fact;
 
 /// Which profile confines us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,17 +114,8 @@ pub(super) enum Selinux<'a> {
     Unknown,
 }
 
-const FREE_DOMAINS: &[&str] = &[
-    "unconfined_t",
-    "unconfined_service_t",
-    "spc_t",
-    "container_engine_t",
-    "container_runtime_t",
-    "container_userns_t",
-    "kernel_t",
-    "init_t",
-    "initrc_t",
-];
+const FREE_DOMAINS: &str = "unconfined_t unconfined_service_t spc_t container_engine_t container_runtime_t \
+                            container_userns_t kernel_t init_t initrc_t";
 
 impl<'a> Selinux<'a> {
     pub(super) fn of(case: &Case<'a>) -> Self {
@@ -139,7 +124,9 @@ impl<'a> Selinux<'a> {
             return Self::Absent;
         }
         match (security.selinux(), &security.label) {
-            (Some(context), _) if FREE_DOMAINS.contains(&context.domain) => Self::Free(context.domain),
+            (Some(context), _) if FREE_DOMAINS.split(' ').any(|free| free == context.domain) => {
+                Self::Free(context.domain)
+            }
             (Some(context), _) if ["container_t", "svirt_lxc_net_t"].contains(&context.domain) => {
                 Self::Container(context.domain)
             }

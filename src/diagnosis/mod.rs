@@ -23,6 +23,7 @@ mod golden;
 mod json;
 mod named;
 mod need;
+mod prelude;
 mod remedy;
 mod report;
 mod restriction;

@@ -1,14 +1,8 @@
 //! Ubuntu's restriction: a user namespace of an unconfined program gets a profile that denies it every capability.
 
-use super::case::Case;
 use super::confinement::{AppArmor, Selinux, permit_in_profile};
-use super::finding::Confidence::{High, Low, Medium};
-use super::setting::Setting;
-use super::weigh::{Judgement, rule_out, weigh};
+use super::prelude::*;
 use super::wish::{leave_restriction, permit_bwrap, present_profile};
-use super::{Remedy, evidence};
-use crate::host::Fact;
-use crate::sandbox::Capability;
 
 const SWITCH: &str = "kernel.apparmor_restrict_unprivileged_userns";
 

@@ -10,7 +10,7 @@ mod sources;
 #[cfg(test)]
 mod tests;
 
-use super::prelude::rules;
+use super::prelude::*;
 
 rules! {
     SourceMissing, Failed, [
@@ -84,20 +84,10 @@ rules! {
         => binds::denied, binds::bind_otherwise;
 }
 
-const MISSING: &[i32] = &[libc::ENOENT, libc::ENOTDIR];
-const UNREACHABLE: &[i32] = &[
-    libc::EACCES,
-    libc::EPERM,
-    libc::ELOOP,
-    libc::EIO,
-    libc::EHOSTDOWN,
-    libc::ESTALE,
-    libc::ENOTCONN,
-    libc::ENAMETOOLONG,
-];
-const DANGLING: &[i32] = &[libc::ENOENT, libc::ELOOP];
-const OTHER_KIND: &[i32] = &[libc::EISDIR, libc::ENOTDIR, libc::EEXIST];
-const READ_ONLY: &[i32] = &[libc::EROFS, libc::EACCES, libc::EPERM];
-const FULL: &[i32] = &[libc::ENOSPC, libc::EDQUOT, libc::EFBIG];
-const DENIED: &[i32] =
-    &[libc::EPERM, libc::EACCES, libc::EINVAL, libc::ENOENT, libc::ENOSYS, libc::EBUSY, libc::ENODEV];
+const MISSING: &[i32] = numbers!((ENOENT ENOTDIR));
+const UNREACHABLE: &[i32] = numbers!((EACCES EPERM ELOOP EIO EHOSTDOWN ESTALE ENOTCONN ENAMETOOLONG));
+const DANGLING: &[i32] = numbers!((ENOENT ELOOP));
+const OTHER_KIND: &[i32] = numbers!((EISDIR ENOTDIR EEXIST));
+const READ_ONLY: &[i32] = numbers!((EROFS EACCES EPERM));
+const FULL: &[i32] = numbers!((ENOSPC EDQUOT EFBIG));
+const DENIED: &[i32] = numbers!((EPERM EACCES EINVAL ENOENT ENOSYS EBUSY ENODEV));

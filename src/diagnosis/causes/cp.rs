@@ -1,10 +1,7 @@
 //! bwrap's file and its privileges: what goes wrong before it reads its command line.
 
 use super::prelude::*;
-use crate::bwrap::Version;
 use crate::diagnosis::evidence::Seen;
-use crate::diagnosis::facts::{setuid, version};
-use crate::diagnosis::weigh::LAUNCH;
 use crate::host::PACKAGED;
 use crate::sandbox::CapabilityChange;
 

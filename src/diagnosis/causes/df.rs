@@ -1,8 +1,6 @@
 //! The limit on open files.
 
 use super::prelude::*;
-use crate::diagnosis::weigh::LAUNCH;
-use crate::diagnosis::wish::{Limit, raise};
 
 const FILES: &[i32] = &[libc::EMFILE, libc::ENFILE];
 

@@ -2,7 +2,6 @@
 
 use super::pr::remedies::{permit_mounts, with_bind_dev};
 use super::prelude::*;
-use crate::diagnosis::confinement::selinux_denies;
 
 const DEVPTS: &str = "Can't mount devpts on %s";
 

@@ -8,7 +8,6 @@ mod problem;
 mod tests;
 
 use super::prelude::*;
-use crate::diagnosis::Verdict;
 
 use paths::{Place, loader_is_visible, place, program_remedies, unseen};
 pub(in crate::diagnosis) use problem::program;

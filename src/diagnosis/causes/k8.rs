@@ -4,9 +4,8 @@ use super::pr::PROC;
 use super::pr::hidden::{Seen, look};
 use super::pr::remedies::{honour_pod_fields, with_bind_proc};
 use super::prelude::*;
-use crate::diagnosis::finding::Finding;
 use crate::diagnosis::remedy::{Action, PodPatch};
-use crate::diagnosis::wish::{self, RUNTIME};
+use crate::diagnosis::wish::RUNTIME;
 
 rules! {
     PodFieldsIgnored, Failed about proc, [PROC => (EPERM)],

@@ -3,10 +3,6 @@
 //! What bwrap prints after `Failed RTM_NEWADDR` is the error of an earlier call, so only the facts tell these apart.
 
 use super::prelude::*;
-use crate::diagnosis::SelinuxRule;
-use crate::diagnosis::confinement::{Selinux, selinux_denies};
-use crate::diagnosis::restriction::{lift_restriction, strips_capabilities};
-use crate::diagnosis::wish::Calls;
 
 const REFUSED: &[(&str, &[i32])] = &[
     ("loopback: Failed RTM_NEWADDR", &[]),

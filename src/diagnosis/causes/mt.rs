@@ -8,13 +8,6 @@ use super::pr::PROC;
 use super::pr::hidden::{Seen, look};
 use super::prelude::*;
 use crate::diagnosis::calls::{ANSWERS, denied, denied_though};
-use crate::diagnosis::confinement::{
-    AppArmor, apparmor_denies, knows_landlock, landlocked, permit_in_profile, selinux_denies,
-};
-use crate::diagnosis::facts::stopped_by_masks;
-use crate::diagnosis::weigh::KILLED;
-use crate::diagnosis::wish::Calls;
-use crate::diagnosis::{SelinuxRule, Verdict};
 
 rules! {
     AppArmorDeniesMount, Anytime, [

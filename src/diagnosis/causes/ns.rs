@@ -7,8 +7,6 @@ pub(super) mod refusals;
 
 use super::prelude::*;
 use crate::bwrap::Stage;
-use crate::diagnosis::facts::{OPENS, user_namespace};
-use crate::diagnosis::wish::raise;
 use crate::host::IdMapping;
 
 /// With a user namespace of the sandbox's.

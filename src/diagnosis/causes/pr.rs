@@ -5,8 +5,6 @@ pub(super) mod incomplete;
 pub(super) mod remedies;
 
 use super::prelude::*;
-use crate::diagnosis::confinement::{apparmor_denies, permit_in_profile, selinux_denies};
-use crate::diagnosis::facts::enters_user_namespace;
 use hidden::{Hidden, Seen, doubtful, look};
 use remedies::{permit_mounts, uncover, unmask_or_bind, with_bind_proc};
 

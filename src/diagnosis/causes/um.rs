@@ -5,11 +5,6 @@ pub(super) mod nested;
 use super::cp::path;
 use super::mt::landlock_inside;
 use super::prelude::*;
-use crate::diagnosis::confinement::{
-    AppArmor, differing, ids_differ, knows_landlock, landlocked, permit_in_profile,
-};
-use crate::diagnosis::facts::setuid;
-use crate::diagnosis::restriction::{lift_restriction, strips_capabilities};
 
 rules! {
     AppArmorRestrictsUserNamespaces, Anytime, ["setting up uid map" => (EACCES)]

@@ -2,9 +2,6 @@
 
 use super::k8;
 use super::prelude::*;
-use crate::diagnosis::confinement::knows_landlock;
-use crate::diagnosis::finding::Finding;
-use crate::diagnosis::wish;
 
 const NO_MOUNT: &str = "the root is the initramfs, or no mount of its own: start from a root that is a mount (mount --rbind / \
                         /x, then chroot into it)";

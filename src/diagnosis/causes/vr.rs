@@ -1,10 +1,8 @@
 //! Options that the bwrap at hand does not know, because it is too old.
 
 use super::prelude::*;
-use crate::bwrap::Version;
 use crate::bwrap::arguments::{Arguments, Word};
 use crate::bwrap::options::{self, BwrapOption};
-use crate::diagnosis::facts::version;
 use crate::host::Program;
 
 rules! {

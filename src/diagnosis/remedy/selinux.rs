@@ -1,5 +1,6 @@
 //! Rules of SELinux.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use crate::shell::{here_document, word};
@@ -48,37 +49,25 @@ impl SelinuxModule {
     /// ```
     #[must_use]
     pub fn te(&self) -> String {
-        let mut types = vec![self.domain.as_str()];
+        let targets = self.rules.iter().map(|rule| rule.target).filter(|target| *target != "self");
+        let types = std::iter::once(self.domain.as_str()).chain(targets);
         let mut classes: Vec<(&str, Vec<&str>)> = Vec::new();
         for rule in &self.rules {
-            if rule.target != "self" && !types.contains(&rule.target) {
-                types.push(rule.target);
-            }
-            let known = classes.iter().position(|(class, _)| *class == rule.class);
-            let known = known.and_then(|index| classes.get_mut(index));
-            match known {
-                Some((_, permissions)) => {
-                    for permission in rule.permissions {
-                        if !permissions.contains(permission) {
-                            permissions.push(permission);
-                        }
-                    }
-                }
+            match classes.iter_mut().find(|(class, _)| *class == rule.class) {
+                Some((_, permissions)) => permissions.extend(rule.permissions),
                 None => classes.push((rule.class, rule.permissions.to_vec())),
             }
         }
         let mut text = format!("module {} 1.0;\n\nrequire {{\n", self.name);
-        for name in types {
+        for name in each_once(types) {
             let _ = writeln!(text, "    type {name};");
         }
         for (class, permissions) in classes {
-            let _ = writeln!(text, "    class {class} {{ {} }};", permissions.join(" "));
+            let _ = writeln!(text, "    class {class} {{ {} }};", each_once(permissions).join(" "));
         }
         text.push_str("}\n\n");
-        for rule in &self.rules {
-            let permissions = rule.permissions.join(" ");
-            let _ =
-                writeln!(text, "allow {} {}:{} {{ {permissions} }};", self.domain, rule.target, rule.class);
+        for SelinuxRule { target, class, permissions } in &self.rules {
+            let _ = writeln!(text, "allow {} {target}:{class} {{ {} }};", self.domain, permissions.join(" "));
         }
         text
     }
@@ -106,11 +95,15 @@ impl SelinuxModule {
     /// ```
     #[must_use]
     pub fn cil(&self) -> String {
-        self.rules.iter().fold(String::new(), |mut text, rule| {
-            let permissions = rule.permissions.join(" ");
-            let _ =
-                writeln!(text, "(allow {} {} ({} ({permissions})))", self.domain, rule.target, rule.class);
-            text
-        })
+        let allowed = self.rules.iter().map(|SelinuxRule { target, class, permissions }| {
+            format!("(allow {} {target} ({class} ({})))\n", self.domain, permissions.join(" "))
+        });
+        allowed.collect::<Vec<_>>().concat()
     }
+}
+
+/// The words, each where it comes first.
+fn each_once<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut known = HashSet::new();
+    words.into_iter().filter(|word| known.insert(*word)).collect()
 }

@@ -1,19 +1,9 @@
 //! AppArmor profiles: for a container, and for a bwrap on a machine.
 
-use std::path::{Path, PathBuf};
-
-use super::{
-    PRIVILEGED_STANDARD, ROOT_OUTSIDE, Wish, allow_nesting, elsewhere, everywhere, option, pod, unit,
-};
-use crate::diagnosis::case::Case;
-use crate::diagnosis::remedy::{
-    Action, CONTAINER, Profile, Remedy, bwrap_profile, container_profile, rules, told,
-};
-use crate::diagnosis::setting::Setting::{
-    self, Container, Kubernetes, Lxc, Machine, Managed, Nspawn, OtherContainer, Unit, Unknown,
-};
-use crate::host::{Fact, PACKAGED, PROFILES, Platform, Program, UBUNTUS_PROFILE, profile_files};
-use crate::shell::{path_word, word};
+use super::allow_nesting;
+use super::prelude::*;
+use crate::diagnosis::remedy::{CONTAINER, bwrap_profile, container_profile, rules};
+use crate::host::{PACKAGED, PROFILES, Program, UBUNTUS_PROFILE, profile_files};
 use crate::visible::{is_hidden, path as shown};
 
 const RESTRICTION: &str = "kernel.apparmor_restrict_unprivileged_userns";

@@ -1,13 +1,7 @@
 //! System call filters.
 
+use super::prelude::*;
 use serde_json::{Value, json};
-
-use super::{PRIVILEGED_STANDARD, elsewhere, option, pod, unit};
-use crate::diagnosis::case::Case;
-use crate::diagnosis::remedy::{Action, Profile, Remedy, told};
-use crate::diagnosis::setting::Setting::{
-    self, Container, Kubernetes, Lxc, Machine, Managed, Nspawn, OtherContainer, Unit, Unknown,
-};
 
 /// Which calls a filter stands in the way of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

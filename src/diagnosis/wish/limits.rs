@@ -1,14 +1,7 @@
 //! Limits on processes and open files.
 
-use super::{elsewhere, option, unit};
-use crate::diagnosis::case::Case;
-use crate::diagnosis::remedy::{Engine, Remedy, told};
-use crate::diagnosis::setting::Setting::{
-    self, Container, Kubernetes, Lxc, Machine, Managed, Nspawn, OtherContainer, Unit, Unknown,
-};
+use super::prelude::*;
 use crate::diagnosis::setting::{is_of_user, manager};
-use crate::host::Fact;
-use crate::shell::{operand, word};
 
 /// What runs out.
 #[derive(Debug, Clone, Copy)]

@@ -7,6 +7,7 @@ mod apparmor;
 mod calls;
 mod limits;
 mod nesting;
+mod prelude;
 mod proc;
 mod rights;
 mod selinux;

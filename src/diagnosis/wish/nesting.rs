@@ -1,8 +1,6 @@
 //! Nesting, as the managers of system containers call it: mounting inside is allowed, and a second, whole procfs is there.
 
-use crate::diagnosis::case::Case;
-use crate::diagnosis::remedy::{Remedy, told};
-
+use super::prelude::*;
 /// Allow nesting, in the words of the manager that the container's AppArmor profile gives away, or of each.
 pub(in super::super) fn allow_nesting(case: &Case<'_>) -> Vec<Remedy> {
     let profile = case.host.security.apparmor().unwrap_or_default();

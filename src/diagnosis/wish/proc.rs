@@ -1,16 +1,8 @@
 //! What must be mounted, and how: /proc, its settings, /tmp, the nodes in /dev.
 
-use std::path::Path;
-
-use super::{NESTED_CONTAINER, NESTED_CONTAINER_SINCE, allow_nesting, elsewhere, option, pod, unit};
-use crate::diagnosis::case::Case;
+use super::allow_nesting;
+use super::prelude::*;
 use crate::diagnosis::need::Need;
-use crate::diagnosis::remedy::{Action, Engine, Remedy, told};
-use crate::diagnosis::setting::Setting::{
-    self, Container, Kubernetes, Lxc, Machine, Managed, Nspawn, OtherContainer, Unit, Unknown,
-};
-use crate::host::Platform;
-use crate::shell::path_word;
 
 /// Leave /proc unmasked, in whatever started us; in a pod that takes a user namespace.
 pub(super) fn whole(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {

@@ -1,11 +1,6 @@
 //! Users and capabilities: who starts bwrap, with which rights.
 
-use super::{elsewhere, pod, unit};
-use crate::diagnosis::case::Case;
-use crate::diagnosis::remedy::{Action, Engine, Remedy, told};
-use crate::diagnosis::setting::Setting::{
-    self, Container, Kubernetes, Lxc, Machine, Managed, Nspawn, OtherContainer, Unit, Unknown,
-};
+use super::prelude::*;
 use crate::sandbox::Capability;
 
 /// Run as another user than root.

@@ -1,11 +1,7 @@
 //! Rules of the SELinux policy.
 
-use super::{NESTED_CONTAINER, NESTED_CONTAINER_SINCE, ROOT_OUTSIDE, elsewhere, option, pod};
-use crate::diagnosis::case::Case;
-use crate::diagnosis::remedy::{Action, Remedy, SelinuxModule, SelinuxRule, told};
-use crate::diagnosis::setting::Setting::{
-    self, Container, Kubernetes, Lxc, Machine, Managed, Nspawn, OtherContainer, Unit, Unknown,
-};
+use super::prelude::*;
+use crate::diagnosis::remedy::{SelinuxModule, SelinuxRule};
 
 /// The domain of container-selinux for container engines inside containers.
 const ENGINE: &str = "container_engine_t";

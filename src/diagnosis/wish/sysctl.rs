@@ -1,14 +1,8 @@
 //! Kernel parameters of the machine or node.
 
-use super::{Wish, elsewhere};
-use crate::diagnosis::case::Case;
+use super::prelude::*;
 use crate::diagnosis::facts::number;
-use crate::diagnosis::remedy::{Action, Remedy, Sysctl, told};
-use crate::diagnosis::setting::Setting::{
-    self, Container, Kubernetes, Lxc, Machine, Managed, Nspawn, OtherContainer, Unit, Unknown,
-};
-use crate::host::Platform;
-use crate::shell::quoted;
+use crate::diagnosis::remedy::Sysctl;
 
 /// Set a kernel parameter on the machine or node, and keep it. `opens`: what that opens up.
 pub(super) fn set(case: &Case<'_>, setting: Setting, name: &str, value: &str, opens: &str) -> Vec<Remedy> {

@@ -2,8 +2,6 @@
 
 use super::lookup::Spot;
 use crate::diagnosis::causes::prelude::*;
-use crate::host::Mount;
-use std::path::PathBuf;
 
 /// File systems whose mounts come, go and fail on their own.
 const FRAGILE: &[&str] = &["autofs", "nfs", "nfs4", "cifs", "smb3", "ceph", "9p"];

@@ -4,7 +4,6 @@ use super::binds::UNMOUNTED;
 use super::lookup::{Found, Spot};
 use super::sources::is_socket;
 use crate::diagnosis::causes::prelude::*;
-use crate::sandbox::relative;
 
 const SYMLINK: &str = "Can't mount on symlink destination %s";
 const CHMOD: &str = "Can't chmod %#o %s";

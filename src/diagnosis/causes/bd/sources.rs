@@ -2,7 +2,6 @@
 
 use super::lookup::Spot;
 use crate::diagnosis::causes::prelude::*;
-use crate::diagnosis::facts::mount_of;
 
 /// bwrap says literally that it is not there.
 pub(super) fn missing(case: &Case<'_>) -> Option<Judgement> {

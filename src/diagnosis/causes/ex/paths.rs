@@ -1,11 +1,11 @@
 //! Where a program is inside, as far as the sandbox's operations tell without looking at files.
 
-use std::path::{Component, PathBuf};
+use std::path::Component;
 
 use crate::diagnosis::ProgramProblem;
 use crate::diagnosis::causes::bd::lookup;
 use crate::diagnosis::causes::prelude::*;
-use crate::sandbox::{Inherit, Sandbox, below, relative};
+use crate::sandbox::{Inherit, below};
 
 /// The program as bwrap named it; `None` if the launcher has looked and knows better.
 pub(super) fn unseen<'a>(case: &Case<'a>) -> Option<&'a Path> {

@@ -1,11 +1,8 @@
 //! What the launcher found to be wrong with a program.
 
-use std::path::PathBuf;
-
 use super::paths::{self, program_remedies};
+use crate::diagnosis::ProgramProblem as Problem;
 use crate::diagnosis::causes::prelude::*;
-use crate::diagnosis::finding::Finding;
-use crate::diagnosis::{ProgramProblem as Problem, wish};
 use Cause::{LoaderMissing, ProgramMissing, ProgramNotExecutable, WrongArchitecture};
 
 /// What the launcher found to be wrong with the program: it looked, so there is nothing to weigh.

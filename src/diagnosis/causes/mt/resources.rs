@@ -4,10 +4,8 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 
 use super::super::prelude::*;
-use crate::diagnosis::facts::number;
-use crate::diagnosis::wish::raise;
 use crate::host::FileKind;
-use crate::sandbox::{OverlayKind, relative};
+use crate::sandbox::OverlayKind;
 
 rules! {
     TmpMissing, Anytime, ["Failed to mount tmpfs" => (ENOENT ENOTDIR)],

@@ -2,13 +2,9 @@
 
 use super::super::prelude::*;
 use super::{CREATING, NO_PERMISSIONS, proven};
-use crate::diagnosis::Verdict;
 use crate::diagnosis::calls::denied as denied_call;
-use crate::diagnosis::facts::stopped_by_masks;
 use crate::diagnosis::setting::{manager, own_unit};
-use crate::diagnosis::weigh::KILLED;
-use crate::diagnosis::wish::{Calls, permit_to_unit};
-use crate::host::Sighting;
+use crate::diagnosis::wish::permit_to_unit;
 use crate::shell::operand;
 
 rules! {

@@ -2,8 +2,6 @@
 
 use super::super::prelude::*;
 use super::CREATING;
-use crate::diagnosis::facts::{OPENS, number, user_namespace};
-use crate::diagnosis::wish::raise;
 
 const EXCEEDED: &str =
     "Creating new namespace failed: nesting depth or /proc/sys/user/max_*_namespaces exceeded (ENOSPC)";

@@ -2,8 +2,6 @@
 
 use super::super::prelude::*;
 use crate::diagnosis::evidence::Seen;
-use crate::diagnosis::weigh::LAUNCH;
-use crate::diagnosis::wish::Limit;
 
 rules! {
     ProcessLimit, Anytime, [

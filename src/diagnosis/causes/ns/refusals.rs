@@ -2,10 +2,8 @@
 
 use super::super::prelude::*;
 use super::{CREATING, NO_PERMISSIONS};
-use crate::diagnosis::SelinuxRule;
 use crate::diagnosis::calls::denied;
-use crate::diagnosis::facts::user_namespace;
-use crate::diagnosis::wish::{Calls, beside, leave_restriction, permit_bwrap};
+use crate::diagnosis::wish::{beside, leave_restriction, permit_bwrap};
 
 rules! {
     // what the policy permits cannot be read

@@ -2,9 +2,8 @@
 
 use std::os::unix::ffi::OsStrExt;
 
-use super::super::prelude::{Case, Cause, Path, Platform, Setting};
+use super::super::prelude::*;
 use crate::diagnosis::visible_proc::{Flaw, FlawKind, Visibility, on_mount_points};
-use crate::host::Mount;
 
 /// What mountinfo says about a procfs in a new user namespace.
 pub(in crate::diagnosis) enum Seen<'a> {
@@ -184,15 +183,8 @@ pub(in crate::diagnosis) fn is_nvidia(path: &Path) -> bool {
 
 /// The runtime, by its name if that is known.
 fn runtime(case: &Case<'_>) -> String {
-    let engines = [
-        Platform::Docker,
-        Platform::Podman,
-        Platform::CriO,
-        Platform::Containerd,
-        Platform::Nspawn,
-        Platform::Lxc,
-        Platform::Kubernetes,
-    ];
+    use Platform::{Containerd, CriO, Docker, Kubernetes, Lxc, Nspawn, Podman};
+    let engines = [Docker, Podman, CriO, Containerd, Nspawn, Lxc, Kubernetes];
     let found = engines.into_iter().find(|engine| case.on(*engine));
     found.map_or_else(|| "the container runtime".to_owned(), |engine| engine.to_string())
 }

@@ -1,7 +1,6 @@
 //! A /proc that bwrap cannot read or open: before it makes anything.
 
 use super::super::prelude::*;
-use crate::diagnosis::facts::mount_of;
 
 rules! {
     ProcIncomplete, Anytime, [

@@ -2,8 +2,8 @@
 
 use super::super::prelude::*;
 use super::hidden::{Hidden, SUMMED_UP, Seen, doubtful, is_lxcfs, is_nvidia, look, shortened};
+use crate::diagnosis::Engine;
 use crate::diagnosis::wish::Covers;
-use crate::diagnosis::{Engine, SelinuxRule};
 
 /// Whoever gets the one permission and not the other comes back with the next failure.
 pub(in crate::diagnosis) fn permit_mounts(case: &Case<'_>) -> Vec<Remedy> {

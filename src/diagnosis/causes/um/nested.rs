@@ -4,9 +4,6 @@ use super::super::ns::limits::{LEAST, SMALL, USER, raise_outside};
 use super::super::prelude::*;
 use crate::diagnosis::calls::{ANSWERS, denied as denied_call};
 use crate::diagnosis::case::Plan;
-use crate::diagnosis::facts::{OPENS, mount_of, number, user_namespace};
-use crate::diagnosis::wish::{Calls, raise};
-use crate::host::Mount;
 
 const OPEN: &str = "cannot open /proc/sys/user/max_user_namespaces";
 const WRITE: &str = "sysctl user.max_user_namespaces = 1";
