@@ -171,7 +171,8 @@ pub use capability::{Capability, UnknownCapability};
 pub use diagnosis::{ProgramProblem, Verdict};
 pub use launch::{
     Child, ChildStderr, ChildStdin, ChildStdout, Command, Ending, Error, ExitStatus, Explain, Explanation,
-    Failure, Heard, Output, Prepared, Result, Stdio, Step, Undecided,
+    Failure, Figure, Heard, IoMax, IoPriority, Limit, Limits, Output, Prepared, Resource, Result, Scheduling,
+    Stdio, Step, Unapplied, Undecided, Usage,
 };
 pub use sandbox::{
     Advice, CapabilityChange, Circumstances, Content, Descriptor, Feature, Filter, IdRange, Inherit, Invalid,

@@ -12,11 +12,13 @@ use super::failure::Failure;
 use super::gather::{Scene, gather};
 use super::handshake::{Outcome, Phase, Undecided};
 use super::keeper;
+use super::limits::{Limits, Unapplied};
 use super::order::Recipe;
 use super::output::{ExitStatus, Output};
 use super::running::Running;
 use super::start::Started;
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
+use super::usage::Usage;
 use super::wait::{self, Ward};
 use super::words::{Words, warnings};
 use crate::bwrap::status::Status;
@@ -68,6 +70,9 @@ struct Launch {
     line: Option<String>,
     bwrap: Bwrap,
     dropped: Vec<Feature>,
+    unapplied: Vec<Unapplied>,
+    /// What had been used at the end.
+    usage: Usage,
     explain: Explain,
     sandbox_pid: Option<u32>,
     namespaces: Option<NamespaceIds>,
@@ -105,6 +110,8 @@ impl Child {
             line,
             bwrap,
             dropped,
+            unapplied: Vec::new(),
+            usage: Usage::default(),
             explain,
             sandbox_pid: None,
             namespaces: None,
@@ -155,6 +162,58 @@ impl Child {
     #[must_use]
     pub fn dropped(&self) -> &[Feature] {
         &self.launch.dropped
+    }
+
+    /// Optional limits that could not be set ([`Limits::optional`]): the command runs without.
+    ///
+    /// ```
+    /// use bwrap_launch::{Limit, Limits, Sandbox};
+    /// let limits = Limits::new().optional(Limit::MemoryMax(1 << 30)).below("/no/such/group");
+    /// let mut child = Sandbox::new().ro_bind("/", "/").command("true").limits(&limits).spawn()?;
+    /// assert_eq!(child.unapplied().len(), 1);
+    /// child.wait()?;
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    #[must_use]
+    pub fn unapplied(&self) -> &[Unapplied] {
+        &self.launch.unapplied
+    }
+
+    /// Sets limits on the sandbox, which waits at the gate.
+    pub(super) fn limit(&mut self, limits: &Limits) -> Result<()> {
+        let Some(running) = &mut self.launch.running else { return self.outcome().map(drop) };
+        match running.limit(limits) {
+            Ok(unapplied) => {
+                self.launch.unapplied = unapplied;
+                Ok(())
+            }
+            // the end tells more
+            Err(_) if running.turn().is_ok_and(|over| over) => {
+                self.launch.conclude(Duration::ZERO);
+                self.outcome().map(drop)
+            }
+            Err(unapplied) => Err(unapplied.into()),
+        }
+    }
+
+    /// What the sandbox has used so far, or, at its end, in all.
+    ///
+    /// With a control group of its own ([`Limit::Accounting`](crate::Limit::Accounting)) that is what the kernel has counted.
+    ///
+    /// ```
+    /// use bwrap_launch::{Limit, Limits, Sandbox};
+    /// let limits = Limits::new().optional(Limit::Accounting);
+    /// let mut child = Sandbox::new().ro_bind("/", "/").command("true").limits(&limits).spawn()?;
+    /// child.wait()?;
+    /// println!("{:?}", child.usage());
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    #[must_use]
+    pub fn usage(&mut self) -> Usage {
+        match &mut self.launch.running {
+            Some(running) => running.usage(),
+            None => self.launch.usage,
+        }
     }
 
     /// bwrap's warnings so far, if standard error is piped. A command can forge them.
@@ -474,6 +533,7 @@ impl Launch {
     fn conclude(&mut self, limit: Duration) {
         let Some(outcome) = self.running.as_ref().and_then(Running::outcome) else { return };
         let Some(running) = self.running.take() else { return };
+        self.usage = running.usage();
         self.note(running.handshake().status());
         let outcome = match outcome {
             // bwrap never fails to say that it cannot execute the command

@@ -14,6 +14,7 @@ use rustix::process::getuid;
 use super::child::{Child, deadline};
 use super::error::{Error, Result, Step};
 use super::explain::Explain;
+use super::limits::Limits;
 use super::order::{Line, Order, Recipe};
 use super::output::{ExitStatus, Output};
 use super::prepared::Prepared;
@@ -48,6 +49,7 @@ pub struct Command {
     pub(super) stderr: Option<Stdio>,
     pub(super) descriptors: Vec<(RawFd, Descriptor)>,
     pub(super) explain: Option<Explain>,
+    limits: Limits,
     keeps_ignored_signals: bool,
 }
 
@@ -161,6 +163,7 @@ impl Command {
             stderr: None,
             descriptors: Vec::new(),
             explain: None,
+            limits: Limits::new(),
             keeps_ignored_signals: false,
         }
     }
@@ -330,6 +333,30 @@ impl Command {
         self
     }
 
+    /// Limits the command and all that it starts. Replaces the limits of an earlier call.
+    ///
+    /// A launch with limits waits until the sandbox is complete, to set them then: [`spawn`](Self::spawn) returns a few milliseconds
+    /// later, and says itself that a sandbox could not be set up. As for [`prepare`](Self::prepare), there may be
+    /// one system call filter at most, and a command without one gets one that allows everything.
+    ///
+    /// ```
+    /// use bwrap_launch::{Limits, Sandbox};
+    /// let mut command = Sandbox::new().ro_bind("/", "/").command("nice");
+    /// let output = command.limits(&Limits::new().nice(17)).output()?;
+    /// assert_eq!(output.stdout, b"17\n");
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    pub fn limits(&mut self, limits: &Limits) -> &mut Self {
+        self.limits = limits.clone();
+        self
+    }
+
+    /// The limits.
+    #[must_use = "it changes nothing"]
+    pub fn get_limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// The program.
     #[must_use]
     pub fn get_program(&self) -> &OsStr {
@@ -466,13 +493,28 @@ impl Command {
         deadline: Option<Instant>,
     ) -> Result<Option<(Child, Option<Instant>)>> {
         let explain = self.explain.unwrap_or(Explain::AskAgain);
-        match self.start(streams, false, deadline, explain) {
+        let started = match self.limits.is_empty() {
+            true => self
+                .start(streams, false, deadline, explain)
+                .map(|(started, bwrap)| Some(Child::new(started, &self.recipe, bwrap, explain))),
+            false => self.start_limited(streams, deadline, explain),
+        };
+        match started {
             Err(error) if is_late(&error) => Ok(None),
-            started => {
-                let (started, bwrap) = started?;
-                Ok(Some((Child::new(started, &self.recipe, bwrap, explain), deadline)))
-            }
+            started => Ok(started?.map(|child| (child, deadline))),
         }
+    }
+
+    /// Launches by way of the gate, where the limits are set. `None` if the deadline has passed before that.
+    fn start_limited(
+        &self,
+        streams: Streams,
+        deadline: Option<Instant>,
+        explain: Explain,
+    ) -> Result<Option<Child>> {
+        let mut prepared = self.hold(streams, deadline, explain)?;
+        // dropped, it is destroyed
+        if prepared.wait_ready(deadline)? { prepared.start().map(Some) } else { Ok(None) }
     }
 
     /// Sets the sandbox up and holds it, complete and isolated, until it is told to start.
@@ -494,7 +536,8 @@ impl Command {
     /// # Ok::<(), bwrap_launch::Error>(())
     /// ```
     pub fn prepare(&mut self) -> Result<Prepared> {
-        let mut prepared = self.hold(Streams::Inherited, None)?;
+        let explain = self.explain.unwrap_or(Explain::Facts);
+        let mut prepared = self.hold(Streams::Inherited, None, explain)?;
         prepared.wait_ready(None)?;
         Ok(prepared)
     }
@@ -524,7 +567,8 @@ impl Command {
         streams: Streams,
         deadline: Option<Instant>,
     ) -> Result<Option<Prepared>> {
-        let mut prepared = match self.hold(streams, deadline) {
+        let explain = self.explain.unwrap_or(Explain::Facts);
+        let mut prepared = match self.hold(streams, deadline, explain) {
             Err(error) if is_late(&error) => return Ok(None),
             prepared => prepared?,
         };
@@ -532,15 +576,19 @@ impl Command {
         Ok(prepared.wait_ready(deadline)?.then_some(prepared))
     }
 
-    fn hold(&self, streams: Streams, deadline: Option<Instant>) -> Result<Prepared> {
-        let explain = self.explain.unwrap_or(Explain::Facts);
+    fn hold(&self, streams: Streams, deadline: Option<Instant>, explain: Explain) -> Result<Prepared> {
         let (mut started, bwrap) = self.start(streams, true, deadline, explain)?;
         let gate = started.gate.take();
-        Ok(Prepared::new(Child::new(started, &self.recipe, bwrap, explain), gate))
+        Ok(Prepared::new(Child::new(started, &self.recipe, bwrap, explain), gate, self.limits.clone()))
     }
 
     fn launch(&self, streams: Streams, explain: Explain) -> Result<Child> {
         let explain = self.explain.unwrap_or(explain);
+        if !self.limits.is_empty() {
+            // without a deadline none passes
+            let gone = || Error::system(Step::StartCommand)(ErrorKind::TimedOut.into());
+            return self.start_limited(streams, None, explain)?.ok_or_else(gone);
+        }
         let (started, bwrap) = self.start(streams, false, None, explain)?;
         Ok(Child::new(started, &self.recipe, bwrap, explain))
     }
@@ -590,7 +638,11 @@ impl Command {
     /// assert_eq!((error.place, error.problem), (Place::Program, Problem::Empty("name")));
     /// ```
     pub fn check(&self) -> Result<(), Invalid> {
-        self.recipe.check(&self.descriptors)
+        self.recipe.check(&self.descriptors)?;
+        if !self.limits.is_empty() {
+            self.recipe.check_gate("limits")?;
+        }
+        self.limits.check()
     }
 
     /// Says what is legal but unwise about this command's sandbox here, each with its reason.

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::child::Child;
 use super::error::{Error, Result, Step};
 use super::gate::Gate;
+use super::limits::Limits;
 use crate::bwrap::NamespaceIds;
 
 /// A sandbox that is complete and isolated, and whose command has not started.
@@ -33,11 +34,12 @@ pub struct Prepared {
     /// `None` once it is started.
     child: Option<Child>,
     gate: Option<Gate>,
+    limits: Limits,
 }
 
 impl Prepared {
-    pub(super) fn new(child: Child, gate: Option<Gate>) -> Self {
-        Self { child: Some(child), gate }
+    pub(super) fn new(child: Child, gate: Option<Gate>, limits: Limits) -> Self {
+        Self { child: Some(child), gate, limits }
     }
 
     /// Waits until the sandbox is complete. Says whether it is.
@@ -63,12 +65,16 @@ impl Prepared {
         self.child.as_ref()?.known_namespaces()
     }
 
-    /// Starts the command.
+    /// Starts the command, with the limits of [`Command::limits`](crate::Command::limits).
     ///
     /// # Errors
     ///
-    /// If the sandbox has been destroyed meanwhile.
+    /// If the sandbox has been destroyed meanwhile, or a limit that must hold cannot be set ([`Error::Limit`]).
     pub fn start(mut self) -> Result<Child> {
+        if let Some(child) = self.child.as_mut().filter(|_| !self.limits.is_empty()) {
+            // dropped, it is destroyed
+            child.limit(&self.limits)?;
+        }
         let sent = self.gate.take().map(Gate::open);
         let Some(mut child) = self.child.take() else { return Err(gone()) };
         match sent {

@@ -13,16 +13,20 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
+use super::apply::apply;
+use super::cgroup::Group;
 use super::conduct::{Act, Child, Cloned, Conduct, PATIENCE, Seen};
 use super::descriptors::{contents, event, process, send_all};
 use super::handshake::{Caveats, End, Handshake, Outcome, Phase, Ready};
 use super::idmap::{Mapping, Progress};
 use super::keeper::Lease;
+use super::limits::{Limits, Unapplied};
 use super::processes::{
     adopts_orphans, children_of, is_dying_init, is_gone, is_orphan_of_ours, kill_holders, limits_of,
     parent_of,
 };
 use super::spawn;
+use super::usage::Usage;
 use super::wait::{Sources, Ward, drive, has_ended};
 use crate::bwrap::status::Status;
 
@@ -52,6 +56,8 @@ pub(crate) struct Running {
     limits: Option<String>,
     tampered: bool,
     outcome: Option<Outcome>,
+    /// Removed with this.
+    group: Option<Group>,
     _lease: Option<Lease>,
 }
 
@@ -154,6 +160,7 @@ impl Running {
             limits,
             tampered: false,
             outcome: None,
+            group: None,
             _lease: lease,
         })
     }
@@ -190,6 +197,24 @@ impl Running {
     /// Waits until bwrap has its id maps, or has ended. Says whether it has.
     pub(crate) fn wait_mapped(&mut self, deadline: Instant) -> io::Result<bool> {
         drive(self, |running| running.mapping.is_none(), Some(deadline))
+    }
+
+    /// Sets limits on what bwrap cloned, which waits at the gate. Returns optional ones that could not be set.
+    pub(crate) fn limit(&mut self, limits: &Limits) -> Result<Vec<Unapplied>, Unapplied> {
+        let pid = self.handshake().status().child_pid.and_then(|pid| Pid::from_raw(pid.get()));
+        let held = pid.filter(|_| {
+            self.child
+                .as_ref()
+                .is_some_and(|child| has_ended(child, Duration::ZERO).is_ok_and(|ended| !ended))
+        });
+        let applied = apply(limits, held)?;
+        self.group = applied.group;
+        Ok(applied.unapplied)
+    }
+
+    /// What the sandbox has used so far.
+    pub(crate) fn usage(&self) -> Usage {
+        self.group.as_ref().map(Group::usage).unwrap_or_default()
     }
 
     /// Writes the id maps that bwrap waits for, as far as that can be done without waiting, and lets it go on.

@@ -51,7 +51,7 @@ pub(super) fn start(order: &Order<'_>, deadline: Option<Instant>) -> Result<Star
     let recipe = order.recipe;
     recipe.check(order.descriptors)?;
     if order.hold {
-        recipe.check_gate()?;
+        recipe.check_gate("prepare")?;
     }
     let mapped = recipe.sandbox.identity.mapped();
     let roles = [
