@@ -181,13 +181,22 @@ impl<'a> Case<'a> {
 
     /// Whether SIGSYS ended bwrap, or what it had started, before anything was said.
     pub(super) fn killed(&self) -> bool {
-        self.symptom
-            .is_some_and(|symptom| symptom.signal == Some(libc::SIGSYS) && symptom.message().is_none())
+        self.message().is_none() && self.symptom.is_some_and(|symptom| symptom.signal == Some(libc::SIGSYS))
+    }
+
+    /// The decisive message.
+    pub(super) fn message(&self) -> Option<&'a Message> {
+        self.symptom?.message()
+    }
+
+    /// Whether that is one of these.
+    pub(super) fn says(&self, patterns: &[&str]) -> bool {
+        self.message().and_then(Message::pattern).is_some_and(|pattern| patterns.contains(&pattern))
     }
 
     /// The errno of the decisive message.
     pub(super) fn errno(&self) -> Option<i32> {
-        self.symptom?.message()?.errno()?.code()
+        self.message()?.errno()?.code()
     }
 
     /// The stage of the decisive message.

@@ -17,6 +17,7 @@ mod lo;
 mod mt;
 mod ns;
 mod pr;
+mod prelude;
 mod sf;
 mod sy;
 #[cfg(test)]

@@ -152,6 +152,11 @@ pub(super) fn own_unit<'a>(case: &Case<'a>) -> Option<(&'a str, bool)> {
     })
 }
 
+/// The program that talks to a unit's manager: the system's, or a user's own.
+pub(super) fn manager(user: bool) -> &'static str {
+    if user { "systemctl --user" } else { "systemctl" }
+}
+
 /// Whether a control group is below that of a user's own manager.
 pub(super) fn is_of_user(path: &str) -> bool {
     path.split_once("/user@").is_some_and(|(_, rest)| rest.contains('/'))

@@ -3,10 +3,11 @@
 //! A rule judges from the facts alone. After a failure only the rules whose messages were heard are asked; before a launch
 //! all of them are, and what has [`Confidence::High`] will stop the sandbox, what has [`Confidence::Medium`] may.
 
-use super::evidence::{Seen, Sight};
-use crate::diagnosis::case::{Case, Plan};
-use crate::diagnosis::finding::{Bearing, Confidence, Evidence, Finding};
-use crate::diagnosis::{Cause, Remedy, wish};
+use super::case::{Case, Plan};
+use super::evidence::{self, Seen, Sight};
+use super::finding::{Bearing, Confidence, Evidence, Finding};
+use super::{Cause, Remedy, wish};
+use crate::host::Fact;
 use crate::visible::line;
 
 /// How a cause is recognised and what helps.
@@ -17,6 +18,8 @@ pub(super) struct Rule {
     pub(super) messages: &'static [(&'static str, &'static [i32])],
     /// Whether it can be foreseen.
     pub(super) when: When,
+    /// What the sandbox must ask for: before a launch nothing stands in the way of what is not asked for.
+    pub(super) asks: &'static [fn(&Plan) -> bool],
     /// The operation of the sandbox that it is about, if there is one of that kind.
     pub(super) about: fn(&Plan) -> Option<usize>,
     /// What to look at or to try, that would prove it wrong; empty where the judge says it, with names and paths.
@@ -28,13 +31,16 @@ pub(super) struct Rule {
 }
 
 /// A table of rules: `Cause, When, [message => (error numbers), ..], unless "what would refute it" => judge, remedies;`. A message
-/// without error numbers stands for any; `about` names the field of the plan that has the operation.
+/// without error numbers stands for any; `about` names the field of the plan that has the operation, `if` says what the plan
+/// must be to be asked before a launch.
 macro_rules! rules {
-    ($($cause:ident, $when:ident $(about $about:ident)?, $messages:tt $(, unless $refuted:literal)? => $judge:expr, $remedies:expr;)+) => {
+    ($($cause:ident, $when:ident $(about $about:ident)? $(if $asks:expr)?, $messages:tt $(, unless $refuted:literal)?
+        => $judge:expr, $remedies:expr;)+) => {
         pub(in crate::diagnosis) const RULES: &[crate::diagnosis::weigh::Rule] = &[$(crate::diagnosis::weigh::Rule {
             cause: crate::diagnosis::Cause::$cause,
             messages: crate::diagnosis::weigh::messages!($messages),
             when: crate::diagnosis::weigh::When::$when,
+            asks: &[$($asks)?],
             about: |_plan| None$(.or(_plan.$about))?,
             refuted_by: concat!($($refuted)?),
             judge: $judge,
@@ -95,6 +101,50 @@ impl Judgement {
         self
     }
 
+    /// Another confidence, where more was seen.
+    pub(super) fn confidence(mut self, confidence: Confidence) -> Self {
+        self.confidence = confidence;
+        self
+    }
+
+    /// With more, if something is so.
+    pub(super) fn when(self, so: bool, more: impl FnOnce(Self) -> Self) -> Self {
+        if so { more(self) } else { self }
+    }
+
+    /// With more, if something is there.
+    pub(super) fn with<T>(self, there: Option<T>, more: impl FnOnce(Self, T) -> Self) -> Self {
+        match there {
+            Some(there) => more(self, there),
+            None => self,
+        }
+    }
+
+    /// The message itself.
+    pub(super) fn said(self, case: &Case<'_>) -> Self {
+        self.pro(evidence::said(case))
+    }
+
+    /// What bwrap, its loader or the kernel answered, and that speaks for the cause.
+    pub(super) fn heard(self, case: &Case<'_>, text: impl Into<String>) -> Self {
+        self.pro(evidence::heard(case, text))
+    }
+
+    /// What the sandbox asks for, and that speaks for the cause.
+    pub(super) fn asked(self, case: &Case<'_>, text: impl Into<String>) -> Self {
+        self.pro(evidence::asked(case, text))
+    }
+
+    /// What a fact shows, and that speaks for the cause.
+    pub(super) fn seen<T>(self, fact: &Fact<T>, text: impl Into<String>) -> Self {
+        self.pro(evidence::seen(fact, text))
+    }
+
+    /// What a fact shows, and that speaks against the cause.
+    pub(super) fn seen_against<T>(self, fact: &Fact<T>, text: impl Into<String>) -> Self {
+        self.contra(evidence::seen(fact, text))
+    }
+
     /// Something seen that speaks for the cause, and where it was seen.
     pub(super) fn pro(self, seen: impl Into<Option<Seen>>) -> Self {
         self.see(Bearing::For, seen.into())
@@ -148,17 +198,13 @@ impl Judgement {
 impl Rule {
     /// Whether it can explain what was said.
     pub(super) fn explains(&self, case: &Case<'_>) -> bool {
-        let Some(symptom) = case.symptom else { return false };
         if let Some(errno) = case.not_started {
-            return self
-                .messages
-                .iter()
-                .any(|(pattern, numbers)| *pattern == LAUNCH && numbers.contains(&errno));
+            return self.messages.iter().any(|(text, numbers)| *text == LAUNCH && numbers.contains(&errno));
         }
         if case.killed() {
             return self.messages.iter().any(|(pattern, _)| *pattern == KILLED);
         }
-        let Some(message) = symptom.message() else { return false };
+        let Some(message) = case.message() else { return false };
         let errno = message.errno().and_then(crate::bwrap::message::Errno::code);
         let fits = |(pattern, numbers): &(&str, &[i32])| {
             let said = message.pattern() == Some(pattern) || message.reason() == Some(pattern);
@@ -169,7 +215,7 @@ impl Rule {
 
     /// What it finds; `None` if it is ruled out.
     pub(super) fn find(&self, case: &Case<'_>) -> Option<Finding> {
-        if self.when == When::Failed && !case.failed() {
+        if !case.failed() && (self.when == When::Failed || !self.asks.iter().all(|asks| case.plans(asks))) {
             return None;
         }
         let mut judgement = (self.judge)(case)?;

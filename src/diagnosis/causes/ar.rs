@@ -1,19 +1,13 @@
 //! bwrap's command line, and what it checks before it makes anything.
 
-use crate::bwrap::options;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::causes::cp::path;
-use crate::diagnosis::finding::Confidence::High;
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::weigh::{Judgement, rules, weigh};
-use crate::diagnosis::{Remedy, SandboxChange, evidence};
-use crate::host::Fact;
-
+use super::cp::path;
+use super::prelude::*;
 use super::vr::subject;
+use crate::bwrap::options;
 
 rules! {
-    BadArguments, Anytime, [
-        "Unknown option %s", "usage: %s [OPTIONS...] [--] COMMAND [ARGS...]%s", "%s takes an argument",
+    BadArguments, Failed, [
+        UNKNOWN, "usage: %s [OPTIONS...] [--] COMMAND [ARGS...]%s", "%s takes an argument",
         "%s takes two arguments", "%s takes three arguments", "%s takes an octal argument <= 07777",
         "%s given twice for the same action", "%s used multiple times",
         "%s does not take an empty path argument", "Unknown --debug-opt value: %s",
@@ -23,7 +17,7 @@ rules! {
         "--perms must be followed by an option that creates a file",
         "--ro-overlay requires at least two --overlay-src", "--size (for tmpfs) is limited to %zu",
         "--size must be followed by --tmpfs", "--size takes a non-zero number of bytes",
-        "--tmp-overlay requires at least one --overlay-src", "Exceeded maximum number of arguments %u",
+        "--tmp-overlay requires at least one --overlay-src", TOO_MANY,
         "Invalid fd: %s", "Invalid gid: %s", "Invalid uid: %s", "unknown cap: %s", "setenv failed",
         "unsetenv failed",
     ]
@@ -59,107 +53,87 @@ const SETUID: [&str; 5] = [
 ];
 
 fn correct_or_shorten(case: &Case<'_>) -> Vec<Remedy> {
-    let pattern = case.symptom.and_then(|symptom| symptom.message()?.pattern());
-    let long = pattern.is_some_and(|pattern| pattern.starts_with("Exceeded maximum number"));
-    let correct = || correct("Correct the option that the message names");
-    vec![if long { told!("fewer-words") } else { correct() }]
+    let long = case.says(&[TOO_MANY]);
+    vec![if long { told!("fewer-words") } else { correct("Correct the option that the message names") }]
 }
 
 fn correct(summary: &str) -> Remedy {
-    Remedy::manual(
-        summary,
-        "`bwrap --help` lists what each option takes; Sandbox::check finds most faults before a launch",
-        "nothing",
-    )
+    told!("correct-options", summary)
 }
 
+const UNKNOWN: &str = "Unknown option %s";
+const TOO_MANY: &str = "Exceeded maximum number of arguments %u";
+
 fn bad_arguments(case: &Case<'_>) -> Option<Judgement> {
-    let message = case.symptom?.message()?;
-    if message.pattern() == Some("Unknown option %s") {
+    let message = case.message()?;
+    if case.says(&[UNKNOWN]) {
         let name = subject(case);
+        let found = weigh(High)
+            .refuted_by("`bwrap --help` of the newest bubblewrap lists it")
+            .summary(format!("{name} is no option of bwrap; it may be misspelt"))
+            .heard(case, format!("no release of bubblewrap that is known here has {name}"));
         // those that are known are too new
-        return options::find(&name).is_none().then(|| {
-            weigh(High)
-                .refuted_by("`bwrap --help` of the newest bubblewrap lists it")
-                .summary(format!("{name} is no option of bwrap; it may be misspelt"))
-                .pro(evidence::heard(case, format!("no release of bubblewrap that is known here has {name}")))
-        });
+        return options::find(&name).is_none().then_some(found);
     }
     let text = message.text().to_string_lossy();
-    let first = text.lines().next().unwrap_or_default();
     let summary = match message.pattern() {
         Some(pattern) if pattern.starts_with("usage:") => "bwrap was given no command to run".to_owned(),
-        Some("Exceeded maximum number of arguments %u") => {
+        Some(TOO_MANY) => {
             "the command line and the options have more words than the 9000 that bwrap takes".to_owned()
         }
-        _ => format!("bwrap does not accept its arguments: {first}"),
+        _ => format!("bwrap does not accept its arguments: {}", text.lines().next().unwrap_or_default()),
     };
     Some(
         weigh(High)
             .refuted_by("the same command line is accepted by the same bwrap")
             .summary(summary)
-            .pro(evidence::heard(case, "bwrap ended while it read its arguments, before it made anything")),
+            .heard(case, "bwrap ended while it read its arguments, before it made anything"),
     )
 }
 
 /// Which id bwrap would have to change without a user namespace to change it in: its kind, what is asked, what is there.
 fn foreign_id(case: &Case<'_>) -> Option<(&'static str, u32, u32)> {
     let sandbox = case.sandbox?;
-    if case.user_namespace() != Some(false)
-        || sandbox.namespaces.join_user.is_some()
-        || case.root() != Some(true)
-    {
+    let joins = sandbox.namespaces.join_user.is_some();
+    if case.user_namespace() != Some(false) || joins || case.root() != Some(true) {
         return None;
     }
     let (identity, process) = (&sandbox.identity, &case.host.process);
-    let differs =
-        |asked: Option<u32>, real: &Fact<u32>| asked.zip(real.present().copied()).filter(|(a, b)| a != b);
-    let uid = differs(identity.uid, &process.real_uid).map(|(asked, real)| ("user", asked, real));
-    uid.or_else(|| differs(identity.gid, &process.real_gid).map(|(asked, real)| ("group", asked, real)))
+    let differs = |kind: &'static str, asked: Option<u32>, real: &Fact<u32>| {
+        let (asked, real) = (asked?, *real.present()?);
+        (asked != real).then_some((kind, asked, real))
+    };
+    differs("user", identity.uid, &process.real_uid)
+        .or_else(|| differs("group", identity.gid, &process.real_gid))
 }
 
 fn contradictory_options(case: &Case<'_>) -> Option<Judgement> {
-    let judgement = || weigh(High);
-    if let Some((kind, asked, real)) = foreign_id(case).filter(|_| !case.failed() || about(case, &IDS)) {
-        return Some(
-            judgement()
-                .summary(format!(
-                    "the sandbox asks for {kind} id {asked}, which {real} can be only in a user namespace"
-                ))
-                .pro(evidence::seen(
-                    &case.host.process.uid,
-                    format!(
-                        "real {kind} id {real} (/proc/self/status), and root gets no user namespace unasked"
-                    ),
-                )),
-        );
+    if let Some((kind, asked, real)) = foreign_id(case).filter(|_| !case.failed() || case.says(&IDS)) {
+        let summary =
+            format!("the sandbox asks for {kind} id {asked}, which {real} can be only in a user namespace");
+        let seen =
+            format!("real {kind} id {real} (/proc/self/status), and root gets no user namespace unasked");
+        return Some(weigh(High).summary(summary).seen(&case.host.process.uid, seen));
     }
-    let message = case.symptom?.message()?;
-    let text = message.text().to_string_lossy();
-    let judgement = judgement()
-        .pro(evidence::heard(case, "bwrap ended while it checked its options, before it made anything"));
-    Some(if about(case, &SETUID) {
-        judgement.summary(format!("bwrap is setuid root and does less so: {text}"))
+    let text = case.message()?.text().to_string_lossy();
+    let summary = if case.says(&SETUID) {
+        format!("bwrap is setuid root and does less so: {text}")
     } else {
-        judgement.summary(format!("options of the sandbox contradict each other: {text}"))
-    })
-}
-
-/// Whether bwrap said one of these.
-fn about(case: &Case<'_>, patterns: &[&str]) -> bool {
-    let pattern = case.symptom.and_then(|symptom| symptom.message()?.pattern());
-    pattern.is_some_and(|pattern| patterns.contains(&pattern))
+        format!("options of the sandbox contradict each other: {text}")
+    };
+    let found = weigh(High).summary(summary);
+    Some(found.heard(case, "bwrap ended while it checked its options, before it made anything"))
 }
 
 fn settle(case: &Case<'_>) -> Vec<Remedy> {
     let check = correct("Drop one of the options, or add the one that is missing");
-    if about(case, &SETUID) {
-        return vec![told!("chmod-u-s", path = path(case)), check];
+    if case.says(&SETUID) {
+        vec![told!("chmod-u-s", path = path(case)), check]
+    } else if !case.failed() || case.says(&IDS) {
+        vec![Remedy::change(SandboxChange::UnshareUser), check]
+    } else {
+        vec![check]
     }
-    if case.symptom.is_none() || about(case, &IDS) {
-        return vec![Remedy::change(SandboxChange::UnshareUser), check];
-    }
-    vec![check]
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ mod sources;
 #[cfg(test)]
 mod tests;
 
-use crate::diagnosis::weigh::rules;
+use super::prelude::rules;
 
 rules! {
     SourceMissing, Anytime, [

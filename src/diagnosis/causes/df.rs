@@ -1,10 +1,8 @@
 //! The limit on open files.
 
-use crate::diagnosis::case::Case;
-use crate::diagnosis::finding::Confidence::{High, Medium};
-use crate::diagnosis::weigh::{Judgement, LAUNCH, rules, weigh};
-use crate::diagnosis::wish::{Limit, Wish, raise};
-use crate::diagnosis::{Remedy, evidence};
+use super::prelude::*;
+use crate::diagnosis::weigh::LAUNCH;
+use crate::diagnosis::wish::{Limit, raise};
 
 const FILES: &[i32] = &[libc::EMFILE, libc::ENFILE];
 
@@ -36,53 +34,37 @@ fn descriptor_limit(case: &Case<'_>) -> Option<Judgement> {
     let process = &case.host.process;
     let (limit, open) = (process.descriptor_limit.present(), process.descriptors.present());
     if case.errno() == Some(libc::ENFILE) {
-        return Some(weigh(High).summary("the whole system may open no more files (fs.file-max)").pro(
-            evidence::heard(
-                case,
-                "the kernel answered ENFILE, which is about the system and not about this process",
-            ),
+        let found = weigh(High).summary("the whole system may open no more files (fs.file-max)");
+        return Some(found.heard(
+            case,
+            "the kernel answered ENFILE, which is about the system and not about this process",
         ));
     }
-    let text = match (limit, open) {
-        (Some(limit), Some(open)) => format!("{open} of {limit} open files (RLIMIT_NOFILE: `ulimit -n`)"),
-        (Some(limit), None) => format!("a limit of {limit} open files (RLIMIT_NOFILE: `ulimit -n`)"),
-        _ if case.failed() => {
-            return Some(
-                weigh(High)
-                    .pro(evidence::heard(
-                        case,
-                        "the kernel answered that this process opens no more files (EMFILE)",
-                    ))
-                    .unknown("the limit: `ulimit -n`"),
-            );
-        }
-        _ => return None,
-    };
+    let text = limit.map(|limit| match open {
+        Some(open) => format!("{open} of {limit} open files (RLIMIT_NOFILE: `ulimit -n`)"),
+        None => format!("a limit of {limit} open files (RLIMIT_NOFILE: `ulimit -n`)"),
+    });
     if case.failed() {
-        return Some(
-            weigh(High)
+        let found =
+            weigh(High).heard(case, "the kernel answered that this process opens no more files (EMFILE)");
+        return Some(match text {
+            Some(text) => found
                 .summary(format!("bwrap could open no more files: {text}"))
-                .pro(evidence::heard(
-                    case,
-                    "the kernel answered that this process opens no more files (EMFILE)",
-                ))
-                .pro(evidence::seen(&process.descriptor_limit, text)),
-        );
+                .seen(&process.descriptor_limit, text),
+            None => found.unknown("the limit: `ulimit -n`"),
+        });
     }
-    if limit.is_some_and(|limit| *limit < DESCRIPTORS) {
-        return Some(
-            weigh(High)
-                .summary(format!("{text}, and bwrap needs more"))
-                .pro(evidence::seen(&process.descriptor_limit, text)),
-        );
-    }
+    let (limit, text) = (*limit?, text?);
     // most of ours bwrap does not inherit, but a launch opens some of its own
-    let left = limit.zip(open).map(|(limit, open)| limit.saturating_sub(*open));
-    left.filter(|left| *left < DESCRIPTORS + 2).map(|_| {
-        weigh(Medium)
-            .summary(format!("hardly any file can be opened any more: {text}"))
-            .pro(evidence::seen(&process.descriptor_limit, text))
-    })
+    let few = open.is_some_and(|open| limit.saturating_sub(*open) < DESCRIPTORS + 2);
+    let (confidence, summary) = if limit < DESCRIPTORS {
+        (High, format!("{text}, and bwrap needs more"))
+    } else if few {
+        (Medium, format!("hardly any file can be opened any more: {text}"))
+    } else {
+        return None;
+    };
+    Some(weigh(confidence).summary(summary).seen(&process.descriptor_limit, text))
 }
 
 fn more_files(case: &Case<'_>) -> Vec<Remedy> {

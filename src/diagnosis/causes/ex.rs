@@ -7,11 +7,8 @@ mod problem;
 #[cfg(test)]
 mod tests;
 
-use crate::diagnosis::case::Case;
-use crate::diagnosis::finding::Confidence::{High, Low, Medium};
-use crate::diagnosis::remedy::{Remedy, SandboxChange, told};
-use crate::diagnosis::weigh::{Judgement, rules, weigh};
-use crate::diagnosis::{Verdict, evidence};
+use super::prelude::*;
+use crate::diagnosis::Verdict;
 
 use environment::{another_directory, label, working_directory};
 use loader::{loader_failed, mend_libraries};
@@ -52,7 +49,7 @@ rules! {
                 weigh(Medium)
                     .refuted_by("`file` says that the program is built for this machine (`uname -m`)")
                     .summary(format!("{} is in no format that this machine executes", program_name(case)))
-                    .pro(evidence::heard(case, "the kernel takes neither its ELF header nor a #! line")),
+                    .heard(case, "the kernel takes neither its ELF header nor a #! line"),
             )
         }, |_| vec![other_build()];
 
@@ -86,19 +83,16 @@ fn loader_missing(case: &Case<'_>) -> Option<Judgement> {
                 "`readelf -l {name} | grep interpreter`, and its #! line, name what is visible inside"
             ))
             .summary(format!("{name} may be there, but its loader or interpreter is not visible inside"))
-            .pro(evidence::heard(
-                case,
-                "the kernel says \"No such file or directory\" about a missing loader, too",
-            ))
+            .heard(case, "the kernel says \"No such file or directory\" about a missing loader, too")
     };
     let visible = case.sandbox.map(loader_is_visible);
     match (place(case, program), visible) {
         // what is not there needs no loader
         (Place::Nowhere, _) => None,
-        (_, Some(false)) => Some(judgement(High).pro(evidence::asked(
+        (_, Some(false)) => Some(judgement(High).asked(
             case,
             "no operation makes /lib64 or /lib, where dynamically linked programs have their loader",
-        ))),
+        )),
         (Place::Bound, Some(true)) => Some(
             judgement(Low)
                 .contra(evidence::asked(case, "operations make /lib64 or /lib, where loaders mostly are")),
@@ -128,23 +122,21 @@ fn program_missing(case: &Case<'_>) -> Option<Judgement> {
         return searched.then(|| {
             judgement(Medium, "PATH inside has only directories that the user may search".to_owned())
                 .summary(format!("{name} is not there inside, or lies in a directory of PATH that the user may not search"))
-                .pro(evidence::heard(case, "\"Permission denied\" wins over \"No such file\" if one directory of PATH may not be searched"))
+                .heard(case, "\"Permission denied\" wins over \"No such file\" if one directory of PATH may not be searched")
         });
     }
     Some(match place(case, program) {
-        Place::Nowhere => judgement(High, look).pro(evidence::asked(
-            case,
-            format!("no operation of the sandbox puts anything at {name} or above it"),
-        )),
-        Place::Bound => judgement(Medium, look).pro(evidence::asked(
+        Place::Nowhere => judgement(High, look)
+            .asked(case, format!("no operation of the sandbox puts anything at {name} or above it")),
+        Place::Bound => judgement(Medium, look).asked(
             case,
             "an operation of the sandbox shows the directory above it; the file may be missing there",
-        )),
+        ),
         Place::Unknown if searched => judgement(
             Medium,
             format!("`command -v {name}`, typed in the same sandbox with a shell, finds it"),
         )
-        .pro(evidence::heard(case, "bwrap looked for it in the directories of PATH, as the command sees it"))
+        .heard(case, "bwrap looked for it in the directories of PATH, as the command sees it")
         .unknown("PATH inside: a cleared environment has none, and then it is /bin:/usr/bin"),
         Place::Unknown => judgement(Medium, look).unknown("what the sandbox shows there"),
     })
@@ -187,24 +179,23 @@ fn denied(case: &Case<'_>) -> Option<Judgement> {
     let mut judgement =
         weigh(confidence).summary(format!("a security module or system call filter denies executing {name}"));
     if not_permitted {
-        judgement = judgement.pro(evidence::heard(
+        judgement = judgement.heard(
             case,
             "permissions and noexec give \"Permission denied\", not \"Operation not permitted\"",
-        ));
+        );
     }
     if let Some(label) = label {
-        judgement = judgement.pro(evidence::seen(
+        judgement = judgement.seen(
             &case.host.security.label,
             format!("a security module confines us: {label} (/proc/self/attr/current)"),
-        ));
+        );
     }
     if let Some(asked) = asked {
-        judgement = judgement
-            .pro(evidence::asked(case, format!("the sandbox asks for the label {}", asked.display())));
+        judgement = judgement.asked(case, format!("the sandbox asks for the label {}", asked.display()));
     }
     if filters {
-        judgement = judgement
-            .pro(evidence::asked(case, "the sandbox has a system call filter of its own, in force by then"));
+        judgement =
+            judgement.asked(case, "the sandbox has a system call filter of its own, in force by then");
     }
     if case.filtered() == Some(true) {
         judgement = judgement.pro(evidence::filter(case).so());

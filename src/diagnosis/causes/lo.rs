@@ -2,16 +2,11 @@
 //!
 //! What bwrap prints after `Failed RTM_NEWADDR` is the error of an earlier call, so only the facts tell these apart.
 
-use crate::diagnosis::case::Case;
+use super::prelude::*;
+use crate::diagnosis::SelinuxRule;
 use crate::diagnosis::confinement::{Selinux, selinux_denies};
-use crate::diagnosis::finding::Confidence::{High, Low, Medium};
-use crate::diagnosis::remedy::told;
 use crate::diagnosis::restriction::{lift_restriction, strips_capabilities};
-use crate::diagnosis::weigh::{Judgement, rules, weigh};
-use crate::diagnosis::wish::{Calls, Wish};
-use crate::diagnosis::{Remedy, SandboxChange, SelinuxRule, evidence};
-use crate::host::Platform;
-use crate::sandbox::Capability;
+use crate::diagnosis::wish::Calls;
 
 const REFUSED: &[(&str, &[i32])] = &[
     ("loopback: Failed RTM_NEWADDR", &[]),
@@ -20,19 +15,20 @@ const REFUSED: &[(&str, &[i32])] = &[
 ];
 
 rules! {
-    AppArmorStripsNetAdmin, Anytime, REFUSED
+    AppArmorStripsNetAdmin, Anytime if |plan| plan.new_net, REFUSED
         => apparmor_strips, lift_restriction;
 
-    NetAdminMissing, Anytime, REFUSED
+    NetAdminMissing, Anytime if |plan| plan.new_net, REFUSED,
+        unless "the same sandbox fails alike with a user namespace of its own (--unshare-user)"
         => net_admin_missing, |case| {
             // a namespace takes no privilege from anywhere
             let own = Remedy::change(SandboxChange::UnshareUser);
             [vec![own], Wish::Capability(Capability::CAP_NET_ADMIN).grant(case)].concat()
         };
 
-    GvisorLoopback, Anytime, REFUSED,
+    GvisorLoopback, Anytime if |plan| plan.new_net, REFUSED,
         unless "the same sandbox fails alike under runc"
-        => gvisor, |_| vec![newer_gvisor(), Remedy::change(SandboxChange::ShareNet)];
+        => gvisor, |_| vec![told!("newer-gvisor"), Remedy::change(SandboxChange::ShareNet)];
 
     NetlinkDenied, Failed, [
         "loopback: Failed to create NETLINK_ROUTE socket", "loopback: Failed to bind NETLINK_ROUTE socket",
@@ -40,7 +36,7 @@ rules! {
         unless "`ip link` works where bwrap is started"
         => netlink_denied, permit_netlink;
 
-    SelinuxDeniesNetAdmin, Anytime, REFUSED
+    SelinuxDeniesNetAdmin, Failed, REFUSED
         => selinux_denies_net_admin, |case| {
             let mut remedies = Wish::Selinux(&[NET_ADMIN]).grant(case);
             remedies.push(told!("virt-sandbox-use-all-caps"));
@@ -52,17 +48,12 @@ const NET_ADMIN: SelinuxRule =
     SelinuxRule { target: "self", class: "cap_userns", permissions: &["net_admin"] };
 
 fn apparmor_strips(case: &Case<'_>) -> Option<Judgement> {
-    if !case.failed() && !case.plans(|plan| plan.new_net) {
-        return None;
-    }
     let found = strips_capabilities(case)?.summary(
         "AppArmor takes the rights of the new user namespace away, so bwrap may not set the loopback device up",
     );
-    Some(if case.on(Platform::GVisor) {
-        found.contra(evidence::seen(&case.host.platforms, "gVisor has no AppArmor"))
-    } else {
-        found
-    })
+    Some(found.when(case.on(Platform::GVisor), |found| {
+        found.seen_against(&case.host.platforms, "gVisor has no AppArmor")
+    }))
 }
 
 /// Without a user namespace of its own the new network namespace belongs to the one that we are in.
@@ -72,50 +63,24 @@ fn net_admin_missing(case: &Case<'_>) -> Option<Judgement> {
     if own == Some(true) || net_admin == Some(true) {
         return None;
     }
-    let found = |confidence| {
-        let refuted = "the same sandbox fails alike with a user namespace of its own (--unshare-user)";
-        weigh(confidence).refuted_by(refuted).summary(
-            "root makes a network namespace without a user namespace, and lacks CAP_NET_ADMIN for it",
-        )
-    };
-    let seen = |judgement: Judgement| {
-        judgement
-            .pro(evidence::capability(case, Capability::CAP_NET_ADMIN).otherwise())
-            .pro(evidence::own_namespace(case).otherwise())
-    };
-    match (own, net_admin) {
-        (Some(false), Some(false)) if case.failed() => Some(seen(found(High))),
+    let lacks = "root makes a network namespace without a user namespace, and lacks CAP_NET_ADMIN for it";
+    let found = |confidence| weigh(confidence).summary(lacks);
+    if own == Some(false) && net_admin == Some(false) {
         // without CAP_SYS_ADMIN it ends before
-        (Some(false), Some(false)) => {
-            let gets_there =
-                case.plans(|plan| plan.new_net) && case.has(Capability::CAP_SYS_ADMIN) == Some(true);
-            gets_there.then(|| seen(found(High)))
-        }
-        _ if !case.failed() => None,
-        (_, known) => {
-            let found = found(if known == Some(false) && case.root() == Some(true) { Medium } else { Low });
-            Some(found.unknown(
-                "whether bwrap makes a user namespace, and CAP_NET_ADMIN: CapEff in /proc/self/status",
-            ))
-        }
+        let gets_there = case.failed() || case.has(Capability::CAP_SYS_ADMIN) == Some(true);
+        let found = found(High).pro(evidence::capability(case, Capability::CAP_NET_ADMIN).otherwise());
+        return gets_there.then(|| found.pro(evidence::own_namespace(case).otherwise()));
     }
+    let likely = net_admin == Some(false) && case.root() == Some(true);
+    let unknown = "whether bwrap makes a user namespace, and CAP_NET_ADMIN: CapEff in /proc/self/status";
+    case.failed().then(|| found(if likely { Medium } else { Low }).unknown(unknown))
 }
 
 fn gvisor(case: &Case<'_>) -> Option<Judgement> {
-    let sighting = case.sighting(Platform::GVisor)?;
-    if !case.failed() && !case.plans(|plan| plan.new_net) {
-        return None;
-    }
-    let found = weigh(if case.failed() { High } else { Medium }).pro(evidence::sighted(sighting));
-    Some(if case.failed() {
-        found
-    } else {
+    let found = weigh(if case.failed() { High } else { Medium });
+    Some(found.pro(evidence::sighted(case.sighting(Platform::GVisor)?)).when(!case.failed(), |found| {
         found.unknown("whether this runsc leaves the loopback device to bwrap")
-    })
-}
-
-fn newer_gvisor() -> Remedy {
-    told!("newer-gvisor")
+    }))
 }
 
 fn netlink_denied(case: &Case<'_>) -> Option<Judgement> {
@@ -145,14 +110,12 @@ const NETLINK: SelinuxRule = SelinuxRule {
     permissions: &["create", "bind", "getattr", "read", "write", "nlmsg_read", "nlmsg_write"],
 };
 
+/// A user namespace of its own has the capability, if no module objects.
 fn selinux_denies_net_admin(case: &Case<'_>) -> Option<Judgement> {
-    // a user namespace of its own has the capability, if no module objects
-    if !case.failed() || case.user_namespace() == Some(false) {
-        return None;
-    }
-    let mut found = selinux_denies(case, "self:cap_userns net_admin")?;
-    found.confidence = if Selinux::of(case).domain().is_some() { Medium } else { Low };
-    Some(found.unknown("virt_sandbox_use_all_caps, which allows it to containers: `getsebool`, on the host"))
+    let found = selinux_denies(case, "self:cap_userns net_admin")?;
+    let confidence = if Selinux::of(case).domain().is_some() { Medium } else { Low };
+    let unknown = "virt_sandbox_use_all_caps, which allows it to containers: `getsebool`, on the host";
+    (case.user_namespace() != Some(false)).then(|| found.confidence(confidence).unknown(unknown))
 }
 
 #[cfg(test)]
@@ -161,7 +124,7 @@ mod tests {
     use crate::diagnosis::Action;
     use crate::diagnosis::Cause;
     use crate::diagnosis::fixtures::*;
-    use crate::host::{CapabilitySet, Fact, Host};
+    use crate::host::{CapabilitySet, Host};
 
     /// The number is that of a call that succeeded or does not matter.
     const STALE: &str = "loopback: Failed RTM_NEWADDR: No child processes";

@@ -9,12 +9,18 @@
 //! ```
 //!
 //! What it does, its price, what it needs (`root`: of this system), and after an empty line how it is done: lines with `$` are
-//! typed, lines with `|` stay as they are, others are one text. Names in braces are filled in; a brace is written twice.
+//! typed, lines with `|` stay as they are, others are one text. Names in braces are filled in; a brace is written twice. What a
+//! program can apply has no such lines: that is given beside the file.
 
 use super::{Action, Remedy};
+use crate::visible::line;
 
-/// The remedy of a file, with what is filled in: `told!("unmount", place, point = word(&mount.point))`.
+/// The remedy of a file, with what is filled in: `told!("unmount", place, point = word(&mount.point))`; and with an action that a
+/// program can apply: `told!("user-of-unit" => unit(case, &[("User", "1000")]), id)`.
 macro_rules! told {
+    ($name:literal => $action:expr $(, $key:ident $(= $value:expr)?)*) => {
+        $crate::diagnosis::remedy::Remedy { action: $action, ..told!($name $(, $key $(= $value)?)*) }
+    };
     ($name:literal $(, $key:ident $(= $value:expr)?)*) => {
         $crate::diagnosis::remedy::Remedy::told(
             include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/diagnosis/remedy/words/", $name, ".txt")),
@@ -32,9 +38,9 @@ impl Remedy {
         let (head, body) = text.split_once("\n\n").unwrap_or((text, ""));
         let mut head = head.lines();
         let mut remedy = Self::new(fill(head.next().unwrap_or_default(), values), how(body, values), "");
-        for line in head {
-            match line.split_once(": ") {
-                Some(("Price", price)) => remedy.opens = fill(price, values),
+        for text in head {
+            match text.split_once(": ") {
+                Some(("Price", price)) => remedy.opens = line(&fill(price, values)).into_owned(),
                 Some(("Needs", "root")) => remedy = remedy.for_root(),
                 Some((_, need)) => remedy = remedy.needs(fill(need, values)),
                 None => {}
@@ -131,12 +137,14 @@ mod tests {
             let path = entry.unwrap().path();
             let (name, text) =
                 (path.file_stem().unwrap().to_str().unwrap(), std::fs::read_to_string(&path).unwrap());
-            let (head, body) = text.split_once("\n\n").unwrap();
+            let (head, body) = text.split_once("\n\n").unwrap_or((&text, ""));
             let mut head = head.lines();
             assert!(head.next().unwrap().starts_with(|c: char| c.is_uppercase() || c == '{'), "{name}");
             assert!(head.next().unwrap().starts_with("Price: "), "{name}");
-            assert!(head.all(|line| line.starts_with("Needs: ")) && !body.trim().is_empty(), "{name}");
+            assert!(head.all(|line| line.starts_with("Needs: ")), "{name}");
             let uses = uses.get(name).unwrap_or_else(|| panic!("nothing uses {name}"));
+            let applied = |part: &String| part.trim_start().starts_with(&format!("\"{name}\" =>"));
+            assert!(uses.iter().all(|part| applied(part) == body.trim().is_empty()), "{name}");
             for part in uses {
                 let given = |wanted: &String| {
                     part.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == wanted)

@@ -1,14 +1,17 @@
 //! AppArmor profiles: for a container, and for a bwrap on a machine.
 
-use crate::diagnosis::remedy::told;
 use std::path::{Path, PathBuf};
 
-use super::{PRIVILEGED_STANDARD, ROOT_OUTSIDE, Wish, allow_nesting, elsewhere, everywhere, pod, unit};
+use super::{
+    PRIVILEGED_STANDARD, ROOT_OUTSIDE, Wish, allow_nesting, elsewhere, everywhere, option, pod, unit,
+};
 use crate::diagnosis::case::Case;
 use crate::diagnosis::remedy::{
-    Action, CONTAINER, Engine, Profile, Remedy, bwrap_profile, container_profile, rules,
+    Action, CONTAINER, Profile, Remedy, bwrap_profile, container_profile, rules, told,
 };
-use crate::diagnosis::setting::Setting;
+use crate::diagnosis::setting::Setting::{
+    self, Container, Kubernetes, Lxc, Machine, Managed, Nspawn, OtherContainer, Unit, Unknown,
+};
 use crate::host::{Fact, PACKAGED, PROFILES, Platform, Program, UBUNTUS_PROFILE, profile_files};
 use crate::shell::{path_word, word};
 use crate::visible::{is_hidden, path as shown};
@@ -17,111 +20,80 @@ const RESTRICTION: &str = "kernel.apparmor_restrict_unprivileged_userns";
 
 /// Start us under the profile for containers, where whoever starts us can name one.
 fn under_container_profile(case: &Case<'_>) -> Option<Remedy> {
-    let (action, requires) = match Setting::of(case) {
-        Setting::Kubernetes { .. } => (
-            pod(|pod| pod.apparmor = Some(Profile::Localhost(CONTAINER.to_owned()))),
-            vec![
-                format!(
-                    "Kubernetes 1.30 or later; before, the annotation \
-                     container.apparmor.security.beta.kubernetes.io/CONTAINER: localhost/{CONTAINER}"
-                ),
-                "the profile on every node that runs the pod, loaded at boot, too".to_owned(),
-            ],
-        ),
-        Setting::Container(engine) => (security_option(engine, CONTAINER), vec![ROOT_OUTSIDE.to_owned()]),
-        Setting::OtherContainer => (
-            Action::Manual(format!(
-                "Start the container with `--security-opt=apparmor={CONTAINER}` (nerdctl), `--apparmor-profile={CONTAINER}` \
-                 (ctr), or `process.apparmorProfile` in an OCI configuration."
-            )),
-            vec![ROOT_OUTSIDE.to_owned()],
-        ),
-        Setting::Unit => (unit(case, &[("AppArmorProfile", CONTAINER)]), Vec::new()),
-        Setting::Lxc | Setting::Nspawn | Setting::Managed(_) | Setting::Machine | Setting::Unknown => {
-            return None;
-        }
+    let setting = Setting::of(case);
+    let action = match setting {
+        Kubernetes { .. } => pod(|pod| pod.apparmor = Some(Profile::Localhost(CONTAINER.to_owned()))),
+        Container(engine) => option(engine, &format!("--security-opt=apparmor={CONTAINER}")),
+        OtherContainer => Action::Manual(format!(
+            "Start the container with `--security-opt=apparmor={CONTAINER}` (nerdctl), `--apparmor-profile={CONTAINER}` \
+             (ctr), or `process.apparmorProfile` in an OCI configuration."
+        )),
+        Unit => unit(case, &[("AppArmorProfile", CONTAINER)]),
+        Lxc | Nspawn | Managed(_) | Machine | Unknown => return None,
     };
     let profile = container_profile(mediates_user_namespaces(case));
-    let remedy = Remedy::new(
-        format!("Run it under the AppArmor profile {CONTAINER} instead of the default"),
-        action,
-        "what runs there may mount, inside namespaces of its own; its root could mount /proc and /sys where the \
-         profile's rules do not look, so run it as a user",
-    );
-    let remedy = with_parser(remedy, case).profile(&profile);
-    Some(requires.into_iter().fold(remedy, Remedy::needs))
-}
-
-fn security_option(engine: Engine, profile: &str) -> Action {
-    Action::options(engine, &[&format!("--security-opt=apparmor={profile}")], &[])
+    let remedy = told!("under-profile" => action, name = CONTAINER, parser = parser(case)).profile(&profile);
+    Some(match setting {
+        Kubernetes { .. } => remedy
+            .needs(format!(
+                "Kubernetes 1.30 or later; before, the annotation \
+                 container.apparmor.security.beta.kubernetes.io/CONTAINER: localhost/{CONTAINER}"
+            ))
+            .needs("the profile on every node that runs the pod, loaded at boot, too"),
+        Unit => remedy,
+        _ => remedy.needs(ROOT_OUTSIDE),
+    })
 }
 
 /// Start us without a profile, where an engine can; the restriction for unconfined programs would be next.
 fn without_profile(case: &Case<'_>) -> Option<Remedy> {
-    let (action, requires) = match Setting::of(case) {
-        _ if case.host.sysctl(RESTRICTION).is("1") => return None,
-        Setting::Kubernetes { .. } => {
-            (pod(|pod| pod.apparmor = Some(Profile::Unconfined)), Some(PRIVILEGED_STANDARD))
+    let without = |action| told!("without-profile" => action, switch = RESTRICTION);
+    match Setting::of(case) {
+        _ if case.host.sysctl(RESTRICTION).is("1") => None,
+        Kubernetes { .. } => {
+            let unconfined = pod(|pod| pod.apparmor = Some(Profile::Unconfined));
+            Some(without(unconfined).needs(PRIVILEGED_STANDARD))
         }
-        Setting::Container(engine) => (security_option(engine, "unconfined"), None),
-        _ => return None,
-    };
-    let remedy = Remedy::new(
-        "Run it without an AppArmor profile",
-        action,
-        "all that the default profile denies: mounting anywhere, writing to the kernel's settings below /proc and /sys",
-    )
-    .needs(format!("a machine where {RESTRICTION} is 0 or missing"));
-    Some(requires.into_iter().fold(remedy, Remedy::needs))
+        Container(engine) => Some(without(option(engine, "--security-opt=apparmor=unconfined"))),
+        _ => None,
+    }
 }
 
 /// A profile under which bwrap can run, in place of the one that denies.
 pub(in super::super) fn confine_container(case: &Case<'_>) -> Vec<Remedy> {
+    let setting = Setting::of(case);
     // without its name, nobody can say whose profile it is
-    if Setting::of(case) == Setting::Unknown && case.host.security.apparmor().is_none() {
+    if setting == Unknown && case.host.security.apparmor().is_none() {
         return everywhere(case, confine_container);
     }
     if let Some(under) = under_container_profile(case) {
         return std::iter::once(under).chain(without_profile(case)).collect();
     }
-    match Setting::of(case) {
-        Setting::Lxc => return allow_nesting(case),
-        Setting::Managed(platform) => return elsewhere(case, platform),
-        _ => {}
+    match setting {
+        Lxc => allow_nesting(case),
+        Managed(platform) => elsewhere(case, platform),
+        // rules more in that profile would lift the restriction for every program
+        _ if case.host.security.is_restriction() => leave_restriction(case),
+        _ => {
+            let (name, mediates) = (profile_name(case), mediates_user_namespaces(case));
+            let (name2, path, rules, parser) = (word(name), PROFILES, rules(mediates), parser(case));
+            let more = told!("rules-in-profile", name, name2, path, rules, parser);
+            std::iter::once(more).chain(beside(case).filter(|_| mediates)).collect()
+        }
     }
-    // rules more in that profile would lift the restriction for every program
-    if case.host.security.is_restriction() {
-        return leave_restriction(case);
-    }
-    let name = profile_name(case);
-    let rules = rules(mediates_user_namespaces(case));
-    let mut remedies =
-        vec![with_parser(told!("rules-in-profile", name, name2 = word(name), path = PROFILES, rules), case)];
-    if mediates_user_namespaces(case) {
-        remedies.extend(beside(case));
-    }
-    remedies
 }
 
 /// One rule more in the profile that confines us, or another profile.
 pub(super) fn permit_rule(case: &Case<'_>, setting: Setting, rule: &str, opens: &str) -> Vec<Remedy> {
     match setting {
-        Setting::Unit | Setting::Machine | Setting::Unknown => vec![Remedy::manual(
-            format!("Add a rule to the AppArmor profile {}", profile_name(case)),
-            format!(
-                "the line `{rule}` in its file below {PROFILES}, in place of one that denies it, then `apparmor_parser -r FILE`"
-            ),
-            opens,
-        )],
-        Setting::Lxc => {
+        Unit | Machine | Unknown => {
+            vec![told!("rule-in-profile", profile = profile_name(case), rule, path = PROFILES, opens)]
+        }
+        Lxc => {
             let newer = format!("a release of Incus or LXD whose profile for nesting has `{rule}`");
             allow_nesting(case).into_iter().map(|remedy| remedy.needs(newer.clone())).collect()
         }
-        Setting::Kubernetes { .. }
-        | Setting::Container(_)
-        | Setting::OtherContainer
-        | Setting::Nspawn
-        | Setting::Managed(_) => confine_container(case),
+        Kubernetes { .. } | Container(_) | OtherContainer | Nspawn | Managed(_) => confine_container(case),
     }
 }
 
@@ -142,34 +114,23 @@ pub(in super::super) fn profile_name<'a>(case: &Case<'a>) -> &'a str {
 /// A profile on the machine for this bwrap, by its path, which has to fit on a line of it.
 fn profile_for_bwrap(case: &Case<'_>) -> Option<Remedy> {
     let bwrap = bwrap_path(case);
-    if bwrap.to_str()?.contains(is_hidden) {
-        return None;
-    }
-    let remedy = Remedy::new(
-        format!("Permit user namespaces to {} on {}", shown(bwrap), Setting::of(case).machine()),
-        Action::AppArmor(bwrap_profile(bwrap)),
-        "any user can have any program run in a user namespace, through bwrap",
-    );
-    Some(remedy.needs("AppArmor 4.0 or later, which every system with this restriction has"))
+    let (profile, machine) = (Action::AppArmor(bwrap_profile(bwrap)), Setting::of(case).machine());
+    let fits = !bwrap.to_str()?.contains(is_hidden);
+    fits.then(|| told!("profile-for-this-bwrap" => profile, path = shown(bwrap), machine))
 }
 
 /// Let this bwrap, by its path, make user namespaces that work.
 pub(in super::super) fn permit_bwrap(case: &Case<'_>) -> Vec<Remedy> {
-    if let Setting::Managed(platform) = Setting::of(case) {
+    if let Managed(platform) = Setting::of(case) {
         return elsewhere(case, platform);
     }
     let ours = !Setting::of(case).is_container();
-    let mut remedies = Vec::new();
-    if !ours {
-        // the restriction is on unconfined programs: another profile than none lifts it for this container alone
-        remedies.extend(under_container_profile(case));
-    }
     let present = present_profile(case);
-    remedies.extend(present.as_deref().map(load));
-    remedies.extend(profile_for_bwrap(case));
-    if present.as_deref() != Some(Path::new(UBUNTUS_PROFILE)) {
-        remedies.extend(ubuntus_profile(case));
-    }
+    // the restriction is on unconfined programs: another profile than none lifts it for a container alone
+    let under = (!ours).then(|| under_container_profile(case)).flatten();
+    let ubuntus = ubuntus_profile(case).filter(|_| present.as_deref() != Some(Path::new(UBUNTUS_PROFILE)));
+    let profiles = [under, present.as_deref().map(load), profile_for_bwrap(case), ubuntus];
+    let mut remedies: Vec<Remedy> = profiles.into_iter().flatten().collect();
     if ours && case.on(Platform::GitHubActions) {
         for remedy in &mut remedies {
             remedy.needs.push("root: in a job, give these commands to `sudo bash`".into());
@@ -196,16 +157,7 @@ pub(in super::super) fn present_profile(case: &Case<'_>) -> Option<PathBuf> {
 /// For a file that is there while bwrap behaves as if it were not.
 fn load(file: &Path) -> Remedy {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let command = format!("apparmor_parser -r {}", path_word(file));
-    Remedy::commands(
-        format!("Load the profile {} that is there for bwrap", shown(file)),
-        [command],
-        "what the profile permits to bwrap",
-    )
-    .needs(format!(
-        "no link {PROFILES}/disable/{name}: with it whoever keeps this machine has switched the profile off, and \
-         apparmor_parser passes the file over"
-    ))
+    told!("load-profile", path = shown(file), profiles = PROFILES, name, file = path_word(file))
 }
 
 /// Ubuntu has a profile for the packaged bwrap: since 24.04 among those to choose from, since 25.04 in place.
@@ -217,27 +169,13 @@ fn ubuntus_profile(case: &Case<'_>) -> Option<Remedy> {
     }
     let mut numbers = distribution.version.split('.').map(str::parse::<u32>);
     let version = (numbers.next()?.ok()?, numbers.next()?.ok()?);
-    let remedy = |lines: &[&str]| {
-        Remedy::commands(
-            "Load Ubuntu's own profile for bwrap",
-            lines.iter().copied(),
-            "bwrap may make user namespaces, and takes their rights from what it starts; some programs that make namespaces \
-             themselves do not work inside",
-        )
-    };
-    let loading = format!("apparmor_parser -r {UBUNTUS_PROFILE}");
+    let file = UBUNTUS_PROFILE;
     if version >= (25, 4) {
-        let gone = case.host.files.get(Path::new(UBUNTUS_PROFILE)).is_some_and(Fact::is_absent);
-        return (!gone).then(|| remedy(&[&loading]));
+        let gone = case.host.files.get(Path::new(file)).is_some_and(Fact::is_absent);
+        return (!gone).then(|| told!("load-ubuntus-profile", file));
     }
     // a link that is there already stays as it is
-    (version >= (24, 4)).then(|| {
-        remedy(&[
-            "apt-get install -y apparmor-profiles",
-            "ln -s /usr/share/apparmor/extra-profiles/bwrap-userns-restrict /etc/apparmor.d/",
-            &loading,
-        ])
-    })
+    (version >= (24, 4)).then(|| told!("install-ubuntus-profile", file))
 }
 
 /// For whoever is in a namespace whose capabilities the restriction has taken.
@@ -249,23 +187,19 @@ pub(in super::super) fn leave_restriction(case: &Case<'_>) -> Vec<Remedy> {
 
 /// For whoever runs under our profile for containers, which permits what was denied.
 pub(in super::super) fn reload_container_profile(case: &Case<'_>) -> Vec<Remedy> {
-    let profile = container_profile(mediates_user_namespaces(case));
-    let remedy = Remedy::new(
-        format!("Load the profile {CONTAINER} anew on {}", Setting::of(case).machine()),
-        Action::AppArmor(profile),
-        "nothing, if the profile was meant to be this one",
-    );
-    vec![with_parser(remedy, case)]
+    let profile = Action::AppArmor(container_profile(mediates_user_namespaces(case)));
+    let (machine, parser) = (Setting::of(case).machine(), parser(case));
+    vec![told!("reload-profile" => profile, name = CONTAINER, machine, parser)]
 }
 
-/// Names for a profile the parser that can read it.
-fn with_parser(remedy: Remedy, case: &Case<'_>) -> Remedy {
-    remedy.needs(if mediates_user_namespaces(case) {
+/// The parser that can read our profiles.
+fn parser(case: &Case<'_>) -> &'static str {
+    if mediates_user_namespaces(case) {
         "AppArmor 4.0 or later there (apparmor_parser --version); for 3.x name abi/3.0 and delete the lines `userns,` and \
          `mqueue,`"
     } else {
         "AppArmor 3.0 or later there (apparmor_parser --version)"
-    })
+    }
 }
 
 /// Whether the kernel asks AppArmor about user namespaces: since 6.7, and Ubuntu's before that.

@@ -1,12 +1,13 @@
 //! System call filters.
 
-use crate::diagnosis::remedy::told;
 use serde_json::{Value, json};
 
-use super::{PRIVILEGED_STANDARD, elsewhere, pod, unit};
+use super::{PRIVILEGED_STANDARD, elsewhere, option, pod, unit};
 use crate::diagnosis::case::Case;
-use crate::diagnosis::remedy::{Action, Profile, Remedy};
-use crate::diagnosis::setting::Setting;
+use crate::diagnosis::remedy::{Action, Profile, Remedy, told};
+use crate::diagnosis::setting::Setting::{
+    self, Container, Kubernetes, Lxc, Machine, Managed, Nspawn, OtherContainer, Unit, Unknown,
+};
 
 /// Which calls a filter stands in the way of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,9 +25,6 @@ pub(in super::super) enum Calls {
 fn denied() -> impl Iterator<Item = &'static str> {
     include_str!("../remedy/files/denied-calls.txt").lines().filter(|line| !line.starts_with('#'))
 }
-
-/// Sockets to the hypervisor, which belong to no network namespace.
-const AF_VSOCK: i32 = libc::AF_VSOCK;
 
 /// A profile as Docker, Podman, containerd and CRI-O read it, for machines like this one.
 fn profile() -> String {
@@ -46,9 +44,10 @@ fn profile() -> String {
         "syscalls": [
             { "names": denied().collect::<Vec<_>>(), "action": "SCMP_ACT_ERRNO" },
             {
+                // to the hypervisor: these belong to no network namespace
                 "names": ["socket"],
                 "action": "SCMP_ACT_ERRNO",
-                "args": [{ "index": 0, "value": AF_VSOCK, "op": "SCMP_CMP_EQ" }],
+                "args": [{ "index": 0, "value": libc::AF_VSOCK, "op": "SCMP_CMP_EQ" }],
             },
         ],
     });
@@ -64,92 +63,60 @@ const KUBELET_DIRECTORY: &str = "/var/lib/kubelet/seccomp";
 
 /// A filter that permits what bwrap calls, in place of the engine's default; none at all only after that.
 pub(super) fn permit(case: &Case<'_>, setting: Setting, calls: Calls) -> Vec<Remedy> {
-    const NESTED: &str = "the container may mount inside namespaces of its own";
-    let with_profile = |action| {
-        Remedy::new(
-            "Replace the default system call filter by one that lets bwrap make namespaces and mount in them",
-            action,
-            "more of the kernel can be reached, by mounting and networking in new namespaces. The profile is a list of what \
-             is denied: kernel modules, bpf, kexec, keyrings, clocks, swap, io_uring, perf events and more; whatever else the \
-             default leaves out is allowed",
-        )
-        .needs(format!("{} machines: the profile names their ABIs", std::env::consts::ARCH))
-    };
-    let without = |action| {
-        let opens = "every system call of the kernel can be reached, bpf, keyrings and io_uring included";
-        Remedy::new("Run it without a system call filter", action, opens)
-    };
-    let in_configuration =
-        |how| Remedy::manual("Permit the calls in the container's configuration", how, NESTED);
+    let with_profile = |action| told!("profile-for-bwrap" => action, arch = std::env::consts::ARCH);
     match setting {
-        Setting::Kubernetes { openshift } => {
+        Kubernetes { openshift } => {
             let under = |profile| pod(|pod| pod.seccomp = Some(profile));
             let local = with_profile(under(Profile::Localhost(KUBELET_PROFILE.to_owned())))
                 .file(format!("{KUBELET_DIRECTORY}/{KUBELET_PROFILE}"), profile())
                 .needs("the file on every node that runs the pod");
-            let none = without(under(Profile::Unconfined)).needs(PRIVILEGED_STANDARD);
+            let none = told!("without-filter" => under(Profile::Unconfined)).needs(PRIVILEGED_STANDARD);
             if openshift {
                 let scc = "an SCC whose seccompProfiles allow it, such as nested-container";
                 return vec![local.needs(scc), none.needs(scc)];
             }
             vec![local, none]
         }
-        Setting::Container(engine) => {
-            let option =
-                |value: &str| Action::options(engine, &[&format!("--security-opt=seccomp={value}")], &[]);
+        Container(engine) => {
+            let option = |value: &str| option(engine, &format!("--security-opt=seccomp={value}"));
             vec![
                 with_profile(option("bwrap.json")).file("bwrap.json", profile()),
-                without(option("unconfined")),
+                told!("without-filter" => option("unconfined")),
             ]
         }
-        Setting::OtherContainer => {
+        OtherContainer => {
             let how = "Start the container with `--security-opt=seccomp=bwrap.json` (nerdctl), `--seccomp --seccomp-profile \
                        bwrap.json` (ctr), or put the profile into `linux.seccomp` of an OCI configuration.";
             vec![with_profile(Action::Manual(how.to_owned())).file("bwrap.json", profile())]
         }
-        Setting::Lxc => vec![in_configuration(
-            "Take the calls that bwrap makes (clone, unshare, setns, mount, umount2, pivot_root, sethostname, socket) out of \
-             the file that lxc.seccomp.profile names, if that denies them; Incus and LXD: unset security.syscalls.deny and \
-             security.syscalls.allow, and set security.nesting=true.",
-        )],
-        Setting::Nspawn => vec![in_configuration(
-            "Start it with `systemd-nspawn --system-call-filter='@mount @process sethostname'`, or put \
-             `SystemCallFilter=@mount @process sethostname` below [Exec] in /etc/systemd/nspawn/NAME.nspawn.",
-        )],
-        Setting::Unit => vec![permit_to_unit(case, calls)],
-        Setting::Managed(platform) => elsewhere(case, platform),
-        Setting::Machine | Setting::Unknown => vec![told!("outside-of-filter")],
+        Lxc => vec![told!("calls-of-lxc")],
+        Nspawn => vec![told!("calls-of-nspawn")],
+        Unit => vec![permit_to_unit(case, calls)],
+        Managed(platform) => elsewhere(case, platform),
+        Machine | Unknown => vec![told!("outside-of-filter")],
     }
 }
 
 /// Both settings of a unit that make a filter of its, at once: either alone may leave the other in the way.
 pub(in super::super) fn permit_to_unit(case: &Case<'_>, calls: Calls) -> Remedy {
     match calls {
-        Calls::Sandboxing => Remedy::new(
-            "Permit namespaces and mounting to the systemd unit",
-            unit(
-                case,
-                &[
-                    ("RestrictNamespaces", "cgroup ipc net mnt pid user uts"),
-                    ("SystemCallFilter", NO_LIST_OF_ALLOWED),
-                    ("SystemCallFilter", "@mount @process sethostname"),
-                ],
-            ),
-            "the service may make namespaces and mount in them, which reaches more of the kernel",
-        ),
-        Calls::Netlink => Remedy::new(
-            "Permit netlink sockets to the systemd unit",
-            unit(
-                case,
-                &[
-                    ("RestrictAddressFamilies", "~AF_X25"),
-                    ("RestrictAddressFamilies", "AF_NETLINK"),
-                    ("SystemCallFilter", NO_LIST_OF_ALLOWED),
-                    ("SystemCallFilter", "@network-io"),
-                ],
-            ),
-            "the service may ask the kernel about the network, and change that of its own namespaces",
-        ),
+        Calls::Sandboxing => {
+            let settings = [
+                ("RestrictNamespaces", "cgroup ipc net mnt pid user uts"),
+                ("SystemCallFilter", NO_LIST_OF_ALLOWED),
+                ("SystemCallFilter", "@mount @process sethostname"),
+            ];
+            told!("calls-of-unit" => unit(case, &settings))
+        }
+        Calls::Netlink => {
+            let settings = [
+                ("RestrictAddressFamilies", "~AF_X25"),
+                ("RestrictAddressFamilies", "AF_NETLINK"),
+                ("SystemCallFilter", NO_LIST_OF_ALLOWED),
+                ("SystemCallFilter", "@network-io"),
+            ];
+            told!("netlink-of-unit" => unit(case, &settings))
+        }
     }
 }
 

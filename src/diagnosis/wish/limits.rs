@@ -1,10 +1,12 @@
 //! Limits on processes and open files.
 
-use super::{elsewhere, unit};
+use super::{elsewhere, option, unit};
 use crate::diagnosis::case::Case;
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::remedy::{Action, Engine, Remedy};
-use crate::diagnosis::setting::{Setting, is_of_user};
+use crate::diagnosis::remedy::{Engine, Remedy, told};
+use crate::diagnosis::setting::Setting::{
+    self, Container, Kubernetes, Lxc, Machine, Managed, Nspawn, OtherContainer, Unit, Unknown,
+};
+use crate::diagnosis::setting::{is_of_user, manager};
 use crate::host::Fact;
 use crate::shell::{operand, word};
 
@@ -21,10 +23,17 @@ pub(in super::super) enum Limit {
 
 /// Allow more of it.
 pub(super) fn raise(case: &Case<'_>, setting: Setting, limit: Limit) -> Vec<Remedy> {
+    let process = &case.host.process;
     match limit {
         Limit::Pids => cgroup_limit(case, setting),
-        Limit::Processes => resource_limit(case, setting, &Resource::processes(case)),
-        Limit::Files => resource_limit(case, setting, &Resource::files(case)),
+        Limit::Processes => {
+            let limits = (&process.process_limit, &process.process_limit_max);
+            resource_limit(case, setting, &PROCESSES, limits)
+        }
+        Limit::Files => {
+            let limits = (&process.descriptor_limit, &process.descriptor_limit_max);
+            resource_limit(case, setting, &FILES, limits)
+        }
     }
 }
 
@@ -34,54 +43,45 @@ fn more(now: Option<u64>, least: u64) -> u64 {
 }
 
 fn cgroup_limit(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
-    const OPENS: &str = "a program that forks without end reaches further before it is stopped";
     let wanted = more(case.host.cgroup.pids.present().map(|pids| pids.max), 4096);
     let summary = format!("Allow {wanted} processes");
     vec![match setting {
-        Setting::Kubernetes { openshift: true } => {
+        Kubernetes { openshift: true } => {
             let config = format!(include_str!("../remedy/files/kubelet-config.yaml"), limit = wanted);
             told!("pids-by-kubelet-config", summary).file("bwrap-kubelet.yaml", config)
         }
-        Setting::Kubernetes { openshift: false } => told!("pids-of-kubelet", summary, wanted),
-        Setting::Container(engine) => {
-            let action = Action::options(engine, &[&format!("--pids-limit={wanted}")], &[]);
-            Remedy::new(format!("{summary} in the container"), action, OPENS)
+        Kubernetes { openshift: false } => told!("pids-of-kubelet", summary, wanted),
+        Container(engine) => {
+            told!("pids-of-container" => option(engine, &format!("--pids-limit={wanted}")), summary)
         }
-        Setting::Lxc => told!("pids-of-lxc", summary, wanted),
-        Setting::Nspawn => told!("pids-of-nspawn", summary, wanted),
-        Setting::OtherContainer => told!("pids-of-oci", summary, wanted),
-        Setting::Managed(platform) => return elsewhere(case, platform),
-        Setting::Unit | Setting::Machine | Setting::Unknown => {
-            own_group(case, setting, wanted, &summary, OPENS)
-        }
+        Lxc => told!("pids-of-lxc", summary, wanted),
+        Nspawn => told!("pids-of-nspawn", summary, wanted),
+        OtherContainer => told!("pids-of-oci", summary, wanted),
+        Managed(platform) => return elsewhere(case, platform),
+        Unit | Machine | Unknown => own_group(case, setting, wanted, &summary),
     }]
 }
 
 /// More processes in a control group of this system.
-fn own_group(case: &Case<'_>, setting: Setting, wanted: u64, summary: &str, opens: &str) -> Remedy {
+fn own_group(case: &Case<'_>, setting: Setting, wanted: u64, summary: &str) -> Remedy {
     let pids = case.host.cgroup.pids.present();
     let name = pids.and_then(|pids| pids.directory.file_name()).map(|name| name.to_string_lossy());
     let is_unit = |name: &&str| [".service", ".slice", ".scope"].iter().any(|suffix| name.ends_with(suffix));
     let property = |unit: &str, user: bool| {
-        let manager = if user { "systemctl --user" } else { "systemctl" };
-        let line = format!("{manager} set-property {} TasksMax={wanted}", operand(unit));
-        let remedy = Remedy::commands(format!("{summary} in {}", word(unit)), [line], opens);
+        let (manager, name, unit) = (manager(user), word(unit), operand(unit));
+        let remedy = told!("pids-of-unit", summary, name, manager, unit, wanted);
         if user { remedy } else { remedy.for_root() }
     };
     match (name.as_deref().filter(is_unit), pids) {
         (Some(unit), _) => {
             property(unit, pids.is_some_and(|pids| is_of_user(&pids.directory.to_string_lossy())))
         }
-        (None, _) if setting == Setting::Unit => {
-            let action = unit(case, &[("TasksMax", &wanted.to_string())]);
-            Remedy::new(format!("{summary} in the service"), action, opens)
+        (None, _) if setting == Unit => {
+            told!("pids-of-service" => unit(case, &[("TasksMax", &wanted.to_string())]), summary)
         }
         // a group that is not systemd's
         (None, Some(pids)) => {
-            let line = format!("echo {wanted} > {}", word(pids.directory.join("pids.max")));
-            Remedy::commands(format!("{summary} in the control group"), [line], opens)
-                .needs("that whoever made the group does not set it again")
-                .for_root()
+            told!("pids-of-group", summary, wanted, file = word(pids.directory.join("pids.max")))
         }
         (None, None) => {
             let user = case.host.process.real_uid.present();
@@ -96,89 +96,68 @@ struct Resource {
     /// In limits.conf, of container engines and, in capitals, of OCI.
     name: &'static str,
     /// Of systemd's units.
-    setting: &'static str,
+    field: &'static str,
     /// Of the shell's `ulimit`.
     letter: char,
-    wanted: u64,
+    least: u64,
     opens: &'static str,
-    now: Option<u64>,
-    max: Fact<u64>,
 }
 
-impl Resource {
-    fn processes(case: &Case<'_>) -> Self {
-        let process = &case.host.process;
-        let now = process.process_limit.present().copied();
-        Self {
-            what: "processes",
-            name: "nproc",
-            setting: "LimitNPROC",
-            letter: 'u',
-            wanted: more(now, 4096),
-            opens: "a program that forks without end reaches further before it is stopped",
-            now,
-            max: process.process_limit_max.clone(),
+const PROCESSES: Resource = Resource {
+    what: "processes",
+    name: "nproc",
+    field: "LimitNPROC",
+    letter: 'u',
+    least: 4096,
+    opens: "a program that forks without end reaches further before it is stopped",
+};
+
+const FILES: Resource = Resource {
+    what: "open files",
+    name: "nofile",
+    field: "LimitNOFILE",
+    letter: 'n',
+    least: 65_536,
+    opens: "a program that leaks descriptors goes on for longer",
+};
+
+/// The soft limit and the hard one.
+type Limits<'a> = (&'a Fact<u64>, &'a Fact<u64>);
+
+/// As far as the hard limit allows, if that is further than now.
+fn in_shell(case: &Case<'_>, resource: &Resource, wanted: u64, (now, max): Limits<'_>) -> Remedy {
+    let Resource { what, name, letter, opens, .. } = resource;
+    let soft = |limit: u64, needs: &str| (limit, format!("ulimit -S -{letter} {limit}"), needs.to_owned());
+    let (limit, line, needs) = match max {
+        Fact::Present(max) if now.present().is_some_and(|now| max <= now) => {
+            let (line, needs) = if case.root() == Some(true) {
+                // without -S, ulimit sets both limits
+                (format!("ulimit -{letter} {wanted}"), "CAP_SYS_RESOURCE outside of user namespaces:")
+            } else {
+                (format!("sudo prlimit --pid $$ --{name}={wanted}:{wanted}"), "sudo, for")
+            };
+            (wanted, line, format!("{needs} the hard limit is raised, too"))
         }
-    }
-
-    fn files(case: &Case<'_>) -> Self {
-        let process = &case.host.process;
-        let now = process.descriptor_limit.present().copied();
-        Self {
-            what: "open files",
-            name: "nofile",
-            setting: "LimitNOFILE",
-            letter: 'n',
-            wanted: more(now, 65_536),
-            opens: "a program that leaks descriptors goes on for longer",
-            now,
-            max: process.descriptor_limit_max.clone(),
+        Fact::Present(max) => soft(wanted.min(*max), "no root"),
+        Fact::Absent => soft(wanted, "no root"),
+        Fact::Unreadable(_) | Fact::Unknown => {
+            soft(wanted, &format!("no root, unless the hard limit is lower (`ulimit -H -{letter}`)"))
         }
-    }
-
-    /// As far as the hard limit allows, if that is further than now.
-    fn in_shell(&self, case: &Case<'_>) -> Remedy {
-        let Self { what, name, letter, wanted, .. } = self;
-        let soft =
-            |limit: u64, needs: &str| (limit, format!("ulimit -S -{letter} {limit}"), needs.to_owned());
-        let (limit, line, needs) = match &self.max {
-            Fact::Present(max) if self.now.is_some_and(|now| *max <= now) => {
-                if case.root() == Some(true) {
-                    // without -S, ulimit sets both limits
-                    let needs = "CAP_SYS_RESOURCE outside of user namespaces: the hard limit is raised, too";
-                    (*wanted, format!("ulimit -{letter} {wanted}"), needs.to_owned())
-                } else {
-                    let line = format!("sudo prlimit --pid $$ --{name}={wanted}:{wanted}");
-                    (*wanted, line, "sudo, for the hard limit is raised, too".to_owned())
-                }
-            }
-            Fact::Present(max) => soft(*wanted.min(max), "no root"),
-            Fact::Absent => soft(*wanted, "no root"),
-            Fact::Unreadable(_) | Fact::Unknown => {
-                soft(*wanted, &format!("no root, unless the hard limit is lower (`ulimit -H -{letter}`)"))
-            }
-        };
-        Remedy::commands(format!("Allow {limit} {what} in the shell that starts this"), [line], self.opens)
-            .needs(format!("{needs}; it lasts as long as the shell"))
-    }
-
-    fn at_login(&self, case: &Case<'_>) -> Remedy {
-        let Self { what, name, wanted, opens, .. } = self;
-        // the asterisk is about all users but root
-        let user = if case.root() == Some(true) { "root" } else { "*" };
-        told!("limit-at-login", what, name, wanted, opens, user)
-    }
+    };
+    told!("limit-in-shell", limit, what, line, needs, opens)
 }
 
-fn resource_limit(case: &Case<'_>, setting: Setting, resource: &Resource) -> Vec<Remedy> {
-    let &Resource { what, name, setting: field, wanted, opens, .. } = resource;
+fn resource_limit(case: &Case<'_>, setting: Setting, resource: &Resource, limits: Limits<'_>) -> Vec<Remedy> {
+    let &Resource { what, name, field, least, opens, .. } = resource;
+    let wanted = more(limits.0.present().copied(), least);
     let capitals = name.to_ascii_uppercase();
     let summary = format!("Allow {wanted} {what}");
+    let in_shell = || in_shell(case, resource, wanted, limits);
     vec![match setting {
-        Setting::Kubernetes { .. } => told!("limit-of-runtime", summary, field, wanted, name, opens),
-        Setting::Container(engine) => {
-            let action = Action::options(engine, &[&format!("--ulimit={name}={wanted}:{wanted}")], &[]);
-            let remedy = Remedy::new(format!("{summary} in the container"), action, opens);
+        Kubernetes { .. } => told!("limit-of-runtime", summary, field, wanted, name, opens),
+        Container(engine) => {
+            let action = option(engine, &format!("--ulimit={name}={wanted}:{wanted}"));
+            let remedy = told!("limit-of-container" => action, summary, opens);
             match engine {
                 Engine::Podman => {
                     remedy.needs("a Podman without root goes no further than its user's own hard limit")
@@ -186,15 +165,16 @@ fn resource_limit(case: &Case<'_>, setting: Setting, resource: &Resource) -> Vec
                 Engine::Docker => remedy,
             }
         }
-        Setting::Unit => {
-            let action = unit(case, &[(field, &wanted.to_string())]);
-            Remedy::new(format!("{summary} in the service"), action, opens)
+        Unit => told!("limit-of-service" => unit(case, &[(field, &wanted.to_string())]), summary, opens),
+        Lxc => told!("limit-of-lxc", summary, name, wanted, opens),
+        Nspawn => told!("limit-of-nspawn", summary, capitals, wanted, opens),
+        OtherContainer => told!("limit-of-oci", summary, name, capitals, wanted, opens),
+        Managed(_) => in_shell(),
+        Machine | Unknown => {
+            // the asterisk is about all users but root
+            let user = if case.root() == Some(true) { "root" } else { "*" };
+            return vec![in_shell(), told!("limit-at-login", what, name, wanted, opens, user)];
         }
-        Setting::Lxc => told!("limit-of-lxc", summary, name, wanted, opens),
-        Setting::Nspawn => told!("limit-of-nspawn", summary, capitals, wanted, opens),
-        Setting::OtherContainer => told!("limit-of-oci", summary, name, capitals, wanted, opens),
-        Setting::Managed(_) => resource.in_shell(case),
-        Setting::Machine | Setting::Unknown => return vec![resource.in_shell(case), resource.at_login(case)],
     }]
 }
 

@@ -26,8 +26,7 @@ use std::path::Path;
 
 use super::case::Case;
 use super::need::{Need, Stand};
-use super::remedy::told;
-use super::remedy::{Action, CiService, PodPatch, Remedy, SelinuxRule, UnitSettings};
+use super::remedy::{Action, CiService, Engine, PodPatch, Remedy, SelinuxRule, UnitSettings, told};
 use super::setting::{Launcher, Setting, ci_service, own_unit};
 use crate::host::{Fact, Platform, Sighting};
 use crate::sandbox::Capability;
@@ -252,6 +251,11 @@ pub(super) fn unit(case: &Case<'_>, settings: &[(&str, &str)]) -> Action {
     let (unit, user) = own_unit(case).map_or((None, false), |(name, user)| (Some(name.to_owned()), user));
     let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     Action::Unit(UnitSettings { unit, user, settings })
+}
+
+/// An option of the command that starts the container.
+fn option(engine: Engine, option: &str) -> Action {
+    Action::options(engine, &[option], &[])
 }
 
 /// A field of the pod.

@@ -1,39 +1,20 @@
 //! Nesting, as the managers of system containers call it: mounting inside is allowed, and a second, whole procfs is there.
 
-use super::ROOT_OUTSIDE;
 use crate::diagnosis::case::Case;
-use crate::diagnosis::remedy::Remedy;
-use crate::diagnosis::remedy::told;
+use crate::diagnosis::remedy::{Remedy, told};
 
 /// Allow nesting, in the words of the manager that the container's AppArmor profile gives away, or of each.
 pub(in super::super) fn allow_nesting(case: &Case<'_>) -> Vec<Remedy> {
-    const OPENS: &str = "the container may mount and change its root in namespaces of its own, and sees all of a second \
-                         /proc; in an unprivileged container its root still is nobody outside";
-    let set = |manager: &str, tool: &str| {
-        let lines = [
-            format!("{tool} config set CONTAINER security.nesting=true"),
-            format!("{tool} restart CONTAINER"),
-        ];
-        Remedy::commands(format!("Allow nesting in {manager}"), lines, OPENS)
-    };
-    let incus = || set("Incus", "incus");
-    let lxd = || set("LXD", "lxc");
-    let proxmox = || {
-        let lines = ["pct set ID --features nesting=1", "pct reboot ID"];
-        Remedy::commands("Allow nesting in Proxmox", lines, OPENS)
-    };
-    let lxc = || told!("allow-nesting-lxc");
     let profile = case.host.security.apparmor().unwrap_or_default();
-    let remedies = if profile.starts_with("incus-") {
-        vec![incus()]
-    } else if profile.starts_with("lxd-") {
-        vec![lxd()]
-    } else if profile.starts_with("lxc-") {
-        vec![proxmox(), lxc()]
-    } else {
-        vec![incus(), lxd(), proxmox(), lxc()]
-    };
-    remedies.into_iter().map(|remedy| remedy.needs(ROOT_OUTSIDE)).collect()
+    let managers = [
+        ("incus-", told!("allow-nesting-incus")),
+        ("lxd-", told!("allow-nesting-lxd")),
+        ("lxc-", told!("allow-nesting-proxmox")),
+        ("lxc-", told!("allow-nesting-lxc")),
+    ];
+    let known = managers.iter().any(|(prefix, _)| profile.starts_with(prefix));
+    let likely = managers.into_iter().filter(|(prefix, _)| !known || profile.starts_with(prefix));
+    likely.map(|(_, remedy)| remedy).collect()
 }
 
 #[cfg(test)]

@@ -2,15 +2,14 @@
 
 use super::{elsewhere, pod, unit};
 use crate::diagnosis::case::Case;
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::remedy::{Action, Engine, Remedy};
-use crate::diagnosis::setting::Setting;
+use crate::diagnosis::remedy::{Action, Engine, Remedy, told};
+use crate::diagnosis::setting::Setting::{
+    self, Container, Kubernetes, Lxc, Machine, Managed, Nspawn, OtherContainer, Unit, Unknown,
+};
 use crate::sandbox::Capability;
 
 /// Run as another user than root.
 pub(super) fn user(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
-    const OPENS: &str =
-        "nothing: it is less privilege than root; files that only root may read or write are out of reach";
     // whoever is none of root's already gains nothing, and only an id that is mapped can be had
     if case.root() == Some(false) {
         return Vec::new();
@@ -19,38 +18,25 @@ pub(super) fn user(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
     if map.is_some_and(|map| !map.iter().any(|mapping| mapping.covers(1000))) {
         return vec![told!("outside-as-user")];
     }
-    let image = "an image whose programs and directories user 1000 may use";
-    let run =
-        |what: &str, action| Remedy::new(format!("Run {what}as user 1000 instead of root"), action, OPENS);
-    let as_user = || pod(|pod| pod.run_as_user = Some(1000));
     vec![match setting {
-        Setting::Kubernetes { openshift: false } => run("the container ", as_user()).needs(image),
-        Setting::Kubernetes { openshift: true } => run("the container ", as_user()).needs(image).needs(
-            "an SCC that lets the pod choose its user, such as nested-container; with restricted-v2 or -v3 leave runAsUser \
-             out, for those assign a user of the project's own range",
-        ),
-        Setting::Container(engine) => {
+        Kubernetes { openshift } => {
+            let remedy = told!("container-as-user" => pod(|pod| pod.run_as_user = Some(1000)));
+            let scc = "an SCC that lets the pod choose its user, such as nested-container; with restricted-v2 or -v3 \
+                       leave runAsUser out, for those assign a user of the project's own range";
+            if openshift { remedy.needs(scc) } else { remedy }
+        }
+        Container(engine) => {
             // Podman makes the capabilities that it adds for a user ambient, and bwrap refuses to run with those
             let remove: &[&str] = if engine == Engine::Podman { &["--cap-add"] } else { &[] };
-            run("the container ", Action::options(engine, &["--user=1000"], remove)).needs(image)
+            told!("container-as-user" => Action::options(engine, &["--user=1000"], remove))
         }
-        Setting::Managed(_) => {
-            run("the container ", Action::Manual("In the Dockerfile: USER 1000".to_owned())).needs(image)
-        }
-        Setting::OtherContainer => {
-            let how = "Start the container as a user: `--user=1000` of nerdctl and ctr, `process.user.uid` in an OCI \
-                       configuration.";
-            run("the container ", Action::Manual(how.to_owned())).needs(image)
-        }
-        Setting::Unit => run("the service ", unit(case, &[("User", "1000")])),
-        Setting::Lxc | Setting::Nspawn | Setting::Machine | Setting::Unknown => {
+        Managed(_) => told!("image-as-user"),
+        OtherContainer => told!("oci-as-user"),
+        Unit => told!("service-as-user" => unit(case, &[("User", "1000")])),
+        Lxc | Nspawn | Machine | Unknown => {
             let needed = [Capability::CAP_SETUID, Capability::CAP_SETGID];
-            if needed.iter().all(|one| case.has(*one) != Some(false)) {
-                let line = "setpriv --reuid=1000 --regid=1000 --clear-groups COMMAND";
-                run("", Action::Commands(vec![line.to_owned()]))
-            } else {
-                told!("start-as-user")
-            }
+            let able = needed.iter().all(|one| case.has(*one) != Some(false));
+            if able { told!("run-as-user") } else { told!("start-as-user") }
         }
     }]
 }
@@ -69,93 +55,41 @@ pub(super) fn capability(case: &Case<'_>, setting: Setting, capability: Capabili
     };
     let name = capability.to_string();
     let short = name.trim_start_matches("CAP_");
-    let leave = |how: String| Remedy::manual(format!("Leave {name} to the container's root"), how, opens);
     vec![match setting {
-        Setting::Kubernetes { openshift: false } => Remedy::new(
-            format!("Give the container {name}"),
-            pod(|pod| pod.add_capabilities = vec![capability]),
-            opens,
-        )
-        .needs("Pod Security Standards: baseline allows it, restricted does not"),
-        Setting::Managed(platform) => return elsewhere(case, platform),
         // no SCC that is shipped lets a pod in a user namespace add it
-        Setting::Kubernetes { openshift: true } if capability == Capability::CAP_SETFCAP => {
-            return Vec::new();
+        Kubernetes { openshift: true } if capability == Capability::CAP_SETFCAP => return Vec::new(),
+        Kubernetes { openshift } => {
+            let add = pod(|pod| pod.add_capabilities = vec![capability]);
+            told!("capability-of-container" => add, name, opens).needs(if openshift {
+                format!("an SCC whose allowedCapabilities name {short}: of those that are shipped only privileged does")
+            } else {
+                "Pod Security Standards: baseline allows it, restricted does not".to_owned()
+            })
         }
-        Setting::Kubernetes { openshift: true } => Remedy::new(
-            format!("Give the container {name}"),
-            pod(|pod| pod.add_capabilities = vec![capability]),
-            opens,
-        )
-        .needs(format!(
-            "an SCC whose allowedCapabilities name {short}: of those that are shipped only privileged does"
-        )),
-        Setting::Container(engine) => {
+        Managed(platform) => return elsewhere(case, platform),
+        Container(engine) => {
             let (add, remove) = (format!("--cap-add={short}"), format!("--cap-drop={short}"));
-            let action = Action::options(engine, &[&add], &[&remove]);
-            Remedy::new(format!("Leave {name} to the container's root"), action, opens)
+            told!("capability-of-root" => Action::options(engine, &[&add], &[&remove]), name, opens)
         }
-        Setting::OtherContainer => leave(format!(
-            "Start the container with {name}: `--cap-add={short}` of nerdctl, the sets bounding, permitted and effective of \
-             `process.capabilities` in an OCI configuration."
-        )),
-        Setting::Unit => {
-            let action = unit(case, &[("CapabilityBoundingSet", &name)]);
-            Remedy::new(format!("Leave {name} in the service's bounding set"), action, opens)
-        }
-        Setting::Lxc => leave(format!(
-            "Take `{}` out of `lxc.cap.drop` in the container's configuration (Incus and LXD: in raw.lxc), and restart it.",
-            short.to_lowercase()
-        )),
-        Setting::Nspawn => leave(format!(
-            "Start it with `systemd-nspawn --capability={name}`, or put `Capability={name}` below [Exec] in \
-             /etc/systemd/nspawn/NAME.nspawn."
-        )),
-        Setting::Machine | Setting::Unknown => Remedy::manual(
-            format!("Keep {name}"),
-            format!(
-                "Something that started this process took {name} away from root: setpriv --bounding-set, capsh --drop, su from \
-                 a restricted shell. Start it without that."
-            ),
-            opens,
-        ),
+        OtherContainer => told!("capability-of-oci", name, short, opens),
+        Unit => told!("capability-of-unit" => unit(case, &[("CapabilityBoundingSet", &name)]), name, opens),
+        Lxc => told!("capability-of-lxc", name, low = short.to_lowercase(), opens),
+        Nspawn => told!("capability-of-nspawn", name, opens),
+        Machine | Unknown => told!("keep-capability", name, opens),
     }]
 }
 
 /// Start without the capabilities that bwrap refuses to run with.
 pub(super) fn no_ambient_capabilities(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
-    const OPENS: &str = "nothing: it is less privilege than now";
-    let manual = |summary: &str, how: &str| Some(Remedy::manual(summary, how, OPENS));
     let source = match setting {
-        Setting::Kubernetes { .. } => manual(
-            "Take capabilities.add out of the pod",
-            "Delete securityContext.capabilities.add of the container: a user other than root needs no capability for bwrap, \
-             CAP_SETFCAP included. On nodes of CRI-O also set `add_inheritable_capabilities = false` in /etc/crio/crio.conf, \
-             which is the default.",
-        ),
-        Setting::Container(engine) => {
-            let action = Action::options(engine, &[], &["--cap-add"]);
-            Some(Remedy::new("Start the container without --cap-add", action, OPENS))
-        }
-        Setting::Unit => {
-            let action = unit(case, &[("AmbientCapabilities", "")]);
-            Some(Remedy::new("Take the service's ambient capabilities away", action, OPENS))
-        }
-        Setting::Nspawn => manual(
-            "Start the container without ambient capabilities",
-            "Leave `--ambient-capability=` of systemd-nspawn out, or `AmbientCapability=` in the .nspawn file.",
-        ),
-        Setting::OtherContainer => manual(
-            "Start the container without ambient capabilities",
-            "Empty the sets ambient and inheritable of `process.capabilities` in the OCI configuration; for nerdctl leave \
-             `--cap-add` out.",
-        ),
-        Setting::Lxc | Setting::Managed(_) | Setting::Machine | Setting::Unknown => None,
+        Kubernetes { .. } => Some(told!("no-capabilities-in-pod")),
+        Container(engine) => Some(told!("no-cap-add" => Action::options(engine, &[], &["--cap-add"]))),
+        Unit => Some(told!("no-ambient-in-unit" => unit(case, &[("AmbientCapabilities", "")]))),
+        Nspawn => Some(told!("no-ambient-in-nspawn")),
+        OtherContainer => Some(told!("no-ambient-in-oci")),
+        Lxc | Managed(_) | Machine | Unknown => None,
     };
-    let caller = told!("give-capabilities-up");
-    let caller = caller
-        .needs("no root: type it as the user who starts bwrap, with COMMAND the program that launches it");
-    source.into_iter().chain([caller]).collect()
+    source.into_iter().chain([told!("give-capabilities-up")]).collect()
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! Rules of the SELinux policy.
 
-use super::{NESTED_CONTAINER, NESTED_CONTAINER_SINCE, ROOT_OUTSIDE, elsewhere, pod};
+use super::{NESTED_CONTAINER, NESTED_CONTAINER_SINCE, ROOT_OUTSIDE, elsewhere, option, pod};
 use crate::diagnosis::case::Case;
-use crate::diagnosis::remedy::{Action, Remedy, SelinuxModule, SelinuxRule};
-use crate::diagnosis::setting::Setting;
+use crate::diagnosis::remedy::{Action, Remedy, SelinuxModule, SelinuxRule, told};
+use crate::diagnosis::setting::Setting::{
+    self, Container, Kubernetes, Lxc, Machine, Managed, Nspawn, OtherContainer, Unit, Unknown,
+};
 
 /// The domain of container-selinux for container engines inside containers.
 const ENGINE: &str = "container_engine_t";
@@ -15,37 +17,27 @@ const CONTAINER: &str = "container_t";
 pub(super) fn permit(case: &Case<'_>, setting: Setting, rules: &[SelinuxRule]) -> Vec<Remedy> {
     let seen = case.host.security.selinux().map(|context| context.domain);
     let default = match setting {
-        Setting::Kubernetes { .. } | Setting::Container(_) | Setting::OtherContainer => Some(CONTAINER),
-        Setting::Managed(platform) => return elsewhere(case, platform),
-        Setting::Lxc | Setting::Nspawn | Setting::Unit | Setting::Machine | Setting::Unknown => None,
+        Kubernetes { .. } | Container(_) | OtherContainer => Some(CONTAINER),
+        Managed(platform) => return elsewhere(case, platform),
+        Lxc | Nspawn | Unit | Machine | Unknown => None,
     };
-    let Some(domain) = seen.or(default) else { return vec![unknown_domain()] };
+    // the kernel's log knows what was denied, and to whom
+    let Some(domain) = seen.or(default) else { return vec![told!("selinux-by-audit-log")] };
     let name = module_name(domain, rules);
-    let module = Remedy::new(
-        format!("Allow this to {domain} in the SELinux policy of {}", setting.machine()),
-        Action::Selinux(SelinuxModule { name, domain: domain.to_owned(), rules: rules.to_vec() }),
-        format!(
-            "every process of {domain} there may do the same, each container that has this type included"
-        ),
-    );
+    let module = SelinuxModule { name, domain: domain.to_owned(), rules: rules.to_vec() };
+    let module = told!("selinux-module" => Action::Selinux(module), domain, machine = setting.machine());
     // which is in container-selinux, with more rights than any single container needs
-    let engine = |action| {
-        let summary = format!("Run the container as {ENGINE}, a SELinux type that may mount");
-        let opens =
-            "this container alone, but it may mount file systems of every kind that the kernel lets it";
-        Remedy::new(summary, action, opens)
-            .needs(format!("container-selinux with {ENGINE}: 2.232 or later on the machine that runs it"))
-    };
-    let option = format!("--security-opt=label=type:{ENGINE}");
+    let engine = |action| told!("selinux-engine" => action, engine = ENGINE);
+    let security_option = format!("--security-opt=label=type:{ENGINE}");
     match setting {
-        Setting::Kubernetes { openshift: false } => vec![
+        Kubernetes { openshift: false } => vec![
             module.needs("root on the nodes"),
             engine(pod(|pod| pod.selinux_type = Some(ENGINE.to_owned()))).needs(
                 "Pod Security Standards: baseline allows this type from version 1.31 on, restricted as well",
             ),
         ],
         // OpenShift nodes are immutable images: installing a module there is harder, so it comes second
-        Setting::Kubernetes { openshift: true } => vec![
+        Kubernetes { openshift: true } => vec![
             engine(pod(|pod| {
                 pod.selinux_type = Some(ENGINE.to_owned());
                 pod.host_users = Some(false);
@@ -55,17 +47,18 @@ pub(super) fn permit(case: &Case<'_>, setting: Setting, rules: &[SelinuxRule]) -
             .needs(NESTED_CONTAINER),
             module.needs("root on the nodes, through the Security Profiles Operator or a MachineConfig"),
         ],
-        Setting::Container(program) => {
-            vec![module.needs(ROOT_OUTSIDE), engine(Action::options(program, &[&option], &[]))]
+        Container(program) => {
+            vec![module.needs(ROOT_OUTSIDE), engine(option(program, &security_option))]
         }
-        Setting::OtherContainer => vec![
-            module.needs(ROOT_OUTSIDE),
-            engine(Action::Manual(format!(
-                "Start the container with `{option}` (nerdctl), or that type in `process.selinuxLabel` of an OCI configuration."
-            ))),
-        ],
-        Setting::Lxc | Setting::Nspawn => vec![module.needs(ROOT_OUTSIDE)],
-        Setting::Unit | Setting::Machine | Setting::Managed(_) | Setting::Unknown => vec![module],
+        OtherContainer => {
+            let how = format!(
+                "Start the container with `{security_option}` (nerdctl), or that type in `process.selinuxLabel` of an OCI \
+                 configuration."
+            );
+            vec![module.needs(ROOT_OUTSIDE), engine(Action::Manual(how))]
+        }
+        Lxc | Nspawn => vec![module.needs(ROOT_OUTSIDE)],
+        Unit | Machine | Managed(_) | Unknown => vec![module],
     }
 }
 
@@ -76,27 +69,7 @@ fn module_name(domain: &str, rules: &[SelinuxRule]) -> String {
         target => target.trim_end_matches("_t"),
     });
     // a name has no dots, which types of udica's have
-    [&format!("bwrap_{}", domain.replace('.', "_"))[..]]
-        .into_iter()
-        .chain(about)
-        .collect::<Vec<_>>()
-        .join("_")
-}
-
-/// The kernel's log knows what was denied, and to whom.
-fn unknown_domain() -> Remedy {
-    let lines = [
-        "ausearch -m avc -ts recent -c bwrap --raw | audit2allow -M bwrap_local",
-        "# look at bwrap_local.te: it should only be about bwrap; then",
-        "semodule -i bwrap_local.pp",
-    ];
-    Remedy::commands(
-        "Allow in the SELinux policy what the audit log says was denied to bwrap",
-        lines,
-        "every process of the same domain may do the same",
-    )
-    .needs("the audit log: auditd, and audit2allow (policycoreutils-python-utils)")
-    .for_root()
+    about.fold(format!("bwrap_{}", domain.replace('.', "_")), |name, about| name + "_" + about)
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 
 use super::{Wish, elsewhere};
 use crate::diagnosis::case::Case;
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::remedy::{Action, Remedy, Sysctl};
-use crate::diagnosis::setting::Setting;
+use crate::diagnosis::remedy::{Action, Remedy, Sysctl, told};
+use crate::diagnosis::setting::Setting::{
+    self, Container, Kubernetes, Lxc, Machine, Managed, Nspawn, OtherContainer, Unit, Unknown,
+};
 use crate::host::Platform;
 use crate::shell::quoted;
 
@@ -13,21 +14,16 @@ pub(super) fn set(case: &Case<'_>, setting: Setting, name: &str, value: &str, op
     let text = format!("{name}={value}");
     let file = "/etc/sysctl.d/99-bwrap.conf".into();
     let action = Action::Sysctl(Sysctl { name: name.to_owned(), value: value.to_owned(), file });
-    let set = Remedy::new(format!("Set {text} on {}", setting.machine()), action, opens);
+    let set = told!("sysctl" => action, text, machine = setting.machine(), opens);
     match setting {
-        Setting::Kubernetes { openshift: true } => {
-            let summary = format!("Set {text} on the worker nodes through the Node Tuning Operator");
+        Kubernetes { openshift: true } => {
+            let tuned = format!(include_str!("../remedy/files/tuned.yaml"), assignment = text);
             vec![
-                Remedy::commands(summary, ["oc apply -f bwrap-tuned.yaml"], opens)
-                    .needs("the rights of a cluster administrator")
-                    .file(
-                        "bwrap-tuned.yaml",
-                        format!(include_str!("../remedy/files/tuned.yaml"), assignment = text),
-                    ),
+                told!("sysctl-by-tuned", text, opens).file("bwrap-tuned.yaml", tuned),
                 set.needs("root on the nodes, outside of any pod; a node that is replaced loses it"),
             ]
         }
-        Setting::Kubernetes { openshift: false } => {
+        Kubernetes { openshift: false } => {
             let set = set
                 .needs("root on the nodes, outside of any pod: from the node's bootstrap script, say")
                 .needs(
@@ -46,17 +42,10 @@ pub(super) fn set(case: &Case<'_>, setting: Setting, name: &str, value: &str, op
                 told!("sysctl-by-daemonset", text, opens).file("bwrap-sysctl.yaml", manifest),
             ]
         }
-        Setting::Unit | Setting::Machine if case.on(Platform::GitHubActions) => {
-            let opens = format!("{opens}; on a runner of GitHub's own that ends with the job");
-            let line = format!("sudo sysctl -w {text}");
-            vec![
-                Remedy::commands(format!("Set {text} in a step before"), [line], opens)
-                    .needs("sudo without a password, which GitHub's own runners give"),
-            ]
-        }
-        Setting::Managed(platform) => elsewhere(case, platform),
-        Setting::Unit | Setting::Machine | Setting::Unknown => vec![set],
-        Setting::Container(_) | Setting::OtherContainer | Setting::Lxc | Setting::Nspawn => {
+        Unit | Machine if case.on(Platform::GitHubActions) => vec![told!("sysctl-in-job", text, opens)],
+        Managed(platform) => elsewhere(case, platform),
+        Unit | Machine | Unknown => vec![set],
+        Container(_) | OtherContainer | Lxc | Nspawn => {
             vec![set.needs("root on that machine, outside of the container: inside it cannot be set")]
         }
     }

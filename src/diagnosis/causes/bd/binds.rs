@@ -1,19 +1,10 @@
 //! Binds that the kernel refuses.
 
-use crate::diagnosis::case::Case;
 use crate::diagnosis::causes::bd::lookup::{Found, by_destination, message, name_of, reasons};
-use crate::diagnosis::evidence;
-use crate::diagnosis::facts::word;
-use crate::diagnosis::finding::Confidence::{High, Low, Medium};
-use crate::diagnosis::remedy::{Remedy, told};
-use crate::diagnosis::weigh::{Judgement, weigh};
-use std::path::{Path, PathBuf};
+use crate::diagnosis::causes::prelude::*;
+use std::path::PathBuf;
 
-use crate::bwrap::Message;
-use crate::bwrap::message::Errno;
 use crate::host::Mount;
-use crate::sandbox::Operation;
-use crate::visible::path as shown;
 
 /// File systems whose mounts come, go and fail on their own.
 const FRAGILE: &[&str] = &["autofs", "nfs", "nfs4", "cifs", "smb3", "ceph", "9p"];
@@ -64,13 +55,13 @@ pub(in crate::diagnosis) fn remount(case: &Case<'_>) -> Option<Judgement> {
     let mut judgement = weigh(if by_module || by_filter { Medium } else { High })
         .refuted_by(format!("a sandbox that binds only {place} starts"))
         .summary(format!("{}: the mount on {place} does not take its flags: {errno}", name_of(found, case)))
-        .pro(evidence::said(case))
+        .said(case)
         .operation(found.map(|found| found.index));
     match host.as_deref().and_then(|path| mounted_on(case, path)) {
         Some(mount) => {
             let flags: Vec<&str> =
                 mount.options.iter().map(String::as_str).filter(|option| LOCKED.contains(option)).collect();
-            judgement = judgement.pro(evidence::seen(
+            judgement = judgement.seen(
                 &case.host.mounts,
                 format!(
                     "it is a mount of {} ({}) with {} (/proc/self/mountinfo)",
@@ -82,12 +73,12 @@ pub(in crate::diagnosis) fn remount(case: &Case<'_>) -> Option<Judgement> {
                         flags.join(",")
                     }
                 ),
-            ));
+            );
             if is_fragile(mount) {
-                judgement = judgement.pro(evidence::seen(
+                judgement = judgement.seen(
                     &case.host.mounts,
                     format!("mounts of {} can refuse to be remounted, or be gone", mount.filesystem),
-                ));
+                );
             }
         }
         None => {
@@ -96,9 +87,7 @@ pub(in crate::diagnosis) fn remount(case: &Case<'_>) -> Option<Judgement> {
         }
     }
     if by_module {
-        let label = label.map_or("", String::as_str);
-        judgement = judgement
-            .unknown(format!("whether the security label {label} is denied it: AVC or DENIED in dmesg"));
+        judgement = judgement.unknown(denial_of(label.map_or("", String::as_str)));
     }
     Some(judgement)
 }
@@ -158,26 +147,29 @@ pub(in crate::diagnosis) fn denied(case: &Case<'_>) -> Option<Judgement> {
         _ => "the kernel gives no other reason",
     };
     let vague = matches!(case.errno(), Some(libc::ENOENT)) || message.errno().is_none();
-    let mut judgement = weigh(if vague { Low } else { Medium })
+    let judgement = weigh(if vague { Low } else { Medium })
         .refuted_by(format!("`unshare -Urm mount --rbind {source} /mnt`, typed in the same place, works"))
         .summary(format!(
             "{}: {source} could not be bound on {}{colon}{errno}",
             name_of(found, case),
             path.display()
         ))
-        .pro(evidence::said(case))
-        .pro(evidence::heard(case, why))
+        .said(case)
+        .heard(case, why)
         .operation(found.map(|found| found.index));
-    if let Some(label) = case.host.security.label.present() {
-        judgement = judgement
-            .unknown(format!("whether the security label {label} is denied it: AVC or DENIED in dmesg"));
-    }
-    if case.filtered() == Some(true) {
-        judgement = judgement.unknown(
-            "whether the system call filter denies this kind of mount (Seccomp: 2 in /proc/self/status)",
-        );
-    }
-    Some(judgement)
+    Some(
+        judgement
+            .with(case.host.security.label.present(), |found, label| found.unknown(denial_of(label)))
+            .when(case.filtered() == Some(true), |found| {
+                found.unknown(
+                    "whether the system call filter denies this kind of mount (Seccomp: 2 in /proc/self/status)",
+                )
+            }),
+    )
+}
+
+fn denial_of(label: &str) -> String {
+    format!("whether the security label {label} is denied it: AVC or DENIED in dmesg")
 }
 
 pub(in crate::diagnosis) fn bind_otherwise(case: &Case<'_>) -> Vec<Remedy> {

@@ -1,19 +1,10 @@
 //! Destinations that cannot be made, or are not what they must be.
 
-use crate::diagnosis::case::Case;
 use crate::diagnosis::causes::bd::lookup::{Found, by_destination, message, name_of, says};
 use crate::diagnosis::causes::bd::sources::is_socket;
-use crate::diagnosis::evidence;
-use crate::diagnosis::facts::word;
-use crate::diagnosis::finding::Confidence::{High, Low, Medium};
-use crate::diagnosis::need::Need;
-use crate::diagnosis::remedy::{Remedy, SandboxChange, told};
-use crate::diagnosis::weigh::{Judgement, weigh};
-use std::path::Path;
+use crate::diagnosis::causes::prelude::*;
 
-use crate::bwrap::Message;
-use crate::sandbox::{Operation, relative};
-use crate::visible::path as shown;
+use crate::sandbox::relative;
 
 const SYMLINK: &str = "Can't mount on symlink destination %s";
 
@@ -45,17 +36,15 @@ pub(in crate::diagnosis) fn symlink(case: &Case<'_>) -> Option<Judgement> {
     if told {
         judgement = judgement
             .summary(format!("{name}: {place} is a symbolic link inside, and bwrap mounts on none"))
-            .pro(evidence::said(case));
+            .said(case);
     } else {
         judgement = judgement
             .summary(format!("{name}: {place} is, or lies below, a symbolic link that leads nowhere while bwrap mounts"))
-            .pro(evidence::heard(case, "bwrap before 0.12 follows links of the new root in the old one, where their targets are missing"));
+            .heard(case, "bwrap before 0.12 follows links of the new root in the old one, where their targets are missing");
     }
     if let Some((link, target)) = &link {
-        judgement = judgement.pro(evidence::asked(
-            case,
-            format!("{} makes it: it stands for {}", link.numbered(), target.display()),
-        ));
+        judgement = judgement
+            .asked(case, format!("{} makes it: it stands for {}", link.numbered(), target.display()));
     } else if let Some(mount) = found.and_then(Found::mount) {
         judgement = judgement.unknown(format!("where it leads: it lies in {}", mount.numbered()));
         if !mount.is_read_only() {
@@ -121,11 +110,10 @@ pub(in crate::diagnosis) fn other_kind(case: &Case<'_>) -> Option<Judgement> {
             None => format!("{place}, looked at in a sandbox without this operation, is something else"),
         })
         .summary(format!("{}: {is}", name_of(found, case)))
-        .pro(evidence::said(case))
+        .said(case)
         .operation(found.map(|found| found.index));
     if let Some(mount) = found.and_then(Found::mount) {
-        judgement =
-            judgement.pro(evidence::asked(case, format!("what is there comes from {}", mount.numbered())));
+        judgement = judgement.asked(case, format!("what is there comes from {}", mount.numbered()));
     }
     Some(judgement)
 }
@@ -198,14 +186,11 @@ pub(in crate::diagnosis) fn read_only(case: &Case<'_>) -> Option<Judgement> {
     let sure = if read_only { High } else { Medium };
     let needs = if says(case, &["Can't chmod %#o %s"]) { "would change" } else { "needs" };
     let judgement = |confidence, refuted_by: String| {
-        weigh(confidence)
-            .refuted_by(refuted_by)
-            .pro(evidence::said(case))
-            .operation(found.map(|found| found.index))
+        weigh(confidence).refuted_by(refuted_by).said(case).operation(found.map(|found| found.index))
     };
     let denied = |judgement: Judgement| match case.host.process.uid.present() {
         Some(uid) if !read_only => {
-            judgement.pro(evidence::seen(&case.host.process.uid, format!("bwrap writes there as uid {uid}")))
+            judgement.seen(&case.host.process.uid, format!("bwrap writes there as uid {uid}"))
         }
         _ => judgement,
     };
@@ -222,7 +207,7 @@ pub(in crate::diagnosis) fn read_only(case: &Case<'_>) -> Option<Judgement> {
             };
             judgement(High, refuted_by)
                 .summary(format!("{name} {needs} {place}, and that lies in {}", mount.numbered()))
-                .pro(evidence::asked(case, "bwrap goes through the operations in order, and makes a missing mount point in what is there by then"))
+                .asked(case, "bwrap goes through the operations in order, and makes a missing mount point in what is there by then")
         }
         Obstacle::Proc(mount) => judgement(High, format!("{place} is outside of {}", mount.name()))
             .summary(format!("{name} {needs} {place}, and nothing can be made in {}", mount.numbered())),
@@ -240,12 +225,8 @@ pub(in crate::diagnosis) fn read_only(case: &Case<'_>) -> Option<Judgement> {
                 }
                 (None, _) => format!("{name} {needs} {place}, and {} cannot be written", mount.numbered()),
             };
-            denied(judgement(if outside.is_some() { High } else { sure }, tried).summary(summary)).pro(
-                evidence::asked(
-                    case,
-                    format!("it lies in {}, which the sandbox may write", mount.numbered()),
-                ),
-            )
+            denied(judgement(if outside.is_some() { High } else { sure }, tried).summary(summary))
+                .asked(case, format!("it lies in {}, which the sandbox may write", mount.numbered()))
         }
         Obstacle::Unknown => {
             let judgement = judgement(sure, format!("{place} can be made where it is"))

@@ -1,13 +1,8 @@
 //! Files and links that bwrap makes: what is there already, what does not fit.
 
-use crate::diagnosis::case::Case;
 use crate::diagnosis::causes::bd::lookup::{Found, by_destination, message, name_of, says};
-use crate::diagnosis::evidence;
-use crate::diagnosis::facts::word;
-use crate::diagnosis::finding::Confidence::High;
-use crate::diagnosis::remedy::{Remedy, told};
-use crate::diagnosis::weigh::{Judgement, weigh};
-use crate::sandbox::{Content, ContentKind, Operation, relative};
+use crate::diagnosis::causes::prelude::*;
+use crate::sandbox::{Content, ContentKind, relative};
 
 /// The link that cannot be made: of several on one path, the first that differs from what is there.
 fn link<'a>(case: &Case<'a>) -> Option<Found<'a>> {
@@ -50,15 +45,14 @@ pub(in crate::diagnosis) fn exists(case: &Case<'_>) -> Option<Judgement> {
     let mut judgement = weigh(High)
         .refuted_by(refuted_by)
         .summary(format!("{} cannot be made: {there}", name_of(found, case)))
-        .pro(evidence::said(case))
+        .said(case)
         .operation(found.map(|found| found.index));
     if let Some(twice) = twice {
-        judgement = judgement.pro(evidence::asked(case, format!("{} puts it there", twice.numbered())));
+        judgement = judgement.asked(case, format!("{} puts it there", twice.numbered()));
     } else if let Some(mount) = mount {
-        judgement = judgement.pro(evidence::asked(case, format!("it comes from {}", mount.numbered())));
+        judgement = judgement.asked(case, format!("it comes from {}", mount.numbered()));
         if !mount.is_read_only() && mount.outside(path).is_some() {
-            judgement = judgement
-                .pro(evidence::asked(case, "that can be written: an earlier run can have left it there"));
+            judgement = judgement.asked(case, "that can be written: an earlier run can have left it there");
         }
     }
     if says(case, &["Can't make symlink at %s"]) {
@@ -112,10 +106,8 @@ pub(in crate::diagnosis) fn too_big(case: &Case<'_>) -> Option<Judgement> {
         Some((mount, _)) => format!("{name}{size} does not fit into {}", mount.numbered()),
         None => format!("{name}{size} does not fit into the memory that a tmpfs may take"),
     };
-    let judgement = weigh(High)
-        .refuted_by("it fails in the same way with an empty file")
-        .summary(full)
-        .pro(evidence::said(case));
+    let judgement =
+        weigh(High).refuted_by("it fails in the same way with an empty file").summary(full).said(case);
     Some(judgement.operation(found.map(|found| found.index)))
 }
 

@@ -1,10 +1,9 @@
 //! Which operation of the caller's a message is about, and what its destination lies in.
 
-use std::path::{Path, PathBuf};
+use crate::diagnosis::causes::prelude::*;
+use std::path::PathBuf;
 
-use crate::bwrap::Message;
-use crate::diagnosis::case::Case;
-use crate::sandbox::{Access, Bind, Operation, OverlayKind, Sandbox, below, relative};
+use crate::sandbox::{Access, Bind, OverlayKind, Sandbox, below, relative};
 use crate::visible::line;
 
 /// An operation, and where it stands.

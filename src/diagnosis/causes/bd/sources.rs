@@ -1,19 +1,8 @@
 //! Sources that are not there, or that bwrap may not reach.
 
-use crate::diagnosis::case::Case;
 use crate::diagnosis::causes::bd::lookup::{Found, by_source, message};
-use crate::diagnosis::evidence;
-use crate::diagnosis::facts::{mount_of, word};
-use crate::diagnosis::finding::Confidence::High;
-use crate::diagnosis::remedy::{Remedy, SandboxChange, told};
-use crate::diagnosis::setting::Setting;
-use crate::diagnosis::weigh::{Judgement, weigh};
-use std::path::Path;
-
-use crate::bwrap::Message;
-use crate::bwrap::message::Errno;
-use crate::sandbox::{Capability, Operation};
-use crate::visible::path as shown;
+use crate::diagnosis::causes::prelude::*;
+use crate::diagnosis::facts::mount_of;
 
 /// bwrap says literally that it is not there.
 pub(in crate::diagnosis) fn missing(case: &Case<'_>) -> Option<Judgement> {
@@ -25,23 +14,17 @@ pub(in crate::diagnosis) fn missing(case: &Case<'_>) -> Option<Judgement> {
     let mut judgement = weigh(High)
         .refuted_by(format!("`ls -ld {}`, typed where bwrap is started, finds it", word(path)))
         .summary(format!("{what}: {} {state}", path.display()))
-        .pro(evidence::said(case));
+        .said(case);
     if path.is_relative() {
-        judgement = judgement.pro(evidence::asked(
-            case,
-            "the path is relative: bwrap looks for it in the directory that it is started in",
-        ));
+        judgement = judgement
+            .asked(case, "the path is relative: bwrap looks for it in the directory that it is started in");
     }
     if path.starts_with("/proc/self/fd") {
-        judgement = judgement.pro(evidence::asked(
-            case,
-            "the path is a descriptor: what it stands for was deleted, or never had a name",
-        ));
+        judgement = judgement
+            .asked(case, "the path is a descriptor: what it stands for was deleted, or never had a name");
     } else if in_container(case) {
-        judgement = judgement.pro(evidence::seen(
-            &case.host.platforms,
-            "bwrap is in a container and looks there, not on the machine",
-        ));
+        judgement = judgement
+            .seen(&case.host.platforms, "bwrap is in a container and looks there, not on the machine");
     }
     Some(judgement.operation(found.map(|found| found.index)))
 }
@@ -93,17 +76,17 @@ pub(in crate::diagnosis) fn unreachable(case: &Case<'_>) -> Option<Judgement> {
             word(path)
         ))
         .summary(format!("{}: {} may not be reached: {errno}", part(found, path), path.display()))
-        .pro(evidence::said(case));
+        .said(case);
     if !denied {
         return Some(judgement.operation(found.map(|found| found.index)));
     }
     if case.root() == Some(true) && case.user_namespace() == Some(true) {
-        judgement = judgement.pro(evidence::seen(&case.host.process.uid, "bwrap runs as root, but in its new user namespace root may reach only what uid 0 owns or everybody may"));
+        judgement = judgement.seen(&case.host.process.uid, "bwrap runs as root, but in its new user namespace root may reach only what uid 0 owns or everybody may");
     } else if let Some(uid) = case.host.process.uid.present() {
-        judgement = judgement.pro(evidence::seen(
+        judgement = judgement.seen(
             &case.host.process.uid,
             format!("bwrap runs as uid {uid}, and needs x on every directory of the path"),
-        ));
+        );
     } else {
         judgement = judgement.unknown("which user bwrap runs as: Uid in /proc/self/status");
     }

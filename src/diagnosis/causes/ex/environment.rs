@@ -1,14 +1,8 @@
 //! What the command gets beside its program: a working directory, a label, filters.
 
-use crate::bwrap::Message;
-use crate::diagnosis::case::Case;
+use crate::diagnosis::Symptom;
 use crate::diagnosis::causes::ex::paths::reachable;
-use crate::diagnosis::facts::word;
-use crate::diagnosis::finding::Confidence::High;
-use crate::diagnosis::remedy::{Remedy, SandboxChange, told};
-use crate::diagnosis::weigh::{Judgement, weigh};
-use crate::diagnosis::{Symptom, evidence};
-use crate::visible::path as shown;
+use crate::diagnosis::causes::prelude::*;
 
 /// The one thing here that can be foreseen: a directory that no operation makes.
 pub(in crate::diagnosis) fn working_directory(case: &Case<'_>) -> Option<Judgement> {
@@ -23,9 +17,11 @@ pub(in crate::diagnosis) fn working_directory(case: &Case<'_>) -> Option<Judgeme
     };
     let nothing = case.sandbox.is_some_and(|sandbox| !reachable(sandbox, directory));
     if nothing && matches!(case.errno(), None | Some(libc::ENOENT)) {
-        return Some(judgement().summary(format!("the working directory {place} is not there inside")).pro(
-            evidence::asked(case, format!("no operation puts anything at {place}, above or below it")),
-        ));
+        return Some(
+            judgement()
+                .summary(format!("the working directory {place} is not there inside"))
+                .asked(case, format!("no operation puts anything at {place}, above or below it")),
+        );
     }
     said.filter(|_| case.failed())?;
     let state = match case.errno() {
@@ -34,7 +30,7 @@ pub(in crate::diagnosis) fn working_directory(case: &Case<'_>) -> Option<Judgeme
         Some(libc::ENOENT) => "is not there inside",
         _ => "cannot be entered",
     };
-    Some(judgement().summary(format!("the working directory {place} {state}")).pro(evidence::said(case)))
+    Some(judgement().summary(format!("the working directory {place} {state}")).said(case))
 }
 
 pub(in crate::diagnosis) fn another_directory(case: &Case<'_>) -> Vec<Remedy> {
@@ -67,12 +63,9 @@ pub(in crate::diagnosis) fn label(case: &Case<'_>) -> Option<Judgement> {
                     }
                     None => "a label needs SELinux, which is not on here".to_owned(),
                 })
-                .pro(evidence::seen(
-                    &case.host.security.selinux_filesystem,
-                    "selinuxfs is not in /proc/filesystems",
-                )),
+                .seen(&case.host.security.selinux_filesystem, "selinuxfs is not in /proc/filesystems"),
         );
     }
     let message = case.symptom?.message()?;
-    Some(judgement().summary(format!("the security label was refused: {message}")).pro(evidence::said(case)))
+    Some(judgement().summary(format!("the security label was refused: {message}")).said(case))
 }

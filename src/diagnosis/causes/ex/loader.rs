@@ -1,12 +1,7 @@
 //! What the dynamic loader says before any of bwrap's own code runs.
 
-use crate::bwrap::Message;
-use crate::diagnosis::case::Case;
 use crate::diagnosis::causes::cp::path;
-use crate::diagnosis::finding::Confidence::{High, Low};
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::weigh::{Judgement, weigh};
-use crate::diagnosis::{Remedy, evidence};
+use crate::diagnosis::causes::prelude::*;
 
 /// The program that the loader complains of, if it names one, and what about.
 fn loader_complaint(message: &Message) -> (Option<String>, String) {
@@ -30,7 +25,7 @@ pub(in crate::diagnosis) fn loader_failed(case: &Case<'_>) -> Option<Judgement> 
         weigh(confidence)
             .refuted_by("`bwrap --version` in the same environment prints a version")
             .summary(format!("the dynamic loader cannot load bwrap: {complaint}"))
-            .pro(evidence::heard(case, "it is the loader's message: none of bwrap's own code ran"))
+            .heard(case, "it is the loader's message: none of bwrap's own code ran")
     };
     let other = program.filter(|program| !program.contains("bwrap"));
     Some(match other {

@@ -1,12 +1,10 @@
 //! Where a program is inside, as far as the sandbox's operations tell without looking at files.
 
 use crate::diagnosis::ProgramProblem;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::remedy::{Remedy, SandboxChange, told};
-use std::path::{Component, Path, PathBuf};
+use crate::diagnosis::causes::prelude::*;
+use std::path::{Component, PathBuf};
 
-use crate::bwrap::Message;
-use crate::sandbox::{Inherit, Operation, Sandbox, below, relative};
+use crate::sandbox::{Inherit, Sandbox, below, relative};
 
 /// The program as bwrap named it; `None` if the launcher has looked and knows better.
 pub(super) fn unseen<'a>(case: &Case<'a>) -> Option<&'a Path> {

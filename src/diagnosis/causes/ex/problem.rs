@@ -1,17 +1,10 @@
 //! What the launcher found to be wrong with a program.
 
-use crate::diagnosis::case::Case;
 use crate::diagnosis::causes::ex::paths::program_remedies;
 use crate::diagnosis::causes::ex::{executable, links, other_build, paths};
-use crate::diagnosis::facts::word;
-use crate::diagnosis::finding::Confidence::High;
+use crate::diagnosis::causes::prelude::*;
 use crate::diagnosis::finding::Finding;
-use crate::diagnosis::remedy::{Remedy, SandboxChange, told};
-use crate::diagnosis::weigh::weigh;
-use crate::diagnosis::{Cause, ProgramProblem, evidence, wish};
-use std::path::Path;
-
-use crate::visible::path as shown;
+use crate::diagnosis::{ProgramProblem, wish};
 
 /// What the launcher found to be wrong with the program: it looked, so there is nothing to weigh.
 pub(in crate::diagnosis) fn program(case: &Case<'_>) -> Option<Finding> {
@@ -70,7 +63,7 @@ pub(in crate::diagnosis) fn program(case: &Case<'_>) -> Option<Finding> {
     let judgement = weigh(High)
         .refuted_by(refutation(problem))
         .summary(problem.to_string())
-        .pro(evidence::heard(case, "the launcher looked at the files that the sandbox shows"))
+        .heard(case, "the launcher looked at the files that the sandbox shows")
         .operation(operation);
     Some(judgement.finding(reason, wish::fit(case, remedies)))
 }

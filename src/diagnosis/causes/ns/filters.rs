@@ -6,7 +6,7 @@ use crate::diagnosis::causes::ns::{CREATING, NO_PERMISSIONS, proven};
 use crate::diagnosis::facts::stopped_by_masks;
 use crate::diagnosis::finding::Confidence::{High, Low, Medium};
 use crate::diagnosis::remedy::told;
-use crate::diagnosis::setting::{Setting, own_unit};
+use crate::diagnosis::setting::{Setting, manager, own_unit};
 use crate::diagnosis::weigh::{Judgement, KILLED, rules, weigh};
 use crate::diagnosis::wish::{Calls, Wish, permit_to_unit};
 use crate::diagnosis::{Remedy, Verdict, evidence};
@@ -130,7 +130,7 @@ fn restricted_unit(case: &Case<'_>) -> Option<Judgement> {
     }
     let (name, user) = own_unit(case).unwrap_or(("UNIT", false));
     let name = operand(name);
-    let systemctl = if user { "systemctl --user" } else { "systemctl" };
+    let systemctl = manager(user);
     let judgement = |confidence| {
         weigh(
             confidence).refuted_by(format!(
