@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustix::process::{Pid, Rlimit, prlimit, setpriority_process};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-use super::cgroup::Group;
+use super::cgroup::{Group, Refused};
 use super::limits::{IoPriority, Limit, Limits, Scheduling, Unapplied};
 use super::spawn;
 
@@ -52,7 +52,7 @@ pub(super) fn apply(limits: &Limits, pid: Option<Pid>) -> Result<Applied, Unappl
     }
     match Group::make(&grouped, limits.get_below()) {
         Ok((group, refused)) => {
-            for (limit, optional, source) in refused {
+            for Refused { limit, optional, source } in refused {
                 report(limit, optional, source, None)?;
             }
             match group.enter(pid) {
@@ -110,7 +110,9 @@ fn set(limit: &Limit, pid: Pid) -> io::Result<()> {
         }
         Limit::Affinity(processors) => {
             let mut set = CpuSet::new();
-            processors.iter().for_each(|processor| set.set(*processor));
+            for processor in processors {
+                set.set(*processor);
+            }
             sched_setaffinity(Some(pid), &set)?;
         }
         Limit::IoPriority(priority) => {

@@ -25,6 +25,9 @@ const NAME: &str = "bwrap-launch";
 /// How long what was killed may take to leave the group.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How many were made, for names that do not repeat.
+static COUNT: AtomicU64 = AtomicU64::new(0);
+
 /// The group, in every hierarchy that is needed.
 #[derive(Debug)]
 pub(super) struct Group {
@@ -88,6 +91,14 @@ fn remedy_for(error: &io::Error, path: &Path, unified: bool) -> Option<String> {
         Errno::NOENT => other.strip_prefix("or ")?.to_owned(),
         _ => return None,
     })
+}
+
+/// A limit that could not be set on a group that is there.
+#[derive(Debug)]
+pub(super) struct Refused<'a> {
+    pub(super) limit: &'a Limit,
+    pub(super) optional: bool,
+    pub(super) source: io::Error,
 }
 
 /// One hierarchy of control groups, as this thread sees it.
@@ -216,7 +227,7 @@ impl Group {
     pub(super) fn make<'a>(
         limits: &[(&'a Limit, bool)],
         below: Option<&Path>,
-    ) -> Result<(Self, Vec<(&'a Limit, bool, io::Error)>), Refusal> {
+    ) -> Result<(Self, Vec<Refused<'a>>), Refusal> {
         let proc = Path::new("/proc/thread-self/cgroup");
         let hierarchies = Hierarchy::all().map_err(|error| Refusal::of(error, proc, false))?;
         let mut refused = Vec::new();
@@ -243,8 +254,11 @@ impl Group {
             });
             match found {
                 Some((hierarchy, Ok(setting))) => settings.push((hierarchy, setting, limit, *optional)),
-                Some((_, Err(error))) => refused.push((*limit, *optional, error)),
-                None => refused.push((*limit, *optional, unsupported("no control groups are mounted"))),
+                Some((_, Err(error))) => refused.push(Refused { limit, optional: *optional, source: error }),
+                None => {
+                    let source = unsupported("no control groups are mounted");
+                    refused.push(Refused { limit, optional: *optional, source });
+                }
             }
         }
         let mut group = Self { parts: Vec::new() };
@@ -282,7 +296,7 @@ impl Group {
                 )),
             };
             if let Err(error) = done {
-                refused.push((limit, optional, error));
+                refused.push(Refused { limit, optional, source: error });
             }
         }
         Ok((group, refused))
@@ -369,7 +383,6 @@ impl Part {
         let unified = hierarchy.unified;
         let controllers = if unified { enable(base, needs, counts)? } else { hierarchy.controllers.clone() };
         sweep(base);
-        static COUNT: AtomicU64 = AtomicU64::new(0);
         loop {
             let number = COUNT.fetch_add(1, Ordering::Relaxed);
             let name = format!("{NAME}-{}-{}-{number}", pid_namespace(), std::process::id());

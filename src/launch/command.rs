@@ -493,11 +493,11 @@ impl Command {
         deadline: Option<Instant>,
     ) -> Result<Option<(Child, Option<Instant>)>> {
         let explain = self.explain.unwrap_or(Explain::AskAgain);
-        let started = match self.limits.is_empty() {
-            true => self
-                .start(streams, false, deadline, explain)
-                .map(|(started, bwrap)| Some(Child::new(started, &self.recipe, bwrap, explain))),
-            false => self.start_limited(streams, deadline, explain),
+        let started = if self.limits.is_empty() {
+            let started = self.start(streams, false, deadline, explain);
+            started.map(|(started, bwrap)| Some(Child::new(started, &self.recipe, bwrap, explain)))
+        } else {
+            self.start_limited(streams, deadline, explain)
         };
         match started {
             Err(error) if is_late(&error) => Ok(None),

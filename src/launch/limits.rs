@@ -214,7 +214,7 @@ impl Limits {
     }
 
     /// Adds a limit that must hold: if it cannot be set, the command does not run.
-    pub fn add(self, limit: Limit) -> Self {
+    pub fn require(self, limit: Limit) -> Self {
         self.with(limit, false)
     }
 
@@ -237,32 +237,32 @@ impl Limits {
         soft: impl Into<Option<u64>>,
         hard: impl Into<Option<u64>>,
     ) -> Self {
-        self.add(Limit::Resource { resource, soft: soft.into(), hard: hard.into() })
+        self.require(Limit::Resource { resource, soft: soft.into(), hard: hard.into() })
     }
 
     /// How readily the kernel kills it when memory runs out. Short for [`Limit::OomScoreAdj`].
     pub fn oom_score_adj(self, adjustment: i32) -> Self {
-        self.add(Limit::OomScoreAdj(adjustment))
+        self.require(Limit::OomScoreAdj(adjustment))
     }
 
     /// The niceness. Short for [`Limit::Nice`].
     pub fn nice(self, niceness: i32) -> Self {
-        self.add(Limit::Nice(niceness))
+        self.require(Limit::Nice(niceness))
     }
 
     /// The processors that it may run on. Short for [`Limit::Affinity`].
     pub fn affinity(self, processors: impl IntoIterator<Item = usize>) -> Self {
-        self.add(Limit::Affinity(processors.into_iter().collect()))
+        self.require(Limit::Affinity(processors.into_iter().collect()))
     }
 
     /// Bytes of memory. Short for [`Limit::MemoryMax`].
     pub fn memory_max(self, bytes: u64) -> Self {
-        self.add(Limit::MemoryMax(bytes))
+        self.require(Limit::MemoryMax(bytes))
     }
 
     /// Processes and threads at a time. Short for [`Limit::PidsMax`].
     pub fn pids_max(self, processes: u64) -> Self {
-        self.add(Limit::PidsMax(processes))
+        self.require(Limit::PidsMax(processes))
     }
 
     /// Makes the control group below this one, named as in `/proc/PID/cgroup`: `/jobs`. With version 1 it must be there in the hierarchy of
@@ -273,6 +273,7 @@ impl Limits {
     }
 
     /// Each limit, and whether it is optional.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Limit, bool)> {
         self.wanted.iter().map(|(limit, optional)| (limit, *optional))
     }
@@ -478,10 +479,10 @@ mod tests {
             (Limits::new().oom_score_adj(-1001), "-1001 is not within -1000 to 1000"),
             (Limits::new().affinity([]), "processors : no processor"),
             (Limits::new().affinity([1024]), "1024 is not within 0 to 1023"),
-            (Limits::new().add(Limit::Scheduling(Scheduling::Fifo(0))), "0 is not within 1 to 99"),
+            (Limits::new().require(Limit::Scheduling(Scheduling::Fifo(0))), "0 is not within 1 to 99"),
             (Limits::new().optional(Limit::IoPriority(IoPriority::BestEffort(8))), "8 is not within 0 to 7"),
-            (Limits::new().add(cpu(long, long)), "2000000 is not within 1000 to 1000000"),
-            (Limits::new().add(cpu(Duration::ZERO, Duration::from_millis(100))), "0 is not within 1000"),
+            (Limits::new().require(cpu(long, long)), "2000000 is not within 1000 to 1000000"),
+            (Limits::new().require(cpu(Duration::ZERO, Duration::from_millis(100))), "0 is not within 1000"),
             (Limits::new().below("jobs"), "control group: \"jobs\""),
             (Limits::new().below("/jobs/../.."), "control group: \"/jobs/../..\""),
         ] {

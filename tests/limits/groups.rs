@@ -117,9 +117,9 @@ fn its_limits_are_there_before_the_command(here: &Here) {
         .limits()
         .memory_max(64 << 20)
         .pids_max(20)
-        .add(Limit::CpuMax { quota, period: Duration::from_millis(100) });
+        .require(Limit::CpuMax { quota, period: Duration::from_millis(100) });
     let mut expected: Vec<(&str, String)> = if parent.unified {
-        limits = limits.add(Limit::MemoryHigh(60 << 20)).add(Limit::OomGroup);
+        limits = limits.require(Limit::MemoryHigh(60 << 20)).require(Limit::OomGroup);
         vec![
             ("memory.max", (64 << 20).to_string()),
             ("memory.high", (60 << 20).to_string()),
@@ -142,13 +142,13 @@ fn its_limits_are_there_before_the_command(here: &Here) {
         Path::new("/sys/fs/cgroup/memory").join(swap).exists()
     };
     if has_swap {
-        limits = limits.add(Limit::SwapMax(8 << 20));
+        limits = limits.require(Limit::SwapMax(8 << 20));
         expected.push((swap, ((if parent.unified { 8 } else { 72 }) << 20).to_string()));
     }
     if let Some((major, minor)) = disk() {
         let mut io = IoMax::new(major, minor);
         io.write_bytes = Some(10 << 20);
-        limits = limits.add(Limit::IoMax(io));
+        limits = limits.require(Limit::IoMax(io));
         let (file, text) = if parent.unified {
             ("io.max", format!("{major}:{minor} rbps=max wbps=10485760 riops=max wiops=max"))
         } else {
@@ -216,7 +216,8 @@ fn processes_run_out(here: &Here) {
 fn processor_time_runs_out(here: &Here) {
     let parent = Parent::new(here);
     let period = Duration::from_millis(10);
-    let limits = parent.limits().add(Limit::CpuMax { quota: period / 5, period }).add(Limit::Accounting);
+    let limits =
+        parent.limits().require(Limit::CpuMax { quota: period / 5, period }).require(Limit::Accounting);
     let mut command = here.shell(&host().unshare(Namespaces::PID), "while :; do :; done");
     let start = std::time::Instant::now();
     let mut child = command.limits(&limits).spawn().unwrap();
@@ -234,7 +235,7 @@ fn nothing_outlives_the_group(here: &Here) {
     for sandbox in both() {
         let mut command = here
             .shell(&sandbox, "sleep 60 & setsid sleep 60 & setsid sh -c 'sleep 60 & sleep 60' & sleep .1");
-        command.limits(&parent.limits().add(Limit::Accounting)).stdout(Stdio::null());
+        command.limits(&parent.limits().require(Limit::Accounting)).stdout(Stdio::null());
         let holders = watch(&mut command);
         assert!(command.status().unwrap().success());
         drop(command);
@@ -275,9 +276,10 @@ fn however_it_ends_the_group_is_gone(here: &Here) {
         // another limit that cannot be set, before and after
         for limits in [
             limits.clone().affinity([1000]),
-            limits
-                .clone()
-                .add(Limit::CpuMax { quota: Duration::from_secs(1 << 40), period: Duration::from_secs(1) }),
+            limits.clone().require(Limit::CpuMax {
+                quota: Duration::from_secs(1 << 40),
+                period: Duration::from_secs(1),
+            }),
         ] {
             let error = here.command(&sandbox, "true").limits(&limits).status().unwrap_err();
             assert!(matches!(error, Error::Limit(_)), "{error}");
@@ -293,7 +295,7 @@ fn however_it_ends_the_group_is_gone(here: &Here) {
 
 fn what_was_used_is_counted(here: &Here) {
     let parent = Parent::new(here);
-    let limits = parent.limits().add(Limit::Accounting);
+    let limits = parent.limits().require(Limit::Accounting);
     // in children that are waited for, in one that is not, and in a file in memory
     let script = "burn() { i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done; }; (burn); burn & (setsid sh -c 'head -c 8m /dev/zero > /mnt/f'); burn; wait";
     let sandbox = host().unshare(Namespaces::PID).tmpfs("/mnt");

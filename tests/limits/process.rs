@@ -111,8 +111,8 @@ fn the_other_kinds(here: &Here) {
         .oom_score_adj(801)
         .nice(17)
         .affinity([last])
-        .add(Limit::IoPriority(IoPriority::BestEffort(6)))
-        .add(Limit::Scheduling(Scheduling::Batch));
+        .require(Limit::IoPriority(IoPriority::BestEffort(6)))
+        .require(Limit::Scheduling(Scheduling::Batch));
     let script =
         "cat /proc/self/oom_score_adj; grep Cpus_allowed_list /proc/self/status; ionice; cat /proc/self/stat";
     for sandbox in sandboxes() {
@@ -129,7 +129,7 @@ fn the_other_kinds(here: &Here) {
         (Limit::Scheduling(Scheduling::Other), 0, "none"),
     ] {
         let script = "ionice; cat /proc/self/stat";
-        let output = here.shell(&host(), script).limits(&Limits::new().add(limit)).output().unwrap();
+        let output = here.shell(&host(), script).limits(&Limits::new().require(limit)).output().unwrap();
         let said = String::from_utf8(output.stdout).unwrap();
         assert!(said.starts_with(io) || io.starts_with("none") && said.starts_with("unknown"), "{said}");
         assert_eq!(field(said.lines().nth(1).unwrap(), POLICY), policy, "{said}");
@@ -141,7 +141,7 @@ fn the_other_kinds(here: &Here) {
         (Limit::OomScoreAdj(-1), "cat /proc/self/oom_score_adj", "-1"),
         (Limit::Nice(-1), "nice", "-1"),
     ] {
-        match here.shell(&host(), script).limits(&Limits::new().add(limit.clone())).output() {
+        match here.shell(&host(), script).limits(&Limits::new().require(limit.clone())).output() {
             Ok(output) => assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{expected}\n")),
             Err(Error::Limit(unapplied)) => {
                 assert_eq!(unapplied.error().kind(), std::io::ErrorKind::PermissionDenied);
@@ -171,7 +171,7 @@ fn bwrap_itself_has_none(here: &Here) {
         .rlimit(Resource::OpenFiles, 50, 60)
         .oom_score_adj(801)
         .nice(17)
-        .add(Limit::Scheduling(Scheduling::Batch));
+        .require(Limit::Scheduling(Scheduling::Batch));
     for sandbox in sandboxes() {
         let mut command = here.shell(&sandbox, "echo; read x");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).limits(&limits);
@@ -216,7 +216,7 @@ fn what_cannot_be_set_is_an_error(here: &Here) {
             let mark = here.scratch.join("ran");
             let sandbox = sandbox.clone().bind(&here.scratch, &here.scratch);
             let mut command = here.command(&sandbox, "touch");
-            command.arg(&mark).limits(&Limits::new().nice(11).add(limit.clone()));
+            command.arg(&mark).limits(&Limits::new().nice(11).require(limit.clone()));
             let holders = watch(&mut command);
             for launch in 0..3 {
                 let error = match launch {
