@@ -157,6 +157,7 @@ pub mod doctor;
 pub mod host;
 mod launch;
 pub mod profile;
+mod results;
 mod sandbox;
 mod shell;
 #[cfg(feature = "testing")]
@@ -174,6 +175,7 @@ pub use launch::{
     Failure, Figure, Heard, IoMax, IoPriority, Limit, Limits, Output, Prepared, Resource, Result, Scheduling,
     Stdio, Step, Unapplied, Undecided, Usage,
 };
+pub use results::{Results, ResultsEntry, ResultsError, ResultsKind};
 pub use sandbox::{
     Advice, CapabilityChange, Circumstances, Content, Descriptor, Feature, Filter, IdRange, Inherit, Invalid,
     Lint, Namespaces, Place, Problem, Sandbox, Setting, UnsupportedArchitecture, op,

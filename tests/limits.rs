@@ -6,8 +6,10 @@ mod common;
 mod groups;
 #[path = "limits/process.rs"]
 mod process;
+#[path = "limits/results.rs"]
+mod results;
 
 fn main() -> std::process::ExitCode {
-    let cases = [process::CASES, groups::CASES];
+    let cases = [process::CASES, groups::CASES, results::CASES];
     common::main(cases.concat().leak(), &[])
 }
