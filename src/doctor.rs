@@ -3,19 +3,23 @@
 //! [`predict`] reads and reasons; [`probe`] and [`try_sandbox`] try, through the very same bwrap, and run nothing of
 //! anybody's.
 
-use std::fmt;
+mod foretell;
+
+use std::ffi::OsStr;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::process::getuid;
 
 use crate::bwrap::{Bwrap, Message, Stage};
-use crate::diagnosis::{self, Diagnosis, Prediction};
+use crate::diagnosis::{self, Diagnosis, Finding, Outlook, Prediction, Verdict};
 use crate::host::Host;
-use crate::launch::{Error, Result, Stdio, Streams};
+use crate::launch::{Command, Error, Failure, Result, Stdio, Streams, outcome_of};
 use crate::sandbox::{Namespaces, Sandbox};
 
-/// Says whether a sandbox will start here, from facts alone: a few milliseconds, and nothing is launched.
+/// Says whether a sandbox will start here, from what the host says and from the files that the sandbox names: a few
+/// milliseconds, and nothing is launched. Whether the command is there, [`predict_command`] says, too.
 ///
 /// ```
 /// use bwrap_launch::diagnosis::Outlook;
@@ -29,7 +33,38 @@ use crate::sandbox::{Namespaces, Sandbox};
 /// ```
 #[must_use]
 pub fn predict(bwrap: &Bwrap, sandbox: &Sandbox) -> Prediction {
-    diagnosis::predict(&Host::snapshot_for(bwrap.path(), bwrap.version_text()), sandbox)
+    predict_all(bwrap, sandbox, None)
+}
+
+/// The same of a command in its sandbox: whether it is there and can be executed, with its interpreter and its loader.
+///
+/// ```
+/// use bwrap_launch::diagnosis::Outlook;
+/// use bwrap_launch::{Bwrap, Sandbox, doctor};
+/// let command = Sandbox::new().ro_bind("/", "/").command("no-such-program");
+/// let prediction = doctor::predict_command(&Bwrap::find()?, &command);
+/// assert_eq!(prediction.outlook, Outlook::Fails);
+/// assert!(prediction.brief().contains("no-such-program"));
+/// # Ok::<(), bwrap_launch::BwrapError>(())
+/// ```
+#[must_use]
+pub fn predict_command(bwrap: &Bwrap, command: &Command) -> Prediction {
+    predict_all(bwrap, command.get_sandbox(), Some(command.get_program()))
+}
+
+fn predict_all(bwrap: &Bwrap, sandbox: &Sandbox, program: Option<&OsStr>) -> Prediction {
+    let host = Host::snapshot_for(bwrap.path(), bwrap.version_text());
+    let mut prediction = diagnosis::predict(&host, sandbox);
+    for finding in foretell::obstacles(&host, sandbox, program) {
+        let known = |other: &Finding| (other.cause, other.operation) == (finding.cause, finding.operation);
+        if !prediction.obstacles.iter().any(known) {
+            prediction.obstacles.push(finding);
+        }
+        // files are there or not: nothing is uncertain about them
+        prediction.outlook = Outlook::Fails;
+    }
+    prediction.obstacles.sort_by_key(|finding| finding.cause);
+    prediction
 }
 
 /// A sandbox that a probe tries. Of those that share the host's network each asks for more than the one before, and so it is
@@ -334,6 +369,29 @@ fn try_until(bwrap: &Bwrap, sandbox: &Sandbox, deadline: Instant) -> TrialOutcom
     }
 }
 
+/// What is known of a launch that somebody else made, such as a program that calls bwrap itself, and that came this far. Reads the
+/// host, and the program's files if the command was not executed; bwrap's words are not known:
+/// [`Failure::ask_again`] asks for them.
+///
+/// For that, content that the line reads from descriptors is read from their beginning where they are files. What came through a
+/// pipe is gone: then content is taken to be empty, and a filter is left out. `--sync-fd` and `--info-fd` are left out.
+///
+/// ```
+/// use std::process::Command as Process;
+/// use std::time::Duration;
+/// use bwrap_launch::{Bwrap, Command, Stage, Verdict, doctor};
+/// let (bwrap, line) = (Bwrap::find()?, ["--ro-bind", "/nonexistent", "/", "true"]);
+/// assert!(!Process::new(bwrap.path()).args(line).status()?.success());
+/// let failure = doctor::failure_of(&bwrap, &Command::from_args(line)?, Verdict::SetupFailed);
+/// let failure = failure.ask_again(Duration::from_secs(5));
+/// assert_eq!(failure.stage(), Some(Stage::Sources));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn failure_of(bwrap: &Bwrap, command: &Command, verdict: Verdict) -> Failure {
+    command.failed_elsewhere(bwrap, outcome_of(verdict))
+}
+
 /// There in every root, and never executed, since it is a directory.
 const NO_PROGRAM: &str = "/";
 
@@ -344,8 +402,26 @@ fn is_the_end(message: &Message) -> bool {
         && message.errno().and_then(crate::Errno::code) == Some(libc::EACCES)
 }
 
-impl fmt::Display for Probe {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Probe {
+    /// The table of the trials, and on one screen what stands in the way ([`Diagnosis::brief`]). `Display` says all of it.
+    ///
+    /// ```
+    /// use bwrap_launch::{Bwrap, doctor};
+    /// let probe = doctor::probe(&Bwrap::find()?)?;
+    /// assert!(probe.brief().lines().count() >= probe.trials.len());
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    #[must_use]
+    pub fn brief(&self) -> String {
+        let mut text = self.table();
+        if let Some(failure) = self.failure() {
+            let _ = write!(text, "\n{}\n\n{}", failure.sandbox, failure.outcome.brief());
+        }
+        text
+    }
+
+    fn table(&self) -> String {
+        let mut text = String::new();
         for report in &self.trials {
             let outcome = match &report.outcome {
                 TrialOutcome::Works => "works",
@@ -353,18 +429,59 @@ impl fmt::Display for Probe {
                 TrialOutcome::TimedOut => "TIMED OUT",
             };
             let way = if report.user_namespace { "" } else { ", without a user namespace" };
-            writeln!(f, "{outcome:<9} {}{way}", report.trial)?;
+            let _ = writeln!(text, "{outcome:<9} {}{way}", report.trial);
         }
         for network in [false, true] {
             if self.answer(network).is_none() {
                 let kind = if network { "with" } else { "without" };
-                writeln!(f, "(there was no time for more sandboxes {kind} a network of their own)")?;
+                let _ =
+                    writeln!(text, "(there was no time for more sandboxes {kind} a network of their own)");
             }
         }
+        text
+    }
+}
+
+impl fmt::Display for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.table())?;
         if let Some(failure) = self.failure() {
             write!(f, "\n{}\n\n{}", failure.sandbox, failure.outcome)?;
         }
         Ok(())
+    }
+}
+
+impl TrialOutcome {
+    /// What came of it on one screen ([`Diagnosis::brief`]). `Display` says all of it.
+    ///
+    /// ```
+    /// use bwrap_launch::doctor::TrialOutcome;
+    /// assert_eq!(TrialOutcome::Works.brief(), "It works.\n");
+    /// ```
+    #[must_use]
+    pub fn brief(&self) -> String {
+        match self {
+            Self::Failed { error, diagnosis: Some(diagnosis) } if error.failure().is_some() => {
+                diagnosis.brief()
+            }
+            Self::Failed { error, diagnosis: Some(diagnosis) } => format!("{error}\n\n{}", diagnosis.brief()),
+            _ => self.to_string(),
+        }
+    }
+
+    /// Why it could not be set up, as far as there is something to say.
+    ///
+    /// ```
+    /// use bwrap_launch::doctor::TrialOutcome;
+    /// assert!(TrialOutcome::TimedOut.diagnosis().is_none());
+    /// ```
+    #[must_use]
+    pub fn diagnosis(&self) -> Option<&Diagnosis> {
+        match self {
+            Self::Failed { diagnosis, .. } => diagnosis.as_deref(),
+            _ => None,
+        }
     }
 }
 

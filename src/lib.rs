@@ -64,7 +64,8 @@
 //! # Features
 //!
 //! None is on by default. `serde`: [`Host`](host::Host) as JSON and back, diagnoses as JSON. `cli`: the program `bwrap-doctor`.
-//! `testing`: a stand-in for bwrap, for the unit tests of programs that launch sandboxes.
+//! `testing`: a stand-in for bwrap, for the unit tests of programs that launch sandboxes. `tokio`: the same launches from
+//! asynchronous code.
 //!
 //! # Ready-made sandboxes
 //!
@@ -86,7 +87,9 @@
 //! * **Nothing is left behind.** No process, zombie, descriptor or thread, however a launch ends. When [`Child::wait`] returns,
 //!   nothing of a PID namespace is there any more; without one, processes that the command started may run on.
 //! * **No call blocks without a twin that has a limit:** [`Child::wait_timeout`], [`Child::wait_ready_timeout`],
-//!   [`Command::prepare_timeout`], [`Command::status_timeout`], [`Command::output_timeout`].
+//!   [`Command::prepare_timeout`], [`Command::status_timeout`], [`Command::output_timeout`], [`Lines::next_timeout`].
+//! * **Output comes as you want it:** collected within a [limit](Command::capture), [line by line](Child::lines), [passed on](Command::tee)
+//!   as it comes, both streams in [one pipe](Stdio::merged). A command is never blocked by what nobody keeps.
 //!
 //! # Every option of bwrap
 //!
@@ -170,10 +173,14 @@ pub use bwrap::{
 };
 pub use capability::{Capability, UnknownCapability};
 pub use diagnosis::{ProgramProblem, Verdict};
+#[cfg(feature = "tokio")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+pub use launch::tokio;
 pub use launch::{
-    Child, ChildStderr, ChildStdin, ChildStdout, Command, Ending, Error, ExitStatus, Explain, Explanation,
-    Failure, Figure, Heard, IoMax, IoPriority, Limit, Limits, Output, Prepared, Resource, Result, Scheduling,
-    Stdio, Step, Unapplied, Undecided, Usage,
+    Capture, Child, ChildStderr, ChildStdin, ChildStdout, Command, Cut, Ending, Error, ExitStatus, Explain,
+    Explanation, Failure, Figure, Group, Heard, IoMax, IoPriority, Killer, Limit, Limits, Line, LineEnd,
+    Lines, NextLine, Output, Pool, Prepared, Resource, Result, Scheduling, Stdio, Step, Stop, Stream,
+    Terminal, Unapplied, Undecided, Usage, WindowSize,
 };
 pub use results::{Results, ResultsEntry, ResultsError, ResultsKind};
 pub use sandbox::{

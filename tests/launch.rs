@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use bwrap_launch::op::{BindData, BindFd};
 use bwrap_launch::{
-    Command, Content, Descriptor, Error, Feature, Filter, Heard, IdRange, Lint, Namespaces, ProgramProblem,
-    Sandbox, Stage, Stdio,
+    Command, Content, Descriptor, Ending, Error, Feature, Filter, Heard, IdRange, Lint, Namespaces,
+    ProgramProblem, Sandbox, Stage, Stdio, Stop,
 };
 use common::readme::readme_sandbox;
 use common::{Here, host};
@@ -364,14 +364,14 @@ fn kill_ends_the_sandbox(here: &Here) {
     let mut child = here.command(&endless, "true").spawn().unwrap();
     child.kill().unwrap();
     let error = child.wait().unwrap_err();
-    assert_eq!(error.failure().unwrap().signal(), Some(9), "{error}");
+    assert_eq!(error.ending(), Ending::Stopped(Stop::Cancel), "{error}");
     drop(never_ends);
     // at once, whether or not the command runs already
     let mut child = here.command(&host().unshare_all(), "sleep").arg("60").spawn().unwrap();
     child.kill().unwrap();
     match child.wait() {
         Ok(status) => assert_eq!(status.signal(), Some(9)),
-        Err(error) => assert_eq!(error.failure().unwrap().signal(), Some(9), "{error}"),
+        Err(error) => assert_eq!(error.ending(), Ending::Stopped(Stop::Cancel), "{error}"),
     }
 }
 

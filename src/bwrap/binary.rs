@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::message::{Message, Severity};
-use super::options::{Accepted, BwrapOption, MissingOption};
+use super::options::{Accepted, BwrapOption, MissingOption, find};
 
 /// A bwrap binary: where it is and what it can do.
 ///
@@ -380,6 +380,18 @@ impl Bwrap {
     #[must_use]
     pub fn accepts(&self, option: &str) -> bool {
         self.0.accepted.contains(option)
+    }
+
+    /// How many words follow an option in bwrap's arguments, whatever the release. `None` for what is no option of any bwrap.
+    ///
+    /// ```
+    /// use bwrap_launch::Bwrap;
+    /// assert_eq!(["--bind", "--args", "--unshare-all"].map(Bwrap::words_after), [Some(2), Some(1), Some(0)]);
+    /// assert_eq!(Bwrap::words_after("--no-such-option"), None);
+    /// ```
+    #[must_use]
+    pub fn words_after(option: &str) -> Option<usize> {
+        find(option).map(|option| option.arguments)
     }
 
     /// Every option that it lists in its help.

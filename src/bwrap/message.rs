@@ -23,12 +23,14 @@
 //!   `--dev`, and a link named `ptmx` that `--symlink` cannot make as that of `--dev`.
 
 mod errno;
+mod folded;
+mod log;
 mod recognise;
 mod stage;
 mod table;
 /// The message that ended bwrap, among all that were said.
 pub(crate) fn decisive(messages: &[Message]) -> Option<&Message> {
-    let fatal = || messages.iter().filter(|message| message.severity() == Severity::Fatal);
+    let fatal = || messages.iter().filter(|message| message.own && message.severity() == Severity::Fatal);
     fatal().find(|message| message.pattern().is_some()).or_else(|| fatal().next())
 }
 
@@ -42,7 +44,8 @@ use std::path::{Path, PathBuf};
 
 use super::options;
 pub use errno::Errno;
-pub(crate) use recognise::find;
+pub(crate) use errno::find;
+pub(crate) use log::{Said, search};
 use recognise::{Found, capture, recognise};
 pub use stage::{Severity, Stage};
 use table::{Row, TABLE, Tail};
@@ -75,6 +78,7 @@ pub struct Message {
     subject: Option<OsString>,
     errno: Option<Errno>,
     stale: bool,
+    own: bool,
 }
 
 impl Message {
@@ -116,6 +120,21 @@ impl Message {
     pub fn parse(text: &[u8]) -> Self {
         let (level, text) = split_level(text.strip_suffix(b"\n").unwrap_or(text));
         let text = text.strip_prefix(PREFIX).unwrap_or(text);
+        let message = Self::of(text, recognise(text));
+        match level {
+            Some(level) => message.of_level(level),
+            None => message,
+        }
+    }
+
+    /// With the level that `--level-prefix` puts in front.
+    fn of_level(mut self, level: u8) -> Self {
+        self.severity = if level <= 3 { Severity::Fatal } else { Severity::Warning };
+        self
+    }
+
+    /// A text, and what was recognised in it.
+    fn of(text: &[u8], found: Option<Found<'_>>) -> Self {
         let mut message = Self {
             text: OsString::from_vec(text.to_vec()),
             stage: Stage::Unknown,
@@ -129,18 +148,32 @@ impl Message {
             subject: None,
             errno: None,
             stale: false,
+            own: true,
         };
-        if let Some(found) = recognise(text) {
+        if let Some(found) = found {
             message.fill(found);
         } else {
             message.errno = errno::cut_known(text).map(|(_, text)| Errno::read(text));
         }
-        match level {
-            Some(..=3) => message.severity = Severity::Fatal,
-            Some(_) => message.severity = Severity::Warning,
-            None => {}
-        }
         message
+    }
+
+    /// What somebody else than bwrap said.
+    pub(crate) fn foreign(text: &[u8]) -> Self {
+        Self { own: false, ..Self::of(text, None) }
+    }
+
+    /// Whether it is bwrap that said it, as far as can be told: in a log there are others' words as well
+    /// ([`Symptom::from_text`](crate::diagnosis::Symptom::from_text)).
+    ///
+    /// ```
+    /// use bwrap_launch::diagnosis::Symptom;
+    /// let symptom = Symptom::from_text(b"npm ERR! code ELIFECYCLE");
+    /// assert!(!symptom.messages[0].is_own());
+    /// ```
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.own
     }
 
     fn fill(&mut self, found: Found<'_>) {

@@ -9,8 +9,8 @@ use super::evidence;
 use super::finding::Confidence::{self, High, Medium};
 use super::symptom::Verdict;
 use super::weigh::{Judgement, weigh};
-use crate::bwrap::Stage;
 use crate::bwrap::message::Errno;
+use crate::bwrap::{Message, Stage};
 
 /// A system call at one step of bwrap's start.
 pub(super) struct Call {
@@ -74,7 +74,7 @@ calls! {
 
 /// The call that failed, by what bwrap said.
 pub(super) fn failed(case: &Case<'_>) -> Option<&'static Call> {
-    let message = case.symptom?.message()?;
+    let message = case.message()?;
     let said = |text: &&str| message.pattern() == Some(text) || message.reason() == Some(text);
     let mut here = CALLS.iter().filter(|call| call.stage == message.stage());
     here.find(|call| call.messages.iter().any(said))
@@ -89,7 +89,7 @@ pub(super) fn denied(case: &Case<'_>) -> Option<Judgement> {
             weigh(High)
                 .summary(format!("a system call filter kills bwrap for {what}"))
                 .refuted_by("the same sandbox ends by the same signal without a filter")
-                .pro(evidence::heard(case, "SIGSYS is what a system call filter ends a process with"))
+                .heard(case, "SIGSYS is what a system call filter ends a process with")
                 .if_so(evidence::filter(case))
         });
     }
@@ -119,15 +119,13 @@ fn answered(case: &Case<'_>, call: &Call, confidence: Confidence) -> Option<Judg
     let found = weigh(confidence)
         .if_so(evidence::filter(case))
         .refuted_by(format!("it fails alike without a filter, or the filter's profile allows {}", call.name));
-    let found = if call.versions.is_empty() {
-        found
-    } else {
-        found.pro(evidence::heard(case, format!("bwrap calls {} here {}", call.name, call.versions)))
-    };
+    let found = found.when(!call.versions.is_empty(), |found| {
+        found.heard(case, format!("bwrap calls {} here {}", call.name, call.versions))
+    });
     if usual {
         return Some(found);
     }
-    let text = case.symptom.and_then(|symptom| symptom.message()?.errno()).map_or("", Errno::text);
+    let text = case.message().and_then(Message::errno).map_or("", Errno::text);
     Some(found.summary(format!("a system call filter answers {} with \"{text}\"", call.name)))
 }
 

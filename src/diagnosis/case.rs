@@ -148,6 +148,11 @@ impl<'a> Case<'a> {
         self.host.process.effective.present().map(|set: &CapabilitySet| set.has(capability))
     }
 
+    /// Whether we are root, and known to have `CAP_SYS_ADMIN`.
+    pub(super) fn is_admin(&self) -> bool {
+        self.root() == Some(true) && self.has(Capability::CAP_SYS_ADMIN) == Some(true)
+    }
+
     /// Whether a system call filter is on; `None` if nobody knows.
     pub(super) fn filtered(&self) -> Option<bool> {
         self.host.process.seccomp.present().map(|mode| *mode == 2)

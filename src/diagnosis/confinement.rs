@@ -81,41 +81,30 @@ impl<'a> AppArmor<'a> {
 /// Whether a profile explains that `what` was answered with "Permission denied".
 pub(super) fn apparmor_denies(case: &Case<'_>, what: &str) -> Option<Judgement> {
     // the kernel log would not tell: a plain deny rule writes nothing there
-    let judgement =
-        |confidence| weigh(confidence).refuted_by("the same sandbox starts under another profile");
+    let found = |confidence| weigh(confidence).refuted_by("the same sandbox starts under another profile");
+    let label = &case.host.security.label;
     let attached = "whether a profile attaches to bwrap itself: `aa-status`, as root";
-    match AppArmor::of(case) {
-        AppArmor::Ours(profile) => case.failed().then(|| {
-            judgement(Low)
-                .summary(format!("the AppArmor profile {profile} that is loaded may deny {what}"))
-                .contra(evidence::seen(
-                    &case.host.security.label,
-                    format!("the profile {profile}, as our remedies write it, permits {what}"),
-                ))
-                .unknown(format!("whether the profile {profile} that is loaded is that one"))
-        }),
+    Some(match AppArmor::of(case) {
+        AppArmor::Absent => return None,
+        AppArmor::Ours(_) if !case.failed() => return None,
+        AppArmor::Ours(profile) => found(Low)
+            .summary(format!("the AppArmor profile {profile} that is loaded may deny {what}"))
+            .seen_against(label, format!("the profile {profile}, as our remedies write it, permits {what}"))
+            .unknown(format!("whether the profile {profile} that is loaded is that one")),
         AppArmor::Engine(profile)
         | AppArmor::Lxc(profile)
         | AppArmor::Other(profile)
-        | AppArmor::Restriction(profile) => Some(
-            judgement(High)
-                .summary(format!("the AppArmor profile {profile} denies {what}"))
-                .pro(evidence::profile(case).so()),
-        ),
-        AppArmor::Absent => None,
-        AppArmor::Unconfined => {
-            Some(judgement(Low).contra(evidence::profile(case).otherwise()).unknown(attached))
+        | AppArmor::Restriction(profile) => found(High)
+            .summary(format!("the AppArmor profile {profile} denies {what}"))
+            .pro(evidence::profile(case).so()),
+        AppArmor::Unconfined => found(Low).contra(evidence::profile(case).otherwise()).unknown(attached),
+        AppArmor::Free(profile) => {
+            let seen =
+                format!("the profile {profile} of this process denies nothing (/proc/self/attr/current)");
+            found(Low).seen_against(label, seen).unknown(attached)
         }
-        AppArmor::Free(profile) => Some(
-            judgement(Low)
-                .contra(evidence::seen(
-                    &case.host.security.label,
-                    format!("the profile {profile} of this process denies nothing (/proc/self/attr/current)"),
-                ))
-                .unknown(attached),
-        ),
-        AppArmor::Unknown => Some(judgement(Medium).unknown("our AppArmor profile: /proc/self/attr/current")),
-    }
+        AppArmor::Unknown => found(Medium).unknown("our AppArmor profile: /proc/self/attr/current"),
+    })
 }
 
 /// Which domain confines us.
@@ -172,44 +161,33 @@ impl<'a> Selinux<'a> {
 
 /// Whether the policy denies `what` (`TYPE:CLASS PERMISSION`): before a launch, as the policy of containers has it.
 pub(super) fn selinux_denies(case: &Case<'_>, what: &str) -> Option<Judgement> {
-    let judgement = |confidence| {
+    let found = |confidence| {
         let refuted = "`getenforce` says Permissive, or `ausearch -m avc -c bwrap`, as root, shows no denial";
         weigh(confidence).refuted_by(refuted)
     };
-    let selinux = Selinux::of(case);
-    let enforcing = case.host.security.selinux_enforcing.is(&true);
-    let seen = |judgement: Judgement, domain: &str| {
-        let judgement = judgement
-            .summary(format!("SELinux denies {what} to the domain {domain}"))
-            .pro(evidence::domain(case).so());
-        if enforcing {
-            return judgement.pro(evidence::enforcing(case).so());
-        }
-        // that file is hidden in containers
-        judgement.unknown(
-            "whether SELinux enforces or only logs: inside a container both look alike, and only trying tells; \
-             `getenforce` on the host",
-        )
-    };
-    match (selinux, case.failed()) {
-        (Selinux::Container(domain) | Selinux::Other(domain), true) => Some(seen(judgement(High), domain)),
-        (Selinux::Container(domain), false) => {
-            Some(seen(judgement(if enforcing { High } else { Medium }), domain))
-        }
+    let security = &case.host.security;
+    let (confidence, domain) = match (Selinux::of(case), case.failed()) {
+        (Selinux::Container(domain) | Selinux::Other(domain), true) => (High, domain),
+        (Selinux::Container(domain), _) if security.selinux_enforcing.is(&true) => (High, domain),
+        (Selinux::Container(domain), _) => (Medium, domain),
         // its siblings are as confined, mostly
-        (Selinux::Other(domain), false) if domain.starts_with("container_") => {
-            Some(seen(judgement(Medium), domain))
-        }
+        (Selinux::Other(domain), _) if domain.starts_with("container_") => (Medium, domain),
         (Selinux::Free(domain), true) => {
             let seen =
                 format!("the domain {domain} may do that in the usual policies (/proc/self/attr/current)");
-            Some(judgement(Low).contra(evidence::seen(&case.host.security.label, seen)))
+            return Some(found(Low).seen_against(&security.label, seen));
         }
         (Selinux::Unknown, true) => {
-            Some(judgement(Medium).unknown("our SELinux context: /proc/self/attr/current"))
+            return Some(found(Medium).unknown("our SELinux context: /proc/self/attr/current"));
         }
-        (Selinux::Absent, _) | (_, false) => None,
-    }
+        (Selinux::Absent, _) | (_, false) => return None,
+    };
+    Some(
+        found(confidence)
+            .summary(format!("SELinux denies {what} to the domain {domain}"))
+            .pro(evidence::domain(case).so())
+            .if_so(evidence::enforcing(case)),
+    )
 }
 
 /// How sure it is that a Landlock domain confines us, by what it leaves visible: a file that is ours and may not be
@@ -236,8 +214,13 @@ pub(super) fn knows_landlock(case: &Case<'_>) -> Option<bool> {
 /// Whether a set-id program started us, or something that acts like one.
 pub(super) fn ids_differ(case: &Case<'_>) -> bool {
     let process = &case.host.process;
-    let differ = |one: &Fact<u32>, other: &Fact<u32>| matches!((one.present(), other.present()), (Some(a), Some(b)) if a != b);
-    differ(&process.uid, &process.real_uid) || differ(&process.gid, &process.real_gid)
+    differing(&process.uid, &process.real_uid).or(differing(&process.gid, &process.real_gid)).is_some()
+}
+
+/// An effective and a real id, if they are not the same.
+pub(super) fn differing(effective: &Fact<u32>, real: &Fact<u32>) -> Option<(u32, u32)> {
+    let (effective, real) = (*effective.present()?, *real.present()?);
+    (effective != real).then_some((effective, real))
 }
 
 /// A profile that allows it in place of the one that confines us, or rules to add to that.

@@ -55,13 +55,8 @@ pub(super) struct Sight {
 }
 
 impl Sight {
-    fn new(
-        answer: Option<bool>,
-        so: impl Into<String>,
-        otherwise: impl Into<String>,
-        unknown: impl Into<String>,
-    ) -> Self {
-        Self { answer, so: so.into(), otherwise: otherwise.into(), unknown: unknown.into() }
+    fn new(answer: Option<bool>, so: impl Into<String>, otherwise: impl Into<String>, unknown: &str) -> Self {
+        Self { answer, so: so.into(), otherwise: otherwise.into(), unknown: unknown.to_owned() }
     }
 
     /// If it is so.
@@ -110,7 +105,7 @@ pub(super) fn capability(case: &Case<'_>, capability: Capability) -> Sight {
         case.has(capability),
         format!("the process has {capability} (CapEff in /proc/self/status)"),
         format!("{capability} is not among the capabilities (CapEff in /proc/self/status)"),
-        format!("whether the process has {capability}: CapEff in /proc/self/status"),
+        &format!("whether the process has {capability}: CapEff in /proc/self/status"),
     )
 }
 
@@ -120,7 +115,7 @@ pub(super) fn bound(case: &Case<'_>, capability: Capability) -> Sight {
         case.host.process.bounding.present().map(|set| set.has(capability)),
         format!("{capability} is in the bounding set (CapBnd in /proc/self/status)"),
         format!("{capability} is out of bounds (CapBnd in /proc/self/status)"),
-        format!("whether the container has {capability}: CapBnd in /proc/self/status"),
+        &format!("whether the container has {capability}: CapBnd in /proc/self/status"),
     )
 }
 
@@ -140,18 +135,14 @@ pub(super) fn profile(case: &Case<'_>) -> Sight {
 /// A security module that confines this process, whichever it is.
 pub(super) fn label(case: &Case<'_>) -> Sight {
     let label = &case.host.security.label;
-    let name = label.present().filter(|name| *name != "unconfined");
-    let otherwise = match label {
-        Fact::Present(_) => "AppArmor does not confine us (/proc/self/attr/current)",
-        _ => "neither AppArmor nor SELinux is on (/proc/self/attr/current)",
+    let name = label.present().map(String::as_str).filter(|name| *name != "unconfined");
+    let (none, otherwise) = match label {
+        Fact::Present(_) => (true, "AppArmor does not confine us (/proc/self/attr/current)"),
+        _ => (label.is_absent(), "neither AppArmor nor SELinux is on (/proc/self/attr/current)"),
     };
-    let none = label.present().is_some() || label.is_absent();
     Sight::new(
         if name.is_some() { Some(true) } else { none.then_some(false) },
-        format!(
-            "a security module confines us: {} (/proc/self/attr/current)",
-            name.map_or("", String::as_str)
-        ),
+        format!("a security module confines us: {} (/proc/self/attr/current)", name.unwrap_or_default()),
         otherwise,
         "whether a security module confines us: /proc/self/attr/current",
     )
@@ -206,7 +197,7 @@ fn same(effective: &Fact<u32>, real: &Fact<u32>, kind: &str, field: &str) -> Sig
         effective.present().zip(real.present()).map(|(effective, real)| effective == real),
         format!("the {kind} ids are the same ({field} in /proc/self/status)"),
         format!("the {kind} ids differ ({field} in /proc/self/status)"),
-        format!("our {kind} ids: {field} in /proc/self/status"),
+        &format!("our {kind} ids: {field} in /proc/self/status"),
     )
 }
 

@@ -70,7 +70,7 @@ pub(super) fn mount_of<'a>(mounts: &'a [Mount], path: &Path) -> Option<&'a Mount
 
 /// The value of a kernel parameter, if it is a number.
 pub(super) fn number(case: &Case<'_>, name: &str) -> Option<u64> {
-    case.host.sysctl(name).present()?.parse().ok()
+    case.host.sysctl(name).present()?.trim().parse().ok()
 }
 
 /// The version of bwrap, if it was looked at.

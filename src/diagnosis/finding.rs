@@ -1,7 +1,6 @@
 //! What a diagnosis consists of: causes, each with its confidence, evidence and remedies.
 
-use std::fmt;
-
+use super::named::named;
 use super::{Cause, Remedy, Verdict};
 use crate::bwrap::Stage;
 
@@ -22,15 +21,7 @@ pub enum Confidence {
     High,
 }
 
-impl fmt::Display for Confidence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-        })
-    }
-}
+named! { Confidence { Low "low", Medium "medium", High "high" } }
 
 /// Which way a piece of evidence points.
 ///
@@ -93,7 +84,7 @@ pub struct Finding {
 
 /// Why a sandbox did not start.
 ///
-/// `Display` is the whole report, for a terminal or a log.
+/// `Display` is the whole report, for a log; [`brief`](Self::brief) is what fits on one screen.
 ///
 /// ```
 /// use bwrap_launch::diagnosis::{Cause, Symptom, diagnose};
@@ -110,7 +101,7 @@ pub struct Diagnosis {
     pub verdict: Verdict,
     /// The stage that bwrap was in.
     pub stage: Option<Stage>,
-    /// The message that ended bwrap, in its own words.
+    /// The message that ended bwrap, in its own words, with `bwrap: ` in front; if it said nothing, what somebody else said.
     pub message: Option<String>,
     /// What explains it, the likeliest first.
     pub causes: Vec<Finding>,
@@ -165,12 +156,4 @@ pub enum Outlook {
     Fails,
 }
 
-impl fmt::Display for Outlook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Starts => "starts",
-            Self::Uncertain => "uncertain",
-            Self::Fails => "fails",
-        })
-    }
-}
+named! { Outlook { Starts "starts", Uncertain "uncertain", Fails "fails" } }

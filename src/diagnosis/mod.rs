@@ -6,6 +6,7 @@
 //!
 //! A launch that fails is diagnosed already: see [`Failure::diagnosis`](crate::Failure::diagnosis).
 
+mod brief;
 mod calls;
 mod case;
 mod cause;
@@ -20,6 +21,7 @@ mod fixtures;
 mod golden;
 #[cfg(feature = "serde")]
 mod json;
+mod named;
 mod need;
 mod remedy;
 mod report;
@@ -65,7 +67,10 @@ pub fn diagnose(symptom: &Symptom, host: &Host, sandbox: Option<&Sandbox>) -> Di
     let case = Case::new(Some(symptom), host, sandbox);
     let causes = explain(&case);
     let foreseen = foresee(&case, &causes);
-    let message = symptom.message().map(|message| format!("bwrap: {message}"));
+    let own = symptom.message().map(|message| format!("bwrap: {message}"));
+    // in others' words it is not to be taken for bwrap's
+    let message =
+        own.or_else(|| symptom.messages.iter().find(|said| !said.is_own()).map(ToString::to_string));
     Diagnosis { verdict: symptom.verdict, stage: symptom.stage(), message, causes, foreseen }
 }
 

@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Write};
 
-use super::{Bearing, Diagnosis, Finding, Outlook, Prediction, Remedy, Verdict};
+use super::{Bearing, Diagnosis, Finding, Prediction, Remedy, Verdict};
+use crate::bwrap::Stage;
 use crate::visible::line;
 
 /// Text without what does not show, but the ends of lines: labels, paths and messages come from elsewhere, and a terminal
@@ -21,74 +22,102 @@ impl Write for Plain<'_, '_> {
     }
 }
 
+/// How far it got, in a sentence. Where bwrap said nothing, it reported nothing: whoever knows what was attempted says that.
+pub(super) fn happened(diagnosis: &Diagnosis) -> Option<&'static str> {
+    match diagnosis.verdict {
+        Verdict::Unknown if diagnosis.message.is_none() => None,
+        Verdict::Refused => Some("bwrap refused to make the sandbox; the command did not run."),
+        Verdict::SetupFailed => Some("The sandbox could not be set up; the command did not run."),
+        Verdict::NotExecuted => Some("The command could not be executed in the sandbox; it did not run."),
+        Verdict::Unknown if diagnosis.message.as_deref().is_some_and(|said| !said.starts_with("bwrap: ")) => {
+            Some("This is no message of bwrap's that is known:")
+        }
+        Verdict::Unknown => Some("bwrap reported a failure."),
+    }
+}
+
+/// What bwrap was doing, for whoever never read its source.
+pub(super) fn doing(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Loader => "before bwrap began: while its own libraries were loaded",
+        Stage::Privileges => "while bwrap looked at its own privileges",
+        Stage::Arguments => "while bwrap read its command line",
+        Stage::Checks => "while bwrap checked that its options fit together, before it made anything",
+        Stage::Namespaces => "while bwrap made the namespaces, the first thing that it does",
+        Stage::Loopback => "while bwrap set up the loopback device of the sandbox's own network",
+        Stage::IdMap => "while bwrap wrote the user and group ids of the new user namespace",
+        Stage::Sources => "while bwrap looked for what is to be bound into the sandbox",
+        Stage::Mounts => "while bwrap mounted what the sandbox is to see",
+        Stage::Pivot => "while bwrap made the new file system the root",
+        Stage::NestedUserNamespace => "while bwrap made a second user namespace within the first",
+        Stage::Capabilities => "while bwrap set the command's capabilities",
+        Stage::Environment => "all was mounted: while bwrap changed into the command's directory and session",
+        Stage::Seccomp => "all was mounted: while bwrap loaded the system call filter",
+        Stage::Exec => "the sandbox was ready: while bwrap executed the command",
+        Stage::Reaper => "beside the running command: the first process of the sandbox",
+        Stage::Monitor => "beside the running command: the process outside that waits for it",
+        Stage::Internal => "a fault of bwrap's own, or no memory",
+        Stage::Unknown => "nobody knows what bwrap was doing",
+    }
+}
+
+pub(super) fn bearing(bearing: Bearing) -> &'static str {
+    match bearing {
+        Bearing::For => "seen:      ",
+        Bearing::Against => "against:   ",
+        Bearing::Unknown => "not known: ",
+    }
+}
+
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let f = &mut Plain(f);
-        // where bwrap said nothing, it reported nothing: whoever knows what was attempted says that
-        let happened = match self.verdict {
-            Verdict::Unknown if self.message.is_none() => None,
-            Verdict::Refused => Some("bwrap refused to make the sandbox; the command did not run."),
-            Verdict::SetupFailed => Some("The sandbox could not be set up; the command did not run."),
-            Verdict::NotExecuted => Some("The command could not be executed in the sandbox; it did not run."),
-            Verdict::Unknown => Some("bwrap reported a failure."),
-        };
-        if let Some(happened) = happened {
+        if let Some(happened) = happened(self) {
             writeln!(f, "{happened}")?;
         }
         if let Some(message) = &self.message {
             writeln!(f, "    {}", line(message.trim_end()))?;
         }
         if let Some(stage) = self.stage {
-            writeln!(f, "    (at the stage: {stage})")?;
+            writeln!(f, "    ({})", doing(stage))?;
         }
-        for (index, finding) in self.causes.iter().enumerate() {
-            let title = if index == 0 { "Cause" } else { "Or" };
-            // how to do all that could be done is told for the likeliest cause only
-            let told = if index == 0 { usize::MAX } else { 1 };
-            write!(f, "\n{title}: ")?;
-            finding.write(f, told)?;
-        }
-        for (index, finding) in self.foreseen.iter().enumerate() {
-            let title = if index == 0 { "After that, expect" } else { "And then" };
-            write!(f, "\n{title}: ")?;
-            finding.write(f, 1)?;
-        }
-        Ok(())
+        // how to do all that could be done is told for the likeliest cause only
+        let mut files = Vec::new();
+        write_all(f, &self.causes, &mut files, [("Cause", usize::MAX), ("Or", 1)])?;
+        write_all(f, &self.foreseen, &mut files, [("After that, expect", 1), ("And then", 1)])
     }
+}
+
+/// Each under its title, the first one's and the others', with what is done for so many remedies.
+fn write_all(
+    f: &mut impl Write,
+    findings: &[Finding],
+    files: &mut Vec<String>,
+    [first, others]: [(&str, usize); 2],
+) -> fmt::Result {
+    let titles = std::iter::once(first).chain(std::iter::repeat(others));
+    titles.zip(findings).try_for_each(|((title, told), finding)| {
+        write!(f, "\n{title}: ")?;
+        finding.write(f, told, files)
+    })
 }
 
 impl fmt::Display for Prediction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let f = &mut Plain(f);
-        let outlook = match self.outlook {
-            Outlook::Starts => "Nothing that can be seen stands in the way of this sandbox.",
-            Outlook::Uncertain if self.obstacles.is_empty() => {
-                "Nothing is known of this host: only trying tells."
-            }
-            Outlook::Uncertain => "This sandbox may not start; only trying tells.",
-            Outlook::Fails => "This sandbox will not start.",
-        };
-        writeln!(f, "{outlook}")?;
-        for (index, finding) in self.obstacles.iter().enumerate() {
-            let title = if index == 0 { "Cause" } else { "Then" };
-            write!(f, "\n{title}: ")?;
-            finding.write(f, usize::MAX)?;
-        }
-        Ok(())
+        writeln!(f, "{}", self.says())?;
+        write_all(f, &self.obstacles, &mut Vec::new(), [("Cause", usize::MAX), ("Then", usize::MAX)])
     }
 }
 
 impl Finding {
-    /// `told` is for how many remedies it is said how they are done: some go with a long file.
-    fn write(&self, f: &mut impl Write, told: usize) -> fmt::Result {
+    /// `told` is for how many remedies it is said how they are done: some go with a long file. `files` are those that have been
+    /// written above.
+    fn write(&self, f: &mut impl Write, told: usize, files: &mut Vec<String>) -> fmt::Result {
         let Self { summary, cause, confidence, .. } = self;
         writeln!(f, "{} [{}, {}; confidence: {confidence}]", line(summary), cause.code(), cause.name())?;
         for evidence in &self.evidence {
-            let bearing = match evidence.bearing {
-                Bearing::For => "seen:      ",
-                Bearing::Against => "against:   ",
-                Bearing::Unknown => "not known: ",
-            };
+            let bearing = bearing(evidence.bearing);
             writeln!(f, "    {bearing}{}", line(&evidence.text))?;
         }
         for refutation in &self.refuted_by {
@@ -103,7 +132,7 @@ impl Finding {
             writeln!(f, "\n  {}. {}", index + 1, line(&remedy.summary))?;
             remedy.write_price(f)?;
             if index < told {
-                remedy.write_instructions(f)?;
+                remedy.write_instructions(f, files)?;
             }
         }
         if told < self.remedies.len() {
@@ -126,8 +155,15 @@ impl Remedy {
 
     /// What is typed begins at the margin, so that whole blocks can be pasted: a here-document ends nowhere else. What is not
     /// for a shell or a file does not.
-    fn write_instructions(&self, f: &mut impl Write) -> fmt::Result {
-        let (typed, told) = self.parts();
+    fn write_instructions(&self, f: &mut impl Write, files: &mut Vec<String>) -> fmt::Result {
+        let (mut typed, told) = self.parts();
+        for (path, written) in self.written() {
+            if files.contains(&written) {
+                typed = typed.replacen(&written, &format!("# write {}, as above\n", line(&path)), 1);
+            } else {
+                files.push(written);
+            }
+        }
         if !typed.is_empty() {
             writeln!(f, "\n{}", typed.trim_end())?;
         }
@@ -144,14 +180,14 @@ impl fmt::Display for Remedy {
         let f = &mut Plain(f);
         writeln!(f, "{}", line(&self.summary))?;
         self.write_price(f)?;
-        self.write_instructions(f)
+        self.write_instructions(f, &mut Vec::new())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::fixtures::{machine, whole};
-    use super::super::{Symptom, diagnose, predict};
+    use super::super::{Outlook, Symptom, diagnose, predict};
     use super::*;
     use crate::Sandbox;
     use crate::diagnosis::ProgramProblem;

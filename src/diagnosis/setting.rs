@@ -29,35 +29,31 @@ pub(super) enum Setting {
     Unknown,
 }
 
-/// Platforms whose users set an image and little more.
-const MANAGED: &[Platform] =
-    &[Platform::Fargate, Platform::Lambda, Platform::CloudRun, Platform::ContainerApps, Platform::RunPod];
+/// What tells a setting, the first that is there: platforms whose users set an image and little more before what they run on.
+const SETTINGS: &[(Platform, Setting)] = &[
+    (Platform::Fargate, Setting::Managed(Platform::Fargate)),
+    (Platform::Lambda, Setting::Managed(Platform::Lambda)),
+    (Platform::CloudRun, Setting::Managed(Platform::CloudRun)),
+    (Platform::ContainerApps, Setting::Managed(Platform::ContainerApps)),
+    (Platform::RunPod, Setting::Managed(Platform::RunPod)),
+    (Platform::OpenShift, Setting::Kubernetes { openshift: true }),
+    (Platform::Kubernetes, Setting::Kubernetes { openshift: false }),
+    (Platform::CriO, Setting::Kubernetes { openshift: false }),
+    (Platform::Docker, Setting::Container(Engine::Docker)),
+    (Platform::Podman, Setting::Container(Engine::Podman)),
+    (Platform::Lxc, Setting::Lxc),
+    (Platform::Nspawn, Setting::Nspawn),
+    (Platform::Containerd, Setting::OtherContainer),
+    (Platform::Container, Setting::OtherContainer),
+    (Platform::SystemdUnit, Setting::Unit),
+];
 
 impl Setting {
     pub(super) fn of(case: &Case<'_>) -> Self {
-        let on = |platform| case.on(platform);
-        if let Some(platform) = MANAGED.iter().find(|platform| on(**platform)) {
-            return Self::Managed(*platform);
-        }
-        if on(Platform::Kubernetes) || on(Platform::OpenShift) || on(Platform::CriO) {
-            return Self::Kubernetes { openshift: on(Platform::OpenShift) };
-        }
-        if on(Platform::Docker) {
-            Self::Container(Engine::Docker)
-        } else if on(Platform::Podman) {
-            Self::Container(Engine::Podman)
-        } else if on(Platform::Lxc) {
-            Self::Lxc
-        } else if on(Platform::Nspawn) {
-            Self::Nspawn
-        } else if on(Platform::Containerd) || on(Platform::Container) {
-            Self::OtherContainer
-        } else if on(Platform::SystemdUnit) {
-            Self::Unit
-        } else if case.platforms.is_unknown() {
-            Self::Unknown
-        } else {
-            Self::Machine
+        match SETTINGS.iter().find(|(platform, _)| case.on(*platform)) {
+            Some((_, setting)) => *setting,
+            None if case.platforms.is_unknown() => Self::Unknown,
+            None => Self::Machine,
         }
     }
 
@@ -98,11 +94,9 @@ impl Launcher {
         };
         let bwrap = case.host.bwrap.present().map(|program| program.path.as_path());
         let Some(sandbox) = case.sandbox else {
-            let message = case.symptom.and_then(|symptom| symptom.message());
-            let said = message.into_iter().flat_map(|message| [message.path(), message.source()]).flatten();
-            return said
-                .chain(bwrap)
-                .find_map(|path| marked(PROTECTED, path).or_else(|| marked(MARKS, path)));
+            let said = case.message().into_iter().flat_map(|message| [message.path(), message.source()]);
+            let mut paths = said.flatten().chain(bwrap);
+            return paths.find_map(|path| marked(PROTECTED, path).or_else(|| marked(MARKS, path)));
         };
         let paths = sandbox.operations.iter().flat_map(|operation| {
             let source = match operation {

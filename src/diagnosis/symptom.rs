@@ -1,8 +1,8 @@
 //! What was seen to fail.
 
-use std::fmt;
-
 use super::ProgramProblem;
+use super::named::named;
+use crate::bwrap::message::{Said, search};
 use crate::bwrap::{Message, Stage, decisive};
 
 /// How far a launch got.
@@ -26,16 +26,7 @@ pub enum Verdict {
     Unknown,
 }
 
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Refused => "refused",
-            Self::SetupFailed => "setup-failed",
-            Self::NotExecuted => "not-executed",
-            Self::Unknown => "unknown",
-        })
-    }
-}
+named! { Verdict { Refused "refused", SetupFailed "setup-failed", NotExecuted "not-executed", Unknown "unknown" } }
 
 /// What is to be explained: bwrap's words and what is known beside them.
 ///
@@ -63,10 +54,26 @@ pub struct Symptom {
 }
 
 impl Symptom {
-    /// From what bwrap wrote to standard error. Only what bwrap itself wrote may be fed in.
+    /// From text that bwrap's messages are in: what it wrote to standard error, or a log, with all that logs and people put
+    /// around a message. What is not bwrap's is kept as somebody else's ([`Message::is_own`]); of a shell or a launcher that
+    /// could not start bwrap, the error number is taken.
+    ///
+    /// ```
+    /// use bwrap_launch::diagnosis::Symptom;
+    /// let log = br#"{"level":"error","msg":"bwrap: Can't mount proc on /newroot/proc: Operation not permitted\n"}"#;
+    /// assert_eq!(Symptom::from_text(log).message().unwrap().pattern(), Some("Can't mount proc on %s"));
+    /// let shell = Symptom::from_text(b"bash: line 1: bwrap: command not found");
+    /// assert_eq!((shell.message(), shell.errno), (None, Some(2)));
+    /// ```
     #[must_use]
-    pub fn from_text(stderr: &[u8]) -> Self {
-        Self { messages: Message::parse_all(stderr), ..Self::default() }
+    pub fn from_text(text: &[u8]) -> Self {
+        let text = text.trim_ascii_end();
+        let foreign = || Some(Message::foreign(text)).filter(|_| !text.is_empty()).into_iter().collect();
+        match search(text) {
+            Said::Bwrap(messages) => Self { messages, ..Self::default() },
+            Said::NotStarted(error) => Self { messages: foreign(), errno: error.code(), ..Self::default() },
+            Said::Nothing => Self { messages: foreign(), ..Self::default() },
+        }
     }
 
     /// The message that ended bwrap: the first one that is known and no warning. bwrap is several processes, and what

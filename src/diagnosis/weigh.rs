@@ -94,6 +94,11 @@ pub(super) fn weigh(confidence: Confidence) -> Judgement {
     Judgement { confidence, summary: None, evidence: Vec::new(), refuted_by: None, operation: None }
 }
 
+/// Ends a judge where something rules its cause out: `rule_out(case.filtered() == Some(false))?`.
+pub(super) fn rule_out(so: bool) -> Option<()> {
+    (!so).then_some(())
+}
+
 impl Judgement {
     /// What would prove the cause wrong, where the rule cannot say it: names, paths.
     pub(super) fn refuted_by(mut self, text: impl Into<String>) -> Self {
@@ -165,6 +170,15 @@ impl Judgement {
         match sight.either() {
             Ok((true, seen)) => self.pro(seen),
             Ok((false, seen)) => self.contra(seen),
+            Err(unknown) => self.unknown(unknown),
+        }
+    }
+
+    /// What speaks against the cause if it is so, for it if not, and would decide if nobody knows.
+    pub(super) fn if_not(self, sight: Sight) -> Self {
+        match sight.either() {
+            Ok((true, seen)) => self.contra(seen),
+            Ok((false, seen)) => self.pro(seen),
             Err(unknown) => self.unknown(unknown),
         }
     }

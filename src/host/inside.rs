@@ -40,7 +40,6 @@ pub(crate) struct Sought<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Attempt {
     /// None was made. An emulator (`binfmt_misc`) may execute what the kernel itself does not.
-    #[allow(dead_code, reason = "predictions will ask")]
     None,
     /// It failed, with this errno if bwrap said so.
     Failed(Option<i32>),
@@ -73,6 +72,19 @@ pub(crate) fn find(sandbox: &Sandbox, sought: Sought<'_>) -> Option<ProgramProbl
     }
     let only = denied.filter(|_| searched == 0);
     first.or(only).or(Some(ProgramProblem::NotFound { program: sought.program.into(), searched: candidates }))
+}
+
+/// Whether a directory can be entered inside, or with which error number it cannot. What nobody can see is taken to be there.
+pub(crate) fn enter(sandbox: &Sandbox, directory: &Path) -> Result<(), i32> {
+    match View(sandbox).resolve(&Path::new("/").join(directory)) {
+        Way::To(_, Node::Directory(_) | Node::Unknown) | Way::Unknown => Ok(()),
+        Way::To(_, Node::Host(host)) if host.is_dir() => Ok(()),
+        Way::To(_, Node::Host(_) | Node::Data(..)) => Err(libc::ENOTDIR),
+        Way::To(_, Node::Missing | Node::Link(_)) | Way::Nowhere | Way::Astray { .. } => Err(libc::ENOENT),
+        Way::Denied(..) => Err(libc::EACCES),
+        Way::Circle => Err(libc::ELOOP),
+        Way::TooLong => Err(libc::ENAMETOOLONG),
+    }
 }
 
 enum Verdict {

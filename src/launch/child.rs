@@ -1,25 +1,33 @@
 //! A launched command: its streams, its end, and what became of it.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::process::Pid;
+
+use super::apply::{Applied, apply};
+use super::capture::{Cuts, Handling, Kept, Stream};
+use super::cgroup::Group;
 use super::error::{Error, Result, Step};
 use super::explain::Explain;
-use super::failure::Failure;
 use super::gather::{Scene, gather};
 use super::handshake::{Outcome, Phase, Undecided};
 use super::keeper;
 use super::limits::{Limits, Unapplied};
 use super::order::Recipe;
 use super::output::{ExitStatus, Output};
+use super::pty::Terminal;
+use super::reach::Record;
+use super::reading::{Next, Reading};
 use super::running::Running;
 use super::start::Started;
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
+use super::stop::{self, Killer, Terms};
 use super::usage::Usage;
-use super::wait::{self, Ward};
+use super::wait::Ward;
 use super::words::{Words, warnings};
 use crate::bwrap::status::Status;
 use crate::bwrap::{Bwrap, Message, NamespaceIds};
@@ -27,7 +35,8 @@ use crate::sandbox::Feature;
 
 /// A launched command, as [`std::process::Child`].
 ///
-/// Dropping it neither kills the command nor waits for it, as in `std`; unlike there, no zombie is left: a
+/// Dropping it neither kills the command nor waits for it, as in `std` (but see
+/// [`Command::kill_on_drop`](crate::Command::kill_on_drop)); unlike there, no zombie is left: a
 /// thread of this crate sees it to its end. When the command ends, everything else in its PID namespace is killed; without one,
 /// what the command has started may live on.
 ///
@@ -46,10 +55,15 @@ use crate::sandbox::Feature;
 pub struct Child {
     /// The command's standard input, if it is piped.
     pub stdin: Option<ChildStdin>,
-    /// The command's standard output, if it is piped.
+    /// The command's standard output, if it is piped; with [`Stdio::merged`](super::Stdio::merged), its standard error, too.
     pub stdout: Option<ChildStdout>,
     /// The command's and bwrap's standard error, if it is piped.
     pub stderr: Option<ChildStderr>,
+    /// Our end of the command's [terminal](super::Command::terminal), if it has one of its own.
+    pub terminal: Option<Terminal>,
+    pub(super) handling: Handling,
+    /// To be set at the gate.
+    pub(super) limits: Limits,
     launch: Launch,
 }
 
@@ -60,8 +74,10 @@ struct Launch {
     running: Option<Running>,
     /// A handle on bwrap.
     process: Arc<OwnedFd>,
+    record: Arc<Record>,
+    terms: Terms,
     outcome: Option<Result<ExitStatus>>,
-    words: Words,
+    words: Arc<Words>,
     /// Without descriptors that somebody else waits for.
     recipe: Arc<Recipe>,
     /// It can be set up once more without harm.
@@ -73,6 +89,8 @@ struct Launch {
     unapplied: Vec<Unapplied>,
     /// What had been used at the end.
     usage: Usage,
+    /// To be removed at the end.
+    group: Option<Group>,
     explain: Explain,
     sandbox_pid: Option<u32>,
     namespaces: Option<NamespaceIds>,
@@ -87,13 +105,18 @@ pub(super) fn deadline(limit: Duration) -> Option<Instant> {
 }
 
 /// How much of the time is left. As good as all of it without a deadline.
-fn left(deadline: Option<Instant>) -> Duration {
+pub(super) fn left(deadline: Option<Instant>) -> Duration {
     deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()))
 }
 
 impl Child {
-    pub(super) fn new(started: Started, recipe: &Arc<Recipe>, bwrap: Bwrap, explain: Explain) -> Self {
-        let Started { running, stdin, stdout, stderr, words, gate: _, dropped } = started;
+    pub(super) fn new(
+        started: Started,
+        recipe: &Arc<Recipe>,
+        bwrap: Bwrap,
+        (explain, terms): (Explain, Terms),
+    ) -> Self {
+        let Started { running, stdin, stdout, stderr, terminal, words, gate: _, dropped } = started;
         let repeatable = recipe.sandbox.is_repeatable();
         let (line, recipe) = match recipe.without_descriptors() {
             Some(rest) => (Some(recipe.line_for(&bwrap)), Arc::new(rest)),
@@ -102,9 +125,11 @@ impl Child {
         let launch = Launch {
             id: running.pid.as_raw_pid().unsigned_abs(),
             process: running.process(),
+            record: Arc::clone(running.reach().record()),
+            terms,
             running: Some(running),
             outcome: None,
-            words,
+            words: Arc::new(words),
             recipe,
             repeatable,
             line,
@@ -112,11 +137,48 @@ impl Child {
             dropped,
             unapplied: Vec::new(),
             usage: Usage::default(),
+            group: None,
             explain,
             sandbox_pid: None,
             namespaces: None,
         };
-        Self { stdin, stdout, stderr, launch }
+        Self { stdin, stdout, stderr, terminal, handling: Handling::default(), limits: Limits::new(), launch }
+    }
+
+    /// The command begins: from now on its time counts.
+    pub(super) fn begin(mut self) -> Result<Self> {
+        if let Err(error) = self.limit() {
+            self.destroy();
+            return Err(error);
+        }
+        Ok(self)
+    }
+
+    /// As [`begin`](Self::begin), but what cannot be limited is the caller's to end.
+    pub(super) fn limit(&self) -> Result<()> {
+        let Some(running) = &self.launch.running else { return Ok(()) };
+        stop::limit(running.reach(), self.launch.terms).map_err(Error::system(Step::Limit))
+    }
+
+    /// A handle that stops the sandbox from any thread, while another one waits here.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use bwrap_launch::Sandbox;
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").unshare_all();
+    /// let mut child = sandbox.command("sleep").arg("60").spawn()?;
+    /// let killer = child.killer();
+    /// std::thread::scope(|scope| {
+    ///     let waiting = scope.spawn(|| child.wait());
+    ///     killer.terminate(Duration::from_secs(1))?;
+    ///     println!("{:?}", waiting.join().unwrap());
+    ///     Ok::<(), bwrap_launch::Error>(())
+    /// })?;
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    #[must_use]
+    pub fn killer(&self) -> Killer {
+        Killer::new(self.launch.running.as_ref().map(Running::reach), &self.launch.record)
     }
 
     /// The process id of bwrap itself.
@@ -141,6 +203,11 @@ impl Child {
     pub fn sandbox_pid(&mut self) -> Option<u32> {
         self.launch.listen();
         self.launch.sandbox_pid
+    }
+
+    /// The handle on bwrap.
+    pub(super) fn process(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.launch.process)
     }
 
     pub(super) fn known_sandbox_pid(&self) -> Option<u32> {
@@ -179,21 +246,39 @@ impl Child {
         &self.launch.unapplied
     }
 
-    /// Sets limits on the sandbox, which waits at the gate.
-    pub(super) fn limit(&mut self, limits: &Limits) -> Result<()> {
-        let Some(running) = &mut self.launch.running else { return self.outcome().map(drop) };
-        match running.limit(limits) {
-            Ok(unapplied) => {
-                self.launch.unapplied = unapplied;
-                Ok(())
-            }
-            // the end tells more
-            Err(_) if running.turn().is_ok_and(|over| over) => {
-                self.launch.conclude(Duration::ZERO);
-                self.outcome().map(drop)
-            }
-            Err(unapplied) => Err(unapplied.into()),
+    /// Sets the limits on the sandbox, which waits at the gate.
+    pub(super) fn apply_limits(&mut self) -> Result<()> {
+        if self.limits.is_empty() {
+            return Ok(());
         }
+        let Some(held) = self.held() else { return self.outcome().map(drop) };
+        match apply(&self.limits, held) {
+            Ok(applied) => self.keep(applied),
+            // the end tells more
+            Err(_) if self.is_over() => {
+                self.launch.conclude(Duration::ZERO);
+                return self.outcome().map(drop);
+            }
+            Err(unapplied) => return Err(unapplied.into()),
+        }
+        Ok(())
+    }
+
+    /// The process to be limited, `Some(None)` if it is gone. `None` once the outcome is known.
+    pub(super) fn held(&self) -> Option<Option<Pid>> {
+        self.launch.running.as_ref().map(Running::held)
+    }
+
+    /// Keeps what became of the limits.
+    pub(super) fn keep(&mut self, applied: Applied) {
+        self.launch.unapplied = applied.unapplied;
+        if let Some(running) = &mut self.launch.running {
+            running.set_group(applied.group);
+        }
+    }
+
+    pub(super) fn is_over(&mut self) -> bool {
+        self.launch.running.as_mut().is_none_or(|running| running.turn().is_ok_and(|over| over))
     }
 
     /// What the sandbox has used so far, or, at its end, in all.
@@ -230,7 +315,7 @@ impl Child {
     /// ```
     #[must_use]
     pub fn warnings(&self) -> Vec<Message> {
-        match &self.launch.words {
+        match &*self.launch.words {
             words @ Words::Pipe(_) => warnings(&words.heard().unwrap_or_default()),
             // in a file there may be those of others
             Words::File { .. } | Words::Elsewhere => Vec::new(),
@@ -385,11 +470,11 @@ impl Child {
         self.outcome().map(Some)
     }
 
-    /// Kills the sandbox (SIGKILL): every process of its PID namespace, or, without one, the command and at most its direct
-    /// children; what those have started lives on. Its end is still to be waited for. Does nothing if it has ended. A bwrap that
-    /// has not yet reported what it made is given half a second for that.
+    /// Kills the sandbox (SIGKILL): every process of its PID namespace, or, without one, the command and all that descends from it
+    /// ([`Killer`] says who is found). Its end is still to be waited for. Does nothing if it has ended. A bwrap that has not yet reported what
+    /// it made is given half a second for that.
     ///
-    /// Killed before the command was executed, the launch ends with an error, not with a status.
+    /// Killed before the command was executed, the launch ends with [`Error::Stopped`], not with a status.
     ///
     /// # Errors
     ///
@@ -407,18 +492,20 @@ impl Child {
     /// # Ok::<(), bwrap_launch::Error>(())
     /// ```
     pub fn kill(&mut self) -> Result<()> {
-        match &mut self.launch.running {
-            Some(running) => running.kill().map_err(Error::system(Step::Kill)),
-            None => Ok(()),
-        }
+        self.killer().kill()
     }
 
     /// Waits for the command's end and collects what it writes to piped streams, after closing its standard
-    /// input.
+    /// input. How much of it is kept, and who else gets it, is the [command's](super::Command::capture) to say.
+    ///
+    /// As in `std`, it waits until nobody can write any more. With a PID namespace that is the command's end; without one, a process
+    /// that the command left behind may hold the streams open for as long as it lives, unless output is to
+    /// [end with the command](super::Command::output_ends_with_command).
     ///
     /// # Errors
     ///
-    /// As [`wait`](Self::wait), and if its output cannot be read.
+    /// As [`wait`](Self::wait), and if its output cannot be read, or not be [passed on](super::Command::tee): then the sandbox is
+    /// ended, and nothing is left of it.
     ///
     /// ```
     /// use bwrap_launch::{Sandbox, Stdio};
@@ -435,54 +522,61 @@ impl Child {
     /// As [`wait_with_output`](Self::wait_with_output), but when the deadline has passed nothing is left of it.
     pub(super) fn output_until(&mut self, deadline: Option<Instant>) -> Result<Option<Output>> {
         drop(self.stdin.take());
-        let (mut stdout, mut stderr) = (self.stdout.take(), self.stderr.take());
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let read = Error::system(Step::ReadOutput);
-        let all = self.collect((&mut stdout, &mut out), (&mut stderr, &mut err), deadline).map_err(read)?;
+        let mut reading = self.take_reading();
+        let [mut stdout, mut stderr] = [Kept::new(self.handling.capture), Kept::new(self.handling.capture)];
+        let all = loop {
+            match reading
+                .next(self.launch.running.as_mut(), deadline)
+                .map_err(Error::system(Step::ReadOutput))?
+            {
+                Next::Bytes(stream, bytes) => {
+                    let kept = if stream == Stream::Stdout { &mut stdout } else { &mut stderr };
+                    kept.push(bytes);
+                    if let Err(error) = self.handling.pass_on(stream, bytes) {
+                        self.destroy();
+                        return Err(Error::system(Step::PassOutputOn)(error));
+                    }
+                    // a command that writes on and on leaves no moment without something to read
+                    if left(deadline).is_zero() {
+                        break false;
+                    }
+                }
+                Next::End => break true,
+                Next::Late => break false,
+            }
+        };
+        drop(reading);
         if !all || !self.wait_over(deadline)? {
             self.destroy();
             return Ok(None);
         }
         let status = self.outcome()?;
-        let dropped = std::mem::take(&mut self.launch.dropped);
-        Ok(Some(Output { status, warnings: warnings(&err), stdout: out, stderr: err, dropped }))
+        let ((stdout, stdout_cut), (stderr, stderr_cut)) = (stdout.finish(), stderr.finish());
+        let (warnings, dropped) = (self.warnings(), self.take_dropped());
+        let cuts = Cuts::of(stdout_cut, stderr_cut);
+        Ok(Some(Output { status, stdout, stderr, cuts, warnings, dropped }))
     }
 
-    /// Reads both streams to their ends. Says whether there was time for that. bwrap's end comes first if the command leaves processes behind that
-    /// hold them open; those of a PID namespace are ended with it.
-    fn collect(
-        &mut self,
-        (stdout, out): (&mut Option<ChildStdout>, &mut Vec<u8>),
-        (stderr, err): (&mut Option<ChildStderr>, &mut Vec<u8>),
-        deadline: Option<Instant>,
-    ) -> io::Result<bool> {
-        let mut buffer = vec![0; 64 << 10];
-        while stdout.is_some() || stderr.is_some() {
-            if left(deadline).is_zero() {
-                return Ok(false);
-            }
-            if let Some(running) = self.launch.running.as_mut().filter(|running| running.outcome().is_none())
-            {
-                running.turn()?;
-            }
-            let watched = self.launch.running.as_ref().filter(|running| running.outcome().is_none());
-            let mut streams = Vec::with_capacity(2);
-            streams.extend(stdout.as_ref().map(|stream| (true, stream.as_fd())));
-            streams.extend(stderr.as_ref().map(|stream| (false, stream.as_fd())));
-            let (which, descriptors): (Vec<bool>, Vec<BorrowedFd<'_>>) = streams.into_iter().unzip();
-            let readable = wait::wait(watched.map(|running| running as &dyn Ward), &descriptors, deadline)?;
-            for (is_stdout, _) in which.into_iter().zip(readable).filter(|(_, readable)| *readable) {
-                if is_stdout {
-                    drain(stdout, out, &mut buffer)?;
-                } else {
-                    drain(stderr, err, &mut buffer)?;
-                }
-            }
-        }
-        Ok(true)
+    /// Both streams, to be read.
+    pub(super) fn take_reading(&mut self) -> Reading {
+        Reading::new(self.stdout.take(), self.stderr.take(), self.handling.ends_with_command)
     }
 
-    fn outcome(&self) -> Result<ExitStatus> {
+    /// What is waited for, until the outcome is known.
+    pub(super) fn running(&mut self) -> Option<&mut Running> {
+        self.launch.running.as_mut()
+    }
+
+    /// The same, to be watched.
+    pub(super) fn ward(&self) -> Option<&Running> {
+        self.launch.running.as_ref()
+    }
+
+    pub(super) fn take_dropped(&mut self) -> Vec<Feature> {
+        std::mem::take(&mut self.launch.dropped)
+    }
+
+    pub(super) fn outcome(&self) -> Result<ExitStatus> {
         self.launch.outcome.clone().unwrap_or_else(|| Err(given_up()))
     }
 
@@ -494,19 +588,31 @@ impl Child {
     }
 }
 
-fn given_up() -> Error {
-    Error::system(Step::WaitForBwrap)(io::Error::other("it was given up before its end"))
+/// For a front that waits in its own way.
+#[cfg(feature = "tokio")]
+impl Child {
+    /// For those who see it to its end themselves.
+    pub(super) fn take_running(&mut self) -> Option<Running> {
+        self.launch.running.take()
+    }
+
+    /// Once it is over: lets go of everything. What failed is to be inquired into, and then [settled](Self::settle).
+    pub(super) fn close(&mut self) -> Option<Inquiry> {
+        self.launch.close()
+    }
+
+    /// What is left to be removed, which may take a while.
+    pub(super) fn take_group(&mut self) -> Option<Group> {
+        self.launch.group.take()
+    }
+
+    pub(super) fn settle(&mut self, error: Error) {
+        self.launch.outcome = Some(Err(error));
+    }
 }
 
-fn drain(stream: &mut Option<impl Read>, bytes: &mut Vec<u8>, buffer: &mut [u8]) -> io::Result<()> {
-    let Some(source) = stream else { return Ok(()) };
-    match source.read(buffer) {
-        Ok(0) => *stream = None,
-        Ok(count) => bytes.extend(buffer.iter().take(count)),
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-        Err(error) => return Err(error),
-    }
-    Ok(())
+pub(super) fn given_up() -> Error {
+    Error::system(Step::WaitForBwrap)(io::Error::other("it was given up before its end"))
 }
 
 impl Launch {
@@ -531,9 +637,19 @@ impl Launch {
 
     /// Once it is over: turns what was seen into the outcome, and lets go of everything.
     fn conclude(&mut self, limit: Duration) {
-        let Some(outcome) = self.running.as_ref().and_then(Running::outcome) else { return };
-        let Some(running) = self.running.take() else { return };
+        let inquiry = self.close();
+        self.group = None;
+        if let Some(inquiry) = inquiry {
+            self.outcome = Some(Err(inquiry.conclude(limit)));
+        }
+    }
+
+    /// As [`conclude`](Self::conclude), but for what reads the host.
+    fn close(&mut self) -> Option<Inquiry> {
+        let outcome = self.running.as_ref().and_then(Running::outcome)?;
+        let mut running = self.running.take()?;
         self.usage = running.usage();
+        self.group = running.take_group();
         self.note(running.handshake().status());
         let outcome = match outcome {
             // bwrap never fails to say that it cannot execute the command
@@ -542,27 +658,64 @@ impl Launch {
             }
             outcome => outcome,
         };
-        self.outcome = Some(match outcome {
-            Outcome::Ended(status) => Ok(status),
-            failed => Err(self.failure(failed, limit).into()),
-        });
-    }
-
-    fn failure(&self, outcome: Outcome, limit: Duration) -> Failure {
-        let failure = gather(
+        let why = self.record.of(outcome);
+        self.outcome = match (outcome, why) {
+            (Outcome::Ended(status), why) => Some(Ok(why.map_or(status, |why| status.with_stop(why)))),
+            (failed, Some(why)) => Some(Err(Error::stopped(why, failed))),
+            (_, None) => None,
+        };
+        if self.outcome.is_some() {
+            return None;
+        }
+        Some(Inquiry {
             outcome,
+            words: Arc::clone(&self.words),
+            recipe: Arc::clone(&self.recipe),
+            repeatable: self.repeatable,
+            bwrap: self.bwrap.clone(),
+            command: self.command_line(),
+            namespaces: self.namespaces,
+            dropped: self.dropped.clone(),
+            explain: self.explain,
+        })
+    }
+}
+
+/// A launch that is over and failed, and what is needed to find out more about that. It can be carried to where blocking is
+/// allowed.
+pub(super) struct Inquiry {
+    outcome: Outcome,
+    words: Arc<Words>,
+    recipe: Arc<Recipe>,
+    repeatable: bool,
+    bwrap: Bwrap,
+    command: String,
+    namespaces: Option<NamespaceIds>,
+    dropped: Vec<Feature>,
+    explain: Explain,
+}
+
+impl Inquiry {
+    /// Reads the host, and has bwrap asked once more within this time, as far as that is wanted.
+    pub(super) fn conclude(self, limit: Duration) -> Error {
+        let explain = self.explain;
+        let failure = gather(
+            self.outcome,
             Scene {
                 words: &self.words,
                 recipe: &self.recipe,
                 repeatable: self.repeatable,
                 bwrap: &self.bwrap,
-                command: self.command_line(),
+                command: self.command,
                 namespaces: self.namespaces,
                 dropped: &self.dropped,
-                explain: self.explain,
+                explain,
             },
         );
-        if self.explain == Explain::AskAgain { failure.ask_again(limit.min(REHEARSAL)) } else { failure }
+        match explain {
+            Explain::AskAgain => failure.ask_again(limit.min(REHEARSAL)).into(),
+            _ => failure.into(),
+        }
     }
 }
 
@@ -577,6 +730,9 @@ impl Drop for Child {
     fn drop(&mut self) {
         let Some(mut running) = self.launch.running.take() else { return };
         if !running.turn().unwrap_or(false) {
+            if self.launch.terms.kill_on_drop {
+                stop::on_drop(running.reach(), self.launch.terms);
+            }
             keeper::adopt(running);
         }
     }

@@ -2,8 +2,8 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::io::ErrorKind;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::io::{ErrorKind, Write};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,17 +11,25 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Access, access};
 use rustix::process::getuid;
 
+use super::capture::{Capture, Handling, Stream};
 use super::child::{Child, deadline};
+use super::ending::Stop;
 use super::error::{Error, Result, Step};
 use super::explain::Explain;
+use super::failure::Failure;
+use super::gather::gather_elsewhere;
+use super::handshake::Outcome;
 use super::limits::Limits;
 use super::order::{Line, Order, Recipe};
 use super::output::{ExitStatus, Output};
 use super::prepared::Prepared;
+use super::pty::{Terminal, WindowSize};
+use super::spawn::Family;
 use super::start::{self, Started};
 use super::stdio::{Stdio, StdioKind};
+use super::stop::Terms;
 use crate::bwrap::{Bwrap, ParseError, parse};
-use crate::sandbox::{Advice, Circumstances, Descriptor, ENGINE_SOCKETS, Invalid, Sandbox};
+use crate::sandbox::{Advice, Circumstances, Descriptor, ENGINE_SOCKETS, Invalid, Place, Problem, Sandbox};
 
 /// A command to run in a sandbox, as [`std::process::Command`].
 ///
@@ -50,7 +58,11 @@ pub struct Command {
     pub(super) descriptors: Vec<(RawFd, Descriptor)>,
     pub(super) explain: Option<Explain>,
     limits: Limits,
+    handling: Handling,
+    terminal: Option<WindowSize>,
     keeps_ignored_signals: bool,
+    family: Family,
+    pub(super) terms: Terms,
 }
 
 /// What streams are connected to about which nothing was said.
@@ -164,7 +176,11 @@ impl Command {
             descriptors: Vec::new(),
             explain: None,
             limits: Limits::new(),
+            handling: Handling::default(),
+            terminal: None,
             keeps_ignored_signals: false,
+            family: Family::default(),
+            terms: Terms::default(),
         }
     }
 
@@ -268,6 +284,97 @@ impl Command {
         self
     }
 
+    /// Gives the command a terminal of its own, of this size (`pty(7)`): it is what streams are connected to about which nothing
+    /// is said. Our end is [`Child::terminal`]; somebody has to read it, or the command is blocked sooner or later.
+    ///
+    /// It has nothing to do with the caller's terminal: whatever is pushed into it (`TIOCSTI`) comes back to the command alone.
+    /// `bwrap` is put into a session of its own, which this terminal controls (`credentials(7)`), and the command with it. So
+    /// colours, sizes (SIGWINCH), job control and `/dev/tty` work. Inside, `/dev/pts` is another instance that does not
+    /// show it; `ttyname(3)` finds `/dev/console` with [`Sandbox::dev`].
+    ///
+    /// * **Ctrl-C** goes to the process group in the foreground. For a shell with job control (`bash -i`, `set -m`) that is its job
+    ///   alone. Any other command shares its group with bwrap, which SIGINT, SIGQUIT and SIGHUP end, too: the launch then is
+    ///   [`Undecided`](Error::Undecided). Nobody but a process inside can give it another one; `bash -c 'set -m; "$@"; exit $?' bash PROGRAM...`
+    ///   does that.
+    /// * **With [`Sandbox::new_session`]** bwrap puts the command into a session that has no controlling terminal, as that option
+    ///   says: colours and sizes work; there are no signals, no job control, no `/dev/tty`.
+    ///
+    /// The front for tokio has no terminals: it leaves this out.
+    ///
+    /// ```
+    /// use std::io::Read;
+    /// use bwrap_launch::{Sandbox, WindowSize};
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").dev("/dev").unshare_all();
+    /// let mut command = sandbox.command("sh");
+    /// command.args(["-c", "test -t 1 && stty size"]).terminal(WindowSize { rows: 40, columns: 120 });
+    /// let mut child = command.spawn()?;
+    /// let mut text = String::new();
+    /// child.terminal.as_mut().unwrap().read_to_string(&mut text).unwrap();
+    /// assert_eq!(text, "40 120\r\n");
+    /// assert!(child.wait()?.success());
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    pub fn terminal(&mut self, size: WindowSize) -> &mut Self {
+        self.terminal = Some(size);
+        self
+    }
+
+    /// How much of each piped stream is kept by [`output`](Self::output) and [`Child::wait_with_output`]. By default that is
+    /// [all](Capture::all).
+    ///
+    /// ```
+    /// use bwrap_launch::{Capture, Sandbox};
+    /// let mut command = Sandbox::new().ro_bind("/", "/").dev("/dev").command("head");
+    /// command.args(["-c", "10M", "/dev/zero"]).capture(Capture::ends(1 << 10, 1 << 10));
+    /// let output = command.output()?;
+    /// assert_eq!((output.stdout.len(), output.stdout_cut().unwrap().missing), (2 << 10, (10 << 20) - (2 << 10)));
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    pub fn capture(&mut self, capture: Capture) -> &mut Self {
+        self.handling.capture = capture;
+        self
+    }
+
+    /// Also writes what a piped stream yields to `writer`, as it is read: by [`output`](Self::output), [`Child::wait_with_output`]
+    /// and [`Child::lines`]. It is flushed each time, and gets all, whatever is [kept](Self::capture). Whoever it is that writes
+    /// slowly there is waited for. If it cannot be written, that is the error ([`Step::PassOutputOn`]). Several are written to in
+    /// turn, and launches of this command share them. The front for tokio leaves this to those who read from it.
+    ///
+    /// ```
+    /// use bwrap_launch::{Capture, Sandbox, Stream};
+    /// use std::io::{Seek, read_to_string};
+    /// let log = tempfile::tempfile().unwrap();
+    /// let mut command = Sandbox::new().ro_bind("/", "/").command("echo");
+    /// command.arg("hello").capture(Capture::ends(0, 0)).tee(Stream::Stdout, log.try_clone().unwrap());
+    /// assert_eq!(command.output()?.stdout, b"");
+    /// (&log).rewind().unwrap();
+    /// assert_eq!(read_to_string(log).unwrap(), "hello\n");
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    pub fn tee(&mut self, stream: Stream, writer: impl Write + Send + 'static) -> &mut Self {
+        self.handling.tee(stream, writer);
+        self
+    }
+
+    /// Has [`output`](Self::output), [`Child::wait_with_output`] and [`Child::lines`] end once the command has ended and all is
+    /// read that was written by then, although a process that it left behind may hold its streams open. By default they wait for
+    /// that process, as in `std`, and those of the front for tokio always do. With a PID namespace it makes no difference: nothing is
+    /// left behind.
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// let mut command = Sandbox::new().ro_bind("/", "/").dev("/dev").command("sh");
+    /// command.args(["-c", "sleep 2 & echo hello"]).output_ends_with_command(true);
+    /// let begin = std::time::Instant::now();
+    /// assert_eq!(command.output()?.stdout, b"hello\n");
+    /// assert!(begin.elapsed().as_secs() < 2);
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    pub fn output_ends_with_command(&mut self, ends: bool) -> &mut Self {
+        self.handling.ends_with_command = ends;
+        self
+    }
+
     /// Gives the command an open descriptor under this number, 3 to 1023. Nothing else is open in it but 0, 1
     /// and 2.
     ///
@@ -355,6 +462,88 @@ impl Command {
     #[must_use = "it changes nothing"]
     pub fn get_limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Stops the command when it has not ended after this time ([`Stop::Timeout`]), whether anybody waits for it or not: it is asked to end
+    /// if there is a [`grace`](Self::grace), and killed. What it wrote until then is kept.
+    ///
+    /// The time counts from the launch, setting up included; for [`prepare`](Self::prepare), from
+    /// [`Prepared::start`]. One thread of this crate watches the time of all sandboxes.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use bwrap_launch::{Ending, Sandbox, Stop};
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").unshare_all();
+    /// let mut command = sandbox.command("sh");
+    /// command.args(["-c", "echo half; sleep 60"]).timeout(Duration::from_millis(300));
+    /// let output = command.output()?;
+    /// assert_eq!(output.stdout, b"half\n");
+    /// assert_eq!(output.status.ending(), Ending::Stopped(Stop::Timeout));
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    pub fn timeout(&mut self, limit: Duration) -> &mut Self {
+        self.terms.timeout = Some(limit);
+        self
+    }
+
+    /// How long a command that has to end for its [`timeout`](Self::timeout), or because it was dropped, has for that between SIGTERM, to it
+    /// and its descendants, and SIGKILL, as `timeout(1)`'s `--kill-after`. By default it is killed at once.
+    pub fn grace(&mut self, time: Duration) -> &mut Self {
+        self.terms.grace = time;
+        self
+    }
+
+    /// Stops the command when its [`Child`] is dropped ([`Stop::Drop`]), as in tokio, with the [`grace`](Self::grace) there is. By default it
+    /// runs on, as in `std`. Dropping does not wait for its end.
+    ///
+    /// ```
+    /// use bwrap_launch::{Sandbox, Stop};
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").unshare_all();
+    /// let child = sandbox.command("sleep").arg("60").kill_on_drop(true).spawn()?;
+    /// let killer = child.killer();
+    /// drop(child);
+    /// # let started = std::time::Instant::now();
+    /// # while killer.stopped().is_none() && started.elapsed().as_secs() < 10 { std::thread::yield_now(); }
+    /// assert_eq!(killer.stopped(), Some(Stop::Drop)); // in a moment, if bwrap has only just been started
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    pub fn kill_on_drop(&mut self, kill: bool) -> &mut Self {
+        self.terms.kill_on_drop = kill;
+        self
+    }
+
+    /// Puts bwrap, and the command with it, into this process group, 0 for a new one, as
+    /// [`CommandExt::process_group`](std::os::unix::process::CommandExt::process_group). By default it is the caller's: Ctrl-C on a
+    /// terminal (SIGINT to its foreground group) then ends bwrap, whatever the caller does about it, and nobody knows how the
+    /// command ended.
+    ///
+    /// A group that is not in the foreground cannot read from the terminal (SIGTTIN). A terminal of the sandbox's own brings a session of its
+    /// own, whatever is said here.
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// let mut command = Sandbox::new().ro_bind("/", "/").command("true");
+    /// assert!(command.process_group(0).status()?.success());
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    pub fn process_group(&mut self, group: i32) -> &mut Self {
+        self.family = Family::Group(group);
+        self
+    }
+
+    /// Puts bwrap, and the command with it, into a new session (`setsid(2)`), and so a new process group, without a controlling terminal. As the
+    /// unstable `CommandExt::setsid` of `std`; [`Sandbox::new_session`] (`--new-session`) is for the command only, which bwrap, in the
+    /// caller's group, still ends with.
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// let mut command = Sandbox::new().ro_bind("/", "/").command("true");
+    /// assert!(command.setsid(true).status()?.success());
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    pub fn setsid(&mut self, new_session: bool) -> &mut Self {
+        self.family = if new_session { Family::Session } else { Family::Caller };
+        self
     }
 
     /// The program.
@@ -471,7 +660,7 @@ impl Command {
     /// ```
     /// use std::time::Duration;
     /// use bwrap_launch::Sandbox;
-    /// let sandbox = Sandbox::new().ro_bind("/", "/").unshare_all();
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").dev("/dev").unshare_all();
     /// let output = sandbox.command("echo").arg("hello").output_timeout(Duration::from_secs(10))?;
     /// assert_eq!(output.unwrap().stdout, b"hello\n");
     /// let script = "echo; sleep 60 & wait";
@@ -493,28 +682,22 @@ impl Command {
         deadline: Option<Instant>,
     ) -> Result<Option<(Child, Option<Instant>)>> {
         let explain = self.explain.unwrap_or(Explain::AskAgain);
-        let started = if self.limits.is_empty() {
-            let started = self.start(streams, false, deadline, explain);
-            started.map(|(started, bwrap)| Some(Child::new(started, &self.recipe, bwrap, explain)))
-        } else {
-            self.start_limited(streams, deadline, explain)
-        };
-        match started {
+        match self.run(streams, deadline, explain) {
             Err(error) if is_late(&error) => Ok(None),
-            started => Ok(started?.map(|child| (child, deadline))),
+            child => Ok(child?.map(|child| (child, deadline))),
         }
     }
 
-    /// Launches by way of the gate, where the limits are set. `None` if the deadline has passed before that.
-    fn start_limited(
-        &self,
-        streams: Streams,
-        deadline: Option<Instant>,
-        explain: Explain,
-    ) -> Result<Option<Child>> {
+    /// Launches, by way of the gate if there are limits to be set. `None` if the deadline has passed before that.
+    fn run(&self, streams: Streams, deadline: Option<Instant>, explain: Explain) -> Result<Option<Child>> {
+        if self.limits.is_empty() {
+            let (started, bwrap) = self.start(streams, false, deadline, explain)?;
+            return self.child(started, bwrap, explain).begin().map(Some);
+        }
         let mut prepared = self.hold(streams, deadline, explain)?;
+        prepared.begin()?;
         // dropped, it is destroyed
-        if prepared.wait_ready(deadline)? { prepared.start().map(Some) } else { Ok(None) }
+        if prepared.wait_ready(deadline)? { prepared.open().map(Some) } else { Ok(None) }
     }
 
     /// Sets the sandbox up and holds it, complete and isolated, until it is told to start.
@@ -563,7 +746,7 @@ impl Command {
     }
 
     pub(crate) fn prepare_until(
-        &mut self,
+        &self,
         streams: Streams,
         deadline: Option<Instant>,
     ) -> Result<Option<Prepared>> {
@@ -576,21 +759,45 @@ impl Command {
         Ok(prepared.wait_ready(deadline)?.then_some(prepared))
     }
 
-    fn hold(&self, streams: Streams, deadline: Option<Instant>, explain: Explain) -> Result<Prepared> {
+    /// What is known of a launch of this command that somebody else made.
+    pub(crate) fn failed_elsewhere(&self, bwrap: &Bwrap, outcome: Outcome) -> Failure {
+        let mut recipe = Recipe::clone(&self.recipe);
+        recipe.sandbox = recipe.sandbox.with_contents(|descriptor| {
+            let path = format!("/proc/self/fd/{}", descriptor.current_number());
+            // of what is no file, bwrap has read all there was
+            let is_file = std::fs::metadata(&path).is_ok_and(|meta| meta.is_file());
+            if is_file { std::fs::read(&path).ok() } else { None }
+        });
+        gather_elsewhere(outcome, &Arc::new(recipe), bwrap)
+    }
+
+    pub(super) fn hold(
+        &self,
+        streams: Streams,
+        deadline: Option<Instant>,
+        explain: Explain,
+    ) -> Result<Prepared> {
         let (mut started, bwrap) = self.start(streams, true, deadline, explain)?;
         let gate = started.gate.take();
-        Ok(Prepared::new(Child::new(started, &self.recipe, bwrap, explain), gate, self.limits.clone()))
+        Ok(Prepared::new(self.child(started, bwrap, explain), gate))
+    }
+
+    pub(super) fn child(&self, started: Started, bwrap: Bwrap, explain: Explain) -> Child {
+        let mut child = Child::new(started, &self.recipe, bwrap, (explain, self.terms));
+        child.handling = self.handling.clone();
+        child.limits = self.limits.clone();
+        child
     }
 
     fn launch(&self, streams: Streams, explain: Explain) -> Result<Child> {
         let explain = self.explain.unwrap_or(explain);
-        if !self.limits.is_empty() {
-            // without a deadline none passes
-            let gone = || Error::system(Step::StartCommand)(ErrorKind::TimedOut.into());
-            return self.start_limited(streams, None, explain)?.ok_or_else(gone);
+        let limit = self.terms.timeout.and_then(deadline);
+        // its time was over while its ids were mapped, or while it was set up to be limited
+        let late = || Error::stopped(Stop::Timeout, Outcome::SetupFailed { signal: None });
+        match self.run(streams, limit, explain) {
+            Err(error) if limit.is_some() && is_late(&error) => Err(late()),
+            child => child?.ok_or_else(late),
         }
-        let (started, bwrap) = self.start(streams, false, None, explain)?;
-        Ok(Child::new(started, &self.recipe, bwrap, explain))
     }
 
     fn start(
@@ -607,23 +814,70 @@ impl Command {
                 Some(bwrap) => bwrap.clone(),
                 None => Bwrap::find()?,
             };
-            let order = Order {
-                recipe: &self.recipe,
-                bwrap: &bwrap,
-                stdin: streams.input(self.stdin.as_ref()),
-                stdout: streams.output(self.stdout.as_ref()),
-                stderr: streams.output(self.stderr.as_ref()),
-                descriptors: &self.descriptors,
-                hold,
-                keeps_ignored_signals: self.keeps_ignored_signals,
+            let opened = self.terminal.map(Terminal::open).transpose();
+            let Some((ours, theirs)) = opened.map_err(Error::system(Step::OpenTerminal))? else {
+                let started = start::start(&self.order(&bwrap, streams, hold), deadline)?;
+                return Ok((started, bwrap));
             };
-            let started = start::start(&order, deadline)?;
+            let terminal = theirs.as_raw_fd();
+            let theirs = StdioKind::Descriptor(Arc::new(theirs));
+            let mut order = self.order(&bwrap, streams, hold);
+            for (stdio, kind) in [
+                (&self.stdin, &mut order.stdin),
+                (&self.stdout, &mut order.stdout),
+                (&self.stderr, &mut order.stderr),
+            ] {
+                if stdio.is_none() {
+                    *kind = &theirs;
+                }
+            }
+            // otherwise bwrap makes the command a session without one
+            order.terminal = (!self.recipe.sandbox.privileges.new_session).then_some(terminal);
+            let mut started = start::start(&order, deadline)?;
+            started.terminal = Some(ours);
             Ok((started, bwrap))
         };
         start().map_err(|error: Error| match explain {
             Explain::Nothing => error,
             _ => error.explain_here(),
         })
+    }
+
+    /// The same command once more, to be carried to another thread.
+    #[cfg(feature = "tokio")]
+    pub(super) fn copy(&self) -> Self {
+        let copy = |stdio: &Option<Stdio>| stdio.as_ref().map(|stdio| Stdio(stdio.0.clone()));
+        Self {
+            recipe: Arc::clone(&self.recipe),
+            bwrap: self.bwrap.clone(),
+            stdin: copy(&self.stdin),
+            stdout: copy(&self.stdout),
+            stderr: copy(&self.stderr),
+            descriptors: self.descriptors.clone(),
+            explain: self.explain,
+            handling: self.handling.clone(),
+            limits: self.limits.clone(),
+            terminal: self.terminal,
+            keeps_ignored_signals: self.keeps_ignored_signals,
+            family: self.family,
+            terms: self.terms,
+        }
+    }
+
+    pub(super) fn order<'a>(&'a self, bwrap: &'a Bwrap, streams: Streams, hold: bool) -> Order<'a> {
+        Order {
+            recipe: &self.recipe,
+            bwrap,
+            stdin: streams.input(self.stdin.as_ref()),
+            stdout: streams.output(self.stdout.as_ref()),
+            stderr: streams.output(self.stderr.as_ref()),
+            descriptors: &self.descriptors,
+            // whoever launches it gets the gate, and must set the limits before it opens it
+            hold: hold || !self.limits.is_empty(),
+            keeps_ignored_signals: self.keeps_ignored_signals,
+            terminal: None,
+            family: self.family,
+        }
     }
 
     /// Checks what can be known before the launch, as every launch does first.
@@ -638,6 +892,7 @@ impl Command {
     /// assert_eq!((error.place, error.problem), (Place::Program, Problem::Empty("name")));
     /// ```
     pub fn check(&self) -> Result<(), Invalid> {
+        check_merged([self.stdin.as_ref(), self.stdout.as_ref(), self.stderr.as_ref()])?;
         self.recipe.check(&self.descriptors)?;
         if !self.limits.is_empty() {
             self.recipe.check_gate("limits")?;
@@ -656,6 +911,7 @@ impl Command {
     pub fn lint(&self) -> Vec<Advice> {
         let bwrap = self.bwrap.clone().or_else(|| Bwrap::find().ok());
         let terminal = |stdio: &Option<Stdio>, own: BorrowedFd<'_>| match stdio {
+            None if self.terminal.is_some() => false,
             None | Some(Stdio(StdioKind::Inherit)) => rustix::termios::isatty(own),
             Some(Stdio(StdioKind::Descriptor(descriptor))) => rustix::termios::isatty(descriptor),
             Some(_) => false,
@@ -677,8 +933,23 @@ impl Command {
     }
 }
 
+/// Checks that what is to go where another stream goes has one to follow.
+fn check_merged(streams: [Option<&Stdio>; 3]) -> Result<(), Invalid> {
+    let wrong = |number, other| {
+        Err(Invalid {
+            place: Place::Descriptor(number),
+            problem: Problem::Conflict("Stdio::merged()", other),
+        })
+    };
+    match streams.map(|stdio| matches!(stdio, Some(Stdio(StdioKind::Merged)))) {
+        [true, ..] => wrong(0, "standard input"),
+        [_, true, true] => wrong(2, "standard output that is merged itself"),
+        _ => Ok(()),
+    }
+}
+
 /// Whether the deadline passed while bwrap waited for its id maps.
-fn is_late(error: &Error) -> bool {
+pub(super) fn is_late(error: &Error) -> bool {
     matches!(error, Error::System { step: Step::MapIds, source, .. } if source.kind() == ErrorKind::TimedOut)
 }
 

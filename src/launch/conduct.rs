@@ -194,7 +194,8 @@ impl Conduct {
             State::SeeingOff { until: now + PATIENCE }
         };
         let settled = matches!(self.outcome(), Outcome::Ended(_) | Outcome::NotExecuted { .. });
-        if open || self.cloned == Cloned::Init || !settled || self.adopts {
+        let init = self.cloned == Cloned::Init && seen.child != Child::Gone;
+        if open || init || !settled || self.adopts {
             return Act::KillChild;
         }
         self.see_off(now)

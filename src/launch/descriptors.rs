@@ -21,6 +21,14 @@ pub(crate) enum Action {
     Close(RawFd),
     /// Closes this number and all above.
     CloseFrom(RawFd),
+    /// Starts a new session and opens the terminal once more, at this spare number: so it controls the session.
+    Control { terminal: RawFd, spare: RawFd },
+}
+
+/// Has a terminal control a session of the child's own. To be done before they are.
+pub(crate) fn control(terminal: RawFd, moves: &[(RawFd, RawFd)]) -> Action {
+    let is_free = |number: &RawFd| *number != terminal && moves.iter().all(|(from, _)| from != number);
+    Action::Control { terminal, spare: (3..RawFd::MAX).find(is_free).unwrap_or(RawFd::MAX) }
 }
 
 /// Works out how each descriptor gets from its number here to its number in the child, so that none is overwritten
@@ -187,6 +195,7 @@ mod tests {
                     table.remove(&number);
                 }
                 Action::CloseFrom(number) => table.retain(|open, _| *open < number),
+                Action::Control { .. } => unreachable!("no part of a layout"),
             }
         }
         table

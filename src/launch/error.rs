@@ -4,9 +4,12 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use super::ending::{Ending, Stop};
 use super::explain::Explanation;
 use super::failure::Failure;
+use super::handshake::{Outcome, Undecided};
 use super::limits::Unapplied;
+use super::output::ExitStatus;
 use crate::bwrap::{BwrapError, MissingOption, ParseError};
 use crate::diagnosis::{Diagnosis, Verdict};
 use crate::sandbox::{Invalid, UnsupportedArchitecture};
@@ -53,23 +56,29 @@ enum When {
 }
 
 steps! {
+    EnterRuntime "enter a Tokio runtime" Opening
     MakeContent "make a file's content" Opening
     MakePipe "make a pipe" Opening
     MakeWitnesses "make the descriptors that watch bwrap" Opening
     MakeReadySocket "make the ready socket" Opening
     OpenNull "open /dev/null" Opening
+    OpenTerminal "open a terminal" Opening
     ReadFilter "read a seccomp filter" Opening
     UseDescriptor "use a descriptor that was given by number" Opening
     WriteFilter "write a filter" Opening
     WriteArguments "write bwrap's arguments" Opening
     StartBwrap "start bwrap" Starting
     StartKeeper "start the keeper thread" Starting
+    StartPool "start a pool's thread" Starting
     WatchBwrap "watch bwrap" Launched
     MapIds "map the sandbox's ids" Launched
     WaitForBwrap "wait for bwrap" Launched
     StartCommand "start the command" Launched
     ReadOutput "read the command's output" Launched
+    PassOutputOn "pass the command's output on" Launched
     Kill "kill the sandbox" Launched
+    Signal "send a signal to the sandbox" Launched
+    Limit "limit the sandbox's time" Launched
 }
 
 impl Step {
@@ -167,9 +176,32 @@ pub enum Error {
     /// It cannot be known whether the command ran, or how it ended; the failure says why.
     #[error("it cannot be known whether the command ran: {0}")]
     Undecided(Arc<Failure>),
+    /// This crate stopped it, because somebody asked for that or a time limit had come, before the command ran, or before it was known
+    /// how that ended ([`Verdict::Unknown`]). A command that ran and was stopped has a status instead, which says so
+    /// ([`ExitStatus::stopped`](crate::ExitStatus::stopped)).
+    #[error("{}: {why}", stopped(*verdict))]
+    #[non_exhaustive]
+    Stopped {
+        /// Why.
+        why: Stop,
+        /// How far the launch had got.
+        verdict: Verdict,
+    },
+}
+
+fn stopped(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Unknown => "it was stopped, and whether the command ran is not known",
+        _ => "it was stopped before the command ran",
+    }
 }
 
 impl Error {
+    /// What became of a launch that was stopped before there was a status.
+    pub(super) fn stopped(why: Stop, outcome: Outcome) -> Self {
+        Self::Stopped { why, verdict: outcome.verdict() }
+    }
+
     pub(crate) fn system(step: Step) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::System { step, source: Arc::new(source), explanation: None }
     }
@@ -192,6 +224,27 @@ impl Error {
             | Self::NotExecuted(failure)
             | Self::Undecided(failure) => Some(failure),
             _ => None,
+        }
+    }
+
+    /// The same in one word: [`Ending::NotRun`] for all that kept the command from running.
+    ///
+    /// ```
+    /// use bwrap_launch::{Ending, Sandbox};
+    /// let error = Sandbox::new().ro_bind("/nonexistent", "/").command("true").status().unwrap_err();
+    /// assert_eq!(error.ending(), Ending::NotRun);
+    /// ```
+    #[must_use]
+    pub fn ending(&self) -> Ending {
+        match self {
+            Self::Stopped { why, .. } => Ending::Stopped(*why),
+            Self::Undecided(failure) => match failure.undecided() {
+                Some(Undecided::BwrapKilled { signal }) => Ending::BwrapKilled { signal },
+                _ => Ending::Unknown,
+            },
+            // waiting, or reading its output, failed: it may run
+            Self::System { step, .. } if step.launched() => Ending::Unknown,
+            _ => Ending::NotRun,
         }
     }
 
@@ -277,6 +330,33 @@ impl Error {
             report.push('\n');
         }
         report
+    }
+}
+
+impl Ending {
+    /// How a launch ended, from whatever it returned: for one `match`, one line in a log, one column.
+    ///
+    /// ```
+    /// use bwrap_launch::{Ending, Sandbox};
+    /// let sandbox = Sandbox::new().ro_bind("/", "/");
+    /// let result = sandbox.command("false").status();
+    /// assert_eq!(Ending::of(&result), Ending::Exited(1));
+    /// let result = sandbox.command("no-such-program").status();
+    /// match Ending::of(&result) {
+    ///     Ending::Exited(0) => println!("success"),
+    ///     Ending::Exited(code) => println!("failure {code}"),
+    ///     Ending::Stopped(why) => println!("stopped: {why}"),
+    ///     // the job never ran: the host's fault, or the description's, and no reason to blame the job
+    ///     Ending::NotRun => eprintln!("{}", result.unwrap_err().report()),
+    ///     other => println!("{other}"),
+    /// }
+    /// ```
+    #[must_use]
+    pub fn of(result: &Result<ExitStatus>) -> Self {
+        match result {
+            Ok(status) => status.ending(),
+            Err(error) => error.ending(),
+        }
     }
 }
 

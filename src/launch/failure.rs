@@ -113,6 +113,27 @@ pub(super) struct Gathered {
     pub(super) origin: Origin,
 }
 
+/// How a launch came out, of which nothing but the verdict is known.
+pub(crate) fn outcome_of(verdict: Verdict) -> Outcome {
+    match verdict {
+        Verdict::Refused => Outcome::Refused { signal: None },
+        Verdict::SetupFailed => Outcome::SetupFailed { signal: None },
+        Verdict::NotExecuted => Outcome::NotExecuted { signal: None },
+        Verdict::Unknown => Outcome::Undecided(Undecided::StatusLost),
+    }
+}
+
+impl Outcome {
+    pub(super) fn verdict(self) -> Verdict {
+        match self {
+            Self::Refused { .. } => Verdict::Refused,
+            Self::SetupFailed { .. } => Verdict::SetupFailed,
+            Self::NotExecuted { .. } => Verdict::NotExecuted,
+            Self::Ended(_) | Self::Undecided(_) => Verdict::Unknown,
+        }
+    }
+}
+
 impl Failure {
     pub(super) fn gathered(outcome: Outcome, gathered: Gathered) -> Self {
         let Gathered { wording, program, host, command, namespaces, dropped, origin } = gathered;
@@ -142,12 +163,7 @@ impl Failure {
     /// ```
     #[must_use]
     pub fn new(verdict: Verdict, stderr: impl Into<Vec<u8>>) -> Self {
-        let outcome = match verdict {
-            Verdict::Refused => Outcome::Refused { signal: None },
-            Verdict::SetupFailed => Outcome::SetupFailed { signal: None },
-            Verdict::NotExecuted => Outcome::NotExecuted { signal: None },
-            Verdict::Unknown => Outcome::Undecided(Undecided::StatusLost),
-        };
+        let outcome = outcome_of(verdict);
         let words = stderr.into();
         let messages = Message::parse_all(&words);
         Self {
@@ -204,12 +220,7 @@ impl Failure {
     /// ```
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        match self.outcome {
-            Outcome::Refused { .. } => Verdict::Refused,
-            Outcome::SetupFailed { .. } => Verdict::SetupFailed,
-            Outcome::NotExecuted { .. } => Verdict::NotExecuted,
-            Outcome::Ended(_) | Outcome::Undecided(_) => Verdict::Unknown,
-        }
+        self.outcome.verdict()
     }
 
     /// What the host said when the launch failed, as the thread saw it that waited. `None` where nobody wanted to know

@@ -51,6 +51,21 @@ pub(super) fn gather(outcome: Outcome, scene: Scene<'_>) -> Failure {
     )
 }
 
+/// A launch that somebody else made, of which no more is known than how far it got.
+pub(super) fn gather_elsewhere(outcome: Outcome, recipe: &Arc<Recipe>, bwrap: &Bwrap) -> Failure {
+    let scene = Scene {
+        words: &Words::Elsewhere,
+        recipe,
+        repeatable: recipe.sandbox.is_repeatable(),
+        bwrap,
+        command: recipe.line_for(bwrap),
+        namespaces: None,
+        dropped: &[],
+        explain: Explain::Facts,
+    };
+    gather(outcome, scene)
+}
+
 /// What was written where bwrap's words go, as far as it is bwrap's.
 fn wording(words: &Words, written: &[u8], outcome: Outcome, recipe: &Recipe) -> Wording {
     let pipe = matches!(words, Words::Pipe(_));

@@ -2,8 +2,9 @@
 //!
 //! The parent-death signal follows the thread that spawned, not the process: a sandbox with `--die-with-parent` that
 //! a pool's thread launched would be killed when the pool retires the thread. So such launches happen on this
-//! thread. It also waits for children that their owner dropped, so that no zombie is left. It lives as long as one
-//! of them needs it, and a moment longer for the next launch.
+//! thread, unless it is the main thread that asks. It also waits for children that their owner dropped, so that no zombie is
+//! left, and stops sandboxes at their time limits. It lives as long as one of them needs it, and a moment longer for the next
+//! launch.
 
 use std::collections::VecDeque;
 use std::io;
@@ -15,9 +16,10 @@ use std::time::{Duration, Instant};
 
 use caps::{CapSet, CapsHashSet};
 use rustix::fs::{AtFlags, CWD, statat};
-use rustix::process::{geteuid, getpriority_process};
+use rustix::process::{geteuid, getpid, getpriority_process};
 use rustix::thread::{
-    CpuSet, SecureComputingMode, current_timer_slack, no_new_privs, sched_getaffinity, secure_computing_mode,
+    CpuSet, SecureComputingMode, current_timer_slack, gettid, no_new_privs, sched_getaffinity,
+    secure_computing_mode,
 };
 
 use super::descriptors::event;
@@ -95,7 +97,7 @@ impl Keeper {
     }
 
     /// Starts the thread if there is none. Says how to wake it, once there is something to do.
-    fn ensure(&mut self, here: &Context) -> io::Result<Arc<OwnedFd>> {
+    fn ensure(&mut self, here: impl FnOnce() -> Context) -> io::Result<Arc<OwnedFd>> {
         self.claim();
         if let Some(event) = &self.thread {
             return Ok(Arc::clone(event));
@@ -104,14 +106,14 @@ impl Keeper {
         let own = Arc::clone(&event);
         start(move || keep(&own))?;
         // it inherits them
-        self.context = Some(here.clone());
+        self.context = Some(here());
         self.thread = Some(Arc::clone(&event));
         Ok(event)
     }
 
     /// Has the thread see to the children that were dropped. Where it cannot be started now, a later launch tries again.
     fn attend(&mut self) {
-        if let Ok(event) = self.ensure(&Context::here()) {
+        if let Ok(event) = self.ensure(Context::here) {
             wake(&event);
         }
     }
@@ -180,13 +182,18 @@ impl Surroundings {
 /// Runs a job on the keeper's thread and waits for it. The lease keeps the thread, and its children, alive.
 ///
 /// A caller whose thread has what the keeper has not, such as other namespaces, gets a thread of its own instead, which
-/// inherits it.
-pub(crate) fn run<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> io::Result<(T, Lease)> {
+/// inherits it. The process ends with its main thread, which therefore needs neither.
+pub(crate) fn run<T: Send + 'static>(
+    job: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<(T, Option<Lease>)> {
+    if gettid() == getpid() {
+        return Ok((job(), None));
+    }
     let (here, surroundings) = (Context::here(), Surroundings::here());
     let (sender, receiver) = channel();
     let (event, lease) = {
         let mut keeper = keeper();
-        let event = keeper.ensure(&here)?;
+        let event = keeper.ensure(|| here.clone())?;
         if keeper.context.as_ref() != Some(&here) {
             drop(keeper);
             return run_apart(job);
@@ -201,13 +208,13 @@ pub(crate) fn run<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -
     // not before the lock is free, which the thread wants first
     wake(&event);
     match receiver.recv().map_err(|_| io::Error::other("the keeper thread is gone"))? {
-        Ok(result) => Ok((result, lease)),
+        Ok(result) => Ok((result, Some(lease))),
         Err(job) => run_apart(job),
     }
 }
 
 /// Runs a job on a new thread, which stays until the lease ends.
-fn run_apart<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> io::Result<(T, Lease)> {
+fn run_apart<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> io::Result<(T, Option<Lease>)> {
     let (sender, receiver) = channel();
     let (lease, end) = channel::<()>();
     let work = move || {
@@ -218,7 +225,7 @@ fn run_apart<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> io:
     };
     start(work)?;
     let result = receiver.recv().map_err(|_| io::Error::other("the keeper thread is gone"))?;
-    Ok((result, Lease::Own(lease)))
+    Ok((result, Some(Lease::Own(lease))))
 }
 
 fn start(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
@@ -232,6 +239,27 @@ pub(crate) fn adopt(child: impl Ward + 'static) {
     keeper.claim();
     keeper.abandoned.push(Box::new(child));
     keeper.attend();
+}
+
+/// Turns a ward until it is over, whoever waits elsewhere.
+///
+/// # Errors
+///
+/// If the thread cannot be started; then nothing is done.
+pub(crate) fn attend_to(ward: impl Ward + 'static) -> io::Result<()> {
+    let mut keeper = keeper();
+    let event = keeper.ensure(Context::here)?;
+    keeper.abandoned.push(Box::new(ward));
+    wake(&event);
+    Ok(())
+}
+
+/// Has every ward turned: something happened that no descriptor tells.
+pub(crate) fn nudge() {
+    let keeper = keeper();
+    if let Some(event) = keeper.thread.as_ref().filter(|_| keeper.process == std::process::id()) {
+        wake(event);
+    }
 }
 
 /// Sees to the children that were dropped while the thread could not be started.

@@ -1,49 +1,72 @@
 //! How it is run: `std::process` for sandboxes.
 //!
 //! `command` describes; `start` takes an `order`, opens descriptors and spawns; `handshake` judges and `conduct` says what to do next, both
-//! without I/O; `running` looks, kills and reaps for it, `wait` is the one poll loop, `keeper` the thread that stays. `child`
-//! and `prepared` are what callers hold. `limits` are described, and `apply`ed at the gate, with a `cgroup` if need be. What failed is `gather`ed, its causes are weighed when somebody asks (`explain`), and only
+//! without I/O; `running` looks and reaps for it, `reach` finds and signals what there is to signal, from any thread, `wait` is the one
+//! poll loop, `keeper` the thread that stays. `child` and `prepared` are what callers hold, and a `stop`'s killer. `limits` are described, and `apply`ed at the gate, with a `cgroup` if need be. What failed is `gather`ed, its causes are weighed when somebody asks (`explain`), and only
 //! `rehearsal` asks bwrap again. All unsafe code is in `spawn`.
 
 mod apply;
+mod capture;
 mod cgroup;
 mod child;
 mod command;
 mod conduct;
 mod descriptors;
+#[cfg(feature = "tokio")]
+mod doomed;
+mod ear;
+mod ending;
 mod error;
 mod explain;
 mod failure;
 mod filter;
 mod gate;
 mod gather;
+mod group;
 mod handshake;
 mod idmap;
 mod keeper;
 mod limits;
+mod lines;
 mod order;
 mod output;
+mod pool;
 mod prepared;
 mod processes;
+mod pty;
+mod reach;
+mod reading;
 mod rehearsal;
 mod running;
 mod spawn;
 mod start;
 mod stdio;
+mod stop;
 mod table;
+#[cfg(feature = "tokio")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+pub mod tokio;
 mod usage;
 mod wait;
 mod words;
 
+pub use capture::{Capture, Cut, Stream};
 pub use child::Child;
 pub use command::Command;
 pub(crate) use command::Streams;
+pub use ending::{Ending, Stop};
 pub use error::{Error, Result, Step};
 pub use explain::{Explain, Explanation};
+pub(crate) use failure::outcome_of;
 pub use failure::{Failure, Heard};
+pub use group::Group;
 pub use handshake::Undecided;
 pub use limits::{IoMax, IoPriority, Limit, Limits, Resource, Scheduling, Unapplied};
-pub use output::{Ending, ExitStatus, Output};
+pub use lines::{Line, LineEnd, Lines, NextLine};
+pub use output::{ExitStatus, Output};
+pub use pool::Pool;
 pub use prepared::Prepared;
+pub use pty::{Terminal, WindowSize};
 pub use stdio::{ChildStderr, ChildStdin, ChildStdout, Stdio};
+pub use stop::Killer;
 pub use usage::{Figure, Usage};

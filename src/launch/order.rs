@@ -9,6 +9,7 @@ use std::sync::Arc;
 use rustix::process::{getgid, getuid};
 
 use super::descriptors::MAX_NUMBER;
+use super::spawn::Family;
 use super::stdio::StdioKind;
 use crate::bwrap::Bwrap;
 use crate::bwrap::arguments::Arguments;
@@ -88,6 +89,9 @@ pub(super) struct Order<'a> {
     /// The sandbox is to wait at the gate, complete.
     pub(super) hold: bool,
     pub(super) keeps_ignored_signals: bool,
+    /// A terminal that is to control a session of bwrap's own.
+    pub(super) terminal: Option<RawFd>,
+    pub(super) family: Family,
 }
 
 /// A recipe as a line for people: with the command's own descriptors, and for the bwrap that is told so, if any.

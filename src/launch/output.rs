@@ -1,8 +1,11 @@
 //! What a command that ran leaves behind: its status and its output.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::os::unix::process::ExitStatusExt;
 
+use super::capture::{Cut, Cuts};
+use super::ending::{Ending, Stop};
 use crate::bwrap::Message;
 use crate::sandbox::Feature;
 
@@ -25,29 +28,9 @@ use crate::sandbox::Feature;
 /// # Ok::<(), bwrap_launch::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ExitStatus(u8);
-
-/// How a command ended, as far as bwrap tells.
-///
-/// ```
-/// use bwrap_launch::{Ending, Sandbox};
-/// let mut command = Sandbox::new().ro_bind("/", "/").command("sh");
-/// let status = command.args(["-c", "exit 137"]).status()?;
-/// assert_eq!(status.ending(), Ending::SignaledOrExited { signal: 9, code: 137 });
-/// # Ok::<(), bwrap_launch::Error>(())
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Ending {
-    /// It exited with this status.
-    Exited(u8),
-    /// It was killed by `signal`, or exited with `code`: bwrap reports both alike.
-    SignaledOrExited {
-        /// The signal.
-        signal: i32,
-        /// The status, 128 + the signal.
-        code: u8,
-    },
+pub struct ExitStatus {
+    number: u8,
+    stopped: Option<Stop>,
 }
 
 /// The largest signal number of Linux (`SIGRTMAX`).
@@ -55,7 +38,7 @@ const LAST_SIGNAL: u8 = 64;
 
 impl ExitStatus {
     pub(crate) const fn from_bwrap(code: u8) -> Self {
-        Self(code)
+        Self { number: code, stopped: None }
     }
 
     /// The status that bwrap reports as this number, as a shell would show it in `$?`: for tests of what handles it.
@@ -67,69 +50,99 @@ impl ExitStatus {
     /// ```
     #[must_use]
     pub const fn from_raw(number: u8) -> Self {
-        Self(number)
+        Self { number, stopped: None }
+    }
+
+    /// The status of a command that was stopped for this reason: for tests of what handles it.
+    ///
+    /// ```
+    /// use bwrap_launch::{Ending, ExitStatus, Stop};
+    /// let status = ExitStatus::from_raw(137).with_stop(Stop::Timeout);
+    /// assert_eq!(status.ending(), Ending::Stopped(Stop::Timeout));
+    /// assert_eq!(status.to_string(), "signal: 9 (stopped: time limit)");
+    /// ```
+    #[must_use]
+    pub const fn with_stop(self, stop: Stop) -> Self {
+        Self { stopped: Some(stop), ..self }
+    }
+
+    /// Why this crate stopped the command, if it did. The status is then what the command made of it: signal 9 if it was killed,
+    /// whatever it likes if it was asked to end first.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use bwrap_launch::{Sandbox, Stop};
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").dev("/dev").unshare_all();
+    /// let mut command = sandbox.command("sh");
+    /// command.args(["-c", "trap 'exit 7' TERM; sleep 60 & wait"]);
+    /// let status = command.timeout(Duration::from_millis(200)).grace(Duration::from_secs(10)).status()?;
+    /// assert_eq!((status.stopped(), status.code()), (Some(Stop::Timeout), Some(7)));
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    #[must_use]
+    pub fn stopped(self) -> Option<Stop> {
+        self.stopped
     }
 
     /// Whether the command exited with status 0.
     #[must_use]
     pub fn success(self) -> bool {
-        self.0 == 0
+        self.number == 0
     }
 
     /// The command's status, or `None` if it was killed by a signal, as far as bwrap tells.
     #[must_use]
     pub fn code(self) -> Option<i32> {
-        match self.ending() {
-            Ending::Exited(code) => Some(code.into()),
-            Ending::SignaledOrExited { .. } => None,
-        }
+        if self.signal().is_some() { None } else { Some(self.number.into()) }
     }
 
     /// The signal that killed the command, as far as bwrap tells.
     #[must_use]
     pub fn signal(self) -> Option<i32> {
-        match self.ending() {
-            Ending::Exited(_) => None,
-            Ending::SignaledOrExited { signal, .. } => Some(signal),
+        match self.number.checked_sub(128) {
+            Some(signal @ 1..=LAST_SIGNAL) => Some(signal.into()),
+            _ => None,
         }
     }
 
-    /// How the command ended, with both stories where there are two.
+    /// How the command ended: stopped, or by itself, with both stories where there are two.
+    ///
+    /// ```
+    /// use bwrap_launch::{Ending, Sandbox};
+    /// let mut command = Sandbox::new().ro_bind("/", "/").command("sh");
+    /// let status = command.args(["-c", "exit 137"]).status()?;
+    /// assert_eq!(status.ending(), Ending::SignaledOrExited { signal: 9, code: 137 });
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
     #[must_use]
     pub fn ending(self) -> Ending {
-        match self.0.checked_sub(128) {
-            Some(signal @ 1..=LAST_SIGNAL) => {
-                Ending::SignaledOrExited { signal: signal.into(), code: self.0 }
-            }
-            _ => Ending::Exited(self.0),
+        match (self.stopped, self.signal()) {
+            (Some(stop), _) => Ending::Stopped(stop),
+            (None, Some(signal)) => Ending::SignaledOrExited { signal, code: self.number },
+            (None, None) => Ending::Exited(self.number),
         }
     }
 
     /// The number as bwrap reports it and as a shell would show it in `$?`.
     #[must_use]
     pub fn raw(self) -> u8 {
-        self.0
+        self.number
     }
 }
 
 impl fmt::Display for ExitStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.ending() {
-            Ending::Exited(code) => write!(f, "exit status: {code}"),
-            Ending::SignaledOrExited { signal, code } => {
-                write!(f, "signal: {signal} (or exit status: {code})")
-            }
+        let Some(stop) = self.stopped else { return self.ending().fmt(f) };
+        match self.signal() {
+            Some(signal) => write!(f, "signal: {signal} (stopped: {stop})"),
+            None => write!(f, "exit status: {} (stopped: {stop})", self.number),
         }
     }
 }
 
 impl From<ExitStatus> for std::process::ExitStatus {
     fn from(status: ExitStatus) -> Self {
-        let raw = match status.ending() {
-            Ending::Exited(code) => i32::from(code) << 8,
-            Ending::SignaledOrExited { signal, .. } => signal,
-        };
-        Self::from_raw(raw)
+        Self::from_raw(status.signal().unwrap_or_else(|| i32::from(status.number) << 8))
     }
 }
 
@@ -153,7 +166,8 @@ pub struct Output {
     pub stdout: Vec<u8>,
     /// What it, and bwrap before it, wrote to standard error, if that was piped.
     pub stderr: Vec<u8>,
-    /// bwrap's warnings at the beginning of `stderr`. A command can forge them.
+    pub(super) cuts: Cuts,
+    /// bwrap's warnings at the beginning of `stderr`, or of `stdout` if that is [merged](crate::Stdio::merged). A command can forge them.
     pub warnings: Vec<Message>,
     /// Features that this bwrap lacks and the sandbox declared dispensable: they were left out.
     pub dropped: Vec<Feature>,
@@ -170,8 +184,54 @@ impl Output {
     #[must_use]
     pub fn new(status: ExitStatus, stdout: impl Into<Vec<u8>>, stderr: impl Into<Vec<u8>>) -> Self {
         let (warnings, dropped) = (Vec::new(), Vec::new());
-        Self { status, stdout: stdout.into(), stderr: stderr.into(), warnings, dropped }
+        let (stdout, stderr) = (stdout.into(), stderr.into());
+        Self { status, stdout, stderr, cuts: Cuts::default(), warnings, dropped }
     }
+
+    /// Where something is missing in `stdout`, if it was more than was to be [kept](crate::Capture).
+    ///
+    /// ```
+    /// use bwrap_launch::{Capture, Sandbox};
+    /// let mut command = Sandbox::new().ro_bind("/", "/").command("seq");
+    /// let output = command.arg("6").capture(Capture::ends(4, 2)).output()?;
+    /// assert_eq!(output.stdout_cut().map(|cut| (cut.at, cut.missing)), Some((4, 6)));
+    /// assert_eq!(output.stderr_cut(), None);
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    #[must_use]
+    pub fn stdout_cut(&self) -> Option<Cut> {
+        self.cuts.stdout()
+    }
+
+    /// Where something is missing in `stderr`, as [`stdout_cut`](Self::stdout_cut).
+    #[must_use]
+    pub fn stderr_cut(&self) -> Option<Cut> {
+        self.cuts.stderr()
+    }
+
+    /// `stdout` for people: with a line where something is missing, as in `[6888884 bytes are left out here]`.
+    ///
+    /// ```
+    /// use bwrap_launch::{Capture, Sandbox};
+    /// let mut command = Sandbox::new().ro_bind("/", "/").command("seq");
+    /// let output = command.arg("6").capture(Capture::ends(4, 2)).output()?;
+    /// assert_eq!(output.stdout_marked(), &b"1\n2\n[6 bytes are left out here]\n6\n"[..]);
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    #[must_use]
+    pub fn stdout_marked(&self) -> Cow<'_, [u8]> {
+        marked(&self.stdout, self.stdout_cut())
+    }
+
+    /// `stderr` for people, as [`stdout_marked`](Self::stdout_marked).
+    #[must_use]
+    pub fn stderr_marked(&self) -> Cow<'_, [u8]> {
+        marked(&self.stderr, self.stderr_cut())
+    }
+}
+
+fn marked(kept: &[u8], cut: Option<Cut>) -> Cow<'_, [u8]> {
+    cut.map_or(Cow::Borrowed(kept), |cut| Cow::Owned(cut.mark(kept)))
 }
 
 #[cfg(test)]

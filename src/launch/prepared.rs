@@ -1,11 +1,14 @@
 //! A sandbox that is set up and waits at the gate.
 
-use std::time::Instant;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::child::Child;
 use super::error::{Error, Result, Step};
 use super::gate::Gate;
-use super::limits::Limits;
+use super::stop::Killer;
+use super::wait::has_ended;
 use crate::bwrap::NamespaceIds;
 
 /// A sandbox that is complete and isolated, and whose command has not started.
@@ -34,17 +37,33 @@ pub struct Prepared {
     /// `None` once it is started.
     child: Option<Child>,
     gate: Option<Gate>,
-    limits: Limits,
 }
 
 impl Prepared {
-    pub(super) fn new(child: Child, gate: Option<Gate>, limits: Limits) -> Self {
-        Self { child: Some(child), gate, limits }
+    pub(super) fn new(child: Child, gate: Option<Gate>) -> Self {
+        Self { child: Some(child), gate }
     }
 
     /// Waits until the sandbox is complete. Says whether it is.
     pub(super) fn wait_ready(&mut self, deadline: Option<Instant>) -> Result<bool> {
         self.child.as_mut().map_or(Ok(true), |child| child.wait_ready_until(deadline))
+    }
+
+    /// Whether it has not ended.
+    pub(super) fn is_held(&self) -> bool {
+        let process = self.process();
+        process.is_some_and(|process| has_ended(&process, Duration::ZERO).is_ok_and(|ended| !ended))
+    }
+
+    /// The handle on bwrap.
+    pub(super) fn process(&self) -> Option<Arc<OwnedFd>> {
+        self.child.as_ref().map(Child::process)
+    }
+
+    /// Gives up the blocking front.
+    #[cfg(feature = "tokio")]
+    pub(super) fn into_parts(mut self) -> Option<(Child, Option<Gate>)> {
+        Some((self.child.take()?, self.gate.take()))
     }
 
     /// The process id of bwrap itself.
@@ -65,15 +84,33 @@ impl Prepared {
         self.child.as_ref()?.known_namespaces()
     }
 
-    /// Starts the command, with the limits of [`Command::limits`](crate::Command::limits).
+    /// A handle that stops the sandbox from any thread, before and after it is started.
+    #[must_use]
+    pub fn killer(&self) -> Option<Killer> {
+        self.child.as_ref().map(Child::killer)
+    }
+
+    /// Starts the command, with the limits of [`Command::limits`](crate::Command::limits). Its time
+    /// ([`Command::timeout`](crate::Command::timeout)) counts from now.
     ///
     /// # Errors
     ///
-    /// If the sandbox has been destroyed meanwhile, or a limit that must hold cannot be set ([`Error::Limit`]).
-    pub fn start(mut self) -> Result<Child> {
-        if let Some(child) = self.child.as_mut().filter(|_| !self.limits.is_empty()) {
+    /// If the sandbox has been destroyed meanwhile ([`Error::Stopped`] if a [`Killer`] did that), or a limit that must hold cannot be
+    /// set ([`Error::Limit`]).
+    pub fn start(self) -> Result<Child> {
+        self.open()?.begin()
+    }
+
+    /// Its time begins although it is still to be set up.
+    pub(super) fn begin(&self) -> Result<()> {
+        self.child.as_ref().map_or(Ok(()), Child::limit)
+    }
+
+    /// Sets the limits and lets the command start. Its time is another matter.
+    pub(super) fn open(mut self) -> Result<Child> {
+        if let Some(child) = &mut self.child {
             // dropped, it is destroyed
-            child.limit(&self.limits)?;
+            child.apply_limits()?;
         }
         let sent = self.gate.take().map(Gate::open);
         let Some(mut child) = self.child.take() else { return Err(gone()) };

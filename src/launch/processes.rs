@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::num::NonZeroI32;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use procfs_core::FromRead;
@@ -34,12 +34,7 @@ pub(super) fn children_of(pid: i32, handle: &OwnedFd) -> (Vec<(i32, OwnedFd)>, i
         }
         Ok(children)
     };
-    let open = |pid: i32| -> io::Result<Option<OwnedFd>> {
-        let Some(number) = Pid::from_raw(pid) else { return Ok(None) };
-        let handle = process(number)?;
-        // still there after the handle was opened: the number was not taken over meanwhile
-        Ok(list()?.contains(&pid).then_some(handle))
-    };
+    let open = |pid: i32| Pid::from_raw(pid).map(process).transpose();
     let (mut children, mut complete) = (Vec::new(), Ok(()));
     for pid in list().unwrap_or_else(|error| {
         complete = Err(error);
@@ -51,11 +46,39 @@ pub(super) fn children_of(pid: i32, handle: &OwnedFd) -> (Vec<(i32, OwnedFd)>, i
             Err(error) => complete = Err(error),
         }
     }
+    // still there after the handles were opened: no number was taken over meanwhile
+    match list() {
+        _ if children.is_empty() => {}
+        Ok(still) => children.retain(|(pid, _)| still.contains(pid)),
+        Err(error) => {
+            children.clear();
+            complete = Err(error);
+        }
+    }
     match has_ended(handle, Duration::ZERO) {
         Ok(false) => (children, complete),
         Ok(true) => (Vec::new(), Ok(())),
         Err(error) => (Vec::new(), Err(error)),
     }
+}
+
+/// Handles on all that descends from a process, parents before their children, each of which was `met` before its own children were
+/// looked for, and what kept others from being found. What has lost its parent descends from whoever took it in.
+pub(super) fn descendants(
+    pid: i32,
+    handle: &OwnedFd,
+    met: impl Fn(&OwnedFd),
+) -> (Vec<(i32, OwnedFd)>, io::Result<()>) {
+    let (mut found, mut complete) = children_of(pid, handle);
+    let mut next = 0;
+    while let Some((pid, handle)) = found.get(next) {
+        met(handle);
+        let (children, others) = children_of(*pid, handle);
+        found.extend(children);
+        complete = complete.and(others);
+        next += 1;
+    }
+    (found, complete)
 }
 
 /// Whether a process or thread could not be looked at because it is no longer there.
@@ -87,10 +110,13 @@ pub(super) fn is_orphan_of_ours(pid: NonZeroI32) -> bool {
     its.ppid == getpid().as_raw_pid() && depth(&its) > depth(&ours)
 }
 
-/// Whether a process is process 1 of a PID namespace below ours.
-pub(super) fn is_dying_init(pid: NonZeroI32) -> bool {
-    let (Some(its), Some(ours)) = (status_of(&pid.to_string()), status_of("self")) else { return false };
-    depth(&its) > depth(&ours) && its.nspid.as_ref().and_then(|numbers| numbers.last()) == Some(&1)
+/// Whether a process is process 1 of a PID namespace below ours; one that has ended still is.
+pub(super) fn is_init(handle: &OwnedFd) -> bool {
+    let path = format!("/proc/self/fdinfo/{}", handle.as_raw_fd());
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let numbers = text.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+    let mut numbers = numbers.split_whitespace();
+    numbers.next().is_some() && numbers.last() == Some("1")
 }
 
 /// The resource limits of a process, as text. A process that has ended and was not waited for still has them.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::failure::{Failure, Heard, Text, Wording};
 use super::handshake::Outcome;
 use super::order::{Order, Recipe};
+use super::spawn::Family;
 use super::start::start;
 use super::stdio::StdioKind;
 use crate::bwrap::message::find;
@@ -23,6 +24,8 @@ fn rehearse(recipe: &Arc<Recipe>, bwrap: &Bwrap, deadline: Instant) -> Option<(O
         descriptors: &[],
         hold: true,
         keeps_ignored_signals: false,
+        terminal: None,
+        family: Family::default(),
     };
     let mut started = start(&order, Some(deadline)).ok()?;
     drop(started.gate.take());

@@ -25,7 +25,23 @@ pub(crate) struct Plan {
     pub(crate) actions: Vec<Action>,
     /// Signals that the caller ignores stay ignored, but for those that bwrap needs.
     pub(crate) keeps_ignored_signals: bool,
+    pub(crate) family: Family,
 }
+
+/// Which processes a spawned one belongs to when it comes to signals and terminals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Family {
+    /// The caller's process group.
+    #[default]
+    Caller,
+    /// This process group; 0 is a new one.
+    Group(i32),
+    /// A new session without a terminal.
+    Session,
+}
+
+/// `POSIX_SPAWN_SETSID`, of one value in every C library of Linux; the type of libc's constant changes.
+const SETSID: c_int = 0x80;
 
 type CloseFrom = unsafe extern "C" fn(*mut libc::posix_spawn_file_actions_t, c_int) -> c_int;
 
@@ -49,7 +65,7 @@ pub(crate) fn spawn(plan: &Plan) -> io::Result<Pid> {
     for action in &plan.actions {
         actions.add(*action)?;
     }
-    let attributes = Attributes::new(plan.keeps_ignored_signals)?;
+    let attributes = Attributes::new(plan)?;
     let mut argv: Vec<*mut c_char> = plan.arguments.iter().map(|word| word.as_ptr().cast_mut()).collect();
     argv.push(ptr::null_mut());
     let environment: [*mut c_char; 1] = [ptr::null_mut()];
@@ -168,10 +184,15 @@ impl FileActions {
 
     fn add(&mut self, action: Action) -> io::Result<()> {
         let actions = self.0.as_mut_ptr();
-        // SAFETY: `actions` was initialised by `new`; numbers need not be open.
+        // SAFETY: `actions` was initialised by `new`; numbers need not be open, and a path is
+        // copied.
         check(unsafe {
             match action {
                 Action::Duplicate { from, to } => libc::posix_spawn_file_actions_adddup2(actions, from, to),
+                Action::Control { terminal, spare } => {
+                    let path = c_string(format!("/proc/self/fd/{terminal}").as_bytes())?;
+                    libc::posix_spawn_file_actions_addopen(actions, spare, path.as_ptr(), libc::O_RDWR, 0)
+                }
                 Action::Close(number) => libc::posix_spawn_file_actions_addclose(actions, number),
                 Action::CloseFrom(number) => match *CLOSE_FROM {
                     Some(close_from) => match close_from(actions, number) {
@@ -208,7 +229,10 @@ impl Drop for FileActions {
 struct Attributes(MaybeUninit<libc::posix_spawnattr_t>);
 
 impl Attributes {
-    fn new(keeps_ignored_signals: bool) -> io::Result<Self> {
+    fn new(plan: &Plan) -> io::Result<Self> {
+        // a session begins before any action on descriptors
+        let controls = plan.actions.iter().any(|action| matches!(action, Action::Control { .. }));
+        let family = if controls { Family::Session } else { plan.family };
         let mut attributes = MaybeUninit::uninit();
         // SAFETY: init initialises what it is given.
         check(unsafe { libc::posix_spawnattr_init(attributes.as_mut_ptr()) })?;
@@ -220,7 +244,7 @@ impl Attributes {
         let (none, default) = unsafe {
             libc::sigemptyset(none.as_mut_ptr());
             libc::sigemptyset(default.as_mut_ptr());
-            if keeps_ignored_signals {
+            if plan.keeps_ignored_signals {
                 libc::sigaddset(default.as_mut_ptr(), libc::SIGPIPE);
                 libc::sigaddset(default.as_mut_ptr(), libc::SIGCHLD);
             } else {
@@ -228,13 +252,27 @@ impl Attributes {
             }
             (none.assume_init(), default.assume_init())
         };
-        let flags = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
+        let mut flags = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
+        let group = match family {
+            Family::Caller => None,
+            Family::Group(group) => {
+                flags |= libc::POSIX_SPAWN_SETPGROUP;
+                Some(group)
+            }
+            Family::Session => {
+                flags |= SETSID;
+                None
+            }
+        };
         let flags = libc::c_short::try_from(flags).map_err(io::Error::other)?;
         let pointer = attributes.0.as_mut_ptr();
         // SAFETY: the attributes are initialised, and the sets live for the calls, which copy them.
         unsafe {
             check(libc::posix_spawnattr_setsigmask(pointer, &raw const none))?;
             check(libc::posix_spawnattr_setsigdefault(pointer, &raw const default))?;
+            if let Some(group) = group {
+                check(libc::posix_spawnattr_setpgroup(pointer, group))?;
+            }
             check(libc::posix_spawnattr_setflags(pointer, flags))?;
         }
         Ok(attributes)

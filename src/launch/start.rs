@@ -7,7 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
 use super::conduct::Cloned;
-use super::descriptors::{self, layout};
+use super::descriptors::{self, control, layout};
+use super::ear::ReadEnd;
 use super::error::{Error, Result, Step};
 use super::filter::caveats;
 use super::gate::Gate;
@@ -15,9 +16,10 @@ use super::handshake::Caveats;
 use super::idmap::Mapping;
 use super::keeper;
 use super::order::{Line, Order};
+use super::pty::Terminal;
 use super::running::{Running, Witnesses};
 use super::spawn::{self, Plan};
-use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
+use super::stdio::{ChildStderr, ChildStdin, ChildStdout, StdioKind};
 use super::table::{Ours, Spent, Table, duplicate};
 use super::words::Words;
 use crate::bwrap::arguments::{Arguments, Audience, MAX_WORDS, Role, Source, before_command, count_words};
@@ -38,6 +40,8 @@ pub(super) struct Started {
     pub(super) stdin: Option<ChildStdin>,
     pub(super) stdout: Option<ChildStdout>,
     pub(super) stderr: Option<ChildStderr>,
+    /// Our end of a terminal that streams were connected to.
+    pub(super) terminal: Option<Terminal>,
     /// Where bwrap's words go.
     pub(super) words: Words,
     /// What a held sandbox waits for.
@@ -48,6 +52,31 @@ pub(super) struct Started {
 
 /// Starts bwrap. Nothing is waited for but id maps, which end with the deadline.
 pub(super) fn start(order: &Order<'_>, deadline: Option<Instant>) -> Result<Started> {
+    let mut started = begin(order)?;
+    if !started.running.is_mapped() {
+        let mapped = started.running.wait_mapped(deadline.unwrap_or_else(mapping_deadline));
+        if let Err(error) = in_time(mapped) {
+            started.running.destroy();
+            return Err(error);
+        }
+    }
+    Ok(started)
+}
+
+/// When id maps have taken too long, if nobody says.
+pub(super) fn mapping_deadline() -> Instant {
+    Instant::now() + MAPPING
+}
+
+/// Whether there are id maps by now, as the error that it is if there are none.
+pub(super) fn in_time(mapped: io::Result<bool>) -> Result<()> {
+    mapped
+        .and_then(|done| if done { Ok(()) } else { Err(io::Error::new(io::ErrorKind::TimedOut, LATE)) })
+        .map_err(Error::system(Step::MapIds))
+}
+
+/// Starts bwrap, which may then wait for its id maps.
+pub(super) fn begin(order: &Order<'_>) -> Result<Started> {
     let recipe = order.recipe;
     recipe.check(order.descriptors)?;
     if order.hold {
@@ -83,19 +112,8 @@ pub(super) fn start(order: &Order<'_>, deadline: Option<Instant>) -> Result<Star
     let filters = recipe.sandbox.privileges.filters.iter().enumerate();
     let programs: Vec<Vec<u8>> =
         filters.map(|(index, filter)| program_of(index, &filter.program)).collect::<Result<_>>()?;
-    let mut started = spawn_order(order, &arguments, programs)?;
+    let started = spawn_order(order, &arguments, programs)?;
     spent.keep();
-    if mapped {
-        let deadline = deadline.unwrap_or_else(|| Instant::now() + MAPPING);
-        let mapped = started
-            .running
-            .wait_mapped(deadline)
-            .and_then(|done| if done { Ok(()) } else { Err(io::Error::new(io::ErrorKind::TimedOut, LATE)) });
-        if let Err(error) = mapped {
-            started.running.destroy();
-            return Err(Error::system(Step::MapIds)(error));
-        }
-    }
     Ok(started)
 }
 
@@ -104,9 +122,7 @@ fn spawn_order(order: &Order<'_>, arguments: &Arguments, programs: Vec<Vec<u8>>)
     let sandbox = &order.recipe.sandbox;
     let mut table = Table::default();
     let stdin = table.reads(0, order.stdin)?;
-    let stdout = table.writes(1, order.stdout)?;
-    let stderr = table.writes(2, order.stderr)?.map(ChildStderr::new);
-    let words = Words::of(order.stderr, stderr.as_ref());
+    let (stdout, stderr, words) = outputs(order, &mut table)?;
     for (number, descriptor) in order.descriptors {
         table.place(descriptor, *number)?;
     }
@@ -119,16 +135,45 @@ fn spawn_order(order: &Order<'_>, arguments: &Arguments, programs: Vec<Vec<u8>>)
         .ok_or_else(|| Error::system(Step::MakeWitnesses)(io::Error::other("a descriptor was not made")))?;
     let mapping = info.map(|info| mapping(info, sandbox)).transpose();
     let mapping = mapping.map_err(Error::system(Step::MakeWitnesses))?;
-    let watched = (doubts(sandbox, &programs), cloned(sandbox));
+    let watched = (doubts(sandbox, &programs), cloned(sandbox), spares(sandbox));
     let running = spawn(order, arguments_number, &mut table, witnesses, watched, mapping)?;
     Ok(Started {
         running,
         stdin: stdin.map(ChildStdin::new),
-        stdout: stdout.map(ChildStdout::new),
+        stdout,
         stderr,
+        terminal: None,
         words,
         gate: gate.map(|socket| Gate::new(socket, programs.into_iter().next())),
         dropped: arguments.dropped.clone(),
+    })
+}
+
+/// Connects standard output and standard error: the ends that are ours, and where bwrap's words go.
+fn outputs(
+    order: &Order<'_>,
+    table: &mut Table,
+) -> Result<(Option<ChildStdout>, Option<ChildStderr>, Words)> {
+    let own = rustix::stdio::stderr();
+    Ok(match (order.stdout, order.stderr) {
+        (kind, StdioKind::Merged) => {
+            let stdout = table.writes(1, kind)?.map(|pipe| ChildStdout::new(ReadEnd::listening(pipe)));
+            table.merge(2, 1);
+            let listener = stdout.as_ref().and_then(ChildStdout::listener);
+            (stdout, None, Words::of(kind, rustix::stdio::stdout(), listener))
+        }
+        (StdioKind::Merged, kind) => {
+            let stderr = table.writes(2, kind)?.map(ChildStderr::new);
+            table.merge(1, 2);
+            let listener = stderr.as_ref().and_then(ChildStderr::listener);
+            (None, stderr, Words::of(kind, own, listener))
+        }
+        (one, other) => {
+            let stdout = table.writes(1, one)?.map(|pipe| ChildStdout::new(ReadEnd::deaf(pipe)));
+            let stderr = table.writes(2, other)?.map(ChildStderr::new);
+            let listener = stderr.as_ref().and_then(ChildStderr::listener);
+            (stdout, stderr, Words::of(other, own, listener))
+        }
     })
 }
 
@@ -180,19 +225,24 @@ fn cloned(sandbox: &Sandbox) -> Cloned {
     }
 }
 
+/// Whether the process that bwrap clones is not the command.
+fn spares(sandbox: &Sandbox) -> bool {
+    cloned(sandbox) != Cloned::Command && !sandbox.lifetime.as_pid_1
+}
+
 fn spawn(
     order: &Order<'_>,
     arguments: RawFd,
     table: &mut Table,
     witnesses: Witnesses,
-    watched: (Caveats, Cloned),
+    watched: (Caveats, Cloned, bool),
     mapping: Option<Mapping>,
 ) -> Result<Running> {
     let plan = plan(order, arguments, table).map_err(Error::system(Step::StartBwrap))?;
     let start = |error| Error::system(Step::StartBwrap)(table.explain(error));
     let (pid, lease) = if order.recipe.sandbox.lifetime.die_with_parent {
         match keeper::run(move || spawn::spawn(&plan)) {
-            Ok((pid, lease)) => (pid.map_err(start)?, Some(lease)),
+            Ok((pid, lease)) => (pid.map_err(start)?, lease),
             Err(error) => return Err(Error::system(Step::StartKeeper)(error)),
         }
     } else {
@@ -210,8 +260,14 @@ fn plan(order: &Order<'_>, arguments: RawFd, table: &Table) -> io::Result<Plan> 
     Ok(Plan {
         path: spawn::c_string(order.bwrap.path().as_os_str().as_bytes())?,
         arguments: words.map(spawn::c_string).collect::<io::Result<_>>()?,
-        actions: layout(&table.moves),
+        actions: order
+            .terminal
+            .map(|terminal| control(terminal, &table.moves))
+            .into_iter()
+            .chain(layout(&table.moves))
+            .collect(),
         keeps_ignored_signals: order.keeps_ignored_signals,
+        family: order.family,
     })
 }
 

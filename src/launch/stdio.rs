@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::process;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::Arc;
+
+use super::ear::{Listener, ReadEnd};
 
 /// What a standard stream of the command is connected to, as [`std::process::Stdio`].
 ///
@@ -27,6 +28,8 @@ pub(crate) enum StdioKind {
     Inherit,
     Null,
     Piped,
+    /// Where the other one of standard output and standard error goes.
+    Merged,
     Descriptor(Arc<OwnedFd>),
 }
 
@@ -48,6 +51,32 @@ impl Stdio {
     pub fn piped() -> Self {
         Self(StdioKind::Piped)
     }
+
+    /// For standard error: wherever standard output goes, as `2>&1` in a shell. With a pipe, [`Child::stdout`](super::Child::stdout)
+    /// then has what was written to either, in the order in which it was written. (For standard output: wherever standard error
+    /// goes. Not for both, and not for standard input: that is an error of the launch.)
+    ///
+    /// bwrap itself speaks on standard error. In a pipe its words are told from the command's as far as that can be:
+    ///
+    /// * **The command did not run** (which is known without words): all that was written is bwrap's. The error quotes it, as it
+    ///   does where standard error has a pipe of its own.
+    /// * **The command ran:** what bwrap had to warn of stands at the very beginning, before anything of the command's, and is in
+    ///   [`Output::warnings`](crate::Output::warnings) and [`Child::warnings`](super::Child::warnings). It is recognised by how bwrap words it, so a command that
+    ///   writes such lines first can forge them. After [`Command::prepare`](crate::Command::prepare) what waits in the pipe is
+    ///   bwrap's for sure: the command has not started.
+    ///
+    /// ```
+    /// use bwrap_launch::{Sandbox, Stdio};
+    /// let mut command = Sandbox::new().ro_bind("/", "/").command("sh");
+    /// command.args(["-c", "echo 1; echo 2 >&2; echo 3"]).stderr(Stdio::merged());
+    /// let output = command.output()?;
+    /// assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b"1\n2\n3\n"[..], &b""[..]));
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    #[must_use]
+    pub fn merged() -> Self {
+        Self(StdioKind::Merged)
+    }
 }
 
 impl From<OwnedFd> for Stdio {
@@ -68,17 +97,17 @@ macro_rules! from_std {
 from_std! { File PipeReader PipeWriter process::ChildStdin process::ChildStdout process::ChildStderr }
 
 macro_rules! pipe_end {
-    ($($name:ident)+) => { $(
+    ($($name:ident $($field:ident).+;)+) => { $(
         impl From<$name> for Stdio {
             fn from(end: $name) -> Self {
-                Self(StdioKind::Descriptor(end.pipe))
+                Self(StdioKind::Descriptor(end.$($field).+))
             }
         }
 
         impl From<$name> for OwnedFd {
             /// Gives up the pipe's end, for example to an asynchronous runtime.
             fn from(end: $name) -> Self {
-                let mut pipe = end.pipe;
+                let mut pipe = end.$($field).+;
                 loop {
                     match Arc::try_unwrap(pipe) {
                         Ok(descriptor) => return descriptor,
@@ -92,18 +121,18 @@ macro_rules! pipe_end {
 
         impl AsFd for $name {
             fn as_fd(&self) -> BorrowedFd<'_> {
-                self.pipe.as_fd()
+                self.$($field).+.as_fd()
             }
         }
 
         impl AsRawFd for $name {
             fn as_raw_fd(&self) -> RawFd {
-                self.pipe.as_raw_fd()
+                self.$($field).+.as_raw_fd()
             }
         }
     )+ };
 }
-pipe_end! { ChildStdin ChildStdout ChildStderr }
+pipe_end! { ChildStdin pipe; ChildStdout source.pipe; ChildStderr source.pipe; }
 
 /// The writing end of the command's standard input, as [`std::process::ChildStdin`]. Dropping it is the end
 /// of file.
@@ -157,18 +186,33 @@ impl Write for ChildStdin {
 /// ```
 #[derive(Debug)]
 pub struct ChildStdout {
-    pipe: Arc<OwnedFd>,
+    source: ReadEnd,
 }
 
 impl ChildStdout {
-    pub(crate) fn new(pipe: OwnedFd) -> Self {
-        Self { pipe: Arc::new(pipe) }
+    pub(super) fn new(source: ReadEnd) -> Self {
+        Self { source }
+    }
+
+    /// Hears bwrap, if that speaks here, too.
+    pub(super) fn listener(&self) -> Option<Listener> {
+        self.source.listener()
+    }
+
+    /// Whether something can be read that the pipe itself does not have any more.
+    pub(super) fn has_unread(&self) -> bool {
+        self.source.has_unread()
+    }
+
+    /// Has these bytes read again first.
+    pub(super) fn put_back(&mut self, bytes: Vec<u8>) {
+        self.source.put_back(bytes);
     }
 }
 
 impl Read for ChildStdout {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        Ok(rustix::io::read(&self.pipe, buffer)?)
+        self.source.read(buffer)
     }
 }
 
@@ -188,97 +232,32 @@ impl Read for ChildStdout {
 /// ```
 #[derive(Debug)]
 pub struct ChildStderr {
-    pipe: Arc<OwnedFd>,
-    heard: Arc<Mutex<Vec<u8>>>,
-    reader: Arc<Reader>,
+    source: ReadEnd,
 }
-
-/// What whoever reads a piped standard error is about.
-#[derive(Debug, Default)]
-struct Reader {
-    /// It may have taken something out that is not yet remembered.
-    busy: AtomicBool,
-    /// It came to the end.
-    done: AtomicBool,
-}
-
-/// How much of the beginning is remembered.
-const HEARD_BYTES: usize = 64 << 10;
 
 impl ChildStderr {
-    pub(crate) fn new(pipe: OwnedFd) -> Self {
-        Self { pipe: Arc::new(pipe), heard: Arc::default(), reader: Arc::default() }
+    pub(super) fn new(pipe: OwnedFd) -> Self {
+        Self { source: ReadEnd::listening(pipe) }
     }
 
-    /// A listener that does not keep the pipe open.
-    pub(crate) fn listener(&self) -> Listener {
-        Listener {
-            pipe: Arc::downgrade(&self.pipe),
-            heard: Arc::clone(&self.heard),
-            reader: Arc::clone(&self.reader),
-        }
+    /// Hears bwrap.
+    pub(super) fn listener(&self) -> Option<Listener> {
+        self.source.listener()
+    }
+
+    /// Whether something can be read that the pipe itself does not have any more.
+    pub(super) fn has_unread(&self) -> bool {
+        self.source.has_unread()
+    }
+
+    /// Has these bytes read again first.
+    pub(super) fn put_back(&mut self, bytes: Vec<u8>) {
+        self.source.put_back(bytes);
     }
 }
 
 impl Read for ChildStderr {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // what was taken out of the pipe and is not yet remembered is nowhere
-        self.reader.busy.store(true, Ordering::SeqCst);
-        let count = rustix::io::read(&self.pipe, &mut *buffer);
-        let mut heard = lock(&self.heard);
-        let room = HEARD_BYTES.saturating_sub(heard.len());
-        heard.extend(buffer.iter().take(count.map_or(0, |count| count.min(room))));
-        if count == Ok(0) && !buffer.is_empty() {
-            self.reader.done.store(true, Ordering::SeqCst);
-        }
-        self.reader.busy.store(false, Ordering::SeqCst);
-        Ok(count?)
+        self.source.read(buffer)
     }
-}
-
-/// Knows what has been read from a piped standard error, and what waits there.
-#[derive(Debug)]
-pub(crate) struct Listener {
-    pipe: Weak<OwnedFd>,
-    heard: Arc<Mutex<Vec<u8>>>,
-    reader: Arc<Reader>,
-}
-
-impl Listener {
-    /// Whether [`words`](Self::words) has all that was written at the beginning: nobody else reads the pipe.
-    pub(crate) fn knows_all(&self) -> bool {
-        let done = self.reader.done.load(Ordering::SeqCst);
-        // a pipe that was given away is read by others
-        let ours = done || self.pipe.upgrade().is_some_and(|pipe| Arc::strong_count(&pipe) == 2);
-        ours && !self.reader.busy.load(Ordering::SeqCst) && lock(&self.heard).len() < HEARD_BYTES
-    }
-
-    /// Everything that was written, once nobody writes any more. What nobody has read stays to be read.
-    pub(crate) fn words(&self) -> io::Result<Vec<u8>> {
-        let waiting = match self.pipe.upgrade() {
-            Some(pipe) => peek(&pipe)?,
-            None => Vec::new(),
-        };
-        let mut words = lock(&self.heard).clone();
-        words.extend(waiting);
-        Ok(words)
-    }
-}
-
-/// Copies what waits in a pipe without taking it out.
-fn peek(pipe: &OwnedFd) -> io::Result<Vec<u8>> {
-    let (copy, sink) = super::descriptors::pipe()?;
-    let flags = rustix::pipe::SpliceFlags::NONBLOCK;
-    let mut bytes = match rustix::pipe::tee(pipe, &sink, HEARD_BYTES, flags) {
-        Ok(count) => vec![0; count],
-        Err(rustix::io::Errno::AGAIN) => return Ok(Vec::new()),
-        Err(error) => return Err(error.into()),
-    };
-    drop(sink);
-    File::from(copy).read_exact(&mut bytes)?;
-    Ok(bytes)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

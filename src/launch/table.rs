@@ -69,6 +69,12 @@ impl Table {
         self.stream(number, kind, own, |(read, write)| (write, read))
     }
 
+    /// Connects a standard stream to where another one goes.
+    pub(super) fn merge(&mut self, number: RawFd, other: RawFd) {
+        let goes = self.moves.iter().find(|(_, to)| *to == other).map(|(from, _)| *from);
+        self.moves.extend(goes.map(|from| (from, number)));
+    }
+
     /// Connects a standard stream. Returns our end if it is piped.
     fn stream(
         &mut self,
@@ -83,7 +89,7 @@ impl Table {
             }
             StdioKind::Descriptor(descriptor) => self.moves.push((descriptor.as_raw_fd(), number)),
             // our own stream is closed: give /dev/null instead
-            StdioKind::Null | StdioKind::Inherit => {
+            StdioKind::Null | StdioKind::Inherit | StdioKind::Merged => {
                 let file = std::fs::File::options().read(true).write(true).open("/dev/null");
                 let file = file.and_then(|file| descriptors::above_streams(file.into()));
                 self.hold(file.map_err(Error::system(Step::OpenNull))?, number);

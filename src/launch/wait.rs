@@ -55,6 +55,38 @@ pub(crate) fn wait<'a>(
     Ok(polled.iter().take(count).map(|other| !other.revents().is_empty()).collect())
 }
 
+/// Waits until something happened to one of the wards, or the deadline has passed. Says to which: these are to be turned.
+pub(crate) fn wait_each<'a>(
+    wards: impl IntoIterator<Item = &'a dyn Ward>,
+    deadline: Option<Instant>,
+) -> io::Result<Vec<bool>> {
+    let (mut polled, mut owners, mut times) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, ward) in wards.into_iter().enumerate() {
+        let Sources { descriptors, until } = ward.wants();
+        for (source, flags) in descriptors {
+            polled.push(PollFd::from_borrowed_fd(source, flags));
+            owners.push(index);
+        }
+        times.push(until);
+    }
+    let until = times.iter().copied().chain([deadline]).flatten().min();
+    let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+    let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+    match poll(&mut polled, timeout.as_ref()) {
+        // whoever waits looks anew
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let now = Instant::now();
+    let mut due: Vec<bool> = times.iter().map(|until| until.is_some_and(|until| now >= until)).collect();
+    for (source, owner) in polled.iter().zip(owners) {
+        if let Some(due) = due.get_mut(owner) {
+            *due |= !source.revents().is_empty();
+        }
+    }
+    Ok(due)
+}
+
 /// Waits for a process to end. Says whether it has.
 pub(crate) fn has_ended(process: &OwnedFd, timeout: Duration) -> io::Result<bool> {
     let deadline = Instant::now() + timeout;

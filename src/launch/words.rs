@@ -2,15 +2,16 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{OFlags, SeekFrom, fcntl_getfl, fstat, seek};
 
 use super::descriptors::read_from;
+use super::ear::Listener;
 use super::handshake::Outcome;
 use super::order::Recipe;
-use super::stdio::{ChildStderr, Listener, StdioKind};
+use super::stdio::StdioKind;
 use crate::bwrap::arguments::{Arguments, Word};
 use crate::bwrap::message::is_signed;
 use crate::bwrap::{Message, Severity, Stage};
@@ -31,12 +32,13 @@ pub(crate) enum Words {
 const WORDS_BYTES: usize = 64 << 10;
 
 impl Words {
-    pub(crate) fn of(kind: &StdioKind, pipe: Option<&ChildStderr>) -> Self {
-        let file = match (kind, pipe) {
-            (_, Some(pipe)) => return Self::Pipe(pipe.listener()),
-            (StdioKind::Inherit, _) => rustix::stdio::stderr(),
+    /// Of what bwrap's standard error is connected to: its kind, the caller's own stream for it, and who listens if it is a pipe.
+    pub(crate) fn of(kind: &StdioKind, own: BorrowedFd<'_>, listener: Option<Listener>) -> Self {
+        let file = match (kind, listener) {
+            (_, Some(listener)) => return Self::Pipe(listener),
+            (StdioKind::Inherit, _) => own,
             (StdioKind::Descriptor(descriptor), _) => descriptor.as_fd(),
-            (StdioKind::Null | StdioKind::Piped, _) => return Self::Elsewhere,
+            (StdioKind::Null | StdioKind::Piped | StdioKind::Merged, _) => return Self::Elsewhere,
         };
         let regular = |stat: &rustix::fs::Stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file();
         let Some(stat) = fstat(file).ok().filter(regular) else { return Self::Elsewhere };

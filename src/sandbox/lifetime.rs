@@ -48,6 +48,12 @@ impl Sandbox {
         if !reads && self.lifetime.sync_fd.is_none() && self.lifetime.info_fd.is_none() {
             return None;
         }
+        Some(self.with_contents(|_| None))
+    }
+
+    /// The same with what its descriptors hold, as far as that can be read, so that it can be set up once more. Otherwise content is
+    /// empty, and a filter left out.
+    pub(crate) fn with_contents(&self, read: impl Fn(&Descriptor) -> Option<Vec<u8>>) -> Self {
         let mut copy = self.clone();
         (copy.lifetime.sync_fd, copy.lifetime.info_fd) = (None, None);
         for operation in &mut copy.operations {
@@ -56,12 +62,19 @@ impl Sandbox {
                 Operation::BindData(data) => &mut data.content,
                 _ => continue,
             };
-            if content.descriptor().is_some() {
-                *content = Content::from(Vec::new());
+            if let Some(descriptor) = content.descriptor() {
+                *content = Content::secret(read(descriptor).unwrap_or_default());
             }
         }
-        copy.privileges.filters.retain(|filter| filter.program.descriptor().is_none());
-        Some(copy)
+        copy.privileges.filters.retain_mut(|filter| {
+            let Some(descriptor) = filter.program.descriptor() else { return true };
+            let program = read(descriptor).map(Content::secret);
+            program.is_some_and(|program| {
+                filter.program = program;
+                true
+            })
+        });
+        copy
     }
 
     /// Whether it can be set up a second time without touching anything of the host's: files are not written twice,

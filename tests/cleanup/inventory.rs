@@ -1,4 +1,5 @@
 //! What this process has, and what is on the system because of it.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +10,7 @@ use crate::common::{Here, host};
 use crate::support::{Kind, SETTLE, eventually, released, watch};
 
 /// What must be the same afterwards.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Inventory {
     descriptors: Vec<String>,
     threads: Vec<String>,

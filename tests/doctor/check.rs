@@ -242,3 +242,20 @@ fn what_fails_just_before_the_command_fails_here_too() {
     assert_eq!((said.status, said.err.lines().count()), (125, 1));
     assert!(said.err.contains("descriptor 9"), "{}", said.err);
 }
+
+/// bwrap's trial ends before these: their files say it, and not by chance.
+#[test]
+fn what_fails_after_the_trial_is_looked_at() {
+    needs!(&[ROOT, &["--unshare-pid"]].concat());
+    let lock = |path| [&["check", "--"][..], ROOT, &["--unshare-pid", "--lock-file", path, "true"]].concat();
+    let command = [&["check", "--"][..], ROOT, &["no-such-program"]].concat();
+    for _ in 0..5 {
+        let missing = lock("/nonexistent/lock");
+        for (args, words) in [(&missing, "lock file /nonexistent/lock"), (&command, "[EX02; ")] {
+            let human = ask(args);
+            assert_eq!((human.status, human.err.as_str()), (1, ""), "{args:?}: {}", human.out);
+            assert!(human.out.contains(words), "{words}: {}", human.out);
+        }
+    }
+    assert_eq!(ask(&lock("/etc/passwd")).status, 0);
+}

@@ -97,6 +97,92 @@ fn a_message_is_diagnosed_wherever_it_comes_from() {
     assert_eq!(ask_with_input(&["explain", "-"], b"bwrap: \xff\xfe\0\n\n<3>bwrap: ").status, 0);
 }
 
+/// A container whose filter is answered by a long file.
+const DOCKER: &str = r#"{ "platforms": { "present": [{ "platform": "docker", "evidence": "/.dockerenv" }] },
+    "process": { "uid": { "present": 0 }, "effective": { "present": "00000000a80425fb" }, "seccomp": { "present": 2 } } }"#;
+const FILTERED: &str = "bwrap: No permissions to create a new namespace";
+
+#[test]
+fn one_screen_comes_first() {
+    let (_keep, host) = file(DOCKER.as_bytes());
+    for message in
+        [MASKED, FILTERED, "bwrap: setting up uid map: Permission denied", "bwrap: a message of 2030"]
+    {
+        for host in [&["--host", &host][..], &[]] {
+            let args = [&["explain", "--message", message], host].concat();
+            let (short, long) = (ask(&args), ask(&[&args[..], &["--long"]].concat()));
+            assert_eq!((short.status, long.status), (0, 0));
+            let json = ask(&[&args[..], &["--format", "json"]].concat()).json();
+            let cause = &json["diagnosis"]["causes"][0];
+            let code = cause["code"].as_str().unwrap();
+            assert!(
+                short.out.contains(message) && short.out.contains(&format!("bwrap-doctor explain {code}\n")),
+                "{}",
+                short.out
+            );
+            assert!(short.out.lines().count() <= 30 && !short.out.contains("defaultAction"), "{}", short.out);
+            // neither form of the long report loses anything
+            for remedy in cause["remedies"].as_array().unwrap() {
+                let summary = remedy["summary"].as_str().unwrap();
+                assert!(long.out.contains(summary), "{summary}: {}", long.out);
+            }
+        }
+    }
+}
+
+#[test]
+fn files_are_written_where_one_says() {
+    let (keep, host) = file(DOCKER.as_bytes());
+    let directory = keep.path().join("files");
+    let directory = directory.to_str().unwrap();
+    let args = ["explain", "--message", FILTERED, "--host", &host, "--write", directory];
+    let said = ask(&args);
+    assert_eq!((said.status, said.err.as_str()), (0, ""));
+    assert!(said.out.contains(&format!("written: {directory}/bwrap.json ")), "{}", said.out);
+    let json = ask(&["explain", "--message", FILTERED, "--host", &host, "--format", "json"]).json();
+    let content = json["diagnosis"]["causes"][0]["remedies"][0]["files"][0]["content"].as_str().unwrap();
+    assert_eq!(std::fs::read_to_string(format!("{directory}/bwrap.json")).unwrap(), content);
+    let said = ask(&["explain", "--message", FILTERED, "--host", &host, "--write", "/proc/nonexistent"]);
+    assert_eq!((said.status, said.err.lines().count()), (2, 1), "{}", said.err);
+}
+
+#[test]
+fn no_file_is_printed_twice() {
+    let (_keep, host) = file(DOCKER.as_bytes());
+    for message in [MASKED, FILTERED, "bwrap: pivot_root: Operation not permitted"] {
+        let said = ask(&["explain", "--long", "--message", message, "--host", &host]);
+        let files: Vec<&str> = said
+            .out
+            .split("cat > ")
+            .skip(1)
+            .filter_map(|text| text.split_once("\nEOF\n"))
+            .map(|(text, _)| text)
+            .collect();
+        let different: std::collections::HashSet<&&str> = files.iter().collect();
+        assert_eq!(files.len(), different.len(), "{}", said.out);
+    }
+}
+
+#[test]
+fn what_others_say_is_not_shown_as_bwraps() {
+    for text in [
+        "E2BIG: argument list too long, posix_spawn '/bin/bash'",
+        "npm ERR! code ELIFECYCLE",
+        "bash: bwrap: command not found",
+    ] {
+        let said = ask(&["explain", "--message", text]);
+        assert_eq!((said.status, said.err.as_str()), (0, ""));
+        assert!(said.out.contains(text) && !said.out.contains(&format!("bwrap: {text}")), "{}", said.out);
+        assert!(said.out.starts_with("This is no message of bwrap's that is known:\n"), "{}", said.out);
+        let json = ask(&["explain", "--format", "json", "--message", text]).json();
+        assert_valid(&json);
+        assert_eq!(json["diagnosis"]["message"], text);
+    }
+    // in a log of many lines, too
+    let said = ask_with_input(&["explain", "-"], b"+ make\nmake: *** [all] Error 1\n");
+    assert!(!said.out.contains("bwrap: "), "{}", said.out);
+}
+
 #[test]
 fn many_messages_keep_to_the_schema() {
     let docker = r#"{
@@ -329,7 +415,7 @@ fn what_a_report_says_to_type_works_when_pasted() {
         let (keep, host) = self::file(host.as_bytes());
         let message = format!("bwrap: {message}");
         let args = ["explain", "--message", &message, "--host", &host];
-        let report = ask(&args).out;
+        let report = ask(&[&args[..], &["--long"]].concat()).out;
         let json = ask(&[&args[..], &["--format", "json"]].concat()).json();
         let remedy = &json["diagnosis"]["causes"][0]["remedies"][0];
         let block = block(&report);
@@ -347,7 +433,7 @@ fn what_a_report_says_to_type_works_when_pasted() {
 
 #[test]
 fn every_cause_and_remedy_of_a_report_says_what_it_opens_up() {
-    let said = ask(&["explain", "--message", MASKED]);
+    let said = ask(&["explain", "--long", "--message", MASKED]);
     let json = ask(&["explain", "--format", "json", "--message", MASKED]).json();
     let found = json["diagnosis"]["causes"].as_array().unwrap();
     assert!(found.len() > 2);
@@ -368,4 +454,83 @@ fn every_cause_and_remedy_of_a_report_says_what_it_opens_up() {
             }
         }
     }
+}
+
+/// What the files say that a line names: bwrap says the same when it is started.
+#[test]
+fn predictions_look_at_the_files_that_a_line_names() {
+    needs!(ROOT);
+    let layer = tempfile::tempdir().unwrap();
+    let script = layer.path().join("script");
+    std::fs::write(&script, "#!/nonexistent/interpreter\n").unwrap();
+    std::fs::set_permissions(&script, Permissions::from_mode(0o755)).unwrap();
+    let script = format!("--ro-bind / / {}", script.display());
+    let overlay = format!(
+        "--ro-bind / / --overlay-src {}/none --overlay-src / --ro-overlay /mnt true",
+        layer.path().display()
+    );
+    let cases = [
+        ("--ro-bind / / --ro-bind /nonexistent /mnt true", "fails", "BD01"),
+        ("--ro-bind / / --ro-bind /etc/passwd/x /mnt true", "fails", "BD01"),
+        ("--ro-bind / / --ro-bind-try /nonexistent /mnt true", "starts", ""),
+        ("--ro-bind / / --hostname ci true", "fails", "AR02"),
+        ("--ro-bind / / --chdir /nonexistent true", "fails", "EX08"),
+        ("--ro-bind / / --chdir /etc/passwd true", "fails", "EX08"),
+        ("--ro-bind / / --chdir /etc true", "starts", ""),
+        ("--ro-bind / / no-such-program", "fails", "EX02"),
+        ("--ro-bind / / /etc", "fails", "EX03"),
+        ("--ro-bind / / --setenv A=B c true", "fails", "AR01"),
+        ("--ro-bind /usr /usr /usr/bin/true", "fails", "EX01"),
+        (&script, "fails", "EX01"),
+        (&overlay, "fails", "BD01"),
+        ("--ro-bind / / true", "starts", ""),
+        // no command: nothing is said of one
+        ("--ro-bind / /", "starts", ""),
+    ];
+    for (line, outlook, code) in cases {
+        let (_keep, path) = file(line.as_bytes());
+        let said = ask(&["explain", "--format", "json", "--args", &path, "--here"]);
+        assert_eq!((said.status, said.err.as_str()), (0, ""), "{line}");
+        let report = said.json();
+        assert_valid(&report);
+        let prediction = &report["prediction"];
+        let codes: Vec<&str> = prediction["obstacles"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|cause| cause["code"].as_str().unwrap())
+            .collect();
+        assert!(codes.contains(&code) || code.is_empty(), "{line}: {codes:?}");
+        if outlook == "fails" {
+            assert_eq!(prediction["outlook"], outlook, "{line}");
+            let words = line.split(' ');
+            let status = Command::new("bwrap")
+                .args(words)
+                .stdin(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+                .unwrap();
+            assert!(!status.success(), "{line}: bwrap starts it");
+        } else {
+            assert_ne!(prediction["outlook"], "fails", "{line}: {codes:?}");
+        }
+    }
+}
+
+#[test]
+fn nothing_starts_without_a_bwrap() {
+    let (_keep, path) = file(b"--ro-bind / / true");
+    let ask = |format: &str| {
+        let args = ["explain", "--format", format, "--args", &path, "--here"];
+        said(crate::doctor(&args).env("BWRAP", "/nonexistent/bwrap").output().unwrap())
+    };
+    let human = ask("human");
+    assert!(
+        human.out.contains("/nonexistent/bwrap") && human.out.contains("This sandbox will not start."),
+        "{}",
+        human.out
+    );
+    let json = ask("json").json();
+    assert_valid(&json);
+    assert_eq!(json["prediction"]["outlook"], "fails");
 }

@@ -7,11 +7,12 @@ use std::os::unix::ffi::OsStrExt;
 
 use crate::{FULL, ROOT, ask, doctor, golden, needs, said};
 
-const SUBCOMMANDS: &[&str] = &["check", "run", "explain", "host", "completions", "man"];
+const SUBCOMMANDS: &[&str] =
+    &["check", "run", "explain", "host", "install", "uninstall", "completions", "man"];
 
 #[test]
 fn help_fits_a_terminal_and_has_examples() {
-    for subcommand in [&[][..], &["check"], &["run"], &["explain"], &["host"], &["completions"], &["man"]] {
+    for subcommand in [&[][..]].into_iter().chain(SUBCOMMANDS.chunks(1)) {
         let said = ask(&[subcommand, &["--help"]].concat());
         assert_eq!((said.status, said.err.as_str()), (0, ""));
         assert!(said.out.contains("Example"), "{}", said.out);

@@ -192,3 +192,35 @@ fn a_refusal_names_the_option_that_is_missing() {
         assert!(said.err.contains(&format!("({option})")), "{}", said.err);
     }
 }
+
+#[test]
+fn a_report_can_be_had_alone() {
+    needs!(ROOT);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("report");
+    let report = path.to_str().unwrap();
+    let read = || std::fs::read_to_string(&path).unwrap();
+    // bwrap's words and the command's streams are where they always are, and the report nowhere among them
+    let said = ask(&line(&["--report", report], &["--ro-bind", "/nonexistent", "/mnt", "true"]));
+    assert_eq!((said.status, said.out.as_str()), (125, ""));
+    assert!(said.err.lines().all(|line| line.starts_with("bwrap: ")), "{}", said.err);
+    assert!(
+        read().contains("/nonexistent") && read().contains("Cause: ") && !read().contains('\x1b'),
+        "{}",
+        read()
+    );
+    let said =
+        ask(&line(&["--format", "json", "--report", report], &["--ro-bind", "/nonexistent", "/mnt", "true"]));
+    assert!(!said.err.contains('{'), "{}", said.err);
+    let json: serde_json::Value = serde_json::from_str(&read()).unwrap();
+    assert_valid(&json);
+    assert_eq!((said.status, &json["outcome"]), (125, &"setup-failed".into()));
+    // of a command that ran there is none, not even an old one
+    let said = ask(&line(&["--report", report], &["sh", "-c", "echo out; echo err >&2; exit 3"]));
+    assert_eq!(
+        (said.status, said.out.as_str(), said.err.as_str(), read().as_str()),
+        (3, "out\n", "err\n", "")
+    );
+    let said = ask(&line(&["--report", "/nonexistent/report"], &["echo", "ran"]));
+    assert_eq!((said.status, said.out.as_str(), said.err.lines().count()), (125, "", 1), "{}", said.err);
+}

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bwrap_launch::{Bwrap, Command, Error, ExitStatus, Namespaces, Sandbox, Undecided};
+use bwrap_launch::{Bwrap, Command, Error, ExitStatus, Namespaces, Sandbox, Undecided, Verdict};
 
 use crate::common::{Here, host, within};
+#[allow(unused_imports, reason = "as above")]
 pub(crate) use crate::common::{SETTLE, released, watch};
 
 /// An outcome, without its explanation.
@@ -23,6 +24,10 @@ pub(crate) enum Kind {
     /// The command ran, and bwrap says it ended with this number.
     Ran(u8),
     Undecided(Undecided),
+    /// It was stopped by us, and never began, or perhaps it did.
+    Stopped {
+        began: bool,
+    },
     Invalid,
     System,
     Other,
@@ -36,6 +41,7 @@ impl Kind {
             Err(Error::SetupFailed(_)) => Self::SetupFailed,
             Err(Error::NotExecuted(_)) => Self::NotExecuted,
             Err(Error::Undecided(failure)) => Self::Undecided(failure.undecided().unwrap()),
+            Err(Error::Stopped { verdict, .. }) => Self::Stopped { began: *verdict == Verdict::Unknown },
             Err(Error::Invalid(_)) => Self::Invalid,
             Err(Error::System { .. }) => Self::System,
             Err(_) => Self::Other,
@@ -44,7 +50,7 @@ impl Kind {
 
     /// It says that the command never began.
     pub(crate) fn denies(self) -> bool {
-        matches!(self, Self::Refused | Self::SetupFailed | Self::NotExecuted)
+        matches!(self, Self::Refused | Self::SetupFailed | Self::NotExecuted | Self::Stopped { began: false })
     }
 }
 
@@ -162,6 +168,9 @@ pub(crate) fn stand_in(here: &Here, name: &str, body: &str) -> Bwrap {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     Bwrap::at(path).unwrap()
 }
+
+/// A stand-in's body: it neither reports anything nor ends, and answers questions about itself.
+pub(crate) const HANGS: &str = "exec sleep 6";
 
 /// Finds, in a stand-in, the number that follows an option in the arguments file.
 pub(crate) const NUMBER_OF: &str = r#"number_of() { tr '\0' '\n' < /proc/self/fd/"$args" | grep -A1 -x -e "$1" | tail -n 1; }

@@ -4,13 +4,13 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use bwrap_launch::diagnosis::{Diagnosis, Outlook, Prediction};
+use bwrap_launch::diagnosis::{Diagnosis, Finding, Outlook, Prediction};
 use bwrap_launch::doctor::{self, Probe, Trial, TrialOutcome, TrialReport};
-use bwrap_launch::{Bwrap, Error, Sandbox};
+use bwrap_launch::{Bwrap, Error, Sandbox, Stage};
 use serde::Serialize;
 
 use crate::Result;
-use crate::cli::{Check, Format};
+use crate::cli::{Check, Depth, Format};
 use crate::line;
 use crate::output::{self, BAD, Envelope, GOOD, Tool, styled};
 
@@ -47,16 +47,17 @@ struct Tried<'a> {
 }
 
 pub(crate) fn run(task: Check, format: Format) -> Result {
+    let depth = task.depth;
     if !task.line.is_empty() {
-        return own_line(task.line, task.bwrap, format);
+        return own_line(task.line, task.bwrap, format, &depth);
     }
     let bwrap = match output::bwrap(task.bwrap.as_deref()) {
         Ok(bwrap) => bwrap,
-        Err(error) => return nothing(&Error::from(error).explain_here(), None, format),
+        Err(error) => return nothing(&Error::from(error).explain_here(), None, format, &depth),
     };
     match doctor::probe(&bwrap) {
-        Ok(probe) => tell(task.no_network, &bwrap, &probe, format),
-        Err(error) => nothing(&error, Some(&bwrap), format),
+        Ok(probe) => tell(task.no_network, &bwrap, &probe, format, &depth),
+        Err(error) => nothing(&error, Some(&bwrap), format, &depth),
     }
 }
 
@@ -65,8 +66,16 @@ fn status(works: bool) -> ExitCode {
 }
 
 /// Nothing could be tried.
-fn nothing(error: &Error, bwrap: Option<&Bwrap>, format: Format) -> Result {
-    untried(error.to_string(), &error.report(), error.diagnosis().cloned(), bwrap, format)
+fn nothing(error: &Error, bwrap: Option<&Bwrap>, format: Format, depth: &Depth) -> Result {
+    let diagnosis = error.diagnosis();
+    let report = match diagnosis {
+        Some(diagnosis) if !depth.long => {
+            format!("{error}\nNothing was launched.\n{}{}", diagnosis.brief(), output::rest(diagnosis, depth))
+        }
+        _ => error.report(),
+    };
+    let written = output::write_files(diagnosis.iter().flat_map(|diagnosis| &diagnosis.causes), depth)?;
+    untried(error.to_string(), &(report + &written), diagnosis.cloned(), bwrap, format)
 }
 
 fn untried(
@@ -95,7 +104,7 @@ fn untried(
     Ok(status(false))
 }
 
-fn tell(no_network: bool, bwrap: &Bwrap, probe: &Probe, format: Format) -> Result {
+fn tell(no_network: bool, bwrap: &Bwrap, probe: &Probe, format: Format, depth: &Depth) -> Result {
     let with = probe.works_with_network_namespace();
     let without = probe.works_without_network_namespace();
     let works = without == Some(true) && (no_network || with == Some(true));
@@ -123,7 +132,11 @@ fn tell(no_network: bool, bwrap: &Bwrap, probe: &Probe, format: Format) -> Resul
     } else if works {
         output::print(&success(bwrap, with == Some(true), without_user))?;
     } else {
-        output::print(&failure(probe, failed, predict))?;
+        let diagnosis = failed.and_then(|failed| failed.outcome.diagnosis());
+        let text = failure(probe, failed, predict, depth);
+        let written = output::write_files(diagnosis.iter().flat_map(|diagnosis| &diagnosis.causes), depth)?;
+        let rest = diagnosis.map_or_else(String::new, |diagnosis| output::rest(diagnosis, depth));
+        output::print(&(text + &written + &rest))?;
     }
     Ok(status(works))
 }
@@ -149,10 +162,12 @@ fn failure(
     probe: &Probe,
     failed: Option<&TrialReport>,
     predict: impl FnOnce() -> Option<Prediction>,
+    depth: &Depth,
 ) -> String {
-    let mut text = format!("{} this machine\n\n{probe}", styled(BAD, "no sandboxes on"));
-    if failed.is_none_or(|failed| !is_explained(&failed.outcome)) {
-        foretell(&mut text, predict());
+    let said = if depth.long { probe.to_string() } else { probe.brief() };
+    let mut text = format!("{} this machine\n\n{said}", styled(BAD, "no sandboxes on"));
+    if failed.is_none_or(|failed| failed.outcome.diagnosis().is_none()) {
+        foretell(&mut text, predict(), depth);
     }
     let network = failed.is_some_and(|failed| failed.trial.has_network_namespace());
     if network && probe.works_without_network_namespace() == Some(true) {
@@ -164,34 +179,34 @@ fn failure(
     text
 }
 
-fn is_explained(outcome: &TrialOutcome) -> bool {
-    matches!(outcome, TrialOutcome::Failed { diagnosis: Some(_), .. })
-}
-
-fn foretell(text: &mut String, prediction: Option<Prediction>) {
+fn foretell(text: &mut String, prediction: Option<Prediction>, depth: &Depth) {
     if let Some(prediction) = prediction.filter(|prediction| prediction.outlook != Outlook::Starts) {
-        let _ = write!(text, "\n{prediction}");
+        let said = if depth.long { prediction.to_string() } else { prediction.brief() };
+        let _ = write!(text, "\n{said}");
     }
 }
 
 /// The sandbox of a bwrap line.
-fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Format) -> Result {
+fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Format, depth: &Depth) -> Result {
     // first of all, while nothing of ours is open
     let descriptors = line::inherited();
     let (named, line) = line::without_name(line);
-    let sandbox = line::sandbox(line::with_args_of_descriptors(line)?)
+    let line = line::read(line::with_args_of_descriptors(line)?)
         .map_err(|error| format!("cannot read the bwrap line: {error}"))?;
+    let sandbox = &line.sandbox;
     let bwrap = match output::bwrap(path.or(named).as_deref()) {
         Ok(bwrap) => bwrap,
-        Err(error) => return nothing(&Error::from(error).explain_here(), None, format),
+        Err(error) => return nothing(&Error::from(error).explain_here(), None, format, depth),
     };
-    if let Err(error) = line::all_open(&sandbox, &descriptors) {
+    if let Err(error) = line::all_open(sandbox, &descriptors) {
         let report = format!("{error}\n");
         return untried(error, &report, None, Some(&bwrap), format);
     }
-    let prediction = doctor::predict(&bwrap, &sandbox);
-    let outcome = doctor::try_sandbox(&bwrap, &sandbox);
-    let works = outcome.works();
+    let prediction = line.predict(&bwrap);
+    let outcome = doctor::try_sandbox(&bwrap, sandbox);
+    // the trial ends before the command: what is wrong with that, and beside it, its files say
+    let after: Vec<&Finding> = prediction.obstacles.iter().filter(|finding| is_after(finding)).collect();
+    let works = outcome.works() && after.is_empty();
     if format == Format::Json {
         let report = Report {
             works,
@@ -201,7 +216,7 @@ fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Forma
             bwrap: Some((&bwrap).into()),
             error: None,
             diagnosis: None,
-            trials: vec![Tried::new(&sandbox, &outcome)],
+            trials: vec![Tried::new(sandbox, &outcome)],
             prediction: Some(&prediction),
         };
         output::print_json(&Envelope::new("check", report))?;
@@ -212,13 +227,28 @@ fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Forma
             "{ok} bwrap {version} ({path}) sets this sandbox up; its command was not run\n"
         ))?;
     } else {
-        let mut text = format!("{} {sandbox}\n\n{outcome}", styled(BAD, "no sandbox:"));
-        if !is_explained(&outcome) {
-            foretell(&mut text, Some(prediction));
+        let said = if depth.long { outcome.to_string() } else { outcome.brief() };
+        let mut text = format!("{} {sandbox}\n\n{said}", styled(BAD, "no sandbox:"));
+        match outcome.diagnosis() {
+            Some(diagnosis) => {
+                text.push_str(&output::write_files(diagnosis.causes.iter(), depth)?);
+                text.push_str(&output::rest(diagnosis, depth));
+            }
+            None if outcome.works() => {
+                text = format!("{} {sandbox}\n\n", styled(BAD, "sets up, but will not run its command:"));
+                text.push_str(&if depth.long { prediction.to_string() } else { prediction.brief() });
+            }
+            None => foretell(&mut text, Some(prediction), depth),
         }
         output::print(&text)?;
     }
     Ok(status(works))
+}
+
+/// Whether it stops a sandbox that could be set up.
+fn is_after(finding: &Finding) -> bool {
+    let stage = finding.cause.stage();
+    stage == Stage::Exec || finding.summary.starts_with("the lock file ")
 }
 
 impl<'a> Tried<'a> {

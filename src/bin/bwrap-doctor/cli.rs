@@ -45,6 +45,14 @@ pub(crate) enum Task {
     /// Show what bwrap-doctor sees of this machine: changes nothing, needs no privileges
     #[command(after_help = HOST)]
     Host(Host),
+    /// Put this program in bwrap's place: it runs bwrap, and explains what does not start
+    #[command(after_help = INSTALL)]
+    Install(Place),
+    /// Take back what install did
+    #[command(
+        after_help = "Removes the copy that install made, and nothing else.\n\nExample:\n  bwrap-doctor uninstall"
+    )]
+    Uninstall(Place),
     /// Print completions for a shell
     #[command(after_help = "Example:\n  bwrap-doctor completions bash >/etc/bash_completion.d/bwrap-doctor")]
     Completions {
@@ -59,8 +67,21 @@ pub(crate) enum Task {
     },
 }
 
+/// How much is printed.
+#[derive(Args, Clone, Default)]
+pub(crate) struct Depth {
+    /// All of it: every cause with its evidence, every remedy with its commands and files
+    #[arg(long)]
+    pub(crate) long: bool,
+    /// Write the files that go with the remedies (filters, profiles, modules) into this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) write: Option<PathBuf>,
+}
+
 #[derive(Args)]
 pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) depth: Depth,
     /// The bwrap to try, instead of $BWRAP or the first on the PATH
     #[arg(long, value_name = "PATH")]
     pub(crate) bwrap: Option<PathBuf>,
@@ -74,7 +95,8 @@ pub(crate) struct Check {
 
 const CHECK: &str = "\
 Sets up some growing sandboxes, runs nothing in them, and removes them; or the one of a bwrap line. That takes some
-50 ms. What hangs is killed after 5 s, and so is a bwrap that does not say its version in 5 s: 15 s at most in all.
+50 ms. What fails is explained on one screen, and whole with --long. What hangs is killed after 5 s, and so is a
+bwrap that does not say its version in 5 s: 15 s at most in all.
 
 Exit status: 0 sandboxes work, 1 they do not (or there is no bwrap), 2 wrong usage.
 
@@ -86,6 +108,11 @@ Examples:
 
 #[derive(Args)]
 pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) depth: Depth,
+    /// Write the report into this file instead of standard error; it is empty if the command ran
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
     /// The bwrap to run, instead of $BWRAP or the first on the PATH
     #[arg(long, value_name = "PATH")]
     pub(crate) bwrap: Option<PathBuf>,
@@ -96,7 +123,8 @@ pub(crate) struct Run {
 
 const RUN: &str = "\
 Standard streams, environment and open descriptors are the command's, as with bwrap itself. The report goes to
-standard error; with --format json it is the last line there, and there is none if the command ran.
+standard error, after bwrap's own words; with --format json it is the last line there, and there is none if the
+command ran. --report FILE has the report alone. It is one screen; --long says all of it.
 
 Exit status: the command's own; 128+n if signal n killed it. If it did not run:
   124  nobody can know whether it ran
@@ -106,10 +134,13 @@ Exit status: the command's own; 128+n if signal n killed it. If it did not run:
 
 Examples:
   bwrap-doctor run -- --ro-bind / / --unshare-all --proc /proc -- ps ax
+  bwrap-doctor run --format json --report why.json -- --ro-bind / / make
   bwrap-doctor run --bwrap /opt/bwrap -- --ro-bind /usr /usr --symlink usr/lib64 /lib64 /usr/bin/true";
 
 #[derive(Args)]
 pub(crate) struct Explain {
+    #[command(flatten)]
+    pub(crate) depth: Depth,
     /// A cause, by code or name (`PR01`, `MaskedProc`), or `-` for `--message -`; without anything: a list of all
     #[arg(conflicts_with = "message")]
     pub(crate) code: Option<String>,
@@ -128,7 +159,8 @@ pub(crate) struct Explain {
 }
 
 const EXPLAIN: &str = "\
-With --args alone it predicts whether that line will start.
+With --args alone it predicts whether that line will start. A message is found in whatever was pasted: a log, JSON,
+a ticket. The answer is one screen; --long says all of it.
 
 Exit status: 0, or 2 for an unknown code, wrong usage or an unreadable file.
 
@@ -153,3 +185,31 @@ you publish it: paths and host names may be in it.
 Examples:
   bwrap-doctor host
   kubectl exec pod -- bwrap-doctor host --format json >host.json";
+
+#[derive(Args)]
+pub(crate) struct Place {
+    /// For the machine: /usr/local/bin, instead of ~/.local/bin
+    #[arg(long)]
+    pub(crate) machine: bool,
+    /// Another directory
+    #[arg(long, value_name = "PATH", conflicts_with = "machine")]
+    pub(crate) directory: Option<PathBuf>,
+}
+
+const INSTALL: &str = "\
+Copies this program to a file named bwrap, and overwrites nothing but such a copy. Called under that name it becomes
+the real bwrap: same arguments, descriptors, streams, process, signals and exit status. Only where the sandbox does not
+start, the explanation follows bwrap's own words on standard error. Programs that call /usr/bin/bwrap by its path do not
+come here.
+
+Environment of the copy:
+  BWRAP_DOCTOR_BWRAP  the real bwrap; else bwrap.distrib beside the copy, the next one on the PATH, or /usr/bin/bwrap
+  BWRAP_DOCTOR_LOG    a file for explanations, instead of standard error
+  BWRAP_DOCTOR_ONCE   a directory for marks: a cause is explained once a day, and then named in a line
+
+Exit status: 0, or 2 if there is something else in that place.
+
+Examples:
+  bwrap-doctor install
+  sudo bwrap-doctor install --machine
+  bwrap-doctor uninstall";

@@ -8,9 +8,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::{fs, io};
 
-use bwrap_launch::diagnosis::{self, Cause, Symptom};
+use bwrap_launch::diagnosis::{self, Cause, Outlook, Prediction, Symptom};
 use bwrap_launch::host::Host;
-use bwrap_launch::{Bwrap, Message};
+use bwrap_launch::{Bwrap, BwrapError, Error, Sandbox};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -113,68 +113,53 @@ fn one(code: &str, format: Format) -> Result<()> {
 }
 
 fn diagnose(task: &Explain, message: &[u8], format: Format) -> Result<()> {
-    let symptom = pasted(message);
+    let symptom = Symptom::from_text(message);
     if symptom.messages.is_empty() {
         return Err("the message is empty".to_owned());
     }
-    let sandbox = task.args.as_deref().map(line::sandbox_of_file).transpose()?;
-    let diagnosis = diagnosis::diagnose(&symptom, &host(task)?, sandbox.as_ref());
+    let line = task.args.as_deref().map(line::of_file).transpose()?;
+    let diagnosis = diagnosis::diagnose(&symptom, &host(task)?, line.as_ref().map(|line| &line.sandbox));
+    let written = output::write_files(diagnosis.causes.iter(), &task.depth)?;
     if format == Format::Json {
         return output::print_json(&Envelope::new("explain", Diagnosed { diagnosis }));
     }
-    output::print(&diagnosis.to_string())
+    let text = if task.depth.long { diagnosis.to_string() } else { diagnosis.brief() };
+    output::print(&(text + &written + &output::rest(&diagnosis, &task.depth)))
 }
 
 fn predict(task: &Explain, format: Format) -> Result<()> {
     let Some(path) = &task.args else { return Ok(()) };
-    let prediction = diagnosis::predict(&host(task)?, &line::sandbox_of_file(path)?);
+    let line = line::of_file(path)?;
+    let (prediction, missing) = match task.here.then(Bwrap::find) {
+        Some(Ok(bwrap)) => (line.predict(&bwrap), None),
+        Some(Err(error)) => without_bwrap(error, &host(task)?, &line.sandbox),
+        None => (diagnosis::predict(&host(task)?, &line.sandbox), None),
+    };
+    let written = output::write_files(prediction.obstacles.iter(), &task.depth)?;
     if format == Format::Json {
         return output::print_json(&Envelope::new("explain", Predicted { prediction }));
     }
-    output::print(&prediction.to_string())
+    let text = if task.depth.long { prediction.to_string() } else { prediction.brief() };
+    let text = missing.map_or_else(String::new, |missing| format!("{missing}\n\n")) + &text;
+    let cause = prediction.obstacles.first().map(|finding| finding.cause);
+    output::print(&(text + &written + &output::rest_of(cause, &task.depth)))
+}
+
+/// Nothing starts without a bwrap: what is wrong with it comes first.
+fn without_bwrap(error: BwrapError, host: &Host, sandbox: &Sandbox) -> (Prediction, Option<String>) {
+    let mut prediction = diagnosis::predict(host, sandbox);
+    prediction.outlook = Outlook::Fails;
+    let error = Error::from(error).explain_here();
+    if let Some(first) = error.diagnosis().and_then(|diagnosis| diagnosis.causes.first()) {
+        prediction.obstacles.insert(0, first.clone());
+    }
+    (prediction, Some(error.to_string()))
 }
 
 fn standard_input() -> Result<Vec<u8>> {
     let mut text = Vec::new();
     io::stdin().read_to_end(&mut text).map_err(|error| format!("cannot read standard input: {error}"))?;
     Ok(text)
-}
-
-/// The messages in what was pasted. What a log or a terminal puts around them is left out: other lines, and what stands
-/// before `bwrap: `.
-fn pasted(text: &[u8]) -> Symptom {
-    const NAME: &[u8] = b"bwrap: ";
-    // each with the lines after it, which may be its own or not
-    let mut messages: Vec<Vec<&[u8]>> = Vec::new();
-    for line in text.split(|byte| *byte == b'\n') {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let start = line.windows(NAME.len()).position(|window| window == NAME);
-        match (start.and_then(|start| line.get(start..)), messages.last_mut()) {
-            (Some(words), _) => messages.push(vec![words]),
-            (None, Some(message)) => message.push(line),
-            (None, None) => {}
-        }
-    }
-    if messages.is_empty() {
-        return Symptom::from_text(text);
-    }
-    let mut symptom = Symptom::default();
-    symptom.messages = messages.iter().map(|lines| message(lines)).collect();
-    symptom
-}
-
-/// Reads the first line alone, or, if nothing is known like that, with some more that make a known message: a path may have
-/// newlines in it. What is longer is no message, and would take forever to read.
-fn message(lines: &[&[u8]]) -> Message {
-    const MOST_LINES: usize = 8;
-    /// A message has two paths at most.
-    const MOST_BYTES: usize = 10_000;
-    let parsed = |count: usize| {
-        let text = lines.get(..count)?.join(&b'\n');
-        Some(Message::parse(text.get(..MOST_BYTES).unwrap_or(&text)))
-    };
-    let known = (1..=MOST_LINES).map_while(parsed).find(|message| message.pattern().is_some());
-    known.or_else(|| parsed(1)).unwrap_or_else(|| Message::parse(b""))
 }
 
 fn host(task: &Explain) -> Result<Host> {

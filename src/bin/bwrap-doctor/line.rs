@@ -5,7 +5,8 @@ use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use bwrap_launch::{Command, ParseError, Sandbox};
+use bwrap_launch::diagnosis::Prediction;
+use bwrap_launch::{Bwrap, Command, ParseError, Sandbox, doctor};
 
 use crate::Result;
 use crate::output::note;
@@ -53,7 +54,7 @@ pub(crate) fn with_args_of_descriptors(mut words: Vec<OsString>) -> Result<Vec<O
 }
 
 /// Where a word is an option, and neither another's argument nor the command's.
-fn position(words: &[OsString], option: &str) -> Option<usize> {
+pub(crate) fn position(words: &[OsString], option: &str) -> Option<usize> {
     let candidates = words.iter().enumerate().filter(|(_, word)| *word == option);
     candidates.map(|(position, _)| position).find(|position| {
         let before = words.iter().take(*position).cloned();
@@ -65,7 +66,7 @@ fn position(words: &[OsString], option: &str) -> Option<usize> {
 }
 
 /// Reads a bwrap line from a file: a JSON array, words that end in NUL, or shell words.
-pub(crate) fn sandbox_of_file(path: &Path) -> Result<Sandbox> {
+pub(crate) fn of_file(path: &Path) -> Result<Line> {
     let said = |what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
     let bytes = fs::read(path).map_err(|error| said(&error))?;
     let is_array = bytes.trim_ascii_start().starts_with(b"[");
@@ -89,7 +90,7 @@ pub(crate) fn sandbox_of_file(path: &Path) -> Result<Sandbox> {
     if !is_array && !bytes.contains(&0) {
         note_expansions(&words);
     }
-    sandbox(words).map_err(|error| said(&error))
+    read(words).map_err(|error| said(&error))
 }
 
 fn nul_separated(bytes: &[u8]) -> Vec<OsString> {
@@ -138,12 +139,32 @@ pub(crate) fn all_open(sandbox: &Sandbox, descriptors: &[i32]) -> Result<(), Str
 /// Options that concern whoever starts bwrap, not the sandbox. Each has one argument.
 const LAUNCHERS: &[&str] = &["--args", "--block-fd", "--userns-block-fd", "--json-status-fd"];
 
-/// Reads a line's sandbox, with or without a command after it.
-pub(crate) fn sandbox(mut words: Vec<OsString>) -> Result<Sandbox, ParseError> {
+/// A line: a sandbox, and a command if one follows.
+pub(crate) struct Line {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) command: Option<Command>,
+}
+
+impl Line {
+    /// Whether it will start here.
+    pub(crate) fn predict(&self, bwrap: &Bwrap) -> Prediction {
+        match &self.command {
+            Some(command) => doctor::predict_command(bwrap, command),
+            None => doctor::predict(bwrap, &self.sandbox),
+        }
+    }
+}
+
+/// Reads a line, with or without a command in it.
+pub(crate) fn read(mut words: Vec<OsString>) -> Result<Line, ParseError> {
     loop {
         let error = match Command::from_args(words.clone()) {
-            Ok(command) => return Ok(command.get_sandbox().clone()),
-            Err(ParseError::NoCommand) => return Sandbox::from_args(words),
+            Ok(command) => {
+                return Ok(Line { sandbox: command.get_sandbox().clone(), command: Some(command) });
+            }
+            Err(ParseError::NoCommand) => {
+                return Ok(Line { sandbox: Sandbox::from_args(words)?, command: None });
+            }
             Err(error) => error,
         };
         let ParseError::LaunchersOwn { option, .. } = error else { return Err(error) };

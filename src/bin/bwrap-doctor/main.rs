@@ -4,9 +4,11 @@ mod check;
 mod cli;
 mod explain;
 mod host;
+mod install;
 mod line;
 mod output;
 mod run;
+mod standin;
 
 use std::process::ExitCode;
 
@@ -21,6 +23,9 @@ type Result<T = ExitCode, E = String> = std::result::Result<T, E>;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    if let Some(code) = standin::played() {
+        return code;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -35,6 +40,8 @@ fn main() -> ExitCode {
         Task::Run(task) => Ok(run::run(task, format)),
         Task::Explain(task) => explain::run(&task, format),
         Task::Host(task) => host::run(&task, format),
+        Task::Install(place) => install::install(&place),
+        Task::Uninstall(place) => install::uninstall(&place),
         Task::Completions { shell } => completions(shell),
         Task::Man { subcommand } => man(subcommand.as_deref()),
     };

@@ -1,13 +1,18 @@
 //! Writing: never a panic, colours on terminals only.
 
+use std::fmt::Write as _;
+use std::fs;
 use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
 
 use anstream::AutoStream;
+use bwrap_launch::diagnosis::{Action, Cause, Diagnosis, Finding, Remedy};
 use bwrap_launch::{Bwrap, BwrapError};
 use clap::builder::styling::{AnsiColor, Style};
 use serde::Serialize;
 
 use crate::Result;
+use crate::cli::Depth;
 
 /// The version of the JSON interface (`docs/diagnosis.schema.json`). Fields are added without changing it.
 const SCHEMA: u32 = 1;
@@ -78,13 +83,14 @@ pub(crate) fn report(text: &str) {
     let _ = stderr.write_all(with_headings(text).as_bytes());
 }
 
-/// JSON on standard error, in one line, since others have written there. `false` if the value has no JSON.
-pub(crate) fn report_json(value: &impl Serialize) -> bool {
-    let text = serde_json::to_string(value);
-    if let Ok(text) = &text {
-        let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
-    }
-    text.is_ok()
+/// Text on standard error as it is.
+pub(crate) fn raw(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// JSON in one line, since others may write there. `None` if the value has none.
+pub(crate) fn json_line(value: &impl Serialize) -> Option<String> {
+    serde_json::to_string(value).ok().map(|text| text + "\n")
 }
 
 /// Our own trouble, in a line.
@@ -99,6 +105,63 @@ pub(crate) fn note(text: &str) {
 
 pub(crate) fn styled(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
+}
+
+/// What is said below a report that is not all.
+pub(crate) fn rest(diagnosis: &Diagnosis, depth: &Depth) -> String {
+    rest_of(diagnosis.cause(), depth)
+}
+
+/// The same of a prediction.
+pub(crate) fn rest_of(cause: Option<Cause>, depth: &Depth) -> String {
+    let Some(cause) = cause.filter(|_| !depth.long) else { return String::new() };
+    format!(
+        "\nAll of it, with commands and files: the same with --long. About the cause: bwrap-doctor explain {}\n",
+        cause.code()
+    )
+}
+
+/// Writes the files that go with remedies, if somewhere is named for them; says which.
+pub(crate) fn write_files<'a>(findings: impl Iterator<Item = &'a Finding>, depth: &Depth) -> Result<String> {
+    let Some(directory) = &depth.write else { return Ok(String::new()) };
+    let said = |path: &Path, error: &io::Error| format!("cannot write {}: {error}", path.display());
+    fs::create_dir_all(directory).map_err(|error| said(directory, &error))?;
+    let mut text = String::new();
+    let mut written: Vec<(PathBuf, String)> = Vec::new();
+    for remedy in findings.flat_map(|finding| &finding.remedies) {
+        for (path, content) in files(remedy) {
+            if written.iter().any(|(known, other)| *known == path && *other == content) {
+                continue;
+            }
+            let mut name = path.file_name().unwrap_or_default().to_owned();
+            // two that differ under one name
+            let alike = written.iter().filter(|(known, _)| known.file_name() == path.file_name()).count();
+            if alike > 0 {
+                name.push(format!(".{}", alike + 1));
+            }
+            let target = directory.join(name);
+            fs::write(&target, &content).map_err(|error| said(&target, &error))?;
+            let _ =
+                writeln!(text, "written: {} (for {}: {})", target.display(), path.display(), remedy.summary);
+            written.push((path, content));
+        }
+    }
+    if text.is_empty() {
+        text.push_str("no file goes with these remedies: none is written\n");
+    }
+    Ok(format!("\n{text}"))
+}
+
+/// Where each file of a remedy goes, and what is in it.
+fn files(remedy: &Remedy) -> Vec<(PathBuf, String)> {
+    let mut files: Vec<_> =
+        remedy.files.iter().map(|file| (file.path.clone(), file.content.clone())).collect();
+    match &remedy.action {
+        Action::AppArmor(profile) => files.push((profile.path.clone(), profile.text.clone())),
+        Action::Selinux(module) => files.push((format!("{}.cil", module.name).into(), module.cil())),
+        _ => {}
+    }
+    files
 }
 
 /// How the library's reports begin their parts.

@@ -1,5 +1,8 @@
 //! `bwrap-doctor run`: an existing bwrap line, and why it fails if it does.
 
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bwrap_launch::diagnosis::{Cause, Diagnosis};
@@ -31,6 +34,15 @@ struct Report<'a> {
 pub(crate) fn run(task: Run, format: Format) -> ExitCode {
     // first of all, while nothing of ours is open
     let descriptors = line::inherited();
+    // there before the command runs: a report of an earlier time is none of this one's
+    let depth = task.depth.clone();
+    let mut file = match task.report.as_ref().map(|path| (path, File::create(path))).map(opened).transpose() {
+        Ok(file) => file,
+        Err(trouble) => {
+            output::complain(&trouble);
+            return ExitCode::from(NOT_LAUNCHED);
+        }
+    };
     let trouble = match command(task, &descriptors) {
         Ok(mut command) => match command.status() {
             Ok(status) => return ExitCode::from(status.raw()),
@@ -54,25 +66,56 @@ pub(crate) fn run(task: Run, format: Format) -> ExitCode {
         Trouble::Line(what) => what.clone(),
     };
     let failure = error.and_then(Error::failure);
-    let diagnosis = error.and_then(Error::diagnosis).cloned();
-    if format == Format::Json {
+    let mut diagnosis = error.and_then(Error::diagnosis).cloned();
+    let files = diagnosis
+        .as_ref()
+        .map_or_else(|| Ok(String::new()), |diagnosis| output::write_files(diagnosis.causes.iter(), &depth));
+    let report = if format == Format::Json {
         let mut report = Report {
             outcome,
             exit_status,
             error: text,
             command_line: failure.map(Failure::command_line),
             stderr: failure.map(|failure| String::from_utf8_lossy(failure.stderr()).into_owned()),
-            diagnosis,
+            diagnosis: diagnosis.take(),
         };
+        let line = output::json_line(&Envelope::new("run", &report));
         // a path that is not UTF-8 has no JSON; the rest of the report has
-        while !output::report_json(&Envelope::new("run", &report)) && report.diagnosis.take().is_some() {}
+        let line = line.or_else(|| {
+            report.diagnosis = None;
+            output::json_line(&Envelope::new("run", &report))
+        });
+        line.unwrap_or_default()
     } else {
-        match (error, diagnosis) {
-            (Some(error), Some(_)) => output::report(&format!("\n{}", error.report())),
-            _ => output::complain(&text),
+        match (error, &diagnosis) {
+            (Some(error), Some(_)) if depth.long => error.report(),
+            (Some(error), Some(diagnosis)) => {
+                let before = if failure.is_some() { String::new() } else { format!("{error}\n\n") };
+                format!("{before}{}{}", diagnosis.brief(), output::rest(diagnosis, &depth))
+            }
+            _ => format!("bwrap-doctor: {}\n", text.trim_end()),
         }
+    };
+    match (&mut file, format) {
+        (Some(file), _) => {
+            if let Err(error) = file.write_all(report.as_bytes()) {
+                output::complain(&format!("cannot write the report: {error}"));
+            }
+        }
+        (None, Format::Json) => output::raw(&report),
+        (None, Format::Human) if diagnosis.is_some() => output::report(&format!("\n{report}")),
+        (None, Format::Human) => output::complain(report.trim_start_matches("bwrap-doctor: ")),
+    }
+    match files {
+        Ok(written) if format == Format::Human && !written.is_empty() => output::report(&written),
+        Ok(_) => {}
+        Err(trouble) => output::complain(&trouble),
     }
     ExitCode::from(exit_status)
+}
+
+fn opened((path, file): (&PathBuf, io::Result<File>)) -> Result<File> {
+    file.map_err(|error| format!("cannot write the report to {}: {error}", path.display()))
 }
 
 /// Why the command did not run.

@@ -34,7 +34,7 @@ impl Errno {
     }
 
     pub(super) fn implied(code: i32) -> Self {
-        let text = TEXTS.iter().find(|&&(number, _)| number == code).map_or("", |&(_, text)| text);
+        let text = TEXTS.iter().find(|&&(number, ..)| number == code).map_or("", |&(.., text)| text);
         Self { code: Some(code), text: text.into() }
     }
 
@@ -63,7 +63,7 @@ fn code_of(text: &str) -> Option<i32> {
     if let Some(number) = text.strip_prefix(UNKNOWN) {
         return number.parse().ok();
     }
-    TEXTS.iter().find(|&&(_, known)| known == text).map(|&(code, _)| code)
+    TEXTS.iter().find(|&&(.., known)| known == text).map(|&(code, ..)| code)
 }
 
 /// Cuts `: ` and a known text off the end of `message`: what is before it, and the text.
@@ -77,6 +77,66 @@ pub(super) fn cut_known(message: &[u8]) -> Option<(&[u8], &[u8])> {
     })
 }
 
+/// Cuts a known text, in whatever case, or the name of a number off the end of `message`, with or without a colon before it:
+/// what is before it, and the error.
+pub(super) fn cut_folded(message: &[u8]) -> Option<(&[u8], &'static str)> {
+    let limit = MOUNT_LIMIT.to_ascii_lowercase();
+    let lower = message.to_ascii_lowercase();
+    if let Some(start) = lower.windows(limit.len()).rposition(|window| window == limit.as_bytes()) {
+        return Some((without_gap(message.get(..start)?)?, MOUNT_LIMIT));
+    }
+    let known = TEXTS.iter().flat_map(|text| [(text, text.2), (text, text.1)]);
+    known.into_iter().find_map(|(&(_, _, text), end)| {
+        let start = message.len().checked_sub(end.len())?;
+        let (head, tail) = message.split_at_checked(start)?;
+        let head = tail.eq_ignore_ascii_case(end.as_bytes()).then(|| without_gap(head))??;
+        Some((head, text))
+    })
+}
+
+/// The known text that this is, in whatever case.
+pub(super) fn canonical(text: &[u8]) -> Option<&'static str> {
+    TEXTS.iter().map(|&(.., known)| known).find(|known| text.eq_ignore_ascii_case(known.as_bytes()))
+}
+
+/// What stands before a gap; `None` if there is none.
+fn without_gap(text: &[u8]) -> Option<&[u8]> {
+    let gap = |byte: &u8| matches!(byte, b' ' | b':');
+    let end = text.iter().rposition(|byte| !gap(byte)).map_or(0, |last| last + 1);
+    text.get(..end).filter(|head| head.len() < text.len())
+}
+
+/// The error that a text names first: by number (`os error 13`, `[Errno 13]`), by name, or in words, whatever the case.
+pub(super) fn named_in(text: &[u8]) -> Option<Errno> {
+    let lower = text.to_ascii_lowercase();
+    for mark in ["os error ", "[errno ", "errno=", "errno: ", "errno "] {
+        let Some(start) = find(&lower, mark.as_bytes()) else { continue };
+        let digits = lower.get(start + mark.len()..)?;
+        let end = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let code = str::from_utf8(digits.get(..end)?).ok()?.parse();
+        if let Ok(code) = code {
+            return Some(Errno::implied(code));
+        }
+    }
+    let whole = |start: usize, length: usize| {
+        let beside = [start.checked_sub(1), Some(start + length)].into_iter().flatten();
+        beside.filter_map(|at| lower.get(at)).all(|byte| !byte.is_ascii_alphanumeric())
+    };
+    let known = TEXTS.iter().flat_map(|text| [(text, text.2), (text, text.1)]);
+    let found = known.filter_map(|(&(code, _, text), words)| {
+        let start = find(&lower, words.to_ascii_lowercase().as_bytes())?;
+        whole(start, words.len()).then_some((start, code, text))
+    });
+    found
+        .min_by_key(|(start, ..)| *start)
+        .map(|(_, code, text)| Errno { code: Some(code), text: text.into() })
+}
+
+/// Where a text begins in another.
+pub(crate) fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
+    text.windows(wanted.len().max(1)).position(|window| window == wanted)
+}
+
 /// Cuts `: ` and whatever follows it off the end of `message`.
 pub(super) fn cut_last(message: &[u8]) -> Option<(&[u8], &[u8])> {
     cut_at(message, message.windows(2).rposition(|window| window == b": ")?)
@@ -87,135 +147,142 @@ fn cut_at(message: &[u8], colon: usize) -> Option<(&[u8], &[u8])> {
     Some((head, tail.strip_prefix(b": ")?))
 }
 
+/// A number, its name, and what `strerror` says.
+type Text = (i32, &'static str, &'static str);
+
+macro_rules! texts {
+    ($($name:ident $text:literal;)+) => { &[$((libc::$name, stringify!($name), $text)),+] };
+}
+
 /// The texts of glibc, and those of musl where it differs.
 #[rustfmt::skip]
-const TEXTS: &[(i32, &str)] = &[
-    (libc::EPERM, "Operation not permitted"),
-    (libc::ENOENT, "No such file or directory"),
-    (libc::ESRCH, "No such process"),
-    (libc::EINTR, "Interrupted system call"),
-    (libc::EIO, "Input/output error"),
-    (libc::EIO, "I/O error"), // musl
-    (libc::ENXIO, "No such device or address"),
-    (libc::E2BIG, "Argument list too long"),
-    (libc::ENOEXEC, "Exec format error"),
-    (libc::EBADF, "Bad file descriptor"),
-    (libc::ECHILD, "No child processes"),
-    (libc::ECHILD, "No child process"), // musl
-    (libc::EAGAIN, "Resource temporarily unavailable"),
-    (libc::ENOMEM, "Cannot allocate memory"),
-    (libc::ENOMEM, "Out of memory"), // musl
-    (libc::EACCES, "Permission denied"),
-    (libc::EFAULT, "Bad address"),
-    (libc::ENOTBLK, "Block device required"),
-    (libc::EBUSY, "Device or resource busy"),
-    (libc::EBUSY, "Resource busy"), // musl
-    (libc::EEXIST, "File exists"),
-    (libc::EXDEV, "Invalid cross-device link"),
-    (libc::EXDEV, "Cross-device link"), // musl
-    (libc::ENODEV, "No such device"),
-    (libc::ENOTDIR, "Not a directory"),
-    (libc::EISDIR, "Is a directory"),
-    (libc::EINVAL, "Invalid argument"),
-    (libc::ENFILE, "Too many open files in system"),
-    (libc::EMFILE, "Too many open files"),
-    (libc::EMFILE, "No file descriptors available"), // musl
-    (libc::ENOTTY, "Inappropriate ioctl for device"),
-    (libc::ENOTTY, "Not a tty"), // musl
-    (libc::ETXTBSY, "Text file busy"),
-    (libc::EFBIG, "File too large"),
-    (libc::ENOSPC, "No space left on device"),
-    (libc::ESPIPE, "Illegal seek"),
-    (libc::ESPIPE, "Invalid seek"), // musl
-    (libc::EROFS, "Read-only file system"),
-    (libc::EMLINK, "Too many links"),
-    (libc::EPIPE, "Broken pipe"),
-    (libc::EDOM, "Numerical argument out of domain"),
-    (libc::EDOM, "Domain error"), // musl
-    (libc::ERANGE, "Numerical result out of range"),
-    (libc::ERANGE, "Result not representable"), // musl
-    (libc::EDEADLK, "Resource deadlock avoided"),
-    (libc::EDEADLK, "Resource deadlock would occur"), // musl
-    (libc::ENAMETOOLONG, "File name too long"),
-    (libc::ENAMETOOLONG, "Filename too long"), // musl
-    (libc::ENOLCK, "No locks available"),
-    (libc::ENOSYS, "Function not implemented"),
-    (libc::ENOTEMPTY, "Directory not empty"),
-    (libc::ELOOP, "Too many levels of symbolic links"),
-    (libc::ELOOP, "Symbolic link loop"), // musl
-    (libc::ENOMSG, "No message of desired type"),
-    (libc::EIDRM, "Identifier removed"),
-    (libc::ENODATA, "No data available"),
-    (libc::ETIME, "Timer expired"),
-    (libc::ETIME, "Device timeout"), // musl
-    (libc::ENOLINK, "Link has been severed"),
-    (libc::EPROTO, "Protocol error"),
-    (libc::EMULTIHOP, "Multihop attempted"),
-    (libc::EBADMSG, "Bad message"),
-    (libc::EOVERFLOW, "Value too large for defined data type"),
-    (libc::EOVERFLOW, "Value too large for data type"), // musl
-    (libc::EBADFD, "File descriptor in bad state"),
-    (libc::EILSEQ, "Invalid or incomplete multibyte or wide character"),
-    (libc::EILSEQ, "Illegal byte sequence"), // musl
-    (libc::ERESTART, "Interrupted system call should be restarted"),
-    (libc::EUSERS, "Too many users"),
-    (libc::ENOTSOCK, "Socket operation on non-socket"),
-    (libc::ENOTSOCK, "Not a socket"), // musl
-    (libc::EDESTADDRREQ, "Destination address required"),
-    (libc::EMSGSIZE, "Message too long"),
-    (libc::EMSGSIZE, "Message too large"), // musl
-    (libc::EPROTOTYPE, "Protocol wrong type for socket"),
-    (libc::ENOPROTOOPT, "Protocol not available"),
-    (libc::EPROTONOSUPPORT, "Protocol not supported"),
-    (libc::ESOCKTNOSUPPORT, "Socket type not supported"),
-    (libc::EOPNOTSUPP, "Operation not supported"),
-    (libc::EOPNOTSUPP, "Not supported"), // musl
-    (libc::EPFNOSUPPORT, "Protocol family not supported"),
-    (libc::EAFNOSUPPORT, "Address family not supported by protocol"),
-    (libc::EADDRINUSE, "Address already in use"),
-    (libc::EADDRINUSE, "Address in use"), // musl
-    (libc::EADDRNOTAVAIL, "Cannot assign requested address"),
-    (libc::EADDRNOTAVAIL, "Address not available"), // musl
-    (libc::ENETDOWN, "Network is down"),
-    (libc::ENETUNREACH, "Network is unreachable"),
-    (libc::ENETUNREACH, "Network unreachable"), // musl
-    (libc::ENETRESET, "Network dropped connection on reset"),
-    (libc::ENETRESET, "Connection reset by network"), // musl
-    (libc::ECONNABORTED, "Software caused connection abort"),
-    (libc::ECONNABORTED, "Connection aborted"), // musl
-    (libc::ECONNRESET, "Connection reset by peer"),
-    (libc::ENOBUFS, "No buffer space available"),
-    (libc::EISCONN, "Transport endpoint is already connected"),
-    (libc::EISCONN, "Socket is connected"), // musl
-    (libc::ENOTCONN, "Transport endpoint is not connected"),
-    (libc::ENOTCONN, "Socket not connected"), // musl
-    (libc::ESHUTDOWN, "Cannot send after transport endpoint shutdown"),
-    (libc::ESHUTDOWN, "Cannot send after socket shutdown"), // musl
-    (libc::ETIMEDOUT, "Connection timed out"),
-    (libc::ETIMEDOUT, "Operation timed out"), // musl
-    (libc::ECONNREFUSED, "Connection refused"),
-    (libc::EHOSTDOWN, "Host is down"),
-    (libc::EHOSTUNREACH, "No route to host"),
-    (libc::EHOSTUNREACH, "Host is unreachable"), // musl
-    (libc::EALREADY, "Operation already in progress"),
-    (libc::EINPROGRESS, "Operation now in progress"),
-    (libc::EINPROGRESS, "Operation in progress"), // musl
-    (libc::ESTALE, "Stale file handle"),
-    (libc::EUCLEAN, "Structure needs cleaning"),
-    (libc::EUCLEAN, "Data consistency error"), // musl
-    (libc::EREMOTEIO, "Remote I/O error"),
-    (libc::EDQUOT, "Disk quota exceeded"),
-    (libc::EDQUOT, "Quota exceeded"), // musl
-    (libc::ENOMEDIUM, "No medium found"),
-    (libc::EMEDIUMTYPE, "Wrong medium type"),
-    (libc::ECANCELED, "Operation canceled"),
-    (libc::ENOKEY, "Required key not available"),
-    (libc::EKEYEXPIRED, "Key has expired"),
-    (libc::EKEYREVOKED, "Key has been revoked"),
-    (libc::EKEYREJECTED, "Key was rejected by service"),
-    (libc::EOWNERDEAD, "Owner died"),
-    (libc::EOWNERDEAD, "Previous owner died"), // musl
-    (libc::ENOTRECOVERABLE, "State not recoverable"),
-    (libc::ERFKILL, "Operation not possible due to RF-kill"),
-    (libc::EHWPOISON, "Memory page has hardware error"),
+const TEXTS: &[Text] = texts![
+    EPERM "Operation not permitted";
+    ENOENT "No such file or directory";
+    ESRCH "No such process";
+    EINTR "Interrupted system call";
+    EIO "Input/output error";
+    EIO "I/O error"; // musl
+    ENXIO "No such device or address";
+    E2BIG "Argument list too long";
+    ENOEXEC "Exec format error";
+    EBADF "Bad file descriptor";
+    ECHILD "No child processes";
+    ECHILD "No child process"; // musl
+    EAGAIN "Resource temporarily unavailable";
+    ENOMEM "Cannot allocate memory";
+    ENOMEM "Out of memory"; // musl
+    EACCES "Permission denied";
+    EFAULT "Bad address";
+    ENOTBLK "Block device required";
+    EBUSY "Device or resource busy";
+    EBUSY "Resource busy"; // musl
+    EEXIST "File exists";
+    EXDEV "Invalid cross-device link";
+    EXDEV "Cross-device link"; // musl
+    ENODEV "No such device";
+    ENOTDIR "Not a directory";
+    EISDIR "Is a directory";
+    EINVAL "Invalid argument";
+    ENFILE "Too many open files in system";
+    EMFILE "Too many open files";
+    EMFILE "No file descriptors available"; // musl
+    ENOTTY "Inappropriate ioctl for device";
+    ENOTTY "Not a tty"; // musl
+    ETXTBSY "Text file busy";
+    EFBIG "File too large";
+    ENOSPC "No space left on device";
+    ESPIPE "Illegal seek";
+    ESPIPE "Invalid seek"; // musl
+    EROFS "Read-only file system";
+    EMLINK "Too many links";
+    EPIPE "Broken pipe";
+    EDOM "Numerical argument out of domain";
+    EDOM "Domain error"; // musl
+    ERANGE "Numerical result out of range";
+    ERANGE "Result not representable"; // musl
+    EDEADLK "Resource deadlock avoided";
+    EDEADLK "Resource deadlock would occur"; // musl
+    ENAMETOOLONG "File name too long";
+    ENAMETOOLONG "Filename too long"; // musl
+    ENOLCK "No locks available";
+    ENOSYS "Function not implemented";
+    ENOTEMPTY "Directory not empty";
+    ELOOP "Too many levels of symbolic links";
+    ELOOP "Symbolic link loop"; // musl
+    ENOMSG "No message of desired type";
+    EIDRM "Identifier removed";
+    ENODATA "No data available";
+    ETIME "Timer expired";
+    ETIME "Device timeout"; // musl
+    ENOLINK "Link has been severed";
+    EPROTO "Protocol error";
+    EMULTIHOP "Multihop attempted";
+    EBADMSG "Bad message";
+    EOVERFLOW "Value too large for defined data type";
+    EOVERFLOW "Value too large for data type"; // musl
+    EBADFD "File descriptor in bad state";
+    EILSEQ "Invalid or incomplete multibyte or wide character";
+    EILSEQ "Illegal byte sequence"; // musl
+    ERESTART "Interrupted system call should be restarted";
+    EUSERS "Too many users";
+    ENOTSOCK "Socket operation on non-socket";
+    ENOTSOCK "Not a socket"; // musl
+    EDESTADDRREQ "Destination address required";
+    EMSGSIZE "Message too long";
+    EMSGSIZE "Message too large"; // musl
+    EPROTOTYPE "Protocol wrong type for socket";
+    ENOPROTOOPT "Protocol not available";
+    EPROTONOSUPPORT "Protocol not supported";
+    ESOCKTNOSUPPORT "Socket type not supported";
+    EOPNOTSUPP "Operation not supported";
+    EOPNOTSUPP "Not supported"; // musl
+    EPFNOSUPPORT "Protocol family not supported";
+    EAFNOSUPPORT "Address family not supported by protocol";
+    EADDRINUSE "Address already in use";
+    EADDRINUSE "Address in use"; // musl
+    EADDRNOTAVAIL "Cannot assign requested address";
+    EADDRNOTAVAIL "Address not available"; // musl
+    ENETDOWN "Network is down";
+    ENETUNREACH "Network is unreachable";
+    ENETUNREACH "Network unreachable"; // musl
+    ENETRESET "Network dropped connection on reset";
+    ENETRESET "Connection reset by network"; // musl
+    ECONNABORTED "Software caused connection abort";
+    ECONNABORTED "Connection aborted"; // musl
+    ECONNRESET "Connection reset by peer";
+    ENOBUFS "No buffer space available";
+    EISCONN "Transport endpoint is already connected";
+    EISCONN "Socket is connected"; // musl
+    ENOTCONN "Transport endpoint is not connected";
+    ENOTCONN "Socket not connected"; // musl
+    ESHUTDOWN "Cannot send after transport endpoint shutdown";
+    ESHUTDOWN "Cannot send after socket shutdown"; // musl
+    ETIMEDOUT "Connection timed out";
+    ETIMEDOUT "Operation timed out"; // musl
+    ECONNREFUSED "Connection refused";
+    EHOSTDOWN "Host is down";
+    EHOSTUNREACH "No route to host";
+    EHOSTUNREACH "Host is unreachable"; // musl
+    EALREADY "Operation already in progress";
+    EINPROGRESS "Operation now in progress";
+    EINPROGRESS "Operation in progress"; // musl
+    ESTALE "Stale file handle";
+    EUCLEAN "Structure needs cleaning";
+    EUCLEAN "Data consistency error"; // musl
+    EREMOTEIO "Remote I/O error";
+    EDQUOT "Disk quota exceeded";
+    EDQUOT "Quota exceeded"; // musl
+    ENOMEDIUM "No medium found";
+    EMEDIUMTYPE "Wrong medium type";
+    ECANCELED "Operation canceled";
+    ENOKEY "Required key not available";
+    EKEYEXPIRED "Key has expired";
+    EKEYREVOKED "Key has been revoked";
+    EKEYREJECTED "Key was rejected by service";
+    EOWNERDEAD "Owner died";
+    EOWNERDEAD "Previous owner died"; // musl
+    ENOTRECOVERABLE "State not recoverable";
+    ERFKILL "Operation not possible due to RF-kill";
+    EHWPOISON "Memory page has hardware error";
 ];

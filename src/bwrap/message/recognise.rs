@@ -3,7 +3,7 @@
 //! A pattern is literal text with holes. It fits if the literal text stands in the message in that
 //! order and nothing is left over; a hole ends where the next literal text first stands.
 
-use super::errno;
+use super::errno::{self, find};
 use super::stage::Stage;
 use super::table::{NODES, REASONS, Row, TABLE, Tail, Wording};
 
@@ -14,6 +14,10 @@ pub(super) struct Found<'t> {
     pub(super) reason: Option<&'static Row>,
     pub(super) holes: Vec<(char, &'t [u8])>,
     pub(super) errno: Option<&'t [u8]>,
+    /// A hole ends it, with nothing behind: whatever else stands there is taken for its content.
+    pub(super) open: bool,
+    /// How much of the text is the row's own.
+    pub(super) literal: usize,
 }
 
 /// Finds the row that fits `text` best: the one with the longest text before its first hole, and
@@ -23,6 +27,10 @@ pub(super) fn recognise(text: &[u8]) -> Option<Found<'_>> {
     for &(stage, rows) in TABLE {
         for row in rows {
             for &wording in row.wordings() {
+                let first = wording.0.as_bytes().first();
+                if first != text.first() && first != Some(&b'%') {
+                    continue;
+                }
                 let lead = split_hole(wording.0).0;
                 if !text.starts_with(lead.as_bytes()) {
                     continue;
@@ -34,7 +42,9 @@ pub(super) fn recognise(text: &[u8]) -> Option<Found<'_>> {
                     }
                     let tail = reason.map_or(row.tail, |reason| reason.tail);
                     if let Some((holes, errno)) = capture_with_tail(&pattern, &holes, tail, text) {
-                        best = Some((score, Found { stage, row, reason, holes, errno }));
+                        let open = errno.is_none() && is_open(&pattern);
+                        best =
+                            Some((score, Found { stage, row, reason, holes, errno, open, literal: score.1 }));
                     }
                 }
             }
@@ -44,7 +54,7 @@ pub(super) fn recognise(text: &[u8]) -> Option<Found<'_>> {
 }
 
 /// The wording alone and, if reasons may follow it, with each of them.
-fn with_reasons(
+pub(super) fn with_reasons(
     row: &Row,
     (text, holes): Wording,
 ) -> impl Iterator<Item = (Option<&'static Row>, (String, String))> {
@@ -107,7 +117,7 @@ pub(super) fn capture<'t>(
 
 /// Parts a pattern at its first hole: the text before, whether the hole is for a number, and the
 /// pattern after.
-fn split_hole(pattern: &str) -> (&str, Option<(bool, &str)>) {
+pub(super) fn split_hole(pattern: &str) -> (&str, Option<(bool, &str)>) {
     let Some((literal, rest)) = pattern.split_once('%') else {
         return (pattern, None);
     };
@@ -116,7 +126,17 @@ fn split_hole(pattern: &str) -> (&str, Option<(bool, &str)>) {
     (literal, Some((!rest.starts_with('s'), after)))
 }
 
-fn literal_len(mut pattern: &str) -> usize {
+/// Whether a hole ends a pattern.
+pub(super) fn is_open(mut pattern: &str) -> bool {
+    let mut open = false;
+    while let (_, Some((_, rest))) = split_hole(pattern) {
+        open = rest.is_empty();
+        pattern = rest;
+    }
+    open
+}
+
+pub(super) fn literal_len(mut pattern: &str) -> usize {
     let mut length = 0;
     loop {
         let (literal, hole) = split_hole(pattern);
@@ -131,11 +151,6 @@ fn literal_len(mut pattern: &str) -> usize {
 /// How many bytes at the start of `text` are `wanted`; `None` if there are none.
 fn run(text: &[u8], wanted: impl Fn(u8) -> bool) -> Option<usize> {
     Some(text.iter().take_while(|&&byte| wanted(byte)).count()).filter(|&length| length > 0)
-}
-
-/// Where a text begins in another.
-pub(crate) fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
-    text.windows(wanted.len().max(1)).position(|window| window == wanted)
 }
 
 /// Where the source of a bind mount ends and `separator` begins.

@@ -326,3 +326,225 @@ fn every_wording_of_every_version() {
     }
     assert!(count > 290 && unknown.is_empty(), "{count} wordings; unknown: {unknown:#?}");
 }
+
+/// What logs, terminals, shells and people put around a message.
+fn decorated(message: &str) -> Vec<(&'static str, String)> {
+    let json = message.replace('\\', "\\\\").replace('"', "\\\"");
+    let signed = format!("bwrap: {message}");
+    vec![
+        ("as it is", signed.clone()),
+        ("level", format!("<3>{signed}")),
+        ("full stop", format!("{signed}.")),
+        ("quotes", format!("\"{signed}\"")),
+        ("one quote", format!("{signed}\"")),
+        ("backticks", format!("`{signed}`")),
+        ("backtick", format!("{signed}`")),
+        ("a sentence", format!("We get `{signed}`, and then nothing.")),
+        ("apostrophes", format!("'{signed}'")),
+        ("curly quotes", format!("\u{201c}{}\u{201d}", signed.replace('\'', "\u{2019}"))),
+        ("JSON", format!("{{\"level\":\"error\",\"msg\":\"bwrap: {json}\\n\"}}")),
+        ("JSON's end", format!("bwrap: {json}\\n\"}}")),
+        (
+            "docker JSON",
+            format!(
+                "{{\"log\":\"bwrap: {json}\\n\",\"stream\":\"stderr\",\"time\":\"2026-01-02T03:04:05.67Z\"}}"
+            ),
+        ),
+        ("JSON with status", format!("{{\"stderr\": \"bwrap: {json}\", \"exitCode\": 1}}")),
+        ("os error", format!("{signed} (os error 13)")),
+        ("errno", format!("{signed} (errno 13)")),
+        ("colour", format!("\x1b[1;31m{signed}\x1b[0m")),
+        ("colour within", format!("\x1b[31mbwrap: \x1b[0m{message}\x1b[m\x1b[K")),
+        ("spelt colour", format!("\\u001b[31m{signed}\\u001b[0m")),
+        ("CRLF", format!("{signed}\r\n")),
+        ("RFC 3339", format!("2026-01-02T03:04:05.678901234Z {signed}")),
+        ("CRI", format!("2026-01-02T03:04:05.678901234Z stderr F {signed}")),
+        ("journald", format!("Jan 02 03:04:05 host flatpak[1234]: {signed}")),
+        ("syslog's name", format!("Jan 02 03:04:05 host bwrap[1234]: {message}")),
+        ("GitHub", format!("2026-01-02T03:04:05.6789012Z ##[error]{signed}")),
+        ("GitHub's command", format!("::error::{signed}")),
+        ("compose", format!("service-1  | {signed}")),
+        ("compose, CRLF", format!("bwrap-1  | {signed}\r")),
+        ("kubectl", format!("[pod/build-0/bwrap] {signed}")),
+        ("logfmt", format!("time=\"2026-01-02T03:04:05Z\" level=error msg=\"bwrap: {json}\" pid=12")),
+        ("falling back", format!("{signed}, falling back to no sandbox")),
+        ("falling back;", format!("sandbox unavailable ({signed}); falling back")),
+        ("chain", format!("Error: sandbox failed: {signed}")),
+        ("longer chain", format!("E: Child process exited with code 1: {signed}.")),
+        ("path", format!("/usr/libexec/flatpak-bwrap: {signed}")),
+        ("exit status", format!("{signed} (exit status: 1)")),
+        ("twice", format!("bwrap: {signed}")),
+        ("lower case name", format!("Bwrap: {message}")),
+        ("no colon after the name", format!("bwrap {message}")),
+        ("brackets", format!("[bwrap] {message}")),
+        ("Rust", format!("Output {{ status: ExitStatus(256), stdout: \"\", stderr: \"bwrap: {json}\\n\" }}")),
+        ("Python", format!("b\"bwrap: {json}\\n\"")),
+        ("Markdown", format!("> **{signed}**")),
+        ("a list", format!("  - {signed}")),
+        ("HTML", format!("<code>{}</code>", signed.replace('"', "&quot;").replace('\'', "&#39;"))),
+        ("a log around it", format!("+ bwrap --proc /proc make\n{signed}\nmake: *** [all] Error 1\n")),
+        ("indented", format!("\t    {signed}   ")),
+    ]
+}
+
+/// What [`rest`] says, but for what a wording in another case or without an error cannot tell.
+fn told(message: &Message) -> Vec<Option<String>> {
+    let mut told = rest(message);
+    told.push(message.failing_path().map(|path| path.display().to_string()));
+    told
+}
+
+/// The message that is found in a text.
+fn found(text: &str) -> Option<Message> {
+    match super::search(text.as_bytes()) {
+        super::Said::Bwrap(messages) => super::decisive(&messages).or(messages.first()).cloned(),
+        _ => None,
+    }
+}
+
+#[test]
+fn every_known_message_with_everything_around_it() {
+    let (mut wrong, mut count) = (Vec::new(), 0);
+    for case in cases() {
+        let text = case.text.strip_prefix("bwrap: ").unwrap_or(&case.text);
+        // the help is many lines, each with a name of its own
+        if text.starts_with("usage: ") {
+            continue;
+        }
+        let expected = told(&Message::parse(text.as_bytes()));
+        for (name, printed) in decorated(text) {
+            count += 1;
+            let is = found(&printed).map(|message| told(&message));
+            if is.as_ref() != Some(&expected) {
+                wrong.push(format!("{name}: {printed:?}: {is:?} and not {expected:?}"));
+            }
+        }
+    }
+    assert!(count > 10_000, "{count}");
+    assert!(
+        wrong.is_empty(),
+        "{} of {count}: {:#?}",
+        wrong.len(),
+        wrong.iter().step_by(1 + wrong.len() / 20).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn every_known_message_as_people_retype_it() {
+    let (mut wrong, mut count) = (Vec::new(), 0);
+    for case in cases() {
+        let text = case.text.strip_prefix("bwrap: ").unwrap_or(&case.text);
+        let parsed = Message::parse(text.as_bytes());
+        let bare =
+            ["usage: ", "error while", "symbol lookup", "Error loading", "Error relocating", "Out of memory"];
+        if bare.iter().any(|start| text.contains(start)) || text.contains("version `") {
+            continue;
+        }
+        let without_error = match parsed.errno().or(parsed.stale_errno()) {
+            // that wording and its error are one
+            Some(_) if text.starts_with("Creating new namespace failed: No") => None,
+            Some(error) => text.strip_suffix(error.text()).and_then(|text| text.strip_suffix(": ")),
+            None => None,
+        };
+        let mut variants = vec![
+            ("lower case", text.to_lowercase()),
+            ("upper case", text.to_uppercase()),
+            ("no colons", text.replace(": ", " ")),
+            ("no marks", text.replace(['"', '\''], "")),
+        ];
+        variants.extend(without_error.map(|text| ("no error", text.to_owned())));
+        variants.extend(without_error.map(|text| ("no error, quoted", format!("{text}\"."))));
+        for (name, printed) in variants {
+            count += 1;
+            let is = found(&format!("bwrap: {printed}"));
+            let is = is.as_ref();
+            let code = |message: &Message| {
+                let error = message.errno().or(message.stale_errno()).and_then(super::Errno::code);
+                error.filter(|_| !name.starts_with("no error"))
+            };
+            let lower =
+                |message: &Message| message.path().map(|path| path.display().to_string().to_lowercase());
+            let same = is.is_some_and(|is| {
+                (is.pattern(), is.reason(), code(is), lower(is))
+                    == (parsed.pattern(), parsed.reason(), code(&parsed), lower(&parsed))
+            });
+            if !same {
+                wrong.push(format!("{name}: {printed:?}: {is:?}"));
+            }
+        }
+    }
+    assert!(count > 1_000, "{count}");
+    assert!(
+        wrong.is_empty(),
+        "{} of {count}: {:#?}",
+        wrong.len(),
+        wrong.iter().step_by(1 + wrong.len() / 20).collect::<Vec<_>>()
+    );
+}
+
+/// None of it did bwrap say.
+const OTHERS: &[(&str, Option<i32>)] = &[
+    ("E2BIG: argument list too long, posix_spawn '/bin/bash'", Some(libc::E2BIG)),
+    ("bash: line 1: bwrap: command not found", Some(libc::ENOENT)),
+    ("sh: 1: bwrap: not found", Some(libc::ENOENT)),
+    ("zsh: command not found: bwrap", Some(libc::ENOENT)),
+    ("env: \u{2018}bwrap\u{2019}: No such file or directory", Some(libc::ENOENT)),
+    ("bash: /usr/bin/bwrap: Operation not permitted", Some(libc::EPERM)),
+    ("bash: /usr/bin/bwrap: cannot execute binary file: Exec format error", Some(libc::ENOEXEC)),
+    ("Error: spawn bwrap ENOENT", Some(libc::ENOENT)),
+    ("fork/exec /usr/bin/bwrap: operation not permitted", Some(libc::EPERM)),
+    ("exec: \"bwrap\": executable file not found in $PATH", Some(libc::ENOENT)),
+    ("FileNotFoundError: [Errno 2] No such file or directory: 'bwrap'", Some(libc::ENOENT)),
+    ("failed to start bwrap: Permission denied (os error 13)", Some(libc::EACCES)),
+    ("npm ERR! code ELIFECYCLE", None),
+    ("make: *** [Makefile:12: all] Error 1", None),
+    ("mkdir: cannot create directory '/x': Permission denied", None),
+    ("mount: /proc: permission denied.", None),
+    ("unshare: unshare failed: Operation not permitted", None),
+    ("Can't open perl script \"x.pl\": No such file or directory", None),
+    (
+        "/usr/bin/node: error while loading shared libraries: libnode.so.115: cannot open shared object file",
+        None,
+    ),
+    ("Segmentation fault (core dumped)", None),
+    ("Out of memory: Killed process 4242 (node) total-vm:1048576kB", None),
+    ("usage: git [-v | --version] [-h | --help] [-C <path>]", None),
+    ("thread 'main' panicked at src/main.rs:7:5: Permission denied (os error 13)", None),
+    ("error: failed to run bwrap: exit status: 1", None),
+    ("sandbox: the bwrap process ended with status 1", None),
+    (
+        "runc run failed: unable to start container process: error mounting \"proc\" to rootfs at \"/proc\"",
+        None,
+    ),
+    ("docker: Error response from daemon: exec format error", None),
+    ("", None),
+];
+
+#[test]
+fn what_others_say_is_not_bwraps() {
+    for (text, errno) in OTHERS {
+        for text in [
+            (*text).to_owned(),
+            format!("2026-01-02T03:04:05Z stderr F {text}\n"),
+            format!("{text}\r\nbye\n"),
+        ] {
+            match super::search(text.as_bytes()) {
+                super::Said::Bwrap(messages) => panic!("{text:?}: {messages:?}"),
+                super::Said::NotStarted(error) => assert_eq!(error.code(), *errno, "{text:?}"),
+                super::Said::Nothing => assert_eq!(*errno, None, "{text:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn what_bwrap_will_say_one_day() {
+    for text in [
+        "bwrap: a message of 2030",
+        "2026-01-02T03:04:05Z stderr F bwrap: a message of 2030\n",
+        "x | bwrap: a message of 2030",
+    ] {
+        let message = found(text).unwrap();
+        assert_eq!((message.pattern(), message.text()), (None, OsStr::new("a message of 2030")), "{text}");
+    }
+}

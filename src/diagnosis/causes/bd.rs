@@ -5,7 +5,7 @@
 pub(super) mod binds;
 mod destinations;
 mod files;
-mod lookup;
+pub(super) mod lookup;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -13,19 +13,19 @@ mod tests;
 use super::prelude::rules;
 
 rules! {
-    SourceMissing, Anytime, [
+    SourceMissing, Failed, [
         "Can't find source path %s" => MISSING, "Can't get type of source %s" => MISSING,
         "Can't open source %s" => MISSING,
     ]
         => sources::missing, sources::without_it;
 
-    SourceUnreachable, Anytime, [
+    SourceUnreachable, Failed, [
         "Can't find source path %s" => UNREACHABLE, "Can't get type of source %s" => UNREACHABLE,
         "Can't open source %s" => UNREACHABLE,
     ]
         => sources::unreachable, sources::reach_it;
 
-    DestinationIsSymlink, Anytime, [
+    DestinationIsSymlink, Failed, [
         "Can't mount on symlink destination %s", "Can't resolve %s", "Can't mkdir parents for %s" => DANGLING,
         "Can't mkdir %s" => DANGLING, "Can't create file at %s" => DANGLING, "Can't create file %s" => DANGLING,
         "Can't mount tmpfs on %s" => DANGLING, "Can't mount proc on %s" => DANGLING,
@@ -34,7 +34,7 @@ rules! {
     ]
         => destinations::symlink, destinations::resolve_it;
 
-    DestinationOfOtherKind, Anytime, [
+    DestinationOfOtherKind, Failed, [
         "Destination is not a directory %s", "Destination is not a file %s",
         "Can't create file at %s" => OTHER_KIND, "Can't create file %s" => OTHER_KIND,
         "Can't mkdir %s" => OTHER_KIND, "Can't mkdir parents for %s" => OTHER_KIND,
@@ -43,14 +43,14 @@ rules! {
     ]
         => destinations::other_kind, destinations::another_kind;
 
-    DestinationReadOnly, Anytime, [
+    DestinationReadOnly, Failed, [
         "Can't mkdir %s" => READ_ONLY, "Can't mkdir parents for %s" => READ_ONLY,
         "Can't create file at %s" => READ_ONLY, "Can't create file %s" => READ_ONLY,
         "Can't make symlink at %s" => READ_ONLY, "Can't chmod %#o %s" => READ_ONLY,
     ]
         => destinations::read_only, destinations::make_it;
 
-    DestinationExists, Anytime, [
+    DestinationExists, Failed, [
         "Can't make symlink at %s: existing destination is %s",
         "Can't make symlink at %s: destination exists and is not a symlink",
         "Can't make symlink at %s: destination exists, and cannot read symlink target",
@@ -59,21 +59,22 @@ rules! {
     ]
         => files::exists, files::leave_it;
 
-    FileTooBig, Anytime, [
+    FileTooBig, Failed, [
         "Can't write data to file %s" => FULL, "Can't create file %s" => FULL,
         "Can't create file at %s" => FULL, "Can't create tmpfile for %s" => FULL, "Can't mkdir %s" => FULL,
         "Can't mkdir parents for %s" => FULL, "Can't make symlink at %s" => FULL,
         "Specified tmpfs size too large (%zu > %zu)",
-    ]
+    ],
+        unless "it fails in the same way with an empty file"
         => files::too_big, files::more_room;
 
-    RemountRefused, Anytime, [
+    RemountRefused, Failed, [
         "Unable to apply mount flags: remount \"%s\"",
         "Unable to remount destination \"%s\" with correct flags", "mount_setattr() failed at \"%s\"",
     ]
         => binds::remount, binds::leave_mount_out;
 
-    BindDenied, Anytime, [
+    BindDenied, Failed, [
         // bwrap before 0.5 gives no reason
         "Can't bind mount %s on %s" => DENIED, "Unable to mount source on destination" => DENIED,
         "Unable to open destination O_PATH fd \"%s\"", "open(\"%s\", O_PATH)",

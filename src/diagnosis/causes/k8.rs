@@ -3,43 +3,36 @@
 use super::pr::PROC;
 use super::pr::hidden::{Seen, look};
 use super::pr::remedies::{honour_pod_fields, with_bind_proc};
-use crate::diagnosis::case::Case;
-use crate::diagnosis::finding::Confidence::{High, Low};
+use super::prelude::*;
 use crate::diagnosis::finding::Finding;
-use crate::diagnosis::need::Need;
-use crate::diagnosis::remedy::{Action, PodPatch, Remedy, told};
-use crate::diagnosis::setting::Setting;
-use crate::diagnosis::weigh::{Judgement, rules, weigh};
-use crate::diagnosis::wish::{RUNTIME, Wish};
-use crate::diagnosis::{Cause, evidence, wish};
+use crate::diagnosis::remedy::{Action, PodPatch};
+use crate::diagnosis::wish::{self, RUNTIME};
 
 rules! {
-    PodFieldsIgnored, Anytime about proc, [PROC => (EPERM)]
+    PodFieldsIgnored, Failed about proc, [PROC => (EPERM)],
+        unless "`kubectl get pod POD -o yaml` shows that neither procMount nor hostUsers was ever set"
         => pod_fields_ignored, |case| with_bind_proc(case, honour_pod_fields(case));
 }
 
 /// Whoever wrote the right YAML and still sees masks is told so; whether he did, only he knows.
 fn pod_fields_ignored(case: &Case<'_>) -> Option<Judgement> {
+    let namespace = &case.host.user_namespace;
     let pod = matches!(Setting::of(case), Setting::Kubernetes { .. });
-    if !pod || !case.failed() || case.host.user_namespace.is_initial() == Some(false) {
-        return None;
-    }
-    let refuted = "`kubectl get pod POD -o yaml` shows that neither procMount nor hostUsers was ever set";
-    let found = weigh(Low).refuted_by(refuted).summary(
+    rule_out(!pod || namespace.is_initial() == Some(false))?;
+    let found = weigh(Low).summary(
         "if the pod's YAML already says procMount: Unmasked or hostUsers: false, the cluster ignores it",
     );
     let found = match look(case) {
         Seen::Hidden(hidden) if hidden.cause == Cause::MaskedProc => {
-            found.pro(evidence::seen(&case.host.mounts, hidden.evidence))
+            found.seen(&case.host.mounts, hidden.evidence)
         }
         Seen::Unknown => found.unknown("what is mounted on /proc: /proc/self/mountinfo"),
         Seen::Whole | Seen::Hidden(_) => return None,
     };
-    let found = match case.host.user_namespace.is_initial() {
-        Some(_) => found.pro(evidence::seen(
-            &case.host.user_namespace.uid_map,
-            "the pod has no user namespace of its own (/proc/self/uid_map)",
-        )),
+    let found = match namespace.is_initial() {
+        Some(_) => {
+            found.seen(&namespace.uid_map, "the pod has no user namespace of its own (/proc/self/uid_map)")
+        }
         None => found.unknown("whether the pod has a user namespace of its own: /proc/self/uid_map"),
     };
     Some(found.unknown("what the pod's YAML says"))
@@ -62,48 +55,39 @@ pub(in crate::diagnosis) fn kubernetes_text(text: &str) -> Option<Cause> {
 
 /// What a text that is none of bwrap's says about the cluster.
 pub(in crate::diagnosis) fn find(case: &Case<'_>) -> Option<Finding> {
-    let said = case.symptom?.messages.iter().find_map(|message| {
-        let text = message.text().to_string_lossy().into_owned();
-        kubernetes_text(&text).map(|cause| (cause, text))
-    });
-    let (reason, text) = said?;
-    let limit = reason == Cause::NodeWithoutUserNamespaces;
-    // the runtime prints the same about other failures
-    let sure = !limit || text.to_lowercase().contains("no space left on device");
-    let refuted_by = match reason {
-        Cause::UnmaskedNeedsUserNamespace => {
-            "`kubectl get pod POD -o jsonpath={.spec.hostUsers}` prints false"
-        }
-        Cause::NodeWithoutUserNamespaces => {
-            "`sysctl user.max_user_namespaces`, typed on the node, is above 0"
-        }
-        _ => "`kubectl get ns NAMESPACE --show-labels` shows no pod-security.kubernetes.io/enforce",
-    };
-    let judgement = weigh(if sure { High } else { Low })
-        .pro(evidence::heard(case, format!("Kubernetes says so: {}", text.trim())))
-        .refuted_by(refuted_by);
-    Some(judgement.finding(reason, wish::fit(case, remedies(case, reason))))
-}
-
-fn remedies(case: &Case<'_>, reason: Cause) -> Vec<Remedy> {
-    match reason {
+    let (reason, text) = case.symptom?.messages.iter().find_map(|message| {
+        let text = message.text().to_string_lossy();
+        kubernetes_text(&text).map(|reason| (reason, text))
+    })?;
+    let (refuted, remedies) = match reason {
         Cause::UnmaskedNeedsUserNamespace => {
             let patch = PodPatch { host_users: Some(false), unmasked_proc: true, ..PodPatch::default() };
-            let remedy = Remedy::new(
-                "Give the pod a user namespace of its own",
-                Action::Pod(patch),
-                "nothing: root in the pod is nobody on the node",
-            );
-            vec![remedy.needs(Need::Linux("nodes with ", (6, 3))).needs(RUNTIME)]
+            let remedy = told!("user-namespace-of-pod" => Action::Pod(patch));
+            (
+                "`kubectl get pod POD -o jsonpath={.spec.hostUsers}` prints false",
+                vec![remedy.needs(Need::Linux("nodes with ", (6, 3))).needs(RUNTIME)],
+            )
         }
         Cause::NodeWithoutUserNamespaces => {
             let opens = "every user of the node can make user namespaces";
-            let mut remedies = vec![told!("node-user-namespaces")];
-            remedies.extend(Wish::Sysctl("user.max_user_namespaces", "15000", opens).grant(case));
-            remedies
+            let set = Wish::Sysctl("user.max_user_namespaces", "15000", opens).grant(case);
+            (
+                "`sysctl user.max_user_namespaces`, typed on the node, is above 0",
+                std::iter::once(told!("node-user-namespaces")).chain(set).collect(),
+            )
         }
-        _ => vec![told!("baseline-1.35"), told!("bind-proc-without-proc-mount")],
-    }
+        _ => (
+            "`kubectl get ns NAMESPACE --show-labels` shows no pod-security.kubernetes.io/enforce",
+            vec![told!("baseline-1.35"), told!("bind-proc-without-proc-mount")],
+        ),
+    };
+    // the runtime prints the same about other failures
+    let limit = reason == Cause::NodeWithoutUserNamespaces;
+    let sure = !limit || text.to_lowercase().contains("no space left on device");
+    let found = weigh(if sure { High } else { Low })
+        .heard(case, format!("Kubernetes says so: {}", text.trim()))
+        .refuted_by(refuted);
+    Some(found.finding(reason, wish::fit(case, remedies)))
 }
 
 #[cfg(test)]

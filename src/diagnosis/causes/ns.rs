@@ -5,18 +5,11 @@ pub(super) mod limits;
 pub(super) mod processes;
 pub(super) mod refusals;
 
-use crate::diagnosis::case::Case;
-use crate::diagnosis::facts::{OPENS, user_namespace};
-use crate::diagnosis::finding::Confidence::{High, Low, Medium};
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::weigh::{Judgement, rules, weigh};
-use crate::diagnosis::wish::{Wish, raise};
-use crate::diagnosis::{Remedy, SandboxChange, evidence};
-use std::path::Path;
-
+use super::prelude::*;
 use crate::bwrap::Stage;
-use crate::host::{Fact, IdMapping, Platform};
-use crate::sandbox::Capability;
+use crate::diagnosis::facts::{OPENS, user_namespace};
+use crate::diagnosis::wish::raise;
+use crate::host::IdMapping;
 
 /// With a user namespace of the sandbox's.
 pub(in crate::diagnosis) const NO_PERMISSIONS: &str = "No permissions to create a new namespace%s";
@@ -33,7 +26,7 @@ rules! {
 
     UserNamespacesSwitchedOff, Anytime, [NO_PERMISSIONS => (EPERM), "unshare user ns" => (EPERM)],
         unless "`sysctl kernel.unprivileged_userns_clone` prints 1, or knows no such key"
-        => switched_off, |case| Wish::Sysctl("kernel.unprivileged_userns_clone", "1", OPENS).grant(case);
+        => switched_off, |case| Wish::Sysctl(CLONE, "1", OPENS).grant(case);
 
     UnmappedId, Anytime, [NO_PERMISSIONS => (EPERM)],
         unless "`id -u` and `id -g` are within the ranges of /proc/self/uid_map and gid_map"
@@ -43,7 +36,7 @@ rules! {
         unless "the same sandbox with Namespaces::USER fails with the same message"
         => root_without, ask_for_one;
 
-    JoinDenied, Anytime, [
+    JoinDenied, Failed, [
         "Joining specified user namespace failed",
         "Joining the specified user namespace failed, it might not be a descendant of the current user namespace.",
         "Setting userns2 failed", "Setting pidns failed", "unshare pid ns" => (EPERM),
@@ -55,48 +48,32 @@ rules! {
 
 /// The kernel makes no user namespace for whoever is in a chroot, root or not; and without one the root must be a mount.
 fn chrooted(case: &Case<'_>) -> Option<Judgement> {
-    let makes = user_namespace(case);
-    let seen = root_is_mount(case);
-    if seen == Some(false) {
-        let found = weigh(High).pro(evidence::seen(
-            &case.host.mounts,
-            "nothing is mounted on /: the root is a directory (/proc/self/mountinfo)",
-        ));
-        return Some(if makes == Some(false) {
-            found
-                .summary("the root is no mount but a chroot, and bwrap can change the mounts of a mount only")
-        } else {
-            found
-        });
-    }
-    let said = case.symptom.and_then(|symptom| symptom.message()?.pattern());
-    if said == Some(MAKE_SLAVE) {
+    let (makes, mounted) = (user_namespace(case), root_is_mount(case));
+    let mounts = &case.host.mounts;
+    let without = "the root is no mount but a chroot, and bwrap can change the mounts of a mount only";
+    Some(match (mounted, case.sighting(Platform::Chroot)) {
+        (Some(false), _) => weigh(High)
+            .seen(mounts, "nothing is mounted on /: the root is a directory (/proc/self/mountinfo)")
+            .when(makes == Some(false), |found| found.summary(without)),
         // the kernel gives this number for hardly anything else
-        return Some(match seen {
-            Some(_) => weigh(Low).contra(evidence::seen(
-                &case.host.mounts,
-                "something is mounted on / as seen from here (/proc/self/mountinfo)",
-            )),
-            None => weigh(High).pro(evidence::heard(case, "the kernel answered that / is no mount (EINVAL)")),
-        });
-    }
-    if makes == Some(false) {
-        return None;
-    }
-    match (case.sighting(Platform::Chroot), seen) {
-        (Some(hint), _) => Some(
-            weigh(Medium)
-                .pro(evidence::seen(&case.platforms, format!("{} points to a chroot", hint.evidence))),
-        ),
+        (None, _) if case.says(&[MAKE_SLAVE]) => {
+            weigh(High).heard(case, "the kernel answered that / is no mount (EINVAL)")
+        }
+        (Some(_), _) if case.says(&[MAKE_SLAVE]) => weigh(Low)
+            .seen_against(mounts, "something is mounted on / as seen from here (/proc/self/mountinfo)"),
+        _ if makes == Some(false) => return None,
+        (_, Some(hint)) => {
+            weigh(Medium).seen(&case.platforms, format!("{} points to a chroot", hint.evidence))
+        }
+        _ if !case.failed() => return None,
         // a filter is the likelier reason by far
-        (None, Some(_)) if case.filtered() == Some(true) => None,
-        _ if !case.failed() => None,
-        (None, Some(_)) => Some(weigh(Low).contra(evidence::seen(
-            &case.host.mounts,
+        (Some(_), None) if case.filtered() == Some(true) => return None,
+        (Some(_), None) => weigh(Low).seen_against(
+            mounts,
             "something is mounted on / (/proc/self/mountinfo); only a chroot into a mount looks so, too",
-        ))),
-        (None, None) => Some(weigh(Low).unknown("whether anything is mounted on /: /proc/self/mountinfo")),
-    }
+        ),
+        (None, None) => weigh(Low).unknown("whether anything is mounted on /: /proc/self/mountinfo"),
+    })
 }
 
 /// Whether something is mounted on `/`; `None` if nobody knows.
@@ -106,35 +83,25 @@ fn root_is_mount(case: &Case<'_>) -> Option<bool> {
 }
 
 fn leave_chroot(case: &Case<'_>) -> Vec<Remedy> {
-    let mut remedies = vec![told!("no-chroot")];
     // of a root that is no mount bwrap cannot change the mounts either
-    if root_is_mount(case) == Some(true)
-        && case.root() == Some(true)
-        && case.has(Capability::CAP_SYS_ADMIN) == Some(true)
-    {
-        remedies.push(Remedy::change(SandboxChange::KeepUserNamespace));
-    }
-    remedies
+    let keep = root_is_mount(case) == Some(true) && case.is_admin();
+    let keep = keep.then(|| Remedy::change(SandboxChange::KeepUserNamespace));
+    std::iter::once(told!("no-chroot")).chain(keep).collect()
 }
+
+const CLONE: &str = "kernel.unprivileged_userns_clone";
 
 /// A switch of Debian's and others' kernels. It does not bind `CAP_SYS_ADMIN` over the machine.
 fn switched_off(case: &Case<'_>) -> Option<Judgement> {
     let makes = user_namespace(case);
-    let value = case.host.sysctl("kernel.unprivileged_userns_clone");
-    if makes == Some(false) || value.is_absent() {
-        return None;
+    let value = case.host.sysctl(CLONE);
+    rule_out(makes == Some(false) || value.is_absent())?;
+    if value.present().is_none() {
+        let unknown = format!("the value of {CLONE}: `sysctl` on the machine");
+        return case.failed().then(|| weigh(Low).unknown(unknown));
     }
-    match value.present().map(String::as_str) {
-        Some("0") => {}
-        None if case.failed() => {
-            return Some(
-                weigh(Low).unknown("the value of kernel.unprivileged_userns_clone: `sysctl` on the machine"),
-            );
-        }
-        _ => return None,
-    }
-    let judgement =
-        |confidence| weigh(confidence).pro(evidence::parameter(case, "kernel.unprivileged_userns_clone"));
+    rule_out(!value.is("0"))?;
+    let found = |confidence| weigh(confidence).pro(evidence::parameter(case, CLONE));
     let exempt = match (case.has(Capability::CAP_SYS_ADMIN), case.host.user_namespace.is_initial()) {
         (Some(false), _) | (_, Some(false)) => Some(false),
         (Some(true), Some(true)) => Some(true),
@@ -144,130 +111,89 @@ fn switched_off(case: &Case<'_>) -> Option<Judgement> {
     if exempt == Some(true) {
         // inside the first one the right is gone, and another needs it again
         let second = case.plan.as_ref().is_some_and(|plan| plan.second_user_namespace);
-        return (late || !case.failed() && second).then(|| {
-            judgement(High).summary(
-                "kernel.unprivileged_userns_clone=0 forbids the second user namespace, inside the first",
-            )
-        });
+        let summary = format!("{CLONE}=0 forbids the second user namespace, inside the first");
+        return (late || !case.failed() && second).then(|| found(High).summary(summary));
     }
     let sure = case.failed() && !late || makes == Some(true) && exempt == Some(false);
-    Some(judgement(if sure { High } else { Medium }))
+    Some(found(if sure { High } else { Medium }))
 }
 
-/// Which of our ids has no mapping.
-enum Unmapped {
-    /// Its kind and number.
-    Id(&'static str, u32),
-    Neither,
-    Unknown,
-}
-
-fn unmapped_id(case: &Case<'_>) -> Unmapped {
-    let covers = |map: &Fact<Vec<IdMapping>>, id: &Fact<u32>| {
-        let (map, id) = map.present().zip(id.present().copied())?;
-        Some((map.iter().any(|mapping| mapping.covers(id)), id))
-    };
-    let (host, process) = (&case.host.user_namespace, &case.host.process);
-    match (covers(&host.uid_map, &process.uid), covers(&host.gid_map, &process.gid)) {
-        (Some((false, id)), _) => Unmapped::Id("user", id),
-        (_, Some((false, id))) => Unmapped::Id("group", id),
-        (Some(_), Some(_)) => Unmapped::Neither,
-        _ => Unmapped::Unknown,
-    }
+/// Whether one of our ids is mapped, and that id; `None` if nobody knows.
+fn mapped(map: &Fact<Vec<IdMapping>>, id: &Fact<u32>) -> Option<(bool, u32)> {
+    let (map, id) = map.present().zip(id.present().copied())?;
+    Some((map.iter().any(|mapping| mapping.covers(id)), id))
 }
 
 fn unmapped(case: &Case<'_>) -> Option<Judgement> {
     let makes = user_namespace(case);
-    if makes == Some(false) {
-        return None;
-    }
-    match unmapped_id(case) {
-        Unmapped::Id(kind, id) => {
-            let file = if kind == "user" { "/proc/self/uid_map" } else { "/proc/self/gid_map" };
-            let sure = case.failed() || makes == Some(true);
-            Some(
-                weigh(if sure { High } else { Medium })
-                    .summary(format!(
-                        "our {kind} id is not mapped in this user namespace, which shows it as {id}"
-                    ))
-                    .pro(evidence::seen(
-                        &case.host.user_namespace.uid_map,
-                        format!("no line of {file} covers {id}"),
-                    )),
-            )
+    rule_out(makes == Some(false))?;
+    let (namespace, process) = (&case.host.user_namespace, &case.host.process);
+    let user = mapped(&namespace.uid_map, &process.uid);
+    let group = mapped(&namespace.gid_map, &process.gid);
+    let (kind, file, id) = match (user, group) {
+        (Some((false, id)), _) => ("user", "uid_map", id),
+        (_, Some((false, id))) => ("group", "gid_map", id),
+        (Some(_), Some(_)) => return None,
+        _ => {
+            let unknown = "whether our ids are mapped: `id`, /proc/self/uid_map and gid_map";
+            return case.failed().then(|| weigh(Low).unknown(unknown));
         }
-        Unmapped::Unknown if case.failed() => {
-            Some(weigh(Low).unknown("whether our ids are mapped: `id`, /proc/self/uid_map and gid_map"))
-        }
-        Unmapped::Unknown | Unmapped::Neither => None,
-    }
+    };
+    let sure = case.failed() || makes == Some(true);
+    let summary = format!("our {kind} id is not mapped in this user namespace, which shows it as {id}");
+    let seen = format!("no line of /proc/self/{file} covers {id}");
+    Some(weigh(if sure { High } else { Medium }).summary(summary).seen(&namespace.uid_map, seen))
 }
 
 fn map_id(case: &Case<'_>) -> Vec<Remedy> {
-    let mut remedies = vec![told!("mapped-id")];
     let map = case.host.user_namespace.uid_map.present();
-    if map.is_none_or(|map| map.iter().any(|mapping| mapping.covers(1000))) {
-        remedies.extend(Wish::User.grant(case));
-    }
-    remedies
+    let another = map.is_none_or(|map| map.iter().any(|mapping| mapping.covers(1000)));
+    let user = if another { Wish::User.grant(case) } else { Vec::new() };
+    std::iter::once(told!("mapped-id")).chain(user).collect()
 }
 
 /// As root bwrap makes a user namespace only if it is told to.
 fn root_without(case: &Case<'_>) -> Option<Judgement> {
     let joins = case.sandbox.is_some_and(|sandbox| sandbox.namespaces.join_user.is_some());
-    let admin = case.has(Capability::CAP_SYS_ADMIN);
-    if joins || case.root() == Some(false) || admin == Some(true) || user_namespace(case) == Some(true) {
-        return None;
+    let (root, admin) = (case.root(), case.has(Capability::CAP_SYS_ADMIN));
+    let makes = user_namespace(case);
+    rule_out(joins || root == Some(false) || admin == Some(true) || makes == Some(true))?;
+    rule_out(!case.failed() && (root, admin, makes) != (Some(true), Some(false), Some(false)))?;
+    if (root, admin) != (Some(true), Some(false)) {
+        let unknown =
+            "whether the process is root, and has CAP_SYS_ADMIN: Uid and CapEff in /proc/self/status";
+        return Some(weigh(Medium).unknown(unknown));
     }
-    match (case.root(), admin) {
-        (Some(true), Some(false)) if case.failed() || user_namespace(case) == Some(false) => {
-            let judgement = weigh(High)
-                .pro(evidence::root(case).so())
-                .pro(evidence::capability(case, Capability::CAP_SYS_ADMIN).otherwise());
-            let skipped = case.plan.as_ref().is_some_and(|plan| plan.user_namespace_optional);
-            Some(if skipped {
-                judgement
-                    .summary(
-                        "root without CAP_SYS_ADMIN needs a user namespace, and bwrap made none \
-                     because the host allows none",
-                    )
-                    .pro(evidence::asked(
-                        case,
-                        "user.max_user_namespaces is 0, or the kernel has no user namespaces: bwrap then \
-                     goes on without",
-                    ))
-            } else {
-                judgement.pro(evidence::own_namespace(case).otherwise())
-            })
-        }
-        _ if case.failed() => Some(weigh(Medium).unknown(
-            "whether the process is root, and has CAP_SYS_ADMIN: Uid and CapEff in /proc/self/status",
-        )),
-        _ => None,
+    let found = weigh(High)
+        .pro(evidence::root(case).so())
+        .pro(evidence::capability(case, Capability::CAP_SYS_ADMIN).otherwise());
+    if !case.plan.as_ref().is_some_and(|plan| plan.user_namespace_optional) {
+        return Some(found.pro(evidence::own_namespace(case).otherwise()));
     }
+    let summary =
+        "root without CAP_SYS_ADMIN needs a user namespace, and bwrap made none because the host allows none";
+    let skipped =
+        "user.max_user_namespaces is 0, or the kernel has no user namespaces: bwrap then goes on without";
+    Some(found.summary(summary).asked(case, skipped))
 }
 
 fn ask_for_one(case: &Case<'_>) -> Vec<Remedy> {
-    let skipped =
-        case.plan.as_ref().is_some_and(|plan| plan.user_namespace_optional) && case.userns_skipped();
-    if skipped {
-        return raise(case, "user.max_user_namespaces", 15_000, OPENS);
+    let optional = case.plan.as_ref().is_some_and(|plan| plan.user_namespace_optional);
+    if optional && case.userns_skipped() {
+        return raise(case, limits::USER, limits::LEAST, OPENS);
     }
     let ask = Remedy::change(SandboxChange::UnshareUser);
+    let user = Wish::User.grant(case).into_iter();
     // root can be mapped into a new one only with this
     if case.has(Capability::CAP_SETFCAP) == Some(false) {
-        let mut remedies = Wish::User.grant(case);
-        remedies.push(ask.needs("CAP_SETFCAP, which root needs to be mapped into a user namespace"));
-        return remedies;
+        let ask = ask.needs("CAP_SETFCAP, which root needs to be mapped into a user namespace");
+        return user.chain([ask]).collect();
     }
-    let mut remedies = vec![ask];
-    remedies.extend(Wish::User.grant(case));
-    remedies
+    std::iter::once(ask).chain(user).collect()
 }
 
 fn join_denied(case: &Case<'_>) -> Option<Judgement> {
-    let message = case.symptom?.message()?;
-    let judgement = weigh(High);
+    let message = case.message()?;
     let kind = if message.operation() == Some("--pidns") { "PID" } else { "user" };
     let (summary, reason) = match case.errno() {
         Some(libc::EPERM) => (
@@ -287,7 +213,7 @@ fn join_denied(case: &Case<'_>) -> Option<Judgement> {
             "bwrap names the namespace that it could not join",
         ),
     };
-    Some(judgement.summary(summary).pro(evidence::heard(case, reason)))
+    Some(weigh(High).summary(summary).heard(case, reason))
 }
 
 /// Whether a fact proves that the kernel itself permits no user namespace here.

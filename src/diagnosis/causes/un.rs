@@ -1,28 +1,18 @@
 //! What is said if no rule has anything to say: as much as can be said without knowing.
 
-use crate::bwrap::Message;
-use crate::bwrap::message::Errno;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::causes::k8;
+use super::k8;
+use super::prelude::*;
 use crate::diagnosis::confinement::knows_landlock;
-use crate::diagnosis::finding::Confidence::Low;
 use crate::diagnosis::finding::Finding;
-use crate::diagnosis::remedy::{Remedy, told};
-use crate::diagnosis::weigh::{Judgement, weigh};
-use crate::diagnosis::{Cause, Symptom, evidence, wish};
+use crate::diagnosis::wish;
+
+const NO_MOUNT: &str = "the root is the initramfs, or no mount of its own: start from a root that is a mount (mount --rbind / \
+                        /x, then chroot into it)";
 
 /// What is known about messages that no rule is for: pattern (any, if empty), error number, what it mostly comes from.
 const HINTS: &[(&str, i32, &str)] = &[
-    (
-        "pivot_root",
-        libc::EINVAL,
-        "the root is the initramfs, or no mount of its own: start from a root that is a mount (mount --rbind / /x, then chroot into it)",
-    ),
-    (
-        "pivot_root(/newroot)",
-        libc::EINVAL,
-        "the root is the initramfs, or no mount of its own: start from a root that is a mount (mount --rbind / /x, then chroot into it)",
-    ),
+    ("pivot_root", libc::EINVAL, NO_MOUNT),
+    ("pivot_root(/newroot)", libc::EINVAL, NO_MOUNT),
     (
         "Creating newroot failed",
         libc::EOVERFLOW,
@@ -52,15 +42,14 @@ pub(in crate::diagnosis) fn unexplained(case: &Case<'_>) -> Finding {
     if let Some(finding) = k8::find(case) {
         return finding;
     }
-    let message = case.symptom.and_then(Symptom::message);
-    let judgement = weigh(Low).summary(summary(case, message)).refuted_by(
+    let found = weigh(Low).summary(summary(case)).refuted_by(
         "`bwrap-doctor check` finds the step that fails, with the same user and in the same place",
     );
-    suspects(case, judgement, message).finding(Cause::Unexplained, wish::fit(case, remedies(message)))
+    suspects(case, found).finding(Cause::Unexplained, wish::fit(case, remedies(case)))
 }
 
-fn summary(case: &Case<'_>, message: Option<&Message>) -> String {
-    match (message, case.symptom.and_then(|symptom| symptom.signal)) {
+fn summary(case: &Case<'_>) -> String {
+    match (case.message(), case.symptom.and_then(|symptom| symptom.signal)) {
         (Some(message), _) if message.pattern().is_some() => {
             format!("nothing that is known explains \"{message}\" (stage: {}) on this host", message.stage())
         }
@@ -71,40 +60,36 @@ fn summary(case: &Case<'_>, message: Option<&Message>) -> String {
 }
 
 /// What points somewhere, what speaks against the usual suspects, and what nobody could see.
-fn suspects(case: &Case<'_>, mut found: Judgement, message: Option<&Message>) -> Judgement {
+fn suspects(case: &Case<'_>, mut found: Judgement) -> Judgement {
+    let message = case.message();
     if let Some(errno) = message.and_then(Message::errno) {
         let fits = |(pattern, number, _): &&(&str, i32, &str)| {
-            errno.code() == Some(*number)
-                && (pattern.is_empty() || message.and_then(Message::pattern) == Some(pattern))
+            errno.code() == Some(*number) && (pattern.is_empty() || case.says(&[pattern]))
         };
         let answer = match HINTS.iter().find(fits) {
             Some((_, _, hint)) => format!("\"{}\": {hint}", errno.text()),
             None => format!("the kernel's answer was \"{}\"", errno.text()),
         };
-        found = found.pro(evidence::heard(case, answer));
+        found = found.heard(case, answer);
     } else if let Some(stale) = message.and_then(Message::stale_errno).map(Errno::text) {
         found = found.unknown(format!("the kernel's answer: \"{stale}\" is left over from an earlier call"));
     }
-    if case.symptom.and_then(|symptom| symptom.signal) == Some(libc::SIGSYS) {
-        found = found.pro(evidence::heard(case, "SIGSYS is what a system call filter ends a process with"));
-    }
-    found = found.if_so(evidence::filter(case)).if_so(evidence::label(case));
-    if knows_landlock(case) == Some(true) {
-        found = found.unknown("whether a Landlock domain is in force: nothing shows that");
-    }
-    case.platforms
-        .present()
-        .into_iter()
-        .flatten()
-        .fold(found, |found, platform| found.pro(evidence::sighted(platform)))
+    let killed = case.symptom.and_then(|symptom| symptom.signal) == Some(libc::SIGSYS);
+    let sigsys = "SIGSYS is what a system call filter ends a process with";
+    let landlock = "whether a Landlock domain is in force: nothing shows that";
+    let found = found
+        .when(killed, |found| found.heard(case, sigsys))
+        .if_so(evidence::filter(case))
+        .if_so(evidence::label(case))
+        .when(knows_landlock(case) == Some(true), |found| found.unknown(landlock));
+    let platforms = case.platforms.present().into_iter().flatten();
+    platforms.fold(found, |found, platform| found.pro(evidence::sighted(platform)))
 }
 
-fn remedies(message: Option<&Message>) -> Vec<Remedy> {
-    let mut remedies = vec![told!("try-each-step"), told!("try-the-line"), told!("report-it")];
-    if message.is_some_and(|message| message.pattern().is_none()) {
-        remedies.push(told!("look-at-version"));
-    }
-    remedies
+fn remedies(case: &Case<'_>) -> Vec<Remedy> {
+    let foreign = case.message().is_some_and(|message| message.pattern().is_none());
+    let version = foreign.then(|| told!("look-at-version"));
+    [told!("try-each-step"), told!("try-the-line"), told!("report-it")].into_iter().chain(version).collect()
 }
 
 #[cfg(test)]
@@ -113,6 +98,7 @@ mod tests {
 
     use super::*;
     use crate::diagnosis::Bearing;
+    use crate::diagnosis::Symptom;
     use crate::diagnosis::diagnose;
     use crate::diagnosis::fixtures::{docker, explain, machine, whole};
     use crate::host::Host;

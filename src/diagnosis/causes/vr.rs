@@ -1,14 +1,11 @@
 //! Options that the bwrap at hand does not know, because it is too old.
 
+use super::prelude::*;
 use crate::bwrap::Version;
 use crate::bwrap::arguments::{Arguments, Word};
 use crate::bwrap::options::{self, BwrapOption};
-use crate::diagnosis::case::Case;
 use crate::diagnosis::facts::version;
-use crate::diagnosis::finding::Confidence::{High, Low, Medium};
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::weigh::{Judgement, rules, weigh};
-use crate::diagnosis::{Remedy, evidence};
+use crate::host::Program;
 
 rules! {
     UnknownOption, Anytime, ["Unknown option %s"]
@@ -17,53 +14,49 @@ rules! {
 
 /// The option that bwrap does not know.
 pub(in crate::diagnosis) fn subject(case: &Case<'_>) -> String {
-    let subject = case.symptom.and_then(|symptom| symptom.message()?.subject());
+    let subject = case.message().and_then(Message::subject);
     subject.map(|subject| subject.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-pub(in crate::diagnosis) fn unknown_option(case: &Case<'_>) -> Option<Judgement> {
+fn unknown_option(case: &Case<'_>) -> Option<Judgement> {
     if !case.failed() {
         return too_old(case);
     }
     let name = subject(case);
-    let judgement = |confidence| {
+    let found = |confidence| {
         weigh(confidence).refuted_by(format!("`bwrap --help` of the bwrap that was started lists {name}"))
     };
     let Some(option) = options::find(&name) else {
-        return Some(
-            judgement(Low).contra(evidence::heard(
-                case,
-                format!("{name} is no option of any bwrap that is known here"),
-            )),
-        );
+        let text = format!("{name} is no option of any bwrap that is known here");
+        return Some(found(Low).contra(evidence::heard(case, text)));
     };
+    let late = format!("it came with bubblewrap {}", option.since);
     let since = format!("bubblewrap has {name} since {}", option.since);
-    Some(match case.host.bwrap.present() {
-        Some(program) if another(case, option) => judgement(Medium)
+    let Some(program) = case.host.bwrap.present() else {
+        let found = found(High).summary(format!("this bwrap has no {name}: {late}"));
+        let unknown = "the version that was started: `bwrap --version`";
+        return Some(found.heard(case, since).unknown(unknown));
+    };
+    let (path, version) = (program.path.display(), &program.version);
+    Some(if another(case, option) {
+        let which = "which bwrap was started: `type -a bwrap` there, and the variable BWRAP";
+        found(Medium)
             .summary(format!(
-                "another bwrap was started than {}, which is bubblewrap {} and has {name}",
-                program.path.display(),
-                program.version
+                "another bwrap was started than {path}, which is bubblewrap {version} and has {name}"
             ))
-            .pro(evidence::heard(case, since))
-            .unknown("which bwrap was started: `type -a bwrap` there, and the variable BWRAP"),
-        Some(program) => judgement(High)
-            .summary(format!(
-                "{} is bubblewrap {}, which has no {name}: it came with {}",
-                program.path.display(),
-                program.version,
-                option.since
-            ))
-            .pro(evidence::heard(case, since))
-            .pro(evidence::seen(
-                &case.host.bwrap,
-                format!("{} calls itself {}", program.path.display(), program.version),
-            )),
-        None => judgement(High)
-            .summary(format!("this bwrap has no {name}: it came with bubblewrap {}", option.since))
-            .pro(evidence::heard(case, since))
-            .unknown("the version that was started: `bwrap --version`"),
+            .heard(case, since)
+            .unknown(which)
+    } else {
+        found(High)
+            .summary(lacks(program, option))
+            .heard(case, since)
+            .seen(&case.host.bwrap, format!("{path} calls itself {version}"))
     })
+}
+
+/// That a bwrap has no such option.
+fn lacks(Program { path, version, .. }: &Program, BwrapOption { name, since, .. }: &BwrapOption) -> String {
+    format!("{} is bubblewrap {version}, which has no {name}: it came with {since}", path.display())
 }
 
 /// Whether the bwrap that was looked at is new enough for it.
@@ -102,33 +95,24 @@ fn too_old(case: &Case<'_>) -> Option<Judgement> {
     let BwrapOption { name, since, .. } = option;
     let (path, version) = (program.path.display(), &program.version);
     let perhaps = BACKPORTED.contains(name);
-    let judgement = weigh(if perhaps { Medium } else { High })
-        .refuted_by(format!("`{path} --help` lists {name}"))
-        .summary(format!("{path} is bubblewrap {version}, which has no {name}: it came with {since}"))
-        .pro(evidence::asked(case, format!("the sandbox needs {name}, which bubblewrap has since {since}")))
-        .pro(evidence::seen(&case.host.bwrap, format!("{path} calls itself {version}")));
-    Some(if perhaps {
-        judgement.unknown("whether the distribution added it to this version")
-    } else {
-        judgement
-    })
+    Some(
+        weigh(if perhaps { Medium } else { High })
+            .refuted_by(format!("`{path} --help` lists {name}"))
+            .summary(lacks(program, option))
+            .asked(case, format!("the sandbox needs {name}, which bubblewrap has since {since}"))
+            .seen(&case.host.bwrap, format!("{path} calls itself {version}"))
+            .when(perhaps, |found| found.unknown("whether the distribution added it to this version")),
+    )
 }
 
-pub(in crate::diagnosis) fn newer_bwrap(case: &Case<'_>) -> Vec<Remedy> {
+fn newer_bwrap(case: &Case<'_>) -> Vec<Remedy> {
     let option = if case.failed() { options::find(&subject(case)) } else { too_new(case) };
     let since = option.map_or_else(String::new, |option| format!(" {} or newer", option.since));
-    let mut remedies = Vec::new();
-    if case.failed() && option.is_some_and(|option| another(case, option)) {
-        let lines = ["type -a bwrap", "bwrap --version"];
-        remedies.push(Remedy::commands(
-            "See which bwrap is started, and name the newer one with BWRAP",
-            lines,
-            "nothing",
-        ));
-    }
-    remedies.push(told!("install-bubblewrap", since));
-    if let Some((option, feature)) = option.and_then(|option| Some((option, option.feature?))) {
-        remedies.push(told!("optional-feature", name = option.name, feature = format!("{:?}", feature)));
-    }
-    remedies
+    let other = case.failed() && option.is_some_and(|option| another(case, option));
+    let optional = option.and_then(|option| {
+        let feature = format!("{:?}", option.feature?);
+        Some(told!("optional-feature", name = option.name, feature))
+    });
+    let told = [other.then(|| told!("which-bwrap")), Some(told!("install-bubblewrap", since)), optional];
+    told.into_iter().flatten().collect()
 }

@@ -1,6 +1,7 @@
 //! Changes of the sandbox, in words: bwrap's options and this crate's methods.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use super::words::told;
 use super::{Action, Remedy, SandboxChange};
@@ -75,6 +76,11 @@ impl Remedy {
     pub(in super::super) fn change(change: SandboxChange) -> Self {
         let words = change.words(None);
         Self { action: Action::Sandbox(change), ..words }
+    }
+
+    /// A path that is bound, too.
+    pub(in super::super) fn ro_bind(path: impl Into<PathBuf>) -> Self {
+        Self::change(SandboxChange::RoBind { path: path.into() })
     }
 
     /// An operation left out.

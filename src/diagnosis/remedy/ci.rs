@@ -44,25 +44,18 @@ fn gitlab(text: &mut String, options: &ContainerOptions) {
     let mut tables = String::new();
     for (name, value) in pairs(&options.add) {
         let known = FIELDS.iter().find(|(option, ..)| *option == name);
-        match known {
-            Some((_, field, Kind::Text)) => {
-                let _ = writeln!(text, "  {field} = {}", quoted(value));
-            }
-            Some((_, field, Kind::List)) => {
-                let _ = writeln!(text, "  {field} = [{}]", quoted(value));
-            }
+        let _ = match known {
+            Some((_, field, Kind::Text)) => writeln!(text, "  {field} = {}", quoted(value)),
+            Some((_, field, Kind::List)) => writeln!(text, "  {field} = [{}]", quoted(value)),
             Some((_, field, Kind::Table)) => {
                 let (key, value) = value.split_once('=').unwrap_or((value, "rw"));
-                let _ =
-                    writeln!(tables, "  [runners.docker.{field}]\n    {} = {}", quoted(key), quoted(value));
+                writeln!(tables, "  [runners.docker.{field}]\n    {} = {}", quoted(key), quoted(value))
             }
             None => {
-                let _ = writeln!(
-                    text,
-                    "  # no field for {name}={value}: give it to the engine's service as a default"
-                );
+                let otherwise = "give it to the engine's service as a default";
+                writeln!(text, "  # no field for {name}={value}: {otherwise}")
             }
-        }
+        };
         if value.strip_prefix("seccomp=").is_some_and(|file| file != "unconfined") {
             text.push_str("  # the whole path of the file; an older runner wants the profile itself there, on one line\n");
         }

@@ -1,7 +1,8 @@
 //! How a container is started.
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 
+use super::super::named::named;
 use crate::shell::word;
 
 /// Options with which a container engine starts a container.
@@ -51,14 +52,7 @@ impl Engine {
     }
 }
 
-impl fmt::Display for Engine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Docker => "Docker",
-            Self::Podman => "Podman",
-        })
-    }
-}
+named! { Engine { Docker "Docker", Podman "Podman" } }
 
 impl ContainerOptions {
     /// The engine's command line, as far as it is known, after the commands that write what it names.

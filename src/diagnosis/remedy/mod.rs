@@ -132,15 +132,6 @@ impl Remedy {
         Self::new(summary, Action::Commands(lines.into_iter().map(Into::into).collect()), opens)
     }
 
-    /// What to do where nothing can be typed.
-    pub(super) fn manual(
-        summary: impl Into<String>,
-        what: impl Into<String>,
-        opens: impl Into<String>,
-    ) -> Self {
-        Self::new(summary, Action::Manual(what.into()), opens)
-    }
-
     pub(super) fn needs(mut self, what: impl Into<Need>) -> Self {
         self.needs.push(what.into());
         self
@@ -183,6 +174,16 @@ impl Remedy {
     pub fn instructions(&self) -> String {
         let (typed, told) = self.parts();
         typed + &told
+    }
+
+    /// The files that go with it, by path, with the commands that write them as they stand in the instructions.
+    pub(super) fn written(&self) -> Vec<(String, String)> {
+        let named = |file: &RemedyFile| (file.path.display().to_string(), file.written());
+        let mut files: Vec<_> = self.files.iter().map(named).collect();
+        if let Action::AppArmor(profile) = &self.action {
+            files.push(named(&profile.into()));
+        }
+        files
     }
 
     /// What a shell or a file takes, and after it what only a person understands.
@@ -241,7 +242,7 @@ mod tests {
 
     #[test]
     fn the_end_of_a_file_is_not_in_it() {
-        let remedy = Remedy::manual("Do it", "See there.", "nothing").file("f", "a\nEOF\nid\n");
+        let remedy = Remedy::told("Do it\nPrice: nothing\n\nSee there.", &[]).file("f", "a\nEOF\nid\n");
         assert_eq!(remedy.instructions(), "cat > f <<'EOFF'\na\nEOF\nid\nEOFF\nSee there.\n");
     }
 
@@ -256,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_file_beside_needs_no_directory() {
-        let remedy = Remedy::manual("Do it", "See there.", "nothing").file("bwrap.json", "{}\n");
+        let remedy = Remedy::told("Do it\nPrice: nothing\n\nSee there.", &[]).file("bwrap.json", "{}\n");
         assert_eq!(remedy.instructions(), "cat > bwrap.json <<'EOF'\n{}\nEOF\nSee there.\n");
     }
 }

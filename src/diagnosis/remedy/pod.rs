@@ -69,38 +69,22 @@ impl PodPatch {
     /// ```
     #[must_use]
     pub fn yaml(&self) -> String {
-        let mut lines = Vec::new();
-        if let Some(scc) = &self.required_scc {
-            lines.push("metadata:".to_owned());
-            lines.push("  annotations:".to_owned());
-            lines.push(format!("    openshift.io/required-scc: {}", quoted(scc)));
-        }
-        lines.push("spec:".to_owned());
-        if let Some(host_users) = self.host_users {
-            lines.push(format!("  hostUsers: {host_users}"));
-        }
+        let scc = self.required_scc.as_deref().map(quoted);
+        let scc = scc.map(|scc| format!("metadata:\n  annotations:\n    openshift.io/required-scc: {scc}\n"));
+        let users = self.host_users.map(|users| format!("  hostUsers: {users}\n"));
         let context = self.security_context();
-        if !context.is_empty() || self.empty_dir.is_some() {
-            lines.push("  containers:".to_owned());
-            lines.push("  - name: CONTAINER".to_owned());
-        }
-        if !context.is_empty() {
-            lines.push("    securityContext:".to_owned());
-            lines.extend(context.into_iter().map(|line| format!("      {line}")));
-        }
-        if let Some(directory) = self.empty_dir.as_deref() {
-            lines.push("    volumeMounts:".to_owned());
-            lines.push("    - name: bwrap".to_owned());
-            lines.push(format!("      mountPath: {}", quoted(&directory.to_string_lossy())));
-            lines.push("  volumes:".to_owned());
-            lines.push("  - name: bwrap".to_owned());
-            lines.push("    emptyDir: {}".to_owned());
-        }
-        if lines.len() == 1 {
-            return "spec: {}\n".to_owned();
-        }
-        lines.push(String::new());
-        lines.join("\n")
+        let directory = self.empty_dir.as_deref().map(|path| quoted(&path.to_string_lossy()));
+        let container = !context.is_empty() || directory.is_some();
+        let context = (!context.is_empty()).then(|| format!("    securityContext:\n{}", indented(&context)));
+        let spec: String = users
+            .into_iter()
+            .chain(container.then(|| "  containers:\n  - name: CONTAINER\n".to_owned()))
+            .chain(context)
+            .chain(directory.map(|path| format!(include_str!("files/empty-dir.yaml"), path = path)))
+            .collect();
+        let spec =
+            if spec.is_empty() && scc.is_none() { "spec: {}\n".to_owned() } else { format!("spec:\n{spec}") };
+        scc.unwrap_or_default() + &spec
     }
 
     /// With the commands that write what it names.
@@ -113,43 +97,38 @@ impl PodPatch {
         )
     }
 
-    /// The lines of the container's `securityContext`.
-    fn security_context(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        if let Some(user) = self.run_as_user {
-            lines.push(format!("runAsUser: {user}"));
-            lines.push(format!("runAsNonRoot: {}", user != 0));
-        }
-        if self.unmasked_proc {
-            lines.push("procMount: Unmasked".to_owned());
-        }
-        if !self.add_capabilities.is_empty() {
-            lines.push("capabilities:".to_owned());
-            lines.push("  add:".to_owned());
-            // Kubernetes wants them without the prefix
-            let names = self.add_capabilities.iter().map(ToString::to_string);
-            lines.extend(names.map(|name| format!("  - {}", name.trim_start_matches("CAP_"))));
-        }
-        for (field, profile) in [("seccompProfile", &self.seccomp), ("appArmorProfile", &self.apparmor)] {
-            match profile {
-                Some(Profile::Unconfined) => {
-                    lines.push(format!("{field}:"));
-                    lines.push("  type: Unconfined".to_owned());
-                }
-                Some(Profile::Localhost(name)) => {
-                    lines.push(format!("{field}:"));
-                    lines.push("  type: Localhost".to_owned());
-                    lines.push(format!("  localhostProfile: {}", quoted(name)));
-                }
-                None => {}
-            }
-        }
-        if let Some(selinux) = &self.selinux_type {
-            lines.push("seLinuxOptions:".to_owned());
-            lines.push(format!("  type: {}", quoted(selinux)));
-        }
-        lines
+    /// The container's `securityContext`.
+    fn security_context(&self) -> String {
+        // Kubernetes wants them without the prefix
+        let names = self.add_capabilities.iter().map(ToString::to_string);
+        let names: Vec<String> =
+            names.map(|name| format!("\n  - {}", name.trim_start_matches("CAP_"))).collect();
+        [
+            self.run_as_user.map(|user| format!("runAsUser: {user}\nrunAsNonRoot: {}\n", user != 0)),
+            self.unmasked_proc.then(|| "procMount: Unmasked\n".to_owned()),
+            (!names.is_empty()).then(|| format!("capabilities:\n  add:{}\n", names.concat())),
+            self.seccomp.as_ref().map(|profile| format!("seccompProfile:\n{}", profile.yaml())),
+            self.apparmor.as_ref().map(|profile| format!("appArmorProfile:\n{}", profile.yaml())),
+            self.selinux_type.as_ref().map(|name| format!("seLinuxOptions:\n  type: {}\n", quoted(name))),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
+}
+
+impl Profile {
+    fn yaml(&self) -> String {
+        match self {
+            Self::Unconfined => "  type: Unconfined\n".to_owned(),
+            Self::Localhost(name) => format!("  type: Localhost\n  localhostProfile: {}\n", quoted(name)),
+        }
+    }
+}
+
+/// As deep as the fields of a container's `securityContext` stand.
+fn indented(text: &str) -> String {
+    text.lines().flat_map(|line| ["      ", line, "\n"]).collect()
 }
 
 #[cfg(test)]

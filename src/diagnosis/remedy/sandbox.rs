@@ -133,7 +133,7 @@ impl SandboxChange {
             }
             Self::Destination { operation, path } => {
                 if let Some(found) = operations.get_mut(*operation) {
-                    destination(found).clone_from(path);
+                    found.destination_mut().clone_from(path);
                 }
             }
             Self::RoBind { path } => operations.push(Bind::read_only(path, path).into()),
@@ -160,24 +160,6 @@ fn keep_user_namespace(sandbox: &mut Sandbox) {
     sandbox.privileges.disable_userns = false;
     for id in [&mut sandbox.identity.uid, &mut sandbox.identity.gid] {
         *id = id.filter(|id| *id != 0);
-    }
-}
-
-fn destination(operation: &mut Operation) -> &mut std::path::PathBuf {
-    match operation {
-        Operation::Bind(it) => &mut it.destination,
-        Operation::BindFd(it) => &mut it.destination,
-        Operation::RemountRo(it) => &mut it.destination,
-        Operation::Overlay(it) => &mut it.destination,
-        Operation::Proc(it) => &mut it.destination,
-        Operation::Dev(it) => &mut it.destination,
-        Operation::Tmpfs(it) => &mut it.destination,
-        Operation::Mqueue(it) => &mut it.destination,
-        Operation::Dir(it) => &mut it.destination,
-        Operation::File(it) => &mut it.destination,
-        Operation::BindData(it) => &mut it.destination,
-        Operation::Symlink(it) => &mut it.destination,
-        Operation::Chmod(it) => &mut it.destination,
     }
 }
 

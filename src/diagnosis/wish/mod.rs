@@ -429,7 +429,7 @@ mod tests {
     #[test]
     fn what_cannot_work_comes_last() {
         let host = machine();
-        let remedy = |summary: &str, need: Need| Remedy::manual(summary, "x", "x").needs(need);
+        let remedy = |summary: &str, need: Need| Remedy::told(summary, &[]).needs(need);
         let mut remedies = [
             remedy("a", Need::Linux("", (7, 9))),
             remedy("b", Need::Linux("", (5, 1))),

@@ -2,6 +2,7 @@
 
 use super::{Wish, elsewhere};
 use crate::diagnosis::case::Case;
+use crate::diagnosis::facts::number;
 use crate::diagnosis::remedy::{Action, Remedy, Sysctl, told};
 use crate::diagnosis::setting::Setting::{
     self, Container, Kubernetes, Lxc, Machine, Managed, Nspawn, OtherContainer, Unit, Unknown,
@@ -56,8 +57,7 @@ pub(in super::super) fn raise(case: &Case<'_>, name: &str, least: u64, opens: &s
     // all other limits are C ints
     let most =
         if name == "fs.file-max" { i64::MAX.unsigned_abs() } else { u64::from(i32::MAX.unsigned_abs()) };
-    let now = case.host.sysctl(name).present().and_then(|value| value.trim().parse::<u64>().ok());
-    let Some(now) = now else {
+    let Some(now) = number(case, name) else {
         let lower = format!("a lower value there now: `sysctl {name}` prints it");
         let remedies = Wish::Sysctl(name, &least.to_string(), opens).grant(case).into_iter();
         return remedies.map(|remedy| remedy.needs(lower.clone())).collect();

@@ -107,6 +107,24 @@ impl Operation {
         }
     }
 
+    pub(crate) fn destination_mut(&mut self) -> &mut PathBuf {
+        match self {
+            Self::Bind(o) => &mut o.destination,
+            Self::BindFd(o) => &mut o.destination,
+            Self::RemountRo(o) => &mut o.destination,
+            Self::Overlay(o) => &mut o.destination,
+            Self::Proc(o) => &mut o.destination,
+            Self::Dev(o) => &mut o.destination,
+            Self::Tmpfs(o) => &mut o.destination,
+            Self::Mqueue(o) => &mut o.destination,
+            Self::Dir(o) => &mut o.destination,
+            Self::File(o) => &mut o.destination,
+            Self::BindData(o) => &mut o.destination,
+            Self::Symlink(o) => &mut o.destination,
+            Self::Chmod(o) => &mut o.destination,
+        }
+    }
+
     /// What people call this operation.
     #[must_use]
     pub fn name(&self) -> &'static str {

@@ -1,10 +1,9 @@
 //! Binds that the kernel refuses.
 
-use crate::diagnosis::causes::bd::lookup::{Found, by_destination, message, name_of, reasons};
+use super::lookup::Spot;
 use crate::diagnosis::causes::prelude::*;
-use std::path::PathBuf;
-
 use crate::host::Mount;
+use std::path::PathBuf;
 
 /// File systems whose mounts come, go and fail on their own.
 const FRAGILE: &[&str] = &["autofs", "nfs", "nfs4", "cifs", "smb3", "ceph", "9p"];
@@ -12,12 +11,11 @@ const FRAGILE: &[&str] = &["autofs", "nfs", "nfs4", "cifs", "smb3", "ceph", "9p"
 const LOCKED: &[&str] = &["ro", "nosuid", "nodev", "noexec", "noatime", "nodiratime"];
 
 /// The mount that could not be changed, as the host sees it.
-fn refused(case: &Case<'_>) -> Option<PathBuf> {
-    let inside = message(case)?.failing_path().or(message(case)?.path())?;
-    let found = by_destination(case)?;
-    match found.operation {
-        Operation::RemountRo(_) => found.mount()?.outside(inside),
-        _ => found.outside(inside),
+fn refused(spot: &Spot<'_>) -> Option<PathBuf> {
+    let inside = spot.message.failing_path().unwrap_or(spot.path);
+    match spot.found?.operation {
+        Operation::RemountRo(_) => spot.mount()?.outside(inside),
+        _ => spot.found?.outside(inside),
     }
 }
 
@@ -29,21 +27,26 @@ fn is_fragile(mount: &Mount) -> bool {
     FRAGILE.contains(&mount.filesystem.as_str()) || mount.filesystem.starts_with("fuse")
 }
 
+/// The flags of a mount that could be locked.
+fn locked(mount: &Mount) -> Vec<&str> {
+    mount.options.iter().map(String::as_str).filter(|option| LOCKED.contains(option)).collect()
+}
+
 /// Whether the mount that refuses has flags that could be locked; `None` if nobody knows.
 pub(in crate::diagnosis) fn remount_locked(case: &Case<'_>) -> Option<bool> {
-    let host = refused(case)?;
-    let mount = mounted_on(case, &host)?;
-    Some(mount.options.iter().any(|option| LOCKED.contains(&option.as_str())) || is_fragile(mount))
+    let mount = mounted_on(case, &refused(&Spot::destination(case)?)?)?;
+    Some(!locked(mount).is_empty() || is_fragile(mount))
+}
+
+fn denial_of(label: &str) -> String {
+    format!("whether the security label {label} is denied it: AVC or DENIED in dmesg")
 }
 
 /// bwrap binds a tree with all that is mounted in it, and sets the flags of each mount.
-pub(in crate::diagnosis) fn remount(case: &Case<'_>) -> Option<Judgement> {
-    let message = message(case)?;
-    let inside = message.failing_path().or(message.path())?.display().to_string();
-    let found = by_destination(case);
-    let errno = message.errno().map_or("", Errno::text);
-    let host = refused(case);
-    let place = host.as_ref().map_or(inside, |path| path.display().to_string());
+pub(super) fn remount(case: &Case<'_>) -> Option<Judgement> {
+    let spot = Spot::destination(case)?;
+    let host = refused(&spot);
+    let place = host.as_deref().or(spot.message.failing_path()).unwrap_or(spot.path);
     let label = case.host.security.label.present().filter(|label| *label != "unconfined");
     // a security module answers so, too
     let by_module =
@@ -51,91 +54,73 @@ pub(in crate::diagnosis) fn remount(case: &Case<'_>) -> Option<Judgement> {
     let by_filter = case.filtered() == Some(true)
         && case.errno() == Some(libc::EPERM)
         && (remount_locked(case) == Some(false)
-            || message.reason() == Some("mount_setattr() failed at \"%s\""));
-    let mut judgement = weigh(if by_module || by_filter { Medium } else { High })
-        .refuted_by(format!("a sandbox that binds only {place} starts"))
-        .summary(format!("{}: the mount on {place} does not take its flags: {errno}", name_of(found, case)))
-        .said(case)
-        .operation(found.map(|found| found.index));
-    match host.as_deref().and_then(|path| mounted_on(case, path)) {
+            || spot.message.reason() == Some("mount_setattr() failed at \"%s\""));
+    let (name, errno, shown) = (spot.name(), spot.message.errno().map_or("", Errno::text), place.display());
+    let found = spot
+        .weigh(if by_module || by_filter { Medium } else { High })
+        .refuted_by(format!("a sandbox that binds only {shown} starts"))
+        .summary(format!("{name}: the mount on {shown} does not take its flags: {errno}"))
+        .said(case);
+    let found = match host.as_deref().and_then(|path| mounted_on(case, path)) {
         Some(mount) => {
-            let flags: Vec<&str> =
-                mount.options.iter().map(String::as_str).filter(|option| LOCKED.contains(option)).collect();
-            judgement = judgement.seen(
-                &case.host.mounts,
-                format!(
-                    "it is a mount of {} ({}) with {} (/proc/self/mountinfo)",
-                    mount.filesystem,
-                    mount.source,
-                    if flags.is_empty() {
-                        "no flags that could be locked".to_owned()
-                    } else {
-                        flags.join(",")
-                    }
-                ),
-            );
-            if is_fragile(mount) {
-                judgement = judgement.seen(
-                    &case.host.mounts,
-                    format!("mounts of {} can refuse to be remounted, or be gone", mount.filesystem),
-                );
-            }
+            let Mount { filesystem, source, .. } = mount;
+            let flags = match locked(mount) {
+                none if none.is_empty() => "no flags that could be locked".to_owned(),
+                flags => flags.join(","),
+            };
+            let what =
+                format!("it is a mount of {filesystem} ({source}) with {flags} (/proc/self/mountinfo)");
+            found.seen(&case.host.mounts, what).when(is_fragile(mount), |found| {
+                let fragile = format!("mounts of {filesystem} can refuse to be remounted, or be gone");
+                found.seen(&case.host.mounts, fragile)
+            })
         }
-        None => {
-            judgement =
-                judgement.unknown(format!("what is mounted there: `findmnt -T {}`", word(Path::new(&place))));
-        }
-    }
-    if by_module {
-        judgement = judgement.unknown(denial_of(label.map_or("", String::as_str)));
-    }
-    Some(judgement)
+        None => found.unknown(format!("what is mounted there: `findmnt -T {}`", word(place))),
+    };
+    Some(found.when(by_module, |found| found.unknown(denial_of(label.map_or("", String::as_str)))))
 }
 
-pub(in crate::diagnosis) fn leave_mount_out(case: &Case<'_>) -> Vec<Remedy> {
-    let found = by_destination(case);
-    let host = refused(case);
-    let place = host.as_ref().map_or("the mount".to_owned(), |path| shown(path));
+pub(super) fn leave_mount_out(case: &Case<'_>) -> Vec<Remedy> {
+    let Some(spot) = Spot::destination(case) else {
+        return vec![told!("bind-beside-mount", place = "the mount")];
+    };
+    let host = refused(&spot);
+    let place = host.as_deref().map_or("the mount".to_owned(), shown);
     let mut remedies = vec![told!("bind-beside-mount", place)];
-    if let Some(mount) = host.as_deref().and_then(|path| mounted_on(case, path))
-        && is_fragile(mount)
-    {
+    if let Some(mount) = host.and_then(|path| mounted_on(case, &path)).filter(|mount| is_fragile(mount)) {
         remedies.push(told!("unmount", place, point = word(&mount.point)));
     }
-    remedies.extend(found.map(|found| Remedy::leave_out(found.index)));
-    remedies
+    spot.or_leave_out(remedies)
 }
 
+/// What bwrap asked for after the bind, by its reasons.
+const AFTERWARDS: &[(&str, &str)] = &[
+    (
+        UNMOUNTED,
+        "bwrap does not find its own mount again; case-insensitive file systems and emulated kernels do that",
+    ),
+    ("readlink(/proc/self/fd/N) for \"%s\"", "bwrap needs a working /proc on the host"),
+    ("open(\"%s\", O_PATH)", GONE),
+    ("Unable to open destination O_PATH fd \"%s\"", GONE),
+    ("realpath(destination)", GONE),
+];
+pub(super) const UNMOUNTED: &str = "Unable to find \"%s\" in mount table";
+const GONE: &str =
+    "what was mounted cannot be opened again: an automount, a link, or a directory that may not be searched";
+
 /// The bind itself.
-pub(in crate::diagnosis) fn denied(case: &Case<'_>) -> Option<Judgement> {
-    let message = message(case)?;
-    let path = message.path()?;
-    let found = by_destination(case);
-    if message.pattern() == Some("Can't remount readonly on %s")
-        && reasons(case, &["Unable to find \"%s\" in mount table"])
-    {
+pub(super) fn denied(case: &Case<'_>) -> Option<Judgement> {
+    let spot = Spot::destination(case)?;
+    let (message, path) = (spot.message, spot.path.display());
+    if case.says(&["Can't remount readonly on %s"]) && message.reason() == Some(UNMOUNTED) {
         // that is nothing that the kernel denies
         return None;
     }
     let source =
         message.source().map_or_else(|| "the source".to_owned(), |source| source.display().to_string());
-    let errno = message.errno().map_or("", Errno::text);
-    let colon = if errno.is_empty() { "" } else { ": " };
-    let why = match (message.reason(), case.errno()) {
-        (Some("Unable to find \"%s\" in mount table"), _) => {
-            "bwrap does not find its own mount again; case-insensitive file systems and emulated kernels do that"
-        }
-        (Some("readlink(/proc/self/fd/N) for \"%s\""), _) => "bwrap needs a working /proc on the host",
-        (
-            Some(
-                "open(\"%s\", O_PATH)"
-                | "Unable to open destination O_PATH fd \"%s\""
-                | "realpath(destination)",
-            ),
-            _,
-        ) => {
-            "what was mounted cannot be opened again: an automount, a link, or a directory that may not be searched"
-        }
+    let afterwards = AFTERWARDS.iter().find(|(reason, _)| message.reason() == Some(reason));
+    let why = match (afterwards, case.errno()) {
+        (Some((_, why)), _) => *why,
         (_, Some(libc::EINVAL)) => {
             "the source cannot be bound: a namespace file, or below a mount that is locked or unbindable"
         }
@@ -146,40 +131,27 @@ pub(in crate::diagnosis) fn denied(case: &Case<'_>) -> Option<Judgement> {
         (_, Some(libc::EPERM | libc::ENOSYS)) => "system call filters and security modules answer so",
         _ => "the kernel gives no other reason",
     };
-    let vague = matches!(case.errno(), Some(libc::ENOENT)) || message.errno().is_none();
-    let judgement = weigh(if vague { Low } else { Medium })
-        .refuted_by(format!("`unshare -Urm mount --rbind {source} /mnt`, typed in the same place, works"))
-        .summary(format!(
-            "{}: {source} could not be bound on {}{colon}{errno}",
-            name_of(found, case),
-            path.display()
-        ))
-        .said(case)
-        .heard(case, why)
-        .operation(found.map(|found| found.index));
+    let vague = case.errno() == Some(libc::ENOENT) || message.errno().is_none();
+    let errno = message.errno().map_or_else(String::new, |errno| format!(": {}", errno.text()));
+    let filter = "whether the system call filter denies this kind of mount (Seccomp: 2 in /proc/self/status)";
     Some(
-        judgement
+        spot.weigh(if vague { Low } else { Medium })
+            .refuted_by(format!("`unshare -Urm mount --rbind {source} /mnt`, typed in the same place, works"))
+            .summary(format!("{}: {source} could not be bound on {path}{errno}", spot.name()))
+            .said(case)
+            .heard(case, why)
             .with(case.host.security.label.present(), |found, label| found.unknown(denial_of(label)))
-            .when(case.filtered() == Some(true), |found| {
-                found.unknown(
-                    "whether the system call filter denies this kind of mount (Seccomp: 2 in /proc/self/status)",
-                )
-            }),
+            .when(case.filtered() == Some(true), |found| found.unknown(filter)),
     )
 }
 
-fn denial_of(label: &str) -> String {
-    format!("whether the security label {label} is denied it: AVC or DENIED in dmesg")
-}
-
-pub(in crate::diagnosis) fn bind_otherwise(case: &Case<'_>) -> Vec<Remedy> {
-    let found = by_destination(case);
-    let source = message(case).and_then(Message::source);
-    let mut remedies = Vec::new();
-    match source {
-        Some(source) => remedies.push(told!("bind-above-or-below", source = word(source))),
-        None => remedies.push(told!("bind-another-path")),
+pub(super) fn bind_otherwise(case: &Case<'_>) -> Vec<Remedy> {
+    let remedies = vec![match case.message().and_then(Message::source) {
+        Some(source) => told!("bind-above-or-below", source = word(source)),
+        None => told!("bind-another-path"),
+    }];
+    match Spot::destination(case) {
+        Some(spot) => spot.or_leave_out(remedies),
+        None => remedies,
     }
-    remedies.extend(found.map(|found: Found<'_>| Remedy::leave_out(found.index)));
-    remedies
 }

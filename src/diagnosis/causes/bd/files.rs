@@ -1,76 +1,61 @@
 //! Files and links that bwrap makes: what is there already, what does not fit.
 
-use crate::diagnosis::causes::bd::lookup::{Found, by_destination, message, name_of, says};
+use super::lookup::{Found, Spot};
 use crate::diagnosis::causes::prelude::*;
-use crate::sandbox::{Content, ContentKind, relative};
+use crate::sandbox::{BindData, ContentKind, File, Tmpfs};
 
-/// The link that cannot be made: of several on one path, the first that differs from what is there.
-fn link<'a>(case: &Case<'a>) -> Option<Found<'a>> {
-    let found = by_destination(case)?;
-    let Operation::Symlink(first) = found.operation else { return Some(found) };
-    let there = message(case)?.source().unwrap_or(&first.target);
-    let later = found.sandbox.operations.iter().enumerate().skip(found.index).find(|(_, operation)| {
-        matches!(operation, Operation::Symlink(link)
-            if relative(&link.destination) == relative(&first.destination) && link.target != there)
-    });
-    Some(later.map_or(found, |(index, operation)| Found { index, operation, sandbox: found.sandbox }))
+/// With the link that cannot be made: of several on one path, the first that differs from what is there.
+fn link<'a>(case: &Case<'a>) -> Option<Spot<'a>> {
+    let mut spot = Spot::destination(case)?;
+    if let Some((found, Operation::Symlink(first))) = spot.found.map(|found| (found, found.operation)) {
+        let there = spot.message.source().unwrap_or(&first.target);
+        let mut later = found.and_after().filter(|found| found.is_on(&first.destination));
+        spot.found = later
+            .find(|found| matches!(found.operation, Operation::Symlink(link) if link.target != there))
+            .or(spot.found);
+    }
+    Some(spot)
 }
 
 /// Whether an earlier operation of the sandbox's puts something on the same path.
 fn made_twice(found: Found<'_>) -> Option<Found<'_>> {
-    let at = relative(found.operation.destination());
-    let earlier = found.sandbox.operations.iter().enumerate().take(found.index);
-    let mut earlier = earlier.filter(|(_, other)| relative(other.destination()) == at);
-    earlier.next().map(|(index, operation)| Found { index, operation, sandbox: found.sandbox })
+    found.before().find(|other| other.is_on(found.operation.destination()))
 }
 
-pub(in crate::diagnosis) fn exists(case: &Case<'_>) -> Option<Judgement> {
-    let message = message(case)?;
-    let path = message.path()?;
-    let found = link(case);
-    let there = match (
-        message.source(),
-        says(case, &["Can't make symlink at %s: destination exists and is not a symlink"]),
-    ) {
-        (Some(target), _) => format!("there is a link to {} already", target.display()),
-        (None, true) => "a file or directory is there already".to_owned(),
-        (None, false) => "something is there already".to_owned(),
+pub(super) fn exists(case: &Case<'_>) -> Option<Judgement> {
+    let spot = link(case)?;
+    let other = case.says(&["Can't make symlink at %s: destination exists and is not a symlink"]);
+    let there = match spot.message.source() {
+        Some(target) => format!("there is a link to {} already", target.display()),
+        None if other => "a file or directory is there already".to_owned(),
+        None => "something is there already".to_owned(),
     };
-    let twice = found.and_then(made_twice);
-    let mount = found.and_then(Found::mount);
-    let refuted_by = match mount.and_then(|mount| mount.outside(path)) {
-        Some(outside) if twice.is_none() => format!("`ls -ld {}` finds nothing", word(&outside)),
+    let (twice, outside) = (spot.found.and_then(made_twice), spot.outside());
+    let refuted_by = match &outside {
+        Some(outside) if twice.is_none() => format!("`ls -ld {}` finds nothing", word(outside)),
         _ => "it fails without the operations before it, too".to_owned(),
     };
-    let mut judgement = weigh(High)
-        .refuted_by(refuted_by)
-        .summary(format!("{} cannot be made: {there}", name_of(found, case)))
-        .said(case)
-        .operation(found.map(|found| found.index));
-    if let Some(twice) = twice {
-        judgement = judgement.asked(case, format!("{} puts it there", twice.numbered()));
-    } else if let Some(mount) = mount {
-        judgement = judgement.asked(case, format!("it comes from {}", mount.numbered()));
-        if !mount.is_read_only() && mount.outside(path).is_some() {
-            judgement = judgement.asked(case, "that can be written: an earlier run can have left it there");
-        }
-    }
-    if says(case, &["Can't make symlink at %s"]) {
-        judgement = judgement.unknown(
-            "whether it is the same link: bwrap before 0.9 refuses that, too, and later ones accept it",
-        );
-    }
-    Some(judgement)
+    let summary = format!("{} cannot be made: {there}", spot.name());
+    let found = spot.weigh(High).refuted_by(refuted_by).summary(summary).said(case);
+    let found = match (twice, spot.mount()) {
+        (Some(twice), _) => found.asked(case, format!("{twice} puts it there")),
+        (None, Some(mount)) => found
+            .asked(case, format!("it comes from {mount}"))
+            .when(!mount.is_read_only() && outside.is_some(), |found| {
+                found.asked(case, "that can be written: an earlier run can have left it there")
+            }),
+        (None, None) => found,
+    };
+    let unknown = "whether it is the same link: bwrap before 0.9 refuses that, too, and later ones accept it";
+    Some(found.when(case.says(&["Can't make symlink at %s"]), |found| found.unknown(unknown)))
 }
 
-pub(in crate::diagnosis) fn leave_it(case: &Case<'_>) -> Vec<Remedy> {
-    let Some(found) = link(case) else {
-        return vec![told!("link-elsewhere")];
-    };
+pub(super) fn leave_it(case: &Case<'_>) -> Vec<Remedy> {
+    let Some(found) = link(case).and_then(|spot| spot.found) else { return vec![told!("link-elsewhere")] };
     let mut remedies = vec![Remedy::leave_out(found.index)];
     if let Some(twice) = made_twice(found) {
         let remedy = Remedy::leave_out(twice.index);
-        remedies.push(Remedy { summary: format!("Leave {} out instead", twice.numbered()), ..remedy });
+        remedies.push(Remedy { summary: format!("Leave {twice} out instead"), ..remedy });
     } else if let Some(outside) = found.mount().and_then(|mount| mount.outside(found.operation.destination()))
     {
         remedies.push(told!("move-away", outside = word(&outside)));
@@ -78,69 +63,55 @@ pub(in crate::diagnosis) fn leave_it(case: &Case<'_>) -> Vec<Remedy> {
     remedies
 }
 
-pub(in crate::diagnosis) fn too_big(case: &Case<'_>) -> Option<Judgement> {
-    message(case)?;
-    let found = by_destination(case);
-    let name = name_of(found, case);
-    let limit = case.errno() == Some(libc::EFBIG);
-    let size = found.and_then(|found| content(found.operation)).and_then(length);
-    let size = size.map_or_else(String::new, |bytes| format!(" ({bytes} bytes)"));
-    let mount = found.and_then(Found::mount);
+pub(super) fn too_big(case: &Case<'_>) -> Option<Judgement> {
+    let spot = Spot::destination(case)?;
+    let (name, mount) = (spot.name(), spot.mount());
+    let size = spot.found.and_then(|found| length(found.operation));
+    let name = size.map_or_else(|| name.clone(), |bytes| format!("{name} ({bytes} bytes)"));
     let full = match mount.map(|mount| (mount, mount.operation)) {
-        _ if says(case, &["Specified tmpfs size too large (%zu > %zu)"]) => {
+        _ if case.says(&["Specified tmpfs size too large (%zu > %zu)"]) => {
             "the size of a tmpfs is more than this machine can address".to_owned()
         }
-        _ if limit => format!("{name}{size} is larger than files may be (RLIMIT_FSIZE, or the file system)"),
-        Some((mount, Operation::Tmpfs(tmpfs))) if tmpfs.size.is_some() => format!(
-            "{name}{size} does not fit into {}, which may hold {} bytes",
-            mount.numbered(),
-            tmpfs.size.unwrap_or_default()
-        ),
+        _ if case.errno() == Some(libc::EFBIG) => {
+            format!("{name} is larger than files may be (RLIMIT_FSIZE, or the file system)")
+        }
+        Some((mount, Operation::Tmpfs(Tmpfs { size: Some(size), .. }))) => {
+            format!("{name} does not fit into {mount}, which may hold {size} bytes")
+        }
         Some((mount, Operation::Bind(bind))) => {
-            format!(
-                "{name}{size} does not fit into {}: the disk or quota of {} is full",
-                mount.numbered(),
-                bind.source.display()
-            )
+            let source = bind.source.display();
+            format!("{name} does not fit into {mount}: the disk or quota of {source} is full")
         }
-        Some((mount, _)) => format!("{name}{size} does not fit into {}", mount.numbered()),
-        None => format!("{name}{size} does not fit into the memory that a tmpfs may take"),
+        Some((mount, _)) => format!("{name} does not fit into {mount}"),
+        None => format!("{name} does not fit into the memory that a tmpfs may take"),
     };
-    let judgement =
-        weigh(High).refuted_by("it fails in the same way with an empty file").summary(full).said(case);
-    Some(judgement.operation(found.map(|found| found.index)))
+    Some(spot.weigh(High).summary(full).said(case))
 }
 
-pub(in crate::diagnosis) fn more_room(case: &Case<'_>) -> Vec<Remedy> {
-    let found = by_destination(case);
-    let mut remedies = Vec::new();
-    match found.and_then(Found::mount).map(|mount| (mount, mount.operation)) {
-        _ if case.errno() == Some(libc::EFBIG) => remedies.push(told!("allow-larger-files")),
-        Some((mount, Operation::Tmpfs(tmpfs))) if tmpfs.size.is_some() => {
-            remedies.push(told!("bigger-tmpfs", numbered = mount.numbered()));
+pub(super) fn more_room(case: &Case<'_>) -> Vec<Remedy> {
+    let spot = Spot::destination(case);
+    let mount = spot.as_ref().and_then(Spot::mount);
+    let room = match mount.map(|mount| (mount, mount.operation)) {
+        _ if case.errno() == Some(libc::EFBIG) => told!("allow-larger-files"),
+        Some((mount, Operation::Tmpfs(Tmpfs { size: Some(_), .. }))) => {
+            told!("bigger-tmpfs", numbered = mount)
         }
-        Some((_, Operation::Bind(bind))) => {
-            remedies.push(told!("make-room-disk", source = word(&bind.source)));
-        }
-        _ => remedies.push(told!("make-room-memory")),
-    }
-    if found.is_some_and(|found| matches!(found.operation, Operation::File(_))) {
-        remedies.push(told!("bind-file-from-host"));
-    }
-    remedies
+        Some((_, Operation::Bind(bind))) => told!("make-room-disk", source = word(&bind.source)),
+        _ => told!("make-room-memory"),
+    };
+    let file = spot.and_then(|spot| spot.found).filter(|found| matches!(found.operation, Operation::File(_)));
+    [room].into_iter().chain(file.map(|_| told!("bind-file-from-host"))).collect()
 }
 
-fn content(operation: &Operation) -> Option<&Content> {
+/// How long a file is that the sandbox makes.
+fn length(operation: &Operation) -> Option<usize> {
     match operation {
-        Operation::File(file) => Some(&file.content),
-        Operation::BindData(data) => Some(&data.content),
+        Operation::File(File { content, .. }) | Operation::BindData(BindData { content, .. }) => {
+            match &content.0 {
+                ContentKind::Bytes { bytes, .. } => Some(bytes.len()),
+                ContentKind::Descriptor(_) => None,
+            }
+        }
         _ => None,
-    }
-}
-
-fn length(content: &Content) -> Option<usize> {
-    match &content.0 {
-        ContentKind::Bytes { bytes, .. } => Some(bytes.len()),
-        ContentKind::Descriptor(_) => None,
     }
 }

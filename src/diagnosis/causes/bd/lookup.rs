@@ -1,36 +1,73 @@
 //! Which operation of the caller's a message is about, and what its destination lies in.
 
-use crate::diagnosis::causes::prelude::*;
+use std::fmt;
 use std::path::PathBuf;
 
+use crate::diagnosis::causes::prelude::*;
 use crate::sandbox::{Access, Bind, OverlayKind, Sandbox, below, relative};
 use crate::visible::line;
 
 /// An operation, and where it stands.
 #[derive(Clone, Copy)]
-pub(in crate::diagnosis) struct Found<'a> {
-    pub(in crate::diagnosis) index: usize,
-    pub(in crate::diagnosis) operation: &'a Operation,
-    pub(in crate::diagnosis) sandbox: &'a Sandbox,
+pub(super) struct Found<'a> {
+    pub(super) index: usize,
+    pub(super) operation: &'a Operation,
+    sandbox: &'a Sandbox,
 }
 
-pub(in crate::diagnosis) fn message<'a>(case: &Case<'a>) -> Option<&'a Message> {
-    case.symptom?.message()
+/// What a message is about: the path that it names, and the operation of the caller's that has it.
+pub(super) struct Spot<'a> {
+    pub(super) message: &'a Message,
+    /// Empty, if the message names none.
+    pub(super) path: &'a Path,
+    pub(super) found: Option<Found<'a>>,
 }
 
-/// Whether bwrap said this.
-pub(in crate::diagnosis) fn says(case: &Case<'_>, patterns: &[&str]) -> bool {
-    message(case).and_then(Message::pattern).is_some_and(|pattern| patterns.contains(&pattern))
-}
+impl<'a> Spot<'a> {
+    pub(super) fn source(case: &Case<'a>) -> Option<Self> {
+        let message = case.message()?;
+        Some(Self { message, path: message.source()?, found: by_source(case) })
+    }
 
-/// Whether bwrap gave one of these reasons for a bind that failed.
-pub(in crate::diagnosis) fn reasons(case: &Case<'_>, reasons: &[&str]) -> bool {
-    message(case).and_then(Message::reason).is_some_and(|reason| reasons.contains(&reason))
+    pub(super) fn destination(case: &Case<'a>) -> Option<Self> {
+        let message = case.message()?;
+        Some(Self { message, path: message.path().unwrap_or(Path::new("")), found: by_destination(case) })
+    }
+
+    /// Begins a judgement about the operation.
+    pub(super) fn weigh(&self, confidence: Confidence) -> Judgement {
+        weigh(confidence).operation(self.found.map(|found| found.index))
+    }
+
+    /// What the caller wrote, or else what bwrap says that it is about.
+    pub(super) fn name(&self) -> String {
+        match self.found {
+            Some(found) => found.to_string(),
+            None if self.path.as_os_str().is_empty() => "an operation".to_owned(),
+            None => format!("what is to be at {}", self.path.display()),
+        }
+    }
+
+    /// The mount in which the path lies.
+    pub(super) fn mount(&self) -> Option<Found<'a>> {
+        self.found?.mount()
+    }
+
+    /// Where on the host the path is, if that mount binds it.
+    pub(super) fn outside(&self) -> Option<PathBuf> {
+        self.mount()?.outside(self.path)
+    }
+
+    /// The last thing that helps, after others.
+    pub(super) fn or_leave_out(&self, mut remedies: Vec<Remedy>) -> Vec<Remedy> {
+        remedies.extend(self.found.map(|found| Remedy::leave_out(found.index)));
+        remedies
+    }
 }
 
 /// The operation that has the message's path as a source.
-pub(in crate::diagnosis) fn by_source<'a>(case: &Case<'a>) -> Option<Found<'a>> {
-    let (path, sandbox) = (message(case)?.source()?, case.sandbox?);
+fn by_source<'a>(case: &Case<'a>) -> Option<Found<'a>> {
+    let path = case.message()?.source()?;
     let has = |operation: &Operation| match operation {
         Operation::Bind(bind) => bind.source == path,
         Operation::Overlay(overlay) => {
@@ -44,12 +81,12 @@ pub(in crate::diagnosis) fn by_source<'a>(case: &Case<'a>) -> Option<Found<'a>> 
         Operation::BindFd(_) => path.starts_with("/proc/self/fd"),
         _ => false,
     };
-    first(sandbox, has)
+    all(case.sandbox?).find(|found| has(found.operation))
 }
 
 /// The operation that the message's destination belongs to.
-pub(in crate::diagnosis) fn by_destination<'a>(case: &Case<'a>) -> Option<Found<'a>> {
-    let (message, sandbox) = (message(case)?, case.sandbox?);
+fn by_destination<'a>(case: &Case<'a>) -> Option<Found<'a>> {
+    let (message, sandbox) = (case.message()?, case.sandbox?);
     let path = message.path()?;
     let wanted = message.operation();
     let exact = |operation: &Operation| relative(operation.destination()) == relative(path);
@@ -63,15 +100,16 @@ pub(in crate::diagnosis) fn by_destination<'a>(case: &Case<'a>) -> Option<Found<
     let part = |operation: &Operation| {
         matches!(operation, Operation::Dev(_) | Operation::Proc(_)) && below(path, operation.destination())
     };
-    first(sandbox, |operation| exact(operation) && same_source(operation))
-        .or_else(|| first(sandbox, |operation| exact(operation) && is_named(operation, wanted)))
-        .or_else(|| first(sandbox, exact))
-        .or_else(|| first(sandbox, part))
+    let first = |fits: &dyn Fn(&Operation) -> bool| all(sandbox).find(|found| fits(found.operation));
+    first(&|operation| exact(operation) && same_source(operation))
+        .or_else(|| first(&|operation| exact(operation) && is_named(operation, wanted)))
+        .or_else(|| first(&exact))
+        .or_else(|| first(&part))
 }
 
-fn first(sandbox: &Sandbox, fits: impl Fn(&Operation) -> bool) -> Option<Found<'_>> {
-    let found = sandbox.operations.iter().enumerate().find(|(_, operation)| fits(operation));
-    found.map(|(index, operation)| Found { index, operation, sandbox })
+/// All operations of a sandbox.
+fn all(sandbox: &Sandbox) -> impl DoubleEndedIterator<Item = Found<'_>> + ExactSizeIterator {
+    sandbox.operations.iter().enumerate().map(move |(index, operation)| Found { index, operation, sandbox })
 }
 
 /// Whether an operation is of the family that a message names by its first option.
@@ -96,58 +134,57 @@ fn is_named(operation: &Operation, option: Option<&str>) -> bool {
     }
 }
 
-impl<'a> Found<'a> {
+impl Found<'_> {
     /// The mount in which the destination lies; the sandbox's root, an empty tmpfs, if there is none.
-    pub(in crate::diagnosis) fn mount(self) -> Option<Found<'a>> {
+    pub(super) fn mount(self) -> Option<Self> {
         let destination = self.operation.destination();
-        let above = |other: &Operation| {
-            let same = relative(other.destination()) == relative(destination);
+        self.before().rev().find(|other| {
             // what a mount has on its own path can only be looked at by what mounts nothing
-            below(destination, other.destination()) && (!same || !self.operation.is_mount())
-        };
-        self.before()
-            .rev()
-            .find(|(_, other)| other.is_mount() && above(other))
-            .map(|(index, operation)| Found { index, operation, sandbox: self.sandbox })
+            let hidden = self.operation.is_mount() && other.is_on(destination);
+            other.operation.is_mount() && below(destination, other.operation.destination()) && !hidden
+        })
     }
 
     /// The remount that has made the mount read-only in which the destination lies.
-    pub(in crate::diagnosis) fn remount(self) -> Option<Found<'a>> {
+    pub(super) fn remount(self) -> Option<Self> {
         let mount = self.mount();
-        let point = mount.map_or_else(PathBuf::new, |mount| relative(mount.operation.destination()));
-        let after = mount.map_or(0, |mount| mount.index);
-        let found = self.before().skip(after).find(|(_, other)| {
-            matches!(other, Operation::RemountRo(remount) if relative(&remount.destination) == point)
-        });
-        found.map(|(index, operation)| Found { index, operation, sandbox: self.sandbox })
+        let point = mount.map_or(Path::new("/"), |mount| mount.operation.destination());
+        self.before()
+            .skip(mount.map_or(0, |mount| mount.index))
+            .find(|other| matches!(other.operation, Operation::RemountRo(_)) && other.is_on(point))
     }
 
     /// The symbolic link of the sandbox's own that the destination is, or lies below, and the path that it stands for.
-    pub(in crate::diagnosis) fn link(self) -> Option<(Found<'a>, PathBuf)> {
+    pub(super) fn link(self) -> Option<(Self, PathBuf)> {
         let destination = relative(self.operation.destination());
-        self.before().rev().find_map(|(index, other)| {
-            let Operation::Symlink(link) = other else { return None };
+        self.before().rev().find_map(|found| {
+            let Operation::Symlink(link) = found.operation else { return None };
             let at = relative(&link.destination);
             let rest = destination.strip_prefix(&at).ok()?;
             let target = at.parent().unwrap_or(Path::new("")).join(&link.target).join(rest);
-            let found = Found { index, operation: other, sandbox: self.sandbox };
             Some((found, Path::new("/").join(relative(&target))))
         })
     }
 
-    fn before(self) -> impl DoubleEndedIterator<Item = (usize, &'a Operation)> + ExactSizeIterator {
-        self.sandbox.operations.iter().take(self.index).enumerate()
+    pub(super) fn before(self) -> impl DoubleEndedIterator<Item = Self> + ExactSizeIterator {
+        all(self.sandbox).take(self.index)
+    }
+
+    pub(super) fn and_after(self) -> impl Iterator<Item = Self> {
+        all(self.sandbox).skip(self.index)
+    }
+
+    pub(super) fn is_on(self, path: &Path) -> bool {
+        relative(self.operation.destination()) == relative(path)
     }
 
     /// Where on the host a path inside is, if this operation binds it.
-    pub(in crate::diagnosis) fn outside(self, path: &Path) -> Option<PathBuf> {
-        let Operation::Bind(bind) = self.operation else { return None };
-        let rest = relative(path).strip_prefix(relative(&bind.destination)).ok()?.to_owned();
-        Some(if rest.as_os_str().is_empty() { bind.source.clone() } else { bind.source.join(rest) })
+    pub(super) fn outside(self, path: &Path) -> Option<PathBuf> {
+        outside(self.operation, path)
     }
 
     /// Whether what lies in it cannot be written because the sandbox says so.
-    pub(in crate::diagnosis) fn is_read_only(self) -> bool {
+    pub(super) fn is_read_only(self) -> bool {
         match self.operation {
             Operation::Bind(bind) => bind.access == Access::ReadOnly,
             Operation::BindFd(bind) => bind.read_only,
@@ -157,35 +194,31 @@ impl<'a> Found<'a> {
     }
 
     /// In the caller's terms: `read-only bind of /opt/tools`.
-    pub(in crate::diagnosis) fn name(self) -> String {
-        let destination = self.operation.destination().display();
-        let name = self.operation.name();
+    pub(super) fn name(self) -> String {
+        let (name, at) = (self.operation.name(), self.operation.destination().display());
         let said = match self.operation {
-            Operation::Bind(Bind { source, destination: at, .. }) if source == at => {
-                format!("{name} of {destination}")
+            Operation::Bind(Bind { source, destination, .. }) if source != destination => {
+                format!("{name} of {} on {at}", source.display())
             }
-            Operation::Bind(Bind { source, .. }) => {
-                format!("{name} of {} on {destination}", source.display())
-            }
-            Operation::Symlink(link) => format!("{name} {destination} to {}", link.target.display()),
-            Operation::Dir(_) | Operation::File(_) => format!("{name} {destination}"),
-            Operation::Chmod(_) => format!("{name} of {destination}"),
-            _ => format!("{name} on {destination}"),
+            Operation::Bind(_) | Operation::Chmod(_) => format!("{name} of {at}"),
+            Operation::Symlink(link) => format!("{name} {at} to {}", link.target.display()),
+            Operation::Dir(_) | Operation::File(_) => format!("{name} {at}"),
+            _ => format!("{name} on {at}"),
         };
         line(&said).into_owned()
     }
-
-    /// With its number: `operation 2, tmpfs on /tmp`.
-    pub(in crate::diagnosis) fn numbered(self) -> String {
-        format!("operation {}, {}", self.index + 1, self.name())
-    }
 }
 
-/// What the caller wrote, or else what bwrap says that it is about.
-pub(in crate::diagnosis) fn name_of(found: Option<Found<'_>>, case: &Case<'_>) -> String {
-    let said = || match message(case).and_then(Message::path) {
-        Some(path) => format!("what is to be at {}", path.display()),
-        None => "an operation".to_owned(),
-    };
-    found.map_or_else(said, Found::numbered)
+/// Where on the host a path inside is, if an operation binds it.
+pub(in crate::diagnosis::causes) fn outside(operation: &Operation, path: &Path) -> Option<PathBuf> {
+    let Operation::Bind(bind) = operation else { return None };
+    let rest = relative(path).strip_prefix(relative(&bind.destination)).ok()?.to_owned();
+    Some(if rest.as_os_str().is_empty() { bind.source.clone() } else { bind.source.join(rest) })
+}
+
+/// With its number: `operation 2, tmpfs on /tmp`.
+impl fmt::Display for Found<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "operation {}, {}", self.index + 1, self.name())
+    }
 }

@@ -1,62 +1,49 @@
 //! Sources that are not there, or that bwrap may not reach.
 
-use crate::diagnosis::causes::bd::lookup::{Found, by_source, message};
+use super::lookup::Spot;
 use crate::diagnosis::causes::prelude::*;
 use crate::diagnosis::facts::mount_of;
 
 /// bwrap says literally that it is not there.
-pub(in crate::diagnosis) fn missing(case: &Case<'_>) -> Option<Judgement> {
-    let path = message(case)?.source()?;
-    let found = by_source(case);
-    let what = part(found, path);
+pub(super) fn missing(case: &Case<'_>) -> Option<Judgement> {
+    let spot = Spot::source(case)?;
+    let path = spot.path;
     let part_is_file = case.errno() == Some(libc::ENOTDIR);
     let state = if part_is_file { "leads through something that is no directory" } else { "does not exist" };
-    let mut judgement = weigh(High)
+    let found = spot
+        .weigh(High)
         .refuted_by(format!("`ls -ld {}`, typed where bwrap is started, finds it", word(path)))
-        .summary(format!("{what}: {} {state}", path.display()))
-        .said(case);
-    if path.is_relative() {
-        judgement = judgement
-            .asked(case, "the path is relative: bwrap looks for it in the directory that it is started in");
-    }
-    if path.starts_with("/proc/self/fd") {
-        judgement = judgement
-            .asked(case, "the path is a descriptor: what it stands for was deleted, or never had a name");
-    } else if in_container(case) {
-        judgement = judgement
-            .seen(&case.host.platforms, "bwrap is in a container and looks there, not on the machine");
-    }
-    Some(judgement.operation(found.map(|found| found.index)))
-}
-
-pub(in crate::diagnosis) fn without_it(case: &Case<'_>) -> Vec<Remedy> {
-    let Some(path) = message(case).and_then(Message::source) else { return Vec::new() };
-    let found = by_source(case);
-    let mut remedies = Vec::new();
-    if path.starts_with("/proc/self/fd") {
-        remedies.push(told!("descriptor-with-name"));
-    } else if in_container(case) {
-        remedies.push(told!("bring-into-container", path = shown(path)));
+        .summary(format!("{}: {} {state}", part(&spot), path.display()))
+        .said(case)
+        .when(path.is_relative(), |found| {
+            let relative = "the path is relative: bwrap looks for it in the directory that it is started in";
+            found.asked(case, relative)
+        });
+    Some(if is_descriptor(path) {
+        found.asked(case, "the path is a descriptor: what it stands for was deleted, or never had a name")
     } else {
-        remedies.push(create(path));
-    }
-    let Some(found) = found else { return remedies };
-    if matches!(found.operation, Operation::Bind(_)) {
-        remedies.push(Remedy::change(SandboxChange::OptionalSource { operation: found.index }));
-    }
-    remedies.push(Remedy::leave_out(found.index));
-    remedies
+        found.when(in_container(case), |found| {
+            let there = "bwrap is in a container and looks there, not on the machine";
+            found.seen(&case.host.platforms, there)
+        })
+    })
 }
 
-/// What is missing is made as what its name says that it is; what a service makes is nobody else's to make.
-fn create(path: &Path) -> Remedy {
-    if is_socket(path) {
-        return told!("start-service", path = shown(path));
-    }
-    match (path.extension(), path.parent()) {
+pub(super) fn without_it(case: &Case<'_>) -> Vec<Remedy> {
+    let Some(spot) = Spot::source(case) else { return Vec::new() };
+    let path = spot.path;
+    let mut remedies = vec![match (path.extension(), path.parent()) {
+        _ if is_descriptor(path) => told!("descriptor-with-name"),
+        _ if in_container(case) => told!("bring-into-container", path = shown(path)),
+        // what a service makes is nobody else's to make
+        _ if is_socket(path) => told!("start-service", path = shown(path)),
         (Some(_), Some(parent)) => told!("create-file", path = word(path), parent = word(parent)),
         _ => told!("create-source", path = word(path)),
+    }];
+    if let Some(found) = spot.found.filter(|found| matches!(found.operation, Operation::Bind(_))) {
+        remedies.push(Remedy::change(SandboxChange::OptionalSource { operation: found.index }));
     }
+    spot.or_leave_out(remedies)
 }
 
 /// Whether a path is one at which a service listens, as far as its name tells.
@@ -64,76 +51,80 @@ pub(super) fn is_socket(path: &Path) -> bool {
     path.extension().is_some_and(|kind| kind == "sock" || kind == "socket")
 }
 
+fn is_descriptor(path: &Path) -> bool {
+    path.starts_with("/proc/self/fd")
+}
+
 /// It is there, or may be, and bwrap must not look.
-pub(in crate::diagnosis) fn unreachable(case: &Case<'_>) -> Option<Judgement> {
-    let path = message(case)?.source()?;
-    let found = by_source(case);
-    let errno = message(case).and_then(Message::errno).map_or("", Errno::text);
-    let denied = matches!(case.errno(), Some(libc::EACCES | libc::EPERM));
-    let mut judgement = weigh(High)
+pub(super) fn unreachable(case: &Case<'_>) -> Option<Judgement> {
+    let spot = Spot::source(case)?;
+    let (path, uid) = (spot.path, &case.host.process.uid);
+    let errno = spot.message.errno().map_or("", Errno::text);
+    let found = spot
+        .weigh(High)
         .refuted_by(format!(
             "`namei -l {}`, typed as the user that bwrap runs as, gets to the end",
             word(path)
         ))
-        .summary(format!("{}: {} may not be reached: {errno}", part(found, path), path.display()))
+        .summary(format!("{}: {} may not be reached: {errno}", part(&spot), path.display()))
         .said(case);
-    if !denied {
-        return Some(judgement.operation(found.map(|found| found.index)));
+    if !is_denied(case) {
+        return Some(found);
     }
-    if case.root() == Some(true) && case.user_namespace() == Some(true) {
-        judgement = judgement.seen(&case.host.process.uid, "bwrap runs as root, but in its new user namespace root may reach only what uid 0 owns or everybody may");
-    } else if let Some(uid) = case.host.process.uid.present() {
-        judgement = judgement.seen(
-            &case.host.process.uid,
-            format!("bwrap runs as uid {uid}, and needs x on every directory of the path"),
-        );
-    } else {
-        judgement = judgement.unknown("which user bwrap runs as: Uid in /proc/self/status");
-    }
-    if let Some(label) = case.host.security.label.present().filter(|label| *label != "unconfined") {
-        judgement = judgement.unknown(format!(
+    let found = match uid.present() {
+        Some(0) if case.user_namespace() == Some(true) => found.seen(
+            uid,
+            "bwrap runs as root, but in its new user namespace root may reach only what uid 0 owns or everybody may",
+        ),
+        Some(user) => {
+            found.seen(uid, format!("bwrap runs as uid {user}, and needs x on every directory of the path"))
+        }
+        None => found.unknown("which user bwrap runs as: Uid in /proc/self/status"),
+    };
+    let label = case.host.security.label.present().filter(|label| *label != "unconfined");
+    Some(found.with(label, |found, label| {
+        found.unknown(format!(
             "whether the security label {label} is denied it: look for AVC or DENIED in dmesg"
-        ));
-    }
-    Some(judgement.operation(found.map(|found| found.index)))
+        ))
+    }))
 }
 
-pub(in crate::diagnosis) fn reach_it(case: &Case<'_>) -> Vec<Remedy> {
-    let Some(path) = message(case).and_then(Message::source) else { return Vec::new() };
-    let mut remedies = Vec::new();
-    match case.errno() {
-        Some(libc::EACCES | libc::EPERM) => {
-            let user = match case.host.process.uid.present() {
-                Some(uid) => format!("u:{uid}:x"),
-                None => "u:USER:x".to_owned(),
-            };
-            let mounts = case.host.mounts.present().map(Vec::as_slice).unwrap_or_default();
-            let fuse = mount_of(mounts, path).is_some_and(|mount| mount.filesystem.starts_with("fuse"));
-            remedies.push(match fuse || path.starts_with("/run/user") {
-                true if path.components().any(|part| part.as_os_str() == "doc") => told!("document-portal"),
-                _ if fuse => told!("fuse-allow-other", path = word(path)),
-                _ => told!("search-directory", path = word(path), user),
-            });
-            let may = case.has(Capability::CAP_SYS_ADMIN) == Some(true);
-            if may && case.root() == Some(true) && case.user_namespace() == Some(true) {
-                remedies.push(Remedy::change(SandboxChange::KeepUserNamespace));
-            }
-        }
-        _ => remedies.push(told!("repair", path = shown(path), path2 = word(path))),
-    }
+fn is_denied(case: &Case<'_>) -> bool {
+    matches!(case.errno(), Some(libc::EACCES | libc::EPERM))
+}
+
+pub(super) fn reach_it(case: &Case<'_>) -> Vec<Remedy> {
+    let Some(spot) = Spot::source(case) else { return Vec::new() };
+    let path = spot.path;
     // an optional source may be missing, but not refused
-    remedies.extend(by_source(case).map(|found| Remedy::leave_out(found.index)));
-    remedies
+    if !is_denied(case) {
+        return spot.or_leave_out(vec![told!("repair", path = shown(path), path2 = word(path))]);
+    }
+    let uid = case.host.process.uid.present();
+    let mounts = case.host.mounts.present().map(Vec::as_slice).unwrap_or_default();
+    let fuse = mount_of(mounts, path).is_some_and(|mount| mount.filesystem.starts_with("fuse"));
+    let portal = path.components().any(|part| part.as_os_str() == "doc");
+    let mut remedies = vec![if portal && (fuse || path.starts_with("/run/user")) {
+        told!("document-portal")
+    } else if fuse {
+        told!("fuse-allow-other", path = word(path))
+    } else {
+        let user = uid.map_or_else(|| "u:USER:x".to_owned(), |uid| format!("u:{uid}:x"));
+        told!("search-directory", path = word(path), user)
+    }];
+    let may = case.has(Capability::CAP_SYS_ADMIN) == Some(true) && case.root() == Some(true);
+    if may && case.user_namespace() == Some(true) {
+        remedies.push(Remedy::change(SandboxChange::KeepUserNamespace));
+    }
+    spot.or_leave_out(remedies)
 }
 
 /// The operation, and what of it the path is, if that is not plain.
-fn part(found: Option<Found<'_>>, path: &Path) -> String {
-    match found {
-        Some(found) if matches!(found.operation, Operation::Overlay(_)) => {
-            format!("{} (a layer)", found.numbered())
-        }
-        Some(found) => found.numbered(),
-        None => format!("the source {}", path.display()),
+fn part(spot: &Spot<'_>) -> String {
+    match spot.found {
+        Some(found) if matches!(found.operation, Operation::Overlay(_)) => format!("{found} (a layer)"),
+        Some(found) => found.to_string(),
+        None => format!("the source {}", spot.path.display()),
     }
 }
 

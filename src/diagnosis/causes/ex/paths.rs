@@ -1,23 +1,21 @@
 //! Where a program is inside, as far as the sandbox's operations tell without looking at files.
 
-use crate::diagnosis::ProgramProblem;
-use crate::diagnosis::causes::prelude::*;
 use std::path::{Component, PathBuf};
 
+use crate::diagnosis::ProgramProblem;
+use crate::diagnosis::causes::bd::lookup;
+use crate::diagnosis::causes::prelude::*;
 use crate::sandbox::{Inherit, Sandbox, below, relative};
 
 /// The program as bwrap named it; `None` if the launcher has looked and knows better.
 pub(super) fn unseen<'a>(case: &Case<'a>) -> Option<&'a Path> {
-    let symptom = case.symptom?;
-    if symptom.program.is_some() {
-        return None;
-    }
-    Some(Path::new(symptom.message().and_then(Message::subject)?))
+    let unseen = case.symptom?.program.is_none();
+    case.message()?.subject().filter(|_| unseen).map(Path::new)
 }
 
 /// What the operations say about a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::diagnosis) enum Place {
+pub(super) enum Place {
     /// None of them puts anything there.
     Nowhere,
     /// One shows it, or something above it.
@@ -26,20 +24,17 @@ pub(in crate::diagnosis) enum Place {
     Unknown,
 }
 
-pub(in crate::diagnosis) fn place(case: &Case<'_>, program: &Path) -> Place {
+pub(super) fn place(case: &Case<'_>, program: &Path) -> Place {
     let plain = program.is_absolute() && !leads_back(program);
     let Some(sandbox) = case.sandbox.filter(|_| plain) else { return Place::Unknown };
-    let mut covering = sandbox.operations.iter().filter(|operation| below(program, operation.destination()));
-    let shows = |operation: &Operation| {
-        let exact = relative(operation.destination()) == relative(program);
+    let shows = |operation: &Operation| match operation {
         // an empty directory shows nothing below it
-        exact
-            || !matches!(
-                operation,
-                Operation::Dir(_) | Operation::Tmpfs(_) | Operation::RemountRo(_) | Operation::Chmod(_)
-            )
+        Operation::Dir(_) | Operation::Tmpfs(_) | Operation::RemountRo(_) | Operation::Chmod(_) => {
+            relative(operation.destination()) == relative(program)
+        }
+        _ => below(program, operation.destination()),
     };
-    if covering.any(shows) { Place::Bound } else { Place::Nowhere }
+    if sandbox.operations.iter().any(shows) { Place::Bound } else { Place::Nowhere }
 }
 
 /// Where `..` leads behind a symbolic link, nobody knows from here.
@@ -48,7 +43,7 @@ fn leads_back(path: &Path) -> bool {
 }
 
 /// Whether an operation puts something at a path, above it, or below it. The root is always there.
-pub(in crate::diagnosis) fn reachable(sandbox: &Sandbox, path: &Path) -> bool {
+pub(super) fn reachable(sandbox: &Sandbox, path: &Path) -> bool {
     leads_back(path)
         || relative(path).as_os_str().is_empty()
         || sandbox.operations.iter().any(|operation| match operation {
@@ -62,32 +57,29 @@ pub(in crate::diagnosis) fn reachable(sandbox: &Sandbox, path: &Path) -> bool {
 }
 
 /// Whether an operation makes one of the directories in which loaders are.
-pub(in crate::diagnosis) fn loader_is_visible(sandbox: &Sandbox) -> bool {
-    ["/lib64", "/lib"].iter().any(|directory| {
-        sandbox.operations.iter().any(|operation| {
-            let at = operation.destination();
-            let makes =
-                !matches!(operation, Operation::Tmpfs(_) | Operation::RemountRo(_) | Operation::Chmod(_));
-            makes && (below(Path::new(directory), at) || below(at, Path::new(directory)))
-        })
+pub(super) fn loader_is_visible(sandbox: &Sandbox) -> bool {
+    let mut made = sandbox.operations.iter().filter(|operation| {
+        !matches!(operation, Operation::Tmpfs(_) | Operation::RemountRo(_) | Operation::Chmod(_))
+    });
+    made.any(|operation| {
+        let at = operation.destination();
+        ["/lib64", "/lib"].iter().map(Path::new).any(|loaders| below(loaders, at) || below(at, loaders))
     })
 }
 
 /// The last bind at a path or above it.
-pub(in crate::diagnosis) fn above(case: &Case<'_>, path: &Path) -> Option<usize> {
+pub(super) fn above(case: &Case<'_>, path: &Path) -> Option<usize> {
     let operations = &case.sandbox?.operations;
     operations.iter().rposition(|operation| operation.is_mount() && below(path, operation.destination()))
 }
 
 /// Where on the host a path inside is.
-pub(in crate::diagnosis) fn outside(case: &Case<'_>, path: &Path) -> Option<PathBuf> {
-    let Operation::Bind(bind) = case.sandbox?.operations.get(above(case, path)?)? else { return None };
-    let rest = relative(path).strip_prefix(relative(&bind.destination)).ok()?.to_owned();
-    Some(if rest.as_os_str().is_empty() { bind.source.clone() } else { bind.source.join(rest) })
+pub(super) fn outside(case: &Case<'_>, path: &Path) -> Option<PathBuf> {
+    lookup::outside(case.sandbox?.operations.get(above(case, path)?)?, path)
 }
 
 /// Bind the program's directory, or search in another.
-pub(in crate::diagnosis) fn program_remedies(case: &Case<'_>) -> Vec<Remedy> {
+pub(super) fn program_remedies(case: &Case<'_>) -> Vec<Remedy> {
     let problem = case.symptom.and_then(|symptom| symptom.program.as_ref());
     let program = match problem {
         Some(ProgramProblem::NotFound { program, .. }) => Some(program.as_path()),
@@ -98,13 +90,10 @@ pub(in crate::diagnosis) fn program_remedies(case: &Case<'_>) -> Vec<Remedy> {
         Some(_) => "the command does not inherit the caller's",
         None => "the command inherits the caller's only where the environment is not cleared",
     };
-    let mut remedies = vec![told!("correct-program-name", inherited)];
     let directory = program.filter(|program| program.is_absolute()).and_then(Path::parent);
-    match directory.filter(|directory| directory.parent().is_some()) {
-        Some(directory) => {
-            remedies.push(Remedy::change(SandboxChange::RoBind { path: directory.to_owned() }));
-        }
-        None => remedies.push(told!("bind-program-directory")),
-    }
-    remedies
+    let bind = match directory.filter(|directory| directory.parent().is_some()) {
+        Some(directory) => Remedy::ro_bind(directory),
+        None => told!("bind-program-directory"),
+    };
+    vec![told!("correct-program-name", inherited), bind]
 }

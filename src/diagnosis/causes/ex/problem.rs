@@ -1,63 +1,24 @@
 //! What the launcher found to be wrong with a program.
 
-use crate::diagnosis::causes::ex::paths::program_remedies;
-use crate::diagnosis::causes::ex::{executable, links, other_build, paths};
+use std::path::PathBuf;
+
+use super::paths::{self, program_remedies};
 use crate::diagnosis::causes::prelude::*;
 use crate::diagnosis::finding::Finding;
-use crate::diagnosis::{ProgramProblem, wish};
+use crate::diagnosis::{ProgramProblem as Problem, wish};
+use Cause::{LoaderMissing, ProgramMissing, ProgramNotExecutable, WrongArchitecture};
 
 /// What the launcher found to be wrong with the program: it looked, so there is nothing to weigh.
 pub(in crate::diagnosis) fn program(case: &Case<'_>) -> Option<Finding> {
     let problem = case.symptom?.program.as_ref()?;
-    let (reason, remedies) = match problem {
-        ProgramProblem::LoaderMissing { interpreter, .. }
-        | ProgramProblem::InterpreterMissing { interpreter, .. } => {
-            let elf = matches!(problem, ProgramProblem::LoaderMissing { .. });
-            let mut remedies = vec![bind_or_install(case, interpreter)];
-            remedies.extend(elf.then(links));
-            (Cause::LoaderMissing, remedies)
-        }
-        ProgramProblem::CarriageReturn { path, .. } => {
-            (Cause::LoaderMissing, vec![told!("no-carriage-returns", host = word(outside(case, path)))])
-        }
-        ProgramProblem::ShellMissing(path) => (Cause::LoaderMissing, shell(case, path)),
-        ProgramProblem::NotFound { .. } => (Cause::ProgramMissing, program_remedies(case)),
-        ProgramProblem::DanglingLink { link, target, .. } => {
-            (Cause::ProgramMissing, vec![bind_target(case, link, target)])
-        }
-        ProgramProblem::LinkLoop(path) => {
-            (Cause::ProgramMissing, vec![told!("correct-links", host = word(outside(case, path)))])
-        }
-        ProgramProblem::NameTooLong(_) => (Cause::ProgramMissing, vec![told!("shorter-path")]),
-        ProgramProblem::NotSearchable { directory, .. } => {
-            (Cause::ProgramNotExecutable, searchable(case, directory))
-        }
-        ProgramProblem::NotAFile(_) => (Cause::ProgramNotExecutable, vec![told!("name-regular-file")]),
-        ProgramProblem::Busy(path) => {
-            (Cause::ProgramNotExecutable, vec![told!("finish-writing", host = word(outside(case, path)))])
-        }
-        ProgramProblem::InterpreterLoop(path) => (
-            Cause::ProgramNotExecutable,
-            vec![told!("binary-as-interpreter", host = word(outside(case, path)))],
-        ),
-        ProgramProblem::NotExecutable { path, .. } => {
-            (Cause::ProgramNotExecutable, vec![executable(&word(outside(case, path)))])
-        }
-        ProgramProblem::IsDirectory(path) => {
-            (Cause::ProgramNotExecutable, vec![told!("program-in-directory", path = word(path))])
-        }
-        ProgramProblem::Noexec(path) => (Cause::ProgramNotExecutable, noexec(case, path)),
-        ProgramProblem::WrongArchitecture { .. } | ProgramProblem::BadLoader { .. } => {
-            (Cause::WrongArchitecture, vec![other_build()])
-        }
-    };
+    let (reason, remedies) = remedies(case, problem);
     let operation = match problem {
-        ProgramProblem::NotExecutable { path, .. }
-        | ProgramProblem::Noexec(path)
-        | ProgramProblem::NotAFile(path)
-        | ProgramProblem::Busy(path)
-        | ProgramProblem::NotSearchable { directory: path, .. }
-        | ProgramProblem::DanglingLink { link: path, .. } => paths::above(case, path),
+        Problem::NotExecutable { path, .. }
+        | Problem::Noexec(path)
+        | Problem::NotAFile(path)
+        | Problem::Busy(path)
+        | Problem::NotSearchable { directory: path, .. }
+        | Problem::DanglingLink { link: path, .. } => paths::above(case, path),
         _ => None,
     };
     let judgement = weigh(High)
@@ -68,47 +29,77 @@ pub(in crate::diagnosis) fn program(case: &Case<'_>) -> Option<Finding> {
     Some(judgement.finding(reason, wish::fit(case, remedies)))
 }
 
-fn refutation(problem: &ProgramProblem) -> String {
+/// The cause that a problem is, and what helps.
+fn remedies(case: &Case<'_>, problem: &Problem) -> (Cause, Vec<Remedy>) {
+    let host = |path: &Path| word(outside(case, path));
     match problem {
-        ProgramProblem::NotFound { .. } => {
-            "the program is at one of these paths inside, at the time of the launch".to_owned()
+        Problem::LoaderMissing { interpreter, .. } => {
+            (LoaderMissing, vec![bind_or_install(case, interpreter), told!("links-of-merged-usr")])
         }
-        ProgramProblem::NotExecutable { path, .. } => {
-            format!("`test -x {}` holds inside for the command's user", word(path))
+        Problem::InterpreterMissing { interpreter, .. } => {
+            (LoaderMissing, vec![bind_or_install(case, interpreter)])
         }
-        ProgramProblem::IsDirectory(path) | ProgramProblem::NotAFile(path) => {
-            format!("`test -f {}` holds inside", word(path))
+        Problem::CarriageReturn { path, .. } => {
+            (LoaderMissing, vec![told!("no-carriage-returns", host = host(path))])
         }
-        ProgramProblem::Noexec(path) => format!("`findmnt -T {} -no OPTIONS` shows no noexec", word(path)),
-        ProgramProblem::LoaderMissing { interpreter, .. }
-        | ProgramProblem::InterpreterMissing { interpreter, .. } => {
-            format!("`ls -l {}` finds it inside", word(interpreter))
+        Problem::ShellMissing(path) => {
+            let named = told!("name-interpreter", host = shown(&outside(case, path)));
+            (LoaderMissing, vec![named, Remedy::ro_bind("/bin")])
         }
-        ProgramProblem::CarriageReturn { path, .. } => {
-            format!("`head -n 1 {} | od -c` shows no \\r", word(path))
+        Problem::NotFound { .. } => (ProgramMissing, program_remedies(case)),
+        Problem::DanglingLink { link, target, .. } => (ProgramMissing, vec![bind_target(case, link, target)]),
+        Problem::LinkLoop(path) => (ProgramMissing, vec![told!("correct-links", host = host(path))]),
+        Problem::NameTooLong(_) => (ProgramMissing, vec![told!("shorter-path")]),
+        Problem::NotSearchable { directory, .. } => (ProgramNotExecutable, searchable(case, directory)),
+        Problem::NotAFile(_) => (ProgramNotExecutable, vec![told!("name-regular-file")]),
+        Problem::Busy(path) => (ProgramNotExecutable, vec![told!("finish-writing", host = host(path))]),
+        Problem::InterpreterLoop(path) => {
+            (ProgramNotExecutable, vec![told!("binary-as-interpreter", host = host(path))])
         }
-        ProgramProblem::ShellMissing(path) => {
-            format!("`file {}` says that it is a binary, or /bin/sh is visible inside", word(path))
+        Problem::NotExecutable { path, .. } => {
+            (ProgramNotExecutable, vec![told!("make-executable", program = host(path))])
         }
-        ProgramProblem::DanglingLink { target, .. } => format!("`ls -l {}` finds it inside", word(target)),
-        ProgramProblem::LinkLoop(path) => format!("`namei {}` comes to an end inside", word(path)),
-        ProgramProblem::NameTooLong(_) => "`getconf NAME_MAX` and PATH_MAX are larger there".to_owned(),
-        ProgramProblem::NotSearchable { directory, .. } => {
-            format!("`test -x {}` holds inside for the command's user", word(directory))
+        Problem::IsDirectory(path) => {
+            (ProgramNotExecutable, vec![told!("program-in-directory", path = word(path))])
         }
-        ProgramProblem::Busy(path) => {
-            format!("`fuser -v {}` shows that nobody writes to it, nor to its interpreter", word(path))
+        Problem::Noexec(path) => {
+            let elsewhere = told!("bind-program-without-noexec", host = host(path));
+            (ProgramNotExecutable, vec![elsewhere, told!("remount-exec", host = host(path))])
         }
-        ProgramProblem::InterpreterLoop(path) => {
-            format!("`head -n 1 {}` names a binary", word(path))
-        }
-        ProgramProblem::WrongArchitecture { path, .. } | ProgramProblem::BadLoader { path, .. } => {
-            format!(
-                "`file {}` names the architecture of `uname -m`, or binfmt_misc has an emulator for the other",
-                word(path)
-            )
+        Problem::WrongArchitecture { .. } | Problem::BadLoader { .. } => {
+            (WrongArchitecture, vec![told!("other-build")])
         }
     }
+}
+
+/// What would show that it is not so, about a path.
+fn refutation(problem: &Problem) -> String {
+    let (text, path) = match problem {
+        Problem::NotFound { program, .. } => {
+            ("the program is at one of these paths inside, at the time of the launch", program)
+        }
+        Problem::NotExecutable { path, .. } | Problem::NotSearchable { directory: path, .. } => {
+            ("`test -x {}` holds inside for the command's user", path)
+        }
+        Problem::IsDirectory(path) | Problem::NotAFile(path) => ("`test -f {}` holds inside", path),
+        Problem::Noexec(path) => ("`findmnt -T {} -no OPTIONS` shows no noexec", path),
+        Problem::LoaderMissing { interpreter: path, .. }
+        | Problem::InterpreterMissing { interpreter: path, .. }
+        | Problem::DanglingLink { target: path, .. } => ("`ls -l {}` finds it inside", path),
+        Problem::CarriageReturn { path, .. } => ("`head -n 1 {} | od -c` shows no \\r", path),
+        Problem::ShellMissing(path) => {
+            ("`file {}` says that it is a binary, or /bin/sh is visible inside", path)
+        }
+        Problem::LinkLoop(path) => ("`namei {}` comes to an end inside", path),
+        Problem::NameTooLong(path) => ("`getconf NAME_MAX` and PATH_MAX are larger there", path),
+        Problem::Busy(path) => ("`fuser -v {}` shows that nobody writes to it, nor to its interpreter", path),
+        Problem::InterpreterLoop(path) => ("`head -n 1 {}` names a binary", path),
+        Problem::WrongArchitecture { path, .. } | Problem::BadLoader { path, .. } => (
+            "`file {}` names the architecture of `uname -m`, or binfmt_misc has an emulator for the other",
+            path,
+        ),
+    };
+    text.replacen("{}", &word(path), 1)
 }
 
 /// An interpreter that is missing where a bind shows the host's directory is missing on the host as well.
@@ -116,24 +107,16 @@ fn bind_or_install(case: &Case<'_>, interpreter: &Path) -> Remedy {
     let directory = interpreter.parent().filter(|parent| parent.parent().is_some()).unwrap_or(interpreter);
     match paths::outside(case, interpreter) {
         Some(host) => told!("install-interpreter", host = shown(&host)),
-        None => Remedy::change(SandboxChange::RoBind { path: directory.to_owned() }),
+        None => Remedy::ro_bind(directory),
     }
-}
-
-fn shell(case: &Case<'_>, path: &Path) -> Vec<Remedy> {
-    vec![
-        told!("name-interpreter", host = shown(&outside(case, path))),
-        Remedy::change(SandboxChange::RoBind { path: "/bin".into() }),
-    ]
 }
 
 /// The same path on the host, where the link is at the same place there.
 fn bind_target(case: &Case<'_>, link: &Path, target: &Path) -> Remedy {
-    let host = outside(case, link);
-    if host == link {
-        return Remedy::change(SandboxChange::RoBind { path: target.to_owned() });
+    match outside(case, link) {
+        host if host == link => Remedy::ro_bind(target),
+        host => told!("bind-target-of-link", target = shown(target), host = word(host)),
     }
-    told!("bind-target-of-link", target = shown(target), host = word(host))
 }
 
 fn searchable(case: &Case<'_>, directory: &Path) -> Vec<Remedy> {
@@ -147,11 +130,6 @@ fn searchable(case: &Case<'_>, directory: &Path) -> Vec<Remedy> {
 }
 
 /// A path inside, on the host where it is bound.
-fn outside(case: &Case<'_>, path: &Path) -> std::path::PathBuf {
+fn outside(case: &Case<'_>, path: &Path) -> PathBuf {
     paths::outside(case, path).unwrap_or_else(|| path.to_owned())
-}
-
-fn noexec(case: &Case<'_>, path: &Path) -> Vec<Remedy> {
-    let host = outside(case, path);
-    vec![told!("bind-program-without-noexec", host = word(&host)), told!("remount-exec", host = word(&host))]
 }

@@ -1,13 +1,7 @@
 //! openat2(2), with which bwrap 0.12 walks paths.
 
-use crate::diagnosis::case::Case;
-use crate::diagnosis::evidence;
-use crate::diagnosis::finding::Confidence::High;
-use crate::diagnosis::remedy::{Remedy, told};
-use crate::diagnosis::setting::Setting;
-use crate::diagnosis::weigh::{Judgement, rules, weigh};
+use super::super::prelude::*;
 use crate::diagnosis::wish::unit;
-use crate::host::Platform;
 
 rules! {
     Openat2Missing, Failed, [
@@ -20,34 +14,24 @@ rules! {
 }
 
 fn missing(case: &Case<'_>) -> Option<Judgement> {
-    let judgement = weigh(High).pro(evidence::heard(
-        case,
-        "bwrap walks paths with openat2(2) since 0.12, and was told that there is no such call",
-    ));
-    Some(match (case.filtered(), case.kernel()) {
-        (_, Some(version)) if version < (5, 6) => judgement.pro(evidence::seen(
-            &case.host.kernel.release,
-            format!("Linux has it since 5.6; this is {}.{}", version.0, version.1),
-        )),
-        (Some(true), _) => judgement.pro(evidence::filter(case).so()),
-        _ => judgement,
+    let found = weigh(High)
+        .heard(case, "bwrap walks paths with openat2(2) since 0.12, and was told that there is no such call");
+    Some(match case.kernel() {
+        Some((major, minor)) if (major, minor) < (5, 6) => {
+            found.seen(&case.host.kernel.release, format!("Linux has it since 5.6; this is {major}.{minor}"))
+        }
+        _ => found.pro(evidence::filter(case).so()),
     })
 }
 
 fn permit(case: &Case<'_>) -> Vec<Remedy> {
-    let mut remedies = Vec::new();
-    if Setting::of(case) == Setting::Unit {
-        remedies.push(Remedy::new(
-            "Change RestrictSUIDSGID of the systemd unit",
-            unit(case, &[("RestrictSUIDSGID", "no")]),
-            "the service may make setuid and setgid files; with NoNewPrivileges=yes they give nobody anything",
-        ));
-    }
-    if case.on(Platform::GVisor) {
-        remedies.push(told!("newer-gvisor-openat2"));
-    }
-    remedies.push(told!("bwrap-without-openat2"));
-    remedies
+    let in_unit = || told!("setuid-files-of-unit" => unit(case, &[("RestrictSUIDSGID", "no")]));
+    let told = [
+        (Setting::of(case) == Setting::Unit).then(in_unit),
+        case.on(Platform::GVisor).then(|| told!("newer-gvisor-openat2")),
+        Some(told!("bwrap-without-openat2")),
+    ];
+    told.into_iter().flatten().collect()
 }
 
 #[cfg(test)]

@@ -2,18 +2,12 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::path::Path;
 
-use crate::bwrap::Message;
-use crate::bwrap::message::Errno;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::evidence;
-use crate::diagnosis::finding::Confidence::{High, Low, Medium};
-use crate::diagnosis::remedy::{Remedy, told};
-use crate::diagnosis::weigh::{Judgement, rules, weigh};
-use crate::diagnosis::wish::{Wish, raise};
-use crate::host::{Fact, FileKind};
-use crate::sandbox::{Operation, OverlayKind};
+use super::super::prelude::*;
+use crate::diagnosis::facts::number;
+use crate::diagnosis::wish::raise;
+use crate::host::FileKind;
+use crate::sandbox::{OverlayKind, relative};
 
 rules! {
     TmpMissing, Anytime, ["Failed to mount tmpfs" => (ENOENT ENOTDIR)],
@@ -69,10 +63,8 @@ fn initramfs(case: &Case<'_>) -> Option<Judgement> {
         return case.failed().then(|| weigh(Medium).unknown(unknown));
     };
     let root = mounts.iter().rfind(|mount| mount.point == Path::new("/"))?;
-    (root.filesystem == "rootfs").then(|| {
-        let seen = "the file system on / is rootfs, the initramfs (/proc/self/mountinfo)";
-        weigh(High).pro(evidence::seen(&case.host.mounts, seen))
-    })
+    let seen = "the file system on / is rootfs, the initramfs (/proc/self/mountinfo)";
+    (root.filesystem == "rootfs").then(|| weigh(High).seen(&case.host.mounts, seen))
 }
 
 /// A path as mountinfo has it: without a slash at its end.
@@ -81,15 +73,15 @@ fn bare(path: &Path) -> &OsStr {
 }
 
 /// What a sandbox adds to a copy of the mount table, at the least, while the old root is still there: (mounts there, least, likely).
-fn count(case: &Case<'_>) -> Option<(usize, usize, usize)> {
+fn count(case: &Case<'_>) -> Option<(u64, u64, u64)> {
     let (mounts, sandbox) = (case.host.mounts.present()?, case.sandbox?);
     let operations = || sandbox.operations.iter().filter(|operation| operation.is_mount());
     let sources = operations().filter_map(|operation| match operation {
-        Operation::Bind(bind) => Some((bare(&bind.source), 0_usize)),
+        Operation::Bind(bind) => Some((bare(&bind.source), 0)),
         _ => None,
     });
     // below the source everything is bound with it
-    let mut below: HashMap<&OsStr, usize> = sources.collect();
+    let mut below: HashMap<&OsStr, u64> = sources.collect();
     for above in mounts.iter().flat_map(|mount| mount.point.ancestors().skip(1)) {
         if let Some(count) = below.get_mut(above.as_os_str()) {
             *count += 1;
@@ -102,79 +94,69 @@ fn count(case: &Case<'_>) -> Option<(usize, usize, usize)> {
             Operation::Bind(bind) => (bind.optional, below.get(bare(&bind.source)).copied().unwrap_or(0)),
             _ => (false, 0),
         };
-        least += usize::from(!optional);
+        least += u64::from(!optional);
         likely += 1 + below;
     }
-    Some((mounts.len(), least, likely))
+    Some((mounts.len() as u64, least, likely))
 }
 
 fn mount_limit(case: &Case<'_>) -> Option<Judgement> {
-    let limit =
-        case.host.sysctl("fs.mount-max").present().and_then(|value| value.trim().parse::<usize>().ok());
-    match (limit, count(case)) {
-        (Some(limit), Some((there, least, likely))) if there + likely > limit => {
-            let confidence = if there + least > limit { High } else { Medium };
-            let text = format!(
-                "fs.mount-max allows {limit} mounts; there are {there}, and the sandbox adds {likely}"
-            );
-            Some(
-                weigh(if case.failed() { High } else { confidence })
-                    .summary(text)
-                    .pro(evidence::parameter(case, "fs.mount-max"))
-                    .pro(evidence::seen(
-                        &case.host.mounts,
-                        format!("/proc/self/mountinfo has {there} lines"),
-                    )),
-            )
-        }
-        _ if !case.failed() => None,
-        // the kernel has no other reason to say this about a bind, and few about the others
-        (Some(_), counted) => {
-            let judgement = weigh(Medium).pro(evidence::parameter(case, "fs.mount-max"));
-            Some(match counted {
-                Some((there, _, likely)) => judgement.contra(evidence::seen(
-                    &case.host.mounts,
-                    format!("{there} mounts are visible here, and the sandbox adds about {likely}"),
-                )),
-                None => judgement.unknown("how many mounts the sandbox makes"),
-            })
-        }
-        (None, _) => Some(weigh(Medium).unknown("how many mounts are allowed: /proc/sys/fs/mount-max")),
+    const MAX: &str = "fs.mount-max";
+    let Some(limit) = number(case, MAX) else {
+        let unknown = "how many mounts are allowed: /proc/sys/fs/mount-max";
+        return case.failed().then(|| weigh(Medium).unknown(unknown));
+    };
+    let (mounts, counted) = (&case.host.mounts, count(case));
+    if let Some((there, least, likely)) = counted.filter(|(there, _, likely)| there + likely > limit) {
+        let sure = case.failed() || there + least > limit;
+        let summary =
+            format!("fs.mount-max allows {limit} mounts; there are {there}, and the sandbox adds {likely}");
+        let found = weigh(if sure { High } else { Medium }).summary(summary);
+        let found = found.pro(evidence::parameter(case, MAX));
+        return Some(found.seen(mounts, format!("/proc/self/mountinfo has {there} lines")));
     }
+    rule_out(!case.failed())?;
+    // the kernel has no other reason to say this about a bind, and few about the others
+    let found = weigh(Medium).pro(evidence::parameter(case, MAX));
+    Some(match counted {
+        Some((there, _, likely)) => found.seen_against(
+            mounts,
+            format!("{there} mounts are visible here, and the sandbox adds about {likely}"),
+        ),
+        None => found.unknown("how many mounts the sandbox makes"),
+    })
 }
 
 fn more_mounts(case: &Case<'_>) -> Vec<Remedy> {
-    let mut remedies =
-        raise(case, "fs.mount-max", 200_000, "mount namespaces can take more of the kernel's memory");
-    remedies.push(told!("bind-fewer-trees"));
-    remedies
+    let opens = "mount namespaces can take more of the kernel's memory";
+    let raised = raise(case, "fs.mount-max", 200_000, opens).into_iter();
+    raised.chain([told!("bind-fewer-trees")]).collect()
 }
 
+/// Since this version user namespaces mount overlays.
+const OVERLAYS: (u32, u32) = (5, 11);
+
 fn overlay_unsupported(case: &Case<'_>) -> Option<Judgement> {
-    let planned = case.plan.as_ref().map(|plan| plan.overlay);
-    let message = case.symptom.and_then(crate::diagnosis::Symptom::message);
-    let operation = planned.flatten().map(|first| which(case, message).unwrap_or(first));
-    let old =
-        case.host.kernel.release.present().filter(|_| case.kernel().is_some_and(|version| version < (5, 11)));
-    // Red Hat brought it to the kernel of its version 8
-    let patched = old.is_some_and(|release| release.contains(".el8"));
-    let judgement = |confidence| weigh(confidence).operation(operation);
-    if let (Some(release), Some(true)) = (old, case.user_namespace())
-        && (planned.flatten().is_some() || case.failed())
+    let planned = case.plan.as_ref().and_then(|plan| plan.overlay);
+    let operation = planned.map(|first| which(case).unwrap_or(first));
+    let found = |confidence| weigh(confidence).operation(operation);
+    let release = &case.host.kernel.release;
+    let old = release.present().filter(|_| case.kernel().is_some_and(|version| version < OVERLAYS));
+    if let (Some(old), Some(true)) = (old, case.user_namespace())
+        && (planned.is_some() || case.failed())
     {
-        let confidence = if patched { Medium } else { High };
+        // Red Hat brought it to the kernel of its version 8
+        let patched = old.contains(".el8");
         return Some(
-            judgement(confidence)
-                .summary(format!("Linux {release} mounts no overlays in user namespaces; that takes 5.11"))
-                .pro(evidence::seen(&case.host.kernel.release, format!("the kernel is {release} (uname -r)")))
-                .pro(evidence::asked(case, "bwrap mounts it in a user namespace of its own")),
+            found(if patched { Medium } else { High })
+                .summary(format!("Linux {old} mounts no overlays in user namespaces; that takes 5.11"))
+                .seen(release, format!("the kernel is {old} (uname -r)"))
+                .asked(case, "bwrap mounts it in a user namespace of its own"),
         );
     }
-    if !case.failed() || case.errno() == Some(libc::ENOSPC) {
-        return None;
-    }
-    let message = message?;
+    let message = case.message()?;
     let (confidence, why) = match case.errno() {
+        Some(libc::ENOSPC) => return None,
         Some(libc::ELOOP) => (High, "one of its directories lies in another, or is the same"),
         Some(libc::EBUSY) => (High, "its upper or work directory is in use by another overlay"),
         Some(libc::ENODEV) => (High, "the kernel has no overlay file system (modprobe overlay)"),
@@ -191,38 +173,41 @@ fn overlay_unsupported(case: &Case<'_>) -> Option<Judgement> {
     };
     let place = message.path().map_or_else(String::new, |path| format!(" on {}", path.display()));
     let errno = message.errno().map_or("", Errno::text);
-    let mut judgement = judgement(confidence)
-        .summary(format!("the overlay{place} was refused: {errno}: {why}"))
-        .pro(evidence::said(case));
-    if case.host.kernel.release.present().is_none() {
-        judgement = judgement.unknown("the kernel's version: before 5.11 no user namespace mounts overlays");
-    }
-    Some(judgement.unknown("the kernel's own words: a line with overlayfs: in dmesg"))
+    let version = "the kernel's version: before 5.11 no user namespace mounts overlays";
+    Some(
+        found(confidence)
+            .summary(format!("the overlay{place} was refused: {errno}: {why}"))
+            .said(case)
+            .when(release.present().is_none(), |found| found.unknown(version))
+            .unknown("the kernel's own words: a line with overlayfs: in dmesg"),
+    )
 }
 
 /// The overlay that the message is about, among several.
-fn which(case: &Case<'_>, message: Option<&Message>) -> Option<usize> {
-    let path = crate::sandbox::relative(message?.path()?);
-    let is = |operation: &Operation| matches!(operation, Operation::Overlay(overlay) if crate::sandbox::relative(&overlay.destination) == path);
+fn which(case: &Case<'_>) -> Option<usize> {
+    let path = relative(case.message()?.path()?);
+    let is = |operation: &Operation| {
+        let overlay = matches!(operation, Operation::Overlay(_));
+        overlay && relative(operation.destination()) == path
+    };
     case.sandbox?.operations.iter().position(is)
 }
 
 fn other_overlay(case: &Case<'_>) -> Vec<Remedy> {
-    let message = case.symptom.and_then(crate::diagnosis::Symptom::message);
-    let operation = which(case, message).or_else(|| case.plan.as_ref()?.overlay);
-    let mut remedies = Vec::new();
+    let operation = which(case).or_else(|| case.plan.as_ref()?.overlay);
     let overlay = operation.and_then(|index| case.sandbox?.operations.get(index));
-    if let Some(Operation::Overlay(overlay)) = overlay
-        && matches!(overlay.kind, OverlayKind::Writable { .. })
-    {
-        remedies.push(told!("overlay-in-memory"));
-    }
-    remedies.push(told!("bind-copy-instead"));
-    if case.kernel().is_none_or(|version| version < (5, 11)) {
-        remedies.push(told!("kernel-with-overlays"));
-    }
-    remedies.extend(operation.map(Remedy::leave_out));
-    remedies
+    let writable = matches!(
+        overlay,
+        Some(Operation::Overlay(overlay)) if matches!(overlay.kind, OverlayKind::Writable { .. })
+    );
+    let old = case.kernel().is_none_or(|version| version < OVERLAYS);
+    let told = [
+        writable.then(|| told!("overlay-in-memory")),
+        Some(told!("bind-copy-instead")),
+        old.then(|| told!("kernel-with-overlays")),
+        operation.map(Remedy::leave_out),
+    ];
+    told.into_iter().flatten().collect()
 }
 
 #[cfg(test)]

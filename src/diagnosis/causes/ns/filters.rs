@@ -1,17 +1,14 @@
 //! System call filters that deny new namespaces: of containers, units, outer sandboxes.
 
+use super::super::prelude::*;
+use super::{CREATING, NO_PERMISSIONS, proven};
+use crate::diagnosis::Verdict;
 use crate::diagnosis::calls::denied as denied_call;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::causes::ns::{CREATING, NO_PERMISSIONS, proven};
 use crate::diagnosis::facts::stopped_by_masks;
-use crate::diagnosis::finding::Confidence::{High, Low, Medium};
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::setting::{Setting, manager, own_unit};
-use crate::diagnosis::weigh::{Judgement, KILLED, rules, weigh};
-use crate::diagnosis::wish::{Calls, Wish, permit_to_unit};
-use crate::diagnosis::{Remedy, Verdict, evidence};
-use crate::host::{Platform, Sighting};
-use crate::sandbox::Capability;
+use crate::diagnosis::setting::{manager, own_unit};
+use crate::diagnosis::weigh::KILLED;
+use crate::diagnosis::wish::{Calls, permit_to_unit};
+use crate::host::Sighting;
 use crate::shell::operand;
 
 rules! {
@@ -27,6 +24,7 @@ rules! {
 }
 
 /// What the filter of an engine does about namespaces, if it is the default one.
+#[derive(Clone, Copy)]
 enum Default<'a> {
     /// It denies them without `CAP_SYS_ADMIN`.
     Denies(&'a Sighting),
@@ -37,30 +35,23 @@ enum Default<'a> {
 }
 
 fn default_filter<'a>(case: &'a Case<'_>) -> Default<'a> {
-    let first = |platforms: &[Platform]| platforms.iter().find_map(|platform| case.sighting(*platform));
+    const PERMIT: &[Platform] = &[Platform::CriO, Platform::Podman, Platform::Lxc, Platform::Nspawn];
+    const DENY: &[Platform] = &[Platform::Docker, Platform::Containerd];
+    const UNKNOWN: &[Platform] = &[Platform::OpenShift, Platform::Kubernetes, Platform::Container];
     // what an outer bwrap works under permits bwrap, or it came with a filter of its own
     if case.on(Platform::Bubblewrap) {
         return Default::NoContainer;
     }
-    if let Some(sighting) = first(&[Platform::CriO, Platform::Podman, Platform::Lxc, Platform::Nspawn]) {
-        Default::Permits(sighting)
-    } else if let Some(sighting) = first(&[Platform::Docker, Platform::Containerd]) {
-        Default::Denies(sighting)
-    } else if let Some(sighting) = first(&[Platform::OpenShift, Platform::Kubernetes, Platform::Container]) {
-        Default::Unknown(sighting)
-    } else {
-        Default::NoContainer
-    }
+    let first = |platforms: &[Platform]| platforms.iter().find_map(|platform| case.sighting(*platform));
+    let found = first(PERMIT).map(Default::Permits).or_else(|| first(DENY).map(Default::Denies));
+    found.or_else(|| first(UNKNOWN).map(Default::Unknown)).unwrap_or(Default::NoContainer)
 }
 
 /// Whether the filter was made for a container with `CAP_SYS_ADMIN`; `None` if nobody knows.
 fn privileged_container(case: &Case<'_>) -> Option<bool> {
     let bounding = case.host.process.bounding.present().map(|set| set.has(Capability::CAP_SYS_ADMIN));
-    match (bounding, case.has(Capability::CAP_SYS_ADMIN)) {
-        (Some(true), _) | (_, Some(true)) => Some(true),
-        (Some(false), _) => Some(false),
-        _ => None,
-    }
+    let has = case.has(Capability::CAP_SYS_ADMIN) == Some(true);
+    bounding.map(|bound| bound || has).or(has.then_some(true))
 }
 
 const STOPPED: &str =
@@ -68,44 +59,39 @@ const STOPPED: &str =
 
 fn filtered(case: &Case<'_>) -> Option<Judgement> {
     if case.killed() {
-        return denied_call(case)
-            .filter(|_| case.symptom.is_some_and(|symptom| symptom.verdict == Verdict::Refused));
+        let refused = case.symptom.is_some_and(|symptom| symptom.verdict == Verdict::Refused);
+        return denied_call(case).filter(|_| refused);
     }
     let default = default_filter(case);
     let (on, privileged) = (case.filtered(), privileged_container(case));
     // a unit and an outer sandbox have rules of their own
     let theirs = matches!(default, Default::NoContainer)
         && (Setting::of(case) == Setting::Unit || outer(case).is_some());
-    if on == Some(false) || !case.failed() && (on.is_none() || theirs) {
-        return None;
-    }
+    rule_out(on == Some(false) || !case.failed() && (on.is_none() || theirs))?;
     let found = |confidence| weigh(confidence).if_so(evidence::filter(case));
+    let bound = || evidence::bound(case, Capability::CAP_SYS_ADMIN);
     if !case.failed() {
         return Some(match (default, privileged) {
             (Default::Permits(_), _) | (Default::Denies(_) | Default::Unknown(_), Some(true)) => return None,
-            (Default::Denies(engine), Some(false)) => {
+            (Default::Denies(engine), Some(_)) => {
                 let stopped = stopped_by_masks(case);
-                let found = denied(found(if stopped { High } else { Medium }), engine)
-                    .pro(evidence::bound(case, Capability::CAP_SYS_ADMIN).otherwise())
-                    .unknown("whether it is the default filter: its rules cannot be read");
-                if stopped { found.pro(evidence::seen(&case.host.mounts, STOPPED)) } else { found }
+                denied(found(if stopped { High } else { Medium }), engine)
+                    .pro(bound().otherwise())
+                    .unknown("whether it is the default filter: its rules cannot be read")
+                    .when(stopped, |found| found.seen(&case.host.mounts, STOPPED))
             }
-            (Default::Denies(engine), None) => {
-                denied(found(Medium), engine).if_so(evidence::bound(case, Capability::CAP_SYS_ADMIN))
-            }
+            (Default::Denies(engine), None) => denied(found(Medium), engine).if_so(bound()),
             (Default::Unknown(engine), _) => found(Medium).pro(evidence::sighted(engine)).unknown(
                 "which runtime it is: containerd's default filter denies new namespaces, CRI-O's does not",
             ),
             (Default::NoContainer, _) => found(Medium).unknown("whose filter it is, and what it denies"),
         });
     }
-    let likely = if proven(case) || theirs { Low } else { Medium };
-    if on.is_none() {
-        return Some(found(likely));
-    }
+    let likely = if theirs || proven(case) { Low } else { Medium };
     Some(match default {
+        _ if on.is_none() => found(likely),
         Default::Denies(engine) if privileged == Some(false) && likely == Medium => {
-            denied(found(High), engine).pro(evidence::bound(case, Capability::CAP_SYS_ADMIN).otherwise())
+            denied(found(High), engine).pro(bound().otherwise())
         }
         Default::Denies(engine) => denied(found(likely), engine),
         Default::Permits(engine) => found(likely)
@@ -117,49 +103,42 @@ fn filtered(case: &Case<'_>) -> Option<Judgement> {
 
 fn denied(judgement: Judgement, engine: &Sighting) -> Judgement {
     let platform = engine.platform;
+    let what = "denies new namespaces without CAP_SYS_ADMIN";
     judgement
-        .summary(format!(
-            "the default system call filter of {platform} denies new namespaces without CAP_SYS_ADMIN"
-        ))
+        .summary(format!("the default system call filter of {platform} {what}"))
         .pro(evidence::sighted(engine))
 }
 
 fn restricted_unit(case: &Case<'_>) -> Option<Judgement> {
-    if case.filtered() == Some(false) {
-        return None;
-    }
+    let filtered = case.filtered();
+    rule_out(filtered == Some(false))?;
     let (name, user) = own_unit(case).unwrap_or(("UNIT", false));
-    let name = operand(name);
-    let systemctl = manager(user);
-    let judgement = |confidence| {
-        weigh(
-            confidence).refuted_by(format!(
-                "`{systemctl} show -p RestrictNamespaces -p SystemCallFilter {name}` prints RestrictNamespaces=no and an \
-                 empty SystemCallFilter="
-            ))
+    let (name, systemctl) = (operand(name), manager(user));
+    let found = |confidence| {
+        weigh(confidence).refuted_by(format!(
+            "`{systemctl} show -p RestrictNamespaces -p SystemCallFilter {name}` prints RestrictNamespaces=no and an empty \
+             SystemCallFilter="
+        ))
     };
-    let Some(unit) = case.sighting(Platform::SystemdUnit).filter(|_| Setting::of(case) == Setting::Unit)
-    else {
+    let unit = case.sighting(Platform::SystemdUnit).filter(|_| Setting::of(case) == Setting::Unit);
+    let Some(unit) = unit else {
         // its control group would show a unit
         let unseen = case.failed() && case.platforms.is_unknown();
-        return unseen
-            .then(|| judgement(Low).unknown("whether it runs in a systemd unit: /proc/self/cgroup"));
+        return unseen.then(|| found(Low).unknown("whether it runs in a systemd unit: /proc/self/cgroup"));
     };
-    let confidence = match case.filtered() {
-        Some(_) if case.failed() && proven(case) => Low,
-        Some(_) => Medium,
-        None if case.failed() => Low,
-        None => return None,
-    };
-    let mut found = judgement(confidence)
-        .pro(evidence::sighted(unit))
-        .if_so(evidence::filter(case))
-        .unknown(format!("RestrictNamespaces= and SystemCallFilter= of the unit: `{systemctl} cat {name}`"));
-    if case.filtered().is_some() {
-        found = found
-            .summary("the systemd unit runs under a system call filter, which may forbid new namespaces");
-    }
-    Some(found)
+    let on = filtered.is_some();
+    rule_out(!on && !case.failed())?;
+    let likely = on && !(case.failed() && proven(case));
+    let summary = "the systemd unit runs under a system call filter, which may forbid new namespaces";
+    Some(
+        found(if likely { Medium } else { Low })
+            .pro(evidence::sighted(unit))
+            .if_so(evidence::filter(case))
+            .unknown(format!(
+                "RestrictNamespaces= and SystemCallFilter= of the unit: `{systemctl} cat {name}`"
+            ))
+            .when(on, |found| found.summary(summary)),
+    )
 }
 
 /// An outer sandbox with a filter of its own.
@@ -170,18 +149,14 @@ fn outer<'a>(case: &'a Case<'_>) -> Option<&'a Sighting> {
 
 fn outer_sandbox(case: &Case<'_>) -> Option<Judgement> {
     let outer = outer(case)?;
-    if case.filtered() == Some(false) {
-        return None;
-    }
+    let (platform, on) = (outer.platform, case.filtered());
+    rule_out(on == Some(false) || !case.failed() && on.is_none())?;
     // Flatpak's filter always denies them; the others' depends on the profile
-    let confidence = match case.filtered() {
+    let confidence = match on {
         Some(_) if case.failed() && proven(case) => Low,
-        Some(_) if case.failed() && outer.platform == Platform::Flatpak => High,
-        Some(_) => Medium,
-        None if case.failed() => Medium,
-        None => return None,
+        Some(_) if case.failed() && platform == Platform::Flatpak => High,
+        _ => Medium,
     };
-    let platform = outer.platform;
     Some(
         weigh(confidence)
             .refuted_by(format!("the same sandbox fails outside of {platform}, too"))

@@ -1,12 +1,9 @@
 //! Limits on processes, open files and memory.
 
-use crate::diagnosis::Remedy;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::evidence::{self, Seen};
-use crate::diagnosis::finding::Confidence::{High, Medium};
-use crate::diagnosis::weigh::{Judgement, LAUNCH, rules, weigh};
-use crate::diagnosis::wish::{Limit, Wish};
-use crate::sandbox::Capability;
+use super::super::prelude::*;
+use crate::diagnosis::evidence::Seen;
+use crate::diagnosis::weigh::LAUNCH;
+use crate::diagnosis::wish::Limit;
 
 rules! {
     ProcessLimit, Anytime, [
@@ -30,11 +27,11 @@ struct Room {
 }
 
 impl Room {
-    fn seen(self, case: &Case<'_>) -> Option<Seen> {
-        if self.cgroup {
-            evidence::seen(&case.host.cgroup.pids, self.text)
+    fn seen(case: &Case<'_>, cgroup: bool, text: String) -> Option<Seen> {
+        if cgroup {
+            evidence::seen(&case.host.cgroup.pids, text)
         } else {
-            evidence::seen(&case.host.process.processes, self.text)
+            evidence::seen(&case.host.process.processes, text)
         }
     }
 }
@@ -63,61 +60,52 @@ fn room(case: &Case<'_>) -> Option<Room> {
 
 /// Whether `RLIMIT_NPROC` does not bind us: root of the machine, and who has one of two capabilities over it.
 fn exempt(case: &Case<'_>) -> Option<bool> {
-    let strong = || {
-        let one = |capability| case.has(capability);
-        match (one(Capability::CAP_SYS_ADMIN), one(Capability::CAP_SYS_RESOURCE)) {
-            (Some(true), _) | (_, Some(true)) => Some(true),
-            (Some(false), Some(false)) => Some(false),
-            _ => None,
-        }
+    let strong = match [Capability::CAP_SYS_ADMIN, Capability::CAP_SYS_RESOURCE].map(|one| case.has(one)) {
+        [Some(true), _] | [_, Some(true)] => Some(true),
+        [Some(false), Some(false)] => Some(false),
+        _ => None,
     };
     let root = case.host.process.real_uid.present().map(|uid| *uid == 0).or(case.root());
     match (case.host.user_namespace.is_initial(), root) {
         (Some(false), _) => Some(false),
         (Some(true), Some(true)) => Some(true),
-        (Some(true), Some(false)) => strong(),
-        (None, Some(false)) if strong() == Some(false) => Some(false),
+        (Some(true), Some(false)) => strong,
+        (None, Some(false)) if strong == Some(false) => Some(false),
         _ => None,
     }
 }
 
-const PROVE: &str = "another program can start several processes at the same time, in the same place";
-
 /// Judges what is left if `needed` processes must fit, bwrap's first one included.
 fn judge_room(case: &Case<'_>, needed: u64) -> Option<Judgement> {
     let room = room(case);
-    match room {
-        Some(room) if room.left < needed => Some(
-            weigh(High)
-                .refuted_by(PROVE)
-                .summary(format!("{}: bwrap needs {needed} more at least", room.text))
-                .pro(room.seen(case)),
-        ),
-        Some(room) if !case.failed() => (room.left < 4).then(|| {
-            weigh(Medium)
-                .refuted_by(PROVE)
-                .summary(format!("{}: that is tight for a sandbox of 2 to 4", room.text))
-                .pro(room.seen(case))
-        }),
-        None if !case.failed() => None,
-        // the message says so much; which limit, nobody knows
-        Some(room) => Some(
-            weigh(Medium)
-                .refuted_by(PROVE)
-                .pro(evidence::heard(case, "the kernel answered that it starts no more processes (EAGAIN)"))
-                .contra(Room { text: format!("there is room now: {}", room.text), ..room }.seen(case))
-                .unknown(
-                    "a limit further up, and how many processes there were then: pids.events of the \
-                 control groups",
-                ),
-        ),
-        None => Some(
-            weigh(Medium)
-                .refuted_by(PROVE)
-                .pro(evidence::heard(case, "the kernel answered that it starts no more processes (EAGAIN)"))
+    let left = room.as_ref().map_or(u64::MAX, |room| room.left);
+    rule_out(!case.failed() && left >= needed.max(4))?;
+    let found = weigh(if left < needed { High } else { Medium })
+        .refuted_by("another program can start several processes at the same time, in the same place");
+    let answer = "the kernel answered that it starts no more processes (EAGAIN)";
+    let Some(Room { text, cgroup, .. }) = room else {
+        return Some(
+            found
+                .heard(case, answer)
                 .unknown("which limit: `ulimit -u`, or pids.max and pids.current of the control group"),
-        ),
-    }
+        );
+    };
+    Some(if left < needed || !case.failed() {
+        let summary = if left < needed {
+            format!("{text}: bwrap needs {needed} more at least")
+        } else {
+            format!("{text}: that is tight for a sandbox of 2 to 4")
+        };
+        found.summary(summary).pro(Room::seen(case, cgroup, text))
+    } else {
+        // the message says so much; which limit, nobody knows
+        found
+            .heard(case, answer)
+            .contra(Room::seen(case, cgroup, format!("there is room now: {text}")))
+            .unknown(
+                "a limit further up, and how many processes there were then: pids.events of the control groups",
+            )
+    })
 }
 
 /// bwrap itself, and what it clones.
@@ -128,12 +116,9 @@ fn process_limit(case: &Case<'_>) -> Option<Judgement> {
 /// With a process 1 of bwrap's, the command is one more.
 fn process_limit_late(case: &Case<'_>) -> Option<Judgement> {
     if !case.failed() {
-        let lifetime = &case.sandbox?.lifetime;
-        let forks = case.plan.as_ref().is_some_and(|plan| plan.new_pid) && !lifetime.as_pid_1;
+        let forks = case.plans(|plan| plan.new_pid) && !case.sandbox?.lifetime.as_pid_1;
         // with less room it does not get there
-        if !forks || room(case).is_none_or(|room| room.left != 2) {
-            return None;
-        }
+        rule_out(!forks || room(case).is_none_or(|room| room.left != 2))?;
     }
     judge_room(case, 3)
 }

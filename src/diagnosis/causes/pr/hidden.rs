@@ -1,13 +1,10 @@
 //! What hides parts of every procfs that is visible, and who put it there.
 
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
-use crate::diagnosis::Cause;
-use crate::diagnosis::case::Case;
-use crate::diagnosis::setting::Setting;
+use super::super::prelude::{Case, Cause, Path, Platform, Setting};
 use crate::diagnosis::visible_proc::{Flaw, FlawKind, Visibility, on_mount_points};
-use crate::host::{Mount, Platform};
+use crate::host::Mount;
 
 /// What mountinfo says about a procfs in a new user namespace.
 pub(in crate::diagnosis) enum Seen<'a> {
@@ -34,50 +31,42 @@ pub(in crate::diagnosis) struct Hidden<'a> {
     pub(in crate::diagnosis) doubt: Option<String>,
 }
 
+impl<'a> Hidden<'a> {
+    /// Nothing covers it.
+    fn bare(cause: Cause, summary: String, evidence: impl Into<String>) -> Self {
+        let evidence = evidence.into();
+        Self { cause, summary, evidence, covers: Vec::new(), read_only: false, doubt: None }
+    }
+
+    /// These cover it.
+    fn covered(cause: Cause, summary: String, covers: Vec<&'a Mount>) -> Self {
+        let named = covers.iter().map(|cover| format!("{} ({})", cover.point.display(), cover.filesystem));
+        let evidence = format!("mounted on /proc: {} (/proc/self/mountinfo)", shortened(named, SEEN));
+        Self { covers, ..Self::bare(cause, summary, evidence) }
+    }
+}
+
 /// Paths in /proc that container runtimes hide or make read-only.
-const MASKED: &[&str] = &[
-    "acpi",
-    "apm",
-    "asound",
-    "bus",
-    "fs",
-    "interrupts",
-    "irq",
-    "kallsyms",
-    "kcore",
-    "keys",
-    "kmsg",
-    "latency_stats",
-    "sched_debug",
-    "scsi",
-    "sys",
-    "sysrq-trigger",
-    "timer_list",
-    "timer_stats",
-];
+const MASKED: &str = "acpi apm asound bus fs interrupts irq kallsyms kcore keys kmsg latency_stats sched_debug scsi sys \
+                      sysrq-trigger timer_list timer_stats";
 
 /// Paths that bwrap covers when root starts it.
-const OUTER_BWRAP: &[&str] = &["sys", "sysrq-trigger", "irq", "bus"];
+const OUTER_BWRAP: &str = "sys sysrq-trigger irq bus";
 
 pub(in crate::diagnosis) fn look<'a>(case: &Case<'a>) -> Seen<'a> {
-    let Some(visibility) = case.visibility() else { return Seen::Unknown };
-    match visibility {
-        Visibility::Whole => Seen::Whole,
-        Visibility::None => Seen::Hidden(Hidden {
-            cause: Cause::CoveredProc,
-            summary: "no whole procfs is mounted where this process could see it".into(),
-            evidence: "/proc/self/mountinfo has no mount of a procfs' root directory".into(),
-            covers: Vec::new(),
-            read_only: false,
-            doubt: None,
-        }),
-        Visibility::Flawed(flaws) => {
+    match case.visibility() {
+        None => Seen::Unknown,
+        Some(Visibility::Whole) => Seen::Whole,
+        Some(Visibility::None) => Seen::Hidden(Hidden::bare(
+            Cause::CoveredProc,
+            "no whole procfs is mounted where this process could see it".to_owned(),
+            "/proc/self/mountinfo has no mount of a procfs' root directory",
+        )),
+        Some(Visibility::Flawed(flaws)) => {
             let part = flaws.iter().find(|flaw| flaw.kind == FlawKind::Part);
             let doubt = part.filter(|_| case.kernel().is_none()).map(|flaw| {
-                format!(
-                    "the kernel's version: before Linux 7.2 the procfs on {} counts",
-                    flaw.mount.point.display()
-                )
+                let point = flaw.mount.point.display();
+                format!("the kernel's version: before Linux 7.2 the procfs on {point} counts")
             });
             Seen::Hidden(Hidden { doubt, ..judge(case, flaws) })
         }
@@ -90,119 +79,90 @@ pub(in crate::diagnosis) fn doubtful<'a>(case: &Case<'a>) -> Option<Hidden<'a>> 
     if covers.is_empty() {
         return None;
     }
-    let list = shortened(covers.iter().map(|cover| cover.point.display()), SUMMED_UP);
-    Some(Hidden {
-        cause: Cause::CoveredProc,
-        summary: format!(
-            "{list} is covered, and for an older kernel that hides a part of /proc, so it mounts no other procfs"
-        ),
-        evidence: mounted(covers.iter().copied()),
-        covers,
-        read_only: false,
-        doubt: Some(
-            "whether this kernel knows that these directories are empty for ever: newer ones do".into(),
-        ),
-    })
+    let list = points(&covers);
+    let why = "is covered, and for an older kernel that hides a part of /proc, so it mounts no other procfs";
+    let doubt =
+        "whether this kernel knows that these directories are empty for ever: newer ones do".to_owned();
+    let hidden = Hidden::covered(Cause::CoveredProc, format!("{list} {why}"), covers);
+    Some(Hidden { doubt: Some(doubt), ..hidden })
 }
 
 fn judge<'a>(case: &Case<'a>, flaws: &[Flaw<'a>]) -> Hidden<'a> {
     // something over the whole of it hides that procfs itself; the one on top is what a person sees
-    let buried = |flaw: &&Flaw| !matches!(&flaw.kind, FlawKind::Covered(covers) if covers.iter().any(|cover| cover.point.as_os_str() == flaw.mount.point.as_os_str()));
+    let buried = |flaw: &&Flaw| match &flaw.kind {
+        FlawKind::Covered(covers) => {
+            covers.iter().all(|cover| cover.point.as_os_str() != flaw.mount.point.as_os_str())
+        }
+        _ => true,
+    };
     let mut counted: Vec<&Flaw> = flaws.iter().filter(buried).collect();
     if counted.is_empty() {
         counted = flaws.iter().collect();
     }
-    let below: Vec<(&Path, &'a Mount)> = counted
-        .iter()
-        .filter_map(|flaw| match &flaw.kind {
-            FlawKind::Covered(covers) => Some((flaw, covers)),
-            _ => None,
-        })
-        .flat_map(|(flaw, covers)| {
-            covers.iter().map(|cover| (flaw.mount.rest(&cover.point).unwrap_or(&cover.point), *cover))
-        })
-        .take(JUDGED)
-        .collect();
+    let covers = counted.iter().filter_map(|flaw| match &flaw.kind {
+        FlawKind::Covered(covers) => Some((flaw.mount, covers)),
+        _ => None,
+    });
+    let below = covers.flat_map(|(mount, covers)| {
+        covers.iter().map(|cover| (mount.rest(&cover.point).unwrap_or(&cover.point), *cover))
+    });
+    let below: Vec<(&Path, &'a Mount)> = below.take(JUDGED).collect();
     if below.is_empty() {
         return uncovered(&counted);
     }
-    let list = shortened(below.iter().map(|(_, cover)| cover.point.display()), SUMMED_UP);
+    let covers: Vec<&Mount> = below.iter().map(|(_, cover)| *cover).collect();
     let (named, who) = culprit(case, &below);
-    Hidden {
-        cause: named,
-        summary: format!(
-            "{who} {list}, and the kernel mounts no procfs in a user namespace that sees no whole one"
-        ),
-        evidence: mounted(below.iter().map(|(_, cover)| *cover)),
-        covers: below.iter().map(|(_, cover)| *cover).collect(),
-        read_only: false,
-        doubt: None,
-    }
+    let list = points(&covers);
+    let rule = "and the kernel mounts no procfs in a user namespace that sees no whole one";
+    Hidden::covered(named, format!("{who} {list}, {rule}"), covers)
 }
 
 /// Nothing is mounted on them: the mounts themselves are otherwise than the kernel wants.
 fn uncovered<'a>(flaws: &[&Flaw<'a>]) -> Hidden<'a> {
     let atime = flaws.iter().find_map(|flaw| match &flaw.kind {
-        FlawKind::Atime(options) => Some((&flaw.mount.point, options)),
+        FlawKind::Atime(options) => Some((flaw.mount.point.display(), options)),
         _ => None,
     });
     if let Some((point, options)) = atime {
         let mode = if options.is_empty() { "strictatime".to_owned() } else { options.join(",") };
-        return Hidden {
-            cause: Cause::ProcAtime,
-            summary: format!(
-                "{} is mounted with {mode}, and a new procfs would be with relatime",
-                point.display()
-            ),
-            evidence: format!("the mount on {} has {mode} (/proc/self/mountinfo)", point.display()),
-            covers: Vec::new(),
-            read_only: false,
-            doubt: None,
-        };
+        let summary = format!("{point} is mounted with {mode}, and a new procfs would be with relatime");
+        let seen = format!("the mount on {point} has {mode} (/proc/self/mountinfo)");
+        return Hidden::bare(Cause::ProcAtime, summary, seen);
     }
     if let Some(part) = flaws.iter().find(|flaw| flaw.kind == FlawKind::Part) {
         let point = part.mount.point.display();
-        return Hidden {
-            cause: Cause::CoveredProc,
-            summary: format!(
-                "{point} is mounted with subset=pid, and the kernel wants a whole procfs to be visible"
-            ),
-            evidence: format!("the procfs on {point} has the option subset=pid (/proc/self/mountinfo)"),
-            covers: Vec::new(),
-            read_only: false,
-            doubt: None,
-        };
+        let summary =
+            format!("{point} is mounted with subset=pid, and the kernel wants a whole procfs to be visible");
+        let seen = format!("the procfs on {point} has the option subset=pid (/proc/self/mountinfo)");
+        return Hidden::bare(Cause::CoveredProc, summary, seen);
     }
-    let list = shortened(flaws.iter().map(|flaw| flaw.mount.point.display()), SUMMED_UP);
-    Hidden {
-        cause: Cause::CoveredProc,
-        summary: format!("{list} is mounted read-only, and the kernel wants a writable procfs to be visible"),
-        evidence: format!("the mount on {list} has the option ro (/proc/self/mountinfo)"),
-        covers: Vec::new(),
-        read_only: flaws.iter().any(|flaw| flaw.mount.point.as_os_str() == "/proc"),
-        doubt: None,
-    }
+    let list = points(&flaws.iter().map(|flaw| flaw.mount).collect::<Vec<_>>());
+    let summary =
+        format!("{list} is mounted read-only, and the kernel wants a writable procfs to be visible");
+    let seen = format!("the mount on {list} has the option ro (/proc/self/mountinfo)");
+    let read_only = flaws.iter().any(|flaw| flaw.mount.point.as_os_str() == "/proc");
+    Hidden { read_only, ..Hidden::bare(Cause::CoveredProc, summary, seen) }
 }
 
 /// The cause, and who does what to the paths that follow.
 fn culprit(case: &Case<'_>, below: &[(&Path, &Mount)]) -> (Cause, String) {
     let any = |test: &dyn Fn(&Path, &Mount) -> bool| below.iter().any(|(path, cover)| test(path, cover));
-    let all = |test: &dyn Fn(&Path, &Mount) -> bool| below.iter().all(|(path, cover)| test(path, cover));
-    let among = |path: &Path, names: &[&str]| names.iter().any(|name| path.as_os_str() == *name);
-    let outer = all(&|path, cover| among(path, OUTER_BWRAP) && cover.filesystem == "proc");
+    let among = |path: &Path, names: &str| names.split(' ').any(|name| path.as_os_str() == name);
+    let outer = !any(&|path, cover| !among(path, OUTER_BWRAP) || cover.filesystem != "proc");
     // runtimes make some of the four read-only in the same way
-    let four = OUTER_BWRAP.iter().all(|name| any(&|path, _| path == Path::new(name)));
-    let machine = matches!(Setting::of(case), Setting::Machine | Setting::Unit | Setting::Unknown);
+    let four = OUTER_BWRAP.split(' ').all(|name| any(&|path, _| path == Path::new(name)));
+    let setting = Setting::of(case);
+    let machine = matches!(setting, Setting::Machine | Setting::Unit | Setting::Unknown);
     if outer && (case.on(Platform::Bubblewrap) || four && machine) {
         return (Cause::OuterBwrapCoversProc, "an outer bwrap, which root started, covers".into());
     }
-    if any(&|path, cover| among(path, MASKED) && !is_lxcfs(cover)) {
-        if Setting::of(case) == Setting::Unit {
-            return (Cause::CoveredProc, "the settings of the systemd unit cover".into());
-        }
+    let masked = any(&|path, cover| among(path, MASKED) && !is_lxcfs(cover));
+    if masked && setting != Setting::Unit {
         return (Cause::MaskedProc, format!("{} masks", runtime(case)));
     }
-    let who = if any(&|_, cover| is_lxcfs(cover)) {
+    let who = if masked {
+        "the settings of the systemd unit cover"
+    } else if any(&|_, cover| is_lxcfs(cover)) {
         "LXCFS covers"
     } else if any(&|path, _| is_nvidia(path)) {
         "the NVIDIA container runtime covers"
@@ -244,9 +204,9 @@ const JUDGED: usize = 1000;
 pub(super) const SUMMED_UP: usize = 6;
 const SEEN: usize = 40;
 
-fn mounted<'a>(covers: impl ExactSizeIterator<Item = &'a Mount>) -> String {
-    let named = covers.map(|cover| format!("{} ({})", cover.point.display(), cover.filesystem));
-    format!("mounted on /proc: {} (/proc/self/mountinfo)", shortened(named, SEEN))
+/// Where they are, for a sentence.
+fn points(mounts: &[&Mount]) -> String {
+    shortened(mounts.iter().map(|mount| mount.point.display()), SUMMED_UP)
 }
 
 /// The first few, and how many more.

@@ -1,13 +1,8 @@
 //! A /proc that bwrap cannot read or open: before it makes anything.
 
-use crate::diagnosis::case::Case;
-use crate::diagnosis::evidence;
+use super::super::prelude::*;
 use crate::diagnosis::facts::mount_of;
-use crate::diagnosis::finding::Confidence::{High, Medium};
-use crate::diagnosis::weigh::{Judgement, rules, weigh};
-use crate::diagnosis::wish::Wish;
-use crate::host::Fact;
-use std::path::Path;
+
 rules! {
     ProcIncomplete, Anytime, [
         "Can't read /proc/sys/kernel/overflowuid" => (ENOENT EACCES EPERM ENOTDIR),
@@ -37,38 +32,29 @@ fn proc_mount(case: &Case<'_>) -> Option<String> {
 
 fn proc_incomplete(case: &Case<'_>) -> Option<Judgement> {
     let value = case.host.sysctl("kernel.overflowuid");
-    let with_mount = |judgement: Judgement| match proc_mount(case) {
-        Some(reason) => judgement
+    let path = "/proc/sys/kernel/overflowuid";
+    if let Fact::Present(number) = value {
+        let now = format!("{path} can be read now, and is {number}");
+        return case.failed().then(|| weigh(Medium).seen_against(value, now));
+    }
+    let mount = proc_mount(case);
+    let found = weigh(High).with(mount.as_ref(), |found, reason| {
+        found
             .summary(format!("bwrap cannot read the kernel's settings: {reason}"))
-            .pro(evidence::seen(&case.host.mounts, reason)),
-        None => judgement,
-    };
+            .seen(&case.host.mounts, reason)
+    });
     match value {
-        Fact::Absent => Some(
-            with_mount(weigh(High)).pro(evidence::seen(value, "/proc/sys/kernel/overflowuid does not exist")),
-        ),
-        Fact::Unreadable(why) => Some(
-            with_mount(weigh(High))
-                .pro(evidence::seen(value, format!("/proc/sys/kernel/overflowuid cannot be read: {why}"))),
-        ),
-        Fact::Unknown if proc_mount(case).is_some() => Some(with_mount(weigh(High))),
-        _ if !case.failed() => None,
-        Fact::Present(number) => Some(weigh(Medium).contra(evidence::seen(
-            value,
-            format!("/proc/sys/kernel/overflowuid can be read now, and is {number}"),
-        ))),
+        Fact::Absent => Some(found.seen(value, format!("{path} does not exist"))),
+        Fact::Unreadable(why) => Some(found.seen(value, format!("{path} cannot be read: {why}"))),
+        _ if mount.is_some() => Some(found),
         // bwrap says this for no other reason
-        Fact::Unknown => Some(
-            weigh(High).unknown("how /proc is mounted, if at all: `grep ' /proc ' /proc/self/mountinfo`"),
-        ),
+        _ => case
+            .failed()
+            .then(|| found.unknown("how /proc is mounted, if at all: `grep ' /proc ' /proc/self/mountinfo`")),
     }
 }
 
 /// bwrap opens it as a path only, for which it need not be mounted.
 fn proc_unavailable(case: &Case<'_>) -> Option<Judgement> {
-    let judgement = weigh(High);
-    Some(match proc_mount(case) {
-        Some(reason) => judgement.pro(evidence::seen(&case.host.mounts, reason)),
-        None => judgement,
-    })
+    Some(weigh(High).with(proc_mount(case), |found, reason| found.seen(&case.host.mounts, reason)))
 }

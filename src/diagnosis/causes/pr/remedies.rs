@@ -1,28 +1,20 @@
 //! What lets bwrap mount a procfs and a devpts, beyond what other rules share.
 
-use crate::diagnosis::case::Case;
-use crate::diagnosis::causes::pr::hidden::{
-    Hidden, SUMMED_UP, Seen, doubtful, is_lxcfs, is_nvidia, look, shortened,
-};
-use crate::diagnosis::facts::word;
-use crate::diagnosis::remedy::told;
-use crate::diagnosis::setting::Setting;
-use crate::diagnosis::wish::{Covers, Wish};
-use crate::diagnosis::{Engine, Remedy, SandboxChange, SelinuxRule};
-use crate::host::Platform;
+use super::super::prelude::*;
+use super::hidden::{Hidden, SUMMED_UP, Seen, doubtful, is_lxcfs, is_nvidia, look, shortened};
+use crate::diagnosis::wish::Covers;
+use crate::diagnosis::{Engine, SelinuxRule};
 
 /// Whoever gets the one permission and not the other comes back with the next failure.
 pub(in crate::diagnosis) fn permit_mounts(case: &Case<'_>) -> Vec<Remedy> {
-    const RULES: &[SelinuxRule] = &[
-        SelinuxRule { target: "proc_t", class: "filesystem", permissions: &["mount"] },
-        SelinuxRule { target: "devpts_t", class: "filesystem", permissions: &["mount"] },
-    ];
-    let rules = match (case.plans(|plan| plan.proc.is_some()), case.plans(|plan| plan.dev.is_some())) {
-        (true, false) => RULES.get(..1),
-        (false, true) => RULES.get(1..),
-        _ => Some(RULES),
+    const PROC: SelinuxRule = SelinuxRule { target: "proc_t", class: "filesystem", permissions: &["mount"] };
+    const DEVPTS: SelinuxRule = SelinuxRule { target: "devpts_t", ..PROC };
+    let wish = match (case.plans(|plan| plan.proc.is_some()), case.plans(|plan| plan.dev.is_some())) {
+        (true, false) => Wish::Selinux(&[PROC]),
+        (false, true) => Wish::Selinux(&[DEVPTS]),
+        _ => Wish::Selinux(&[PROC, DEVPTS]),
     };
-    Wish::Selinux(rules.unwrap_or(RULES)).grant(case)
+    wish.grant(case)
 }
 
 /// What covers /proc away from it.
@@ -64,29 +56,11 @@ pub(in crate::diagnosis) fn unmask_or_bind(case: &Case<'_>) -> Vec<Remedy> {
     remedies
 }
 
-pub(in crate::diagnosis) fn outer_as_user() -> Remedy {
-    told!("outer-bwrap-as-user")
-}
-
 /// Gates and versions: the pod's manifest is right already.
 pub(in crate::diagnosis) fn honour_pod_fields(case: &Case<'_>) -> Vec<Remedy> {
-    const OPENS: &str = "pods of the whole cluster may ask for user namespaces and an unmasked /proc; Pod Security Standards \
-                         still decide which of them get it";
     if matches!(Setting::of(case), Setting::Kubernetes { openshift: true }) {
         return vec![told!("newer-openshift")];
     }
     let runtime = if case.on(Platform::CriO) { "CRI-O 1.25" } else { "containerd 2.0" };
-    let node = format!(
-        "Where `kubectl get pod POD -o yaml` still shows the fields, the node ignores them: kubelet 1.30 or later and {runtime} \
-         or later"
-    );
-    vec![
-        told!("keep-pod-fields"),
-        Remedy::manual(format!("Update the node: its kubelet, and {runtime} or later"), &node, OPENS)
-            .needs("the rights of a cluster administrator"),
-    ]
-}
-
-pub(in crate::diagnosis) fn another_kernel() -> Remedy {
-    told!("linux-kernel")
+    vec![told!("keep-pod-fields"), told!("update-node", runtime)]
 }

@@ -295,6 +295,6 @@ fn the_restriction_may_meet_the_group_map() {
     host.process.gid = Fact::Present(2000);
     let found = explain("setting up gid map: Permission denied", &host, &whole());
     assert_eq!(found.causes[0].confidence, High);
-    assert_eq!(found.remedy().unwrap().action, same_ids().action);
+    assert_eq!(found.remedy().unwrap().action, told!("same-ids").action);
     assert!(!found.remedy().unwrap().instructions().contains("  "));
 }

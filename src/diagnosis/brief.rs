@@ -1,0 +1,266 @@
+//! Diagnoses on one screen: what happened, the cause, and a line or two for each way out.
+
+use std::fmt::{self, Write};
+
+use super::report::happened;
+use super::{Action, Diagnosis, Finding, Outlook, Prediction, Remedy};
+use crate::visible::line;
+
+/// Columns that a line has at most, but for what is to be typed.
+const WIDTH: usize = 96;
+/// Ways out that are told of the first cause; of more, how many.
+const WAYS: usize = 4;
+/// Instructions that are shown beside their way out.
+const SHORT: usize = 2;
+/// Other causes, and what comes after, one line each.
+const MORE: usize = 2;
+
+impl Diagnosis {
+    /// All that fits on one screen, some 24 lines of 96 columns: what happened, the likeliest cause with the first thing that was
+    /// seen of it, its ways out with their prices in a few words, and what else it could be. `Display` says all of it.
+    ///
+    /// ```
+    /// use bwrap_launch::diagnosis::{Symptom, diagnose};
+    /// use bwrap_launch::host::Host;
+    /// let symptom = Symptom::from_text(b"bwrap: Can't mount proc on /newroot/proc: Operation not permitted");
+    /// let diagnosis = diagnose(&symptom, &Host::default(), None);
+    /// assert!(diagnosis.brief().lines().count() <= 24);
+    /// assert!(diagnosis.to_string().lines().count() > 24);
+    /// ```
+    #[must_use]
+    pub fn brief(&self) -> String {
+        let mut text = String::new();
+        let _ = self.write_brief(&mut text);
+        text
+    }
+
+    fn write_brief(&self, f: &mut String) -> fmt::Result {
+        if let Some(happened) = happened(self) {
+            writeln!(f, "{happened}")?;
+        }
+        if let Some(message) = &self.message {
+            wrap(f, "    ", "    ", &shortened(&line(message.trim_end()), 3 * WIDTH))?;
+        }
+        if let Some(stage) = self.stage {
+            writeln!(f, "    ({})", super::report::doing(stage))?;
+        }
+        if let Some(first) = self.causes.first() {
+            first.write_brief(f, "Cause")?;
+        }
+        write_others(f, "Or", self.causes.get(1..).unwrap_or_default())?;
+        write_others(f, "After that, expect", &self.foreseen)
+    }
+}
+
+impl Prediction {
+    /// The same on one screen, as [`Diagnosis::brief`].
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// use bwrap_launch::diagnosis::predict;
+    /// use bwrap_launch::host::{Fact, Host};
+    /// let mut host = Host::default();
+    /// host.sysctls.insert("user.max_user_namespaces".into(), Fact::Present("0".into()));
+    /// host.process.uid = Fact::Present(1000);
+    /// let brief = predict(&host, &Sandbox::new().ro_bind("/", "/")).brief();
+    /// assert!(brief.starts_with("This sandbox will not start.\n") && brief.lines().count() <= 24);
+    /// ```
+    #[must_use]
+    pub fn brief(&self) -> String {
+        let mut text = String::new();
+        let _ = self.write_brief(&mut text);
+        text
+    }
+
+    fn write_brief(&self, f: &mut String) -> fmt::Result {
+        writeln!(f, "{}", self.says())?;
+        if let Some(first) = self.obstacles.first() {
+            first.write_brief(f, "Cause")?;
+        }
+        write_others(f, "Then", self.obstacles.get(1..).unwrap_or_default())
+    }
+
+    /// What it comes to, in a sentence.
+    pub(super) fn says(&self) -> &'static str {
+        match self.outlook {
+            Outlook::Starts => "Nothing that can be seen stands in the way of this sandbox.",
+            Outlook::Uncertain if self.obstacles.is_empty() => {
+                "Nothing is known of this host: only trying tells."
+            }
+            Outlook::Uncertain => "This sandbox may not start; only trying tells.",
+            Outlook::Fails => "This sandbox will not start.",
+        }
+    }
+}
+
+impl Finding {
+    fn write_brief(&self, f: &mut String, title: &str) -> fmt::Result {
+        let Self { summary, cause, confidence, .. } = self;
+        writeln!(f)?;
+        let text = shortened(&format!("{title}: {}", line(summary)), 3 * WIDTH - 40);
+        wrap(f, "", "    ", &format!("{text} [{}; confidence: {confidence}]", cause.code()))?;
+        if let Some(first) = self.evidence.first() {
+            let kind = super::report::bearing(first.bearing);
+            wrap(
+                f,
+                "    ",
+                "               ",
+                &shortened(&format!("{kind}{}", line(&first.text)), 2 * WIDTH - 20),
+            )?;
+        }
+        if self.remedies.is_empty() {
+            return Ok(());
+        }
+        let many = self.remedies.len() > 1;
+        writeln!(f, "\nWhat to do{}:", if many { " (one of these, the least privilege first)" } else { "" })?;
+        for (index, remedy) in self.remedies.iter().take(WAYS).enumerate() {
+            remedy.write_brief(f, index)?;
+        }
+        match self.remedies.len().saturating_sub(WAYS) {
+            0 => Ok(()),
+            1 => writeln!(f, "  and another"),
+            more => writeln!(f, "  and {more} others"),
+        }
+    }
+}
+
+impl Remedy {
+    fn write_brief(&self, f: &mut String, index: usize) -> fmt::Result {
+        let number = format!("  {}. ", index + 1);
+        wrap(f, &number, "     ", &shortened(&line(&self.summary), 2 * WIDTH - 12))?;
+        if !self.opens.is_empty() {
+            writeln!(f, "     Price: {}", shortened(&clause(&line(&self.opens)), WIDTH - 12))?;
+        }
+        // of the first, what to do, if that is short
+        let (typed, told) = self.parts();
+        if index > 0 || typed.lines().count() + told.lines().count() > SHORT {
+            return Ok(());
+        }
+        if !typed.is_empty() {
+            writeln!(f, "{}", typed.trim_end())?;
+        }
+        // what is said of a change is the summary again, in options
+        match &self.action {
+            Action::Manual(_) => Ok(()),
+            _ => told.lines().try_for_each(|told| wrap(f, "     ", "     ", told)),
+        }
+    }
+}
+
+fn write_others(f: &mut String, title: &str, others: &[Finding]) -> fmt::Result {
+    for (index, finding) in others.iter().take(MORE).enumerate() {
+        if index == 0 {
+            writeln!(f)?;
+        }
+        let text = format!("{title}: {}", line(&finding.summary));
+        writeln!(f, "{} [{}]", shortened(&text, WIDTH - 7), finding.cause.code())?;
+    }
+    Ok(())
+}
+
+/// The first clause of a price.
+fn clause(text: &str) -> String {
+    const LEAST: usize = 12;
+    let ends = [", ", "; ", ": ", ". ", " ("];
+    let end =
+        ends.iter().filter_map(|end| text.match_indices(end).map(|(at, _)| at).find(|at| *at >= LEAST)).min();
+    end.and_then(|end| text.get(..end)).unwrap_or(text).to_owned()
+}
+
+/// No more than so many characters.
+fn shortened(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let head: String = text.chars().take(most.saturating_sub(4)).collect();
+    let head = head.rsplit_once(' ').map_or(head.as_str(), |(head, _)| head);
+    format!("{head} ...")
+}
+
+/// Writes words in lines of [`WIDTH`] columns; a word that is longer has a line of its own.
+fn wrap(f: &mut String, first: &str, next: &str, text: &str) -> fmt::Result {
+    let (mut row, mut bare) = (first.to_owned(), true);
+    for word in text.split(' ') {
+        if !bare && row.chars().count() + 1 + word.chars().count() > WIDTH {
+            writeln!(f, "{row}")?;
+            (row, bare) = (next.to_owned(), true);
+        }
+        if !bare {
+            row.push(' ');
+        }
+        row.push_str(word);
+        bare = false;
+    }
+    writeln!(f, "{row}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{docker, machine, whole};
+    use super::super::{Symptom, diagnose, predict};
+    use super::*;
+    use crate::host::Host;
+
+    /// Messages, the commonest first.
+    const COMMON: &[&str] = &[
+        "Can't mount proc on /newroot/proc: Operation not permitted",
+        "No permissions to create a new namespace, likely because the kernel does not allow non-privileged user namespaces. \
+         On e.g. debian this can be enabled with 'sysctl kernel.unprivileged_userns_clone=1'.",
+        "setting up uid map: Permission denied",
+        "Creating new namespace failed: Operation not permitted",
+        "loopback: Failed RTM_NEWADDR: Operation not permitted",
+        "Failed to make / slave: Permission denied",
+        "pivot_root: Invalid argument",
+        "Can't find source path /opt/tools: No such file or directory",
+        "execvp make: No such file or directory",
+        "Can't mkdir /home/me/.git: Read-only file system",
+        "setting up uid map: Operation not permitted",
+        "Creating new namespace failed: No space left on device",
+        "prctl(PR_SET_SECCOMP): Invalid argument",
+        "a message of 2030",
+    ];
+
+    #[test]
+    fn one_screen() {
+        let mut count = 0;
+        for message in COMMON {
+            for host in [machine(), docker(), Host::default()] {
+                for sandbox in [None, Some(whole())] {
+                    let symptom = Symptom::from_text(format!("bwrap: {message}").as_bytes());
+                    let diagnosis = diagnose(&symptom, &host, sandbox.as_ref());
+                    let brief = diagnosis.brief();
+                    assert!(brief.lines().count() <= 30, "{} lines:\n{brief}", brief.lines().count());
+                    let typed = diagnosis.remedy().map_or_else(String::new, |remedy| remedy.parts().0);
+                    let wide = brief.lines().filter(|row| row.chars().count() > 100 && !typed.contains(row));
+                    assert_eq!(wide.count(), 0, "{brief}");
+                    assert!(brief.contains(diagnosis.causes[0].cause.code()), "{brief}");
+                    count += 1;
+                }
+            }
+        }
+        assert_eq!(count, COMMON.len() * 6);
+        assert!(predict(&docker(), &whole()).brief().lines().count() <= 30);
+    }
+
+    #[test]
+    fn a_long_file_is_for_the_long_report() {
+        let symptom = Symptom::from_text(b"bwrap: No permissions to create a new namespace");
+        let diagnosis = diagnose(&symptom, &docker(), Some(&whole()));
+        assert!(diagnosis.to_string().contains("defaultAction"));
+        let brief = diagnosis.brief();
+        assert!(!brief.contains("defaultAction") && brief.contains("Price: "), "{brief}");
+    }
+
+    #[test]
+    fn prices_are_a_few_words() {
+        assert_eq!(
+            clause("more of the kernel can be reached, by mounting; and more"),
+            "more of the kernel can be reached"
+        );
+        assert_eq!(
+            clause("nothing: root in the pod is nobody on the node"),
+            "nothing: root in the pod is nobody on the node"
+        );
+        assert_eq!(shortened("one two three", 9), "one ...");
+    }
+}

@@ -1,0 +1,386 @@
+//! What of a launch can be reached from any thread: handles on its processes, and how each is killed or signalled.
+//!
+//! Whoever waits for the launch owns it; everybody else has a weak reference, and what is asked of a sandbox that is over is done.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::num::NonZeroI32;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, pidfd_send_signal};
+
+use super::conduct::Cloned;
+use super::descriptors::{contents, process};
+use super::ending::Stop;
+use super::handshake::Outcome;
+use super::keeper;
+use super::processes::{children_of, descendants, is_gone, is_init, is_orphan_of_ours, parent_of};
+use super::wait::has_ended;
+use crate::bwrap::status::Status;
+
+/// How long bwrap gets to report its child before it is killed. It takes about a millisecond; one that hangs never does.
+pub(super) const GRACE: Duration = Duration::from_millis(500);
+
+/// How often processes are looked for that others have started meanwhile.
+const PASSES: usize = 1000;
+
+/// Who has stopped a launch: the first reason counts. It outlives the launch.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    /// [`Stop::number`], or 0.
+    stop: AtomicU8,
+    /// It was asked to end, and may do so in its own way.
+    asked: AtomicBool,
+    killed: AtomicBool,
+}
+
+/// What a note changed.
+struct Noted {
+    first: bool,
+    anew: bool,
+}
+
+impl Record {
+    pub(super) fn stop(&self) -> Option<Stop> {
+        Stop::from_number(self.stop.load(Ordering::Acquire))
+    }
+
+    /// Why it was stopped, if that brought this outcome about.
+    pub(super) fn of(&self, outcome: Outcome) -> Option<Stop> {
+        let (asked, killed) = (self.asked.load(Ordering::Acquire), self.is_killed());
+        let so = match outcome {
+            // killed in the moment when it ended by itself
+            Outcome::Ended(status) => asked || killed && status.signal() == Some(libc::SIGKILL),
+            // bwrap has said why
+            Outcome::NotExecuted { signal: None } => false,
+            _ => asked || killed,
+        };
+        self.stop().filter(|_| so)
+    }
+
+    pub(super) fn is_killed(&self) -> bool {
+        self.killed.load(Ordering::Acquire)
+    }
+
+    /// Notes the reason before anything is sent, so that whoever sees the end sees the reason.
+    fn note(&self, stop: Stop, means: &AtomicBool) -> Noted {
+        let first = self.stop.compare_exchange(0, stop.number(), Ordering::AcqRel, Ordering::Acquire).is_ok();
+        Noted { first, anew: !means.swap(true, Ordering::AcqRel) }
+    }
+
+    /// Nothing came of it.
+    fn withdraw(&self, noted: &Noted, means: &AtomicBool) {
+        if noted.anew {
+            means.store(false, Ordering::Release);
+        }
+        if noted.first {
+            self.stop.store(0, Ordering::Release);
+        }
+    }
+}
+
+/// The processes of a launch that is not over yet.
+pub(super) struct Reach {
+    pid: Pid,
+    /// bwrap itself, the monitor.
+    process: Arc<OwnedFd>,
+    /// The process that it cloned: process 1 inside, or the command itself.
+    child: OnceLock<OwnedFd>,
+    status: OwnedFd,
+    cloned: Cloned,
+    /// What bwrap cloned is bwrap's own, and only what descends from it is the command's.
+    spared: bool,
+    adopts: bool,
+    record: Arc<Record>,
+    /// Without a PID namespace, whoever was asked to end: what has not done so is killed when it is over.
+    asked: Mutex<Vec<OwnedFd>>,
+    /// The keeper has an appointment with it.
+    awaited: AtomicBool,
+}
+
+impl Reach {
+    /// `adopts`: what loses its parent becomes our child.
+    pub(super) fn new(
+        (pid, process): (Pid, Arc<OwnedFd>),
+        status: OwnedFd,
+        (cloned, spared): (Cloned, bool),
+        adopts: bool,
+    ) -> Self {
+        let (child, record, awaited) = (OnceLock::new(), Arc::default(), AtomicBool::new(false));
+        let asked = Mutex::default();
+        Self { pid, process, child, status, cloned, spared, adopts, record, asked, awaited }
+    }
+
+    pub(super) fn process(&self) -> &Arc<OwnedFd> {
+        &self.process
+    }
+
+    pub(super) fn child(&self) -> Option<&OwnedFd> {
+        self.child.get()
+    }
+
+    pub(super) fn record(&self) -> &Arc<Record> {
+        &self.record
+    }
+
+    /// What bwrap has reported so far.
+    pub(super) fn status(&self) -> io::Result<Status> {
+        Ok(Status::parse(&contents(&self.status)?))
+    }
+
+    /// Has the keeper told when it is over.
+    pub(super) fn await_end(&self) {
+        self.awaited.store(true, Ordering::Release);
+    }
+
+    /// Gets hold of the process that bwrap has reported, unless the number is another's by now.
+    ///
+    /// Fails if no handle can be had, for lack of descriptors.
+    pub(super) fn hold(&self, status: &Status) -> io::Result<()> {
+        if self.child.get().is_none()
+            && let Some(pid) = status.child_pid
+            && let Some(handle) = self.open_child(pid, status)?
+        {
+            // another thread may have been faster
+            let _ = self.child.set(handle);
+        }
+        Ok(())
+    }
+
+    /// A handle on the reported process, if the number is still its own: it is in the mount namespace that bwrap
+    /// reported, it is our bwrap's to wait for, or it is dying and became our child, to be reaped.
+    fn open_child(&self, pid: NonZeroI32, status: &Status) -> io::Result<Option<OwnedFd>> {
+        let Some(number) = Pid::from_raw(pid.get()) else { return Ok(None) };
+        let handle = match process(number) {
+            Ok(handle) => handle,
+            Err(error) if is_gone(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let namespace = fs::metadata(format!("/proc/{pid}/ns/mnt")).ok().map(|meta| meta.ino());
+        let own = namespace.is_some() && namespace == status.namespaces.mnt
+            // where /proc tells nothing, that bwrap has not waited for it must do
+            || self.is_unreaped(status) && parent_of(pid).is_none_or(|parent| parent == self.pid.as_raw_pid())
+            || self.adopts && is_orphan_of_ours(pid)
+            // a process 1 that ends has no namespaces any more, and takes the others of its own with it
+            || self.cloned == Cloned::Init && namespace.is_none() && is_init(&handle);
+        Ok(own.then_some(handle))
+    }
+
+    /// Whether the number that bwrap reported is its child's: nobody else gets it before bwrap has waited for that
+    /// child, and then bwrap reports and ends at once.
+    fn is_unreaped(&self, status: &Status) -> bool {
+        status.exit_code.is_none() && !self.has_ended()
+    }
+
+    /// Whether bwrap has ended.
+    fn has_ended(&self) -> bool {
+        has_ended(&self.process, Duration::ZERO).unwrap_or(false)
+    }
+
+    /// Lets bwrap come to where it reports its child: killed before that, it leaves one behind that only a search of all
+    /// processes finds.
+    pub(super) fn await_child(&self) {
+        let deadline = Instant::now() + GRACE;
+        let mut pause = Duration::from_millis(1);
+        while !self.is_reported()
+            && Instant::now() < deadline
+            && !has_ended(&self.process, pause).unwrap_or(true)
+        {
+            pause = pause.saturating_mul(2).min(Duration::from_millis(20));
+        }
+    }
+
+    /// Whether bwrap has reported its child, or has ended and never will.
+    pub(super) fn is_reported(&self) -> bool {
+        self.child.get().is_some()
+            || self.status().is_ok_and(|status| status.child_pid.is_some())
+            || self.has_ended()
+    }
+
+    /// Kills the sandbox. Its end is then to be waited for. A bwrap that has not reported what it made is killed itself.
+    pub(super) fn kill(&self, stop: Stop) -> io::Result<()> {
+        if self.has_ended() {
+            // its process 1 may live for another moment
+            return self.kill_inside().map(drop);
+        }
+        let noted = self.record.note(stop, &self.record.killed);
+        let killed = match self.kill_inside() {
+            // once it is killed inside, bwrap still reports how the command ended
+            Ok(true) => Ok(()),
+            Ok(false) => send(&self.process, Signal::KILL),
+            Err(error) => Err(error),
+        };
+        if killed.is_err() {
+            self.record.withdraw(&noted, &self.record.killed);
+        }
+        killed
+    }
+
+    /// Kills what bwrap cloned. Says whether there was anything to kill.
+    pub(super) fn kill_inside(&self) -> io::Result<bool> {
+        if self.child.get().is_some() {
+            return self.kill_child().map(|()| true);
+        }
+        let status = self.status()?;
+        let Err(error) = self.hold(&status) else {
+            return self.kill_child().map(|()| self.child.get().is_some());
+        };
+        // no descriptor is left for a handle
+        let pid = status.child_pid.and_then(|pid| Pid::from_raw(pid.get()));
+        let Some(pid) = pid.filter(|_| self.is_unreaped(&status)) else { return Ok(false) };
+        if self.cloned == Cloned::Parent {
+            return Err(error);
+        }
+        match rustix::process::kill_process(pid, Signal::KILL) {
+            Ok(()) | Err(Errno::SRCH) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Kills what bwrap cloned, and the command and what has descended from it.
+    ///
+    /// Fails if that is denied, or, and then leaves everything as it is, if it would miss the command.
+    pub(super) fn kill_child(&self) -> io::Result<()> {
+        let Some(child) = self.child.get() else { return Ok(()) };
+        let mut others = Vec::new();
+        if self.cloned != Cloned::Init {
+            // stopped, it makes no more of them
+            let _ = pidfd_send_signal(child, Signal::STOP);
+            let (found, complete) = descendants(self.child_pid(), child, stop);
+            if self.cloned == Cloned::Parent && complete.is_err() {
+                let stopped = found.iter().map(|(_, process)| process).chain([child]);
+                for process in stopped {
+                    let _ = pidfd_send_signal(process, Signal::CONT);
+                }
+                return complete;
+            }
+            others = found;
+        }
+        let mut killed = send(child, Signal::KILL);
+        for (_, process) in others {
+            killed = killed.and(send(&process, Signal::KILL));
+        }
+        killed
+    }
+
+    fn child_pid(&self) -> i32 {
+        self.status().ok().and_then(|status| status.child_pid).map_or(0, NonZeroI32::get)
+    }
+
+    /// Handles on all that descends from bwrap. Everything is stopped on the way, so that nothing is missed; it is all to
+    /// be killed. A wrapper in bwrap's place may have started more than was reported.
+    pub(super) fn stop_descendants(&self) -> Vec<OwnedFd> {
+        let _ = pidfd_send_signal(&self.process, Signal::STOP);
+        let (found, _) = descendants(self.pid.as_raw_pid(), &self.process, stop);
+        found.into_iter().map(|(_, process)| process).collect()
+    }
+
+    /// Whether everything that bwrap has started can be found.
+    pub(super) fn shows_children(&self) -> bool {
+        children_of(self.pid.as_raw_pid(), &self.process).1.is_ok()
+    }
+
+    /// Sends signals to the command and all that has descended from it, as far as it can be found: to each the first one, then to
+    /// each the next. Says whether there was anybody.
+    pub(super) fn signal(&self, signals: &[Signal]) -> io::Result<bool> {
+        self.signal_found(signals).map(|found| found.is_some())
+    }
+
+    /// As [`signal`](Self::signal). Returns handles on the descendants, if there was anybody.
+    fn signal_found(&self, signals: &[Signal]) -> io::Result<Option<Vec<OwnedFd>>> {
+        self.hold(&self.status()?)?;
+        let Some(child) = self.child.get() else { return Ok(None) };
+        let (found, mut sent) = descendants(self.child_pid(), child, |_| {});
+        let found: Vec<OwnedFd> = found.into_iter().map(|(_, process)| process).collect();
+        let mut there = false;
+        for signal in signals {
+            let own = [child].into_iter().filter(|_| !self.spared);
+            for process in own.chain(&found) {
+                match pidfd_send_signal(process, *signal) {
+                    Ok(()) => there = true,
+                    Err(Errno::SRCH) => {}
+                    Err(error) => sent = sent.and(Err(error.into())),
+                }
+            }
+        }
+        sent.map(|()| there.then_some(found))
+    }
+
+    /// Asks the command to end (SIGTERM, and SIGCONT in case it is suspended). Says whether there was anybody to ask.
+    pub(super) fn ask(&self, stop: Stop) -> io::Result<bool> {
+        if self.has_ended() {
+            return Ok(false);
+        }
+        let noted = self.record.note(stop, &self.record.asked);
+        if self.cloned != Cloned::Init {
+            // suspended, nobody starts anything that would miss it, and lose its parent
+            let _ = self.suspend();
+        }
+        let asked = self.signal_found(&[Signal::TERM, Signal::CONT]);
+        if !matches!(asked, Ok(Some(_))) {
+            self.record.withdraw(&noted, &self.record.asked);
+        }
+        let Some(found) = asked? else { return Ok(false) };
+        if self.cloned != Cloned::Init {
+            self.asked.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
+        }
+        Ok(true)
+    }
+
+    /// Stops the command and all that has descended from it, until nobody runs.
+    pub(super) fn suspend(&self) -> io::Result<()> {
+        self.hold(&self.status()?)?;
+        let Some(child) = self.child.get() else { return Ok(()) };
+        if !self.spared {
+            send(child, Signal::STOP)?;
+        }
+        // who is stopped makes no more of them: when these are the same as before, they are all
+        let mut before = Vec::new();
+        for _ in 0..PASSES {
+            let (found, complete) = descendants(self.child_pid(), child, stop);
+            complete?;
+            let now = found.into_iter().map(|(pid, _)| pid).collect();
+            if before == now {
+                return Ok(());
+            }
+            before = now;
+        }
+        Err(io::Error::other("it makes processes faster than they can be stopped"))
+    }
+}
+
+impl fmt::Debug for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reach").field("pid", &self.pid).field("record", &self.record).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Reach {
+    fn drop(&mut self) {
+        for process in self.asked.get_mut().unwrap_or_else(PoisonError::into_inner) {
+            let _ = pidfd_send_signal(process, Signal::KILL);
+        }
+        if *self.awaited.get_mut() {
+            keeper::nudge();
+        }
+    }
+}
+
+fn stop(process: &OwnedFd) {
+    let _ = pidfd_send_signal(process, Signal::STOP);
+}
+
+/// Sends a signal. That the process has ended already is fine; for a bwrap that ended before it could be held stands what is no
+/// process.
+fn send(process: &OwnedFd, signal: Signal) -> io::Result<()> {
+    match pidfd_send_signal(process, signal) {
+        Ok(()) | Err(Errno::SRCH | Errno::BADF) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

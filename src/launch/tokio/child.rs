@@ -1,0 +1,520 @@
+//! A launched command, waited for by a runtime.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use ::tokio::task::JoinHandle;
+use ::tokio::time::sleep;
+
+use super::super::apply::apply;
+use super::super::capture::{Cuts, Kept};
+use super::super::child::{self, Inquiry, deadline, left};
+use super::super::doomed::{Doomed, doom};
+use super::super::ending::Stop;
+use super::super::error::{Error, Result, Step};
+use super::super::handshake::Phase;
+use super::super::keeper;
+use super::super::limits::Unapplied;
+use super::super::output::{ExitStatus, Output};
+use super::super::reach::GRACE;
+use super::super::running::Running;
+use super::super::stop::Killer;
+use super::super::usage::Usage;
+use super::super::wait::Ward;
+use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
+use super::watch::{Watch, blocking, drive, runtime};
+use crate::bwrap::{Message, NamespaceIds};
+use crate::sandbox::Feature;
+
+/// A launched command, as the crate's [`Child`](crate::Child) and [`tokio::process::Child`].
+///
+/// Dropping it neither kills the command, unless that was wished ([`Command::kill_on_drop`](super::Command::kill_on_drop)), nor waits
+/// for it; no zombie is left. Every method can be given up, by dropping its future, and called again.
+///
+/// [`tokio::process::Child`]: https://docs.rs/tokio/latest/tokio/process/struct.Child.html
+///
+/// ```
+/// use std::time::Duration;
+/// use bwrap_launch::{Sandbox, tokio::Command};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let sandbox = Sandbox::new().ro_bind("/", "/").unshare_all();
+/// let mut child = Command::new(&sandbox, "sleep").arg("60").spawn().await?;
+/// child.wait_ready().await?;
+/// assert!(tokio::time::timeout(Duration::from_millis(20), child.wait()).await.is_err());
+/// child.kill().await?;
+/// assert!(!child.wait().await.is_ok_and(|status| status.success()));
+/// # Ok::<(), bwrap_launch::Error>(()) }).unwrap();
+/// ```
+pub struct Child {
+    /// The command's standard input, if it is piped.
+    pub stdin: Option<ChildStdin>,
+    /// The command's standard output, if it is piped.
+    pub stdout: Option<ChildStdout>,
+    /// The command's and bwrap's standard error, if it is piped.
+    pub stderr: Option<ChildStderr>,
+    held: Held,
+    /// Finds out why it failed.
+    inquiry: Option<JoinHandle<Error>>,
+    /// Removes its control group.
+    removal: Option<JoinHandle<()>>,
+}
+
+/// A child, and what its end is to be if nobody waits for it.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) child: child::Child,
+    pub(super) kill_on_drop: bool,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.kill_on_drop
+            && let Some(running) = self.child.take_running()
+        {
+            doom(running);
+        }
+    }
+}
+
+/// What is being killed. Given up, it is still seen to its end.
+struct Doom(Option<Doomed>);
+
+impl Drop for Doom {
+    fn drop(&mut self) {
+        if let Some(doomed) = self.0.take() {
+            keeper::adopt(doomed);
+        }
+    }
+}
+
+impl Child {
+    /// Takes charge of the streams, too, within a runtime.
+    pub(super) fn new(mut held: Held) -> Result<Self> {
+        let pipe = Error::system(Step::MakePipe);
+        let (stdin, stdout, stderr) =
+            (held.child.stdin.take(), held.child.stdout.take(), held.child.stderr.take());
+        let streams = || {
+            let stdin = stdin.map(ChildStdin::new).transpose()?;
+            let stdout = stdout.map(ChildStdout::new).transpose()?;
+            Ok((stdin, stdout, stderr.map(ChildStderr::new).transpose()?))
+        };
+        match streams() {
+            Ok((stdin, stdout, stderr)) => {
+                Ok(Self { stdin, stdout, stderr, held, inquiry: None, removal: None })
+            }
+            Err(error) => {
+                held.kill_on_drop = true;
+                Err(pipe(error))
+            }
+        }
+    }
+
+    /// What is waited for, until the outcome is known.
+    pub(super) fn running(&mut self) -> Option<&mut Running> {
+        self.held.child.running()
+    }
+
+    /// The same, to be watched.
+    pub(super) fn ward(&self) -> Option<&Running> {
+        self.held.child.ward()
+    }
+
+    pub(super) fn set_kill_on_drop(&mut self, kill: bool) {
+        self.held.kill_on_drop = kill;
+    }
+
+    pub(super) fn limit(&self) -> Result<()> {
+        self.held.child.limit()
+    }
+
+    /// A handle that stops the sandbox from any thread or task, while another one waits here. None of what it does blocks, but that killing
+    /// gives a bwrap that has only just been started up to half a second to report what it made.
+    #[must_use]
+    pub fn killer(&self) -> Killer {
+        self.held.child.killer()
+    }
+
+    /// The process id of bwrap itself.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.held.child.id()
+    }
+
+    /// The process id, outside, of the sandbox's first process, once bwrap has reported it
+    /// ([`Child::sandbox_pid`](crate::Child::sandbox_pid)).
+    #[must_use]
+    pub fn sandbox_pid(&mut self) -> Option<u32> {
+        self.held.child.sandbox_pid()
+    }
+
+    pub(super) fn known_sandbox_pid(&self) -> Option<u32> {
+        self.held.child.known_sandbox_pid()
+    }
+
+    pub(super) fn known_namespaces(&self) -> Option<NamespaceIds> {
+        self.held.child.known_namespaces()
+    }
+
+    /// The namespaces that bwrap made, once it has reported them.
+    #[must_use]
+    pub fn namespaces(&mut self) -> Option<NamespaceIds> {
+        self.held.child.namespaces()
+    }
+
+    /// Features that this bwrap lacks and the sandbox declared dispensable: they were left out.
+    #[must_use]
+    pub fn dropped(&self) -> &[Feature] {
+        self.held.child.dropped()
+    }
+
+    /// Optional limits that could not be set ([`Limits::optional`](crate::Limits::optional)): the command runs without.
+    #[must_use]
+    pub fn unapplied(&self) -> &[Unapplied] {
+        self.held.child.unapplied()
+    }
+
+    /// What the sandbox has used so far, or, at its end, in all ([`Child::usage`](crate::Child::usage)).
+    #[must_use]
+    pub fn usage(&mut self) -> Usage {
+        self.held.child.usage()
+    }
+
+    /// Sets the limits on the sandbox, which waits at the gate. Control groups are files, and may take time.
+    pub(super) async fn apply_limits(&mut self) -> Result<()> {
+        let limits = self.held.child.limits.clone();
+        let held = self.held.child.held();
+        let Some(held) = held.filter(|_| !limits.is_empty()) else { return Ok(()) };
+        match blocking(Step::EnterRuntime, move || apply(&limits, held)).await? {
+            Ok(applied) => self.held.child.keep(applied),
+            // the end tells more
+            Err(_) if self.held.child.is_over() => return self.conclude(None).await.map(drop),
+            Err(unapplied) => return Err(unapplied.into()),
+        }
+        Ok(())
+    }
+
+    /// bwrap's warnings so far, if standard error is piped. A command can forge them.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Message> {
+        self.held.child.warnings()
+    }
+
+    /// Waits until the sandbox is set up and the command is about to be executed.
+    ///
+    /// # Errors
+    ///
+    /// If the sandbox could not be set up.
+    ///
+    /// ```
+    /// use bwrap_launch::{Error, Sandbox, tokio::Command};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let mut child = Command::new(&Sandbox::new().ro_bind("/nonexistent", "/"), "true").spawn().await?;
+    /// assert!(matches!(child.wait_ready().await, Err(Error::SetupFailed(_))));
+    /// # Ok::<(), bwrap_launch::Error>(()) }).unwrap();
+    /// ```
+    pub async fn wait_ready(&mut self) -> Result<()> {
+        self.wait_ready_until(None).await.map(|_| ())
+    }
+
+    /// As [`wait_ready`](Self::wait_ready), but not longer than `limit`. Says whether the sandbox is set up; if it is not, it goes
+    /// on being set up.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait_ready`](Self::wait_ready).
+    pub async fn wait_ready_timeout(&mut self, limit: Duration) -> Result<bool> {
+        self.wait_ready_until(deadline(limit)).await
+    }
+
+    pub(super) async fn wait_ready_until(&mut self, deadline: Option<Instant>) -> Result<bool> {
+        let Some(running) = self.held.child.running() else {
+            return self.conclude(deadline).await.map(|_| true);
+        };
+        let ready = match wait_ready(running, deadline).await {
+            Ok(ready) => ready,
+            // a launch that cannot be watched any more is ended
+            Err(error) => {
+                self.destroy().await;
+                return Err(Error::system(Step::WaitForBwrap)(error));
+            }
+        };
+        if running.handshake().phase() == Phase::Ended {
+            return self.conclude(deadline).await.map(|_| true);
+        }
+        let _ = self.held.child.sandbox_pid();
+        Ok(ready)
+    }
+
+    /// Waits for the command's end, after closing its standard input. Asked again, it says the same.
+    ///
+    /// With a PID namespace nothing of it is there any more when this is done; see [`Child::wait`](crate::Child::wait).
+    ///
+    /// # Errors
+    ///
+    /// If the command did not run, or it cannot be known whether it did ([`Error::failure`]).
+    ///
+    /// ```
+    /// use bwrap_launch::{Sandbox, tokio::Command};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let mut child = Command::new(&Sandbox::new().ro_bind("/", "/"), "false").spawn().await?;
+    /// assert_eq!(child.wait().await?.code(), Some(1));
+    /// assert_eq!(child.wait().await?.code(), Some(1));
+    /// # Ok::<(), bwrap_launch::Error>(()) }).unwrap();
+    /// ```
+    pub async fn wait(&mut self) -> Result<ExitStatus> {
+        drop(self.stdin.take());
+        self.wait_over(None).await?;
+        self.conclude(None).await
+    }
+
+    /// As [`wait`](Self::wait), but not longer than `limit`: `None` if the command still runs then. It runs on.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait).
+    pub async fn wait_timeout(&mut self, limit: Duration) -> Result<Option<ExitStatus>> {
+        let deadline = deadline(limit);
+        drop(self.stdin.take());
+        if self.wait_over(deadline).await? { self.conclude(deadline).await.map(Some) } else { Ok(None) }
+    }
+
+    async fn wait_over(&mut self, deadline: Option<Instant>) -> Result<bool> {
+        let Some(running) = self.held.child.running() else { return Ok(true) };
+        drive(running, |_| false, deadline).await.map_err(Error::system(Step::WaitForBwrap))
+    }
+
+    /// As [`wait_timeout`](Self::wait_timeout), but when the time has passed nothing is left of it.
+    pub(super) async fn wait_until(&mut self, deadline: Option<Instant>) -> Result<Option<ExitStatus>> {
+        drop(self.stdin.take());
+        if self.wait_over(deadline).await? {
+            return self.conclude(deadline).await.map(Some);
+        }
+        self.destroy().await;
+        Ok(None)
+    }
+
+    /// Says how the command ended, or `None` while it runs, or while it is still found out why it did not: that is left
+    /// to the runtime's blocking threads.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait).
+    ///
+    /// ```
+    /// use bwrap_launch::{Sandbox, Stdio, tokio::Command};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let mut child = Command::new(&Sandbox::new().ro_bind("/", "/"), "cat").stdin(Stdio::piped()).spawn().await?;
+    /// assert_eq!(child.try_wait()?, None);
+    /// child.wait().await?; // closes its input
+    /// assert!(child.try_wait()?.unwrap().success());
+    /// # Ok::<(), bwrap_launch::Error>(()) }).unwrap();
+    /// ```
+    pub fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
+        if let Some(running) = self.held.child.running()
+            && !running.turn().map_err(Error::system(Step::WaitForBwrap))?
+        {
+            return Ok(None);
+        }
+        match self.poll_conclusion(&mut Context::from_waker(Waker::noop()), None) {
+            Poll::Ready(outcome) => outcome.map(Some),
+            Poll::Pending => Ok(None),
+        }
+    }
+
+    /// Once it is over: how it ended, for which the host may have to be read.
+    async fn conclude(&mut self, deadline: Option<Instant>) -> Result<ExitStatus> {
+        poll_fn(|context| self.poll_conclusion(context, deadline)).await
+    }
+
+    fn poll_conclusion(
+        &mut self,
+        context: &mut Context<'_>,
+        deadline: Option<Instant>,
+    ) -> Poll<Result<ExitStatus>> {
+        let inquiry = self.held.child.close();
+        if let Some(group) = self.held.child.take_group()
+            && let Ok(runtime) = runtime()
+        {
+            self.removal = Some(runtime.spawn_blocking(move || drop(group)));
+        }
+        if let Some(inquiry) = inquiry {
+            match runtime() {
+                Ok(runtime) => {
+                    let limit = left(deadline);
+                    self.inquiry = Some(runtime.spawn_blocking(move || Inquiry::conclude(inquiry, limit)));
+                }
+                Err(error) => self.held.child.settle(Error::system(Step::WaitForBwrap)(error)),
+            }
+        }
+        if let Some(task) = &mut self.inquiry {
+            let Poll::Ready(found) = Pin::new(task).poll(context) else { return Poll::Pending };
+            self.inquiry = None;
+            // a runtime that ends does not find out
+            let lost = |error| Error::system(Step::WaitForBwrap)(io::Error::other(error));
+            self.held.child.settle(found.unwrap_or_else(lost));
+        }
+        if let Some(task) = &mut self.removal {
+            // a runtime that ends runs it or drops it, and either removes the group
+            let Poll::Ready(_) = Pin::new(task).poll(context) else { return Poll::Pending };
+            self.removal = None;
+        }
+        Poll::Ready(self.held.child.outcome())
+    }
+
+    /// Kills the sandbox (SIGKILL), as [`Child::kill`](crate::Child::kill) does. Its end is still to be waited for. Does nothing if it
+    /// has ended. A bwrap that has not yet reported what it made is given half a second for that.
+    ///
+    /// # Errors
+    ///
+    /// If the system denies it: then it runs on.
+    pub async fn kill(&mut self) -> Result<()> {
+        let Some(running) = self.held.child.running() else { return Ok(()) };
+        let deadline = Instant::now() + GRACE;
+        let mut pause = Duration::from_millis(1);
+        while !running.has_reported() && Instant::now() < deadline {
+            // no descriptor announces the report
+            runtime().map_err(Error::system(Step::Kill))?;
+            sleep(pause).await;
+            pause = pause.saturating_mul(2).min(Duration::from_millis(20));
+        }
+        running.reach().kill(Stop::Cancel).map_err(Error::system(Step::Kill))
+    }
+
+    /// Waits for the command's end and collects what it writes to piped streams, after closing its standard input.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait), and if its output cannot be read.
+    ///
+    /// ```
+    /// use bwrap_launch::{Sandbox, Stdio, tokio::Command};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let mut command = Command::new(&Sandbox::new().ro_bind("/", "/"), "echo");
+    /// let child = command.arg("hello").stdout(Stdio::piped()).spawn().await?;
+    /// assert_eq!(child.wait_with_output().await?.stdout, b"hello\n");
+    /// # Ok::<(), bwrap_launch::Error>(()) }).unwrap();
+    /// ```
+    pub async fn wait_with_output(mut self) -> Result<Output> {
+        // without a deadline it comes to the end
+        self.output_until(None).await?.ok_or_else(child::given_up)
+    }
+
+    /// As [`wait_with_output`](Self::wait_with_output), but when the deadline has passed nothing is left of it.
+    pub(super) async fn output_until(&mut self, deadline: Option<Instant>) -> Result<Option<Output>> {
+        drop(self.stdin.take());
+        let capture = self.held.child.handling.capture;
+        let [mut out, mut err] = [Kept::new(capture), Kept::new(capture)];
+        let all =
+            self.collect(&mut out, &mut err, deadline).await.map_err(Error::system(Step::ReadOutput))?;
+        if !all || !self.wait_over(deadline).await? {
+            self.destroy().await;
+            return Ok(None);
+        }
+        let status = self.conclude(deadline).await?;
+        let ((stdout, stdout_cut), (stderr, stderr_cut)) = (out.finish(), err.finish());
+        let (cuts, warnings) = (Cuts::of(stdout_cut, stderr_cut), self.held.child.warnings());
+        let dropped = self.held.child.take_dropped();
+        Ok(Some(Output { status, stdout, stderr, cuts, warnings, dropped }))
+    }
+
+    /// Reads both streams to their ends. Says whether there was time for that. bwrap's end comes first if the command leaves
+    /// processes behind that hold them open; those of a PID namespace are ended with it.
+    async fn collect(
+        &mut self,
+        out: &mut Kept,
+        err: &mut Kept,
+        deadline: Option<Instant>,
+    ) -> io::Result<bool> {
+        let (mut stdout, mut stderr) = (self.stdout.take(), self.stderr.take());
+        let mut buffer = vec![0; 64 << 10];
+        while stdout.is_some() || stderr.is_some() {
+            if left(deadline).is_zero() {
+                return Ok(false);
+            }
+            let mut running = self.held.child.running().filter(|running| running.outcome().is_none());
+            if let Some(running) = &mut running {
+                running.turn()?;
+            }
+            let running = running.filter(|running| running.outcome().is_none());
+            let mut watch = Watch::on(running.as_deref(), deadline)?;
+            poll_fn(|context| {
+                let read = drain(&mut stdout, context, &mut buffer, out, ChildStdout::poll_take)?
+                    | drain(&mut stderr, context, &mut buffer, err, ChildStderr::poll_take)?;
+                if watch.poll(context).is_ready() || read {
+                    Poll::Ready(io::Result::Ok(()))
+                } else {
+                    Poll::Pending
+                }
+            })
+            .await?;
+        }
+        Ok(true)
+    }
+
+    /// Kills it all, and waits for that.
+    pub(super) async fn destroy(&mut self) {
+        let Some(mut running) = self.held.child.take_running() else { return };
+        let group = running.take_group();
+        let mut doom = Doom(Some(Doomed::new(running)));
+        if let Some(doomed) = &mut doom.0
+            && drive(doomed, |_| false, None).await.is_ok()
+        {
+            doom.0 = None;
+        }
+        if group.is_some() {
+            // given up, it is removed nevertheless
+            let _ = blocking(Step::EnterRuntime, move || drop(group)).await;
+        }
+    }
+}
+
+/// Waits until everything is set up or it is over, whichever comes first, or the deadline has passed.
+async fn wait_ready(running: &mut Running, deadline: Option<Instant>) -> io::Result<bool> {
+    running.heed_ready();
+    drive(running, |running| running.handshake().phase() >= Phase::Ready, deadline).await?;
+    // a bwrap that has ended leaves something to be seen off, for a moment
+    if running.handshake().phase() == Phase::Ended {
+        drive(running, |_| false, None).await?;
+    }
+    Ok(running.handshake().phase() >= Phase::Ready)
+}
+
+/// Reads what there is, once. Says whether there was anything, the end included.
+fn drain<T>(
+    stream: &mut Option<T>,
+    context: &mut Context<'_>,
+    buffer: &mut [u8],
+    kept: &mut Kept,
+    take: impl Fn(&mut T, &mut Context<'_>, &mut [u8]) -> Poll<io::Result<usize>>,
+) -> io::Result<bool> {
+    let Some(source) = stream else { return Ok(false) };
+    let Poll::Ready(count) = take(source, context, buffer) else { return Ok(false) };
+    match count? {
+        0 => *stream = None,
+        count => kept.push(buffer.get(..count).unwrap_or_default()),
+    }
+    Ok(true)
+}
+
+impl AsFd for Child {
+    /// A handle on bwrap itself (`pidfd_open(2)`).
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.held.child.as_fd()
+    }
+}
+
+impl fmt::Debug for Child {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.held.child.fmt(f)
+    }
+}

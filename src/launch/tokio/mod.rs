@@ -1,0 +1,64 @@
+//! Launching from asynchronous code: the same names and the same behaviour as in the crate's root, on [Tokio](::tokio).
+//!
+//! Feature `tokio`. It is a second front over the same launch, so what is said in the root about sandboxes, verdicts and errors
+//! is true here; this page says what is different.
+//!
+//! ```
+//! use bwrap_launch::{Sandbox, tokio::Command};
+//!
+//! # fn main() -> bwrap_launch::Result<()> {
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! let sandbox = Sandbox::new().ro_bind("/", "/").unshare_all().die_with_parent();
+//! let output = Command::new(&sandbox, "echo").arg("hello").output().await?;
+//! assert_eq!(output.stdout, b"hello\n");
+//! # Ok(()) })
+//! # }
+//! ```
+//!
+//! # No call blocks
+//!
+//! A sandbox has no thread: its runtime watches the descriptors of its launch. What a launch does by itself on the way, a few
+//! system calls and `posix_spawn(3)`, takes about as long as one of Tokio's own launches and happens where it is called. What may take longer
+//! goes to the runtime's threads for blocking work ([`spawn_blocking`](::tokio::task::spawn_blocking)), and only when it is
+//! needed: looking for bwrap ([`Bwrap::find`](crate::Bwrap::find); not with [`Command::bwrap`]), reading a filter from a
+//! descriptor, and, of a launch that failed, reading the host and asking bwrap again ([`Explain`](crate::Explain)). Id maps
+//! are waited for like everything else.
+//!
+//! A sandbox gets what the thread has that polls the future (see the crate's root); with several worker threads these should
+//! have the same.
+//!
+//! # What is dropped
+//!
+//! Every future may be dropped at any time, so [`timeout`](::tokio::time::timeout) and `select!` are fine.
+//!
+//! | dropped | what becomes of the sandbox |
+//! |---|---|
+//! | [`Command::status`], [`Command::output`], and those with a limit | it is killed |
+//! | [`Command::spawn`], [`Command::prepare`] before they are done | it is killed |
+//! | [`Child::wait`], [`Child::wait_ready`], [`Child::kill`] | nothing; they can be called again |
+//! | a [`Child`], or [`Child::wait_with_output`] | it runs on, and leaves no zombie; with [`Command::kill_on_drop`] it is killed |
+//! | a [`Prepared`] | it is killed, nothing has run |
+//!
+//! Killing takes a moment after the drop, which nobody waits for: the crate's own thread sees to it, also when the runtime
+//! is gone by then.
+//!
+//! # Which runtime
+//!
+//! One with I/O and time ([`enable_all`](::tokio::runtime::Builder::enable_all)), with one thread or several; without those two, Tokio itself
+//! panics and says so. Outside of a runtime there is an [`Error::System`](crate::Error::System): before anything is launched
+//! ([`Step::EnterRuntime`](crate::Step::EnterRuntime)), or while it is waited for.
+
+mod child;
+mod command;
+mod group;
+mod pool;
+mod prepared;
+mod stdio;
+mod watch;
+
+pub use child::Child;
+pub use command::Command;
+pub use group::Group;
+pub use pool::Pool;
+pub use prepared::Prepared;
+pub use stdio::{ChildStderr, ChildStdin, ChildStdout};

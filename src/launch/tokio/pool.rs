@@ -1,0 +1,95 @@
+//! Sandboxes of one description, kept prepared, for a runtime.
+
+use std::time::Duration;
+
+use ::tokio::time::sleep;
+
+use super::super::child::given_up;
+use super::super::error::{Error, Result, Step};
+use super::super::pool;
+use super::child::{Child, Held};
+use super::command::Command;
+use super::prepared::Prepared;
+use super::watch::runtime;
+
+/// How often a pool that is being filled is looked at.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Sandboxes of one command, complete and held: the crate's [`Pool`](crate::Pool), whose one thread refills it.
+///
+/// ```
+/// use bwrap_launch::{Sandbox, Stdio, tokio::{Command, Pool}};
+/// use tokio::io::AsyncWriteExt;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let mut command = Command::new(&Sandbox::new().ro_bind("/", "/").unshare_all(), "sh");
+/// command.stdin(Stdio::piped()).stdout(Stdio::piped());
+/// let pool = Pool::new(command, 2)?;
+/// pool.fill().await?;
+/// let mut child = pool.take().await?.start().await?;
+/// child.stdin.take().unwrap().write_all(b"echo $((6 * 7))").await.unwrap();
+/// assert_eq!(child.wait_with_output().await?.stdout, b"42\n");
+/// # Ok::<(), bwrap_launch::Error>(()) }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct Pool {
+    pool: pool::Pool,
+    kill_on_drop: bool,
+}
+
+impl Pool {
+    /// Keeps `size` sandboxes of this command prepared. Returns at once; [`fill`](Self::fill) waits for them.
+    ///
+    /// # Errors
+    ///
+    /// If the description cannot work or cannot be held, or there can be no thread.
+    pub fn new(command: Command, size: usize) -> Result<Self> {
+        let kill_on_drop = command.kill_on_drop;
+        Ok(Self { pool: pool::Pool::new(command.into_std(), size)?, kill_on_drop })
+    }
+
+    /// How many it keeps prepared.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.pool.size()
+    }
+
+    /// How many are prepared now.
+    #[must_use]
+    pub fn ready(&self) -> usize {
+        self.pool.ready()
+    }
+
+    /// Takes a sandbox that is prepared; if there is none, prepares one now, as [`Command::prepare`] does. Dropped before it is
+    /// done, it leaves nothing.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn take(&self) -> Result<Prepared> {
+        runtime().map_err(Error::system(Step::EnterRuntime))?;
+        let Some(prepared) = self.pool.take_ready() else {
+            let mut command = Command::from(self.pool.command().copy());
+            return command.kill_on_drop(self.kill_on_drop).prepare().await;
+        };
+        let (child, gate) = prepared.into_parts().ok_or_else(given_up)?;
+        let child = Child::new(Held { child, kill_on_drop: true })?;
+        Ok(Prepared::new(child, gate, self.kill_on_drop))
+    }
+
+    /// Waits until it is full.
+    ///
+    /// # Errors
+    ///
+    /// If a sandbox could not be prepared.
+    pub async fn fill(&self) -> Result<()> {
+        let before = self.pool.begin_to_fill();
+        loop {
+            if let Some(filled) = self.pool.filled(before) {
+                return filled;
+            }
+            runtime().map_err(Error::system(Step::EnterRuntime))?;
+            sleep(PAUSE).await;
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Programs that nobody here wrote, with sandboxes of their own: as before with the stand-in, and a fault that we make is explained.
+//! Where one is not there, its case is skipped by name.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command as Process;
+
+use serde_json::json;
+
+use crate::cases;
+use crate::common::{Case, Here, skip};
+use crate::kit::{Ran, TOOLS, real, run, shell};
+
+pub(crate) const CASES: &[Case] = cases![zuuls_driver, ansible_runner, sandbox_runtime];
+
+/// A tool that `scripts/test-tools` fetches.
+fn tool(name: &str) -> PathBuf {
+    let path = Path::new(TOOLS).join(name);
+    if fs::read_dir(&path).is_err() {
+        skip(&format!("{name} is not there, or not for this user; `make setup` fetches it"));
+    }
+    path
+}
+
+fn needs(program: &str) {
+    if !Process::new("sh").args(["-c", &format!("command -v {program}")]).output().unwrap().status.success() {
+        skip(&format!("there is no {program}"));
+    }
+}
+
+/// A script that finds a bwrap first on its PATH, a real one or the stand-in.
+fn client(here: &Here, bwrap: &Path, script: &str) -> Ran {
+    let search = "mkdir bin home; ln -s \"$B\" bin/bwrap; export PATH=$PWD/bin:/usr/local/bin:/usr/bin:/bin HOME=$PWD/home; \
+                  export BWRAP_DOCTOR_BWRAP=$REAL; ";
+    let mut process = shell(here, bwrap, &format!("{search}{script}"));
+    process.env("REAL", real(here));
+    if bwrap == here.bwrap.path() {
+        process.env("STOOD_IN", "1");
+    }
+    run(process)
+}
+
+/// That a client does the same on both.
+fn runs(here: &Here, script: &str, status: i32, out: &str) {
+    for bwrap in [real(here), here.bwrap.path().to_owned()] {
+        let ran = client(here, &bwrap, script);
+        assert!(ran.status.code() == Some(status) && ran.out.contains(out), "{script}\n{ran:?}");
+        assert!(!format!("{}{}", ran.out, ran.err).contains("Cause: "), "{script}\n{ran:?}");
+    }
+}
+
+/// That a client fails on both, alike but for the explanation.
+fn is_explained(here: &Here, script: &str, code: &str) {
+    let plain = client(here, &real(here), script);
+    let explained = client(here, here.bwrap.path(), script);
+    assert_eq!(plain.status, explained.status, "{plain:?}\n{explained:?}");
+    let said = |ran: &Ran| format!("{}{}", ran.out, ran.err);
+    let has_cause = said(&explained).lines().any(|line| line.contains("Cause: ") && line.contains(code));
+    assert!(has_cause && !said(&plain).contains("Cause: "), "{plain:?}\n{explained:?}");
+}
+
+fn zuuls_driver(here: &Here) {
+    let packages = tool("zuul-14.3.0");
+    let driver = include_str!("../zuul/driver.py");
+    let script = |words: &[&str], ro: &str| {
+        let work = here.scratch.join("work");
+        fs::create_dir_all(&work).unwrap();
+        let environment = json!({"zuul": packages, "env": {"PATH": "PLACE/bin:/usr/bin:/bin", "HOME": work,
+            "BWRAP_DOCTOR_BWRAP": real(here)}});
+        let request = json!({"ro": [ro], "rw": [], "secrets": [["/run/secret", "x"]],
+            "popen": {"work_dir": work, "home_dir": work}, "args": words, "cwd": work,
+            "env": {"PATH": "PLACE/bin:/usr/bin:/bin", "BWRAP_DOCTOR_BWRAP": real(here)}});
+        format!(
+            "cat >driver.py <<'END'\n{driver}\nEND\ncat >asked <<'END'\n{environment}\n{request}\nEND\n\
+             sed -i \"s|PLACE|$PWD|g\" asked; exec /usr/bin/python3 driver.py <asked"
+        )
+    };
+    let echo = script(&["/usr/bin/sh", "-c", "echo ran; exit 3"], "/usr");
+    runs(here, &echo, 0, "\"returncode\": 3, \"stdout\": \"ran\\n\"");
+    is_explained(here, &script(&["/usr/bin/true"], "/nonexistent"), "BD01");
+}
+
+fn ansible_runner(here: &Here) {
+    let packages = tool("ansible-runner-2.4.3");
+    needs("/usr/bin/python3");
+    let script = |command: &str, more: &str| {
+        format!(
+            "mkdir -p job/project; echo '{command}' >job/args; PYTHONPATH={} exec /usr/bin/python3 -c '
+import ansible_runner
+done = ansible_runner.run(private_data_dir=\"job\", process_isolation=True, process_isolation_executable=\"bwrap\", quiet=True,
+                          process_isolation_path=\"/tmp\"{more})
+print(done.status, done.rc, done.stdout.read())'",
+            packages.display()
+        )
+    };
+    runs(here, &script("echo hello", ""), 0, "successful 0 hello");
+    runs(here, &script("sh -c \"exit 3\"", ""), 0, "failed 3");
+    // it gives bwrap a terminal of its own, which ends with bwrap
+    let logged = script("no-such-command", "").replacen("exec ", "", 1);
+    let wait = "if [ -n \"$STOOD_IN\" ]; then until grep -q '^The command line' log; do sleep 0.01; done 2>/dev/null; cat log; fi";
+    is_explained(here, &format!("export BWRAP_DOCTOR_LOG=$PWD/log; {logged}\n{wait}"), "EX02");
+}
+
+fn sandbox_runtime(here: &Here) {
+    let packages = tool("sandbox-runtime-0.0.83");
+    for program in ["node", "socat", "rg"] {
+        needs(program);
+    }
+    let line = |rest: &str| {
+        format!(
+            "exec node {}/node_modules/@anthropic-ai/sandbox-runtime/dist/cli.js {rest}",
+            packages.display()
+        )
+    };
+    runs(here, &line("echo hello"), 0, "hello");
+    runs(here, &line("-c 'exit 3'"), 3, "");
+    // bwrap can make no namespace for it
+    let limited = |line: &str| {
+        format!("mkdir proc; {} --dev-bind / / --unshare-user --tmpfs /proc/sys {line}", real(here).display())
+    };
+    is_explained(here, &limited(&line("echo hello").replace("exec ", "")), "PR");
+}

@@ -1,0 +1,17 @@
+//! Stopping: from any thread, at every moment, for every reason, and what is said of it afterwards.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+#[path = "stop/groups.rs"]
+mod groups;
+#[path = "stop/killers.rs"]
+mod killers;
+#[path = "verdict/support.rs"]
+mod support;
+#[path = "stop/timeouts.rs"]
+mod timeouts;
+
+fn main() -> std::process::ExitCode {
+    let cases = [killers::CASES, timeouts::CASES, groups::CASES];
+    common::main(cases.concat().leak(), &[("interrupted", groups::interrupted)])
+}

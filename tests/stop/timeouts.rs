@@ -1,0 +1,176 @@
+//! The time limit, in every front.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::time::{Duration, Instant};
+
+use bwrap_launch::{Command, Ending, Stdio, Stop};
+
+use crate::cases;
+use crate::common::{Case, Here, SETTLE, host, released, watch};
+use crate::support::{HANGS, both, stand_in};
+
+pub(crate) const CASES: &[Case] = cases![
+    every_front,
+    nobody_waits,
+    grace_is_given_and_taken,
+    the_time_of_a_held_sandbox_counts_from_its_start,
+    what_is_set_up_too_slowly,
+    what_is_in_time_is_left_alone,
+    many_limits_take_one_thread,
+    a_runtime,
+];
+
+const LIMIT: Duration = Duration::from_millis(300);
+
+/// It is over well before the command's own end.
+const SLACK: Duration = Duration::from_secs(20);
+
+fn timed_out(what: &str, start: Instant, ending: Ending) {
+    assert_eq!(ending, Ending::Stopped(Stop::Timeout), "{what}");
+    let took = start.elapsed();
+    assert!(took >= LIMIT && took < SLACK, "{what}: {took:?}");
+}
+
+fn every_front(here: &Here) {
+    for sandbox in both() {
+        let command = || {
+            let mut command = here.shell(&sandbox, "echo half; sleep 60");
+            command.timeout(LIMIT);
+            command
+        };
+        let start = Instant::now();
+        timed_out("status", start, Ending::of(&command().stdout(Stdio::null()).status()));
+        let start = Instant::now();
+        let output = command().output().unwrap();
+        timed_out("output", start, output.status.ending());
+        assert_eq!(output.stdout, b"half\n", "what was written is kept");
+        let start = Instant::now();
+        timed_out("spawn", start, Ending::of(&command().stdout(Stdio::null()).spawn().unwrap().wait()));
+        let start = Instant::now();
+        let status = command().stdout(Stdio::null()).status_timeout(Duration::from_secs(60));
+        timed_out("status_timeout", start, status.unwrap().unwrap().ending());
+        let start = Instant::now();
+        let status = command().stdout(Stdio::null()).status_timeout(LIMIT / 3).unwrap();
+        assert!(status.is_none() && start.elapsed() < SLACK, "the caller's own patience ends first");
+    }
+}
+
+/// The caller reads, as for a log, and does not wait.
+fn nobody_waits(here: &Here) {
+    for sandbox in both() {
+        let start = Instant::now();
+        let mut command = here.shell(&sandbox, "echo one; echo two; exec sleep 60");
+        let mut child = command.timeout(LIMIT).stdout(Stdio::piped()).spawn().unwrap();
+        let lines: Vec<String> =
+            BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap).collect();
+        assert_eq!(lines, ["one", "two"]);
+        timed_out("reading", start, child.wait().unwrap().ending());
+        // nor is anybody there any more
+        let mut command = here.shell(&sandbox, "exec sleep 60");
+        let holders = watch(&mut command);
+        drop(command.timeout(LIMIT).spawn().unwrap());
+        drop(command);
+        assert!(released(&holders, SLACK));
+    }
+}
+
+fn grace_is_given_and_taken(here: &Here) {
+    for sandbox in both() {
+        let mut command = here.shell(&sandbox, "trap 'exit 7' TERM; sleep 60 & wait");
+        let status = command.timeout(LIMIT).grace(Duration::from_secs(60)).status().unwrap();
+        assert_eq!((status.code(), status.stopped()), (Some(7), Some(Stop::Timeout)));
+        let start = Instant::now();
+        let mut command = here.shell(&sandbox, "trap '' TERM; sleep 60 & wait");
+        let status = command.timeout(LIMIT).grace(LIMIT).status().unwrap();
+        assert_eq!((status.signal(), status.stopped()), (Some(9), Some(Stop::Timeout)));
+        assert!(start.elapsed() >= 2 * LIMIT && start.elapsed() < SLACK);
+    }
+}
+
+fn the_time_of_a_held_sandbox_counts_from_its_start(here: &Here) {
+    for sandbox in both() {
+        let mut command = here.shell(&sandbox, "exec sleep 60");
+        let prepared = command.timeout(LIMIT).prepare().unwrap();
+        std::thread::sleep(2 * LIMIT);
+        let start = Instant::now();
+        let mut child = prepared.start().unwrap();
+        timed_out("prepared", start, Ending::of(&child.wait()));
+    }
+}
+
+fn what_is_set_up_too_slowly(here: &Here) {
+    let hanging = stand_in(here, "hanging", HANGS);
+    let start = Instant::now();
+    let mut command = here.command(&host(), "true");
+    timed_out("a bwrap that hangs", start, Ending::of(&command.bwrap(&hanging).timeout(LIMIT).status()));
+    let (reader, writer) = std::io::pipe().unwrap();
+    let sandbox = host().tmpfs("/mnt").file(reader, "/mnt/late");
+    let start = Instant::now();
+    let result = here.command(&sandbox, "true").timeout(LIMIT).status();
+    timed_out("a source that does not answer", start, Ending::of(&result));
+    drop(writer);
+}
+
+fn what_is_in_time_is_left_alone(here: &Here) {
+    for sandbox in both() {
+        let in_time = |limit| {
+            let status = here.shell(&sandbox, "exit 3").timeout(limit).status().unwrap();
+            assert_eq!(status.ending(), Ending::Exited(3));
+        };
+        in_time(Duration::from_secs(60));
+        in_time(Duration::MAX);
+    }
+}
+
+fn threads() -> usize {
+    fs::read_dir("/proc/self/task").unwrap().count()
+}
+
+/// And when nobody has a limit any more, none.
+fn many_limits_take_one_thread(here: &Here) {
+    let before = threads();
+    let spawn = |_| {
+        let mut command: Command = here.shell(&host(), "read x");
+        command.timeout(Duration::from_secs(3600)).grace(LIMIT).stdin(Stdio::piped()).spawn().unwrap()
+    };
+    let mut children: Vec<_> = (0..20).map(spawn).collect();
+    assert_eq!(threads(), before + 1);
+    for child in &mut children {
+        child.wait().unwrap();
+    }
+    assert!(crate::common::within(SETTLE, || threads() == before), "it stays for what is over");
+}
+
+/// The same on the front for runtimes.
+#[cfg(feature = "tokio")]
+fn a_runtime(here: &Here) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        for sandbox in both() {
+            let command = || {
+                let mut command = bwrap_launch::tokio::Command::new(&sandbox, "sleep");
+                command.arg("60").bwrap(&here.bwrap).timeout(LIMIT);
+                command
+            };
+            let start = Instant::now();
+            timed_out("status", start, Ending::of(&command().status().await));
+            let prepared = command().prepare().await.unwrap();
+            let start = Instant::now();
+            let mut child = prepared.start().await.unwrap();
+            timed_out("prepared", start, Ending::of(&child.wait().await));
+            // by hand, from another thread
+            let mut child = command().timeout(Duration::from_secs(60)).spawn().await.unwrap();
+            child.wait_ready().await.unwrap();
+            let killer = child.killer();
+            let terminated = std::thread::spawn(move || killer.terminate(LIMIT));
+            assert_eq!(Ending::of(&child.wait().await), Ending::Stopped(Stop::Cancel));
+            terminated.join().unwrap().unwrap();
+        }
+    });
+}
+
+#[cfg(not(feature = "tokio"))]
+fn a_runtime(_: &Here) {
+    crate::common::skip("built without the feature tokio");
+}
