@@ -251,8 +251,7 @@ impl Child {
         if self.limits.is_empty() {
             return Ok(());
         }
-        let Some(held) = self.held() else { return self.outcome().map(drop) };
-        match apply(&self.limits, held) {
+        match apply(&self.limits, self.held()) {
             Ok(applied) => self.keep(applied),
             // the end tells more
             Err(_) if self.is_over() => {
@@ -264,9 +263,9 @@ impl Child {
         Ok(())
     }
 
-    /// The process to be limited, `Some(None)` if it is gone. `None` once the outcome is known.
-    pub(super) fn held(&self) -> Option<Option<Pid>> {
-        self.launch.running.as_ref().map(Running::held)
+    /// The process to be limited, if it is still there.
+    pub(super) fn held(&self) -> Option<Pid> {
+        self.launch.running.as_ref().and_then(Running::held)
     }
 
     /// Keeps what became of the limits.

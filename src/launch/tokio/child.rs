@@ -187,9 +187,10 @@ impl Child {
 
     /// Sets the limits on the sandbox, which waits at the gate. Control groups are files, and may take time.
     pub(super) async fn apply_limits(&mut self) -> Result<()> {
-        let limits = self.held.child.limits.clone();
-        let held = self.held.child.held();
-        let Some(held) = held.filter(|_| !limits.is_empty()) else { return Ok(()) };
+        let (limits, held) = (self.held.child.limits.clone(), self.held.child.held());
+        if limits.is_empty() {
+            return Ok(());
+        }
         match blocking(Step::EnterRuntime, move || apply(&limits, held)).await? {
             Ok(applied) => self.held.child.keep(applied),
             // the end tells more
