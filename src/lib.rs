@@ -160,6 +160,7 @@ pub mod doctor;
 pub mod host;
 mod launch;
 pub mod profile;
+mod results;
 mod sandbox;
 mod shell;
 #[cfg(feature = "testing")]
@@ -177,9 +178,11 @@ pub use diagnosis::{ProgramProblem, Verdict};
 pub use launch::tokio;
 pub use launch::{
     Capture, Child, ChildStderr, ChildStdin, ChildStdout, Command, Cut, Ending, Error, ExitStatus, Explain,
-    Explanation, Failure, Group, Heard, Killer, Line, LineEnd, Lines, NextLine, Output, Pool, Prepared,
-    Result, Stdio, Step, Stop, Stream, Terminal, Undecided, WindowSize,
+    Explanation, Failure, Figure, Group, Heard, IoMax, IoPriority, Killer, Limit, Limits, Line, LineEnd,
+    Lines, NextLine, Output, Pool, Prepared, Resource, Result, Scheduling, Stdio, Step, Stop, Stream,
+    Terminal, Unapplied, Undecided, Usage, WindowSize,
 };
+pub use results::{Results, ResultsEntry, ResultsError, ResultsKind};
 pub use sandbox::{
     Advice, CapabilityChange, Circumstances, Content, Descriptor, Feature, Filter, IdRange, Inherit, Invalid,
     Lint, Namespaces, Place, Problem, Sandbox, Setting, UnsupportedArchitecture, op,

@@ -6,12 +6,17 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::process::Pid;
+
+use super::apply::{Applied, apply};
 use super::capture::{Cuts, Handling, Kept, Stream};
+use super::cgroup::Group;
 use super::error::{Error, Result, Step};
 use super::explain::Explain;
 use super::gather::{Scene, gather};
 use super::handshake::{Outcome, Phase, Undecided};
 use super::keeper;
+use super::limits::{Limits, Unapplied};
 use super::order::Recipe;
 use super::output::{ExitStatus, Output};
 use super::pty::Terminal;
@@ -21,6 +26,7 @@ use super::running::Running;
 use super::start::Started;
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
 use super::stop::{self, Killer, Terms};
+use super::usage::Usage;
 use super::wait::Ward;
 use super::words::{Words, warnings};
 use crate::bwrap::status::Status;
@@ -56,6 +62,8 @@ pub struct Child {
     /// Our end of the command's [terminal](super::Command::terminal), if it has one of its own.
     pub terminal: Option<Terminal>,
     pub(super) handling: Handling,
+    /// To be set at the gate.
+    pub(super) limits: Limits,
     launch: Launch,
 }
 
@@ -78,6 +86,11 @@ struct Launch {
     line: Option<String>,
     bwrap: Bwrap,
     dropped: Vec<Feature>,
+    unapplied: Vec<Unapplied>,
+    /// What had been used at the end.
+    usage: Usage,
+    /// To be removed at the end.
+    group: Option<Group>,
     explain: Explain,
     sandbox_pid: Option<u32>,
     namespaces: Option<NamespaceIds>,
@@ -122,11 +135,14 @@ impl Child {
             line,
             bwrap,
             dropped,
+            unapplied: Vec::new(),
+            usage: Usage::default(),
+            group: None,
             explain,
             sandbox_pid: None,
             namespaces: None,
         };
-        Self { stdin, stdout, stderr, terminal, handling: Handling::default(), launch }
+        Self { stdin, stdout, stderr, terminal, handling: Handling::default(), limits: Limits::new(), launch }
     }
 
     /// The command begins: from now on its time counts.
@@ -213,6 +229,75 @@ impl Child {
     #[must_use]
     pub fn dropped(&self) -> &[Feature] {
         &self.launch.dropped
+    }
+
+    /// Optional limits that could not be set ([`Limits::optional`]): the command runs without.
+    ///
+    /// ```
+    /// use bwrap_launch::{Limit, Limits, Sandbox};
+    /// let limits = Limits::new().optional(Limit::MemoryMax(1 << 30)).below("/no/such/group");
+    /// let mut child = Sandbox::new().ro_bind("/", "/").command("true").limits(&limits).spawn()?;
+    /// assert_eq!(child.unapplied().len(), 1);
+    /// child.wait()?;
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    #[must_use]
+    pub fn unapplied(&self) -> &[Unapplied] {
+        &self.launch.unapplied
+    }
+
+    /// Sets the limits on the sandbox, which waits at the gate.
+    pub(super) fn apply_limits(&mut self) -> Result<()> {
+        if self.limits.is_empty() {
+            return Ok(());
+        }
+        match apply(&self.limits, self.held()) {
+            Ok(applied) => self.keep(applied),
+            // the end tells more
+            Err(_) if self.is_over() => {
+                self.launch.conclude(Duration::ZERO);
+                return self.outcome().map(drop);
+            }
+            Err(unapplied) => return Err(unapplied.into()),
+        }
+        Ok(())
+    }
+
+    /// The process to be limited, if it is still there.
+    pub(super) fn held(&self) -> Option<Pid> {
+        self.launch.running.as_ref().and_then(Running::held)
+    }
+
+    /// Keeps what became of the limits.
+    pub(super) fn keep(&mut self, applied: Applied) {
+        self.launch.unapplied = applied.unapplied;
+        if let Some(running) = &mut self.launch.running {
+            running.set_group(applied.group);
+        }
+    }
+
+    pub(super) fn is_over(&mut self) -> bool {
+        self.launch.running.as_mut().is_none_or(|running| running.turn().is_ok_and(|over| over))
+    }
+
+    /// What the sandbox has used so far, or, at its end, in all.
+    ///
+    /// With a control group of its own ([`Limit::Accounting`](crate::Limit::Accounting)) that is what the kernel has counted.
+    ///
+    /// ```
+    /// use bwrap_launch::{Limit, Limits, Sandbox};
+    /// let limits = Limits::new().optional(Limit::Accounting);
+    /// let mut child = Sandbox::new().ro_bind("/", "/").command("true").limits(&limits).spawn()?;
+    /// child.wait()?;
+    /// println!("{:?}", child.usage());
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    #[must_use]
+    pub fn usage(&mut self) -> Usage {
+        match &mut self.launch.running {
+            Some(running) => running.usage(),
+            None => self.launch.usage,
+        }
     }
 
     /// bwrap's warnings so far, if standard error is piped. A command can forge them.
@@ -515,6 +600,11 @@ impl Child {
         self.launch.close()
     }
 
+    /// What is left to be removed, which may take a while.
+    pub(super) fn take_group(&mut self) -> Option<Group> {
+        self.launch.group.take()
+    }
+
     pub(super) fn settle(&mut self, error: Error) {
         self.launch.outcome = Some(Err(error));
     }
@@ -546,7 +636,9 @@ impl Launch {
 
     /// Once it is over: turns what was seen into the outcome, and lets go of everything.
     fn conclude(&mut self, limit: Duration) {
-        if let Some(inquiry) = self.close() {
+        let inquiry = self.close();
+        self.group = None;
+        if let Some(inquiry) = inquiry {
             self.outcome = Some(Err(inquiry.conclude(limit)));
         }
     }
@@ -554,7 +646,9 @@ impl Launch {
     /// As [`conclude`](Self::conclude), but for what reads the host.
     fn close(&mut self) -> Option<Inquiry> {
         let outcome = self.running.as_ref().and_then(Running::outcome)?;
-        let running = self.running.take()?;
+        let mut running = self.running.take()?;
+        self.usage = running.usage();
+        self.group = running.take_group();
         self.note(running.handshake().status());
         let outcome = match outcome {
             // bwrap never fails to say that it cannot execute the command

@@ -19,6 +19,7 @@ use super::explain::Explain;
 use super::failure::Failure;
 use super::gather::gather_elsewhere;
 use super::handshake::Outcome;
+use super::limits::Limits;
 use super::order::{Line, Order, Recipe};
 use super::output::{ExitStatus, Output};
 use super::prepared::Prepared;
@@ -56,6 +57,7 @@ pub struct Command {
     pub(super) stderr: Option<Stdio>,
     pub(super) descriptors: Vec<(RawFd, Descriptor)>,
     pub(super) explain: Option<Explain>,
+    limits: Limits,
     handling: Handling,
     terminal: Option<WindowSize>,
     keeps_ignored_signals: bool,
@@ -173,6 +175,7 @@ impl Command {
             stderr: None,
             descriptors: Vec::new(),
             explain: None,
+            limits: Limits::new(),
             handling: Handling::default(),
             terminal: None,
             keeps_ignored_signals: false,
@@ -437,6 +440,30 @@ impl Command {
         self
     }
 
+    /// Limits the command and all that it starts. Replaces the limits of an earlier call.
+    ///
+    /// A launch with limits waits until the sandbox is complete, to set them then: [`spawn`](Self::spawn) returns a few milliseconds
+    /// later, and says itself that a sandbox could not be set up. As for [`prepare`](Self::prepare), there may be
+    /// one system call filter at most, and a command without one gets one that allows everything.
+    ///
+    /// ```
+    /// use bwrap_launch::{Limits, Sandbox};
+    /// let mut command = Sandbox::new().ro_bind("/", "/").command("nice");
+    /// let output = command.limits(&Limits::new().nice(17)).output()?;
+    /// assert_eq!(output.stdout, b"17\n");
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    pub fn limits(&mut self, limits: &Limits) -> &mut Self {
+        self.limits = limits.clone();
+        self
+    }
+
+    /// The limits.
+    #[must_use = "it changes nothing"]
+    pub fn get_limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Stops the command when it has not ended after this time ([`Stop::Timeout`]), whether anybody waits for it or not: it is asked to end
     /// if there is a [`grace`](Self::grace), and killed. What it wrote until then is kept.
     ///
@@ -655,13 +682,22 @@ impl Command {
         deadline: Option<Instant>,
     ) -> Result<Option<(Child, Option<Instant>)>> {
         let explain = self.explain.unwrap_or(Explain::AskAgain);
-        match self.start(streams, false, deadline, explain) {
+        match self.run(streams, deadline, explain) {
             Err(error) if is_late(&error) => Ok(None),
-            started => {
-                let (started, bwrap) = started?;
-                Ok(Some((self.child(started, bwrap, explain).begin()?, deadline)))
-            }
+            child => Ok(child?.map(|child| (child, deadline))),
         }
+    }
+
+    /// Launches, by way of the gate if there are limits to be set. `None` if the deadline has passed before that.
+    fn run(&self, streams: Streams, deadline: Option<Instant>, explain: Explain) -> Result<Option<Child>> {
+        if self.limits.is_empty() {
+            let (started, bwrap) = self.start(streams, false, deadline, explain)?;
+            return self.child(started, bwrap, explain).begin().map(Some);
+        }
+        let mut prepared = self.hold(streams, deadline, explain)?;
+        prepared.begin()?;
+        // dropped, it is destroyed
+        if prepared.wait_ready(deadline)? { prepared.open().map(Some) } else { Ok(None) }
     }
 
     /// Sets the sandbox up and holds it, complete and isolated, until it is told to start.
@@ -683,7 +719,8 @@ impl Command {
     /// # Ok::<(), bwrap_launch::Error>(())
     /// ```
     pub fn prepare(&mut self) -> Result<Prepared> {
-        let mut prepared = self.hold(Streams::Inherited, None)?;
+        let explain = self.explain.unwrap_or(Explain::Facts);
+        let mut prepared = self.hold(Streams::Inherited, None, explain)?;
         prepared.wait_ready(None)?;
         Ok(prepared)
     }
@@ -713,7 +750,8 @@ impl Command {
         streams: Streams,
         deadline: Option<Instant>,
     ) -> Result<Option<Prepared>> {
-        let mut prepared = match self.hold(streams, deadline) {
+        let explain = self.explain.unwrap_or(Explain::Facts);
+        let mut prepared = match self.hold(streams, deadline, explain) {
             Err(error) if is_late(&error) => return Ok(None),
             prepared => prepared?,
         };
@@ -733,8 +771,12 @@ impl Command {
         gather_elsewhere(outcome, &Arc::new(recipe), bwrap)
     }
 
-    pub(super) fn hold(&self, streams: Streams, deadline: Option<Instant>) -> Result<Prepared> {
-        let explain = self.explain.unwrap_or(Explain::Facts);
+    pub(super) fn hold(
+        &self,
+        streams: Streams,
+        deadline: Option<Instant>,
+        explain: Explain,
+    ) -> Result<Prepared> {
         let (mut started, bwrap) = self.start(streams, true, deadline, explain)?;
         let gate = started.gate.take();
         Ok(Prepared::new(self.child(started, bwrap, explain), gate))
@@ -743,21 +785,18 @@ impl Command {
     pub(super) fn child(&self, started: Started, bwrap: Bwrap, explain: Explain) -> Child {
         let mut child = Child::new(started, &self.recipe, bwrap, (explain, self.terms));
         child.handling = self.handling.clone();
+        child.limits = self.limits.clone();
         child
     }
 
     fn launch(&self, streams: Streams, explain: Explain) -> Result<Child> {
         let explain = self.explain.unwrap_or(explain);
         let limit = self.terms.timeout.and_then(deadline);
-        match self.start(streams, false, limit, explain) {
-            // its time was over while its ids were mapped
-            Err(error) if limit.is_some() && is_late(&error) => {
-                Err(Error::stopped(Stop::Timeout, Outcome::SetupFailed { signal: None }))
-            }
-            started => {
-                let (started, bwrap) = started?;
-                self.child(started, bwrap, explain).begin()
-            }
+        // its time was over while its ids were mapped, or while it was set up to be limited
+        let late = || Error::stopped(Stop::Timeout, Outcome::SetupFailed { signal: None });
+        match self.run(streams, limit, explain) {
+            Err(error) if limit.is_some() && is_late(&error) => Err(late()),
+            child => child?.ok_or_else(late),
         }
     }
 
@@ -817,6 +856,7 @@ impl Command {
             descriptors: self.descriptors.clone(),
             explain: self.explain,
             handling: self.handling.clone(),
+            limits: self.limits.clone(),
             terminal: self.terminal,
             keeps_ignored_signals: self.keeps_ignored_signals,
             family: self.family,
@@ -832,7 +872,8 @@ impl Command {
             stdout: streams.output(self.stdout.as_ref()),
             stderr: streams.output(self.stderr.as_ref()),
             descriptors: &self.descriptors,
-            hold,
+            // whoever launches it gets the gate, and must set the limits before it opens it
+            hold: hold || !self.limits.is_empty(),
             keeps_ignored_signals: self.keeps_ignored_signals,
             terminal: None,
             family: self.family,
@@ -852,7 +893,11 @@ impl Command {
     /// ```
     pub fn check(&self) -> Result<(), Invalid> {
         check_merged([self.stdin.as_ref(), self.stdout.as_ref(), self.stderr.as_ref()])?;
-        self.recipe.check(&self.descriptors)
+        self.recipe.check(&self.descriptors)?;
+        if !self.limits.is_empty() {
+            self.recipe.check_gate("limits")?;
+        }
+        self.limits.check()
     }
 
     /// Says what is legal but unwise about this command's sandbox here, each with its reason.

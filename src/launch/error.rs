@@ -8,6 +8,7 @@ use super::ending::{Ending, Stop};
 use super::explain::Explanation;
 use super::failure::Failure;
 use super::handshake::{Outcome, Undecided};
+use super::limits::Unapplied;
 use super::output::ExitStatus;
 use crate::bwrap::{BwrapError, MissingOption, ParseError};
 use crate::diagnosis::{Diagnosis, Verdict};
@@ -159,6 +160,9 @@ pub enum Error {
         /// What the host says to that, where bwrap could not be started.
         explanation: Option<Arc<Explanation>>,
     },
+    /// A limit that must hold could not be set; the command did not run.
+    #[error(transparent)]
+    Limit(Arc<Unapplied>),
     /// bwrap made no sandbox: it refused its arguments, lacks privileges, or got no namespaces. The command
     /// did not run.
     #[error("bwrap refused to make the sandbox: {0}")]
@@ -370,6 +374,12 @@ fn launch_errno(step: Step, source: &io::Error) -> Option<i32> {
 impl From<BwrapError> for Error {
     fn from(error: BwrapError) -> Self {
         Self::Bwrap { source: Arc::new(error), explanation: None }
+    }
+}
+
+impl From<Unapplied> for Error {
+    fn from(error: Unapplied) -> Self {
+        Self::Limit(Arc::new(error))
     }
 }
 

@@ -2,10 +2,12 @@
 //!
 //! `command` describes; `start` takes an `order`, opens descriptors and spawns; `handshake` judges and `conduct` says what to do next, both
 //! without I/O; `running` looks and reaps for it, `reach` finds and signals what there is to signal, from any thread, `wait` is the one
-//! poll loop, `keeper` the thread that stays. `child` and `prepared` are what callers hold, and a `stop`'s killer. What failed is `gather`ed, its causes are weighed when somebody asks (`explain`), and only
+//! poll loop, `keeper` the thread that stays. `child` and `prepared` are what callers hold, and a `stop`'s killer. `limits` are described, and `apply`ed at the gate, with a `cgroup` if need be. What failed is `gather`ed, its causes are weighed when somebody asks (`explain`), and only
 //! `rehearsal` asks bwrap again. All unsafe code is in `spawn`.
 
+mod apply;
 mod capture;
+mod cgroup;
 mod child;
 mod command;
 mod conduct;
@@ -24,6 +26,7 @@ mod group;
 mod handshake;
 mod idmap;
 mod keeper;
+mod limits;
 mod lines;
 mod order;
 mod output;
@@ -43,6 +46,7 @@ mod table;
 #[cfg(feature = "tokio")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
 pub mod tokio;
+mod usage;
 mod wait;
 mod words;
 
@@ -57,6 +61,7 @@ pub(crate) use failure::outcome_of;
 pub use failure::{Failure, Heard};
 pub use group::Group;
 pub use handshake::Undecided;
+pub use limits::{IoMax, IoPriority, Limit, Limits, Resource, Scheduling, Unapplied};
 pub use lines::{Line, LineEnd, Lines, NextLine};
 pub use output::{ExitStatus, Output};
 pub use pool::Pool;
@@ -64,3 +69,4 @@ pub use prepared::Prepared;
 pub use pty::{Terminal, WindowSize};
 pub use stdio::{ChildStderr, ChildStdin, ChildStdout, Stdio};
 pub use stop::Killer;
+pub use usage::{Figure, Usage};

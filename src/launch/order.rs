@@ -67,10 +67,10 @@ impl Recipe {
         Ok(())
     }
 
-    /// Checks that the sandbox can be held: the gate takes the place of the one filter that there may be.
-    pub(super) fn check_gate(&self) -> Result<(), Invalid> {
+    /// Checks that the sandbox can be held, for what is asked for: the gate takes the place of the one filter that there may be.
+    pub(super) fn check_gate(&self, what: &'static str) -> Result<(), Invalid> {
         if self.sandbox.privileges.filters.len() > 1 {
-            let problem = Problem::Conflict("prepare", "several seccomp filters");
+            let problem = Problem::Conflict(what, "several seccomp filters");
             return Err(Invalid { place: Place::Privileges, problem });
         }
         Ok(())

@@ -11,6 +11,7 @@ use super::child::{deadline, given_up};
 use super::command::{Command, Streams};
 use super::descriptors::event;
 use super::error::{Error, Result, Step};
+use super::explain::Explain;
 use super::prepared::Prepared;
 use super::wait::wait;
 
@@ -22,7 +23,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 ///
 /// A sandbox that is held has everything but its start, the command line included. So a pool is of one command, and what
 /// differs from one to the next comes through its streams: with [`Stdio::piped`](crate::Stdio::piped) each has
-/// pipes of its own. Its limits can be set on the process that waits ([`Prepared::sandbox_pid`]).
+/// pipes of its own. The limits of its command ([`Command::limits`]) are set when it is
+/// started ([`Prepared::start`]).
 ///
 /// One thread refills the pool, whatever its size, and throws away what has ended meanwhile. That thread has what the one had
 /// that made the pool. Dropping the pool ends what nobody took, a moment later. What is held costs about as much memory as two idle
@@ -95,7 +97,7 @@ impl Pool {
     /// If the description cannot work or cannot be held, or there can be no thread.
     pub fn new(command: Command, size: usize) -> Result<Self> {
         command.check()?;
-        command.recipe.check_gate()?;
+        command.recipe.check_gate("prepare")?;
         let thread = Error::system(Step::StartPool);
         let wake = event(0).map_err(Error::system(Step::StartPool))?;
         let state = Mutex::default();
@@ -273,7 +275,8 @@ impl Shared {
 
     /// Prepares one, unless nobody wants it any more.
     fn prepare(&self) -> Result<Option<Prepared>> {
-        let mut prepared = self.command.hold(Streams::Inherited, None)?;
+        let explain = self.command.explain.unwrap_or(Explain::Facts);
+        let mut prepared = self.command.hold(Streams::Inherited, None, explain)?;
         while !self.state().closed {
             // a source may never answer
             if prepared.wait_ready(deadline(PAUSE))? {

@@ -90,16 +90,32 @@ impl Prepared {
         self.child.as_ref().map(Child::killer)
     }
 
-    /// Starts the command. Its time ([`Command::timeout`](crate::Command::timeout)) counts from now.
+    /// Starts the command, with the limits of [`Command::limits`](crate::Command::limits). Its time
+    /// ([`Command::timeout`](crate::Command::timeout)) counts from now.
     ///
     /// # Errors
     ///
-    /// If the sandbox has been destroyed meanwhile ([`Error::Stopped`] if a [`Killer`] did that).
-    pub fn start(mut self) -> Result<Child> {
+    /// If the sandbox has been destroyed meanwhile ([`Error::Stopped`] if a [`Killer`] did that), or a limit that must hold cannot be
+    /// set ([`Error::Limit`]).
+    pub fn start(self) -> Result<Child> {
+        self.open()?.begin()
+    }
+
+    /// Its time begins although it is still to be set up.
+    pub(super) fn begin(&self) -> Result<()> {
+        self.child.as_ref().map_or(Ok(()), Child::limit)
+    }
+
+    /// Sets the limits and lets the command start. Its time is another matter.
+    pub(super) fn open(mut self) -> Result<Child> {
+        if let Some(child) = &mut self.child {
+            // dropped, it is destroyed
+            child.apply_limits()?;
+        }
         let sent = self.gate.take().map(Gate::open);
         let Some(mut child) = self.child.take() else { return Err(gone()) };
         match sent {
-            Some(Ok(())) => child.begin(),
+            Some(Ok(())) => Ok(child),
             // its end tells why, and if not, it is not there to be started
             _ => Err(child.wait().err().unwrap_or_else(gone)),
         }

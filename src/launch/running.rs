@@ -4,13 +4,14 @@ use std::io;
 use std::num::NonZeroI32;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
+use super::cgroup::Group;
 use super::conduct::{Act, Child, Cloned, Conduct, PATIENCE, Seen};
 use super::descriptors::{event, process, send_all};
 use super::handshake::{Caveats, End, Handshake, Outcome, Phase, Ready};
@@ -19,6 +20,7 @@ use super::keeper::Lease;
 use super::processes::{adopts_orphans, children_of, is_gone, kill_holders, limits_of};
 use super::reach::{GRACE, Reach};
 use super::spawn;
+use super::usage::Usage;
 use super::wait::{Sources, Ward, drive, has_ended};
 use crate::bwrap::status::Status;
 
@@ -45,6 +47,8 @@ pub(crate) struct Running {
     limits: Option<String>,
     tampered: bool,
     outcome: Option<Outcome>,
+    /// Removed with this.
+    group: Option<Group>,
     _lease: Option<Lease>,
 }
 
@@ -153,6 +157,7 @@ impl Running {
             limits,
             tampered: false,
             outcome: None,
+            group: None,
             _lease: lease,
         })
     }
@@ -200,6 +205,27 @@ impl Running {
     /// Waits until bwrap has its id maps, or has ended. Says whether it has.
     pub(crate) fn wait_mapped(&mut self, deadline: Instant) -> io::Result<bool> {
         drive(self, Self::is_mapped, Some(deadline))
+    }
+
+    /// What bwrap cloned and waits at the gate, if it is still there.
+    pub(super) fn held(&self) -> Option<Pid> {
+        let child = self.reach.child()?;
+        let pid = Pid::from_raw(self.handshake().status().child_pid?.get())?;
+        has_ended(child, Duration::ZERO).is_ok_and(|ended| !ended).then_some(pid)
+    }
+
+    /// Keeps the control group of what was held.
+    pub(super) fn set_group(&mut self, group: Option<Group>) {
+        self.group = group;
+    }
+
+    pub(super) fn take_group(&mut self) -> Option<Group> {
+        self.group.take()
+    }
+
+    /// What the sandbox has used so far.
+    pub(crate) fn usage(&self) -> Usage {
+        self.group.as_ref().map(Group::usage).unwrap_or_default()
     }
 
     /// Writes the id maps that bwrap waits for, as far as that can be done without waiting, and lets it go on.

@@ -126,6 +126,28 @@ pub(super) fn scheduling() -> Option<(i32, i32)> {
     Some((policy, parameters.sched_priority))
 }
 
+/// Sets the scheduling policy and real-time priority of a process's main thread (`sched(7)`).
+pub(super) fn set_scheduling(pid: Pid, policy: c_int, priority: c_int) -> io::Result<()> {
+    let mut parameters = MaybeUninit::<libc::sched_param>::zeroed();
+    // SAFETY: the structure is zeroed, which is a value of it, before one field is written; the call only reads it.
+    let done = unsafe {
+        (*parameters.as_mut_ptr()).sched_priority = priority;
+        // not by the name that musl refuses to carry out
+        libc::syscall(libc::SYS_sched_setscheduler, pid.as_raw_pid(), policy, parameters.as_ptr())
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Sets the I/O scheduling class and level of a process's main thread (`ioprio_set(2)`).
+pub(super) fn set_io_priority(pid: Pid, class: c_int, level: c_int) -> io::Result<()> {
+    const IOPRIO_WHO_PROCESS: c_int = 1;
+    const IOPRIO_CLASS_SHIFT: c_int = 13;
+    let priority = class << IOPRIO_CLASS_SHIFT | level;
+    // SAFETY: the call takes three numbers and touches no memory.
+    let done = unsafe { libc::syscall(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, pid.as_raw_pid(), priority) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// How much of what was sent to a socket's other end waits there unread (`SIOCOUTQ`, `unix(7)`).
 pub(super) fn unread(socket: &OwnedFd) -> Option<usize> {
     let mut count: c_int = 0;

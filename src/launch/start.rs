@@ -80,7 +80,7 @@ pub(super) fn begin(order: &Order<'_>) -> Result<Started> {
     let recipe = order.recipe;
     recipe.check(order.descriptors)?;
     if order.hold {
-        recipe.check_gate()?;
+        recipe.check_gate("prepare")?;
     }
     let mapped = recipe.sandbox.identity.mapped();
     let roles = [

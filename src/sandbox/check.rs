@@ -82,6 +82,8 @@ pub enum Place {
     Argument(usize),
     /// A descriptor given to the command, by its number inside.
     Descriptor(i32),
+    /// A limit of the command, as it is shown (`RLIMIT_CORE 2:1`), or its control group.
+    Limit(String),
     /// The command line as a whole.
     CommandLine,
 }
@@ -110,6 +112,7 @@ impl fmt::Display for Place {
             Self::Program => f.write_str("program"),
             Self::Argument(index) => write!(f, "argument {index}"),
             Self::Descriptor(number) => write!(f, "descriptor {number}"),
+            Self::Limit(limit) => f.write_str(limit),
             Self::CommandLine => f.write_str("command line"),
         }
     }
@@ -238,6 +241,30 @@ pub enum Problem {
         /// The id.
         id: u32,
     },
+    /// A soft limit above the hard one.
+    #[error("the soft limit is above the hard one, {hard}; raise that, or lower it")]
+    #[non_exhaustive]
+    LimitAboveHard {
+        /// The hard limit.
+        hard: u64,
+    },
+    /// A number that the kernel would refuse, or cut.
+    #[error("{value} is not within {min} to {max}")]
+    #[non_exhaustive]
+    LimitRange {
+        /// The number.
+        value: i64,
+        /// The least there may be.
+        min: i64,
+        /// The most there may be.
+        max: i64,
+    },
+    /// A command that may run nowhere.
+    #[error("no processor is left to run on; name one at least")]
+    NoProcessor,
+    /// A control group that is not named from the root of its hierarchy.
+    #[error("{0:?} is no name of a control group; write it as /proc/PID/cgroup does, such as \"/jobs\"")]
+    GroupPath(PathBuf),
     /// `cap_add_all` as root, without a user namespace.
     #[error(
         "as root, bwrap silently ignores drops beside cap_add_all (--cap-add ALL); name the capabilities one by one, or add Namespaces::USER (--unshare-user)"

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bwrap_launch::{Command, Error, ExitStatus, Group, Pool, Sandbox, Stdio, tokio as front};
+use bwrap_launch::{Command, Error, ExitStatus, Group, Limits, Pool, Sandbox, Stdio, tokio as front};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::AsyncWriteExt;
@@ -21,6 +21,7 @@ pub(crate) const CASES: &[Case] = cases![
     a_pool_is_kept_full,
     a_pool_for_tokio_is_kept_full,
     a_pool_that_cannot_be_filled,
+    what_a_pool_gives_is_limited,
     a_group_ends_one_by_one,
     a_group_for_tokio_ends_one_by_one,
     hundreds_are_alive,
@@ -116,6 +117,35 @@ fn a_pool_for_tokio_is_kept_full(here: &Here) {
                 drop(pool.take().await.unwrap());
             });
             assert!(released(&holders, SETTLE), "something is left in {sandbox}");
+        });
+    }
+}
+
+fn what_a_pool_gives_is_limited(here: &Here) {
+    let runtime = Tokio::threads();
+    for sandbox in few_sandboxes() {
+        let command = || {
+            let mut command = marked(here, &sandbox, "nice");
+            command.limits(&Limits::new().nice(7)).stdout(Stdio::piped());
+            command
+        };
+        unchanged(&token(here), "a pool", || {
+            let pool = Pool::new(command(), 1).unwrap();
+            pool.fill().unwrap();
+            for held in ["one that was held", "one that was held, or not"] {
+                let child = pool.take().unwrap().start().unwrap();
+                assert_eq!(child.wait_with_output().unwrap().stdout, b"7\n", "{held}");
+            }
+        });
+        unchanged(&token(here), "a pool for tokio", || {
+            runtime.0.block_on(async {
+                let pool = front::Pool::new(command().into(), 1).unwrap();
+                pool.fill().await.unwrap();
+                for held in ["one that was held", "one that was held, or not"] {
+                    let child = pool.take().await.unwrap().start().await.unwrap();
+                    assert_eq!(child.wait_with_output().await.unwrap().stdout, b"7\n", "{held}");
+                }
+            });
         });
     }
 }

@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use bwrap_launch::diagnosis::Cause;
-use bwrap_launch::{Capture, Command, Error, Explain, Filter, Heard, IdRange, Namespaces, Sandbox, Stdio};
+use bwrap_launch::{
+    Capture, Command, Ending, Error, Explain, Filter, Heard, IdRange, Limit, Limits, Namespaces, Resource,
+    Sandbox, Stdio, Stop,
+};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::common::{Case, Here, host, skip, within};
@@ -47,6 +50,8 @@ pub(crate) const CASES: &[Case] = contract![
     ids_are_mapped,
     a_filter_from_a_pipe,
     limits_of_time_at_random_moments,
+    limits_hold,
+    limits_that_cannot_be_set,
 ];
 
 fn what_ran_has_its_status<F: Front>(front: &F, here: &Here) {
@@ -383,4 +388,74 @@ fn limits_of_time_at_random_moments<F: Front>(front: &F, here: &Here) {
         assert!(released(&holders, SETTLE), "something is left in {sandbox}");
     }
     println!("{late} of {launches} were late");
+}
+
+/// What a command with these limits says of them.
+const LIMITED: &[u8] = b"37\n7\n";
+
+fn limited(here: &Here, sandbox: &Sandbox, limits: &Limits) -> Command {
+    let mut command = marked(here, sandbox, "ulimit -n; nice");
+    command.limits(&limits.clone().rlimit(Resource::OpenFiles, 37, 37).nice(7)).stdout(Stdio::piped());
+    command
+}
+
+fn limits_hold<F: Front>(front: &F, here: &Here) {
+    let nice = rustix::process::getpriority_process(None).unwrap();
+    assert_ne!(nice, 7, "this case itself is as nice");
+    for sandbox in few_sandboxes() {
+        let command = || limited(here, &sandbox, &Limits::new());
+        assert_eq!(front.output(command()).unwrap().stdout, LIMITED, "output in {sandbox}");
+        let output = front.output_timeout(command(), LONG).unwrap().expect("in time");
+        assert_eq!(output.stdout, LIMITED, "output_timeout in {sandbox}");
+        let child = front.spawn(command()).unwrap();
+        assert_eq!(front.wait_with_output(child).unwrap().stdout, LIMITED, "spawn in {sandbox}");
+        let held = front.prepare(command()).unwrap();
+        let child = front.start(held).unwrap();
+        assert_eq!(front.wait_with_output(child).unwrap().stdout, LIMITED, "prepare in {sandbox}");
+        let status = |script: &str| {
+            let mut command = marked(here, &sandbox, script);
+            command.limits(&Limits::new().nice(7));
+            command
+        };
+        assert_eq!(front.status(status("exit $(nice)")).unwrap().raw(), 7, "status in {sandbox}");
+        let ended = front.status_timeout(status("exit $(nice)"), LONG).unwrap().expect("in time");
+        assert_eq!(ended.raw(), 7, "status_timeout in {sandbox}");
+        // its time is as limited as ever
+        let mut command = status("sleep 60");
+        command.timeout(Duration::from_millis(300));
+        let ended = front.status(command);
+        let ended = ended.unwrap_or_else(|error| panic!("{error} in {sandbox}"));
+        assert_eq!(ended.ending(), Ending::Stopped(Stop::Timeout), "{sandbox}");
+        assert!(front.status_timeout(status("sleep 60"), Duration::from_millis(50)).unwrap().is_none());
+    }
+}
+
+fn limits_that_cannot_be_set<F: Front>(front: &F, here: &Here) {
+    let missing = Limits::new().below("/bwrap-launch-no-such-group");
+    let must = missing.clone().memory_max(1 << 30);
+    for sandbox in few_sandboxes() {
+        let command = |limits: &Limits| {
+            let (reader, writer) = std::io::pipe().unwrap();
+            let mut command = marked(here, &sandbox, "echo ran; nice");
+            command.limits(limits).stdout(writer);
+            (command, reader)
+        };
+        let ways: [&dyn Fn(Command) -> Option<Error>; 3] =
+            [&|command| front.status(command).err(), &|command| front.spawn(command).err(), &|command| {
+                front.prepare(command).and_then(|held| front.start(held)).err()
+            }];
+        for way in ways {
+            let (command, reader) = command(&must);
+            assert!(matches!(way(command), Some(Error::Limit(_))), "{sandbox}");
+            assert_eq!(std::io::read_to_string(reader).unwrap(), "", "it ran in {sandbox}");
+        }
+        // without what is optional it runs, with all that can be set
+        let (command, reader) = command(&missing.clone().optional(Limit::MemoryMax(1 << 30)).nice(7));
+        assert!(front.status(command).unwrap().success());
+        assert_eq!(std::io::read_to_string(reader).unwrap(), "ran\n7\n", "{sandbox}");
+        let two = sandbox.seccomp(allow_all()).seccomp(allow_all());
+        let mut command = here.command(&two, "true");
+        command.limits(&Limits::new().nice(7));
+        assert!(matches!(front.spawn(command), Err(Error::Invalid(_))));
+    }
 }

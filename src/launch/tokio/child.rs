@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use ::tokio::task::JoinHandle;
 use ::tokio::time::sleep;
 
+use super::super::apply::apply;
 use super::super::capture::{Cuts, Kept};
 use super::super::child::{self, Inquiry, deadline, left};
 use super::super::doomed::{Doomed, doom};
@@ -18,13 +19,15 @@ use super::super::ending::Stop;
 use super::super::error::{Error, Result, Step};
 use super::super::handshake::Phase;
 use super::super::keeper;
+use super::super::limits::Unapplied;
 use super::super::output::{ExitStatus, Output};
 use super::super::reach::GRACE;
 use super::super::running::Running;
 use super::super::stop::Killer;
+use super::super::usage::Usage;
 use super::super::wait::Ward;
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
-use super::watch::{Watch, drive, runtime};
+use super::watch::{Watch, blocking, drive, runtime};
 use crate::bwrap::{Message, NamespaceIds};
 use crate::sandbox::Feature;
 
@@ -58,6 +61,8 @@ pub struct Child {
     held: Held,
     /// Finds out why it failed.
     inquiry: Option<JoinHandle<Error>>,
+    /// Removes its control group.
+    removal: Option<JoinHandle<()>>,
 }
 
 /// A child, and what its end is to be if nobody waits for it.
@@ -100,7 +105,9 @@ impl Child {
             Ok((stdin, stdout, stderr.map(ChildStderr::new).transpose()?))
         };
         match streams() {
-            Ok((stdin, stdout, stderr)) => Ok(Self { stdin, stdout, stderr, held, inquiry: None }),
+            Ok((stdin, stdout, stderr)) => {
+                Ok(Self { stdin, stdout, stderr, held, inquiry: None, removal: None })
+            }
             Err(error) => {
                 held.kill_on_drop = true;
                 Err(pipe(error))
@@ -164,6 +171,33 @@ impl Child {
     #[must_use]
     pub fn dropped(&self) -> &[Feature] {
         self.held.child.dropped()
+    }
+
+    /// Optional limits that could not be set ([`Limits::optional`](crate::Limits::optional)): the command runs without.
+    #[must_use]
+    pub fn unapplied(&self) -> &[Unapplied] {
+        self.held.child.unapplied()
+    }
+
+    /// What the sandbox has used so far, or, at its end, in all ([`Child::usage`](crate::Child::usage)).
+    #[must_use]
+    pub fn usage(&mut self) -> Usage {
+        self.held.child.usage()
+    }
+
+    /// Sets the limits on the sandbox, which waits at the gate. Control groups are files, and may take time.
+    pub(super) async fn apply_limits(&mut self) -> Result<()> {
+        let (limits, held) = (self.held.child.limits.clone(), self.held.child.held());
+        if limits.is_empty() {
+            return Ok(());
+        }
+        match blocking(Step::EnterRuntime, move || apply(&limits, held)).await? {
+            Ok(applied) => self.held.child.keep(applied),
+            // the end tells more
+            Err(_) if self.held.child.is_over() => return self.conclude(None).await.map(drop),
+            Err(unapplied) => return Err(unapplied.into()),
+        }
+        Ok(())
     }
 
     /// bwrap's warnings so far, if standard error is piped. A command can forge them.
@@ -307,7 +341,13 @@ impl Child {
         context: &mut Context<'_>,
         deadline: Option<Instant>,
     ) -> Poll<Result<ExitStatus>> {
-        if let Some(inquiry) = self.held.child.close() {
+        let inquiry = self.held.child.close();
+        if let Some(group) = self.held.child.take_group()
+            && let Ok(runtime) = runtime()
+        {
+            self.removal = Some(runtime.spawn_blocking(move || drop(group)));
+        }
+        if let Some(inquiry) = inquiry {
             match runtime() {
                 Ok(runtime) => {
                     let limit = left(deadline);
@@ -322,6 +362,11 @@ impl Child {
             // a runtime that ends does not find out
             let lost = |error| Error::system(Step::WaitForBwrap)(io::Error::other(error));
             self.held.child.settle(found.unwrap_or_else(lost));
+        }
+        if let Some(task) = &mut self.removal {
+            // a runtime that ends runs it or drops it, and either removes the group
+            let Poll::Ready(_) = Pin::new(task).poll(context) else { return Poll::Pending };
+            self.removal = None;
         }
         Poll::Ready(self.held.child.outcome())
     }
@@ -419,12 +464,17 @@ impl Child {
 
     /// Kills it all, and waits for that.
     pub(super) async fn destroy(&mut self) {
-        let Some(running) = self.held.child.take_running() else { return };
+        let Some(mut running) = self.held.child.take_running() else { return };
+        let group = running.take_group();
         let mut doom = Doom(Some(Doomed::new(running)));
         if let Some(doomed) = &mut doom.0
             && drive(doomed, |_| false, None).await.is_ok()
         {
             doom.0 = None;
+        }
+        if group.is_some() {
+            // given up, it is removed nevertheless
+            let _ = blocking(Step::EnterRuntime, move || drop(group)).await;
         }
     }
 }

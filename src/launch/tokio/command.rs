@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::super::capture::Capture;
-use super::super::child::deadline;
+use super::super::child::{deadline, given_up};
 use super::super::command::{self, Streams, is_late};
 use super::super::error::{Error, Result, Step};
 use super::super::explain::Explain;
 use super::super::gate::Gate;
+use super::super::limits::Limits;
 use super::super::output::{ExitStatus, Output};
 use super::super::running::Running;
 use super::super::start;
@@ -157,6 +158,7 @@ forward! {
     process_group(group: i32)
     setsid(new_session: bool)
     capture(capture: Capture)
+    limits(limits: &Limits)
 }
 
 /// # Launching
@@ -185,7 +187,7 @@ impl Command {
     ///
     /// As [`Command::spawn`](crate::Command::spawn), and outside of a runtime.
     pub async fn spawn(&mut self) -> Result<Child> {
-        let (mut child, _) = self.launch(Streams::Inherited, false, None, Explain::Facts).await?;
+        let mut child = self.run(Streams::Inherited, None, Explain::Facts).await?.ok_or_else(given_up)?;
         child.set_kill_on_drop(self.kill_on_drop);
         Ok(child)
     }
@@ -198,7 +200,8 @@ impl Command {
     ///
     /// As [`spawn`](Self::spawn), and if the command did not run ([`Error::failure`](crate::Error::failure)).
     pub async fn status(&mut self) -> Result<ExitStatus> {
-        self.launch(Streams::Inherited, false, None, Explain::AskAgain).await?.0.wait().await
+        let child = self.run(Streams::Inherited, None, Explain::AskAgain).await?;
+        child.ok_or_else(given_up)?.wait().await
     }
 
     /// Launches the command and collects what it writes.
@@ -209,7 +212,8 @@ impl Command {
     ///
     /// As [`status`](Self::status), and if its output cannot be read.
     pub async fn output(&mut self) -> Result<Output> {
-        self.launch(Streams::Piped, false, None, Explain::AskAgain).await?.0.wait_with_output().await
+        let child = self.run(Streams::Piped, None, Explain::AskAgain).await?;
+        child.ok_or_else(given_up)?.wait_with_output().await
     }
 
     /// As [`status`](Self::status), but not longer than `limit`: `None` if it takes longer, and then nothing is left of the sandbox.
@@ -230,9 +234,12 @@ impl Command {
     /// ```
     pub async fn status_timeout(&mut self, limit: Duration) -> Result<Option<ExitStatus>> {
         let deadline = deadline(limit);
-        match self.launch(Streams::Inherited, false, deadline, Explain::AskAgain).await {
+        match self.run(Streams::Inherited, deadline, Explain::AskAgain).await {
             Err(error) if is_late(&error) => Ok(None),
-            launched => launched?.0.wait_until(deadline).await,
+            child => match child? {
+                Some(mut child) => child.wait_until(deadline).await,
+                None => Ok(None),
+            },
         }
     }
 
@@ -244,9 +251,12 @@ impl Command {
     /// As [`output`](Self::output). bwrap is asked again only within the limit.
     pub async fn output_timeout(&mut self, limit: Duration) -> Result<Option<Output>> {
         let deadline = deadline(limit);
-        match self.launch(Streams::Piped, false, deadline, Explain::AskAgain).await {
+        match self.run(Streams::Piped, deadline, Explain::AskAgain).await {
             Err(error) if is_late(&error) => Ok(None),
-            launched => launched?.0.output_until(deadline).await,
+            child => match child? {
+                Some(mut child) => child.output_until(deadline).await,
+                None => Ok(None),
+            },
         }
     }
 
@@ -283,7 +293,23 @@ impl Command {
         Ok(Prepared::new(child, gate, self.kill_on_drop))
     }
 
-    /// Launches, and waits for id maps. What comes of it is killed when it is dropped.
+    /// Launches, by way of the gate if there are limits to be set. `None` if the deadline has passed before that. What comes of it is
+    /// killed when it is dropped.
+    async fn run(
+        &self,
+        streams: Streams,
+        deadline: Option<Instant>,
+        explain: Explain,
+    ) -> Result<Option<Child>> {
+        let (child, gate) = self.launch(streams, false, deadline, explain).await?;
+        if gate.is_none() {
+            return Ok(Some(child));
+        }
+        let mut prepared = Prepared::new(child, gate, true);
+        if prepared.wait_ready(deadline).await? { prepared.open().await.map(Some) } else { Ok(None) }
+    }
+
+    /// Launches, and waits for id maps. There is a gate if it is to be held, or has limits. What comes of it is killed when it is dropped.
     async fn launch(
         &self,
         streams: Streams,

@@ -72,15 +72,27 @@ impl Prepared {
         self.child.known_namespaces()
     }
 
-    /// Starts the command.
+    /// Starts the command, with the limits of [`Command::limits`](super::Command::limits).
     ///
     /// # Errors
     ///
-    /// If the sandbox has been destroyed meanwhile.
-    pub async fn start(mut self) -> Result<Child> {
+    /// If the sandbox has been destroyed meanwhile, or a limit that must hold cannot be set
+    /// ([`Error::Limit`]).
+    pub async fn start(self) -> Result<Child> {
+        let kill_on_drop = self.kill_on_drop;
+        let mut child = self.open().await?;
+        child.limit()?;
+        child.set_kill_on_drop(kill_on_drop);
+        Ok(child)
+    }
+
+    /// Sets the limits and lets the command start. Its time is another matter; it is killed if it is dropped.
+    pub(super) async fn open(mut self) -> Result<Child> {
+        if let Err(error) = self.child.apply_limits().await {
+            self.child.destroy().await;
+            return Err(error);
+        }
         if self.gate.take().is_some_and(|gate| gate.open().is_ok()) {
-            self.child.limit()?;
-            self.child.set_kill_on_drop(self.kill_on_drop);
             return Ok(self.child);
         }
         // its end tells why, and if not, it is not there to be started

@@ -1,0 +1,591 @@
+//! A control group for one sandbox (`cgroups(7)`): made, entered, read and removed.
+//!
+//! Version 1 was tested by launches; of version 2, only where a group is and how its files are read, without one.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use procfs_core::FromRead;
+use procfs_core::process::MountInfos;
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, pidfd_send_signal, test_kill_process};
+
+use super::descriptors::process;
+use super::limits::Limit;
+use super::usage::{Figure, Usage};
+
+/// What every name begins with.
+const NAME: &str = "bwrap-launch";
+
+/// How long what was killed may take to leave the group.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How many were made, for names that do not repeat.
+static COUNT: AtomicU64 = AtomicU64::new(0);
+
+/// The group, in every hierarchy that is needed.
+#[derive(Debug)]
+pub(super) struct Group {
+    parts: Vec<Part>,
+}
+
+/// The group in one hierarchy.
+#[derive(Debug)]
+struct Part {
+    directory: PathBuf,
+    /// Version 2.
+    unified: bool,
+    /// What may be set and read there.
+    controllers: Vec<String>,
+}
+
+/// Why there is no group.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    source: io::Error,
+    remedy: Option<Arc<str>>,
+}
+
+impl Refusal {
+    pub(super) fn into_parts(self) -> (io::Error, Option<Arc<str>>) {
+        (self.source, self.remedy)
+    }
+
+    /// Of what the system said about a file or directory of the hierarchy.
+    fn of(source: io::Error, path: &Path, unified: bool) -> Self {
+        let remedy = remedy_for(&source, path, unified).map(Arc::from);
+        let source = match source.raw_os_error() {
+            Some(_) => io::Error::new(source.kind(), format!("{}: {source}", path.display())),
+            None => source,
+        };
+        Self { source, remedy }
+    }
+}
+
+/// What to change so that a group can be made.
+fn remedy_for(error: &io::Error, path: &Path, unified: bool) -> Option<String> {
+    let other = "or name a group that is this user's with Limits::below";
+    Some(match Errno::from_io_error(error)? {
+        Errno::ROFS => {
+            "the container sees its control groups read-only: Docker 28 has `--security-opt writable-cgroups=true`; in Kubernetes, use a runtime class whose \
+             containerd (2.1) has `cgroup_writable = true`, or with CRI-O the annotation `io.kubernetes.cri-o.cgroup2-mount-hierarchy-rw: \"true\"`"
+                .to_owned()
+        }
+        Errno::ACCESS | Errno::PERM if unified => format!(
+            "the group is not delegated to this user: in the systemd unit set `Delegate=yes` and `DelegateSubgroup=main` (systemd 254), or start it by `systemd-run --user -p \
+             Delegate=yes -p DelegateSubgroup=main`, {other}"
+        ),
+        Errno::ACCESS | Errno::PERM => {
+            format!("version 1 of control groups can be given to a user by an administrator only (`cgcreate -a`), {other}")
+        }
+        Errno::BUSY => format!(
+            "version 2 gives limits below a group only if it has no processes of its own: with `DelegateSubgroup=main` (systemd 254) beside `Delegate=yes` the caller runs one level \
+             lower; without, move its processes to a group below {} first, {other}",
+            path.parent().unwrap_or(path).display()
+        ),
+        Errno::NOENT => other.strip_prefix("or ")?.to_owned(),
+        _ => return None,
+    })
+}
+
+/// A limit that could not be set on a group that is there.
+#[derive(Debug)]
+pub(super) struct Refused<'a> {
+    pub(super) limit: &'a Limit,
+    pub(super) optional: bool,
+    pub(super) source: io::Error,
+}
+
+/// One hierarchy of control groups, as this thread sees it.
+struct Hierarchy {
+    unified: bool,
+    controllers: Vec<String>,
+    /// Where it is mounted, and which group of it that shows.
+    point: PathBuf,
+    root: PathBuf,
+    /// The group of this thread.
+    own: PathBuf,
+}
+
+impl Hierarchy {
+    fn all() -> io::Result<Vec<Self>> {
+        let mounts = MountInfos::from_file("/proc/thread-self/mountinfo").map_err(io::Error::other)?;
+        let text = fs::read_to_string("/proc/thread-self/cgroup")?;
+        // ID:CONTROLLERS:PATH
+        let lines = text.lines().filter_map(|line| {
+            let mut parts = line.splitn(3, ':').skip(1);
+            Some((parts.next()?, parts.next()?))
+        });
+        Ok(lines
+            .filter_map(|(controllers, own)| {
+                let unified = controllers.is_empty();
+                let controllers: Vec<String> = controllers.split(',').map(str::to_owned).collect();
+                // the last mount is the one on top
+                let mount = mounts.0.iter().rev().find(|mount| match mount.fs_type.as_str() {
+                    "cgroup2" => unified,
+                    "cgroup" => {
+                        !unified && controllers.iter().all(|name| mount.super_options.contains_key(name))
+                    }
+                    _ => false,
+                })?;
+                Some(Self {
+                    unified,
+                    controllers: if unified { Vec::new() } else { controllers },
+                    point: mount.mount_point.clone(),
+                    root: PathBuf::from(&mount.root),
+                    own: PathBuf::from(own),
+                })
+            })
+            .collect())
+    }
+
+    /// Where a group of this hierarchy is seen.
+    fn directory(&self, group: &Path) -> PathBuf {
+        // a container may see the host's name of its own group, which is the root of what it sees
+        let below = group.strip_prefix(&self.root).or_else(|_| group.strip_prefix("/")).unwrap_or(group);
+        if below.as_os_str().is_empty() { self.point.clone() } else { self.point.join(below) }
+    }
+}
+
+/// Which controller sets a limit, with version 1 or 2, and what to write where.
+struct Setting {
+    controller: &'static str,
+    /// File, text, in order.
+    writes: Vec<(&'static str, String)>,
+}
+
+fn unsupported(why: &'static str) -> io::Error {
+    io::Error::new(ErrorKind::Unsupported, why)
+}
+
+impl Setting {
+    fn of(limit: &Limit, unified: bool, limits: &[(&Limit, bool)]) -> io::Result<Self> {
+        let only_two =
+            || unsupported("version 1 of control groups, which this machine has, does not know it");
+        let number = u64::to_string;
+        let (controller, writes) = match limit {
+            Limit::MemoryMax(bytes) if unified => ("memory", vec![("memory.max", number(bytes))]),
+            Limit::MemoryMax(bytes) => ("memory", vec![("memory.limit_in_bytes", number(bytes))]),
+            Limit::MemoryHigh(bytes) if unified => ("memory", vec![("memory.high", number(bytes))]),
+            Limit::SwapMax(bytes) if unified => ("memory", vec![("memory.swap.max", number(bytes))]),
+            Limit::SwapMax(bytes) => {
+                let memory = limits.iter().find_map(|(limit, _)| match limit {
+                    Limit::MemoryMax(bytes) => Some(*bytes),
+                    _ => None,
+                });
+                let memory = memory.ok_or_else(|| {
+                    unsupported("version 1 of control groups limits swap only together with memory; add Limit::MemoryMax")
+                })?;
+                ("memory", vec![("memory.memsw.limit_in_bytes", memory.saturating_add(*bytes).to_string())])
+            }
+            Limit::OomGroup if unified => ("memory", vec![("memory.oom.group", "1".to_owned())]),
+            Limit::PidsMax(processes) => ("pids", vec![("pids.max", number(processes))]),
+            Limit::CpuMax { quota, period } if unified => {
+                ("cpu", vec![("cpu.max", format!("{} {}", quota.as_micros(), period.as_micros()))])
+            }
+            Limit::CpuMax { quota, period } => {
+                let period = ("cpu.cfs_period_us", period.as_micros().to_string());
+                ("cpu", vec![period, ("cpu.cfs_quota_us", quota.as_micros().to_string())])
+            }
+            Limit::IoMax(io) if unified => {
+                let text = Limit::IoMax(*io).to_string();
+                ("io", vec![("io.max", text.trim_start_matches("io.max ").to_owned())])
+            }
+            Limit::IoMax(io) => {
+                let device = format!("{}:{}", io.device.0, io.device.1);
+                let files = [
+                    ("blkio.throttle.read_bps_device", io.read_bytes),
+                    ("blkio.throttle.write_bps_device", io.write_bytes),
+                    ("blkio.throttle.read_iops_device", io.read_operations),
+                    ("blkio.throttle.write_iops_device", io.write_operations),
+                ];
+                let writes = files
+                    .into_iter()
+                    .filter_map(|(file, value)| Some((file, format!("{device} {}", value?))));
+                ("blkio", writes.collect())
+            }
+            _ => return Err(only_two()),
+        };
+        Ok(Self { controller, writes })
+    }
+}
+
+/// What version 1 and version 2 call what is to be counted.
+const COUNTED: [&str; 5] = ["cpuacct", "memory", "blkio", "pids", "io"];
+
+impl Group {
+    /// Makes a group and sets its limits. Returns those that could not be set, too.
+    ///
+    /// # Errors
+    ///
+    /// If no group can be made; then there is none.
+    pub(super) fn make<'a>(
+        limits: &[(&'a Limit, bool)],
+        below: Option<&Path>,
+    ) -> Result<(Self, Vec<Refused<'a>>), Refusal> {
+        let proc = Path::new("/proc/thread-self/cgroup");
+        let hierarchies = Hierarchy::all().map_err(|error| Refusal::of(error, proc, false))?;
+        let mut refused = Vec::new();
+        // what is to be set where
+        let mut settings: Vec<(&Hierarchy, Setting, &'a Limit, bool)> = Vec::new();
+        let mut counted = false;
+        for (limit, optional) in limits {
+            if **limit == Limit::Accounting {
+                counted = true;
+                continue;
+            }
+            let found = [false, true].into_iter().find_map(|unified| {
+                let setting = Setting::of(limit, unified, limits);
+                let controller = match &setting {
+                    Ok(setting) => setting.controller,
+                    // it is known to the other version only
+                    Err(_) => "memory",
+                };
+                let has = |hierarchy: &&Hierarchy| {
+                    hierarchy.unified == unified
+                        && (unified || hierarchy.controllers.iter().any(|name| name == controller))
+                };
+                Some((hierarchies.iter().find(has)?, setting))
+            });
+            match found {
+                Some((hierarchy, Ok(setting))) => settings.push((hierarchy, setting, limit, *optional)),
+                Some((_, Err(error))) => refused.push(Refused { limit, optional: *optional, source: error }),
+                None => {
+                    let source = unsupported("no control groups are mounted");
+                    refused.push(Refused { limit, optional: *optional, source });
+                }
+            }
+        }
+        let mut group = Self { parts: Vec::new() };
+        for hierarchy in &hierarchies {
+            let needs: Vec<&str> = settings
+                .iter()
+                .filter(|(other, ..)| std::ptr::eq(*other, hierarchy))
+                .map(|(_, setting, ..)| setting.controller)
+                .collect();
+            let v1_counts = hierarchy.controllers.iter().any(|name| COUNTED.contains(&name.as_str()));
+            // version 2 counts in any case, where it is all there is
+            let counts = counted && (v1_counts || hierarchy.unified && hierarchies.len() == 1);
+            if !needs.is_empty() || counts {
+                group.parts.push(Part::make(hierarchy, below, &needs, counts)?);
+            }
+        }
+        if group.parts.is_empty() && refused.is_empty() {
+            let source = unsupported("no control groups are mounted");
+            return Err(Refusal {
+                source,
+                remedy: Some(Arc::from("mount them: `mount -t cgroup2 none /sys/fs/cgroup`")),
+            });
+        }
+        for (_, setting, limit, optional) in settings {
+            let part = group
+                .parts
+                .iter()
+                .find(|part| part.controllers.iter().any(|name| name == setting.controller));
+            let done = match part {
+                Some(part) => {
+                    setting.writes.iter().try_for_each(|(file, text)| write(&part.directory.join(file), text))
+                }
+                None => Err(unsupported(
+                    "the group that it would be in has not this controller; with systemd, name it in `Delegate=`",
+                )),
+            };
+            if let Err(error) = done {
+                refused.push(Refused { limit, optional, source: error });
+            }
+        }
+        Ok((group, refused))
+    }
+
+    /// Moves a process into the group.
+    pub(super) fn enter(&self, pid: Pid) -> Result<(), Refusal> {
+        for part in &self.parts {
+            let path = part.directory.join("cgroup.procs");
+            write(&path, &pid.as_raw_pid().to_string())
+                .map_err(|error| Refusal::of(error, &path, part.unified))?;
+        }
+        Ok(())
+    }
+
+    /// What its processes have used so far.
+    pub(super) fn usage(&self) -> Usage {
+        let mut usage = Usage::default();
+        for part in &self.parts {
+            part.count(&mut usage);
+        }
+        usage
+    }
+
+    /// Kills what is left in it, and removes it.
+    fn remove(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        for part in self.parts.drain(..) {
+            let mut pause = Duration::from_micros(100);
+            loop {
+                match fs::remove_dir(&part.directory) {
+                    // a process is in it, or was a moment ago
+                    Err(error) if error.raw_os_error() == Some(libc::EBUSY) && Instant::now() < deadline => {
+                        part.kill();
+                        thread::sleep(pause);
+                        pause = pause.saturating_mul(2).min(Duration::from_millis(10));
+                    }
+                    Err(error) if error.kind() != ErrorKind::NotFound => {
+                        log::warn!(
+                            "could not remove the control group {}: {error}",
+                            part.directory.display()
+                        );
+                        break;
+                    }
+                    Ok(()) | Err(_) => break,
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+impl Part {
+    fn make(
+        hierarchy: &Hierarchy,
+        below: Option<&Path>,
+        needs: &[&str],
+        counts: bool,
+    ) -> Result<Self, Refusal> {
+        let unified = hierarchy.unified;
+        let own = hierarchy.directory(below.unwrap_or(&hierarchy.own));
+        let mut bases = vec![own.as_path()];
+        if unified && below.is_none() && own != hierarchy.point {
+            // with version 2 a group that has processes has no limits below it: beside it there may be
+            bases.extend(own.parent());
+        }
+        let mut refusal = None;
+        for base in bases {
+            match Self::make_in(hierarchy, base, needs, counts) {
+                Ok(part) => return Ok(part),
+                // that one cannot be used here says more than that the next is another's
+                Err(error) => drop(refusal.get_or_insert(error)),
+            }
+        }
+        Err(refusal.unwrap_or_else(|| Refusal::of(ErrorKind::NotFound.into(), &own, unified)))
+    }
+
+    fn make_in(hierarchy: &Hierarchy, base: &Path, needs: &[&str], counts: bool) -> Result<Self, Refusal> {
+        let unified = hierarchy.unified;
+        let controllers = if unified { enable(base, needs, counts)? } else { hierarchy.controllers.clone() };
+        sweep(base);
+        loop {
+            let number = COUNT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("{NAME}-{}-{}-{number}", pid_namespace(), std::process::id());
+            let directory = base.join(name);
+            match fs::create_dir(&directory) {
+                Ok(()) => return Ok(Self { directory, unified, controllers }),
+                // of a process that had this number before, and was killed
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(Refusal::of(error, &directory, unified)),
+            }
+        }
+    }
+
+    fn kill(&self) {
+        if self.unified && write(&self.directory.join("cgroup.kill"), "1").is_ok() {
+            return;
+        }
+        let list = || -> Vec<i32> {
+            let text = fs::read_to_string(self.directory.join("cgroup.procs")).unwrap_or_default();
+            text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+        };
+        let handles: Vec<_> =
+            list().into_iter().filter_map(|pid| Some((pid, process(Pid::from_raw(pid)?).ok()?))).collect();
+        // still in it once the handles are open: no number was taken over meanwhile
+        let still: HashSet<i32> = list().into_iter().collect();
+        for (_, handle) in handles.iter().filter(|(pid, _)| still.contains(pid)) {
+            let _ = pidfd_send_signal(handle, Signal::KILL);
+        }
+    }
+
+    fn has(&self, controller: &str) -> bool {
+        self.controllers.iter().any(|name| name == controller)
+    }
+
+    fn text(&self, file: &str) -> Option<String> {
+        fs::read_to_string(self.directory.join(file)).ok()
+    }
+
+    fn number(&self, file: &str) -> Option<u64> {
+        self.text(file)?.trim().parse().ok()
+    }
+
+    fn count(&self, usage: &mut Usage) {
+        if self.unified {
+            let stat = self.text("cpu.stat").unwrap_or_default();
+            let time = |name| field(&stat, name).map(Duration::from_micros);
+            usage.user = Figure::exact(time("user_usec"));
+            usage.system = Figure::exact(time("system_usec"));
+            if self.has("memory") {
+                // memory.peak came with Linux 5.19
+                usage.peak_memory = match self.number("memory.peak") {
+                    Some(peak) => Figure::Exact(peak),
+                    None => Figure::at_least(self.number("memory.current")),
+                };
+                usage.memory_kills =
+                    Figure::exact(self.text("memory.events").and_then(|text| field(&text, "oom_kill")));
+            }
+            if let Some(io) = self.text("io.stat") {
+                usage.read = Figure::Exact(sum(&io, "rbytes="));
+                usage.written = Figure::Exact(sum(&io, "wbytes="));
+            }
+            return;
+        }
+        if self.has("cpuacct") {
+            let time = |file| self.number(file).map(Duration::from_nanos);
+            usage.user = Figure::exact(time("cpuacct.usage_user"));
+            usage.system = Figure::exact(time("cpuacct.usage_sys"));
+        }
+        if self.has("memory") {
+            usage.peak_memory = Figure::exact(self.number("memory.max_usage_in_bytes"));
+            usage.memory_kills =
+                Figure::exact(self.text("memory.oom_control").and_then(|text| field(&text, "oom_kill")));
+        }
+        if self.has("blkio")
+            && let Some(io) = self.text("blkio.throttle.io_service_bytes")
+        {
+            // what is written later, from memory, is nobody's in version 1
+            usage.read = Figure::Exact(sum(&io, "Read "));
+            usage.written = Figure::AtLeast(sum(&io, "Write "));
+        }
+    }
+}
+
+/// Enables controllers below a group, as far as they are there. Says which are.
+fn enable(base: &Path, needs: &[&str], counts: bool) -> Result<Vec<String>, Refusal> {
+    let file = base.join("cgroup.subtree_control");
+    let list = |path: &Path| -> Result<Vec<String>, Refusal> {
+        let text = fs::read_to_string(path).map_err(|error| Refusal::of(error, path, true))?;
+        Ok(text.split_whitespace().map(str::to_owned).collect())
+    };
+    let enabled = list(&file)?;
+    let counted: &[&str] = if counts { &["memory", "io"] } else { &[] };
+    let is_missing = |name: &&&str| !enabled.iter().any(|other| other == *name);
+    if needs.iter().chain(counted).find(is_missing).is_none() {
+        return Ok(enabled);
+    }
+    let there = list(&base.join("cgroup.controllers"))?;
+    let ask = |names: &[&str]| {
+        let mut wanted: Vec<&str> = names.iter().filter(is_missing).copied().collect();
+        wanted.retain(|name| there.iter().any(|other| other == name));
+        wanted.dedup();
+        if wanted.is_empty() { Ok(()) } else { write(&file, &format!("+{}", wanted.join(" +"))) }
+    };
+    ask(needs).map_err(|error| Refusal::of(error, &file, true))?;
+    // what is only counted may be missing
+    let _ = ask(counted);
+    list(&file)
+}
+
+/// Removes, once for each place, what processes have left there that were killed.
+fn sweep(base: &Path) {
+    static SWEPT: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
+    let mut swept = SWEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    if !swept.get_or_insert_default().insert(base.to_owned()) {
+        return;
+    }
+    drop(swept);
+    let prefix = format!("{NAME}-{}-", pid_namespace());
+    for entry in fs::read_dir(base).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let owner = || -> Option<Pid> {
+            let (pid, _) = name.to_str()?.strip_prefix(&prefix)?.split_once('-')?;
+            Pid::from_raw(pid.parse().ok()?)
+        };
+        if owner().is_some_and(|owner| test_kill_process(owner) == Err(Errno::SRCH)) {
+            // not if something is in it
+            let _ = fs::remove_dir(entry.path());
+        }
+    }
+}
+
+/// Names of processes mean nothing to those in another PID namespace, who may use the same hierarchy.
+fn pid_namespace() -> String {
+    let link = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    let text = link.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    text.chars().filter(char::is_ascii_digit).collect()
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let mut file: File = OpenOptions::new().write(true).open(path)?;
+    file.write_all(text.as_bytes())
+}
+
+/// The number after a name, in lines of both.
+fn field(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
+}
+
+/// The sum of all numbers that follow this text.
+fn sum(text: &str, before: &str) -> u64 {
+    let numbers = text.match_indices(before).filter_map(|(at, _)| {
+        let rest = text.get(at + before.len()..)?;
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok()
+    });
+    numbers.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_the_kernel_are_read() {
+        let stat = "usage_usec 30\nuser_usec 10\nsystem_usec 20\n";
+        assert_eq!((field(stat, "user_usec"), field(stat, "usec")), (Some(10), None));
+        let io = "8:16 rbytes=1 wbytes=20 rios=3 wios=4\n8:0 rbytes=100 wbytes=0 rios=1 wios=0\n";
+        assert_eq!((sum(io, "rbytes="), sum(io, "wbytes=")), (101, 20));
+        assert_eq!(sum("8:0 Read 5\n8:0 Write 7\n8:16 Read 1\nTotal 13\n", "Read "), 6);
+    }
+
+    #[test]
+    fn a_group_is_found_where_it_is_mounted() {
+        let hierarchy = |root: &str, point: &str| Hierarchy {
+            unified: true,
+            controllers: Vec::new(),
+            point: point.into(),
+            root: root.into(),
+            own: "/".into(),
+        };
+        for (root, group, expected) in [
+            ("/", "/a/b", "/sys/fs/cgroup/a/b"),
+            ("/", "/", "/sys/fs/cgroup"),
+            // a container without a cgroup namespace
+            ("/docker/0123", "/docker/0123", "/sys/fs/cgroup"),
+            ("/docker/0123", "/docker/0123/jobs", "/sys/fs/cgroup/jobs"),
+        ] {
+            assert_eq!(hierarchy(root, "/sys/fs/cgroup").directory(Path::new(group)), Path::new(expected));
+        }
+    }
+
+    #[test]
+    fn what_is_to_be_changed_is_said() {
+        let base = Path::new("/sys/fs/cgroup/a/cgroup.subtree_control");
+        for (errno, said) in [
+            (libc::EROFS, "writable-cgroups=true"),
+            (libc::EACCES, "Delegate=yes"),
+            (libc::EBUSY, "below /sys/fs/cgroup/a first"),
+            (libc::ENOENT, "name a group"),
+        ] {
+            let remedy = remedy_for(&io::Error::from_raw_os_error(errno), base, true).unwrap();
+            assert!(remedy.contains(said), "{remedy}");
+        }
+    }
+}
