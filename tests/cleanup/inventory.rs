@@ -15,6 +15,7 @@ use crate::support::{Kind, SETTLE, eventually, released, watch};
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Inventory {
     descriptors: Vec<String>,
+    /// By name: a runtime may replace its own.
     threads: Vec<String>,
     children: Vec<String>,
     /// Processes whose command line has the token.
@@ -51,9 +52,10 @@ impl Inventory {
             descriptors,
             children: children.collect(),
             marked: processes.filter(holds).map(|pid| described(&pid)).collect(),
-            threads: tasks,
+            threads: tasks.iter().filter_map(thread_name).collect(),
         };
         inventory.descriptors.sort();
+        inventory.threads.sort();
         inventory
     }
 
@@ -61,6 +63,11 @@ impl Inventory {
     pub(crate) fn new_children(&self, before: &Self) -> usize {
         self.children.len().saturating_sub(before.children.len())
     }
+}
+
+fn thread_name(task: &String) -> Option<String> {
+    let name = fs::read_to_string(format!("/proc/self/task/{task}/comm")).ok()?;
+    Some(name.trim_end().to_owned())
 }
 
 /// A process, with its state.

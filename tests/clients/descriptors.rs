@@ -189,7 +189,7 @@ fn a_gate_for_id_maps(here: &Here) {
         here,
         "mkfifo gate; exec 6<>gate; \
         \"$B\" --ro-bind / / --unshare-user --info-fd 5 --userns-block-fd 6 id -u 5>info & \
-        until grep -q '}' info; do sleep 0.01; done; \
+        until grep -qs '}' info; do sleep 0.01; done; \
         child=$(sed -n 's/.*child-pid\": \\([0-9]*\\).*/\\1/p' info); \
         echo deny >/proc/$child/setgroups; echo \"$(id -u) $(id -u) 1\" >/proc/$child/uid_map; \
         echo \"$(id -g) $(id -g) 1\" >/proc/$child/gid_map; echo x >&6; wait $!; test $? = 0 && echo mapped",
