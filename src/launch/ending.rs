@@ -28,24 +28,6 @@ pub enum Stop {
     Drop,
 }
 
-impl Stop {
-    const ALL: [Self; 4] = [Self::Cancel, Self::Timeout, Self::Limit, Self::Drop];
-
-    /// As a number from 1 on.
-    pub(super) const fn number(self) -> u8 {
-        match self {
-            Self::Cancel => 1,
-            Self::Timeout => 2,
-            Self::Limit => 3,
-            Self::Drop => 4,
-        }
-    }
-
-    pub(super) fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|stop| stop.number() == number)
-    }
-}
-
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -117,19 +99,10 @@ impl fmt::Display for Ending {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "serde"))]
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_stop_has_its_number() {
-        for (index, stop) in (1..).zip(Stop::ALL) {
-            assert_eq!((stop.number(), Stop::from_number(index)), (index, Some(stop)));
-        }
-        assert_eq!((Stop::from_number(0), Stop::from_number(5)), (None, None));
-    }
-
-    #[cfg(feature = "serde")]
     #[test]
     fn json_and_back() {
         for (ending, json) in [

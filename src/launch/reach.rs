@@ -8,8 +8,8 @@ use std::io;
 use std::num::NonZeroI32;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -30,30 +30,41 @@ pub(super) const GRACE: Duration = Duration::from_millis(500);
 /// How often processes are looked for that others have started meanwhile.
 const PASSES: usize = 1000;
 
-/// Who has stopped a launch: the first reason counts. It outlives the launch.
+/// Who has stopped a launch: of the attempts that came to something, the reason of the first counts. It outlives the launch.
 #[derive(Debug, Default)]
-pub(super) struct Record {
-    /// [`Stop::number`], or 0.
-    stop: AtomicU8,
-    /// It was asked to end, and may do so in its own way.
-    asked: AtomicBool,
-    killed: AtomicBool,
+pub(super) struct Record(Mutex<Vec<Note>>);
+
+/// Attempts of one kind, for one reason.
+#[derive(Debug)]
+struct Note {
+    stop: Stop,
+    means: Means,
+    attempts: usize,
 }
 
-/// What a note changed.
-struct Noted {
-    first: bool,
-    anew: bool,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Means {
+    /// It was asked to end, and may do so in its own way.
+    Asked,
+    Killed,
 }
 
 impl Record {
+    fn notes(&self) -> MutexGuard<'_, Vec<Note>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn stop(&self) -> Option<Stop> {
-        Stop::from_number(self.stop.load(Ordering::Acquire))
+        self.notes().first().map(|note| note.stop)
+    }
+
+    fn has(&self, means: Means) -> bool {
+        self.notes().iter().any(|note| note.means == means)
     }
 
     /// Why it was stopped, if that brought this outcome about.
     pub(super) fn of(&self, outcome: Outcome) -> Option<Stop> {
-        let (asked, killed) = (self.asked.load(Ordering::Acquire), self.is_killed());
+        let (asked, killed) = (self.has(Means::Asked), self.is_killed());
         let so = match outcome {
             // killed in the moment when it ended by itself
             Outcome::Ended(status) => asked || killed && status.signal() == Some(libc::SIGKILL),
@@ -65,23 +76,25 @@ impl Record {
     }
 
     pub(super) fn is_killed(&self) -> bool {
-        self.killed.load(Ordering::Acquire)
+        self.has(Means::Killed)
     }
 
     /// Notes the reason before anything is sent, so that whoever sees the end sees the reason.
-    fn note(&self, stop: Stop, means: &AtomicBool) -> Noted {
-        let first = self.stop.compare_exchange(0, stop.number(), Ordering::AcqRel, Ordering::Acquire).is_ok();
-        Noted { first, anew: !means.swap(true, Ordering::AcqRel) }
+    fn note(&self, stop: Stop, means: Means) {
+        let mut notes = self.notes();
+        match notes.iter_mut().find(|note| (note.stop, note.means) == (stop, means)) {
+            Some(note) => note.attempts = note.attempts.saturating_add(1),
+            None => notes.push(Note { stop, means, attempts: 1 }),
+        }
     }
 
-    /// Nothing came of it.
-    fn withdraw(&self, noted: &Noted, means: &AtomicBool) {
-        if noted.anew {
-            means.store(false, Ordering::Release);
+    /// Nothing came of an attempt. Others may have been made meanwhile, by other threads.
+    fn withdraw(&self, stop: Stop, means: Means) {
+        let mut notes = self.notes();
+        for note in notes.iter_mut().filter(|note| (note.stop, note.means) == (stop, means)) {
+            note.attempts = note.attempts.saturating_sub(1);
         }
-        if noted.first {
-            self.stop.store(0, Ordering::Release);
-        }
+        notes.retain(|note| note.attempts > 0);
     }
 }
 
@@ -209,7 +222,7 @@ impl Reach {
             // its process 1 may live for another moment
             return self.kill_inside().map(drop);
         }
-        let noted = self.record.note(stop, &self.record.killed);
+        self.record.note(stop, Means::Killed);
         let killed = match self.kill_inside() {
             // once it is killed inside, bwrap still reports how the command ended
             Ok(true) => Ok(()),
@@ -217,7 +230,7 @@ impl Reach {
             Err(error) => Err(error),
         };
         if killed.is_err() {
-            self.record.withdraw(&noted, &self.record.killed);
+            self.record.withdraw(stop, Means::Killed);
         }
         killed
     }
@@ -317,14 +330,14 @@ impl Reach {
         if self.has_ended() {
             return Ok(false);
         }
-        let noted = self.record.note(stop, &self.record.asked);
+        self.record.note(stop, Means::Asked);
         if self.cloned != Cloned::Init {
             // suspended, nobody starts anything that would miss it, and lose its parent
             let _ = self.suspend();
         }
         let asked = self.signal_found(&[Signal::TERM, Signal::CONT]);
         if !matches!(asked, Ok(Some(_))) {
-            self.record.withdraw(&noted, &self.record.asked);
+            self.record.withdraw(stop, Means::Asked);
         }
         let Some(found) = asked? else { return Ok(false) };
         if self.cloned != Cloned::Init {
