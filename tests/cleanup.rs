@@ -12,6 +12,8 @@ mod inventory;
 mod scarcity;
 #[path = "verdict/support.rs"]
 mod support;
+#[path = "cleanup/thief.rs"]
+mod thief;
 
 fn main() -> std::process::ExitCode {
     let cases = [endings::CASES, scarcity::CASES, callers::CASES];

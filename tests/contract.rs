@@ -15,6 +15,8 @@ mod many;
 mod support;
 #[path = "contract/table.rs"]
 mod table;
+#[path = "cleanup/thief.rs"]
+mod thief;
 
 fn main() -> std::process::ExitCode {
     common::main([table::CASES, dropped::CASES, many::CASES].concat().leak(), &[])

@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::{BufRead, BufReader, PipeReader, Read, Write};
 use std::process::{Child as Process, Command as StdCommand, Stdio as ProcessStdio};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bwrap_launch::{Bwrap, Namespaces, Sandbox, Stdio};
@@ -11,7 +10,8 @@ use bwrap_launch::{Bwrap, Namespaces, Sandbox, Stdio};
 use crate::cases;
 use crate::common::{Case, Here, host};
 use crate::inventory::{Inventory, sandboxes, unchanged};
-use crate::support::{Kind, Numbers, SETTLE, eventually, judge, kill_holders, released, share};
+use crate::support::{Kind, Numbers, SETTLE, eventually, judge, kill_holders, released};
+use crate::thief::{beside_a_fork_and_a_thief, load};
 
 pub(crate) const CASES: &[Case] = cases![
     a_caller_that_ignores_sigchld,
@@ -66,48 +66,9 @@ fn many_threads_launch_at_once(here: &Here) {
     unchanged("no token", "many launches", || launches(&here.bwrap, 8, 25));
 }
 
-/// Set when it is dropped.
-struct Set<'a>(&'a AtomicBool);
-
-impl Drop for Set<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// How many launches each of 32 threads makes: with 80, both bwraps, as root and as a user, these are ten thousand.
-fn load() -> usize {
-    let asked = std::env::var("BWRAP_LAUNCH_LOAD").ok().and_then(|number| number.parse().ok());
-    asked.unwrap_or((30 / share()).max(2))
-}
-
 fn thousands_of_launches_beside_a_fork_and_a_thief(here: &Here) {
     unchanged("no token", "thousands of launches", || {
-        let done = AtomicBool::new(false);
-        let (forks, thefts) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while !done.load(Ordering::Relaxed) {
-                    // the thief may take its status
-                    let _ = StdCommand::new("true").status();
-                    forks.fetch_add(1, Ordering::Relaxed);
-                    std::thread::sleep(Duration::from_millis(5));
-                }
-            });
-            scope.spawn(|| {
-                while !done.load(Ordering::Relaxed) {
-                    let stolen = nix::sys::wait::waitpid(None, Some(nix::sys::wait::WaitPidFlag::WNOHANG));
-                    if matches!(stolen, Ok(status) if status.pid().is_some()) {
-                        thefts.fetch_add(1, Ordering::Relaxed);
-                    }
-                    std::thread::sleep(Duration::from_micros(100));
-                }
-            });
-            // also when one of them fails
-            let _end = Set(&done);
-            launches(&here.bwrap, 32, load());
-        });
-        println!("{} forks and {} thefts meanwhile", forks.into_inner(), thefts.into_inner());
+        beside_a_fork_and_a_thief(|| launches(&here.bwrap, 32, load()));
     });
 }
 

@@ -1,9 +1,7 @@
 //! Many sandboxes: pools, groups, hundreds alive at a time, thousands one after the other.
 
 use std::fs;
-use std::process::Command as StdCommand;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bwrap_launch::{Command, Error, ExitStatus, Group, Limits, Pool, Sandbox, Stdio, tokio as front};
@@ -16,6 +14,7 @@ use crate::common::{Case, Here, host, within};
 use crate::front::Tokio;
 use crate::inventory::{Inventory, few_sandboxes, marked, sandboxes, token, unchanged};
 use crate::support::{Kind, SETTLE, released, share, stand_in, watch};
+use crate::thief::{beside_a_fork_and_a_thief, load};
 
 pub(crate) const CASES: &[Case] = cases![
     a_pool_is_kept_full,
@@ -326,12 +325,6 @@ fn hundreds_are_alive_for_tokio(here: &Here) {
     });
 }
 
-/// How many launches each of 32 tasks makes: with 80, both bwraps, as root and as a user, these are ten thousand.
-fn load() -> usize {
-    let asked = std::env::var("BWRAP_LAUNCH_LOAD").ok().and_then(|number| number.parse().ok());
-    asked.unwrap_or((30 / share()).max(2))
-}
-
 /// A launch that ends in one of several ways.
 async fn launch(way: usize, sandbox: &Sandbox, command: impl Fn(&Sandbox, &str) -> front::Command) {
     match way % 6 {
@@ -357,26 +350,7 @@ async fn launch(way: usize, sandbox: &Sandbox, command: impl Fn(&Sandbox, &str) 
 fn thousands_of_launches_beside_a_fork_and_a_thief(here: &Here) {
     let runtime = Tokio::threads();
     unchanged(&token(here), "thousands of launches", || {
-        let done = AtomicBool::new(false);
-        let (forks, thefts) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while !done.load(Ordering::Relaxed) {
-                    // the thief may take its status
-                    let _ = StdCommand::new("true").status();
-                    forks.fetch_add(1, Ordering::Relaxed);
-                    std::thread::sleep(Duration::from_millis(5));
-                }
-            });
-            scope.spawn(|| {
-                while !done.load(Ordering::Relaxed) {
-                    let stolen = nix::sys::wait::waitpid(None, Some(nix::sys::wait::WaitPidFlag::WNOHANG));
-                    if matches!(stolen, Ok(status) if status.pid().is_some()) {
-                        thefts.fetch_add(1, Ordering::Relaxed);
-                    }
-                    std::thread::sleep(Duration::from_micros(100));
-                }
-            });
+        beside_a_fork_and_a_thief(|| {
             let (all, bwrap, token) = (Arc::new(sandboxes()), here.bwrap.clone(), token(here));
             let launched = runtime.0.block_on(async {
                 let tasks: Vec<_> = (0..32)
@@ -401,10 +375,7 @@ fn thousands_of_launches_beside_a_fork_and_a_thief(here: &Here) {
                 }
                 launched
             });
-            // also when one of them failed
-            done.store(true, Ordering::Relaxed);
             launched.unwrap();
         });
-        println!("{} forks and {} thefts meanwhile", forks.into_inner(), thefts.into_inner());
     });
 }
