@@ -39,7 +39,7 @@ use hardened::{ordinary_commands_work_under_the_hardened_filter, the_hardened_fi
 use overwrite::cve_2019_5736_the_hosts_bwrap_stays_as_it_is;
 
 fn main() -> std::process::ExitCode {
-    common::main(
+    common::main_in_turn(
         cases![
             a_command_forges_bwraps_report,
             a_command_forges_bwraps_report_at_once,

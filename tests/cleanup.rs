@@ -17,7 +17,7 @@ mod thief;
 
 fn main() -> std::process::ExitCode {
     let cases = [endings::CASES, scarcity::CASES, callers::CASES];
-    common::main(
+    common::main_in_turn(
         cases.concat().leak(),
         &[("everything", callers::everything), ("victim", callers::victim), ("alone", callers::alone)],
     )

@@ -74,5 +74,5 @@ fn main() -> ExitCode {
         ("launch", lifetime::launch),
         ("connect", binds::connect),
     ];
-    common::main(cases.concat().leak(), &helpers)
+    common::main_in_turn(cases.concat().leak(), &helpers)
 }

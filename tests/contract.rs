@@ -19,5 +19,5 @@ mod table;
 mod thief;
 
 fn main() -> std::process::ExitCode {
-    common::main([table::CASES, dropped::CASES, many::CASES].concat().leak(), &[])
+    common::main_in_turn([table::CASES, dropped::CASES, many::CASES].concat().leak(), &[])
 }

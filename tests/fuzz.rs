@@ -100,7 +100,7 @@ fn noise(numbers: &mut Numbers, longest: u64) -> Vec<u8> {
 #[test]
 fn lines_of_arguments() {
     let options = options();
-    cases(1, 4000, |numbers| {
+    cases(1, 2000, |numbers| {
         let mut line: Vec<OsString> = Vec::new();
         for _ in 0..numbers.below(24) {
             let word = if numbers.below(2) == 0 {
@@ -121,7 +121,7 @@ fn lines_of_arguments() {
 #[test]
 fn messages() {
     let table: Vec<&str> = include_str!("data/bwrap-messages.tsv").lines().collect();
-    cases(2, 4000, |numbers| {
+    cases(2, 2000, |numbers| {
         let mut text = Vec::new();
         for _ in 0..numbers.below(4) {
             let row = table[numbers.index(table.len())].split('\t').next().unwrap();
@@ -162,7 +162,7 @@ fn snapshots_of_hosts() {
     let mut all = Vec::new();
     leaves(&base, String::new(), &mut all);
     let sandbox = Sandbox::new().ro_bind("/", "/").proc("/proc").dev("/dev").tmpfs("/tmp").unshare_all();
-    cases(3, 400, |numbers| {
+    cases(3, 200, |numbers| {
         let read = if numbers.below(3) == 0 {
             let mut bytes = text.clone().into_bytes();
             for _ in 0..=numbers.below(8) {
@@ -200,7 +200,7 @@ fn snapshots_of_hosts() {
 #[test]
 fn lines_of_mountinfo() {
     let line = "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue";
-    cases(4, 20_000, |numbers| {
+    cases(4, 10_000, |numbers| {
         let mut bytes = line.as_bytes().to_vec();
         for _ in 0..numbers.below(6) {
             let at = numbers.index(bytes.len());

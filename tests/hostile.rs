@@ -347,9 +347,9 @@ fn the_trap_catches() {
 
 #[test]
 fn names_are_no_lines_no_commands_and_no_options() {
-    let (mut wrong, blocks) = said(120 * factor());
+    let (mut wrong, blocks) = said(60 * factor());
     let texts: Vec<&str> = blocks.keys().map(String::as_str).collect();
-    let most = 600 * factor();
+    let most = 300 * factor();
     let step = (texts.len() / most).max(1);
     let texts: Vec<&str> = texts.into_iter().step_by(step).collect();
     for shell in SHELLS {

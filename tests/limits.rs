@@ -11,5 +11,5 @@ mod results;
 
 fn main() -> std::process::ExitCode {
     let cases = [process::CASES, groups::CASES, results::CASES];
-    common::main(cases.concat().leak(), &[])
+    common::main_in_turn(cases.concat().leak(), &[])
 }

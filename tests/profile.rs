@@ -19,7 +19,7 @@ use ci::{
 };
 
 fn main() -> std::process::ExitCode {
-    common::main(
+    common::main_in_turn(
         cases![
             writes_to_its_work_directory_only,
             reads_nothing_of_the_callers,

@@ -11,11 +11,13 @@ use std::time::{Duration, Instant};
 
 use bwrap_launch::diagnosis::Cause;
 use bwrap_launch::testing::{At, Outcome, StandIn, causes};
-use bwrap_launch::{Bwrap, Command, Error, ExitStatus, Namespaces, Result, Sandbox, Stdio, Stop, Version};
+use bwrap_launch::{
+    Bwrap, Command, Ending, Error, ExitStatus, Namespaces, Result, Sandbox, Stdio, Stop, Version,
+};
 use common::{Here, SETTLE, host, within};
 
 fn main() -> ExitCode {
-    common::main(
+    common::main_in_turn(
         cases![
             options_are_those_of_the_version,
             commands_end_alike,
@@ -234,11 +236,11 @@ fn kills_end_alike(here: &Here) {
             let mut command = here.command(&sandbox, "sleep");
             let mut child = command.arg("60").bwrap(bwrap).stderr(Stdio::null()).spawn().unwrap();
             child.wait_ready().unwrap();
-            // (it is ready a moment before the command runs)
-            std::thread::sleep(Duration::from_millis(100));
             assert_eq!(child.try_wait().unwrap(), None);
             child.kill().unwrap();
-            assert_eq!(child.wait().unwrap().signal(), Some(9), "{}", bwrap.path().display());
+            // (it is ready a moment before the command runs)
+            let ending = Ending::of(&child.wait());
+            assert_eq!(ending, Ending::Stopped(Stop::Cancel), "{}", bwrap.path().display());
         }
     }
 }

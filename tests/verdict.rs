@@ -33,7 +33,7 @@ fn main() -> std::process::ExitCode {
         threads::CASES,
         words::CASES,
     ];
-    common::main(
+    common::main_in_turn(
         cases.concat().leak(),
         &[
             ("close", endings::close),

@@ -45,7 +45,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> ExitCode {
-    common::main(
+    common::main_in_turn(
         cases![
             minimal,
             secrets,

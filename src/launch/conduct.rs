@@ -91,6 +91,8 @@ pub(crate) struct Conduct {
     /// We killed what runs inside.
     killed: bool,
     child: Child,
+    /// Since when everything is known to be set up.
+    ready: Option<Instant>,
     state: State,
 }
 
@@ -120,7 +122,7 @@ enum State {
 impl Conduct {
     pub(crate) fn new(caveats: Caveats, cloned: Cloned, adopts: bool) -> Self {
         let (handshake, state) = (Handshake::new(caveats), State::Watching);
-        Self { handshake, cloned, adopts, killed: false, child: Child::Unknown, state }
+        Self { handshake, cloned, adopts, killed: false, child: Child::Unknown, ready: None, state }
     }
 
     pub(crate) fn handshake(&self) -> &Handshake {
@@ -150,6 +152,9 @@ impl Conduct {
         self.handshake.on_status(seen.status);
         self.handshake.on_ready(seen.ready);
         self.child = seen.child;
+        if self.handshake.phase() >= Phase::Ready {
+            self.ready.get_or_insert(now);
+        }
         match (self.state, seen.end) {
             (State::Watching | State::Unnoticed { .. } | State::Given, Some(end)) => {
                 return self.ended(end, seen, now);
@@ -221,7 +226,11 @@ impl Conduct {
             State::Watching => {
                 let ready = self.handshake.phase() < Phase::Ready && self.handshake.ready() == Ready::Open;
                 // now and then the socket itself is asked, whose other end may be kept open elsewhere
-                Wants { process: true, ready, child, until: ready.then(|| now + NOW_AND_THEN) }
+                let ask = ready.then(|| now + NOW_AND_THEN);
+                // bwrap ends with what it cloned, most often: for a short command that saves a wake-up
+                let alone =
+                    self.ready.map(|ready| ready + NOW_AND_THEN).filter(|until| child && now < *until);
+                Wants { process: true, ready, child: child && alone.is_none(), until: ask.or(alone) }
             }
             State::Unnoticed { since, again } => {
                 let until = Some(again.min(since + self.patience()));
@@ -333,7 +342,11 @@ mod tests {
         assert_eq!(conduct.turn(&seen("", Ready::Open, None, Child::Unknown), now), Act::Wait);
         assert_eq!(conduct.wants(now).until, Some(now + NOW_AND_THEN));
         assert_eq!(conduct.turn(&seen(CHILD, Ready::Read, None, Child::Alive), now), Act::Wait);
-        let settled = Wants { process: true, ready: false, child: true, until: None };
-        assert_eq!(conduct.wants(now), settled);
+        let wants = Wants { process: true, ..Wants::default() };
+        let soon = now + NOW_AND_THEN;
+        assert_eq!(conduct.wants(now), Wants { until: Some(soon), ..wants }, "both end together at first");
+        assert_eq!(conduct.wants(soon), Wants { child: true, ..wants });
+        conduct.on_kill();
+        assert_eq!(conduct.wants(now), Wants { child: true, ..wants }, "what was killed may be alone");
     }
 }

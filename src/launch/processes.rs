@@ -119,11 +119,6 @@ pub(super) fn is_init(handle: &OwnedFd) -> bool {
     numbers.next().is_some() && numbers.last() == Some("1")
 }
 
-/// The resource limits of a process, as text. A process that has ended and was not waited for still has them.
-pub(super) fn limits_of(pid: &str) -> Option<String> {
-    fs::read_to_string(format!("/proc/{pid}/limits")).ok().filter(|text| !text.is_empty())
-}
-
 /// Kills every process that has the socket of this inode number open. Whoever runs our own program is spared: it is
 /// us, or a child that another thread is just spawning.
 ///

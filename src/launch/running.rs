@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, pidfd_send_signal, waitid};
 
 use super::cgroup::Group;
 use super::conduct::{Act, Child, Cloned, Conduct, PATIENCE, Seen};
@@ -17,7 +17,7 @@ use super::descriptors::{event, process, send_all};
 use super::handshake::{Caveats, End, Handshake, Outcome, Phase, Ready};
 use super::idmap::{Mapping, Progress};
 use super::keeper::Lease;
-use super::processes::{adopts_orphans, children_of, is_gone, kill_holders, limits_of};
+use super::processes::{adopts_orphans, children_of, is_gone, kill_holders};
 use super::reach::{GRACE, Reach};
 use super::spawn;
 use super::usage::Usage;
@@ -44,7 +44,7 @@ pub(crate) struct Running {
     conduct: Conduct,
     end: Option<End>,
     /// The resource limits that bwrap was started with, if the command can get at them.
-    limits: Option<String>,
+    limits: Option<Vec<(libc::rlim_t, libc::rlim_t)>>,
     tampered: bool,
     outcome: Option<Outcome>,
     /// Removed with this.
@@ -142,7 +142,7 @@ impl Running {
         let conduct = Conduct::new(caveats, cloned, adopts_orphans());
         let reach =
             Arc::new(Reach::new((pid, Arc::new(process)), status, (cloned, spared), conduct.adopts()));
-        let limits = if conduct.is_exposed() { limits_of("self") } else { None };
+        let limits = if conduct.is_exposed() { spawn::resource_limits(getpid()) } else { None };
         Ok(Self {
             pid,
             reach,
@@ -263,7 +263,7 @@ impl Running {
         }
         if ended && self.end.is_none() {
             // until it is reaped it has its limits
-            let now = self.limits.as_ref().and_then(|_| limits_of(&self.pid.as_raw_pid().to_string()));
+            let now = self.limits.as_ref().and_then(|_| spawn::resource_limits(self.pid));
             self.tampered = now.is_some() && now != self.limits || self.has_survivors(&status);
             self.end = Some(reap(self.reach.process()));
         }

@@ -148,6 +148,20 @@ pub(super) fn set_io_priority(pid: Pid, class: c_int, level: c_int) -> io::Resul
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// The resource limits of a process (`prlimit(2)`), soft and hard. One that has ended and was not waited for still has them. Whoever may
+/// change them may read them.
+pub(super) fn resource_limits(pid: Pid) -> Option<Vec<(libc::rlim_t, libc::rlim_t)>> {
+    // `RLIM_NLIMITS` of Linux
+    (0..16)
+        .map(|resource| {
+            let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+            // SAFETY: the call writes one structure to where it is told, and reads none.
+            let done = unsafe { libc::prlimit(pid.as_raw_pid(), resource, ptr::null(), &raw mut limit) };
+            (done == 0).then_some((limit.rlim_cur, limit.rlim_max))
+        })
+        .collect()
+}
+
 /// How much of what was sent to a socket's other end waits there unread (`SIOCOUTQ`, `unix(7)`).
 pub(super) fn unread(socket: &OwnedFd) -> Option<usize> {
     let mut count: c_int = 0;

@@ -1,8 +1,8 @@
 //! The harness of the integration tests.
 //!
-//! Every case runs on every bwrap, as root and as an unprivileged user, in a process of its own: cases look at open
-//! descriptors, children and signals, which threads of one process share. A case that cannot run here says why and
-//! counts as ignored.
+//! Every case runs as root and as an unprivileged user, on [every bwrap](main) or [on one of them](main_in_turn), in a process of
+//! its own: cases look at open descriptors, children and signals, which threads of one process share. A case that cannot run
+//! here says why and counts as ignored.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -161,8 +161,57 @@ pub(crate) fn descriptors(_: &[String]) {
 /// A helper that the test program plays inside a sandbox when it is called with `--helper NAME ...`.
 pub(crate) type Helper = (&'static str, fn(&[String]));
 
-/// Runs every case.
+/// Runs every case on every bwrap.
 pub(crate) fn main(cases: &'static [Case], helpers: &[Helper]) -> ExitCode {
+    start(cases, helpers, |stage, user| {
+        let mut trials = Vec::new();
+        for bwrap in &stage.bwraps {
+            for (name, _) in cases {
+                let (stage, bwrap) = (stage.clone(), bwrap.clone());
+                let title = format!("{}::{}::{name}", whose(user), bwrap.0);
+                trials.push(Trial::ignorable_test(title, move || stage.run(name, &bwrap, user)));
+            }
+        }
+        trials
+    })
+}
+
+/// Runs every case on one bwrap, the next on the next, and as another user on another: for what bwrap's version hardly changes.
+/// What cannot run on that one runs on the first that it can run on. `BWRAP_LAUNCH_TEST_EACH=1` runs every case on every bwrap.
+pub(crate) fn main_in_turn(cases: &'static [Case], helpers: &[Helper]) -> ExitCode {
+    if std::env::var_os("BWRAP_LAUNCH_TEST_EACH").is_some_and(|each| each == "1") {
+        return main(cases, helpers);
+    }
+    start(cases, helpers, |stage, user| {
+        let trial = |(index, (name, _)): (usize, &Case)| {
+            let (stage, name) = (stage.clone(), *name);
+            let turn = (index + usize::from(user)) % stage.bwraps.len();
+            Trial::ignorable_test(format!("{}::{name}", whose(user)), move || {
+                let bwraps = stage.bwraps.iter().cycle().skip(turn).take(stage.bwraps.len());
+                let mut reasons = Vec::new();
+                for bwrap in bwraps {
+                    match stage.run(name, bwrap, user)? {
+                        Completion::Completed => return Ok(Completion::Completed),
+                        Completion::Ignored { reason } => reasons.extend(reason),
+                    }
+                }
+                reasons.dedup();
+                Ok(Completion::ignored_with(reasons.join("; ")))
+            })
+        };
+        cases.iter().enumerate().map(trial).collect()
+    })
+}
+
+fn whose(user: bool) -> &'static str {
+    if user { "user" } else { "root" }
+}
+
+fn start(
+    cases: &'static [Case],
+    helpers: &[Helper],
+    trials: impl Fn(&Stage, bool) -> Vec<Trial>,
+) -> ExitCode {
     let words: Vec<String> = std::env::args().collect();
     if let [_, flag, name, rest @ ..] = words.as_slice() {
         if flag == "--helper" {
@@ -177,17 +226,7 @@ pub(crate) fn main(cases: &'static [Case], helpers: &[Helper]) -> ExitCode {
     // wrong arguments end here, before anything is made
     let arguments = Arguments::from_args();
     let stage = Stage::new();
-    let mut trials = Vec::new();
-    for user in stage.users() {
-        for (label, bwrap) in &stage.bwraps {
-            for (name, _) in cases {
-                let name = *name;
-                let (stage, bwrap) = (stage.clone(), bwrap.clone());
-                let title = format!("{}::{label}::{name}", if user { "user" } else { "root" });
-                trials.push(Trial::ignorable_test(title, move || stage.run(name, bwrap.as_ref(), user)));
-            }
-        }
-    }
+    let trials = stage.users().into_iter().flat_map(|user| trials(&stage, user)).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     let _ = fs::remove_dir_all(&stage.directory);
     conclusion.exit_code()
@@ -203,12 +242,15 @@ fn run_here(cases: &[Case], name: &str, bwrap: &str) {
     case(&Here { bwrap, root, scratch: scratch.path().to_owned() });
 }
 
+/// A bwrap's version, and where it is, if it is there.
+type Tested = (String, Option<PathBuf>);
+
 /// What every user may read: this program, the bwraps, and room for scratch directories.
 #[derive(Clone)]
 struct Stage {
     directory: PathBuf,
     program: PathBuf,
-    bwraps: Vec<(String, Option<PathBuf>)>,
+    bwraps: Vec<Tested>,
     root: bool,
 }
 
@@ -241,8 +283,8 @@ impl Stage {
         if self.root { vec![false, true] } else { vec![true] }
     }
 
-    fn run(&self, case: &str, bwrap: Option<&PathBuf>, user: bool) -> Result<Completion, Failed> {
-        let Some(bwrap) = bwrap else {
+    fn run(&self, case: &str, bwrap: &Tested, user: bool) -> Result<Completion, Failed> {
+        let (label, Some(bwrap)) = bwrap else {
             return Ok(Completion::ignored_with("this bwrap is not there; `make setup` fetches it"));
         };
         // a case that hangs is a failure, not the end of the run
@@ -266,7 +308,7 @@ impl Stage {
         match output.status.code() {
             Some(0) => Ok(Completion::Completed),
             Some(SKIPPED) => Ok(Completion::ignored_with(said.trim().to_owned())),
-            _ => Err(format!("{}\n{said}", output.status).into()),
+            _ => Err(format!("{} with bwrap {label}\n{said}", output.status).into()),
         }
     }
 }

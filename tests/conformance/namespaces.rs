@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 
-use bwrap_launch::{Child, Errno, Error, ExitStatus, Failure, Namespaces, Sandbox, Stdio};
+use bwrap_launch::{Child, Ending, Errno, Error, Namespaces, Sandbox, Stdio, Stop};
 
 use crate::cases;
 use crate::common::{Case, Here, SETTLE, within};
@@ -104,9 +104,7 @@ fn namespace(child: &mut Child, name: &str) -> (File, String) {
 /// It is ready right before the command is executed, so it may be killed before or after that.
 fn end(mut child: Child) {
     child.kill().unwrap();
-    let before = |error: Error| error.failure().and_then(Failure::signal);
-    let signal = child.wait().map_or_else(before, ExitStatus::signal);
-    assert_eq!(signal, Some(libc::SIGKILL));
+    assert_eq!(Ending::of(&child.wait()), Ending::Stopped(Stop::Cancel));
 }
 
 fn a_user_namespace_is_joined(here: &Here) {

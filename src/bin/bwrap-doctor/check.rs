@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use bwrap_launch::diagnosis::{Diagnosis, Finding, Outlook, Prediction};
+use bwrap_launch::diagnosis::{Cause, Diagnosis, Finding, Outlook, Prediction};
 use bwrap_launch::doctor::{self, Probe, Trial, TrialOutcome, TrialReport};
 use bwrap_launch::{Bwrap, Error, Sandbox, Stage};
 use serde::Serialize;
@@ -205,8 +205,8 @@ fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Forma
     let prediction = line.predict(&bwrap);
     let outcome = doctor::try_sandbox(&bwrap, sandbox);
     // the trial ends before the command: what is wrong with that, and beside it, its files say
-    let after: Vec<&Finding> = prediction.obstacles.iter().filter(|finding| is_after(finding)).collect();
-    let works = outcome.works() && after.is_empty();
+    let after = prediction.obstacles.iter().any(is_after);
+    let works = outcome.works() && !after;
     if format == Format::Json {
         let report = Report {
             works,
@@ -230,19 +230,31 @@ fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Forma
         let said = if depth.long { outcome.to_string() } else { outcome.brief() };
         let mut text = format!("{} {sandbox}\n\n{said}", styled(BAD, "no sandbox:"));
         match outcome.diagnosis() {
+            // whether the trial came as far as that is chance: the first process locks files beside the command
+            _ if after && is_set_up(&outcome) => {
+                text = format!("{} {sandbox}\n\n", styled(BAD, "sets up, but will not run its command:"));
+                text.push_str(&if depth.long { prediction.to_string() } else { prediction.brief() });
+            }
             Some(diagnosis) => {
                 text.push_str(&output::write_files(diagnosis.causes.iter(), depth)?);
                 text.push_str(&output::rest(diagnosis, depth));
-            }
-            None if outcome.works() => {
-                text = format!("{} {sandbox}\n\n", styled(BAD, "sets up, but will not run its command:"));
-                text.push_str(&if depth.long { prediction.to_string() } else { prediction.brief() });
             }
             None => foretell(&mut text, Some(prediction), depth),
         }
         output::print(&text)?;
     }
     Ok(status(works))
+}
+
+/// Whether the sandbox was set up, and the trial knows of nothing that keeps a command from running in it.
+fn is_set_up(outcome: &TrialOutcome) -> bool {
+    match outcome {
+        TrialOutcome::Failed { error: Error::NotExecuted(_), diagnosis } => {
+            let cause = diagnosis.as_ref().and_then(|diagnosis| diagnosis.cause());
+            cause.is_none_or(|cause| cause == Cause::Unexplained)
+        }
+        outcome => outcome.works(),
+    }
 }
 
 /// Whether it stops a sandbox that could be set up.

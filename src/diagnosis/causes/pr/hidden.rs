@@ -201,15 +201,15 @@ fn points(mounts: &[&Mount]) -> String {
     shortened(mounts.iter().map(|mount| mount.point.display()), SUMMED_UP)
 }
 
-/// The first few, and how many more.
+/// The first few, and how many more, unless that is one: its name is as short.
 pub(super) fn shortened(names: impl ExactSizeIterator<Item: ToString>, most: usize) -> String {
     let all = names.len();
-    let rest = all.saturating_sub(most);
+    let most = if all == most + 1 { all } else { most };
     let shown: Vec<String> = names.take(most).map(|name| name.to_string()).collect();
     let list = shown.join(", ");
-    match rest {
+    match all.saturating_sub(most) {
         0 => list,
         _ if all >= JUDGED => format!("{list} and many more"),
-        _ => format!("{list} and {rest} more"),
+        rest => format!("{list} and {rest} more"),
     }
 }
