@@ -69,6 +69,10 @@ fn main() -> ExitCode {
             let proven = format!("{title}::proof");
             let (other, lacking) = ((fault.clone(), bwrap.clone()), missing.clone());
             trials.push(trial(title, missing, move || check(fault, bwrap.as_deref().unwrap())));
+            // remedies are the host's, and hardly change with bwrap's version
+            if index > 0 && !listed::each() {
+                continue;
+            }
             trials.push(trial(proven, lacking, move || {
                 let (fault, bwrap) = other;
                 let (bundle, bwrap) = install(fault.bundle.clone(), bwrap.as_deref().unwrap());

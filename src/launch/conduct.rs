@@ -228,9 +228,9 @@ impl Conduct {
                 // now and then the socket itself is asked, whose other end may be kept open elsewhere
                 let ask = ready.then(|| now + NOW_AND_THEN);
                 // bwrap ends with what it cloned, most often: for a short command that saves a wake-up
-                let alone =
-                    self.ready.map(|ready| ready + NOW_AND_THEN).filter(|until| child && now < *until);
-                Wants { process: true, ready, child: child && alone.is_none(), until: ask.or(alone) }
+                let together = self.ready.map(|ready| ready + NOW_AND_THEN);
+                let together = together.filter(|until| child && !self.killed && now < *until);
+                Wants { process: true, ready, child: child && together.is_none(), until: ask.or(together) }
             }
             State::Unnoticed { since, again } => {
                 let until = Some(again.min(since + self.patience()));

@@ -17,3 +17,8 @@ pub(crate) fn listed() -> Option<Vec<PathBuf>> {
     }
     Some(paths)
 }
+
+/// Whether everything runs on each of them (`BWRAP_LAUNCH_TEST_EACH=1`), not only what their versions matter for.
+pub(crate) fn each() -> bool {
+    std::env::var_os("BWRAP_LAUNCH_TEST_EACH").is_some_and(|each| each == "1")
+}

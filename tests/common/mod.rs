@@ -179,7 +179,7 @@ pub(crate) fn main(cases: &'static [Case], helpers: &[Helper]) -> ExitCode {
 /// Runs every case on one bwrap, the next on the next, and as another user on another: for what bwrap's version hardly changes.
 /// What cannot run on that one runs on the first that it can run on. `BWRAP_LAUNCH_TEST_EACH=1` runs every case on every bwrap.
 pub(crate) fn main_in_turn(cases: &'static [Case], helpers: &[Helper]) -> ExitCode {
-    if std::env::var_os("BWRAP_LAUNCH_TEST_EACH").is_some_and(|each| each == "1") {
+    if listed::each() {
         return main(cases, helpers);
     }
     start(cases, helpers, |stage, user| {
