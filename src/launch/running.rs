@@ -262,9 +262,11 @@ impl Running {
             }
         }
         if ended && self.end.is_none() {
-            // until it is reaped it has its limits
-            let now = self.limits.as_ref().and_then(|_| spawn::resource_limits(self.pid));
-            self.tampered = now.is_some() && now != self.limits || self.has_survivors(&status);
+            // a reported exit code leaves no doubt; else, until it is reaped it has its limits
+            if status.exit_code.is_none() {
+                let now = self.limits.as_ref().and_then(|_| spawn::resource_limits(self.pid));
+                self.tampered = now.is_some() && now != self.limits || self.has_survivors(&status);
+            }
             self.end = Some(reap(self.reach.process()));
         }
         let mut ready = self.handshake().ready();
@@ -286,7 +288,7 @@ impl Running {
             return false;
         };
         let pid = status.child_pid.map_or(0, NonZeroI32::get);
-        status.exit_code.is_none() && !children_of(pid, child).0.is_empty()
+        !children_of(pid, child).0.is_empty()
     }
 
     fn read_status(&self) -> Status {
