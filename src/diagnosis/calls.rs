@@ -114,14 +114,14 @@ fn answered(case: &Case<'_>, call: &Call, confidence: Confidence) -> Option<Judg
     let found = weigh(confidence)
         .if_so(evidence::filter(case))
         .refuted_by(format!("it fails alike without a filter, or the filter's profile allows {}", call.name));
-    let found = found.when(!call.versions.is_empty(), |found| {
-        found.heard(case, format!("bwrap calls {} here {}", call.name, call.versions))
-    });
-    if usual {
-        return Some(found);
-    }
+    let versions = format!("bwrap calls {} here {}", call.name, call.versions);
     let text = case.message().and_then(Message::errno).map_or("", Errno::text);
-    Some(found.summary(format!("a system call filter answers {} with \"{text}\"", call.name)))
+    let summary = format!("a system call filter answers {} with \"{text}\"", call.name);
+    Some(
+        found
+            .heard(case, (!call.versions.is_empty()).then_some(versions))
+            .summary((!usual).then_some(summary)),
+    )
 }
 
 #[cfg(test)]

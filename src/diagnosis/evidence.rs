@@ -21,14 +21,37 @@ impl Seen {
     }
 }
 
+/// A sentence, or none where there is nothing to say.
+pub(super) trait Words {
+    fn words(self) -> Option<String>;
+}
+
+impl Words for &str {
+    fn words(self) -> Option<String> {
+        Some(self.to_owned())
+    }
+}
+
+impl Words for String {
+    fn words(self) -> Option<String> {
+        Some(self)
+    }
+}
+
+impl<T: Words> Words for Option<T> {
+    fn words(self) -> Option<String> {
+        self?.words()
+    }
+}
+
 /// Of a fact, present, absent or refused; nothing, if nobody knows it.
-pub(super) fn seen<T>(fact: &Fact<T>, text: impl Into<String>) -> Option<Seen> {
-    (!fact.is_unknown()).then(|| Seen(text.into()))
+pub(super) fn seen<T>(fact: &Fact<T>, text: impl Words) -> Option<Seen> {
+    text.words().filter(|_| !fact.is_unknown()).map(Seen)
 }
 
 /// Of what bwrap, its loader or the kernel answered.
-pub(super) fn heard(case: &Case<'_>, text: impl Into<String>) -> Option<Seen> {
-    case.symptom.map(|_| Seen(text.into()))
+pub(super) fn heard(case: &Case<'_>, text: impl Words) -> Option<Seen> {
+    text.words().filter(|_| case.failed()).map(Seen)
 }
 
 /// The message itself.
@@ -37,8 +60,8 @@ pub(super) fn said(case: &Case<'_>) -> Option<Seen> {
 }
 
 /// Of what the sandbox asks for.
-pub(super) fn asked(case: &Case<'_>, text: impl Into<String>) -> Option<Seen> {
-    case.sandbox.map(|_| Seen(text.into()))
+pub(super) fn asked(case: &Case<'_>, text: impl Words) -> Option<Seen> {
+    text.words().filter(|_| case.sandbox.is_some()).map(Seen)
 }
 
 /// Of what gives a platform away.

@@ -61,13 +61,13 @@ pub(super) fn strips_capabilities(case: &Case<'_>) -> Option<Judgement> {
         _ if apparmor == AppArmor::Unknown => {
             on(Medium).unknown("our AppArmor profile: /proc/self/attr/current")
         }
-        (true, _) => on(High).pro(unconfined()).with(present_profile(case), |found, file| {
-            found.unknown(format!(
+        (true, _) => on(High).pro(unconfined()).unknown(present_profile(case).map(|file| {
+            format!(
                 "whether {}, which is there, is loaded: `aa-status`, as root; a link to it in /etc/apparmor.d/disable \
                  prevents that",
                 file.display()
-            ))
-        }),
+            )
+        })),
         (false, None) => on(Medium).unknown("whether the process has CAP_SYS_ADMIN, which exempts it"),
         // in a container profiles are the host's business, and not visible
         (false, Some(false)) => {

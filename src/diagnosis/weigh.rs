@@ -4,7 +4,7 @@
 //! all of them are, and what has [`Confidence::High`] will stop the sandbox, what has [`Confidence::Medium`] may.
 
 use super::case::{Case, Plan};
-use super::evidence::{self, Seen, Sight};
+use super::evidence::{self, Seen, Sight, Words};
 use super::finding::{Bearing, Confidence, Evidence, Finding};
 use super::{Cause, Remedy, wish};
 use crate::host::Fact;
@@ -101,8 +101,8 @@ pub(super) fn rule_out(so: bool) -> Option<()> {
 
 impl Judgement {
     /// What would prove the cause wrong, where the rule cannot say it: names, paths.
-    pub(super) fn refuted_by(mut self, text: impl Into<String>) -> Self {
-        self.refuted_by = Some(text.into());
+    pub(super) fn refuted_by(mut self, text: impl Words) -> Self {
+        self.refuted_by = text.words();
         self
     }
 
@@ -112,41 +112,28 @@ impl Judgement {
         self
     }
 
-    /// With more, if something is so.
-    pub(super) fn when(self, so: bool, more: impl FnOnce(Self) -> Self) -> Self {
-        if so { more(self) } else { self }
-    }
-
-    /// With more, if something is there.
-    pub(super) fn with<T>(self, there: Option<T>, more: impl FnOnce(Self, T) -> Self) -> Self {
-        match there {
-            Some(there) => more(self, there),
-            None => self,
-        }
-    }
-
     /// The message itself.
     pub(super) fn said(self, case: &Case<'_>) -> Self {
         self.pro(evidence::said(case))
     }
 
     /// What bwrap, its loader or the kernel answered, and that speaks for the cause.
-    pub(super) fn heard(self, case: &Case<'_>, text: impl Into<String>) -> Self {
+    pub(super) fn heard(self, case: &Case<'_>, text: impl Words) -> Self {
         self.pro(evidence::heard(case, text))
     }
 
     /// What the sandbox asks for, and that speaks for the cause.
-    pub(super) fn asked(self, case: &Case<'_>, text: impl Into<String>) -> Self {
+    pub(super) fn asked(self, case: &Case<'_>, text: impl Words) -> Self {
         self.pro(evidence::asked(case, text))
     }
 
     /// What a fact shows, and that speaks for the cause.
-    pub(super) fn seen<T>(self, fact: &Fact<T>, text: impl Into<String>) -> Self {
+    pub(super) fn seen<T>(self, fact: &Fact<T>, text: impl Words) -> Self {
         self.pro(evidence::seen(fact, text))
     }
 
     /// What a fact shows, and that speaks against the cause.
-    pub(super) fn seen_against<T>(self, fact: &Fact<T>, text: impl Into<String>) -> Self {
+    pub(super) fn seen_against<T>(self, fact: &Fact<T>, text: impl Words) -> Self {
         self.contra(evidence::seen(fact, text))
     }
 
@@ -184,14 +171,14 @@ impl Judgement {
     }
 
     /// Something that could not be seen, and would decide.
-    pub(super) fn unknown(mut self, text: impl Into<String>) -> Self {
-        self.evidence.push(Evidence { bearing: Bearing::Unknown, text: text.into() });
+    pub(super) fn unknown(mut self, text: impl Words) -> Self {
+        self.evidence.extend(text.words().map(|text| Evidence { bearing: Bearing::Unknown, text }));
         self
     }
 
     /// What the cause is here, instead of its title: names, paths, numbers. A line without a full stop.
-    pub(super) fn summary(mut self, text: impl Into<String>) -> Self {
-        self.summary = Some(line(&text.into()).into_owned());
+    pub(super) fn summary(mut self, text: impl Words) -> Self {
+        self.summary = text.words().map(|text| line(&text).into_owned()).or(self.summary);
         self
     }
 

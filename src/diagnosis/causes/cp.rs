@@ -81,11 +81,11 @@ fn file_capabilities_outside_bounds(case: &Case<'_>) -> Option<Judgement> {
         .heard(case, REFUSED)
         .pro(evidence::capable_file(case));
     let found = match &missing {
-        Some(missing) => found.pro(not_in_bounds(case, missing)).when(capable, |found| {
+        Some(missing) => {
             let summary =
                 format!("{file} carries file capabilities, and {missing} can be had by no program here");
-            found.summary(summary)
-        }),
+            found.pro(not_in_bounds(case, missing)).summary(capable.then_some(summary))
+        }
         None => found.unknown("the bounding set: CapBnd in /proc/self/status"),
     };
     Some(found.unknown(format!("which capabilities the file carries: `getcap {file}`")))
@@ -136,9 +136,7 @@ fn drop_capabilities(case: &Case<'_>) -> Vec<Remedy> {
     let ambient = case.host.process.ambient.present().is_some_and(|set| !set.is_empty());
     let off_file = (!ambient && by_file != Some(false)).then(|| told!("setcap-r", path = path(case)));
     let only_file = by_file == Some(true) && !ambient;
-    let mut remedies = if only_file { Vec::new() } else { Wish::NoAmbientCapabilities.grant(case) };
-    remedies.extend(off_file);
-    remedies
+    if only_file { Vec::new() } else { Wish::NoAmbientCapabilities.grant(case) }.or(off_file)
 }
 
 fn setuid_without_bounds(case: &Case<'_>) -> Option<Judgement> {
@@ -205,7 +203,7 @@ fn setuid_unsupported(case: &Case<'_>) -> Option<Judgement> {
 fn mend_setuid(case: &Case<'_>) -> Vec<Remedy> {
     let seen = case.host.bwrap.present().is_none_or(|program| program.setuid);
     let bit = seen.then(|| told!("chmod-u-s", path = path(case)));
-    bit.into_iter().chain([told!("one-user-id")]).collect()
+    Vec::new().or(bit).or([told!("one-user-id")])
 }
 
 /// Seen with 0.8 only; nobody knows why.
@@ -237,7 +235,7 @@ fn capability_unavailable(case: &Case<'_>) -> Option<Judgement> {
     Some(
         weigh(if case.filtered() == Some(true) || given { Medium } else { Low })
             .summary(what)
-            .when(given, |found| found.asked(case, "the sandbox gives the command capabilities"))
+            .asked(case, given.then_some("the sandbox gives the command capabilities"))
             .if_so(evidence::filter(case)),
     )
 }

@@ -1,6 +1,6 @@
 //! Making a `/dev`: its devpts, and the device nodes that are bound into it.
 
-use super::pr::remedies::{permit_mounts, with_bind_dev};
+use super::pr::remedies::{bind_dev, permit_mounts};
 use super::prelude::*;
 
 const DEVPTS: &str = "Can't mount devpts on %s";
@@ -8,16 +8,16 @@ const DEVPTS: &str = "Can't mount devpts on %s";
 rules! {
     SelinuxDeniesDevpts, Anytime about dev if |plan| plan.dev.is_some(), [DEVPTS => (EACCES)]
         => |case| selinux_denies(case, "devpts_t:filesystem mount"),
-            |case| with_bind_dev(case, permit_mounts(case));
+            |case| permit_mounts(case).or(bind_dev(case));
 
     DevptsInvalid, Failed about dev, [DEVPTS => (EINVAL)],
         unless "`unshare -Urm mount -t devpts -o newinstance devpts /mnt` works"
-        => devpts_invalid, |case| with_bind_dev(case, vec![told!("map-user-0")]);
+        => devpts_invalid, |case| told!("map-user-0").or(bind_dev(case));
 
     DeviceMissing, Anytime about dev if |plan| plan.dev.is_some(), ["Can't bind mount %s on %s" => (ENOENT)]
         => device_missing, |case| {
             let missing: Vec<_> = missing_devices(case).copied().collect();
-            with_bind_dev(case, Wish::Devices(&missing).grant(case))
+            Wish::Devices(&missing).grant(case).or(bind_dev(case))
         };
 }
 

@@ -147,25 +147,18 @@ fn denied(case: &Case<'_>) -> Option<Judgement> {
         (false, true) if looked => Medium,
         _ => Low,
     };
-    let found = weigh(confidence)
-        .summary(format!("a security module or system call filter denies executing {name}"))
-        .when(not_permitted, |found| {
-            let others = "permissions and noexec give \"Permission denied\", not \"Operation not permitted\"";
-            found.heard(case, others)
-        })
-        .with(label, |found, label| {
-            found.seen(own, format!("a security module confines us: {label} (/proc/self/attr/current)"))
-        })
-        .with(asked, |found, asked| {
-            found.asked(case, format!("the sandbox asks for the label {}", asked.display()))
-        })
-        .when(filters, |found| {
-            found.asked(case, "the sandbox has a system call filter of its own, in force by then")
-        })
-        .pro(evidence::filter(case).so());
+    let others = "permissions and noexec give \"Permission denied\", not \"Operation not permitted\"";
+    let confines = |label| format!("a security module confines us: {label} (/proc/self/attr/current)");
+    let own_filter = "the sandbox has a system call filter of its own, in force by then";
+    let landlock = "whether a Landlock domain is in force: nothing shows that";
     Some(
-        found.when(!suspects, |found| {
-            found.unknown("whether a Landlock domain is in force: nothing shows that")
-        }),
+        weigh(confidence)
+            .summary(format!("a security module or system call filter denies executing {name}"))
+            .heard(case, not_permitted.then_some(others))
+            .seen(own, label.map(confines))
+            .asked(case, asked.map(|asked| format!("the sandbox asks for the label {}", asked.display())))
+            .asked(case, filters.then_some(own_filter))
+            .pro(evidence::filter(case).so())
+            .unknown((!suspects).then_some(landlock)),
     )
 }

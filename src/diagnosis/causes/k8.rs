@@ -2,7 +2,7 @@
 
 use super::pr::PROC;
 use super::pr::hidden::{Seen, look};
-use super::pr::remedies::{honour_pod_fields, with_bind_proc};
+use super::pr::remedies::{bind_proc, honour_pod_fields};
 use super::prelude::*;
 use crate::diagnosis::remedy::{Action, PodPatch};
 use crate::diagnosis::wish::RUNTIME;
@@ -10,7 +10,7 @@ use crate::diagnosis::wish::RUNTIME;
 rules! {
     PodFieldsIgnored, Failed about proc, [PROC => (EPERM)],
         unless "`kubectl get pod POD -o yaml` shows that neither procMount nor hostUsers was ever set"
-        => pod_fields_ignored, |case| with_bind_proc(case, honour_pod_fields(case));
+        => pod_fields_ignored, |case| honour_pod_fields(case).or(bind_proc(case));
 }
 
 /// Whoever wrote the right YAML and still sees masks is told so; whether he did, only he knows.
@@ -72,7 +72,7 @@ pub(in crate::diagnosis) fn find(case: &Case<'_>) -> Option<Finding> {
             let set = Wish::Sysctl("user.max_user_namespaces", "15000", opens).grant(case);
             (
                 "`sysctl user.max_user_namespaces`, typed on the node, is above 0",
-                std::iter::once(told!("node-user-namespaces")).chain(set).collect(),
+                told!("node-user-namespaces").or(set),
             )
         }
         _ => (

@@ -18,8 +18,7 @@ rules! {
         unless "the same sandbox fails alike with a user namespace of its own (--unshare-user)"
         => net_admin_missing, |case| {
             // a namespace takes no privilege from anywhere
-            let own = Remedy::change(SandboxChange::UnshareUser);
-            [vec![own], Wish::Capability(Capability::CAP_NET_ADMIN).grant(case)].concat()
+            Remedy::change(SandboxChange::UnshareUser).or(Wish::Capability(Capability::CAP_NET_ADMIN).grant(case))
         };
 
     GvisorLoopback, Anytime if |plan| plan.new_net, REFUSED,
@@ -33,11 +32,8 @@ rules! {
         => netlink_denied, permit_netlink;
 
     SelinuxDeniesNetAdmin, Failed, REFUSED
-        => selinux_denies_net_admin, |case| {
-            let mut remedies = Wish::Selinux(&[NET_ADMIN]).grant(case);
-            remedies.push(told!("virt-sandbox-use-all-caps"));
-            remedies
-        };
+        => selinux_denies_net_admin,
+            |case| Wish::Selinux(&[NET_ADMIN]).grant(case).or([told!("virt-sandbox-use-all-caps")]);
 }
 
 const NET_ADMIN: SelinuxRule =
@@ -47,9 +43,8 @@ fn apparmor_strips(case: &Case<'_>) -> Option<Judgement> {
     let found = strips_capabilities(case)?.summary(
         "AppArmor takes the rights of the new user namespace away, so bwrap may not set the loopback device up",
     );
-    Some(found.when(case.on(Platform::GVisor), |found| {
-        found.seen_against(&case.host.platforms, "gVisor has no AppArmor")
-    }))
+    let none = case.on(Platform::GVisor).then_some("gVisor has no AppArmor");
+    Some(found.seen_against(&case.host.platforms, none))
 }
 
 /// Without a user namespace of its own the new network namespace belongs to the one that we are in.
@@ -73,10 +68,10 @@ fn net_admin_missing(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn gvisor(case: &Case<'_>) -> Option<Judgement> {
-    let found = weigh(if case.failed() { High } else { Medium });
-    Some(found.pro(evidence::sighted(case.sighting(Platform::GVisor)?)).when(!case.failed(), |found| {
-        found.unknown("whether this runsc leaves the loopback device to bwrap")
-    }))
+    let (failed, sighting) = (case.failed(), case.sighting(Platform::GVisor)?);
+    let left = "whether this runsc leaves the loopback device to bwrap";
+    let found = weigh(if failed { High } else { Medium }).pro(evidence::sighted(sighting));
+    Some(found.unknown((!failed).then_some(left)))
 }
 
 fn netlink_denied(case: &Case<'_>) -> Option<Judgement> {
@@ -92,12 +87,11 @@ fn netlink_denied(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn permit_netlink(case: &Case<'_>) -> Vec<Remedy> {
-    let mut remedies = match Selinux::of(case).domain() {
+    let permitted = match Selinux::of(case).domain() {
         Some(_) if case.errno() == Some(libc::EACCES) => Wish::Selinux(&[NETLINK]).grant(case),
         _ => Wish::Calls(Calls::Netlink).grant(case),
     };
-    remedies.push(Remedy::change(SandboxChange::ShareNet));
-    remedies
+    permitted.or([Remedy::change(SandboxChange::ShareNet)])
 }
 
 const NETLINK: SelinuxRule = SelinuxRule {

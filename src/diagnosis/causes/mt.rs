@@ -55,10 +55,7 @@ rules! {
 
     HostnameDenied, Anytime if |plan| plan.hostname, ["Can't set hostname to %s" => ANSWERS],
         unless "the container has a seccomp profile of its own, which allows sethostname"
-        => hostname_denied, |case| {
-            let keep = Remedy::change(SandboxChange::KeepHostname);
-            std::iter::once(keep).chain(permit_calls(case)).collect()
-        };
+        => hostname_denied, |case| Remedy::change(SandboxChange::KeepHostname).or(permit_calls(case));
 }
 
 fn permit_calls(case: &Case<'_>) -> Vec<Remedy> {
@@ -136,8 +133,7 @@ fn hostname_denied(case: &Case<'_>) -> Option<Judgement> {
     let (admin, capabilities) = (case.has(Capability::CAP_SYS_ADMIN), &case.host.process.effective);
     if case.failed() {
         let exempt = "the process has CAP_SYS_ADMIN, with which default filters allow sethostname";
-        let found = denied(case)?;
-        return Some(found.when(admin == Some(true), |found| found.seen_against(capabilities, exempt)));
+        return Some(denied(case)?.seen_against(capabilities, (admin == Some(true)).then_some(exempt)));
     }
     let engines = [Platform::Podman, Platform::CriO, Platform::Docker, Platform::Containerd];
     rule_out(admin != Some(false) || !engines.iter().any(|engine| case.on(*engine)))?;
@@ -163,7 +159,8 @@ fn landlock_denies_mount(case: &Case<'_>) -> Option<Judgement> {
     let for_good = "something restricted this process for good (NoNewPrivs: 1 in /proc/self/status)";
     Some(
         weigh(if sure { High } else { Medium })
-            .when(sure, |found| found.seen(modules, active).seen(&process.no_new_privs, for_good))
+            .seen(modules, sure.then_some(active))
+            .seen(&process.no_new_privs, sure.then_some(for_good))
             .if_not(evidence::filter(case)),
     )
 }

@@ -52,7 +52,7 @@ fn chrooted(case: &Case<'_>) -> Option<Judgement> {
     Some(match (mounted, case.sighting(Platform::Chroot)) {
         (Some(false), _) => weigh(High)
             .seen(mounts, "nothing is mounted on /: the root is a directory (/proc/self/mountinfo)")
-            .when(makes == Some(false), |found| found.summary(without)),
+            .summary((makes == Some(false)).then_some(without)),
         // the kernel gives this number for hardly anything else
         (None, _) if case.says(&[MAKE_SLAVE]) => {
             weigh(High).heard(case, "the kernel answered that / is no mount (EINVAL)")
@@ -84,7 +84,7 @@ fn leave_chroot(case: &Case<'_>) -> Vec<Remedy> {
     // of a root that is no mount bwrap cannot change the mounts either
     let keep = root_is_mount(case) == Some(true) && case.is_admin();
     let keep = keep.then(|| Remedy::change(SandboxChange::KeepUserNamespace));
-    std::iter::once(told!("no-chroot")).chain(keep).collect()
+    told!("no-chroot").or(keep)
 }
 
 const CLONE: &str = "kernel.unprivileged_userns_clone";
@@ -147,7 +147,7 @@ fn map_id(case: &Case<'_>) -> Vec<Remedy> {
     let map = case.host.user_namespace.uid_map.present();
     let another = map.is_none_or(|map| map.iter().any(|mapping| mapping.covers(1000)));
     let user = if another { Wish::User.grant(case) } else { Vec::new() };
-    std::iter::once(told!("mapped-id")).chain(user).collect()
+    told!("mapped-id").or(user)
 }
 
 /// As root bwrap makes a user namespace only if it is told to.
@@ -181,13 +181,12 @@ fn ask_for_one(case: &Case<'_>) -> Vec<Remedy> {
         return raise(case, limits::USER, limits::LEAST, OPENS);
     }
     let ask = Remedy::change(SandboxChange::UnshareUser);
-    let user = Wish::User.grant(case).into_iter();
+    let user = Wish::User.grant(case);
     // root can be mapped into a new one only with this
     if case.has(Capability::CAP_SETFCAP) == Some(false) {
-        let ask = ask.needs("CAP_SETFCAP, which root needs to be mapped into a user namespace");
-        return user.chain([ask]).collect();
+        return user.or([ask.needs("CAP_SETFCAP, which root needs to be mapped into a user namespace")]);
     }
-    std::iter::once(ask).chain(user).collect()
+    ask.or(user)
 }
 
 fn join_denied(case: &Case<'_>) -> Option<Judgement> {

@@ -6,18 +6,18 @@ pub(super) mod remedies;
 
 use super::prelude::*;
 use hidden::{Hidden, Seen, doubtful, look};
-use remedies::{permit_mounts, uncover, unmask_or_bind, with_bind_proc};
+use remedies::{bind_proc, permit_mounts, uncover, unmask_or_bind};
 
 pub(super) const PROC: &str = "Can't mount proc on %s";
 
 // Security modules come first: they answer before the kernel looks at what is visible.
 rules! {
     SelinuxDeniesProc, Anytime about proc if |plan| plan.proc.is_some(), [PROC => (EACCES)]
-        => |case| selinux_denies(case, "proc_t:filesystem mount"), |case| with_bind_proc(case, permit_mounts(case));
+        => |case| selinux_denies(case, "proc_t:filesystem mount"), |case| permit_mounts(case).or(bind_proc(case));
 
     // before a launch the rule about mounting as such speaks for it
     AppArmorDeniesProc, Failed about proc, [PROC => (EACCES)]
-        => |case| apparmor_denies(case, "mounting proc"), |case| with_bind_proc(case, permit_in_profile(case));
+        => |case| apparmor_denies(case, "mounting proc"), |case| permit_in_profile(case).or(bind_proc(case));
 
     MaskedProc, Anytime about proc, [PROC => (EPERM)],
         unless "`unshare -Urmpf mount -t proc proc /mnt` succeeds where bwrap is started"
@@ -25,24 +25,24 @@ rules! {
 
     CoveredProc, Anytime about proc, [PROC => (EPERM)],
         unless "`unshare -Urmpf mount -t proc proc /mnt` succeeds where bwrap is started"
-        => |case| hidden_proc(case, Cause::CoveredProc), |case| with_bind_proc(case, uncover(case));
+        => |case| hidden_proc(case, Cause::CoveredProc), |case| uncover(case).or(bind_proc(case));
 
     OuterBwrapCoversProc, Anytime about proc, [PROC => (EPERM)],
         unless "`unshare -Urmpf mount -t proc proc /mnt` succeeds where bwrap is started"
         => |case| hidden_proc(case, Cause::OuterBwrapCoversProc),
-        |case| with_bind_proc(case, vec![told!("outer-bwrap-as-user")]);
+        |case| told!("outer-bwrap-as-user").or(bind_proc(case));
 
     ProcAtime, Anytime about proc, [PROC => (EPERM)],
         unless "`unshare -Urmpf mount -t proc proc /mnt` succeeds where bwrap is started"
-        => |case| hidden_proc(case, Cause::ProcAtime), |case| with_bind_proc(case, Wish::Relatime.grant(case));
+        => |case| hidden_proc(case, Cause::ProcAtime), |case| Wish::Relatime.grant(case).or(bind_proc(case));
 
     PidNamespaceNotOwned, Anytime about proc, [PROC => (EPERM)],
         unless "the PID namespace that is joined was made in the user namespace that bwrap works in"
-        => pid_namespace_not_owned, |case| with_bind_proc(case, vec![Remedy::change(SandboxChange::UnsharePid)]);
+        => pid_namespace_not_owned, |case| Remedy::change(SandboxChange::UnsharePid).or(bind_proc(case));
 
     EmulatedKernelDeniesProc, Anytime about proc, [PROC => (EPERM)],
         unless "`unshare -Urmpf mount -t proc proc /mnt` succeeds where bwrap is started"
-        => emulated_kernel, |case| with_bind_proc(case, vec![told!("linux-kernel")]);
+        => emulated_kernel, |case| told!("linux-kernel").or(bind_proc(case));
 }
 
 /// The kernel's rule about whole procfs instances, if what breaks it is this cause.
@@ -66,9 +66,9 @@ fn hidden_proc(case: &Case<'_>, wanted: Cause) -> Option<Judgement> {
     let mounts = "whether the sandbox mounts /proc in a PID namespace of its own";
     Some(
         weigh(if sure { confidence } else { confidence.min(Medium) })
-            .seen(&case.host.mounts, &hidden.evidence)
-            .when(unasked, |found| found.unknown(mounts))
-            .with(hidden.doubt, Judgement::unknown)
+            .seen(&case.host.mounts, hidden.evidence)
+            .unknown(unasked.then_some(mounts))
+            .unknown(hidden.doubt)
             .if_so(evidence::entered_namespace(case))
             .summary(hidden.summary),
     )
@@ -112,7 +112,7 @@ fn pid_namespace_not_owned(case: &Case<'_>) -> Option<Judgement> {
     Some(
         weigh(if sure { High } else { Medium })
             .asked(case, "the sandbox joins a PID namespace instead of making one")
-            .when(sure, |found| found.seen(mounts, WHOLE)),
+            .seen(mounts, sure.then_some(WHOLE)),
     )
 }
 

@@ -38,8 +38,8 @@ fn filter(case: &Case<'_>) -> Option<Judgement> {
         weigh(confidence)
             .summary(summary)
             .said(case)
-            .when(filters > 0, |found| found.asked(case, format!("the sandbox has {filters} filters")))
-            .when(seccomp.is_absent(), |found| found.seen(seccomp, none)),
+            .asked(case, (filters > 0).then(|| format!("the sandbox has {filters} filters")))
+            .seen(seccomp, seccomp.is_absent().then_some(none)),
     )
 }
 
@@ -48,6 +48,5 @@ fn other_filter(case: &Case<'_>) -> Vec<Remedy> {
         return vec![told!("kernel-with-filters")];
     }
     let denied = matches!(case.errno(), Some(libc::EPERM | libc::EACCES));
-    let last = denied.then(|| told!("strictest-filter-last"));
-    std::iter::once(told!("compile-filter")).chain(last).collect()
+    told!("compile-filter").or(denied.then(|| told!("strictest-filter-last")))
 }

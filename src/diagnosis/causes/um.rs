@@ -61,9 +61,8 @@ fn missing_setfcap(case: &Case<'_>) -> Option<Judgement> {
     let found = weigh(if old.is_none() { High } else { Medium })
         .pro(evidence::root(case).so())
         .pro(evidence::capability(case, Capability::CAP_SETFCAP).otherwise());
-    Some(found.with(old, |found, release| {
-        found.unknown(format!("whether Linux {release} has the rule, which is of 5.12 and was backported"))
-    }))
+    let rule = |release| format!("whether Linux {release} has the rule, which is of 5.12 and was backported");
+    Some(found.unknown(old.map(rule)))
 }
 
 /// bwrap opens the map only after it has made a network namespace's loopback device work, which takes capabilities, too.
@@ -76,13 +75,15 @@ fn apparmor_restricts(case: &Case<'_>) -> Option<Judgement> {
         return (!new_net).then_some(found);
     }
     let before = "the loopback device, which takes the same rights, was set up before";
-    let (map, outside) = (
-        &case.host.user_namespace.uid_map_writable,
-        "/proc/self/uid_map may not be written even outside the sandbox",
-    );
-    let found = found.when(new_net, |found| found.contra(evidence::heard(case, before)).confidence(Low));
+    let outside = "/proc/self/uid_map may not be written even outside the sandbox";
     let denied = landlocked(case).is_some() || ids_differ(case);
-    Some(found.when(denied, |found| found.seen_against(map, outside).confidence(Low)))
+    let confidence = if new_net || denied { Low } else { found.confidence };
+    Some(
+        found
+            .confidence(confidence)
+            .contra(evidence::heard(case, new_net.then_some(before)))
+            .seen_against(&case.host.user_namespace.uid_map_writable, denied.then_some(outside)),
+    )
 }
 
 fn proc_read_only(case: &Case<'_>) -> Option<Judgement> {
@@ -106,8 +107,8 @@ fn proc_read_only(case: &Case<'_>) -> Option<Judgement> {
     Some(
         weigh(if sure { High } else { Medium })
             .summary("/proc is mounted read-only, so bwrap cannot write the id maps of its user namespace")
-            .when(read_only, |found| found.seen(&case.host.mounts, option))
-            .when(refused == Some(true), |found| found.seen(map, answer)),
+            .seen(&case.host.mounts, read_only.then_some(option))
+            .seen(map, (refused == Some(true)).then_some(answer)),
     )
 }
 

@@ -75,10 +75,10 @@ fn suspects(case: &Case<'_>, mut found: Judgement) -> Judgement {
     let sigsys = "SIGSYS is what a system call filter ends a process with";
     let landlock = "whether a Landlock domain is in force: nothing shows that";
     let found = found
-        .when(killed, |found| found.heard(case, sigsys))
+        .heard(case, killed.then_some(sigsys))
         .if_so(evidence::filter(case))
         .if_so(evidence::label(case))
-        .when(knows_landlock(case) == Some(true), |found| found.unknown(landlock));
+        .unknown((knows_landlock(case) == Some(true)).then_some(landlock));
     let platforms = case.platforms.present().into_iter().flatten();
     platforms.fold(found, |found, platform| found.pro(evidence::sighted(platform)))
 }
@@ -86,7 +86,7 @@ fn suspects(case: &Case<'_>, mut found: Judgement) -> Judgement {
 fn remedies(case: &Case<'_>) -> Vec<Remedy> {
     let foreign = case.message().is_some_and(|message| message.pattern().is_none());
     let version = foreign.then(|| told!("look-at-version"));
-    [told!("try-each-step"), told!("try-the-line"), told!("report-it")].into_iter().chain(version).collect()
+    vec![told!("try-each-step"), told!("try-the-line"), told!("report-it")].or(version)
 }
 
 #[cfg(test)]

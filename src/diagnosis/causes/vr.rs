@@ -99,7 +99,7 @@ fn too_old(case: &Case<'_>) -> Option<Judgement> {
             .summary(lacks(program, option))
             .asked(case, format!("the sandbox needs {name}, which bubblewrap has since {since}"))
             .seen(&case.host.bwrap, format!("{path} calls itself {version}"))
-            .when(perhaps, |found| found.unknown("whether the distribution added it to this version")),
+            .unknown(perhaps.then_some("whether the distribution added it to this version")),
     )
 }
 

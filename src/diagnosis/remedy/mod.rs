@@ -132,6 +132,11 @@ impl Remedy {
         Self::new(summary, Action::Commands(lines.into_iter().map(Into::into).collect()), opens)
     }
 
+    /// It, or else one of the others.
+    pub(super) fn or(self, others: impl IntoIterator<Item = Self>) -> Vec<Self> {
+        vec![self].or(others)
+    }
+
     pub(super) fn needs(mut self, what: impl Into<Need>) -> Self {
         self.needs.push(what.into());
         self
@@ -207,6 +212,19 @@ impl Remedy {
             Action::Commands(lines) => lines.iter().fold(files, |text, line| text + line + "\n"),
         };
         (typed, String::new())
+    }
+}
+
+/// Remedies, the best first.
+pub(super) trait Remedies {
+    /// These, or else one of the others.
+    fn or(self, others: impl IntoIterator<Item = Remedy>) -> Vec<Remedy>;
+}
+
+impl Remedies for Vec<Remedy> {
+    fn or(mut self, others: impl IntoIterator<Item = Remedy>) -> Vec<Remedy> {
+        self.extend(others);
+        self
     }
 }
 

@@ -57,7 +57,7 @@ pub(in super::super) fn confine_container(case: &Case<'_>) -> Vec<Remedy> {
         return everywhere(case, confine_container);
     }
     if let Some(under) = under_container_profile(case) {
-        return std::iter::once(under).chain(without_profile(case)).collect();
+        return under.or(without_profile(case));
     }
     match setting {
         Lxc => allow_nesting(case),
@@ -67,8 +67,8 @@ pub(in super::super) fn confine_container(case: &Case<'_>) -> Vec<Remedy> {
         _ => {
             let (name, mediates) = (profile_name(case), mediates_user_namespaces(case));
             let (name2, path, rules, parser) = (word(name), PROFILES, rules(mediates), parser(case));
-            let more = told!("rules-in-profile", name, name2, path, rules, parser);
-            std::iter::once(more).chain(beside(case).filter(|_| mediates)).collect()
+            let beside = beside(case).filter(|_| mediates);
+            told!("rules-in-profile", name, name2, path, rules, parser).or(beside)
         }
     }
 }
@@ -128,8 +128,7 @@ pub(in super::super) fn permit_bwrap(case: &Case<'_>) -> Vec<Remedy> {
     }
     let everyone =
         "every program of every user may make user namespaces again, which reaches more of the kernel";
-    remedies.extend(Wish::Sysctl(RESTRICTION, "0", everyone).grant(case));
-    remedies
+    remedies.or(Wish::Sysctl(RESTRICTION, "0", everyone).grant(case))
 }
 
 /// The path by which AppArmor knows bwrap; one that was not looked at counts as the packaged one.
@@ -170,9 +169,7 @@ fn ubuntus_profile(case: &Case<'_>) -> Option<Remedy> {
 
 /// For whoever is in a namespace whose capabilities the restriction has taken.
 pub(in super::super) fn leave_restriction(case: &Case<'_>) -> Vec<Remedy> {
-    let profile = profile_name(case);
-    let outside = told!("outside-of-namespace", profile);
-    std::iter::once(outside).chain(permit_bwrap(case)).collect()
+    told!("outside-of-namespace", profile = profile_name(case)).or(permit_bwrap(case))
 }
 
 /// For whoever runs under our profile for containers, which permits what was denied.

@@ -89,7 +89,7 @@ pub(super) fn uncover(case: &Case<'_>, setting: Setting, covers: Covers<'_>) -> 
             let opens = "what was covered can be seen again";
             let unmount = || Remedy::commands(format!("Unmount what covers {list}"), lines, opens).for_root();
             let by_hand = points.len() <= UNMOUNTED_BY_HAND;
-            return by_hand.then(unmount).into_iter().chain([told!("proc-for-root")]).collect();
+            return Vec::new().or(by_hand.then(unmount)).or([told!("proc-for-root")]);
         }
         Kubernetes { .. } if nvidia => told!("cdi-of-gpu-operator"),
         Kubernetes { .. } | Container(_) | OtherContainer | Nspawn | Unknown => match (nvidia, lxcfs) {

@@ -84,7 +84,7 @@ pub(super) fn no_ambient_capabilities(case: &Case<'_>, setting: Setting) -> Vec<
         OtherContainer => Some(told!("no-ambient-in-oci")),
         Lxc | Managed(_) | Machine | Unknown => None,
     };
-    source.into_iter().chain([told!("give-capabilities-up")]).collect()
+    Vec::new().or(source).or([told!("give-capabilities-up")])
 }
 
 #[cfg(test)]

@@ -68,14 +68,13 @@ pub(super) fn remount(case: &Case<'_>) -> Option<Judgement> {
             };
             let what =
                 format!("it is a mount of {filesystem} ({source}) with {flags} (/proc/self/mountinfo)");
-            found.seen(&case.host.mounts, what).when(is_fragile(mount), |found| {
-                let fragile = format!("mounts of {filesystem} can refuse to be remounted, or be gone");
-                found.seen(&case.host.mounts, fragile)
-            })
+            let fragile = format!("mounts of {filesystem} can refuse to be remounted, or be gone");
+            let mounts = &case.host.mounts;
+            found.seen(mounts, what).seen(mounts, is_fragile(mount).then_some(fragile))
         }
         None => found.unknown(format!("what is mounted there: `findmnt -T {}`", word(place))),
     };
-    Some(found.when(by_module, |found| found.unknown(denial_of(label.map_or("", String::as_str)))))
+    Some(found.unknown(by_module.then(|| denial_of(label.map_or("", String::as_str)))))
 }
 
 pub(super) fn leave_mount_out(case: &Case<'_>) -> Vec<Remedy> {
@@ -84,11 +83,9 @@ pub(super) fn leave_mount_out(case: &Case<'_>) -> Vec<Remedy> {
     };
     let host = refused(&spot);
     let place = host.as_deref().map_or("the mount".to_owned(), shown);
-    let mut remedies = vec![told!("bind-beside-mount", place)];
-    if let Some(mount) = host.and_then(|path| mounted_on(case, &path)).filter(|mount| is_fragile(mount)) {
-        remedies.push(told!("unmount", place, point = word(&mount.point)));
-    }
-    spot.or_leave_out(remedies)
+    let fragile = host.and_then(|path| mounted_on(case, &path)).filter(|mount| is_fragile(mount));
+    let unmount = fragile.map(|mount| told!("unmount", place, point = word(&mount.point)));
+    told!("bind-beside-mount", place).or(unmount).or(spot.leave_out())
 }
 
 /// What bwrap asked for after the bind, by its reasons.
@@ -138,18 +135,15 @@ pub(super) fn denied(case: &Case<'_>) -> Option<Judgement> {
             .summary(format!("{}: {source} could not be bound on {path}{errno}", spot.name()))
             .said(case)
             .heard(case, why)
-            .with(case.host.security.label.present(), |found, label| found.unknown(denial_of(label)))
-            .when(case.filtered() == Some(true), |found| found.unknown(filter)),
+            .unknown(case.host.security.label.present().map(|label| denial_of(label)))
+            .unknown((case.filtered() == Some(true)).then_some(filter)),
     )
 }
 
 pub(super) fn bind_otherwise(case: &Case<'_>) -> Vec<Remedy> {
-    let remedies = vec![match case.message().and_then(Message::source) {
+    let otherwise = match case.message().and_then(Message::source) {
         Some(source) => told!("bind-above-or-below", source = word(source)),
         None => told!("bind-another-path"),
-    }];
-    match Spot::destination(case) {
-        Some(spot) => spot.or_leave_out(remedies),
-        None => remedies,
-    }
+    };
+    otherwise.or(Spot::destination(case).and_then(|spot| spot.leave_out()))
 }

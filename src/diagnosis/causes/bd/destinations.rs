@@ -46,14 +46,11 @@ pub(super) fn symlink(case: &Case<'_>) -> Option<Judgement> {
         (Some((link, target)), _) => {
             found.asked(case, format!("{link} makes it: it stands for {}", target.display()))
         }
-        (None, Some(mount)) => found.unknown(format!("where it leads: it lies in {mount}")).when(
-            !mount.is_read_only(),
-            |found| {
-                found.unknown(
-                    "who made it: a command of an earlier run can have left it there, to lead bwrap astray; \
-                     look before you follow it",
-                )
-            },
+        (None, Some(mount)) => found.unknown(format!("where it leads: it lies in {mount}")).unknown(
+            (!mount.is_read_only()).then_some(
+                "who made it: a command of an earlier run can have left it there, to lead bwrap astray; \
+                 look before you follow it",
+            ),
         ),
         (None, None) => found,
     })
@@ -62,17 +59,15 @@ pub(super) fn symlink(case: &Case<'_>) -> Option<Judgement> {
 pub(super) fn resolve_it(case: &Case<'_>) -> Vec<Remedy> {
     let Some(spot) = Spot::destination(case) else { return Vec::new() };
     let link = spot.found.and_then(|found| Some((found.index, found.link()?.1)));
-    spot.or_leave_out(vec![match (link, spot.outside()) {
-        (Some((operation, path)), _) => Remedy::change(SandboxChange::Destination { operation, path }),
-        (None, Some(outside)) => {
-            let look = format!("`readlink -f {}` tells where it leads on the host", word(&outside));
-            told!("destination-of-link", look)
-        }
-        (None, None) => {
-            let look = "`readlink -f`, on the tree that is bound there, tells where it leads";
-            told!("destination-of-link", look)
-        }
-    }])
+    let look = match spot.outside() {
+        Some(outside) => format!("`readlink -f {}` tells where it leads on the host", word(&outside)),
+        None => "`readlink -f`, on the tree that is bound there, tells where it leads".to_owned(),
+    };
+    let resolved = match link {
+        Some((operation, path)) => Remedy::change(SandboxChange::Destination { operation, path }),
+        None => told!("destination-of-link", look),
+    };
+    resolved.or(spot.leave_out())
 }
 
 /// A directory where a file must be, the reverse, or nothing.
@@ -101,11 +96,7 @@ pub(super) fn other_kind(case: &Case<'_>) -> Option<Judgement> {
         None => format!("{place}, looked at in a sandbox without this operation, is something else"),
     };
     let found = spot.weigh(High).refuted_by(refuted_by).summary(format!("{}: {is}", spot.name())).said(case);
-    Some(
-        found.with(spot.mount(), |found, mount| {
-            found.asked(case, format!("what is there comes from {mount}"))
-        }),
-    )
+    Some(found.asked(case, spot.mount().map(|mount| format!("what is there comes from {mount}"))))
 }
 
 pub(super) fn another_kind(case: &Case<'_>) -> Vec<Remedy> {
@@ -128,138 +119,106 @@ pub(super) fn another_kind(case: &Case<'_>) -> Vec<Remedy> {
         }),
         other => Some(told!("destination-of-same-kind", destination = shown(other.destination()))),
     };
-    remedy.into_iter().chain([Remedy::leave_out(found.index)]).collect()
-}
-
-/// Why a destination cannot be made where it is.
-enum Obstacle<'a> {
-    /// A remount of the sandbox's own came first.
-    Remounted(Found<'a>),
-    /// It lies in something that the sandbox has read-only.
-    ReadOnly(Found<'a>),
-    /// It lies in a procfs.
-    Proc(Found<'a>),
-    /// It lies in something that the sandbox may write; the host may not.
-    Writable(Found<'a>),
-    /// Nobody knows where it lies, or in the sandbox's own root.
-    Unknown,
-}
-
-impl<'a> Obstacle<'a> {
-    fn of(spot: &Spot<'a>) -> Self {
-        match (spot.found.and_then(Found::remount), spot.mount()) {
-            (Some(remount), _) => Self::Remounted(remount),
-            (None, Some(mount)) if matches!(mount.operation, Operation::Proc(_)) => Self::Proc(mount),
-            (None, Some(mount)) if mount.is_read_only() => Self::ReadOnly(mount),
-            (None, Some(mount)) => Self::Writable(mount),
-            (None, None) => Self::Unknown,
-        }
-    }
+    Vec::new().or(remedy).or([Remedy::leave_out(found.index)])
 }
 
 pub(super) fn read_only(case: &Case<'_>) -> Option<Judgement> {
-    let spot = Spot::destination(case)?;
-    let (place, outside, read_only) =
-        (spot.path.display(), spot.outside(), case.errno() == Some(libc::EROFS));
-    let needs = if case.says(&[CHMOD]) { "would change" } else { "needs" };
-    let needs = format!("{} {needs} {place}", spot.name());
-    let sure = if read_only { High } else { Medium };
-    let obstacle = Obstacle::of(&spot);
-    let (confidence, why, refuted_by) = match (&obstacle, outside.as_deref()) {
-        (Obstacle::Remounted(remount), _) => {
-            let why = format!(", which {remount} has made read-only before");
-            (High, why, format!("it fails without {remount}, too"))
-        }
-        (Obstacle::ReadOnly(mount), outside) => {
-            let refuted_by = match outside {
-                Some(outside) => format!("`ls -ld {}` shows that it is there already", word(outside)),
-                None => format!("{place} is there without this operation"),
-            };
-            (High, format!(", and that lies in {mount}"), refuted_by)
-        }
-        (Obstacle::Proc(mount), _) => {
-            let why = format!(", and nothing can be made in {mount}");
-            (High, why, format!("{place} is outside of {}", mount.name()))
-        }
-        (Obstacle::Writable(_), Some(outside)) => {
-            let there = outside.display();
-            let why = if read_only {
-                format!(": {there} lies on a read-only file system")
-            } else {
-                format!(", and the user may not write {there}")
-            };
-            (High, why, format!("`mkdir -p {}`, typed as the user that bwrap runs as, works", word(outside)))
-        }
-        (Obstacle::Writable(mount), None) => {
-            (sure, format!(", and {mount} cannot be written"), format!("making {place} outside works"))
-        }
-        (Obstacle::Unknown, _) => {
-            let why = ", and that cannot be made where it is".to_owned();
-            (sure, why, format!("{place} can be made where it is"))
-        }
-    };
-    let uid = &case.host.process.uid;
-    let as_user = |found: Judgement| {
-        found.with(uid.present().filter(|_| !read_only), |found, user| {
-            found.seen(uid, format!("bwrap writes there as uid {user}"))
-        })
-    };
-    let found = spot.weigh(confidence).refuted_by(refuted_by).summary(needs + &why).said(case);
-    Some(match obstacle {
-        Obstacle::Remounted(_) | Obstacle::Proc(_) => found,
-        Obstacle::ReadOnly(_) => found.asked(
-            case,
-            "bwrap goes through the operations in order, and makes a missing mount point in what is there by then",
-        ),
-        Obstacle::Writable(mount) => {
-            as_user(found).asked(case, format!("it lies in {mount}, which the sandbox may write"))
-        }
-        Obstacle::Unknown => as_user(found).when(case.sandbox.is_none(), |found| {
-            found.unknown("which operation before it has mounted what is there: the sandbox is not known")
-        }),
-    })
+    Some(obstacle(case, &Spot::destination(case)?).0)
 }
 
 pub(super) fn make_it(case: &Case<'_>) -> Vec<Remedy> {
     let Some(spot) = Spot::destination(case) else { return Vec::new() };
-    let remedies = match (Obstacle::of(&spot), spot.found) {
-        (Obstacle::Remounted(remount), Some(found)) => {
-            vec![Remedy::change(SandboxChange::MoveBefore { operation: found.index, before: remount.index })]
-        }
-        (Obstacle::ReadOnly(mount), Some(found)) => in_read_only(case, &spot, found, mount),
-        (Obstacle::Writable(mount), Some(found)) => {
-            let made = spot.outside().map(|outside| mount_point(case, found, &outside));
-            made.into_iter().chain([told!("tmpfs-above", name = mount.name())]).collect()
-        }
-        _ => vec![told!("other-destination", path = shown(spot.path))],
+    obstacle(case, &spot).1.or(spot.leave_out())
+}
+
+/// Why a destination cannot be made where it is, and what helps.
+fn obstacle(case: &Case<'_>, spot: &Spot<'_>) -> (Judgement, Vec<Remedy>) {
+    let (place, outside) = (spot.path.display(), spot.outside());
+    let read_only = case.errno() == Some(libc::EROFS);
+    let sure = if read_only { High } else { Medium };
+    let needs = if case.says(&[CHMOD]) { "would change" } else { "needs" };
+    let found = |confidence, why: &str, refuted_by: String| {
+        let summary = format!("{} {needs} {place}{why}", spot.name());
+        spot.weigh(confidence).refuted_by(refuted_by).summary(summary).said(case)
     };
-    spot.or_leave_out(remedies)
+    let uid = &case.host.process.uid;
+    let user = uid.present().filter(|_| !read_only).map(|user| format!("bwrap writes there as uid {user}"));
+    let elsewhere = || vec![told!("other-destination", path = shown(spot.path))];
+    match (spot.found, spot.found.and_then(Found::remount), spot.mount()) {
+        (Some(asked), Some(remount), _) => {
+            let why = format!(", which {remount} has made read-only before");
+            let earlier = SandboxChange::MoveBefore { operation: asked.index, before: remount.index };
+            (found(High, &why, format!("it fails without {remount}, too")), vec![Remedy::change(earlier)])
+        }
+        (_, _, Some(mount)) if matches!(mount.operation, Operation::Proc(_)) => {
+            let why = format!(", and nothing can be made in {mount}");
+            (found(High, &why, format!("{place} is outside of {}", mount.name())), elsewhere())
+        }
+        (Some(asked), _, Some(mount)) if mount.is_read_only() => {
+            let order = "bwrap goes through the operations in order, and makes a missing mount point in what is there by then";
+            let refuted_by = match &outside {
+                Some(outside) => format!("`ls -ld {}` shows that it is there already", word(outside)),
+                None => format!("{place} is there without this operation"),
+            };
+            let why = format!(", and that lies in {mount}");
+            (found(High, &why, refuted_by).asked(case, order), in_read_only(case, spot, asked, mount))
+        }
+        // the sandbox may write there, the host may not
+        (Some(asked), _, Some(mount)) => {
+            let (confidence, why, refuted_by) = match &outside {
+                Some(outside) => {
+                    let works = "typed as the user that bwrap runs as, works";
+                    let why = match outside.display() {
+                        there if read_only => format!(": {there} lies on a read-only file system"),
+                        there => format!(", and the user may not write {there}"),
+                    };
+                    (High, why, format!("`mkdir -p {}`, {works}", word(outside)))
+                }
+                None => (
+                    sure,
+                    format!(", and {mount} cannot be written"),
+                    format!("making {place} outside works"),
+                ),
+            };
+            let found = found(confidence, &why, refuted_by)
+                .seen(uid, user)
+                .asked(case, format!("it lies in {mount}, which the sandbox may write"));
+            let made = outside.map(|outside| mount_point(case, asked, &outside));
+            (found, Vec::new().or(made).or([told!("tmpfs-above", name = mount.name())]))
+        }
+        // nobody knows where it lies, or in the sandbox's own root
+        _ => {
+            let before = "which operation before it has mounted what is there: the sandbox is not known";
+            let why = ", and that cannot be made where it is";
+            let found = found(sure, why, format!("{place} can be made where it is"))
+                .seen(uid, user)
+                .unknown(case.sandbox.is_none().then_some(before));
+            (found, elsewhere())
+        }
+    }
 }
 
 /// The mount point has to be in the source, or another file system has to be over it.
 fn in_read_only(case: &Case<'_>, spot: &Spot<'_>, found: Found<'_>, mount: Found<'_>) -> Vec<Remedy> {
     let outside = spot.outside();
-    let mut remedies: Vec<Remedy> = match (found.operation, &outside) {
-        (Operation::Chmod(_), _) => None,
-        (Operation::File(_), Some(outside)) => Some(told!("bind-content-over-file", outside = word(outside))),
-        (_, Some(outside)) if !is_socket(outside) => Some(mount_point(case, found, outside)),
-        _ => None,
-    }
-    .into_iter()
-    .collect();
-    remedies.push(told!("other-destination", path = shown(spot.path)));
-    if let Operation::Bind(bind) = mount.operation {
-        remedies.push(if relative(&bind.destination).as_os_str().is_empty() {
-            told!("tmpfs-below-root")
-        } else {
+    let made = outside.and_then(|outside| match found.operation {
+        Operation::Chmod(_) => None,
+        Operation::File(_) => Some(told!("bind-content-over-file", outside = word(outside))),
+        _ => (!is_socket(&outside)).then(|| mount_point(case, found, &outside)),
+    });
+    let over = match mount.operation {
+        Operation::Bind(bind) if relative(&bind.destination).as_os_str().is_empty() => {
+            Some(told!("tmpfs-below-root"))
+        }
+        Operation::Bind(bind) => {
             let quoted = |path: &Path| format!("{:?}", path.to_string_lossy());
             let (source, at) = (quoted(&bind.source), quoted(&bind.destination));
-            told!("overlay-in-place", mount, source, at)
-                .needs(Need::Bwrap("0.11"))
-                .needs(Need::Linux("", (5, 11)))
-        });
-    }
-    remedies
+            let overlay = told!("overlay-in-place", mount, source, at).needs(Need::Bwrap("0.11"));
+            Some(overlay.needs(Need::Linux("", (5, 11))))
+        }
+        _ => None,
+    };
+    Vec::new().or(made).or([told!("other-destination", path = shown(spot.path))]).or(over)
 }
 
 /// What is to be made on the host: a directory, or a file for what binds one.

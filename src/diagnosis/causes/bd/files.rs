@@ -39,28 +39,27 @@ pub(super) fn exists(case: &Case<'_>) -> Option<Judgement> {
     let found = spot.weigh(High).refuted_by(refuted_by).summary(summary).said(case);
     let found = match (twice, spot.mount()) {
         (Some(twice), _) => found.asked(case, format!("{twice} puts it there")),
-        (None, Some(mount)) => found
-            .asked(case, format!("it comes from {mount}"))
-            .when(!mount.is_read_only() && outside.is_some(), |found| {
-                found.asked(case, "that can be written: an earlier run can have left it there")
-            }),
+        (None, Some(mount)) => {
+            let written = "that can be written: an earlier run can have left it there";
+            let writable = !mount.is_read_only() && outside.is_some();
+            found.asked(case, format!("it comes from {mount}")).asked(case, writable.then_some(written))
+        }
         (None, None) => found,
     };
     let unknown = "whether it is the same link: bwrap before 0.9 refuses that, too, and later ones accept it";
-    Some(found.when(case.says(&["Can't make symlink at %s"]), |found| found.unknown(unknown)))
+    Some(found.unknown(case.says(&["Can't make symlink at %s"]).then_some(unknown)))
 }
 
 pub(super) fn leave_it(case: &Case<'_>) -> Vec<Remedy> {
     let Some(found) = link(case).and_then(|spot| spot.found) else { return vec![told!("link-elsewhere")] };
-    let mut remedies = vec![Remedy::leave_out(found.index)];
-    if let Some(twice) = made_twice(found) {
-        let remedy = Remedy::leave_out(twice.index);
-        remedies.push(Remedy { summary: format!("Leave {twice} out instead"), ..remedy });
-    } else if let Some(outside) = found.mount().and_then(|mount| mount.outside(found.operation.destination()))
-    {
-        remedies.push(told!("move-away", outside = word(&outside)));
-    }
-    remedies
+    let outside = found.mount().and_then(|mount| mount.outside(found.operation.destination()));
+    Remedy::leave_out(found.index).or(match made_twice(found) {
+        Some(twice) => {
+            let summary = format!("Leave {twice} out instead");
+            Some(Remedy { summary, ..Remedy::leave_out(twice.index) })
+        }
+        None => outside.map(|outside| told!("move-away", outside = word(&outside))),
+    })
 }
 
 pub(super) fn too_big(case: &Case<'_>) -> Option<Judgement> {
@@ -100,7 +99,7 @@ pub(super) fn more_room(case: &Case<'_>) -> Vec<Remedy> {
         _ => told!("make-room-memory"),
     };
     let file = spot.and_then(|spot| spot.found).filter(|found| matches!(found.operation, Operation::File(_)));
-    [room].into_iter().chain(file.map(|_| told!("bind-file-from-host"))).collect()
+    room.or(file.map(|_| told!("bind-file-from-host")))
 }
 
 /// How long a file is that the sandbox makes.

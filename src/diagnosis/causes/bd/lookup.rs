@@ -57,10 +57,9 @@ impl<'a> Spot<'a> {
         self.mount()?.outside(self.path)
     }
 
-    /// The last thing that helps, after others.
-    pub(super) fn or_leave_out(&self, mut remedies: Vec<Remedy>) -> Vec<Remedy> {
-        remedies.extend(self.found.map(|found| Remedy::leave_out(found.index)));
-        remedies
+    /// The last thing that helps.
+    pub(super) fn leave_out(&self) -> Option<Remedy> {
+        self.found.map(|found| Remedy::leave_out(found.index))
     }
 }
 

@@ -14,35 +14,33 @@ pub(super) fn missing(case: &Case<'_>) -> Option<Judgement> {
         .refuted_by(format!("`ls -ld {}`, typed where bwrap is started, finds it", word(path)))
         .summary(format!("{}: {} {state}", part(&spot), path.display()))
         .said(case)
-        .when(path.is_relative(), |found| {
-            let relative = "the path is relative: bwrap looks for it in the directory that it is started in";
-            found.asked(case, relative)
-        });
+        .asked(
+            case,
+            path.is_relative()
+                .then_some("the path is relative: bwrap looks for it in the directory that it is started in"),
+        );
     Some(if is_descriptor(path) {
         found.asked(case, "the path is a descriptor: what it stands for was deleted, or never had a name")
     } else {
-        found.when(in_container(case), |found| {
-            let there = "bwrap is in a container and looks there, not on the machine";
-            found.seen(&case.host.platforms, there)
-        })
+        let there = "bwrap is in a container and looks there, not on the machine";
+        found.seen(&case.host.platforms, in_container(case).then_some(there))
     })
 }
 
 pub(super) fn without_it(case: &Case<'_>) -> Vec<Remedy> {
     let Some(spot) = Spot::source(case) else { return Vec::new() };
     let path = spot.path;
-    let mut remedies = vec![match (path.extension(), path.parent()) {
+    let there = match (path.extension(), path.parent()) {
         _ if is_descriptor(path) => told!("descriptor-with-name"),
         _ if in_container(case) => told!("bring-into-container", path = shown(path)),
         // what a service makes is nobody else's to make
         _ if is_socket(path) => told!("start-service", path = shown(path)),
         (Some(_), Some(parent)) => told!("create-file", path = word(path), parent = word(parent)),
         _ => told!("create-source", path = word(path)),
-    }];
-    if let Some(found) = spot.found.filter(|found| matches!(found.operation, Operation::Bind(_))) {
-        remedies.push(Remedy::change(SandboxChange::OptionalSource { operation: found.index }));
-    }
-    spot.or_leave_out(remedies)
+    };
+    let bind = spot.found.filter(|found| matches!(found.operation, Operation::Bind(_)));
+    let optional = bind.map(|found| SandboxChange::OptionalSource { operation: found.index });
+    there.or(optional.map(Remedy::change)).or(spot.leave_out())
 }
 
 /// Whether a path is one at which a service listens, as far as its name tells.
@@ -81,11 +79,9 @@ pub(super) fn unreachable(case: &Case<'_>) -> Option<Judgement> {
         None => found.unknown("which user bwrap runs as: Uid in /proc/self/status"),
     };
     let label = case.host.security.label.present().filter(|label| *label != "unconfined");
-    Some(found.with(label, |found, label| {
-        found.unknown(format!(
-            "whether the security label {label} is denied it: look for AVC or DENIED in dmesg"
-        ))
-    }))
+    let denied =
+        |label| format!("whether the security label {label} is denied it: look for AVC or DENIED in dmesg");
+    Some(found.unknown(label.map(denied)))
 }
 
 fn is_denied(case: &Case<'_>) -> bool {
@@ -97,25 +93,23 @@ pub(super) fn reach_it(case: &Case<'_>) -> Vec<Remedy> {
     let path = spot.path;
     // an optional source may be missing, but not refused
     if !is_denied(case) {
-        return spot.or_leave_out(vec![told!("repair", path = shown(path), path2 = word(path))]);
+        return told!("repair", path = shown(path), path2 = word(path)).or(spot.leave_out());
     }
     let uid = case.host.process.uid.present();
     let mounts = case.host.mounts.present().map(Vec::as_slice).unwrap_or_default();
     let fuse = mount_of(mounts, path).is_some_and(|mount| mount.filesystem.starts_with("fuse"));
     let portal = path.components().any(|part| part.as_os_str() == "doc");
-    let mut remedies = vec![if portal && (fuse || path.starts_with("/run/user")) {
+    let reach = if portal && (fuse || path.starts_with("/run/user")) {
         told!("document-portal")
     } else if fuse {
         told!("fuse-allow-other", path = word(path))
     } else {
         let user = uid.map_or_else(|| "u:USER:x".to_owned(), |uid| format!("u:{uid}:x"));
         told!("search-directory", path = word(path), user)
-    }];
-    let may = case.has(Capability::CAP_SYS_ADMIN) == Some(true) && case.root() == Some(true);
-    if may && case.user_namespace() == Some(true) {
-        remedies.push(Remedy::change(SandboxChange::KeepUserNamespace));
-    }
-    spot.or_leave_out(remedies)
+    };
+    let may = case.is_admin() && case.user_namespace() == Some(true);
+    let keep = may.then(|| Remedy::change(SandboxChange::KeepUserNamespace));
+    reach.or(keep).or(spot.leave_out())
 }
 
 /// The operation, and what of it the path is, if that is not plain.

@@ -36,12 +36,9 @@ pub(super) fn working_directory(case: &Case<'_>) -> Option<Judgement> {
 pub(super) fn another_directory(case: &Case<'_>) -> Vec<Remedy> {
     let Some(directory) = directory(case) else { return Vec::new() };
     let place = shown(directory);
-    let mut remedies =
-        vec![told!("other-directory", directory = word(directory), place = format!("{place:?}"))];
-    if directory.is_absolute() && case.errno() != Some(libc::EACCES) {
-        remedies.push(Remedy::ro_bind(directory).needs(format!("{place} on the host")));
-    }
-    remedies
+    let bind = || Remedy::ro_bind(directory).needs(format!("{place} on the host"));
+    let bound = directory.is_absolute() && case.errno() != Some(libc::EACCES);
+    told!("other-directory", directory = word(directory), place = format!("{place:?}")).or(bound.then(bind))
 }
 
 pub(super) fn label(case: &Case<'_>) -> Option<Judgement> {

@@ -20,10 +20,8 @@ pub(super) fn loader_failed(case: &Case<'_>) -> Option<Judgement> {
     let found = weigh(if other.is_some() { Low } else { High })
         .summary(format!("the dynamic loader cannot load bwrap: {complaint}"))
         .heard(case, "it is the loader's message: none of bwrap's own code ran");
-    Some(found.with(other, |found, program| {
-        let names = format!("the message names {program}, which may be the command instead of bwrap");
-        found.contra(evidence::heard(case, names))
-    }))
+    let names = |program| format!("the message names {program}, which may be the command instead of bwrap");
+    Some(found.contra(evidence::heard(case, other.map(names))))
 }
 
 pub(super) fn mend_libraries(case: &Case<'_>) -> Vec<Remedy> {

@@ -127,8 +127,7 @@ fn mount_limit(case: &Case<'_>) -> Option<Judgement> {
 
 fn more_mounts(case: &Case<'_>) -> Vec<Remedy> {
     let opens = "mount namespaces can take more of the kernel's memory";
-    let raised = raise(case, "fs.mount-max", 200_000, opens).into_iter();
-    raised.chain([told!("bind-fewer-trees")]).collect()
+    raise(case, "fs.mount-max", 200_000, opens).or([told!("bind-fewer-trees")])
 }
 
 /// Since this version user namespaces mount overlays.
@@ -176,7 +175,7 @@ fn overlay_unsupported(case: &Case<'_>) -> Option<Judgement> {
         found(confidence)
             .summary(format!("the overlay{place} was refused: {errno}: {why}"))
             .said(case)
-            .when(release.present().is_none(), |found| found.unknown(version))
+            .unknown(release.present().is_none().then_some(version))
             .unknown("the kernel's own words: a line with overlayfs: in dmesg"),
     )
 }

@@ -74,7 +74,7 @@ fn filtered(case: &Case<'_>) -> Option<Judgement> {
                 denied(found(if stopped { High } else { Medium }), engine)
                     .pro(bound().otherwise())
                     .unknown("whether it is the default filter: its rules cannot be read")
-                    .when(stopped, |found| found.seen(&case.host.mounts, STOPPED))
+                    .seen(&case.host.mounts, stopped.then_some(STOPPED))
             }
             (Default::Denies(engine), None) => denied(found(Medium), engine).if_so(bound()),
             (Default::Unknown(engine), _) => found(Medium).pro(evidence::sighted(engine)).unknown(
@@ -133,7 +133,7 @@ fn restricted_unit(case: &Case<'_>) -> Option<Judgement> {
             .unknown(format!(
                 "RestrictNamespaces= and SystemCallFilter= of the unit: `{systemctl} cat {name}`"
             ))
-            .when(on, |found| found.summary(summary)),
+            .summary(on.then_some(summary)),
     )
 }
 

@@ -50,8 +50,7 @@ fn none_allowed(case: &Case<'_>) -> Option<Judgement> {
             let another = makes == Some(false) && tightest(case).is_some_and(|(value, _)| value == 0);
             let sure = case.failed() && !another || makes == Some(true);
             let who = "who started bwrap: root, whom this snapshot shows, would do without one here";
-            let found = found(if sure { High } else { Medium }).pro(seen);
-            found.when(makes == Some(false), |found| found.unknown(who))
+            found(if sure { High } else { Medium }).pro(seen).unknown((makes == Some(false)).then_some(who))
         }
         // the ones in use are of this user, anywhere on the machine
         Some(value) if value < SMALL => found(Medium)
@@ -67,7 +66,7 @@ fn none_allowed(case: &Case<'_>) -> Option<Judgement> {
 fn allow_some(case: &Case<'_>) -> Vec<Remedy> {
     let keep = case.is_admin() && user_namespace(case) != Some(false);
     let keep = keep.then(|| Remedy::change(SandboxChange::KeepUserNamespace));
-    raise(case, USER, LEAST, OPENS).into_iter().chain(keep).collect()
+    raise(case, USER, LEAST, OPENS).or(keep)
 }
 
 /// The smallest known limit on namespaces of the kinds that bwrap makes beside the user namespace.
@@ -129,18 +128,11 @@ fn ancestor(case: &Case<'_>) -> Option<Judgement> {
     };
     let outer = [Platform::Flatpak, Platform::Bubblewrap];
     let outer = outer.iter().find_map(|platform| case.sighting(*platform));
-    let limit = "the limit of this namespace itself is";
-    Some(
-        found
-            .with(roomy, |found, own| {
-                found.heard(case, format!("{limit} {own} (/proc/sys/user/max_user_namespaces)"))
-            })
-            .with(outer, |found, outer| {
-                found
-                    .summary(format!("{}, which we are in, allows no more user namespaces", outer.platform))
-                    .pro(evidence::sighted(outer))
-            }),
-    )
+    let limit =
+        |own| format!("the limit of this namespace itself is {own} (/proc/sys/user/max_user_namespaces)");
+    let summary =
+        |outer: &Sighting| format!("{}, which we are in, allows no more user namespaces", outer.platform);
+    Some(found.heard(case, roomy.map(limit)).summary(outer.map(summary)).pro(outer.map(evidence::sighted)))
 }
 
 fn raise_ancestor(case: &Case<'_>) -> Vec<Remedy> {

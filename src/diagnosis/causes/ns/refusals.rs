@@ -68,7 +68,7 @@ fn selinux(case: &Case<'_>) -> Option<Judgement> {
     };
     let before = case.kernel().is_some_and(|version| version < ASKED_SINCE);
     let since = "Linux asks SELinux about this since 6.1 only, unless it was backported";
-    Some(found.when(before, |found| found.seen_against(&case.host.kernel.release, since)))
+    Some(found.seen_against(&case.host.kernel.release, before.then_some(since)))
 }
 
 fn apparmor(case: &Case<'_>) -> Option<Judgement> {
@@ -114,9 +114,9 @@ fn permit_in_apparmor(case: &Case<'_>) -> Vec<Remedy> {
             let opens = "what the profile confines can make user namespaces";
             let ours = !Setting::of(case).is_container();
             let beside = ours.then(|| beside(case)).flatten();
-            Wish::AppArmorRule("userns,", opens).grant(case).into_iter().chain(beside).collect()
+            Wish::AppArmorRule("userns,", opens).grant(case).or(beside)
         }
-        _ => permit_bwrap(case).into_iter().chain([told!("load-unprivileged-userns")]).collect(),
+        _ => permit_bwrap(case).or([told!("load-unprivileged-userns")]),
     }
 }
 

@@ -37,11 +37,8 @@ fn proc_incomplete(case: &Case<'_>) -> Option<Judgement> {
         return case.failed().then(|| weigh(Medium).seen_against(value, now));
     }
     let mount = proc_mount(case);
-    let found = weigh(High).with(mount.as_ref(), |found, reason| {
-        found
-            .summary(format!("bwrap cannot read the kernel's settings: {reason}"))
-            .seen(&case.host.mounts, reason)
-    });
+    let summary = mount.as_ref().map(|reason| format!("bwrap cannot read the kernel's settings: {reason}"));
+    let found = weigh(High).summary(summary).seen(&case.host.mounts, mount.as_deref());
     match value {
         Fact::Absent => Some(found.seen(value, format!("{path} does not exist"))),
         Fact::Unreadable(why) => Some(found.seen(value, format!("{path} cannot be read: {why}"))),
@@ -55,5 +52,5 @@ fn proc_incomplete(case: &Case<'_>) -> Option<Judgement> {
 
 /// bwrap opens it as a path only, for which it need not be mounted.
 fn proc_unavailable(case: &Case<'_>) -> Option<Judgement> {
-    Some(weigh(High).with(proc_mount(case), |found, reason| found.seen(&case.host.mounts, reason)))
+    Some(weigh(High).seen(&case.host.mounts, proc_mount(case)))
 }

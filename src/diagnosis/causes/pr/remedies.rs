@@ -35,20 +35,20 @@ pub(in crate::diagnosis) fn uncover(case: &Case<'_>) -> Vec<Remedy> {
     Wish::Uncovered(Covers { points: &points, list: &list, nvidia, lxcfs }).grant(case)
 }
 
-pub(in crate::diagnosis) fn with_bind_proc(case: &Case<'_>, mut remedies: Vec<Remedy>) -> Vec<Remedy> {
-    let operation = case.plan.as_ref().and_then(|plan| plan.proc);
-    remedies.extend(operation.map(|operation| Remedy::change(SandboxChange::BindProc { operation })));
-    remedies
+/// The outer /proc instead, if the sandbox mounts one.
+pub(in crate::diagnosis) fn bind_proc(case: &Case<'_>) -> Option<Remedy> {
+    let operation = case.plan.as_ref()?.proc?;
+    Some(Remedy::change(SandboxChange::BindProc { operation }))
 }
 
-pub(in crate::diagnosis) fn with_bind_dev(case: &Case<'_>, mut remedies: Vec<Remedy>) -> Vec<Remedy> {
-    let operation = case.plan.as_ref().and_then(|plan| plan.dev);
-    remedies.extend(operation.map(|operation| Remedy::change(SandboxChange::BindDev { operation })));
-    remedies
+/// The outer /dev instead, if the sandbox makes one.
+pub(in crate::diagnosis) fn bind_dev(case: &Case<'_>) -> Option<Remedy> {
+    let operation = case.plan.as_ref()?.dev?;
+    Some(Remedy::change(SandboxChange::BindDev { operation }))
 }
 
 pub(in crate::diagnosis) fn unmask_or_bind(case: &Case<'_>) -> Vec<Remedy> {
-    let mut remedies = with_bind_proc(case, Wish::WholeProc.grant(case));
+    let mut remedies = Wish::WholeProc.grant(case).or(bind_proc(case));
     // there it takes another engine
     if Setting::of(case) == Setting::Container(Engine::Docker) && case.on(Platform::GitLabCi) {
         remedies.reverse();

@@ -1,6 +1,7 @@
 //! The second user namespace, and the lock against further ones.
 
 use super::super::ns::limits::{LEAST, SMALL, USER, raise_outside};
+use super::super::pr::remedies::bind_dev;
 use super::super::prelude::*;
 use crate::diagnosis::calls::{ANSWERS, denied as denied_call};
 use crate::diagnosis::case::Plan;
@@ -16,38 +17,35 @@ rules! {
             let inner = case.host.user_namespace.is_initial() != Some(true);
             let roomy = inner && number(case, USER).is_some_and(|limit| limit >= SMALL);
             let raised = if roomy { vec![raise_outside()] } else { raise(case, USER, LEAST, OPENS) };
-            raised.into_iter().chain(do_with_one(case)).collect()
+            raised.or(do_with_one(case))
         };
 
     SeccompDeniesUnshare, Failed, ["unshare user ns" => ANSWERS],
         unless "`unshare --user true` succeeds where bwrap is started"
-        => unshare_denied, |case| {
-            Wish::Calls(Calls::Sandboxing).grant(case).into_iter().chain(do_with_one(case)).collect()
-        };
+        => unshare_denied, |case| Wish::Calls(Calls::Sandboxing).grant(case).or(do_with_one(case));
 
     DisableUsernsReadOnly, Anytime if disables, [OPEN => (EROFS), WRITE => (EROFS)],
         unless "`grep ' /proc' /proc/self/mountinfo` shows no mount with ro that holds /proc/sys/user"
         => read_only, |case| {
             let mount = limit_mount(case).map_or(Path::new("/proc/sys"), |mount| &mount.point);
-            or_allow(Wish::WritableSettings(mount).grant(case))
+            Wish::WritableSettings(mount).grant(case).or(allow())
         };
 
     DisableUsernsDenied, Anytime if disables, [OPEN => (EACCES EPERM), WRITE => (EACCES EPERM)],
         unless "`journalctl -k | grep apparmor` on the machine shows no denial for /proc/sys/user"
         => denied, |case| {
             let opens = "what the profile confines can set its own limit on user namespaces";
-            or_allow(Wish::AppArmorRule("/proc/sys/user/max_user_namespaces rw,", opens).grant(case))
+            Wish::AppArmorRule("/proc/sys/user/max_user_namespaces rw,", opens).grant(case).or(allow())
         };
 
     UserNamespacesStillAllowed, Anytime, ["creation of new user namespaces was not disabled as requested"],
         unless "`unshare --user true` fails inside the same sandbox without the assertion"
-        => still_allowed, |_| or_allow(vec![told!("disable-userns")]);
+        => still_allowed, |_| told!("disable-userns").or(allow());
 }
 
-/// Or leave user namespaces possible inside.
-fn or_allow(mut remedies: Vec<Remedy>) -> Vec<Remedy> {
-    remedies.push(Remedy::change(SandboxChange::AllowUserNamespaces));
-    remedies
+/// Leave user namespaces possible inside.
+fn allow() -> [Remedy; 1] {
+    [Remedy::change(SandboxChange::AllowUserNamespaces)]
 }
 
 /// The change of the sandbox with which one user namespace is enough, as far as one change does: each of the two asks for a
@@ -57,7 +55,7 @@ fn do_with_one(case: &Case<'_>) -> Option<Remedy> {
     if plan.disable_userns {
         return Some(Remedy::change(SandboxChange::AllowUserNamespaces));
     }
-    plan.dev.map(|operation| Remedy::change(SandboxChange::BindDev { operation }))
+    bind_dev(case)
 }
 
 /// Why the sandbox needs two.
@@ -121,7 +119,7 @@ fn read_only(case: &Case<'_>) -> Option<Judgement> {
         // it says so itself
         weigh(if mount.is_some() { Medium } else { High })
             .heard(case, "the kernel answered that it is read-only (EROFS)")
-            .when(mount.is_some(), |found| found.seen_against(&case.host.mounts, now))
+            .seen_against(&case.host.mounts, mount.map(|_| now))
     })
 }
 
@@ -182,7 +180,7 @@ fn still_allowed(case: &Case<'_>) -> Option<Judgement> {
         .summary(summary)
         .asked(case, "the sandbox has assert_userns_disabled, but not disable_userns");
     let denied = "whether the host denies one more user namespace inside, which would do";
-    Some(found.when(!free, |found| found.unknown(denied)))
+    Some(found.unknown((!free).then_some(denied)))
 }
 
 #[cfg(test)]
