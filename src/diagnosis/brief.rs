@@ -2,8 +2,8 @@
 
 use std::fmt::{self, Write};
 
-use super::report::happened;
-use super::{Action, Diagnosis, Finding, Outlook, Prediction, Remedy};
+use super::report::{EXPECT, Report, bearing};
+use super::{Action, Diagnosis, Finding, Prediction, Remedy};
 use crate::visible::line;
 
 /// Columns that a line has at most, but for what is to be typed.
@@ -29,26 +29,7 @@ impl Diagnosis {
     /// ```
     #[must_use]
     pub fn brief(&self) -> String {
-        let mut text = String::new();
-        let _ = self.write_brief(&mut text);
-        text
-    }
-
-    fn write_brief(&self, f: &mut String) -> fmt::Result {
-        if let Some(happened) = happened(self) {
-            writeln!(f, "{happened}")?;
-        }
-        if let Some(message) = &self.message {
-            wrap(f, "    ", "    ", &shortened(&line(message.trim_end()), 3 * WIDTH))?;
-        }
-        if let Some(stage) = self.stage {
-            writeln!(f, "    ({})", super::report::doing(stage))?;
-        }
-        if let Some(first) = self.causes.first() {
-            first.write_brief(f, "Cause")?;
-        }
-        write_others(f, "Or", self.causes.get(1..).unwrap_or_default())?;
-        write_others(f, "After that, expect", &self.foreseen)
+        Report::from(self).brief()
     }
 }
 
@@ -67,52 +48,43 @@ impl Prediction {
     /// ```
     #[must_use]
     pub fn brief(&self) -> String {
+        Report::from(self).brief()
+    }
+}
+
+impl Report<'_> {
+    fn brief(&self) -> String {
         let mut text = String::new();
+        // writing into a string does not fail
         let _ = self.write_brief(&mut text);
         text
     }
 
     fn write_brief(&self, f: &mut String) -> fmt::Result {
-        writeln!(f, "{}", self.says())?;
-        if let Some(first) = self.obstacles.first() {
-            first.write_brief(f, "Cause")?;
-        }
-        write_others(f, "Then", self.obstacles.get(1..).unwrap_or_default())
-    }
-
-    /// What it comes to, in a sentence.
-    pub(super) fn says(&self) -> &'static str {
-        match self.outlook {
-            Outlook::Starts => "Nothing that can be seen stands in the way of this sandbox.",
-            Outlook::Uncertain if self.obstacles.is_empty() => {
-                "Nothing is known of this host: only trying tells."
-            }
-            Outlook::Uncertain => "This sandbox may not start; only trying tells.",
-            Outlook::Fails => "This sandbox will not start.",
-        }
+        let said = self.message.map(|said| shortened(&line(said.trim_end()), 3 * WIDTH));
+        self.begin(f, said.map(|said| wrapped("    ", "    ", &said)))?;
+        let (first, others) = self.found.split_at_checked(1).unwrap_or_default();
+        first.iter().try_for_each(|first| first.write_brief(f))?;
+        write_others(f, self.others.0, others)?;
+        write_others(f, EXPECT, self.foreseen)
     }
 }
 
 impl Finding {
-    fn write_brief(&self, f: &mut String, title: &str) -> fmt::Result {
+    fn write_brief(&self, f: &mut String) -> fmt::Result {
         let Self { summary, cause, confidence, .. } = self;
-        writeln!(f)?;
-        let text = shortened(&format!("{title}: {}", line(summary)), 3 * WIDTH - 40);
-        wrap(f, "", "    ", &format!("{text} [{}; confidence: {confidence}]", cause.code()))?;
+        let text = shortened(&format!("Cause: {}", line(summary)), 3 * WIDTH - 40);
+        let text = format!("{text} [{}; confidence: {confidence}]", cause.code());
+        writeln!(f, "\n{}", wrapped("", "    ", &text))?;
         if let Some(first) = self.evidence.first() {
-            let kind = super::report::bearing(first.bearing);
-            wrap(
-                f,
-                "    ",
-                "               ",
-                &shortened(&format!("{kind}{}", line(&first.text)), 2 * WIDTH - 20),
-            )?;
+            let text = format!("{}{}", bearing(first.bearing), line(&first.text));
+            let text = shortened(&text, 2 * WIDTH - 20);
+            writeln!(f, "{}", wrapped("    ", "               ", &text))?;
         }
         if self.remedies.is_empty() {
             return Ok(());
         }
-        let many = self.remedies.len() > 1;
-        writeln!(f, "\nWhat to do{}:", if many { " (one of these, the least privilege first)" } else { "" })?;
+        self.offer(f)?;
         for (index, remedy) in self.remedies.iter().take(WAYS).enumerate() {
             remedy.write_brief(f, index)?;
         }
@@ -127,7 +99,8 @@ impl Finding {
 impl Remedy {
     fn write_brief(&self, f: &mut String, index: usize) -> fmt::Result {
         let number = format!("  {}. ", index + 1);
-        wrap(f, &number, "     ", &shortened(&line(&self.summary), 2 * WIDTH - 12))?;
+        let summary = shortened(&line(&self.summary), 2 * WIDTH - 12);
+        writeln!(f, "{}", wrapped(&number, "     ", &summary))?;
         if !self.opens.is_empty() {
             writeln!(f, "     Price: {}", shortened(&clause(&line(&self.opens)), WIDTH - 12))?;
         }
@@ -142,7 +115,7 @@ impl Remedy {
         // what is said of a change is the summary again, in options
         match &self.action {
             Action::Manual(_) => Ok(()),
-            _ => told.lines().try_for_each(|told| wrap(f, "     ", "     ", told)),
+            _ => told.lines().try_for_each(|told| writeln!(f, "{}", wrapped("     ", "     ", told))),
         }
     }
 }
@@ -177,21 +150,21 @@ fn shortened(text: &str, most: usize) -> String {
     format!("{head} ...")
 }
 
-/// Writes words in lines of [`WIDTH`] columns; a word that is longer has a line of its own.
-fn wrap(f: &mut String, first: &str, next: &str, text: &str) -> fmt::Result {
-    let (mut row, mut bare) = (first.to_owned(), true);
+/// Words in lines of [`WIDTH`] columns; a word that is longer has a line of its own.
+fn wrapped(first: &str, next: &str, text: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
-        if !bare && row.chars().count() + 1 + word.chars().count() > WIDTH {
-            writeln!(f, "{row}")?;
-            (row, bare) = (next.to_owned(), true);
+        match lines.last_mut() {
+            Some(row) if row.chars().count() + 1 + word.chars().count() <= WIDTH => {
+                row.extend([" ", word]);
+            }
+            last => {
+                let begin = if last.is_some() { next } else { first };
+                lines.push(format!("{begin}{word}"));
+            }
         }
-        if !bare {
-            row.push(' ');
-        }
-        row.push_str(word);
-        bare = false;
     }
-    writeln!(f, "{row}")
+    lines.join("\n")
 }
 
 #[cfg(test)]

@@ -117,11 +117,10 @@ fn answered(case: &Case<'_>, call: &Call, confidence: Confidence) -> Option<Judg
     let versions = format!("bwrap calls {} here {}", call.name, call.versions);
     let text = case.message().and_then(Message::errno).map_or("", Errno::text);
     let summary = format!("a system call filter answers {} with \"{text}\"", call.name);
-    Some(
-        found
-            .heard(case, (!call.versions.is_empty()).then_some(versions))
-            .summary((!usual).then_some(summary)),
-    )
+    found
+        .heard(case, (!call.versions.is_empty()).then_some(versions))
+        .summary((!usual).then_some(summary))
+        .into()
 }
 
 #[cfg(test)]

@@ -41,9 +41,8 @@ pub(super) struct Plan {
     pub(super) new_pid: bool,
     pub(super) join_pid: bool,
     pub(super) new_net: bool,
-    pub(super) new_ipc: bool,
-    pub(super) new_uts: bool,
-    pub(super) new_cgroup: bool,
+    /// The kinds of namespaces that it makes beside that of users, as `user.max_*_namespaces` call them.
+    pub(super) kinds: Vec<&'static str>,
     pub(super) hostname: bool,
     /// The operation that mounts a procfs; without a PID namespace of the sandbox's, bwrap binds the outer one.
     pub(super) proc: Option<usize>,
@@ -61,26 +60,25 @@ impl Plan {
         let optional = asked.intersects(Namespaces::USER_TRY | Namespaces::ALL) && !namespaces.new_user();
         // whoever is not root gets one unasked
         let user_namespace = !joins_user && (namespaces.any_user() || !root);
-        let new_pid = namespaces.new_pid();
-        let join_pid = namespaces.join_pid.is_some();
+        let (new_pid, join_pid) = (namespaces.new_pid(), namespaces.join_pid.is_some());
+        let new_net = asked.intersects(Namespaces::NET | Namespaces::ALL) && !namespaces.share_net;
+        let new_cgroup = asked.intersects(Namespaces::CGROUP | Namespaces::CGROUP_TRY | Namespaces::ALL);
+        let (ipc, uts) = (("ipc", namespaces.new_ipc()), ("uts", namespaces.new_uts()));
+        let kinds = [("mnt", true), ("pid", new_pid), ("net", new_net), ipc, uts, ("cgroup", new_cgroup)];
         let position = |wanted: fn(&Operation) -> bool| sandbox.operations.iter().position(wanted);
         let dev = position(|operation| matches!(operation, Operation::Dev(_)));
-        let inside = sandbox.identity.uid.or(uid);
         let disable_userns = sandbox.privileges.disable_userns;
-        let mapped = sandbox.identity.mapped();
+        let root_inside = sandbox.identity.uid.or(uid) == Some(0);
+        let dev_takes_two = dev.is_some() && !root_inside && !sandbox.identity.mapped();
         Self {
             user_namespace,
             user_namespace_optional: optional && root,
-            second_user_namespace: user_namespace
-                && (disable_userns || dev.is_some() && inside != Some(0) && !mapped),
+            second_user_namespace: user_namespace && (disable_userns || dev_takes_two),
             disable_userns,
             new_pid,
             join_pid,
-            new_net: (asked.contains(Namespaces::NET) || asked.contains(Namespaces::ALL))
-                && !namespaces.share_net,
-            new_ipc: namespaces.new_ipc(),
-            new_uts: namespaces.new_uts(),
-            new_cgroup: asked.intersects(Namespaces::CGROUP | Namespaces::CGROUP_TRY | Namespaces::ALL),
+            new_net,
+            kinds: kinds.into_iter().filter_map(|(kind, made)| made.then_some(kind)).collect(),
             hostname: sandbox.identity.hostname.is_some(),
             proc: position(|operation| matches!(operation, Operation::Proc(_)))
                 .filter(|_| new_pid || join_pid),
@@ -99,7 +97,9 @@ impl<'a> Case<'a> {
             host,
             sandbox,
             plan,
-            not_started: symptom.and_then(not_started),
+            not_started: symptom
+                .filter(|symptom| symptom.message().is_none())
+                .and_then(|symptom| symptom.errno),
             platforms: Cow::Borrowed(&host.platforms),
             visibility: Rc::default(),
         }
@@ -208,19 +208,6 @@ impl<'a> Case<'a> {
     pub(super) fn stage(&self) -> Option<Stage> {
         self.symptom?.stage()
     }
-}
-
-/// A launcher knows with which error number the system refused to start bwrap; a shell says no more than
-/// the program's name and that: `bash: /usr/bin/bwrap: Operation not permitted`.
-fn not_started(symptom: &Symptom) -> Option<i32> {
-    let Some(message) = symptom.message() else { return symptom.errno };
-    let text = message.text().to_str().filter(|_| message.pattern().is_none())?;
-    // of `bwrap: ` and an error nothing but the error is left
-    let message = Message::parse(format!(": {text}").as_bytes());
-    let errno = message.errno()?;
-    let name = text.strip_suffix(errno.text())?;
-    let name = name.strip_suffix(": ").unwrap_or(name).rsplit([' ', '/']).next()?;
-    errno.code().filter(|_| ["", "bwrap"].contains(&name))
 }
 
 #[cfg(test)]

@@ -85,19 +85,15 @@ pub(super) fn apparmor_denies(case: &Case<'_>, what: &str) -> Option<Judgement> 
             .summary(format!("the AppArmor profile {profile} that is loaded may deny {what}"))
             .seen_against(label, format!("the profile {profile}, as our remedies write it, permits {what}"))
             .unknown(format!("whether the profile {profile} that is loaded is that one")),
-        AppArmor::Engine(profile)
-        | AppArmor::Lxc(profile)
-        | AppArmor::Other(profile)
-        | AppArmor::Restriction(profile) => found(High)
-            .summary(format!("the AppArmor profile {profile} denies {what}"))
-            .pro(evidence::profile(case).so()),
         AppArmor::Unconfined => found(Low).contra(evidence::profile(case).otherwise()).unknown(attached),
         AppArmor::Free(profile) => {
-            let seen =
-                format!("the profile {profile} of this process denies nothing (/proc/self/attr/current)");
-            found(Low).seen_against(label, seen).unknown(attached)
+            let denies = "of this process denies nothing (/proc/self/attr/current)";
+            found(Low).seen_against(label, format!("the profile {profile} {denies}")).unknown(attached)
         }
         AppArmor::Unknown => found(Medium).unknown("our AppArmor profile: /proc/self/attr/current"),
+        confined => found(High)
+            .summary(format!("the AppArmor profile {} denies {what}", confined.profile()?))
+            .pro(evidence::profile(case).so()),
     })
 }
 
@@ -169,12 +165,11 @@ pub(super) fn selinux_denies(case: &Case<'_>, what: &str) -> Option<Judgement> {
         }
         (Selinux::Absent, _) | (_, false) => return None,
     };
-    Some(
-        found(confidence)
-            .summary(format!("SELinux denies {what} to the domain {domain}"))
-            .pro(evidence::domain(case).so())
-            .if_so(evidence::enforcing(case)),
-    )
+    found(confidence)
+        .summary(format!("SELinux denies {what} to the domain {domain}"))
+        .pro(evidence::domain(case).so())
+        .if_so(evidence::enforcing(case))
+        .into()
 }
 
 /// How sure it is that a Landlock domain confines us, by what it leaves visible: a file that is ours and may not be

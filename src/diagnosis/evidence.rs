@@ -7,6 +7,7 @@ use super::case::Case;
 use std::path::Path;
 
 use super::facts::{enters_user_namespace, word};
+use super::remedy::fill;
 use super::wish::bwrap_path;
 use crate::host::{Fact, Sighting, profile_files};
 use crate::sandbox::Capability;
@@ -72,74 +73,56 @@ pub(super) fn sighted(sighting: &Sighting) -> Seen {
 /// A thing that can be seen: whether it is so, and what is said if it is, if it is not, and if nobody knows.
 pub(super) struct Sight {
     pub(super) answer: Option<bool>,
-    so: String,
-    otherwise: String,
-    unknown: String,
+    text: String,
 }
 
 impl Sight {
-    fn new(answer: Option<bool>, so: impl Into<String>, otherwise: impl Into<String>, unknown: &str) -> Self {
-        Self { answer, so: so.into(), otherwise: otherwise.into(), unknown: unknown.to_owned() }
+    /// With the three sentences of a file of `sights/`, one a line, in which names in braces are filled in.
+    fn new(answer: Option<bool>, sentences: &str, values: &[(&str, &str)]) -> Self {
+        let line = match answer {
+            Some(true) => 0,
+            Some(false) => 1,
+            None => 2,
+        };
+        Self { answer, text: fill(sentences.lines().nth(line).unwrap_or_default(), values) }
     }
 
     /// If it is so.
     pub(super) fn so(self) -> Option<Seen> {
-        (self.answer == Some(true)).then_some(Seen(self.so))
+        (self.answer == Some(true)).then_some(Seen(self.text))
     }
 
     /// If it is not so.
     pub(super) fn otherwise(self) -> Option<Seen> {
-        (self.answer == Some(false)).then_some(Seen(self.otherwise))
+        (self.answer == Some(false)).then_some(Seen(self.text))
     }
 
-    /// Either; what to look at, if nobody knows.
-    pub(super) fn either(self) -> Result<(bool, Seen), String> {
-        match self.answer {
-            Some(true) => Ok((true, Seen(self.so))),
-            Some(false) => Ok((false, Seen(self.otherwise))),
-            None => Err(self.unknown),
-        }
+    /// Either; of what nobody knows, what to look at.
+    pub(super) fn text(self) -> String {
+        self.text
     }
 }
 
 /// A system call filter.
 pub(super) fn filter(case: &Case<'_>) -> Sight {
-    Sight::new(
-        case.filtered(),
-        "a system call filter is on (Seccomp: 2 in /proc/self/status)",
-        "no system call filter is on (Seccomp: 0 in /proc/self/status)",
-        "whether a system call filter is on: Seccomp in /proc/self/status",
-    )
+    Sight::new(case.filtered(), include_str!("sights/filter.txt"), &[])
 }
 
 /// Root.
 pub(super) fn root(case: &Case<'_>) -> Sight {
-    Sight::new(
-        case.root(),
-        "the process is root (Uid 0 in /proc/self/status)",
-        "the process is not root (Uid in /proc/self/status)",
-        "whether the process is root: Uid in /proc/self/status",
-    )
+    Sight::new(case.root(), include_str!("sights/root.txt"), &[])
 }
 
 /// A capability that the process has.
 pub(super) fn capability(case: &Case<'_>, capability: Capability) -> Sight {
-    Sight::new(
-        case.has(capability),
-        format!("the process has {capability} (CapEff in /proc/self/status)"),
-        format!("{capability} is not among the capabilities (CapEff in /proc/self/status)"),
-        &format!("whether the process has {capability}: CapEff in /proc/self/status"),
-    )
+    let name = capability.to_string();
+    Sight::new(case.has(capability), include_str!("sights/capability.txt"), &[("name", &name)])
 }
 
 /// A capability that the process can ever have.
 pub(super) fn bound(case: &Case<'_>, capability: Capability) -> Sight {
-    Sight::new(
-        case.host.process.bounding.present().map(|set| set.has(capability)),
-        format!("{capability} is in the bounding set (CapBnd in /proc/self/status)"),
-        format!("{capability} is out of bounds (CapBnd in /proc/self/status)"),
-        &format!("whether the container has {capability}: CapBnd in /proc/self/status"),
-    )
+    let bound = case.host.process.bounding.present().map(|set| set.has(capability));
+    Sight::new(bound, include_str!("sights/bound.txt"), &[("name", &capability.to_string())])
 }
 
 /// An AppArmor profile that confines this process.
@@ -147,60 +130,40 @@ pub(super) fn profile(case: &Case<'_>) -> Sight {
     let security = &case.host.security;
     let name = security.apparmor().filter(|name| *name != "unconfined");
     let known = [&security.label, &security.apparmor_label].iter().any(|label| !label.is_unknown());
-    Sight::new(
-        if name.is_some() { Some(true) } else { known.then_some(false) },
-        format!("the profile {} confines this process (/proc/self/attr/current)", name.unwrap_or_default()),
-        "this process is unconfined (/proc/self/attr/current)",
-        "our AppArmor profile: /proc/self/attr/current",
-    )
+    let answer = name.map(|_| true).or(known.then_some(false));
+    Sight::new(answer, include_str!("sights/profile.txt"), &[("name", name.unwrap_or_default())])
 }
 
 /// A security module that confines this process, whichever it is.
 pub(super) fn label(case: &Case<'_>) -> Sight {
     let label = &case.host.security.label;
     let name = label.present().map(String::as_str).filter(|name| *name != "unconfined");
-    let (none, otherwise) = match label {
-        Fact::Present(_) => (true, "AppArmor does not confine us (/proc/self/attr/current)"),
-        _ => (label.is_absent(), "neither AppArmor nor SELinux is on (/proc/self/attr/current)"),
+    let none = match label {
+        Fact::Present(_) => Some("AppArmor does not confine us"),
+        _ => label.is_absent().then_some("neither AppArmor nor SELinux is on"),
     };
-    Sight::new(
-        if name.is_some() { Some(true) } else { none.then_some(false) },
-        format!("a security module confines us: {} (/proc/self/attr/current)", name.unwrap_or_default()),
-        otherwise,
-        "whether a security module confines us: /proc/self/attr/current",
-    )
+    let answer = name.map(|_| true).or(none.map(|_| false));
+    let values = [("name", name.unwrap_or_default()), ("none", none.unwrap_or_default())];
+    Sight::new(answer, include_str!("sights/label.txt"), &values)
 }
 
 /// The SELinux domain that this process is in.
 pub(super) fn domain(case: &Case<'_>) -> Sight {
-    let name = case.host.security.selinux().map(|context| context.domain);
-    Sight::new(
-        if name.is_some() { Some(true) } else { (!case.host.security.label.is_unknown()).then_some(false) },
-        format!("this process is in the domain {} (/proc/self/attr/current)", name.unwrap_or_default()),
-        "this process is in no domain of SELinux's (/proc/self/attr/current)",
-        "our SELinux context: /proc/self/attr/current",
-    )
+    let security = &case.host.security;
+    let name = security.selinux().map(|context| context.domain);
+    let answer = name.map(|_| true).or((!security.label.is_unknown()).then_some(false));
+    Sight::new(answer, include_str!("sights/domain.txt"), &[("name", name.unwrap_or_default())])
 }
 
 /// Whether SELinux enforces its policy; that file is hidden in containers.
 pub(super) fn enforcing(case: &Case<'_>) -> Sight {
-    Sight::new(
-        case.host.security.selinux_enforcing.present().copied(),
-        "SELinux enforces its policy (/sys/fs/selinux/enforce)",
-        "SELinux only logs (/sys/fs/selinux/enforce)",
-        "whether SELinux enforces or only logs: inside a container both look alike, and only trying tells; \
-         `getenforce` on the host",
-    )
+    let enforcing = case.host.security.selinux_enforcing.present().copied();
+    Sight::new(enforcing, include_str!("sights/enforcing.txt"), &[])
 }
 
 /// A user namespace of the sandbox's own.
 pub(super) fn own_namespace(case: &Case<'_>) -> Sight {
-    Sight::new(
-        case.user_namespace(),
-        "bwrap makes a user namespace of its own",
-        "the sandbox asks for no user namespace, and root gets none unasked",
-        "whether bwrap makes a user namespace of its own",
-    )
+    Sight::new(case.user_namespace(), include_str!("sights/own-namespace.txt"), &[])
 }
 
 /// The real user id, compared with the effective one.
@@ -216,34 +179,21 @@ pub(super) fn same_groups(case: &Case<'_>) -> Sight {
 }
 
 fn same(effective: &Fact<u32>, real: &Fact<u32>, kind: &str, field: &str) -> Sight {
-    Sight::new(
-        effective.present().zip(real.present()).map(|(effective, real)| effective == real),
-        format!("the {kind} ids are the same ({field} in /proc/self/status)"),
-        format!("the {kind} ids differ ({field} in /proc/self/status)"),
-        &format!("our {kind} ids: {field} in /proc/self/status"),
-    )
+    let answer = effective.present().zip(real.present()).map(|(effective, real)| effective == real);
+    Sight::new(answer, include_str!("sights/same-ids.txt"), &[("kind", kind), ("field", field)])
 }
 
 /// Whether our user is mapped in the user namespace that we are in.
 pub(super) fn mapped(case: &Case<'_>) -> Sight {
     let map = case.host.user_namespace.uid_map.present();
-    let uid = case.host.process.uid.present();
-    Sight::new(
-        uid.zip(map).map(|(uid, map)| map.iter().any(|line| line.covers(*uid))),
-        "our user is mapped in our user namespace (/proc/self/uid_map)",
-        "our user is not mapped in our user namespace (/proc/self/uid_map)",
-        "the map of our user namespace: /proc/self/uid_map",
-    )
+    let known = case.host.process.uid.present().zip(map);
+    let answer = known.map(|(uid, map)| map.iter().any(|line| line.covers(*uid)));
+    Sight::new(answer, include_str!("sights/mapped.txt"), &[])
 }
 
 /// Whether bwrap mounts in a user namespace other than ours, where the kernel wants to see a whole /proc.
 pub(super) fn entered_namespace(case: &Case<'_>) -> Sight {
-    Sight::new(
-        enters_user_namespace(case),
-        "bwrap mounts in a user namespace of its own, for which the rule holds",
-        "bwrap makes no user namespace, and the rule holds only in others than the first",
-        "whether bwrap makes a user namespace, for which alone the rule holds",
-    )
+    Sight::new(enters_user_namespace(case), include_str!("sights/entered-namespace.txt"), &[])
 }
 
 /// Of a file that was looked at.

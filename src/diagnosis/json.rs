@@ -6,55 +6,35 @@ use serde::{Serialize, Serializer};
 
 use super::{Diagnosis, Finding, Prediction, Remedy, SelinuxModule};
 
-/// Objects of these fields, in this order.
+/// Objects of these fields, in this order: those of the same name, or what is made of it.
 macro_rules! objects {
-    ($($type:ident($it:ident) { $($field:literal: $value:expr,)+ })+) => { $(
+    ($($type:ident($it:ident) { $($field:ident $(: $value:expr)?),+ $(,)? })+) => { $(
         impl Serialize for $type {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 let $it = self;
-                let mut object = serializer.serialize_struct(stringify!($type), [$($field),+].len())?;
-                $(object.serialize_field($field, &$value)?;)+
+                let mut object = serializer.serialize_struct(stringify!($type), [$(stringify!($field)),+].len())?;
+                $(object.serialize_field(stringify!($field), field!($it $field $($value)?))?;)+
                 object.end()
             }
         }
     )+ };
 }
 
+macro_rules! field {
+    ($it:ident $field:ident) => {
+        &$it.$field
+    };
+    ($it:ident $field:ident $value:expr) => {
+        &$value
+    };
+}
+
 objects! {
-    Diagnosis(it) {
-        "verdict": it.verdict,
-        "stage": it.stage.map(|stage| stage.to_string()),
-        "message": it.message,
-        "causes": it.causes,
-        "foreseen": it.foreseen,
-    }
-    Prediction(it) {
-        "outlook": it.outlook,
-        "obstacles": it.obstacles,
-    }
+    Diagnosis(it) { verdict, stage: it.stage.map(|stage| stage.to_string()), message, causes, foreseen }
+    Prediction(it) { outlook, obstacles }
     Finding(it) {
-        "code": it.cause.code(),
-        "name": it.cause.name(),
-        "confidence": it.confidence,
-        "summary": it.summary,
-        "evidence": it.evidence,
-        "refuted_by": it.refuted_by,
-        "remedies": it.remedies,
-        "operation": it.operation,
+        code: it.cause.code(), name: it.cause.name(), confidence, summary, evidence, refuted_by, remedies, operation,
     }
-    Remedy(it) {
-        "summary": it.summary,
-        "instructions": it.instructions(),
-        "opens": it.opens,
-        "requires": it.requires,
-        "action": it.action,
-        "files": it.files,
-    }
-    SelinuxModule(it) {
-        "name": it.name,
-        "domain": it.domain,
-        "rules": it.rules,
-        "te": it.te(),
-        "cil": it.cil(),
-    }
+    Remedy(it) { summary, instructions: it.instructions(), opens, requires, action, files }
+    SelinuxModule(it) { name, domain, rules, te: it.te(), cil: it.cil() }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::{Bearing, Diagnosis, Finding, Prediction, Remedy, Verdict};
+use super::{Bearing, Diagnosis, Finding, Outlook, Prediction, Remedy, Verdict};
 use crate::bwrap::Stage;
 use crate::visible::line;
 
@@ -22,22 +22,73 @@ impl Write for Plain<'_, '_> {
     }
 }
 
-/// How far it got, in a sentence. Where bwrap said nothing, it reported nothing: whoever knows what was attempted says that.
-pub(super) fn happened(diagnosis: &Diagnosis) -> Option<&'static str> {
-    match diagnosis.verdict {
-        Verdict::Unknown if diagnosis.message.is_none() => None,
-        Verdict::Refused => Some("bwrap refused to make the sandbox; the command did not run."),
-        Verdict::SetupFailed => Some("The sandbox could not be set up; the command did not run."),
-        Verdict::NotExecuted => Some("The command could not be executed in the sandbox; it did not run."),
-        Verdict::Unknown if diagnosis.message.as_deref().is_some_and(|said| !said.starts_with("bwrap: ")) => {
-            Some("This is no message of bwrap's that is known:")
-        }
-        Verdict::Unknown => Some("bwrap reported a failure."),
+/// What a diagnosis and a prediction have in common: how it begins, what was found, and what comes after that.
+pub(super) struct Report<'a> {
+    says: Option<&'static str>,
+    pub(super) message: Option<&'a str>,
+    stage: Option<Stage>,
+    pub(super) found: &'a [Finding],
+    /// The title of all that was found but the first, and for how many of their remedies it is said how they are done.
+    pub(super) others: (&'static str, usize),
+    pub(super) foreseen: &'a [Finding],
+}
+
+/// The first of what comes after.
+pub(super) const EXPECT: &str = "After that, expect";
+
+impl<'a> From<&'a Diagnosis> for Report<'a> {
+    fn from(it: &'a Diagnosis) -> Self {
+        let Diagnosis { causes, foreseen, stage, .. } = it;
+        let message = it.message.as_deref();
+        // where bwrap said nothing, it reported nothing: whoever knows what was attempted says that
+        let says = match it.verdict {
+            Verdict::Refused => Some("bwrap refused to make the sandbox; the command did not run."),
+            Verdict::SetupFailed => Some("The sandbox could not be set up; the command did not run."),
+            Verdict::NotExecuted => Some("The command could not be executed in the sandbox; it did not run."),
+            Verdict::Unknown => message.map(|said| match said.strip_prefix("bwrap: ") {
+                Some(_) => "bwrap reported a failure.",
+                None => "This is no message of bwrap's that is known:",
+            }),
+        };
+        Self { says, message, stage: *stage, found: causes, others: ("Or", 1), foreseen }
+    }
+}
+
+impl<'a> From<&'a Prediction> for Report<'a> {
+    fn from(it: &'a Prediction) -> Self {
+        let says = match it.outlook {
+            Outlook::Starts => "Nothing that can be seen stands in the way of this sandbox.",
+            Outlook::Uncertain if it.obstacles.is_empty() => {
+                "Nothing is known of this host: only trying tells."
+            }
+            Outlook::Uncertain => "This sandbox may not start; only trying tells.",
+            Outlook::Fails => "This sandbox will not start.",
+        };
+        let (found, others) = (&it.obstacles, ("Then", usize::MAX));
+        Self { says: Some(says), message: None, stage: None, found, others, foreseen: &[] }
+    }
+}
+
+impl Report<'_> {
+    /// What happened, before anything is explained: the message as `shown`.
+    pub(super) fn begin(&self, f: &mut impl Write, shown: Option<String>) -> fmt::Result {
+        let doing = self.stage.map(|stage| format!("    ({})", doing(stage)));
+        let mut head = self.says.map(str::to_owned).into_iter().chain(shown).chain(doing);
+        head.try_for_each(|line| writeln!(f, "{line}"))
+    }
+
+    /// All of it.
+    fn write(&self, f: &mut impl Write) -> fmt::Result {
+        self.begin(f, self.message.map(|said| format!("    {}", line(said.trim_end()))))?;
+        // how to do all that could be done is told for the likeliest cause only
+        let mut files = Vec::new();
+        write_all(f, self.found, &mut files, [("Cause", usize::MAX), self.others])?;
+        write_all(f, self.foreseen, &mut files, [(EXPECT, 1), ("And then", 1)])
     }
 }
 
 /// What bwrap was doing, for whoever never read its source.
-pub(super) fn doing(stage: Stage) -> &'static str {
+fn doing(stage: Stage) -> &'static str {
     match stage {
         Stage::Loader => "before bwrap began: while its own libraries were loaded",
         Stage::Privileges => "while bwrap looked at its own privileges",
@@ -71,20 +122,13 @@ pub(super) fn bearing(bearing: Bearing) -> &'static str {
 
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let f = &mut Plain(f);
-        if let Some(happened) = happened(self) {
-            writeln!(f, "{happened}")?;
-        }
-        if let Some(message) = &self.message {
-            writeln!(f, "    {}", line(message.trim_end()))?;
-        }
-        if let Some(stage) = self.stage {
-            writeln!(f, "    ({})", doing(stage))?;
-        }
-        // how to do all that could be done is told for the likeliest cause only
-        let mut files = Vec::new();
-        write_all(f, &self.causes, &mut files, [("Cause", usize::MAX), ("Or", 1)])?;
-        write_all(f, &self.foreseen, &mut files, [("After that, expect", 1), ("And then", 1)])
+        Report::from(self).write(&mut Plain(f))
+    }
+}
+
+impl fmt::Display for Prediction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Report::from(self).write(&mut Plain(f))
     }
 }
 
@@ -100,14 +144,6 @@ fn write_all(
         write!(f, "\n{title}: ")?;
         finding.write(f, told, files)
     })
-}
-
-impl fmt::Display for Prediction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let f = &mut Plain(f);
-        writeln!(f, "{}", self.says())?;
-        write_all(f, &self.obstacles, &mut Vec::new(), [("Cause", usize::MAX), ("Then", usize::MAX)])
-    }
 }
 
 impl Finding {
@@ -126,8 +162,7 @@ impl Finding {
         if self.remedies.is_empty() {
             return writeln!(f, "    See: bwrap-doctor explain {}", cause.code());
         }
-        let many = self.remedies.len() > 1;
-        writeln!(f, "\nWhat to do{}:", if many { " (one of these, the least privilege first)" } else { "" })?;
+        self.offer(f)?;
         for (index, remedy) in self.remedies.iter().enumerate() {
             writeln!(f, "\n  {}. {}", index + 1, line(&remedy.summary))?;
             remedy.write_price(f)?;
@@ -139,6 +174,13 @@ impl Finding {
             writeln!(f, "\n  How to do the others is in the JSON: bwrap-doctor has it with --format json")?;
         }
         Ok(())
+    }
+}
+
+impl Finding {
+    pub(super) fn offer(&self, f: &mut impl Write) -> fmt::Result {
+        let many = self.remedies.len() > 1;
+        writeln!(f, "\nWhat to do{}:", if many { " (one of these, the least privilege first)" } else { "" })
     }
 }
 

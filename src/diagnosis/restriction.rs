@@ -4,19 +4,16 @@ use super::confinement::{AppArmor, Selinux, permit_in_profile};
 use super::prelude::*;
 use super::wish::{leave_restriction, permit_bwrap, present_profile};
 
-const SWITCH: &str = "kernel.apparmor_restrict_unprivileged_userns";
+pub(super) const SWITCH: &str = "kernel.apparmor_restrict_unprivileged_userns";
+const REFUTATION: &str = "`sysctl kernel.apparmor_restrict_unprivileged_userns` says 0, or a profile that attaches to this bwrap \
+                          is loaded (`aa-status`, as root)";
 
 /// Whether new user namespaces lose their capabilities. That shows at the first step that needs one:
 /// the loopback device of a new network namespace, or else the id maps.
 pub(super) fn strips_capabilities(case: &Case<'_>) -> Option<Judgement> {
     rule_out(case.user_namespace() == Some(false))?;
     let (security, switch, apparmor) = (&case.host.security, case.host.sysctl(SWITCH), AppArmor::of(case));
-    let found = |confidence| {
-        let refuted = format!(
-            "`sysctl {SWITCH}` says 0, or a profile that attaches to this bwrap is loaded (`aa-status`, as root)"
-        );
-        weigh(confidence).refuted_by(refuted)
-    };
+    let found = |confidence| weigh(confidence).refuted_by(REFUTATION);
     if let AppArmor::Restriction(profile) = apparmor {
         let refuted = "`cat /proc/self/attr/current` where bwrap is started names another profile";
         let seen = format!(

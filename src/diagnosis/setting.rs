@@ -29,13 +29,12 @@ pub(super) enum Setting {
     Unknown,
 }
 
-/// What tells a setting, the first that is there: platforms whose users set an image and little more before what they run on.
+/// Platforms whose users set an image and little more.
+const MANAGED: &[Platform] =
+    &[Platform::Fargate, Platform::Lambda, Platform::CloudRun, Platform::ContainerApps, Platform::RunPod];
+
+/// What tells another setting, the first that is there.
 const SETTINGS: &[(Platform, Setting)] = &[
-    (Platform::Fargate, Setting::Managed(Platform::Fargate)),
-    (Platform::Lambda, Setting::Managed(Platform::Lambda)),
-    (Platform::CloudRun, Setting::Managed(Platform::CloudRun)),
-    (Platform::ContainerApps, Setting::Managed(Platform::ContainerApps)),
-    (Platform::RunPod, Setting::Managed(Platform::RunPod)),
     (Platform::OpenShift, Setting::Kubernetes { openshift: true }),
     (Platform::Kubernetes, Setting::Kubernetes { openshift: false }),
     (Platform::CriO, Setting::Kubernetes { openshift: false }),
@@ -50,6 +49,9 @@ const SETTINGS: &[(Platform, Setting)] = &[
 
 impl Setting {
     pub(super) fn of(case: &Case<'_>) -> Self {
+        if let Some(platform) = MANAGED.iter().find(|platform| case.on(**platform)) {
+            return Self::Managed(*platform);
+        }
         match SETTINGS.iter().find(|(platform, _)| case.on(*platform)) {
             Some((_, setting)) => *setting,
             None if case.platforms.is_unknown() => Self::Unknown,
@@ -88,9 +90,10 @@ pub(super) enum Launcher {
 impl Launcher {
     /// From where bwrap lies and what only they bind; of a message alone, from the paths that they protect.
     pub(super) fn of(case: &Case<'_>) -> Option<Self> {
-        let marked = |marks: &[(Self, &str)], path: &Path| {
+        let marked = |marks: Marks, path: &Path| {
             let path = path.to_string_lossy();
-            marks.iter().find(|(_, mark)| path.contains(mark)).map(|(launcher, _)| *launcher)
+            let has = |(_, parts): &&(Self, &[&str])| parts.iter().any(|part| path.contains(part));
+            marks.iter().find(has).map(|(launcher, _)| *launcher)
         };
         let bwrap = case.host.bwrap.present().map(|program| program.path.as_path());
         let Some(sandbox) = case.sandbox else {
@@ -109,24 +112,23 @@ impl Launcher {
     }
 }
 
-const MARKS: &[(Launcher, &str)] = &[
-    (Launcher::Codex, "/codex-resources/"),
-    (Launcher::Codex, "/codex-linux-sandbox"),
-    (Launcher::ClaudeCode, "/sandbox-runtime/"),
-    (Launcher::Steam, "/pressure-vessel"),
-    (Launcher::Steam, "/SteamLinuxRuntime"),
-    (Launcher::Flatpak, "/flatpak-bwrap"),
-    (Launcher::Flatpak, "/run/flatpak/"),
-    (Launcher::NixFhs, "-fhsenv-rootfs"),
+/// Parts of paths that only they have.
+type Marks = &'static [(Launcher, &'static [&'static str])];
+
+const MARKS: Marks = &[
+    (Launcher::Codex, &["/codex-resources/", "/codex-linux-sandbox"]),
+    (Launcher::ClaudeCode, &["/sandbox-runtime/"]),
+    (Launcher::Steam, &["/pressure-vessel", "/SteamLinuxRuntime"]),
+    (Launcher::Flatpak, &["/flatpak-bwrap", "/run/flatpak/"]),
+    (Launcher::NixFhs, &["-fhsenv-rootfs"]),
 ];
 
 /// What they cover in a working directory, where others seldom mount anything.
-const PROTECTED: &[(Launcher, &str)] = &[
-    (Launcher::ClaudeCode, "/.claude/"),
-    (Launcher::Codex, "/.codex"),
-    (Launcher::Codex, "/.agents"),
-    (Launcher::Flatpak, "/doc/by-app/"),
-    (Launcher::Steam, "/steamapps/"),
+const PROTECTED: Marks = &[
+    (Launcher::ClaudeCode, &["/.claude/"]),
+    (Launcher::Codex, &["/.codex", "/.agents"]),
+    (Launcher::Flatpak, &["/doc/by-app/"]),
+    (Launcher::Steam, &["/steamapps/"]),
 ];
 
 /// The CI service that starts containers for its jobs, if we are in one.

@@ -154,20 +154,18 @@ impl Judgement {
 
     /// What speaks for the cause if it is so, against it if not, and would decide if nobody knows.
     pub(super) fn if_so(self, sight: Sight) -> Self {
-        match sight.either() {
-            Ok((true, seen)) => self.pro(seen),
-            Ok((false, seen)) => self.contra(seen),
-            Err(unknown) => self.unknown(unknown),
-        }
+        self.sighted(sight, Bearing::For, Bearing::Against)
     }
 
     /// What speaks against the cause if it is so, for it if not, and would decide if nobody knows.
     pub(super) fn if_not(self, sight: Sight) -> Self {
-        match sight.either() {
-            Ok((true, seen)) => self.contra(seen),
-            Ok((false, seen)) => self.pro(seen),
-            Err(unknown) => self.unknown(unknown),
-        }
+        self.sighted(sight, Bearing::Against, Bearing::For)
+    }
+
+    fn sighted(mut self, sight: Sight, so: Bearing, otherwise: Bearing) -> Self {
+        let bearing = sight.answer.map_or(Bearing::Unknown, |answer| if answer { so } else { otherwise });
+        self.evidence.push(Evidence { bearing, text: sight.text() });
+        self
     }
 
     /// Something that could not be seen, and would decide.

@@ -27,8 +27,8 @@ use std::path::{Path, PathBuf};
 
 pub use cgroup::{Cgroup, PidsLimit};
 pub use fact::Fact;
-pub(crate) use mounts::Children;
 pub use mounts::Mount;
+pub(crate) use mounts::{Children, mount_of};
 pub use platform::{Platform, Sighting};
 pub use process::{CapabilitySet, Process};
 pub use program::Program;
@@ -241,6 +241,21 @@ impl Host {
             &self.user_namespace.enabled,
             self.sysctl("user.max_user_namespaces"),
         )
+    }
+
+    /// Whether bwrap gets root's rights from its file; `None` if nobody knows. A bwrap that was not looked at counts as a
+    /// plain one: hardly any other is left.
+    pub(crate) fn bwrap_gets_root(&self) -> Option<bool> {
+        let Some(program) = self.bwrap.present() else { return Some(false) };
+        let (no_new_privs, uid) = (&self.process.no_new_privs, &self.process.uid);
+        if !program.setuid || uid.is(&0) || no_new_privs.is(&true) {
+            return Some(false);
+        }
+        let mount = mount_of(self.mounts.present()?, program.resolved())?;
+        if mount.options.contains("nosuid") {
+            return Some(false);
+        }
+        (uid.present().is_some() && no_new_privs.present().is_some()).then_some(true)
     }
 
     /// A kernel parameter; [`Fact::Unknown`] if it was not looked at.

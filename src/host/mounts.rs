@@ -1,6 +1,6 @@
 //! The mounts that this process sees.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -108,6 +108,21 @@ impl<'a> Children<'a> {
     }
 }
 
+/// The mount that a path is on: down from the root, through what is mounted over it on the way.
+pub(crate) fn mount_of<'a>(mounts: &'a [Mount], path: &Path) -> Option<&'a Mount> {
+    let mut here = mounts.iter().find(|mount| mount.point == Path::new("/"))?;
+    let children = Children::of(mounts.iter().filter(|mount| mount.rest(path).is_some()));
+    // no kernel has mounts that lead round in a circle
+    let mut seen = HashSet::from([here.id]);
+    while let Some(on_it) = children.on(here.id).min_by_key(|mount| mount.point.as_os_str().len()) {
+        if !seen.insert(on_it.id) {
+            break;
+        }
+        here = on_it;
+    }
+    Some(here)
+}
+
 /// `fs.mount-max` allows 100000 mounts, and an overlay of many layers fills a page with its options.
 const LIMIT: u64 = 64 << 20;
 
@@ -165,5 +180,20 @@ mod tests {
         for line in ["", "1 1", "1 1 0:1 / /a rw", "x 1 0:1 / /a rw - tmpfs none rw"] {
             assert_eq!(Mount::parse(line), None, "{line}");
         }
+    }
+
+    #[test]
+    fn a_path_is_on_what_is_mounted_last() {
+        let mounts = [
+            "1 0 0:1 / / rw,relatime - overlay overlay rw",
+            "2 1 0:2 / /proc rw,relatime - proc proc rw",
+            "3 2 0:2 /sys /proc/sys ro,relatime - proc proc rw",
+            "4 2 0:5 / /proc rw,relatime - proc proc rw",
+        ]
+        .map(|line| Mount::parse(line).unwrap());
+        let id = |path: &str| mount_of(&mounts, Path::new(path)).unwrap().id;
+        assert_eq!((id("/etc"), id("/proc/sys/user"), id("/proc")), (1, 4, 4));
+        assert_eq!(mount_of(&mounts[..3], Path::new("/proc/sys/user")).unwrap().id, 3);
+        assert!(mount_of(&mounts[1..], Path::new("/etc")).is_none());
     }
 }

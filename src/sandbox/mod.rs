@@ -19,6 +19,7 @@ pub mod op;
 mod privileges;
 mod read;
 mod setting;
+mod shown;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;

@@ -20,8 +20,7 @@ rules! {
         "--tmp-overlay requires at least one --overlay-src", TOO_MANY,
         "Invalid fd: %s", "Invalid gid: %s", "Invalid uid: %s", "unknown cap: %s", "setenv failed",
         "unsetenv failed",
-    ]
-        => bad_arguments, correct_or_shorten;
+    ] => bad_arguments, correct_or_shorten;
 
     ContradictoryOptions, Anytime, [
         IDS[0], IDS[1], "--disable-userns is not compatible with --userns-block-fd",
@@ -33,8 +32,7 @@ rules! {
         "Specifying --as-pid-1 requires --unshare-pid", "Specifying --hostname requires --unshare-uts",
         SETUID[0], SETUID[1], SETUID[2], SETUID[3], SETUID[4],
     ],
-        unless "the same options are accepted by the same bwrap"
-        => contradictory_options, settle;
+        unless "the same options are accepted by the same bwrap" => contradictory_options, settle;
 }
 
 /// Other ids than the caller's, without a user namespace to have them in.
@@ -83,12 +81,11 @@ fn bad_arguments(case: &Case<'_>) -> Option<Judgement> {
         }
         _ => format!("bwrap does not accept its arguments: {}", text.lines().next().unwrap_or_default()),
     };
-    Some(
-        weigh(High)
-            .refuted_by("the same command line is accepted by the same bwrap")
-            .summary(summary)
-            .heard(case, "bwrap ended while it read its arguments, before it made anything"),
-    )
+    weigh(High)
+        .refuted_by("the same command line is accepted by the same bwrap")
+        .summary(summary)
+        .heard(case, "bwrap ended while it read its arguments, before it made anything")
+        .into()
 }
 
 /// Which id bwrap would have to change without a user namespace to change it in: its kind, what is asked, what is there.

@@ -16,14 +16,12 @@ rules! {
     SourceMissing, Failed, [
         "Can't find source path %s" => MISSING, "Can't get type of source %s" => MISSING,
         "Can't open source %s" => MISSING,
-    ]
-        => sources::missing, sources::without_it;
+    ] => sources::missing, sources::without_it;
 
     SourceUnreachable, Failed, [
         "Can't find source path %s" => UNREACHABLE, "Can't get type of source %s" => UNREACHABLE,
         "Can't open source %s" => UNREACHABLE,
-    ]
-        => sources::unreachable, sources::reach_it;
+    ] => sources::unreachable, sources::reach_it;
 
     DestinationIsSymlink, Failed, [
         "Can't mount on symlink destination %s", "Can't resolve %s", "Can't mkdir parents for %s" => DANGLING,
@@ -31,8 +29,7 @@ rules! {
         "Can't mount tmpfs on %s" => DANGLING, "Can't mount proc on %s" => DANGLING,
         "Can't mount mqueue on %s" => DANGLING, "Unable to mount source on destination" => DANGLING,
         "realpath(destination)" => DANGLING,
-    ]
-        => destinations::symlink, destinations::resolve_it;
+    ] => destinations::symlink, destinations::resolve_it;
 
     DestinationOfOtherKind, Failed, [
         "Destination is not a directory %s", "Destination is not a file %s",
@@ -40,15 +37,13 @@ rules! {
         "Can't mkdir %s" => OTHER_KIND, "Can't mkdir parents for %s" => OTHER_KIND,
         "Unable to mount source on destination" => (ENOTDIR), "Can't remount readonly on %s",
         "Can't chmod %#o %s" => (ENOENT ENOTDIR),
-    ]
-        => destinations::other_kind, destinations::another_kind;
+    ] => destinations::other_kind, destinations::another_kind;
 
     DestinationReadOnly, Failed, [
         "Can't mkdir %s" => READ_ONLY, "Can't mkdir parents for %s" => READ_ONLY,
         "Can't create file at %s" => READ_ONLY, "Can't create file %s" => READ_ONLY,
         "Can't make symlink at %s" => READ_ONLY, "Can't chmod %#o %s" => READ_ONLY,
-    ]
-        => destinations::read_only, destinations::make_it;
+    ] => destinations::read_only, destinations::make_it;
 
     DestinationExists, Failed, [
         "Can't make symlink at %s: existing destination is %s",
@@ -56,8 +51,7 @@ rules! {
         "Can't make symlink at %s: destination exists, and cannot read symlink target",
         "Can't make symlink at %s" => (EEXIST), "Can't create symlink %s" => (EEXIST),
         "Can't create symlink %s/%s" => (EEXIST),
-    ]
-        => files::exists, files::leave_it;
+    ] => files::exists, files::leave_it;
 
     FileTooBig, Failed, [
         "Can't write data to file %s" => FULL, "Can't create file %s" => FULL,
@@ -65,14 +59,12 @@ rules! {
         "Can't mkdir parents for %s" => FULL, "Can't make symlink at %s" => FULL,
         "Specified tmpfs size too large (%zu > %zu)",
     ],
-        unless "it fails in the same way with an empty file"
-        => files::too_big, files::more_room;
+        unless "it fails in the same way with an empty file" => files::too_big, files::more_room;
 
     RemountRefused, Failed, [
         "Unable to apply mount flags: remount \"%s\"",
         "Unable to remount destination \"%s\" with correct flags", "mount_setattr() failed at \"%s\"",
-    ]
-        => binds::remount, binds::leave_mount_out;
+    ] => binds::remount, binds::leave_mount_out;
 
     BindDenied, Failed, [
         // bwrap before 0.5 gives no reason
@@ -80,8 +72,7 @@ rules! {
         "Unable to open destination O_PATH fd \"%s\"", "open(\"%s\", O_PATH)",
         "readlink(/proc/self/fd/N) for \"%s\"", "realpath(destination)", "Unable to find \"%s\" in mount table",
         "(unknown/invalid bind_mount_result)",
-    ]
-        => binds::denied, binds::bind_otherwise;
+    ] => binds::denied, binds::bind_otherwise;
 }
 
 const MISSING: &[i32] = numbers!((ENOENT ENOTDIR));

@@ -111,8 +111,8 @@ fn unexpected_capabilities(case: &Case<'_>) -> Option<Judgement> {
     let capable = ambient.is_some() || by_file == Some(true);
     if !case.failed() {
         // only a setuid file, and one with capabilities of its own, loses the ambient ones
-        let kept = ambient.is_some() && by_file != Some(true) && setuid(case) == Some(false);
-        let refused = root == Some(false) && capable && setuid(case) != Some(true);
+        let kept = ambient.is_some() && by_file != Some(true) && case.host.bwrap_gets_root() == Some(false);
+        let refused = root == Some(false) && capable && case.host.bwrap_gets_root() != Some(true);
         return refused.then(|| named(weigh(if kept { High } else { Medium })));
     }
     // bwrap says this for no other reason
@@ -140,7 +140,8 @@ fn drop_capabilities(case: &Case<'_>) -> Vec<Remedy> {
 }
 
 fn setuid_without_bounds(case: &Case<'_>) -> Option<Judgement> {
-    let (program, setuid, missing) = (case.host.bwrap.present(), setuid(case), out_of_bounds(case));
+    let (program, setuid, missing) =
+        (case.host.bwrap.present(), case.host.bwrap_gets_root(), out_of_bounds(case));
     // with the bit off nothing is asked of the bounding set
     if program.is_some() && setuid == Some(false) || missing.as_deref() == Some("") {
         return None;
@@ -156,12 +157,11 @@ fn setuid_without_bounds(case: &Case<'_>) -> Option<Judgement> {
         return None;
     }
     let sure = setuid == Some(true) && (case.failed() || old == Some(true));
-    Some(
-        weigh(if sure { High } else { Medium })
-            .summary(format!("{} is setuid root, and {missing} cannot be had here", path(case)))
-            .pro(evidence::setuid_file(case))
-            .pro(not_in_bounds(case, &missing)),
-    )
+    weigh(if sure { High } else { Medium })
+        .summary(format!("{} is setuid root, and {missing} cannot be had here", path(case)))
+        .pro(evidence::setuid_file(case))
+        .pro(not_in_bounds(case, &missing))
+        .into()
 }
 
 /// From here on bwrap is built without support for setuid unless its builder wants it; from 0.12 on always.
@@ -177,7 +177,7 @@ fn setuid_unsupported(case: &Case<'_>) -> Option<Judgement> {
     let seen = case.host.bwrap.present().is_some_and(|program| program.setuid);
     if !case.failed() {
         let version = version(case).filter(|version| seen && *version >= SETUID_DROPPED)?;
-        let confidence = match setuid(case) {
+        let confidence = match case.host.bwrap_gets_root() {
             Some(true) if version >= SETUID_GONE => High,
             Some(false) => return None,
             _ => Medium,
@@ -188,14 +188,13 @@ fn setuid_unsupported(case: &Case<'_>) -> Option<Judgement> {
     let process = &case.host.process;
     Some(match process.uid.present().zip(process.real_uid.present()) {
         _ if seen => weigh(High).pro(evidence::setuid_file(case)),
-        Some((uid, real)) if uid != real => weigh(High)
-            .summary(format!(
-                "bwrap is started with the real user id {real} and the effective one {uid}, as if setuid"
-            ))
-            .seen(
-                &process.uid,
-                format!("real user id {real}, effective user id {uid} (Uid in /proc/self/status)"),
-            ),
+        Some((uid, real)) if uid != real => {
+            let started = "bwrap is started with the real user id";
+            let seen = format!("real user id {real}, effective user id {uid} (Uid in /proc/self/status)");
+            weigh(High)
+                .summary(format!("{started} {real} and the effective one {uid}, as if setuid"))
+                .seen(&process.uid, seen)
+        }
         _ => weigh(High).unknown("whether bwrap's file is setuid: `ls -l` on it"),
     })
 }
@@ -214,7 +213,7 @@ fn setuid_hangs(case: &Case<'_>) -> Option<Judgement> {
     let file = path(case);
     let summary =
         format!("{file} is setuid root: bwrap {version} was seen to hang then with a user namespace");
-    (made && setuid(case) == Some(true)).then(|| {
+    (made && case.host.bwrap_gets_root() == Some(true)).then(|| {
         let found = weigh(Medium).summary(summary).pro(setuid_at(case, version));
         found.asked(case, "the sandbox asks for a user namespace")
     })
@@ -232,12 +231,11 @@ fn capability_unavailable(case: &Case<'_>) -> Option<Judgement> {
         Some(name) => format!("the kernel refuses to give or take {name}"),
         None => "the kernel refuses to set the capabilities of the command".to_owned(),
     };
-    Some(
-        weigh(if case.filtered() == Some(true) || given { Medium } else { Low })
-            .summary(what)
-            .asked(case, given.then_some("the sandbox gives the command capabilities"))
-            .if_so(evidence::filter(case)),
-    )
+    weigh(if case.filtered() == Some(true) || given { Medium } else { Low })
+        .summary(what)
+        .asked(case, given.then_some("the sandbox gives the command capabilities"))
+        .if_so(evidence::filter(case))
+        .into()
 }
 
 #[cfg(test)]

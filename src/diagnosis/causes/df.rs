@@ -45,12 +45,9 @@ fn descriptor_limit(case: &Case<'_>) -> Option<Judgement> {
     if case.failed() {
         let found =
             weigh(High).heard(case, "the kernel answered that this process opens no more files (EMFILE)");
-        return Some(match text {
-            Some(text) => found
-                .summary(format!("bwrap could open no more files: {text}"))
-                .seen(&process.descriptor_limit, text),
-            None => found.unknown("the limit: `ulimit -n`"),
-        });
+        let summary = text.as_ref().map(|text| format!("bwrap could open no more files: {text}"));
+        let unknown = text.is_none().then_some("the limit: `ulimit -n`");
+        return Some(found.summary(summary).seen(&process.descriptor_limit, text).unknown(unknown));
     }
     let (limit, text) = (*limit?, text?);
     // most of ours bwrap does not inherit, but a launch opens some of its own

@@ -56,10 +56,9 @@ fn device_missing(case: &Case<'_>) -> Option<Judgement> {
     if missing.is_empty() || case.failed() && !about_device {
         return None;
     }
-    Some(
-        weigh(High)
-            .refuted_by(format!("`ls -l {}` shows what is missing", missing.join(" ")))
-            .summary(format!("the new /dev needs {}, which is not there outside", missing.join(", ")))
-            .pro(evidence::not_there(case, &missing)),
-    )
+    weigh(High)
+        .refuted_by(format!("`ls -l {}` shows what is missing", missing.join(" ")))
+        .summary(format!("the new /dev needs {}, which is not there outside", missing.join(", ")))
+        .pro(evidence::not_there(case, &missing))
+        .into()
 }

@@ -9,7 +9,7 @@ mod tests;
 
 use super::prelude::*;
 
-use paths::{Place, loader_is_visible, place, program_remedies, unseen};
+use paths::{program_remedies, unseen};
 pub(in crate::diagnosis) use problem::program;
 
 const EXECVP: &str = "execvp %s";
@@ -32,11 +32,9 @@ rules! {
         unless "the sandbox starts in the same way without the label, or fails in another"
         => environment::label, |_| vec![told!("other-label")];
 
-    ProgramMissing, Failed, [EXECVP => (ENOENT ENOTDIR EACCES)]
-        => program_missing, program_remedies;
+    ProgramMissing, Failed, [EXECVP => (ENOENT ENOTDIR EACCES)] => program_missing, program_remedies;
 
-    LoaderMissing, Failed, [EXECVP => (ENOENT)]
-        => loader_missing, |_| {
+    LoaderMissing, Failed, [EXECVP => (ENOENT)] => loader_missing, |_| {
             vec![told!("links-of-merged-usr"), Remedy::ro_bind("/lib64"), Remedy::ro_bind("/lib")]
         };
 
@@ -44,8 +42,7 @@ rules! {
         => not_executable, |_| vec![told!("make-executable", program = "PROGRAM")];
 
     WrongArchitecture, Failed, [EXECVP => (ENOEXEC ELIBBAD)],
-        unless "`file` says that the program is built for this machine (`uname -m`)"
-        => |case| {
+        unless "`file` says that the program is built for this machine (`uname -m`)" => |case| {
             let name = unseen(case)?.display();
             let found = weigh(Medium).summary(format!("{name} is in no format that this machine executes"));
             Some(found.heard(case, "the kernel takes neither its ELF header nor a #! line"))
@@ -56,26 +53,26 @@ rules! {
         => denied, |_| vec![told!("allow-execution")];
 }
 
+const NO_LOADERS: &str =
+    "no operation makes /lib64 or /lib, where dynamically linked programs have their loader";
+const LOADERS: &str = "operations make /lib64 or /lib, where loaders mostly are";
+
 fn loader_missing(case: &Case<'_>) -> Option<Judgement> {
     let program = unseen(case)?;
     let name = program.display();
+    let visible = "`, and its #! line, name what is visible inside";
     let found = |confidence| {
         weigh(confidence)
-            .refuted_by(format!(
-                "`readelf -l {name} | grep interpreter`, and its #! line, name what is visible inside"
-            ))
+            .refuted_by(format!("`readelf -l {name} | grep interpreter{visible}"))
             .summary(format!("{name} may be there, but its loader or interpreter is not visible inside"))
             .heard(case, "the kernel says \"No such file or directory\" about a missing loader, too")
     };
-    Some(match (place(case, program), case.sandbox.map(loader_is_visible)) {
+    let shows = |sandbox: &Sandbox| (sandbox.shows(program), sandbox.shows_loaders());
+    Some(match case.sandbox.map(shows) {
         // what is not there needs no loader
-        (Place::Nowhere, _) => return None,
-        (_, Some(false)) => found(High).asked(
-            case,
-            "no operation makes /lib64 or /lib, where dynamically linked programs have their loader",
-        ),
-        (Place::Bound, Some(true)) => found(Low)
-            .contra(evidence::asked(case, "operations make /lib64 or /lib, where loaders mostly are")),
+        Some((Some(false), _)) => return None,
+        Some((_, false)) => found(High).asked(case, NO_LOADERS),
+        Some((Some(true), true)) => found(Low).contra(evidence::asked(case, LOADERS)),
         _ => found(Medium).unknown("the program itself, and what the sandbox shows"),
     })
 }
@@ -86,34 +83,32 @@ fn program_missing(case: &Case<'_>) -> Option<Judgement> {
     let searched = program.components().count() == 1 && !program.is_absolute();
     if case.errno() == Some(libc::EACCES) {
         // execvp remembers the one directory of PATH that it may not search
+        let or = "or lies in a directory of PATH that the user may not search";
+        let wins =
+            "\"Permission denied\" wins over \"No such file\" if one directory of PATH may not be searched";
         let found = weigh(Medium)
             .refuted_by("PATH inside has only directories that the user may search")
-            .summary(format!(
-                "{name} is not there inside, or lies in a directory of PATH that the user may not search"
-            ))
-            .heard(
-                case,
-                "\"Permission denied\" wins over \"No such file\" if one directory of PATH may not be searched",
-            );
+            .summary(format!("{name} is not there inside, {or}"))
+            .heard(case, wins);
         return searched.then_some(found);
     }
-    let place = place(case, program);
-    let look = if searched && place == Place::Unknown { "command -v" } else { "ls -lL" };
-    let found = weigh(if place == Place::Nowhere { High } else { Medium })
+    let shown = case.sandbox.and_then(|sandbox| sandbox.shows(program));
+    let look = if searched && shown.is_none() { "command -v" } else { "ls -lL" };
+    let found = weigh(if shown == Some(false) { High } else { Medium })
         .refuted_by(format!("`{look} {name}`, typed in the same sandbox with a shell, finds it"))
         .summary(format!("{name} is not there inside"));
-    Some(match place {
-        Place::Nowhere => {
+    Some(match shown {
+        Some(false) => {
             found.asked(case, format!("no operation of the sandbox puts anything at {name} or above it"))
         }
-        Place::Bound => found.asked(
+        Some(true) => found.asked(
             case,
             "an operation of the sandbox shows the directory above it; the file may be missing there",
         ),
-        Place::Unknown if searched => found
+        None if searched => found
             .heard(case, "bwrap looked for it in the directories of PATH, as the command sees it")
             .unknown("PATH inside: a cleared environment has none, and then it is /bin:/usr/bin"),
-        Place::Unknown => found.unknown("what the sandbox shows there"),
+        None => found.unknown("what the sandbox shows there"),
     })
 }
 
@@ -151,14 +146,13 @@ fn denied(case: &Case<'_>) -> Option<Judgement> {
     let confines = |label| format!("a security module confines us: {label} (/proc/self/attr/current)");
     let own_filter = "the sandbox has a system call filter of its own, in force by then";
     let landlock = "whether a Landlock domain is in force: nothing shows that";
-    Some(
-        weigh(confidence)
-            .summary(format!("a security module or system call filter denies executing {name}"))
-            .heard(case, not_permitted.then_some(others))
-            .seen(own, label.map(confines))
-            .asked(case, asked.map(|asked| format!("the sandbox asks for the label {}", asked.display())))
-            .asked(case, filters.then_some(own_filter))
-            .pro(evidence::filter(case).so())
-            .unknown((!suspects).then_some(landlock)),
-    )
+    weigh(confidence)
+        .summary(format!("a security module or system call filter denies executing {name}"))
+        .heard(case, not_permitted.then_some(others))
+        .seen(own, label.map(confines))
+        .asked(case, asked.map(|asked| format!("the sandbox asks for the label {}", asked.display())))
+        .asked(case, filters.then_some(own_filter))
+        .pro(evidence::filter(case).so())
+        .unknown((!suspects).then_some(landlock))
+        .into()
 }

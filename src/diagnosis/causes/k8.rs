@@ -62,18 +62,14 @@ pub(in crate::diagnosis) fn find(case: &Case<'_>) -> Option<Finding> {
         Cause::UnmaskedNeedsUserNamespace => {
             let patch = PodPatch { host_users: Some(false), unmasked_proc: true, ..PodPatch::default() };
             let remedy = told!("user-namespace-of-pod" => Action::Pod(patch));
-            (
-                "`kubectl get pod POD -o jsonpath={.spec.hostUsers}` prints false",
-                vec![remedy.needs(Need::Linux("nodes with ", (6, 3))).needs(RUNTIME)],
-            )
+            let refuted = "`kubectl get pod POD -o jsonpath={.spec.hostUsers}` prints false";
+            (refuted, vec![remedy.needs(Need::Linux("nodes with ", (6, 3))).needs(RUNTIME)])
         }
         Cause::NodeWithoutUserNamespaces => {
             let opens = "every user of the node can make user namespaces";
             let set = Wish::Sysctl("user.max_user_namespaces", "15000", opens).grant(case);
-            (
-                "`sysctl user.max_user_namespaces`, typed on the node, is above 0",
-                told!("node-user-namespaces").or(set),
-            )
+            let refuted = "`sysctl user.max_user_namespaces`, typed on the node, is above 0";
+            (refuted, told!("node-user-namespaces").or(set))
         }
         _ => (
             "`kubectl get ns NAMESPACE --show-labels` shows no pod-security.kubernetes.io/enforce",

@@ -11,8 +11,7 @@ const REFUSED: &[(&str, &[i32])] = &[
 ];
 
 rules! {
-    AppArmorStripsNetAdmin, Anytime if |plan| plan.new_net, REFUSED
-        => apparmor_strips, lift_restriction;
+    AppArmorStripsNetAdmin, Anytime if |plan| plan.new_net, REFUSED => apparmor_strips, lift_restriction;
 
     NetAdminMissing, Anytime if |plan| plan.new_net, REFUSED,
         unless "the same sandbox fails alike with a user namespace of its own (--unshare-user)"
@@ -28,12 +27,10 @@ rules! {
     NetlinkDenied, Failed, [
         "loopback: Failed to create NETLINK_ROUTE socket", "loopback: Failed to bind NETLINK_ROUTE socket",
     ],
-        unless "`ip link` works where bwrap is started"
-        => netlink_denied, permit_netlink;
+        unless "`ip link` works where bwrap is started" => netlink_denied, permit_netlink;
 
-    SelinuxDeniesNetAdmin, Failed, REFUSED
-        => selinux_denies_net_admin,
-            |case| Wish::Selinux(&[NET_ADMIN]).grant(case).or([told!("virt-sandbox-use-all-caps")]);
+    SelinuxDeniesNetAdmin, Failed, REFUSED => selinux_denies_net_admin,
+        |case| Wish::Selinux(&[NET_ADMIN]).grant(case).or([told!("virt-sandbox-use-all-caps")]);
 }
 
 const NET_ADMIN: SelinuxRule =

@@ -13,8 +13,7 @@ rules! {
     AppArmorDeniesMount, Anytime, [
         "Failed to make / slave" => (EACCES), "Creating proc failed" => (EACCES), "mounting proc" => (EACCES),
     ],
-        unless "the sandbox starts under this profile"
-        => apparmor_denies_mount, permit_in_profile;
+        unless "the sandbox starts under this profile" => apparmor_denies_mount, permit_in_profile;
 
     // that there is no such call is another cause
     SeccompDeniesMount, Failed, [
@@ -22,8 +21,7 @@ rules! {
         "setting up newroot bind" => ANSWERS, "Can't mount proc on %s" => ANSWERS, "Can't mount devpts on %s" => ANSWERS,
         "Unable to apply mount flags: remount \"%s\"" => ANSWERS, "mount_setattr() failed at \"%s\"" => ANSWERS,
         "Unable to remount destination \"%s\" with correct flags" => ANSWERS, KILLED,
-    ]
-        => mount_denied, permit_calls;
+    ] => mount_denied, permit_calls;
 
     MountNotImplemented, Failed, ["Failed to make / slave" => (ENOSYS), "mounting proc" => (ENOSYS)]
         => denied, permit_calls;
@@ -47,8 +45,7 @@ rules! {
         => seccomp_denies_pivot_root, permit_calls;
 
     AppArmorDeniesPivotRoot, Anytime, ["pivot_root" => (EACCES), "pivot_root(/newroot)" => (EACCES)],
-        unless "security.nesting is true for this container"
-        => apparmor_denies_pivot_root, permit_in_profile;
+        unless "security.nesting is true for this container" => apparmor_denies_pivot_root, permit_in_profile;
 
     SeccompDeniesUmount, Failed, ["umount old root" => ANSWERS, "unmount old root" => ANSWERS]
         => denied, permit_calls;
@@ -82,11 +79,10 @@ fn mount_denied(case: &Case<'_>) -> Option<Judgement> {
 fn apparmor_denies_mount(case: &Case<'_>) -> Option<Judgement> {
     let found = apparmor_denies(case, "mounting")?;
     match AppArmor::of(case) {
-        AppArmor::Other(profile) if !case.failed() => Some(
-            weigh(Medium)
-                .summary(format!("the AppArmor profile {profile} may deny mounting"))
-                .unknown(format!("what the profile {profile} allows: its file below /etc/apparmor.d")),
-        ),
+        AppArmor::Other(profile) if !case.failed() => {
+            let found = weigh(Medium).summary(format!("the AppArmor profile {profile} may deny mounting"));
+            Some(found.unknown(format!("what the profile {profile} allows: its file below /etc/apparmor.d")))
+        }
         apparmor => (case.failed() || matches!(apparmor, AppArmor::Engine(_))).then_some(found),
     }
 }
@@ -98,13 +94,12 @@ fn apparmor_denies_pivot_root(case: &Case<'_>) -> Option<Judgement> {
         // LXC's own defaults have no rule for it
         AppArmor::Lxc("lxc-container-default" | "lxc-container-default-cgns") => Some(found),
         // of the same name with and without nesting
-        AppArmor::Lxc(profile) => Some(
-            weigh(Medium)
-                .summary(format!(
-                    "the AppArmor profile {profile} denies pivot_root, unless nesting is allowed"
-                ))
-                .unknown("whether the container may nest others: security.nesting, or features: nesting=1"),
-        ),
+        AppArmor::Lxc(profile) => {
+            let summary =
+                format!("the AppArmor profile {profile} denies pivot_root, unless nesting is allowed");
+            let may = "whether the container may nest others: security.nesting, or features: nesting=1";
+            Some(weigh(Medium).summary(summary).unknown(may))
+        }
         _ => None,
     }
 }
@@ -117,15 +112,13 @@ fn seccomp_denies_pivot_root(case: &Case<'_>) -> Option<Judgement> {
     let engine = [Platform::Docker, Platform::Containerd].into_iter().find(|engine| case.on(*engine))?;
     let admin = evidence::capability(case, Capability::CAP_SYS_ADMIN).so()?;
     let filter = evidence::filter(case).so()?;
-    Some(
-        weigh(if stopped_by_masks(case) { High } else { Medium })
-            .summary(format!(
-                "the default system call filter of {engine} denies pivot_root, CAP_SYS_ADMIN or not"
-            ))
-            .pro(filter)
-            .pro(admin)
-            .unknown("whether it is the default filter: what is in it cannot be read"),
-    )
+    let denies = "denies pivot_root, CAP_SYS_ADMIN or not";
+    weigh(if stopped_by_masks(case) { High } else { Medium })
+        .summary(format!("the default system call filter of {engine} {denies}"))
+        .pro(filter)
+        .pro(admin)
+        .unknown("whether it is the default filter: what is in it cannot be read")
+        .into()
 }
 
 /// The default profiles of all engines allow it with `CAP_SYS_ADMIN` only, which the sandbox's own does not count for.
@@ -157,12 +150,11 @@ fn landlock_denies_mount(case: &Case<'_>) -> Option<Judgement> {
         case.filtered().is_some() && process.no_new_privs.is(&true) && knows_landlock(case) == Some(true);
     let active = "Landlock is active in the kernel (/sys/kernel/security/lsm)";
     let for_good = "something restricted this process for good (NoNewPrivs: 1 in /proc/self/status)";
-    Some(
-        weigh(if sure { High } else { Medium })
-            .seen(modules, sure.then_some(active))
-            .seen(&process.no_new_privs, sure.then_some(for_good))
-            .if_not(evidence::filter(case)),
-    )
+    weigh(if sure { High } else { Medium })
+        .seen(modules, sure.then_some(active))
+        .seen(&process.no_new_privs, sure.then_some(for_good))
+        .if_not(evidence::filter(case))
+        .into()
 }
 
 /// A domain cannot be left, and every one with rules about files forbids mounting.

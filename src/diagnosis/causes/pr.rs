@@ -64,14 +64,13 @@ fn hidden_proc(case: &Case<'_>, wanted: Cause) -> Option<Judgement> {
     let unasked = unknown && !case.failed();
     let sure = hidden.doubt.is_none() && !unasked;
     let mounts = "whether the sandbox mounts /proc in a PID namespace of its own";
-    Some(
-        weigh(if sure { confidence } else { confidence.min(Medium) })
-            .seen(&case.host.mounts, hidden.evidence)
-            .unknown(unasked.then_some(mounts))
-            .unknown(hidden.doubt)
-            .if_so(evidence::entered_namespace(case))
-            .summary(hidden.summary),
-    )
+    weigh(if sure { confidence } else { confidence.min(Medium) })
+        .seen(&case.host.mounts, hidden.evidence)
+        .unknown(unasked.then_some(mounts))
+        .unknown(hidden.doubt)
+        .if_so(evidence::entered_namespace(case))
+        .summary(hidden.summary)
+        .into()
 }
 
 fn confidence(case: &Case<'_>, hidden: &Hidden<'_>) -> Option<Confidence> {
@@ -109,11 +108,10 @@ fn pid_namespace_not_owned(case: &Case<'_>) -> Option<Judgement> {
     rule_out(!plan.join_pid || plan.new_pid)?;
     rule_out(!case.failed() && (enters_user_namespace(case) != Some(true) || plan.proc.is_none()))?;
     let sure = case.failed() && matches!(look(case), Seen::Whole);
-    Some(
-        weigh(if sure { High } else { Medium })
-            .asked(case, "the sandbox joins a PID namespace instead of making one")
-            .seen(mounts, sure.then_some(WHOLE)),
-    )
+    weigh(if sure { High } else { Medium })
+        .asked(case, "the sandbox joins a PID namespace instead of making one")
+        .seen(mounts, sure.then_some(WHOLE))
+        .into()
 }
 
 fn emulated_kernel(case: &Case<'_>) -> Option<Judgement> {

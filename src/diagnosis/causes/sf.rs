@@ -7,8 +7,7 @@ rules! {
         "Unable to set up system call filtering as requested: prctl(PR_SET_SECCOMP) reported EINVAL.%s",
         "prctl(PR_SET_SECCOMP)", UNEVEN, UNREADABLE,
     ],
-        unless "the sandbox fails in the same way without its filters"
-        => filter, other_filter;
+        unless "the sandbox fails in the same way without its filters" => filter, other_filter;
 }
 
 const UNEVEN: &str = "Invalid seccomp data, must be multiple of 8";
@@ -34,13 +33,12 @@ fn filter(case: &Case<'_>) -> Option<Judgement> {
     };
     let seccomp = &case.host.process.seccomp;
     let none = "the kernel has no system call filters (no Seccomp in /proc/self/status)";
-    Some(
-        weigh(confidence)
-            .summary(summary)
-            .said(case)
-            .asked(case, (filters > 0).then(|| format!("the sandbox has {filters} filters")))
-            .seen(seccomp, seccomp.is_absent().then_some(none)),
-    )
+    weigh(confidence)
+        .summary(summary)
+        .said(case)
+        .asked(case, (filters > 0).then(|| format!("the sandbox has {filters} filters")))
+        .seen(seccomp, seccomp.is_absent().then_some(none))
+        .into()
 }
 
 fn other_filter(case: &Case<'_>) -> Vec<Remedy> {

@@ -12,8 +12,7 @@ rules! {
         "Can't mount proc on %s" => (ENOMEM), "Can't mount tmpfs on %s" => (ENOMEM),
         "Can't mount devpts on %s" => (ENOMEM), "pivot_root" => (ENOMEM), "eventfd()" => (ENOMEM),
         "prctl(PR_SET_SECCOMP)" => (ENOMEM), "execvp %s" => (ENOMEM),
-    ]
-        => out_of_memory, |_| vec![told!("see-memory"), told!("raise-memory-limit")];
+    ] => out_of_memory, |_| vec![told!("see-memory"), told!("raise-memory-limit")];
 }
 
 const FORK: &str = "Can't fork for --pidns";

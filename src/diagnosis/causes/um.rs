@@ -78,12 +78,11 @@ fn apparmor_restricts(case: &Case<'_>) -> Option<Judgement> {
     let outside = "/proc/self/uid_map may not be written even outside the sandbox";
     let denied = landlocked(case).is_some() || ids_differ(case);
     let confidence = if new_net || denied { Low } else { found.confidence };
-    Some(
-        found
-            .confidence(confidence)
-            .contra(evidence::heard(case, new_net.then_some(before)))
-            .seen_against(&case.host.user_namespace.uid_map_writable, denied.then_some(outside)),
-    )
+    found
+        .confidence(confidence)
+        .contra(evidence::heard(case, new_net.then_some(before)))
+        .seen_against(&case.host.user_namespace.uid_map_writable, denied.then_some(outside))
+        .into()
 }
 
 fn proc_read_only(case: &Case<'_>) -> Option<Judgement> {
@@ -104,12 +103,11 @@ fn proc_read_only(case: &Case<'_>) -> Option<Judgement> {
     let sure = case.failed() || case.root().is_some() || asked;
     let option = "the mount on /proc has the option ro (/proc/self/mountinfo)";
     let answer = "opening /proc/self/uid_map for writing says: Read-only file system";
-    Some(
-        weigh(if sure { High } else { Medium })
-            .summary("/proc is mounted read-only, so bwrap cannot write the id maps of its user namespace")
-            .seen(&case.host.mounts, read_only.then_some(option))
-            .seen(map, (refused == Some(true)).then_some(answer)),
-    )
+    weigh(if sure { High } else { Medium })
+        .summary("/proc is mounted read-only, so bwrap cannot write the id maps of its user namespace")
+        .seen(&case.host.mounts, read_only.then_some(option))
+        .seen(map, (refused == Some(true)).then_some(answer))
+        .into()
 }
 
 fn landlock_denies_proc(case: &Case<'_>) -> Option<Judgement> {
@@ -132,7 +130,7 @@ fn landlock_denies_proc(case: &Case<'_>) -> Option<Judgement> {
 /// map written by its other half, which is root.
 fn bwrap_unreadable(case: &Case<'_>) -> Option<Judgement> {
     maps_ids(case)?;
-    rule_out(setuid(case) == Some(true))?;
+    rule_out(case.host.bwrap_gets_root() == Some(true))?;
     let file = path(case);
     let found = |confidence| {
         weigh(confidence).refuted_by(format!("`test -r {file}` succeeds, as the user who starts bwrap"))
@@ -155,10 +153,9 @@ fn bwrap_unreadable(case: &Case<'_>) -> Option<Judgement> {
 /// to root.
 fn ids_differ_or_unmapped(case: &Case<'_>) -> Option<Judgement> {
     let process = &case.host.process;
-    if let Some((effective, real)) = differing(&process.uid, &process.real_uid).filter(|(uid, _)| *uid != 0) {
-        let summary = format!(
-            "the effective user id is {effective}, the real one {real}; bwrap takes itself for setuid"
-        );
+    if let Some((uid, real)) = differing(&process.uid, &process.real_uid).filter(|(uid, _)| *uid != 0) {
+        let summary =
+            format!("the effective user id is {uid}, the real one {real}; bwrap takes itself for setuid");
         return Some(weigh(High).summary(summary).pro(evidence::same_users(case).otherwise()));
     }
     maps_ids(case)?;
@@ -174,16 +171,12 @@ fn ids_differ_or_unmapped(case: &Case<'_>) -> Option<Judgement> {
     rule_out(!case.failed() || case.errno() == Some(libc::EACCES))?;
     let (same, mapped) = (evidence::same_users(case), evidence::mapped(case));
     match (case.root(), process.uid.present()) {
-        (Some(false), Some(uid)) if mapped.answer == Some(false) => Some(
-            weigh(High)
-                .summary(format!(
-                    "user {uid} is not mapped in this user namespace, so it cannot be mapped further"
-                ))
-                .seen(
-                    &case.host.user_namespace.uid_map,
-                    format!("no line of /proc/self/uid_map covers {uid}"),
-                ),
-        ),
+        (Some(false), Some(uid)) if mapped.answer == Some(false) => {
+            let summary = "is not mapped in this user namespace, so it cannot be mapped further";
+            let seen = format!("no line of /proc/self/uid_map covers {uid}");
+            let found = weigh(High).summary(format!("user {uid} {summary}"));
+            Some(found.seen(&case.host.user_namespace.uid_map, seen))
+        }
         (Some(true), _) if case.has(Capability::CAP_SETFCAP) != Some(true) => None,
         _ if (same.answer, mapped.answer) == (Some(true), Some(true)) => None,
         _ => Some(weigh(Low).if_not(same).if_not(mapped)),
@@ -194,12 +187,11 @@ fn gid_map_denied(case: &Case<'_>) -> Option<Judgement> {
     maps_ids(case)?;
     let process = &case.host.process;
     let same = evidence::same_groups(case);
-    if let Some((effective, real)) = differing(&process.gid, &process.real_gid) {
+    if let Some((gid, real)) = differing(&process.gid, &process.real_gid) {
         // for others than root the map of users comes first
         let first = case.root() == Some(true) && case.user_namespace() == Some(true);
-        let summary = format!(
-            "the effective group id is {effective}, the real one {real}, and bwrap maps the real one"
-        );
+        let summary =
+            format!("the effective group id is {gid}, the real one {real}, and bwrap maps the real one");
         let found = weigh(High).summary(summary).pro(same.otherwise());
         return (case.failed() || first).then_some(found);
     }
@@ -226,13 +218,12 @@ fn restricted_gid_map(case: &Case<'_>) -> Option<Judgement> {
     let found = strips_capabilities(case).filter(|found| found.confidence == High)?;
     let before = "the map of user ids, which takes the same rights, was written before";
     let same = "the group ids are the same, so these do not explain it (Gid in /proc/self/status)";
-    Some(
-        found
-            .confidence(Medium)
-            .summary("AppArmor takes the rights of the new user namespace away, so bwrap may not write its group id map")
-            .contra(evidence::heard(case, before))
-            .seen(&case.host.process.uid, same),
-    )
+    found
+        .confidence(Medium)
+        .summary("AppArmor takes the rights of the new user namespace away, so bwrap may not write its group id map")
+        .contra(evidence::heard(case, before))
+        .seen(&case.host.process.uid, same)
+        .into()
 }
 
 #[cfg(test)]

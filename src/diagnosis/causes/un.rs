@@ -6,31 +6,23 @@ use super::prelude::*;
 const NO_MOUNT: &str = "the root is the initramfs, or no mount of its own: start from a root that is a mount (mount --rbind / \
                         /x, then chroot into it)";
 
+const UNMAPPED: &str = "our user id is not mapped in the user namespace: its id map was written wrongly, or not before bwrap went on";
+const NO_CALL: &str = "a system call filter or emulated kernel lacks a call that bwrap needs; bwrap 0.12 builds for Linux 5.6 and \
+                       newer need openat2, which systemd's RestrictSUIDSGID= and gVisor answer so";
+const FULL: &str = "a limit of the kernel is reached (/proc/sys/user/max_*, fs.mount-max), or a disk is full";
+
 /// What is known about messages that no rule is for: pattern (any, if empty), error number, what it mostly comes from.
 const HINTS: &[(&str, i32, &str)] = &[
     ("pivot_root", libc::EINVAL, NO_MOUNT),
     ("pivot_root(/newroot)", libc::EINVAL, NO_MOUNT),
-    (
-        "Creating newroot failed",
-        libc::EOVERFLOW,
-        "our user id is not mapped in the user namespace: its id map was written wrongly, or not before bwrap went on",
-    ),
-    (
-        "",
-        libc::ENOSYS,
-        "a system call filter or emulated kernel lacks a call that bwrap needs; bwrap 0.12 builds for Linux 5.6 and \
-         newer need openat2, which systemd's RestrictSUIDSGID= and gVisor answer so",
-    ),
+    ("Creating newroot failed", libc::EOVERFLOW, UNMAPPED),
+    ("", libc::ENOSYS, NO_CALL),
     ("", libc::EPERM, "mostly a system call filter, a missing capability or Landlock"),
     ("", libc::EACCES, "mostly a security module, or the permissions of a file"),
     ("", libc::EROFS, "something that bwrap writes to is mounted read-only"),
     ("", libc::EMFILE, "too many open files (ulimit -n)"),
     ("", libc::EAGAIN, "mostly a limit on processes (ulimit -u, pids.max)"),
-    (
-        "",
-        libc::ENOSPC,
-        "a limit of the kernel is reached (/proc/sys/user/max_*, fs.mount-max), or a disk is full",
-    ),
+    ("", libc::ENOSPC, FULL),
     ("", libc::ENOMEM, "memory ran out, or a limit on it is reached"),
     ("", libc::E2BIG, "the arguments and the environment of the command are too long for the kernel"),
 ];

@@ -6,8 +6,7 @@ use crate::bwrap::options::{self, BwrapOption};
 use crate::host::Program;
 
 rules! {
-    UnknownOption, Anytime, ["Unknown option %s"]
-        => unknown_option, newer_bwrap;
+    UnknownOption, Anytime, ["Unknown option %s"] => unknown_option, newer_bwrap;
 }
 
 /// The option that bwrap does not know.
@@ -38,12 +37,9 @@ fn unknown_option(case: &Case<'_>) -> Option<Judgement> {
     let (path, version) = (program.path.display(), &program.version);
     Some(if another(case, option) {
         let which = "which bwrap was started: `type -a bwrap` there, and the variable BWRAP";
-        found(Medium)
-            .summary(format!(
-                "another bwrap was started than {path}, which is bubblewrap {version} and has {name}"
-            ))
-            .heard(case, since)
-            .unknown(which)
+        let summary =
+            format!("another bwrap was started than {path}, which is bubblewrap {version} and has {name}");
+        found(Medium).summary(summary).heard(case, since).unknown(which)
     } else {
         found(High)
             .summary(lacks(program, option))
@@ -93,14 +89,13 @@ fn too_old(case: &Case<'_>) -> Option<Judgement> {
     let BwrapOption { name, since, .. } = option;
     let (path, version) = (program.path.display(), &program.version);
     let perhaps = BACKPORTED.contains(name);
-    Some(
-        weigh(if perhaps { Medium } else { High })
-            .refuted_by(format!("`{path} --help` lists {name}"))
-            .summary(lacks(program, option))
-            .asked(case, format!("the sandbox needs {name}, which bubblewrap has since {since}"))
-            .seen(&case.host.bwrap, format!("{path} calls itself {version}"))
-            .unknown(perhaps.then_some("whether the distribution added it to this version")),
-    )
+    weigh(if perhaps { Medium } else { High })
+        .refuted_by(format!("`{path} --help` lists {name}"))
+        .summary(lacks(program, option))
+        .asked(case, format!("the sandbox needs {name}, which bubblewrap has since {since}"))
+        .seen(&case.host.bwrap, format!("{path} calls itself {version}"))
+        .unknown(perhaps.then_some("whether the distribution added it to this version"))
+        .into()
 }
 
 fn newer_bwrap(case: &Case<'_>) -> Vec<Remedy> {

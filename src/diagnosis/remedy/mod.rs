@@ -25,7 +25,7 @@ pub use sandbox::SandboxChange;
 pub use selinux::{SelinuxModule, SelinuxRule};
 pub use sysctl::Sysctl;
 pub use unit::UnitSettings;
-pub(super) use words::told;
+pub(super) use words::{fill, told};
 
 use super::need::Need;
 use crate::shell::{here_document, path_word};
@@ -124,12 +124,8 @@ impl Remedy {
     }
 
     /// Lines to type.
-    pub(super) fn commands<S: Into<String>>(
-        summary: impl Into<String>,
-        lines: impl IntoIterator<Item = S>,
-        opens: impl Into<String>,
-    ) -> Self {
-        Self::new(summary, Action::Commands(lines.into_iter().map(Into::into).collect()), opens)
+    pub(super) fn commands(summary: &str, lines: impl Iterator<Item = String>, opens: &str) -> Self {
+        Self::new(summary, Action::Commands(lines.collect()), opens)
     }
 
     /// It, or else one of the others.
@@ -266,7 +262,8 @@ mod tests {
 
     #[test]
     fn files_come_first() {
-        let remedy = Remedy::commands("Do it", ["use /etc/a/b"], "nothing").file("/etc/a/b", "content");
+        let remedy = Remedy::commands("Do it", ["use /etc/a/b".to_owned()].into_iter(), "nothing")
+            .file("/etc/a/b", "content");
         assert_eq!(
             remedy.instructions(),
             "mkdir -p /etc/a\ncat > /etc/a/b <<'EOF'\ncontent\nEOF\nuse /etc/a/b\n"

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::sandbox::{Bind, CapabilityChange, Namespaces, Operation, Sandbox};
+use crate::sandbox::{Bind, CapabilityChange, Namespaces, Operation, Sandbox, Setting};
 
 /// A change of the sandbox. [`apply`](Self::apply) makes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +80,6 @@ impl SandboxChange {
     pub fn apply(&self, sandbox: &Sandbox) -> Sandbox {
         let mut changed = sandbox.clone();
         let operations = &mut changed.operations;
-        let namespaces = &mut changed.namespaces;
         match self {
             Self::BindProc { operation } => {
                 if let Some(found @ Operation::Proc(_)) = operations.get_mut(*operation) {
@@ -93,24 +92,22 @@ impl SandboxChange {
                 }
             }
             Self::UnshareUser => {
-                namespaces.unshare.remove(Namespaces::USER_TRY);
-                namespaces.unshare.insert(Namespaces::USER);
+                changed.namespaces.unshare.remove(Namespaces::USER_TRY);
+                return changed.unshare(Namespaces::USER);
             }
-            Self::KeepUserNamespace => keep_user_namespace(&mut changed),
-            Self::UnsharePid => {
-                namespaces.join_pid = None;
-                namespaces.unshare.insert(Namespaces::PID);
+            Self::KeepUserNamespace => {
+                // these are about a user namespace of its own; root is user 0 without one, too
+                for id in [&mut changed.identity.uid, &mut changed.identity.gid] {
+                    *id = id.filter(|id| *id != 0);
+                }
+                return changed.share(Namespaces::USER).unset(Setting::DisableUserns);
             }
-            Self::ShareNet => {
-                namespaces.unshare.remove(Namespaces::NET);
-                // bwrap knows this only as an exception to all
-                namespaces.share_net = namespaces.unshare.contains(Namespaces::ALL);
-            }
+            Self::UnsharePid => return changed.unset(Setting::JoinPid).unshare(Namespaces::PID),
+            Self::ShareNet => return changed.share(Namespaces::NET),
             Self::AllowUserNamespaces => {
-                changed.privileges.disable_userns = false;
-                changed.privileges.assert_userns_disabled = false;
+                return changed.unset(Setting::DisableUserns).unset(Setting::AssertUsernsDisabled);
             }
-            Self::KeepHostname => changed.identity.hostname = None,
+            Self::KeepHostname => return changed.unset(Setting::Hostname),
             Self::DropCapabilities => changed
                 .privileges
                 .capabilities
@@ -139,27 +136,6 @@ impl SandboxChange {
             Self::RoBind { path } => operations.push(Bind::read_only(path, path).into()),
         }
         changed
-    }
-}
-
-fn keep_user_namespace(sandbox: &mut Sandbox) {
-    let namespaces = &mut sandbox.namespaces;
-    if namespaces.unshare.contains(Namespaces::ALL) {
-        // all but the user namespace, one by one
-        namespaces.unshare.remove(Namespaces::ALL);
-        namespaces
-            .unshare
-            .insert(Namespaces::IPC | Namespaces::PID | Namespaces::UTS | Namespaces::CGROUP_TRY);
-        if !namespaces.share_net {
-            namespaces.unshare.insert(Namespaces::NET);
-        }
-        namespaces.share_net = false;
-    }
-    namespaces.unshare.remove(Namespaces::USER | Namespaces::USER_TRY);
-    // these are about a user namespace of its own; root is user 0 without one, too
-    sandbox.privileges.disable_userns = false;
-    for id in [&mut sandbox.identity.uid, &mut sandbox.identity.gid] {
-        *id = id.filter(|id| *id != 0);
     }
 }
 

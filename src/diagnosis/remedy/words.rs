@@ -69,7 +69,7 @@ fn how(body: &str, values: &[(&str, &str)]) -> Action {
 }
 
 /// In one pass: what is filled in is not looked at again.
-fn fill(text: &str, values: &[(&str, &str)]) -> String {
+pub(in super::super) fn fill(text: &str, values: &[(&str, &str)]) -> String {
     let mut filled = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once(['{', '}']) {

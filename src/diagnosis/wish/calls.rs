@@ -1,7 +1,7 @@
 //! System call filters.
 
 use super::prelude::*;
-use serde_json::{Value, json};
+use crate::diagnosis::remedy::fill;
 
 /// Which calls a filter stands in the way of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,8 @@ fn denied() -> impl Iterator<Item = &'static str> {
     include_str!("../remedy/files/denied-calls.txt").lines().filter(|line| !line.starts_with('#'))
 }
 
-/// A profile as Docker, Podman, containerd and CRI-O read it, for machines like this one.
+/// A profile as Docker, Podman, containerd and CRI-O read it, for machines like this one. It denies sockets of `AF_VSOCK` as
+/// well, to the hypervisor: these belong to no network namespace.
 fn profile() -> String {
     // filters refuse, fatally, what comes through another ABI than the named ones
     let architectures: &[&str] = match std::env::consts::ARCH {
@@ -33,22 +34,13 @@ fn profile() -> String {
         // the native one alone
         _ => &[],
     };
-    let mut profile = json!({
-        "defaultAction": "SCMP_ACT_ALLOW",
-        "syscalls": [
-            { "names": denied().collect::<Vec<_>>(), "action": "SCMP_ACT_ERRNO" },
-            {
-                // to the hypervisor: these belong to no network namespace
-                "names": ["socket"],
-                "action": "SCMP_ACT_ERRNO",
-                "args": [{ "index": 0, "value": libc::AF_VSOCK, "op": "SCMP_CMP_EQ" }],
-            },
-        ],
-    });
-    if let (Value::Object(fields), false) = (&mut profile, architectures.is_empty()) {
-        fields.insert("architectures".into(), json!(architectures));
-    }
-    format!("{profile:#}\n")
+    let listed = |names: &[&str]| names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>();
+    let architectures = match listed(architectures).join(",\n    ") {
+        none if none.is_empty() => none,
+        some => format!("\n  \"architectures\": [\n    {some}\n  ],"),
+    };
+    let names = listed(&denied().collect::<Vec<_>>()).join(",\n        ");
+    fill(include_str!("../remedy/files/bwrap.json"), &[("architectures", &architectures), ("names", &names)])
 }
 
 /// The name of the profile below the kubelet's directory.
@@ -120,6 +112,8 @@ const NO_LIST_OF_ALLOWED: &str = "~nfsservctl";
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::diagnosis::fixtures::{docker, machine, only_on, pod};
     use crate::diagnosis::wish::Wish;

@@ -87,7 +87,8 @@ pub(super) fn uncover(case: &Case<'_>, setting: Setting, covers: Covers<'_>) -> 
         Machine => {
             let lines = points.iter().map(|point| format!("umount {}", path_word(point)));
             let opens = "what was covered can be seen again";
-            let unmount = || Remedy::commands(format!("Unmount what covers {list}"), lines, opens).for_root();
+            let unmount =
+                || Remedy::commands(&format!("Unmount what covers {list}"), lines, opens).for_root();
             let by_hand = points.len() <= UNMOUNTED_BY_HAND;
             return Vec::new().or(by_hand.then(unmount)).or([told!("proc-for-root")]);
         }

@@ -12,8 +12,8 @@ const LOCKED: &[&str] = &["ro", "nosuid", "nodev", "noexec", "noatime", "nodirat
 fn refused(spot: &Spot<'_>) -> Option<PathBuf> {
     let inside = spot.message.failing_path().unwrap_or(spot.path);
     match spot.found?.operation {
-        Operation::RemountRo(_) => spot.mount()?.outside(inside),
-        _ => spot.found?.outside(inside),
+        Operation::RemountRo(_) => spot.mount()?.operation.outside(inside),
+        _ => spot.found?.operation.outside(inside),
     }
 }
 
@@ -129,15 +129,14 @@ pub(super) fn denied(case: &Case<'_>) -> Option<Judgement> {
     let vague = case.errno() == Some(libc::ENOENT) || message.errno().is_none();
     let errno = message.errno().map_or_else(String::new, |errno| format!(": {}", errno.text()));
     let filter = "whether the system call filter denies this kind of mount (Seccomp: 2 in /proc/self/status)";
-    Some(
-        spot.weigh(if vague { Low } else { Medium })
-            .refuted_by(format!("`unshare -Urm mount --rbind {source} /mnt`, typed in the same place, works"))
-            .summary(format!("{}: {source} could not be bound on {path}{errno}", spot.name()))
-            .said(case)
-            .heard(case, why)
-            .unknown(case.host.security.label.present().map(|label| denial_of(label)))
-            .unknown((case.filtered() == Some(true)).then_some(filter)),
-    )
+    spot.weigh(if vague { Low } else { Medium })
+        .refuted_by(format!("`unshare -Urm mount --rbind {source} /mnt`, typed in the same place, works"))
+        .summary(format!("{}: {source} could not be bound on {path}{errno}", spot.name()))
+        .said(case)
+        .heard(case, why)
+        .unknown(case.host.security.label.present().map(|label| denial_of(label)))
+        .unknown((case.filtered() == Some(true)).then_some(filter))
+        .into()
 }
 
 pub(super) fn bind_otherwise(case: &Case<'_>) -> Vec<Remedy> {

@@ -14,7 +14,7 @@ const NOT_A_FILE: &str = "Destination is not a file %s";
 pub(super) fn symlink(case: &Case<'_>) -> Option<Judgement> {
     let spot = Spot::destination(case)?;
     // what a /dev or /proc is made of is no destination of the caller's
-    if spot.found.is_some_and(|found| !found.is_on(spot.path)) {
+    if spot.found.is_some_and(|found| !found.operation.is_on(spot.path)) {
         return None;
     }
     let told = case.says(&[SYMLINK]) || case.errno() == Some(libc::ELOOP);

@@ -2,14 +2,14 @@
 
 use super::lookup::{Found, Spot};
 use crate::diagnosis::causes::prelude::*;
-use crate::sandbox::{BindData, ContentKind, File, Tmpfs};
+use crate::sandbox::{BindData, File, Tmpfs};
 
 /// With the link that cannot be made: of several on one path, the first that differs from what is there.
 fn link<'a>(case: &Case<'a>) -> Option<Spot<'a>> {
     let mut spot = Spot::destination(case)?;
     if let Some((found, Operation::Symlink(first))) = spot.found.map(|found| (found, found.operation)) {
         let there = spot.message.source().unwrap_or(&first.target);
-        let mut later = found.and_after().filter(|found| found.is_on(&first.destination));
+        let mut later = found.and_after().filter(|found| found.operation.is_on(&first.destination));
         spot.found = later
             .find(|found| matches!(found.operation, Operation::Symlink(link) if link.target != there))
             .or(spot.found);
@@ -19,7 +19,7 @@ fn link<'a>(case: &Case<'a>) -> Option<Spot<'a>> {
 
 /// Whether an earlier operation of the sandbox's puts something on the same path.
 fn made_twice(found: Found<'_>) -> Option<Found<'_>> {
-    found.before().find(|other| other.is_on(found.operation.destination()))
+    found.before().find(|other| other.operation.is_on(found.operation.destination()))
 }
 
 pub(super) fn exists(case: &Case<'_>) -> Option<Judgement> {
@@ -52,7 +52,7 @@ pub(super) fn exists(case: &Case<'_>) -> Option<Judgement> {
 
 pub(super) fn leave_it(case: &Case<'_>) -> Vec<Remedy> {
     let Some(found) = link(case).and_then(|spot| spot.found) else { return vec![told!("link-elsewhere")] };
-    let outside = found.mount().and_then(|mount| mount.outside(found.operation.destination()));
+    let outside = found.mount().and_then(|mount| mount.operation.outside(found.operation.destination()));
     Remedy::leave_out(found.index).or(match made_twice(found) {
         Some(twice) => {
             let summary = format!("Leave {twice} out instead");
@@ -106,10 +106,7 @@ pub(super) fn more_room(case: &Case<'_>) -> Vec<Remedy> {
 fn length(operation: &Operation) -> Option<usize> {
     match operation {
         Operation::File(File { content, .. }) | Operation::BindData(BindData { content, .. }) => {
-            match &content.0 {
-                ContentKind::Bytes { bytes, .. } => Some(bytes.len()),
-                ContentKind::Descriptor(_) => None,
-            }
+            content.as_bytes().map(<[u8]>::len)
         }
         _ => None,
     }

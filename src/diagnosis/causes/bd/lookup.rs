@@ -54,7 +54,7 @@ impl<'a> Spot<'a> {
 
     /// Where on the host the path is, if that mount binds it.
     pub(super) fn outside(&self) -> Option<PathBuf> {
-        self.mount()?.outside(self.path)
+        self.mount()?.operation.outside(self.path)
     }
 
     /// The last thing that helps.
@@ -87,7 +87,7 @@ fn by_destination<'a>(case: &Case<'a>) -> Option<Found<'a>> {
     let (message, sandbox) = (case.message()?, case.sandbox?);
     let path = message.path()?;
     let wanted = message.operation();
-    let exact = |operation: &Operation| relative(operation.destination()) == relative(path);
+    let exact = |operation: &Operation| operation.is_on(path);
     let same_source = |operation: &Operation| match (operation, message.source()) {
         (Operation::Bind(bind), Some(source)) => {
             wanted == Some("--bind") && source.ends_with(relative(&bind.source))
@@ -133,35 +133,25 @@ fn is_named(operation: &Operation, option: Option<&str>) -> bool {
 }
 
 impl Found<'_> {
+    /// Another operation of the same sandbox.
+    fn other(self, index: usize) -> Option<Self> {
+        Some(Self { index, operation: self.sandbox.operations.get(index)?, ..self })
+    }
+
     /// The mount in which the destination lies; the sandbox's root, an empty tmpfs, if there is none.
     pub(super) fn mount(self) -> Option<Self> {
-        let destination = self.operation.destination();
-        self.before().rev().find(|other| {
-            // what a mount has on its own path can only be looked at by what mounts nothing
-            let hidden = self.operation.is_mount() && other.is_on(destination);
-            other.operation.is_mount() && below(destination, other.operation.destination()) && !hidden
-        })
+        self.other(self.sandbox.mount_under(self.index)?)
     }
 
     /// The remount that has made the mount read-only in which the destination lies.
     pub(super) fn remount(self) -> Option<Self> {
-        let mount = self.mount();
-        let point = mount.map_or(Path::new("/"), |mount| mount.operation.destination());
-        self.before()
-            .skip(mount.map_or(0, |mount| mount.index))
-            .find(|other| matches!(other.operation, Operation::RemountRo(_)) && other.is_on(point))
+        self.other(self.sandbox.remount_under(self.index)?)
     }
 
     /// The symbolic link of the sandbox's own that the destination is, or lies below, and the path that it stands for.
     pub(super) fn link(self) -> Option<(Self, PathBuf)> {
-        let destination = relative(self.operation.destination());
-        self.before().rev().find_map(|found| {
-            let Operation::Symlink(link) = found.operation else { return None };
-            let at = relative(&link.destination);
-            let rest = destination.strip_prefix(&at).ok()?;
-            let target = at.parent().unwrap_or(Path::new("")).join(&link.target).join(rest);
-            Some((found, Path::new("/").join(relative(&target))))
-        })
+        let (made, target) = self.sandbox.link_under(self.index)?;
+        Some((self.other(made)?, target))
     }
 
     pub(super) fn before(self) -> impl DoubleEndedIterator<Item = Self> + ExactSizeIterator {
@@ -170,15 +160,6 @@ impl Found<'_> {
 
     pub(super) fn and_after(self) -> impl Iterator<Item = Self> {
         all(self.sandbox).skip(self.index)
-    }
-
-    pub(super) fn is_on(self, path: &Path) -> bool {
-        relative(self.operation.destination()) == relative(path)
-    }
-
-    /// Where on the host a path inside is, if this operation binds it.
-    pub(super) fn outside(self, path: &Path) -> Option<PathBuf> {
-        outside(self.operation, path)
     }
 
     /// Whether what lies in it cannot be written because the sandbox says so.
@@ -205,13 +186,6 @@ impl Found<'_> {
         };
         line(&said).into_owned()
     }
-}
-
-/// Where on the host a path inside is, if an operation binds it.
-pub(in crate::diagnosis::causes) fn outside(operation: &Operation, path: &Path) -> Option<PathBuf> {
-    let Operation::Bind(bind) = operation else { return None };
-    let rest = relative(path).strip_prefix(relative(&bind.destination)).ok()?.to_owned();
-    Some(if rest.as_os_str().is_empty() { bind.source.clone() } else { bind.source.join(rest) })
 }
 
 /// With its number: `operation 2, tmpfs on /tmp`.

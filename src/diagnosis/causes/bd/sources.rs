@@ -3,6 +3,8 @@
 use super::lookup::Spot;
 use crate::diagnosis::causes::prelude::*;
 
+const RELATIVE: &str = "the path is relative: bwrap looks for it in the directory that it is started in";
+
 /// bwrap says literally that it is not there.
 pub(super) fn missing(case: &Case<'_>) -> Option<Judgement> {
     let spot = Spot::source(case)?;
@@ -14,11 +16,7 @@ pub(super) fn missing(case: &Case<'_>) -> Option<Judgement> {
         .refuted_by(format!("`ls -ld {}`, typed where bwrap is started, finds it", word(path)))
         .summary(format!("{}: {} {state}", part(&spot), path.display()))
         .said(case)
-        .asked(
-            case,
-            path.is_relative()
-                .then_some("the path is relative: bwrap looks for it in the directory that it is started in"),
-        );
+        .asked(case, path.is_relative().then_some(RELATIVE));
     Some(if is_descriptor(path) {
         found.asked(case, "the path is a descriptor: what it stands for was deleted, or never had a name")
     } else {
@@ -57,12 +55,10 @@ pub(super) fn unreachable(case: &Case<'_>) -> Option<Judgement> {
     let spot = Spot::source(case)?;
     let (path, uid) = (spot.path, &case.host.process.uid);
     let errno = spot.message.errno().map_or("", Errno::text);
+    let namei = word(path);
     let found = spot
         .weigh(High)
-        .refuted_by(format!(
-            "`namei -l {}`, typed as the user that bwrap runs as, gets to the end",
-            word(path)
-        ))
+        .refuted_by(format!("`namei -l {namei}`, typed as the user that bwrap runs as, gets to the end"))
         .summary(format!("{}: {} may not be reached: {errno}", part(&spot), path.display()))
         .said(case);
     if !is_denied(case) {

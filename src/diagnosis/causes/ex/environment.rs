@@ -1,6 +1,5 @@
 //! What the command gets beside its program: a working directory, a label, filters.
 
-use super::paths::reachable;
 use crate::diagnosis::causes::prelude::*;
 
 /// The one that bwrap names, or that the sandbox asks for.
@@ -13,7 +12,7 @@ fn directory<'a>(case: &Case<'a>) -> Option<&'a Path> {
 pub(super) fn working_directory(case: &Case<'_>) -> Option<Judgement> {
     let directory = directory(case)?;
     let place = directory.display();
-    let nothing = case.sandbox.is_some_and(|sandbox| !reachable(sandbox, directory))
+    let nothing = case.sandbox.is_some_and(|sandbox| !sandbox.reaches(directory))
         && matches!(case.errno(), None | Some(libc::ENOENT));
     let state = match case.errno() {
         Some(libc::EACCES) => "may not be entered by the command's user",
@@ -22,10 +21,9 @@ pub(super) fn working_directory(case: &Case<'_>) -> Option<Judgement> {
         _ if nothing => "is not there inside",
         _ => "cannot be entered",
     };
+    let looked = "typed in the same sandbox without a working directory, finds it";
     let found = weigh(High)
-        .refuted_by(format!(
-            "`ls -ld {place}`, typed in the same sandbox without a working directory, finds it"
-        ))
+        .refuted_by(format!("`ls -ld {place}`, {looked}"))
         .summary(format!("the working directory {place} {state}"));
     if nothing {
         return Some(found.asked(case, format!("no operation puts anything at {place}, above or below it")));

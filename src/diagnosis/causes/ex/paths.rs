@@ -1,11 +1,8 @@
 //! Where a program is inside, as far as the sandbox's operations tell without looking at files.
 
-use std::path::Component;
-
 use crate::diagnosis::ProgramProblem;
-use crate::diagnosis::causes::bd::lookup;
 use crate::diagnosis::causes::prelude::*;
-use crate::sandbox::{Inherit, below};
+use crate::sandbox::Inherit;
 
 /// The program as bwrap named it; `None` if the launcher has looked and knows better.
 pub(super) fn unseen<'a>(case: &Case<'a>) -> Option<&'a Path> {
@@ -13,69 +10,14 @@ pub(super) fn unseen<'a>(case: &Case<'a>) -> Option<&'a Path> {
     case.message()?.subject().filter(|_| unseen).map(Path::new)
 }
 
-/// What the operations say about a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    /// None of them puts anything there.
-    Nowhere,
-    /// One shows it, or something above it.
-    Bound,
-    /// It is searched for, or the sandbox is not known.
-    Unknown,
-}
-
-pub(super) fn place(case: &Case<'_>, program: &Path) -> Place {
-    let plain = program.is_absolute() && !leads_back(program);
-    let Some(sandbox) = case.sandbox.filter(|_| plain) else { return Place::Unknown };
-    let shows = |operation: &Operation| match operation {
-        // an empty directory shows nothing below it
-        Operation::Dir(_) | Operation::Tmpfs(_) | Operation::RemountRo(_) | Operation::Chmod(_) => {
-            relative(operation.destination()) == relative(program)
-        }
-        _ => below(program, operation.destination()),
-    };
-    if sandbox.operations.iter().any(shows) { Place::Bound } else { Place::Nowhere }
-}
-
-/// Where `..` leads behind a symbolic link, nobody knows from here.
-fn leads_back(path: &Path) -> bool {
-    path.components().any(|component| component == Component::ParentDir)
-}
-
-/// Whether an operation puts something at a path, above it, or below it. The root is always there.
-pub(super) fn reachable(sandbox: &Sandbox, path: &Path) -> bool {
-    leads_back(path)
-        || relative(path).as_os_str().is_empty()
-        || sandbox.operations.iter().any(|operation| match operation {
-            // these make nothing, and a tmpfs or directory above is empty
-            Operation::Chmod(_) | Operation::RemountRo(_) => false,
-            Operation::Tmpfs(_) | Operation::Dir(_) | Operation::File(_) | Operation::Mqueue(_) => {
-                below(operation.destination(), path)
-            }
-            _ => below(path, operation.destination()) || below(operation.destination(), path),
-        })
-}
-
-/// Whether an operation makes one of the directories in which loaders are.
-pub(super) fn loader_is_visible(sandbox: &Sandbox) -> bool {
-    let mut made = sandbox.operations.iter().filter(|operation| {
-        !matches!(operation, Operation::Tmpfs(_) | Operation::RemountRo(_) | Operation::Chmod(_))
-    });
-    made.any(|operation| {
-        let at = operation.destination();
-        ["/lib64", "/lib"].iter().map(Path::new).any(|loaders| below(loaders, at) || below(at, loaders))
-    })
-}
-
-/// The last bind at a path or above it.
+/// The last mount at a path or above it.
 pub(super) fn above(case: &Case<'_>, path: &Path) -> Option<usize> {
-    let operations = &case.sandbox?.operations;
-    operations.iter().rposition(|operation| operation.is_mount() && below(path, operation.destination()))
+    case.sandbox?.mount_above(path)
 }
 
 /// Where on the host a path inside is.
 pub(super) fn outside(case: &Case<'_>, path: &Path) -> Option<PathBuf> {
-    lookup::outside(case.sandbox?.operations.get(above(case, path)?)?, path)
+    case.sandbox?.operations.get(above(case, path)?)?.outside(path)
 }
 
 /// Bind the program's directory, or search in another.

@@ -8,7 +8,7 @@ use Cause::{LoaderMissing, ProgramMissing, ProgramNotExecutable, WrongArchitectu
 /// What the launcher found to be wrong with the program: it looked, so there is nothing to weigh.
 pub(in crate::diagnosis) fn program(case: &Case<'_>) -> Option<Finding> {
     let problem = case.symptom?.program.as_ref()?;
-    let (reason, remedies) = remedies(case, problem);
+    let (is, refutation, path, remedies) = row(case, problem);
     let operation = match problem {
         Problem::NotExecutable { path, .. }
         | Problem::Noexec(path)
@@ -19,84 +19,80 @@ pub(in crate::diagnosis) fn program(case: &Case<'_>) -> Option<Finding> {
         _ => None,
     };
     let judgement = weigh(High)
-        .refuted_by(refutation(problem))
+        .refuted_by(refutation.replacen("{}", &word(path), 1))
         .summary(problem.to_string())
         .heard(case, "the launcher looked at the files that the sandbox shows")
         .operation(operation);
-    Some(judgement.finding(reason, wish::fit(case, remedies)))
+    Some(judgement.finding(is, wish::fit(case, remedies)))
 }
 
-/// The cause that a problem is, and what helps.
-fn remedies(case: &Case<'_>, problem: &Problem) -> (Cause, Vec<Remedy>) {
+/// The cause that a problem is, what would show that it is not so, about which path, and what helps.
+fn row<'a>(case: &Case<'_>, problem: &'a Problem) -> (Cause, &'static str, &'a Path, Vec<Remedy>) {
+    const FOUND: &str = "`ls -l {}` finds it inside";
+    const EXECUTABLE: &str = "`test -x {}` holds inside for the command's user";
+    const A_FILE: &str = "`test -f {}` holds inside";
+    const OTHER_ELF: &str =
+        "`file {}` names the architecture of `uname -m`, or binfmt_misc has an emulator for the other";
     let host = |path: &Path| word(outside(case, path));
     match problem {
         Problem::LoaderMissing { interpreter, .. } => {
-            (LoaderMissing, vec![bind_or_install(case, interpreter), told!("links-of-merged-usr")])
+            let helps = bind_or_install(case, interpreter).or([told!("links-of-merged-usr")]);
+            (LoaderMissing, FOUND, interpreter, helps)
         }
         Problem::InterpreterMissing { interpreter, .. } => {
-            (LoaderMissing, vec![bind_or_install(case, interpreter)])
+            (LoaderMissing, FOUND, interpreter, vec![bind_or_install(case, interpreter)])
         }
         Problem::CarriageReturn { path, .. } => {
-            (LoaderMissing, vec![told!("no-carriage-returns", host = host(path))])
+            let helps = told!("no-carriage-returns", host = host(path));
+            (LoaderMissing, "`head -n 1 {} | od -c` shows no \\r", path, vec![helps])
         }
         Problem::ShellMissing(path) => {
             let named = told!("name-interpreter", host = shown(&outside(case, path)));
-            (LoaderMissing, vec![named, Remedy::ro_bind("/bin")])
+            let refutation = "`file {}` says that it is a binary, or /bin/sh is visible inside";
+            (LoaderMissing, refutation, path, named.or([Remedy::ro_bind("/bin")]))
         }
-        Problem::NotFound { .. } => (ProgramMissing, program_remedies(case)),
-        Problem::DanglingLink { link, target, .. } => (ProgramMissing, vec![bind_target(case, link, target)]),
-        Problem::LinkLoop(path) => (ProgramMissing, vec![told!("correct-links", host = host(path))]),
-        Problem::NameTooLong(_) => (ProgramMissing, vec![told!("shorter-path")]),
-        Problem::NotSearchable { directory, .. } => (ProgramNotExecutable, searchable(case, directory)),
-        Problem::NotAFile(_) => (ProgramNotExecutable, vec![told!("name-regular-file")]),
-        Problem::Busy(path) => (ProgramNotExecutable, vec![told!("finish-writing", host = host(path))]),
+        Problem::NotFound { program, .. } => {
+            let refutation = "the program is at one of these paths inside, at the time of the launch";
+            (ProgramMissing, refutation, program, program_remedies(case))
+        }
+        Problem::DanglingLink { link, target, .. } => {
+            (ProgramMissing, FOUND, target, vec![bind_target(case, link, target)])
+        }
+        Problem::LinkLoop(path) => {
+            let helps = told!("correct-links", host = host(path));
+            (ProgramMissing, "`namei {}` comes to an end inside", path, vec![helps])
+        }
+        Problem::NameTooLong(path) => {
+            let refutation = "`getconf NAME_MAX` and PATH_MAX are larger there";
+            (ProgramMissing, refutation, path, vec![told!("shorter-path")])
+        }
+        Problem::NotSearchable { directory, .. } => {
+            (ProgramNotExecutable, EXECUTABLE, directory, searchable(case, directory))
+        }
+        Problem::NotAFile(path) => (ProgramNotExecutable, A_FILE, path, vec![told!("name-regular-file")]),
+        Problem::Busy(path) => {
+            let refutation = "`fuser -v {}` shows that nobody writes to it, nor to its interpreter";
+            (ProgramNotExecutable, refutation, path, vec![told!("finish-writing", host = host(path))])
+        }
         Problem::InterpreterLoop(path) => {
-            (ProgramNotExecutable, vec![told!("binary-as-interpreter", host = host(path))])
+            let helps = told!("binary-as-interpreter", host = host(path));
+            (ProgramNotExecutable, "`head -n 1 {}` names a binary", path, vec![helps])
         }
         Problem::NotExecutable { path, .. } => {
-            (ProgramNotExecutable, vec![told!("make-executable", program = host(path))])
+            (ProgramNotExecutable, EXECUTABLE, path, vec![told!("make-executable", program = host(path))])
         }
         Problem::IsDirectory(path) => {
-            (ProgramNotExecutable, vec![told!("program-in-directory", path = word(path))])
+            (ProgramNotExecutable, A_FILE, path, vec![told!("program-in-directory", path = word(path))])
         }
         Problem::Noexec(path) => {
-            let elsewhere = told!("bind-program-without-noexec", host = host(path));
-            (ProgramNotExecutable, vec![elsewhere, told!("remount-exec", host = host(path))])
+            let helps = told!("bind-program-without-noexec", host = host(path))
+                .or([told!("remount-exec", host = host(path))]);
+            (ProgramNotExecutable, "`findmnt -T {} -no OPTIONS` shows no noexec", path, helps)
         }
-        Problem::WrongArchitecture { .. } | Problem::BadLoader { .. } => {
-            (WrongArchitecture, vec![told!("other-build")])
+        Problem::WrongArchitecture { path, .. } | Problem::BadLoader { path, .. } => {
+            (WrongArchitecture, OTHER_ELF, path, vec![told!("other-build")])
         }
     }
-}
-
-/// What would show that it is not so, about a path.
-fn refutation(problem: &Problem) -> String {
-    let (text, path) = match problem {
-        Problem::NotFound { program, .. } => {
-            ("the program is at one of these paths inside, at the time of the launch", program)
-        }
-        Problem::NotExecutable { path, .. } | Problem::NotSearchable { directory: path, .. } => {
-            ("`test -x {}` holds inside for the command's user", path)
-        }
-        Problem::IsDirectory(path) | Problem::NotAFile(path) => ("`test -f {}` holds inside", path),
-        Problem::Noexec(path) => ("`findmnt -T {} -no OPTIONS` shows no noexec", path),
-        Problem::LoaderMissing { interpreter: path, .. }
-        | Problem::InterpreterMissing { interpreter: path, .. }
-        | Problem::DanglingLink { target: path, .. } => ("`ls -l {}` finds it inside", path),
-        Problem::CarriageReturn { path, .. } => ("`head -n 1 {} | od -c` shows no \\r", path),
-        Problem::ShellMissing(path) => {
-            ("`file {}` says that it is a binary, or /bin/sh is visible inside", path)
-        }
-        Problem::LinkLoop(path) => ("`namei {}` comes to an end inside", path),
-        Problem::NameTooLong(path) => ("`getconf NAME_MAX` and PATH_MAX are larger there", path),
-        Problem::Busy(path) => ("`fuser -v {}` shows that nobody writes to it, nor to its interpreter", path),
-        Problem::InterpreterLoop(path) => ("`head -n 1 {}` names a binary", path),
-        Problem::WrongArchitecture { path, .. } | Problem::BadLoader { path, .. } => (
-            "`file {}` names the architecture of `uname -m`, or binfmt_misc has an emulator for the other",
-            path,
-        ),
-    };
-    text.replacen("{}", &word(path), 1)
 }
 
 /// An interpreter that is missing where a bind shows the host's directory is missing on the host as well.

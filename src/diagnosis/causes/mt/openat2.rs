@@ -9,8 +9,7 @@ rules! {
         "Can't mkdir %s" => (ENOSYS), "Can't mkdir parents for %s" => (ENOSYS),
         "Can't create file at %s" => (ENOSYS),
     ],
-        unless "bwrap 0.11 fails at the same path, too"
-        => missing, permit;
+        unless "bwrap 0.11 fails at the same path, too" => missing, permit;
 }
 
 fn missing(case: &Case<'_>) -> Option<Judgement> {

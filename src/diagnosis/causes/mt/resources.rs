@@ -20,8 +20,7 @@ rules! {
         "Can't make overlay mount on %s with options %s" => (ENOSPC),
         "Failed to make old root rprivate" => (ENOSPC),
     ],
-        unless "it fails with fs.mount-max raised, too"
-        => mount_limit, more_mounts;
+        unless "it fails with fs.mount-max raised, too" => mount_limit, more_mounts;
 
     RootIsInitramfs, Anytime, ["pivot_root" => (EINVAL), "pivot_root(/newroot)" => (EINVAL)],
         unless "`grep ' / / ' /proc/self/mountinfo` shows another file system than rootfs"
@@ -144,12 +143,11 @@ fn overlay_unsupported(case: &Case<'_>) -> Option<Judgement> {
     {
         // Red Hat brought it to the kernel of its version 8
         let patched = old.contains(".el8");
-        return Some(
-            found(if patched { Medium } else { High })
-                .summary(format!("Linux {old} mounts no overlays in user namespaces; that takes 5.11"))
-                .seen(release, format!("the kernel is {old} (uname -r)"))
-                .asked(case, "bwrap mounts it in a user namespace of its own"),
-        );
+        return found(if patched { Medium } else { High })
+            .summary(format!("Linux {old} mounts no overlays in user namespaces; that takes 5.11"))
+            .seen(release, format!("the kernel is {old} (uname -r)"))
+            .asked(case, "bwrap mounts it in a user namespace of its own")
+            .into();
     }
     let message = case.message()?;
     let (confidence, why) = match case.errno() {
@@ -171,40 +169,33 @@ fn overlay_unsupported(case: &Case<'_>) -> Option<Judgement> {
     let place = message.path().map_or_else(String::new, |path| format!(" on {}", path.display()));
     let errno = message.errno().map_or("", Errno::text);
     let version = "the kernel's version: before 5.11 no user namespace mounts overlays";
-    Some(
-        found(confidence)
-            .summary(format!("the overlay{place} was refused: {errno}: {why}"))
-            .said(case)
-            .unknown(release.present().is_none().then_some(version))
-            .unknown("the kernel's own words: a line with overlayfs: in dmesg"),
-    )
+    found(confidence)
+        .summary(format!("the overlay{place} was refused: {errno}: {why}"))
+        .said(case)
+        .unknown(release.present().is_none().then_some(version))
+        .unknown("the kernel's own words: a line with overlayfs: in dmesg")
+        .into()
 }
 
 /// The overlay that the message is about, among several.
 fn which(case: &Case<'_>) -> Option<usize> {
-    let path = relative(case.message()?.path()?);
-    let is = |operation: &Operation| {
-        let overlay = matches!(operation, Operation::Overlay(_));
-        overlay && relative(operation.destination()) == path
-    };
+    let path = case.message()?.path()?;
+    let is = |operation: &Operation| matches!(operation, Operation::Overlay(_)) && operation.is_on(path);
     case.sandbox?.operations.iter().position(is)
 }
 
 fn other_overlay(case: &Case<'_>) -> Vec<Remedy> {
     let operation = which(case).or_else(|| case.plan.as_ref()?.overlay);
     let overlay = operation.and_then(|index| case.sandbox?.operations.get(index));
-    let writable = matches!(
-        overlay,
-        Some(Operation::Overlay(overlay)) if matches!(overlay.kind, OverlayKind::Writable { .. })
-    );
+    let kind = overlay.and_then(|operation| match operation {
+        Operation::Overlay(overlay) => Some(&overlay.kind),
+        _ => None,
+    });
+    let in_memory = matches!(kind, Some(OverlayKind::Writable { .. })).then(|| told!("overlay-in-memory"));
     let old = case.kernel().is_none_or(|version| version < OVERLAYS);
-    let told = [
-        writable.then(|| told!("overlay-in-memory")),
-        Some(told!("bind-copy-instead")),
-        old.then(|| told!("kernel-with-overlays")),
-        operation.map(Remedy::leave_out),
-    ];
-    told.into_iter().flatten().collect()
+    let newer = old.then(|| told!("kernel-with-overlays"));
+    let leave_out = operation.map(Remedy::leave_out);
+    Vec::new().or(in_memory).or([told!("bind-copy-instead")]).or(newer).or(leave_out)
 }
 
 #[cfg(test)]

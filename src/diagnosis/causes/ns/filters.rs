@@ -126,15 +126,12 @@ fn restricted_unit(case: &Case<'_>) -> Option<Judgement> {
     rule_out(!on && !case.failed())?;
     let likely = on && !(case.failed() && proven(case));
     let summary = "the systemd unit runs under a system call filter, which may forbid new namespaces";
-    Some(
-        found(if likely { Medium } else { Low })
-            .pro(evidence::sighted(unit))
-            .if_so(evidence::filter(case))
-            .unknown(format!(
-                "RestrictNamespaces= and SystemCallFilter= of the unit: `{systemctl} cat {name}`"
-            ))
-            .summary(on.then_some(summary)),
-    )
+    found(if likely { Medium } else { Low })
+        .pro(evidence::sighted(unit))
+        .if_so(evidence::filter(case))
+        .unknown(format!("RestrictNamespaces= and SystemCallFilter= of the unit: `{systemctl} cat {name}`"))
+        .summary(on.then_some(summary))
+        .into()
 }
 
 /// An outer sandbox with a filter of its own.
@@ -153,13 +150,12 @@ fn outer_sandbox(case: &Case<'_>) -> Option<Judgement> {
         Some(_) if case.failed() && platform == Platform::Flatpak => High,
         _ => Medium,
     };
-    Some(
-        weigh(confidence)
-            .refuted_by(format!("the same sandbox fails outside of {platform}, too"))
-            .summary(format!("{platform} forbids new namespaces to what it runs"))
-            .pro(evidence::sighted(outer))
-            .if_so(evidence::filter(case)),
-    )
+    weigh(confidence)
+        .refuted_by(format!("the same sandbox fails outside of {platform}, too"))
+        .summary(format!("{platform} forbids new namespaces to what it runs"))
+        .pro(evidence::sighted(outer))
+        .if_so(evidence::filter(case))
+        .into()
 }
 
 fn leave_outer_sandbox(case: &Case<'_>) -> Vec<Remedy> {

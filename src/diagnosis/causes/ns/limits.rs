@@ -7,11 +7,10 @@ const EXCEEDED: &str =
     "Creating new namespace failed: nesting depth or /proc/sys/user/max_*_namespaces exceeded (ENOSPC)";
 
 rules! {
-    NoUserNamespacesAllowed, Anytime, [EXCEEDED]
-        => none_allowed, allow_some;
+    NoUserNamespacesAllowed, Anytime, [EXCEEDED],
+        unless "`sysctl user.max_user_namespaces` prints more than there are in use" => none_allowed, allow_some;
 
-    NamespaceLimit, Anytime, [EXCEEDED, "unshare pid ns" => (ENOSPC)]
-        => other_limit, raise_other;
+    NamespaceLimit, Anytime, [EXCEEDED, "unshare pid ns" => (ENOSPC)] => other_limit, raise_other;
 
     AncestorLimitsUserNamespaces, Failed, [EXCEEDED],
         unless "`unshare --user true` fails in the outermost namespace, or succeeds here"
@@ -40,9 +39,6 @@ fn none_allowed(case: &Case<'_>) -> Option<Judgement> {
     rule_out(makes == Some(false) && !case.failed())?;
     let value = number(case, USER);
     rule_out(value != Some(0) && (!case.failed() || makes == Some(false)))?;
-    let found = |confidence| {
-        weigh(confidence).refuted_by(format!("`sysctl {USER}` prints more than there are in use"))
-    };
     let seen = evidence::parameter(case, USER);
     Some(match value {
         Some(0) => {
@@ -50,16 +46,16 @@ fn none_allowed(case: &Case<'_>) -> Option<Judgement> {
             let another = makes == Some(false) && tightest(case).is_some_and(|(value, _)| value == 0);
             let sure = case.failed() && !another || makes == Some(true);
             let who = "who started bwrap: root, whom this snapshot shows, would do without one here";
-            found(if sure { High } else { Medium }).pro(seen).unknown((makes == Some(false)).then_some(who))
+            weigh(if sure { High } else { Medium }).pro(seen).unknown((makes == Some(false)).then_some(who))
         }
         // the ones in use are of this user, anywhere on the machine
-        Some(value) if value < SMALL => found(Medium)
+        Some(value) if value < SMALL => weigh(Medium)
             .summary(format!("{USER}={value} allows no more user namespaces to this user"))
             .pro(seen)
             .unknown("how many are in use: `lsns -t user`"),
-        Some(_) if case.host.user_namespace.is_initial() == Some(true) => found(Low).contra(seen),
+        Some(_) if case.host.user_namespace.is_initial() == Some(true) => weigh(Low).contra(seen),
         Some(_) => return None,
-        None => found(Low).unknown(format!("the value of {USER}: `sysctl {USER}`")),
+        None => weigh(Low).unknown(format!("the value of {USER}: `sysctl {USER}`")),
     })
 }
 
@@ -71,16 +67,12 @@ fn allow_some(case: &Case<'_>) -> Vec<Remedy> {
 
 /// The smallest known limit on namespaces of the kinds that bwrap makes beside the user namespace.
 fn tightest(case: &Case<'_>) -> Option<(u64, String)> {
-    let kinds = [
-        ("mnt", true),
-        ("pid", case.plans(|plan| plan.new_pid)),
-        ("net", case.plans(|plan| plan.new_net)),
-        ("ipc", case.plans(|plan| plan.new_ipc)),
-        ("uts", case.plans(|plan| plan.new_uts)),
-        ("cgroup", case.plans(|plan| plan.new_cgroup)),
-    ];
-    let made = kinds.iter().filter(|(_, made)| *made);
-    let names = made.map(|(kind, _)| format!("user.max_{kind}_namespaces"));
+    let made = match &case.plan {
+        Some(plan) => plan.kinds.as_slice(),
+        None if case.failed() => &["mnt", "pid", "net", "ipc", "uts", "cgroup"],
+        None => &["mnt"],
+    };
+    let names = made.iter().map(|kind| format!("user.max_{kind}_namespaces"));
     names.filter_map(|name| Some((number(case, &name)?, name))).min()
 }
 

@@ -1,56 +1,37 @@
 //! Limits on processes, open files and memory.
 
 use super::super::prelude::*;
-use crate::diagnosis::evidence::Seen;
 
 rules! {
     ProcessLimit, Anytime, [
         LAUNCH => (EAGAIN), "Creating new namespace failed" => (EAGAIN), "Can't fork for --pidns" => (EAGAIN),
-    ]
-        => process_limit, more_processes;
+    ] => process_limit, more_processes;
 
     ProcessLimitLate, Anytime, [
         "Can't fork for pid 1" => (EAGAIN), "Can't fork unprivileged helper" => (EAGAIN),
-    ]
-        => process_limit_late, more_processes;
+    ] => process_limit_late, more_processes;
 }
 
 /// A limit on processes that applies to bwrap, and how many are left below it.
 struct Room {
     left: u64,
-    /// It is the control group's.
-    cgroup: bool,
+    limit: Limit,
     /// Where and how much, in words.
     text: String,
 }
 
-impl Room {
-    fn seen(case: &Case<'_>, cgroup: bool, text: String) -> Option<Seen> {
-        if cgroup {
-            evidence::seen(&case.host.cgroup.pids, text)
-        } else {
-            evidence::seen(&case.host.process.processes, text)
-        }
-    }
-}
-
 /// The tightest limit that is known.
 fn room(case: &Case<'_>) -> Option<Room> {
-    let group = case.host.cgroup.pids.present().map(|pids| Room {
-        left: pids.left(),
-        cgroup: true,
-        text: format!(
-            "{} of {} processes in the control group {}",
-            pids.current,
-            pids.max,
-            pids.directory.display()
-        ),
+    let group = case.host.cgroup.pids.present().map(|pids| {
+        let (current, max, group) = (pids.current, pids.max, pids.directory.display());
+        let text = format!("{current} of {max} processes in the control group {group}");
+        Room { left: pids.left(), limit: Limit::Pids, text }
     });
     let process = &case.host.process;
     let user = process.process_limit.present().zip(process.processes.present());
     let user = user.filter(|_| exempt(case) == Some(false)).map(|(limit, count)| Room {
         left: limit.saturating_sub(*count),
-        cgroup: false,
+        limit: Limit::Processes,
         text: format!("{count} of {limit} processes of this user (RLIMIT_NPROC: `ulimit -u`)"),
     });
     group.into_iter().chain(user).min_by_key(|room| room.left)
@@ -81,12 +62,13 @@ fn judge_room(case: &Case<'_>, needed: u64) -> Option<Judgement> {
     let found = weigh(if left < needed { High } else { Medium })
         .refuted_by("another program can start several processes at the same time, in the same place");
     let answer = "the kernel answered that it starts no more processes (EAGAIN)";
-    let Some(Room { text, cgroup, .. }) = room else {
-        return Some(
-            found
-                .heard(case, answer)
-                .unknown("which limit: `ulimit -u`, or pids.max and pids.current of the control group"),
-        );
+    let which = "which limit: `ulimit -u`, or pids.max and pids.current of the control group";
+    let Some(Room { text, limit, .. }) = room else {
+        return Some(found.heard(case, answer).unknown(which));
+    };
+    let seen = |text| match limit {
+        Limit::Pids => evidence::seen(&case.host.cgroup.pids, text),
+        Limit::Processes | Limit::Files => evidence::seen(&case.host.process.processes, text),
     };
     Some(if left < needed || !case.failed() {
         let summary = if left < needed {
@@ -94,15 +76,12 @@ fn judge_room(case: &Case<'_>, needed: u64) -> Option<Judgement> {
         } else {
             format!("{text}: that is tight for a sandbox of 2 to 4")
         };
-        found.summary(summary).pro(Room::seen(case, cgroup, text))
+        found.summary(summary).pro(seen(text))
     } else {
         // the message says so much; which limit, nobody knows
-        found
-            .heard(case, answer)
-            .contra(Room::seen(case, cgroup, format!("there is room now: {text}")))
-            .unknown(
-                "a limit further up, and how many processes there were then: pids.events of the control groups",
-            )
+        found.heard(case, answer).contra(seen(format!("there is room now: {text}"))).unknown(
+            "a limit further up, and how many processes there were then: pids.events of the control groups",
+        )
     })
 }
 
@@ -123,7 +102,7 @@ fn process_limit_late(case: &Case<'_>) -> Option<Judgement> {
 
 fn more_processes(case: &Case<'_>) -> Vec<Remedy> {
     match room(case) {
-        Some(room) => Wish::More(if room.cgroup { Limit::Pids } else { Limit::Processes }).grant(case),
+        Some(room) => Wish::More(room.limit).grant(case),
         // a user who has no limit would only get one
         None if case.host.process.process_limit.is_absent() => Wish::More(Limit::Pids).grant(case),
         None => [Wish::More(Limit::Pids).grant(case), Wish::More(Limit::Processes).grant(case)].concat(),

@@ -24,8 +24,7 @@ rules! {
 
     NamespacesNotImplemented, Failed, [
         CREATING => (ENOSYS EINVAL EACCES EOPNOTSUPP), NO_KERNEL_SUPPORT, CGROUP[0], CGROUP[1],
-    ]
-        => not_implemented, implement;
+    ] => not_implemented, implement;
 
     KernelWithoutUserNamespaces, Anytime, [NO_KERNEL_SUPPORT, CREATING => (EINVAL)],
         unless "`unshare --user true` succeeds, as root if not as this user, or /proc/self/ns/user exists"
@@ -58,17 +57,16 @@ fn selinux(case: &Case<'_>) -> Option<Judgement> {
         true => High,
         false => Medium,
     };
-    let found = weigh(confidence)
-        .summary(format!("SELinux denies new user namespaces to the domain {}", context.domain))
-        .pro(evidence::domain(case).so());
-    let found = if enforcing {
-        found.pro(evidence::enforcing(case).so())
-    } else {
-        found.unknown("whether SELinux enforces its policy: `getenforce` on the machine")
-    };
+    let enforces = "whether SELinux enforces its policy: `getenforce` on the machine";
     let before = case.kernel().is_some_and(|version| version < ASKED_SINCE);
     let since = "Linux asks SELinux about this since 6.1 only, unless it was backported";
-    Some(found.seen_against(&case.host.kernel.release, before.then_some(since)))
+    weigh(confidence)
+        .summary(format!("SELinux denies new user namespaces to the domain {}", context.domain))
+        .pro(evidence::domain(case).so())
+        .pro(evidence::enforcing(case).so())
+        .unknown((!enforcing).then_some(enforces))
+        .seen_against(&case.host.kernel.release, before.then_some(since))
+        .into()
 }
 
 fn apparmor(case: &Case<'_>) -> Option<Judgement> {
@@ -122,12 +120,11 @@ fn permit_in_apparmor(case: &Case<'_>) -> Vec<Remedy> {
 
 fn not_implemented(case: &Case<'_>) -> Option<Judgement> {
     if case.says(&CGROUP) {
-        return Some(
-            weigh(High)
-                .refuted_by("`ls /proc/self/ns/cgroup` where bwrap is started shows it")
-                .summary("the kernel has no namespaces of control groups, which Linux has since 4.6")
-                .heard(case, "bwrap found no /proc/self/ns/cgroup"),
-        );
+        return weigh(High)
+            .refuted_by("`ls /proc/self/ns/cgroup` where bwrap is started shows it")
+            .summary("the kernel has no namespaces of control groups, which Linux has since 4.6")
+            .heard(case, "bwrap found no /proc/self/ns/cgroup")
+            .into();
     }
     if case.errno() != Some(libc::ENOSYS) {
         return Some(denied(case)?.summary("a system call filter refuses to make the namespaces"));

@@ -74,12 +74,11 @@ fn second_limit(case: &Case<'_>) -> Option<Judgement> {
     let sure = value == Some(1) && (case.failed() || user_namespace(case) == Some(true));
     let found = weigh(if sure { High } else { Medium }).asked(case, reason(case));
     let first = "the first user namespace was made, the second was not (ENOSPC)";
+    let none = "no second user namespace is allowed";
     Some(match value {
         Some(1) => found.pro(evidence::parameter(case, USER)),
         Some(value) => found
-            .summary(format!(
-                "no second user namespace is allowed: {USER}={value} is reached here, or a limit further up"
-            ))
+            .summary(format!("{none}: {USER}={value} is reached here, or a limit further up"))
             .heard(case, first)
             .contra(evidence::parameter(case, USER))
             .unknown("the limits of the namespaces above us, which cannot be read from here"),
@@ -140,15 +139,14 @@ fn denied(case: &Case<'_>) -> Option<Judgement> {
     if labels.iter().all(|label| !matches!(label, Fact::Absent | Fact::Present(_))) {
         return Some(weigh(Medium).unknown("our AppArmor profile: /proc/self/attr/current"));
     }
-    Some(
-        weigh(Low)
-            .summary("something forbids writing to /proc/sys/user/max_user_namespaces")
-            .seen_against(
-                &security.label,
-                "no AppArmor profile that denies confines us (/proc/self/attr/current)",
-            )
-            .unknown("whether SELinux or a Landlock domain denies it"),
-    )
+    weigh(Low)
+        .summary("something forbids writing to /proc/sys/user/max_user_namespaces")
+        .seen_against(
+            &security.label,
+            "no AppArmor profile that denies confines us (/proc/self/attr/current)",
+        )
+        .unknown("whether SELinux or a Landlock domain denies it")
+        .into()
 }
 
 /// bwrap tries to make one more; any failure satisfies it.
