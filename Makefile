@@ -11,7 +11,7 @@ demo: ## run `ps afx` in a sandbox; installs bwrap if it is missing
 setup: ## install what the tests need; as root it adds the user bwrap-launch-test and its subordinate ids
 	@scripts/test-tools >/dev/null
 
-test: setup ## all tests, on the installed bwrap and on 0.11.0; each of some on one of them, with BWRAP_LAUNCH_TEST_EACH=1 on both
+test: setup ## all tests, on the installed bwrap and on 0.11.0, some on 0.13.1; each of some on one of them, with BWRAP_LAUNCH_TEST_EACH=1 on all
 	bwraps=$$(scripts/test-tools --check) && \
 	    BWRAP_LAUNCH_TEST_BWRAPS="$$bwraps" cargo test --all-features --no-fail-fast
 	cargo test --no-default-features --lib

@@ -52,6 +52,7 @@ fn main() -> ExitCode {
         ("nested", nesting::nested as fn(&[String])),
         ("launch", lifetime::launch),
         ("connect", binds::connect),
+        ("descriptors", common::descriptors),
     ];
-    common::main(cases.concat().leak(), &helpers)
+    common::main_on_all(cases.concat().leak(), &helpers)
 }

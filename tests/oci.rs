@@ -143,7 +143,7 @@ fn bwraps() -> Vec<(String, Option<PathBuf>)> {
         Some(version) => (version, Some(path)),
         None => (path.display().to_string(), None),
     };
-    paths.into_iter().map(labelled).collect()
+    paths.into_iter().take(listed::USUAL).map(labelled).collect()
 }
 
 /// Puts a bwrap into a container, with the libraries that lie beside it, and says where it is.

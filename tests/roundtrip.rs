@@ -297,7 +297,7 @@ fn step(bytes: bool) -> impl Strategy<Value = Step> {
     let features = vec![
         F::Argv0, F::AssertUsernsDisabled, F::BindFd, F::BindTry, F::Chmod, F::DebugOption, F::DieWithParent,
         F::DisableUserns, F::LevelPrefix, F::NewSession, F::NotASecurityBoundary, F::Overlay,
-        F::OverlayOption, F::Perms, F::Size, F::UnshareCgroup,
+        F::OverlayOption, F::Perms, F::Size, F::SyncFds, F::UnshareCgroup,
     ];
     let namespaces =
         prop_oneof![(0..1_u16 << 9).prop_map(Namespaces::from_bits_truncate), Just(Namespaces::ALL)];
@@ -328,7 +328,12 @@ fn step(bytes: bool) -> impl Strategy<Value = Step> {
         1 => call(Just(()), |s, (), n| s.join_user(fd(n))),
         1 => call(Just(()), |s, (), n| s.join_user_after_setup(fd(n))),
         1 => call(Just(()), |s, (), n| s.join_pid(fd(n))),
-        1 => call(Just(()), |s, (), n| s.sync_fd(fd(n))),
+        // a line with two says by itself that the last may do
+        1 => call(Just(()), |s, (), n| {
+            let several = !s.get_sync_fds().is_empty();
+            let sandbox = s.sync_fd(fd(n));
+            if several { sandbox.optional(F::SyncFds) } else { sandbox }
+        }),
         1 => call(Just(()), |s, (), n| s.info_fd(fd(n))),
         1 => call(word(), |s, name, _| s.hostname(name)),
         1 => call(word(), |s, label, _| s.exec_label(label)),

@@ -33,7 +33,7 @@ fn main() -> std::process::ExitCode {
         threads::CASES,
         words::CASES,
     ];
-    common::main_in_turn(
+    common::main_in_turn_on_all(
         cases.concat().leak(),
         &[
             ("close", endings::close),

@@ -185,19 +185,27 @@ impl<'a> Writer<'a> {
 
     /// Whether the option can be written: an error or a dropped feature otherwise.
     fn admits(&mut self, name: &'static str) -> Result<bool, MissingOption> {
-        let bwrap = match self.audience {
-            Audience::Launch { bwrap, .. } => bwrap,
-            Audience::Reader { bwrap, .. } => return Ok(bwrap.is_none_or(|bwrap| bwrap.accepts(name))),
-        };
-        if bwrap.accepts(name) {
-            return Ok(true);
-        }
         let option = options::find(name).copied().unwrap_or(BwrapOption {
             name,
             arguments: 0,
-            since: "0.1.0",
+            since: None,
             feature: None,
         });
+        self.admits_if(&option, |bwrap| bwrap.accepts(name))
+    }
+
+    fn admits_if(
+        &mut self,
+        option: &BwrapOption,
+        has: impl Fn(&Bwrap) -> bool,
+    ) -> Result<bool, MissingOption> {
+        let bwrap = match self.audience {
+            Audience::Launch { bwrap, .. } => bwrap,
+            Audience::Reader { bwrap, .. } => return Ok(bwrap.is_none_or(has)),
+        };
+        if has(bwrap) {
+            return Ok(true);
+        }
         match option.feature.filter(|feature| self.sandbox.optional.contains(feature)) {
             Some(feature) => {
                 if !self.out.dropped.contains(&feature) {
@@ -205,7 +213,7 @@ impl<'a> Writer<'a> {
                 }
                 Ok(false)
             }
-            None => Err(bwrap.missing(&option)),
+            None => Err(bwrap.missing(option)),
         }
     }
 
@@ -373,16 +381,21 @@ impl<'a> Writer<'a> {
             ("--userns2", &namespaces.join_user2),
             ("--pidns", &namespaces.join_pid),
         ];
-        let mut closes =
-            matches!(self.audience, Audience::Launch { .. }) && self.sandbox.closes_namespace_descriptor();
+        let mut closes = match self.audience {
+            Audience::Launch { bwrap, .. } => {
+                self.sandbox.closed_namespace_descriptors(bwrap.keeps_every_sync_fd())
+            }
+            Audience::Reader { .. } => 0,
+        };
         for (name, descriptor) in joins {
             let Some(descriptor) = descriptor else { continue };
             self.with_descriptor(name, Source::Descriptor(descriptor.clone()), [])?;
             // bwrap leaves a joined namespace's descriptor open in the command, but closes --sync-fd
-            if std::mem::take(&mut closes)
+            if closes > 0
                 && let Some(number) = self.out.slots.last().map(|slot| slot.number.to_string())
             {
                 self.option("--sync-fd", [OsStr::new(&number)])?;
+                closes -= 1;
             }
         }
         self.switch(self.sandbox.privileges.disable_userns, "--disable-userns")?;
@@ -447,7 +460,12 @@ impl<'a> Writer<'a> {
         for path in &lifetime.lock_files {
             self.option("--lock-file", [path.as_os_str()])?;
         }
-        if let Some(descriptor) = &lifetime.sync_fd {
+        let mut descriptors = lifetime.sync_fds.as_slice();
+        if descriptors.len() > 1 && !self.admits_if(&options::SECOND_SYNC_FD, Bwrap::keeps_every_sync_fd)? {
+            // as such a bwrap itself would
+            descriptors = descriptors.last().map(std::slice::from_ref).unwrap_or_default();
+        }
+        for descriptor in descriptors {
             self.with_descriptor("--sync-fd", Source::Descriptor(descriptor.clone()), [])?;
         }
         // to map ids, the launcher reads --info-fd itself and passes the report on

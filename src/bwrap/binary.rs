@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::message::{Message, Severity};
-use super::options::{Accepted, BwrapOption, MissingOption, find};
+use super::options::{self, Accepted, BwrapOption, MissingOption, find};
 
 /// A bwrap binary: where it is and what it can do.
 ///
@@ -431,6 +431,11 @@ impl Bwrap {
     #[must_use]
     pub fn resolves_in_root(&self) -> bool {
         self.accepts("--not-a-security-boundary") || self.version() >= Some(Version::new(0, 12, 0))
+    }
+
+    /// Whether each `--sync-fd` is kept, and not only the last. Nothing but the version tells.
+    pub(crate) fn keeps_every_sync_fd(&self) -> bool {
+        self.version() >= options::SECOND_SYNC_FD.release()
     }
 
     /// The known vulnerabilities of its version, those that need the setuid bit only if it is set.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use super::Version;
 use crate::sandbox::Feature;
 
 /// An option of bwrap.
@@ -11,18 +12,30 @@ pub(crate) struct BwrapOption {
     pub(crate) name: &'static str,
     /// How many words follow it.
     pub(crate) arguments: usize,
-    /// The first upstream release that has it; distributions add options to older ones.
-    pub(crate) since: &'static str,
+    /// The first upstream release that has it, if one has; distributions add options to older ones.
+    pub(crate) since: Option<&'static str>,
     /// What a caller may declare dispensable.
     pub(crate) feature: Option<Feature>,
 }
 
+impl BwrapOption {
+    /// The first release that has it.
+    pub(crate) fn release(&self) -> Option<Version> {
+        self.since.and_then(Version::parse)
+    }
+}
+
 const fn option(name: &'static str, arguments: usize, since: &'static str) -> BwrapOption {
-    BwrapOption { name, arguments, since, feature: None }
+    BwrapOption { name, arguments, since: Some(since), feature: None }
 }
 
 const fn feature(name: &'static str, arguments: usize, since: &'static str, feature: Feature) -> BwrapOption {
-    BwrapOption { name, arguments, since, feature: Some(feature) }
+    BwrapOption { name, arguments, since: Some(since), feature: Some(feature) }
+}
+
+/// One that some builds have, and no release yet.
+const fn unreleased(name: &'static str, arguments: usize, feature: Feature) -> BwrapOption {
+    BwrapOption { name, arguments, since: None, feature: Some(feature) }
 }
 
 /// Every option, by name. A new one goes here first.
@@ -63,7 +76,7 @@ pub(crate) const OPTIONS: &[BwrapOption] = &[
     feature("--new-session", 0, "0.1.7", Feature::NewSession),
     feature("--not-a-security-boundary", 0, "0.12.0", Feature::NotASecurityBoundary),
     feature("--overlay", 3, "0.11.0", Feature::Overlay),
-    feature("--overlay-opt", 1, "0.13.0", Feature::OverlayOption),
+    unreleased("--overlay-opt", 1, Feature::OverlayOption),
     feature("--overlay-src", 1, "0.11.0", Feature::Overlay),
     feature("--perms", 1, "0.5.0", Feature::Perms),
     option("--pidns", 1, "0.4.0"),
@@ -102,6 +115,10 @@ pub(crate) const OPTIONS: &[BwrapOption] = &[
 /// Options that bwrap has but does not list in its help.
 const UNLISTED: &[&str] = &["--debug-opt"];
 
+/// A `--sync-fd` after the first: up to 0.13.0 only the last one counts, and the command inherits the others. The help of both is
+/// the same.
+pub(crate) const SECOND_SYNC_FD: BwrapOption = feature("second --sync-fd", 1, "0.13.1", Feature::SyncFds);
+
 /// The option of this name.
 pub(crate) fn find(name: &str) -> Option<&'static BwrapOption> {
     OPTIONS.iter().find(|option| option.name == name)
@@ -114,28 +131,36 @@ pub(crate) fn find(name: &str) -> Option<&'static BwrapOption> {
 /// let sandbox = Sandbox::new().ro_bind("/", "/").level_prefix();
 /// match sandbox.command("true").status() {
 ///     Err(Error::MissingOption(missing)) => {
-///         assert_eq!((missing.option, missing.since), ("--level-prefix", "0.11.0"));
+///         assert_eq!((missing.option, missing.since), ("--level-prefix", Some("0.11.0")));
 ///     }
 ///     status => assert!(status?.success()),
 /// }
 /// # Ok::<(), bwrap_launch::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{} {version} has no {option}; bubblewrap {since} and newer have it: install a newer bubblewrap, name another \
-     with the BWRAP variable, or mark the feature as dispensable with Sandbox::optional",
-    bwrap.display()
-)]
+#[error("{} {version} has no {option}; {}, or mark the feature as dispensable with Sandbox::optional", bwrap.display(), self.instead())]
 #[non_exhaustive]
 pub struct MissingOption {
     /// The option, such as `--overlay`.
     pub option: &'static str,
-    /// The first upstream release that has it. Distributions add some to older ones.
-    pub since: &'static str,
+    /// The first upstream release that has it; `None` if there is none yet. Distributions add some to older ones.
+    pub since: Option<&'static str>,
     /// The bwrap that was asked.
     pub bwrap: PathBuf,
     /// What it calls its version.
     pub version: String,
+}
+
+impl MissingOption {
+    fn instead(&self) -> String {
+        let Some(since) = self.since else {
+            return "no release of bubblewrap has it yet: name a build that has it with the BWRAP variable"
+                .to_owned();
+        };
+        format!(
+            "bubblewrap {since} and newer have it: install a newer bubblewrap, name another with the BWRAP variable"
+        )
+    }
 }
 
 /// The options that a binary lists in its help, the one reliable source: distributions add options to old

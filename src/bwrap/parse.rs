@@ -8,8 +8,8 @@ use std::str::FromStr;
 
 use super::options;
 use crate::sandbox::{
-    Access, Bind, BindData, BindFd, Capability, Chmod, Content, Descriptor, Dev, Dir, File, Filter, Inherit,
-    Mqueue, Namespaces, Overlay, Proc, RemountRo, Sandbox, Symlink, Tmpfs,
+    Access, Bind, BindData, BindFd, Capability, Chmod, Content, Descriptor, Dev, Dir, Feature, File, Filter,
+    Inherit, Mqueue, Namespaces, Overlay, Proc, RemountRo, Sandbox, Symlink, Tmpfs,
 };
 
 /// Arguments that are no sandbox.
@@ -354,7 +354,15 @@ impl Reader {
             "--die-with-parent" => lifetime.die_with_parent = true,
             "--as-pid-1" => lifetime.as_pid_1 = true,
             "--lock-file" => lifetime.lock_files.push(a.path()),
-            "--sync-fd" => lifetime.sync_fd = Some(a.descriptor()?),
+            "--sync-fd" => {
+                let descriptor = a.descriptor()?;
+                // a bwrap that keeps only the last one starts such a line, too
+                let several = !lifetime.sync_fds.is_empty();
+                lifetime.sync_fds.push(descriptor);
+                if several {
+                    self.edit(|sandbox| sandbox.optional(Feature::SyncFds));
+                }
+            }
             "--info-fd" => lifetime.info_fd = Some(a.descriptor()?),
             _ => self.edit(Sandbox::level_prefix),
         }

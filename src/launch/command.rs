@@ -922,6 +922,7 @@ impl Command {
                 || terminal(&self.stdout, rustix::stdio::stdout())
                 || terminal(&self.stderr, rustix::stdio::stderr()),
             resolves_in_root: bwrap.as_ref().is_some_and(Bwrap::resolves_in_root),
+            keeps_every_sync_fd: bwrap.as_ref().is_some_and(Bwrap::keeps_every_sync_fd),
             setuid: bwrap.as_ref().is_some_and(Bwrap::is_setuid),
             owns_bwrap: bwrap.as_ref().is_some_and(|bwrap| access(bwrap.path(), Access::WRITE_OK).is_ok()),
             engine_sockets: ENGINE_SOCKETS

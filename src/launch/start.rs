@@ -220,7 +220,7 @@ fn doubts(sandbox: &Sandbox, programs: &[Vec<u8>]) -> Caveats {
 fn cloned(sandbox: &Sandbox) -> Cloned {
     match sandbox {
         sandbox if sandbox.namespaces.new_pid() => Cloned::Init,
-        sandbox if sandbox.lifetime.sync_fd.is_some() => Cloned::Parent,
+        sandbox if !sandbox.lifetime.sync_fds.is_empty() => Cloned::Parent,
         _ => Cloned::Command,
     }
 }

@@ -421,7 +421,7 @@ impl Sandbox {
                 return Err(Problem::Conflict("as_pid_1", "lock_file"));
             }
             // as process 1, the command itself would inherit the sync descriptor
-            if lifetime.sync_fd.is_some() {
+            if !lifetime.sync_fds.is_empty() {
                 return Err(Problem::Conflict("as_pid_1", "sync_fd"));
             }
         }
@@ -430,7 +430,7 @@ impl Sandbox {
             return Err(Problem::NeedsPidNamespace("lock_file"));
         }
         lifetime.lock_files.iter().try_for_each(|path| text("lock file", path.as_os_str()))?;
-        [&lifetime.sync_fd, &lifetime.info_fd].into_iter().flatten().try_for_each(number)
+        lifetime.sync_fds.iter().chain(&lifetime.info_fd).try_for_each(number)
     }
 
     /// No descriptor may be read twice.

@@ -43,6 +43,8 @@ pub enum Feature {
     Perms,
     /// [`Tmpfs::size`](super::Tmpfs::size).
     Size,
+    /// [`Sandbox::sync_fd`](super::Sandbox::sync_fd) more than once: only the last is kept.
+    SyncFds,
     /// [`Namespaces::CGROUP`](super::Namespaces::CGROUP).
     UnshareCgroup,
 }

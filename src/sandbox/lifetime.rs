@@ -12,7 +12,7 @@ pub(crate) struct Lifetime {
     pub(crate) die_with_parent: bool,
     pub(crate) as_pid_1: bool,
     pub(crate) lock_files: Vec<PathBuf>,
-    pub(crate) sync_fd: Option<Descriptor>,
+    pub(crate) sync_fds: Vec<Descriptor>,
     pub(crate) info_fd: Option<Descriptor>,
 }
 
@@ -33,7 +33,7 @@ impl Sandbox {
             Operation::BindFd(bind) => Some(&bind.descriptor),
             _ => None,
         });
-        let kept = [&self.lifetime.sync_fd, &self.lifetime.info_fd].into_iter().flatten();
+        let kept = self.lifetime.sync_fds.iter().chain(&self.lifetime.info_fd);
         let all = reads.chain(binds).chain(self.namespaces.joined()).chain(kept);
         let mut numbers: Vec<RawFd> = all.filter_map(Descriptor::given_number).collect();
         numbers.sort_unstable();
@@ -45,7 +45,7 @@ impl Sandbox {
     /// from one becomes empty. `None` if there are none.
     pub(crate) fn without_descriptors(&self) -> Option<Self> {
         let reads = self.readers().any(|(_, content)| content.descriptor().is_some());
-        if !reads && self.lifetime.sync_fd.is_none() && self.lifetime.info_fd.is_none() {
+        if !reads && self.lifetime.sync_fds.is_empty() && self.lifetime.info_fd.is_none() {
             return None;
         }
         Some(self.with_contents(|_| None))
@@ -55,7 +55,8 @@ impl Sandbox {
     /// empty, and a filter left out.
     pub(crate) fn with_contents(&self, read: impl Fn(&Descriptor) -> Option<Vec<u8>>) -> Self {
         let mut copy = self.clone();
-        (copy.lifetime.sync_fd, copy.lifetime.info_fd) = (None, None);
+        copy.lifetime.sync_fds.clear();
+        copy.lifetime.info_fd = None;
         for operation in &mut copy.operations {
             let content = match operation {
                 Operation::File(file) => &mut file.content,
@@ -102,8 +103,8 @@ impl Sandbox {
     pub(crate) fn keeps_bwrap_inside(&self) -> bool {
         let lifetime = &self.lifetime;
         self.namespaces.new_pid() && !lifetime.as_pid_1
-            || lifetime.sync_fd.is_some()
+            || !lifetime.sync_fds.is_empty()
             || !lifetime.lock_files.is_empty()
-            || self.closes_namespace_descriptor()
+            || self.closed_namespace_descriptors(false) > 0
     }
 }

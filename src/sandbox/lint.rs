@@ -172,6 +172,8 @@ pub struct Circumstances {
     pub terminal: bool,
     /// bwrap resolves destinations inside the new root only (0.12 and newer, or patched).
     pub resolves_in_root: bool,
+    /// bwrap keeps each descriptor of [`Sandbox::sync_fd`], and not only the last (0.13.1 and newer).
+    pub keeps_every_sync_fd: bool,
     /// bwrap is setuid root.
     pub setuid: bool,
     /// The caller may write to bwrap's file, as root always may: one in its home directory or virtual environment.
@@ -221,7 +223,7 @@ impl Sandbox {
         } else if !self.namespaces.new_pid() {
             whole(Lint::DescendantsOutliveCaller);
         }
-        if self.leaks_namespace_descriptor() {
+        if self.leaks_namespace_descriptor(circumstances.keeps_every_sync_fd) {
             whole(Lint::NamespaceDescriptorInherited);
         }
         let binds = self.operations.iter().filter(|o| matches!(o, Operation::Bind(_) | Operation::BindFd(_)));
@@ -270,20 +272,22 @@ impl Sandbox {
         (inside || !apart) && self.operations.iter().enumerate().any(proc)
     }
 
-    /// bwrap closes one such descriptor if it is also the one to keep open ([`Sandbox::sync_fd`]); the
+    /// bwrap closes such descriptors if they are also ones to keep open ([`Sandbox::sync_fd`]); the
     /// launcher arranges that where it can.
-    pub(crate) fn leaks_namespace_descriptor(&self) -> bool {
-        let joins = self.namespaces.joined().count();
-        let hidden = self.closes_namespace_descriptor();
-        joins > usize::from(hidden)
+    pub(crate) fn leaks_namespace_descriptor(&self, keeps_every_sync_fd: bool) -> bool {
+        self.namespaces.joined().count() > self.closed_namespace_descriptors(keeps_every_sync_fd)
     }
 
-    /// Whether the first joined namespace's descriptor can be passed as `--sync-fd` too, which makes bwrap
-    /// close it before it executes the command.
-    pub(crate) fn closes_namespace_descriptor(&self) -> bool {
-        self.namespaces.joined().next().is_some()
-            && self.lifetime.sync_fd.is_none()
-            && !self.lifetime.as_pid_1
+    /// How many of the joined namespaces' descriptors, from the first, can be passed as `--sync-fd` too, which makes
+    /// bwrap close them before it executes the command.
+    pub(crate) fn closed_namespace_descriptors(&self, keeps_every_sync_fd: bool) -> usize {
+        let joined = self.namespaces.joined().count();
+        match () {
+            () if self.lifetime.as_pid_1 => 0,
+            () if keeps_every_sync_fd => joined,
+            () if self.lifetime.sync_fds.is_empty() => joined.min(1),
+            () => 0,
+        }
     }
 
     fn lint_operation(

@@ -602,6 +602,11 @@ impl Sandbox {
     /// Keeps a descriptor open for as long as any process of the sandbox lives (`--sync-fd`). With a PID
     /// namespace its other end sees the end of file exactly when everything is gone.
     ///
+    /// Several are kept by bwrap 0.13.1 and newer. For an older one a second is a [`MissingOption`], or, after
+    /// [`optional`](Self::optional) with [`Feature::SyncFds`], only the last counts.
+    ///
+    /// [`MissingOption`]: crate::MissingOption
+    ///
     /// Nothing is ever written to it. A sandbox that owns the descriptor holds a copy itself until it is
     /// dropped.
     ///
@@ -616,7 +621,7 @@ impl Sandbox {
     /// # Ok::<(), bwrap_launch::Error>(())
     /// ```
     pub fn sync_fd(mut self, descriptor: impl Into<Descriptor>) -> Self {
-        self.lifetime.sync_fd = Some(descriptor.into());
+        self.lifetime.sync_fds.push(descriptor.into());
         self
     }
 

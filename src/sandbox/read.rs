@@ -34,7 +34,7 @@ use super::{
 /// assert_eq!(sandbox.get_lock_files(), ["/run/lock"].map(std::path::PathBuf::from));
 /// assert_eq!(*sandbox.get_inherit_env(), Inherit::Only(vec!["PATH".into()]));
 /// assert_eq!(sandbox.get_current_dir(), Some("/srv".as_ref()));
-/// assert_eq!((sandbox.get_uid(), sandbox.get_sync_fd()), (None, None));
+/// assert_eq!((sandbox.get_uid(), sandbox.get_sync_fds().len()), (None, 0));
 /// ```
 impl Sandbox {
     /// The namespaces that are new, as they were asked for: [`Namespaces::ALL`] is not taken apart.
@@ -167,10 +167,10 @@ impl Sandbox {
         &self.lifetime.lock_files
     }
 
-    /// The descriptor that is kept open.
+    /// The descriptors that are kept open.
     #[must_use]
-    pub fn get_sync_fd(&self) -> Option<&Descriptor> {
-        self.lifetime.sync_fd.as_ref()
+    pub fn get_sync_fds(&self) -> &[Descriptor] {
+        &self.lifetime.sync_fds
     }
 
     /// The descriptor to which bwrap writes its description.

@@ -101,8 +101,8 @@ settings! {
     Seccomp: privileges.filters;
     /// [`Sandbox::share_net`].
     ShareNet: namespaces.share_net;
-    /// [`Sandbox::sync_fd`].
-    SyncFd: lifetime.sync_fd;
+    /// [`Sandbox::sync_fd`]: every one.
+    SyncFds: lifetime.sync_fds;
     /// [`Sandbox::uid`].
     Uid: identity.uid;
 }

@@ -316,7 +316,7 @@ fn without_launchers(words: Vec<OsString>) -> Vec<OsString> {
 
 /// The options that a version has.
 fn options_of(version: Version) -> impl Iterator<Item = &'static options::BwrapOption> {
-    options::OPTIONS.iter().filter(move |option| Version::parse(option.since) <= Some(version))
+    options::OPTIONS.iter().filter(move |option| option.release().is_some_and(|release| release <= version))
 }
 
 fn help(version: Version) -> String {

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+/// How many of them most suites take; the others are for suites that ask for all.
+pub(crate) const USUAL: usize = 2;
+
 const LIST: &str = "BWRAP_LAUNCH_TEST_BWRAPS";
 
 /// The list, if there is one. One that names nothing would let every test pass by not running.

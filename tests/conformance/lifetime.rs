@@ -6,12 +6,12 @@ use std::path::Path;
 use std::process::{Child, Command as Process, Stdio as ProcessStdio};
 use std::time::{Duration, Instant};
 
-use bwrap_launch::{Bwrap, Error, Namespaces, Problem};
+use bwrap_launch::{Bwrap, Error, Feature, Namespaces, Problem, Sandbox, Setting, Stdio, Version};
 use rustix::fs::FlockOperation;
 use rustix::process::{Flock, FlockType, Pid, Signal, fcntl_getlk, kill_process};
 
 use crate::cases;
-use crate::common::{Case, Here, asleep, host, within};
+use crate::common::{Case, Here, asleep, host, released, within};
 use crate::support::{base, error};
 
 pub(crate) const CASES: &[Case] = cases![
@@ -20,6 +20,7 @@ pub(crate) const CASES: &[Case] = cases![
     without_that_it_outlives_its_launcher,
     lock_files_want_a_pid_namespace,
     processes_left_behind_end_with_the_command,
+    several_descriptors_are_kept,
     reports_end_while_the_child_is_held,
 ];
 
@@ -139,6 +140,39 @@ fn processes_left_behind_end_with_the_command(here: &Here) {
     // end of file: nothing of it is left
     assert_eq!(std::io::Read::read(&mut reader, &mut [0]).unwrap(), 0);
     assert!(start.elapsed() < Duration::from_secs(30));
+}
+
+/// 0.13.1 and newer keep all of them; for others a second one is an error, or the last one of a line.
+fn several_descriptors_are_kept(here: &Here) {
+    let every = here.bwrap.version() >= Some(Version::new(0, 13, 1));
+    let pipes = [(); 3].map(|()| std::io::pipe().unwrap());
+    let sandbox = host().unshare(Namespaces::PID);
+    let sandbox =
+        pipes.iter().fold(sandbox, |sandbox, (_, writer)| sandbox.sync_fd(writer.try_clone().unwrap()));
+    let mut readers = pipes.map(|(reader, _)| reader);
+    assert_eq!(sandbox.get_sync_fds().len(), 3);
+    if !every {
+        let Error::MissingOption(missing) = error(here, &sandbox) else { panic!("launched") };
+        assert_eq!((missing.option, missing.since), ("second --sync-fd", Some("0.13.1")));
+    }
+    let sandbox = sandbox.optional(Feature::SyncFds);
+    let output = here.helper(&sandbox, "descriptors").output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "[0, 1, 2]\n", "the command has none of them");
+    assert_eq!(output.dropped.is_empty(), every);
+    let mut child = here.command(&sandbox, "cat").stdin(Stdio::piped()).spawn().unwrap();
+    child.wait_ready().unwrap();
+    drop(sandbox);
+    let kept = |reader: &std::io::PipeReader| !released(reader, Duration::ZERO);
+    assert_eq!(readers.iter().map(kept).collect::<Vec<_>>(), [every, every, true]);
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    for reader in &mut readers {
+        assert_eq!(std::io::Read::read(reader, &mut [0]).unwrap(), 0);
+    }
+    // and a line of other programs'
+    let line = Sandbox::from_args(["--sync-fd", "7", "--sync-fd", "8"]).unwrap();
+    assert_eq!(line.descriptor_numbers(), [7, 8]);
+    assert!(line.is_set(Setting::Optional));
 }
 
 /// Whoever reads to the end must not wait for ever because the `Child` is still at hand.

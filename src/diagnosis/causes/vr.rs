@@ -27,8 +27,11 @@ fn unknown_option(case: &Case<'_>) -> Option<Judgement> {
         let text = format!("{name} is no option of any bwrap that is known here");
         return Some(found(Low).contra(evidence::heard(case, text)));
     };
-    let late = format!("it came with bubblewrap {}", option.since);
-    let since = format!("bubblewrap has {name} since {}", option.since);
+    let late = late(option);
+    let since = match option.since {
+        Some(since) => format!("bubblewrap has {name} since {since}"),
+        None => format!("no release of bubblewrap has {name} yet"),
+    };
     let Some(program) = case.host.bwrap.present() else {
         let found = found(High).summary(format!("this bwrap has no {name}: {late}"));
         let unknown = "the version that was started: `bwrap --version`";
@@ -48,14 +51,20 @@ fn unknown_option(case: &Case<'_>) -> Option<Judgement> {
     })
 }
 
+/// Why a bwrap may have no such option.
+fn late(option: &BwrapOption) -> String {
+    let since = |since| format!("it came with bubblewrap {since}");
+    option.since.map_or_else(|| "no release of bubblewrap has it yet".to_owned(), since)
+}
+
 /// That a bwrap has no such option.
-fn lacks(Program { path, version, .. }: &Program, BwrapOption { name, since, .. }: &BwrapOption) -> String {
-    format!("{} is bubblewrap {version}, which has no {name}: it came with {since}", path.display())
+fn lacks(Program { path, version, .. }: &Program, option: &BwrapOption) -> String {
+    format!("{} is bubblewrap {version}, which has no {}: {}", path.display(), option.name, late(option))
 }
 
 /// Whether the bwrap that was looked at is new enough for it.
 fn another(case: &Case<'_>, option: &BwrapOption) -> bool {
-    version(case).zip(Version::parse(option.since)).is_some_and(|(version, since)| version >= since)
+    version(case).zip(option.release()).is_some_and(|(version, since)| version >= since)
 }
 
 /// Which distributions gave to older ones when they mended a fault in Flatpak.
@@ -76,7 +85,7 @@ fn too_new(case: &Case<'_>) -> Option<&'static BwrapOption> {
         // a launch clears the environment itself
         let dispensable = option.name == "--clearenv"
             || option.feature.is_some_and(|feature| sandbox.optional.contains(&feature));
-        let newer = Version::parse(option.since).is_some_and(|since| since > version);
+        let newer = option.release().is_none_or(|since| since > version);
         if newer && !dispensable && found.is_none_or(|found| BACKPORTED.contains(&found.name)) {
             found = Some(option);
         }
@@ -86,13 +95,13 @@ fn too_new(case: &Case<'_>) -> Option<&'static BwrapOption> {
 
 fn too_old(case: &Case<'_>) -> Option<Judgement> {
     let (program, option) = (case.host.bwrap.present()?, too_new(case)?);
-    let BwrapOption { name, since, .. } = option;
+    let name = option.name;
     let (path, version) = (program.path.display(), &program.version);
-    let perhaps = BACKPORTED.contains(name);
+    let perhaps = BACKPORTED.contains(&name) || option.since.is_none();
     weigh(if perhaps { Medium } else { High })
         .refuted_by(format!("`{path} --help` lists {name}"))
         .summary(lacks(program, option))
-        .asked(case, format!("the sandbox needs {name}, which bubblewrap has since {since}"))
+        .asked(case, format!("the sandbox needs {name}: {}", late(option)))
         .seen(&case.host.bwrap, format!("{path} calls itself {version}"))
         .unknown(perhaps.then_some("whether the distribution added it to this version"))
         .into()
@@ -100,12 +109,18 @@ fn too_old(case: &Case<'_>) -> Option<Judgement> {
 
 fn newer_bwrap(case: &Case<'_>) -> Vec<Remedy> {
     let option = if case.failed() { options::find(&subject(case)) } else { too_new(case) };
-    let since = option.map_or_else(String::new, |option| format!(" {} or newer", option.since));
+    let since = option.and_then(|option| option.since);
+    let unreleased = option.is_some() && since.is_none();
+    let since = since.map_or_else(String::new, |since| format!(" {since} or newer"));
     let other = case.failed() && option.is_some_and(|option| another(case, option));
     let optional = option.and_then(|option| {
         let feature = format!("{:?}", option.feature?);
         Some(told!("optional-feature", name = option.name, feature))
     });
-    let told = [other.then(|| told!("which-bwrap")), Some(told!("install-bubblewrap", since)), optional];
+    let told = [
+        other.then(|| told!("which-bwrap")),
+        (!unreleased).then(|| told!("install-bubblewrap", since)),
+        optional,
+    ];
     told.into_iter().flatten().collect()
 }

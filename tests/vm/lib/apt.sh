@@ -16,7 +16,7 @@ sources_for() {
     [ -n "$main" ] || die "apt names no Debian mirror (run 'apt-get update' first)"
     printf 'deb %s %s main\n' "$main" "$1"
     case $1 in
-        *-backports) ;; # no security archive of their own
+        sid | *-backports) ;; # no security archive of their own
         *) [ -z "$sec" ] || printf 'deb %s %s-security main\n' "$sec" "$1" ;;
     esac
 }
