@@ -10,6 +10,11 @@ use crate::bwrap::{Message, Stage};
 use crate::host::{CapabilitySet, Fact, Host, Platform, Sighting};
 use crate::sandbox::{Capability, Namespaces, Operation, Sandbox};
 
+/// How Kubernetes names an engine's own system call filter.
+pub(super) const DEFAULT: &str = "RuntimeDefault";
+/// The filter that remedies write for a node, as its pods name it.
+pub(crate) const OURS: &str = "profiles/bwrap.json";
+
 /// What a rule looks at.
 #[derive(Clone)]
 pub(super) struct Case<'a> {
@@ -156,6 +161,11 @@ impl<'a> Case<'a> {
     /// Whether a system call filter is on; `None` if nobody knows.
     pub(super) fn filtered(&self) -> Option<bool> {
         self.host.process.seccomp.present().map(|mode| *mode == 2)
+    }
+
+    /// The name of that filter, where whoever set it up says so.
+    pub(super) fn filter_name(&self) -> Option<&str> {
+        self.host.process.seccomp_profile.present().map(String::as_str)
     }
 
     /// The kernel's version: 6.12 of `6.12.0-1-amd64`.

@@ -151,6 +151,7 @@ causes! {
         PR05 SelinuxDeniesProc "SELinux denies mounting proc to this domain",
         PR06 AppArmorDeniesProc "the AppArmor profile denies mounting proc",
         PR01 MaskedProc "the container runtime masks parts of /proc",
+        PR11 UnmaskedProcMasked "CRI-O masks parts of /proc although the pod says procMount: Unmasked",
         PR02 CoveredProc "something is mounted over a part of /proc",
         PR03 OuterBwrapCoversProc "an outer bwrap, run as root, covers parts of /proc",
         PR04 ProcAtime "/proc is mounted with another atime mode than the default",

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::source::Source;
-use super::{Fact, Host};
+use super::{Fact, Host, Mount};
 
 /// Something that a process can run in. Several apply at once: CRI-O, Kubernetes and OpenShift, say.
 ///
@@ -133,9 +133,13 @@ impl Sighting {
 const DOCKERENV: &str = "/.dockerenv";
 const CONTAINERENV: &str = "/run/.containerenv";
 
+/// What Kubernetes mounts into containers.
+const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io";
+const TERMINATION_LOG: &str = "/dev/termination-log";
+
 /// Files that other platforms leave.
 const FILES: &[(&str, Platform)] = &[
-    ("/var/run/secrets/kubernetes.io", Platform::Kubernetes),
+    (SERVICE_ACCOUNT, Platform::Kubernetes),
     ("/.flatpak-info", Platform::Flatpak),
     ("/dev/.lxc", Platform::Lxc),
     ("/dev/lxd/sock", Platform::Lxc),
@@ -190,6 +194,15 @@ fn manager(name: &str) -> Platform {
     }
 }
 
+/// Whether this is a pod: by what Kubernetes gives to each, whoever runs its containers. The last is what is left where the
+/// environment is not the container's and the root of control groups is its own.
+fn is_pod(source: &Source, host: &Host, mounts: &[Mount]) -> bool {
+    source.variable("KUBERNETES_SERVICE_HOST").is_some_and(|value| !value.is_empty())
+        || source.exists(SERVICE_ACCOUNT)
+        || host.cgroup.paths.present().is_some_and(|paths| paths.iter().any(|path| path.contains("kubepods")))
+        || mounts.iter().any(|mount| mount.point.as_os_str() == TERMINATION_LOG)
+}
+
 /// What gives platforms away in `host`, whose other facts are known already.
 pub(super) fn read(source: &Source, host: &Host) -> Fact<Vec<Sighting>> {
     let mut seen: Vec<Sighting> = Vec::new();
@@ -201,8 +214,12 @@ pub(super) fn read(source: &Source, host: &Host) -> Fact<Vec<Sighting>> {
     let mounts = host.mounts.present().map(Vec::as_slice).unwrap_or_default();
     let mounted =
         |point: &str| mounts.is_empty() || mounts.iter().any(|mount| mount.point.as_os_str() == point);
+    let pod = is_pod(source, host, mounts);
     if source.exists(CONTAINERENV) && mounted(CONTAINERENV) {
-        see(Platform::Podman, CONTAINERENV.to_owned());
+        // Podman writes into its own, of privileged containers, and CRI-O never does
+        let filled = source.text(CONTAINERENV).present().is_some_and(|text| !text.is_empty());
+        let podman = filled || !pod || source.variable("container").is_some_and(|name| name == "podman");
+        see(if podman { Platform::Podman } else { Platform::CriO }, CONTAINERENV.to_owned());
     }
     for (path, platform) in FILES {
         if source.exists(path) {
@@ -213,6 +230,9 @@ pub(super) fn read(source: &Source, host: &Host) -> Fact<Vec<Sighting>> {
         if source.variable(name).is_some_and(|value| !value.is_empty()) {
             see(*platform, format!("{name} in the environment"));
         }
+    }
+    if mounts.iter().any(|mount| mount.point.as_os_str() == TERMINATION_LOG) {
+        see(Platform::Kubernetes, format!("{TERMINATION_LOG} in /proc/self/mountinfo"));
     }
     if let Some(name) = source.variable("AWS_EXECUTION_ENV").filter(|name| name == "AWS_ECS_FARGATE") {
         see(Platform::Fargate, format!("AWS_EXECUTION_ENV={name} in the environment"));
@@ -247,8 +267,7 @@ pub(super) fn read(source: &Source, host: &Host) -> Fact<Vec<Sighting>> {
             }
             if option.contains("/containers/storage/") {
                 // the same storage is Podman's and CRI-O's
-                let kubernetes = source.variable("KUBERNETES_SERVICE_HOST").is_some();
-                let platform = if kubernetes { Platform::CriO } else { Platform::Podman };
+                let platform = if pod { Platform::CriO } else { Platform::Podman };
                 see(platform, "/containers/storage/ in the overlay mounted on /".to_owned());
             }
         }

@@ -47,6 +47,9 @@ pub struct Process {
     pub no_new_privs: Fact<bool>,
     /// 0: no system call filter, 1: strict, 2: filtered (`Seccomp` in `/proc/self/status`).
     pub seccomp: Fact<u32>,
+    /// The name of that filter, where whoever set it up says so: `RuntimeDefault` for an engine's own, or the path of a file, as
+    /// in a pod's manifest. Nothing in `/proc` tells: a snapshot leaves it [`Fact::Unknown`].
+    pub seccomp_profile: Fact<String>,
     /// Most processes that the user may have (`RLIMIT_NPROC`, soft). [`Fact::Absent`]: there is no limit.
     pub process_limit: Fact<u64>,
     /// How far anybody may raise that (`RLIMIT_NPROC`, hard). [`Fact::Absent`]: as far as they like.
@@ -154,6 +157,7 @@ pub(super) fn read(source: &Source) -> Process {
             .clone()
             .and_then(|s| s.nonewprivs.map_or(Fact::Absent, |n| Fact::Present(n == 1))),
         seccomp: status.and_then(|status| status.seccomp.map_or(Fact::Absent, Fact::Present)),
+        seccomp_profile: Fact::Unknown,
         processes: if near(&process_limit) { processes(source, getuid().as_raw()) } else { Fact::Unknown },
         descriptors: if near(&descriptor_limit) { descriptors(source) } else { Fact::Unknown },
         process_limit,

@@ -136,6 +136,36 @@ fn every_platform_leaves_its_traces() {
     assert_eq!(platforms(&[], podman), [Platform::Podman]);
 }
 
+/// Both mount the same file and keep containers in the same storage.
+#[test]
+fn cri_o_is_not_taken_for_podman() {
+    let root = "1 0 0:1 / / rw - overlay overlay rw,upperdir=/var/lib/containers/storage/overlay/x/diff\n";
+    let mount = |point: &str| format!("2 1 0:8 /x{point} {point} rw,nosuid - tmpfs tmpfs rw\n");
+    let env = mount("/run/.containerenv");
+    let log = mount("/dev/termination-log");
+    let seen = |content: &str, mounts: &[&str], environment: fn(&str) -> Option<OsString>| {
+        let mountinfo = mounts.concat();
+        let files = [("/run/.containerenv", content), ("/proc/thread-self/mountinfo", mountinfo.as_str())];
+        platforms(&files, environment)
+    };
+    let pod = |name: &str| (name == "KUBERNETES_SERVICE_HOST").then(|| "10.0.0.1".into());
+    let podman = |name: &str| match name {
+        "KUBERNETES_SERVICE_HOST" => Some("10.0.0.1".into()),
+        "container" => Some("podman".into()),
+        _ => None,
+    };
+    assert_eq!(seen("", &[root, &env], pod), [Platform::CriO, Platform::Kubernetes]);
+    // where the file is no mount, the storage tells
+    assert_eq!(seen("", &[root], pod), [Platform::Kubernetes, Platform::CriO]);
+    // a launcher that clears the environment
+    assert_eq!(seen("", &[root, &env, &log], nothing), [Platform::CriO, Platform::Kubernetes]);
+    assert_eq!(seen("", &[root, &env], nothing), [Platform::Podman]);
+    // Podman inside of a pod
+    assert_eq!(seen("", &[ROOT, &env], podman), [Platform::Podman, Platform::Kubernetes]);
+    let filled = "engine=\"podman-5.4.2\"\n";
+    assert_eq!(seen(filled, &[ROOT, &env], pod), [Platform::Podman, Platform::Kubernetes]);
+}
+
 /// `docker export` leaves the file in the root directory, and `podman build` leaves its own in images.
 #[test]
 fn files_of_engines_that_are_not_there_are_no_traces() {

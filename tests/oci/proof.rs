@@ -50,6 +50,8 @@ const LEADS: &[(&str, Foretold, &[&str])] = &[
     ("pod_dropped_user", Surely, &["PR01"]),
     ("pod_crio", Surely, &["UM01", "PR01"]),
     ("pod_crio_unmasked", Surely, &["UM01"]),
+    // of CRI-O's filters the older ones let it pass, as this one does
+    ("pod_crio_user_unmasked", Perhaps, &[]),
     ("pod_runtime_default", Perhaps, &["NS01"]),
     ("pod_sys_admin", Surely, &["PR01"]),
     ("docker", Surely, &["NS01", "PR01"]),

@@ -3,6 +3,8 @@
 //! What bwrap prints after `Failed RTM_NEWADDR` is the error of an earlier call, so only the facts tell these apart.
 
 use super::prelude::*;
+use crate::bwrap::Message;
+use crate::bwrap::message::Errno;
 
 const REFUSED: &[(&str, &[i32])] = &[
     ("loopback: Failed RTM_NEWADDR", &[]),
@@ -41,7 +43,14 @@ fn apparmor_strips(case: &Case<'_>) -> Option<Judgement> {
         "AppArmor takes the rights of the new user namespace away, so bwrap may not set the loopback device up",
     );
     let none = case.on(Platform::GVisor).then_some("gVisor has no AppArmor");
+    let found = if left_over(case) { found.confidence(Low) } else { found };
     Some(found.seen_against(&case.host.platforms, none))
+}
+
+/// Of a message alone the number tells as much: in gVisor an earlier call ends in this one, and where AppArmor denies, it is EPERM.
+fn left_over(case: &Case<'_>) -> bool {
+    let errno = case.message().and_then(Message::stale_errno).and_then(Errno::code);
+    errno == Some(libc::ENOENT) && case.platforms.is_unknown()
 }
 
 /// Without a user namespace of its own the new network namespace belongs to the one that we are in.
@@ -65,6 +74,10 @@ fn net_admin_missing(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn gvisor(case: &Case<'_>) -> Option<Judgement> {
+    if left_over(case) {
+        let unknown = "whether the kernel is gVisor's: `uname -rv` where bwrap is started";
+        return weigh(Medium).heard(case, "what gVisor answers ends in these words").unknown(unknown).into();
+    }
     let (failed, sighting) = (case.failed(), case.sighting(Platform::GVisor)?);
     let left = "whether this runsc leaves the loopback device to bwrap";
     let found = weigh(if failed { High } else { Medium }).pro(evidence::sighted(sighting));
@@ -122,6 +135,15 @@ mod tests {
         host.security.apparmor_label = Fact::Present(label.into());
         host.security.apparmor_enabled = Fact::Present(true);
         host
+    }
+
+    #[test]
+    fn gvisor_is_known_by_its_words_alone() {
+        let said = "loopback: Failed RTM_NEWADDR: No such file or directory";
+        let found = explain(said, &Host::default(), &whole());
+        assert_eq!((found.cause(), found.causes[0].confidence), (Some(Cause::GvisorLoopback), Medium));
+        let found = explain(said, &machine(), &whole());
+        assert!(found.causes.iter().all(|found| found.cause != Cause::GvisorLoopback));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::pr::PROC;
 use super::pr::hidden::{Seen, look};
 use super::prelude::*;
 use crate::diagnosis::calls::{ANSWERS, denied, denied_though};
+use crate::diagnosis::case::DEFAULT;
 
 rules! {
     AppArmorDeniesMount, Anytime, [
@@ -109,6 +110,7 @@ fn seccomp_denies_pivot_root(case: &Case<'_>) -> Option<Judgement> {
     if case.failed() {
         return denied(case);
     }
+    rule_out(case.filter_name().is_some_and(|name| name != DEFAULT))?;
     let engine = [Platform::Docker, Platform::Containerd].into_iter().find(|engine| case.on(*engine))?;
     let admin = evidence::capability(case, Capability::CAP_SYS_ADMIN).so()?;
     let filter = evidence::filter(case).so()?;
@@ -129,6 +131,7 @@ fn hostname_denied(case: &Case<'_>) -> Option<Judgement> {
         return Some(denied(case)?.seen_against(capabilities, (admin == Some(true)).then_some(exempt)));
     }
     let engines = [Platform::Podman, Platform::CriO, Platform::Docker, Platform::Containerd];
+    rule_out(case.filter_name().is_some_and(|name| name != DEFAULT))?;
     rule_out(admin != Some(false) || !engines.iter().any(|engine| case.on(*engine)))?;
     let missing =
         "CAP_SYS_ADMIN, with which default filters allow it, is missing (CapEff in /proc/self/status)";

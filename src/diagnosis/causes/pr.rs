@@ -5,8 +5,8 @@ pub(super) mod incomplete;
 pub(super) mod remedies;
 
 use super::prelude::*;
-use hidden::{Hidden, Seen, doubtful, look};
-use remedies::{bind_proc, permit_mounts, uncover, unmask_or_bind};
+use hidden::{Hidden, Seen, doubtful, is_cri_o, look};
+use remedies::{bind_proc, permit_mounts, uncover, unmask_by_update, unmask_or_bind};
 
 pub(super) const PROC: &str = "Can't mount proc on %s";
 
@@ -22,6 +22,10 @@ rules! {
     MaskedProc, Anytime about proc, [PROC => (EPERM)],
         unless "`unshare -Urmpf mount -t proc proc /mnt` succeeds where bwrap is started"
         => |case| hidden_proc(case, Cause::MaskedProc), unmask_or_bind;
+
+    UnmaskedProcMasked, Anytime about proc, [PROC => (EPERM)],
+        unless "the pod's YAML does not say procMount: Unmasked, or `crio --version` on the node is none of 1.33.0 and 1.33.1"
+        => |case| hidden_proc(case, Cause::UnmaskedProcMasked), unmask_by_update;
 
     CoveredProc, Anytime about proc, [PROC => (EPERM)],
         unless "`unshare -Urmpf mount -t proc proc /mnt` succeeds where bwrap is started"
@@ -54,6 +58,7 @@ fn hidden_proc(case: &Case<'_>, wanted: Cause) -> Option<Judgement> {
         Seen::Unknown => {
             let likely = if wanted == Cause::MaskedProc { Medium } else { Low };
             let what = "what is mounted on /proc: /proc/self/mountinfo";
+            rule_out(wanted == Cause::UnmaskedProcMasked && !is_cri_o(case))?;
             return case.failed().then(|| weigh(likely).unknown(what));
         }
         Seen::Hidden(hidden) if hidden.cause == wanted => hidden,

@@ -3,7 +3,7 @@
 use crate::diagnosis::fixtures::{
     DOCKER_CAPABILITIES, docker, machine, mounts, on, pod, whole, without_user,
 };
-use crate::host::{CapabilitySet, Fact, FileKind, Host, IdMapping, PidsLimit, Platform, Program};
+use crate::host::{CapabilitySet, Fact, FileKind, Host, IdMapping, PidsLimit, Platform, Program, Sighting};
 use crate::sandbox::{Bind, Chmod, Filter, Overlay, RemountRo, Sandbox, Tmpfs};
 
 pub(super) type Named<T> = (&'static str, T);
@@ -335,7 +335,20 @@ pub(super) fn hosts() -> Vec<Named<Host>> {
         ("pod without SETFCAP", pod_with(|host| root(host, DOCKER_CAPABILITIES & !SETFCAP))),
         ("pod with NET_ADMIN, SYS_ADMIN", pod_with(|host| root(host, DOCKER_CAPABILITIES | 1 << 21))),
         ("pod with a user namespace", pod_with(|host| mapped(host, vec![INNER]))),
+        ("unmasked pod of CRI-O 1.33.1", pod_with(masked_by_cri_o)),
     ]
+}
+
+/// The masks without what is read-only by default.
+fn masked_by_cri_o(host: &mut Host) {
+    host.platforms = Fact::Present(vec![Sighting::new(Platform::CriO, "/run/.containerenv")]);
+    mapped(host, vec![INNER]);
+    host.mounts = Fact::Present(mounts(&[
+        "1 0 0:1 / / rw,relatime - overlay overlay rw",
+        "2 1 0:2 / /proc rw,nosuid,nodev,noexec,relatime - proc proc rw",
+        "3 2 0:3 / /proc/acpi ro,relatime - tmpfs tmpfs ro",
+        "4 2 0:4 /null /proc/keys rw,nosuid - tmpfs tmpfs rw",
+    ]));
 }
 
 /// What remedies are for: where we are, and each of these under the policies of [`policies`].

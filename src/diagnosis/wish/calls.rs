@@ -1,6 +1,7 @@
 //! System call filters.
 
 use super::prelude::*;
+use crate::diagnosis::case::OURS;
 use crate::diagnosis::remedy::fill;
 
 /// Which calls a filter stands in the way of.
@@ -43,8 +44,6 @@ fn profile() -> String {
     fill(include_str!("../remedy/files/bwrap.json"), &[("architectures", &architectures), ("names", &names)])
 }
 
-/// The name of the profile below the kubelet's directory.
-const KUBELET_PROFILE: &str = "profiles/bwrap.json";
 const KUBELET_DIRECTORY: &str = "/var/lib/kubelet/seccomp";
 
 /// A filter that permits what bwrap calls, in place of the engine's default; none at all only after that.
@@ -53,8 +52,8 @@ pub(super) fn permit(case: &Case<'_>, setting: Setting, calls: Calls) -> Vec<Rem
     match setting {
         Kubernetes { openshift } => {
             let under = |profile| pod(|pod| pod.seccomp = Some(profile));
-            let local = with_profile(under(Profile::Localhost(KUBELET_PROFILE.to_owned())))
-                .file(format!("{KUBELET_DIRECTORY}/{KUBELET_PROFILE}"), profile())
+            let local = with_profile(under(Profile::Localhost(OURS.to_owned())))
+                .file(format!("{KUBELET_DIRECTORY}/{OURS}"), profile())
                 .needs("the file on every node that runs the pod");
             let none = told!("without-filter" => under(Profile::Unconfined)).needs(PRIVILEGED_STANDARD);
             if openshift {

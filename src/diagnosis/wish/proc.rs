@@ -20,7 +20,7 @@ pub(super) fn whole(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
                 return vec![remedy.needs(NESTED_CONTAINER_SINCE).needs(NESTED_CONTAINER)];
             }
             let gates = "Kubernetes 1.33 or later, or the feature gates ProcMountType and UserNamespacesSupport switched on \
-                         before (procMount is dropped without a word where the gate is off)";
+                         before (procMount is dropped without a word where the gate is off; since 1.36 it is always on)";
             let standards = "Pod Security Standards that allow it: baseline of version 1.35 or later, or privileged; \
                              restricted never does";
             vec![

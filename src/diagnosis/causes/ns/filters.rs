@@ -3,6 +3,7 @@
 use super::super::prelude::*;
 use super::{CREATING, NO_PERMISSIONS, proven};
 use crate::diagnosis::calls::denied as denied_call;
+use crate::diagnosis::case::{DEFAULT, OURS};
 use crate::diagnosis::setting::{manager, own_unit};
 use crate::diagnosis::wish::permit_to_unit;
 use crate::shell::operand;
@@ -31,9 +32,14 @@ enum Default<'a> {
 }
 
 fn default_filter<'a>(case: &'a Case<'_>) -> Default<'a> {
-    const PERMIT: &[Platform] = &[Platform::CriO, Platform::Podman, Platform::Lxc, Platform::Nspawn];
+    const PERMIT: &[Platform] = &[Platform::Podman, Platform::Lxc, Platform::Nspawn];
     const DENY: &[Platform] = &[Platform::Docker, Platform::Containerd];
-    const UNKNOWN: &[Platform] = &[Platform::OpenShift, Platform::Kubernetes, Platform::Container];
+    const UNKNOWN: &[Platform] =
+        &[Platform::CriO, Platform::OpenShift, Platform::Kubernetes, Platform::Container];
+    // of another than the default one its engine says nothing
+    if case.filter_name().is_some_and(|name| name != DEFAULT) {
+        return Default::NoContainer;
+    }
     // what an outer bwrap works under permits bwrap, or it came with a filter of its own
     if case.on(Platform::Bubblewrap) {
         return Default::NoContainer;
@@ -58,6 +64,7 @@ fn filtered(case: &Case<'_>) -> Option<Judgement> {
         let refused = case.symptom.is_some_and(|symptom| symptom.verdict == Verdict::Refused);
         return denied_call(case).filter(|_| refused);
     }
+    rule_out(!case.failed() && case.filter_name() == Some(OURS))?;
     let default = default_filter(case);
     let (on, privileged) = (case.filtered(), privileged_container(case));
     // a unit and an outer sandbox have rules of their own
@@ -69,6 +76,10 @@ fn filtered(case: &Case<'_>) -> Option<Judgement> {
     if !case.failed() {
         return Some(match (default, privileged) {
             (Default::Permits(_), _) | (Default::Denies(_) | Default::Unknown(_), Some(true)) => return None,
+            // whoever named it knows the engine, and its version
+            (Default::Denies(engine) | Default::Unknown(engine), Some(_)) if case.filter_name().is_some() => {
+                denied(found(High), engine).pro(bound().otherwise())
+            }
             (Default::Denies(engine), Some(_)) => {
                 let stopped = stopped_by_masks(case);
                 denied(found(if stopped { High } else { Medium }), engine)
@@ -78,7 +89,8 @@ fn filtered(case: &Case<'_>) -> Option<Judgement> {
             }
             (Default::Denies(engine), None) => denied(found(Medium), engine).if_so(bound()),
             (Default::Unknown(engine), _) => found(Medium).pro(evidence::sighted(engine)).unknown(
-                "which runtime it is: containerd's default filter denies new namespaces, CRI-O's does not",
+                "which runtime it is, and which release: the default filters of containerd and of CRI-O 1.33 deny new \
+                 namespaces, those of older CRI-O do not",
             ),
             (Default::NoContainer, _) => found(Medium).unknown("whose filter it is, and what it denies"),
         });

@@ -49,6 +49,9 @@ impl<'a> Hidden<'a> {
 const MASKED: &str = "acpi apm asound bus fs interrupts irq kallsyms kcore keys kmsg latency_stats sched_debug scsi sys \
                       sysrq-trigger timer_list timer_stats";
 
+/// Those of them that they make read-only.
+const READ_ONLY: &str = "bus fs irq sys sysrq-trigger";
+
 /// Paths that bwrap covers when root starts it.
 const OUTER_BWRAP: &str = "sys sysrq-trigger irq bus";
 
@@ -156,6 +159,10 @@ fn culprit(case: &Case<'_>, below: &[(&Path, &Mount)]) -> (Cause, String) {
         return (Cause::OuterBwrapCoversProc, "an outer bwrap, which root started, covers".into());
     }
     let masked = any(&|path, cover| among(path, MASKED) && !is_lxcfs(cover));
+    // what is masked by default comes with what is read-only by default, and Unmasked takes both away
+    if masked && is_cri_o(case) && !any(&|path, _| among(path, READ_ONLY)) {
+        return (Cause::UnmaskedProcMasked, "although the pod says procMount: Unmasked, CRI-O masks".into());
+    }
     if masked && setting != Setting::Unit {
         return (Cause::MaskedProc, format!("{} masks", runtime(case)));
     }
@@ -171,6 +178,13 @@ fn culprit(case: &Case<'_>, below: &[(&Path, &Mount)]) -> (Cause, String) {
         "mounts cover"
     };
     (Cause::CoveredProc, who.into())
+}
+
+/// CRI-O, or a pod whose runtime did not leave its name.
+pub(super) fn is_cri_o(case: &Case<'_>) -> bool {
+    let others = [Platform::Containerd, Platform::Docker, Platform::Podman];
+    case.on(Platform::CriO)
+        || case.on(Platform::Kubernetes) && !others.into_iter().any(|engine| case.on(engine))
 }
 
 pub(in crate::diagnosis) fn is_lxcfs(cover: &Mount) -> bool {

@@ -56,6 +56,14 @@ pub(in crate::diagnosis) fn unmask_or_bind(case: &Case<'_>) -> Vec<Remedy> {
     remedies
 }
 
+/// The pod's manifest is right already: no field of it lifts these masks.
+pub(in crate::diagnosis) fn unmask_by_update(case: &Case<'_>) -> Vec<Remedy> {
+    let bind = bind_proc(case);
+    let join = case.plans(|plan| plan.proc.is_some() && plan.new_pid).then(|| told!("share-pid"));
+    // whose node it is decides: the line can be changed at once
+    std::iter::once(told!("newer-cri-o")).chain(bind).chain(join).collect()
+}
+
 /// Gates and versions: the pod's manifest is right already.
 pub(in crate::diagnosis) fn honour_pod_fields(case: &Case<'_>) -> Vec<Remedy> {
     if matches!(Setting::of(case), Setting::Kubernetes { openshift: true }) {

@@ -246,6 +246,44 @@ fn a_bound_proc_needs_none_of_it() {
     assert_eq!(found.causes[0].remedies.last().unwrap().action, change.action);
 }
 
+/// What CRI-O 1.33.1 leaves of an unmasked /proc.
+fn masked_by_cri_o() -> Host {
+    let mut host = only_on(pod(), Platform::CriO);
+    host.user_namespace.uid_map =
+        Fact::Present(vec![IdMapping { inside: 0, outside: 100_000, count: 65_536 }]);
+    host.mounts = Fact::Present(mounts(&[
+        "1 0 0:1 / / rw,relatime - overlay overlay rw",
+        "2 1 0:2 / /proc rw,nosuid,nodev,noexec,relatime - proc proc rw",
+        "3 2 0:3 / /proc/acpi ro,relatime - tmpfs tmpfs ro",
+        "4 2 0:4 /null /proc/interrupts rw,nosuid - tmpfs tmpfs rw",
+        "5 2 0:4 /null /proc/keys rw,nosuid - tmpfs tmpfs rw",
+        "6 2 0:4 /null /proc/timer_list rw,nosuid - tmpfs tmpfs rw",
+    ]));
+    host
+}
+
+#[test]
+fn masks_that_no_field_of_the_pod_lifts_are_a_cause_of_their_own() {
+    let host = masked_by_cri_o();
+    let found = explain(NOT_PERMITTED, &host, &whole());
+    assert_eq!((found.cause(), found.causes[0].confidence), (Some(Cause::UnmaskedProcMasked), High));
+    // what is set already is not advised
+    assert!(found.causes.iter().all(|found| found.cause != Cause::PodFieldsIgnored));
+    let told: Vec<String> = found.causes[0].remedies.iter().map(Remedy::instructions).collect();
+    assert!(told[0].contains("1.33.2") && told[1].contains("--ro-bind /proc /proc"), "{told:?}");
+    assert!(told.iter().all(|told| !told.contains("procMount")), "{told:?}");
+    assert!(found.causes[0].remedies[1].opens.contains("lookup self"));
+    assert_eq!(foreseen(&host, &whole(), Cause::UnmaskedProcMasked), Some(High));
+    // by default some paths are read-only, too, and other runtimes do as they are told
+    let mut default = host.clone();
+    if let Fact::Present(found) = &mut default.mounts {
+        found.extend(mounts(&["7 2 0:2 /sys /proc/sys ro,relatime - proc proc rw"]));
+    }
+    for host in [default, only_on(host, Platform::Docker)] {
+        assert_eq!(explain(NOT_PERMITTED, &host, &whole()).cause(), Some(Cause::MaskedProc));
+    }
+}
+
 #[test]
 fn a_user_nobody_knows_may_make_no_namespace() {
     let mut host = docker();

@@ -71,10 +71,20 @@ fn the_runtime_of_a_pod_decides() {
     assert_eq!(ahead(&host), Some((Cause::SeccompDeniesNamespaces, Confidence::High)));
     host = only_on(host, Platform::Kubernetes);
     assert_eq!(ahead(&host), Some((Cause::SeccompDeniesNamespaces, Confidence::Medium)));
-    let host = on(host, Platform::CriO);
-    assert_eq!(ahead(&host), None);
-    // after a failure it is another filter than the default one
+    // by its release
+    let mut host = on(host, Platform::CriO);
+    assert_eq!(ahead(&host), Some((Cause::SeccompDeniesNamespaces, Confidence::Medium)));
     assert_eq!(first(&host), (Cause::SeccompDeniesNamespaces, Confidence::Medium));
+    // a manifest names the filter
+    for (name, confidence) in [
+        ("RuntimeDefault", Some(Confidence::High)),
+        ("profiles/bwrap.json", None),
+        ("profiles/other.json", Some(Confidence::Medium)),
+    ] {
+        host.process.seccomp_profile = Fact::Present(name.into());
+        let wanted = confidence.map(|confidence| (Cause::SeccompDeniesNamespaces, confidence));
+        assert_eq!(ahead(&host), wanted, "{name}");
+    }
 }
 
 #[test]
