@@ -92,9 +92,16 @@ fn compare(name: &str, bwrap: &Bwrap, sandbox: &Sandbox) {
     let words: Vec<CString> = line.iter().map(|word| CString::new(word.as_str()).unwrap()).collect();
     let path = CString::new(bwrap.path().to_str().unwrap()).unwrap();
     let command = std::cell::RefCell::new(command);
+    let mut tied = sandbox.command("/usr/bin/true");
+    tied.bwrap(bwrap).die_with_caller(true);
+    let tied = std::cell::RefCell::new(tied);
     let ways: Vec<Way<'_>> = vec![
         ("raw posix_spawn".to_owned(), Box::new(|| raw(&path, &words))),
         ("bwrap-launch".to_owned(), Box::new(|| assert!(command.borrow_mut().status().unwrap().success()))),
+        (
+            "the same, die_with_caller".to_owned(),
+            Box::new(|| assert!(tied.borrow_mut().status().unwrap().success())),
+        ),
         ("std::process".to_owned(), Box::new(|| assert!(standard(bwrap, &line).status().unwrap().success()))),
         (
             "std, no-op pre_exec".to_owned(),

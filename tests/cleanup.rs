@@ -4,6 +4,8 @@
 #[path = "cleanup/callers.rs"]
 mod callers;
 mod common;
+#[path = "cleanup/crash.rs"]
+mod crash;
 #[path = "cleanup/endings.rs"]
 mod endings;
 #[path = "cleanup/inventory.rs"]
@@ -16,9 +18,16 @@ mod support;
 mod thief;
 
 fn main() -> std::process::ExitCode {
-    let cases = [endings::CASES, scarcity::CASES, callers::CASES];
+    let cases = [endings::CASES, scarcity::CASES, callers::CASES, crash::CASES];
     common::main_in_turn(
         cases.concat().leak(),
-        &[("everything", callers::everything), ("victim", callers::victim), ("alone", callers::alone)],
+        &[
+            ("everything", callers::everything),
+            ("victim", callers::victim),
+            ("alone", callers::alone),
+            ("crasher", crash::crasher),
+            ("kennel", crash::kennel),
+            ("keeper", crash::keeper),
+        ],
     )
 }

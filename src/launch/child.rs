@@ -64,6 +64,7 @@ pub struct Child {
     pub(super) handling: Handling,
     /// To be set at the gate.
     pub(super) limits: Limits,
+    pub(super) dies_with_caller: bool,
     launch: Launch,
 }
 
@@ -142,7 +143,16 @@ impl Child {
             sandbox_pid: None,
             namespaces: None,
         };
-        Self { stdin, stdout, stderr, terminal, handling: Handling::default(), limits: Limits::new(), launch }
+        Self {
+            stdin,
+            stdout,
+            stderr,
+            terminal,
+            handling: Handling::default(),
+            limits: Limits::new(),
+            dies_with_caller: false,
+            launch,
+        }
     }
 
     /// The command begins: from now on its time counts.
@@ -261,6 +271,24 @@ impl Child {
             Err(unapplied) => return Err(unapplied.into()),
         }
         Ok(())
+    }
+
+    /// Has the sandbox end with this process, if that is wished. It must wait at the gate.
+    pub(super) fn watch(&mut self) -> Result<()> {
+        match self.try_to_watch() {
+            // the end tells more
+            Err(_) if self.is_over() => {
+                self.launch.conclude(Duration::ZERO);
+                self.outcome().map(drop)
+            }
+            watched => watched.map_err(Error::system(Step::StartWatchdog)),
+        }
+    }
+
+    /// As [`watch`](Self::watch), but what has ended meanwhile is not concluded.
+    pub(super) fn try_to_watch(&mut self) -> io::Result<()> {
+        let running = self.launch.running.as_mut().filter(|_| self.dies_with_caller);
+        running.map_or(Ok(()), Running::watch)
     }
 
     /// The process to be limited, if it is still there.

@@ -79,6 +79,7 @@ steps! {
     Kill "kill the sandbox" Launched
     Signal "send a signal to the sandbox" Launched
     Limit "limit the sandbox's time" Launched
+    StartWatchdog "start the watchdog, which ends sandboxes with their caller" Launched
 }
 
 impl Step {

@@ -88,6 +88,8 @@ pub(super) struct Order<'a> {
     pub(super) descriptors: &'a [(RawFd, Descriptor)],
     /// The sandbox is to wait at the gate, complete.
     pub(super) hold: bool,
+    /// The watchdog ends it with us, and not bwrap.
+    pub(super) dies_with_caller: bool,
     pub(super) keeps_ignored_signals: bool,
     /// A terminal that is to control a session of bwrap's own.
     pub(super) terminal: Option<RawFd>,

@@ -14,10 +14,10 @@ use crate::bwrap::NamespaceIds;
 /// A sandbox that is complete and isolated, and whose command has not started.
 ///
 /// [`start`](Self::start) starts it; dropping it destroys it without running anything. If this process dies, the command
-/// never runs; a bwrap that is killed with it in the middle of its set-up may leave a process that waits for ever.
-/// Once it is started, the end of this process ends it with
-/// [`Sandbox::die_with_parent`](crate::Sandbox::die_with_parent) only, and bwrap arms that a moment before it executes
-/// the command.
+/// never runs. Once it is started, the end of this process ends it with
+/// [`Command::die_with_caller`](crate::Command::die_with_caller); with
+/// [`Sandbox::die_with_parent`](crate::Sandbox::die_with_parent) most often, for bwrap arms that a moment before it executes
+/// the command, and a bwrap that is killed with this process in the middle of its set-up may leave a process that waits for ever.
 ///
 /// ```
 /// use bwrap_launch::Sandbox;
@@ -46,7 +46,12 @@ impl Prepared {
 
     /// Waits until the sandbox is complete. Says whether it is.
     pub(super) fn wait_ready(&mut self, deadline: Option<Instant>) -> Result<bool> {
-        self.child.as_mut().map_or(Ok(true), |child| child.wait_ready_until(deadline))
+        let Some(child) = &mut self.child else { return Ok(true) };
+        let ready = child.wait_ready_until(deadline)?;
+        if ready {
+            child.watch()?;
+        }
+        Ok(ready)
     }
 
     /// Whether it has not ended.
@@ -111,6 +116,7 @@ impl Prepared {
         if let Some(child) = &mut self.child {
             // dropped, it is destroyed
             child.apply_limits()?;
+            child.watch()?;
         }
         let sent = self.gate.take().map(Gate::open);
         let Some(mut child) = self.child.take() else { return Err(gone()) };

@@ -23,6 +23,7 @@ fn rehearse(recipe: &Arc<Recipe>, bwrap: &Bwrap, deadline: Instant) -> Option<(O
         stderr: &StdioKind::Piped,
         descriptors: &[],
         hold: true,
+        dies_with_caller: false,
         keeps_ignored_signals: false,
         terminal: None,
         family: Family::default(),

@@ -22,6 +22,7 @@ use super::reach::{GRACE, Reach};
 use super::spawn;
 use super::usage::Usage;
 use super::wait::{Sources, Ward, drive, has_ended};
+use super::watchdog::{self, Target, Watch};
 use crate::bwrap::status::Status;
 
 /// A launched bwrap.
@@ -49,6 +50,8 @@ pub(crate) struct Running {
     outcome: Option<Outcome>,
     /// Removed with this.
     group: Option<Group>,
+    /// Has it ended with us.
+    watch: Option<Watch>,
     _lease: Option<Lease>,
 }
 
@@ -158,6 +161,7 @@ impl Running {
             tampered: false,
             outcome: None,
             group: None,
+            watch: None,
             _lease: lease,
         })
     }
@@ -212,6 +216,20 @@ impl Running {
         let child = self.reach.child()?;
         let pid = Pid::from_raw(self.handshake().status().child_pid?.get())?;
         has_ended(child, Duration::ZERO).is_ok_and(|ended| !ended).then_some(pid)
+    }
+
+    /// Has the watchdog end with us what waits at the gate; asked again, sees that it still will.
+    pub(super) fn watch(&mut self) -> io::Result<()> {
+        if let Some(watch) = &self.watch {
+            return watch.renew();
+        }
+        let tree = self.conduct.is_exposed();
+        if let Some(child) = self.held() {
+            let watch = watchdog::watch(Target { monitor: self.pid, child, tree })?;
+            // the number was its own
+            self.watch = self.held().map(|_| watch);
+        }
+        Ok(())
     }
 
     /// Keeps the control group of what was held.

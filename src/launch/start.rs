@@ -1,5 +1,6 @@
 //! The launch itself: from an order to what was started. Opens everything, spawns bwrap, closes what is bwrap's.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{OwnedFd, RawFd};
@@ -96,7 +97,12 @@ pub(super) fn begin(order: &Order<'_>) -> Result<Started> {
     let inherited = recipe.sandbox.environment.inherited(std::env::vars_os);
     let audience =
         Audience::Launch { bwrap: order.bwrap, inherited: &inherited, taken: &taken, roles: &roles };
-    let arguments = Arguments::of(&recipe.sandbox, recipe.arg0.as_deref(), audience)?;
+    let mut told = Cow::Borrowed(&recipe.sandbox);
+    if order.dies_with_caller && told.lifetime.die_with_parent {
+        // a bwrap that is killed too early leaves a process 1 that waits for ever, and nobody would know of it
+        told.to_mut().lifetime.die_with_parent = false;
+    }
+    let arguments = Arguments::of(&told, recipe.arg0.as_deref(), audience)?;
     let count = count_words(&arguments, 1 + recipe.arguments.len());
     if count > MAX_WORDS {
         let problem = Problem::TooManyWords { count, limit: MAX_WORDS };
@@ -240,7 +246,7 @@ fn spawn(
 ) -> Result<Running> {
     let plan = plan(order, arguments, table).map_err(Error::system(Step::StartBwrap))?;
     let start = |error| Error::system(Step::StartBwrap)(table.explain(error));
-    let (pid, lease) = if order.recipe.sandbox.lifetime.die_with_parent {
+    let (pid, lease) = if order.recipe.sandbox.lifetime.die_with_parent && !order.dies_with_caller {
         match keeper::run(move || spawn::spawn(&plan)) {
             Ok((pid, lease)) => (pid.map_err(start)?, lease),
             Err(error) => return Err(Error::system(Step::StartKeeper)(error)),

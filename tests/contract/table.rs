@@ -18,10 +18,10 @@ const LONG: Duration = Duration::from_secs(60);
 
 /// Does a case in a front, and sees that everything is then as it was.
 macro_rules! contract {
-    ($($case:ident),+ $(,)?) => { &[$(
-        (concat!("std::", stringify!($case)), |here: &Here| keep(here, Std, $case)),
-        (concat!("tokio::", stringify!($case)), |here: &Here| keep(here, Tokio::one_thread(), $case)),
-        (concat!("tokio-threads::", stringify!($case)), |here: &Here| keep(here, Tokio::threads(), $case)),
+    ($($keep:ident $case:ident),+ $(,)?) => { &[$(
+        (concat!("std::", stringify!($case)), |here: &Here| $keep(here, Std, $case)),
+        (concat!("tokio::", stringify!($case)), |here: &Here| $keep(here, Tokio::one_thread(), $case)),
+        (concat!("tokio-threads::", stringify!($case)), |here: &Here| $keep(here, Tokio::threads(), $case)),
     )+] };
 }
 
@@ -30,28 +30,35 @@ fn keep<F: Front>(here: &Here, front: F, case: impl Fn(&F, &Here)) {
     drop(front);
 }
 
+/// The watchdog stays as long as its caller.
+fn keep_with_watchdog<F: Front>(here: &Here, front: F, case: impl Fn(&F, &Here)) {
+    assert!(front.status(tied(here.command(&host(), "true"))).unwrap().success());
+    keep(here, front, case);
+}
+
 pub(crate) const CASES: &[Case] = contract![
-    what_ran_has_its_status,
-    what_did_not_run_has_its_verdict,
-    a_failure_is_explained,
-    nothing_is_launched_for_nothing,
-    output_is_all_of_it,
-    output_has_its_limit,
-    streams_are_piped,
-    input_is_closed_by_waiting,
-    limits_of_time,
-    waiting_can_be_given_up,
-    waiting_for_the_set_up,
-    killing,
-    killing_at_random_moments,
-    a_bwrap_that_somebody_kills,
-    holding,
-    a_dropped_child_runs_on,
-    ids_are_mapped,
-    a_filter_from_a_pipe,
-    limits_of_time_at_random_moments,
-    limits_hold,
-    limits_that_cannot_be_set,
+    keep what_ran_has_its_status,
+    keep what_did_not_run_has_its_verdict,
+    keep a_failure_is_explained,
+    keep nothing_is_launched_for_nothing,
+    keep output_is_all_of_it,
+    keep output_has_its_limit,
+    keep streams_are_piped,
+    keep input_is_closed_by_waiting,
+    keep limits_of_time,
+    keep waiting_can_be_given_up,
+    keep waiting_for_the_set_up,
+    keep killing,
+    keep killing_at_random_moments,
+    keep a_bwrap_that_somebody_kills,
+    keep holding,
+    keep a_dropped_child_runs_on,
+    keep ids_are_mapped,
+    keep a_filter_from_a_pipe,
+    keep limits_of_time_at_random_moments,
+    keep limits_hold,
+    keep limits_that_cannot_be_set,
+    keep_with_watchdog dying_with_the_caller,
 ];
 
 fn what_ran_has_its_status<F: Front>(front: &F, here: &Here) {
@@ -388,6 +395,33 @@ fn limits_of_time_at_random_moments<F: Front>(front: &F, here: &Here) {
         assert!(released(&holders, SETTLE), "something is left in {sandbox}");
     }
     println!("{late} of {launches} were late");
+}
+
+fn tied(mut command: Command) -> Command {
+    command.die_with_caller(true);
+    command
+}
+
+fn dying_with_the_caller<F: Front>(front: &F, here: &Here) {
+    for sandbox in few_sandboxes() {
+        let command = |script| tied(marked(here, &sandbox, script));
+        assert_eq!(front.status(command("exit 3")).unwrap().raw(), 3, "{sandbox}");
+        assert_eq!(front.output(command("echo hello")).unwrap().stdout, b"hello\n", "{sandbox}");
+        let mut child = front.spawn(command("exit 4")).unwrap();
+        assert_eq!(front.wait(&mut child).unwrap().raw(), 4, "{sandbox}");
+        let held = front.prepare(command("exit 5")).unwrap();
+        let mut child = front.start(held).unwrap();
+        assert_eq!(front.wait(&mut child).unwrap().raw(), 5, "{sandbox}");
+        drop(front.prepare(command("exit 6")).unwrap());
+        let limit = Duration::from_millis(50);
+        assert!(front.status_timeout(command("sleep 60"), limit).unwrap().is_none(), "{sandbox}");
+        let two = sandbox.clone().seccomp(allow_all()).seccomp(allow_all());
+        assert!(matches!(front.spawn(tied(here.command(&two, "true"))), Err(Error::Invalid(_))));
+    }
+    for (command, kind) in failing(here) {
+        let line = command.to_string();
+        assert_eq!(Kind::of(&front.status(tied(command))), kind, "{line}");
+    }
 }
 
 /// What a command with these limits says of them.

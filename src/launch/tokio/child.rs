@@ -26,6 +26,7 @@ use super::super::running::Running;
 use super::super::stop::Killer;
 use super::super::usage::Usage;
 use super::super::wait::Ward;
+use super::super::watchdog;
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
 use super::watch::{Watch, blocking, drive, runtime};
 use crate::bwrap::{Message, NamespaceIds};
@@ -198,6 +199,19 @@ impl Child {
             Err(unapplied) => return Err(unapplied.into()),
         }
         Ok(())
+    }
+
+    /// Has the sandbox end with this process, if that is wished. It must wait at the gate.
+    pub(super) async fn watch(&mut self) -> Result<()> {
+        if self.held.child.dies_with_caller && !watchdog::is_ready() {
+            let started = blocking(Step::StartWatchdog, watchdog::ready).await?;
+            started.map_err(Error::system(Step::StartWatchdog))?;
+        }
+        match self.held.child.try_to_watch() {
+            // the end tells more
+            Err(_) if self.held.child.is_over() => self.conclude(None).await.map(drop),
+            watched => watched.map_err(Error::system(Step::StartWatchdog)),
+        }
     }
 
     /// bwrap's warnings so far, if standard error is piped. A command can forge them.

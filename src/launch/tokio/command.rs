@@ -159,6 +159,7 @@ forward! {
     setsid(new_session: bool)
     capture(capture: Capture)
     limits(limits: &Limits)
+    die_with_caller(die: bool)
 }
 
 /// # Launching
@@ -293,7 +294,7 @@ impl Command {
         Ok(Prepared::new(child, gate, self.kill_on_drop))
     }
 
-    /// Launches, by way of the gate if there are limits to be set. `None` if the deadline has passed before that. What comes of it is
+    /// Launches, by way of the gate if there is something to be done there. `None` if the deadline has passed before that. What comes of it is
     /// killed when it is dropped.
     async fn run(
         &self,
@@ -309,7 +310,7 @@ impl Command {
         if prepared.wait_ready(deadline).await? { prepared.open().await.map(Some) } else { Ok(None) }
     }
 
-    /// Launches, and waits for id maps. There is a gate if it is to be held, or has limits. What comes of it is killed when it is dropped.
+    /// Launches, and waits for id maps. There is a gate if it is to be held, or something is to be done there. What comes of it is killed when it is dropped.
     async fn launch(
         &self,
         streams: Streams,

@@ -21,7 +21,7 @@
 //! system calls and `posix_spawn(3)`, takes about as long as one of Tokio's own launches and happens where it is called. What may take longer
 //! goes to the runtime's threads for blocking work ([`spawn_blocking`](::tokio::task::spawn_blocking)), and only when it is
 //! needed: looking for bwrap ([`Bwrap::find`](crate::Bwrap::find); not with [`Command::bwrap`]), reading a filter from a
-//! descriptor, and, of a launch that failed, reading the host and asking bwrap again ([`Explain`](crate::Explain)). Id maps
+//! descriptor, starting the watchdog ([`Command::die_with_caller`]), and, of a launch that failed, reading the host and asking bwrap again ([`Explain`](crate::Explain)). Id maps
 //! are waited for like everything else.
 //!
 //! A sandbox gets what the thread has that polls the future (see the crate's root); with several worker threads these should

@@ -44,8 +44,10 @@ impl Prepared {
         let ready = self.child.wait_ready_until(deadline).await?;
         if !ready {
             self.child.destroy().await;
+            return Ok(false);
         }
-        Ok(ready)
+        self.child.watch().await?;
+        Ok(true)
     }
 
     /// The process id of bwrap itself.
@@ -88,7 +90,11 @@ impl Prepared {
 
     /// Sets the limits and lets the command start. Its time is another matter; it is killed if it is dropped.
     pub(super) async fn open(mut self) -> Result<Child> {
-        if let Err(error) = self.child.apply_limits().await {
+        let mut done = self.child.apply_limits().await;
+        if done.is_ok() {
+            done = self.child.watch().await;
+        }
+        if let Err(error) = done {
             self.child.destroy().await;
             return Err(error);
         }

@@ -1,0 +1,274 @@
+//! Callers that are killed at any moment of their launches, and whose sandboxes are to end with them.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child as Process, Command as StdCommand, Stdio as ProcessStdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
+use std::time::Duration;
+
+use bwrap_launch::{Bwrap, Command, Namespaces, Pool, Sandbox, Stdio};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::cases;
+use crate::common::{Case, Here, SETTLE, host, released};
+use crate::support::{Numbers, eventually, kill_holders, share};
+
+pub(crate) const CASES: &[Case] = cases![
+    callers_killed_at_any_moment,
+    callers_killed_beside_two_busy_loops,
+    a_caller_that_ends_by_itself,
+    a_tree_without_a_pid_namespace,
+    what_is_not_asked_to_end_is_seen,
+    the_watchdog,
+];
+
+/// How a caller launches.
+const WAYS: [&str; 6] = ["spawn", "output", "start", "pool", "dropped", "tokio"];
+
+/// How many callers a case kills.
+fn kills() -> u64 {
+    let number = std::env::var("BWRAP_LAUNCH_CRASHES").ok();
+    let number = number.map(|number| number.parse().expect("BWRAP_LAUNCH_CRASHES: a number"));
+    number.unwrap_or_else(|| (24 / share() as u64).max(1))
+}
+
+/// A helper to be killed: launches in this way, once it is told to. What it launches has the mark in its command line.
+pub(crate) fn crasher(arguments: &[String]) {
+    let [bwrap, way, mark] = arguments else { panic!("{arguments:?}") };
+    let mut sandbox = match way.as_str() {
+        "tree" => host(),
+        _ => host().unshare(Namespaces::PID | Namespaces::NET | Namespaces::IPC),
+    };
+    // what is asked for twice must not be worse
+    if ["output", "pool"].contains(&way.as_str()) {
+        sandbox = sandbox.die_with_parent();
+    }
+    let script = match way.as_str() {
+        "tree" => "sh -c 'sleep 61 & sleep 62 & echo up; wait' & wait",
+        _ => "echo up; exec sleep 60",
+    };
+    let mut command = sandbox.command("sh");
+    command.args(["-c", script, mark]).bwrap(&Bwrap::at(bwrap).unwrap());
+    command.stderr(Stdio::null()).die_with_caller(way != "unasked");
+    println!("ready");
+    std::io::stdin().read_exact(&mut [0]).unwrap();
+    launch(way, command);
+    sleep(Duration::from_secs(60));
+}
+
+fn launch(way: &str, mut command: Command) {
+    match way {
+        "output" => drop(command.output()),
+        "start" => std::mem::forget(command.prepare().unwrap().start().unwrap()),
+        "dropped" => drop(command.spawn().unwrap()),
+        "pool" => {
+            let pool = Pool::new(command, 2).unwrap();
+            std::mem::forget(pool.take().unwrap().start().unwrap());
+            std::mem::forget(pool);
+        }
+        "exit" => {
+            let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+            child.stdout.as_mut().unwrap().read_exact(&mut [0; 3]).unwrap();
+            std::process::exit(0);
+        }
+        #[cfg(feature = "tokio")]
+        "tokio" => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let launched = runtime.block_on(bwrap_launch::tokio::Command::from(command).spawn());
+            std::mem::forget(launched.unwrap());
+        }
+        _ => std::mem::forget(command.spawn().unwrap()),
+    }
+}
+
+/// Starts a caller that waits for its word.
+fn start(here: &Here, way: &str, mark: &str) -> Process {
+    let mut process = StdCommand::new(std::env::current_exe().unwrap());
+    process.args(["--helper", "crasher"]).arg(here.bwrap.path()).args([way, mark]);
+    process.stdin(ProcessStdio::piped()).stdout(ProcessStdio::piped()).stderr(ProcessStdio::null());
+    let mut child = process.spawn().unwrap();
+    let mut line = String::new();
+    // whose buffer is empty after that line
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    child
+}
+
+/// The processes whose command line has this mark.
+fn marked(mark: &str) -> Vec<String> {
+    let names = fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().into_string().ok());
+    let has_it = |pid: &String| {
+        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words.split(|byte| *byte == 0).any(|word| word == mark.as_bytes())
+    };
+    names.filter(has_it).collect()
+}
+
+fn state(pid: &String) -> String {
+    fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default().chars().take(50).collect()
+}
+
+/// Kills a caller after this time. Says what is left of its sandboxes, which is then killed, too.
+fn crash(here: &Here, way: &str, mark: &str, after: impl FnOnce(&mut Process)) -> Vec<String> {
+    let mut caller = start(here, way, mark);
+    caller.stdin.take().unwrap().write_all(b"x").unwrap();
+    after(&mut caller);
+    caller.kill().unwrap();
+    caller.wait().unwrap();
+    if eventually(|| marked(mark).is_empty()) {
+        return Vec::new();
+    }
+    let left = marked(mark);
+    let states = left.iter().map(state).collect();
+    for pid in left {
+        let _ = kill(Pid::from_raw(pid.parse().unwrap()), Signal::SIGKILL);
+    }
+    states
+}
+
+/// Kills callers in every phase. Most are killed during their launch, which takes some milliseconds.
+fn crashes(here: &Here, seed: u64) {
+    let extra = std::env::var("BWRAP_LAUNCH_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
+    let mut numbers = Numbers::new(seed + extra);
+    let mut left = Vec::new();
+    for (number, way) in (0..kills()).zip(WAYS.into_iter().cycle()) {
+        let mark = format!("{}-{number}", here.scratch.display());
+        let limit = numbers.below(60_000) + 1;
+        let states = crash(here, way, &mark, |_| numbers.pause(limit));
+        if !states.is_empty() {
+            left.push(format!("{way}: {states:?}"));
+        }
+    }
+    println!("{} of {} callers left something", left.len(), kills());
+    assert!(left.is_empty(), "{} of {}:\n{}", left.len(), kills(), left.join("\n"));
+}
+
+fn callers_killed_at_any_moment(here: &Here) {
+    crashes(here, 1);
+}
+
+fn callers_killed_beside_two_busy_loops(here: &Here) {
+    let over = &AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let done = std::panic::catch_unwind(|| crashes(here, 2));
+        over.store(true, Ordering::Relaxed);
+        if let Err(panic) = done {
+            std::panic::resume_unwind(panic);
+        }
+    });
+}
+
+fn a_caller_that_ends_by_itself(here: &Here) {
+    let mark = format!("{}-exit", here.scratch.display());
+    let left = crash(here, "exit", &mark, |caller| assert!(caller.wait().unwrap().success()));
+    assert!(left.is_empty(), "{left:?}");
+}
+
+/// Who lost the parent between is found, too: it is stopped before its children are looked for.
+fn a_tree_without_a_pid_namespace(here: &Here) {
+    let mark = format!("{}-tree", here.scratch.display());
+    let mut caller = start(here, "tree", &mark);
+    let mut holders = into_pipe(caller.stdout.take().unwrap());
+    caller.stdin.take().unwrap().write_all(b"x").unwrap();
+    holders.read_exact(&mut [0; 3]).unwrap();
+    caller.kill().unwrap();
+    caller.wait().unwrap();
+    let all = released(&holders, SETTLE);
+    assert!(all, "{} processes are left", kill_holders(&holders));
+}
+
+fn into_pipe(stdout: std::process::ChildStdout) -> std::io::PipeReader {
+    std::os::fd::OwnedFd::from(stdout).into()
+}
+
+/// Otherwise nothing of the above could fail.
+fn what_is_not_asked_to_end_is_seen(here: &Here) {
+    let mark = format!("{}-unasked", here.scratch.display());
+    let up = |caller: &mut Process| caller.stdout.as_mut().unwrap().read_exact(&mut [0; 3]).unwrap();
+    assert!(!crash(here, "unasked", &mark, up).is_empty());
+}
+
+/// The other processes that are seen here, and their words.
+fn others() -> Vec<(i32, String)> {
+    let own = std::process::id().to_string();
+    let names = fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().into_string().ok());
+    let others = names.filter(|pid| *pid != own && *pid != "1").filter_map(|pid| {
+        let words = fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
+        Some((pid.parse().ok()?, words.replace('\0', " ")))
+    });
+    others.collect()
+}
+
+fn watchdogs() -> Vec<i32> {
+    let all = others().into_iter().filter(|(_, words)| words.trim_end().ends_with("bwrap-watchdog"));
+    all.map(|(pid, _)| pid).collect()
+}
+
+/// In a PID namespace of its own, so that there are no other watchdogs.
+fn the_watchdog(here: &Here) {
+    let outer = host().proc("/proc").unshare(Namespaces::PID);
+    let output = here.helper(&outer, "kennel").arg(here.bwrap.path()).output().unwrap();
+    assert!(output.status.success(), "{} {}", output.status, String::from_utf8_lossy(&output.stderr));
+}
+
+/// A helper: kills a caller whose watchdog was killed, and looks what is left.
+pub(crate) fn kennel(arguments: &[String]) {
+    let mut process = StdCommand::new(std::env::current_exe().unwrap());
+    process.args(["--helper", "keeper"]).args(arguments).stdout(ProcessStdio::piped());
+    let mut caller = process.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(caller.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "done\n");
+    let sandboxes = others().into_iter().filter(|(_, words)| words.ends_with("sleep 60 ")).count();
+    assert!(sandboxes >= 4, "{:?}", others());
+    caller.kill().unwrap();
+    caller.wait().unwrap();
+    assert!(eventually(|| others().is_empty()), "{:?}", others());
+}
+
+/// A helper: has a watchdog, loses it, has another.
+pub(crate) fn keeper(arguments: &[String]) {
+    let bwrap = Bwrap::at(&arguments[0]).unwrap();
+    let launch = |sandbox: Sandbox| {
+        let child = sandbox.command("sleep").arg("60").bwrap(&bwrap).die_with_caller(true).spawn().unwrap();
+        std::mem::forget(child);
+    };
+    let watchdog = || match watchdogs()[..] {
+        [pid] => Pid::from_raw(pid),
+        _ => panic!("{:?}", others()),
+    };
+    let with_pids = host().unshare(Namespaces::PID);
+    launch(with_pids.clone());
+    assert!(eventually(|| watchdogs().len() == 1), "its shell is gone at once: {:?}", others());
+    let first = watchdog();
+    let children = fs::read_to_string("/proc/thread-self/children").unwrap();
+    let is_child = children.split_whitespace().any(|child| child == first.to_string());
+    assert!(!is_child, "whoever waits for all children would wait for it");
+    assert_eq!(
+        fs::read_link(format!("/proc/{first}/cwd")).unwrap().to_str(),
+        Some("/"),
+        "it keeps a directory"
+    );
+    for request in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        kill(first, request).unwrap();
+    }
+    launch(with_pids.clone());
+    assert_eq!(watchdog(), first, "one for all, and it ends with the caller only");
+    kill(first, Signal::SIGKILL).unwrap();
+    assert!(eventually(|| watchdogs().is_empty()));
+    launch(with_pids);
+    assert_ne!(watchdog(), first);
+    // without one that knew it, it is known to the second
+    launch(host());
+    println!("done");
+    sleep(Duration::from_secs(60));
+}
