@@ -9,6 +9,7 @@ mod readme;
 
 use std::ffi::CString;
 use std::hint::black_box;
+use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::process::Command as Process;
 use std::time::{Duration, Instant};
@@ -39,6 +40,31 @@ fn main() {
         compare(name, &bwrap, sandbox);
     }
     failures(&bwrap, &usual);
+    listing(&bwrap, &usual);
+}
+
+/// What it costs to list the processes of a sandbox on a machine that has many others.
+fn listing(bwrap: &Bwrap, sandbox: &Sandbox) {
+    let sleepers = |_| Process::new("sleep").arg("600").spawn().unwrap();
+    let mut others: Vec<_> = (0..2000).map(sleepers).collect();
+    let mut command = sandbox.command("sh");
+    command.args(["-c", "sleep 600 & (sleep 600 & sleep 600 & wait) & echo; wait"]).bwrap(bwrap);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    while child.processes().unwrap().len() < 5 {}
+    let ways: Vec<Way<'_>> = vec![(
+        "processes(), 5 of them".to_owned(),
+        Box::new(|| assert_eq!(child.processes().unwrap().len(), 5)),
+    )];
+    println!("\nbeside 2,000 foreign processes, 300 rounds");
+    show(&ways, &take_turns(&ways, 300));
+    drop(ways);
+    child.kill().unwrap();
+    let _ = child.wait();
+    for other in &mut others {
+        other.kill().unwrap();
+        other.wait().unwrap();
+    }
 }
 
 /// What a launch costs that fails while the sandbox is set up, against one that comes as far, and how much of that is for

@@ -180,7 +180,7 @@ pub use launch::{
     Capture, Child, ChildStderr, ChildStdin, ChildStdout, Command, Cut, Ending, Error, ExitStatus, Explain,
     Explanation, Failure, Figure, Group, Heard, IoMax, IoPriority, Killer, Limit, Limits, Line, LineEnd,
     Lines, NextLine, Output, Pool, Prepared, Resource, Result, Scheduling, Stdio, Step, Stop, Stream,
-    Terminal, Unapplied, Undecided, Usage, WindowSize,
+    Terminal, Unapplied, Undecided, Usage, WindowSize, adopt_orphans,
 };
 pub use results::{Results, ResultsEntry, ResultsError, ResultsKind};
 pub use sandbox::{

@@ -25,6 +25,8 @@ fn main() -> std::process::ExitCode {
             ("everything", callers::everything),
             ("victim", callers::victim),
             ("alone", callers::alone),
+            ("barren", callers::barren),
+            ("launcher", callers::launcher),
             ("crasher", crash::crasher),
             ("kennel", crash::kennel),
             ("keeper", crash::keeper),

@@ -36,8 +36,30 @@ pub(super) struct Group {
     parts: Vec<Part>,
 }
 
-/// The group in one hierarchy.
+/// Who is in a group, for those who do not own it. Nobody is, once it is removed.
 #[derive(Debug)]
+pub(super) struct Members(Vec<Part>);
+
+impl Members {
+    /// Kills them all.
+    pub(super) fn kill(&self) {
+        // they are the same in every hierarchy, and one can kill those that are still to come, too
+        if let Some(part) = self.best() {
+            part.kill();
+        }
+    }
+
+    pub(super) fn list(&self) -> Vec<i32> {
+        self.best().map(Part::list).unwrap_or_default()
+    }
+
+    fn best(&self) -> Option<&Part> {
+        self.0.iter().find(|part| part.unified).or(self.0.first())
+    }
+}
+
+/// The group in one hierarchy.
+#[derive(Debug, Clone)]
 struct Part {
     directory: PathBuf,
     /// Version 2.
@@ -314,6 +336,10 @@ impl Group {
         Ok(())
     }
 
+    pub(super) fn members(&self) -> Members {
+        Members(self.parts.clone())
+    }
+
     /// What its processes have used so far.
     pub(super) fn usage(&self) -> Usage {
         let mut usage = Usage::default();
@@ -402,17 +428,21 @@ impl Part {
         if self.unified && write(&self.directory.join("cgroup.kill"), "1").is_ok() {
             return;
         }
-        let list = || -> Vec<i32> {
-            let text = fs::read_to_string(self.directory.join("cgroup.procs")).unwrap_or_default();
-            text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
-        };
-        let handles: Vec<_> =
-            list().into_iter().filter_map(|pid| Some((pid, process(Pid::from_raw(pid)?).ok()?))).collect();
+        let handles: Vec<_> = self
+            .list()
+            .into_iter()
+            .filter_map(|pid| Some((pid, process(Pid::from_raw(pid)?).ok()?)))
+            .collect();
         // still in it once the handles are open: no number was taken over meanwhile
-        let still: HashSet<i32> = list().into_iter().collect();
+        let still: HashSet<i32> = self.list().into_iter().collect();
         for (_, handle) in handles.iter().filter(|(pid, _)| still.contains(pid)) {
             let _ = pidfd_send_signal(handle, Signal::KILL);
         }
+    }
+
+    fn list(&self) -> Vec<i32> {
+        let text = self.text("cgroup.procs").unwrap_or_default();
+        text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
     }
 
     fn has(&self, controller: &str) -> bool {

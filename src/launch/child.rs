@@ -191,6 +191,15 @@ impl Child {
         Killer::new(self.launch.running.as_ref().map(Running::reach), &self.launch.record)
     }
 
+    /// The process ids, outside, of what runs in the sandbox ([`Killer::processes`]).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn processes(&self) -> Result<Vec<u32>> {
+        self.killer().processes()
+    }
+
     /// The process id of bwrap itself.
     #[must_use]
     pub fn id(&self) -> u32 {

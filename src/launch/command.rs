@@ -531,7 +531,7 @@ impl Command {
     /// * **Without a PID namespace** it ends who can be found: the command and what descends from it, as a [`Killer`](crate::Killer) does.
     /// * What this process may not kill, the watchdog may not.
     ///
-    /// Control groups of [limits](Self::limits) stay behind, empty.
+    /// Control groups of [limits](Self::limits) stay behind, empty, until another process makes some in the same place.
     ///
     /// ```
     /// use bwrap_launch::Sandbox;

@@ -78,6 +78,7 @@ steps! {
     PassOutputOn "pass the command's output on" Launched
     Kill "kill the sandbox" Launched
     Signal "send a signal to the sandbox" Launched
+    ListProcesses "list the sandbox's processes" Launched
     Limit "limit the sandbox's time" Launched
     StartWatchdog "start the watchdog, which ends sandboxes with their caller" Launched
 }

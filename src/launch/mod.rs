@@ -67,6 +67,7 @@ pub use lines::{Line, LineEnd, Lines, NextLine};
 pub use output::{ExitStatus, Output};
 pub use pool::Pool;
 pub use prepared::Prepared;
+pub use processes::adopt_orphans;
 pub use pty::{Terminal, WindowSize};
 pub use stdio::{ChildStderr, ChildStdin, ChildStdout, Stdio};
 pub use stop::Killer;

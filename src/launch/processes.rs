@@ -1,6 +1,7 @@
 //! What `/proc` says about processes that a launch has to do with.
 
-use std::fs;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
 use std::io;
 use std::num::NonZeroI32;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -14,26 +15,45 @@ use rustix::process::{Pid, Signal, getpid, pidfd_send_signal};
 use super::descriptors::process;
 use super::wait::has_ended;
 
+/// How often processes are looked for that were started or moved meanwhile.
+const PASSES: usize = 16;
+
 /// Whether processes that lose their parent inside a sandbox become our children.
 pub(super) fn adopts_orphans() -> bool {
     getpid().as_raw_pid() == 1 || rustix::process::child_subreaper().is_ok_and(|reaper| reaper.is_some())
 }
 
+/// Has this process become the parent of what loses its own below it (a subreaper, `PR_SET_CHILD_SUBREAPER` of `prctl(2)`), and launches
+/// from now on reap what they leave of that kind.
+///
+/// For callers whose process 1 does not reap, as in a container that is started without `--init`: bwrap's own process 1 ends a moment after
+/// bwrap and is handed on to that one, so that each launch with a PID namespace leaves a zombie. As process 1 itself, a caller needs nothing: its launches
+/// reap in any case.
+///
+/// It is for the whole process and for as long as it runs. Whatever else loses its parent below this process becomes its child, too, and is
+/// for others to wait for: what other children than sandboxes leave behind, and, of sandboxes without a PID namespace, what outlives the command.
+/// A program that is executed (`execve(2)`) inherits it, a child does not.
+///
+/// # Errors
+///
+/// If the system denies it; a system call filter may.
+///
+/// ```
+/// use bwrap_launch::{Sandbox, adopt_orphans};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// adopt_orphans()?; // at the start of `main`
+/// assert!(Sandbox::new().ro_bind("/", "/").unshare_all().command("true").status()?.success());
+/// # Ok(())
+/// # }
+/// ```
+pub fn adopt_orphans() -> io::Result<()> {
+    Ok(rustix::process::set_child_subreaper(Some(getpid()))?)
+}
+
 /// The children of a process, each with a handle on it, and what kept others from being found. None if the process has
 /// ended: its number may be another's.
 pub(super) fn children_of(pid: i32, handle: &OwnedFd) -> (Vec<(i32, OwnedFd)>, io::Result<()>) {
-    let list = || -> io::Result<Vec<i32>> {
-        let mut children = Vec::new();
-        for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
-            match fs::read_to_string(thread?.path().join("children")) {
-                Ok(text) => children.extend(numbers(&text)),
-                // it has ended meanwhile
-                Err(error) if is_gone(&error) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(children)
-    };
+    let list = || children_in(&format!("/proc/{pid}"));
     let open = |pid: i32| Pid::from_raw(pid).map(process).transpose();
     let (mut children, mut complete) = (Vec::new(), Ok(()));
     for pid in list().unwrap_or_else(|error| {
@@ -79,6 +99,75 @@ pub(super) fn descendants(
         next += 1;
     }
     (found, complete)
+}
+
+/// All that descends from a process and runs, as far as it has not lost its parent to somebody else. Empty if that process has ended.
+///
+/// As opposed to [`descendants`], it needs no handle for each, and so no more descriptors than one.
+pub(super) fn all_below(pid: i32, handle: &OwnedFd) -> io::Result<BTreeSet<i32>> {
+    let mut before = BTreeSet::new();
+    for _ in 0..PASSES {
+        let found = pass_below(pid, handle)?;
+        // what loses its parent on the way may go to one whose children have been looked at
+        if found.is_subset(&before) {
+            return Ok(found);
+        }
+        before = found;
+    }
+    Ok(before)
+}
+
+fn pass_below(root: i32, handle: &OwnedFd) -> io::Result<BTreeSet<i32>> {
+    let (mut found, mut next) = (BTreeSet::new(), vec![root]);
+    while let Some(pid) = next.pop() {
+        // whoever else gets the number, this is of the process that has it now
+        let directory = match File::open(format!("/proc/{pid}")) {
+            Ok(directory) => directory,
+            Err(error) if is_gone(&error) => continue,
+            Err(error) => return Err(error),
+        };
+        let directory = format!("/proc/self/fd/{}", directory.as_raw_fd());
+        let mut threads = None;
+        if pid == root {
+            if has_ended(handle, Duration::ZERO)? {
+                return Ok(BTreeSet::new());
+            }
+        } else {
+            let Ok(stat) = Stat::from_file(format!("{directory}/stat")) else { continue };
+            let is_ours = stat.ppid == root || found.contains(&stat.ppid);
+            if !is_ours || stat.state == 'Z' || !found.insert(pid) {
+                continue;
+            }
+            threads = Some(stat.num_threads);
+        }
+        let children = match threads {
+            // no directory to list; another thread would be found by the next pass
+            Some(1) => {
+                fs::read_to_string(format!("{directory}/task/{pid}/children")).map(|text| numbers(&text))
+            }
+            _ => children_in(&directory),
+        };
+        match children {
+            Ok(children) => next.extend(children),
+            Err(error) if is_gone(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+/// The children of the process whose directory in `/proc` this is.
+fn children_in(directory: &str) -> io::Result<Vec<i32>> {
+    let mut children = Vec::new();
+    for thread in fs::read_dir(format!("{directory}/task"))? {
+        match fs::read_to_string(thread?.path().join("children")) {
+            Ok(text) => children.extend(numbers(&text)),
+            // it has ended meanwhile
+            Err(error) if is_gone(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(children)
 }
 
 /// Whether a process or thread could not be looked at because it is no longer there.

@@ -2,6 +2,7 @@
 //!
 //! Whoever waits for the launch owns it; everybody else has a weak reference, and what is asked of a sandbox that is over is done.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -15,12 +16,13 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, pidfd_send_signal};
 
+use super::cgroup::Members;
 use super::conduct::Cloned;
 use super::descriptors::{contents, process};
 use super::ending::Stop;
 use super::handshake::Outcome;
 use super::keeper;
-use super::processes::{children_of, descendants, is_gone, is_init, is_orphan_of_ours, parent_of};
+use super::processes::{all_below, children_of, descendants, is_gone, is_init, is_orphan_of_ours, parent_of};
 use super::wait::has_ended;
 use crate::bwrap::status::Status;
 
@@ -113,6 +115,8 @@ pub(super) struct Reach {
     record: Arc<Record>,
     /// Without a PID namespace, whoever was asked to end: what has not done so is killed when it is over.
     asked: Mutex<Vec<OwnedFd>>,
+    /// Its control group.
+    members: OnceLock<Members>,
     /// The keeper has an appointment with it.
     awaited: AtomicBool,
 }
@@ -126,8 +130,8 @@ impl Reach {
         adopts: bool,
     ) -> Self {
         let (child, record, awaited) = (OnceLock::new(), Arc::default(), AtomicBool::new(false));
-        let asked = Mutex::default();
-        Self { pid, process, child, status, cloned, spared, adopts, record, asked, awaited }
+        let (asked, members) = (Mutex::default(), OnceLock::new());
+        Self { pid, process, child, status, cloned, spared, adopts, record, asked, members, awaited }
     }
 
     pub(super) fn process(&self) -> &Arc<OwnedFd> {
@@ -140,6 +144,11 @@ impl Reach {
 
     pub(super) fn record(&self) -> &Arc<Record> {
         &self.record
+    }
+
+    /// From now on it has a control group.
+    pub(super) fn set_members(&self, members: Members) {
+        let _ = self.members.set(members);
     }
 
     /// What bwrap has reported so far.
@@ -279,6 +288,10 @@ impl Reach {
         for (_, process) in others {
             killed = killed.and(send(&process, Signal::KILL));
         }
+        if let Some(members) = self.members.get().filter(|_| self.cloned != Cloned::Init) {
+            // who has lost the parent, too
+            members.kill();
+        }
         killed
     }
 
@@ -292,6 +305,23 @@ impl Reach {
         let _ = pidfd_send_signal(&self.process, Signal::STOP);
         let (found, _) = descendants(self.pid.as_raw_pid(), &self.process, stop);
         found.into_iter().map(|(_, process)| process).collect()
+    }
+
+    /// The command and what has descended from it, as far as it can be found. Nobody, if it has not begun or is over.
+    pub(super) fn processes(&self) -> io::Result<BTreeSet<i32>> {
+        self.hold(&self.status()?)?;
+        let Some(child) = self.child.get() else { return Ok(BTreeSet::new()) };
+        let pid = self.child_pid();
+        let mut found = all_below(pid, child)?;
+        if let Some(members) = self.members.get().filter(|_| self.cloned != Cloned::Init) {
+            found.extend(members.list());
+        }
+        if has_ended(child, Duration::ZERO)? || self.spared {
+            found.remove(&pid);
+        } else {
+            found.insert(pid);
+        }
+        Ok(found)
     }
 
     /// Whether everything that bwrap has started can be found.

@@ -234,6 +234,9 @@ impl Running {
 
     /// Keeps the control group of what was held.
     pub(super) fn set_group(&mut self, group: Option<Group>) {
+        if let Some(group) = &group {
+            self.reach.set_members(group.members());
+        }
         self.group = group;
     }
 

@@ -35,7 +35,7 @@ pub(super) struct Terms {
 ///   spare bwrap's own process 1. A command that is process 1 itself ([`Sandbox::as_pid_1`](crate::Sandbox::as_pid_1)) gets only signals
 ///   that it handles (`pid_namespaces(7)`), and SIGKILL and SIGSTOP.
 /// * Without one, the command and all that descends from it, as far as `/proc/PID/task/TID/children` tells: not what has lost
-///   its parent and was taken in by somebody else. Everything is suspended first, so that nothing escapes meanwhile. What was asked
+///   its parent and was taken in by somebody else, unless there is a control group, whose processes are killed in any case. Everything is suspended first, so that nothing escapes meanwhile. What was asked
 ///   to end and is still there when the command has ended is killed; what they start after they were asked may live on.
 ///
 /// Signals, but for killing, go to who is there when they are sent, as far as there are descriptors for that many; what is started
@@ -152,6 +152,35 @@ impl Killer {
         let signal = signal.map_err(Error::system(Step::Signal))?;
         let Some(reach) = self.reach.upgrade() else { return Ok(()) };
         reach.signal(&[signal]).map(drop).map_err(Error::system(Step::Signal))
+    }
+
+    /// The process ids, outside, of what runs in the sandbox: the command and its descendants, without what is bwrap's own, in ascending order.
+    /// Empty before the command begins and once it is over.
+    ///
+    /// It is read from process 1 down (`/proc/PID/task/TID/children`), not searched for among all processes of the machine: with a PID
+    /// namespace that is everybody. Without one, what has lost its parent and was taken in by somebody else is found only with a
+    /// control group ([`Limit::Accounting`](crate::Limit::Accounting)). Who begins or ends meanwhile may be missing or still be there, and a number can
+    /// be another's as soon as its process has ended: to end somebody, `pidfd_open(2)` it and ask again whether it is listed.
+    ///
+    /// # Errors
+    ///
+    /// If the system denies it, or the kernel does not tell children (`CONFIG_PROC_CHILDREN`).
+    ///
+    /// ```
+    /// use std::io::Read;
+    /// use bwrap_launch::{Sandbox, Stdio};
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").dev("/dev").unshare_all();
+    /// let mut command = sandbox.command("sh");
+    /// let mut child = command.args(["-c", "sleep 60 & echo; wait"]).stdout(Stdio::piped()).spawn()?;
+    /// child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap(); // it runs
+    /// assert_eq!(child.processes()?.len(), 2);
+    /// # child.kill()?;
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    pub fn processes(&self) -> Result<Vec<u32>> {
+        let Some(reach) = self.reach.upgrade() else { return Ok(Vec::new()) };
+        let found = reach.processes().map_err(Error::system(Step::ListProcesses))?;
+        Ok(found.into_iter().map(i32::unsigned_abs).collect())
     }
 
     /// Stops the command and its descendants (SIGSTOP) until [`resume`](Self::resume). Its time limit goes on. Does nothing if the

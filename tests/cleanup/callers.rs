@@ -17,6 +17,7 @@ pub(crate) const CASES: &[Case] = cases![
     a_caller_that_ignores_sigchld,
     a_subreaper,
     process_one,
+    below_a_process_one_that_does_not_reap,
     many_threads_launch_at_once,
     thousands_of_launches_beside_a_fork_and_a_thief,
     a_killed_caller,
@@ -138,6 +139,46 @@ fn process_one(here: &Here) {
     let outer = host().proc("/proc").unshare(Namespaces::PID).as_pid_1();
     let output = here.helper(&outer, "alone").arg(here.bwrap.path()).output().unwrap();
     assert!(output.status.success(), "{} {}", output.status, String::from_utf8_lossy(&output.stderr));
+}
+
+fn below_a_process_one_that_does_not_reap(here: &Here) {
+    let outer = host().proc("/proc").unshare(Namespaces::PID).as_pid_1();
+    let output = here.helper(&outer, "barren").arg(here.bwrap.path()).output().unwrap();
+    assert!(output.status.success(), "{} {}", output.status, String::from_utf8_lossy(&output.stderr));
+}
+
+/// A helper, process 1 of a PID namespace, that waits for its own child only.
+pub(crate) fn barren(arguments: &[String]) {
+    assert_eq!(std::process::id(), 1);
+    for wish in ["adopt", "leave"] {
+        let mut process = StdCommand::new(std::env::current_exe().unwrap());
+        process.args(["--helper", "launcher"]).args(arguments).arg(wish);
+        assert!(process.status().unwrap().success(), "{wish}");
+    }
+}
+
+/// A helper: launches, and counts the zombies.
+pub(crate) fn launcher(arguments: &[String]) {
+    let bwrap = Bwrap::at(&arguments[0]).unwrap();
+    let adopts = arguments[1] == "adopt";
+    if adopts {
+        bwrap_launch::adopt_orphans().unwrap();
+    }
+    let sandbox = host().unshare(Namespaces::PID);
+    for (_, launch) in LAUNCHES {
+        (0..4).for_each(|_| launch(&sandbox, &bwrap));
+    }
+    let zombies = || {
+        let entries = fs::read_dir("/proc").unwrap().flatten();
+        let stats = entries.filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok());
+        stats.filter(|stat| stat.contains(") Z ")).collect::<Vec<_>>()
+    };
+    if adopts {
+        assert!(eventually(|| zombies().is_empty()), "{:?}", zombies());
+    } else {
+        // otherwise nobody would see whether adopting makes a difference
+        assert!(eventually(|| zombies().len() >= 4), "{:?}", zombies());
+    }
 }
 
 /// A helper to be killed: launches with its own standard output, once it is told to.

@@ -17,6 +17,7 @@ pub(crate) const CASES: &[Case] = cases![
     processor_time_runs_out,
     nothing_outlives_the_group,
     however_it_ends_the_group_is_gone,
+    who_lost_the_parent_is_listed_and_killed,
     what_was_used_is_counted,
     a_group_that_is_not_ours,
     what_this_version_does_not_know,
@@ -240,6 +241,31 @@ fn nothing_outlives_the_group(here: &Here) {
         assert!(command.status().unwrap().success());
         drop(command);
         assert!(released(&holders, SETTLE), "something is left");
+        assert_eq!(parent.groups(), [] as [PathBuf; 0]);
+    }
+}
+
+fn who_lost_the_parent_is_listed_and_killed(here: &Here) {
+    let parent = Parent::new(here);
+    for sandbox in both() {
+        let script = "(setsid sh -c 'sleep 60 & exec sleep 60' &); echo; exec sleep 60";
+        let mut command = here.shell(&sandbox, script);
+        command.limits(&parent.limits().require(Limit::Accounting)).stdout(Stdio::piped());
+        let holders = watch(&mut command);
+        let mut child = command.spawn().unwrap();
+        drop(command);
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        let all = || {
+            let listed = child.processes().unwrap();
+            let words =
+                listed.iter().filter_map(|pid| fs::read_to_string(format!("/proc/{pid}/cmdline")).ok());
+            listed.len() == 3 && words.filter(|words| words == "sleep\x0060\0").count() == 3
+        };
+        assert!(within(SETTLE, all), "{:?} in {sandbox}", child.processes());
+        child.kill().unwrap();
+        // before anybody waits, which removes the group
+        assert!(released(&holders, SETTLE), "something is left of {sandbox}");
+        let _ = child.wait();
         assert_eq!(parent.groups(), [] as [PathBuf; 0]);
     }
 }

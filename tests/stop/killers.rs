@@ -28,6 +28,8 @@ pub(crate) const CASES: &[Case] = cases![
     suspend_and_resume,
     descendants_without_a_pid_namespace,
     dropped_to_be_killed,
+    what_runs_is_listed,
+    what_stays_is_listed_beside_what_comes_and_goes,
     who_is_named_for_the_end,
 ];
 
@@ -99,6 +101,67 @@ fn a_kill_after_the_end(here: &Here) {
         child.killer().terminate(Duration::ZERO).unwrap();
         assert_eq!(child.wait().unwrap().ending(), Ending::Exited(4));
     }
+}
+
+/// All processes of the machine that are in this PID namespace, but for its process 1.
+fn in_namespace(number: u64, first: u32) -> Vec<u32> {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let link = format!("pid:[{number}]");
+    let is_in = |pid: &u32| {
+        *pid != first && fs::read_link(format!("/proc/{pid}/ns/pid")).is_ok_and(|to| to.as_os_str() == &*link)
+    };
+    let mut all: Vec<u32> = pids.filter(is_in).collect();
+    all.sort_unstable();
+    all
+}
+
+fn what_runs_is_listed(here: &Here) {
+    // children, grandchildren, and those whose parents are gone
+    let script = "sleep 60 & (sleep 60 & sleep 60 & wait) & (setsid sleep 60 &); (sh -c 'sleep 60 & sleep 60 & wait' &); echo; wait";
+    let sandbox = host().unshare(Namespaces::PID);
+    let held = here.shell(&sandbox, script).prepare().unwrap();
+    assert_eq!(held.killer().unwrap().processes().unwrap(), [0; 0], "it has not begun");
+    drop(held);
+    let mut child = running(here, &sandbox, script);
+    let (first, namespace) = (child.sandbox_pid().unwrap(), child.namespaces().unwrap().pid.unwrap());
+    // the last ones may only be coming
+    let sleeps =
+        |pid: &u32| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|words| words.starts_with(b"sleep"));
+    assert!(within(SETTLE, || in_namespace(namespace, first).iter().filter(|pid| sleeps(pid)).count() == 6));
+    let listed = child.processes().unwrap();
+    assert_eq!(listed, in_namespace(namespace, first));
+    assert_eq!(listed.len(), 9, "with the shells");
+    assert_eq!(child.killer().processes().unwrap(), listed);
+    let killer = child.killer();
+    child.kill().unwrap();
+    let _ = child.wait();
+    assert_eq!((child.processes().unwrap(), killer.processes().unwrap()), (vec![], vec![]), "it is over");
+
+    // without, who has a parent there
+    let mut child = running(here, &host(), "(sleep 60 & wait) & echo; wait");
+    let command = child.sandbox_pid().unwrap();
+    assert!(within(SETTLE, || child.processes().unwrap().len() == 3), "{:?}", child.processes());
+    assert!(child.processes().unwrap().contains(&command));
+    child.kill().unwrap();
+    let _ = child.wait();
+}
+
+/// Whoever loses its parent while the list is made is not missed.
+fn what_stays_is_listed_beside_what_comes_and_goes(here: &Here) {
+    let script = "(sleep 60 & sleep 60 &); while :; do (sleep .01 & sleep .01 &); done & echo; wait";
+    let mut child = running(here, &host().unshare(Namespaces::PID), script);
+    let killer = child.killer();
+    let sleeps =
+        |pid: &u32| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|words| words == b"sleep\x0060\0");
+    let staying = || killer.processes().unwrap().into_iter().filter(sleeps).collect::<Vec<_>>();
+    assert!(within(SETTLE, || staying().len() == 2));
+    let both = staying();
+    for _ in 0..(60 / share()).max(2) {
+        assert_eq!(staying(), both);
+    }
+    child.kill().unwrap();
+    let _ = child.wait();
 }
 
 fn a_kill_before_it_is_set_up(here: &Here) {

@@ -141,6 +141,15 @@ impl Child {
         self.held.child.killer()
     }
 
+    /// The process ids, outside, of what runs in the sandbox ([`Killer::processes`]).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn processes(&self) -> Result<Vec<u32>> {
+        self.killer().processes()
+    }
+
     /// The process id of bwrap itself.
     #[must_use]
     pub fn id(&self) -> u32 {
