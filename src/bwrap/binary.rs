@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::{self, Read};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, getuid, kill_process_group, pidfd_open};
 
 use super::message::{Message, Severity};
 use super::options::{self, Accepted, BwrapOption, MissingOption, find};
@@ -537,7 +537,8 @@ const LONGEST: usize = 1 << 20;
 
 /// Runs bwrap with one option and returns what it prints, on either stream. Later than the deadline it is killed.
 fn ask(path: &Path, option: &str, deadline: Instant) -> io::Result<String> {
-    let mut child = Command::new(path)
+    let mut command = Command::new(path);
+    command
         .arg(option)
         .env_clear()
         // a pipe, not /dev/null, which a sandbox around us may lack
@@ -545,8 +546,18 @@ fn ask(path: &Path, option: &str, deadline: Instant) -> io::Result<String> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         // a process group, so that a wrapper is killed with all that it has started
-        .process_group(0)
-        .spawn()?;
+        .process_group(0);
+    let mut child = match command.spawn() {
+        // a command with a user is forked, without clone3(2)
+        Err(error) if is_denial(&error) => match command.uid(getuid().as_raw()).spawn() {
+            Ok(mut child) => {
+                let _ = child.wait();
+                return Err(denied_call(&error, CLONE3));
+            }
+            Err(_) => return Err(error),
+        },
+        child => child?,
+    };
     let heard = listen(&mut child, deadline);
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     // nobody has waited for the process, so its number is still its own
@@ -555,8 +566,13 @@ fn ask(path: &Path, option: &str, deadline: Instant) -> io::Result<String> {
         let _ = kill_process_group(group, Signal::KILL);
         let _ = wait_for(group, DEATH);
     }
-    // we ignore the exit status: a caller that ignores SIGCHLD gets none
-    let _ = child.try_wait();
+    // otherwise we ignore the exit status: a caller that ignores SIGCHLD gets none
+    if let Ok(Some(status)) = child.try_wait()
+        && status.signal() == Some(libc::SIGSYS)
+    {
+        let what = "a system call filter ended it (SIGSYS) before it could say what it is; the number of the call is in the kernel log";
+        return Err(io::Error::other(what));
+    }
     match heard {
         Ok((text, _)) => Ok(text),
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {
@@ -568,14 +584,50 @@ fn ask(path: &Path, option: &str, deadline: Instant) -> io::Result<String> {
     }
 }
 
+/// A call that we need, and why, and what to do where it is denied.
+type Needed = (&'static str, &'static str);
+
+const CLONE3: Needed = (
+    "clone3",
+    "the C library starts programs and threads with it. Mostly that is the system call filter of a container engine older than Docker \
+     20.10.10: update the engine, or have the filter answer ENOSYS, with which the library does without",
+);
+const PIDFD_OPEN: Needed = (
+    "pidfd_open",
+    "with it processes are watched and ended without mistaking one for another. Mostly that is a system call filter older than Linux \
+     5.3, which brought it: have the filter permit it",
+);
+
+/// What a system call filter may have answered.
+fn is_denial(error: &io::Error) -> bool {
+    let answers = [libc::EPERM, libc::EACCES, libc::EINVAL, libc::ENOSYS, libc::EOPNOTSUPP];
+    error.raw_os_error().is_some_and(|number| answers.contains(&number))
+}
+
+/// That a call of ours was denied.
+fn denied_call(error: &io::Error, (call, why): Needed) -> io::Error {
+    io::Error::new(error.kind(), format!("{call}(2) was denied ({error}), and {why}"))
+}
+
+/// A handle on a process.
+///
+/// # Errors
+///
+/// `ESRCH` if there is no such process.
+pub(crate) fn hold(pid: Pid) -> io::Result<OwnedFd> {
+    pidfd_open(pid, PidfdFlags::empty())
+        .map_err(io::Error::from)
+        .map_err(|error| if is_denial(&error) { denied_call(&error, PIDFD_OPEN) } else { error })
+}
+
 /// What a process prints until it ends, and whether it has ended: else it prints without end.
 fn listen(child: &mut Child, deadline: Instant) -> io::Result<(String, bool)> {
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    let process = match pid.map(|pid| pidfd_open(pid, PidfdFlags::empty())).transpose() {
+    let process = match pid.map(hold).transpose() {
         Ok(process) => process,
-        // ECHILD: the process has ended and the caller ignores SIGCHLD
-        Err(Errno::SRCH) => None,
-        Err(error) => return Err(error.into()),
+        // the process has ended and the caller ignores SIGCHLD
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => None,
+        Err(error) => return Err(error),
     };
     let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
     let (mut out, mut err) = (Vec::new(), Vec::new());
@@ -636,7 +688,7 @@ fn read_ready(
 
 /// Waits for the end of a process, not for long.
 fn wait_for(pid: Pid, patience: Duration) -> io::Result<()> {
-    let process = pidfd_open(pid, PidfdFlags::empty())?;
+    let process = hold(pid)?;
     poll(&mut [PollFd::new(&process, PollFlags::IN)], Timespec::try_from(patience).ok().as_ref())?;
     Ok(())
 }

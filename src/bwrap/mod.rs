@@ -13,8 +13,8 @@ mod parse;
 pub(crate) mod stand_in;
 pub(crate) mod status;
 
-pub(crate) use binary::find_helper;
 pub use binary::{Advisory, Bwrap, BwrapError, Version};
+pub(crate) use binary::{find_helper, hold};
 pub(crate) use message::decisive;
 pub use message::{Message, Severity, Stage};
 pub use options::MissingOption;

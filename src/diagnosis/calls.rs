@@ -3,9 +3,14 @@
 //! A filter answers with any error number that its author chose, or kills. What it cannot be told from is what the kernel itself
 //! answers to the same call for reasons of its own: those numbers stand beside each call.
 
+use std::path::Path;
+
 use super::confinement::{AppArmor, Selinux};
 use super::prelude::*;
+use super::wish::{self, Calls, Wish};
+use super::{Cause, Finding};
 use crate::bwrap::Stage;
+use crate::sandbox::Operation;
 
 /// A system call at one step of bwrap's start.
 pub(super) struct Call {
@@ -38,34 +43,75 @@ macro_rules! calls {
 }
 
 calls! {
-    Namespaces "clone" "" ["Creating new namespace failed", "No permissions to create a new namespace%s"] (EPERM ENOSPC EUSERS EAGAIN ENOMEM);
+    Privileges "capget" "" ["capget failed", "capget (for uid == 0) failed"] ();
+    Privileges "prctl" "" ["prctl(PR_SET_NO_NEW_PRIVS) failed", "can't set dumpable", "prctl(PR_SET_DUMPABLE) failed", "prctl(PR_SET_KEEPCAPS) failed"] ();
+    Checks "eventfd2" "" ["eventfd()"] (EMFILE ENFILE ENOMEM ENODEV);
+    Checks "pipe2" "" ["pipe2()"] (EMFILE ENFILE);
+    Checks "rt_sigprocmask" "" ["sigprocmask"] ();
+    Namespaces "clone" "" ["Creating new namespace failed", "No permissions to create a new namespace%s", "Creating new namespace failed, likely because the kernel does not support user namespaces.%s"] (EPERM ENOSPC EUSERS EAGAIN ENOMEM);
     Namespaces "setns" "since 0.4.0" ["Joining specified user namespace failed", "Setting userns2 failed", "Setting pidns failed"] (EPERM EINVAL EBADF);
+    Monitor "signalfd4" "" ["Can't create signalfd"] (EMFILE ENFILE ENOMEM ENODEV);
+    Monitor "poll" "" ["poll"] (ENOMEM);
+    Loopback "socket" "" ["loopback: Failed to look up lo"] (EMFILE ENFILE ENODEV);
     Loopback "socket" "" ["loopback: Failed to create NETLINK_ROUTE socket"] (EMFILE ENFILE);
     Loopback "bind" "" ["loopback: Failed to bind NETLINK_ROUTE socket"] ();
     Sources "openat2" "since 0.12" ["Can't open source %s", "Can't open overlay source %s", "Can't open overlay workdir %s"] (ENOENT ENOTDIR EACCES EPERM ELOOP);
-    Mounts "mount" "" ["Failed to make / slave"] (EINVAL ENOSPC ENOMEM);
+    Mounts "mount" "" ["Failed to make / slave"] (ENOSPC ENOMEM);
     Mounts "mount" "" ["Failed to mount tmpfs"] (ENOENT ENOTDIR ENOSPC ENOMEM);
-    Mounts "mount" "until 0.13" ["setting up newroot bind"] (EINVAL ENOSPC ENOMEM);
+    Mounts "chdir" "" ["chdir base_path"] ();
+    Mounts "mkdir" "" ["Creating newroot failed", "Creating oldroot failed", "Creating proc failed"] (ENOSPC EOVERFLOW EROFS);
+    Mounts "mount" "until 0.13" ["setting up newroot bind"] (ENOSPC ENOMEM);
     Pivot "pivot_root" "" ["pivot_root", "pivot_root(/newroot)"] (EINVAL EBUSY ENOMEM);
     Mounts "mount" "since 0.12" ["mounting proc"] (ENOSPC ENOMEM);
-    Mounts "openat2" "since 0.12" ["Can't open %s", "Can't mkdir parents for %s", "Can't resolve %s"] (ENOENT ENOTDIR EACCES EPERM ELOOP EBADF);
+    Mounts "openat2" "since 0.12" ["Can't open %s", "Can't mkdir parents for %s", "Can't resolve %s"] (ENOENT ENOTDIR EACCES EPERM ELOOP);
+    Mounts "mkdir" "until 0.12" ["Can't mkdir %s"] (EROFS EACCES EPERM ENOTDIR EEXIST ENOENT ENOSPC);
     Mounts "mkdirat" "since 0.12" ["Can't create file %s"] (EROFS EACCES EPERM EISDIR ENOTDIR EEXIST ENOENT ENOSPC);
     Mounts "mount" "" ["Unable to mount source on destination"] (EINVAL ENOENT ENOTDIR ENOSPC ELOOP EACCES EPERM ENOMEM);
     Mounts "mount" "until 0.12" ["Unable to apply mount flags: remount \"%s\"", "Unable to remount destination \"%s\" with correct flags"] (EPERM EACCES EINVAL EBUSY);
     Mounts "mount_setattr" "since 0.13" ["mount_setattr() failed at \"%s\""] (EINVAL);
+    Mounts "faccessat2" "" ["realpath(destination)"] (ENOENT ENOTDIR EACCES ELOOP ESTALE);
     Mounts "mount" "" ["Can't mount proc on %s"] (EPERM EACCES ENOSPC ENOMEM EINVAL);
-    Mounts "mount" "" ["Can't mount devpts on %s"] (EINVAL EACCES ENOSPC ENOMEM);
+    Mounts "access" "until 0.12, faccessat2 since then," ["Can't access %s"] (EACCES EROFS ENOENT);
+    Mounts "symlink" "until 0.12, symlinkat since then," ["Can't create symlink %s", "Can't create symlink %s/%s", "Can't make symlink at %s/ptmx"] (EROFS ENOSPC EEXIST);
+    Mounts "symlink" "until 0.12, symlinkat since then," ["Can't make symlink at %s"] (EROFS EACCES EPERM ENOSPC EEXIST);
+    Mounts "mount" "" ["Can't mount devpts on %s"] (ENOSPC ENOMEM);
     Mounts "mount" "" ["Can't mount tmpfs on %s"] (EACCES ENOENT ELOOP ENOSPC ENOMEM);
     Mounts "mount" "" ["Can't mount mqueue on %s"] (EACCES ENOENT ELOOP ENOSPC ENOMEM ENODEV);
+    Mounts "chmod" "" ["Can't chmod %#o %s"] (EROFS EACCES EPERM ENOENT ENOTDIR ELOOP EOPNOTSUPP);
     Mounts "sethostname" "" ["Can't set hostname to %s"] ();
-    Pivot "umount2" "" ["umount old root", "unmount old root"] (EINVAL EBUSY);
+    Pivot "mount" "" ["Failed to make old root rprivate"] (ENOSPC ENOMEM);
+    Pivot "umount2" "" ["umount old root", "unmount old root"] (EBUSY);
+    Pivot "chdir" "" ["chdir /", "chdir / (base path)", "chdir /newroot"] ();
+    Pivot "fchdir" "" ["fchdir to oldroot"] ();
     NestedUserNamespace "unshare" "since 0.8.0" ["unshare user ns"] (ENOSPC EUSERS ENOMEM);
     Capabilities "capset" "" ["capset failed"] (EPERM);
     Capabilities "prctl" "" ["Adding ambient capability %ld", "Dropping capability %ld from bounds"] (EPERM EINVAL);
     Environment "chdir" "" ["Can't chdir to %s"] (ENOENT ENOTDIR EACCES ELOOP);
+    Environment "prctl" "" ["prctl"] ();
+    Environment "setsid" "" ["setsid"] ();
+    Environment "clone" "" ["Can't fork for pid 1"] (EAGAIN ENOMEM);
+    Reaper "fcntl" "" ["Unable to lock file %s"] (EAGAIN EACCES EBADF ENOLCK EOPNOTSUPP);
     Seccomp "prctl" "" ["prctl(PR_SET_SECCOMP)"] (EINVAL EPERM EACCES ENOMEM);
     Exec "execve" "" ["execvp %s"] (ENOENT ENOTDIR EACCES EPERM ENOEXEC ELIBBAD EISDIR ETXTBSY E2BIG ENOMEM);
 }
+
+/// The causes that name the filter for some call of their own.
+const NAMED: &[Cause] = &[
+    Cause::SeccompDeniesNamespaces,
+    Cause::NamespacesNotImplemented,
+    Cause::JoinDenied,
+    Cause::NetlinkDenied,
+    Cause::Openat2Missing,
+    Cause::SeccompDeniesMount,
+    Cause::MountNotImplemented,
+    Cause::SeccompDeniesTmpfs,
+    Cause::SeccompDeniesPivotRoot,
+    Cause::SeccompDeniesUmount,
+    Cause::HostnameDenied,
+    Cause::SeccompDeniesUnshare,
+    Cause::FilterRejected,
+    Cause::ExecDenied,
+];
 
 /// The call that failed, by what bwrap said.
 pub(super) fn failed(case: &Case<'_>) -> Option<&'static Call> {
@@ -78,8 +124,11 @@ pub(super) fn failed(case: &Case<'_>) -> Option<&'static Call> {
 /// Weighs whether a filter answered the call that failed: by whether one is on, and by what else answers so.
 pub(super) fn denied(case: &Case<'_>) -> Option<Judgement> {
     if case.killed() {
-        let refused = case.symptom.is_some_and(|symptom| symptom.verdict == Verdict::Refused);
-        let what = if refused { "making namespaces" } else { "setting the sandbox up" };
+        let what = match case.symptom.map(|symptom| symptom.verdict) {
+            Some(Verdict::Refused) => "making namespaces",
+            Some(Verdict::NotExecuted) => "a step before it executes the command",
+            _ => "setting the sandbox up",
+        };
         return (case.filtered() != Some(false)).then(|| {
             weigh(High)
                 .summary(format!("a system call filter kills bwrap for {what}"))
@@ -99,6 +148,53 @@ pub(super) fn denied(case: &Case<'_>) -> Option<Judgement> {
 pub(super) fn denied_though(case: &Case<'_>) -> Option<Judgement> {
     let call = failed(case).filter(|_| case.filtered() == Some(true))?;
     answered(case, call, Medium)
+}
+
+/// That the filter answered, for a call that no cause names. Where the kernel has reasons of its own for that answer, whatever else
+/// was found is likelier.
+pub(super) fn denied_any(case: &Case<'_>, found: &[Finding]) -> Option<Finding> {
+    if case.killed() {
+        // what ends before is told by causes of its own
+        return found
+            .is_empty()
+            .then(|| Some(denied(case)?.finding(Cause::SeccompDeniesCall, permit(case))))?;
+    }
+    let (call, answer) = (failed(case)?, case.errno()?);
+    let own = call.own.contains(&answer) && kernel_may(case, call);
+    let confidence = if own { Medium } else { High };
+    let named = |finding: &Finding| NAMED.contains(&finding.cause) && finding.confidence >= confidence;
+    let other = own && !found.is_empty() || found.iter().any(named);
+    rule_out(other || case.filtered() != Some(true))?;
+    let found = answered(case, call, confidence)?;
+    let text = case.message().and_then(Message::errno).map_or("", Errno::text);
+    let summary = format!("a system call filter answers {} with \"{text}\"", call.name);
+    Some(found.summary(summary).finding(Cause::SeccompDeniesCall, permit(case)))
+}
+
+fn permit(case: &Case<'_>) -> Vec<Remedy> {
+    wish::fit(case, Wish::Calls(Calls::Sandboxing).grant(case))
+}
+
+/// Whether the kernel itself can have a reason to deny this use of the call.
+fn kernel_may(case: &Case<'_>, call: &Call) -> bool {
+    let path = case.message().and_then(Message::path);
+    match call.name {
+        // the root of the sandbox is there, and open to everybody
+        "openat2" | "mkdirat" | "faccessat2" if path == Some(Path::new("/")) => false,
+        // only a setuid bwrap keeps some that it may not have
+        "capset" => case.host.bwrap_gets_root() != Some(false),
+        // it wants a mount, and a bind has just made one
+        "mount_setattr" => !case.says(&["Can't bind mount %s on %s"]),
+        "mkdirat" | "chmod" | "openat2" => !path.is_some_and(|path| in_tmpfs(case, path)),
+        _ => true,
+    }
+}
+
+/// Whether a path lies in a tmpfs of the sandbox's own, where its maker may do anything.
+fn in_tmpfs(case: &Case<'_>, path: &Path) -> bool {
+    let operations = case.sandbox.map_or(&[][..], |sandbox| &sandbox.operations);
+    let above = operations.iter().rfind(|one| one.is_mount() && path.starts_with(one.destination()));
+    matches!(above, Some(Operation::Tmpfs(_)))
 }
 
 fn answered(case: &Case<'_>, call: &Call, confidence: Confidence) -> Option<Judgement> {
@@ -129,7 +225,7 @@ mod tests {
 
     use super::*;
     use crate::diagnosis::fixtures::{explain, machine, whole};
-    use crate::diagnosis::{Cause, Symptom, diagnose};
+    use crate::diagnosis::{Symptom, diagnose};
     use crate::host::{Fact, Host};
 
     fn filtered() -> Host {

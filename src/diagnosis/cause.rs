@@ -90,6 +90,9 @@ causes! {
     Internal {
         SY01 OutOfMemory "memory ran out",
     }
+    Seccomp {
+        SF02 SeccompDeniesCall "a system call filter denies a call that bwrap makes",
+    }
     Namespaces {
         NS03 Chrooted "the process is in a chroot, where the kernel makes no user namespaces",
         NS02 UserNamespacesSwitchedOff "kernel.unprivileged_userns_clone=0 forbids user namespaces to users",

@@ -79,6 +79,7 @@ pub fn diagnose(symptom: &Symptom, host: &Host, sandbox: Option<&Sandbox>) -> Di
 fn explain(failed: &Case<'_>) -> Vec<Finding> {
     let explained = causes::all().filter(|rule| rule.explains(failed)).filter_map(|rule| rule.find(failed));
     let mut causes: Vec<Finding> = explained.chain(causes::ex::program(failed)).collect();
+    causes.extend(calls::denied_any(failed, &causes));
     causes.sort_by_key(|finding| (std::cmp::Reverse(finding.confidence), finding.cause));
     if causes.is_empty() {
         causes.push(causes::unexplained(failed));

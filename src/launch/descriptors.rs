@@ -7,7 +7,9 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socketpair};
-use rustix::process::{Pid, PidfdFlags, Resource, getrlimit, pidfd_open};
+use rustix::process::{Pid, Resource, getrlimit};
+
+use crate::bwrap::hold;
 
 /// The largest number that a descriptor of the command may have: everything below is closed one by one.
 pub(crate) const MAX_NUMBER: RawFd = 1023;
@@ -154,7 +156,7 @@ fn both_above((one, other): (OwnedFd, OwnedFd)) -> io::Result<(OwnedFd, OwnedFd)
 
 /// A handle on a process.
 pub(crate) fn process(pid: Pid) -> io::Result<OwnedFd> {
-    above_streams(pidfd_open(pid, PidfdFlags::empty())?)
+    above_streams(hold(pid)?)
 }
 
 /// An event, with the count that it begins with.

@@ -18,8 +18,9 @@ fn rehearse(recipe: &Arc<Recipe>, bwrap: &Bwrap, deadline: Instant) -> Option<(O
     let order = Order {
         recipe,
         bwrap,
-        stdin: &StdioKind::Null,
-        stdout: &StdioKind::Null,
+        // there may be no /dev/null, and that be the failure
+        stdin: &StdioKind::Piped,
+        stdout: &StdioKind::Piped,
         stderr: &StdioKind::Piped,
         descriptors: &[],
         hold: true,
@@ -93,7 +94,11 @@ fn repeat(
         // at the latest it fails at the gate, which nobody opens in a rehearsal; two processes complain about that, and
         // their words may end up in one line
         (Outcome::NotExecuted { .. }, Outcome::NotExecuted { .. }) => messages.retain(|message| {
-            message.stage() == Stage::Environment || message.severity() == Severity::Warning
+            let before = matches!(
+                message.stage(),
+                Stage::Capabilities | Stage::Environment | Stage::Reaper | Stage::Monitor
+            );
+            before || message.severity() == Severity::Warning
         }),
         _ => return None,
     }

@@ -325,7 +325,12 @@ impl Stage {
         let said =
             format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         match output.status.code() {
-            Some(0) => Ok(Completion::Completed),
+            Some(0) => {
+                for line in said.lines().filter(|line| line.starts_with("counted: ")) {
+                    eprintln!("{case} as {}: {line}", if user { "a user" } else { "root" });
+                }
+                Ok(Completion::Completed)
+            }
             Some(SKIPPED) => Ok(Completion::ignored_with(said.trim().to_owned())),
             _ => Err(format!("{} with bwrap {label}\n{said}", output.status).into()),
         }

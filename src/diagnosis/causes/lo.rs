@@ -5,6 +5,7 @@
 use super::prelude::*;
 use crate::bwrap::Message;
 use crate::bwrap::message::Errno;
+use crate::diagnosis::calls::failed;
 
 const REFUSED: &[(&str, &[i32])] = &[
     ("loopback: Failed RTM_NEWADDR", &[]),
@@ -85,10 +86,13 @@ fn gvisor(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn netlink_denied(case: &Case<'_>) -> Option<Judgement> {
-    // that is not what filters answer
-    let module = case.errno() == Some(libc::EACCES);
+    // that is seldom what filters answer
+    let confined = AppArmor::of(case).profile().is_some() || Selinux::of(case).domain().is_some();
+    let module = case.errno() == Some(libc::EACCES) && (confined || case.filtered() != Some(true));
+    let call = failed(case).map_or("socket", |call| call.name);
     let found = weigh(if case.filtered() == Some(true) && !module { High } else { Medium })
         .summary("bwrap may make no netlink socket, which setting the loopback device up takes");
+    let found = found.heard(case, format!("the answer to {call}(2) of AF_NETLINK was no"));
     Some(if module {
         found.unknown("whether a security module denies it: the kernel log")
     } else {

@@ -182,6 +182,7 @@ const ELSEWHERE: &[(Cause, &str)] = &[
     (Cause::UnmaskedNeedsUserNamespace, "cluster: words of Kubernetes, none of bwrap's"),
     (Cause::NodeWithoutUserNamespaces, "cluster: words of Kubernetes, none of bwrap's"),
     (Cause::PodSecurityForbidsUnmasked, "cluster: words of Kubernetes, none of bwrap's"),
+    (Cause::SeccompDeniesCall, "the table of calls: what no rule names"),
     (Cause::Unexplained, "what is left when no rule has anything to say"),
 ];
 

@@ -50,7 +50,6 @@ pub(super) fn remount(case: &Case<'_>) -> Option<Judgement> {
     let by_module =
         case.errno() == Some(libc::EACCES) && (label.is_some() || case.host.security.label.is_unknown());
     let by_filter = case.filtered() == Some(true)
-        && case.errno() == Some(libc::EPERM)
         && (remount_locked(case) == Some(false)
             || spot.message.reason() == Some("mount_setattr() failed at \"%s\""));
     let (name, errno, shown) = (spot.name(), spot.message.errno().map_or("", Errno::text), place.display());

@@ -171,8 +171,11 @@ fn a_filter_that_denies_setting_capabilities() {
     let found = explain(message, &host, &whole());
     assert_eq!(
         (found.cause(), found.causes[0].confidence),
-        (Some(Cause::CapabilityUnavailable), Confidence::Medium)
+        (Some(Cause::SeccompDeniesCall), Confidence::High)
     );
-    assert!(found.causes[0].summary.contains("CAP_SYS_ADMIN"));
+    assert!(found.causes[0].summary.contains("prctl"));
+    let denied = explain("Adding ambient capability 21: Operation not permitted", &host, &whole());
+    assert_eq!(denied.cause(), Some(Cause::CapabilityUnavailable));
+    assert!(denied.causes[0].summary.contains("CAP_SYS_ADMIN"));
     assert_eq!(explain(message, &machine(), &whole()).causes[0].confidence, Confidence::Low);
 }
