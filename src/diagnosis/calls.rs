@@ -164,7 +164,7 @@ pub(super) fn denied_any(case: &Case<'_>, found: &[Finding]) -> Option<Finding> 
     let confidence = if own { Medium } else { High };
     let named = |finding: &Finding| NAMED.contains(&finding.cause) && finding.confidence >= confidence;
     let other = own && !found.is_empty() || found.iter().any(named);
-    rule_out(other || case.filtered() != Some(true))?;
+    rule_out(other || case.filtered() != Some(true) || !ANSWERS.contains(&answer))?;
     let found = answered(case, call, confidence)?;
     let text = case.message().and_then(Message::errno).map_or("", Errno::text);
     let summary = format!("a system call filter answers {} with \"{text}\"", call.name);
