@@ -319,7 +319,8 @@ impl Child {
 
     /// What the sandbox has used so far, or, at its end, in all.
     ///
-    /// With a control group of its own ([`Limit::Accounting`](crate::Limit::Accounting)) that is what the kernel has counted.
+    /// With a control group of its own ([`Limit::Accounting`](crate::Limit::Accounting)) that is what the kernel has counted; without one it is less
+    /// sure, and says so ([`Usage`]).
     ///
     /// ```
     /// use bwrap_launch::{Limit, Limits, Sandbox};

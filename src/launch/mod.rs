@@ -43,6 +43,7 @@ mod start;
 mod stdio;
 mod stop;
 mod table;
+mod tally;
 #[cfg(feature = "tokio")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
 pub mod tokio;

@@ -107,7 +107,7 @@ pub(super) fn descendants(
 pub(super) fn all_below(pid: i32, handle: &OwnedFd) -> io::Result<BTreeSet<i32>> {
     let mut before = BTreeSet::new();
     for _ in 0..PASSES {
-        let found = pass_below(pid, handle)?;
+        let found = pass_below(pid, handle, |_, _| {})?;
         // what loses its parent on the way may go to one whose children have been looked at
         if found.is_subset(&before) {
             return Ok(found);
@@ -117,7 +117,13 @@ pub(super) fn all_below(pid: i32, handle: &OwnedFd) -> io::Result<BTreeSet<i32>>
     Ok(before)
 }
 
-fn pass_below(root: i32, handle: &OwnedFd) -> io::Result<BTreeSet<i32>> {
+/// As [`all_below`], but what loses its parent on the way may be missed. Each that is `met`, the first and zombies among them, is so by the
+/// path of its directory.
+pub(super) fn pass_below(
+    root: i32,
+    handle: &OwnedFd,
+    mut met: impl FnMut(i32, &str),
+) -> io::Result<BTreeSet<i32>> {
     let (mut found, mut next) = (BTreeSet::new(), vec![root]);
     while let Some(pid) = next.pop() {
         // whoever else gets the number, this is of the process that has it now
@@ -132,12 +138,18 @@ fn pass_below(root: i32, handle: &OwnedFd) -> io::Result<BTreeSet<i32>> {
             if has_ended(handle, Duration::ZERO)? {
                 return Ok(BTreeSet::new());
             }
+            met(pid, &directory);
         } else {
             let Ok(stat) = Stat::from_file(format!("{directory}/stat")) else { continue };
             let is_ours = stat.ppid == root || found.contains(&stat.ppid);
-            if !is_ours || stat.state == 'Z' || !found.insert(pid) {
+            if !is_ours || found.contains(&pid) {
                 continue;
             }
+            met(pid, &directory);
+            if stat.state == 'Z' {
+                continue;
+            }
+            found.insert(pid);
             threads = Some(stat.num_threads);
         }
         let children = match threads {
@@ -206,6 +218,13 @@ pub(super) fn is_init(handle: &OwnedFd) -> bool {
     let numbers = text.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
     let mut numbers = numbers.split_whitespace();
     numbers.next().is_some() && numbers.last() == Some("1")
+}
+
+/// Whether the number of a process is still its own: nobody has waited for it.
+pub(super) fn is_unreaped(handle: &OwnedFd) -> bool {
+    let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", handle.as_raw_fd())).unwrap_or_default();
+    let number = text.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse::<i32>().ok());
+    number.is_some_and(|number| number > 0)
 }
 
 /// Kills every process that has the socket of this inode number open. Whoever runs our own program is spared: it is

@@ -23,6 +23,8 @@ use super::ending::Stop;
 use super::handshake::Outcome;
 use super::keeper;
 use super::processes::{all_below, children_of, descendants, is_gone, is_init, is_orphan_of_ours, parent_of};
+use super::tally::{used_below, used_by};
+use super::usage::Usage;
 use super::wait::has_ended;
 use crate::bwrap::status::Status;
 
@@ -322,6 +324,26 @@ impl Reach {
             found.insert(pid);
         }
         Ok(found)
+    }
+
+    /// What the command and what descends from it has used so far, as far as `/proc` tells.
+    pub(super) fn usage(&self) -> Usage {
+        if let Ok(status) = self.status() {
+            let _ = self.hold(&status);
+        }
+        let used = |child| used_below(self.child_pid(), child, self.spared);
+        self.child.get().map(used).unwrap_or_default()
+    }
+
+    /// The same once bwrap has ended, which nobody has waited for.
+    pub(super) fn usage_at_end(&self) -> Usage {
+        let init = self.child.get().filter(|_| self.cloned == Cloned::Init && self.spared);
+        let used = init.map(|init| used_by(self.child_pid(), init, true)).unwrap_or_default();
+        if used != Usage::default() {
+            return used;
+        }
+        // it has waited for the command, or for a process 1 that was faster than it
+        used_by(self.pid.as_raw_pid(), &self.process, true)
     }
 
     /// Whether everything that bwrap has started can be found.

@@ -50,6 +50,8 @@ pub(crate) struct Running {
     outcome: Option<Outcome>,
     /// Removed with this.
     group: Option<Group>,
+    /// Without one, what it is known to have used.
+    used: Usage,
     /// Has it ended with us.
     watch: Option<Watch>,
     _lease: Option<Lease>,
@@ -161,6 +163,7 @@ impl Running {
             tampered: false,
             outcome: None,
             group: None,
+            used: Usage::default(),
             watch: None,
             _lease: lease,
         })
@@ -245,8 +248,14 @@ impl Running {
     }
 
     /// What the sandbox has used so far.
-    pub(crate) fn usage(&self) -> Usage {
-        self.group.as_ref().map(Group::usage).unwrap_or_default()
+    pub(crate) fn usage(&mut self) -> Usage {
+        if let Some(group) = &self.group {
+            return group.usage();
+        }
+        if self.end.is_none() {
+            self.used = self.reach.usage().or_more(self.used);
+        }
+        self.used
     }
 
     /// Writes the id maps that bwrap waits for, as far as that can be done without waiting, and lets it go on.
@@ -287,6 +296,9 @@ impl Running {
             if status.exit_code.is_none() {
                 let now = self.limits.as_ref().and_then(|_| spawn::resource_limits(self.pid));
                 self.tampered = now.is_some() && now != self.limits || self.has_survivors(&status);
+            }
+            if self.group.is_none() {
+                self.used = self.reach.usage_at_end().or_more(self.used);
             }
             self.end = Some(reap(self.reach.process()));
         }

@@ -42,12 +42,34 @@ impl<T: Copy> Figure<T> {
         value.map_or(Self::Unknown, Self::Exact)
     }
 
+    /// The larger one: what was counted before is not lost. What is exact stays so.
+    fn or_more(self, other: Self) -> Self
+    where
+        T: Ord,
+    {
+        match (self, other) {
+            (Self::AtLeast(one), Self::AtLeast(other)) => Self::AtLeast(one.max(other)),
+            (Self::Unknown, other) => other,
+            (this, _) => this,
+        }
+    }
+
     pub(super) fn at_least(value: Option<T>) -> Self {
         value.map_or(Self::Unknown, Self::AtLeast)
     }
 }
 
 /// What the processes of a sandbox have used ([`Child::usage`](crate::Child::usage)), from the time when the command was started.
+///
+/// With a control group of its own ([`Limit::Accounting`](crate::Limit::Accounting)) the kernel has counted all of it. Without one, every figure
+/// is what `/proc` tells ([`Figure::AtLeast`]), processor time in steps of 10 ms:
+///
+/// * **While it runs**, what those have used who are there, and those that they have waited for (`wait(2)`). What nobody waited for is missing.
+/// * **At the end**, processor time of the command and of all that was waited for, by it or by bwrap. With a PID namespace it is
+///   bwrap's process 1 that knows; it is gone a moment after the command, and its parent may have waited for it before it can be asked:
+///   then what was read last is all there is. That cannot happen where this process is the parent ([`adopt_orphans`](crate::adopt_orphans)).
+///   Without a PID namespace, the few milliseconds count, too, that bwrap took in the process that it then executed the command in.
+///   Memory and block devices are as they were when this was last asked for.
 ///
 /// ```
 /// use bwrap_launch::{Limit, Limits, Sandbox};
@@ -76,4 +98,18 @@ pub struct Usage {
     pub written: Figure<u64>,
     /// How many processes the kernel has killed because memory ran out in the control group.
     pub memory_kills: Figure<u64>,
+}
+
+impl Usage {
+    /// This, and what else is known.
+    pub(super) fn or_more(self, other: Self) -> Self {
+        Self {
+            user: self.user.or_more(other.user),
+            system: self.system.or_more(other.system),
+            peak_memory: self.peak_memory.or_more(other.peak_memory),
+            read: self.read.or_more(other.read),
+            written: self.written.or_more(other.written),
+            memory_kills: self.memory_kills.or_more(other.memory_kills),
+        }
+    }
 }

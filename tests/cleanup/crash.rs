@@ -31,7 +31,7 @@ const WAYS: [&str; 6] = ["spawn", "output", "start", "pool", "dropped", "tokio"]
 fn kills() -> u64 {
     let number = std::env::var("BWRAP_LAUNCH_CRASHES").ok();
     let number = number.map(|number| number.parse().expect("BWRAP_LAUNCH_CRASHES: a number"));
-    number.unwrap_or_else(|| (24 / share() as u64).max(1))
+    number.unwrap_or_else(|| (30 / share() as u64).max(1))
 }
 
 /// A helper to be killed: launches in this way, once it is told to. What it launches has the mark in its command line.

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bwrap_launch::{Child, Error, Figure, IoMax, Limit, Limits, Namespaces, Resource, Sandbox, Stdio};
+use bwrap_launch::{Child, Error, Figure, IoMax, Limit, Limits, Namespaces, Resource, Sandbox, Stdio, Usage};
 
 use crate::cases;
 use crate::common::{Case, Here, SETTLE, host, released, skip, watch, within};
@@ -19,6 +19,7 @@ pub(crate) const CASES: &[Case] = cases![
     however_it_ends_the_group_is_gone,
     who_lost_the_parent_is_listed_and_killed,
     what_was_used_is_counted,
+    without_a_group_proc_tells_what_was_used,
     a_group_that_is_not_ours,
     what_this_version_does_not_know,
     what_others_left_is_removed,
@@ -336,6 +337,29 @@ fn what_was_used_is_counted(here: &Here) {
     assert!(matches!(usage.peak_memory, Figure::Exact(8_388_608..) | Figure::AtLeast(_)), "{usage:?}");
     assert_eq!(usage.memory_kills, Figure::Exact(0));
     assert_eq!(child.usage(), usage, "it stays so");
+}
+
+fn without_a_group_proc_tells_what_was_used(here: &Here) {
+    // so that nobody else waits for process 1 before it is asked
+    bwrap_launch::adopt_orphans().unwrap();
+    let time = |usage: Usage| usage.user.value().unwrap() + usage.system.value().unwrap();
+    let least = Duration::from_millis(10);
+    let script = "(i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done); echo; read x";
+    for sandbox in both().into_iter().chain([host().unshare(Namespaces::PID).as_pid_1()]) {
+        for asked in [true, false] {
+            let mut child = running(here, &sandbox, script, &Limits::new());
+            let before = if asked { child.usage() } else { Usage::default() };
+            if asked {
+                assert!(time(before) >= least && !before.user.is_exact(), "{before:?} in {sandbox}");
+                assert!(matches!(before.peak_memory, Figure::AtLeast(100_000..)), "{before:?} in {sandbox}");
+            }
+            let _ = child.wait();
+            let after = child.usage();
+            assert!(time(after) >= least && !after.user.is_exact(), "{after:?} in {sandbox}");
+            assert!(!asked || time(after) >= time(before), "{before:?} {after:?} in {sandbox}");
+            assert_eq!((after.peak_memory, child.usage()), (before.peak_memory, after), "{sandbox}");
+        }
+    }
 }
 
 fn a_group_that_is_not_ours(here: &Here) {
