@@ -697,7 +697,11 @@ impl Launch {
         };
         let why = self.record.of(outcome);
         self.outcome = match (outcome, why) {
-            (Outcome::Ended(status), why) => Some(Ok(why.map_or(status, |why| status.with_stop(why)))),
+            (Outcome::Ended(status), Some(why)) => Some(Ok(status.with_stop(why))),
+            (Outcome::Ended(status), None) => {
+                let killed = self.usage.memory_kills.value().is_some_and(|kills| kills > 0);
+                Some(Ok(if killed && !status.success() { status.with_out_of_memory() } else { status }))
+            }
             (failed, Some(why)) => Some(Err(Error::stopped(why, failed))),
             (_, None) => None,
         };

@@ -71,6 +71,12 @@ pub enum Ending {
         /// The status, 128 + the signal.
         code: u8,
     },
+    /// The command did not succeed, after the kernel had killed it, or others in its control group, because memory ran out
+    /// ([`ExitStatus::out_of_memory`](crate::ExitStatus::out_of_memory)).
+    OutOfMemory {
+        /// The status, 137 if it was the command itself that was killed.
+        code: u8,
+    },
     /// This crate stopped it, before or after the command began.
     Stopped(Stop),
     /// Somebody else killed bwrap, and the command's status went with it.
@@ -91,6 +97,7 @@ impl fmt::Display for Ending {
             Self::SignaledOrExited { signal, code } => {
                 write!(f, "signal: {signal} (or exit status: {code})")
             }
+            Self::OutOfMemory { code } => write!(f, "out of memory (exit status: {code})"),
             Self::Stopped(stop) => write!(f, "stopped: {stop}"),
             Self::BwrapKilled { signal } => write!(f, "bwrap was killed by signal {signal}"),
             Self::NotRun => f.write_str("the command did not run"),
@@ -111,6 +118,7 @@ mod tests {
                 Ending::SignaledOrExited { signal: 9, code: 137 },
                 r#"{"signaled-or-exited":{"signal":9,"code":137}}"#,
             ),
+            (Ending::OutOfMemory { code: 137 }, r#"{"out-of-memory":{"code":137}}"#),
             (Ending::Stopped(Stop::Timeout), r#"{"stopped":"timeout"}"#),
             (Ending::BwrapKilled { signal: 15 }, r#"{"bwrap-killed":{"signal":15}}"#),
             (Ending::NotRun, r#""not-run""#),

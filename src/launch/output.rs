@@ -31,6 +31,7 @@ use crate::sandbox::Feature;
 pub struct ExitStatus {
     number: u8,
     stopped: Option<Stop>,
+    out_of_memory: bool,
 }
 
 /// The largest signal number of Linux (`SIGRTMAX`).
@@ -38,7 +39,7 @@ const LAST_SIGNAL: u8 = 64;
 
 impl ExitStatus {
     pub(crate) const fn from_bwrap(code: u8) -> Self {
-        Self { number: code, stopped: None }
+        Self { number: code, stopped: None, out_of_memory: false }
     }
 
     /// The status that bwrap reports as this number, as a shell would show it in `$?`: for tests of what handles it.
@@ -50,7 +51,7 @@ impl ExitStatus {
     /// ```
     #[must_use]
     pub const fn from_raw(number: u8) -> Self {
-        Self { number, stopped: None }
+        Self::from_bwrap(number)
     }
 
     /// The status of a command that was stopped for this reason: for tests of what handles it.
@@ -64,6 +65,27 @@ impl ExitStatus {
     #[must_use]
     pub const fn with_stop(self, stop: Stop) -> Self {
         Self { stopped: Some(stop), ..self }
+    }
+
+    /// The status of a command that memory ran out for: for tests of what handles it.
+    ///
+    /// ```
+    /// use bwrap_launch::{Ending, ExitStatus};
+    /// let status = ExitStatus::from_raw(2).with_out_of_memory();
+    /// assert_eq!(status.ending(), Ending::OutOfMemory { code: 2 });
+    /// assert_eq!(status.to_string(), "exit status: 2 (out of memory)");
+    /// ```
+    #[must_use]
+    pub const fn with_out_of_memory(self) -> Self {
+        Self { out_of_memory: true, ..self }
+    }
+
+    /// Whether the command did not succeed and the kernel had killed it, or other processes of its control group, because memory ran out there
+    /// ([`Usage::memory_kills`](crate::Usage::memory_kills)): only with a [limit](crate::Limits::memory_max) of memory, or
+    /// [`Limit::Accounting`](crate::Limit::Accounting), that is known. What is killed because the whole machine is out of memory counts, too.
+    #[must_use]
+    pub fn out_of_memory(self) -> bool {
+        self.out_of_memory
     }
 
     /// Why this crate stopped the command, if it did. The status is then what the command made of it: signal 9 if it was killed,
@@ -105,7 +127,7 @@ impl ExitStatus {
         }
     }
 
-    /// How the command ended: stopped, or by itself, with both stories where there are two.
+    /// How the command ended: stopped, for want of memory, or by itself, with both stories where there are two.
     ///
     /// ```
     /// use bwrap_launch::{Ending, Sandbox};
@@ -118,6 +140,7 @@ impl ExitStatus {
     pub fn ending(self) -> Ending {
         match (self.stopped, self.signal()) {
             (Some(stop), _) => Ending::Stopped(stop),
+            _ if self.out_of_memory => Ending::OutOfMemory { code: self.number },
             (None, Some(signal)) => Ending::SignaledOrExited { signal, code: self.number },
             (None, None) => Ending::Exited(self.number),
         }
@@ -132,10 +155,16 @@ impl ExitStatus {
 
 impl fmt::Display for ExitStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(stop) = self.stopped else { return self.ending().fmt(f) };
+        if self.stopped.is_none() && !self.out_of_memory {
+            return self.ending().fmt(f);
+        }
         match self.signal() {
-            Some(signal) => write!(f, "signal: {signal} (stopped: {stop})"),
-            None => write!(f, "exit status: {} (stopped: {stop})", self.number),
+            Some(signal) => write!(f, "signal: {signal}")?,
+            None => write!(f, "exit status: {}", self.number)?,
+        }
+        match self.stopped {
+            Some(stop) => write!(f, " (stopped: {stop})"),
+            None => f.write_str(" (out of memory)"),
         }
     }
 }

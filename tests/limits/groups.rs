@@ -5,7 +5,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bwrap_launch::{Child, Error, Figure, IoMax, Limit, Limits, Namespaces, Resource, Sandbox, Stdio, Usage};
+use bwrap_launch::{
+    Child, Ending, Error, Figure, IoMax, Limit, Limits, Namespaces, Resource, Sandbox, Stdio, Usage,
+};
 
 use crate::cases;
 use crate::common::{Case, Here, SETTLE, host, released, skip, watch, within};
@@ -200,7 +202,17 @@ fn memory_runs_out(here: &Here) {
         let kills = usage.memory_kills.value().unwrap();
         assert!(kills >= 1 && usage.memory_kills.is_exact(), "{script}: {status}, {usage:?}");
         assert!(usage.peak_memory.value().is_none_or(|peak| peak <= 33 << 20), "{usage:?}");
+        // the shell of the first succeeds or fails as the last of the pipe does
+        assert_eq!(status.out_of_memory(), !status.success(), "{script}: {status}");
     }
+    for script in ["exec tail -n 1 /dev/zero > /dev/null", "tail -n 1 /dev/zero > /dev/null || exit 3"] {
+        let status = here.shell(&sandbox, script).limits(&limits).status().unwrap();
+        let code = if script.contains("exit") { 3 } else { 137 };
+        assert_eq!(status.ending(), Ending::OutOfMemory { code }, "{script}: {status}");
+    }
+    // who comes to terms with it ends by itself
+    let status = here.shell(&sandbox, "tail -n 1 /dev/zero > /dev/null; exit 0").limits(&limits).status();
+    assert_eq!(status.unwrap().ending(), Ending::Exited(0));
     assert_eq!(parent.groups(), [] as [PathBuf; 0]);
 }
 
