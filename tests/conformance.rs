@@ -14,6 +14,9 @@ mod command;
 mod destinations;
 #[path = "conformance/files.rs"]
 mod files;
+#[cfg(target_arch = "x86_64")]
+#[path = "conformance/grid.rs"]
+mod grid;
 #[path = "conformance/lifetime.rs"]
 mod lifetime;
 #[path = "conformance/namespaces.rs"]
@@ -22,6 +25,7 @@ mod namespaces;
 mod nesting;
 #[path = "conformance/overlays.rs"]
 mod overlays;
+mod seeded;
 // it tries calls that other machines do not have
 #[cfg(target_arch = "x86_64")]
 #[path = "conformance/seccomp.rs"]
@@ -43,6 +47,8 @@ fn main() -> ExitCode {
         nesting::CASES,
         capabilities::CASES,
         #[cfg(target_arch = "x86_64")]
+        grid::CASES,
+        #[cfg(target_arch = "x86_64")]
         seccomp::CASES,
         command::CASES,
         lifetime::CASES,
@@ -53,6 +59,8 @@ fn main() -> ExitCode {
         ("launch", lifetime::launch),
         ("connect", binds::connect),
         ("descriptors", common::descriptors),
+        #[cfg(target_arch = "x86_64")]
+        ("denied", grid::denied),
     ];
     common::main_on_all(cases.concat().leak(), &helpers)
 }

@@ -9,14 +9,10 @@ mod endings;
 mod failures;
 #[path = "verdict/filters.rs"]
 mod filters;
-#[cfg(target_arch = "x86_64")]
-#[path = "verdict/grid.rs"]
-mod grid;
 #[path = "verdict/kills.rs"]
 mod kills;
 #[path = "verdict/limits.rs"]
 mod limits;
-mod seeded;
 #[path = "verdict/stand_ins.rs"]
 mod stand_ins;
 #[path = "verdict/support.rs"]
@@ -31,8 +27,6 @@ fn main() -> std::process::ExitCode {
         endings::CASES,
         failures::CASES,
         filters::CASES,
-        #[cfg(target_arch = "x86_64")]
-        grid::CASES,
         kills::CASES,
         limits::CASES,
         stand_ins::CASES,
@@ -45,8 +39,6 @@ fn main() -> std::process::ExitCode {
             ("close", endings::close),
             ("write", endings::write),
             ("trace", endings::trace),
-            #[cfg(target_arch = "x86_64")]
-            ("denied", grid::denied),
             ("nested", failures::nested),
             ("ignoring", kills::ignoring),
             ("hold", |_| std::thread::sleep(std::time::Duration::from_secs(4))),

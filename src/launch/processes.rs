@@ -5,12 +5,16 @@ use std::fs::{self, File};
 use std::io;
 use std::num::NonZeroI32;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
 use std::time::Duration;
 
 use procfs_core::FromRead;
 use procfs_core::process::{Stat, Status};
+use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
+use rustix::param::clock_ticks_per_second;
 use rustix::process::{Pid, Signal, getpid, pidfd_send_signal};
+use rustix::time::{ClockId, clock_gettime};
 
 use super::descriptors::process;
 use super::wait::has_ended;
@@ -227,31 +231,55 @@ pub(super) fn is_unreaped(handle: &OwnedFd) -> bool {
     number.is_some_and(|number| number > 0)
 }
 
-/// Kills every process that has the socket of this inode number open. Whoever runs our own program is spared: it is
-/// us, or a child that another thread is just spawning.
+/// What a process of a launch is known by whose number nobody was told.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Lost {
+    /// The inode number of the ready socket's far end, which it holds.
+    pub(crate) socket: u64,
+    /// bwrap's command line, which it has until it executes another program.
+    pub(crate) words: Vec<u8>,
+    /// When bwrap was spawned, in clock ticks after boot.
+    pub(crate) since: u64,
+}
+
+/// Now, in clock ticks after boot, as processes' start is told.
+pub(super) fn ticks() -> u64 {
+    let now = clock_gettime(ClockId::Boottime);
+    let per_second = clock_ticks_per_second();
+    let part = u64::try_from(now.tv_nsec).unwrap_or_default() * per_second / 1_000_000_000;
+    u64::try_from(now.tv_sec).unwrap_or_default() * per_second + part
+}
+
+/// Kills every process of a launch whose bwrap is gone: what holds the socket, and where descriptors cannot be seen, what bwrap
+/// cloned at that time and has lost its parent. Whoever runs our own program is spared: it is us, or a child that another thread
+/// is just spawning.
 ///
 /// Returns handles on those that it killed.
-pub(super) fn kill_holders(inode: u64) -> Vec<OwnedFd> {
+pub(super) fn kill_holders(lost: &Lost) -> Vec<OwnedFd> {
     let mut killed = Vec::new();
     let own = fs::read_link("/proc/self/exe").ok();
-    let link = format!("socket:[{inode}]");
+    let link = format!("socket:[{}]", lost.socket);
+    // as this /proc numbers us: it may be that of a PID namespace around ours
+    let number = fs::read_link("/proc/self").ok().and_then(|number| number.to_str()?.parse::<i32>().ok());
+    let foreign = number != Some(getpid().as_raw_pid());
     let Ok(processes) = fs::read_dir("/proc") else { return killed };
     for entry in processes.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
             continue;
         };
-        let Some(pid) = Pid::from_raw(pid).filter(|pid| *pid != getpid()) else { continue };
+        let Some(pid) = Pid::from_raw(pid).filter(|pid| Some(pid.as_raw_pid()) != number) else { continue };
+        let path = entry.path();
         let holds = || {
-            if fs::read_link(entry.path().join("exe")).ok() == own {
-                return false;
-            }
-            let Ok(descriptors) = fs::read_dir(entry.path().join("fd")) else { return false };
-            descriptors
-                .flatten()
-                .any(|descriptor| fs::read_link(descriptor.path()).is_ok_and(|to| to.as_os_str() == &*link))
+            let Ok(descriptors) = fs::read_dir(path.join("fd")) else { return is_cut_off(&path, lost) };
+            fs::read_link(path.join("exe")).ok() != own
+                && descriptors.flatten().any(|descriptor| {
+                    fs::read_link(descriptor.path()).is_ok_and(|to| to.as_os_str() == &*link)
+                })
         };
-        // the handle first, so that it is the holder that is killed and not a successor of its number
-        if let Ok(handle) = process(pid)
+        // the handle first, so that it is the holder that is killed and not a successor of its number; a directory of /proc
+        // takes signals, too
+        let handle = if foreign { directory(&path) } else { process(pid) };
+        if let Ok(handle) = handle
             && holds()
             && pidfd_send_signal(&handle, Signal::KILL).is_ok()
         {
@@ -259,4 +287,19 @@ pub(super) fn kill_holders(inode: u64) -> Vec<OwnedFd> {
         }
     }
     killed
+}
+
+fn directory(path: &Path) -> io::Result<OwnedFd> {
+    Ok(open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// Whether it is what bwrap cloned since then, and bwrap is gone: a parent that waits for it has the same words.
+fn is_cut_off(process: &Path, lost: &Lost) -> bool {
+    let words = |process: &Path| fs::read(process.join("cmdline")).unwrap_or_default();
+    let Ok(stat) = Stat::from_file(process.join("stat")) else { return false };
+    let parent = Path::new("/proc").join(stat.ppid.to_string());
+    !lost.words.is_empty()
+        && stat.starttime >= lost.since
+        && words(process) == lost.words
+        && words(&parent) != lost.words
 }

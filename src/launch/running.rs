@@ -17,7 +17,7 @@ use super::descriptors::{event, process, send_all};
 use super::handshake::{Caveats, End, Handshake, Outcome, Phase, Ready};
 use super::idmap::{Mapping, Progress};
 use super::keeper::Lease;
-use super::processes::{adopts_orphans, children_of, is_gone, kill_holders};
+use super::processes::{Lost, adopts_orphans, children_of, is_gone, kill_holders};
 use super::reach::{GRACE, Reach};
 use super::spawn;
 use super::usage::Usage;
@@ -34,7 +34,7 @@ pub(crate) struct Running {
     /// Until it has told what it can tell.
     ready: Option<OwnedFd>,
     /// The inode number of bwrap's end of the ready socket, to find whoever still holds it.
-    far_end: u64,
+    lost: Lost,
     announced: bool,
     /// Somebody waits until all is set up.
     heeds_ready: bool,
@@ -62,7 +62,7 @@ pub(crate) struct Running {
 pub(crate) struct Witnesses {
     pub(crate) status: OwnedFd,
     pub(crate) ready: OwnedFd,
-    pub(crate) far_end: u64,
+    pub(crate) lost: Lost,
     /// The byte that bwrap reads when everything is set up has been sent.
     pub(crate) announced: bool,
 }
@@ -106,7 +106,7 @@ impl Ward for Running {
                 Act::Wait => return Ok(false),
                 // bwrap has ended, and what cannot be killed now cannot be killed at all
                 Act::KillChild => drop(self.reach.kill_inside()),
-                Act::KillHolders => self.strays.extend(kill_holders(self.far_end)),
+                Act::KillHolders => self.strays.extend(kill_holders(&self.lost)),
                 Act::ContinueBwrap => drop(pidfd_send_signal(self.reach.process(), Signal::CONT)),
                 Act::KillBwrap => drop(pidfd_send_signal(self.reach.process(), Signal::KILL)),
                 Act::Over(outcome) => {
@@ -139,11 +139,11 @@ impl Running {
                 // nobody has waited for it yet, so the number is still its own
                 let _ = rustix::process::kill_process(pid, Signal::KILL);
                 let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
-                kill_holders(witnesses.far_end).iter().for_each(reap_orphan);
+                kill_holders(&witnesses.lost).iter().for_each(reap_orphan);
                 return Err(error);
             }
         };
-        let Witnesses { status, ready, far_end, announced } = witnesses;
+        let Witnesses { status, ready, lost, announced } = witnesses;
         let conduct = Conduct::new(caveats, cloned, adopts_orphans());
         let reach =
             Arc::new(Reach::new((pid, Arc::new(process)), status, (cloned, spared), conduct.adopts()));
@@ -152,7 +152,7 @@ impl Running {
             pid,
             reach,
             ready: Some(ready),
-            far_end,
+            lost,
             announced,
             heeds_ready: false,
             strays: Vec::new(),

@@ -1,6 +1,7 @@
 //! The launch itself: from an order to what was started. Opens everything, spawns bwrap, closes what is bwrap's.
 
 use std::borrow::Cow;
+use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{OwnedFd, RawFd};
@@ -17,6 +18,7 @@ use super::handshake::Caveats;
 use super::idmap::Mapping;
 use super::keeper;
 use super::order::{Line, Order};
+use super::processes::ticks;
 use super::pty::Terminal;
 use super::running::{Running, Witnesses};
 use super::spawn::{self, Plan};
@@ -240,11 +242,13 @@ fn spawn(
     order: &Order<'_>,
     arguments: RawFd,
     table: &mut Table,
-    witnesses: Witnesses,
+    mut witnesses: Witnesses,
     watched: (Caveats, Cloned, bool),
     mapping: Option<Mapping>,
 ) -> Result<Running> {
     let plan = plan(order, arguments, table).map_err(Error::system(Step::StartBwrap))?;
+    witnesses.lost.words = plan.arguments.iter().flat_map(CString::as_bytes_with_nul).copied().collect();
+    witnesses.lost.since = ticks();
     let start = |error| Error::system(Step::StartBwrap)(table.explain(error));
     let (pid, lease) = if order.recipe.sandbox.lifetime.die_with_parent && !order.dies_with_caller {
         match keeper::run(move || spawn::spawn(&plan)) {

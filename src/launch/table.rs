@@ -8,6 +8,7 @@ use rustix::process::{Resource, getrlimit};
 
 use super::descriptors;
 use super::error::{Error, Result, Step};
+use super::processes::Lost;
 use super::running::Witnesses;
 use super::spawn;
 use super::stdio::StdioKind;
@@ -153,7 +154,8 @@ impl Ours {
 
     pub(super) fn into_parts(self) -> Option<(Witnesses, Option<OwnedFd>, Option<OwnedFd>)> {
         let Self { status, ready, far_end, announced, gate, info } = self;
-        let witnesses = Witnesses { status: status?, ready: ready?, far_end, announced };
+        let lost = Lost { socket: far_end, ..Lost::default() };
+        let witnesses = Witnesses { status: status?, ready: ready?, lost, announced };
         Some((witnesses, gate, info))
     }
 }

@@ -17,9 +17,8 @@ use seccompiler::{
 use serde_json::{Value, json};
 
 use crate::cases;
-use crate::common::{Case, Here};
+use crate::common::{Case, Here, released, watch};
 use crate::seeded::{Numbers, factor};
-use crate::support::Kind;
 
 pub(crate) const CASES: &[Case] = cases![every_call_denied_in_every_way];
 
@@ -177,6 +176,16 @@ fn starts(bwrap: &str, line: &[String], script: &str) -> bool {
     status.is_some_and(|status| status.success())
 }
 
+fn verdict(error: &Error) -> &'static str {
+    match error {
+        Error::Refused(_) => "refused",
+        Error::SetupFailed(_) => "setup failed",
+        Error::NotExecuted(_) => "not executed",
+        Error::Undecided(_) => "undecided",
+        _ => "not launched",
+    }
+}
+
 /// A helper: one launch by bwrap itself, where it can be made so, and one by us.
 pub(crate) fn denied(arguments: &[String]) {
     let [bwrap, scratch, call, answer, alone] = arguments else { panic!("BWRAP SCRATCH CALL ANSWER ALONE") };
@@ -188,17 +197,22 @@ pub(crate) fn denied(arguments: &[String]) {
         println!("{}", json!({ "starts": starts(bwrap, &line, &script) }));
         return;
     }
-    let outcome = Bwrap::at(bwrap).map_err(|error| Error::from(error).explain_here()).and_then(|bwrap| {
-        Sandbox::from_args(&line).unwrap().command("sh").args(["-c", &script]).bwrap(&bwrap).output()
-    });
-    let outcome = outcome.map(|output| output.status);
+    let mut command = Sandbox::from_args(&line).unwrap().command("sh");
+    command.args(["-c", &script]);
+    let holders = watch(&mut command);
+    let outcome = Bwrap::at(bwrap)
+        .map_err(|error| Error::from(error).explain_here())
+        .and_then(|bwrap| command.bwrap(&bwrap).output().map(|output| output.status));
+    drop(command);
+    let left = !released(&holders, Duration::from_secs(2));
     let error = outcome.as_ref().err();
     let cause = error.and_then(Error::diagnosis).and_then(|diagnosis| diagnosis.causes.first());
     println!(
         "{}",
         json!({
+            "left": left,
             "status": outcome.as_ref().ok().map(|status| status.raw()),
-            "verdict": error.map(|_| format!("{:?}", Kind::of(&outcome))),
+            "verdict": error.map(verdict),
             "error": error.map(ToString::to_string),
             "code": cause.map(|cause| cause.cause.code()),
             "confidence": cause.map(|cause| cause.confidence.to_string()),
@@ -237,11 +251,12 @@ fn cell(here: &Here, index: usize, answer: i32) -> Result<&'static str, String> 
     let error = said["error"].as_str().unwrap_or_default();
     let told = said["says"].as_str().unwrap_or(error);
     let wrong = |what: &str| Err(format!("{what}: {said}"));
-    match said["verdict"].as_str().map(|kind| kind.split('(').next().unwrap_or(kind)) {
+    match said["verdict"].as_str() {
+        _ if said["left"] == true => wrong("a process is left behind"),
         None if said["status"] == 0 && ran => Ok(if healthy { "starts" } else { "starts, unlike bwrap" }),
         None => wrong("the command ran, it says"),
-        Some("Undecided") if MONITORS.contains(&call.name) => Ok("not to be known"),
-        Some("Undecided") => wrong("nothing is known"),
+        Some("undecided") if MONITORS.contains(&call.name) => Ok("not to be known"),
+        Some("undecided") => wrong("nothing is known"),
         Some(_) if ran => wrong("the command ran"),
         Some(_) if healthy && killed => Ok("kills what we start"),
         Some(_) if healthy && NEEDED.contains(&call.name) && error.contains(call.name) => {
