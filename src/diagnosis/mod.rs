@@ -29,6 +29,8 @@ mod report;
 mod restriction;
 mod setting;
 mod symptom;
+#[cfg(test)]
+mod tests;
 mod visible_proc;
 mod weigh;
 mod wish;

@@ -215,6 +215,7 @@ fn fit_one(case: &Case<'_>, mut remedy: Remedy) -> Remedy {
         (Action::Container(options), _) => {
             options.service = ci_service(case);
             if options.service == Some(CiService::GitHub) && !remedy.files.is_empty() {
+                remedy.last = true;
                 return remedy.needs(
                     "a runner of your own: on GitHub's nothing can be there before the job's container starts, and actions that \
                      are containers take no options",

@@ -77,6 +77,12 @@ const UNMOUNTED_BY_HAND: usize = 40;
 /// Take what covers /proc away, or have a whole one beside it.
 pub(super) fn uncover(case: &Case<'_>, setting: Setting, covers: Covers<'_>) -> Vec<Remedy> {
     let Covers { points, list, nvidia, lxcfs } = covers;
+    let unmount = || {
+        let lines = points.iter().map(|point| format!("umount {}", path_word(point)));
+        let summary = format!("Unmount what covers {list}");
+        let unmount = Remedy::commands(&summary, lines, "what was covered can be seen again").for_root();
+        (points.len() <= UNMOUNTED_BY_HAND).then_some(unmount)
+    };
     vec![match setting {
         Lxc => return allow_nesting(case),
         Managed(platform) => return elsewhere(case, platform),
@@ -84,13 +90,11 @@ pub(super) fn uncover(case: &Case<'_>, setting: Setting, covers: Covers<'_>) -> 
             let settings = [("ProtectKernelTunables", "no"), ("ProtectKernelLogs", "no")];
             told!("uncovered-proc-of-unit" => unit(case, &settings))
         }
-        Machine => {
-            let lines = points.iter().map(|point| format!("umount {}", path_word(point)));
-            let opens = "what was covered can be seen again";
-            let unmount =
-                || Remedy::commands(&format!("Unmount what covers {list}"), lines, opens).for_root();
-            let by_hand = points.len() <= UNMOUNTED_BY_HAND;
-            return Vec::new().or(by_hand.then(unmount)).or([told!("proc-for-root")]);
+        Machine => return Vec::new().or(unmount()).or([told!("proc-for-root")]),
+        // nothing is locked in the namespace that it was mounted in
+        _ if case.is_admin() && case.host.user_namespace.is_initial() == Some(true) => {
+            let otherwise = if nvidia { told!("cdi") } else { told!("without-mounts-over-proc", list) };
+            return Vec::new().or(unmount()).or([otherwise]);
         }
         Kubernetes { .. } if nvidia => told!("cdi-of-gpu-operator"),
         Kubernetes { .. } | Container(_) | OtherContainer | Nspawn | Unknown => match (nvidia, lxcfs) {

@@ -74,11 +74,21 @@ pub(super) fn capability(case: &Case<'_>, setting: Setting, capability: Capabili
     }]
 }
 
+/// What engines give to a container that asks for nothing.
+const GIVEN: u64 = 0xa804_25fb;
+
 /// Start without the capabilities that bwrap refuses to run with.
 pub(super) fn no_ambient_capabilities(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
     let source = match setting {
         Kubernetes { .. } => Some(told!("no-capabilities-in-pod")),
-        Container(engine) => Some(told!("no-cap-add" => Action::options(engine, &[], &["--cap-add"]))),
+        Container(engine) => match (&case.host.process.ambient, case.host.process.uid.present()) {
+            // no more than Podman gives to a user that it does not know
+            (Fact::Present(ambient), Some(uid)) if engine == Engine::Podman && ambient.0 & !GIVEN == 0 => {
+                let user = format!("--user={uid}:{}", case.host.process.gid.present().unwrap_or(uid));
+                Some(told!("user-of-container" => Action::options(engine, &[&user], &[])))
+            }
+            _ => Some(told!("no-cap-add" => Action::options(engine, &[], &["--cap-add"]))),
+        },
         Unit => Some(told!("no-ambient-in-unit" => unit(case, &[("AmbientCapabilities", "")]))),
         Nspawn => Some(told!("no-ambient-in-nspawn")),
         OtherContainer => Some(told!("no-ambient-in-oci")),

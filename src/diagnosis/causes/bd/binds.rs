@@ -84,7 +84,7 @@ pub(super) fn leave_mount_out(case: &Case<'_>) -> Vec<Remedy> {
     let place = host.as_deref().map_or("the mount".to_owned(), shown);
     let fragile = host.and_then(|path| mounted_on(case, &path)).filter(|mount| is_fragile(mount));
     let unmount = fragile.map(|mount| told!("unmount", place, point = word(&mount.point)));
-    told!("bind-beside-mount", place).or(unmount).or(spot.leave_out())
+    Vec::new().or(unmount).or([told!("bind-beside-mount", place)]).or(spot.leave_out())
 }
 
 /// What bwrap asked for after the bind, by its reasons.

@@ -117,6 +117,9 @@ pub(super) fn another_kind(case: &Case<'_>) -> Vec<Remedy> {
             let change = SandboxChange::Destination { operation: found.index, path };
             Remedy { summary, opens, ..Remedy::change(change) }
         }),
+        Operation::Tmpfs(tmpfs) if case.says(&["Can't mkdir %s"]) => {
+            Some(told!("mask-with-file", destination = word(&tmpfs.destination)))
+        }
         other => Some(told!("destination-of-same-kind", destination = shown(other.destination()))),
     };
     Vec::new().or(remedy).or([Remedy::leave_out(found.index)])
@@ -128,7 +131,13 @@ pub(super) fn read_only(case: &Case<'_>) -> Option<Judgement> {
 
 pub(super) fn make_it(case: &Case<'_>) -> Vec<Remedy> {
     let Some(spot) = Spot::destination(case) else { return Vec::new() };
-    obstacle(case, &spot).1.or(spot.leave_out())
+    let (leave_out, remedies) = (spot.leave_out(), obstacle(case, &spot).1);
+    match spot.found {
+        // mostly a mask over what the host does not have either
+        _ if !is_socket(spot.path) => remedies.or(leave_out),
+        Some(_) => Vec::new().or(leave_out).or(remedies),
+        None => told!("leave-mask-out", path = shown(spot.path)).or(remedies),
+    }
 }
 
 /// Why a destination cannot be made where it is, and what helps.
@@ -183,7 +192,7 @@ fn obstacle(case: &Case<'_>, spot: &Spot<'_>) -> (Judgement, Vec<Remedy>) {
             let found = found(confidence, &why, refuted_by)
                 .seen(uid, user)
                 .asked(case, format!("it lies in {mount}, which the sandbox may write"));
-            let made = outside.map(|outside| mount_point(case, asked, &outside));
+            let made = outside.map(|outside| mount_point(case, Some(asked), &outside));
             (found, Vec::new().or(made).or([told!("tmpfs-above", name = mount.name())]))
         }
         // nobody knows where it lies, or in the sandbox's own root
@@ -193,7 +202,13 @@ fn obstacle(case: &Case<'_>, spot: &Spot<'_>) -> (Judgement, Vec<Remedy>) {
             let found = found(sure, why, format!("{place} can be made where it is"))
                 .seen(uid, user)
                 .unknown(case.sandbox.is_none().then_some(before));
-            (found, elsewhere())
+            // a launcher's line shows the host's own paths
+            let own = case.sandbox.is_none() && spot.path.is_absolute() && !is_socket(spot.path);
+            let made = own.then(|| {
+                let same = "the sandbox to have there what the host has at the same path";
+                mount_point(case, None, spot.path).needs(same)
+            });
+            (found, Vec::new().or(made).or(elsewhere()))
         }
     }
 }
@@ -204,7 +219,7 @@ fn in_read_only(case: &Case<'_>, spot: &Spot<'_>, found: Found<'_>, mount: Found
     let made = outside.and_then(|outside| match found.operation {
         Operation::Chmod(_) => None,
         Operation::File(_) => Some(told!("bind-content-over-file", outside = word(outside))),
-        _ => (!is_socket(&outside)).then(|| mount_point(case, found, &outside)),
+        _ => (!is_socket(&outside)).then(|| mount_point(case, Some(found), &outside)),
     });
     let over = match mount.operation {
         Operation::Bind(bind) if relative(&bind.destination).as_os_str().is_empty() => {
@@ -222,14 +237,15 @@ fn in_read_only(case: &Case<'_>, spot: &Spot<'_>, found: Found<'_>, mount: Found
 }
 
 /// What is to be made on the host: a directory, or a file for what binds one.
-fn mount_point(case: &Case<'_>, found: Found<'_>, outside: &Path) -> Remedy {
+fn mount_point(case: &Case<'_>, found: Option<Found<'_>>, outside: &Path) -> Remedy {
+    let operation = found.map(|found| found.operation);
     let file = case.says(&["Can't create file at %s", "Can't create file %s"])
-        || matches!(found.operation, Operation::File(_) | Operation::BindData(_));
+        || matches!(operation, Some(Operation::File(_) | Operation::BindData(_)));
     let (place, parent) = (word(outside), word(outside.parent().unwrap_or(Path::new("/"))));
-    match found.operation {
+    match operation {
         _ if file => told!("make-file-for-mount", parent, place),
         // bwrap failed before it came to the kind of the source
-        Operation::Bind(bind) if case.says(&[MKDIR_PARENTS]) => {
+        Some(Operation::Bind(bind)) if case.says(&[MKDIR_PARENTS]) => {
             told!("make-mount-point-of-kind", parent, place, source = word(&bind.source))
         }
         _ => told!("make-directory-for-mount", place),

@@ -51,7 +51,11 @@ pub(super) fn exists(case: &Case<'_>) -> Option<Judgement> {
 }
 
 pub(super) fn leave_it(case: &Case<'_>) -> Vec<Remedy> {
-    let Some(found) = link(case).and_then(|spot| spot.found) else { return vec![told!("link-elsewhere")] };
+    let Some(found) = link(case).and_then(|spot| spot.found) else {
+        let there = case.message().and_then(Message::path).filter(|path| path.is_absolute());
+        let moved = there.map(|path| told!("move-away", outside = word(path)));
+        return Vec::new().or(moved).or([told!("link-elsewhere")]);
+    };
     let outside = found.mount().and_then(|mount| mount.operation.outside(found.operation.destination()));
     Remedy::leave_out(found.index).or(match made_twice(found) {
         Some(twice) => {

@@ -103,9 +103,11 @@ pub(super) fn reach_it(case: &Case<'_>) -> Vec<Remedy> {
         let user = uid.map_or_else(|| "u:USER:x".to_owned(), |uid| format!("u:{uid}:x"));
         told!("search-directory", path = word(path), user)
     };
-    let may = case.is_admin() && case.user_namespace() == Some(true);
-    let keep = may.then(|| Remedy::change(SandboxChange::KeepUserNamespace));
-    reach.or(keep).or(spot.leave_out())
+    // in its namespace root is nobody to what others own, whatever may be searched
+    let own = case.user_namespace() == Some(true);
+    let owner = (own && uid == Some(&0) && !fuse).then(|| told!("as-owner", path = word(path)));
+    let keep = (own && case.is_admin()).then(|| Remedy::change(SandboxChange::KeepUserNamespace));
+    Vec::new().or(owner).or([reach]).or(keep).or(spot.leave_out())
 }
 
 /// The operation, and what of it the path is, if that is not plain.

@@ -37,5 +37,7 @@ pub(super) fn program_remedies(case: &Case<'_>) -> Vec<Remedy> {
         Some(directory) => Remedy::ro_bind(directory),
         None => told!("bind-program-directory"),
     };
-    vec![told!("correct-program-name", inherited), bind]
+    let correct = told!("correct-program-name", inherited);
+    let proven = program.and_then(|program| case.sandbox?.shows(program)) == Some(false);
+    if proven { bind.or([correct]) } else { correct.or([bind]) }
 }

@@ -25,12 +25,14 @@ fn missing(case: &Case<'_>) -> Option<Judgement> {
 
 fn permit(case: &Case<'_>) -> Vec<Remedy> {
     let in_unit = || told!("setuid-files-of-unit" => unit(case, &[("RestrictSUIDSGID", "no")]));
-    let told = [
-        (Setting::of(case) == Setting::Unit).then(in_unit),
-        case.on(Platform::GVisor).then(|| told!("newer-gvisor-openat2")),
-        Some(told!("bwrap-without-openat2")),
-    ];
-    told.into_iter().flatten().collect()
+    let unit = (Setting::of(case) == Setting::Unit).then(in_unit);
+    let gvisor = case.on(Platform::GVisor).then(|| told!("newer-gvisor-openat2"));
+    let otherwise = told!("bwrap-without-openat2");
+    match Setting::of(case) {
+        // whose runsc is the platform's business
+        Setting::Managed(_) => otherwise.or(gvisor),
+        _ => Vec::new().or(unit).or(gvisor).or([otherwise]),
+    }
 }
 
 #[cfg(test)]

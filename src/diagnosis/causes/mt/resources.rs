@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 
 use super::super::prelude::*;
 use crate::host::FileKind;
-use crate::sandbox::OverlayKind;
+use crate::sandbox::{Overlay, OverlayKind};
 
 rules! {
     TmpMissing, Anytime, ["Failed to mount tmpfs" => (ENOENT ENOTDIR)],
@@ -166,6 +166,11 @@ fn overlay_unsupported(case: &Case<'_>) -> Option<Judgement> {
         Some(libc::ENOENT | libc::ENOTDIR) => (High, "one of its directories is missing, or no directory"),
         _ => (Medium, "the kernel does not take these directories"),
     };
+    let below = below_layers(case).filter(|_| case.errno() == Some(libc::EINVAL));
+    let (confidence, why) = match &below {
+        Some(list) => (High, format!("mounts lie below a layer, and are locked there: {list}")),
+        None => (confidence, why.to_owned()),
+    };
     let place = message.path().map_or_else(String::new, |path| format!(" on {}", path.display()));
     let errno = message.errno().map_or("", Errno::text);
     let version = "the kernel's version: before 5.11 no user namespace mounts overlays";
@@ -184,18 +189,33 @@ fn which(case: &Case<'_>) -> Option<usize> {
     case.sandbox?.operations.iter().position(is)
 }
 
+fn overlay<'a>(case: &Case<'a>) -> Option<&'a Overlay> {
+    let index = which(case).or_else(|| case.plan.as_ref()?.overlay)?;
+    match case.sandbox?.operations.get(index)? {
+        Operation::Overlay(overlay) => Some(overlay),
+        _ => None,
+    }
+}
+
+/// The mounts below its layers: a user namespace of its own may not uncover what they hide.
+fn below_layers(case: &Case<'_>) -> Option<String> {
+    let (layers, mounts) = (&overlay(case)?.layers, case.host.mounts.present()?);
+    let below =
+        |mount: &&Mount| layers.iter().any(|layer| mount.point.starts_with(layer) && mount.point != *layer);
+    let found: Vec<String> = mounts.iter().filter(below).take(6).map(|it| shown(&it.point)).collect();
+    (!found.is_empty() && case.user_namespace() == Some(true)).then(|| found.join(", "))
+}
+
 fn other_overlay(case: &Case<'_>) -> Vec<Remedy> {
     let operation = which(case).or_else(|| case.plan.as_ref()?.overlay);
-    let overlay = operation.and_then(|index| case.sandbox?.operations.get(index));
-    let kind = overlay.and_then(|operation| match operation {
-        Operation::Overlay(overlay) => Some(&overlay.kind),
-        _ => None,
-    });
+    let kind = overlay(case).map(|overlay| &overlay.kind);
+    let below = below_layers(case).filter(|_| case.errno() == Some(libc::EINVAL));
+    let without = below.map(|list| told!("no-submounts", list));
     let in_memory = matches!(kind, Some(OverlayKind::Writable { .. })).then(|| told!("overlay-in-memory"));
     let old = case.kernel().is_none_or(|version| version < OVERLAYS);
     let newer = old.then(|| told!("kernel-with-overlays"));
     let leave_out = operation.map(Remedy::leave_out);
-    Vec::new().or(in_memory).or([told!("bind-copy-instead")]).or(newer).or(leave_out)
+    Vec::new().or(without).or(in_memory).or([told!("bind-copy-instead")]).or(newer).or(leave_out)
 }
 
 #[cfg(test)]

@@ -185,11 +185,18 @@ fn no_user_namespaces(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn other_kernel(case: &Case<'_>) -> Vec<Remedy> {
-    vec![match case.kernel() {
-        _ if case.on(Platform::Wsl1) => told!("convert-to-wsl-2"),
-        Some((3, 10)) => told!("switch-on-el7"),
-        _ => told!("config-user-ns"),
-    }]
+    // whoever may mount as it is needs none
+    let keep = case.is_admin().then(|| Remedy::change(SandboxChange::KeepUserNamespace));
+    match case.kernel() {
+        _ if case.on(Platform::Wsl1) => vec![told!("convert-to-wsl-2")],
+        Some((3, 10)) => told!("switch-on-el7").or(keep),
+        Some(_) => told!("config-user-ns").or(keep),
+        None => {
+            let el7 =
+                "a kernel of RHEL 7 or CentOS 7 (`uname -r` begins with 3.10), the last that is delivered so";
+            told!("switch-on-el7").needs(el7).or([told!("config-user-ns")]).or(keep)
+        }
+    }
 }
 
 #[cfg(test)]

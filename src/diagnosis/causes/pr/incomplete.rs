@@ -9,7 +9,10 @@ rules! {
         "Can't parse /proc/sys/kernel/overflowuid", "Can't parse /proc/sys/kernel/overflowgid",
     ],
         unless "`cat /proc/sys/kernel/overflowuid` where bwrap is started prints a number"
-        => proc_incomplete, |case| Wish::AnyProc.grant(case);
+        => proc_incomplete, |case| {
+            let built = no_settings(case).then(|| vec![told!("kernel-with-proc-sysctl")]);
+            built.unwrap_or_else(|| Wish::AnyProc.grant(case))
+        };
 
     ProcUnavailable, Failed, ["Can't open /proc" => (ENOENT EACCES EPERM ENOTDIR)],
         unless "`ls -ld /proc` where bwrap is started shows a directory"
@@ -29,6 +32,14 @@ fn proc_mount(case: &Case<'_>) -> Option<String> {
     (!any).then(|| "no proc is mounted (/proc/self/mountinfo)".to_owned())
 }
 
+/// Whether a whole procfs is there, and nothing over its settings, of which the kernel was built without any.
+fn no_settings(case: &Case<'_>) -> bool {
+    let path = Path::new("/proc/sys/kernel/overflowuid");
+    let mount = case.host.mounts.present().and_then(|mounts| mount_of(mounts, path));
+    let whole = mount.is_some_and(|mount| mount.filesystem == "proc" && mount.root == Path::new("/"));
+    whole && proc_mount(case).is_none() && case.host.sysctl("kernel.overflowuid").is_absent()
+}
+
 fn proc_incomplete(case: &Case<'_>) -> Option<Judgement> {
     let value = case.host.sysctl("kernel.overflowuid");
     let path = "/proc/sys/kernel/overflowuid";
@@ -38,6 +49,8 @@ fn proc_incomplete(case: &Case<'_>) -> Option<Judgement> {
     }
     let mount = proc_mount(case);
     let summary = mount.as_ref().map(|reason| format!("bwrap cannot read the kernel's settings: {reason}"));
+    let built = "the kernel has no settings in /proc: it was built without CONFIG_PROC_SYSCTL";
+    let summary = summary.or(no_settings(case).then(|| built.to_owned()));
     let found = weigh(High).summary(summary).seen(&case.host.mounts, mount.as_deref());
     match value {
         Fact::Absent => Some(found.seen(value, format!("{path} does not exist"))),
