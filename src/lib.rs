@@ -65,7 +65,7 @@
 //!
 //! None is on by default. `serde`: [`Host`](host::Host) as JSON and back, diagnoses as JSON. `cli`: the program `bwrap-doctor`.
 //! `testing`: a stand-in for bwrap, for the unit tests of programs that launch sandboxes. `tokio`: the same launches from
-//! asynchronous code.
+//! asynchronous code. `kubernetes`: manifests judged before they are applied.
 //!
 //! # Ready-made sandboxes
 //!
@@ -158,6 +158,9 @@ mod capability;
 pub mod diagnosis;
 pub mod doctor;
 pub mod host;
+#[cfg(feature = "kubernetes")]
+#[cfg_attr(docsrs, doc(cfg(feature = "kubernetes")))]
+pub mod kubernetes;
 mod launch;
 pub mod profile;
 mod results;

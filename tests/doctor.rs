@@ -11,6 +11,8 @@ mod golden;
 mod host;
 #[path = "doctor/interface.rs"]
 mod interface;
+#[path = "doctor/pod.rs"]
+mod pod;
 #[path = "doctor/run.rs"]
 mod run;
 #[path = "doctor/schema.rs"]

@@ -233,6 +233,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("host", &["capability", "sandbox"]),
     ("bwrap", &["capability", "sandbox", "shell", "visible"]),
     ("diagnosis", &["capability", "sandbox", "bwrap", "host", "shell", "visible"]),
+    // a manifest is a host that is not there yet: nothing of it launches
+    ("kubernetes", &["capability", "sandbox", "bwrap", "host", "diagnosis", "visible"]),
     ("launch", &["capability", "sandbox", "bwrap", "host", "diagnosis", "shell", "visible"]),
 ];
 

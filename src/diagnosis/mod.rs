@@ -36,6 +36,8 @@ mod weigh;
 mod wish;
 
 use case::Case;
+#[cfg(feature = "kubernetes")]
+pub(crate) use case::OURS as FILTER_FOR_BWRAP;
 pub use cause::{Cause, UnknownCause};
 pub use finding::{Bearing, Confidence, Diagnosis, Evidence, Finding, Outlook, Prediction};
 pub use remedy::{

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use crate::{FULL, ROOT, ask, doctor, golden, needs, said};
 
 const SUBCOMMANDS: &[&str] =
-    &["check", "run", "explain", "host", "install", "uninstall", "completions", "man"];
+    &["check", "run", "explain", "host", "pod", "install", "uninstall", "completions", "man"];
 
 #[test]
 fn help_fits_a_terminal_and_has_examples() {

@@ -23,7 +23,8 @@ Examples:
   bwrap-doctor run -- --ro-bind / / true        run a bwrap line; if it fails, say why
   bwrap ... 2>&1 | bwrap-doctor explain --here -
   bwrap-doctor explain PR01                     all about a cause
-  bwrap-doctor host --format json >host.json    for a bug report";
+  bwrap-doctor host --format json >host.json    for a bug report
+  bwrap-doctor pod deployment.yaml              will the line start in these pods?";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -45,6 +46,9 @@ pub(crate) enum Task {
     /// Show what bwrap-doctor sees of this machine: changes nothing, needs no privileges
     #[command(after_help = HOST)]
     Host(Host),
+    /// Judge manifests of Kubernetes before they are applied: will a bwrap line start in their pods?
+    #[command(after_help = POD)]
+    Pod(Pod),
     /// Put this program in bwrap's place: it runs bwrap, and explains what does not start
     #[command(after_help = INSTALL)]
     Install(Place),
@@ -185,6 +189,58 @@ you publish it: paths and host names may be in it.
 Examples:
   bwrap-doctor host
   kubectl exec pod -- bwrap-doctor host --format json >host.json";
+
+#[derive(Args)]
+pub(crate) struct Pod {
+    /// Manifests, YAML or JSON; `-` reads standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// What runs the containers, each once: containerd, cri-o, gvisor; else all of them
+    #[arg(long, value_name = "NAME[=VERSION]")]
+    pub(crate) runtime: Vec<String>,
+    /// The version of Kubernetes, if it is an older one
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) kubernetes: Option<String>,
+    /// Facts of a node: `bwrap-doctor host --format json`, typed on one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) node: Option<PathBuf>,
+    /// The image's user, for pods without runAsUser; else root, unless they say runAsNonRoot
+    #[arg(long, value_name = "UID")]
+    pub(crate) image_user: Option<u32>,
+    /// Only containers of this name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) container: Option<String>,
+    /// Print one patch that takes all out of the way that fields of the pod can
+    #[arg(long, conflicts_with = "probe")]
+    pub(crate) patch: bool,
+    /// With --patch: write what the nodes must have (filters, profiles) into this directory
+    #[arg(long, value_name = "DIR", requires = "patch")]
+    pub(crate) write: Option<PathBuf>,
+    /// Print a job that runs `bwrap-doctor check` as this pod runs; the image must have it
+    #[arg(long, conflicts_with = "args")]
+    pub(crate) probe: bool,
+    /// A file with the bwrap line: shell words, a JSON array, or NUL-ended
+    #[arg(long, value_name = "FILE")]
+    pub(crate) args: Option<PathBuf>,
+    /// bwrap's arguments, as in an existing line; else those of all namespaces, a new /proc and /dev
+    #[arg(last = true, value_name = "BWRAP-ARGUMENTS", conflicts_with = "args")]
+    pub(crate) line: Vec<OsString>,
+}
+
+const POD: &str = "\
+Reads Pod, Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob, PodTemplate and lists of them, asks no
+cluster and changes nothing. As a file named kubectl-bwrap this program is `kubectl bwrap FILE`. Unset seccompProfile
+is taken for Unconfined, as where the kubelet's seccompDefault is off.
+
+Exit status: 0 it starts with each runtime, 1 it will not with one, 2 wrong input or usage, 3 what is not known of the
+nodes decides (--node). With --patch the same of the changed manifest.
+
+Examples:
+  bwrap-doctor pod deployment.yaml
+  kubectl get pod executor -o yaml | bwrap-doctor pod --runtime cri-o=1.33.1 -
+  bwrap-doctor pod --patch --node node.json deployment.yaml >patch.yaml
+  bwrap-doctor pod --probe deployment.yaml | kubectl create -f -
+  bwrap-doctor pod pod.yaml -- --ro-bind / / --unshare-pid --proc /proc make";
 
 #[derive(Args)]
 pub(crate) struct Place {

@@ -172,7 +172,8 @@ fn host(task: &Explain) -> Result<Host> {
     task.host.as_deref().map_or_else(|| Ok(Host::default()), read_host)
 }
 
-fn read_host(path: &Path) -> Result<Host> {
+/// Facts from a file.
+pub(crate) fn read_host(path: &Path) -> Result<Host> {
     let said = |what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
     let bytes = fs::read(path).map_err(|error| said(&error))?;
     let host: Host = serde_json::from_slice(&bytes).map_err(|error| said(&error))?;

@@ -7,9 +7,12 @@ mod host;
 mod install;
 mod line;
 mod output;
+mod pod;
 mod run;
 mod standin;
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -26,7 +29,7 @@ fn main() -> ExitCode {
     if let Some(code) = standin::played() {
         return code;
     }
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(words()) {
         Ok(cli) => cli,
         Err(error) => {
             // help and version are errors to clap, too; a closed pipe is none to us
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Task::Run(task) => Ok(run::run(task, format)),
         Task::Explain(task) => explain::run(&task, format),
         Task::Host(task) => host::run(&task, format),
+        Task::Pod(task) => pod::run(&task, format),
         Task::Install(place) => install::install(&place),
         Task::Uninstall(place) => install::uninstall(&place),
         Task::Completions { shell } => completions(shell),
@@ -49,6 +53,16 @@ fn main() -> ExitCode {
         output::complain(&trouble);
         ExitCode::from(USAGE)
     })
+}
+
+/// The command line; under the name of a plugin of kubectl's, that of `pod`.
+fn words() -> Vec<OsString> {
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    let name = words.first().and_then(|name| Path::new(name).file_name());
+    if name.is_some_and(|name| name == "kubectl-bwrap") {
+        words.insert(1, "pod".into());
+    }
+    words
 }
 
 /// `run` may not be mistaken for its command, so its own usage errors have the status of its failures.

@@ -123,12 +123,20 @@ pub(crate) fn rest_of(cause: Option<Cause>, depth: &Depth) -> String {
 
 /// Writes the files that go with remedies, if somewhere is named for them; says which.
 pub(crate) fn write_files<'a>(findings: impl Iterator<Item = &'a Finding>, depth: &Depth) -> Result<String> {
-    let Some(directory) = &depth.write else { return Ok(String::new()) };
+    write_remedies(findings.flat_map(|finding| &finding.remedies), depth.write.as_deref())
+}
+
+/// The same of remedies.
+pub(crate) fn write_remedies<'a>(
+    remedies: impl Iterator<Item = &'a Remedy>,
+    directory: Option<&Path>,
+) -> Result<String> {
+    let Some(directory) = directory else { return Ok(String::new()) };
     let said = |path: &Path, error: &io::Error| format!("cannot write {}: {error}", path.display());
     fs::create_dir_all(directory).map_err(|error| said(directory, &error))?;
     let mut text = String::new();
     let mut written: Vec<(PathBuf, String)> = Vec::new();
-    for remedy in findings.flat_map(|finding| &finding.remedies) {
+    for remedy in remedies {
         for (path, content) in files(remedy) {
             if written.iter().any(|(known, other)| *known == path && *other == content) {
                 continue;

@@ -1,0 +1,396 @@
+//! A manifest made into the facts that can be read inside of the container.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{Cluster, Runtime, Workload};
+use crate::bwrap::Version;
+use crate::diagnosis;
+use crate::host::{CapabilitySet, Fact, FileKind, Host, IdMapping, Mount, Platform, Security, Sighting};
+use crate::sandbox::{Capability, Sandbox};
+
+/// The annotation that came before `appArmorProfile`.
+const APPARMOR: &str = "container.apparmor.security.beta.kubernetes.io";
+
+/// What CRI-O leaves to a container's root, and what containerd does beyond that.
+const CRI_O: &[Capability] = &[
+    Capability::CAP_CHOWN,
+    Capability::CAP_DAC_OVERRIDE,
+    Capability::CAP_FSETID,
+    Capability::CAP_FOWNER,
+    Capability::CAP_SETGID,
+    Capability::CAP_SETUID,
+    Capability::CAP_SETPCAP,
+    Capability::CAP_NET_BIND_SERVICE,
+    Capability::CAP_KILL,
+];
+const CONTAINERD: &[Capability] = &[
+    Capability::CAP_NET_RAW,
+    Capability::CAP_MKNOD,
+    Capability::CAP_AUDIT_WRITE,
+    Capability::CAP_SYS_CHROOT,
+    Capability::CAP_SETFCAP,
+];
+
+/// What kubelets have hidden: first what other files cover, then what is read-only. Of paths that are not there on every machine
+/// none is named.
+const MASKED: &[&str] = &["acpi", "interrupts", "kcore", "keys", "timer_list"];
+const READ_ONLY: &[&str] = &["bus", "fs", "irq", "sys", "sysrq-trigger"];
+
+/// A container's own field, else the pod's.
+pub(super) fn context<'a>(workload: &'a Workload, container: &'a Value, field: &str) -> Option<&'a Value> {
+    let of = |value: &'a Value| value.get("securityContext")?.get(field).filter(|value| !value.is_null());
+    of(container).or_else(|| of(workload.spec()))
+}
+
+/// A field that only a container has.
+pub(super) fn own<'a>(container: &'a Value, field: &str) -> Option<&'a Value> {
+    container.get("securityContext")?.get(field).filter(|value| !value.is_null())
+}
+
+pub(super) fn is(value: Option<&Value>, wanted: bool) -> bool {
+    value.and_then(Value::as_bool) == Some(wanted)
+}
+
+pub(super) fn privileged(container: &Value) -> bool {
+    is(own(container, "privileged"), true)
+}
+
+/// Whether the pod gets a user namespace: if it asks, and the cluster has them.
+pub(super) fn user_namespace(cluster: &Cluster, workload: &Workload) -> bool {
+    is(workload.spec().get("hostUsers"), false) && cluster.kubernetes.is_none_or(|version| version >= (1, 33))
+}
+
+pub(super) fn unmasked(container: &Value) -> bool {
+    own(container, "procMount").and_then(Value::as_str) == Some("Unmasked")
+}
+
+/// The user that a container starts as, and whether the manifest says so.
+pub(super) fn user(cluster: &Cluster, workload: &Workload, container: &Value) -> (u32, bool) {
+    let named = context(workload, container, "runAsUser").and_then(Value::as_u64);
+    if let Some(user) = named.and_then(|user| u32::try_from(user).ok()) {
+        return (user, true);
+    }
+    // any will do: all but root are alike
+    let other = is(context(workload, container, "runAsNonRoot"), true);
+    (cluster.image_user.unwrap_or(if other { 1000 } else { 0 }), false)
+}
+
+fn words<'a>(container: &'a Value, list: &str) -> Vec<&'a str> {
+    let list = own(container, "capabilities").and_then(|both| both.get(list)?.as_array());
+    list.into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+/// The capabilities of a container's root: runtimes add first, and drop then.
+pub(super) fn capabilities(cluster: &Cluster, container: &Value) -> CapabilitySet {
+    let all = Capability::ALL.iter().fold(0, |bits, one| bits | 1 << one.number());
+    if privileged(container) {
+        return CapabilitySet(all);
+    }
+    let bits = |set: &[Capability]| set.iter().fold(0_u64, |bits, one| bits | 1 << one.number());
+    let (add, drop) = (words(container, "add"), words(container, "drop"));
+    let every = |list: &[&str]| list.iter().any(|name| name.eq_ignore_ascii_case("all"));
+    let mut set = match cluster.runtime {
+        Runtime::CriO => bits(CRI_O),
+        Runtime::Containerd | Runtime::GVisor => bits(CRI_O) | bits(CONTAINERD),
+    };
+    if every(&add) {
+        set = all;
+    }
+    if every(&drop) {
+        set = 0;
+    }
+    let known = |list: &[&str]| {
+        list.iter().filter_map(|name| capability(name)).fold(0, |bits, one| bits | 1 << one.number())
+    };
+    CapabilitySet((set | known(&add)) & !known(&drop))
+}
+
+/// By either of its names: Kubernetes leaves `CAP_` out.
+fn capability(name: &str) -> Option<Capability> {
+    let name = name.to_ascii_uppercase();
+    let full = if name.starts_with("CAP_") { name } else { format!("CAP_{name}") };
+    full.parse().ok()
+}
+
+/// What a manifest says of a profile: `RuntimeDefault`, `Unconfined`, or the name of the node's own.
+pub(super) fn profile(profile: &Value) -> Option<String> {
+    match profile.get("type").and_then(Value::as_str)? {
+        "Localhost" => {
+            Some(profile.get("localhostProfile").and_then(Value::as_str).unwrap_or_default().to_owned())
+        }
+        kind => Some(kind.to_owned()),
+    }
+}
+
+/// The facts.
+pub(super) fn inside(cluster: &Cluster, workload: &Workload, container: &Value) -> Host {
+    let mut host =
+        Host { distribution: Fact::Unknown, platforms: Fact::Present(platforms(cluster)), ..Host::default() };
+    host.kernel = cluster.node.kernel.clone();
+    host.sysctls.clone_from(&cluster.node.sysctls);
+    let userns = user_namespace(cluster, workload);
+    process(&mut host, cluster, workload, container);
+    ids(&mut host, userns);
+    host.mounts = mounts(cluster, workload, container, userns);
+    security(&mut host, cluster, workload, container);
+    // every image has one that anybody would build on
+    host.files.insert("/tmp".into(), Fact::Present(FileKind::Directory));
+    if cluster.runtime == Runtime::GVisor {
+        host.kernel.release = Fact::Present("4.19.0-gvisor".to_owned());
+        host.kernel.version = Fact::Unknown;
+        host.sysctls.clear();
+    }
+    host
+}
+
+fn platforms(cluster: &Cluster) -> Vec<Sighting> {
+    let runtime: &[Platform] = match cluster.runtime {
+        Runtime::Containerd => &[Platform::Containerd],
+        Runtime::CriO => &[Platform::CriO],
+        Runtime::GVisor => &[Platform::Containerd, Platform::GVisor],
+    };
+    let kubernetes = Sighting::new(Platform::Kubernetes, "the manifest");
+    let runtime = runtime.iter().map(|platform| Sighting::new(*platform, "as was asked for"));
+    std::iter::once(kubernetes).chain(runtime).collect()
+}
+
+fn process(host: &mut Host, cluster: &Cluster, workload: &Workload, container: &Value) {
+    let process = &mut host.process;
+    let (uid, _) = user(cluster, workload, container);
+    (process.uid, process.real_uid) = (Fact::Present(uid), Fact::Present(uid));
+    let gid = context(workload, container, "runAsGroup").and_then(Value::as_u64);
+    let gid = gid.and_then(|gid| u32::try_from(gid).ok()).unwrap_or(0);
+    (process.gid, process.real_gid) = (Fact::Present(gid), Fact::Present(gid));
+    let bounding = capabilities(cluster, container);
+    let held = Fact::Present(if uid == 0 { bounding } else { CapabilitySet::default() });
+    (process.effective, process.permitted) = (held.clone(), held);
+    process.bounding = Fact::Present(bounding);
+    process.inheritable = Fact::Present(CapabilitySet::default());
+    process.ambient = Fact::Present(CapabilitySet::default());
+    let escalates = privileged(container) || bounding.has(Capability::CAP_SYS_ADMIN);
+    let forbidden = is(own(container, "allowPrivilegeEscalation"), false);
+    process.no_new_privs = Fact::Present(forbidden && !escalates);
+    // a sandbox of gVisor's has the system call filter of none but its own programs
+    let filter = context(workload, container, "seccompProfile").and_then(profile);
+    let filter = filter
+        .filter(|name| name != "Unconfined" && !privileged(container) && cluster.runtime != Runtime::GVisor);
+    process.seccomp = Fact::Present(if filter.is_some() { 2 } else { 0 });
+    // of older releases of CRI-O the default lets new namespaces pass
+    let known = cluster.runtime != Runtime::CriO || cluster.runtime_since(1, 33) == Some(true);
+    process.seccomp_profile = match filter {
+        None => Fact::Absent,
+        Some(name) if name == "RuntimeDefault" && !known => Fact::Unknown,
+        Some(name) => Fact::Present(name),
+    };
+}
+
+/// The kubelet gives each pod 65536 ids of the node's.
+fn ids(host: &mut Host, userns: bool) {
+    let own = IdMapping { inside: 0, outside: 65_536, count: 65_536 };
+    let nodes = IdMapping { inside: 0, outside: 0, count: u32::MAX };
+    let map = Fact::Present(vec![if userns { own } else { nodes }]);
+    let namespace = &mut host.user_namespace;
+    (namespace.uid_map, namespace.gid_map) = (map.clone(), map);
+    namespace.exists = Fact::Present(true);
+    namespace.setgroups = Fact::Present("allow".to_owned());
+    namespace.uid_map_writable = Fact::Present(true);
+}
+
+fn mounts(cluster: &Cluster, workload: &Workload, container: &Value, userns: bool) -> Fact<Vec<Mount>> {
+    // nobody has seen what gVisor shows of these
+    if cluster.runtime == Runtime::GVisor {
+        return Fact::Unknown;
+    }
+    let root = if is(own(container, "readOnlyRootFilesystem"), true) { "ro" } else { "rw" };
+    let options = "rw,nosuid,nodev,noexec,relatime";
+    let mut lines = vec![
+        format!("1 0 0:1 / / {root},relatime - overlay overlay rw"),
+        format!("2 1 0:2 / /proc {options} - proc proc rw"),
+        "3 1 0:3 / /dev rw,nosuid - tmpfs tmpfs rw".to_owned(),
+        format!("4 1 0:4 / /sys {} - sysfs sysfs rw", options.replacen("rw", "ro", 1)),
+    ];
+    let mut on_proc = |path: &str, rest: &str| {
+        let id = lines.len() + 1;
+        lines.push(format!("{id} 2 {}", rest.replace("PATH", &format!("/proc/{path}"))));
+    };
+    let asked = unmasked(container) && userns;
+    // 1.33.0 and 1.33.1 add their own to what they are told
+    let faulty = cluster.runtime == Runtime::CriO
+        && cluster
+            .runtime_version
+            .is_some_and(|version| version >= Version::new(1, 33, 0) && version < Version::new(1, 33, 2));
+    if !privileged(container) && (!asked || faulty) {
+        for path in MASKED {
+            on_proc(path, "0:5 /null PATH rw,nosuid - tmpfs tmpfs rw");
+        }
+    }
+    if !privileged(container) && !asked {
+        for path in READ_ONLY {
+            on_proc(path, &format!("0:2 /{path} PATH ro,nosuid,nodev,noexec,relatime - proc proc rw"));
+        }
+    }
+    let mut found: Vec<Mount> = lines.iter().filter_map(|line| Mount::parse(line)).collect();
+    volumes(workload, container, &mut found);
+    Fact::Present(found)
+}
+
+/// Volumes are mounted on the root, or on one another; of what they are made nothing is known.
+fn volumes(workload: &Workload, container: &Value, mounts: &mut Vec<Mount>) {
+    let listed = container.get("volumeMounts").and_then(Value::as_array);
+    for volume in listed.into_iter().flatten().take(1000) {
+        let Some(point) = volume.get("mountPath").and_then(Value::as_str) else { continue };
+        if !point.starts_with('/') || point == "/" {
+            continue;
+        }
+        let below = mounts.iter().filter(|mount| mount.rest(Path::new(point)).is_some());
+        let parent = below.max_by_key(|mount| mount.point.as_os_str().len()).map_or(1, |mount| mount.id);
+        let Ok(id) = i32::try_from(mounts.len() + 1) else { return };
+        let mode = if is(volume.get("readOnly"), true) { "ro" } else { "rw" };
+        let Some(mut mount) =
+            Mount::parse(&format!("{id} {parent} 0:9 / /x {mode},relatime - ext4 volume rw"))
+        else {
+            continue;
+        };
+        mount.point = Path::new(point).components().collect();
+        if is_empty_dir(workload, volume) {
+            "tmpfs".clone_into(&mut mount.filesystem);
+        }
+        mounts.push(mount);
+    }
+}
+
+/// Whether it is a directory in memory.
+fn is_empty_dir(workload: &Workload, volume: &Value) -> bool {
+    let all = workload.spec().get("volumes").and_then(Value::as_array);
+    let named = all.into_iter().flatten().find(|other| other.get("name") == volume.get("name"));
+    named.and_then(|volume| volume.pointer("/emptyDir/medium")).and_then(Value::as_str) == Some("Memory")
+}
+
+/// The AppArmor profile that is asked for.
+fn apparmor_asked(workload: &Workload, container: &Value) -> Option<String> {
+    let field = context(workload, container, "appArmorProfile").and_then(profile);
+    let name = container.get("name").and_then(Value::as_str).unwrap_or_default();
+    let annotations = workload.pod().pointer("/metadata/annotations");
+    let annotation = annotations.and_then(|all| all.get(format!("{APPARMOR}/{name}"))?.as_str());
+    field.or_else(|| {
+        annotation.map(|text| match text.strip_prefix("localhost/") {
+            Some(name) => name.to_owned(),
+            None if text == "unconfined" => "Unconfined".to_owned(),
+            None => "RuntimeDefault".to_owned(),
+        })
+    })
+}
+
+fn security(host: &mut Host, cluster: &Cluster, workload: &Workload, container: &Value) {
+    if cluster.runtime == Runtime::GVisor {
+        host.security.label = Fact::Absent;
+        host.security.apparmor_label = Fact::Absent;
+        return;
+    }
+    let node = &cluster.node.security;
+    host.security = Security {
+        modules: node.modules.clone(),
+        apparmor_enabled: node.apparmor_enabled.clone(),
+        selinux_filesystem: node.selinux_filesystem.clone(),
+        selinux_enforcing: node.selinux_enforcing.clone(),
+        ..Security::default()
+    };
+    if apparmor(cluster) == Some(true) {
+        let asked = apparmor_asked(workload, container).unwrap_or_else(|| "RuntimeDefault".to_owned());
+        let label = match asked.as_str() {
+            _ if privileged(container) => "unconfined".to_owned(),
+            "Unconfined" => "unconfined".to_owned(),
+            "RuntimeDefault" if cluster.runtime == Runtime::CriO => "crio-default (enforce)".to_owned(),
+            "RuntimeDefault" => "cri-containerd.apparmor.d (enforce)".to_owned(),
+            name => format!("{name} (enforce)"),
+        };
+        host.security.label = Fact::Present(label.clone());
+        host.security.apparmor_label = Fact::Present(label);
+    } else if selinux(cluster) == Some(true) {
+        let asked =
+            context(workload, container, "seLinuxOptions").and_then(|options| options.get("type")?.as_str());
+        let default = if privileged(container) { "spc_t" } else { "container_t" };
+        let domain = asked.unwrap_or(default);
+        host.security.label = Fact::Present(format!("system_u:system_r:{domain}:s0:c1,c2"));
+        // containerd labels nothing unless it is told to, which nobody knows from here
+        if cluster.runtime == Runtime::Containerd {
+            host.security.selinux_enforcing = Fact::Unknown;
+        }
+    } else if apparmor(cluster) == Some(false) && selinux(cluster) == Some(false) {
+        host.security.label = Fact::Absent;
+        host.security.apparmor_label = Fact::Absent;
+    }
+}
+
+/// Whether the node has AppArmor; `None` if nobody knows.
+fn apparmor(cluster: &Cluster) -> Option<bool> {
+    match &cluster.node.security.apparmor_enabled {
+        Fact::Present(on) => Some(*on),
+        Fact::Absent => Some(false),
+        Fact::Unreadable(_) | Fact::Unknown => None,
+    }
+}
+
+/// Whether the node has SELinux, and it enforces.
+fn selinux(cluster: &Cluster) -> Option<bool> {
+    let security = &cluster.node.security;
+    match (&security.selinux_filesystem, &security.selinux_enforcing) {
+        (Fact::Present(false) | Fact::Absent, _) | (_, Fact::Present(false)) => Some(false),
+        (_, Fact::Present(true)) => Some(true),
+        _ => None,
+    }
+}
+
+/// What decides, and only the node knows.
+pub(super) fn questions(
+    cluster: &Cluster,
+    workload: &Workload,
+    container: &Value,
+    sandbox: &Sandbox,
+) -> Vec<String> {
+    let mut ask = Vec::new();
+    if cluster.runtime == Runtime::GVisor {
+        ask.push(
+            "what the nodes' runsc does: only trying tells, with `bwrap-doctor check` in the pod".to_owned(),
+        );
+        return ask;
+    }
+    let node = &cluster.node;
+    let privileged = privileged(container);
+    let userns = user_namespace(cluster, workload);
+    if userns && node.kernel.release.present().is_none() {
+        ask.push("the nodes' kernel: `uname -r`, 6.3 or later for hostUsers: false".to_owned());
+    }
+    let root = user(cluster, workload, container).0 == 0;
+    if sandbox.namespaces.any_user() || !root {
+        if node.sysctl("user.max_user_namespaces").is_unknown() {
+            ask.push("whether the nodes allow user namespaces: `sysctl user.max_user_namespaces`".to_owned());
+        }
+        if node.sysctl("kernel.apparmor_restrict_unprivileged_userns").is_unknown() {
+            let text = "whether AppArmor restricts them, as on Ubuntu: `sysctl kernel.apparmor_restrict_unprivileged_userns`";
+            ask.push(text.to_owned());
+        }
+    }
+    let free = apparmor_asked(workload, container).is_some_and(|name| name == "Unconfined");
+    if apparmor(cluster).is_none() && !privileged && !free {
+        let text = "whether AppArmor is on, whose profile for containers denies mounting: /sys/module/apparmor/parameters/enabled";
+        ask.push(text.to_owned());
+    }
+    if selinux(cluster).is_none() && !privileged && apparmor(cluster) != Some(true) {
+        ask.push("whether SELinux enforces its policy: `getenforce`".to_owned());
+    }
+    if cluster.runtime == Runtime::CriO && cluster.runtime_version.is_none() && userns && unmasked(container)
+    {
+        let text = "CRI-O's version: `crio --version`; 1.33.0 and 1.33.1 mask /proc all the same";
+        ask.push(text.to_owned());
+    }
+    let filter = context(workload, container, "seccompProfile").and_then(profile);
+    if let Some(name) = filter.filter(|name| {
+        !["Unconfined", "RuntimeDefault", diagnosis::FILTER_FOR_BWRAP].contains(&name.as_str())
+    }) {
+        ask.push(format!("what the filter {} on the nodes permits", crate::visible::line(&name)));
+    }
+    ask
+}

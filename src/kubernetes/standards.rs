@@ -1,0 +1,136 @@
+//! Pod Security Standards: which of them lets a pod in.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::facts::{context, is, own, privileged, profile, unmasked};
+use super::{Cluster, Workload};
+
+/// A level of the Pod Security Standards.
+///
+/// ```
+/// use bwrap_launch::kubernetes::Standard;
+/// assert!(Standard::Restricted < Standard::Privileged);
+/// assert_eq!(Standard::Baseline.to_string(), "baseline");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
+pub enum Standard {
+    /// What is hardened passes.
+    Restricted,
+    /// What cannot escape by design passes.
+    Baseline,
+    /// Everything passes.
+    Privileged,
+}
+
+impl fmt::Display for Standard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Restricted => "restricted",
+            Self::Baseline => "baseline",
+            Self::Privileged => "privileged",
+        })
+    }
+}
+
+/// Capabilities that baseline lets be added.
+const ADDED: &str = "AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE SETFCAP SETGID SETPCAP SETUID \
+                     SYS_CHROOT";
+
+/// Domains of SELinux that baseline lets be named.
+const DOMAINS: &str = "container_t container_init_t container_kvm_t container_engine_t";
+
+/// The strictest level whose checks a workload passes, and what keeps it from a stricter one.
+///
+/// What is checked are the fields that this crate changes, and those beside them.
+///
+/// ```
+/// use bwrap_launch::kubernetes::{Cluster, Runtime, Standard, read, standard};
+/// let text = "{ kind: Pod, spec: { hostUsers: false, containers: [{ name: c, securityContext: { procMount: Unmasked } }] } }";
+/// let mut cluster = Cluster::new(Runtime::Containerd);
+/// assert_eq!(standard(&read(text)?[0], &cluster).0, Standard::Baseline);
+/// cluster.kubernetes = Some((1, 34));
+/// assert_eq!(standard(&read(text)?[0], &cluster).0, Standard::Privileged);
+/// # Ok::<(), bwrap_launch::kubernetes::ManifestError>(())
+/// ```
+#[must_use]
+pub fn standard(workload: &Workload, cluster: &Cluster) -> (Standard, Vec<String>) {
+    let (mut baseline, mut restricted) = (Vec::new(), Vec::new());
+    let spec = workload.spec();
+    for field in ["hostNetwork", "hostPID", "hostIPC"] {
+        if is(spec.get(field), true) {
+            baseline.push(format!("{field}: true"));
+        }
+    }
+    let volumes = spec.get("volumes").and_then(Value::as_array);
+    if volumes.into_iter().flatten().any(|volume| volume.get("hostPath").is_some()) {
+        baseline.push("a hostPath volume".to_owned());
+    }
+    for (container, _) in workload.listed() {
+        against(workload, cluster, container, &mut baseline, &mut restricted);
+    }
+    for list in [&mut baseline, &mut restricted] {
+        list.dedup();
+    }
+    if !baseline.is_empty() {
+        return (Standard::Privileged, baseline);
+    }
+    let level = if restricted.is_empty() { Standard::Restricted } else { Standard::Baseline };
+    (level, restricted)
+}
+
+fn against(
+    workload: &Workload,
+    cluster: &Cluster,
+    container: &Value,
+    baseline: &mut Vec<String>,
+    restricted: &mut Vec<String>,
+) {
+    let among = |names: &str, name: &str| names.split_whitespace().any(|known| known == name);
+    if privileged(container) {
+        baseline.push("privileged: true".to_owned());
+    }
+    if unmasked(container) {
+        let apart = is(workload.spec().get("hostUsers"), false);
+        let allowed = apart && cluster.kubernetes.is_none_or(|version| version >= (1, 35));
+        let list = if allowed { &mut *restricted } else { &mut *baseline };
+        list.push("procMount: Unmasked".to_owned());
+    }
+    let capabilities = own(container, "capabilities");
+    let listed = |list: &str| capabilities.and_then(|both| both.get(list)?.as_array()).into_iter().flatten();
+    for name in listed("add").filter_map(Value::as_str) {
+        let name = name.trim_start_matches("CAP_");
+        if !among(ADDED, name) {
+            baseline.push(format!("the capability {}", crate::visible::line(name)));
+        } else if name != "NET_BIND_SERVICE" {
+            restricted.push(format!("the capability {name}"));
+        }
+    }
+    if !listed("drop").any(|name| name == "ALL") {
+        restricted.push("capabilities.drop without ALL".to_owned());
+    }
+    match context(workload, container, "seccompProfile").and_then(profile).as_deref() {
+        Some("Unconfined") => baseline.push("seccompProfile: Unconfined".to_owned()),
+        None => restricted.push("no seccompProfile".to_owned()),
+        Some(_) => {}
+    }
+    if context(workload, container, "appArmorProfile").and_then(profile).as_deref() == Some("Unconfined") {
+        baseline.push("appArmorProfile: Unconfined".to_owned());
+    }
+    let domain =
+        context(workload, container, "seLinuxOptions").and_then(|options| options.get("type")?.as_str());
+    if let Some(domain) = domain.filter(|domain| !domain.is_empty() && !among(DOMAINS, domain)) {
+        baseline.push(format!("the SELinux type {}", crate::visible::line(domain)));
+    }
+    if !is(own(container, "allowPrivilegeEscalation"), false) {
+        restricted.push("allowPrivilegeEscalation is not false".to_owned());
+    }
+    if !is(context(workload, container, "runAsNonRoot"), true) {
+        restricted.push("runAsNonRoot is not true".to_owned());
+    }
+    if context(workload, container, "runAsUser").and_then(Value::as_u64) == Some(0) {
+        restricted.push("runAsUser: 0".to_owned());
+    }
+}

@@ -1,0 +1,136 @@
+//! `bwrap-doctor pod`.
+
+use std::os::unix::process::CommandExt;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::{DOCTOR, ask, ask_with_input, doctor, said};
+
+const PODS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/kubernetes/pods.yaml");
+
+/// A pod that fails everywhere but in gVisor, and one that the node decides about.
+const MASKED: &str = "kind: Pod\nmetadata: { name: p }\nspec: { containers: [{ name: c }] }\n";
+const UNMASKED: &str = "kind: Pod\nmetadata: { name: p }\nspec:\n  hostUsers: false\n  containers:\n  - name: c\n    \
+                        securityContext: { procMount: Unmasked, runAsUser: 1000 }\n";
+const NODE: &str = r#"{ "kernel": { "release": { "present": "6.18.0" } },
+    "security": { "apparmor_enabled": "absent", "selinux_filesystem": { "present": false } },
+    "sysctls": { "user.max_user_namespaces": { "present": "100000" },
+        "kernel.apparmor_restrict_unprivileged_userns": "absent" } }"#;
+
+fn node() -> (tempfile::TempDir, String) {
+    let keep = tempfile::tempdir().unwrap();
+    let path = keep.path().join("node.json");
+    std::fs::write(&path, NODE).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (keep, path)
+}
+
+#[test]
+fn the_status_says_the_answer() {
+    let (_keep, node) = node();
+    for (args, text, status) in [
+        (&["pod", "-"][..], MASKED, 1),
+        (&["pod", "--runtime", "containerd", "-"], UNMASKED, 3),
+        (&["pod", "--runtime", "containerd", "--node", &node, "-"], UNMASKED, 0),
+        (&["pod", "--runtime", "cri-o=1.33.1", "--node", &node, "-"], UNMASKED, 1),
+        (&["pod", "--runtime", "cri-o=v1.34.0", "--node", &node, "-"], UNMASKED, 0),
+        // before, the API server dropped both fields
+        (&["pod", "--runtime", "containerd", "--kubernetes", "1.30", "-"], UNMASKED, 1),
+        // of what is not asked for nothing stands in the way
+        (
+            &[
+                "pod",
+                "--runtime",
+                "containerd",
+                "--node",
+                &node,
+                "-",
+                "--",
+                "--unshare-user",
+                "--ro-bind",
+                "/",
+                "/",
+            ],
+            MASKED,
+            0,
+        ),
+    ] {
+        let said = ask_with_input(args, text.as_bytes());
+        assert_eq!((said.status, said.err.as_str()), (status, ""), "{args:?}: {}", said.out);
+    }
+}
+
+#[test]
+fn wrong_usage_is_one_line() {
+    for (args, text, says) in [
+        (&["pod", "-"][..], "a: [", "-: no YAML"),
+        (&["pod", "-"], "kind: Service\n", "no pod in it, but Service"),
+        (&["pod", "--runtime", "podman", "-"], "", "no runtime is called podman"),
+        (&["pod", "--runtime", "cri-o=new", "-"], "", "no version of CRI-O: new"),
+        (&["pod", "--kubernetes", "latest", "-"], "", "no version of Kubernetes: latest"),
+        (&["pod", "--container", "d", "-"], MASKED, "no container is called d"),
+        (&["pod", "/nonexistent.yaml"], "", "/nonexistent.yaml: "),
+        (&["pod", "-", "--", "--no-such-option"], "", "cannot read the bwrap line"),
+    ] {
+        let said = ask_with_input(args, text.as_bytes());
+        assert_eq!(
+            (said.status, said.out.as_str(), said.err.lines().count()),
+            (2, "", 1),
+            "{args:?}: {}",
+            said.err
+        );
+        assert!(said.err.contains(says), "{args:?}: {}", said.err);
+    }
+    assert_eq!(ask_with_input(&["pod", "-"], b"\xff").status, 2);
+}
+
+#[test]
+fn the_patch_is_whole_and_its_files_are_written() {
+    let (keep, node) = node();
+    let files = keep.path().join("files");
+    let files = files.to_str().unwrap();
+    let restricted = "kind: Deployment\nmetadata: { name: w }\nspec: { template: { spec: { containers: [{ name: c, securityContext: \
+                      { runAsUser: 10001, seccompProfile: { type: RuntimeDefault } } }] } } }\n";
+    let args = ["pod", "--patch", "--write", files, "--node", &node, "--runtime", "containerd", "-"];
+    let patched = ask_with_input(&args, restricted.as_bytes());
+    assert_eq!((patched.status, patched.err.as_str()), (0, ""), "{}", patched.out);
+    for says in
+        ["procMount: Unmasked", "# kubectl patch Deployment/w ", "Pod Security that lets it in: baseline"]
+    {
+        assert!(patched.out.contains(says), "{}", patched.out);
+    }
+    let filter = std::fs::read(keep.path().join("files/bwrap.json")).unwrap();
+    assert!(serde_json::from_slice::<Value>(&filter).unwrap()["syscalls"].is_array());
+    // what starts is left as it is
+    let args = ["pod", "--patch", "--node", &node, "--runtime", "containerd", "-"];
+    let again = ask_with_input(&args, UNMASKED.as_bytes());
+    assert!(again.status == 0 && again.out.contains("nothing in it is to be changed"), "{}", again.out);
+    let probe = ask_with_input(&["pod", "--probe", "-"], UNMASKED.as_bytes());
+    assert_eq!(probe.status, 0);
+    let judged =
+        ask_with_input(&["pod", "--node", &node, "--runtime", "containerd", "-"], probe.out.as_bytes());
+    assert_eq!(judged.status, 0, "{}", judged.out);
+}
+
+#[test]
+fn json_has_the_facts() {
+    let json = ask(&["pod", "--format", "json", PODS]).json();
+    assert_eq!((json["kind"].as_str(), json["answer"].as_str()), (Some("pod"), Some("not-started")));
+    assert_eq!(json["containers"].as_array().unwrap().len(), 20);
+    let plain = &json["containers"][0];
+    assert_eq!(
+        (plain["workload"].as_str(), plain["standard"].as_str()),
+        (Some("Pod/plain"), Some("baseline"))
+    );
+    assert_eq!(plain["forecasts"][0]["obstacles"][0]["code"], "PR01");
+    assert_eq!(plain["forecasts"][0]["host"]["process"]["uid"], serde_json::json!({ "present": 0 }));
+}
+
+#[test]
+fn kubectl_calls_it_by_another_name() {
+    let mut command = doctor(&["--runtime", "containerd", PODS]);
+    let direct = said(command.arg0("/usr/local/bin/kubectl-bwrap").stdin(Stdio::null()).output().unwrap());
+    let named = ask(&["pod", "--runtime", "containerd", PODS]);
+    assert_eq!((direct.status, &direct.out), (named.status, &named.out), "{DOCTOR}: {}", direct.err);
+}

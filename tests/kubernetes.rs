@@ -1,0 +1,412 @@
+//! Manifests judged before they are applied: what is foretold of each pod is what bwrap said in it, in a real cluster; one patch
+//! takes all out of the way that a patch can; hostile input is one clear line.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod seeded;
+
+use std::collections::BTreeSet;
+
+use bwrap_launch::diagnosis::Cause;
+use bwrap_launch::host::Host;
+use bwrap_launch::kubernetes::{
+    Answer, Cluster, Cure, Forecast, Runtime, Standard, Workload, probe, read, standard,
+};
+use bwrap_launch::{Command, Sandbox, Version};
+use seeded::{Numbers, factor};
+
+const PODS: &str = include_str!("data/kubernetes/pods.yaml");
+const SAID: &str = include_str!("data/kubernetes/pods.tsv");
+
+/// The line that was run in them.
+const LINE: &str = "--ro-bind /lib /lib --ro-bind /usr /usr --symlink /usr/lib64 /lib64 --proc /proc --dev /dev --tmpfs /tmp \
+                    --unshare-all --new-session ps afx";
+
+fn line() -> Sandbox {
+    Command::from_args(LINE.split_whitespace()).unwrap().get_sandbox().clone()
+}
+
+/// The node that they ran on: all but `CAP_SYS_RESOURCE` (24).
+fn node() -> Host {
+    serde_json::from_str(
+        r#"{
+            "kernel": { "release": { "present": "6.18.0" } },
+            "process": { "bounding": { "present": "000001fffeffffff" } },
+            "security": { "apparmor_enabled": "absent", "selinux_filesystem": { "present": false } },
+            "sysctls": {
+                "user.max_user_namespaces": { "present": "100000" },
+                "kernel.apparmor_restrict_unprivileged_userns": "absent"
+            }
+        }"#,
+    )
+    .unwrap()
+}
+
+fn containerd() -> Cluster {
+    let mut cluster = Cluster::new(Runtime::Containerd);
+    cluster.runtime_version = Some(Version::new(2, 4, 2));
+    cluster.kubernetes = Some((1, 37));
+    cluster.node = node();
+    cluster
+}
+
+fn cri_o(version: Version) -> Cluster {
+    let mut cluster = containerd();
+    cluster.runtime = Runtime::CriO;
+    cluster.runtime_version = Some(version);
+    cluster
+}
+
+fn one(text: &str) -> Workload {
+    let mut found = read(text).unwrap();
+    assert_eq!(found.len(), 1);
+    found.remove(0)
+}
+
+fn foretell(cluster: &Cluster, pod: &Workload) -> Forecast {
+    let name = pod.containers().next().unwrap().to_owned();
+    cluster.foretell(pod, &name, &line()).unwrap()
+}
+
+/// What bwrap says for a cause.
+fn words(cause: Cause) -> &'static str {
+    match cause {
+        Cause::MissingSetfcap => "bwrap: setting up uid map: Operation not permitted",
+        Cause::MaskedProc | Cause::UnmaskedProcMasked => {
+            "bwrap: Can't mount proc on /newroot/proc: Operation not permitted"
+        }
+        Cause::SeccompDeniesNamespaces => "bwrap: No permissions to create new namespace",
+        Cause::SeccompDeniesPivotRoot => "bwrap: pivot_root: Operation not permitted",
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn what_is_foretold_is_what_was_said() {
+    let pods = read(PODS).unwrap();
+    let mut judged = 0;
+    for row in SAID.lines().filter(|row| !row.starts_with('#')) {
+        let [runtime, name, said] = row.split('\t').collect::<Vec<_>>()[..] else { panic!("{row}") };
+        let pod = pods.iter().find(|pod| pod.title() == format!("Pod/{name}")).unwrap();
+        let cluster = if runtime == "cri-o" { cri_o(Version::new(1, 33, 1)) } else { containerd() };
+        let forecast = foretell(&cluster, pod);
+        let foretold = match forecast.answer {
+            Answer::Starts => "starts",
+            Answer::NotStarted => "not started: CreateContainerError",
+            Answer::Fails => words(forecast.obstacles[0].cause),
+            other => panic!("{row}: {other:?} {forecast:#?}"),
+        };
+        assert_eq!(foretold, said, "{row}: {:#?}", forecast.obstacles);
+        judged += 1;
+    }
+    assert_eq!((judged, pods.len()), (40, 20));
+}
+
+/// For each runtime alone, and for both at once.
+#[test]
+fn one_patch_makes_each_pod_start() {
+    let mended = cri_o(Version::new(1, 33, 2));
+    for pod in read(PODS).unwrap() {
+        for clusters in [vec![containerd()], vec![mended.clone()], vec![containerd(), mended.clone()]] {
+            let cure = Cure::of(&clusters, &pod, "test", &line()).unwrap();
+            // CRI-O has no privileged containers on this node
+            let refused =
+                pod.title() == "Pod/privileged" && clusters.len() + usize::from(clusters[0] == mended) > 1;
+            if refused {
+                continue;
+            }
+            assert!(cure.left.is_empty(), "{}: {:#?}", pod.title(), cure.left);
+            for cluster in &clusters {
+                let forecast = foretell(cluster, &cure.changed);
+                assert_eq!(
+                    forecast.answer,
+                    Answer::Starts,
+                    "{}: {forecast:#?}\n{}",
+                    pod.title(),
+                    cure.patch()
+                );
+            }
+            // what starts is left alone, and once is enough
+            let worked = clusters.iter().all(|cluster| foretell(cluster, &pod).answer == Answer::Starts);
+            assert_eq!(worked, cure.is_empty(), "{}", pod.title());
+            let again = Cure::of(&clusters, &cure.changed, "test", &line()).unwrap();
+            assert!(again.is_empty() && again.changed == cure.changed, "{}", again.patch());
+            // what is printed is the same manifest
+            assert_eq!(one(&cure.manifest()), cure.changed);
+        }
+    }
+}
+
+#[test]
+fn masks_that_no_pod_lifts_are_left_to_the_node() {
+    let faulty = cri_o(Version::new(1, 33, 1));
+    for pod in read(PODS).unwrap() {
+        if pod.title() == "Pod/privileged" {
+            continue;
+        }
+        let cure = Cure::of(std::slice::from_ref(&faulty), &pod, "test", &line()).unwrap();
+        let left: Vec<Cause> = cure.left.iter().map(|finding| finding.cause).collect();
+        assert_eq!(left, [Cause::UnmaskedProcMasked], "{}", pod.title());
+        let bound = LINE.replace("--proc /proc", "--ro-bind /proc /proc");
+        let bound = Command::from_args(bound.split_whitespace()).unwrap().get_sandbox().clone();
+        let forecast = faulty.foretell(&cure.changed, "test", &bound).unwrap();
+        assert_eq!(forecast.answer, Answer::Starts, "{}: {forecast:#?}", pod.title());
+    }
+}
+
+#[test]
+fn a_restricted_pod_takes_one_change() {
+    let pods = read(PODS).unwrap();
+    let pod = pods.iter().find(|pod| pod.title() == "Pod/restricted").unwrap();
+    let cure = Cure::of(&[containerd()], pod, "test", &line()).unwrap();
+    assert_eq!(
+        cure.patch(),
+        "spec:\n  containers:\n  - name: test\n    securityContext:\n      procMount: Unmasked\n      seccompProfile:\n        \
+         localhostProfile: profiles/bwrap.json\n        type: Localhost\n  hostUsers: false\n"
+    );
+    assert!(
+        cure.remedies
+            .iter()
+            .any(|remedy| remedy.files.iter().any(|file| file.path.ends_with("profiles/bwrap.json")))
+    );
+    assert_eq!(standard(pod, &containerd()).0, Standard::Restricted);
+    let (level, why) = standard(&cure.changed, &containerd());
+    assert_eq!((level, why.as_slice()), (Standard::Baseline, &["procMount: Unmasked".to_owned()][..]));
+    let mut older = containerd();
+    older.kubernetes = Some((1, 34));
+    assert_eq!(standard(&cure.changed, &older).0, Standard::Privileged);
+}
+
+const SPEC: &str = "{ containers: [{ name: c }, { name: d, securityContext: { runAsUser: 1000 } }] }";
+
+#[test]
+fn every_kind_of_workload_is_read() {
+    let template = format!("{{ template: {{ spec: {SPEC} }} }}");
+    for kind in ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"] {
+        let text = format!("kind: {kind}\nmetadata: {{ name: w }}\nspec: {template}\n");
+        let found = one(&text);
+        assert_eq!((found.title(), found.containers().count()), (format!("{kind}/w"), 2));
+        let cure = Cure::of(&[containerd()], &found, "c", &line()).unwrap();
+        assert!(
+            cure.patch().starts_with("spec:\n  template:\n    spec:\n      containers:\n      - name: c\n"),
+            "{}",
+            cure.patch()
+        );
+    }
+    let cron = one(&format!("kind: CronJob\nspec: {{ jobTemplate: {{ spec: {template} }} }}\n"));
+    let pod_template = one(&format!("kind: PodTemplate\n{}", &template[1..template.len() - 1].trim()));
+    for found in [&cron, &pod_template] {
+        assert_eq!(found.containers().collect::<Vec<_>>(), ["c", "d"]);
+        assert_eq!(foretell(&containerd(), found).answer, Answer::Fails);
+    }
+    let list = r#"{"kind": "List", "items": [{"kind": "Service"}, {"kind": "Pod", "spec": {"containers": [{"name": "a"}]}}]}"#;
+    assert_eq!(one(list).title(), "Pod/(no name)");
+    assert_eq!(
+        read(&format!("kind: Pod\nspec: {SPEC}\n---\nkind: Service\n---\nkind: Pod\nspec: {SPEC}\n"))
+            .unwrap()
+            .len(),
+        2
+    );
+}
+
+#[test]
+fn pods_that_are_not_started_are_told_so() {
+    let refused = |cluster: &Cluster, spec: &str| {
+        let forecast = foretell(cluster, &one(&format!("kind: Pod\nspec: {spec}\n")));
+        assert_eq!(forecast.answer, Answer::NotStarted, "{spec}");
+        (forecast.refused[0].cause, forecast.refused[0].text.clone())
+    };
+    let unmasked = "{ containers: [{ name: c, securityContext: { procMount: Unmasked } }] }";
+    assert_eq!(refused(&containerd(), unmasked).0, Some(Cause::UnmaskedNeedsUserNamespace));
+    let userns = "{ hostUsers: false, containers: [{ name: c }] }";
+    let mut none = containerd();
+    none.node
+        .sysctls
+        .insert("user.max_user_namespaces".into(), bwrap_launch::host::Fact::Present("0".into()));
+    assert_eq!(refused(&none, userns).0, Some(Cause::NodeWithoutUserNamespaces));
+    let mut old = containerd();
+    old.runtime_version = Some(Version::new(1, 7, 20));
+    assert!(refused(&old, userns).1.contains("containerd 1.7.20"));
+    assert!(refused(&Cluster::new(Runtime::GVisor), userns).1.contains("gVisor"));
+    let root = "{ securityContext: { runAsNonRoot: true, runAsUser: 0 }, containers: [{ name: c }] }";
+    assert!(refused(&containerd(), root).1.contains("runAsNonRoot"));
+    let shared = "{ hostUsers: false, hostNetwork: true, containers: [{ name: c }] }";
+    assert!(refused(&containerd(), shared).1.contains("hostNetwork"));
+}
+
+#[test]
+fn what_only_the_node_knows_is_asked_for() {
+    let context = "{ procMount: Unmasked, runAsUser: 1000 }";
+    let spec = format!("{{ hostUsers: false, containers: [{{ name: c, securityContext: {context} }}] }}");
+    let pod = one(&format!("kind: Pod\nspec: {spec}\n"));
+    let unknown = foretell(&Cluster::new(Runtime::CriO), &pod);
+    assert_eq!(unknown.answer, Answer::DependsOnNode);
+    for word in ["uname -r", "max_user_namespaces", "AppArmor", "SELinux", "1.33.1"] {
+        assert!(unknown.ask.iter().any(|question| question.contains(word)), "{word}: {:?}", unknown.ask);
+    }
+    assert_eq!(foretell(&containerd(), &pod).answer, Answer::Starts);
+    let mut apparmor = containerd();
+    apparmor.node.security.apparmor_enabled = bwrap_launch::host::Fact::Present(true);
+    let forecast = foretell(&apparmor, &pod);
+    assert_eq!((forecast.answer, forecast.obstacles[0].cause), (Answer::Fails, Cause::AppArmorDeniesMount));
+    let cure = Cure::of(&[apparmor.clone()], &pod, "c", &line()).unwrap();
+    assert_eq!(foretell(&apparmor, &cure.changed).answer, Answer::Starts, "{}", cure.patch());
+    // what surely fails needs no node
+    let masked = foretell(
+        &Cluster::new(Runtime::Containerd),
+        &one("kind: Pod\nspec: { containers: [{ name: c }] }\n"),
+    );
+    assert_eq!((masked.answer, masked.ask.len()), (Answer::Fails, 0));
+    assert_eq!(foretell(&Cluster::new(Runtime::GVisor), &pod.clone()).answer, Answer::NotStarted);
+}
+
+#[test]
+fn a_selinux_node_gets_a_module_and_no_field() {
+    use bwrap_launch::host::Fact;
+    let pod = one("kind: Pod\nspec: { containers: [{ name: c }] }\n");
+    let mut cluster = cri_o(Version::new(1, 34, 1));
+    cluster.node.security.selinux_filesystem = Fact::Present(true);
+    cluster.node.security.selinux_enforcing = Fact::Present(true);
+    let forecast = foretell(&cluster, &pod);
+    assert_eq!(forecast.answer, Answer::Fails, "{forecast:#?}");
+    let cure = Cure::of(&[cluster], &pod, "c", &line()).unwrap();
+    assert!(cure.left.iter().any(|finding| finding.cause == Cause::SelinuxDeniesProc), "{:#?}", cure.left);
+    let patch = cure.patch();
+    assert!(patch.contains("Unmasked") && !patch.contains("seLinux"), "{patch}");
+}
+
+#[test]
+fn the_probe_has_the_same_settings() {
+    let pods = read(PODS).unwrap();
+    for pod in &pods {
+        let job = one(&probe(pod, "test", &["--unshare-all".to_owned()]).unwrap());
+        for cluster in [containerd(), cri_o(Version::new(1, 33, 1)), Cluster::new(Runtime::GVisor)] {
+            let hosts = [pod, &job].map(|workload| cluster.host(workload, "test").unwrap());
+            assert_eq!(hosts[0], hosts[1], "{}", pod.title());
+        }
+    }
+}
+
+#[test]
+fn wrong_input_is_one_clear_line() {
+    let many: Vec<String> = (0..1001).map(|n| format!("  - {{ name: c{n} }}\n")).collect();
+    let many = format!("kind: Pod\nspec:\n  containers:\n{}", many.concat());
+    let pod = |context: &str| {
+        format!("kind: Pod\nspec: {{ containers: [{{ name: c, securityContext: {context} }}] }}")
+    };
+    for (text, says) in [
+        (String::new(), "nothing in it"),
+        ("\0\u{1}".to_owned(), ""),
+        ("just words".to_owned(), "no kind"),
+        ("a: [".to_owned(), "no YAML: line"),
+        ("kind: ConfigMap\ndata: {}\n".to_owned(), "no pod in it, but ConfigMap"),
+        ("kind: Podd\n".to_owned(), "no pod in it, but Podd"),
+        ("kind: Pod\n".to_owned(), "spec is not there"),
+        ("kind: Pod\nspec: { containers: [] }\n".to_owned(), "spec.containers"),
+        ("kind: Pod\nspec: { containers: [{}] }\n".to_owned(), "container 1 has no name"),
+        (
+            "kind: Pod\nspec: { hostusers: false, containers: [{ name: c }] }\n".to_owned(),
+            "hostUsers is meant",
+        ),
+        (
+            "kind: Pod\nspec: { hostUsers: 'false', containers: [{ name: c }] }\n".to_owned(),
+            "must be true or false",
+        ),
+        (pod("{ procmount: Unmasked }"), "procMount is meant"),
+        (pod("{ runAsUser: -1 }"), "must be an id"),
+        (pod("{ colour: red }"), "has no field colour"),
+        (pod("3"), "is no mapping"),
+        (many, "more than 1000 containers"),
+    ] {
+        let error = read(&text).unwrap_err().to_string();
+        assert!(error.contains(says) && !error.contains('\n') && !error.is_empty(), "{text:.80}: {error}");
+        assert!(error.chars().all(|c| !c.is_control()), "{error:?}");
+    }
+}
+
+/// Pieces that manifests are made of, and some that nobody would write.
+const PIECES: &[&str] = &[
+    "---\n",
+    "kind: Pod\n",
+    "kind: Deployment\n",
+    "spec:\n",
+    "  containers:\n",
+    "  - name: c\n",
+    "    securityContext:\n",
+    "      runAsUser: 99999999999999999999\n",
+    "      procMount: [Unmasked]\n",
+    "      capabilities: { add: [ALL, 7, CAP_NOPE], drop: no }\n",
+    "  hostUsers: false\n",
+    "&a ",
+    "*a ",
+    "<<: *a\n",
+    "[",
+    "]",
+    "{",
+    "}",
+    ": ",
+    "- ",
+    "\t",
+    "\"",
+    "'",
+    "|\n",
+    "!!binary ",
+    "? ",
+    "\u{feff}",
+    "\u{1b}[31m",
+    "    volumeMounts: [{ mountPath: /proc/../x }, { mountPath: \"\" }, 3]\n",
+    "metadata: { name: \"\\u0007\" }\n",
+    "items: []\n",
+    "\0",
+];
+
+#[test]
+fn nothing_that_is_read_is_the_end_of_us() {
+    let mut numbers = Numbers::seeded(0x6b75_6265);
+    let sandbox = line();
+    let (mut read_well, mut errors) = (0, BTreeSet::new());
+    for round in 0..2000 * factor() {
+        let mut text = String::new();
+        if round % 2 == 0 {
+            // a real one with a few of these in it
+            let pods: Vec<&str> = PODS.split("---\n").collect();
+            text.push_str(pods[1 + numbers.index(20)]);
+            for _ in 0..numbers.below(4) {
+                let at = boundary(&text, numbers.index(text.len()));
+                text.insert_str(at, numbers.pick(PIECES));
+            }
+        } else {
+            (0..numbers.below(24)).for_each(|_| text.push_str(numbers.pick(PIECES)));
+        }
+        match read(&text) {
+            Err(error) => {
+                let error = error.to_string();
+                assert!(!error.contains('\n'), "{error:?}");
+                errors.insert(error);
+            }
+            Ok(workloads) => {
+                read_well += 1;
+                for workload in &workloads {
+                    let names: Vec<String> = workload.containers().map(str::to_owned).collect();
+                    for name in names {
+                        for cluster in [Cluster::new(Runtime::Containerd), cri_o(Version::new(1, 33, 1))] {
+                            cluster.foretell(workload, &name, &sandbox).unwrap();
+                        }
+                        let cure = Cure::of(&[containerd()], workload, &name, &sandbox).unwrap();
+                        assert_eq!(one_of(&cure.manifest(), workload), cure.changed);
+                    }
+                }
+            }
+        }
+    }
+    assert!(read_well > 150 && errors.len() > 30, "{read_well} {}", errors.len());
+}
+
+fn one_of(text: &str, workload: &Workload) -> Workload {
+    let found = read(text).unwrap_or_else(|error| panic!("{}: {error}\n{text}", workload.title()));
+    found.into_iter().next().unwrap()
+}
+
+/// The place itself, or the last one before it that is between two characters.
+fn boundary(text: &str, at: usize) -> usize {
+    (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap()
+}
