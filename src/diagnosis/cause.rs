@@ -206,7 +206,19 @@ causes! {
         K801 UnmaskedNeedsUserNamespace "Kubernetes allows procMount: Unmasked only with hostUsers: false",
         K802 NodeWithoutUserNamespaces "the node allows no user namespaces, so it cannot run pods with hostUsers: false",
         K804 PodSecurityForbidsUnmasked "Pod Security Standards forbid procMount: Unmasked",
+        K805 RuntimeWithoutUserNamespaces "the pod was not started: its runtime offers no user namespaces",
+        K806 SeccompFileMissing "the pod was not started: its system call filter is not on the node",
+        K807 AppArmorProfileNotLoaded "the pod was not started: its node has not loaded the AppArmor profile, or has no AppArmor",
+        K808 VolumeWithoutIdMapping "the pod was not started: a volume cannot be mounted with the ids of its user namespace",
+        K809 AdmissionRefuses "the pod was not started: the cluster's rules do not admit it",
         UN01 Unexplained "nothing that is known explains this",
+    }
+}
+
+impl Cause {
+    /// Whether nothing was started that could have run bwrap.
+    pub(super) fn is_before_bwrap(self) -> bool {
+        self.code().starts_with("K8") && self != Self::PodFieldsIgnored
     }
 }
 

@@ -33,6 +33,13 @@ const CLUSTER: &[&str] = &[
     "Error: failed to start noop process for unshare: fork/exec /proc/self/exe: no space left on device",
     "pods \"p\" is forbidden: violates PodSecurity \"baseline:latest\": procMount (container \"c\" must not set \
      securityContext.procMount to \"Unmasked\")",
+    "can't set spec.hostUsers: false, runtime does not support user namespaces",
+    "cannot load seccomp profile \"/var/lib/kubelet/seccomp/profiles/bwrap.json\": no such file or directory",
+    "Cannot enforce AppArmor: profile \"bwrap-nested\" is not loaded",
+    "Cannot enforce AppArmor: AppArmor is not enabled on the host",
+    "failed to set MOUNT_ATTR_IDMAP on /var/lib/kubelet/pods/x/volumes/kubernetes.io~nfs/data: invalid argument",
+    "pods \"p\" is forbidden: violates PodSecurity \"baseline:latest\": seccompProfile (pod must not set \
+     securityContext.seccompProfile.type to \"Unconfined\")",
 ];
 
 const COMMAND: &str = "cargo test --all-features --lib diagnosis::golden";

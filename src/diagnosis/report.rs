@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::{Bearing, Diagnosis, Finding, Outlook, Prediction, Remedy, Verdict};
+use super::{Bearing, Cause, Diagnosis, Finding, Outlook, Prediction, Remedy, Verdict};
 use crate::bwrap::Stage;
 use crate::visible::line;
 
@@ -45,6 +45,9 @@ impl<'a> From<&'a Diagnosis> for Report<'a> {
             Verdict::Refused => Some("bwrap refused to make the sandbox; the command did not run."),
             Verdict::SetupFailed => Some("The sandbox could not be set up; the command did not run."),
             Verdict::NotExecuted => Some("The command could not be executed in the sandbox; it did not run."),
+            Verdict::Unknown if it.cause().is_some_and(Cause::is_before_bwrap) => {
+                Some("Kubernetes did not start the pod; bwrap did not run.")
+            }
             Verdict::Unknown => message.map(|said| match said.strip_prefix("bwrap: ") {
                 Some(_) => "bwrap reported a failure.",
                 None => "This is no message of bwrap's that is known:",

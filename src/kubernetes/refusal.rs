@@ -92,12 +92,12 @@ fn without_namespaces(cluster: &Cluster) -> Vec<Refusal> {
     });
     match (cluster.runtime, old) {
         (Runtime::GVisor, _) => found.push(refusal(
-            None,
+            Some(Cause::RuntimeWithoutUserNamespaces),
             "the kubelet starts no pod with hostUsers: false where the runtime does not offer it, as gVisor's does not",
             "leave hostUsers out: in gVisor the kernel is the pod's own",
         )),
         (runtime, Some(version)) => found.push(refusal(
-            None,
+            Some(Cause::RuntimeWithoutUserNamespaces),
             format!("{runtime} {version} does not support user namespaces of pods"),
             "update the runtime: containerd 2.0 or CRI-O 1.25 or later",
         )),

@@ -43,6 +43,36 @@ const TEXTS: &[(&str, Cause)] = &[
     ("hostusers must be false to use unmasked", Cause::UnmaskedNeedsUserNamespace),
     ("failed to start noop process for unshare", Cause::NodeWithoutUserNamespaces),
     ("must not set securitycontext.procmount to", Cause::PodSecurityForbidsUnmasked),
+    // of the kubelet, of containerd, CRI-O and runc, and of the API server
+    ("does not support user namespaces", Cause::RuntimeWithoutUserNamespaces),
+    ("cannot load seccomp profile", Cause::SeccompFileMissing),
+    ("unable to load local profile", Cause::SeccompFileMissing),
+    ("cannot enforce apparmor", Cause::AppArmorProfileNotLoaded),
+    ("apparmor profile not found", Cause::AppArmorProfileNotLoaded),
+    ("apparmor is not enabled on the host", Cause::AppArmorProfileNotLoaded),
+    ("failed to set mount_attr_idmap", Cause::VolumeWithoutIdMapping),
+    ("violates podsecurity", Cause::AdmissionRefuses),
+    ("podsecuritypolicy: unable to admit pod", Cause::AdmissionRefuses),
+    ("unable to validate against any security context constraint", Cause::AdmissionRefuses),
+    ("admission webhook", Cause::AdmissionRefuses),
+];
+
+/// What Pod Security minds, in lower case, and what is to be said of it to whoever wants bwrap to run.
+const VIOLATIONS: &[(&str, &str)] = &[
+    ("seccompprofile", "seccompProfile: a Localhost profile passes every level, Unconfined only privileged"),
+    ("apparmor", "appArmorProfile: a Localhost profile passes every level, Unconfined only privileged"),
+    (
+        "capabilities",
+        "capabilities: baseline admits SETFCAP and no SYS_ADMIN; restricted admits neither, and bwrap needs none as another \
+                      user than root",
+    ),
+    ("allowprivilegeescalation", "allowPrivilegeEscalation: false suits bwrap, unless it is setuid"),
+    ("runasnonroot", "runAsNonRoot: true with another runAsUser than 0 suits bwrap best"),
+    ("privileged (", "privileged: bwrap never needs it"),
+    (
+        "hostpath volumes",
+        "hostPath: files for nodes are better written by a DaemonSet in a namespace of its own",
+    ),
 ];
 
 /// The cause that a text of Kubernetes' names, wherever in it.
@@ -71,6 +101,28 @@ pub(in crate::diagnosis) fn find(case: &Case<'_>) -> Option<Finding> {
             let refuted = "`sysctl user.max_user_namespaces`, typed on the node, is above 0";
             (refuted, told!("node-user-namespaces").or(set))
         }
+        Cause::RuntimeWithoutUserNamespaces => (
+            "`kubectl get node NODE -o jsonpath={.status.runtimeHandlers}` lists userNamespaces: true for the handler",
+            vec![told!("runtime-with-user-namespaces"), told!("without-host-users")],
+        ),
+        Cause::SeccompFileMissing => (
+            "the file of the message is on the node that the pod came to",
+            vec![told!("seccomp-file-on-nodes")],
+        ),
+        Cause::AppArmorProfileNotLoaded => {
+            let (load, without) = (told!("apparmor-profile-on-nodes"), told!("no-apparmor-field"));
+            let off = text.to_lowercase().contains("not enabled");
+            let refuted = "`aa-status`, typed on the node as root, lists the profile of the message";
+            (refuted, if off { without.or([load]) } else { load.or([without]) })
+        }
+        Cause::VolumeWithoutIdMapping => (
+            "the pod starts with the same volumes and without hostUsers: false, and for another reason with it",
+            vec![told!("volume-that-maps-ids"), told!("without-host-users")],
+        ),
+        Cause::AdmissionRefuses => (
+            "the same manifest is created in another namespace of the same cluster, with the same labels",
+            vec![told!("ask-for-less"), told!("namespace-of-its-own")],
+        ),
         _ => (
             "`kubectl get ns NAMESPACE --show-labels` shows no pod-security.kubernetes.io/enforce",
             vec![told!("baseline-1.35"), told!("bind-proc-without-proc-mount")],
@@ -82,6 +134,10 @@ pub(in crate::diagnosis) fn find(case: &Case<'_>) -> Option<Finding> {
     let found = weigh(if sure { High } else { Low })
         .heard(case, format!("Kubernetes says so: {}", text.trim()))
         .refuted_by(refuted);
+    let lower = text.to_lowercase();
+    let minded =
+        VIOLATIONS.iter().filter(|(word, _)| reason == Cause::AdmissionRefuses && lower.contains(word));
+    let found = minded.fold(found, |found, (_, text)| found.heard(case, *text));
     Some(found.finding(reason, wish::fit(case, remedies)))
 }
 
@@ -118,6 +174,77 @@ mod tests {
             assert_eq!(diagnosis.causes[0].confidence, Confidence::High);
             assert!(!diagnosis.causes[0].remedies.is_empty());
         }
+    }
+
+    /// As kubelets, runtimes and API servers print them.
+    const NOT_STARTED: &[(&str, &str)] = &[
+        (
+            "Failed to create pod sandbox: can't set `spec.hostUsers: false`, RuntimeClass handler \"sysbox-runc\" does not support user \
+          namespaces",
+            "K805",
+        ),
+        ("can't set spec.hostUsers: false, runtime does not support user namespaces", "K805"),
+        (
+            "failed to create containerd container: cannot load seccomp profile \"/var/lib/kubelet/seccomp/profiles/unshare.json\": open \
+          /var/lib/kubelet/seccomp/profiles/unshare.json: no such file or directory",
+            "K806",
+        ),
+        (
+            "unable to load local profile \"/var/lib/kubelet/seccomp/x.json\": no such file or directory",
+            "K806",
+        ),
+        ("Cannot enforce AppArmor: profile \"bwrap-nested\" is not loaded", "K807"),
+        ("Cannot enforce AppArmor: AppArmor is not enabled on the host", "K807"),
+        (
+            "failed to set MOUNT_ATTR_IDMAP on /var/lib/kubelet/pods/x/volumes/kubernetes.io~nfs/data: invalid argument",
+            "K808",
+        ),
+        (
+            "pods \"p\" is forbidden: violates PodSecurity \"baseline:latest\": seccompProfile (pod must not set \
+          securityContext.seccompProfile.type to \"Unconfined\")",
+            "K809",
+        ),
+        (
+            "pods \"p\" is forbidden: unable to validate against any security context constraint: [provider restricted-v2]",
+            "K809",
+        ),
+        (
+            "admission webhook \"gkepolicy.common-webhooks.networking.gke.io\" denied the request: GKE Warden rejected the request",
+            "K809",
+        ),
+    ];
+
+    #[test]
+    fn a_pod_that_was_not_started_is_none_of_bwraps_failures() {
+        for (text, code) in NOT_STARTED {
+            for text in [
+                (*text).to_owned(),
+                format!("Warning  FailedCreatePodSandBox  {text}"),
+                format!("bwrap: {text}"),
+            ] {
+                let diagnosis = diagnose(&Symptom::from_text(text.as_bytes()), &machine(), None);
+                assert_eq!(diagnosis.cause().unwrap().code(), *code, "{text}");
+                let report = diagnosis.brief();
+                assert!(
+                    report.starts_with("Kubernetes did not start the pod; bwrap did not run.\n"),
+                    "{report}"
+                );
+            }
+        }
+        let said = "violates PodSecurity \"restricted:latest\": allowPrivilegeEscalation != false (container \"c\" must set ...), \
+                    runAsNonRoot != true (pod must set ...)";
+        let diagnosis = diagnose(&Symptom::from_text(said.as_bytes()), &machine(), None);
+        let minded =
+            diagnosis.causes[0].evidence.iter().filter(|seen| seen.text.contains("suits bwrap")).count();
+        assert_eq!(minded, 2, "{diagnosis}");
+        // where it is off, there is nothing to load
+        let of = |text: &str| {
+            diagnose(&Symptom::from_text(text.as_bytes()), &machine(), None).causes[0].remedies[0]
+                .summary
+                .clone()
+        };
+        assert!(of("AppArmor is not enabled on the host").starts_with("Leave"));
+        assert!(of("apparmor profile not found bwrap-nested").starts_with("Load"));
     }
 
     #[test]

@@ -182,6 +182,11 @@ const ELSEWHERE: &[(Cause, &str)] = &[
     (Cause::UnmaskedNeedsUserNamespace, "cluster: words of Kubernetes, none of bwrap's"),
     (Cause::NodeWithoutUserNamespaces, "cluster: words of Kubernetes, none of bwrap's"),
     (Cause::PodSecurityForbidsUnmasked, "cluster: words of Kubernetes, none of bwrap's"),
+    (Cause::RuntimeWithoutUserNamespaces, "cluster: words of Kubernetes, none of bwrap's"),
+    (Cause::SeccompFileMissing, "cluster: words of Kubernetes, none of bwrap's"),
+    (Cause::AppArmorProfileNotLoaded, "cluster: words of Kubernetes, none of bwrap's"),
+    (Cause::VolumeWithoutIdMapping, "cluster: words of Kubernetes, none of bwrap's"),
+    (Cause::AdmissionRefuses, "cluster: words of Kubernetes, none of bwrap's"),
     (Cause::SeccompDeniesCall, "the table of calls: what no rule names"),
     (Cause::Unexplained, "what is left when no rule has anything to say"),
 ];
