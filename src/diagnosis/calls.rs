@@ -155,9 +155,8 @@ pub(super) fn denied_though(case: &Case<'_>) -> Option<Judgement> {
 pub(super) fn denied_any(case: &Case<'_>, found: &[Finding]) -> Option<Finding> {
     if case.killed() {
         // what ends before is told by causes of its own
-        return found
-            .is_empty()
-            .then(|| Some(denied(case)?.finding(Cause::SeccompDeniesCall, permit(case))))?;
+        rule_out(!found.is_empty() || case.filtered() != Some(true))?;
+        return Some(denied(case)?.finding(Cause::SeccompDeniesCall, permit(case)));
     }
     let (call, answer) = (failed(case)?, case.errno()?);
     let own = call.own.contains(&answer) && kernel_may(case, call);

@@ -121,6 +121,7 @@ const KILLS_THE_CALLER: &[&str] = &[
     "eventfd2",
     "faccessat2",
     "pidfd_open",
+    "pidfd_send_signal",
     "prctl",
     "rt_sigprocmask",
 ];

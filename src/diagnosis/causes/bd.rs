@@ -27,16 +27,16 @@ rules! {
         "Can't mount on symlink destination %s", "Can't resolve %s", "Can't mkdir parents for %s" => DANGLING,
         "Can't mkdir %s" => DANGLING, "Can't create file at %s" => DANGLING, "Can't create file %s" => DANGLING,
         "Can't mount tmpfs on %s" => DANGLING, "Can't mount proc on %s" => DANGLING,
-        "Can't mount mqueue on %s" => DANGLING, "Unable to mount source on destination" => DANGLING,
+        "Can't mount mqueue on %s" => DANGLING, "Can't chmod %#o %s" => (EOPNOTSUPP), "Unable to mount source on destination" => DANGLING,
         "realpath(destination)" => DANGLING,
     ] => destinations::symlink, destinations::resolve_it;
 
     DestinationOfOtherKind, Failed, [
         "Destination is not a directory %s", "Destination is not a file %s",
-        "Can't create file at %s" => OTHER_KIND, "Can't create file %s" => OTHER_KIND,
+        "Can't create file at %s" => OTHER_KIND, "Can't create file %s" => (EISDIR ENOTDIR EEXIST ENOENT),
         "Can't mkdir %s" => OTHER_KIND, "Can't mkdir parents for %s" => OTHER_KIND,
         "Unable to mount source on destination" => (ENOTDIR), "Can't remount readonly on %s",
-        "Can't chmod %#o %s" => (ENOENT ENOTDIR),
+        "Can't chmod %#o %s" => (ENOENT ENOTDIR), "Can't open %s" => (ENOENT ENOTDIR),
     ] => destinations::other_kind, destinations::another_kind;
 
     DestinationReadOnly, Failed, [

@@ -14,7 +14,10 @@ rules! {
         unless "`unshare -Urm mount -t devpts -o newinstance devpts /mnt` works"
         => devpts_invalid, |case| told!("map-user-0").or(bind_dev(case));
 
-    DeviceMissing, Anytime about dev if |plan| plan.dev.is_some(), ["Can't bind mount %s on %s" => (ENOENT)]
+    DeviceMissing, Anytime about dev if |plan| plan.dev.is_some(), [
+        // since 0.12
+        "Can't bind mount %s on %s" => (ENOENT), "Can't open source %s" => (ENOENT),
+    ]
         => device_missing, |case| {
             let missing: Vec<_> = missing_devices(case).copied().collect();
             Wish::Devices(&missing).grant(case).or(bind_dev(case))
@@ -48,17 +51,26 @@ fn missing_devices<'a>(
     DEVICES.iter().filter(move |(path, _)| absent(path) || said == Some(Path::new(path)))
 }
 
+/// Whether a message is about a node that only the new /dev binds: other binds fail alike.
+pub(super) fn about_device(case: &Case<'_>) -> bool {
+    let source = case.message().and_then(Message::source);
+    let asked = case.sandbox.is_some_and(|sandbox| {
+        let binds =
+            |one: &Operation| matches!(one, Operation::Bind(bind) if Some(bind.source.as_path()) == source);
+        sandbox.operations.iter().any(binds)
+    });
+    !asked && DEVICES.iter().any(|(path, _)| source == Some(Path::new(path)))
+}
+
 fn device_missing(case: &Case<'_>) -> Option<Judgement> {
     let missing: Vec<&str> = missing_devices(case).map(|(path, _)| *path).collect();
-    let source = case.message().and_then(Message::source);
-    // other binds fail alike
-    let about_device = DEVICES.iter().any(|(path, _)| source == Some(Path::new(path)));
-    if missing.is_empty() || case.failed() && !about_device {
+    if missing.is_empty() || case.failed() && !about_device(case) {
         return None;
     }
     weigh(High)
         .refuted_by(format!("`ls -l {}` shows what is missing", missing.join(" ")))
         .summary(format!("the new /dev needs {}, which is not there outside", missing.join(", ")))
+        .said(case)
         .pro(evidence::not_there(case, &missing))
         .into()
 }

@@ -1,5 +1,6 @@
 //! Binds that the kernel refuses.
 
+use super::destinations::unmounted;
 use super::lookup::Spot;
 use crate::diagnosis::causes::prelude::*;
 
@@ -43,6 +44,7 @@ fn denial_of(label: &str) -> String {
 /// bwrap binds a tree with all that is mounted in it, and sets the flags of each mount.
 pub(super) fn remount(case: &Case<'_>) -> Option<Judgement> {
     let spot = Spot::destination(case)?;
+    rule_out(unmounted(case))?;
     let host = refused(&spot);
     let place = host.as_deref().or(spot.message.failing_path()).unwrap_or(spot.path);
     let label = case.host.security.label.present().filter(|label| *label != "unconfined");
@@ -50,8 +52,7 @@ pub(super) fn remount(case: &Case<'_>) -> Option<Judgement> {
     let by_module =
         case.errno() == Some(libc::EACCES) && (label.is_some() || case.host.security.label.is_unknown());
     let by_filter = case.filtered() == Some(true)
-        && (remount_locked(case) == Some(false)
-            || spot.message.reason() == Some("mount_setattr() failed at \"%s\""));
+        && (remount_locked(case) == Some(false) || spot.message.reason() == Some(SETATTR));
     let (name, errno, shown) = (spot.name(), spot.message.errno().map_or("", Errno::text), place.display());
     let found = spot
         .weigh(if by_module || by_filter { Medium } else { High })
@@ -98,6 +99,8 @@ const AFTERWARDS: &[(&str, &str)] = &[
     ("Unable to open destination O_PATH fd \"%s\"", GONE),
     ("realpath(destination)", GONE),
 ];
+/// How bwrap sets the flags of mounts since 0.13.
+pub(super) const SETATTR: &str = "mount_setattr() failed at \"%s\"";
 pub(super) const UNMOUNTED: &str = "Unable to find \"%s\" in mount table";
 const GONE: &str =
     "what was mounted cannot be opened again: an automount, a link, or a directory that may not be searched";

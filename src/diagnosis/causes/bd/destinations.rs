@@ -1,12 +1,16 @@
 //! Destinations that cannot be made, or are not what they must be.
 
-use super::binds::UNMOUNTED;
+use super::binds::{SETATTR, UNMOUNTED};
 use super::lookup::{Found, Spot};
 use super::sources::is_socket;
 use crate::diagnosis::causes::prelude::*;
 
 const SYMLINK: &str = "Can't mount on symlink destination %s";
 const CHMOD: &str = "Can't chmod %#o %s";
+/// What a destination that is missing is made with, since 0.12.
+const CREATE_FILE: &str = "Can't create file %s";
+/// What is opened for its mode, since 0.12.
+const OPEN: &str = "Can't open %s";
 const MKDIR_PARENTS: &str = "Can't mkdir parents for %s";
 const NOT_A_FILE: &str = "Destination is not a file %s";
 
@@ -17,7 +21,11 @@ pub(super) fn symlink(case: &Case<'_>) -> Option<Judgement> {
     if spot.found.is_some_and(|found| !found.operation.is_on(spot.path)) {
         return None;
     }
-    let told = case.says(&[SYMLINK]) || case.errno() == Some(libc::ELOOP);
+    let remount = spot.found.is_some_and(|found| matches!(found.operation, Operation::RemountRo(_)));
+    // since 0.12 it makes nothing, and so misses what is not there
+    rule_out(remount && case.says(&[CREATE_FILE]))?;
+    let modeless = case.says(&[CHMOD]);
+    let told = modeless || case.says(&[SYMLINK]) || case.errno() == Some(libc::ELOOP);
     let link = spot.found.and_then(Found::link);
     let confidence = match spot.mount() {
         _ if told || link.is_some() => High,
@@ -32,9 +40,11 @@ pub(super) fn symlink(case: &Case<'_>) -> Option<Judgement> {
         None => format!("no part of {place} is a symbolic link inside the sandbox"),
     });
     let found = if told {
-        found
-            .said(case)
-            .summary(format!("{name}: {place} is a symbolic link inside, and bwrap mounts on none"))
+        found.said(case).summary(if modeless {
+            format!("{name}: {place} is a symbolic link inside, and those have no mode")
+        } else {
+            format!("{name}: {place} is a symbolic link inside, and bwrap mounts on none")
+        })
     } else {
         let summary = "is, or lies below, a symbolic link that leads nowhere while bwrap mounts";
         found.summary(format!("{name}: {place} {summary}")).heard(
@@ -70,18 +80,36 @@ pub(super) fn resolve_it(case: &Case<'_>) -> Vec<Remedy> {
     resolved.or(spot.leave_out())
 }
 
+/// Whether what is to be made read-only is no mount: since 0.13 `mount_setattr` says so.
+pub(super) fn unmounted(case: &Case<'_>) -> bool {
+    let reason = case.message().and_then(Message::reason);
+    let refused = reason == Some(SETATTR) && case.errno() == Some(libc::EINVAL);
+    case.says(&["Can't remount readonly on %s"]) && (refused || reason == Some(UNMOUNTED))
+}
+
 /// A directory where a file must be, the reverse, or nothing.
 pub(super) fn other_kind(case: &Case<'_>) -> Option<Judgement> {
     let spot = Spot::destination(case)?;
     let (reason, place) = (spot.message.reason(), spot.path.display());
+    let is_of = |kind: fn(&Operation) -> bool| spot.found.is_some_and(|found| kind(found.operation));
     let is = match (spot.message.pattern()?, case.errno()) {
         // the other reasons are about the mount that is there
-        ("Can't remount readonly on %s", _) if reason != Some(UNMOUNTED) => return None,
+        ("Can't remount readonly on %s", _) if !unmounted(case) => return None,
         ("Can't remount readonly on %s", _) => {
             format!("nothing is mounted on {place}, and only mounts can be made read-only")
         }
-        (CHMOD, _) => format!("there is nothing at {place} yet whose mode could be set"),
-        ("Destination is not a directory %s" | "Can't mkdir %s", _) => {
+        (OPEN, _) if !is_of(|one| matches!(one, Operation::Chmod(_))) => return None,
+        (CREATE_FILE, Some(libc::ENOENT)) if !is_of(|one| matches!(one, Operation::RemountRo(_))) => {
+            return None;
+        }
+        (CREATE_FILE, Some(libc::ENOENT)) => {
+            format!("there is nothing at {place}, and only mounts can be made read-only")
+        }
+        (CHMOD | OPEN, _) => format!("there is nothing at {place} yet whose mode could be set"),
+        ("Destination is not a directory %s", _) => {
+            format!("{place} is a file or a symbolic link, and must be a directory")
+        }
+        ("Can't mkdir %s", _) => {
             format!("{place} is a file, and must be a directory")
         }
         (NOT_A_FILE, _) | (_, Some(libc::EISDIR)) => format!("{place} is a directory, and must be a file"),

@@ -85,8 +85,13 @@ fn by_source<'a>(case: &Case<'a>) -> Option<Found<'a>> {
 /// The operation that the message's destination belongs to.
 fn by_destination<'a>(case: &Case<'a>) -> Option<Found<'a>> {
     let (message, sandbox) = (case.message()?, case.sandbox?);
-    let path = message.path()?;
     let wanted = message.operation();
+    let Some(path) = message.path() else {
+        // 0.13 names no destination of overlays
+        let mut overlays = all(sandbox).filter(|found| matches!(found.operation, Operation::Overlay(_)));
+        let first = overlays.next().filter(|_| wanted == Some("--overlay"));
+        return first.filter(|_| overlays.next().is_none());
+    };
     let exact = |operation: &Operation| operation.is_on(path);
     let same_source = |operation: &Operation| match (operation, message.source()) {
         (Operation::Bind(bind), Some(source)) => {
@@ -99,6 +104,25 @@ fn by_destination<'a>(case: &Case<'a>) -> Option<Found<'a>> {
         matches!(operation, Operation::Dev(_) | Operation::Proc(_)) && below(path, operation.destination())
     };
     let first = |fits: &dyn Fn(&Operation) -> bool| all(sandbox).find(|found| fits(found.operation));
+    // what is there is the work of an earlier one
+    if case.says(&[
+        "Can't mount on symlink destination %s",
+        "Destination is not a directory %s",
+        "Destination is not a file %s",
+    ]) {
+        let last = all(sandbox)
+            .rfind(|found| exact(found.operation) && !matches!(found.operation, Operation::Symlink(_)));
+        return last.or_else(|| first(&part));
+    }
+    // since 0.12 a bare name of what a /dev or /proc is made of
+    if path.is_relative() {
+        let of_dev = message.source().is_some_and(|source| source.starts_with("/dev"));
+        return first(&|operation| match operation {
+            Operation::Dev(_) => of_dev,
+            Operation::Proc(_) => !of_dev,
+            _ => false,
+        });
+    }
     first(&|operation| exact(operation) && same_source(operation))
         .or_else(|| first(&|operation| exact(operation) && is_named(operation, wanted)))
         .or_else(|| first(&exact))

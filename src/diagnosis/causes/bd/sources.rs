@@ -1,6 +1,7 @@
 //! Sources that are not there, or that bwrap may not reach.
 
 use super::lookup::Spot;
+use crate::diagnosis::causes::dv::about_device;
 use crate::diagnosis::causes::prelude::*;
 
 const RELATIVE: &str = "the path is relative: bwrap looks for it in the directory that it is started in";
@@ -9,6 +10,7 @@ const RELATIVE: &str = "the path is relative: bwrap looks for it in the director
 pub(super) fn missing(case: &Case<'_>) -> Option<Judgement> {
     let spot = Spot::source(case)?;
     let path = spot.path;
+    rule_out(about_device(case))?;
     let part_is_file = case.errno() == Some(libc::ENOTDIR);
     let state = if part_is_file { "leads through something that is no directory" } else { "does not exist" };
     let found = spot
@@ -29,16 +31,18 @@ pub(super) fn without_it(case: &Case<'_>) -> Vec<Remedy> {
     let Some(spot) = Spot::source(case) else { return Vec::new() };
     let path = spot.path;
     let there = match (path.extension(), path.parent()) {
-        _ if is_descriptor(path) => told!("descriptor-with-name"),
-        _ if in_container(case) => told!("bring-into-container", path = shown(path)),
+        _ if is_descriptor(path) => Some(told!("descriptor-with-name")),
+        _ if in_container(case) => Some(told!("bring-into-container", path = shown(path))),
         // what a service makes is nobody else's to make
-        _ if is_socket(path) => told!("start-service", path = shown(path)),
-        (Some(_), Some(parent)) => told!("create-file", path = word(path), parent = word(parent)),
-        _ => told!("create-source", path = word(path)),
+        _ if is_socket(path) => Some(told!("start-service", path = shown(path))),
+        // what is there are nodes, and a directory in the place of one breaks more
+        _ if path.starts_with("/dev") => None,
+        (Some(_), Some(parent)) => Some(told!("create-file", path = word(path), parent = word(parent))),
+        _ => Some(told!("create-source", path = word(path))),
     };
     let bind = spot.found.filter(|found| matches!(found.operation, Operation::Bind(_)));
     let optional = bind.map(|found| SandboxChange::OptionalSource { operation: found.index });
-    there.or(optional.map(Remedy::change)).or(spot.leave_out())
+    Vec::new().or(there).or(optional.map(Remedy::change)).or(spot.leave_out())
 }
 
 /// Whether a path is one at which a service listens, as far as its name tells.

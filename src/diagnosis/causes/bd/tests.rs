@@ -327,3 +327,86 @@ fn a_bind_that_the_kernel_refuses() {
     );
     finds(&other, &sandbox, Cause::RemountRefused, Some(0));
 }
+
+/// What bwrap 0.13.1 said to these lines, and which operation it is about.
+#[test]
+fn what_newer_versions_say() {
+    const DEV: &[&str] = &["--ro-bind", "/", "/", "--dev", "/dev", "--tmpfs", "/tmp"];
+    for (line, message, cause, operation, says) in [
+        (
+            &["--remount-ro", "/usr/x"][..],
+            "Can't create file /usr/x: No such file or directory",
+            Cause::DestinationOfOtherKind,
+            3,
+            "only mounts can be made read-only",
+        ),
+        (
+            &["--dir", "/tmp/x", "--remount-ro", "/tmp/x"],
+            "Can't remount readonly on /tmp/x: mount_setattr() failed at \"/newroot/tmp/x\": Invalid argument",
+            Cause::DestinationOfOtherKind,
+            4,
+            "nothing is mounted on /tmp/x",
+        ),
+        (
+            &["--chmod", "0700", "/tmp/x"],
+            "Can't open /tmp/x: No such file or directory",
+            Cause::DestinationOfOtherKind,
+            3,
+            "nothing at /tmp/x yet whose mode",
+        ),
+        (
+            &["--symlink", "a", "/tmp/l", "--chmod", "0700", "/tmp/l"],
+            "Can't chmod 0700 /tmp/l: Operation not supported",
+            Cause::DestinationIsSymlink,
+            4,
+            "is a symbolic link inside, and those have no mode",
+        ),
+        (
+            &["--dir", "/lib"],
+            "Destination is not a directory /lib",
+            Cause::DestinationOfOtherKind,
+            3,
+            "a file or a symbolic link",
+        ),
+        (
+            &["--symlink", "a", "/tmp/l", "--remount-ro", "/tmp/l"],
+            "Can't mount on symlink destination /tmp/l",
+            Cause::DestinationIsSymlink,
+            4,
+            "read-only remount on /tmp/l: /tmp/l is a symbolic link",
+        ),
+        (
+            &["--ro-bind", "/etc/passwd", "/tmp/e", "--dir", "/tmp/e"],
+            "Destination is not a directory /tmp/e",
+            Cause::DestinationOfOtherKind,
+            4,
+            "dir /tmp/e: /tmp/e is a file",
+        ),
+        (
+            &[],
+            "Can't open source /dev/null: No such file or directory",
+            Cause::DeviceMissing,
+            1,
+            "the new /dev needs /dev/null",
+        ),
+        (
+            &["--overlay-src", "/proc", "--tmp-overlay", "/tmp/o"],
+            "Can't make overlay mount on (null) with options lowerdir=/proc/self/fd/11: Invalid argument",
+            Cause::OverlayUnsupported,
+            3,
+            "overlay",
+        ),
+    ] {
+        let sandbox = Sandbox::from_args(DEV.iter().chain(line)).unwrap();
+        let diagnosis = finds(message, &sandbox, cause, Some(operation));
+        let first = &diagnosis.causes[0];
+        assert!(first.summary.contains(says), "{message}: {}", first.summary);
+        let made = commands(&diagnosis);
+        assert!(!made.iter().any(|line| line.contains("mkdir -p /dev")), "{made:?}");
+    }
+    // one that the caller binds is the caller's
+    let own = Sandbox::new().bind("/dev/null", "/x");
+    let missing = "Can't open source /dev/null: No such file or directory";
+    let diagnosis = finds(missing, &own, Cause::SourceMissing, Some(0));
+    assert_eq!(commands(&diagnosis), Vec::<String>::new());
+}
