@@ -142,7 +142,9 @@ impl Trial {
             sandbox = sandbox.proc("/proc");
         }
         if more >= 3 {
-            sandbox = sandbox.dev("/dev").tmpfs("/tmp");
+            // bwrap mounts on no link
+            let tmp = std::fs::canonicalize("/tmp").unwrap_or_else(|_| "/tmp".into());
+            sandbox = sandbox.dev("/dev").tmpfs(tmp);
         }
         sandbox
     }

@@ -1,10 +1,11 @@
 //! `bwrap-doctor run`.
 
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 use crate::schema::assert_valid;
-use crate::{DOCTOR, ROOT, ask, ask_with_input, doctor, line, needs, said, skipped};
+use crate::{DOCTOR, FULL, ROOT, ask, ask_with_input, doctor, line, needs, said, skipped};
 
 /// A shell that starts the doctor with `$0` and sets descriptors up for it.
 fn shell(script: &str) -> crate::Said {
@@ -223,4 +224,45 @@ fn a_report_can_be_had_alone() {
     );
     let said = ask(&line(&["--report", "/nonexistent/report"], &["echo", "ran"]));
     assert_eq!((said.status, said.out.as_str(), said.err.lines().count()), (125, "", 1), "{}", said.err);
+}
+
+/// What bwrap can start under such circumstances, the doctor can.
+#[test]
+fn odd_circumstances_are_no_fault() {
+    needs!(FULL);
+    let full = FULL.join(" ");
+    let odd = [
+        ("a descriptor above the limit", "exec 300</dev/null; ulimit -Sn 256"),
+        ("SIGCHLD ignored", "trap '' CHLD"),
+        ("few descriptors", "ulimit -n 16"),
+        ("no large files", "ulimit -f 0"),
+    ];
+    for (name, script) in odd {
+        for task in [format!("run -- {full} true"), format!("check -- {full} true")] {
+            let script = format!("{script}; exec \"$0\" {task}");
+            let said = said(
+                Command::new("bash").args(["-c", &script, DOCTOR]).stdin(Stdio::null()).output().unwrap(),
+            );
+            assert_eq!(said.status, 0, "{name}: {task}: {}{}", said.out, said.err);
+        }
+    }
+}
+
+#[test]
+fn a_script_in_bwraps_place_that_closes_descriptors_is_told_of() {
+    needs!(ROOT);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("bwrap");
+    let script = "#!/bin/sh\nfor i in 3 4 5 6 7 8 9; do eval \"exec $i>&-\"; done\nexec bwrap \"$@\"\n";
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let said = ask(&line(&["--bwrap", path.to_str().unwrap()], &["true"]));
+    assert_eq!(said.status, 125);
+    for text in ["was closed on the way to it", "Start bwrap itself", "AR01"] {
+        assert!(
+            said.err.split_whitespace().collect::<Vec<_>>().join(" ").contains(text),
+            "{text}: {}",
+            said.err
+        );
+    }
 }

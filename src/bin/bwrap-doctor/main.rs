@@ -14,8 +14,11 @@ mod standin;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use clap::{CommandFactory, Parser};
+use signal_hook::consts::SIGCHLD;
 
 use cli::{Cli, Task};
 
@@ -29,6 +32,7 @@ fn main() -> ExitCode {
     if let Some(code) = standin::played() {
         return code;
     }
+    heed_children();
     let cli = match Cli::try_parse_from(words()) {
         Ok(cli) => cli,
         Err(error) => {
@@ -63,6 +67,18 @@ fn words() -> Vec<OsString> {
         words.insert(1, "pod".into());
     }
     words
+}
+
+/// Where whoever started us has SIGCHLD ignored, the kernel keeps no status of children. A handler that does nothing ends that.
+fn heed_children() {
+    let ignored = || -> Option<bool> {
+        let status = std::fs::read_to_string("/proc/self/status").ok()?;
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+        Some(u64::from_str_radix(mask.trim(), 16).ok()? & 1 << (SIGCHLD - 1) != 0)
+    };
+    if ignored() != Some(false) {
+        let _ = signal_hook::flag::register(SIGCHLD, Arc::new(AtomicBool::new(false)));
+    }
 }
 
 /// `run` may not be mistaken for its command, so its own usage errors have the status of its failures.

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use bwrap_launch::diagnosis::{Cause, Diagnosis};
 use bwrap_launch::{Command, Descriptor, Error, Failure, ProgramProblem};
+use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
 
 use crate::Result;
@@ -138,12 +139,15 @@ fn command(task: Run, descriptors: &[i32]) -> Result<Command, Trouble> {
     // bwrap itself reads and closes those that its options name
     let named = command.get_sandbox().descriptor_numbers();
     line::all_open(command.get_sandbox(), descriptors).map_err(Trouble::Line)?;
+    // whoever lowered the limit may have left some open above it
+    let limit = getrlimit(Resource::Nofile).current.and_then(|limit| i32::try_from(limit).ok());
+    let highest = limit.map_or(HIGHEST, |limit| HIGHEST.min(limit - 1));
     for number in descriptors.iter().filter(|number| !named.contains(number)) {
-        if *number <= HIGHEST {
+        if *number <= highest {
             command.fd(*number, Descriptor::number(*number));
         } else {
             note(&format!(
-                "descriptor {number} is not passed on: the command can have those up to {HIGHEST}"
+                "descriptor {number} is not passed on: the command can have those up to {highest}"
             ));
         }
     }

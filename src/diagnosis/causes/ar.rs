@@ -11,7 +11,7 @@ rules! {
         "%s takes two arguments", "%s takes three arguments", "%s takes an octal argument <= 07777",
         "%s given twice for the same action", "%s used multiple times",
         "%s does not take an empty path argument", "Unknown --debug-opt value: %s",
-        "--args not supported in arguments file", "Can't read --args data",
+        "--args not supported in arguments file", ARGS,
         "--overlay requires at least one --overlay-src", "--overlay-opt must be followed%s",
         "--overlay-src must be followed by another --overlay-src or one of --overlay, --tmp-overlay, or --ro-overlay",
         "--perms must be followed by an option that creates a file",
@@ -52,6 +52,9 @@ const SETUID: [&str; 5] = [
 
 fn correct_or_shorten(case: &Case<'_>) -> Vec<Remedy> {
     let long = case.says(&[TOO_MANY]);
+    if closed(case) {
+        return vec![told!("bwrap-itself")];
+    }
     vec![if long { told!("fewer-words") } else { correct("Correct the option that the message names") }]
 }
 
@@ -59,6 +62,12 @@ fn correct(summary: &str) -> Remedy {
     told!("correct-options", summary)
 }
 
+/// Whether the arguments were in a descriptor that is not open.
+fn closed(case: &Case<'_>) -> bool {
+    case.says(&[ARGS]) && case.errno() == Some(libc::EBADF)
+}
+
+const ARGS: &str = "Can't read --args data";
 const UNKNOWN: &str = "Unknown option %s";
 const TOO_MANY: &str = "Exceeded maximum number of arguments %u";
 
@@ -76,6 +85,10 @@ fn bad_arguments(case: &Case<'_>) -> Option<Judgement> {
     let text = message.text().to_string_lossy();
     let summary = match message.pattern() {
         Some(pattern) if pattern.starts_with("usage:") => "bwrap was given no command to run".to_owned(),
+        Some(ARGS) if closed(case) => {
+            "the descriptor that bwrap is to read its arguments from was closed on the way to it, as by a script in bwrap's place"
+                .to_owned()
+        }
         Some(TOO_MANY) => {
             "the command line and the options have more words than the 9000 that bwrap takes".to_owned()
         }
