@@ -142,7 +142,7 @@ fn fit(found: &Found<'_>) -> Fit {
     let tail = found.reason.map_or(found.row.tail, |reason| reason.tail);
     match tail {
         _ if known || found.row.implied.is_some() => Fit::Known,
-        Tail::Plain | Tail::Perhaps if !found.open && found.errno.is_none() => Fit::Known,
+        Tail::Plain if !found.open && found.errno.is_none() => Fit::Known,
         _ if found.open || found.errno.is_some() => Fit::Open,
         _ => Fit::Whole,
     }

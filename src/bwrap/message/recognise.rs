@@ -76,7 +76,6 @@ fn capture_with_tail<'t>(pattern: &str, holes: &str, tail: Tail, text: &'t [u8])
     // try last: some versions lack the error text that others print, or print one more
     let cuts = match tail {
         Tail::Plain => [whole, known(), None],
-        Tail::Perhaps => [known(), whole, None],
         Tail::Errno | Tail::Stale | Tail::Result => [known(), last(), whole],
     };
     cuts.into_iter().flatten().find_map(|(head, errno)| Some((capture(pattern, holes, head)?, errno)))

@@ -8,7 +8,6 @@
 //! |---|---|
 //! | [`plain`]   | nothing |
 //! | [`errno`]   | `: ` and what `strerror` says |
-//! | [`perhaps`] | nobody has seen yet which of the two |
 //! | [`stale`]   | as `errno`, but about an earlier, unrelated call |
 //! | [`result`]  | `: `, a row of [`REASONS`] and what that row says |
 //!
@@ -40,8 +39,6 @@ pub(super) enum Tail {
     Plain,
     /// `: ` and the text of an error number.
     Errno,
-    /// Either, by version.
-    Perhaps,
     /// The text of an error number that an earlier call left behind.
     Stale,
     /// One of [`REASONS`]; only the text of an error number before 0.5.0.
@@ -105,10 +102,6 @@ const fn plain(operation: &'static str, text: &'static str, holes: &'static str)
 
 const fn errno(operation: &'static str, text: &'static str, holes: &'static str) -> Row {
     Row::new(Tail::Errno, operation, text, holes)
-}
-
-const fn perhaps(operation: &'static str, text: &'static str, holes: &'static str) -> Row {
-    Row::new(Tail::Perhaps, operation, text, holes)
 }
 
 const fn stale(operation: &'static str, text: &'static str, holes: &'static str) -> Row {
@@ -283,8 +276,8 @@ pub(super) static TABLE: &[(Stage, &[Row])] = &[
         errno("", "Can't get type of dest %s", "p"), // 0.12
         errno("", "Can't reopen %s", "p"), // 0.12
         errno("", "Can't resolve %s", "p"),
-        perhaps("", "Destination is not a directory %s", "p"),
-        perhaps("", "Destination is not a file %s", "p"),
+        plain("", "Destination is not a directory %s", "p"),
+        plain("", "Destination is not a file %s", "p"),
         // bind mounts
         result("--bind", "Can't bind mount %s on %s", "qp"),
         plain("--bind", "Can't remount %s submount (%s), ignoring error", "pe").warning(),

@@ -13,6 +13,12 @@ const FULL: &str = "a limit of the kernel is reached (/proc/sys/user/max_*, fs.m
 
 /// What is known about messages that no rule is for: pattern (any, if empty), error number, what it mostly comes from.
 const HINTS: &[(&str, i32, &str)] = &[
+    (
+        "open /proc/%s/ns failed",
+        libc::ENOENT,
+        "bwrap looks its child up in /proc, and this one is of another PID namespace than ours: mount one of our own \
+         (unshare --mount-proc; bwrap --proc /proc)",
+    ),
     ("pivot_root", libc::EINVAL, NO_MOUNT),
     ("pivot_root(/newroot)", libc::EINVAL, NO_MOUNT),
     ("Creating newroot failed", libc::EOVERFLOW, UNMAPPED),
