@@ -15,12 +15,14 @@ use super::prelude::*;
 rules! {
     SourceMissing, Failed, [
         "Can't find source path %s" => MISSING, "Can't get type of source %s" => MISSING,
-        "Can't open source %s" => MISSING,
+        "Can't open source %s" => MISSING, "Can't open overlay source %s" => MISSING,
+        "Can't open overlay workdir %s" => MISSING,
     ] => sources::missing, sources::without_it;
 
     SourceUnreachable, Failed, [
         "Can't find source path %s" => UNREACHABLE, "Can't get type of source %s" => UNREACHABLE,
-        "Can't open source %s" => UNREACHABLE,
+        "Can't open source %s" => UNREACHABLE, "Can't open overlay source %s" => UNREACHABLE,
+        "Can't open overlay workdir %s" => UNREACHABLE,
     ] => sources::unreachable, sources::reach_it;
 
     DestinationIsSymlink, Failed, [

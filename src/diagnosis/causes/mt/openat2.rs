@@ -7,7 +7,8 @@ rules! {
     Openat2Missing, Failed, [
         "Can't open source %s" => (ENOSYS), "Can't open %s" => (ENOSYS), "Can't resolve %s" => (ENOSYS),
         "Can't mkdir %s" => (ENOSYS), "Can't mkdir parents for %s" => (ENOSYS),
-        "Can't create file at %s" => (ENOSYS),
+        "Can't create file at %s" => (ENOSYS), "Can't open overlay source %s" => (ENOSYS),
+        "Can't open overlay workdir %s" => (ENOSYS),
     ],
         unless "bwrap 0.11 fails at the same path, too" => missing, permit;
 }
