@@ -12,8 +12,9 @@ mod parse;
 #[cfg(test)]
 pub(crate) mod stand_in;
 pub(crate) mod status;
+mod version;
 
-pub use binary::{Advisory, Bwrap, BwrapError, Version};
+pub use binary::{Advisory, Bwrap, BwrapError};
 pub(crate) use binary::{find_helper, hold};
 pub(crate) use message::decisive;
 pub use message::{Message, Severity, Stage};
@@ -21,3 +22,4 @@ pub use options::MissingOption;
 pub use parse::ParseError;
 pub(crate) use parse::{parse, parse_after};
 pub use status::NamespaceIds;
+pub use version::Version;

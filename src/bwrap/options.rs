@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::Version;
+use super::version::Version;
 use crate::sandbox::Feature;
 
 /// An option of bwrap.
