@@ -522,7 +522,7 @@ impl Command {
     /// which is told of the sandbox before the command may start.
     ///
     /// * **It costs** that process (`/bin/sh`, in a session of its own, no child of the caller's; some milliseconds to start with
-    ///   the first such launch, half a megabyte), a descriptor, and what [`limits`](Self::limits) cost a launch: that waits until
+    ///   the first such launch, a quarter of a megabyte), two descriptors, and what [`limits`](Self::limits) cost a launch: that waits until
     ///   the sandbox is complete, and there may be one system call filter at most.
     /// * **The caller's end** is the end of its last copy: a child that it forks and that executes nothing keeps the sandboxes running. A
     ///   caller that executes another program (`execve(2)`) ends.
