@@ -234,6 +234,19 @@ fn pods_that_are_not_started_are_told_so() {
 }
 
 #[test]
+fn fields_that_an_old_cluster_drops_are_named() {
+    let pods = read(PODS).unwrap();
+    let pod = pods.iter().find(|pod| pod.title() == "Pod/userns-unmasked").unwrap();
+    let mut old = containerd();
+    old.kubernetes = Some((1, 30));
+    let forecast = foretell(&old, pod);
+    assert_eq!((forecast.answer, forecast.refused[0].cause), (Answer::Fails, Some(Cause::PodFieldsIgnored)));
+    assert_eq!(forecast.obstacles[0].cause, Cause::MaskedProc);
+    let cure = Cure::of(&[old], pod, "test", &line()).unwrap();
+    assert!(cure.left.iter().any(|finding| finding.cause == Cause::MaskedProc));
+}
+
+#[test]
 fn what_only_the_node_knows_is_asked_for() {
     let context = "{ procMount: Unmasked, runAsUser: 1000 }";
     let spec = format!("{{ hostUsers: false, containers: [{{ name: c, securityContext: {context} }}] }}");

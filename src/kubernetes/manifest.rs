@@ -99,6 +99,13 @@ impl Workload {
         self.listed().filter_map(|(container, _)| container.get("name")?.as_str())
     }
 
+    /// Whether a container only starts the pod up, and ends before the others begin.
+    #[must_use]
+    pub fn starts_up(&self, container: &str) -> bool {
+        let stays = |one: &Value| one.get("restartPolicy").and_then(Value::as_str) == Some("Always");
+        self.container(container).is_some_and(|(one, start)| start && !stays(one))
+    }
+
     /// The object that has the pod's metadata and specification.
     pub(super) fn pod(&self) -> &Value {
         let mut at = &self.object;

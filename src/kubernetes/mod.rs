@@ -180,7 +180,7 @@ impl Cluster {
                 .map(|evidence| evidence.text.clone()),
         );
         let answer = match prediction.outlook {
-            _ if !refused.is_empty() => Answer::NotStarted,
+            _ if refused.iter().any(Refusal::stops) => Answer::NotStarted,
             Outlook::Fails => Answer::Fails,
             Outlook::Starts if ask.is_empty() => Answer::Starts,
             _ => Answer::DependsOnNode,
@@ -233,7 +233,7 @@ pub struct Forecast {
     pub runtime: Runtime,
     /// Whether it starts.
     pub answer: Answer,
-    /// Why the container does not.
+    /// Why the container does not start, or which of its fields count for nothing.
     pub refused: Vec<Refusal>,
     /// What stands in bwrap's way, in the order in which bwrap meets it.
     pub obstacles: Vec<Finding>,

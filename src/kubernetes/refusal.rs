@@ -8,7 +8,7 @@ use crate::bwrap::Version;
 use crate::diagnosis::{Cause, PodPatch};
 use crate::sandbox::Capability;
 
-/// Why a container is not started.
+/// Why a container is not started, or is not what its manifest says ([`Cause::PodFieldsIgnored`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -23,6 +23,13 @@ pub struct Refusal {
     /// The same as fields of the pod, if they help.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub(super) patch: Option<PodPatch>,
+}
+
+impl Refusal {
+    /// Whether the container is not started for it.
+    pub(super) fn stops(&self) -> bool {
+        self.cause != Some(Cause::PodFieldsIgnored)
+    }
 }
 
 #[cfg(feature = "serde")]
@@ -57,6 +64,13 @@ pub(super) fn all(cluster: &Cluster, workload: &Workload, container: &Value) -> 
             found.push(refusal(None, text, "leave one of the two out"));
         }
         found.extend(without_namespaces(cluster));
+    }
+    if let Some((major, minor)) = cluster.kubernetes.filter(|version| asks && *version < (1, 33)) {
+        let text = format!(
+            "Kubernetes {major}.{minor} drops hostUsers and procMount without a word, unless its feature gates are switched on"
+        );
+        let remedy = "use Kubernetes 1.33 or later, or bind the outer /proc in the sandbox";
+        found.push(refusal(Some(Cause::PodFieldsIgnored), text, remedy));
     }
     let (uid, _) = user(cluster, workload, container);
     if uid == 0 && is(super::facts::context(workload, container, "runAsNonRoot"), true) {

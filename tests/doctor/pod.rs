@@ -106,6 +106,17 @@ fn the_patch_is_whole_and_its_files_are_written() {
     let args = ["pod", "--patch", "--node", &node, "--runtime", "containerd", "-"];
     let again = ask_with_input(&args, UNMASKED.as_bytes());
     assert!(again.status == 0 && again.out.contains("nothing in it is to be changed"), "{}", again.out);
+    // others of a pod are left alone, and which is meant must be said
+    let several =
+        "kind: Pod\nspec: { containers: [{ name: c }, { name: sidecar }], initContainers: [{ name: i }] }\n";
+    let ask = |more: &[&str]| {
+        ask_with_input(&[&["pod", "--patch", "--node", &node][..], more, &["-"]].concat(), several.as_bytes())
+    };
+    let unsaid = ask(&[]);
+    assert_eq!((unsaid.status, unsaid.err.lines().count()), (2, 1), "{}", unsaid.err);
+    assert!(unsaid.err.contains("several containers, i, c, sidecar: say by --container"), "{}", unsaid.err);
+    let said = ask(&["--container", "c", "--runtime", "containerd"]);
+    assert!(said.status == 0 && !said.out.contains("sidecar"), "{}{}", said.out, said.err);
     let probe = ask_with_input(&["pod", "--probe", "-"], UNMASKED.as_bytes());
     assert_eq!(probe.status, 0);
     let judged =

@@ -184,33 +184,41 @@ fn patch(
     let mut remedies = Vec::new();
     let mut forecasts = Vec::new();
     for workload in workloads {
-        for container in workload.containers().filter(|name| wanted(name)) {
-            let cure = Cure::of(clusters, workload, container, sandbox).map_err(|error| error.to_string())?;
-            for cluster in clusters {
-                let forecast = cluster.foretell(&cure.changed, container, sandbox);
-                forecasts.push(forecast.map_err(|error| error.to_string())?);
+        let Some(container) = meant(workload, wanted)? else { continue };
+        let cure = Cure::of(clusters, workload, container, sandbox).map_err(|error| error.to_string())?;
+        let _ = writeln!(text, "---\n# {}, container {container}", workload.title());
+        if cure.is_empty() {
+            text.push_str("# nothing in it is to be changed\n");
+        } else {
+            comments(&mut text, workload, &cure, clusters);
+        }
+        for finding in &cure.left {
+            let _ =
+                writeln!(text, "# no field of the pod helps: {} [{}]", finding.summary, finding.cause.code());
+            if let Some(remedy) = finding.remedies.first() {
+                let _ = writeln!(text, "#   {}", remedy.summary);
+                remedies.push(remedy.clone());
             }
-            let _ = writeln!(text, "---\n# {}, container {container}", workload.title());
-            if cure.is_empty() {
-                text.push_str("# nothing in it is to be changed\n");
-            } else {
-                comments(&mut text, workload, &cure, clusters);
+        }
+        let mut asked = Vec::new();
+        for cluster in clusters {
+            let forecast = cluster.foretell(&cure.changed, container, sandbox);
+            let forecast = forecast.map_err(|error| error.to_string())?;
+            for refused in &forecast.refused {
+                let _ = writeln!(text, "# {}: {}; {}", forecast.runtime, refused.text, refused.remedy);
             }
-            for finding in &cure.left {
-                let _ = writeln!(
-                    text,
-                    "# no field of the pod helps: {} [{}]",
-                    finding.summary,
-                    finding.cause.code()
-                );
-                if let Some(remedy) = finding.remedies.first() {
-                    let _ = writeln!(text, "#   {}", remedy.summary);
-                    remedies.push(remedy.clone());
+            for question in &forecast.ask {
+                if !asked.contains(question) {
+                    asked.push(question.clone());
                 }
             }
-            text.push_str(&cure.patch());
-            remedies.extend(cure.remedies);
+            forecasts.push(forecast);
         }
+        for question in &asked {
+            let _ = writeln!(text, "# not known: {question}");
+        }
+        text.push_str(&cure.patch());
+        remedies.extend(cure.remedies);
     }
     if task.write.is_none() && remedies.iter().any(|remedy| !remedy.files.is_empty()) {
         text.push_str("# --write DIR writes the files that the nodes must have\n");
@@ -221,6 +229,21 @@ fn patch(
     }
     output::print(&text)?;
     Ok(status(whole(forecasts.iter())))
+}
+
+/// The container that runs bwrap: the one that was named, or the only one that stays.
+fn meant<'a>(workload: &'a Workload, wanted: &impl Fn(&str) -> bool) -> Result<Option<&'a str>> {
+    let all: Vec<&str> = workload.containers().filter(|name| wanted(name)).collect();
+    let mut stay = all.iter().filter(|name| !workload.starts_up(name));
+    match (all.as_slice(), stay.next(), stay.next()) {
+        ([], ..) => Ok(None),
+        ([only], ..) | (_, Some(only), None) => Ok(Some(only)),
+        (all, ..) => Err(format!(
+            "{} has several containers, {}: say by --container which of them runs bwrap",
+            workload.title(),
+            all.join(", ")
+        )),
+    }
 }
 
 fn comments(text: &mut String, workload: &Workload, cure: &Cure, clusters: &[Cluster]) {
@@ -265,7 +288,9 @@ fn clusters(task: &Pod) -> Result<Vec<Cluster>> {
     let node = task.node.as_deref().map(explain::read_host).transpose()?;
     let kubernetes = task.kubernetes.as_deref().map(kubernetes).transpose()?;
     let named = if task.runtime.is_empty() {
-        Runtime::ALL.iter().map(|runtime| (*runtime, None)).collect()
+        // gVisor refuses what the others need: no one change is for all
+        let wanted = |runtime: &&Runtime| !task.patch || **runtime != Runtime::GVisor;
+        Runtime::ALL.iter().filter(wanted).map(|runtime| (*runtime, None)).collect()
     } else {
         task.runtime.iter().map(|text| runtime(text)).collect::<Result<Vec<_>>>()?
     };
