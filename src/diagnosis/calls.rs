@@ -5,7 +5,6 @@
 
 use std::path::Path;
 
-use super::confinement::{AppArmor, Selinux};
 use super::prelude::*;
 use super::wish::{self, Calls, Wish};
 use super::{Cause, Finding};
@@ -200,7 +199,7 @@ fn answered(case: &Case<'_>, call: &Call, confidence: Confidence) -> Option<Judg
     let answer = case.errno()?;
     let usual = matches!(answer, libc::EPERM | libc::ENOSYS);
     // a security module answers with this one
-    let module = AppArmor::of(case).profile().is_some() || Selinux::of(case).domain().is_some();
+    let module = case.apparmor().profile().is_some() || case.selinux().domain().is_some();
     let confidence = match case.filtered() {
         Some(true) if answer != libc::EACCES || !module => confidence,
         None if usual => confidence.min(Medium),

@@ -7,8 +7,8 @@ use std::rc::Rc;
 use super::Symptom;
 use super::visible_proc::{Visibility, visibility};
 use crate::bwrap::{Message, Stage};
-use crate::host::{CapabilitySet, Fact, Host, Platform, Sighting};
-use crate::sandbox::{Capability, Namespaces, Operation, Sandbox};
+use crate::host::{AppArmor, CapabilitySet, Fact, Host, Platform, Selinux, Sighting};
+use crate::sandbox::{Capability, Plan, Sandbox};
 
 /// How Kubernetes names an engine's own system call filter.
 pub(super) const DEFAULT: &str = "RuntimeDefault";
@@ -32,71 +32,10 @@ pub(super) struct Case<'a> {
     visibility: Rc<OnceCell<Option<Visibility<'a>>>>,
 }
 
-/// What bwrap does for a sandbox that takes more than mounting.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(clippy::struct_excessive_bools, reason = "independent facts")]
-pub(super) struct Plan {
-    /// It makes a user namespace.
-    pub(super) user_namespace: bool,
-    /// It makes one only if the host seems to allow it, and goes on without.
-    pub(super) user_namespace_optional: bool,
-    /// It makes a second one: for `--dev` as another user than root, or to disable them.
-    pub(super) second_user_namespace: bool,
-    pub(super) disable_userns: bool,
-    pub(super) new_pid: bool,
-    pub(super) join_pid: bool,
-    pub(super) new_net: bool,
-    /// The kinds of namespaces that it makes beside that of users, as `user.max_*_namespaces` call them.
-    pub(super) kinds: Vec<&'static str>,
-    pub(super) hostname: bool,
-    /// The operation that mounts a procfs; without a PID namespace of the sandbox's, bwrap binds the outer one.
-    pub(super) proc: Option<usize>,
-    /// The operation that makes a `/dev`, for which bwrap mounts a devpts.
-    pub(super) dev: Option<usize>,
-    pub(super) overlay: Option<usize>,
-}
-
-impl Plan {
-    /// `root`: bwrap is started by user 0.
-    pub(super) fn of(sandbox: &Sandbox, root: bool, uid: Option<u32>) -> Self {
-        let namespaces = &sandbox.namespaces;
-        let joins_user = namespaces.join_user.is_some();
-        let asked = namespaces.unshare;
-        let optional = asked.intersects(Namespaces::USER_TRY | Namespaces::ALL) && !namespaces.new_user();
-        // whoever is not root gets one unasked
-        let user_namespace = !joins_user && (namespaces.any_user() || !root);
-        let (new_pid, join_pid) = (namespaces.new_pid(), namespaces.join_pid.is_some());
-        let new_net = asked.intersects(Namespaces::NET | Namespaces::ALL) && !namespaces.share_net;
-        let new_cgroup = asked.intersects(Namespaces::CGROUP | Namespaces::CGROUP_TRY | Namespaces::ALL);
-        let (ipc, uts) = (("ipc", namespaces.new_ipc()), ("uts", namespaces.new_uts()));
-        let kinds = [("mnt", true), ("pid", new_pid), ("net", new_net), ipc, uts, ("cgroup", new_cgroup)];
-        let position = |wanted: fn(&Operation) -> bool| sandbox.operations.iter().position(wanted);
-        let dev = position(|operation| matches!(operation, Operation::Dev(_)));
-        let disable_userns = sandbox.privileges.disable_userns;
-        let root_inside = sandbox.identity.uid.or(uid) == Some(0);
-        let dev_takes_two = dev.is_some() && !root_inside && !sandbox.identity.mapped();
-        Self {
-            user_namespace,
-            user_namespace_optional: optional && root,
-            second_user_namespace: user_namespace && (disable_userns || dev_takes_two),
-            disable_userns,
-            new_pid,
-            join_pid,
-            new_net,
-            kinds: kinds.into_iter().filter_map(|(kind, made)| made.then_some(kind)).collect(),
-            hostname: sandbox.identity.hostname.is_some(),
-            proc: position(|operation| matches!(operation, Operation::Proc(_)))
-                .filter(|_| new_pid || join_pid),
-            dev,
-            overlay: position(|operation| matches!(operation, Operation::Overlay(_))),
-        }
-    }
-}
-
 impl<'a> Case<'a> {
     pub(super) fn new(symptom: Option<&'a Symptom>, host: &'a Host, sandbox: Option<&'a Sandbox>) -> Self {
         let uid = host.process.uid.present().copied();
-        let plan = sandbox.map(|sandbox| Plan::of(sandbox, uid == Some(0), uid));
+        let plan = sandbox.map(|sandbox| Plan::of(sandbox, uid));
         Self {
             symptom,
             host,
@@ -158,6 +97,16 @@ impl<'a> Case<'a> {
         self.root() == Some(true) && self.has(Capability::CAP_SYS_ADMIN) == Some(true)
     }
 
+    /// Which AppArmor profile confines us.
+    pub(super) fn apparmor(&self) -> AppArmor<'a> {
+        AppArmor::of(&self.host.security)
+    }
+
+    /// Which SELinux domain confines us.
+    pub(super) fn selinux(&self) -> Selinux<'a> {
+        Selinux::of(&self.host.security)
+    }
+
     /// Whether a system call filter is on; `None` if nobody knows.
     pub(super) fn filtered(&self) -> Option<bool> {
         self.host.process.seccomp.present().map(|mode| *mode == 2)
@@ -212,6 +161,13 @@ impl<'a> Case<'a> {
     /// The errno of the decisive message.
     pub(super) fn errno(&self) -> Option<i32> {
         self.message()?.errno()?.code()
+    }
+
+    /// Whether that is missing, and no other error stands in its place: people shorten what they paste.
+    pub(super) fn cut_off(&self) -> bool {
+        let known = |message: &&Message| message.pattern().is_some() && message.reason().is_none();
+        let message = self.message().filter(known);
+        message.is_some_and(|message| message.errno().is_none() && message.stale_errno().is_none())
     }
 
     /// The stage of the decisive message.

@@ -67,9 +67,11 @@ macro_rules! causes {
 causes! {
     Loader {
         EX10 LoaderFailed "bwrap itself cannot be loaded",
+        CP07 BwrapMissing "there is no bwrap where it is looked for",
         CP03 FileCapabilitiesOutsideBounds "the bwrap program carries file capabilities that are outside the bounding set",
     }
     Privileges {
+        NS21 AppWithoutNamespaces "Android and proot let no program make namespaces",
         CP01 UnexpectedCapabilities "bwrap refuses to run with capabilities as a user other than root",
         CP02 SetuidWithoutBounds "bwrap is setuid root, but the bounding set lacks the capabilities that it needs",
         CP04 SetuidUnsupported "bwrap is setuid root, but was built without support for that",
@@ -77,6 +79,8 @@ causes! {
         PR09 ProcIncomplete "/proc is missing or incomplete, so bwrap cannot read the kernel's settings",
     }
     Arguments {
+        AR03 OperandMissing "an option took the next one for its operand",
+        AR04 ArgumentsTooLong "the arguments are longer than the kernel takes",
         VR01 UnknownOption "this bwrap is too old for an option",
         AR01 BadArguments "bwrap does not accept its arguments",
     }
@@ -111,6 +115,7 @@ causes! {
         NS13 AncestorLimitsUserNamespaces "a namespace above us allows no more user namespaces",
         NS18 GvisorNestedTooDeep "gVisor nests user namespaces no deeper",
         NS14 NestedTooDeep "user namespaces are nested too deep",
+        NS20 EmulatedProcessor "the emulator of another processor makes no namespaces",
         NS16 ProcessLimit "no more processes are allowed",
     }
     Loopback {
@@ -136,6 +141,7 @@ causes! {
     }
     Mounts {
         MT01 AppArmorDeniesMount "the container's AppArmor profile denies mounting",
+        MT16 SelinuxDeniesMount "SELinux denies changing mounts to this domain",
         MT02 SeccompDeniesMount "a system call filter denies mounting",
         MT03 MountNotImplemented "a system call filter answers that mounting does not exist",
         MT04 LandlockDeniesMount "a Landlock domain forbids mounting",
@@ -167,6 +173,7 @@ causes! {
         MT11 HostnameDenied "a system call filter denies setting the host name",
         BD04 DestinationIsSymlink "the destination of a mount is a symbolic link",
         BD05 DestinationOfOtherKind "the destination of an operation is of another kind than it must be",
+        BD10 ParentUnreadable "a directory on the way to a destination may not be read",
         BD03 DestinationReadOnly "the destination of an operation cannot be created where it is",
         BD07 DestinationExists "what the sandbox would make at a destination is there already, and differs",
         BD08 FileTooBig "a file of the sandbox does not fit where it is made",
@@ -180,6 +187,7 @@ causes! {
         UM08 SecondUserNamespaceLimit "the limit on user namespaces allows one, and the sandbox needs two",
         UM07 SeccompDeniesUnshare "a system call filter denies the second user namespace, which a new /dev needs",
         UM10 DisableUsernsReadOnly "/proc/sys is read-only, so user namespaces cannot be disabled inside",
+        UM13 NamespaceLimitMissing "the kernel has no limit on user namespaces that bwrap could set",
         UM09 DisableUsernsDenied "an AppArmor profile forbids writing to /proc/sys/user",
         UM11 UserNamespacesStillAllowed "user namespaces are not disabled, as the sandbox demands",
     }

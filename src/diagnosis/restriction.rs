@@ -1,8 +1,9 @@
 //! Ubuntu's restriction: a user namespace of an unconfined program gets a profile that denies it every capability.
 
-use super::confinement::{AppArmor, Selinux, permit_in_profile};
+use super::confinement::permit_in_profile;
 use super::prelude::*;
 use super::wish::{leave_restriction, permit_bwrap, present_profile};
+use crate::host::AppArmor;
 
 pub(super) const SWITCH: &str = "kernel.apparmor_restrict_unprivileged_userns";
 const REFUTATION: &str = "`sysctl kernel.apparmor_restrict_unprivileged_userns` says 0, or a profile that attaches to this bwrap \
@@ -12,7 +13,7 @@ const REFUTATION: &str = "`sysctl kernel.apparmor_restrict_unprivileged_userns` 
 /// the loopback device of a new network namespace, or else the id maps.
 pub(super) fn strips_capabilities(case: &Case<'_>) -> Option<Judgement> {
     rule_out(case.user_namespace() == Some(false))?;
-    let (security, switch, apparmor) = (&case.host.security, case.host.sysctl(SWITCH), AppArmor::of(case));
+    let (security, switch, apparmor) = (&case.host.security, case.host.sysctl(SWITCH), case.apparmor());
     let found = |confidence| weigh(confidence).refuted_by(REFUTATION);
     if let AppArmor::Restriction(profile) = apparmor {
         let refuted = "`cat /proc/self/attr/current` where bwrap is started names another profile";
@@ -38,7 +39,7 @@ pub(super) fn strips_capabilities(case: &Case<'_>) -> Option<Judgement> {
             format!("which capabilities the profile {profile} allows: its file below /etc/apparmor.d");
         return Some(found(if permits { Low } else { Medium }).seen(&security.label, seen).unknown(rules));
     }
-    rule_out(security.apparmor_enabled.is(&false) || Selinux::of(case).domain().is_some())?;
+    rule_out(security.apparmor_enabled.is(&false) || case.selinux().domain().is_some())?;
     let attached = "whether a profile attaches to bwrap itself: `aa-status`, as root";
     if switch.present().is_none_or(|value| value == "0") {
         rule_out(!case.failed() || apparmor == AppArmor::Absent)?;
@@ -84,7 +85,7 @@ pub(super) fn lift_restriction(case: &Case<'_>) -> Vec<Remedy> {
     if case.host.security.is_restriction() {
         return leave_restriction(case);
     }
-    if AppArmor::of(case).profile().is_some() || switch.is("0") || switch.is_absent() {
+    if case.apparmor().profile().is_some() || switch.is("0") || switch.is_absent() {
         return permit_in_profile(case);
     }
     permit_bwrap(case)

@@ -37,7 +37,9 @@ fn mount(host: &mut Host, point: &str, filesystem: &str, options: &str) {
     let above = |mount: &&Mount| point.starts_with(mount.point.to_str().unwrap());
     let parent = all.iter().filter(above).max_by_key(|mount| mount.point.as_os_str().len()).unwrap().id;
     let id = all.iter().map(|mount| mount.id).max().unwrap() + 1;
-    let line = format!("{id} {parent} 0:{id} / {point} {options} - {filesystem} {filesystem} rw");
+    // of /proc a part is mounted over itself
+    let root = point.strip_prefix("/proc").filter(|_| filesystem == "proc").unwrap_or("/");
+    let line = format!("{id} {parent} 0:{id} {root} {point} {options} - {filesystem} {filesystem} rw");
     all.extend(mounts(&[&line]));
 }
 
@@ -127,14 +129,14 @@ fn reports_from_the_field() {
         let [name, known, said, line, code, helps] = row.split('\t').collect::<Vec<_>>()[..] else {
             panic!("{row}")
         };
-        let sandbox = (line != "-").then(|| Sandbox::from_args(line.split(" ")).unwrap());
+        let sandbox = (line != "-").then(|| Sandbox::from_args(line.split(' ')).unwrap());
         let symptom = Symptom::from_text(said.as_bytes());
         let diagnosis = diagnose(&symptom, &place(known), sandbox.as_ref());
         let remedy =
             diagnosis.remedy().map(|remedy| format!("{}\n{}", remedy.summary, remedy.instructions()));
         let first = diagnosis.causes[0].cause.code();
         if first != code || !remedy.is_some_and(|remedy| remedy.contains(helps)) {
-            wrong += &format!("{name}: {code}, {helps}\n{}\n", diagnosis.brief());
+            wrong.extend([name, ": ", code, ", ", helps, "\n", &diagnosis.brief(), "\n"]);
         }
     }
     assert!(wrong.is_empty() && count > 40, "{count} reports\n{wrong}");

@@ -3,11 +3,14 @@
 //! A rule judges from the facts alone. After a failure only the rules whose messages were heard are asked; before a launch
 //! all of them are, and what has [`Confidence::High`] will stop the sandbox, what has [`Confidence::Medium`] may.
 
-use super::case::{Case, Plan};
+use super::case::Case;
 use super::evidence::{self, Seen, Sight, Words};
+use super::finding::Confidence::Medium;
 use super::finding::{Bearing, Confidence, Evidence, Finding};
 use super::{Cause, Remedy, wish};
+use crate::bwrap::Message;
 use crate::host::Fact;
+use crate::sandbox::Plan;
 use crate::visible::line;
 
 /// How a cause is recognised and what helps.
@@ -205,11 +208,15 @@ impl Rule {
         }
         let Some(message) = case.message() else { return false };
         let errno = message.errno().and_then(crate::bwrap::message::Errno::code);
-        let fits = |(pattern, numbers): &(&str, &[i32])| {
-            let said = message.pattern() == Some(pattern) || message.reason() == Some(pattern);
-            said && (numbers.is_empty() || errno.is_some_and(|errno| numbers.contains(&errno)))
-        };
-        self.messages.iter().any(fits)
+        let fits = |numbers: &[i32]| errno.is_some_and(|errno| numbers.contains(&errno));
+        self.heard(message).any(|numbers| numbers.is_empty() || case.cut_off() || fits(numbers))
+    }
+
+    /// The error numbers that each of its messages comes with, of those that were heard.
+    fn heard(&self, message: &Message) -> impl Iterator<Item = &'static [i32]> {
+        let said = [message.pattern(), message.reason()];
+        let heard = self.messages.iter().filter(move |(pattern, _)| said.contains(&Some(*pattern)));
+        heard.map(|(_, numbers)| *numbers)
     }
 
     /// What it finds; `None` if it is ruled out.
@@ -218,6 +225,11 @@ impl Rule {
             return None;
         }
         let mut judgement = (self.judge)(case)?;
+        let numbered = |message| self.heard(message).all(|numbers| !numbers.is_empty());
+        if case.cut_off() && case.message().is_some_and(numbered) {
+            judgement.confidence = judgement.confidence.min(Medium);
+            judgement = judgement.unknown("the kernel's answer, with which the message ends");
+        }
         judgement.operation = judgement.operation.or_else(|| (self.about)(case.plan.as_ref()?));
         if !self.refuted_by.is_empty() {
             judgement.refuted_by.get_or_insert_with(|| self.refuted_by.to_owned());

@@ -8,6 +8,7 @@
 //! the function `read` beside it; a new platform is a row in `platform`.
 
 mod cgroup;
+mod confined;
 mod fact;
 pub(crate) mod inside;
 #[cfg(feature = "serde")]
@@ -26,13 +27,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use cgroup::{Cgroup, PidsLimit};
+pub(crate) use confined::{AppArmor, Selinux};
 pub use fact::Fact;
 pub use mounts::Mount;
 pub(crate) use mounts::{Children, mount_of};
 pub use platform::{Platform, Sighting};
 pub use process::{CapabilitySet, Process};
 pub use program::Program;
-pub(crate) use program::{PACKAGED, PROFILES, UBUNTUS_PROFILE, profile_files, profile_name};
+pub(crate) use program::{OUR_PROFILE, PACKAGED, PROFILES, UBUNTUS_PROFILE, profile_files, profile_name};
 pub use security::{Security, SelinuxContext};
 use source::Source;
 pub(crate) use source::open_regular;

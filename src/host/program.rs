@@ -51,6 +51,9 @@ pub(crate) const PROFILES: &str = "/etc/apparmor.d";
 /// The bwrap that distributions install, and that their own profiles are for.
 pub(crate) const PACKAGED: &str = "/usr/bin/bwrap";
 
+/// The profile that remedies give to containers.
+pub(crate) const OUR_PROFILE: &str = "bwrap-nested";
+
 /// Ubuntu's profile for the packaged bwrap.
 pub(crate) const UBUNTUS_PROFILE: &str = "/etc/apparmor.d/bwrap-userns-restrict";
 

@@ -411,6 +411,7 @@ mod tests {
         for (step, errno, cause) in [
             (Step::StartBwrap, libc::EAGAIN, Cause::ProcessLimit),
             (Step::StartKeeper, libc::EAGAIN, Cause::ProcessLimit),
+            (Step::StartBwrap, libc::E2BIG, Cause::ArgumentsTooLong),
             (Step::StartBwrap, libc::EMFILE, Cause::DescriptorLimit),
             (Step::MakePipe, libc::EMFILE, Cause::DescriptorLimit),
             (Step::ReadFilter, libc::ENFILE, Cause::DescriptorLimit),
@@ -426,7 +427,7 @@ mod tests {
                 "{report}"
             );
         }
-        let error = denied(Step::StartBwrap, libc::E2BIG);
+        let error = denied(Step::StartBwrap, libc::EIO);
         assert_eq!(error.report(), format!("{error}\nNothing was launched.\n"));
     }
 

@@ -16,6 +16,7 @@ mod lifetime;
 mod lint;
 mod namespaces;
 pub mod op;
+mod plan;
 mod privileges;
 mod read;
 mod setting;
@@ -45,6 +46,7 @@ pub(crate) use op::{
     Access, Bind, BindData, BindFd, Chmod, Dev, Dir, File, Mqueue, Operation, Overlay, OverlayKind, Proc,
     RemountRo, Symlink, Tmpfs,
 };
+pub(crate) use plan::Plan;
 pub(crate) use privileges::Privileges;
 pub use privileges::{CapabilityChange, Filter, UnsupportedArchitecture};
 pub use setting::Setting;

@@ -43,15 +43,16 @@ impl Sandbox {
         leads_back(path) || relative(path).as_os_str().is_empty() || self.operations.iter().any(reaches)
     }
 
-    /// Whether an operation makes one of the directories in which loaders are.
-    pub(crate) fn shows_loaders(&self) -> bool {
-        let mut made = self.operations.iter().filter(|operation| {
-            !matches!(operation, Operation::Tmpfs(_) | Operation::RemountRo(_) | Operation::Chmod(_))
-        });
-        made.any(|operation| {
+    /// Whether an operation makes one of the directories in which loaders are, with what is in them: a link alone does not tell.
+    pub(crate) fn shows_loaders(&self) -> Option<bool> {
+        let made = self.operations.iter().filter(|operation| {
             let at = operation.destination();
-            ["/lib64", "/lib"].iter().map(Path::new).any(|loaders| below(loaders, at) || below(at, loaders))
-        })
+            let empty =
+                matches!(operation, Operation::Tmpfs(_) | Operation::RemountRo(_) | Operation::Chmod(_));
+            let loaders = ["/lib64", "/lib"].map(Path::new);
+            !empty && loaders.iter().any(|loaders| below(loaders, at) || below(at, loaders))
+        });
+        made.map(|operation| !matches!(operation, Operation::Symlink(_))).max()
     }
 
     /// The last mount at a path or above it.

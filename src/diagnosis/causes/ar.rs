@@ -22,6 +22,18 @@ rules! {
         "unsetenv failed",
     ] => bad_arguments, correct_or_shorten;
 
+    OperandMissing, Anytime, [
+        EXECVP, "Can't find source path %s", "Can't open source %s", "Can't chdir to %s", "Can't mkdir %s",
+    ],
+        unless "a file or directory has that name, and is meant"
+        => operand_missing, |case| {
+            swallowed(case).map(|(_, option)| told!("give-operand", option)).into_iter().collect()
+        };
+
+    ArgumentsTooLong, Failed, [LAUNCH => (E2BIG), EXECVP => (E2BIG)],
+        unless "`getconf ARG_MAX` is larger than the line and the environment, and no word has 128 KiB"
+        => |case| Some(weigh(High).heard(case, "the kernel takes no more (E2BIG)")), |_| vec![shorter()];
+
     ContradictoryOptions, Anytime, [
         IDS[0], IDS[1], "--disable-userns is not compatible with --userns-block-fd",
         "--disable-userns requires --unshare-user", "--userns is not compatible with --unshare-user",
@@ -33,6 +45,27 @@ rules! {
         SETUID[0], SETUID[1], SETUID[2], SETUID[3], SETUID[4],
     ],
         unless "the same options are accepted by the same bwrap" => contradictory_options, settle;
+}
+
+const EXECVP: &str = "execvp %s";
+
+/// The operation with a name that is an option's, and that name.
+fn swallowed(case: &Case<'_>) -> Option<(usize, String)> {
+    let operations = case.sandbox?.operations.iter().enumerate();
+    let mut names = operations.map(|(index, it)| (index, it.destination().to_string_lossy().into_owned()));
+    names.find(|(_, name)| options::find(name).is_some())
+}
+
+fn operand_missing(case: &Case<'_>) -> Option<Judgement> {
+    let (index, option) = swallowed(case)?;
+    let summary = format!("operation {} has {option} for a path: an operand before it is missing", index + 1);
+    let found = weigh(if case.failed() { High } else { Medium }).summary(summary).operation(Some(index));
+    Some(found.asked(case, "all words after it are taken for something else than they were meant as"))
+}
+
+/// For whoever gives the kernel more than it takes.
+pub(super) fn shorter() -> Remedy {
+    told!("shorter-line")
 }
 
 /// Other ids than the caller's, without a user namespace to have them in.

@@ -47,6 +47,10 @@ rules! {
         "Can't make symlink at %s" => READ_ONLY, "Can't chmod %#o %s" => READ_ONLY,
     ] => destinations::read_only, destinations::make_it;
 
+    ParentUnreadable, Failed, ["Can't mkdir parents for %s" => (EACCES)],
+        unless "`namei -l` on the path shows r for the user on every directory, where bwrap mounts"
+        => destinations::unreadable, destinations::let_read;
+
     DestinationExists, Failed, [
         "Can't make symlink at %s: existing destination is %s",
         "Can't make symlink at %s: destination exists and is not a symlink",

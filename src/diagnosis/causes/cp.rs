@@ -10,6 +10,13 @@ rules! {
     FileCapabilitiesOutsideBounds, Anytime, [LAUNCH => (EPERM)]
         => file_capabilities_outside_bounds, |case| vec![told!("setcap-r", path = path(case))];
 
+    BwrapMissing, Failed, [LAUNCH => (ENOENT ENOTDIR)],
+        unless "`command -v bwrap` by the same user, in the same place, prints a path"
+        => |case| {
+            let found = weigh(if case.host.bwrap.present().is_some() { Low } else { High });
+            Some(found.heard(case, "the system found no program to start (ENOENT), or not its loader"))
+        }, |_| vec![told!("install-bubblewrap", since = "")];
+
     UnexpectedCapabilities, Anytime, ["Unexpected capabilities but not setuid, old file caps config?"],
         unless "`capsh --print` in the same place shows no ambient set, and `getcap` on bwrap nothing"
         => unexpected_capabilities, drop_capabilities;

@@ -34,8 +34,13 @@ rules! {
 
     ProgramMissing, Failed, [EXECVP => (ENOENT ENOTDIR EACCES)] => program_missing, program_remedies;
 
-    LoaderMissing, Failed, [EXECVP => (ENOENT)] => loader_missing, |_| {
-            vec![told!("links-of-merged-usr"), Remedy::ro_bind("/lib64"), Remedy::ro_bind("/lib")]
+    LoaderMissing, Failed, [EXECVP => (ENOENT)]
+        => loader_missing, |case| {
+            let binds = vec![Remedy::ro_bind("/lib64"), Remedy::ro_bind("/lib")];
+            let links = told!("links-of-merged-usr");
+            // of links that are there another is no help
+            let there = case.sandbox.and_then(Sandbox::shows_loaders) == Some(false);
+            if there { binds.or([links]) } else { links.or(binds) }
         };
 
     ProgramNotExecutable, Failed, [EXECVP => (EACCES EISDIR ETXTBSY)]
@@ -67,14 +72,24 @@ fn loader_missing(case: &Case<'_>) -> Option<Judgement> {
             .summary(format!("{name} may be there, but its loader or interpreter is not visible inside"))
             .heard(case, "the kernel says \"No such file or directory\" about a missing loader, too")
     };
-    let shows = |sandbox: &Sandbox| (sandbox.shows(program), sandbox.shows_loaders());
+    let shows = |sandbox: &Sandbox| (shown(sandbox, program), sandbox.shows_loaders());
     Some(match case.sandbox.map(shows) {
         // what is not there needs no loader
         Some((Some(false), _)) => return None,
-        Some((_, false)) => found(High).asked(case, NO_LOADERS),
-        Some((Some(true), true)) => found(Low).contra(evidence::asked(case, LOADERS)),
+        Some((_, None)) => found(High).asked(case, NO_LOADERS),
+        Some((Some(true), Some(true))) => found(Low).contra(evidence::asked(case, LOADERS)),
+        Some((Some(true), Some(false))) => {
+            found(Medium).asked(case, "links stand for /lib64 or /lib, and may lead to nothing inside")
+        }
         _ => found(Medium).unknown("the program itself, and what the sandbox shows"),
     })
+}
+
+/// Whether a sandbox shows a program, or what is searched for where most are.
+fn shown(sandbox: &Sandbox, program: &Path) -> Option<bool> {
+    let usual = Path::new("/usr/bin");
+    let searched = program.components().count() == 1 && sandbox.shows(usual) == Some(true);
+    if searched { Some(true) } else { sandbox.shows(program) }
 }
 
 fn program_missing(case: &Case<'_>) -> Option<Judgement> {
@@ -94,9 +109,16 @@ fn program_missing(case: &Case<'_>) -> Option<Judgement> {
     }
     let shown = case.sandbox.and_then(|sandbox| sandbox.shows(program));
     let look = if searched && shown.is_none() { "command -v" } else { "ls -lL" };
-    let found = weigh(if shown == Some(false) { High } else { Medium })
-        .refuted_by(format!("`{look} {name}`, typed in the same sandbox with a shell, finds it"))
-        .summary(format!("{name} is not there inside"));
+    let usual = searched && case.sandbox.and_then(|sandbox| self::shown(sandbox, program)) == Some(true);
+    let found = weigh(if shown == Some(false) {
+        High
+    } else if usual {
+        Low
+    } else {
+        Medium
+    })
+    .refuted_by(format!("`{look} {name}`, typed in the same sandbox with a shell, finds it"))
+    .summary(format!("{name} is not there inside"));
     Some(match shown {
         Some(false) => {
             found.asked(case, format!("no operation of the sandbox puts anything at {name} or above it"))

@@ -1,5 +1,6 @@
 //! What Kubernetes says about a pod that was to make bwrap work: not bwrap's messages, but next to them in a log.
 
+use super::ar::shorter;
 use super::pr::PROC;
 use super::pr::hidden::{Seen, look};
 use super::pr::remedies::{bind_proc, honour_pod_fields};
@@ -43,6 +44,7 @@ const TEXTS: &[(&str, Cause)] = &[
     ("hostusers must be false to use unmasked", Cause::UnmaskedNeedsUserNamespace),
     ("failed to start noop process for unshare", Cause::NodeWithoutUserNamespaces),
     ("must not set securitycontext.procmount to", Cause::PodSecurityForbidsUnmasked),
+    ("argument list too long", Cause::ArgumentsTooLong),
     // of the kubelet, of containerd, CRI-O and runc, and of the API server
     ("does not support user namespaces", Cause::RuntimeWithoutUserNamespaces),
     ("cannot load seccomp profile", Cause::SeccompFileMissing),
@@ -123,6 +125,7 @@ pub(in crate::diagnosis) fn find(case: &Case<'_>) -> Option<Finding> {
             "the same manifest is created in another namespace of the same cluster, with the same labels",
             vec![told!("ask-for-less"), told!("namespace-of-its-own")],
         ),
+        Cause::ArgumentsTooLong => ("a shorter line fails alike", vec![shorter()]),
         _ => (
             "`kubectl get ns NAMESPACE --show-labels` shows no pod-security.kubernetes.io/enforce",
             vec![told!("baseline-1.35"), told!("bind-proc-without-proc-mount")],
@@ -131,8 +134,9 @@ pub(in crate::diagnosis) fn find(case: &Case<'_>) -> Option<Finding> {
     // the runtime prints the same about other failures
     let limit = reason == Cause::NodeWithoutUserNamespaces;
     let sure = !limit || text.to_lowercase().contains("no space left on device");
+    let who = if reason.code().starts_with("K8") { "Kubernetes says so" } else { "it was said" };
     let found = weigh(if sure { High } else { Low })
-        .heard(case, format!("Kubernetes says so: {}", text.trim()))
+        .heard(case, format!("{who}: {}", text.trim()))
         .refuted_by(refuted);
     let lower = text.to_lowercase();
     let minded =

@@ -87,7 +87,7 @@ fn gvisor(case: &Case<'_>) -> Option<Judgement> {
 
 fn netlink_denied(case: &Case<'_>) -> Option<Judgement> {
     // that is seldom what filters answer
-    let confined = AppArmor::of(case).profile().is_some() || Selinux::of(case).domain().is_some();
+    let confined = case.apparmor().profile().is_some() || case.selinux().domain().is_some();
     let module = case.errno() == Some(libc::EACCES) && (confined || case.filtered() != Some(true));
     let call = failed(case).map_or("socket", |call| call.name);
     let found = weigh(if case.filtered() == Some(true) && !module { High } else { Medium })
@@ -101,7 +101,7 @@ fn netlink_denied(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn permit_netlink(case: &Case<'_>) -> Vec<Remedy> {
-    let permitted = match Selinux::of(case).domain() {
+    let permitted = match case.selinux().domain() {
         Some(_) if case.errno() == Some(libc::EACCES) => Wish::Selinux(&[NETLINK]).grant(case),
         _ => Wish::Calls(Calls::Netlink).grant(case),
     };
@@ -117,7 +117,7 @@ const NETLINK: SelinuxRule = SelinuxRule {
 /// A user namespace of its own has the capability, if no module objects.
 fn selinux_denies_net_admin(case: &Case<'_>) -> Option<Judgement> {
     let found = selinux_denies(case, "self:cap_userns net_admin")?;
-    let confidence = if Selinux::of(case).domain().is_some() { Medium } else { Low };
+    let confidence = if case.selinux().domain().is_some() { Medium } else { Low };
     let unknown = "virt_sandbox_use_all_caps, which allows it to containers: `getsebool`, on the host";
     (case.user_namespace() != Some(false)).then(|| found.confidence(confidence).unknown(unknown))
 }

@@ -16,6 +16,13 @@ rules! {
     ],
         unless "the sandbox starts under this profile" => apparmor_denies_mount, permit_in_profile;
 
+    SelinuxDeniesMount, Failed, ["Failed to make / slave" => (EACCES)]
+        => |case| selinux_denies(case, "root_t:dir mounton"), |case| {
+            const MOUNTON: SelinuxRule =
+                SelinuxRule { target: "root_t", class: "dir", permissions: &["mounton"] };
+            Wish::Selinux(&[MOUNTON]).grant(case)
+        };
+
     // that there is no such call is another cause
     SeccompDeniesMount, Failed, [
         "Failed to make / slave" => (EPERM EACCES EINVAL EOPNOTSUPP), "mounting proc" => (EPERM EACCES EINVAL EOPNOTSUPP),
@@ -79,7 +86,7 @@ fn mount_denied(case: &Case<'_>) -> Option<Judgement> {
 
 fn apparmor_denies_mount(case: &Case<'_>) -> Option<Judgement> {
     let found = apparmor_denies(case, "mounting")?;
-    match AppArmor::of(case) {
+    match case.apparmor() {
         AppArmor::Other(profile) if !case.failed() => {
             let found = weigh(Medium).summary(format!("the AppArmor profile {profile} may deny mounting"));
             Some(found.unknown(format!("what the profile {profile} allows: its file below /etc/apparmor.d")))
@@ -90,7 +97,7 @@ fn apparmor_denies_mount(case: &Case<'_>) -> Option<Judgement> {
 
 fn apparmor_denies_pivot_root(case: &Case<'_>) -> Option<Judgement> {
     let found = apparmor_denies(case, "pivot_root")?;
-    match AppArmor::of(case) {
+    match case.apparmor() {
         _ if case.failed() => Some(found),
         // LXC's own defaults have no rule for it
         AppArmor::Lxc("lxc-container-default" | "lxc-container-default-cgns") => Some(found),

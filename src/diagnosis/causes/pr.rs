@@ -27,7 +27,7 @@ rules! {
         unless "the pod's YAML does not say procMount: Unmasked, or `crio --version` on the node is none of 1.33.0 and 1.33.1"
         => |case| hidden_proc(case, Cause::UnmaskedProcMasked), unmask_by_update;
 
-    CoveredProc, Anytime about proc, [PROC => (EPERM)],
+    CoveredProc, Anytime about proc, [PROC => (EPERM EACCES)],
         unless "`unshare -Urmpf mount -t proc proc /mnt` succeeds where bwrap is started"
         => |case| hidden_proc(case, Cause::CoveredProc), |case| uncover(case).or(bind_proc(case));
 
@@ -51,6 +51,8 @@ rules! {
 
 /// The kernel's rule about whole procfs instances, if what breaks it is this cause.
 fn hidden_proc(case: &Case<'_>, wanted: Cause) -> Option<Judgement> {
+    // that is what security modules answer, and where there is none somebody's memory
+    rule_out(case.errno() == Some(libc::EACCES) && !case.host.security.label.is_absent())?;
     // of a sandbox that nobody knows, after a failure at another stage
     let unknown = case.plan.is_none();
     rule_out(!case.failed() && case.plan.as_ref().is_some_and(|plan| plan.proc.is_none()))?;

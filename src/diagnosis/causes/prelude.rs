@@ -4,7 +4,7 @@ pub(super) use std::path::{Path, PathBuf};
 
 pub(super) use crate::bwrap::Version;
 pub(super) use crate::diagnosis::confinement::permit_in_profile;
-pub(super) use crate::diagnosis::confinement::{AppArmor, Selinux, apparmor_denies, selinux_denies};
+pub(super) use crate::diagnosis::confinement::{apparmor_denies, selinux_denies};
 pub(super) use crate::diagnosis::confinement::{differing, ids_differ, knows_landlock, landlocked};
 pub(super) use crate::diagnosis::facts::{OPENS, enters_user_namespace, number};
 pub(super) use crate::diagnosis::facts::{stopped_by_masks, user_namespace, version, word};
@@ -16,6 +16,6 @@ pub(super) use crate::diagnosis::restriction::{lift_restriction, strips_capabili
 pub(super) use crate::diagnosis::weigh::{KILLED, LAUNCH, numbers, rules};
 pub(super) use crate::diagnosis::wish::{self, Calls, Limit, Wish, raise};
 pub(super) use crate::diagnosis::{Cause, SandboxChange, SelinuxRule};
-pub(super) use crate::host::{Mount, Platform, Sighting, mount_of};
+pub(super) use crate::host::{AppArmor, Mount, Platform, Sighting, mount_of};
 pub(super) use crate::sandbox::{Operation, Sandbox, relative};
 pub(super) use crate::visible::path as shown;

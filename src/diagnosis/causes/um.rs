@@ -33,7 +33,7 @@ rules! {
         "setting up gid map" => (EPERM EACCES), "error writing to setgroups" => (EPERM EACCES),
     ],
         unless "`grep ^Gid /proc/self/status` shows the same id twice"
-        => gid_map_denied, |case| match AppArmor::of(case).profile() {
+        => gid_map_denied, |case| match case.apparmor().profile() {
             _ if restricted_gid_map(case).is_some() => lift_restriction(case),
             Some(_) if !ids_differ(case) => permit_in_profile(case),
             _ => vec![told!("same-ids")],
@@ -202,7 +202,7 @@ fn gid_map_denied(case: &Case<'_>) -> Option<Judgement> {
     if same.answer.is_none() {
         return Some(weigh(Medium).if_not(same));
     }
-    Some(match AppArmor::of(case).profile() {
+    Some(match case.apparmor().profile() {
         Some(profile) => {
             let seen =
                 format!("the AppArmor profile {profile} confines this process (/proc/self/attr/current)");

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::host::{PROFILES, profile_name};
+use crate::host::{OUR_PROFILE, PROFILES, profile_name};
 
 /// An AppArmor profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,9 +21,6 @@ pub struct AppArmorProfile {
     pub text: String,
 }
 
-/// The profile for containers.
-pub(in super::super) const CONTAINER: &str = "bwrap-nested";
-
 /// The rules for what bwrap needs beyond files, one a line.
 pub(in super::super) fn rules(userns: bool) -> String {
     let new: &[&str] = if userns { &["userns", "mqueue"] } else { &[] };
@@ -35,11 +32,11 @@ pub(in super::super) fn container_profile(userns: bool) -> AppArmorProfile {
     let abi = if userns { "4.0" } else { "3.0" };
     let rules = rules(userns);
     let text =
-        format!(include_str!("files/bwrap-nested.apparmor"), abi = abi, name = CONTAINER, rules = rules);
+        format!(include_str!("files/bwrap-nested.apparmor"), abi = abi, name = OUR_PROFILE, rules = rules);
     AppArmorProfile {
-        name: CONTAINER.to_owned(),
+        name: OUR_PROFILE.to_owned(),
         program: None,
-        path: Path::new(PROFILES).join(CONTAINER),
+        path: Path::new(PROFILES).join(OUR_PROFILE),
         text,
     }
 }

@@ -2,8 +2,8 @@
 
 use super::allow_nesting;
 use super::prelude::*;
-use crate::diagnosis::remedy::{CONTAINER, bwrap_profile, container_profile, rules};
-use crate::host::{PACKAGED, PROFILES, Program, UBUNTUS_PROFILE, profile_files};
+use crate::diagnosis::remedy::{bwrap_profile, container_profile, rules};
+use crate::host::{OUR_PROFILE, PACKAGED, PROFILES, Program, UBUNTUS_PROFILE, profile_files};
 use crate::visible::{is_hidden, path as shown};
 
 const RESTRICTION: &str = "kernel.apparmor_restrict_unprivileged_userns";
@@ -12,22 +12,23 @@ const RESTRICTION: &str = "kernel.apparmor_restrict_unprivileged_userns";
 fn under_container_profile(case: &Case<'_>) -> Option<Remedy> {
     let setting = Setting::of(case);
     let action = match setting {
-        Kubernetes { .. } => pod(|pod| pod.apparmor = Some(Profile::Localhost(CONTAINER.to_owned()))),
-        Container(engine) => option(engine, &format!("--security-opt=apparmor={CONTAINER}")),
+        Kubernetes { .. } => pod(|pod| pod.apparmor = Some(Profile::Localhost(OUR_PROFILE.to_owned()))),
+        Container(engine) => option(engine, &format!("--security-opt=apparmor={OUR_PROFILE}")),
         OtherContainer => Action::Manual(format!(
-            "Start the container with `--security-opt=apparmor={CONTAINER}` (nerdctl), `--apparmor-profile={CONTAINER}` \
+            "Start the container with `--security-opt=apparmor={OUR_PROFILE}` (nerdctl), `--apparmor-profile={OUR_PROFILE}` \
              (ctr), or `process.apparmorProfile` in an OCI configuration."
         )),
-        Unit => unit(case, &[("AppArmorProfile", CONTAINER)]),
+        Unit => unit(case, &[("AppArmorProfile", OUR_PROFILE)]),
         Lxc | Nspawn | Managed(_) | Machine | Unknown => return None,
     };
     let profile = container_profile(mediates_user_namespaces(case));
-    let remedy = told!("under-profile" => action, name = CONTAINER, parser = parser(case)).profile(&profile);
+    let remedy =
+        told!("under-profile" => action, name = OUR_PROFILE, parser = parser(case)).profile(&profile);
     Some(match setting {
         Kubernetes { .. } => remedy
             .needs(format!(
                 "Kubernetes 1.30 or later; before, the annotation \
-                 container.apparmor.security.beta.kubernetes.io/CONTAINER: localhost/{CONTAINER}"
+                 container.apparmor.security.beta.kubernetes.io/CONTAINER: localhost/{OUR_PROFILE}"
             ))
             .needs("the profile on every node that runs the pod, loaded at boot, too"),
         Unit => remedy,
@@ -176,7 +177,7 @@ pub(in super::super) fn leave_restriction(case: &Case<'_>) -> Vec<Remedy> {
 pub(in super::super) fn reload_container_profile(case: &Case<'_>) -> Vec<Remedy> {
     let profile = Action::AppArmor(container_profile(mediates_user_namespaces(case)));
     let (machine, parser) = (Setting::of(case).machine(), parser(case));
-    vec![told!("reload-profile" => profile, name = CONTAINER, machine, parser)]
+    vec![told!("reload-profile" => profile, name = OUR_PROFILE, machine, parser)]
 }
 
 /// The parser that can read our profiles.

@@ -83,7 +83,7 @@ pub(super) fn no_ambient_capabilities(case: &Case<'_>, setting: Setting) -> Vec<
         Kubernetes { .. } => Some(told!("no-capabilities-in-pod")),
         Container(engine) => match (&case.host.process.ambient, case.host.process.uid.present()) {
             // no more than Podman gives to a user that it does not know
-            (Fact::Present(ambient), Some(uid)) if engine == Engine::Podman && ambient.0 & !GIVEN == 0 => {
+            (Fact::Present(set), Some(uid @ 1..)) if engine == Engine::Podman && set.0 & !GIVEN == 0 => {
                 let user = format!("--user={uid}:{}", case.host.process.gid.present().unwrap_or(uid));
                 Some(told!("user-of-container" => Action::options(engine, &[&user], &[])))
             }

@@ -168,6 +168,36 @@ pub(super) fn make_it(case: &Case<'_>) -> Vec<Remedy> {
     }
 }
 
+/// Whether bwrap opens every directory on the way, for which it must be readable: since 0.12, and where its security fix was
+/// brought to older ones.
+fn opens_parents(case: &Case<'_>) -> Option<bool> {
+    let patched = [Version::new(0, 9, 0), Version::new(0, 6, 1)];
+    version(case).map(|version| version >= Version::new(0, 12, 0) || patched.contains(&version))
+}
+
+pub(super) fn unreadable(case: &Case<'_>) -> Option<Judgement> {
+    let opens = opens_parents(case);
+    rule_out(opens == Some(false) || case.root() == Some(true))?;
+    let spot = Spot::destination(case)?;
+    let why = "bwrap 0.12, and Ubuntu's 0.9.0 since 2026, open every directory on the way to a destination";
+    spot.weigh(if opens.is_some() { Medium } else { Low })
+        .summary(format!(
+            "{}: a directory above {} may be searched but not read",
+            spot.name(),
+            spot.path.display()
+        ))
+        .said(case)
+        .heard(case, why)
+        .unknown("which directory has x but no r for the user: `namei -l` on the path")
+        .into()
+}
+
+pub(super) fn let_read(case: &Case<'_>) -> Vec<Remedy> {
+    let Some(spot) = Spot::destination(case) else { return Vec::new() };
+    let path = word(spot.outside().as_deref().unwrap_or(spot.path));
+    told!("readable-parents", path).or(spot.leave_out())
+}
+
 /// Why a destination cannot be made where it is, and what helps.
 fn obstacle(case: &Case<'_>, spot: &Spot<'_>) -> (Judgement, Vec<Remedy>) {
     let (place, outside) = (spot.path.display(), spot.outside());
@@ -209,7 +239,12 @@ fn obstacle(case: &Case<'_>, spot: &Spot<'_>) -> (Judgement, Vec<Remedy>) {
                         there if read_only => format!(": {there} lies on a read-only file system"),
                         there => format!(", and the user may not write {there}"),
                     };
-                    (High, why, format!("`mkdir -p {}`, {works}", word(outside)))
+                    let sure = if case.says(&[MKDIR_PARENTS]) && opens_parents(case) == Some(true) {
+                        sure
+                    } else {
+                        High
+                    };
+                    (sure, why, format!("`mkdir -p {}`, {works}", word(outside)))
                 }
                 None => (
                     sure,

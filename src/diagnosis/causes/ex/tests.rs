@@ -146,7 +146,13 @@ fn a_log_tells_less() {
     // nobody looked: it may as well be the loader
     let second = &unknown.causes[1];
     assert_eq!((second.cause, second.confidence), (Cause::LoaderMissing, Confidence::Medium));
-    assert!(explain(message, &machine(), &linked).causes[1].confidence == Confidence::Low);
+    // a link may lead to nothing, a bind shows what is there
+    assert!(explain(message, &machine(), &linked).causes[1].confidence == Confidence::Medium);
+    let bound = Sandbox::new().ro_bind("/usr", "/usr").ro_bind("/lib64", "/lib64");
+    assert!(explain(message, &machine(), &bound).causes[1].confidence == Confidence::Low);
+    // what is searched for is mostly in /usr/bin
+    let searched = explain("execvp bash: No such file or directory", &machine(), &linked);
+    assert_eq!(first(&searched), (Cause::LoaderMissing, Confidence::Medium));
 }
 
 /// It is said in bwrap's words as well as in ours, and of PATH only what is so.

@@ -29,6 +29,45 @@ rules! {
     KernelWithoutUserNamespaces, Anytime, [NO_KERNEL_SUPPORT, CREATING => (EINVAL)],
         unless "`unshare --user true` succeeds, as root if not as this user, or /proc/self/ns/user exists"
         => no_user_namespaces, other_kernel;
+
+    EmulatedProcessor, Failed, [NO_KERNEL_SUPPORT, CREATING => (EINVAL)],
+        unless "`uname -m` prints the same in here and on the machine"
+        => emulated_processor, |_| vec![told!("own-processor")];
+
+    AppWithoutNamespaces, Failed, [
+        "fchdir to oldroot" => (ENOENT), "Can't read /proc/sys/kernel/overflowuid" => (EACCES EPERM),
+        NO_PERMISSIONS => (EPERM), CREATING => (EPERM EACCES ENOSYS EINVAL), NO_KERNEL_SUPPORT,
+    ],
+        unless "`unshare --user true` succeeds" => app, |_| vec![told!("no-sandbox-in-app")];
+}
+
+/// qemu's emulation of single programs knows no namespaces.
+fn emulated_processor(case: &Case<'_>) -> Option<Judgement> {
+    let exists = &case.host.user_namespace.exists;
+    let old = case.kernel().is_some_and(|version| version < (4, 0));
+    rule_out(!exists.is(&true) || old || case.emulated().is_some())?;
+    weigh(Medium)
+        .heard(case, "qemu answers EINVAL to new namespaces where it plays another processor for a program")
+        .seen(exists, "/proc/self/ns/user exists, so the kernel has user namespaces")
+        .unknown("whether this program is built for another processor: `uname -m`, here and on the machine")
+        .into()
+}
+
+/// Where an app's own user land runs no program with rights of its own.
+fn app(case: &Case<'_>) -> Option<Judgement> {
+    let (release, security) = (&case.host.kernel.release, &case.host.security);
+    let is = |name| release.present().is_some_and(|release| release.contains(name));
+    let domain = security.selinux().filter(|context| context.domain.starts_with("untrusted_app"));
+    let proot = is("PRoot").then_some("the kernel's name says that proot plays system calls (uname -r)");
+    let android = is("android").then_some("the kernel is Android's (uname -r)");
+    let confined = domain.map(|context| format!("the domain is that of apps: {}", context.domain));
+    let known = proot.or(android).is_some() || confined.is_some();
+    rule_out(!known && !case.says(&["fchdir to oldroot"]))?;
+    weigh(if known { High } else { Medium })
+        .seen(release, proot.or(android))
+        .seen(&security.label, confined)
+        .unknown((!known).then_some("whether proot plays the system calls: `uname -r`"))
+        .into()
 }
 
 /// What bwrap makes of EINVAL.

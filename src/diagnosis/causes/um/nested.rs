@@ -4,7 +4,7 @@ use super::super::ns::limits::{LEAST, SMALL, USER, raise_outside};
 use super::super::pr::remedies::bind_dev;
 use super::super::prelude::*;
 use crate::diagnosis::calls::{ANSWERS, denied as denied_call};
-use crate::diagnosis::case::Plan;
+use crate::sandbox::Plan;
 
 const OPEN: &str = "cannot open /proc/sys/user/max_user_namespaces";
 const WRITE: &str = "sysctl user.max_user_namespaces = 1";
@@ -37,6 +37,13 @@ rules! {
             let opens = "what the profile confines can set its own limit on user namespaces";
             Wish::AppArmorRule("/proc/sys/user/max_user_namespaces rw,", opens).grant(case).or(allow())
         };
+
+    NamespaceLimitMissing, Failed, [OPEN => (ENOENT)],
+        unless "`cat /proc/sys/user/max_user_namespaces` where bwrap is started prints a number"
+        => |case| {
+            let gvisor = case.sighting(Platform::GVisor).map(evidence::sighted);
+            Some(weigh(High).heard(case, "bwrap forbids further ones by that limit").pro(gvisor))
+        }, |_| allow().into();
 
     UserNamespacesStillAllowed, Anytime, ["creation of new user namespaces was not disabled as requested"],
         unless "`unshare --user true` fails inside the same sandbox without the assertion"
