@@ -1,6 +1,6 @@
 //! Binds that the kernel refuses.
 
-use super::destinations::unmounted;
+use super::destinations::{SETATTR, UNMOUNTED, unmounted};
 use super::lookup::Spot;
 use crate::diagnosis::causes::prelude::*;
 
@@ -99,9 +99,6 @@ const AFTERWARDS: &[(&str, &str)] = &[
     ("Unable to open destination O_PATH fd \"%s\"", GONE),
     ("realpath(destination)", GONE),
 ];
-/// How bwrap sets the flags of mounts since 0.13.
-pub(super) const SETATTR: &str = "mount_setattr() failed at \"%s\"";
-pub(super) const UNMOUNTED: &str = "Unable to find \"%s\" in mount table";
 const GONE: &str =
     "what was mounted cannot be opened again: an automount, a link, or a directory that may not be searched";
 

@@ -1,6 +1,5 @@
 //! Destinations that cannot be made, or are not what they must be.
 
-use super::binds::{SETATTR, UNMOUNTED};
 use super::lookup::{Found, Spot};
 use super::sources::is_socket;
 use crate::diagnosis::causes::prelude::*;
@@ -13,6 +12,9 @@ const CREATE_FILE: &str = "Can't create file %s";
 const OPEN: &str = "Can't open %s";
 const MKDIR_PARENTS: &str = "Can't mkdir parents for %s";
 const NOT_A_FILE: &str = "Destination is not a file %s";
+/// How bwrap sets the flags of mounts since 0.13.
+pub(super) const SETATTR: &str = "mount_setattr() failed at \"%s\"";
+pub(super) const UNMOUNTED: &str = "Unable to find \"%s\" in mount table";
 
 /// The message says that it is one, or that a link leads nowhere.
 pub(super) fn symlink(case: &Case<'_>) -> Option<Judgement> {
