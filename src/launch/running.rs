@@ -20,7 +20,7 @@ use super::keeper::Lease;
 use super::processes::{Lost, adopts_orphans, children_of, is_gone, kill_holders};
 use super::reach::{GRACE, Reach};
 use super::spawn;
-use super::usage::Usage;
+use super::usage::{STEP, Usage};
 use super::wait::{Sources, Ward, drive, has_ended};
 use super::watchdog::{self, Target, Watch};
 use crate::bwrap::status::Status;
@@ -29,6 +29,7 @@ use crate::bwrap::status::Status;
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) pid: Pid,
+    began: Instant,
     /// What others can get at, too.
     reach: Arc<Reach>,
     /// Until it has told what it can tell.
@@ -150,6 +151,7 @@ impl Running {
         let limits = if conduct.is_exposed() { spawn::resource_limits(getpid()) } else { None };
         Ok(Self {
             pid,
+            began: Instant::now(),
             reach,
             ready: Some(ready),
             lost,
@@ -298,7 +300,10 @@ impl Running {
                 self.tampered = now.is_some() && now != self.limits || self.has_survivors(&status);
             }
             if self.group.is_none() {
-                self.used = self.reach.usage_at_end().or_more(self.used);
+                // shorter than a step of the figures in /proc, it need not be asked
+                let short = self.began.elapsed() < STEP;
+                let used = if short { Usage::below_a_step() } else { self.reach.usage_at_end() };
+                self.used = used.or_more(self.used);
             }
             self.end = Some(reap(self.reach.process()));
         }

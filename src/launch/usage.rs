@@ -100,7 +100,16 @@ pub struct Usage {
     pub memory_kills: Figure<u64>,
 }
 
+/// In what steps `/proc` counts processor time.
+pub(super) const STEP: Duration = Duration::from_millis(10);
+
 impl Usage {
+    /// What is known of a sandbox that was there for less than a [`STEP`].
+    pub(super) fn below_a_step() -> Self {
+        let none = Figure::AtLeast(Duration::ZERO);
+        Self { user: none, system: none, ..Self::default() }
+    }
+
     /// This, and what else is known.
     pub(super) fn or_more(self, other: Self) -> Self {
         Self {
