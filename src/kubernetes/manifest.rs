@@ -59,11 +59,11 @@ impl Workload {
                 .find_map(|key| document.pointer(&format!("/metadata/{key}"))?.as_str());
             let name = name.unwrap_or("(no name)").to_owned();
             let workload = Self { kind, name, object: document, way };
-            workload.check()?;
-            containers += workload.containers().count();
+            containers += workload.listed().count();
             if containers > CONTAINERS {
                 return Err(ManifestError(format!("more than {CONTAINERS} containers")));
             }
+            workload.check()?;
             found.push(workload);
         }
         match (found.is_empty(), others.as_slice()) {
