@@ -73,6 +73,7 @@ fn main() -> ExitCode {
         ("nested", nesting::nested as fn(&[String])),
         ("launch", lifetime::launch),
         ("connect", binds::connect),
+        ("descriptors", common::descriptors),
     ];
     common::main_in_turn(cases.concat().leak(), &helpers)
 }
