@@ -124,11 +124,11 @@ fn injected(
     let mark = Mark::new(here, &name);
     mark.clear();
     // one process: without a PID namespace a kill ends only that
-    let between = if mode.starts_with("kill") { "echo up; exec sleep 9" } else { "exit 3" };
+    let between = if mode.starts_with("kill") { "echo up; exec sleep 60" } else { "exit 3" };
     let log = here.scratch.join(format!("{name}log"));
     let began = Instant::now();
     let output = Process::new("timeout")
-        .args(["--signal=KILL", "10", "strace", "-o"])
+        .args(["--signal=KILL", "60", "strace", "-o"])
         .arg(&log)
         .args(["-e", &format!("trace={call}"), "-e", &format!("inject={call}:error={error}:when={when}")])
         .arg(std::env::current_exe().unwrap())
@@ -168,7 +168,7 @@ fn wrong(mode: &str, output: &Output, mark: &Mark, left: bool, took: Duration) -
     if verdict.contains("left=true") || left {
         return Some(format!("{verdict}, and something is left"));
     }
-    (errors.contains("panicked") || took > Duration::from_secs(7))
+    (errors.contains("panicked") || took > Duration::from_secs(30))
         .then(|| format!("{verdict} after {took:?}: {errors}"))
 }
 

@@ -111,9 +111,12 @@ fn shapes(here: &Here) -> Vec<Shape> {
     shapes
 }
 
+/// How many attacks are under way at a time: each waits for a second, most of it asleep.
+const AT_ONCE: usize = 16;
+
 pub(crate) fn cve_2019_5736_the_hosts_bwrap_stays_as_it_is(here: &Here) {
     let all = shapes(here);
-    // each with a bwrap of its own, all at once
+    // each with a bwrap of its own
     let directory = packed(here);
     let copies: Vec<PathBuf> =
         (0..all.len()).map(|index| directory.join(format!("bwrap-{index}-copy"))).collect();
@@ -121,14 +124,16 @@ pub(crate) fn cve_2019_5736_the_hosts_bwrap_stays_as_it_is(here: &Here) {
         fs::copy(here.bwrap.path(), path).unwrap();
         fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
     }
-    let results: Vec<(String, bool, bool)> = std::thread::scope(|scope| {
-        let runs: Vec<_> = all
-            .into_iter()
-            .zip(&copies)
-            .map(|(shape, copy)| scope.spawn(move || attack(here, copy, shape)))
-            .collect();
-        runs.into_iter().map(|run| run.join().unwrap()).collect()
-    });
+    let mut results: Vec<(String, bool, bool)> = Vec::new();
+    let mut runs = all.into_iter().zip(&copies).peekable();
+    while runs.peek().is_some() {
+        results.extend(std::thread::scope(|scope| {
+            let some = runs.by_ref().take(AT_ONCE);
+            let some: Vec<_> =
+                some.map(|(shape, copy)| scope.spawn(move || attack(here, copy, shape))).collect();
+            some.into_iter().map(|run| run.join().unwrap()).collect::<Vec<_>>()
+        }));
+    }
     let written: Vec<&str> = results.iter().filter(|one| one.1).map(|one| one.0.as_str()).collect();
     println!("overwritten: {written:#?}");
     // it is said wherever it can be done, and nowhere else; with a PID namespace it takes luck, and a user namespace that is only

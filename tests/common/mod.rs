@@ -101,7 +101,7 @@ pub(crate) fn skip(reason: &str) -> ! {
 }
 
 /// How long what was killed may take to disappear.
-pub(crate) const SETTLE: Duration = Duration::from_secs(3);
+pub(crate) const SETTLE: Duration = Duration::from_secs(8);
 
 /// Gives the command a pipe to hold; whatever of the sandbox lives on holds it too.
 pub(crate) fn watch(command: &mut Command) -> PipeReader {

@@ -17,7 +17,7 @@ use seccompiler::{
 use serde_json::{Value, json};
 
 use crate::cases;
-use crate::common::{Case, Here, released, watch};
+use crate::common::{Case, Here, SETTLE, released, watch};
 use crate::seeded::{Numbers, factor};
 
 pub(crate) const CASES: &[Case] = cases![every_call_denied_in_every_way];
@@ -205,7 +205,7 @@ pub(crate) fn denied(arguments: &[String]) {
         .map_err(|error| Error::from(error).explain_here())
         .and_then(|bwrap| command.bwrap(&bwrap).output().map(|output| output.status));
     drop(command);
-    let left = !released(&holders, Duration::from_secs(2));
+    let left = !released(&holders, SETTLE);
     let error = outcome.as_ref().err();
     let cause = error.and_then(Error::diagnosis).and_then(|diagnosis| diagnosis.causes.first());
     println!(
