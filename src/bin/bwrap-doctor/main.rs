@@ -71,12 +71,7 @@ fn words() -> Vec<OsString> {
 
 /// Where whoever started us has SIGCHLD ignored, the kernel keeps no status of children. A handler that does nothing ends that.
 fn heed_children() {
-    let ignored = || -> Option<bool> {
-        let status = std::fs::read_to_string("/proc/self/status").ok()?;
-        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
-        Some(u64::from_str_radix(mask.trim(), 16).ok()? & 1 << (SIGCHLD - 1) != 0)
-    };
-    if ignored() != Some(false) {
+    if standin::ignored_signals().is_none_or(|mask| mask & 1 << (SIGCHLD - 1) != 0) {
         let _ = signal_hook::flag::register(SIGCHLD, Arc::new(AtomicBool::new(false)));
     }
 }

@@ -19,6 +19,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use rustix::fs::MemfdFlags;
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 
+pub(crate) use entry::ignored_signals;
 use line::Line;
 use real::OVERRIDE;
 pub(crate) use real::{find as real, is_stand_in};

@@ -28,22 +28,23 @@ ctor::declarative::ctor! {
     #[ctor(unsafe)]
     fn look() {
         let closed = streams().map(|stream| fcntl_getfd(stream) == Err(Errno::BADF));
-        let _ = ENTRY.set(Entry { ignores_sigpipe: ignores_sigpipe(), closed });
+        let ignores_sigpipe = ignored_signals().is_some_and(|mask| mask & 1 << (SIGPIPE - 1) != 0);
+        let _ = ENTRY.set(Entry { ignores_sigpipe, closed });
     }
 }
 
-fn ignores_sigpipe() -> bool {
+/// The signals that this process ignores, as bits, the lowest signal's the lowest; `None` if nobody knows.
+pub(crate) fn ignored_signals() -> Option<u64> {
     const LABEL: &[u8] = b"\nSigIgn:\t";
     const PATH: &CStr = c"/proc/self/status";
     let mut text = [0; 4096];
     let file = open(PATH, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
-    let length = file.and_then(|file| read(&file, &mut text)).unwrap_or(0);
-    let text = text.get(..length).unwrap_or_default();
-    let at = text.windows(LABEL.len()).position(|window| window == LABEL);
+    let length = file.and_then(|file| read(&file, &mut text)).ok()?;
+    let text = text.get(..length)?;
+    let at = text.windows(LABEL.len()).position(|window| window == LABEL)? + LABEL.len();
     // 16 digits, the lowest signal last
-    let digits = at.and_then(|at| text.get(at + LABEL.len()..at + LABEL.len() + 16));
-    let mask = digits.and_then(|digits| u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
-    mask.unwrap_or_default() & (1 << (SIGPIPE - 1)) != 0
+    let digits = std::str::from_utf8(text.get(at..at + 16)?).ok()?;
+    u64::from_str_radix(digits, 16).ok()
 }
 
 /// Has the next program find it all as it was: to be called just before that is executed.
