@@ -84,16 +84,16 @@ fn words<'a>(container: &'a Value, list: &str) -> Vec<&'a str> {
 
 /// The capabilities of a container's root: runtimes add first, and drop then.
 pub(super) fn capabilities(cluster: &Cluster, container: &Value) -> CapabilitySet {
-    let all = Capability::ALL.iter().fold(0, |bits, one| bits | 1 << one.number());
+    let all = bits(Capability::ALL.iter().copied());
     if privileged(container) {
         return CapabilitySet(all);
     }
-    let bits = |set: &[Capability]| set.iter().fold(0_u64, |bits, one| bits | 1 << one.number());
+    let base = |set: &[Capability]| bits(set.iter().copied());
     let (add, drop) = (words(container, "add"), words(container, "drop"));
     let every = |list: &[&str]| list.iter().any(|name| name.eq_ignore_ascii_case("all"));
     let mut set = match cluster.runtime {
-        Runtime::CriO => bits(CRI_O),
-        Runtime::Containerd | Runtime::GVisor => bits(CRI_O) | bits(CONTAINERD),
+        Runtime::CriO => base(CRI_O),
+        Runtime::Containerd | Runtime::GVisor => base(CRI_O) | base(CONTAINERD),
     };
     if every(&add) {
         set = all;
@@ -101,10 +101,12 @@ pub(super) fn capabilities(cluster: &Cluster, container: &Value) -> CapabilitySe
     if every(&drop) {
         set = 0;
     }
-    let known = |list: &[&str]| {
-        list.iter().filter_map(|name| capability(name)).fold(0, |bits, one| bits | 1 << one.number())
-    };
+    let known = |list: &[&str]| bits(list.iter().filter_map(|name| capability(name)));
     CapabilitySet((set | known(&add)) & !known(&drop))
+}
+
+fn bits(set: impl Iterator<Item = Capability>) -> u64 {
+    set.fold(0, |bits, one| bits | 1 << one.number())
 }
 
 /// By either of its names: Kubernetes leaves `CAP_` out.

@@ -124,6 +124,15 @@ impl Workload {
         self.listed().find(|(container, _)| container.get("name").and_then(Value::as_str) == Some(name))
     }
 
+    /// The same, as the error that it is if there is none.
+    pub(super) fn find(&self, name: &str) -> Result<&Value> {
+        self.container(name).map(|(container, _)| container).ok_or_else(|| {
+            let names: Vec<&str> = self.containers().collect();
+            let (title, names) = (self.title(), crate::visible::line(&names.join(", ")).into_owned());
+            ManifestError(format!("{title} has no container {}, but {names}", crate::visible::line(name)))
+        })
+    }
+
     pub(super) fn listed(&self) -> impl Iterator<Item = (&Value, bool)> {
         let of = |list: &str| self.spec().get(list).and_then(Value::as_array).into_iter().flatten();
         of("initContainers").map(|one| (one, true)).chain(of("containers").map(|one| (one, false)))

@@ -154,8 +154,7 @@ impl Cluster {
     ///
     /// If the workload has no container of this name.
     pub fn host(&self, workload: &Workload, container: &str) -> Result<Host, ManifestError> {
-        let found = workload.container(container).ok_or_else(|| missing(workload, container))?;
-        Ok(facts::inside(self, workload, found.0))
+        Ok(facts::inside(self, workload, workload.find(container)?))
     }
 
     /// Says whether a sandbox will start in a container of this workload, and why not.
@@ -169,7 +168,7 @@ impl Cluster {
         container: &str,
         sandbox: &Sandbox,
     ) -> Result<Forecast, ManifestError> {
-        let (found, _) = workload.container(container).ok_or_else(|| missing(workload, container))?;
+        let found = workload.find(container)?;
         let refused = refusal::all(self, workload, found);
         let host = facts::inside(self, workload, found);
         let prediction = predict(&host, sandbox);
@@ -190,12 +189,6 @@ impl Cluster {
         }
         Ok(Forecast { runtime: self.runtime, answer, refused, obstacles: prediction.obstacles, ask, host })
     }
-}
-
-fn missing(workload: &Workload, container: &str) -> ManifestError {
-    let names: Vec<&str> = workload.containers().collect();
-    let (title, names) = (workload.title(), crate::visible::line(&names.join(", ")).into_owned());
-    ManifestError(format!("{title} has no container {}, but {names}", crate::visible::line(container)))
 }
 
 /// Whether a sandbox will start.

@@ -36,7 +36,7 @@ const KEPT: &[&str] = &[
 ///
 /// If the workload has no container of this name.
 pub fn probe(workload: &Workload, container: &str, line: &[String]) -> Result<String, ManifestError> {
-    let (found, _) = workload.container(container).ok_or_else(|| super::missing(workload, container))?;
+    let found = workload.find(container)?;
     let mut command = vec!["bwrap-doctor".to_owned(), "check".to_owned()];
     if !line.is_empty() {
         command.push("--".to_owned());
