@@ -19,6 +19,7 @@ use rustix::process::{Pid, Signal, pidfd_send_signal, test_kill_process};
 
 use super::descriptors::process;
 use super::limits::Limit;
+use super::processes::numbers;
 use super::usage::{Figure, Usage};
 
 /// What every name begins with.
@@ -441,8 +442,7 @@ impl Part {
     }
 
     fn list(&self) -> Vec<i32> {
-        let text = self.text("cgroup.procs").unwrap_or_default();
-        text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+        numbers(&self.text("cgroup.procs").unwrap_or_default())
     }
 
     fn has(&self, controller: &str) -> bool {

@@ -34,7 +34,7 @@ pub(crate) struct Running {
     reach: Arc<Reach>,
     /// Until it has told what it can tell.
     ready: Option<OwnedFd>,
-    /// The inode number of bwrap's end of the ready socket, to find whoever still holds it.
+    /// To find who is left of a bwrap that told nobody its number.
     lost: Lost,
     announced: bool,
     /// Somebody waits until all is set up.

@@ -35,8 +35,9 @@ pub(super) struct Terms {
 ///   spare bwrap's own process 1. A command that is process 1 itself ([`Sandbox::as_pid_1`](crate::Sandbox::as_pid_1)) gets only signals
 ///   that it handles (`pid_namespaces(7)`), and SIGKILL and SIGSTOP.
 /// * Without one, the command and all that descends from it, as far as `/proc/PID/task/TID/children` tells: not what has lost
-///   its parent and was taken in by somebody else, unless there is a control group, whose processes are killed in any case. Everything is suspended first, so that nothing escapes meanwhile. What was asked
-///   to end and is still there when the command has ended is killed; what they start after they were asked may live on.
+///   its parent and was taken in by somebody else, unless there is a control group, whose processes are killed in any case.
+///   Everything is suspended first, so that nothing escapes meanwhile. What was asked to end and is still there when the
+///   command has ended is killed; what they start after they were asked may live on.
 ///
 /// Signals, but for killing, go to who is there when they are sent, as far as there are descriptors for that many; what is started
 /// in that moment may miss them.

@@ -294,8 +294,8 @@ impl Command {
         Ok(Prepared::new(child, gate, self.kill_on_drop))
     }
 
-    /// Launches, by way of the gate if there is something to be done there. `None` if the deadline has passed before that. What comes of it is
-    /// killed when it is dropped.
+    /// Launches, by way of the gate if there is something to be done there. `None` if the deadline has passed before that.
+    /// What comes of it is killed when it is dropped.
     async fn run(
         &self,
         streams: Streams,
@@ -310,7 +310,8 @@ impl Command {
         if prepared.wait_ready(deadline).await? { prepared.open().await.map(Some) } else { Ok(None) }
     }
 
-    /// Launches, and waits for id maps. There is a gate if it is to be held, or something is to be done there. What comes of it is killed when it is dropped.
+    /// Launches, and waits for id maps. There is a gate if it is to be held, or something is to be done there. What comes of
+    /// it is killed when it is dropped.
     async fn launch(
         &self,
         streams: Streams,
