@@ -74,8 +74,9 @@ impl Finding {
     fn write_brief(&self, f: &mut String) -> fmt::Result {
         let Self { summary, cause, confidence, .. } = self;
         let text = shortened(&format!("Cause: {}", line(summary)), 3 * WIDTH - 40);
-        let text = format!("{text} [{}; confidence: {confidence}]", cause.code());
-        writeln!(f, "\n{}", wrapped("", "    ", &text))?;
+        // a code is searched for with what stands beside it: no line ends within
+        let text = format!("{text} [{};\u{a0}confidence:\u{a0}{confidence}]", cause.code());
+        writeln!(f, "\n{}", wrapped("", "    ", &text).replace('\u{a0}', " "))?;
         if let Some(first) = self.evidence.first() {
             let text = format!("{}{}", bearing(first.bearing), line(&first.text));
             let text = shortened(&text, 2 * WIDTH - 20);
@@ -213,6 +214,17 @@ mod tests {
         }
         assert_eq!(count, COMMON.len() * 6);
         assert!(predict(&docker(), &whole()).brief().lines().count() <= 30);
+    }
+
+    #[test]
+    fn a_code_and_its_confidence_share_a_line() {
+        for length in 1..200 {
+            let symptom = Symptom::from_text(
+                format!("bwrap: execvp {}: No such file or directory", "m".repeat(length)).as_bytes(),
+            );
+            let brief = diagnose(&symptom, &machine(), None).brief();
+            assert!(brief.lines().any(|row| row.contains("[EX02; confidence: ")), "{brief}");
+        }
     }
 
     #[test]
