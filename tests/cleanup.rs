@@ -28,6 +28,7 @@ fn main() -> std::process::ExitCode {
             ("barren", callers::barren),
             ("launcher", callers::launcher),
             ("crasher", crash::crasher),
+            ("leaver", crash::leaver),
             ("kennel", crash::kennel),
             ("keeper", crash::keeper),
         ],

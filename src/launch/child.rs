@@ -449,9 +449,9 @@ impl Child {
     /// let sandbox = Sandbox::new().ro_bind("/", "/").unshare_all();
     /// let mut child = sandbox.command("sleep").arg("60").spawn()?;
     /// assert_eq!(child.wait_timeout(Duration::from_millis(50))?, None);
-    /// child.wait_ready()?;
     /// child.kill()?;
-    /// assert!(child.wait_timeout(Duration::from_secs(10)).is_ok());
+    /// // killed before the command could run, it is `Error::Stopped`
+    /// assert!(!matches!(child.wait_timeout(Duration::from_secs(10)), Ok(None)));
     /// # Ok::<(), bwrap_launch::Error>(())
     /// ```
     pub fn wait_timeout(&mut self, limit: Duration) -> Result<Option<ExitStatus>> {

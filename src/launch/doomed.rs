@@ -8,6 +8,7 @@ use rustix::event::PollFlags;
 
 use super::conduct::PATIENCE;
 use super::keeper;
+use super::leave::UnderWay;
 use super::reach::GRACE;
 use super::running::{Running, reap_orphan};
 use super::wait::{Sources, Ward, has_ended};
@@ -28,6 +29,8 @@ enum State {
     /// What bwrap made is not known yet, and would be missed.
     Unreported {
         until: Instant,
+        /// An exit of this process waits.
+        _under_way: UnderWay,
     },
     Struck,
     /// Only what descended from bwrap may still be there.
@@ -46,14 +49,18 @@ pub(super) fn doom(running: Running) {
 
 impl Doomed {
     pub(super) fn new(running: Running) -> Self {
-        Self { running, descendants: Vec::new(), state: State::Unreported { until: Instant::now() + GRACE } }
+        Self {
+            running,
+            descendants: Vec::new(),
+            state: State::Unreported { until: Instant::now() + GRACE, _under_way: UnderWay::begin() },
+        }
     }
 }
 
 impl Ward for Doomed {
     fn wants(&self) -> Sources<'_> {
         match self.state {
-            State::Unreported { until } => {
+            State::Unreported { until, .. } => {
                 let mut sources = self.running.wants();
                 let next = until.min(Instant::now() + PAUSE);
                 sources.until = Some(sources.until.map_or(next, |until| until.min(next)));
@@ -74,7 +81,7 @@ impl Ward for Doomed {
     fn turn(&mut self) -> io::Result<bool> {
         loop {
             match self.state {
-                State::Unreported { until } => {
+                State::Unreported { until, .. } => {
                     if !self.running.can_be_destroyed() && Instant::now() < until {
                         return Ok(false);
                     }

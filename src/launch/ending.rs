@@ -48,12 +48,13 @@ impl fmt::Display for Stop {
 /// use std::time::Duration;
 /// use bwrap_launch::{Ending, Sandbox, Stop};
 /// let sandbox = Sandbox::new().ro_bind("/", "/").unshare_all();
-/// let phase = |script: &str| {
+/// let limited = |script: &str, limit| {
 ///     let mut command = sandbox.command("sh");
-///     Ending::of(&command.args(["-c", script]).timeout(Duration::from_millis(200)).status())
+///     Ending::of(&command.args(["-c", script]).timeout(limit).status())
 /// };
+/// let phase = |script| limited(script, Duration::from_secs(3600));
 /// assert_eq!(phase("exit 3"), Ending::Exited(3));
-/// assert_eq!(phase("sleep 60"), Ending::Stopped(Stop::Timeout));
+/// assert_eq!(limited("sleep 60", Duration::from_millis(200)), Ending::Stopped(Stop::Timeout));
 /// // bwrap reports these two alike
 /// assert_eq!(phase("exit 137"), phase("kill -9 $$"));
 /// assert_eq!(phase("kill -9 $$").to_string(), "signal: 9 (or exit status: 137)");

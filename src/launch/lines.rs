@@ -78,7 +78,7 @@ pub enum NextLine {
 ///
 /// ```
 /// use std::time::{Duration, Instant};
-/// use bwrap_launch::{NextLine, Sandbox, Stdio};
+/// use bwrap_launch::{Ending, NextLine, Sandbox, Stdio, Stop};
 /// let mut command = Sandbox::new().ro_bind("/", "/").unshare_all().command("sh");
 /// command.args(["-c", "echo compiling; sleep 60"]).stdout(Stdio::piped()).stderr(Stdio::merged());
 /// let mut child = command.spawn()?;
@@ -99,7 +99,7 @@ pub enum NextLine {
 ///     }
 /// }
 /// drop(lines);
-/// assert_eq!(child.wait()?.signal(), Some(9));
+/// assert_eq!(Ending::of(&child.wait()), Ending::Stopped(Stop::Cancel));
 /// # Ok::<(), bwrap_launch::Error>(())
 /// ```
 #[must_use = "it reads only when it is asked for lines"]

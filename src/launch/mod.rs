@@ -26,6 +26,7 @@ mod group;
 mod handshake;
 mod idmap;
 mod keeper;
+mod leave;
 mod limits;
 mod lines;
 mod order;

@@ -22,6 +22,7 @@ use super::descriptors::{contents, process};
 use super::ending::Stop;
 use super::handshake::Outcome;
 use super::keeper;
+use super::leave::UnderWay;
 use super::processes::{all_below, children_of, descendants, is_gone, is_init, is_orphan_of_ours, parent_of};
 use super::tally::{used_below, used_by};
 use super::usage::Usage;
@@ -273,6 +274,7 @@ impl Reach {
     pub(super) fn kill_child(&self) -> io::Result<()> {
         let Some(child) = self.child.get() else { return Ok(()) };
         let mut others = Vec::new();
+        let under_way = UnderWay::begin();
         if self.cloned != Cloned::Init {
             // stopped, it makes no more of them
             let _ = pidfd_send_signal(child, Signal::STOP);
@@ -294,6 +296,7 @@ impl Reach {
             // who has lost the parent, too
             members.kill();
         }
+        drop(under_way);
         killed
     }
 
@@ -383,11 +386,13 @@ impl Reach {
             return Ok(false);
         }
         self.record.note(stop, Means::Asked);
+        let under_way = UnderWay::begin();
         if self.cloned != Cloned::Init {
             // suspended, nobody starts anything that would miss it, and lose its parent
             let _ = self.suspend();
         }
         let asked = self.signal_found(&[Signal::TERM, Signal::CONT]);
+        drop(under_way);
         if !matches!(asked, Ok(Some(_))) {
             self.record.withdraw(stop, Means::Asked);
         }

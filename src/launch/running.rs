@@ -17,6 +17,7 @@ use super::descriptors::{event, process, send_all};
 use super::handshake::{Caveats, End, Handshake, Outcome, Phase, Ready};
 use super::idmap::{Mapping, Progress};
 use super::keeper::Lease;
+use super::leave::UnderWay;
 use super::processes::{Lost, adopts_orphans, children_of, is_gone, kill_holders};
 use super::reach::{GRACE, Reach};
 use super::spawn;
@@ -369,10 +370,12 @@ impl Running {
 
     /// Kills bwrap and all, waits, and leaves nothing.
     pub(crate) fn destroy(&mut self) {
+        let under_way = UnderWay::begin();
         if !self.can_be_destroyed() {
             self.reach.await_child();
         }
         let descendants = self.strike();
+        drop(under_way);
         let deadline = Instant::now() + PATIENCE;
         let _ = self.wait_over(Some(deadline));
         for process in &descendants {
@@ -393,6 +396,7 @@ impl Running {
 
     /// Kills bwrap and all. Returns handles on what descends from it, to be [reaped](reap_orphan) when it has ended.
     pub(crate) fn strike(&mut self) -> Vec<OwnedFd> {
+        let _under_way = UnderWay::begin();
         self.conduct.on_kill();
         let descendants = self.reach.stop_descendants();
         let _ = self.reach.kill_inside();

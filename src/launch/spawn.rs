@@ -85,6 +85,13 @@ pub(crate) fn spawn(plan: &Plan) -> io::Result<Pid> {
     Pid::from_raw(pid).ok_or_else(|| io::Error::other("posix_spawn returned no process id"))
 }
 
+/// Has this called when the process exits (`atexit(3)`), other threads still running.
+pub(super) fn at_exit(handler: extern "C" fn()) {
+    // SAFETY: the handler takes nothing, returns nothing and does not unwind. That it cannot be registered, for lack of memory,
+    // leaves an exit as it was.
+    let _ = unsafe { libc::atexit(handler) };
+}
+
 /// Blocks every signal in the calling thread, so that handlers of the program run elsewhere.
 pub(super) fn block_signals() {
     let mut all = MaybeUninit::<libc::sigset_t>::uninit();

@@ -16,7 +16,6 @@ use super::filter::caveats;
 use super::gate::Gate;
 use super::handshake::Caveats;
 use super::idmap::Mapping;
-use super::keeper;
 use super::order::{Line, Order};
 use super::processes::ticks;
 use super::pty::Terminal;
@@ -25,6 +24,7 @@ use super::spawn::{self, Plan};
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout, StdioKind};
 use super::table::{Ours, Spent, Table, duplicate};
 use super::words::Words;
+use super::{keeper, leave};
 use crate::bwrap::arguments::{Arguments, Audience, MAX_WORDS, Role, Source, before_command, count_words};
 use crate::sandbox::{
     Content, ContentKind, Feature, Invalid, MAX_FILTER, Place, Problem, Sandbox, check_filter_size,
@@ -250,6 +250,7 @@ fn spawn(
     witnesses.lost.words = plan.arguments.iter().flat_map(CString::as_bytes_with_nul).copied().collect();
     witnesses.lost.since = ticks();
     let start = |error| Error::system(Step::StartBwrap)(table.explain(error));
+    leave::prepare();
     let (pid, lease) = if order.recipe.sandbox.lifetime.die_with_parent && !order.dies_with_caller {
         match keeper::run(move || spawn::spawn(&plan)) {
             Ok((pid, lease)) => (pid.map_err(start)?, lease),

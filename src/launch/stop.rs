@@ -12,6 +12,7 @@ use rustix::process::Signal;
 use super::ending::Stop;
 use super::error::{Error, Result, Step};
 use super::keeper;
+use super::leave::UnderWay;
 use super::reach::{GRACE, Reach, Record};
 use super::wait::{Sources, Ward};
 
@@ -273,6 +274,7 @@ pub(super) fn limit(reach: &Arc<Reach>, terms: Terms) -> io::Result<()> {
 pub(super) fn on_drop(reach: &Arc<Reach>, terms: Terms) {
     let due = Due::Ask { grace: terms.grace };
     let mut appointment = Appointment::new(reach, Stop::Drop, Some(Duration::ZERO), due);
+    appointment.under_way = Some(UnderWay::begin());
     // most often it is all done here
     if !appointment.turn().unwrap_or(true) {
         let _ = keep(reach, appointment);
@@ -295,6 +297,8 @@ struct Appointment {
     patience: Option<Instant>,
     /// How long until it is tried again.
     pause: Duration,
+    /// An exit of this process waits until it is done, or the sandbox is asked to end.
+    under_way: Option<UnderWay>,
 }
 
 #[derive(Clone, Copy)]
@@ -306,7 +310,8 @@ enum Due {
 impl Appointment {
     fn new(reach: &Arc<Reach>, why: Stop, delay: Option<Duration>, due: Due) -> Self {
         let at = delay.and_then(|delay| Instant::now().checked_add(delay));
-        Self { reach: Arc::downgrade(reach), why, at, due, patience: None, pause: Duration::from_millis(1) }
+        let (reach, pause) = (Arc::downgrade(reach), Duration::from_millis(1));
+        Self { reach, why, at, due, patience: None, pause, under_way: None }
     }
 
     /// Once more, a little later.
@@ -336,6 +341,7 @@ impl Ward for Appointment {
             // whom nobody can ask is killed
             if !grace.is_zero() && reach.ask(self.why).unwrap_or(false) {
                 self.at = now.checked_add(grace);
+                self.under_way = None;
                 return Ok(false);
             }
         }

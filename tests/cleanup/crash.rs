@@ -19,6 +19,7 @@ pub(crate) const CASES: &[Case] = cases![
     callers_killed_at_any_moment,
     callers_killed_beside_two_busy_loops,
     a_caller_that_ends_by_itself,
+    callers_that_leave_while_they_end_sandboxes,
     a_tree_without_a_pid_namespace,
     what_is_not_asked_to_end_is_seen,
     the_watchdog,
@@ -117,6 +118,11 @@ fn crash(here: &Here, way: &str, mark: &str, after: impl FnOnce(&mut Process)) -
     after(&mut caller);
     caller.kill().unwrap();
     caller.wait().unwrap();
+    clear(mark)
+}
+
+/// Says what does not end of what has this mark, and ends it.
+fn clear(mark: &str) -> Vec<String> {
     if eventually(|| marked(mark).is_empty()) {
         return Vec::new();
     }
@@ -171,6 +177,57 @@ fn a_caller_that_ends_by_itself(here: &Here) {
     let mark = format!("{}-exit", here.scratch.display());
     let left = crash(here, "exit", &mark, |caller| assert!(caller.wait().unwrap().success()));
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// A helper that has a sandbox ended, with nothing asked for that outlives the helper, and leaves at some moment of that.
+pub(crate) fn leaver(arguments: &[String]) {
+    let [bwrap, way, mark, pause] = arguments else { panic!("{arguments:?}") };
+    let mut sandbox = host();
+    if way != "tree" {
+        sandbox = sandbox.unshare(Namespaces::PID);
+    }
+    let mut command = sandbox.command("sh");
+    command.bwrap(&Bwrap::at(bwrap).unwrap()).stderr(Stdio::null());
+    let script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do sleep 61 & done; echo up; wait";
+    command.args(["-c", script, mark]);
+    match way.as_str() {
+        "pool" => {
+            let pool = Pool::new(command, 4).unwrap();
+            pool.fill().unwrap();
+        }
+        "taken" => drop(Pool::new(command, 2).unwrap().take().unwrap()),
+        "dropped" => drop(command.kill_on_drop(true).spawn().unwrap()),
+        _ => {
+            let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+            child.stdout.as_mut().unwrap().read_exact(&mut [0; 3]).unwrap();
+            std::thread::spawn(move || child.kill());
+        }
+    }
+    sleep(Duration::from_micros(pause.parse().unwrap()));
+}
+
+/// An exit ends other threads anywhere: those whom they have stopped to kill them would stay so.
+fn callers_that_leave_while_they_end_sandboxes(here: &Here) {
+    let mut numbers = Numbers::new(3);
+    let mut left = Vec::new();
+    for (number, way) in (0..2 * kills()).zip(["pool", "taken", "dropped", "tree"].into_iter().cycle()) {
+        let mark = format!("{}-leaver-{number}", here.scratch.display());
+        let pause = (numbers.below(6_000)).to_string();
+        let mut process = StdCommand::new(std::env::current_exe().unwrap());
+        process.args(["--helper", "leaver"]).arg(here.bwrap.path()).args([way, &mark, &pause]);
+        process.stdin(ProcessStdio::null()).stdout(ProcessStdio::null()).stderr(ProcessStdio::null());
+        assert!(process.status().unwrap().success(), "{way}");
+        let mut states = clear(&mark);
+        if way == "tree" {
+            // of a thread that has not begun to kill it
+            states.retain(|state| state.contains(") T "));
+        }
+        if !states.is_empty() {
+            left.push(format!("{way} after {pause} µs: {states:?}"));
+        }
+    }
+    println!("{} of {} callers left something", left.len(), 2 * kills());
+    assert!(left.is_empty(), "{} of {}:\n{}", left.len(), 2 * kills(), left.join("\n"));
 }
 
 /// Who lost the parent between is found, too: it is stopped before its children are looked for.
