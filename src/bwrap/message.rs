@@ -45,6 +45,8 @@ use std::path::{Path, PathBuf};
 use super::options;
 pub use errno::Errno;
 pub(crate) use errno::find;
+#[cfg(test)]
+pub(crate) use errno::named_in;
 pub(crate) use log::{Said, search};
 use recognise::{Found, capture, recognise};
 pub use stage::{Severity, Stage};

@@ -36,14 +36,13 @@ impl<'a> Case<'a> {
     pub(super) fn new(symptom: Option<&'a Symptom>, host: &'a Host, sandbox: Option<&'a Sandbox>) -> Self {
         let uid = host.process.uid.present().copied();
         let plan = sandbox.map(|sandbox| Plan::of(sandbox, uid));
+        let not_started = symptom.filter(|symptom| symptom.message().is_none()).and_then(|it| it.errno);
         Self {
             symptom,
             host,
             sandbox,
             plan,
-            not_started: symptom
-                .filter(|symptom| symptom.message().is_none())
-                .and_then(|symptom| symptom.errno),
+            not_started,
             platforms: Cow::Borrowed(&host.platforms),
             visibility: Rc::default(),
         }
@@ -73,13 +72,8 @@ impl<'a> Case<'a> {
 
     /// Whether bwrap makes a user namespace of its own; `None` if nobody knows.
     pub(super) fn user_namespace(&self) -> Option<bool> {
-        match (&self.plan, self.root()) {
-            (Some(plan), _) => {
-                Some(plan.user_namespace && !(plan.user_namespace_optional && self.userns_skipped()))
-            }
-            (None, Some(false)) => Some(true),
-            (None, _) => None,
-        }
+        let Some(plan) = &self.plan else { return (self.root() == Some(false)).then_some(true) };
+        Some(plan.user_namespace && !(plan.user_namespace_optional && self.userns_skipped()))
     }
 
     /// Whether bwrap goes on without a user namespace that it is only asked to try.

@@ -88,15 +88,9 @@ causes! {
         PR10 ProcUnavailable "there is no /proc that bwrap could open",
         AR02 ContradictoryOptions "options of the sandbox contradict each other",
     }
-    Monitor {
-        DF01 DescriptorLimit "no more open files are allowed",
-    }
-    Internal {
-        SY01 OutOfMemory "memory ran out",
-    }
-    Seccomp {
-        SF02 SeccompDeniesCall "a system call filter denies a call that bwrap makes",
-    }
+    Monitor { DF01 DescriptorLimit "no more open files are allowed", }
+    Internal { SY01 OutOfMemory "memory ran out", }
+    Seccomp { SF02 SeccompDeniesCall "a system call filter denies a call that bwrap makes", }
     Namespaces {
         NS03 Chrooted "the process is in a chroot, where the kernel makes no user namespaces",
         NS02 UserNamespacesSwitchedOff "kernel.unprivileged_userns_clone=0 forbids user namespaces to users",
@@ -180,9 +174,7 @@ causes! {
         BD02 RemountRefused "a locked or special mount cannot be remounted with the flags of the bind",
         BD09 BindDenied "the kernel denies a bind mount",
     }
-    Pivot {
-        MT10 SeccompDeniesUmount "a system call filter denies unmounting",
-    }
+    Pivot { MT10 SeccompDeniesUmount "a system call filter denies unmounting", }
     NestedUserNamespace {
         UM08 SecondUserNamespaceLimit "the limit on user namespaces allows one, and the sandbox needs two",
         UM07 SeccompDeniesUnshare "a system call filter denies the second user namespace, which a new /dev needs",
@@ -191,17 +183,13 @@ causes! {
         UM09 DisableUsernsDenied "an AppArmor profile forbids writing to /proc/sys/user",
         UM11 UserNamespacesStillAllowed "user namespaces are not disabled, as the sandbox demands",
     }
-    Capabilities {
-        CP06 CapabilityUnavailable "a capability that the sandbox gives to the command is not ours to give",
-    }
+    Capabilities { CP06 CapabilityUnavailable "a capability that the sandbox gives to the command is not ours to give", }
     Environment {
         NS17 ProcessLimitLate "no more processes are allowed for the processes inside",
         EX08 WorkingDirectoryMissing "the working directory is not there inside",
         EX09 LabelRefused "the security label was refused",
     }
-    Seccomp {
-        SF01 FilterRejected "the kernel rejects the sandbox's own system call filter",
-    }
+    Seccomp { SF01 FilterRejected "the kernel rejects the sandbox's own system call filter", }
     Exec {
         EX02 ProgramMissing "the program is not there inside",
         EX01 LoaderMissing "the program is there, but its loader or interpreter is not visible inside",
@@ -307,7 +295,7 @@ mod tests {
     fn messages_of_rules_are_quoted() {
         for rule in crate::diagnosis::causes::all() {
             let text = rule.cause.explanation().split_whitespace().collect::<Vec<_>>().join(" ");
-            let quoted = rule.messages.iter().any(|(pattern, _)| {
+            let quoted = rule.messages.iter().flat_map(|(patterns, _)| *patterns).any(|pattern| {
                 let words: String = pattern.split('%').next().unwrap().chars().take(20).collect();
                 text.contains(words.trim_end())
             });

@@ -1,6 +1,7 @@
 //! What confines this process: a profile, a domain, Landlock rules.
 
 use super::prelude::*;
+use crate::diagnosis::SelinuxRule;
 use crate::diagnosis::wish::{allow_nesting, confine_container, leave_restriction, reload_container_profile};
 use crate::host::{AppArmor, Selinux};
 
@@ -29,8 +30,24 @@ pub(super) fn apparmor_denies(case: &Case<'_>, what: &str) -> Option<Judgement> 
     })
 }
 
-/// Whether the policy denies `what` (`TYPE:CLASS PERMISSION`): before a launch, as the policy of containers has it.
-pub(super) fn selinux_denies(case: &Case<'_>, what: &str) -> Option<Judgement> {
+type Name = &'static str;
+
+const fn allow(target: Name, class: Name, permissions: &'static [Name]) -> SelinuxRule {
+    SelinuxRule { target, class, permissions }
+}
+
+// what bwrap does that SELinux has a permission for
+pub(super) const CREATE_USERNS: SelinuxRule = allow("self", "user_namespace", &["create"]);
+pub(super) const NET_ADMIN: SelinuxRule = allow("self", "cap_userns", &["net_admin"]);
+pub(super) const NETLINK: SelinuxRule = allow("self", "netlink_route_socket", NETLINK_CALLS);
+const NETLINK_CALLS: &[Name] = &["create", "bind", "getattr", "read", "write", "nlmsg_read", "nlmsg_write"];
+pub(super) const MOUNT_ON_ROOT: SelinuxRule = allow("root_t", "dir", &["mounton"]);
+pub(super) const MOUNT_TMPFS: SelinuxRule = allow("tmpfs_t", "filesystem", &["mount"]);
+pub(super) const MOUNT_PROC: SelinuxRule = allow("proc_t", "filesystem", &["mount"]);
+pub(super) const MOUNT_DEVPTS: SelinuxRule = allow("devpts_t", "filesystem", &["mount"]);
+
+/// Whether the policy has not this rule: before a launch, as the policy of containers has it.
+pub(super) fn selinux_denies(case: &Case<'_>, rule: &SelinuxRule) -> Option<Judgement> {
     let found = |confidence| {
         let refuted = "`getenforce` says Permissive, or `ausearch -m avc -c bwrap`, as root, shows no denial";
         weigh(confidence).refuted_by(refuted)
@@ -52,6 +69,8 @@ pub(super) fn selinux_denies(case: &Case<'_>, what: &str) -> Option<Judgement> {
         }
         (Selinux::Absent, _) | (_, false) => return None,
     };
+    let SelinuxRule { target, class, permissions } = rule;
+    let what = format!("{target}:{class} {}", permissions.join(" "));
     found(confidence)
         .summary(format!("SELinux denies {what} to the domain {domain}"))
         .pro(evidence::domain(case).so())

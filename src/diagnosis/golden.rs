@@ -77,7 +77,8 @@ fn messages() -> Vec<String> {
         let Some(errno) = message.errno() else { continue };
         let Some(head) = said.strip_suffix(errno.text()) else { continue };
         let fits = |pattern: &str| message.pattern() == Some(pattern) || message.reason() == Some(pattern);
-        let numbers = causes::all().flat_map(|rule| rule.messages).filter(|(pattern, _)| fits(pattern));
+        let fit = |patterns: &[&str]| patterns.iter().any(|pattern| fits(pattern));
+        let numbers = causes::all().flat_map(|rule| rule.messages).filter(|(patterns, _)| fit(patterns));
         numbers.flat_map(|(_, numbers)| *numbers).for_each(|number| add(format!("{head}{}", text(*number))));
     }
     found.extend(CLUSTER.iter().map(|text| (*text).to_owned()));

@@ -6,6 +6,7 @@
 //!
 //! A launch that fails is diagnosed already: see [`Failure::diagnosis`](crate::Failure::diagnosis).
 
+mod answers;
 mod brief;
 mod calls;
 mod case;

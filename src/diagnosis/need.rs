@@ -1,5 +1,7 @@
 //! What must be there for a remedy to work, held against what is known.
 
+use std::fmt::Display;
+
 use super::case::Case;
 use crate::bwrap::Version;
 
@@ -41,28 +43,28 @@ impl Need {
             }
             Self::Linux(whose, least) => {
                 let (major, minor) = least;
-                let text = format!("{whose}Linux {major}.{minor} or later");
-                // whoever keeps a kernel for ten years adds to it
+                // whoever keeps a kernel for ten years adds to it, and an emulated one goes by any version
                 let release = case.host.kernel.release.present().filter(|release| !release.contains(".el"));
-                match case.kernel().zip(release) {
-                    // an emulated kernel goes by any version
-                    Some(_) if case.emulated().is_some() => Stand::Open(text),
-                    Some((version, _)) if version >= *least => Stand::Met,
-                    Some((_, release)) => Stand::Unmet(format!("{text}; this is {release}")),
-                    None => Stand::Open(text),
-                }
+                let there = case.kernel().zip(release).filter(|_| case.emulated().is_none());
+                let held = there.map(|(version, release)| (release.clone(), version >= *least));
+                hold(format!("{whose}Linux {major}.{minor} or later"), held)
             }
             Self::Bwrap(least) => {
-                let text = format!("bwrap {least} or later");
-                let there = case.host.bwrap.present().map(|program| &program.version);
-                match there.and_then(|there| Some((Version::parse(there)?, Version::parse(least)?))) {
-                    Some((version, least)) if version >= least => Stand::Met,
-                    Some((version, _)) => Stand::Unmet(format!("{text}; this is {version}")),
-                    None => Stand::Open(text),
-                }
+                let there = case.host.bwrap.present().and_then(|program| Version::parse(&program.version));
+                let held = there.zip(Version::parse(least)).map(|(there, least)| (there, there >= least));
+                hold(format!("bwrap {least} or later"), held)
             }
             Self::Other(text) => Stand::Open(text.clone()),
         }
+    }
+}
+
+/// What is there, and whether it is enough.
+fn hold(need: String, held: Option<(impl Display, bool)>) -> Stand {
+    match held {
+        Some((_, true)) => Stand::Met,
+        Some((there, false)) => Stand::Unmet(format!("{need}; this is {there}")),
+        None => Stand::Open(need),
     }
 }
 

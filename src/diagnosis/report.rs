@@ -92,27 +92,9 @@ impl Report<'_> {
 
 /// What bwrap was doing, for whoever never read its source.
 fn doing(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Loader => "before bwrap began: while its own libraries were loaded",
-        Stage::Privileges => "while bwrap looked at its own privileges",
-        Stage::Arguments => "while bwrap read its command line",
-        Stage::Checks => "while bwrap checked that its options fit together, before it made anything",
-        Stage::Namespaces => "while bwrap made the namespaces, the first thing that it does",
-        Stage::Loopback => "while bwrap set up the loopback device of the sandbox's own network",
-        Stage::IdMap => "while bwrap wrote the user and group ids of the new user namespace",
-        Stage::Sources => "while bwrap looked for what is to be bound into the sandbox",
-        Stage::Mounts => "while bwrap mounted what the sandbox is to see",
-        Stage::Pivot => "while bwrap made the new file system the root",
-        Stage::NestedUserNamespace => "while bwrap made a second user namespace within the first",
-        Stage::Capabilities => "while bwrap set the command's capabilities",
-        Stage::Environment => "all was mounted: while bwrap changed into the command's directory and session",
-        Stage::Seccomp => "all was mounted: while bwrap loaded the system call filter",
-        Stage::Exec => "the sandbox was ready: while bwrap executed the command",
-        Stage::Reaper => "beside the running command: the first process of the sandbox",
-        Stage::Monitor => "beside the running command: the process outside that waits for it",
-        Stage::Internal => "a fault of bwrap's own, or no memory",
-        Stage::Unknown => "nobody knows what bwrap was doing",
-    }
+    let stage = stage.to_string();
+    let mut rows = include_str!("doing.tsv").lines().filter_map(|row| row.split_once('\t'));
+    rows.find(|(of, _)| *of == stage).map_or("", |(_, doing)| doing)
 }
 
 pub(super) fn bearing(bearing: Bearing) -> &'static str {
@@ -178,9 +160,7 @@ impl Finding {
         }
         Ok(())
     }
-}
 
-impl Finding {
     pub(super) fn offer(&self, f: &mut impl Write) -> fmt::Result {
         let many = self.remedies.len() > 1;
         writeln!(f, "\nWhat to do{}:", if many { " (one of these, the least privilege first)" } else { "" })
@@ -237,6 +217,15 @@ mod tests {
     use crate::Sandbox;
     use crate::diagnosis::ProgramProblem;
     use crate::host::{Fact, Host, Program};
+
+    #[test]
+    fn each_stage_is_told() {
+        let others = [Stage::Reaper, Stage::Unknown];
+        for stage in Cause::ALL.iter().map(|cause| cause.stage()).chain(others) {
+            assert!(!doing(stage).is_empty(), "{stage}");
+        }
+        assert_eq!(include_str!("doing.tsv").lines().filter(|row| row.contains('\t')).count(), 19);
+    }
 
     #[test]
     fn an_empty_host_promises_nothing() {

@@ -70,9 +70,7 @@ impl Setting {
             Self::Kubernetes { .. } => "every node that runs the pod",
             Self::Unit | Self::Machine => "this machine",
             Self::Unknown => "the machine",
-            Self::Container(_) | Self::OtherContainer | Self::Lxc | Self::Nspawn | Self::Managed(_) => {
-                "the machine that runs the container"
-            }
+            _ => "the machine that runs the container",
         }
     }
 }

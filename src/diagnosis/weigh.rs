@@ -16,9 +16,9 @@ use crate::visible::line;
 /// How a cause is recognised and what helps.
 pub(super) struct Rule {
     pub(super) cause: Cause,
-    /// The messages that it explains: their [pattern](crate::Message::pattern), and the error numbers that they come with
+    /// The messages that it explains: their [patterns](crate::Message::pattern), and the error numbers that they come with
     /// (any, if empty).
-    pub(super) messages: &'static [(&'static str, &'static [i32])],
+    pub(super) messages: &'static [(&'static [&'static str], &'static [i32])],
     /// Whether it can be foreseen.
     pub(super) when: When,
     /// What the sandbox must ask for: before a launch nothing stands in the way of what is not asked for.
@@ -26,18 +26,18 @@ pub(super) struct Rule {
     /// The operation of the sandbox that it is about, if there is one of that kind.
     pub(super) about: fn(&Plan) -> Option<usize>,
     /// What to look at or to try, that would prove it wrong; empty where the judge says it, with names and paths.
-    pub(super) refuted_by: &'static str,
+    pub(super) refuted_by: &'static [&'static str],
     /// Weighs the facts; `None` if they rule it out, or if nothing speaks for it before a launch.
     pub(super) judge: fn(&Case<'_>) -> Option<Judgement>,
     /// What helps, least privilege first.
     pub(super) remedies: fn(&Case<'_>) -> Vec<Remedy>,
 }
 
-/// A table of rules: `Cause, When, [message => (error numbers), ..], unless "what would refute it" => judge, remedies;`. A message
-/// without error numbers stands for any; `about` names the field of the plan that has the operation, `if` says what the plan
-/// must be to be asked before a launch.
+/// A table of rules: `Cause, When, [message, message => (error numbers); ..], unless "what would refute it" => judge, remedies;`.
+/// Messages without error numbers stand for any; `about` names the field of the plan that has the operation, `if` says what the
+/// plan must be to be asked before a launch.
 macro_rules! rules {
-    ($($cause:ident, $when:ident $(about $about:ident)? $(if $asks:expr)?, $messages:tt $(, unless $refuted:literal)?
+    ($($cause:ident, $when:ident $(about $about:ident)? $(if $asks:expr)?, $messages:tt $(, unless $refuted:expr)?
         => $judge:expr, $remedies:expr;)+) => {
         pub(in crate::diagnosis) const RULES: &[crate::diagnosis::weigh::Rule] = &[$(crate::diagnosis::weigh::Rule {
             cause: crate::diagnosis::Cause::$cause,
@@ -45,7 +45,7 @@ macro_rules! rules {
             when: crate::diagnosis::weigh::When::$when,
             asks: &[$($asks)?],
             about: |_plan| None$(.or(_plan.$about))?,
-            refuted_by: concat!($($refuted)?),
+            refuted_by: &[$($refuted)?],
             judge: $judge,
             remedies: $remedies,
         }),+];
@@ -53,10 +53,12 @@ macro_rules! rules {
 }
 pub(super) use rules;
 
-/// The messages of a row, or a constant that several rows share.
+/// The messages of a row, or `in` a constant that several rows share.
 macro_rules! messages {
-    ([$($text:expr $(=> $numbers:tt)?),* $(,)?]) => { &[$(($text, crate::diagnosis::weigh::numbers!($($numbers)?))),*] };
-    ($shared:ident) => { $shared };
+    ([in $list:ident $(=> $numbers:tt)?]) => { &[($list, crate::diagnosis::weigh::numbers!($($numbers)?))] };
+    ([$($($text:expr),+ $(=> $numbers:tt)?);*]) => {
+        &[$((&[$($text),+], crate::diagnosis::weigh::numbers!($($numbers)?))),*]
+    };
 }
 pub(super) use messages;
 
@@ -95,6 +97,11 @@ pub(super) struct Judgement {
 /// Begins a judgement.
 pub(super) fn weigh(confidence: Confidence) -> Judgement {
     Judgement { confidence, summary: None, evidence: Vec::new(), refuted_by: None, operation: None }
+}
+
+/// Ends a judge where nobody knows what would decide: after a failure the cause is left open, before a launch nothing speaks for it.
+pub(super) fn open(case: &Case<'_>, confidence: Confidence, what: impl Words) -> Option<Judgement> {
+    case.failed().then(|| weigh(confidence).unknown(what))
 }
 
 /// Ends a judge where something rules its cause out: `rule_out(case.filtered() == Some(false))?`.
@@ -197,25 +204,29 @@ impl Judgement {
     }
 }
 
+fn said(message: &Message) -> [Option<&'static str>; 2] {
+    [message.pattern(), message.reason()]
+}
+
 impl Rule {
     /// Whether it can explain what was said.
     pub(super) fn explains(&self, case: &Case<'_>) -> bool {
         if let Some(errno) = case.not_started {
-            return self.messages.iter().any(|(text, numbers)| *text == LAUNCH && numbers.contains(&errno));
+            return self.heard([Some(LAUNCH), None]).any(|numbers| numbers.contains(&errno));
         }
         if case.killed() {
-            return self.messages.iter().any(|(pattern, _)| *pattern == KILLED);
+            return self.heard([Some(KILLED), None]).next().is_some();
         }
         let Some(message) = case.message() else { return false };
         let errno = message.errno().and_then(crate::bwrap::message::Errno::code);
         let fits = |numbers: &[i32]| errno.is_some_and(|errno| numbers.contains(&errno));
-        self.heard(message).any(|numbers| numbers.is_empty() || case.cut_off() || fits(numbers))
+        self.heard(said(message)).any(|numbers| numbers.is_empty() || case.cut_off() || fits(numbers))
     }
 
     /// The error numbers that each of its messages comes with, of those that were heard.
-    fn heard(&self, message: &Message) -> impl Iterator<Item = &'static [i32]> {
-        let said = [message.pattern(), message.reason()];
-        let heard = self.messages.iter().filter(move |(pattern, _)| said.contains(&Some(*pattern)));
+    fn heard(&self, said: [Option<&'static str>; 2]) -> impl Iterator<Item = &'static [i32]> {
+        let is = move |pattern: &&str| said.contains(&Some(*pattern));
+        let heard = self.messages.iter().filter(move |(patterns, _)| patterns.iter().any(is));
         heard.map(|(_, numbers)| *numbers)
     }
 
@@ -225,15 +236,14 @@ impl Rule {
             return None;
         }
         let mut judgement = (self.judge)(case)?;
-        let numbered = |message| self.heard(message).all(|numbers| !numbers.is_empty());
-        if case.cut_off() && case.message().is_some_and(numbered) {
+        let numbered = |message| self.heard(said(message)).all(|numbers| !numbers.is_empty());
+        if case.cut_off() && !self.messages.is_empty() && case.message().is_some_and(numbered) {
             judgement.confidence = judgement.confidence.min(Medium);
             judgement = judgement.unknown("the kernel's answer, with which the message ends");
         }
         judgement.operation = judgement.operation.or_else(|| (self.about)(case.plan.as_ref()?));
-        if !self.refuted_by.is_empty() {
-            judgement.refuted_by.get_or_insert_with(|| self.refuted_by.to_owned());
-        }
+        judgement.refuted_by =
+            judgement.refuted_by.or_else(|| self.refuted_by.first().map(ToString::to_string));
         Some(judgement.finding(self.cause, self.remedies(case)))
     }
 

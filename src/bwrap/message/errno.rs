@@ -33,6 +33,11 @@ impl Errno {
         &self.text
     }
 
+    /// Its name: `EPERM`.
+    pub(crate) fn name(&self) -> Option<&'static str> {
+        TEXTS.iter().find(|&&(code, ..)| Some(code) == self.code).map(|&(_, name, _)| name)
+    }
+
     pub(super) fn implied(code: i32) -> Self {
         let text = TEXTS.iter().find(|&&(number, ..)| number == code).map_or("", |&(.., text)| text);
         Self { code: Some(code), text: text.into() }
@@ -107,7 +112,7 @@ fn without_gap(text: &[u8]) -> Option<&[u8]> {
 }
 
 /// The error that a text names first: by number (`os error 13`, `[Errno 13]`), by name, or in words, whatever the case.
-pub(super) fn named_in(text: &[u8]) -> Option<Errno> {
+pub(crate) fn named_in(text: &[u8]) -> Option<Errno> {
     let lower = text.to_ascii_lowercase();
     for mark in ["os error ", "[errno ", "errno=", "errno: ", "errno "] {
         let Some(start) = find(&lower, mark.as_bytes()) else { continue };

@@ -11,38 +11,39 @@ rules! {
         "%s takes two arguments", "%s takes three arguments", "%s takes an octal argument <= 07777",
         "%s given twice for the same action", "%s used multiple times",
         "%s does not take an empty path argument", "Unknown --debug-opt value: %s",
-        "--args not supported in arguments file", ARGS,
-        "--overlay requires at least one --overlay-src", "--overlay-opt must be followed%s",
+        "--args not supported in arguments file", ARGS, "--overlay requires at least one --overlay-src",
+        "--overlay-opt must be followed%s",
         "--overlay-src must be followed by another --overlay-src or one of --overlay, --tmp-overlay, or --ro-overlay",
         "--perms must be followed by an option that creates a file",
         "--ro-overlay requires at least two --overlay-src", "--size (for tmpfs) is limited to %zu",
         "--size must be followed by --tmpfs", "--size takes a non-zero number of bytes",
-        "--tmp-overlay requires at least one --overlay-src", TOO_MANY,
-        "Invalid fd: %s", "Invalid gid: %s", "Invalid uid: %s", "unknown cap: %s", "setenv failed",
-        "unsetenv failed",
+        "--tmp-overlay requires at least one --overlay-src", TOO_MANY, "Invalid fd: %s", "Invalid gid: %s",
+        "Invalid uid: %s", "unknown cap: %s", "setenv failed", "unsetenv failed"
     ] => bad_arguments, correct_or_shorten;
 
     OperandMissing, Anytime, [
-        EXECVP, "Can't find source path %s", "Can't open source %s", "Can't chdir to %s", "Can't mkdir %s",
+        EXECVP, "Can't find source path %s", "Can't open source %s", "Can't chdir to %s", "Can't mkdir %s"
     ],
         unless "a file or directory has that name, and is meant"
-        => operand_missing, |case| {
-            swallowed(case).map(|(_, option)| told!("give-operand", option)).into_iter().collect()
-        };
+        => operand_missing,
+        |case| Vec::new().or(swallowed(case).map(|(_, option)| told!("give-operand", option)));
 
-    ArgumentsTooLong, Failed, [LAUNCH => (E2BIG), EXECVP => (E2BIG)],
+    ArgumentsTooLong, Failed, [LAUNCH, EXECVP => (E2BIG)],
         unless "`getconf ARG_MAX` is larger than the line and the environment, and no word has 128 KiB"
-        => |case| Some(weigh(High).heard(case, "the kernel takes no more (E2BIG)")), |_| vec![shorter()];
+        => |case| Some(weigh(High).heard(case, "the kernel takes no more (E2BIG)")), |_| vec![told!("shorter-line")];
 
     ContradictoryOptions, Anytime, [
-        IDS[0], IDS[1], "--disable-userns is not compatible with --userns-block-fd",
+        "Specifying --uid requires --unshare-user or --userns",
+        "Specifying --gid requires --unshare-user or --userns", "--disable-userns is not compatible with --userns-block-fd",
         "--disable-userns requires --unshare-user", "--userns is not compatible with --unshare-user",
         "--userns is not compatible with --unshare-user-try", "--userns-block-fd requires --info-fd",
         "--userns-block-fd requires --unshare-user", "--seccomp cannot be combined with --add-seccomp-fd",
         "--add-seccomp-fd cannot be combined with --seccomp",
         "Specifying --as-pid-1 and --lock-file is not permitted",
         "Specifying --as-pid-1 requires --unshare-pid", "Specifying --hostname requires --unshare-uts",
-        SETUID[0], SETUID[1], SETUID[2], SETUID[3], SETUID[4],
+        "The %s option is not permitted in setuid mode", "--cap-add in setuid mode can be used only by root",
+        "--userns doesn't work in setuid mode", "--userns2 doesn't work in setuid mode",
+        "Overlay mounts are not supported in setuid mode"
     ],
         unless "the same options are accepted by the same bwrap" => contradictory_options, settle;
 }
@@ -63,36 +64,26 @@ fn operand_missing(case: &Case<'_>) -> Option<Judgement> {
     Some(found.asked(case, "all words after it are taken for something else than they were meant as"))
 }
 
-/// For whoever gives the kernel more than it takes.
-pub(super) fn shorter() -> Remedy {
-    told!("shorter-line")
+/// Of other ids than the caller's, without a user namespace to have them in.
+const IDS: &str = "requires --unshare-user or --userns";
+/// Of what a bwrap that is setuid root does not do for others.
+const SETUID: &str = "setuid mode";
+
+/// Whether the message is one of those.
+fn is_of(case: &Case<'_>, part: &str) -> bool {
+    case.message().and_then(Message::pattern).is_some_and(|pattern| pattern.contains(part))
 }
-
-/// Other ids than the caller's, without a user namespace to have them in.
-const IDS: [&str; 2] = [
-    "Specifying --uid requires --unshare-user or --userns",
-    "Specifying --gid requires --unshare-user or --userns",
-];
-
-/// What a bwrap that is setuid root does not do for others.
-const SETUID: [&str; 5] = [
-    "The %s option is not permitted in setuid mode",
-    "--cap-add in setuid mode can be used only by root",
-    "--userns doesn't work in setuid mode",
-    "--userns2 doesn't work in setuid mode",
-    "Overlay mounts are not supported in setuid mode",
-];
 
 fn correct_or_shorten(case: &Case<'_>) -> Vec<Remedy> {
     let long = case.says(&[TOO_MANY]);
     if closed(case) {
         return vec![told!("bwrap-itself")];
     }
-    vec![if long { told!("fewer-words") } else { correct("Correct the option that the message names") }]
-}
-
-fn correct(summary: &str) -> Remedy {
-    told!("correct-options", summary)
+    vec![if long {
+        told!("fewer-words")
+    } else {
+        told!("correct-options", summary = "Correct the option that the message names")
+    }]
 }
 
 /// Whether the arguments were in a descriptor that is not open.
@@ -116,17 +107,9 @@ fn bad_arguments(case: &Case<'_>) -> Option<Judgement> {
         return options::find(&name).is_none().then_some(found);
     }
     let text = message.text().to_string_lossy();
-    let summary = match message.pattern() {
-        Some(pattern) if pattern.starts_with("usage:") => "bwrap was given no command to run".to_owned(),
-        Some(ARGS) if closed(case) => {
-            "the descriptor that bwrap is to read its arguments from was closed on the way to it, as by a script in bwrap's place"
-                .to_owned()
-        }
-        Some(TOO_MANY) => {
-            "the command line and the options have more words than the 9000 that bwrap takes".to_owned()
-        }
-        _ => format!("bwrap does not accept its arguments: {}", text.lines().next().unwrap_or_default()),
-    };
+    let refused =
+        || format!("bwrap does not accept its arguments: {}", text.lines().next().unwrap_or_default());
+    let summary = meaning(case, Cause::BadArguments).map_or_else(refused, |(_, why)| why.to_owned());
     weigh(High)
         .refuted_by("the same command line is accepted by the same bwrap")
         .summary(summary)
@@ -151,7 +134,7 @@ fn foreign_id(case: &Case<'_>) -> Option<(&'static str, u32, u32)> {
 }
 
 fn contradictory_options(case: &Case<'_>) -> Option<Judgement> {
-    if let Some((kind, asked, real)) = foreign_id(case).filter(|_| !case.failed() || case.says(&IDS)) {
+    if let Some((kind, asked, real)) = foreign_id(case).filter(|_| !case.failed() || is_of(case, IDS)) {
         let summary =
             format!("the sandbox asks for {kind} id {asked}, which {real} can be only in a user namespace");
         let seen =
@@ -159,7 +142,7 @@ fn contradictory_options(case: &Case<'_>) -> Option<Judgement> {
         return Some(weigh(High).summary(summary).seen(&case.host.process.uid, seen));
     }
     let text = case.message()?.text().to_string_lossy();
-    let summary = if case.says(&SETUID) {
+    let summary = if is_of(case, SETUID) {
         format!("bwrap is setuid root and does less so: {text}")
     } else {
         format!("options of the sandbox contradict each other: {text}")
@@ -169,10 +152,10 @@ fn contradictory_options(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn settle(case: &Case<'_>) -> Vec<Remedy> {
-    let check = correct("Drop one of the options, or add the one that is missing");
-    if case.says(&SETUID) {
+    let check = told!("correct-options", summary = "Drop one of the options, or add the one that is missing");
+    if is_of(case, SETUID) {
         vec![told!("chmod-u-s", path = path(case)), check]
-    } else if !case.failed() || case.says(&IDS) {
+    } else if !case.failed() || is_of(case, IDS) {
         vec![Remedy::change(SandboxChange::UnshareUser), check]
     } else {
         vec![check]

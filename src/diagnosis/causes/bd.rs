@@ -13,38 +13,29 @@ mod tests;
 use super::prelude::*;
 
 rules! {
-    SourceMissing, Failed, [
-        "Can't find source path %s" => MISSING, "Can't get type of source %s" => MISSING,
-        "Can't open source %s" => MISSING, "Can't open overlay source %s" => MISSING,
-        "Can't open overlay workdir %s" => MISSING,
-    ] => sources::missing, sources::without_it;
+    SourceMissing, Failed, [in SOURCES => MISSING] => sources::missing, sources::without_it;
 
-    SourceUnreachable, Failed, [
-        "Can't find source path %s" => UNREACHABLE, "Can't get type of source %s" => UNREACHABLE,
-        "Can't open source %s" => UNREACHABLE, "Can't open overlay source %s" => UNREACHABLE,
-        "Can't open overlay workdir %s" => UNREACHABLE,
-    ] => sources::unreachable, sources::reach_it;
+    SourceUnreachable, Failed, [in SOURCES => UNREACHABLE] => sources::unreachable, sources::reach_it;
 
     DestinationIsSymlink, Failed, [
-        "Can't mount on symlink destination %s", "Can't resolve %s", "Can't mkdir parents for %s" => DANGLING,
-        "Can't mkdir %s" => DANGLING, "Can't create file at %s" => DANGLING, "Can't create file %s" => DANGLING,
-        "Can't mount tmpfs on %s" => DANGLING, "Can't mount proc on %s" => DANGLING,
-        "Can't mount mqueue on %s" => DANGLING, "Can't chmod %#o %s" => (EOPNOTSUPP), "Unable to mount source on destination" => DANGLING,
-        "realpath(destination)" => DANGLING,
+        "Can't mount on symlink destination %s", "Can't resolve %s";
+        "Can't mkdir parents for %s", "Can't mkdir %s", "Can't create file at %s", "Can't create file %s",
+        "Can't mount tmpfs on %s", "Can't mount proc on %s", "Can't mount mqueue on %s",
+        "Unable to mount source on destination", "realpath(destination)" => DANGLING;
+        "Can't chmod %#o %s" => (EOPNOTSUPP)
     ] => destinations::symlink, destinations::resolve_it;
 
     DestinationOfOtherKind, Failed, [
-        "Destination is not a directory %s", "Destination is not a file %s",
-        "Can't create file at %s" => OTHER_KIND, "Can't create file %s" => (EISDIR ENOTDIR EEXIST ENOENT),
-        "Can't mkdir %s" => OTHER_KIND, "Can't mkdir parents for %s" => OTHER_KIND,
-        "Unable to mount source on destination" => (ENOTDIR), "Can't remount readonly on %s",
-        "Can't chmod %#o %s" => (ENOENT ENOTDIR), "Can't open %s" => (ENOENT ENOTDIR),
+        "Destination is not a directory %s", "Destination is not a file %s", "Can't remount readonly on %s";
+        "Can't create file at %s", "Can't mkdir %s", "Can't mkdir parents for %s" => OTHER_KIND;
+        "Can't create file %s" => (EISDIR ENOTDIR EEXIST ENOENT);
+        "Unable to mount source on destination" => (ENOTDIR);
+        "Can't chmod %#o %s", "Can't open %s" => (ENOENT ENOTDIR)
     ] => destinations::other_kind, destinations::another_kind;
 
     DestinationReadOnly, Failed, [
-        "Can't mkdir %s" => READ_ONLY, "Can't mkdir parents for %s" => READ_ONLY,
-        "Can't create file at %s" => READ_ONLY, "Can't create file %s" => READ_ONLY,
-        "Can't make symlink at %s" => READ_ONLY, "Can't chmod %#o %s" => READ_ONLY,
+        "Can't mkdir %s", "Can't mkdir parents for %s", "Can't create file at %s", "Can't create file %s",
+        "Can't make symlink at %s", "Can't chmod %#o %s" => READ_ONLY
     ] => destinations::read_only, destinations::make_it;
 
     ParentUnreadable, Failed, ["Can't mkdir parents for %s" => (EACCES)],
@@ -54,33 +45,38 @@ rules! {
     DestinationExists, Failed, [
         "Can't make symlink at %s: existing destination is %s",
         "Can't make symlink at %s: destination exists and is not a symlink",
-        "Can't make symlink at %s: destination exists, and cannot read symlink target",
-        "Can't make symlink at %s" => (EEXIST), "Can't create symlink %s" => (EEXIST),
-        "Can't create symlink %s/%s" => (EEXIST),
+        "Can't make symlink at %s: destination exists, and cannot read symlink target";
+        "Can't make symlink at %s", "Can't create symlink %s", "Can't create symlink %s/%s" => (EEXIST)
     ] => files::exists, files::leave_it;
 
     FileTooBig, Failed, [
-        "Can't write data to file %s" => FULL, "Can't create file %s" => FULL,
-        "Can't create file at %s" => FULL, "Can't create tmpfile for %s" => FULL, "Can't mkdir %s" => FULL,
-        "Can't mkdir parents for %s" => FULL, "Can't make symlink at %s" => FULL,
-        "Specified tmpfs size too large (%zu > %zu)",
+        "Can't write data to file %s", "Can't create file %s", "Can't create file at %s",
+        "Can't create tmpfile for %s", "Can't mkdir %s", "Can't mkdir parents for %s",
+        "Can't make symlink at %s" => FULL; "Specified tmpfs size too large (%zu > %zu)"
     ],
         unless "it fails in the same way with an empty file" => files::too_big, files::more_room;
 
     RemountRefused, Failed, [
         "Unable to apply mount flags: remount \"%s\"",
-        "Unable to remount destination \"%s\" with correct flags", "mount_setattr() failed at \"%s\"",
+        "Unable to remount destination \"%s\" with correct flags", "mount_setattr() failed at \"%s\""
     ] => binds::remount, binds::leave_mount_out;
 
     BindDenied, Failed, [
         // bwrap before 0.5 gives no reason
-        "Can't bind mount %s on %s" => DENIED, "Unable to mount source on destination" => DENIED,
+        "Can't bind mount %s on %s", "Unable to mount source on destination" => DENIED;
         "Unable to open destination O_PATH fd \"%s\"", "open(\"%s\", O_PATH)",
-        "readlink(/proc/self/fd/N) for \"%s\"", "realpath(destination)", "Unable to find \"%s\" in mount table",
-        "(unknown/invalid bind_mount_result)",
+        "readlink(/proc/self/fd/N) for \"%s\"", "realpath(destination)",
+        "Unable to find \"%s\" in mount table", "(unknown/invalid bind_mount_result)"
     ] => binds::denied, binds::bind_otherwise;
 }
 
+const SOURCES: &[&str] = &[
+    "Can't find source path %s",
+    "Can't get type of source %s",
+    "Can't open source %s",
+    "Can't open overlay source %s",
+    "Can't open overlay workdir %s",
+];
 const MISSING: &[i32] = numbers!((ENOENT ENOTDIR));
 const UNREACHABLE: &[i32] = numbers!((EACCES EPERM ELOOP EIO EHOSTDOWN ESTALE ENOTCONN ENAMETOOLONG));
 const DANGLING: &[i32] = numbers!((ENOENT ELOOP));

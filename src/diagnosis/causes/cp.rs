@@ -4,6 +4,7 @@ use super::prelude::*;
 use crate::diagnosis::evidence::Seen;
 use crate::host::PACKAGED;
 use crate::sandbox::CapabilityChange;
+use Capability::{CAP_NET_ADMIN, CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN, CAP_SYS_CHROOT, CAP_SYS_PTRACE};
 
 rules! {
     // the kernel does not even execute it
@@ -26,7 +27,7 @@ rules! {
         => setuid_without_bounds, |case| vec![told!("chmod-u-s", path = path(case))];
 
     SetuidUnsupported, Anytime, [
-        "setuid use of bubblewrap is not supported", "Unexpected setuid user %d, should be 0",
+        "setuid use of bubblewrap is not supported", "Unexpected setuid user %d, should be 0"
     ],
         unless "`ls -l` shows no setuid bit on bwrap, and `id` one user id only"
         => setuid_unsupported, mend_setuid;
@@ -37,7 +38,7 @@ rules! {
         => setuid_hangs, |case| vec![told!("chmod-u-s", path = path(case))];
 
     CapabilityUnavailable, Failed, [
-        "Adding ambient capability %ld", "Dropping capability %ld from bounds", "capset failed",
+        "Adding ambient capability %ld", "Dropping capability %ld from bounds", "capset failed"
     ],
         unless "the same sandbox without capabilities for the command fails alike"
         => capability_unavailable, |_| vec![Remedy::change(SandboxChange::DropCapabilities), told!("permit-capset")];
@@ -50,14 +51,8 @@ pub(in crate::diagnosis) fn path(case: &Case<'_>) -> String {
 }
 
 /// What bwrap with rights from its file keeps, and so must be able to get.
-const REQUIRED: &[Capability] = &[
-    Capability::CAP_SETGID,
-    Capability::CAP_SETUID,
-    Capability::CAP_NET_ADMIN,
-    Capability::CAP_SYS_CHROOT,
-    Capability::CAP_SYS_PTRACE,
-    Capability::CAP_SYS_ADMIN,
-];
+const REQUIRED: &[Capability] =
+    &[CAP_SETGID, CAP_SETUID, CAP_NET_ADMIN, CAP_SYS_CHROOT, CAP_SYS_PTRACE, CAP_SYS_ADMIN];
 
 /// Which of those are outside the bounding set, in words; `None` if nobody knows.
 fn out_of_bounds(case: &Case<'_>) -> Option<String> {

@@ -6,20 +6,16 @@ const FILES: &[i32] = &[libc::EMFILE, libc::ENFILE];
 
 rules! {
     DescriptorLimit, Anytime, [
-        LAUNCH => FILES, "Can't read /proc/sys/kernel/overflowuid" => FILES,
-        "Can't read /proc/sys/kernel/overflowgid" => FILES, "Can't open /proc" => FILES, "eventfd()" => FILES,
-        "pipe2()" => FILES, "Can't create intermediate pids socket" => FILES,
-        "Can't create privsep socket" => FILES, "loopback: Failed to create NETLINK_ROUTE socket" => FILES,
-        "open /proc/%s failed" => FILES, "setting up uid map" => FILES, "setting up gid map" => FILES,
-        "error writing to setgroups" => FILES, "Can't open source %s" => FILES,
-        "Can't open /proc/self/mountinfo" => FILES, "Can't create file at %s" => FILES,
-        "Can't create file %s" => FILES, "Can't create file %s/%s" => FILES,
-        "Can't create tmpfile for %s" => FILES, "creating %s/console" => FILES, "Can't resolve %s" => FILES,
-        "Can't bind mount %s on %s" => FILES, "Can't remount readonly on %s" => FILES,
-        "Unable to open destination O_PATH fd \"%s\"" => FILES, "open(\"%s\", O_PATH)" => FILES,
-        "can't open /" => FILES, "cannot open /proc/sys/user/max_user_namespaces" => FILES,
-        "Unable to open lock file %s" => FILES, "Can't create signalfd" => FILES,
-        "open /proc/%s/ns failed" => FILES, "execvp %s" => FILES,
+        LAUNCH, "Can't read /proc/sys/kernel/overflowuid", "Can't read /proc/sys/kernel/overflowgid",
+        "Can't open /proc", "eventfd()", "pipe2()", "Can't create intermediate pids socket",
+        "Can't create privsep socket", "loopback: Failed to create NETLINK_ROUTE socket",
+        "open /proc/%s failed", "setting up uid map", "setting up gid map", "error writing to setgroups",
+        "Can't open source %s", "Can't open /proc/self/mountinfo", "Can't create file at %s",
+        "Can't create file %s", "Can't create file %s/%s", "Can't create tmpfile for %s",
+        "creating %s/console", "Can't resolve %s", "Can't bind mount %s on %s",
+        "Can't remount readonly on %s", "Unable to open destination O_PATH fd \"%s\"", "open(\"%s\", O_PATH)",
+        "can't open /", "cannot open /proc/sys/user/max_user_namespaces", "Unable to open lock file %s",
+        "Can't create signalfd", "open /proc/%s/ns failed", "execvp %s" => FILES
     ],
         unless "the same fails alike after `ulimit -n` was raised, in the process that starts bwrap"
         => descriptor_limit, more_files;

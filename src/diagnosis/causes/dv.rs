@@ -7,16 +7,14 @@ const DEVPTS: &str = "Can't mount devpts on %s";
 
 rules! {
     SelinuxDeniesDevpts, Anytime about dev if |plan| plan.dev.is_some(), [DEVPTS => (EACCES)]
-        => |case| selinux_denies(case, "devpts_t:filesystem mount"),
-            |case| permit_mounts(case).or(bind_dev(case));
+        => |case| selinux_denies(case, &MOUNT_DEVPTS), |case| permit_mounts(case).or(bind_dev(case));
 
     DevptsInvalid, Failed about dev, [DEVPTS => (EINVAL)],
         unless "`unshare -Urm mount -t devpts -o newinstance devpts /mnt` works"
         => devpts_invalid, |case| told!("map-user-0").or(bind_dev(case));
 
     DeviceMissing, Anytime about dev if |plan| plan.dev.is_some(), [
-        // since 0.12
-        "Can't bind mount %s on %s" => (ENOENT), "Can't open source %s" => (ENOENT),
+        "Can't bind mount %s on %s", "Can't open source %s" => (ENOENT)
     ]
         => device_missing, |case| {
             let missing: Vec<_> = missing_devices(case).copied().collect();
@@ -34,7 +32,9 @@ fn devpts_invalid(case: &Case<'_>) -> Option<Judgement> {
 }
 
 /// The nodes that bwrap binds, with the numbers that they are made with.
-const DEVICES: &[(&str, &str)] = &[
+type Device = (&'static str, &'static str);
+
+const DEVICES: &[Device] = &[
     ("/dev/null", "c 1 3"),
     ("/dev/zero", "c 1 5"),
     ("/dev/full", "c 1 7"),
@@ -43,9 +43,7 @@ const DEVICES: &[(&str, &str)] = &[
     ("/dev/tty", "c 5 0"),
 ];
 
-fn missing_devices<'a>(
-    case: &'a Case<'_>,
-) -> impl Iterator<Item = &'static (&'static str, &'static str)> + 'a {
+fn missing_devices<'a>(case: &'a Case<'_>) -> impl Iterator<Item = &'static Device> + 'a {
     let absent = |path: &str| case.host.files.get(Path::new(path)).is_some_and(Fact::is_absent);
     let said = case.message().and_then(Message::source);
     DEVICES.iter().filter(move |(path, _)| absent(path) || said == Some(Path::new(path)))
@@ -54,11 +52,9 @@ fn missing_devices<'a>(
 /// Whether a message is about a node that only the new /dev binds: other binds fail alike.
 pub(super) fn about_device(case: &Case<'_>) -> bool {
     let source = case.message().and_then(Message::source);
-    let asked = case.sandbox.is_some_and(|sandbox| {
-        let binds =
-            |one: &Operation| matches!(one, Operation::Bind(bind) if Some(bind.source.as_path()) == source);
-        sandbox.operations.iter().any(binds)
-    });
+    let binds =
+        |one: &Operation| matches!(one, Operation::Bind(bind) if Some(bind.source.as_path()) == source);
+    let asked = case.sandbox.is_some_and(|sandbox| sandbox.operations.iter().any(binds));
     !asked && DEVICES.iter().any(|(path, _)| source == Some(Path::new(path)))
 }
 

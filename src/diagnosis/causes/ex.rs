@@ -17,7 +17,7 @@ const EXECVP: &str = "execvp %s";
 rules! {
     LoaderFailed, Failed, [
         "error while loading shared libraries: %s", "symbol lookup error: %s",
-        "%s: version `%s' not found (required by %s)",
+        "%s: version `%s' not found (required by %s)"
     ],
         unless "`bwrap --version` in the same environment prints a version"
         => loader::loader_failed, loader::mend_libraries;
@@ -27,7 +27,7 @@ rules! {
 
     LabelRefused, Anytime, [
         "label_exec %s", "--file-label setup failed", "invalid label %s",
-        "labeling not supported on this system",
+        "labeling not supported on this system"
     ],
         unless "the sandbox starts in the same way without the label, or fails in another"
         => environment::label, |_| vec![told!("other-label")];

@@ -1,17 +1,50 @@
 //! What Kubernetes says about a pod that was to make bwrap work: not bwrap's messages, but next to them in a log.
 
-use super::ar::shorter;
+use super::ns::limits::USER;
 use super::pr::PROC;
 use super::pr::hidden::{Seen, look};
 use super::pr::remedies::{bind_proc, honour_pod_fields};
 use super::prelude::*;
 use crate::diagnosis::remedy::{Action, PodPatch};
-use crate::diagnosis::wish::RUNTIME;
 
 rules! {
     PodFieldsIgnored, Failed about proc, [PROC => (EPERM)],
         unless "`kubectl get pod POD -o yaml` shows that neither procMount nor hostUsers was ever set"
         => pod_fields_ignored, |case| honour_pod_fields(case).or(bind_proc(case));
+
+    // what Kubernetes, not bwrap, says
+    UnmaskedNeedsUserNamespace, Failed, [],
+        unless "`kubectl get pod POD -o jsonpath={.spec.hostUsers}` prints false"
+        => said, |_| vec![unmask_in_user_namespace()];
+
+    NodeWithoutUserNamespaces, Failed, [],
+        unless "`sysctl user.max_user_namespaces`, typed on the node, is above 0"
+        => said, |case| {
+            let opens = "every user of the node can make user namespaces";
+            told!("node-user-namespaces").or(Wish::Sysctl(USER, "15000", opens).grant(case))
+        };
+
+    PodSecurityForbidsUnmasked, Failed, [],
+        unless "`kubectl get ns NAMESPACE --show-labels` shows no pod-security.kubernetes.io/enforce"
+        => said, |_| vec![told!("baseline-1.35"), told!("bind-proc-without-proc-mount")];
+
+    RuntimeWithoutUserNamespaces, Failed, [],
+        unless "`kubectl get node NODE -o jsonpath={.status.runtimeHandlers}` lists userNamespaces: true for the handler"
+        => said, |_| vec![told!("runtime-with-user-namespaces"), told!("without-host-users")];
+
+    SeccompFileMissing, Failed, [], unless "the file of the message is on the node that the pod came to"
+        => said, |_| vec![told!("seccomp-file-on-nodes")];
+
+    AppArmorProfileNotLoaded, Failed, [],
+        unless "`aa-status`, typed on the node as root, lists the profile of the message" => said, load_on_nodes;
+
+    VolumeWithoutIdMapping, Failed, [],
+        unless "the pod starts with the same volumes and without hostUsers: false, and for another reason with it"
+        => said, |_| vec![told!("volume-that-maps-ids"), told!("without-host-users")];
+
+    AdmissionRefuses, Failed, [],
+        unless "the same manifest is created in another namespace of the same cluster, with the same labels"
+        => said, |_| vec![told!("ask-for-less"), told!("namespace-of-its-own")];
 }
 
 /// Whoever wrote the right YAML and still sees masks is told so; whether he did, only he knows.
@@ -38,111 +71,55 @@ fn pod_fields_ignored(case: &Case<'_>) -> Option<Judgement> {
     Some(found.unknown("what the pod's YAML says"))
 }
 
-/// Words of the API server, of pod security admission and of the container runtime, in lower case.
-const TEXTS: &[(&str, Cause)] = &[
-    ("`hostusers` must be false to use `unmasked`", Cause::UnmaskedNeedsUserNamespace),
-    ("hostusers must be false to use unmasked", Cause::UnmaskedNeedsUserNamespace),
-    ("failed to start noop process for unshare", Cause::NodeWithoutUserNamespaces),
-    ("must not set securitycontext.procmount to", Cause::PodSecurityForbidsUnmasked),
-    ("argument list too long", Cause::ArgumentsTooLong),
-    // of the kubelet, of containerd, CRI-O and runc, and of the API server
-    ("does not support user namespaces", Cause::RuntimeWithoutUserNamespaces),
-    ("cannot load seccomp profile", Cause::SeccompFileMissing),
-    ("unable to load local profile", Cause::SeccompFileMissing),
-    ("cannot enforce apparmor", Cause::AppArmorProfileNotLoaded),
-    ("apparmor profile not found", Cause::AppArmorProfileNotLoaded),
-    ("apparmor is not enabled on the host", Cause::AppArmorProfileNotLoaded),
-    ("failed to set mount_attr_idmap", Cause::VolumeWithoutIdMapping),
-    ("violates podsecurity", Cause::AdmissionRefuses),
-    ("podsecuritypolicy: unable to admit pod", Cause::AdmissionRefuses),
-    ("unable to validate against any security context constraint", Cause::AdmissionRefuses),
-    ("admission webhook", Cause::AdmissionRefuses),
-];
-
-/// What Pod Security minds, in lower case, and what is to be said of it to whoever wants bwrap to run.
-const VIOLATIONS: &[(&str, &str)] = &[
-    ("seccompprofile", "seccompProfile: a Localhost profile passes every level, Unconfined only privileged"),
-    ("apparmor", "appArmorProfile: a Localhost profile passes every level, Unconfined only privileged"),
-    (
-        "capabilities",
-        "capabilities: baseline admits SETFCAP and no SYS_ADMIN; restricted admits neither, and bwrap needs none as another \
-                      user than root",
-    ),
-    ("allowprivilegeescalation", "allowPrivilegeEscalation: false suits bwrap, unless it is setuid"),
-    ("runasnonroot", "runAsNonRoot: true with another runAsUser than 0 suits bwrap best"),
-    ("privileged (", "privileged: bwrap never needs it"),
-    (
-        "hostpath volumes",
-        "hostPath: files for nodes are better written by a DaemonSet in a namespace of its own",
-    ),
-];
-
 /// The cause that a text of Kubernetes' names, wherever in it.
-pub(in crate::diagnosis) fn kubernetes_text(text: &str) -> Option<Cause> {
+fn kubernetes_text(text: &str) -> Option<Cause> {
     let text: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
     let text = text.join(" ");
-    TEXTS.iter().find(|(words, _)| text.contains(words)).map(|(_, cause)| *cause)
+    let mut said = include_str!("k8/said.tsv").lines().filter_map(|row| row.split_once('\t'));
+    said.find(|(words, _)| text.contains(words))?.1.parse().ok()
+}
+
+/// The first text of Kubernetes', and the cause that it names.
+fn reason(case: &Case<'_>) -> Option<(Cause, String)> {
+    case.symptom?.messages.iter().find_map(|message| {
+        let text = message.text().to_string_lossy().into_owned();
+        Some((kubernetes_text(&text)?, text))
+    })
 }
 
 /// What a text that is none of bwrap's says about the cluster.
 pub(in crate::diagnosis) fn find(case: &Case<'_>) -> Option<Finding> {
-    let (reason, text) = case.symptom?.messages.iter().find_map(|message| {
-        let text = message.text().to_string_lossy();
-        kubernetes_text(&text).map(|reason| (reason, text))
-    })?;
-    let (refuted, remedies) = match reason {
-        Cause::UnmaskedNeedsUserNamespace => {
-            let patch = PodPatch { host_users: Some(false), unmasked_proc: true, ..PodPatch::default() };
-            let remedy = told!("user-namespace-of-pod" => Action::Pod(patch));
-            let refuted = "`kubectl get pod POD -o jsonpath={.spec.hostUsers}` prints false";
-            (refuted, vec![remedy.needs(Need::Linux("nodes with ", (6, 3))).needs(RUNTIME)])
-        }
-        Cause::NodeWithoutUserNamespaces => {
-            let opens = "every user of the node can make user namespaces";
-            let set = Wish::Sysctl("user.max_user_namespaces", "15000", opens).grant(case);
-            let refuted = "`sysctl user.max_user_namespaces`, typed on the node, is above 0";
-            (refuted, told!("node-user-namespaces").or(set))
-        }
-        Cause::RuntimeWithoutUserNamespaces => (
-            "`kubectl get node NODE -o jsonpath={.status.runtimeHandlers}` lists userNamespaces: true for the handler",
-            vec![told!("runtime-with-user-namespaces"), told!("without-host-users")],
-        ),
-        Cause::SeccompFileMissing => (
-            "the file of the message is on the node that the pod came to",
-            vec![told!("seccomp-file-on-nodes")],
-        ),
-        Cause::AppArmorProfileNotLoaded => {
-            let (load, without) = (told!("apparmor-profile-on-nodes"), told!("no-apparmor-field"));
-            let off = text.to_lowercase().contains("not enabled");
-            let refuted = "`aa-status`, typed on the node as root, lists the profile of the message";
-            (refuted, if off { without.or([load]) } else { load.or([without]) })
-        }
-        Cause::VolumeWithoutIdMapping => (
-            "the pod starts with the same volumes and without hostUsers: false, and for another reason with it",
-            vec![told!("volume-that-maps-ids"), told!("without-host-users")],
-        ),
-        Cause::AdmissionRefuses => (
-            "the same manifest is created in another namespace of the same cluster, with the same labels",
-            vec![told!("ask-for-less"), told!("namespace-of-its-own")],
-        ),
-        Cause::ArgumentsTooLong => ("a shorter line fails alike", vec![shorter()]),
-        _ => (
-            "`kubectl get ns NAMESPACE --show-labels` shows no pod-security.kubernetes.io/enforce",
-            vec![told!("baseline-1.35"), told!("bind-proc-without-proc-mount")],
-        ),
+    let (reason, _) = reason(case)?;
+    let Some(rule) = RULES.iter().find(|rule| rule.cause == reason) else {
+        let found = said(case)?.refuted_by("a shorter line fails alike");
+        return Some(found.finding(reason, wish::fit(case, vec![told!("shorter-line")])));
     };
+    rule.find(case)
+}
+
+fn said(case: &Case<'_>) -> Option<Judgement> {
+    let (reason, text) = reason(case)?;
+    let lower = text.to_lowercase();
     // the runtime prints the same about other failures
     let limit = reason == Cause::NodeWithoutUserNamespaces;
-    let sure = !limit || text.to_lowercase().contains("no space left on device");
+    let sure = !limit || lower.contains("no space left on device");
     let who = if reason.code().starts_with("K8") { "Kubernetes says so" } else { "it was said" };
-    let found = weigh(if sure { High } else { Low })
-        .heard(case, format!("{who}: {}", text.trim()))
-        .refuted_by(refuted);
-    let lower = text.to_lowercase();
-    let minded =
-        VIOLATIONS.iter().filter(|(word, _)| reason == Cause::AdmissionRefuses && lower.contains(word));
-    let found = minded.fold(found, |found, (_, text)| found.heard(case, *text));
-    Some(found.finding(reason, wish::fit(case, remedies)))
+    let found = weigh(if sure { High } else { Low }).heard(case, format!("{who}: {}", text.trim()));
+    let violations = include_str!("k8/violations.tsv").lines().filter_map(|row| row.split_once('\t'));
+    let minded = violations.filter(|(word, _)| reason == Cause::AdmissionRefuses && lower.contains(word));
+    Some(minded.fold(found, |found, (_, text)| found.heard(case, text)))
+}
+
+fn unmask_in_user_namespace() -> Remedy {
+    let patch = PodPatch { host_users: Some(false), unmasked_proc: true, ..PodPatch::default() };
+    let remedy = told!("user-namespace-of-pod" => Action::Pod(patch));
+    remedy.needs(Need::Linux("nodes with ", (6, 3))).needs(RUNTIME)
+}
+
+fn load_on_nodes(case: &Case<'_>) -> Vec<Remedy> {
+    let (load, without) = (told!("apparmor-profile-on-nodes"), told!("no-apparmor-field"));
+    let off = reason(case).is_some_and(|(_, text)| text.to_lowercase().contains("not enabled"));
+    if off { without.or([load]) } else { load.or([without]) }
 }
 
 #[cfg(test)]
@@ -168,6 +145,17 @@ mod tests {
         assert_eq!(kubernetes_text(&RUNTIME.replace(' ', "\n  ")), Some(Cause::NodeWithoutUserNamespaces));
         assert_eq!(kubernetes_text("bwrap: Can't mount proc on /proc: Operation not permitted"), None);
         assert_eq!(kubernetes_text("write /x: no space left on device"), None);
+    }
+
+    #[test]
+    fn rows_are_read() {
+        let rows = |text: &'static str| text.lines().filter(|row| !row.starts_with('#'));
+        for row in rows(include_str!("k8/said.tsv")) {
+            assert!(row.split_once('\t').is_some_and(|(_, code)| code.parse::<Cause>().is_ok()), "{row}");
+        }
+        for row in rows(include_str!("k8/violations.tsv")) {
+            assert!(row.split_once('\t').is_some_and(|(words, _)| words == words.to_lowercase()), "{row}");
+        }
     }
 
     #[test]

@@ -3,41 +3,32 @@
 //! What bwrap prints after `Failed RTM_NEWADDR` is the error of an earlier call, so only the facts tell these apart.
 
 use super::prelude::*;
-use crate::bwrap::Message;
-use crate::bwrap::message::Errno;
-use crate::diagnosis::calls::failed;
 
-const REFUSED: &[(&str, &[i32])] = &[
-    ("loopback: Failed RTM_NEWADDR", &[]),
-    ("loopback: Failed RTM_NEWLINK", &[]),
-    ("Can't create loopback device", &[]),
-];
+const REFUSED: &[&str] =
+    &["loopback: Failed RTM_NEWADDR", "loopback: Failed RTM_NEWLINK", "Can't create loopback device"];
 
 rules! {
-    AppArmorStripsNetAdmin, Anytime if |plan| plan.new_net, REFUSED => apparmor_strips, lift_restriction;
+    AppArmorStripsNetAdmin, Anytime if |plan| plan.new_net, [in REFUSED] => apparmor_strips, lift_restriction;
 
-    NetAdminMissing, Anytime if |plan| plan.new_net, REFUSED,
+    NetAdminMissing, Anytime if |plan| plan.new_net, [in REFUSED],
         unless "the same sandbox fails alike with a user namespace of its own (--unshare-user)"
         => net_admin_missing, |case| {
             // a namespace takes no privilege from anywhere
             Remedy::change(SandboxChange::UnshareUser).or(Wish::Capability(Capability::CAP_NET_ADMIN).grant(case))
         };
 
-    GvisorLoopback, Anytime if |plan| plan.new_net, REFUSED,
+    GvisorLoopback, Anytime if |plan| plan.new_net, [in REFUSED],
         unless "the same sandbox fails alike under runc"
         => gvisor, |_| vec![told!("newer-gvisor"), Remedy::change(SandboxChange::ShareNet)];
 
     NetlinkDenied, Failed, [
-        "loopback: Failed to create NETLINK_ROUTE socket", "loopback: Failed to bind NETLINK_ROUTE socket",
+        "loopback: Failed to create NETLINK_ROUTE socket", "loopback: Failed to bind NETLINK_ROUTE socket"
     ],
         unless "`ip link` works where bwrap is started" => netlink_denied, permit_netlink;
 
-    SelinuxDeniesNetAdmin, Failed, REFUSED => selinux_denies_net_admin,
+    SelinuxDeniesNetAdmin, Failed, [in REFUSED] => selinux_denies_net_admin,
         |case| Wish::Selinux(&[NET_ADMIN]).grant(case).or([told!("virt-sandbox-use-all-caps")]);
 }
-
-const NET_ADMIN: SelinuxRule =
-    SelinuxRule { target: "self", class: "cap_userns", permissions: &["net_admin"] };
 
 fn apparmor_strips(case: &Case<'_>) -> Option<Judgement> {
     let found = strips_capabilities(case)?.summary(
@@ -89,7 +80,7 @@ fn netlink_denied(case: &Case<'_>) -> Option<Judgement> {
     // that is seldom what filters answer
     let confined = case.apparmor().profile().is_some() || case.selinux().domain().is_some();
     let module = case.errno() == Some(libc::EACCES) && (confined || case.filtered() != Some(true));
-    let call = failed(case).map_or("socket", |call| call.name);
+    let call = calls::failed(case).map_or("socket", |call| call.name);
     let found = weigh(if case.filtered() == Some(true) && !module { High } else { Medium })
         .summary("bwrap may make no netlink socket, which setting the loopback device up takes");
     let found = found.heard(case, format!("the answer to {call}(2) of AF_NETLINK was no"));
@@ -108,15 +99,9 @@ fn permit_netlink(case: &Case<'_>) -> Vec<Remedy> {
     permitted.or([Remedy::change(SandboxChange::ShareNet)])
 }
 
-const NETLINK: SelinuxRule = SelinuxRule {
-    target: "self",
-    class: "netlink_route_socket",
-    permissions: &["create", "bind", "getattr", "read", "write", "nlmsg_read", "nlmsg_write"],
-};
-
 /// A user namespace of its own has the capability, if no module objects.
 fn selinux_denies_net_admin(case: &Case<'_>) -> Option<Judgement> {
-    let found = selinux_denies(case, "self:cap_userns net_admin")?;
+    let found = selinux_denies(case, &NET_ADMIN)?;
     let confidence = if case.selinux().domain().is_some() { Medium } else { Low };
     let unknown = "virt_sandbox_use_all_caps, which allows it to containers: `getsebool`, on the host";
     (case.user_namespace() != Some(false)).then(|| found.confidence(confidence).unknown(unknown))

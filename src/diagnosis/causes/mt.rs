@@ -7,56 +7,46 @@ use super::bd::binds::remount_locked;
 use super::pr::PROC;
 use super::pr::hidden::{Seen, look};
 use super::prelude::*;
-use crate::diagnosis::calls::{ANSWERS, denied, denied_though};
-use crate::diagnosis::case::DEFAULT;
 
 rules! {
     AppArmorDeniesMount, Anytime, [
-        "Failed to make / slave" => (EACCES), "Creating proc failed" => (EACCES), "mounting proc" => (EACCES),
+        "Failed to make / slave", "Creating proc failed", "mounting proc" => (EACCES)
     ],
         unless "the sandbox starts under this profile" => apparmor_denies_mount, permit_in_profile;
 
     SelinuxDeniesMount, Failed, ["Failed to make / slave" => (EACCES)]
-        => |case| selinux_denies(case, "root_t:dir mounton"), |case| {
-            const MOUNTON: SelinuxRule =
-                SelinuxRule { target: "root_t", class: "dir", permissions: &["mounton"] };
-            Wish::Selinux(&[MOUNTON]).grant(case)
-        };
+        => |case| selinux_denies(case, &MOUNT_ON_ROOT), |case| Wish::Selinux(&[MOUNT_ON_ROOT]).grant(case);
 
     // that there is no such call is another cause
     SeccompDeniesMount, Failed, [
-        "Failed to make / slave" => (EPERM EACCES EINVAL EOPNOTSUPP), "mounting proc" => (EPERM EACCES EINVAL EOPNOTSUPP),
-        "setting up newroot bind" => ANSWERS, "Can't mount proc on %s" => ANSWERS, "Can't mount devpts on %s" => ANSWERS,
-        "Unable to apply mount flags: remount \"%s\"" => ANSWERS, "mount_setattr() failed at \"%s\"" => ANSWERS,
-        "Unable to remount destination \"%s\" with correct flags" => ANSWERS, KILLED,
+        "Failed to make / slave", "mounting proc" => (EPERM EACCES EINVAL EOPNOTSUPP);
+        "setting up newroot bind", "Can't mount proc on %s", "Can't mount devpts on %s",
+        "Unable to apply mount flags: remount \"%s\"", "mount_setattr() failed at \"%s\"",
+        "Unable to remount destination \"%s\" with correct flags" => ANSWERS; KILLED
     ] => mount_denied, permit_calls;
 
-    MountNotImplemented, Failed, ["Failed to make / slave" => (ENOSYS), "mounting proc" => (ENOSYS)]
-        => denied, permit_calls;
+    MountNotImplemented, Failed, ["Failed to make / slave", "mounting proc" => (ENOSYS)]
+        => calls::denied, permit_calls;
 
     LandlockDeniesMount, Anytime, ["Failed to make / slave" => (EPERM)],
         unless "the launcher and what started it use no Landlock"
-        => landlock_denies_mount, |_| vec![landlock_inside()];
+        => landlock_denies_mount, |_| vec![told!("landlock-inside")];
 
-    SelinuxDeniesTmpfs, Failed, ["Failed to mount tmpfs" => (EACCES), "Can't mount tmpfs on %s" => (EACCES)]
-        => |case| selinux_denies(case, "tmpfs_t:filesystem mount"), |case| {
-            const MOUNT: SelinuxRule =
-                SelinuxRule { target: "tmpfs_t", class: "filesystem", permissions: &["mount"] };
-            Wish::Selinux(&[MOUNT]).grant(case)
-        };
+    SelinuxDeniesTmpfs, Failed, ["Failed to mount tmpfs", "Can't mount tmpfs on %s" => (EACCES)]
+        => |case| selinux_denies(case, &MOUNT_TMPFS), |case| Wish::Selinux(&[MOUNT_TMPFS]).grant(case);
 
-    SeccompDeniesTmpfs, Failed, ["Failed to mount tmpfs" => ANSWERS, "Can't mount tmpfs on %s" => ANSWERS]
-        => denied, permit_calls;
+    SeccompDeniesTmpfs, Failed, ["Failed to mount tmpfs", "Can't mount tmpfs on %s" => ANSWERS]
+        => calls::denied, permit_calls;
 
-    SeccompDeniesPivotRoot, Anytime, ["pivot_root" => ANSWERS, "pivot_root(/newroot)" => ANSWERS],
+    SeccompDeniesPivotRoot, Anytime, ["pivot_root", "pivot_root(/newroot)" => ANSWERS],
         unless "the container has a seccomp profile of its own, which allows pivot_root"
         => seccomp_denies_pivot_root, permit_calls;
 
-    AppArmorDeniesPivotRoot, Anytime, ["pivot_root" => (EACCES), "pivot_root(/newroot)" => (EACCES)],
+    AppArmorDeniesPivotRoot, Anytime, ["pivot_root", "pivot_root(/newroot)" => (EACCES)],
         unless "security.nesting is true for this container" => apparmor_denies_pivot_root, permit_in_profile;
 
-    SeccompDeniesUmount, Failed, ["umount old root" => ANSWERS, "unmount old root" => ANSWERS]
-        => denied, permit_calls;
+    SeccompDeniesUmount, Failed, ["umount old root", "unmount old root" => ANSWERS]
+        => calls::denied, permit_calls;
 
     HostnameDenied, Anytime if |plan| plan.hostname, ["Can't set hostname to %s" => ANSWERS],
         unless "the container has a seccomp profile of its own, which allows sethostname"
@@ -69,7 +59,7 @@ fn permit_calls(case: &Case<'_>) -> Vec<Remedy> {
 
 /// Some filters look at the flags of mount, and let others pass.
 fn mount_denied(case: &Case<'_>) -> Option<Judgement> {
-    let found = denied(case);
+    let found = calls::denied(case);
     if case.killed() {
         return found.filter(|_| case.symptom.is_some_and(|symptom| symptom.verdict == Verdict::SetupFailed));
     }
@@ -80,7 +70,7 @@ fn mount_denied(case: &Case<'_>) -> Option<Judgement> {
             remount_locked(case) == Some(false)
         };
         rule_out(!by_flags)?;
-        denied_though(case)
+        calls::denied_though(case)
     })
 }
 
@@ -115,7 +105,7 @@ fn apparmor_denies_pivot_root(case: &Case<'_>) -> Option<Judgement> {
 /// Docker's and containerd's default profiles know `CAP_SYS_ADMIN`, and never allow this call.
 fn seccomp_denies_pivot_root(case: &Case<'_>) -> Option<Judgement> {
     if case.failed() {
-        return denied(case);
+        return calls::denied(case);
     }
     rule_out(case.filter_name().is_some_and(|name| name != DEFAULT))?;
     let engine = [Platform::Docker, Platform::Containerd].into_iter().find(|engine| case.on(*engine))?;
@@ -135,7 +125,9 @@ fn hostname_denied(case: &Case<'_>) -> Option<Judgement> {
     let (admin, capabilities) = (case.has(Capability::CAP_SYS_ADMIN), &case.host.process.effective);
     if case.failed() {
         let exempt = "the process has CAP_SYS_ADMIN, with which default filters allow sethostname";
-        return Some(denied(case)?.seen_against(capabilities, (admin == Some(true)).then_some(exempt)));
+        return Some(
+            calls::denied(case)?.seen_against(capabilities, (admin == Some(true)).then_some(exempt)),
+        );
     }
     let engines = [Platform::Podman, Platform::CriO, Platform::Docker, Platform::Containerd];
     rule_out(case.filter_name().is_some_and(|name| name != DEFAULT))?;
@@ -165,11 +157,6 @@ fn landlock_denies_mount(case: &Case<'_>) -> Option<Judgement> {
         .seen(&process.no_new_privs, sure.then_some(for_good))
         .if_not(evidence::filter(case))
         .into()
-}
-
-/// A domain cannot be left, and every one with rules about files forbids mounting.
-pub(in crate::diagnosis) fn landlock_inside() -> Remedy {
-    told!("landlock-inside")
 }
 
 #[cfg(test)]

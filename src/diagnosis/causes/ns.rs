@@ -18,11 +18,11 @@ pub(in crate::diagnosis) const CREATING: &str = "Creating new namespace failed";
 const MAKE_SLAVE: &str = "Failed to make / slave";
 
 rules! {
-    Chrooted, Anytime, [NO_PERMISSIONS => (EPERM), MAKE_SLAVE => (EINVAL)],
+    Chrooted, Anytime, [NO_PERMISSIONS => (EPERM); MAKE_SLAVE => (EINVAL)],
         unless "`grep ' / / ' /proc/self/mountinfo` shows a mount on /: it is no chroot"
         => chrooted, leave_chroot;
 
-    UserNamespacesSwitchedOff, Anytime, [NO_PERMISSIONS => (EPERM), "unshare user ns" => (EPERM)],
+    UserNamespacesSwitchedOff, Anytime, [NO_PERMISSIONS, "unshare user ns" => (EPERM)],
         unless "`sysctl kernel.unprivileged_userns_clone` prints 1, or knows no such key"
         => switched_off, |case| Wish::Sysctl(CLONE, "1", OPENS).grant(case);
 
@@ -37,8 +37,8 @@ rules! {
     JoinDenied, Failed, [
         "Joining specified user namespace failed",
         "Joining the specified user namespace failed, it might not be a descendant of the current user namespace.",
-        "Setting userns2 failed", "Setting pidns failed", "unshare pid ns" => (EPERM),
-        "Can't read pid from socket", "No pid returned on socket", "Unexpected short read from pid socket",
+        "Setting userns2 failed", "Setting pidns failed", "Can't read pid from socket",
+        "No pid returned on socket", "Unexpected short read from pid socket"; "unshare pid ns" => (EPERM)
     ],
         unless "`nsenter` by the same user joins the same namespaces"
         => join_denied, |_| vec![told!("namespace-to-join")];
@@ -95,8 +95,7 @@ fn switched_off(case: &Case<'_>) -> Option<Judgement> {
     let value = case.host.sysctl(CLONE);
     rule_out(makes == Some(false) || value.is_absent())?;
     if value.present().is_none() {
-        let unknown = format!("the value of {CLONE}: `sysctl` on the machine");
-        return case.failed().then(|| weigh(Low).unknown(unknown));
+        return open(case, Low, format!("the value of {CLONE}: `sysctl` on the machine"));
     }
     rule_out(!value.is("0"))?;
     let found = |confidence| weigh(confidence).pro(evidence::parameter(case, CLONE));
@@ -133,8 +132,7 @@ fn unmapped(case: &Case<'_>) -> Option<Judgement> {
         (_, Some((false, id))) => ("group", "gid_map", id),
         (Some(_), Some(_)) => return None,
         _ => {
-            let unknown = "whether our ids are mapped: `id`, /proc/self/uid_map and gid_map";
-            return case.failed().then(|| weigh(Low).unknown(unknown));
+            return open(case, Low, "whether our ids are mapped: `id`, /proc/self/uid_map and gid_map");
         }
     };
     let sure = case.failed() || makes == Some(true);
@@ -192,23 +190,14 @@ fn ask_for_one(case: &Case<'_>) -> Vec<Remedy> {
 fn join_denied(case: &Case<'_>) -> Option<Judgement> {
     let message = case.message()?;
     let kind = if message.operation() == Some("--pidns") { "PID" } else { "user" };
-    let (summary, reason) = match case.errno() {
-        Some(libc::EPERM) => (
-            format!("this user may not join the {kind} namespace"),
-            "the kernel answered EPERM: joining needs CAP_SYS_ADMIN in the user namespace that owns it",
-        ),
-        Some(libc::EINVAL) => (
-            format!("the {kind} namespace is no descendant of ours, or the descriptor is for another kind"),
-            "the kernel answered EINVAL: a user namespace must be below our own, and another one than it",
-        ),
-        Some(libc::EBADF) => (
-            format!("the descriptor for the {kind} namespace is not open in bwrap"),
-            "the kernel answered EBADF: it was closed, or closes when bwrap is executed (FD_CLOEXEC)",
-        ),
-        _ => (
-            format!("the {kind} namespace could not be joined: {}", message.text().to_string_lossy()),
-            "bwrap names the namespace that it could not join",
-        ),
+    let (_, reason) = meaning(case, Cause::JoinDenied)?;
+    let summary = match case.errno() {
+        Some(libc::EPERM) => format!("this user may not join the {kind} namespace"),
+        Some(libc::EINVAL) => {
+            format!("the {kind} namespace is no descendant of ours, or the descriptor is for another kind")
+        }
+        Some(libc::EBADF) => format!("the descriptor for the {kind} namespace is not open in bwrap"),
+        _ => format!("the {kind} namespace could not be joined: {}", message.text().to_string_lossy()),
     };
     Some(weigh(High).summary(summary).heard(case, reason))
 }

@@ -11,41 +11,38 @@ use remedies::{bind_proc, permit_mounts, uncover, unmask_by_update, unmask_or_bi
 pub(super) const PROC: &str = "Can't mount proc on %s";
 
 // Security modules come first: they answer before the kernel looks at what is visible.
+const MOUNTED_HERE: &str = "`unshare -Urmpf mount -t proc proc /mnt` succeeds where bwrap is started";
+
 rules! {
     SelinuxDeniesProc, Anytime about proc if |plan| plan.proc.is_some(), [PROC => (EACCES)]
-        => |case| selinux_denies(case, "proc_t:filesystem mount"), |case| permit_mounts(case).or(bind_proc(case));
+        => |case| selinux_denies(case, &MOUNT_PROC), |case| permit_mounts(case).or(bind_proc(case));
 
     // before a launch the rule about mounting as such speaks for it
     AppArmorDeniesProc, Failed about proc, [PROC => (EACCES)]
         => |case| apparmor_denies(case, "mounting proc"), |case| permit_in_profile(case).or(bind_proc(case));
 
-    MaskedProc, Anytime about proc, [PROC => (EPERM)],
-        unless "`unshare -Urmpf mount -t proc proc /mnt` succeeds where bwrap is started"
+    MaskedProc, Anytime about proc, [PROC => (EPERM)], unless MOUNTED_HERE
         => |case| hidden_proc(case, Cause::MaskedProc), unmask_or_bind;
 
     UnmaskedProcMasked, Anytime about proc, [PROC => (EPERM)],
         unless "the pod's YAML does not say procMount: Unmasked, or `crio --version` on the node is none of 1.33.0 and 1.33.1"
         => |case| hidden_proc(case, Cause::UnmaskedProcMasked), unmask_by_update;
 
-    CoveredProc, Anytime about proc, [PROC => (EPERM EACCES)],
-        unless "`unshare -Urmpf mount -t proc proc /mnt` succeeds where bwrap is started"
+    CoveredProc, Anytime about proc, [PROC => (EPERM EACCES)], unless MOUNTED_HERE
         => |case| hidden_proc(case, Cause::CoveredProc), |case| uncover(case).or(bind_proc(case));
 
-    OuterBwrapCoversProc, Anytime about proc, [PROC => (EPERM)],
-        unless "`unshare -Urmpf mount -t proc proc /mnt` succeeds where bwrap is started"
+    OuterBwrapCoversProc, Anytime about proc, [PROC => (EPERM)], unless MOUNTED_HERE
         => |case| hidden_proc(case, Cause::OuterBwrapCoversProc),
         |case| told!("outer-bwrap-as-user").or(bind_proc(case));
 
-    ProcAtime, Anytime about proc, [PROC => (EPERM)],
-        unless "`unshare -Urmpf mount -t proc proc /mnt` succeeds where bwrap is started"
+    ProcAtime, Anytime about proc, [PROC => (EPERM)], unless MOUNTED_HERE
         => |case| hidden_proc(case, Cause::ProcAtime), |case| Wish::Relatime.grant(case).or(bind_proc(case));
 
     PidNamespaceNotOwned, Anytime about proc, [PROC => (EPERM)],
         unless "the PID namespace that is joined was made in the user namespace that bwrap works in"
         => pid_namespace_not_owned, |case| Remedy::change(SandboxChange::UnsharePid).or(bind_proc(case));
 
-    EmulatedKernelDeniesProc, Anytime about proc, [PROC => (EPERM)],
-        unless "`unshare -Urmpf mount -t proc proc /mnt` succeeds where bwrap is started"
+    EmulatedKernelDeniesProc, Anytime about proc, [PROC => (EPERM)], unless MOUNTED_HERE
         => emulated_kernel, |case| told!("linux-kernel").or(bind_proc(case));
 }
 
@@ -61,7 +58,7 @@ fn hidden_proc(case: &Case<'_>, wanted: Cause) -> Option<Judgement> {
             let likely = if wanted == Cause::MaskedProc { Medium } else { Low };
             let what = "what is mounted on /proc: /proc/self/mountinfo";
             rule_out(wanted == Cause::UnmaskedProcMasked && !is_cri_o(case))?;
-            return case.failed().then(|| weigh(likely).unknown(what));
+            return open(case, likely, what);
         }
         Seen::Hidden(hidden) if hidden.cause == wanted => hidden,
         Seen::Whole if case.failed() && wanted == Cause::CoveredProc => doubtful(case)?,

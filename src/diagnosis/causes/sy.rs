@@ -4,14 +4,12 @@ use super::prelude::*;
 
 rules! {
     OutOfMemory, Failed, [
-        "Out of memory", "clearenv failed" => (ENOMEM), "Creating new namespace failed" => (ENOMEM),
-        FORK => (ENOMEM), "Can't fork for pid 1" => (ENOMEM), "unshare user ns" => (ENOMEM),
-        "setting up uid map" => (ENOMEM), "setting up gid map" => (ENOMEM),
-        "Failed to make / slave" => (ENOMEM), "Failed to mount tmpfs" => (ENOMEM),
-        "setting up newroot bind" => (ENOMEM), "Can't bind mount %s on %s" => (ENOMEM),
-        "Can't mount proc on %s" => (ENOMEM), "Can't mount tmpfs on %s" => (ENOMEM),
-        "Can't mount devpts on %s" => (ENOMEM), "pivot_root" => (ENOMEM), "eventfd()" => (ENOMEM),
-        "prctl(PR_SET_SECCOMP)" => (ENOMEM), "execvp %s" => (ENOMEM),
+        "Out of memory";
+        "clearenv failed", "Creating new namespace failed", FORK, "Can't fork for pid 1", "unshare user ns",
+        "setting up uid map", "setting up gid map", "Failed to make / slave", "Failed to mount tmpfs",
+        "setting up newroot bind", "Can't bind mount %s on %s", "Can't mount proc on %s",
+        "Can't mount tmpfs on %s", "Can't mount devpts on %s", "pivot_root", "eventfd()",
+        "prctl(PR_SET_SECCOMP)", "execvp %s" => (ENOMEM)
     ] => out_of_memory, |_| vec![told!("see-memory"), told!("raise-memory-limit")];
 }
 

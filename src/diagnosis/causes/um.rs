@@ -3,7 +3,6 @@
 pub(super) mod nested;
 
 use super::cp::path;
-use super::mt::landlock_inside;
 use super::prelude::*;
 
 rules! {
@@ -16,7 +15,7 @@ rules! {
 
     LandlockDeniesProc, Anytime, ["setting up uid map" => (EACCES)],
         unless "the launcher and what started it use no Landlock"
-        => landlock_denies_proc, |_| vec![landlock_inside()];
+        => landlock_denies_proc, |_| vec![told!("landlock-inside")];
 
     BwrapUnreadable, Anytime, ["setting up uid map" => (EACCES)]
         => bwrap_unreadable, |case| vec![told!("readable-bwrap", path = path(case))];
@@ -29,9 +28,7 @@ rules! {
         unless "`grep -E '^[UG]id' /proc/self/status` shows the same id twice each"
         => ids_differ_or_unmapped, |_| vec![told!("same-ids")];
 
-    GidMapDenied, Anytime, [
-        "setting up gid map" => (EPERM EACCES), "error writing to setgroups" => (EPERM EACCES),
-    ],
+    GidMapDenied, Anytime, ["setting up gid map", "error writing to setgroups" => (EPERM EACCES)],
         unless "`grep ^Gid /proc/self/status` shows the same id twice"
         => gid_map_denied, |case| match case.apparmor().profile() {
             _ if restricted_gid_map(case).is_some() => lift_restriction(case),
@@ -52,8 +49,8 @@ fn missing_setfcap(case: &Case<'_>) -> Option<Judgement> {
     rule_out(root == Some(false) || has == Some(true))?;
     if (root, has) != (Some(true), Some(false)) {
         // nothing is known but the message, if there is one
-        let unknown = "whether the process is root, and its capabilities: CapEff in /proc/self/status";
-        return case.failed().then(|| weigh(Medium).unknown(unknown));
+        let what = "whether the process is root, and its capabilities: CapEff in /proc/self/status";
+        return open(case, Medium, what);
     }
     // gVisor has the rule, whatever version it goes by
     let before = !case.failed() && case.kernel().is_some_and(|version| version < (5, 12));
@@ -136,9 +133,8 @@ fn bwrap_unreadable(case: &Case<'_>) -> Option<Judgement> {
         weigh(confidence).refuted_by(format!("`test -r {file}` succeeds, as the user who starts bwrap"))
     };
     let Some(program) = case.host.bwrap.present() else {
-        return case
-            .failed()
-            .then(|| found(Low).unknown(format!("whether we may read it: `test -r {file}`")));
+        let may = format!("whether we may read it: `test -r {file}`");
+        return case.failed().then(|| found(Low).unknown(may));
     };
     let sure = case.failed() || case.user_namespace() == Some(true);
     let why = "may be executed but not read, so the kernel keeps bwrap from writing its id map";

@@ -3,36 +3,6 @@
 use super::k8;
 use super::prelude::*;
 
-const NO_MOUNT: &str = "the root is the initramfs, or no mount of its own: start from a root that is a mount (mount --rbind / \
-                        /x, then chroot into it)";
-
-const UNMAPPED: &str = "our user id is not mapped in the user namespace: its id map was written wrongly, or not before bwrap went on";
-const NO_CALL: &str = "a system call filter or emulated kernel lacks a call that bwrap needs; bwrap 0.12 builds for Linux 5.6 and \
-                       newer need openat2, which systemd's RestrictSUIDSGID= and gVisor answer so";
-const FULL: &str = "a limit of the kernel is reached (/proc/sys/user/max_*, fs.mount-max), or a disk is full";
-
-/// What is known about messages that no rule is for: pattern (any, if empty), error number, what it mostly comes from.
-const HINTS: &[(&str, i32, &str)] = &[
-    (
-        "open /proc/%s/ns failed",
-        libc::ENOENT,
-        "bwrap looks its child up in /proc, and this one is of another PID namespace than ours: mount one of our own \
-         (unshare --mount-proc; bwrap --proc /proc)",
-    ),
-    ("pivot_root", libc::EINVAL, NO_MOUNT),
-    ("pivot_root(/newroot)", libc::EINVAL, NO_MOUNT),
-    ("Creating newroot failed", libc::EOVERFLOW, UNMAPPED),
-    ("", libc::ENOSYS, NO_CALL),
-    ("", libc::EPERM, "mostly a system call filter, a missing capability or Landlock"),
-    ("", libc::EACCES, "mostly a security module, or the permissions of a file"),
-    ("", libc::EROFS, "something that bwrap writes to is mounted read-only"),
-    ("", libc::EMFILE, "too many open files (ulimit -n)"),
-    ("", libc::EAGAIN, "mostly a limit on processes (ulimit -u, pids.max)"),
-    ("", libc::ENOSPC, FULL),
-    ("", libc::ENOMEM, "memory ran out, or a limit on it is reached"),
-    ("", libc::E2BIG, "the arguments and the environment of the command are too long for the kernel"),
-];
-
 pub(in crate::diagnosis) fn unexplained(case: &Case<'_>) -> Finding {
     if let Some(finding) = k8::find(case) {
         return finding;
@@ -58,11 +28,8 @@ fn summary(case: &Case<'_>) -> String {
 fn suspects(case: &Case<'_>, mut found: Judgement) -> Judgement {
     let message = case.message();
     if let Some(errno) = message.and_then(Message::errno) {
-        let fits = |(pattern, number, _): &&(&str, i32, &str)| {
-            errno.code() == Some(*number) && (pattern.is_empty() || case.says(&[pattern]))
-        };
-        let answer = match HINTS.iter().find(fits) {
-            Some((_, _, hint)) => format!("\"{}\": {hint}", errno.text()),
+        let answer = match meaning(case, Cause::Unexplained) {
+            Some((_, hint)) => format!("\"{}\": {hint}", errno.text()),
             None => format!("the kernel's answer was \"{}\"", errno.text()),
         };
         found = found.heard(case, answer);

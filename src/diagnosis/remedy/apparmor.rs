@@ -44,13 +44,8 @@ pub(in super::super) fn container_profile(userns: bool) -> AppArmorProfile {
 /// A profile that confines nothing: to be named in the kernel's eyes is all that bwrap needs. `bwrap` is its resolved path.
 pub(in super::super) fn bwrap_profile(bwrap: &Path) -> AppArmorProfile {
     let name = profile_name(bwrap);
-    let mut attachment = String::new();
-    for c in bwrap.to_string_lossy().chars() {
-        if "*?[]{}^\"\\,".contains(c) {
-            attachment.push('\\');
-        }
-        attachment.push(c);
-    }
+    let escaped = |c: char| if "*?[]{}^\"\\,".contains(c) { format!("\\{c}") } else { c.to_string() };
+    let attachment: String = bwrap.to_string_lossy().chars().map(escaped).collect();
     let text = format!(include_str!("files/bwrap.apparmor"), name = name, attachment = attachment);
     AppArmorProfile { path: Path::new(PROFILES).join(&name), program: Some(bwrap.to_owned()), name, text }
 }

@@ -42,16 +42,6 @@ pub enum Engine {
     Podman,
 }
 
-impl Engine {
-    /// Its program.
-    pub(super) fn program(self) -> &'static str {
-        match self {
-            Self::Docker => "docker",
-            Self::Podman => "podman",
-        }
-    }
-}
-
 named! { Engine { Docker "Docker", Podman "Podman" } }
 
 impl ContainerOptions {
@@ -61,10 +51,7 @@ impl ContainerOptions {
         if !self.remove.is_empty() {
             let _ = writeln!(text, "# without: {}", self.remove.join(" "));
         }
-        let _ = write!(text, "{} run ", self.engine.program());
-        for option in &self.add {
-            let _ = write!(text, "{} ", word(option));
-        }
-        text + "IMAGE\n"
+        let options: String = self.add.iter().map(|option| word(option) + " ").collect();
+        text + &format!("{} run {options}IMAGE\n", self.engine.to_string().to_lowercase())
     }
 }

@@ -60,12 +60,8 @@ fn how(body: &str, values: &[(&str, &str)]) -> Action {
     if let Some(lines) = marked("$") {
         return Action::Commands(lines);
     }
-    Action::Manual(
-        marked("|").map_or_else(
-            || fill(&body.lines().collect::<Vec<_>>().join(" "), values),
-            |lines| lines.join("\n"),
-        ),
-    )
+    let listed = marked("|").map(|lines| lines.join("\n"));
+    Action::Manual(listed.unwrap_or_else(|| fill(&body.lines().collect::<Vec<_>>().join(" "), values)))
 }
 
 /// In one pass: what is filled in is not looked at again.

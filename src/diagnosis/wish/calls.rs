@@ -25,18 +25,15 @@ fn denied() -> impl Iterator<Item = &'static str> {
 /// well, to the hypervisor: these belong to no network namespace.
 fn profile() -> String {
     // filters refuse, fatally, what comes through another ABI than the named ones
-    let architectures: &[&str] = match std::env::consts::ARCH {
-        "x86_64" => &["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
-        "aarch64" => &["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"],
-        "s390x" => &["SCMP_ARCH_S390X", "SCMP_ARCH_S390"],
-        "powerpc64" => &["SCMP_ARCH_PPC64LE"],
-        "riscv64" => &["SCMP_ARCH_RISCV64"],
-        "loongarch64" => &["SCMP_ARCH_LOONGARCH64"],
-        // the native one alone
-        _ => &[],
-    };
+    let rows =
+        include_str!("../remedy/files/architectures.tsv").lines().filter_map(|row| row.split_once('\t'));
+    // the native one alone, where it is in no row
+    let architectures: Vec<&str> = rows
+        .filter(|(of, _)| *of == std::env::consts::ARCH)
+        .flat_map(|(_, names)| names.split(' '))
+        .collect();
     let listed = |names: &[&str]| names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>();
-    let architectures = match listed(architectures).join(",\n    ") {
+    let architectures = match listed(&architectures).join(",\n    ") {
         none if none.is_empty() => none,
         some => format!("\n  \"architectures\": [\n    {some}\n  ],"),
     };

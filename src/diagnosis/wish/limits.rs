@@ -2,6 +2,7 @@
 
 use super::prelude::*;
 use crate::diagnosis::setting::{is_of_user, manager};
+use crate::host::Process;
 
 /// What runs out.
 #[derive(Debug, Clone, Copy)]
@@ -16,17 +17,10 @@ pub(in super::super) enum Limit {
 
 /// Allow more of it.
 pub(super) fn raise(case: &Case<'_>, setting: Setting, limit: Limit) -> Vec<Remedy> {
-    let process = &case.host.process;
     match limit {
         Limit::Pids => cgroup_limit(case, setting),
-        Limit::Processes => {
-            let limits = (&process.process_limit, &process.process_limit_max);
-            resource_limit(case, setting, &PROCESSES, limits)
-        }
-        Limit::Files => {
-            let limits = (&process.descriptor_limit, &process.descriptor_limit_max);
-            resource_limit(case, setting, &FILES, limits)
-        }
+        Limit::Processes => resource_limit(case, setting, &PROCESSES),
+        Limit::Files => resource_limit(case, setting, &FILES),
     }
 }
 
@@ -93,6 +87,8 @@ struct Resource {
     /// Of the shell's `ulimit`.
     letter: char,
     least: u64,
+    /// The limit, and what it may be raised to.
+    limits: fn(&Process) -> Limits<'_>,
     opens: &'static str,
 }
 
@@ -102,6 +98,7 @@ const PROCESSES: Resource = Resource {
     field: "LimitNPROC",
     letter: 'u',
     least: 4096,
+    limits: |process| (&process.process_limit, &process.process_limit_max),
     opens: "a program that forks without end reaches further before it is stopped",
 };
 
@@ -111,6 +108,7 @@ const FILES: Resource = Resource {
     field: "LimitNOFILE",
     letter: 'n',
     least: 65_536,
+    limits: |process| (&process.descriptor_limit, &process.descriptor_limit_max),
     opens: "a program that leaks descriptors goes on for longer",
 };
 
@@ -140,8 +138,9 @@ fn in_shell(case: &Case<'_>, resource: &Resource, wanted: u64, (now, max): Limit
     told!("limit-in-shell", limit, what, line, needs, opens)
 }
 
-fn resource_limit(case: &Case<'_>, setting: Setting, resource: &Resource, limits: Limits<'_>) -> Vec<Remedy> {
+fn resource_limit(case: &Case<'_>, setting: Setting, resource: &Resource) -> Vec<Remedy> {
     let &Resource { what, name, field, least, opens, .. } = resource;
+    let limits = (resource.limits)(&case.host.process);
     let wanted = more(limits.0.present().copied(), least);
     let capitals = name.to_ascii_uppercase();
     let summary = format!("Allow {wanted} {what}");

@@ -27,7 +27,7 @@ use std::path::Path;
 
 use super::case::Case;
 use super::need::{Need, Stand};
-use super::remedy::{Action, CiService, Engine, PodPatch, Remedy, SelinuxRule, UnitSettings, told};
+use super::remedy::{Action, CiService, Engine, PodPatch, Remedies, Remedy, SelinuxRule, UnitSettings, told};
 use super::setting::{Launcher, Setting, ci_service, own_unit};
 use crate::host::{Fact, Platform, Sighting};
 use crate::sandbox::Capability;
@@ -80,10 +80,9 @@ impl Wish<'_> {
 
     fn cells(self, case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
         match self {
-            Self::MappedRoot => [Self::User, Self::Capability(Capability::CAP_SETFCAP)]
-                .into_iter()
-                .flat_map(|wish| wish.cells(case, setting))
-                .collect(),
+            Self::MappedRoot => {
+                rights::user(case, setting).or(rights::capability(case, setting, Capability::CAP_SETFCAP))
+            }
             Self::User => rights::user(case, setting),
             Self::Capability(capability) => rights::capability(case, setting, capability),
             Self::NoAmbientCapabilities => rights::no_ambient_capabilities(case, setting),

@@ -145,7 +145,7 @@ fn root_can_be_nobody_else_without_a_user_namespace() {
     let ahead = predict(&host, &sandbox);
     assert_eq!(ahead.obstacles[0].cause, Cause::ContradictoryOptions);
     assert_eq!(ahead.obstacles[0].remedies[0].action, Action::Sandbox(SandboxChange::UnshareUser));
-    let found = explain(IDS[0], &host, &sandbox);
+    let found = explain("Specifying --uid requires --unshare-user or --userns", &host, &sandbox);
     assert!(found.causes[0].summary.contains("user id 1000"));
     assert_eq!(predict(&host, &without_user(&whole()).uid(0)).outlook, Outlook::Starts);
     assert_eq!(predict(&host, &whole().uid(1000)).outlook, Outlook::Starts);

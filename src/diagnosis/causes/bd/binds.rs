@@ -88,20 +88,6 @@ pub(super) fn leave_mount_out(case: &Case<'_>) -> Vec<Remedy> {
     Vec::new().or(unmount).or([told!("bind-beside-mount", place)]).or(spot.leave_out())
 }
 
-/// What bwrap asked for after the bind, by its reasons.
-const AFTERWARDS: &[(&str, &str)] = &[
-    (
-        UNMOUNTED,
-        "bwrap does not find its own mount again; case-insensitive file systems and emulated kernels do that",
-    ),
-    ("readlink(/proc/self/fd/N) for \"%s\"", "bwrap needs a working /proc on the host"),
-    ("open(\"%s\", O_PATH)", GONE),
-    ("Unable to open destination O_PATH fd \"%s\"", GONE),
-    ("realpath(destination)", GONE),
-];
-const GONE: &str =
-    "what was mounted cannot be opened again: an automount, a link, or a directory that may not be searched";
-
 /// The bind itself.
 pub(super) fn denied(case: &Case<'_>) -> Option<Judgement> {
     let spot = Spot::destination(case)?;
@@ -112,19 +98,7 @@ pub(super) fn denied(case: &Case<'_>) -> Option<Judgement> {
     }
     let source =
         message.source().map_or_else(|| "the source".to_owned(), |source| source.display().to_string());
-    let afterwards = AFTERWARDS.iter().find(|(reason, _)| message.reason() == Some(reason));
-    let why = match (afterwards, case.errno()) {
-        (Some((_, why)), _) => *why,
-        (_, Some(libc::EINVAL)) => {
-            "the source cannot be bound: a namespace file, or below a mount that is locked or unbindable"
-        }
-        (_, Some(libc::ENOENT)) => {
-            "the source was there a moment before, or its destination is a dangling link"
-        }
-        (_, Some(libc::EACCES)) => "security modules answer so",
-        (_, Some(libc::EPERM | libc::ENOSYS)) => "system call filters and security modules answer so",
-        _ => "the kernel gives no other reason",
-    };
+    let (_, why) = meaning(case, Cause::BindDenied)?;
     let vague = case.errno() == Some(libc::ENOENT) || message.errno().is_none();
     let errno = message.errno().map_or_else(String::new, |errno| format!(": {}", errno.text()));
     let filter = "whether the system call filter denies this kind of mount (Seccomp: 2 in /proc/self/status)";

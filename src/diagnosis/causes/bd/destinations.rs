@@ -94,32 +94,12 @@ pub(super) fn other_kind(case: &Case<'_>) -> Option<Judgement> {
     let spot = Spot::destination(case)?;
     let (reason, place) = (spot.message.reason(), spot.path.display());
     let is_of = |kind: fn(&Operation) -> bool| spot.found.is_some_and(|found| kind(found.operation));
-    let is = match (spot.message.pattern()?, case.errno()) {
-        // the other reasons are about the mount that is there
-        ("Can't remount readonly on %s", _) if !unmounted(case) => return None,
-        ("Can't remount readonly on %s", _) => {
-            format!("nothing is mounted on {place}, and only mounts can be made read-only")
-        }
-        (OPEN, _) if !is_of(|one| matches!(one, Operation::Chmod(_))) => return None,
-        (CREATE_FILE, Some(libc::ENOENT)) if !is_of(|one| matches!(one, Operation::RemountRo(_))) => {
-            return None;
-        }
-        (CREATE_FILE, Some(libc::ENOENT)) => {
-            format!("there is nothing at {place}, and only mounts can be made read-only")
-        }
-        (CHMOD | OPEN, _) => format!("there is nothing at {place} yet whose mode could be set"),
-        ("Destination is not a directory %s", _) => {
-            format!("{place} is a file or a symbolic link, and must be a directory")
-        }
-        ("Can't mkdir %s", _) => {
-            format!("{place} is a file, and must be a directory")
-        }
-        (NOT_A_FILE, _) | (_, Some(libc::EISDIR)) => format!("{place} is a directory, and must be a file"),
-        (MKDIR_PARENTS, _) | (_, Some(libc::ENOTDIR)) => {
-            format!("a directory on the way to {place} is a file")
-        }
-        _ => format!("{place} is there, and is of another kind"),
-    };
+    let remounts = is_of(|one| matches!(one, Operation::RemountRo(_)));
+    rule_out(case.says(&["Can't remount readonly on %s"]) && !unmounted(case))?;
+    rule_out(case.says(&[OPEN]) && !is_of(|one| matches!(one, Operation::Chmod(_))))?;
+    rule_out(case.says(&[CREATE_FILE]) && case.errno() == Some(libc::ENOENT) && !remounts)?;
+    let (_, is) = meaning(case, Cause::DestinationOfOtherKind)?;
+    let is = fill(is, &[("place", &place.to_string())]);
     let refuted_by = match spot.outside() {
         _ if reason.is_some() => format!("`findmnt {}`, typed inside, finds a mount", word(spot.path)),
         Some(outside) => format!("`ls -ld {}` shows something else", word(&outside)),

@@ -93,11 +93,9 @@ fn by_destination<'a>(case: &Case<'a>) -> Option<Found<'a>> {
         return first.filter(|_| overlays.next().is_none());
     };
     let exact = |operation: &Operation| operation.is_on(path);
-    let same_source = |operation: &Operation| match (operation, message.source()) {
-        (Operation::Bind(bind), Some(source)) => {
-            wanted == Some("--bind") && source.ends_with(relative(&bind.source))
-        }
-        _ => false,
+    let same_source = |operation: &Operation| {
+        matches!((operation, message.source()), (Operation::Bind(bind), Some(source))
+            if wanted == Some("--bind") && source.ends_with(relative(&bind.source)))
     };
     // bwrap makes more below a /dev and a /proc than the caller names
     let part = |operation: &Operation| {

@@ -14,13 +14,8 @@ pub(super) fn working_directory(case: &Case<'_>) -> Option<Judgement> {
     let place = directory.display();
     let nothing = case.sandbox.is_some_and(|sandbox| !sandbox.reaches(directory))
         && matches!(case.errno(), None | Some(libc::ENOENT));
-    let state = match case.errno() {
-        Some(libc::EACCES) => "may not be entered by the command's user",
-        Some(libc::ENOTDIR) => "is no directory",
-        Some(libc::ENOENT) => "is not there inside",
-        _ if nothing => "is not there inside",
-        _ => "cannot be entered",
-    };
+    let state = meaning(case, Cause::WorkingDirectoryMissing).filter(|_| !nothing);
+    let state = state.map_or("is not there inside", |(_, state)| state);
     let looked = "typed in the same sandbox without a working directory, finds it";
     let found = weigh(High)
         .refuted_by(format!("`ls -ld {place}`, {looked}"))

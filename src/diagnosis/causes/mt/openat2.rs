@@ -1,14 +1,12 @@
 //! openat2(2), with which bwrap 0.12 walks paths.
 
 use super::super::prelude::*;
-use crate::diagnosis::wish::unit;
 
 rules! {
     Openat2Missing, Failed, [
-        "Can't open source %s" => (ENOSYS), "Can't open %s" => (ENOSYS), "Can't resolve %s" => (ENOSYS),
-        "Can't mkdir %s" => (ENOSYS), "Can't mkdir parents for %s" => (ENOSYS),
-        "Can't create file at %s" => (ENOSYS), "Can't open overlay source %s" => (ENOSYS),
-        "Can't open overlay workdir %s" => (ENOSYS),
+        "Can't open source %s", "Can't open %s", "Can't resolve %s", "Can't mkdir %s",
+        "Can't mkdir parents for %s", "Can't create file at %s", "Can't open overlay source %s",
+        "Can't open overlay workdir %s" => (ENOSYS)
     ],
         unless "bwrap 0.11 fails at the same path, too" => missing, permit;
 }

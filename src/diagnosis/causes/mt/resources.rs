@@ -13,22 +13,20 @@ rules! {
         => tmp_missing, |case| Wish::Tmp.grant(case);
 
     MountLimit, Anytime, [
-        "Failed to make / slave" => (ENOSPC), "Failed to mount tmpfs" => (ENOSPC),
-        "setting up newroot bind" => (ENOSPC), "Can't bind mount %s on %s" => (ENOSPC),
-        "Can't mount tmpfs on %s" => (ENOSPC), "Can't mount proc on %s" => (ENOSPC),
-        "Can't mount devpts on %s" => (ENOSPC), "Can't mount mqueue on %s" => (ENOSPC),
-        "Can't make overlay mount on %s with options %s" => (ENOSPC),
-        "Failed to make old root rprivate" => (ENOSPC),
+        "Failed to make / slave", "Failed to mount tmpfs", "setting up newroot bind",
+        "Can't bind mount %s on %s", "Can't mount tmpfs on %s", "Can't mount proc on %s",
+        "Can't mount devpts on %s", "Can't mount mqueue on %s",
+        "Can't make overlay mount on %s with options %s", "Failed to make old root rprivate" => (ENOSPC)
     ],
         unless "it fails with fs.mount-max raised, too" => mount_limit, more_mounts;
 
-    RootIsInitramfs, Anytime, ["pivot_root" => (EINVAL), "pivot_root(/newroot)" => (EINVAL)],
+    RootIsInitramfs, Anytime, ["pivot_root", "pivot_root(/newroot)" => (EINVAL)],
         unless "`grep ' / / ' /proc/self/mountinfo` shows another file system than rootfs"
         => initramfs, |_| vec![told!("switch-root")];
 
     OverlayUnsupported, Anytime, [
         "Can't make overlay mount on %s with options %s",
-        "Can't make overlay mount on %s with options %s: Overlay directories may not overlap",
+        "Can't make overlay mount on %s with options %s: Overlay directories may not overlap"
     ],
         unless "`unshare -Urm mount -t overlay ...` with the same directories works in the same place"
         => overlay_unsupported, other_overlay;
@@ -56,8 +54,7 @@ fn tmp_missing(case: &Case<'_>) -> Option<Judgement> {
 /// The kernel's first root has none below it, and stays.
 fn initramfs(case: &Case<'_>) -> Option<Judgement> {
     let Some(mounts) = case.host.mounts.present() else {
-        let unknown = "what is mounted on /: /proc/self/mountinfo";
-        return case.failed().then(|| weigh(Medium).unknown(unknown));
+        return open(case, Medium, "what is mounted on /: /proc/self/mountinfo");
     };
     let root = mounts.iter().rfind(|mount| mount.point == Path::new("/"))?;
     let seen = "the file system on / is rootfs, the initramfs (/proc/self/mountinfo)";
@@ -100,8 +97,7 @@ fn count(case: &Case<'_>) -> Option<(u64, u64, u64)> {
 fn mount_limit(case: &Case<'_>) -> Option<Judgement> {
     const MAX: &str = "fs.mount-max";
     let Some(limit) = number(case, MAX) else {
-        let unknown = "how many mounts are allowed: /proc/sys/fs/mount-max";
-        return case.failed().then(|| weigh(Medium).unknown(unknown));
+        return open(case, Medium, "how many mounts are allowed: /proc/sys/fs/mount-max");
     };
     let (mounts, counted) = (&case.host.mounts, count(case));
     if let Some((there, least, likely)) = counted.filter(|(there, _, likely)| there + likely > limit) {
@@ -150,22 +146,9 @@ fn overlay_unsupported(case: &Case<'_>) -> Option<Judgement> {
             .into();
     }
     let message = case.message()?;
-    let (confidence, why) = match case.errno() {
-        Some(libc::ENOSPC) => return None,
-        Some(libc::ELOOP) => (High, "one of its directories lies in another, or is the same"),
-        Some(libc::EBUSY) => (High, "its upper or work directory is in use by another overlay"),
-        Some(libc::ENODEV) => (High, "the kernel has no overlay file system (modprobe overlay)"),
-        Some(libc::EINVAL) => (
-            Medium,
-            "the upper directory's file system cannot hold one (NFS, FUSE, another overlay), the work directory lies on \
-             another file system than it or is not empty, or the layers are too deep",
-        ),
-        Some(libc::EACCES) => (Low, "security modules answer so, or a layer may not be read"),
-        Some(libc::EPERM) => (Medium, "the kernel forbids overlays in user namespaces, or a filter does"),
-        Some(libc::EROFS) => (High, "the upper directory lies on a read-only file system"),
-        Some(libc::ENOENT | libc::ENOTDIR) => (High, "one of its directories is missing, or no directory"),
-        _ => (Medium, "the kernel does not take these directories"),
-    };
+    // that has another cause
+    rule_out(case.errno() == Some(libc::ENOSPC))?;
+    let (confidence, why) = meaning(case, Cause::OverlayUnsupported)?;
     let below = below_layers(case).filter(|_| case.errno() == Some(libc::EINVAL));
     let (confidence, why) = match &below {
         Some(list) => (High, format!("mounts lie below a layer, and are locked there: {list}")),

@@ -2,21 +2,18 @@
 
 use super::super::prelude::*;
 use super::{CREATING, NO_PERMISSIONS, proven};
-use crate::diagnosis::calls::denied as denied_call;
-use crate::diagnosis::case::{DEFAULT, OURS};
 use crate::diagnosis::setting::{manager, own_unit};
-use crate::diagnosis::wish::permit_to_unit;
 use crate::shell::operand;
 
 rules! {
-    SeccompDeniesNamespaces, Anytime, [NO_PERMISSIONS => (EPERM), CREATING => (EPERM), KILLED],
+    SeccompDeniesNamespaces, Anytime, [NO_PERMISSIONS, CREATING => (EPERM); KILLED],
         unless "`unshare --user true` succeeds in the same container, or fails without its filter, too"
         => filtered, |case| Wish::Calls(Calls::Sandboxing).grant(case);
 
-    UnitRestrictsNamespaces, Anytime, [NO_PERMISSIONS => (EPERM), CREATING => (EPERM)]
+    UnitRestrictsNamespaces, Anytime, [NO_PERMISSIONS, CREATING => (EPERM)]
         => restricted_unit, |case| vec![permit_to_unit(case, Calls::Sandboxing)];
 
-    OuterSandboxDeniesNamespaces, Anytime, [NO_PERMISSIONS => (EPERM), CREATING => (EPERM)]
+    OuterSandboxDeniesNamespaces, Anytime, [NO_PERMISSIONS, CREATING => (EPERM)]
         => outer_sandbox, leave_outer_sandbox;
 }
 
@@ -37,11 +34,8 @@ fn default_filter<'a>(case: &'a Case<'_>) -> Default<'a> {
     const UNKNOWN: &[Platform] =
         &[Platform::CriO, Platform::OpenShift, Platform::Kubernetes, Platform::Container];
     // of another than the default one its engine says nothing
-    if case.filter_name().is_some_and(|name| name != DEFAULT) {
-        return Default::NoContainer;
-    }
     // what an outer bwrap works under permits bwrap, or it came with a filter of its own
-    if case.on(Platform::Bubblewrap) {
+    if case.on(Platform::Bubblewrap) || case.filter_name().is_some_and(|name| name != DEFAULT) {
         return Default::NoContainer;
     }
     let first = |platforms: &[Platform]| platforms.iter().find_map(|platform| case.sighting(*platform));
@@ -62,7 +56,7 @@ const STOPPED: &str =
 fn filtered(case: &Case<'_>) -> Option<Judgement> {
     if case.killed() {
         let refused = case.symptom.is_some_and(|symptom| symptom.verdict == Verdict::Refused);
-        return denied_call(case).filter(|_| refused);
+        return calls::denied(case).filter(|_| refused);
     }
     rule_out(!case.failed() && case.filter_name() == Some(OURS))?;
     let default = default_filter(case);

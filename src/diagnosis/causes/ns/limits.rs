@@ -10,17 +10,17 @@ rules! {
     NoUserNamespacesAllowed, Anytime, [EXCEEDED],
         unless "`sysctl user.max_user_namespaces` prints more than there are in use" => none_allowed, allow_some;
 
-    NamespaceLimit, Anytime, [EXCEEDED, "unshare pid ns" => (ENOSPC)] => other_limit, raise_other;
+    NamespaceLimit, Anytime, [EXCEEDED; "unshare pid ns" => (ENOSPC)] => other_limit, raise_other;
 
     AncestorLimitsUserNamespaces, Failed, [EXCEEDED],
         unless "`unshare --user true` fails in the outermost namespace, or succeeds here"
         => ancestor, raise_ancestor;
 
-    GvisorNestedTooDeep, Failed, [CREATING => (EUSERS), "unshare user ns" => (EUSERS)],
+    GvisorNestedTooDeep, Failed, [CREATING, "unshare user ns" => (EUSERS)],
         unless "the same sandbox starts when it is nested less deep"
         => gvisor, |_| vec![told!("nest-less"), told!("no-gvisor")];
 
-    NestedTooDeep, Failed, [EXCEEDED, CREATING => (EUSERS), "unshare user ns" => (ENOSPC EUSERS)],
+    NestedTooDeep, Failed, [EXCEEDED; CREATING => (EUSERS); "unshare user ns" => (ENOSPC EUSERS)],
         unless "`unshare --user true` succeeds, though it is one level deeper"
         => too_deep, |_| vec![told!("nest-less")];
 }
@@ -128,16 +128,10 @@ fn ancestor(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn raise_ancestor(case: &Case<'_>) -> Vec<Remedy> {
-    let mut remedies = vec![told!("outer-sandbox-with-userns"), raise_outside()];
-    if !case.on(Platform::Flatpak) && !case.on(Platform::Bubblewrap) {
-        remedies.reverse();
-    }
-    remedies
-}
-
-/// For a limit of a namespace around ours. Ours may well be higher: what is set here would change nothing.
-pub(in crate::diagnosis) fn raise_outside() -> Remedy {
-    told!("raise-limit-outside", opens = OPENS)
+    // ours may well be higher: what is set here would change nothing
+    let (outer, limit) = (told!("outer-sandbox-with-userns"), told!("raise-limit-outside", opens = OPENS));
+    let inside = case.on(Platform::Flatpak) || case.on(Platform::Bubblewrap);
+    if inside { outer.or([limit]) } else { limit.or([outer]) }
 }
 
 fn gvisor(case: &Case<'_>) -> Option<Judgement> {

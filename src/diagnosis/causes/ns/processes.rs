@@ -3,12 +3,13 @@
 use super::super::prelude::*;
 
 rules! {
+    // bwrap itself, and what it clones
     ProcessLimit, Anytime, [
-        LAUNCH => (EAGAIN), "Creating new namespace failed" => (EAGAIN), "Can't fork for --pidns" => (EAGAIN),
-    ] => process_limit, more_processes;
+        LAUNCH, "Creating new namespace failed", "Can't fork for --pidns" => (EAGAIN)
+    ] => |case| judge_room(case, 2), more_processes;
 
     ProcessLimitLate, Anytime, [
-        "Can't fork for pid 1" => (EAGAIN), "Can't fork unprivileged helper" => (EAGAIN),
+        "Can't fork for pid 1", "Can't fork unprivileged helper" => (EAGAIN)
     ] => process_limit_late, more_processes;
 }
 
@@ -83,11 +84,6 @@ fn judge_room(case: &Case<'_>, needed: u64) -> Option<Judgement> {
             "a limit further up, and how many processes there were then: pids.events of the control groups",
         )
     })
-}
-
-/// bwrap itself, and what it clones.
-fn process_limit(case: &Case<'_>) -> Option<Judgement> {
-    judge_room(case, 2)
 }
 
 /// With a process 1 of bwrap's, the command is one more.

@@ -2,41 +2,35 @@
 
 use super::super::prelude::*;
 use super::{CREATING, NO_PERMISSIONS};
-use crate::diagnosis::calls::denied;
-use crate::diagnosis::wish::{beside, leave_restriction, permit_bwrap};
 
 rules! {
     // what the policy permits cannot be read
-    SelinuxDeniesUserNamespaces, Failed, [CREATING => (EACCES), "unshare user ns" => (EACCES)],
+    SelinuxDeniesUserNamespaces, Failed, [CREATING, "unshare user ns" => (EACCES)],
         unless "`ausearch -m avc -c bwrap` on the machine shows no denial of user_namespace { create }"
-        => selinux, |case| {
-            const CREATE: SelinuxRule =
-                SelinuxRule { target: "self", class: "user_namespace", permissions: &["create"] };
-            Wish::Selinux(&[CREATE]).grant(case)
-        };
+        => selinux, |case| Wish::Selinux(&[CREATE_USERNS]).grant(case);
 
     // and neither can whether a profile has a rule for it
     AppArmorDeniesUserNamespaces, Failed, [
-        CREATING => (EACCES), "unshare user ns" => (EACCES), NO_PERMISSIONS => (EPERM),
+        CREATING, "unshare user ns" => (EACCES); NO_PERMISSIONS => (EPERM)
     ],
         unless "`journalctl -k | grep userns_create` on the machine shows no line with DENIED"
         => apparmor, permit_in_apparmor;
 
     NamespacesNotImplemented, Failed, [
-        CREATING => (ENOSYS EINVAL EACCES EOPNOTSUPP), NO_KERNEL_SUPPORT, CGROUP[0], CGROUP[1],
+        CREATING => (ENOSYS EINVAL EACCES EOPNOTSUPP); NO_KERNEL_SUPPORT, CGROUP[0], CGROUP[1]
     ] => not_implemented, implement;
 
-    KernelWithoutUserNamespaces, Anytime, [NO_KERNEL_SUPPORT, CREATING => (EINVAL)],
+    KernelWithoutUserNamespaces, Anytime, [NO_KERNEL_SUPPORT; CREATING => (EINVAL)],
         unless "`unshare --user true` succeeds, as root if not as this user, or /proc/self/ns/user exists"
         => no_user_namespaces, other_kernel;
 
-    EmulatedProcessor, Failed, [NO_KERNEL_SUPPORT, CREATING => (EINVAL)],
+    EmulatedProcessor, Failed, [NO_KERNEL_SUPPORT; CREATING => (EINVAL)],
         unless "`uname -m` prints the same in here and on the machine"
         => emulated_processor, |_| vec![told!("own-processor")];
 
     AppWithoutNamespaces, Failed, [
-        "fchdir to oldroot" => (ENOENT), "Can't read /proc/sys/kernel/overflowuid" => (EACCES EPERM),
-        NO_PERMISSIONS => (EPERM), CREATING => (EPERM EACCES ENOSYS EINVAL), NO_KERNEL_SUPPORT,
+        "fchdir to oldroot" => (ENOENT); "Can't read /proc/sys/kernel/overflowuid" => (EACCES EPERM);
+        NO_PERMISSIONS => (EPERM); CREATING => (EPERM EACCES ENOSYS EINVAL); NO_KERNEL_SUPPORT
     ],
         unless "`unshare --user true` succeeds" => app, |_| vec![told!("no-sandbox-in-app")];
 }
@@ -166,7 +160,7 @@ fn not_implemented(case: &Case<'_>) -> Option<Judgement> {
             .into();
     }
     if case.errno() != Some(libc::ENOSYS) {
-        return Some(denied(case)?.summary("a system call filter refuses to make the namespaces"));
+        return Some(calls::denied(case)?.summary("a system call filter refuses to make the namespaces"));
     }
     let found = |confidence| {
         weigh(confidence)

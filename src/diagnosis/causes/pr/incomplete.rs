@@ -4,9 +4,9 @@ use super::super::prelude::*;
 
 rules! {
     ProcIncomplete, Anytime, [
-        "Can't read /proc/sys/kernel/overflowuid" => (ENOENT EACCES EPERM ENOTDIR),
-        "Can't read /proc/sys/kernel/overflowgid" => (ENOENT EACCES EPERM ENOTDIR),
-        "Can't parse /proc/sys/kernel/overflowuid", "Can't parse /proc/sys/kernel/overflowgid",
+        "Can't read /proc/sys/kernel/overflowuid",
+        "Can't read /proc/sys/kernel/overflowgid" => (ENOENT EACCES EPERM ENOTDIR);
+        "Can't parse /proc/sys/kernel/overflowuid", "Can't parse /proc/sys/kernel/overflowgid"
     ],
         unless "`cat /proc/sys/kernel/overflowuid` where bwrap is started prints a number"
         => proc_incomplete, |case| {
@@ -14,9 +14,10 @@ rules! {
             built.unwrap_or_else(|| Wish::AnyProc.grant(case))
         };
 
+    // bwrap opens it as a path only, for which it need not be mounted
     ProcUnavailable, Failed, ["Can't open /proc" => (ENOENT EACCES EPERM ENOTDIR)],
         unless "`ls -ld /proc` where bwrap is started shows a directory"
-        => proc_unavailable, |case| Wish::AnyProc.grant(case);
+        => |case| Some(weigh(High).seen(&case.host.mounts, proc_mount(case))), |case| Wish::AnyProc.grant(case);
 }
 
 /// Why `/proc/sys/kernel` cannot be read, as far as the mounts tell.
@@ -61,9 +62,4 @@ fn proc_incomplete(case: &Case<'_>) -> Option<Judgement> {
             .failed()
             .then(|| found.unknown("how /proc is mounted, if at all: `grep ' /proc ' /proc/self/mountinfo`")),
     }
-}
-
-/// bwrap opens it as a path only, for which it need not be mounted.
-fn proc_unavailable(case: &Case<'_>) -> Option<Judgement> {
-    Some(weigh(High).seen(&case.host.mounts, proc_mount(case)))
 }

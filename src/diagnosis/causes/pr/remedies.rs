@@ -3,16 +3,13 @@
 use super::super::prelude::*;
 use super::hidden::{Hidden, SUMMED_UP, Seen, doubtful, is_lxcfs, is_nvidia, look, shortened};
 use crate::diagnosis::Engine;
-use crate::diagnosis::wish::Covers;
 
 /// Whoever gets the one permission and not the other comes back with the next failure.
 pub(in crate::diagnosis) fn permit_mounts(case: &Case<'_>) -> Vec<Remedy> {
-    const PROC: SelinuxRule = SelinuxRule { target: "proc_t", class: "filesystem", permissions: &["mount"] };
-    const DEVPTS: SelinuxRule = SelinuxRule { target: "devpts_t", ..PROC };
     let wish = match (case.plans(|plan| plan.proc.is_some()), case.plans(|plan| plan.dev.is_some())) {
-        (true, false) => Wish::Selinux(&[PROC]),
-        (false, true) => Wish::Selinux(&[DEVPTS]),
-        _ => Wish::Selinux(&[PROC, DEVPTS]),
+        (true, false) => Wish::Selinux(&[MOUNT_PROC]),
+        (false, true) => Wish::Selinux(&[MOUNT_DEVPTS]),
+        _ => Wish::Selinux(&[MOUNT_PROC, MOUNT_DEVPTS]),
     };
     wish.grant(case)
 }

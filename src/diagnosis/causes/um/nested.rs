@@ -1,9 +1,8 @@
 //! The second user namespace, and the lock against further ones.
 
-use super::super::ns::limits::{LEAST, SMALL, USER, raise_outside};
+use super::super::ns::limits::{LEAST, SMALL, USER};
 use super::super::pr::remedies::bind_dev;
 use super::super::prelude::*;
-use crate::diagnosis::calls::{ANSWERS, denied as denied_call};
 use crate::sandbox::Plan;
 
 const OPEN: &str = "cannot open /proc/sys/user/max_user_namespaces";
@@ -16,7 +15,7 @@ rules! {
             // far from its own limit it is one further up that is reached
             let inner = case.host.user_namespace.is_initial() != Some(true);
             let roomy = inner && number(case, USER).is_some_and(|limit| limit >= SMALL);
-            let raised = if roomy { vec![raise_outside()] } else { raise(case, USER, LEAST, OPENS) };
+            let raised = if roomy { vec![told!("raise-limit-outside", opens = OPENS)] } else { raise(case, USER, LEAST, OPENS) };
             raised.or(do_with_one(case))
         };
 
@@ -24,14 +23,14 @@ rules! {
         unless "`unshare --user true` succeeds where bwrap is started"
         => unshare_denied, |case| Wish::Calls(Calls::Sandboxing).grant(case).or(do_with_one(case));
 
-    DisableUsernsReadOnly, Anytime if disables, [OPEN => (EROFS), WRITE => (EROFS)],
+    DisableUsernsReadOnly, Anytime if disables, [OPEN, WRITE => (EROFS)],
         unless "`grep ' /proc' /proc/self/mountinfo` shows no mount with ro that holds /proc/sys/user"
         => read_only, |case| {
             let mount = limit_mount(case).map_or(Path::new("/proc/sys"), |mount| &mount.point);
             Wish::WritableSettings(mount).grant(case).or(allow())
         };
 
-    DisableUsernsDenied, Anytime if disables, [OPEN => (EACCES EPERM), WRITE => (EACCES EPERM)],
+    DisableUsernsDenied, Anytime if disables, [OPEN, WRITE => (EACCES EPERM)],
         unless "`journalctl -k | grep apparmor` on the machine shows no denial for /proc/sys/user"
         => denied, |case| {
             let opens = "what the profile confines can set its own limit on user namespaces";
@@ -97,7 +96,7 @@ fn second_limit(case: &Case<'_>) -> Option<Judgement> {
 fn unshare_denied(case: &Case<'_>) -> Option<Judgement> {
     let summary = "the system call filter lets clone make a user namespace, but not unshare, which bwrap needs for the \
                    second";
-    Some(denied_call(case)?.summary(summary).asked(case, reason(case)))
+    Some(calls::denied(case)?.summary(summary).asked(case, reason(case)))
 }
 
 /// The mount through which bwrap writes the limit: that of the outer `/proc`.

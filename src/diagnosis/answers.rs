@@ -1,0 +1,41 @@
+//! What the kernel's answer means to a cause: the rows of `answers.tsv`.
+
+use super::Cause;
+use super::prelude::*;
+
+/// What the message and the answer with which it ends mean to a cause, and how sure it is then.
+pub(super) fn meaning(case: &Case<'_>, of: Cause) -> Option<(Confidence, &'static str)> {
+    let message = case.message()?;
+    let said = [message.pattern(), message.reason()];
+    let answer = message.errno().and_then(Errno::name);
+    include_str!("answers.tsv").lines().find_map(|row| {
+        let mut fields = row.strip_prefix(of.code())?.split('\t').skip(1);
+        let (about, answers, sure, means) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+        rule_out(!about.is_empty() && !said.contains(&Some(about)))?;
+        rule_out(!answers.is_empty() && !answers.split(' ').any(|name| answer == Some(name)))?;
+        let sure = [Low, Medium, High].into_iter().find(|one| one.to_string() == sure);
+        Some((sure.unwrap_or(Medium), means))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn rows_are_read() {
+        let texts: HashSet<&str> = crate::bwrap::message::texts().collect();
+        let code =
+            |name: &str| crate::bwrap::message::named_in(name.as_bytes()).and_then(|errno| errno.code());
+        for row in include_str!("answers.tsv").lines().filter(|row| !row.starts_with('#')) {
+            let fields: Vec<&str> = row.split('\t').collect();
+            let [cause, about, answers, sure, means] = fields[..] else { panic!("{row}") };
+            assert!(cause.parse::<Cause>().is_ok() && !means.is_empty(), "{row}");
+            assert!(about.is_empty() || texts.contains(about), "{row}");
+            assert!(answers.split_terminator(' ').all(|name| code(name).is_some()), "{row}");
+            assert!(["", "low", "medium", "high"].contains(&sure), "{row}");
+        }
+    }
+}
