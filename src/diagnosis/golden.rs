@@ -228,7 +228,7 @@ fn look(book: &mut Book, answers: &mut BTreeMap<String, Said>) {
             }
         };
         for (name, sandbox) in sandboxes() {
-            note(&obstacles(&host, sandbox.as_ref()), "foretold", name);
+            note(&obstacles(&host, sandbox.as_ref(), None), "foretold", name);
             let failed = symptoms.iter().filter(|_| plain || ["whole", "as root"].contains(&name));
             for (what, symptom) in failed {
                 note(&explain(&Case::new(Some(symptom), &host, sandbox.as_ref())), what, name);

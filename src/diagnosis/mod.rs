@@ -102,10 +102,8 @@ fn foresee(failed: &Case<'_>, causes: &[Finding]) -> Vec<Finding> {
         Some(Action::Sandbox(change)) => failed.sandbox.map(|sandbox| change.apply(sandbox)),
         _ => None,
     };
-    let mut ahead = obstacles(failed.host, changed.as_ref().or(failed.sandbox));
-    ahead.retain(|finding| {
-        finding.cause > first.cause && !causes.iter().any(|cause| cause.cause == finding.cause)
-    });
+    let mut ahead = obstacles(failed.host, changed.as_ref().or(failed.sandbox), Some(first.cause));
+    ahead.retain(|finding| !causes.iter().any(|cause| cause.cause == finding.cause));
     ahead
 }
 
@@ -124,7 +122,7 @@ fn foresee(failed: &Case<'_>, causes: &[Finding]) -> Vec<Finding> {
 /// ```
 #[must_use]
 pub fn predict(host: &Host, sandbox: &Sandbox) -> Prediction {
-    let obstacles = obstacles(host, Some(sandbox));
+    let obstacles = obstacles(host, Some(sandbox), None);
     let outlook = match obstacles.iter().map(|finding| finding.confidence).max() {
         Some(Confidence::High) => Outlook::Fails,
         Some(_) => Outlook::Uncertain,
@@ -139,10 +137,11 @@ fn is_unknown(host: &Host) -> bool {
     host.process.uid.is_unknown() && host.process.seccomp.is_unknown() && host.mounts.is_unknown()
 }
 
-/// What stands in the way, in the order in which bwrap will meet it.
-fn obstacles(host: &Host, sandbox: Option<&Sandbox>) -> Vec<Finding> {
+/// What stands in the way, in the order in which bwrap will meet it, after some cause if one is known to come first.
+fn obstacles(host: &Host, sandbox: Option<&Sandbox>, after: Option<Cause>) -> Vec<Finding> {
     let case = Case::new(None, host, sandbox);
-    let mut found: Vec<Finding> = causes::all().filter_map(|rule| rule.find(&case)).collect();
+    let later = causes::all().filter(|rule| Some(rule.cause) > after);
+    let mut found: Vec<Finding> = later.filter_map(|rule| rule.find(&case)).collect();
     found.retain(|finding| finding.confidence >= Confidence::Medium);
     found.sort_by_key(|finding| finding.cause);
     found
