@@ -93,6 +93,17 @@ pub(super) fn denied_any(case: &Case<'_>, found: &[Finding]) -> Option<Finding> 
     Some(found.summary(answers(case, call)).finding(Cause::SeccompDeniesCall, permit(case)))
 }
 
+/// Which call a message is about that nothing explains, and whether the kernel itself is known to answer so.
+pub(super) fn unexplained(case: &Case<'_>) -> Option<String> {
+    let call = failed(case)?;
+    let own = if is_own(case, call)? {
+        "which the kernel answers so for reasons of its own"
+    } else {
+        "and Linux is not known to answer so: a filter, a security module or another kernel may"
+    };
+    Some(format!("the call was {}(2), {own}", call.name))
+}
+
 /// Whether the kernel has reasons of its own for this answer; `None` if there was none.
 fn is_own(case: &Case<'_>, call: &Call) -> Option<bool> {
     let name = case.message()?.errno()?.name();

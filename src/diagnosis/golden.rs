@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 
 use super::case::Case;
 use super::fixtures::{docker, machine, mounts, pod, whole, without_user};
-use super::weigh::Rule;
+use super::weigh::{ANY, Rule};
 use super::{
     Action, Bearing, Cause, Finding, ProgramProblem, Remedy, Symptom, Verdict, causes, diagnose, explain,
     obstacles, predict,
@@ -71,12 +71,17 @@ fn messages() -> Vec<String> {
     for text in &listed {
         add((*text).to_owned());
     }
+    let mut stages = BTreeSet::new();
     for said in &listed {
         let symptom = parse(said);
         let Some(message) = symptom.message() else { continue };
         let Some(errno) = message.errno() else { continue };
         let Some(head) = said.strip_suffix(errno.text()) else { continue };
-        let fits = |pattern: &str| message.pattern() == Some(pattern) || message.reason() == Some(pattern);
+        // what one number means wherever it stands is held once a stage
+        let first = stages.insert(message.stage());
+        let fits = |pattern: &str| {
+            [message.pattern(), message.reason(), Some(ANY).filter(|_| first)].contains(&Some(pattern))
+        };
         let fit = |patterns: &[&str]| patterns.iter().any(|pattern| fits(pattern));
         let numbers = causes::all().flat_map(|rule| rule.messages).filter(|(patterns, _)| fit(patterns));
         numbers.flat_map(|(_, numbers)| *numbers).for_each(|number| add(format!("{head}{}", text(*number))));

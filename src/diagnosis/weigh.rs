@@ -79,6 +79,9 @@ pub(super) enum When {
     Failed,
 }
 
+/// Stands for every message of bwrap's: what one error number means, whatever it ends.
+pub(super) const ANY: &str = "any message";
+
 /// Stands for a message where bwrap itself could not be started, and so said nothing.
 pub(super) const LAUNCH: &str = "";
 
@@ -220,7 +223,9 @@ impl Rule {
         let Some(message) = case.message() else { return false };
         let errno = message.errno().and_then(crate::bwrap::message::Errno::code);
         let fits = |numbers: &[i32]| errno.is_some_and(|errno| numbers.contains(&errno));
-        self.heard(said(message)).any(|numbers| numbers.is_empty() || case.cut_off() || fits(numbers))
+        let whatever = self.heard([Some(ANY), None]).any(fits);
+        whatever
+            || self.heard(said(message)).any(|numbers| numbers.is_empty() || case.cut_off() || fits(numbers))
     }
 
     /// The error numbers that each of its messages comes with, of those that were heard.

@@ -227,6 +227,7 @@ const TEXTS: &[Text] = texts![
     EOVERFLOW "Value too large for defined data type";
     EOVERFLOW "Value too large for data type"; // musl
     EBADFD "File descriptor in bad state";
+    ELIBBAD "Accessing a corrupted shared library";
     EILSEQ "Invalid or incomplete multibyte or wide character";
     EILSEQ "Illegal byte sequence"; // musl
     ERESTART "Interrupted system call should be restarted";

@@ -5,18 +5,7 @@ use super::prelude::*;
 const FILES: &[i32] = &[libc::EMFILE, libc::ENFILE];
 
 rules! {
-    DescriptorLimit, Anytime, [
-        LAUNCH, "Can't read /proc/sys/kernel/overflowuid", "Can't read /proc/sys/kernel/overflowgid",
-        "Can't open /proc", "eventfd()", "pipe2()", "Can't create intermediate pids socket",
-        "Can't create privsep socket", "loopback: Failed to create NETLINK_ROUTE socket",
-        "open /proc/%s failed", "setting up uid map", "setting up gid map", "error writing to setgroups",
-        "Can't open source %s", "Can't open /proc/self/mountinfo", "Can't create file at %s",
-        "Can't create file %s", "Can't create file %s/%s", "Can't create tmpfile for %s",
-        "creating %s/console", "Can't resolve %s", "Can't bind mount %s on %s",
-        "Can't remount readonly on %s", "Unable to open destination O_PATH fd \"%s\"", "open(\"%s\", O_PATH)",
-        "can't open /", "cannot open /proc/sys/user/max_user_namespaces", "Unable to open lock file %s",
-        "Can't create signalfd", "open /proc/%s/ns failed", "execvp %s" => FILES
-    ],
+    DescriptorLimit, Anytime, [LAUNCH, ANY => FILES],
         unless "the same fails alike after `ulimit -n` was raised, in the process that starts bwrap"
         => descriptor_limit, more_files;
 }

@@ -3,14 +3,8 @@
 use super::prelude::*;
 
 rules! {
-    OutOfMemory, Failed, [
-        "Out of memory";
-        "clearenv failed", "Creating new namespace failed", FORK, "Can't fork for pid 1", "unshare user ns",
-        "setting up uid map", "setting up gid map", "Failed to make / slave", "Failed to mount tmpfs",
-        "setting up newroot bind", "Can't bind mount %s on %s", "Can't mount proc on %s",
-        "Can't mount tmpfs on %s", "Can't mount devpts on %s", "pivot_root", "eventfd()",
-        "prctl(PR_SET_SECCOMP)", "execvp %s" => (ENOMEM)
-    ] => out_of_memory, |_| vec![told!("see-memory"), told!("raise-memory-limit")];
+    OutOfMemory, Failed, ["Out of memory"; FORK, LAUNCH, ANY => (ENOMEM)]
+        => out_of_memory, |_| vec![told!("see-memory"), told!("raise-memory-limit")];
 }
 
 const FORK: &str = "Can't fork for --pidns";

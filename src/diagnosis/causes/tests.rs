@@ -1,7 +1,6 @@
 use crate::diagnosis::case::Case;
 use crate::diagnosis::fixtures::{docker, machine, on, whole};
-use crate::diagnosis::weigh::KILLED;
-use crate::diagnosis::weigh::LAUNCH;
+use crate::diagnosis::weigh::{ANY, KILLED, LAUNCH};
 use crate::diagnosis::{Action, Cause, Finding, Symptom};
 use std::collections::HashSet;
 use std::process::Command;
@@ -209,7 +208,7 @@ fn rules_name_messages_that_there_are() {
     for rule in all() {
         for pattern in rule.messages.iter().flat_map(|(patterns, _)| *patterns) {
             assert!(
-                [LAUNCH, KILLED].contains(pattern) || texts.contains(pattern),
+                [ANY, LAUNCH, KILLED].contains(pattern) || texts.contains(pattern),
                 "{:?}: {pattern}",
                 rule.cause
             );

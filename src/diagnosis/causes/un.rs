@@ -32,7 +32,7 @@ fn suspects(case: &Case<'_>, mut found: Judgement) -> Judgement {
             Some((_, hint)) => format!("\"{}\": {hint}", errno.text()),
             None => format!("the kernel's answer was \"{}\"", errno.text()),
         };
-        found = found.heard(case, answer);
+        found = found.heard(case, answer).heard(case, calls::unexplained(case));
     } else if let Some(stale) = message.and_then(Message::stale_errno).map(Errno::text) {
         found = found.unknown(format!("the kernel's answer: \"{stale}\" is left over from an earlier call"));
     }
