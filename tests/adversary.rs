@@ -20,9 +20,10 @@ mod seeded;
 mod support;
 
 use attackers::{
-    a_command_forges_bwraps_report, a_command_forges_bwraps_report_at_once, a_command_stops_bwrap_and_ends,
-    a_command_stops_bwrap_and_is_killed, a_command_takes_bwraps_descriptors_away,
-    a_command_takes_bwraps_limits_away, a_command_takes_bwraps_limits_away_from_a_caller_that_ignores,
+    a_command_forges_bwraps_report, a_command_forges_bwraps_report_at_once, a_command_forges_its_failure,
+    a_command_stops_bwrap_and_ends, a_command_stops_bwrap_and_is_killed,
+    a_command_takes_bwraps_descriptors_away, a_command_takes_bwraps_limits_away,
+    a_command_takes_bwraps_limits_away_from_a_caller_that_ignores,
 };
 use duties::{
     cve_2017_5226_nothing_is_typed_into_the_terminal, cve_2019_10063_high_bits_do_not_get_round_the_filter,
@@ -43,6 +44,7 @@ fn main() -> std::process::ExitCode {
         cases![
             a_command_forges_bwraps_report,
             a_command_forges_bwraps_report_at_once,
+            a_command_forges_its_failure,
             a_command_takes_bwraps_descriptors_away,
             a_command_takes_bwraps_limits_away,
             a_command_takes_bwraps_limits_away_from_a_caller_that_ignores,
@@ -68,6 +70,7 @@ fn main() -> std::process::ExitCode {
         &[
             ("forge", attackers::forge),
             ("forge-at-once", attackers::forge_at_once),
+            ("forge-failure", attackers::forge_failure),
             ("meddle", attackers::meddle),
             ("overwrite", overwrite::overwrite),
             ("launch", faults::launch),

@@ -23,7 +23,7 @@ use super::pty::Terminal;
 use super::reach::Record;
 use super::reading::{Next, Reading};
 use super::running::Running;
-use super::start::Started;
+use super::start::{Started, in_reach};
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
 use super::stop::{self, Killer, Terms};
 use super::usage::Usage;
@@ -696,6 +696,13 @@ impl Launch {
             outcome => outcome,
         };
         let why = self.record.of(outcome);
+        let outcome = match outcome {
+            // nobody looks into what was stopped any further
+            Outcome::NotExecuted { .. } if why.is_some() && in_reach(&self.recipe.sandbox) => {
+                Outcome::Undecided(Undecided::BwrapEndedEarly { status: 1 })
+            }
+            outcome => outcome,
+        };
         self.outcome = match (outcome, why) {
             (Outcome::Ended(status), Some(why)) => Some(Ok(status.with_stop(why))),
             (Outcome::Ended(status), None) => {
@@ -753,10 +760,11 @@ impl Inquiry {
                 explain,
             },
         );
-        match explain {
-            Explain::AskAgain => failure.ask_again(limit.min(REHEARSAL)).into(),
-            _ => failure.into(),
-        }
+        let failure = match explain {
+            Explain::AskAgain => failure.ask_again(limit.min(REHEARSAL)),
+            _ => failure,
+        };
+        failure.or_doubted().into()
     }
 }
 

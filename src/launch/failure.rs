@@ -93,6 +93,8 @@ pub(super) struct Origin {
     pub(super) bwrap: Bwrap,
     /// What was written where bwrap's words went, by whomever.
     pub(super) written: Vec<u8>,
+    /// Only bwrap's words would tell that the command did not run.
+    pub(super) doubtful: bool,
 }
 
 impl fmt::Debug for Origin {
@@ -203,6 +205,16 @@ impl Failure {
             let explanation = explanation.of_other_words(self.symptom());
             self.explanation = Some(Arc::new(explanation));
         }
+    }
+
+    /// The same failure; if only bwrap's words would tell that the command did not run, and they are still not known, it is
+    /// undecided.
+    pub(super) fn or_doubted(mut self) -> Self {
+        if self.message().is_none() && self.origin.as_ref().is_some_and(|origin| origin.doubtful) {
+            self.outcome = Outcome::Undecided(Undecided::BwrapEndedEarly { status: 1 });
+            self.explanation = None;
+        }
+        self
     }
 
     /// Whether bwrap said something that is not known yet.
@@ -459,9 +471,10 @@ impl fmt::Display for Undecided {
             ),
             Self::BwrapEndedEarly { status } => write!(
                 f,
-                "bwrap ended with status {status} and reported no command, but without a word, before a process of the sandbox, or \
-                 with other limits than it had: the command may have run, and have brought this about; a PID namespace \
-                 (--unshare-pid) and a filter (Filter::hardened) keep it away from bwrap"
+                "bwrap ended with status {status} and reported no command, but without a word that can be read back, before a process \
+                 of the sandbox, or with other limits than it had: the command may have run, and have brought this about; pipe \
+                 standard error (Stdio::piped()) to have bwrap's words; a PID namespace (--unshare-pid) and a filter \
+                 (Filter::hardened) keep the command away from bwrap"
             ),
             Self::Contradiction { status } => write!(
                 f,

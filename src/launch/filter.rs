@@ -39,6 +39,7 @@ pub(crate) fn caveats(programs: &[Vec<u8>], init: bool) -> Caveats {
         stops_exec: stops(&EXEC),
         fells_init: init && stops(&INIT),
         lock_file: false,
+        in_reach: false,
     }
 }
 

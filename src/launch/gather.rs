@@ -7,6 +7,7 @@ use super::explain::Explain;
 use super::failure::{Failure, Gathered, Heard, Origin, Text, Wording};
 use super::handshake::Outcome;
 use super::order::Recipe;
+use super::start::in_reach;
 use super::words::{Words, plausible};
 use crate::bwrap::{Bwrap, Message, NamespaceIds, Stage, decisive};
 use crate::diagnosis::ProgramProblem;
@@ -37,16 +38,25 @@ pub(super) fn gather(outcome: Outcome, scene: Scene<'_>) -> Failure {
     let executing = matches!(outcome, Outcome::NotExecuted { .. })
         && has_words(outcome)
         && stage.is_none_or(|stage| stage == Stage::Exec);
+    let doubtful = executing && message.is_none() && in_reach(&recipe.sandbox);
+    let program = if executing && (wanted || doubtful) { program_problem(recipe, attempt) } else { None };
+    let doubtful = doubtful && program.is_none() && may_enter(recipe);
     Failure::gathered(
         outcome,
         Gathered {
             wording,
-            program: if wanted && executing { program_problem(recipe, attempt) } else { None },
+            program: program.filter(|_| wanted),
             host: wanted.then(|| Host::snapshot_for(bwrap.path(), bwrap.version_text())),
             command,
             namespaces,
             dropped: dropped.to_vec(),
-            origin: Origin { recipe: Arc::clone(recipe), repeatable, bwrap: bwrap.clone(), written },
+            origin: Origin {
+                recipe: Arc::clone(recipe),
+                repeatable,
+                bwrap: bwrap.clone(),
+                written,
+                doubtful,
+            },
         },
     )
 }
@@ -92,6 +102,15 @@ fn has_words(outcome: Outcome) -> bool {
         }
         Outcome::Ended(_) | Outcome::Undecided(_) => false,
     }
+}
+
+/// Whether nothing is seen that keeps the command from its working directory.
+fn may_enter(recipe: &Recipe) -> bool {
+    recipe
+        .sandbox
+        .current_dir
+        .as_ref()
+        .is_none_or(|directory| inside::enter(&recipe.sandbox, directory).is_ok())
 }
 
 /// Why the program could not be executed, from its files alone.

@@ -38,6 +38,9 @@ pub(crate) struct Caveats {
     pub(crate) fells_init: bool,
     /// A lock file that cannot be locked ends bwrap as if the command had ended with status 1.
     pub(crate) lock_file: bool,
+    /// The command may get at the descriptors of a process of bwrap's, if only for a moment, and so keep it from telling that the
+    /// command was executed.
+    pub(crate) in_reach: bool,
 }
 
 /// What happened, once bwrap has ended.
@@ -89,9 +92,10 @@ pub enum Undecided {
     },
     /// bwrap ends with status 1 if it cannot lock a file, and reports that as the command's.
     LockFileMayHaveFailed,
-    /// bwrap ended as if the command had not been executed, but said nothing of that on its standard error, or a process of the
-    /// sandbox outlived it, or its limits had been changed: a command that gets hold of bwrap or of its descriptors can bring that
-    /// about. What was left of the sandbox was killed, as far as it could be found.
+    /// bwrap ended as if the command had not been executed, but a process of the sandbox outlived it, or its limits had been changed,
+    /// or it said nothing of that, or nothing that can be read back, and nothing else tells why the command could not be executed:
+    /// a command that gets hold of bwrap or of its descriptors can bring that about. What was left of the sandbox was killed, as
+    /// far as it could be found. Standard error that is a pipe has bwrap's words.
     BwrapEndedEarly {
         /// bwrap's exit status.
         status: i32,
@@ -230,6 +234,10 @@ impl Handshake {
             (1, _) | (_, Some(_)) if self.suspect => {
                 Outcome::Undecided(Undecided::BwrapEndedEarly { status })
             }
+            // a command that has hidden that it was executed is killed as one that was not
+            (_, Some(signal)) if self.caveats.in_reach && signal != libc::SIGPIPE => {
+                Outcome::Undecided(Undecided::BwrapEndedEarly { status })
+            }
             (1, _) => Outcome::NotExecuted { signal: None },
             (_, Some(signal)) => Outcome::NotExecuted { signal: Some(signal) },
             // bwrap's own failures are 1: this is the command's
@@ -260,8 +268,13 @@ mod tests {
     }
 
     const CHILD: &str = "{\"child-pid\": 9}";
-    const NONE: Caveats =
-        Caveats { hides_start: false, stops_exec: false, fells_init: false, lock_file: false };
+    const NONE: Caveats = Caveats {
+        hides_start: false,
+        stops_exec: false,
+        fells_init: false,
+        lock_file: false,
+        in_reach: false,
+    };
     const FILTER: Caveats = Caveats { hides_start: true, ..NONE };
 
     #[test]
@@ -347,6 +360,24 @@ mod tests {
         handshake.on_end(End::Exited(1), true);
         let early = Undecided::BwrapEndedEarly { status: 1 };
         assert_eq!(handshake.outcome(), Some(Outcome::Undecided(early)));
+    }
+
+    #[test]
+    fn a_signal_is_no_proof_where_bwrap_can_be_reached() {
+        let in_reach = Caveats { in_reach: true, ..NONE };
+        for (end, expected) in [
+            (End::Exited(137), Outcome::Undecided(Undecided::BwrapEndedEarly { status: 137 })),
+            // bwrap's own words end with these two
+            (End::Exited(141), Outcome::NotExecuted { signal: Some(libc::SIGPIPE) }),
+            (End::Exited(1), Outcome::NotExecuted { signal: None }),
+        ] {
+            assert_eq!(verdict(CHILD, Ready::Read, end, in_reach), expected, "{end:?}");
+            let unread = verdict(CHILD, Ready::Unread, end, in_reach);
+            assert!(
+                matches!(unread, Outcome::SetupFailed { .. }),
+                "{end:?}: nothing of the command's was there"
+            );
+        }
     }
 
     #[test]

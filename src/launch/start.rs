@@ -222,7 +222,14 @@ fn mapping(info: OwnedFd, sandbox: &Sandbox) -> io::Result<Mapping> {
 /// What could make the witnesses lie.
 fn doubts(sandbox: &Sandbox, programs: &[Vec<u8>]) -> Caveats {
     let lock_file = !sandbox.lifetime.lock_files.is_empty();
-    Caveats { lock_file, ..caveats(programs, sandbox.keeps_bwrap_inside()) }
+    Caveats { lock_file, in_reach: in_reach(sandbox), ..caveats(programs, sandbox.keeps_bwrap_inside()) }
+}
+
+/// Whether the command may get at the descriptors of a process of bwrap's: one inside has them all until it has closed what it does
+/// not need; one outside can be traced where no user namespace is between.
+pub(super) fn in_reach(sandbox: &Sandbox) -> bool {
+    let apart = sandbox.namespaces.new_user() || sandbox.namespaces.join_user.is_some();
+    sandbox.keeps_bwrap_inside() || !apart && rustix::process::geteuid().is_root()
 }
 
 fn cloned(sandbox: &Sandbox) -> Cloned {

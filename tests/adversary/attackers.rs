@@ -57,6 +57,44 @@ pub(crate) fn forge_at_once(arguments: &[String]) {
     std::process::exit(1)
 }
 
+/// A helper: takes the pipe by which bwrap learns whether the command was executed from whatever process of bwrap's it can reach,
+/// has it say that it was not, and ends as if it never began.
+pub(crate) fn forge_failure(arguments: &[String]) {
+    let [mark, ending] = arguments else { panic!("MARK ENDING") };
+    let forged = [Some(rustix::process::Pid::INIT), rustix::process::getppid()]
+        .into_iter()
+        .flatten()
+        .any(turn_the_pipe);
+    std::fs::write(mark, if forged { "forged" } else { "ran" }).unwrap();
+    match ending.as_str() {
+        "fails" => std::process::exit(1),
+        "is killed" => nix::sys::signal::kill(Pid::this(), Signal::SIGKILL).unwrap(),
+        "is stopped" => std::thread::sleep(Duration::from_secs(60)),
+        other => panic!("{other}"),
+    }
+}
+
+/// bwrap writes a byte into a pipe before it executes the command, and another if that fails. One that can be written to is given the
+/// second byte, from one that can be read the first one is taken.
+fn turn_the_pipe(process: rustix::process::Pid) -> bool {
+    let Ok(process) = pidfd_open(process, PidfdFlags::empty()) else { return false };
+    let mut turned = false;
+    for number in (3..MANY).rev() {
+        let Ok(taken) = pidfd_getfd(&process, number, PidfdGetfdFlags::empty()) else { continue };
+        let stat = rustix::fs::fstat(&taken).unwrap();
+        if !rustix::fs::FileType::from_raw_mode(stat.st_mode).is_fifo() {
+            continue;
+        }
+        let flags = rustix::fs::fcntl_getfl(&taken).unwrap();
+        if flags.contains(rustix::fs::OFlags::WRONLY) {
+            turned |= rustix::io::write(&taken, b"x") == Ok(1);
+        } else if rustix::io::ioctl_fionread(&taken) == Ok(1) {
+            turned |= rustix::io::read(&taken, &mut [0_u8]) == Ok(1);
+        }
+    }
+    turned
+}
+
 /// How many descriptors of process 1 took a number.
 fn write_to_process_1(value: u64) -> usize {
     let first = pidfd_open(rustix::process::Pid::INIT, PidfdFlags::empty()).unwrap();
@@ -82,6 +120,74 @@ pub(crate) fn a_command_forges_bwraps_report_at_once(here: &Here) {
         }
     }
     assert!(wrong.is_empty(), "{} of {} ran: {wrong:?}", wrong.len(), 3 * RACES);
+}
+
+/// So many descriptors bwrap's process 1 has to close before the one that a forger wants: most of a race is won.
+const MANY: i32 = 3000;
+
+/// Whether it is root's or a user's, has a PID namespace or none, and wherever its standard error goes: of a command that has forged
+/// its own failure nobody says that it did not run.
+pub(crate) fn a_command_forges_its_failure(here: &Here) {
+    let fill =
+        "for ((n = 3; n < 2900; n++)); do [[ -e /proc/self/fd/$n ]] || eval \"exec $n<>/dev/null\"; done";
+    let slow = crate::support::stand_in(here, "slow", &format!("{fill}\nexec \"$real\" \"$@\""));
+    let log = || std::fs::File::options().create(true).append(true).open(here.scratch.join("log")).unwrap();
+    let (_master, terminal) = terminal();
+    let [first, second, _] = with_process_1();
+    let mut forged = 0;
+    let mut wrong = Vec::new();
+    for (which, sandbox) in [first, second, host().proc("/proc")].into_iter().enumerate() {
+        let sandbox = sandbox.bind(&here.scratch, &here.scratch);
+        for (kind_of_stderr, stderr) in [
+            ("a pipe", &Stdio::piped as &dyn Fn() -> Stdio),
+            ("nothing", &Stdio::null),
+            ("a file", &|| log().into()),
+            ("a terminal", &|| terminal.try_clone().unwrap().into()),
+            ("a pipe of the caller's", &|| std::os::fd::OwnedFd::from(std::io::pipe().unwrap().1).into()),
+        ] {
+            for ending in ["fails", "is killed", "is stopped"] {
+                let mark = mark(here, "forged");
+                let mut command = here.helper(&sandbox, "forge-failure");
+                command.bwrap(&slow).arg(&mark).arg(ending).stderr(stderr());
+                let holders = watch(&mut command);
+                let mut child = command.spawn().unwrap();
+                drop(command);
+                if ending == "is stopped" {
+                    assert!(crate::support::eventually(
+                        || std::fs::read(&mark).is_ok_and(|text| !text.is_empty())
+                    ));
+                    child.kill().unwrap();
+                }
+                let kind = bounded(child, &holders);
+                let text = std::fs::read_to_string(&mark).unwrap_or_default();
+                forged += usize::from(text == "forged");
+                if kind.denies() && !text.is_empty() {
+                    wrong.push(format!(
+                        "sandbox {which}, its standard error is {kind_of_stderr}, it {ending}: {kind:?}"
+                    ));
+                }
+                assert!(
+                    released(&holders, SETTLE),
+                    "sandbox {which}, {kind_of_stderr}, {ending}: it runs on"
+                );
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "these ran:\n{}", wrong.join("\n"));
+    assert!(forged >= 20, "only {forged} were forged");
+}
+
+/// A terminal's two ends, with nobody at the first.
+fn terminal() -> (std::os::fd::OwnedFd, std::fs::File) {
+    use std::os::unix::fs::OpenOptionsExt as _;
+
+    use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+    let slave =
+        std::fs::File::options().read(true).write(true).custom_flags(libc::O_NOCTTY).open(name).unwrap();
+    (master, slave)
 }
 
 /// Every form of the sandboxes in which bwrap has a process 1.
