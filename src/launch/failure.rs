@@ -207,12 +207,16 @@ impl Failure {
         }
     }
 
-    /// The same failure; if only bwrap's words would tell that the command did not run, and they are still not known, it is
-    /// undecided.
+    /// The same failure; it is undecided if only bwrap's words would tell that the command did not run, and they are still not
+    /// known, or tell that it failed to watch over the command, of whatever became of that.
     pub(super) fn or_doubted(mut self) -> Self {
+        let early = Outcome::Undecided(Undecided::BwrapEndedEarly { status: 1 });
         if self.message().is_none() && self.origin.as_ref().is_some_and(|origin| origin.doubtful) {
-            self.outcome = Outcome::Undecided(Undecided::BwrapEndedEarly { status: 1 });
-            self.explanation = None;
+            (self.outcome, self.explanation) = (early, None);
+        }
+        let watching = |message: &Message| message.stage() == Stage::Monitor;
+        if matches!(self.outcome, Outcome::NotExecuted { .. }) && self.messages().iter().any(watching) {
+            self.outcome = early;
         }
         self
     }

@@ -7,7 +7,6 @@ use super::explain::Explain;
 use super::failure::{Failure, Gathered, Heard, Origin, Text, Wording};
 use super::handshake::Outcome;
 use super::order::Recipe;
-use super::start::in_reach;
 use super::words::{Words, plausible};
 use crate::bwrap::{Bwrap, Message, NamespaceIds, Stage, decisive};
 use crate::diagnosis::ProgramProblem;
@@ -38,7 +37,7 @@ pub(super) fn gather(outcome: Outcome, scene: Scene<'_>) -> Failure {
     let executing = matches!(outcome, Outcome::NotExecuted { .. })
         && has_words(outcome)
         && stage.is_none_or(|stage| stage == Stage::Exec);
-    let doubtful = executing && message.is_none() && in_reach(&recipe.sandbox);
+    let doubtful = executing && message.is_none();
     let program = if executing && (wanted || doubtful) { program_problem(recipe, attempt) } else { None };
     let doubtful = doubtful && program.is_none() && may_enter(recipe);
     Failure::gathered(

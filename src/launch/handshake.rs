@@ -93,9 +93,9 @@ pub enum Undecided {
     /// bwrap ends with status 1 if it cannot lock a file, and reports that as the command's.
     LockFileMayHaveFailed,
     /// bwrap ended as if the command had not been executed, but a process of the sandbox outlived it, or its limits had been changed,
-    /// or it said nothing of that, or nothing that can be read back, and nothing else tells why the command could not be executed:
-    /// a command that gets hold of bwrap or of its descriptors can bring that about. What was left of the sandbox was killed, as
-    /// far as it could be found. Standard error that is a pipe has bwrap's words.
+    /// or it failed to watch over the command, or it said nothing, or nothing that can be read back, and nothing else tells why the
+    /// command could not be executed: a command that gets hold of bwrap or of its descriptors can bring that about. What was left of
+    /// the sandbox was killed, as far as it could be found. Standard error that is a pipe has bwrap's words.
     BwrapEndedEarly {
         /// bwrap's exit status.
         status: i32,

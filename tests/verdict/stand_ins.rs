@@ -6,7 +6,7 @@ use bwrap_launch::{Bwrap, Child, Stdio, Undecided};
 use nix::sys::signal::{Signal, kill};
 
 use crate::cases;
-use crate::common::{Case, Here, host};
+use crate::common::{Case, Here, host, skip};
 use crate::support::{
     Kind, Mark, NUMBER_OF, SETTLE, both_writable, eventually, in_turn, kill_holders, released, stand_in,
     watch,
@@ -16,6 +16,7 @@ pub(crate) const CASES: &[Case] = cases![
     a_bwrap_that_ends_at_once,
     a_bwrap_that_is_killed,
     a_bwrap_that_lies,
+    a_bwrap_that_fails_when_the_command_has_run,
     a_bwrap_whose_socket_is_kept,
     a_bwrap_without_its_ready_socket,
     a_bwrap_without_its_status_descriptor,
@@ -119,4 +120,27 @@ fn a_bwrap_whose_socket_is_kept(here: &Here) {
     assert_eq!(Kind::of(&outcome), Kind::NotExecuted);
     drop(command);
     assert!(released(&holders, SETTLE + Duration::from_secs(1)) || kill_holders(&holders) == 0);
+}
+
+/// What becomes of the command bwrap's monitor does not care about, until it comes to watch: what it cannot do then, as under a
+/// container's filter, says nothing of the command. Here it comes late in every run.
+fn a_bwrap_that_fails_when_the_command_has_run(here: &Here) {
+    if std::process::Command::new("strace").arg("-V").output().is_err() {
+        skip("no strace");
+    }
+    let late = "inject=signalfd4:error=EACCES:delay_enter=400000";
+    let body = format!("exec strace -qq -o /dev/null -e trace=signalfd4 -e {late} \"$real\" \"$@\"");
+    let bwrap = stand_in(here, "late", &body);
+    let mark = Mark::new(here, "late");
+    for sandbox in both_writable(here) {
+        mark.clear();
+        let mut command = here.shell(&sandbox, &mark.script("exit 1"));
+        let outcome = command.bwrap(&bwrap).output().map(|output| output.status);
+        if !mark.began() {
+            skip("strace may not trace here");
+        }
+        assert!(!Kind::of(&outcome).denies(), "it ran: {outcome:?}");
+        let said = outcome.unwrap_err().to_string();
+        assert!(said.contains("signalfd"), "{said}");
+    }
 }
