@@ -49,7 +49,7 @@ deny: ## dependencies: licences, duplicates, sources
 api: ## the public interface is that of tests/data/public-api.txt; `scripts/public-api --write` accepts a change
 	@scripts/public-api
 
-targets: ## type check for aarch64 and for musl
+targets: ## type check for aarch64, for musl, and of the fuzz targets
 	@scripts/check-targets
 
 package: ## what crates.io would get builds by itself

@@ -1,21 +1,22 @@
-//! Random input for everything that reads what others wrote: lines, messages, snapshots, mounts, shell words. Nothing panics, nothing
+//! Random input for everything that reads what others wrote: lines, messages, snapshots, mounts, manifests, shell words. Nothing panics, nothing
 //! takes for ever, and what goes there and back is the same.
 //!
-//! `BWRAP_LAUNCH_FUZZ` multiplies the number of cases, `BWRAP_LAUNCH_SEED` changes them: see `make fuzz`.
+//! `BWRAP_LAUNCH_FUZZ` multiplies the number of cases, `BWRAP_LAUNCH_SEED` changes them: see `make fuzz`. The same
+//! cases are given to cargo-fuzz by `fuzz/`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod seeded;
+#[path = "fuzz/targets.rs"]
+mod targets;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io::Write as _;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
-use bwrap_launch::diagnosis::{Symptom, diagnose, predict};
-use bwrap_launch::host::{Host, Mount};
-use bwrap_launch::{Circumstances, Message, Sandbox};
+use bwrap_launch::Sandbox;
 use seeded::{Numbers, factor};
-use serde_json::Value;
+use targets::noise;
 
 /// How long one case may take; it is a matter of microseconds, and machines do other things.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -38,180 +39,47 @@ fn cases(own: u64, count: usize, case: impl Fn(&mut Numbers)) {
     println!("{} cases of generator {own}, the slowest took {slowest:?}", count * factor());
 }
 
-const BITS: &[&[u8]] = &[
-    b"/",
-    b"..",
-    b"/proc",
-    b"/dev",
-    b"",
-    b"-",
-    b"--",
-    b"0",
-    b"1",
-    b"-1",
-    b"4294967296",
-    b"18446744073709551616",
-    b"\n",
-    b"\0",
-    b"\x1b[2J",
-    b"\xff\xfe",
-    b"'",
-    b"\"",
-    b"\\",
-    b"$(x)",
-    b"`",
-    b" ",
-    b": ",
-    b"on",
-    b"No such file or directory",
-    b"bwrap: ",
-    b"<3>",
-    "\u{202e}".as_bytes(),
-    b"a/b",
-    b"/a/",
-    b"0755",
-    b"+x",
-    b"CAP_SYS_ADMIN",
-    b"ALL",
-    b"x=y",
-    b"/oldroot/",
-    b"/newroot/",
-    b"=",
-    b"%s",
-];
-
-fn options() -> Vec<String> {
-    let help = std::process::Command::new("bwrap").arg("--help").output().expect("bwrap is installed");
-    let text = String::from_utf8(help.stdout).unwrap();
-    text.split_whitespace().filter(|word| word.starts_with("--")).map(str::to_owned).collect()
-}
-
-fn noise(numbers: &mut Numbers, longest: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for _ in 0..numbers.below(longest) {
-        match numbers.below(3) {
-            0 => bytes.push(u8::try_from(numbers.below(256)).unwrap()),
-            _ => bytes.extend(numbers.pick(BITS)),
-        }
-    }
-    bytes
-}
-
 #[test]
 fn lines_of_arguments() {
-    let options = options();
-    cases(1, 2000, |numbers| {
-        let mut line: Vec<OsString> = Vec::new();
-        for _ in 0..numbers.below(24) {
-            let word = if numbers.below(2) == 0 {
-                options[numbers.index(options.len())].clone().into()
-            } else {
-                OsString::from_vec(noise(numbers, 4))
-            };
-            line.push(word);
-        }
-        let Ok(sandbox) = Sandbox::from_args(line) else { return };
-        let _ = (sandbox.check(), sandbox.to_string());
-        let mut root = Circumstances::default();
-        (root.root, root.terminal) = (true, true);
-        let _ = sandbox.lint(&root);
-    });
+    cases(1, 2000, targets::line_of_arguments);
 }
 
 #[test]
 fn messages() {
-    let table: Vec<&str> = include_str!("data/bwrap-messages.tsv").lines().collect();
-    cases(2, 2000, |numbers| {
-        let mut text = Vec::new();
-        for _ in 0..numbers.below(4) {
-            let row = table[numbers.index(table.len())].split('\t').next().unwrap();
-            let mut line = format!("bwrap: {row}\n").into_bytes();
-            for _ in 0..numbers.below(5) {
-                let at = numbers.index(line.len());
-                match numbers.below(3) {
-                    0 => line[at] = u8::try_from(numbers.below(256)).unwrap(),
-                    1 => drop(line.splice(at..at, numbers.pick(BITS).iter().copied())),
-                    _ => line.truncate(at.max(1)),
-                }
-            }
-            text.extend(line);
-        }
-        let heard = Message::parse_all(&text);
-        assert!(heard.len() <= text.len());
-        let _ = diagnose(&Symptom::from_text(&text), &Host::default(), None).to_string();
-    });
-}
-
-/// Every leaf of a snapshot, by its pointer.
-fn leaves(value: &Value, at: String, all: &mut Vec<String>) {
-    match value {
-        Value::Object(map) => map.iter().for_each(|(name, value)| {
-            leaves(value, format!("{at}/{}", name.replace('~', "~0").replace('/', "~1")), all);
-        }),
-        Value::Array(list) => {
-            list.iter().enumerate().for_each(|(index, value)| leaves(value, format!("{at}/{index}"), all));
-        }
-        _ => all.push(at),
-    }
+    cases(2, 2000, targets::message);
 }
 
 #[test]
 fn snapshots_of_hosts() {
-    let base = serde_json::to_value(Host::snapshot()).unwrap();
-    let text = base.to_string();
-    let mut all = Vec::new();
-    leaves(&base, String::new(), &mut all);
-    let sandbox = Sandbox::new().ro_bind("/", "/").proc("/proc").dev("/dev").tmpfs("/tmp").unshare_all();
-    cases(3, 200, |numbers| {
-        let read = if numbers.below(3) == 0 {
-            let mut bytes = text.clone().into_bytes();
-            for _ in 0..=numbers.below(8) {
-                let at = numbers.index(bytes.len());
-                bytes[at] = u8::try_from(numbers.below(256)).unwrap();
-            }
-            serde_json::from_slice::<Host>(&bytes)
-        } else {
-            let mut value = base.clone();
-            for _ in 0..=numbers.below(12) {
-                let new = match numbers.below(7) {
-                    0 => 0.into(),
-                    1 => u64::MAX.into(),
-                    2 => (-1).into(),
-                    3 => u32::MAX.into(),
-                    4 => Value::Null,
-                    5 => true.into(),
-                    _ => String::from_utf8_lossy(numbers.pick(BITS)).into_owned().into(),
-                };
-                *value.pointer_mut(&all[numbers.index(all.len())]).unwrap() = new;
-            }
-            serde_json::from_value::<Host>(value)
-        };
-        let Ok(host) = read else { return };
-        let symptom =
-            Symptom::from_text(b"bwrap: Can't mount proc on /newroot/proc: Operation not permitted\n");
-        let diagnosis = diagnose(&symptom, &host, Some(&sandbox));
-        let _ = (diagnosis.to_string(), serde_json::to_string(&diagnosis).unwrap());
-        let _ = predict(&host, &sandbox).to_string();
-        let again: Host = serde_json::from_str(&serde_json::to_string(&host).unwrap()).unwrap();
-        assert_eq!(again, host);
-    });
+    cases(3, 200, targets::snapshot_of_a_host);
 }
 
 #[test]
 fn lines_of_mountinfo() {
-    let line = "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue";
-    cases(4, 10_000, |numbers| {
-        let mut bytes = line.as_bytes().to_vec();
-        for _ in 0..numbers.below(6) {
-            let at = numbers.index(bytes.len());
-            match numbers.below(3) {
-                0 => bytes[at] = u8::try_from(numbers.below(256)).unwrap(),
-                1 => drop(bytes.splice(at..at, numbers.pick(BITS).iter().copied())),
-                _ => bytes.truncate(at.max(1)),
-            }
+    cases(4, 10_000, targets::line_of_mountinfo);
+}
+
+#[test]
+fn manifests() {
+    cases(8, 500, targets::manifest);
+}
+
+/// The bytes of a fuzzer are input as good as numbers from a seed.
+#[test]
+fn bytes_of_a_fuzzer() {
+    let mut seeds = Numbers::seeded(9);
+    for _ in 0..50 * factor() {
+        let bytes: Vec<u8> = (0..seeds.below(200)).map(|_| seeds.byte()).collect();
+        for target in [
+            targets::line_of_arguments,
+            targets::message,
+            targets::snapshot_of_a_host,
+            targets::line_of_mountinfo,
+            targets::manifest,
+        ] {
+            target(&mut Numbers::of(&bytes));
         }
-        let _ = Mount::parse(&String::from_utf8_lossy(&bytes));
-    });
+    }
 }
 
 /// What `Display` shows is the same in every shell, and makes the same sandbox again.
