@@ -79,14 +79,17 @@ impl ResultsKind {
 #[non_exhaustive]
 pub enum ResultsError {
     /// The name leads out of the directory, or through a symbolic link.
-    #[error("{}: leads out of the directory, or through a symbolic link; it was not followed", path.display())]
+    #[error(
+        "{}: leads out of the directory, or through a symbolic link; it was not followed",
+        crate::visible::path(path)
+    )]
     #[non_exhaustive]
     LeadsAway {
         /// The name.
         path: PathBuf,
     },
     /// It is something else than what was asked for.
-    #[error("{}: is not a {wanted}, but a {found}; it was not opened", path.display())]
+    #[error("{}: is not a {wanted}, but a {found}; it was not opened", crate::visible::path(path))]
     #[non_exhaustive]
     Other {
         /// The name.
@@ -97,7 +100,7 @@ pub enum ResultsError {
         found: &'static str,
     },
     /// There is more in it than was allowed.
-    #[error("{}: has more than {limit} bytes", path.display())]
+    #[error("{}: has more than {limit} bytes", crate::visible::path(path))]
     #[non_exhaustive]
     TooLarge {
         /// The name.
@@ -111,7 +114,7 @@ pub enum ResultsError {
     )]
     Unsupported,
     /// The system denied it.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", crate::visible::path(path))]
     #[non_exhaustive]
     System {
         /// The name.

@@ -367,3 +367,75 @@ fn names_are_no_lines_no_commands_and_no_options() {
     let list: Vec<String> = wrong.iter().map(|(what, example)| format!("{what}\n{example:?}")).collect();
     assert!(wrong.is_empty(), "{} kinds of faults:\n{}", list.len(), list.join("\n\n"));
 }
+
+/// What is on the way of a launch, and of who looks at its results, says so in one visible line, whatever the names are that it
+/// met: a file's that a command made, a bwrap's, and what that prints.
+#[test]
+fn errors_are_one_visible_line() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use bwrap_launch::{Results, profile};
+
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    let mut check = |what: &str, error: &dyn std::fmt::Display| {
+        let text = error.to_string();
+        count += 1;
+        if hides(&text) || text.contains('\n') {
+            wrong.push(format!("{what}: {text:?}"));
+        }
+    };
+    let names = PAYLOADS.iter().filter(|name| !name.is_empty() && !name.contains(['\0', '/']));
+    for name in names.copied().chain(["a\x1b[2Jb", "a\nb", "a\u{202e}b", "a\u{9b}b\u{7}"]) {
+        let directory = tempfile::tempdir().unwrap();
+        let at = directory.path().join(name);
+        let results = Results::below(directory.path()).unwrap();
+        check("a result that is not there", &results.open(name).unwrap_err());
+        check("results that are not there", &Results::below(&at).unwrap_err());
+        check("a bwrap that is not there", &Bwrap::at(&at).unwrap_err());
+        check("a relative bwrap", &Bwrap::at(name).unwrap_err());
+        check("a project that is not there", &profile::agent::in_project(&at).unwrap_err());
+        check("a rootfs that is not there", &profile::ci::on_rootfs(&at, &at).unwrap_err());
+        symlink("/etc/passwd", &at).unwrap();
+        check("a result that is a link", &results.open(name).unwrap_err());
+        std::fs::remove_file(&at).unwrap();
+        std::fs::create_dir(&at).unwrap();
+        check("a result that is a directory", &results.open(name).unwrap_err());
+        check("a project without .git", &profile::agent::in_project(&at).unwrap_err());
+        check("a rootfs without anything", &profile::ci::on_rootfs(&at, &at).unwrap_err());
+        symlink("/", at.join(".git")).unwrap();
+        check("a project with a link", &profile::agent::in_project(&at).unwrap_err());
+        std::fs::remove_dir_all(&at).unwrap();
+        std::fs::write(&at, "two").unwrap();
+        check("a result that is too large", &results.read(name, 1).unwrap_err());
+        check("a result that is no directory", &results.directory(name).unwrap_err());
+        check("a bwrap that is not executable", &Bwrap::at(&at).unwrap_err());
+        for body in [
+            "printf '%s' \"$0\"",
+            "printf 'bwrap: %s: Operation not permitted\\n' \"$0\" >&2; exit 1",
+            "[ \"$1\" = --version ] && echo bubblewrap \"$0\" || bwrap --help | grep -v level-prefix",
+        ] {
+            std::fs::write(&at, format!("#!/bin/sh\n{body}\n")).unwrap();
+            std::fs::set_permissions(&at, std::fs::Permissions::from_mode(0o755)).unwrap();
+            match Bwrap::at(&at) {
+                Err(error) => check("no bwrap", &error),
+                Ok(bwrap) => {
+                    let mut command = Sandbox::new().ro_bind("/", "/").level_prefix().command("true");
+                    check("an old bwrap", &command.bwrap(&bwrap).status().unwrap_err());
+                }
+            }
+        }
+        for sandbox in [
+            Sandbox::new().ro_bind("", at.join("sub")),
+            Sandbox::new().ro_bind("/", "/").env(format!("{name}="), name),
+            Sandbox::new().ro_bind("/", "/").tmpfs(at.join("..")).symlink("", &at),
+        ] {
+            if let Err(error) = sandbox.check() {
+                check("what cannot be said to bwrap", &error);
+            }
+        }
+        check("what bwrap does not know", &Sandbox::from_args([format!("--{name}")]).unwrap_err());
+    }
+    assert!(count > 250, "only {count}");
+    assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
+}

@@ -20,6 +20,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, getuid, kill_process_group, pidfd
 use super::message::{Message, Severity};
 use super::options::{self, Accepted, BwrapOption, MissingOption, find};
 use super::version::Version;
+use crate::visible;
 
 /// A bwrap binary: where it is and what it can do.
 ///
@@ -81,7 +82,7 @@ pub enum BwrapError {
     #[error("{:?} is no absolute path; give bwrap's full path, such as /usr/bin/bwrap", .0.as_os_str())]
     NotAbsolute(PathBuf),
     /// The file cannot be looked at or executed, or does not answer within five seconds ([`io::ErrorKind::TimedOut`]).
-    #[error("cannot run {}: {source}", path.display())]
+    #[error("cannot run {}: {source}", visible::path(path))]
     #[non_exhaustive]
     Unusable {
         /// The file.
@@ -90,7 +91,7 @@ pub enum BwrapError {
         source: io::Error,
     },
     /// It is bwrap, and refuses to run here, even for its help: for its privileges, or for a host that lacks what it needs.
-    #[error("{} refuses to run: {}", path.display(), message)]
+    #[error("{} refuses to run: {}", visible::path(path), visible::line(&message.to_string()))]
     #[non_exhaustive]
     Refuses {
         /// The file.
@@ -99,7 +100,7 @@ pub enum BwrapError {
         message: Box<Message>,
     },
     /// It runs, but it is not bwrap, or it cannot even print its help.
-    #[error("{} does not answer --help as bwrap does{}", path.display(), said(output))]
+    #[error("{} does not answer --help as bwrap does{}", visible::path(path), said(output))]
     #[non_exhaustive]
     NotBwrap {
         /// The file.
@@ -110,7 +111,7 @@ pub enum BwrapError {
 }
 
 fn list(paths: &[PathBuf]) -> String {
-    let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+    let paths: Vec<_> = paths.iter().map(|path| visible::path(path)).collect();
     if paths.is_empty() { "no directory".to_owned() } else { paths.join(", ") }
 }
 
@@ -122,7 +123,7 @@ fn skipped_note(skipped: &[PathBuf]) -> String {
 }
 
 fn said(output: &str) -> String {
-    if output.is_empty() { String::new() } else { format!(": {output}") }
+    if output.is_empty() { String::new() } else { format!(": {}", visible::line(output)) }
 }
 
 /// A known vulnerability that a bwrap has by its version number. Distributions mend some without a new

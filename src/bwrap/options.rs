@@ -138,7 +138,12 @@ pub(crate) fn find(name: &str) -> Option<&'static BwrapOption> {
 /// # Ok::<(), bwrap_launch::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{} {version} has no {option}; {}, or mark the feature as dispensable with Sandbox::optional", bwrap.display(), self.instead())]
+#[error(
+    "{} {} has no {option}; {}, or mark the feature as dispensable with Sandbox::optional",
+    crate::visible::path(bwrap),
+    crate::visible::line(version),
+    self.instead()
+)]
 #[non_exhaustive]
 pub struct MissingOption {
     /// The option, such as `--overlay`.

@@ -35,6 +35,7 @@ use std::path::{Path, PathBuf};
 
 use super::base::{confined, directory, host};
 use crate::sandbox::{BindData, Feature, Sandbox};
+use crate::visible;
 
 /// What of a project is read-only, if it is there, besides `.git`: settings from which editors and agents start programs.
 pub const PROTECTED: &[&str] = &[
@@ -93,16 +94,17 @@ pub fn is_secret(name: impl AsRef<Path>) -> bool {
 pub fn in_project(project: impl AsRef<Path>) -> io::Result<Sandbox> {
     let project = directory(project.as_ref())?;
     if std::env::home_dir().is_some_and(|home| home.starts_with(&project)) {
-        let what = format!("{}: a project with the home directory in it hides nothing", project.display());
+        let what =
+            format!("{}: a project with the home directory in it hides nothing", visible::path(&project));
         return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
     }
     let git = project.join(".git");
     let metadata = git.symlink_metadata().map_err(|error| {
-        let what = format!("{}: {error}; type `git init` there first", git.display());
+        let what = format!("{}: {error}; type `git init` there first", visible::path(&git));
         io::Error::new(error.kind(), what)
     })?;
     if metadata.is_symlink() {
-        let what = format!("{}: a link, of which nobody knows what is behind it", git.display());
+        let what = format!("{}: a link, of which nobody knows what is behind it", visible::path(&git));
         return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
     }
     let mut sandbox = host().bind(&project, &project).ro_bind(&git, &git);

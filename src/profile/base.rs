@@ -66,7 +66,8 @@ pub(super) fn confined(sandbox: Sandbox) -> Sandbox {
 
 /// A directory under its real path: a link on the way to it would lead elsewhere inside.
 pub(super) fn directory(path: &Path) -> io::Result<PathBuf> {
-    let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    let named =
+        |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", crate::visible::path(path)));
     let real = path.canonicalize().map_err(named)?;
     if !real.is_dir() {
         return Err(named(io::ErrorKind::NotADirectory.into()));

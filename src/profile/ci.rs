@@ -69,8 +69,10 @@ pub fn on_rootfs(rootfs: impl AsRef<Path>, work: impl AsRef<Path>) -> io::Result
     for name in ["dev", "home", "proc", "run", "tmp"] {
         let path = rootfs.join(name);
         if !path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
-            let what =
-                format!("{}: no directory; make it, so that something can be mounted on it", path.display());
+            let what = format!(
+                "{}: no directory; make it, so that something can be mounted on it",
+                crate::visible::path(&path)
+            );
             return Err(io::Error::new(io::ErrorKind::NotADirectory, what));
         }
     }

@@ -47,7 +47,7 @@ pub enum Error {
     #[error("this machine does not start Zuul's sandbox: {0}")]
     Launch(#[from] launch::Error),
     /// The check's command ran and failed.
-    #[error("the sandbox starts, but `id` in it fails ({status}): {stderr}")]
+    #[error("the sandbox starts, but `id` in it fails ({status}): {}", crate::visible::line(stderr.trim_end()))]
     Check {
         /// How it ended.
         status: ExitStatus,
