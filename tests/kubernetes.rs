@@ -316,6 +316,11 @@ fn wrong_input_is_one_clear_line() {
         ("kind: Pod\n".to_owned(), "spec is not there"),
         ("kind: Pod\nspec: { containers: [] }\n".to_owned(), "spec.containers"),
         ("kind: Pod\nspec: { containers: [{}] }\n".to_owned(), "container 1 has no name"),
+        // it is printed, and stands in comments of a patch that is applied
+        (
+            "kind: Pod\nspec: { containers: [{ name: \"a\\nspec: {hostPID: true}\\e[31m#\" }] }\n".to_owned(),
+            "a\\nspec: {hostPID: true}\\u{1b}[31m# is no name of a container",
+        ),
         (
             "kind: Pod\nspec: { hostusers: false, containers: [{ name: c }] }\n".to_owned(),
             "hostUsers is meant",

@@ -169,6 +169,12 @@ impl Workload {
             let Some(name) = container.get("name").and_then(Value::as_str) else {
                 return at(&format!("container {}", number + 1), "has no name");
             };
+            if name.contains(crate::visible::is_hidden) {
+                return at(
+                    &crate::visible::line(name),
+                    "is no name of a container: those have a to z, 0 to 9 and -",
+                );
+            }
             if seen.contains(&name) {
                 return at(&crate::visible::line(name), "is the name of two containers");
             }
