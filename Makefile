@@ -25,6 +25,7 @@ fuzz: ## hostile and random input, and failing system calls, with ever new seeds
 
 bench: ## time launches, predictions and diagnoses
 	cargo bench --bench launch
+	cargo bench --bench peers
 	cargo bench --bench doctor
 
 lint: fmt clippy doc deny api targets package ## these checks:

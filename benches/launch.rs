@@ -2,25 +2,41 @@
 //!
 //! All ways take turns in one run, so that a noisy machine disturbs each alike; the ratios count, not the times.
 //! Once with little memory resident in the caller and once with 4 GiB: whoever forks, copies page tables.
+//!
+//! Parts of it by their names, as in `cargo bench --bench launch -- pool limits`: see [`main`].
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout)]
 
 #[path = "../tests/common/readme.rs"]
 mod readme;
 
+use std::cell::RefCell;
 use std::ffi::CString;
 use std::hint::black_box;
 use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command as Process;
 use std::time::{Duration, Instant};
 
-use bwrap_launch::{Bwrap, Error, Explain, Sandbox, Stdio};
+use bwrap_launch::{Bwrap, Error, Explain, Limit, Limits, Pool, Resource, Sandbox, Stdio};
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, posix_spawn};
 use nix::sys::wait::waitpid;
 use readme::readme_sandbox;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
-/// A way to start bwrap and wait for its end.
-type Way<'a> = (String, Box<dyn Fn() + 'a>);
+/// A way to start bwrap and wait for its end, and how long it took.
+type Way<'a> = (String, Box<dyn Fn() -> Duration + 'a>);
+
+fn way<'a>(name: impl Into<String>, run: impl Fn() + 'a) -> Way<'a> {
+    (name.into(), Box::new(move || timed(&run)))
+}
+
+fn timed(run: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    run();
+    start.elapsed()
+}
 
 fn main() {
     // so that resident memory is made of pages, as in a process that has run for a while
@@ -34,13 +50,184 @@ fn main() {
     let small = Sandbox::new().ro_bind("/", "/");
     let usual = readme_sandbox();
     let guarded = usual.clone().die_with_parent();
-    for (name, sandbox) in
-        [("one bind", &small), ("the README's sandbox", &usual), ("the same, die_with_parent", &guarded)]
+    let of_ways = || {
+        compare("one bind", &bwrap, &small);
+        compare("the README's sandbox", &bwrap, &usual);
+        compare("the same, die_with_parent", &bwrap, &guarded);
+    };
+    let parts: [(&str, &dyn Fn()); 7] = [
+        ("ways", &of_ways),
+        ("failures", &|| failures(&bwrap, &usual)),
+        ("listing", &|| listing(&bwrap, &usual)),
+        ("pool", &|| pool(&bwrap, &usual)),
+        ("limits", &|| limits(&bwrap, &usual)),
+        ("many", &|| many(&bwrap, &usual)),
+        ("killing", &|| killing(&bwrap, &usual)),
+    ];
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    for (_, run) in
+        parts.iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|word| word == name))
     {
-        compare(name, &bwrap, sandbox);
+        run();
     }
-    failures(&bwrap, &usual);
-    listing(&bwrap, &usual);
+}
+
+/// What is left to be done of a launch if the sandbox is there already.
+fn pool(bwrap: &Bwrap, sandbox: &Sandbox) {
+    let mut command = sandbox.command("/usr/bin/true");
+    command.bwrap(bwrap);
+    let mut cold = sandbox.command("/usr/bin/true");
+    cold.bwrap(bwrap);
+    let cold = RefCell::new(cold);
+    let pool = Pool::new(command, 4).unwrap();
+    pool.fill().unwrap();
+    let ways: Vec<Way<'_>> = vec![
+        way("cold", || assert!(cold.borrow_mut().status().unwrap().success())),
+        (
+            "from a pool that is full".to_owned(),
+            Box::new(|| {
+                let took = timed(|| assert!(pool.take().unwrap().start().unwrap().wait().unwrap().success()));
+                // so that the next one has the machine to itself
+                pool.fill().unwrap();
+                took
+            }),
+        ),
+        (
+            "prepared, from start()".to_owned(),
+            Box::new(|| {
+                let prepared = cold.borrow_mut().prepare().unwrap();
+                timed(|| assert!(prepared.start().unwrap().wait().unwrap().success()))
+            }),
+        ),
+    ];
+    println!("\nthe README's sandbox, cold and warm, 300 rounds");
+    show(&ways, &take_turns(&ways, 300));
+}
+
+/// What limits cost on top of a launch.
+fn limits(bwrap: &Bwrap, sandbox: &Sandbox) {
+    let five = Limits::new()
+        .rlimit(Resource::OpenFiles, 100, 200)
+        .rlimit(Resource::Core, 0, 0)
+        .nice(5)
+        .oom_score_adj(500)
+        .affinity([0]);
+    let group = five.clone().require(Limit::PidsMax(100)).require(Limit::MemoryMax(1 << 30));
+    let launch = |limits: &Limits| {
+        let mut command = sandbox.command("/usr/bin/true");
+        command.bwrap(bwrap).limits(limits);
+        assert!(command.status().unwrap().success());
+    };
+    let with = |name: &str, limits: Limits| way(name, move || launch(&limits));
+    let mut ways: Vec<Way<'_>> = vec![with("without", Limits::new()), with("five kinds of limits", five)];
+    let mut tried = sandbox.command("/usr/bin/true");
+    if tried.bwrap(bwrap).limits(&group).status().is_ok() {
+        ways.push(with("and a control group", group));
+    } else {
+        println!("\nleft out: limits of a control group cannot be set here");
+    }
+    println!("\nthe README's sandbox with limits, 300 rounds");
+    let times = take_turns(&ways, 300);
+    show(&ways, &times);
+    for ((name, _), own) in ways.iter().zip(&times).skip(1) {
+        let more = own.iter().zip(&times[0]).map(|(own, base)| own.as_secs_f64() - base.as_secs_f64());
+        println!("  {name}: {:+.3} ms (median of differences)", median(more.collect()) * 1e3);
+    }
+}
+
+/// Launches a second, from many threads.
+fn many(bwrap: &Bwrap, sandbox: &Sandbox) {
+    const THREADS: u32 = 32;
+    const EACH: u32 = 10;
+    let mut command = sandbox.command("/usr/bin/true");
+    let line = command.bwrap(bwrap).to_string();
+    let words: Vec<CString> = line.split(' ').map(|word| CString::new(word).unwrap()).collect();
+    let path = CString::new(bwrap.path().to_str().unwrap()).unwrap();
+    let all = |launch: &(dyn Fn() + Sync)| {
+        std::thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| (0..EACH).for_each(|_| launch()));
+            }
+        });
+    };
+    let ours = |tied: bool| {
+        let mut command = sandbox.command("/usr/bin/true");
+        assert!(command.bwrap(bwrap).die_with_caller(tied).status().unwrap().success());
+    };
+    let ways: Vec<Way<'_>> = vec![
+        way("raw posix_spawn", || all(&|| raw(&path, &words))),
+        way("bwrap-launch", || all(&|| ours(false))),
+        way("the same, die_with_caller", || all(&|| ours(true))),
+    ];
+    println!("\n{} launches by {THREADS} threads, 9 rounds", THREADS * EACH);
+    let times = take_turns(&ways, 9);
+    show(&ways, &times);
+    for ((name, _), own) in ways.iter().zip(&times) {
+        let (ratios, rates): (Vec<f64>, Vec<f64>) = own
+            .iter()
+            .zip(&times[0])
+            .map(|(own, base)| {
+                (base.as_secs_f64() / own.as_secs_f64(), f64::from(THREADS * EACH) / own.as_secs_f64())
+            })
+            .unzip();
+        println!("  {name}: {:.0} launches a second, {:.3} of the first", median(rates), median(ratios));
+    }
+}
+
+/// From killing a sandbox with many processes until the last of them is gone.
+fn killing(bwrap: &Bwrap, sandbox: &Sandbox) {
+    let launch = || {
+        let mut command = sandbox.command("sh");
+        let script = "i=0; while [ $i -lt 1000 ]; do sleep 600 & i=$((i + 1)); done; echo; wait";
+        let mut child = command.args(["-c", script]).bwrap(bwrap).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        let pid = Pid::from_raw(i32::try_from(child.sandbox_pid().unwrap()).unwrap()).unwrap();
+        let process_1 = pidfd_open(pid, PidfdFlags::empty()).unwrap();
+        (child, pid, process_1)
+    };
+    // process 1 of a PID namespace is gone when all the others are
+    let gone = |process_1: OwnedFd| {
+        let mut polled = [PollFd::from_borrowed_fd(process_1.as_fd(), PollFlags::IN)];
+        while poll(&mut polled, None).unwrap() == 0 {}
+    };
+    let ways: Vec<Way<'_>> = vec![
+        (
+            "SIGKILL to process 1".to_owned(),
+            Box::new(|| {
+                let (mut child, pid, process_1) = launch();
+                let took = timed(|| {
+                    kill_process(pid, Signal::KILL).unwrap();
+                    gone(process_1);
+                });
+                let _ = child.wait();
+                took
+            }),
+        ),
+        (
+            "kill()".to_owned(),
+            Box::new(|| {
+                let (mut child, _, process_1) = launch();
+                let took = timed(|| {
+                    child.kill().unwrap();
+                    gone(process_1);
+                });
+                let _ = child.wait();
+                took
+            }),
+        ),
+        (
+            "kill() and wait()".to_owned(),
+            Box::new(|| {
+                let (mut child, ..) = launch();
+                timed(|| {
+                    child.kill().unwrap();
+                    let _ = child.wait();
+                })
+            }),
+        ),
+    ];
+    println!("\na sandbox with 1,000 processes, to the last one gone, 15 rounds");
+    show(&ways, &take_turns(&ways, 15));
 }
 
 /// What it costs to list the processes of a sandbox on a machine that has many others.
@@ -52,10 +239,8 @@ fn listing(bwrap: &Bwrap, sandbox: &Sandbox) {
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
     while child.processes().unwrap().len() < 5 {}
-    let ways: Vec<Way<'_>> = vec![(
-        "processes(), 5 of them".to_owned(),
-        Box::new(|| assert_eq!(child.processes().unwrap().len(), 5)),
-    )];
+    let ways: Vec<Way<'_>> =
+        vec![way("processes(), 5 of them", || assert_eq!(child.processes().unwrap().len(), 5))];
     println!("\nbeside 2,000 foreign processes, 300 rounds");
     show(&ways, &take_turns(&ways, 300));
     drop(ways);
@@ -79,7 +264,7 @@ fn failures(bwrap: &Bwrap, sandbox: &Sandbox) {
     ];
     // complete, held, and destroyed: it came as far, and a little farther
     let held = || drop(sandbox.command("true").bwrap(bwrap).prepare().unwrap());
-    let mut ways: Vec<Way<'_>> = vec![("succeeds, is dropped".to_owned(), Box::new(held))];
+    let mut ways: Vec<Way<'_>> = vec![way("succeeds, is dropped", held)];
     for (name, stderr) in streams {
         for (what, explain) in [
             ("verdict only", Explain::Nothing),
@@ -92,7 +277,7 @@ fn failures(bwrap: &Bwrap, sandbox: &Sandbox) {
                 let error = command.bwrap(bwrap).stderr(stderr()).explain(explain).status().unwrap_err();
                 assert!(matches!(error, Error::SetupFailed(_)));
             };
-            ways.push((format!("fails, {name}, {what}"), Box::new(fails)));
+            ways.push(way(format!("fails, {name}, {what}"), fails));
         }
     }
     println!("\na source that is missing, the README's sandbox, 300 rounds");
@@ -117,22 +302,16 @@ fn compare(name: &str, bwrap: &Bwrap, sandbox: &Sandbox) {
     let line: Vec<String> = command.to_string().split(' ').map(str::to_owned).collect();
     let words: Vec<CString> = line.iter().map(|word| CString::new(word.as_str()).unwrap()).collect();
     let path = CString::new(bwrap.path().to_str().unwrap()).unwrap();
-    let command = std::cell::RefCell::new(command);
+    let command = RefCell::new(command);
     let mut tied = sandbox.command("/usr/bin/true");
     tied.bwrap(bwrap).die_with_caller(true);
-    let tied = std::cell::RefCell::new(tied);
+    let tied = RefCell::new(tied);
     let ways: Vec<Way<'_>> = vec![
-        ("raw posix_spawn".to_owned(), Box::new(|| raw(&path, &words))),
-        ("bwrap-launch".to_owned(), Box::new(|| assert!(command.borrow_mut().status().unwrap().success()))),
-        (
-            "the same, die_with_caller".to_owned(),
-            Box::new(|| assert!(tied.borrow_mut().status().unwrap().success())),
-        ),
-        ("std::process".to_owned(), Box::new(|| assert!(standard(bwrap, &line).status().unwrap().success()))),
-        (
-            "std, no-op pre_exec".to_owned(),
-            Box::new(|| assert!(forked(bwrap, &line).status().unwrap().success())),
-        ),
+        way("raw posix_spawn", || raw(&path, &words)),
+        way("bwrap-launch", || assert!(command.borrow_mut().status().unwrap().success())),
+        way("the same, die_with_caller", || assert!(tied.borrow_mut().status().unwrap().success())),
+        way("std::process", || assert!(standard(bwrap, &line).status().unwrap().success())),
+        way("std, no-op pre_exec", || assert!(forked(bwrap, &line).status().unwrap().success())),
     ];
     for (resident, rounds) in [(10 << 20, 300), (4 << 30, 60)] {
         let ballast = black_box(vec![1_u8; resident]);
@@ -142,18 +321,24 @@ fn compare(name: &str, bwrap: &Bwrap, sandbox: &Sandbox) {
     }
 }
 
-/// Times every way once a round, beginning with another one each time.
+/// Times every way once a round, in ever another order: what one has left to be cleared away meets the next.
 fn take_turns(ways: &[Way<'_>], rounds: usize) -> Vec<Vec<Duration>> {
     let mut times = vec![Vec::with_capacity(rounds); ways.len()];
     for (_, run) in ways {
         run();
     }
-    for round in 0..rounds {
-        for turn in 0..ways.len() {
-            let index = (round + turn) % ways.len();
-            let start = Instant::now();
-            ways[index].1();
-            times[index].push(start.elapsed());
+    let mut order: Vec<usize> = (0..ways.len()).collect();
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    for _ in 0..rounds {
+        order.sort_by_cached_key(|_| {
+            // (xorshift)
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random
+        });
+        for &index in &order {
+            times[index].push(ways[index].1());
         }
     }
     times

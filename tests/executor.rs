@@ -162,7 +162,7 @@ fn a_rust_project_is_built(here: &Here) {
     needs("cargo");
     needs("cc");
     let files = [
-        ("Cargo.toml", include_str!("../examples/executor/projects/rust/Cargo.toml")),
+        ("manifest.toml", include_str!("../examples/executor/projects/rust/manifest.toml")),
         ("src/lib.rs", include_str!("../examples/executor/projects/rust/src/lib.rs")),
     ];
     let ran = runs(here, &json!([shipped("rust", &project(here, &files))]));
