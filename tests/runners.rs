@@ -25,6 +25,7 @@ fn main() -> ExitCode {
             cargos_tests_leave_nothing,
             cargo_is_told_whose_failure_it_is,
             what_a_test_writes_is_gone,
+            pytests_tests_leave_nothing,
             gitlabs_job_goes_through_its_stages,
             gitlab_is_told_whose_failure_it_is,
             gitlab_cancels_a_job,
@@ -168,6 +169,67 @@ fn what_a_test_writes_is_gone(here: &Here) {
     }
     assert!(!Path::new("/tmp").join(marker()).exists() && !here.scratch.join("target/new").exists());
     assert!(test.exists() && fs::read_dir(&package).unwrap().count() == 0);
+}
+
+const PYTHON_TESTS: &str = "
+import os, pathlib, pytest
+
+@pytest.fixture
+def left():
+    path = pathlib.Path('/tmp') / os.environ['NAME']
+    path.write_text('x')
+    return path
+
+def test_writes(left):
+    assert left.read_text() == 'x'
+
+def test_sees_nothing_of_it():
+    assert not (pathlib.Path('/tmp') / os.environ['NAME']).exists()
+
+@pytest.mark.parametrize('n', [1, 2])
+def test_many(n):
+    assert n < 2
+
+def test_crashes():
+    os.abort()
+
+def test_is_skipped():
+    pytest.skip('not today')
+";
+
+/// Each test of Python's in a sandbox of its own.
+fn pytests_tests_leave_nothing(here: &Here) {
+    let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-tools/pytest-8.4.2");
+    if fs::read_dir(&packages).is_err() || !Path::new("/usr/bin/python3").exists() {
+        skip("pytest is not there, or not for this user; `scripts/test-tools` fetches it");
+    }
+    let package = here.scratch.join("package");
+    let plugin = here.scratch.join("plugin");
+    for (directory, name, text) in [
+        (&package, "test_it.py", PYTHON_TESTS),
+        (&plugin, "pytest_overlay.py", include_str!("../examples/pytest_overlay.py")),
+    ] {
+        fs::create_dir_all(directory).unwrap();
+        fs::write(directory.join(name), text).unwrap();
+    }
+    // where root reads it, it is not hidden by a /tmp of the sandbox's own
+    let published = package.join("packages");
+    assert!(Process::new("cp").arg("-r").arg(&packages).arg(&published).status().unwrap().success());
+    fs::rename(plugin.join("pytest_overlay.py"), published.join("pytest_overlay.py")).unwrap();
+    let run = |bwrap: &Path| {
+        let mut process = Process::new("/usr/bin/python3");
+        process.args(["-m", "pytest", "-p", "pytest_overlay", "-p", "no:cacheprovider", "-ra", "test_it.py"]);
+        process.current_dir(&package).env("PYTHONPATH", &published).env("PYTHONDONTWRITEBYTECODE", "1");
+        let runner = format!("{} --helper cargo-runner", std::env::current_exe().unwrap().display());
+        process.env("OVERLAY_RUNNER", runner).env("BWRAP", bwrap).env("NAME", marker());
+        ran(process)
+    };
+    let done = run(here.bwrap.path());
+    assert!(done.code == Some(1) && done.out.contains("2 failed, 3 passed, 1 skipped"), "{}", done.out);
+    assert!(done.out.contains("exit status 134"), "{}", done.out);
+    assert!(!Path::new("/tmp").join(marker()).exists());
+    let done = run(Path::new("/nonexistent/bwrap"));
+    assert!(done.code == Some(1) && done.out.contains("6 errors"), "{}", done.out);
 }
 
 /// What the runner gives every call.
