@@ -22,8 +22,8 @@ use nix::unistd::Pid;
 fn main() -> ExitCode {
     common::main_in_turn(
         cases![
-            cargos_tests_leave_nothing,
             cargo_is_told_whose_failure_it_is,
+            cargos_tests_leave_nothing,
             what_a_test_writes_is_gone,
             pytests_tests_leave_nothing,
             gitlabs_job_goes_through_its_stages,
