@@ -176,6 +176,25 @@ fn a_restricted_pod_takes_one_change() {
     assert_eq!(standard(&cure.changed, &older).0, Standard::Privileged);
 }
 
+/// As the API server of 1.37 judges them.
+#[test]
+fn roots_of_user_namespaces_pass_and_settings_of_the_pod_count() {
+    let container = "securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: [ALL] }, seccompProfile: { type: Localhost, localhostProfile: p } }";
+    let level = |fields: &str, minor: u32| {
+        let pod =
+            one(&format!("kind: Pod\nspec: {{ {fields}, containers: [{{ name: c, {container} }}] }}\n"));
+        let mut cluster = containerd();
+        cluster.kubernetes = Some((1, minor));
+        standard(&pod, &cluster).0
+    };
+    assert_eq!(level("hostUsers: false", 35), Standard::Restricted);
+    assert_eq!(level("hostUsers: false, securityContext: { runAsUser: 0 }", 37), Standard::Restricted);
+    assert_eq!(level("hostUsers: false", 34), Standard::Baseline);
+    assert_eq!(level("hostUsers: true", 37), Standard::Baseline);
+    let unconfined = "securityContext: { runAsNonRoot: true, seccompProfile: { type: Unconfined } }";
+    assert_eq!(level(unconfined, 37), Standard::Privileged);
+}
+
 const SPEC: &str = "{ containers: [{ name: c }, { name: d, securityContext: { runAsUser: 1000 } }] }";
 
 #[test]

@@ -92,10 +92,10 @@ fn against(
     if privileged(container) {
         baseline.push("privileged: true".to_owned());
     }
+    let apart = is(workload.spec().get("hostUsers"), false);
+    let relaxed = apart && cluster.kubernetes.is_none_or(|version| version >= (1, 35));
     if unmasked(container) {
-        let apart = is(workload.spec().get("hostUsers"), false);
-        let allowed = apart && cluster.kubernetes.is_none_or(|version| version >= (1, 35));
-        let list = if allowed { &mut *restricted } else { &mut *baseline };
+        let list = if relaxed { &mut *restricted } else { &mut *baseline };
         list.push("procMount: Unmasked".to_owned());
     }
     let capabilities = own(container, "capabilities");
@@ -111,26 +111,36 @@ fn against(
     if !listed("drop").any(|name| name == "ALL") {
         restricted.push("capabilities.drop without ALL".to_owned());
     }
-    match context(workload, container, "seccompProfile").and_then(profile).as_deref() {
-        Some("Unconfined") => baseline.push("seccompProfile: Unconfined".to_owned()),
-        None => restricted.push("no seccompProfile".to_owned()),
-        Some(_) => {}
+    // what a pod sets counts, even if its containers set something else
+    let set = |field: &'static str| {
+        [workload.spec(), container].into_iter().filter_map(move |place| own(place, field))
+    };
+    if set("seccompProfile").filter_map(profile).any(|name| name == "Unconfined") {
+        baseline.push("seccompProfile: Unconfined".to_owned());
+    } else if set("seccompProfile").next().is_none() {
+        restricted.push("no seccompProfile".to_owned());
     }
-    if context(workload, container, "appArmorProfile").and_then(profile).as_deref() == Some("Unconfined") {
+    if set("appArmorProfile").filter_map(profile).any(|name| name == "Unconfined") {
         baseline.push("appArmorProfile: Unconfined".to_owned());
     }
-    let domain =
-        context(workload, container, "seLinuxOptions").and_then(|options| options.get("type")?.as_str());
-    if let Some(domain) = domain.filter(|domain| !domain.is_empty() && !among(DOMAINS, domain)) {
-        baseline.push(format!("the SELinux type {}", crate::visible::line(domain)));
+    for domain in set("seLinuxOptions").filter_map(|options| options.get("type")?.as_str()) {
+        if !domain.is_empty() && !among(DOMAINS, domain) {
+            baseline.push(format!("the SELinux type {}", crate::visible::line(domain)));
+        }
     }
     if !is(own(container, "allowPrivilegeEscalation"), false) {
         restricted.push("allowPrivilegeEscalation is not false".to_owned());
     }
-    if !is(context(workload, container, "runAsNonRoot"), true) {
+    // the root of a user namespace is nobody outside
+    if relaxed {
+        return;
+    }
+    if !is(context(workload, container, "runAsNonRoot"), true)
+        || set("runAsNonRoot").any(|value| value == false)
+    {
         restricted.push("runAsNonRoot is not true".to_owned());
     }
-    if context(workload, container, "runAsUser").and_then(Value::as_u64) == Some(0) {
+    if set("runAsUser").any(|user| user == 0) {
         restricted.push("runAsUser: 0".to_owned());
     }
 }
