@@ -1,5 +1,5 @@
 .POSIX:
-.PHONY: help demo setup test test-vm fuzz bench lint fmt clippy doc deny api targets package clean
+.PHONY: help demo setup test test-vm test-cluster fuzz bench lint fmt clippy doc deny api targets package clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /    make \1	/p' Makefile
@@ -16,9 +16,13 @@ test: setup ## all tests, on the installed bwrap and on 0.11.0, some on 0.13.1; 
 	    BWRAP_LAUNCH_TEST_BWRAPS="$$bwraps" cargo test --all-features --no-fail-fast
 	@# the words are the same without features
 	cargo test --no-default-features --lib -- --skip golden --skip message::tests
+	@echo 'Not among these: make test-vm (other kernels), make test-cluster (Kubernetes)'
 
 test-vm: ## the same faults and remedies on other kernels, in virtual machines (QEMU)
 	cargo test --all-features --test vm
+
+test-cluster: ## pods in Kubernetes, with containerd and CRI-O; the first time a quarter of an hour of compiling (Go)
+	cargo test --all-features --test cluster
 
 fuzz: ## hostile and random input, and failing system calls, with ever new seeds, until something fails
 	scripts/fuzz
