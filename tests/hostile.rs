@@ -413,6 +413,7 @@ fn errors_are_one_visible_line() {
         for body in [
             "printf '%s' \"$0\"",
             "printf 'bwrap: %s: Operation not permitted\\n' \"$0\" >&2; exit 1",
+            "[ \"$1\" = --version ] && yes \"bubblewrap $0\" | head -n 100000 || bwrap --help | grep -v level-prefix",
             "[ \"$1\" = --version ] && echo bubblewrap \"$0\" || bwrap --help | grep -v level-prefix",
         ] {
             std::fs::write(&at, format!("#!/bin/sh\n{body}\n")).unwrap();
@@ -420,6 +421,12 @@ fn errors_are_one_visible_line() {
             match Bwrap::at(&at) {
                 Err(error) => check("no bwrap", &error),
                 Ok(bwrap) => {
+                    check("a version", &bwrap.version_text());
+                    assert!(
+                        bwrap.version_text().len() < 1000,
+                        "a version of {} bytes",
+                        bwrap.version_text().len()
+                    );
                     let mut command = Sandbox::new().ro_bind("/", "/").level_prefix().command("true");
                     check("an old bwrap", &command.bwrap(&bwrap).status().unwrap_err());
                 }

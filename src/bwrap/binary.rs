@@ -52,6 +52,9 @@ struct Facts {
     owner: u32,
 }
 
+/// How much of a version is kept.
+const LONGEST_VERSION: usize = 100;
+
 /// No usable bwrap.
 ///
 /// `Display` says what to do about it.
@@ -308,7 +311,9 @@ impl Bwrap {
             let output: String = help.lines().next().unwrap_or_default().chars().take(200).collect();
             return Err(BwrapError::NotBwrap { path, output });
         }
-        let version_text = version.trim().trim_start_matches("bubblewrap").trim().to_owned();
+        // whatever it is, it is shown in the middle of a line
+        let version_text = version.trim().lines().next().unwrap_or_default().trim_start_matches("bubblewrap");
+        let version_text: String = visible::line(version_text.trim()).chars().take(LONGEST_VERSION).collect();
         Ok(Self(Arc::new(Facts {
             path,
             version: Version::parse(&version_text),
