@@ -100,7 +100,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Operation { index, name, destination } => {
-                write!(f, "operation {} ({name} on {destination:?})", index + 1)
+                write!(f, "operation {} ({name} on {:?})", index + 1, destination.to_string_lossy())
             }
             Self::Namespaces => f.write_str("namespaces"),
             Self::Identity => f.write_str("identity"),
