@@ -146,7 +146,8 @@ fn prepare(payload: &Path) -> Result<(), String> {
     let mut image = "main\nbwrap-doctor\n".to_owned();
     for (name, path) in examples()? {
         strip(&path, &payload.join(&name)).map_err(said)?;
-        image.push_str(&format!("{name}\n"));
+        image.push_str(&name);
+        image.push('\n');
     }
     fs::write(payload.join("image"), image).map_err(said)
 }

@@ -41,10 +41,15 @@ cmd_run() {
             if [ -e "$c/$f" ]; then cat "$h/$f" >"$c/$f"; fi
         done
     done
+    # runc wants one of hugetlb below CRI-O, and a new hierarchy can be mounted in the first cgroup namespace only
+    # shellcheck disable=SC2016
+    local hugetlb='mount -t cgroup -o hugetlb cgroup "$0" 2>/dev/null'
+    mkdir -p "$out/node"
     (
         for h in $(hierarchies); do echo "$BASHPID" >"$h/bwrap-launch-cluster.$$/cgroup.procs"; done
         # each dies with who started it, and all others with process 1
         exec setsid setpriv --pdeathsig KILL timeout --foreground --signal=KILL "$timeout" setpriv --pdeathsig KILL \
+            unshare --mount --propagation private bash -c "$hugetlb; exec \"\$@\"" "$out/node" \
             unshare --cgroup --mount --net --pid --uts --ipc --fork --kill-child --propagation private \
             bash "$HERE/cluster" on-node "$runtime" "$(bin_dir)" "$payload" "$out" </dev/null
     ) &
