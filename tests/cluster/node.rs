@@ -236,7 +236,10 @@ impl Node {
             // (of a filter one may not be sure)
             let sure = tried.outlook == Outlook::Fails
                 || tried.outlook == Outlook::Uncertain && cause == Cause::SeccompDeniesNamespaces.code();
-            ensure(sure && first == Some(cause), || {
+            let filter = Some(Cause::SeccompDeniesNamespaces.code());
+            let told =
+                first == Some(cause) || first == filter && tried.obstacles.iter().any(|code| code == cause);
+            ensure(sure && told, || {
                 format!("{cause} was foretold as {} {:?}", tried.outlook, tried.obstacles)
             })?;
         }
