@@ -7,9 +7,9 @@
 //!     --unshare-all --new-session ps afx
 //! ```
 
-use bwrap_launch::{Result, Sandbox};
+use bwrap_launch::Sandbox;
 
-fn main() -> Result<()> {
+fn main() {
     let sandbox = Sandbox::new()
         .ro_bind("/lib", "/lib")
         .ro_bind("/usr", "/usr")
@@ -19,6 +19,12 @@ fn main() -> Result<()> {
         .tmpfs("/tmp")
         .unshare_all()
         .new_session();
-    let status = sandbox.command("ps").arg("afx").status()?;
-    std::process::exit(status.raw().into());
+    match sandbox.command("ps").arg("afx").status() {
+        Ok(status) => std::process::exit(status.raw().into()),
+        Err(error) => {
+            // the status of `env` and others for what did not come to the command
+            eprintln!("{}", error.report());
+            std::process::exit(125);
+        }
+    }
 }

@@ -86,6 +86,14 @@ impl<'a> Case<'a> {
         self.host.process.effective.present().map(|set: &CapabilitySet| set.has(capability))
     }
 
+    /// Whether our container was given a capability, for which engines' default filters let calls pass, whoever we are in it;
+    /// `None` if nobody knows.
+    pub(super) fn granted(&self, capability: Capability) -> Option<bool> {
+        let bounding = self.host.process.bounding.present().map(|set| set.has(capability));
+        let has = self.has(capability) == Some(true);
+        bounding.map(|bound| bound || has).or(has.then_some(true))
+    }
+
     /// Whether we are root, and known to have `CAP_SYS_ADMIN`.
     pub(super) fn is_admin(&self) -> bool {
         self.root() == Some(true) && self.has(Capability::CAP_SYS_ADMIN) == Some(true)

@@ -209,8 +209,8 @@ impl Node {
         let ended = run(&["ps_afx"]);
         let ran = match self.runtime {
             Runtime::Containerd => is_alone(&ended),
-            // our error, with the cause
-            Runtime::CriO => ended.status == Some(1) && ended.stderr.contains(Cause::MaskedProc.code()),
+            // our report, with the cause
+            Runtime::CriO => ended.status == Some(125) && ended.stderr.contains(Cause::MaskedProc.code()),
         };
         ensure(ran, || said(&["ps_afx"], &ended))?;
         // as an executor of Zuul runs a playbook; it takes an ssh-agent's socket only if there is one

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// What begins the line that is meant.
+/// CRI-O's own fault.
+const UNMASKED_IN_VAIN: &str = "PR11";
 const MARK: &str = "bwrap-launch-tried:";
 
 /// What came of a sandbox.
@@ -303,9 +305,10 @@ pub(crate) fn judge(
     // what comes next was said
     for pair in steps.windows(2) {
         let next = &pair[1].cause;
-        // (where bwrap cannot even be asked for its version, nobody asks about the sandbox)
-        if pair[0].verdict != "error" && pair[1].outlook == Outlook::Fails && !pair[0].foreseen.contains(next)
-        {
+        // where bwrap cannot even be asked for its version, nobody asks about the sandbox; that a runtime masks what it was asked not
+        // to is seen when it was asked
+        let told = pair[0].foreseen.contains(next) || pair[0].verdict == "error" || *next == UNMASKED_IN_VAIN;
+        if pair[1].outlook == Outlook::Fails && !told {
             return Err(format!("{next} was not foreseen: {steps:#?}"));
         }
     }

@@ -109,7 +109,8 @@ fn seccomp_denies_pivot_root(case: &Case<'_>) -> Option<Judgement> {
     }
     rule_out(case.filter_name().is_some_and(|name| name != DEFAULT))?;
     let engine = [Platform::Docker, Platform::Containerd].into_iter().find(|engine| case.on(*engine))?;
-    let admin = evidence::capability(case, Capability::CAP_SYS_ADMIN).so()?;
+    let admin = evidence::capability(case, Capability::CAP_SYS_ADMIN).so();
+    let admin = admin.or_else(|| evidence::bound(case, Capability::CAP_SYS_ADMIN).so())?;
     let filter = evidence::filter(case).so()?;
     let denies = "denies pivot_root, CAP_SYS_ADMIN or not";
     weigh(if stopped_by_masks(case) { High } else { Medium })
@@ -131,7 +132,8 @@ fn hostname_denied(case: &Case<'_>) -> Option<Judgement> {
     }
     let engines = [Platform::Podman, Platform::CriO, Platform::Docker, Platform::Containerd];
     rule_out(case.filter_name().is_some_and(|name| name != DEFAULT))?;
-    rule_out(admin != Some(false) || !engines.iter().any(|engine| case.on(*engine)))?;
+    let granted = case.granted(Capability::CAP_SYS_ADMIN).or(admin);
+    rule_out(granted != Some(false) || !engines.iter().any(|engine| case.on(*engine)))?;
     let missing =
         "CAP_SYS_ADMIN, with which default filters allow it, is missing (CapEff in /proc/self/status)";
     Some(weigh(Medium).pro(evidence::filter(case).so()?).seen(capabilities, missing))

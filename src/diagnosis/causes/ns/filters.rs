@@ -43,13 +43,6 @@ fn default_filter<'a>(case: &'a Case<'_>) -> Default<'a> {
     found.or_else(|| first(UNKNOWN).map(Default::Unknown)).unwrap_or(Default::NoContainer)
 }
 
-/// Whether the filter was made for a container with `CAP_SYS_ADMIN`; `None` if nobody knows.
-fn privileged_container(case: &Case<'_>) -> Option<bool> {
-    let bounding = case.host.process.bounding.present().map(|set| set.has(Capability::CAP_SYS_ADMIN));
-    let has = case.has(Capability::CAP_SYS_ADMIN) == Some(true);
-    bounding.map(|bound| bound || has).or(has.then_some(true))
-}
-
 const STOPPED: &str =
     "/proc is masked as well, which stops this sandbox in any case: only for that is it sure that it fails";
 
@@ -60,7 +53,7 @@ fn filtered(case: &Case<'_>) -> Option<Judgement> {
     }
     rule_out(!case.failed() && case.filter_name() == Some(OURS))?;
     let default = default_filter(case);
-    let (on, privileged) = (case.filtered(), privileged_container(case));
+    let (on, privileged) = (case.filtered(), case.granted(Capability::CAP_SYS_ADMIN));
     // a unit and an outer sandbox have rules of their own
     let theirs = matches!(default, Default::NoContainer)
         && (Setting::of(case) == Setting::Unit || outer(case).is_some());
