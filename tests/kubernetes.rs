@@ -177,6 +177,30 @@ fn a_restricted_pod_takes_one_change() {
 }
 
 /// As the API server of 1.37 judges them.
+/// containerd's filter permits by what the container was given, and denies pivot_root to everyone; both have either name.
+#[test]
+fn capabilities_are_those_of_the_container() {
+    let pod = |capabilities: &str, rest: &str| {
+        one(&format!(
+            "{{ kind: Pod, metadata: {{ name: p }}, spec: {{ hostUsers: false, securityContext: {{ seccompProfile: {{ type: RuntimeDefault }} }}, \
+             containers: [{{ name: c, securityContext: {{ procMount: Unmasked, capabilities: {{ {capabilities} }} {rest} }} }}] }} }}"
+        ))
+    };
+    let user = pod("add: [SYS_ADMIN]", ", runAsUser: 10001");
+    let forecast = foretell(&containerd(), &user);
+    assert_eq!(forecast.answer, Answer::Fails, "{forecast:#?}");
+    assert_eq!(forecast.obstacles[0].cause, Cause::SeccompDeniesPivotRoot);
+    for dropped in ["drop: [SETFCAP]", "drop: [CAP_SETFCAP]", "drop: [cap_setfcap], add: [CAP_SETFCAP]"] {
+        let cure = Cure::of(&[containerd()], &pod(dropped, ""), "c", &line()).unwrap();
+        assert_eq!(foretell(&containerd(), &cure.changed).answer, Answer::Starts, "{}", cure.patch());
+    }
+    let privileged = one(
+        "{ kind: Pod, metadata: { name: p }, spec: { containers: [{ name: c, securityContext: { privileged: true } }] } }",
+    );
+    let bounding = foretell(&containerd(), &privileged).host.process.bounding;
+    assert_eq!(bounding, node().process.bounding, "the node lacks one");
+}
+
 #[test]
 fn roots_of_user_namespaces_pass_and_settings_of_the_pod_count() {
     let container = "securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: [ALL] }, seccompProfile: { type: Localhost, localhostProfile: p } }";

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::manifest::Workload;
-use super::{Answer, Cluster, Forecast, ManifestError, yaml};
+use super::{Answer, Cluster, Forecast, ManifestError, facts, yaml};
 use crate::diagnosis::{Action, Finding, PodPatch, Profile, Remedy};
 use crate::sandbox::Sandbox;
 
@@ -155,11 +155,11 @@ fn fields(patch: &PodPatch, container: &Value, list: &str, name: &str) -> Value 
         };
         let (mut add, mut drop) = (listed("add"), listed("drop"));
         for capability in &patch.add_capabilities {
-            let name = capability.to_string().trim_start_matches("CAP_").to_owned();
+            let is_it = |name: &String| facts::capability(name) == Some(*capability);
             // what is dropped stays dropped, whoever adds it
-            drop.retain(|other| *other != name);
-            if !add.contains(&name) {
-                add.push(name);
+            drop.retain(|other| !is_it(other));
+            if !add.iter().any(is_it) {
+                add.push(capability.to_string().trim_start_matches("CAP_").to_owned());
             }
         }
         let mut both = json!({ "add": add });

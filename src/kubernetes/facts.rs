@@ -84,7 +84,9 @@ fn words<'a>(container: &'a Value, list: &str) -> Vec<&'a str> {
 
 /// The capabilities of a container's root: runtimes add first, and drop then.
 pub(super) fn capabilities(cluster: &Cluster, container: &Value) -> CapabilitySet {
-    let all = bits(Capability::ALL.iter().copied());
+    // of "all" a runtime gives what the node has
+    let node = cluster.node.process.bounding.present().map_or(u64::MAX, |set| set.0);
+    let all = bits(Capability::ALL.iter().copied()) & node;
     if privileged(container) {
         return CapabilitySet(all);
     }
@@ -110,7 +112,7 @@ fn bits(set: impl Iterator<Item = Capability>) -> u64 {
 }
 
 /// By either of its names: Kubernetes leaves `CAP_` out.
-fn capability(name: &str) -> Option<Capability> {
+pub(super) fn capability(name: &str) -> Option<Capability> {
     let name = name.to_ascii_uppercase();
     let full = if name.starts_with("CAP_") { name } else { format!("CAP_{name}") };
     full.parse().ok()

@@ -409,15 +409,6 @@ struct Facts {
     root_read_only: bool,
 }
 
-/// A capability set, as far as the node itself has it: `CAP_SYS_RESOURCE` (24) is lacking on some.
-fn within(fact: &Value) -> Value {
-    let bits = fact["present"].as_str().filter(|text| text.len() == 16);
-    match bits.and_then(|text| u64::from_str_radix(text, 16).ok()) {
-        Some(bits) => (bits & !(1 << 24)).into(),
-        None => fact.clone(),
-    }
-}
-
 impl Facts {
     fn read(host: &Value) -> Self {
         let names = [
@@ -431,7 +422,7 @@ impl Facts {
             "no_new_privs",
             "seccomp",
         ];
-        let process = names.iter().map(|name| (*name, within(&host["process"][*name]))).collect();
+        let process = names.iter().map(|name| (*name, host["process"][*name].clone())).collect();
         let mounts: Vec<&Value> = host["mounts"]["present"].as_array().into_iter().flatten().collect();
         let point = |mount: &Value| mount["point"].as_str().unwrap_or_default().to_owned();
         let has = |mount: &Value, option: &str| {

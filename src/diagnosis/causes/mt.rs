@@ -113,12 +113,16 @@ fn seccomp_denies_pivot_root(case: &Case<'_>) -> Option<Judgement> {
     let admin = admin.or_else(|| evidence::bound(case, Capability::CAP_SYS_ADMIN).so())?;
     let filter = evidence::filter(case).so()?;
     let denies = "denies pivot_root, CAP_SYS_ADMIN or not";
-    weigh(if stopped_by_masks(case) { High } else { Medium })
+    // whoever named it knows that it is the default one
+    let named = case.filter_name().is_some();
+    let found = weigh(if named || stopped_by_masks(case) { High } else { Medium })
         .summary(format!("the default system call filter of {engine} {denies}"))
         .pro(filter)
-        .pro(admin)
-        .unknown("whether it is the default filter: what is in it cannot be read")
-        .into()
+        .pro(admin);
+    if named {
+        return found.into();
+    }
+    found.unknown("whether it is the default filter: what is in it cannot be read").into()
 }
 
 /// The default profiles of all engines allow it with `CAP_SYS_ADMIN` only, which the sandbox's own does not count for.
