@@ -197,6 +197,7 @@ causes! {
         EX04 WrongArchitecture "the program is built for another architecture",
         EX05 ExecDenied "a security module or system call filter denies executing the program",
     }
+    Reaper { EX11 LockFileFailed "a lock file cannot be opened or locked", }
     Unknown {
         K803 PodFieldsIgnored "the cluster ignores procMount or hostUsers",
         K801 UnmaskedNeedsUserNamespace "Kubernetes allows procMount: Unmasked only with hostUsers: false",

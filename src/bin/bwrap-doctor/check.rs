@@ -259,8 +259,7 @@ fn is_set_up(outcome: &TrialOutcome) -> bool {
 
 /// Whether it stops a sandbox that could be set up.
 fn is_after(finding: &Finding) -> bool {
-    let stage = finding.cause.stage();
-    stage == Stage::Exec || finding.summary.starts_with("the lock file ")
+    matches!(finding.cause.stage(), Stage::Exec | Stage::Reaper)
 }
 
 impl<'a> Tried<'a> {

@@ -56,6 +56,10 @@ rules! {
     ExecDenied, Failed, [EXECVP => (EPERM EACCES)],
         unless "dmesg has no line with DENIED, avc: or type=1326 from that moment"
         => denied, |_| vec![told!("allow-execution")];
+
+    LockFileFailed, Failed, ["Unable to open lock file %s", "Unable to lock file %s"],
+        unless "the file is there inside, the command can read it, and `lsof` on the host names nobody who has it"
+        => environment::lock_file, environment::lockable;
 }
 
 const NO_LOADERS: &str =

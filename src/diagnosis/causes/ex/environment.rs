@@ -34,6 +34,17 @@ pub(super) fn another_directory(case: &Case<'_>) -> Vec<Remedy> {
     told!("other-directory", directory = word(directory), place = format!("{place:?}")).or(bound.then(bind))
 }
 
+pub(super) fn lock_file(case: &Case<'_>) -> Option<Judgement> {
+    let place = case.message()?.path()?.display();
+    let (sure, state) = meaning(case, Cause::LockFileFailed)?;
+    Some(weigh(sure).summary(format!("the lock file {place} {state}")).said(case))
+}
+
+pub(super) fn lockable(case: &Case<'_>) -> Vec<Remedy> {
+    let file = case.message().and_then(Message::path).unwrap_or(Path::new("FILE"));
+    vec![told!("lock-file", file = word(file), place = format!("{:?}", shown(file)))]
+}
+
 pub(super) fn label(case: &Case<'_>) -> Option<Judgement> {
     let privileges = case.sandbox.map(|sandbox| &sandbox.privileges);
     let asked = privileges.and_then(|all| all.exec_label.as_ref().or(all.file_label.as_ref()));
