@@ -90,9 +90,12 @@ impl PodPatch {
     /// With the commands that write what it names.
     pub(super) fn typed(&self, files: &str) -> String {
         let place = if files.is_empty() { "" } else { "# on every node that runs the pod:\n" };
+        let drops = !self.add_capabilities.is_empty();
+        let drops =
+            if drops { "# (what capabilities.drop names there stays dropped: take it out)\n" } else { "" };
         format!(
             "{place}{files}# in the pod's manifest (of a Deployment, StatefulSet or Job: below spec.template); CONTAINER is the \
-             one that runs bwrap:\n{}",
+             one that runs bwrap:\n{drops}{}",
             self.yaml()
         )
     }
