@@ -177,7 +177,7 @@ fn a_restricted_pod_takes_one_change() {
 }
 
 /// As the API server of 1.37 judges them.
-/// containerd's filter permits by what the container was given, and denies pivot_root to everyone; both have either name.
+/// containerd's filter permits by what the container was given, and denies `pivot_root` to everyone; both have either name.
 #[test]
 fn capabilities_are_those_of_the_container() {
     let pod = |capabilities: &str, rest: &str| {
