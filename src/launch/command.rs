@@ -496,7 +496,8 @@ impl Command {
     }
 
     /// Stops the command when its [`Child`] is dropped ([`Stop::Drop`]), as in tokio, with the [`grace`](Self::grace) there is. By default it
-    /// runs on, as in `std`. Dropping does not wait for its end.
+    /// runs on, as in `std`. Dropping does not wait for its end; an exit of this process waits until it was killed, or asked to end, two
+    /// seconds at most.
     ///
     /// ```
     /// use bwrap_launch::{Sandbox, Stop};
