@@ -14,6 +14,8 @@ mod generated;
 mod host;
 #[path = "cluster/kubectl.rs"]
 mod kubectl;
+#[path = "common/machines.rs"]
+mod machines;
 #[path = "cluster/node.rs"]
 mod node;
 mod seeded;

@@ -11,6 +11,8 @@ mod cases;
 mod guest;
 #[path = "vm/host.rs"]
 mod host;
+#[path = "common/machines.rs"]
+mod machines;
 #[path = "common/readme.rs"]
 mod readme;
 #[path = "common/table.rs"]

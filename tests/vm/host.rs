@@ -2,15 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
 use std::sync::{Arc, Mutex};
 
 use libtest_mimic::{Arguments, Completion, Trial};
 
 use crate::cases::{CASES, Case, Lsm, PROFILES, SUITE_PROFILES, SUITES};
 use crate::guest::Report;
+use crate::machines::{Missing, built, keep, root, said, scratch, strip, tools, wanted};
 use crate::table::{Row, check};
+
+const SCRIPT: &str = "tests/vm/vm";
+const RUNNING: &str = "target/vm-running";
 
 /// A guest to boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,7 +63,7 @@ pub(crate) fn main() -> ExitCode {
     let outcomes = Outcomes::default();
     let titles: Vec<String> =
         plan.iter().flat_map(|(boot, cases)| cases.iter().map(|case| title(boot, case))).collect();
-    let missing = if arguments.list { None } else { tools().err() };
+    let missing = if arguments.list { None } else { tools(SCRIPT).err() };
     if !arguments.list && missing.is_none() && !plan.is_empty() {
         run_all(plan, &outcomes);
     }
@@ -99,66 +103,17 @@ fn title(boot: &Boot, case: &str) -> String {
     format!("{}::{}::{case}", boot.profile, boot.lsm)
 }
 
-fn wanted(arguments: &Arguments, title: &str) -> bool {
-    // none of ours is marked as ignored, or measures
-    if arguments.ignored && !arguments.include_ignored || arguments.bench {
-        return false;
-    }
-    let fits = |filter: &str| if arguments.exact { title == filter } else { title.contains(filter) };
-    arguments.filter.as_deref().is_none_or(fits) && !arguments.skip.iter().any(|skip| fits(skip))
-}
-
-fn script() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vm/vm")
-}
-
-/// A directory of ours alone. What others left there who were killed is removed.
-fn scratch() -> std::io::Result<tempfile::TempDir> {
-    let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/vm-running");
-    fs::create_dir_all(&all)?;
-    for entry in fs::read_dir(&all)?.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let owner = name.split('.').next().unwrap_or_default();
-        if !Path::new("/proc").join(owner).exists() {
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
-    tempfile::Builder::new().prefix(&format!("{}.", std::process::id())).tempdir_in(all)
-}
-
-/// Why no guest runs.
-#[derive(Debug, Clone)]
-enum Missing {
-    /// The machine cannot.
-    Skip(String),
-    /// It should, but something is wrong.
-    Broken(String),
-}
-
-/// Installs what the guests need, and builds them.
-fn tools() -> Result<(), Missing> {
-    let broken = |error: std::io::Error| Missing::Broken(format!("{}: {error}", script().display()));
-    let output = Command::new(script()).arg("deps").stderr(Stdio::inherit()).output().map_err(broken)?;
-    match output.status.code() {
-        Some(0) => {}
-        Some(77) => return Err(Missing::Skip(String::from_utf8_lossy(&output.stdout).trim().to_owned())),
-        _ => return Err(Missing::Broken(format!("tests/vm/vm deps: {}", output.status))),
-    }
-    let build = Command::new(script()).arg("build").status().map_err(broken)?;
-    if build.success() { Ok(()) } else { Err(Missing::Broken(format!("tests/vm/vm build: {build}"))) }
-}
-
 /// Two guests at a time; those with suites first, since they take longest.
 fn run_all(plan: BTreeMap<Boot, Vec<&'static str>>, outcomes: &Outcomes) {
     let suites = plan.keys().any(|boot| boot.suites);
-    let directory = scratch();
+    let directory = scratch(RUNNING);
     // now, since whoever builds meanwhile replaces it
     let main = directory.as_ref().map_err(ToString::to_string).and_then(|directory| {
         let main = directory.path().join("main");
         let own = std::env::current_exe().and_then(|own| strip(&own, &main));
         own.map(|()| main).map_err(|error| error.to_string())
     });
-    let suites = if suites { programs() } else { Ok(BTreeMap::new()) };
+    let suites = if suites { built(&["test", "--no-run"], "--test", SUITES) } else { Ok(BTreeMap::new()) };
     let programs = Programs { main, suites };
     let mut queue: Vec<_> = plan.into_iter().collect();
     queue.sort_by_key(|(boot, _)| boot.suites);
@@ -196,78 +151,38 @@ fn run_guest(
     cases: &[&'static str],
     programs: &Programs,
 ) -> Result<BTreeMap<&'static str, Outcome>, String> {
-    let said = |error: std::io::Error| format!("{}: {error}", boot.name());
-    let directory = scratch().map_err(said)?;
+    let failed = |error: std::io::Error| format!("{}: {error}", boot.name());
+    let directory = scratch(RUNNING).map_err(failed)?;
     let (payload, results) = (directory.path().join("payload"), directory.path().join("results"));
-    fs::create_dir(&payload).map_err(said)?;
+    fs::create_dir(&payload).map_err(failed)?;
     let what = format!("{} {} {}\n", boot.profile, boot.lsm, cases.join(" "));
-    fs::write(payload.join("boot"), what).map_err(said)?;
-    fs::copy(programs.main.as_ref().map_err(Clone::clone)?, payload.join("main")).map_err(said)?;
+    fs::write(payload.join("boot"), what).map_err(failed)?;
+    fs::copy(programs.main.as_ref().map_err(Clone::clone)?, payload.join("main")).map_err(failed)?;
     for suite in cases.iter().filter(|case| boot.suites && SUITES.contains(case)) {
         let program = programs.suites.as_ref().map_err(Clone::clone)?.get(*suite);
         let program = program.ok_or_else(|| format!("cargo built no {suite}"))?;
-        strip(program, &payload.join(suite)).map_err(said)?;
+        strip(program, &payload.join(suite)).map_err(failed)?;
     }
     let began = std::time::Instant::now();
-    let output = Command::new(script())
+    let output = Command::new(root().join(SCRIPT))
         .args(["run", "--profile", boot.profile, "--lsm", boot.lsm, "--timeout", "900"])
         .arg("--payload")
         .arg(&payload)
         .arg("--out")
         .arg(&results)
         .output()
-        .map_err(said)?;
+        .map_err(failed)?;
     eprintln!("{}: {}, {} s", boot.name(), output.status, began.elapsed().as_secs());
-    let said = || {
-        let text = |bytes: &[u8]| {
-            let text = String::from_utf8_lossy(bytes).into_owned();
-            text.get(text.len().saturating_sub(4000)..).map(str::to_owned).unwrap_or(text)
-        };
-        format!("{}\n{}\n{}", output.status, text(&output.stdout), text(&output.stderr))
-    };
     let read = |case: &&'static str| {
         let report = fs::read_to_string(results.join(format!("{case}.json")));
         let outcome = report
-            .map_err(|error| format!("its guest left no report ({error}): {}", said()))
+            .map_err(|error| format!("its guest left no report ({error}): {}", said(&output)))
             .and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()));
         (*case, outcome)
     };
     let outcomes = cases.iter().map(read).collect();
-    let logs = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/vm-results").join(boot.name());
-    let _ = fs::remove_dir_all(&logs);
-    let _ = logs.parent().map(fs::create_dir_all);
-    let _ = Command::new("cp").arg("-r").arg(&results).arg(&logs).status();
+    keep(&results, &format!("target/vm-results/{}", boot.name()));
     Ok(outcomes)
-}
-
-/// A program without its debug information: it travels through an emulated disk.
-fn strip(from: &Path, to: &Path) -> std::io::Result<()> {
-    let stripped = Command::new("strip").args(["--strip-debug", "-o"]).arg(to).arg(from).status();
-    if stripped.is_ok_and(|status| status.success()) {
-        return Ok(());
-    }
-    fs::copy(from, to).map(|_| ())
-}
-
-/// The other test programs, by their names; cargo builds them and says where they are.
-fn programs() -> Result<BTreeMap<String, PathBuf>, String> {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["test", "--all-features", "--no-run", "--message-format=json", "--quiet"]);
-    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-    for suite in SUITES {
-        cargo.args(["--test", suite]);
-    }
-    let output = cargo.stderr(Stdio::inherit()).output().map_err(|error| format!("cargo: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("building the suites: {}", output.status));
-    }
-    let messages = String::from_utf8_lossy(&output.stdout);
-    let programs = messages.lines().filter_map(|line| {
-        let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        let name = message["target"]["name"].as_str()?.to_owned();
-        Some((name, PathBuf::from(message["executable"].as_str()?)))
-    });
-    Ok(programs.collect())
 }
 
 const INTRODUCTION: &str = "\
