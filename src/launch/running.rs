@@ -394,9 +394,9 @@ impl Running {
         self.has_reported() || self.reach.shows_children()
     }
 
-    /// Kills bwrap and all. Returns handles on what descends from it, to be [reaped](reap_orphan) when it has ended.
+    /// Kills bwrap and all, which is [under way](UnderWay) with whoever calls. Returns handles on what descends from it, to be
+    /// [reaped](reap_orphan) when it has ended.
     pub(crate) fn strike(&mut self) -> Vec<OwnedFd> {
-        let _under_way = UnderWay::begin();
         self.conduct.on_kill();
         let descendants = self.reach.stop_descendants();
         let _ = self.reach.kill_inside();
