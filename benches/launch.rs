@@ -8,6 +8,8 @@
 
 #[path = "../tests/common/readme.rs"]
 mod readme;
+#[path = "common/turns.rs"]
+mod turns;
 
 use std::cell::RefCell;
 use std::ffi::CString;
@@ -321,27 +323,9 @@ fn compare(name: &str, bwrap: &Bwrap, sandbox: &Sandbox) {
     }
 }
 
-/// Times every way once a round, in ever another order: what one has left to be cleared away meets the next.
+/// Times every way once a round.
 fn take_turns(ways: &[Way<'_>], rounds: usize) -> Vec<Vec<Duration>> {
-    let mut times = vec![Vec::with_capacity(rounds); ways.len()];
-    for (_, run) in ways {
-        run();
-    }
-    let mut order: Vec<usize> = (0..ways.len()).collect();
-    let mut random = 0x2545_f491_4f6c_dd1d_u64;
-    for _ in 0..rounds {
-        order.sort_by_cached_key(|_| {
-            // (xorshift)
-            random ^= random << 13;
-            random ^= random >> 7;
-            random ^= random << 17;
-            random
-        });
-        for &index in &order {
-            times[index].push(ways[index].1());
-        }
-    }
-    times
+    turns::take_turns(ways.len(), rounds, |way| ways[way].1())
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

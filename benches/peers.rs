@@ -6,6 +6,9 @@
 //! hakoniwa makes the same mounts without bwrap, and does not lock user namespaces.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout)]
 
+#[path = "common/turns.rs"]
+mod turns;
+
 use std::fs::File;
 use std::hint::black_box;
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
@@ -244,28 +247,12 @@ fn build_hakoniwa() -> Option<PathBuf> {
     None
 }
 
-/// Has every peer launch once a round, in ever another order, with time for what the one before has left to be cleared away.
+/// Has every peer launch once a round, with time for what the one before has left to be cleared away.
 fn take_turns(peers: &mut [Peer<'_>], rounds: usize) -> Vec<Vec<Duration>> {
-    let mut times = vec![Vec::with_capacity(rounds); peers.len()];
-    for (_, launch) in &mut *peers {
-        launch();
-    }
-    let mut order: Vec<usize> = (0..peers.len()).collect();
-    let mut random = 0x2545_f491_4f6c_dd1d_u64;
-    for _ in 0..rounds {
-        order.sort_by_cached_key(|_| {
-            // (xorshift)
-            random ^= random << 13;
-            random ^= random >> 7;
-            random ^= random << 17;
-            random
-        });
-        for &index in &order {
-            times[index].push(peers[index].1());
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-    times
+    turns::take_turns(peers.len(), rounds, |peer| {
+        std::thread::sleep(Duration::from_millis(5));
+        peers[peer].1()
+    })
 }
 
 /// Median, 90th percentile, and the median of the ratios to the first, of pairs of the same round.
