@@ -48,6 +48,19 @@ impl Kind {
         }
     }
 
+    /// What our own kill may end as, at whatever moment it comes: before the command, after it began, and with a bwrap that had
+    /// no time to say which.
+    #[allow(dead_code, reason = "not every suite kills")]
+    pub(crate) fn killed(self) -> bool {
+        self.denies()
+            || matches!(
+                self,
+                Self::Ran(137)
+                    | Self::Stopped { .. }
+                    | Self::Undecided(Undecided::BwrapEndedEarly { status: 137 } | Undecided::BwrapKilled { signal: 9 })
+            )
+    }
+
     /// It says that the command never began.
     pub(crate) fn denies(self) -> bool {
         matches!(self, Self::Refused | Self::SetupFailed | Self::NotExecuted | Self::Stopped { began: false })
