@@ -9,6 +9,7 @@ mod problem;
 #[cfg(test)]
 mod tests;
 mod view;
+mod writers;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use self::format::{Wants, is_loader, wants};
 pub use self::problem::ProgramProblem;
 use self::view::{Node, View, Way};
+use self::writers::has_writer;
 use super::open_regular;
 use crate::sandbox::Sandbox;
 
@@ -214,6 +216,8 @@ impl<'a> Finder<'a> {
             ProgramProblem::Noexec(path)
         } else if self.view.denied(host, &meta) {
             ProgramProblem::NotExecutable { path, mode }
+        } else if self.sought.attempt == Attempt::Failed(None) && has_writer(&meta) {
+            ProgramProblem::Busy(path)
         } else {
             return Ok(());
         }))

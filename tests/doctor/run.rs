@@ -146,6 +146,54 @@ fn the_report_names_cause_and_remedy() {
     }
 }
 
+/// A pipe's words cannot be read back: the files tell, as far as they do, and else it is said what to type.
+#[test]
+fn a_pipe_has_the_same_explanation_as_a_file() {
+    needs!(ROOT);
+    let directory = tempfile::tempdir().unwrap();
+    let program = directory.path().join("program");
+    std::fs::copy("/bin/true", &program).unwrap();
+    let path = program.to_str().unwrap();
+    let report = directory.path().join("words");
+    let words = |to_file: bool| {
+        let line = line(&[], &[path]).join(" ");
+        let to = report.to_str().unwrap();
+        let said = shell(&if to_file {
+            format!("{DOCTOR} {line} 2>{to}; cat {to} >&2")
+        } else {
+            format!("{DOCTOR} {line}")
+        });
+        said.err
+    };
+    let writer = std::fs::OpenOptions::new().append(true).open(&program).unwrap();
+    for to_file in [true, false] {
+        let said = words(to_file);
+        assert!(said.contains("[EX03;") && said.contains("is open for writing"), "{said}");
+    }
+    drop(writer);
+    // no file shows what a filter denies
+    let mut filter = tempfile::NamedTempFile::new().unwrap();
+    let execve = u32::try_from(libc::SYS_execve).unwrap();
+    let (deny, allow) = (libc::SECCOMP_RET_ERRNO | libc::EACCES.unsigned_abs(), libc::SECCOMP_RET_ALLOW);
+    for (code, more, k) in
+        [(0x20_u16, [0, 0], 0), (0x15, [0, 1], execve), (0x06, [0, 0], deny), (0x06, [0, 0], allow)]
+    {
+        filter.write_all(&[&code.to_ne_bytes()[..], &more, &k.to_ne_bytes()].concat()).unwrap();
+    }
+    let filter = filter.path().to_str().unwrap();
+    let line = line(&[], &["--seccomp", "9", path]).join(" ");
+    let said = shell(&format!("exec 9<{filter}; {DOCTOR} {line}"));
+    assert_eq!(said.status, 124, "{}", said.err);
+    let own = said.err.lines().next().unwrap();
+    assert!(
+        own.ends_with("Permission denied") && said.err.contains("explain --message 'bwrap: "),
+        "{}",
+        said.err
+    );
+    let pasted = ask(&["explain", own]);
+    assert!(pasted.status == 0 && pasted.out.contains("Cause: "), "{}", pasted.out);
+}
+
 #[test]
 fn a_pasted_line_may_begin_with_bwrap() {
     needs!(ROOT);

@@ -57,7 +57,9 @@ impl Kind {
                 self,
                 Self::Ran(137)
                     | Self::Stopped { .. }
-                    | Self::Undecided(Undecided::BwrapEndedEarly { status: 137 } | Undecided::BwrapKilled { signal: 9 })
+                    | Self::Undecided(
+                        Undecided::BwrapEndedEarly { status: 137 } | Undecided::BwrapKilled { signal: 9 }
+                    )
             )
     }
 

@@ -63,6 +63,8 @@ pub(crate) fn run(task: &Explain, format: Format) -> Result {
     // `-` is short for --message -
     let (code, message) = match task.code.as_deref() {
         Some("-") => (None, Some(OsStr::new("-"))),
+        // no code has words, and a message is soon pasted without the option
+        Some(message) if message.contains(char::is_whitespace) => (None, Some(OsStr::new(message))),
         code => (code, task.message.as_deref()),
     };
     let looks = task.here || task.host.is_some();

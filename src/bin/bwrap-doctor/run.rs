@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bwrap_launch::diagnosis::{Cause, Diagnosis};
-use bwrap_launch::{Command, Descriptor, Error, Failure, ProgramProblem};
+use bwrap_launch::{Command, Descriptor, Error, Failure, Heard, ProgramProblem};
 use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
 
@@ -94,7 +94,7 @@ pub(crate) fn run(task: Run, format: Format) -> ExitCode {
                 let before = if failure.is_some() { String::new() } else { format!("{error}\n\n") };
                 format!("{before}{}{}", diagnosis.brief(), output::rest(diagnosis, &depth))
             }
-            _ => format!("bwrap-doctor: {}\n", text.trim_end()),
+            _ => format!("bwrap-doctor: {}\n{}", text.trim_end(), unread(error)),
         }
     };
     match (&mut file, format) {
@@ -113,6 +113,17 @@ pub(crate) fn run(task: Run, format: Format) -> ExitCode {
         Err(trouble) => output::complain(&trouble),
     }
     ExitCode::from(exit_status)
+}
+
+/// What to type where bwrap's words went to a pipe or a terminal, were seen there by the caller, and could not be read here.
+fn unread(error: Option<&Error>) -> &'static str {
+    match error {
+        Some(Error::Undecided(failure)) if failure.heard() == Heard::Lost => {
+            "If bwrap's own line stands above, have it explained (or run this with 2>FILE, where it can be read):\n    \
+             bwrap-doctor explain --message 'bwrap: ...'\n"
+        }
+        _ => "",
+    }
 }
 
 fn opened((path, file): (&PathBuf, io::Result<File>)) -> Result<File> {

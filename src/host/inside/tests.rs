@@ -103,6 +103,7 @@ fn sizes_that_a_program_claims_are_not_believed() {
             let _ = (30..44).try_for_each(|bits| file.set_len(1 << bits));
             file.write_all_at(name, at).unwrap();
         }
+        drop(file);
         explain(&sandbox, "program")
     };
     let loader = |name: &str| {
@@ -324,6 +325,14 @@ fn what_is_open_for_writing_is_busy() {
     let busy = Some(ProgramProblem::Busy("/bin/x".into()));
     assert_eq!(seek(&whole, "/bin/x", Attempt::Failed(Some(libc::ETXTBSY))), busy);
     assert_eq!(seek(&whole, "/bin/x", Attempt::Failed(Some(libc::EPERM))), None);
+    // nobody has heard bwrap's words: whoever writes is looked for
+    let unheard = || seek(&whole, "/bin/x", Attempt::Failed(None));
+    let _reader = fs::File::open(bin.path().join("x")).unwrap();
+    assert_eq!(unheard(), None);
+    let writer = fs::OpenOptions::new().append(true).open(bin.path().join("x")).unwrap();
+    assert_eq!(unheard(), busy);
+    drop(writer);
+    assert_eq!(unheard(), None);
 }
 
 #[test]
