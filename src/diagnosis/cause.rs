@@ -88,7 +88,10 @@ causes! {
         PR10 ProcUnavailable "there is no /proc that bwrap could open",
         AR02 ContradictoryOptions "options of the sandbox contradict each other",
     }
-    Monitor { DF01 DescriptorLimit "no more open files are allowed", }
+    Monitor {
+        PR12 ProcOfOtherNamespace "/proc shows another PID namespace than ours",
+        DF01 DescriptorLimit "no more open files are allowed",
+    }
     Internal { SY01 OutOfMemory "memory ran out", }
     Seccomp { SF02 SeccompDeniesCall "a system call filter denies a call that bwrap makes", }
     Namespaces {

@@ -1,6 +1,7 @@
 //! Who we are: ids, capabilities, what the kernel was told to deny us, limits.
 
 use std::fmt;
+use std::io::ErrorKind;
 
 use procfs_core::FromBufRead;
 use procfs_core::process::Status;
@@ -45,6 +46,9 @@ pub struct Process {
     pub ambient: Fact<CapabilitySet>,
     /// Executing a program grants no privileges (`PR_SET_NO_NEW_PRIVS`).
     pub no_new_privs: Fact<bool>,
+    /// Whether `/proc` shows the PID namespace that we are in: `/proc/self` is our number (`getpid(2)`). After `unshare --pid`
+    /// without `--mount-proc` it does not, nor in a sandbox with a PID namespace and the `/proc` of outside.
+    pub in_proc: Fact<bool>,
     /// 0: no system call filter, 1: strict, 2: filtered (`Seccomp` in `/proc/self/status`).
     pub seccomp: Fact<u32>,
     /// The name of that filter, where whoever set it up says so: `RuntimeDefault` for an engine's own, or the path of a file, as
@@ -156,6 +160,7 @@ pub(super) fn read(source: &Source) -> Process {
         no_new_privs: status
             .clone()
             .and_then(|s| s.nonewprivs.map_or(Fact::Absent, |n| Fact::Present(n == 1))),
+        in_proc: in_proc(source),
         seccomp: status.and_then(|status| status.seccomp.map_or(Fact::Absent, Fact::Present)),
         seccomp_profile: Fact::Unknown,
         processes: if near(&process_limit) { processes(source, getuid().as_raw()) } else { Fact::Unknown },
@@ -164,6 +169,18 @@ pub(super) fn read(source: &Source) -> Process {
         process_limit_max: fact(of_processes.maximum),
         descriptor_limit,
         descriptor_limit_max: fact(of_descriptors.maximum),
+    }
+}
+
+fn in_proc(source: &Source) -> Fact<bool> {
+    let own = std::process::id().to_string();
+    match std::fs::read_link(source.path("/proc/self")) {
+        Ok(number) => Fact::Present(number.as_os_str() == own.as_str()),
+        // a procfs that does not know us at all has the link, and nothing to say
+        Err(error) if error.kind() == ErrorKind::NotFound && source.path("/proc/self").is_symlink() => {
+            Fact::Present(false)
+        }
+        Err(error) => Fact::from(Err(error)),
     }
 }
 

@@ -183,6 +183,7 @@ fn process(host: &mut Host, cluster: &Cluster, workload: &Workload, container: &
     process.seccomp = Fact::Present(if filter.is_some() { 2 } else { 0 });
     // of older releases of CRI-O the default lets new namespaces pass
     let known = cluster.runtime != Runtime::CriO || cluster.runtime_since(1, 33) == Some(true);
+    process.in_proc = Fact::Present(true); // a container is given one of its own
     process.seccomp_profile = match filter {
         None => Fact::Absent,
         Some(name) if name == "RuntimeDefault" && !known => Fact::Unknown,

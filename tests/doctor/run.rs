@@ -232,6 +232,34 @@ fn a_descriptor_that_cannot_be_passed_on_is_told() {
     assert!(said.err.contains("descriptor 2000"), "{}", said.err);
 }
 
+/// bwrap's reports look its child up in /proc, by a number that nobody has there.
+#[test]
+fn a_proc_of_another_namespace_is_told_of() {
+    needs!(ROOT);
+    if !rustix::process::geteuid().is_root() {
+        return skipped("only root makes a PID namespace with the /proc of outside");
+    }
+    let most: u32 = std::fs::read_to_string("/proc/sys/kernel/pid_max").unwrap().trim().parse().unwrap();
+    let nobodys = |first: &u32| {
+        (*first..first + 60).all(|number| !std::path::Path::new(&format!("/proc/{number}")).exists())
+    };
+    let Some(free) = (0..most.saturating_sub(400)).rev().step_by(60).find(nobodys) else {
+        return skipped("every process number is somebody's");
+    };
+    let script = format!("echo {free} >/proc/sys/kernel/ns_last_pid; \"$0\" run -- {} true", ROOT.join(" "));
+    let namespace = ["--pid", "--fork", "--kill-child", "sh", "-c", &script, DOCTOR];
+    let Ok(output) = Command::new("unshare").args(namespace).stdin(Stdio::null()).output() else {
+        return skipped("there is no unshare");
+    };
+    let said = said(output);
+    assert!(
+        said.status == 125 && said.err.contains("[PR12; confidence: high]"),
+        "{}: {}",
+        said.status,
+        said.err
+    );
+}
+
 #[test]
 fn a_refusal_names_the_option_that_is_missing() {
     needs!(ROOT);

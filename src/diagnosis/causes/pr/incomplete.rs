@@ -18,6 +18,10 @@ rules! {
     ProcUnavailable, Failed, ["Can't open /proc" => (ENOENT EACCES EPERM ENOTDIR)],
         unless "`ls -ld /proc` where bwrap is started shows a directory"
         => |case| Some(weigh(High).seen(&case.host.mounts, proc_mount(case))), |case| Wish::AnyProc.grant(case);
+
+    ProcOfOtherNamespace, Failed, ["open /proc/%s/ns failed", "open /proc/%s failed" => (ENOENT)],
+        unless "`grep NSpid /proc/self/status` where bwrap is started prints one number, and not two"
+        => of_other_namespace, |_| vec![told!("proc-of-own-namespace")];
 }
 
 /// Why `/proc/sys/kernel` cannot be read, as far as the mounts tell.
@@ -31,6 +35,15 @@ fn proc_mount(case: &Case<'_>) -> Option<String> {
     }
     let any = mounts.iter().any(|mount| mount.filesystem == "proc");
     (!any).then(|| "no proc is mounted (/proc/self/mountinfo)".to_owned())
+}
+
+fn of_other_namespace(case: &Case<'_>) -> Option<Judgement> {
+    let own = &case.host.process.in_proc;
+    rule_out(own.is(&true))?;
+    let seen = weigh(if own.is(&false) { High } else { Medium });
+    seen.seen(own, "/proc/self is another number than getpid(2)")
+        .unknown(own.is_unknown().then_some("how many numbers `grep NSpid /proc/self/status` prints: two in a PID namespace whose /proc is another's"))
+        .into()
 }
 
 /// Whether a whole procfs is there, and nothing over its settings, of which the kernel was built without any.
