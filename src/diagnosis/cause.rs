@@ -128,6 +128,7 @@ causes! {
         UM04 LandlockDeniesProc "a Landlock domain forbids writing to /proc",
         UM12 BwrapUnreadable "bwrap's program may be executed but not read, so the kernel keeps its id maps from it",
         UM01 MissingSetfcap "root without CAP_SETFCAP may not map itself into a user namespace",
+        UM14 OverflowIdTwice "a setuid bwrap maps the overflow user or group twice for its new /dev",
         UM05 IdsDiffer "our real and effective ids differ, or are not mapped",
         UM06 GidMapDenied "the group id map may not be written",
     }

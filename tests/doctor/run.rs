@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use crate::schema::assert_valid;
@@ -258,6 +259,35 @@ fn a_proc_of_another_namespace_is_told_of() {
         said.status,
         said.err
     );
+}
+
+/// A service that runs as nobody, with a bwrap that is setuid root.
+#[test]
+fn an_overflow_id_that_is_mapped_twice_is_told_of() {
+    needs!(FULL);
+    if !rustix::process::geteuid().is_root() {
+        return skipped("only root makes a setuid copy");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let copy = |from: &std::path::Path, name: &str, mode| {
+        let path = directory.path().join(name);
+        std::fs::copy(from, &path).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        path
+    };
+    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let doctor = copy(DOCTOR.as_ref(), "doctor", 0o755);
+    let setuid = copy(bwrap_launch::Bwrap::find().unwrap().path(), "bwrap", 0o4755);
+    for (uid, gid, twice) in [(65534, 65534, true), (1234, 65534, true), (1234, 1234, false)] {
+        let mut command = Command::new(&doctor);
+        command.args(["run", "--bwrap"]).arg(&setuid).arg("--").args(FULL).arg("true");
+        let said = said(command.uid(uid).gid(gid).stdin(Stdio::null()).output().unwrap());
+        if ["not supported", "Permission denied"].iter().any(|words| said.err.contains(words)) {
+            return skipped("this bwrap cannot be setuid, or nobody may go there");
+        }
+        assert_eq!(said.err.contains("[UM14; confidence: high]"), twice, "{uid}, {gid}: {}", said.err);
+        assert_eq!(said.status, if twice { 125 } else { 0 }, "{uid}, {gid}: {}", said.err);
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 pub(super) mod nested;
 
 use super::cp::path;
+use super::pr::remedies::bind_dev;
 use super::prelude::*;
 
 rules! {
@@ -27,6 +28,10 @@ rules! {
     IdsDiffer, Anytime, ["setting up uid map" => (EPERM EACCES)],
         unless "`grep -E '^[UG]id' /proc/self/status` shows the same id twice each"
         => ids_differ_or_unmapped, |_| vec![told!("same-ids")];
+
+    OverflowIdTwice, Anytime, ["setting up uid map", "setting up gid map" => (EINVAL)],
+        unless "`id -u` and `id -g` print other numbers than /proc/sys/kernel/overflowuid and overflowgid hold"
+        => overflow_id_twice, |case| told!("chmod-u-s", path = path(case)).or(bind_dev(case));
 
     GidMapDenied, Anytime, ["setting up gid map", "error writing to setgroups" => (EPERM EACCES)],
         unless "`grep ^Gid /proc/self/status` shows the same id twice"
@@ -177,6 +182,36 @@ fn ids_differ_or_unmapped(case: &Case<'_>) -> Option<Judgement> {
         _ if (same.answer, mapped.answer) == (Some(true), Some(true)) => None,
         _ => Some(weigh(Low).if_not(same).if_not(mapped)),
     }
+}
+
+/// For devpts bwrap needs a root in there, and maps the overflow id to it, beside the user's own.
+fn overflow_id_twice(case: &Case<'_>) -> Option<Judgement> {
+    maps_ids(case)?;
+    rule_out(case.plan.as_ref().is_some_and(|plan| plan.dev.is_none()))?;
+    let bwrap = &case.host.bwrap;
+    rule_out(bwrap.present().is_some_and(|program| !program.setuid))?;
+    let process = &case.host.process;
+    let ids = [
+        ("user", &process.real_uid, "kernel.overflowuid"),
+        ("group", &process.real_gid, "kernel.overflowgid"),
+    ];
+    // what the kernel takes unless it was told another
+    let twice = |(_, id, name): &(&str, &Fact<u32>, &str)| {
+        Some(u64::from(*id.present()?) == number(case, name).unwrap_or(65534))
+    };
+    let Some((kind, id, name)) = ids.into_iter().find(|one| twice(one) == Some(true)) else {
+        rule_out(ids.iter().all(|one| twice(one) == Some(false)))?;
+        return open(
+            case,
+            Medium,
+            "whether bwrap is setuid root, and its user the overflow user: `ls -l` and `id`",
+        );
+    };
+    let asked = case.failed() || case.plan.is_some();
+    weigh(if bwrap.is_unknown() || !asked { Medium } else { High })
+        .seen(bwrap, "bwrap is setuid root, and maps ids by itself")
+        .seen(id, format!("the {kind} who starts it is {} ({name})", id.present()?))
+        .into()
 }
 
 fn gid_map_denied(case: &Case<'_>) -> Option<Judgement> {
