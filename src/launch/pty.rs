@@ -147,8 +147,10 @@ impl Terminal {
 
 impl Read for Terminal {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match rustix::io::read(&self.ours, buffer) {
-            // nobody has the other end open any more
+        let mut read = || rustix::io::read(&self.ours, &mut *buffer);
+        // nobody has the other end open any more; the kernel looks for bytes first and for that afterwards, and who writes and
+        // closes in between is read by asking once more
+        match read().or_else(|error| if error == Errno::IO { read() } else { Err(error) }) {
             Err(Errno::IO) => Ok(0),
             count => Ok(count?),
         }
@@ -178,7 +180,8 @@ impl AsRawFd for Terminal {
 }
 
 impl From<Terminal> for OwnedFd {
-    /// Gives up the terminal's end, for example to an asynchronous runtime. Reading it fails with `EIO` at its end.
+    /// Gives up the terminal's end, for example to an asynchronous runtime. Reading it fails with `EIO` at its end, which counts if it
+    /// does so twice: the last bytes may come after the first one.
     fn from(terminal: Terminal) -> Self {
         terminal.ours
     }

@@ -38,6 +38,12 @@ fn rest(terminal: &mut Terminal) -> String {
     text
 }
 
+/// Reads to the end, which must be this.
+fn ends_with(terminal: &mut Terminal, wanted: &str) {
+    let text = rest(terminal);
+    assert!(text.ends_with(wanted), "{text:?}");
+}
+
 /// Reads until this is there.
 fn until(terminal: &mut Terminal, wanted: &str) -> String {
     let mut text = Vec::new();
@@ -132,7 +138,7 @@ fn a_new_session_has_colour_but_no_interrupts(here: &Here) {
     until(&mut terminal, "uncontrolled\r\n");
     assert_eq!(terminal.foreground().unwrap(), None);
     terminal.write_all(b"\x03hello\n").unwrap();
-    assert!(rest(&mut terminal).ends_with("got hello\r\n"));
+    ends_with(&mut terminal, "got hello\r\n");
     assert!(child.wait().unwrap().success());
 }
 
@@ -141,7 +147,7 @@ fn an_end_of_file_can_be_typed(here: &Here) {
     terminal.write_all(b"hello\n").unwrap();
     assert_eq!(until(&mut terminal, "hello\r\nhello\r\n"), "hello\r\nhello\r\n", "echoed, then written");
     terminal.send_eof().unwrap();
-    assert!(rest(&mut terminal).ends_with("end\r\n"));
+    ends_with(&mut terminal, "end\r\n");
     assert!(child.wait().unwrap().success());
 }
 
