@@ -8,7 +8,7 @@ use std::time::Duration;
 use bwrap_launch::{Bwrap, Namespaces, Sandbox, Stdio};
 
 use crate::cases;
-use crate::common::{Case, Here, host};
+use crate::common::{Case, Here, asleep, host};
 use crate::inventory::{Inventory, sandboxes, unchanged};
 use crate::support::{Kind, Numbers, SETTLE, eventually, judge, kill_holders, released};
 use crate::thief::{beside_a_fork_and_a_thief, load};
@@ -194,7 +194,11 @@ pub(crate) fn victim(arguments: &[String]) {
         let _prepared = command.prepare().unwrap();
         return std::thread::sleep(Duration::from_secs(60));
     }
-    let _child = command.spawn().unwrap();
+    let mut child = command.spawn().unwrap();
+    child.wait_ready().unwrap();
+    // bwrap's process 1 ties itself to its parent beside the command, and then sleeps
+    asleep(child.sandbox_pid().unwrap());
+    println!("up");
     std::thread::sleep(Duration::from_secs(60));
 }
 
@@ -232,9 +236,8 @@ fn kill_caller(here: &Here, way: &str, before: impl FnOnce(&PipeReader)) -> (boo
 /// of 50 callers that were killed within 10 ms left something behind.)
 fn a_killed_caller(here: &Here) {
     let up = |mut holders: &PipeReader| {
-        holders.read_exact(&mut [0; 3]).unwrap();
-        // bwrap's process 1 ties itself to its parent after it has started the command
-        std::thread::sleep(Duration::from_millis(200));
+        // from the command and from its caller
+        holders.read_exact(&mut [0; 6]).unwrap();
     };
     for _ in 0..8 {
         let (left, _) = kill_caller(here, "plain", up);

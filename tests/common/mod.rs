@@ -10,10 +10,11 @@ mod listed;
 pub(crate) mod readme;
 
 use std::fs;
-use std::io::PipeReader;
+use std::io::{BufRead, BufReader, PipeReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode, exit};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use bwrap_launch::{Bwrap, Command, Sandbox};
@@ -321,10 +322,8 @@ impl Stage {
             .arg(bwrap)
             .env("SCRATCH", self.directory.join("scratch"));
         process.env_remove("BWRAP").env("RUST_BACKTRACE", "0").current_dir("/");
-        let output = process.stdin(std::process::Stdio::null()).output()?;
-        let said =
-            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        match output.status.code() {
+        let (status, said) = heard(process.stdin(std::process::Stdio::null()))?;
+        match status.code() {
             Some(0) => {
                 for line in said.lines().filter(|line| line.starts_with("counted: ")) {
                     eprintln!("{case} as {}: {line}", if user { "a user" } else { "root" });
@@ -332,7 +331,33 @@ impl Stage {
                 Ok(Completion::Completed)
             }
             Some(SKIPPED) => Ok(Completion::ignored_with(said.trim().to_owned())),
-            _ => Err(format!("{} with bwrap {label}\n{said}", output.status).into()),
+            _ => Err(format!("{status} with bwrap {label}\n{said}").into()),
+        }
+    }
+}
+
+/// How a case ended, and what it said. What it leaves behind may have its output open for ever, and does not hold others up.
+fn heard(process: &mut Process) -> std::io::Result<(std::process::ExitStatus, String)> {
+    let (reader, writer) = std::io::pipe()?;
+    let mut child = process.stdout(writer.try_clone()?).stderr(writer).spawn()?;
+    process.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    let (sender, lines) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(reader).split(b'\n').map_while(Result::ok) {
+            let _ = sender.send(String::from_utf8_lossy(&line).into_owned() + "\n");
+        }
+    });
+    let status = child.wait()?;
+    let mut said = String::new();
+    loop {
+        match lines.recv_timeout(SETTLE) {
+            Ok(line) => said += &line,
+            Err(RecvTimeoutError::Disconnected) => return Ok((status, said)),
+            Err(RecvTimeoutError::Timeout) => {
+                return Err(std::io::Error::other(format!(
+                    "{status}, and what it left behind has its output open\n{said}"
+                )));
+            }
         }
     }
 }

@@ -171,8 +171,11 @@ pub(crate) fn ends_with_the_caller(here: &Here, preset: &str, directory: &Path) 
 pub(crate) fn caller(words: &[String]) {
     let bwrap = Bwrap::at(&words[0]).unwrap();
     let sandbox = made(&words[1], Path::new(&words[2]));
-    let script = "while :; do echo x >> alive; sleep 0.01; done";
-    let _ = sandbox.command("sh").args(["-c", script]).bwrap(&bwrap).status();
+    // bwrap's process 1 arms its signal beside the command, and then sleeps; before that the end of the caller may miss it
+    // (what `die_with_caller` is for)
+    let armed = "until grep -q '^State:.S' /proc/1/status; do sleep 0.01; done";
+    let script = format!("{armed}; while :; do echo x >> alive; sleep 0.01; done");
+    let _ = sandbox.command("sh").args(["-c", &script]).bwrap(&bwrap).status();
 }
 
 /// A preset, by its name.
