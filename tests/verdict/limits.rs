@@ -50,38 +50,42 @@ fn nothing_writes_on_after_the_end(here: &Here) {
         assert_eq!(rustix::io::read(&holders, &mut byte), Ok(0), "something is left in run {run}");
         fs::remove_dir_all(&directory).unwrap();
     }
-    println!("{runs} runs");
+    println!("counted: {runs} runs with six writers in the background, nothing left after any");
 }
 
 fn a_bwrap_that_hangs_is_given_up_in_time(here: &Here) {
     let hanging = stand_in(here, "hanging", HANGS);
+    let limit = Duration::from_millis(500);
+    let mut longest = Duration::ZERO;
+    let mut returned = |start: Instant, what: &str, explain| {
+        let took = start.elapsed();
+        longest = longest.max(took);
+        assert!(took < limit + SLACK, "{what}, {explain:?}: {took:?}");
+    };
     for explain in [Explain::Nothing, Explain::Facts, Explain::AskAgain] {
-        let start = Instant::now();
         let mut command = here.command(&host(), "true");
         command.bwrap(&hanging).explain(explain);
-        let limit = Duration::from_millis(500);
+        let start = Instant::now();
         assert!(command.prepare_timeout(limit).unwrap().is_none());
-        assert!(start.elapsed() < limit + SLACK, "{explain:?}: {:?}", start.elapsed());
-        for output in [false, true] {
-            let start = Instant::now();
-            let none = if output {
-                command.output_timeout(limit).unwrap().is_none()
-            } else {
-                command.status_timeout(limit).unwrap().is_none()
-            };
-            assert!(none && start.elapsed() < limit + SLACK, "{explain:?}: {:?}", start.elapsed());
-        }
+        returned(start, "prepare", explain);
+        let start = Instant::now();
+        assert!(command.output_timeout(limit).unwrap().is_none());
+        returned(start, "output", explain);
+        let start = Instant::now();
+        assert!(command.status_timeout(limit).unwrap().is_none());
+        returned(start, "status", explain);
         let mut child = command.spawn().unwrap();
         let start = Instant::now();
         assert!(!child.wait_ready_timeout(limit).unwrap());
         assert_eq!(child.wait_timeout(Duration::ZERO).unwrap(), None);
         assert_eq!(child.try_wait().unwrap(), None);
-        assert!(start.elapsed() < limit + SLACK, "{explain:?}: {:?}", start.elapsed());
+        returned(start, "wait_ready", explain);
         child.kill().unwrap();
         assert_eq!(Kind::of(&child.wait()), Kind::Stopped { began: false });
         // half a second for what it might report, and the time to end
         assert!(start.elapsed() < 2 * limit + SLACK, "{explain:?}: {:?}", start.elapsed());
     }
+    println!("counted: given up after {longest:?} at most, with a limit of {limit:?}");
 }
 
 /// bwrap itself waits: for content from a pipe that nobody writes.
