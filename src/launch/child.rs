@@ -81,8 +81,8 @@ struct Launch {
     words: Arc<Words>,
     /// Without descriptors that somebody else waits for.
     recipe: Arc<Recipe>,
-    /// It can be set up once more without harm.
-    repeatable: bool,
+    /// What bwrap has read cannot be read again.
+    reads_once: bool,
     /// The command line, if the recipe does not show all of it any more.
     line: Option<String>,
     bwrap: Bwrap,
@@ -118,7 +118,7 @@ impl Child {
         (explain, terms): (Explain, Terms),
     ) -> Self {
         let Started { running, stdin, stdout, stderr, terminal, words, gate: _, dropped } = started;
-        let repeatable = recipe.sandbox.is_repeatable();
+        let reads_once = recipe.sandbox.reads_descriptors();
         let (line, recipe) = match recipe.without_descriptors() {
             Some(rest) => (Some(recipe.line_for(&bwrap)), Arc::new(rest)),
             None => (None, Arc::clone(recipe)),
@@ -132,7 +132,7 @@ impl Child {
             outcome: None,
             words: Arc::new(words),
             recipe,
-            repeatable,
+            reads_once,
             line,
             bwrap,
             dropped,
@@ -719,7 +719,7 @@ impl Launch {
             outcome,
             words: Arc::clone(&self.words),
             recipe: Arc::clone(&self.recipe),
-            repeatable: self.repeatable,
+            repeatable: !self.reads_once && self.recipe.sandbox.is_repeatable(),
             bwrap: self.bwrap.clone(),
             command: self.command_line(),
             namespaces: self.namespaces,

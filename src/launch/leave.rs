@@ -67,7 +67,10 @@ impl Drop for UnderWay {
         let mut state = state();
         if state.process == self.process {
             state.under_way = state.under_way.saturating_sub(1);
-            CHANGED.notify_all();
+            // most often nobody leaves, and there is nobody to be told
+            if state.leaving.is_some() {
+                CHANGED.notify_all();
+            }
         }
     }
 }

@@ -18,6 +18,9 @@ use super::wait::wait;
 /// How long the next attempt waits after one that failed, unless a sandbox is taken before that.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// How long what was taken has the processors to itself before another is made in its place. A short command has ended by then.
+const RESPITE: Duration = Duration::from_millis(5);
+
 /// Sandboxes of one command, complete and held ([`Command::prepare`]), so that taking one and starting it costs little more
 /// than the command itself.
 ///
@@ -26,7 +29,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// pipes of its own. The limits of its command ([`Command::limits`]) are set when it is
 /// started ([`Prepared::start`]).
 ///
-/// One thread refills the pool, whatever its size, and throws away what has ended meanwhile. That thread has what the one had
+/// One thread refills the pool, whatever its size, and throws away what has ended meanwhile. It begins 5 ms after one was taken, which
+/// has the processors to itself so long, and at once when fewer than half are left or somebody waits for all ([`fill`](Self::fill)). That thread has what the one had
 /// that made the pool. Dropping the pool ends what nobody took, a moment later. What is held costs about as much memory as two idle
 /// processes, and a few descriptors here.
 ///
@@ -66,6 +70,10 @@ struct State {
     error: Option<Error>,
     /// How many attempts there were.
     attempts: u64,
+    /// When the first was taken of those that are missing.
+    taken: Option<Instant>,
+    /// Somebody waits until it is full.
+    hurried: bool,
     closed: bool,
 }
 
@@ -81,6 +89,13 @@ impl Shared {
             Some(error) if state.attempts > before => Some(Err(error.clone())),
             _ => None,
         }
+    }
+
+    /// When it is to be filled, if not at once.
+    fn respite(&self, state: &State) -> Option<Instant> {
+        let leisure = !state.hurried && state.ready.len().saturating_mul(2) >= self.size;
+        let until = state.taken.filter(|_| leisure)?.checked_add(RESPITE)?;
+        (Instant::now() < until).then_some(until)
     }
 
     fn wake(&self) {
@@ -178,6 +193,9 @@ impl Pool {
         };
         // the thread has time for them
         state.ready.extend(broken);
+        if taken.is_some() {
+            state.taken.get_or_insert_with(Instant::now);
+        }
         drop(state);
         self.shared.wake();
         taken
@@ -203,8 +221,12 @@ impl Pool {
 
     /// Has it filled, and says how many attempts there were so far.
     pub(super) fn begin_to_fill(&self) -> u64 {
+        let mut state = self.shared.state();
+        state.hurried = true;
+        let attempts = state.attempts;
+        drop(state);
         self.shared.wake();
-        self.shared.state().attempts
+        attempts
     }
 
     fn fill_until(&self, deadline: Option<Instant>) -> Result<bool> {
@@ -233,7 +255,7 @@ impl Shared {
     fn tend(&self) {
         super::spawn::block_signals();
         loop {
-            let (missing, watched) = {
+            let (missing, respite, watched) = {
                 let mut state = self.state();
                 let all = std::mem::take(&mut state.ready).into_iter();
                 let (held, ended): (Vec<_>, Vec<_>) =
@@ -241,18 +263,22 @@ impl Shared {
                 let watched: Vec<_> = held.iter().filter_map(Prepared::process).collect();
                 let (missing, closed) = (held.len() < self.size, state.closed);
                 state.ready = held.into();
+                if !missing {
+                    (state.taken, state.hurried) = (None, false);
+                }
+                let respite = self.respite(&state);
                 drop(state);
                 // that takes its time
                 drop(ended);
                 if closed {
                     return;
                 }
-                (missing, watched)
+                (missing, respite, watched)
             };
-            if !missing {
-                self.sleep(&watched, None);
+            if !missing || respite.is_some() {
+                self.sleep(&watched, respite);
             } else if !self.add() {
-                self.sleep(&watched, Some(PAUSE));
+                self.sleep(&watched, deadline(PAUSE));
             }
         }
     }
@@ -287,10 +313,9 @@ impl Shared {
     }
 
     /// Waits until somebody takes one, or one of these ends.
-    fn sleep(&self, watched: &[Arc<OwnedFd>], limit: Option<Duration>) {
+    fn sleep(&self, watched: &[Arc<OwnedFd>], until: Option<Instant>) {
         let descriptors: Vec<BorrowedFd<'_>> =
             [self.wake.as_fd()].into_iter().chain(watched.iter().map(|process| process.as_fd())).collect();
-        let until = limit.and_then(deadline);
         if let Err(error) = wait([], &descriptors, until) {
             log::debug!("a pool cannot watch its sandboxes: {error}");
             thread::sleep(PAUSE.min(Duration::from_millis(10)));

@@ -17,6 +17,7 @@ use rustix::process::{Pid, Signal, getpid, pidfd_send_signal};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::descriptors::process;
+use super::spawn;
 use super::wait::has_ended;
 
 /// How often processes are looked for that were started or moved meanwhile.
@@ -144,7 +145,7 @@ pub(super) fn pass_below(
             }
             met(pid, &directory);
         } else {
-            let Ok(stat) = Stat::from_file(format!("{directory}/stat")) else { continue };
+            let Ok(stat) = stat_in(&directory) else { continue };
             let is_ours = stat.ppid == root || found.contains(&stat.ppid);
             if !is_ours || found.contains(&pid) {
                 continue;
@@ -197,7 +198,7 @@ pub(super) fn numbers(text: &str) -> Vec<i32> {
 
 /// The parent of a process, from the file that everybody may read.
 pub(super) fn parent_of(pid: NonZeroI32) -> Option<i32> {
-    Some(Stat::from_file(format!("/proc/{pid}/stat")).ok()?.ppid)
+    Some(stat_in(&format!("/proc/{pid}")).ok()?.ppid)
 }
 
 fn status_of(pid: &str) -> Option<Status> {
@@ -215,10 +216,26 @@ pub(super) fn is_orphan_of_ours(pid: NonZeroI32) -> bool {
     its.ppid == getpid().as_raw_pid() && depth(&its) > depth(&ours)
 }
 
+/// The beginning of a file in `/proc` by one call, which is all of a short one. Nobody looks at its size and end, for which the usual
+/// ways to read a file take as long as for the rest.
+fn read_once<'a>(path: &str, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
+    let file = File::open(path)?;
+    let count = rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut *buffer))?;
+    Ok(buffer.get(..count).unwrap_or_default())
+}
+
+/// What `/proc/PID/stat` in this directory says.
+pub(super) fn stat_in(directory: &str) -> io::Result<Stat> {
+    // some fifty numbers and a name
+    let mut buffer = [0; 2048];
+    Stat::from_read(read_once(&format!("{directory}/stat"), &mut buffer)?).map_err(io::Error::other)
+}
+
 /// Whether a process is process 1 of a PID namespace below ours; one that has ended still is.
 pub(super) fn is_init(handle: &OwnedFd) -> bool {
-    let path = format!("/proc/self/fdinfo/{}", handle.as_raw_fd());
-    let text = fs::read_to_string(path).unwrap_or_default();
+    let mut buffer = [0; 1024];
+    let bytes = read_once(&format!("/proc/self/fdinfo/{}", handle.as_raw_fd()), &mut buffer);
+    let text = bytes.ok().and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default();
     let numbers = text.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
     let mut numbers = numbers.split_whitespace();
     numbers.next().is_some() && numbers.last() == Some("1")
@@ -226,9 +243,7 @@ pub(super) fn is_init(handle: &OwnedFd) -> bool {
 
 /// Whether the number of a process is still its own: nobody has waited for it.
 pub(super) fn is_unreaped(handle: &OwnedFd) -> bool {
-    let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", handle.as_raw_fd())).unwrap_or_default();
-    let number = text.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse::<i32>().ok());
-    number.is_some_and(|number| number > 0)
+    spawn::is_there(handle)
 }
 
 /// What a process of a launch is known by whose number nobody was told.

@@ -156,7 +156,12 @@ impl Reach {
 
     /// What bwrap has reported so far.
     pub(super) fn status(&self) -> io::Result<Status> {
-        Ok(Status::parse(&contents(&self.status)?))
+        Ok(Status::parse(&self.reported()?))
+    }
+
+    /// The same as it was written.
+    pub(super) fn reported(&self) -> io::Result<Vec<u8>> {
+        contents(&self.status)
     }
 
     /// Has the keeper told when it is over.

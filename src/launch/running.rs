@@ -38,6 +38,8 @@ pub(crate) struct Running {
     /// To find who is left of a bwrap that told nobody its number.
     lost: Lost,
     announced: bool,
+    /// What bwrap has reported, and that as it was written.
+    told: (Status, Vec<u8>),
     /// Somebody waits until all is set up.
     heeds_ready: bool,
     /// What held the socket after bwrap's end, and was killed.
@@ -157,6 +159,7 @@ impl Running {
             ready: Some(ready),
             lost,
             announced,
+            told: Default::default(),
             heeds_ready: false,
             strays: Vec::new(),
             mapping,
@@ -289,8 +292,9 @@ impl Running {
         if self.reach.child().is_none() && self.end.is_none() && status.child_pid.is_some() {
             // without a handle there is still the number
             let _ = self.reach.hold(&status);
+            let before = ended;
             (ended, child) = self.look_at_processes(status)?;
-            if ended {
+            if ended && !before {
                 status = self.read_status();
             }
         }
@@ -330,8 +334,15 @@ impl Running {
         !children_of(pid, child).0.is_empty()
     }
 
-    fn read_status(&self) -> Status {
-        self.reach.status().unwrap_or_else(|_| *self.handshake().status())
+    /// What bwrap has reported. Once it has ended and that was read, nothing of its own can follow.
+    fn read_status(&mut self) -> Status {
+        if self.end.is_none()
+            && let Ok(bytes) = self.reach.reported()
+            && bytes != self.told.1
+        {
+            self.told = (Status::parse(&bytes), bytes);
+        }
+        self.told.0
     }
 
     /// Whether bwrap has ended, and how the process stands that it cloned, both at one moment.

@@ -169,6 +169,15 @@ pub(super) fn resource_limits(pid: Pid) -> Option<Vec<(libc::rlim_t, libc::rlim_
         .collect()
 }
 
+/// Whether a process is there, or has ended and nobody has waited for it: no signal (`pidfd_send_signal(2)`) finds it. That one
+/// may not be sent to it is another matter.
+pub(super) fn is_there(process: &OwnedFd) -> bool {
+    let no_info = ptr::null::<libc::siginfo_t>();
+    // SAFETY: the descriptor is open; signal 0 is none, and without information about it the call reads no memory.
+    let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), 0, no_info, 0) };
+    sent == 0 || io::Error::last_os_error().raw_os_error() != Some(libc::ESRCH)
+}
+
 /// How much of what was sent to a socket's other end waits there unread (`SIOCOUTQ`, `unix(7)`).
 pub(super) fn unread(socket: &OwnedFd) -> Option<usize> {
     let mut count: c_int = 0;

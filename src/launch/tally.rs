@@ -4,10 +4,10 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use procfs_core::FromRead;
-use procfs_core::process::{Io, Stat, Status};
+use procfs_core::process::{Io, Status};
 use rustix::param::clock_ticks_per_second;
 
-use super::processes::{is_unreaped, pass_below};
+use super::processes::{is_unreaped, pass_below, stat_in};
 use super::usage::{Figure, Usage};
 
 #[derive(Debug, Default)]
@@ -53,7 +53,7 @@ impl Tally {
     }
 
     fn add_times(&mut self, directory: &str, spared: bool) {
-        let Ok(stat) = Stat::from_file(format!("{directory}/stat")) else { return };
+        let Ok(stat) = stat_in(directory) else { return };
         let own = if spared { (0, 0) } else { (stat.utime, stat.stime) };
         let waited_for = [stat.cutime, stat.cstime].map(|ticks| u64::try_from(ticks).unwrap_or(0));
         let [user, system] = waited_for;

@@ -11,8 +11,6 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use procfs_core::FromRead;
-use procfs_core::process::Stat;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
@@ -21,6 +19,7 @@ use rustix::process::{
 };
 
 use super::descriptors::{above_streams, layout, process, sockets};
+use super::processes::stat_in;
 use super::spawn::{self, Family, Plan};
 use super::wait::has_ended;
 
@@ -223,10 +222,8 @@ impl Watchdog {
 
 /// When a process began, in ticks: together with its number, that is no other's.
 fn began(pid: Pid) -> io::Result<u64> {
-    let path = format!("/proc/{}/stat", pid.as_raw_pid());
-    let stat =
-        Stat::from_read(File::open(&path).map_err(|error| at(&path, &error))?).map_err(io::Error::other)?;
-    Ok(stat.starttime)
+    let directory = format!("/proc/{}", pid.as_raw_pid());
+    Ok(stat_in(&directory).map_err(|error| at(&directory, &error))?.starttime)
 }
 
 fn at(what: &str, error: &io::Error) -> io::Error {

@@ -44,8 +44,7 @@ impl Sandbox {
     /// The same without descriptors that others wait to be closed or that can be read only once: content that is read
     /// from one becomes empty. `None` if there are none.
     pub(crate) fn without_descriptors(&self) -> Option<Self> {
-        let reads = self.readers().any(|(_, content)| content.descriptor().is_some());
-        if !reads && self.lifetime.sync_fds.is_empty() && self.lifetime.info_fd.is_none() {
+        if !self.reads_descriptors() && self.lifetime.sync_fds.is_empty() && self.lifetime.info_fd.is_none() {
             return None;
         }
         Some(self.with_contents(|_| None))
@@ -78,6 +77,11 @@ impl Sandbox {
         copy
     }
 
+    /// Whether bwrap reads from descriptors of the caller's, which can be done once.
+    pub(crate) fn reads_descriptors(&self) -> bool {
+        self.readers().any(|(_, content)| content.descriptor().is_some())
+    }
+
     /// Whether it can be set up a second time without touching anything of the host's: files are not written twice,
     /// descriptors are not read again.
     pub(crate) fn is_repeatable(&self) -> bool {
@@ -94,7 +98,7 @@ impl Sandbox {
             layout.add(index);
             writes
         };
-        !self.readers().any(|(_, content)| content.descriptor().is_some())
+        !self.reads_descriptors()
             && self.privileges.filters.len() <= 1
             && !self.operations.iter().enumerate().any(writes)
     }
