@@ -155,6 +155,20 @@ impl Kept {
     }
 }
 
+/// What happened before to bytes that are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Before {
+    Nothing,
+    /// They were read and put back: whoever else gets the output has them.
+    PutBack,
+}
+
+impl Before {
+    pub(crate) fn of(put_back: bool) -> Self {
+        if put_back { Self::PutBack } else { Self::Nothing }
+    }
+}
+
 /// Somebody else who gets what a stream yields.
 #[derive(Clone)]
 struct Tee {
@@ -176,8 +190,17 @@ impl Handling {
         self.tees.push(Tee { stream, writer: Arc::new(Mutex::new(writer)) });
     }
 
-    /// Passes on what a stream has yielded.
-    pub(crate) fn pass_on(&self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
+    /// Whether there is anybody to pass it on to.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_shared(&self, stream: Stream, before: Before) -> bool {
+        before == Before::Nothing && self.tees.iter().any(|tee| tee.stream == stream)
+    }
+
+    /// Passes on what a stream has yielded, once.
+    pub(crate) fn pass_on(&self, stream: Stream, bytes: &[u8], before: Before) -> io::Result<()> {
+        if before == Before::PutBack {
+            return Ok(());
+        }
         for tee in self.tees.iter().filter(|tee| tee.stream == stream) {
             let mut writer = tee.writer.lock().unwrap_or_else(PoisonError::into_inner);
             writer.write_all(bytes)?;

@@ -265,12 +265,13 @@ impl Child {
         &self.launch.unapplied
     }
 
-    /// Sets the limits on the sandbox, which waits at the gate.
+    /// Sets the limits on the sandbox, which waits at the gate, if that was not done before.
     pub(super) fn apply_limits(&mut self) -> Result<()> {
-        if self.limits.is_empty() {
+        let limits = std::mem::take(&mut self.limits);
+        if limits.is_empty() {
             return Ok(());
         }
-        match apply(&self.limits, self.held()) {
+        match apply(&limits, self.held()) {
             Ok(applied) => self.keep(applied),
             // the end tells more
             Err(_) if self.is_over() => {
@@ -566,10 +567,10 @@ impl Child {
                 .next(self.launch.running.as_mut(), deadline)
                 .map_err(Error::system(Step::ReadOutput))?
             {
-                Next::Bytes(stream, bytes) => {
+                Next::Bytes(stream, bytes, before) => {
                     let kept = if stream == Stream::Stdout { &mut stdout } else { &mut stderr };
                     kept.push(bytes);
-                    if let Err(error) = self.handling.pass_on(stream, bytes) {
+                    if let Err(error) = self.handling.pass_on(stream, bytes, before) {
                         self.destroy();
                         return Err(Error::system(Step::PassOutputOn)(error));
                     }

@@ -301,8 +301,6 @@ impl Command {
     /// * **With [`Sandbox::new_session`]** bwrap puts the command into a session that has no controlling terminal, as that option
     ///   says: colours and sizes work; there are no signals, no job control, no `/dev/tty`.
     ///
-    /// The front for tokio has no terminals: it leaves this out.
-    ///
     /// ```
     /// use std::io::Read;
     /// use bwrap_launch::{Sandbox, WindowSize};
@@ -340,7 +338,7 @@ impl Command {
     /// Also writes what a piped stream yields to `writer`, as it is read: by [`output`](Self::output), [`Child::wait_with_output`]
     /// and [`Child::lines`]. It is flushed each time, and gets all, whatever is [kept](Self::capture). Whoever it is that writes
     /// slowly there is waited for. If it cannot be written, that is the error ([`Step::PassOutputOn`]). Several are written to in
-    /// turn, and launches of this command share them. The front for tokio leaves this to those who read from it.
+    /// turn, and launches of this command share them.
     ///
     /// ```
     /// use bwrap_launch::{Capture, Sandbox, Stream};
@@ -360,7 +358,7 @@ impl Command {
 
     /// Has [`output`](Self::output), [`Child::wait_with_output`] and [`Child::lines`] end once the command has ended and all is
     /// read that was written by then, although a process that it left behind may hold its streams open. By default they wait for
-    /// that process, as in `std`, and those of the front for tokio always do. With a PID namespace it makes no difference: nothing is
+    /// that process, as in `std`. With a PID namespace it makes no difference: nothing is
     /// left behind.
     ///
     /// ```
@@ -851,33 +849,44 @@ impl Command {
                 Some(bwrap) => bwrap.clone(),
                 None => Bwrap::find()?,
             };
-            let opened = self.terminal.map(Terminal::open).transpose();
-            let Some((ours, theirs)) = opened.map_err(Error::system(Step::OpenTerminal))? else {
-                let started = start::start(&self.order(&bwrap, streams, hold), deadline)?;
-                return Ok((started, bwrap));
-            };
-            let terminal = theirs.as_raw_fd();
-            let theirs = StdioKind::Descriptor(Arc::new(theirs));
-            let mut order = self.order(&bwrap, streams, hold);
-            for (stdio, kind) in [
-                (&self.stdin, &mut order.stdin),
-                (&self.stdout, &mut order.stdout),
-                (&self.stderr, &mut order.stderr),
-            ] {
-                if stdio.is_none() {
-                    *kind = &theirs;
-                }
-            }
-            // otherwise bwrap makes the command a session without one
-            order.terminal = (!self.recipe.sandbox.privileges.new_session).then_some(terminal);
-            let mut started = start::start(&order, deadline)?;
-            started.terminal = Some(ours);
+            let started = self.started(&bwrap, streams, hold, |order| start::start(order, deadline))?;
             Ok((started, bwrap))
         };
         start().map_err(|error: Error| match explain {
             Explain::Nothing => error,
             _ => error.explain_here(),
         })
+    }
+
+    /// Has it started in this way, with a terminal of its own if that is wished.
+    pub(super) fn started(
+        &self,
+        bwrap: &Bwrap,
+        streams: Streams,
+        hold: bool,
+        start: impl FnOnce(&Order<'_>) -> Result<Started>,
+    ) -> Result<Started> {
+        let opened = self.terminal.map(Terminal::open).transpose();
+        let Some((ours, theirs)) = opened.map_err(Error::system(Step::OpenTerminal))? else {
+            return start(&self.order(bwrap, streams, hold));
+        };
+        let terminal = theirs.as_raw_fd();
+        let theirs = StdioKind::Descriptor(Arc::new(theirs));
+        let mut order = self.order(bwrap, streams, hold);
+        for (stdio, kind) in [
+            (&self.stdin, &mut order.stdin),
+            (&self.stdout, &mut order.stdout),
+            (&self.stderr, &mut order.stderr),
+        ] {
+            if stdio.is_none() {
+                *kind = &theirs;
+            }
+        }
+        // otherwise bwrap makes the command a session without one
+        order.terminal = (!self.recipe.sandbox.privileges.new_session).then_some(terminal);
+        let mut started = start(&order)?;
+        started.terminal = Some(ours);
+        Ok(started)
     }
 
     /// The same command once more, to be carried to another thread.
@@ -902,7 +911,7 @@ impl Command {
         }
     }
 
-    pub(super) fn order<'a>(&'a self, bwrap: &'a Bwrap, streams: Streams, hold: bool) -> Order<'a> {
+    fn order<'a>(&'a self, bwrap: &'a Bwrap, streams: Streams, hold: bool) -> Order<'a> {
         Order {
             recipe: &self.recipe,
             bwrap,

@@ -8,6 +8,8 @@ use super::capture::Stream;
 use super::child::{Child, deadline};
 use super::error::{Error, Result, Step};
 use super::reading::{Next, Reading};
+use super::stop::Killer;
+use super::usage::Usage;
 
 /// A line that a command wrote, or a piece of one that is longer than the limit.
 ///
@@ -106,8 +108,7 @@ pub enum NextLine {
 pub struct Lines<'c> {
     child: &'c mut Child,
     reading: Reading,
-    stdout: Splitter,
-    stderr: Splitter,
+    splitters: Splitters,
     /// Nothing more is read.
     ended: bool,
 }
@@ -139,7 +140,7 @@ impl Child {
 impl<'c> Lines<'c> {
     fn new(child: &'c mut Child, limit: usize) -> Self {
         let reading = child.take_reading();
-        Self { child, reading, stdout: Splitter::new(limit), stderr: Splitter::new(limit), ended: false }
+        Self { child, reading, splitters: Splitters::new(limit), ended: false }
     }
 
     /// The next line, if there is one before this much time has passed. Without any time, one that is there already.
@@ -160,19 +161,45 @@ impl<'c> Lines<'c> {
         self.child.kill()
     }
 
+    /// A handle that stops the sandbox from any thread, as [`Child::killer`].
+    #[must_use]
+    pub fn killer(&self) -> Killer {
+        self.child.killer()
+    }
+
+    /// What the sandbox has used so far, as [`Child::usage`].
+    ///
+    /// ```
+    /// use bwrap_launch::{Sandbox, Stdio};
+    /// let mut command = Sandbox::new().ro_bind("/", "/").command("sh");
+    /// let mut child = command.args(["-c", "echo one; echo two"]).stdout(Stdio::piped()).spawn()?;
+    /// let mut lines = child.lines(1024);
+    /// while let Some(line) = lines.next() {
+    ///     println!("{} after {:?}", line?.text(), lines.usage().user);
+    /// }
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    #[must_use]
+    pub fn usage(&mut self) -> Usage {
+        self.child.usage()
+    }
+
     fn next_until(&mut self, deadline: Option<Instant>) -> Result<NextLine> {
         loop {
-            if let Some(line) = self.take_line() {
+            let (all, reading) = (self.ended, &self.reading);
+            if let Some(line) = self.splitters.take_line(|stream| all || reading.has_ended(stream)) {
                 return Ok(NextLine::Line(line));
             }
             if self.ended {
                 return Ok(NextLine::End);
             }
             match self.reading.next(self.child.running(), deadline) {
-                Ok(Next::Bytes(stream, bytes)) => {
-                    let splitter = if stream == Stream::Stdout { &mut self.stdout } else { &mut self.stderr };
-                    splitter.push(bytes);
-                    self.child.handling.pass_on(stream, bytes).map_err(Error::system(Step::PassOutputOn))?;
+                Ok(Next::Bytes(stream, bytes, before)) => {
+                    self.splitters.push(stream, bytes);
+                    self.child
+                        .handling
+                        .pass_on(stream, bytes, before)
+                        .map_err(Error::system(Step::PassOutputOn))?;
                 }
                 Ok(Next::End) => self.ended = true,
                 Ok(Next::Late) => return Ok(NextLine::TimedOut),
@@ -182,17 +209,6 @@ impl<'c> Lines<'c> {
                 }
             }
         }
-    }
-
-    /// A line that was read to its end.
-    fn take_line(&mut self) -> Option<Line> {
-        for (stream, splitter) in [(Stream::Stdout, &mut self.stdout), (Stream::Stderr, &mut self.stderr)] {
-            let ended = self.ended || self.reading.has_ended(stream);
-            if let Some((bytes, end)) = splitter.next(ended) {
-                return Some(Line { stream, bytes, end });
-            }
-        }
-        None
     }
 }
 
@@ -211,11 +227,12 @@ impl Iterator for Lines<'_> {
 impl Drop for Lines<'_> {
     fn drop(&mut self) {
         let (mut stdout, mut stderr) = (self.reading.stdout.take(), self.reading.stderr.take());
+        let [of_stdout, of_stderr] = self.splitters.rest();
         if let Some(stdout) = &mut stdout {
-            stdout.put_back(self.stdout.rest());
+            stdout.put_back(of_stdout);
         }
         if let Some(stderr) = &mut stderr {
-            stderr.put_back(self.stderr.rest());
+            stderr.put_back(of_stderr);
         }
         (self.child.stdout, self.child.stderr) = (stdout, stderr);
     }
@@ -227,6 +244,38 @@ impl fmt::Debug for Lines<'_> {
             .field("child", &self.child)
             .field("ended", &self.ended)
             .finish_non_exhaustive()
+    }
+}
+
+/// Takes both streams apart into lines.
+#[derive(Debug)]
+pub(super) struct Splitters {
+    stdout: Splitter,
+    stderr: Splitter,
+}
+
+impl Splitters {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { stdout: Splitter::new(limit), stderr: Splitter::new(limit) }
+    }
+
+    pub(super) fn push(&mut self, stream: Stream, bytes: &[u8]) {
+        if stream == Stream::Stdout { self.stdout.push(bytes) } else { self.stderr.push(bytes) }
+    }
+
+    /// A line that was read to its end, which may be that of its stream.
+    pub(super) fn take_line(&mut self, has_ended: impl Fn(Stream) -> bool) -> Option<Line> {
+        for (stream, splitter) in [(Stream::Stdout, &mut self.stdout), (Stream::Stderr, &mut self.stderr)] {
+            if let Some((bytes, end)) = splitter.next(has_ended(stream)) {
+                return Some(Line { stream, bytes, end });
+            }
+        }
+        None
+    }
+
+    /// What of each was not given out.
+    pub(super) fn rest(&mut self) -> [Vec<u8>; 2] {
+        [self.stdout.rest(), self.stderr.rest()]
     }
 }
 

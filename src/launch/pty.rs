@@ -140,8 +140,13 @@ impl Terminal {
     /// # Ok::<(), bwrap_launch::Error>(())
     /// ```
     pub fn send_eof(&mut self) -> io::Result<()> {
-        let code = tcgetattr(&self.ours)?.special_codes[SpecialCodeIndex::VEOF];
+        let code = self.eof()?;
         self.write_all(&[code])
+    }
+
+    /// The character that is the end of file.
+    pub(super) fn eof(&self) -> io::Result<u8> {
+        Ok(tcgetattr(&self.ours)?.special_codes[SpecialCodeIndex::VEOF])
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
-use super::capture::Stream;
+use super::capture::{Before, Stream};
 use super::running::Running;
 use super::stdio::{ChildStderr, ChildStdout};
 use super::wait::{self, Ward};
@@ -33,7 +33,7 @@ enum State {
 /// What came next.
 #[derive(Debug)]
 pub(super) enum Next<'a> {
-    Bytes(Stream, &'a [u8]),
+    Bytes(Stream, &'a [u8], Before),
     /// Nothing more is to come.
     End,
     /// The deadline has passed.
@@ -65,8 +65,8 @@ impl Reading {
         deadline: Option<Instant>,
     ) -> io::Result<Next<'_>> {
         loop {
-            if let Some((stream, count)) = self.read()? {
-                return Ok(Next::Bytes(stream, self.buffer.get(..count).unwrap_or_default()));
+            if let Some((stream, count, before)) = self.read()? {
+                return Ok(Next::Bytes(stream, self.buffer.get(..count).unwrap_or_default(), before));
             }
             if self.states == [State::Ended; 2] {
                 return Ok(Next::End);
@@ -94,10 +94,7 @@ impl Reading {
 
     /// Waits until one of them can be read, the launch is to be turned, or the deadline has passed. Says whether one can be read.
     fn look(&mut self, watched: Option<&dyn Ward>, deadline: Option<Instant>) -> io::Result<bool> {
-        let put_back = [
-            self.stdout.as_ref().is_some_and(ChildStdout::has_unread),
-            self.stderr.as_ref().is_some_and(ChildStderr::has_unread),
-        ];
+        let put_back = self.put_back();
         let readable = if put_back.contains(&true) {
             put_back
         } else {
@@ -116,20 +113,29 @@ impl Reading {
         Ok(readable.contains(&true))
     }
 
+    /// Which of them begin with what was put back.
+    fn put_back(&self) -> [bool; 2] {
+        [
+            self.stdout.as_ref().is_some_and(ChildStdout::has_unread),
+            self.stderr.as_ref().is_some_and(ChildStderr::has_unread),
+        ]
+    }
+
     /// Reads from the first that can be read.
-    fn read(&mut self) -> io::Result<Option<(Stream, usize)>> {
+    fn read(&mut self) -> io::Result<Option<(Stream, usize, Before)>> {
+        let before = self.put_back().map(Before::of);
         let [stdout, stderr] = &mut self.states;
         let sources: [(Stream, &mut State, Option<&mut dyn Read>); 2] = [
             (Stream::Stdout, stdout, self.stdout.as_mut().map(|source| source as _)),
             (Stream::Stderr, stderr, self.stderr.as_mut().map(|source| source as _)),
         ];
-        for (stream, state, source) in sources {
+        for ((stream, state, source), before) in sources.into_iter().zip(before) {
             let Some(source) = source.filter(|_| *state == State::Readable) else { continue };
             match source.read(&mut self.buffer) {
                 Ok(0) => *state = State::Ended,
                 Ok(count) => {
                     *state = State::Waiting;
-                    return Ok(Some((stream, count)));
+                    return Ok(Some((stream, count, before)));
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => *state = State::Waiting,
                 Err(error) => return Err(error),

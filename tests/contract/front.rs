@@ -4,7 +4,9 @@ use std::future::Future;
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use bwrap_launch::{Child, Command, ExitStatus, Output, Prepared, Result, tokio as front};
+use bwrap_launch::{
+    Child, Command, ExitStatus, Line, NextLine, Output, Prepared, Result, WindowSize, tokio as front,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::{Builder, Runtime};
 
@@ -36,6 +38,16 @@ pub(crate) trait Front {
     fn close(&self, child: &mut Self::Child);
     /// Reads so much from the piped standard output.
     fn read(&self, child: &mut Self::Child, count: usize) -> std::io::Result<Vec<u8>>;
+    /// The next line within this time, by lines that are dropped then.
+    fn next_line(&self, child: &mut Self::Child, limit: usize, time: Duration) -> Result<NextLine>;
+    /// So many lines at most, one after the other by the same.
+    fn lines(&self, child: &mut Self::Child, limit: usize, count: usize) -> Result<Vec<Line>>;
+    /// Types this into its own terminal.
+    fn type_in(&self, child: &mut Self::Child, bytes: &[u8]) -> std::io::Result<()>;
+    fn type_end(&self, child: &mut Self::Child) -> std::io::Result<()>;
+    fn resize(&self, child: &mut Self::Child, size: WindowSize) -> std::io::Result<WindowSize>;
+    /// Reads its own terminal to the end.
+    fn screen(&self, child: &mut Self::Child) -> std::io::Result<String>;
 }
 
 /// The front that blocks.
@@ -125,6 +137,34 @@ impl Front for Std {
         let mut bytes = vec![0; count];
         child.stdout.as_mut().unwrap().read_exact(&mut bytes)?;
         Ok(bytes)
+    }
+
+    fn next_line(&self, child: &mut Child, limit: usize, time: Duration) -> Result<NextLine> {
+        child.lines(limit).next_timeout(time)
+    }
+
+    fn lines(&self, child: &mut Child, limit: usize, count: usize) -> Result<Vec<Line>> {
+        child.lines(limit).take(count).collect()
+    }
+
+    fn type_in(&self, child: &mut Child, bytes: &[u8]) -> std::io::Result<()> {
+        child.terminal.as_mut().unwrap().write_all(bytes)
+    }
+
+    fn type_end(&self, child: &mut Child) -> std::io::Result<()> {
+        child.terminal.as_mut().unwrap().send_eof()
+    }
+
+    fn resize(&self, child: &mut Child, size: WindowSize) -> std::io::Result<WindowSize> {
+        let terminal = child.terminal.as_ref().unwrap();
+        terminal.resize(size)?;
+        terminal.size()
+    }
+
+    fn screen(&self, child: &mut Child) -> std::io::Result<String> {
+        let mut text = String::new();
+        child.terminal.as_mut().unwrap().read_to_string(&mut text)?;
+        Ok(text)
     }
 }
 
@@ -235,5 +275,40 @@ impl Front for Tokio {
         let mut bytes = vec![0; count];
         self.0.block_on(child.stdout.as_mut().unwrap().read_exact(&mut bytes))?;
         Ok(bytes)
+    }
+    fn next_line(&self, child: &mut front::Child, limit: usize, time: Duration) -> Result<NextLine> {
+        self.0.block_on(async { child.lines(limit).next_timeout(time).await })
+    }
+
+    fn lines(&self, child: &mut front::Child, limit: usize, count: usize) -> Result<Vec<Line>> {
+        self.0.block_on(async {
+            let (mut lines, mut all) = (child.lines(limit), Vec::new());
+            while all.len() < count
+                && let Some(line) = lines.next().await
+            {
+                all.push(line?);
+            }
+            Ok(all)
+        })
+    }
+
+    fn type_in(&self, child: &mut front::Child, bytes: &[u8]) -> std::io::Result<()> {
+        self.0.block_on(child.terminal.as_mut().unwrap().write_all(bytes))
+    }
+
+    fn type_end(&self, child: &mut front::Child) -> std::io::Result<()> {
+        self.0.block_on(child.terminal.as_mut().unwrap().send_eof())
+    }
+
+    fn resize(&self, child: &mut front::Child, size: WindowSize) -> std::io::Result<WindowSize> {
+        let terminal = child.terminal.as_ref().unwrap();
+        terminal.resize(size)?;
+        terminal.size()
+    }
+
+    fn screen(&self, child: &mut front::Child) -> std::io::Result<String> {
+        let mut text = String::new();
+        self.0.block_on(child.terminal.as_mut().unwrap().read_to_string(&mut text))?;
+        Ok(text)
     }
 }

@@ -25,7 +25,9 @@ macro_rules! contract {
     )+] };
 }
 
-fn keep<F: Front>(here: &Here, front: F, case: impl Fn(&F, &Here)) {
+pub(crate) use contract;
+
+pub(crate) fn keep<F: Front>(here: &Here, front: F, case: impl Fn(&F, &Here)) {
     unchanged(&token(here), "the case", || case(&front, here));
     drop(front);
 }

@@ -12,7 +12,7 @@ use ::tokio::task::JoinHandle;
 use ::tokio::time::sleep;
 
 use super::super::apply::apply;
-use super::super::capture::{Cuts, Kept};
+use super::super::capture::{Cuts, Kept, Stream};
 use super::super::child::{self, Inquiry, deadline, left};
 use super::super::doomed::{Doomed, doom};
 use super::super::ending::Stop;
@@ -27,8 +27,10 @@ use super::super::stop::Killer;
 use super::super::usage::Usage;
 use super::super::wait::Ward;
 use super::super::watchdog;
+use super::pty::Terminal;
+use super::reading::{Next, Passing, Reading};
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
-use super::watch::{Watch, blocking, drive, runtime};
+use super::watch::{blocking, drive, runtime};
 use crate::bwrap::{Message, NamespaceIds};
 use crate::sandbox::Feature;
 
@@ -59,7 +61,11 @@ pub struct Child {
     pub stdout: Option<ChildStdout>,
     /// The command's and bwrap's standard error, if it is piped.
     pub stderr: Option<ChildStderr>,
+    /// Our end of the command's [terminal](super::Command::terminal), if it has one of its own.
+    pub terminal: Option<Terminal>,
     held: Held,
+    /// Passes on what [lines](super::Lines) read that were dropped.
+    pub(super) passing: Option<Passing>,
     /// Finds out why it failed.
     inquiry: Option<JoinHandle<Error>>,
     /// Removes its control group.
@@ -98,17 +104,26 @@ impl Child {
     /// Takes charge of the streams, too, within a runtime.
     pub(super) fn new(mut held: Held) -> Result<Self> {
         let pipe = Error::system(Step::MakePipe);
-        let (stdin, stdout, stderr) =
-            (held.child.stdin.take(), held.child.stdout.take(), held.child.stderr.take());
+        let child = &mut held.child;
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        let (stderr, terminal) = (child.stderr.take(), child.terminal.take());
         let streams = || {
             let stdin = stdin.map(ChildStdin::new).transpose()?;
             let stdout = stdout.map(ChildStdout::new).transpose()?;
-            Ok((stdin, stdout, stderr.map(ChildStderr::new).transpose()?))
+            let stderr = stderr.map(ChildStderr::new).transpose()?;
+            Ok((stdin, stdout, stderr, terminal.map(Terminal::new).transpose()?))
         };
         match streams() {
-            Ok((stdin, stdout, stderr)) => {
-                Ok(Self { stdin, stdout, stderr, held, inquiry: None, removal: None })
-            }
+            Ok((stdin, stdout, stderr, terminal)) => Ok(Self {
+                stdin,
+                stdout,
+                stderr,
+                terminal,
+                held,
+                passing: None,
+                inquiry: None,
+                removal: None,
+            }),
             Err(error) => {
                 held.kill_on_drop = true;
                 Err(pipe(error))
@@ -413,11 +428,13 @@ impl Child {
         running.reach().kill(Stop::Cancel).map_err(Error::system(Step::Kill))
     }
 
-    /// Waits for the command's end and collects what it writes to piped streams, after closing its standard input.
+    /// Waits for the command's end and collects what it writes to piped streams, after closing its standard input
+    /// ([`Child::wait_with_output`](crate::Child::wait_with_output)).
     ///
     /// # Errors
     ///
-    /// As [`wait`](Self::wait), and if its output cannot be read.
+    /// As [`wait`](Self::wait), and if its output cannot be read, or not be [passed on](super::Command::tee): then the sandbox is
+    /// ended, and nothing is left of it.
     ///
     /// ```
     /// use bwrap_launch::{Sandbox, Stdio, tokio::Command};
@@ -436,53 +453,43 @@ impl Child {
     /// As [`wait_with_output`](Self::wait_with_output), but when the deadline has passed nothing is left of it.
     pub(super) async fn output_until(&mut self, deadline: Option<Instant>) -> Result<Option<Output>> {
         drop(self.stdin.take());
+        let mut reading = self.take_reading();
         let capture = self.held.child.handling.capture;
-        let [mut out, mut err] = [Kept::new(capture), Kept::new(capture)];
-        let all =
-            self.collect(&mut out, &mut err, deadline).await.map_err(Error::system(Step::ReadOutput))?;
+        let [mut stdout, mut stderr] = [Kept::new(capture), Kept::new(capture)];
+        let all = loop {
+            match reading.next(self.held.child.running(), deadline).await {
+                Ok(Next::Bytes(stream, bytes)) => {
+                    let kept = if stream == Stream::Stdout { &mut stdout } else { &mut stderr };
+                    kept.push(bytes);
+                    // a command that writes on and on leaves no moment without something to read
+                    if left(deadline).is_zero() {
+                        break false;
+                    }
+                }
+                Ok(Next::End) => break true,
+                Ok(Next::Late) => break false,
+                Err(error) => {
+                    self.destroy().await;
+                    return Err(error);
+                }
+            }
+        };
+        drop(reading);
         if !all || !self.wait_over(deadline).await? {
             self.destroy().await;
             return Ok(None);
         }
         let status = self.conclude(deadline).await?;
-        let ((stdout, stdout_cut), (stderr, stderr_cut)) = (out.finish(), err.finish());
+        let ((stdout, stdout_cut), (stderr, stderr_cut)) = (stdout.finish(), stderr.finish());
         let (cuts, warnings) = (Cuts::of(stdout_cut, stderr_cut), self.held.child.warnings());
         let dropped = self.held.child.take_dropped();
         Ok(Some(Output { status, stdout, stderr, cuts, warnings, dropped }))
     }
 
-    /// Reads both streams to their ends. Says whether there was time for that. bwrap's end comes first if the command leaves
-    /// processes behind that hold them open; those of a PID namespace are ended with it.
-    async fn collect(
-        &mut self,
-        out: &mut Kept,
-        err: &mut Kept,
-        deadline: Option<Instant>,
-    ) -> io::Result<bool> {
-        let (mut stdout, mut stderr) = (self.stdout.take(), self.stderr.take());
-        let mut buffer = vec![0; 64 << 10];
-        while stdout.is_some() || stderr.is_some() {
-            if left(deadline).is_zero() {
-                return Ok(false);
-            }
-            let mut running = self.held.child.running().filter(|running| running.outcome().is_none());
-            if let Some(running) = &mut running {
-                running.turn()?;
-            }
-            let running = running.filter(|running| running.outcome().is_none());
-            let mut watch = Watch::on(running.as_deref(), deadline)?;
-            poll_fn(|context| {
-                let read = drain(&mut stdout, context, &mut buffer, out, ChildStdout::poll_take)?
-                    | drain(&mut stderr, context, &mut buffer, err, ChildStderr::poll_take)?;
-                if watch.poll(context).is_ready() || read {
-                    Poll::Ready(io::Result::Ok(()))
-                } else {
-                    Poll::Pending
-                }
-            })
-            .await?;
-        }
-        Ok(true)
+    /// Both streams, to be read.
+    pub(super) fn take_reading(&mut self) -> Reading {
+        let handling = self.held.child.handling.clone();
+        Reading::new(self.stdout.take(), self.stderr.take(), handling, self.passing.take())
     }
 
     /// Kills it all, and waits for that.
@@ -511,23 +518,6 @@ async fn wait_ready(running: &mut Running, deadline: Option<Instant>) -> io::Res
         drive(running, |_| false, None).await?;
     }
     Ok(running.handshake().phase() >= Phase::Ready)
-}
-
-/// Reads what there is, once. Says whether there was anything, the end included.
-fn drain<T>(
-    stream: &mut Option<T>,
-    context: &mut Context<'_>,
-    buffer: &mut [u8],
-    kept: &mut Kept,
-    take: impl Fn(&mut T, &mut Context<'_>, &mut [u8]) -> Poll<io::Result<usize>>,
-) -> io::Result<bool> {
-    let Some(source) = stream else { return Ok(false) };
-    let Poll::Ready(count) = take(source, context, buffer) else { return Ok(false) };
-    match count? {
-        0 => *stream = None,
-        count => kept.push(buffer.get(..count).unwrap_or_default()),
-    }
-    Ok(true)
 }
 
 impl AsFd for Child {

@@ -2,11 +2,12 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::io::Write;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::super::capture::Capture;
+use super::super::capture::{Capture, Stream};
 use super::super::child::{deadline, given_up};
 use super::super::command::{self, Streams, is_late};
 use super::super::error::{Error, Result, Step};
@@ -14,6 +15,7 @@ use super::super::explain::Explain;
 use super::super::gate::Gate;
 use super::super::limits::Limits;
 use super::super::output::{ExitStatus, Output};
+use super::super::pty::WindowSize;
 use super::super::running::Running;
 use super::super::start;
 use super::super::stdio::Stdio;
@@ -157,7 +159,10 @@ forward! {
     grace(time: Duration)
     process_group(group: i32)
     setsid(new_session: bool)
+    terminal(size: WindowSize)
     capture(capture: Capture)
+    tee(stream: Stream, writer: impl Write + Send + 'static)
+    output_ends_with_command(ends: bool)
     limits(limits: &Limits)
     die_with_caller(die: bool)
 }
@@ -392,7 +397,7 @@ fn begin(
     hold: bool,
     explain: Explain,
 ) -> Result<(Held, Option<Gate>)> {
-    let mut started = start::begin(&command.order(&bwrap, streams, hold))?;
+    let mut started = command.started(&bwrap, streams, hold, start::begin)?;
     let gate = started.gate.take();
     let child = command.child(started, bwrap, explain);
     Ok((Held { child, kill_on_drop: true }, gate))

@@ -21,7 +21,7 @@
 //! system calls and `posix_spawn(3)`, takes about as long as one of Tokio's own launches and happens where it is called. What may take longer
 //! goes to the runtime's threads for blocking work ([`spawn_blocking`](::tokio::task::spawn_blocking)), and only when it is
 //! needed: looking for bwrap ([`Bwrap::find`](crate::Bwrap::find); not with [`Command::bwrap`]), reading a filter from a
-//! descriptor, starting the watchdog ([`Command::die_with_caller`]), and, of a launch that failed, reading the host and asking bwrap again ([`Explain`](crate::Explain)). Id maps
+//! descriptor, starting the watchdog ([`Command::die_with_caller`]), writing to whoever else gets the output ([`Command::tee`]), and, of a launch that failed, reading the host and asking bwrap again ([`Explain`](crate::Explain)). Id maps
 //! are waited for like everything else.
 //!
 //! A sandbox gets what the thread has that polls the future (see the crate's root); with several worker threads these should
@@ -36,6 +36,7 @@
 //! | [`Command::status`], [`Command::output`], and those with a limit | it is killed |
 //! | [`Command::spawn`], [`Command::prepare`] before they are done | it is killed |
 //! | [`Child::wait`], [`Child::wait_ready`], [`Child::kill`] | nothing; they can be called again |
+//! | [`Lines::next`], [`Lines::next_timeout`], [`Lines`] itself | nothing, and no line is lost |
 //! | a [`Child`], or [`Child::wait_with_output`] | it runs on, and leaves no zombie; with [`Command::kill_on_drop`] it is killed |
 //! | a [`Prepared`] | it is killed, nothing has run |
 //!
@@ -51,14 +52,19 @@
 mod child;
 mod command;
 mod group;
+mod lines;
 mod pool;
 mod prepared;
+mod pty;
+mod reading;
 mod stdio;
 mod watch;
 
 pub use child::Child;
 pub use command::Command;
 pub use group::Group;
+pub use lines::Lines;
 pub use pool::Pool;
 pub use prepared::Prepared;
+pub use pty::Terminal;
 pub use stdio::{ChildStderr, ChildStdin, ChildStdout};

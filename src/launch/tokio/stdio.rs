@@ -115,15 +115,43 @@ macro_rules! pipe_end {
 }
 pipe_end! { ChildStdin WRITABLE ChildStdout READABLE ChildStderr READABLE }
 
+/// Something that is read without waiting.
+pub(super) trait Source: Send {
+    /// Whether it begins with what was put back.
+    fn has_unread(&self) -> bool;
+
+    /// Reads what is there, whatever the runtime knows of it by now. Nobody is woken when there is more.
+    fn take_now(&mut self, buffer: &mut [u8]) -> Poll<io::Result<usize>>;
+
+    /// Reads what is there.
+    fn poll_take(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>>;
+}
+
 macro_rules! reads {
     ($($name:ident)+) => { $(
         impl $name {
-            /// Reads what is there.
-            pub(super) fn poll_take(
-                &mut self,
-                context: &mut Context<'_>,
-                buffer: &mut [u8],
-            ) -> Poll<io::Result<usize>> {
+            /// Has these bytes read again first.
+            pub(super) fn put_back(&mut self, bytes: Vec<u8>) {
+                self.0.get_mut().put_back(bytes);
+            }
+        }
+
+        impl Source for $name {
+            fn has_unread(&self) -> bool {
+                self.0.get_ref().has_unread()
+            }
+
+            fn take_now(&mut self, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+                match self.0.get_mut().read(buffer) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+                    count => Poll::Ready(count),
+                }
+            }
+
+            fn poll_take(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+                if self.has_unread() {
+                    return self.take_now(buffer);
+                }
                 loop {
                     let mut ready = ready!(self.0.poll_read_ready_mut(context))?;
                     match ready.try_io(|end| end.get_mut().read(buffer)) {

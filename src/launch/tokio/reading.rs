@@ -1,0 +1,158 @@
+//! Both streams of a command, read side by side while its launch goes on: one future of the caller's task.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::Poll;
+use std::time::Instant;
+
+use ::tokio::task::JoinHandle;
+
+use super::super::capture::{Before, Handling, Stream};
+use super::super::error::{Error, Result, Step};
+use super::super::running::Running;
+use super::super::wait::Ward;
+use super::stdio::{ChildStderr, ChildStdout, Source};
+use super::watch::{Watch, runtime};
+
+/// How much is read at once.
+const CHUNK: usize = 64 << 10;
+
+/// Writes to whoever else gets the output, on a thread where that may take its time.
+pub(super) type Passing = JoinHandle<io::Result<()>>;
+
+/// Both streams, as far as they are piped and not given away.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub(super) stdout: Option<ChildStdout>,
+    pub(super) stderr: Option<ChildStderr>,
+    /// Which came to their ends, or were never there.
+    ended: [bool; 2],
+    handling: Handling,
+    buffer: Vec<u8>,
+    /// Passes on what was read last.
+    pub(super) passing: Option<Passing>,
+}
+
+/// What came next.
+#[derive(Debug)]
+pub(super) enum Next<'a> {
+    Bytes(Stream, &'a [u8]),
+    /// Nothing more is to come.
+    End,
+    /// The deadline has passed.
+    Late,
+}
+
+/// What a wait came to.
+enum Woken {
+    Read(Stream, usize, Before),
+    Otherwise,
+}
+
+impl Reading {
+    pub(super) fn new(
+        stdout: Option<ChildStdout>,
+        stderr: Option<ChildStderr>,
+        handling: Handling,
+        passing: Option<Passing>,
+    ) -> Self {
+        let ended = [stdout.is_none(), stderr.is_none()];
+        Self { stdout, stderr, ended, handling, buffer: vec![0; CHUNK], passing }
+    }
+
+    /// Whether a stream came to its end.
+    pub(super) fn has_ended(&self, stream: Stream) -> bool {
+        let [stdout, stderr] = self.ended;
+        if stream == Stream::Stdout { stdout } else { stderr }
+    }
+
+    /// Reads from one of them, waiting for that as long as there is time; what is there already is read although there is none. Turns the
+    /// launch meanwhile. Given up, it has lost nothing: what was read is returned at once, and the next call waits for whoever it is
+    /// passed on to.
+    pub(super) async fn next(
+        &mut self,
+        mut running: Option<&mut Running>,
+        deadline: Option<Instant>,
+    ) -> Result<Next<'_>> {
+        loop {
+            self.passed().await?;
+            if self.ended == [true; 2] {
+                return Ok(Next::End);
+            }
+            let mut watched = running.as_deref_mut().filter(|running| running.outcome().is_none());
+            let over = match &mut watched {
+                Some(running) => running.turn().map_err(Error::system(Step::ReadOutput))?,
+                None => true,
+            };
+            let last = over && self.handling.ends_with_command;
+            if last || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                // the runtime need not know yet what was written by now
+                match self.read(|source, buffer| source.take_now(buffer)) {
+                    Poll::Ready(Ok(Woken::Read(stream, count, before))) => {
+                        return self.give(stream, count, before);
+                    }
+                    Poll::Ready(Ok(Woken::Otherwise)) => continue,
+                    Poll::Ready(Err(error)) => return Err(Error::system(Step::ReadOutput)(error)),
+                    Poll::Pending => return Ok(if last { Next::End } else { Next::Late }),
+                }
+            }
+            let watched = watched.filter(|_| !over);
+            let watch = Watch::on(watched.as_deref(), deadline);
+            let mut watch = watch.map_err(Error::system(Step::ReadOutput))?;
+            let woken = poll_fn(|context| {
+                let read = self.read(|source, buffer| source.poll_take(context, buffer));
+                if read.is_ready() { read } else { watch.poll(context).map(|()| Ok(Woken::Otherwise)) }
+            });
+            if let Woken::Read(stream, count, before) =
+                woken.await.map_err(Error::system(Step::ReadOutput))?
+            {
+                return self.give(stream, count, before);
+            }
+        }
+    }
+
+    /// Waits until what was read last has been passed on.
+    async fn passed(&mut self) -> Result<()> {
+        let Some(task) = &mut self.passing else { return Ok(()) };
+        let done = task.await;
+        self.passing = None;
+        // a runtime that ends does not pass it on
+        done.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(Error::system(Step::PassOutputOn))
+    }
+
+    /// Has what was read passed on, and returns it.
+    fn give(&mut self, stream: Stream, count: usize, before: Before) -> Result<Next<'_>> {
+        let bytes = self.buffer.get(..count).unwrap_or_default();
+        if self.handling.is_shared(stream, before) {
+            let runtime = runtime().map_err(Error::system(Step::PassOutputOn))?;
+            let (handling, bytes) = (self.handling.clone(), bytes.to_vec());
+            self.passing = Some(runtime.spawn_blocking(move || handling.pass_on(stream, &bytes, before)));
+        }
+        Ok(Next::Bytes(stream, bytes))
+    }
+
+    /// Reads from the first that can be read in this way. An end is something, too.
+    fn read(
+        &mut self,
+        mut take: impl FnMut(&mut dyn Source, &mut [u8]) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<Woken>> {
+        let [no_stdout, no_stderr] = &mut self.ended;
+        let sources: [(Stream, &mut bool, Option<&mut dyn Source>); 2] = [
+            (Stream::Stdout, no_stdout, self.stdout.as_mut().map(|source| source as _)),
+            (Stream::Stderr, no_stderr, self.stderr.as_mut().map(|source| source as _)),
+        ];
+        let mut woken = Poll::Pending;
+        for (stream, ended, source) in sources {
+            let Some(source) = source.filter(|_| !*ended) else { continue };
+            let before = Before::of(source.has_unread());
+            match take(source, &mut self.buffer) {
+                Poll::Ready(Ok(0)) => (*ended, woken) = (true, Poll::Ready(Ok(Woken::Otherwise))),
+                Poll::Ready(count) => {
+                    return Poll::Ready(count.map(|count| Woken::Read(stream, count, before)));
+                }
+                Poll::Pending => {}
+            }
+        }
+        woken
+    }
+}
