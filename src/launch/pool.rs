@@ -26,8 +26,8 @@ const RESPITE: Duration = Duration::from_millis(5);
 ///
 /// A sandbox that is held has everything but its start, the command line included. So a pool is of one command, and what
 /// differs from one to the next comes through its streams: with [`Stdio::piped`](crate::Stdio::piped) each has
-/// pipes of its own. The limits of its command ([`Command::limits`]) are set when it is
-/// started ([`Prepared::start`]).
+/// pipes of its own. The limits of its command ([`Command::limits`]) are set while it is prepared: whoever takes it does not wait for a
+/// control group ([`Limit`](crate::Limit)), and what cannot be set is an error of [`take`](Self::take) and [`fill`](Self::fill).
 ///
 /// One thread refills the pool, whatever its size, and throws away what has ended meanwhile. It begins 5 ms after one was taken, which
 /// has the processors to itself so long, and at once when fewer than half are left or somebody waits for all ([`fill`](Self::fill)). That thread has what the one had
@@ -306,6 +306,7 @@ impl Shared {
         while !self.state().closed {
             // a source may never answer
             if prepared.wait_ready(deadline(PAUSE))? {
+                prepared.limit()?;
                 return Ok(Some(prepared));
             }
         }

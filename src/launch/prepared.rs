@@ -111,11 +111,16 @@ impl Prepared {
         self.child.as_ref().map_or(Ok(()), Child::limit)
     }
 
+    /// Sets the limits, now and not when the command starts.
+    pub(super) fn limit(&mut self) -> Result<()> {
+        self.child.as_mut().map_or(Ok(()), Child::apply_limits)
+    }
+
     /// Sets the limits and lets the command start. Its time is another matter.
     pub(super) fn open(mut self) -> Result<Child> {
+        // dropped, it is destroyed
+        self.limit()?;
         if let Some(child) = &mut self.child {
-            // dropped, it is destroyed
-            child.apply_limits()?;
             child.watch()?;
         }
         let sent = self.gate.take().map(Gate::open);

@@ -4,7 +4,9 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bwrap_launch::{Command, Error, ExitStatus, Group, Limits, Pool, Sandbox, Stdio, tokio as front};
+use bwrap_launch::{
+    Command, Error, ExitStatus, Group, Limit, Limits, Pool, Prepared, Sandbox, Stdio, tokio as front,
+};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::AsyncWriteExt;
@@ -20,6 +22,7 @@ pub(crate) const CASES: &[Case] = cases![
     a_pool_is_kept_full,
     a_pool_for_tokio_is_kept_full,
     a_pool_that_cannot_be_filled,
+    a_pool_whose_limits_cannot_be_set,
     what_a_pool_gives_is_limited,
     a_group_ends_one_by_one,
     a_group_for_tokio_ends_one_by_one,
@@ -147,6 +150,26 @@ fn what_a_pool_gives_is_limited(here: &Here) {
             });
         });
     }
+}
+
+fn a_pool_whose_limits_cannot_be_set(here: &Here) {
+    unchanged("no token", "pools without their limits", || {
+        let limited = || {
+            let mut command = here.command(&host(), "true");
+            command.limits(&Limits::new().require(Limit::Accounting).below("/no/such/group"));
+            command
+        };
+        let pool = Pool::new(limited(), 2).unwrap();
+        assert!(matches!(pool.fill(), Err(Error::Limit(_))));
+        assert!(matches!(pool.take().and_then(Prepared::start), Err(Error::Limit(_))));
+        assert_eq!(pool.ready(), 0);
+        let runtime = Tokio::one_thread();
+        runtime.0.block_on(async {
+            let pool = front::Pool::new(limited().into(), 2).unwrap();
+            assert!(matches!(pool.fill().await, Err(Error::Limit(_))));
+            assert_eq!(pool.ready(), 0);
+        });
+    });
 }
 
 fn a_pool_that_cannot_be_filled(here: &Here) {
