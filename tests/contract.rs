@@ -11,6 +11,8 @@ mod front;
 mod inventory;
 #[path = "contract/many.rs"]
 mod many;
+#[path = "contract/row.rs"]
+mod row;
 #[path = "contract/streams.rs"]
 mod streams;
 #[path = "verdict/support.rs"]
@@ -21,5 +23,8 @@ mod table;
 mod thief;
 
 fn main() -> std::process::ExitCode {
-    common::main_in_turn([table::CASES, streams::CASES, dropped::CASES, many::CASES].concat().leak(), &[])
+    common::main_in_turn(
+        [table::CASES, streams::CASES, dropped::CASES, many::CASES, row::CASES].concat().leak(),
+        &[],
+    )
 }
