@@ -45,7 +45,7 @@ pub struct Limits {
 /// files are read, without one. A process of this name that is killed leaves an empty group behind, which the next that makes one in
 /// that place removes.
 ///
-/// **Entering a group takes 5 to 12 ms, which are waited for and not worked** (median 12 ms on an idle machine with Linux 6.18, by hand, too:
+/// **Entering a group takes 5 to 12 ms, which are waited for and not worked** (median 12 ms with Linux 6.18, by hand, too:
 /// `mkdir`, a number written to `cgroup.procs`, `rmdir`): the kernel lets an RCU grace period pass before it moves a process, unless it has
 /// moved another one a few milliseconds ago. All else about a group with two controllers takes it 0.3 ms. Not to wait for it, take sandboxes
 /// from a [`Pool`](crate::Pool), which sets limits while it prepares them. With version 2 an administrator can have it dispensed with, at some

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use bwrap_launch::{Bwrap, Error, Failure, Heard, Namespaces, ProgramProblem, Sandbox, Stage, Stdio};
+use bwrap_launch::{Bwrap, Error, Failure, Heard, ProgramProblem, Sandbox, Stage, Stdio};
 
 use crate::cases;
 use crate::common::{Case, Here, host};
@@ -18,6 +18,7 @@ pub(crate) const CASES: &[Case] = cases![
     launches_at_once_with_one_file,
     nobody_reads_standard_error,
     reasons_that_cannot_be_seen,
+    programs_that_are_open_for_writing,
     programs_for_others,
 ];
 
@@ -134,21 +135,40 @@ fn nobody_reads_standard_error(here: &Here) {
     }
 }
 
-/// Nobody looks there: only bwrap's words would say that it did not run.
+/// Only bwrap's words would say that it did not run: no file shows what a filter denies.
 fn reasons_that_cannot_be_seen(here: &Here) {
-    let path = here.scratch.join("busy");
-    fs::copy("/usr/bin/true", &path).unwrap();
-    let _writer = append(&path);
-    for sandbox in [host(), host().unshare(Namespaces::PID)] {
-        let mut command = here.command(&sandbox, &path);
+    let (execve, deny) =
+        (u32::try_from(libc::SYS_execve).unwrap(), libc::SECCOMP_RET_ERRNO | libc::EACCES.unsigned_abs());
+    let filter = [(0x20_u16, 0, 0), (0x15, 1, execve), (0x06, 0, deny), (0x06, 0, libc::SECCOMP_RET_ALLOW)]
+        .map(|(code, otherwise, k): (u16, u8, u32)| {
+            [&code.to_ne_bytes()[..], &[0, otherwise], &k.to_ne_bytes()].concat()
+        })
+        .concat();
+    for sandbox in both() {
+        let sandbox = sandbox.seccomp(filter.clone());
+        let mut command = here.command(&sandbox, "true");
         let error = command.stderr(Stdio::null()).status().unwrap_err();
         assert!(matches!(error, Error::Undecided(_)), "{error:?}");
         let shown = error.to_string();
         assert!(shown.contains("read back") && shown.contains("Stdio::piped()"), "{shown}");
         assert!(!shown.contains("executable"), "{shown}");
         let error = command.stderr(Stdio::piped()).status().unwrap_err();
-        let problem = error.failure().unwrap().program();
-        assert_eq!(problem, Some(&ProgramProblem::Busy(path.clone())), "{error}");
+        assert!(matches!(error, Error::NotExecuted(_)), "{error:?}");
+        assert!(error.to_string().contains("Permission denied"), "{error}");
+    }
+}
+
+/// Who writes is seen, whether or not bwrap's words are.
+fn programs_that_are_open_for_writing(here: &Here) {
+    let path = here.scratch.join("busy");
+    fs::copy("/usr/bin/true", &path).unwrap();
+    let _writer = append(&path);
+    for sandbox in both() {
+        for stderr in [Stdio::null, Stdio::piped] {
+            let error = here.command(&sandbox, &path).stderr(stderr()).status().unwrap_err();
+            let problem = error.failure().unwrap().program();
+            assert_eq!(problem, Some(&ProgramProblem::Busy(path.clone())), "{error}");
+        }
     }
 }
 
