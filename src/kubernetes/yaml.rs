@@ -167,8 +167,10 @@ fn merged(mut map: Map<String, Value>) -> Result<Map<String, Value>, String> {
 fn scalar(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
-        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => return Value::Bool(true),
-        "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => {
+        "true" | "True" | "TRUE" | "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => {
+            return Value::Bool(true);
+        }
+        "false" | "False" | "FALSE" | "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => {
             return Value::Bool(false);
         }
         _ => {}
@@ -264,9 +266,10 @@ mod tests {
 
     #[test]
     fn words_are_what_kubernetes_takes_them_for() {
-        let text = "a: false\nb: 'false'\nc: 10001\nd: no\ne: ~\nf: 1.5\ng: [x, \"1\"]\nh: !!str 1\ni: [~]\n";
+        let text =
+            "a: false\nb: 'false'\nc: 10001\nd: no\ne: ~\nf: 1.5\ng: [x, \"1\"]\nh: !!str 1\ni: [~]\nj: n\n";
         let wanted = json!({
-            "a": false, "b": "false", "c": 10001, "d": false, "e": null, "f": 1.5, "g": ["x", "1"], "h": "1", "i": [null],
+            "a": false, "b": "false", "c": 10001, "d": false, "e": null, "f": 1.5, "g": ["x", "1"], "h": "1", "i": [null], "j": false,
         });
         assert_eq!(one(text), wanted);
         assert_eq!(one("{\n\t\"a\": [1, \"\\/\"]\n}"), json!({ "a": [1, "/"] }));
@@ -310,7 +313,7 @@ mod tests {
         let value = json!({
             "spec": { "hostUsers": false, "none": {}, "empty": [], "containers": [
                 { "name": "a b", "securityContext": { "runAsUser": 1000, "capabilities": { "add": ["SETFCAP", "no"] } } },
-                { "name": "1" },
+                { "name": "1" }, { "name": "y" },
             ] },
         });
         let mut text = String::new();
