@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use bwrap_launch::diagnosis::Cause;
 use bwrap_launch::host::Host;
 use bwrap_launch::kubernetes::{
-    Answer, Cluster, Cure, Forecast, Runtime, Standard, Workload, probe, read, standard,
+    Answer, Cluster, Cure, Forecast, Runtime, Standard, Workload, edited, probe, read, standard,
 };
 use bwrap_launch::{Command, Sandbox, Version};
 use seeded::{Numbers, factor};
@@ -134,6 +134,96 @@ fn one_patch_makes_each_pod_start() {
             assert_eq!(one(&cure.manifest()), cure.changed);
         }
     }
+}
+
+/// The text with all that makes the first container of each workload start.
+fn cured(text: &str, cluster: &Cluster) -> Result<String, String> {
+    let workloads = read(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let cure = |workload: &Workload| {
+        let name = workload.containers().next().unwrap();
+        Cure::of(std::slice::from_ref(cluster), workload, name, &line()).unwrap()
+    };
+    let cures: Vec<Cure> = workloads.iter().map(cure).collect();
+    let new = edited(text, &cures).map_err(|error| error.to_string())?;
+    let after = read(&new).unwrap_or_else(|error| panic!("{error}\n{new}"));
+    let changed: Vec<Workload> = cures.into_iter().map(|cure| cure.changed).collect();
+    assert_eq!(after, changed, "{new}");
+    Ok(new)
+}
+
+#[test]
+fn a_file_is_changed_where_it_must_be() {
+    let new = cured(PODS, &containerd()).unwrap();
+    // document by document, all lines are there, in their order
+    for (old, new) in PODS.split("---\n").zip(new.split("---\n")) {
+        let mut lines = new.lines();
+        for line in old.lines() {
+            assert!(lines.any(|other| other == line), "{line}: {new}");
+        }
+    }
+    for pod in read(&new).unwrap() {
+        assert_eq!(foretell(&containerd(), &pod).answer, Answer::Starts, "{}", pod.title());
+    }
+    assert_eq!(cured(&new, &containerd()).unwrap(), new, "twice is as once");
+}
+
+/// What stands there stays, byte for byte; what is added is written as what is around it.
+#[test]
+fn files_keep_their_style() {
+    for (old, new) in [
+        // blocks: comments, quotes, blank lines, steps of four
+        (
+            "# ours\nkind: 'Pod'   # a pod\nmetadata: {name: \"p\"}\n\nspec:\n    containers:\n        # the one\n        -   name: \"c\"   # quoted\n            \
+             securityContext:\n                runAsUser: 1000 # a user\n                capabilities: {drop: [ALL]}\n\n    # the rest\n    restartPolicy: Never\n# end\n",
+            "# ours\nkind: 'Pod'   # a pod\nmetadata: {name: \"p\"}\n\nspec:\n    containers:\n        # the one\n        -   name: \"c\"   # quoted\n            \
+             securityContext:\n                runAsUser: 1000 # a user\n                capabilities: {drop: [ALL]}\n                procMount: Unmasked\n\n    # the rest\n    restartPolicy: Never\n    hostUsers: false\n# end\n",
+        ),
+        // braces, no line end, and a document that is none of ours
+        (
+            "kind: Service\n---\nkind: Pod\nspec: { containers: [{ name: c, securityContext: { runAsUser: 7 } }] }",
+            "kind: Service\n---\nkind: Pod\nspec: { containers: [{ name: c, securityContext: { runAsUser: 7, procMount: Unmasked } }], hostUsers: false }",
+        ),
+        // JSON, with tabs
+        (
+            "{\n\t\"kind\": \"Pod\",\n\t\"spec\": {\n\t\t\"containers\": [\n\t\t\t{ \"name\": \"c\", \"image\": \"a\\/b\", \"securityContext\": {\"runAsUser\": 7} }\n\t\t]\n\t}\n}\n",
+            "{\n\t\"kind\": \"Pod\",\n\t\"spec\": {\n\t\t\"containers\": [\n\t\t\t{ \"name\": \"c\", \"image\": \"a\\/b\", \"securityContext\": {\"runAsUser\": 7, \"procMount\": \"Unmasked\"} }\n\t\t], \"hostUsers\": false\n\t}\n}\n",
+        ),
+        // a list, lines that end as on Windows, a value to replace
+        (
+            "kind: List\r\nitems:\r\n- kind: Service\r\n- kind: CronJob\r\n  spec: {jobTemplate: {spec: {template: &t {spec: {containers: [{name: c, securityContext: {runAsUser: 7}}]}}}}}\r\n- kind: Pod # second\r\n  spec:\r\n    hostUsers: true # why?\r\n    containers:\r\n    - name: c\r\n      securityContext:\r\n        runAsUser: 7\r\n",
+            "kind: List\r\nitems:\r\n- kind: Service\r\n- kind: CronJob\r\n  spec: {jobTemplate: {spec: {template: &t {spec: {containers: [{name: c, securityContext: {runAsUser: 7, procMount: Unmasked}}], hostUsers: false}}}}}\r\n- kind: Pod # second\r\n  spec:\r\n    hostUsers: false # why?\r\n    containers:\r\n    - name: c\r\n      securityContext:\r\n        runAsUser: 7\r\n        procMount: Unmasked\r\n",
+        ),
+        // what nobody reads stays as it is
+        (
+            "kind: Pod\nspec:\n  containers:\n  - name: c\n    args:\n    - |\n      # no comment\n        x: [\n    securityContext:\n      runAsUser: 0 # root\n      capabilities:\n        drop:\n        - SETFCAP # why?\n",
+            "kind: Pod\nspec:\n  containers:\n  - name: c\n    args:\n    - |\n      # no comment\n        x: [\n    securityContext:\n      runAsUser: 1000 # root\n      capabilities:\n        drop:\n        - SETFCAP # why?\n      procMount: Unmasked\n      runAsNonRoot: true\n  hostUsers: false\n",
+        ),
+    ] {
+        assert_eq!(cured(old, &containerd()).as_deref(), Ok(new));
+        assert_eq!(cured(new, &containerd()).as_deref(), Ok(new), "twice is as once");
+    }
+}
+
+/// Of what several share by aliases none is changed alone.
+#[test]
+fn what_is_shared_is_refused() {
+    for text in [
+        // what an alias stands for, here and at the top; and what others stand for
+        "kind: Pod\nx: &s {runAsUser: 7}\nspec:\n  containers:\n  - name: c\n    securityContext: *s\n",
+        "kind: Pod\nx: &s {containers: [{name: c, securityContext: {runAsUser: 7}}]}\nspec: *s\n",
+        "kind: Pod\nspec:\n  containers:\n  - name: c\n    securityContext: &s {runAsUser: 7}\n  - name: d\n    securityContext: *s\n",
+    ] {
+        let error = cured(text, &containerd()).unwrap_err();
+        assert!(error.contains("write it out in full first") && !error.contains('\n'), "{error}");
+    }
+    // an anchor that nobody uses is in nobody's way
+    let anchor = "kind: Pod\nspec:\n  containers:\n  - name: c\n    securityContext: &s {runAsUser: 7}\n";
+    let new = cured(anchor, &containerd()).unwrap();
+    assert!(new.contains("securityContext: &s {runAsUser: 7, procMount: Unmasked}\n"), "{new}");
+    // what a merge brings is its own to change
+    let merged = "kind: Pod\nx: &s {runAsUser: 7, procMount: Default}\nspec:\n  containers:\n  - name: c\n    securityContext:\n      <<: *s\n      runAsGroup: 7\n";
+    let error = cured(merged, &containerd());
+    assert!(error.is_err_and(|error| error.contains("procMount does not stand there")));
 }
 
 #[test]
@@ -424,7 +514,7 @@ const PIECES: &[&str] = &[
 fn nothing_that_is_read_is_the_end_of_us() {
     let mut numbers = Numbers::seeded(0x6b75_6265);
     let sandbox = line();
-    let (mut read_well, mut errors) = (0, BTreeSet::new());
+    let (mut read_well, mut written, mut errors) = (0, 0, BTreeSet::new());
     for round in 0..2000 * factor() {
         let mut text = String::new();
         if round % 2 == 0 {
@@ -454,12 +544,23 @@ fn nothing_that_is_read_is_the_end_of_us() {
                         }
                         let cure = Cure::of(&[containerd()], workload, &name, &sandbox).unwrap();
                         assert_eq!(one_of(&cure.manifest(), workload), cure.changed);
+                        match edited(&text, std::slice::from_ref(&cure)) {
+                            Ok(new) => {
+                                written += 1;
+                                assert!(read(&new).unwrap().contains(&cure.changed), "{new}");
+                            }
+                            Err(error) => {
+                                let error = error.to_string();
+                                assert!(!error.contains('\n'), "{error:?}");
+                                errors.insert(error);
+                            }
+                        }
                     }
                 }
             }
         }
     }
-    assert!(read_well > 150 && errors.len() > 30, "{read_well} {}", errors.len());
+    assert!(read_well > 150 && written > 150 && errors.len() > 30, "{read_well} {written} {}", errors.len());
 }
 
 fn one_of(text: &str, workload: &Workload) -> Workload {

@@ -28,8 +28,10 @@ const STEPS: usize = 12;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Cure {
+    /// The object as it was read.
+    pub(super) before: Value,
     /// The fields to change, as a strategic merge patch.
-    patch: Value,
+    pub(super) patch: Value,
     /// The workload with the change.
     pub changed: Workload,
     /// The remedies that were merged, with their prices, needs and files.
@@ -51,6 +53,7 @@ impl Cure {
         sandbox: &Sandbox,
     ) -> Result<Self, ManifestError> {
         let mut cure = Self {
+            before: workload.object.clone(),
             patch: Value::Object(Map::new()),
             changed: workload.clone(),
             remedies: Vec::new(),
@@ -94,7 +97,7 @@ impl Cure {
     /// Takes the first thing out of the way that fields of the pod can; whether there was one.
     fn step(&mut self, forecast: &Forecast, container: &str) -> bool {
         if let Some(patch) = forecast.refused.iter().find_map(|refused| refused.patch.as_ref()) {
-            return self.merge(patch, container);
+            return self.take(patch, container);
         }
         if !matches!(forecast.answer, Answer::Fails | Answer::DependsOnNode) {
             return false;
@@ -103,7 +106,7 @@ impl Cure {
             // a later one opens more: the first is for the node, or for the line, if it is none of the pod's
             let Some(remedy) = finding.remedies.first() else { continue };
             let Action::Pod(patch) = &remedy.action else { continue };
-            if self.merge(patch, container) {
+            if self.take(patch, container) {
                 self.remedies.push(remedy.clone());
                 return true;
             }
@@ -112,17 +115,17 @@ impl Cure {
     }
 
     /// Whether that changed anything.
-    fn merge(&mut self, patch: &PodPatch, container: &str) -> bool {
+    fn take(&mut self, patch: &PodPatch, container: &str) -> bool {
         let Some((found, start)) = self.changed.container(container) else { return false };
         let fields = fields(patch, found, if start { "initContainers" } else { "containers" }, container);
         let wrapped = self.changed.wrapped(fields);
         let mut object = self.changed.object.clone();
-        apply(&mut object, &wrapped);
+        merge(&mut object, &wrapped, Nulls::Remove);
         if object == self.changed.object {
             return false;
         }
         self.changed.object = object;
-        apply(&mut self.patch, &wrapped);
+        merge(&mut self.patch, &wrapped, Nulls::Stay);
         true
     }
 }
@@ -215,8 +218,17 @@ fn named(profile: &Profile) -> Value {
 const MERGED: &[(&str, &str)] =
     &[("containers", "name"), ("initContainers", "name"), ("volumes", "name"), ("volumeMounts", "mountPath")];
 
+/// What a null of a patch does.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Nulls {
+    /// It removes a field of an object.
+    Remove,
+    /// It goes on into a patch that is made of several.
+    Stay,
+}
+
 /// Merges a patch as the API server does (strategic merge, for these fields).
-fn apply(object: &mut Value, patch: &Value) {
+pub(super) fn merge(object: &mut Value, patch: &Value, nulls: Nulls) {
     let Value::Object(patch) = patch else {
         *object = patch.clone();
         return;
@@ -228,7 +240,7 @@ fn apply(object: &mut Value, patch: &Value) {
     for (name, value) in patch {
         let key = MERGED.iter().find(|(list, _)| list == name).map(|(_, key)| *key);
         match (value, key) {
-            (Value::Null, _) => {
+            (Value::Null, _) if nulls == Nulls::Remove => {
                 object.remove(name);
             }
             (Value::Array(more), Some(key)) => {
@@ -236,12 +248,12 @@ fn apply(object: &mut Value, patch: &Value) {
                 let Some(list) = list.as_array_mut() else { continue };
                 for one in more {
                     match list.iter_mut().find(|other| other.get(key) == one.get(key)) {
-                        Some(other) => apply(other, one),
+                        Some(other) => merge(other, one, nulls),
                         None => list.push(one.clone()),
                     }
                 }
             }
-            _ => apply(object.entry(name.clone()).or_insert(Value::Null), value),
+            _ => merge(object.entry(name.clone()).or_insert(Value::Null), value, nulls),
         }
     }
 }

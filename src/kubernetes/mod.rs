@@ -24,7 +24,9 @@
 //! ```
 
 mod cure;
+mod edit;
 mod facts;
+mod forms;
 mod manifest;
 mod probe;
 mod refusal;
@@ -35,6 +37,7 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use cure::Cure;
+pub use edit::edited;
 pub use manifest::Workload;
 pub use probe::probe;
 pub use refusal::Refusal;

@@ -233,7 +233,7 @@ fn entry(name: &str, value: &Value, indent: usize, into: &mut String) {
 }
 
 /// JSON's spelling, but for plain words that nobody takes for something else.
-fn word(value: &Value) -> String {
+pub(super) fn word(value: &Value) -> String {
     match value {
         Value::String(text)
             if text.starts_with(|c: char| c.is_ascii_alphabetic())
