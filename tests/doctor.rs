@@ -11,8 +11,12 @@ mod golden;
 mod host;
 #[path = "doctor/interface.rs"]
 mod interface;
+#[path = "common/kubectl.rs"]
+mod kubectl;
 #[path = "doctor/pod.rs"]
 mod pod;
+#[path = "doctor/pod_change.rs"]
+mod pod_change;
 #[path = "doctor/run.rs"]
 mod run;
 #[path = "doctor/schema.rs"]

@@ -259,7 +259,7 @@ impl Node {
     pub(crate) fn printed_patch(&self, file: &Path) -> Result<(String, std::path::PathBuf), String> {
         let (patch, files) = (file.with_extension("patch.yaml"), file.with_extension("files"));
         let options = ["--runtime", self.runtime.versioned(), "--kubernetes", KUBERNETES, "--node", NODE];
-        let paths = ["--write", files.to_str().unwrap(), file.to_str().unwrap()];
+        let paths = ["--node-files", files.to_str().unwrap(), file.to_str().unwrap()];
         let ended = run(&[&[DOCTOR, "pod", "--patch"], &options[..], &paths].concat());
         fs::write(&patch, &ended.stdout).unwrap();
         ensure(ended.stderr.is_empty(), || format!("{ended:?}"))?;

@@ -18,7 +18,7 @@ const NODE: &str = r#"{ "kernel": { "release": { "present": "6.18.0" } },
     "sysctls": { "user.max_user_namespaces": { "present": "100000" },
         "kernel.apparmor_restrict_unprivileged_userns": "absent" } }"#;
 
-fn node() -> (tempfile::TempDir, String) {
+pub(crate) fn node() -> (tempfile::TempDir, String) {
     let keep = tempfile::tempdir().unwrap();
     let path = keep.path().join("node.json");
     std::fs::write(&path, NODE).unwrap();
@@ -92,7 +92,7 @@ fn the_patch_is_whole_and_its_files_are_written() {
     let files = files.to_str().unwrap();
     let restricted = "kind: Deployment\nmetadata: { name: w }\nspec: { template: { spec: { containers: [{ name: c, securityContext: \
                       { runAsUser: 10001, seccompProfile: { type: RuntimeDefault } } }] } } }\n";
-    let args = ["pod", "--patch", "--write", files, "--node", &node, "--runtime", "containerd", "-"];
+    let args = ["pod", "--patch", "--node-files", files, "--node", &node, "--runtime", "containerd", "-"];
     let patched = ask_with_input(&args, restricted.as_bytes());
     assert_eq!((patched.status, patched.err.as_str()), (0, ""), "{}", patched.out);
     for says in

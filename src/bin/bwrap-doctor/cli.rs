@@ -211,13 +211,27 @@ pub(crate) struct Pod {
     #[arg(long, value_name = "NAME")]
     pub(crate) container: Option<String>,
     /// Print one patch that takes all out of the way that fields of the pod can
-    #[arg(long, conflicts_with = "probe")]
+    #[arg(long, group = "change")]
     pub(crate) patch: bool,
-    /// With --patch: write what the nodes must have (filters, profiles) into this directory
-    #[arg(long, value_name = "DIR", requires = "patch")]
-    pub(crate) write: Option<PathBuf>,
+    /// The patch is `strategic` (a merge; the default), `json` (RFC 6902), or `kustomize`
+    #[arg(
+        long,
+        value_enum,
+        default_value_t = PatchType::Strategic,
+        hide_default_value = true,
+        hide_possible_values = true,
+        requires = "patch",
+        value_name = "TYPE"
+    )]
+    pub(crate) patch_type: PatchType,
+    /// Make that change in the files, if bwrap starts then; comments, order and quotes stay
+    #[arg(long, group = "change", conflicts_with = "patch")]
+    pub(crate) write: bool,
+    /// With either: write what the nodes must have (filters, profiles) into this directory
+    #[arg(long, value_name = "DIR", requires = "change")]
+    pub(crate) node_files: Option<PathBuf>,
     /// Print a job that runs `bwrap-doctor check` as this pod runs; the image must have it
-    #[arg(long, conflicts_with = "args")]
+    #[arg(long, conflicts_with_all = ["args", "change"])]
     pub(crate) probe: bool,
     /// A file with the bwrap line: shell words, a JSON array, or NUL-ended
     #[arg(long, value_name = "FILE")]
@@ -227,18 +241,27 @@ pub(crate) struct Pod {
     pub(crate) line: Vec<OsString>,
 }
 
+/// What a patch is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PatchType {
+    Strategic,
+    Json,
+    Kustomize,
+}
+
 const POD: &str = "\
 Reads Pod, Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob, PodTemplate and lists of them, asks no
-cluster and changes nothing. As a file named kubectl-bwrap this program is `kubectl bwrap FILE`. Unset seccompProfile
-is taken for Unconfined, as where the kubelet's seccompDefault is off.
+cluster, and changes nothing but with --write. As a file named kubectl-bwrap this program is `kubectl bwrap FILE`.
+Unset seccompProfile is taken for Unconfined, as where the kubelet's seccompDefault is off.
 
 Exit status: 0 it starts with each runtime, 1 it will not with one, 2 wrong input or usage, 3 what is not known of the
-nodes decides (--node). With --patch the same of the changed manifest.
+nodes decides (--node). With --patch the same of the changed manifest. With --write, too: only 0 has changed files.
 
 Examples:
   bwrap-doctor pod deployment.yaml
   kubectl get pod executor -o yaml | bwrap-doctor pod --runtime cri-o=1.33.1 -
   bwrap-doctor pod --patch --node node.json deployment.yaml >patch.yaml
+  bwrap-doctor pod --write --runtime containerd --node node.json deployment.yaml
   bwrap-doctor pod --probe deployment.yaml | kubectl create -f -
   bwrap-doctor pod pod.yaml -- --ro-bind / / --unshare-pid --proc /proc make";
 

@@ -1,5 +1,7 @@
 //! `bwrap-doctor pod`: will a bwrap line start in the pods of a manifest?
 
+mod change;
+
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read};
@@ -9,7 +11,7 @@ use std::process::ExitCode;
 use bwrap_launch::Sandbox;
 use bwrap_launch::Version;
 use bwrap_launch::kubernetes::{
-    Answer, Cluster, Cure, Forecast, Runtime, Standard, Workload, probe, read, standard,
+    Answer, Cluster, Forecast, Runtime, Standard, Workload, probe, read, standard,
 };
 use serde::Serialize;
 
@@ -46,18 +48,28 @@ struct Report {
     containers: Vec<Judged>,
 }
 
+/// What is to start where.
+struct Wish<'a> {
+    clusters: &'a [Cluster],
+    sandbox: &'a Sandbox,
+    /// Whether a container of this name is meant.
+    wanted: &'a dyn Fn(&str) -> bool,
+}
+
 pub(crate) fn run(task: &Pod, format: Format) -> Result {
     let words = line_words(task);
     let sandbox = sandbox(task, &words)?;
     let clusters = clusters(task)?;
-    let mut workloads = Vec::new();
+    let mut files = Vec::new();
     for path in &task.files {
         let shown = path.display();
         let text = text(path).map_err(|what| format!("{shown}: {what}"))?;
-        workloads.extend(read(&text).map_err(|error| format!("{shown}: {error}"))?);
+        let workloads = read(&text).map_err(|error| format!("{shown}: {error}"))?;
+        files.push((path.as_path(), text, workloads));
     }
+    let workloads: Vec<&Workload> = files.iter().flat_map(|(.., workloads)| workloads).collect();
     let wanted = |name: &str| task.container.as_deref().is_none_or(|container| container == name);
-    if !workloads.iter().flat_map(Workload::containers).any(wanted) {
+    if !workloads.iter().flat_map(|workload| workload.containers()).any(wanted) {
         return Err(format!("no container is called {}", task.container.as_deref().unwrap_or_default()));
     }
     if task.probe {
@@ -69,8 +81,13 @@ pub(crate) fn run(task: &Pod, format: Format) -> Result {
         output::print(&text)?;
         return Ok(ExitCode::SUCCESS);
     }
-    if task.patch {
-        return patch(task, &clusters, &workloads, &sandbox, &wanted);
+    if task.patch || task.write {
+        let wish = Wish { clusters: &clusters, sandbox: &sandbox, wanted: &wanted };
+        return if task.patch {
+            change::patch(task, &wish, &workloads)
+        } else {
+            change::write(task, &wish, &files)
+        };
     }
     let mut judged = Vec::new();
     for (workload, container) in pairs(&workloads, &wanted) {
@@ -94,10 +111,11 @@ pub(crate) fn run(task: &Pod, format: Format) -> Result {
 }
 
 fn pairs<'a>(
-    workloads: &'a [Workload],
+    workloads: &[&'a Workload],
     wanted: &impl Fn(&str) -> bool,
 ) -> impl Iterator<Item = (&'a Workload, &'a str)> {
-    let all = workloads.iter().flat_map(|workload| workload.containers().map(move |name| (workload, name)));
+    let all = workloads.iter().copied();
+    let all = all.flat_map(|workload| workload.containers().map(move |name| (workload, name)));
     all.filter(move |(_, name)| wanted(name))
 }
 
@@ -136,7 +154,7 @@ fn told(judged: &[Judged], answer: Answer) -> String {
             "What the nodes say: `bwrap-doctor host --format json >node.json` on one, outside of containers, then the same with\n\
              --node node.json. Or ask the cluster itself: --probe prints a job that tries.\n"
         }
-        _ => "What to change, as one patch: the same with --patch. All about a cause: bwrap-doctor explain CODE\n",
+        _ => "What to change, as one patch: the same with --patch (--write: in the file). All about a cause: bwrap-doctor explain CODE\n",
     });
     text
 }
@@ -172,100 +190,6 @@ fn tell(text: &mut String, forecast: &Forecast) {
     }
 }
 
-/// One change a workload, with what it costs and needs.
-fn patch(
-    task: &Pod,
-    clusters: &[Cluster],
-    workloads: &[Workload],
-    sandbox: &Sandbox,
-    wanted: &impl Fn(&str) -> bool,
-) -> Result {
-    let mut text = String::new();
-    let mut remedies = Vec::new();
-    let mut forecasts = Vec::new();
-    for workload in workloads {
-        let Some(container) = meant(workload, wanted)? else { continue };
-        let cure = Cure::of(clusters, workload, container, sandbox).map_err(|error| error.to_string())?;
-        let _ = writeln!(text, "---\n# {}, container {container}", workload.title());
-        if cure.is_empty() {
-            text.push_str("# nothing in it is to be changed\n");
-        } else {
-            comments(&mut text, workload, &cure, clusters);
-        }
-        for finding in &cure.left {
-            let _ =
-                writeln!(text, "# no field of the pod helps: {} [{}]", finding.summary, finding.cause.code());
-            if let Some(remedy) = finding.remedies.first() {
-                let _ = writeln!(text, "#   {}", remedy.summary);
-                remedies.push(remedy.clone());
-            }
-        }
-        let mut asked = Vec::new();
-        for cluster in clusters {
-            let forecast = cluster.foretell(&cure.changed, container, sandbox);
-            let forecast = forecast.map_err(|error| error.to_string())?;
-            for refused in &forecast.refused {
-                let _ = writeln!(text, "# {}: {}; {}", forecast.runtime, refused.text, refused.remedy);
-            }
-            for question in &forecast.ask {
-                if !asked.contains(question) {
-                    asked.push(question.clone());
-                }
-            }
-            forecasts.push(forecast);
-        }
-        for question in &asked {
-            let _ = writeln!(text, "# not known: {question}");
-        }
-        text.push_str(&cure.patch());
-        remedies.extend(cure.remedies);
-    }
-    if task.write.is_none() && remedies.iter().any(|remedy| !remedy.files.is_empty()) {
-        text.push_str("# --write DIR writes the files that the nodes must have\n");
-    }
-    let written = output::write_remedies(remedies.iter(), task.write.as_deref())?;
-    for line in written.lines().filter(|line| !line.is_empty()) {
-        let _ = writeln!(text, "# {line}");
-    }
-    output::print(&text)?;
-    Ok(status(whole(forecasts.iter())))
-}
-
-/// The container that runs bwrap: the one that was named, or the only one that stays.
-fn meant<'a>(workload: &'a Workload, wanted: &impl Fn(&str) -> bool) -> Result<Option<&'a str>> {
-    let all: Vec<&str> = workload.containers().filter(|name| wanted(name)).collect();
-    let mut stay = all.iter().filter(|name| !workload.starts_up(name));
-    match (all.as_slice(), stay.next(), stay.next()) {
-        ([], ..) => Ok(None),
-        ([only], ..) | (_, Some(only), None) => Ok(Some(only)),
-        (all, ..) => Err(format!(
-            "{} has several containers, {}: say by --container which of them runs bwrap",
-            workload.title(),
-            all.join(", ")
-        )),
-    }
-}
-
-fn comments(text: &mut String, workload: &Workload, cure: &Cure, clusters: &[Cluster]) {
-    let how = if workload.kind() == "Pod" {
-        "kubectl patch --local -f FILE --type strategic --patch-file PATCH -o yaml >NEW; kubectl replace --force -f NEW"
-            .to_owned()
-    } else {
-        format!("kubectl patch {} --type strategic --patch-file PATCH", workload.title())
-    };
-    let _ = writeln!(text, "# {how}");
-    for remedy in &cure.remedies {
-        let _ = writeln!(text, "# {}\n#   price: {}", remedy.summary, remedy.opens);
-        for needs in &remedy.requires {
-            let _ = writeln!(text, "#   needs: {needs}");
-        }
-    }
-    if let Some((level, why)) = clusters.first().map(|cluster| standard(&cure.changed, cluster)) {
-        let why = if why.is_empty() { String::new() } else { format!(" ({})", why.join(", ")) };
-        let _ = writeln!(text, "# Pod Security that lets it in: {level}{why}");
-    }
-}
-
 /// The line's words, as they are judged.
 fn line_words(task: &Pod) -> Vec<String> {
     if task.line.is_empty() {
@@ -289,7 +213,7 @@ fn clusters(task: &Pod) -> Result<Vec<Cluster>> {
     let kubernetes = task.kubernetes.as_deref().map(kubernetes).transpose()?;
     let named = if task.runtime.is_empty() {
         // gVisor refuses what the others need: no one change is for all
-        let wanted = |runtime: &&Runtime| !task.patch || **runtime != Runtime::GVisor;
+        let wanted = |runtime: &&Runtime| !(task.patch || task.write) || **runtime != Runtime::GVisor;
         Runtime::ALL.iter().filter(wanted).map(|runtime| (*runtime, None)).collect()
     } else {
         task.runtime.iter().map(|text| runtime(text)).collect::<Result<Vec<_>>>()?

@@ -1,0 +1,248 @@
+//! What is to be changed in manifests: printed as patches, or written into the files.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt, fchown};
+use std::path::Path;
+use std::process::ExitCode;
+
+use bwrap_launch::diagnosis::Remedy;
+use bwrap_launch::kubernetes::{Answer, Cluster, Cure, Forecast, Workload, edited, read, standard};
+
+use super::{Wish, status, tell, whole};
+use crate::Result;
+use crate::cli::{PatchType, Pod};
+use crate::output;
+
+/// The change of a workload, and what is to be said of it.
+struct Change {
+    title: String,
+    cure: Cure,
+    /// With the change.
+    forecasts: Vec<Forecast>,
+    /// Prices, needs, and what no change of it does.
+    notes: Vec<String>,
+    /// All that were asked for, those for the nodes included.
+    remedies: Vec<Remedy>,
+}
+
+impl Change {
+    /// None if no container of the workload is meant.
+    fn of(wish: &Wish<'_>, workload: &Workload) -> Result<Option<Self>> {
+        let Some(container) = meant(workload, wish.wanted)? else { return Ok(None) };
+        let cure = Cure::of(wish.clusters, workload, container, wish.sandbox);
+        let cure = cure.map_err(|error| error.to_string())?;
+        let forecasts =
+            wish.clusters.iter().map(|cluster| cluster.foretell(&cure.changed, container, wish.sandbox));
+        let forecasts = forecasts.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
+        let title = format!("{}, container {container}", workload.title());
+        let left = cure.left.iter().filter_map(|finding| finding.remedies.first());
+        let remedies = left.chain(&cure.remedies).cloned().collect();
+        let notes = notes(&cure, &forecasts, wish.clusters);
+        Ok(Some(Self { title, cure, forecasts, notes, remedies }))
+    }
+
+    fn all<'a>(wish: &Wish<'_>, workloads: impl Iterator<Item = &'a Workload>) -> Result<Vec<Self>> {
+        workloads.filter_map(|workload| Self::of(wish, workload).transpose()).collect()
+    }
+
+    /// How the patch is applied.
+    fn how(&self, kind: PatchType) -> String {
+        let name = match kind {
+            PatchType::Kustomize => {
+                return "in kustomization.yaml; then: kubectl apply -k DIRECTORY".to_owned();
+            }
+            PatchType::Strategic => "strategic",
+            PatchType::Json => "json",
+        };
+        if self.cure.changed.kind() == "Pod" {
+            return format!(
+                "kubectl patch --local -f FILE --type {name} --patch-file PATCH -o yaml >NEW; kubectl replace --force -f NEW"
+            );
+        }
+        format!("kubectl patch {} --type {name} --patch-file PATCH", self.cure.changed.title())
+    }
+}
+
+/// The container that runs bwrap: the one that was named, or the only one that stays.
+fn meant<'a>(workload: &'a Workload, wanted: &dyn Fn(&str) -> bool) -> Result<Option<&'a str>> {
+    let all: Vec<&str> = workload.containers().filter(|name| wanted(name)).collect();
+    let mut stay = all.iter().filter(|name| !workload.starts_up(name));
+    match (all.as_slice(), stay.next(), stay.next()) {
+        ([], ..) => Ok(None),
+        ([only], ..) | (_, Some(only), None) => Ok(Some(only)),
+        (all, ..) => Err(format!(
+            "{} has several containers, {}: say by --container which of them runs bwrap",
+            workload.title(),
+            all.join(", ")
+        )),
+    }
+}
+
+fn notes(cure: &Cure, forecasts: &[Forecast], clusters: &[Cluster]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for remedy in &cure.remedies {
+        notes.push(remedy.summary.clone());
+        notes.push(format!("  price: {}", remedy.opens));
+        notes.extend(remedy.requires.iter().map(|needs| format!("  needs: {needs}")));
+    }
+    let level = clusters.first().filter(|_| !cure.is_empty());
+    if let Some((level, why)) = level.map(|cluster| standard(&cure.changed, cluster)) {
+        let why = if why.is_empty() { String::new() } else { format!(" ({})", why.join(", ")) };
+        notes.push(format!("Pod Security that lets it in: {level}{why}"));
+    }
+    for finding in &cure.left {
+        notes.push(format!("no field of the pod helps: {} [{}]", finding.summary, finding.cause.code()));
+        notes.extend(finding.remedies.first().map(|remedy| format!("  {}", remedy.summary)));
+    }
+    let mut asked = Vec::new();
+    for forecast in forecasts {
+        for refused in &forecast.refused {
+            notes.push(format!("{}: {}; {}", forecast.runtime, refused.text, refused.remedy));
+        }
+        for question in forecast.ask.iter().map(|question| format!("not known: {question}")) {
+            if !asked.contains(&question) {
+                asked.push(question);
+            }
+        }
+    }
+    notes.extend(asked);
+    notes
+}
+
+/// What the nodes must have, in a directory if one is named; and a line each.
+fn files_of_nodes(task: &Pod, changes: &[Change]) -> Result<Vec<String>> {
+    let remedies = || changes.iter().flat_map(|change| &change.remedies);
+    let written = output::write_remedies(remedies(), task.node_files.as_deref())?;
+    let mut lines: Vec<String> = written.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    if task.node_files.is_none() && remedies().any(|remedy| !remedy.files.is_empty()) {
+        lines.push("--node-files DIR writes the files that the nodes must have".to_owned());
+    }
+    Ok(lines)
+}
+
+fn say<'a>(text: &mut String, before: &str, lines: impl IntoIterator<Item = &'a String>) {
+    for line in lines {
+        let _ = writeln!(text, "{before}{line}");
+    }
+}
+
+/// Prints one change a workload, with what it costs and needs.
+pub(super) fn patch(task: &Pod, wish: &Wish<'_>, workloads: &[&Workload]) -> Result {
+    let changes = Change::all(wish, workloads.iter().copied())?;
+    let kind = task.patch_type;
+    let mut text = String::new();
+    if kind == PatchType::Kustomize && changes.iter().any(|change| !change.cure.is_empty()) {
+        text.push_str("patches:\n");
+    }
+    for change in &changes {
+        if kind != PatchType::Kustomize {
+            text.push_str("---\n");
+        }
+        let how = if change.cure.is_empty() {
+            "nothing in it is to be changed".to_owned()
+        } else {
+            change.how(kind)
+        };
+        say(&mut text, "# ", [&change.title, &how].into_iter().chain(&change.notes));
+        match kind {
+            _ if change.cure.is_empty() => {}
+            PatchType::Strategic => text.push_str(&change.cure.patch()),
+            PatchType::Json => text.push_str(&change.cure.json_patch()),
+            PatchType::Kustomize => text.push_str(&change.cure.kustomize()),
+        }
+    }
+    say(&mut text, "# ", &files_of_nodes(task, &changes)?);
+    output::print(&text)?;
+    Ok(status(whole(changes.iter().flat_map(|change| &change.forecasts))))
+}
+
+/// Changes the files, all or none of them.
+pub(super) fn write(task: &Pod, wish: &Wish<'_>, files: &[(&Path, String, Vec<Workload>)]) -> Result {
+    let mut written = Vec::new();
+    let mut text = String::new();
+    let mut answers = Vec::new();
+    for (path, old, workloads) in files {
+        let shown = path.display();
+        writable(path).map_err(|what| format!("{shown}: {what}; --patch prints the change"))?;
+        let changes = Change::all(wish, workloads.iter())?;
+        let cures: Vec<Cure> = changes.iter().map(|change| change.cure.clone()).collect();
+        let new =
+            edited(old, &cures).map_err(|error| format!("{shown}: {error}; --patch prints the change"))?;
+        // what counts is what will be read
+        let again = read(&new).map_err(|error| format!("{shown}: {error}"))?;
+        let again = Change::all(wish, again.iter())?;
+        if again.iter().any(|change| !change.cure.is_empty()) {
+            return Err(format!("{shown}: the change would not be whole; --patch prints it"));
+        }
+        let answer = whole(again.iter().flat_map(|change| &change.forecasts));
+        let same = new == *old;
+        for change in again.iter().filter(|change| whole(change.forecasts.iter()) != Answer::Starts) {
+            let _ =
+                writeln!(text, "{shown}: {}{}", change.title, if same { "" } else { ", with the change" });
+            change.forecasts.iter().for_each(|forecast| tell(&mut text, forecast));
+        }
+        if !again.is_empty() {
+            answers.push(answer);
+        }
+        written.push((path, new, same, changes));
+    }
+    if answers.iter().any(|answer| *answer != Answer::Starts) {
+        let unknown = !answers.iter().any(|answer| matches!(answer, Answer::Fails | Answer::NotStarted));
+        text.push_str(if unknown {
+            "Nothing is written: what the nodes say decides. `bwrap-doctor host --format json >node.json` on one, outside of\n\
+             containers, then the same with --node node.json, and the --runtime that they have.\n"
+        } else {
+            "Nothing is written: no change of the manifest is enough. What can be had, and what is left: the same with --patch.\n"
+        });
+        output::print(&text)?;
+        return Ok(status(if unknown { Answer::DependsOnNode } else { Answer::Fails }));
+    }
+    for (path, new, same, changes) in &written {
+        let nodes = files_of_nodes(task, changes)?;
+        if !same {
+            replace(path, new).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        }
+        let done = if *same { "nothing in it is to be changed" } else { "changed" };
+        let _ = writeln!(text, "{}: {done}", path.display());
+        for change in changes.iter().filter(|change| !change.cure.is_empty()) {
+            say(&mut text, "  ", [&change.title]);
+            say(&mut text, "    ", &change.notes);
+        }
+        say(&mut text, "  ", &nodes);
+    }
+    output::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whether a manifest is a file that may be changed.
+fn writable(path: &Path) -> Result<(), String> {
+    if path.as_os_str() == "-" {
+        return Err("standard input cannot be written to".to_owned());
+    }
+    if !fs::metadata(path).map_err(|error| error.to_string())?.is_file() {
+        return Err("is no file that can be written to".to_owned());
+    }
+    // what is replaced by its name would never be asked
+    File::options().write(true).open(path).map_err(|error| error.to_string())?;
+    Ok(())
+}
+
+/// Replaces what a file has at once, or not at all. Links to it, mode and owner stay.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let path = path.canonicalize()?;
+    let old = fs::metadata(&path)?;
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let mut new = tempfile::Builder::new().prefix(".bwrap-doctor-").tempfile_in(directory)?;
+    new.write_all(text.as_bytes())?;
+    let file = new.as_file();
+    // another's file can be given back by root alone, but its group must stay: the mode speaks of it
+    if fchown(file, Some(old.uid()), Some(old.gid())).is_err() {
+        fchown(file, None, Some(old.gid()))?;
+    }
+    file.set_permissions(old.permissions())?;
+    file.sync_all()?;
+    new.persist(&path)?;
+    Ok(())
+}
