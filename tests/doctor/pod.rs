@@ -1,10 +1,13 @@
 //! `bwrap-doctor pod`.
 
+use std::collections::BTreeSet;
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 
+use bwrap_launch::host::Host;
 use serde_json::Value;
 
+use crate::schema::{assert_valid, is_valid};
 use crate::{DOCTOR, ask, ask_with_input, doctor, said};
 
 const PODS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/kubernetes/pods.yaml");
@@ -136,6 +139,50 @@ fn json_has_the_facts() {
     );
     assert_eq!(plain["forecasts"][0]["obstacles"][0]["code"], "PR01");
     assert_eq!(plain["forecasts"][0]["host"]["process"]["uid"], serde_json::json!({ "present": 0 }));
+}
+
+/// Every answer of every runtime, with a node and without, and what an old cluster and a faulty release add.
+#[test]
+fn json_keeps_to_its_schema() {
+    let (_keep, node) = node();
+    let root = "kind: Pod\nspec: { securityContext: { runAsNonRoot: true, runAsUser: 0 }, containers: [{ name: c }] }\n";
+    let mut seen = BTreeSet::new();
+    for more in [
+        &[][..],
+        &["--node", &node],
+        &["--node", &node, "--runtime", "cri-o=1.33.1"],
+        &["--kubernetes", "1.30"],
+    ] {
+        let args = [&["pod", "--format", "json", PODS, "-"], more].concat();
+        let json = ask_with_input(&args, root.as_bytes()).json();
+        assert_valid(&json);
+        for container in json["containers"].as_array().unwrap() {
+            for forecast in container["forecasts"].as_array().unwrap() {
+                let host: Host = serde_json::from_value(forecast["host"].clone()).unwrap();
+                assert_eq!(serde_json::to_value(&host).unwrap(), forecast["host"]);
+                let answer = forecast["answer"].as_str().unwrap();
+                let asks = !forecast["ask"].as_array().unwrap().is_empty();
+                assert!(answer == "depends-on-node" || !asks, "{forecast:#}");
+                seen.insert(answer.to_owned());
+                let refused = forecast["refused"].as_array().unwrap();
+                seen.extend(refused.iter().map(|refused| refused["cause"].to_string()));
+            }
+        }
+    }
+    let answers = ["starts", "fails", "not-started", "depends-on-node", "null", "\"K803\""];
+    assert!(answers.iter().all(|answer| seen.contains(*answer)), "{seen:?}");
+    // what the schema does not tell of is seen, and what is missing
+    for (pointer, value) in [
+        ("/answer", "maybe".into()),
+        ("/containers/0/standard", "none".into()),
+        ("/containers/0/forecasts/0/runtime", "docker".into()),
+        ("/containers/0/forecasts/0/refused", serde_json::json!([{ "text": "" }])),
+        ("/containers/0", serde_json::json!({ "more": 1 })),
+    ] {
+        let mut wrong = ask(&["pod", "--format", "json", PODS]).json();
+        *wrong.pointer_mut(pointer).unwrap() = value;
+        assert!(!is_valid(&wrong), "{pointer}");
+    }
 }
 
 #[test]
