@@ -40,7 +40,8 @@ impl Cure {
         format!("[{}\n]\n", lines.join(","))
     }
 
-    /// The change as an entry of `patches` in a `kustomization.yaml`: a strategic merge patch, and the object that it is for.
+    /// The change as an entry of `patches` in a `kustomization.yaml`: a strategic merge patch, and the object that it is for. Of a
+    /// [custom resource](super::Workload::is_custom) it is a JSON Patch.
     ///
     /// ```
     /// use bwrap_launch::Sandbox;
@@ -68,22 +69,25 @@ impl Cure {
         for (name, value) in target.into_iter().filter(|(_, value)| !value.is_empty()) {
             let _ = writeln!(entry, "    {name}: {}", yaml::word(&Value::from(value)));
         }
-        // the target says which; here a name only has to be there
-        let mut patch = json!({
-            "kind": self.changed.kind(),
-            "metadata": { "name": text("/metadata/name").unwrap_or("any") },
-        });
-        if let (Some(version), Some(patch)) = (object.get("apiVersion"), patch.as_object_mut()) {
-            patch.insert("apiVersion".into(), version.clone());
-        }
-        merge(&mut patch, &self.patch, Nulls::Stay);
-        let mut lines = String::new();
-        yaml::written(&patch, 0, &mut lines);
+        let lines = if self.changed.is_custom() { self.json_patch() } else { self.named_patch() };
         entry.push_str("  patch: |-\n");
         for line in lines.lines() {
             let _ = writeln!(entry, "    {line}");
         }
         entry
+    }
+
+    /// The strategic merge patch with the names that kustomize wants there; its target says which object is meant.
+    fn named_patch(&self) -> String {
+        let name = self.before.pointer("/metadata/name").and_then(Value::as_str).unwrap_or("any");
+        let mut patch = json!({ "kind": self.changed.kind(), "metadata": { "name": name } });
+        if let (Some(version), Some(patch)) = (self.before.get("apiVersion"), patch.as_object_mut()) {
+            patch.insert("apiVersion".into(), version.clone());
+        }
+        merge(&mut patch, &self.patch, Nulls::Stay);
+        let mut text = String::new();
+        yaml::written(&patch, 0, &mut text);
+        text
     }
 }
 
@@ -131,6 +135,7 @@ mod tests {
         ("PodTemplate", "/template"),
         ("Deployment", "/spec/template"),
         ("CronJob", "/spec/jobTemplate/spec/template"),
+        ("AutoscalingRunnerSet", "/spec/template"),
     ];
 
     fn sandbox() -> Sandbox {

@@ -18,7 +18,12 @@ const KINDS: &[(&str, &[&str])] = &[
     ("ReplicationController", &["spec", "template"]),
     ("Job", &["spec", "template"]),
     ("CronJob", &["spec", "jobTemplate", "spec", "template"]),
+    ("AutoscalingRunnerSet", &["spec", "template"]),
+    ("Rollout", &["spec", "template"]),
 ];
+
+/// Those of them that are not Kubernetes' own: of Actions Runner Controller, and of Argo.
+const CUSTOM: &[&str] = &["AutoscalingRunnerSet", "Rollout"];
 
 /// A pod, or what makes pods, of a manifest.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,7 +47,12 @@ impl Workload {
         while let Some(mut document) = rest.pop() {
             let kind = match document.get("kind") {
                 Some(Value::String(kind)) => kind.clone(),
-                _ => return Err(ManifestError("no manifest: a document has no kind".to_owned())),
+                _ => {
+                    return Err(ManifestError(
+                        "no manifest: a document has no kind (of a Helm chart, judge what it makes: helm template)"
+                            .to_owned(),
+                    ));
+                }
             };
             if let (true, Some(Value::Array(items))) = (kind.ends_with("List"), document.get_mut("items")) {
                 rest.extend(std::mem::take(items).into_iter().rev());
@@ -92,6 +102,13 @@ impl Workload {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         self.kind
+    }
+
+    /// Whether the kind is not Kubernetes' own, but a custom resource. Neither the API server nor kustomize merges lists of these by
+    /// name: they take JSON Patches, and a strategic merge patch is refused, or replaces all containers.
+    #[must_use]
+    pub fn is_custom(&self) -> bool {
+        CUSTOM.contains(&self.kind)
     }
 
     /// The names of its containers, those that start it up first.

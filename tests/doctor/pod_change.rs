@@ -23,6 +23,10 @@ const WORKLOADS: &[&str] = &[
      spec:\n          restartPolicy: Never\n          hostUsers: true\n          containers: [{ name: c, image: i }]\n",
 ];
 
+/// No kind of Kubernetes' own: its containers are merged by nobody.
+const CUSTOM: &str = "apiVersion: actions.github.com/v1alpha1\nkind: AutoscalingRunnerSet\nmetadata: { name: arc }\nspec:\n  template:\n    \
+                      spec:\n      containers: [{ name: side, image: i }, { name: c, image: i, command: [run.sh] }]\n";
+
 fn pod(more: &[&str], node: &str, text: &str) -> Said {
     let args = [&["pod", "--runtime", "containerd", "--node", node, "--container", "c"], more, &["-"]];
     ask_with_input(&args.concat(), text.as_bytes())
@@ -71,7 +75,7 @@ fn kustomize_builds_with_what_is_printed() {
     if kubectl(home).is_none() {
         return skipped("there is no kubectl");
     }
-    let text = WORKLOADS.join("---\n");
+    let text = [WORKLOADS, &[CUSTOM]].concat().join("---\n");
     let said = pod(&["--patch", "--patch-type", "kustomize"], &node, &text);
     assert_eq!((said.status, said.err.as_str()), (0, ""), "{}", said.out);
     fs::write(
@@ -82,7 +86,8 @@ fn kustomize_builds_with_what_is_printed() {
     fs::write(home.join("manifest.yaml"), &text).unwrap();
     let built = printed(kubectl(home).unwrap(), &["kustomize", home.to_str().unwrap()]);
     assert_eq!(pod(&[], &node, &built).status, 0, "{built}");
-    assert_eq!(built.matches("procMount: Unmasked").count(), WORKLOADS.len(), "{built}");
+    assert_eq!(built.matches("procMount: Unmasked").count(), WORKLOADS.len() + 1, "{built}");
+    assert!(built.contains("name: side") && built.contains("- run.sh"), "{built}");
     // applied to what it made
     fs::write(home.join("manifest.yaml"), built.replace("name: x-", "name: ")).unwrap();
     let again = printed(kubectl(home).unwrap(), &["kustomize", home.to_str().unwrap()]);
@@ -114,6 +119,21 @@ fn json_patches_are_json() {
         let said = ask(&[&["pod", "none.yaml"], args].concat());
         assert!(said.status == 2 && said.err.contains(says), "{args:?}: {}", said.err);
     }
+}
+
+#[test]
+fn custom_resources_are_not_merged() {
+    let (_keep, node) = node();
+    let merged = pod(&["--patch"], &node, CUSTOM);
+    assert_eq!(
+        (merged.status, merged.out.as_str(), merged.err.lines().count()),
+        (2, "", 1),
+        "{}",
+        merged.err
+    );
+    assert!(merged.err.contains("AutoscalingRunnerSet/arc: kubectl merges no custom"), "{}", merged.err);
+    let json = pod(&["--patch", "--patch-type", "json"], &node, CUSTOM);
+    assert!(json.status == 0 && json.out.contains("/spec/template/spec/containers/1/name"), "{}", json.out);
 }
 
 fn write(more: &[&str], node: &str, files: &[&Path]) -> Said {

@@ -132,6 +132,13 @@ fn say<'a>(text: &mut String, before: &str, lines: impl IntoIterator<Item = &'a 
 pub(super) fn patch(task: &Pod, wish: &Wish<'_>, workloads: &[&Workload]) -> Result {
     let changes = Change::all(wish, workloads.iter().copied())?;
     let kind = task.patch_type;
+    let custom = changes.iter().find(|change| change.cure.changed.is_custom() && !change.cure.is_empty());
+    if let (PatchType::Strategic, Some(change)) = (kind, custom) {
+        let title = change.cure.changed.title();
+        return Err(format!(
+            "{title}: kubectl merges no custom resources; print the change with --patch-type json"
+        ));
+    }
     let mut text = String::new();
     if kind == PatchType::Kustomize && changes.iter().any(|change| !change.cure.is_empty()) {
         text.push_str("patches:\n");
