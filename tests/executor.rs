@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, ExitCode, Stdio, exit};
 use std::time::Duration;
 
-use common::{Here, SETTLE, skip, within};
+use common::{Here, SETTLE, processes, processes_of, skip, within};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -264,7 +264,7 @@ fn secrets_are_inside_only(here: &Here) {
             shown.push(lines.next().unwrap_or_else(|| panic!("{shown:#?}")));
         }
         // on the host it is in no argument and in no file while it is there
-        for process in numbers() {
+        for process in processes() {
             for file in ["cmdline", "environ"] {
                 let words = fs::read(format!("/proc/{process}/{file}")).unwrap_or_default();
                 let found = String::from_utf8_lossy(&words).contains(&secret);
@@ -407,21 +407,7 @@ fn pid(child: &Child) -> Pid {
     Pid::from_raw(i32::try_from(child.id()).unwrap())
 }
 
-fn numbers() -> impl Iterator<Item = u32> {
-    let entries = fs::read_dir("/proc").unwrap();
-    entries.filter_map(|entry| entry.unwrap().file_name().into_string().ok()?.parse().ok())
-}
-
-/// Processes of the executor's, but itself: those that see its directory in their mounts, or name it.
+/// What is left of the executor's, but itself.
 fn left(here: &Here) -> Vec<String> {
-    let state = here.scratch.join("state");
-    let state = state.to_str().unwrap();
-    let describe = |process: u32| {
-        let read = |file| fs::read(format!("/proc/{process}/{file}")).unwrap_or_default();
-        let [mounts, words] =
-            [read("mountinfo"), read("cmdline")].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        let ours = mounts.contains(state) || words.contains(state);
-        ours.then(|| format!("{process}: {}", words.replace('\0', " ")))
-    };
-    numbers().filter_map(describe).collect()
+    processes_of(&here.scratch.join("state"))
 }

@@ -1,6 +1,11 @@
-//! The examples that other runners start: called as cargo and GitLab Runner call them.
+//! The examples that other runners start: called as cargo, GitLab Runner and Buildbot call them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "runners/buildbot.rs"]
+mod buildbot;
+#[allow(dead_code, reason = "its main is called otherwise here")]
+#[path = "../examples/buildbot_step.rs"]
+mod buildbot_step;
 #[allow(dead_code, reason = "its main is called otherwise here")]
 #[path = "../examples/cargo_runner.rs"]
 mod cargo_runner;
@@ -15,6 +20,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode, Stdio, exit};
 
+use buildbot::buildbot_is_told_whose_failure_it_is;
 use common::{Here, SETTLE, skip, within};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -22,6 +28,7 @@ use nix::unistd::Pid;
 fn main() -> ExitCode {
     common::main_in_turn(
         cases![
+            buildbot_is_told_whose_failure_it_is,
             cargo_is_told_whose_failure_it_is,
             cargos_tests_leave_nothing,
             what_a_test_writes_is_gone,
@@ -31,6 +38,7 @@ fn main() -> ExitCode {
             gitlab_cancels_a_job,
         ],
         &[
+            ("buildbot-step", |words| exit(buildbot_step::run_with(words.iter().map(Into::into)).into())),
             ("cargo-runner", |words| exit(cargo_runner::run_with(words.iter().map(Into::into)).into())),
             ("gitlab-executor", |words| exit(gitlab_executor::run_with(words.iter().map(Into::into)).into())),
         ],

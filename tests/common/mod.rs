@@ -146,6 +146,27 @@ pub(crate) fn within(patience: Duration, mut is_so: impl FnMut() -> bool) -> boo
     true
 }
 
+/// All processes.
+pub(crate) fn processes() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").unwrap();
+    entries.filter_map(|entry| entry.unwrap().file_name().into_string().ok()?.parse().ok())
+}
+
+/// Those that see a directory in their mounts, name it, or work in it.
+pub(crate) fn processes_of(directory: &Path) -> Vec<String> {
+    let name = directory.to_str().unwrap();
+    let describe = |process: u32| {
+        let read = |file| fs::read(format!("/proc/{process}/{file}")).unwrap_or_default();
+        let [mounts, words] =
+            [read("mountinfo"), read("cmdline")].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let works_there =
+            fs::read_link(format!("/proc/{process}/cwd")).is_ok_and(|path| path.starts_with(directory));
+        let ours = works_there || mounts.contains(name) || words.contains(name);
+        ours.then(|| format!("{process}: {}", words.replace('\0', " ")))
+    };
+    processes().filter_map(describe).collect()
+}
+
 /// A helper: lists the descriptors that are open in it.
 pub(crate) fn descriptors(_: &[String]) {
     let mut open: Vec<i32> = std::fs::read_dir("/proc/self/fd")
