@@ -11,7 +11,7 @@ use crate::cases;
 use crate::common::{Case, Here, skip};
 use crate::kit::{Ran, TOOLS, real, run, shell};
 
-pub(crate) const CASES: &[Case] = cases![zuuls_driver, ansible_runner, sandbox_runtime];
+pub(crate) const CASES: &[Case] = cases![zuuls_driver, ansible_runner, sandbox_runtime, codex];
 
 /// A tool that `scripts/test-tools` fetches.
 fn tool(name: &str) -> PathBuf {
@@ -119,4 +119,22 @@ fn sandbox_runtime(here: &Here) {
         format!("mkdir proc; {} --dev-bind / / --unshare-user --tmpfs /proc/sys {line}", real(here).display())
     };
     is_explained(here, &limited(&line("echo hello").replace("exec ", "")), "PR");
+}
+
+/// Its command for a sandbox alone, which needs no account. With no bwrap of its own beside it, it takes the first one on its PATH that
+/// is not below the directory it works in; it follows links to that, so that the stand-in must be a file of this name.
+fn codex(here: &Here) {
+    let program = tool("codex-0.171.0").join("codex");
+    let line = |prefix: &str, rest: &str| {
+        // it keeps links to itself, and not where others put temporary files
+        let own = "mkdir -p home/.codex tmp work; export CODEX_HOME=$PWD/home/.codex TMPDIR=$PWD/tmp";
+        let copy =
+            "if [ -n \"$STOOD_IN\" ]; then cp --remove-destination -L \"$B\" bin/bwrap; fi; PATH=${PATH%%:*}";
+        format!("{own}; {copy}; cd work; exec {prefix} {} sandbox -- {rest}", program.display())
+    };
+    runs(here, &line("", "/bin/sh -c 'echo hello; exit 3'"), 3, "hello");
+    runs(here, &line("", "/bin/sh -c '(echo x >here) 2>/dev/null || echo read-only'"), 0, "read-only");
+    // bwrap gets no namespace for it
+    let limited = format!("{} --dev-bind / / --unshare-user --disable-userns --", real(here).display());
+    is_explained(here, &line(&limited, "/bin/echo hello"), "NS");
 }
