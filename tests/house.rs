@@ -265,3 +265,18 @@ fn rooms_know_only_whom_they_may() {
         .collect();
     assert!(hidden.is_empty(), "{}", hidden.join("\n"));
 }
+
+#[test]
+fn the_readme_leads_to_every_example() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let (_, table) = readme.split_once("| I want to | |\n").unwrap();
+    let table: Vec<&str> = table.lines().take_while(|line| line.starts_with('|')).collect();
+    for entry in fs::read_dir(root.join("examples")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.with_extension("").file_name().unwrap().to_str().unwrap().to_owned();
+        let named = [format!("`{name}"), format!("/{name}.")];
+        let leads = |row: &&str| named.iter().any(|named| row.contains(named));
+        assert!(table.iter().any(leads), "README.md does not lead to the example {name}");
+    }
+}

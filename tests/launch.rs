@@ -3,14 +3,17 @@
 
 mod common;
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use bwrap_launch::op::{BindData, BindFd};
 use bwrap_launch::{
-    Command, Content, Descriptor, Ending, Error, Feature, Filter, Heard, IdRange, Lint, Namespaces,
+    Bwrap, Command, Content, Descriptor, Ending, Error, Feature, Filter, Heard, IdRange, Lint, Namespaces,
     ProgramProblem, Sandbox, Stage, Stdio, Stop,
 };
 use common::readme::readme_sandbox;
@@ -20,6 +23,7 @@ fn main() -> ExitCode {
     common::main(
         cases![
             the_readmes_own_command,
+            the_readmes_picture,
             status_and_output,
             streams_are_piped,
             streams_go_to_files,
@@ -61,6 +65,42 @@ fn the_readmes_own_command(here: &Here) {
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(lines.len(), 3, "{text}");
     assert!(lines[1].contains("bwrap") && lines[2].ends_with("ps afx"), "{text}");
+}
+
+/// Its descriptors are those that bwrap is given.
+fn the_readmes_picture(here: &Here) {
+    let drawn = include_str!("../README.md").lines().filter_map(|line| {
+        let mut words = line.strip_prefix("  ")?.split_whitespace();
+        let (number, option, kind) = (words.next()?.parse::<u32>().ok()?, words.next()?, words.next()?);
+        option.starts_with("--").then(|| (number, option.to_owned(), kind.to_owned()))
+    });
+    let drawn: BTreeSet<(u32, String, String)> = drawn.collect();
+    let (spy, told) = (here.scratch.join("bwrap"), here.scratch.join("told"));
+    let told_in = told.display();
+    let real = here.bwrap.path().display();
+    let script = format!(
+        "#!/bin/sh\ncase $1 in --help|--version) exec {real} \"$@\"; esac\n\
+         (printf '%s\\n' \"$1\" \"$2\"; tr '\\0' '\\n' </proc/$$/fd/3) >{told_in}\n\
+         for fd in 0 1 2 3 4 5 6 7; do readlink /proc/$$/fd/$fd || echo none; done >{told_in}.open\nexec {real} \"$@\"\n"
+    );
+    fs::write(&spy, script).unwrap();
+    fs::set_permissions(&spy, fs::Permissions::from_mode(0o755)).unwrap();
+    let sandbox = host().unshare(Namespaces::PID);
+    let mut command = sandbox.command("true");
+    command.bwrap(&Bwrap::at(&spy).unwrap());
+    assert!(command.prepare().unwrap().start().unwrap().wait().unwrap().success());
+    let words = fs::read_to_string(&told).unwrap();
+    let words: Vec<&str> = words.lines().collect();
+    let open = fs::read_to_string(told.with_extension("open")).unwrap();
+    let open: Vec<&str> = open.lines().collect();
+    let given = ["--args", "--json-status-fd", "--block-fd", "--seccomp"].map(|option| {
+        let place = words.iter().position(|word| *word == option).unwrap();
+        let number: u32 = words[place + 1].parse().unwrap();
+        let kind = open[number as usize].trim_start_matches('/').split(':').next().unwrap().to_owned();
+        (number, option.to_owned(), kind)
+    });
+    assert_eq!(drawn, BTreeSet::from(given), "{words:?} {open:?}");
+    assert_eq!(open[7], "none");
 }
 
 fn status_and_output(here: &Here) {
