@@ -11,7 +11,7 @@ use crate::cases;
 use crate::common::{Case, Here, skip};
 use crate::kit::{Ran, TOOLS, real, run, shell};
 
-pub(crate) const CASES: &[Case] = cases![zuuls_driver, ansible_runner, sandbox_runtime, codex];
+pub(crate) const CASES: &[Case] = cases![zuuls_driver, ansible_runner, sandbox_runtime, codex, flatpak];
 
 /// A tool that `scripts/test-tools` fetches.
 fn tool(name: &str) -> PathBuf {
@@ -137,4 +137,52 @@ fn codex(here: &Here) {
     // bwrap gets no namespace for it
     let limited = format!("{} --dev-bind / / --unshare-user --disable-userns --", real(here).display());
     is_explained(here, &line(&limited, "/bin/echo hello"), "NS");
+}
+
+/// Makes a runtime of busybox alone and an app, and installs them for the user who runs this.
+const FLATPAK: &str = "
+set -e
+if [ -d $TOOL ]; then export PATH=$PATH:$TOOL/usr/bin LD_LIBRARY_PATH=$(echo $TOOL/usr/lib/*-linux-gnu); fi
+export XDG_DATA_HOME=$PWD/home/data XDG_CACHE_HOME=$PWD/home/cache XDG_RUNTIME_DIR=$PWD/home/run FLATPAK_BWRAP=$PWD/bin/bwrap
+mkdir -p -m 700 $XDG_RUNTIME_DIR
+mkdir -p runtime/usr/bin runtime/files app/files/bin app/export
+cp $(command -v busybox) runtime/usr/bin/sh
+ref=org.example.Platform/$(uname -m)/1
+printf '[Runtime]\nname=org.example.Platform\nruntime=%s\nsdk=%s\n' $ref $ref >runtime/metadata
+printf '[Application]\nname=org.example.App\nruntime=%s\nsdk=%s\ncommand=hello\n' $ref $ref >app/metadata
+printf '#!/bin/sh\necho hello from $FLATPAK_ID\nexit 3\n' >app/files/bin/hello
+chmod +x app/files/bin/hello
+{
+    flatpak build-export --runtime repo runtime 1
+    flatpak build-export --disable-sandbox repo app
+    flatpak --user remote-add --no-gpg-verify here repo
+    flatpak --user install -y --noninteractive here org.example.Platform//1 org.example.App
+} >log 2>&1 || { cat log >&2; exit 99; }
+set +e
+";
+
+fn flatpak(here: &Here) {
+    let tool = Path::new(TOOLS).join("flatpak");
+    if fs::read_dir(&tool).is_err() {
+        needs("flatpak");
+    }
+    if !here.root && !Path::new("/run/dbus/system_bus_socket").exists() {
+        skip("flatpak asks the system's D-Bus whether a user may install an app, and there is none");
+    }
+    // it is all that the runtime has
+    let busybox = Process::new("sh").args(["-c", "ldd $(command -v busybox)"]).output().unwrap();
+    if busybox.status.success() {
+        skip("busybox is not linked statically");
+    }
+    let line = |prefix: &str| {
+        format!("TOOL={}; {FLATPAK} exec {prefix} flatpak run org.example.App", tool.display())
+    };
+    runs(here, &line(""), 3, "hello from org.example.App");
+    // bwrap gets no namespace for it; what it is given cannot be read twice, so that the verdict alone is told
+    let limited = "--dev-bind / / --unshare-user --disable-userns --cap-drop ALL --";
+    let script = line(&format!("{} {limited}", real(here).display()));
+    let [plain, told] = [real(here), here.bwrap.path().to_owned()].map(|bwrap| client(here, &bwrap, &script));
+    assert!(plain.status == told.status && plain.err.contains("bwrap: "), "{plain:?}\n{told:?}");
+    let verdict = |ran: &Ran| ran.err.contains("bwrap refused to make the sandbox; the command did not run");
+    assert!(verdict(&told) && !verdict(&plain), "{plain:?}\n{told:?}");
 }
