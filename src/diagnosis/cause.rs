@@ -47,11 +47,10 @@ macro_rules! causes {
                 match self { $($(Self::$name => $title,)+)+ }
             }
 
-            /// All about it: what it means, how to know it, what to do, for a terminal.
-            #[must_use]
-            pub fn explanation(self) -> &'static str {
+            /// Its text: all about it, then what only it says and does, each below a line `== NAME`.
+            pub(super) fn text(self) -> &'static str {
                 match self { $($(Self::$name => {
-                    include_str!(concat!("explanations/", stringify!($code), ".txt")).trim_ascii_end()
+                    include_str!(concat!("explanations/", stringify!($code), ".txt"))
                 })+)+ }
             }
 
@@ -217,10 +216,29 @@ causes! {
 }
 
 impl Cause {
+    /// All about it: what it means, how to know it, what to do, for a terminal.
+    #[must_use]
+    pub fn explanation(self) -> &'static str {
+        self.text().split(SECTION).next().unwrap_or_default().trim_ascii_end()
+    }
+
     /// Whether nothing was started that could have run bwrap.
     pub(super) fn is_before_bwrap(self) -> bool {
         self.code().starts_with("K8") && self != Self::PodFieldsIgnored
     }
+}
+
+/// What begins a section of a cause's text, before its name.
+const SECTION: &str = "\n== ";
+
+/// The sections of a cause's text, by their names: `answers`, what the system's answers mean to it, and its own remedies.
+pub(super) fn sections(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.split(SECTION).skip(1).filter_map(|section| section.split_once('\n'))
+}
+
+/// One of them; nothing, if it is not there.
+pub(super) fn section<'a>(text: &'a str, name: &str) -> &'a str {
+    sections(text).find(|(of, _)| *of == name).map_or("", |(_, section)| section)
 }
 
 impl fmt::Display for Cause {

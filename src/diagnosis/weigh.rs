@@ -35,10 +35,11 @@ pub(super) struct Rule {
 
 /// A table of rules: `Cause, When, [message, message => (error numbers); ..], unless "what would refute it" => judge, remedies;`.
 /// Messages without error numbers stand for any; `about` names the field of the plan that has the operation, `if` says what the
-/// plan must be to be asked before a launch.
+/// plan must be to be asked before a launch. Where the remedies are those of the cause's own text, and nothing is to be filled in,
+/// the row does not name them.
 macro_rules! rules {
     ($($cause:ident, $when:ident $(about $about:ident)? $(if $asks:expr)?, $messages:tt $(, unless $refuted:expr)?
-        => $judge:expr, $remedies:expr;)+) => {
+        => $judge:expr $(, $remedies:expr)?;)+) => {
         pub(in crate::diagnosis) const RULES: &[crate::diagnosis::weigh::Rule] = &[$(crate::diagnosis::weigh::Rule {
             cause: crate::diagnosis::Cause::$cause,
             messages: crate::diagnosis::weigh::messages!($messages),
@@ -47,7 +48,7 @@ macro_rules! rules {
             about: |_plan| None$(.or(_plan.$about))?,
             refuted_by: &[$($refuted)?],
             judge: $judge,
-            remedies: $remedies,
+            remedies: crate::diagnosis::weigh::remedies!($cause $($remedies)?),
         }),+];
     };
 }
@@ -69,6 +70,17 @@ macro_rules! numbers {
     ($shared:ident) => { $shared };
 }
 pub(super) use numbers;
+
+/// What helps: without a word about it all that the cause's own text has.
+macro_rules! remedies {
+    ($cause:ident) => {
+        |_case| crate::diagnosis::Remedy::of(crate::diagnosis::Cause::$cause)
+    };
+    ($cause:ident $remedies:expr) => {
+        $remedies
+    };
+}
+pub(super) use remedies;
 
 /// When a rule is asked.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -26,11 +26,11 @@ rules! {
     ],
         unless "a file or directory has that name, and is meant"
         => operand_missing,
-        |case| Vec::new().or(swallowed(case).map(|(_, option)| told!("give-operand", option)));
+        |case| Vec::new().or(swallowed(case).map(|(_, option)| told!(AR03, "give-operand", option)));
 
     ArgumentsTooLong, Failed, [LAUNCH, EXECVP => (E2BIG)],
         unless "`getconf ARG_MAX` is larger than the line and the environment, and no word has 128 KiB"
-        => |case| Some(weigh(High).heard(case, "the kernel takes no more (E2BIG)")), |_| vec![told!("shorter-line")];
+        => |case| Some(weigh(High).heard(case, "the kernel takes no more (E2BIG)"));
 
     ContradictoryOptions, Anytime, [
         "Specifying --uid requires --unshare-user or --userns",
@@ -77,10 +77,10 @@ fn is_of(case: &Case<'_>, part: &str) -> bool {
 fn correct_or_shorten(case: &Case<'_>) -> Vec<Remedy> {
     let long = case.says(&[TOO_MANY]);
     if closed(case) {
-        return vec![told!("bwrap-itself")];
+        return vec![told!(AR01, "bwrap-itself")];
     }
     vec![if long {
-        told!("fewer-words")
+        told!(AR01, "fewer-words")
     } else {
         told!("correct-options", summary = "Correct the option that the message names")
     }]

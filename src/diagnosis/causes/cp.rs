@@ -41,7 +41,7 @@ rules! {
         "Adding ambient capability %ld", "Dropping capability %ld from bounds", "capset failed"
     ],
         unless "the same sandbox without capabilities for the command fails alike"
-        => capability_unavailable, |_| vec![Remedy::change(SandboxChange::DropCapabilities), told!("permit-capset")];
+        => capability_unavailable, |_| vec![Remedy::change(SandboxChange::DropCapabilities), told!(CP06, "permit-capset")];
 }
 
 /// Where bwrap is, for a command line.
@@ -204,7 +204,7 @@ fn setuid_unsupported(case: &Case<'_>) -> Option<Judgement> {
 fn mend_setuid(case: &Case<'_>) -> Vec<Remedy> {
     let seen = case.host.bwrap.present().is_none_or(|program| program.setuid);
     let bit = seen.then(|| told!("chmod-u-s", path = path(case)));
-    Vec::new().or(bit).or([told!("one-user-id")])
+    Vec::new().or(bit).or([told!(CP04, "one-user-id")])
 }
 
 /// Seen with 0.8 only; nobody knows why.

@@ -11,7 +11,7 @@ rules! {
 
     DevptsInvalid, Failed about dev, [DEVPTS => (EINVAL)],
         unless "`unshare -Urm mount -t devpts -o newinstance devpts /mnt` works"
-        => devpts_invalid, |case| told!("map-user-0").or(bind_dev(case));
+        => devpts_invalid, |case| told!(DV02, "map-user-0").or(bind_dev(case));
 
     DeviceMissing, Anytime about dev if |plan| plan.dev.is_some(), [
         "Can't bind mount %s on %s", "Can't open source %s" => (ENOENT)

@@ -30,32 +30,32 @@ rules! {
         "labeling not supported on this system"
     ],
         unless "the sandbox starts in the same way without the label, or fails in another"
-        => environment::label, |_| vec![told!("other-label")];
+        => environment::label;
 
     ProgramMissing, Failed, [EXECVP => (ENOENT ENOTDIR EACCES)] => program_missing, program_remedies;
 
     LoaderMissing, Failed, [EXECVP => (ENOENT)]
         => loader_missing, |case| {
             let binds = vec![Remedy::ro_bind("/lib64"), Remedy::ro_bind("/lib")];
-            let links = told!("links-of-merged-usr");
+            let links = told!(EX01, "links-of-merged-usr");
             // of links that are there another is no help
             let there = case.sandbox.and_then(Sandbox::shows_loaders) == Some(false);
             if there { binds.or([links]) } else { links.or(binds) }
         };
 
     ProgramNotExecutable, Failed, [EXECVP => (EACCES EISDIR ETXTBSY)]
-        => not_executable, |_| vec![told!("make-executable", program = "PROGRAM")];
+        => not_executable, |_| vec![told!(EX03, "make-executable", program = "PROGRAM")];
 
     WrongArchitecture, Failed, [EXECVP => (ENOEXEC ELIBBAD)],
         unless "`file` says that the program is built for this machine (`uname -m`)" => |case| {
             let name = unseen(case)?.display();
             let found = weigh(Medium).summary(format!("{name} is in no format that this machine executes"));
             Some(found.heard(case, "the kernel takes neither its ELF header nor a #! line"))
-        }, |_| vec![told!("other-build")];
+        };
 
     ExecDenied, Failed, [EXECVP => (EPERM EACCES)],
         unless "dmesg has no line with DENIED, avc: or type=1326 from that moment"
-        => denied, |_| vec![told!("allow-execution")];
+        => denied;
 
     LockFileFailed, Failed, ["Unable to open lock file %s", "Unable to lock file %s"],
         unless "the file is there inside, the command can read it, and `lsof` on the host names nobody who has it"

@@ -21,30 +21,30 @@ rules! {
         unless "`sysctl user.max_user_namespaces`, typed on the node, is above 0"
         => said, |case| {
             let opens = "every user of the node can make user namespaces";
-            told!("node-user-namespaces").or(Wish::Sysctl(USER, "15000", opens).grant(case))
+            told!(K802, "node-user-namespaces").or(Wish::Sysctl(USER, "15000", opens).grant(case))
         };
 
     PodSecurityForbidsUnmasked, Failed, [],
         unless "`kubectl get ns NAMESPACE --show-labels` shows no pod-security.kubernetes.io/enforce"
-        => said, |_| vec![told!("baseline-1.35"), told!("bind-proc-without-proc-mount")];
+        => said;
 
     RuntimeWithoutUserNamespaces, Failed, [],
         unless "`kubectl get node NODE -o jsonpath={.status.runtimeHandlers}` lists userNamespaces: true for the handler"
-        => said, |_| vec![told!("runtime-with-user-namespaces"), told!("without-host-users")];
+        => said, |_| vec![told!(K805, "runtime-with-user-namespaces"), told!("without-host-users")];
 
     SeccompFileMissing, Failed, [], unless "the file of the message is on the node that the pod came to"
-        => said, |_| vec![told!("seccomp-file-on-nodes")];
+        => said;
 
     AppArmorProfileNotLoaded, Failed, [],
         unless "`aa-status`, typed on the node as root, lists the profile of the message" => said, load_on_nodes;
 
     VolumeWithoutIdMapping, Failed, [],
         unless "the pod starts with the same volumes and without hostUsers: false, and for another reason with it"
-        => said, |_| vec![told!("volume-that-maps-ids"), told!("without-host-users")];
+        => said, |_| vec![told!(K808, "volume-that-maps-ids"), told!("without-host-users")];
 
     AdmissionRefuses, Failed, [],
         unless "the same manifest is created in another namespace of the same cluster, with the same labels"
-        => said, |_| vec![told!("ask-for-less"), told!("namespace-of-its-own")];
+        => said;
 }
 
 /// Whoever wrote the right YAML and still sees masks is told so; whether he did, only he knows.
@@ -92,7 +92,7 @@ pub(in crate::diagnosis) fn find(case: &Case<'_>) -> Option<Finding> {
     let (reason, _) = reason(case)?;
     let Some(rule) = RULES.iter().find(|rule| rule.cause == reason) else {
         let found = said(case)?.refuted_by("a shorter line fails alike");
-        return Some(found.finding(reason, wish::fit(case, vec![told!("shorter-line")])));
+        return Some(found.finding(reason, wish::fit(case, vec![told!(AR04, "shorter-line")])));
     };
     rule.find(case)
 }
@@ -112,12 +112,12 @@ fn said(case: &Case<'_>) -> Option<Judgement> {
 
 fn unmask_in_user_namespace() -> Remedy {
     let patch = PodPatch { host_users: Some(false), unmasked_proc: true, ..PodPatch::default() };
-    let remedy = told!("user-namespace-of-pod" => Action::Pod(patch));
+    let remedy = told!(K801, "user-namespace-of-pod" => Action::Pod(patch));
     remedy.needs(Need::Linux("nodes with ", (6, 3))).needs(RUNTIME)
 }
 
 fn load_on_nodes(case: &Case<'_>) -> Vec<Remedy> {
-    let (load, without) = (told!("apparmor-profile-on-nodes"), told!("no-apparmor-field"));
+    let (load, without) = (told!(K807, "apparmor-profile-on-nodes"), told!(K807, "no-apparmor-field"));
     let off = reason(case).is_some_and(|(_, text)| text.to_lowercase().contains("not enabled"));
     if off { without.or([load]) } else { load.or([without]) }
 }

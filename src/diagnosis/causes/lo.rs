@@ -19,7 +19,7 @@ rules! {
 
     GvisorLoopback, Anytime if |plan| plan.new_net, [in REFUSED],
         unless "the same sandbox fails alike under runc"
-        => gvisor, |_| vec![told!("newer-gvisor"), Remedy::change(SandboxChange::ShareNet)];
+        => gvisor, |_| vec![told!(LO03, "newer-gvisor"), Remedy::change(SandboxChange::ShareNet)];
 
     NetlinkDenied, Failed, [
         "loopback: Failed to create NETLINK_ROUTE socket", "loopback: Failed to bind NETLINK_ROUTE socket"
@@ -27,7 +27,7 @@ rules! {
         unless "`ip link` works where bwrap is started" => netlink_denied, permit_netlink;
 
     SelinuxDeniesNetAdmin, Failed, [in REFUSED] => selinux_denies_net_admin,
-        |case| Wish::Selinux(&[NET_ADMIN]).grant(case).or([told!("virt-sandbox-use-all-caps")]);
+        |case| Wish::Selinux(&[NET_ADMIN]).grant(case).or([told!(LO05, "virt-sandbox-use-all-caps")]);
 }
 
 fn apparmor_strips(case: &Case<'_>) -> Option<Judgement> {

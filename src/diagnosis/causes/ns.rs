@@ -41,7 +41,7 @@ rules! {
         "No pid returned on socket", "Unexpected short read from pid socket"; "unshare pid ns" => (EPERM)
     ],
         unless "`nsenter` by the same user joins the same namespaces"
-        => join_denied, |_| vec![told!("namespace-to-join")];
+        => join_denied;
 }
 
 /// The kernel makes no user namespace for whoever is in a chroot, root or not; and without one the root must be a mount.
@@ -84,7 +84,7 @@ fn leave_chroot(case: &Case<'_>) -> Vec<Remedy> {
     // of a root that is no mount bwrap cannot change the mounts either
     let keep = root_is_mount(case) == Some(true) && case.is_admin();
     let keep = keep.then(|| Remedy::change(SandboxChange::KeepUserNamespace));
-    told!("no-chroot").or(keep)
+    told!(NS03, "no-chroot").or(keep)
 }
 
 const CLONE: &str = "kernel.unprivileged_userns_clone";
@@ -145,7 +145,7 @@ fn map_id(case: &Case<'_>) -> Vec<Remedy> {
     let map = case.host.user_namespace.uid_map.present();
     let another = map.is_none_or(|map| map.iter().any(|mapping| mapping.covers(1000)));
     let user = if another { Wish::User.grant(case) } else { Vec::new() };
-    told!("mapped-id").or(user)
+    told!(NS04, "mapped-id").or(user)
 }
 
 /// As root bwrap makes a user namespace only if it is told to.

@@ -33,7 +33,7 @@ rules! {
 
     OuterBwrapCoversProc, Anytime about proc, [PROC => (EPERM)], unless MOUNTED_HERE
         => |case| hidden_proc(case, Cause::OuterBwrapCoversProc),
-        |case| told!("outer-bwrap-as-user").or(bind_proc(case));
+        |case| told!(PR03, "outer-bwrap-as-user").or(bind_proc(case));
 
     ProcAtime, Anytime about proc, [PROC => (EPERM)], unless MOUNTED_HERE
         => |case| hidden_proc(case, Cause::ProcAtime), |case| Wish::Relatime.grant(case).or(bind_proc(case));
@@ -43,7 +43,7 @@ rules! {
         => pid_namespace_not_owned, |case| Remedy::change(SandboxChange::UnsharePid).or(bind_proc(case));
 
     EmulatedKernelDeniesProc, Anytime about proc, [PROC => (EPERM)], unless MOUNTED_HERE
-        => emulated_kernel, |case| told!("linux-kernel").or(bind_proc(case));
+        => emulated_kernel, |case| told!(PR08, "linux-kernel").or(bind_proc(case));
 }
 
 /// The kernel's rule about whole procfs instances, if what breaks it is this cause.

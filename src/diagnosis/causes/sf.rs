@@ -29,8 +29,8 @@ fn filter(case: &Case<'_>) -> Option<Judgement> {
 
 fn other_filter(case: &Case<'_>) -> Vec<Remedy> {
     if case.host.process.seccomp.is_absent() {
-        return vec![told!("kernel-with-filters")];
+        return vec![told!(SF01, "kernel-with-filters")];
     }
     let denied = matches!(case.errno(), Some(libc::EPERM | libc::EACCES));
-    told!("compile-filter").or(denied.then(|| told!("strictest-filter-last")))
+    told!(SF01, "compile-filter").or(denied.then(|| told!(SF01, "strictest-filter-last")))
 }

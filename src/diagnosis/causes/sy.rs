@@ -4,7 +4,7 @@ use super::prelude::*;
 
 rules! {
     OutOfMemory, Failed, ["Out of memory"; FORK, LAUNCH, ANY => (ENOMEM)]
-        => out_of_memory, |_| vec![told!("see-memory"), told!("raise-memory-limit")];
+        => out_of_memory;
 }
 
 const FORK: &str = "Can't fork for --pidns";

@@ -19,7 +19,7 @@ rules! {
         => landlock_denies_proc, |_| vec![told!("landlock-inside")];
 
     BwrapUnreadable, Anytime, ["setting up uid map" => (EACCES)]
-        => bwrap_unreadable, |case| vec![told!("readable-bwrap", path = path(case))];
+        => bwrap_unreadable, |case| vec![told!(UM12, "readable-bwrap", path = path(case))];
 
     MissingSetfcap, Anytime, ["setting up uid map" => (EPERM)],
         unless "the same sandbox starts as root without CAP_SETFCAP, or fails for uid 1000, too"

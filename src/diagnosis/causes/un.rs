@@ -50,8 +50,8 @@ fn suspects(case: &Case<'_>, mut found: Judgement) -> Judgement {
 
 fn remedies(case: &Case<'_>) -> Vec<Remedy> {
     let foreign = case.message().is_some_and(|message| message.pattern().is_none());
-    let version = foreign.then(|| told!("look-at-version"));
-    vec![told!("try-each-step"), told!("try-the-line"), told!("report-it")].or(version)
+    let version = foreign.then(|| told!(UN01, "look-at-version"));
+    vec![told!(UN01, "try-each-step"), told!(UN01, "try-the-line"), told!(UN01, "report-it")].or(version)
 }
 
 #[cfg(test)]

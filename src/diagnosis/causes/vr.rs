@@ -115,10 +115,10 @@ fn newer_bwrap(case: &Case<'_>) -> Vec<Remedy> {
     let other = case.failed() && option.is_some_and(|option| another(case, option));
     let optional = option.and_then(|option| {
         let feature = format!("{:?}", option.feature?);
-        Some(told!("optional-feature", name = option.name, feature))
+        Some(told!(VR01, "optional-feature", name = option.name, feature))
     });
     let told = [
-        other.then(|| told!("which-bwrap")),
+        other.then(|| told!(VR01, "which-bwrap")),
         (!unreleased).then(|| told!("install-bubblewrap", since)),
         optional,
     ];

@@ -1,4 +1,5 @@
-//! Remedies that are nothing but words, each in a file of `words/` as people read it:
+//! Remedies that are nothing but words, each as people read it: one that helps against a single cause in the text of that cause,
+//! below a line `== NAME`, others in a file of `words/`:
 //!
 //! ```text
 //! Let everybody read bwrap's program
@@ -13,22 +14,33 @@
 //! program can apply has no such lines: that is given beside the file.
 
 use super::{Action, Remedy};
+use crate::diagnosis::Cause;
+use crate::diagnosis::cause::sections;
 use crate::visible::line;
 
-/// The remedy of a file, with what is filled in: `told!("unmount", place, point = word(&mount.point))`; and with an action that a
-/// program can apply: `told!("user-of-unit" => unit(case, &[("User", "1000")]), id)`.
+/// The remedy of a file, with what is filled in: `told!("unmount", place, point = word(&mount.point))`; one of a cause's own from the
+/// cause's text: `told!(EX03, "finish-writing", host)`; and with an action that a program can apply:
+/// `told!("user-of-unit" => unit(case, &[("User", "1000")]), id)`.
 macro_rules! told {
-    ($name:literal => $action:expr $(, $key:ident $(= $value:expr)?)*) => {
-        $crate::diagnosis::remedy::Remedy { action: $action, ..told!($name $(, $key $(= $value)?)*) }
+    (@text $text:expr, => $action:expr $(, $key:ident $(= $value:expr)?)*) => {
+        $crate::diagnosis::remedy::Remedy { action: $action, ..told!(@text $text, $(, $key $(= $value)?)*) }
     };
-    ($name:literal $(, $key:ident $(= $value:expr)?)*) => {
+    (@text $text:expr, $(, $key:ident $(= $value:expr)?)*) => {
         $crate::diagnosis::remedy::Remedy::told(
-            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/diagnosis/remedy/words/", $name, ".txt")),
-            &[$((stringify!($key), &told!(@ $key $($value)?))),*],
+            $text, &[$((stringify!($key), &told!(@value $key $($value)?))),*],
         )
     };
-    (@ $key:ident) => { $key.to_string() };
-    (@ $key:ident $value:expr) => { $value.to_string() };
+    (@value $key:ident) => { $key.to_string() };
+    (@value $key:ident $value:expr) => { $value.to_string() };
+    (@file $($file:expr),+) => {
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/diagnosis/", $($file,)+ ".txt"))
+    };
+    ($code:ident, $name:literal $($rest:tt)*) => {
+        told!(@text $crate::diagnosis::cause::section(
+            told!(@file "explanations/", stringify!($code)), $name,
+        ), $($rest)*)
+    };
+    ($name:literal $($rest:tt)*) => { told!(@text told!(@file "remedy/words/", $name), $($rest)*) };
 }
 pub(in super::super) use told;
 
@@ -47,6 +59,12 @@ impl Remedy {
             }
         }
         remedy
+    }
+
+    /// Those of a cause's own, where they need nothing filled in.
+    pub(in super::super) fn of(cause: Cause) -> Vec<Self> {
+        let own = sections(cause.text()).filter(|(name, _)| *name != "answers");
+        own.map(|(_, text)| Self::told(text, &[])).collect()
     }
 }
 
@@ -124,28 +142,47 @@ mod tests {
                 Some((*depth, at))
             });
             let end = end.into_iter().find(|(depth, _)| *depth == 0).unwrap().1;
-            let mut words = part[..end].split('"').skip(1);
-            let name = words.next().unwrap().to_owned();
+            let mut words = part[..end].split('"');
+            let code = words.next().unwrap().trim();
+            let name = format!("{code}{}", words.next().unwrap());
             uses.entry(name).or_default().push(part[..end].to_owned());
         }
-        let mut files = 0;
+        let mut texts = Vec::new();
         for entry in std::fs::read_dir(room.join("remedy/words")).unwrap() {
             let path = entry.unwrap().path();
-            let (name, text) =
-                (path.file_stem().unwrap().to_str().unwrap(), std::fs::read_to_string(&path).unwrap());
-            let (head, body) = text.split_once("\n\n").unwrap_or((&text, ""));
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            texts.push((name, std::fs::read_to_string(&path).unwrap()));
+        }
+        let mut unnamed = 0;
+        for &cause in Cause::ALL {
+            let own = sections(cause.text()).filter(|(name, _)| *name != "answers");
+            let own: Vec<_> = own.map(|(name, text)| (format!("{},{name}", cause.code()), text)).collect();
+            // all of them, where the row names none: nothing can be filled in
+            if own.iter().all(|(name, text)| !uses.contains_key(name) && names(text).is_empty()) {
+                unnamed += own.len();
+                for (name, _) in &own {
+                    uses.insert(name.clone(), vec![format!("\"{name}\"")]);
+                }
+            }
+            texts.extend(own.into_iter().map(|(name, text)| (name, text.to_owned())));
+        }
+        assert!(unnamed > 10, "{unnamed}");
+        let mut files = 0;
+        for (name, text) in &texts {
+            let (head, body) = text.split_once("\n\n").unwrap_or((text, ""));
             let mut head = head.lines();
             assert!(head.next().unwrap().starts_with(|c: char| c.is_uppercase() || c == '{'), "{name}");
             assert!(head.next().unwrap().starts_with("Price: "), "{name}");
             assert!(head.all(|line| line.starts_with("Needs: ")), "{name}");
             let uses = uses.get(name).unwrap_or_else(|| panic!("nothing uses {name}"));
-            let applied = |part: &String| part.trim_start().starts_with(&format!("\"{name}\" =>"));
+            let literal = format!("\"{}\" =>", name.split_once(',').map_or(name.as_str(), |(_, name)| name));
+            let applied = |part: &String| part.contains(&literal);
             assert!(uses.iter().all(|part| applied(part) == body.trim().is_empty()), "{name}");
             for part in uses {
                 let given = |wanted: &String| {
                     part.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == wanted)
                 };
-                assert!(names(&text).iter().all(given), "{name}: {part}");
+                assert!(names(text).iter().all(given), "{name}: {part}");
             }
             files += 1;
         }

@@ -79,13 +79,13 @@ pub(super) fn remount(case: &Case<'_>) -> Option<Judgement> {
 
 pub(super) fn leave_mount_out(case: &Case<'_>) -> Vec<Remedy> {
     let Some(spot) = Spot::destination(case) else {
-        return vec![told!("bind-beside-mount", place = "the mount")];
+        return vec![told!(BD02, "bind-beside-mount", place = "the mount")];
     };
     let host = refused(&spot);
     let place = host.as_deref().map_or("the mount".to_owned(), shown);
     let fragile = host.and_then(|path| mounted_on(case, &path)).filter(|mount| is_fragile(mount));
     let unmount = fragile.map(|mount| told!("unmount", place, point = word(&mount.point)));
-    Vec::new().or(unmount).or([told!("bind-beside-mount", place)]).or(spot.leave_out())
+    Vec::new().or(unmount).or([told!(BD02, "bind-beside-mount", place)]).or(spot.leave_out())
 }
 
 /// The bind itself.
@@ -114,8 +114,8 @@ pub(super) fn denied(case: &Case<'_>) -> Option<Judgement> {
 
 pub(super) fn bind_otherwise(case: &Case<'_>) -> Vec<Remedy> {
     let otherwise = match case.message().and_then(Message::source) {
-        Some(source) => told!("bind-above-or-below", source = word(source)),
-        None => told!("bind-another-path"),
+        Some(source) => told!(BD09, "bind-above-or-below", source = word(source)),
+        None => told!(BD09, "bind-another-path"),
     };
     otherwise.or(Spot::destination(case).and_then(|spot| spot.leave_out()))
 }

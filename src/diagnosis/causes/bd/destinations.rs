@@ -77,7 +77,7 @@ pub(super) fn resolve_it(case: &Case<'_>) -> Vec<Remedy> {
     };
     let resolved = match link {
         Some((operation, path)) => Remedy::change(SandboxChange::Destination { operation, path }),
-        None => told!("destination-of-link", look),
+        None => told!(BD04, "destination-of-link", look),
     };
     resolved.or(spot.leave_out())
 }
@@ -111,14 +111,16 @@ pub(super) fn other_kind(case: &Case<'_>) -> Option<Judgement> {
 
 pub(super) fn another_kind(case: &Case<'_>) -> Vec<Remedy> {
     let spot = Spot::destination(case);
-    let Some(found) = spot.as_ref().and_then(|spot| spot.found) else { return vec![told!("same-kind")] };
+    let Some(found) = spot.as_ref().and_then(|spot| spot.found) else {
+        return vec![told!(BD05, "same-kind")];
+    };
     let on_directory = case.says(&[NOT_A_FILE]) || case.errno() == Some(libc::EISDIR);
     let remedy = match found.operation {
         Operation::RemountRo(remount) => {
             let at = remount.destination.to_string_lossy();
-            Some(told!("mount-instead-of-remount", at = format!("{at:?}")))
+            Some(told!(BD05, "mount-instead-of-remount", at = format!("{at:?}")))
         }
-        Operation::Chmod(_) => Some(told!("make-before-mode")),
+        Operation::Chmod(_) => Some(told!(BD05, "make-before-mode")),
         // a file bound on a directory is mostly meant to lie in it
         Operation::Bind(bind) if on_directory => bind.source.file_name().map(|name| {
             let path = bind.destination.join(name);
@@ -128,9 +130,9 @@ pub(super) fn another_kind(case: &Case<'_>) -> Vec<Remedy> {
             Remedy { summary, opens, ..Remedy::change(change) }
         }),
         Operation::Tmpfs(tmpfs) if case.says(&["Can't mkdir %s"]) => {
-            Some(told!("mask-with-file", destination = word(&tmpfs.destination)))
+            Some(told!(BD05, "mask-with-file", destination = word(&tmpfs.destination)))
         }
-        other => Some(told!("destination-of-same-kind", destination = shown(other.destination()))),
+        other => Some(told!(BD05, "destination-of-same-kind", destination = shown(other.destination()))),
     };
     Vec::new().or(remedy).or([Remedy::leave_out(found.index)])
 }
@@ -146,7 +148,7 @@ pub(super) fn make_it(case: &Case<'_>) -> Vec<Remedy> {
         // mostly a mask over what the host does not have either
         _ if !is_socket(spot.path) => remedies.or(leave_out),
         Some(_) => Vec::new().or(leave_out).or(remedies),
-        None => told!("leave-mask-out", path = shown(spot.path)).or(remedies),
+        None => told!(BD03, "leave-mask-out", path = shown(spot.path)).or(remedies),
     }
 }
 
@@ -177,7 +179,7 @@ pub(super) fn unreadable(case: &Case<'_>) -> Option<Judgement> {
 pub(super) fn let_read(case: &Case<'_>) -> Vec<Remedy> {
     let Some(spot) = Spot::destination(case) else { return Vec::new() };
     let path = word(spot.outside().as_deref().unwrap_or(spot.path));
-    told!("readable-parents", path).or(spot.leave_out())
+    told!(BD10, "readable-parents", path).or(spot.leave_out())
 }
 
 /// Why a destination cannot be made where it is, and what helps.
@@ -192,7 +194,7 @@ fn obstacle(case: &Case<'_>, spot: &Spot<'_>) -> (Judgement, Vec<Remedy>) {
     };
     let uid = &case.host.process.uid;
     let user = uid.present().filter(|_| !read_only).map(|user| format!("bwrap writes there as uid {user}"));
-    let elsewhere = || vec![told!("other-destination", path = shown(spot.path))];
+    let elsewhere = || vec![told!(BD03, "other-destination", path = shown(spot.path))];
     match (spot.found, spot.found.and_then(Found::remount), spot.mount()) {
         (Some(asked), Some(remount), _) => {
             let why = format!(", which {remount} has made read-only before");
@@ -238,7 +240,7 @@ fn obstacle(case: &Case<'_>, spot: &Spot<'_>) -> (Judgement, Vec<Remedy>) {
                 .seen(uid, user)
                 .asked(case, format!("it lies in {mount}, which the sandbox may write"));
             let made = outside.map(|outside| mount_point(case, Some(asked), &outside));
-            (found, Vec::new().or(made).or([told!("tmpfs-above", name = mount.name())]))
+            (found, Vec::new().or(made).or([told!(BD03, "tmpfs-above", name = mount.name())]))
         }
         // nobody knows where it lies, or in the sandbox's own root
         _ => {
@@ -263,22 +265,22 @@ fn in_read_only(case: &Case<'_>, spot: &Spot<'_>, found: Found<'_>, mount: Found
     let outside = spot.outside();
     let made = outside.and_then(|outside| match found.operation {
         Operation::Chmod(_) => None,
-        Operation::File(_) => Some(told!("bind-content-over-file", outside = word(outside))),
+        Operation::File(_) => Some(told!(BD03, "bind-content-over-file", outside = word(outside))),
         _ => (!is_socket(&outside)).then(|| mount_point(case, Some(found), &outside)),
     });
     let over = match mount.operation {
         Operation::Bind(bind) if relative(&bind.destination).as_os_str().is_empty() => {
-            Some(told!("tmpfs-below-root"))
+            Some(told!(BD03, "tmpfs-below-root"))
         }
         Operation::Bind(bind) => {
             let quoted = |path: &Path| format!("{:?}", path.to_string_lossy());
             let (source, at) = (quoted(&bind.source), quoted(&bind.destination));
-            let overlay = told!("overlay-in-place", mount, source, at).needs(Need::Bwrap("0.11"));
+            let overlay = told!(BD03, "overlay-in-place", mount, source, at).needs(Need::Bwrap("0.11"));
             Some(overlay.needs(Need::Linux("", (5, 11))))
         }
         _ => None,
     };
-    Vec::new().or(made).or([told!("other-destination", path = shown(spot.path))]).or(over)
+    Vec::new().or(made).or([told!(BD03, "other-destination", path = shown(spot.path))]).or(over)
 }
 
 /// What is to be made on the host: a directory, or a file for what binds one.
@@ -288,11 +290,11 @@ fn mount_point(case: &Case<'_>, found: Option<Found<'_>>, outside: &Path) -> Rem
         || matches!(operation, Some(Operation::File(_) | Operation::BindData(_)));
     let (place, parent) = (word(outside), word(outside.parent().unwrap_or(Path::new("/"))));
     match operation {
-        _ if file => told!("make-file-for-mount", parent, place),
+        _ if file => told!(BD03, "make-file-for-mount", parent, place),
         // bwrap failed before it came to the kind of the source
         Some(Operation::Bind(bind)) if case.says(&[MKDIR_PARENTS]) => {
-            told!("make-mount-point-of-kind", parent, place, source = word(&bind.source))
+            told!(BD03, "make-mount-point-of-kind", parent, place, source = word(&bind.source))
         }
-        _ => told!("make-directory-for-mount", place),
+        _ => told!(BD03, "make-directory-for-mount", place),
     }
 }

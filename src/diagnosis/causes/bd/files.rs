@@ -53,8 +53,8 @@ pub(super) fn exists(case: &Case<'_>) -> Option<Judgement> {
 pub(super) fn leave_it(case: &Case<'_>) -> Vec<Remedy> {
     let Some(found) = link(case).and_then(|spot| spot.found) else {
         let there = case.message().and_then(Message::path).filter(|path| path.is_absolute());
-        let moved = there.map(|path| told!("move-away", outside = word(path)));
-        return Vec::new().or(moved).or([told!("link-elsewhere")]);
+        let moved = there.map(|path| told!(BD07, "move-away", outside = word(path)));
+        return Vec::new().or(moved).or([told!(BD07, "link-elsewhere")]);
     };
     let outside = found.mount().and_then(|mount| mount.operation.outside(found.operation.destination()));
     Remedy::leave_out(found.index).or(match made_twice(found) {
@@ -62,7 +62,7 @@ pub(super) fn leave_it(case: &Case<'_>) -> Vec<Remedy> {
             let summary = format!("Leave {twice} out instead");
             Some(Remedy { summary, ..Remedy::leave_out(twice.index) })
         }
-        None => outside.map(|outside| told!("move-away", outside = word(&outside))),
+        None => outside.map(|outside| told!(BD07, "move-away", outside = word(&outside))),
     })
 }
 
@@ -95,15 +95,15 @@ pub(super) fn more_room(case: &Case<'_>) -> Vec<Remedy> {
     let spot = Spot::destination(case);
     let mount = spot.as_ref().and_then(Spot::mount);
     let room = match mount.map(|mount| (mount, mount.operation)) {
-        _ if case.errno() == Some(libc::EFBIG) => told!("allow-larger-files"),
+        _ if case.errno() == Some(libc::EFBIG) => told!(BD08, "allow-larger-files"),
         Some((mount, Operation::Tmpfs(Tmpfs { size: Some(_), .. }))) => {
-            told!("bigger-tmpfs", numbered = mount)
+            told!(BD08, "bigger-tmpfs", numbered = mount)
         }
-        Some((_, Operation::Bind(bind))) => told!("make-room-disk", source = word(&bind.source)),
-        _ => told!("make-room-memory"),
+        Some((_, Operation::Bind(bind))) => told!(BD08, "make-room-disk", source = word(&bind.source)),
+        _ => told!(BD08, "make-room-memory"),
     };
     let file = spot.and_then(|spot| spot.found).filter(|found| matches!(found.operation, Operation::File(_)));
-    room.or(file.map(|_| told!("bind-file-from-host")))
+    room.or(file.map(|_| told!(BD08, "bind-file-from-host")))
 }
 
 /// How long a file is that the sandbox makes.

@@ -31,14 +31,14 @@ pub(super) fn without_it(case: &Case<'_>) -> Vec<Remedy> {
     let Some(spot) = Spot::source(case) else { return Vec::new() };
     let path = spot.path;
     let there = match (path.extension(), path.parent()) {
-        _ if is_descriptor(path) => Some(told!("descriptor-with-name")),
-        _ if in_container(case) => Some(told!("bring-into-container", path = shown(path))),
+        _ if is_descriptor(path) => Some(told!(BD01, "descriptor-with-name")),
+        _ if in_container(case) => Some(told!(BD01, "bring-into-container", path = shown(path))),
         // what a service makes is nobody else's to make
-        _ if is_socket(path) => Some(told!("start-service", path = shown(path))),
+        _ if is_socket(path) => Some(told!(BD01, "start-service", path = shown(path))),
         // what is there are nodes, and a directory in the place of one breaks more
         _ if path.starts_with("/dev") => None,
-        (Some(_), Some(parent)) => Some(told!("create-file", path = word(path), parent = word(parent))),
-        _ => Some(told!("create-source", path = word(path))),
+        (Some(_), Some(parent)) => Some(told!(BD01, "create-file", path = word(path), parent = word(parent))),
+        _ => Some(told!(BD01, "create-source", path = word(path))),
     };
     let bind = spot.found.filter(|found| matches!(found.operation, Operation::Bind(_)));
     let optional = bind.map(|found| SandboxChange::OptionalSource { operation: found.index });
@@ -93,23 +93,23 @@ pub(super) fn reach_it(case: &Case<'_>) -> Vec<Remedy> {
     let path = spot.path;
     // an optional source may be missing, but not refused
     if !is_denied(case) {
-        return told!("repair", path = shown(path), path2 = word(path)).or(spot.leave_out());
+        return told!(BD06, "repair", path = shown(path), path2 = word(path)).or(spot.leave_out());
     }
     let uid = case.host.process.uid.present();
     let mounts = case.host.mounts.present().map(Vec::as_slice).unwrap_or_default();
     let fuse = mount_of(mounts, path).is_some_and(|mount| mount.filesystem.starts_with("fuse"));
     let portal = path.components().any(|part| part.as_os_str() == "doc");
     let reach = if portal && (fuse || path.starts_with("/run/user")) {
-        told!("document-portal")
+        told!(BD06, "document-portal")
     } else if fuse {
-        told!("fuse-allow-other", path = word(path))
+        told!(BD06, "fuse-allow-other", path = word(path))
     } else {
         let user = uid.map_or_else(|| "u:USER:x".to_owned(), |uid| format!("u:{uid}:x"));
-        told!("search-directory", path = word(path), user)
+        told!(BD06, "search-directory", path = word(path), user)
     };
     // in its namespace root is nobody to what others own, whatever may be searched
     let own = case.user_namespace() == Some(true);
-    let owner = (own && uid == Some(&0) && !fuse).then(|| told!("as-owner", path = word(path)));
+    let owner = (own && uid == Some(&0) && !fuse).then(|| told!(BD06, "as-owner", path = word(path)));
     let keep = (own && case.is_admin()).then(|| Remedy::change(SandboxChange::KeepUserNamespace));
     Vec::new().or(owner).or([reach]).or(keep).or(spot.leave_out())
 }

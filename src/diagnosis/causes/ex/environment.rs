@@ -31,7 +31,8 @@ pub(super) fn another_directory(case: &Case<'_>) -> Vec<Remedy> {
     let place = shown(directory);
     let bind = || Remedy::ro_bind(directory).needs(format!("{place} on the host"));
     let bound = directory.is_absolute() && case.errno() != Some(libc::EACCES);
-    told!("other-directory", directory = word(directory), place = format!("{place:?}")).or(bound.then(bind))
+    told!(EX08, "other-directory", directory = word(directory), place = format!("{place:?}"))
+        .or(bound.then(bind))
 }
 
 pub(super) fn lock_file(case: &Case<'_>) -> Option<Judgement> {
@@ -42,7 +43,7 @@ pub(super) fn lock_file(case: &Case<'_>) -> Option<Judgement> {
 
 pub(super) fn lockable(case: &Case<'_>) -> Vec<Remedy> {
     let file = case.message().and_then(Message::path).unwrap_or(Path::new("FILE"));
-    vec![told!("lock-file", file = word(file), place = format!("{:?}", shown(file)))]
+    vec![told!(EX11, "lock-file", file = word(file), place = format!("{:?}", shown(file)))]
 }
 
 pub(super) fn label(case: &Case<'_>) -> Option<Judgement> {

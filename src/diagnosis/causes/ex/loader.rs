@@ -25,5 +25,5 @@ pub(super) fn loader_failed(case: &Case<'_>) -> Option<Judgement> {
 }
 
 pub(super) fn mend_libraries(case: &Case<'_>) -> Vec<Remedy> {
-    vec![told!("install-libraries", path = path(case)), told!("no-library-path")]
+    vec![told!(EX10, "install-libraries", path = path(case)), told!(EX10, "no-library-path")]
 }

@@ -35,9 +35,9 @@ pub(super) fn program_remedies(case: &Case<'_>) -> Vec<Remedy> {
     let directory = program.filter(|program| program.is_absolute()).and_then(Path::parent);
     let bind = match directory.filter(|directory| directory.parent().is_some()) {
         Some(directory) => Remedy::ro_bind(directory),
-        None => told!("bind-program-directory"),
+        None => told!(EX02, "bind-program-directory"),
     };
-    let correct = told!("correct-program-name", inherited);
+    let correct = told!(EX02, "correct-program-name", inherited);
     let proven = program.and_then(|program| case.sandbox?.shows(program)) == Some(false);
     if proven { bind.or([correct]) } else { correct.or([bind]) }
 }

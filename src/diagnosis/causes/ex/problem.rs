@@ -36,18 +36,18 @@ fn row<'a>(case: &Case<'_>, problem: &'a Problem) -> (Cause, &'static str, &'a P
     let host = |path: &Path| word(outside(case, path));
     match problem {
         Problem::LoaderMissing { interpreter, .. } => {
-            let helps = bind_or_install(case, interpreter).or([told!("links-of-merged-usr")]);
+            let helps = bind_or_install(case, interpreter).or([told!(EX01, "links-of-merged-usr")]);
             (LoaderMissing, FOUND, interpreter, helps)
         }
         Problem::InterpreterMissing { interpreter, .. } => {
             (LoaderMissing, FOUND, interpreter, vec![bind_or_install(case, interpreter)])
         }
         Problem::CarriageReturn { path, .. } => {
-            let helps = told!("no-carriage-returns", host = host(path));
+            let helps = told!(EX01, "no-carriage-returns", host = host(path));
             (LoaderMissing, "`head -n 1 {} | od -c` shows no \\r", path, vec![helps])
         }
         Problem::ShellMissing(path) => {
-            let named = told!("name-interpreter", host = shown(&outside(case, path)));
+            let named = told!(EX01, "name-interpreter", host = shown(&outside(case, path)));
             let refutation = "`file {}` says that it is a binary, or /bin/sh is visible inside";
             (LoaderMissing, refutation, path, named.or([Remedy::ro_bind("/bin")]))
         }
@@ -59,38 +59,46 @@ fn row<'a>(case: &Case<'_>, problem: &'a Problem) -> (Cause, &'static str, &'a P
             (ProgramMissing, FOUND, target, vec![bind_target(case, link, target)])
         }
         Problem::LinkLoop(path) => {
-            let helps = told!("correct-links", host = host(path));
+            let helps = told!(EX02, "correct-links", host = host(path));
             (ProgramMissing, "`namei {}` comes to an end inside", path, vec![helps])
         }
         Problem::NameTooLong(path) => {
             let refutation = "`getconf NAME_MAX` and PATH_MAX are larger there";
-            (ProgramMissing, refutation, path, vec![told!("shorter-path")])
+            (ProgramMissing, refutation, path, vec![told!(EX02, "shorter-path")])
         }
         Problem::NotSearchable { directory, .. } => {
             (ProgramNotExecutable, EXECUTABLE, directory, searchable(case, directory))
         }
-        Problem::NotAFile(path) => (ProgramNotExecutable, A_FILE, path, vec![told!("name-regular-file")]),
+        Problem::NotAFile(path) => {
+            (ProgramNotExecutable, A_FILE, path, vec![told!(EX03, "name-regular-file")])
+        }
         Problem::Busy(path) => {
             let refutation = "`fuser -v {}` shows that nobody writes to it, nor to its interpreter";
-            (ProgramNotExecutable, refutation, path, vec![told!("finish-writing", host = host(path))])
+            (ProgramNotExecutable, refutation, path, vec![told!(EX03, "finish-writing", host = host(path))])
         }
         Problem::InterpreterLoop(path) => {
-            let helps = told!("binary-as-interpreter", host = host(path));
+            let helps = told!(EX03, "binary-as-interpreter", host = host(path));
             (ProgramNotExecutable, "`head -n 1 {}` names a binary", path, vec![helps])
         }
-        Problem::NotExecutable { path, .. } => {
-            (ProgramNotExecutable, EXECUTABLE, path, vec![told!("make-executable", program = host(path))])
-        }
+        Problem::NotExecutable { path, .. } => (
+            ProgramNotExecutable,
+            EXECUTABLE,
+            path,
+            vec![told!(EX03, "make-executable", program = host(path))],
+        ),
         Problem::IsDirectory(path) => {
-            (ProgramNotExecutable, A_FILE, path, vec![told!("program-in-directory", path = word(path))])
+            (ProgramNotExecutable, A_FILE, path, vec![told!(EX03, "program-in-directory", path = word(path))])
         }
         Problem::Noexec(path) => {
-            let helps = told!("bind-program-without-noexec", host = host(path))
-                .or([told!("remount-exec", host = host(path))]);
+            let helps = told!(EX03, "bind-program-without-noexec", host = host(path)).or([told!(
+                EX03,
+                "remount-exec",
+                host = host(path)
+            )]);
             (ProgramNotExecutable, "`findmnt -T {} -no OPTIONS` shows no noexec", path, helps)
         }
         Problem::WrongArchitecture { path, .. } | Problem::BadLoader { path, .. } => {
-            (WrongArchitecture, OTHER_ELF, path, vec![told!("other-build")])
+            (WrongArchitecture, OTHER_ELF, path, vec![told!(EX04, "other-build")])
         }
     }
 }
@@ -99,7 +107,7 @@ fn row<'a>(case: &Case<'_>, problem: &'a Problem) -> (Cause, &'static str, &'a P
 fn bind_or_install(case: &Case<'_>, interpreter: &Path) -> Remedy {
     let directory = interpreter.parent().filter(|parent| parent.parent().is_some()).unwrap_or(interpreter);
     match paths::outside(case, interpreter) {
-        Some(host) => told!("install-interpreter", host = shown(&host)),
+        Some(host) => told!(EX01, "install-interpreter", host = shown(&host)),
         None => Remedy::ro_bind(directory),
     }
 }
@@ -108,17 +116,17 @@ fn bind_or_install(case: &Case<'_>, interpreter: &Path) -> Remedy {
 fn bind_target(case: &Case<'_>, link: &Path, target: &Path) -> Remedy {
     match outside(case, link) {
         host if host == link => Remedy::ro_bind(target),
-        host => told!("bind-target-of-link", target = shown(target), host = word(host)),
+        host => told!(EX02, "bind-target-of-link", target = shown(target), host = word(host)),
     }
 }
 
 fn searchable(case: &Case<'_>, directory: &Path) -> Vec<Remedy> {
     match paths::outside(case, directory) {
         Some(host) => vec![
-            told!("make-searchable", directory = word(&host)),
-            told!("bind-where-it-is-reached", directory = shown(&host)),
+            told!(EX03, "make-searchable", directory = word(&host)),
+            told!(EX03, "bind-where-it-is-reached", directory = shown(&host)),
         ],
-        None => vec![told!("directory-with-x", directory = shown(directory))],
+        None => vec![told!(EX03, "directory-with-x", directory = shown(directory))],
     }
 }
 

@@ -23,10 +23,10 @@ fn missing(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn permit(case: &Case<'_>) -> Vec<Remedy> {
-    let in_unit = || told!("setuid-files-of-unit" => unit(case, &[("RestrictSUIDSGID", "no")]));
+    let in_unit = || told!(MT14, "setuid-files-of-unit" => unit(case, &[("RestrictSUIDSGID", "no")]));
     let unit = (Setting::of(case) == Setting::Unit).then(in_unit);
-    let gvisor = case.on(Platform::GVisor).then(|| told!("newer-gvisor-openat2"));
-    let otherwise = told!("bwrap-without-openat2");
+    let gvisor = case.on(Platform::GVisor).then(|| told!(MT14, "newer-gvisor-openat2"));
+    let otherwise = told!(MT14, "bwrap-without-openat2");
     match Setting::of(case) {
         // whose runsc is the platform's business
         Setting::Managed(_) => otherwise.or(gvisor),

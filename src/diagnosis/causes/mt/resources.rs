@@ -22,7 +22,7 @@ rules! {
 
     RootIsInitramfs, Anytime, ["pivot_root", "pivot_root(/newroot)" => (EINVAL)],
         unless "`grep ' / / ' /proc/self/mountinfo` shows another file system than rootfs"
-        => initramfs, |_| vec![told!("switch-root")];
+        => initramfs;
 
     OverlayUnsupported, Anytime, [
         "Can't make overlay mount on %s with options %s",
@@ -128,7 +128,7 @@ fn mount_limit(case: &Case<'_>) -> Option<Judgement> {
 
 fn more_mounts(case: &Case<'_>) -> Vec<Remedy> {
     let opens = "mount namespaces can take more of the kernel's memory";
-    raise(case, "fs.mount-max", 200_000, opens).or([told!("bind-fewer-trees")])
+    raise(case, "fs.mount-max", 200_000, opens).or([told!(MT12, "bind-fewer-trees")])
 }
 
 /// Since this version user namespaces mount overlays.
@@ -199,12 +199,13 @@ fn other_overlay(case: &Case<'_>) -> Vec<Remedy> {
     let operation = which(case).or_else(|| case.plan.as_ref()?.overlay);
     let kind = overlay(case).map(|overlay| &overlay.kind);
     let below = below_layers(case).filter(|_| case.errno() == Some(libc::EINVAL));
-    let without = below.map(|list| told!("no-submounts", list));
-    let in_memory = matches!(kind, Some(OverlayKind::Writable { .. })).then(|| told!("overlay-in-memory"));
+    let without = below.map(|list| told!(MT13, "no-submounts", list));
+    let in_memory =
+        matches!(kind, Some(OverlayKind::Writable { .. })).then(|| told!(MT13, "overlay-in-memory"));
     let old = case.kernel().is_none_or(|version| version < OVERLAYS);
-    let newer = old.then(|| told!("kernel-with-overlays"));
+    let newer = old.then(|| told!(MT13, "kernel-with-overlays"));
     let leave_out = operation.map(Remedy::leave_out);
-    Vec::new().or(without).or(in_memory).or([told!("bind-copy-instead")]).or(newer).or(leave_out)
+    Vec::new().or(without).or(in_memory).or([told!(MT13, "bind-copy-instead")]).or(newer).or(leave_out)
 }
 
 #[cfg(test)]

@@ -159,10 +159,12 @@ fn outer_sandbox(case: &Case<'_>) -> Option<Judgement> {
 
 fn leave_outer_sandbox(case: &Case<'_>) -> Vec<Remedy> {
     match outer(case).map(|outer| outer.platform) {
-        Some(Platform::Flatpak) => vec![told!("outside-of-flatpak")],
-        Some(Platform::Snap) => vec![told!("snap-interface")],
-        Some(Platform::Firejail) => vec![told!("firejail-without-filter"), told!("without-firejail")],
-        _ => vec![told!("outside-of-sandbox")],
+        Some(Platform::Flatpak) => vec![told!(NS06, "outside-of-flatpak")],
+        Some(Platform::Snap) => vec![told!(NS06, "snap-interface")],
+        Some(Platform::Firejail) => {
+            vec![told!(NS06, "firejail-without-filter"), told!(NS06, "without-firejail")]
+        }
+        _ => vec![told!(NS06, "outside-of-sandbox")],
     }
 }
 

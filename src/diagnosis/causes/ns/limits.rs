@@ -18,7 +18,7 @@ rules! {
 
     GvisorNestedTooDeep, Failed, [CREATING, "unshare user ns" => (EUSERS)],
         unless "the same sandbox starts when it is nested less deep"
-        => gvisor, |_| vec![told!("nest-less"), told!("no-gvisor")];
+        => gvisor, |_| vec![told!("nest-less"), told!(NS18, "no-gvisor")];
 
     NestedTooDeep, Failed, [EXCEEDED; CREATING => (EUSERS); "unshare user ns" => (ENOSPC EUSERS)],
         unless "`unshare --user true` succeeds, though it is one level deeper"
@@ -101,7 +101,7 @@ fn other_limit(case: &Case<'_>) -> Option<Judgement> {
 fn raise_other(case: &Case<'_>) -> Vec<Remedy> {
     let opens = "every user of the machine can make more namespaces of this kind";
     let known = tightest(case).map(|(_, name)| raise(case, &name, LEAST, opens));
-    known.unwrap_or_else(|| vec![told!("raise-namespace-limit")])
+    known.unwrap_or_else(|| vec![told!(NS15, "raise-namespace-limit")])
 }
 
 /// Every namespace above us has a limit of its own, which cannot be read from here.
@@ -129,7 +129,8 @@ fn ancestor(case: &Case<'_>) -> Option<Judgement> {
 
 fn raise_ancestor(case: &Case<'_>) -> Vec<Remedy> {
     // ours may well be higher: what is set here would change nothing
-    let (outer, limit) = (told!("outer-sandbox-with-userns"), told!("raise-limit-outside", opens = OPENS));
+    let (outer, limit) =
+        (told!(NS13, "outer-sandbox-with-userns"), told!("raise-limit-outside", opens = OPENS));
     let inside = case.on(Platform::Flatpak) || case.on(Platform::Bubblewrap);
     if inside { outer.or([limit]) } else { limit.or([outer]) }
 }

@@ -26,13 +26,13 @@ rules! {
 
     EmulatedProcessor, Failed, [NO_KERNEL_SUPPORT; CREATING => (EINVAL)],
         unless "`uname -m` prints the same in here and on the machine"
-        => emulated_processor, |_| vec![told!("own-processor")];
+        => emulated_processor;
 
     AppWithoutNamespaces, Failed, [
         "fchdir to oldroot" => (ENOENT); "Can't read /proc/sys/kernel/overflowuid" => (EACCES EPERM);
         NO_PERMISSIONS => (EPERM); CREATING => (EPERM EACCES ENOSYS EINVAL); NO_KERNEL_SUPPORT
     ],
-        unless "`unshare --user true` succeeds" => app, |_| vec![told!("no-sandbox-in-app")];
+        unless "`unshare --user true` succeeds" => app;
 }
 
 /// qemu's emulation of single programs knows no namespaces.
@@ -147,7 +147,7 @@ fn permit_in_apparmor(case: &Case<'_>) -> Vec<Remedy> {
             let beside = ours.then(|| beside(case)).flatten();
             Wish::AppArmorRule("userns,", opens).grant(case).or(beside)
         }
-        _ => permit_bwrap(case).or([told!("load-unprivileged-userns")]),
+        _ => permit_bwrap(case).or([told!(NS09, "load-unprivileged-userns")]),
     }
 }
 
@@ -183,7 +183,7 @@ fn not_implemented(case: &Case<'_>) -> Option<Judgement> {
 
 fn implement(case: &Case<'_>) -> Vec<Remedy> {
     match case.filtered() {
-        _ if case.says(&CGROUP) => vec![told!("cgroup-namespace-try")],
+        _ if case.says(&CGROUP) => vec![told!(NS10, "cgroup-namespace-try")],
         Some(false) if case.emulated().is_some() => other_kernel(case),
         _ => Wish::Calls(Calls::Sandboxing).grant(case),
     }

@@ -10,7 +10,7 @@ rules! {
     ],
         unless "`cat /proc/sys/kernel/overflowuid` where bwrap is started prints a number"
         => proc_incomplete, |case| {
-            let built = no_settings(case).then(|| vec![told!("kernel-with-proc-sysctl")]);
+            let built = no_settings(case).then(|| vec![told!(PR09, "kernel-with-proc-sysctl")]);
             built.unwrap_or_else(|| Wish::AnyProc.grant(case))
         };
 

@@ -23,7 +23,7 @@ pub(in crate::diagnosis) fn uncover(case: &Case<'_>) -> Vec<Remedy> {
     };
     let Some(Hidden { covers, .. }) = hidden else { return Wish::WholeProc.grant(case) };
     if covers.is_empty() {
-        return vec![told!("mount-whole-proc")];
+        return vec![told!(PR02, "mount-whole-proc")];
     }
     let points: Vec<_> = covers.iter().map(|cover| cover.point.as_path()).collect();
     let list = shortened(points.iter().map(word), SUMMED_UP);
@@ -56,16 +56,16 @@ pub(in crate::diagnosis) fn unmask_or_bind(case: &Case<'_>) -> Vec<Remedy> {
 /// The pod's manifest is right already: no field of it lifts these masks.
 pub(in crate::diagnosis) fn unmask_by_update(case: &Case<'_>) -> Vec<Remedy> {
     let bind = bind_proc(case);
-    let join = case.plans(|plan| plan.proc.is_some() && plan.new_pid).then(|| told!("share-pid"));
+    let join = case.plans(|plan| plan.proc.is_some() && plan.new_pid).then(|| told!(PR11, "share-pid"));
     // whose node it is decides: the line can be changed at once
-    std::iter::once(told!("newer-cri-o")).chain(bind).chain(join).collect()
+    std::iter::once(told!(PR11, "newer-cri-o")).chain(bind).chain(join).collect()
 }
 
 /// Gates and versions: the pod's manifest is right already.
 pub(in crate::diagnosis) fn honour_pod_fields(case: &Case<'_>) -> Vec<Remedy> {
     if matches!(Setting::of(case), Setting::Kubernetes { openshift: true }) {
-        return vec![told!("newer-openshift")];
+        return vec![told!(K803, "newer-openshift")];
     }
     let runtime = if case.on(Platform::CriO) { "CRI-O 1.25" } else { "containerd 2.0" };
-    vec![told!("keep-pod-fields"), told!("update-node", runtime)]
+    vec![told!(K803, "keep-pod-fields"), told!(K803, "update-node", runtime)]
 }
