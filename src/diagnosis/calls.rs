@@ -137,17 +137,15 @@ fn in_tmpfs(case: &Case<'_>, path: &Path) -> bool {
 }
 
 fn answers(case: &Case<'_>, call: &Call) -> String {
-    let text = case.message().and_then(Message::errno).map_or("", Errno::text);
-    format!("a system call filter answers {} with \"{text}\"", call.name)
+    format!("a system call filter answers {} with \"{}\"", call.name, case.answer())
 }
 
 fn answered(case: &Case<'_>, call: &Call, confidence: Confidence) -> Option<Judgement> {
     let answer = case.errno()?;
     let usual = matches!(answer, libc::EPERM | libc::ENOSYS);
-    // a security module answers with this one
-    let module = case.apparmor().profile().is_some() || case.selinux().domain().is_some();
     let confidence = match case.filtered() {
-        Some(true) if answer != libc::EACCES || !module => confidence,
+        // with that one security modules answer
+        Some(true) if answer != libc::EACCES || !case.is_confined() => confidence,
         None if usual => confidence.min(Medium),
         _ => return None,
     };

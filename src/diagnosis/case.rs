@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::rc::Rc;
 
-use super::Symptom;
+use super::symptom::{Symptom, Verdict};
 use super::visible_proc::{Visibility, visibility};
+use crate::bwrap::message::Errno;
 use crate::bwrap::{Message, Stage};
 use crate::host::{AppArmor, CapabilitySet, Fact, Host, Platform, Selinux, Sighting};
 use crate::sandbox::{Capability, Plan, Sandbox};
@@ -70,6 +71,16 @@ impl<'a> Case<'a> {
         self.plan.as_ref().map_or_else(|| self.failed(), what)
     }
 
+    /// Whether that is known, and so: unlike [`plans`](Self::plans), nothing is supposed of a sandbox that nobody knows.
+    pub(super) fn is_planned(&self, what: impl FnOnce(&Plan) -> bool) -> bool {
+        self.plan.as_ref().is_some_and(what)
+    }
+
+    /// Whether the sandbox is known to join a user namespace.
+    pub(super) fn joins_user_namespace(&self) -> bool {
+        self.sandbox.is_some_and(|sandbox| sandbox.namespaces.join_user.is_some())
+    }
+
     /// Whether bwrap makes a user namespace of its own; `None` if nobody knows.
     pub(super) fn user_namespace(&self) -> Option<bool> {
         let Some(plan) = &self.plan else { return (self.root() == Some(false)).then_some(true) };
@@ -109,6 +120,11 @@ impl<'a> Case<'a> {
         Selinux::of(&self.host.security)
     }
 
+    /// Whether a security module is known to confine us.
+    pub(super) fn is_confined(&self) -> bool {
+        self.apparmor().profile().is_some() || self.selinux().domain().is_some()
+    }
+
     /// Whether a system call filter is on; `None` if nobody knows.
     pub(super) fn filtered(&self) -> Option<bool> {
         self.host.process.seccomp.present().map(|mode| *mode == 2)
@@ -145,6 +161,11 @@ impl<'a> Case<'a> {
         self.visibility.get_or_init(judge).as_ref()
     }
 
+    /// Whether a launch is known to have got just so far.
+    pub(super) fn ended(&self, verdict: Verdict) -> bool {
+        self.symptom.is_some_and(|symptom| symptom.verdict == verdict)
+    }
+
     /// Whether SIGSYS ended bwrap, or what it had started, before anything was said.
     pub(super) fn killed(&self) -> bool {
         self.message().is_none() && self.symptom.is_some_and(|symptom| symptom.signal == Some(libc::SIGSYS))
@@ -165,6 +186,11 @@ impl<'a> Case<'a> {
         self.message()?.errno()?.code()
     }
 
+    /// Its text; empty, if there is none.
+    pub(super) fn answer(&self) -> &'a str {
+        self.message().and_then(Message::errno).map_or("", Errno::text)
+    }
+
     /// Whether that is missing, and no other error stands in its place: people shorten what they paste.
     pub(super) fn cut_off(&self) -> bool {
         let known = |message: &&Message| message.pattern().is_some() && message.reason().is_none();
@@ -180,6 +206,7 @@ impl<'a> Case<'a> {
 
 #[cfg(test)]
 mod tests {
+
     use super::super::fixtures::{machine, whole};
     use super::*;
 

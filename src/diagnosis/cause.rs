@@ -231,14 +231,23 @@ impl Cause {
 /// What begins a section of a cause's text, before its name.
 const SECTION: &str = "\n== ";
 
-/// The sections of a cause's text, by their names: `answers`, what the system's answers mean to it, and its own remedies.
-pub(super) fn sections(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    text.split(SECTION).skip(1).filter_map(|section| section.split_once('\n'))
+/// Sections that are tables: what the system's answers mean to it, by what words others tell of it, and what of a pod they mind.
+const TABLES: &[&str] = &["answers", "said", "minded"];
+
+/// The sections of a cause's text, by their names.
+fn sections(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let sections = text.split(SECTION).skip(1).filter_map(|section| section.split_once('\n'));
+    sections.map(|(name, section)| (name, section.trim_ascii_end()))
 }
 
 /// One of them; nothing, if it is not there.
 pub(super) fn section<'a>(text: &'a str, name: &str) -> &'a str {
     sections(text).find(|(of, _)| *of == name).map_or("", |(_, section)| section)
+}
+
+/// Those that are remedies of the cause's own.
+pub(super) fn remedies(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    sections(text).filter(|(name, _)| !TABLES.contains(name))
 }
 
 impl fmt::Display for Cause {

@@ -40,7 +40,7 @@ const FAMILIES: &[(&str, &[&[Rule]])] = &[
     ("FB", &[fb::RULES]),
     ("K8", &[k8::RULES]),
     ("LO", &[lo::RULES]),
-    ("MT", &[mt::RULES, mt::openat2::RULES, mt::resources::RULES]),
+    ("MT", &[mt::RULES, mt::resources::RULES]),
     ("NS", &[ns::RULES, ns::filters::RULES, ns::limits::RULES, ns::processes::RULES, ns::refusals::RULES]),
     ("PR", &[pr::RULES, pr::incomplete::RULES]),
     ("SF", &[sf::RULES]),

@@ -4,7 +4,7 @@
 //! that is known. What nobody read can only be called unknown.
 
 use super::case::Case;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::facts::{enters_user_namespace, word};
 use super::remedy::fill;
@@ -211,12 +211,12 @@ pub(super) fn not_there(case: &Case<'_>, paths: &[&str]) -> Option<Seen> {
 /// The files of AppArmor profiles that this bwrap could have, and none of which is there.
 pub(super) fn no_profile(case: &Case<'_>) -> Option<Seen> {
     let bwrap = bwrap_path(case);
-    let files = profile_files(bwrap);
-    if !files.iter().all(|file| case.host.files.get(file).is_some_and(Fact::is_absent)) {
-        return None;
-    }
-    let files: Vec<String> = files.iter().map(|file| format!("no {}", file.display())).collect();
-    Some(Seen(format!("there is no profile for {}: {}", bwrap.display(), files.join(", "))))
+    let absent = |file: PathBuf| {
+        let absent = case.host.files.get(&file).is_some_and(Fact::is_absent);
+        absent.then(|| format!("no {}", file.display()))
+    };
+    let absent = profile_files(bwrap).into_iter().map(absent).collect::<Option<Vec<_>>>()?;
+    Some(Seen(format!("there is no profile for {}: {}", bwrap.display(), absent.join(", "))))
 }
 
 /// A kernel parameter's value.

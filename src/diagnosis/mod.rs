@@ -6,7 +6,6 @@
 //!
 //! A launch that fails is diagnosed already: see [`Failure::diagnosis`](crate::Failure::diagnosis).
 
-mod answers;
 mod brief;
 mod calls;
 mod case;
@@ -27,7 +26,7 @@ mod need;
 mod prelude;
 mod remedy;
 mod report;
-mod restriction;
+
 mod setting;
 mod symptom;
 #[cfg(test)]

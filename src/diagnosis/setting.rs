@@ -5,7 +5,6 @@ use std::path::Path;
 use super::case::Case;
 use super::remedy::{CiService, Engine};
 use crate::host::Platform;
-use crate::sandbox::Operation;
 use crate::visible::is_hidden;
 
 /// Who decides what this process may do, and in which words.
@@ -29,12 +28,13 @@ pub(super) enum Setting {
     Unknown,
 }
 
-/// Platforms whose users set an image and little more.
-const MANAGED: &[Platform] =
-    &[Platform::Fargate, Platform::Lambda, Platform::CloudRun, Platform::ContainerApps, Platform::RunPod];
-
-/// What tells another setting, the first that is there.
+/// What tells a setting, the first that is there; whoever is on a managed platform sets an image and little more.
 const SETTINGS: &[(Platform, Setting)] = &[
+    (Platform::Fargate, Setting::Managed(Platform::Fargate)),
+    (Platform::Lambda, Setting::Managed(Platform::Lambda)),
+    (Platform::CloudRun, Setting::Managed(Platform::CloudRun)),
+    (Platform::ContainerApps, Setting::Managed(Platform::ContainerApps)),
+    (Platform::RunPod, Setting::Managed(Platform::RunPod)),
     (Platform::OpenShift, Setting::Kubernetes { openshift: true }),
     (Platform::Kubernetes, Setting::Kubernetes { openshift: false }),
     (Platform::CriO, Setting::Kubernetes { openshift: false }),
@@ -49,9 +49,6 @@ const SETTINGS: &[(Platform, Setting)] = &[
 
 impl Setting {
     pub(super) fn of(case: &Case<'_>) -> Self {
-        if let Some(platform) = MANAGED.iter().find(|platform| case.on(**platform)) {
-            return Self::Managed(*platform);
-        }
         match SETTINGS.iter().find(|(platform, _)| case.on(*platform)) {
             Some((_, setting)) => *setting,
             None if case.platforms.is_unknown() => Self::Unknown,
@@ -100,10 +97,7 @@ impl Launcher {
             return paths.find_map(|path| marked(PROTECTED, path).or_else(|| marked(MARKS, path)));
         };
         let paths = sandbox.operations.iter().flat_map(|operation| {
-            let source = match operation {
-                Operation::Bind(bind) => Some(bind.source.as_path()),
-                _ => None,
-            };
+            let source = operation.as_bind().map(|bind| bind.source.as_path());
             [Some(operation.destination()), source].into_iter().flatten()
         });
         paths.chain(bwrap).find_map(|path| marked(MARKS, path))

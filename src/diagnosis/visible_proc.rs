@@ -17,16 +17,9 @@ const EMPTY_LATELY: &[&str] = &["fs/nfsd", "openprom", "xen"];
 /// Since this version `subset=pid` does not count.
 const PART_IS_NOT_WHOLE: (u32, u32) = (7, 2);
 
-/// What the kernel's rule comes to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Visibility<'a> {
-    /// A whole procfs is visible: another may be mounted.
-    Whole,
-    /// There are some, and each has something against it.
-    Flawed(Vec<Flaw<'a>>),
-    /// None is mounted.
-    None,
-}
+/// What the kernel's rule comes to: a whole procfs is visible, and another may be mounted; or else what each of those that are
+/// visible, if any is, has against it.
+pub(super) type Visibility<'a> = Result<(), Vec<Flaw<'a>>>;
 
 /// Why a procfs does not count.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,11 +48,11 @@ pub(super) fn visibility(mounts: &[Mount], kernel: Option<(u32, u32)>) -> Visibi
     for mount in procfs(mounts) {
         let part = (strict && mount.super_options.contains("subset=pid")).then_some(FlawKind::Part);
         match flaw(mount, &children).or(part) {
-            None => return Visibility::Whole,
+            None => return Ok(()),
             Some(kind) => flaws.push(Flaw { mount, kind }),
         }
     }
-    if flaws.is_empty() { Visibility::None } else { Visibility::Flawed(flaws) }
+    Err(flaws)
 }
 
 /// What is mounted where a newer kernel does not mind, and an older one may.
@@ -109,8 +102,8 @@ mod tests {
 
     #[test]
     fn a_plain_one_is_whole() {
-        assert_eq!(visibility(&mounts(&[ROOT, PROC]), OLD), Visibility::Whole);
-        assert_eq!(visibility(&mounts(&[ROOT]), OLD), Visibility::None);
+        assert_eq!(visibility(&mounts(&[ROOT, PROC]), OLD), Ok(()));
+        assert_eq!(visibility(&mounts(&[ROOT]), OLD), Err(Vec::new()));
     }
 
     #[test]
@@ -119,25 +112,25 @@ mod tests {
         let mounts = mounts(&[ROOT, PROC, mask]);
         let kind = FlawKind::Covered(vec![&mounts[2]]);
         let flaw = Flaw { mount: &mounts[1], kind };
-        assert_eq!(visibility(&mounts, OLD), Visibility::Flawed(vec![flaw]));
+        assert_eq!(visibility(&mounts, OLD), Err(vec![flaw]));
     }
 
     #[test]
     fn directories_that_are_empty_for_ever_hide_nothing() {
         let binfmt = "3 2 0:3 / /proc/sys/fs/binfmt_misc rw,relatime - autofs systemd-1 rw";
-        assert_eq!(visibility(&mounts(&[ROOT, PROC, binfmt]), OLD), Visibility::Whole);
+        assert_eq!(visibility(&mounts(&[ROOT, PROC, binfmt]), OLD), Ok(()));
         // an ordinary empty directory does
         let acpi = "3 2 0:3 / /proc/acpi ro,relatime - tmpfs tmpfs ro";
-        assert_ne!(visibility(&mounts(&[ROOT, PROC, acpi]), OLD), Visibility::Whole);
+        assert_ne!(visibility(&mounts(&[ROOT, PROC, acpi]), OLD), Ok(()));
     }
 
     #[test]
     fn another_whole_one_anywhere_is_enough() {
         let mask = "3 2 0:3 /null /proc/kcore rw,nosuid - tmpfs tmpfs rw";
         let other = "4 1 0:2 / /dev/.lxc/proc rw,relatime - proc proc rw";
-        assert_eq!(visibility(&mounts(&[ROOT, PROC, mask, other]), OLD), Visibility::Whole);
+        assert_eq!(visibility(&mounts(&[ROOT, PROC, mask, other]), OLD), Ok(()));
         let part = "4 1 0:2 /sys /mnt rw,relatime - proc proc rw";
-        assert_ne!(visibility(&mounts(&[ROOT, PROC, mask, part]), OLD), Visibility::Whole);
+        assert_ne!(visibility(&mounts(&[ROOT, PROC, mask, part]), OLD), Ok(()));
     }
 
     #[test]
@@ -145,7 +138,7 @@ mod tests {
         let has = |line: &str, kind| {
             let mounts = mounts(&[ROOT, line]);
             let flaws = vec![Flaw { mount: &mounts[1], kind }];
-            assert_eq!(visibility(&mounts, OLD), Visibility::Flawed(flaws));
+            assert_eq!(visibility(&mounts, OLD), Err(flaws));
         };
         has("2 1 0:2 / /proc ro,relatime - proc proc rw", FlawKind::ReadOnly);
         has("2 1 0:2 / /proc rw,relatime - proc proc ro", FlawKind::ReadOnly);
@@ -157,7 +150,7 @@ mod tests {
     #[test]
     fn a_covered_root_is_a_flaw() {
         let bind = "3 2 0:2 /sys /proc rw,relatime - proc proc rw";
-        assert_ne!(visibility(&mounts(&[ROOT, PROC, bind]), OLD), Visibility::Whole);
+        assert_ne!(visibility(&mounts(&[ROOT, PROC, bind]), OLD), Ok(()));
     }
 
     #[test]
@@ -166,10 +159,10 @@ mod tests {
         let part = "4 1 0:5 / /mnt rw,relatime - proc proc rw,subset=pid";
         let masked = mounts(&[ROOT, PROC, mask, part]);
         let under = |kernel| visibility(&masked, kernel);
-        assert_eq!(under(Some((7, 1))), Visibility::Whole);
+        assert_eq!(under(Some((7, 1))), Ok(()));
         for kernel in [None, Some((7, 2)), Some((8, 0))] {
-            assert_ne!(under(kernel), Visibility::Whole);
-            assert_eq!(visibility(&mounts(&[ROOT, PROC, part]), kernel), Visibility::Whole);
+            assert_ne!(under(kernel), Ok(()));
+            assert_eq!(visibility(&mounts(&[ROOT, PROC, part]), kernel), Ok(()));
         }
     }
 

@@ -119,11 +119,6 @@ pub(super) fn open(case: &Case<'_>, confidence: Confidence, what: impl Words) ->
     case.failed().then(|| weigh(confidence).unknown(what))
 }
 
-/// Ends a judge where something rules its cause out: `rule_out(case.filtered() == Some(false))?`.
-pub(super) fn rule_out(so: bool) -> Option<()> {
-    (!so).then_some(())
-}
-
 impl Judgement {
     /// What would prove the cause wrong, where the rule cannot say it: names, paths.
     pub(super) fn refuted_by(mut self, text: impl Words) -> Self {
@@ -155,6 +150,11 @@ impl Judgement {
     /// What a fact shows, and that speaks for the cause.
     pub(super) fn seen<T>(self, fact: &Fact<T>, text: impl Words) -> Self {
         self.pro(evidence::seen(fact, text))
+    }
+
+    /// What a fact shows, and that speaks for the cause; where it shows nothing, what would decide.
+    pub(super) fn seen_or<T>(self, fact: &Fact<T>, text: Option<impl Words>, otherwise: impl Words) -> Self {
+        if text.is_some() { self.seen(fact, text) } else { self.unknown(otherwise) }
     }
 
     /// What a fact shows, and that speaks against the cause.

@@ -75,20 +75,13 @@ fn is_of(case: &Case<'_>, part: &str) -> bool {
 }
 
 fn correct_or_shorten(case: &Case<'_>) -> Vec<Remedy> {
-    let long = case.says(&[TOO_MANY]);
-    if closed(case) {
-        return vec![told!(AR01, "bwrap-itself")];
-    }
-    vec![if long {
+    vec![if case.says(&[TOO_MANY]) {
         told!(AR01, "fewer-words")
+    } else if case.says(&[ARGS]) && case.errno() == Some(libc::EBADF) {
+        told!(AR01, "bwrap-itself")
     } else {
         told!("correct-options", summary = "Correct the option that the message names")
     }]
-}
-
-/// Whether the arguments were in a descriptor that is not open.
-fn closed(case: &Case<'_>) -> bool {
-    case.says(&[ARGS]) && case.errno() == Some(libc::EBADF)
 }
 
 const ARGS: &str = "Can't read --args data";
@@ -120,10 +113,8 @@ fn bad_arguments(case: &Case<'_>) -> Option<Judgement> {
 /// Which id bwrap would have to change without a user namespace to change it in: its kind, what is asked, what is there.
 fn foreign_id(case: &Case<'_>) -> Option<(&'static str, u32, u32)> {
     let sandbox = case.sandbox?;
-    let joins = sandbox.namespaces.join_user.is_some();
-    if case.user_namespace() != Some(false) || joins || case.root() != Some(true) {
-        return None;
-    }
+    rule_out(case.user_namespace() != Some(false) || case.joins_user_namespace())?;
+    rule_out(case.root() != Some(true))?;
     let (identity, process) = (&sandbox.identity, &case.host.process);
     let differs = |kind: &'static str, asked: Option<u32>, real: &Fact<u32>| {
         let (asked, real) = (asked?, *real.present()?);
@@ -142,12 +133,13 @@ fn contradictory_options(case: &Case<'_>) -> Option<Judgement> {
         return Some(weigh(High).summary(summary).seen(&case.host.process.uid, seen));
     }
     let text = case.message()?.text().to_string_lossy();
-    let summary = if is_of(case, SETUID) {
-        format!("bwrap is setuid root and does less so: {text}")
+    let setuid = is_of(case, SETUID);
+    let what = if setuid {
+        "bwrap is setuid root and does less so"
     } else {
-        format!("options of the sandbox contradict each other: {text}")
+        "options of the sandbox contradict each other"
     };
-    let found = weigh(High).summary(summary);
+    let found = weigh(High).summary(format!("{what}: {text}"));
     Some(found.heard(case, "bwrap ended while it checked its options, before it made anything"))
 }
 

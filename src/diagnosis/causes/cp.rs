@@ -61,36 +61,29 @@ fn out_of_bounds(case: &Case<'_>) -> Option<String> {
     Some(missing.collect::<Vec<_>>().join(", "))
 }
 
-fn not_in_bounds(case: &Case<'_>, missing: &str) -> Option<Seen> {
-    let text = format!("{missing}: not in the bounding set (CapBnd in /proc/self/status)");
-    evidence::seen(&case.host.process.bounding, text)
+fn not_in_bounds(missing: &String) -> String {
+    format!("{missing}: not in the bounding set (CapBnd in /proc/self/status)")
 }
 
 fn file_capabilities_outside_bounds(case: &Case<'_>) -> Option<Judgement> {
     const REFUSED: &str =
         "the kernel did not even execute bwrap (EPERM), so nothing here is bwrap's own word";
     let (program, missing) = (case.host.bwrap.present(), out_of_bounds(case));
-    if program.is_some_and(|program| !program.file_capabilities) || missing.as_deref() == Some("") {
-        return None;
-    }
+    rule_out(program.is_some_and(|program| !program.file_capabilities) || missing.as_deref() == Some(""))?;
     let capable = program.is_some();
-    if !case.failed() && (!capable || missing.is_none()) {
-        return None;
-    }
-    let file = path(case);
-    let found = weigh(if capable || missing.is_some() { Medium } else { Low })
+    rule_out(!case.failed() && (!capable || missing.is_none()))?;
+    let (file, missing) = (path(case), missing.as_ref());
+    let what =
+        |missing| format!("{file} carries file capabilities, and {missing} can be had by no program here");
+    let (seen, bounds) = (missing.map(not_in_bounds), "the bounding set: CapBnd in /proc/self/status");
+    weigh(if capable || missing.is_some() { Medium } else { Low })
         .refuted_by(format!("`{file} --version` prints a version: the kernel executes it after all"))
         .heard(case, REFUSED)
-        .pro(evidence::capable_file(case));
-    let found = match &missing {
-        Some(missing) => {
-            let summary =
-                format!("{file} carries file capabilities, and {missing} can be had by no program here");
-            found.pro(not_in_bounds(case, missing)).summary(capable.then_some(summary))
-        }
-        None => found.unknown("the bounding set: CapBnd in /proc/self/status"),
-    };
-    Some(found.unknown(format!("which capabilities the file carries: `getcap {file}`")))
+        .pro(evidence::capable_file(case))
+        .seen_or(&case.host.process.bounding, seen, bounds)
+        .summary(missing.filter(|_| capable).map(what))
+        .unknown(format!("which capabilities the file carries: `getcap {file}`"))
+        .into()
 }
 
 fn unexpected_capabilities(case: &Case<'_>) -> Option<Judgement> {
@@ -118,18 +111,14 @@ fn unexpected_capabilities(case: &Case<'_>) -> Option<Judgement> {
         return refused.then(|| named(weigh(if kept { High } else { Medium })));
     }
     // bwrap says this for no other reason
+    let is_root = "the user is root (Uid in /proc/self/status), for whom bwrap does not ask this";
+    let gone = "the ambient set is empty now (CapAmb in /proc/self/status), and bwrap's file carries none";
+    let whence = "where the capabilities come from: CapAmb in /proc/self/status, or `getcap` on bwrap";
     Some(match (root, process.ambient.present()) {
-        (Some(true), _) => named(weigh(Medium)).seen_against(
-            &process.uid,
-            "the user is root (Uid in /proc/self/status), for whom bwrap does not ask this",
-        ),
+        (Some(true), _) => named(weigh(Medium)).seen_against(&process.uid, is_root),
         _ if capable => named(weigh(High)),
-        (_, Some(_)) if by_file == Some(false) => weigh(Medium).seen_against(
-            &process.ambient,
-            "the ambient set is empty now (CapAmb in /proc/self/status), and bwrap's file carries none",
-        ),
-        _ => weigh(High)
-            .unknown("where the capabilities come from: CapAmb in /proc/self/status, or `getcap` on bwrap"),
+        (_, Some(_)) if by_file == Some(false) => weigh(Medium).seen_against(&process.ambient, gone),
+        _ => weigh(High).unknown(whence),
     })
 }
 
@@ -145,9 +134,7 @@ fn setuid_without_bounds(case: &Case<'_>) -> Option<Judgement> {
     let (program, setuid, missing) =
         (case.host.bwrap.present(), case.host.bwrap_gets_root(), out_of_bounds(case));
     // with the bit off nothing is asked of the bounding set
-    if program.is_some() && setuid == Some(false) || missing.as_deref() == Some("") {
-        return None;
-    }
+    rule_out(program.is_some() && setuid == Some(false) || missing.as_deref() == Some(""))?;
     let old = version(case).map(|version| version < SETUID_DROPPED);
     let Some(missing) = missing.filter(|_| program.is_some_and(|program| program.setuid)) else {
         let bounds = "the bounding set, which must have CAP_SYS_ADMIN, CAP_NET_ADMIN and CAP_SYS_PTRACE: \
@@ -155,14 +142,12 @@ fn setuid_without_bounds(case: &Case<'_>) -> Option<Judgement> {
         let found = weigh(Low).unknown("whether bwrap is setuid root: `ls -l` on it").unknown(bounds);
         return case.failed().then_some(found);
     };
-    if !case.failed() && (setuid.is_none() || old == Some(false)) {
-        return None;
-    }
+    rule_out(!case.failed() && (setuid.is_none() || old == Some(false)))?;
     let sure = setuid == Some(true) && (case.failed() || old == Some(true));
     weigh(if sure { High } else { Medium })
         .summary(format!("{} is setuid root, and {missing} cannot be had here", path(case)))
         .pro(evidence::setuid_file(case))
-        .pro(not_in_bounds(case, &missing))
+        .seen(&case.host.process.bounding, not_in_bounds(&missing))
         .into()
 }
 

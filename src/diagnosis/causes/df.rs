@@ -17,11 +17,9 @@ fn descriptor_limit(case: &Case<'_>) -> Option<Judgement> {
     let process = &case.host.process;
     let (limit, open) = (process.descriptor_limit.present(), process.descriptors.present());
     if case.errno() == Some(libc::ENFILE) {
-        let found = weigh(High).summary("the whole system may open no more files (fs.file-max)");
-        return Some(found.heard(
-            case,
-            "the kernel answered ENFILE, which is about the system and not about this process",
-        ));
+        let answer = "the kernel answered ENFILE, which is about the system and not about this process";
+        let summary = "the whole system may open no more files (fs.file-max)";
+        return Some(weigh(High).summary(summary).heard(case, answer));
     }
     let text = limit.map(|limit| match open {
         Some(open) => format!("{open} of {limit} open files (RLIMIT_NOFILE: `ulimit -n`)"),
@@ -31,20 +29,19 @@ fn descriptor_limit(case: &Case<'_>) -> Option<Judgement> {
         let found =
             weigh(High).heard(case, "the kernel answered that this process opens no more files (EMFILE)");
         let summary = text.as_ref().map(|text| format!("bwrap could open no more files: {text}"));
-        let unknown = text.is_none().then_some("the limit: `ulimit -n`");
-        return Some(found.summary(summary).seen(&process.descriptor_limit, text).unknown(unknown));
+        let found = found.summary(summary);
+        return Some(found.seen_or(&process.descriptor_limit, text, "the limit: `ulimit -n`"));
     }
     let (limit, text) = (*limit?, text?);
     // most of ours bwrap does not inherit, but a launch opens some of its own
     let few = open.is_some_and(|open| limit.saturating_sub(*open) < DESCRIPTORS + 2);
-    let (confidence, summary) = if limit < DESCRIPTORS {
-        (High, format!("{text}, and bwrap needs more"))
-    } else if few {
-        (Medium, format!("hardly any file can be opened any more: {text}"))
+    rule_out(limit >= DESCRIPTORS && !few)?;
+    let found = if limit < DESCRIPTORS {
+        weigh(High).summary(format!("{text}, and bwrap needs more"))
     } else {
-        return None;
+        weigh(Medium).summary(format!("hardly any file can be opened any more: {text}"))
     };
-    Some(weigh(confidence).summary(summary).seen(&process.descriptor_limit, text))
+    Some(found.seen(&process.descriptor_limit, text))
 }
 
 fn more_files(case: &Case<'_>) -> Vec<Remedy> {

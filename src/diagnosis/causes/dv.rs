@@ -23,8 +23,7 @@ rules! {
 }
 
 fn devpts_invalid(case: &Case<'_>) -> Option<Judgement> {
-    let joins = case.sandbox.is_some_and(|sandbox| sandbox.namespaces.join_user.is_some());
-    Some(if joins {
+    Some(if case.joins_user_namespace() {
         weigh(Medium).asked(case, "the sandbox joins a user namespace, in whose map user 0 may be missing")
     } else {
         weigh(Low).unknown("whether user 0 is mapped in the user namespace that bwrap mounts in: its uid_map")
@@ -52,17 +51,14 @@ fn missing_devices<'a>(case: &'a Case<'_>) -> impl Iterator<Item = &'static Devi
 /// Whether a message is about a node that only the new /dev binds: other binds fail alike.
 pub(super) fn about_device(case: &Case<'_>) -> bool {
     let source = case.message().and_then(Message::source);
-    let binds =
-        |one: &Operation| matches!(one, Operation::Bind(bind) if Some(bind.source.as_path()) == source);
+    let binds = |one: &Operation| one.as_bind().is_some_and(|bind| Some(bind.source.as_path()) == source);
     let asked = case.sandbox.is_some_and(|sandbox| sandbox.operations.iter().any(binds));
     !asked && DEVICES.iter().any(|(path, _)| source == Some(Path::new(path)))
 }
 
 fn device_missing(case: &Case<'_>) -> Option<Judgement> {
     let missing: Vec<&str> = missing_devices(case).map(|(path, _)| *path).collect();
-    if missing.is_empty() || case.failed() && !about_device(case) {
-        return None;
-    }
+    rule_out(missing.is_empty() || case.failed() && !about_device(case))?;
     weigh(High)
         .refuted_by(format!("`ls -l {}` shows what is missing", missing.join(" ")))
         .summary(format!("the new /dev needs {}, which is not there outside", missing.join(", ")))

@@ -1,15 +1,16 @@
-//! Executing the program: what is wrong with it, with its working directory, label and filters.
+//! Executing bwrap and the program: what is wrong with them, with the working directory, label and filters.
 
 mod environment;
-pub(super) mod loader;
-mod paths;
+
 mod problem;
 #[cfg(test)]
 mod tests;
 
+use super::cp::path;
 use super::prelude::*;
+use crate::diagnosis::ProgramProblem;
+use crate::sandbox::Inherit;
 
-use paths::{program_remedies, unseen};
 pub(in crate::diagnosis) use problem::program;
 
 const EXECVP: &str = "execvp %s";
@@ -20,7 +21,7 @@ rules! {
         "%s: version `%s' not found (required by %s)"
     ],
         unless "`bwrap --version` in the same environment prints a version"
-        => loader::loader_failed, loader::mend_libraries;
+        => loader_failed, |case| vec![told!(EX10, "install-libraries", path = path(case)), told!(EX10, "no-library-path")];
 
     WorkingDirectoryMissing, Anytime, ["Can't chdir to %s"]
         => environment::working_directory, environment::another_directory;
@@ -44,7 +45,7 @@ rules! {
         };
 
     ProgramNotExecutable, Failed, [EXECVP => (EACCES EISDIR ETXTBSY)]
-        => not_executable, |_| vec![told!(EX03, "make-executable", program = "PROGRAM")];
+        => not_executable, |_| vec![told!(EX03, "executable", program = "PROGRAM")];
 
     WrongArchitecture, Failed, [EXECVP => (ENOEXEC ELIBBAD)],
         unless "`file` says that the program is built for this machine (`uname -m`)" => |case| {
@@ -60,6 +61,65 @@ rules! {
     LockFileFailed, Failed, ["Unable to open lock file %s", "Unable to lock file %s"],
         unless "the file is there inside, the command can read it, and `lsof` on the host names nobody who has it"
         => environment::lock_file, environment::lockable;
+}
+
+/// The program that the loader complains of, if it names one, and what about.
+fn loader_complaint(message: &Message) -> (Option<String>, String) {
+    let text = message.text().to_string_lossy();
+    let marks = ["error while loading shared libraries: ", "symbol lookup error: "];
+    if let Some((program, complaint)) = marks.iter().find_map(|mark| text.split_once(mark)) {
+        let program = program.trim_end_matches([':', ' ']);
+        return (Some(program.to_owned()).filter(|program| !program.is_empty()), complaint.to_owned());
+    }
+    (text.split_once(": version `").map(|(program, _)| program.to_owned()), text.into_owned())
+}
+
+fn loader_failed(case: &Case<'_>) -> Option<Judgement> {
+    let (program, complaint) = loader_complaint(case.message()?);
+    let other = program.filter(|program| !program.contains("bwrap"));
+    let found = weigh(if other.is_some() { Low } else { High })
+        .summary(format!("the dynamic loader cannot load bwrap: {complaint}"))
+        .heard(case, "it is the loader's message: none of bwrap's own code ran");
+    let names = |program| format!("the message names {program}, which may be the command instead of bwrap");
+    Some(found.contra(evidence::heard(case, other.map(names))))
+}
+
+/// The program as bwrap named it; `None` if the launcher has looked and knows better.
+fn unseen<'a>(case: &Case<'a>) -> Option<&'a Path> {
+    let unseen = case.symptom?.program.is_none();
+    case.message()?.subject().filter(|_| unseen).map(Path::new)
+}
+
+/// The last mount at a path or above it.
+fn above(case: &Case<'_>, path: &Path) -> Option<usize> {
+    case.sandbox?.mount_above(path)
+}
+
+/// Where on the host a path inside is.
+fn outside(case: &Case<'_>, path: &Path) -> Option<PathBuf> {
+    case.sandbox?.operations.get(above(case, path)?)?.outside(path)
+}
+
+/// Bind the program's directory, or search in another.
+fn program_remedies(case: &Case<'_>) -> Vec<Remedy> {
+    let problem = case.symptom.and_then(|symptom| symptom.program.as_ref());
+    let program = match problem {
+        Some(ProgramProblem::NotFound { program, .. }) => Some(program.as_path()),
+        _ => unseen(case),
+    };
+    let inherited = match case.sandbox.map(|sandbox| &sandbox.environment.inherit) {
+        Some(Inherit::Everything) => "the command inherits the caller's",
+        Some(_) => "the command does not inherit the caller's",
+        None => "the command inherits the caller's only where the environment is not cleared",
+    };
+    let directory = program.filter(|program| program.is_absolute()).and_then(Path::parent);
+    let bind = match directory.filter(|directory| directory.parent().is_some()) {
+        Some(directory) => Remedy::ro_bind(directory),
+        None => told!(EX02, "bind-program-directory"),
+    };
+    let correct = told!(EX02, "correct-program-name", inherited);
+    let proven = program.and_then(|program| case.sandbox?.shows(program)) == Some(false);
+    if proven { bind.or([correct]) } else { correct.or([bind]) }
 }
 
 const NO_LOADERS: &str =
@@ -101,36 +161,34 @@ fn program_missing(case: &Case<'_>) -> Option<Judgement> {
     let name = program.display();
     let searched = program.components().count() == 1 && !program.is_absolute();
     if case.errno() == Some(libc::EACCES) {
+        rule_out(!searched)?;
         // execvp remembers the one directory of PATH that it may not search
         let or = "or lies in a directory of PATH that the user may not search";
         let wins =
             "\"Permission denied\" wins over \"No such file\" if one directory of PATH may not be searched";
-        let found = weigh(Medium)
-            .refuted_by("PATH inside has only directories that the user may search")
-            .summary(format!("{name} is not there inside, {or}"))
-            .heard(case, wins);
-        return searched.then_some(found);
+        let found = weigh(Medium).refuted_by("PATH inside has only directories that the user may search");
+        return Some(found.summary(format!("{name} is not there inside, {or}")).heard(case, wins));
     }
     let shown = case.sandbox.and_then(|sandbox| sandbox.shows(program));
     let look = if searched && shown.is_none() { "command -v" } else { "ls -lL" };
     let usual = searched && case.sandbox.and_then(|sandbox| self::shown(sandbox, program)) == Some(true);
-    let found = weigh(if shown == Some(false) {
-        High
-    } else if usual {
-        Low
-    } else {
-        Medium
-    })
-    .refuted_by(format!("`{look} {name}`, typed in the same sandbox with a shell, finds it"))
-    .summary(format!("{name} is not there inside"));
+    let confidence = match shown {
+        Some(false) => High,
+        _ if usual => Low,
+        _ => Medium,
+    };
+    let found = weigh(confidence)
+        .refuted_by(format!("`{look} {name}`, typed in the same sandbox with a shell, finds it"))
+        .summary(format!("{name} is not there inside"));
     Some(match shown {
         Some(false) => {
             found.asked(case, format!("no operation of the sandbox puts anything at {name} or above it"))
         }
-        Some(true) => found.asked(
-            case,
-            "an operation of the sandbox shows the directory above it; the file may be missing there",
-        ),
+        Some(true) => {
+            let above =
+                "an operation of the sandbox shows the directory above it; the file may be missing there";
+            found.asked(case, above)
+        }
         None if searched => found
             .heard(case, "bwrap looked for it in the directories of PATH, as the command sees it")
             .unknown("PATH inside: a cleared environment has none, and then it is /bin:/usr/bin"),
@@ -160,12 +218,12 @@ fn denied(case: &Case<'_>) -> Option<Judgement> {
     let asked = privileges.and_then(|privileges| privileges.exec_label.as_ref());
     let filters = privileges.is_some_and(|privileges| !privileges.filters.is_empty());
     let suspects = label.is_some() || asked.is_some() || filters || case.filtered() == Some(true);
-    let looked = case.symptom.is_some_and(|symptom| symptom.verdict == Verdict::NotExecuted);
+
     let confidence = match (not_permitted, suspects) {
         (true, true) => High,
         (true, false) => Medium,
         // the launcher saw nothing wrong with the file
-        (false, true) if looked => Medium,
+        (false, true) if case.ended(Verdict::NotExecuted) => Medium,
         _ => Low,
     };
     let others = "permissions and noexec give \"Permission denied\", not \"Operation not permitted\"";

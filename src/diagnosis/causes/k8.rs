@@ -5,6 +5,7 @@ use super::pr::PROC;
 use super::pr::hidden::{Seen, look};
 use super::pr::remedies::{bind_proc, honour_pod_fields};
 use super::prelude::*;
+use crate::diagnosis::cause::section;
 use crate::diagnosis::remedy::{Action, PodPatch};
 
 rules! {
@@ -52,9 +53,9 @@ fn pod_fields_ignored(case: &Case<'_>) -> Option<Judgement> {
     let namespace = &case.host.user_namespace;
     let pod = matches!(Setting::of(case), Setting::Kubernetes { .. });
     rule_out(!pod || namespace.is_initial() == Some(false))?;
-    let found = weigh(Low).summary(
-        "if the pod's YAML already says procMount: Unmasked or hostUsers: false, the cluster ignores it",
-    );
+    let ignores =
+        "if the pod's YAML already says procMount: Unmasked or hostUsers: false, the cluster ignores it";
+    let found = weigh(Low).summary(ignores);
     let found = match look(case) {
         Seen::Hidden(hidden) if hidden.cause == Cause::MaskedProc => {
             found.seen(&case.host.mounts, hidden.evidence)
@@ -62,21 +63,19 @@ fn pod_fields_ignored(case: &Case<'_>) -> Option<Judgement> {
         Seen::Unknown => found.unknown("what is mounted on /proc: /proc/self/mountinfo"),
         Seen::Whole | Seen::Hidden(_) => return None,
     };
-    let found = match namespace.is_initial() {
-        Some(_) => {
-            found.seen(&namespace.uid_map, "the pod has no user namespace of its own (/proc/self/uid_map)")
-        }
-        None => found.unknown("whether the pod has a user namespace of its own: /proc/self/uid_map"),
-    };
-    Some(found.unknown("what the pod's YAML says"))
+    let none =
+        namespace.is_initial().map(|_| "the pod has no user namespace of its own (/proc/self/uid_map)");
+    let whether = "whether the pod has a user namespace of its own: /proc/self/uid_map";
+    Some(found.seen_or(&namespace.uid_map, none, whether).unknown("what the pod's YAML says"))
 }
 
-/// The cause that a text of Kubernetes' names, wherever in it.
+/// The cause that a text of Kubernetes', of a runtime or of admission names, wherever in it: by the words below `== said` in the text
+/// of that cause, in small letters. The first counts.
 fn kubernetes_text(text: &str) -> Option<Cause> {
     let text: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
     let text = text.join(" ");
-    let mut said = include_str!("k8/said.tsv").lines().filter_map(|row| row.split_once('\t'));
-    said.find(|(words, _)| text.contains(words))?.1.parse().ok()
+    let says = |cause: &Cause| section(cause.text(), "said").lines().any(|words| text.contains(words));
+    RULES.iter().map(|rule| rule.cause).chain([Cause::ArgumentsTooLong]).find(says)
 }
 
 /// The first text of Kubernetes', and the cause that it names.
@@ -105,8 +104,9 @@ fn said(case: &Case<'_>) -> Option<Judgement> {
     let sure = !limit || lower.contains("no space left on device");
     let who = if reason.code().starts_with("K8") { "Kubernetes says so" } else { "it was said" };
     let found = weigh(if sure { High } else { Low }).heard(case, format!("{who}: {}", text.trim()));
-    let violations = include_str!("k8/violations.tsv").lines().filter_map(|row| row.split_once('\t'));
-    let minded = violations.filter(|(word, _)| reason == Cause::AdmissionRefuses && lower.contains(word));
+    // what a standard for pods minds, and what bwrap needs of it
+    let minded = section(reason.text(), "minded").lines().filter_map(|row| row.split_once('\t'));
+    let minded = minded.filter(|(word, _)| lower.contains(word));
     Some(minded.fold(found, |found, (_, text)| found.heard(case, text)))
 }
 
@@ -148,14 +148,18 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_read() {
-        let rows = |text: &'static str| text.lines().filter(|row| !row.starts_with('#'));
-        for row in rows(include_str!("k8/said.tsv")) {
-            assert!(row.split_once('\t').is_some_and(|(_, code)| code.parse::<Cause>().is_ok()), "{row}");
+    fn what_is_said_is_looked_for_in_small_letters() {
+        let rows =
+            |name: &'static str| Cause::ALL.iter().flat_map(move |cause| section(cause.text(), name).lines());
+        assert!(rows("said").count() > 12 && rows("minded").count() > 5);
+        for words in rows("said").chain(rows("minded").filter_map(|row| Some(row.split_once('\t')?.0))) {
+            assert!(!words.is_empty() && words == words.to_lowercase(), "{words}");
         }
-        for row in rows(include_str!("k8/violations.tsv")) {
-            assert!(row.split_once('\t').is_some_and(|(words, _)| words == words.to_lowercase()), "{row}");
-        }
+        assert!(rows("minded").all(|row| row.contains('\t')));
+        // who is looked at for them
+        let known = RULES.iter().map(|rule| rule.cause).chain([Cause::ArgumentsTooLong]);
+        let looked: Vec<&str> = known.flat_map(|cause| section(cause.text(), "said").lines()).collect();
+        assert_eq!(looked.len(), rows("said").count());
     }
 
     #[test]

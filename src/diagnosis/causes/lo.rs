@@ -49,9 +49,7 @@ fn left_over(case: &Case<'_>) -> bool {
 fn net_admin_missing(case: &Case<'_>) -> Option<Judgement> {
     let net_admin = case.has(Capability::CAP_NET_ADMIN);
     let own = case.user_namespace();
-    if own == Some(true) || net_admin == Some(true) {
-        return None;
-    }
+    rule_out(own == Some(true) || net_admin == Some(true))?;
     let lacks = "root makes a network namespace without a user namespace, and lacks CAP_NET_ADMIN for it";
     let found = |confidence| weigh(confidence).summary(lacks);
     if own == Some(false) && net_admin == Some(false) {
@@ -78,8 +76,7 @@ fn gvisor(case: &Case<'_>) -> Option<Judgement> {
 
 fn netlink_denied(case: &Case<'_>) -> Option<Judgement> {
     // that is seldom what filters answer
-    let confined = case.apparmor().profile().is_some() || case.selinux().domain().is_some();
-    let module = case.errno() == Some(libc::EACCES) && (confined || case.filtered() != Some(true));
+    let module = case.errno() == Some(libc::EACCES) && (case.is_confined() || case.filtered() != Some(true));
     let call = calls::failed(case).map_or("socket", |call| call.name);
     let found = weigh(if case.filtered() == Some(true) && !module { High } else { Medium })
         .summary("bwrap may make no netlink socket, which setting the loopback device up takes");

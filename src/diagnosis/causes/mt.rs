@@ -1,6 +1,5 @@
-//! Security modules and system call filters that deny mounting, changing the root and setting the host name.
+//! Security modules and system call filters that deny mounting, walking paths, changing the root and setting the host name.
 
-pub(super) mod openat2;
 pub(super) mod resources;
 
 use super::bd::binds::remount_locked;
@@ -51,6 +50,13 @@ rules! {
     HostnameDenied, Anytime if |plan| plan.hostname, ["Can't set hostname to %s" => ANSWERS],
         unless "the container has a seccomp profile of its own, which allows sethostname"
         => hostname_denied, |case| Remedy::change(SandboxChange::KeepHostname).or(permit_calls(case));
+
+    Openat2Missing, Failed, [
+        "Can't open source %s", "Can't open %s", "Can't resolve %s", "Can't mkdir %s",
+        "Can't mkdir parents for %s", "Can't create file at %s", "Can't open overlay source %s",
+        "Can't open overlay workdir %s" => (ENOSYS)
+    ],
+        unless "bwrap 0.11 fails at the same path, too" => openat2_missing, permit_openat2;
 }
 
 fn permit_calls(case: &Case<'_>) -> Vec<Remedy> {
@@ -61,7 +67,7 @@ fn permit_calls(case: &Case<'_>) -> Vec<Remedy> {
 fn mount_denied(case: &Case<'_>) -> Option<Judgement> {
     let found = calls::denied(case);
     if case.killed() {
-        return found.filter(|_| case.symptom.is_some_and(|symptom| symptom.verdict == Verdict::SetupFailed));
+        return found.filter(|_| case.ended(Verdict::SetupFailed));
     }
     found.or_else(|| {
         let by_flags = if case.says(&[PROC]) {
@@ -119,10 +125,8 @@ fn seccomp_denies_pivot_root(case: &Case<'_>) -> Option<Judgement> {
         .summary(format!("the default system call filter of {engine} {denies}"))
         .pro(filter)
         .pro(admin);
-    if named {
-        return found.into();
-    }
-    found.unknown("whether it is the default filter: what is in it cannot be read").into()
+    let whether = "whether it is the default filter: what is in it cannot be read";
+    Some(found.unknown((!named).then_some(whether)))
 }
 
 /// The default profiles of all engines allow it with `CAP_SYS_ADMIN` only, which the sandbox's own does not count for.
@@ -145,8 +149,7 @@ fn hostname_denied(case: &Case<'_>) -> Option<Judgement> {
 
 fn landlock_denies_mount(case: &Case<'_>) -> Option<Judgement> {
     if !case.failed() {
-        let seen = "/proc/self/uid_map is ours and cannot be opened for writing: Permission denied";
-        return Some(weigh(landlocked(case)?).seen(&case.host.user_namespace.uid_map_writable, seen));
+        return landlocked(case);
     }
     rule_out(knows_landlock(case) == Some(false))?;
     let (process, modules) = (&case.host.process, &case.host.security.modules);
@@ -163,6 +166,29 @@ fn landlock_denies_mount(case: &Case<'_>) -> Option<Judgement> {
         .seen(&process.no_new_privs, sure.then_some(for_good))
         .if_not(evidence::filter(case))
         .into()
+}
+
+fn openat2_missing(case: &Case<'_>) -> Option<Judgement> {
+    let found = weigh(High)
+        .heard(case, "bwrap walks paths with openat2(2) since 0.12, and was told that there is no such call");
+    Some(match case.kernel() {
+        Some((major, minor)) if (major, minor) < (5, 6) => {
+            found.seen(&case.host.kernel.release, format!("Linux has it since 5.6; this is {major}.{minor}"))
+        }
+        _ => found.pro(evidence::filter(case).so()),
+    })
+}
+
+fn permit_openat2(case: &Case<'_>) -> Vec<Remedy> {
+    let in_unit = || told!(MT14, "setuid-files-of-unit" => unit(case, &[("RestrictSUIDSGID", "no")]));
+    let unit = (Setting::of(case) == Setting::Unit).then(in_unit);
+    let gvisor = case.on(Platform::GVisor).then(|| told!(MT14, "newer-gvisor-openat2"));
+    let otherwise = told!(MT14, "bwrap-without-openat2");
+    match Setting::of(case) {
+        // whose runsc is the platform's business
+        Setting::Managed(_) => otherwise.or(gvisor),
+        _ => Vec::new().or(unit).or(gvisor).or([otherwise]),
+    }
 }
 
 #[cfg(test)]

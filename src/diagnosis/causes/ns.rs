@@ -48,6 +48,8 @@ rules! {
 fn chrooted(case: &Case<'_>) -> Option<Judgement> {
     let (makes, mounted) = (user_namespace(case), root_is_mount(case));
     let mounts = &case.host.mounts;
+    let into_mount =
+        "something is mounted on / (/proc/self/mountinfo); only a chroot into a mount looks so, too";
     let without = "the root is no mount but a chroot, and bwrap can change the mounts of a mount only";
     Some(match (mounted, case.sighting(Platform::Chroot)) {
         (Some(false), _) => weigh(High)
@@ -66,10 +68,7 @@ fn chrooted(case: &Case<'_>) -> Option<Judgement> {
         _ if !case.failed() => return None,
         // a filter is the likelier reason by far
         (Some(_), None) if case.filtered() == Some(true) => return None,
-        (Some(_), None) => weigh(Low).seen_against(
-            mounts,
-            "something is mounted on / (/proc/self/mountinfo); only a chroot into a mount looks so, too",
-        ),
+        (Some(_), None) => weigh(Low).seen_against(mounts, into_mount),
         (None, None) => weigh(Low).unknown("whether anything is mounted on /: /proc/self/mountinfo"),
     })
 }
@@ -107,7 +106,7 @@ fn switched_off(case: &Case<'_>) -> Option<Judgement> {
     let late = case.stage() == Some(Stage::NestedUserNamespace);
     if exempt == Some(true) {
         // inside the first one the right is gone, and another needs it again
-        let second = case.plan.as_ref().is_some_and(|plan| plan.second_user_namespace);
+        let second = case.is_planned(|plan| plan.second_user_namespace);
         let summary = format!("{CLONE}=0 forbids the second user namespace, inside the first");
         return (late || !case.failed() && second).then(|| found(High).summary(summary));
     }
@@ -150,7 +149,7 @@ fn map_id(case: &Case<'_>) -> Vec<Remedy> {
 
 /// As root bwrap makes a user namespace only if it is told to.
 fn root_without(case: &Case<'_>) -> Option<Judgement> {
-    let joins = case.sandbox.is_some_and(|sandbox| sandbox.namespaces.join_user.is_some());
+    let joins = case.joins_user_namespace();
     let (root, admin) = (case.root(), case.has(Capability::CAP_SYS_ADMIN));
     let makes = user_namespace(case);
     rule_out(joins || root == Some(false) || admin == Some(true) || makes == Some(true))?;
@@ -163,7 +162,7 @@ fn root_without(case: &Case<'_>) -> Option<Judgement> {
     let found = weigh(High)
         .pro(evidence::root(case).so())
         .pro(evidence::capability(case, Capability::CAP_SYS_ADMIN).otherwise());
-    if !case.plan.as_ref().is_some_and(|plan| plan.user_namespace_optional) {
+    if !case.is_planned(|plan| plan.user_namespace_optional) {
         return Some(found.pro(evidence::own_namespace(case).otherwise()));
     }
     let summary =
@@ -174,8 +173,7 @@ fn root_without(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn ask_for_one(case: &Case<'_>) -> Vec<Remedy> {
-    let optional = case.plan.as_ref().is_some_and(|plan| plan.user_namespace_optional);
-    if optional && case.userns_skipped() {
+    if case.is_planned(|plan| plan.user_namespace_optional) && case.userns_skipped() {
         return raise(case, limits::USER, limits::LEAST, OPENS);
     }
     let ask = Remedy::change(SandboxChange::UnshareUser);

@@ -52,7 +52,7 @@ fn hidden_proc(case: &Case<'_>, wanted: Cause) -> Option<Judgement> {
     rule_out(case.errno() == Some(libc::EACCES) && !case.host.security.label.is_absent())?;
     // of a sandbox that nobody knows, after a failure at another stage
     let unknown = case.plan.is_none();
-    rule_out(!case.failed() && case.plan.as_ref().is_some_and(|plan| plan.proc.is_none()))?;
+    rule_out(!case.failed() && case.is_planned(|plan| plan.proc.is_none()))?;
     let hidden = match look(case) {
         Seen::Unknown => {
             let likely = if wanted == Cause::MaskedProc { Medium } else { Low };
@@ -120,7 +120,7 @@ fn pid_namespace_not_owned(case: &Case<'_>) -> Option<Judgement> {
 
 fn emulated_kernel(case: &Case<'_>) -> Option<Judgement> {
     if let Some(platform) = case.emulated() {
-        let mounts = case.plan.as_ref().is_some_and(|plan| plan.proc.is_some());
+        let mounts = case.is_planned(|plan| plan.proc.is_some());
         let stopped = case.failed() || mounts && matches!(look(case), Seen::Hidden(_));
         rule_out(!stopped)?;
         let found = weigh(if case.failed() { High } else { Medium })

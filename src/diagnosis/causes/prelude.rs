@@ -3,7 +3,7 @@
 pub(super) use std::path::{Path, PathBuf};
 
 pub(super) use crate::bwrap::Version;
-pub(super) use crate::diagnosis::answers::meaning;
+
 pub(super) use crate::diagnosis::calls::{self, ANSWERS};
 pub(super) use crate::diagnosis::case::{DEFAULT, OURS};
 pub(super) use crate::diagnosis::confinement::*;
@@ -12,7 +12,7 @@ pub(super) use crate::diagnosis::finding::Finding;
 pub(super) use crate::diagnosis::need::Need;
 pub(super) use crate::diagnosis::prelude::*;
 pub(super) use crate::diagnosis::remedy::{fill, told};
-pub(super) use crate::diagnosis::restriction::{lift_restriction, strips_capabilities};
+
 pub(super) use crate::diagnosis::weigh::{ANY, KILLED, LAUNCH, numbers, rules};
 pub(super) use crate::diagnosis::wish::*;
 pub(super) use crate::diagnosis::{Cause, SandboxChange, wish};

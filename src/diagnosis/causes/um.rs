@@ -69,7 +69,7 @@ fn missing_setfcap(case: &Case<'_>) -> Option<Judgement> {
 
 /// bwrap opens the map only after it has made a network namespace's loopback device work, which takes capabilities, too.
 fn apparmor_restricts(case: &Case<'_>) -> Option<Judgement> {
-    let new_net = case.plan.as_ref().is_some_and(|plan| plan.new_net);
+    let new_net = case.is_planned(|plan| plan.new_net);
     let found = strips_capabilities(case)?.summary(
         "AppArmor takes the rights of the new user namespace away, so bwrap may not write its id map",
     );
@@ -89,10 +89,7 @@ fn apparmor_restricts(case: &Case<'_>) -> Option<Judgement> {
 
 fn proc_read_only(case: &Case<'_>) -> Option<Judgement> {
     maps_ids(case)?;
-    let mounts = case.host.mounts.present().map(Vec::as_slice).unwrap_or_default();
-    // the last one is on top
-    let mount = mounts.iter().rfind(|mount| mount.point.as_os_str() == "/proc");
-    let read_only = mount.is_some_and(crate::host::Mount::is_read_only);
+    let read_only = mounted_on(case, Path::new("/proc")).is_some_and(Mount::is_read_only);
     let map = &case.host.user_namespace.uid_map_writable;
     let refused = match map {
         Fact::Present(_) => Some(false),
@@ -115,9 +112,9 @@ fn proc_read_only(case: &Case<'_>) -> Option<Judgement> {
 fn landlock_denies_proc(case: &Case<'_>) -> Option<Judgement> {
     maps_ids(case)?;
     let map = &case.host.user_namespace.uid_map_writable;
-    if let Some(confidence) = landlocked(case) {
-        let seen = "/proc/self/uid_map is ours and cannot be opened for writing: Permission denied";
-        return Some(weigh(confidence).seen(map, seen));
+    let found = landlocked(case);
+    if found.is_some() {
+        return found;
     }
     rule_out(!case.failed() || knows_landlock(case) == Some(false) || ids_differ(case))?;
     Some(match map {

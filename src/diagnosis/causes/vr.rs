@@ -117,10 +117,6 @@ fn newer_bwrap(case: &Case<'_>) -> Vec<Remedy> {
         let feature = format!("{:?}", option.feature?);
         Some(told!(VR01, "optional-feature", name = option.name, feature))
     });
-    let told = [
-        other.then(|| told!(VR01, "which-bwrap")),
-        (!unreleased).then(|| told!("install-bubblewrap", since)),
-        optional,
-    ];
-    told.into_iter().flatten().collect()
+    let which = other.then(|| told!(VR01, "which-bwrap"));
+    Vec::new().or(which).or((!unreleased).then(|| told!("install-bubblewrap", since))).or(optional)
 }

@@ -14,8 +14,7 @@
 //! program can apply has no such lines: that is given beside the file.
 
 use super::{Action, Remedy};
-use crate::diagnosis::Cause;
-use crate::diagnosis::cause::sections;
+use crate::diagnosis::cause::{Cause, remedies};
 use crate::visible::line;
 
 /// The remedy of a file, with what is filled in: `told!("unmount", place, point = word(&mount.point))`; one of a cause's own from the
@@ -63,8 +62,7 @@ impl Remedy {
 
     /// Those of a cause's own, where they need nothing filled in.
     pub(in super::super) fn of(cause: Cause) -> Vec<Self> {
-        let own = sections(cause.text()).filter(|(name, _)| *name != "answers");
-        own.map(|(_, text)| Self::told(text, &[])).collect()
+        remedies(cause.text()).map(|(_, text)| Self::told(text, &[])).collect()
     }
 }
 
@@ -155,8 +153,9 @@ mod tests {
         }
         let mut unnamed = 0;
         for &cause in Cause::ALL {
-            let own = sections(cause.text()).filter(|(name, _)| *name != "answers");
-            let own: Vec<_> = own.map(|(name, text)| (format!("{},{name}", cause.code()), text)).collect();
+            let own: Vec<_> = remedies(cause.text())
+                .map(|(name, text)| (format!("{},{name}", cause.code()), text))
+                .collect();
             // all of them, where the row names none: nothing can be filled in
             if own.iter().all(|(name, text)| !uses.contains_key(name) && names(text).is_empty()) {
                 unnamed += own.len();

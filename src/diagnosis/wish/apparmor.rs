@@ -2,11 +2,13 @@
 
 use super::allow_nesting;
 use super::prelude::*;
+use crate::diagnosis::facts::rule_out;
 use crate::diagnosis::remedy::{bwrap_profile, container_profile, rules};
 use crate::host::{OUR_PROFILE, PACKAGED, PROFILES, Program, UBUNTUS_PROFILE, profile_files};
 use crate::visible::{is_hidden, path as shown};
 
-const RESTRICTION: &str = "kernel.apparmor_restrict_unprivileged_userns";
+/// The switch for all programs.
+pub(in super::super) const RESTRICTION: &str = "kernel.apparmor_restrict_unprivileged_userns";
 
 /// Start us under the profile for containers, where whoever starts us can name one.
 fn under_container_profile(case: &Case<'_>) -> Option<Remedy> {
@@ -154,9 +156,7 @@ fn load(file: &Path) -> Remedy {
 fn ubuntus_profile(case: &Case<'_>) -> Option<Remedy> {
     let distribution = case.host.distribution.present().filter(|it| it.id == "ubuntu")?;
     // a container's distribution is not the machine's
-    if Setting::of(case).is_container() || bwrap_path(case) != Path::new(PACKAGED) {
-        return None;
-    }
+    rule_out(Setting::of(case).is_container() || bwrap_path(case) != Path::new(PACKAGED))?;
     let mut numbers = distribution.version.split('.').map(str::parse::<u32>);
     let version = (numbers.next()?.ok()?, numbers.next()?.ok()?);
     let file = UBUNTUS_PROFILE;

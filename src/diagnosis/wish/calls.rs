@@ -25,13 +25,11 @@ fn denied() -> impl Iterator<Item = &'static str> {
 /// well, to the hypervisor: these belong to no network namespace.
 fn profile() -> String {
     // filters refuse, fatally, what comes through another ABI than the named ones
-    let rows =
+    let mut rows =
         include_str!("../remedy/files/architectures.tsv").lines().filter_map(|row| row.split_once('\t'));
     // the native one alone, where it is in no row
-    let architectures: Vec<&str> = rows
-        .filter(|(of, _)| *of == std::env::consts::ARCH)
-        .flat_map(|(_, names)| names.split(' '))
-        .collect();
+    let names = rows.find(|(of, _)| *of == std::env::consts::ARCH).map_or("", |(_, names)| names);
+    let architectures: Vec<&str> = names.split_terminator(' ').collect();
     let listed = |names: &[&str]| names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>();
     let architectures = match listed(&architectures).join(",\n    ") {
         none if none.is_empty() => none,

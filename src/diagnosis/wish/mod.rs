@@ -6,7 +6,7 @@
 mod apparmor;
 mod calls;
 mod limits;
-mod nesting;
+
 mod prelude;
 mod proc;
 mod rights;
@@ -14,13 +14,13 @@ mod selinux;
 mod sysctl;
 
 pub(super) use apparmor::{
-    beside, bwrap_path, confine_container, leave_restriction, permit_bwrap, present_profile,
+    RESTRICTION, beside, bwrap_path, confine_container, leave_restriction, permit_bwrap, present_profile,
     reload_container_profile,
 };
 pub(super) use calls::{Calls, permit_to_unit};
 pub(super) use limits::Limit;
-pub(super) use nesting::allow_nesting;
-pub(super) use proc::{Covers, RUNTIME};
+
+pub(super) use proc::{Covers, RUNTIME, allow_nesting};
 pub(super) use sysctl::raise;
 
 use std::path::Path;

@@ -1,6 +1,5 @@
 //! What must be mounted, and how: /proc, its settings, /tmp, the nodes in /dev.
 
-use super::allow_nesting;
 use super::prelude::*;
 use crate::diagnosis::need::Need;
 
@@ -54,6 +53,21 @@ pub(super) fn whole(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
         // one whole procfs is enough for the kernel, wherever it is
         Machine | Unknown => vec![told!("second-proc").for_root()],
     }
+}
+
+/// Allow nesting, as the managers of system containers call it (mounting inside is allowed, and a second, whole procfs is there), in the
+/// words of the manager that the container's AppArmor profile gives away, or of each.
+pub(in super::super) fn allow_nesting(case: &Case<'_>) -> Vec<Remedy> {
+    let profile = case.host.security.apparmor().unwrap_or_default();
+    let managers = [
+        ("incus-", told!("allow-nesting-incus")),
+        ("lxd-", told!("allow-nesting-lxd")),
+        ("lxc-", told!("allow-nesting-proxmox")),
+        ("lxc-", told!("allow-nesting-lxc")),
+    ];
+    let known = managers.iter().any(|(prefix, _)| profile.starts_with(prefix));
+    let likely = managers.into_iter().filter(|(prefix, _)| !known || profile.starts_with(prefix));
+    likely.map(|(_, remedy)| remedy).collect()
 }
 
 /// Of the nodes, for a pod with a user namespace of its own, beside Linux 6.3.
@@ -244,5 +258,21 @@ mod tests {
                 .contains("ProtectKernelTunables=no")
         );
         assert!(remedies(&machine())[0].instructions().contains("mount -t proc proc /run/unmasked-proc"));
+    }
+
+    #[test]
+    fn the_profile_names_the_manager() {
+        let tools = |label: &str| -> Vec<String> {
+            let mut host = machine();
+            host.security.apparmor_label = Fact::Present(label.into());
+            let remedies = allow_nesting(&Case::new(None, &host, None));
+            let first = |remedy: &Remedy| remedy.instructions().split(' ').next().map(str::to_owned);
+            remedies.iter().filter_map(first).collect()
+        };
+        assert_eq!(tools("incus-c1_</var/lib/incus> (enforce)"), ["incus"]);
+        assert_eq!(tools("lxd-c1_</var/snap/lxd> (enforce)"), ["lxc"]);
+        assert_eq!(tools("lxc-container-default-cgns (enforce)"), ["pct", "#"]);
+        // inside, the container's own policy may be all that shows
+        assert_eq!(tools("unconfined"), ["incus", "lxc", "pct", "#"]);
     }
 }

@@ -24,13 +24,13 @@ pub(super) fn permit(case: &Case<'_>, setting: Setting, rules: &[SelinuxRule]) -
     let module = told!("selinux-module" => Action::Selinux(module), domain, machine = setting.machine());
     // which is in container-selinux, with more rights than any single container needs
     let engine = |action| told!("selinux-engine" => action, engine = ENGINE);
+    let standards =
+        "Pod Security Standards: baseline allows this type from version 1.31 on, restricted as well";
     let security_option = format!("--security-opt=label=type:{ENGINE}");
     match setting {
         Kubernetes { openshift: false } => vec![
             module.needs("root on the nodes"),
-            engine(pod(|pod| pod.selinux_type = Some(ENGINE.to_owned()))).needs(
-                "Pod Security Standards: baseline allows this type from version 1.31 on, restricted as well",
-            ),
+            engine(pod(|pod| pod.selinux_type = Some(ENGINE.to_owned()))).needs(standards),
         ],
         // OpenShift nodes are immutable images: installing a module there is harder, so it comes second
         Kubernetes { openshift: true } => vec![

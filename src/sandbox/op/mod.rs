@@ -147,6 +147,12 @@ impl Operation {
         }
     }
 
+    /// The bind that it is.
+    pub(crate) fn as_bind(&self) -> Option<&Bind> {
+        let Self::Bind(bind) = self else { return None };
+        Some(bind)
+    }
+
     /// Whether the operation covers its destination with another file system or file.
     pub(crate) fn is_mount(&self) -> bool {
         !matches!(self, Self::RemountRo(_) | Self::Dir(_) | Self::File(_) | Self::Symlink(_) | Self::Chmod(_))

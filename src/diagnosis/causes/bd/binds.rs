@@ -18,10 +18,6 @@ fn refused(spot: &Spot<'_>) -> Option<PathBuf> {
     }
 }
 
-fn mounted_on<'a>(case: &Case<'a>, path: &Path) -> Option<&'a Mount> {
-    case.host.mounts.present()?.iter().rfind(|mount| mount.point == path)
-}
-
 fn is_fragile(mount: &Mount) -> bool {
     FRAGILE.contains(&mount.filesystem.as_str()) || mount.filesystem.starts_with("fuse")
 }
@@ -53,7 +49,7 @@ pub(super) fn remount(case: &Case<'_>) -> Option<Judgement> {
         case.errno() == Some(libc::EACCES) && (label.is_some() || case.host.security.label.is_unknown());
     let by_filter = case.filtered() == Some(true)
         && (remount_locked(case) == Some(false) || spot.message.reason() == Some(SETATTR));
-    let (name, errno, shown) = (spot.name(), spot.message.errno().map_or("", Errno::text), place.display());
+    let (name, errno, shown) = (spot.name(), case.answer(), place.display());
     let found = spot
         .weigh(if by_module || by_filter { Medium } else { High })
         .refuted_by(format!("a sandbox that binds only {shown} starts"))

@@ -20,9 +20,7 @@ pub(super) const UNMOUNTED: &str = "Unable to find \"%s\" in mount table";
 pub(super) fn symlink(case: &Case<'_>) -> Option<Judgement> {
     let spot = Spot::destination(case)?;
     // what a /dev or /proc is made of is no destination of the caller's
-    if spot.found.is_some_and(|found| !found.operation.is_on(spot.path)) {
-        return None;
-    }
+    rule_out(spot.found.is_some_and(|found| !found.operation.is_on(spot.path)))?;
     let remount = spot.found.is_some_and(|found| matches!(found.operation, Operation::RemountRo(_)));
     // since 0.12 it makes nothing, and so misses what is not there
     rule_out(remount && case.says(&[CREATE_FILE]))?;
@@ -49,21 +47,20 @@ pub(super) fn symlink(case: &Case<'_>) -> Option<Judgement> {
         })
     } else {
         let summary = "is, or lies below, a symbolic link that leads nowhere while bwrap mounts";
-        found.summary(format!("{name}: {place} {summary}")).heard(
-            case,
-            "bwrap before 0.12 follows links of the new root in the old one, where their targets are missing",
-        )
+        let old =
+            "bwrap before 0.12 follows links of the new root in the old one, where their targets are missing";
+        found.summary(format!("{name}: {place} {summary}")).heard(case, old)
     };
     Some(match (link, spot.mount()) {
         (Some((link, target)), _) => {
             found.asked(case, format!("{link} makes it: it stands for {}", target.display()))
         }
-        (None, Some(mount)) => found.unknown(format!("where it leads: it lies in {mount}")).unknown(
-            (!mount.is_read_only()).then_some(
-                "who made it: a command of an earlier run can have left it there, to lead bwrap astray; \
-                 look before you follow it",
-            ),
-        ),
+        (None, Some(mount)) => {
+            let who = "who made it: a command of an earlier run can have left it there, to lead bwrap astray; \
+                       look before you follow it";
+            let found = found.unknown(format!("where it leads: it lies in {mount}"));
+            found.unknown((!mount.is_read_only()).then_some(who))
+        }
         (None, None) => found,
     })
 }
@@ -164,12 +161,9 @@ pub(super) fn unreadable(case: &Case<'_>) -> Option<Judgement> {
     rule_out(opens == Some(false) || case.root() == Some(true))?;
     let spot = Spot::destination(case)?;
     let why = "bwrap 0.12, and Ubuntu's 0.9.0 since 2026, open every directory on the way to a destination";
+    let (name, place) = (spot.name(), spot.path.display());
     spot.weigh(if opens.is_some() { Medium } else { Low })
-        .summary(format!(
-            "{}: a directory above {} may be searched but not read",
-            spot.name(),
-            spot.path.display()
-        ))
+        .summary(format!("{name}: a directory above {place} may be searched but not read"))
         .said(case)
         .heard(case, why)
         .unknown("which directory has x but no r for the user: `namei -l` on the path")
@@ -216,26 +210,22 @@ fn obstacle(case: &Case<'_>, spot: &Spot<'_>) -> (Judgement, Vec<Remedy>) {
         }
         // the sandbox may write there, the host may not
         (Some(asked), _, Some(mount)) => {
-            let (confidence, why, refuted_by) = match &outside {
+            let doubtful =
+                outside.is_none() || case.says(&[MKDIR_PARENTS]) && opens_parents(case) == Some(true);
+            let (why, refuted_by) = match outside.as_deref() {
                 Some(outside) => {
                     let works = "typed as the user that bwrap runs as, works";
-                    let why = match outside.display() {
-                        there if read_only => format!(": {there} lies on a read-only file system"),
-                        there => format!(", and the user may not write {there}"),
-                    };
-                    let sure = if case.says(&[MKDIR_PARENTS]) && opens_parents(case) == Some(true) {
-                        sure
+                    let there = outside.display();
+                    let why = if read_only {
+                        format!(": {there} lies on a read-only file system")
                     } else {
-                        High
+                        format!(", and the user may not write {there}")
                     };
-                    (sure, why, format!("`mkdir -p {}`, {works}", word(outside)))
+                    (why, format!("`mkdir -p {}`, {works}", word(outside)))
                 }
-                None => (
-                    sure,
-                    format!(", and {mount} cannot be written"),
-                    format!("making {place} outside works"),
-                ),
+                None => (format!(", and {mount} cannot be written"), format!("making {place} outside works")),
             };
+            let confidence = if doubtful { sure } else { High };
             let found = found(confidence, &why, refuted_by)
                 .seen(uid, user)
                 .asked(case, format!("it lies in {mount}, which the sandbox may write"));

@@ -58,26 +58,21 @@ fn is_descriptor(path: &Path) -> bool {
 pub(super) fn unreachable(case: &Case<'_>) -> Option<Judgement> {
     let spot = Spot::source(case)?;
     let (path, uid) = (spot.path, &case.host.process.uid);
-    let errno = spot.message.errno().map_or("", Errno::text);
     let namei = word(path);
     let found = spot
         .weigh(High)
         .refuted_by(format!("`namei -l {namei}`, typed as the user that bwrap runs as, gets to the end"))
-        .summary(format!("{}: {} may not be reached: {errno}", part(&spot), path.display()))
+        .summary(format!("{}: {} may not be reached: {}", part(&spot), path.display(), case.answer()))
         .said(case);
     if !is_denied(case) {
         return Some(found);
     }
-    let found = match uid.present() {
-        Some(0) if case.user_namespace() == Some(true) => found.seen(
-            uid,
-            "bwrap runs as root, but in its new user namespace root may reach only what uid 0 owns or everybody may",
-        ),
-        Some(user) => {
-            found.seen(uid, format!("bwrap runs as uid {user}, and needs x on every directory of the path"))
-        }
-        None => found.unknown("which user bwrap runs as: Uid in /proc/self/status"),
-    };
+    let root = "bwrap runs as root, but in its new user namespace root may reach only what uid 0 owns or everybody may";
+    let user = uid.present().map(|uid| match uid {
+        0 if case.user_namespace() == Some(true) => root.to_owned(),
+        user => format!("bwrap runs as uid {user}, and needs x on every directory of the path"),
+    });
+    let found = found.seen_or(uid, user, "which user bwrap runs as: Uid in /proc/self/status");
     let label = case.host.security.label.present().filter(|label| *label != "unconfined");
     let denied =
         |label| format!("whether the security label {label} is denied it: look for AVC or DENIED in dmesg");

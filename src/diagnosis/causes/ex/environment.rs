@@ -31,8 +31,7 @@ pub(super) fn another_directory(case: &Case<'_>) -> Vec<Remedy> {
     let place = shown(directory);
     let bind = || Remedy::ro_bind(directory).needs(format!("{place} on the host"));
     let bound = directory.is_absolute() && case.errno() != Some(libc::EACCES);
-    told!(EX08, "other-directory", directory = word(directory), place = format!("{place:?}"))
-        .or(bound.then(bind))
+    told!(EX08, "another", directory = word(directory), place = format!("{place:?}")).or(bound.then(bind))
 }
 
 pub(super) fn lock_file(case: &Case<'_>) -> Option<Judgement> {

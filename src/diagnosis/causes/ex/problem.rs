@@ -1,6 +1,6 @@
 //! What the launcher found to be wrong with a program.
 
-use super::paths::{self, program_remedies};
+use super::{above, outside, program_remedies};
 use crate::diagnosis::ProgramProblem as Problem;
 use crate::diagnosis::causes::prelude::*;
 use Cause::{LoaderMissing, ProgramMissing, ProgramNotExecutable, WrongArchitecture};
@@ -15,7 +15,7 @@ pub(in crate::diagnosis) fn program(case: &Case<'_>) -> Option<Finding> {
         | Problem::NotAFile(path)
         | Problem::Busy(path)
         | Problem::NotSearchable { directory: path, .. }
-        | Problem::DanglingLink { link: path, .. } => paths::above(case, path),
+        | Problem::DanglingLink { link: path, .. } => above(case, path),
         _ => None,
     };
     let judgement = weigh(High)
@@ -33,7 +33,7 @@ fn row<'a>(case: &Case<'_>, problem: &'a Problem) -> (Cause, &'static str, &'a P
     const A_FILE: &str = "`test -f {}` holds inside";
     const OTHER_ELF: &str =
         "`file {}` names the architecture of `uname -m`, or binfmt_misc has an emulator for the other";
-    let host = |path: &Path| word(outside(case, path));
+    let host = |path: &Path| word(bound(case, path));
     match problem {
         Problem::LoaderMissing { interpreter, .. } => {
             let helps = bind_or_install(case, interpreter).or([told!(EX01, "links-of-merged-usr")]);
@@ -47,7 +47,7 @@ fn row<'a>(case: &Case<'_>, problem: &'a Problem) -> (Cause, &'static str, &'a P
             (LoaderMissing, "`head -n 1 {} | od -c` shows no \\r", path, vec![helps])
         }
         Problem::ShellMissing(path) => {
-            let named = told!(EX01, "name-interpreter", host = shown(&outside(case, path)));
+            let named = told!(EX01, "name-interpreter", host = shown(&bound(case, path)));
             let refutation = "`file {}` says that it is a binary, or /bin/sh is visible inside";
             (LoaderMissing, refutation, path, named.or([Remedy::ro_bind("/bin")]))
         }
@@ -69,9 +69,7 @@ fn row<'a>(case: &Case<'_>, problem: &'a Problem) -> (Cause, &'static str, &'a P
         Problem::NotSearchable { directory, .. } => {
             (ProgramNotExecutable, EXECUTABLE, directory, searchable(case, directory))
         }
-        Problem::NotAFile(path) => {
-            (ProgramNotExecutable, A_FILE, path, vec![told!(EX03, "name-regular-file")])
-        }
+        Problem::NotAFile(path) => (ProgramNotExecutable, A_FILE, path, vec![told!(EX03, "regular-file")]),
         Problem::Busy(path) => {
             let refutation = "`fuser -v {}` shows that nobody writes to it, nor to its interpreter";
             (ProgramNotExecutable, refutation, path, vec![told!(EX03, "finish-writing", host = host(path))])
@@ -80,21 +78,16 @@ fn row<'a>(case: &Case<'_>, problem: &'a Problem) -> (Cause, &'static str, &'a P
             let helps = told!(EX03, "binary-as-interpreter", host = host(path));
             (ProgramNotExecutable, "`head -n 1 {}` names a binary", path, vec![helps])
         }
-        Problem::NotExecutable { path, .. } => (
-            ProgramNotExecutable,
-            EXECUTABLE,
-            path,
-            vec![told!(EX03, "make-executable", program = host(path))],
-        ),
+        Problem::NotExecutable { path, .. } => {
+            (ProgramNotExecutable, EXECUTABLE, path, vec![told!(EX03, "executable", program = host(path))])
+        }
         Problem::IsDirectory(path) => {
             (ProgramNotExecutable, A_FILE, path, vec![told!(EX03, "program-in-directory", path = word(path))])
         }
         Problem::Noexec(path) => {
-            let helps = told!(EX03, "bind-program-without-noexec", host = host(path)).or([told!(
-                EX03,
-                "remount-exec",
-                host = host(path)
-            )]);
+            let (bind, remount) =
+                (told!(EX03, "bind-exec", host = host(path)), told!(EX03, "remount-exec", host = host(path)));
+            let helps = bind.or([remount]);
             (ProgramNotExecutable, "`findmnt -T {} -no OPTIONS` shows no noexec", path, helps)
         }
         Problem::WrongArchitecture { path, .. } | Problem::BadLoader { path, .. } => {
@@ -106,7 +99,7 @@ fn row<'a>(case: &Case<'_>, problem: &'a Problem) -> (Cause, &'static str, &'a P
 /// An interpreter that is missing where a bind shows the host's directory is missing on the host as well.
 fn bind_or_install(case: &Case<'_>, interpreter: &Path) -> Remedy {
     let directory = interpreter.parent().filter(|parent| parent.parent().is_some()).unwrap_or(interpreter);
-    match paths::outside(case, interpreter) {
+    match outside(case, interpreter) {
         Some(host) => told!(EX01, "install-interpreter", host = shown(&host)),
         None => Remedy::ro_bind(directory),
     }
@@ -114,14 +107,14 @@ fn bind_or_install(case: &Case<'_>, interpreter: &Path) -> Remedy {
 
 /// The same path on the host, where the link is at the same place there.
 fn bind_target(case: &Case<'_>, link: &Path, target: &Path) -> Remedy {
-    match outside(case, link) {
+    match bound(case, link) {
         host if host == link => Remedy::ro_bind(target),
         host => told!(EX02, "bind-target-of-link", target = shown(target), host = word(host)),
     }
 }
 
 fn searchable(case: &Case<'_>, directory: &Path) -> Vec<Remedy> {
-    match paths::outside(case, directory) {
+    match outside(case, directory) {
         Some(host) => vec![
             told!(EX03, "make-searchable", directory = word(&host)),
             told!(EX03, "bind-where-it-is-reached", directory = shown(&host)),
@@ -131,6 +124,6 @@ fn searchable(case: &Case<'_>, directory: &Path) -> Vec<Remedy> {
 }
 
 /// A path inside, on the host where it is bound.
-fn outside(case: &Case<'_>, path: &Path) -> PathBuf {
-    paths::outside(case, path).unwrap_or_else(|| path.to_owned())
+fn bound(case: &Case<'_>, path: &Path) -> PathBuf {
+    outside(case, path).unwrap_or_else(|| path.to_owned())
 }

@@ -53,12 +53,13 @@ fn tmp_missing(case: &Case<'_>) -> Option<Judgement> {
 
 /// The kernel's first root has none below it, and stays.
 fn initramfs(case: &Case<'_>) -> Option<Judgement> {
-    let Some(mounts) = case.host.mounts.present() else {
+    let mounts = &case.host.mounts;
+    if mounts.present().is_none() {
         return open(case, Medium, "what is mounted on /: /proc/self/mountinfo");
-    };
-    let root = mounts.iter().rfind(|mount| mount.point.as_os_str() == "/")?;
+    }
+    let root = mounted_on(case, Path::new("/"))?;
     let seen = "the file system on / is rootfs, the initramfs (/proc/self/mountinfo)";
-    (root.filesystem == "rootfs").then(|| weigh(High).seen(&case.host.mounts, seen))
+    (root.filesystem == "rootfs").then(|| weigh(High).seen(mounts, seen))
 }
 
 /// A path as mountinfo has it: without a slash at its end.
@@ -69,29 +70,19 @@ fn bare(path: &Path) -> &OsStr {
 /// What a sandbox adds to a copy of the mount table, at the least, while the old root is still there: (mounts there, least, likely).
 fn count(case: &Case<'_>) -> Option<(u64, u64, u64)> {
     let (mounts, sandbox) = (case.host.mounts.present()?, case.sandbox?);
-    let operations = || sandbox.operations.iter().filter(|operation| operation.is_mount());
-    let sources = operations().filter_map(|operation| match operation {
-        Operation::Bind(bind) => Some((bare(&bind.source), 0)),
-        _ => None,
-    });
-    // below the source everything is bound with it
-    let mut below: HashMap<&OsStr, u64> = sources.collect();
+    let binds = || sandbox.operations.iter().filter_map(Operation::as_bind);
+    let mut below: HashMap<&OsStr, u64> = binds().map(|bind| (bare(&bind.source), 0)).collect();
     for above in mounts.iter().flat_map(|mount| mount.point.ancestors().skip(1)) {
         if let Some(count) = below.get_mut(above.as_os_str()) {
             *count += 1;
         }
     }
-    let mut least = 2; // the tmpfs on /tmp, and the new root in it
-    let mut likely = least;
-    for operation in operations() {
-        let (optional, below) = match operation {
-            Operation::Bind(bind) => (bind.optional, below.get(bare(&bind.source)).copied().unwrap_or(0)),
-            _ => (false, 0),
-        };
-        least += u64::from(!optional);
-        likely += 1 + below;
-    }
-    Some((mounts.len() as u64, least, likely))
+    // with the tmpfs on /tmp, and the new root in it
+    let all = 2 + sandbox.operations.iter().filter(|operation| operation.is_mount()).count() as u64;
+    let optional = binds().filter(|bind| bind.optional).count() as u64;
+    // what is mounted below a source is bound with it
+    let more: u64 = binds().filter_map(|bind| below.get(bare(&bind.source))).sum();
+    Some((mounts.len() as u64, all - optional, all + more))
 }
 
 fn mount_limit(case: &Case<'_>) -> Option<Judgement> {
@@ -161,10 +152,10 @@ fn overlay_unsupported(case: &Case<'_>) -> Option<Judgement> {
         None => (confidence, why.to_owned()),
     };
     let place = message.path().map_or_else(String::new, |path| format!(" on {}", path.display()));
-    let errno = message.errno().map_or("", Errno::text);
+
     let version = "the kernel's version: before 5.11 no user namespace mounts overlays";
     found(confidence)
-        .summary(format!("the overlay{place} was refused: {errno}: {why}"))
+        .summary(format!("the overlay{place} was refused: {}: {why}", case.answer()))
         .said(case)
         .unknown(release.present().is_none().then_some(version))
         .unknown("the kernel's own words: a line with overlayfs: in dmesg")
@@ -180,10 +171,8 @@ fn which(case: &Case<'_>) -> Option<usize> {
 
 fn overlay<'a>(case: &Case<'a>) -> Option<&'a Overlay> {
     let index = which(case).or_else(|| case.plan.as_ref()?.overlay)?;
-    match case.sandbox?.operations.get(index)? {
-        Operation::Overlay(overlay) => Some(overlay),
-        _ => None,
-    }
+    let Operation::Overlay(overlay) = case.sandbox?.operations.get(index)? else { return None };
+    Some(overlay)
 }
 
 /// The mounts below its layers: a user namespace of its own may not uncover what they hide.
@@ -200,8 +189,7 @@ fn other_overlay(case: &Case<'_>) -> Vec<Remedy> {
     let kind = overlay(case).map(|overlay| &overlay.kind);
     let below = below_layers(case).filter(|_| case.errno() == Some(libc::EINVAL));
     let without = below.map(|list| told!(MT13, "no-submounts", list));
-    let in_memory =
-        matches!(kind, Some(OverlayKind::Writable { .. })).then(|| told!(MT13, "overlay-in-memory"));
+    let in_memory = matches!(kind, Some(OverlayKind::Writable { .. })).then(|| told!(MT13, "in-memory"));
     let old = case.kernel().is_none_or(|version| version < OVERLAYS);
     let newer = old.then(|| told!(MT13, "kernel-with-overlays"));
     let leave_out = operation.map(Remedy::leave_out);

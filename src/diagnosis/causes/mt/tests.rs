@@ -165,3 +165,15 @@ fn the_restrictions_profile_is_left_and_not_changed() {
     let found = explain(&format!("{SLAVE}: Permission denied"), &free, &whole());
     assert!(found.causes.iter().all(|found| found.confidence == Low), "{found:?}");
 }
+
+#[test]
+fn an_answer_that_there_is_no_such_call_is_explained() {
+    let mut host = machine();
+    let message = "Can't open source /usr: Function not implemented";
+    assert_eq!(explain(message, &host, &whole()).cause(), Some(Cause::Openat2Missing));
+    host = only_on(host, Platform::SystemdUnit);
+    let found = explain(message, &host, &whole());
+    assert!(found.remedy().is_some_and(|remedy| remedy.instructions().contains("RestrictSUIDSGID=no")));
+    let missing = "Can't open source /usr: No such file or directory";
+    assert_ne!(explain(missing, &host, &whole()).cause(), Some(Cause::Openat2Missing));
+}

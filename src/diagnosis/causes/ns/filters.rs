@@ -48,8 +48,7 @@ const STOPPED: &str =
 
 fn filtered(case: &Case<'_>) -> Option<Judgement> {
     if case.killed() {
-        let refused = case.symptom.is_some_and(|symptom| symptom.verdict == Verdict::Refused);
-        return calls::denied(case).filter(|_| refused);
+        return calls::denied(case).filter(|_| case.ended(Verdict::Refused));
     }
     rule_out(!case.failed() && case.filter_name() == Some(OURS))?;
     let default = default_filter(case);
@@ -159,12 +158,12 @@ fn outer_sandbox(case: &Case<'_>) -> Option<Judgement> {
 
 fn leave_outer_sandbox(case: &Case<'_>) -> Vec<Remedy> {
     match outer(case).map(|outer| outer.platform) {
-        Some(Platform::Flatpak) => vec![told!(NS06, "outside-of-flatpak")],
-        Some(Platform::Snap) => vec![told!(NS06, "snap-interface")],
+        Some(Platform::Flatpak) => vec![told!(NS06, "flatpak")],
+        Some(Platform::Snap) => vec![told!(NS06, "snap")],
         Some(Platform::Firejail) => {
-            vec![told!(NS06, "firejail-without-filter"), told!(NS06, "without-firejail")]
+            vec![told!(NS06, "firejail"), told!(NS06, "no-firejail")]
         }
-        _ => vec![told!(NS06, "outside-of-sandbox")],
+        _ => vec![told!(NS06, "outside")],
     }
 }
 

@@ -129,8 +129,7 @@ fn ancestor(case: &Case<'_>) -> Option<Judgement> {
 
 fn raise_ancestor(case: &Case<'_>) -> Vec<Remedy> {
     // ours may well be higher: what is set here would change nothing
-    let (outer, limit) =
-        (told!(NS13, "outer-sandbox-with-userns"), told!("raise-limit-outside", opens = OPENS));
+    let (outer, limit) = (told!(NS13, "outer-sandbox"), told!("raise-limit-outside", opens = OPENS));
     let inside = case.on(Platform::Flatpak) || case.on(Platform::Bubblewrap);
     if inside { outer.or([limit]) } else { limit.or([outer]) }
 }

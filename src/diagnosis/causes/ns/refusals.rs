@@ -103,8 +103,7 @@ fn selinux(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn apparmor(case: &Case<'_>) -> Option<Judgement> {
-    const SWITCH: &str = "kernel.apparmor_restrict_unprivileged_userns";
-    let (security, restricted) = (&case.host.security, case.host.sysctl(SWITCH));
+    let (security, restricted) = (&case.host.security, case.host.sysctl(RESTRICTION));
     let eperm = case.errno() == Some(libc::EPERM);
     Some(match security.apparmor() {
         Some("unconfined") if restricted.is("1") => weigh(High)
@@ -112,12 +111,12 @@ fn apparmor(case: &Case<'_>) -> Option<Judgement> {
                 "AppArmor denies new user namespaces to unconfined programs, whose profile unprivileged_userns is not \
                  loaded",
             )
-            .pro(evidence::parameter(case, SWITCH))
+            .pro(evidence::parameter(case, RESTRICTION))
             .pro(evidence::profile(case).otherwise()),
         Some("unconfined") if restricted.present().is_some() || restricted.is_absent() => return None,
         Some("unconfined") => weigh(Medium)
             .pro(evidence::profile(case).otherwise())
-            .unknown(format!("the value of {SWITCH}: `sysctl` on the machine")),
+            .unknown(format!("the value of {RESTRICTION}: `sysctl` on the machine")),
         Some(profile) if security.is_apparmor_enforcing() => {
             let (confidence, what) = match case.filtered() {
                 _ if !eperm => (High, "has no rule that permits user namespaces"),

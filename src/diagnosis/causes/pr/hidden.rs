@@ -3,7 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 
 use super::super::prelude::*;
-use crate::diagnosis::visible_proc::{Flaw, FlawKind, Visibility, on_mount_points};
+use crate::diagnosis::visible_proc::{Flaw, FlawKind, on_mount_points};
 
 /// What mountinfo says about a procfs in a new user namespace.
 pub(in crate::diagnosis) enum Seen<'a> {
@@ -58,13 +58,13 @@ const OUTER_BWRAP: &str = "sys sysrq-trigger irq bus";
 pub(in crate::diagnosis) fn look<'a>(case: &Case<'a>) -> Seen<'a> {
     match case.visibility() {
         None => Seen::Unknown,
-        Some(Visibility::Whole) => Seen::Whole,
-        Some(Visibility::None) => Seen::Hidden(Hidden::bare(
-            Cause::CoveredProc,
-            "no whole procfs is mounted where this process could see it".to_owned(),
-            "/proc/self/mountinfo has no mount of a procfs' root directory",
-        )),
-        Some(Visibility::Flawed(flaws)) => {
+        Some(Ok(())) => Seen::Whole,
+        Some(Err(none)) if none.is_empty() => {
+            let summary = "no whole procfs is mounted where this process could see it".to_owned();
+            let seen = "/proc/self/mountinfo has no mount of a procfs' root directory";
+            Seen::Hidden(Hidden::bare(Cause::CoveredProc, summary, seen))
+        }
+        Some(Err(flaws)) => {
             let part = flaws.iter().find(|flaw| flaw.kind == FlawKind::Part);
             let doubt = part.filter(|_| case.kernel().is_none()).map(|flaw| {
                 let point = flaw.mount.point.display();
@@ -78,9 +78,7 @@ pub(in crate::diagnosis) fn look<'a>(case: &Case<'a>) -> Seen<'a> {
 /// What is mounted where older kernels do not know that the directory is empty for ever.
 pub(in crate::diagnosis) fn doubtful<'a>(case: &Case<'a>) -> Option<Hidden<'a>> {
     let covers = on_mount_points(case.host.mounts.present()?);
-    if covers.is_empty() {
-        return None;
-    }
+    rule_out(covers.is_empty())?;
     let list = points(&covers);
     let why = "is covered, and for an older kernel that hides a part of /proc, so it mounts no other procfs";
     let doubt =

@@ -66,7 +66,7 @@ fn do_with_one(case: &Case<'_>) -> Option<Remedy> {
 
 /// Why the sandbox needs two.
 fn reason(case: &Case<'_>) -> &'static str {
-    if case.plan.as_ref().is_some_and(|plan| plan.disable_userns) {
+    if case.is_planned(|plan| plan.disable_userns) {
         "the sandbox disables user namespaces, for which bwrap makes a second one"
     } else {
         "the sandbox has a /dev of its own and another user than root, for which bwrap makes a second \
@@ -145,12 +145,10 @@ fn denied(case: &Case<'_>) -> Option<Judgement> {
     if labels.iter().all(|label| !matches!(label, Fact::Absent | Fact::Present(_))) {
         return Some(weigh(Medium).unknown("our AppArmor profile: /proc/self/attr/current"));
     }
+    let none = "no AppArmor profile that denies confines us (/proc/self/attr/current)";
     weigh(Low)
         .summary("something forbids writing to /proc/sys/user/max_user_namespaces")
-        .seen_against(
-            &security.label,
-            "no AppArmor profile that denies confines us (/proc/self/attr/current)",
-        )
+        .seen_against(&security.label, none)
         .unknown("whether SELinux or a Landlock domain denies it")
         .into()
 }
@@ -175,7 +173,7 @@ fn still_allowed(case: &Case<'_>) -> Option<Judgement> {
         && host.user_namespace.exists.is(&true)
         && number(case, USER).is_some_and(|limit| limit >= SMALL)
         && !host.sysctl("kernel.unprivileged_userns_clone").is("0")
-        && host.sysctl("kernel.apparmor_restrict_unprivileged_userns").is_absent()
+        && host.sysctl(RESTRICTION).is_absent()
         && case.filtered() == Some(false)
         && host.security.label.is_absent()
         && host.security.apparmor_label.is_absent()
