@@ -47,6 +47,12 @@ macro_rules! causes {
                 match self { $($(Self::$name => $title,)+)+ }
             }
 
+            /// All about it: what it means, how to know it, what to do, for a terminal.
+            #[must_use]
+            pub fn explanation(self) -> &'static str {
+                self.text().split(SECTION).next().unwrap_or_default().trim_ascii_end()
+            }
+
             /// Its text: all about it, then what only it says and does, each below a line `== NAME`.
             pub(super) fn text(self) -> &'static str {
                 match self { $($(Self::$name => {
@@ -216,12 +222,6 @@ causes! {
 }
 
 impl Cause {
-    /// All about it: what it means, how to know it, what to do, for a terminal.
-    #[must_use]
-    pub fn explanation(self) -> &'static str {
-        self.text().split(SECTION).next().unwrap_or_default().trim_ascii_end()
-    }
-
     /// Whether nothing was started that could have run bwrap.
     pub(super) fn is_before_bwrap(self) -> bool {
         self.code().starts_with("K8") && self != Self::PodFieldsIgnored
