@@ -202,6 +202,7 @@ causes! {
     Exec {
         EX02 ProgramMissing "the program is not there inside",
         EX01 LoaderMissing "the program is there, but its loader or interpreter is not visible inside",
+        EX12 ExecLoop "links or #! lines lead to the program in a circle, or too far",
         EX03 ProgramNotExecutable "the program may not be executed",
         EX04 WrongArchitecture "the program is built for another architecture",
         EX05 ExecDenied "a security module or system call filter denies executing the program",

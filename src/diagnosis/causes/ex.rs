@@ -44,6 +44,17 @@ rules! {
             if there { binds.or([links]) } else { links.or(binds) }
         };
 
+    ExecLoop, Failed, [EXECVP => (ELOOP)],
+        unless "`namei` on the program, typed inside, comes to an end, and its #! line names a binary" => |case| {
+            let name = unseen(case)?.display();
+            let found = weigh(High).summary(format!("links or #! lines lead to {name} in a circle, or too far"));
+            let found = found.heard(case, "the kernel follows 40 links and five #! lines, and then gives up (ELOOP)");
+            Some(found.unknown("which of the two: `namei` and `head -n 1` on it, inside"))
+        }, |case| {
+            let program = word(unseen(case).unwrap_or(Path::new("PROGRAM")));
+            vec![told!(EX12, "links", program), told!(EX12, "interpreter", program)]
+        };
+
     ProgramNotExecutable, Failed, [EXECVP => (EACCES EISDIR ETXTBSY)]
         => not_executable, |_| vec![told!(EX03, "executable", program = "PROGRAM")];
 

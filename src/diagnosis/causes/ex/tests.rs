@@ -72,6 +72,17 @@ fn what_the_launcher_found_is_all_that_is_said() {
     }
 }
 
+#[test]
+fn a_circle_is_known_from_the_message_alone() {
+    let of = |text: &str| diagnose(&Symptom::from_text(text.as_bytes()), &machine(), None);
+    let diagnosis = of("bwrap: execvp /opt/a b: Too many levels of symbolic links\n");
+    assert_eq!((diagnosis.cause(), diagnosis.causes.len()), (Some(Cause::ExecLoop), 1));
+    assert!(diagnosis.remedy().unwrap().instructions().starts_with("`namei '/opt/a b'` follows"));
+    // that is no program
+    let source = of("bwrap: Can't find source path /opt/x: Too many levels of symbolic links\n");
+    assert_eq!(source.cause(), Some(Cause::SourceUnreachable));
+}
+
 /// Whoever wrote the program chose these names.
 #[test]
 fn names_in_a_file_are_no_lines_of_a_report() {
