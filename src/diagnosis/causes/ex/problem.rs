@@ -3,7 +3,7 @@
 use super::{above, outside, program_remedies};
 use crate::diagnosis::ProgramProblem as Problem;
 use crate::diagnosis::causes::prelude::*;
-use Cause::{LoaderMissing, ProgramMissing, ProgramNotExecutable, WrongArchitecture};
+use Cause::{ExecLoop, LoaderMissing, ProgramMissing, ProgramNotExecutable, WrongArchitecture};
 
 /// What the launcher found to be wrong with the program: it looked, so there is nothing to weigh.
 pub(in crate::diagnosis) fn program(case: &Case<'_>) -> Option<Finding> {
@@ -59,8 +59,8 @@ fn row<'a>(case: &Case<'_>, problem: &'a Problem) -> (Cause, &'static str, &'a P
             (ProgramMissing, FOUND, target, vec![bind_target(case, link, target)])
         }
         Problem::LinkLoop(path) => {
-            let helps = told!(EX02, "correct-links", host = host(path));
-            (ProgramMissing, "`namei {}` comes to an end inside", path, vec![helps])
+            let helps = told!(EX12, "links", program = host(path));
+            (ExecLoop, "`namei {}` comes to an end inside", path, vec![helps])
         }
         Problem::NameTooLong(path) => {
             let refutation = "`getconf NAME_MAX` and PATH_MAX are larger there";
@@ -75,8 +75,8 @@ fn row<'a>(case: &Case<'_>, problem: &'a Problem) -> (Cause, &'static str, &'a P
             (ProgramNotExecutable, refutation, path, vec![told!(EX03, "finish-writing", host = host(path))])
         }
         Problem::InterpreterLoop(path) => {
-            let helps = told!(EX03, "binary-as-interpreter", host = host(path));
-            (ProgramNotExecutable, "`head -n 1 {}` names a binary", path, vec![helps])
+            let helps = told!(EX12, "interpreter", program = host(path));
+            (ExecLoop, "`head -n 1 {}` names a binary", path, vec![helps])
         }
         Problem::NotExecutable { path, .. } => {
             (ProgramNotExecutable, EXECUTABLE, path, vec![told!(EX03, "executable", program = host(path))])

@@ -46,12 +46,12 @@ fn what_the_launcher_found_is_all_that_is_said() {
         (ProgramProblem::Noexec(path.clone()), "EX03"),
         (ProgramProblem::NotAFile(path.clone()), "EX03"),
         (ProgramProblem::Busy(path.clone()), "EX03"),
-        (ProgramProblem::InterpreterLoop(path.clone()), "EX03"),
+        (ProgramProblem::InterpreterLoop(path.clone()), "EX12"),
         (
             ProgramProblem::NotSearchable { path: path.clone(), directory: "/usr/bin".into(), mode: 0o600 },
             "EX03",
         ),
-        (ProgramProblem::LinkLoop(path.clone()), "EX02"),
+        (ProgramProblem::LinkLoop(path.clone()), "EX12"),
         (ProgramProblem::NameTooLong(path.clone()), "EX02"),
         (
             ProgramProblem::DanglingLink { path: path.clone(), link: path.clone(), target: "/opt/x".into() },
