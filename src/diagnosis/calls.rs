@@ -7,8 +7,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use super::prelude::*;
-use super::wish::{self, Calls, Wish};
-use super::{Cause, Finding};
+use super::{Cause, Finding, wish};
 use crate::sandbox::Operation;
 
 /// A system call at one step of bwrap's start: a row of `calls.tsv`.
@@ -111,7 +110,7 @@ fn is_own(case: &Case<'_>, call: &Call) -> Option<bool> {
 }
 
 fn permit(case: &Case<'_>) -> Vec<Remedy> {
-    wish::fit(case, Wish::Calls(Calls::Sandboxing).grant(case))
+    wish::fit(case, wish::permit_calls(case))
 }
 
 /// Whether the kernel itself can have a reason to deny this use of the call.

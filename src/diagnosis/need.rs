@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use super::case::Case;
+
 use crate::bwrap::Version;
 
 /// Something that a remedy needs.

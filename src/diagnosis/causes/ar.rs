@@ -1,6 +1,7 @@
 //! bwrap's command line, and what it checks before it makes anything.
 
 use super::cp::path;
+use super::ex::EXECVP;
 use super::prelude::*;
 use super::vr::subject;
 use crate::bwrap::options;
@@ -47,8 +48,6 @@ rules! {
     ],
         unless "the same options are accepted by the same bwrap" => contradictory_options, settle;
 }
-
-const EXECVP: &str = "execvp %s";
 
 /// The operation with a name that is an option's, and that name.
 fn swallowed(case: &Case<'_>) -> Option<(usize, String)> {

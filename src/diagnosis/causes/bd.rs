@@ -13,21 +13,22 @@ mod tests;
 use super::prelude::*;
 
 rules! {
-    SourceMissing, Failed, [in SOURCES => MISSING] => sources::missing, sources::without_it;
+    SourceMissing, Failed, [in SOURCES => (ENOENT ENOTDIR)] => sources::missing, sources::without_it;
 
-    SourceUnreachable, Failed, [in SOURCES => UNREACHABLE] => sources::unreachable, sources::reach_it;
+    SourceUnreachable, Failed, [in SOURCES => (EACCES EPERM ELOOP EIO EHOSTDOWN ESTALE ENOTCONN ENAMETOOLONG)]
+        => sources::unreachable, sources::reach_it;
 
     DestinationIsSymlink, Failed, [
         "Can't mount on symlink destination %s", "Can't resolve %s";
         "Can't mkdir parents for %s", "Can't mkdir %s", "Can't create file at %s", "Can't create file %s",
         "Can't mount tmpfs on %s", "Can't mount proc on %s", "Can't mount mqueue on %s",
-        "Unable to mount source on destination", "realpath(destination)" => DANGLING;
+        "Unable to mount source on destination", "realpath(destination)" => (ENOENT ELOOP);
         "Can't chmod %#o %s" => (EOPNOTSUPP)
     ] => destinations::symlink, destinations::resolve_it;
 
     DestinationOfOtherKind, Failed, [
         "Destination is not a directory %s", "Destination is not a file %s", "Can't remount readonly on %s";
-        "Can't create file at %s", "Can't mkdir %s", "Can't mkdir parents for %s" => OTHER_KIND;
+        "Can't create file at %s", "Can't mkdir %s", "Can't mkdir parents for %s" => (EISDIR ENOTDIR EEXIST);
         "Can't create file %s" => (EISDIR ENOTDIR EEXIST ENOENT);
         "Unable to mount source on destination" => (ENOTDIR);
         "Can't chmod %#o %s", "Can't open %s" => (ENOENT ENOTDIR)
@@ -35,7 +36,7 @@ rules! {
 
     DestinationReadOnly, Failed, [
         "Can't mkdir %s", "Can't mkdir parents for %s", "Can't create file at %s", "Can't create file %s",
-        "Can't make symlink at %s", "Can't chmod %#o %s" => READ_ONLY
+        "Can't make symlink at %s", "Can't chmod %#o %s" => (EROFS EACCES EPERM)
     ] => destinations::read_only, destinations::make_it;
 
     ParentUnreadable, Failed, ["Can't mkdir parents for %s" => (EACCES)],
@@ -52,7 +53,7 @@ rules! {
     FileTooBig, Failed, [
         "Can't write data to file %s", "Can't create file %s", "Can't create file at %s",
         "Can't create tmpfile for %s", "Can't mkdir %s", "Can't mkdir parents for %s",
-        "Can't make symlink at %s" => FULL; "Specified tmpfs size too large (%zu > %zu)"
+        "Can't make symlink at %s" => (ENOSPC EDQUOT EFBIG); "Specified tmpfs size too large (%zu > %zu)"
     ],
         unless "it fails in the same way with an empty file" => files::too_big, files::more_room;
 
@@ -63,7 +64,7 @@ rules! {
 
     BindDenied, Failed, [
         // bwrap before 0.5 gives no reason
-        "Can't bind mount %s on %s", "Unable to mount source on destination" => DENIED;
+        "Can't bind mount %s on %s", "Unable to mount source on destination" => (EPERM EACCES EINVAL ENOENT ENOSYS EBUSY ENODEV);
         "Unable to open destination O_PATH fd \"%s\"", "open(\"%s\", O_PATH)",
         "readlink(/proc/self/fd/N) for \"%s\"", "realpath(destination)",
         "Unable to find \"%s\" in mount table", "(unknown/invalid bind_mount_result)"
@@ -77,10 +78,3 @@ const SOURCES: &[&str] = &[
     "Can't open overlay source %s",
     "Can't open overlay workdir %s",
 ];
-const MISSING: &[i32] = numbers!((ENOENT ENOTDIR));
-const UNREACHABLE: &[i32] = numbers!((EACCES EPERM ELOOP EIO EHOSTDOWN ESTALE ENOTCONN ENAMETOOLONG));
-const DANGLING: &[i32] = numbers!((ENOENT ELOOP));
-const OTHER_KIND: &[i32] = numbers!((EISDIR ENOTDIR EEXIST));
-const READ_ONLY: &[i32] = numbers!((EROFS EACCES EPERM));
-const FULL: &[i32] = numbers!((ENOSPC EDQUOT EFBIG));
-const DENIED: &[i32] = numbers!((EPERM EACCES EINVAL ENOENT ENOSYS EBUSY ENODEV));

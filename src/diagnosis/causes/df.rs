@@ -2,10 +2,8 @@
 
 use super::prelude::*;
 
-const FILES: &[i32] = &[libc::EMFILE, libc::ENFILE];
-
 rules! {
-    DescriptorLimit, Anytime, [LAUNCH, ANY => FILES],
+    DescriptorLimit, Anytime, [LAUNCH, ANY => (EMFILE ENFILE)],
         unless "the same fails alike after `ulimit -n` was raised, in the process that starts bwrap"
         => descriptor_limit, more_files;
 }

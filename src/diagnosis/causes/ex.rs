@@ -13,7 +13,7 @@ use crate::sandbox::Inherit;
 
 pub(in crate::diagnosis) use problem::program;
 
-const EXECVP: &str = "execvp %s";
+pub(super) const EXECVP: &str = "execvp %s";
 
 rules! {
     LoaderFailed, Failed, [

@@ -16,7 +16,11 @@ rules! {
     // what Kubernetes, not bwrap, says
     UnmaskedNeedsUserNamespace, Failed, [],
         unless "`kubectl get pod POD -o jsonpath={.spec.hostUsers}` prints false"
-        => said, |_| vec![unmask_in_user_namespace()];
+        => said, |_| {
+            let patch = PodPatch { host_users: Some(false), unmasked_proc: true, ..PodPatch::default() };
+            let remedy = told!(K801, "user-namespace-of-pod" => Action::Pod(patch));
+            vec![remedy.needs(Need::Linux("nodes with ", (6, 3))).needs(RUNTIME)]
+        };
 
     NodeWithoutUserNamespaces, Failed, [],
         unless "`sysctl user.max_user_namespaces`, typed on the node, is above 0"
@@ -108,12 +112,6 @@ fn said(case: &Case<'_>) -> Option<Judgement> {
     let minded = section(reason.text(), "minded").lines().filter_map(|row| row.split_once('\t'));
     let minded = minded.filter(|(word, _)| lower.contains(word));
     Some(minded.fold(found, |found, (_, text)| found.heard(case, text)))
-}
-
-fn unmask_in_user_namespace() -> Remedy {
-    let patch = PodPatch { host_users: Some(false), unmasked_proc: true, ..PodPatch::default() };
-    let remedy = told!(K801, "user-namespace-of-pod" => Action::Pod(patch));
-    remedy.needs(Need::Linux("nodes with ", (6, 3))).needs(RUNTIME)
 }
 
 fn load_on_nodes(case: &Case<'_>) -> Vec<Remedy> {

@@ -59,10 +59,6 @@ rules! {
         unless "bwrap 0.11 fails at the same path, too" => openat2_missing, permit_openat2;
 }
 
-fn permit_calls(case: &Case<'_>) -> Vec<Remedy> {
-    Wish::Calls(Calls::Sandboxing).grant(case)
-}
-
 /// Some filters look at the flags of mount, and let others pass.
 fn mount_denied(case: &Case<'_>) -> Option<Judgement> {
     let found = calls::denied(case);

@@ -130,9 +130,7 @@ fn unmapped(case: &Case<'_>) -> Option<Judgement> {
         (Some((false, id)), _) => ("user", "uid_map", id),
         (_, Some((false, id))) => ("group", "gid_map", id),
         (Some(_), Some(_)) => return None,
-        _ => {
-            return open(case, Low, "whether our ids are mapped: `id`, /proc/self/uid_map and gid_map");
-        }
+        _ => return open(case, Low, "whether our ids are mapped: `id`, /proc/self/uid_map and gid_map"),
     };
     let sure = case.failed() || makes == Some(true);
     let summary = format!("our {kind} id is not mapped in this user namespace, which shows it as {id}");

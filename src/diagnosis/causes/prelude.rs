@@ -13,7 +13,7 @@ pub(super) use crate::diagnosis::need::Need;
 pub(super) use crate::diagnosis::prelude::*;
 pub(super) use crate::diagnosis::remedy::{fill, told};
 
-pub(super) use crate::diagnosis::weigh::{ANY, KILLED, LAUNCH, numbers, rules};
+pub(super) use crate::diagnosis::weigh::{ANY, KILLED, LAUNCH, rules};
 pub(super) use crate::diagnosis::wish::*;
 pub(super) use crate::diagnosis::{Cause, SandboxChange, wish};
 pub(super) use crate::host::{AppArmor, Mount, Platform, Sighting, mount_of};

@@ -15,21 +15,13 @@ pub(in super::super) enum Limit {
     Files,
 }
 
-/// Allow more of it.
-pub(super) fn raise(case: &Case<'_>, setting: Setting, limit: Limit) -> Vec<Remedy> {
-    match limit {
-        Limit::Pids => cgroup_limit(case, setting),
-        Limit::Processes => resource_limit(case, setting, &PROCESSES),
-        Limit::Files => resource_limit(case, setting, &FILES),
-    }
-}
-
 /// Four times what is there, but not fewer than `least`.
 fn more(now: Option<u64>, least: u64) -> u64 {
     now.map_or(least, |now| now.saturating_mul(4).max(least))
 }
 
-fn cgroup_limit(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
+/// Allow more processes in the control group.
+pub(super) fn cgroup_limit(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
     let wanted = more(case.host.cgroup.pids.present().map(|pids| pids.max), 4096);
     let summary = format!("Allow {wanted} processes");
     vec![match setting {
@@ -78,7 +70,7 @@ fn own_group(case: &Case<'_>, setting: Setting, wanted: u64, summary: &str) -> R
 }
 
 /// A resource limit of setrlimit(2), as everybody calls it.
-struct Resource {
+pub(super) struct Resource {
     what: &'static str,
     /// In limits.conf, of container engines and, in capitals, of OCI.
     name: &'static str,
@@ -92,7 +84,7 @@ struct Resource {
     opens: &'static str,
 }
 
-const PROCESSES: Resource = Resource {
+pub(super) const PROCESSES: Resource = Resource {
     what: "processes",
     name: "nproc",
     field: "LimitNPROC",
@@ -102,7 +94,7 @@ const PROCESSES: Resource = Resource {
     opens: "a program that forks without end reaches further before it is stopped",
 };
 
-const FILES: Resource = Resource {
+pub(super) const FILES: Resource = Resource {
     what: "open files",
     name: "nofile",
     field: "LimitNOFILE",
@@ -138,7 +130,8 @@ fn in_shell(case: &Case<'_>, resource: &Resource, wanted: u64, (now, max): Limit
     told!("limit-in-shell", limit, what, line, needs, opens)
 }
 
-fn resource_limit(case: &Case<'_>, setting: Setting, resource: &Resource) -> Vec<Remedy> {
+/// Raise a resource limit.
+pub(super) fn resource_limit(case: &Case<'_>, setting: Setting, resource: &Resource) -> Vec<Remedy> {
     let &Resource { what, name, field, least, opens, .. } = resource;
     let limits = (resource.limits)(&case.host.process);
     let wanted = more(limits.0.present().copied(), least);

@@ -17,7 +17,7 @@ pub(super) use apparmor::{
     RESTRICTION, beside, bwrap_path, confine_container, leave_restriction, permit_bwrap, present_profile,
     reload_container_profile,
 };
-pub(super) use calls::{Calls, permit_to_unit};
+pub(super) use calls::{Calls, permit_calls, permit_to_unit};
 pub(super) use limits::Limit;
 
 pub(super) use proc::{Covers, RUNTIME, allow_nesting};
@@ -98,7 +98,9 @@ impl Wish<'_> {
             Self::Selinux(rules) => selinux::permit(case, setting, rules),
             Self::AppArmorRule(rule, opens) => apparmor::permit_rule(case, setting, rule, opens),
             Self::Sysctl(name, value, opens) => sysctl::set(case, setting, name, value, opens),
-            Self::More(limit) => limits::raise(case, setting, limit),
+            Self::More(Limit::Pids) => limits::cgroup_limit(case, setting),
+            Self::More(Limit::Processes) => limits::resource_limit(case, setting, &limits::PROCESSES),
+            Self::More(Limit::Files) => limits::resource_limit(case, setting, &limits::FILES),
         }
     }
 }
