@@ -137,6 +137,14 @@ impl Arguments {
         Self::of(sandbox, arg0, Audience::Reader { bwrap, taken }).unwrap_or_default()
     }
 
+    /// Those of one operation, where it takes no descriptors: their numbers hang on all that comes before.
+    pub(crate) fn of_operation(operation: &Operation) -> Option<Vec<Word>> {
+        let (bare, audience) = (Sandbox::new(), Audience::Reader { bwrap: None, taken: &[] });
+        let mut writer = Writer::new(&bare, audience);
+        writer.operation(operation).ok()?;
+        Some(writer.out.words).filter(|_| writer.out.slots.is_empty())
+    }
+
     /// The arguments as a file for `--args`.
     pub(crate) fn to_nul_separated(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.words.len() * 16);

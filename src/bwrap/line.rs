@@ -81,12 +81,14 @@ fn shown(word: &Word) -> Cow<'_, str> {
 /// The options of one operation, as they stand in the whole line.
 pub(crate) fn operation_options(sandbox: &Sandbox, operation: usize) -> Option<String> {
     let found = sandbox.operations.get(operation)?;
-    let mut so_far = Sandbox { current_dir: None, ..sandbox.clone() };
-    so_far.operations.truncate(operation);
-    let before = Arguments::shown(&so_far, None, None).words.len();
-    so_far.operations.push(found.clone());
-    let words = Arguments::shown(&so_far, None, None).words;
-    Some(words.iter().skip(before).map(shown).collect::<Vec<_>>().join(" "))
+    let words = Arguments::of_operation(found).unwrap_or_else(|| {
+        let mut so_far = Sandbox { current_dir: None, ..sandbox.clone() };
+        so_far.operations.truncate(operation);
+        let before = Arguments::shown(&so_far, None, None).words.len();
+        so_far.operations.push(found.clone());
+        Arguments::shown(&so_far, None, None).words.split_off(before)
+    });
+    Some(words.iter().map(shown).collect::<Vec<_>>().join(" "))
 }
 
 /// How much of a file's content is shown.
