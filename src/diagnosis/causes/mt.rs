@@ -130,9 +130,8 @@ fn hostname_denied(case: &Case<'_>) -> Option<Judgement> {
     let (admin, capabilities) = (case.has(Capability::CAP_SYS_ADMIN), &case.host.process.effective);
     if case.failed() {
         let exempt = "the process has CAP_SYS_ADMIN, with which default filters allow sethostname";
-        return Some(
-            calls::denied(case)?.seen_against(capabilities, (admin == Some(true)).then_some(exempt)),
-        );
+        let exempt = (admin == Some(true)).then_some(exempt);
+        return Some(calls::denied(case)?.seen_against(capabilities, exempt));
     }
     let engines = [Platform::Podman, Platform::CriO, Platform::Docker, Platform::Containerd];
     rule_out(case.filter_name().is_some_and(|name| name != DEFAULT))?;

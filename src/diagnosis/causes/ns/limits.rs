@@ -112,10 +112,12 @@ fn ancestor(case: &Case<'_>) -> Option<Judgement> {
     let roomy = own.filter(|own| *own >= SMALL);
     let others = tightest(case).is_some_and(|(value, _)| value >= SMALL);
     let found = match initial {
-        Some(_) => weigh(if roomy.is_some() && others { High } else { Medium }).seen(
-            &namespace.uid_map,
-            "we are in a user namespace already (/proc/self/uid_map does not map all ids to themselves)",
-        ),
+        Some(_) => {
+            let found = weigh(if roomy.is_some() && others { High } else { Medium });
+            let already =
+                "we are in a user namespace already (/proc/self/uid_map does not map all ids to themselves)";
+            found.seen(&namespace.uid_map, already)
+        }
         None => weigh(Low).unknown("whether we are in a user namespace already: /proc/self/uid_map"),
     };
     let outer = [Platform::Flatpak, Platform::Bubblewrap];

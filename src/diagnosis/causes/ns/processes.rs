@@ -80,9 +80,9 @@ fn judge_room(case: &Case<'_>, needed: u64) -> Option<Judgement> {
         found.summary(summary).pro(seen(text))
     } else {
         // the message says so much; which limit, nobody knows
-        found.heard(case, answer).contra(seen(format!("there is room now: {text}"))).unknown(
-            "a limit further up, and how many processes there were then: pids.events of the control groups",
-        )
+        let further =
+            "a limit further up, and how many processes there were then: pids.events of the control groups";
+        found.heard(case, answer).contra(seen(format!("there is room now: {text}"))).unknown(further)
     })
 }
 
