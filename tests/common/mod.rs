@@ -11,6 +11,7 @@ pub(crate) mod readme;
 
 use std::fs;
 use std::io::{BufRead, BufReader, PipeReader};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode, exit};
@@ -359,15 +360,19 @@ impl Stage {
 
 /// How a case ended, and what it said. What it leaves behind may have its output open for ever, and does not hold others up.
 fn heard(process: &mut Process) -> std::io::Result<(std::process::ExitStatus, String)> {
-    let (reader, writer) = std::io::pipe()?;
-    let mut child = process.stdout(writer.try_clone()?).stderr(writer).spawn()?;
-    process.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    use std::process::Stdio;
+    let mut child = process.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let (sender, lines) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(reader).split(b'\n').map_while(Result::ok) {
-            let _ = sender.send(String::from_utf8_lossy(&line).into_owned() + "\n");
-        }
-    });
+    let (out, err) = (child.stdout.take().map(OwnedFd::from), child.stderr.take().map(OwnedFd::from));
+    for reader in [out, err].into_iter().flatten().map(PipeReader::from) {
+        let sender = sender.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(reader).split(b'\n').map_while(Result::ok) {
+                let _ = sender.send(String::from_utf8_lossy(&line).into_owned() + "\n");
+            }
+        });
+    }
+    drop(sender);
     let status = child.wait()?;
     let mut said = String::new();
     loop {

@@ -21,7 +21,7 @@ rules! {
 
     ProcOfOtherNamespace, Failed, ["open /proc/%s/ns failed", "open /proc/%s failed" => (ENOENT)],
         unless "`grep NSpid /proc/self/status` where bwrap is started prints one number, and not two"
-        => of_other_namespace, |_| vec![told!("proc-of-own-namespace")];
+        => of_other_namespace, |_| vec![told!(PR12, "proc-of-own-namespace")];
 }
 
 /// Why `/proc/sys/kernel` cannot be read, as far as the mounts tell.
