@@ -12,6 +12,7 @@ use super::command::{Command, Streams};
 use super::descriptors::event;
 use super::error::{Error, Result, Step};
 use super::explain::Explain;
+use super::leave::UnderWay;
 use super::prepared::Prepared;
 use super::wait::wait;
 
@@ -301,6 +302,8 @@ impl Shared {
 
     /// Prepares one, unless nobody wants it any more.
     fn prepare(&self) -> Result<Option<Prepared>> {
+        // a bwrap that loses us halfway through its set-up may leave a process that waits for it, for ever; a complete one ends
+        let _exit_waits = UnderWay::begin();
         let explain = self.command.explain.unwrap_or(Explain::Facts);
         let mut prepared = self.command.hold(Streams::Inherited, None, explain)?;
         while !self.state().closed {
