@@ -72,11 +72,14 @@ fn sleeping(here: &Here) -> Child {
         "--ro-bind",
         "/",
         "/",
+        "--proc",
+        "/proc",
         "--unshare-pid",
         "--die-with-parent",
         "sh",
         "-c",
-        "echo up; exec sleep 60",
+        // bwrap's process 1 ties itself to its parent beside the command, and then sleeps
+        "until grep -q '^State:.S' /proc/1/status; do :; done; echo up; exec sleep 60",
     ]);
     let mut child = process.stdout(Stdio::piped()).process_group(0).spawn().unwrap();
     let mut up = [0; 3];
