@@ -358,6 +358,9 @@ impl Stage {
     }
 }
 
+/// Longer than what cases leave sleeping on purpose.
+const SURVIVORS: Duration = Duration::from_secs(75);
+
 /// How a case ended, and what it said. What it leaves behind may have its output open for ever, and does not hold others up.
 fn heard(process: &mut Process) -> std::io::Result<(std::process::ExitStatus, String)> {
     use std::process::Stdio;
@@ -376,7 +379,7 @@ fn heard(process: &mut Process) -> std::io::Result<(std::process::ExitStatus, St
     let status = child.wait()?;
     let mut said = String::new();
     loop {
-        match lines.recv_timeout(SETTLE) {
+        match lines.recv_timeout(SURVIVORS) {
             Ok(line) => said += &line,
             Err(RecvTimeoutError::Disconnected) => return Ok((status, said)),
             Err(RecvTimeoutError::Timeout) => {
