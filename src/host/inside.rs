@@ -216,7 +216,7 @@ impl<'a> Finder<'a> {
             ProgramProblem::Noexec(path)
         } else if self.view.denied(host, &meta) {
             ProgramProblem::NotExecutable { path, mode }
-        } else if self.sought.attempt == Attempt::Failed(None) && has_writer(&meta) {
+        } else if self.sought.attempt == Attempt::Failed(None) && has_writer(host, &meta) {
             ProgramProblem::Busy(path)
         } else {
             return Ok(());

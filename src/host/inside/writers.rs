@@ -7,27 +7,35 @@ use std::path::Path;
 /// How many descriptors are looked at, at some microseconds each.
 const DESCRIPTORS: usize = 20_000;
 
-/// Whether a process whose descriptors may be seen has this file open for writing (`execve(2)`, `ETXTBSY`). Before Linux 5.14,
-/// whose `fdinfo` does not name files, none is seen.
-pub(super) fn has_writer(file: &Metadata) -> bool {
+/// Whether a process whose descriptors may be seen has this file open for writing (`execve(2)`, `ETXTBSY`).
+pub(super) fn has_writer(path: &Path, file: &Metadata) -> bool {
     let entries = |directory: &Path| fs::read_dir(directory).into_iter().flatten().flatten();
     let is_process = |entry: &DirEntry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit);
+    let path = path.canonicalize().unwrap_or_default();
     entries(Path::new("/proc"))
         .filter(is_process)
         .flat_map(|process| entries(&process.path().join("fdinfo")))
         .take(DESCRIPTORS)
-        .any(|descriptor| writes(&descriptor.path(), file) == Some(true))
+        .any(|descriptor| writes(&descriptor.path(), &path, file) == Some(true))
 }
 
 /// The file itself is asked last: to ask one of a server that is gone may take for ever.
-fn writes(fdinfo: &Path, file: &Metadata) -> Option<bool> {
+fn writes(fdinfo: &Path, path: &Path, file: &Metadata) -> Option<bool> {
     let text = fs::read_to_string(fdinfo).ok()?;
     let field = |name| text.lines().find_map(|line| Some(line.strip_prefix(name)?.trim()));
     let flags = i32::from_str_radix(field("flags:")?, 8).ok()?;
-    let inode: u64 = field("ino:")?.parse().ok()?;
-    if flags & libc::O_ACCMODE == libc::O_RDONLY || flags & libc::O_PATH != 0 || inode != file.ino() {
+    if flags & libc::O_ACCMODE == libc::O_RDONLY || flags & libc::O_PATH != 0 {
         return Some(false);
     }
-    let opened = fs::metadata(fdinfo.parent()?.with_file_name("fd").join(fdinfo.file_name()?)).ok()?;
+    let descriptor = fdinfo.parent()?.with_file_name("fd").join(fdinfo.file_name()?);
+    let other = match field("ino:") {
+        Some(inode) => inode.parse() != Ok(file.ino()),
+        // before Linux 5.14
+        None => fs::read_link(&descriptor).ok()? != path,
+    };
+    if other {
+        return Some(false);
+    }
+    let opened = fs::metadata(descriptor).ok()?;
     Some((opened.dev(), opened.ino()) == (file.dev(), file.ino()))
 }
