@@ -56,7 +56,8 @@ pub(crate) fn page(bwrap: &Bwrap, tables: &[Table]) -> String {
         "\nFrom the description of a sandbox to the end of `true` in it; the ratio is the median of those of the same round. A thread that\n\
          sleeps for a millisecond and takes 1 MiB of memory is held up while eight others launch. It is the same sandbox, that of Zuul's\n\
          executor, for all but sandbox-runtime and Codex, which have their own; hakoniwa makes it without bwrap. Zuul's driver,\n\
-         sandbox-runtime and hakoniwa run in processes of their own, with as much memory; Codex is a program that each launch starts.\n\n\
+         sandbox-runtime and hakoniwa run in processes of their own, with as much memory; Codex is a program that each launch starts.\n\
+         What is in no row could not be had where this was measured.\n\n\
          {cores} cores ({cpu}), Linux {}; bubblewrap {}, bwrap-launch {}, Zuul 14.3.0, hakoniwa 1.8.0, sandbox-runtime 0.0.83, Codex 0.171.0.\n",
         read("/proc/sys/kernel/osrelease").trim(),
         bwrap.version_text(),
