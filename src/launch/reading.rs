@@ -10,7 +10,7 @@ use super::stdio::{ChildStderr, ChildStdout};
 use super::wait::{self, Ward};
 
 /// How much is read at once.
-const CHUNK: usize = 64 << 10;
+pub(super) const CHUNK: usize = 64 << 10;
 
 /// Both streams, as far as they are piped and not given away.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! A terminal of the sandbox's own: our end of it, for a runtime.
 
 use std::future::poll_fn;
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,6 +11,7 @@ use ::tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use super::super::pty::{self, WindowSize};
+use super::stdio::{poll_read_from, poll_write_to};
 use super::watch::register;
 
 /// Our end of a sandbox's own terminal, from [`Command::terminal`](super::Command::terminal): the crate's
@@ -89,32 +90,15 @@ impl AsyncRead for Terminal {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let end = &mut self.get_mut().0;
-        loop {
-            let mut ready = ready!(end.poll_read_ready_mut(context))?;
-            match ready.try_io(|end| end.get_mut().read(buffer.initialize_unfilled())) {
-                Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(count) => {
-                    buffer.advance(count?);
-                    return Poll::Ready(Ok(()));
-                }
-                Err(_) => {}
-            }
-        }
+        let count = ready!(poll_read_from(&mut self.get_mut().0, context, buffer.initialize_unfilled()))?;
+        buffer.advance(count);
+        Poll::Ready(Ok(()))
     }
 }
 
 impl AsyncWrite for Terminal {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let end = &mut self.get_mut().0;
-        loop {
-            let mut ready = ready!(end.poll_write_ready_mut(context))?;
-            match ready.try_io(|end| end.get_mut().write(bytes)) {
-                Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(count) => return Poll::Ready(count),
-                Err(_) => {}
-            }
-        }
+        poll_write_to(&mut self.get_mut().0, context, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

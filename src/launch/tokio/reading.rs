@@ -9,13 +9,11 @@ use ::tokio::task::JoinHandle;
 
 use super::super::capture::{Before, Handling, Stream};
 use super::super::error::{Error, Result, Step};
+use super::super::reading::CHUNK;
 use super::super::running::Running;
 use super::super::wait::Ward;
 use super::stdio::{ChildStderr, ChildStdout, Source};
 use super::watch::{Watch, runtime};
-
-/// How much is read at once.
-const CHUNK: usize = 64 << 10;
 
 /// Writes to whoever else gets the output, on a thread where that may take its time.
 pub(super) type Passing = JoinHandle<io::Result<()>>;

@@ -1,7 +1,7 @@
 //! Our ends of pipes, for a runtime.
 
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -127,6 +127,38 @@ pub(super) trait Source: Send {
     fn poll_take(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>>;
 }
 
+/// Reads from an end once the runtime says that it can be read.
+pub(super) fn poll_read_from<T: Read + AsRawFd>(
+    end: &mut AsyncFd<T>,
+    context: &mut Context<'_>,
+    buffer: &mut [u8],
+) -> Poll<io::Result<usize>> {
+    loop {
+        let mut ready = ready!(end.poll_read_ready_mut(context))?;
+        match ready.try_io(|end| end.get_mut().read(buffer)) {
+            Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(count) => return Poll::Ready(count),
+            Err(_) => {}
+        }
+    }
+}
+
+/// Writes to an end once the runtime says that it can be written to.
+pub(super) fn poll_write_to<T: Write + AsRawFd>(
+    end: &mut AsyncFd<T>,
+    context: &mut Context<'_>,
+    bytes: &[u8],
+) -> Poll<io::Result<usize>> {
+    loop {
+        let mut ready = ready!(end.poll_write_ready_mut(context))?;
+        match ready.try_io(|end| end.get_mut().write(bytes)) {
+            Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(count) => return Poll::Ready(count),
+            Err(_) => {}
+        }
+    }
+}
+
 macro_rules! reads {
     ($($name:ident)+) => { $(
         impl $name {
@@ -152,14 +184,7 @@ macro_rules! reads {
                 if self.has_unread() {
                     return self.take_now(buffer);
                 }
-                loop {
-                    let mut ready = ready!(self.0.poll_read_ready_mut(context))?;
-                    match ready.try_io(|end| end.get_mut().read(buffer)) {
-                        Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                        Ok(count) => return Poll::Ready(count),
-                        Err(_) => {}
-                    }
-                }
+                poll_read_from(&mut self.0, context, buffer)
             }
         }
 
@@ -180,15 +205,7 @@ reads! { ChildStdout ChildStderr }
 
 impl AsyncWrite for ChildStdin {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let end = &mut self.get_mut().0;
-        loop {
-            let mut ready = ready!(end.poll_write_ready_mut(context))?;
-            match ready.try_io(|end| end.get_mut().write(bytes)) {
-                Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(count) => return Poll::Ready(count),
-                Err(_) => {}
-            }
-        }
+        poll_write_to(&mut self.get_mut().0, context, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
