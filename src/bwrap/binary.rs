@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, getuid, kill_process_group, pidfd_open};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getuid, kill_process_group, waitid};
 
 use super::message::{Message, Severity};
 use super::options::{self, Accepted, BwrapOption, MissingOption, find};
@@ -499,6 +499,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a killed process may take to disappear before we go on without it.
 const DEATH: Duration = Duration::from_secs(2);
 
+/// How often a process is looked for that has not closed its streams: its end alone wakes nobody, without `pidfd_open(2)`.
+const PAUSE: Duration = Duration::from_millis(1);
+
 /// The most that is read of an answer. bwrap's help has some kilobytes.
 const LONGEST: usize = 1 << 20;
 
@@ -519,7 +522,7 @@ fn ask(path: &Path, option: &str, deadline: Instant) -> io::Result<String> {
         Err(error) if is_denial(&error) => match command.uid(getuid().as_raw()).spawn() {
             Ok(mut child) => {
                 let _ = child.wait();
-                return Err(denied_call(&error, CLONE3));
+                return Err(denied_clone3(&error));
             }
             Err(_) => return Err(error),
         },
@@ -531,7 +534,7 @@ fn ask(path: &Path, option: &str, deadline: Instant) -> io::Result<String> {
     let complete = matches!(heard, Ok((_, true)));
     if let Some(group) = group.filter(|_| !complete) {
         let _ = kill_process_group(group, Signal::KILL);
-        let _ = wait_for(group, DEATH);
+        wait_for(group, DEATH);
     }
     // otherwise we ignore the exit status: a caller that ignores SIGCHLD gets none
     if let Ok(Some(status)) = child.try_wait()
@@ -551,54 +554,27 @@ fn ask(path: &Path, option: &str, deadline: Instant) -> io::Result<String> {
     }
 }
 
-/// A call that we need, and why, and what to do where it is denied.
-type Needed = (&'static str, &'static str);
-
-const CLONE3: Needed = (
-    "clone3",
-    "the C library starts programs and threads with it. Mostly that is the system call filter of a container engine older than Docker \
-     20.10.10: update the engine, or have the filter answer ENOSYS, with which the library does without",
-);
-const PIDFD_OPEN: Needed = (
-    "pidfd_open",
-    "with it processes are watched and ended without mistaking one for another. Mostly that is a system call filter older than Linux \
-     5.3, which brought it: have the filter permit it",
-);
-
 /// What a system call filter may have answered.
 fn is_denial(error: &io::Error) -> bool {
     let answers = [libc::EPERM, libc::EACCES, libc::EINVAL, libc::ENOSYS, libc::EOPNOTSUPP];
     error.raw_os_error().is_some_and(|number| answers.contains(&number))
 }
 
-/// That a call of ours was denied.
-fn denied_call(error: &io::Error, (call, why): Needed) -> io::Error {
-    io::Error::new(error.kind(), format!("{call}(2) was denied ({error}), and {why}"))
-}
-
-/// A handle on a process.
-///
-/// # Errors
-///
-/// `ESRCH` if there is no such process.
-pub(crate) fn hold(pid: Pid) -> io::Result<OwnedFd> {
-    pidfd_open(pid, PidfdFlags::empty())
-        .map_err(io::Error::from)
-        .map_err(|error| if is_denial(&error) { denied_call(&error, PIDFD_OPEN) } else { error })
+/// That clone3(2) was denied: what that is needed for, and what to do.
+fn denied_clone3(error: &io::Error) -> io::Error {
+    let what = format!(
+        "clone3(2) was denied ({error}), and the C library starts programs and threads with it. Mostly that is the system call filter \
+         of a container engine older than Docker 20.10.10: update the engine, or have the filter answer ENOSYS, with which the library \
+         does without"
+    );
+    io::Error::new(error.kind(), what)
 }
 
 /// What a process prints until it ends, and whether it has ended: else it prints without end.
 fn listen(child: &mut Child, deadline: Instant) -> io::Result<(String, bool)> {
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    let process = match pid.map(hold).transpose() {
-        Ok(process) => process,
-        // the process has ended and the caller ignores SIGCHLD
-        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => None,
-        Err(error) => return Err(error),
-    };
     let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let mut ended = process.is_none();
+    let mut ended = false;
     loop {
         let mut buffer = [0; 4096];
         let mut heard = false;
@@ -619,14 +595,14 @@ fn listen(child: &mut Child, deadline: Instant) -> io::Result<(String, bool)> {
             return Err(io::ErrorKind::TimedOut.into());
         }
         let streams = [stdout.as_ref().map(AsFd::as_fd), stderr.as_ref().map(AsFd::as_fd)];
-        let sources = process.as_ref().map(AsFd::as_fd).into_iter().chain(streams.into_iter().flatten());
+        let streams = streams.into_iter().flatten();
         let mut polled: Vec<PollFd<'_>> =
-            sources.map(|source| PollFd::from_borrowed_fd(source, PollFlags::IN)).collect();
-        match poll(&mut polled, Timespec::try_from(left).ok().as_ref()) {
+            streams.map(|stream| PollFd::from_borrowed_fd(stream, PollFlags::IN)).collect();
+        match poll(&mut polled, Timespec::try_from(left.min(PAUSE)).ok().as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        ended = polled.first().is_some_and(|process| !process.revents().is_empty());
+        ended = has_ended(Pid::from_child(child));
     }
     // put errors last, whichever stream they came from
     out.append(&mut err);
@@ -653,11 +629,21 @@ fn read_ready(
     Ok(true)
 }
 
-/// Waits for the end of a process, not for long.
-fn wait_for(pid: Pid, patience: Duration) -> io::Result<()> {
-    let process = hold(pid)?;
-    poll(&mut [PollFd::new(&process, PollFlags::IN)], Timespec::try_from(patience).ok().as_ref())?;
-    Ok(())
+/// Whether a child has ended, which stays to be waited for. One that nobody can wait for has, as where the caller ignores SIGCHLD.
+fn has_ended(pid: Pid) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    match waitid(WaitId::Pid(pid), options) {
+        Ok(status) => status.is_some(),
+        Err(error) => error == Errno::CHILD,
+    }
+}
+
+/// Waits for the end of a child, not for long.
+fn wait_for(pid: Pid, patience: Duration) {
+    let deadline = Instant::now() + patience;
+    while !has_ended(pid) && Instant::now() < deadline {
+        std::thread::sleep(PAUSE);
+    }
 }
 
 #[cfg(test)]

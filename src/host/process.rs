@@ -3,9 +3,7 @@
 use std::fmt;
 use std::io::ErrorKind;
 
-use procfs_core::FromBufRead;
-use procfs_core::process::Status;
-use rustix::process::{Resource, getegid, geteuid, getgid, getrlimit, getuid};
+use rustix::process::{getegid, geteuid, getgid, getuid};
 
 use super::Fact;
 use super::source::Source;
@@ -138,14 +136,9 @@ impl TryFrom<String> for CapabilitySet {
 const NEAR: u64 = 4096;
 
 pub(super) fn read(source: &Source) -> Process {
-    let status = source.bytes("/proc/thread-self/status").and_then(|bytes| {
-        let status = Status::from_buf_read(bytes.as_slice());
-        status.map_or_else(|error| Fact::Unreadable(error.to_string()), Fact::Present)
-    });
-    // the kernel's number for "no limit" is one that JSON cannot hold
-    let fact = |limit: Option<u64>| limit.map_or(Fact::Absent, Fact::Present);
-    let (of_processes, of_descriptors) = (getrlimit(Resource::Nproc), getrlimit(Resource::Nofile));
-    let (process_limit, descriptor_limit) = (fact(of_processes.current), fact(of_descriptors.current));
+    let status = source.text("/proc/thread-self/status");
+    let [process_limit, process_limit_max] = limits(source, "Max processes");
+    let [descriptor_limit, descriptor_limit_max] = limits(source, "Max open files");
     let near = |limit: &Fact<u64>| limit.present().is_some_and(|limit| *limit <= NEAR);
     Process {
         uid: Fact::Present(geteuid().as_raw()),
@@ -157,19 +150,37 @@ pub(super) fn read(source: &Source) -> Process {
         inheritable: CapabilitySet::read(caps::CapSet::Inheritable),
         bounding: CapabilitySet::read(caps::CapSet::Bounding),
         ambient: CapabilitySet::read(caps::CapSet::Ambient),
-        no_new_privs: status
-            .clone()
-            .and_then(|s| s.nonewprivs.map_or(Fact::Absent, |n| Fact::Present(n == 1))),
+        no_new_privs: in_status(&status, "NoNewPrivs").map(|number| number == 1),
         in_proc: in_proc(source),
-        seccomp: status.and_then(|status| status.seccomp.map_or(Fact::Absent, Fact::Present)),
+        seccomp: in_status(&status, "Seccomp"),
         seccomp_profile: Fact::Unknown,
         processes: if near(&process_limit) { processes(source, getuid().as_raw()) } else { Fact::Unknown },
         descriptors: if near(&descriptor_limit) { descriptors(source) } else { Fact::Unknown },
         process_limit,
-        process_limit_max: fact(of_processes.maximum),
+        process_limit_max,
         descriptor_limit,
-        descriptor_limit_max: fact(of_descriptors.maximum),
+        descriptor_limit_max,
     }
+}
+
+/// A number in `/proc/PID/status`. Emulated kernels leave out lines.
+fn in_status(status: &Fact<String>, name: &str) -> Fact<u32> {
+    status.clone().and_then(|text| {
+        let mut lines = text.lines().filter_map(|line| line.split_once(':'));
+        let number = lines.find(|(key, _)| *key == name).and_then(|(_, number)| number.trim().parse().ok());
+        number.map_or(Fact::Unknown, Fact::Present)
+    })
+}
+
+/// The soft and the hard limit of this name. A call would ask for them, which filters deny.
+fn limits(source: &Source, name: &str) -> [Fact<u64>; 2] {
+    let text = source.text("/proc/self/limits");
+    let columns = text.present().and_then(|text| text.lines().find_map(|line| line.strip_prefix(name)));
+    let columns: Vec<&str> = columns.unwrap_or_default().split_whitespace().take(2).collect();
+    [0, 1].map(|column| match columns.get(column) {
+        Some(&"unlimited") => Fact::Absent,
+        number => number.and_then(|number| number.parse().ok()).map_or(Fact::Unknown, Fact::Present),
+    })
 }
 
 fn in_proc(source: &Source) -> Fact<bool> {

@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 use procfs_core::FromRead;
 use procfs_core::process::MountInfos;
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, pidfd_send_signal, test_kill_process};
+use rustix::process::{Pid, Signal, test_kill_process};
 
-use super::descriptors::process;
+use super::handle::Handle;
 use super::limits::Limit;
 use super::processes::numbers;
 use super::usage::{Figure, Usage};
@@ -432,12 +432,12 @@ impl Part {
         let handles: Vec<_> = self
             .list()
             .into_iter()
-            .filter_map(|pid| Some((pid, process(Pid::from_raw(pid)?).ok()?)))
+            .filter_map(|pid| Some((pid, Handle::open(Pid::from_raw(pid)?).ok()?)))
             .collect();
         // still in it once the handles are open: no number was taken over meanwhile
         let still: HashSet<i32> = self.list().into_iter().collect();
         for (_, handle) in handles.iter().filter(|(pid, _)| still.contains(pid)) {
-            let _ = pidfd_send_signal(handle, Signal::KILL);
+            let _ = handle.signal(Signal::KILL);
         }
     }
 

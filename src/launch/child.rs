@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use super::cgroup::Group;
 use super::error::{Error, Result, Step};
 use super::explain::Explain;
 use super::gather::{Scene, gather};
+use super::handle::Handle;
 use super::handshake::{Outcome, Phase, Undecided};
 use super::keeper;
 use super::limits::{Limits, Unapplied};
@@ -74,7 +75,7 @@ struct Launch {
     /// `None` once the outcome is known.
     running: Option<Running>,
     /// A handle on bwrap.
-    process: Arc<OwnedFd>,
+    process: Arc<Handle>,
     record: Arc<Record>,
     terms: Terms,
     outcome: Option<Result<ExitStatus>>,
@@ -225,7 +226,7 @@ impl Child {
     }
 
     /// The handle on bwrap.
-    pub(super) fn process(&self) -> Arc<OwnedFd> {
+    pub(super) fn process(&self) -> Arc<Handle> {
         Arc::clone(&self.launch.process)
     }
 
@@ -770,7 +771,10 @@ impl Inquiry {
 }
 
 impl AsFd for Child {
-    /// A handle on bwrap itself (`pidfd_open(2)`).
+    /// A handle on bwrap itself (`pidfd_open(2)`), readable once that has ended.
+    ///
+    /// Where that call is denied or lacking, as in gVisor, it is an event (`eventfd(2)`) instead: readable some milliseconds after bwrap's end, and
+    /// nothing to send signals with; [`killer`](Self::killer) does so in any case.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.launch.process.as_fd()
     }

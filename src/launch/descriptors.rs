@@ -1,15 +1,11 @@
-//! Descriptors: sealed memory files, sockets, and the numbers that things have in the child.
+//! Descriptors: what is made of them, and the numbers that things have in the child.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use rustix::event::{EventfdFlags, eventfd};
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socketpair};
-use rustix::process::{Pid, Resource, getrlimit};
-
-use crate::bwrap::hold;
 
 /// The largest number that a descriptor of the command may have: everything below is closed one by one.
 pub(crate) const MAX_NUMBER: RawFd = 1023;
@@ -73,30 +69,9 @@ pub(crate) fn above_streams(descriptor: OwnedFd) -> io::Result<OwnedFd> {
     Ok(fcntl_dupfd_cloexec(descriptor, 3)?)
 }
 
-/// A file in memory that nobody can change any more, to be read from its beginning.
-pub(crate) fn sealed(bytes: &[u8]) -> io::Result<OwnedFd> {
-    // beyond the limit the kernel would kill us (SIGXFSZ) instead of saying no
-    if let Some(limit) = getrlimit(Resource::Fsize).current
-        && u64::try_from(bytes.len()).map_or(true, |len| len > limit)
-    {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!(
-                "{} bytes are more than the file size limit (RLIMIT_FSIZE) of {limit} allows",
-                bytes.len()
-            ),
-        ));
-    }
-    let file = above_streams(memfd_create("bwrap-launch", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?)?;
-    write_all(&file, bytes)?;
-    fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL)?;
-    Ok(file)
-}
-
-/// An empty file in memory for bwrap to write to. Unlike a pipe it needs no reader: a caller that goes away early
-/// does not end bwrap by SIGPIPE and strand what it started.
-pub(crate) fn memory() -> io::Result<OwnedFd> {
-    above_streams(memfd_create("bwrap-status", MemfdFlags::CLOEXEC)?)
+/// What a system call filter answers, or a kernel without the call.
+pub(crate) fn is_denial(error: Errno) -> bool {
+    [Errno::PERM, Errno::ACCESS, Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP].contains(&error)
 }
 
 /// Everything that has been written to a memory file so far, without moving its offset.
@@ -126,20 +101,6 @@ pub(crate) fn read_from(file: impl AsFd, offset: u64, limit: usize) -> io::Resul
     Ok(bytes)
 }
 
-fn write_all(file: &OwnedFd, bytes: &[u8]) -> io::Result<()> {
-    let mut written = 0;
-    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
-        // pwrite leaves the offset at the beginning, where bwrap starts to read
-        match rustix::io::pwrite(file, rest, u64::try_from(written).unwrap_or(u64::MAX)) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => written += count,
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
-}
-
 /// Two connected stream sockets, ours and bwrap's.
 pub(crate) fn sockets() -> io::Result<(OwnedFd, OwnedFd)> {
     both_above(socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?)
@@ -152,11 +113,6 @@ pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 
 fn both_above((one, other): (OwnedFd, OwnedFd)) -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((above_streams(one)?, above_streams(other)?))
-}
-
-/// A handle on a process.
-pub(crate) fn process(pid: Pid) -> io::Result<OwnedFd> {
-    above_streams(hold(pid)?)
 }
 
 /// An event, with the count that it begins with.
@@ -214,14 +170,5 @@ mod tests {
             let wanted: BTreeMap<_, _> = moves.iter().map(|(from, to)| (*to, *from)).collect();
             prop_assert_eq!(seen, wanted);
         }
-    }
-
-    #[test]
-    fn a_sealed_file_is_read_from_its_beginning_and_never_changes() {
-        let file = sealed(b"hello").unwrap();
-        let mut buffer = [0_u8; 16];
-        assert_eq!(rustix::io::read(&file, &mut buffer).unwrap(), 5);
-        assert_eq!(rustix::io::pwrite(&file, b"x", 0), Err(Errno::PERM));
-        assert_eq!(rustix::fs::ftruncate(&file, 0), Err(Errno::PERM));
     }
 }

@@ -1,17 +1,18 @@
 //! A sandbox that is to be killed and seen off while nobody waits for that.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 
 use super::conduct::PATIENCE;
+use super::handle::Handle;
 use super::keeper;
 use super::leave::UnderWay;
 use super::reach::GRACE;
 use super::running::{Running, reap_orphan};
-use super::wait::{Sources, Ward, has_ended};
+use super::wait::{Sources, Ward};
 
 /// How often bwrap's report is looked for, which no descriptor announces.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -20,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 pub(super) struct Doomed {
     running: Running,
     /// What descended from bwrap, and was killed.
-    descendants: Vec<OwnedFd>,
+    descendants: Vec<Handle>,
     state: State,
 }
 
@@ -96,7 +97,7 @@ impl Ward for Doomed {
                 }
                 State::SeeingOff { until } => {
                     self.descendants.retain(|process| {
-                        let ended = has_ended(process, Duration::ZERO).unwrap_or(true);
+                        let ended = process.has_ended(Duration::ZERO).unwrap_or(true);
                         if ended {
                             reap_orphan(process);
                         }

@@ -2,7 +2,7 @@
 //!
 //! `command` describes; `start` takes an `order`, opens descriptors and spawns; `handshake` judges and `conduct` says what to do next, both
 //! without I/O; `running` looks and reaps for it, `reach` finds and signals what there is to signal, from any thread, `wait` is the one
-//! poll loop, `keeper` the thread that stays, `watchdog` the process that outlives us. `child` and `prepared` are what callers hold, and a `stop`'s killer. `limits` are described, and `apply`ed at the gate, with a `cgroup` if need be. What failed is `gather`ed, its causes are weighed when somebody asks (`explain`), and only
+//! poll loop, a `handle` holds a process, `keeper` is the thread that stays, `watchdog` the process that outlives us. `child` and `prepared` are what callers hold, and a `stop`'s killer. `limits` are described, and `apply`ed at the gate, with a `cgroup` if need be. What failed is `gather`ed, its causes are weighed when somebody asks (`explain`), and only
 //! `rehearsal` asks bwrap again. All unsafe code is in `spawn`.
 
 mod apply;
@@ -23,12 +23,14 @@ mod filter;
 mod gate;
 mod gather;
 mod group;
+mod handle;
 mod handshake;
 mod idmap;
 mod keeper;
 mod leave;
 mod limits;
 mod lines;
+mod memory;
 mod order;
 mod output;
 mod pool;
@@ -41,6 +43,7 @@ mod rehearsal;
 mod running;
 mod spawn;
 mod start;
+mod stat;
 mod stdio;
 mod stop;
 mod table;

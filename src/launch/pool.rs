@@ -12,6 +12,7 @@ use super::command::{Command, Streams};
 use super::descriptors::event;
 use super::error::{Error, Result, Step};
 use super::explain::Explain;
+use super::handle::Handle;
 use super::leave::UnderWay;
 use super::prepared::Prepared;
 use super::wait::wait;
@@ -317,7 +318,7 @@ impl Shared {
     }
 
     /// Waits until somebody takes one, or one of these ends.
-    fn sleep(&self, watched: &[Arc<OwnedFd>], until: Option<Instant>) {
+    fn sleep(&self, watched: &[Arc<Handle>], until: Option<Instant>) {
         let descriptors: Vec<BorrowedFd<'_>> =
             [self.wake.as_fd()].into_iter().chain(watched.iter().map(|process| process.as_fd())).collect();
         if let Err(error) = wait([], &descriptors, until) {

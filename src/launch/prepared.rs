@@ -1,14 +1,13 @@
 //! A sandbox that is set up and waits at the gate.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::child::Child;
 use super::error::{Error, Result, Step};
 use super::gate::Gate;
+use super::handle::Handle;
 use super::stop::Killer;
-use super::wait::has_ended;
 use crate::bwrap::NamespaceIds;
 
 /// A sandbox that is complete and isolated, and whose command has not started.
@@ -57,11 +56,11 @@ impl Prepared {
     /// Whether it has not ended.
     pub(super) fn is_held(&self) -> bool {
         let process = self.process();
-        process.is_some_and(|process| has_ended(&process, Duration::ZERO).is_ok_and(|ended| !ended))
+        process.is_some_and(|process| process.has_ended(Duration::ZERO).is_ok_and(|ended| !ended))
     }
 
     /// The handle on bwrap.
-    pub(super) fn process(&self) -> Option<Arc<OwnedFd>> {
+    pub(super) fn process(&self) -> Option<Arc<Handle>> {
         self.child.as_ref().map(Child::process)
     }
 

@@ -6,6 +6,7 @@ use std::io;
 use std::num::NonZeroI32;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use procfs_core::FromRead;
@@ -13,12 +14,11 @@ use procfs_core::process::{Stat, Status};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 use rustix::param::clock_ticks_per_second;
-use rustix::process::{Pid, Signal, getpid, pidfd_send_signal};
+use rustix::process::{Pid, Signal, getpid};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::descriptors::process;
-use super::spawn;
-use super::wait::has_ended;
+use super::handle::Handle;
+use super::stat::{own_number, read_once, stat_in};
 
 /// How often processes are looked for that were started or moved meanwhile.
 const PASSES: usize = 16;
@@ -57,9 +57,9 @@ pub fn adopt_orphans() -> io::Result<()> {
 
 /// The children of a process, each with a handle on it, and what kept others from being found. None if the process has
 /// ended: its number may be another's.
-pub(super) fn children_of(pid: i32, handle: &OwnedFd) -> (Vec<(i32, OwnedFd)>, io::Result<()>) {
-    let list = || children_in(&format!("/proc/{pid}"));
-    let open = |pid: i32| Pid::from_raw(pid).map(process).transpose();
+pub(super) fn children_of(pid: i32, handle: &Handle) -> (Vec<(i32, Handle)>, io::Result<()>) {
+    let list = || children_in(&format!("/proc/{pid}"), pid);
+    let open = |pid: i32| Pid::from_raw(pid).map(Handle::open).transpose();
     let (mut children, mut complete) = (Vec::new(), Ok(()));
     for pid in list().unwrap_or_else(|error| {
         complete = Err(error);
@@ -80,7 +80,7 @@ pub(super) fn children_of(pid: i32, handle: &OwnedFd) -> (Vec<(i32, OwnedFd)>, i
             complete = Err(error);
         }
     }
-    match has_ended(handle, Duration::ZERO) {
+    match handle.has_ended(Duration::ZERO) {
         Ok(false) => (children, complete),
         Ok(true) => (Vec::new(), Ok(())),
         Err(error) => (Vec::new(), Err(error)),
@@ -91,9 +91,9 @@ pub(super) fn children_of(pid: i32, handle: &OwnedFd) -> (Vec<(i32, OwnedFd)>, i
 /// looked for, and what kept others from being found. What has lost its parent descends from whoever took it in.
 pub(super) fn descendants(
     pid: i32,
-    handle: &OwnedFd,
-    met: impl Fn(&OwnedFd),
-) -> (Vec<(i32, OwnedFd)>, io::Result<()>) {
+    handle: &Handle,
+    met: impl Fn(&Handle),
+) -> (Vec<(i32, Handle)>, io::Result<()>) {
     let (mut found, mut complete) = children_of(pid, handle);
     let mut next = 0;
     while let Some((pid, handle)) = found.get(next) {
@@ -109,7 +109,7 @@ pub(super) fn descendants(
 /// All that descends from a process and runs, as far as it has not lost its parent to somebody else. Empty if that process has ended.
 ///
 /// As opposed to [`descendants`], it needs no handle for each, and so no more descriptors than one.
-pub(super) fn all_below(pid: i32, handle: &OwnedFd) -> io::Result<BTreeSet<i32>> {
+pub(super) fn all_below(pid: i32, handle: &Handle) -> io::Result<BTreeSet<i32>> {
     let mut before = BTreeSet::new();
     for _ in 0..PASSES {
         let found = pass_below(pid, handle, |_, _| {})?;
@@ -126,7 +126,7 @@ pub(super) fn all_below(pid: i32, handle: &OwnedFd) -> io::Result<BTreeSet<i32>>
 /// path of its directory.
 pub(super) fn pass_below(
     root: i32,
-    handle: &OwnedFd,
+    handle: &Handle,
     mut met: impl FnMut(i32, &str),
 ) -> io::Result<BTreeSet<i32>> {
     let (mut found, mut next) = (BTreeSet::new(), vec![root]);
@@ -140,7 +140,7 @@ pub(super) fn pass_below(
         let directory = format!("/proc/self/fd/{}", directory.as_raw_fd());
         let mut threads = None;
         if pid == root {
-            if has_ended(handle, Duration::ZERO)? {
+            if handle.has_ended(Duration::ZERO)? {
                 return Ok(BTreeSet::new());
             }
             met(pid, &directory);
@@ -159,10 +159,10 @@ pub(super) fn pass_below(
         }
         let children = match threads {
             // no directory to list; another thread would be found by the next pass
-            Some(1) => {
+            Some(1) if *LISTS_CHILDREN => {
                 fs::read_to_string(format!("{directory}/task/{pid}/children")).map(|text| numbers(&text))
             }
-            _ => children_in(&directory),
+            _ => children_in(&directory, pid),
         };
         match children {
             Ok(children) => next.extend(children),
@@ -173,8 +173,14 @@ pub(super) fn pass_below(
     Ok(found)
 }
 
+/// Whether `/proc` lists the children of a process: kernels may be without (`CONFIG_PROC_CHILDREN`), and gVisor is.
+static LISTS_CHILDREN: LazyLock<bool> = LazyLock::new(|| Path::new("/proc/thread-self/children").exists());
+
 /// The children of the process whose directory in `/proc` this is.
-fn children_in(directory: &str) -> io::Result<Vec<i32>> {
+fn children_in(directory: &str, pid: i32) -> io::Result<Vec<i32>> {
+    if !*LISTS_CHILDREN {
+        return children_among_all(pid);
+    }
     let mut children = Vec::new();
     for thread in fs::read_dir(format!("{directory}/task"))? {
         match fs::read_to_string(thread?.path().join("children")) {
@@ -185,6 +191,13 @@ fn children_in(directory: &str) -> io::Result<Vec<i32>> {
         }
     }
     Ok(children)
+}
+
+/// The children of a process, from what each process says of its parent.
+fn children_among_all(pid: i32) -> io::Result<Vec<i32>> {
+    let all = fs::read_dir("/proc")?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let is_child = |child: &i32| stat_in(&format!("/proc/{child}")).is_ok_and(|stat| stat.ppid == pid);
+    Ok(all.filter(is_child).collect())
 }
 
 /// Whether a process or thread could not be looked at because it is no longer there.
@@ -216,34 +229,14 @@ pub(super) fn is_orphan_of_ours(pid: NonZeroI32) -> bool {
     its.ppid == getpid().as_raw_pid() && depth(&its) > depth(&ours)
 }
 
-/// The beginning of a file in `/proc` by one call, which is all of a short one. Nobody looks at its size and end, for which the usual
-/// ways to read a file take as long as for the rest.
-fn read_once<'a>(path: &str, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
-    let file = File::open(path)?;
-    let count = rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut *buffer))?;
-    Ok(buffer.get(..count).unwrap_or_default())
-}
-
-/// What `/proc/PID/stat` in this directory says.
-pub(super) fn stat_in(directory: &str) -> io::Result<Stat> {
-    // some fifty numbers and a name
-    let mut buffer = [0; 2048];
-    Stat::from_read(read_once(&format!("{directory}/stat"), &mut buffer)?).map_err(io::Error::other)
-}
-
 /// Whether a process is process 1 of a PID namespace below ours; one that has ended still is.
-pub(super) fn is_init(handle: &OwnedFd) -> bool {
-    let mut buffer = [0; 1024];
-    let bytes = read_once(&format!("/proc/self/fdinfo/{}", handle.as_raw_fd()), &mut buffer);
+pub(super) fn is_init(handle: &Handle) -> bool {
+    let mut buffer = [0; 4096];
+    let bytes = read_once(&handle.numbers_file(), &mut buffer);
     let text = bytes.ok().and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default();
     let numbers = text.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
     let mut numbers = numbers.split_whitespace();
     numbers.next().is_some() && numbers.last() == Some("1")
-}
-
-/// Whether the number of a process is still its own: nobody has waited for it.
-pub(super) fn is_unreaped(handle: &OwnedFd) -> bool {
-    spawn::is_there(handle)
 }
 
 /// What a process of a launch is known by whose number nobody was told.
@@ -270,12 +263,12 @@ pub(super) fn ticks() -> u64 {
 /// is just spawning.
 ///
 /// Returns handles on those that it killed.
-pub(super) fn kill_holders(lost: &Lost) -> Vec<OwnedFd> {
+pub(super) fn kill_holders(lost: &Lost) -> Vec<Handle> {
     let mut killed = Vec::new();
     let own = fs::read_link("/proc/self/exe").ok();
     let link = format!("socket:[{}]", lost.socket);
     // as this /proc numbers us: it may be that of a PID namespace around ours
-    let number = fs::read_link("/proc/self").ok().and_then(|number| number.to_str()?.parse::<i32>().ok());
+    let number = own_number();
     let foreign = number != Some(getpid().as_raw_pid());
     let Ok(processes) = fs::read_dir("/proc") else { return killed };
     for entry in processes.flatten() {
@@ -293,10 +286,10 @@ pub(super) fn kill_holders(lost: &Lost) -> Vec<OwnedFd> {
         };
         // the handle first, so that it is the holder that is killed and not a successor of its number; a directory of /proc
         // takes signals, too
-        let handle = if foreign { directory(&path) } else { process(pid) };
+        let handle = if foreign { directory(&path).map(Handle::of_directory) } else { Handle::open(pid) };
         if let Ok(handle) = handle
             && holds()
-            && pidfd_send_signal(&handle, Signal::KILL).is_ok()
+            && handle.signal(Signal::KILL).is_ok()
         {
             killed.push(handle);
         }

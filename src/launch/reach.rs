@@ -14,19 +14,19 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, pidfd_send_signal};
+use rustix::process::{Pid, Signal};
 
 use super::cgroup::Members;
 use super::conduct::Cloned;
-use super::descriptors::{contents, process};
+use super::descriptors::contents;
 use super::ending::Stop;
+use super::handle::Handle;
 use super::handshake::Outcome;
 use super::keeper;
 use super::leave::UnderWay;
 use super::processes::{all_below, children_of, descendants, is_gone, is_init, is_orphan_of_ours, parent_of};
 use super::tally::{used_below, used_by};
 use super::usage::Usage;
-use super::wait::has_ended;
 use crate::bwrap::status::Status;
 
 /// How long bwrap gets to report its child before it is killed. It takes about a millisecond; one that hangs never does.
@@ -107,9 +107,9 @@ impl Record {
 pub(super) struct Reach {
     pid: Pid,
     /// bwrap itself, the monitor.
-    process: Arc<OwnedFd>,
+    process: Arc<Handle>,
     /// The process that it cloned: process 1 inside, or the command itself.
-    child: OnceLock<OwnedFd>,
+    child: OnceLock<Handle>,
     status: OwnedFd,
     cloned: Cloned,
     /// What bwrap cloned is bwrap's own, and only what descends from it is the command's.
@@ -117,7 +117,7 @@ pub(super) struct Reach {
     adopts: bool,
     record: Arc<Record>,
     /// Without a PID namespace, whoever was asked to end: what has not done so is killed when it is over.
-    asked: Mutex<Vec<OwnedFd>>,
+    asked: Mutex<Vec<Handle>>,
     /// Its control group.
     members: OnceLock<Members>,
     /// The keeper has an appointment with it.
@@ -127,7 +127,7 @@ pub(super) struct Reach {
 impl Reach {
     /// `adopts`: what loses its parent becomes our child.
     pub(super) fn new(
-        (pid, process): (Pid, Arc<OwnedFd>),
+        (pid, process): (Pid, Arc<Handle>),
         status: OwnedFd,
         (cloned, spared): (Cloned, bool),
         adopts: bool,
@@ -137,11 +137,11 @@ impl Reach {
         Self { pid, process, child, status, cloned, spared, adopts, record, asked, members, awaited }
     }
 
-    pub(super) fn process(&self) -> &Arc<OwnedFd> {
+    pub(super) fn process(&self) -> &Arc<Handle> {
         &self.process
     }
 
-    pub(super) fn child(&self) -> Option<&OwnedFd> {
+    pub(super) fn child(&self) -> Option<&Handle> {
         self.child.get()
     }
 
@@ -185,9 +185,9 @@ impl Reach {
 
     /// A handle on the reported process, if the number is still its own: it is in the mount namespace that bwrap
     /// reported, it is our bwrap's to wait for, or it is dying and became our child, to be reaped.
-    fn open_child(&self, pid: NonZeroI32, status: &Status) -> io::Result<Option<OwnedFd>> {
+    fn open_child(&self, pid: NonZeroI32, status: &Status) -> io::Result<Option<Handle>> {
         let Some(number) = Pid::from_raw(pid.get()) else { return Ok(None) };
-        let handle = match process(number) {
+        let handle = match Handle::open(number) {
             Ok(handle) => handle,
             Err(error) if is_gone(&error) => return Ok(None),
             Err(error) => return Err(error),
@@ -210,7 +210,7 @@ impl Reach {
 
     /// Whether bwrap has ended.
     fn has_ended(&self) -> bool {
-        has_ended(&self.process, Duration::ZERO).unwrap_or(false)
+        self.process.has_ended(Duration::ZERO).unwrap_or(false)
     }
 
     /// Lets bwrap come to where it reports its child: killed before that, it leaves one behind that only a search of all
@@ -220,7 +220,7 @@ impl Reach {
         let mut pause = Duration::from_millis(1);
         while !self.is_reported()
             && Instant::now() < deadline
-            && !has_ended(&self.process, pause).unwrap_or(true)
+            && !self.process.has_ended(pause).unwrap_or(true)
         {
             pause = pause.saturating_mul(2).min(Duration::from_millis(20));
         }
@@ -282,12 +282,12 @@ impl Reach {
         let under_way = UnderWay::begin();
         if self.cloned != Cloned::Init {
             // stopped, it makes no more of them
-            let _ = pidfd_send_signal(child, Signal::STOP);
+            let _ = child.signal(Signal::STOP);
             let (found, complete) = descendants(self.child_pid(), child, stop);
             if self.cloned == Cloned::Parent && complete.is_err() {
                 let stopped = found.iter().map(|(_, process)| process).chain([child]);
                 for process in stopped {
-                    let _ = pidfd_send_signal(process, Signal::CONT);
+                    let _ = process.signal(Signal::CONT);
                 }
                 return complete;
             }
@@ -311,8 +311,8 @@ impl Reach {
 
     /// Handles on all that descends from bwrap. Everything is stopped on the way, so that nothing is missed; it is all to
     /// be killed. A wrapper in bwrap's place may have started more than was reported.
-    pub(super) fn stop_descendants(&self) -> Vec<OwnedFd> {
-        let _ = pidfd_send_signal(&self.process, Signal::STOP);
+    pub(super) fn stop_descendants(&self) -> Vec<Handle> {
+        let _ = self.process.signal(Signal::STOP);
         let (found, _) = descendants(self.pid.as_raw_pid(), &self.process, stop);
         found.into_iter().map(|(_, process)| process).collect()
     }
@@ -326,7 +326,7 @@ impl Reach {
         if let Some(members) = self.members.get().filter(|_| self.cloned != Cloned::Init) {
             found.extend(members.list());
         }
-        if has_ended(child, Duration::ZERO)? || self.spared {
+        if child.has_ended(Duration::ZERO)? || self.spared {
             found.remove(&pid);
         } else {
             found.insert(pid);
@@ -366,16 +366,16 @@ impl Reach {
     }
 
     /// As [`signal`](Self::signal). Returns handles on the descendants, if there was anybody.
-    fn signal_found(&self, signals: &[Signal]) -> io::Result<Option<Vec<OwnedFd>>> {
+    fn signal_found(&self, signals: &[Signal]) -> io::Result<Option<Vec<Handle>>> {
         self.hold(&self.status()?)?;
         let Some(child) = self.child.get() else { return Ok(None) };
         let (found, mut sent) = descendants(self.child_pid(), child, |_| {});
-        let found: Vec<OwnedFd> = found.into_iter().map(|(_, process)| process).collect();
+        let found: Vec<Handle> = found.into_iter().map(|(_, process)| process).collect();
         let mut there = false;
         for signal in signals {
             let own = [child].into_iter().filter(|_| !self.spared);
             for process in own.chain(&found) {
-                match pidfd_send_signal(process, *signal) {
+                match process.signal(*signal) {
                     Ok(()) => there = true,
                     Err(Errno::SRCH) => {}
                     Err(error) => sent = sent.and(Err(error.into())),
@@ -439,7 +439,7 @@ impl fmt::Debug for Reach {
 impl Drop for Reach {
     fn drop(&mut self) {
         for process in self.asked.get_mut().unwrap_or_else(PoisonError::into_inner) {
-            let _ = pidfd_send_signal(process, Signal::KILL);
+            let _ = process.signal(Signal::KILL);
         }
         if *self.awaited.get_mut() {
             keeper::nudge();
@@ -447,15 +447,14 @@ impl Drop for Reach {
     }
 }
 
-fn stop(process: &OwnedFd) {
-    let _ = pidfd_send_signal(process, Signal::STOP);
+fn stop(process: &Handle) {
+    let _ = process.signal(Signal::STOP);
 }
 
-/// Sends a signal. That the process has ended already is fine; for a bwrap that ended before it could be held stands what is no
-/// process.
-fn send(process: &OwnedFd, signal: Signal) -> io::Result<()> {
-    match pidfd_send_signal(process, signal) {
-        Ok(()) | Err(Errno::SRCH | Errno::BADF) => Ok(()),
+/// Sends a signal. That the process has ended already is fine.
+fn send(process: &Handle, signal: Signal) -> io::Result<()> {
+    match process.signal(signal) {
+        Ok(()) | Err(Errno::SRCH) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }

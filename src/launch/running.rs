@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, pidfd_send_signal, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, waitid};
 
 use super::cgroup::Group;
 use super::conduct::{Act, Child, Cloned, Conduct, PATIENCE, Seen};
-use super::descriptors::{event, process, send_all};
+use super::descriptors::send_all;
+use super::handle::Handle;
 use super::handshake::{Caveats, End, Handshake, Outcome, Phase, Ready};
 use super::idmap::{Mapping, Progress};
 use super::keeper::Lease;
@@ -22,7 +23,7 @@ use super::processes::{Lost, adopts_orphans, children_of, is_gone, kill_holders}
 use super::reach::{GRACE, Reach};
 use super::spawn;
 use super::usage::{STEP, Usage};
-use super::wait::{Sources, Ward, drive, has_ended};
+use super::wait::{Sources, Ward, drive};
 use super::watchdog::{self, Target, Watch};
 use crate::bwrap::status::Status;
 
@@ -43,7 +44,7 @@ pub(crate) struct Running {
     /// Somebody waits until all is set up.
     heeds_ready: bool,
     /// What held the socket after bwrap's end, and was killed.
-    strays: Vec<OwnedFd>,
+    strays: Vec<Handle>,
     /// Id maps that bwrap waits for.
     mapping: Option<Mapping>,
     conduct: Conduct,
@@ -111,8 +112,8 @@ impl Ward for Running {
                 // bwrap has ended, and what cannot be killed now cannot be killed at all
                 Act::KillChild => drop(self.reach.kill_inside()),
                 Act::KillHolders => self.strays.extend(kill_holders(&self.lost)),
-                Act::ContinueBwrap => drop(pidfd_send_signal(self.reach.process(), Signal::CONT)),
-                Act::KillBwrap => drop(pidfd_send_signal(self.reach.process(), Signal::KILL)),
+                Act::ContinueBwrap => drop(self.reach.process().signal(Signal::CONT)),
+                Act::KillBwrap => drop(self.reach.process().signal(Signal::KILL)),
                 Act::Over(outcome) => {
                     if self.conduct.adopts() {
                         // killed, they are gone in a moment
@@ -135,10 +136,10 @@ impl Running {
         mapping: Option<Mapping>,
         lease: Option<Lease>,
     ) -> io::Result<Self> {
-        let process = match process(pid) {
+        let process = match Handle::open(pid) {
             Ok(process) => process,
-            // it has ended, and somebody else has taken its status: what is always readable stands for it
-            Err(error) if is_gone(&error) => event(1)?,
+            // it has ended, and somebody else has taken its status
+            Err(error) if is_gone(&error) => Handle::gone()?,
             Err(error) => {
                 // nobody has waited for it yet, so the number is still its own
                 let _ = rustix::process::kill_process(pid, Signal::KILL);
@@ -185,7 +186,7 @@ impl Running {
     }
 
     /// The handle on bwrap.
-    pub(crate) fn process(&self) -> Arc<OwnedFd> {
+    pub(crate) fn process(&self) -> Arc<Handle> {
         Arc::clone(self.reach.process())
     }
 
@@ -224,7 +225,7 @@ impl Running {
     pub(super) fn held(&self) -> Option<Pid> {
         let child = self.reach.child()?;
         let pid = Pid::from_raw(self.handshake().status().child_pid?.get())?;
-        has_ended(child, Duration::ZERO).is_ok_and(|ended| !ended).then_some(pid)
+        child.has_ended(Duration::ZERO).is_ok_and(|ended| !ended).then_some(pid)
     }
 
     /// Has the watchdog end with us what waits at the gate; asked again, sees that it still will.
@@ -347,8 +348,11 @@ impl Running {
 
     /// Whether bwrap has ended, and how the process stands that it cloned, both at one moment.
     fn look_at_processes(&self, status: Status) -> io::Result<(bool, Child)> {
-        let mut polled = vec![PollFd::new(self.reach.process(), PollFlags::IN)];
-        polled.extend(self.reach.child().into_iter().map(|child| PollFd::new(child, PollFlags::IN)));
+        let handles = [&**self.reach.process()].into_iter().chain(self.reach.child());
+        let mut polled: Vec<PollFd<'_>> = handles
+            .inspect(|handle| handle.look())
+            .map(|handle| PollFd::new(handle, PollFlags::IN))
+            .collect();
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         while let Err(error) = poll(&mut polled, Some(&now)) {
             if error != Errno::INTR {
@@ -391,7 +395,7 @@ impl Running {
         let _ = self.wait_over(Some(deadline));
         for process in &descendants {
             let left = deadline.saturating_duration_since(Instant::now());
-            if has_ended(process, left).unwrap_or(false) {
+            if process.has_ended(left).unwrap_or(false) {
                 reap_orphan(process);
             }
         }
@@ -407,12 +411,12 @@ impl Running {
 
     /// Kills bwrap and all, which is [under way](UnderWay) with whoever calls. Returns handles on what descends from it, to be
     /// [reaped](reap_orphan) when it has ended.
-    pub(crate) fn strike(&mut self) -> Vec<OwnedFd> {
+    pub(crate) fn strike(&mut self) -> Vec<Handle> {
         self.conduct.on_kill();
         let descendants = self.reach.stop_descendants();
         let _ = self.reach.kill_inside();
         for process in [&**self.reach.process()].into_iter().chain(&descendants) {
-            let _ = pidfd_send_signal(process, Signal::KILL);
+            let _ = process.signal(Signal::KILL);
         }
         descendants
     }
@@ -444,9 +448,9 @@ fn look_at_ready(socket: &OwnedFd, announced: bool) -> io::Result<Ready> {
 }
 
 /// The status of a bwrap that has ended.
-fn reap(process: &OwnedFd) -> End {
+fn reap(process: &Handle) -> End {
     loop {
-        return match waitid(WaitId::PidFd(process.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
+        return match process.reap() {
             Ok(Some(status)) => match (status.exit_status(), status.terminating_signal()) {
                 (Some(code), _) => End::Exited(code),
                 (_, Some(signal)) => End::Signaled(signal),
@@ -460,10 +464,10 @@ fn reap(process: &OwnedFd) -> End {
 }
 
 /// Waits for the end of a process that was killed, and reaps it if it became our child.
-pub(super) fn reap_orphan(process: &OwnedFd) {
-    let _ = has_ended(process, GRACE);
+pub(super) fn reap_orphan(process: &Handle) {
+    let _ = process.has_ended(GRACE);
     // ECHILD: it is not ours
-    let _ = waitid(WaitId::PidFd(process.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+    let _ = process.reap();
 }
 
 fn process_is_gone(pid: NonZeroI32) -> bool {

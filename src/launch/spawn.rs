@@ -169,6 +169,23 @@ pub(super) fn resource_limits(pid: Pid) -> Option<Vec<(libc::rlim_t, libc::rlim_
         .collect()
 }
 
+/// How long files may be that this process writes (`RLIMIT_FSIZE`, soft), as far as there is a limit and it may be read.
+pub(super) fn file_size_limit() -> Option<u64> {
+    // SAFETY: the call writes one structure to where it is told.
+    soft_limit(|limit| unsafe { libc::getrlimit64(libc::RLIMIT_FSIZE, limit) })
+}
+
+/// How many descriptors this process may have (`RLIMIT_NOFILE`, soft), as far as there is a limit and it may be read.
+pub(super) fn descriptor_limit() -> Option<u64> {
+    // SAFETY: the call writes one structure to where it is told.
+    soft_limit(|limit| unsafe { libc::getrlimit64(libc::RLIMIT_NOFILE, limit) })
+}
+
+fn soft_limit(read: impl FnOnce(*mut libc::rlimit64) -> c_int) -> Option<u64> {
+    let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    (read(&raw mut limit) == 0 && limit.rlim_cur != libc::RLIM64_INFINITY).then_some(limit.rlim_cur)
+}
+
 /// Whether a process is there, or has ended and nobody has waited for it: no signal (`pidfd_send_signal(2)`) finds it. That one
 /// may not be sent to it is another matter.
 pub(super) fn is_there(process: &OwnedFd) -> bool {

@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
 use super::conduct::Cloned;
-use super::descriptors::{self, control, layout};
+use super::descriptors::{control, layout};
 use super::ear::ReadEnd;
 use super::error::{Error, Result, Step};
 use super::filter::caveats;
@@ -24,7 +24,7 @@ use super::spawn::{self, Plan};
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout, StdioKind};
 use super::table::{Ours, Spent, Table, duplicate};
 use super::words::Words;
-use super::{keeper, leave};
+use super::{keeper, leave, memory};
 use crate::bwrap::arguments::{Arguments, Audience, MAX_WORDS, Role, Source, before_command, count_words};
 use crate::sandbox::{
     Content, ContentKind, Feature, Invalid, MAX_FILTER, Place, Problem, Sandbox, check_filter_size,
@@ -191,19 +191,19 @@ fn open(arguments: &Arguments, programs: &[Vec<u8>], table: &mut Table) -> Resul
     for slot in &arguments.slots {
         match &slot.source {
             Source::Content(Content(ContentKind::Bytes { bytes, .. })) => {
-                let file = descriptors::sealed(bytes).map_err(Error::system(Step::MakeContent))?;
+                let file = memory::sealed(bytes).map_err(Error::system(Step::MakeContent))?;
                 table.hold(file, slot.number);
             }
             Source::Filter { index, .. } => {
                 let program = programs.get(*index).map(Vec::as_slice).unwrap_or_default();
-                let file = descriptors::sealed(program).map_err(Error::system(Step::WriteFilter))?;
+                let file = memory::sealed(program).map_err(Error::system(Step::WriteFilter))?;
                 table.hold(file, slot.number);
             }
             Source::Content(Content(ContentKind::Descriptor(descriptor)))
             | Source::Descriptor(descriptor) => table.place(descriptor, slot.number)?,
             Source::Launcher(Role::Arguments) => {
                 arguments_number = slot.number;
-                let file = descriptors::sealed(&arguments.to_nul_separated());
+                let file = memory::sealed(&arguments.to_nul_separated());
                 table.hold(file.map_err(Error::system(Step::WriteArguments))?, slot.number);
             }
             Source::Launcher(role) => {

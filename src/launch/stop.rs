@@ -28,7 +28,8 @@ pub(super) struct Terms {
 /// Stops a sandbox from any thread, while another one waits for it ([`Child::killer`](crate::Child::killer)).
 ///
 /// It can be cloned and sent around, outlives the [`Child`](crate::Child), keeps nothing of the sandbox open, and does nothing once that is
-/// over: processes are held by handles (`pidfd_open(2)`), so nobody else is ever hit.
+/// over: processes are held by handles (`pidfd_open(2)`), so nobody else is ever hit. Where that call is denied or lacking, as in gVisor, they are
+/// known by their number and the time at which they began, looked at just before: another process would have to get the number in that moment.
 ///
 /// Who is reached:
 ///

@@ -4,10 +4,10 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::io::Errno;
-use rustix::process::{Resource, getrlimit};
 
 use super::descriptors;
 use super::error::{Error, Result, Step};
+use super::memory;
 use super::processes::Lost;
 use super::running::Witnesses;
 use super::spawn;
@@ -34,7 +34,7 @@ impl Table {
 
     /// Says which number is too high, if that is why bwrap could not be started.
     pub(super) fn explain(&self, error: io::Error) -> io::Error {
-        let limit = getrlimit(Resource::Nofile).current;
+        let limit = spawn::descriptor_limit();
         let highest = self.moves.iter().map(|(_, number)| *number).max();
         match (highest, limit) {
             (Some(number), Some(limit))
@@ -121,7 +121,7 @@ impl Ours {
     pub(super) fn make(&mut self, role: Role, number: RawFd, table: &mut Table) -> io::Result<()> {
         match role {
             Role::Status => {
-                let file = descriptors::memory()?;
+                let file = memory::written()?;
                 table.moves.push((file.as_raw_fd(), number));
                 self.status = Some(file);
             }

@@ -1,13 +1,14 @@
 //! What `/proc` says that processes have used, and those that they have waited for. What nobody has waited for is in no sum.
 
-use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use procfs_core::FromRead;
 use procfs_core::process::{Io, Status};
 use rustix::param::clock_ticks_per_second;
 
-use super::processes::{is_unreaped, pass_below, stat_in};
+use super::handle::Handle;
+use super::processes::pass_below;
+use super::stat::stat_in;
 use super::usage::{Figure, Usage};
 
 #[derive(Debug, Default)]
@@ -21,7 +22,7 @@ struct Tally {
 }
 
 /// What has been used so far by all that descends from a process, and by that itself if it is not `spared`.
-pub(super) fn used_below(pid: i32, handle: &OwnedFd, spared: bool) -> Usage {
+pub(super) fn used_below(pid: i32, handle: &Handle, spared: bool) -> Usage {
     let mut tally = Tally::default();
     let met = |met: i32, directory: &str| tally.add(directory, met == pid && spared);
     match pass_below(pid, handle, met) {
@@ -32,11 +33,11 @@ pub(super) fn used_below(pid: i32, handle: &OwnedFd, spared: bool) -> Usage {
 
 /// What was used by those that a process has waited for, and by that itself if it is not `spared`. It may have ended, if nobody has
 /// waited for it.
-pub(super) fn used_by(pid: i32, handle: &OwnedFd, spared: bool) -> Usage {
+pub(super) fn used_by(pid: i32, handle: &Handle, spared: bool) -> Usage {
     let mut tally = Tally::default();
     tally.add_times(&format!("/proc/{pid}"), spared);
     // until then the number is its own
-    if is_unreaped(handle) { tally.into_usage() } else { Usage::default() }
+    if handle.is_unreaped() { tally.into_usage() } else { Usage::default() }
 }
 
 impl Tally {

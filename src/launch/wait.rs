@@ -1,8 +1,8 @@
 //! The one poll loop: sleeps until something happens to what is waited for.
 
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::os::fd::BorrowedFd;
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -85,19 +85,6 @@ pub(crate) fn wait_each<'a>(
         }
     }
     Ok(due)
-}
-
-/// Waits for a process to end. Says whether it has.
-pub(crate) fn has_ended(process: &OwnedFd, timeout: Duration) -> io::Result<bool> {
-    let deadline = Instant::now() + timeout;
-    loop {
-        let left = Timespec::try_from(deadline.saturating_duration_since(Instant::now())).ok();
-        match poll(&mut [PollFd::new(process, PollFlags::IN)], left.as_ref()) {
-            Ok(count) => return Ok(count > 0),
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
 }
 
 /// Turns a ward until it has come where `there` says, or the deadline has passed.

@@ -7,21 +7,19 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
-use rustix::process::{
-    Pid, Signal, Uid, WaitId, WaitIdOptions, geteuid, kill_process, pidfd_send_signal, waitid,
-};
+use rustix::process::{Pid, Signal, Uid, WaitId, WaitIdOptions, geteuid, kill_process, waitid};
 
-use super::descriptors::{above_streams, layout, process, sockets};
-use super::processes::stat_in;
+use super::descriptors::{above_streams, layout, sockets};
+use super::handle::Handle;
 use super::spawn::{self, Family, Plan};
-use super::wait::has_ended;
+use super::stat::stat_in;
 
 const SHELL: &str = "/bin/sh";
 const SCRIPT: &str = include_str!("watchdog.sh");
@@ -56,7 +54,7 @@ struct Watchdog {
     user: Uid,
     /// Its end is the caller's.
     socket: OwnedFd,
-    process: OwnedFd,
+    process: Handle,
     /// What it is to kill, as lines. Without that, a slot is free.
     slots: Vec<Option<String>>,
 }
@@ -177,7 +175,7 @@ impl Kennel {
 impl Watchdog {
     /// Somebody has killed it.
     fn is_gone(&self) -> bool {
-        has_ended(&self.process, Duration::ZERO).unwrap_or(true)
+        self.process.has_ended(Duration::ZERO).unwrap_or(true)
     }
 
     fn take_slot(&mut self, line: String) -> usize {
@@ -210,11 +208,10 @@ impl Watchdog {
         log::warn!("the watchdog is gone, or does not read any more: another one is started");
         let (socket, process) = start()?;
         // before the end of its socket, which would have it kill them all
-        let _ = pidfd_send_signal(&self.process, Signal::KILL);
-        let _ = has_ended(&self.process, PATIENCE);
+        let _ = self.process.signal(Signal::KILL);
+        let _ = self.process.has_ended(PATIENCE);
         // it is ours where orphans become our children
-        let orphan = WaitId::PidFd(self.process.as_fd());
-        let _ = waitid(orphan, WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+        let _ = self.process.reap();
         (self.socket, self.process) = (socket, process);
         (0..self.slots.len()).try_for_each(|slot| self.tell(slot, PATIENCE))
     }
@@ -231,7 +228,7 @@ fn at(what: &str, error: &io::Error) -> io::Error {
 }
 
 /// Starts a watchdog that knows nobody. Returns what it reads from, and a handle on it.
-fn start() -> io::Result<(OwnedFd, OwnedFd)> {
+fn start() -> io::Result<(OwnedFd, Handle)> {
     let (ours, theirs) = sockets()?;
     let null = File::options().read(true).write(true).open("/dev/null")?;
     let null = above_streams(null.into())?;
@@ -253,7 +250,7 @@ fn start() -> io::Result<(OwnedFd, OwnedFd)> {
     }
     // it ends as soon as it has said the number; whoever waits for all children may have taken it
     while let Err(Errno::INTR) = waitid(WaitId::Pid(shell), WaitIdOptions::EXITED) {}
-    let process = process(number.map_err(|error| at(SHELL, &error))?)?;
+    let process = Handle::open(number.map_err(|error| at(SHELL, &error))?)?;
     Ok((ours, process))
 }
 
@@ -284,6 +281,7 @@ fn number_from(socket: &OwnedFd) -> io::Result<Pid> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd;
     use std::process::{Child, Command};
 
     use super::*;
@@ -296,7 +294,7 @@ mod tests {
 
     fn number() -> Pid {
         let kennel = kennel();
-        let handle = kennel.watchdogs.first().unwrap().process.as_raw_fd();
+        let handle = kennel.watchdogs.first().unwrap().process.as_fd().as_raw_fd();
         let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{handle}")).unwrap();
         let number = text.lines().find_map(|line| line.strip_prefix("Pid:")).unwrap();
         Pid::from_raw(number.trim().parse().unwrap()).unwrap()

@@ -2,12 +2,13 @@
 //! names the filter and the call, and where bwrap starts the sandbox, so do we.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command as Process, Stdio as ProcessStdio};
 use std::time::{Duration, Instant};
 
-use bwrap_launch::{Bwrap, Error, Sandbox};
+use bwrap_launch::{Bwrap, Error, Namespaces, Sandbox, Stdio};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use seccompiler::SeccompCmpOp::{self, Eq, MaskedEq};
@@ -102,6 +103,13 @@ calls! {
     "pidfd_open" SYS_pidfd_open;
     "close_range" SYS_close_range;
     "pidfd_send_signal" SYS_pidfd_send_signal;
+    "waitid" SYS_waitid [(0 Eq, 3)]; // P_PIDFD
+    "memfd_create" SYS_memfd_create;
+    "fcntl" SYS_fcntl [(1 Eq, 1033)]; // F_ADD_SEALS
+    "statx" SYS_statx;
+    "prlimit64" SYS_prlimit64;
+    "sched_getaffinity" SYS_sched_getaffinity;
+    "rseq" SYS_rseq;
 }
 
 const NEW_USER: u64 = 0x1000_0000;
@@ -120,14 +128,35 @@ const KILLS_THE_CALLER: &[&str] = &[
     "close_range",
     "eventfd2",
     "faccessat2",
+    "fcntl",
+    "memfd_create",
     "pidfd_open",
     "pidfd_send_signal",
     "prctl",
+    "prlimit64",
+    "rseq",
     "rt_sigprocmask",
+    "sched_getaffinity",
+    "statx",
+    "waitid",
 ];
 
 /// What the launcher cannot do without, though bwrap can.
-const NEEDED: &[&str] = &["clone3", "pidfd_open"];
+const NEEDED: &[&str] = &["clone3", "memfd_create", "fcntl"];
+
+/// The launcher's own, which old container engines and emulated kernels lack, each in these ways.
+const OURS: &[&str] = &[
+    "clone3",
+    "close_range",
+    "fcntl",
+    "memfd_create",
+    "pidfd_open",
+    "pidfd_send_signal",
+    "prlimit64",
+    "statx",
+    "waitid",
+];
+const LACKING: [&str; 2] = ["EPERM", "ENOSYS"];
 
 /// What bwrap's process outside needs, while the command may begin inside.
 const MONITORS: &[&str] = &["signalfd4"];
@@ -187,6 +216,28 @@ fn verdict(error: &Error) -> &'static str {
     }
 }
 
+/// Kills sandboxes with a PID namespace and without: which it did not come to, or left something behind.
+fn what_survives_a_kill(bwrap: &str, line: &[String]) -> Vec<String> {
+    let complete = Sandbox::from_args(line).unwrap();
+    let trials = [("with", complete.clone()), ("without", complete.share(Namespaces::PID))];
+    let killed = |sandbox: Sandbox| -> Result<bool, Error> {
+        let mut command = sandbox.command("sh");
+        command.bwrap(&Bwrap::at(bwrap)?);
+        command.args(["-c", "sleep 60 & echo; wait"]).stdout(Stdio::piped());
+        let holders = watch(&mut command);
+        let mut child = command.spawn()?;
+        drop(command);
+        // both are there
+        child.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+        child.kill()?;
+        let status = child.wait()?;
+        Ok(status.signal() == Some(libc::SIGKILL) && released(&holders, SETTLE))
+    };
+    let tried = trials.into_iter().map(|(name, sandbox)| (name, killed(sandbox)));
+    let wrong = tried.filter(|(_, killed)| !matches!(killed, Ok(true)));
+    wrong.map(|(name, killed)| format!("{name} a PID namespace: {killed:?}")).collect()
+}
+
 /// A helper: one launch by bwrap itself, where it can be made so, and one by us.
 pub(crate) fn denied(arguments: &[String]) {
     let [bwrap, scratch, call, answer, alone] = arguments else { panic!("BWRAP SCRATCH CALL ANSWER ALONE") };
@@ -206,12 +257,14 @@ pub(crate) fn denied(arguments: &[String]) {
         .and_then(|bwrap| command.bwrap(&bwrap).output().map(|output| output.status));
     drop(command);
     let left = !released(&holders, SETTLE);
+    let stays = if outcome.is_ok() { what_survives_a_kill(bwrap, &line) } else { Vec::new() };
     let error = outcome.as_ref().err();
     let cause = error.and_then(Error::diagnosis).and_then(|diagnosis| diagnosis.causes.first());
     println!(
         "{}",
         json!({
             "left": left,
+            "survives": stays,
             "status": outcome.as_ref().ok().map(|status| status.raw()),
             "verdict": error.map(verdict),
             "error": error.map(ToString::to_string),
@@ -254,6 +307,7 @@ fn cell(here: &Here, index: usize, answer: i32) -> Result<&'static str, String> 
     let wrong = |what: &str| Err(format!("{what}: {said}"));
     match said["verdict"].as_str() {
         _ if said["left"] == true => wrong("a process is left behind"),
+        None if said["survives"] != json!([]) => wrong("it is not killed"),
         None if said["status"] == 0 && ran => Ok(if healthy { "starts" } else { "starts, unlike bwrap" }),
         None => wrong("the command ran, it says"),
         Some("undecided") if MONITORS.contains(&call.name) => Ok("not to be known"),
@@ -273,13 +327,18 @@ fn cell(here: &Here, index: usize, answer: i32) -> Result<&'static str, String> 
     }
 }
 
-/// One answer to each call, another one in each run with another seed; all with `BWRAP_LAUNCH_FUZZ`.
+/// One answer to each call, another one in each run with another seed; all with `BWRAP_LAUNCH_FUZZ`. What is lacking to each of our own.
 fn every_call_denied_in_every_way(here: &Here) {
     let mut numbers = Numbers::seeded(7);
     let (mut counts, mut wrong) = (BTreeMap::new(), Vec::new());
     for (index, call) in CALLS.iter().enumerate() {
         let first = numbers.index(ANSWERS.len());
-        let answers = ANSWERS.iter().cycle().skip(first).take(if factor() > 1 { ANSWERS.len() } else { 1 });
+        let ours = OURS.contains(&call.name);
+        let mut answers: Vec<_> = ANSWERS.iter().cycle().skip(first).take(ANSWERS.len()).collect();
+        if factor() <= 1 {
+            let one = answers[0].0;
+            answers.retain(|(name, _)| if ours { LACKING.contains(name) } else { *name == one });
+        }
         for (name, answer) in answers {
             match cell(here, index, *answer) {
                 Ok(kind) => *counts.entry(kind).or_insert(0) += 1,

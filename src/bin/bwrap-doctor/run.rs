@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bwrap_launch::diagnosis::{Cause, Diagnosis};
+use bwrap_launch::host::Host;
 use bwrap_launch::{Command, Descriptor, Error, Failure, Heard, ProgramProblem};
-use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
 
 use crate::Result;
@@ -151,7 +151,8 @@ fn command(task: Run, descriptors: &[i32]) -> Result<Command, Trouble> {
     let named = command.get_sandbox().descriptor_numbers();
     line::all_open(command.get_sandbox(), descriptors).map_err(Trouble::Line)?;
     // whoever lowered the limit may have left some open above it
-    let limit = getrlimit(Resource::Nofile).current.and_then(|limit| i32::try_from(limit).ok());
+    let limit =
+        Host::snapshot().process.descriptor_limit.present().and_then(|limit| i32::try_from(*limit).ok());
     let highest = limit.map_or(HIGHEST, |limit| HIGHEST.min(limit - 1));
     for number in descriptors.iter().filter(|number| !named.contains(number)) {
         if *number <= highest {

@@ -521,7 +521,7 @@ async fn wait_ready(running: &mut Running, deadline: Option<Instant>) -> io::Res
 }
 
 impl AsFd for Child {
-    /// A handle on bwrap itself (`pidfd_open(2)`).
+    /// As that of the crate's [`Child`](crate::Child#impl-AsFd-for-Child).
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.held.child.as_fd()
     }

@@ -46,7 +46,7 @@ pub(super) fn run(words: Vec<OsString>) -> ExitCode {
     let Some(pid) = pid.to_str().and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw) else {
         return ExitCode::FAILURE;
     };
-    if let Some(seen) = Watch::begin(pid).and_then(Watch::outcome) {
+    if let Some(seen) = Watch::begin(pid).outcome() {
         words::explain(seen, &real, words.collect(), &kept);
     }
     ExitCode::SUCCESS
@@ -78,7 +78,7 @@ enum Socket {
 }
 
 struct Watch {
-    /// `None` if bwrap had ended before we looked.
+    /// `None` if bwrap had ended before we looked, and where `pidfd_open(2)` is denied or lacking.
     process: Option<OwnedFd>,
     socket: Socket,
     has_status: bool,
@@ -98,22 +98,22 @@ fn executed_by(pid: impl std::fmt::Display) -> Option<File> {
 const LOOKS: u32 = 12;
 const FIRST_LOOK: Duration = Duration::from_micros(500);
 
+/// How often bwrap is looked for where nothing tells of its end.
+const PAUSE: Duration = Duration::from_millis(10);
+
 impl Watch {
-    fn begin(pid: Pid) -> Option<Self> {
+    fn begin(pid: Pid) -> Self {
         // the number is bwrap's as long as it is our parent's
         let is_parent = || getppid() == Some(pid);
         let process = if is_parent() { pidfd_open(pid, PidfdFlags::empty()).ok() } else { None };
-        let (process, ended) = if is_parent() { (process, false) } else { (None, true) };
-        if process.is_none() && !ended {
-            return None;
-        }
+        let process = process.filter(|_| is_parent());
         let is = |stream: BorrowedFd<'_>, kind: rustix::fs::FileType| {
             rustix::fs::fstat(stream)
                 .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == kind)
         };
         let socket = if is(stdin(), rustix::fs::FileType::Socket) { Socket::Open } else { Socket::None };
         let has_status = is(stdout(), rustix::fs::FileType::RegularFile);
-        Some(Self { process, socket, has_status, bwrap: pid, executes: None })
+        Self { process, socket, has_status, bwrap: pid, executes: None }
     }
 
     /// Waits until the command runs, which is `None`, or bwrap has ended.
@@ -143,8 +143,15 @@ impl Watch {
 
     /// Whether bwrap has ended.
     fn wait(&self, limit: Option<Duration>) -> bool {
-        let Some(process) = &self.process else { return true };
-        let mut all = vec![PollFd::new(process, PollFlags::IN)];
+        // a child loses its parent when that ends
+        let has_ended = || getppid() != Some(self.bwrap);
+        let mut all: Vec<PollFd<'_>> =
+            self.process.iter().map(|process| PollFd::new(process, PollFlags::IN)).collect();
+        let limit = match &self.process {
+            None if has_ended() => return true,
+            None => Some(limit.map_or(PAUSE, |limit| limit.min(PAUSE))),
+            Some(_) => limit,
+        };
         let input = stdin();
         if self.socket == Socket::Open {
             all.push(PollFd::new(&input, PollFlags::IN));
@@ -155,6 +162,7 @@ impl Watch {
                 Err(Errno::INTR) => {}
                 // without it nothing can be known
                 Err(_) => return true,
+                Ok(_) if self.process.is_none() => return has_ended(),
                 Ok(_) => return all.first().is_some_and(|process| !process.revents().is_empty()),
             }
         }
