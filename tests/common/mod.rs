@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod gvisor;
 mod listed;
 pub(crate) mod readme;
 
@@ -268,7 +269,12 @@ fn start(
     // wrong arguments end here, before anything is made
     let arguments = Arguments::from_args();
     let stage = Stage::new(bwraps);
-    let trials = stage.users().into_iter().flat_map(|user| trials(&stage, user)).collect();
+    let mut trials: Vec<Trial> = stage.users().into_iter().flat_map(|user| trials(&stage, user)).collect();
+    trials.extend(gvisor::chosen(env!("CARGO_CRATE_NAME")).iter().map(|name| {
+        assert!(cases.iter().any(|(known, _)| known == name), "{name} is chosen for gVisor, and not there");
+        let stage = stage.clone();
+        Trial::ignorable_test(format!("gvisor::{name}"), move || stage.run_in_gvisor(name))
+    }));
     let conclusion = libtest_mimic::run(&arguments, trials);
     let _ = fs::remove_dir_all(&stage.directory);
     conclusion.exit_code()
@@ -343,12 +349,31 @@ impl Stage {
             .arg(case)
             .arg(bwrap)
             .env("SCRATCH", self.directory.join("scratch"));
+        Self::judge(&mut process, case, label, if user { "a user" } else { "root" })
+    }
+
+    /// As root in gVisor.
+    fn run_in_gvisor(&self, case: &str) -> Result<Completion, Failed> {
+        let Some((label, Some(bwrap))) = self.bwraps.first() else {
+            return Ok(Completion::ignored_with("this bwrap is not there; `make setup` fetches it"));
+        };
+        match gvisor::inside(&self.directory) {
+            Ok(mut process) => {
+                process.arg(&self.program).args(["--case", case]).arg(bwrap);
+                process.env("SCRATCH", self.directory.join("scratch"));
+                Self::judge(&mut process, case, label, "root in gVisor")
+            }
+            Err(why) => Ok(Completion::ignored_with(why)),
+        }
+    }
+
+    fn judge(process: &mut Process, case: &str, label: &str, whom: &str) -> Result<Completion, Failed> {
         process.env_remove("BWRAP").env("RUST_BACKTRACE", "0").current_dir("/");
         let (status, said) = heard(process.stdin(std::process::Stdio::null()))?;
         match status.code() {
             Some(0) => {
                 for line in said.lines().filter(|line| line.starts_with("counted: ")) {
-                    eprintln!("{case} as {}: {line}", if user { "a user" } else { "root" });
+                    eprintln!("{case} as {whom}: {line}");
                 }
                 Ok(Completion::Completed)
             }
