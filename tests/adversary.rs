@@ -15,6 +15,8 @@ mod files;
 mod hardened;
 #[path = "adversary/overwrite.rs"]
 mod overwrite;
+#[path = "adversary/report.rs"]
+mod report;
 mod seeded;
 #[path = "verdict/support.rs"]
 mod support;
@@ -36,8 +38,8 @@ use duties::{
 use faults::single_system_calls_fail;
 use files::{a_program_file_writes_no_line_of_a_report, every_problem_is_found_where_bwrap_meets_it};
 use hardened::{ordinary_commands_work_under_the_hardened_filter, the_hardened_filter_denies_what_it_says};
-
 use overwrite::cve_2019_5736_the_hosts_bwrap_stays_as_it_is;
+use report::a_command_names_another_process_in_bwraps_report;
 
 fn main() -> std::process::ExitCode {
     common::main_in_turn(
@@ -45,6 +47,7 @@ fn main() -> std::process::ExitCode {
             a_command_forges_bwraps_report,
             a_command_forges_bwraps_report_at_once,
             a_command_forges_its_failure,
+            a_command_names_another_process_in_bwraps_report,
             a_command_takes_bwraps_descriptors_away,
             a_command_takes_bwraps_limits_away,
             a_command_takes_bwraps_limits_away_from_a_caller_that_ignores,
@@ -71,6 +74,7 @@ fn main() -> std::process::ExitCode {
             ("forge", attackers::forge),
             ("forge-at-once", attackers::forge_at_once),
             ("forge-failure", attackers::forge_failure),
+            ("replace-report", report::replace_report),
             ("meddle", attackers::meddle),
             ("overwrite", overwrite::overwrite),
             ("launch", faults::launch),

@@ -10,8 +10,9 @@ use super::conduct::PATIENCE;
 use super::handle::Handle;
 use super::keeper;
 use super::leave::UnderWay;
+use super::processes::reap_orphan;
 use super::reach::GRACE;
-use super::running::{Running, reap_orphan};
+use super::running::Running;
 use super::wait::{Sources, Ward};
 
 /// How often bwrap's report is looked for, which no descriptor announces.

@@ -209,9 +209,25 @@ pub(super) fn numbers(text: &str) -> Vec<i32> {
     text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
 
-/// The parent of a process, from the file that everybody may read.
-pub(super) fn parent_of(pid: NonZeroI32) -> Option<i32> {
-    Some(stat_in(&format!("/proc/{pid}")).ok()?.ppid)
+/// How long a process that was killed may take to end before nobody waits for it any more.
+const DYING: Duration = Duration::from_millis(500);
+
+/// How far up a process's ancestors are followed. A circle of them cannot be, but numbers may change hands on the way.
+const DEPTH: usize = 64;
+
+/// Whether a process, of which this is known, descends from another one that nobody has waited for.
+pub(super) fn descends(process: &Stat, from: i32) -> bool {
+    let mut parent = process.ppid;
+    for _ in 0..DEPTH {
+        if parent == from {
+            return true;
+        }
+        match stat_in(&format!("/proc/{parent}")) {
+            Ok(stat) if stat.ppid > 0 => parent = stat.ppid,
+            _ => return false,
+        }
+    }
+    false
 }
 
 fn status_of(pid: &str) -> Option<Status> {
@@ -237,6 +253,13 @@ pub(super) fn is_init(handle: &Handle) -> bool {
     let numbers = text.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
     let mut numbers = numbers.split_whitespace();
     numbers.next().is_some() && numbers.last() == Some("1")
+}
+
+/// Waits for the end of a process that was killed, and reaps it if it became our child.
+pub(super) fn reap_orphan(process: &Handle) {
+    let _ = process.has_ended(DYING);
+    // ECHILD: it is not ours
+    let _ = process.reap();
 }
 
 /// What a process of a launch is known by whose number nobody was told.

@@ -13,8 +13,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use procfs_core::process::Stat;
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, getpid};
 
 use super::cgroup::Members;
 use super::conduct::Cloned;
@@ -24,7 +25,10 @@ use super::handle::Handle;
 use super::handshake::Outcome;
 use super::keeper;
 use super::leave::UnderWay;
-use super::processes::{all_below, children_of, descendants, is_gone, is_init, is_orphan_of_ours, parent_of};
+use super::processes::{
+    all_below, children_of, descendants, descends, is_gone, is_init, is_orphan_of_ours, reap_orphan,
+};
+use super::stat::{is_own, stat_in};
 use super::tally::{used_below, used_by};
 use super::usage::Usage;
 use crate::bwrap::status::Status;
@@ -108,8 +112,11 @@ pub(super) struct Reach {
     pid: Pid,
     /// bwrap itself, the monitor.
     process: Arc<Handle>,
-    /// The process that it cloned: process 1 inside, or the command itself.
-    child: OnceLock<Handle>,
+    /// The process that it cloned, process 1 inside or the command itself, with its number. What is reported later is not asked any
+    /// more: a command that gets at the report can write there whose number it likes.
+    child: OnceLock<(i32, Handle)>,
+    /// When bwrap was spawned, in clock ticks after boot.
+    since: u64,
     status: OwnedFd,
     cloned: Cloned,
     /// What bwrap cloned is bwrap's own, and only what descends from it is the command's.
@@ -127,14 +134,14 @@ pub(super) struct Reach {
 impl Reach {
     /// `adopts`: what loses its parent becomes our child.
     pub(super) fn new(
-        (pid, process): (Pid, Arc<Handle>),
+        (pid, process, since): (Pid, Arc<Handle>, u64),
         status: OwnedFd,
         (cloned, spared): (Cloned, bool),
         adopts: bool,
     ) -> Self {
         let (child, record, awaited) = (OnceLock::new(), Arc::default(), AtomicBool::new(false));
         let (asked, members) = (Mutex::default(), OnceLock::new());
-        Self { pid, process, child, status, cloned, spared, adopts, record, asked, members, awaited }
+        Self { pid, process, child, since, status, cloned, spared, adopts, record, asked, members, awaited }
     }
 
     pub(super) fn process(&self) -> &Arc<Handle> {
@@ -142,7 +149,12 @@ impl Reach {
     }
 
     pub(super) fn child(&self) -> Option<&Handle> {
-        self.child.get()
+        self.child.get().map(|(_, handle)| handle)
+    }
+
+    /// The number of what bwrap cloned, once there is a handle on it.
+    pub(super) fn child_pid(&self) -> Option<i32> {
+        self.child.get().map(|(pid, _)| *pid)
     }
 
     pub(super) fn record(&self) -> &Arc<Record> {
@@ -178,13 +190,12 @@ impl Reach {
             && let Some(handle) = self.open_child(pid, status)?
         {
             // another thread may have been faster
-            let _ = self.child.set(handle);
+            let _ = self.child.set((pid.get(), handle));
         }
         Ok(())
     }
 
-    /// A handle on the reported process, if the number is still its own: it is in the mount namespace that bwrap
-    /// reported, it is our bwrap's to wait for, or it is dying and became our child, to be reaped.
+    /// A handle on the reported process, if it is our bwrap's for certain: the kernel says so, or it is what a bwrap left that has ended.
     fn open_child(&self, pid: NonZeroI32, status: &Status) -> io::Result<Option<Handle>> {
         let Some(number) = Pid::from_raw(pid.get()) else { return Ok(None) };
         let handle = match Handle::open(number) {
@@ -192,14 +203,35 @@ impl Reach {
             Err(error) if is_gone(&error) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let namespace = fs::metadata(format!("/proc/{pid}/ns/mnt")).ok().map(|meta| meta.ino());
-        let own = namespace.is_some() && namespace == status.namespaces.mnt
+        let own = match is_own().then(|| stat_in(&format!("/proc/{pid}"))) {
+            Some(Ok(stat)) => {
+                descends(&stat, self.pid.as_raw_pid())
+                    || self.has_ended() && self.may_be_left(&stat) && self.is_left(pid, &handle, status)
+            }
             // where /proc tells nothing, that bwrap has not waited for it must do
-            || self.is_unreaped(status) && parent_of(pid).is_none_or(|parent| parent == self.pid.as_raw_pid())
+            _ => self.is_unreaped(status),
+        };
+        Ok(own.then_some(handle))
+    }
+
+    /// Whether a process may be an orphan of our bwrap: it began since then, and who has taken it in is above us, or we are.
+    fn may_be_left(&self, process: &Stat) -> bool {
+        let above = || stat_in("/proc/self").is_ok_and(|own| descends(&own, process.ppid));
+        let taken_in =
+            if process.ppid == getpid().as_raw_pid() { self.adopts } else { process.ppid <= 1 || above() };
+        process.starttime >= self.since && taken_in
+    }
+
+    /// Whether it is what our bwrap has left: it is in the mount namespace that bwrap made and reported, or it is dying and became
+    /// our child, to be reaped.
+    fn is_left(&self, pid: NonZeroI32, handle: &Handle, status: &Status) -> bool {
+        let namespace_of =
+            |pid: &str| fs::metadata(format!("/proc/{pid}/ns/mnt")).ok().map(|meta| meta.ino());
+        let namespace = namespace_of(&pid.to_string());
+        namespace.is_some() && namespace == status.namespaces.mnt && namespace != namespace_of("thread-self")
             || self.adopts && is_orphan_of_ours(pid)
             // a process 1 that ends has no namespaces any more, and takes the others of its own with it
-            || self.cloned == Cloned::Init && namespace.is_none() && is_init(&handle);
-        Ok(own.then_some(handle))
+            || self.cloned == Cloned::Init && namespace.is_none() && is_init(handle)
     }
 
     /// Whether the number that bwrap reported is its child's: nobody else gets it before bwrap has waited for that
@@ -243,11 +275,24 @@ impl Reach {
         let killed = match self.kill_inside() {
             // once it is killed inside, bwrap still reports how the command ended
             Ok(true) => Ok(()),
-            Ok(false) => send(&self.process, Signal::KILL),
+            Ok(false) => self.kill_descendants(),
             Err(error) => Err(error),
         };
         if killed.is_err() {
             self.record.withdraw(stop, Means::Killed);
+        }
+        killed
+    }
+
+    /// Kills a bwrap that has not reported yet what it cloned, or whose report was tampered with, and whatever it has started.
+    fn kill_descendants(&self) -> io::Result<()> {
+        let under_way = UnderWay::begin();
+        let others = self.stop_descendants();
+        let all = [&*self.process].into_iter().chain(&others);
+        let killed = all.map(|process| send(process, Signal::KILL)).fold(Ok(()), io::Result::and);
+        drop(under_way);
+        if self.adopts && self.process.has_ended(GRACE).unwrap_or(false) {
+            others.iter().for_each(reap_orphan);
         }
         killed
     }
@@ -277,13 +322,13 @@ impl Reach {
     ///
     /// Fails if that is denied, or, and then leaves everything as it is, if it would miss the command.
     pub(super) fn kill_child(&self) -> io::Result<()> {
-        let Some(child) = self.child.get() else { return Ok(()) };
+        let Some((pid, child)) = self.child.get() else { return Ok(()) };
         let mut others = Vec::new();
         let under_way = UnderWay::begin();
         if self.cloned != Cloned::Init {
             // stopped, it makes no more of them
             let _ = child.signal(Signal::STOP);
-            let (found, complete) = descendants(self.child_pid(), child, stop);
+            let (found, complete) = descendants(*pid, child, stop);
             if self.cloned == Cloned::Parent && complete.is_err() {
                 let stopped = found.iter().map(|(_, process)| process).chain([child]);
                 for process in stopped {
@@ -305,10 +350,6 @@ impl Reach {
         killed
     }
 
-    fn child_pid(&self) -> i32 {
-        self.status().ok().and_then(|status| status.child_pid).map_or(0, NonZeroI32::get)
-    }
-
     /// Handles on all that descends from bwrap. Everything is stopped on the way, so that nothing is missed; it is all to
     /// be killed. A wrapper in bwrap's place may have started more than was reported.
     pub(super) fn stop_descendants(&self) -> Vec<Handle> {
@@ -320,8 +361,8 @@ impl Reach {
     /// The command and what has descended from it, as far as it can be found. Nobody, if it has not begun or is over.
     pub(super) fn processes(&self) -> io::Result<BTreeSet<i32>> {
         self.hold(&self.status()?)?;
-        let Some(child) = self.child.get() else { return Ok(BTreeSet::new()) };
-        let pid = self.child_pid();
+        let Some((pid, child)) = self.child.get() else { return Ok(BTreeSet::new()) };
+        let pid = *pid;
         let mut found = all_below(pid, child)?;
         if let Some(members) = self.members.get().filter(|_| self.cloned != Cloned::Init) {
             found.extend(members.list());
@@ -339,14 +380,14 @@ impl Reach {
         if let Ok(status) = self.status() {
             let _ = self.hold(&status);
         }
-        let used = |child| used_below(self.child_pid(), child, self.spared);
+        let used = |(pid, child): &(i32, Handle)| used_below(*pid, child, self.spared);
         self.child.get().map(used).unwrap_or_default()
     }
 
     /// The same once bwrap has ended, which nobody has waited for.
     pub(super) fn usage_at_end(&self) -> Usage {
         let init = self.child.get().filter(|_| self.cloned == Cloned::Init && self.spared);
-        let used = init.map(|init| used_by(self.child_pid(), init, true)).unwrap_or_default();
+        let used = init.map(|(pid, init)| used_by(*pid, init, true)).unwrap_or_default();
         if used != Usage::default() {
             return used;
         }
@@ -368,8 +409,8 @@ impl Reach {
     /// As [`signal`](Self::signal). Returns handles on the descendants, if there was anybody.
     fn signal_found(&self, signals: &[Signal]) -> io::Result<Option<Vec<Handle>>> {
         self.hold(&self.status()?)?;
-        let Some(child) = self.child.get() else { return Ok(None) };
-        let (found, mut sent) = descendants(self.child_pid(), child, |_| {});
+        let Some((pid, child)) = self.child.get() else { return Ok(None) };
+        let (found, mut sent) = descendants(*pid, child, |_| {});
         let found: Vec<Handle> = found.into_iter().map(|(_, process)| process).collect();
         let mut there = false;
         for signal in signals {
@@ -411,14 +452,14 @@ impl Reach {
     /// Stops the command and all that has descended from it, until nobody runs.
     pub(super) fn suspend(&self) -> io::Result<()> {
         self.hold(&self.status()?)?;
-        let Some(child) = self.child.get() else { return Ok(()) };
+        let Some((pid, child)) = self.child.get() else { return Ok(()) };
         if !self.spared {
             send(child, Signal::STOP)?;
         }
         // who is stopped makes no more of them: when these are the same as before, they are all
         let mut before = Vec::new();
         for _ in 0..PASSES {
-            let (found, complete) = descendants(self.child_pid(), child, stop);
+            let (found, complete) = descendants(*pid, child, stop);
             complete?;
             let now = found.into_iter().map(|(pid, _)| pid).collect();
             if before == now {

@@ -19,8 +19,8 @@ use super::handshake::{Caveats, End, Handshake, Outcome, Phase, Ready};
 use super::idmap::{Mapping, Progress};
 use super::keeper::Lease;
 use super::leave::UnderWay;
-use super::processes::{Lost, adopts_orphans, children_of, is_gone, kill_holders};
-use super::reach::{GRACE, Reach};
+use super::processes::{Lost, adopts_orphans, children_of, is_gone, kill_holders, reap_orphan};
+use super::reach::Reach;
 use super::spawn;
 use super::usage::{STEP, Usage};
 use super::wait::{Sources, Ward, drive};
@@ -150,8 +150,12 @@ impl Running {
         };
         let Witnesses { status, ready, lost, announced } = witnesses;
         let conduct = Conduct::new(caveats, cloned, adopts_orphans());
-        let reach =
-            Arc::new(Reach::new((pid, Arc::new(process)), status, (cloned, spared), conduct.adopts()));
+        let reach = Arc::new(Reach::new(
+            (pid, Arc::new(process), lost.since),
+            status,
+            (cloned, spared),
+            conduct.adopts(),
+        ));
         let limits = if conduct.is_exposed() { spawn::resource_limits(getpid()) } else { None };
         Ok(Self {
             pid,
@@ -223,8 +227,7 @@ impl Running {
 
     /// What bwrap cloned and waits at the gate, if it is still there.
     pub(super) fn held(&self) -> Option<Pid> {
-        let child = self.reach.child()?;
-        let pid = Pid::from_raw(self.handshake().status().child_pid?.get())?;
+        let (child, pid) = (self.reach.child()?, Pid::from_raw(self.reach.child_pid()?)?);
         child.has_ended(Duration::ZERO).is_ok_and(|ended| !ended).then_some(pid)
     }
 
@@ -303,7 +306,7 @@ impl Running {
             // a reported exit code leaves no doubt; else, until it is reaped it has its limits
             if status.exit_code.is_none() {
                 let now = self.limits.as_ref().and_then(|_| spawn::resource_limits(self.pid));
-                self.tampered = now.is_some() && now != self.limits || self.has_survivors(&status);
+                self.tampered = now.is_some() && now != self.limits || self.has_survivors();
             }
             if self.group.is_none() {
                 // shorter than a step of the figures in /proc, it need not be asked
@@ -327,12 +330,11 @@ impl Running {
     }
 
     /// Whether process 1 has children although bwrap has ended as if it had made none: then it did not end by itself.
-    fn has_survivors(&self, status: &Status) -> bool {
+    fn has_survivors(&self) -> bool {
         let Some(child) = self.reach.child().filter(|_| self.conduct.cloned() == Cloned::Init) else {
             return false;
         };
-        let pid = status.child_pid.map_or(0, NonZeroI32::get);
-        !children_of(pid, child).0.is_empty()
+        !children_of(self.reach.child_pid().unwrap_or(0), child).0.is_empty()
     }
 
     /// What bwrap has reported. Once it has ended and that was read, nothing of its own can follow.
@@ -461,13 +463,6 @@ fn reap(process: &Handle) -> End {
             Ok(None) | Err(_) => End::Unknown,
         };
     }
-}
-
-/// Waits for the end of a process that was killed, and reaps it if it became our child.
-pub(super) fn reap_orphan(process: &Handle) {
-    let _ = process.has_ended(GRACE);
-    // ECHILD: it is not ours
-    let _ = process.reap();
 }
 
 fn process_is_gone(pid: NonZeroI32) -> bool {

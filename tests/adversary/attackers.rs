@@ -201,7 +201,7 @@ fn with_process_1() -> [Sandbox; 3] {
 }
 
 /// A file that says that a command ran.
-fn mark(here: &Here, name: &str) -> std::path::PathBuf {
+pub(crate) fn mark(here: &Here, name: &str) -> std::path::PathBuf {
     let mark = here.scratch.join(name);
     let _ = std::fs::remove_file(&mark);
     mark
