@@ -11,6 +11,8 @@ mod duties;
 mod faults;
 #[path = "adversary/files.rs"]
 mod files;
+#[path = "adversary/filters.rs"]
+mod filters;
 #[path = "adversary/hardened.rs"]
 mod hardened;
 #[path = "adversary/overwrite.rs"]
@@ -37,6 +39,7 @@ use duties::{
 };
 use faults::single_system_calls_fail;
 use files::{a_program_file_writes_no_line_of_a_report, every_problem_is_found_where_bwrap_meets_it};
+use filters::{a_filter_that_changes_while_it_is_read, filters_from_hostile_files};
 use hardened::{ordinary_commands_work_under_the_hardened_filter, the_hardened_filter_denies_what_it_says};
 use overwrite::cve_2019_5736_the_hosts_bwrap_stays_as_it_is;
 use report::a_command_names_another_process_in_bwraps_report;
@@ -53,6 +56,8 @@ fn main() -> std::process::ExitCode {
             a_command_takes_bwraps_limits_away_from_a_caller_that_ignores,
             a_command_stops_bwrap_and_ends,
             a_command_stops_bwrap_and_is_killed,
+            filters_from_hostile_files,
+            a_filter_that_changes_while_it_is_read,
             a_program_file_writes_no_line_of_a_report,
             every_problem_is_found_where_bwrap_meets_it,
             cve_2017_5226_nothing_is_typed_into_the_terminal,

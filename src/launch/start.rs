@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 use std::ffi::CString;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 use super::conduct::Cloned;
 use super::descriptors::{control, layout};
@@ -32,6 +34,12 @@ use crate::sandbox::{
 
 /// How long id maps may take, if nobody says: helpers may ask directory services.
 const MAPPING: Duration = Duration::from_secs(10);
+
+/// How long a filter may take to come through a pipe.
+const FILTER: Duration = Duration::from_secs(10);
+
+const SILENT: &str = "it did not come to its end in 10 seconds: whoever writes it must close it, and so must whoever else has it open for \
+                      writing";
 
 /// Why id maps took too long, as far as can be said.
 const LATE: &str = "neither bwrap, which names the process to map, nor newuidmap and newgidmap were done in time; see whether \
@@ -295,11 +303,35 @@ fn program_of(index: usize, program: &Content) -> Result<Vec<u8>> {
         ContentKind::Bytes { bytes, .. } => return Ok(bytes.to_vec()),
         ContentKind::Descriptor(descriptor) => descriptor,
     };
-    let mut bytes = Vec::new();
-    let limit = u64::try_from(MAX_FILTER).unwrap_or(u64::MAX).saturating_add(1);
-    duplicate(descriptor)
-        .and_then(|file| File::from(file).take(limit).read_to_end(&mut bytes))
-        .map_err(Error::system(Step::ReadFilter))?;
+    let bytes =
+        duplicate(descriptor).and_then(|file| read_filter(&file)).map_err(Error::system(Step::ReadFilter))?;
     check_filter_size(bytes.len()).map_err(|problem| Invalid { place: Place::Filter(index), problem })?;
+    Ok(bytes)
+}
+
+/// What there is to its end, but no more than makes a filter too long. A pipe that nobody fills or closes holds nobody up for ever.
+fn read_filter(file: &OwnedFd) -> io::Result<Vec<u8>> {
+    let deadline = Instant::now() + FILTER;
+    let mut bytes = vec![0; MAX_FILTER + 1];
+    let mut length = 0;
+    while let Some(room) = bytes.get_mut(length..).filter(|room| !room.is_empty()) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, SILENT));
+        }
+        match poll(&mut [PollFd::new(file, PollFlags::IN)], Timespec::try_from(left).ok().as_ref()) {
+            Ok(0) | Err(Errno::INTR) => continue,
+            Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
+        match rustix::io::read(file, room) {
+            Ok(0) => break,
+            Ok(count) => length += count,
+            // another reader may have been faster
+            Err(Errno::INTR | Errno::AGAIN) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    bytes.truncate(length);
     Ok(bytes)
 }
