@@ -129,6 +129,16 @@ impl Handle {
         }
     }
 
+    /// Whether a signal or a tracer has stopped it, as far as `/proc` tells.
+    pub(super) fn is_stopped(&self) -> bool {
+        let pid = match &self.0 {
+            Kind::Pidfd(_, Some(pid)) => *pid,
+            Kind::Watched(watched) => watched.pid,
+            Kind::Pidfd(_, None) | Kind::Gone(_) => return false,
+        };
+        stat_in(&directory(pid)).is_ok_and(|stat| "Tt".contains(stat.state))
+    }
+
     /// The file of `/proc` that tells its numbers in each PID namespace (`NSpid:`).
     pub(super) fn numbers_file(&self) -> String {
         match &self.0 {

@@ -173,9 +173,9 @@ impl Kennel {
 }
 
 impl Watchdog {
-    /// Somebody has killed it.
+    /// Somebody has killed or stopped it: a command of the same user that sees it, say.
     fn is_gone(&self) -> bool {
-        self.process.has_ended(Duration::ZERO).unwrap_or(true)
+        self.process.has_ended(Duration::ZERO).unwrap_or(true) || self.process.is_stopped()
     }
 
     fn take_slot(&mut self, line: String) -> usize {
