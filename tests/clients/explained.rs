@@ -10,6 +10,7 @@ pub(crate) const CASES: &[Case] = cases![
     a_source_that_is_missing,
     a_command_that_is_missing,
     a_directory_that_is_missing,
+    a_reason_that_cannot_be_seen,
     a_line_in_a_list,
     with_data_and_a_filter,
     with_pipes_that_were_read,
@@ -61,6 +62,24 @@ fn a_command_that_is_missing(here: &Here) {
 
 fn a_directory_that_is_missing(here: &Here) {
     explains(here, "exec \"$B\" --ro-bind / / --chdir /nonexistent true", "EX08");
+}
+
+/// The stream is the caller's, and no file shows what a filter denies: what is known, and what to type.
+fn a_reason_that_cannot_be_seen(here: &Here) {
+    let call = u32::try_from(libc::SYS_execve).unwrap();
+    let deny = libc::SECCOMP_RET_ERRNO | libc::EACCES.unsigned_abs();
+    let program = [(0x20_u16, 0, 0), (0x15, 1, call), (0x06, 0, deny), (0x06, 0, libc::SECCOMP_RET_ALLOW)];
+    let bytes = program.map(|(code, otherwise, k): (u16, u8, u32)| {
+        [&code.to_ne_bytes()[..], &[0, otherwise], &k.to_ne_bytes()].concat()
+    });
+    let filter = here.scratch.join("filter");
+    fs::write(&filter, bytes.concat()).unwrap();
+    let (added, plain) =
+        added(here, &format!("exec \"$B\" --ro-bind / / --seccomp 5 true 5<{}", filter.display()));
+    assert_eq!(plain.status.code(), Some(1), "{added}");
+    assert!(plain.err.starts_with("bwrap: execvp true: "), "{}", plain.err);
+    assert!(!added.contains("Cause: ") && added.contains("A line of bwrap's above says why"), "{added}");
+    assert!(added.contains("bwrap-doctor explain --here --message 'bwrap: ...'"), "{added}");
 }
 
 fn a_line_in_a_list(here: &Here) {

@@ -51,7 +51,8 @@ fn known(seen: Seen) -> &'static str {
         Seen::Failed(Verdict::Refused) => "bwrap refused to make the sandbox; the command did not run",
         Seen::Failed(_) | Seen::Incomplete => "the sandbox could not be set up; the command did not run",
         Seen::Unreported | Seen::Complete => {
-            "bwrap ended and did not report that it executed the command: nobody can know whether it ran"
+            "bwrap ended and did not report that it executed the command. A line of bwrap's above says why it did not run, unless the \
+             command wrote that itself; without one, nobody can know whether it ran"
         }
     }
 }
@@ -92,7 +93,7 @@ fn explained(seen: Seen, real: &Path, words: Vec<OsString>, numbers: &[(RawFd, R
 }
 
 fn hint() -> &'static str {
-    "What bwrap says means: bwrap-doctor explain --here --message TEXT"
+    "To have bwrap's own line explained: bwrap-doctor explain --here --message 'bwrap: ...'"
 }
 
 /// One line, for a cause that was explained within the last day.
