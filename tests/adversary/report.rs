@@ -32,8 +32,11 @@ fn replace(process: Pid, report: &str) -> bool {
     replaced
 }
 
+/// Something that a caller does to a sandbox.
+type Deed = fn(&mut Child);
+
 /// What a caller does that has not looked at the sandbox before.
-const DEEDS: [(&str, fn(&mut Child)); 5] = [
+const DEEDS: [(&str, Deed); 5] = [
     ("kills", |child| child.kill().unwrap()),
     ("asks it to end", |child| child.killer().terminate(Duration::from_millis(100)).unwrap()),
     ("sends a signal", |child| {
@@ -99,9 +102,8 @@ pub(crate) fn a_command_names_another_process_in_bwraps_report(here: &Here) {
             act(&mut child);
             let ended = child.wait_timeout(Duration::from_secs(15));
             assert!(!matches!(ended, Ok(None)), "{what}: it never ends");
-            if !released(&holders, SETTLE) {
-                panic!("{what}: {ended:?}, and {} processes run on", kill_holders(&holders));
-            }
+            let over = released(&holders, SETTLE);
+            assert!(over, "{what}: {ended:?}, and {} processes run on", kill_holders(&holders));
             assert!(somebody.try_wait().unwrap().is_none(), "{what}: somebody was killed");
             let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", somebody.id()));
             assert!(!children.unwrap().is_empty(), "{what}: somebody's child was killed");

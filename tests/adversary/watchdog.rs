@@ -60,8 +60,7 @@ pub(crate) fn a_command_goes_for_the_watchdog(here: &Here) {
             kill_holders(&holders);
             panic!("{signal}: {}", std::io::read_to_string(holders).unwrap());
         }
-        if !released(&holders, SETTLE) {
-            panic!("{signal}: {} processes outlive their caller", kill_holders(&holders));
-        }
+        let over = released(&holders, SETTLE);
+        assert!(over, "{signal}: {} processes outlive their caller", kill_holders(&holders));
     }
 }
