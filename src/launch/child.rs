@@ -21,7 +21,7 @@ use super::limits::{Limits, Unapplied};
 use super::order::Recipe;
 use super::output::{ExitStatus, Output};
 use super::pty::Terminal;
-use super::reach::Record;
+use super::reach::{GRACE, Record};
 use super::reading::{Next, Reading};
 use super::running::Running;
 use super::start::{Started, in_reach};
@@ -273,27 +273,31 @@ impl Child {
             return Ok(());
         }
         match apply(&limits, self.held()) {
-            Ok(applied) => self.keep(applied),
-            // the end tells more
-            Err(_) if self.is_over() => {
-                self.launch.conclude(Duration::ZERO);
-                return self.outcome().map(drop);
+            Ok(applied) => {
+                self.keep(applied);
+                Ok(())
             }
-            Err(unapplied) => return Err(unapplied.into()),
+            Err(unapplied) => self.end_or(unapplied.into()),
         }
-        Ok(())
     }
 
     /// Has the sandbox end with this process, if that is wished. It must wait at the gate.
     pub(super) fn watch(&mut self) -> Result<()> {
         match self.try_to_watch() {
-            // the end tells more
-            Err(_) if self.is_over() => {
-                self.launch.conclude(Duration::ZERO);
-                self.outcome().map(drop)
-            }
-            watched => watched.map_err(Error::system(Step::StartWatchdog)),
+            Err(error) => self.end_or(Error::system(Step::StartWatchdog)(error)),
+            Ok(()) => Ok(()),
         }
+    }
+
+    /// The end of what ended while something was done to it, which tells more than the error that this led to.
+    fn end_or(&mut self, error: Error) -> Result<()> {
+        let ended = self.is_ending() && self.wait_timeout(GRACE)?.is_some();
+        if ended { Ok(()) } else { Err(error) }
+    }
+
+    /// Whether what waits at the gate has ended, or was killed: bwrap itself ends a moment later.
+    pub(super) fn is_ending(&self) -> bool {
+        self.held().is_none() || self.launch.record.is_killed()
     }
 
     /// As [`watch`](Self::watch), but what has ended meanwhile is not concluded.
@@ -313,10 +317,6 @@ impl Child {
         if let Some(running) = &mut self.launch.running {
             running.set_group(applied.group);
         }
-    }
-
-    pub(super) fn is_over(&mut self) -> bool {
-        self.launch.running.as_mut().is_none_or(|running| running.turn().is_ok_and(|over| over))
     }
 
     /// What the sandbox has used so far, or, at its end, in all.

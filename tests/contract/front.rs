@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use bwrap_launch::{
-    Child, Command, ExitStatus, Line, NextLine, Output, Prepared, Result, WindowSize, tokio as front,
+    Child, Command, ExitStatus, Killer, Line, NextLine, Output, Prepared, Result, WindowSize, tokio as front,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::{Builder, Runtime};
@@ -25,6 +25,7 @@ pub(crate) trait Front {
     fn start(&self, prepared: Self::Prepared) -> Result<Self::Child>;
     /// The numbers of bwrap and of the first process inside.
     fn held_pids(&self, prepared: &Self::Prepared) -> (u32, Option<u32>);
+    fn held_killer(&self, prepared: &Self::Prepared) -> Killer;
     fn pids(&self, child: &mut Self::Child) -> (u32, Option<u32>);
     fn wait_ready(&self, child: &mut Self::Child) -> Result<()>;
     fn wait_ready_timeout(&self, child: &mut Self::Child, limit: Duration) -> Result<bool>;
@@ -91,6 +92,10 @@ impl Front for Std {
 
     fn held_pids(&self, prepared: &Prepared) -> (u32, Option<u32>) {
         (prepared.id(), prepared.sandbox_pid())
+    }
+
+    fn held_killer(&self, prepared: &Prepared) -> Killer {
+        prepared.killer().unwrap()
     }
 
     fn pids(&self, child: &mut Child) -> (u32, Option<u32>) {
@@ -229,6 +234,10 @@ impl Front for Tokio {
 
     fn held_pids(&self, prepared: &front::Prepared) -> (u32, Option<u32>) {
         (prepared.id(), prepared.sandbox_pid())
+    }
+
+    fn held_killer(&self, prepared: &front::Prepared) -> Killer {
+        prepared.killer()
     }
 
     fn pids(&self, child: &mut front::Child) -> (u32, Option<u32>) {

@@ -60,6 +60,7 @@ pub(crate) const CASES: &[Case] = contract![
     keep limits_of_time_at_random_moments,
     keep limits_hold,
     keep limits_that_cannot_be_set,
+    keep_with_watchdog killing_while_limits_are_set,
     keep_with_watchdog dying_with_the_caller,
 ];
 
@@ -464,6 +465,31 @@ fn limits_hold<F: Front>(front: &F, here: &Here) {
         assert_eq!(ended.ending(), Ending::Stopped(Stop::Timeout), "{sandbox}");
         assert!(front.status_timeout(status("sleep 60"), Duration::from_millis(50)).unwrap().is_none());
     }
+}
+
+/// In a group, too, where there may be one: entering it takes the longest.
+fn killing_while_limits_are_set<F: Front>(front: &F, here: &Here) {
+    let limits = Limits::new().nice(7).rlimit(Resource::Core, 0, 0).optional(Limit::PidsMax(50));
+    let mut numbers = Numbers::new(24);
+    let (mut starting, mut started) = (0, 0);
+    for (round, sandbox) in few_sandboxes().iter().cycle().take((120 / share()).max(8)).enumerate() {
+        let mut command = marked(here, sandbox, "exec sleep 60");
+        command.limits(&limits).die_with_caller(round % 2 == 0);
+        let prepared = front.prepare(command).unwrap();
+        let killer = front.held_killer(&prepared);
+        let ended = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                numbers.pause(15_000);
+                killer.kill().unwrap();
+            });
+            let child = front.start(prepared);
+            starting += usize::from(child.is_err());
+            started += usize::from(child.is_ok());
+            child.and_then(|mut child| front.wait(&mut child))
+        });
+        assert_eq!(Ending::of(&ended), Ending::Stopped(Stop::Cancel), "{ended:?} in {sandbox}");
+    }
+    println!("counted: {starting} killed while they were started, {started} later");
 }
 
 fn limits_that_cannot_be_set<F: Front>(front: &F, here: &Here) {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bwrap_launch::{
-    Child, Ending, Error, Figure, IoMax, Limit, Limits, Namespaces, Resource, Sandbox, Stdio, Usage,
+    Child, Ending, Error, Figure, IoMax, Limit, Limits, Namespaces, Resource, Sandbox, Stdio, Stop, Usage,
 };
 
 use crate::cases;
@@ -25,18 +25,19 @@ pub(crate) const CASES: &[Case] = cases![
     a_group_that_is_not_ours,
     what_this_version_does_not_know,
     what_others_left_is_removed,
+    a_kill_while_it_is_entered,
 ];
 
 /// A group of the case's own in every hierarchy, for the groups of its sandboxes.
-struct Parent {
+pub(crate) struct Parent {
     name: String,
-    directories: Vec<PathBuf>,
+    pub(crate) directories: Vec<PathBuf>,
     unified: bool,
 }
 
 impl Parent {
     /// Skips the case where nobody but root may have one.
-    fn new(here: &Here) -> Self {
+    pub(crate) fn new(here: &Here) -> Self {
         if !here.root {
             skip("only root makes groups here");
         }
@@ -68,8 +69,12 @@ impl Parent {
 
     /// The directories of groups below it.
     fn groups(&self) -> Vec<PathBuf> {
-        let entries = self.directories.iter().flat_map(|directory| fs::read_dir(directory).unwrap());
-        entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect()
+        self.directories.iter().flat_map(|directory| Self::groups_in(directory)).collect()
+    }
+
+    pub(crate) fn groups_in(directory: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.is_dir()).collect()
     }
 
     /// What a file says of the only group below.
@@ -443,5 +448,27 @@ fn what_others_left_is_removed(here: &Here) {
         for name in [&dead, &alive] {
             let _ = fs::remove_dir(directory.join(name));
         }
+    }
+}
+
+fn a_kill_while_it_is_entered(here: &Here) {
+    let parent = Parent::new(here);
+    let limits = parent.limits().memory_max(64 << 20).pids_max(50);
+    for (round, sandbox) in both().iter().cycle().take(40).enumerate() {
+        let mut command = here.shell(sandbox, "exec sleep 60");
+        let holders = watch(command.limits(&limits));
+        let prepared = command.prepare().unwrap();
+        drop(command);
+        let killer = prepared.killer().unwrap();
+        let ended = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_micros(400) * u32::try_from(round).unwrap());
+                killer.kill().unwrap();
+            });
+            prepared.start().and_then(|mut child| child.wait())
+        });
+        assert_eq!(Ending::of(&ended), Ending::Stopped(Stop::Cancel), "round {round}: {ended:?}");
+        assert!(released(&holders, SETTLE), "round {round}: something is left");
+        assert_eq!(parent.groups(), [] as [PathBuf; 0], "round {round}");
     }
 }

@@ -217,12 +217,12 @@ impl Child {
             return Ok(());
         }
         match blocking(Step::EnterRuntime, move || apply(&limits, held)).await? {
-            Ok(applied) => self.held.child.keep(applied),
-            // the end tells more
-            Err(_) if self.held.child.is_over() => return self.conclude(None).await.map(drop),
-            Err(unapplied) => return Err(unapplied.into()),
+            Ok(applied) => {
+                self.held.child.keep(applied);
+                Ok(())
+            }
+            Err(unapplied) => self.end_or(unapplied.into()).await,
         }
-        Ok(())
     }
 
     /// Has the sandbox end with this process, if that is wished. It must wait at the gate.
@@ -232,10 +232,15 @@ impl Child {
             started.map_err(Error::system(Step::StartWatchdog))?;
         }
         match self.held.child.try_to_watch() {
-            // the end tells more
-            Err(_) if self.held.child.is_over() => self.conclude(None).await.map(drop),
-            watched => watched.map_err(Error::system(Step::StartWatchdog)),
+            Err(error) => self.end_or(Error::system(Step::StartWatchdog)(error)).await,
+            Ok(()) => Ok(()),
         }
+    }
+
+    /// The end of what ended while something was done to it, which tells more than the error that this led to.
+    async fn end_or(&mut self, error: Error) -> Result<()> {
+        let ended = self.held.child.is_ending() && self.wait_timeout(GRACE).await?.is_some();
+        if ended { Ok(()) } else { Err(error) }
     }
 
     /// bwrap's warnings so far, if standard error is piped. A command can forge them.
