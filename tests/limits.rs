@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
+#[path = "limits/delegated.rs"]
+mod delegated;
 #[path = "limits/groups.rs"]
 mod groups;
 #[path = "limits/process.rs"]
@@ -10,6 +12,6 @@ mod process;
 mod results;
 
 fn main() -> std::process::ExitCode {
-    let cases = [process::CASES, groups::CASES, results::CASES];
-    common::main_in_turn(cases.concat().leak(), &[])
+    let cases = [process::CASES, groups::CASES, delegated::CASES, results::CASES];
+    common::main_in_turn(cases.concat().leak(), delegated::HELPERS)
 }

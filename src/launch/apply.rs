@@ -52,8 +52,8 @@ pub(super) fn apply(limits: &Limits, pid: Option<Pid>) -> Result<Applied, Unappl
     }
     match Group::make(&grouped, limits.get_below()) {
         Ok((group, refused)) => {
-            for Refused { limit, optional, source } in refused {
-                report(limit, optional, source, None)?;
+            for Refused { limit, optional, source, remedy } in refused {
+                report(limit, optional, source, remedy)?;
             }
             match group.enter(pid) {
                 Ok(()) => applied.group = Some(group),

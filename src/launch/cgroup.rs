@@ -1,6 +1,6 @@
 //! A control group for one sandbox (`cgroups(7)`): made, entered, read and removed.
 //!
-//! Version 1 was tested by launches; of version 2, only where a group is and how its files are read, without one.
+//! Version 1 is tested by launches here, version 2 in virtual machines (`tests/vm`).
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -81,6 +81,41 @@ impl Refusal {
         (self.source, self.remedy)
     }
 
+    fn not_mounted() -> Self {
+        let remedy = "mount them: `mount -t cgroup2 none /sys/fs/cgroup`";
+        Self { source: unsupported("no control groups are mounted"), remedy: Some(Arc::from(remedy)) }
+    }
+
+    /// Of a controller that the group `base`, below which one was made, has not.
+    fn without_controller(controller: &str, base: Option<&Path>) -> Self {
+        let base = base.unwrap_or(Path::new("/sys/fs/cgroup")).display();
+        let source =
+            io::Error::new(ErrorKind::Unsupported, format!("{base} has not the {controller} controller"));
+        let remedy = format!(
+            "with systemd, set `Delegate=yes` in the unit, or name {controller} in its `Delegate=`; without, enable it in each group above, from the top \
+             down: `echo +{controller} > GROUP/cgroup.subtree_control`"
+        );
+        Self { source, remedy: Some(remedy.into()) }
+    }
+
+    /// Of what the system said to a value in a file of a group that is there.
+    fn of_setting(error: io::Error, path: &Path) -> Self {
+        let file = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        let remedy = match Errno::from_io_error(&error) {
+            Some(Errno::NOENT) if file.contains("swap") || file.contains("memsw") => Some(
+                "this kernel does not count swap: boot it with `swapaccount=1`, or without swap leave this limit out",
+            ),
+            Some(Errno::NOENT) => {
+                Some("this kernel has no such file: leave this limit out, or make it optional")
+            }
+            Some(Errno::NODEV | Errno::NXIO) => {
+                Some("name a whole disk by the MAJ:MIN that `lsblk -d` shows")
+            }
+            _ => None,
+        };
+        Self { source: error, remedy: remedy.map(Arc::from) }
+    }
+
     /// Of what the system said about a file or directory of the hierarchy.
     fn of(source: io::Error, path: &Path, unified: bool) -> Self {
         let remedy = remedy_for(&source, path, unified).map(Arc::from);
@@ -124,6 +159,7 @@ pub(super) struct Refused<'a> {
     pub(super) limit: &'a Limit,
     pub(super) optional: bool,
     pub(super) source: io::Error,
+    pub(super) remedy: Option<Arc<str>>,
 }
 
 /// One hierarchy of control groups, as this thread sees it.
@@ -279,10 +315,12 @@ impl Group {
             });
             match found {
                 Some((hierarchy, Ok(setting))) => settings.push((hierarchy, setting, limit, *optional)),
-                Some((_, Err(error))) => refused.push(Refused { limit, optional: *optional, source: error }),
+                Some((_, Err(source))) => {
+                    refused.push(Refused { limit, optional: *optional, source, remedy: None });
+                }
                 None => {
-                    let source = unsupported("no control groups are mounted");
-                    refused.push(Refused { limit, optional: *optional, source });
+                    let Refusal { source, remedy } = Refusal::not_mounted();
+                    refused.push(Refused { limit, optional: *optional, source, remedy });
                 }
             }
         }
@@ -301,27 +339,22 @@ impl Group {
             }
         }
         if group.parts.is_empty() && refused.is_empty() {
-            let source = unsupported("no control groups are mounted");
-            return Err(Refusal {
-                source,
-                remedy: Some(Arc::from("mount them: `mount -t cgroup2 none /sys/fs/cgroup`")),
-            });
+            return Err(Refusal::not_mounted());
         }
-        for (_, setting, limit, optional) in settings {
-            let part = group
-                .parts
-                .iter()
-                .find(|part| part.controllers.iter().any(|name| name == setting.controller));
-            let done = match part {
-                Some(part) => {
-                    setting.writes.iter().try_for_each(|(file, text)| write(&part.directory.join(file), text))
-                }
-                None => Err(unsupported(
-                    "the group that it would be in has not this controller; with systemd, name it in `Delegate=`",
+        for (hierarchy, setting, limit, optional) in settings {
+            let of_hierarchy = |part: &&Part| part.unified == hierarchy.unified;
+            let done = match group.parts.iter().find(|part| part.has(setting.controller)) {
+                Some(part) => setting.writes.iter().try_for_each(|(file, text)| {
+                    let path = part.directory.join(file);
+                    write(&path, text).map_err(|error| Refusal::of_setting(error, &path))
+                }),
+                None => Err(Refusal::without_controller(
+                    setting.controller,
+                    group.parts.iter().find(of_hierarchy).and_then(|part| part.directory.parent()),
                 )),
             };
-            if let Err(error) = done {
-                refused.push(Refused { limit, optional, source: error });
+            if let Err(Refusal { source, remedy }) = done {
+                refused.push(Refused { limit, optional, source, remedy });
             }
         }
         Ok((group, refused))
@@ -397,20 +430,31 @@ impl Part {
             // with version 2 a group that has processes has no limits below it: beside it there may be
             bases.extend(own.parent());
         }
+        // what is only counted may be missing, but is not given up for a group where it can be had
+        let counted: &[&str] = if unified && counts { &["memory", "io"] } else { &[] };
+        let all = [needs, counted].concat();
+        if unified {
+            // a group gets none that its parent does not hand down, which systemd leaves to whom the parent is delegated
+            let lacks = |base: &&Path| all.iter().filter(|name| !offers(base, name)).count();
+            bases.sort_by_key(lacks);
+        }
         let mut refusal = None;
-        for base in bases {
-            match Self::make_in(hierarchy, base, needs, counts) {
-                Ok(part) => return Ok(part),
-                // that one cannot be used here says more than that the next is another's
-                Err(error) => drop(refusal.get_or_insert(error)),
+        for wanted in [all.as_slice(), needs] {
+            for base in &bases {
+                match Self::make_in(hierarchy, base, wanted) {
+                    Ok(part) => return Ok(part),
+                    // why its own group cannot be used says more than that the one above is another's
+                    Err(error) if *base == own || refusal.is_none() => refusal = Some(error),
+                    Err(_) => {}
+                }
             }
         }
         Err(refusal.unwrap_or_else(|| Refusal::of(ErrorKind::NotFound.into(), &own, unified)))
     }
 
-    fn make_in(hierarchy: &Hierarchy, base: &Path, needs: &[&str], counts: bool) -> Result<Self, Refusal> {
+    fn make_in(hierarchy: &Hierarchy, base: &Path, wanted: &[&str]) -> Result<Self, Refusal> {
         let unified = hierarchy.unified;
-        let controllers = if unified { enable(base, needs, counts)? } else { hierarchy.controllers.clone() };
+        let controllers = if unified { enable(base, wanted)? } else { hierarchy.controllers.clone() };
         sweep(base);
         loop {
             let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -499,29 +543,41 @@ impl Part {
 }
 
 /// Enables controllers below a group, as far as they are there. Says which are.
-fn enable(base: &Path, needs: &[&str], counts: bool) -> Result<Vec<String>, Refusal> {
+fn enable(base: &Path, wanted: &[&str]) -> Result<Vec<String>, Refusal> {
     let file = base.join("cgroup.subtree_control");
     let list = |path: &Path| -> Result<Vec<String>, Refusal> {
         let text = fs::read_to_string(path).map_err(|error| Refusal::of(error, path, true))?;
         Ok(text.split_whitespace().map(str::to_owned).collect())
     };
+    if !wanted.is_empty() && has_processes(base) {
+        // said by the kernel for some controllers; others make what is below a group that no process may enter
+        return Err(Refusal::of(Errno::BUSY.into(), &file, true));
+    }
     let enabled = list(&file)?;
-    let counted: &[&str] = if counts { &["memory", "io"] } else { &[] };
-    let is_missing = |name: &&&str| !enabled.iter().any(|other| other == *name);
-    if needs.iter().chain(counted).find(is_missing).is_none() {
+    let among = |names: &[String], name: &str| names.iter().any(|other| other == name);
+    let mut missing: Vec<&str> = wanted.iter().copied().filter(|name| !among(&enabled, name)).collect();
+    if missing.is_empty() {
         return Ok(enabled);
     }
     let there = list(&base.join("cgroup.controllers"))?;
-    let ask = |names: &[&str]| {
-        let mut wanted: Vec<&str> = names.iter().filter(is_missing).copied().collect();
-        wanted.retain(|name| there.iter().any(|other| other == name));
-        wanted.dedup();
-        if wanted.is_empty() { Ok(()) } else { write(&file, &format!("+{}", wanted.join(" +"))) }
-    };
-    ask(needs).map_err(|error| Refusal::of(error, &file, true))?;
-    // what is only counted may be missing
-    let _ = ask(counted);
+    missing.retain(|name| among(&there, name));
+    if !missing.is_empty() {
+        let text = format!("+{}", missing.join(" +"));
+        write(&file, &text).map_err(|error| Refusal::of(error, &file, true))?;
+    }
     list(&file)
+}
+
+/// Whether groups below may have this controller.
+fn offers(base: &Path, controller: &str) -> bool {
+    let there = fs::read_to_string(base.join("cgroup.controllers")).unwrap_or_default();
+    there.split_whitespace().any(|name| name == controller)
+}
+
+/// Whether this is a group with processes of its own. The root of the hierarchy, which may have both, does not count.
+fn has_processes(base: &Path) -> bool {
+    base.join("cgroup.type").exists()
+        && fs::read_to_string(base.join("cgroup.procs")).is_ok_and(|text| !text.is_empty())
 }
 
 /// Removes, once for each place, what processes have left there that were killed.

@@ -66,6 +66,9 @@ pub enum Ending {
     /// The command exited with this status.
     Exited(u8),
     /// The command was killed by `signal`, and not by this crate, or exited with `code`: bwrap reports both alike.
+    ///
+    /// Signal 9 may be the kernel's, for want of memory: without a control group that cannot be told. With one
+    /// ([`Limit::Accounting`](crate::Limit::Accounting) suffices, where groups have the memory controller) it is [`OutOfMemory`](Self::OutOfMemory).
     SignaledOrExited {
         /// The signal.
         signal: i32,

@@ -41,8 +41,7 @@ pub struct Limits {
 /// Those from [`Accounting`](Self::Accounting) on need a control group (`cgroups(7)`). One is made for the sandbox, below the group of
 /// this process or beside it ([`Limits::below`] says elsewhere), with version 2 of control groups or, where a controller is there,
 /// version 1. The sandbox enters it before the command can run. When the sandbox has ended, what is left in the group is killed, with or without a
-/// PID namespace, and the group is removed. With version 1 all of this was tested by launches; with version 2, only where a group is and how its
-/// files are read, without one. A process of this name that is killed leaves an empty group behind, which the next that makes one in
+/// PID namespace, and the group is removed. A process of this name that is killed leaves an empty group behind, which the next that makes one in
 /// that place removes.
 ///
 /// **Entering a group takes 5 to 12 ms, which are waited for and not worked** (median 12 ms with Linux 6.18, by hand, too:

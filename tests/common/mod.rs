@@ -416,7 +416,8 @@ fn heard(process: &mut Process) -> std::io::Result<(std::process::ExitStatus, St
     }
 }
 
-fn user_ids() -> (u32, u32) {
+/// The unprivileged user that cases run as.
+pub(crate) fn user_ids() -> (u32, u32) {
     match nix::unistd::User::from_name(USER.0) {
         Ok(Some(user)) => (user.uid.as_raw(), user.gid.as_raw()),
         _ => (USER.1, USER.1),

@@ -349,11 +349,15 @@ pub(crate) const CASES: &[Case] = &[
     },
 ];
 
-/// Suites of the crate that run in a guest once more: on the oldest kernel and on the newest, with bwrap 0.8 and 0.12.
-pub(crate) const SUITES: &[&str] = &["conformance", "verdict"];
+/// Suites of the crate that run in guests once more, and in which: on the oldest kernel and on the newest, with bwrap 0.8 and 0.12.
+/// Limits are proven in control groups of version 2 with their controllers.
+pub(crate) const SUITES: &[(&str, &[&str])] =
+    &[("conformance", &["k5.10", "k7"]), ("verdict", &["k5.10", "k7"]), ("limits", &["k6.12"])];
 
-/// Where they run.
-pub(crate) const SUITE_PROFILES: &[&str] = &["k5.10", "k7"];
+/// The suites that run in guests of this profile.
+pub(crate) fn suites_on(profile: &str) -> Vec<&'static str> {
+    SUITES.iter().filter(|(_, profiles)| profiles.contains(&profile)).map(|(name, _)| *name).collect()
+}
 
 pub(crate) const PROFILES: &[&str] = &["k5.10", "k6.1", "k6.12", "k7"];
 

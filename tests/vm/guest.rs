@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::cases::{Case, SUITES};
+use crate::cases::{Case, suites_on};
 use crate::trying::{Applied, Pod, Profile, Step, Tried, World, follow, judge, parameter};
 use bwrap_launch::diagnosis::Outlook;
 
@@ -60,11 +60,12 @@ pub(crate) fn main() -> ExitCode {
     let (profile, lsm) = (words.next().unwrap(), words.next().unwrap());
     let wanted: Vec<&str> = words.collect();
     println!("guest {profile} {lsm}");
-    for name in wanted.iter().filter(|name| !SUITES.contains(name)) {
+    let suites = suites_on(profile);
+    for name in wanted.iter().filter(|name| !suites.contains(name)) {
         let case = Case::find(name, profile).filter(|case| case.lsm.name() == lsm);
         report(&run(case.unwrap_or_else(|| panic!("no case {name}"))));
     }
-    for suite in SUITES.iter().filter(|suite| wanted.contains(suite)) {
+    for suite in suites.iter().filter(|suite| wanted.contains(suite)) {
         report(&run_suite(suite));
     }
     ExitCode::SUCCESS

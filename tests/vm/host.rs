@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use libtest_mimic::{Arguments, Completion, Trial};
 
-use crate::cases::{CASES, Case, Lsm, PROFILES, SUITE_PROFILES, SUITES};
+use crate::cases::{CASES, Case, Lsm, PROFILES, SUITES, suites_on};
 use crate::guest::Report;
 use crate::machines::{Missing, built, keep, root, said, scratch, strip, tools, wanted};
 use crate::table::{Row, check};
@@ -35,9 +35,7 @@ impl Boot {
 fn plan() -> BTreeMap<Boot, Vec<&'static str>> {
     let mut plan: BTreeMap<Boot, Vec<&'static str>> = BTreeMap::new();
     for profile in PROFILES {
-        if SUITE_PROFILES.contains(profile) {
-            plan.insert(Boot { profile, lsm: "none", suites: true }, SUITES.to_vec());
-        }
+        plan.insert(Boot { profile, lsm: "none", suites: true }, suites_on(profile));
         for lsm in Lsm::ALL {
             let cases = CASES.iter().filter(|case| case.lsm == lsm && case.runs_on(profile));
             plan.insert(
@@ -113,7 +111,8 @@ fn run_all(plan: BTreeMap<Boot, Vec<&'static str>>, outcomes: &Outcomes) {
         let own = std::env::current_exe().and_then(|own| strip(&own, &main));
         own.map(|()| main).map_err(|error| error.to_string())
     });
-    let suites = if suites { built(&["test", "--no-run"], "--test", SUITES) } else { Ok(BTreeMap::new()) };
+    let names: Vec<&str> = SUITES.iter().map(|(name, _)| *name).collect();
+    let suites = if suites { built(&["test", "--no-run"], "--test", &names) } else { Ok(BTreeMap::new()) };
     let programs = Programs { main, suites };
     let mut queue: Vec<_> = plan.into_iter().collect();
     queue.sort_by_key(|(boot, _)| boot.suites);
@@ -158,7 +157,7 @@ fn run_guest(
     let what = format!("{} {} {}\n", boot.profile, boot.lsm, cases.join(" "));
     fs::write(payload.join("boot"), what).map_err(failed)?;
     fs::copy(programs.main.as_ref().map_err(Clone::clone)?, payload.join("main")).map_err(failed)?;
-    for suite in cases.iter().filter(|case| boot.suites && SUITES.contains(case)) {
+    for suite in cases.iter().filter(|_| boot.suites) {
         let program = programs.suites.as_ref().map_err(Clone::clone)?.get(*suite);
         let program = program.ok_or_else(|| format!("cargo built no {suite}"))?;
         strip(program, &payload.join(suite)).map_err(failed)?;
