@@ -47,6 +47,7 @@ fn main() -> ExitCode {
             prepared_sandboxes_wait_and_start,
             a_dropped_gate_runs_nothing,
             ids_are_mapped_in_ranges,
+            ids_that_nobody_granted,
             namespaces_are_joined,
             dispensable_features_are_dropped,
             missing_options_are_errors,
@@ -476,6 +477,17 @@ fn ids_are_mapped_in_ranges(here: &Here) {
     let broken = sandbox.ro_bind("/nonexistent", "/mnt");
     let error = here.command(&broken, "true").stderr(Stdio::piped()).status().unwrap_err();
     assert!(matches!(error, Error::SetupFailed(_)), "{error}");
+}
+
+fn ids_that_nobody_granted(here: &Here) {
+    let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
+    if here.root || nix::unistd::User::from_uid(uid.into()).ok().flatten().is_none() {
+        common::skip("root may map any id, and newuidmap only ids of users with a name");
+    }
+    let sandbox = host().unshare(Namespaces::USER).map_gids([IdRange::new(0, gid, 1)]);
+    let sandbox = sandbox.map_uids([IdRange::new(0, uid, 1), IdRange::new(1, 4_000_000, 1000)]);
+    let error = here.command(&sandbox, "true").status().unwrap_err().to_string();
+    assert!(error.contains("`usermod --add-subuids 4000000-4000999 USER`"), "{error}");
 }
 
 fn namespaces_are_joined(here: &Here) {

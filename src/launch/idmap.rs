@@ -4,10 +4,13 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::num::NonZeroI32;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 
-use rustix::fs::{OFlags, fcntl_setfl};
+use rustix::fs::{OFlags, StatVfsMountFlags, fcntl_setfl, getxattr, statvfs};
 use rustix::process::geteuid;
+use rustix::thread::no_new_privs;
 
 use crate::bwrap::find_helper;
 use crate::bwrap::status::Status;
@@ -138,12 +141,22 @@ fn read_to_end(source: &OwnedFd, text: &mut Vec<u8>) -> io::Result<bool> {
 fn write_map(pid: NonZeroI32, map: Map, identity: &Identity) -> io::Result<()> {
     let path = map.file(pid);
     let text: String = map.ranges(identity).iter().map(IdRange::line).collect();
-    fs::write(&path, text).map_err(|error| io::Error::new(error.kind(), format!("write {path}: {error}")))
+    fs::write(&path, text).map_err(|error| {
+        let advice = match error.kind() {
+            ErrorKind::PermissionDenied => {
+                "; root needs CAP_SETUID and CAP_SETGID for that, and may give only ids that its own user namespace has (/proc/self/uid_map and gid_map)"
+            }
+            ErrorKind::InvalidInput => "; ranges must not overlap, and Linux before 4.15 takes five of them",
+            _ => "",
+        };
+        io::Error::new(error.kind(), format!("write {path}: {error}{advice}"))
+    })
 }
 
 /// A setuid program that maps the ids which `/etc/subuid` and `/etc/subgid` grant.
 #[derive(Debug)]
 struct Helper {
+    program: PathBuf,
     process: process::Child,
     stderr: OwnedFd,
     said: Vec<u8>,
@@ -155,7 +168,7 @@ impl Helper {
         let missing = || io::Error::other(format!("{name} is not on the PATH; install the package uidmap"));
         let program = find_helper(name).ok_or_else(missing)?;
         let numbers = ranges.iter().flat_map(|range| [range.inside, range.outside, range.count]);
-        let mut process = Command::new(program)
+        let mut process = Command::new(&program)
             .env_clear()
             .arg(pid.to_string())
             .args(numbers.map(|number| number.to_string()))
@@ -165,7 +178,7 @@ impl Helper {
             .spawn()
             .map_err(|error| io::Error::new(error.kind(), format!("run {name}: {error}")))?;
         let stderr = process.stderr.take().ok_or(ErrorKind::BrokenPipe)?;
-        let helper = Self { process, stderr: stderr.into(), said: Vec::new() };
+        let helper = Self { program, process, stderr: stderr.into(), said: Vec::new() };
         fcntl_setfl(&helper.stderr, OFlags::NONBLOCK)?;
         Ok(helper)
     }
@@ -178,7 +191,9 @@ impl Helper {
             return Ok(());
         }
         let said = String::from_utf8_lossy(&self.said);
-        Err(io::Error::other(format!("{} refused: {}", map.helper(), said.trim())))
+        let advice = advice(&said, map, map.ranges(identity), powerless(&self.program));
+        let advice = advice.map(|advice| format!("; {advice}")).unwrap_or_default();
+        Err(io::Error::other(format!("{} refused: {}{advice}", map.helper(), said.trim())))
     }
 }
 
@@ -187,5 +202,75 @@ impl Drop for Helper {
         // it has ended, unless the launch was given up
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+/// What to change, as far as the words of a helper and why it has no rights tell.
+fn advice(said: &str, map: Map, ranges: &[IdRange], powerless: Option<String>) -> Option<String> {
+    let (kind, file) = match map {
+        Map::Users => ("subuids", "/etc/subuid"),
+        Map::Groups => ("subgids", "/etc/subgid"),
+    };
+    if said.contains("not allowed") {
+        // one id may be the caller's own
+        let granted = ranges.iter().filter(|range| range.count > 1).map(|range| {
+            let last = u64::from(range.outside) + u64::from(range.count) - 1;
+            format!(" --add-{kind} {}-{last}", range.outside)
+        });
+        let granted: String = granted.collect();
+        let give = if granted.is_empty() { format!(" --add-{kind} FIRST-LAST") } else { granted };
+        return Some(format!(
+            "{file} does not grant this user all of these ids: `usermod{give} USER` as root does, or ask for a range that is there"
+        ));
+    }
+    if said.contains("user name") {
+        return Some(format!(
+            "this user has no name, and {file} grants ids to names: add it to /etc/passwd, or run as one that is there"
+        ));
+    }
+    powerless.filter(|_| said.contains("not permitted") || said.contains("denied"))
+}
+
+/// Why a setuid program has no more rights than who runs it.
+fn powerless(program: &Path) -> Option<String> {
+    let name = program.display();
+    let setuid = fs::metadata(program).is_ok_and(|file| file.mode() & 0o4000 != 0 && file.uid() == 0);
+    let capable = getxattr(program, "security.capability", &mut [0_u8; 64]).is_ok();
+    if !setuid && !capable {
+        return Some(format!(
+            "{name} has lost its setuid bit: `chown root {name} && chmod u+s {name}` as root"
+        ));
+    }
+    if no_new_privs().unwrap_or(false) {
+        return Some(format!(
+            "no_new_privs is set here, so {name} gets no rights: systemd `NoNewPrivileges=no`, Kubernetes `allowPrivilegeEscalation: true`"
+        ));
+    }
+    let nosuid = statvfs(program).is_ok_and(|mount| mount.f_flag.contains(StatVfsMountFlags::NOSUID));
+    nosuid.then(|| format!("{name} is on a mount with nosuid: `findmnt -T {name}`; mount that without"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_what_to_change() {
+        let ranges = [IdRange::new(0, 1000, 1), IdRange::new(1, 100_000, 65536)];
+        let advise = |said: &str, powerless: Option<&str>| {
+            advice(said, Map::Users, &ranges, powerless.map(str::to_owned)).unwrap_or_default()
+        };
+        let range = "newuidmap: uid range [1-65537) -> [100000-165536) not allowed";
+        assert!(advise(range, None).contains("`usermod --add-subuids 100000-165535 USER`"));
+        assert!(advise("newuidmap: Cannot determine your user name.", None).contains("/etc/passwd"));
+        let denied = "newuidmap: write to uid_map failed: Operation not permitted";
+        assert_eq!((advise(denied, Some("x")), advise(denied, None)), ("x".into(), String::new()));
+    }
+
+    #[test]
+    fn a_program_without_the_bit_is_named() {
+        let program = tempfile::NamedTempFile::new().unwrap();
+        let said = powerless(program.path()).unwrap();
+        assert!(said.contains("has lost its setuid bit") && said.contains("chmod u+s"), "{said}");
     }
 }
