@@ -292,7 +292,7 @@ fn surroundings() -> Vec<Fault> {
     ]
 }
 
-/// What is missing.
+/// What is missing, or leads nowhere.
 fn files() -> Vec<Fault> {
     let pod = Bundle::containerd().user_namespace(true).unmasked();
     let mut faults = vec![
@@ -300,6 +300,24 @@ fn files() -> Vec<Fault> {
         fault("readonly_root", Bundle::bare().readonly_root(true), FINE),
         fault("pod_no_null", pod.remove_device("/dev/null"), DEVICE),
     ];
+    let circle = |name, made: &str, program, line| {
+        let says = Says::Message(program, "Too many levels of symbolic links");
+        fault(name, Bundle::bare().prepare(made), says).with(line)
+    };
+    faults.extend([
+        circle(
+            "exec_links_in_a_circle",
+            "ln -s to \"$root\"/usr/bin/fro && ln -s fro \"$root\"/usr/bin/to",
+            "execvp fro: ",
+            &["--unshare-all", "--ro-bind", "/", "/", "fro"],
+        ),
+        circle(
+            "exec_interpreters_in_a_circle",
+            "printf '#!/usr/bin/by\\n' > \"$root\"/usr/bin/by && chmod 755 \"$root\"/usr/bin/by",
+            "execvp by: ",
+            &["--unshare-all", "--ro-bind", "/", "/", "by"],
+        ),
+    ]);
     faults.extend(["null", "zero", "full", "random", "urandom", "tty"].map(|name| {
         let bundle = Bundle::bare().remove_device(&format!("/dev/{name}"));
         fault(format!("no_{name}"), bundle, DEVICE)

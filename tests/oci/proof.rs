@@ -96,6 +96,8 @@ const LEADS: &[(&str, Foretold, &[&str])] = &[
     ("landlock_writing_user", Surely, &["UM04"]),
     ("unmapped", Surely, &["NS04"]),
     ("unmapped_user", Surely, &["NS04"]),
+    ("exec_links_in_a_circle", Never, &["EX12"]),
+    ("exec_interpreters_in_a_circle", Never, &["EX12"]),
     ("no_tmp", Surely, &["MT05"]),
     ("pod_no_null", Surely, &["DV03"]),
     ("no_null", Surely, &["DV03"]),
@@ -350,6 +352,12 @@ fn by_hand(bundle: Bundle, text: &str) -> Option<Bundle> {
     }
     if says("Take the read-only volume that is mounted on /proc") {
         return Some(bundle.proc_usual());
+    }
+    if says("follows them one by one, and shows the one that leads back") {
+        return Some(bundle.alter("ln -sfn true /usr/bin/to"));
+    }
+    if says("a script as interpreter needs another line") {
+        return Some(bundle.alter("printf '#!/bin/sh\\n' > /usr/bin/by"));
     }
     if says("take the volume that is mounted on /dev away") {
         return Some(bundle.devices());
