@@ -11,6 +11,8 @@ mod kit;
 mod landlock;
 #[path = "common/listed.rs"]
 mod listed;
+#[path = "oci/pairs.rs"]
+mod pairs;
 #[path = "oci/presets.rs"]
 mod presets;
 #[path = "oci/proof.rs"]
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         Ok(())
     }));
     for (index, (label, bwrap)) in bwraps().into_iter().enumerate() {
+        let mut stacks = Vec::new();
         for fault in faults::all() {
             let title = format!("{label}::{}", fault.name);
             let missing = missing.clone().or_else(|| lacks(&fault, bwrap.as_deref()));
@@ -73,10 +76,23 @@ fn main() -> ExitCode {
             if index > 0 && !listed::each() {
                 continue;
             }
+            if proof::is_stack(&other.0) {
+                stacks.push(other.0.clone());
+            }
             trials.push(trial(proven, lacking, move || {
                 let (fault, bwrap) = other;
                 let (bundle, bwrap) = install(fault.bundle.clone(), bwrap.as_deref().unwrap());
                 proof::prove(&fault, bundle, bwrap, index == 0)
+            }));
+        }
+        // what is merged is the host's, too
+        let pairs = if index == 0 { pairs::all() } else { Vec::new() };
+        for fault in stacks.into_iter().chain(pairs) {
+            let missing = missing.clone().or_else(|| lacks(&fault, bwrap.as_deref()));
+            let bwrap = bwrap.clone();
+            trials.push(trial(format!("{label}::{}::at_once", fault.name), missing, move || {
+                let (bundle, bwrap) = install(fault.bundle.clone(), bwrap.as_deref().unwrap());
+                pairs::prove(&fault, bundle, bwrap)
             }));
         }
     }
@@ -84,6 +100,7 @@ fn main() -> ExitCode {
     if arguments.list {
         return ExitCode::SUCCESS;
     }
+    pairs::count();
     if let Err(error) = proof::compare(!conclusion.has_failed()) {
         println!("{error}");
         return ExitCode::FAILURE;

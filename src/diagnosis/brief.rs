@@ -2,8 +2,8 @@
 
 use std::fmt::{self, Write};
 
-use super::report::{EXPECT, Report, bearing};
-use super::{Action, Diagnosis, Finding, Prediction, Remedy};
+use super::report::{AT_ONCE, EXPECT, Report, bearing};
+use super::{Diagnosis, Finding, Prediction, Remedy};
 use crate::visible::line;
 
 /// Columns that a line has at most, but for what is to be typed.
@@ -12,6 +12,10 @@ const WIDTH: usize = 96;
 const WAYS: usize = 4;
 /// Instructions that are shown beside their way out.
 const SHORT: usize = 2;
+/// The same of what is told.
+const TOLD: usize = 3;
+/// Lines of what takes all out of the way at once.
+const AT_MOST: usize = 12;
 /// Other causes, and what comes after, one line each.
 const MORE: usize = 2;
 
@@ -66,7 +70,26 @@ impl Report<'_> {
         let (first, others) = self.found.split_at_checked(1).unwrap_or_default();
         first.iter().try_for_each(|first| first.write_brief(f))?;
         write_others(f, self.others.0, others)?;
-        write_others(f, EXPECT, self.foreseen)
+        write_others(f, EXPECT, self.foreseen)?;
+        // without the files that it names: these are long
+        for (index, remedy) in self.at_once.iter().enumerate() {
+            let bare = Remedy { files: Vec::new(), ..remedy.clone() };
+            let (typed, told) = bare.parts();
+            if index == 0 {
+                writeln!(
+                    f,
+                    "\n{AT_ONCE}{}:",
+                    if remedy.files.is_empty() { "" } else { " (its file: --long)" }
+                )?;
+            }
+            if typed.lines().count() > AT_MOST {
+                writeln!(f, "{}", wrapped("  ", "  ", &line(&remedy.summary)))?;
+            } else {
+                f.push_str(&typed);
+            }
+            told.lines().try_for_each(|told| writeln!(f, "{}", wrapped("     ", "     ", told)))?;
+        }
+        Ok(())
     }
 }
 
@@ -107,17 +130,19 @@ impl Remedy {
         }
         // of the first, what to do, if that is short
         let (typed, told) = self.parts();
-        if index > 0 || typed.lines().count() + told.lines().count() > SHORT {
+        if index > 0 || typed.lines().count() > SHORT {
             return Ok(());
         }
         if !typed.is_empty() {
             writeln!(f, "{}", typed.trim_end())?;
         }
-        // what is said of a change is the summary again, in options
-        match &self.action {
-            Action::Manual(_) => Ok(()),
-            _ => told.lines().try_for_each(|told| writeln!(f, "{}", wrapped("     ", "     ", told))),
+        let told: Vec<String> = told.lines().map(|told| wrapped("     ", "     ", told)).collect();
+        let told = told.join("\n");
+        // prose that is longer is for the long report
+        if !told.is_empty() && told.lines().count() <= TOLD {
+            writeln!(f, "{told}")?;
         }
+        Ok(())
     }
 }
 

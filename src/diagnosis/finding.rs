@@ -107,6 +107,27 @@ pub struct Diagnosis {
     pub causes: Vec<Finding>,
     /// What will stop the same sandbox next, once the first cause is gone.
     pub foreseen: Vec<Finding>,
+    /// Where several causes stand in line, what takes the first one and all that is foreseen out of the way at once: one remedy for
+    /// each place where something is changed, merged of one of each cause, the least privilege that goes together. Empty where the
+    /// cause stands alone.
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// use bwrap_launch::diagnosis::{Symptom, diagnose};
+    /// use bwrap_launch::host::{CapabilitySet, Fact, Host, Mount, Platform, Sighting};
+    /// let mut host = Host::default();
+    /// host.platforms = Fact::Present(vec![Sighting::new(Platform::Docker, "/.dockerenv")]);
+    /// host.process.uid = Fact::Present(0);
+    /// host.process.effective = Fact::Present(CapabilitySet(0));
+    /// let mounts = ["2 1 0:2 / /proc rw,relatime - proc proc rw", "3 2 0:3 /null /proc/kcore ro - tmpfs t ro"];
+    /// host.mounts = Fact::Present(mounts.into_iter().filter_map(Mount::parse).collect());
+    /// let symptom = Symptom::from_text(b"bwrap: setting up uid map: Operation not permitted");
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").proc("/proc").unshare_all();
+    /// let diagnosis = diagnose(&symptom, &host, Some(&sandbox));
+    /// let all = diagnosis.at_once[0].instructions();
+    /// assert_eq!(all, "docker run --user=1000 --security-opt=systempaths=unconfined IMAGE\n");
+    /// ```
+    pub at_once: Vec<Remedy>,
 }
 
 impl Diagnosis {
@@ -141,6 +162,8 @@ pub struct Prediction {
     pub outlook: Outlook,
     /// What stands in the way, in the order in which bwrap will meet it.
     pub obstacles: Vec<Finding>,
+    /// What takes all of them out of the way at once, as [`Diagnosis::at_once`].
+    pub at_once: Vec<Remedy>,
 }
 
 /// What a prediction comes to.

@@ -30,8 +30,8 @@ macro_rules! field {
 }
 
 objects! {
-    Diagnosis(it) { verdict, stage: it.stage.map(|stage| stage.to_string()), message, causes, foreseen }
-    Prediction(it) { outlook, obstacles }
+    Diagnosis(it) { verdict, stage: it.stage.map(|stage| stage.to_string()), message, causes, foreseen, at_once }
+    Prediction(it) { outlook, obstacles, at_once }
     Finding(it) {
         code: it.cause.code(), name: it.cause.name(), confidence, summary, evidence, refuted_by, remedies, operation,
     }

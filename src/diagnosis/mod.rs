@@ -32,6 +32,7 @@ mod symptom;
 #[cfg(test)]
 mod tests;
 mod visible_proc;
+mod way;
 mod weigh;
 mod wish;
 
@@ -76,7 +77,8 @@ pub fn diagnose(symptom: &Symptom, host: &Host, sandbox: Option<&Sandbox>) -> Di
     // in others' words it is not to be taken for bwrap's
     let message =
         own.or_else(|| symptom.messages.iter().find(|said| !said.is_own()).map(ToString::to_string));
-    Diagnosis { verdict: symptom.verdict, stage: symptom.stage(), message, causes, foreseen }
+    let at_once = way::at_once(causes.iter().take(1).chain(&foreseen));
+    Diagnosis { verdict: symptom.verdict, stage: symptom.stage(), message, causes, foreseen, at_once }
 }
 
 /// What explains a failure, the likeliest first.
@@ -101,7 +103,9 @@ fn foresee(failed: &Case<'_>, causes: &[Finding]) -> Vec<Finding> {
         Some(Action::Sandbox(change)) => failed.sandbox.map(|sandbox| change.apply(sandbox)),
         _ => None,
     };
-    let mut ahead = obstacles(failed.host, changed.as_ref().or(failed.sandbox), Some(first.cause));
+    // where bwrap itself could not be started, nothing has gone well yet
+    let after = failed.not_started.is_none().then_some(first.cause);
+    let mut ahead = obstacles(failed.host, changed.as_ref().or(failed.sandbox), after);
     ahead.retain(|finding| !causes.iter().any(|cause| cause.cause == finding.cause));
     ahead
 }
@@ -128,7 +132,8 @@ pub fn predict(host: &Host, sandbox: &Sandbox) -> Prediction {
         None if is_unknown(host) => Outlook::Uncertain,
         None => Outlook::Starts,
     };
-    Prediction { outlook, obstacles }
+    let at_once = way::at_once(obstacles.iter());
+    Prediction { outlook, obstacles, at_once }
 }
 
 /// Whether nothing is known that could stand in the way: that is no reason to let anything go.

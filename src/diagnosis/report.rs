@@ -31,14 +31,17 @@ pub(super) struct Report<'a> {
     /// The title of all that was found but the first, and for how many of their remedies it is said how they are done.
     pub(super) others: (&'static str, usize),
     pub(super) foreseen: &'a [Finding],
+    pub(super) at_once: &'a [Remedy],
 }
 
 /// The first of what comes after.
 pub(super) const EXPECT: &str = "After that, expect";
+/// What takes all of it out of the way.
+pub(super) const AT_ONCE: &str = "All of this at once";
 
 impl<'a> From<&'a Diagnosis> for Report<'a> {
     fn from(it: &'a Diagnosis) -> Self {
-        let Diagnosis { causes, foreseen, stage, .. } = it;
+        let Diagnosis { causes, foreseen, stage, at_once, .. } = it;
         let message = it.message.as_deref();
         // where bwrap said nothing, it reported nothing: whoever knows what was attempted says that
         let says = match it.verdict {
@@ -53,7 +56,7 @@ impl<'a> From<&'a Diagnosis> for Report<'a> {
                 None => "This is no message of bwrap's that is known:",
             }),
         };
-        Self { says, message, stage: *stage, found: causes, others: ("Or", 1), foreseen }
+        Self { says, message, stage: *stage, found: causes, others: ("Or", 1), foreseen, at_once }
     }
 }
 
@@ -68,7 +71,15 @@ impl<'a> From<&'a Prediction> for Report<'a> {
             Outlook::Fails => "This sandbox will not start.",
         };
         let (found, others) = (&it.obstacles, ("Then", usize::MAX));
-        Self { says: Some(says), message: None, stage: None, found, others, foreseen: &[] }
+        Self {
+            says: Some(says),
+            message: None,
+            stage: None,
+            found,
+            others,
+            foreseen: &[],
+            at_once: &it.at_once,
+        }
     }
 }
 
@@ -86,7 +97,12 @@ impl Report<'_> {
         // how to do all that could be done is told for the likeliest cause only
         let mut files = Vec::new();
         write_all(f, self.found, &mut files, [("Cause", usize::MAX), self.others])?;
-        write_all(f, self.foreseen, &mut files, [(EXPECT, 1), ("And then", 1)])
+        write_all(f, self.foreseen, &mut files, [(EXPECT, 1), ("And then", 1)])?;
+        if !self.at_once.is_empty() {
+            writeln!(f, "\n{AT_ONCE}:")?;
+            write_remedies(f, self.at_once, usize::MAX, &mut files)?;
+        }
+        Ok(())
     }
 }
 
@@ -131,6 +147,23 @@ fn write_all(
     })
 }
 
+/// Numbered; it is said of so many how they are done.
+fn write_remedies(
+    f: &mut impl Write,
+    remedies: &[Remedy],
+    told: usize,
+    files: &mut Vec<String>,
+) -> fmt::Result {
+    for (index, remedy) in remedies.iter().enumerate() {
+        writeln!(f, "\n  {}. {}", index + 1, line(&remedy.summary))?;
+        remedy.write_price(f)?;
+        if index < told {
+            remedy.write_instructions(f, files)?;
+        }
+    }
+    Ok(())
+}
+
 impl Finding {
     /// `told` is for how many remedies it is said how they are done: some go with a long file. `files` are those that have been
     /// written above.
@@ -148,13 +181,7 @@ impl Finding {
             return writeln!(f, "    See: bwrap-doctor explain {}", cause.code());
         }
         self.offer(f)?;
-        for (index, remedy) in self.remedies.iter().enumerate() {
-            writeln!(f, "\n  {}. {}", index + 1, line(&remedy.summary))?;
-            remedy.write_price(f)?;
-            if index < told {
-                remedy.write_instructions(f, files)?;
-            }
-        }
+        write_remedies(f, &self.remedies, told, files)?;
         if told < self.remedies.len() {
             writeln!(f, "\n  How to do the others is in the JSON: bwrap-doctor has it with --format json")?;
         }

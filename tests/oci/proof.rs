@@ -271,6 +271,8 @@ impl Options {
         for (option, value) in pairs(&remove)? {
             bundle = match (option, value) {
                 ("--cap-drop", name) => bundle.cap_add(name),
+                // none of these containers has any added
+                ("--cap-add", "") => bundle,
                 _ => return None,
             };
         }
@@ -285,6 +287,7 @@ fn pairs(options: &[String]) -> Option<Vec<(&str, &str)>> {
     while let Some(option) = words.next() {
         pairs.push(match option.split_once('=') {
             Some(pair) => pair,
+            None if option == "--cap-add" => (option, ""),
             None => (option, words.next()?),
         });
     }
@@ -350,14 +353,14 @@ fn by_hand(bundle: Bundle, text: &str) -> Option<Bundle> {
         let other = Wrapper::NestedBwrap { root: false, disable_userns: false };
         return bundle.rewrapped(|wrapper| *wrapper == outer, Some(&other));
     }
-    if says("Take the read-only volume that is mounted on /proc") {
-        return Some(bundle.proc_usual());
-    }
     if says("follows them one by one, and shows the one that leads back") {
         return Some(bundle.alter("ln -sfn true /usr/bin/to"));
     }
     if says("a script as interpreter needs another line") {
         return Some(bundle.alter("printf '#!/bin/sh\\n' > /usr/bin/by"));
+    }
+    if says("Take the read-only volume that is mounted on /proc") {
+        return Some(bundle.proc_usual());
     }
     if says("take the volume that is mounted on /dev away") {
         return Some(bundle.devices());
@@ -404,6 +407,39 @@ pub(crate) fn prove(fault: &Fault, bundle: Bundle, bwrap: String, record: bool) 
         ROWS.lock().unwrap().insert(fault.name.clone(), Row { steps, outlook: tried.outlook });
     }
     Ok(())
+}
+
+/// Whether this fault leads through several causes.
+pub(crate) fn is_stack(fault: &Fault) -> bool {
+    // what is mounted over /proc there hides what the engine masks below it
+    let hides = "stack_readonly_setfcap";
+    LEADS.iter().any(|(name, _, causes)| *name == fault.name && causes.len() > 1) && fault.name != hides
+}
+
+/// Applies what the first report offers against all that it sees at once; the same sandbox must start then. Says what was seen.
+pub(crate) fn at_once(fault: &Fault, bundle: Bundle, bwrap: String) -> Result<Vec<String>, Failed> {
+    let line = fault.arguments.iter().map(|word| (*word).to_owned()).collect();
+    let mut container = Container { bundle, bwrap, line };
+    let tried = container.attempt(&[])?;
+    let mut seen = vec![tried.cause().to_owned()];
+    seen.extend(tried.foreseen().into_iter().map(str::to_owned));
+    let remedies = tried.diagnosis["at_once"].as_array().cloned().unwrap_or_default();
+    let told = || format!("{}\n{seen:?}\n{remedies:#?}", tried.error);
+    let mut changes = Vec::new();
+    for remedy in &remedies {
+        match remedy["action"].get("sandbox") {
+            Some(change) => changes.push(change.clone()),
+            None => {
+                container.apply(remedy).map_err(|error| format!("{error}: {}", told()))?;
+            }
+        }
+    }
+    let after = container.attempt(&changes)?;
+    if after.started() {
+        return Ok(seen);
+    }
+    let then = serde_json::to_string(&after.diagnosis["causes"][0]["summary"]).unwrap();
+    Err(format!("{}\nthen {}: {then}", told(), after.error).into())
 }
 
 /// Every fault that does not start is listed, and nothing else is.

@@ -68,9 +68,10 @@ pub(crate) fn run(task: Run, format: Format) -> ExitCode {
     };
     let failure = error.and_then(Error::failure);
     let mut diagnosis = error.and_then(Error::diagnosis).cloned();
-    let files = diagnosis
-        .as_ref()
-        .map_or_else(|| Ok(String::new()), |diagnosis| output::write_files(diagnosis.causes.iter(), &depth));
+    let files = diagnosis.as_ref().map_or_else(
+        || Ok(String::new()),
+        |diagnosis| output::write_files(diagnosis.causes.iter().chain(&diagnosis.foreseen), &depth),
+    );
     let report = if format == Format::Json {
         let mut report = Report {
             outcome,

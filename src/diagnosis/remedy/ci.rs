@@ -42,21 +42,32 @@ fn gitlab(text: &mut String, options: &ContainerOptions) {
     }
     text.push_str("[runners.docker]\n");
     let mut tables = String::new();
+    let mut given: Vec<(&str, Vec<&str>)> = Vec::new();
     for (name, value) in pairs(&options.add) {
+        match given.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, values)) => values.push(value),
+            None => given.push((name, vec![value])),
+        }
+    }
+    for (name, values) in given {
         let known = FIELDS.iter().find(|(option, ..)| *option == name);
+        let listed = || values.iter().map(|value| quoted(value)).collect::<Vec<_>>().join(", ");
         let _ = match known {
-            Some((_, field, Kind::Text)) => writeln!(text, "  {field} = {}", quoted(value)),
-            Some((_, field, Kind::List)) => writeln!(text, "  {field} = [{}]", quoted(value)),
+            Some((_, field, Kind::Text)) => writeln!(text, "  {field} = {}", listed()),
+            Some((_, field, Kind::List)) => writeln!(text, "  {field} = [{}]", listed()),
             Some((_, field, Kind::Table)) => {
-                let (key, value) = value.split_once('=').unwrap_or((value, "rw"));
-                writeln!(tables, "  [runners.docker.{field}]\n    {} = {}", quoted(key), quoted(value))
+                let row = |value: &&str| {
+                    let (key, value) = value.split_once('=').unwrap_or((value, "rw"));
+                    format!("    {} = {}\n", quoted(key), quoted(value))
+                };
+                write!(tables, "  [runners.docker.{field}]\n{}", values.iter().map(row).collect::<String>())
             }
             None => {
                 let otherwise = "give it to the engine's service as a default";
-                writeln!(text, "  # no field for {name}={value}: {otherwise}")
+                writeln!(text, "  # no field for {name}={}: {otherwise}", values.join(" "))
             }
         };
-        if value.strip_prefix("seccomp=").is_some_and(|file| file != "unconfined") {
+        if values.iter().filter_map(|value| value.strip_prefix("seccomp=")).any(|file| file != "unconfined") {
             text.push_str("  # the whole path of the file; an older runner wants the profile itself there, on one line\n");
         }
     }
@@ -96,13 +107,15 @@ mod tests {
     #[test]
     fn tables_come_last() {
         let add =
-            ["--tmpfs", "/tmp", "--ulimit=nproc=4:4", "--user=1000", "--pids-limit=9"].map(str::to_owned);
+            ["--tmpfs", "/tmp", "--ulimit=nproc=4:4", "--user=1000", "--pids-limit=9", "--ulimit=nofile=5:5"];
+        let add: Vec<String> =
+            add.into_iter().chain(["--security-opt=a=b", "--security-opt=c=d"]).map(str::to_owned).collect();
         let engine = Engine::Docker;
-        let options = ContainerOptions { engine, add: add.into(), remove: Vec::new(), service: None };
+        let options = ContainerOptions { engine, add, remove: Vec::new(), service: None };
         let text = job(CiService::GitLab, &options, "");
         let expected = "[runners.docker]\n  user = \"1000\"\n  # no field for --pids-limit=9: give it to the engine's service as \
-                        a default\n  [runners.docker.tmpfs]\n    \"/tmp\" = \"rw\"\n  [runners.docker.ulimit]\n    \"nproc\" = \
-                        \"4:4\"\n";
+                        a default\n  security_opt = [\"a=b\", \"c=d\"]\n  [runners.docker.tmpfs]\n    \"/tmp\" = \"rw\"\n  [runners.docker.ulimit]\n    \"nproc\" = \
+                        \"4:4\"\n    \"nofile\" = \"5:5\"\n";
         assert!(text.ends_with(expected), "{text}");
     }
 }

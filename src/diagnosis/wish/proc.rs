@@ -176,7 +176,7 @@ pub(super) fn tmp(setting: Setting) -> Vec<Remedy> {
             vec![told!("tmp-of-pod" => pod(|pod| pod.empty_dir = Some("/tmp".into()))), image]
         }
         Container(engine) => {
-            vec![told!("tmp-of-container" => Action::options(engine, &["--tmpfs", "/tmp"], &[])), image]
+            vec![told!("tmp-of-container" => Action::options(engine, &["--tmpfs=/tmp"], &[])), image]
         }
         OtherContainer | Managed(_) => vec![image],
         Lxc | Nspawn | Unit | Machine | Unknown => vec![told!("make-tmp")],

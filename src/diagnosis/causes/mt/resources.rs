@@ -254,9 +254,7 @@ mod tests {
             explain(message, host, &whole()).causes[0].remedies[0].action.clone()
         };
         assert!(matches!(action(&machine()), Action::Commands(lines) if lines[0].contains("mkdir")));
-        assert!(
-            matches!(action(&docker()), Action::Container(options) if options.add == ["--tmpfs", "/tmp"])
-        );
+        assert!(matches!(action(&docker()), Action::Container(options) if options.add == ["--tmpfs=/tmp"]));
         assert!(matches!(action(&pod()), Action::Pod(patch) if patch.empty_dir == Some("/tmp".into())));
     }
 
