@@ -36,6 +36,8 @@ pub struct Cure {
     pub changed: Workload,
     /// The remedies that were merged, with their prices, needs and files.
     pub remedies: Vec<Remedy>,
+    /// What it comes to with each of the clusters, in their order, with the change.
+    pub forecasts: Vec<Forecast>,
     /// What no field of a pod takes away, each with its own remedies: for the node's owner, or for the author of the line.
     pub left: Vec<Finding>,
 }
@@ -57,14 +59,15 @@ impl Cure {
             patch: Value::Object(Map::new()),
             changed: workload.clone(),
             remedies: Vec::new(),
+            forecasts: Vec::new(),
             left: Vec::new(),
         };
-        for _ in 0..STEPS {
-            let mut forecasts = Vec::new();
-            for cluster in clusters {
-                forecasts.push(cluster.foretell(&cure.changed, container, sandbox)?);
-            }
-            if !forecasts.iter().any(|forecast| cure.step(forecast, container)) {
+        for step in 0..=STEPS {
+            let forecasts =
+                clusters.iter().map(|cluster| cluster.foretell(&cure.changed, container, sandbox));
+            cure.forecasts = forecasts.collect::<Result<_, _>>()?;
+            let forecasts = cure.forecasts.clone();
+            if step == STEPS || !forecasts.iter().any(|forecast| cure.step(forecast, container)) {
                 cure.left = left(forecasts);
                 break;
             }

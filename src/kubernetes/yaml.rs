@@ -163,6 +163,24 @@ fn merged(mut map: Map<String, Value>) -> Result<Map<String, Value>, String> {
     Ok(map)
 }
 
+/// An integer as Go's base 0 reads it: `0x3e8`, `0o1750`, `01750`, `0b11`, `1_000`.
+fn integer(text: &str) -> Option<i64> {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", text.strip_prefix('+').unwrap_or(text)),
+    };
+    let plain = digits.replace('_', "");
+    let lower = plain.to_ascii_lowercase();
+    let radices = [("0x", 16), ("0o", 8), ("0b", 2), ("0", 8)];
+    let of = radices.iter().find_map(|(prefix, radix)| Some((lower.strip_prefix(prefix)?, *radix)));
+    let (digits, radix) = of.filter(|(digits, _)| !digits.is_empty()).unwrap_or((&lower, 10));
+    // which would be a second sign
+    if digits.starts_with(['-', '+']) {
+        return None;
+    }
+    i64::from_str_radix(&format!("{sign}{digits}"), radix).ok()
+}
+
 /// What a plain word is to Kubernetes, which goes by YAML 1.1 for truth.
 fn scalar(text: &str) -> Value {
     match text {
@@ -177,7 +195,7 @@ fn scalar(text: &str) -> Value {
     }
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     if digits.starts_with(|c: char| c.is_ascii_digit()) {
-        if let Ok(number) = text.parse::<i64>() {
+        if let Some(number) = integer(text) {
             return Value::from(number);
         }
         if let Some(number) = text.parse().ok().and_then(serde_json::Number::from_f64) {
@@ -272,6 +290,9 @@ mod tests {
             "a": false, "b": "false", "c": 10001, "d": false, "e": null, "f": 1.5, "g": ["x", "1"], "h": "1", "i": [null], "j": false,
         });
         assert_eq!(one(text), wanted);
+        let numbers = "[0x3e8, 0X3E8, 0o1750, 01750, 0b11, 1_000, -0x10, 0, +7, 0x-1, 0xg]";
+        let wanted = json!([1000, 1000, 1000, 1000, 3, 1000, -16, 0, 7, "0x-1", "0xg"]);
+        assert_eq!(one(numbers), wanted);
         assert_eq!(one("{\n\t\"a\": [1, \"\\/\"]\n}"), json!({ "a": [1, "/"] }));
         assert_eq!(
             documents("---\na: 1\n---\n---\n{\"b\": 2}\n...\n").unwrap(),

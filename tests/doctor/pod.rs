@@ -72,6 +72,7 @@ fn wrong_usage_is_one_line() {
         (&["pod", "--runtime", "podman", "-"], "", "no runtime is called podman"),
         (&["pod", "--runtime", "cri-o=new", "-"], "", "no version of CRI-O: new"),
         (&["pod", "--kubernetes", "latest", "-"], "", "no version of Kubernetes: latest"),
+        (&["pod", "--patch", "--format", "json", "-"], MASKED, "--format json is for the report"),
         (&["pod", "--container", "d", "-"], MASKED, "no container is called d"),
         (&["pod", "/nonexistent.yaml"], "", "/nonexistent.yaml: "),
         (&["pod", "-", "--", "--no-such-option"], "", "cannot read the bwrap line"),

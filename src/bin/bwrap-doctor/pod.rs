@@ -57,6 +57,11 @@ struct Wish<'a> {
 }
 
 pub(crate) fn run(task: &Pod, format: Format) -> Result {
+    if format == Format::Json && (task.patch || task.write || task.probe) {
+        return Err("--format json is for the report: --patch, --write and --probe print what is applied as it is (--patch-type \
+                    json: as a list of RFC 6902)"
+            .to_owned());
+    }
     let words = line_words(task);
     let sandbox = sandbox(task, &words)?;
     let clusters = clusters(task)?;

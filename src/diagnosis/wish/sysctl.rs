@@ -19,6 +19,12 @@ pub(super) fn set(case: &Case<'_>, setting: Setting, name: &str, value: &str, op
             ]
         }
         Kubernetes { openshift: false } => {
+            let (key, quoted) = (quoted(name), quoted(value));
+            let of_talos = told!("sysctl-of-talos", text, key, quoted, opens);
+            // which has neither a shell nor /etc/sysctl.d; its kernels are named so
+            if case.host.kernel.release.present().is_some_and(|release| release.ends_with("-talos")) {
+                return vec![of_talos];
+            }
             let set = set
                 .needs("root on the nodes, outside of any pod: from the node's bootstrap script, say")
                 .needs(
@@ -28,12 +34,11 @@ pub(super) fn set(case: &Case<'_>, setting: Setting, name: &str, value: &str, op
                 return vec![set];
             }
             // the nodes that are delivered with user namespaces switched off
-            let (key, quoted) = (quoted(name), quoted(value));
             let manifest = format!(include_str!("../remedy/files/sysctl-daemonset.yaml"), assignment = text);
             vec![
                 set,
                 told!("sysctl-of-bottlerocket", text, key, quoted, opens),
-                told!("sysctl-of-talos", text, key, quoted, opens),
+                of_talos.needs("nodes that run Talos"),
                 told!("sysctl-by-daemonset", text, opens).file("bwrap-sysctl.yaml", manifest),
             ]
         }
@@ -81,6 +86,17 @@ mod tests {
             texts(&machine(), max),
             ["sysctl -w user.max_user_namespaces=15000\n\
              echo 'user.max_user_namespaces = 15000' >> /etc/sysctl.d/99-bwrap.conf\n"]
+        );
+    }
+
+    #[test]
+    fn talos_has_a_machine_configuration() {
+        let mut host = pod();
+        host.kernel.release = Fact::Present("6.12.6-talos".into());
+        let told = texts(&host, max);
+        assert!(
+            told.len() == 1 && told[0].contains("    \"user.max_user_namespaces\": \"15000\""),
+            "{told:?}"
         );
     }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use bwrap_launch::diagnosis::Remedy;
-use bwrap_launch::kubernetes::{Answer, Cluster, Cure, Forecast, Workload, edited, read, standard};
+use bwrap_launch::kubernetes::{Answer, Cluster, Cure, Workload, edited, read, standard};
 
 use super::{Wish, status, tell, whole};
 use crate::Result;
@@ -19,8 +19,6 @@ use crate::output;
 struct Change {
     title: String,
     cure: Cure,
-    /// With the change.
-    forecasts: Vec<Forecast>,
     /// Prices, needs, and what no change of it does.
     notes: Vec<String>,
     /// All that were asked for, those for the nodes included.
@@ -33,14 +31,11 @@ impl Change {
         let Some(container) = meant(workload, wish.wanted)? else { return Ok(None) };
         let cure = Cure::of(wish.clusters, workload, container, wish.sandbox);
         let cure = cure.map_err(|error| error.to_string())?;
-        let forecasts =
-            wish.clusters.iter().map(|cluster| cluster.foretell(&cure.changed, container, wish.sandbox));
-        let forecasts = forecasts.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
         let title = format!("{}, container {container}", workload.title());
         let left = cure.left.iter().filter_map(|finding| finding.remedies.first());
         let remedies = left.chain(&cure.remedies).cloned().collect();
-        let notes = notes(&cure, &forecasts, wish.clusters);
-        Ok(Some(Self { title, cure, forecasts, notes, remedies }))
+        let notes = notes(&cure, wish.clusters);
+        Ok(Some(Self { title, cure, notes, remedies }))
     }
 
     fn all<'a>(wish: &Wish<'_>, workloads: impl Iterator<Item = &'a Workload>) -> Result<Vec<Self>> {
@@ -80,7 +75,7 @@ fn meant<'a>(workload: &'a Workload, wanted: &dyn Fn(&str) -> bool) -> Result<Op
     }
 }
 
-fn notes(cure: &Cure, forecasts: &[Forecast], clusters: &[Cluster]) -> Vec<String> {
+fn notes(cure: &Cure, clusters: &[Cluster]) -> Vec<String> {
     let mut notes = Vec::new();
     for remedy in &cure.remedies {
         notes.push(remedy.summary.clone());
@@ -97,7 +92,7 @@ fn notes(cure: &Cure, forecasts: &[Forecast], clusters: &[Cluster]) -> Vec<Strin
         notes.extend(finding.remedies.first().map(|remedy| format!("  {}", remedy.summary)));
     }
     let mut asked = Vec::new();
-    for forecast in forecasts {
+    for forecast in &cure.forecasts {
         for refused in &forecast.refused {
             notes.push(format!("{}: {}; {}", forecast.runtime, refused.text, refused.remedy));
         }
@@ -162,7 +157,7 @@ pub(super) fn patch(task: &Pod, wish: &Wish<'_>, workloads: &[&Workload]) -> Res
     }
     say(&mut text, "# ", &files_of_nodes(task, &changes)?);
     output::print(&text)?;
-    Ok(status(whole(changes.iter().flat_map(|change| &change.forecasts))))
+    Ok(status(whole(changes.iter().flat_map(|change| &change.cure.forecasts))))
 }
 
 /// Changes the files, all or none of them.
@@ -183,12 +178,12 @@ pub(super) fn write(task: &Pod, wish: &Wish<'_>, files: &[(&Path, String, Vec<Wo
         if again.iter().any(|change| !change.cure.is_empty()) {
             return Err(format!("{shown}: the change would not be whole; --patch prints it"));
         }
-        let answer = whole(again.iter().flat_map(|change| &change.forecasts));
+        let answer = whole(again.iter().flat_map(|change| &change.cure.forecasts));
         let same = new == *old;
-        for change in again.iter().filter(|change| whole(change.forecasts.iter()) != Answer::Starts) {
+        for change in again.iter().filter(|change| whole(change.cure.forecasts.iter()) != Answer::Starts) {
             let _ =
                 writeln!(text, "{shown}: {}{}", change.title, if same { "" } else { ", with the change" });
-            change.forecasts.iter().for_each(|forecast| tell(&mut text, forecast));
+            change.cure.forecasts.iter().for_each(|forecast| tell(&mut text, forecast));
         }
         if !again.is_empty() {
             answers.push(answer);
