@@ -64,7 +64,7 @@ rules! {
 
     BindDenied, Failed, [
         // bwrap before 0.5 gives no reason
-        "Can't bind mount %s on %s", "Unable to mount source on destination" => (EPERM EACCES EINVAL ENOENT ENOSYS EBUSY ENODEV);
+        "Can't bind mount %s on %s", "Unable to mount source on destination" => (EPERM EACCES EINVAL ENOENT ENOSYS EBUSY ENODEV EIO ESTALE ENOTCONN);
         "Unable to open destination O_PATH fd \"%s\"", "open(\"%s\", O_PATH)",
         "readlink(/proc/self/fd/N) for \"%s\"", "realpath(destination)",
         "Unable to find \"%s\" in mount table", "(unknown/invalid bind_mount_result)"
