@@ -18,7 +18,8 @@ pub(super) fn job(service: CiService, options: &ContainerOptions, files: &str) -
     text
 }
 
-/// What a runner of GitLab's has a field for: the option, the field, and how values are written.
+/// What a runner of GitLab's has a field for: the option, the field, and how values are written. Tables come last: what stands behind
+/// one is in it.
 const FIELDS: &[(&str, &str, Kind)] = &[
     ("--user", "user", Kind::Text),
     ("--security-opt", "security_opt", Kind::List),
@@ -41,37 +42,36 @@ fn gitlab(text: &mut String, options: &ContainerOptions) {
         let _ = writeln!(text, "# without {gone}: delete {}", field(gone));
     }
     text.push_str("[runners.docker]\n");
-    let mut tables = String::new();
-    let mut given: Vec<(&str, Vec<&str>)> = Vec::new();
-    for (name, value) in pairs(&options.add) {
-        match given.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, values)) => values.push(value),
-            None => given.push((name, vec![value])),
+    let pairs = pairs(&options.add);
+    for (name, value) in &pairs {
+        if FIELDS.iter().all(|(option, ..)| option != name) {
+            let otherwise = "give it to the engine's service as a default";
+            let _ = writeln!(text, "  # no field for {name}={value}: {otherwise}");
         }
     }
-    for (name, values) in given {
-        let known = FIELDS.iter().find(|(option, ..)| *option == name);
-        let listed = || values.iter().map(|value| quoted(value)).collect::<Vec<_>>().join(", ");
-        let _ = match known {
-            Some((_, field, Kind::Text)) => writeln!(text, "  {field} = {}", listed()),
-            Some((_, field, Kind::List)) => writeln!(text, "  {field} = [{}]", listed()),
-            Some((_, field, Kind::Table)) => {
-                let row = |value: &&str| {
-                    let (key, value) = value.split_once('=').unwrap_or((value, "rw"));
-                    format!("    {} = {}\n", quoted(key), quoted(value))
-                };
-                write!(tables, "  [runners.docker.{field}]\n{}", values.iter().map(row).collect::<String>())
+    // TOML has each field once, and those of a table behind it
+    for (option, field, kind) in FIELDS {
+        let values = pairs.iter().filter(|(name, _)| name == option).map(|(_, value)| *value);
+        let values: Vec<&str> = values.collect();
+        let Some(last) = values.last() else { continue };
+        let _ = match kind {
+            Kind::Text => writeln!(text, "  {field} = {}", quoted(last)),
+            Kind::List => {
+                let all: Vec<String> = values.iter().map(|value| quoted(value)).collect();
+                writeln!(text, "  {field} = [{}]", all.join(", "))
             }
-            None => {
-                let otherwise = "give it to the engine's service as a default";
-                writeln!(text, "  # no field for {name}={}: {otherwise}", values.join(" "))
-            }
+            Kind::Table => writeln!(text, "  [runners.docker.{field}]"),
         };
-        if values.iter().filter_map(|value| value.strip_prefix("seccomp=")).any(|file| file != "unconfined") {
+        if let Kind::Table = kind {
+            for (key, value) in values.iter().map(|value| value.split_once('=').unwrap_or((value, "rw"))) {
+                let _ = writeln!(text, "    {} = {}", quoted(key), quoted(value));
+            }
+        }
+        let file = |value: &&str| value.strip_prefix("seccomp=").is_some_and(|file| file != "unconfined");
+        if values.iter().any(file) {
             text.push_str("  # the whole path of the file; an older runner wants the profile itself there, on one line\n");
         }
     }
-    text.push_str(&tables);
 }
 
 /// The field that an option to leave out comes from: `cap_add` of `--cap-add=X`.
@@ -107,15 +107,44 @@ mod tests {
     #[test]
     fn tables_come_last() {
         let add =
-            ["--tmpfs", "/tmp", "--ulimit=nproc=4:4", "--user=1000", "--pids-limit=9", "--ulimit=nofile=5:5"];
-        let add: Vec<String> =
-            add.into_iter().chain(["--security-opt=a=b", "--security-opt=c=d"]).map(str::to_owned).collect();
+            ["--tmpfs", "/tmp", "--ulimit=nproc=4:4", "--user=1000", "--pids-limit=9"].map(str::to_owned);
         let engine = Engine::Docker;
+        let options = ContainerOptions { engine, add: add.into(), remove: Vec::new(), service: None };
+        let text = job(CiService::GitLab, &options, "");
+        let expected = "[runners.docker]\n  # no field for --pids-limit=9: give it to the engine's service as a default\n  user = \
+                        \"1000\"\n  [runners.docker.ulimit]\n    \"nproc\" = \"4:4\"\n  [runners.docker.tmpfs]\n    \"/tmp\" = \
+                        \"rw\"\n";
+        assert!(text.ends_with(expected), "{text}");
+    }
+
+    /// Read as the runner reads it: each option is in its field, however many there are and whatever is in them.
+    #[test]
+    fn the_runner_reads_the_options() {
+        let add = [
+            "--security-opt=seccomp=bwrap.json",
+            "--cap-add=SYS_ADMIN",
+            "--security-opt",
+            "apparmor=bwrap-nested",
+            "--tmpfs=/tmp:exec",
+            "--cap-add=SETFCAP",
+            "--tmpfs=/a \"quoted\" C:\\path\u{202e}",
+            "--ulimit=nproc=4:4",
+            "--user=1000",
+            "--pids-limit=9",
+        ];
+        let engine = Engine::Docker;
+        let add = add.map(str::to_owned).into();
         let options = ContainerOptions { engine, add, remove: Vec::new(), service: None };
         let text = job(CiService::GitLab, &options, "");
-        let expected = "[runners.docker]\n  user = \"1000\"\n  # no field for --pids-limit=9: give it to the engine's service as \
-                        a default\n  security_opt = [\"a=b\", \"c=d\"]\n  [runners.docker.tmpfs]\n    \"/tmp\" = \"rw\"\n  [runners.docker.ulimit]\n    \"nproc\" = \
-                        \"4:4\"\n    \"nofile\" = \"5:5\"\n";
-        assert!(text.ends_with(expected), "{text}");
+        let read = toml::from_str(&format!("[[runners]]\n{text}"));
+        let read: toml::Value = read.unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let fields = toml::toml! {
+            user = "1000"
+            security_opt = ["seccomp=bwrap.json", "apparmor=bwrap-nested"]
+            cap_add = ["SYS_ADMIN", "SETFCAP"]
+            ulimit = { nproc = "4:4" }
+            tmpfs = { "/tmp:exec" = "rw", "/a \"quoted\" C:\\path\u{202e}" = "rw" }
+        };
+        assert_eq!(read["runners"][0]["docker"], toml::Value::Table(fields), "{text}");
     }
 }
