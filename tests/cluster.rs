@@ -8,6 +8,8 @@
 
 #[path = "cluster/cases.rs"]
 mod cases;
+#[path = "cluster/forms.rs"]
+mod forms;
 #[path = "cluster/generated.rs"]
 mod generated;
 #[path = "cluster/host.rs"]

@@ -82,6 +82,12 @@ pub(crate) enum What {
     Remedies(&'static str),
     /// Each other remedy for Kubernetes, as printed.
     Alternatives(&'static str),
+    /// The change by JSON Patch, by kustomize, and written into the file.
+    Forms(&'static str),
+    /// What makes pods, changed in its place.
+    Deployment,
+    /// Custom resources that make pods.
+    Custom,
     /// Pod Security as the API server judges it.
     Standards,
     /// This crate's programs in a pod.
@@ -90,12 +96,17 @@ pub(crate) enum What {
     Generated,
 }
 
+/// Pods of different causes, whose change is tried in its other forms.
+const FORMED: &[&str] = &["plain", "drop-setfcap", "seccomp", "restricted"];
+
 /// The cases, by their names.
 pub(crate) fn cases(runtime: Runtime) -> Vec<(String, What)> {
     let mut cases = vec![
         ("story".to_owned(), What::Story),
         ("standards".to_owned(), What::Standards),
         ("programs".to_owned(), What::Programs),
+        ("deployment".to_owned(), What::Deployment),
+        ("custom".to_owned(), What::Custom),
         ("generated".to_owned(), What::Generated),
     ];
     for row in rows(runtime) {
@@ -105,6 +116,9 @@ pub(crate) fn cases(runtime: Runtime) -> Vec<(String, What)> {
             cases.push((format!("patch-{}", row.pod), What::Patch(row.pod)));
             cases.push((format!("remedies-{}", row.pod), What::Remedies(row.pod)));
             cases.push((format!("alternatives-{}", row.pod), What::Alternatives(row.pod)));
+            if FORMED.contains(&row.pod) {
+                cases.push((format!("forms-{}", row.pod), What::Forms(row.pod)));
+            }
         }
     }
     cases

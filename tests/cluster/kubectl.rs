@@ -43,8 +43,12 @@ pub(crate) struct Pod {
     pub(crate) file: PathBuf,
 }
 
-/// How a change of a manifest is applied, as `bwrap-doctor pod --patch` says it.
-pub(crate) const APPLY: &str = "kubectl patch --local -f FILE --type strategic --patch-file PATCH -o yaml >NEW; kubectl replace --force -f NEW";
+/// How a change of a pod's manifest is applied, as `bwrap-doctor pod --patch` says it.
+pub(crate) fn apply(form: &str) -> String {
+    format!(
+        "kubectl patch --local -f FILE --type {form} --patch-file PATCH -o yaml >NEW; kubectl replace --force -f NEW"
+    )
+}
 
 /// A manifest whose pod is called `old`, in a file, as `name`.
 pub(crate) fn written(manifest: &str, old: &str, name: &str) -> PathBuf {
@@ -85,10 +89,10 @@ impl Pod {
         run(&[&["kubectl", "exec", &self.name, "--"], words].concat())
     }
 
-    /// Applies a patch in the words of [`APPLY`].
-    pub(crate) fn patch(&mut self, patch: &Path) -> Result<(), String> {
+    /// Applies a patch in the words of [`apply`].
+    pub(crate) fn patch(&mut self, patch: &Path, form: &str) -> Result<(), String> {
         let new = self.file.with_extension("new.yaml");
-        let words = APPLY
+        let words = apply(form)
             .replace("FILE", &self.file.display().to_string())
             .replace("PATCH", &patch.display().to_string())
             .replace("NEW", &new.display().to_string());
@@ -105,7 +109,7 @@ impl Pod {
         let (_, fields) = pod.split_once('\n').ok_or("it prints no fields")?;
         let patch = self.file.with_extension("patch.yaml");
         fs::write(&patch, fields.replace("CONTAINER", "test")).unwrap();
-        self.patch(&patch)
+        self.patch(&patch, "strategic")
     }
 }
 
