@@ -7,6 +7,9 @@ mod check;
 mod explain;
 #[path = "common/golden.rs"]
 mod golden;
+#[allow(dead_code, reason = "the cases of other suites")]
+#[path = "common/gvisor.rs"]
+mod gvisor;
 #[path = "doctor/host.rs"]
 mod host;
 #[path = "doctor/interface.rs"]

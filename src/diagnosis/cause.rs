@@ -147,6 +147,7 @@ causes! {
         MT16 SelinuxDeniesMount "SELinux denies changing mounts to this domain",
         MT02 SeccompDeniesMount "a system call filter denies mounting",
         MT03 MountNotImplemented "a system call filter answers that mounting does not exist",
+        MT17 GvisorMountNamespace "gVisor lets nobody mount in a namespace that is made together with a user namespace",
         MT04 LandlockDeniesMount "a Landlock domain forbids mounting",
         MT06 SelinuxDeniesTmpfs "SELinux denies mounting a tmpfs to this domain",
         MT07 SeccompDeniesTmpfs "a system call filter lets some mounts through but not a tmpfs",

@@ -261,6 +261,35 @@ fn a_proc_of_another_namespace_is_told_of() {
     );
 }
 
+/// And what is printed for it there starts the same sandbox.
+#[test]
+fn a_user_namespace_in_gvisor_is_told_of() {
+    needs!(ROOT);
+    let directory = tempfile::tempdir().unwrap();
+    let run = |before: &[&str], options: &[&str]| {
+        let mut command = crate::gvisor::inside(directory.path())?;
+        command.args(before).args([DOCTOR, "run", "--long", "--"]).args(options).args(ROOT).arg("true");
+        Ok(said(command.stdin(Stdio::null()).output().unwrap()))
+    };
+    let failed = match run(&[], &["--unshare-user"]) {
+        Ok(failed) => failed,
+        Err(why) => return skipped(why),
+    };
+    assert!(
+        failed.status == 125 && failed.err.contains("[MT17, GvisorMountNamespace; confidence: high]"),
+        "{}",
+        failed.err
+    );
+    let others = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"];
+    let before = ["unshare", "--user", "--map-root-user"];
+    for (before, options) in [(&[][..], &others[..]), (&before[..], &[][..])] {
+        let words: Vec<&str> = before.iter().chain(options).copied().collect();
+        assert!(failed.err.contains(&words.join(" ")), "{words:?}: {}", failed.err);
+        let said = run(before, options).unwrap_or_else(|why: &str| panic!("{why}"));
+        assert_eq!(said.status, 0, "{words:?}: {}", said.err);
+    }
+}
+
 /// A service that runs as nobody, with a bwrap that is setuid root.
 #[test]
 fn an_overflow_id_that_is_mapped_twice_is_told_of() {

@@ -27,6 +27,12 @@ rules! {
     MountNotImplemented, Failed, ["Failed to make / slave", "mounting proc" => (ENOSYS)]
         => calls::denied, permit_calls;
 
+    GvisorMountNamespace, Failed, ["Failed to make / slave" => (EPERM)]
+        => gvisor_mounts, |case| {
+            let (none, before) = (told!(MT17, "no-user-namespace"), told!(MT17, "made-before"));
+            if case.root() == Some(false) { vec![before] } else { none.or([before]) }
+        };
+
     LandlockDeniesMount, Anytime, ["Failed to make / slave" => (EPERM)],
         unless "the launcher and what started it use no Landlock"
         => landlock_denies_mount, |_| vec![told!("landlock-inside")];
@@ -142,7 +148,14 @@ fn hostname_denied(case: &Case<'_>) -> Option<Judgement> {
     Some(weigh(Medium).pro(evidence::filter(case).so()?).seen(capabilities, missing))
 }
 
+/// Without a user namespace of its own, bwrap mounts there.
+fn gvisor_mounts(case: &Case<'_>) -> Option<Judgement> {
+    rule_out(case.user_namespace() == Some(false))?;
+    Some(weigh(High).pro(evidence::sighted(case.sighting(Platform::GVisor)?)))
+}
+
 fn landlock_denies_mount(case: &Case<'_>) -> Option<Judgement> {
+    rule_out(case.on(Platform::GVisor))?;
     if !case.failed() {
         return landlocked(case);
     }

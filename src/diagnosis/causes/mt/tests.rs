@@ -1,6 +1,6 @@
 use super::*;
-use crate::diagnosis::Cause;
-use crate::diagnosis::{Action, fixtures::*, predict};
+use crate::Namespaces;
+use crate::diagnosis::{Action, Cause, Diagnosis, fixtures::*, predict};
 use crate::host::{CapabilitySet, Fact, Host};
 
 fn labelled(mut host: Host, label: &str) -> Host {
@@ -29,6 +29,23 @@ fn default_profiles_of_engines_deny_mounting() {
     for label in ["unconfined", "kernel"] {
         assert_eq!(foreseen(&labelled(machine(), label), &whole(), Cause::AppArmorDeniesMount), None);
     }
+}
+
+#[test]
+fn gvisor_wants_the_user_namespace_made_before() {
+    let denied = format!("{SLAVE}: Operation not permitted");
+    let mut host = only_on(machine(), Platform::GVisor);
+    let found = explain(&denied, &host, &whole());
+    assert_eq!((found.cause(), found.causes[0].confidence), (Some(Cause::GvisorMountNamespace), High));
+    assert!(found.causes.iter().all(|finding| finding.cause != Cause::LandlockDeniesMount));
+    let first = |found: &Diagnosis| found.remedy().unwrap().instructions();
+    assert!(first(&found).contains("unshare --user --map-root-user bwrap"), "{}", first(&found));
+    host.process.uid = Fact::Present(0);
+    let own = whole().unshare(Namespaces::USER);
+    assert!(!first(&explain(&denied, &host, &own)).contains("unshare --user"));
+    // without one, it is something else
+    let found = explain(&denied, &host, &Sandbox::new().ro_bind("/", "/"));
+    assert_ne!(found.cause(), Some(Cause::GvisorMountNamespace));
 }
 
 #[test]
