@@ -9,6 +9,8 @@ mod faults;
 mod kit;
 #[path = "oci/landlock.rs"]
 mod landlock;
+#[path = "oci/lines.rs"]
+mod lines;
 #[path = "common/listed.rs"]
 mod listed;
 #[path = "oci/pairs.rs"]

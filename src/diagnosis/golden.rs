@@ -102,9 +102,21 @@ fn symptoms() -> Vec<(String, Symptom)> {
     found.push(("nothing".into(), Symptom::default()));
     let path = || "/usr/bin/x".into();
     for problem in [
-        ProgramProblem::LoaderMissing { path: path(), interpreter: "/lib64/ld-linux-x86-64.so.2".into() },
-        ProgramProblem::LoaderMissing { path: path(), interpreter: "/usr/lib/ld-musl.so.1".into() },
-        ProgramProblem::InterpreterMissing { path: path(), interpreter: "/opt/py/bin/python".into() },
+        ProgramProblem::LoaderMissing {
+            path: path(),
+            interpreter: "/lib64/ld-linux-x86-64.so.2".into(),
+            bind: Some("/lib64".into()),
+        },
+        ProgramProblem::LoaderMissing {
+            path: path(),
+            interpreter: "/usr/lib/ld-musl.so.1".into(),
+            bind: None,
+        },
+        ProgramProblem::InterpreterMissing {
+            path: path(),
+            interpreter: "/opt/py/bin/python".into(),
+            bind: Some("/opt/py/bin".into()),
+        },
         ProgramProblem::CarriageReturn { path: path(), interpreter: "/bin/sh\r".into() },
         ProgramProblem::ShellMissing(path()),
         ProgramProblem::NotFound { program: "x".into(), searched: vec![path()] },

@@ -309,7 +309,11 @@ mod tests {
             said("bwrap: execvp @: No such file or directory\n"),
         ];
         for problem in [
-            ProgramProblem::InterpreterMissing { path: ODD.into(), interpreter: ODD.into() },
+            ProgramProblem::InterpreterMissing {
+                path: ODD.into(),
+                interpreter: ODD.into(),
+                bind: Some(ODD.into()),
+            },
             ProgramProblem::NotExecutable { path: ODD.into(), mode: 0o644 },
             ProgramProblem::Noexec(ODD.into()),
         ] {

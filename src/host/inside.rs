@@ -233,7 +233,8 @@ impl<'a> Finder<'a> {
                 Verdict::Problem(if dos {
                     ProgramProblem::CarriageReturn { path, interpreter }
                 } else {
-                    ProgramProblem::InterpreterMissing { path, interpreter }
+                    let bind = self.view.shown_by(&whole);
+                    ProgramProblem::InterpreterMissing { path, interpreter, bind }
                 })
             }
             Err(verdict) => verdict,
@@ -255,7 +256,8 @@ impl<'a> Finder<'a> {
             Ok((at, Node::Directory(_))) => ProgramProblem::IsDirectory(at),
             Ok(_) => return Verdict::Unknown,
             Err(Verdict::Problem(ProgramProblem::NotFound { .. } | ProgramProblem::DanglingLink { .. })) => {
-                ProgramProblem::LoaderMissing { path, interpreter }
+                let bind = self.view.shown_by(&whole);
+                ProgramProblem::LoaderMissing { path, interpreter, bind }
             }
             Err(verdict) => return verdict,
         };

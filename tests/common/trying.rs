@@ -323,7 +323,8 @@ fn verdicts(cause: &str) -> &'static [&'static str] {
     match cause {
         "NS16" | "DF01" => &["refused", "error"],
         "CP01" | "CP02" | "PR09" => &["error"],
-        "NS17" | "EX12" => &["not-executed"],
+        "NS17" => &["not-executed"],
+        _ if cause.starts_with("EX") => &["not-executed"],
         _ if cause.starts_with("NS") => &["refused"],
         _ => &["setup-failed"],
     }

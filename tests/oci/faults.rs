@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::json;
 
 use crate::bundle::{Bundle, Over, Runtime, Seccomp, Wrapper};
-use crate::presets;
+use crate::{lines, presets};
 
 /// What bwrap is to set up, as most callers want it.
 pub(crate) const EVERYTHING: &[&str] =
@@ -52,7 +52,7 @@ const FINE: Says = Says::Nothing;
 
 /// All.
 pub(crate) fn all() -> Vec<Fault> {
-    [privileges(), proc(), pods(), filters(), limits(), surroundings(), files(), stacks()]
+    [privileges(), proc(), pods(), filters(), limits(), surroundings(), files(), stacks(), lines::all()]
         .into_iter()
         .flatten()
         .collect()

@@ -98,6 +98,16 @@ const LEADS: &[(&str, Foretold, &[&str])] = &[
     ("unmapped_user", Surely, &["NS04"]),
     ("exec_links_in_a_circle", Never, &["EX12"]),
     ("exec_interpreters_in_a_circle", Never, &["EX12"]),
+    ("line_source_missing", Never, &["BD01"]),
+    ("line_destination_below_what_is_read_only", Never, &["BD03"]),
+    ("line_file_on_a_directory", Never, &["BD05"]),
+    ("line_link_in_the_place_of_a_directory", Never, &["BD07"]),
+    ("line_loader_missing", Never, &["EX01"]),
+    ("line_link_to_a_loader_that_is_missing", Never, &["EX01"]),
+    ("line_program_missing", Never, &["EX02"]),
+    ("line_program_not_executable", Never, &["EX03"]),
+    ("line_program_of_another_machine", Never, &["EX04"]),
+    ("line_network_without_a_user_namespace", Surely, &["LO02"]),
     ("no_tmp", Surely, &["MT05"]),
     ("pod_no_null", Surely, &["DV03"]),
     ("no_null", Surely, &["DV03"]),
@@ -359,6 +369,9 @@ fn by_hand(bundle: Bundle, text: &str) -> Option<Bundle> {
     if says("a script as interpreter needs another line") {
         return Some(bundle.alter("printf '#!/bin/sh\\n' > /usr/bin/by"));
     }
+    if says("names what it was built for") {
+        return Some(bundle.alter("cp /usr/bin/true /srv/foreign"));
+    }
     if says("Take the read-only volume that is mounted on /proc") {
         return Some(bundle.proc_usual());
     }
@@ -378,7 +391,8 @@ Each row is a container that `runc` made, shaped as the runtimes shape theirs, i
 host's root read-only, a new /proc and /dev; another where the fault needs it) was launched, failed with this message, was
 diagnosed, and then started once the first remedy was applied to the container, or to the sandbox. Faults that stand in several
 rows are stacked: each remedy uncovers the next cause. `tests/oci` runs every row, on two versions of bwrap, and fails if this
-page says something else; the messages here are those of the first version.
+page says something else; the messages here are those of the first version. Foretold is from the host's facts alone; files that
+a line names are what `doctor::predict` and `bwrap-doctor` look at, too.
 
 There is no Docker, Kubernetes or systemd in it: what a remedy wants of those is set in runc's configuration, `TasksMax=` as
 or `pids.max` as limit of the container's control group.

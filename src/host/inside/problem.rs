@@ -90,15 +90,18 @@ pub enum ProgramProblem {
     Busy(PathBuf),
     /// The ELF interpreter that it names, its dynamic loader, is not visible inside.
     #[error(
-        "{} is there, but its loader {} is not visible in the sandbox; bind it, for example with ro_bind(\"/lib64\", \"/lib64\") or symlink(\"/usr/lib64\", \"/lib64\")",
+        "{} is there, but its loader {} is not visible in the sandbox; {}",
         shown(path),
-        shown(interpreter)
+        shown(interpreter),
+        bind_it(bind.as_deref())
     )]
     LoaderMissing {
         /// The program, inside the sandbox.
         path: PathBuf,
         /// The loader that it names.
         interpreter: PathBuf,
+        /// What of the host's shows it, bound to the same path; `None` if the host has it not, either.
+        bind: Option<PathBuf>,
     },
     /// The ELF interpreter that it names is none for this machine (ELIBBAD).
     #[error(
@@ -114,15 +117,18 @@ pub enum ProgramProblem {
     },
     /// The interpreter in its `#!` line is not visible inside.
     #[error(
-        "{} is there, but the interpreter {} of its #! line is not visible in the sandbox; bind it",
+        "{} is there, but the interpreter {} of its #! line is not visible in the sandbox; {}",
         shown(path),
-        shown(interpreter)
+        shown(interpreter),
+        bind_it(bind.as_deref())
     )]
     InterpreterMissing {
         /// The script, inside the sandbox.
         path: PathBuf,
         /// The interpreter that it names.
         interpreter: PathBuf,
+        /// What of the host's shows it, bound to the same path; `None` if the host has it not, either.
+        bind: Option<PathBuf>,
     },
     /// Its `#!` line ends with a carriage return, which the kernel takes for a part of the interpreter's name.
     #[error(
@@ -195,6 +201,15 @@ fn shown(path: &Path) -> String {
     }
 }
 
+fn bind_it(bind: Option<&Path>) -> String {
+    match bind {
+        Some(path) => format!("bind {} read-only", shown(path)),
+        None => {
+            "nor has the host it there: install it, or take a program that needs what is there".to_owned()
+        }
+    }
+}
+
 fn list(paths: &[PathBuf]) -> String {
     let paths: Vec<_> = paths.iter().map(|path| shown(path)).collect();
     if paths.is_empty() { "nothing, PATH is empty".to_owned() } else { paths.join(", ") }
@@ -221,9 +236,9 @@ mod tests {
             ProgramProblem::NotAFile(evil()),
             ProgramProblem::Noexec(evil()),
             ProgramProblem::Busy(evil()),
-            ProgramProblem::LoaderMissing { path: evil(), interpreter: evil() },
+            ProgramProblem::LoaderMissing { path: evil(), interpreter: evil(), bind: Some(evil()) },
             ProgramProblem::BadLoader { path: evil(), interpreter: evil() },
-            ProgramProblem::InterpreterMissing { path: evil(), interpreter: evil() },
+            ProgramProblem::InterpreterMissing { path: evil(), interpreter: evil(), bind: None },
             ProgramProblem::CarriageReturn { path: evil(), interpreter: evil() },
             ProgramProblem::InterpreterLoop(evil()),
             ProgramProblem::ShellMissing(evil()),

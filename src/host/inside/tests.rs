@@ -64,8 +64,11 @@ fn each_problem_is_told_from_the_others() {
     assert_eq!(found("plain"), not_executable("/bin/plain"));
     assert_eq!(found("/bin/shell"), not_executable("/bin/plain"));
     assert_eq!(found("/opt"), Some(ProgramProblem::IsDirectory("/opt".into())));
-    let script =
-        ProgramProblem::InterpreterMissing { path: "/bin/script".into(), interpreter: "/opt/perl".into() };
+    let script = ProgramProblem::InterpreterMissing {
+        path: "/bin/script".into(),
+        interpreter: "/opt/perl".into(),
+        bind: None,
+    };
     assert_eq!(found("link"), Some(script));
     assert!(matches!(found("native"), Some(ProgramProblem::LoaderMissing { .. })));
     let machine = ProgramProblem::WrongArchitecture { path: "/bin/alien".into(), machine: 8 };
@@ -107,7 +110,11 @@ fn sizes_that_a_program_claims_are_not_believed() {
         explain(&sandbox, "program")
     };
     let loader = |name: &str| {
-        Some(ProgramProblem::LoaderMissing { path: "/bin/program".into(), interpreter: name.into() })
+        Some(ProgramProblem::LoaderMissing {
+            path: "/bin/program".into(),
+            interpreter: name.into(),
+            bind: None,
+        })
     };
     assert_eq!(judged(&binary(256, 5, 1), 256, b"/ld-x"), None); // its end is missing
     assert_eq!(judged(&binary(256, 6, 1), 256, b"/ld-x"), loader("/ld-x"));
@@ -198,8 +205,11 @@ fn as_many_links_as_the_kernel_follows() {
     for number in 1..=41 {
         symlink((number - 1).to_string(), bin.path().join(number.to_string())).unwrap();
     }
-    let missing =
-        |path: &str| ProgramProblem::InterpreterMissing { path: path.into(), interpreter: "/none".into() };
+    let missing = |path: &str| ProgramProblem::InterpreterMissing {
+        path: path.into(),
+        interpreter: "/none".into(),
+        bind: None,
+    };
     assert_eq!(explain(&bin.sandbox(), "40"), Some(missing("/bin/0")));
     assert_eq!(explain(&bin.sandbox(), "41"), Some(ProgramProblem::LinkLoop("/bin/41".into())));
 }
@@ -282,7 +292,11 @@ fn scripts_lead_to_scripts_and_no_further_than_the_kernel_goes() {
     let dos = ProgramProblem::CarriageReturn { path: "/bin/dos".into(), interpreter: "/bin/sh\r".into() };
     assert_eq!(explain(&sandbox, "dos"), Some(dos));
     let missing = |path: &str, interpreter: &str| {
-        Some(ProgramProblem::InterpreterMissing { path: path.into(), interpreter: interpreter.into() })
+        Some(ProgramProblem::InterpreterMissing {
+            path: path.into(),
+            interpreter: interpreter.into(),
+            bind: None,
+        })
     };
     assert_eq!(
         explain(&sandbox.clone().current_dir("/bin"), "relative"),
@@ -298,12 +312,52 @@ fn scripts_lead_to_scripts_and_no_further_than_the_kernel_goes() {
     assert_eq!(explain(&secret, "/x"), None);
 }
 
+/// As with a merged /usr, where `/lib64/ld-linux-x86-64.so.2` leads from `/usr/lib64` through `/lib`.
+#[test]
+fn what_would_show_an_interpreter_is_said() {
+    let (bin, tree) = (Bin::new(), tempfile::tempdir().unwrap());
+    let tree = fs::canonicalize(tree.path()).unwrap();
+    let [usr, lib, lib64] = ["usr", "lib", "lib64"].map(|name| tree.join(name));
+    for directory in ["lib", "lib64"] {
+        fs::create_dir_all(usr.join(directory)).unwrap();
+        symlink(Path::new("usr").join(directory), tree.join(directory)).unwrap();
+    }
+    fs::copy("/bin/sh", lib.join("sh")).unwrap();
+    symlink(lib.join("sh"), lib64.join("sh")).unwrap();
+    let bind = |sandbox: &Sandbox, interpreter: &Path| {
+        bin.put("script", format!("#!{}\n", interpreter.display()), 0o755);
+        match explain(sandbox, "script") {
+            Some(ProgramProblem::InterpreterMissing { bind, .. }) => Some(bind),
+            // it is there, and has a loader of its own
+            _ => None,
+        }
+    };
+    let bare = bin.sandbox();
+    let bound = |sandbox: &Sandbox, path: &Path| sandbox.clone().ro_bind(path, path);
+    assert_eq!(bind(&bare, &lib.join("sh")), Some(Some(lib.clone())));
+    // its directory would not be enough
+    let file = lib64.join("sh");
+    assert_eq!(bind(&bound(&bare, &usr), &file), Some(Some(file.clone())));
+    assert_eq!(bind(&bound(&bound(&bare, &usr), &file), &file), None);
+    // the link in it leads on
+    let linked = bound(&bound(&bare, &usr), &lib64);
+    assert_eq!(bind(&linked, &file), Some(Some(lib.clone())));
+    assert_eq!(bind(&bound(&linked, &lib), &file), None);
+    // the host has none, or another one at the same place
+    assert_eq!(bind(&bare, &tree.join("none")), Some(None));
+    let other = bare.clone().ro_bind(usr.join("lib64"), &lib).ro_bind(&usr, &usr);
+    assert_eq!(bind(&other, &lib.join("none")), Some(None));
+}
+
 #[test]
 fn relative_programs_are_looked_for_where_the_command_starts() {
     let bin = Bin::new();
     bin.put("x", "#!/none\n", 0o755);
-    let missing =
-        Some(ProgramProblem::InterpreterMissing { path: "/bin/x".into(), interpreter: "/none".into() });
+    let missing = Some(ProgramProblem::InterpreterMissing {
+        path: "/bin/x".into(),
+        interpreter: "/none".into(),
+        bind: None,
+    });
     assert_eq!(explain(&bin.sandbox().current_dir("/bin"), "./x"), missing);
     assert_eq!(explain(&bin.sandbox().current_dir("bin"), "../bin/x"), missing);
     // the caller's directory is not there: the root is

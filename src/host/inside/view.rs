@@ -115,6 +115,24 @@ impl<'a> View<'a> {
         Way::To(at, node)
     }
 
+    /// What of the host's, bound read-only to the same path, would show this file, which is not there: the directory that it is in,
+    /// with what may be beside it, or the file, where links lead on to what is not bound.
+    pub(super) fn shown_by(self, path: &Path) -> Option<PathBuf> {
+        let wanted = match self.resolve(path) {
+            Way::Astray { target, .. } => target,
+            _ => path.to_owned(),
+        };
+        // a bind that is there shows the host's own, where it is missing, too
+        let is_bound = self.0.operations.iter().any(|operation| operation.outside(&wanted).is_some());
+        let directory = wanted.parent().filter(|parent| parent.parent().is_some());
+        let shows = |candidate: &&Path| {
+            let tried = self.0.clone().ro_bind(candidate, candidate);
+            matches!(View(&tried).resolve(path), Way::To(_, Node::Host(_)))
+        };
+        let candidates = directory.into_iter().chain([wanted.as_path()]);
+        candidates.filter(|_| !is_bound).find(shows).map(Path::to_owned)
+    }
+
     /// Whether it is a directory in which the command's user may look something up; its permissions if he may not.
     fn searchable(self, node: &Node<'_>) -> Result<bool, Option<u32>> {
         match node {

@@ -35,12 +35,12 @@ fn row<'a>(case: &Case<'_>, problem: &'a Problem) -> (Cause, &'static str, &'a P
         "`file {}` names the architecture of `uname -m`, or binfmt_misc has an emulator for the other";
     let host = |path: &Path| word(bound(case, path));
     match problem {
-        Problem::LoaderMissing { interpreter, .. } => {
-            let helps = bind_or_install(case, interpreter).or([told!(EX01, "links-of-merged-usr")]);
-            (LoaderMissing, FOUND, interpreter, helps)
+        Problem::LoaderMissing { interpreter, bind, .. } => {
+            let links = bind.as_ref().map(|_| told!(EX01, "links-of-merged-usr"));
+            (LoaderMissing, FOUND, interpreter, bind_or_install(case, interpreter, bind.as_deref()).or(links))
         }
-        Problem::InterpreterMissing { interpreter, .. } => {
-            (LoaderMissing, FOUND, interpreter, vec![bind_or_install(case, interpreter)])
+        Problem::InterpreterMissing { interpreter, bind, .. } => {
+            (LoaderMissing, FOUND, interpreter, vec![bind_or_install(case, interpreter, bind.as_deref())])
         }
         Problem::CarriageReturn { path, .. } => {
             let helps = told!(EX01, "no-carriage-returns", host = host(path));
@@ -96,12 +96,10 @@ fn row<'a>(case: &Case<'_>, problem: &'a Problem) -> (Cause, &'static str, &'a P
     }
 }
 
-/// An interpreter that is missing where a bind shows the host's directory is missing on the host as well.
-fn bind_or_install(case: &Case<'_>, interpreter: &Path) -> Remedy {
-    let directory = interpreter.parent().filter(|parent| parent.parent().is_some()).unwrap_or(interpreter);
-    match outside(case, interpreter) {
-        Some(host) => told!(EX01, "install-interpreter", host = shown(&host)),
-        None => Remedy::ro_bind(directory),
+fn bind_or_install(case: &Case<'_>, interpreter: &Path, bind: Option<&Path>) -> Remedy {
+    match bind {
+        Some(path) => Remedy::ro_bind(path),
+        None => told!(EX01, "install-interpreter", host = shown(&bound(case, interpreter))),
     }
 }
 

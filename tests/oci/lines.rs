@@ -1,0 +1,85 @@
+//! What is wrong with the line itself, or with the files that it names, and no matter of the container's.
+
+use crate::bundle::Bundle;
+use crate::faults::{Fault, Says};
+
+pub(crate) fn all() -> Vec<Fault> {
+    let bare = Bundle::bare;
+    let missing = |program| Says::Message(program, "No such file or directory");
+    let foreign = "cp \"$root\"/usr/bin/true \"$root\"/srv/foreign && printf '\\267' | dd of=\"$root\"/srv/foreign bs=1 seek=18 \
+                   conv=notrunc status=none";
+    let plain = "printf '#!/bin/sh\\n' > \"$root\"/usr/bin/plain && chmod 644 \"$root\"/usr/bin/plain";
+    vec![
+        line(
+            "source_missing",
+            bare(),
+            "--ro-bind / / --ro-bind /srv/none /mnt true",
+            Says::Message("Can't find source path /srv/none: ", "No such file or directory"),
+        ),
+        line(
+            "destination_below_what_is_read_only",
+            bare(),
+            "--ro-bind / / --tmpfs /nowhere true",
+            Says::Message("Can't mkdir ", "Read-only file system"),
+        ),
+        line(
+            "file_on_a_directory",
+            bare().prepare("touch \"$root\"/mnt/passwd"),
+            "--ro-bind / / --ro-bind /etc/passwd /mnt true",
+            Says::Message("Can't create file at ", "Is a directory"),
+        ),
+        line(
+            "link_in_the_place_of_a_directory",
+            bare(),
+            "--ro-bind / / --symlink /srv /usr true",
+            Says::Message("Can't make symlink at ", "File exists"),
+        ),
+        line(
+            "loader_missing",
+            bare(),
+            "--ro-bind /usr /usr /usr/bin/true",
+            missing("execvp /usr/bin/true: "),
+        ),
+        line(
+            "link_to_a_loader_that_is_missing",
+            bare(),
+            "--ro-bind /usr /usr --ro-bind /lib64 /lib64 /usr/bin/true",
+            missing("execvp /usr/bin/true: "),
+        ),
+        line(
+            "program_missing",
+            bare().prepare("mkdir \"$root\"/srv/tools && cp \"$root\"/usr/bin/true \"$root\"/srv/tools"),
+            "--ro-bind /usr /usr --symlink usr/lib /lib --symlink usr/lib64 /lib64 /srv/tools/true",
+            missing("execvp /srv/tools/true: "),
+        ),
+        line(
+            "program_not_executable",
+            bare().prepare(plain),
+            "--ro-bind / / /usr/bin/plain",
+            Says::Message("execvp /usr/bin/plain: ", "Permission denied"),
+        ),
+        // without a shell that would try it
+        line(
+            "program_of_another_machine",
+            bare().prepare(foreign),
+            "--ro-bind /usr/lib /usr/lib --ro-bind /usr/lib64 /usr/lib64 --symlink usr/lib /lib --symlink usr/lib64 /lib64 --ro-bind /srv \
+             /srv /srv/foreign",
+            missing("execvp /srv/foreign: "),
+        ),
+        Fault {
+            arguments: &["--unshare-net", "--ro-bind", "/", "/", "true"],
+            ..line(
+                "network_without_a_user_namespace",
+                bare().cap_drop("NET_ADMIN"),
+                "",
+                Says::Message("loopback: Failed RTM_NEWADDR: ", ""),
+            )
+        },
+    ]
+}
+
+/// With all namespaces of its own, on a machine with a merged `/usr`.
+fn line(name: &str, bundle: Bundle, words: &'static str, says: Says) -> Fault {
+    let words: Vec<&str> = ["--unshare-all"].into_iter().chain(words.split(' ')).collect();
+    Fault { name: format!("line_{name}"), bundle, arguments: words.leak(), says }
+}
