@@ -343,6 +343,9 @@ fn what_would_show_an_interpreter_is_said() {
     let linked = bound(&bound(&bare, &usr), &lib64);
     assert_eq!(bind(&linked, &file), Some(Some(lib.clone())));
     assert_eq!(bind(&bound(&linked, &lib), &file), None);
+    // something empty is mounted over it
+    let hidden = bound(&bare, &tree).tmpfs(usr.join("lib"));
+    assert_eq!(bind(&hidden, &usr.join("lib/sh")), Some(Some(usr.join("lib"))));
     // the host has none, or another one at the same place
     assert_eq!(bind(&bare, &tree.join("none")), Some(None));
     let other = bare.clone().ro_bind(usr.join("lib64"), &lib).ro_bind(&usr, &usr);

@@ -123,7 +123,8 @@ impl<'a> View<'a> {
             _ => path.to_owned(),
         };
         // a bind that is there shows the host's own, where it is missing, too
-        let is_bound = self.0.operations.iter().any(|operation| operation.outside(&wanted).is_some());
+        let above = self.0.mount_above(&wanted).and_then(|index| self.0.operations.get(index));
+        let is_bound = above.is_some_and(|operation| operation.outside(&wanted).is_some());
         let directory = wanted.parent().filter(|parent| parent.parent().is_some());
         let shows = |candidate: &&Path| {
             let tried = self.0.clone().ro_bind(candidate, candidate);
