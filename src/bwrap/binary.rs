@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getuid, kill_process_group, waitid};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, getuid, kill_process_group, test_kill_process, waitid,
+};
 
 use super::message::{Message, Severity};
 use super::options::{self, Accepted, BwrapOption, MissingOption, find};
@@ -629,12 +631,12 @@ fn read_ready(
     Ok(true)
 }
 
-/// Whether a child has ended, which stays to be waited for. One that nobody can wait for has, as where the caller ignores SIGCHLD.
+/// Whether a child has ended, which stays to be waited for. Where the caller ignores SIGCHLD it is gone then.
 fn has_ended(pid: Pid) -> bool {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     match waitid(WaitId::Pid(pid), options) {
         Ok(status) => status.is_some(),
-        Err(error) => error == Errno::CHILD,
+        Err(error) => error == Errno::CHILD && test_kill_process(pid) == Err(Errno::SRCH),
     }
 }
 

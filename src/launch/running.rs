@@ -451,6 +451,7 @@ fn look_at_ready(socket: &OwnedFd, announced: bool) -> io::Result<Ready> {
 
 /// The status of a bwrap that has ended.
 fn reap(process: &Handle) -> End {
+    let mut failed = false;
     loop {
         return match process.reap() {
             Ok(Some(status)) => match (status.exit_status(), status.terminating_signal()) {
@@ -459,6 +460,11 @@ fn reap(process: &Handle) -> End {
                 _ => End::Unknown,
             },
             Err(Errno::INTR) => continue,
+            // it is there, and would stay as a zombie
+            Err(_) if !failed && process.is_unreaped() => {
+                failed = true;
+                continue;
+            }
             // ECHILD: the kernel or somebody else took it
             Ok(None) | Err(_) => End::Unknown,
         };

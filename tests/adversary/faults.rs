@@ -51,6 +51,9 @@ const ALWAYS: &[(&str, &str, &str, u64)] = &[
     ("prepare", "recvfrom", "EPERM", 1),
     ("prepare", "recvfrom", "ENOMEM", 2),
     ("output", "pread64", "EIO", 1),
+    // said of a child that is there: bwrap while it is asked what it can do, and in its launch
+    ("status", "waitid", "ECHILD", 1),
+    ("prepare", "waitid", "ECHILD", 6),
 ];
 
 const MODES: [&str; 5] = ["output", "status", "prepare", "kill", "kill running"];
