@@ -10,9 +10,10 @@ use bwrap_launch::{Bwrap, BwrapError, Command, Error, Stdio};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What begins the line that is meant.
 /// CRI-O's own fault.
 const UNMASKED_IN_VAIN: &str = "PR11";
+
+/// What begins the line that is meant.
 const MARK: &str = "bwrap-launch-tried:";
 
 /// What came of a sandbox.

@@ -74,10 +74,7 @@ fn nothing(error: &Error, bwrap: Option<&Bwrap>, format: Format, depth: &Depth) 
         }
         _ => error.report(),
     };
-    let written = output::write_files(
-        diagnosis.iter().flat_map(|diagnosis| diagnosis.causes.iter().chain(&diagnosis.foreseen)),
-        depth,
-    )?;
+    let written = output::write_diagnosed(diagnosis, depth)?;
     untried(error.to_string(), &(report + &written), diagnosis.cloned(), bwrap, format)
 }
 
@@ -137,10 +134,7 @@ fn tell(no_network: bool, bwrap: &Bwrap, probe: &Probe, format: Format, depth: &
     } else {
         let diagnosis = failed.and_then(|failed| failed.outcome.diagnosis());
         let text = failure(probe, failed, predict, depth);
-        let written = output::write_files(
-            diagnosis.iter().flat_map(|diagnosis| diagnosis.causes.iter().chain(&diagnosis.foreseen)),
-            depth,
-        )?;
+        let written = output::write_diagnosed(diagnosis, depth)?;
         let rest = diagnosis.map_or_else(String::new, |diagnosis| output::rest(diagnosis, depth));
         output::print(&(text + &written + &rest))?;
     }
@@ -242,10 +236,7 @@ fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Forma
                 text.push_str(&if depth.long { prediction.to_string() } else { prediction.brief() });
             }
             Some(diagnosis) => {
-                text.push_str(&output::write_files(
-                    diagnosis.causes.iter().chain(&diagnosis.foreseen),
-                    depth,
-                )?);
+                text.push_str(&output::write_diagnosed(Some(diagnosis), depth)?);
                 text.push_str(&output::rest(diagnosis, depth));
             }
             None => foretell(&mut text, Some(prediction), depth),

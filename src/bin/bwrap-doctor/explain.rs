@@ -121,7 +121,7 @@ fn diagnose(task: &Explain, message: &[u8], format: Format) -> Result<()> {
     }
     let line = task.args.as_deref().map(line::of_file).transpose()?;
     let diagnosis = diagnosis::diagnose(&symptom, &host(task)?, line.as_ref().map(|line| &line.sandbox));
-    let written = output::write_files(diagnosis.causes.iter().chain(&diagnosis.foreseen), &task.depth)?;
+    let written = output::write_diagnosed(Some(&diagnosis), &task.depth)?;
     if format == Format::Json {
         return output::print_json(&Envelope::new("explain", Diagnosed { diagnosis }));
     }

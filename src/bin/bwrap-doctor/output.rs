@@ -126,6 +126,13 @@ pub(crate) fn write_files<'a>(findings: impl Iterator<Item = &'a Finding>, depth
     write_remedies(findings.flat_map(|finding| &finding.remedies), depth.write.as_deref())
 }
 
+/// The same of all that a diagnosis names; nothing but the directory without one.
+pub(crate) fn write_diagnosed(diagnosis: Option<&Diagnosis>, depth: &Depth) -> Result<String> {
+    let findings =
+        diagnosis.into_iter().flat_map(|diagnosis| diagnosis.causes.iter().chain(&diagnosis.foreseen));
+    write_files(findings, depth)
+}
+
 /// The same of remedies.
 pub(crate) fn write_remedies<'a>(
     remedies: impl Iterator<Item = &'a Remedy>,

@@ -68,10 +68,9 @@ pub(crate) fn run(task: Run, format: Format) -> ExitCode {
     };
     let failure = error.and_then(Error::failure);
     let mut diagnosis = error.and_then(Error::diagnosis).cloned();
-    let files = diagnosis.as_ref().map_or_else(
-        || Ok(String::new()),
-        |diagnosis| output::write_files(diagnosis.causes.iter().chain(&diagnosis.foreseen), &depth),
-    );
+    let files = diagnosis
+        .as_ref()
+        .map_or_else(|| Ok(String::new()), |diagnosis| output::write_diagnosed(Some(diagnosis), &depth));
     let report = if format == Format::Json {
         let mut report = Report {
             outcome,
