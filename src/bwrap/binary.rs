@@ -521,13 +521,15 @@ fn ask(path: &Path, option: &str, deadline: Instant) -> io::Result<String> {
         .process_group(0);
     let mut child = match command.spawn() {
         // a command with a user is forked, without clone3(2)
-        Err(error) if is_denial(&error) => match command.uid(getuid().as_raw()).spawn() {
-            Ok(mut child) => {
-                let _ = child.wait();
-                return Err(denied_clone3(&error));
+        Err(error) if Errno::from_io_error(&error).is_some_and(is_denial) => {
+            match command.uid(getuid().as_raw()).spawn() {
+                Ok(mut child) => {
+                    let _ = child.wait();
+                    return Err(denied_clone3(&error));
+                }
+                Err(_) => return Err(error),
             }
-            Err(_) => return Err(error),
-        },
+        }
         child => child?,
     };
     let heard = listen(&mut child, deadline);
@@ -556,10 +558,9 @@ fn ask(path: &Path, option: &str, deadline: Instant) -> io::Result<String> {
     }
 }
 
-/// What a system call filter may have answered.
-fn is_denial(error: &io::Error) -> bool {
-    let answers = [libc::EPERM, libc::EACCES, libc::EINVAL, libc::ENOSYS, libc::EOPNOTSUPP];
-    error.raw_os_error().is_some_and(|number| answers.contains(&number))
+/// What a system call filter answers, or a kernel without the call.
+pub(crate) fn is_denial(error: Errno) -> bool {
+    [Errno::PERM, Errno::ACCESS, Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP].contains(&error)
 }
 
 /// That clone3(2) was denied: what that is needed for, and what to do.

@@ -14,8 +14,8 @@ pub(crate) mod stand_in;
 pub(crate) mod status;
 mod version;
 
-pub(crate) use binary::find_helper;
 pub use binary::{Advisory, Bwrap, BwrapError};
+pub(crate) use binary::{find_helper, is_denial};
 pub(crate) use message::decisive;
 pub use message::{Message, Severity, Stage};
 pub use options::MissingOption;

@@ -69,11 +69,6 @@ pub(crate) fn above_streams(descriptor: OwnedFd) -> io::Result<OwnedFd> {
     Ok(fcntl_dupfd_cloexec(descriptor, 3)?)
 }
 
-/// What a system call filter answers, or a kernel without the call.
-pub(crate) fn is_denial(error: Errno) -> bool {
-    [Errno::PERM, Errno::ACCESS, Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP].contains(&error)
-}
-
 /// Everything that has been written to a memory file so far, without moving its offset.
 pub(crate) fn contents(file: impl AsFd) -> io::Result<Vec<u8>> {
     read_from(file, 0, usize::MAX)

@@ -16,9 +16,10 @@ use rustix::process::{
     pidfd_send_signal, test_kill_process, waitid,
 };
 
-use super::descriptors::{above_streams, event, is_denial};
+use super::descriptors::{above_streams, event};
 use super::spawn;
 use super::stat::{is_own, stat_in};
+use crate::bwrap::is_denial;
 
 /// A handle on a process. It is readable once the process has ended, whether or not somebody has waited for it.
 #[derive(Debug)]

@@ -6,8 +6,9 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::io::Errno;
 
-use super::descriptors::{above_streams, is_denial};
+use super::descriptors::above_streams;
 use super::spawn;
+use crate::bwrap::is_denial;
 
 /// A file in memory that nobody can change any more, to be read from its beginning.
 pub(super) fn sealed(bytes: &[u8]) -> io::Result<OwnedFd> {
