@@ -30,29 +30,24 @@ pub(crate) fn control(terminal: RawFd, moves: &[(RawFd, RawFd)]) -> Action {
 }
 
 /// Works out how each descriptor gets from its number here to its number in the child, so that none is overwritten
-/// before it is in place and nothing else is left open.
-pub(crate) fn layout(moves: &[(RawFd, RawFd)]) -> Vec<Action> {
+/// before it is in place and nothing else is left open. What is `inherited` stays open at its number by itself.
+pub(crate) fn layout(moves: &[(RawFd, RawFd)], inherited: &[RawFd]) -> Vec<Action> {
     let last = moves.iter().map(|(_, to)| *to).max().unwrap_or(-1);
     let mut actions = Vec::with_capacity(moves.len() + 1);
-    // the lowest that are free: a limit may allow no more than the highest goal
-    let mut spare = 2;
-    let mut out_of_the_way = |actions: &mut Vec<Action>, from: RawFd| {
-        // first a number that is neither a goal nor a start
-        loop {
-            spare += 1;
-            if moves.iter().all(|(from, to)| *from != spare && *to != spare) {
-                actions.push(Action::Duplicate { from, to: spare });
-                return spare;
-            }
+    let stays = |(from, to): &(RawFd, RawFd)| from == to && inherited.contains(from);
+    let mut pending: Vec<(RawFd, RawFd)> = moves.iter().filter(|one| !stays(one)).copied().collect();
+    // the lowest that are neither goal nor start: a limit may allow no more than the highest goal
+    let mut spares = (3..).filter(|number| moves.iter().all(|(from, to)| from != number && to != number));
+    while let Some((_, first)) = pending.first().copied() {
+        let is_free = |to: RawFd| pending.iter().all(|(other, goal)| *other != to || goal == other);
+        if let Some(next) = pending.iter().position(|(_, to)| is_free(*to)) {
+            let (from, to) = pending.remove(next);
+            actions.push(Action::Duplicate { from, to });
+        } else if let Some(spare) = spares.next() {
+            // they wait for each other in a circle
+            actions.push(Action::Duplicate { from: first, to: spare });
+            pending.iter_mut().filter(|(from, _)| *from == first).for_each(|(from, _)| *from = spare);
         }
-    };
-    let mut sources = Vec::with_capacity(moves.len());
-    for (from, to) in moves {
-        let overwritten = from != to && moves.iter().any(|(_, goal)| goal == from);
-        sources.push(if overwritten { out_of_the_way(&mut actions, *from) } else { *from });
-    }
-    for (from, (_, to)) in sources.into_iter().zip(moves) {
-        actions.push(Action::Duplicate { from, to: *to });
     }
     let gaps = (0..last).filter(|number| moves.iter().all(|(_, to)| to != number));
     actions.extend(gaps.map(Action::Close));
@@ -161,9 +156,25 @@ mod tests {
             to in Just((0..20_i32).collect::<Vec<_>>()).prop_shuffle(),
         ) {
             let moves: Vec<(RawFd, RawFd)> = from.into_iter().zip(to).collect();
-            let seen = carried_out(&layout(&moves), 0..40);
+            let seen = carried_out(&layout(&moves, &[]), 0..40);
             let wanted: BTreeMap<_, _> = moves.iter().map(|(from, to)| (*to, *from)).collect();
             prop_assert_eq!(seen, wanted);
         }
+    }
+
+    #[test]
+    fn nothing_is_done_twice_and_what_stays_needs_nothing() {
+        let duplicates = |moves: &[(RawFd, RawFd)], inherited: &[RawFd]| {
+            let actions = layout(moves, inherited);
+            actions.iter().filter(|action| matches!(action, Action::Duplicate { .. })).count()
+        };
+        // one after another, from the end of the row that is free
+        assert_eq!(duplicates(&[(4, 3), (5, 4), (7, 5)], &[]), 3);
+        assert_eq!(duplicates(&[(3, 4), (4, 5), (5, 6)], &[]), 3);
+        assert_eq!(duplicates(&[(3, 4), (4, 3)], &[]), 3);
+        assert_eq!(duplicates(&[(0, 0), (1, 1), (2, 2), (5, 3)], &[]), 4);
+        assert_eq!(duplicates(&[(0, 0), (1, 1), (2, 2), (5, 3)], &[0, 1, 2]), 1);
+        // to both streams
+        assert_eq!(duplicates(&[(0, 0), (1, 1), (1, 2)], &[0, 1, 2]), 1);
     }
 }

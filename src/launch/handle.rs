@@ -130,6 +130,13 @@ impl Handle {
         }
     }
 
+    /// Whether the kernel says that this is its parent. Otherwise `/proc` is to be asked: not every kernel tells.
+    pub(super) fn is_child_of(&self, parent: Pid) -> bool {
+        let Kind::Pidfd(descriptor, Some(_)) = &self.0 else { return false };
+        spawn::parent_of(descriptor.as_fd())
+            .is_some_and(|pid| i64::from(pid) == i64::from(parent.as_raw_pid()))
+    }
+
     /// Whether a signal or a tracer has stopped it, as far as `/proc` tells.
     pub(super) fn is_stopped(&self) -> bool {
         let pid = match &self.0 {
@@ -291,6 +298,8 @@ fn look_at_all() {
 mod tests {
     use std::process::{Child, Command};
 
+    use rustix::process::getpid;
+
     use super::*;
 
     /// As where `pidfd_open(2)` is lacking.
@@ -318,6 +327,22 @@ mod tests {
             thread::sleep(Duration::from_millis(1));
         }
         assert!(watcher().thread.is_none(), "it stays without anything to look at");
+    }
+
+    #[test]
+    fn the_kernel_names_the_parent_until_somebody_has_waited() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let handle = Handle::open(Pid::from_child(&child)).unwrap();
+        let said = |handle: &Handle| spawn::parent_of(handle.as_fd());
+        // (Linux 6.13)
+        let tells = said(&handle).is_some();
+        assert_eq!(handle.is_child_of(getpid()), tells);
+        assert!(!handle.is_child_of(Pid::INIT) && !by_number(&child).is_child_of(getpid()));
+        child.kill().unwrap();
+        assert!(handle.has_ended(Duration::from_secs(5)).unwrap());
+        assert_eq!(handle.is_child_of(getpid()), tells, "one that nobody has waited for is there");
+        child.wait().unwrap();
+        assert_eq!(said(&handle), None);
     }
 
     #[test]

@@ -294,12 +294,11 @@ pub(super) fn kill_holders(lost: &Lost) -> Vec<Handle> {
     let number = own_number();
     let foreign = number != Some(getpid().as_raw_pid());
     let Ok(processes) = fs::read_dir("/proc") else { return killed };
-    for entry in processes.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
-            continue;
-        };
-        let Some(pid) = Pid::from_raw(pid).filter(|pid| Some(pid.as_raw_pid()) != number) else { continue };
-        let path = entry.path();
+    let named = |entry: fs::DirEntry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?);
+    // to the end before anything else is opened: there may be descriptors left for two, but not for three
+    let pids: Vec<Pid> = processes.flatten().filter_map(named).collect();
+    for pid in pids.into_iter().filter(|pid| Some(pid.as_raw_pid()) != number) {
+        let path = Path::new("/proc").join(pid.as_raw_pid().to_string());
         let holds = || {
             let Ok(descriptors) = fs::read_dir(path.join("fd")) else { return is_cut_off(&path, lost) };
             fs::read_link(path.join("exe")).ok() != own

@@ -203,6 +203,10 @@ impl Reach {
             Err(error) if is_gone(&error) => return Ok(None),
             Err(error) => return Err(error),
         };
+        // without a look at /proc, what it keeps in mind of the process need not be cleared away at its end
+        if handle.is_child_of(self.pid) {
+            return Ok(Some(handle));
+        }
         let own = match is_own().then(|| stat_in(&format!("/proc/{pid}"))) {
             Some(Ok(stat)) => {
                 descends(&stat, self.pid.as_raw_pid())

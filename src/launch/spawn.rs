@@ -7,7 +7,7 @@
 use std::ffi::CString;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::LazyLock;
 
@@ -193,6 +193,17 @@ pub(super) fn is_there(process: &OwnedFd) -> bool {
     // SAFETY: the descriptor is open; signal 0 is none, and without information about it the call reads no memory.
     let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), 0, no_info, 0) };
     sent == 0 || io::Error::last_os_error().raw_os_error() != Some(libc::ESRCH)
+}
+
+/// The parent of a process, 0 if that is not of our PID namespace (`PIDFD_GET_INFO`, Linux 6.13). Nothing is said of one that somebody
+/// has waited for.
+pub(super) fn parent_of(process: BorrowedFd<'_>) -> Option<u32> {
+    let mut info = MaybeUninit::<libc::pidfd_info>::zeroed();
+    // SAFETY: the descriptor is open; the request has the size of the structure in it, and the kernel reads and writes no more than that.
+    let done = unsafe { libc::ioctl(process.as_raw_fd(), libc::PIDFD_GET_INFO, info.as_mut_ptr()) };
+    // SAFETY: zeroed, which is a value of it, and then filled by the kernel.
+    let info = unsafe { info.assume_init() };
+    (done == 0 && info.mask & u64::from(libc::PIDFD_INFO_PID) != 0).then_some(info.ppid)
 }
 
 /// How much of what was sent to a socket's other end waits there unread (`SIOCOUTQ`, `unix(7)`).

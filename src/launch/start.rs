@@ -290,7 +290,7 @@ fn plan(order: &Order<'_>, arguments: RawFd, table: &Table) -> io::Result<Plan> 
             .terminal
             .map(|terminal| control(terminal, &table.moves))
             .into_iter()
-            .chain(layout(&table.moves))
+            .chain(layout(&table.moves, &table.inherited))
             .collect(),
         keeps_ignored_signals: order.keeps_ignored_signals,
         family: order.family,

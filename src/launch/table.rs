@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use rustix::io::Errno;
+use rustix::io::{Errno, FdFlags};
 
 use super::descriptors;
 use super::error::{Error, Result, Step};
@@ -20,6 +20,8 @@ use crate::sandbox::{Descriptor, Invalid, Problem, Sandbox};
 pub(super) struct Table {
     pub(super) moves: Vec<(RawFd, RawFd)>,
     held: Vec<OwnedFd>,
+    /// Streams that stay where they are, and open.
+    pub(super) inherited: Vec<RawFd>,
 }
 
 impl Table {
@@ -84,10 +86,15 @@ impl Table {
         own: BorrowedFd<'_>,
         ends: impl FnOnce((OwnedFd, OwnedFd)) -> (OwnedFd, OwnedFd),
     ) -> Result<Option<OwnedFd>> {
-        match kind {
-            StdioKind::Inherit if rustix::io::fcntl_getfd(own).is_ok() => {
-                self.moves.push((own.as_raw_fd(), number));
+        let flags = if matches!(kind, StdioKind::Inherit) { rustix::io::fcntl_getfd(own).ok() } else { None };
+        if let Some(flags) = flags {
+            self.moves.push((number, number));
+            if !flags.contains(FdFlags::CLOEXEC) {
+                self.inherited.push(number);
             }
+            return Ok(None);
+        }
+        match kind {
             StdioKind::Descriptor(descriptor) => self.moves.push((descriptor.as_raw_fd(), number)),
             // our own stream is closed: give /dev/null instead
             StdioKind::Null | StdioKind::Inherit | StdioKind::Merged => {

@@ -237,7 +237,7 @@ fn start() -> io::Result<(OwnedFd, Handle)> {
     let plan = Plan {
         path: spawn::c_string(SHELL.as_bytes())?,
         arguments: words.into_iter().collect::<io::Result<Vec<CString>>>()?,
-        actions: layout(&[(null_number, 0), (null_number, 1), (null_number, 2), (number, 3)]),
+        actions: layout(&[(null_number, 0), (null_number, 1), (null_number, 2), (number, 3)], &[]),
         keeps_ignored_signals: false,
         // signals to the caller's group, such as Ctrl-C, are not for it
         family: Family::Session,
