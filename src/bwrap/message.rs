@@ -80,6 +80,8 @@ pub struct Message {
     subject: Option<OsString>,
     errno: Option<Errno>,
     stale: bool,
+    /// bwrap ends it with the text of an error number.
+    answered: bool,
     own: bool,
 }
 
@@ -150,6 +152,7 @@ impl Message {
             subject: None,
             errno: None,
             stale: false,
+            answered: false,
             own: true,
         };
         if let Some(found) = found {
@@ -163,6 +166,11 @@ impl Message {
     /// What somebody else than bwrap said.
     pub(crate) fn foreign(text: &[u8]) -> Self {
         Self { own: false, ..Self::of(text, None) }
+    }
+
+    /// Whether the text of an error number, with which bwrap ends it, is missing: people shorten what they paste.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.answered && self.errno.is_none()
     }
 
     /// Whether it is bwrap that said it, as far as can be told: in a log there are others' words as well
@@ -186,6 +194,8 @@ impl Message {
         self.reason = found.reason.map(|row| row.wording.0);
         self.errno = found.errno.map(Errno::read).or(found.row.implied.map(Errno::implied));
         self.stale = found.row.tail == Tail::Stale;
+        let tail = found.reason.map_or(found.row.tail, |reason| reason.tail);
+        self.answered = matches!(tail, Tail::Errno | Tail::Result);
         for (kind, value) in found.holes {
             match kind {
                 // bwrap 0.12 prints both paths of an overlay here

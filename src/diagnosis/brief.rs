@@ -82,6 +82,10 @@ impl Report<'_> {
                     if remedy.files.is_empty() { "" } else { " (its file: --long)" }
                 )?;
             }
+            if !remedy.opens.is_empty() {
+                let price = shortened(&format!("Price: {}", line(&remedy.opens)), 2 * WIDTH - 20);
+                writeln!(f, "{}", wrapped("  ", "         ", &price))?;
+            }
             if typed.lines().count() > AT_MOST {
                 writeln!(f, "{}", wrapped("  ", "  ", &line(&remedy.summary)))?;
             } else {

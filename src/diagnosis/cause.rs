@@ -73,6 +73,7 @@ causes! {
     Loader {
         EX10 LoaderFailed "bwrap itself cannot be loaded",
         CP07 BwrapMissing "there is no bwrap where it is looked for",
+        CP08 BwrapNotExecutable "the file of bwrap may not be executed here",
         CP03 FileCapabilitiesOutsideBounds "the bwrap program carries file capabilities that are outside the bounding set",
     }
     Privileges {

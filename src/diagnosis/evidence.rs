@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::facts::{enters_user_namespace, word};
 use super::remedy::fill;
 use super::wish::bwrap_path;
+use crate::bwrap::Message;
 use crate::host::{Fact, Sighting, profile_files};
 use crate::sandbox::Capability;
 
@@ -50,9 +51,10 @@ pub(super) fn seen<T>(fact: &Fact<T>, text: impl Words) -> Option<Seen> {
     text.words().filter(|_| !fact.is_unknown()).map(Seen)
 }
 
-/// Of what bwrap, its loader or the kernel answered.
+/// Of what bwrap, its loader or the kernel answered: not of a message that ends before the answer.
 pub(super) fn heard(case: &Case<'_>, text: impl Words) -> Option<Seen> {
-    text.words().filter(|_| case.failed()).map(Seen)
+    let cut_off = case.message().is_some_and(Message::is_cut_off);
+    text.words().filter(|_| case.failed() && !cut_off).map(Seen)
 }
 
 /// The message itself.

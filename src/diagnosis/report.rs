@@ -37,7 +37,7 @@ pub(super) struct Report<'a> {
 /// The first of what comes after.
 pub(super) const EXPECT: &str = "After that, expect";
 /// What takes all of it out of the way.
-pub(super) const AT_ONCE: &str = "All of this at once";
+pub(super) const AT_ONCE: &str = "One change for all of it";
 
 impl<'a> From<&'a Diagnosis> for Report<'a> {
     fn from(it: &'a Diagnosis) -> Self {

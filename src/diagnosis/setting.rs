@@ -119,7 +119,7 @@ const MARKS: Marks = &[
 const PROTECTED: Marks = &[
     (Launcher::ClaudeCode, &["/.claude/"]),
     (Launcher::Codex, &["/.codex", "/.agents"]),
-    (Launcher::Flatpak, &["/doc/by-app/"]),
+    (Launcher::Flatpak, &["/doc/by-app/", "/app/lib/", "/app/share/"]),
     (Launcher::Steam, &["/steamapps/"]),
 ];
 

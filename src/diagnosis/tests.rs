@@ -130,7 +130,7 @@ fn reports_from_the_field() {
             panic!("{row}")
         };
         let sandbox = (line != "-").then(|| Sandbox::from_args(line.split(' ')).unwrap());
-        let symptom = Symptom::from_text(said.as_bytes());
+        let symptom = Symptom::from_text(said.replace('⏎', "\n").as_bytes());
         let diagnosis = diagnose(&symptom, &place(known), sandbox.as_ref());
         let remedy =
             diagnosis.remedy().map(|remedy| format!("{}\n{}", remedy.summary, remedy.instructions()));

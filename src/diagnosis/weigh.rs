@@ -5,7 +5,7 @@
 
 use super::case::Case;
 use super::evidence::{self, Seen, Sight, Words};
-use super::finding::Confidence::Medium;
+use super::finding::Confidence::{Low, Medium};
 use super::finding::{Bearing, Confidence, Evidence, Finding};
 use super::{Cause, Remedy, wish};
 use crate::bwrap::Message;
@@ -223,6 +223,31 @@ fn said(message: &Message) -> [Option<&'static str>; 2] {
     [message.pattern(), message.reason()]
 }
 
+/// The answers of the kernel with which these messages end most often: what is likeliest where that was left out.
+const USUAL: &[(&str, i32)] = &[
+    ("execvp %s", libc::ENOENT),
+    ("Can't find source path %s", libc::ENOENT),
+    ("Can't chdir to %s", libc::ENOENT),
+    ("Creating new namespace failed", libc::EPERM),
+    ("unshare user ns", libc::ENOSPC),
+    ("setting up uid map", libc::EPERM),
+    ("Failed to make / slave", libc::EACCES),
+    ("Failed to mount tmpfs", libc::EPERM),
+    ("pivot_root", libc::EPERM),
+    ("Can't mount proc on %s", libc::EPERM),
+    ("loopback: Failed RTM_NEWADDR", libc::EPERM),
+    ("Can't make symlink at %s", libc::EEXIST),
+    ("Can't create file at %s", libc::EROFS),
+    ("Can't mkdir %s", libc::EROFS),
+    ("Can't mkdir parents for %s", libc::EROFS),
+    ("cannot open /proc/sys/user/max_user_namespaces", libc::EROFS),
+];
+
+fn usual_answer(message: &Message) -> Option<i32> {
+    let pattern = message.pattern()?;
+    USUAL.iter().find(|(usual, _)| *usual == pattern).map(|(_, number)| *number)
+}
+
 impl Rule {
     /// Whether it can explain what was said.
     pub(super) fn explains(&self, case: &Case<'_>) -> bool {
@@ -253,9 +278,13 @@ impl Rule {
             return None;
         }
         let mut judgement = (self.judge)(case)?;
-        let numbered = |message| self.heard(said(message)).all(|numbers| !numbers.is_empty());
-        if case.cut_off() && !self.messages.is_empty() && case.message().is_some_and(numbered) {
-            judgement.confidence = judgement.confidence.min(Medium);
+        let cut_off = case.message().filter(|_| case.cut_off() && !self.messages.is_empty());
+        let numbered = |message: &&Message| self.heard(said(message)).all(|numbers| !numbers.is_empty());
+        if let Some(message) = cut_off.filter(numbered) {
+            let usual = usual_answer(message);
+            let fits = self.heard(said(message)).flatten().any(|number| Some(*number) == usual);
+            let most = if usual.is_none() || fits { Medium } else { Low };
+            judgement.confidence = judgement.confidence.min(most);
             judgement = judgement.unknown("the kernel's answer, with which the message ends");
         }
         judgement.operation = judgement.operation.or_else(|| (self.about)(case.plan.as_ref()?));

@@ -17,10 +17,15 @@ use procfs_core::process::MountInfos;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, test_kill_process};
 
+use self::refusal::Refusal;
+use self::setting::Setting;
 use super::handle::Handle;
 use super::limits::Limit;
 use super::processes::numbers;
 use super::usage::{Figure, Usage};
+
+mod refusal;
+mod setting;
 
 /// What every name begins with.
 const NAME: &str = "bwrap-launch";
@@ -67,90 +72,6 @@ struct Part {
     unified: bool,
     /// What may be set and read there.
     controllers: Vec<String>,
-}
-
-/// Why there is no group.
-#[derive(Debug)]
-pub(super) struct Refusal {
-    source: io::Error,
-    remedy: Option<Arc<str>>,
-}
-
-impl Refusal {
-    pub(super) fn into_parts(self) -> (io::Error, Option<Arc<str>>) {
-        (self.source, self.remedy)
-    }
-
-    fn not_mounted() -> Self {
-        let remedy = "mount them: `mount -t cgroup2 none /sys/fs/cgroup`";
-        Self { source: unsupported("no control groups are mounted"), remedy: Some(Arc::from(remedy)) }
-    }
-
-    /// Of a controller that the group `base`, below which one was made, has not.
-    fn without_controller(controller: &str, base: Option<&Path>) -> Self {
-        let base = base.unwrap_or(Path::new("/sys/fs/cgroup")).display();
-        let source =
-            io::Error::new(ErrorKind::Unsupported, format!("{base} has not the {controller} controller"));
-        let remedy = format!(
-            "with systemd, set `Delegate=yes` in the unit, or name {controller} in its `Delegate=`; without, enable it in each group above, from the top \
-             down: `echo +{controller} > GROUP/cgroup.subtree_control`"
-        );
-        Self { source, remedy: Some(remedy.into()) }
-    }
-
-    /// Of what the system said to a value in a file of a group that is there.
-    fn of_setting(error: io::Error, path: &Path) -> Self {
-        let file = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-        let remedy = match Errno::from_io_error(&error) {
-            Some(Errno::NOENT) if file.contains("swap") || file.contains("memsw") => Some(
-                "this kernel does not count swap: boot it with `swapaccount=1`, or without swap leave this limit out",
-            ),
-            Some(Errno::NOENT) => {
-                Some("this kernel has no such file: leave this limit out, or make it optional")
-            }
-            Some(Errno::NODEV | Errno::NXIO) => {
-                Some("name a whole disk by the MAJ:MIN that `lsblk -d` shows")
-            }
-            _ => None,
-        };
-        Self { source: error, remedy: remedy.map(Arc::from) }
-    }
-
-    /// Of what the system said about a file or directory of the hierarchy.
-    fn of(source: io::Error, path: &Path, unified: bool) -> Self {
-        let remedy = remedy_for(&source, path, unified).map(Arc::from);
-        let source = match source.raw_os_error() {
-            Some(_) => io::Error::new(source.kind(), format!("{}: {source}", path.display())),
-            None => source,
-        };
-        Self { source, remedy }
-    }
-}
-
-/// What to change so that a group can be made.
-fn remedy_for(error: &io::Error, path: &Path, unified: bool) -> Option<String> {
-    let other = "or name a group that is this user's with Limits::below";
-    Some(match Errno::from_io_error(error)? {
-        Errno::ROFS => {
-            "the container sees its control groups read-only: Docker 28 has `--security-opt writable-cgroups=true`; in Kubernetes, use a runtime class whose \
-             containerd (2.1) has `cgroup_writable = true`, or with CRI-O the annotation `io.kubernetes.cri-o.cgroup2-mount-hierarchy-rw: \"true\"`"
-                .to_owned()
-        }
-        Errno::ACCESS | Errno::PERM if unified => format!(
-            "the group is not delegated to this user: in the systemd unit set `Delegate=yes` and `DelegateSubgroup=main` (systemd 254), or start it by `systemd-run --user -p \
-             Delegate=yes -p DelegateSubgroup=main`, {other}"
-        ),
-        Errno::ACCESS | Errno::PERM => {
-            format!("version 1 of control groups can be given to a user by an administrator only (`cgcreate -a`), {other}")
-        }
-        Errno::BUSY => format!(
-            "version 2 gives limits below a group only if it has no processes of its own: with `DelegateSubgroup=main` (systemd 254) beside `Delegate=yes` the caller runs one level \
-             lower; without, move its processes to a group below {} first, {other}",
-            path.parent().unwrap_or(path).display()
-        ),
-        Errno::NOENT => other.strip_prefix("or ")?.to_owned(),
-        _ => return None,
-    })
 }
 
 /// A limit that could not be set on a group that is there.
@@ -210,69 +131,6 @@ impl Hierarchy {
         // a container may see the host's name of its own group, which is the root of what it sees
         let below = group.strip_prefix(&self.root).or_else(|_| group.strip_prefix("/")).unwrap_or(group);
         if below.as_os_str().is_empty() { self.point.clone() } else { self.point.join(below) }
-    }
-}
-
-/// Which controller sets a limit, with version 1 or 2, and what to write where.
-struct Setting {
-    controller: &'static str,
-    /// File, text, in order.
-    writes: Vec<(&'static str, String)>,
-}
-
-fn unsupported(why: &'static str) -> io::Error {
-    io::Error::new(ErrorKind::Unsupported, why)
-}
-
-impl Setting {
-    fn of(limit: &Limit, unified: bool, limits: &[(&Limit, bool)]) -> io::Result<Self> {
-        let only_two =
-            || unsupported("version 1 of control groups, which this machine has, does not know it");
-        let number = u64::to_string;
-        let (controller, writes) = match limit {
-            Limit::MemoryMax(bytes) if unified => ("memory", vec![("memory.max", number(bytes))]),
-            Limit::MemoryMax(bytes) => ("memory", vec![("memory.limit_in_bytes", number(bytes))]),
-            Limit::MemoryHigh(bytes) if unified => ("memory", vec![("memory.high", number(bytes))]),
-            Limit::SwapMax(bytes) if unified => ("memory", vec![("memory.swap.max", number(bytes))]),
-            Limit::SwapMax(bytes) => {
-                let memory = limits.iter().find_map(|(limit, _)| match limit {
-                    Limit::MemoryMax(bytes) => Some(*bytes),
-                    _ => None,
-                });
-                let memory = memory.ok_or_else(|| {
-                    unsupported("version 1 of control groups limits swap only together with memory; add Limit::MemoryMax")
-                })?;
-                ("memory", vec![("memory.memsw.limit_in_bytes", memory.saturating_add(*bytes).to_string())])
-            }
-            Limit::OomGroup if unified => ("memory", vec![("memory.oom.group", "1".to_owned())]),
-            Limit::PidsMax(processes) => ("pids", vec![("pids.max", number(processes))]),
-            Limit::CpuMax { quota, period } if unified => {
-                ("cpu", vec![("cpu.max", format!("{} {}", quota.as_micros(), period.as_micros()))])
-            }
-            Limit::CpuMax { quota, period } => {
-                let period = ("cpu.cfs_period_us", period.as_micros().to_string());
-                ("cpu", vec![period, ("cpu.cfs_quota_us", quota.as_micros().to_string())])
-            }
-            Limit::IoMax(io) if unified => {
-                let text = Limit::IoMax(*io).to_string();
-                ("io", vec![("io.max", text.trim_start_matches("io.max ").to_owned())])
-            }
-            Limit::IoMax(io) => {
-                let device = format!("{}:{}", io.device.0, io.device.1);
-                let files = [
-                    ("blkio.throttle.read_bps_device", io.read_bytes),
-                    ("blkio.throttle.write_bps_device", io.write_bytes),
-                    ("blkio.throttle.read_iops_device", io.read_operations),
-                    ("blkio.throttle.write_iops_device", io.write_operations),
-                ];
-                let writes = files
-                    .into_iter()
-                    .filter_map(|(file, value)| Some((file, format!("{device} {}", value?))));
-                ("blkio", writes.collect())
-            }
-            _ => return Err(only_two()),
-        };
-        Ok(Self { controller, writes })
     }
 }
 
@@ -658,20 +516,6 @@ mod tests {
             ("/docker/0123", "/docker/0123/jobs", "/sys/fs/cgroup/jobs"),
         ] {
             assert_eq!(hierarchy(root, "/sys/fs/cgroup").directory(Path::new(group)), Path::new(expected));
-        }
-    }
-
-    #[test]
-    fn what_is_to_be_changed_is_said() {
-        let base = Path::new("/sys/fs/cgroup/a/cgroup.subtree_control");
-        for (errno, said) in [
-            (libc::EROFS, "writable-cgroups=true"),
-            (libc::EACCES, "Delegate=yes"),
-            (libc::EBUSY, "below /sys/fs/cgroup/a first"),
-            (libc::ENOENT, "name a group"),
-        ] {
-            let remedy = remedy_for(&io::Error::from_raw_os_error(errno), base, true).unwrap();
-            assert!(remedy.contains(said), "{remedy}");
         }
     }
 }

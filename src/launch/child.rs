@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::num::NonZeroI32;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -658,14 +659,20 @@ impl Launch {
     /// Reads what bwrap has reported.
     fn listen(&mut self) {
         let Some(running) = &mut self.running else { return };
-        let status =
-            if self.sandbox_pid.is_some() { *running.handshake().status() } else { running.listen() };
-        self.note(&status);
+        if self.sandbox_pid.is_some() {
+            return;
+        }
+        let status = running.listen();
+        let held = running.reach().child_pid();
+        self.note(&status, held);
     }
 
-    fn note(&mut self, status: &Status) {
-        if let Some(pid) = status.child_pid {
-            self.sandbox_pid = Some(pid.get().unsigned_abs());
+    /// Keeps what bwrap has reported first. Where the command can get at the report, a number counts only if the process was
+    /// found to be bwrap's.
+    fn note(&mut self, status: &Status, held: Option<i32>) {
+        let reported = status.child_pid.filter(|_| !in_reach(&self.recipe.sandbox)).map(NonZeroI32::get);
+        if let Some(pid) = held.or(reported).filter(|_| self.sandbox_pid.is_none()) {
+            self.sandbox_pid = Some(pid.unsigned_abs());
             self.namespaces = Some(status.namespaces);
         }
     }
@@ -689,7 +696,7 @@ impl Launch {
         let mut running = self.running.take()?;
         self.usage = running.usage();
         self.group = running.take_group();
-        self.note(running.handshake().status());
+        self.note(running.handshake().status(), running.reach().child_pid());
         let outcome = match outcome {
             // bwrap never fails to say that it cannot execute the command
             Outcome::NotExecuted { signal: None } if self.words.are_missing() => {

@@ -102,6 +102,11 @@ pub(crate) fn a_command_names_another_process_in_bwraps_report(here: &Here) {
             act(&mut child);
             let ended = child.wait_timeout(Duration::from_secs(15));
             assert!(!matches!(ended, Ok(None)), "{what}: it never ends");
+            let told = child.sandbox_pid();
+            assert!(
+                ![Some(somebody.id()), Some(other_pid)].contains(&told),
+                "{what}: {told:?} is somebody else"
+            );
             let over = released(&holders, SETTLE);
             assert!(over, "{what}: {ended:?}, and {} processes run on", kill_holders(&holders));
             assert!(somebody.try_wait().unwrap().is_none(), "{what}: somebody was killed");

@@ -66,6 +66,42 @@ pub(crate) fn all() -> Vec<Fault> {
              /srv /srv/foreign",
             missing("execvp /srv/foreign: "),
         ),
+        line(
+            "working_directory_missing",
+            bare(),
+            "--ro-bind / / --chdir /srv/none true",
+            Says::Message("Can't chdir to /srv/none: ", "No such file or directory"),
+        ),
+        line(
+            "lock_file_missing",
+            bare(),
+            "--ro-bind / / --lock-file /srv/none sleep 1",
+            Says::Message("Unable to open lock file /srv/none: ", "No such file or directory"),
+        ),
+        line(
+            "user_namespaces_not_disabled",
+            bare(),
+            "--ro-bind / / --assert-userns-disabled true",
+            Says::Message("creation of new user namespaces was not disabled as requested", ""),
+        ),
+        line(
+            "source_out_of_reach",
+            bare()
+                .prepare("mkdir -p \"$root\"/srv/closed/within && chmod 700 \"$root\"/srv/closed")
+                .uid(1000)
+                .gid(1000),
+            "--ro-bind / / --ro-bind /srv/closed/within /mnt true",
+            Says::Message("Can't find source path /srv/closed/within: ", "Permission denied"),
+        ),
+        Fault {
+            arguments: &["--unshare-pid", "--ro-bind", "/", "/", "--cap-add", "CAP_NET_ADMIN", "true"],
+            ..line(
+                "capability_that_is_not_there",
+                bare().cap_drop("NET_ADMIN"),
+                "",
+                Says::Message("", "Operation not permitted"),
+            )
+        },
         Fault {
             arguments: &["--unshare-net", "--ro-bind", "/", "/", "true"],
             ..line(

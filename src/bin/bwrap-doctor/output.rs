@@ -181,7 +181,7 @@ fn files(remedy: &Remedy) -> Vec<(PathBuf, String)> {
 
 /// How the library's reports begin their parts.
 const HEADINGS: &[&str] =
-    &["Cause:", "Or:", "Then:", "After that, expect:", "And then:", "All of this at once", "What to do"];
+    &["Cause:", "Or:", "Then:", "After that, expect:", "And then:", "One change for all of it", "What to do"];
 
 fn with_headings(text: &str) -> String {
     let mut styled_text = String::with_capacity(text.len());

@@ -26,6 +26,8 @@ pub(crate) enum Said {
 const MOST_BYTES: usize = 10_000;
 /// A path may have newlines in it. Each line more is read once more.
 const MOST_LINES: usize = 8;
+/// So many lines more may a message be broken into.
+const MOST_BROKEN: usize = 3;
 /// So many messages are looked at with all that could be around them.
 const MOST_MESSAGES: usize = 64;
 /// So many lines are searched where no line has bwrap's name in it.
@@ -34,6 +36,7 @@ const MOST_SEARCHED: usize = 2_000;
 /// Finds what bwrap said.
 pub(crate) fn search(text: &[u8]) -> Said {
     let lines: Vec<Vec<u8>> = text.split(|byte| *byte == b'\n').map(plain).collect();
+    let lines = traced(&lines).unwrap_or(lines);
     let mut messages: Vec<Message> = Vec::new();
     for (index, line) in lines.iter().enumerate() {
         if let Some(start) = named(line).next() {
@@ -54,6 +57,38 @@ pub(crate) fn search(text: &[u8]) -> Said {
         return Said::Bwrap(messages);
     }
     lines.iter().find_map(|line| not_started(line)).map_or(Said::Nothing, Said::NotStarted)
+}
+
+/// What strace(1) saw being written, in lines of its own, if that is what was pasted. It shows a part of a string at a time, and of a long
+/// one the beginning.
+fn traced(lines: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
+    const CALL: &[u8] = b"write(2, \"";
+    let written = |line: &Vec<u8>| -> Option<Vec<u8>> {
+        let begin = find(line, CALL)? + CALL.len();
+        let mut text = Vec::new();
+        let mut bytes = line.get(begin..)?.iter().copied();
+        while let Some(byte) = bytes.next() {
+            match byte {
+                b'"' => break,
+                b'\\' => text.extend(match bytes.next() {
+                    Some(b'n') => Some(b'\n'),
+                    Some(b't') => Some(b'\t'),
+                    other => other,
+                }),
+                byte => text.push(byte),
+            }
+        }
+        // cut within a word
+        if bytes.next() == Some(b'.') {
+            let end = text.iter().rposition(|byte| *byte == b':').unwrap_or(text.len());
+            text.truncate(end);
+            text.push(b'\n');
+        }
+        Some(text)
+    };
+    let all: Vec<u8> = lines.iter().filter_map(written).flatten().collect();
+    let others = lines.iter().filter(|line| find(line, CALL).is_none()).cloned();
+    (!all.is_empty()).then(|| all.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).chain(others).collect())
 }
 
 /// A line without what a terminal obeys: colours, the end that DOS gives it, and what a progress bar writes over.
@@ -241,12 +276,39 @@ fn over_lines(first: &[u8], after: &[Vec<u8>], is_known: bool) -> Option<Message
         }
     }
     let next = after.first()?.trim_ascii();
-    let broken = [joined(1, b" "), joined(1, b"")].into_iter().flatten();
-    broken.filter(|text| known(text)).map(|text| Message::parse(&text)).find(|message| {
+    let broken = joined(1, b"").into_iter().filter(|text| known(text)).map(|text| Message::parse(&text));
+    let mut broken = broken.filter(|message| {
         // the break is in the error's text: else what follows is a line of its own
         let error = message.errno().map_or("", Errno::text).as_bytes();
         !next.is_empty() && error.len() > next.len() && error.ends_with(next)
-    })
+    });
+    filled(first, after, is_known).or_else(|| broken.next())
+}
+
+/// A line without what mail and terminals put in front of it.
+fn unquoted(line: &[u8]) -> &[u8] {
+    let mark = |byte: &u8| byte.is_ascii_whitespace() || b">|".contains(byte);
+    let begin = line.iter().position(|byte| !mark(byte)).unwrap_or(line.len());
+    line.get(begin..).unwrap_or_default().trim_ascii_end()
+}
+
+/// A message in a paragraph that was filled and indented, quoted or not: with one blank for each break.
+fn filled(first: &[u8], after: &[Vec<u8>], is_known: bool) -> Option<Message> {
+    let mut text = first.trim_ascii_end().to_vec();
+    for line in after.iter().take(MOST_BROKEN) {
+        let begun = text.len();
+        let end = text.rsplit(|byte| *byte == b':').next().unwrap_or_default().trim_ascii().to_vec();
+        text.push(b' ');
+        text.extend_from_slice(unquoted(line));
+        let (fit, message) = read(text.get(..MOST_BYTES).unwrap_or(&text), true, None);
+        let error = message.errno().map_or("", Errno::text).as_bytes();
+        // of a message that is known without it, only the error's text may go on: else what follows is a line of its own
+        let goes_on = !is_known || error.len() > end.len() && error.starts_with(&end);
+        if fit == Fit::Known && goes_on && message.text().len() > begun {
+            return Some(message);
+        }
+    }
+    None
 }
 
 /// The message in a line without bwrap's name. What others may say as well needs to be all there is.
@@ -495,9 +557,17 @@ fn not_started(line: &[u8]) -> Option<Errno> {
         let error = errno::named_in(&lower).filter(|error| error.code() == Some(libc::E2BIG));
         return error.filter(|_| starts);
     }
-    if ["command not found", "executable file not found", "unknown command"].iter().any(|words| has(words))
-        || lower.trim_ascii_end().ends_with(b"not found")
-    {
+    const MISSING: &[&str] = &[
+        "command not found",
+        "executable file not found",
+        "unknown command",
+        "not installed",
+        "could not find bubblewrap",
+        "could not find bwrap",
+        "cannot find bubblewrap",
+        "cannot find bwrap",
+    ];
+    if MISSING.iter().any(|words| has(words)) || lower.trim_ascii_end().ends_with(b"not found") {
         return Some(Errno::implied(libc::ENOENT));
     }
     let error = errno::named_in(&lower)?;

@@ -28,7 +28,7 @@ rules! {
 
     DestinationOfOtherKind, Failed, [
         "Destination is not a directory %s", "Destination is not a file %s", "Can't remount readonly on %s";
-        "Can't create file at %s", "Can't mkdir %s", "Can't mkdir parents for %s" => (EISDIR ENOTDIR EEXIST);
+        "Can't create file at %s", "Can't mkdir %s", "Can't mkdir parents for %s" => (EISDIR ENOTDIR EEXIST ENXIO);
         "Can't create file %s" => (EISDIR ENOTDIR EEXIST ENOENT);
         "Unable to mount source on destination" => (ENOTDIR);
         "Can't chmod %#o %s", "Can't open %s" => (ENOENT ENOTDIR)

@@ -18,6 +18,16 @@ rules! {
             Some(found.heard(case, "the system found no program to start (ENOENT), or not its loader"))
         }, |_| vec![told!("install-bubblewrap", since = "")];
 
+    BwrapNotExecutable, Failed, [LAUNCH => (EACCES ENOEXEC ELIBBAD)],
+        unless "`bwrap --version` by the same user, in the same place, prints a version"
+        => not_executable, |case| {
+            let path = path(case);
+            match case.not_started {
+                Some(libc::EACCES) => vec![told!(CP08, "let-execute", path), told!(CP08, "outer-sandbox", path)],
+                _ => vec![told!(CP08, "other-machine", path)],
+            }
+        };
+
     UnexpectedCapabilities, Anytime, ["Unexpected capabilities but not setuid, old file caps config?"],
         unless "`capsh --print` in the same place shows no ambient set, and `getcap` on bwrap nothing"
         => unexpected_capabilities, drop_capabilities;
@@ -63,6 +73,18 @@ fn out_of_bounds(case: &Case<'_>) -> Option<String> {
 
 fn not_in_bounds(missing: &String) -> String {
     format!("{missing}: not in the bounding set (CapBnd in /proc/self/status)")
+}
+
+fn not_executable(case: &Case<'_>) -> Option<Judgement> {
+    let denied = case.not_started == Some(libc::EACCES);
+    let other = (!denied).then(|| format!("{} was built for another processor than this one's", path(case)));
+    let heard = if denied {
+        "the system did not execute bwrap (EACCES), so nothing here is bwrap's own word"
+    } else {
+        "the system does not know the format of bwrap's file (ENOEXEC)"
+    };
+    let what = "which of its mode, a directory on the way, a mount with noexec or a profile around the launcher it is";
+    weigh(High).summary(other).heard(case, heard).unknown(denied.then_some(what)).into()
 }
 
 fn file_capabilities_outside_bounds(case: &Case<'_>) -> Option<Judgement> {

@@ -37,7 +37,9 @@ rules! {
 
     LoaderMissing, Failed, [EXECVP => (ENOENT)]
         => loader_missing, |case| {
-            let binds = vec![Remedy::ro_bind("/lib64"), Remedy::ro_bind("/lib")];
+            let arm = case.host.kernel.release.present().is_some_and(|release| release.contains("aarch64"));
+            let loaders = if arm { ["/lib", "/lib64"] } else { ["/lib64", "/lib"] };
+            let binds = loaders.map(Remedy::ro_bind).to_vec();
             let links = told!(EX01, "links-of-merged-usr");
             // of links that are there another is no help
             let there = case.sandbox.and_then(Sandbox::shows_loaders) == Some(false);

@@ -38,6 +38,7 @@ impl SandboxChange {
             Self::UnsharePid => told!("change-unshare-pid"),
             Self::ShareNet => told!("change-share-net"),
             Self::AllowUserNamespaces => told!("change-allow-userns"),
+            Self::DisableUserNamespaces => told!("change-disable-userns"),
             Self::KeepHostname => told!("change-keep-hostname"),
             Self::DropCapabilities => told!("change-drop-capabilities"),
             Self::OptionalSource { operation: at } => {
@@ -55,6 +56,10 @@ impl SandboxChange {
                     instead(*at, &format!("{} as the destination of {}", path_word(path), nth(*at)));
                 let (called, quoted) = (called(*at), format!("{:?}", path.to_string_lossy()));
                 told!("change-destination", path = shown(path), called, instead, quoted, nth = nth(*at))
+            }
+            Self::CurrentDir { path } => {
+                let quoted = format!("{:?}", path.to_string_lossy());
+                told!("change-current-dir", path = shown(path), word = path_word(path), quoted)
             }
             Self::RoBind { path } => {
                 let quoted = format!("{:?}", path.to_string_lossy());

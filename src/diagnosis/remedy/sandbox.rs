@@ -29,6 +29,8 @@ pub enum SandboxChange {
     ShareNet,
     /// Leave further user namespaces possible inside.
     AllowUserNamespaces,
+    /// Make a user namespace, and none possible in it.
+    DisableUserNamespaces,
     /// Leave the host name as it is.
     KeepHostname,
     /// Give the command no capabilities that are not there.
@@ -55,6 +57,12 @@ pub enum SandboxChange {
         /// The operation.
         operation: usize,
         /// The path.
+        #[cfg_attr(feature = "serde", serde(with = "crate::host::lossy"))]
+        path: PathBuf,
+    },
+    /// Start in another directory.
+    CurrentDir {
+        /// The path inside.
         #[cfg_attr(feature = "serde", serde(with = "crate::host::lossy"))]
         path: PathBuf,
     },
@@ -107,6 +115,7 @@ impl SandboxChange {
             Self::AllowUserNamespaces => {
                 return changed.unset(Setting::DisableUserns).unset(Setting::AssertUsernsDisabled);
             }
+            Self::DisableUserNamespaces => return Self::UnshareUser.apply(sandbox).disable_userns(),
             Self::KeepHostname => return changed.unset(Setting::Hostname),
             Self::DropCapabilities => changed
                 .privileges
@@ -133,6 +142,7 @@ impl SandboxChange {
                     found.destination_mut().clone_from(path);
                 }
             }
+            Self::CurrentDir { path } => return changed.current_dir(path),
             Self::RoBind { path } => operations.push(Bind::read_only(path, path).into()),
         }
         changed
@@ -165,12 +175,14 @@ mod tests {
             SandboxChange::UnsharePid,
             SandboxChange::ShareNet,
             SandboxChange::AllowUserNamespaces,
+            SandboxChange::DisableUserNamespaces,
             SandboxChange::KeepHostname,
             SandboxChange::DropCapabilities,
             SandboxChange::OptionalSource { operation },
             SandboxChange::Remove { operation },
             SandboxChange::MoveBefore { operation, before: 98 },
             SandboxChange::Destination { operation, path: path.clone() },
+            SandboxChange::CurrentDir { path: path.clone() },
             SandboxChange::RoBind { path },
         ]
     }
@@ -189,6 +201,8 @@ mod tests {
     fn namespaces_come_and_go() {
         let sandbox = Sandbox::new().unshare(Namespaces::USER_TRY);
         assert_eq!(SandboxChange::UnshareUser.apply(&sandbox), Sandbox::new().unshare(Namespaces::USER));
+        let disabled = Sandbox::new().unshare(Namespaces::USER).disable_userns();
+        assert_eq!(SandboxChange::DisableUserNamespaces.apply(&sandbox), disabled);
         assert_eq!(SandboxChange::UnsharePid.apply(&sandbox), sandbox.clone().unshare(Namespaces::PID));
         let some = Namespaces::IPC | Namespaces::PID | Namespaces::UTS | Namespaces::CGROUP_TRY;
         let all = Sandbox::new().unshare_all().uid(0).disable_userns();
@@ -218,6 +232,9 @@ mod tests {
         let sandbox = Sandbox::new().disable_userns().assert_userns_disabled();
         assert_eq!(SandboxChange::AllowUserNamespaces.apply(&sandbox), Sandbox::new());
         assert_eq!(SandboxChange::KeepHostname.apply(&Sandbox::new().hostname("box")), Sandbox::new());
+        let moved =
+            SandboxChange::CurrentDir { path: "/".into() }.apply(&Sandbox::new().current_dir("/work"));
+        assert_eq!(moved, Sandbox::new().current_dir("/"));
         let sandbox = Sandbox::new().cap_drop_all().cap_add(Capability::CAP_NET_ADMIN).cap_add_all();
         assert_eq!(SandboxChange::DropCapabilities.apply(&sandbox), Sandbox::new().cap_drop_all());
     }
@@ -244,7 +261,11 @@ mod tests {
             let mut sandbox = plain();
             if !matches!(
                 change,
-                SandboxChange::UnshareUser | SandboxChange::UnsharePid | SandboxChange::RoBind { .. }
+                SandboxChange::UnshareUser
+                    | SandboxChange::UnsharePid
+                    | SandboxChange::DisableUserNamespaces
+                    | SandboxChange::CurrentDir { .. }
+                    | SandboxChange::RoBind { .. }
             ) {
                 assert_eq!(change.apply(&sandbox), sandbox, "{change:?}");
             }

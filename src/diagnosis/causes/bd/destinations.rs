@@ -1,8 +1,9 @@
 //! Destinations that cannot be made, or are not what they must be.
 
-use super::lookup::{Found, Spot};
+use super::lookup::{Found, Spot, is_of_runtime};
 use super::sources::is_socket;
 use crate::diagnosis::causes::prelude::*;
+use crate::diagnosis::setting::Launcher;
 
 const SYMLINK: &str = "Can't mount on symlink destination %s";
 const CHMOD: &str = "Can't chmod %#o %s";
@@ -47,9 +48,7 @@ pub(super) fn symlink(case: &Case<'_>) -> Option<Judgement> {
         })
     } else {
         let summary = "is, or lies below, a symbolic link that leads nowhere while bwrap mounts";
-        let old =
-            "bwrap before 0.12 follows links of the new root in the old one, where their targets are missing";
-        found.summary(format!("{name}: {place} {summary}")).heard(case, old)
+        found.summary(format!("{name}: {place} {summary}")).said(case)
     };
     Some(match (link, spot.mount()) {
         (Some((link, target)), _) => {
@@ -239,8 +238,12 @@ fn obstacle(case: &Case<'_>, spot: &Spot<'_>) -> (Judgement, Vec<Remedy>) {
             let found = found(sure, why, format!("{place} can be made where it is"))
                 .seen(uid, user)
                 .unknown(case.sandbox.is_none().then_some(before));
-            // a launcher's line shows the host's own paths
-            let own = case.sandbox.is_none() && spot.path.is_absolute() && !is_socket(spot.path);
+            // a launcher's line shows the host's own paths, but for those of a runtime that it brings along
+            let own = case.sandbox.is_none()
+                && spot.path.is_absolute()
+                && !is_socket(spot.path)
+                && !is_of_runtime(spot.path)
+                && Launcher::of(case) != Some(Launcher::Flatpak);
             let made = own.then(|| {
                 let same = "the sandbox to have there what the host has at the same path";
                 mount_point(case, None, spot.path).needs(same)

@@ -216,3 +216,16 @@ impl fmt::Display for Found<'_> {
         write!(f, "operation {}, {}", self.index + 1, self.name())
     }
 }
+
+/// Whether the system itself needs what is at a path of the host's: nobody moves it away for the sake of a sandbox.
+pub(super) fn is_of_system(path: &Path) -> bool {
+    const SYSTEM: [&str; 11] =
+        ["/boot", "/dev", "/etc", "/opt", "/proc", "/run", "/sbin", "/sys", "/usr", "/var", "/lib"];
+    let top = path.components().count() <= 2;
+    top || SYSTEM.iter().any(|system| path.starts_with(system)) && !path.starts_with("/var/tmp")
+}
+
+/// Whether a path is mostly a runtime's that the launcher of the sandbox brings along, and seldom the host's own.
+pub(super) fn is_of_runtime(path: &Path) -> bool {
+    ["/app", "/etc", "/run/host", "/usr"].iter().any(|runtime| path.starts_with(runtime))
+}

@@ -30,9 +30,11 @@ pub(super) fn missing(case: &Case<'_>) -> Option<Judgement> {
 pub(super) fn without_it(case: &Case<'_>) -> Vec<Remedy> {
     let Some(spot) = Spot::source(case) else { return Vec::new() };
     let path = spot.path;
+    let brought = || told!(BD01, "bring-into-container", path = shown(path));
+    let unknown = Setting::of(case) == Setting::Unknown;
     let there = match (path.extension(), path.parent()) {
         _ if is_descriptor(path) => Some(told!(BD01, "descriptor-with-name")),
-        _ if in_container(case) => Some(told!(BD01, "bring-into-container", path = shown(path))),
+        _ if in_container(case) && !unknown => Some(brought()),
         // what a service makes is nobody else's to make
         _ if is_socket(path) => Some(told!(BD01, "start-service", path = shown(path))),
         // what is there are nodes, and a directory in the place of one breaks more
@@ -40,14 +42,22 @@ pub(super) fn without_it(case: &Case<'_>) -> Vec<Remedy> {
         (Some(_), Some(parent)) => Some(told!(BD01, "create-file", path = word(path), parent = word(parent))),
         _ => Some(told!(BD01, "create-source", path = word(path))),
     };
+    let there =
+        there.map(|there| if unknown { there.needs("a machine: in a container see below") } else { there });
+    let there = there.into_iter().chain((unknown && !is_descriptor(path)).then(brought)).collect::<Vec<_>>();
     let bind = spot.found.filter(|found| matches!(found.operation, Operation::Bind(_)));
     let optional = bind.map(|found| SandboxChange::OptionalSource { operation: found.index });
-    Vec::new().or(there).or(optional.map(Remedy::change)).or(spot.leave_out())
+    there.or(optional.map(Remedy::change)).or(spot.leave_out())
 }
 
 /// Whether a path is one at which a service listens, as far as its name tells.
 pub(super) fn is_socket(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.extension().is_some_and(|kind| kind == "sock" || kind == "socket")
+        || path.ends_with("pulse/native")
+        || path.starts_with("/tmp/.X11-unix")
+        || path.starts_with("/run")
+            && (name == "bus" || name == "system_bus_socket" || name.starts_with("wayland-"))
 }
 
 fn is_descriptor(path: &Path) -> bool {
@@ -100,13 +110,21 @@ pub(super) fn reach_it(case: &Case<'_>) -> Vec<Remedy> {
         told!(BD06, "fuse-allow-other", path = word(path))
     } else {
         let user = uid.map_or_else(|| "u:USER:x".to_owned(), |uid| format!("u:{uid}:x"));
-        told!(BD06, "search-directory", path = word(path), user)
+        told!(BD06, "search-directory", path = word(path), user, above = directories_of(path))
     };
     // in its namespace root is nobody to what others own, whatever may be searched
     let own = case.user_namespace() == Some(true);
     let owner = (own && uid == Some(&0) && !fuse).then(|| told!(BD06, "as-owner", path = word(path)));
     let keep = (own && case.is_admin()).then(|| Remedy::change(SandboxChange::KeepUserNamespace));
     Vec::new().or(owner).or([reach]).or(keep).or(spot.leave_out())
+}
+
+/// The directories on the way to a path, but for the root, as words of a shell.
+fn directories_of(path: &Path) -> String {
+    let above = path.ancestors().skip(1).filter(|above| above.file_name().is_some());
+    let mut words: Vec<String> = above.map(|above| word(above).to_string()).collect();
+    words.reverse();
+    if words.is_empty() { "/".to_owned() } else { words.join(" ") }
 }
 
 /// The operation, and what of it the path is, if that is not plain.

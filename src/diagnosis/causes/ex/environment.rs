@@ -28,10 +28,23 @@ pub(super) fn working_directory(case: &Case<'_>) -> Option<Judgement> {
 
 pub(super) fn another_directory(case: &Case<'_>) -> Vec<Remedy> {
     let Some(directory) = directory(case) else { return Vec::new() };
-    let place = shown(directory);
-    let bind = || Remedy::ro_bind(directory).needs(format!("{place} on the host"));
-    let bound = directory.is_absolute() && case.errno() != Some(libc::EACCES);
-    told!(EX08, "another", directory = word(directory), place = format!("{place:?}")).or(bound.then(bind))
+    let root = (directory != Path::new("/")).then(|| SandboxChange::CurrentDir { path: "/".into() });
+    let missing = matches!(case.errno(), None | Some(libc::ENOENT));
+    let there = match bound_from(case, directory) {
+        Some(host) if missing => Some(told!(EX08, "create", host = word(&host))),
+        None if directory.is_absolute() && case.errno() != Some(libc::EACCES) => {
+            let needed = format!("{} on the host", shown(directory));
+            Some(Remedy::ro_bind(directory).needs(needed))
+        }
+        _ => None,
+    };
+    Vec::new().or(root.map(Remedy::change)).or(there)
+}
+
+/// Where on the host a path inside would be, if a bind shows that place.
+fn bound_from(case: &Case<'_>, path: &Path) -> Option<PathBuf> {
+    let sandbox = case.sandbox?;
+    sandbox.operations.get(sandbox.mount_above(path)?)?.outside(path)
 }
 
 pub(super) fn lock_file(case: &Case<'_>) -> Option<Judgement> {
@@ -42,7 +55,12 @@ pub(super) fn lock_file(case: &Case<'_>) -> Option<Judgement> {
 
 pub(super) fn lockable(case: &Case<'_>) -> Vec<Remedy> {
     let file = case.message().and_then(Message::path).unwrap_or(Path::new("FILE"));
-    vec![told!(EX11, "lock-file", file = word(file), place = format!("{:?}", shown(file)))]
+    let lock = told!(EX11, "lock-file", file = word(file), place = format!("{:?}", shown(file)));
+    // bwrap makes none, and nobody holds a lock on what is not there
+    match bound_from(case, file).filter(|_| case.errno() == Some(libc::ENOENT)) {
+        Some(host) => vec![told!(EX11, "create", host = word(&host)), lock],
+        None => vec![lock],
+    }
 }
 
 pub(super) fn label(case: &Case<'_>) -> Option<Judgement> {

@@ -10,6 +10,10 @@ rules! {
     ],
         unless "`cat /proc/sys/kernel/overflowuid` where bwrap is started prints a number"
         => proc_incomplete, |case| {
+            if confined(case).is_some() {
+                let opens = "what the profile confines can read two numbers that everybody else can read";
+                return Wish::AppArmorRule("/proc/sys/kernel/overflow{u,g}id r,", opens).grant(case);
+            }
             let built = no_settings(case).then(|| vec![told!(PR09, "kernel-with-proc-sysctl")]);
             built.unwrap_or_else(|| Wish::AnyProc.grant(case))
         };
@@ -54,9 +58,23 @@ fn no_settings(case: &Case<'_>) -> bool {
     whole && proc_mount(case).is_none() && case.host.sysctl("kernel.overflowuid").is_absent()
 }
 
+/// The AppArmor profile that denies reading them: nothing that is missing does.
+fn confined<'a>(case: &Case<'a>) -> Option<&'a str> {
+    let label =
+        case.host.security.label.present().filter(|_| case.host.security.apparmor_enabled.is(&true))?;
+    label.strip_suffix(" (enforce)").filter(|_| case.errno() == Some(libc::EACCES))
+}
+
 fn proc_incomplete(case: &Case<'_>) -> Option<Judgement> {
     let value = case.host.sysctl("kernel.overflowuid");
     let path = "/proc/sys/kernel/overflowuid";
+    if let Some(profile) = confined(case).filter(|_| proc_mount(case).is_none()) {
+        let found = weigh(Medium)
+            .summary(format!("the AppArmor profile {profile} denies bwrap the kernel's settings"));
+        let found =
+            found.seen(&case.host.security.label, format!("bwrap runs under {profile}, which is enforced"));
+        return Some(found.unknown("whether it is that rule: `journalctl -k | grep DENIED`"));
+    }
     if let Fact::Present(number) = value {
         let now = format!("{path} can be read now, and is {number}");
         return case.failed().then(|| weigh(Medium).seen_against(value, now));

@@ -46,7 +46,7 @@ rules! {
 
     UserNamespacesStillAllowed, Anytime, ["creation of new user namespaces was not disabled as requested"],
         unless "`unshare --user true` fails inside the same sandbox without the assertion"
-        => still_allowed, |_| told!(UM11, "disable-userns").or(allow());
+        => still_allowed, |_| Remedy::change(SandboxChange::DisableUserNamespaces).or(allow());
 }
 
 /// Leave user namespaces possible inside.
