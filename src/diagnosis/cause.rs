@@ -150,6 +150,7 @@ causes! {
         MT03 MountNotImplemented "a system call filter answers that mounting does not exist",
         MT17 GvisorMountNamespace "gVisor lets nobody mount in a namespace that is made together with a user namespace",
         MT04 LandlockDeniesMount "a Landlock domain forbids mounting",
+        MT18 ChromiumOsDeniesMount "the kernel of Chromium OS lets nobody mount with exec in a user namespace",
         MT06 SelinuxDeniesTmpfs "SELinux denies mounting a tmpfs to this domain",
         MT07 SeccompDeniesTmpfs "a system call filter lets some mounts through but not a tmpfs",
         MT05 TmpMissing "/tmp is missing, which bwrap builds the sandbox on",

@@ -79,6 +79,7 @@ fn place(words: &str) -> Host {
                 (host.security.selinux_filesystem, host.security.selinux_enforcing) =
                     (selinux.clone(), selinux);
             }
+            "lsm" => host.security.modules = Fact::Present(vec!["capability".into(), value.into()]),
             "release" => host.kernel.release = Fact::Present(value.into()),
             "sysctl" => {
                 let (name, value) = pair();

@@ -216,6 +216,7 @@ fn filters() -> Vec<Fault> {
         unknown("enosys_mount", &["mount"], SLAVE_UNKNOWN),
         denied("eperm_mount", &["mount"], SLAVE),
         denied("eperm_pivot_root", &["pivot_root"], PIVOT),
+        denied("eperm_eventfd", &["eventfd2"], eperm("eventfd(): ")),
         denied("eperm_umount", &["umount2"], eperm("unmount old root: ")),
         fault("eperm_unshare", unshare.uid(1000).gid(1000), eperm("unshare user ns: ")),
         fault(

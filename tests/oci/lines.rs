@@ -103,6 +103,15 @@ pub(crate) fn all() -> Vec<Fault> {
             )
         },
         Fault {
+            arguments: &["--unshare-user", "--ro-bind", "/", "/", "--proc", "/proc", "true"],
+            ..line(
+                "proc_of_a_pid_namespace_from_outside",
+                bare(),
+                "",
+                Says::Message("Can't mount proc on ", "Operation not permitted"),
+            )
+        },
+        Fault {
             arguments: &["--unshare-net", "--ro-bind", "/", "/", "true"],
             ..line(
                 "network_without_a_user_namespace",

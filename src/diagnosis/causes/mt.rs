@@ -37,6 +37,13 @@ rules! {
         unless "the launcher and what started it use no Landlock"
         => landlock_denies_mount, |_| vec![told!("landlock-inside")];
 
+    ChromiumOsDeniesMount, Anytime if |plan| plan.user_namespace, ["Failed to mount tmpfs" => (EPERM)],
+        unless "dmesg has no line `Chromium OS LSM: sb_mount` from that moment"
+        => chromium_os, |case| {
+            let keep = case.is_admin().then(|| Remedy::change(SandboxChange::KeepUserNamespace));
+            Vec::new().or(keep).or([told!(MT18, "as-root"), told!(MT18, "other-kernel")])
+        };
+
     SelinuxDeniesTmpfs, Failed, ["Failed to mount tmpfs", "Can't mount tmpfs on %s" => (EACCES)]
         => |case| selinux_denies(case, &MOUNT_TMPFS), |case| Wish::Selinux(&[MOUNT_TMPFS]).grant(case);
 
@@ -63,6 +70,14 @@ rules! {
         "Can't open overlay workdir %s" => (ENOSYS)
     ],
         unless "bwrap 0.11 fails at the same path, too" => openat2_missing, permit_openat2;
+}
+
+/// Its module asks for `CAP_SYS_ADMIN` in the first user namespace.
+fn chromium_os(case: &Case<'_>) -> Option<Judgement> {
+    let modules = &case.host.security.modules;
+    let there = modules.present().is_some_and(|modules| modules.iter().any(|module| module == "chromiumos"));
+    rule_out(!there)?;
+    weigh(High).seen(modules, "the module chromiumos is active (/sys/kernel/security/lsm)").into()
 }
 
 /// Some filters look at the flags of mount, and let others pass.
