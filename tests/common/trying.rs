@@ -323,6 +323,7 @@ pub(crate) fn judge(
 fn verdicts(cause: &str) -> &'static [&'static str] {
     match cause {
         "NS16" | "DF01" => &["refused", "error"],
+        "SF02" => &["refused", "setup-failed"],
         "CP01" | "CP02" | "PR09" => &["error"],
         "NS17" => &["not-executed"],
         _ if cause.starts_with("EX") => &["not-executed"],

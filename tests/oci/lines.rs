@@ -73,12 +73,6 @@ pub(crate) fn all() -> Vec<Fault> {
             Says::Message("Can't chdir to /srv/none: ", "No such file or directory"),
         ),
         line(
-            "lock_file_missing",
-            bare(),
-            "--ro-bind / / --lock-file /srv/none sleep 1",
-            Says::Message("Unable to open lock file /srv/none: ", "No such file or directory"),
-        ),
-        line(
             "user_namespaces_not_disabled",
             bare(),
             "--ro-bind / / --assert-userns-disabled true",
@@ -93,24 +87,6 @@ pub(crate) fn all() -> Vec<Fault> {
             "--ro-bind / / --ro-bind /srv/closed/within /mnt true",
             Says::Message("Can't find source path /srv/closed/within: ", "Permission denied"),
         ),
-        Fault {
-            arguments: &["--unshare-pid", "--ro-bind", "/", "/", "--cap-add", "CAP_NET_ADMIN", "true"],
-            ..line(
-                "capability_that_is_not_there",
-                bare().cap_drop("NET_ADMIN"),
-                "",
-                Says::Message("", "Operation not permitted"),
-            )
-        },
-        Fault {
-            arguments: &["--unshare-user", "--ro-bind", "/", "/", "--proc", "/proc", "true"],
-            ..line(
-                "proc_of_a_pid_namespace_from_outside",
-                bare(),
-                "",
-                Says::Message("Can't mount proc on ", "Operation not permitted"),
-            )
-        },
         Fault {
             arguments: &["--unshare-net", "--ro-bind", "/", "/", "true"],
             ..line(
