@@ -451,6 +451,7 @@ mod tests {
             Error::from(BwrapError::Unusable { path: "/bin/sh".into(), source }).explain_here()
         };
         assert!(unusable(libc::EAGAIN).report().contains("\nNothing was launched.\n\nCause: "));
-        assert!(unusable(libc::EACCES).report().ends_with("\nNothing was launched.\n"));
+        assert!(unusable(libc::EACCES).report().contains("[CP08, BwrapNotExecutable"));
+        assert!(unusable(libc::EIO).report().ends_with("\nNothing was launched.\n"));
     }
 }

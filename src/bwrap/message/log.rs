@@ -546,6 +546,18 @@ fn is_error(text: &[u8]) -> bool {
     errno::cut_folded(&text).is_some_and(|(head, _)| head.is_empty())
 }
 
+/// What shells and launchers say of a bwrap that is not there.
+const MISSING: &[&str] = &[
+    "command not found",
+    "executable file not found",
+    "unknown command",
+    "not installed",
+    "could not find bubblewrap",
+    "could not find bwrap",
+    "cannot find bubblewrap",
+    "cannot find bwrap",
+];
+
 /// Whether a line says that bwrap could not be started, and why: a shell's words, or a launcher's.
 fn not_started(line: &[u8]) -> Option<Errno> {
     let lower = line.get(..MOST_BYTES).unwrap_or(line).to_ascii_lowercase();
@@ -557,16 +569,6 @@ fn not_started(line: &[u8]) -> Option<Errno> {
         let error = errno::named_in(&lower).filter(|error| error.code() == Some(libc::E2BIG));
         return error.filter(|_| starts);
     }
-    const MISSING: &[&str] = &[
-        "command not found",
-        "executable file not found",
-        "unknown command",
-        "not installed",
-        "could not find bubblewrap",
-        "could not find bwrap",
-        "cannot find bubblewrap",
-        "cannot find bwrap",
-    ];
     if MISSING.iter().any(|words| has(words)) || lower.trim_ascii_end().ends_with(b"not found") {
         return Some(Errno::implied(libc::ENOENT));
     }
