@@ -12,8 +12,10 @@ use crate::bwrap::Version;
 use crate::host::{CapabilitySet, Fact, FileKind, Host, IdMapping, Mount, Platform, Sighting};
 use crate::sandbox::Capability;
 
-pub(super) use confinement::{APPARMOR, annotated_apparmor, apparmor, apparmor_asked, has_apparmor_field};
-pub(super) use questions::{labels_unknown, other_class, questions};
+pub(super) use confinement::{
+    APPARMOR, annotated_apparmor, apparmor, apparmor_asked, has_apparmor_field, labels_unknown,
+};
+pub(super) use questions::{other_class, questions};
 
 /// What CRI-O leaves to a container's root, and what containerd does beyond that.
 const CRI_O: &[Capability] = &[

@@ -151,7 +151,13 @@ impl Workload {
     #[must_use]
     pub fn kubectl_name(&self) -> Option<String> {
         let text = |pointer: &str| self.object.pointer(pointer).and_then(Value::as_str);
-        let name = text("/metadata/name").filter(|name| !name.is_empty())?;
+        // what else would stand on a command line
+        let plain = |name: &&str| {
+            let inside =
+                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+            !name.is_empty() && !name.starts_with('-') && name.bytes().all(inside)
+        };
+        let name = text("/metadata/name").filter(plain)?;
         // by its kind alone, what `OpenKruise` calls a StatefulSet would be Kubernetes' own
         let native = NATIVE.iter().any(|form| form.kind == self.kind);
         let group = text("/apiVersion").and_then(|version| version.rsplit_once('/'));
@@ -159,10 +165,9 @@ impl Workload {
             Some((group, _)) => format!("{}.{group}", self.kind),
             None => self.kind.to_owned(),
         };
-        let name = crate::shell::operand(format!("{kind}/{name}"));
-        let namespace = text("/metadata/namespace").filter(|namespace| !namespace.is_empty());
-        let namespace = namespace.map(|namespace| format!(" -n {}", crate::shell::operand(namespace)));
-        Some(format!("{name}{}", namespace.unwrap_or_default()))
+        let namespace = text("/metadata/namespace").filter(plain);
+        let namespace = namespace.map_or_else(String::new, |namespace| format!(" -n {namespace}"));
+        Some(format!("{kind}/{name}{namespace}"))
     }
 
     /// The kind: `Deployment`.

@@ -5,8 +5,10 @@ mod server;
 
 use serde_json::Value;
 
-use super::{Cluster, Workload, cure};
-use crate::diagnosis::{Cause, PodPatch};
+use super::change::{Change, Field, changed};
+use super::facts::unmasked;
+use super::{Cluster, Workload};
+use crate::diagnosis::Cause;
 
 /// Why a container is not started, or is not what its manifest says ([`Cause::PodFieldsIgnored`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,39 +46,6 @@ fn code<S: serde::Serializer>(cause: &Option<Cause>, serializer: S) -> Result<S:
     }
 }
 
-/// Fields that take a refusal away.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Change {
-    pub(super) set: PodPatch,
-    pub(super) leave_out: &'static [Field],
-}
-
-impl Change {
-    /// Whether it is this one, and nothing else.
-    pub(super) fn is(&self, patch: &PodPatch) -> bool {
-        self.leave_out.is_empty() && self.set == *patch
-    }
-}
-
-/// A field that is left out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Field {
-    HostUsers,
-    ProcMount,
-}
-
-impl From<PodPatch> for Change {
-    fn from(set: PodPatch) -> Self {
-        Self { set, leave_out: &[] }
-    }
-}
-
-impl From<&'static [Field]> for Change {
-    fn from(fields: &'static [Field]) -> Self {
-        Self { set: PodPatch::default(), leave_out: fields }
-    }
-}
-
 fn refusal(cause: Option<Cause>, text: impl Into<String>, remedy: impl Into<String>) -> Refusal {
     Refusal { cause, text: text.into(), remedy: remedy.into(), patch: None, starts: false }
 }
@@ -88,9 +57,45 @@ fn ignored(cause: Option<Cause>, text: impl Into<String>, remedy: impl Into<Stri
 
 /// All that is known beforehand.
 pub(super) fn all(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<Refusal> {
-    let mut found = server::all_of(cluster, workload, container);
-    found.extend(node::all_of(cluster, workload, container));
+    let mut found = plain(cluster, workload, container);
+    let name = container.get("name").and_then(Value::as_str).unwrap_or_default();
+    let next: Vec<Option<Refusal>> = found
+        .iter()
+        .map(|refused| of_change(cluster, workload, name, refused.patch.as_ref()?, &found))
+        .collect();
+    for (refused, next) in found.iter_mut().zip(next) {
+        if let Some(next) = next {
+            refused.instead(&next, unmasked(container));
+        }
+    }
     found
+}
+
+fn plain(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<Refusal> {
+    let mut found = server::refuses(cluster, workload, container);
+    found.extend(node::refuses(cluster, workload, container));
+    found
+}
+
+const PROC_MOUNT: &[Field] = &[Field::ProcMount];
+
+impl Refusal {
+    /// What else to do, where its change would be refused for another reason.
+    fn instead(&mut self, next: &Self, unmasked: bool) {
+        self.patch = None;
+        if self.cause == Some(Cause::UnmaskedNeedsUserNamespace) && unmasked {
+            self.patch = Some(PROC_MOUNT.into());
+            self.remedy = format!(
+                "leave procMount out, and bind the outer /proc in the sandbox: with hostUsers: false, {}",
+                next.text
+            );
+        }
+    }
+
+    /// Whether the same is said there.
+    pub(super) fn is_among(&self, others: &[Self]) -> bool {
+        others.iter().any(|other| other.text == self.text)
+    }
 }
 
 /// Why a change is of no use in this cluster: what it would refuse, or drop, that it does not now.
@@ -101,11 +106,11 @@ pub(super) fn of_change(
     change: &Change,
     now: &[Refusal],
 ) -> Option<Refusal> {
-    let changed = cure::changed(cluster, workload, name, change)?;
+    let changed = changed(cluster, workload, name, change)?;
     let (container, _) = changed.container(name)?;
     let dropped = change.set.host_users == Some(false) || change.set.unmasked_proc;
     let of_no_use = |refused: &Refusal| {
-        !now.contains(refused) || dropped && refused.cause == Some(Cause::PodFieldsIgnored)
+        !refused.is_among(now) || dropped && refused.cause == Some(Cause::PodFieldsIgnored)
     };
-    all(cluster, &changed, container).into_iter().find(of_no_use)
+    plain(cluster, &changed, container).into_iter().find(of_no_use)
 }

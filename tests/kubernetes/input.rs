@@ -114,7 +114,9 @@ fn kubectl_finds_what_is_named() {
     };
     assert_eq!(named("name: j, namespace: team").as_deref(), Some("Job/j -n team"));
     assert_eq!((named("generateName: j-"), named("")), (None, None));
-    assert_eq!(named("name: \"a; b\"").as_deref(), Some("'Job/a; b'"));
+    // it stands on a command line
+    assert_eq!((named("name: 'a; b'"), named("name: --all")), (None, None));
+    assert_eq!(named("name: j, namespace: 'a b'").as_deref(), Some("Job/j"));
 }
 
 #[test]
@@ -127,7 +129,7 @@ fn containers_that_debug_are_containers() {
     let error = Cure::of(&[containerd()], &pod, "dbg", &line()).unwrap_err().to_string();
     assert!(error.contains("dbg is an ephemeral container"), "{error}");
     let cure = Cure::of(&[containerd()], &pod, "c", &line()).unwrap();
-    assert_eq!(one(&edited(text, &[cure.clone()]).unwrap()), cure.changed);
+    assert_eq!(one(&edited(text, std::slice::from_ref(&cure)).unwrap()), cure.changed);
 }
 
 /// A pod that restricted lets in, with a change.

@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use super::questions::labels_unknown;
 use super::{context, privileged, profile};
 use crate::host::{Fact, Host, Security};
 use crate::kubernetes::{Cluster, Runtime, Workload};
@@ -102,4 +101,11 @@ pub(super) fn selinux(cluster: &Cluster) -> Option<bool> {
         (_, Fact::Present(true)) => Some(true),
         _ => None,
     }
+}
+
+/// Whether SELinux enforces, and nobody knows of the labels: containerd gives none unless it is told to.
+pub(in crate::kubernetes) fn labels_unknown(cluster: &Cluster) -> bool {
+    cluster.runtime == Runtime::Containerd
+        && apparmor(cluster) != Some(true)
+        && selinux(cluster) == Some(true)
 }

@@ -32,7 +32,7 @@ pub(in crate::kubernetes) fn questions(
     }));
     let node = &cluster.node;
     let privileged = privileged(container);
-    if labels_unknown(cluster) && !privileged {
+    if confinement::labels_unknown(cluster) && !privileged {
         ask.push("whether containerd labels containers: `containerd config dump | grep enable_selinux` on the node".to_owned());
     }
     let userns = user_namespace(cluster, workload);
@@ -98,11 +98,4 @@ pub(in crate::kubernetes) fn other_class(cluster: &Cluster, workload: &Workload)
     let class = workload.spec().get("runtimeClassName").and_then(Value::as_str)?;
     let other = CLASSES.iter().any(|name| class.starts_with(name)) && cluster.runtime != Runtime::GVisor;
     other.then(|| crate::visible::line(class).into_owned())
-}
-
-/// Whether SELinux enforces, and nobody knows of the labels: containerd gives none unless it is told to.
-pub(in crate::kubernetes) fn labels_unknown(cluster: &Cluster) -> bool {
-    cluster.runtime == Runtime::Containerd
-        && apparmor(cluster) != Some(true)
-        && confinement::selinux(cluster) == Some(true)
 }

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{Field, Refusal, ignored, refusal};
+use super::{Refusal, ignored, refusal};
 use crate::bwrap::Version;
 use crate::diagnosis::{Cause, PodPatch};
+use crate::kubernetes::change::Field;
 use crate::kubernetes::facts::{
     apparmor, apparmor_asked, context, is, kernel_maps_tmpfs, own, privileged, user, user_namespace,
     volume_of,
@@ -20,7 +21,7 @@ const IDS: u64 = 65_536;
 /// The one without the other is refused.
 const BOTH: &[Field] = &[Field::HostUsers, Field::ProcMount];
 
-pub(super) fn all_of(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<Refusal> {
+pub(super) fn refuses(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<Refusal> {
     let mut found = Vec::new();
     if user_namespace(cluster, workload) {
         found.extend(without_namespaces(cluster));

@@ -2,20 +2,18 @@
 
 use serde_json::Value;
 
-use super::{Field, Refusal, all, ignored, refusal};
+use super::{Refusal, ignored, refusal};
 use crate::diagnosis::{Cause, PodPatch};
 use crate::kubernetes::facts::{
     APPARMOR, HAS_USER_NAMESPACES, annotated_apparmor, context, drops_user_namespaces, is, own, privileged,
     profile, unmasked,
 };
-use crate::kubernetes::{Cluster, Workload, cure};
+use crate::kubernetes::{Cluster, Workload};
 
-const PROC_MOUNT: &[Field] = &[Field::ProcMount];
-
-pub(super) fn all_of(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<Refusal> {
+pub(super) fn refuses(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<Refusal> {
     let mut found = Vec::new();
     found.extend(other_system(workload));
-    found.extend(user_namespace(cluster, workload, container));
+    found.extend(user_namespace(cluster, workload));
     for (one, _) in workload.listed() {
         found.extend(of_container(workload, one, one == container));
     }
@@ -32,7 +30,7 @@ fn other_system(workload: &Workload) -> Option<Refusal> {
         .then(|| refusal(None, text, "run what needs bwrap in a pod for Linux"))
 }
 
-fn user_namespace(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<Refusal> {
+fn user_namespace(cluster: &Cluster, workload: &Workload) -> Vec<Refusal> {
     let spec = workload.spec();
     let asks = is(spec.get("hostUsers"), false);
     let unmasked = workload.listed().any(|(one, _)| unmasked(one));
@@ -49,22 +47,7 @@ fn user_namespace(cluster: &Cluster, workload: &Workload, container: &Value) -> 
     if unmasked && !asks {
         let text = "the API server allows procMount: Unmasked only with hostUsers: false";
         let mut refused = refusal(Some(Cause::UnmaskedNeedsUserNamespace), text, "set hostUsers: false");
-        let set = PodPatch { host_users: Some(false), ..PodPatch::default() }.into();
-        // of a pod that asks nothing of this is asked again
-        let name = container.get("name").and_then(Value::as_str).unwrap_or_default();
-        let changed = cure::changed(cluster, workload, name, &set);
-        let next = changed.and_then(|changed| {
-            let (container, _) = changed.container(name)?;
-            all(cluster, &changed, container).into_iter().find(Refusal::stops)
-        });
-        refused.patch = Some(set);
-        if let Some(next) = next.filter(|_| crate::kubernetes::facts::unmasked(container)) {
-            refused.remedy = format!(
-                "leave procMount out, and bind the outer /proc in the sandbox: with hostUsers: false {}",
-                next.text
-            );
-            refused.patch = Some(PROC_MOUNT.into());
-        }
+        refused.patch = Some(PodPatch { host_users: Some(false), ..PodPatch::default() }.into());
         found.push(refused);
     }
     if asks {
