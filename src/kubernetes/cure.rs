@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::change::{Change, Nulls, merge, wrapped};
 use super::manifest::Workload;
+use super::refusal::Refusal;
 use super::{Answer, Cluster, Forecast, ManifestError, facts, yaml};
 use crate::diagnosis::{Action, Finding, PodPatch, Remedy};
 use crate::sandbox::Sandbox;
@@ -39,6 +40,8 @@ pub struct Cure {
     pub changed: Workload,
     /// The remedies that were merged, with their prices, needs and files.
     pub remedies: Vec<Remedy>,
+    /// What was refused and is not with the change.
+    pub mended: Vec<Refusal>,
     /// What it comes to with each of the clusters, in their order, with the change.
     pub forecasts: Vec<Forecast>,
     /// What no field of a pod takes away, each with its own remedies: for the node's owner, or for the author of the line.
@@ -62,6 +65,7 @@ impl Cure {
             patch: Value::Object(Map::new()),
             changed: workload.clone(),
             remedies: Vec::new(),
+            mended: Vec::new(),
             forecasts: Vec::new(),
             left: Vec::new(),
         };
@@ -83,24 +87,27 @@ impl Cure {
         while let (Some(cluster), true) = (clusters.first(), steps < STEPS) {
             let wanted = cure.wanted().into_iter();
             let mut wanted = wanted.filter(|(change, _)| !undone.iter().any(|(other, _)| other == change));
-            let step = wanted.find_map(|(change, remedy)| {
+            let step = wanted.find_map(|(change, why)| {
                 let fields = cure.fields(cluster, container, &change)?;
-                Some((change, remedy, fields))
+                Some((change, why, fields))
             });
-            let Some((change, remedy, fields)) = step else { break };
+            let Some((change, why, fields)) = step else { break };
             let mut changed = cure.changed.clone();
             merge(&mut changed.object, &fields, Nulls::Remove);
             let forecasts = foretell(&changed)?;
             let worse =
                 cure.forecasts.iter().zip(&forecasts).find_map(|(before, after)| worse(before, after));
-            if let Some(why) = worse {
-                undone.push((change, why));
+            if let Some(worse) = worse {
+                undone.push((change, worse));
                 continue;
             }
             cure.changed = changed;
             cure.forecasts = forecasts;
             merge(&mut cure.patch, &fields, Nulls::Stay);
-            cure.remedies.extend(remedy);
+            match why {
+                Why::Remedy(remedy) => cure.remedies.push(remedy),
+                Why::Refusal(refused) => cure.mended.push(refused),
+            }
             steps += 1;
         }
         cure.left = left(&cure.forecasts, &undone);
@@ -130,11 +137,13 @@ impl Cure {
     }
 
     /// What takes something out of the way that fields of the pod can, of each cluster, the first first.
-    fn wanted(&self) -> Vec<(Change, Option<Remedy>)> {
+    fn wanted(&self) -> Vec<(Change, Why)> {
         let mut wanted = Vec::new();
         for forecast in &self.forecasts {
-            let refused = forecast.refused.iter().filter_map(|refused| refused.patch.clone());
-            wanted.extend(refused.map(|change| (change, None)));
+            let refused = forecast.refused.iter();
+            wanted.extend(
+                refused.filter_map(|refused| Some((refused.patch.clone()?, Why::Refusal(refused.clone())))),
+            );
             if !matches!(forecast.answer, Answer::Fails | Answer::DependsOnNode) {
                 continue;
             }
@@ -142,7 +151,7 @@ impl Cure {
                 // a later one opens more: the first is for the node, or for the line, if it is none of the pod's
                 let Some(remedy) = finding.remedies.first() else { continue };
                 let Action::Pod(patch) = &remedy.action else { continue };
-                wanted.push((patch.clone().into(), Some(remedy.clone())));
+                wanted.push((patch.clone().into(), Why::Remedy(remedy.clone())));
             }
         }
         wanted
@@ -155,6 +164,12 @@ impl Cure {
         merge(&mut object, &fields, Nulls::Remove);
         (object != self.changed.object).then_some(fields)
     }
+}
+
+/// What a change is for.
+enum Why {
+    Remedy(Remedy),
+    Refusal(Refusal),
 }
 
 /// Why a cluster has less of a pod than before: it refuses it, or passes over what it asks for.

@@ -86,7 +86,7 @@ impl Refusal {
         if self.cause == Some(Cause::UnmaskedNeedsUserNamespace) && unmasked {
             self.patch = Some(PROC_MOUNT.into());
             self.remedy = format!(
-                "leave procMount out, and bind the outer /proc in the sandbox: with hostUsers: false, {}",
+                "leave procMount out, and bind the outer /proc in the sandbox; hostUsers: false would be refused, too: {}",
                 next.text
             );
         }

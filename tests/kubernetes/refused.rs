@@ -131,6 +131,8 @@ fn the_change_of_a_refused_pod_makes_no_other_refused_pod() {
         refused(&containerd(), &pod, "procMount: Unmasked only with hostUsers: false");
         let cure = cure(&[containerd()], &pod);
         assert!(cure.patch().contains("procMount: null"), "{}", cure.patch());
+        // and why is told
+        assert!(cure.mended[0].remedy.starts_with("leave procMount out"), "{:?}", cure.mended);
         assert_eq!(cure.forecasts[0].answer, Answer::Fails);
     }
     let gvisor = Cluster::new(Runtime::GVisor);

@@ -87,7 +87,10 @@ fn meant<'a>(workload: &'a Workload, wanted: &dyn Fn(&str) -> bool) -> Result<Op
 }
 
 fn notes(cure: &Cure, clusters: &[Cluster]) -> Vec<String> {
-    let mut notes = Vec::new();
+    let mut notes: Vec<String> = Vec::new();
+    for refused in &cure.mended {
+        notes.extend([refused.remedy.clone(), format!("  because {}", refused.text)]);
+    }
     for remedy in &cure.remedies {
         notes.push(remedy.summary.clone());
         notes.push(format!("  price: {}", remedy.opens));
