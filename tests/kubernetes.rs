@@ -2,6 +2,10 @@
 //! takes all out of the way that a patch can; hostile input is one clear line.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "kubernetes/input.rs"]
+mod input;
+#[path = "kubernetes/refused.rs"]
+mod refused;
 mod seeded;
 
 use std::collections::BTreeSet;

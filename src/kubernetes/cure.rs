@@ -1,10 +1,14 @@
 //! One change of a manifest that takes all out of the way that a manifest can.
 
-use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
+use serde_json::{Map, Value};
+
+use super::change::{Change, Nulls, merge, wrapped};
 use super::manifest::Workload;
+use super::refusal::Refusal;
 use super::{Answer, Cluster, Forecast, ManifestError, facts, yaml};
-use crate::diagnosis::{Action, Finding, PodPatch, Profile, Remedy};
+use crate::diagnosis::{Action, Finding, PodPatch, Remedy};
 use crate::sandbox::Sandbox;
 
 /// So many changes after one another are merged; no pod takes more.
@@ -36,6 +40,8 @@ pub struct Cure {
     pub changed: Workload,
     /// The remedies that were merged, with their prices, needs and files.
     pub remedies: Vec<Remedy>,
+    /// What was refused and is not with the change.
+    pub mended: Vec<Refusal>,
     /// What it comes to with each of the clusters, in their order, with the change.
     pub forecasts: Vec<Forecast>,
     /// What no field of a pod takes away, each with its own remedies: for the node's owner, or for the author of the line.
@@ -47,7 +53,7 @@ impl Cure {
     ///
     /// # Errors
     ///
-    /// If the workload has no container of this name.
+    /// If the workload has no container of this name, or one that is [ephemeral](Workload::is_ephemeral).
     pub fn of(
         clusters: &[Cluster],
         workload: &Workload,
@@ -59,19 +65,52 @@ impl Cure {
             patch: Value::Object(Map::new()),
             changed: workload.clone(),
             remedies: Vec::new(),
+            mended: Vec::new(),
             forecasts: Vec::new(),
             left: Vec::new(),
         };
-        for step in 0..=STEPS {
-            let forecasts =
-                clusters.iter().map(|cluster| cluster.foretell(&cure.changed, container, sandbox));
-            cure.forecasts = forecasts.collect::<Result<_, _>>()?;
-            let forecasts = cure.forecasts.clone();
-            if step == STEPS || !forecasts.iter().any(|forecast| cure.step(forecast, container)) {
-                cure.left = left(forecasts);
-                break;
-            }
+        if workload.is_ephemeral(container) {
+            return Err(ManifestError(format!(
+                "{}: {} is an ephemeral container, which nobody can change: kubectl debug adds another one",
+                workload.title(),
+                crate::visible::line(container)
+            )));
         }
+        let foretell = |workload: &Workload| {
+            let all = clusters.iter().map(|cluster| cluster.foretell(workload, container, sandbox));
+            all.collect::<Result<Vec<_>, _>>()
+        };
+        cure.forecasts = foretell(workload)?;
+        // what was of no use to one of them is not tried again
+        let mut undone: Vec<(Change, String)> = Vec::new();
+        let mut steps = 0;
+        while let (Some(cluster), true) = (clusters.first(), steps < STEPS) {
+            let wanted = cure.wanted().into_iter();
+            let mut wanted = wanted.filter(|(change, _)| !undone.iter().any(|(other, _)| other == change));
+            let step = wanted.find_map(|(change, why)| {
+                let fields = cure.fields(cluster, container, &change)?;
+                Some((change, why, fields))
+            });
+            let Some((change, why, fields)) = step else { break };
+            let mut changed = cure.changed.clone();
+            merge(&mut changed.object, &fields, Nulls::Remove);
+            let forecasts = foretell(&changed)?;
+            let worse =
+                cure.forecasts.iter().zip(&forecasts).find_map(|(before, after)| worse(before, after));
+            if let Some(worse) = worse {
+                undone.push((change, worse));
+                continue;
+            }
+            cure.changed = changed;
+            cure.forecasts = forecasts;
+            merge(&mut cure.patch, &fields, Nulls::Stay);
+            match why {
+                Why::Remedy(remedy) => cure.remedies.push(remedy),
+                Why::Refusal(refused) => cure.mended.push(refused),
+            }
+            steps += 1;
+        }
+        cure.left = left(&cure.forecasts, &undone);
         Ok(cure)
     }
 
@@ -97,166 +136,107 @@ impl Cure {
         text
     }
 
-    /// Takes the first thing out of the way that fields of the pod can; whether there was one.
-    fn step(&mut self, forecast: &Forecast, container: &str) -> bool {
-        if let Some(patch) = forecast.refused.iter().find_map(|refused| refused.patch.as_ref()) {
-            return self.take(patch, container);
-        }
-        if !matches!(forecast.answer, Answer::Fails | Answer::DependsOnNode) {
-            return false;
-        }
-        for finding in &forecast.obstacles {
-            // a later one opens more: the first is for the node, or for the line, if it is none of the pod's
-            let Some(remedy) = finding.remedies.first() else { continue };
-            let Action::Pod(patch) = &remedy.action else { continue };
-            if self.take(patch, container) {
-                self.remedies.push(remedy.clone());
-                return true;
+    /// What takes something out of the way that fields of the pod can, of each cluster, the first first.
+    fn wanted(&self) -> Vec<(Change, Why)> {
+        let mut wanted = Vec::new();
+        for forecast in &self.forecasts {
+            let refused = forecast.refused.iter();
+            wanted.extend(
+                refused.filter_map(|refused| Some((refused.patch.clone()?, Why::Refusal(refused.clone())))),
+            );
+            if !matches!(forecast.answer, Answer::Fails | Answer::DependsOnNode) {
+                continue;
+            }
+            for finding in &forecast.obstacles {
+                // a later one opens more: the first is for the node, or for the line, if it is none of the pod's
+                let Some(remedy) = finding.remedies.first() else { continue };
+                let Action::Pod(patch) = &remedy.action else { continue };
+                wanted.push((patch.clone().into(), Why::Remedy(remedy.clone())));
             }
         }
-        false
+        wanted
     }
 
-    /// Whether that changed anything.
-    fn take(&mut self, patch: &PodPatch, container: &str) -> bool {
-        let Some((found, start)) = self.changed.container(container) else { return false };
-        let fields = fields(patch, found, if start { "initContainers" } else { "containers" }, container);
-        let wrapped = self.changed.wrapped(fields);
+    /// The fields of a change, if they are others than there are.
+    fn fields(&self, cluster: &Cluster, container: &str, change: &Change) -> Option<Value> {
+        let fields = wrapped(cluster, &self.changed, container, change)?;
         let mut object = self.changed.object.clone();
-        merge(&mut object, &wrapped, Nulls::Remove);
-        if object == self.changed.object {
-            return false;
-        }
-        self.changed.object = object;
-        merge(&mut self.patch, &wrapped, Nulls::Stay);
-        true
+        merge(&mut object, &fields, Nulls::Remove);
+        (object != self.changed.object).then_some(fields)
     }
 }
 
-fn left(forecasts: Vec<Forecast>) -> Vec<Finding> {
+/// What a change is for.
+enum Why {
+    Remedy(Remedy),
+    Refusal(Refusal),
+}
+
+/// Why a cluster has less of a pod than before: it refuses it, or passes over what it asks for.
+fn worse(before: &Forecast, after: &Forecast) -> Option<String> {
+    let refused = after.refused.iter().find(|refused| !refused.is_among(&before.refused))?;
+    Some(format!("{}: {}", after.runtime, refused.text))
+}
+
+/// What is left, each with what can be done; what was undone comes last, with the reason.
+fn left(forecasts: &[Forecast], undone: &[(Change, String)]) -> Vec<Finding> {
     let mut left: Vec<Finding> = Vec::new();
-    for finding in forecasts.into_iter().flat_map(|forecast| forecast.obstacles) {
+    for finding in forecasts.iter().flat_map(|forecast| &forecast.obstacles) {
         if !left.iter().any(|other| other.cause == finding.cause) {
-            left.push(finding);
+            left.push(finding.clone());
         }
+    }
+    for finding in &mut left {
+        put_last(finding, |patch| {
+            let undone = undone.iter().find(|(change, _)| change.is(patch));
+            undone.map(|(_, why)| why.clone())
+        });
     }
     left
 }
 
-/// The fields of a change, from the pod on. Lists that Kubernetes replaces are whole.
-fn fields(patch: &PodPatch, container: &Value, list: &str, name: &str) -> Value {
-    let mut context = Map::new();
-    if let Some(user) = patch.run_as_user {
-        context.insert("runAsUser".into(), json!(user));
-        context.insert("runAsNonRoot".into(), json!(user != 0));
-    }
-    if patch.unmasked_proc {
-        context.insert("procMount".into(), json!("Unmasked"));
-    }
-    if !patch.add_capabilities.is_empty() {
-        let listed = |list: &str| {
-            let words = container.pointer(&format!("/securityContext/capabilities/{list}"));
-            let words = words.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-            words.map(str::to_owned).collect::<Vec<_>>()
-        };
-        let (mut add, mut drop) = (listed("add"), listed("drop"));
-        for capability in &patch.add_capabilities {
-            let is_it = |name: &String| facts::capability(name) == Some(*capability);
-            // what is dropped stays dropped, whoever adds it
-            drop.retain(|other| !is_it(other));
-            if !add.iter().any(is_it) {
-                add.push(capability.to_string().trim_start_matches("CAP_").to_owned());
-            }
-        }
-        let mut both = json!({ "add": add });
-        if let (Some(both), true) = (both.as_object_mut(), !listed("drop").is_empty()) {
-            both.insert("drop".into(), json!(drop));
-        }
-        context.insert("capabilities".into(), both);
-    }
-    if let Some(profile) = &patch.seccomp {
-        context.insert("seccompProfile".into(), named(profile));
-    }
-    if let Some(profile) = &patch.apparmor {
-        context.insert("appArmorProfile".into(), named(profile));
-    }
-    if let Some(kind) = &patch.selinux_type {
-        context.insert("seLinuxOptions".into(), json!({ "type": kind }));
-    }
-    let mut changed = Map::new();
-    changed.insert("name".into(), json!(name));
-    let mut spec = Map::new();
-    if !context.is_empty() {
-        changed.insert("securityContext".into(), Value::Object(context));
-    }
-    if let Some(path) = &patch.empty_dir {
-        changed.insert(
-            "volumeMounts".into(),
-            json!([{ "mountPath": path.to_string_lossy(), "name": "bwrap-tmp" }]),
-        );
-        spec.insert("volumes".into(), json!([{ "name": "bwrap-tmp", "emptyDir": {} }]));
-    }
-    if let Some(users) = patch.host_users {
-        spec.insert("hostUsers".into(), json!(users));
-    }
-    if changed.len() > 1 {
-        spec.insert(list.to_owned(), Value::Array(vec![Value::Object(changed)]));
-    }
-    let mut pod = Map::new();
-    if let Some(scc) = &patch.required_scc {
-        pod.insert("metadata".into(), json!({ "annotations": { "openshift.io/required-scc": scc } }));
-    }
-    pod.insert("spec".into(), Value::Object(spec));
-    Value::Object(pod)
-}
+/// Volumes whose filesystem the manifest does not tell.
+const OF_ANY_FILESYSTEM: &[&str] = &["csi", "ephemeral", "flexVolume", "hostPath", "persistentVolumeClaim"];
 
-fn named(profile: &Profile) -> Value {
-    match profile {
-        Profile::Unconfined => json!({ "type": "Unconfined", "localhostProfile": null }),
-        Profile::Localhost(name) => json!({ "type": "Localhost", "localhostProfile": name }),
-    }
-}
-
-/// Lists that are merged, by what tells their members apart; others are replaced.
-const MERGED: &[(&str, &str)] =
-    &[("containers", "name"), ("initContainers", "name"), ("volumes", "name"), ("volumeMounts", "mountPath")];
-
-/// What a null of a patch does.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Nulls {
-    /// It removes a field of an object.
-    Remove,
-    /// It goes on into a patch that is made of several.
-    Stay,
-}
-
-/// Merges a patch as the API server does (strategic merge, for these fields).
-pub(super) fn merge(object: &mut Value, patch: &Value, nulls: Nulls) {
-    let Value::Object(patch) = patch else {
-        *object = patch.clone();
+/// Adds to each change that gives the pod a user namespace what it needs of the container's volumes.
+pub(super) fn name_volumes(workload: &Workload, container: &Value, findings: &mut [Finding]) {
+    let mounts = container.get("volumeMounts").and_then(Value::as_array).into_iter().flatten();
+    let volumes = mounts.filter_map(|mount| facts::volume_of(workload, mount));
+    let doubtful = volumes.filter(|volume| OF_ANY_FILESYSTEM.iter().any(|kind| volume.get(*kind).is_some()));
+    let names: BTreeSet<&str> = doubtful.filter_map(|volume| volume.get("name")?.as_str()).collect();
+    if names.is_empty() {
         return;
-    };
-    if !object.is_object() {
-        *object = Value::Object(Map::new());
     }
-    let Some(object) = object.as_object_mut() else { return };
-    for (name, value) in patch {
-        let key = MERGED.iter().find(|(list, _)| list == name).map(|(_, key)| *key);
-        match (value, key) {
-            (Value::Null, _) if nulls == Nulls::Remove => {
-                object.remove(name);
-            }
-            (Value::Array(more), Some(key)) => {
-                let list = object.entry(name.clone()).or_insert_with(|| json!([]));
-                let Some(list) = list.as_array_mut() else { continue };
-                for one in more {
-                    match list.iter_mut().find(|other| other.get(key) == one.get(key)) {
-                        Some(other) => merge(other, one, nulls),
-                        None => list.push(one.clone()),
-                    }
-                }
-            }
-            _ => merge(object.entry(name.clone()).or_insert(Value::Null), value, nulls),
+    let names = names.into_iter().map(crate::visible::line).collect::<Vec<_>>().join(", ");
+    for remedy in findings.iter_mut().flat_map(|finding| &mut finding.remedies) {
+        if matches!(&remedy.action, Action::Pod(patch) if patch.host_users == Some(false)) {
+            remedy.requires.push(format!(
+                "filesystems that can be shown under other ids, as ext4, XFS and Btrfs can and NFS cannot, in the volumes {names}"
+            ));
         }
     }
+}
+
+/// Puts changes of the pod last that are of no use, and says why.
+pub(super) fn put_last(finding: &mut Finding, why: impl Fn(&PodPatch) -> Option<String>) {
+    let remedies = std::mem::take(&mut finding.remedies);
+    let (mut first, mut last): (Vec<Remedy>, Vec<Remedy>) = (Vec::new(), Vec::new());
+    for mut remedy in remedies {
+        let Action::Pod(patch) = &remedy.action else {
+            first.push(remedy);
+            continue;
+        };
+        match why(patch) {
+            None => first.push(remedy),
+            Some(why) => {
+                let why = format!("that this is not so: {why}");
+                if !remedy.requires.contains(&why) {
+                    remedy.requires.push(why);
+                }
+                last.push(remedy);
+            }
+        }
+    }
+    finding.remedies = first;
+    finding.remedies.extend(last);
 }

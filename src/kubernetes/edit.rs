@@ -29,8 +29,6 @@ type Result<T = (), E = String> = std::result::Result<T, E>;
 ///   - name: \"c\" # runs bwrap
 ///     securityContext:
 ///       procMount: Unmasked
-///       runAsNonRoot: true
-///       runAsUser: 1000
 ///   hostUsers: false
 /// ");
 /// # Ok::<(), bwrap_launch::kubernetes::ManifestError>(())

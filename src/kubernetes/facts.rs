@@ -1,17 +1,21 @@
 //! A manifest made into the facts that can be read inside of the container.
 
+mod confinement;
+mod questions;
+
 use std::path::Path;
 
 use serde_json::Value;
 
 use super::{Cluster, Runtime, Workload};
 use crate::bwrap::Version;
-use crate::diagnosis;
-use crate::host::{CapabilitySet, Fact, FileKind, Host, IdMapping, Mount, Platform, Security, Sighting};
-use crate::sandbox::{Capability, Sandbox};
+use crate::host::{CapabilitySet, Fact, FileKind, Host, IdMapping, Mount, Platform, Sighting};
+use crate::sandbox::Capability;
 
-/// The annotation that came before `appArmorProfile`.
-const APPARMOR: &str = "container.apparmor.security.beta.kubernetes.io";
+pub(super) use confinement::{
+    APPARMOR, annotated_apparmor, apparmor, apparmor_asked, has_apparmor_field, labels_unknown,
+};
+pub(super) use questions::{other_class, questions};
 
 /// What CRI-O leaves to a container's root, and what containerd does beyond that.
 const CRI_O: &[Capability] = &[
@@ -59,7 +63,24 @@ pub(super) fn privileged(container: &Value) -> bool {
 
 /// Whether the pod gets a user namespace: if it asks, and the cluster has them.
 pub(super) fn user_namespace(cluster: &Cluster, workload: &Workload) -> bool {
-    is(workload.spec().get("hostUsers"), false) && cluster.kubernetes.is_none_or(|version| version >= (1, 33))
+    is(workload.spec().get("hostUsers"), false) && drops_user_namespaces(cluster).is_none()
+}
+
+/// The release of Kubernetes that has hostUsers and procMount switched on.
+pub(super) const HAS_USER_NAMESPACES: (u32, u32) = (1, 33);
+
+/// The release, if it is one before.
+pub(super) fn drops_user_namespaces(cluster: &Cluster) -> Option<(u32, u32)> {
+    cluster.kubernetes.filter(|version| *version < HAS_USER_NAMESPACES)
+}
+
+/// Whether the node's kernel can show a tmpfs under other ids, as volumes of pods with a user namespace are; `None` where nobody
+/// knows, as of kernels that are kept for ten years.
+pub(super) fn kernel_maps_tmpfs(cluster: &Cluster) -> Option<bool> {
+    let release = cluster.node.kernel.release.present()?;
+    let mut numbers = release.split(['.', '-']).map(|part| part.parse::<u32>().ok());
+    let version = (numbers.next()??, numbers.next()??);
+    (version >= (6, 3) || !release.contains(".el")).then_some(version >= (6, 3))
 }
 
 pub(super) fn unmasked(container: &Value) -> bool {
@@ -103,7 +124,7 @@ pub(super) fn capabilities(cluster: &Cluster, container: &Value) -> CapabilitySe
     if every(&drop) {
         set = 0;
     }
-    let known = |list: &[&str]| bits(list.iter().filter_map(|name| capability(name)));
+    let known = |list: &[&str]| bits(list.iter().filter_map(|name| capability(cluster.runtime, name)));
     CapabilitySet((set | known(&add)) & !known(&drop))
 }
 
@@ -111,10 +132,12 @@ fn bits(set: impl Iterator<Item = Capability>) -> u64 {
     set.fold(0, |bits, one| bits | 1 << one.number())
 }
 
-/// By either of its names: Kubernetes leaves `CAP_` out.
-pub(super) fn capability(name: &str) -> Option<Capability> {
+/// As Kubernetes names it, without `CAP_`. containerd puts that before whatever is there, and what comes of `CAP_SETFCAP` then is
+/// passed over; CRI-O takes either.
+pub(super) fn capability(runtime: Runtime, name: &str) -> Option<Capability> {
     let name = name.to_ascii_uppercase();
-    let full = if name.starts_with("CAP_") { name } else { format!("CAP_{name}") };
+    let full =
+        if runtime == Runtime::CriO && name.starts_with("CAP_") { name } else { format!("CAP_{name}") };
     full.parse().ok()
 }
 
@@ -138,7 +161,7 @@ pub(super) fn inside(cluster: &Cluster, workload: &Workload, container: &Value) 
     process(&mut host, cluster, workload, container);
     ids(&mut host, userns);
     host.mounts = mounts(cluster, workload, container, userns);
-    security(&mut host, cluster, workload, container);
+    confinement::security(&mut host, cluster, workload, container);
     // every image has one that anybody would build on
     host.files.insert("/tmp".into(), Fact::Present(FileKind::Directory));
     if cluster.runtime == Runtime::GVisor {
@@ -267,135 +290,13 @@ fn volumes(workload: &Workload, container: &Value, mounts: &mut Vec<Mount>) {
 }
 
 /// Whether it is a directory in memory.
-fn is_empty_dir(workload: &Workload, volume: &Value) -> bool {
+fn is_empty_dir(workload: &Workload, mount: &Value) -> bool {
+    let medium = volume_of(workload, mount).and_then(|volume| volume.pointer("/emptyDir/medium"));
+    medium.and_then(Value::as_str) == Some("Memory")
+}
+
+/// The volume that a container mounts.
+pub(super) fn volume_of<'a>(workload: &'a Workload, mount: &Value) -> Option<&'a Value> {
     let all = workload.spec().get("volumes").and_then(Value::as_array);
-    let named = all.into_iter().flatten().find(|other| other.get("name") == volume.get("name"));
-    named.and_then(|volume| volume.pointer("/emptyDir/medium")).and_then(Value::as_str) == Some("Memory")
-}
-
-/// The AppArmor profile that is asked for.
-fn apparmor_asked(workload: &Workload, container: &Value) -> Option<String> {
-    let field = context(workload, container, "appArmorProfile").and_then(profile);
-    let name = container.get("name").and_then(Value::as_str).unwrap_or_default();
-    let annotations = workload.pod().pointer("/metadata/annotations");
-    let annotation = annotations.and_then(|all| all.get(format!("{APPARMOR}/{name}"))?.as_str());
-    field.or_else(|| {
-        annotation.map(|text| match text.strip_prefix("localhost/") {
-            Some(name) => name.to_owned(),
-            None if text == "unconfined" => "Unconfined".to_owned(),
-            None => "RuntimeDefault".to_owned(),
-        })
-    })
-}
-
-fn security(host: &mut Host, cluster: &Cluster, workload: &Workload, container: &Value) {
-    if cluster.runtime == Runtime::GVisor {
-        host.security.label = Fact::Absent;
-        host.security.apparmor_label = Fact::Absent;
-        return;
-    }
-    let node = &cluster.node.security;
-    host.security = Security {
-        modules: node.modules.clone(),
-        apparmor_enabled: node.apparmor_enabled.clone(),
-        selinux_filesystem: node.selinux_filesystem.clone(),
-        selinux_enforcing: node.selinux_enforcing.clone(),
-        ..Security::default()
-    };
-    if apparmor(cluster) == Some(true) {
-        let asked = apparmor_asked(workload, container).unwrap_or_else(|| "RuntimeDefault".to_owned());
-        let label = match asked.as_str() {
-            _ if privileged(container) => "unconfined".to_owned(),
-            "Unconfined" => "unconfined".to_owned(),
-            "RuntimeDefault" if cluster.runtime == Runtime::CriO => "crio-default (enforce)".to_owned(),
-            "RuntimeDefault" => "cri-containerd.apparmor.d (enforce)".to_owned(),
-            name => format!("{name} (enforce)"),
-        };
-        host.security.label = Fact::Present(label.clone());
-        host.security.apparmor_label = Fact::Present(label);
-    } else if selinux(cluster) == Some(true) {
-        let asked =
-            context(workload, container, "seLinuxOptions").and_then(|options| options.get("type")?.as_str());
-        let default = if privileged(container) { "spc_t" } else { "container_t" };
-        let domain = asked.unwrap_or(default);
-        host.security.label = Fact::Present(format!("system_u:system_r:{domain}:s0:c1,c2"));
-        // containerd labels nothing unless it is told to, which nobody knows from here
-        if cluster.runtime == Runtime::Containerd {
-            host.security.selinux_enforcing = Fact::Unknown;
-        }
-    } else if apparmor(cluster) == Some(false) && selinux(cluster) == Some(false) {
-        host.security.label = Fact::Absent;
-        host.security.apparmor_label = Fact::Absent;
-    }
-}
-
-/// Whether the node has AppArmor; `None` if nobody knows.
-fn apparmor(cluster: &Cluster) -> Option<bool> {
-    match &cluster.node.security.apparmor_enabled {
-        Fact::Present(on) => Some(*on),
-        Fact::Absent => Some(false),
-        Fact::Unreadable(_) | Fact::Unknown => None,
-    }
-}
-
-/// Whether the node has SELinux, and it enforces.
-fn selinux(cluster: &Cluster) -> Option<bool> {
-    let security = &cluster.node.security;
-    match (&security.selinux_filesystem, &security.selinux_enforcing) {
-        (Fact::Present(false) | Fact::Absent, _) | (_, Fact::Present(false)) => Some(false),
-        (_, Fact::Present(true)) => Some(true),
-        _ => None,
-    }
-}
-
-/// What decides, and only the node knows.
-pub(super) fn questions(
-    cluster: &Cluster,
-    workload: &Workload,
-    container: &Value,
-    sandbox: &Sandbox,
-) -> Vec<String> {
-    let mut ask = Vec::new();
-    if cluster.runtime == Runtime::GVisor {
-        ask.push(
-            "what the nodes' runsc does: only trying tells, with `bwrap-doctor check` in the pod".to_owned(),
-        );
-        return ask;
-    }
-    let node = &cluster.node;
-    let privileged = privileged(container);
-    let userns = user_namespace(cluster, workload);
-    if userns && node.kernel.release.present().is_none() {
-        ask.push("the nodes' kernel: `uname -r`, 6.3 or later for hostUsers: false".to_owned());
-    }
-    let root = user(cluster, workload, container).0 == 0;
-    if sandbox.namespaces.any_user() || !root {
-        if node.sysctl("user.max_user_namespaces").is_unknown() {
-            ask.push("whether the nodes allow user namespaces: `sysctl user.max_user_namespaces`".to_owned());
-        }
-        if node.sysctl("kernel.apparmor_restrict_unprivileged_userns").is_unknown() {
-            let text = "whether AppArmor restricts them, as on Ubuntu: `sysctl kernel.apparmor_restrict_unprivileged_userns`";
-            ask.push(text.to_owned());
-        }
-    }
-    let free = apparmor_asked(workload, container).is_some_and(|name| name == "Unconfined");
-    if apparmor(cluster).is_none() && !privileged && !free {
-        let text = "whether AppArmor is on, whose profile for containers denies mounting: /sys/module/apparmor/parameters/enabled";
-        ask.push(text.to_owned());
-    }
-    if selinux(cluster).is_none() && !privileged && apparmor(cluster) != Some(true) {
-        ask.push("whether SELinux enforces its policy: `getenforce`".to_owned());
-    }
-    if cluster.runtime == Runtime::CriO && cluster.runtime_version.is_none() && userns && unmasked(container)
-    {
-        let text = "CRI-O's version: `crio --version`; 1.33.0 and 1.33.1 mask /proc all the same";
-        ask.push(text.to_owned());
-    }
-    let filter = context(workload, container, "seccompProfile").and_then(profile);
-    if let Some(name) = filter.filter(|name| {
-        !["Unconfined", "RuntimeDefault", diagnosis::FILTER_FOR_BWRAP].contains(&name.as_str())
-    }) {
-        ask.push(format!("what the filter {} on the nodes permits", crate::visible::line(&name)));
-    }
-    ask
+    all.into_iter().flatten().find(|volume| volume.get("name") == mount.get("name"))
 }

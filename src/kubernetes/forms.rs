@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::cure::{Cure, Nulls, merge};
+use super::change::{Nulls, merge};
+use super::cure::Cure;
 use super::yaml;
 
 /// What tells a member of a list from its neighbours.

@@ -1,29 +1,63 @@
 //! What a manifest says of its pods, as far as it decides about sandboxes.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use super::ManifestError;
+use super::fields::{self, Place};
 
 /// More containers than that are in no file that anybody means.
 const CONTAINERS: usize = 1000;
 
-/// Where each kind has its pod.
-const KINDS: &[(&str, &[&str])] = &[
-    ("Pod", &[]),
-    ("PodTemplate", &["template"]),
-    ("Deployment", &["spec", "template"]),
-    ("StatefulSet", &["spec", "template"]),
-    ("DaemonSet", &["spec", "template"]),
-    ("ReplicaSet", &["spec", "template"]),
-    ("ReplicationController", &["spec", "template"]),
-    ("Job", &["spec", "template"]),
-    ("CronJob", &["spec", "jobTemplate", "spec", "template"]),
-    ("AutoscalingRunnerSet", &["spec", "template"]),
-    ("Rollout", &["spec", "template"]),
+/// What has a pod, and where; of which API groups it is, the core's without a name.
+struct Form {
+    kind: &'static str,
+    groups: &'static [&'static str],
+    way: &'static [&'static str],
+}
+
+/// Those of Kubernetes itself.
+const NATIVE: &[Form] = &[
+    Form { kind: "Pod", groups: &[""], way: &[] },
+    Form { kind: "PodTemplate", groups: &[""], way: &["template"] },
+    Form { kind: "Deployment", groups: APPS, way: TEMPLATE },
+    Form { kind: "StatefulSet", groups: APPS, way: TEMPLATE },
+    Form { kind: "DaemonSet", groups: APPS, way: TEMPLATE },
+    Form { kind: "ReplicaSet", groups: APPS, way: TEMPLATE },
+    Form { kind: "ReplicationController", groups: &[""], way: TEMPLATE },
+    Form { kind: "Job", groups: &["batch"], way: TEMPLATE },
+    Form { kind: "CronJob", groups: &["batch"], way: &["spec", "jobTemplate", "spec", "template"] },
 ];
 
-/// Those of them that are not Kubernetes' own: of Actions Runner Controller, and of Argo.
-const CUSTOM: &[&str] = &["AutoscalingRunnerSet", "Rollout"];
+/// Custom resources: of Actions Runner Controller, of Argo, and of `OpenKruise`, whose kinds are called like Kubernetes' own.
+const CUSTOM: &[Form] = &[
+    Form { kind: "AutoscalingRunnerSet", groups: &["actions.github.com"], way: TEMPLATE },
+    Form { kind: "Rollout", groups: &["argoproj.io"], way: TEMPLATE },
+    Form { kind: "StatefulSet", groups: KRUISE, way: TEMPLATE },
+    Form { kind: "DaemonSet", groups: KRUISE, way: TEMPLATE },
+];
+
+const APPS: &[&str] = &["apps", "extensions"];
+const KRUISE: &[&str] = &["apps.kruise.io"];
+const TEMPLATE: &[&str] = &["spec", "template"];
+
+impl Form {
+    /// That of an object, and whether it is a custom one; without an apiVersion by its kind alone.
+    fn of(kind: &str, object: &Value) -> Option<(&'static Self, bool)> {
+        let version = object.get("apiVersion").and_then(Value::as_str);
+        let group = version.map(|version| version.rsplit_once('/').map_or("", |(group, _)| group));
+        let all = NATIVE.iter().map(|form| (form, false)).chain(CUSTOM.iter().map(|form| (form, true)));
+        all.into_iter()
+            .find(|(form, _)| form.kind == kind && group.is_none_or(|group| form.groups.contains(&group)))
+    }
+}
+
+/// A pod's lists of containers, in the order in which they come to run.
+const LISTS: &[&str] = &["initContainers", "containers", EPHEMERAL];
+
+/// Of debuggers: `kubectl debug` adds to it, and nobody changes what is in it.
+const EPHEMERAL: &str = "ephemeralContainers";
 
 /// A pod, or what makes pods, of a manifest.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +67,7 @@ pub struct Workload {
     /// The whole object.
     pub(super) object: Value,
     way: &'static [&'static str],
+    custom: bool,
 }
 
 type Result<T> = std::result::Result<T, ManifestError>;
@@ -54,11 +89,15 @@ impl Workload {
                     ));
                 }
             };
-            if let (true, Some(Value::Array(items))) = (kind.ends_with("List"), document.get_mut("items")) {
-                rest.extend(std::mem::take(items).into_iter().rev());
+            if let (Some(of), true) = (kind.strip_suffix("List"), Form::of(&kind, &document).is_none()) {
+                let version = document.get("apiVersion").cloned();
+                if let Some(Value::Array(items)) = document.get_mut("items") {
+                    let items = std::mem::take(items).into_iter().rev();
+                    rest.extend(items.map(|item| of_list(item, of, version.as_ref())));
+                }
                 continue;
             }
-            let Some((kind, way)) = KINDS.iter().find(|(name, _)| *name == kind) else {
+            let Some((form, custom)) = Form::of(&kind, &document) else {
                 if !others.contains(&kind) {
                     others.push(kind);
                 }
@@ -68,7 +107,14 @@ impl Workload {
                 .iter()
                 .find_map(|key| document.pointer(&format!("/metadata/{key}"))?.as_str());
             let name = name.unwrap_or("(no name)").to_owned();
-            let workload = Self { kind, name, object: document, way };
+            let workload = Self { kind: form.kind, name, object: document, way: form.way, custom };
+            // an Argo Rollout may have its pod in the Deployment that it names
+            if custom && workload.pod().is_null() {
+                if !others.contains(&kind) {
+                    others.push(kind);
+                }
+                continue;
+            }
             containers += workload.listed().count();
             if containers > CONTAINERS {
                 return Err(ManifestError(format!("more than {CONTAINERS} containers")));
@@ -80,7 +126,9 @@ impl Workload {
             (false, _) => Ok(found),
             (true, []) => Err(ManifestError("there is nothing in it".to_owned())),
             (true, others) => {
-                let kinds: Vec<&str> = KINDS.iter().map(|(kind, _)| *kind).collect();
+                let mut kinds: Vec<&str> = NATIVE.iter().chain(CUSTOM).map(|form| form.kind).collect();
+                let mut seen = BTreeSet::new();
+                kinds.retain(|kind| seen.insert(*kind));
                 let shown: Vec<String> =
                     others.iter().take(4).map(|kind| crate::visible::line(kind).into_owned()).collect();
                 Err(ManifestError(format!(
@@ -98,6 +146,30 @@ impl Workload {
         crate::visible::line(&format!("{}/{}", self.kind, self.name)).into_owned()
     }
 
+    /// As kubectl's command line names it, `Deployment/web -n team`; [`None`] where it gets its name from the API server only
+    /// (`generateName`).
+    #[must_use]
+    pub fn kubectl_name(&self) -> Option<String> {
+        let text = |pointer: &str| self.object.pointer(pointer).and_then(Value::as_str);
+        // what else would stand on a command line
+        let plain = |name: &&str| {
+            let inside =
+                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+            !name.is_empty() && !name.starts_with('-') && name.bytes().all(inside)
+        };
+        let name = text("/metadata/name").filter(plain)?;
+        // by its kind alone, what `OpenKruise` calls a StatefulSet would be Kubernetes' own
+        let native = NATIVE.iter().any(|form| form.kind == self.kind);
+        let group = text("/apiVersion").and_then(|version| version.rsplit_once('/'));
+        let kind = match group.filter(|_| self.custom && native) {
+            Some((group, _)) => format!("{}.{group}", self.kind),
+            None => self.kind.to_owned(),
+        };
+        let namespace = text("/metadata/namespace").filter(plain);
+        let namespace = namespace.map_or_else(String::new, |namespace| format!(" -n {namespace}"));
+        Some(format!("{kind}/{name}{namespace}"))
+    }
+
     /// The kind: `Deployment`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -108,10 +180,10 @@ impl Workload {
     /// name: they take JSON Patches, and a strategic merge patch is refused, or replaces all containers.
     #[must_use]
     pub fn is_custom(&self) -> bool {
-        CUSTOM.contains(&self.kind)
+        self.custom
     }
 
-    /// The names of its containers, those that start it up first.
+    /// The names of its containers, those that start it up first, and last those that debug it.
     pub fn containers(&self) -> impl Iterator<Item = &str> {
         self.listed().filter_map(|(container, _)| container.get("name")?.as_str())
     }
@@ -120,7 +192,13 @@ impl Workload {
     #[must_use]
     pub fn starts_up(&self, container: &str) -> bool {
         let stays = |one: &Value| one.get("restartPolicy").and_then(Value::as_str) == Some("Always");
-        self.container(container).is_some_and(|(one, start)| start && !stays(one))
+        self.container(container).is_some_and(|(one, list)| list == "initContainers" && !stays(one))
+    }
+
+    /// Whether a container was added to a pod that runs, to debug it (`kubectl debug`). Nobody can change it.
+    #[must_use]
+    pub fn is_ephemeral(&self, container: &str) -> bool {
+        self.container(container).is_some_and(|(_, list)| list == EPHEMERAL)
     }
 
     /// The object that has the pod's metadata and specification.
@@ -136,8 +214,8 @@ impl Workload {
         self.pod().get("spec").unwrap_or(&Value::Null)
     }
 
-    /// A container by its name, and whether it only starts the pod up.
-    pub(super) fn container(&self, name: &str) -> Option<(&Value, bool)> {
+    /// A container by its name, and the list that has it.
+    pub(super) fn container(&self, name: &str) -> Option<(&Value, &'static str)> {
         self.listed().find(|(container, _)| container.get("name").and_then(Value::as_str) == Some(name))
     }
 
@@ -150,9 +228,11 @@ impl Workload {
         })
     }
 
-    pub(super) fn listed(&self) -> impl Iterator<Item = (&Value, bool)> {
-        let of = |list: &str| self.spec().get(list).and_then(Value::as_array).into_iter().flatten();
-        of("initContainers").map(|one| (one, true)).chain(of("containers").map(|one| (one, false)))
+    pub(super) fn listed(&self) -> impl Iterator<Item = (&Value, &'static str)> {
+        LISTS.iter().flat_map(|list| {
+            let all = self.spec().get(list).and_then(Value::as_array).into_iter().flatten();
+            all.map(|one| (one, *list))
+        })
     }
 
     /// A pod's specification, wrapped as this kind has it.
@@ -166,113 +246,60 @@ impl Workload {
 
     /// What the API server refuses, and what it would drop without a word.
     fn check(&self) -> Result<()> {
-        let at = |path: &str, what: &str| Err(ManifestError(format!("{}: {path} {what}", self.title())));
+        let wrong = |what: String| ManifestError(format!("{}: {what}", self.title()));
         let spec = self.spec();
         if !spec.is_object() {
-            return at("spec", "is not there, or no mapping");
+            return Err(wrong("spec is not there, or no mapping".to_owned()));
         }
         let listed = spec.get("containers").and_then(Value::as_array);
         if listed.is_none_or(Vec::is_empty) {
-            return at("spec.containers", "is not there, or empty");
+            return Err(wrong("spec.containers is not there, or empty".to_owned()));
         }
-        fields("spec", spec, SPEC, false).or_else(|what| at("", &what))?;
-        let context = |place: &str, of: &Value| match of.get("securityContext") {
-            None | Some(Value::Null) => Ok(()),
-            Some(context) => fields(&format!("{place}.securityContext"), context, CONTEXT, true),
-        };
-        context("spec", spec).or_else(|what| at("", &what))?;
-        let mut seen = Vec::new();
+        let (mut at, mut shown) = (&self.object, self.kind.to_owned());
+        for part in self.way.iter().filter(|_| !self.custom).map(Some).chain([None]) {
+            fields::check(Place::Around, &shown, at).map_err(wrong)?;
+            let Some(part) = part else { break };
+            at = at.get(part).unwrap_or(&Value::Null);
+            shown = format!("{shown}.{part}");
+        }
+        fields::check(Place::Spec, "spec", spec).map_err(wrong)?;
+        let mut seen = BTreeSet::new();
         for (number, (container, _)) in self.listed().enumerate() {
             let Some(name) = container.get("name").and_then(Value::as_str) else {
-                return at(&format!("container {}", number + 1), "has no name");
+                return Err(wrong(format!("container {} has no name", number + 1)));
             };
-            if name.contains(crate::visible::is_hidden) {
-                return at(
-                    &crate::visible::line(name),
-                    "is no name of a container: those have a to z, 0 to 9 and -",
-                );
+            let shown = crate::visible::line(name);
+            if !is_label(name) {
+                let what = "is no name of a container: those have a to z, 0 to 9 and - within, 63 at most";
+                return Err(wrong(format!("{shown} {what}")));
             }
-            if seen.contains(&name) {
-                return at(&crate::visible::line(name), "is the name of two containers");
+            if !seen.insert(name) {
+                return Err(wrong(format!("{shown} is the name of two containers")));
             }
-            seen.push(name);
-            let place = format!("container {}", crate::visible::line(name));
-            context(&place, container).or_else(|what| at("", &what))?;
+            fields::check(Place::Container, &format!("container {shown}"), container).map_err(wrong)?;
         }
         Ok(())
     }
 }
 
-/// What a field holds.
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    Truth,
-    Number,
-    Text,
-    Object,
-    Any,
+/// A label of RFC 1123.
+fn is_label(name: &str) -> bool {
+    let inside = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&name.len())
+        && name.bytes().all(inside)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
 }
 
-/// Fields of a pod's specification that decide.
-const SPEC: &[(&str, Kind)] = &[
-    ("hostUsers", Kind::Truth),
-    ("hostNetwork", Kind::Truth),
-    ("hostPID", Kind::Truth),
-    ("hostIPC", Kind::Truth),
-    ("securityContext", Kind::Object),
-    ("runtimeClassName", Kind::Text),
-];
-
-/// All fields of a security context, of a pod's and of a container's.
-const CONTEXT: &[(&str, Kind)] = &[
-    ("allowPrivilegeEscalation", Kind::Truth),
-    ("appArmorProfile", Kind::Object),
-    ("capabilities", Kind::Object),
-    ("fsGroup", Kind::Number),
-    ("fsGroupChangePolicy", Kind::Text),
-    ("privileged", Kind::Truth),
-    ("procMount", Kind::Text),
-    ("readOnlyRootFilesystem", Kind::Truth),
-    ("runAsGroup", Kind::Number),
-    ("runAsNonRoot", Kind::Truth),
-    ("runAsUser", Kind::Number),
-    ("seLinuxChangePolicy", Kind::Text),
-    ("seLinuxOptions", Kind::Object),
-    ("seccompProfile", Kind::Object),
-    ("supplementalGroups", Kind::Any),
-    ("supplementalGroupsPolicy", Kind::Text),
-    ("sysctls", Kind::Any),
-    ("windowsOptions", Kind::Object),
-];
-
-/// Whether fields have the kind of value that they must have, and whether there are others: `all` of them are known, or those
-/// that are not can be meant for one of these all the same.
-fn fields(place: &str, object: &Value, known: &[(&str, Kind)], all: bool) -> std::result::Result<(), String> {
-    let Some(object) = object.as_object() else { return Err(format!("{place} is no mapping")) };
-    for (name, value) in object {
-        let shown = crate::visible::line(name);
-        let Some((_, kind)) = known.iter().find(|(field, _)| field == name) else {
-            let meant = known.iter().find(|(field, _)| field.eq_ignore_ascii_case(name));
-            match meant {
-                Some((field, _)) => return Err(format!("{place} has no field {shown}: {field} is meant")),
-                None if all => return Err(format!("{place} has no field {shown}")),
-                None => continue,
-            }
-        };
-        let (fits, what) = match kind {
-            _ if value.is_null() => continue,
-            Kind::Truth => (value.is_boolean(), "true or false"),
-            Kind::Number => {
-                (value.as_i64().is_some_and(|id| (0..=i64::from(i32::MAX)).contains(&id)), "an id")
-            }
-            Kind::Text => (value.is_string(), "a text"),
-            Kind::Object => (value.is_object(), "a mapping"),
-            Kind::Any => continue,
-        };
-        if !fits {
-            let value: String = crate::visible::line(&value.to_string()).chars().take(40).collect();
-            return Err(format!("{place}.{name} must be {what}, and is {value}"));
+/// An object of a `PodList`, which client libraries leave without what its list says of all.
+fn of_list(mut item: Value, kind: &str, version: Option<&Value>) -> Value {
+    if let (Some(item), false) = (item.as_object_mut(), kind.is_empty())
+        && !item.contains_key("kind")
+    {
+        item.insert("kind".into(), kind.into());
+        if let Some(version) = version {
+            item.entry("apiVersion").or_insert_with(|| version.clone());
         }
     }
-    Ok(())
+    item
 }

@@ -23,9 +23,11 @@
 //! # Ok::<(), bwrap_launch::kubernetes::ManifestError>(())
 //! ```
 
+mod change;
 mod cure;
 mod edit;
 mod facts;
+mod fields;
 mod forms;
 mod manifest;
 mod probe;
@@ -174,16 +176,29 @@ impl Cluster {
         let found = workload.find(container)?;
         let refused = refusal::all(self, workload, found);
         let host = facts::inside(self, workload, found);
-        let prediction = predict(&host, sandbox);
+        let mut prediction = predict(&host, sandbox);
+        for finding in &mut prediction.obstacles {
+            cure::put_last(finding, |patch| {
+                let change = patch.clone().into();
+                let refused = refusal::of_change(self, workload, container, &change, &refused)?;
+                Some(format!("{}: {}", self.runtime, refused.text))
+            });
+        }
+        cure::name_volumes(workload, found, &mut prediction.obstacles);
         let mut ask = facts::questions(self, workload, found, sandbox);
         let open = prediction.obstacles.iter().flat_map(|finding| &finding.evidence);
-        ask.extend(
-            open.filter(|evidence| evidence.bearing == Bearing::Unknown)
-                .map(|evidence| evidence.text.clone()),
-        );
+        let open =
+            open.filter(|evidence| evidence.bearing == Bearing::Unknown).map(|evidence| &evidence.text);
+        // the node's own answer is there; what is not is asked for already
+        let labels = facts::labels_unknown(self);
+        for text in open.filter(|text| !(labels && text.contains("SELinux enforces"))) {
+            if !ask.contains(text) {
+                ask.push(text.clone());
+            }
+        }
         let answer = match prediction.outlook {
             _ if refused.iter().any(Refusal::stops) => Answer::NotStarted,
-            Outlook::Fails => Answer::Fails,
+            Outlook::Fails if facts::other_class(self, workload).is_none() => Answer::Fails,
             Outlook::Starts if ask.is_empty() => Answer::Starts,
             _ => Answer::DependsOnNode,
         };

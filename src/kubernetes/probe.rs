@@ -2,12 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
+use super::facts::{APPARMOR, volume_of};
 use super::manifest::Workload;
 use super::{ManifestError, yaml};
 
 /// What of a pod decides where it runs, and as what.
 const KEPT: &[&str] = &[
     "affinity",
+    "automountServiceAccountToken",
     "hostIPC",
     "hostNetwork",
     "hostPID",
@@ -15,11 +17,16 @@ const KEPT: &[&str] = &[
     "imagePullSecrets",
     "nodeName",
     "nodeSelector",
+    "priorityClassName",
     "runtimeClassName",
+    "schedulerName",
     "securityContext",
     "serviceAccountName",
     "tolerations",
 ];
+
+/// Volumes that somebody else may hold.
+const CLAIMS: &[&str] = &["persistentVolumeClaim", "ephemeral"];
 
 /// A Job, as YAML, that runs `bwrap-doctor check` with the security settings of a container, on the same nodes: its log says the
 /// answer, and it completes if sandboxes start. `bwrap-doctor` must be in the image.
@@ -43,14 +50,21 @@ pub fn probe(workload: &Workload, container: &str, line: &[String]) -> Result<St
         command.extend_from_slice(line);
     }
     let mut asks = Map::new();
-    for field in ["image", "imagePullPolicy", "securityContext"] {
+    for field in ["image", "imagePullPolicy", "resources", "securityContext"] {
         if let Some(value) = found.get(field) {
             asks.insert(field.to_owned(), value.clone());
         }
     }
     asks.insert("name".into(), json!(container));
     asks.insert("command".into(), json!(command));
+    let (volumes, mounts) = shared(workload, found);
+    if !mounts.is_empty() {
+        asks.insert("volumeMounts".into(), Value::Array(mounts));
+    }
     let mut spec = Map::new();
+    if !volumes.is_empty() {
+        spec.insert("volumes".into(), Value::Array(volumes));
+    }
     for field in KEPT {
         if let Some(value) = workload.spec().get(*field) {
             spec.insert((*field).to_owned(), value.clone());
@@ -61,9 +75,18 @@ pub fn probe(workload: &Workload, container: &str, line: &[String]) -> Result<St
     let mut template = json!({ "spec": spec });
     // AppArmor's profile may be named there
     if let (Some(template), Some(annotations)) =
-        (template.as_object_mut(), workload.pod().pointer("/metadata/annotations"))
+        (template.as_object_mut(), workload.pod().pointer("/metadata/annotations").and_then(Value::as_object))
     {
-        template.insert("metadata".into(), json!({ "annotations": annotations }));
+        let others = |name: &str| {
+            let of = name.strip_prefix(APPARMOR).and_then(|rest| rest.strip_prefix('/'));
+            of.is_some_and(|of| of != container)
+        };
+        // a job with a sidecar never ends
+        let kept = annotations.iter().filter(|(name, _)| !others(name) && !name.starts_with("sidecar."));
+        let kept: Map<String, Value> = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
+        if !kept.is_empty() {
+            template.insert("metadata".into(), json!({ "annotations": kept }));
+        }
     }
     let mut metadata = json!({ "generateName": "bwrap-doctor-" });
     if let (Some(metadata), Some(namespace)) =
@@ -80,4 +103,20 @@ pub fn probe(workload: &Workload, container: &str, line: &[String]) -> Result<St
     let mut text = String::new();
     yaml::written(&job, 0, &mut text);
     Ok(text)
+}
+
+/// The volumes that a container mounts, and where; without those that one pod at a time may have, which would wait for the other.
+fn shared(workload: &Workload, container: &Value) -> (Vec<Value>, Vec<Value>) {
+    let (mut volumes, mut mounts) = (Vec::new(), Vec::new());
+    for mount in container.get("volumeMounts").and_then(Value::as_array).into_iter().flatten() {
+        let Some(volume) = volume_of(workload, mount) else { continue };
+        if CLAIMS.iter().any(|field| volume.get(*field).is_some()) {
+            continue;
+        }
+        mounts.push(mount.clone());
+        if !volumes.contains(volume) {
+            volumes.push(volume.clone());
+        }
+    }
+    (volumes, mounts)
 }

@@ -1,12 +1,14 @@
 //! Pods that do not come to start: what the API server, the kubelet or the runtime refuses.
 
+mod node;
+mod server;
+
 use serde_json::Value;
 
-use super::facts::{is, privileged, unmasked, user};
-use super::{Cluster, Runtime, Workload};
-use crate::bwrap::Version;
-use crate::diagnosis::{Cause, PodPatch};
-use crate::sandbox::Capability;
+use super::change::{Change, Field, changed};
+use super::facts::unmasked;
+use super::{Cluster, Workload};
+use crate::diagnosis::Cause;
 
 /// Why a container is not started, or is not what its manifest says ([`Cause::PodFieldsIgnored`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,13 +24,16 @@ pub struct Refusal {
     pub remedy: String,
     /// The same as fields of the pod, if they help.
     #[cfg_attr(feature = "serde", serde(skip))]
-    pub(super) patch: Option<PodPatch>,
+    pub(super) patch: Option<Change>,
+    /// Whether the container starts all the same.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub(super) starts: bool,
 }
 
 impl Refusal {
     /// Whether the container is not started for it.
     pub(super) fn stops(&self) -> bool {
-        self.cause != Some(Cause::PodFieldsIgnored)
+        !self.starts
     }
 }
 
@@ -41,81 +46,71 @@ fn code<S: serde::Serializer>(cause: &Option<Cause>, serializer: S) -> Result<S:
     }
 }
 
-fn refusal(cause: Option<Cause>, text: impl Into<String>, remedy: &str) -> Refusal {
-    Refusal { cause, text: text.into(), remedy: remedy.to_owned(), patch: None }
+fn refusal(cause: Option<Cause>, text: impl Into<String>, remedy: impl Into<String>) -> Refusal {
+    Refusal { cause, text: text.into(), remedy: remedy.into(), patch: None, starts: false }
+}
+
+/// What counts for nothing in a container that starts.
+fn ignored(cause: Option<Cause>, text: impl Into<String>, remedy: impl Into<String>) -> Refusal {
+    Refusal { starts: true, ..refusal(cause, text, remedy) }
 }
 
 /// All that is known beforehand.
 pub(super) fn all(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<Refusal> {
-    let spec = workload.spec();
-    let asks = is(spec.get("hostUsers"), false);
-    let mut found = Vec::new();
-    if unmasked(container) && !asks {
-        let text = "the API server allows procMount: Unmasked only with hostUsers: false";
-        let mut refused = refusal(Some(Cause::UnmaskedNeedsUserNamespace), text, "set hostUsers: false");
-        refused.patch = Some(PodPatch { host_users: Some(false), ..PodPatch::default() });
-        found.push(refused);
-    }
-    if asks {
-        let shared =
-            ["hostNetwork", "hostPID", "hostIPC"].into_iter().find(|field| is(spec.get(*field), true));
-        if let Some(field) = shared {
-            let text = format!("the API server allows no hostUsers: false together with {field}: true");
-            found.push(refusal(None, text, "leave one of the two out"));
+    let mut found = plain(cluster, workload, container);
+    let name = container.get("name").and_then(Value::as_str).unwrap_or_default();
+    let next: Vec<Option<Refusal>> = found
+        .iter()
+        .map(|refused| of_change(cluster, workload, name, refused.patch.as_ref()?, &found))
+        .collect();
+    for (refused, next) in found.iter_mut().zip(next) {
+        if let Some(next) = next {
+            refused.instead(&next, unmasked(container));
         }
-        found.extend(without_namespaces(cluster));
-    }
-    if let Some((major, minor)) = cluster.kubernetes.filter(|version| asks && *version < (1, 33)) {
-        let text = format!(
-            "Kubernetes {major}.{minor} drops hostUsers and procMount without a word, unless its feature gates are switched on"
-        );
-        let remedy = "use Kubernetes 1.33 or later, or bind the outer /proc in the sandbox";
-        found.push(refusal(Some(Cause::PodFieldsIgnored), text, remedy));
-    }
-    let (uid, _) = user(cluster, workload, container);
-    if uid == 0 && is(super::facts::context(workload, container, "runAsNonRoot"), true) {
-        let text = "the kubelet starts no root where the pod says runAsNonRoot: true";
-        let mut refused = refusal(None, text, "set runAsUser to another id than 0");
-        refused.patch = Some(PodPatch { run_as_user: Some(1000), ..PodPatch::default() });
-        found.push(refused);
-    }
-    // a node that is a container itself may lack some
-    let lacks =
-        cluster.node.process.bounding.present().and_then(|bounding| {
-            Capability::ALL.iter().find(|one| one.number() <= 37 && !bounding.has(**one))
-        });
-    if let (Runtime::CriO, true, Some(lacks)) = (cluster.runtime, privileged(container), lacks) {
-        let text = format!("CRI-O cannot give {lacks} to a privileged container: the node itself lacks it");
-        found.push(refusal(None, text, "leave privileged out, or give the node that capability"));
     }
     found
 }
 
-/// Nodes that make no user namespaces for pods.
-fn without_namespaces(cluster: &Cluster) -> Vec<Refusal> {
-    let mut found = Vec::new();
-    if cluster.node.sysctl("user.max_user_namespaces").is("0") {
-        let text = "the node allows no user namespaces: user.max_user_namespaces is 0";
-        let remedy = "have the node's administrator set user.max_user_namespaces";
-        found.push(refusal(Some(Cause::NodeWithoutUserNamespaces), text, remedy));
-    }
-    let old = cluster.runtime_version.filter(|version| match cluster.runtime {
-        Runtime::Containerd => *version < Version::new(2, 0, 0),
-        Runtime::CriO => *version < Version::new(1, 25, 0),
-        Runtime::GVisor => false,
-    });
-    match (cluster.runtime, old) {
-        (Runtime::GVisor, _) => found.push(refusal(
-            Some(Cause::RuntimeWithoutUserNamespaces),
-            "the kubelet starts no pod with hostUsers: false where the runtime does not offer it, as gVisor's does not",
-            "leave hostUsers out: in gVisor the kernel is the pod's own",
-        )),
-        (runtime, Some(version)) => found.push(refusal(
-            Some(Cause::RuntimeWithoutUserNamespaces),
-            format!("{runtime} {version} does not support user namespaces of pods"),
-            "update the runtime: containerd 2.0 or CRI-O 1.25 or later",
-        )),
-        _ => {}
-    }
+fn plain(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<Refusal> {
+    let mut found = server::refuses(cluster, workload, container);
+    found.extend(node::refuses(cluster, workload, container));
     found
+}
+
+const PROC_MOUNT: &[Field] = &[Field::ProcMount];
+
+impl Refusal {
+    /// What else to do, where its change would be refused for another reason.
+    fn instead(&mut self, next: &Self, unmasked: bool) {
+        self.patch = None;
+        if self.cause == Some(Cause::UnmaskedNeedsUserNamespace) && unmasked {
+            self.patch = Some(PROC_MOUNT.into());
+            self.remedy = format!(
+                "leave procMount out, and bind the outer /proc in the sandbox; hostUsers: false would be refused, too: {}",
+                next.text
+            );
+        }
+    }
+
+    /// Whether the same is said there.
+    pub(super) fn is_among(&self, others: &[Self]) -> bool {
+        others.iter().any(|other| other.text == self.text)
+    }
+}
+
+/// Why a change is of no use in this cluster: what it would refuse, or drop, that it does not now.
+pub(super) fn of_change(
+    cluster: &Cluster,
+    workload: &Workload,
+    name: &str,
+    change: &Change,
+    now: &[Refusal],
+) -> Option<Refusal> {
+    let changed = changed(cluster, workload, name, change)?;
+    let (container, _) = changed.container(name)?;
+    let dropped = change.set.host_users == Some(false) || change.set.unmasked_proc;
+    let of_no_use = |refused: &Refusal| {
+        !refused.is_among(now) || dropped && refused.cause == Some(Cause::PodFieldsIgnored)
+    };
+    plain(cluster, &changed, container).into_iter().find(of_no_use)
 }

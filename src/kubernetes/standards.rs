@@ -1,10 +1,11 @@
 //! Pod Security Standards: which of them lets a pod in.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde_json::Value;
 
-use super::facts::{context, is, own, privileged, profile, unmasked};
+use super::facts::{APPARMOR, annotated_apparmor, context, is, own, privileged, profile, unmasked};
 use super::{Cluster, Workload};
 
 /// A level of the Pod Security Standards.
@@ -42,9 +43,41 @@ const ADDED: &str = "AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET
 /// Domains of SELinux that baseline lets be named.
 const DOMAINS: &str = "container_t container_init_t container_kvm_t container_engine_t";
 
+/// Kernel parameters that baseline lets be set.
+const SYSCTLS: &[&str] = &[
+    "kernel.shm_rmid_forced",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.ip_local_reserved_ports",
+    "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv4.ping_group_range",
+    "net.ipv4.tcp_fin_timeout",
+    "net.ipv4.tcp_keepalive_intvl",
+    "net.ipv4.tcp_keepalive_probes",
+    "net.ipv4.tcp_keepalive_time",
+    "net.ipv4.tcp_rmem",
+    "net.ipv4.tcp_syncookies",
+    "net.ipv4.tcp_wmem",
+];
+
+/// Volumes that restricted lets be mounted.
+const VOLUMES: &[&str] = &[
+    "configMap",
+    "csi",
+    "downwardAPI",
+    "emptyDir",
+    "ephemeral",
+    "persistentVolumeClaim",
+    "projected",
+    "secret",
+];
+
+fn listed(list: Option<&Value>) -> impl Iterator<Item = &Value> {
+    list.and_then(Value::as_array).into_iter().flatten()
+}
+
 /// The strictest level whose checks a workload passes, and what keeps it from a stricter one.
 ///
-/// What is checked are the fields that this crate changes, and those beside them.
+/// What is checked is what the standards say of Linux; a cluster's own policies may say more.
 ///
 /// ```
 /// use bwrap_launch::kubernetes::{Cluster, Runtime, Standard, read, standard};
@@ -64,21 +97,49 @@ pub fn standard(workload: &Workload, cluster: &Cluster) -> (Standard, Vec<String
             baseline.push(format!("{field}: true"));
         }
     }
-    let volumes = spec.get("volumes").and_then(Value::as_array);
-    if volumes.into_iter().flatten().any(|volume| volume.get("hostPath").is_some()) {
-        baseline.push("a hostPath volume".to_owned());
+    for volume in listed(spec.get("volumes")) {
+        let kinds = volume
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(name, value)| *name != "name" && !value.is_null());
+        for (kind, _) in kinds {
+            if kind == "hostPath" {
+                baseline.push("a hostPath volume".to_owned());
+            } else if !VOLUMES.contains(&kind.as_str()) {
+                restricted.push(format!("a volume of the kind {}", crate::visible::line(kind)));
+            }
+        }
+    }
+    for sysctl in listed(spec.pointer("/securityContext/sysctls")).filter_map(|one| one.get("name")?.as_str())
+    {
+        if !SYSCTLS.contains(&sysctl) {
+            baseline.push(format!("the sysctl {}", crate::visible::line(sysctl)));
+        }
     }
     for (container, _) in workload.listed() {
         against(workload, cluster, container, &mut baseline, &mut restricted);
     }
     for list in [&mut baseline, &mut restricted] {
-        list.dedup();
+        let mut seen = BTreeSet::new();
+        list.retain(|why| seen.insert(why.clone()));
     }
     if !baseline.is_empty() {
         return (Standard::Privileged, baseline);
     }
     let level = if restricted.is_empty() { Standard::Restricted } else { Standard::Baseline };
     (level, restricted)
+}
+
+/// Whether a probe or hook asks another host than its pod.
+fn names_a_host(container: &Value) -> bool {
+    let handlers =
+        ["/livenessProbe", "/readinessProbe", "/startupProbe", "/lifecycle/postStart", "/lifecycle/preStop"];
+    let handlers = handlers.into_iter().filter_map(|pointer| container.pointer(pointer));
+    handlers
+        .flat_map(|handler| [handler.pointer("/httpGet/host"), handler.pointer("/tcpSocket/host")])
+        .flatten()
+        .any(|host| host.as_str().is_some_and(|host| !host.is_empty()))
 }
 
 fn against(
@@ -99,9 +160,9 @@ fn against(
         list.push("procMount: Unmasked".to_owned());
     }
     let capabilities = own(container, "capabilities");
-    let listed = |list: &str| capabilities.and_then(|both| both.get(list)?.as_array()).into_iter().flatten();
+    let listed = |list: &str| listed(capabilities.and_then(|both| both.get(list)));
+    // by these names and no others: CAP_SETFCAP is none of them
     for name in listed("add").filter_map(Value::as_str) {
-        let name = name.trim_start_matches("CAP_");
         if !among(ADDED, name) {
             baseline.push(format!("the capability {}", crate::visible::line(name)));
         } else if name != "NET_BIND_SERVICE" {
@@ -123,9 +184,26 @@ fn against(
     if set("appArmorProfile").filter_map(profile).any(|name| name == "Unconfined") {
         baseline.push("appArmorProfile: Unconfined".to_owned());
     }
+    if annotated_apparmor(workload, container).is_some_and(|name| name == "Unconfined") {
+        baseline.push(format!("the annotation {APPARMOR}: unconfined"));
+    }
+    for port in self::listed(container.get("ports")).filter_map(|port| port.get("hostPort")?.as_u64()) {
+        if port != 0 {
+            baseline.push(format!("hostPort: {port}"));
+        }
+    }
     for domain in set("seLinuxOptions").filter_map(|options| options.get("type")?.as_str()) {
         if !domain.is_empty() && !among(DOMAINS, domain) {
             baseline.push(format!("the SELinux type {}", crate::visible::line(domain)));
+        }
+    }
+    if cluster.kubernetes.is_none_or(|version| version >= (1, 34)) && names_a_host(container) {
+        baseline.push("a probe or lifecycle hook with a host".to_owned());
+    }
+    for field in ["user", "role"] {
+        let named = set("seLinuxOptions").filter_map(|options| options.get(field)?.as_str());
+        if named.filter(|name| !name.is_empty()).count() > 0 {
+            baseline.push(format!("seLinuxOptions.{field}"));
         }
     }
     if !is(own(container, "allowPrivilegeEscalation"), false) {

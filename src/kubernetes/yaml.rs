@@ -16,12 +16,36 @@ const DEPTH: usize = 64;
 
 /// The documents of a text, YAML or JSON.
 pub(super) fn documents(text: &str) -> Result<Vec<Value>, ManifestError> {
-    // tabs indent JSON, and are forbidden to YAML
+    // tabs indent JSON, and are forbidden to YAML; several of it may follow one another, as jq prints them
     if text.trim_start().starts_with(['{', '['])
-        && let Ok(value) = serde_json::from_str(text)
+        && let Some(values) = json(text)?
     {
-        return Ok(vec![value]);
+        return Ok(values);
     }
+    read(text)
+}
+
+/// The values of a text that is JSON, whose names are there once each: of two, readers take either.
+fn json(text: &str) -> Result<Option<Vec<Value>>, ManifestError> {
+    let mut stream = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+    let (mut values, mut start) = (Vec::new(), 0);
+    while let Some(value) = stream.next() {
+        let Ok(value) = value else { return Ok(None) };
+        // within the texts of JSON there are none
+        let read = read(&text.get(start..stream.byte_offset()).unwrap_or_default().replace('\t', " "));
+        if let Some(error) = read.err().filter(|error| error.0.ends_with(TWICE)) {
+            return Err(error);
+        }
+        start = stream.byte_offset();
+        values.push(value);
+    }
+    Ok(Some(values))
+}
+
+/// What is said of a name that a mapping has already.
+const TWICE: &str = "is there twice";
+
+fn read(text: &str) -> Result<Vec<Value>, ManifestError> {
     let mut reader = Reader::default();
     for event in Parser::new_from_str(text) {
         let (event, place) = event.map_err(|error| {
@@ -129,7 +153,7 @@ impl Reader {
                 None => *key = Some(name(node.value)?),
                 Some(name) => {
                     if map.contains_key(&name) {
-                        return Err(format!("{name} is there twice"));
+                        return Err(format!("{} {TWICE}", crate::visible::line(&name)));
                     }
                     map.insert(name, node.value);
                 }

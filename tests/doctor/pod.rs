@@ -38,6 +38,16 @@ fn the_status_says_the_answer() {
         (&["pod", "--runtime", "containerd", "--node", &node, "-"], UNMASKED, 0),
         (&["pod", "--runtime", "cri-o=1.33.1", "--node", &node, "-"], UNMASKED, 1),
         (&["pod", "--runtime", "cri-o=v1.34.0", "--node", &node, "-"], UNMASKED, 0),
+        // as nodes and clusters print them
+        (&["pod", "--runtime", "containerd=v2.1.0-rc.1", "--node", &node, "-"], UNMASKED, 0),
+        (&["pod", "--runtime", "containerd=2.1.4-k3s1", "--node", &node, "-"], UNMASKED, 0),
+        (&["pod", "--runtime", "cri-o=1.34.0-dev", "--node", &node, "-"], UNMASKED, 0),
+        (
+            &["pod", "--runtime", "containerd", "--kubernetes", "v1.33.4+k3s1", "--node", &node, "-"],
+            UNMASKED,
+            0,
+        ),
+        (&["pod", "--runtime", "containerd", "--kubernetes", "1.33+", "--node", &node, "-"], UNMASKED, 0),
         // before, the API server dropped both fields
         (&["pod", "--runtime", "containerd", "--kubernetes", "1.30", "-"], UNMASKED, 1),
         // of what is not asked for nothing stands in the way
@@ -126,6 +136,28 @@ fn the_patch_is_whole_and_its_files_are_written() {
     let judged =
         ask_with_input(&["pod", "--node", &node, "--runtime", "containerd", "-"], probe.out.as_bytes());
     assert_eq!(judged.status, 0, "{}", judged.out);
+}
+
+/// Who gave the node is not sent for it again.
+#[test]
+fn what_no_node_tells_is_asked_of_the_cluster() {
+    let (_keep, node) = node();
+    let kata = "kind: Pod\nspec: { runtimeClassName: kata-qemu, containers: [{ name: c }] }\n";
+    let given = ask_with_input(&["pod", "--runtime", "containerd", "--node", &node, "-"], kata.as_bytes());
+    assert!(given.status == 3 && given.out.contains("--probe prints a job"), "{}", given.out);
+    assert!(!given.out.contains("--node node.json"), "{}", given.out);
+    let unknown = ask_with_input(&["pod", "--runtime", "containerd", "-"], kata.as_bytes());
+    assert!(unknown.status == 3 && unknown.out.contains("--node node.json"), "{}", unknown.out);
+}
+
+#[test]
+fn a_container_that_debugs_can_be_named() {
+    let (_keep, node) = node();
+    let text = "kind: Pod\nspec: { containers: [{ name: c }], ephemeralContainers: [{ name: dbg, \
+                securityContext: { privileged: true } }] }\n";
+    let args = ["pod", "--runtime", "containerd", "--node", &node, "--container", "dbg", "-"];
+    let said = ask_with_input(&args, text.as_bytes());
+    assert!(said.status == 0 && said.out.contains("container dbg"), "{}{}", said.out, said.err);
 }
 
 #[test]

@@ -136,6 +136,58 @@ fn custom_resources_are_not_merged() {
     assert!(json.status == 0 && json.out.contains("/spec/template/spec/containers/1/name"), "{}", json.out);
 }
 
+/// The command that each change comes with is one that kubectl takes.
+#[test]
+fn commands_name_what_is_there() {
+    let (_keep, node) = node();
+    let of = |kind: &str, metadata: &str| {
+        let pod = "{ template: { spec: { restartPolicy: Never, containers: [{ name: c, image: i }] } } }";
+        format!("kind: {kind}\nmetadata: {{ {metadata} }}\nspec: {pod}\n")
+    };
+    let (anew, local) = ("kubectl replace --force -f NEW", "kubectl patch --local -f FILE --type strategic");
+    for (text, kind, says) in [
+        // of a Job nobody changes the template, and a name that the server gives is none to patch
+        (of("Job", "name: j"), "strategic", vec![local, anew]),
+        (of("Job", "generateName: j-"), "strategic", vec![local, "kubectl create -f NEW"]),
+        (of("Deployment", ""), "strategic", vec![local, "kubectl create -f NEW"]),
+        (
+            of("Deployment", "name: d, namespace: team"),
+            "strategic",
+            vec!["kubectl patch Deployment/d -n team --type"],
+        ),
+        (
+            of("Deployment", "name: d, namespace: team"),
+            "json",
+            vec!["kubectl patch Deployment/d -n team --type json"],
+        ),
+        (
+            of("Job", "name: j"),
+            "kustomize",
+            vec!["kubectl kustomize DIRECTORY | kubectl replace --force -f -"],
+        ),
+        (of("Deployment", "name: d"), "kustomize", vec!["kubectl apply -k DIRECTORY"]),
+        (
+            format!("apiVersion: apps.kruise.io/v1beta1\n{}", of("StatefulSet", "name: s")),
+            "json",
+            vec!["kubectl patch StatefulSet.apps.kruise.io/s --type json"],
+        ),
+    ] {
+        let said = pod(&["--patch", "--patch-type", kind], &node, &text);
+        assert_eq!((said.status, said.err.as_str()), (0, ""), "{}", said.out);
+        let how = said.out.lines().find(|line| line.contains("kubectl")).unwrap();
+        assert!(says.iter().all(|says| how.contains(says)), "{how}");
+    }
+    // all of the kind would be changed
+    for text in [of("Job", "generateName: j-"), of("Deployment", "")] {
+        let said = pod(&["--patch", "--patch-type", "kustomize"], &node, &text);
+        assert_eq!((said.status, said.out.as_str(), said.err.lines().count()), (2, "", 1), "{}", said.err);
+        assert!(said.err.contains("it has no metadata.name"), "{}", said.err);
+    }
+    let debugged = "kind: Pod\nspec: { containers: [{ name: d }], ephemeralContainers: [{ name: c }] }\n";
+    let said = pod(&["--patch"], &node, debugged);
+    assert!(said.status == 2 && said.err.contains("c is an ephemeral container"), "{}{}", said.out, said.err);
+}
+
 fn write(more: &[&str], node: &str, files: &[&Path]) -> Said {
     let files = files.iter().map(|path| path.to_str().unwrap());
     let args = ["pod", "--write", "--container", "c", "--node", node].into_iter();

@@ -250,9 +250,10 @@ pub(crate) enum PatchType {
 }
 
 const POD: &str = "\
-Reads Pod, Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob, PodTemplate, AutoscalingRunnerSet (Actions
-Runner Controller), Rollout (Argo) and lists of them, asks no cluster, and changes nothing but with --write. As a file
-named kubectl-bwrap this program is `kubectl bwrap FILE`.
+Reads Pod, Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job, CronJob, PodTemplate,
+AutoscalingRunnerSet (Actions Runner Controller), Rollout (Argo), StatefulSet and DaemonSet of OpenKruise, and lists of
+them, asks no cluster, and changes nothing but with --write. As a file named kubectl-bwrap this program is
+`kubectl bwrap FILE`.
 Unset seccompProfile is taken for Unconfined, as where the kubelet's seccompDefault is off.
 
 Exit status: 0 it starts with each runtime, 1 it will not with one, 2 wrong input or usage, 3 what is not known of the

@@ -110,7 +110,7 @@ pub(crate) fn run(task: &Pod, format: Format) -> Result {
     if format == Format::Json {
         output::print_json(&Envelope::new("pod", Report { answer, containers: judged }))?;
     } else {
-        output::print(&told(&judged, answer))?;
+        output::print(&told(&judged, answer, task.node.is_some()))?;
     }
     Ok(status(answer))
 }
@@ -143,7 +143,7 @@ fn status(answer: Answer) -> ExitCode {
     }
 }
 
-fn told(judged: &[Judged], answer: Answer) -> String {
+fn told(judged: &[Judged], answer: Answer, node: bool) -> String {
     let mut text = String::new();
     for one in judged {
         let _ =
@@ -155,6 +155,9 @@ fn told(judged: &[Judged], answer: Answer) -> String {
     }
     text.push_str(match answer {
         Answer::Starts => "",
+        Answer::DependsOnNode if node => {
+            "What the cluster itself says: --probe prints a job that tries.\n"
+        }
         Answer::DependsOnNode => {
             "What the nodes say: `bwrap-doctor host --format json >node.json` on one, outside of containers, then the same with\n\
              --node node.json. Or ask the cluster itself: --probe prints a job that tries.\n"
@@ -256,8 +259,11 @@ fn kubernetes(text: &str) -> Result<(u32, u32)> {
     }
 }
 
+/// The numbers that a version begins with: `v2.1.0-rc.1`, `1.33+`.
 fn numbers(version: &str) -> Vec<Option<u32>> {
-    version.trim_start_matches('v').split('.').map(|number| number.parse().ok()).collect()
+    let version = version.trim_start_matches('v');
+    let (numbers, _) = version.split_once(['-', '+']).unwrap_or((version, ""));
+    numbers.split('.').map(|number| number.parse().ok()).collect()
 }
 
 fn text(path: &Path) -> Result<String> {

@@ -32,7 +32,10 @@ fn under_container_profile(case: &Case<'_>) -> Option<Remedy> {
                 "Kubernetes 1.30 or later; before, the annotation \
                  container.apparmor.security.beta.kubernetes.io/CONTAINER: localhost/{OUR_PROFILE}"
             ))
-            .needs("the profile on every node that runs the pod, loaded at boot, too"),
+            .needs(
+                "the profile on every node that runs the pod, loaded at boot, too; a node without AppArmor does not \
+                 start it",
+            ),
         Unit => remedy,
         _ => remedy.needs(ROOT_OUTSIDE),
     })

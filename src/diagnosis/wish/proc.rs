@@ -11,8 +11,6 @@ pub(super) fn whole(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
             let remedy = told!("whole-proc-of-pod" => pod(|pod| {
                 pod.host_users = Some(false);
                 pod.unmasked_proc = true;
-                // root of the pod would need CAP_SETFCAP next
-                pod.run_as_user = (case.root() != Some(false)).then_some(1000);
                 pod.required_scc = openshift.then(|| "nested-container".to_owned());
             }));
             if openshift {
@@ -215,16 +213,11 @@ mod tests {
     fn a_pod_gets_a_user_namespace_with_it() {
         let found = remedies(&pod());
         let Action::Pod(patch) = &found[0].action else { panic!() };
-        assert_eq!(
-            (patch.host_users, patch.unmasked_proc, patch.run_as_user),
-            (Some(false), true, Some(1000))
-        );
+        // its root may stay root: what it needs for that is another's rule
+        assert_eq!((patch.host_users, patch.unmasked_proc, patch.run_as_user), (Some(false), true, None));
         assert!(found[0].requires.iter().any(|text| text.contains("1.33")));
         // which is met here
         assert!(!found[0].requires.iter().any(|text| text.contains("Linux 6.3")));
-        let mut user = pod();
-        user.process.uid = Fact::Present(1000);
-        assert!(!remedies(&user)[0].instructions().contains("runAsUser"));
     }
 
     #[test]

@@ -44,25 +44,36 @@ impl Change {
 
     /// How the patch is applied.
     fn how(&self, kind: PatchType) -> String {
+        let changed = &self.cure.changed;
+        // what there is of these keeps its pod for ever
+        let anew = matches!(changed.kind(), "Pod" | "Job");
         let name = match kind {
+            PatchType::Kustomize if anew => {
+                return "in kustomization.yaml; then: kubectl kustomize DIRECTORY | kubectl replace --force -f -"
+                    .to_owned();
+            }
             PatchType::Kustomize => {
                 return "in kustomization.yaml; then: kubectl apply -k DIRECTORY".to_owned();
             }
             PatchType::Strategic => "strategic",
             PatchType::Json => "json",
         };
-        if self.cure.changed.kind() == "Pod" {
-            return format!(
-                "kubectl patch --local -f FILE --type {name} --patch-file PATCH -o yaml >NEW; kubectl replace --force -f NEW"
-            );
+        let local = format!("kubectl patch --local -f FILE --type {name} --patch-file PATCH -o yaml >NEW");
+        match changed.kubectl_name() {
+            None => format!("{local}; kubectl create -f NEW"),
+            Some(_) if anew => format!("{local}; kubectl replace --force -f NEW"),
+            Some(object) => format!("kubectl patch {object} --type {name} --patch-file PATCH"),
         }
-        format!("kubectl patch {} --type {name} --patch-file PATCH", self.cure.changed.title())
     }
 }
 
 /// The container that runs bwrap: the one that was named, or the only one that stays.
 fn meant<'a>(workload: &'a Workload, wanted: &dyn Fn(&str) -> bool) -> Result<Option<&'a str>> {
-    let all: Vec<&str> = workload.containers().filter(|name| wanted(name)).collect();
+    let mut all: Vec<&str> = workload.containers().filter(|name| wanted(name)).collect();
+    // where another is meant, these need not be named
+    if all.len() > 1 {
+        all.retain(|name| !workload.is_ephemeral(name));
+    }
     let mut stay = all.iter().filter(|name| !workload.starts_up(name));
     match (all.as_slice(), stay.next(), stay.next()) {
         ([], ..) => Ok(None),
@@ -76,7 +87,10 @@ fn meant<'a>(workload: &'a Workload, wanted: &dyn Fn(&str) -> bool) -> Result<Op
 }
 
 fn notes(cure: &Cure, clusters: &[Cluster]) -> Vec<String> {
-    let mut notes = Vec::new();
+    let mut notes: Vec<String> = Vec::new();
+    for refused in &cure.mended {
+        notes.extend([refused.remedy.clone(), format!("  because {}", refused.text)]);
+    }
     for remedy in &cure.remedies {
         notes.push(remedy.summary.clone());
         notes.push(format!("  price: {}", remedy.opens));
@@ -132,6 +146,14 @@ pub(super) fn patch(task: &Pod, wish: &Wish<'_>, workloads: &[&Workload]) -> Res
         let title = change.cure.changed.title();
         return Err(format!(
             "{title}: kubectl merges no custom resources; print the change with --patch-type json"
+        ));
+    }
+    let nameless = |change: &&Change| change.cure.changed.kubectl_name().is_none() && !change.cure.is_empty();
+    if let (PatchType::Kustomize, Some(change)) = (kind, changes.iter().find(nameless)) {
+        return Err(format!(
+            "{}: it has no metadata.name, and kustomize would change all of its kind; give it one, or print the change with \
+             --patch-type json",
+            change.title
         ));
     }
     let mut text = String::new();

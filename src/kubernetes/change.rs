@@ -1,0 +1,211 @@
+//! A change of the fields of a pod, made into what is merged with its manifest.
+
+use serde_json::{Map, Value, json};
+
+use super::manifest::Workload;
+use super::{Cluster, facts};
+use crate::diagnosis::{PodPatch, Profile};
+
+/// What is to be said in a pod, or not any more.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Change {
+    pub(super) set: PodPatch,
+    pub(super) leave_out: &'static [Field],
+}
+
+impl Change {
+    /// Whether it is this one, and nothing else.
+    pub(super) fn is(&self, patch: &PodPatch) -> bool {
+        self.leave_out.is_empty() && self.set == *patch
+    }
+}
+
+/// A field that is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Field {
+    HostUsers,
+    ProcMount,
+}
+
+impl From<PodPatch> for Change {
+    fn from(set: PodPatch) -> Self {
+        Self { set, leave_out: &[] }
+    }
+}
+
+impl From<&'static [Field]> for Change {
+    fn from(fields: &'static [Field]) -> Self {
+        Self { set: PodPatch::default(), leave_out: fields }
+    }
+}
+
+/// The fields of a change, as the workload's kind has them.
+pub(super) fn wrapped(
+    cluster: &Cluster,
+    workload: &Workload,
+    container: &str,
+    change: &Change,
+) -> Option<Value> {
+    let (found, list) = workload.container(container)?;
+    Some(workload.wrapped(fields(cluster, workload, change, (found, list, container))))
+}
+
+/// A workload with a change of one of its containers.
+pub(super) fn changed(
+    cluster: &Cluster,
+    workload: &Workload,
+    container: &str,
+    change: &Change,
+) -> Option<Workload> {
+    let fields = wrapped(cluster, workload, container, change)?;
+    let mut changed = workload.clone();
+    merge(&mut changed.object, &fields, Nulls::Remove);
+    Some(changed)
+}
+
+/// The fields of a change, from the pod on. Lists that Kubernetes replaces are whole.
+fn fields(
+    cluster: &Cluster,
+    workload: &Workload,
+    change: &Change,
+    (container, list, name): (&Value, &str, &str),
+) -> Value {
+    let patch = &change.set;
+    let mut context = Map::new();
+    if change.leave_out.contains(&Field::ProcMount) {
+        context.insert("procMount".into(), Value::Null);
+    }
+    if let Some(user) = patch.run_as_user {
+        context.insert("runAsUser".into(), json!(user));
+        context.insert("runAsNonRoot".into(), json!(user != 0));
+    }
+    if patch.unmasked_proc {
+        context.insert("procMount".into(), json!("Unmasked"));
+    }
+    if !patch.add_capabilities.is_empty() {
+        let listed = |list: &str| {
+            let words = container.pointer(&format!("/securityContext/capabilities/{list}"));
+            let words = words.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+            words.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let (mut add, mut drop) = (listed("add"), listed("drop"));
+        for capability in &patch.add_capabilities {
+            let name = capability.to_string().trim_start_matches("CAP_").to_owned();
+            // what is dropped stays dropped, whoever adds it
+            drop.retain(|other| facts::capability(cluster.runtime, other) != Some(*capability));
+            if !add.iter().any(|other| other.eq_ignore_ascii_case(&name)) {
+                add.push(name);
+            }
+        }
+        let mut both = json!({ "add": add });
+        if let (Some(both), true) = (both.as_object_mut(), !listed("drop").is_empty()) {
+            both.insert("drop".into(), json!(drop));
+        }
+        context.insert("capabilities".into(), both);
+    }
+    if let Some(profile) = &patch.seccomp {
+        context.insert("seccompProfile".into(), named(profile));
+    }
+    let mut annotations = Map::new();
+    if let Some(profile) = &patch.apparmor {
+        let field = facts::has_apparmor_field(cluster);
+        if field {
+            context.insert("appArmorProfile".into(), named(profile));
+        }
+        // where both are, they must say the same
+        if !field || facts::annotated_apparmor(workload, container).is_some() {
+            let text = match profile {
+                Profile::Unconfined => "unconfined".to_owned(),
+                Profile::Localhost(name) => format!("localhost/{name}"),
+            };
+            annotations.insert(format!("{}/{name}", facts::APPARMOR), json!(text));
+        }
+    }
+    if let Some(kind) = &patch.selinux_type {
+        context.insert("seLinuxOptions".into(), json!({ "type": kind }));
+    }
+    let mut changed = Map::new();
+    changed.insert("name".into(), json!(name));
+    let mut spec = Map::new();
+    if !context.is_empty() {
+        changed.insert("securityContext".into(), Value::Object(context));
+    }
+    if let Some(path) = &patch.empty_dir {
+        changed.insert(
+            "volumeMounts".into(),
+            json!([{ "mountPath": path.to_string_lossy(), "name": "bwrap-tmp" }]),
+        );
+        spec.insert("volumes".into(), json!([{ "name": "bwrap-tmp", "emptyDir": {} }]));
+    }
+    if let Some(users) = patch.host_users {
+        spec.insert("hostUsers".into(), json!(users));
+    }
+    if change.leave_out.contains(&Field::HostUsers) {
+        spec.insert("hostUsers".into(), Value::Null);
+    }
+    if changed.len() > 1 {
+        spec.insert(list.to_owned(), Value::Array(vec![Value::Object(changed)]));
+    }
+    let mut pod = Map::new();
+    if let Some(scc) = &patch.required_scc {
+        annotations.insert("openshift.io/required-scc".into(), json!(scc));
+    }
+    if !annotations.is_empty() {
+        pod.insert("metadata".into(), json!({ "annotations": annotations }));
+    }
+    if !spec.is_empty() || pod.is_empty() {
+        pod.insert("spec".into(), Value::Object(spec));
+    }
+    Value::Object(pod)
+}
+
+fn named(profile: &Profile) -> Value {
+    match profile {
+        Profile::Unconfined => json!({ "type": "Unconfined", "localhostProfile": null }),
+        Profile::Localhost(name) => json!({ "type": "Localhost", "localhostProfile": name }),
+    }
+}
+
+/// Lists that are merged, by what tells their members apart; others are replaced.
+const MERGED: &[(&str, &str)] =
+    &[("containers", "name"), ("initContainers", "name"), ("volumes", "name"), ("volumeMounts", "mountPath")];
+
+/// What a null of a patch does.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Nulls {
+    /// It removes a field of an object.
+    Remove,
+    /// It goes on into a patch that is made of several.
+    Stay,
+}
+
+/// Merges a patch as the API server does (strategic merge, for these fields).
+pub(super) fn merge(object: &mut Value, patch: &Value, nulls: Nulls) {
+    let Value::Object(patch) = patch else {
+        *object = patch.clone();
+        return;
+    };
+    if !object.is_object() {
+        *object = Value::Object(Map::new());
+    }
+    let Some(object) = object.as_object_mut() else { return };
+    for (name, value) in patch {
+        let key = MERGED.iter().find(|(list, _)| list == name).map(|(_, key)| *key);
+        match (value, key) {
+            (Value::Null, _) if nulls == Nulls::Remove => {
+                object.remove(name);
+            }
+            (Value::Array(more), Some(key)) => {
+                let list = object.entry(name.clone()).or_insert_with(|| json!([]));
+                let Some(list) = list.as_array_mut() else { continue };
+                for one in more {
+                    match list.iter_mut().find(|other| other.get(key) == one.get(key)) {
+                        Some(other) => merge(other, one, nulls),
+                        None => list.push(one.clone()),
+                    }
+                }
+            }
+            _ => merge(object.entry(name.clone()).or_insert(Value::Null), value, nulls),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What confines a container: AppArmor, or SELinux.
+
+use serde_json::Value;
+
+use super::{context, privileged, profile};
+use crate::host::{Fact, Host, Security};
+use crate::kubernetes::{Cluster, Runtime, Workload};
+
+/// The annotation that came before `appArmorProfile`.
+pub(in crate::kubernetes) const APPARMOR: &str = "container.apparmor.security.beta.kubernetes.io";
+
+/// Whether Kubernetes has a field for it, and does not drop it.
+pub(in crate::kubernetes) fn has_apparmor_field(cluster: &Cluster) -> bool {
+    cluster.kubernetes.is_none_or(|version| version >= (1, 30))
+}
+
+/// The AppArmor profile that is asked for.
+pub(in crate::kubernetes) fn apparmor_asked(
+    cluster: &Cluster,
+    workload: &Workload,
+    container: &Value,
+) -> Option<String> {
+    let field = context(workload, container, "appArmorProfile").filter(|_| has_apparmor_field(cluster));
+    field.and_then(profile).or_else(|| annotated_apparmor(workload, container))
+}
+
+/// The same, of the annotation.
+pub(in crate::kubernetes) fn annotated_apparmor(workload: &Workload, container: &Value) -> Option<String> {
+    let name = container.get("name").and_then(Value::as_str)?;
+    let annotations = workload.pod().pointer("/metadata/annotations")?;
+    let text = annotations.get(format!("{APPARMOR}/{name}"))?.as_str()?;
+    Some(match text.strip_prefix("localhost/") {
+        Some(name) => name.to_owned(),
+        None if text == "unconfined" => "Unconfined".to_owned(),
+        None => "RuntimeDefault".to_owned(),
+    })
+}
+
+pub(super) fn security(host: &mut Host, cluster: &Cluster, workload: &Workload, container: &Value) {
+    if cluster.runtime == Runtime::GVisor {
+        host.security.label = Fact::Absent;
+        host.security.apparmor_label = Fact::Absent;
+        return;
+    }
+    let node = &cluster.node.security;
+    host.security = Security {
+        modules: node.modules.clone(),
+        apparmor_enabled: node.apparmor_enabled.clone(),
+        selinux_filesystem: node.selinux_filesystem.clone(),
+        selinux_enforcing: node.selinux_enforcing.clone(),
+        ..Security::default()
+    };
+    if apparmor(cluster) == Some(true) {
+        let asked =
+            apparmor_asked(cluster, workload, container).unwrap_or_else(|| "RuntimeDefault".to_owned());
+        let label = match asked.as_str() {
+            "Unconfined" => "unconfined".to_owned(),
+            _ if free(cluster, container, &asked) => "unconfined".to_owned(),
+            "RuntimeDefault" if cluster.runtime == Runtime::CriO => "crio-default (enforce)".to_owned(),
+            "RuntimeDefault" => "cri-containerd.apparmor.d (enforce)".to_owned(),
+            name => format!("{name} (enforce)"),
+        };
+        host.security.label = Fact::Present(label.clone());
+        host.security.apparmor_label = Fact::Present(label);
+    } else if selinux(cluster) == Some(true) {
+        let asked =
+            context(workload, container, "seLinuxOptions").and_then(|options| options.get("type")?.as_str());
+        let default = if privileged(container) { "spc_t" } else { "container_t" };
+        let domain = asked.unwrap_or(default);
+        host.security.label = Fact::Present(format!("system_u:system_r:{domain}:s0:c1,c2"));
+        // which is asked for
+        if labels_unknown(cluster) {
+            host.security.selinux_enforcing = Fact::Unknown;
+        }
+    } else if apparmor(cluster) == Some(false) && selinux(cluster) == Some(false) {
+        host.security.label = Fact::Absent;
+        host.security.apparmor_label = Fact::Absent;
+    }
+}
+
+/// Whether a container is left without a profile for it is privileged. containerd confines it all the same where it asks for one of the
+/// node's.
+pub(super) fn free(cluster: &Cluster, container: &Value, asked: &str) -> bool {
+    privileged(container) && (asked == "RuntimeDefault" || cluster.runtime == Runtime::CriO)
+}
+
+/// Whether the node has AppArmor; `None` if nobody knows.
+pub(in crate::kubernetes) fn apparmor(cluster: &Cluster) -> Option<bool> {
+    match &cluster.node.security.apparmor_enabled {
+        Fact::Present(on) => Some(*on),
+        Fact::Absent => Some(false),
+        Fact::Unreadable(_) | Fact::Unknown => None,
+    }
+}
+
+/// Whether the node has SELinux, and it enforces.
+pub(super) fn selinux(cluster: &Cluster) -> Option<bool> {
+    let security = &cluster.node.security;
+    match (&security.selinux_filesystem, &security.selinux_enforcing) {
+        (Fact::Present(false) | Fact::Absent, _) | (_, Fact::Present(false)) => Some(false),
+        (_, Fact::Present(true)) => Some(true),
+        _ => None,
+    }
+}
+
+/// Whether SELinux enforces, and nobody knows of the labels: containerd gives none unless it is told to.
+pub(in crate::kubernetes) fn labels_unknown(cluster: &Cluster) -> bool {
+    cluster.runtime == Runtime::Containerd
+        && apparmor(cluster) != Some(true)
+        && selinux(cluster) == Some(true)
+}

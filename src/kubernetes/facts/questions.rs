@@ -1,0 +1,101 @@
+//! What decides, and is in no manifest.
+
+use serde_json::Value;
+
+use super::{
+    apparmor, apparmor_asked, confinement, context, kernel_maps_tmpfs, privileged, profile, unmasked, user,
+    user_namespace, volume_of,
+};
+use crate::diagnosis;
+use crate::kubernetes::{Cluster, Runtime, Workload};
+use crate::sandbox::Sandbox;
+
+/// What decides, and only the node knows.
+pub(in crate::kubernetes) fn questions(
+    cluster: &Cluster,
+    workload: &Workload,
+    container: &Value,
+    sandbox: &Sandbox,
+) -> Vec<String> {
+    let mut ask = Vec::new();
+    if cluster.runtime == Runtime::GVisor {
+        ask.push(
+            "what the nodes' runsc does: only trying tells, with `bwrap-doctor check` in the pod".to_owned(),
+        );
+        return ask;
+    }
+    ask.extend(other_class(cluster, workload).map(|class| {
+        format!(
+            "what runs the RuntimeClass {class}: `kubectl get runtimeclass {class} -o jsonpath={{.handler}}`; this is of {}",
+            cluster.runtime
+        )
+    }));
+    let node = &cluster.node;
+    let privileged = privileged(container);
+    if confinement::labels_unknown(cluster) && !privileged {
+        ask.push("whether containerd labels containers: `containerd config dump | grep enable_selinux` on the node".to_owned());
+    }
+    let userns = user_namespace(cluster, workload);
+    if userns && kernel_maps_tmpfs(cluster) != Some(true) {
+        ask.push(match node.kernel.release.present() {
+            None => "the nodes' kernel: `uname -r`, 6.3 or later for hostUsers: false".to_owned(),
+            Some(release) => format!(
+                "whether the node's kernel, {}, can show volumes under other ids, as Linux 6.3 and later do for hostUsers: false",
+                crate::visible::line(release)
+            ),
+        });
+    }
+    if userns {
+        let mounts = container.get("volumeMounts").and_then(Value::as_array).into_iter().flatten();
+        let volumes = mounts.filter_map(|mount| volume_of(workload, mount));
+        ask.extend(volumes.filter_map(|volume| {
+            let kind = SELDOM_MAPPED.iter().find(|kind| volume.get(**kind).is_some())?;
+            let name = crate::visible::line(volume.get("name")?.as_str()?);
+            Some(format!("whether the node's kernel can show the {kind} volume {name} under other ids, as hostUsers: false needs"))
+        }));
+    }
+    let root = user(cluster, workload, container).0 == 0;
+    if sandbox.namespaces.any_user() || !root {
+        if node.sysctl("user.max_user_namespaces").is_unknown() {
+            ask.push("whether the nodes allow user namespaces: `sysctl user.max_user_namespaces`".to_owned());
+        }
+        if node.sysctl("kernel.apparmor_restrict_unprivileged_userns").is_unknown() {
+            let text = "whether AppArmor restricts them, as on Ubuntu: `sysctl kernel.apparmor_restrict_unprivileged_userns`";
+            ask.push(text.to_owned());
+        }
+    }
+    let asked = apparmor_asked(cluster, workload, container).unwrap_or_else(|| "RuntimeDefault".to_owned());
+    if apparmor(cluster).is_none() && asked != "Unconfined" && !confinement::free(cluster, container, &asked)
+    {
+        let text = "whether AppArmor is on, whose profile for containers denies mounting: /sys/module/apparmor/parameters/enabled";
+        ask.push(text.to_owned());
+    }
+    if confinement::selinux(cluster).is_none() && !privileged && apparmor(cluster) != Some(true) {
+        ask.push("whether SELinux enforces its policy: `getenforce`".to_owned());
+    }
+    if cluster.runtime == Runtime::CriO && cluster.runtime_version.is_none() && userns && unmasked(container)
+    {
+        let text = "CRI-O's version: `crio --version`; 1.33.0 and 1.33.1 mask /proc all the same";
+        ask.push(text.to_owned());
+    }
+    let filter = context(workload, container, "seccompProfile").and_then(profile);
+    if let Some(name) = filter.filter(|name| {
+        !["Unconfined", "RuntimeDefault", diagnosis::FILTER_FOR_BWRAP].contains(&name.as_str())
+    }) {
+        ask.push(format!("what the filter {} on the nodes permits", crate::visible::line(&name)));
+    }
+    ask
+}
+
+/// Volumes on filesystems that newer kernels, or none, show under other ids.
+const SELDOM_MAPPED: &[&str] = &["azureFile", "cephfs", "glusterfs"];
+
+/// Beginnings of names that runtime classes of others than runc and crun go by.
+const CLASSES: &[&str] = &["gvisor", "kata", "runsc", "sysbox", "wasm"];
+
+/// The pod's `RuntimeClass`, if its name is that of a runtime that keeps rules of its own.
+pub(in crate::kubernetes) fn other_class(cluster: &Cluster, workload: &Workload) -> Option<String> {
+    let class = workload.spec().get("runtimeClassName").and_then(Value::as_str)?;
+    let other = CLASSES.iter().any(|name| class.starts_with(name)) && cluster.runtime != Runtime::GVisor;
+    other.then(|| crate::visible::line(class).into_owned())
+}

@@ -1,0 +1,184 @@
+//! The fields that decide, by the place that has them, and what each holds: what the API server does not know there it refuses, or
+//! drops with a warning that nobody reads.
+
+use std::path::{Component, Path};
+
+use serde_json::Value;
+
+/// What a field holds.
+#[derive(Clone, Copy)]
+enum Kind {
+    Truth,
+    Id,
+    Ids,
+    Text,
+    Texts,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    Object,
+    /// A mapping with these fields and no others.
+    Fields(&'static [Field]),
+    /// The same, of a profile: what else must be there follows from its type.
+    Profile,
+    Any,
+}
+
+type Field = (&'static str, Kind);
+
+/// A mapping with fields that decide.
+#[derive(Clone, Copy)]
+pub(super) enum Place {
+    /// What makes pods, a Deployment's say: `spec` and `template`.
+    Around,
+    Spec,
+    Container,
+}
+
+/// Of a pod's specification.
+const SPEC: &[Field] = &[
+    ("hostUsers", Kind::Truth),
+    ("hostNetwork", Kind::Truth),
+    ("hostPID", Kind::Truth),
+    ("hostIPC", Kind::Truth),
+    ("securityContext", Kind::Fields(POD_CONTEXT)),
+    ("runtimeClassName", Kind::Text),
+    ("automountServiceAccountToken", Kind::Truth),
+];
+
+/// Of a container, init container and ephemeral container.
+const CONTAINER: &[Field] = &[("securityContext", Kind::Fields(CONTAINER_CONTEXT))];
+
+/// All of a pod's security context.
+const POD_CONTEXT: &[Field] = &[
+    ("appArmorProfile", Kind::Profile),
+    ("fsGroup", Kind::Id),
+    ("fsGroupChangePolicy", Kind::Text),
+    ("runAsGroup", Kind::Id),
+    ("runAsNonRoot", Kind::Truth),
+    ("runAsUser", Kind::Id),
+    ("seLinuxChangePolicy", Kind::Text),
+    ("seLinuxOptions", Kind::Fields(SELINUX)),
+    ("seccompProfile", Kind::Profile),
+    ("supplementalGroups", Kind::Ids),
+    ("supplementalGroupsPolicy", Kind::Text),
+    ("sysctls", Kind::Any),
+    ("windowsOptions", Kind::Object),
+];
+
+/// All of a container's.
+const CONTAINER_CONTEXT: &[Field] = &[
+    ("allowPrivilegeEscalation", Kind::Truth),
+    ("appArmorProfile", Kind::Profile),
+    ("capabilities", Kind::Fields(CAPABILITIES)),
+    ("privileged", Kind::Truth),
+    ("procMount", Kind::Word(&["Default", "Unmasked"])),
+    ("readOnlyRootFilesystem", Kind::Truth),
+    ("runAsGroup", Kind::Id),
+    ("runAsNonRoot", Kind::Truth),
+    ("runAsUser", Kind::Id),
+    ("seLinuxOptions", Kind::Fields(SELINUX)),
+    ("seccompProfile", Kind::Profile),
+    ("windowsOptions", Kind::Object),
+];
+
+const CAPABILITIES: &[Field] = &[("add", Kind::Texts), ("drop", Kind::Texts)];
+const SELINUX: &[Field] =
+    &[("level", Kind::Text), ("role", Kind::Text), ("type", Kind::Text), ("user", Kind::Text)];
+const PROFILE: &[Field] =
+    &[("type", Kind::Word(&["RuntimeDefault", "Unconfined", "Localhost"])), ("localhostProfile", Kind::Text)];
+
+/// Where else a field of this name belongs.
+fn home(name: &str) -> Option<&'static str> {
+    let has = |fields: &[Field]| fields.iter().any(|(field, _)| *field == name);
+    match (has(SPEC), has(POD_CONTEXT), has(CONTAINER_CONTEXT)) {
+        (true, ..) => Some("the spec of the pod"),
+        (_, true, true) => Some("a securityContext"),
+        (_, true, false) => Some("the securityContext of the pod"),
+        (_, false, true) => Some("the securityContext of a container"),
+        (false, false, false) => None,
+    }
+}
+
+/// What is wrong with the fields of a mapping, if something is; `shown` says where it is.
+pub(super) fn check(place: Place, shown: &str, object: &Value) -> Result<(), String> {
+    let known = match place {
+        Place::Around => &[],
+        Place::Spec => SPEC,
+        Place::Container => CONTAINER,
+    };
+    named(shown, object, known, false)
+}
+
+/// With `all`, there are no other fields than these; else others may be meant for one of these all the same, or stand in the wrong
+/// place.
+fn named(place: &str, object: &Value, known: &[Field], all: bool) -> Result<(), String> {
+    let Some(object) = object.as_object() else { return Err(format!("{place} is no mapping")) };
+    for (name, value) in object {
+        let shown = crate::visible::line(name);
+        let found = known.iter().find(|(field, _)| field == name);
+        if let Some((_, kind)) = found {
+            if !value.is_null() {
+                holds(&format!("{place}.{name}"), value, *kind)?;
+            }
+            continue;
+        }
+        let meant = known.iter().find(|(field, _)| field.eq_ignore_ascii_case(name));
+        match (meant, home(name)) {
+            (Some((field, _)), _) => return Err(format!("{place} has no field {shown}: {field} is meant")),
+            (None, Some(other)) => {
+                return Err(format!("{place} has no field {shown}: it belongs in {other}"));
+            }
+            (None, None) if all => return Err(format!("{place} has no field {shown}")),
+            (None, None) => {}
+        }
+    }
+    Ok(())
+}
+
+fn holds(place: &str, value: &Value, kind: Kind) -> Result<(), String> {
+    let id = |value: &Value| value.as_i64().is_some_and(|id| (0..=i64::from(i32::MAX)).contains(&id));
+    let list = |each: &dyn Fn(&Value) -> bool| value.as_array().is_some_and(|list| list.iter().all(each));
+    let (fits, what) = match kind {
+        Kind::Truth => (value.is_boolean(), "true or false".to_owned()),
+        Kind::Id => (id(value), "an id".to_owned()),
+        Kind::Ids => (list(&id), "a list of ids".to_owned()),
+        Kind::Text => (value.is_string(), "a text".to_owned()),
+        Kind::Texts => (list(&Value::is_string), "a list of texts".to_owned()),
+        Kind::Word(words) => (words.iter().any(|word| value == word), words.join(" or ")),
+        Kind::Object => (value.is_object(), "a mapping".to_owned()),
+        Kind::Fields(known) => return named(place, value, known, true),
+        Kind::Profile => {
+            named(place, value, PROFILE, true)?;
+            return profile(place, value);
+        }
+        Kind::Any => return Ok(()),
+    };
+    if fits {
+        return Ok(());
+    }
+    let value: String = crate::visible::line(&value.to_string()).chars().take(40).collect();
+    Err(format!("{place} must be {what}, and is {value}"))
+}
+
+/// A name of the nodes' own with `Localhost`, and with nothing else.
+fn profile(place: &str, value: &Value) -> Result<(), String> {
+    let text = |name: &str| value.get(name).and_then(Value::as_str);
+    match (text("type"), text("localhostProfile")) {
+        (None, _) => Err(format!("{place}.type is not there: RuntimeDefault, Unconfined or Localhost")),
+        (Some("Localhost"), None | Some("")) => {
+            Err(format!("{place}.localhostProfile must be there where the type is Localhost"))
+        }
+        (Some("Localhost"), Some(name)) => {
+            let path = Path::new(name);
+            let up = path.components().any(|part| part == Component::ParentDir);
+            if path.is_absolute() || up {
+                return Err(format!("{place}.localhostProfile must be a relative path without .."));
+            }
+            Ok(())
+        }
+        (Some(_), Some(_)) => {
+            Err(format!("{place}.localhostProfile must not be there where the type is not Localhost"))
+        }
+        (Some(_), None) => Ok(()),
+    }
+}

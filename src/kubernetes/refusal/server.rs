@@ -1,0 +1,128 @@
+//! What the API server does not take, in its words where they are known, or drops.
+
+use serde_json::Value;
+
+use super::{Refusal, ignored, refusal};
+use crate::diagnosis::{Cause, PodPatch};
+use crate::kubernetes::facts::{
+    APPARMOR, HAS_USER_NAMESPACES, annotated_apparmor, context, drops_user_namespaces, is, own, privileged,
+    profile, unmasked,
+};
+use crate::kubernetes::{Cluster, Workload};
+
+pub(super) fn refuses(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<Refusal> {
+    let mut found = Vec::new();
+    found.extend(other_system(workload));
+    found.extend(user_namespace(cluster, workload));
+    for (one, _) in workload.listed() {
+        found.extend(of_container(workload, one, one == container));
+    }
+    found.extend(annotations(workload));
+    found
+}
+
+/// Pods that run no Linux.
+fn other_system(workload: &Workload) -> Option<Refusal> {
+    let spec = workload.spec();
+    let named = |pointer: &str| spec.pointer(pointer).and_then(Value::as_str) == Some("windows");
+    let text = "the pod is for Windows, where there is no bwrap";
+    (named("/os/name") || named("/nodeSelector/kubernetes.io~1os"))
+        .then(|| refusal(None, text, "run what needs bwrap in a pod for Linux"))
+}
+
+fn user_namespace(cluster: &Cluster, workload: &Workload) -> Vec<Refusal> {
+    let spec = workload.spec();
+    let asks = is(spec.get("hostUsers"), false);
+    let unmasked = workload.listed().any(|(one, _)| unmasked(one));
+    let mut found = Vec::new();
+    if let (Some((major, minor)), true) = (drops_user_namespaces(cluster), asks || unmasked) {
+        let text = format!(
+            "Kubernetes {major}.{minor} drops hostUsers and procMount without a word, unless its feature gates are switched on"
+        );
+        let (major, minor) = HAS_USER_NAMESPACES;
+        let remedy =
+            format!("use Kubernetes {major}.{minor} or later, or bind the outer /proc in the sandbox");
+        return vec![ignored(Some(Cause::PodFieldsIgnored), text, remedy)];
+    }
+    if unmasked && !asks {
+        let text = "the API server allows procMount: Unmasked only with hostUsers: false";
+        let mut refused = refusal(Some(Cause::UnmaskedNeedsUserNamespace), text, "set hostUsers: false");
+        refused.patch = Some(PodPatch { host_users: Some(false), ..PodPatch::default() }.into());
+        found.push(refused);
+    }
+    if asks {
+        let shared =
+            ["hostNetwork", "hostPID", "hostIPC"].into_iter().find(|field| is(spec.get(*field), true));
+        if let Some(field) = shared {
+            let text = format!("the API server allows no hostUsers: false together with {field}: true");
+            found.push(refusal(None, text, "leave one of the two out"));
+        }
+        let devices = |one: &Value| {
+            one.get("volumeDevices").and_then(Value::as_array).is_some_and(|all| !all.is_empty())
+        };
+        if workload.listed().any(|(one, _)| devices(one)) {
+            let text = "the API server allows no hostUsers: false where a container has volumeDevices";
+            found.push(refusal(None, text, "leave one of the two out"));
+        }
+    }
+    found
+}
+
+/// What of one container's fields does not go together; `meant` is the one that runs bwrap.
+fn of_container(workload: &Workload, container: &Value, meant: bool) -> Vec<Refusal> {
+    let name = crate::visible::line(container.get("name").and_then(Value::as_str).unwrap_or_default());
+    let whose = if meant { String::new() } else { format!("container {name}: ") };
+    let mut found = Vec::new();
+    if is(own(container, "allowPrivilegeEscalation"), false) {
+        let added = own(container, "capabilities").and_then(|both| both.get("add")?.as_array());
+        // it looks for this name only
+        let admin = added.into_iter().flatten().any(|name| name == "CAP_SYS_ADMIN");
+        let other = match (privileged(container), admin) {
+            (true, _) => Some("`privileged` to true"),
+            (_, true) => Some("`capabilities.Add` CAP_SYS_ADMIN"),
+            _ => None,
+        };
+        if let Some(other) = other {
+            let text = format!(
+                "{whose}the API server says: cannot set `allowPrivilegeEscalation` to false and {other}"
+            );
+            found.push(refusal(None, text, "leave one of the two out"));
+        }
+    }
+    let field = context(workload, container, "appArmorProfile").and_then(profile);
+    let annotation = annotated_apparmor(workload, container);
+    if field.is_some() && annotation.is_some() && field != annotation {
+        let text = format!("{whose}the API server says: apparmor type in annotation and field must match");
+        let remedy = format!("leave the annotation {APPARMOR}/{name} out");
+        found.push(refusal(None, text, remedy));
+    }
+    if let Some(volume) = mount_without_volume(workload, container) {
+        let volume = crate::visible::line(volume);
+        let text = format!("{whose}the API server finds no volume {volume}, which volumeMounts names");
+        found.push(refusal(None, text, "add it to volumes, or leave the mount out"));
+    }
+    found
+}
+
+fn mount_without_volume<'a>(workload: &'a Workload, container: &'a Value) -> Option<&'a str> {
+    // whose controllers may add some
+    if workload.is_custom() {
+        return None;
+    }
+    let list = |value: Option<&'a Value>| value.and_then(Value::as_array).into_iter().flatten();
+    let name = |value: &'a Value| value.get("name").and_then(Value::as_str);
+    let claims = list(workload.object.pointer("/spec/volumeClaimTemplates"));
+    let claims = claims.filter_map(|claim| name(claim.get("metadata")?));
+    let there: Vec<&str> = list(workload.spec().get("volumes")).filter_map(name).chain(claims).collect();
+    list(container.get("volumeMounts")).filter_map(name).find(|name| !there.contains(name))
+}
+
+/// Of profiles for containers that are not there.
+fn annotations(workload: &Workload) -> Option<Refusal> {
+    let all = workload.pod().pointer("/metadata/annotations")?.as_object()?;
+    let named = all.keys().filter_map(|key| key.strip_prefix(APPARMOR)?.strip_prefix('/'));
+    let gone = named.into_iter().find(|name| workload.container(name).is_none())?;
+    let gone = crate::visible::line(gone);
+    let text = format!("the API server says: container not found, of the annotation {APPARMOR}/{gone}");
+    Some(refusal(None, text, "leave the annotation out"))
+}
