@@ -7,7 +7,8 @@ use std::num::NonZeroI32;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::LazyLock;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use procfs_core::FromRead;
 use procfs_core::process::{Stat, Status};
@@ -58,7 +59,16 @@ pub fn adopt_orphans() -> io::Result<()> {
 /// The children of a process, each with a handle on it, and what kept others from being found. None if the process has
 /// ended: its number may be another's.
 pub(super) fn children_of(pid: i32, handle: &Handle) -> (Vec<(i32, Handle)>, io::Result<()>) {
-    let list = || children_in(&format!("/proc/{pid}"), pid);
+    children_but(pid, handle, &BTreeSet::new())
+}
+
+/// The same without those that are known.
+fn children_but(pid: i32, handle: &Handle, known: &BTreeSet<i32>) -> (Vec<(i32, Handle)>, io::Result<()>) {
+    let list = || {
+        let mut all = children_in(&format!("/proc/{pid}"), pid)?;
+        all.retain(|child| !known.contains(child));
+        Ok(all)
+    };
     let open = |pid: i32| Pid::from_raw(pid).map(Handle::open).transpose();
     let (mut children, mut complete) = (Vec::new(), Ok(()));
     for pid in list().unwrap_or_else(|error| {
@@ -104,6 +114,52 @@ pub(super) fn descendants(
         next += 1;
     }
     (found, complete)
+}
+
+/// How long a process may take to stop, or several together.
+const STOPPING: Duration = Duration::from_millis(20);
+
+/// As [`descendants`], all of them stopped, below a process that is `stopped` or goes on. One that is in the middle of `fork(2)` when the signal
+/// comes makes its child all the same, and stops then: each is looked at once more when it has.
+pub(super) fn stop_below(root: i32, first: &Handle, stopped: bool) -> (Vec<(i32, Handle)>, io::Result<()>) {
+    let stop = |process: &Handle| {
+        let _ = process.signal(Signal::STOP);
+    };
+    let (mut found, mut complete) = descendants(root, first, stop);
+    let mut known: BTreeSet<i32> = found.iter().map(|(pid, _)| *pid).collect();
+    let deadline = Instant::now() + STOPPING;
+    let mut next = 0;
+    while next <= found.len() {
+        let (pid, handle) = match next.checked_sub(1).and_then(|last| found.get(last)) {
+            Some((pid, handle)) => (*pid, handle),
+            None => (root, first),
+        };
+        let stops = next > 0 || stopped;
+        while stops && !is_still(pid, handle) && Instant::now() < deadline {
+            thread::sleep(Duration::from_micros(100));
+        }
+        let (children, others) = children_but(pid, handle, &known);
+        complete = complete.and(others);
+        known.extend(children.iter().map(|(pid, _)| *pid));
+        for (_, child) in &children {
+            stop(child);
+        }
+        found.extend(children);
+        next += 1;
+    }
+    (found, complete)
+}
+
+/// Whether no thread of a process that was stopped runs any more, as far as `/proc` tells.
+fn is_still(pid: i32, handle: &Handle) -> bool {
+    // who waits for the child of a vfork(2) that was stopped before it executed anything has it already (D)
+    let still = |directory: &str| stat_in(directory).map_or(true, |stat| "DTtZXx".contains(stat.state));
+    let directory = format!("/proc/{pid}");
+    let threads = || {
+        let threads = fs::read_dir(format!("{directory}/task")).into_iter().flatten().flatten();
+        threads.filter_map(|thread| thread.path().to_str().map(str::to_owned)).all(|thread| still(&thread))
+    };
+    handle.has_ended(Duration::ZERO).unwrap_or(true) || still(&directory) && threads()
 }
 
 /// All that descends from a process and runs, as far as it has not lost its parent to somebody else. Empty if that process has ended.

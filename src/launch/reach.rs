@@ -27,6 +27,7 @@ use super::keeper;
 use super::leave::UnderWay;
 use super::processes::{
     all_below, children_of, descendants, descends, is_gone, is_init, is_orphan_of_ours, reap_orphan,
+    stop_below,
 };
 use super::stat::{is_own, stat_in};
 use super::tally::{used_below, used_by};
@@ -332,7 +333,7 @@ impl Reach {
         if self.cloned != Cloned::Init {
             // stopped, it makes no more of them
             let _ = child.signal(Signal::STOP);
-            let (found, complete) = descendants(*pid, child, stop);
+            let (found, complete) = stop_below(*pid, child, true);
             if self.cloned == Cloned::Parent && complete.is_err() {
                 let stopped = found.iter().map(|(_, process)| process).chain([child]);
                 for process in stopped {
@@ -358,7 +359,7 @@ impl Reach {
     /// be killed. A wrapper in bwrap's place may have started more than was reported.
     pub(super) fn stop_descendants(&self) -> Vec<Handle> {
         let _ = self.process.signal(Signal::STOP);
-        let (found, _) = descendants(self.pid.as_raw_pid(), &self.process, stop);
+        let (found, _) = stop_below(self.pid.as_raw_pid(), &self.process, true);
         found.into_iter().map(|(_, process)| process).collect()
     }
 
@@ -463,7 +464,7 @@ impl Reach {
         // who is stopped makes no more of them: when these are the same as before, they are all
         let mut before = Vec::new();
         for _ in 0..PASSES {
-            let (found, complete) = descendants(*pid, child, stop);
+            let (found, complete) = stop_below(*pid, child, !self.spared);
             complete?;
             let now = found.into_iter().map(|(pid, _)| pid).collect();
             if before == now {
@@ -490,10 +491,6 @@ impl Drop for Reach {
             keeper::nudge();
         }
     }
-}
-
-fn stop(process: &Handle) {
-    let _ = process.signal(Signal::STOP);
 }
 
 /// Sends a signal. That the process has ended already is fine.

@@ -27,6 +27,7 @@ pub(crate) const CASES: &[Case] = cases![
     a_command_that_is_process_1,
     suspend_and_resume,
     descendants_without_a_pid_namespace,
+    a_child_that_is_being_made,
     dropped_to_be_killed,
     what_runs_is_listed,
     what_stays_is_listed_beside_what_comes_and_goes,
@@ -417,6 +418,30 @@ fn descendants_without_a_pid_namespace(here: &Here) {
         assert_eq!(child.wait().unwrap().ending(), Ending::Stopped(Stop::Cancel));
         drop(child);
         assert!(released(&holders, SETTLE), "a descendant lives on");
+    }
+}
+
+/// The kernel makes it though its parent was stopped meanwhile.
+fn a_child_that_is_being_made(here: &Here) {
+    // (PR_SET_THP_DISABLE: so many page tables to copy that fork(2) takes a moment)
+    let forks = "import ctypes, os, time
+ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)
+memory = bytearray(b'x') * (8 << 20)
+os.write(1, b'x')
+while os.fork() != 0: pass
+time.sleep(60)";
+    let mut numbers = Numbers::new(5);
+    for round in 0..(40 / share()).max(10) {
+        let mut command = here.command(&host(), "python3");
+        let holders = watch(command.args(["-c", forks]));
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        drop(command);
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        numbers.pause(5_000);
+        child.killer().kill().unwrap();
+        let _ = child.wait();
+        drop(child);
+        assert!(released(&holders, SETTLE), "round {round}: a child lives on");
     }
 }
 
