@@ -154,12 +154,11 @@ pub(super) fn stop_below(root: i32, first: &Handle, stopped: bool) -> (Vec<(i32,
 fn is_still(pid: i32, handle: &Handle) -> bool {
     // who waits for the child of a vfork(2) that was stopped before it executed anything has it already (D)
     let still = |directory: &str| stat_in(directory).map_or(true, |stat| "DTtZXx".contains(stat.state));
-    let directory = format!("/proc/{pid}");
     let threads = || {
-        let threads = fs::read_dir(format!("{directory}/task")).into_iter().flatten().flatten();
+        let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
         threads.filter_map(|thread| thread.path().to_str().map(str::to_owned)).all(|thread| still(&thread))
     };
-    handle.has_ended(Duration::ZERO).unwrap_or(true) || still(&directory) && threads()
+    handle.has_ended(Duration::ZERO).unwrap_or(true) || threads()
 }
 
 /// All that descends from a process and runs, as far as it has not lost its parent to somebody else. Empty if that process has ended.
