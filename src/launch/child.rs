@@ -664,13 +664,14 @@ impl Launch {
         }
         let status = running.listen();
         let held = running.reach().child_pid();
-        self.note(&status, held);
+        let bwraps_own = !in_reach(&self.recipe.sandbox);
+        self.note(&status, held, bwraps_own);
     }
 
-    /// Keeps what bwrap has reported first. Where the command can get at the report, a number counts only if the process was
-    /// found to be bwrap's.
-    fn note(&mut self, status: &Status, held: Option<i32>) {
-        let reported = status.child_pid.filter(|_| !in_reach(&self.recipe.sandbox)).map(NonZeroI32::get);
+    /// Keeps what bwrap has reported first. Where the report may be the command's, a number counts only if the process was found
+    /// to be bwrap's.
+    fn note(&mut self, status: &Status, held: Option<i32>, bwraps_own: bool) {
+        let reported = status.child_pid.filter(|_| bwraps_own).map(NonZeroI32::get);
         if let Some(pid) = held.or(reported).filter(|_| self.sandbox_pid.is_none()) {
             self.sandbox_pid = Some(pid.unsigned_abs());
             self.namespaces = Some(status.namespaces);
@@ -696,7 +697,10 @@ impl Launch {
         let mut running = self.running.take()?;
         self.usage = running.usage();
         self.group = running.take_group();
-        self.note(running.handshake().status(), running.reach().child_pid());
+        // before a sandbox is complete, there is no command that could write a report of its own
+        let none_ran = matches!(outcome, Outcome::Refused { .. } | Outcome::SetupFailed { .. });
+        let bwraps_own = none_ran || !in_reach(&self.recipe.sandbox);
+        self.note(running.handshake().status(), running.reach().child_pid(), bwraps_own);
         let outcome = match outcome {
             // bwrap never fails to say that it cannot execute the command
             Outcome::NotExecuted { signal: None } if self.words.are_missing() => {
