@@ -1,8 +1,11 @@
 //! In the guest: makes the faults, tries the sandboxes, applies the remedies.
 
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,6 +21,10 @@ const RESULTS: &str = "/results";
 
 /// Repetitions in the suites are divided by this: one emulated processor is some twenty times slower than a machine's two.
 const SHARE: &str = "10";
+
+/// What a suite may take before it is said where it stands. It takes half of that beside another guest and nothing else, and the
+/// guest is ended after 1500 s.
+const LIMIT: Duration = Duration::from_secs(1300);
 
 /// What became of a case.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -306,22 +313,65 @@ fn run_suite(name: &str) -> Report {
     let mut command = Command::new(&program);
     command.env("BWRAP_LAUNCH_TEST_BWRAPS", "/usr/bin/bwrap").env("BWRAP_LAUNCH_TEST_SHARE", SHARE);
     let mut report = Report { name: name.to_owned(), ..Report::default() };
-    let output = match command.output() {
-        Ok(output) => output,
-        Err(error) => return Report { error: Some(error.to_string()), ..report },
+    let log = Path::new(RESULTS).join(format!("{name}.log"));
+    let mut run = || {
+        let file = fs::File::create(&log)?;
+        let mut suite = command.stdout(file.try_clone()?).stderr(file).spawn()?;
+        let began = Instant::now();
+        loop {
+            if let Some(status) = suite.try_wait()? {
+                return Ok((status, String::new()));
+            }
+            if began.elapsed() > LIMIT {
+                let processes = processes();
+                suite.kill()?;
+                let late = format!("not over after {} s\n{processes}", LIMIT.as_secs());
+                return Ok((suite.wait()?, late));
+            }
+            sleep(Duration::from_millis(50));
+        }
     };
-    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-    fs::write(Path::new(RESULTS).join(format!("{name}.log")), &stdout).unwrap();
-    report.counts = Counts::read(&stdout);
+    let (status, late) = match run() {
+        Ok(ended) => ended,
+        Err::<_, std::io::Error>(error) => return Report { error: Some(error.to_string()), ..report },
+    };
+    let said = String::from_utf8_lossy(&fs::read(&log).unwrap_or_default()).into_owned();
+    report.counts = Counts::read(&said);
     report.error = match report.counts {
-        _ if !output.status.success() => {
-            let failures = stdout.split_once("\nfailures:\n").map(|(_, failures)| failures.to_owned());
-            Some(failures.unwrap_or_else(|| {
-                format!("{}\n{stdout}{}", output.status, String::from_utf8_lossy(&output.stderr))
-            }))
+        _ if !status.success() => {
+            let failures = said.split_once("\nfailures:\n").map(|(_, failures)| failures.to_owned());
+            Some(failures.unwrap_or_else(|| format!("{status}\n{said}{late}")))
         }
         Some(Counts { passed: 1.., failed: 0, .. }) => None,
-        _ => Some(format!("nothing in it passed:\n{stdout}")),
+        _ => Some(format!("nothing in it passed:\n{said}")),
     };
     report
+}
+
+/// What runs, and what it waits for.
+fn processes() -> String {
+    let read = |directory: &Path, file: &str| {
+        let bytes = fs::read(directory.join(file)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).replace('\0', " ").trim().to_owned()
+    };
+    let threads = numbered("/proc").into_iter().flat_map(|process| numbered(process.join("task")));
+    let mut lines = String::new();
+    for thread in threads {
+        let command = read(&thread, "cmdline");
+        if !command.is_empty() {
+            let (stat, stack) = (read(&thread, "stat"), read(&thread, "stack"));
+            let _ = write!(lines, "{stat:.80}\n    {command:.200}\n    {}\n", stack.replace('\n', " "));
+        }
+    }
+    lines
+}
+
+/// The entries of a directory of `/proc` that are numbers.
+fn numbered(directory: impl AsRef<Path>) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries
+        .filter(|path| {
+            path.file_name().is_some_and(|name| name.as_encoded_bytes().iter().all(u8::is_ascii_digit))
+        })
+        .collect()
 }

@@ -21,13 +21,14 @@ const RUNNING: &str = "target/vm-running";
 struct Boot {
     profile: &'static str,
     lsm: &'static str,
-    /// The suites have a boot of their own: they take longest.
-    suites: bool,
+    /// Each suite has a boot of its own: they take longest.
+    suite: Option<&'static str>,
 }
 
 impl Boot {
     fn name(&self) -> String {
-        format!("{}-{}{}", self.profile, self.lsm, if self.suites { "-suites" } else { "" })
+        let suite = self.suite.map(|suite| format!("-{suite}")).unwrap_or_default();
+        format!("{}-{}{suite}", self.profile, self.lsm)
     }
 }
 
@@ -35,11 +36,13 @@ impl Boot {
 fn plan() -> BTreeMap<Boot, Vec<&'static str>> {
     let mut plan: BTreeMap<Boot, Vec<&'static str>> = BTreeMap::new();
     for profile in PROFILES {
-        plan.insert(Boot { profile, lsm: "none", suites: true }, suites_on(profile));
+        for suite in suites_on(profile) {
+            plan.insert(Boot { profile, lsm: "none", suite: Some(suite) }, vec![suite]);
+        }
         for lsm in Lsm::ALL {
             let cases = CASES.iter().filter(|case| case.lsm == lsm && case.runs_on(profile));
             plan.insert(
-                Boot { profile, lsm: lsm.name(), suites: false },
+                Boot { profile, lsm: lsm.name(), suite: None },
                 cases.map(|case| case.name).collect(),
             );
         }
@@ -103,7 +106,7 @@ fn title(boot: &Boot, case: &str) -> String {
 
 /// Two guests at a time; those with suites first, since they take longest.
 fn run_all(plan: BTreeMap<Boot, Vec<&'static str>>, outcomes: &Outcomes) {
-    let suites = plan.keys().any(|boot| boot.suites);
+    let suites = plan.keys().any(|boot| boot.suite.is_some());
     let directory = scratch(RUNNING);
     // now, since whoever builds meanwhile replaces it
     let main = directory.as_ref().map_err(ToString::to_string).and_then(|directory| {
@@ -115,7 +118,7 @@ fn run_all(plan: BTreeMap<Boot, Vec<&'static str>>, outcomes: &Outcomes) {
     let suites = if suites { built(&["test", "--no-run"], "--test", &names) } else { Ok(BTreeMap::new()) };
     let programs = Programs { main, suites };
     let mut queue: Vec<_> = plan.into_iter().collect();
-    queue.sort_by_key(|(boot, _)| boot.suites);
+    queue.sort_by_key(|(boot, _)| boot.suite.is_some());
     let queue = Mutex::new(queue);
     std::thread::scope(|scope| {
         for _ in 0..2 {
@@ -157,14 +160,14 @@ fn run_guest(
     let what = format!("{} {} {}\n", boot.profile, boot.lsm, cases.join(" "));
     fs::write(payload.join("boot"), what).map_err(failed)?;
     fs::copy(programs.main.as_ref().map_err(Clone::clone)?, payload.join("main")).map_err(failed)?;
-    for suite in cases.iter().filter(|_| boot.suites) {
-        let program = programs.suites.as_ref().map_err(Clone::clone)?.get(*suite);
+    if let Some(suite) = boot.suite {
+        let program = programs.suites.as_ref().map_err(Clone::clone)?.get(suite);
         let program = program.ok_or_else(|| format!("cargo built no {suite}"))?;
         strip(program, &payload.join(suite)).map_err(failed)?;
     }
     let began = std::time::Instant::now();
     let output = Command::new(root().join(SCRIPT))
-        .args(["run", "--profile", boot.profile, "--lsm", boot.lsm, "--timeout", "900"])
+        .args(["run", "--profile", boot.profile, "--lsm", boot.lsm, "--timeout", "1500"])
         .arg("--payload")
         .arg(&payload)
         .arg("--out")
