@@ -28,7 +28,7 @@ use super::running::Running;
 use super::start::{Started, in_reach};
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
 use super::stop::{self, Killer, Terms};
-use super::usage::Usage;
+use super::usage::{Figure, Usage};
 use super::wait::Ward;
 use super::words::{Words, warnings};
 use crate::bwrap::status::Status;
@@ -678,6 +678,21 @@ impl Launch {
         }
     }
 
+    /// The status, and whether memory ran out.
+    fn with_memory(&mut self, status: ExitStatus, spared: impl FnOnce() -> bool) -> ExitStatus {
+        match self.usage.memory_kills.value() {
+            _ if status.success() => status,
+            Some(0) => status,
+            Some(_) => status.with_out_of_memory(),
+            None if status.signal() != Some(libc::SIGKILL) => status,
+            None if spared() => {
+                self.usage.memory_kills = Figure::Exact(0);
+                status
+            }
+            None => status.with_maybe_out_of_memory(),
+        }
+    }
+
     fn command_line(&self) -> String {
         self.line.clone().unwrap_or_else(|| self.recipe.line_for(&self.bwrap))
     }
@@ -719,8 +734,7 @@ impl Launch {
         self.outcome = match (outcome, why) {
             (Outcome::Ended(status), Some(why)) => Some(Ok(status.with_stop(why))),
             (Outcome::Ended(status), None) => {
-                let killed = self.usage.memory_kills.value().is_some_and(|kills| kills > 0);
-                Some(Ok(if killed && !status.success() { status.with_out_of_memory() } else { status }))
+                Some(Ok(self.with_memory(status, || running.is_spared_by_oom())))
             }
             (failed, Some(why)) => Some(Err(Error::stopped(why, failed))),
             (_, None) => None,

@@ -56,8 +56,8 @@ impl fmt::Display for Stop {
 /// assert_eq!(phase("exit 3"), Ending::Exited(3));
 /// assert_eq!(limited("sleep 60", Duration::from_millis(200)), Ending::Stopped(Stop::Timeout));
 /// // bwrap reports these two alike
-/// assert_eq!(phase("exit 137"), phase("kill -9 $$"));
-/// assert_eq!(phase("kill -9 $$").to_string(), "signal: 9 (or exit status: 137)");
+/// assert_eq!(phase("exit 143"), phase("kill -TERM $$"));
+/// assert_eq!(phase("kill -TERM $$").to_string(), "signal: 15 (or exit status: 143)");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
@@ -67,8 +67,8 @@ pub enum Ending {
     Exited(u8),
     /// The command was killed by `signal`, and not by this crate, or exited with `code`: bwrap reports both alike.
     ///
-    /// Signal 9 may be the kernel's, for want of memory: without a control group that cannot be told. With one
-    /// ([`Limit::Accounting`](crate::Limit::Accounting) suffices, where groups have the memory controller) it is [`OutOfMemory`](Self::OutOfMemory).
+    /// The kernel did not do it for want of memory: that is [`OutOfMemory`](Self::OutOfMemory) or
+    /// [`MaybeOutOfMemory`](Self::MaybeOutOfMemory).
     SignaledOrExited {
         /// The signal.
         signal: i32,
@@ -79,6 +79,13 @@ pub enum Ending {
     /// ([`ExitStatus::out_of_memory`](crate::ExitStatus::out_of_memory)).
     OutOfMemory {
         /// The status, 137 if it was the command itself that was killed.
+        code: u8,
+    },
+    /// The command was killed by signal 9 or exited with 137, and the kernel has killed a process somewhere on the machine meanwhile
+    /// because memory ran out (`oom_kill` in `/proc/vmstat`), or that cannot be read. A control group tells for certain:
+    /// [`Limit::Accounting`](crate::Limit::Accounting) suffices, where groups have the memory controller.
+    MaybeOutOfMemory {
+        /// The status, 137.
         code: u8,
     },
     /// This crate stopped it, before or after the command began.
@@ -102,6 +109,13 @@ impl fmt::Display for Ending {
                 write!(f, "signal: {signal} (or exit status: {code})")
             }
             Self::OutOfMemory { code } => write!(f, "out of memory (exit status: {code})"),
+            Self::MaybeOutOfMemory { code } => {
+                write!(
+                    f,
+                    "signal: {} (or exit status: {code}; perhaps out of memory)",
+                    code.saturating_sub(128)
+                )
+            }
             Self::Stopped(stop) => write!(f, "stopped: {stop}"),
             Self::BwrapKilled { signal } => write!(f, "bwrap was killed by signal {signal}"),
             Self::NotRun => f.write_str("the command did not run"),
@@ -123,6 +137,7 @@ mod tests {
                 r#"{"signaled-or-exited":{"signal":9,"code":137}}"#,
             ),
             (Ending::OutOfMemory { code: 137 }, r#"{"out-of-memory":{"code":137}}"#),
+            (Ending::MaybeOutOfMemory { code: 137 }, r#"{"maybe-out-of-memory":{"code":137}}"#),
             (Ending::Stopped(Stop::Timeout), r#"{"stopped":"timeout"}"#),
             (Ending::BwrapKilled { signal: 15 }, r#"{"bwrap-killed":{"signal":15}}"#),
             (Ending::NotRun, r#""not-run""#),

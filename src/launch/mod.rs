@@ -31,6 +31,7 @@ mod leave;
 mod limits;
 mod lines;
 mod memory;
+mod oom;
 mod order;
 mod output;
 mod pool;

@@ -31,7 +31,15 @@ use crate::sandbox::Feature;
 pub struct ExitStatus {
     number: u8,
     stopped: Option<Stop>,
-    out_of_memory: bool,
+    memory: Memory,
+}
+
+/// Whether the kernel killed something because memory ran out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Memory {
+    Enough,
+    RanOut,
+    MayHaveRunOut,
 }
 
 /// The largest signal number of Linux (`SIGRTMAX`).
@@ -39,7 +47,7 @@ const LAST_SIGNAL: u8 = 64;
 
 impl ExitStatus {
     pub(crate) const fn from_bwrap(code: u8) -> Self {
-        Self { number: code, stopped: None, out_of_memory: false }
+        Self { number: code, stopped: None, memory: Memory::Enough }
     }
 
     /// The status that bwrap reports as this number, as a shell would show it in `$?`: for tests of what handles it.
@@ -77,15 +85,30 @@ impl ExitStatus {
     /// ```
     #[must_use]
     pub const fn with_out_of_memory(self) -> Self {
-        Self { out_of_memory: true, ..self }
+        Self { memory: Memory::RanOut, ..self }
+    }
+
+    /// The status of a command that memory may have run out for: for tests of what handles it.
+    ///
+    /// ```
+    /// use bwrap_launch::{Ending, ExitStatus};
+    /// let status = ExitStatus::from_raw(137).with_maybe_out_of_memory();
+    /// assert_eq!(status.ending(), Ending::MaybeOutOfMemory { code: 137 });
+    /// assert_eq!(status.to_string(), "signal: 9 (or exit status: 137; perhaps out of memory)");
+    /// assert!(!status.out_of_memory());
+    /// ```
+    #[must_use]
+    pub const fn with_maybe_out_of_memory(self) -> Self {
+        Self { memory: Memory::MayHaveRunOut, ..self }
     }
 
     /// Whether the command did not succeed and the kernel had killed it, or other processes of its control group, because memory ran out there
     /// ([`Usage::memory_kills`](crate::Usage::memory_kills)): only with a [limit](crate::Limits::memory_max) of memory, or
     /// [`Limit::Accounting`](crate::Limit::Accounting), that is known. What is killed because the whole machine is out of memory counts, too.
+    /// Without them [`ending`](Self::ending) says where it may be so.
     #[must_use]
     pub fn out_of_memory(self) -> bool {
-        self.out_of_memory
+        self.memory == Memory::RanOut
     }
 
     /// Why this crate stopped the command, if it did. The status is then what the command made of it: signal 9 if it was killed,
@@ -132,15 +155,16 @@ impl ExitStatus {
     /// ```
     /// use bwrap_launch::{Ending, Sandbox};
     /// let mut command = Sandbox::new().ro_bind("/", "/").command("sh");
-    /// let status = command.args(["-c", "exit 137"]).status()?;
-    /// assert_eq!(status.ending(), Ending::SignaledOrExited { signal: 9, code: 137 });
+    /// let status = command.args(["-c", "exit 143"]).status()?;
+    /// assert_eq!(status.ending(), Ending::SignaledOrExited { signal: 15, code: 143 });
     /// # Ok::<(), bwrap_launch::Error>(())
     /// ```
     #[must_use]
     pub fn ending(self) -> Ending {
         match (self.stopped, self.signal()) {
             (Some(stop), _) => Ending::Stopped(stop),
-            _ if self.out_of_memory => Ending::OutOfMemory { code: self.number },
+            _ if self.memory == Memory::RanOut => Ending::OutOfMemory { code: self.number },
+            _ if self.memory == Memory::MayHaveRunOut => Ending::MaybeOutOfMemory { code: self.number },
             (None, Some(signal)) => Ending::SignaledOrExited { signal, code: self.number },
             (None, None) => Ending::Exited(self.number),
         }
@@ -155,7 +179,7 @@ impl ExitStatus {
 
 impl fmt::Display for ExitStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.stopped.is_none() && !self.out_of_memory {
+        if self.stopped.is_none() && !self.out_of_memory() {
             return self.ending().fmt(f);
         }
         match self.signal() {

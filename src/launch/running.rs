@@ -19,6 +19,7 @@ use super::handshake::{Caveats, End, Handshake, Outcome, Phase, Ready};
 use super::idmap::{Mapping, Progress};
 use super::keeper::Lease;
 use super::leave::UnderWay;
+use super::oom::Kills;
 use super::processes::{Lost, adopts_orphans, children_of, is_gone, kill_holders, reap_orphan};
 use super::reach::Reach;
 use super::spawn;
@@ -57,6 +58,7 @@ pub(crate) struct Running {
     group: Option<Group>,
     /// Without one, what it is known to have used.
     used: Usage,
+    oom: Kills,
     /// Has it ended with us.
     watch: Option<Watch>,
     _lease: Option<Lease>,
@@ -68,6 +70,7 @@ pub(crate) struct Witnesses {
     pub(crate) status: OwnedFd,
     pub(crate) ready: OwnedFd,
     pub(crate) lost: Lost,
+    pub(super) oom: Kills,
     /// The byte that bwrap reads when everything is set up has been sent.
     pub(crate) announced: bool,
 }
@@ -148,7 +151,7 @@ impl Running {
                 return Err(error);
             }
         };
-        let Witnesses { status, ready, lost, announced } = witnesses;
+        let Witnesses { status, ready, lost, oom, announced } = witnesses;
         let conduct = Conduct::new(caveats, cloned, adopts_orphans());
         let reach = Arc::new(Reach::new(
             (pid, Arc::new(process), lost.since),
@@ -175,6 +178,7 @@ impl Running {
             outcome: None,
             group: None,
             used: Usage::default(),
+            oom,
             watch: None,
             _lease: lease,
         })
@@ -266,6 +270,11 @@ impl Running {
             self.used = self.reach.usage().or_more(self.used);
         }
         self.used
+    }
+
+    /// Whether the kernel has killed nothing for want of memory since the launch began, as far as that can be told.
+    pub(super) fn is_spared_by_oom(&self) -> bool {
+        self.oom.stand_still()
     }
 
     /// Writes the id maps that bwrap waits for, as far as that can be done without waiting, and lets it go on.

@@ -8,6 +8,7 @@ use rustix::io::{Errno, FdFlags};
 use super::descriptors;
 use super::error::{Error, Result, Step};
 use super::memory;
+use super::oom::Kills;
 use super::processes::Lost;
 use super::running::Witnesses;
 use super::spawn;
@@ -162,7 +163,7 @@ impl Ours {
     pub(super) fn into_parts(self) -> Option<(Witnesses, Option<OwnedFd>, Option<OwnedFd>)> {
         let Self { status, ready, far_end, announced, gate, info } = self;
         let lost = Lost { socket: far_end, ..Lost::default() };
-        let witnesses = Witnesses { status: status?, ready: ready?, lost, announced };
+        let witnesses = Witnesses { status: status?, ready: ready?, lost, oom: Kills::so_far(), announced };
         Some((witnesses, gate, info))
     }
 }

@@ -96,7 +96,8 @@ pub struct Usage {
     pub read: Figure<u64>,
     /// Bytes written to block devices so far; what still waits in memory to be written is not among them.
     pub written: Figure<u64>,
-    /// How many processes the kernel has killed because memory ran out in the control group.
+    /// How many processes the kernel has killed because memory ran out in the control group. Without one it is known only of a command that
+    /// was killed while the kernel killed none on the whole machine: 0.
     pub memory_kills: Figure<u64>,
 }
 

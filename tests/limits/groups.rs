@@ -15,6 +15,7 @@ use crate::common::{Case, Here, SETTLE, host, released, skip, watch, within};
 pub(crate) const CASES: &[Case] = cases![
     its_limits_are_there_before_the_command,
     memory_runs_out,
+    memory_runs_out_in_a_group_around,
     processes_run_out,
     processor_time_runs_out,
     nothing_outlives_the_group,
@@ -190,6 +191,31 @@ fn its_limits_are_there_before_the_command(here: &Here) {
     let sandbox = host().unshare(Namespaces::PID | Namespaces::CGROUP).proc("/proc");
     let output = here.shell(&sandbox, "cat /proc/self/cgroup").limits(&limits).output().unwrap();
     assert!(output.stdout.starts_with(b"0::/"), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// Without a group of ours, the kernel's counter tells of a kill that it was not for memory, or leaves it open.
+fn memory_runs_out_in_a_group_around(here: &Here) {
+    let sandbox = host().unshare(Namespaces::PID);
+    let mut child = here.shell(&sandbox, "kill -9 $$").spawn().unwrap();
+    let (ending, kills) = (child.wait().unwrap().ending(), child.usage().memory_kills);
+    // somebody else's process may have been killed meanwhile
+    if ending != (Ending::MaybeOutOfMemory { code: 137 }) {
+        assert_eq!(ending, Ending::SignaledOrExited { signal: 9, code: 137 });
+        assert_eq!(kills, Figure::Exact(0));
+    }
+    let parent = Parent::new(here);
+    let Some(group) = parent.directories.iter().find(|path| {
+        ["memory.max", "memory.limit_in_bytes"]
+            .iter()
+            .any(|file| fs::write(path.join(file), "33554432").is_ok())
+    }) else {
+        skip("groups have no controller of memory here");
+    };
+    let script = format!("echo $$ > {}/cgroup.procs && exec tail -n 1 /dev/zero", group.display());
+    let mut child = here.shell(&sandbox.bind("/sys/fs/cgroup", "/sys/fs/cgroup"), &script).spawn().unwrap();
+    let status = child.wait().unwrap();
+    assert_eq!(status.ending(), Ending::MaybeOutOfMemory { code: 137 }, "{status}");
+    assert_eq!((status.out_of_memory(), child.usage().memory_kills), (false, Figure::Unknown));
 }
 
 fn memory_runs_out(here: &Here) {

@@ -360,7 +360,7 @@ fn a_signal_spares_process_1(here: &Here) {
         }
         child.killer().send_signal(libc::SIGKILL).unwrap();
         // whoever sends it is answerable for it
-        assert_eq!(child.wait().unwrap().ending(), Ending::SignaledOrExited { signal: 9, code: 137 });
+        assert!(is_killed(child.wait().unwrap().ending()));
     }
 }
 
@@ -473,12 +473,19 @@ fn dropped_to_be_killed(here: &Here) {
     assert_eq!(said, "\nend\n");
 }
 
+/// By signal 9, which is told from the kernel's where nothing else on the machine was short of memory meanwhile.
+fn is_killed(ending: Ending) -> bool {
+    let known = Ending::SignaledOrExited { signal: 9, code: 137 };
+    [known, Ending::MaybeOutOfMemory { code: 137 }].contains(&ending)
+}
+
 /// What is ours is told from what is not.
 fn who_is_named_for_the_end(here: &Here) {
     let sandbox = host().unshare(Namespaces::PID);
     let ending = |script: &str| Ending::of(&here.shell(&sandbox, script).status());
     assert_eq!(ending("exit 3"), Ending::Exited(3));
-    assert_eq!(ending("kill -9 $$"), Ending::SignaledOrExited { signal: 9, code: 137 });
+    assert_eq!(ending("kill -TERM $$"), Ending::SignaledOrExited { signal: 15, code: 143 });
+    assert!(is_killed(ending("kill -9 $$")));
     assert_eq!(Ending::of(&here.command(&sandbox, "no-such-program").status()), Ending::NotRun);
     let broken = sandbox.clone().ro_bind("/nonexistent", "/mnt");
     assert_eq!(Ending::of(&here.command(&broken, "true").status()), Ending::NotRun);
@@ -492,7 +499,7 @@ fn who_is_named_for_the_end(here: &Here) {
     assert_eq!(Ending::of(&child.wait()), Ending::BwrapKilled { signal: 9 });
     let mut child = running(here, &sandbox, "echo; exec sleep 60");
     kill(child.sandbox_pid().unwrap());
-    assert_eq!(Ending::of(&child.wait()), Ending::SignaledOrExited { signal: 9, code: 137 });
+    assert!(is_killed(Ending::of(&child.wait())));
     // the launch failed by itself, and is killed before anybody has looked
     let mut child = here.command(&broken, "true").spawn().unwrap();
     let zombie = || fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap().contains(") Z ");
