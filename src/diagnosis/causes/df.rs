@@ -8,6 +8,19 @@ rules! {
         => descriptor_limit, more_files;
 }
 
+/// What is said of a mount itself.
+const MOUNTS: &[&str] = &[
+    "Can't mount devpts on %s",
+    "Can't mount proc on %s",
+    "Can't mount tmpfs on %s",
+    "Can't mount mqueue on %s",
+    "Failed to mount tmpfs",
+    "Creating proc failed",
+    "mounting proc",
+    "mounting tmpfs",
+    "Can't mount overlay on %s",
+];
+
 /// bwrap holds /proc and two event counters open beside standard input and output before it makes anything.
 const DESCRIPTORS: u64 = 6;
 
@@ -18,6 +31,16 @@ fn descriptor_limit(case: &Case<'_>) -> Option<Judgement> {
         let answer = "the kernel answered ENFILE, which is about the system and not about this process";
         let summary = "the whole system may open no more files (fs.file-max)";
         return Some(weigh(High).summary(summary).heard(case, answer));
+    }
+    if case.says(MOUNTS) {
+        let answer = "the kernel answered EMFILE to a mount, which opens no file: it has no number left for a file system without a disk";
+        let summary = "too many file systems without a disk are mounted on the whole machine (a million of tmpfs, proc, overlay)";
+        return Some(
+            weigh(Medium)
+                .summary(summary)
+                .heard(case, answer)
+                .unknown("how many: `cat /proc/*/mountinfo | wc -l` as root"),
+        );
     }
     let text = limit.map(|limit| match open {
         Some(open) => format!("{open} of {limit} open files (RLIMIT_NOFILE: `ulimit -n`)"),
@@ -45,6 +68,9 @@ fn descriptor_limit(case: &Case<'_>) -> Option<Judgement> {
 fn more_files(case: &Case<'_>) -> Vec<Remedy> {
     if case.errno() == Some(libc::ENFILE) {
         return raise(case, "fs.file-max", 1_000_000, "programs can take more of the kernel's memory");
+    }
+    if case.failed() && case.says(MOUNTS) {
+        return vec![told!(DF01, "leftover-mounts")];
     }
     Wish::More(Limit::Files).grant(case)
 }

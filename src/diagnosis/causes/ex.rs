@@ -65,6 +65,10 @@ rules! {
             let name = unseen(case)?.display();
             let found = weigh(Medium).summary(format!("{name} is in no format that this machine executes"));
             Some(found.heard(case, "the kernel takes neither its ELF header nor a #! line"))
+        }, |case| {
+            let script = unseen(case).filter(|program| is_script(program)).map(word);
+            let first = script.map(|program| told!(EX04, "interpreter-line", program));
+            Vec::new().or(first).or([told!(EX04, "other-build")])
         };
 
     ExecDenied, Failed, [EXECVP => (EPERM EACCES)],
@@ -169,6 +173,18 @@ fn shown(sandbox: &Sandbox, program: &Path) -> Option<bool> {
     if searched { Some(true) } else { sandbox.shows(program) }
 }
 
+/// Whether a program is a script, as far as its name tells.
+fn is_script(program: &Path) -> bool {
+    let kinds = ["bash", "js", "lua", "php", "pl", "py", "rb", "run", "sh", "zsh"];
+    program.extension().is_some_and(|kind| kinds.iter().any(|script| kind == *script))
+}
+
+/// Whether every root file system has a program of this name.
+fn is_everywhere(program: &Path) -> bool {
+    let names = ["bash", "cat", "echo", "env", "id", "ls", "sh", "sleep", "true", "uname"];
+    program.file_name().is_some_and(|name| names.iter().any(|usual| name == *usual))
+}
+
 fn program_missing(case: &Case<'_>) -> Option<Judgement> {
     let program = unseen(case)?;
     let name = program.display();
@@ -187,7 +203,7 @@ fn program_missing(case: &Case<'_>) -> Option<Judgement> {
     let usual = searched && case.sandbox.and_then(|sandbox| self::shown(sandbox, program)) == Some(true);
     let confidence = match shown {
         Some(false) => High,
-        _ if usual => Low,
+        _ if usual || shown.is_none() && is_everywhere(program) => Low,
         _ => Medium,
     };
     let found = weigh(confidence)

@@ -109,9 +109,26 @@ pub(super) fn denied(case: &Case<'_>) -> Option<Judgement> {
 }
 
 pub(super) fn bind_otherwise(case: &Case<'_>) -> Vec<Remedy> {
-    let otherwise = match case.message().and_then(Message::source) {
+    let source = case.message().and_then(Message::source);
+    let otherwise = match source {
         Some(source) => told!(BD09, "bind-above-or-below", source = word(source)),
         None => told!(BD09, "bind-another-path"),
     };
-    otherwise.or(Spot::destination(case).and_then(|spot| spot.leave_out()))
+    let first = source.and_then(|source| match case.errno() {
+        // what is mounted when it is looked at is there for one look, and not for the next
+        Some(libc::ENODEV | libc::ENOENT | libc::ESTALE | libc::EIO | libc::ENOTCONN) | None => {
+            let stop = |point: &Path| told!(BD09, "stop-automount", point = word(point));
+            match case.host.mounts.present() {
+                Some(mounts) => {
+                    mount_of(mounts, source).filter(|mount| is_fragile(mount)).map(|mount| stop(&mount.point))
+                }
+                None => Some(
+                    stop(source).needs("an automount or a mount of a server there, as `findmnt -T` shows"),
+                ),
+            }
+        }
+        Some(libc::EACCES) => Some(told!(BD09, "label-anew", source = word(source))),
+        _ => None,
+    });
+    Vec::new().or(first).or([otherwise]).or(Spot::destination(case).and_then(|spot| spot.leave_out()))
 }

@@ -144,6 +144,7 @@ pub(super) fn make_it(case: &Case<'_>) -> Vec<Remedy> {
         // mostly a mask over what the host does not have either
         _ if !is_socket(spot.path) => remedies.or(leave_out),
         Some(_) => Vec::new().or(leave_out).or(remedies),
+        None if spot.path.starts_with("/tmp/.X11-unix") => told!(BD03, "make-x-directory").or(remedies),
         None => told!(BD03, "leave-mask-out", path = shown(spot.path)).or(remedies),
     }
 }
@@ -248,9 +249,23 @@ fn obstacle(case: &Case<'_>, spot: &Spot<'_>) -> (Judgement, Vec<Remedy>) {
                 let same = "the sandbox to have there what the host has at the same path";
                 mount_point(case, None, spot.path).needs(same)
             });
-            (found, Vec::new().or(made).or(elsewhere()))
+            (found, Vec::new().or(made).or(brought_along(case, spot.path)).or(elsewhere()))
         }
     }
+}
+
+/// What there is to do about a path in the directories that Flatpak brings along, for whoever cannot edit its line.
+fn brought_along(case: &Case<'_>, path: &Path) -> Option<Remedy> {
+    let foreign = !matches!(Launcher::of(case), None | Some(Launcher::Flatpak));
+    rule_out(case.sandbox.is_some() || foreign)?;
+    let remedy = if path.starts_with("/run/host") {
+        told!(BD03, "flatpak-whole-root")
+    } else if path.starts_with("/usr/local") || path.starts_with("/usr/home") {
+        told!(BD03, "flatpak-runtime", path = word(path))
+    } else {
+        return None;
+    };
+    Some(remedy.needs("Flatpak, which has a /usr and a /run/host of its own inside"))
 }
 
 /// The mount point has to be in the source, or another file system has to be over it.

@@ -35,16 +35,28 @@ pub(super) fn without_it(case: &Case<'_>) -> Vec<Remedy> {
     let there = match (path.extension(), path.parent()) {
         _ if is_descriptor(path) => Some(told!(BD01, "descriptor-with-name")),
         _ if in_container(case) && !unknown => Some(brought()),
+        // a directory in the place of a file mends nothing
+        _ if case.errno() == Some(libc::ENOTDIR) => Some(told!(BD01, "part-is-file", path = word(path))),
+        _ if path.starts_with("/tmp/.X11-unix") => Some(told!(BD01, "x-server-socket", path = word(path))),
         // what a service makes is nobody else's to make
         _ if is_socket(path) => Some(told!(BD01, "start-service", path = shown(path))),
         // what is there are nodes, and a directory in the place of one breaks more
         _ if path.starts_with("/dev") => None,
-        (Some(_), Some(parent)) => Some(told!(BD01, "create-file", path = word(path), parent = word(parent))),
+        // what comes with the system is not made by hand
+        _ if is_brought(path) => None,
+        (_, Some(parent)) if is_file(path) => {
+            Some(told!(BD01, "create-file", path = word(path), parent = word(parent)))
+        }
         _ => Some(told!(BD01, "create-source", path = word(path))),
     };
+    // of a line that is known the operation is made optional
+    let optional =
+        spot.found.is_none() && !is_socket(path) && (is_brought(path) || path.components().count() <= 2);
+    let optional = optional.then(|| told!(BD01, "let-be-missing", path = shown(path)));
     let there =
         there.map(|there| if unknown { there.needs("a machine: in a container see below") } else { there });
-    let there = there.into_iter().chain((unknown && !is_descriptor(path)).then(brought)).collect::<Vec<_>>();
+    let there = there.into_iter().chain(optional);
+    let there = there.chain((unknown && !is_descriptor(path)).then(brought)).collect::<Vec<_>>();
     let bind = spot.found.filter(|found| matches!(found.operation, Operation::Bind(_)));
     let optional = bind.map(|found| SandboxChange::OptionalSource { operation: found.index });
     there.or(optional.map(Remedy::change)).or(spot.leave_out())
@@ -58,6 +70,25 @@ pub(super) fn is_socket(path: &Path) -> bool {
         || path.starts_with("/tmp/.X11-unix")
         || path.starts_with("/run")
             && (name == "bus" || name == "system_bus_socket" || name.starts_with("wayland-"))
+}
+
+/// Whether what is at a path comes with the system, a package or the kernel.
+fn is_brought(path: &Path) -> bool {
+    let brought = ["/bin", "/boot", "/lib", "/lib32", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr"];
+    let by_hand = ["/usr/local", "/usr/src"];
+    // but for a file of settings
+    path.starts_with("/etc") && !is_file(path)
+        || brought.iter().any(|top| path.starts_with(top)) && !by_hand.iter().any(|top| path.starts_with(top))
+}
+
+/// Whether a path is a file's, as far as its name tells: with an extension, or hidden and none of the usual directories.
+fn is_file(path: &Path) -> bool {
+    const DIRECTORIES: [&str; 20] = [
+        ".agents", ".aws", ".azure", ".cache", ".cargo", ".claude", ".codex", ".config", ".docker", ".git",
+        ".gnupg", ".kube", ".local", ".mozilla", ".npm", ".nvm", ".rustup", ".ssh", ".var", ".venv",
+    ];
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.extension().is_some() || name.starts_with('.') && !DIRECTORIES.contains(&&*name)
 }
 
 fn is_descriptor(path: &Path) -> bool {
@@ -108,6 +139,9 @@ pub(super) fn reach_it(case: &Case<'_>) -> Vec<Remedy> {
         told!(BD06, "document-portal")
     } else if fuse {
         told!(BD06, "fuse-allow-other", path = word(path))
+    } else if path.components().count() <= 2 {
+        // everybody may search the root: it is the mount that refuses
+        told!(BD06, "fuse-allow-other", path = word(path)).needs("a FUSE mount there, as `findmnt` shows")
     } else {
         let user = uid.map_or_else(|| "u:USER:x".to_owned(), |uid| format!("u:{uid}:x"));
         told!(BD06, "search-directory", path = word(path), user, above = directories_of(path))

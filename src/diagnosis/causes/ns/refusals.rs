@@ -40,7 +40,7 @@ fn emulated_processor(case: &Case<'_>) -> Option<Judgement> {
     let exists = &case.host.user_namespace.exists;
     let old = case.kernel().is_some_and(|version| version < (4, 0));
     // a kernel without user namespaces would do for a sandbox that makes none
-    let none = user_namespace(case) == Some(false);
+    let none = user_namespace(case) == Some(false) || case.says(&[CREATING]);
     rule_out(!exists.is(&true) && !none || old || case.emulated().is_some())?;
     weigh(Medium)
         .heard(case, "qemu answers EINVAL to new namespaces where it plays another processor for a program")
@@ -48,7 +48,7 @@ fn emulated_processor(case: &Case<'_>) -> Option<Judgement> {
             exists,
             exists.is(&true).then_some("/proc/self/ns/user exists, so the kernel has user namespaces"),
         )
-        .asked(case, none.then_some("the sandbox makes no user namespace, so that none is lacking"))
+        .asked(case, none.then_some("bwrap asked for no user namespace, so that none is lacking"))
         .unknown("whether this program is built for another processor: `uname -m`, here and on the machine")
         .into()
 }
@@ -135,7 +135,7 @@ fn apparmor(case: &Case<'_>) -> Option<Judgement> {
                 .pro(evidence::profile(case).so())
         }
         None if !eperm && security.selinux().is_none() && !security.label.is_absent() => {
-            weigh(if restricted.is("1") { Medium } else { Low })
+            weigh(if restricted.is("1") || security.label.is_unknown() { Medium } else { Low })
                 .unknown("our AppArmor profile: /proc/self/attr/current")
         }
         _ => return None,
@@ -196,7 +196,9 @@ fn implement(case: &Case<'_>) -> Vec<Remedy> {
 
 fn no_user_namespaces(case: &Case<'_>) -> Option<Judgement> {
     let makes = user_namespace(case);
-    rule_out(makes == Some(false))?;
+    // bwrap has longer words where it asked for one
+    let unasked = makes == Some(false) || case.failed() && !case.says(&[NO_KERNEL_SUPPORT]);
+    rule_out(unasked && !case.on(Platform::Wsl1))?;
     let (exists, release) = (&case.host.user_namespace.exists, &case.host.kernel.release);
     let sure = if case.failed() || makes == Some(true) { High } else { Medium };
     if let Some(wsl) = case.sighting(Platform::Wsl1) {
@@ -218,7 +220,7 @@ fn no_user_namespaces(case: &Case<'_>) -> Option<Judgement> {
         (Some(true), None) => weigh(Low)
             .seen_against(exists, "/proc/self/ns/user exists, so the kernel has user namespaces")
             .unknown("whether it lacks one of the other namespaces: `ls /proc/self/ns`"),
-        _ => weigh(High).unknown("whether /proc/self/ns/user exists"),
+        _ => weigh(Medium).unknown("whether /proc/self/ns/user exists"),
     })
 }
 
