@@ -21,9 +21,24 @@ pub(crate) const CASES: &[Case] = cases![
     a_caller_that_ends_by_itself,
     callers_that_leave_while_they_end_sandboxes,
     a_tree_without_a_pid_namespace,
+    what_takes_the_watchdog_long,
     what_is_not_asked_to_end_is_seen,
     the_watchdog,
 ];
+
+/// Each is a child of the one before. Shells let a function call itself a thousand times at most.
+const CHAIN: &str = r#"n=${1:-1100}; [ "$n" -gt 0 ] || { echo up; exec sleep 60; }
+sh -c "$CHAIN" "$0" $((n - 1)); :"#;
+
+/// It has so many page tables to copy (PR_SET_THP_DISABLE) that a fork(2) takes a moment.
+const FORKS: &str = "import ctypes, os, time
+ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)
+memory = bytearray(b'x') * (8 << 20)
+for _ in range(20):
+    if os.fork() == 0: time.sleep(60)
+os.write(1, b'up\\n')
+while os.fork() != 0: time.sleep(0.001)
+time.sleep(60)";
 
 /// How a caller launches.
 const WAYS: [&str; 6] = ["spawn", "output", "start", "pool", "dropped", "tokio"];
@@ -39,7 +54,7 @@ fn kills() -> u64 {
 pub(crate) fn crasher(arguments: &[String]) {
     let [bwrap, way, mark] = arguments else { panic!("{arguments:?}") };
     let mut sandbox = match way.as_str() {
-        "tree" => host(),
+        "tree" | "chain" | "fork" => host(),
         _ => host().unshare(Namespaces::PID | Namespaces::NET | Namespaces::IPC),
     };
     // what is asked for twice must not be worse
@@ -48,10 +63,13 @@ pub(crate) fn crasher(arguments: &[String]) {
     }
     let script = match way.as_str() {
         "tree" => "sh -c 'sleep 61 & sleep 62 & echo up; wait' & wait",
+        "chain" => CHAIN,
+        "fork" => FORKS,
         _ => "echo up; exec sleep 60",
     };
-    let mut command = sandbox.command("sh");
-    command.args(["-c", script, mark]).bwrap(&Bwrap::at(bwrap).unwrap());
+    let bwrap = Bwrap::at(bwrap).unwrap();
+    let mut command = sandbox.command(if way == "fork" { "python3" } else { "sh" });
+    command.args(["-c", script, mark]).env("CHAIN", CHAIN).bwrap(&bwrap);
     command.stderr(Stdio::null()).die_with_caller(way != "unasked");
     println!("ready");
     std::io::stdin().read_exact(&mut [0]).unwrap();
@@ -64,6 +82,13 @@ fn launch(way: &str, mut command: Command) {
         "output" => drop(command.output()),
         "start" => std::mem::forget(command.prepare().unwrap().start().unwrap()),
         "dropped" => drop(command.spawn().unwrap()),
+        // beside one that has nothing to do with it
+        "chain" | "fork" => {
+            let mut other = host().unshare(Namespaces::PID).command("sleep");
+            let mut other = other.arg("60").die_with_caller(true).spawn().unwrap();
+            other.wait_ready().unwrap();
+            std::mem::forget((other, command.spawn().unwrap()));
+        }
         "pool" => {
             let pool = Pool::new(command, 2).unwrap();
             std::mem::forget(pool.take().unwrap().start().unwrap());
@@ -241,6 +266,25 @@ fn a_tree_without_a_pid_namespace(here: &Here) {
     caller.wait().unwrap();
     let all = released(&holders, SETTLE);
     assert!(all, "{} processes are left", kill_holders(&holders));
+}
+
+/// The more there is to look for, the longer somebody has to make more, or to break off the search.
+fn what_takes_the_watchdog_long(here: &Here) {
+    let mut numbers = Numbers::new(6);
+    for (way, rounds) in [("chain", 1), ("fork", (20 / share()).max(3))] {
+        for round in 0..rounds {
+            let mark = format!("{}-{way}{round}", here.scratch.display());
+            let mut caller = start(here, way, &mark);
+            let mut holders = into_pipe(caller.stdout.take().unwrap());
+            caller.stdin.take().unwrap().write_all(b"x").unwrap();
+            holders.read_exact(&mut [0; 3]).unwrap();
+            numbers.pause(5_000);
+            caller.kill().unwrap();
+            caller.wait().unwrap();
+            let all = released(&holders, SETTLE);
+            assert!(all, "{way} {round}: {} processes are left", kill_holders(&holders));
+        }
+    }
 }
 
 fn into_pipe(stdout: std::process::ChildStdout) -> std::io::PipeReader {
