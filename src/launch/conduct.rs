@@ -18,6 +18,9 @@ const NOW_AND_THEN: Duration = Duration::from_millis(50);
 /// stopped one never does.
 const NOTICE: Duration = Duration::from_millis(200);
 
+/// How often is looked whether the command has stopped its parent, which is bwrap's own and passes on how it ended.
+const GLANCE: Duration = Duration::from_secs(1);
+
 /// How long a bwrap may take to notice it at all: a debugger can hold it, and continuing does not help then.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -49,6 +52,8 @@ pub(crate) struct Seen {
     /// How bwrap ended, once it has.
     pub(crate) end: Option<End>,
     pub(crate) child: Child,
+    /// That process is bwrap's own, and somebody has stopped it.
+    pub(crate) stopped: bool,
     /// Somebody has changed bwrap's resource limits, or processes of the PID namespace are left when bwrap has ended.
     pub(crate) tampered: bool,
 }
@@ -60,6 +65,8 @@ pub(crate) enum Act {
     KillChild,
     /// Kill whoever still holds the other end of the ready socket.
     KillHolders,
+    /// Continue the process that bwrap cloned.
+    ContinueChild,
     /// Continue bwrap, which somebody has stopped.
     ContinueBwrap,
     KillBwrap,
@@ -93,6 +100,8 @@ pub(crate) struct Conduct {
     child: Child,
     /// Since when everything is known to be set up.
     ready: Option<Instant>,
+    /// When a process of bwrap's own was last looked at that the command can stop.
+    looked: Option<Instant>,
     state: State,
 }
 
@@ -122,7 +131,16 @@ enum State {
 impl Conduct {
     pub(crate) fn new(caveats: Caveats, cloned: Cloned, adopts: bool) -> Self {
         let (handshake, state) = (Handshake::new(caveats), State::Watching);
-        Self { handshake, cloned, adopts, killed: false, child: Child::Unknown, ready: None, state }
+        Self {
+            handshake,
+            cloned,
+            adopts,
+            killed: false,
+            child: Child::Unknown,
+            ready: None,
+            looked: None,
+            state,
+        }
     }
 
     pub(crate) fn handshake(&self) -> &Handshake {
@@ -154,6 +172,16 @@ impl Conduct {
         self.child = seen.child;
         if self.handshake.phase() >= Phase::Ready {
             self.ready.get_or_insert(now);
+        }
+        let watching = matches!((self.state, seen.end), (State::Watching, None));
+        if watching
+            && self.cloned == Cloned::Parent
+            && self.looked.is_none_or(|looked| now >= looked + GLANCE)
+        {
+            self.looked = Some(now);
+            if seen.stopped {
+                return Act::ContinueChild;
+            }
         }
         match (self.state, seen.end) {
             (State::Watching | State::Unnoticed { .. } | State::Given, Some(end)) => {
@@ -230,7 +258,11 @@ impl Conduct {
                 // bwrap ends with what it cloned, most often: for a short command that saves a wake-up
                 let together = self.ready.map(|ready| ready + NOW_AND_THEN);
                 let together = together.filter(|until| child && !self.killed && now < *until);
-                Wants { process: true, ready, child: child && together.is_none(), until: ask.or(together) }
+                // the command's parent gives no sign when the command stops it
+                let glance =
+                    (child && self.cloned == Cloned::Parent).then_some(self.looked.unwrap_or(now) + GLANCE);
+                let until = [ask.or(together), glance].into_iter().flatten().min();
+                Wants { process: true, ready, child: child && together.is_none(), until }
             }
             State::Unnoticed { since, again } => {
                 let until = Some(again.min(since + self.patience()));
@@ -270,7 +302,7 @@ mod tests {
     }
 
     fn seen(json: &str, ready: Ready, end: Option<End>, child: Child) -> Seen {
-        Seen { status: Status::parse(json.as_bytes()), ready, end, child, tampered: false }
+        Seen { status: Status::parse(json.as_bytes()), ready, end, child, stopped: false, tampered: false }
     }
 
     #[test]
@@ -312,6 +344,18 @@ mod tests {
             assert!(matches!(conduct.turn(&end, now), Act::KillChild));
             assert!(matches!(conduct.turn(&end, now), Act::Over(Outcome::Undecided(_))));
         }
+    }
+
+    #[test]
+    fn a_parent_of_the_command_is_continued() {
+        let now = Instant::now();
+        let stopped = Seen { stopped: true, ..seen(CHILD, Ready::Read, None, Child::Alive) };
+        let mut parent = conduct(Cloned::Parent);
+        assert_eq!(parent.turn(&stopped, now), Act::ContinueChild);
+        assert_eq!(parent.turn(&stopped, now), Act::Wait, "as often as that, and no oftener");
+        assert_eq!(parent.wants(now + GLANCE).until, Some(now + GLANCE));
+        assert_eq!(parent.turn(&stopped, now + GLANCE), Act::ContinueChild);
+        assert_eq!(conduct(Cloned::Command).turn(&stopped, now), Act::Wait);
     }
 
     #[test]

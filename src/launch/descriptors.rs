@@ -61,7 +61,11 @@ pub(crate) fn above_streams(descriptor: OwnedFd) -> io::Result<OwnedFd> {
     if descriptor.as_raw_fd() > 2 {
         return Ok(descriptor);
     }
-    Ok(fcntl_dupfd_cloexec(descriptor, 3)?)
+    fcntl_dupfd_cloexec(descriptor, 3).map_err(|error| match error {
+        // where none above may be had, the kernel speaks of the number
+        Errno::INVAL => Errno::MFILE.into(),
+        error => error.into(),
+    })
 }
 
 /// Everything that has been written to a memory file so far, without moving its offset.

@@ -317,6 +317,17 @@ pub(super) fn reap_orphan(process: &Handle) {
     let _ = process.reap();
 }
 
+/// The same of several, which take no longer together than one may take: a parent among them keeps the others until it has ended.
+pub(super) fn reap_orphans(processes: &[Handle]) {
+    let deadline = Instant::now() + DYING;
+    for process in processes {
+        let _ = process.has_ended(deadline.saturating_duration_since(Instant::now()));
+    }
+    for process in processes {
+        let _ = process.reap();
+    }
+}
+
 /// What a process of a launch is known by whose number nobody was told.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lost {

@@ -27,7 +27,7 @@ use super::keeper;
 use super::leave::UnderWay;
 use super::processes::{
     all_below, children_of, descendants, descends, is_gone, is_init, is_orphan_of_ours, reap_orphan,
-    stop_below,
+    reap_orphans, stop_below,
 };
 use super::stat::{is_own, stat_in};
 use super::tally::{used_below, used_by};
@@ -126,6 +126,8 @@ pub(super) struct Reach {
     record: Arc<Record>,
     /// Without a PID namespace, whoever was asked to end: what has not done so is killed when it is over.
     asked: Mutex<Vec<Handle>>,
+    /// Whom we have killed, and may have to reap, below what bwrap cloned.
+    struck: Mutex<Vec<Handle>>,
     /// Its control group.
     members: OnceLock<Members>,
     /// The keeper has an appointment with it.
@@ -141,8 +143,22 @@ impl Reach {
         adopts: bool,
     ) -> Self {
         let (child, record, awaited) = (OnceLock::new(), Arc::default(), AtomicBool::new(false));
-        let (asked, members) = (Mutex::default(), OnceLock::new());
-        Self { pid, process, child, since, status, cloned, spared, adopts, record, asked, members, awaited }
+        let (asked, struck, members) = (Mutex::default(), Mutex::default(), OnceLock::new());
+        Self {
+            pid,
+            process,
+            child,
+            since,
+            status,
+            cloned,
+            spared,
+            adopts,
+            record,
+            asked,
+            struck,
+            members,
+            awaited,
+        }
     }
 
     pub(super) fn process(&self) -> &Arc<Handle> {
@@ -255,10 +271,13 @@ impl Reach {
     pub(super) fn await_child(&self) {
         let deadline = Instant::now() + GRACE;
         let mut pause = Duration::from_millis(1);
-        while !self.is_reported()
-            && Instant::now() < deadline
-            && !self.process.has_ended(pause).unwrap_or(true)
-        {
+        while !self.is_reported() && Instant::now() < deadline {
+            match self.process.has_ended(pause) {
+                Ok(true) => break,
+                Ok(false) => {}
+                // a filter denies to wait for it
+                Err(_) => std::thread::sleep(pause),
+            }
             pause = pause.saturating_mul(2).min(Duration::from_millis(20));
         }
     }
@@ -344,8 +363,12 @@ impl Reach {
             others = found;
         }
         let mut killed = send(child, Signal::KILL);
-        for (_, process) in others {
-            killed = killed.and(send(&process, Signal::KILL));
+        for (_, process) in &others {
+            killed = killed.and(send(process, Signal::KILL));
+        }
+        if self.adopts {
+            let mut struck = self.struck.lock().unwrap_or_else(PoisonError::into_inner);
+            struck.extend(others.into_iter().map(|(_, process)| process));
         }
         if let Some(members) = self.members.get().filter(|_| self.cloned != Cloned::Init) {
             // who has lost the parent, too
@@ -353,6 +376,12 @@ impl Reach {
         }
         drop(under_way);
         killed
+    }
+
+    /// Reaps those whom we have killed below what bwrap cloned, and who have become our children. They have ended by now, or are about to.
+    pub(super) fn reap_struck(&self) {
+        let struck = std::mem::take(&mut *self.struck.lock().unwrap_or_else(PoisonError::into_inner));
+        reap_orphans(&struck);
     }
 
     /// Handles on all that descends from bwrap. Everything is stopped on the way, so that nothing is missed; it is all to
@@ -484,8 +513,13 @@ impl fmt::Debug for Reach {
 
 impl Drop for Reach {
     fn drop(&mut self) {
-        for process in self.asked.get_mut().unwrap_or_else(PoisonError::into_inner) {
+        let asked = self.asked.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for process in &*asked {
             let _ = process.signal(Signal::KILL);
+        }
+        if self.adopts {
+            reap_orphans(asked);
+            self.reap_struck();
         }
         if *self.awaited.get_mut() {
             keeper::nudge();

@@ -115,12 +115,14 @@ impl Ward for Running {
                 // bwrap has ended, and what cannot be killed now cannot be killed at all
                 Act::KillChild => drop(self.reach.kill_inside()),
                 Act::KillHolders => self.strays.extend(kill_holders(&self.lost)),
+                Act::ContinueChild => drop(self.reach.child().map(|child| child.signal(Signal::CONT))),
                 Act::ContinueBwrap => drop(self.reach.process().signal(Signal::CONT)),
                 Act::KillBwrap => drop(self.reach.process().signal(Signal::KILL)),
                 Act::Over(outcome) => {
                     if self.conduct.adopts() {
                         // killed, they are gone in a moment
                         self.reach.child().into_iter().chain(&self.strays).for_each(reap_orphan);
+                        self.reach.reap_struck();
                     }
                     self.outcome = Some(outcome);
                     return Ok(true);
@@ -335,7 +337,10 @@ impl Running {
                 self.ready = None;
             }
         }
-        Ok(Seen { status, ready, end: self.end, child, tampered: self.tampered })
+        // bwrap's own between it and the command; what is the command's may stop if it likes
+        let between = self.conduct.cloned() == Cloned::Parent && child == Child::Alive;
+        let stopped = between && self.reach.child().is_some_and(Handle::is_stopped);
+        Ok(Seen { status, ready, end: self.end, child, stopped, tampered: self.tampered })
     }
 
     /// Whether process 1 has children although bwrap has ended as if it had made none: then it did not end by itself.
@@ -403,7 +408,11 @@ impl Running {
         let descendants = self.strike();
         drop(under_way);
         let deadline = Instant::now() + PATIENCE;
-        let _ = self.wait_over(Some(deadline));
+        if self.wait_over(Some(deadline)).is_err() {
+            // nobody can be waited for, and so nobody else does this
+            self.strays.extend(kill_holders(&self.lost));
+            self.strays.iter().for_each(reap_orphan);
+        }
         for process in &descendants {
             let left = deadline.saturating_duration_since(Instant::now());
             if process.has_ended(left).unwrap_or(false) {

@@ -219,7 +219,10 @@ pub(super) fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: fcntl takes any number, open or not, and touches no memory for this command.
     let copy = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) };
     if copy < 0 {
-        return Err(io::Error::last_os_error());
+        let error = io::Error::last_os_error();
+        // where none above may be had, the kernel speaks of the number
+        let none = error.raw_os_error() == Some(libc::EINVAL);
+        return Err(if none { io::Error::from_raw_os_error(libc::EMFILE) } else { error });
     }
     // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })

@@ -87,6 +87,18 @@ fn a_subreaper(here: &Here) {
             }
         }
     }
+    let forest = "for i in 1 2 3; do sh -c 'sleep 60 & sleep 60 & wait' & done; echo up; wait";
+    for sandbox in sandboxes() {
+        let before = Inventory::take("no token");
+        let mut child = here.shell(&sandbox, forest).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0; 3]).unwrap();
+        child.kill().unwrap();
+        let _ = child.wait();
+        let zombies = || Inventory::take("no token").new_children(&before);
+        if !eventually(|| zombies() == 0) {
+            left.push(format!("kill: {}, {sandbox}", zombies()));
+        }
+    }
     assert!(left.is_empty(), "zombies are left:\n{}", left.join("\n"));
     unchanged("no token", "many launches of a subreaper", || launches(&here.bwrap, 8, 25));
 }

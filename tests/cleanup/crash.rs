@@ -30,7 +30,7 @@ pub(crate) const CASES: &[Case] = cases![
 const CHAIN: &str = r#"n=${1:-1100}; [ "$n" -gt 0 ] || { echo up; exec sleep 60; }
 sh -c "$CHAIN" "$0" $((n - 1)); :"#;
 
-/// It has so many page tables to copy (PR_SET_THP_DISABLE) that a fork(2) takes a moment.
+/// It has so many page tables to copy (`PR_SET_THP_DISABLE`) that a fork(2) takes a moment.
 const FORKS: &str = "import ctypes, os, time
 ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)
 memory = bytearray(b'x') * (8 << 20)

@@ -5,12 +5,12 @@ use std::io::Read;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use bwrap_launch::{Error, Explain, IdRange, Namespaces, Stdio, Verdict};
+use bwrap_launch::{Error, ExitStatus, Explain, IdRange, Namespaces, Stdio, Verdict};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::cases;
-use crate::common::{Case, Here, host};
+use crate::common::{Case, Here, SETTLE, host};
 use crate::support::{HANGS, Kind, share, stand_in, watch};
 
 pub(crate) const CASES: &[Case] = cases![
@@ -20,6 +20,7 @@ pub(crate) const CASES: &[Case] = cases![
     waiting_with_a_limit_leaves_it_running,
     a_killed_command_that_bwrap_does_not_wait_for,
     a_stopped_bwrap_is_continued,
+    a_stopped_parent_of_the_command_is_continued,
     a_verdict_needs_no_second_bwrap,
     asking_again_keeps_the_limit,
     the_handle_is_readable_at_the_end,
@@ -139,6 +140,14 @@ fn a_killed_command_that_bwrap_does_not_wait_for(here: &Here) {
 }
 
 /// A command can stop a bwrap that it can see, and a debugger anyone.
+/// The process that is between bwrap and the command for a descriptor's sake.
+fn a_stopped_parent_of_the_command_is_continued(here: &Here) {
+    let (_reader, writer) = std::io::pipe().unwrap();
+    let mut child = here.shell(&host().sync_fd(writer), "kill -STOP $PPID; exit 7").spawn().unwrap();
+    let status = child.wait_timeout(SETTLE).unwrap();
+    assert_eq!(status.and_then(ExitStatus::code), Some(7));
+}
+
 fn a_stopped_bwrap_is_continued(here: &Here) {
     for sandbox in [host(), host().unshare(Namespaces::PID)] {
         for killed in [false, true] {

@@ -219,15 +219,13 @@ fn permit_openat2(case: &Case<'_>) -> Vec<Remedy> {
     };
     let gvisor = case.on(Platform::GVisor).then(|| told!(MT14, "newer-gvisor-openat2"));
     let otherwise = told!(MT14, "bwrap-without-openat2");
-    match Setting::of(case) {
+    if let Setting::Managed(_) = Setting::of(case) {
         // whose runsc is the platform's business
-        Setting::Managed(_) => otherwise.or(gvisor),
-        _ => {
-            let open = case.says(MADE) && version(case).is_none();
-            let fuse = open.then(|| told!(MT14, "not-on-fuse"));
-            Vec::new().or(unit).or(gvisor).or([otherwise]).or(fuse)
-        }
+        return otherwise.or(gvisor);
     }
+    let open = case.says(MADE) && version(case).is_none();
+    let fuse = open.then(|| told!(MT14, "not-on-fuse"));
+    Vec::new().or(unit).or(gvisor).or([otherwise]).or(fuse)
 }
 
 #[cfg(test)]
