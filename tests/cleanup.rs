@@ -29,6 +29,8 @@ fn main() -> std::process::ExitCode {
             ("launcher", callers::launcher),
             ("crasher", crash::crasher),
             ("leaver", crash::leaver),
+            ("gatherer", crash::gatherer),
+            ("gatherer", crash::gatherer),
             ("kennel", crash::kennel),
             ("keeper", crash::keeper),
         ],

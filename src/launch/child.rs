@@ -24,7 +24,7 @@ use super::output::{ExitStatus, Output};
 use super::pty::Terminal;
 use super::reach::{GRACE, Record};
 use super::reading::{Next, Reading};
-use super::running::Running;
+use super::running::{Running, process_is_gone};
 use super::start::{Started, in_reach};
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
 use super::stop::{self, Killer, Terms};
@@ -211,6 +211,9 @@ impl Child {
     /// The process id, outside, of the sandbox's first process, once bwrap has reported it: process 1 of a
     /// PID namespace, the command itself without one, or its parent if there
     /// is a descriptor to keep open ([`Sandbox::sync_fd`](crate::Sandbox::sync_fd)).
+    ///
+    /// A command that can get at bwrap's descriptors may have written the report itself: then a process that is there counts only
+    /// if it is bwrap's.
     ///
     /// ```
     /// use bwrap_launch::Sandbox;
@@ -664,14 +667,14 @@ impl Launch {
         }
         let status = running.listen();
         let held = running.reach().child_pid();
-        let bwraps_own = !in_reach(&self.recipe.sandbox);
-        self.note(&status, held, bwraps_own);
+        self.note(&status, held);
     }
 
-    /// Keeps what bwrap has reported first. Where the report may be the command's, a number counts only if the process was found
-    /// to be bwrap's.
-    fn note(&mut self, status: &Status, held: Option<i32>, bwraps_own: bool) {
-        let reported = status.child_pid.filter(|_| bwraps_own).map(NonZeroI32::get);
+    /// Keeps what bwrap has reported first. Where the command can get at the report, a process that is there counts only if it was
+    /// found to be bwrap's.
+    fn note(&mut self, status: &Status, held: Option<i32>) {
+        let is_ours = |pid: &NonZeroI32| !in_reach(&self.recipe.sandbox) || process_is_gone(*pid);
+        let reported = status.child_pid.filter(is_ours).map(NonZeroI32::get);
         if let Some(pid) = held.or(reported).filter(|_| self.sandbox_pid.is_none()) {
             self.sandbox_pid = Some(pid.unsigned_abs());
             self.namespaces = Some(status.namespaces);
@@ -712,10 +715,7 @@ impl Launch {
         let mut running = self.running.take()?;
         self.usage = running.usage();
         self.group = running.take_group();
-        // before a sandbox is complete, there is no command that could write a report of its own
-        let none_ran = matches!(outcome, Outcome::Refused { .. } | Outcome::SetupFailed { .. });
-        let bwraps_own = none_ran || !in_reach(&self.recipe.sandbox);
-        self.note(running.handshake().status(), running.reach().child_pid(), bwraps_own);
+        self.note(running.handshake().status(), running.reach().child_pid());
         let outcome = match outcome {
             // bwrap never fails to say that it cannot execute the command
             Outcome::NotExecuted { signal: None } if self.words.are_missing() => {

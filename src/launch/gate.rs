@@ -4,11 +4,13 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use super::descriptors::send_all;
+use super::leave::AtExit;
 
 #[derive(Debug)]
 pub(super) struct Gate {
     socket: OwnedFd,
     filter: Vec<u8>,
+    _at_exit: AtExit,
 }
 
 /// `BPF_RET | BPF_K` with `SECCOMP_RET_ALLOW`.
@@ -19,8 +21,14 @@ const ALLOW_ALL: [u8; 8] = if cfg!(target_endian = "little") {
 };
 
 impl Gate {
-    pub(super) fn new(socket: OwnedFd, filter: Option<Vec<u8>>) -> Self {
-        Self { socket, filter: filter.unwrap_or_else(|| ALLOW_ALL.to_vec()) }
+    /// `give_up` ends the sandbox: what this process does if it exits before the gate was opened.
+    pub(super) fn new(
+        socket: OwnedFd,
+        filter: Option<Vec<u8>>,
+        give_up: impl FnOnce() + Send + 'static,
+    ) -> Self {
+        let filter = filter.unwrap_or_else(|| ALLOW_ALL.to_vec());
+        Self { socket, filter, _at_exit: AtExit::new(give_up) }
     }
 
     /// Lets the command start.

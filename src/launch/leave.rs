@@ -2,11 +2,14 @@
 //!
 //! An exit ends the other threads wherever they are. One that has stopped processes on the way to killing them would leave them
 //! stopped for ever; one that waits for a sandbox to show what is to be killed would leave it running. So whoever does that says
-//! so here, and `exit(3)` waits for it a moment. Nothing helps against SIGKILL but
+//! so here, and `exit(3)` waits for it a moment. What waits at a gate that nobody will open is ended: bwrap would say that its filter is
+//! broken. Nothing helps against SIGKILL but
 //! [`die_with_caller`](super::Command::die_with_caller).
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
 use rustix::thread::gettid;
@@ -16,23 +19,33 @@ use super::spawn;
 /// How long an exit waits for what is under way, and what would begin then waits for the exit.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-#[derive(Debug)]
+type Deed = Box<dyn FnOnce() + Send>;
+
 struct State {
     /// The process that all this belongs to: a fork inherits it, but none of the threads.
     process: u32,
     under_way: usize,
     /// The thread that leaves.
     leaving: Option<Pid>,
+    /// What is to be done then, by numbers that are given once.
+    deeds: BTreeMap<u64, Deed>,
+    next: u64,
 }
 
-static STATE: Mutex<State> = Mutex::new(State { process: 0, under_way: 0, leaving: None });
+impl State {
+    const fn of(process: u32) -> Self {
+        Self { process, under_way: 0, leaving: None, deeds: BTreeMap::new(), next: 0 }
+    }
+}
+
+static STATE: Mutex<State> = Mutex::new(State::of(0));
 static CHANGED: Condvar = Condvar::new();
 
 fn state() -> MutexGuard<'static, State> {
     let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
     let process = std::process::id();
     if state.process != process {
-        *state = State { process, under_way: 0, leaving: None };
+        *state = State::of(process);
     }
     state
 }
@@ -40,7 +53,8 @@ fn state() -> MutexGuard<'static, State> {
 /// While it lives, an exit of this process waits.
 #[derive(Debug)]
 pub(super) struct UnderWay {
-    process: u32,
+    /// Where it counts.
+    process: Option<u32>,
 }
 
 /// To be called before there is anything to end: an exit that has begun takes no new handlers.
@@ -52,20 +66,24 @@ pub(super) fn prepare() {
 impl UnderWay {
     pub(super) fn begin() -> Self {
         let mut state = state();
-        // what is part of something that is waited for goes on
-        if state.under_way == 0 && state.leaving.is_some_and(|leaving| leaving != gettid()) {
-            // this thread ends with the process, before it has begun
-            state = CHANGED.wait_timeout(state, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
+        match state.leaving {
+            // the exit does it itself
+            Some(leaving) if leaving == gettid() => return Self { process: None },
+            // this thread ends with the process, before it has begun; what is part of something that is waited for goes on
+            Some(_) if state.under_way == 0 => {
+                state = CHANGED.wait_timeout(state, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
+            }
+            _ => {}
         }
         state.under_way += 1;
-        Self { process: state.process }
+        Self { process: Some(state.process) }
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
         let mut state = state();
-        if state.process == self.process {
+        if Some(state.process) == self.process {
             state.under_way = state.under_way.saturating_sub(1);
             // most often nobody leaves, and there is nobody to be told
             if state.leaving.is_some() {
@@ -75,9 +93,57 @@ impl Drop for UnderWay {
     }
 }
 
+/// While it lives, an exit of this process does something.
+pub(super) struct AtExit {
+    process: u32,
+    number: u64,
+}
+
+impl AtExit {
+    pub(super) fn new(deed: impl FnOnce() + Send + 'static) -> Self {
+        let mut state = state();
+        let number = state.next;
+        state.next += 1;
+        state.deeds.insert(number, Box::new(deed));
+        Self { process: state.process, number }
+    }
+}
+
+impl fmt::Debug for AtExit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AtExit")
+    }
+}
+
+impl Drop for AtExit {
+    fn drop(&mut self) {
+        let mut state = state();
+        if state.process == self.process {
+            let deed = state.deeds.remove(&self.number);
+            drop(state);
+            // it may own what does something here when it is dropped
+            drop(deed);
+        }
+    }
+}
+
 extern "C" fn leave() {
     let mut state = state();
     state.leaving = Some(gettid());
+    let deadline = Instant::now() + PATIENCE;
     let under_way = |state: &mut State| state.under_way > 0;
-    drop(CHANGED.wait_timeout_while(state, PATIENCE, under_way).unwrap_or_else(PoisonError::into_inner));
+    loop {
+        let deeds = std::mem::take(&mut state.deeds);
+        drop(state);
+        for deed in deeds.into_values() {
+            deed();
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        let waited = CHANGED.wait_timeout_while(self::state(), left, under_way);
+        state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        // what was under way may have brought more to be done
+        if state.deeds.is_empty() || Instant::now() >= deadline {
+            break;
+        }
+    }
 }

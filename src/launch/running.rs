@@ -489,7 +489,7 @@ fn reap(process: &Handle) -> End {
     }
 }
 
-fn process_is_gone(pid: NonZeroI32) -> bool {
+pub(super) fn process_is_gone(pid: NonZeroI32) -> bool {
     let Some(pid) = Pid::from_raw(pid.get()) else { return true };
     rustix::process::test_kill_process(pid) == Err(Errno::SRCH)
 }

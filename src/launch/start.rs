@@ -5,6 +5,7 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -13,6 +14,7 @@ use rustix::io::Errno;
 use super::conduct::Cloned;
 use super::descriptors::{control, layout};
 use super::ear::ReadEnd;
+use super::ending::Stop;
 use super::error::{Error, Result, Step};
 use super::filter::caveats;
 use super::gate::Gate;
@@ -153,6 +155,13 @@ fn spawn_order(order: &Order<'_>, arguments: &Arguments, programs: Vec<Vec<u8>>)
     let mapping = mapping.map_err(Error::system(Step::MakeWitnesses))?;
     let watched = (doubts(sandbox, &programs), cloned(sandbox), spares(sandbox));
     let running = spawn(order, arguments_number, &mut table, witnesses, watched, mapping)?;
+    let reach = Arc::downgrade(running.reach());
+    let give_up = move || {
+        if let Some(reach) = reach.upgrade() {
+            let _ = reach.kill(Stop::Drop);
+        }
+    };
+    let gate = gate.map(|socket| Gate::new(socket, programs.into_iter().next(), give_up));
     Ok(Started {
         running,
         stdin: stdin.map(ChildStdin::new),
@@ -160,7 +169,7 @@ fn spawn_order(order: &Order<'_>, arguments: &Arguments, programs: Vec<Vec<u8>>)
         stderr,
         terminal: None,
         words,
-        gate: gate.map(|socket| Gate::new(socket, programs.into_iter().next())),
+        gate,
         dropped: arguments.dropped.clone(),
     })
 }

@@ -19,6 +19,7 @@ pub(crate) const CASES: &[Case] = cases![
     callers_killed_at_any_moment,
     callers_killed_beside_two_busy_loops,
     a_caller_that_ends_by_itself,
+    what_waits_at_the_gate_ends_without_a_word,
     callers_that_leave_while_they_end_sandboxes,
     a_tree_without_a_pid_namespace,
     what_takes_the_watchdog_long,
@@ -229,6 +230,34 @@ pub(crate) fn leaver(arguments: &[String]) {
         }
     }
     sleep(Duration::from_micros(pause.parse().unwrap()));
+}
+
+/// A helper that exits while sandboxes wait at their gates, whose standard error is its own.
+pub(crate) fn gatherer(arguments: &[String]) {
+    let [bwrap, guarded] = arguments else { panic!("{arguments:?}") };
+    for namespaces in [Namespaces::PID, Namespaces::empty()] {
+        let mut command = host().unshare(namespaces).command("true");
+        command.bwrap(&Bwrap::at(bwrap).unwrap()).die_with_caller(guarded == "guarded");
+        std::mem::forget(command.prepare().unwrap());
+        let pool = Pool::new(command, 2).unwrap();
+        pool.fill().unwrap();
+        std::mem::forget(pool);
+    }
+    std::process::exit(0);
+}
+
+/// bwrap would say of a gate that nobody opens that it has no filter.
+fn what_waits_at_the_gate_ends_without_a_word(here: &Here) {
+    for guarded in ["guarded", "alone"] {
+        let mut caller = StdCommand::new(std::env::current_exe().unwrap());
+        caller.args(["--helper", "gatherer"]).arg(here.bwrap.path()).arg(guarded);
+        let mut caller = caller.stdin(ProcessStdio::null()).stderr(ProcessStdio::piped()).spawn().unwrap();
+        let mut said = String::new();
+        // to its end, which is that of all who hold it
+        caller.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert!(caller.wait().unwrap().success(), "{said}");
+        assert_eq!(said, "", "{guarded}");
+    }
 }
 
 /// An exit ends other threads anywhere: those whom they have stopped to kill them would stay so.
