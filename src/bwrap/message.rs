@@ -47,7 +47,7 @@ pub use errno::Errno;
 pub(crate) use errno::find;
 #[cfg(test)]
 pub(crate) use errno::named_in;
-pub(crate) use log::{Said, search};
+pub(crate) use log::{Heard, NotStarted, Said, not_started_in, path_shown, search};
 use recognise::{Found, capture, recognise};
 pub use stage::{Severity, Stage};
 use table::{Row, TABLE, Tail};

@@ -73,6 +73,7 @@ causes! {
     Loader {
         EX10 LoaderFailed "bwrap itself cannot be loaded",
         CP07 BwrapMissing "there is no bwrap where it is looked for",
+        CP09 LauncherRefuses "the launcher refused to start bwrap, for a reason of its own",
         CP08 BwrapNotExecutable "the file of bwrap may not be executed here",
         CP03 FileCapabilitiesOutsideBounds "the bwrap program carries file capabilities that are outside the bounding set",
     }
@@ -210,7 +211,11 @@ causes! {
         EX04 WrongArchitecture "the program is built for another architecture",
         EX05 ExecDenied "a security module or system call filter denies executing the program",
     }
-    Reaper { EX11 LockFileFailed "a lock file cannot be opened or locked", }
+    Reaper {
+        EX11 LockFileFailed "a lock file cannot be opened or locked",
+        CM01 HelperConfined "bwrap made the sandbox, and the launcher's helper inside may not make another",
+        CM02 DevicesUnusable "the command runs, and the devices in its /dev are missing or may not be used",
+    }
     Unknown {
         K803 PodFieldsIgnored "the cluster ignores procMount or hostUsers",
         K801 UnmaskedNeedsUserNamespace "Kubernetes allows procMount: Unmasked only with hostUsers: false",

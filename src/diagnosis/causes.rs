@@ -7,6 +7,7 @@
 
 mod ar;
 mod bd;
+mod cm;
 mod cp;
 mod df;
 mod dv;
@@ -33,6 +34,7 @@ pub(super) use un::unexplained;
 const FAMILIES: &[(&str, &[&[Rule]])] = &[
     ("AR", &[ar::RULES]),
     ("BD", &[bd::RULES]),
+    ("CM", &[cm::RULES]),
     ("CP", &[cp::RULES]),
     ("DF", &[df::RULES]),
     ("DV", &[dv::RULES]),

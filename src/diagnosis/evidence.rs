@@ -4,6 +4,7 @@
 //! that is known. What nobody read can only be called unknown.
 
 use super::case::Case;
+use super::cause::{Cause, section};
 use std::path::{Path, PathBuf};
 
 use super::facts::{enters_user_namespace, word};
@@ -60,6 +61,18 @@ pub(super) fn heard(case: &Case<'_>, text: impl Words) -> Option<Seen> {
 /// The message itself.
 pub(super) fn said(case: &Case<'_>) -> Option<Seen> {
     case.symptom?.message().map(|message| Seen(format!("bwrap says so: {message}")))
+}
+
+/// The line of another's than bwrap's by which a cause is known: by the words below `== said` in its text, in small letters.
+pub(super) fn others_line(case: &Case<'_>, of: Cause) -> Option<String> {
+    let words = section(of.text(), "said");
+    let says = |line: &&str| {
+        let lower = line.to_lowercase();
+        words.lines().any(|words| lower.contains(words))
+    };
+    let others = case.symptom?.messages.iter().filter(|message| !message.is_own());
+    let mut texts = others.map(|message| message.text().to_string_lossy());
+    texts.find_map(|text| text.lines().find(says).map(|line| line.trim().to_owned()))
 }
 
 /// Of what the sandbox asks for.

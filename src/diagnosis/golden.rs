@@ -42,6 +42,19 @@ const CLUSTER: &[&str] = &[
      securityContext.seccompProfile.type to \"Unconfined\")",
 ];
 
+/// What launchers, their helpers and commands say.
+const OTHERS: &[&str] = &[
+    "bash: line 1: bwrap: command not found",
+    "Error: spawn bwrap ENOENT",
+    "Codex could not find bubblewrap on PATH. Install bubblewrap with your OS package manager.",
+    "Codex could not find bubblewrap on PATH.\n$ command -v bwrap\n/usr/bin/bwrap",
+    "error building bubblewrap command: app-server socket directory has an unsupported host mount at /mnt/wslg/distro",
+    "apply-seccomp: write /proc/self/setgroups (nested userns is capability-restricted; caller must provide \
+     CAP_SYS_ADMIN): Permission denied",
+    "bash: /dev/null: Permission denied",
+    "Loader process exited early with status '1'Command: \"bwrap\" \"--unshare-all\" \"/usr/libexec/x\"",
+];
+
 const COMMAND: &str = "cargo test --all-features --lib diagnosis::golden";
 
 fn text(errno: i32) -> String {
@@ -94,6 +107,9 @@ fn messages() -> Vec<String> {
 fn symptoms() -> Vec<(String, Symptom)> {
     let mut found: Vec<(String, Symptom)> =
         messages().into_iter().map(|text| (text.clone(), parse(&text))).collect();
+    found.extend(
+        OTHERS.iter().map(|text| (text.replace('\n', "\u{23ce}"), Symptom::from_text(text.as_bytes()))),
+    );
     for errno in [libc::EPERM, libc::EACCES, libc::EAGAIN, libc::EMFILE, libc::ENOENT, libc::ENOMEM] {
         let symptom = Symptom { verdict: Verdict::Refused, errno: Some(errno), ..Symptom::default() };
         found.push((format!("bwrap could not be started: {}", text(errno)), symptom));
@@ -280,7 +296,8 @@ fn advise(book: &mut Book, files: &mut Files) {
     }
     // those that no rule is for
     let others = symptoms.iter().filter(|(what, symptom)| {
-        symptom.program.is_some() || CLUSTER.contains(&what.as_str()) || what == "nothing"
+        let foreign = symptom.messages.iter().any(|message| !message.is_own());
+        symptom.program.is_some() || CLUSTER.contains(&what.as_str()) || what == "nothing" || foreign
     });
     let others: Vec<(Symptom, Sandbox)> = mistakes()
         .into_iter()

@@ -137,6 +137,36 @@ pub(crate) fn named_in(text: &[u8]) -> Option<Errno> {
         .map(|(_, code, text)| Errno { code: Some(code), text: text.into() })
 }
 
+/// What glibc says for those that a start meets, in other languages: bwrap does not translate it, launchers and shells do.
+#[rustfmt::skip]
+const TRANSLATED: &[(i32, &[&str])] = &[
+    (libc::ENOENT, &[
+        "Datei oder Verzeichnis nicht gefunden", "Aucun fichier ou dossier de ce type",
+        "No existe el fichero o el directorio", "No existe el archivo o el directorio",
+        "File o directory non esistente", "Arquivo ou diretório inexistente", "Ficheiro ou pasta inexistente",
+        "Нет такого файла или каталога", "Nie ma takiego pliku ani katalogu", "Adresář nebo soubor neexistuje",
+        "Bestand of map bestaat niet", "Filen eller katalogen finns inte", "Böyle bir dosya ya da dizin yok",
+        "没有那个文件或目录", "沒有此一檔案或目錄", "そのようなファイルやディレクトリはありません",
+        "그런 파일이나 디렉터리가 없습니다",
+    ]),
+    (libc::EACCES, &[
+        "Keine Berechtigung", "Permission non accordée", "Permiso denegado", "Permesso negato", "Permissão negada",
+        "Отказано в доступе", "Brak dostępu", "Toegang geweigerd", "Åtkomst nekas", "权限不够", "許可がありません",
+    ]),
+    (libc::EPERM, &[
+        "Die Operation ist nicht erlaubt", "Vorgang nicht zulässig", "Opération non permise",
+        "Operación no permitida", "Operazione non permessa", "Operação não permitida", "Операция не позволена",
+        "Operacja niedozwolona", "不允许的操作", "許可されていない操作です",
+    ]),
+];
+
+/// The error that a text names in another language than English.
+pub(super) fn translated_in(text: &[u8]) -> Option<Errno> {
+    let says = |words: &&&str| find(text, words.as_bytes()).is_some();
+    let known = TRANSLATED.iter().find_map(|(code, texts)| Some((*code, *texts.iter().find(says)?)));
+    known.map(|(code, text)| Errno { code: Some(code), text: text.to_owned() })
+}
+
 /// Where a text begins in another.
 pub(crate) fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
     text.windows(wanted.len().max(1)).position(|window| window == wanted)

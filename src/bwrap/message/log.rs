@@ -42,12 +42,18 @@ pub(crate) fn search(text: &[u8]) -> Said {
         if let Some(start) = named(line).next() {
             let thorough = messages.len() < MOST_MESSAGES;
             let after = lines.get(index + 1..).unwrap_or_default();
-            messages.extend(in_line(line, start, after, thorough));
+            let goes_on = after.iter().position(|line| starts_anew(line)).and_then(|end| after.get(..end));
+            messages.extend(in_line(line, start, goes_on.unwrap_or(after), thorough));
         }
     }
+    let mut messages = without_titles(messages);
     if messages.iter().all(|message| message.pattern().is_none()) {
         let single = lines.iter().filter(|line| !line.trim_ascii().is_empty()).count() == 1;
-        let known = lines.iter().take(MOST_SEARCHED).filter_map(|line| unnamed(line, single));
+        let about = lines.iter().take(MOST_SEARCHED).any(|line| {
+            let lower = line.to_ascii_lowercase();
+            find(&lower, b"flatpak").is_some() || named(&lower).next().is_some()
+        });
+        let known = lines.iter().take(MOST_SEARCHED).filter_map(|line| unnamed(line, single, about));
         let known: Vec<Message> = known.collect();
         if !known.is_empty() {
             messages = known;
@@ -57,6 +63,38 @@ pub(crate) fn search(text: &[u8]) -> Said {
         return Said::Bwrap(messages);
     }
     lines.iter().find_map(|line| not_started(line)).map_or(Said::Nothing, Said::NotStarted)
+}
+
+/// Messages without those that only name another: a title has it without its error, or without its path.
+fn without_titles(mut messages: Vec<Message>) -> Vec<Message> {
+    let whole: Vec<Message> =
+        messages.iter().filter(|message| message.errno.is_some()).take(MOST_MESSAGES).cloned().collect();
+    messages.retain(|message| {
+        let bare = without_marks(message.text().as_encoded_bytes(), None);
+        let begins = |other: &Message| {
+            let text = other.text().as_encoded_bytes();
+            text.len() > bare.len()
+                && text.get(..bare.len()).is_some_and(|head| head.eq_ignore_ascii_case(bare))
+        };
+        let titles =
+            |other: &Message| begins(other) || message.pattern.is_some() && message.pattern == other.pattern;
+        let answered = message.answered || message.stale;
+        let shortened = message.errno.is_none() && (answered || message.pattern.is_none());
+        !(shortened && whole.iter().any(titles))
+    });
+    messages
+}
+
+/// Whether a line begins something of its own, so that no message of the line before goes on in it: a message of bwrap's, or what
+/// was typed behind a prompt.
+fn starts_anew(line: &[u8]) -> bool {
+    let line = unquoted(line);
+    let mut words = line.split(|byte| *byte == b' ');
+    let prompt =
+        |word: &[u8]| matches!(word, [.., b'$' | b'#' | b'%'] | [0xe2, 0x9d, 0xaf] | [0xe2, 0x9e, 0x9c]);
+    let typed =
+        words.next().is_some_and(prompt) || line.first() == Some(&b'[') && words.next().is_some_and(prompt);
+    typed && line.contains(&b' ') || named(line).any(|start| start.colon)
 }
 
 /// What strace(1) saw being written, in lines of its own, if that is what was pasted. It shows a part of a string at a time, and of a long
@@ -267,7 +305,10 @@ fn over_lines(first: &[u8], after: &[Vec<u8>], is_known: bool) -> Option<Message
         let rest = after.iter().rposition(|line| !line.trim_ascii().is_empty()).map_or(0, |last| last + 1);
         let whole = joined(rest, b"\n").filter(|_| (1..MOST_LINES).contains(&rest));
         if let Some(text) = whole.filter(|text| known(text)) {
-            return Some(Message::parse(&text));
+            let whole = Message::parse(&text);
+            // words that go on over an edge say more than a path with a newline
+            let worded = filled(first, after, is_known).filter(|filled| wording(filled) > wording(&whole));
+            return Some(worded.unwrap_or(whole));
         }
     } else {
         let texts = (1..MOST_LINES).map_while(|count| joined(count, b"\n"));
@@ -295,6 +336,7 @@ fn unquoted(line: &[u8]) -> &[u8] {
 /// A message in a paragraph that was filled and indented, quoted or not: with one blank for each break.
 fn filled(first: &[u8], after: &[Vec<u8>], is_known: bool) -> Option<Message> {
     let mut text = first.trim_ascii_end().to_vec();
+    let least = wording(&read(first, true, None).1);
     for line in after.iter().take(MOST_BROKEN) {
         let begun = text.len();
         let end = text.rsplit(|byte| *byte == b':').next().unwrap_or_default().trim_ascii().to_vec();
@@ -302,8 +344,10 @@ fn filled(first: &[u8], after: &[Vec<u8>], is_known: bool) -> Option<Message> {
         text.extend_from_slice(unquoted(line));
         let (fit, message) = read(text.get(..MOST_BYTES).unwrap_or(&text), true, None);
         let error = message.errno().map_or("", Errno::text).as_bytes();
-        // of a message that is known without it, only the error's text may go on: else what follows is a line of its own
-        let goes_on = !is_known || error.len() > end.len() && error.starts_with(&end);
+        // of a message that is known without it, only the error's text or bwrap's own words may go on: else what follows is a line
+        // of its own
+        let goes_on =
+            !is_known || error.len() > end.len() && error.starts_with(&end) || wording(&message) > least;
         if fit == Fit::Known && goes_on && message.text().len() > begun {
             return Some(message);
         }
@@ -311,16 +355,19 @@ fn filled(first: &[u8], after: &[Vec<u8>], is_known: bool) -> Option<Message> {
     None
 }
 
-/// The message in a line without bwrap's name. What others may say as well needs to be all there is.
-fn unnamed(line: &[u8], single: bool) -> Option<Message> {
+/// The message in a line without bwrap's name. What others may say as well needs to be all there is, or the whole line among others
+/// about bwrap or Flatpak.
+fn unnamed(line: &[u8], single: bool, about: bool) -> Option<Message> {
     let line = line.get(..MOST_BYTES).unwrap_or(line).trim_ascii();
     if let Some(usage) = line.strip_prefix(b"usage: ") {
         let name = usage.split(|byte| *byte == b' ').next()?;
         return name.ends_with(b"bwrap").then(|| Message::parse(line));
     }
-    if single {
+    if single || about {
         let (fit, message) = read(line, true, None);
         let strict = recognise(line).is_some_and(|found| !found.row.bare || found.holes.is_empty());
+        // `fork: ` and the like are too short to be bwrap's alone
+        let strict = strict && (single || message.errno.is_some() && is_worded(&message, "execvp ".len()));
         let rooted = message.path().into_iter().chain(message.source()).all(std::path::Path::has_root);
         if fit == Fit::Known && rooted && (strict || is_telling(&message)) {
             return Some(message);
@@ -336,8 +383,13 @@ fn unnamed(line: &[u8], single: bool) -> Option<Message> {
 
 /// Whether so much of a message is bwrap's own that nothing else is worded alike by chance.
 fn is_worded(message: &Message, least: usize) -> bool {
+    wording(message) >= least
+}
+
+/// How much of a message is bwrap's own.
+fn wording(message: &Message) -> usize {
     let text = |pattern: Option<&str>| pattern.map_or(0, literal_len);
-    text(message.pattern()) + text(message.reason()) >= least
+    text(message.pattern()) + text(message.reason())
 }
 
 /// Whether nobody but bwrap words it like that.
@@ -529,34 +581,190 @@ fn is_own(line: &[u8], start: Start) -> bool {
     if start.name > "<3>".len() && not_started(line).is_some() {
         return false;
     }
-    let others = [&b"exit"[..], b"signal", b"not found", b"command not found", b"failed", b"error code"];
+    let others = [
+        &b"exit"[..],
+        b"signal",
+        b"not found",
+        b"command not found",
+        b"failed",
+        b"error code",
+        b"Child process",
+        b"child process",
+    ];
     if others.iter().any(|mark| words.starts_with(mark)) {
         return false;
     }
     let before = line.get(..start.name).unwrap_or_default().trim_ascii_end();
-    let word = before.rsplit(u8::is_ascii_whitespace).next().unwrap_or_default();
-    let sentence = !word.is_empty() && word.iter().all(u8::is_ascii_lowercase);
+    let word = before.rsplit(|byte| byte.is_ascii_whitespace() || *byte == b'"').next().unwrap_or_default();
+    let (first, rest) = word.split_first().map_or((None, word), |(first, rest)| (Some(*first), rest));
+    // `Executing bwrap: ...`, and not `Warning bwrap: ...`
+    let doing =
+        first.is_some_and(|first| first.is_ascii_uppercase()) && word.ends_with(b"ing") && word != b"Warning";
+    let lower = first.is_some_and(|first| first.is_ascii_lowercase());
+    let sentence = (lower || doing) && rest.iter().all(u8::is_ascii_lowercase);
     // as Docker and its kin name a stream
     !sentence || [&b"stderr"[..], b"stdout"].contains(&word)
 }
 
 /// Whether a text is an error and nothing else.
 fn is_error(text: &[u8]) -> bool {
-    let text = [b": ", trimmed(text, None)].concat();
+    let text = trimmed(text, None);
+    if errno::translated_in(text).is_some_and(|error| error.text().len() == text.len()) {
+        return true;
+    }
+    let text = [b": ", text].concat();
     errno::cut_folded(&text).is_some_and(|(head, _)| head.is_empty())
 }
 
-/// What shells and launchers say of a bwrap that is not there.
-const MISSING: &[&str] = &[
+/// What launchers refuse by themselves, without starting anything.
+const REFUSED: &[&str] = &[
+    "building bubblewrap command",
+    "build bubblewrap command",
+    "building bwrap command",
+    "build bwrap command",
+];
+
+/// What launchers say of a program that is not there.
+const MISSING: &[&str] = &["not installed"];
+
+/// What shells say, in some languages, and those that search PATH as they do.
+const BY_SHELL: &[&str] = &[
     "command not found",
     "executable file not found",
     "unknown command",
-    "not installed",
-    "could not find bubblewrap",
-    "could not find bwrap",
-    "cannot find bubblewrap",
-    "cannot find bwrap",
+    "befehl nicht gefunden",
+    "kommando nicht gefunden",
+    "commande introuvable",
+    "orden no encontrada",
+    "comando non trovato",
+    "comando n\u{e3}o encontrado",
+    "\u{43a}\u{43e}\u{43c}\u{430}\u{43d}\u{434}\u{430} \u{43d}\u{435} \u{43d}\u{430}\u{439}\u{434}\u{435}\u{43d}\u{430}",
+    "nie znaleziono polecenia",
+    "\u{672a}\u{627e}\u{5230}\u{547d}\u{4ee4}",
 ];
+
+/// What a launcher says of bwrap before its name, where it finds none.
+const NONE_BEFORE: &[&[u8]] = &[
+    b"could not find",
+    b"couldn't find",
+    b"cannot find",
+    b"can't find",
+    b"can not find",
+    b"unable to find",
+    b"failed to find",
+    b"failed to locate",
+    b"could not locate",
+    b"did not find",
+    b"not find",
+    b"no",
+    b"missing",
+];
+
+/// The same behind it.
+const NONE_BEHIND: &[&[u8]] = &[
+    b"not found",
+    b"not be found",
+    b"not present",
+    b"not available",
+    b"unavailable",
+    b"not on path",
+    b"not on your path",
+    b"not on the path",
+    b"not in path",
+    b"not in your path",
+    b"not in the path",
+    b"missing",
+    b"does not exist",
+    b"doesn't exist",
+    b"couldn't be found",
+];
+
+/// Words that may stand between the name and these.
+const BETWEEN: &[&[u8]] = &[
+    b"the",
+    b"a",
+    b"an",
+    b"any",
+    b"usable",
+    b"system",
+    b"is",
+    b"was",
+    b"are",
+    b"but",
+    b"required",
+    b"needed",
+    b"and",
+    b"could",
+    b"can",
+    b"command",
+    b"binary",
+    b"executable",
+    b"program",
+    b"package",
+    b"tool",
+    b"sandbox",
+    b"helper",
+    b"which",
+];
+
+/// Whether a line in small letters says of bwrap that it is not there.
+fn says_none(line: &[u8]) -> bool {
+    let mark = |byte: &u8| byte.is_ascii_whitespace() || b"'\"`()[]:,;.*".contains(byte);
+    let behind = |mut rest: &[u8]| {
+        for _ in 0..6 {
+            let begin = rest.iter().position(|byte| !mark(byte)).unwrap_or(rest.len());
+            rest = rest.get(begin..).unwrap_or_default();
+            if NONE_BEHIND.iter().any(|words| rest.starts_with(words)) {
+                return true;
+            }
+            let end = rest.iter().position(mark).unwrap_or(rest.len());
+            if !rest.get(..end).is_some_and(|word| BETWEEN.contains(&word)) {
+                return false;
+            }
+            rest = rest.get(end..).unwrap_or_default();
+        }
+        false
+    };
+    let before = |mut rest: &[u8]| {
+        for _ in 0..4 {
+            let end = rest.iter().rposition(|byte| !mark(byte)).map_or(0, |last| last + 1);
+            rest = rest.get(..end).unwrap_or_default();
+            let ends = |words: &&&[u8]| {
+                let head = rest.strip_suffix(**words);
+                head.is_some_and(|head| head.last().is_none_or(mark))
+            };
+            if NONE_BEFORE.iter().any(|words| ends(&words)) {
+                return true;
+            }
+            let begin = rest.iter().rposition(mark).map_or(0, |at| at + 1);
+            if !rest.get(begin..).is_some_and(|word| BETWEEN.contains(&word)) {
+                return false;
+            }
+            rest = rest.get(..begin).unwrap_or_default();
+        }
+        false
+    };
+    let told = |start: Start| {
+        let length = line
+            .get(start.name..)
+            .map_or(0, |rest| rest.iter().take_while(|byte| byte.is_ascii_alphabetic()).count());
+        behind(line.get(start.name + length..).unwrap_or_default())
+            || before(line.get(..start.name).unwrap_or_default())
+    };
+    named(line).take(8).any(told)
+}
+
+/// Whether a line in small letters tells people to install bwrap, for want of it or of one that works.
+fn asks_for_it(line: &[u8]) -> bool {
+    let has = |words: &[&[u8]]| words.iter().any(|word| find(line, word).is_some());
+    has(&[
+        b"install bubblewrap",
+        b"install bwrap",
+        b"install 'bubblewrap'",
+        b"install `bubblewrap`",
+        b"install the bubblewrap",
+    ]) && has(&[b"no ", b"not ", b"unavailable", b"missing", b"require", b"needs "])
+}
 
 /// Whether a line says that bwrap could not be started, and why: a shell's words, or a launcher's.
 fn not_started(line: &[u8]) -> Option<Errno> {
@@ -569,14 +777,66 @@ fn not_started(line: &[u8]) -> Option<Errno> {
         let error = errno::named_in(&lower).filter(|error| error.code() == Some(libc::E2BIG));
         return error.filter(|_| starts);
     }
-    if MISSING.iter().any(|words| has(words)) || lower.trim_ascii_end().ends_with(b"not found") {
+    if REFUSED.iter().any(|words| has(words)) {
+        return None;
+    }
+    let ends = lower.trim_ascii_end().ends_with(b"not found");
+    if ends
+        || MISSING.iter().chain(BY_SHELL).any(|words| has(words))
+        || says_none(&lower)
+        || asks_for_it(&lower)
+    {
         return Some(Errno::implied(libc::ENOENT));
     }
-    let error = errno::named_in(&lower)?;
+    let error = errno::named_in(&lower).or_else(|| errno::translated_in(line))?;
     // `bash: /usr/bin/bwrap: Permission denied`: the name, and the error alone
     let alone = named(line).any(|start| start.colon && is_error(line.get(start.words..).unwrap_or_default()));
     // `[Errno 2] No such file or directory: 'bwrap'`, and `spawn bwrap ENOENT`
     let last = lower.trim_ascii_end();
     let last = last.trim_ascii_end().strip_suffix(b"'").or(last.strip_suffix(b"\"")).unwrap_or(last);
     (alone || starts || last.ends_with(b"bwrap")).then_some(error)
+}
+
+/// Whose word it is that bwrap could not be started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// The system's answer is in it.
+    System,
+    /// A shell's, which looked for it in its PATH.
+    Shell,
+    /// A launcher's, which may have tried it in its own way.
+    Launcher,
+}
+
+/// A line that says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NotStarted {
+    pub(crate) line: String,
+    pub(crate) heard: Heard,
+}
+
+/// The first line of a text in which a shell or a launcher says that bwrap could not be started.
+pub(crate) fn not_started_in(text: &[u8]) -> Option<NotStarted> {
+    let line = text.split(|byte| *byte == b'\n').map(plain).find(|line| not_started(line).is_some())?;
+    let lower = line.to_ascii_lowercase();
+    let shells = BY_SHELL.iter().any(|words| find(&lower, words.as_bytes()).is_some());
+    let heard = if errno::named_in(&line).or_else(|| errno::translated_in(&line)).is_some() {
+        Heard::System
+    } else if shells || lower.trim_ascii_end().ends_with(b": not found") {
+        Heard::Shell
+    } else {
+        Heard::Launcher
+    };
+    Some(NotStarted { line: String::from_utf8_lossy(line.trim_ascii()).into_owned(), heard })
+}
+
+/// The path of a bwrap that stands on a line of its own, as `command -v bwrap` prints it, or in one that tells what bwrap is.
+pub(crate) fn path_shown(text: &[u8]) -> Option<String> {
+    let lines = text.split(|byte| *byte == b'\n').map(plain);
+    lines.filter_map(|line| String::from_utf8(line).ok()).find_map(|line| {
+        let line = line.trim();
+        let path = line.strip_prefix("bwrap is ").or(line.strip_prefix("bwrap: ")).unwrap_or(line);
+        let path = path.split(' ').next().filter(|first| *first == path || line.starts_with("bwrap: "))?;
+        (path.starts_with('/') && path.ends_with("/bwrap")).then(|| path.to_owned())
+    })
 }

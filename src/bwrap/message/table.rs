@@ -220,9 +220,9 @@ pub(super) static TABLE: &[(Stage, &[Row])] = &[
         plain("--pidns", "Unexpected short read from pid socket", ""),
         errno("--pidns", "Setting pidns failed", ""),
         errno("--unshare-pid", "unshare pid ns", ""), // only together with --pidns
-        errno("", "Creating new namespace failed", ""),
+        errno("", "Creating new namespace failed", "").also(&[("Create new namespace failed", "")]), // as people retype it
         plain("", "Creating new namespace failed, likely because the kernel does not support user namespaces.%s", "-").implies(EINVAL),
-        plain("", "Creating new namespace failed: nesting depth or /proc/sys/user/max_*_namespaces exceeded (ENOSPC)", "").also(&[("Creating new namespace failed: No space left on device", "")]).implies(ENOSPC), // until 0.6.3
+        plain("", "Creating new namespace failed: nesting depth or /proc/sys/user/max_*_namespaces exceeded (ENOSPC)", "").also(&[("Creating new namespace failed: No space left on device", ""), ("Create new namespace failed: No space left on device", "")]).implies(ENOSPC), // until 0.6.3
         // every distribution words the rest of it differently
         plain("", "No permissions to create a new namespace%s", "-").also(&[("No permissions to creat%s", "-")]).implies(EPERM),
         errno("--userns", "Joining specified user namespace failed", ""),

@@ -496,6 +496,27 @@ const OTHERS: &[(&str, Option<i32>)] = &[
     ("exec: \"bwrap\": executable file not found in $PATH", Some(libc::ENOENT)),
     ("FileNotFoundError: [Errno 2] No such file or directory: 'bwrap'", Some(libc::ENOENT)),
     ("failed to start bwrap: Permission denied (os error 13)", Some(libc::EACCES)),
+    ("The 'bwrap' command was not found. Install 'bubblewrap' on your system, or", Some(libc::ENOENT)),
+    ("=> cbuild: bwrap not found (bwrap", Some(libc::ENOENT)),
+    ("ERROR: Bubblewrap not found. Please install bubblewrap.", Some(libc::ENOENT)),
+    ("bubblewrap is required but was not found in your PATH", Some(libc::ENOENT)),
+    ("no bwrap on PATH, falling back", Some(libc::ENOENT)),
+    ("sandbox: couldn't find the `bwrap` binary", Some(libc::ENOENT)),
+    ("no OS sandbox on this host: install bubblewrap", Some(libc::ENOENT)),
+    ("bash: bwrap: orden no encontrada", Some(libc::ENOENT)),
+    (
+        "error: Failed to execute child process \"/usr/local/libexec/flatpak-bwrap\" (No existe el fichero o el directorio)",
+        Some(libc::ENOENT),
+    ),
+    ("bash: /usr/bin/bwrap: Aucun fichier ou dossier de ce type", Some(libc::ENOENT)),
+    ("failed to run bwrap: Datei oder Verzeichnis nicht gefunden (os error 2)", Some(libc::ENOENT)),
+    ("sandbox: bwrap is unavailable", Some(libc::ENOENT)),
+    ("Fehler: Failed to execute child process \"/usr/bin/bwrap\" (Keine Berechtigung)", Some(libc::EACCES)),
+    ("error: Running %post for wget: Executing bwrap: Child process exited with code 1", None),
+    ("{\"message\":\"start bwrap: wait for isolated workload identity: read unixpacket @->@: EOF\"}", None),
+    ("apply-seccomp: write /proc/self/uid_map: Operation not permitted", None),
+    ("bash: /dev/null: Permission denied", None),
+    ("the sandbox works with bwrap, which was found, and no other", None),
     ("npm ERR! code ELIFECYCLE", None),
     ("make: *** [Makefile:12: all] Error 1", None),
     ("mkdir: cannot create directory '/x': Permission denied", None),
@@ -535,6 +556,74 @@ fn what_others_say_is_not_bwraps() {
             }
         }
     }
+}
+
+/// A title has a message without its error or its path, and a prompt is no part of it.
+#[test]
+fn titles_and_prompts_are_no_part_of_a_message() {
+    for (title, whole) in [
+        ("bwrap: Can't find source path", "Can't find source path /srv/x: No such file or directory"),
+        ("# flatpak: bwrap: execvp\n$ flatpak run a.b.c", "execvp ldconfig: Permission denied"),
+        ("# flatpak: bwrap: execvp\n[me@host ~]$ flatpak run a.b.c", "execvp ldconfig: Permission denied"),
+        ("# fails with `bwrap: Can't mkdir parents`", "Can't mkdir parents for /w/a/.git: Permission denied"),
+        ("# codex in docker: bwrap: setting up uid map", "setting up uid map: Permission denied"),
+        ("bwrap: Creating new namespace failed", "Creating new namespace failed: No space left on device"),
+        (
+            "bwrap: Creating new namespace failed",
+            "Creating new namespace failed: Resource temporarily unavailable",
+        ),
+        (
+            "[BUG] bwrap: Can't create file at .zshrc",
+            "Can't create file at /home/u/.zshrc: Read-only file system",
+        ),
+        ("bwrap: loopback: Failed RTM_NEWADDR", "loopback: Failed RTM_NEWADDR: Operation not permitted"),
+    ] {
+        for between in ["", "\n", "it says:\n$ flatpak run a.b.c\n"] {
+            let text = format!("{title}\n{between}bwrap: {whole}");
+            assert_eq!(found(&text).unwrap().text(), OsStr::new(whole), "{text:?}");
+        }
+    }
+    // words that a terminal broke are no path
+    let broken = "bwrap: Can't bind mount /oldroot/x on /newroot/x: Unable to mount\nsource on destination: Permission denied";
+    for text in [broken.to_owned(), format!("{broken}\nme@host:~$ ls")] {
+        assert_eq!(found(&text).unwrap().path(), Some(Path::new("/x")), "{text:?}");
+    }
+    let quoted = "> bwrap: Can't mkdir parents for\n> /home/a/b: Permission denied";
+    assert_eq!(found(quoted).unwrap().path(), Some(Path::new("/home/a/b")));
+    let newline = "bwrap: Can't find source path /a\nb: No such file or directory";
+    assert_eq!(found(newline).unwrap().path(), Some(Path::new("/a\nb")));
+    // the only one there is stays, and so does the first of two that differ
+    assert_eq!(found("bwrap: setting up uid map\n$ id").unwrap().text(), "setting up uid map");
+    let two = "bwrap: setting up uid map\nbwrap: execvp x: No such file or directory";
+    assert_eq!(found(two).unwrap().text(), "setting up uid map");
+}
+
+/// bwrap 0.1 puts no name in front.
+#[test]
+fn a_line_that_is_a_message_among_lines_about_bwrap() {
+    let message = found("$ flatpak run org.test.Hello\nexecvp hello.sh: Permission denied").unwrap();
+    assert_eq!(message.subject(), Some(OsStr::new("hello.sh")));
+    assert_eq!(found("$ make\nexecvp hello.sh: Permission denied"), None);
+    assert_eq!(found("$ flatpak run x\nfork: Permission denied"), None);
+}
+
+#[test]
+fn what_a_launcher_says_of_a_bwrap_that_it_did_not_start() {
+    let heard = |text: &str| super::not_started_in(text.as_bytes()).map(|it| (it.line, it.heard));
+    assert_eq!(heard("x\n bwrap not found \n"), Some(("bwrap not found".to_owned(), super::Heard::Launcher)));
+    assert_eq!(heard("Error: spawn bwrap ENOENT").unwrap().1, super::Heard::System);
+    assert_eq!(heard("sh: 1: bwrap: not found").unwrap().1, super::Heard::Shell);
+    assert_eq!(heard("error building bubblewrap command: x is not found"), None);
+    let path = |text: &str| super::path_shown(text.as_bytes());
+    for text in [
+        "$ command -v bwrap\n/usr/bin/bwrap",
+        "bwrap is /usr/bin/bwrap",
+        "bwrap: /usr/bin/bwrap /usr/share/man/x",
+    ] {
+        assert_eq!(path(text).as_deref(), Some("/usr/bin/bwrap"), "{text}");
+    }
+    assert_eq!(path("bash: /usr/bin/bwrap: Permission denied"), None);
+    assert_eq!(path("spawn /usr/bin/bwrap ENOENT"), None);
 }
 
 #[test]

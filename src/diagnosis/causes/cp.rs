@@ -1,6 +1,7 @@
 //! bwrap's file and its privileges: what goes wrong before it reads its command line.
 
 use super::prelude::*;
+use crate::bwrap::message::{Heard, NotStarted, not_started_in, path_shown};
 use crate::diagnosis::evidence::Seen;
 use crate::host::PACKAGED;
 use crate::sandbox::CapabilityChange;
@@ -13,10 +14,27 @@ rules! {
 
     BwrapMissing, Failed, [LAUNCH => (ENOENT ENOTDIR)],
         unless "`command -v bwrap` by the same user, in the same place, prints a path"
+        => bwrap_missing, |case| {
+            let install = told!("install-bubblewrap", since = "");
+            match launchers_word(case) {
+                Some(_) if seen_beside(case).is_some() => {
+                    vec![told!(CP07, "launchers-path"), told!(CP07, "path-of-launcher"), install]
+                }
+                Some(NotStarted { heard: Heard::Launcher, .. }) => install.or([told!(CP07, "launchers-path")]),
+                _ => vec![install],
+            }
+        };
+
+    LauncherRefuses, Failed, [],
+        unless "`bwrap --ro-bind / / true` by the same user, in the same place, says something of its own"
         => |case| {
-            let found = weigh(if case.host.bwrap.present().is_some() { Low } else { High });
-            Some(found.heard(case, "the system found no program to start (ENOENT), or not its loader"))
-        }, |_| vec![told!("install-bubblewrap", since = "")];
+            let line = evidence::others_line(case, Cause::LauncherRefuses)?;
+            Some(weigh(High).heard(case, format!("the launcher says so: {line}")))
+        }, |case| {
+            let line = evidence::others_line(case, Cause::LauncherRefuses).unwrap_or_default();
+            let reason = line.split_once("command: ").map_or("it is in its words", |(_, reason)| reason);
+            vec![told!(CP09, "start-elsewhere", reason), told!(CP09, "other-release")]
+        };
 
     BwrapNotExecutable, Failed, [LAUNCH => (EACCES ENOEXEC ELIBBAD)],
         unless "`bwrap --version` by the same user, in the same place, prints a version"
@@ -73,6 +91,45 @@ fn out_of_bounds(case: &Case<'_>) -> Option<String> {
 
 fn not_in_bounds(missing: &String) -> String {
     format!("{missing}: not in the bounding set (CapBnd in /proc/self/status)")
+}
+
+/// What a shell or a launcher said of a bwrap that it did not start.
+fn launchers_word(case: &Case<'_>) -> Option<NotStarted> {
+    let mut others = case.symptom?.messages.iter().filter(|message| !message.is_own());
+    others.find_map(|message| not_started_in(message.text().as_encoded_bytes()))
+}
+
+/// Where a bwrap is all the same, as the same text or the host shows.
+fn seen_beside(case: &Case<'_>) -> Option<String> {
+    let pasted = case.symptom.into_iter().flat_map(|symptom| &symptom.messages);
+    let mut shown = pasted.filter_map(|message| path_shown(message.text().as_encoded_bytes()));
+    shown.next().or_else(|| case.host.bwrap.present().map(|_| path(case)))
+}
+
+fn bwrap_missing(case: &Case<'_>) -> Option<Judgement> {
+    const NO_FILE: &str = "the system found no program to start (ENOENT), or not its loader";
+    let there = case.host.bwrap.present().is_some();
+    let Some(NotStarted { line, heard }) = launchers_word(case) else {
+        return Some(weigh(if there { Low } else { High }).heard(case, NO_FILE));
+    };
+    let found = match heard {
+        Heard::System => weigh(High).heard(case, NO_FILE),
+        Heard::Shell => weigh(High).heard(case, format!("the shell says so: {line}")),
+        Heard::Launcher => weigh(Medium).heard(case, format!("the launcher says so: {line}")),
+    };
+    let Some(path) = seen_beside(case) else {
+        let whether = "whether bwrap is there, and fails where the launcher tries it: `command -v bwrap`";
+        let word = "the launcher found no bwrap, or none that it could use";
+        let launcher = heard == Heard::Launcher;
+        return Some(found.summary(launcher.then_some(word)).unknown(launcher.then_some(whether)));
+    };
+    found
+        .confidence(if there { Low } else { Medium })
+        .summary(format!("what was to start bwrap did not find it, or could not use it, and it is at {path}"))
+        .heard(case, (!there).then(|| format!("the same text shows a bwrap: {path}")))
+        .unknown("the launcher's own PATH, and what bwrap said if the launcher tried it")
+        .refuted_by(format!("`{path} --version`, typed where the launcher runs, finds no program"))
+        .into()
 }
 
 fn not_executable(case: &Case<'_>) -> Option<Judgement> {

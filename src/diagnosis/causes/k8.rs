@@ -155,7 +155,9 @@ mod tests {
         }
         assert!(rows("minded").all(|row| row.contains('\t')));
         // who is looked at for them
-        let known = RULES.iter().map(|rule| rule.cause).chain([Cause::ArgumentsTooLong]);
+        let others =
+            [Cause::ArgumentsTooLong, Cause::LauncherRefuses, Cause::HelperConfined, Cause::DevicesUnusable];
+        let known = RULES.iter().map(|rule| rule.cause).chain(others);
         let looked: Vec<&str> = known.flat_map(|cause| section(cause.text(), "said").lines()).collect();
         assert_eq!(looked.len(), rows("said").count());
     }

@@ -1,10 +1,11 @@
 //! What is said if no rule has anything to say: as much as can be said without knowing.
 
+use super::cm;
 use super::k8;
 use super::prelude::*;
 
 pub(in crate::diagnosis) fn unexplained(case: &Case<'_>) -> Finding {
-    if let Some(finding) = k8::find(case) {
+    if let Some(finding) = k8::find(case).or_else(|| cm::find(case)) {
         return finding;
     }
     let found = weigh(Low).summary(summary(case)).refuted_by(
@@ -51,7 +52,29 @@ fn suspects(case: &Case<'_>, mut found: Judgement) -> Judgement {
 fn remedies(case: &Case<'_>) -> Vec<Remedy> {
     let foreign = case.message().is_some_and(|message| message.pattern().is_none());
     let version = foreign.then(|| told!(UN01, "look-at-version"));
-    vec![told!(UN01, "try-each-step"), told!(UN01, "try-the-line"), told!(UN01, "report-it")].or(version)
+    let (steps, report) = (told!(UN01, "try-each-step"), told!(UN01, "report-it"));
+    // what bwrap itself says is worth more than any trial
+    let first = if has_line(case) {
+        [told!(UN01, "try-the-pasted-line"), steps]
+    } else {
+        [steps, told!(UN01, "try-the-line")]
+    };
+    Vec::from(first).or([report]).or(version)
+}
+
+/// Whether bwrap's command line stands in what others said: some launchers show that, and not what bwrap said.
+fn has_line(case: &Case<'_>) -> bool {
+    let is_bwrap =
+        |word: &str| word == "bwrap" || word.ends_with("/bwrap") || word.ends_with("flatpak-bwrap");
+    let others =
+        case.symptom.into_iter().flat_map(|symptom| &symptom.messages).filter(|message| !message.is_own());
+    others.map(|message| message.text().to_string_lossy()).any(|text| {
+        let words = text.split_whitespace().map(|word| word.trim_matches(['"', '\'', ',', '[', '`']));
+        let words: Vec<&str> = words.collect();
+        words
+            .windows(2)
+            .any(|pair| matches!(pair, [program, option] if is_bwrap(program) && option.starts_with("--")))
+    })
 }
 
 #[cfg(test)]
@@ -95,6 +118,18 @@ mod tests {
         assert!(finding.summary.contains("(stage: changing the root directory)"), "{}", finding.summary);
         assert!(texts(finding, Bearing::Against).iter().any(|text| text.contains("no system call filter")));
         assert!(texts(finding, Bearing::For)[0].contains("initramfs"));
+    }
+
+    /// Some launchers show what they started, and not what it said.
+    #[test]
+    fn a_line_in_what_was_pasted_is_to_be_run() {
+        let first = |text: &str| {
+            let diagnosis = diagnose(&Symptom::from_text(text.as_bytes()), &Host::default(), None);
+            diagnosis.causes[0].remedies[0].summary.clone()
+        };
+        let loader = "Loader process exited early with status '1'Command: \"bwrap\" \"--unshare-all\" \"/usr/libexec/x\"";
+        assert!(first(loader).starts_with("Run bwrap's line"), "{}", first(loader));
+        assert!(!first("the launcher ended with status 1").starts_with("Run bwrap's line"));
     }
 
     #[test]

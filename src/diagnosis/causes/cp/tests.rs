@@ -179,3 +179,51 @@ fn a_filter_that_denies_setting_capabilities() {
     assert!(denied.causes[0].summary.contains("CAP_SYS_ADMIN"));
     assert_eq!(explain(message, &machine(), &whole()).causes[0].confidence, Confidence::Low);
 }
+
+/// A launcher's words show neither what the system answered nor that there is no bwrap.
+#[test]
+fn a_launchers_word_is_no_answer_of_the_systems() {
+    let found = |text: &str, host: &Host| {
+        let finding = diagnose(&Symptom::from_text(text.as_bytes()), host, None).causes.remove(0);
+        let evidence: Vec<&str> = finding.evidence.iter().map(|evidence| evidence.text.as_str()).collect();
+        (finding.cause.code(), finding.confidence, evidence.join("\n"), finding.remedies[0].summary.clone())
+    };
+    let nowhere = Host::default();
+    let codex = "Codex could not find bubblewrap on PATH. Install bubblewrap with your OS package manager.";
+    let (code, confidence, evidence, first) = found(codex, &nowhere);
+    assert_eq!((code, confidence), ("CP07", Confidence::Medium));
+    assert!(
+        evidence.starts_with("the launcher says so: Codex could not find") && !evidence.contains("ENOENT"),
+        "{evidence}"
+    );
+    assert!(first.starts_with("Install bubblewrap"), "{first}");
+    // it is there: what the launcher did not find is in its PATH, or in how it tried bwrap
+    for (text, host) in [
+        (format!("{codex}\n$ command -v bwrap\n/usr/bin/bwrap"), nowhere.clone()),
+        (codex.to_owned(), with_bwrap("0.11.0", |_| {})),
+    ] {
+        let (_, confidence, evidence, first) = found(&text, &host);
+        assert!(
+            confidence < Confidence::High && first.starts_with("Let the launcher find"),
+            "{evidence}\n{first}"
+        );
+        assert!(!evidence.contains("ENOENT"), "{evidence}");
+    }
+    let (_, confidence, evidence, _) = found("Error: spawn bwrap ENOENT", &nowhere);
+    assert_eq!((confidence, evidence.contains("ENOENT")), (Confidence::High, true));
+    let (_, confidence, evidence, _) = found("bash: line 1: bwrap: command not found", &nowhere);
+    assert_eq!((confidence, evidence.starts_with("the shell says so")), (Confidence::High, true));
+}
+
+/// The launcher may name an error of a file's: bwrap was not started for that.
+#[test]
+fn what_a_launcher_refuses_is_its_own() {
+    for reason in
+        ["cannot canonicalize /x: No such file or directory", "an unsupported host mount at /mnt/wslg"]
+    {
+        let text = format!("codex-exec: error building bubblewrap command: {reason}");
+        let diagnosis = diagnose(&Symptom::from_text(text.as_bytes()), &machine(), Some(&whole()));
+        assert_eq!(diagnosis.cause(), Some(Cause::LauncherRefuses), "{text}");
+        assert!(diagnosis.causes[0].remedies[0].summary.ends_with(reason));
+    }
+}
