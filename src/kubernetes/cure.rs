@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::change::{Change, Nulls, merge, wrapped};
 use super::manifest::Workload;
 use super::refusal::Refusal;
-use super::{Answer, Cluster, Forecast, ManifestError, facts, yaml};
+use super::{Answer, Cluster, Forecast, ManifestError, anew, facts, yaml};
 use crate::diagnosis::{Action, Finding, PodPatch, Remedy};
 use crate::sandbox::Sandbox;
 
@@ -133,6 +133,26 @@ impl Cure {
     pub fn manifest(&self) -> String {
         let mut text = String::new();
         yaml::written(&self.changed.object, 0, &mut text);
+        text
+    }
+
+    /// The same for a cluster that has none of this name: of an object that was read from one, without what it had put there (its
+    /// `status` and `uid`, a pod's node, a job's selector), which is refused or would bind it.
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// use bwrap_launch::kubernetes::{Cluster, Cure, Runtime, read};
+    /// let text = "{ kind: Pod, metadata: { name: p, uid: 7a }, spec: { nodeName: n, containers: [{ name: c }] }, status: {} }";
+    /// let sandbox = Sandbox::new().ro_bind("/usr", "/usr").proc("/proc").unshare_all();
+    /// let cure = Cure::of(&[Cluster::new(Runtime::Containerd)], &read(text)?[0], "c", &sandbox)?;
+    /// assert!(cure.anew().contains("procMount: Unmasked"));
+    /// assert!(!["uid", "nodeName", "status"].iter().any(|gone| cure.anew().contains(gone)));
+    /// # Ok::<(), bwrap_launch::kubernetes::ManifestError>(())
+    /// ```
+    #[must_use]
+    pub fn anew(&self) -> String {
+        let mut text = String::new();
+        yaml::written(&anew::anew(&self.changed.object), 0, &mut text);
         text
     }
 

@@ -23,6 +23,7 @@
 //! # Ok::<(), bwrap_launch::kubernetes::ManifestError>(())
 //! ```
 
+mod anew;
 mod change;
 mod cure;
 mod edit;

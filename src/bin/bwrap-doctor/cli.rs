@@ -213,17 +213,9 @@ pub(crate) struct Pod {
     /// Print one patch that takes all out of the way that fields of the pod can
     #[arg(long, group = "change")]
     pub(crate) patch: bool,
-    /// The patch is `strategic` (a merge; the default), `json` (RFC 6902), or `kustomize`
-    #[arg(
-        long,
-        value_enum,
-        default_value_t = PatchType::Strategic,
-        hide_default_value = true,
-        hide_possible_values = true,
-        requires = "patch",
-        value_name = "TYPE"
-    )]
-    pub(crate) patch_type: PatchType,
+    /// `strategic` (a merge; the default), `json` (RFC 6902), `kustomize`, or `whole` (all of the object)
+    #[arg(long, value_enum, hide_possible_values = true, requires = "patch", value_name = "TYPE")]
+    pub(crate) patch_type: Option<PatchType>,
     /// Make that change in the files, if bwrap starts then; comments, order and quotes stay
     #[arg(long, group = "change", conflicts_with = "patch")]
     pub(crate) write: bool,
@@ -247,6 +239,7 @@ pub(crate) enum PatchType {
     Strategic,
     Json,
     Kustomize,
+    Whole,
 }
 
 const POD: &str = "\
