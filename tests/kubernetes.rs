@@ -4,6 +4,8 @@
 
 #[path = "kubernetes/input.rs"]
 mod input;
+#[path = "kubernetes/nodes.rs"]
+mod nodes;
 #[path = "kubernetes/refused.rs"]
 mod refused;
 mod seeded;

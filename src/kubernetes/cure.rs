@@ -60,6 +60,8 @@ impl Cure {
         container: &str,
         sandbox: &Sandbox,
     ) -> Result<Self, ManifestError> {
+        let clusters: Vec<_> =
+            clusters.iter().map(|cluster| facts::cluster_of(cluster, workload).into_owned()).collect();
         let mut cure = Self {
             before: workload.object.clone(),
             patch: Value::Object(Map::new()),

@@ -1,6 +1,6 @@
 //! What a manifest says of its pods, as far as it decides about sandboxes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
 
@@ -68,6 +68,8 @@ pub struct Workload {
     pub(super) object: Value,
     way: &'static [&'static str],
     custom: bool,
+    /// The labels of its namespace, if that is in the same manifest.
+    labels: Map<String, Value>,
 }
 
 type Result<T> = std::result::Result<T, ManifestError>;
@@ -77,6 +79,7 @@ impl Workload {
     pub(super) fn all(documents: Vec<Value>) -> Result<Vec<Self>> {
         let mut found = Vec::new();
         let mut others: Vec<String> = Vec::new();
+        let mut namespaces: HashMap<String, Map<String, Value>> = HashMap::new();
         let mut containers = 0;
         let mut rest: Vec<Value> = documents.into_iter().rev().collect();
         while let Some(mut document) = rest.pop() {
@@ -98,6 +101,7 @@ impl Workload {
                 continue;
             }
             let Some((form, custom)) = Form::of(&kind, &document) else {
+                namespaces.extend(labels(&kind, &document));
                 if !others.contains(&kind) {
                     others.push(kind);
                 }
@@ -107,7 +111,8 @@ impl Workload {
                 .iter()
                 .find_map(|key| document.pointer(&format!("/metadata/{key}"))?.as_str());
             let name = name.unwrap_or("(no name)").to_owned();
-            let workload = Self { kind: form.kind, name, object: document, way: form.way, custom };
+            let workload =
+                Self { kind: form.kind, name, object: document, way: form.way, custom, labels: Map::new() };
             // an Argo Rollout may have its pod in the Deployment that it names
             if custom && workload.pod().is_null() {
                 if !others.contains(&kind) {
@@ -121,6 +126,9 @@ impl Workload {
             }
             workload.check()?;
             found.push(workload);
+        }
+        for workload in &mut found {
+            workload.labels = namespaces.get(workload.namespace()).cloned().unwrap_or_default();
         }
         match (found.is_empty(), others.as_slice()) {
             (false, _) => Ok(found),
@@ -166,6 +174,16 @@ impl Workload {
     fn in_namespace(&self) -> String {
         let namespace = self.object.pointer("/metadata/namespace").and_then(Value::as_str).filter(is_plain);
         namespace.map_or_else(String::new, |namespace| format!(" -n {namespace}"))
+    }
+
+    /// The namespace, that of those who name none included.
+    pub(super) fn namespace(&self) -> &str {
+        self.object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or("default")
+    }
+
+    /// A label of its namespace, where the manifest has that as well.
+    pub(super) fn label_of_namespace(&self, name: &str) -> Option<&str> {
+        self.labels.get(name)?.as_str()
     }
 
     /// What made the object, and undoes a change of it, as kubectl's command line names it: `ReplicaSet/web-5d -n team`.
@@ -313,6 +331,13 @@ impl Workload {
         }
         Ok(())
     }
+}
+
+/// The name and the labels of a namespace.
+fn labels(kind: &str, object: &Value) -> Option<(String, Map<String, Value>)> {
+    let name = object.pointer("/metadata/name").filter(|_| kind == "Namespace")?.as_str()?;
+    let labels = object.pointer("/metadata/labels").and_then(Value::as_object)?;
+    Some((name.to_owned(), labels.clone()))
 }
 
 /// A name that may stand on a command line.

@@ -152,8 +152,8 @@ fn what_is_made_anew_has_nothing_of_what_was() {
     assert!(anew(&job("")).contains("mine: x"));
     // what somebody wrote is his
     assert!(anew(&job("manualSelector: true")).contains("selector"));
-    let written = "kind: Pod\nmetadata: { name: w }\nspec: { nodeName: n, containers: [{ name: c }] }\n";
-    assert!(anew(written).contains("nodeName: n"));
+    let written = "kind: Pod\nmetadata: { name: w }\nspec: { nodeName: n1, containers: [{ name: c }] }\n";
+    assert!(anew(written).contains("nodeName: n1"));
 }
 
 #[test]

@@ -207,6 +207,9 @@ pub(crate) struct Pod {
     /// The image's user, for pods without runAsUser; else root, unless they say runAsNonRoot
     #[arg(long, value_name = "UID")]
     pub(crate) image_user: Option<u32>,
+    /// The kubelets' seccompDefault is on: without a seccompProfile the runtime's filter counts
+    #[arg(long)]
+    pub(crate) seccomp_default: bool,
     /// Only containers of this name
     #[arg(long, value_name = "NAME")]
     pub(crate) container: Option<String>,
@@ -247,7 +250,7 @@ Reads Pod, Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController
 AutoscalingRunnerSet (Actions Runner Controller), Rollout (Argo), StatefulSet and DaemonSet of OpenKruise, and lists of
 them, asks no cluster, and changes nothing but with --write. As a file named kubectl-bwrap this program is
 `kubectl bwrap FILE`.
-Unset seccompProfile is taken for Unconfined, as where the kubelet's seccompDefault is off.
+Unset seccompProfile is taken for Unconfined, as where the kubelet's seccompDefault is off (on: --seccomp-default).
 
 Exit status: 0 it starts with each runtime, 1 it will not with one, 2 wrong input or usage, 3 what is not known of the
 nodes decides (--node). With --patch the same of the changed manifest. With --write, too: only 0 has changed files.

@@ -75,7 +75,11 @@ pub(crate) fn run(task: &Pod, format: Format) -> Result {
     let workloads: Vec<&Workload> = files.iter().flat_map(|(.., workloads)| workloads).collect();
     let wanted = |name: &str| task.container.as_deref().is_none_or(|container| container == name);
     if !workloads.iter().flat_map(|workload| workload.containers()).any(wanted) {
-        return Err(format!("no container is called {}", task.container.as_deref().unwrap_or_default()));
+        let mut there: Vec<&str> = workloads.iter().flat_map(|workload| workload.containers()).collect();
+        there.sort_unstable();
+        there.dedup();
+        let wanted = task.container.as_deref().unwrap_or_default();
+        return Err(format!("no container is called {wanted}, but: {}", there.join(", ")));
     }
     if task.probe {
         let mut text = String::new();
@@ -97,7 +101,9 @@ pub(crate) fn run(task: &Pod, format: Format) -> Result {
     let mut judged = Vec::new();
     for (workload, container) in pairs(&workloads, &wanted) {
         let forecasts = clusters.iter().map(|cluster| cluster.foretell(workload, container, &sandbox));
-        let forecasts = forecasts.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
+        let mut forecasts = forecasts.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
+        // of a class of gVisor's it is gVisor with each of them
+        forecasts.dedup_by_key(|forecast| forecast.runtime);
         let standard = clusters.first().map_or(Standard::Privileged, |cluster| standard(workload, cluster).0);
         judged.push(Judged {
             workload: workload.title(),
@@ -193,6 +199,9 @@ fn tell(text: &mut String, forecast: &Forecast) {
             then = "then: ";
         }
     }
+    for assumed in &forecast.assumed {
+        say(&format!("  taken for granted: {assumed}"));
+    }
     for question in &forecast.ask {
         say(&format!("  not known: {question}"));
     }
@@ -231,6 +240,7 @@ fn clusters(task: &Pod) -> Result<Vec<Cluster>> {
         cluster.runtime_version = version;
         cluster.kubernetes = kubernetes;
         cluster.image_user = task.image_user;
+        cluster.seccomp_default = task.seccomp_default;
         if let Some(node) = &node {
             cluster.node.clone_from(node);
         }
@@ -241,7 +251,9 @@ fn clusters(task: &Pod) -> Result<Vec<Cluster>> {
 
 /// `cri-o`, or `cri-o=1.33.1`.
 fn runtime(text: &str) -> Result<(Runtime, Option<Version>)> {
-    let (name, version) = text.split_once('=').map_or((text, None), |(name, version)| (name, Some(version)));
+    // or `containerd://2.1.3`, as `kubectl get node -o wide` prints it
+    let both = text.split_once("://").or_else(|| text.split_once('='));
+    let (name, version) = both.map_or((text, None), |(name, version)| (name, Some(version)));
     let runtime = name.parse().map_err(|error: bwrap_launch::kubernetes::ManifestError| error.to_string())?;
     let parsed = version.map(|version| match numbers(version)[..] {
         [Some(major), Some(minor)] => Ok(Version::new(major, minor, 0)),

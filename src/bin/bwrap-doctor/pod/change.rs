@@ -160,8 +160,12 @@ fn notes(cure: &Cure, clusters: &[Cluster]) -> Vec<String> {
     let mut asked = Vec::new();
     for forecast in &cure.forecasts {
         for refused in &forecast.refused {
-            notes.push(format!("{}: {}; {}", forecast.runtime, refused.text, refused.remedy));
+            let note = format!("{}: {}; {}", forecast.runtime, refused.text, refused.remedy);
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
         }
+        asked.extend(forecast.assumed.iter().map(|assumed| format!("taken for granted: {assumed}")));
         for question in forecast.ask.iter().map(|question| format!("not known: {question}")) {
             if !asked.contains(&question) {
                 asked.push(question);
