@@ -6,6 +6,8 @@
 mod input;
 #[path = "kubernetes/nodes.rs"]
 mod nodes;
+#[path = "kubernetes/others.rs"]
+mod others;
 #[path = "kubernetes/refused.rs"]
 mod refused;
 mod seeded;

@@ -203,7 +203,9 @@ fn worse(before: &Forecast, after: &Forecast) -> Option<String> {
 /// What is left, each with what can be done; what was undone comes last, with the reason.
 fn left(forecasts: &[Forecast], undone: &[(Change, String)]) -> Vec<Finding> {
     let mut left: Vec<Finding> = Vec::new();
-    for finding in forecasts.iter().flat_map(|forecast| &forecast.obstacles) {
+    // what is not started has nothing in bwrap's way
+    let started = forecasts.iter().filter(|forecast| forecast.answer != Answer::NotStarted);
+    for finding in started.flat_map(|forecast| &forecast.obstacles) {
         if !left.iter().any(|other| other.cause == finding.cause) {
             left.push(finding.clone());
         }

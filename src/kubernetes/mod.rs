@@ -35,6 +35,7 @@ mod probe;
 mod quantity;
 mod refusal;
 mod standards;
+mod strangers;
 mod sysctls;
 mod yaml;
 
@@ -73,7 +74,9 @@ pub struct ManifestError(String);
 /// If it is neither, if nothing in it makes pods, if a field that decides has a value of another kind or is misspelt, and if it is
 /// larger than anybody means: a million values (aliases count for what they stand for), a thousand containers.
 pub fn read(text: &str) -> Result<Vec<Workload>, ManifestError> {
-    Workload::all(yaml::documents(text)?)
+    let documents = yaml::documents(text).map_err(|error| strangers::template(text, error));
+    let read = documents.and_then(|documents| Workload::all(documents, || yaml::lines(text)));
+    read.map_err(|error| strangers::named(text, error))
 }
 
 /// What runs the containers of a node (the Container Runtime Interface's implementation; gVisor by its `RuntimeClass`).

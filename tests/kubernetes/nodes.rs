@@ -188,7 +188,7 @@ fn a_namespace_of_the_same_file_is_asked() {
     );
     let remedy = &foretell(&containerd(), &pod).refused[0].remedy;
     assert!(
-        remedy.starts_with(&format!("kubectl label --overwrite namespace ci {ENFORCE}=privileged,")),
+        remedy.starts_with(&format!("`kubectl label --overwrite namespace ci {ENFORCE}=privileged`,")),
         "{remedy}"
     );
     assert!(remedy.ends_with("for it has: a hostPath volume"), "{remedy}");

@@ -223,6 +223,29 @@ fn what_does_not_go_together_is_refused() {
             "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN",
         ),
         ("", "volumeMounts: [{ name: none, mountPath: /n }]", "no volume none"),
+        (
+            "",
+            "volumeMounts: [{ name: none, mountPath: /n }, { name: none, mountPath: /n }]",
+            "with the mountPath /n",
+        ),
+        (
+            "volumes: [{ name: v, emptyDir: {} }, { name: v, emptyDir: {} }],",
+            "",
+            "no two volumes with the name v",
+        ),
+        (
+            "volumes: [{ name: v, emptyDir: {} }],",
+            "volumeMounts: [{ name: v, mountPath: /v, mountPropagation: Bidirectional }]",
+            "available only to privileged containers",
+        ),
+        (
+            "affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchExpressions: \
+             [{ key: kubernetes.io/os, operator: In, values: [windows] }] }] } } },",
+            "",
+            "for Windows",
+        ),
+        ("", "securityContext: { windowsOptions: { runAsUserName: x } }", "for Windows"),
+        ("securityContext: { windowsOptions: { hostProcess: true } },", "", "for Windows"),
         ("os: { name: windows },", "", "for Windows"),
         ("nodeSelector: { kubernetes.io/os: windows },", "", "for Windows"),
     ] {
@@ -233,7 +256,14 @@ fn what_does_not_go_together_is_refused() {
         ));
         refused(&containerd(), &other, says);
         let cure = cure(&[containerd()], &pod(spec, container));
-        assert!(cure.is_empty(), "{}", cure.patch());
+        assert!(cure.is_empty() && cure.left.is_empty(), "{} {:#?}", cure.patch(), cure.left);
+    }
+    // of several places some have Linux
+    let either = "affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchExpressions: \
+                  [{ key: kubernetes.io/os, operator: In, values: [windows, linux] }] }] } } },";
+    let linux = "os: { name: linux }, securityContext: { windowsOptions: { runAsUserName: x } },";
+    for spec in [either, linux] {
+        assert_eq!(foretell(&containerd(), &pod(spec, "")).answer, Answer::Fails, "{spec}");
     }
     // it knows this name only
     let context = "securityContext: { capabilities: { add: [SYS_ADMIN] }, allowPrivilegeEscalation: false }";

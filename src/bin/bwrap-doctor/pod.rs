@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use bwrap_launch::Sandbox;
 use bwrap_launch::Version;
 use bwrap_launch::kubernetes::{
-    Answer, Cluster, Forecast, Runtime, Standard, Workload, probe, read, standard,
+    Answer, Cluster, Cure, Forecast, Runtime, Standard, Workload, probe, read, standard,
 };
 use serde::Serialize;
 
@@ -116,7 +116,10 @@ pub(crate) fn run(task: &Pod, format: Format) -> Result {
     if format == Format::Json {
         output::print_json(&Envelope::new("pod", Report { answer, containers: judged }))?;
     } else {
-        output::print(&told(&judged, answer, task.node.is_some()))?;
+        let helps = pairs(&workloads, &wanted).any(|(workload, container)| {
+            Cure::of(&clusters, workload, container, &sandbox).is_ok_and(|cure| !cure.is_empty())
+        });
+        output::print(&told(&judged, answer, task.node.is_some(), helps))?;
     }
     Ok(status(answer))
 }
@@ -149,7 +152,7 @@ fn status(answer: Answer) -> ExitCode {
     }
 }
 
-fn told(judged: &[Judged], answer: Answer, node: bool) -> String {
+fn told(judged: &[Judged], answer: Answer, node: bool, helps: bool) -> String {
     let mut text = String::new();
     for one in judged {
         let _ =
@@ -167,6 +170,9 @@ fn told(judged: &[Judged], answer: Answer, node: bool) -> String {
         Answer::DependsOnNode => {
             "What the nodes say: `bwrap-doctor host --format json >node.json` on one, outside of containers, then the same with\n\
              --node node.json. Or ask the cluster itself: --probe prints a job that tries.\n"
+        }
+        _ if !helps => {
+            "No field of these pods is to be changed by a patch: what helps stands above. All about a cause: bwrap-doctor explain CODE\n"
         }
         _ => "What to change, as one patch: the same with --patch (--write: in the file). All about a cause: bwrap-doctor explain CODE\n",
     });
@@ -289,5 +295,15 @@ fn text(path: &Path) -> Result<String> {
     if length as u64 > LONGEST {
         return Err(format!("longer than {} MiB", LONGEST >> 20));
     }
-    String::from_utf8(bytes).map_err(|_| "no text: not UTF-8".to_owned())
+    // PowerShell's > writes UTF-16
+    let pairs = |of: fn([u8; 2]) -> u16| {
+        let units = bytes.get(2..).unwrap_or_default().chunks_exact(2);
+        let units: Vec<u16> = units.filter_map(|pair| Some(of([*pair.first()?, *pair.last()?]))).collect();
+        String::from_utf16(&units).map_err(|_| "no text: neither UTF-8 nor UTF-16".to_owned())
+    };
+    match bytes.get(..2) {
+        Some([0xff, 0xfe]) => pairs(u16::from_le_bytes),
+        Some([0xfe, 0xff]) => pairs(u16::from_be_bytes),
+        _ => String::from_utf8(bytes).map_err(|_| "no text: not UTF-8".to_owned()),
+    }
 }

@@ -30,7 +30,7 @@ pub(super) fn refuses(cluster: &Cluster, workload: &Workload) -> Option<Refusal>
         format!("Namespace/{namespace} in this file enforces {enforced}, which does not admit the pod");
     let why = if why.is_empty() { String::new() } else { format!(", for it has: {}", why.join(", ")) };
     let remedy = format!(
-        "kubectl label --overwrite namespace {} {LABEL}={needed}, and the label in this file, or change the pod{why}",
+        "`kubectl label --overwrite namespace {} {LABEL}={needed}`, and the label in this file, or change the pod{why}",
         crate::shell::word(workload.namespace())
     );
     Some(refusal(Some(cause), text, remedy))
