@@ -276,7 +276,8 @@ const OF_A_PATCH: &str =
 
 /// The name and the labels of a namespace.
 fn labels(kind: &str, object: &Value) -> Option<(String, Map<String, Value>)> {
-    let name = object.pointer("/metadata/name").filter(|_| kind == "Namespace")?.as_str()?;
+    let name = object.pointer("/metadata/name").filter(|_| kind == "Namespace")?.as_str();
+    let name = name.filter(|name| is_label(name))?;
     let labels = object.pointer("/metadata/labels").and_then(Value::as_object)?;
     Some((name.to_owned(), labels.clone()))
 }

@@ -103,8 +103,8 @@ fn wrong_usage_is_one_line() {
         let said = ask_with_input(&["pod", "-"], text);
         assert!(said.status == 2 && said.err.contains("no text: "), "{}", said.err);
     }
-    let node = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/kubernetes/pods.yaml");
-    let said = ask_with_input(&["pod", "--node", node.to_str().unwrap(), "-"], MASKED.as_bytes());
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/kubernetes/pods.yaml");
+    let said = ask_with_input(&["pod", "--node", manifest.to_str().unwrap(), "-"], MASKED.as_bytes());
     assert!(said.status == 2 && said.err.contains("no facts of a machine"), "{}", said.err);
 }
 

@@ -191,6 +191,7 @@ Examples:
   kubectl exec pod -- bwrap-doctor host --format json >host.json";
 
 #[derive(Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub(crate) struct Pod {
     /// Manifests, YAML or JSON; `-` reads standard input
     #[arg(required = true, value_name = "FILE")]
@@ -207,7 +208,7 @@ pub(crate) struct Pod {
     /// The image's user, for pods without runAsUser; else root, unless they say runAsNonRoot
     #[arg(long, value_name = "UID")]
     pub(crate) image_user: Option<u32>,
-    /// The kubelets' seccompDefault is on: without a seccompProfile the runtime's filter counts
+    /// The kubelets' seccompDefault is on: who names no filter has the runtime's
     #[arg(long)]
     pub(crate) seccomp_default: bool,
     /// Only containers of this name
@@ -216,7 +217,7 @@ pub(crate) struct Pod {
     /// Print one patch that takes all out of the way that fields of the pod can
     #[arg(long, group = "change")]
     pub(crate) patch: bool,
-    /// `strategic` (a merge; the default), `json` (RFC 6902), `kustomize`, or `whole` (all of the object)
+    /// `strategic` (a merge; the default), `json` (RFC 6902), `kustomize`, or `whole`
     #[arg(long, value_enum, hide_possible_values = true, requires = "patch", value_name = "TYPE")]
     pub(crate) patch_type: Option<PatchType>,
     /// Make that change in the files, if bwrap starts then; comments, order and quotes stay

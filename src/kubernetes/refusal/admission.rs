@@ -20,7 +20,7 @@ pub(super) fn refuses(cluster: &Cluster, workload: &Workload) -> Option<Refusal>
     if needed <= enforced {
         return None;
     }
-    let namespace = crate::visible::line(workload.namespace()).into_owned();
+    let namespace = workload.namespace();
     let cause = if workload.listed().any(|(one, _)| unmasked(one)) {
         Cause::PodSecurityForbidsUnmasked
     } else {
@@ -30,8 +30,7 @@ pub(super) fn refuses(cluster: &Cluster, workload: &Workload) -> Option<Refusal>
         format!("Namespace/{namespace} in this file enforces {enforced}, which does not admit the pod");
     let why = if why.is_empty() { String::new() } else { format!(", for it has: {}", why.join(", ")) };
     let remedy = format!(
-        "`kubectl label --overwrite namespace {} {LABEL}={needed}`, and the label in this file, or change the pod{why}",
-        crate::shell::word(workload.namespace())
+        "`kubectl label --overwrite namespace {namespace} {LABEL}={needed}`, and the label in this file, or change the pod{why}"
     );
     Some(refusal(Some(cause), text, remedy))
 }
