@@ -44,6 +44,7 @@ impl Workload {
         let mut hints: Vec<String> = Vec::new();
         let mut namespaces: HashMap<String, Map<String, Value>> = HashMap::new();
         let mut containers = 0;
+        let several = documents.len() > 1;
         let mut rest: Vec<(usize, Value)> = documents.into_iter().enumerate().rev().collect();
         while let Some((number, mut document)) = rest.pop() {
             let kind = match document.get("kind") {
@@ -98,7 +99,11 @@ impl Workload {
             if containers > CONTAINERS {
                 return Err(ManifestError(format!("more than {CONTAINERS} containers")));
             }
-            workload.check()?;
+            if let Err(ManifestError(what)) = workload.check() {
+                let line = lines().get(number).map_or_else(String::new, |line| format!(", line {line}"));
+                let place = if several { format!(" (document {}{line})", number + 1) } else { String::new() };
+                return Err(ManifestError(format!("{what}{place}")));
+            }
             found.push(workload);
         }
         for workload in &mut found {

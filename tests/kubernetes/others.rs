@@ -103,6 +103,10 @@ fn what_is_wrong_has_a_place() {
     let pod = "kind: Pod\nspec: { containers: [{ name: c }] }\n";
     wrong(&format!("{pod}---\n# nothing\n---\n\na: 1\n"), &["document 2 (line 7) has no kind"]);
     wrong(&format!("kind: List\nitems:\n- {POD}\n- a: 1\n"), &["document 1 (line 1) has no kind"]);
+    wrong(
+        &format!("{pod}---\nkind: Pod\nspec: {{ hostUsers: 1, containers: [] }}\n"),
+        &["spec.containers is empty (document 2, line 4)"],
+    );
     wrong("kind: Pod\nspec: { containers: { c: { image: x } } }\n", &["spec.containers is no list"]);
     wrong("kind: Pod\nspec: { container: [{ name: c }] }\n", &["containers is meant"]);
     wrong("kind: Pod\nspec: { containers: [] }\n", &["spec.containers is empty"]);
