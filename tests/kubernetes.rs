@@ -4,6 +4,10 @@
 
 #[path = "kubernetes/input.rs"]
 mod input;
+#[path = "kubernetes/nodes.rs"]
+mod nodes;
+#[path = "kubernetes/others.rs"]
+mod others;
 #[path = "kubernetes/refused.rs"]
 mod refused;
 mod seeded;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::change::{Change, Nulls, merge, wrapped};
 use super::manifest::Workload;
 use super::refusal::Refusal;
-use super::{Answer, Cluster, Forecast, ManifestError, facts, yaml};
+use super::{Answer, Cluster, Forecast, ManifestError, anew, facts, yaml};
 use crate::diagnosis::{Action, Finding, PodPatch, Remedy};
 use crate::sandbox::Sandbox;
 
@@ -60,6 +60,8 @@ impl Cure {
         container: &str,
         sandbox: &Sandbox,
     ) -> Result<Self, ManifestError> {
+        let clusters: Vec<_> =
+            clusters.iter().map(|cluster| facts::cluster_of(cluster, workload).into_owned()).collect();
         let mut cure = Self {
             before: workload.object.clone(),
             patch: Value::Object(Map::new()),
@@ -136,6 +138,26 @@ impl Cure {
         text
     }
 
+    /// The same for a cluster that has none of this name: of an object that was read from one, without what it had put there (its
+    /// `status` and `uid`, a pod's node, a job's selector), which is refused or would bind it.
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// use bwrap_launch::kubernetes::{Cluster, Cure, Runtime, read};
+    /// let text = "{ kind: Pod, metadata: { name: p, uid: 7a }, spec: { nodeName: n, containers: [{ name: c }] }, status: {} }";
+    /// let sandbox = Sandbox::new().ro_bind("/usr", "/usr").proc("/proc").unshare_all();
+    /// let cure = Cure::of(&[Cluster::new(Runtime::Containerd)], &read(text)?[0], "c", &sandbox)?;
+    /// assert!(cure.anew().contains("procMount: Unmasked"));
+    /// assert!(!["uid", "nodeName", "status"].iter().any(|gone| cure.anew().contains(gone)));
+    /// # Ok::<(), bwrap_launch::kubernetes::ManifestError>(())
+    /// ```
+    #[must_use]
+    pub fn anew(&self) -> String {
+        let mut text = String::new();
+        yaml::written(&anew::anew(&self.changed.object), 0, &mut text);
+        text
+    }
+
     /// What takes something out of the way that fields of the pod can, of each cluster, the first first.
     fn wanted(&self) -> Vec<(Change, Why)> {
         let mut wanted = Vec::new();
@@ -181,7 +203,9 @@ fn worse(before: &Forecast, after: &Forecast) -> Option<String> {
 /// What is left, each with what can be done; what was undone comes last, with the reason.
 fn left(forecasts: &[Forecast], undone: &[(Change, String)]) -> Vec<Finding> {
     let mut left: Vec<Finding> = Vec::new();
-    for finding in forecasts.iter().flat_map(|forecast| &forecast.obstacles) {
+    // what is not started has nothing in bwrap's way
+    let started = forecasts.iter().filter(|forecast| forecast.answer != Answer::NotStarted);
+    for finding in started.flat_map(|forecast| &forecast.obstacles) {
         if !left.iter().any(|other| other.cause == finding.cause) {
             left.push(finding.clone());
         }

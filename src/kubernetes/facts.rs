@@ -1,5 +1,6 @@
 //! A manifest made into the facts that can be read inside of the container.
 
+mod class;
 mod confinement;
 mod questions;
 
@@ -12,10 +13,11 @@ use crate::bwrap::Version;
 use crate::host::{CapabilitySet, Fact, FileKind, Host, IdMapping, Mount, Platform, Sighting};
 use crate::sandbox::Capability;
 
+pub(super) use class::{cluster_of, other_class};
 pub(super) use confinement::{
     APPARMOR, annotated_apparmor, apparmor, apparmor_asked, has_apparmor_field, labels_unknown,
 };
-pub(super) use questions::{other_class, questions};
+pub(super) use questions::questions;
 
 /// What CRI-O leaves to a container's root, and what containerd does beyond that.
 const CRI_O: &[Capability] = &[
@@ -202,6 +204,7 @@ fn process(host: &mut Host, cluster: &Cluster, workload: &Workload, container: &
     // a sandbox of gVisor's has the system call filter of none but its own programs
     let filter = context(workload, container, "seccompProfile").and_then(profile);
     let filter = filter
+        .or_else(|| cluster.seccomp_default.then(|| "RuntimeDefault".to_owned()))
         .filter(|name| name != "Unconfined" && !privileged(container) && cluster.runtime != Runtime::GVisor);
     process.seccomp = Fact::Present(if filter.is_some() { 2 } else { 0 });
     // of older releases of CRI-O the default lets new namespaces pass

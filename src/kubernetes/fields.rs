@@ -156,8 +156,11 @@ fn holds(place: &str, value: &Value, kind: Kind) -> Result<(), String> {
     if fits {
         return Ok(());
     }
+    let variable = value.as_str().is_some_and(|text| text.starts_with("${"));
+    let hint =
+        if variable { ": judge what comes of it, as with `envsubst <FILE | bwrap-doctor pod -`" } else { "" };
     let value: String = crate::visible::line(&value.to_string()).chars().take(40).collect();
-    Err(format!("{place} must be {what}, and is {value}"))
+    Err(format!("{place} must be {what}, and is {value}{hint}"))
 }
 
 /// A name of the nodes' own with `Localhost`, and with nothing else.

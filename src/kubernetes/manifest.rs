@@ -1,57 +1,19 @@
 //! What a manifest says of its pods, as far as it decides about sandboxes.
 
-use std::collections::BTreeSet;
+mod form;
+mod kubectl;
+
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
 
 use super::ManifestError;
 use super::fields::{self, Place};
+use super::strangers;
+use form::{CUSTOM, Form, NATIVE, group_of};
 
 /// More containers than that are in no file that anybody means.
 const CONTAINERS: usize = 1000;
-
-/// What has a pod, and where; of which API groups it is, the core's without a name.
-struct Form {
-    kind: &'static str,
-    groups: &'static [&'static str],
-    way: &'static [&'static str],
-}
-
-/// Those of Kubernetes itself.
-const NATIVE: &[Form] = &[
-    Form { kind: "Pod", groups: &[""], way: &[] },
-    Form { kind: "PodTemplate", groups: &[""], way: &["template"] },
-    Form { kind: "Deployment", groups: APPS, way: TEMPLATE },
-    Form { kind: "StatefulSet", groups: APPS, way: TEMPLATE },
-    Form { kind: "DaemonSet", groups: APPS, way: TEMPLATE },
-    Form { kind: "ReplicaSet", groups: APPS, way: TEMPLATE },
-    Form { kind: "ReplicationController", groups: &[""], way: TEMPLATE },
-    Form { kind: "Job", groups: &["batch"], way: TEMPLATE },
-    Form { kind: "CronJob", groups: &["batch"], way: &["spec", "jobTemplate", "spec", "template"] },
-];
-
-/// Custom resources: of Actions Runner Controller, of Argo, and of `OpenKruise`, whose kinds are called like Kubernetes' own.
-const CUSTOM: &[Form] = &[
-    Form { kind: "AutoscalingRunnerSet", groups: &["actions.github.com"], way: TEMPLATE },
-    Form { kind: "Rollout", groups: &["argoproj.io"], way: TEMPLATE },
-    Form { kind: "StatefulSet", groups: KRUISE, way: TEMPLATE },
-    Form { kind: "DaemonSet", groups: KRUISE, way: TEMPLATE },
-];
-
-const APPS: &[&str] = &["apps", "extensions"];
-const KRUISE: &[&str] = &["apps.kruise.io"];
-const TEMPLATE: &[&str] = &["spec", "template"];
-
-impl Form {
-    /// That of an object, and whether it is a custom one; without an apiVersion by its kind alone.
-    fn of(kind: &str, object: &Value) -> Option<(&'static Self, bool)> {
-        let version = object.get("apiVersion").and_then(Value::as_str);
-        let group = version.map(|version| version.rsplit_once('/').map_or("", |(group, _)| group));
-        let all = NATIVE.iter().map(|form| (form, false)).chain(CUSTOM.iter().map(|form| (form, true)));
-        all.into_iter()
-            .find(|(form, _)| form.kind == kind && group.is_none_or(|group| form.groups.contains(&group)))
-    }
-}
 
 /// A pod's lists of containers, in the order in which they come to run.
 const LISTS: &[&str] = &["initContainers", "containers", EPHEMERAL];
@@ -68,36 +30,51 @@ pub struct Workload {
     pub(super) object: Value,
     way: &'static [&'static str],
     custom: bool,
+    /// The labels of its namespace, if that is in the same manifest.
+    labels: Map<String, Value>,
 }
 
 type Result<T> = std::result::Result<T, ManifestError>;
 
 impl Workload {
     /// Every workload of these documents; what is none, a Service say, is passed over.
-    pub(super) fn all(documents: Vec<Value>) -> Result<Vec<Self>> {
+    pub(super) fn all(documents: Vec<Value>, lines: impl FnOnce() -> Vec<usize>) -> Result<Vec<Self>> {
         let mut found = Vec::new();
         let mut others: Vec<String> = Vec::new();
+        let mut hints: Vec<String> = Vec::new();
+        let mut namespaces: HashMap<String, Map<String, Value>> = HashMap::new();
         let mut containers = 0;
-        let mut rest: Vec<Value> = documents.into_iter().rev().collect();
-        while let Some(mut document) = rest.pop() {
+        let several = documents.len() > 1;
+        let mut rest: Vec<(usize, Value)> = documents.into_iter().enumerate().rev().collect();
+        while let Some((number, mut document)) = rest.pop() {
             let kind = match document.get("kind") {
                 Some(Value::String(kind)) => kind.clone(),
+                // as Jenkins and the hooks of Actions Runner Controller have pods
+                None if document.pointer("/spec/containers").is_some_and(Value::is_array) => "Pod".to_owned(),
                 _ => {
-                    return Err(ManifestError(
-                        "no manifest: a document has no kind (of a Helm chart, judge what it makes: helm template)"
-                            .to_owned(),
-                    ));
+                    let line = lines().get(number).map_or_else(String::new, |line| format!(" (line {line})"));
+                    return Err(ManifestError(format!(
+                        "no manifest: document {}{line} has no kind (of a Helm chart, judge what it makes: helm template CHART | \
+                         bwrap-doctor pod -)",
+                        number + 1
+                    )));
                 }
             };
+            if let Some(wrong) = Form::misspelt(&kind, &document) {
+                return Err(ManifestError(wrong));
+            }
             if let (Some(of), true) = (kind.strip_suffix("List"), Form::of(&kind, &document).is_none()) {
                 let version = document.get("apiVersion").cloned();
                 if let Some(Value::Array(items)) = document.get_mut("items") {
                     let items = std::mem::take(items).into_iter().rev();
-                    rest.extend(items.map(|item| of_list(item, of, version.as_ref())));
+                    rest.extend(items.map(|item| (number, of_list(item, of, version.as_ref()))));
                 }
                 continue;
             }
             let Some((form, custom)) = Form::of(&kind, &document) else {
+                namespaces.extend(labels(&kind, &document));
+                let (group, _) = group_of(&document).unwrap_or_default();
+                hints.extend(strangers::kind(&kind, group).map(|hint| format!("{kind}: {hint}")));
                 if !others.contains(&kind) {
                     others.push(kind);
                 }
@@ -107,7 +84,10 @@ impl Workload {
                 .iter()
                 .find_map(|key| document.pointer(&format!("/metadata/{key}"))?.as_str());
             let name = name.unwrap_or("(no name)").to_owned();
-            let workload = Self { kind: form.kind, name, object: document, way: form.way, custom };
+            // the template of Actions Runner Controller's hooks is called so, and is a pod
+            let hooks = form.kind == "PodTemplate" && document.pointer("/spec/containers").is_some();
+            let way = if hooks { &[] } else { form.way };
+            let workload = Self { kind: form.kind, name, object: document, way, custom, labels: Map::new() };
             // an Argo Rollout may have its pod in the Deployment that it names
             if custom && workload.pod().is_null() {
                 if !others.contains(&kind) {
@@ -119,13 +99,25 @@ impl Workload {
             if containers > CONTAINERS {
                 return Err(ManifestError(format!("more than {CONTAINERS} containers")));
             }
-            workload.check()?;
+            if let Err(ManifestError(what)) = workload.check() {
+                let line = lines().get(number).map_or_else(String::new, |line| format!(", line {line}"));
+                let place = if several { format!(" (document {}{line})", number + 1) } else { String::new() };
+                return Err(ManifestError(format!("{what}{place}")));
+            }
             found.push(workload);
+        }
+        for workload in &mut found {
+            workload.labels = namespaces.get(workload.namespace()).cloned().unwrap_or_default();
         }
         match (found.is_empty(), others.as_slice()) {
             (false, _) => Ok(found),
             (true, []) => Err(ManifestError("there is nothing in it".to_owned())),
             (true, others) => {
+                if let Some(hint) = hints.first() {
+                    return Err(ManifestError(format!(
+                        "no pod in it, but {hint}; or judge the pod that comes of it: kubectl get pod NAME -o yaml | bwrap-doctor pod -"
+                    )));
+                }
                 let mut kinds: Vec<&str> = NATIVE.iter().chain(CUSTOM).map(|form| form.kind).collect();
                 let mut seen = BTreeSet::new();
                 kinds.retain(|kind| seen.insert(*kind));
@@ -146,28 +138,14 @@ impl Workload {
         crate::visible::line(&format!("{}/{}", self.kind, self.name)).into_owned()
     }
 
-    /// As kubectl's command line names it, `Deployment/web -n team`; [`None`] where it gets its name from the API server only
-    /// (`generateName`).
-    #[must_use]
-    pub fn kubectl_name(&self) -> Option<String> {
-        let text = |pointer: &str| self.object.pointer(pointer).and_then(Value::as_str);
-        // what else would stand on a command line
-        let plain = |name: &&str| {
-            let inside =
-                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
-            !name.is_empty() && !name.starts_with('-') && name.bytes().all(inside)
-        };
-        let name = text("/metadata/name").filter(plain)?;
-        // by its kind alone, what `OpenKruise` calls a StatefulSet would be Kubernetes' own
-        let native = NATIVE.iter().any(|form| form.kind == self.kind);
-        let group = text("/apiVersion").and_then(|version| version.rsplit_once('/'));
-        let kind = match group.filter(|_| self.custom && native) {
-            Some((group, _)) => format!("{}.{group}", self.kind),
-            None => self.kind.to_owned(),
-        };
-        let namespace = text("/metadata/namespace").filter(plain);
-        let namespace = namespace.map_or_else(String::new, |namespace| format!(" -n {namespace}"));
-        Some(format!("{kind}/{name}{namespace}"))
+    /// The namespace, that of those who name none included.
+    pub(super) fn namespace(&self) -> &str {
+        self.object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or("default")
+    }
+
+    /// A label of its namespace, where the manifest has that as well.
+    pub(super) fn label_of_namespace(&self, name: &str) -> Option<&str> {
+        self.labels.get(name)?.as_str()
     }
 
     /// The kind: `Deployment`.
@@ -249,11 +227,19 @@ impl Workload {
         let wrong = |what: String| ManifestError(format!("{}: {what}", self.title()));
         let spec = self.spec();
         if !spec.is_object() {
-            return Err(wrong("spec is not there, or no mapping".to_owned()));
+            return Err(wrong(format!("the pod's spec is not there, or no mapping{OF_A_PATCH}")));
         }
         let listed = spec.get("containers").and_then(Value::as_array);
         if listed.is_none_or(Vec::is_empty) {
-            return Err(wrong("spec.containers is not there, or empty".to_owned()));
+            let containers = spec.get("containers");
+            return Err(wrong(match (containers, spec.get("container")) {
+                (Some(Value::Array(_)), _) => "spec.containers is empty".to_owned(),
+                (Some(value), _) if !value.is_null() => {
+                    "spec.containers is no list: each container begins with `- name: `".to_owned()
+                }
+                (_, Some(_)) => "spec has no field container: containers is meant, a list".to_owned(),
+                _ => format!("spec.containers is not there{OF_A_PATCH}"),
+            }));
         }
         let (mut at, mut shown) = (&self.object, self.kind.to_owned());
         for part in self.way.iter().filter(|_| !self.custom).map(Some).chain([None]) {
@@ -269,7 +255,14 @@ impl Workload {
                 return Err(wrong(format!("container {} has no name", number + 1)));
             };
             let shown = crate::visible::line(name);
-            if !is_label(name) {
+            // the place of the job's container in the template of Actions Runner Controller's hooks
+            let template = name == "$job" && self.object.get("kind").is_none_or(|kind| kind == "PodTemplate");
+            if !is_label(name) && name.contains('$') && !template {
+                let what =
+                    "is a variable: judge what comes of it, as with `envsubst <FILE | bwrap-doctor pod -`";
+                return Err(wrong(format!("{shown} {what}")));
+            }
+            if !is_label(name) && !template {
                 let what = "is no name of a container: those have a to z, 0 to 9 and - within, 63 at most";
                 return Err(wrong(format!("{shown} {what}")));
             }
@@ -280,6 +273,18 @@ impl Workload {
         }
         Ok(())
     }
+}
+
+/// What is said where fields are changed of a pod that is not there.
+const OF_A_PATCH: &str =
+    " (of a patch, judge what it makes: kubectl kustomize DIRECTORY | bwrap-doctor pod -)";
+
+/// The name and the labels of a namespace.
+fn labels(kind: &str, object: &Value) -> Option<(String, Map<String, Value>)> {
+    let name = object.pointer("/metadata/name").filter(|_| kind == "Namespace")?.as_str();
+    let name = name.filter(|name| is_label(name))?;
+    let labels = object.pointer("/metadata/labels").and_then(Value::as_object)?;
+    Some((name.to_owned(), labels.clone()))
 }
 
 /// A label of RFC 1123.

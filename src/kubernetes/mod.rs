@@ -23,6 +23,7 @@
 //! # Ok::<(), bwrap_launch::kubernetes::ManifestError>(())
 //! ```
 
+mod anew;
 mod change;
 mod cure;
 mod edit;
@@ -31,12 +32,17 @@ mod fields;
 mod forms;
 mod manifest;
 mod probe;
+mod quantity;
 mod refusal;
 mod standards;
+mod strangers;
+mod sysctls;
 mod yaml;
 
 use std::fmt;
 use std::str::FromStr;
+
+use serde_json::Value;
 
 pub use cure::Cure;
 pub use edit::edited;
@@ -68,7 +74,9 @@ pub struct ManifestError(String);
 /// If it is neither, if nothing in it makes pods, if a field that decides has a value of another kind or is misspelt, and if it is
 /// larger than anybody means: a million values (aliases count for what they stand for), a thousand containers.
 pub fn read(text: &str) -> Result<Vec<Workload>, ManifestError> {
-    Workload::all(yaml::documents(text)?)
+    let documents = yaml::documents(text).map_err(|error| strangers::template(text, error));
+    let read = documents.and_then(|documents| Workload::all(documents, || yaml::lines(text)));
+    read.map_err(|error| strangers::named(text, error))
 }
 
 /// What runs the containers of a node (the Container Runtime Interface's implementation; gVisor by its `RuntimeClass`).
@@ -139,13 +147,23 @@ pub struct Cluster {
     pub node: Host,
     /// The user of the image (`USER`), for pods that name none. [`None`]: root, unless the pod says that it is not.
     pub image_user: Option<u32>,
+    /// Whether the kubelets' `seccompDefault` is on, as GKE Autopilot and Talos have it: a container that names no system call filter has
+    /// the runtime's.
+    pub seccomp_default: bool,
 }
 
 impl Cluster {
     /// Nodes with this runtime, of which nothing else is known.
     #[must_use]
     pub fn new(runtime: Runtime) -> Self {
-        Self { runtime, runtime_version: None, kubernetes: None, node: Host::default(), image_user: None }
+        Self {
+            runtime,
+            runtime_version: None,
+            kubernetes: None,
+            node: Host::default(),
+            image_user: None,
+            seccomp_default: false,
+        }
     }
 
     /// Whether the version of the runtime is known to be this or later.
@@ -159,15 +177,25 @@ impl Cluster {
     ///
     /// If the workload has no container of this name.
     pub fn host(&self, workload: &Workload, container: &str) -> Result<Host, ManifestError> {
-        Ok(facts::inside(self, workload, workload.find(container)?))
+        Ok(facts::inside(&facts::cluster_of(self, workload), workload, workload.find(container)?))
     }
 
-    /// Says whether a sandbox will start in a container of this workload, and why not.
+    /// Says whether a sandbox will start in a container of this workload, and why not. A workload whose `RuntimeClass` is called as
+    /// gVisor's is judged as with [`Runtime::GVisor`].
     ///
     /// # Errors
     ///
     /// If the workload has no container of this name.
     pub fn foretell(
+        &self,
+        workload: &Workload,
+        container: &str,
+        sandbox: &Sandbox,
+    ) -> Result<Forecast, ManifestError> {
+        facts::cluster_of(self, workload).judge(workload, container, sandbox)
+    }
+
+    fn judge(
         &self,
         workload: &Workload,
         container: &str,
@@ -205,7 +233,28 @@ impl Cluster {
         if matches!(answer, Answer::NotStarted | Answer::Fails) {
             ask.clear();
         }
-        Ok(Forecast { runtime: self.runtime, answer, refused, obstacles: prediction.obstacles, ask, host })
+        let assumed = self.assumed(workload, found, sandbox).filter(|_| answer == Answer::Starts);
+        Ok(Forecast {
+            runtime: self.runtime,
+            answer,
+            refused,
+            obstacles: prediction.obstacles,
+            ask,
+            assumed: assumed.into_iter().collect(),
+            host,
+        })
+    }
+
+    /// What would stand in the way if the kubelet had a filter for containers that name none.
+    fn assumed(&self, workload: &Workload, container: &Value, sandbox: &Sandbox) -> Option<String> {
+        let other = Self { seccomp_default: true, ..self.clone() };
+        let prediction = predict(&facts::inside(&other, workload, container), sandbox);
+        let first = prediction.obstacles.first().filter(|_| !self.seccomp_default)?;
+        Some(format!(
+            "the kubelet's seccompDefault is off; where it is on, as on GKE Autopilot and Talos, the runtime's filter stands in the way [{}]: \
+             judge with --seccomp-default, or set seccompProfile",
+            first.cause.code()
+        ))
     }
 }
 
@@ -250,6 +299,8 @@ pub struct Forecast {
     pub obstacles: Vec<Finding>,
     /// What decides and is not known, each with where it can be read.
     pub ask: Vec<String>,
+    /// What is taken for granted where it starts, and would keep it from starting.
+    pub assumed: Vec<String>,
     /// The facts that were judged.
     pub host: Host,
 }

@@ -1,12 +1,15 @@
 //! Pods that do not come to start: what the API server, the kubelet or the runtime refuses.
 
+mod admission;
+mod capabilities;
 mod node;
 mod server;
+mod volumes;
 
 use serde_json::Value;
 
 use super::change::{Change, Field, changed};
-use super::facts::unmasked;
+use super::facts::{other_class, unmasked, user_namespace};
 use super::{Cluster, Workload};
 use crate::diagnosis::Cause;
 
@@ -73,7 +76,11 @@ pub(super) fn all(cluster: &Cluster, workload: &Workload, container: &Value) -> 
 
 fn plain(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<Refusal> {
     let mut found = server::refuses(cluster, workload, container);
+    found.extend(admission::refuses(cluster, workload));
     found.extend(node::refuses(cluster, workload, container));
+    let userns = user_namespace(cluster, workload);
+    found.extend(volumes::refuses(cluster, workload, container, userns));
+    found.extend(capabilities::refuses(cluster, container));
     found
 }
 
@@ -106,6 +113,12 @@ pub(super) fn of_change(
     change: &Change,
     now: &[Refusal],
 ) -> Option<Refusal> {
+    if let (Some(false), Some(class)) = (change.set.host_users, other_class(cluster, workload)) {
+        let text = format!(
+            "it is not known whether what runs the RuntimeClass {class} offers user namespaces of pods"
+        );
+        return Some(refusal(Some(Cause::RuntimeWithoutUserNamespaces), text, "leave hostUsers out"));
+    }
     let changed = changed(cluster, workload, name, change)?;
     let (container, _) = changed.container(name)?;
     let dropped = change.set.host_users == Some(false) || change.set.unmasked_proc;

@@ -6,7 +6,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::facts::{APPARMOR, annotated_apparmor, context, is, own, privileged, profile, unmasked};
-use super::{Cluster, Workload};
+use super::{Cluster, Workload, sysctls};
 
 /// A level of the Pod Security Standards.
 ///
@@ -42,22 +42,6 @@ const ADDED: &str = "AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET
 
 /// Domains of SELinux that baseline lets be named.
 const DOMAINS: &str = "container_t container_init_t container_kvm_t container_engine_t";
-
-/// Kernel parameters that baseline lets be set.
-const SYSCTLS: &[&str] = &[
-    "kernel.shm_rmid_forced",
-    "net.ipv4.ip_local_port_range",
-    "net.ipv4.ip_local_reserved_ports",
-    "net.ipv4.ip_unprivileged_port_start",
-    "net.ipv4.ping_group_range",
-    "net.ipv4.tcp_fin_timeout",
-    "net.ipv4.tcp_keepalive_intvl",
-    "net.ipv4.tcp_keepalive_probes",
-    "net.ipv4.tcp_keepalive_time",
-    "net.ipv4.tcp_rmem",
-    "net.ipv4.tcp_syncookies",
-    "net.ipv4.tcp_wmem",
-];
 
 /// Volumes that restricted lets be mounted.
 const VOLUMES: &[&str] = &[
@@ -111,12 +95,8 @@ pub fn standard(workload: &Workload, cluster: &Cluster) -> (Standard, Vec<String
             }
         }
     }
-    for sysctl in listed(spec.pointer("/securityContext/sysctls")).filter_map(|one| one.get("name")?.as_str())
-    {
-        if !SYSCTLS.contains(&sysctl) {
-            baseline.push(format!("the sysctl {}", crate::visible::line(sysctl)));
-        }
-    }
+    let unsafe_ones = sysctls::asked(workload).filter(|name| !sysctls::SAFE.contains(&name.as_str()));
+    baseline.extend(unsafe_ones.map(|name| format!("the sysctl {}", crate::visible::line(&name))));
     for (container, _) in workload.listed() {
         against(workload, cluster, container, &mut baseline, &mut restricted);
     }

@@ -42,19 +42,37 @@ fn json(text: &str) -> Result<Option<Vec<Value>>, ManifestError> {
     Ok(Some(values))
 }
 
+/// Tags of words that are no texts.
+const RESOLVED: &[&str] = &["bool", "float", "int", "null"];
+
 /// What is said of a name that a mapping has already.
 const TWICE: &str = "is there twice";
 
 fn read(text: &str) -> Result<Vec<Value>, ManifestError> {
+    events(text).map(|reader| reader.documents)
+}
+
+/// The lines in which the documents of a text begin, as far as it can be read.
+pub(super) fn lines(text: &str) -> Vec<usize> {
+    events(text).map(|reader| reader.lines).unwrap_or_default()
+}
+
+fn events(text: &str) -> Result<Reader, ManifestError> {
     let mut reader = Reader::default();
     for event in Parser::new_from_str(text) {
         let (event, place) = event.map_err(|error| {
             let mark = error.marker();
             ManifestError(format!("no YAML: line {}: {}", mark.line(), error.info()))
         })?;
-        reader.take(event).map_err(|what| ManifestError(format!("line {}: {what}", place.start.line())))?;
+        let line = place.start.line();
+        if reader.open.is_empty()
+            && matches!(event, Event::Scalar(..) | Event::SequenceStart(..) | Event::MappingStart(..))
+        {
+            reader.line = line;
+        }
+        reader.take(event).map_err(|what| ManifestError(format!("line {line}: {what}")))?;
     }
-    Ok(reader.documents)
+    Ok(reader)
 }
 
 /// A value, how many values it is made of, and how deep.
@@ -81,6 +99,9 @@ enum Open {
 #[derive(Default)]
 struct Reader {
     documents: Vec<Value>,
+    /// Where each begins, and where this one does.
+    lines: Vec<usize>,
+    line: usize,
     /// With the anchor, and what is in it so far.
     open: Vec<(Open, usize, usize, usize)>,
     anchors: HashMap<usize, Node>,
@@ -91,7 +112,11 @@ impl Reader {
     fn take(&mut self, event: Event<'_>) -> Result<(), String> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let plain = style == ScalarStyle::Plain && tag.is_none();
+                // a tag counts more than quotes
+                let plain = match tag {
+                    None => style == ScalarStyle::Plain,
+                    Some(tag) => tag.is_yaml_core_schema() && RESOLVED.contains(&tag.suffix.as_str()),
+                };
                 let value = if plain { scalar(&text) } else { Value::String(text.into_owned()) };
                 self.close(Node::plain(value), anchor)
             }
@@ -142,6 +167,7 @@ impl Reader {
         let Some((open, _, count, depth)) = self.open.last_mut() else {
             if !node.value.is_null() {
                 self.documents.push(node.value);
+                self.lines.push(self.line);
             }
             return Ok(());
         };
@@ -205,6 +231,9 @@ fn integer(text: &str) -> Option<i64> {
     i64::from_str_radix(&format!("{sign}{digits}"), radix).ok()
 }
 
+/// Below this a floating point number has each integer.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// What a plain word is to Kubernetes, which goes by YAML 1.1 for truth.
 fn scalar(text: &str) -> Value {
     match text {
@@ -222,8 +251,11 @@ fn scalar(text: &str) -> Value {
         if let Some(number) = integer(text) {
             return Value::from(number);
         }
-        if let Some(number) = text.parse().ok().and_then(serde_json::Number::from_f64) {
-            return Value::Number(number);
+        if let Some(float) = text.parse::<f64>().ok().filter(|float| float.is_finite()) {
+            // Helm writes large numbers so, and Kubernetes takes them for integers
+            let whole = Some(float).filter(|float| float.fract() == 0.0 && float.abs() < EXACT);
+            let whole = whole.and_then(|float| format!("{float:.0}").parse::<i64>().ok());
+            return whole.map_or_else(|| Value::from(float), Value::from);
         }
     }
     Value::String(text.to_owned())
@@ -317,6 +349,11 @@ mod tests {
         let numbers = "[0x3e8, 0X3E8, 0o1750, 01750, 0b11, 1_000, -0x10, 0, +7, 0x-1, 0xg]";
         let wanted = json!([1000, 1000, 1000, 1000, 3, 1000, -16, 0, 7, "0x-1", "0xg"]);
         assert_eq!(one(numbers), wanted);
+        let floats = "[1.00068e+09, 1000.0, 1e3, 08, 1.5, -2.0, 1e300, '1e3', 1.0.0, 1e400]";
+        let wanted = json!([1_000_680_000, 1000, 1000, 8, 1.5, -2, 1e300, "1e3", "1.0.0", "1e400"]);
+        assert_eq!(one(floats), wanted);
+        let tagged = "[!!bool false, !!int 1000, !!int '7', !!null '', !!str 1, !mine 1, !!float 1.5]";
+        assert_eq!(one(tagged), json!([false, 1000, 7, null, "1", "1", 1.5]));
         assert_eq!(one("{\n\t\"a\": [1, \"\\/\"]\n}"), json!({ "a": [1, "/"] }));
         assert_eq!(
             documents("---\na: 1\n---\n---\n{\"b\": 2}\n...\n").unwrap(),

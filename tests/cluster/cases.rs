@@ -82,7 +82,7 @@ pub(crate) enum What {
     Remedies(&'static str),
     /// Each other remedy for Kubernetes, as printed.
     Alternatives(&'static str),
-    /// The change by JSON Patch, by kustomize, and written into the file.
+    /// The change by JSON Patch, by kustomize, as the whole object, and written into the file.
     Forms(&'static str),
     /// What makes pods, changed in its place.
     Deployment,

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::cases::{Row, Runtime};
-use crate::kubectl::{Ended, HOME, Pod, apply, run, shell, written};
+use crate::kubectl::{Ended, HOME, NOT_IN_ITS_PLACE, Pod, run, shell, written};
 use crate::node::{DOCTOR, KUBERNETES, NODE, Node, Report, ensure, is_alone, line, line_of};
 
 /// What makes pods; NAME is its own.
@@ -80,9 +80,7 @@ impl Node {
 
         let mut by_json = pod("json");
         let (text, patch) = self.printed("json", &by_json.file)?;
-        ensure(text.contains(&format!("# {}\n", apply("json"))), || {
-            format!("it is applied otherwise: {text}")
-        })?;
+        ensure(text.contains(NOT_IN_ITS_PLACE), || format!("it is applied otherwise: {text}"))?;
         by_json.patch(&patch, "json")?;
         self.starts(&by_json)?;
         self.is_whole("json", &by_json.file)?;
@@ -93,6 +91,20 @@ impl Node {
         report.notes.push(self.kustomized(&kustomized.file, "pod", &kustomized.name)?);
         kustomized.ready()?;
         self.starts(&kustomized)?;
+
+        // what is there, and what is made once more from how it is there
+        let whole = pod("whole");
+        shell(&format!("kubectl apply -f {}", whole.file.display()))?;
+        whole.ready()?;
+        let live = whole.file.with_extension("live.yaml");
+        shell(&format!("kubectl get pod {} -o yaml >{}", whole.name, live.display()))?;
+        let (text, patch) = self.printed("whole", &live)?;
+        as_printed(&text, &patch)?;
+        whole.ready()?;
+        self.starts(&whole)?;
+        shell(&format!("kubectl get pod {} -o yaml >{}", whole.name, live.display()))?;
+        self.is_whole("whole", &live)?;
+        report.notes.push(text);
 
         let edited = pod("write");
         let before = fs::read_to_string(&edited.file).unwrap();
@@ -224,11 +236,10 @@ impl Node {
     }
 }
 
-/// Runs the command that a patch of an object in the cluster names.
+/// Runs the command that what is printed names.
 fn as_printed(text: &str, patch: &Path) -> Result<String, String> {
-    let command = text
-        .lines()
-        .find_map(|line| line.strip_prefix("# ").filter(|line| line.starts_with("kubectl patch ")));
+    let command =
+        text.lines().find_map(|line| line.strip_prefix("# ").filter(|line| line.starts_with("kubectl ")));
     let command = command.ok_or_else(|| format!("no command: {text}"))?;
     shell(&command.replace("PATCH", patch.to_str().unwrap()))
 }

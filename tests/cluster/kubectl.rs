@@ -43,10 +43,14 @@ pub(crate) struct Pod {
     pub(crate) file: PathBuf,
 }
 
-/// How a change of a pod's manifest is applied, as `bwrap-doctor pod --patch` says it.
-pub(crate) fn apply(form: &str) -> String {
+/// What `bwrap-doctor pod --patch` says of a pod's patch: kubectl patches none in its place.
+pub(crate) const NOT_IN_ITS_PLACE: &str =
+    "# no Pod is patched in its place: --patch-type whole prints all of it, to be made anew\n";
+
+/// How a patch of a pod is applied here all the same: its manifest has nothing else.
+fn apply(form: &str) -> String {
     format!(
-        "kubectl patch --local -f FILE --type {form} --patch-file PATCH -o yaml >NEW; kubectl replace --force -f NEW"
+        "kubectl patch --local -f FILE --type {form} --patch-file PATCH -o yaml >NEW && kubectl replace --force -f NEW"
     )
 }
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::cases::{LINE, PODS, Row, Runtime, What, cases, rows};
 use crate::forms::unchanged;
-use crate::kubectl::{Ended, Pod, apply, json, run, shell, written};
+use crate::kubectl::{Ended, NOT_IN_ITS_PLACE, Pod, json, run, shell, written};
 use crate::trying::{Applied, Foretold, Tried, World, follow, judge};
 
 /// What tells a node which it is: the runtime, and the names of its cases.
@@ -284,8 +284,7 @@ impl Node {
             |file: &Path| Ok::<_, String>(self.foretold(file)?.remove(&pod.name).unwrap_or_default());
         let unmasked = Cause::UnmaskedProcMasked.code();
         if !text.contains("nothing in it is to be changed") {
-            let how = apply("strategic");
-            ensure(text.contains(&format!("# {how}\n")), || format!("it is applied otherwise: {text}"))?;
+            ensure(text.contains(NOT_IN_ITS_PLACE), || format!("it is applied otherwise: {text}"))?;
             let before = forecast(&pod.file)?;
             ensure(before["answer"] == "fails", || format!("{before:#}"))?;
             pod.patch(&patch, "strategic")?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Stdio;
 
 use bwrap_launch::host::Host;
@@ -96,7 +97,42 @@ fn wrong_usage_is_one_line() {
         );
         assert!(said.err.contains(says), "{args:?}: {}", said.err);
     }
-    assert_eq!(ask_with_input(&["pod", "-"], b"\xff").status, 2);
+    let none = ask_with_input(&["pod", "--container", "d", "-"], MASKED.as_bytes());
+    assert!(none.err.contains("no container is called d, but: "), "{}", none.err);
+    for text in [&b"\xff"[..], b"\xff\xfe\0\xd8"] {
+        let said = ask_with_input(&["pod", "-"], text);
+        assert!(said.status == 2 && said.err.contains("no text: "), "{}", said.err);
+    }
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/kubernetes/pods.yaml");
+    let said = ask_with_input(&["pod", "--node", manifest.to_str().unwrap(), "-"], MASKED.as_bytes());
+    assert!(said.status == 2 && said.err.contains("no facts of a machine"), "{}", said.err);
+}
+
+/// As PowerShell's > writes what kubectl prints.
+#[test]
+fn other_ways_to_write_a_text_are_read() {
+    let (_keep, node) = node();
+    let args = ["pod", "--runtime", "containerd://2.1.3", "--node", &node, "-"];
+    for (mark, pair) in
+        [([0xff, 0xfe], u16::to_le_bytes as fn(u16) -> [u8; 2]), ([0xfe, 0xff], u16::to_be_bytes)]
+    {
+        let text: Vec<u8> = mark.into_iter().chain(UNMASKED.encode_utf16().flat_map(pair)).collect();
+        let said = ask_with_input(&args, &text);
+        assert_eq!((said.status, said.err.as_str()), (0, ""), "{}", said.out);
+    }
+    // which of them has a filter for those who name none nobody knows
+    let said = ask_with_input(&args, UNMASKED.as_bytes());
+    assert!(said.out.contains("  taken for granted: the kubelet's seccompDefault is off"), "{}", said.out);
+    let filtered = ask_with_input(&[&["pod", "--seccomp-default"], &args[1..]].concat(), UNMASKED.as_bytes());
+    assert_eq!(filtered.status, 1, "{}", filtered.out);
+    // what no field helps has no patch
+    let windows = "kind: Pod\nspec: { os: { name: windows }, containers: [{ name: c }] }\n";
+    let said = ask_with_input(&args, windows.as_bytes());
+    assert!(
+        said.status == 1 && !said.out.contains("--patch") && said.out.contains("what helps stands above"),
+        "{}",
+        said.out
+    );
 }
 
 #[test]

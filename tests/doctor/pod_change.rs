@@ -57,7 +57,7 @@ fn kubectl_applies_what_is_printed() {
             let (mut once, mut last) = (None, (*text).to_owned());
             for _ in 0..2 {
                 fs::write(&manifest, &last).unwrap();
-                // as the patch itself says
+                // there is nothing else in it
                 let how = format!("patch --local -f {manifest} --type {kind} --patch-file {patch} -o yaml");
                 let args: Vec<&str> = how.split(' ').collect();
                 last = printed(kubectl(home).unwrap(), &args);
@@ -124,7 +124,7 @@ fn json_patches_are_json() {
 #[test]
 fn custom_resources_are_not_merged() {
     let (_keep, node) = node();
-    let merged = pod(&["--patch"], &node, CUSTOM);
+    let merged = pod(&["--patch", "--patch-type", "strategic"], &node, CUSTOM);
     assert_eq!(
         (merged.status, merged.out.as_str(), merged.err.lines().count()),
         (2, "", 1),
@@ -132,8 +132,98 @@ fn custom_resources_are_not_merged() {
         merged.err
     );
     assert!(merged.err.contains("AutoscalingRunnerSet/arc: kubectl merges no custom"), "{}", merged.err);
-    let json = pod(&["--patch", "--patch-type", "json"], &node, CUSTOM);
-    assert!(json.status == 0 && json.out.contains("/spec/template/spec/containers/1/name"), "{}", json.out);
+    // where nobody says which, there is one only
+    for kind in [&["--patch"][..], &["--patch", "--patch-type", "json"]] {
+        let json = pod(kind, &node, CUSTOM);
+        assert!(
+            json.status == 0 && json.out.contains("/spec/template/spec/containers/1/name"),
+            "{}",
+            json.out
+        );
+        assert!(json.out.contains("--type json --patch-file PATCH\n"), "{}", json.out);
+    }
+}
+
+/// What stands beside a pod in its file is neither patched nor made anew, and each change is applied to its own object.
+#[test]
+fn commands_are_of_one_object() {
+    let (keep, node) = node();
+    let home = keep.path();
+    let beside = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: { name: data }\nspec: {}\n";
+    let other = WORKLOADS[0].replace("{ name: p }", "{ name: q, namespace: ns }");
+    let text = [WORKLOADS[0], beside, &other, WORKLOADS[1]].join("---\n");
+    let of = |kind: &str| pod(&["--patch", "--patch-type", kind], &node, &text).out;
+    for kind in ["strategic", "json", "whole", "kustomize"] {
+        let said = of(kind);
+        assert!(!said.contains("PersistentVolumeClaim") && !said.contains("-f FILE"), "{said}");
+        assert_eq!(said.contains("--force"), kind == "whole", "{said}");
+    }
+    assert!(of("kustomize").contains("kubectl delete Pod/q -n ns && kubectl apply -k DIRECTORY"));
+    for (kind, commands) in [
+        (
+            "strategic",
+            [None, None, Some("kubectl patch Deployment/d -n ns --type strategic --patch-file PATCH-02")],
+        ),
+        ("json", [None, None, Some("kubectl patch Deployment/d -n ns --type json --patch-file PATCH-02")]),
+        (
+            "whole",
+            [
+                Some("kubectl replace --force -f PATCH-00"),
+                Some("kubectl replace --force -f PATCH-01"),
+                Some("kubectl apply -f PATCH-02"),
+            ],
+        ),
+    ] {
+        // as is said there
+        let directory = home.join(kind);
+        fs::create_dir(&directory).unwrap();
+        let said = of(kind);
+        assert!(said.contains("#   csplit -sz -f PATCH- ALL '/^---$/' '{*}'\n"), "{said}");
+        fs::write(directory.join("ALL"), said).unwrap();
+        let split = ["-sz", "-f", "PATCH-", "ALL", "/^---$/", "{*}"];
+        let split = Command::new("csplit").args(split).current_dir(&directory).status();
+        assert!(split.unwrap().success());
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 1 + commands.len());
+        for (number, command) in commands.into_iter().enumerate() {
+            let one = fs::read_to_string(directory.join(format!("PATCH-{number:02}"))).unwrap();
+            let found: Vec<&str> = one.lines().filter_map(|line| line.strip_prefix("# kubectl ")).collect();
+            assert_eq!(
+                found,
+                command.iter().map(|words| &words["kubectl ".len()..]).collect::<Vec<_>>(),
+                "{one}"
+            );
+            assert_eq!(one.matches("\n---").count(), 0, "{one}");
+            if kind == "whole" {
+                assert_eq!(pod(&[], &node, &one).status, 0, "{one}");
+            }
+        }
+    }
+}
+
+/// What makes a pod makes the next one as it was.
+#[test]
+fn a_change_goes_to_who_makes_the_pod() {
+    let (_keep, node) = node();
+    let owned = WORKLOADS[0].replace(
+        "{ name: p }",
+        "{ name: p, namespace: t, ownerReferences: [{ apiVersion: apps/v1, kind: ReplicaSet, name: r, controller: true }] }",
+    );
+    for kind in ["strategic", "json", "whole", "kustomize"] {
+        let said = pod(&["--patch", "--patch-type", kind], &node, &owned).out;
+        assert!(said.contains("# ReplicaSet.apps/r -n t has made it, and would undo the change"), "{said}");
+        assert!(!said.contains("--force") && !said.contains("kubectl delete"), "{said}");
+    }
+    let template = "template: { spec: { containers: [{ name: c, image: i }] } }";
+    for (kind, spec, keeps) in [
+        ("ReplicaSet", "", true),
+        ("DaemonSet", "updateStrategy: { type: OnDelete },", true),
+        ("DaemonSet", "", false),
+        ("Deployment", "", false),
+    ] {
+        let text = format!("kind: {kind}\nmetadata: {{ name: w }}\nspec: {{ {spec} {template} }}\n");
+        let said = pod(&["--patch"], &node, &text).out;
+        assert_eq!(said.contains("has made stay as they are: delete them"), keeps, "{kind}: {said}");
+    }
 }
 
 /// The command that each change comes with is one that kubectl takes.
@@ -144,12 +234,17 @@ fn commands_name_what_is_there() {
         let pod = "{ template: { spec: { restartPolicy: Never, containers: [{ name: c, image: i }] } } }";
         format!("kind: {kind}\nmetadata: {{ {metadata} }}\nspec: {pod}\n")
     };
-    let (anew, local) = ("kubectl replace --force -f NEW", "kubectl patch --local -f FILE --type strategic");
+    let whole = "--patch-type whole prints all of it";
     for (text, kind, says) in [
         // of a Job nobody changes the template, and a name that the server gives is none to patch
-        (of("Job", "name: j"), "strategic", vec![local, anew]),
-        (of("Job", "generateName: j-"), "strategic", vec![local, "kubectl create -f NEW"]),
-        (of("Deployment", ""), "strategic", vec![local, "kubectl create -f NEW"]),
+        (of("Job", "name: j"), "strategic", vec!["no Job is patched in its place", whole, "made anew"]),
+        (of("Job", "name: j"), "json", vec!["no Job is patched in its place", whole, "made anew"]),
+        (of("Job", "name: j"), "whole", vec!["# kubectl replace --force -f PATCH"]),
+        (of("Job", "generateName: j-"), "strategic", vec!["without a metadata.name", whole, "created"]),
+        (of("Job", "generateName: j-"), "whole", vec!["# kubectl create -f PATCH"]),
+        (of("Deployment", ""), "strategic", vec!["without a metadata.name", whole, "created"]),
+        (of("Deployment", ""), "whole", vec!["# kubectl create -f PATCH"]),
+        (of("Deployment", "name: d"), "whole", vec!["# kubectl apply -f PATCH"]),
         (
             of("Deployment", "name: d, namespace: team"),
             "strategic",
@@ -163,7 +258,7 @@ fn commands_name_what_is_there() {
         (
             of("Job", "name: j"),
             "kustomize",
-            vec!["kubectl kustomize DIRECTORY | kubectl replace --force -f -"],
+            vec!["in kustomization.yaml; then: kubectl delete Job/j && kubectl apply -k DIRECTORY"],
         ),
         (of("Deployment", "name: d"), "kustomize", vec!["kubectl apply -k DIRECTORY"]),
         (
@@ -174,7 +269,7 @@ fn commands_name_what_is_there() {
     ] {
         let said = pod(&["--patch", "--patch-type", kind], &node, &text);
         assert_eq!((said.status, said.err.as_str()), (0, ""), "{}", said.out);
-        let how = said.out.lines().find(|line| line.contains("kubectl")).unwrap();
+        let how = said.out.lines().nth(2).unwrap();
         assert!(says.iter().all(|says| how.contains(says)), "{how}");
     }
     // all of the kind would be changed

@@ -119,6 +119,43 @@ fn kubectl_finds_what_is_named() {
     assert_eq!(named("name: j, namespace: 'a b'").as_deref(), Some("Job/j"));
 }
 
+/// Whoever it is read from, a cluster takes it.
+#[test]
+fn what_is_made_anew_has_nothing_of_what_was() {
+    let metadata = "name: w, uid: 7a, resourceVersion: '1', creationTimestamp: x, labels: { a: b }";
+    let pod = format!(
+        "kind: Pod\nmetadata: {{ {metadata} }}\nstatus: {{ phase: Running }}\nspec:\n  nodeName: n\n  containers: [{{ name: c }}]\n  \
+         ephemeralContainers: [{{ name: dbg }}]\n"
+    );
+    let job = |more: &str| {
+        format!(
+            "kind: Job\nmetadata: {{ {metadata} }}\nspec:\n  {more}\n  selector: {{ matchLabels: {{ controller-uid: 7a }} }}\n  template:\n    \
+             metadata: {{ labels: {{ mine: x, controller-uid: 7a, batch.kubernetes.io/job-name: w }} }}\n    spec: {{ containers: [{{ name: c }}] }}\n"
+        )
+    };
+    let anew = |text: &str| Cure::of(&[containerd()], &one(text), "c", &line()).unwrap().anew();
+    let gone = [
+        "uid",
+        "resourceVersion",
+        "creationTimestamp",
+        "status",
+        "nodeName",
+        "ephemeral",
+        "selector",
+        "job-name",
+    ];
+    for text in [&pod, &job("")] {
+        let new = anew(text);
+        assert!(!gone.iter().any(|gone| new.contains(gone)), "{new}");
+        assert!(new.contains("a: b") && new.contains("Unmasked"), "{new}");
+    }
+    assert!(anew(&job("")).contains("mine: x"));
+    // what somebody wrote is his
+    assert!(anew(&job("manualSelector: true")).contains("selector"));
+    let written = "kind: Pod\nmetadata: { name: w }\nspec: { nodeName: n1, containers: [{ name: c }] }\n";
+    assert!(anew(written).contains("nodeName: n1"));
+}
+
 #[test]
 fn containers_that_debug_are_containers() {
     let text = "kind: Pod\nspec:\n  containers: [{ name: c }]\n  ephemeralContainers: [{ name: dbg, securityContext: { privileged: true } }]\n";

@@ -8,21 +8,21 @@ use bwrap_launch::{Command, Version};
 use crate::{containerd, cri_o, foretell, line, one};
 
 /// A pod with these fields beside its container, and these in the container.
-fn pod(spec: &str, container: &str) -> Workload {
+pub(crate) fn pod(spec: &str, container: &str) -> Workload {
     one(&format!(
         "kind: Pod\nmetadata: {{ name: p }}\nspec: {{ {spec} containers: [{{ name: c, {container} }}] }}\n"
     ))
 }
 
 /// One that starts.
-fn unmasked(spec: &str, context: &str) -> Workload {
+pub(crate) fn unmasked(spec: &str, context: &str) -> Workload {
     pod(
         &format!("hostUsers: false, {spec}"),
         &format!("securityContext: {{ procMount: Unmasked, {context} }}"),
     )
 }
 
-fn with(change: impl FnOnce(&mut Cluster)) -> Cluster {
+pub(crate) fn with(change: impl FnOnce(&mut Cluster)) -> Cluster {
     let mut cluster = containerd();
     change(&mut cluster);
     cluster
@@ -32,7 +32,7 @@ fn on_linux(release: &str) -> Cluster {
     with(|cluster| cluster.node.kernel.release = Fact::Present(release.to_owned()))
 }
 
-fn on_kubernetes(minor: u32) -> Cluster {
+pub(crate) fn on_kubernetes(minor: u32) -> Cluster {
     with(|cluster| cluster.kubernetes = Some((1, minor)))
 }
 
@@ -41,7 +41,7 @@ fn with_apparmor() -> Cluster {
 }
 
 #[track_caller]
-fn refused(cluster: &Cluster, pod: &Workload, says: &str) {
+pub(crate) fn refused(cluster: &Cluster, pod: &Workload, says: &str) {
     let forecast = foretell(cluster, pod);
     let texts: Vec<&str> = forecast.refused.iter().map(|refused| refused.text.as_str()).collect();
     assert_eq!(forecast.answer, Answer::NotStarted, "{says}: {forecast:#?}");
@@ -49,12 +49,12 @@ fn refused(cluster: &Cluster, pod: &Workload, says: &str) {
 }
 
 #[track_caller]
-fn starts(cluster: &Cluster, pod: &Workload) {
+pub(crate) fn starts(cluster: &Cluster, pod: &Workload) {
     let forecast = foretell(cluster, pod);
     assert_eq!(forecast.answer, Answer::Starts, "{forecast:#?}");
 }
 
-fn cure(clusters: &[Cluster], pod: &Workload) -> Cure {
+pub(crate) fn cure(clusters: &[Cluster], pod: &Workload) -> Cure {
     Cure::of(clusters, pod, "c", &line()).unwrap()
 }
 
@@ -223,6 +223,29 @@ fn what_does_not_go_together_is_refused() {
             "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN",
         ),
         ("", "volumeMounts: [{ name: none, mountPath: /n }]", "no volume none"),
+        (
+            "",
+            "volumeMounts: [{ name: none, mountPath: /n }, { name: none, mountPath: /n }]",
+            "with the mountPath /n",
+        ),
+        (
+            "volumes: [{ name: v, emptyDir: {} }, { name: v, emptyDir: {} }],",
+            "",
+            "no two volumes with the name v",
+        ),
+        (
+            "volumes: [{ name: v, emptyDir: {} }],",
+            "volumeMounts: [{ name: v, mountPath: /v, mountPropagation: Bidirectional }]",
+            "available only to privileged containers",
+        ),
+        (
+            "affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchExpressions: \
+             [{ key: kubernetes.io/os, operator: In, values: [windows] }] }] } } },",
+            "",
+            "for Windows",
+        ),
+        ("", "securityContext: { windowsOptions: { runAsUserName: x } }", "for Windows"),
+        ("securityContext: { windowsOptions: { hostProcess: true } },", "", "for Windows"),
         ("os: { name: windows },", "", "for Windows"),
         ("nodeSelector: { kubernetes.io/os: windows },", "", "for Windows"),
     ] {
@@ -233,7 +256,14 @@ fn what_does_not_go_together_is_refused() {
         ));
         refused(&containerd(), &other, says);
         let cure = cure(&[containerd()], &pod(spec, container));
-        assert!(cure.is_empty(), "{}", cure.patch());
+        assert!(cure.is_empty() && cure.left.is_empty(), "{} {:#?}", cure.patch(), cure.left);
+    }
+    // of several places some have Linux
+    let either = "affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchExpressions: \
+                  [{ key: kubernetes.io/os, operator: In, values: [windows, linux] }] }] } } },";
+    let linux = "os: { name: linux }, securityContext: { windowsOptions: { runAsUserName: x } },";
+    for spec in [either, linux] {
+        assert_eq!(foretell(&containerd(), &pod(spec, "")).answer, Answer::Fails, "{spec}");
     }
     // it knows this name only
     let context = "securityContext: { capabilities: { add: [SYS_ADMIN] }, allowPrivilegeEscalation: false }";
@@ -390,17 +420,6 @@ fn a_node_that_was_asked_is_not_asked_again() {
     let forecast = foretell(&selinux, &unmasked("", ""));
     assert_eq!(forecast.answer, Answer::DependsOnNode);
     assert!(forecast.ask.len() == 1 && forecast.ask[0].contains("enable_selinux"), "{:?}", forecast.ask);
-}
-
-#[test]
-fn classes_of_other_runtimes_are_not_judged_by_these() {
-    for class in ["kata-qemu", "gvisor", "runsc"] {
-        let pod = pod(&format!("runtimeClassName: {class},"), "");
-        let forecast = foretell(&containerd(), &pod);
-        assert_eq!(forecast.answer, Answer::DependsOnNode, "{class}");
-        assert!(forecast.ask[0].contains(&format!("RuntimeClass {class}")), "{:?}", forecast.ask);
-    }
-    assert_eq!(foretell(&containerd(), &pod("runtimeClassName: nvidia,", "")).answer, Answer::Fails);
 }
 
 #[test]

@@ -191,6 +191,7 @@ Examples:
   kubectl exec pod -- bwrap-doctor host --format json >host.json";
 
 #[derive(Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub(crate) struct Pod {
     /// Manifests, YAML or JSON; `-` reads standard input
     #[arg(required = true, value_name = "FILE")]
@@ -207,23 +208,18 @@ pub(crate) struct Pod {
     /// The image's user, for pods without runAsUser; else root, unless they say runAsNonRoot
     #[arg(long, value_name = "UID")]
     pub(crate) image_user: Option<u32>,
+    /// The kubelets' seccompDefault is on: who names no filter has the runtime's
+    #[arg(long)]
+    pub(crate) seccomp_default: bool,
     /// Only containers of this name
     #[arg(long, value_name = "NAME")]
     pub(crate) container: Option<String>,
     /// Print one patch that takes all out of the way that fields of the pod can
     #[arg(long, group = "change")]
     pub(crate) patch: bool,
-    /// The patch is `strategic` (a merge; the default), `json` (RFC 6902), or `kustomize`
-    #[arg(
-        long,
-        value_enum,
-        default_value_t = PatchType::Strategic,
-        hide_default_value = true,
-        hide_possible_values = true,
-        requires = "patch",
-        value_name = "TYPE"
-    )]
-    pub(crate) patch_type: PatchType,
+    /// `strategic` (a merge; the default), `json` (RFC 6902), `kustomize`, or `whole`
+    #[arg(long, value_enum, hide_possible_values = true, requires = "patch", value_name = "TYPE")]
+    pub(crate) patch_type: Option<PatchType>,
     /// Make that change in the files, if bwrap starts then; comments, order and quotes stay
     #[arg(long, group = "change", conflicts_with = "patch")]
     pub(crate) write: bool,
@@ -247,6 +243,7 @@ pub(crate) enum PatchType {
     Strategic,
     Json,
     Kustomize,
+    Whole,
 }
 
 const POD: &str = "\
@@ -254,7 +251,7 @@ Reads Pod, Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController
 AutoscalingRunnerSet (Actions Runner Controller), Rollout (Argo), StatefulSet and DaemonSet of OpenKruise, and lists of
 them, asks no cluster, and changes nothing but with --write. As a file named kubectl-bwrap this program is
 `kubectl bwrap FILE`.
-Unset seccompProfile is taken for Unconfined, as where the kubelet's seccompDefault is off.
+Unset seccompProfile is taken for Unconfined, as where the kubelet's seccompDefault is off (on: --seccomp-default).
 
 Exit status: 0 it starts with each runtime, 1 it will not with one, 2 wrong input or usage, 3 what is not known of the
 nodes decides (--node). With --patch the same of the changed manifest. With --write, too: only 0 has changed files.

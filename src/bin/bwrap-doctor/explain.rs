@@ -178,7 +178,10 @@ fn host(task: &Explain) -> Result<Host> {
 pub(crate) fn read_host(path: &Path) -> Result<Host> {
     let said = |what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
     let bytes = fs::read(path).map_err(|error| said(&error))?;
-    let host: Host = serde_json::from_slice(&bytes).map_err(|error| said(&error))?;
+    let other = |error| {
+        said(&format!("no facts of a machine, which `bwrap-doctor host --format json` prints: {error}"))
+    };
+    let host: Host = serde_json::from_slice(&bytes).map_err(other)?;
     // what is misspelt would be overlooked silently
     let given = serde_json::from_slice(&bytes).map_err(|error| said(&error))?;
     let taken = serde_json::to_value(&host).map_err(|error| said(&error))?;

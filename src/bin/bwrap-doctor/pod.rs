@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use bwrap_launch::Sandbox;
 use bwrap_launch::Version;
 use bwrap_launch::kubernetes::{
-    Answer, Cluster, Forecast, Runtime, Standard, Workload, probe, read, standard,
+    Answer, Cluster, Cure, Forecast, Runtime, Standard, Workload, probe, read, standard,
 };
 use serde::Serialize;
 
@@ -75,7 +75,11 @@ pub(crate) fn run(task: &Pod, format: Format) -> Result {
     let workloads: Vec<&Workload> = files.iter().flat_map(|(.., workloads)| workloads).collect();
     let wanted = |name: &str| task.container.as_deref().is_none_or(|container| container == name);
     if !workloads.iter().flat_map(|workload| workload.containers()).any(wanted) {
-        return Err(format!("no container is called {}", task.container.as_deref().unwrap_or_default()));
+        let mut there: Vec<&str> = workloads.iter().flat_map(|workload| workload.containers()).collect();
+        there.sort_unstable();
+        there.dedup();
+        let wanted = task.container.as_deref().unwrap_or_default();
+        return Err(format!("no container is called {wanted}, but: {}", there.join(", ")));
     }
     if task.probe {
         let mut text = String::new();
@@ -97,7 +101,9 @@ pub(crate) fn run(task: &Pod, format: Format) -> Result {
     let mut judged = Vec::new();
     for (workload, container) in pairs(&workloads, &wanted) {
         let forecasts = clusters.iter().map(|cluster| cluster.foretell(workload, container, &sandbox));
-        let forecasts = forecasts.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
+        let mut forecasts = forecasts.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
+        // of a class of gVisor's it is gVisor with each of them
+        forecasts.dedup_by_key(|forecast| forecast.runtime);
         let standard = clusters.first().map_or(Standard::Privileged, |cluster| standard(workload, cluster).0);
         judged.push(Judged {
             workload: workload.title(),
@@ -110,7 +116,10 @@ pub(crate) fn run(task: &Pod, format: Format) -> Result {
     if format == Format::Json {
         output::print_json(&Envelope::new("pod", Report { answer, containers: judged }))?;
     } else {
-        output::print(&told(&judged, answer, task.node.is_some()))?;
+        let helps = pairs(&workloads, &wanted).any(|(workload, container)| {
+            Cure::of(&clusters, workload, container, &sandbox).is_ok_and(|cure| !cure.is_empty())
+        });
+        output::print(&told(&judged, answer, task.node.is_some(), helps))?;
     }
     Ok(status(answer))
 }
@@ -143,7 +152,7 @@ fn status(answer: Answer) -> ExitCode {
     }
 }
 
-fn told(judged: &[Judged], answer: Answer, node: bool) -> String {
+fn told(judged: &[Judged], answer: Answer, node: bool, helps: bool) -> String {
     let mut text = String::new();
     for one in judged {
         let _ =
@@ -161,6 +170,9 @@ fn told(judged: &[Judged], answer: Answer, node: bool) -> String {
         Answer::DependsOnNode => {
             "What the nodes say: `bwrap-doctor host --format json >node.json` on one, outside of containers, then the same with\n\
              --node node.json. Or ask the cluster itself: --probe prints a job that tries.\n"
+        }
+        _ if !helps => {
+            "No field of these pods is to be changed by a patch: what helps stands above. All about a cause: bwrap-doctor explain CODE\n"
         }
         _ => "What to change, as one patch: the same with --patch (--write: in the file). All about a cause: bwrap-doctor explain CODE\n",
     });
@@ -192,6 +204,9 @@ fn tell(text: &mut String, forecast: &Forecast) {
             }
             then = "then: ";
         }
+    }
+    for assumed in &forecast.assumed {
+        say(&format!("  taken for granted: {assumed}"));
     }
     for question in &forecast.ask {
         say(&format!("  not known: {question}"));
@@ -231,6 +246,7 @@ fn clusters(task: &Pod) -> Result<Vec<Cluster>> {
         cluster.runtime_version = version;
         cluster.kubernetes = kubernetes;
         cluster.image_user = task.image_user;
+        cluster.seccomp_default = task.seccomp_default;
         if let Some(node) = &node {
             cluster.node.clone_from(node);
         }
@@ -241,7 +257,9 @@ fn clusters(task: &Pod) -> Result<Vec<Cluster>> {
 
 /// `cri-o`, or `cri-o=1.33.1`.
 fn runtime(text: &str) -> Result<(Runtime, Option<Version>)> {
-    let (name, version) = text.split_once('=').map_or((text, None), |(name, version)| (name, Some(version)));
+    // or `containerd://2.1.3`, as `kubectl get node -o wide` prints it
+    let both = text.split_once("://").or_else(|| text.split_once('='));
+    let (name, version) = both.map_or((text, None), |(name, version)| (name, Some(version)));
     let runtime = name.parse().map_err(|error: bwrap_launch::kubernetes::ManifestError| error.to_string())?;
     let parsed = version.map(|version| match numbers(version)[..] {
         [Some(major), Some(minor)] => Ok(Version::new(major, minor, 0)),
@@ -277,5 +295,15 @@ fn text(path: &Path) -> Result<String> {
     if length as u64 > LONGEST {
         return Err(format!("longer than {} MiB", LONGEST >> 20));
     }
-    String::from_utf8(bytes).map_err(|_| "no text: not UTF-8".to_owned())
+    // PowerShell's > writes UTF-16
+    let pairs = |of: fn([u8; 2]) -> u16| {
+        let units = bytes.get(2..).unwrap_or_default().chunks_exact(2);
+        let units: Vec<u16> = units.filter_map(|pair| Some(of([*pair.first()?, *pair.last()?]))).collect();
+        String::from_utf16(&units).map_err(|_| "no text: neither UTF-8 nor UTF-16".to_owned())
+    };
+    match bytes.get(..2) {
+        Some([0xff, 0xfe]) => pairs(u16::from_le_bytes),
+        Some([0xfe, 0xff]) => pairs(u16::from_be_bytes),
+        _ => String::from_utf8(bytes).map_err(|_| "no text: not UTF-8".to_owned()),
+    }
 }

@@ -1,13 +1,16 @@
 //! What decides, and is in no manifest.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::{
-    apparmor, apparmor_asked, confinement, context, kernel_maps_tmpfs, privileged, profile, unmasked, user,
-    user_namespace, volume_of,
+    apparmor, apparmor_asked, confinement, context, kernel_maps_tmpfs, other_class, privileged, profile,
+    unmasked, user, user_namespace, volume_of,
 };
 use crate::diagnosis;
-use crate::kubernetes::{Cluster, Runtime, Workload};
+use crate::kubernetes::quantity::memory_limit;
+use crate::kubernetes::{Cluster, Runtime, Workload, sysctls};
 use crate::sandbox::Sandbox;
 
 /// What decides, and only the node knows.
@@ -49,10 +52,19 @@ pub(in crate::kubernetes) fn questions(
         let mounts = container.get("volumeMounts").and_then(Value::as_array).into_iter().flatten();
         let volumes = mounts.filter_map(|mount| volume_of(workload, mount));
         ask.extend(volumes.filter_map(|volume| {
-            let kind = SELDOM_MAPPED.iter().find(|kind| volume.get(**kind).is_some())?;
+            let kind = seldom_mapped(volume)?;
             let name = crate::visible::line(volume.get("name")?.as_str()?);
             Some(format!("whether the node's kernel can show the {kind} volume {name} under other ids, as hostUsers: false needs"))
         }));
+    }
+    let unsafe_ones = sysctls::asked(workload).filter(|name| !sysctls::SAFE.contains(&name.as_str()));
+    ask.extend(unsafe_ones.map(|name| {
+        let name = crate::visible::line(&name);
+        format!("whether the kubelet lets pods set {name}, which is none of the safe sysctls: its --allowed-unsafe-sysctls")
+    }));
+    if let Some((limit, _)) = memory_limit(container).filter(|(_, bytes)| *bytes < LITTLE_MEMORY) {
+        let limit = crate::visible::line(&limit).into_owned();
+        ask.push(format!("whether a container starts in {limit} of memory: runc needs some 6 MiB, and CRI-O asks for 12 MiB"));
     }
     let root = user(cluster, workload, container).0 == 0;
     if sandbox.namespaces.any_user() || !root {
@@ -87,15 +99,23 @@ pub(in crate::kubernetes) fn questions(
     ask
 }
 
+/// So much is enough for each runtime.
+const LITTLE_MEMORY: f64 = 12.0 * 1_048_576.0;
+
 /// Volumes on filesystems that newer kernels, or none, show under other ids.
 const SELDOM_MAPPED: &[&str] = &["azureFile", "cephfs", "glusterfs"];
 
-/// Beginnings of names that runtime classes of others than runc and crun go by.
-const CLASSES: &[&str] = &["gvisor", "kata", "runsc", "sysbox", "wasm"];
+/// What drivers of such filesystems have in their names.
+const SELDOM_MAPPED_BY: &[&str] =
+    &["cephfs", "cifs", "efs.csi", "file.csi", "filestore", "lustre", "nfs", "smb"];
 
-/// The pod's `RuntimeClass`, if its name is that of a runtime that keeps rules of its own.
-pub(in crate::kubernetes) fn other_class(cluster: &Cluster, workload: &Workload) -> Option<String> {
-    let class = workload.spec().get("runtimeClassName").and_then(Value::as_str)?;
-    let other = CLASSES.iter().any(|name| class.starts_with(name)) && cluster.runtime != Runtime::GVisor;
-    other.then(|| crate::visible::line(class).into_owned())
+/// The kind of a volume, or its driver, if few kernels show its files under other ids.
+fn seldom_mapped(volume: &Value) -> Option<Cow<'_, str>> {
+    if let Some(kind) = SELDOM_MAPPED.iter().find(|kind| volume.get(**kind).is_some()) {
+        return Some((*kind).into());
+    }
+    let drivers = ["/csi/driver", "/flexVolume/driver"].into_iter();
+    let mut drivers = drivers.filter_map(|pointer| volume.pointer(pointer)?.as_str());
+    let driver = drivers.find(|driver| SELDOM_MAPPED_BY.iter().any(|part| driver.contains(part)))?;
+    Some(crate::visible::line(driver))
 }

@@ -1,17 +1,16 @@
 //! What the kubelet or the runtime of a node does not start.
 
-use std::path::{Path, PathBuf};
-
 use serde_json::Value;
 
-use super::{Refusal, ignored, refusal};
+use super::{Refusal, refusal};
 use crate::bwrap::Version;
 use crate::diagnosis::{Cause, PodPatch};
 use crate::kubernetes::change::Field;
 use crate::kubernetes::facts::{
-    apparmor, apparmor_asked, context, is, kernel_maps_tmpfs, own, privileged, user, user_namespace,
-    volume_of,
+    apparmor, apparmor_asked, context, is, kernel_maps_tmpfs, privileged, user, user_namespace,
 };
+use crate::kubernetes::quantity::memory_limit;
+use crate::kubernetes::sysctls::{self, Namespace};
 use crate::kubernetes::{Cluster, Runtime, Workload};
 use crate::sandbox::Capability;
 
@@ -27,7 +26,6 @@ pub(super) fn refuses(cluster: &Cluster, workload: &Workload, container: &Value)
         found.extend(without_namespaces(cluster));
         found.extend(old_kernel(cluster, workload));
         found.extend(ids_without_mapping(cluster, workload, container));
-        found.extend(volumes_without_mapping(workload, container));
     }
     let (uid, _) = user(cluster, workload, container);
     if uid == 0 && is(context(workload, container, "runAsNonRoot"), true) {
@@ -43,13 +41,8 @@ pub(super) fn refuses(cluster: &Cluster, workload: &Workload, container: &Value)
         let remedy = "leave appArmorProfile and its annotation out for these nodes";
         found.push(refusal(Some(Cause::AppArmorProfileNotLoaded), text, remedy));
     }
-    // crun has other rules
-    if let (Runtime::Containerd, Some(point)) = (cluster.runtime, inside_proc(workload, container)) {
-        let point = crate::visible::line(point);
-        let text = format!("runc mounts no volume inside /proc, where {point} is");
-        found.push(refusal(None, text, "mount the volume elsewhere"));
-    }
-    found.extend(misnamed_capability(cluster, container));
+    found.extend(sysctls(workload));
+    found.extend(little_memory(container));
     // a node that is a container itself may lack some
     let lacks =
         cluster.node.process.bounding.present().and_then(|bounding| {
@@ -60,19 +53,6 @@ pub(super) fn refuses(cluster: &Cluster, workload: &Workload, container: &Value)
         found.push(refusal(None, text, "leave privileged out, or give the node that capability"));
     }
     found
-}
-
-/// containerd puts `CAP_` before whatever is there, and passes over what comes of it.
-fn misnamed_capability(cluster: &Cluster, container: &Value) -> Option<Refusal> {
-    let capabilities = own(container, "capabilities")?;
-    let listed = |list: &str| capabilities.get(list).and_then(Value::as_array).into_iter().flatten();
-    let mut all = listed("add").chain(listed("drop")).filter_map(Value::as_str);
-    let prefixed = |name: &&str| name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("CAP_"));
-    let name = all.find(prefixed).filter(|_| cluster.runtime == Runtime::Containerd)?;
-    let name = crate::visible::line(name);
-    let short = name.get(4..).unwrap_or_default();
-    let text = format!("containerd passes over the capability {name}: Kubernetes' names are without CAP_");
-    Some(ignored(None, text, format!("name it {short}")))
 }
 
 /// Nodes that make no user namespaces for pods.
@@ -149,42 +129,33 @@ fn ids_without_mapping(cluster: &Cluster, workload: &Workload, container: &Value
     refused.collect()
 }
 
-/// NFS cannot show files under other ids.
-fn volumes_without_mapping(workload: &Workload, container: &Value) -> Option<Refusal> {
-    let mounts = container.get("volumeMounts").and_then(Value::as_array).into_iter().flatten();
-    let mut volumes = mounts.filter_map(|mount| volume_of(workload, mount));
-    let nfs = volumes.find(|volume| volume.get("nfs").is_some_and(|nfs| !nfs.is_null()))?;
-    let name = crate::visible::line(nfs.get("name").and_then(Value::as_str).unwrap_or_default());
-    let text = format!(
-        "the volume {name} is NFS, which cannot be mounted with the ids of a pod that has hostUsers: false (MOUNT_ATTR_IDMAP: invalid argument)"
-    );
-    let remedy = "use another kind of volume, or leave hostUsers and procMount out and bind the outer /proc in the sandbox";
-    Some(refusal(Some(Cause::VolumeWithoutIdMapping), text, remedy))
+/// What the kubelet admits no pod with (`SysctlForbidden`), in its words.
+fn sysctls(workload: &Workload) -> Option<Refusal> {
+    let shares = |field: &str| is(workload.spec().get(field), true);
+    sysctls::asked(workload).find_map(|name| {
+        let nodes = "leave it out: there is one for all of the node, whose administrator sets it (bwrap-doctor explain NS12)";
+        let (why, remedy) = match sysctls::namespace(&name) {
+            None => ("allowlisted", nodes),
+            Some(Namespace::Net) if shares("hostNetwork") => {
+                ("allowed with host net enabled", "leave it out, or leave hostNetwork out")
+            }
+            Some(Namespace::Ipc) if shares("hostIPC") => {
+                ("allowed with host ipc enabled", "leave it out, or leave hostIPC out")
+            }
+            Some(_) => return None,
+        };
+        let text = format!("the kubelet says: forbidden sysctl: \"{}\" not {why}", crate::visible::line(&name));
+        Some(refusal(None, text, remedy))
+    })
 }
 
-/// Files of /proc that runc lets be covered: those of lxcfs, and two settings.
-const COVERED: &[&str] = &[
-    "cpuinfo",
-    "diskstats",
-    "loadavg",
-    "meminfo",
-    "net/dev",
-    "slabinfo",
-    "stat",
-    "swaps",
-    "sys/crypto/fips_enabled",
-    "sys/kernel/ns_last_pid",
-    "uptime",
-];
+/// Less than any runtime needs to start a process.
+const NO_MEMORY: f64 = 500.0 * 1024.0;
 
-fn inside_proc<'a>(workload: &Workload, container: &'a Value) -> Option<&'a str> {
-    let mounts = container.get("volumeMounts").and_then(Value::as_array).into_iter().flatten();
-    mounts.filter_map(|mount| Some((mount, mount.get("mountPath")?.as_str()?))).find_map(|(mount, point)| {
-        let clean: PathBuf = Path::new(point).components().collect();
-        let inner = clean.strip_prefix("/proc").ok()?.to_str()?;
-        // a procfs may be there, which the node's is
-        let path = || volume_of(workload, mount)?.pointer("/hostPath/path")?.as_str();
-        let procfs = inner.is_empty() && path() == Some("/proc");
-        (!procfs && !COVERED.contains(&inner)).then_some(point)
-    })
+fn little_memory(container: &Value) -> Option<Refusal> {
+    let (written, bytes) = memory_limit(container).filter(|(_, bytes)| *bytes < NO_MEMORY)?;
+    let shown = crate::visible::line(&written);
+    let text = format!("no container starts with a limit of {shown} of memory, which are {bytes} bytes");
+    let number = shown.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    Some(refusal(None, text, format!("say {number}Mi or {number}Gi in resources.limits.memory")))
 }

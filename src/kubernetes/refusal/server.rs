@@ -1,5 +1,7 @@
 //! What the API server does not take, in its words where they are known, or drops.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::{Refusal, ignored, refusal};
@@ -17,6 +19,7 @@ pub(super) fn refuses(cluster: &Cluster, workload: &Workload, container: &Value)
     for (one, _) in workload.listed() {
         found.extend(of_container(workload, one, one == container));
     }
+    found.extend(volumes(workload));
     found.extend(annotations(workload));
     found
 }
@@ -24,10 +27,31 @@ pub(super) fn refuses(cluster: &Cluster, workload: &Workload, container: &Value)
 /// Pods that run no Linux.
 fn other_system(workload: &Workload) -> Option<Refusal> {
     let spec = workload.spec();
-    let named = |pointer: &str| spec.pointer(pointer).and_then(Value::as_str) == Some("windows");
+    let named = |pointer: &str| spec.pointer(pointer).and_then(Value::as_str);
+    let system = named("/os/name").or_else(|| named("/nodeSelector/kubernetes.io~1os"));
+    let windows = system.map_or_else(|| asks_for_windows(workload), |system| system == "windows");
     let text = "the pod is for Windows, where there is no bwrap";
-    (named("/os/name") || named("/nodeSelector/kubernetes.io~1os"))
-        .then(|| refusal(None, text, "run what needs bwrap in a pod for Linux"))
+    windows.then(|| refusal(None, text, "run what needs bwrap in a pod for Linux"))
+}
+
+/// Whether each node that a pod may run on has Windows, or its fields are for that.
+fn asks_for_windows(workload: &Workload) -> bool {
+    let required = "/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
+    let terms = workload.spec().pointer(required).and_then(Value::as_array);
+    let only_windows = |one: &Value| {
+        one.get("key").is_some_and(|key| key == "kubernetes.io/os")
+            && one.get("operator").is_some_and(|operator| operator == "In")
+            && one.get("values") == Some(&serde_json::json!(["windows"]))
+    };
+    let of_windows = |term: &Value| {
+        term.get("matchExpressions").and_then(Value::as_array).is_some_and(|all| all.iter().any(only_windows))
+    };
+    let options = |place: &Value| {
+        own(place, "windowsOptions").and_then(Value::as_object).is_some_and(|options| !options.is_empty())
+    };
+    terms.is_some_and(|terms| !terms.is_empty() && terms.iter().all(of_windows))
+        || options(workload.spec())
+        || workload.listed().any(|(one, _)| options(one))
 }
 
 fn user_namespace(cluster: &Cluster, workload: &Workload) -> Vec<Refusal> {
@@ -96,12 +120,39 @@ fn of_container(workload: &Workload, container: &Value, meant: bool) -> Vec<Refu
         let remedy = format!("leave the annotation {APPARMOR}/{name} out");
         found.push(refusal(None, text, remedy));
     }
+    let mounts = || container.get("volumeMounts").and_then(Value::as_array).into_iter().flatten();
+    let both = |mount: &Value| mount.get("mountPropagation").is_some_and(|kind| kind == "Bidirectional");
+    if mounts().any(both) && !privileged(container) {
+        let text = format!(
+            "{whose}the API server says: Bidirectional mount propagation is available only to privileged containers"
+        );
+        found.push(refusal(None, text, "leave mountPropagation out, or say HostToContainer"));
+    }
+    if let Some(path) = twice(mounts().filter_map(|mount| mount.get("mountPath")?.as_str())) {
+        let path = crate::visible::line(path);
+        let text = format!("{whose}the API server takes no two volumeMounts with the mountPath {path}");
+        found.push(refusal(None, text, "leave one of the two out"));
+    }
     if let Some(volume) = mount_without_volume(workload, container) {
         let volume = crate::visible::line(volume);
         let text = format!("{whose}the API server finds no volume {volume}, which volumeMounts names");
         found.push(refusal(None, text, "add it to volumes, or leave the mount out"));
     }
     found
+}
+
+/// What is there once more.
+fn twice<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let mut seen = BTreeSet::new();
+    names.into_iter().find(|name| !seen.insert(*name))
+}
+
+/// Volumes that are called alike.
+fn volumes(workload: &Workload) -> Option<Refusal> {
+    let all = workload.spec().get("volumes").and_then(Value::as_array).into_iter().flatten();
+    let name = crate::visible::line(twice(all.filter_map(|volume| volume.get("name")?.as_str()))?);
+    let text = format!("the API server takes no two volumes with the name {name}");
+    Some(refusal(None, text, "give one of the two another name"))
 }
 
 fn mount_without_volume<'a>(workload: &'a Workload, container: &'a Value) -> Option<&'a str> {

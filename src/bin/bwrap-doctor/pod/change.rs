@@ -34,7 +34,16 @@ impl Change {
         let title = format!("{}, container {container}", workload.title());
         let left = cure.left.iter().filter_map(|finding| finding.remedies.first());
         let remedies = left.chain(&cure.remedies).cloned().collect();
-        let notes = notes(&cure, wish.clusters);
+        let mut notes = notes(&cure, wish.clusters);
+        if cure.changed.keeps_its_pods() && !cure.is_empty() && cure.changed.owner().is_none() {
+            let kind = cure.changed.kind();
+            notes.insert(
+                0,
+                format!(
+                    "pods that this {kind} has made stay as they are: delete them, then it makes new ones"
+                ),
+            );
+        }
         Ok(Some(Self { title, cure, notes, remedies }))
     }
 
@@ -42,30 +51,73 @@ impl Change {
         workloads.filter_map(|workload| Self::of(wish, workload).transpose()).collect()
     }
 
-    /// How the patch is applied.
-    fn how(&self, kind: PatchType) -> String {
+    /// What it is printed as: nobody merges custom resources, and of others the merge keeps most of what they have in the cluster.
+    fn kind(&self, task: &Pod) -> PatchType {
+        let usual = if self.cure.changed.is_custom() { PatchType::Json } else { PatchType::Strategic };
+        task.patch_type.unwrap_or(usual)
+    }
+
+    /// How what is printed is applied from a file of this name. No command has more than this object changed or deleted: what FILE has
+    /// besides, `kubectl patch --local` would patch as well.
+    fn how(&self, kind: PatchType, file: &str) -> String {
         let changed = &self.cure.changed;
+        if let Some(owner) = changed.owner() {
+            return format!(
+                "{owner} has made it, and would undo the change: it belongs there, or in what has made that: kubectl get {owner} -o \
+                 jsonpath={{.metadata.ownerReferences}}"
+            );
+        }
         // what there is of these keeps its pod for ever
         let anew = matches!(changed.kind(), "Pod" | "Job");
-        let name = match kind {
-            PatchType::Kustomize if anew => {
-                return "in kustomization.yaml; then: kubectl kustomize DIRECTORY | kubectl replace --force -f -"
-                    .to_owned();
-            }
-            PatchType::Kustomize => {
-                return "in kustomization.yaml; then: kubectl apply -k DIRECTORY".to_owned();
-            }
+        let merged = match kind {
             PatchType::Strategic => "strategic",
             PatchType::Json => "json",
+            PatchType::Kustomize => {
+                let gone = changed.kubectl_name().filter(|_| anew);
+                let gone = gone.map_or_else(String::new, |object| format!("kubectl delete {object} && "));
+                return format!("in kustomization.yaml; then: {gone}kubectl apply -k DIRECTORY");
+            }
+            PatchType::Whole => {
+                let verb = match changed.kubectl_name() {
+                    None => "create",
+                    Some(_) if anew => "replace --force",
+                    Some(_) => "apply",
+                };
+                return format!("kubectl {verb} -f {file}");
+            }
         };
-        let local = format!("kubectl patch --local -f FILE --type {name} --patch-file PATCH -o yaml >NEW");
         match changed.kubectl_name() {
-            None => format!("{local}; kubectl create -f NEW"),
-            Some(_) if anew => format!("{local}; kubectl replace --force -f NEW"),
-            Some(object) => format!("kubectl patch {object} --type {name} --patch-file PATCH"),
+            Some(object) if !anew => format!("kubectl patch {object} --type {merged} --patch-file {file}"),
+            Some(_) => format!(
+                "no {} is patched in its place: --patch-type whole prints all of it, to be made anew",
+                changed.kind()
+            ),
+            None => {
+                "without a metadata.name nothing is patched: --patch-type whole prints all of it, to be created"
+                    .to_owned()
+            }
+        }
+    }
+
+    /// What stands in the file, below the comments.
+    fn text(&self, kind: PatchType) -> String {
+        match kind {
+            _ if self.cure.is_empty() => String::new(),
+            PatchType::Strategic => self.cure.patch(),
+            PatchType::Json => self.cure.json_patch(),
+            PatchType::Kustomize => self.cure.kustomize(),
+            PatchType::Whole => self.cure.anew(),
         }
     }
 }
+
+/// What is said before several changes, each of which has a command of its own.
+const SEVERAL: &str = "\
+# Of a file with several patches kubectl takes the first for all of them. With ALL, a file of what is printed here,
+#   csplit -sz -f PATCH- ALL '/^---$/' '{*}'
+# makes the files that the commands below name: PATCH-00, PATCH-01 and so on.
+#
+";
 
 /// The container that runs bwrap: the one that was named, or the only one that stays.
 fn meant<'a>(workload: &'a Workload, wanted: &dyn Fn(&str) -> bool) -> Result<Option<&'a str>> {
@@ -108,8 +160,12 @@ fn notes(cure: &Cure, clusters: &[Cluster]) -> Vec<String> {
     let mut asked = Vec::new();
     for forecast in &cure.forecasts {
         for refused in &forecast.refused {
-            notes.push(format!("{}: {}; {}", forecast.runtime, refused.text, refused.remedy));
+            let note = format!("{}: {}; {}", forecast.runtime, refused.text, refused.remedy);
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
         }
+        asked.extend(forecast.assumed.iter().map(|assumed| format!("taken for granted: {assumed}")));
         for question in forecast.ask.iter().map(|question| format!("not known: {question}")) {
             if !asked.contains(&question) {
                 asked.push(question);
@@ -140,16 +196,16 @@ fn say<'a>(text: &mut String, before: &str, lines: impl IntoIterator<Item = &'a 
 /// Prints one change a workload, with what it costs and needs.
 pub(super) fn patch(task: &Pod, wish: &Wish<'_>, workloads: &[&Workload]) -> Result {
     let changes = Change::all(wish, workloads.iter().copied())?;
-    let kind = task.patch_type;
+    let kustomize = task.patch_type == Some(PatchType::Kustomize);
     let custom = changes.iter().find(|change| change.cure.changed.is_custom() && !change.cure.is_empty());
-    if let (PatchType::Strategic, Some(change)) = (kind, custom) {
+    if let (Some(PatchType::Strategic), Some(change)) = (task.patch_type, custom) {
         let title = change.cure.changed.title();
         return Err(format!(
             "{title}: kubectl merges no custom resources; print the change with --patch-type json"
         ));
     }
     let nameless = |change: &&Change| change.cure.changed.kubectl_name().is_none() && !change.cure.is_empty();
-    if let (PatchType::Kustomize, Some(change)) = (kind, changes.iter().find(nameless)) {
+    if let (true, Some(change)) = (kustomize, changes.iter().find(nameless)) {
         return Err(format!(
             "{}: it has no metadata.name, and kustomize would change all of its kind; give it one, or print the change with \
              --patch-type json",
@@ -157,25 +213,26 @@ pub(super) fn patch(task: &Pod, wish: &Wish<'_>, workloads: &[&Workload]) -> Res
         ));
     }
     let mut text = String::new();
-    if kind == PatchType::Kustomize && changes.iter().any(|change| !change.cure.is_empty()) {
+    if kustomize && changes.iter().any(|change| !change.cure.is_empty()) {
         text.push_str("patches:\n");
     }
-    for change in &changes {
-        if kind != PatchType::Kustomize {
+    let several = changes.len() > 1;
+    for (number, change) in changes.iter().enumerate() {
+        let kind = change.kind(task);
+        if !kustomize {
             text.push_str("---\n");
         }
+        if !kustomize && number == 0 && several {
+            text.push_str(SEVERAL);
+        }
+        let file = if several { format!("PATCH-{number:02}") } else { "PATCH".to_owned() };
         let how = if change.cure.is_empty() {
             "nothing in it is to be changed".to_owned()
         } else {
-            change.how(kind)
+            change.how(kind, &file)
         };
         say(&mut text, "# ", [&change.title, &how].into_iter().chain(&change.notes));
-        match kind {
-            _ if change.cure.is_empty() => {}
-            PatchType::Strategic => text.push_str(&change.cure.patch()),
-            PatchType::Json => text.push_str(&change.cure.json_patch()),
-            PatchType::Kustomize => text.push_str(&change.cure.kustomize()),
-        }
+        text.push_str(&change.text(kind));
     }
     say(&mut text, "# ", &files_of_nodes(task, &changes)?);
     output::print(&text)?;

@@ -1,0 +1,32 @@
+//! The `RuntimeClass` of a pod: who runs it, if not what runs the others.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use crate::kubernetes::{Cluster, Runtime, Workload};
+
+/// How the classes are called that are run by what is judged: runc and crun, and what adds devices to these.
+const USUAL: &[&str] = &["crun", "nvidia", "runc"];
+
+/// What the names of gVisor's have in them.
+const GVISOR: &[&str] = &["gvisor", "runsc"];
+
+fn class(workload: &Workload) -> Option<&str> {
+    workload.spec().get("runtimeClassName").and_then(Value::as_str).filter(|class| !class.is_empty())
+}
+
+/// The cluster that runs the pods of a workload: with gVisor, if their class is called so.
+pub(in crate::kubernetes) fn cluster_of<'a>(cluster: &'a Cluster, workload: &Workload) -> Cow<'a, Cluster> {
+    let gvisor = class(workload).is_some_and(|class| GVISOR.iter().any(|name| class.contains(name)));
+    if !gvisor || cluster.runtime == Runtime::GVisor {
+        return Cow::Borrowed(cluster);
+    }
+    Cow::Owned(Cluster { runtime: Runtime::GVisor, runtime_version: None, ..cluster.clone() })
+}
+
+/// The pod's `RuntimeClass`, if that may be of a runtime that keeps rules of its own.
+pub(in crate::kubernetes) fn other_class(cluster: &Cluster, workload: &Workload) -> Option<String> {
+    let class = class(workload).filter(|class| !USUAL.iter().any(|name| class.starts_with(name)))?;
+    (cluster.runtime != Runtime::GVisor).then(|| crate::visible::line(class).into_owned())
+}

@@ -1,0 +1,36 @@
+//! Amounts as Kubernetes writes them: `512Mi`, `1.5G`, `100m`.
+
+use serde_json::Value;
+
+const UNITS: &[(&str, f64)] = &[
+    ("Ki", 1024.0),
+    ("Mi", 1_048_576.0),
+    ("Gi", 1_073_741_824.0),
+    ("Ti", 1_099_511_627_776.0),
+    ("Pi", 1_125_899_906_842_624.0),
+    ("Ei", 1_152_921_504_606_846_976.0),
+    ("n", 1e-9),
+    ("u", 1e-6),
+    ("m", 1e-3),
+    ("k", 1e3),
+    ("M", 1e6),
+    ("G", 1e9),
+    ("T", 1e12),
+    ("P", 1e15),
+    ("E", 1e18),
+    ("", 1.0),
+];
+
+/// The memory that a container may have: as it is written, and in bytes. Nought is no limit.
+pub(super) fn memory_limit(container: &Value) -> Option<(String, f64)> {
+    let text = match container.pointer("/resources/limits/memory")? {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    let bytes = UNITS.iter().find_map(|(unit, size)| {
+        let number: f64 = text.strip_suffix(unit)?.parse().ok()?;
+        Some(number * size)
+    })?;
+    (bytes > 0.0).then_some((text, bytes))
+}

@@ -1,0 +1,90 @@
+//! Volumes that a runtime does not mount.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::{Refusal, refusal};
+use crate::diagnosis::Cause;
+use crate::kubernetes::facts::volume_of;
+use crate::kubernetes::{Cluster, Runtime, Workload};
+
+pub(super) fn refuses(
+    cluster: &Cluster,
+    workload: &Workload,
+    container: &Value,
+    userns: bool,
+) -> Vec<Refusal> {
+    let mut found = Vec::new();
+    if userns {
+        found.extend(without_mapping(workload, container));
+    }
+    // crun has other rules
+    if let (Runtime::Containerd, Some(point)) = (cluster.runtime, inside_proc(workload, container)) {
+        let point = crate::visible::line(point);
+        let text = format!("runc mounts no volume inside /proc, where {point} is");
+        found.push(refusal(None, text, "mount the volume elsewhere"));
+    }
+    found
+}
+
+fn mounts(container: &Value) -> impl Iterator<Item = &Value> {
+    container.get("volumeMounts").and_then(Value::as_array).into_iter().flatten()
+}
+
+/// Where a node has what is the kernel's own, and what it is; what else is mounted below is so, too.
+const KERNELS: &[(&str, &str)] = &[("/proc", "procfs"), ("/sys", "sysfs"), ("/dev", "devtmpfs")];
+
+/// What lies there, and elsewhere in truth.
+const ELSEWHERE: &[&str] = &["/dev/hugepages", "/dev/log", "/dev/shm"];
+
+/// The filesystem of a volume, if no kernel shows its files under other ids.
+fn unmapped(volume: &Value) -> Option<&'static str> {
+    if volume.get("nfs").is_some_and(|nfs| !nfs.is_null()) {
+        return Some("NFS");
+    }
+    let path = Path::new(volume.pointer("/hostPath/path")?.as_str()?);
+    if ELSEWHERE.iter().any(|other| path.starts_with(other)) {
+        return None;
+    }
+    KERNELS.iter().find(|(place, _)| path.starts_with(place)).map(|(_, kind)| *kind)
+}
+
+fn without_mapping(workload: &Workload, container: &Value) -> Option<Refusal> {
+    let mut volumes = mounts(container).filter_map(|mount| volume_of(workload, mount));
+    let (volume, kind) = volumes.find_map(|volume| Some((volume, unmapped(volume)?)))?;
+    let name = crate::visible::line(volume.get("name").and_then(Value::as_str).unwrap_or_default());
+    let text = format!(
+        "the volume {name} is {kind}, which cannot be mounted with the ids of a pod that has hostUsers: false (MOUNT_ATTR_IDMAP: invalid argument)"
+    );
+    let remedy = "use another kind of volume, or leave hostUsers and procMount out and bind the outer /proc in the sandbox";
+    Some(refusal(Some(Cause::VolumeWithoutIdMapping), text, remedy))
+}
+
+/// Files of /proc that runc lets be covered: those of lxcfs, and two settings.
+const COVERED: &[&str] = &[
+    "cpuinfo",
+    "diskstats",
+    "loadavg",
+    "meminfo",
+    "net/dev",
+    "slabinfo",
+    "stat",
+    "swaps",
+    "sys/crypto/fips_enabled",
+    "sys/kernel/ns_last_pid",
+    "uptime",
+];
+
+fn inside_proc<'a>(workload: &Workload, container: &'a Value) -> Option<&'a str> {
+    mounts(container).filter_map(|mount| Some((mount, mount.get("mountPath")?.as_str()?))).find_map(
+        |(mount, point)| {
+            let clean: PathBuf = Path::new(point).components().collect();
+            let inner = clean.strip_prefix("/proc").ok()?.to_str()?;
+            // a procfs may be there, which the node's is
+            let path = || volume_of(workload, mount)?.pointer("/hostPath/path")?.as_str();
+            let procfs = inner.is_empty() && path() == Some("/proc");
+            (!procfs && !COVERED.contains(&inner)).then_some(point)
+        },
+    )
+}
