@@ -208,20 +208,24 @@ impl Node {
         Ok(())
     }
 
-    /// Applies the change by `kubectl apply -k`, twice.
+    /// Applies the change by the command that is printed, and once more.
     fn kustomized(&self, file: &Path, kind: &str, name: &str) -> Result<String, String> {
         let (text, _) = self.printed("kustomize", file)?;
-        ensure(text.contains("# in kustomization.yaml; then: kubectl apply -k DIRECTORY\n"), || {
-            format!("it is applied otherwise: {text}")
-        })?;
+        let printed = text.lines().find_map(|line| line.strip_prefix("# in kustomization.yaml; then: "));
+        let printed = printed.ok_or_else(|| format!("it is applied otherwise: {text}"))?;
         let directory = file.with_extension("d");
         fs::create_dir(&directory).unwrap();
         fs::copy(file, directory.join("manifest.yaml")).unwrap();
         let resources = "resources: [manifest.yaml]\n";
         fs::write(directory.join("kustomization.yaml"), format!("{resources}{text}")).unwrap();
-        let apply = format!("kubectl apply -k {}", directory.display());
-        shell(&apply)?;
-        let again = shell(&apply)?;
+        // a pod that is there takes no other user namespace
+        let anew = printed.starts_with("kubectl delete ");
+        ensure(anew == (kind == "pod"), || format!("it is applied otherwise: {text}"))?;
+        if anew {
+            shell(&format!("kubectl apply -f {}", file.display()))?;
+        }
+        shell(&printed.replace("DIRECTORY", &directory.to_string_lossy()))?;
+        let again = shell(&format!("kubectl apply -k {}", directory.display()))?;
         ensure(again.contains(" unchanged"), || format!("again: {again}"))?;
         let live = file.with_extension("live.yaml");
         shell(&format!("kubectl get {kind} {name} -o yaml >{}", live.display()))?;

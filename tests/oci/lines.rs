@@ -87,6 +87,12 @@ pub(crate) fn all() -> Vec<Fault> {
             "--ro-bind / / --ro-bind /srv/closed/within /mnt true",
             Says::Message("Can't find source path /srv/closed/within: ", "Permission denied"),
         ),
+        line(
+            "mount_on_a_link",
+            bare(),
+            "--ro-bind / / --tmpfs /srv --symlink /mnt /srv/link --tmpfs /srv/link true",
+            Says::Message("Can't mount tmpfs on ", "No such file or directory"),
+        ),
         Fault {
             arguments: &["--unshare-net", "--ro-bind", "/", "/", "true"],
             ..line(

@@ -110,6 +110,7 @@ const LEADS: &[(&str, Foretold, &[&str])] = &[
     ("line_program_of_another_machine", Never, &["EX04"]),
     ("line_network_without_a_user_namespace", Surely, &["LO02"]),
     ("line_working_directory_missing", Never, &["EX08"]),
+    ("line_mount_on_a_link", Never, &["BD04"]),
     ("line_user_namespaces_not_disabled", Surely, &["UM11"]),
     ("line_source_out_of_reach", Never, &["BD06"]),
     ("no_tmp", Surely, &["MT05"]),

@@ -146,10 +146,15 @@ fn settle(case: &Case<'_>) -> Vec<Remedy> {
     let check = told!("correct-options", summary = "Drop one of the options, or add the one that is missing");
     if is_of(case, SETUID) {
         vec![told!("chmod-u-s", path = path(case)), check]
-    } else if !case.failed() || is_of(case, IDS) {
-        vec![Remedy::change(SandboxChange::UnshareUser), check]
     } else {
-        vec![check]
+        let lacking = [
+            (IDS, SandboxChange::UnshareUser),
+            ("--disable-userns requires --unshare-user", SandboxChange::UnshareUser),
+            ("--as-pid-1 requires --unshare-pid", SandboxChange::UnsharePid),
+            ("--hostname requires --unshare-uts", SandboxChange::KeepHostname),
+        ];
+        let change = lacking.into_iter().find(|(part, _)| !case.failed() || is_of(case, part));
+        Vec::new().or(change.map(|(_, change)| Remedy::change(change))).or([check])
     }
 }
 
