@@ -25,9 +25,11 @@
 mod errno;
 mod folded;
 mod log;
+mod marks;
 mod recognise;
 mod stage;
 mod table;
+mod unstarted;
 /// The message that ended bwrap, among all that were said.
 pub(crate) fn decisive(messages: &[Message]) -> Option<&Message> {
     let fatal = || messages.iter().filter(|message| message.own && message.severity() == Severity::Fatal);
@@ -47,10 +49,11 @@ pub use errno::Errno;
 pub(crate) use errno::find;
 #[cfg(test)]
 pub(crate) use errno::named_in;
-pub(crate) use log::{Heard, NotStarted, Said, not_started_in, path_shown, search};
+pub(crate) use log::{Said, search};
 use recognise::{Found, capture, recognise};
 pub use stage::{Severity, Stage};
 use table::{Row, TABLE, Tail};
+pub(crate) use unstarted::{Heard, NotStarted, not_started_in, path_shown};
 
 /// One message of bwrap.
 ///
@@ -339,6 +342,8 @@ impl fmt::Display for Message {
 }
 
 const PREFIX: &[u8] = b"bwrap: ";
+/// A message has two paths at most: what is longer is none, and would take forever to read.
+const MOST_BYTES: usize = 10_000;
 
 /// Takes `<N>` off, which `--level-prefix` puts in front.
 fn split_level(text: &[u8]) -> (Option<u8>, &[u8]) {

@@ -5,11 +5,15 @@
 //! each place where it could end; the reading that explains most is taken, the plain one first. What nobody knows is bwrap's
 //! only if bwrap's name stands in front of it, as bwrap puts it there.
 
+use std::sync::LazyLock;
+
 use super::errno::find;
 use super::folded::Folded;
+use super::marks::{Start, named, plain, trims, without_marks};
 use super::recognise::{Found, literal_len, recognise};
-use super::table::Tail;
-use super::{Errno, Message, PREFIX, errno, split_level};
+use super::table::{Row, TABLE, Tail};
+use super::unstarted::{is_error, is_inside, not_started};
+use super::{Errno, MOST_BYTES, Message, PREFIX, split_level};
 
 /// What a text turned out to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,10 +26,10 @@ pub(crate) enum Said {
     Nothing,
 }
 
-/// A message has two paths at most: what is longer is none, and would take forever to read.
-const MOST_BYTES: usize = 10_000;
 /// A path may have newlines in it. Each line more is read once more.
 const MOST_LINES: usize = 8;
+/// A line of so many bytes may have ended at the edge of a terminal.
+const EDGE: usize = 60;
 /// So many lines more may a message be broken into.
 const MOST_BROKEN: usize = 3;
 /// So many messages are looked at with all that could be around them.
@@ -38,9 +42,12 @@ pub(crate) fn search(text: &[u8]) -> Said {
     let lines: Vec<Vec<u8>> = text.split(|byte| *byte == b'\n').map(plain).collect();
     let lines = traced(&lines).unwrap_or(lines);
     let mut messages: Vec<Message> = Vec::new();
+    let mut looked = 0;
     for (index, line) in lines.iter().enumerate() {
         if let Some(start) = named(line).next() {
-            let thorough = messages.len() < MOST_MESSAGES;
+            // a log can name bwrap in each of its lines, and have a message in none
+            looked += usize::from(may_hold_message(line));
+            let thorough = looked < MOST_MESSAGES && may_hold_message(line);
             let after = lines.get(index + 1..).unwrap_or_default();
             let goes_on = after.iter().position(|line| starts_anew(line)).and_then(|end| after.get(..end));
             messages.extend(in_line(line, start, goes_on.unwrap_or(after), thorough));
@@ -50,10 +57,13 @@ pub(crate) fn search(text: &[u8]) -> Said {
     if messages.iter().all(|message| message.pattern().is_none()) {
         let single = lines.iter().filter(|line| !line.trim_ascii().is_empty()).count() == 1;
         let about = lines.iter().take(MOST_SEARCHED).any(|line| {
+            // somebody started it here: that it is installed, or spoken of, says nothing of other lines
             let lower = line.to_ascii_lowercase();
-            find(&lower, b"flatpak").is_some() || named(&lower).next().is_some()
+            let has = |words: &[u8]| find(&lower, words).is_some();
+            has(b"flatpak run") || has(b" --") && named(&lower).next().is_some()
         });
-        let known = lines.iter().take(MOST_SEARCHED).filter_map(|line| unnamed(line, single, about));
+        let known = lines.iter().take(MOST_SEARCHED).filter(|line| may_hold_message(line));
+        let known = known.filter_map(|line| unnamed(line, single, about));
         let known: Vec<Message> = known.collect();
         if !known.is_empty() {
             messages = known;
@@ -62,7 +72,34 @@ pub(crate) fn search(text: &[u8]) -> Said {
     if !messages.is_empty() {
         return Said::Bwrap(messages);
     }
+    if lines.iter().any(|line| is_inside(line)) {
+        return Said::Nothing;
+    }
     lines.iter().find_map(|line| not_started(line)).map_or(Said::Nothing, Said::NotStarted)
+}
+
+/// Whether a line has the first words of any message that is known, without a look at what is around them. Most lines have none.
+fn may_hold_message(line: &[u8]) -> bool {
+    static LEADS: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let rows = TABLE.iter().flat_map(|(_, rows)| rows.iter());
+        let mut leads: Vec<String> = rows.flat_map(Row::wordings).map(|(text, _)| lead(text)).collect();
+        leads.sort_unstable();
+        leads.dedup();
+        leads
+    });
+    let lower = line.get(..MOST_BYTES).unwrap_or(line).to_ascii_lowercase();
+    LEADS.iter().any(|lead| find(&lower, lead.as_bytes()).is_some())
+}
+
+/// The longest run of plain letters and blanks in a pattern's text: what quotation marks and escapes leave as it is.
+fn lead(text: &str) -> String {
+    let runs = text.split('%').enumerate().flat_map(|(index, part)| {
+        // behind a hole comes what tells its kind: `#o`, `zu`
+        let kind = part.trim_start_matches(['#', 'z', 'l']).get(1..).unwrap_or_default();
+        let part = if index == 0 { part } else { kind };
+        part.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != ' ')
+    });
+    runs.map(|run| run.trim().to_ascii_lowercase()).max_by_key(String::len).unwrap_or_default()
 }
 
 /// Messages without those that only name another: a title has it without its error, or without its path.
@@ -127,74 +164,6 @@ fn traced(lines: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
     let all: Vec<u8> = lines.iter().filter_map(written).flatten().collect();
     let others = lines.iter().filter(|line| find(line, CALL).is_none()).cloned();
     (!all.is_empty()).then(|| all.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).chain(others).collect())
-}
-
-/// A line without what a terminal obeys: colours, the end that DOS gives it, and what a progress bar writes over.
-fn plain(line: &[u8]) -> Vec<u8> {
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let mut kept = Vec::with_capacity(line.len());
-    let mut rest = line;
-    while let Some((&byte, after)) = rest.split_first() {
-        if let Some(length) = escape(rest) {
-            rest = rest.get(length..).unwrap_or_default();
-        } else {
-            kept.push(byte);
-            rest = after;
-        }
-    }
-    kept
-}
-
-/// The length of a sequence that sets a colour, or the title: as it is, or as JSON and source code spell it. Nothing else, for a
-/// path may hold anything.
-fn escape(text: &[u8]) -> Option<usize> {
-    const STARTS: &[&[u8]] = &[b"\x1b[", b"\\u001b[", b"\\u001B[", b"\\x1b[", b"\\x1B[", b"\\033[", b"\\e["];
-    let start = STARTS.iter().find(|start| text.starts_with(start))?.len();
-    let parameters = text.get(start..)?;
-    let length = parameters.iter().take_while(|byte| byte.is_ascii_digit() || b";:".contains(byte)).count();
-    // m sets a colour, K clears the line's rest, as grep does beside it
-    matches!(parameters.get(length), Some(b'm' | b'K')).then_some(start + length + 1)
-}
-
-/// Where bwrap's name may end and its words begin, and whether the name is followed by a colon, as bwrap prints it.
-#[derive(Clone, Copy)]
-struct Start {
-    name: usize,
-    words: usize,
-    colon: bool,
-}
-
-/// Every place of a line where bwrap's name stands.
-fn named(line: &[u8]) -> impl Iterator<Item = Start> {
-    const NAMES: &[&[u8]] = &[b"bwrap", b"bubblewrap"];
-    let candidates = (0..line.len()).filter(|at| matches!(line.get(*at), Some(b'b' | b'B')));
-    candidates.filter_map(|name| {
-        let rest = line.get(name..)?;
-        if name.checked_sub(1).and_then(|before| line.get(before)).is_some_and(u8::is_ascii_alphanumeric) {
-            return None;
-        }
-        let length = NAMES
-            .iter()
-            .find(|known| rest.get(..known.len()).is_some_and(|word| word.eq_ignore_ascii_case(known)))?
-            .len();
-        let (mut words, mut colon) = (name + length, false);
-        if line.get(words) == Some(&b'[') {
-            words += line.get(words..)?.iter().position(|byte| *byte == b']')? + 1;
-        }
-        for mark in line.get(words..)? {
-            match mark {
-                b':' => colon = true,
-                b' ' | b'\t' | b'\'' | b'"' | b'`' | b']' | b')' | b'*'
-                // curly quotation marks
-                | 0xe2 | 0x80 | 0x98 | 0x99 | 0x9c | 0x9d => {}
-                _ => break,
-            }
-            words += 1;
-        }
-        // `bwrap-1 |` and `bwrap.service` are other names
-        let apart = words > name + length || words == line.len();
-        apart.then_some(Start { name, words, colon })
-    })
 }
 
 /// How well a reading of a text explains it.
@@ -304,6 +273,16 @@ fn over_lines(first: &[u8], after: &[Vec<u8>], is_known: bool) -> Option<Message
         // all that was pasted, if it makes sense as one
         let rest = after.iter().rposition(|line| !line.trim_ascii().is_empty()).map_or(0, |last| last + 1);
         let whole = joined(rest, b"\n").filter(|_| (1..MOST_LINES).contains(&rest));
+        // an edge in the middle of a path is likelier than a path with a newline
+        let edge = first.len() >= EDGE || after.first().is_some_and(|line| line.starts_with(b"  "));
+        let unbroken = (1..MOST_BROKEN).filter(|_| edge).find_map(|count| {
+            let mut text = first.trim_ascii_end().to_vec();
+            after.get(..count)?.iter().for_each(|line| text.extend_from_slice(unquoted(line)));
+            Some(text).filter(|text| text.len() <= MOST_BYTES && known(text))
+        });
+        if let Some(text) = unbroken {
+            return Some(Message::parse(&text));
+        }
         if let Some(text) = whole.filter(|text| known(text)) {
             let whole = Message::parse(&text);
             // words that go on over an edge say more than a path with a newline
@@ -367,6 +346,8 @@ fn unnamed(line: &[u8], single: bool, about: bool) -> Option<Message> {
         let (fit, message) = read(line, true, None);
         let strict = recognise(line).is_some_and(|found| !found.row.bare || found.holes.is_empty());
         // `fork: ` and the like are too short to be bwrap's alone
+        // no message of bwrap's ends in a comma and its error
+        let strict = strict && (message.errno.is_none() || find(line, b": ").is_some());
         let strict = strict && (single || message.errno.is_some() && is_worded(&message, "execvp ".len()));
         let rooted = message.path().into_iter().chain(message.source()).all(std::path::Path::has_root);
         if fit == Fit::Known && rooted && (strict || is_telling(&message)) {
@@ -496,64 +477,6 @@ fn ends(text: &[u8]) -> impl Iterator<Item = usize> {
     at.chain(std::iter::once(text.len())).take(MOST)
 }
 
-/// A text whose end nothing but decoration tells, without that.
-fn trimmed(text: &[u8], quote: Option<u8>) -> &[u8] {
-    let [most, ..] = trims(text, quote);
-    most
-}
-
-/// The same, the most that could be decoration first.
-fn trims(text: &[u8], quote: Option<u8>) -> [&[u8]; 3] {
-    fn cut(text: &[u8], at: Option<usize>) -> &[u8] {
-        at.and_then(|at| text.get(..at)).unwrap_or(text)
-    }
-    // the string that it stands in
-    let mut text = cut(text, find(text, b"\\n").or_else(|| find(text, b"\\r")));
-    match quote {
-        // one may be an apostrophe
-        Some(b'\'') => text = cut(text, text.iter().rposition(|byte| *byte == b'\'')),
-        Some(quote) => text = cut(text, text.iter().position(|byte| *byte == quote)),
-        None => {}
-    }
-    for end in [&b"\",\""[..], b"\"}", b"\" }", b"%0A", b", falling back", b"; falling back", b"</"] {
-        text = cut(text, find(text, end));
-    }
-    // what is said after it
-    let said = (0..text.len()).find(|at| {
-        let Some(rest) = text.get(*at..) else { return false };
-        let aside =
-            [&b" (os error"[..], b" (exit", b" (code", b" (errno", b" (status", b" [exit", b" - falling"];
-        let clause = |rest: &[u8]| {
-            matches!(rest, [b',' | b';', b' ', letter, ..] if letter.is_ascii_alphabetic())
-                || rest.starts_with(b" \xe2\x80\x94 ")
-        };
-        aside.iter().any(|mark| rest.starts_with(mark)) || clause(rest)
-    });
-    let short = cut(text, said);
-    [without_marks(short, quote), without_marks(text, quote), text]
-}
-
-/// A text without the marks that end it: those of a sentence, and those that nothing in it opens.
-fn without_marks(mut text: &[u8], quote: Option<u8>) -> &[u8] {
-    let count = |text: &[u8], mark: u8| text.split(|byte| *byte == mark).count() - 1;
-    let opens = |text: &[u8], open: u8, close: u8| count(text, open) > count(text, close);
-    loop {
-        let shorter = match text {
-            [rest @ .., b')'] if !opens(rest, b'(', b')') => rest,
-            [rest @ .., b']'] if !opens(rest, b'[', b']') => rest,
-            [rest @ .., b'}'] if !opens(rest, b'{', b'}') => rest,
-            [rest @ .., mark @ (b'"' | b'`')] if count(rest, *mark) % 2 == 0 => rest,
-            [rest @ .., b'.' | b',' | b';' | b':' | b'!' | b'?' | b'\\' | b' ' | b'\t' | b'\r' | b'*'] => {
-                rest
-            }
-            [rest @ .., b'\''] if !rest.contains(&b'\'') || quote == Some(b'\'') => rest,
-            [rest @ .., 0xe2, 0x80, 0x99 | 0x9d] => rest,
-            _ => return text,
-        };
-        text = shorter;
-    }
-}
-
 /// The quotation mark that a message stands in.
 fn quote_before(line: &[u8], at: usize) -> Option<u8> {
     let before = line.get(..at)?;
@@ -604,239 +527,4 @@ fn is_own(line: &[u8], start: Start) -> bool {
     let sentence = (lower || doing) && rest.iter().all(u8::is_ascii_lowercase);
     // as Docker and its kin name a stream
     !sentence || [&b"stderr"[..], b"stdout"].contains(&word)
-}
-
-/// Whether a text is an error and nothing else.
-fn is_error(text: &[u8]) -> bool {
-    let text = trimmed(text, None);
-    if errno::translated_in(text).is_some_and(|error| error.text().len() == text.len()) {
-        return true;
-    }
-    let text = [b": ", text].concat();
-    errno::cut_folded(&text).is_some_and(|(head, _)| head.is_empty())
-}
-
-/// What launchers refuse by themselves, without starting anything.
-const REFUSED: &[&str] = &[
-    "building bubblewrap command",
-    "build bubblewrap command",
-    "building bwrap command",
-    "build bwrap command",
-];
-
-/// What launchers say of a program that is not there.
-const MISSING: &[&str] = &["not installed"];
-
-/// What shells say, in some languages, and those that search PATH as they do.
-const BY_SHELL: &[&str] = &[
-    "command not found",
-    "executable file not found",
-    "unknown command",
-    "befehl nicht gefunden",
-    "kommando nicht gefunden",
-    "commande introuvable",
-    "orden no encontrada",
-    "comando non trovato",
-    "comando n\u{e3}o encontrado",
-    "\u{43a}\u{43e}\u{43c}\u{430}\u{43d}\u{434}\u{430} \u{43d}\u{435} \u{43d}\u{430}\u{439}\u{434}\u{435}\u{43d}\u{430}",
-    "nie znaleziono polecenia",
-    "\u{672a}\u{627e}\u{5230}\u{547d}\u{4ee4}",
-];
-
-/// What a launcher says of bwrap before its name, where it finds none.
-const NONE_BEFORE: &[&[u8]] = &[
-    b"could not find",
-    b"couldn't find",
-    b"cannot find",
-    b"can't find",
-    b"can not find",
-    b"unable to find",
-    b"failed to find",
-    b"failed to locate",
-    b"could not locate",
-    b"did not find",
-    b"not find",
-    b"no",
-    b"missing",
-];
-
-/// The same behind it.
-const NONE_BEHIND: &[&[u8]] = &[
-    b"not found",
-    b"not be found",
-    b"not present",
-    b"not available",
-    b"unavailable",
-    b"not on path",
-    b"not on your path",
-    b"not on the path",
-    b"not in path",
-    b"not in your path",
-    b"not in the path",
-    b"missing",
-    b"does not exist",
-    b"doesn't exist",
-    b"couldn't be found",
-];
-
-/// Words that may stand between the name and these.
-const BETWEEN: &[&[u8]] = &[
-    b"the",
-    b"a",
-    b"an",
-    b"any",
-    b"usable",
-    b"system",
-    b"is",
-    b"was",
-    b"are",
-    b"but",
-    b"required",
-    b"needed",
-    b"and",
-    b"could",
-    b"can",
-    b"command",
-    b"binary",
-    b"executable",
-    b"program",
-    b"package",
-    b"tool",
-    b"sandbox",
-    b"helper",
-    b"which",
-];
-
-/// Whether a line in small letters says of bwrap that it is not there.
-fn says_none(line: &[u8]) -> bool {
-    let mark = |byte: &u8| byte.is_ascii_whitespace() || b"'\"`()[]:,;.*".contains(byte);
-    let behind = |mut rest: &[u8]| {
-        for _ in 0..6 {
-            let begin = rest.iter().position(|byte| !mark(byte)).unwrap_or(rest.len());
-            rest = rest.get(begin..).unwrap_or_default();
-            if NONE_BEHIND.iter().any(|words| rest.starts_with(words)) {
-                return true;
-            }
-            let end = rest.iter().position(mark).unwrap_or(rest.len());
-            if !rest.get(..end).is_some_and(|word| BETWEEN.contains(&word)) {
-                return false;
-            }
-            rest = rest.get(end..).unwrap_or_default();
-        }
-        false
-    };
-    let before = |mut rest: &[u8]| {
-        for _ in 0..4 {
-            let end = rest.iter().rposition(|byte| !mark(byte)).map_or(0, |last| last + 1);
-            rest = rest.get(..end).unwrap_or_default();
-            let ends = |words: &&&[u8]| {
-                let head = rest.strip_suffix(**words);
-                head.is_some_and(|head| head.last().is_none_or(mark))
-            };
-            if NONE_BEFORE.iter().any(|words| ends(&words)) {
-                return true;
-            }
-            let begin = rest.iter().rposition(mark).map_or(0, |at| at + 1);
-            if !rest.get(begin..).is_some_and(|word| BETWEEN.contains(&word)) {
-                return false;
-            }
-            rest = rest.get(..begin).unwrap_or_default();
-        }
-        false
-    };
-    let told = |start: Start| {
-        let length = line
-            .get(start.name..)
-            .map_or(0, |rest| rest.iter().take_while(|byte| byte.is_ascii_alphabetic()).count());
-        behind(line.get(start.name + length..).unwrap_or_default())
-            || before(line.get(..start.name).unwrap_or_default())
-    };
-    named(line).take(8).any(told)
-}
-
-/// Whether a line in small letters tells people to install bwrap, for want of it or of one that works.
-fn asks_for_it(line: &[u8]) -> bool {
-    let has = |words: &[&[u8]]| words.iter().any(|word| find(line, word).is_some());
-    has(&[
-        b"install bubblewrap",
-        b"install bwrap",
-        b"install 'bubblewrap'",
-        b"install `bubblewrap`",
-        b"install the bubblewrap",
-    ]) && has(&[b"no ", b"not ", b"unavailable", b"missing", b"require", b"needs "])
-}
-
-/// Whether a line says that bwrap could not be started, and why: a shell's words, or a launcher's.
-fn not_started(line: &[u8]) -> Option<Errno> {
-    let lower = line.get(..MOST_BYTES).unwrap_or(line).to_ascii_lowercase();
-    let has = |text: &str| find(&lower, text.as_bytes()).is_some();
-    let starts = ["spawn", "exec", "fork"].iter().any(|word| has(word));
-    let about = named(line).next().is_some() || has("/bwrap");
-    if !about {
-        // too many words for whatever it is: those that are meant for bwrap are among them
-        let error = errno::named_in(&lower).filter(|error| error.code() == Some(libc::E2BIG));
-        return error.filter(|_| starts);
-    }
-    if REFUSED.iter().any(|words| has(words)) {
-        return None;
-    }
-    let ends = lower.trim_ascii_end().ends_with(b"not found");
-    if ends
-        || MISSING.iter().chain(BY_SHELL).any(|words| has(words))
-        || says_none(&lower)
-        || asks_for_it(&lower)
-    {
-        return Some(Errno::implied(libc::ENOENT));
-    }
-    let error = errno::named_in(&lower).or_else(|| errno::translated_in(line))?;
-    // `bash: /usr/bin/bwrap: Permission denied`: the name, and the error alone
-    let alone = named(line).any(|start| start.colon && is_error(line.get(start.words..).unwrap_or_default()));
-    // `[Errno 2] No such file or directory: 'bwrap'`, and `spawn bwrap ENOENT`
-    let last = lower.trim_ascii_end();
-    let last = last.trim_ascii_end().strip_suffix(b"'").or(last.strip_suffix(b"\"")).unwrap_or(last);
-    (alone || starts || last.ends_with(b"bwrap")).then_some(error)
-}
-
-/// Whose word it is that bwrap could not be started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Heard {
-    /// The system's answer is in it.
-    System,
-    /// A shell's, which looked for it in its PATH.
-    Shell,
-    /// A launcher's, which may have tried it in its own way.
-    Launcher,
-}
-
-/// A line that says so.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NotStarted {
-    pub(crate) line: String,
-    pub(crate) heard: Heard,
-}
-
-/// The first line of a text in which a shell or a launcher says that bwrap could not be started.
-pub(crate) fn not_started_in(text: &[u8]) -> Option<NotStarted> {
-    let line = text.split(|byte| *byte == b'\n').map(plain).find(|line| not_started(line).is_some())?;
-    let lower = line.to_ascii_lowercase();
-    let shells = BY_SHELL.iter().any(|words| find(&lower, words.as_bytes()).is_some());
-    let heard = if errno::named_in(&line).or_else(|| errno::translated_in(&line)).is_some() {
-        Heard::System
-    } else if shells || lower.trim_ascii_end().ends_with(b": not found") {
-        Heard::Shell
-    } else {
-        Heard::Launcher
-    };
-    Some(NotStarted { line: String::from_utf8_lossy(line.trim_ascii()).into_owned(), heard })
-}
-
-/// The path of a bwrap that stands on a line of its own, as `command -v bwrap` prints it, or in one that tells what bwrap is.
-pub(crate) fn path_shown(text: &[u8]) -> Option<String> {
-    let lines = text.split(|byte| *byte == b'\n').map(plain);
-    lines.filter_map(|line| String::from_utf8(line).ok()).find_map(|line| {
-        let line = line.trim();
-        let path = line.strip_prefix("bwrap is ").or(line.strip_prefix("bwrap: ")).unwrap_or(line);
-        let path = path.split(' ').next().filter(|first| *first == path || line.starts_with("bwrap: "))?;
-        (path.starts_with('/') && path.ends_with("/bwrap")).then(|| path.to_owned())
-    })
 }

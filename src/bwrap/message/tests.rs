@@ -517,6 +517,25 @@ const OTHERS: &[(&str, Option<i32>)] = &[
     ("apply-seccomp: write /proc/self/uid_map: Operation not permitted", None),
     ("bash: /dev/null: Permission denied", None),
     ("the sandbox works with bwrap, which was found, and no other", None),
+    ("/home/u/bin/bwrap-wrapper.sh: line 3: jq: command not found", None),
+    ("bwrap wrapper: zsh: command not found: srt", None),
+    ("bwrap sh -c 'foo'; sh: 1: foo: not found", None),
+    ("[12:00:01] bwrap sandbox: step 3: /bin/sh: 1: cmake: not found", None),
+    ("Sandbox dependencies: bubblewrap: installed, socat: not found", None),
+    ("exec: \"srt\": executable file not found in $PATH (args: srt bwrap)", None),
+    ("go: github.com/x/bwrap@v1: not found", None),
+    ("socat not installed (bubblewrap found)", None),
+    ("INFO exec /usr/bin/bwrap --ro-bind / / -- cat /root/x; stderr: cat: /root/x: Permission denied", None),
+    ("spawn failed: cwd /srv/x: No such file or directory (cmd: bwrap)", None),
+    ("ls: cannot access '/usr/local/bin/bwrap': No such file or directory", None),
+    ("grep: /usr/share/bash-completion/completions/bwrap: No such file or directory", None),
+    ("There is no bwrap equivalent on macOS.", None),
+    ("Install bubblewrap with `apt install bubblewrap`. No configuration is needed.", None),
+    ("* If bwrap is not installed, flatpak now prints a better message", None),
+    ("src/x.rs:12: // bwrap not found on PATH -> fall back", None),
+    ("Package 'bubblewrap' is not installed, so not removed", None),
+    ("# Bash tool sandbox broken: bwrap missing --dev /dev", None),
+    ("Can't open /etc/ssl/openssl.cnf for reading, No such file or directory", None),
     ("npm ERR! code ELIFECYCLE", None),
     ("make: *** [Makefile:12: all] Error 1", None),
     ("mkdir: cannot create directory '/x': Permission denied", None),
@@ -596,6 +615,34 @@ fn titles_and_prompts_are_no_part_of_a_message() {
     assert_eq!(found("bwrap: setting up uid map\n$ id").unwrap().text(), "setting up uid map");
     let two = "bwrap: setting up uid map\nbwrap: execvp x: No such file or directory";
     assert_eq!(found(two).unwrap().text(), "setting up uid map");
+}
+
+/// What JSON and source code write for a new line ends a word; an edge of a terminal does not.
+#[test]
+fn edges_of_strings_and_terminals() {
+    let json = r#""stderr": "warning: x\nbwrap: Can't mkdir /srv/a: Permission denied\n", "rc": 1"#;
+    assert_eq!(found(json).unwrap().path(), Some(Path::new("/srv/a")));
+    assert_eq!(
+        found(r"b'WARNING\nbwrap: pivot_root: Invalid argument\n'").unwrap().text(),
+        "pivot_root: Invalid argument"
+    );
+    let broken = "bwrap: Can't create file at /home/user/projects/some/very/long/\n     path/settings.json: Read-only file system";
+    assert_eq!(
+        found(broken).unwrap().path(),
+        Some(Path::new("/home/user/projects/some/very/long/path/settings.json"))
+    );
+}
+
+/// That bwrap is installed makes other lines none of its messages.
+#[test]
+fn a_line_beside_an_installation_is_not_bwraps() {
+    for line in [
+        "mounting proc: Operation not permitted",
+        "pivot_root: Invalid argument",
+        "execvp foo: No such file or directory",
+    ] {
+        assert_eq!(found(&format!("Setting up bubblewrap (0.9.0-1) ...\n{line}")), None, "{line}");
+    }
 }
 
 /// bwrap 0.1 puts no name in front.
