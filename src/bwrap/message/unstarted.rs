@@ -19,7 +19,7 @@ const OF_OTHERS: &[&str] = &[
     "registry",
     "unresolved import",
     "so not removed",
-    "404",
+    " 404 ",
     "npm err",
     "expected pattern",
     "cannot access",
