@@ -1,5 +1,5 @@
 .POSIX:
-.PHONY: help demo setup test test-vm test-cluster fuzz bench lint fmt clippy doc deny api targets package clean
+.PHONY: help demo setup test test-musl test-vm test-cluster fuzz bench lint fmt clippy doc deny api targets package clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /    make \1	/p' Makefile
@@ -16,7 +16,10 @@ test: setup ## all tests, on the installed bwrap and on 0.11.0, some on 0.13.1; 
 	    BWRAP_LAUNCH_TEST_BWRAPS="$$bwraps" cargo test --all-features --no-fail-fast
 	@# the words are the same without features
 	cargo test --no-default-features --lib -- --skip golden --skip message::tests
-	@echo 'Not among these: make test-vm (other kernels), make test-cluster (Kubernetes)'
+	@echo 'Not among these: make test-musl, make test-vm (other kernels), make test-cluster (Kubernetes)'
+
+test-musl: setup ## the suites of launches on musl, if its standard library can be had
+	@scripts/test-musl
 
 test-vm: ## the same faults and remedies on other kernels, in virtual machines (QEMU)
 	cargo test --all-features --test vm

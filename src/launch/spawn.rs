@@ -123,11 +123,14 @@ pub(super) fn io_priority() -> Option<libc::c_long> {
 pub(super) fn scheduling() -> Option<(i32, i32)> {
     let mut parameters = MaybeUninit::<libc::sched_param>::zeroed();
     // SAFETY: 0 is the calling thread; the second call writes one structure to where it is told.
-    let (policy, done) =
-        unsafe { (libc::sched_getscheduler(0), libc::sched_getparam(0, parameters.as_mut_ptr())) };
-    if policy < 0 || done != 0 {
-        return None;
-    }
+    let (policy, done) = unsafe {
+        // not by the names that musl refuses to carry out
+        (
+            libc::syscall(libc::SYS_sched_getscheduler, 0),
+            libc::syscall(libc::SYS_sched_getparam, 0, parameters.as_mut_ptr()),
+        )
+    };
+    let policy = i32::try_from(policy).ok().filter(|policy| *policy >= 0 && done == 0)?;
     // SAFETY: zeroed, and then filled by the kernel.
     let parameters = unsafe { parameters.assume_init() };
     Some((policy, parameters.sched_priority))
