@@ -53,7 +53,7 @@ pub(crate) use log::{Said, search};
 use recognise::{Found, capture, recognise};
 pub use stage::{Severity, Stage};
 use table::{Row, TABLE, Tail};
-pub(crate) use unstarted::{Heard, NotStarted, not_started_in, path_shown};
+pub(crate) use unstarted::{Heard, NotStarted, is_program, not_started_in, path_shown};
 
 /// One message of bwrap.
 ///

@@ -59,6 +59,12 @@ impl<'a> Case<'a> {
         self.symptom.is_some()
     }
 
+    /// What others than bwrap said.
+    pub(super) fn others(&self) -> impl Iterator<Item = Cow<'a, str>> + use<'a> {
+        let messages = self.symptom.into_iter().flat_map(|symptom| &symptom.messages);
+        messages.filter(|message| !message.is_own()).map(|message| message.text().to_string_lossy())
+    }
+
     /// Whether bwrap runs as root; `None` if nobody knows.
     pub(super) fn root(&self) -> Option<bool> {
         self.host.process.uid.present().map(|uid| *uid == 0)

@@ -70,9 +70,7 @@ pub(super) fn others_line(case: &Case<'_>, of: Cause) -> Option<String> {
         let lower = line.to_lowercase();
         words.lines().any(|words| lower.contains(words))
     };
-    let others = case.symptom?.messages.iter().filter(|message| !message.is_own());
-    let mut texts = others.map(|message| message.text().to_string_lossy());
-    texts.find_map(|text| text.lines().find(says).map(|line| line.trim().to_owned()))
+    case.others().find_map(|text| text.lines().find(says).map(|line| line.trim().to_owned()))
 }
 
 /// Of what the sandbox asks for.

@@ -224,8 +224,7 @@ const OF_ANY_FILESYSTEM: &[&str] = &["csi", "ephemeral", "flexVolume", "hostPath
 
 /// Adds to each change that gives the pod a user namespace what it needs of the container's volumes.
 pub(super) fn name_volumes(workload: &Workload, container: &Value, findings: &mut [Finding]) {
-    let mounts = container.get("volumeMounts").and_then(Value::as_array).into_iter().flatten();
-    let volumes = mounts.filter_map(|mount| facts::volume_of(workload, mount));
+    let volumes = facts::mounts_of(container).filter_map(|mount| facts::volume_of(workload, mount));
     let doubtful = volumes.filter(|volume| OF_ANY_FILESYSTEM.iter().any(|kind| volume.get(*kind).is_some()));
     let names: BTreeSet<&str> = doubtful.filter_map(|volume| volume.get("name")?.as_str()).collect();
     if names.is_empty() {

@@ -269,8 +269,7 @@ fn mounts(cluster: &Cluster, workload: &Workload, container: &Value, userns: boo
 
 /// Volumes are mounted on the root, or on one another; of what they are made nothing is known.
 fn volumes(workload: &Workload, container: &Value, mounts: &mut Vec<Mount>) {
-    let listed = container.get("volumeMounts").and_then(Value::as_array);
-    for volume in listed.into_iter().flatten().take(1000) {
+    for volume in mounts_of(container).take(1000) {
         let Some(point) = volume.get("mountPath").and_then(Value::as_str) else { continue };
         if !point.starts_with('/') || point == "/" {
             continue;
@@ -296,6 +295,11 @@ fn volumes(workload: &Workload, container: &Value, mounts: &mut Vec<Mount>) {
 fn is_empty_dir(workload: &Workload, mount: &Value) -> bool {
     let medium = volume_of(workload, mount).and_then(|volume| volume.pointer("/emptyDir/medium"));
     medium.and_then(Value::as_str) == Some("Memory")
+}
+
+/// Where a container mounts volumes.
+pub(super) fn mounts_of(container: &Value) -> impl Iterator<Item = &Value> {
+    container.get("volumeMounts").and_then(Value::as_array).into_iter().flatten()
 }
 
 /// The volume that a container mounts.

@@ -233,7 +233,8 @@ impl Cluster {
         if matches!(answer, Answer::NotStarted | Answer::Fails) {
             ask.clear();
         }
-        let assumed = self.assumed(workload, found, sandbox).filter(|_| answer == Answer::Starts);
+        let starts = answer == Answer::Starts && !self.seccomp_default;
+        let assumed = starts.then(|| self.assumed(workload, found, sandbox)).flatten();
         Ok(Forecast {
             runtime: self.runtime,
             answer,
@@ -249,7 +250,7 @@ impl Cluster {
     fn assumed(&self, workload: &Workload, container: &Value, sandbox: &Sandbox) -> Option<String> {
         let other = Self { seccomp_default: true, ..self.clone() };
         let prediction = predict(&facts::inside(&other, workload, container), sandbox);
-        let first = prediction.obstacles.first().filter(|_| !self.seccomp_default)?;
+        let first = prediction.obstacles.first()?;
         Some(format!(
             "the kubelet's seccompDefault is off; where it is on, as on GKE Autopilot and Talos, the runtime's filter stands in the way [{}]: \
              judge with --seccomp-default, or set seccompProfile",

@@ -61,11 +61,13 @@ pub(crate) fn above_streams(descriptor: OwnedFd) -> io::Result<OwnedFd> {
     if descriptor.as_raw_fd() > 2 {
         return Ok(descriptor);
     }
-    fcntl_dupfd_cloexec(descriptor, 3).map_err(|error| match error {
-        // where none above may be had, the kernel speaks of the number
-        Errno::INVAL => Errno::MFILE.into(),
-        error => error.into(),
-    })
+    fcntl_dupfd_cloexec(descriptor, 3).map_err(|error| none_above(error.into()))
+}
+
+/// What it means that no descriptor from a number on could be had: where the limit allows none, the kernel finds fault with the number.
+pub(super) fn none_above(error: io::Error) -> io::Error {
+    let none = error.raw_os_error() == Some(libc::EINVAL);
+    if none { io::Error::from_raw_os_error(libc::EMFILE) } else { error }
 }
 
 /// Everything that has been written to a memory file so far, without moving its offset.

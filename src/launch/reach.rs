@@ -26,8 +26,8 @@ use super::handshake::Outcome;
 use super::keeper;
 use super::leave::UnderWay;
 use super::processes::{
-    all_below, children_of, descendants, descends, is_gone, is_init, is_orphan_of_ours, reap_orphan,
-    reap_orphans, stop_below,
+    all_below, children_of, descendants, descends, is_gone, is_init, is_orphan_of_ours, reap_orphans,
+    stop_below,
 };
 use super::stat::{is_own, stat_in};
 use super::tally::{used_below, used_by};
@@ -316,7 +316,7 @@ impl Reach {
         let killed = all.map(|process| send(process, Signal::KILL)).fold(Ok(()), io::Result::and);
         drop(under_way);
         if self.adopts && self.process.has_ended(GRACE).unwrap_or(false) {
-            others.iter().for_each(reap_orphan);
+            reap_orphans(&others);
         }
         killed
     }

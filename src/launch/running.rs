@@ -20,7 +20,7 @@ use super::idmap::{Mapping, Progress};
 use super::keeper::Lease;
 use super::leave::UnderWay;
 use super::oom::Kills;
-use super::processes::{Lost, adopts_orphans, children_of, is_gone, kill_holders, reap_orphan};
+use super::processes::{Lost, adopts_orphans, children_of, is_gone, kill_holders, reap_orphan, reap_orphans};
 use super::reach::Reach;
 use super::spawn;
 use super::usage::{STEP, Usage};
@@ -149,7 +149,7 @@ impl Running {
                 // nobody has waited for it yet, so the number is still its own
                 let _ = rustix::process::kill_process(pid, Signal::KILL);
                 let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
-                kill_holders(&witnesses.lost).iter().for_each(reap_orphan);
+                reap_orphans(&kill_holders(&witnesses.lost));
                 return Err(error);
             }
         };
@@ -411,7 +411,7 @@ impl Running {
         if self.wait_over(Some(deadline)).is_err() {
             // nobody can be waited for, and so nobody else does this
             self.strays.extend(kill_holders(&self.lost));
-            self.strays.iter().for_each(reap_orphan);
+            reap_orphans(&self.strays);
         }
         for process in &descendants {
             let left = deadline.saturating_duration_since(Instant::now());

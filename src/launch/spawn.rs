@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 use libc::{c_char, c_int};
 use rustix::process::Pid;
 
-use super::descriptors::Action;
+use super::descriptors::{Action, none_above};
 
 /// A program to spawn, with all that it gets from us. Its environment is empty.
 pub(crate) struct Plan {
@@ -222,10 +222,7 @@ pub(super) fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: fcntl takes any number, open or not, and touches no memory for this command.
     let copy = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) };
     if copy < 0 {
-        let error = io::Error::last_os_error();
-        // where none above may be had, the kernel speaks of the number
-        let none = error.raw_os_error() == Some(libc::EINVAL);
-        return Err(if none { io::Error::from_raw_os_error(libc::EMFILE) } else { error });
+        return Err(none_above(io::Error::last_os_error()));
     }
     // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })

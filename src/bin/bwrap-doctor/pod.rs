@@ -116,9 +116,11 @@ pub(crate) fn run(task: &Pod, format: Format) -> Result {
     if format == Format::Json {
         output::print_json(&Envelope::new("pod", Report { answer, containers: judged }))?;
     } else {
-        let helps = pairs(&workloads, &wanted).any(|(workload, container)| {
-            Cure::of(&clusters, workload, container, &sandbox).is_ok_and(|cure| !cure.is_empty())
-        });
+        let helps = || {
+            pairs(&workloads, &wanted).any(|(workload, container)| {
+                Cure::of(&clusters, workload, container, &sandbox).is_ok_and(|cure| !cure.is_empty())
+            })
+        };
         output::print(&told(&judged, answer, task.node.is_some(), helps))?;
     }
     Ok(status(answer))
@@ -152,7 +154,7 @@ fn status(answer: Answer) -> ExitCode {
     }
 }
 
-fn told(judged: &[Judged], answer: Answer, node: bool, helps: bool) -> String {
+fn told(judged: &[Judged], answer: Answer, node: bool, helps: impl FnOnce() -> bool) -> String {
     let mut text = String::new();
     for one in judged {
         let _ =
@@ -171,7 +173,7 @@ fn told(judged: &[Judged], answer: Answer, node: bool, helps: bool) -> String {
             "What the nodes say: `bwrap-doctor host --format json >node.json` on one, outside of containers, then the same with\n\
              --node node.json. Or ask the cluster itself: --probe prints a job that tries.\n"
         }
-        _ if !helps => {
+        _ if !helps() => {
             "No field of these pods is to be changed by a patch: what helps stands above. All about a cause: bwrap-doctor explain CODE\n"
         }
         _ => "What to change, as one patch: the same with --patch (--write: in the file). All about a cause: bwrap-doctor explain CODE\n",

@@ -46,11 +46,10 @@ pub(crate) fn search(text: &[u8]) -> Said {
     for (index, line) in lines.iter().enumerate() {
         if let Some(start) = named(line).next() {
             // a log can name bwrap in each of its lines, and have a message in none
-            looked += usize::from(may_hold_message(line));
-            let thorough = looked < MOST_MESSAGES && may_hold_message(line);
+            let may = may_hold_message(line);
+            looked += usize::from(may);
             let after = lines.get(index + 1..).unwrap_or_default();
-            let goes_on = after.iter().position(|line| starts_anew(line)).and_then(|end| after.get(..end));
-            messages.extend(in_line(line, start, goes_on.unwrap_or(after), thorough));
+            messages.extend(in_line(line, start, after, may && looked < MOST_MESSAGES));
         }
     }
     let mut messages = without_titles(messages);
@@ -260,6 +259,8 @@ fn of_loader(line: &[u8], message: &Message) -> Option<Message> {
 
 /// A message whose path has newlines in it, or one that a terminal broke at its edge.
 fn over_lines(first: &[u8], after: &[Vec<u8>], is_known: bool) -> Option<Message> {
+    let end = after.iter().position(|line| starts_anew(line));
+    let after = end.and_then(|end| after.get(..end)).unwrap_or(after);
     let joined = |count: usize, by: &[u8]| {
         let mut text = first.to_vec();
         for line in after.get(..count)? {
@@ -272,7 +273,7 @@ fn over_lines(first: &[u8], after: &[Vec<u8>], is_known: bool) -> Option<Message
     if is_known {
         // all that was pasted, if it makes sense as one
         let rest = after.iter().rposition(|line| !line.trim_ascii().is_empty()).map_or(0, |last| last + 1);
-        let whole = joined(rest, b"\n").filter(|_| (1..MOST_LINES).contains(&rest));
+        let whole = (1..MOST_LINES).contains(&rest).then(|| joined(rest, b"\n")).flatten();
         // an edge in the middle of a path is likelier than a path with a newline
         let edge = first.len() >= EDGE || after.first().is_some_and(|line| line.starts_with(b"  "));
         let unbroken = (1..MOST_BROKEN).filter(|_| edge).find_map(|count| {

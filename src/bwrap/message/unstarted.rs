@@ -213,7 +213,7 @@ fn last_word(text: &[u8]) -> &[u8] {
 }
 
 /// Whether a word is a path to bwrap, or its name.
-fn is_program(word: &[u8]) -> bool {
+pub(crate) fn is_program(word: &[u8]) -> bool {
     let name = word.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     [&b"bwrap"[..], b"bubblewrap", b"flatpak-bwrap"].contains(&name)
 }
@@ -269,7 +269,7 @@ fn is_object(line: &[u8]) -> bool {
         // not its options, nor what it runs
         let over = rest.is_empty()
             || b":,;}".contains(rest.first().unwrap_or(&b' '))
-            || [&b" ("[..], b" failed", b" error", b": "].iter().any(|mark| rest.starts_with(mark))
+            || [&b" ("[..], b" failed", b" error"].iter().any(|mark| rest.starts_with(mark))
             || rest
                 .strip_prefix(b" ")
                 .is_some_and(|rest| rest.starts_with(b"e") && is_error(rest) || starts_with_name(rest));

@@ -42,14 +42,12 @@ fn devices_of(case: &Case<'_>) -> Option<Devices> {
 
 fn devices(case: &Case<'_>) -> Option<Judgement> {
     let found = said(case, Cause::DevicesUnusable, "the command says so")?;
-    let others = case.symptom.into_iter().flat_map(|symptom| &symptom.messages);
-    let mut texts = others.map(|message| message.text().to_string_lossy());
     Some(match devices_of(case) {
         Some(Devices::Sound) => return None,
         Some(Devices::Covered) => found.asked(case, "a bind of / comes after /dev and hides it"),
         Some(Devices::None) => found
             .asked(case, "no operation puts a /dev there: what comes with / is bound without its devices"),
-        None if texts.any(|text| text.contains("bwrap")) => found,
+        None if case.others().any(|text| text.contains("bwrap")) => found,
         None => found
             .confidence(Low)
             .summary("the devices in /dev are of no use, if this command ran in a sandbox")

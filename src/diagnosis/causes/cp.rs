@@ -95,15 +95,14 @@ fn not_in_bounds(missing: &String) -> String {
 
 /// What a shell or a launcher said of a bwrap that it did not start.
 fn launchers_word(case: &Case<'_>) -> Option<NotStarted> {
-    let mut others = case.symptom?.messages.iter().filter(|message| !message.is_own());
-    others.find_map(|message| not_started_in(message.text().as_encoded_bytes()))
+    case.others().find_map(|text| not_started_in(text.as_bytes()))
 }
 
 /// Where a bwrap is all the same, as the same text or the host shows.
 fn seen_beside(case: &Case<'_>) -> Option<String> {
-    let pasted = case.symptom.into_iter().flat_map(|symptom| &symptom.messages);
-    let mut shown = pasted.filter_map(|message| path_shown(message.text().as_encoded_bytes()));
-    shown.next().or_else(|| case.host.bwrap.present().map(|_| path(case)))
+    case.others()
+        .find_map(|text| path_shown(text.as_bytes()))
+        .or_else(|| case.host.bwrap.present().map(|_| path(case)))
 }
 
 fn bwrap_missing(case: &Case<'_>) -> Option<Judgement> {

@@ -17,8 +17,7 @@ const MOUNTS: &[&str] = &[
     "Failed to mount tmpfs",
     "Creating proc failed",
     "mounting proc",
-    "mounting tmpfs",
-    "Can't mount overlay on %s",
+    "Can't make overlay mount on %s with options %s",
 ];
 
 /// bwrap holds /proc and two event counters open beside standard input and output before it makes anything.

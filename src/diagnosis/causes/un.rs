@@ -3,6 +3,7 @@
 use super::cm;
 use super::k8;
 use super::prelude::*;
+use crate::bwrap::message::is_program;
 
 pub(in crate::diagnosis) fn unexplained(case: &Case<'_>) -> Finding {
     if let Some(finding) = k8::find(case).or_else(|| cm::find(case)) {
@@ -64,16 +65,12 @@ fn remedies(case: &Case<'_>) -> Vec<Remedy> {
 
 /// Whether bwrap's command line stands in what others said: some launchers show that, and not what bwrap said.
 fn has_line(case: &Case<'_>) -> bool {
-    let is_bwrap =
-        |word: &str| word == "bwrap" || word.ends_with("/bwrap") || word.ends_with("flatpak-bwrap");
-    let others =
-        case.symptom.into_iter().flat_map(|symptom| &symptom.messages).filter(|message| !message.is_own());
-    others.map(|message| message.text().to_string_lossy()).any(|text| {
+    case.others().any(|text| {
         let words = text.split_whitespace().map(|word| word.trim_matches(['"', '\'', ',', '[', '`']));
         let words: Vec<&str> = words.collect();
         words
             .windows(2)
-            .any(|pair| matches!(pair, [program, option] if is_bwrap(program) && option.starts_with("--")))
+            .any(|pair| matches!(pair, [program, option] if is_program(program.as_bytes()) && option.starts_with("--")))
     })
 }
 

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::{
-    apparmor, apparmor_asked, confinement, context, kernel_maps_tmpfs, other_class, privileged, profile,
-    unmasked, user, user_namespace, volume_of,
+    apparmor, apparmor_asked, confinement, context, kernel_maps_tmpfs, mounts_of, other_class, privileged,
+    profile, unmasked, user, user_namespace, volume_of,
 };
 use crate::diagnosis;
 use crate::kubernetes::quantity::memory_limit;
@@ -49,8 +49,7 @@ pub(in crate::kubernetes) fn questions(
         });
     }
     if userns {
-        let mounts = container.get("volumeMounts").and_then(Value::as_array).into_iter().flatten();
-        let volumes = mounts.filter_map(|mount| volume_of(workload, mount));
+        let volumes = mounts_of(container).filter_map(|mount| volume_of(workload, mount));
         ask.extend(volumes.filter_map(|volume| {
             let kind = seldom_mapped(volume)?;
             let name = crate::visible::line(volume.get("name")?.as_str()?);

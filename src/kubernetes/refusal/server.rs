@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::{Refusal, ignored, refusal};
 use crate::diagnosis::{Cause, PodPatch};
 use crate::kubernetes::facts::{
-    APPARMOR, HAS_USER_NAMESPACES, annotated_apparmor, context, drops_user_namespaces, is, own, privileged,
-    profile, unmasked,
+    APPARMOR, HAS_USER_NAMESPACES, annotated_apparmor, context, drops_user_namespaces, is, mounts_of, own,
+    privileged, profile, unmasked,
 };
 use crate::kubernetes::{Cluster, Workload};
 
@@ -120,15 +120,14 @@ fn of_container(workload: &Workload, container: &Value, meant: bool) -> Vec<Refu
         let remedy = format!("leave the annotation {APPARMOR}/{name} out");
         found.push(refusal(None, text, remedy));
     }
-    let mounts = || container.get("volumeMounts").and_then(Value::as_array).into_iter().flatten();
     let both = |mount: &Value| mount.get("mountPropagation").is_some_and(|kind| kind == "Bidirectional");
-    if mounts().any(both) && !privileged(container) {
+    if mounts_of(container).any(both) && !privileged(container) {
         let text = format!(
             "{whose}the API server says: Bidirectional mount propagation is available only to privileged containers"
         );
         found.push(refusal(None, text, "leave mountPropagation out, or say HostToContainer"));
     }
-    if let Some(path) = twice(mounts().filter_map(|mount| mount.get("mountPath")?.as_str())) {
+    if let Some(path) = twice(mounts_of(container).filter_map(|mount| mount.get("mountPath")?.as_str())) {
         let path = crate::visible::line(path);
         let text = format!("{whose}the API server takes no two volumeMounts with the mountPath {path}");
         found.push(refusal(None, text, "leave one of the two out"));
@@ -165,7 +164,7 @@ fn mount_without_volume<'a>(workload: &'a Workload, container: &'a Value) -> Opt
     let claims = list(workload.object.pointer("/spec/volumeClaimTemplates"));
     let claims = claims.filter_map(|claim| name(claim.get("metadata")?));
     let there: Vec<&str> = list(workload.spec().get("volumes")).filter_map(name).chain(claims).collect();
-    list(container.get("volumeMounts")).filter_map(name).find(|name| !there.contains(name))
+    mounts_of(container).filter_map(name).find(|name| !there.contains(name))
 }
 
 /// Of profiles for containers that are not there.

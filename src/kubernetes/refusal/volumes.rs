@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Refusal, refusal};
 use crate::diagnosis::Cause;
-use crate::kubernetes::facts::volume_of;
+use crate::kubernetes::facts::{mounts_of, volume_of};
 use crate::kubernetes::{Cluster, Runtime, Workload};
 
 pub(super) fn refuses(
@@ -28,10 +28,6 @@ pub(super) fn refuses(
     found
 }
 
-fn mounts(container: &Value) -> impl Iterator<Item = &Value> {
-    container.get("volumeMounts").and_then(Value::as_array).into_iter().flatten()
-}
-
 /// Where a node has what is the kernel's own, and what it is; what else is mounted below is so, too.
 const KERNELS: &[(&str, &str)] = &[("/proc", "procfs"), ("/sys", "sysfs"), ("/dev", "devtmpfs")];
 
@@ -51,7 +47,7 @@ fn unmapped(volume: &Value) -> Option<&'static str> {
 }
 
 fn without_mapping(workload: &Workload, container: &Value) -> Option<Refusal> {
-    let mut volumes = mounts(container).filter_map(|mount| volume_of(workload, mount));
+    let mut volumes = mounts_of(container).filter_map(|mount| volume_of(workload, mount));
     let (volume, kind) = volumes.find_map(|volume| Some((volume, unmapped(volume)?)))?;
     let name = crate::visible::line(volume.get("name").and_then(Value::as_str).unwrap_or_default());
     let text = format!(
@@ -77,7 +73,7 @@ const COVERED: &[&str] = &[
 ];
 
 fn inside_proc<'a>(workload: &Workload, container: &'a Value) -> Option<&'a str> {
-    mounts(container).filter_map(|mount| Some((mount, mount.get("mountPath")?.as_str()?))).find_map(
+    mounts_of(container).filter_map(|mount| Some((mount, mount.get("mountPath")?.as_str()?))).find_map(
         |(mount, point)| {
             let clean: PathBuf = Path::new(point).components().collect();
             let inner = clean.strip_prefix("/proc").ok()?.to_str()?;
