@@ -610,6 +610,13 @@ impl Child {
         self.launch.running.as_mut()
     }
 
+    /// Nobody can ask what it has used: the child stays with us.
+    pub(super) fn forgo_usage(&mut self) {
+        if let Some(running) = self.running() {
+            running.forgo_usage();
+        }
+    }
+
     /// The same, to be watched.
     pub(super) fn ward(&self) -> Option<&Running> {
         self.launch.running.as_ref()

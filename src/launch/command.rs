@@ -644,7 +644,9 @@ impl Command {
     /// # Ok::<(), bwrap_launch::Error>(())
     /// ```
     pub fn status(&mut self) -> Result<ExitStatus> {
-        self.launch(Streams::Inherited, Explain::AskAgain)?.wait()
+        let mut child = self.launch(Streams::Inherited, Explain::AskAgain)?;
+        child.forgo_usage();
+        child.wait()
     }
 
     /// Launches the command and collects what it writes.
@@ -660,7 +662,9 @@ impl Command {
     /// # Ok::<(), bwrap_launch::Error>(())
     /// ```
     pub fn output(&mut self) -> Result<Output> {
-        self.launch(Streams::Piped, Explain::AskAgain)?.wait_with_output()
+        let mut child = self.launch(Streams::Piped, Explain::AskAgain)?;
+        child.forgo_usage();
+        child.wait_with_output()
     }
 
     /// As [`status`](Self::status), but not longer than `limit`: `None` if it takes longer, and then nothing is left of the sandbox.
@@ -718,7 +722,10 @@ impl Command {
         let explain = self.explain.unwrap_or(Explain::AskAgain);
         match self.run(streams, deadline, explain) {
             Err(error) if is_late(&error) => Ok(None),
-            child => Ok(child?.map(|child| (child, deadline))),
+            child => Ok(child?.map(|mut child| {
+                child.forgo_usage();
+                (child, deadline)
+            })),
         }
     }
 

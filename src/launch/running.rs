@@ -58,6 +58,8 @@ pub(crate) struct Running {
     group: Option<Group>,
     /// Without one, what it is known to have used.
     used: Usage,
+    /// Nobody can ask for that.
+    uncounted: bool,
     oom: Kills,
     /// Has it ended with us.
     watch: Option<Watch>,
@@ -180,6 +182,7 @@ impl Running {
             outcome: None,
             group: None,
             used: Usage::default(),
+            uncounted: false,
             oom,
             watch: None,
             _lease: lease,
@@ -274,6 +277,11 @@ impl Running {
         self.used
     }
 
+    /// Nobody will ask what it has used: reading that costs as much as what else is done at the end.
+    pub(super) fn forgo_usage(&mut self) {
+        self.uncounted = true;
+    }
+
     /// Whether the kernel has killed nothing for want of memory since the launch began, as far as that can be told.
     pub(super) fn is_spared_by_oom(&self) -> bool {
         self.oom.stand_still()
@@ -319,7 +327,7 @@ impl Running {
                 let now = self.limits.as_ref().and_then(|_| spawn::resource_limits(self.pid));
                 self.tampered = now.is_some() && now != self.limits || self.has_survivors();
             }
-            if self.group.is_none() {
+            if self.group.is_none() && !self.uncounted {
                 // shorter than a step of the figures in /proc, it need not be asked
                 let short = self.began.elapsed() < STEP;
                 let used = if short { Usage::below_a_step() } else { self.reach.usage_at_end() };

@@ -206,7 +206,7 @@ impl Command {
     ///
     /// As [`spawn`](Self::spawn), and if the command did not run ([`Error::failure`](crate::Error::failure)).
     pub async fn status(&mut self) -> Result<ExitStatus> {
-        let child = self.run(Streams::Inherited, None, Explain::AskAgain).await?;
+        let child = self.whole(Streams::Inherited, None).await?;
         child.ok_or_else(given_up)?.wait().await
     }
 
@@ -218,7 +218,7 @@ impl Command {
     ///
     /// As [`status`](Self::status), and if its output cannot be read.
     pub async fn output(&mut self) -> Result<Output> {
-        let child = self.run(Streams::Piped, None, Explain::AskAgain).await?;
+        let child = self.whole(Streams::Piped, None).await?;
         child.ok_or_else(given_up)?.wait_with_output().await
     }
 
@@ -240,7 +240,7 @@ impl Command {
     /// ```
     pub async fn status_timeout(&mut self, limit: Duration) -> Result<Option<ExitStatus>> {
         let deadline = deadline(limit);
-        match self.run(Streams::Inherited, deadline, Explain::AskAgain).await {
+        match self.whole(Streams::Inherited, deadline).await {
             Err(error) if is_late(&error) => Ok(None),
             child => match child? {
                 Some(mut child) => child.wait_until(deadline).await,
@@ -257,7 +257,7 @@ impl Command {
     /// As [`output`](Self::output). bwrap is asked again only within the limit.
     pub async fn output_timeout(&mut self, limit: Duration) -> Result<Option<Output>> {
         let deadline = deadline(limit);
-        match self.run(Streams::Piped, deadline, Explain::AskAgain).await {
+        match self.whole(Streams::Piped, deadline).await {
             Err(error) if is_late(&error) => Ok(None),
             child => match child? {
                 Some(mut child) => child.output_until(deadline).await,
@@ -297,6 +297,15 @@ impl Command {
     async fn hold(&mut self, deadline: Option<Instant>) -> Result<Prepared> {
         let (child, gate) = self.launch(Streams::Inherited, true, deadline, Explain::Facts).await?;
         Ok(Prepared::new(child, gate, self.kill_on_drop))
+    }
+
+    /// For a call that waits for the end, too: nobody can ask what it has used.
+    async fn whole(&self, streams: Streams, deadline: Option<Instant>) -> Result<Option<Child>> {
+        let mut child = self.run(streams, deadline, Explain::AskAgain).await?;
+        if let Some(running) = child.as_mut().and_then(Child::running) {
+            running.forgo_usage();
+        }
+        Ok(child)
     }
 
     /// Launches, by way of the gate if there is something to be done there. `None` if the deadline has passed before that.
