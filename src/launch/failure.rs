@@ -10,6 +10,7 @@ use crate::bwrap::{Bwrap, Message, NamespaceIds, Stage, decisive};
 use crate::diagnosis::{Cause, Confidence, Diagnosis, ProgramProblem, Symptom, Verdict};
 use crate::host::Host;
 use crate::sandbox::{Feature, Sandbox};
+use crate::visible;
 
 /// Where bwrap's own words were read.
 ///
@@ -205,20 +206,31 @@ impl Failure {
             let explanation = explanation.of_other_words(self.symptom());
             self.explanation = Some(Arc::new(explanation));
         }
+        self.heed_monitor();
     }
 
     /// The same failure; it is undecided if only bwrap's words would tell that the command did not run, and they are still not
-    /// known, or tell that it failed to watch over the command, of whatever became of that.
+    /// known, or say nothing of the command.
     pub(super) fn or_doubted(mut self) -> Self {
-        let early = Outcome::Undecided(Undecided::BwrapEndedEarly { status: 1 });
+        self.heed_monitor();
         if self.message().is_none() && self.origin.as_ref().is_some_and(|origin| origin.doubtful) {
-            (self.outcome, self.explanation) = (early, None);
-        }
-        let watching = |message: &Message| message.stage() == Stage::Monitor;
-        if matches!(self.outcome, Outcome::NotExecuted { .. }) && self.messages().iter().any(watching) {
-            self.outcome = early;
+            self.doubt();
         }
         self
+    }
+
+    /// Takes it back that the command did not run, if bwrap says that it failed to watch over it: whatever became of the command.
+    fn heed_monitor(&mut self) {
+        let watching = |message: &Message| message.stage() == Stage::Monitor;
+        if matches!(self.outcome, Outcome::NotExecuted { .. }) && self.messages().iter().any(watching) {
+            self.doubt();
+        }
+    }
+
+    /// Nobody knows whether the command ran: then there is nothing to explain.
+    fn doubt(&mut self) {
+        self.outcome = Outcome::Undecided(Undecided::BwrapEndedEarly { status: 1 });
+        (self.program, self.explanation) = (None, None);
     }
 
     /// Whether bwrap said something that is not known yet.
@@ -418,22 +430,8 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&one_line(&self.sentence()))
+        f.write_str(&visible::line(&self.sentence()))
     }
-}
-
-/// Text as one line that does nothing to a terminal, whatever is in a path.
-fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for c in text.chars() {
-        // the line and paragraph separators of Unicode are no control characters
-        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
-            line.extend(c.escape_default());
-        } else {
-            line.push(c);
-        }
-    }
-    line
 }
 
 /// As [`Failure::symptom`].
@@ -495,11 +493,11 @@ mod tests {
 
     #[test]
     fn a_failure_is_one_line_whatever_is_in_a_path() {
-        let sandbox = Sandbox::new().ro_bind("/a\nb\x1b[31m\u{2028}\u{9b}", "/usr");
+        let sandbox = Sandbox::new().ro_bind("/a\nb\x1b[31m\u{2028}\u{9b}\u{202e}", "/usr");
         let words =
-            b"bwrap: Can't find source path /a\nb\x1b[31m\xe2\x80\xa8\xc2\x9b: No such file or directory\n";
+            b"bwrap: Can't find source path /a\nb\x1b[31m\xe2\x80\xa8\xc2\x9b\xe2\x80\xae: No such file or directory\n";
         let mut failure = Failure::new(Verdict::SetupFailed, words);
-        let escaped = "/a\\nb\\u{1b}[31m\\u{2028}\\u{9b}";
+        let escaped = "/a\\nb\\u{1b}[31m\\u{2028}\\u{9b}\\u{202e}";
         let check = |failure: &Failure| {
             let line = failure.to_string();
             assert!(line.contains(escaped) && !line.contains(|c: char| c.is_control()), "{line:?}");
@@ -513,7 +511,7 @@ mod tests {
         failure.outcome = Outcome::Undecided(Undecided::StatusLost);
         check(&failure);
         failure.outcome = Outcome::NotExecuted { signal: None };
-        failure.program = Some(ProgramProblem::IsDirectory("/a\nb\x1b[31m\u{2028}\u{9b}".into()));
+        failure.program = Some(ProgramProblem::IsDirectory("/a\nb\x1b[31m\u{2028}\u{9b}\u{202e}".into()));
         check(&failure);
     }
 }

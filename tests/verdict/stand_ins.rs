@@ -140,7 +140,8 @@ fn a_bwrap_that_fails_when_the_command_has_run(here: &Here) {
             skip("strace may not trace here");
         }
         assert!(!Kind::of(&outcome).denies(), "it ran: {outcome:?}");
-        let said = outcome.unwrap_err().to_string();
-        assert!(said.contains("signalfd"), "{said}");
+        let error = outcome.unwrap_err();
+        assert!(error.to_string().contains("signalfd"), "{error}");
+        assert!(error.diagnosis().is_none(), "what may have run is no failed launch: {}", error.report());
     }
 }
