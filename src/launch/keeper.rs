@@ -14,15 +14,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use caps::{CapSet, CapsHashSet};
-use rustix::fs::{AtFlags, CWD, statat};
-use rustix::process::{geteuid, getpid, getpriority_process};
-use rustix::thread::{
-    CpuSet, SecureComputingMode, current_timer_slack, gettid, no_new_privs, sched_getaffinity,
-    secure_computing_mode,
-};
+use rustix::process::getpid;
+use rustix::thread::gettid;
 
 use super::descriptors::event;
+use super::inherited::{Context, Surroundings};
 use super::spawn;
 use super::wait::{self, Ward};
 
@@ -115,66 +111,6 @@ impl Keeper {
     fn attend(&mut self) {
         if let Ok(event) = self.ensure(Context::here) {
             wake(&event);
-        }
-    }
-}
-
-/// What a child gets from the thread that spawns it, and threads of one process need not share.
-#[derive(Clone, PartialEq, Eq)]
-struct Context {
-    namespaces: Vec<Option<u64>>,
-    uid: u32,
-    capabilities: Vec<Option<CapsHashSet>>,
-}
-
-impl Context {
-    /// Of the calling thread.
-    fn here() -> Self {
-        let names = ["cgroup", "ipc", "mnt", "net", "pid_for_children", "user", "uts"];
-        let directory = std::fs::File::open("/proc/thread-self/ns").ok();
-        let inode = |name| statat(directory.as_ref()?, name, AtFlags::empty()).ok().map(|stat| stat.st_ino);
-        let sets = [CapSet::Permitted, CapSet::Inheritable, CapSet::Bounding];
-        Self {
-            namespaces: names.into_iter().map(inode).collect(),
-            uid: geteuid().as_raw(),
-            capabilities: sets.into_iter().map(|set| caps::read(None, set).ok()).collect(),
-        }
-    }
-}
-
-/// As [`Context`], but what may change for a thread that is there already, by its own doing or another's. It is cheap to
-/// ask for.
-#[derive(PartialEq, Eq)]
-struct Surroundings {
-    seccomp: Option<SecureComputingMode>,
-    no_new_privs: Option<bool>,
-    processors: Option<CpuSet>,
-    niceness: Option<i32>,
-    directory: Option<(u64, u64)>,
-    /// Where tokens are kept, such as those of AFS (`session-keyring(7)`).
-    keyring: Option<libc::c_long>,
-    io_priority: Option<libc::c_long>,
-    scheduling: Option<(i32, i32)>,
-    timer_slack: Option<u64>,
-    /// With cgroup v1, threads of one process may be in different ones.
-    cgroups: Option<Vec<u8>>,
-}
-
-impl Surroundings {
-    /// Of the calling thread.
-    fn here() -> Self {
-        let directory = statat(CWD, ".", AtFlags::empty()).ok();
-        Self {
-            seccomp: secure_computing_mode().ok(),
-            no_new_privs: no_new_privs().ok(),
-            processors: sched_getaffinity(None).ok(),
-            niceness: getpriority_process(None).ok(),
-            directory: directory.map(|stat| (stat.st_dev, stat.st_ino)),
-            keyring: spawn::session_keyring(),
-            io_priority: spawn::io_priority(),
-            scheduling: spawn::scheduling(),
-            timer_slack: current_timer_slack().ok(),
-            cgroups: std::fs::read("/proc/thread-self/cgroup").ok(),
         }
     }
 }

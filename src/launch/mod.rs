@@ -26,6 +26,7 @@ mod group;
 mod handle;
 mod handshake;
 mod idmap;
+mod inherited;
 mod keeper;
 mod leave;
 mod limits;

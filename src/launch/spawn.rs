@@ -119,6 +119,13 @@ pub(super) fn io_priority() -> Option<libc::c_long> {
     (priority >= 0).then_some(priority)
 }
 
+/// The calling thread's execution domain (`personality(2)`).
+pub(super) fn personality() -> Option<c_int> {
+    // SAFETY: the call takes a number, this one to change nothing, and touches no memory.
+    let personality = unsafe { libc::personality(0xffff_ffff) };
+    (personality >= 0).then_some(personality)
+}
+
 /// The calling thread's scheduling policy and real-time priority (`sched(7)`).
 pub(super) fn scheduling() -> Option<(i32, i32)> {
     let mut parameters = MaybeUninit::<libc::sched_param>::zeroed();

@@ -568,8 +568,8 @@ impl Sandbox {
     /// [`start`](crate::Prepared::start), and [`Command::die_with_caller`](crate::Command::die_with_caller) leaves none.
     ///
     /// Such launches run on one helper thread of this crate. If your thread has other namespaces, capabilities or the like
-    /// than that one, a fresh thread is used. What cannot be compared (which system call filters a thread has, Landlock,
-    /// a umask, groups or secure bits of its own) is taken from the thread that launched first.
+    /// than that one, a fresh thread is used. What cannot be compared (which system call filters a thread has, though not how many,
+    /// Landlock's rules, a memory policy) is taken from the thread that launched first.
     pub fn die_with_parent(mut self) -> Self {
         self.lifetime.die_with_parent = true;
         self

@@ -11,10 +11,11 @@ use crate::common::{Case, Here, host, skip};
 
 pub(crate) const CASES: &[Case] = cases![a_sandbox_has_what_its_thread_has];
 
-/// Prints the session keyring, the I/O priority, the scheduling policy, the timer slack and the control groups.
+/// Prints the session keyring, the I/O priority, the scheduling policy, the timer slack, the personality, the umask and the control groups.
 const PROBE: &str = "import ctypes, os
 call = ctypes.CDLL(None).syscall
-print(call(KEYCTL, 0, -3, 0), call(IOPRIO, 1, 0), os.sched_getscheduler(0), open('/proc/self/timerslack_ns').read().strip())
+print(call(KEYCTL, 0, -3, 0), call(IOPRIO, 1, 0), os.sched_getscheduler(0), open('/proc/self/timerslack_ns').read().strip(),
+    call(PERSONALITY, 0xffffffff), os.umask(0))
 print(open('/proc/self/cgroup').read())";
 
 /// A control group of cgroup v1 for one thread, removed in the end. Where there is none, threads share theirs.
@@ -51,7 +52,8 @@ fn a_sandbox_has_what_its_thread_has(here: &Here) {
     let group = Group(fs::create_dir(path).is_ok().then_some(path));
     let probe = PROBE
         .replace("KEYCTL", &libc::SYS_keyctl.to_string())
-        .replace("IOPRIO", &libc::SYS_ioprio_get.to_string());
+        .replace("IOPRIO", &libc::SYS_ioprio_get.to_string())
+        .replace("PERSONALITY", &libc::SYS_personality.to_string());
     let sandbox = host().proc("/proc").unshare(Namespaces::PID);
     let launch = |dies: bool| {
         let sandbox = if dies { sandbox.clone().die_with_parent() } else { sandbox.clone() };
@@ -79,6 +81,9 @@ fn a_sandbox_has_what_its_thread_has(here: &Here) {
                     let (number, batch) = (libc::SYS_sched_setscheduler, libc::SCHED_BATCH);
                     assert_eq!(libc::syscall(number, 0, batch, &raw const priority), 0);
                     assert_eq!(libc::prctl(libc::PR_SET_TIMERSLACK, 123_000), 0);
+                    assert!(libc::personality(libc::ADDR_NO_RANDOMIZE as libc::c_ulong) >= 0);
+                    assert_eq!(libc::unshare(libc::CLONE_FS), 0, "a umask of its own");
+                    libc::umask(0o27);
                     (libc::syscall(libc::SYS_keyctl, 0, -3, 0), launch(false), launch(true))
                 }
             });
@@ -88,7 +93,14 @@ fn a_sandbox_has_what_its_thread_has(here: &Here) {
     let mut keyrings = Vec::new();
     for _ in 0..2 {
         let (keyring, plain, dying) = own();
-        assert!(plain.starts_with(&format!("{keyring} {} 3 123000\n", (3 << 13) | 7)), "{plain}");
+        assert!(
+            plain.starts_with(&format!(
+                "{keyring} {} 3 123000 {} 23\n",
+                (3 << 13) | 7,
+                libc::ADDR_NO_RANDOMIZE
+            )),
+            "{plain}"
+        );
         assert_eq!(plain, dying, "it is another thread's");
         assert_eq!(group.0.is_some(), dying.contains("bwrap-launch-test."), "{dying}");
         keyrings.push(keyring);
