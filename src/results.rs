@@ -108,6 +108,15 @@ pub enum ResultsError {
         /// How many bytes were allowed.
         limit: u64,
     },
+    /// There are more entries in it than were allowed.
+    #[error("{}: has more than {limit} entries", crate::visible::path(path))]
+    #[non_exhaustive]
+    TooMany {
+        /// The directory.
+        path: PathBuf,
+        /// How many were allowed.
+        limit: usize,
+    },
     /// The kernel cannot open anything in this way.
     #[error(
         "openat2(2) is not there, which opens files without following anything out of a directory: it takes Linux 5.6, and in a container a seccomp profile that knows it (Docker 20.10)"
@@ -139,9 +148,11 @@ impl Results {
         let opened = open(&path, flags, Mode::empty());
         let directory = opened.map_err(|errno| failed(errno, &path, Path::new("")))?;
         let results = Self { directory, path };
-        // whether that can be done at all is to be known at once
-        results.resolve(Path::new("."), flags, Mode::empty())?;
-        Ok(results)
+        // whether that can be done at all is to be known at once; what was opened just now is not denied but by a filter
+        match results.resolve(Path::new("."), flags, Mode::empty()) {
+            Err(error) if has_errno(&error, Errno::PERM) => Err(ResultsError::Unsupported),
+            resolved => resolved.map(|_| results),
+        }
     }
 
     /// Opens a regular file for reading. It is not waited for, whatever the sandbox does.
@@ -223,7 +234,7 @@ impl Results {
     /// # let directory = directory.path();
     /// std::fs::create_dir_all(directory.join("out/logs")).unwrap();
     /// let results = Results::below(directory).unwrap();
-    /// assert!(results.directory("out/logs").unwrap().entries().unwrap().is_empty());
+    /// assert!(results.directory("out/logs").unwrap().entries(100).unwrap().is_empty());
     /// ```
     pub fn directory(&self, path: impl AsRef<Path>) -> Result<Self, ResultsError> {
         let path = path.as_ref();
@@ -232,21 +243,21 @@ impl Results {
         Ok(Self { directory: found, path: self.path.join(path) })
     }
 
-    /// What is in this directory, in no order. What can be opened may have changed by the time when it is.
+    /// What is in this directory, of `limit` entries at most, in no order. What can be opened may have changed by the time when it is.
     ///
     /// # Errors
     ///
-    /// If it cannot be read.
+    /// If there is more in it, or it cannot be read.
     ///
     /// ```
     /// use bwrap_launch::{Results, ResultsKind};
     /// # let directory = tempfile::tempdir().unwrap();
     /// # let directory = directory.path();
     /// std::os::unix::fs::symlink("/etc/passwd", directory.join("trap")).unwrap();
-    /// let entries = Results::below(directory).unwrap().entries().unwrap();
+    /// let entries = Results::below(directory).unwrap().entries(100).unwrap();
     /// assert_eq!((entries[0].name.to_str(), entries[0].kind), (Some("trap"), ResultsKind::Symlink));
     /// ```
-    pub fn entries(&self) -> Result<Vec<ResultsEntry>, ResultsError> {
+    pub fn entries(&self, limit: usize) -> Result<Vec<ResultsEntry>, ResultsError> {
         let fail = |errno| failed(errno, &self.path, Path::new(""));
         // what a path descriptor stands for is opened, whatever it is called now
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -271,6 +282,9 @@ impl Results {
                 }
                 kind => kind,
             };
+            if entries.len() == limit {
+                return Err(ResultsError::TooMany { path: self.path.clone(), limit });
+            }
             entries.push(ResultsEntry { name: name.to_owned(), kind: ResultsKind::of(kind) });
         }
         Ok(entries)

@@ -47,7 +47,7 @@ fn honest_files_are_opened(here: &Here) {
     assert_eq!(results.read("a/full", 4096).unwrap().len(), 4096);
     let below = results.directory("a").unwrap();
     let mut names: Vec<_> =
-        below.entries().unwrap().into_iter().map(|e| (e.name.into_string().unwrap(), e.kind)).collect();
+        below.entries(100).unwrap().into_iter().map(|e| (e.name.into_string().unwrap(), e.kind)).collect();
     names.sort_by(|one, two| one.0.cmp(&two.0));
     let expected = [("b", ResultsKind::Directory), ("empty", ResultsKind::File), ("full", ResultsKind::File)];
     assert_eq!(names, expected.map(|(name, kind)| (name.to_owned(), kind)));
@@ -126,7 +126,7 @@ fn nothing_but_files_is_opened(here: &Here) {
     }
     assert!(start.elapsed() < Duration::from_secs(5), "nobody waits for a FIFO");
     assert!(matches!(results.directory("fifo"), Err(ResultsError::Other { found: "FIFO", .. })));
-    let kinds = results.entries().unwrap();
+    let kinds = results.entries(100).unwrap();
     assert_eq!(kinds.iter().filter(|entry| entry.kind == ResultsKind::Special).count(), special.len());
     assert_eq!(kinds.iter().filter(|entry| entry.kind == ResultsKind::Directory).count(), 1);
 }
