@@ -199,6 +199,8 @@ impl Group {
         if group.parts.is_empty() && refused.is_empty() {
             return Err(Refusal::not_mounted());
         }
+        // version 1 takes no limit of both that is below the one of memory alone
+        settings.sort_by_key(|(_, _, limit, _)| matches!(limit, Limit::SwapMax(_)));
         for (hierarchy, setting, limit, optional) in settings {
             let of_hierarchy = |part: &&Part| part.unified == hierarchy.unified;
             let done = match group.parts.iter().find(|part| part.has(setting.controller)) {

@@ -152,7 +152,8 @@ fn its_limits_are_there_before_the_command(here: &Here) {
         Path::new("/sys/fs/cgroup/memory").join(swap).exists()
     };
     if has_swap {
-        limits = limits.require(Limit::SwapMax(8 << 20));
+        // whichever comes first
+        limits = limits.require(Limit::SwapMax(8 << 20)).memory_max(64 << 20);
         expected.push((swap, ((if parent.unified { 8 } else { 72 }) << 20).to_string()));
     }
     if let Some((major, minor)) = disk() {
