@@ -1,5 +1,6 @@
 //! `bwrap-doctor host`.
 
+use bwrap_launch::Sandbox;
 use bwrap_launch::host::{Fact, Host};
 
 use crate::{INSTALLED, ask, doctor, needs, said};
@@ -30,6 +31,18 @@ fn every_fact_is_in_the_text() {
         }
     }
     assert!(!text.out.contains("{\"") && !text.out.contains("\"present\""), "{}", text.out);
+}
+
+#[test]
+fn names_of_the_host_are_visible_and_no_lines() {
+    needs!(INSTALLED);
+    let sandbox = Sandbox::new().bind("/", "/").proc("/proc").tmpfs("/tmp/a\nb\u{202e}c");
+    let said = sandbox.command(env!("CARGO_BIN_EXE_bwrap-doctor")).arg("host").output().unwrap();
+    let text = String::from_utf8(said.stdout).unwrap();
+    assert!(text.contains("  /tmp/a\\nb\\u{202e}c tmpfs"), "{text}");
+    assert!(!text.contains('\u{202e}'), "{text}");
+    // bwrap made the directory on the host
+    std::fs::remove_dir("/tmp/a\nb\u{202e}c").unwrap();
 }
 
 #[test]

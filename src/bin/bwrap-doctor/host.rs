@@ -7,9 +7,9 @@ use bwrap_launch::host::{self, CapabilitySet, Fact, Mount};
 use bwrap_launch::{Bwrap, Capability};
 use serde_json::Value;
 
-use crate::Result;
 use crate::cli::{Format, Host};
 use crate::output::{self, note};
+use crate::{Result, visible};
 
 pub(crate) fn run(task: &Host, format: Format) -> Result {
     let bwrap = output::bwrap(task.bwrap.as_deref());
@@ -48,7 +48,7 @@ fn text(host: &host::Host, bwrap: Option<&Bwrap>) -> Result<String> {
     text.push_str("platforms\n");
     match &host.platforms {
         Fact::Present(seen) => seen.iter().for_each(|sighting| {
-            let _ = writeln!(text, "  {}: {}", sighting.platform, sighting.evidence);
+            let _ = writeln!(text, "  {}: {}", sighting.platform, visible::line(&sighting.evidence));
         }),
         _ => text.push_str("  none that is recognised\n"),
     }
@@ -94,12 +94,12 @@ fn show(value: &Value) -> String {
     match value {
         Value::String(word) if word == "unknown" => "not looked at".to_owned(),
         Value::String(word) if word == "absent" => "not there".to_owned(),
-        Value::String(word) => word.clone(),
+        Value::String(word) => visible::line(word).into_owned(),
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
         Value::Array(values) => values.iter().map(show).collect::<Vec<_>>().join("; "),
         Value::Object(fields) => match (fields.get("present"), fields.get("unreadable")) {
-            (Some(Value::String(word)), _) => word.clone(),
+            (Some(Value::String(word)), _) => visible::line(word).into_owned(),
             (Some(value), _) => show(value),
             (_, Some(why)) => format!("unreadable: {}", show(why)),
             _ => {
@@ -124,7 +124,7 @@ fn capabilities(set: CapabilitySet) -> String {
 
 fn write_mount(text: &mut String, mount: &Mount) {
     let options: Vec<&str> = mount.options.iter().map(String::as_str).collect();
-    let (point, root) = (mount.point.display(), mount.root.display());
+    let (point, root) = (visible::path(&mount.point), visible::path(&mount.root));
     let of = if mount.root.as_os_str() == "/" { String::new() } else { format!(" ({root})") };
     let _ = writeln!(text, "  {point} {}{of} {}", mount.filesystem, options.join(","));
 }

@@ -11,8 +11,8 @@ use bwrap_launch::{Bwrap, BwrapError};
 use clap::builder::styling::{AnsiColor, Style};
 use serde::Serialize;
 
-use crate::Result;
 use crate::cli::Depth;
+use crate::{Result, visible};
 
 /// The version of the JSON interface (`docs/diagnosis.schema.json`). Fields are added without changing it.
 const SCHEMA: u32 = 1;
@@ -95,7 +95,8 @@ pub(crate) fn json_line(value: &impl Serialize) -> Option<String> {
 
 /// Our own trouble, in a line.
 pub(crate) fn complain(text: &str) {
-    report(&format!("bwrap-doctor: {}\n", text.trim_end().replace('\n', "\n    ")));
+    let lines: Vec<_> = text.trim_end().lines().map(visible::line).collect();
+    report(&format!("bwrap-doctor: {}\n", lines.join("\n    ")));
 }
 
 /// Something to know, in a line.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use bwrap_launch::diagnosis::{Cause, Diagnosis};
 use bwrap_launch::host::Host;
-use bwrap_launch::{Command, Descriptor, Error, Failure, Heard, ProgramProblem};
+use bwrap_launch::{Command, Descriptor, Ending, Error, Failure, Heard, ProgramProblem};
 use serde::Serialize;
 
 use crate::Result;
@@ -59,6 +59,8 @@ pub(crate) fn run(task: Run, format: Format) -> ExitCode {
         Some(Error::Refused(_)) => ("refused", NOT_LAUNCHED),
         Some(Error::SetupFailed(_)) => ("setup-failed", NOT_LAUNCHED),
         Some(Error::NotExecuted(failure)) => ("not-executed", not_executed(failure)),
+        // watching it failed, and it may have run
+        Some(error) if error.ending() == Ending::Unknown => ("undecided", UNDECIDED),
         Some(Error::Undecided(_)) => ("undecided", UNDECIDED),
         Some(_) | None => ("not-launched", NOT_LAUNCHED),
     };

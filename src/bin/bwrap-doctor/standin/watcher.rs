@@ -21,7 +21,7 @@ use rustix::process::{Pid, PidfdFlags, getppid, pidfd_open};
 use rustix::stdio::{stdin, stdout};
 use serde_json::Value;
 
-use super::words;
+use super::words::{self, Seen};
 use crate::line;
 
 /// The first word of a watcher. The others: bwrap's process id, the descriptors to keep, the real bwrap, `--`, the line.
@@ -50,19 +50,6 @@ pub(super) fn run(words: Vec<OsString>) -> ExitCode {
         words::explain(seen, &real, words.collect(), &kept);
     }
     ExitCode::SUCCESS
-}
-
-/// That the command did not run, as far as it is known how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Seen {
-    /// For certain.
-    Failed(Verdict),
-    /// The sandbox was not complete, and bwrap's report is its caller's.
-    Incomplete,
-    /// bwrap did not report that it executed the command; what became of the set-up, its caller knows.
-    Unreported,
-    /// The sandbox was complete, and bwrap did not report that it executed the command.
-    Complete,
 }
 
 /// How far bwrap has come.

@@ -12,7 +12,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bwrap_launch::{Bwrap, Command, Error, Heard, Verdict, doctor};
 
 use super::line::{BLOCK, STATUS, renumbered};
-use super::watcher::Seen;
 use crate::{Result, line, output};
 
 /// A file for what is said, instead of standard error.
@@ -24,6 +23,19 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long bwrap may take to say once more what is wrong. Whoever reads standard error to its end waits for that.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// That the command did not run, as far as it is known how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// For certain.
+    Failed(Verdict),
+    /// The sandbox was not complete, and bwrap's report is its caller's.
+    Incomplete,
+    /// bwrap did not report that it executed the command; what became of the set-up, its caller knows.
+    Unreported,
+    /// The sandbox was complete, and bwrap did not report that it executed the command.
+    Complete,
+}
 
 /// `numbers` are those of descriptors with content, in the line and here.
 pub(super) fn explain(seen: Seen, real: &Path, words: Vec<OsString>, numbers: &[(RawFd, RawFd)]) {
