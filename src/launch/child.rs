@@ -25,7 +25,7 @@ use super::pty::Terminal;
 use super::reach::{GRACE, Record};
 use super::reading::{Next, Reading};
 use super::running::{Running, process_is_gone};
-use super::start::{Started, in_reach};
+use super::start::{self, Started, in_reach};
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
 use super::stop::{self, Killer, Terms};
 use super::usage::{Figure, Usage};
@@ -164,6 +164,13 @@ impl Child {
             return Err(error);
         }
         Ok(self)
+    }
+
+    /// Waits until bwrap has its id maps, if there are any.
+    pub(super) fn wait_mapped(&mut self, deadline: Option<Instant>) -> Result<()> {
+        let Some(running) = &mut self.launch.running else { return Ok(()) };
+        let mapped = start::wait_mapped(running, deadline);
+        self.or_destroyed(mapped)
     }
 
     /// As [`begin`](Self::begin), but what cannot be limited is the caller's to end.
@@ -472,14 +479,16 @@ impl Child {
         Ok(over)
     }
 
-    /// As [`wait_timeout`](Self::wait_timeout), but when the time has passed nothing is left of it.
+    /// As [`wait_timeout`](Self::wait_timeout), but when the time has passed, or it cannot be waited for, nothing is left of it.
     pub(crate) fn wait_until(&mut self, deadline: Option<Instant>) -> Result<Option<ExitStatus>> {
         drop(self.stdin.take());
-        if self.wait_over(deadline)? {
-            return self.outcome().map(Some);
+        match self.wait_over(deadline) {
+            Ok(true) => self.outcome().map(Some),
+            unfinished => {
+                self.destroy();
+                unfinished.map(|_| None)
+            }
         }
-        self.destroy();
-        Ok(None)
     }
 
     /// Says how the command ended, or `None` while it runs.
@@ -564,10 +573,19 @@ impl Child {
 
     /// As [`wait_with_output`](Self::wait_with_output), but when the deadline has passed nothing is left of it.
     pub(super) fn output_until(&mut self, deadline: Option<Instant>) -> Result<Option<Output>> {
+        let output = self.collect(deadline);
+        if !matches!(output, Ok(Some(_))) {
+            self.destroy();
+        }
+        output
+    }
+
+    /// The output, unless the deadline passes before its end.
+    fn collect(&mut self, deadline: Option<Instant>) -> Result<Option<Output>> {
         drop(self.stdin.take());
         let mut reading = self.take_reading();
         let [mut stdout, mut stderr] = [Kept::new(self.handling.capture), Kept::new(self.handling.capture)];
-        let all = loop {
+        loop {
             match reading
                 .next(self.launch.running.as_mut(), deadline)
                 .map_err(Error::system(Step::ReadOutput))?
@@ -575,22 +593,19 @@ impl Child {
                 Next::Bytes(stream, bytes, before) => {
                     let kept = if stream == Stream::Stdout { &mut stdout } else { &mut stderr };
                     kept.push(bytes);
-                    if let Err(error) = self.handling.pass_on(stream, bytes, before) {
-                        self.destroy();
-                        return Err(Error::system(Step::PassOutputOn)(error));
-                    }
+                    let passed = self.handling.pass_on(stream, bytes, before);
+                    passed.map_err(Error::system(Step::PassOutputOn))?;
                     // a command that writes on and on leaves no moment without something to read
                     if left(deadline).is_zero() {
-                        break false;
+                        return Ok(None);
                     }
                 }
-                Next::End => break true,
-                Next::Late => break false,
+                Next::End => break,
+                Next::Late => return Ok(None),
             }
-        };
+        }
         drop(reading);
-        if !all || !self.wait_over(deadline)? {
-            self.destroy();
+        if !self.wait_over(deadline)? {
             return Ok(None);
         }
         let status = self.outcome()?;
@@ -632,7 +647,7 @@ impl Child {
 
     /// Kills and reaps it all at once.
     pub(super) fn destroy(&mut self) {
-        if let Some(mut running) = self.launch.running.take() {
+        if let Some(running) = self.launch.running.take() {
             running.destroy();
         }
     }

@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,11 +12,11 @@ use rustix::fs::{Access, access};
 use rustix::process::getuid;
 
 use super::capture::{Capture, Handling, Stream};
-use super::child::{Child, deadline};
-use super::ending::Stop;
+use super::child::{Child, deadline, given_up};
 use super::error::{Error, Result, Step};
 use super::explain::Explain;
 use super::failure::Failure;
+use super::gate::Gate;
 use super::gather::gather_elsewhere;
 use super::handshake::Outcome;
 use super::limits::Limits;
@@ -25,7 +25,7 @@ use super::output::{ExitStatus, Output};
 use super::prepared::Prepared;
 use super::pty::{Terminal, WindowSize};
 use super::spawn::Family;
-use super::start::{self, Started};
+use super::start::{self, Started, is_late};
 use super::stdio::{Stdio, StdioKind};
 use super::stop::Terms;
 use crate::bwrap::{Bwrap, ParseError, parse};
@@ -49,6 +49,9 @@ use crate::sandbox::{Advice, Circumstances, Descriptor, ENGINE_SOCKETS, Invalid,
 /// assert_eq!(output.stdout, b"hello\n");
 /// # Ok::<(), bwrap_launch::Error>(())
 /// ```
+///
+/// A clone shares what is open in the first: of a file as standard input each reads what the other has not.
+#[derive(Clone)]
 pub struct Command {
     pub(super) recipe: Arc<Recipe>,
     pub(super) bwrap: Option<Bwrap>,
@@ -73,6 +76,16 @@ pub(crate) enum Streams {
     /// The input is empty: nobody is there to write to it.
     Piped,
     Null,
+}
+
+/// How a command is set up this time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Setup {
+    pub(super) streams: Streams,
+    /// It is not to begin by itself.
+    pub(super) hold: bool,
+    /// When what comes before it, to be read or written, has taken too long.
+    pub(super) deadline: Option<Instant>,
 }
 
 impl Streams {
@@ -287,7 +300,9 @@ impl Command {
     }
 
     /// Gives the command a terminal of its own, of this size (`pty(7)`): it is what streams are connected to about which nothing
-    /// is said. Our end is [`Child::terminal`]; somebody has to read it, or the command is blocked sooner or later.
+    /// is said. Our end is [`Child::terminal`]; somebody has to read it, or the command is blocked sooner or later. So
+    /// [`status`](Self::status), [`output`](Self::output) and their twins, which keep it to themselves, take no stream on it
+    /// ([`Problem::Conflict`]).
     ///
     /// It has nothing to do with the caller's terminal: whatever is pushed into it (`TIOCSTI`) comes back to the command alone.
     /// `bwrap` is put into a session of its own, which this terminal controls (`credentials(7)`), and the command with it. So
@@ -644,6 +659,7 @@ impl Command {
     /// # Ok::<(), bwrap_launch::Error>(())
     /// ```
     pub fn status(&mut self) -> Result<ExitStatus> {
+        self.check_unattended()?;
         let mut child = self.launch(Streams::Inherited, Explain::AskAgain)?;
         child.forgo_usage();
         child.wait()
@@ -662,6 +678,7 @@ impl Command {
     /// # Ok::<(), bwrap_launch::Error>(())
     /// ```
     pub fn output(&mut self) -> Result<Output> {
+        self.check_unattended()?;
         let mut child = self.launch(Streams::Piped, Explain::AskAgain)?;
         child.forgo_usage();
         child.wait_with_output()
@@ -671,7 +688,8 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// As [`status`](Self::status). bwrap is asked again only within the limit.
+    /// As [`status`](Self::status). bwrap is asked again only within the limit. Outside of it is looking for bwrap where
+    /// [`bwrap`](Self::bwrap) names none: one that does not answer is waited for as [`Bwrap::find`] says.
     ///
     /// ```
     /// use std::time::Duration;
@@ -713,15 +731,16 @@ impl Command {
         }
     }
 
-    /// Launches, and passes the deadline on. `None` if that has passed while id maps were written.
+    /// Launches, and passes the deadline on. `None` if that has passed before the command could begin.
     fn launch_until(
         &self,
         streams: Streams,
         deadline: Option<Instant>,
     ) -> Result<Option<(Child, Option<Instant>)>> {
+        self.check_unattended()?;
         let explain = self.explain.unwrap_or(Explain::AskAgain);
-        match self.run(streams, deadline, explain) {
-            Err(error) if is_late(&error) => Ok(None),
+        match self.run(Setup { streams, hold: false, deadline }, explain) {
+            Err(error) if is_late(&error, deadline) => Ok(None),
             child => Ok(child?.map(|mut child| {
                 child.forgo_usage();
                 (child, deadline)
@@ -730,15 +749,14 @@ impl Command {
     }
 
     /// Launches, by way of the gate if there is something to be done there. `None` if the deadline has passed before that.
-    fn run(&self, streams: Streams, deadline: Option<Instant>, explain: Explain) -> Result<Option<Child>> {
-        if self.needs_gate().is_none() {
-            let (started, bwrap) = self.start(streams, false, deadline, explain)?;
-            return self.child(started, bwrap, explain).begin().map(Some);
+    fn run(&self, setup: Setup, explain: Explain) -> Result<Option<Child>> {
+        let (child, gate) = self.start(setup, explain)?;
+        if gate.is_none() {
+            return Ok(Some(child));
         }
-        let mut prepared = self.hold(streams, deadline, explain)?;
-        prepared.begin()?;
+        let mut prepared = Prepared::new(child, gate);
         // dropped, it is destroyed
-        if prepared.wait_ready(deadline)? { prepared.open().map(Some) } else { Ok(None) }
+        if prepared.wait_ready(setup.deadline)? { prepared.open().map(Some) } else { Ok(None) }
     }
 
     /// Sets the sandbox up and holds it, complete and isolated, until it is told to start.
@@ -793,7 +811,7 @@ impl Command {
     ) -> Result<Option<Prepared>> {
         let explain = self.explain.unwrap_or(Explain::Facts);
         let mut prepared = match self.hold(streams, deadline, explain) {
-            Err(error) if is_late(&error) => return Ok(None),
+            Err(error) if is_late(&error, deadline) => return Ok(None),
             prepared => prepared?,
         };
         // dropped, it is destroyed
@@ -818,9 +836,8 @@ impl Command {
         deadline: Option<Instant>,
         explain: Explain,
     ) -> Result<Prepared> {
-        let (mut started, bwrap) = self.start(streams, true, deadline, explain)?;
-        let gate = started.gate.take();
-        Ok(Prepared::new(self.child(started, bwrap, explain), gate))
+        let (child, gate) = self.start(Setup { streams, hold: true, deadline }, explain)?;
+        Ok(Prepared::new(child, gate))
     }
 
     pub(super) fn child(&self, started: Started, bwrap: Bwrap, explain: Explain) -> Child {
@@ -832,23 +849,13 @@ impl Command {
     }
 
     fn launch(&self, streams: Streams, explain: Explain) -> Result<Child> {
-        let explain = self.explain.unwrap_or(explain);
-        let limit = self.terms.timeout.and_then(deadline);
-        // its time was over while its ids were mapped, or while it was set up to be limited
-        let late = || Error::stopped(Stop::Timeout, Outcome::SetupFailed { signal: None });
-        match self.run(streams, limit, explain) {
-            Err(error) if limit.is_some() && is_late(&error) => Err(late()),
-            child => child?.ok_or_else(late),
-        }
+        let setup = Setup { streams, hold: false, deadline: None };
+        self.run(setup, self.explain.unwrap_or(explain))?.ok_or_else(given_up)
     }
 
-    fn start(
-        &self,
-        streams: Streams,
-        hold: bool,
-        deadline: Option<Instant>,
-        explain: Explain,
-    ) -> Result<(Started, Bwrap)> {
+    /// Starts bwrap, and waits for id maps. There is a gate if it is to be held, or something is to be done there. If it is not to
+    /// be held, its time begins, although it is still to be set up.
+    fn start(&self, setup: Setup, explain: Explain) -> Result<(Child, Option<Gate>)> {
         let start = || {
             // a description that is wrong is, whatever bwrap there is
             self.check()?;
@@ -856,8 +863,14 @@ impl Command {
                 Some(bwrap) => bwrap.clone(),
                 None => Bwrap::find()?,
             };
-            let started = self.started(&bwrap, streams, hold, |order| start::start(order, deadline))?;
-            Ok((started, bwrap))
+            let mut started = self.started(&bwrap, setup, start::begin)?;
+            let gate = started.gate.take();
+            let mut child = self.child(started, bwrap, explain);
+            if !setup.hold {
+                child = child.begin()?;
+            }
+            child.wait_mapped(setup.deadline)?;
+            Ok((child, gate))
         };
         start().map_err(|error: Error| match explain {
             Explain::Nothing => error,
@@ -869,17 +882,16 @@ impl Command {
     pub(super) fn started(
         &self,
         bwrap: &Bwrap,
-        streams: Streams,
-        hold: bool,
+        setup: Setup,
         start: impl FnOnce(&Order<'_>) -> Result<Started>,
     ) -> Result<Started> {
         let opened = self.terminal.map(Terminal::open).transpose();
         let Some((ours, theirs)) = opened.map_err(Error::system(Step::OpenTerminal))? else {
-            return start(&self.order(bwrap, streams, hold));
+            return start(&self.order(bwrap, setup));
         };
         let terminal = theirs.as_raw_fd();
         let theirs = StdioKind::Descriptor(Arc::new(theirs));
-        let mut order = self.order(bwrap, streams, hold);
+        let mut order = self.order(bwrap, setup);
         for (stdio, kind) in [
             (&self.stdin, &mut order.stdin),
             (&self.stdout, &mut order.stdout),
@@ -896,29 +908,8 @@ impl Command {
         Ok(started)
     }
 
-    /// The same command once more, to be carried to another thread.
-    #[cfg(feature = "tokio")]
-    pub(super) fn copy(&self) -> Self {
-        let copy = |stdio: &Option<Stdio>| stdio.as_ref().map(|stdio| Stdio(stdio.0.clone()));
-        Self {
-            recipe: Arc::clone(&self.recipe),
-            bwrap: self.bwrap.clone(),
-            stdin: copy(&self.stdin),
-            stdout: copy(&self.stdout),
-            stderr: copy(&self.stderr),
-            descriptors: self.descriptors.clone(),
-            explain: self.explain,
-            handling: self.handling.clone(),
-            limits: self.limits.clone(),
-            dies_with_caller: self.dies_with_caller,
-            terminal: self.terminal,
-            keeps_ignored_signals: self.keeps_ignored_signals,
-            family: self.family,
-            terms: self.terms,
-        }
-    }
-
-    fn order<'a>(&'a self, bwrap: &'a Bwrap, streams: Streams, hold: bool) -> Order<'a> {
+    fn order<'a>(&'a self, bwrap: &'a Bwrap, setup: Setup) -> Order<'a> {
+        let Setup { streams, hold, deadline } = setup;
         Order {
             recipe: &self.recipe,
             bwrap,
@@ -928,6 +919,7 @@ impl Command {
             descriptors: &self.descriptors,
             // whoever launches it gets the gate, and must do what is to be done there before it opens it
             hold: hold || self.needs_gate().is_some(),
+            deadline,
             dies_with_caller: self.dies_with_caller,
             keeps_ignored_signals: self.keeps_ignored_signals,
             terminal: None,
@@ -953,6 +945,18 @@ impl Command {
             self.recipe.check_gate(wish)?;
         }
         self.limits.check()
+    }
+
+    /// Checks what a call has to have that waits for the end itself: nobody reads the terminal then.
+    pub(super) fn check_unattended(&self) -> Result<(), Invalid> {
+        let streams = [&self.stdin, &self.stdout, &self.stderr];
+        match (0..).zip(streams).find(|(_, stdio)| self.terminal.is_some() && stdio.is_none()) {
+            Some((number, _)) => {
+                let problem = Problem::Conflict("a stream on the terminal", "a call that waits for the end");
+                Err(Invalid { place: Place::Descriptor(number), problem })
+            }
+            None => Ok(()),
+        }
     }
 
     /// What can only be done while the sandbox waits at the gate, if it is wished.
@@ -1010,11 +1014,6 @@ fn check_merged(streams: [Option<&Stdio>; 3]) -> Result<(), Invalid> {
         [_, true, true] => wrong(2, "standard output that is merged itself"),
         _ => Ok(()),
     }
-}
-
-/// Whether the deadline passed while bwrap waited for its id maps.
-pub(super) fn is_late(error: &Error) -> bool {
-    matches!(error, Error::System { step: Step::MapIds, source, .. } if source.kind() == ErrorKind::TimedOut)
 }
 
 impl fmt::Display for Command {

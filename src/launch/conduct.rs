@@ -202,7 +202,7 @@ impl Conduct {
             }
             (State::Freeing { until, again }, _) => {
                 if self.handshake.ready() != Ready::Open || now >= until {
-                    return self.see_off(now);
+                    return self.see_off_until(until, now);
                 }
                 if now >= again {
                     self.state = State::Freeing { until, again: now + Duration::from_millis(20) };

@@ -51,7 +51,9 @@ enum When {
     Opening,
     /// bwrap is started: whatever the system says to that is about starting it.
     Starting,
-    /// bwrap runs, or has run.
+    /// bwrap was started, and ended again before it could execute the command.
+    Undone,
+    /// The command may run, or have run.
     Launched,
 }
 
@@ -71,16 +73,16 @@ steps! {
     StartKeeper "start the keeper thread" Starting
     StartPool "start a pool's thread" Starting
     WatchBwrap "watch bwrap" Launched
-    MapIds "map the sandbox's ids" Launched
+    MapIds "map the sandbox's ids" Undone
     WaitForBwrap "wait for bwrap" Launched
-    StartCommand "start the command" Launched
+    StartCommand "start the command" Undone
     ReadOutput "read the command's output" Launched
     PassOutputOn "pass the command's output on" Launched
     Kill "kill the sandbox" Launched
     Signal "send a signal to the sandbox" Launched
     ListProcesses "list the sandbox's processes" Launched
     Limit "limit the sandbox's time" Launched
-    StartWatchdog "start the watchdog, which ends sandboxes with their caller" Launched
+    StartWatchdog "start the watchdog, which ends sandboxes with their caller" Undone
 }
 
 impl Step {
@@ -88,7 +90,7 @@ impl Step {
     /// fail while the command runs, or after it did.
     #[must_use]
     pub fn launched(self) -> bool {
-        self.when() == When::Launched
+        matches!(self.when(), When::Undone | When::Launched)
     }
 }
 
@@ -245,7 +247,7 @@ impl Error {
                 _ => Ending::Unknown,
             },
             // waiting, or reading its output, failed: it may run
-            Self::System { step, .. } if step.launched() => Ending::Unknown,
+            Self::System { step, .. } if step.when() == When::Launched => Ending::Unknown,
             _ => Ending::NotRun,
         }
     }
@@ -369,7 +371,7 @@ fn launch_errno(step: Step, source: &io::Error) -> Option<i32> {
     match step.when() {
         When::Starting => Some(errno),
         When::Opening if full => Some(errno),
-        When::Opening | When::Launched => None,
+        When::Opening | When::Undone | When::Launched => None,
     }
 }
 
@@ -429,6 +431,15 @@ mod tests {
         }
         let error = denied(Step::StartBwrap, libc::EIO);
         assert_eq!(error.report(), format!("{error}\nNothing was launched.\n"));
+    }
+
+    #[test]
+    fn what_was_undone_before_the_command_could_begin_did_not_run() {
+        for step in Step::ALL {
+            let expected = if step.when() == When::Launched { Ending::Unknown } else { Ending::NotRun };
+            assert_eq!(denied(*step, libc::ENOENT).ending(), expected, "{step}");
+        }
+        assert!(Step::MapIds.launched() && denied(Step::MapIds, libc::ENOENT).ending() == Ending::NotRun);
     }
 
     #[test]

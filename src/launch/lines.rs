@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::capture::Stream;
-use super::child::{Child, deadline};
+use super::child::{Child, deadline, left};
 use super::error::{Error, Result, Step};
 use super::reading::{Next, Reading};
 use super::stop::Killer;
@@ -185,6 +185,7 @@ impl<'c> Lines<'c> {
     }
 
     fn next_until(&mut self, deadline: Option<Instant>) -> Result<NextLine> {
+        let mut read = false;
         loop {
             let (all, reading) = (self.ended, &self.reading);
             if let Some(line) = self.splitters.take_line(|stream| all || reading.has_ended(stream)) {
@@ -193,6 +194,11 @@ impl<'c> Lines<'c> {
             if self.ended {
                 return Ok(NextLine::End);
             }
+            // a command that writes on and on, and no end of a line, leaves no moment without something to read
+            if read && left(deadline).is_zero() {
+                return Ok(NextLine::TimedOut);
+            }
+            read = true;
             match self.reading.next(self.child.running(), deadline) {
                 Ok(Next::Bytes(stream, bytes, before)) => {
                     self.splitters.push(stream, bytes);

@@ -5,6 +5,7 @@ use std::fmt;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use rustix::process::{getgid, getuid};
 
@@ -88,6 +89,8 @@ pub(super) struct Order<'a> {
     pub(super) descriptors: &'a [(RawFd, Descriptor)],
     /// The sandbox is to wait at the gate, complete.
     pub(super) hold: bool,
+    /// When what is read or written for it beforehand, filters and id maps, has taken too long.
+    pub(super) deadline: Option<Instant>,
     /// The watchdog ends it with us, and not bwrap.
     pub(super) dies_with_caller: bool,
     pub(super) keeps_ignored_signals: bool,

@@ -105,11 +105,6 @@ impl Prepared {
         self.open()?.begin()
     }
 
-    /// Its time begins although it is still to be set up.
-    pub(super) fn begin(&self) -> Result<()> {
-        self.child.as_ref().map_or(Ok(()), Child::limit)
-    }
-
     /// Sets the limits, now and not when the command starts.
     pub(super) fn limit(&mut self) -> Result<()> {
         self.child.as_mut().map_or(Ok(()), Child::apply_limits)

@@ -24,12 +24,13 @@ fn rehearse(recipe: &Arc<Recipe>, bwrap: &Bwrap, deadline: Instant) -> Option<(O
         stderr: &StdioKind::Piped,
         descriptors: &[],
         hold: true,
+        deadline: Some(deadline),
         dies_with_caller: false,
         keeps_ignored_signals: false,
         terminal: None,
         family: Family::default(),
     };
-    let mut started = start(&order, Some(deadline)).ok()?;
+    let mut started = start(&order).ok()?;
     drop(started.gate.take());
     if !started.running.wait_over(Some(deadline)).unwrap_or(false) {
         started.running.destroy();

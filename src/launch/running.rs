@@ -17,7 +17,7 @@ use super::descriptors::send_all;
 use super::handle::Handle;
 use super::handshake::{Caveats, End, Handshake, Outcome, Phase, Ready};
 use super::idmap::{Mapping, Progress};
-use super::keeper::Lease;
+use super::keeper::{self, Lease};
 use super::leave::UnderWay;
 use super::oom::Kills;
 use super::processes::{Lost, adopts_orphans, children_of, is_gone, kill_holders, reap_orphan, reap_orphans};
@@ -407,8 +407,8 @@ impl Running {
         self.listen().child_pid.is_some() || self.end.is_some()
     }
 
-    /// Kills bwrap and all, waits, and leaves nothing.
-    pub(crate) fn destroy(&mut self) {
+    /// Kills bwrap and all, waits, and leaves nothing. What does not die in time is seen to its end elsewhere.
+    pub(crate) fn destroy(mut self) {
         let under_way = UnderWay::begin();
         if !self.can_be_destroyed() {
             self.reach.await_child();
@@ -416,7 +416,8 @@ impl Running {
         let descendants = self.strike();
         drop(under_way);
         let deadline = Instant::now() + PATIENCE;
-        if self.wait_over(Some(deadline)).is_err() {
+        let over = self.wait_over(Some(deadline));
+        if over.is_err() {
             // nobody can be waited for, and so nobody else does this
             self.strays.extend(kill_holders(&self.lost));
             reap_orphans(&self.strays);
@@ -426,6 +427,9 @@ impl Running {
             if process.has_ended(left).unwrap_or(false) {
                 reap_orphan(process);
             }
+        }
+        if matches!(over, Ok(false)) {
+            keeper::adopt(self);
         }
     }
 

@@ -63,17 +63,22 @@ pub(super) struct Started {
     pub(super) dropped: Vec<Feature>,
 }
 
-/// Starts bwrap. Nothing is waited for but id maps, which end with the deadline.
-pub(super) fn start(order: &Order<'_>, deadline: Option<Instant>) -> Result<Started> {
+/// Starts bwrap, and waits for its id maps, if there are any.
+pub(super) fn start(order: &Order<'_>) -> Result<Started> {
     let mut started = begin(order)?;
-    if !started.running.is_mapped() {
-        let mapped = started.running.wait_mapped(deadline.unwrap_or_else(mapping_deadline));
-        if let Err(error) = in_time(mapped) {
-            started.running.destroy();
-            return Err(error);
-        }
+    if let Err(error) = wait_mapped(&mut started.running, order.deadline) {
+        started.running.destroy();
+        return Err(error);
     }
     Ok(started)
+}
+
+/// Waits until bwrap has its id maps, if there are any, which it has to have by the deadline.
+pub(super) fn wait_mapped(running: &mut Running, deadline: Option<Instant>) -> Result<()> {
+    if running.is_mapped() {
+        return Ok(());
+    }
+    in_time(running.wait_mapped(deadline.unwrap_or_else(mapping_deadline)))
 }
 
 /// When id maps have taken too long, if nobody says.
@@ -86,6 +91,13 @@ pub(super) fn in_time(mapped: io::Result<bool>) -> Result<()> {
     mapped
         .and_then(|done| if done { Ok(()) } else { Err(io::Error::new(io::ErrorKind::TimedOut, LATE)) })
         .map_err(Error::system(Step::MapIds))
+}
+
+/// Whether it is because of this deadline that a launch failed before bwrap set anything up.
+pub(super) fn is_late(error: &Error, deadline: Option<Instant>) -> bool {
+    matches!(error, Error::System { step: Step::MapIds | Step::ReadFilter, source, .. }
+        if source.kind() == io::ErrorKind::TimedOut)
+        && deadline.is_some_and(|deadline| Instant::now() >= deadline)
 }
 
 /// Starts bwrap, which may then wait for its id maps.
@@ -128,8 +140,9 @@ pub(super) fn begin(order: &Order<'_>) -> Result<Started> {
     let mut spent = Spent::default();
     spent.spend(&recipe.sandbox)?;
     let filters = recipe.sandbox.privileges.filters.iter().enumerate();
-    let programs: Vec<Vec<u8>> =
-        filters.map(|(index, filter)| program_of(index, &filter.program)).collect::<Result<_>>()?;
+    let programs: Vec<Vec<u8>> = filters
+        .map(|(index, filter)| program_of(index, &filter.program, order.deadline))
+        .collect::<Result<_>>()?;
     let started = spawn_order(order, &arguments, programs)?;
     spent.keep();
     Ok(started)
@@ -307,20 +320,21 @@ fn plan(order: &Order<'_>, arguments: RawFd, table: &Table) -> io::Result<Plan> 
 }
 
 /// A filter's bytes. They are looked at here in any case, and bwrap is given what was looked at.
-fn program_of(index: usize, program: &Content) -> Result<Vec<u8>> {
+fn program_of(index: usize, program: &Content, deadline: Option<Instant>) -> Result<Vec<u8>> {
     let descriptor = match &program.0 {
         ContentKind::Bytes { bytes, .. } => return Ok(bytes.to_vec()),
         ContentKind::Descriptor(descriptor) => descriptor,
     };
-    let bytes =
-        duplicate(descriptor).and_then(|file| read_filter(&file)).map_err(Error::system(Step::ReadFilter))?;
+    let bytes = duplicate(descriptor).and_then(|file| read_filter(&file, deadline));
+    let bytes = bytes.map_err(Error::system(Step::ReadFilter))?;
     check_filter_size(bytes.len()).map_err(|problem| Invalid { place: Place::Filter(index), problem })?;
     Ok(bytes)
 }
 
 /// What there is to its end, but no more than makes a filter too long. A pipe that nobody fills or closes holds nobody up for ever.
-fn read_filter(file: &OwnedFd) -> io::Result<Vec<u8>> {
-    let deadline = Instant::now() + FILTER;
+fn read_filter(file: &OwnedFd, deadline: Option<Instant>) -> io::Result<Vec<u8>> {
+    let patience = Instant::now() + FILTER;
+    let deadline = deadline.map_or(patience, |deadline| deadline.min(patience));
     let mut bytes = vec![0; MAX_FILTER + 1];
     let mut length = 0;
     while let Some(room) = bytes.get_mut(length..).filter(|room| !room.is_empty()) {

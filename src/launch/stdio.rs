@@ -20,7 +20,7 @@ use super::ear::{Listener, ReadEnd};
 /// assert_eq!(std::io::read_to_string(reader).unwrap(), "hello\n");
 /// # Ok::<(), bwrap_launch::Error>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Stdio(pub(crate) StdioKind);
 
 #[derive(Debug, Clone)]

@@ -23,7 +23,36 @@ pub(crate) const CASES: &[Case] = contract![
     keep output_that_cannot_be_passed_on_ends_it,
     keep output_ends_with_the_command,
     keep a_terminal_of_its_own,
+    keep a_terminal_that_nobody_reads,
+    keep a_line_without_an_end_takes_no_longer,
 ];
+
+/// The command would be blocked sooner or later.
+fn a_terminal_that_nobody_reads<F: Front>(front: &F, here: &Here) {
+    let size = WindowSize { rows: 24, columns: 80 };
+    let command = || {
+        let mut command = here.command(&host(), "true");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).terminal(size);
+        command
+    };
+    let refused = |error: Error| assert!(matches!(error, Error::Invalid(_)), "{error}");
+    refused(front.status(command()).unwrap_err());
+    refused(front.output(command()).unwrap_err());
+    refused(front.output_timeout(command(), Duration::from_secs(60)).unwrap_err());
+    let mut all = command();
+    all.stderr(Stdio::null());
+    assert!(front.status(all).unwrap().success());
+}
+
+fn a_line_without_an_end_takes_no_longer<F: Front>(front: &F, here: &Here) {
+    let mut command = marked(here, &host(), "exec cat /dev/zero");
+    command.stdout(Stdio::piped());
+    let mut child = front.spawn(command).unwrap();
+    let line = front.next_line(&mut child, usize::MAX, Duration::from_millis(20)).unwrap();
+    assert_eq!(line, NextLine::TimedOut);
+    front.kill(&mut child).unwrap();
+    let _ = front.wait(&mut child);
+}
 
 fn text(lines: &[Line], stream: Stream) -> Vec<String> {
     lines.iter().filter(|line| line.stream == stream).map(|line| line.text().into_owned()).collect()

@@ -55,6 +55,7 @@ pub(crate) const CASES: &[Case] = contract![
     keep a_bwrap_that_somebody_kills,
     keep holding,
     keep a_dropped_child_runs_on,
+    keep a_dropped_child_has_its_grace,
     keep ids_are_mapped,
     keep a_filter_from_a_pipe,
     keep limits_of_time_at_random_moments,
@@ -345,6 +346,22 @@ fn a_dropped_child_runs_on<F: Front>(front: &F, here: &Here) {
     }
 }
 
+fn a_dropped_child_has_its_grace<F: Front>(front: &F, here: &Here) {
+    let [began, asked] = ["began", "asked"].map(|name| here.scratch.join(name));
+    let script =
+        format!("trap ': > {}; exit' TERM; : > {}; sleep 60 & wait", asked.display(), began.display());
+    let sandbox = host().unshare(Namespaces::PID).bind(&here.scratch, &here.scratch);
+    let mut command = marked(here, &sandbox, &script);
+    command.kill_on_drop(true).grace(Duration::from_secs(60));
+    let prepared = front.prepare(command).unwrap();
+    let killer = front.held_killer(&prepared);
+    let child = front.start(prepared).unwrap();
+    assert!(within(SETTLE, || began.exists()));
+    drop(child);
+    assert!(within(SETTLE, || asked.exists()), "it was not asked to end");
+    assert_eq!(killer.stopped(), Some(Stop::Drop));
+}
+
 fn ids_are_mapped<F: Front>(front: &F, here: &Here) {
     let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
     if !here.root && nix::unistd::User::from_uid(uid.into()).ok().flatten().is_none() {
@@ -364,6 +381,10 @@ fn ids_are_mapped<F: Front>(front: &F, here: &Here) {
     let mut command = sandbox.command("true");
     command.bwrap(&hangs);
     assert!(front.status_timeout(command, Duration::from_millis(100)).unwrap().is_none());
+    let mut command = sandbox.command("true");
+    command.bwrap(&hangs).timeout(Duration::from_millis(100));
+    let error = front.status(command).unwrap_err();
+    assert_eq!(error.ending(), Ending::Stopped(Stop::Timeout), "{error}");
 }
 
 fn a_filter_from_a_pipe<F: Front>(front: &F, here: &Here) {
@@ -380,6 +401,13 @@ fn a_filter_from_a_pipe<F: Front>(front: &F, here: &Here) {
     });
     assert_eq!(front.status(marked(here, &sandbox, "exit 3")).unwrap().raw(), 3);
     late.join().unwrap();
+    // whoever writes it takes longer than there is time
+    let (reader, writer) = std::io::pipe().unwrap();
+    let sandbox = host().seccomp(Filter::new(std::os::fd::OwnedFd::from(reader)));
+    let limit = Duration::from_millis(50);
+    assert!(front.status_timeout(marked(here, &sandbox, "true"), limit).unwrap().is_none());
+    assert!(front.prepare_timeout(marked(here, &sandbox, "true"), limit).unwrap().is_none());
+    drop(writer);
 }
 
 fn limits_of_time_at_random_moments<F: Front>(front: &F, here: &Here) {

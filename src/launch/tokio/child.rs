@@ -76,12 +76,19 @@ pub struct Child {
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) child: child::Child,
-    pub(super) kill_on_drop: bool,
+    /// Nobody else has it yet: dropped, it leaves nothing.
+    unclaimed: bool,
+}
+
+impl Held {
+    pub(super) fn new(child: child::Child) -> Self {
+        Self { child, unclaimed: true }
+    }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if self.kill_on_drop
+        if self.unclaimed
             && let Some(running) = self.child.take_running()
         {
             doom(running);
@@ -124,10 +131,7 @@ impl Child {
                 inquiry: None,
                 removal: None,
             }),
-            Err(error) => {
-                held.kill_on_drop = true;
-                Err(pipe(error))
-            }
+            Err(error) => Err(pipe(error)),
         }
     }
 
@@ -141,8 +145,9 @@ impl Child {
         self.held.child.ward()
     }
 
-    pub(super) fn set_kill_on_drop(&mut self, kill: bool) {
-        self.held.kill_on_drop = kill;
+    /// From now on it is somebody's, and does when it is dropped what its command says.
+    pub(super) fn hand_over(&mut self) {
+        self.held.unclaimed = false;
     }
 
     pub(super) fn limit(&self) -> Result<()> {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::super::capture::{Capture, Stream};
 use super::super::child::{deadline, given_up};
-use super::super::command::{self, Streams, is_late};
+use super::super::command::{self, Setup, Streams};
 use super::super::error::{Error, Result, Step};
 use super::super::explain::Explain;
 use super::super::gate::Gate;
@@ -42,14 +42,14 @@ use crate::sandbox::{Advice, Descriptor, Invalid, Sandbox};
 /// assert_eq!((output.status.success(), output.stdout.as_slice()), (true, &b"hello\n"[..]));
 /// # Ok::<(), bwrap_launch::Error>(()) }).unwrap();
 /// ```
+#[derive(Clone)]
 pub struct Command {
     pub(super) command: command::Command,
-    pub(super) kill_on_drop: bool,
 }
 
 impl From<command::Command> for Command {
     fn from(command: command::Command) -> Self {
-        Self { command, kill_on_drop: false }
+        Self { command }
     }
 }
 
@@ -77,7 +77,8 @@ impl Command {
         self.command
     }
 
-    /// Has a [`Child`] that is dropped before its end killed, with all that runs inside. By default it runs on.
+    /// Has a [`Child`] that is dropped before its end stopped, with all that runs inside, after its [`grace`](Self::grace). By default it
+    /// runs on.
     ///
     /// ```
     /// use bwrap_launch::{Sandbox, tokio::Command};
@@ -89,7 +90,7 @@ impl Command {
     /// # Ok::<(), bwrap_launch::Error>(()) }).unwrap();
     /// ```
     pub fn kill_on_drop(&mut self, kill: bool) -> &mut Self {
-        self.kill_on_drop = kill;
+        self.command.kill_on_drop(kill);
         self
     }
 
@@ -194,7 +195,7 @@ impl Command {
     /// As [`Command::spawn`](crate::Command::spawn), and outside of a runtime.
     pub async fn spawn(&mut self) -> Result<Child> {
         let mut child = self.run(Streams::Inherited, None, Explain::Facts).await?.ok_or_else(given_up)?;
-        child.set_kill_on_drop(self.kill_on_drop);
+        child.hand_over();
         Ok(child)
     }
 
@@ -241,7 +242,7 @@ impl Command {
     pub async fn status_timeout(&mut self, limit: Duration) -> Result<Option<ExitStatus>> {
         let deadline = deadline(limit);
         match self.whole(Streams::Inherited, deadline).await {
-            Err(error) if is_late(&error) => Ok(None),
+            Err(error) if start::is_late(&error, deadline) => Ok(None),
             child => match child? {
                 Some(mut child) => child.wait_until(deadline).await,
                 None => Ok(None),
@@ -258,7 +259,7 @@ impl Command {
     pub async fn output_timeout(&mut self, limit: Duration) -> Result<Option<Output>> {
         let deadline = deadline(limit);
         match self.whole(Streams::Piped, deadline).await {
-            Err(error) if is_late(&error) => Ok(None),
+            Err(error) if start::is_late(&error, deadline) => Ok(None),
             child => match child? {
                 Some(mut child) => child.output_until(deadline).await,
                 None => Ok(None),
@@ -288,19 +289,21 @@ impl Command {
     pub async fn prepare_timeout(&mut self, limit: Duration) -> Result<Option<Prepared>> {
         let deadline = deadline(limit);
         let mut prepared = match self.hold(deadline).await {
-            Err(error) if is_late(&error) => return Ok(None),
+            Err(error) if start::is_late(&error, deadline) => return Ok(None),
             prepared => prepared?,
         };
         Ok(prepared.wait_ready(deadline).await?.then_some(prepared))
     }
 
     async fn hold(&mut self, deadline: Option<Instant>) -> Result<Prepared> {
-        let (child, gate) = self.launch(Streams::Inherited, true, deadline, Explain::Facts).await?;
-        Ok(Prepared::new(child, gate, self.kill_on_drop))
+        let (child, gate) =
+            self.launch(Setup { streams: Streams::Inherited, hold: true, deadline }, Explain::Facts).await?;
+        Ok(Prepared::new(child, gate))
     }
 
     /// For a call that waits for the end, too: nobody can ask what it has used.
     async fn whole(&self, streams: Streams, deadline: Option<Instant>) -> Result<Option<Child>> {
+        self.command.check_unattended()?;
         let mut child = self.run(streams, deadline, Explain::AskAgain).await?;
         if let Some(running) = child.as_mut().and_then(Child::running) {
             running.forgo_usage();
@@ -316,25 +319,19 @@ impl Command {
         deadline: Option<Instant>,
         explain: Explain,
     ) -> Result<Option<Child>> {
-        let (child, gate) = self.launch(streams, false, deadline, explain).await?;
+        let (child, gate) = self.launch(Setup { streams, hold: false, deadline }, explain).await?;
         if gate.is_none() {
             return Ok(Some(child));
         }
-        let mut prepared = Prepared::new(child, gate, true);
+        let mut prepared = Prepared::new(child, gate);
         if prepared.wait_ready(deadline).await? { prepared.open().await.map(Some) } else { Ok(None) }
     }
 
     /// Launches, and waits for id maps. There is a gate if it is to be held, or something is to be done there. What comes of
     /// it is killed when it is dropped.
-    async fn launch(
-        &self,
-        streams: Streams,
-        hold: bool,
-        deadline: Option<Instant>,
-        explain: Explain,
-    ) -> Result<(Child, Option<Gate>)> {
+    async fn launch(&self, setup: Setup, explain: Explain) -> Result<(Child, Option<Gate>)> {
         let explain = self.command.explain.unwrap_or(explain);
-        match self.start(streams, hold, deadline, explain).await {
+        match self.start(setup, explain).await {
             Err(error) if explain != Explain::Nothing => {
                 // outside of a runtime nothing explains it
                 let same = error.clone();
@@ -344,13 +341,7 @@ impl Command {
         }
     }
 
-    async fn start(
-        &self,
-        streams: Streams,
-        hold: bool,
-        deadline: Option<Instant>,
-        explain: Explain,
-    ) -> Result<(Child, Option<Gate>)> {
+    async fn start(&self, setup: Setup, explain: Explain) -> Result<(Child, Option<Gate>)> {
         // a description that is wrong is, whatever bwrap there is
         self.command.check()?;
         runtime().map_err(Error::system(Step::EnterRuntime))?;
@@ -359,17 +350,17 @@ impl Command {
             None => blocking(Step::EnterRuntime, Bwrap::find).await??,
         };
         let (mut launched, gate) = if self.reads_filters() {
-            let command = self.command.copy();
-            let launch = move || begin(&command, bwrap, streams, hold, explain);
+            let command = self.command.clone();
+            let launch = move || begin(&command, bwrap, setup, explain);
             blocking(Step::EnterRuntime, launch).await??
         } else {
-            begin(&self.command, bwrap, streams, hold, explain)?
+            begin(&self.command, bwrap, setup, explain)?
         };
-        if !hold {
+        if !setup.hold {
             launched.child.limit()?;
         }
         if let Some(running) = launched.child.running().filter(|running| !running.is_mapped()) {
-            let deadline = deadline.unwrap_or_else(start::mapping_deadline);
+            let deadline = setup.deadline.unwrap_or_else(start::mapping_deadline);
             start::in_time(drive(running, Running::is_mapped, Some(deadline)).await)?;
         }
         Ok((Child::new(launched)?, gate))
@@ -402,14 +393,13 @@ impl Command {
 fn begin(
     command: &command::Command,
     bwrap: Bwrap,
-    streams: Streams,
-    hold: bool,
+    setup: Setup,
     explain: Explain,
 ) -> Result<(Held, Option<Gate>)> {
-    let mut started = command.started(&bwrap, streams, hold, start::begin)?;
+    let mut started = command.started(&bwrap, setup, start::begin)?;
     let gate = started.gate.take();
     let child = command.child(started, bwrap, explain);
-    Ok((Held { child, kill_on_drop: true }, gate))
+    Ok((Held::new(child), gate))
 }
 
 impl fmt::Display for Command {

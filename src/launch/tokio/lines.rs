@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::super::child::deadline;
+use super::super::child::{deadline, left};
 use super::super::error::Result;
 use super::super::lines::{Line, NextLine, Splitters};
 use super::super::stop::Killer;
@@ -117,6 +117,7 @@ impl Lines<'_> {
     }
 
     async fn next_until(&mut self, deadline: Option<Instant>) -> Result<NextLine> {
+        let mut read = false;
         loop {
             let (all, reading) = (self.ended, &self.reading);
             if let Some(line) = self.splitters.take_line(|stream| all || reading.has_ended(stream)) {
@@ -125,6 +126,11 @@ impl Lines<'_> {
             if self.ended {
                 return Ok(NextLine::End);
             }
+            // a command that writes on and on, and no end of a line, leaves no moment without something to read
+            if read && left(deadline).is_zero() {
+                return Ok(NextLine::TimedOut);
+            }
+            read = true;
             match self.reading.next(self.child.running(), deadline).await {
                 Ok(Next::Bytes(stream, bytes)) => self.splitters.push(stream, bytes),
                 Ok(Next::End) => self.ended = true,

@@ -34,7 +34,6 @@ const PAUSE: Duration = Duration::from_millis(2);
 #[derive(Debug)]
 pub struct Pool {
     pool: pool::Pool,
-    kill_on_drop: bool,
 }
 
 impl Pool {
@@ -44,8 +43,7 @@ impl Pool {
     ///
     /// If the description cannot work or cannot be held, or there can be no thread.
     pub fn new(command: Command, size: usize) -> Result<Self> {
-        let kill_on_drop = command.kill_on_drop;
-        Ok(Self { pool: pool::Pool::new(command.into_std(), size)?, kill_on_drop })
+        Ok(Self { pool: pool::Pool::new(command.into_std(), size)? })
     }
 
     /// How many it keeps prepared.
@@ -69,12 +67,10 @@ impl Pool {
     pub async fn take(&self) -> Result<Prepared> {
         runtime().map_err(Error::system(Step::EnterRuntime))?;
         let Some(prepared) = self.pool.take_ready() else {
-            let mut command = Command::from(self.pool.command().copy());
-            return command.kill_on_drop(self.kill_on_drop).prepare().await;
+            return Command::from(self.pool.command().clone()).prepare().await;
         };
         let (child, gate) = prepared.into_parts().ok_or_else(given_up)?;
-        let child = Child::new(Held { child, kill_on_drop: true })?;
-        Ok(Prepared::new(child, gate, self.kill_on_drop))
+        Ok(Prepared::new(Child::new(Held::new(child))?, gate))
     }
 
     /// Waits until it is full.

@@ -30,13 +30,11 @@ pub struct Prepared {
     /// It is killed if it is dropped.
     child: Child,
     gate: Option<Gate>,
-    /// What its child is to do when it is dropped.
-    kill_on_drop: bool,
 }
 
 impl Prepared {
-    pub(super) fn new(child: Child, gate: Option<Gate>, kill_on_drop: bool) -> Self {
-        Self { child, gate, kill_on_drop }
+    pub(super) fn new(child: Child, gate: Option<Gate>) -> Self {
+        Self { child, gate }
     }
 
     /// Waits until the sandbox is complete. Says whether it is.
@@ -81,10 +79,9 @@ impl Prepared {
     /// If the sandbox has been destroyed meanwhile, or a limit that must hold cannot be set
     /// ([`Error::Limit`]).
     pub async fn start(self) -> Result<Child> {
-        let kill_on_drop = self.kill_on_drop;
         let mut child = self.open().await?;
         child.limit()?;
-        child.set_kill_on_drop(kill_on_drop);
+        child.hand_over();
         Ok(child)
     }
 
