@@ -30,8 +30,6 @@ const GRACE: Duration = Duration::from_secs(600);
 
 /// As in `env(1)` and `timeout(1)`: what was to be run was not.
 const NOT_RUN: u8 = 125;
-/// As in a shell.
-const NOT_FOUND: u8 = 127;
 
 fn main() -> ExitCode {
     ExitCode::from(run_with(env::args_os().skip(1)))
@@ -98,7 +96,7 @@ impl Step {
             // that is the step's own
             Err(error @ Error::NotExecuted(_)) => {
                 eprintln!("{}", error.report());
-                Ok(NOT_FOUND)
+                Ok(error.exit_status())
             }
             // cancelled before it ran
             Err(Error::Stopped { why, .. }) => {

@@ -335,7 +335,7 @@ fn probe_until(bwrap: &Bwrap, deadline: Instant) -> Result<Probe> {
 /// the same five seconds as [`probe`].
 ///
 /// What bwrap does while it sets the sandbox up does happen: it creates mount points, directories and files that are missing in
-/// writable binds, and reads the descriptors that are given to it. Writing id maps is not within the time limit.
+/// writable binds, and reads the descriptors that are given to it.
 ///
 /// ```
 /// use bwrap_launch::doctor::{self, TrialOutcome};

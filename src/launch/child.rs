@@ -97,6 +97,8 @@ struct Launch {
     explain: Explain,
     sandbox_pid: Option<u32>,
     namespaces: Option<NamespaceIds>,
+    /// Nobody else has it yet: dropped, it leaves nothing.
+    unclaimed: bool,
 }
 
 /// How long bwrap may take to say its words once more.
@@ -144,6 +146,7 @@ impl Child {
             explain,
             sandbox_pid: None,
             namespaces: None,
+            unclaimed: true,
         };
         Self {
             stdin,
@@ -157,23 +160,12 @@ impl Child {
         }
     }
 
-    /// The command begins: from now on its time counts.
-    pub(super) fn begin(mut self) -> Result<Self> {
-        if let Err(error) = self.limit() {
-            self.destroy();
-            return Err(error);
-        }
-        Ok(self)
-    }
-
     /// Waits until bwrap has its id maps, if there are any.
     pub(super) fn wait_mapped(&mut self, deadline: Option<Instant>) -> Result<()> {
-        let Some(running) = &mut self.launch.running else { return Ok(()) };
-        let mapped = start::wait_mapped(running, deadline);
-        self.or_destroyed(mapped)
+        self.launch.running.as_mut().map_or(Ok(()), |running| start::wait_mapped(running, deadline))
     }
 
-    /// As [`begin`](Self::begin), but what cannot be limited is the caller's to end.
+    /// The command begins: from now on its time counts.
     pub(super) fn limit(&self) -> Result<()> {
         let Some(running) = &self.launch.running else { return Ok(()) };
         stop::limit(running.reach(), self.launch.terms).map_err(Error::system(Step::Limit))
@@ -571,6 +563,25 @@ impl Child {
         self.output_until(None)?.ok_or_else(given_up)
     }
 
+    /// As [`wait_with_output`](Self::wait_with_output), but not longer than `limit`: `None` if it takes longer, and then nothing is left of
+    /// the sandbox, nor of what was written so far.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait_with_output`](Self::wait_with_output).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use bwrap_launch::{Sandbox, Stdio};
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").dev("/dev").unshare_all();
+    /// let child = sandbox.command("sleep").arg("60").stdout(Stdio::piped()).spawn()?;
+    /// assert!(child.wait_with_output_timeout(Duration::from_millis(50))?.is_none());
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    pub fn wait_with_output_timeout(mut self, limit: Duration) -> Result<Option<Output>> {
+        self.output_until(deadline(limit))
+    }
+
     /// As [`wait_with_output`](Self::wait_with_output), but when the deadline has passed nothing is left of it.
     pub(super) fn output_until(&mut self, deadline: Option<Instant>) -> Result<Option<Output>> {
         let output = self.collect(deadline);
@@ -623,6 +634,17 @@ impl Child {
     /// What is waited for, until the outcome is known.
     pub(super) fn running(&mut self) -> Option<&mut Running> {
         self.launch.running.as_mut()
+    }
+
+    /// From now on it is somebody's, and does when it is dropped what its command says.
+    pub(super) fn hand_over(&mut self) {
+        self.launch.unclaimed = false;
+    }
+
+    /// Takes away what would have to be destroyed now, if it is dropped before anybody else has it.
+    #[cfg(feature = "tokio")]
+    pub(super) fn take_unclaimed(&mut self) -> Option<Running> {
+        if self.launch.unclaimed { self.launch.running.take() } else { None }
     }
 
     /// Nobody can ask what it has used: the child stays with us.
@@ -830,6 +852,9 @@ impl AsFd for Child {
 impl Drop for Child {
     fn drop(&mut self) {
         let Some(mut running) = self.launch.running.take() else { return };
+        if self.launch.unclaimed {
+            return running.destroy();
+        }
         if !running.turn().unwrap_or(false) {
             if self.launch.terms.kill_on_drop {
                 stop::on_drop(running.reach(), self.launch.terms);

@@ -591,7 +591,12 @@ impl Command {
     /// # Ok::<(), bwrap_launch::Error>(())
     /// ```
     pub fn setsid(&mut self, new_session: bool) -> &mut Self {
-        self.family = if new_session { Family::Session } else { Family::Caller };
+        match (new_session, self.family) {
+            (true, _) => self.family = Family::Session,
+            (false, Family::Session) => self.family = Family::Caller,
+            // a process group was asked for
+            (false, _) => {}
+        }
         self
     }
 
@@ -642,7 +647,9 @@ impl Command {
     /// # Ok::<(), bwrap_launch::Error>(())
     /// ```
     pub fn spawn(&mut self) -> Result<Child> {
-        self.launch(Streams::Inherited, Explain::Facts)
+        let mut child = self.launch(Streams::Inherited, Explain::Facts)?;
+        child.hand_over();
+        Ok(child)
     }
 
     /// Launches the command and waits for its end.
@@ -865,9 +872,10 @@ impl Command {
             };
             let mut started = self.started(&bwrap, setup, start::begin)?;
             let gate = started.gate.take();
+            // dropped, it is destroyed
             let mut child = self.child(started, bwrap, explain);
             if !setup.hold {
-                child = child.begin()?;
+                child.limit()?;
             }
             child.wait_mapped(setup.deadline)?;
             Ok((child, gate))

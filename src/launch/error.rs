@@ -252,6 +252,29 @@ impl Error {
         }
     }
 
+    /// What a program exits with that was to run the command and did not, as `env(1)` and `timeout(1)` do: 127 if the command's program
+    /// is not there, 126 if it cannot be executed, 125 if there was no sandbox, 124 if it is not known whether the command ran, or ran on.
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// let sandbox = Sandbox::new().ro_bind("/", "/");
+    /// let exit_status = |program: &str| match sandbox.command(program).status() {
+    ///     Ok(status) => status.raw(),
+    ///     Err(error) => error.exit_status(),
+    /// };
+    /// assert_eq!((exit_status("true"), exit_status("no-such-program"), exit_status("/etc")), (0, 127, 126));
+    /// ```
+    #[must_use]
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::NotExecuted(failure) if failure.lacks_program() => 127,
+            Self::NotExecuted(_) => 126,
+            Self::Undecided(_) => 124,
+            _ if self.ending() == Ending::Unknown => 124,
+            _ => 125,
+        }
+    }
+
     /// Why the sandbox did not start, and what to change, from what the host said at that moment. The causes are weighed when
     /// this is called first, which takes some microseconds. `None` for what is no matter of the host (a
     /// description that is wrong, an [`Error::System`] once bwrap was started), where it cannot be known whether the

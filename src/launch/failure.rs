@@ -321,6 +321,14 @@ impl Failure {
         self.explanation.as_deref().and_then(Explanation::diagnosis)
     }
 
+    /// Whether the command's program is not there, as far as anything tells.
+    pub(super) fn lacks_program(&self) -> bool {
+        match &self.program {
+            Some(problem) => matches!(problem, ProgramProblem::NotFound { .. }),
+            None => self.diagnosis().and_then(Diagnosis::cause) == Some(Cause::ProgramMissing),
+        }
+    }
+
     /// What is to be explained, in the form in which [`diagnose`](crate::diagnosis::diagnose) takes it: to diagnose it once
     /// more with other facts.
     ///

@@ -129,7 +129,8 @@ impl ExitStatus {
         self.stopped
     }
 
-    /// Whether the command exited with status 0.
+    /// Whether the command exited with status 0. One that was asked to end, as by [`Command::timeout`](crate::Command::timeout) with a
+    /// [`grace`](crate::Command::grace), may do so, too: [`stopped`](Self::stopped) tells.
     #[must_use]
     pub fn success(self) -> bool {
         self.number == 0

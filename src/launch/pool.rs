@@ -262,7 +262,7 @@ impl Shared {
                 let all = std::mem::take(&mut state.ready).into_iter();
                 let (held, ended): (Vec<_>, Vec<_>) =
                     all.partition(|prepared| !state.closed && prepared.is_held());
-                let watched: Vec<_> = held.iter().filter_map(Prepared::process).collect();
+                let watched: Vec<_> = held.iter().map(Prepared::process).collect();
                 let (missing, closed) = (held.len() < self.size, state.closed);
                 state.ready = held.into();
                 if !missing {

@@ -33,65 +33,63 @@ use crate::bwrap::NamespaceIds;
 #[derive(Debug)]
 #[must_use = "dropping it destroys the sandbox"]
 pub struct Prepared {
-    /// `None` once it is started.
-    child: Option<Child>,
+    /// Dropped, it is destroyed. Before the gate is: bwrap complains when it is left alone there.
+    child: Child,
     gate: Option<Gate>,
 }
 
 impl Prepared {
     pub(super) fn new(child: Child, gate: Option<Gate>) -> Self {
-        Self { child: Some(child), gate }
+        Self { child, gate }
     }
 
     /// Waits until the sandbox is complete. Says whether it is.
     pub(super) fn wait_ready(&mut self, deadline: Option<Instant>) -> Result<bool> {
-        let Some(child) = &mut self.child else { return Ok(true) };
-        let ready = child.wait_ready_until(deadline)?;
+        let ready = self.child.wait_ready_until(deadline)?;
         if ready {
-            child.watch()?;
+            self.child.watch()?;
         }
         Ok(ready)
     }
 
     /// Whether it has not ended.
     pub(super) fn is_held(&self) -> bool {
-        let process = self.process();
-        process.is_some_and(|process| process.has_ended(Duration::ZERO).is_ok_and(|ended| !ended))
+        self.process().has_ended(Duration::ZERO).is_ok_and(|ended| !ended)
     }
 
     /// The handle on bwrap.
-    pub(super) fn process(&self) -> Option<Arc<Handle>> {
-        self.child.as_ref().map(Child::process)
+    pub(super) fn process(&self) -> Arc<Handle> {
+        self.child.process()
     }
 
     /// Gives up the blocking front.
     #[cfg(feature = "tokio")]
-    pub(super) fn into_parts(mut self) -> Option<(Child, Option<Gate>)> {
-        Some((self.child.take()?, self.gate.take()))
+    pub(super) fn into_parts(self) -> (Child, Option<Gate>) {
+        (self.child, self.gate)
     }
 
     /// The process id of bwrap itself.
     #[must_use]
     pub fn id(&self) -> u32 {
-        self.child.as_ref().map_or(0, Child::id)
+        self.child.id()
     }
 
     /// The process id, outside, of the sandbox's first process: `/proc/PID/root` is the sandbox's root.
     #[must_use]
     pub fn sandbox_pid(&self) -> Option<u32> {
-        self.child.as_ref()?.known_sandbox_pid()
+        self.child.known_sandbox_pid()
     }
 
     /// The namespaces that bwrap made.
     #[must_use]
     pub fn namespaces(&self) -> Option<NamespaceIds> {
-        self.child.as_ref()?.known_namespaces()
+        self.child.known_namespaces()
     }
 
     /// A handle that stops the sandbox from any thread, before and after it is started.
     #[must_use]
-    pub fn killer(&self) -> Option<Killer> {
-        self.child.as_ref().map(Child::killer)
+    pub fn killer(&self) -> Killer {
+        self.child.killer()
     }
 
     /// Starts the command, with the limits of [`Command::limits`](crate::Command::limits). Its time
@@ -102,24 +100,23 @@ impl Prepared {
     /// If the sandbox has been destroyed meanwhile ([`Error::Stopped`] if a [`Killer`] did that), or a limit that must hold cannot be
     /// set ([`Error::Limit`]).
     pub fn start(self) -> Result<Child> {
-        self.open()?.begin()
+        let mut child = self.open()?;
+        child.limit()?;
+        child.hand_over();
+        Ok(child)
     }
 
     /// Sets the limits, now and not when the command starts.
     pub(super) fn limit(&mut self) -> Result<()> {
-        self.child.as_mut().map_or(Ok(()), Child::apply_limits)
+        self.child.apply_limits()
     }
 
-    /// Sets the limits and lets the command start. Its time is another matter.
+    /// Sets the limits and lets the command start. Its time is another matter; dropped, it is destroyed still.
     pub(super) fn open(mut self) -> Result<Child> {
-        // dropped, it is destroyed
         self.limit()?;
-        if let Some(child) = &mut self.child {
-            child.watch()?;
-        }
-        let sent = self.gate.take().map(Gate::open);
-        let Some(mut child) = self.child.take() else { return Err(gone()) };
-        match sent {
+        self.child.watch()?;
+        let Self { mut child, gate } = self;
+        match gate.map(Gate::open) {
             Some(Ok(())) => Ok(child),
             // its end tells why, and if not, it is not there to be started
             _ => Err(child.wait().err().unwrap_or_else(gone)),
@@ -129,12 +126,4 @@ impl Prepared {
 
 fn gone() -> Error {
     Error::system(Step::StartCommand)(std::io::ErrorKind::BrokenPipe.into())
-}
-
-impl Drop for Prepared {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            child.destroy();
-        }
-    }
 }

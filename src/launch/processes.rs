@@ -318,9 +318,9 @@ pub(super) fn reap_orphan(process: &Handle) {
 }
 
 /// The same of several, which take no longer together than one may take: a parent among them keeps the others until it has ended.
-pub(super) fn reap_orphans(processes: &[Handle]) {
+pub(super) fn reap_orphans<'a>(processes: impl IntoIterator<Item = &'a Handle> + Clone) {
     let deadline = Instant::now() + DYING;
-    for process in processes {
+    for process in processes.clone() {
         let _ = process.has_ended(deadline.saturating_duration_since(Instant::now()));
     }
     for process in processes {

@@ -152,6 +152,13 @@ impl Terminal {
 
 impl Read for Terminal {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*self).read(buffer)
+    }
+}
+
+/// One thread may read while another one writes.
+impl Read for &Terminal {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut read = || rustix::io::read(&self.ours, &mut *buffer);
         // nobody has the other end open any more; the kernel looks for bytes first and for that afterwards, and who writes and
         // closes in between is read by asking once more
@@ -163,6 +170,16 @@ impl Read for Terminal {
 }
 
 impl Write for Terminal {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Write for &Terminal {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         Ok(rustix::io::write(&self.ours, bytes)?)
     }

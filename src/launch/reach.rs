@@ -518,7 +518,7 @@ impl Drop for Reach {
             let _ = process.signal(Signal::KILL);
         }
         if self.adopts {
-            reap_orphans(asked);
+            reap_orphans(&*asked);
             self.reap_struck();
         }
         if *self.awaited.get_mut() {

@@ -123,7 +123,7 @@ impl Ward for Running {
                 Act::Over(outcome) => {
                     if self.conduct.adopts() {
                         // killed, they are gone in a moment
-                        self.reach.child().into_iter().chain(&self.strays).for_each(reap_orphan);
+                        reap_orphans(self.reach.child().into_iter().chain(&self.strays));
                         self.reach.reap_struck();
                     }
                     self.outcome = Some(outcome);

@@ -31,7 +31,7 @@ mod scene;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::process::{Command as Process, Stdio};
 use std::time::Duration;
@@ -43,6 +43,7 @@ use crate::bwrap::{Bwrap, Version, options};
 use crate::diagnosis::Cause;
 use crate::host::{Host, told};
 use crate::launch::Command;
+use crate::shell;
 
 const SCRIPT: &str = include_str!("bwrap.bash");
 
@@ -162,7 +163,7 @@ impl Outcome {
         let seconds = self.takes.as_secs_f64();
         format!(
             "what={what} stage={stage:?} number={number} seconds={seconds} words={}\n",
-            quoted(words.as_bytes())
+            shell::word(words)
         )
     }
 }
@@ -340,7 +341,7 @@ fn script(directory: &Path, version: Version) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     writeln!(text, "#!{}", bash.display())?;
     for (name, value) in [("dir", directory.as_os_str()), ("PATH", path.as_os_str())] {
-        writeln!(text, "{name}={}", quoted(value.as_bytes()))?;
+        writeln!(text, "{name}={}", shell::word(value))?;
     }
     writeln!(text, "version={version}")?;
     for (arguments, name) in ["none", "one", "two", "three"].into_iter().enumerate() {
@@ -350,11 +351,6 @@ fn script(directory: &Path, version: Version) -> io::Result<Vec<u8>> {
     }
     text.extend(SCRIPT.as_bytes());
     Ok(text)
-}
-
-/// One word for a shell.
-fn quoted(bytes: &[u8]) -> String {
-    format!("'{}'", String::from_utf8_lossy(bytes).replace('\'', r"'\''"))
 }
 
 /// Makes a program. Another process writes it: one that this process had open for writing could not be executed while a thread

@@ -95,7 +95,7 @@ impl Front for Std {
     }
 
     fn held_killer(&self, prepared: &Prepared) -> Killer {
-        prepared.killer().unwrap()
+        prepared.killer()
     }
 
     fn pids(&self, child: &mut Child) -> (u32, Option<u32>) {

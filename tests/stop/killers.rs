@@ -122,7 +122,7 @@ fn what_runs_is_listed(here: &Here) {
     let script = "sleep 60 & (sleep 60 & sleep 60 & wait) & (setsid sleep 60 &); (sh -c 'sleep 60 & sleep 60 & wait' &); echo; wait";
     let sandbox = host().unshare(Namespaces::PID);
     let held = here.shell(&sandbox, script).prepare().unwrap();
-    assert_eq!(held.killer().unwrap().processes().unwrap(), [0; 0], "it has not begun");
+    assert_eq!(held.killer().processes().unwrap(), [0; 0], "it has not begun");
     drop(held);
     let mut child = running(here, &sandbox, script);
     let (first, namespace) = (child.sandbox_pid().unwrap(), child.namespaces().unwrap().pid.unwrap());
@@ -225,7 +225,7 @@ fn a_held_sandbox(here: &Here) {
     for sandbox in both() {
         for early in [true, false] {
             let prepared = here.shell(&sandbox, "exec sleep 60").prepare().unwrap();
-            let killer = prepared.killer().unwrap();
+            let killer = prepared.killer();
             if early {
                 killer.kill().unwrap();
                 // the gate may be opened before bwrap's end is known
@@ -257,7 +257,6 @@ fn stopped_after(here: &Here, sandbox: &Sandbox, script: &str) -> (Duration, End
     assert_eq!(lines.take(20).map_while(Result::ok).count(), 20, "all are there");
     let start = Instant::now();
     child.killer().terminate(Duration::from_millis(200)).unwrap();
-    assert!(start.elapsed() < Duration::from_millis(200), "it does not wait: {:?}", start.elapsed());
     let status = child.wait().unwrap();
     let took = start.elapsed();
     assert!(released(&holders, SETTLE), "a process is left of {script} in {sandbox}");

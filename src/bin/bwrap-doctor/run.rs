@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bwrap_launch::diagnosis::{Cause, Diagnosis};
+use bwrap_launch::diagnosis::Diagnosis;
 use bwrap_launch::host::Host;
-use bwrap_launch::{Command, Descriptor, Ending, Error, Failure, Heard, ProgramProblem};
+use bwrap_launch::{Command, Descriptor, Ending, Error, Failure, Heard};
 use serde::Serialize;
 
 use crate::Result;
@@ -15,12 +15,8 @@ use crate::cli::{Format, Run};
 use crate::line;
 use crate::output::{self, Envelope, note};
 
-/// Nobody can know whether the command ran.
-const UNDECIDED: u8 = 124;
 /// There was no sandbox.
 pub(crate) const NOT_LAUNCHED: u8 = 125;
-const NOT_EXECUTABLE: u8 = 126;
-const NOT_FOUND: u8 = 127;
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -55,15 +51,16 @@ pub(crate) fn run(task: Run, format: Format) -> ExitCode {
         Trouble::Launch(error) => Some(error),
         Trouble::Line(_) => None,
     };
-    let (outcome, exit_status) = match error {
-        Some(Error::Refused(_)) => ("refused", NOT_LAUNCHED),
-        Some(Error::SetupFailed(_)) => ("setup-failed", NOT_LAUNCHED),
-        Some(Error::NotExecuted(failure)) => ("not-executed", not_executed(failure)),
+    let outcome = match error {
+        Some(Error::Refused(_)) => "refused",
+        Some(Error::SetupFailed(_)) => "setup-failed",
+        Some(Error::NotExecuted(_)) => "not-executed",
+        Some(Error::Undecided(_)) => "undecided",
         // watching it failed, and it may have run
-        Some(error) if error.ending() == Ending::Unknown => ("undecided", UNDECIDED),
-        Some(Error::Undecided(_)) => ("undecided", UNDECIDED),
-        Some(_) | None => ("not-launched", NOT_LAUNCHED),
+        Some(error) if error.ending() == Ending::Unknown => "undecided",
+        Some(_) | None => "not-launched",
     };
+    let exit_status = error.map_or(NOT_LAUNCHED, Error::exit_status);
     let text = match &trouble {
         Trouble::Launch(error) => error.to_string(),
         Trouble::Line(what) => what.clone(),
@@ -170,12 +167,3 @@ fn command(task: Run, descriptors: &[i32]) -> Result<Command, Trouble> {
 
 /// The highest number of a descriptor that a launch can place.
 const HIGHEST: i32 = 1023;
-
-/// As a shell tells them apart.
-fn not_executed(failure: &Failure) -> u8 {
-    let missing = match failure.program() {
-        Some(problem) => matches!(problem, ProgramProblem::NotFound { .. }),
-        None => failure.diagnosis().and_then(Diagnosis::cause) == Some(Cause::ProgramMissing),
-    };
-    if missing { NOT_FOUND } else { NOT_EXECUTABLE }
-}

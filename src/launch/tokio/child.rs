@@ -76,21 +76,11 @@ pub struct Child {
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) child: child::Child,
-    /// Nobody else has it yet: dropped, it leaves nothing.
-    unclaimed: bool,
-}
-
-impl Held {
-    pub(super) fn new(child: child::Child) -> Self {
-        Self { child, unclaimed: true }
-    }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if self.unclaimed
-            && let Some(running) = self.child.take_running()
-        {
+        if let Some(running) = self.child.take_unclaimed() {
             doom(running);
         }
     }
@@ -147,7 +137,7 @@ impl Child {
 
     /// From now on it is somebody's, and does when it is dropped what its command says.
     pub(super) fn hand_over(&mut self) {
-        self.held.unclaimed = false;
+        self.held.child.hand_over();
     }
 
     pub(super) fn limit(&self) -> Result<()> {
@@ -458,6 +448,16 @@ impl Child {
     pub async fn wait_with_output(mut self) -> Result<Output> {
         // without a deadline it comes to the end
         self.output_until(None).await?.ok_or_else(child::given_up)
+    }
+
+    /// As [`wait_with_output`](Self::wait_with_output), but not longer than `limit`: `None` if it takes longer, and then nothing is left of
+    /// the sandbox, nor of what was written so far.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait_with_output`](Self::wait_with_output).
+    pub async fn wait_with_output_timeout(mut self, limit: Duration) -> Result<Option<Output>> {
+        self.output_until(deadline(limit)).await
     }
 
     /// As [`wait_with_output`](Self::wait_with_output), but when the deadline has passed nothing is left of it.

@@ -399,7 +399,7 @@ fn begin(
     let mut started = command.started(&bwrap, setup, start::begin)?;
     let gate = started.gate.take();
     let child = command.child(started, bwrap, explain);
-    Ok((Held::new(child), gate))
+    Ok((Held { child }, gate))
 }
 
 impl fmt::Display for Command {

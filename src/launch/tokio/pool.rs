@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use ::tokio::time::sleep;
 
-use super::super::child::given_up;
 use super::super::error::{Error, Result, Step};
 use super::super::pool;
 use super::child::{Child, Held};
@@ -69,8 +68,8 @@ impl Pool {
         let Some(prepared) = self.pool.take_ready() else {
             return Command::from(self.pool.command().clone()).prepare().await;
         };
-        let (child, gate) = prepared.into_parts().ok_or_else(given_up)?;
-        Ok(Prepared::new(Child::new(Held::new(child))?, gate))
+        let (child, gate) = prepared.into_parts();
+        Ok(Prepared::new(Child::new(Held { child })?, gate))
     }
 
     /// Waits until it is full.

@@ -66,7 +66,6 @@ pub use fixes::Fixes;
 pub use leftovers::Leftovers;
 
 use crate::bwrap::{Bwrap, parse_after};
-use crate::diagnosis::ProgramProblem;
 use crate::launch::{self, Command, ExitStatus};
 use crate::sandbox::{Bind, Content, Namespaces, Sandbox};
 
@@ -157,8 +156,8 @@ impl Driver {
     }
 
     /// What a program such as `zuul-bwrap` exits with: the command's own status, 128 and the number of the signal that killed
-    /// it, or what `env(1)` and `timeout(1)` say of a command that did not run: 127 if it is not there, 126 if it cannot be
-    /// executed, 125 if there was no sandbox. Without [`Fixes::STATUS`] always 0.
+    /// it, or what `env(1)` and `timeout(1)` say of a command that did not run ([`Error::exit_status`](crate::Error::exit_status)). Without
+    /// [`Fixes::STATUS`] always 0.
     ///
     /// ```
     /// use bwrap_launch::Bwrap;
@@ -175,11 +174,7 @@ impl Driver {
         match outcome {
             _ if !self.fixes.contains(Fixes::STATUS) => 0,
             Ok(status) => status.raw(),
-            Err(launch::Error::NotExecuted(failure)) => match failure.program() {
-                Some(ProgramProblem::NotFound { .. }) => 127,
-                _ => 126,
-            },
-            Err(_) => 125,
+            Err(error) => error.exit_status(),
         }
     }
 }
