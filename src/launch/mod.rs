@@ -42,6 +42,7 @@ mod pty;
 mod reach;
 mod reading;
 mod rehearsal;
+mod relatives;
 mod running;
 mod spawn;
 mod start;

@@ -7,7 +7,6 @@ use std::num::NonZeroI32;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::LazyLock;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use procfs_core::FromRead;
@@ -56,114 +55,9 @@ pub fn adopt_orphans() -> io::Result<()> {
     Ok(rustix::process::set_child_subreaper(Some(getpid()))?)
 }
 
-/// The children of a process, each with a handle on it, and what kept others from being found. None if the process has
-/// ended: its number may be another's.
-pub(super) fn children_of(pid: i32, handle: &Handle) -> (Vec<(i32, Handle)>, io::Result<()>) {
-    children_but(pid, handle, &BTreeSet::new())
-}
-
-/// The same without those that are known.
-fn children_but(pid: i32, handle: &Handle, known: &BTreeSet<i32>) -> (Vec<(i32, Handle)>, io::Result<()>) {
-    let list = || {
-        let mut all = children_in(&format!("/proc/{pid}"), pid)?;
-        all.retain(|child| !known.contains(child));
-        Ok(all)
-    };
-    let open = |pid: i32| Pid::from_raw(pid).map(Handle::open).transpose();
-    let (mut children, mut complete) = (Vec::new(), Ok(()));
-    for pid in list().unwrap_or_else(|error| {
-        complete = Err(error);
-        Vec::new()
-    }) {
-        match open(pid) {
-            Ok(handle) => children.extend(handle.map(|handle| (pid, handle))),
-            Err(error) if is_gone(&error) => {}
-            Err(error) => complete = Err(error),
-        }
-    }
-    // still there after the handles were opened: no number was taken over meanwhile
-    match list() {
-        _ if children.is_empty() => {}
-        Ok(still) => children.retain(|(pid, _)| still.contains(pid)),
-        Err(error) => {
-            children.clear();
-            complete = Err(error);
-        }
-    }
-    match handle.has_ended(Duration::ZERO) {
-        Ok(false) => (children, complete),
-        Ok(true) => (Vec::new(), Ok(())),
-        Err(error) => (Vec::new(), Err(error)),
-    }
-}
-
-/// Handles on all that descends from a process, parents before their children, each of which was `met` before its own children were
-/// looked for, and what kept others from being found. What has lost its parent descends from whoever took it in.
-pub(super) fn descendants(
-    pid: i32,
-    handle: &Handle,
-    met: impl Fn(&Handle),
-) -> (Vec<(i32, Handle)>, io::Result<()>) {
-    let (mut found, mut complete) = children_of(pid, handle);
-    let mut next = 0;
-    while let Some((pid, handle)) = found.get(next) {
-        met(handle);
-        let (children, others) = children_of(*pid, handle);
-        found.extend(children);
-        complete = complete.and(others);
-        next += 1;
-    }
-    (found, complete)
-}
-
-/// How long a process may take to stop, or several together.
-const STOPPING: Duration = Duration::from_millis(20);
-
-/// As [`descendants`], all of them stopped, below a process that is `stopped` or goes on. One that is in the middle of `fork(2)` when the signal
-/// comes makes its child all the same, and stops then: each is looked at once more when it has.
-pub(super) fn stop_below(root: i32, first: &Handle, stopped: bool) -> (Vec<(i32, Handle)>, io::Result<()>) {
-    let stop = |process: &Handle| {
-        let _ = process.signal(Signal::STOP);
-    };
-    let (mut found, mut complete) = descendants(root, first, stop);
-    let mut known: BTreeSet<i32> = found.iter().map(|(pid, _)| *pid).collect();
-    let deadline = Instant::now() + STOPPING;
-    let mut next = 0;
-    while next <= found.len() {
-        let (pid, handle) = match next.checked_sub(1).and_then(|last| found.get(last)) {
-            Some((pid, handle)) => (*pid, handle),
-            None => (root, first),
-        };
-        let stops = next > 0 || stopped;
-        while stops && !is_still(pid, handle) && Instant::now() < deadline {
-            thread::sleep(Duration::from_micros(100));
-        }
-        let (children, others) = children_but(pid, handle, &known);
-        complete = complete.and(others);
-        known.extend(children.iter().map(|(pid, _)| *pid));
-        for (_, child) in &children {
-            stop(child);
-        }
-        found.extend(children);
-        next += 1;
-    }
-    (found, complete)
-}
-
-/// Whether no thread of a process that was stopped runs any more, as far as `/proc` tells.
-fn is_still(pid: i32, handle: &Handle) -> bool {
-    // who waits for the child of a vfork(2) that was stopped before it executed anything has it already (D)
-    let still = |directory: &str| stat_in(directory).map_or(true, |stat| "DTtZXx".contains(stat.state));
-    let threads = || {
-        let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-        threads.filter_map(|thread| thread.path().to_str().map(str::to_owned)).all(|thread| still(&thread))
-    };
-    handle.has_ended(Duration::ZERO).unwrap_or(true) || threads()
-}
-
 /// All that descends from a process and runs, as far as it has not lost its parent to somebody else. Empty if that process has ended.
 ///
-/// As opposed to [`descendants`], it needs no handle for each, and so no more descriptors than one.
+/// It needs no handle for each, and so no more descriptors than one.
 pub(super) fn all_below(pid: i32, handle: &Handle) -> io::Result<BTreeSet<i32>> {
     let mut before = BTreeSet::new();
     for _ in 0..PASSES {
@@ -232,7 +126,7 @@ pub(super) fn pass_below(
 static LISTS_CHILDREN: LazyLock<bool> = LazyLock::new(|| Path::new("/proc/thread-self/children").exists());
 
 /// The children of the process whose directory in `/proc` this is.
-fn children_in(directory: &str, pid: i32) -> io::Result<Vec<i32>> {
+pub(super) fn children_in(directory: &str, pid: i32) -> io::Result<Vec<i32>> {
     if !*LISTS_CHILDREN {
         return children_among_all(pid);
     }
@@ -265,7 +159,7 @@ pub(super) fn numbers(text: &str) -> Vec<i32> {
 }
 
 /// How long a process that was killed may take to end before nobody waits for it any more.
-const DYING: Duration = Duration::from_millis(500);
+pub(super) const DYING: Duration = Duration::from_millis(500);
 
 /// How far up a process's ancestors are followed. A circle of them cannot be, but numbers may change hands on the way.
 const DEPTH: usize = 64;

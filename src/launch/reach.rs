@@ -25,10 +25,8 @@ use super::handle::Handle;
 use super::handshake::Outcome;
 use super::keeper;
 use super::leave::UnderWay;
-use super::processes::{
-    all_below, children_of, descendants, descends, is_gone, is_init, is_orphan_of_ours, reap_orphans,
-    stop_below,
-};
+use super::processes::{all_below, descends, is_gone, is_init, is_orphan_of_ours};
+use super::relatives::{self, Relative, children_of, descendants, is_short_of_descriptors, stop_below};
 use super::stat::{is_own, stat_in};
 use super::tally::{used_below, used_by};
 use super::usage::Usage;
@@ -125,9 +123,9 @@ pub(super) struct Reach {
     adopts: bool,
     record: Arc<Record>,
     /// Without a PID namespace, whoever was asked to end: what has not done so is killed when it is over.
-    asked: Mutex<Vec<Handle>>,
+    asked: Mutex<Vec<Relative>>,
     /// Whom we have killed, and may have to reap, below what bwrap cloned.
-    struck: Mutex<Vec<Handle>>,
+    struck: Mutex<Vec<Relative>>,
     /// Its control group.
     members: OnceLock<Members>,
     /// The keeper has an appointment with it.
@@ -312,11 +310,12 @@ impl Reach {
     fn kill_descendants(&self) -> io::Result<()> {
         let under_way = UnderWay::begin();
         let others = self.stop_descendants();
-        let all = [&*self.process].into_iter().chain(&others);
-        let killed = all.map(|process| send(process, Signal::KILL)).fold(Ok(()), io::Result::and);
+        let killed = send(&self.process, Signal::KILL);
+        let killed =
+            others.iter().fold(killed, |killed, other| killed.and(other.signal(Signal::KILL).map(drop)));
         drop(under_way);
         if self.adopts && self.process.has_ended(GRACE).unwrap_or(false) {
-            reap_orphans(&others);
+            relatives::reap(&others);
         }
         killed
     }
@@ -353,9 +352,11 @@ impl Reach {
             // stopped, it makes no more of them
             let _ = child.signal(Signal::STOP);
             let (found, complete) = stop_below(*pid, child, true);
-            if self.cloned == Cloned::Parent && complete.is_err() {
-                let stopped = found.iter().map(|(_, process)| process).chain([child]);
-                for process in stopped {
+            // where /proc tells nothing, the command is all that can be found
+            let is_missed = |error| self.cloned == Cloned::Parent || is_short_of_descriptors(error);
+            if complete.as_ref().is_err_and(is_missed) {
+                let _ = child.signal(Signal::CONT);
+                for process in &found {
                     let _ = process.signal(Signal::CONT);
                 }
                 return complete;
@@ -363,12 +364,12 @@ impl Reach {
             others = found;
         }
         let mut killed = send(child, Signal::KILL);
-        for (_, process) in &others {
-            killed = killed.and(send(process, Signal::KILL));
+        for process in &others {
+            killed = killed.and(process.signal(Signal::KILL).map(drop));
         }
         if self.adopts {
             let mut struck = self.struck.lock().unwrap_or_else(PoisonError::into_inner);
-            struck.extend(others.into_iter().map(|(_, process)| process));
+            struck.extend(others);
         }
         if let Some(members) = self.members.get().filter(|_| self.cloned != Cloned::Init) {
             // who has lost the parent, too
@@ -381,15 +382,14 @@ impl Reach {
     /// Reaps those whom we have killed below what bwrap cloned, and who have become our children. They have ended by now, or are about to.
     pub(super) fn reap_struck(&self) {
         let struck = std::mem::take(&mut *self.struck.lock().unwrap_or_else(PoisonError::into_inner));
-        reap_orphans(&struck);
+        relatives::reap(&struck);
     }
 
-    /// Handles on all that descends from bwrap. Everything is stopped on the way, so that nothing is missed; it is all to
+    /// All that descends from bwrap. Everything is stopped on the way, so that nothing is missed; it is all to
     /// be killed. A wrapper in bwrap's place may have started more than was reported.
-    pub(super) fn stop_descendants(&self) -> Vec<Handle> {
+    pub(super) fn stop_descendants(&self) -> Vec<Relative> {
         let _ = self.process.signal(Signal::STOP);
-        let (found, _) = stop_below(self.pid.as_raw_pid(), &self.process, true);
-        found.into_iter().map(|(_, process)| process).collect()
+        stop_below(self.pid.as_raw_pid(), &self.process, true).0
     }
 
     /// The command and what has descended from it, as far as it can be found. Nobody, if it has not begun or is over.
@@ -437,27 +437,33 @@ impl Reach {
     /// Sends signals to the command and all that has descended from it, as far as it can be found: to each the first one, then to
     /// each the next. Says whether there was anybody.
     pub(super) fn signal(&self, signals: &[Signal]) -> io::Result<bool> {
-        self.signal_found(signals).map(|found| found.is_some())
+        let (reached, sent) = self.signal_found(signals);
+        sent.map(|()| reached.is_some())
     }
 
-    /// As [`signal`](Self::signal). Returns handles on the descendants, if there was anybody.
-    fn signal_found(&self, signals: &[Signal]) -> io::Result<Option<Vec<Handle>>> {
-        self.hold(&self.status()?)?;
-        let Some((pid, child)) = self.child.get() else { return Ok(None) };
-        let (found, mut sent) = descendants(*pid, child, |_| {});
-        let found: Vec<Handle> = found.into_iter().map(|(_, process)| process).collect();
-        let mut there = false;
-        for signal in signals {
-            let own = [child].into_iter().filter(|_| !self.spared);
-            for process in own.chain(&found) {
-                match process.signal(*signal) {
-                    Ok(()) => there = true,
-                    Err(Errno::SRCH) => {}
-                    Err(error) => sent = sent.and(Err(error.into())),
-                }
-            }
+    /// As [`signal`](Self::signal). Returns the descendants, if anybody was reached, and what kept others from that.
+    fn signal_found(&self, signals: &[Signal]) -> (Option<Vec<Relative>>, io::Result<()>) {
+        if let Err(error) = self.status().and_then(|status| self.hold(&status)) {
+            return (None, Err(error));
         }
-        sent.map(|()| there.then_some(found))
+        let Some((pid, child)) = self.child.get() else { return (None, Ok(())) };
+        let (found, mut sent) = descendants(*pid, child);
+        let mut reached = false;
+        for signal in signals {
+            let mut note = |there: io::Result<bool>| match there {
+                Ok(there) => reached |= there,
+                Err(error) => sent = std::mem::replace(&mut sent, Ok(())).and(Err(error)),
+            };
+            if !self.spared {
+                note(match child.signal(*signal) {
+                    Ok(()) => Ok(true),
+                    Err(Errno::SRCH) => Ok(false),
+                    Err(error) => Err(error.into()),
+                });
+            }
+            found.iter().for_each(|process| note(process.signal(*signal)));
+        }
+        (reached.then_some(found), sent)
     }
 
     /// Asks the command to end (SIGTERM, and SIGCONT in case it is suspended). Says whether there was anybody to ask.
@@ -471,12 +477,16 @@ impl Reach {
             // suspended, nobody starts anything that would miss it, and lose its parent
             let _ = self.suspend();
         }
-        let asked = self.signal_found(&[Signal::TERM, Signal::CONT]);
+        let (asked, sent) = self.signal_found(&[Signal::TERM, Signal::CONT]);
         drop(under_way);
-        if !matches!(asked, Ok(Some(_))) {
+        let Some(found) = asked else {
             self.record.withdraw(stop, Means::Asked);
+            return sent.map(|()| false);
+        };
+        // who could not be asked is killed when the time for it is over
+        if let Err(error) = sent {
+            log::debug!("not all of a sandbox's processes were asked to end: {error}");
         }
-        let Some(found) = asked? else { return Ok(false) };
         if self.cloned != Cloned::Init {
             self.asked.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
         }
@@ -495,7 +505,7 @@ impl Reach {
         for _ in 0..PASSES {
             let (found, complete) = stop_below(*pid, child, !self.spared);
             complete?;
-            let now = found.into_iter().map(|(pid, _)| pid).collect();
+            let now = found.iter().map(Relative::pid).collect();
             if before == now {
                 return Ok(());
             }
@@ -518,7 +528,7 @@ impl Drop for Reach {
             let _ = process.signal(Signal::KILL);
         }
         if self.adopts {
-            reap_orphans(&*asked);
+            relatives::reap(asked);
             self.reap_struck();
         }
         if *self.awaited.get_mut() {

@@ -20,8 +20,9 @@ use super::idmap::{Mapping, Progress};
 use super::keeper::{self, Lease};
 use super::leave::UnderWay;
 use super::oom::Kills;
-use super::processes::{Lost, adopts_orphans, children_of, is_gone, kill_holders, reap_orphan, reap_orphans};
+use super::processes::{Lost, adopts_orphans, is_gone, kill_holders, reap_orphan, reap_orphans};
 use super::reach::Reach;
+use super::relatives::{Relative, children_of};
 use super::spawn;
 use super::usage::{STEP, Usage};
 use super::wait::{Sources, Ward, drive};
@@ -447,10 +448,11 @@ impl Running {
         self.conduct.on_kill();
         let descendants = self.reach.stop_descendants();
         let _ = self.reach.kill_inside();
-        for process in [&**self.reach.process()].into_iter().chain(&descendants) {
+        let _ = self.reach.process().signal(Signal::KILL);
+        for process in &descendants {
             let _ = process.signal(Signal::KILL);
         }
-        descendants
+        descendants.into_iter().filter_map(Relative::into_handle).collect()
     }
 
     /// Whether bwrap has its id maps, or needs none any more.

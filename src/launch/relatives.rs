@@ -1,0 +1,235 @@
+//! Whom to signal: all that descends from a process. What is found stays known, so that nothing is done to another process.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal};
+
+use super::handle::Handle;
+use super::processes::{DYING, children_in, is_gone};
+use super::stat::stat_in;
+
+/// A process that descends from another one.
+#[derive(Debug)]
+pub(super) struct Relative {
+    pid: i32,
+    known: Known,
+}
+
+#[derive(Debug)]
+enum Known {
+    Held(Handle),
+    /// By the time at which it began, in ticks after boot: there may be more processes than we may have descriptors.
+    Since(u64),
+}
+
+impl Relative {
+    fn find(pid: i32, frugal: bool) -> io::Result<Option<Self>> {
+        let Some(number) = Pid::from_raw(pid) else { return Ok(None) };
+        let known = if frugal {
+            stat_in(&format!("/proc/{pid}")).map(|stat| Known::Since(stat.starttime))
+        } else {
+            Handle::open(number).map(Known::Held)
+        };
+        match known {
+            Ok(known) => Ok(Some(Self { pid, known })),
+            Err(error) if is_gone(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Does something with a handle on it. `None` if it is gone.
+    fn with<T>(&self, act: impl FnOnce(&Handle) -> T) -> io::Result<Option<T>> {
+        let since = match &self.known {
+            Known::Held(handle) => return Ok(Some(act(handle))),
+            Known::Since(since) => *since,
+        };
+        let Some(Self { known: Known::Held(handle), .. }) = Self::find(self.pid, false)? else {
+            return Ok(None);
+        };
+        // whose number it is now, whatever it was before
+        match stat_in(&format!("/proc/{}", self.pid)) {
+            Ok(stat) if stat.starttime == since => Ok(Some(act(&handle))),
+            Err(error) if !is_gone(&error) => Err(error),
+            _ => Ok(None),
+        }
+    }
+
+    /// Sends it a signal. Says whether it was there.
+    pub(super) fn signal(&self, signal: Signal) -> io::Result<bool> {
+        match self.with(|handle| handle.signal(signal))? {
+            Some(Ok(())) => Ok(true),
+            None | Some(Err(Errno::SRCH)) => Ok(false),
+            Some(Err(error)) => Err(error.into()),
+        }
+    }
+
+    /// A handle on it, if it is held.
+    pub(super) fn into_handle(self) -> Option<Handle> {
+        match self.known {
+            Known::Held(handle) => Some(handle),
+            Known::Since(_) => None,
+        }
+    }
+}
+
+/// Those that were found, parents before their children, and what kept others from being found.
+type Found = (Vec<Relative>, io::Result<()>);
+
+/// The children of a process. None if it has ended: its number may be another's.
+pub(super) fn children_of(pid: i32, handle: &Handle) -> Found {
+    children_but(pid, handle, &BTreeSet::new(), false)
+}
+
+/// The same without those that are known.
+fn children_but(pid: i32, handle: &Handle, known: &BTreeSet<i32>, frugal: bool) -> Found {
+    let list = || {
+        let mut all = children_in(&format!("/proc/{pid}"), pid)?;
+        all.retain(|child| !known.contains(child));
+        Ok(all)
+    };
+    let (mut children, mut complete) = (Vec::new(), Ok(()));
+    for pid in list().unwrap_or_else(|error| {
+        complete = Err(error);
+        Vec::new()
+    }) {
+        match Relative::find(pid, frugal) {
+            Ok(found) => children.extend(found),
+            Err(error) => complete = Err(error),
+        }
+    }
+    // still there after they were looked at: no number was taken over meanwhile
+    match list() {
+        _ if children.is_empty() => {}
+        Ok(still) => children.retain(|child| still.contains(&child.pid)),
+        Err(error) => {
+            children.clear();
+            complete = Err(error);
+        }
+    }
+    match handle.has_ended(Duration::ZERO) {
+        Ok(false) => (children, complete),
+        Ok(true) => (Vec::new(), Ok(())),
+        Err(error) => (Vec::new(), Err(error)),
+    }
+}
+
+/// All that descends from a process. What has lost its parent descends from whoever took it in.
+pub(super) fn descendants(root: i32, first: &Handle) -> Found {
+    in_either_way(|frugal| below(root, first, |_| {}, frugal))
+}
+
+/// As [`descendants`], all of them stopped, below a process that is `stopped` or goes on. One that is in the middle of `fork(2)` when the signal
+/// comes makes its child all the same, and stops then: each is looked at once more when it has.
+pub(super) fn stop_below(root: i32, first: &Handle, stopped: bool) -> Found {
+    in_either_way(|frugal| stop_all(root, first, stopped, frugal))
+}
+
+/// With a handle on each as far as there are descriptors for that, else without.
+fn in_either_way(find: impl Fn(bool) -> Found) -> Found {
+    match find(false) {
+        (found, Err(error)) if is_short_of_descriptors(&error) => {
+            drop(found);
+            find(true)
+        }
+        found => found,
+    }
+}
+
+pub(super) fn is_short_of_descriptors(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+}
+
+/// Each is `met` before its own children are looked for.
+fn below(root: i32, first: &Handle, met: impl Fn(&Handle), frugal: bool) -> Found {
+    let none = BTreeSet::new();
+    let (mut found, mut complete) = children_but(root, first, &none, frugal);
+    let mut next = 0;
+    while let Some(relative) = found.get(next) {
+        let children = relative.with(|handle| {
+            met(handle);
+            children_but(relative.pid, handle, &none, frugal)
+        });
+        match children {
+            Ok(Some((children, others))) => {
+                found.extend(children);
+                complete = complete.and(others);
+            }
+            Ok(None) => {}
+            Err(error) => complete = complete.and(Err(error)),
+        }
+        next += 1;
+    }
+    (found, complete)
+}
+
+/// How long a process may take to stop, or several together.
+const STOPPING: Duration = Duration::from_millis(20);
+
+fn stop_all(root: i32, first: &Handle, stopped: bool, frugal: bool) -> Found {
+    let stop = |process: &Handle| {
+        let _ = process.signal(Signal::STOP);
+    };
+    let (mut found, mut complete) = below(root, first, stop, frugal);
+    let mut known: BTreeSet<i32> = found.iter().map(Relative::pid).collect();
+    let deadline = Instant::now() + STOPPING;
+    let mut next = 0;
+    while next <= found.len() {
+        let once_more = |pid: i32, handle: &Handle| {
+            let stops = next > 0 || stopped;
+            while stops && !is_still(pid, handle) && Instant::now() < deadline {
+                thread::sleep(Duration::from_micros(100));
+            }
+            children_but(pid, handle, &known, frugal)
+        };
+        let others = match next.checked_sub(1).and_then(|last| found.get(last)) {
+            Some(relative) => relative.with(|handle| once_more(relative.pid, handle)),
+            None => Ok(Some(once_more(root, first))),
+        };
+        match others {
+            Ok(Some((children, others))) => {
+                complete = complete.and(others);
+                known.extend(children.iter().map(Relative::pid));
+                for child in &children {
+                    let _ = child.with(stop);
+                }
+                found.extend(children);
+            }
+            Ok(None) => {}
+            Err(error) => complete = complete.and(Err(error)),
+        }
+        next += 1;
+    }
+    (found, complete)
+}
+
+/// Whether no thread of a process that was stopped runs any more, as far as `/proc` tells.
+fn is_still(pid: i32, handle: &Handle) -> bool {
+    // who waits for the child of a vfork(2) that was stopped before it executed anything has it already (D)
+    let still = |directory: &str| stat_in(directory).map_or(true, |stat| "DTtZXx".contains(stat.state));
+    let threads = || {
+        let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        threads.filter_map(|thread| thread.path().to_str().map(str::to_owned)).all(|thread| still(&thread))
+    };
+    handle.has_ended(Duration::ZERO).unwrap_or(true) || threads()
+}
+
+/// Reaps those that have been killed, if they are ours to reap.
+pub(super) fn reap(killed: &[Relative]) {
+    let deadline = Instant::now() + DYING;
+    for process in killed {
+        let _ = process.with(|handle| handle.has_ended(deadline.saturating_duration_since(Instant::now())));
+    }
+    for process in killed {
+        // ECHILD: it is not ours
+        let _ = process.with(Handle::reap);
+    }
+}
