@@ -24,6 +24,7 @@ fn main() -> std::process::ExitCode {
         &[
             ("everything", callers::everything),
             ("victim", callers::victim),
+            ("forker", callers::forker),
             ("alone", callers::alone),
             ("barren", callers::barren),
             ("launcher", callers::launcher),
@@ -33,6 +34,7 @@ fn main() -> std::process::ExitCode {
             ("gatherer", crash::gatherer),
             ("kennel", crash::kennel),
             ("keeper", crash::keeper),
+            ("beside", crash::beside),
         ],
     )
 }

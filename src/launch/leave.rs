@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,8 @@ impl State {
 }
 
 static STATE: Mutex<State> = Mutex::new(State::of(0));
+/// The process that [`STATE`] belongs to, to be read without its lock: in a fork nobody may be there to let go of that.
+static OWNER: AtomicU32 = AtomicU32::new(0);
 static CHANGED: Condvar = Condvar::new();
 
 fn state() -> MutexGuard<'static, State> {
@@ -46,6 +49,7 @@ fn state() -> MutexGuard<'static, State> {
     let process = std::process::id();
     if state.process != process {
         *state = State::of(process);
+        OWNER.store(process, Ordering::Relaxed);
     }
     state
 }
@@ -128,6 +132,10 @@ impl Drop for AtExit {
 }
 
 extern "C" fn leave() {
+    if OWNER.load(Ordering::Relaxed) != std::process::id() {
+        // nothing was begun here
+        return;
+    }
     let mut state = state();
     state.leaving = Some(gettid());
     let deadline = Instant::now() + PATIENCE;

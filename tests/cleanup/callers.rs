@@ -1,4 +1,5 @@
 //! Callers of every kind, and those that are killed.
+#![allow(unsafe_code, reason = "fork(2) has no safe function")]
 
 use std::fs;
 use std::io::{BufRead, BufReader, PipeReader, Read, Write};
@@ -6,6 +7,8 @@ use std::process::{Child as Process, Command as StdCommand, Stdio as ProcessStdi
 use std::time::Duration;
 
 use bwrap_launch::{Bwrap, Namespaces, Sandbox, Stdio};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::ForkResult;
 
 use crate::cases;
 use crate::common::{Case, Here, asleep, host};
@@ -20,6 +23,7 @@ pub(crate) const CASES: &[Case] = cases![
     below_a_process_one_that_does_not_reap,
     many_threads_launch_at_once,
     thousands_of_launches_beside_a_fork_and_a_thief,
+    a_fork_of_a_caller_that_exits,
     a_killed_caller,
     a_killed_caller_before_the_start,
 ];
@@ -71,6 +75,42 @@ fn thousands_of_launches_beside_a_fork_and_a_thief(here: &Here) {
     unchanged("no token", "thousands of launches", || {
         beside_a_fork_and_a_thief(|| launches(&here.bwrap, 32, load()));
     });
+}
+
+/// A fork has what other threads held at that moment, and nobody who would let go of it.
+fn a_fork_of_a_caller_that_exits(here: &Here) {
+    let mut caller = StdCommand::new(std::env::current_exe().unwrap());
+    let status = caller.args(["--helper", "forker"]).arg(here.bwrap.path()).status().unwrap();
+    assert!(status.success(), "{status}");
+}
+
+/// A helper: its forks exit as any program does, while its threads are ending sandboxes.
+pub(crate) fn forker(arguments: &[String]) {
+    let bwrap = Bwrap::at(&arguments[0]).unwrap();
+    let mut child = host().command("sleep").arg("60").bwrap(&bwrap).spawn().unwrap();
+    child.wait_ready().unwrap();
+    for _ in 0..4 {
+        let killer = child.killer();
+        std::thread::spawn(move || {
+            loop {
+                let _ = killer.terminate(Duration::from_secs(3600));
+            }
+        });
+    }
+    for _ in 0..100 {
+        // SAFETY: the fork does nothing but exit, whose handlers are what this is about.
+        let Ok(ForkResult::Parent { child: fork }) = (unsafe { nix::unistd::fork() }) else {
+            unsafe { libc::exit(0) }
+        };
+        let ended = || waitpid(fork, Some(WaitPidFlag::WNOHANG)).unwrap() != WaitStatus::StillAlive;
+        if !eventually(ended) {
+            let _ = nix::sys::signal::kill(fork, nix::sys::signal::Signal::SIGKILL);
+            panic!("a fork hangs in exit(3)");
+        }
+    }
+    child.kill().unwrap();
+    let _ = child.wait();
+    std::process::exit(0);
 }
 
 /// Orphans of its descendants become its children: each is to be reaped.
