@@ -34,6 +34,9 @@ pub struct NamespaceIds {
     pub uts: Option<u64>,
 }
 
+/// More bytes than bwrap ever reports: a pid, namespaces and an exit code, in less than 512.
+pub(crate) const MOST: usize = 16 << 10;
+
 /// What bwrap has reported so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Status {
@@ -49,9 +52,9 @@ pub(crate) struct Status {
 
 impl Status {
     /// Reads what is there. Members and documents that nobody knows yet are passed over, as bwrap asks its readers to; an
-    /// unfinished document counts as not written. What is no JSON is passed over, too, and noted.
+    /// unfinished document counts as not written. What is no JSON is passed over, too, and noted, and so is what is too long.
     pub(crate) fn parse(bytes: &[u8]) -> Self {
-        let mut status = Self::default();
+        let mut status = Self { foreign: bytes.len() >= MOST, ..Self::default() };
         let mut rest = bytes;
         while !rest.is_empty() {
             let mut documents = serde_json::Deserializer::from_slice(rest).into_iter::<serde_json::Value>();
@@ -106,6 +109,14 @@ fn is_begun(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_longer_than_any_report_is_not_all_bwraps() {
+        let report = b"{\"child-pid\": 9}\n";
+        let mut flood = report.repeat(MOST / report.len() + 1);
+        flood.truncate(MOST);
+        assert!(Status::parse(&flood).foreign && !Status::parse(report).foreign);
+    }
 
     #[test]
     fn lines_and_pretty_objects_alike() {

@@ -70,11 +70,6 @@ pub(super) fn none_above(error: io::Error) -> io::Error {
     if none { io::Error::from_raw_os_error(libc::EMFILE) } else { error }
 }
 
-/// Everything that has been written to a memory file so far, without moving its offset.
-pub(crate) fn contents(file: impl AsFd) -> io::Result<Vec<u8>> {
-    read_from(file, 0, usize::MAX)
-}
-
 /// What is in a file from an offset on, `limit` bytes at most, without moving its offset.
 pub(crate) fn read_from(file: impl AsFd, offset: u64, limit: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
