@@ -250,9 +250,13 @@ impl Group {
             let mut pause = Duration::from_micros(100);
             loop {
                 match fs::remove_dir(&part.directory) {
-                    // a process is in it, or was a moment ago
+                    // a process is in it, or was a moment ago, or another group
                     Err(error) if error.raw_os_error() == Some(libc::EBUSY) && Instant::now() < deadline => {
                         part.kill();
+                        for directory in groups_in(&part.directory, deadline) {
+                            Part { directory: directory.clone(), ..part.clone() }.kill();
+                            let _ = fs::remove_dir(directory);
+                        }
                         thread::sleep(pause);
                         pause = pause.saturating_mul(2).min(Duration::from_millis(10));
                     }
@@ -449,6 +453,7 @@ fn sweep(base: &Path) {
     }
     drop(swept);
     let prefix = format!("{NAME}-{}-", pid_namespace());
+    let deadline = Instant::now() + PATIENCE;
     for entry in fs::read_dir(base).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let owner = || -> Option<Pid> {
@@ -457,9 +462,30 @@ fn sweep(base: &Path) {
         };
         if owner().is_some_and(|owner| test_kill_process(owner) == Err(Errno::SRCH)) {
             // not if something is in it
-            let _ = fs::remove_dir(entry.path());
+            for directory in groups_in(&entry.path(), deadline).iter().chain([&entry.path()]) {
+                let _ = fs::remove_dir(directory);
+            }
         }
     }
+}
+
+/// The groups that somebody has made below one, as far as there is time: a command to which the hierarchy is writable. Each before that
+/// which it is in.
+fn groups_in(directory: &Path, deadline: Instant) -> Vec<PathBuf> {
+    let below = |directory: &Path| {
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        let groups = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        groups.map(|entry| entry.path()).collect::<Vec<_>>()
+    };
+    let mut all = below(directory);
+    let mut next = 0;
+    while let Some(directory) = all.get(next).filter(|_| Instant::now() < deadline) {
+        let more = below(directory);
+        all.extend(more);
+        next += 1;
+    }
+    all.reverse();
+    all
 }
 
 /// Names of processes mean nothing to those in another PID namespace, who may use the same hierarchy.

@@ -26,6 +26,7 @@ pub(crate) const CASES: &[Case] = cases![
     a_group_that_is_not_ours,
     what_this_version_does_not_know,
     what_others_left_is_removed,
+    what_the_command_made_below_is_removed,
     a_kill_while_it_is_entered,
 ];
 
@@ -94,6 +95,30 @@ impl Drop for Parent {
                 std::process::exit(1);
             }
         }
+    }
+}
+
+/// The hierarchy is writable inside, where nobody bound it otherwise.
+fn what_the_command_made_below_is_removed(here: &Here) {
+    let parent = Parent::new(here);
+    let groups = parent.directories.iter().map(|directory| format!("{}/*/", directory.display()));
+    let groups: Vec<String> = groups.collect();
+    let script = format!(
+        "for group in {}; do [ ! -d $group ] || mkdir -p $group/one/two $group/three; done; for list in {}; do [ -e $list ] && echo $$ >$list; done; echo; sleep 60 &",
+        groups.join(" "),
+        groups.iter().map(|group| format!("{group}one/two/cgroup.procs")).collect::<Vec<_>>().join(" ")
+    );
+    for sandbox in [Sandbox::new().bind("/", "/"), Sandbox::new().bind("/", "/").unshare(Namespaces::PID)] {
+        let limits = parent.limits().require(Limit::Accounting);
+        let mut command = here.shell(&sandbox, &script);
+        let holders = watch(&mut command);
+        let mut child = command.stdout(Stdio::piped()).limits(&limits).spawn().unwrap();
+        drop(command);
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        assert!(!parent.groups().is_empty());
+        child.wait().unwrap();
+        assert_eq!(parent.groups(), [PathBuf::new(); 0], "{sandbox}");
+        assert!(released(&holders, SETTLE), "what was moved there is not killed: {sandbox}");
     }
 }
 
