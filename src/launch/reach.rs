@@ -19,18 +19,18 @@ use rustix::process::{Pid, Signal, getpid};
 
 use super::cgroup::Members;
 use super::conduct::Cloned;
-use super::descriptors::contents;
+use super::descriptors::read_from;
 use super::ending::Stop;
 use super::handle::Handle;
 use super::handshake::Outcome;
 use super::keeper;
 use super::leave::UnderWay;
 use super::processes::{all_below, descends, is_gone, is_init, is_orphan_of_ours};
-use super::relatives::{self, Relative, children_of, descendants, is_short_of_descriptors, stop_below};
+use super::relatives::{self, Relative, children_of, descendants, stop_below};
 use super::stat::{is_own, stat_in};
 use super::tally::{used_below, used_by};
 use super::usage::Usage;
-use crate::bwrap::status::Status;
+use crate::bwrap::status::{MOST, Status};
 
 /// How long bwrap gets to report its child before it is killed. It takes about a millisecond; one that hangs never does.
 pub(super) const GRACE: Duration = Duration::from_millis(500);
@@ -186,9 +186,9 @@ impl Reach {
         Ok(Status::parse(&self.reported()?))
     }
 
-    /// The same as it was written.
+    /// The same as it was written, as far as bwrap may have written it: a command that gets at it may write without end.
     pub(super) fn reported(&self) -> io::Result<Vec<u8>> {
-        contents(&self.status)
+        read_from(&self.status, 0, MOST)
     }
 
     /// Has the keeper told when it is over.
@@ -352,9 +352,8 @@ impl Reach {
             // stopped, it makes no more of them
             let _ = child.signal(Signal::STOP);
             let (found, complete) = stop_below(*pid, child, true);
-            // where /proc tells nothing, the command is all that can be found
-            let is_missed = |error| self.cloned == Cloned::Parent || is_short_of_descriptors(error);
-            if complete.as_ref().is_err_and(is_missed) {
+            // where /proc tells nothing, or nothing can be opened to read it, the command itself is at hand all the same
+            if self.cloned == Cloned::Parent && complete.is_err() {
                 let _ = child.signal(Signal::CONT);
                 for process in &found {
                     let _ = process.signal(Signal::CONT);

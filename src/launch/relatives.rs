@@ -144,7 +144,7 @@ fn in_either_way(find: impl Fn(bool) -> Found) -> Found {
     }
 }
 
-pub(super) fn is_short_of_descriptors(error: &io::Error) -> bool {
+fn is_short_of_descriptors(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 

@@ -41,8 +41,8 @@ pub(super) struct Terms {
 ///   Everything is suspended first, so that nothing escapes meanwhile. What was asked to end and is still there when the
 ///   command has ended is killed; what they start after they were asked may live on.
 ///
-/// Signals, but for killing, go to who is there when they are sent, as far as there are descriptors for that many; what is started
-/// in that moment may miss them.
+/// Signals, but for killing, go to who is there when they are sent; what is started in that moment may miss them. They take a few descriptors,
+/// however many processes there are.
 ///
 /// ```
 /// use std::thread;

@@ -55,6 +55,9 @@ struct Watchdog {
     /// Its end is the caller's.
     socket: OwnedFd,
     process: Handle,
+    number: Pid,
+    /// The resource limits that it began with. With others it may be unable to read a line.
+    limits: Option<Vec<(libc::rlim_t, libc::rlim_t)>>,
     /// What it is to kill, as lines. Without that, a slot is free.
     slots: Vec<Option<String>>,
 }
@@ -107,7 +110,9 @@ pub(super) fn watch(target: Target) -> io::Result<Watch> {
     let watchdog = kennel.ready()?;
     let slot = watchdog.take_slot(line);
     let watch = Watch { process: std::process::id(), user: watchdog.user, slot };
-    let told = watchdog.tell(slot, PAUSE).or_else(|_| watchdog.replace());
+    // what was done to it meanwhile, before it read this, is seen now
+    let told = watchdog.tell(slot, PAUSE).is_ok() && !watchdog.is_gone();
+    let told = if told { Ok(()) } else { watchdog.replace() };
     drop(kennel);
     // dropped otherwise, which needs the lock
     told.map(|()| watch)
@@ -161,8 +166,7 @@ impl Kennel {
 
     fn ready(&mut self) -> io::Result<&mut Watchdog> {
         if self.find().is_none() {
-            let (socket, process) = start()?;
-            self.watchdogs.push(Watchdog { user: geteuid(), socket, process, slots: Vec::new() });
+            self.watchdogs.push(start()?);
         }
         let watchdog = self.find().ok_or(io::ErrorKind::NotFound)?;
         if watchdog.is_gone() {
@@ -173,9 +177,11 @@ impl Kennel {
 }
 
 impl Watchdog {
-    /// Somebody has killed or stopped it: a command of the same user that sees it, say.
+    /// Somebody has killed, stopped or crippled it: a command of the same user that sees it, say.
     fn is_gone(&self) -> bool {
-        self.process.has_ended(Duration::ZERO).unwrap_or(true) || self.process.is_stopped()
+        self.process.has_ended(Duration::ZERO).unwrap_or(true)
+            || self.process.is_stopped()
+            || self.limits.is_some() && spawn::resource_limits(self.number) != self.limits
     }
 
     fn take_slot(&mut self, line: String) -> usize {
@@ -206,13 +212,14 @@ impl Watchdog {
     /// Starts another in its place, and tells that one of every sandbox.
     fn replace(&mut self) -> io::Result<()> {
         log::warn!("the watchdog is gone, or does not read any more: another one is started");
-        let (socket, process) = start()?;
+        let new = start()?;
         // before the end of its socket, which would have it kill them all
         let _ = self.process.signal(Signal::KILL);
         let _ = self.process.has_ended(PATIENCE);
         // it is ours where orphans become our children
         let _ = self.process.reap();
-        (self.socket, self.process) = (socket, process);
+        let slots = std::mem::take(&mut self.slots);
+        *self = Self { slots, ..new };
         (0..self.slots.len()).try_for_each(|slot| self.tell(slot, PATIENCE))
     }
 }
@@ -227,8 +234,8 @@ fn at(what: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
-/// Starts a watchdog that knows nobody. Returns what it reads from, and a handle on it.
-fn start() -> io::Result<(OwnedFd, Handle)> {
+/// Starts a watchdog that knows nobody.
+fn start() -> io::Result<Watchdog> {
     let (ours, theirs) = sockets()?;
     let null = File::options().read(true).write(true).open("/dev/null")?;
     let null = above_streams(null.into())?;
@@ -250,8 +257,10 @@ fn start() -> io::Result<(OwnedFd, Handle)> {
     }
     // it ends as soon as it has said the number; whoever waits for all children may have taken it
     while let Err(Errno::INTR) = waitid(WaitId::Pid(shell), WaitIdOptions::EXITED) {}
-    let process = Handle::open(number.map_err(|error| at(SHELL, &error))?)?;
-    Ok((ours, process))
+    let number = number.map_err(|error| at(SHELL, &error))?;
+    let process = Handle::open(number)?;
+    let limits = spawn::resource_limits(number);
+    Ok(Watchdog { user: geteuid(), socket: ours, process, number, limits, slots: Vec::new() })
 }
 
 fn wait_for(socket: &OwnedFd, event: PollFlags, patience: Duration) -> io::Result<()> {
@@ -281,7 +290,6 @@ fn number_from(socket: &OwnedFd) -> io::Result<Pid> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsFd;
     use std::process::{Child, Command};
 
     use super::*;
@@ -294,10 +302,7 @@ mod tests {
 
     fn number() -> Pid {
         let kennel = kennel();
-        let handle = kennel.watchdogs.first().unwrap().process.as_fd().as_raw_fd();
-        let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{handle}")).unwrap();
-        let number = text.lines().find_map(|line| line.strip_prefix("Pid:")).unwrap();
-        Pid::from_raw(number.trim().parse().unwrap()).unwrap()
+        kennel.watchdogs.first().unwrap().number
     }
 
     #[test]

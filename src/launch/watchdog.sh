@@ -16,12 +16,12 @@ look_at() {
     state=${1-} parent=${2-} began=${20-}
 }
 
-# Stops process $1 and adds it to `new`, if that was not done for this sandbox before.
+# Stops process $1 and adds it to `new`, if that was not done this time.
 stop() {
     case $1 in '' | *[!0-9]*) return ;; esac
-    eval "known=\${slot_of_$1-}"
-    [ "$known" != "$count" ] || return
-    eval "slot_of_$1=\$count"
+    eval "known=\${mark_of_$1-}"
+    [ "$known" != "$mark" ] || return
+    eval "mark_of_$1=\$mark"
     kill -STOP "$1"
     new="$new $1"
 }
@@ -47,52 +47,67 @@ is_moving() {
     return 1
 }
 
-# Kills process $1 and all that descends from it. No function calls itself: shells allow that to a depth only, and end then.
+# Kills process $1 and all that descends from it. No function calls itself: shells allow that to a depth only, and end then. What makes
+# more of them as fast as they are stopped is given up after $2 seconds, stopped as it is by then.
 fell() {
-    all= new=
+    mark=$((mark + 1)) all= new= patience=2000
+    read -r begin rest </proc/uptime
     stop "$1"
     while [ -n "$new" ]; do
         fresh=$new all="$all$new" new=
         for process in $fresh; do stop_children "$process"; done
+        is_late "$2" && return 1
     done
     # who was in the middle of a fork(2) makes its child all the same, and stands still then
-    fresh=$all patience=2000
+    fresh=$all
     while [ -n "$fresh" ]; do
         for process in $fresh; do
             while [ "$patience" -gt 0 ] && is_moving "$process"; do patience=$((patience - 1)); done
             stop_children "$process"
         done
         fresh=$new all="$all$new" new=
+        [ -z "$fresh" ] || ! is_late "$2" || return 1
     done
     for process in $all; do kill -KILL "$process"; done
 }
 
-# Kills what is in the slots, whose trees are looked for if $1 is 1, and else those that end with their first process.
+# Whether more than $1 seconds have passed since `begin`.
+is_late() {
+    read -r now rest </proc/uptime
+    [ $((${now%%.*} - ${begin%%.*})) -gt "$1" ]
+}
+
+# Kills what is in slot $2, if its tree is to be looked for ($1 is 1) or not (0). Fails if that takes more than $3 seconds.
 end() {
-    count=$slots
-    while [ "$count" -gt 0 ]; do
-        count=$((count - 1))
-        eval "set -- $1 \${entry$count-}"
-        [ $# = 6 ] && [ "$1" = "$2" ] || continue
-        look_at "/proc/$5"
-        if [ "$began" = "$6" ]; then
-            if [ "$1" = 1 ]; then fell "$5"; else kill -KILL "$5"; fi
-        fi
-        look_at "/proc/$3"
-        if [ "$began" = "$4" ]; then kill -KILL "$3"; fi
-    done
+    limit=$3
+    eval "set -- $1 \${entry$2-}"
+    [ $# = 6 ] && [ "$1" = "$2" ] || return 0
+    look_at "/proc/$5"
+    if [ "$began" = "$6" ]; then
+        if [ "$1" = 0 ]; then kill -KILL "$5"; else fell "$5" "$limit" || return; fi
+    fi
+    look_at "/proc/$3"
+    if [ "$began" = "$4" ]; then kill -KILL "$3"; fi
+    return 0
 }
 
 watch() {
-    slots=0
+    slots= mark=0
     while read -r slot entry <&3; do
         case $slot in '' | *[!0-9]*) continue ;; esac
+        eval "known=\${entry$slot-}"
+        [ -n "$known" ] || slots="$slots $slot"
         eval "entry$slot=\$entry"
-        [ "$slot" -lt "$slots" ] || slots=$((slot + 1))
     done
     # one signal each, and nobody who meddles with a tree keeps them from it
-    end 0
-    end 1
+    for slot in $slots; do end 0 "$slot" 0; done
+    # nor one tree the others, however it is meddled with: it has its turn again after them
+    seconds=1
+    while [ -n "$slots" ]; do
+        late=
+        for slot in $slots; do end 1 "$slot" "$seconds" || late="$late $slot"; done
+        slots=$late seconds=$((seconds * 2))
+    done
 }
 
 watch &

@@ -5,14 +5,14 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child as Process, Command as StdCommand, Stdio as ProcessStdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bwrap_launch::{Bwrap, Command, Namespaces, Pool, Sandbox, Stdio};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::cases;
-use crate::common::{Case, Here, SETTLE, host, released};
+use crate::common::{Case, Here, SETTLE, host, released, skip};
 use crate::support::{Numbers, eventually, kill_holders, share};
 
 pub(crate) const CASES: &[Case] = cases![
@@ -23,6 +23,7 @@ pub(crate) const CASES: &[Case] = cases![
     callers_that_leave_while_they_end_sandboxes,
     a_tree_without_a_pid_namespace,
     what_takes_the_watchdog_long,
+    a_tree_that_never_stands_still_keeps_nobody,
     what_is_not_asked_to_end_is_seen,
     the_watchdog,
 ];
@@ -314,6 +315,55 @@ fn what_takes_the_watchdog_long(here: &Here) {
             assert!(all, "{way} {round}: {} processes are left", kill_holders(&holders));
         }
     }
+}
+
+/// The other sandboxes of a caller end although one escapes the watchdog for a while.
+fn a_tree_that_never_stands_still_keeps_nobody(here: &Here) {
+    let (source, program) = (here.scratch.join("chain.c"), here.scratch.join("chain"));
+    fs::write(&source, include_str!("chain.c")).unwrap();
+    match StdCommand::new("cc").args(["-O1", "-w", "-o"]).arg(&program).arg(&source).status() {
+        Ok(status) => assert!(status.success(), "cc: {status}"),
+        Err(error) => skip(&format!("no C compiler (cc): {error}")),
+    }
+    let mark = format!("{}-beside", here.scratch.display());
+    let mut caller = StdCommand::new(std::env::current_exe().unwrap());
+    caller.args(["--helper", "beside"]).arg(here.bwrap.path()).arg(&program).arg(&mark);
+    let mut caller = caller.stdout(ProcessStdio::piped()).spawn().unwrap();
+    caller.stdout.as_mut().unwrap().read_exact(&mut [0; 3]).unwrap();
+    let begin = Instant::now();
+    caller.kill().unwrap();
+    caller.wait().unwrap();
+    let victims = || others().into_iter().filter(|(_, words)| words.contains(&mark)).collect::<Vec<_>>();
+    assert!(eventually(|| victims().is_empty()), "{:?}", victims());
+    assert!(begin.elapsed() < CHAIN_ENDS, "it was kept waiting");
+    let chain = || others().into_iter().any(|(_, words)| words.contains(program.to_str().unwrap()));
+    // the helper that is nobody's child ends by itself
+    while chain() {
+        sleep(Duration::from_millis(50));
+    }
+}
+
+/// When the chain ends by itself.
+const CHAIN_ENDS: Duration = Duration::from_secs(12);
+
+/// A helper: launches the chain, and a sandbox that sleeps on each side of it.
+pub(crate) fn beside(arguments: &[String]) {
+    let [bwrap, chain, mark] = arguments else { panic!("{arguments:?}") };
+    let bwrap = Bwrap::at(bwrap).unwrap();
+    let launch = |program: &str, words: &[&str]| {
+        let mut command = host().command(program);
+        command.args(words).bwrap(&bwrap).die_with_caller(true).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0; 3]).unwrap();
+        std::mem::forget(child);
+    };
+    let victim = ["-c", "echo up; sleep 60; :", mark];
+    launch("sh", &victim);
+    launch(chain, &[&CHAIN_ENDS.as_secs().to_string()]);
+    launch("sh", &victim);
+    print!("up\n");
+    std::io::stdout().flush().unwrap();
+    sleep(Duration::from_secs(60));
 }
 
 fn into_pipe(stdout: std::process::ChildStdout) -> std::io::PipeReader {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-use bwrap_launch::{Command, Error, Stdio};
+use bwrap_launch::{Command, Error, Stdio, Stop};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::cases;
@@ -17,6 +17,7 @@ pub(crate) const CASES: &[Case] = cases![
     dropped_children_are_remembered,
     a_kill_needs_no_descriptors,
     a_kill_that_would_miss_the_command_is_refused,
+    more_processes_than_descriptors,
     too_long_a_command,
     a_bwrap_that_is_gone,
 ];
@@ -117,6 +118,31 @@ fn a_kill_that_would_miss_the_command_is_refused(here: &Here) {
             Kind::of(&child.wait())
         });
         assert_eq!(kind, Kind::Ran(137), "{left} left");
+    }
+}
+
+/// A command that has more children than its caller may open files escapes nobody.
+fn more_processes_than_descriptors(here: &Here) {
+    let script = "n=0; while [ $n -lt 150 ]; do sleep 60 & n=$((n + 1)); done; echo; wait";
+    let (_reader, writer) = std::io::pipe().unwrap();
+    for sandbox in [host(), host().sync_fd(writer)] {
+        for asked in [false, true] {
+            let kind = leaves_nothing(here, &sandbox, script, |command| {
+                let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+                child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+                let taken = starve(20);
+                if asked {
+                    child.killer().terminate(Duration::from_secs(60)).unwrap();
+                } else {
+                    child.kill().unwrap();
+                }
+                assert_eq!(child.killer().stopped(), Some(Stop::Cancel));
+                let kind = Kind::of(&child.wait());
+                drop(taken);
+                kind
+            });
+            assert_eq!(kind, Kind::Ran(if asked { 143 } else { 137 }), "{sandbox}");
+        }
     }
 }
 
