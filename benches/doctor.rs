@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use bwrap_launch::diagnosis::{self, Symptom, diagnose};
-use bwrap_launch::host::Host;
+use bwrap_launch::host::{Fact, Host};
 use bwrap_launch::{Bwrap, Circumstances, Error, Sandbox, Stdio, doctor};
 
 fn main() -> Result<(), Error> {
@@ -19,6 +19,19 @@ fn main() -> Result<(), Error> {
     row("doctor::predict: both", || drop(black_box(doctor::predict(&bwrap, &sandbox))));
     row("diagnosis::diagnose", || drop(black_box(diagnose(&symptom, &host, Some(&sandbox)))));
     row("doctor::probe: six sandboxes", || drop(black_box(doctor::probe(&bwrap))));
+    let mut crowded = host.clone();
+    if let Fact::Present(mounts) = &mut crowded.mounts
+        && let Some(last) = mounts.last().cloned()
+    {
+        mounts.extend((0..100_000).map(|index| {
+            let mut mount = last.clone();
+            mount.point = format!("/srv/{index}").into();
+            mount
+        }));
+    }
+    row("diagnosis::diagnose, of a host with 100,000 mounts", || {
+        drop(black_box(diagnose(&symptom, &crowded, Some(&sandbox))));
+    });
     // as many words as bwrap reads
     let large = (0..3000).fold(Sandbox::new(), |sandbox, index| {
         sandbox.ro_bind(format!("/usr/share/doc/{index}"), format!("/srv/{}/{index}", index % 7))

@@ -479,7 +479,7 @@ impl Command {
         &self.limits
     }
 
-    /// Stops the command when it has not ended after this time ([`Stop::Timeout`]), whether anybody waits for it or not: it is asked to end
+    /// Stops the command when it has not ended after this time ([`Stop::Timeout`](crate::Stop::Timeout)), whether anybody waits for it or not: it is asked to end
     /// if there is a [`grace`](Self::grace), and killed. What it wrote until then is kept.
     ///
     /// The time counts from the launch, setting up included; for [`prepare`](Self::prepare), from
@@ -508,7 +508,7 @@ impl Command {
         self
     }
 
-    /// Stops the command when its [`Child`] is dropped ([`Stop::Drop`]), as in tokio, with the [`grace`](Self::grace) there is. By default it
+    /// Stops the command when its [`Child`] is dropped ([`Stop::Drop`](crate::Stop::Drop)), as in tokio, with the [`grace`](Self::grace) there is. By default it
     /// runs on, as in `std`. Dropping does not wait for its end; an exit of this process waits until it was killed, or asked to end, two
     /// seconds at most.
     ///
