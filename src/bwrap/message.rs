@@ -27,7 +27,9 @@ mod folded;
 mod log;
 mod marks;
 mod recognise;
+mod spelling;
 mod stage;
+mod status;
 mod table;
 mod unstarted;
 /// The message that ended bwrap, among all that were said.
