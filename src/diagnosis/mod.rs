@@ -31,6 +31,7 @@ mod setting;
 mod symptom;
 #[cfg(test)]
 mod tests;
+mod usual;
 mod visible_proc;
 mod way;
 mod weigh;
@@ -49,8 +50,11 @@ pub use symptom::{Symptom, Verdict};
 
 pub use crate::host::inside::ProgramProblem;
 
+use std::cmp::Reverse;
+
 use crate::host::Host;
 use crate::sandbox::Sandbox;
+use usual::Rank;
 
 /// Explains what failed.
 ///
@@ -83,10 +87,20 @@ pub fn diagnose(symptom: &Symptom, host: &Host, sandbox: Option<&Sandbox>) -> Di
 
 /// What explains a failure, the likeliest first.
 fn explain(failed: &Case<'_>) -> Vec<Finding> {
-    let explained = causes::all().filter(|rule| rule.explains(failed)).filter_map(|rule| rule.find(failed));
-    let mut causes: Vec<Finding> = explained.chain(causes::ex::program(failed)).collect();
+    let explained =
+        causes::all().filter(|rule| rule.explains(failed)).filter_map(|rule| rule.weighed(failed));
+    let (mut causes, ranks): (Vec<Finding>, Vec<(Cause, Rank)>) = explained
+        .map(|(finding, rank)| {
+            let cause = finding.cause;
+            (finding, (cause, rank))
+        })
+        .unzip();
+    causes.extend(causes::ex::program(failed));
     causes.extend(calls::denied_any(failed, &causes));
-    causes.sort_by_key(|finding| (std::cmp::Reverse(finding.confidence), finding.cause));
+    let rank = |of: Cause| {
+        ranks.iter().find(|(cause, _)| *cause == of).map_or_else(Rank::default, |(_, rank)| *rank)
+    };
+    causes.sort_by_key(|finding| (Reverse(finding.confidence), Reverse(rank(finding.cause)), finding.cause));
     if causes.is_empty() {
         causes.push(causes::unexplained(failed));
     }
