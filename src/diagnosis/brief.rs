@@ -6,6 +6,8 @@ use super::report::{AT_ONCE, EXPECT, Report, bearing};
 use super::{Diagnosis, Finding, Prediction, Remedy};
 use crate::visible::line;
 
+/// Messages beside the one that is explained.
+const ALSO: usize = 4;
 /// Columns that a line has at most, but for what is to be typed.
 const WIDTH: usize = 96;
 /// Ways out that are told of the first cause; of more, how many.
@@ -93,7 +95,7 @@ impl Report<'_> {
             }
             told.lines().try_for_each(|told| writeln!(f, "{}", wrapped("     ", "     ", told)))?;
         }
-        Ok(())
+        self.write_also(f, ALSO, |message| shortened(message, WIDTH - 18))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a diagnosis consists of: causes, each with its confidence, evidence and remedies.
 
 use super::named::named;
-use super::{Cause, Remedy, Verdict};
+use super::{AlsoSaid, Cause, Remedy, Verdict};
 use crate::bwrap::Stage;
 
 /// How sure a diagnosis is of a cause.
@@ -103,6 +103,8 @@ pub struct Diagnosis {
     pub stage: Option<Stage>,
     /// The message that ended bwrap, in its own words, with `bwrap: ` in front; if it said nothing, what somebody else said.
     pub message: Option<String>,
+    /// What else bwrap said: several failures may be in one text, or what one led to.
+    pub also: Vec<AlsoSaid>,
     /// What explains it, the likeliest first.
     pub causes: Vec<Finding>,
     /// What will stop the same sandbox next, once the first cause is gone.

@@ -6,6 +6,7 @@
 //!
 //! A launch that fails is diagnosed already: see [`Failure::diagnosis`](crate::Failure::diagnosis).
 
+mod also;
 mod brief;
 mod calls;
 mod case;
@@ -37,6 +38,7 @@ mod way;
 mod weigh;
 mod wish;
 
+pub use also::AlsoSaid;
 use case::Case;
 #[cfg(feature = "kubernetes")]
 pub(crate) use case::OURS as FILTER_FOR_BWRAP;
@@ -82,7 +84,8 @@ pub fn diagnose(symptom: &Symptom, host: &Host, sandbox: Option<&Sandbox>) -> Di
     let message =
         own.or_else(|| symptom.messages.iter().find(|said| !said.is_own()).map(ToString::to_string));
     let at_once = way::at_once(causes.iter().take(1).chain(&foreseen));
-    Diagnosis { verdict: symptom.verdict, stage: symptom.stage(), message, causes, foreseen, at_once }
+    let also = AlsoSaid::of(&case);
+    Diagnosis { verdict: symptom.verdict, stage: symptom.stage(), message, also, causes, foreseen, at_once }
 }
 
 /// What explains a failure, the likeliest first.
