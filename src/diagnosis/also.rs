@@ -1,52 +1,26 @@
 //! What else bwrap said: messages of other launches in the same text, or what its other processes said of the same failure.
 
-use super::{Case, Cause, Symptom, explain};
+use super::cause::Cause;
+use super::finding::{AlsoSaid, Finding};
+use super::symptom::Symptom;
 use crate::bwrap::{Message, Severity};
 
-/// A message beside the one that is explained.
-///
-/// ```
-/// use bwrap_launch::diagnosis::{Cause, Symptom, diagnose};
-/// use bwrap_launch::host::Host;
-/// let log = b"bwrap: setting up uid map: Permission denied\nbwrap: execvp mak: No such file or directory\n";
-/// let diagnosis = diagnose(&Symptom::from_text(log), &Host::default(), None);
-/// assert_eq!(diagnosis.message.as_deref(), Some("bwrap: setting up uid map: Permission denied"));
-/// assert_eq!(diagnosis.also[0].message, "bwrap: execvp mak: No such file or directory");
-/// assert_eq!(diagnosis.also[0].cause, Some(Cause::ProgramMissing));
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct AlsoSaid {
-    /// The message, with `bwrap: ` in front.
-    pub message: String,
-    /// Its likeliest cause; `None` for a warning, and where nothing is known to explain it.
-    pub cause: Option<Cause>,
-}
-
-impl AlsoSaid {
-    /// What a case has beside the decisive message, each once.
-    pub(super) fn of(case: &Case<'_>) -> Vec<Self> {
-        let messages = case.symptom.map_or(&[][..], |symptom| &symptom.messages);
-        let mut told: Vec<&Message> = case.message().into_iter().collect();
-        let mut also = Vec::new();
-        for message in messages.iter().filter(|message| message.is_own()) {
-            if !told.iter().any(|other| other.text() == message.text()) {
-                told.push(message);
-                also.push(Self { message: format!("bwrap: {message}"), cause: cause(case, message) });
-            }
+/// What is said beside the decisive message, each once, as `explain` explains each alone.
+pub(super) fn also(symptom: &Symptom, explain: impl Fn(&Symptom) -> Vec<Finding>) -> Vec<AlsoSaid> {
+    let mut told: Vec<&Message> = symptom.message().into_iter().collect();
+    let mut also = Vec::new();
+    for message in symptom.messages.iter().filter(|message| message.is_own()) {
+        if told.iter().any(|other| other.text() == message.text()) {
+            continue;
         }
-        also
+        told.push(message);
+        let known = message.severity() == Severity::Fatal && message.pattern().is_some();
+        let alone = Symptom { messages: vec![message.clone()], ..Symptom::default() };
+        let cause = known.then(|| explain(&alone).first().map(|finding| finding.cause)).flatten();
+        let cause = cause.filter(|cause| *cause != Cause::Unexplained);
+        also.push(AlsoSaid { message: format!("bwrap: {message}"), cause });
     }
-}
-
-/// The likeliest cause of a message alone.
-fn cause(case: &Case<'_>, message: &Message) -> Option<Cause> {
-    if message.severity() == Severity::Warning || message.pattern().is_none() {
-        return None;
-    }
-    let symptom = Symptom { messages: vec![message.clone()], ..Symptom::default() };
-    let causes = explain(&Case::new(Some(&symptom), case.host, case.sandbox));
-    causes.first().map(|finding| finding.cause).filter(|cause| *cause != Cause::Unexplained)
+    also
 }
 
 #[cfg(test)]

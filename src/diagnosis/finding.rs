@@ -1,7 +1,7 @@
 //! What a diagnosis consists of: causes, each with its confidence, evidence and remedies.
 
 use super::named::named;
-use super::{AlsoSaid, Cause, Remedy, Verdict};
+use super::{Cause, Remedy, Verdict};
 use crate::bwrap::Stage;
 
 /// How sure a diagnosis is of a cause.
@@ -80,6 +80,26 @@ pub struct Finding {
     pub remedies: Vec<Remedy>,
     /// The operation of the sandbox that it is about ([`Sandbox::operations`](crate::Sandbox::operations)).
     pub operation: Option<usize>,
+}
+
+/// A message beside the one that is explained.
+///
+/// ```
+/// use bwrap_launch::diagnosis::{Cause, Symptom, diagnose};
+/// use bwrap_launch::host::Host;
+/// let log = b"bwrap: setting up uid map: Permission denied\nbwrap: execvp mak: No such file or directory\n";
+/// let diagnosis = diagnose(&Symptom::from_text(log), &Host::default(), None);
+/// assert_eq!(diagnosis.message.as_deref(), Some("bwrap: setting up uid map: Permission denied"));
+/// assert_eq!(diagnosis.also[0].message, "bwrap: execvp mak: No such file or directory");
+/// assert_eq!(diagnosis.also[0].cause, Some(Cause::ProgramMissing));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AlsoSaid {
+    /// The message, with `bwrap: ` in front.
+    pub message: String,
+    /// Its likeliest cause; `None` for a warning, and where nothing is known to explain it.
+    pub cause: Option<Cause>,
 }
 
 /// Why a sandbox did not start.

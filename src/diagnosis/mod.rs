@@ -7,6 +7,7 @@
 //! A launch that fails is diagnosed already: see [`Failure::diagnosis`](crate::Failure::diagnosis).
 
 mod also;
+mod audit;
 mod brief;
 mod calls;
 mod case;
@@ -38,12 +39,11 @@ mod way;
 mod weigh;
 mod wish;
 
-pub use also::AlsoSaid;
 use case::Case;
 #[cfg(feature = "kubernetes")]
 pub(crate) use case::OURS as FILTER_FOR_BWRAP;
 pub use cause::{Cause, UnknownCause};
-pub use finding::{Bearing, Confidence, Diagnosis, Evidence, Finding, Outlook, Prediction};
+pub use finding::{AlsoSaid, Bearing, Confidence, Diagnosis, Evidence, Finding, Outlook, Prediction};
 pub use remedy::{
     Action, AppArmorProfile, CiService, ContainerOptions, Engine, PodPatch, Profile, Remedy, RemedyFile,
     SandboxChange, SelinuxModule, SelinuxRule, Sysctl, UnitSettings,
@@ -56,7 +56,6 @@ use std::cmp::Reverse;
 
 use crate::host::Host;
 use crate::sandbox::Sandbox;
-use usual::Rank;
 
 /// Explains what failed.
 ///
@@ -84,7 +83,7 @@ pub fn diagnose(symptom: &Symptom, host: &Host, sandbox: Option<&Sandbox>) -> Di
     let message =
         own.or_else(|| symptom.messages.iter().find(|said| !said.is_own()).map(ToString::to_string));
     let at_once = way::at_once(causes.iter().take(1).chain(&foreseen));
-    let also = AlsoSaid::of(&case);
+    let also = also::also(symptom, |alone| explain(&Case::new(Some(alone), host, sandbox)));
     Diagnosis { verdict: symptom.verdict, stage: symptom.stage(), message, also, causes, foreseen, at_once }
 }
 
@@ -92,7 +91,7 @@ pub fn diagnose(symptom: &Symptom, host: &Host, sandbox: Option<&Sandbox>) -> Di
 fn explain(failed: &Case<'_>) -> Vec<Finding> {
     let explained =
         causes::all().filter(|rule| rule.explains(failed)).filter_map(|rule| rule.weighed(failed));
-    let (mut causes, ranks): (Vec<Finding>, Vec<(Cause, Rank)>) = explained
+    let (mut causes, ranks): (Vec<Finding>, Vec<(Cause, usual::Rank)>) = explained
         .map(|(finding, rank)| {
             let cause = finding.cause;
             (finding, (cause, rank))
@@ -101,11 +100,11 @@ fn explain(failed: &Case<'_>) -> Vec<Finding> {
     causes.extend(causes::ex::program(failed));
     causes.extend(calls::denied_any(failed, &causes));
     let rank = |of: Cause| {
-        ranks.iter().find(|(cause, _)| *cause == of).map_or_else(Rank::default, |(_, rank)| *rank)
+        ranks.iter().find(|(cause, _)| *cause == of).map_or_else(usual::Rank::default, |(_, rank)| *rank)
     };
     causes.sort_by_key(|finding| (Reverse(finding.confidence), Reverse(rank(finding.cause)), finding.cause));
     if causes.is_empty() {
-        causes.push(causes::unexplained(failed));
+        causes.push(audit::find(failed).unwrap_or_else(|| causes::unexplained(failed)));
     }
     causes
 }

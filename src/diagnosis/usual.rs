@@ -2,8 +2,9 @@
 
 use std::cmp::Reverse;
 
-use super::Confidence;
-use super::weigh::{numbers, said};
+use libc::{EACCES, EEXIST, EINVAL, EISDIR, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS};
+
+use super::finding::Confidence;
 use crate::bwrap::Message;
 
 /// Why nothing is sure then.
@@ -13,34 +14,34 @@ pub(super) const MISSING: &str =
 /// The answers of the kernel with which these messages end most often, the commonest first: what is likeliest where that was left out.
 #[rustfmt::skip]
 const USUAL: &[(&str, &[i32])] = &[
-    ("execvp %s", numbers!((ENOENT))),
-    ("Can't find source path %s", numbers!((ENOENT))),
-    ("Can't chdir to %s", numbers!((ENOENT))),
-    ("Creating new namespace failed", numbers!((EPERM ENOSPC EACCES))),
-    ("unshare user ns", numbers!((ENOSPC))),
-    ("setting up uid map", numbers!((EPERM EACCES))),
-    ("Failed to make / slave", numbers!((EACCES EPERM))),
-    ("Failed to mount tmpfs", numbers!((EACCES ENOENT))),
-    ("pivot_root", numbers!((EPERM EACCES))),
-    ("Can't mount proc on %s", numbers!((EPERM EACCES))),
-    ("loopback: Failed RTM_NEWADDR", numbers!((EPERM))),
-    ("Can't make symlink at %s", numbers!((EEXIST))),
-    ("Can't create file at %s", numbers!((EROFS EACCES EISDIR))),
-    ("Can't mkdir %s", numbers!((EROFS EACCES ENOTDIR))),
-    ("Can't mkdir parents for %s", numbers!((EROFS EACCES ENOTDIR))),
-    ("cannot open /proc/sys/user/max_user_namespaces", numbers!((EROFS))),
-    ("Can't bind mount %s on %s", numbers!((EPERM EACCES))),
-    ("Unable to mount source on destination", numbers!((EPERM EACCES))),
-    ("Can't mount devpts on %s", numbers!((EACCES))),
-    ("Can't mount tmpfs on %s", numbers!((ENOENT))),
-    ("Can't mount mqueue on %s", numbers!((ENOENT))),
-    ("Can't make overlay mount on %s with options %s", numbers!((EINVAL))),
-    ("Can't create file %s", numbers!((EROFS))),
-    ("Can't create symlink %s", numbers!((EEXIST))),
-    ("Can't open /proc", numbers!((ENOENT))),
-    ("Can't get type of source %s", numbers!((EACCES))),
-    ("setting up gid map", numbers!((EPERM))),
-    ("prctl(PR_SET_SECCOMP)", numbers!((EINVAL))),
+    ("execvp %s", &[ENOENT]),
+    ("Can't find source path %s", &[ENOENT]),
+    ("Can't chdir to %s", &[ENOENT]),
+    ("Creating new namespace failed", &[EPERM, ENOSPC, EACCES]),
+    ("unshare user ns", &[ENOSPC]),
+    ("setting up uid map", &[EPERM, EACCES]),
+    ("Failed to make / slave", &[EACCES, EPERM]),
+    ("Failed to mount tmpfs", &[EACCES, ENOENT]),
+    ("pivot_root", &[EPERM, EACCES]),
+    ("Can't mount proc on %s", &[EPERM, EACCES]),
+    ("loopback: Failed RTM_NEWADDR", &[EPERM]),
+    ("Can't make symlink at %s", &[EEXIST]),
+    ("Can't create file at %s", &[EROFS, EACCES, EISDIR]),
+    ("Can't mkdir %s", &[EROFS, EACCES, ENOTDIR]),
+    ("Can't mkdir parents for %s", &[EROFS, EACCES, ENOTDIR]),
+    ("cannot open /proc/sys/user/max_user_namespaces", &[EROFS]),
+    ("Can't bind mount %s on %s", &[EPERM, EACCES]),
+    ("Unable to mount source on destination", &[EPERM, EACCES]),
+    ("Can't mount devpts on %s", &[EACCES]),
+    ("Can't mount tmpfs on %s", &[ENOENT]),
+    ("Can't mount mqueue on %s", &[ENOENT]),
+    ("Can't make overlay mount on %s with options %s", &[EINVAL]),
+    ("Can't create file %s", &[EROFS]),
+    ("Can't create symlink %s", &[EEXIST]),
+    ("Can't open /proc", &[ENOENT]),
+    ("Can't get type of source %s", &[EACCES]),
+    ("setting up gid map", &[EPERM]),
+    ("prctl(PR_SET_SECCOMP)", &[EINVAL]),
 ];
 
 /// Which comes first of causes that are equally sure.
@@ -55,8 +56,8 @@ pub(super) struct Rank {
 impl Rank {
     /// Of a cause that explains these answers to a message.
     pub(super) fn of(message: &Message, answers: &[&[i32]], judged: Confidence) -> Self {
-        let [pattern, reason] =
-            said(message).map(|text| USUAL.iter().find(|(usual, _)| Some(*usual) == text));
+        let [pattern, reason] = [message.pattern(), message.reason()]
+            .map(|text| USUAL.iter().find(|(usual, _)| Some(*usual) == text));
         let usual = reason.or(pattern).map_or(&[][..], |(_, numbers)| *numbers);
         let first = usual.iter().position(|number| answers.iter().any(|numbers| numbers.contains(number)));
         Self { usual: Reverse(first.unwrap_or(usize::MAX)), judged }

@@ -226,7 +226,7 @@ impl Judgement {
     }
 }
 
-pub(super) fn said(message: &Message) -> [Option<&'static str>; 2] {
+fn said(message: &Message) -> [Option<&'static str>; 2] {
     [message.pattern(), message.reason()]
 }
 
