@@ -26,6 +26,7 @@ mod errno;
 mod folded;
 mod log;
 mod marks;
+mod packages;
 mod recognise;
 mod spelling;
 mod stage;

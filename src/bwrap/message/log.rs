@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use super::errno::{self, find};
 use super::folded::Folded;
 use super::marks::{Start, named, plain, trims, without_marks};
+use super::packages::is_of_packages;
 use super::recognise::{Found, literal_len, recognise};
 use super::status::is_status;
 use super::table::{Row, TABLE, Tail};
@@ -360,6 +361,9 @@ fn filled(first: &[u8], after: &[Vec<u8>], is_known: bool) -> Option<Message> {
 /// about bwrap or Flatpak.
 fn unnamed(line: &[u8], single: bool, about: bool) -> Option<Message> {
     let line = line.get(..MOST_BYTES).unwrap_or(line).trim_ascii();
+    if is_of_packages(line) {
+        return None;
+    }
     if let Some(usage) = line.strip_prefix(b"usage: ") {
         let name = usage.split(|byte| *byte == b' ').next()?;
         return name.ends_with(b"bwrap").then(|| Message::parse(line));
