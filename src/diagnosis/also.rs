@@ -9,16 +9,22 @@ use crate::bwrap::{Message, Severity};
 pub(super) fn also(symptom: &Symptom, explain: impl Fn(&Symptom) -> Vec<Finding>) -> Vec<AlsoSaid> {
     let mut told: Vec<&Message> = symptom.message().into_iter().collect();
     let mut also = Vec::new();
-    for message in symptom.messages.iter().filter(|message| message.is_own()) {
+    // what others say alone is told as the message
+    for message in symptom.messages.iter().filter(|_| symptom.message().is_some()) {
         if told.iter().any(|other| other.text() == message.text()) {
             continue;
         }
         told.push(message);
-        let known = message.severity() == Severity::Fatal && message.pattern().is_some();
-        let alone = Symptom { messages: vec![message.clone()], ..Symptom::default() };
+        let known = !message.is_own() || message.severity() == Severity::Fatal && message.pattern().is_some();
+        let alone = if message.is_own() {
+            Symptom { messages: vec![message.clone()], ..Symptom::default() }
+        } else {
+            Symptom::from_text(message.text().as_encoded_bytes())
+        };
         let cause = known.then(|| explain(&alone).first().map(|finding| finding.cause)).flatten();
         let cause = cause.filter(|cause| *cause != Cause::Unexplained);
-        also.push(AlsoSaid { message: format!("bwrap: {message}"), cause });
+        let name = if message.is_own() { "bwrap: " } else { "" };
+        also.push(AlsoSaid { message: format!("{name}{message}"), cause });
     }
     also
 }
@@ -47,6 +53,10 @@ mod tests {
             (
                 "$ one\nbwrap: pivot_root: Invalid argument\n$ two\nbwrap: execvp x: No such file or directory\nbwrap: new words",
                 &[("bwrap: execvp x: No such file or directory", "EX02"), ("bwrap: new words", "")],
+            ),
+            (
+                "bash: line 1: bwrap: command not found\nbwrap: pivot_root: Invalid argument\nmake: *** [all] Error 1",
+                &[("bash: line 1: bwrap: command not found", "CP07")],
             ),
             // the same once more, a title, a path with the name in it, and one name before another
             (

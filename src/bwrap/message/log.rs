@@ -20,7 +20,7 @@ use super::{Errno, MOST_BYTES, Message, PREFIX, split_level};
 /// What a text turned out to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Said {
-    /// Messages of bwrap's.
+    /// Messages of bwrap's, and beside them others' words that bwrap could not be started.
     Bwrap(Vec<Message>),
     /// Somebody else's word that bwrap could not be started, and the reason.
     NotStarted(Errno),
@@ -45,6 +45,7 @@ pub(crate) fn search(text: &[u8]) -> Said {
     let lines = traced(&lines).unwrap_or(lines);
     let lines: Vec<Vec<u8>> = lines.into_iter().flat_map(run_together).collect();
     let mut messages: Vec<Message> = Vec::new();
+    let mut beside: Vec<Message> = Vec::new();
     let mut looked = 0;
     for (index, line) in lines.iter().enumerate() {
         if let Some(start) = named(line).next() {
@@ -52,7 +53,13 @@ pub(crate) fn search(text: &[u8]) -> Said {
             let may = may_hold_message(line);
             looked += usize::from(may);
             let after = lines.get(index + 1..).unwrap_or_default();
-            messages.extend(in_line(line, start, after, may && looked < MOST_MESSAGES));
+            match in_line(line, start, after, may && looked < MOST_MESSAGES) {
+                Some(message) => messages.push(message),
+                None if beside.len() < MOST_MESSAGES && not_started(line).is_some() => {
+                    beside.push(Message::foreign(line.trim_ascii()));
+                }
+                None => {}
+            }
         }
     }
     let mut messages = without_titles(messages);
@@ -72,6 +79,7 @@ pub(crate) fn search(text: &[u8]) -> Said {
         }
     }
     if !messages.is_empty() {
+        messages.append(&mut beside);
         return Said::Bwrap(messages);
     }
     if lines.iter().any(|line| is_inside(line)) {
@@ -237,7 +245,8 @@ fn in_line(line: &[u8], first: Start, after: &[Vec<u8>], thorough: bool) -> Opti
         return Some(message);
     }
     let own = named(line).find(|start| start.colon && is_own(line, *start));
-    if best.as_ref().is_none_or(|(fit, _)| *fit < Fit::Whole)
+    let open = line.trim_ascii_end().ends_with(b":");
+    if best.as_ref().is_none_or(|(fit, _)| *fit < Fit::Whole || open)
         && let Some(start) = own
         && let Some(joined) = over_lines(words(start)?, after, best.is_some())
     {

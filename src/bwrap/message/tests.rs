@@ -640,6 +640,8 @@ fn titles_and_prompts_are_no_part_of_a_message() {
     for text in [broken.to_owned(), format!("{broken}\nme@host:~$ ls")] {
         assert_eq!(found(&text).unwrap().path(), Some(Path::new("/x")), "{text:?}");
     }
+    let colon = "> bwrap: setting up uid map:\n> Permission denied";
+    assert_eq!(found(colon).unwrap().errno().and_then(super::Errno::code), Some(libc::EACCES));
     let quoted = "> bwrap: Can't mkdir parents for\n> /home/a/b: Permission denied";
     assert_eq!(found(quoted).unwrap().path(), Some(Path::new("/home/a/b")));
     let newline = "bwrap: Can't find source path /a\nb: No such file or directory";
