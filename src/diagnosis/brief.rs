@@ -69,6 +69,7 @@ impl Report<'_> {
     fn write_brief(&self, f: &mut String) -> fmt::Result {
         let said = self.message.map(|said| shortened(&line(said.trim_end()), 3 * WIDTH));
         self.begin(f, said.map(|said| wrapped("    ", "    ", &said)))?;
+        self.write_notes(f, |note| wrapped("", "      ", note))?;
         let (first, others) = self.found.split_at_checked(1).unwrap_or_default();
         first.iter().try_for_each(|first| first.write_brief(f))?;
         write_others(f, self.others.0, others)?;

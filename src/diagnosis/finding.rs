@@ -96,7 +96,7 @@ pub struct Finding {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AlsoSaid {
-    /// The message, with `bwrap: ` in front.
+    /// The message, with `bwrap: ` in front; or the line of a shell or a launcher that could not start bwrap.
     pub message: String,
     /// Its likeliest cause; `None` for a warning, and where nothing is known to explain it.
     pub cause: Option<Cause>,
@@ -123,7 +123,9 @@ pub struct Diagnosis {
     pub stage: Option<Stage>,
     /// The message that ended bwrap, in its own words, with `bwrap: ` in front; if it said nothing, what somebody else said.
     pub message: Option<String>,
-    /// What else bwrap said: several failures may be in one text, or what one led to.
+    /// What of the message or the sandbox is not what it seems, where they come from somewhere ([`diagnose_pasted`](super::diagnose_pasted)).
+    pub notes: Vec<String>,
+    /// What else was said by bwrap, or of a bwrap that could not be started: several failures may be in one text, or what one led to.
     pub also: Vec<AlsoSaid>,
     /// What explains it, the likeliest first.
     pub causes: Vec<Finding>,

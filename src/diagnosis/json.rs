@@ -30,7 +30,7 @@ macro_rules! field {
 }
 
 objects! {
-    Diagnosis(it) { verdict, stage: it.stage.map(|stage| stage.to_string()), message, also, causes, foreseen, at_once }
+    Diagnosis(it) { verdict, stage: it.stage.map(|stage| stage.to_string()), message, notes, also, causes, foreseen, at_once }
     AlsoSaid(it) { message, code: it.cause.map(Cause::code) }
     Prediction(it) { outlook, obstacles, at_once }
     Finding(it) {

@@ -23,8 +23,10 @@ mod fixtures;
 mod golden;
 #[cfg(feature = "serde")]
 mod json;
+mod line;
 mod named;
 mod need;
+mod pasted;
 mod prelude;
 mod remedy;
 mod report;
@@ -44,6 +46,7 @@ use case::Case;
 pub(crate) use case::OURS as FILTER_FOR_BWRAP;
 pub use cause::{Cause, UnknownCause};
 pub use finding::{AlsoSaid, Bearing, Confidence, Diagnosis, Evidence, Finding, Outlook, Prediction};
+pub use pasted::diagnose_pasted;
 pub use remedy::{
     Action, AppArmorProfile, CiService, ContainerOptions, Engine, PodPatch, Profile, Remedy, RemedyFile,
     SandboxChange, SelinuxModule, SelinuxRule, Sysctl, UnitSettings,
@@ -84,7 +87,16 @@ pub fn diagnose(symptom: &Symptom, host: &Host, sandbox: Option<&Sandbox>) -> Di
         own.or_else(|| symptom.messages.iter().find(|said| !said.is_own()).map(ToString::to_string));
     let at_once = way::at_once(causes.iter().take(1).chain(&foreseen));
     let also = also::also(symptom, |alone| explain(&Case::new(Some(alone), host, sandbox)));
-    Diagnosis { verdict: symptom.verdict, stage: symptom.stage(), message, also, causes, foreseen, at_once }
+    Diagnosis {
+        verdict: symptom.verdict,
+        stage: symptom.stage(),
+        message,
+        notes: Vec::new(),
+        also,
+        causes,
+        foreseen,
+        at_once,
+    }
 }
 
 /// What explains a failure, the likeliest first.

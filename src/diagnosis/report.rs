@@ -26,6 +26,7 @@ impl Write for Plain<'_, '_> {
 pub(super) struct Report<'a> {
     says: Option<&'static str>,
     pub(super) message: Option<&'a str>,
+    pub(super) notes: &'a [String],
     pub(super) also: &'a [AlsoSaid],
     stage: Option<Stage>,
     pub(super) found: &'a [Finding],
@@ -42,7 +43,7 @@ pub(super) const AT_ONCE: &str = "One change for all of it";
 
 impl<'a> From<&'a Diagnosis> for Report<'a> {
     fn from(it: &'a Diagnosis) -> Self {
-        let Diagnosis { also, causes, foreseen, stage, at_once, .. } = it;
+        let Diagnosis { notes, also, causes, foreseen, stage, at_once, .. } = it;
         let message = it.message.as_deref();
         // where bwrap said nothing, it reported nothing: whoever knows what was attempted says that
         let says = match it.verdict {
@@ -57,7 +58,17 @@ impl<'a> From<&'a Diagnosis> for Report<'a> {
                 None => "This is no message of bwrap's that is known:",
             }),
         };
-        Self { says, message, also, stage: *stage, found: causes, others: ("Or", 1), foreseen, at_once }
+        Self {
+            says,
+            message,
+            notes,
+            also,
+            stage: *stage,
+            found: causes,
+            others: ("Or", 1),
+            foreseen,
+            at_once,
+        }
     }
 }
 
@@ -75,6 +86,7 @@ impl<'a> From<&'a Prediction> for Report<'a> {
         Self {
             says: Some(says),
             message: None,
+            notes: &[],
             also: &[],
             stage: None,
             found,
@@ -93,9 +105,15 @@ impl Report<'_> {
         head.try_for_each(|line| writeln!(f, "{line}"))
     }
 
+    /// What of the message or the sandbox is not what it seems, as it is `shown`.
+    pub(super) fn write_notes(&self, f: &mut impl Write, shown: impl Fn(&str) -> String) -> fmt::Result {
+        self.notes.iter().try_for_each(|note| writeln!(f, "{}", shown(&format!("Note: {}", line(note)))))
+    }
+
     /// All of it.
     fn write(&self, f: &mut impl Write) -> fmt::Result {
         self.begin(f, self.message.map(|said| format!("    {}", line(said.trim_end()))))?;
+        self.write_notes(f, str::to_owned)?;
         // how to do all that could be done is told for the likeliest cause only
         let mut files = Vec::new();
         write_all(f, self.found, &mut files, [("Cause", usize::MAX), self.others])?;
