@@ -26,8 +26,11 @@ mod errno;
 mod folded;
 mod log;
 mod marks;
+mod packages;
 mod recognise;
+mod spelling;
 mod stage;
+mod status;
 mod table;
 mod unstarted;
 /// The message that ended bwrap, among all that were said.

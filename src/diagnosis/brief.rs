@@ -6,6 +6,8 @@ use super::report::{AT_ONCE, EXPECT, Report, bearing};
 use super::{Diagnosis, Finding, Prediction, Remedy};
 use crate::visible::line;
 
+/// Messages beside the one that is explained.
+const ALSO: usize = 4;
 /// Columns that a line has at most, but for what is to be typed.
 const WIDTH: usize = 96;
 /// Ways out that are told of the first cause; of more, how many.
@@ -67,6 +69,7 @@ impl Report<'_> {
     fn write_brief(&self, f: &mut String) -> fmt::Result {
         let said = self.message.map(|said| shortened(&line(said.trim_end()), 3 * WIDTH));
         self.begin(f, said.map(|said| wrapped("    ", "    ", &said)))?;
+        self.write_notes(f, |note| wrapped("", "      ", note))?;
         let (first, others) = self.found.split_at_checked(1).unwrap_or_default();
         first.iter().try_for_each(|first| first.write_brief(f))?;
         write_others(f, self.others.0, others)?;
@@ -93,7 +96,7 @@ impl Report<'_> {
             }
             told.lines().try_for_each(|told| writeln!(f, "{}", wrapped("     ", "     ", told)))?;
         }
-        Ok(())
+        self.write_also(f, ALSO, |message| shortened(message, WIDTH - 18))
     }
 }
 

@@ -64,6 +64,10 @@ pub(super) fn denied(case: &Case<'_>) -> Option<Judgement> {
             .into();
     }
     let call = failed(case)?;
+    if case.cut_off() {
+        rule_out(case.filtered() == Some(false))?;
+        return Some(weigh(Low).if_so(evidence::filter(case)));
+    }
     rule_out(is_own(case, call)?)?;
     answered(case, call, High)
 }

@@ -199,7 +199,9 @@ impl<'a> Case<'a> {
 
     /// Whether that is missing, and no other error stands in its place: people shorten what they paste.
     pub(super) fn cut_off(&self) -> bool {
-        let known = |message: &&Message| message.pattern().is_some() && message.reason().is_none();
+        let known = |message: &&Message| {
+            message.pattern().is_some() && (message.reason().is_none() || message.is_cut_off())
+        };
         let message = self.message().filter(known);
         message.is_some_and(|message| message.errno().is_none() && message.stale_errno().is_none())
     }

@@ -82,6 +82,26 @@ pub struct Finding {
     pub operation: Option<usize>,
 }
 
+/// A message beside the one that is explained.
+///
+/// ```
+/// use bwrap_launch::diagnosis::{Cause, Symptom, diagnose};
+/// use bwrap_launch::host::Host;
+/// let log = b"bwrap: setting up uid map: Permission denied\nbwrap: execvp mak: No such file or directory\n";
+/// let diagnosis = diagnose(&Symptom::from_text(log), &Host::default(), None);
+/// assert_eq!(diagnosis.message.as_deref(), Some("bwrap: setting up uid map: Permission denied"));
+/// assert_eq!(diagnosis.also[0].message, "bwrap: execvp mak: No such file or directory");
+/// assert_eq!(diagnosis.also[0].cause, Some(Cause::ProgramMissing));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AlsoSaid {
+    /// The message, with `bwrap: ` in front; or the line of a shell or a launcher that could not start bwrap.
+    pub message: String,
+    /// Its likeliest cause; `None` for a warning, and where nothing is known to explain it.
+    pub cause: Option<Cause>,
+}
+
 /// Why a sandbox did not start.
 ///
 /// `Display` is the whole report, for a log; [`brief`](Self::brief) is what fits on one screen.
@@ -103,6 +123,10 @@ pub struct Diagnosis {
     pub stage: Option<Stage>,
     /// The message that ended bwrap, in its own words, with `bwrap: ` in front; if it said nothing, what somebody else said.
     pub message: Option<String>,
+    /// What of the message or the sandbox is not what it seems, where they come from somewhere ([`diagnose_pasted`](super::diagnose_pasted)).
+    pub notes: Vec<String>,
+    /// What else was said by bwrap, or of a bwrap that could not be started: several failures may be in one text, or what one led to.
+    pub also: Vec<AlsoSaid>,
     /// What explains it, the likeliest first.
     pub causes: Vec<Finding>,
     /// What will stop the same sandbox next, once the first cause is gone.

@@ -4,7 +4,7 @@
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-use super::{Diagnosis, Finding, Prediction, Remedy, SelinuxModule};
+use super::{AlsoSaid, Cause, Diagnosis, Finding, Prediction, Remedy, SelinuxModule};
 
 /// Objects of these fields, in this order: those of the same name, or what is made of it.
 macro_rules! objects {
@@ -30,7 +30,8 @@ macro_rules! field {
 }
 
 objects! {
-    Diagnosis(it) { verdict, stage: it.stage.map(|stage| stage.to_string()), message, causes, foreseen, at_once }
+    Diagnosis(it) { verdict, stage: it.stage.map(|stage| stage.to_string()), message, notes, also, causes, foreseen, at_once }
+    AlsoSaid(it) { message, code: it.cause.map(Cause::code) }
     Prediction(it) { outlook, obstacles, at_once }
     Finding(it) {
         code: it.cause.code(), name: it.cause.name(), confidence, summary, evidence, refuted_by, remedies, operation,

@@ -6,6 +6,8 @@
 //!
 //! A launch that fails is diagnosed already: see [`Failure::diagnosis`](crate::Failure::diagnosis).
 
+mod also;
+mod audit;
 mod brief;
 mod calls;
 mod case;
@@ -21,8 +23,10 @@ mod fixtures;
 mod golden;
 #[cfg(feature = "serde")]
 mod json;
+mod line;
 mod named;
 mod need;
+mod pasted;
 mod prelude;
 mod remedy;
 mod report;
@@ -31,6 +35,7 @@ mod setting;
 mod symptom;
 #[cfg(test)]
 mod tests;
+mod usual;
 mod visible_proc;
 mod way;
 mod weigh;
@@ -40,7 +45,8 @@ use case::Case;
 #[cfg(feature = "kubernetes")]
 pub(crate) use case::OURS as FILTER_FOR_BWRAP;
 pub use cause::{Cause, UnknownCause};
-pub use finding::{Bearing, Confidence, Diagnosis, Evidence, Finding, Outlook, Prediction};
+pub use finding::{AlsoSaid, Bearing, Confidence, Diagnosis, Evidence, Finding, Outlook, Prediction};
+pub use pasted::diagnose_pasted;
 pub use remedy::{
     Action, AppArmorProfile, CiService, ContainerOptions, Engine, PodPatch, Profile, Remedy, RemedyFile,
     SandboxChange, SelinuxModule, SelinuxRule, Sysctl, UnitSettings,
@@ -48,6 +54,8 @@ pub use remedy::{
 pub use symptom::{Symptom, Verdict};
 
 pub use crate::host::inside::ProgramProblem;
+
+use std::cmp::Reverse;
 
 use crate::host::Host;
 use crate::sandbox::Sandbox;
@@ -78,17 +86,37 @@ pub fn diagnose(symptom: &Symptom, host: &Host, sandbox: Option<&Sandbox>) -> Di
     let message =
         own.or_else(|| symptom.messages.iter().find(|said| !said.is_own()).map(ToString::to_string));
     let at_once = way::at_once(causes.iter().take(1).chain(&foreseen));
-    Diagnosis { verdict: symptom.verdict, stage: symptom.stage(), message, causes, foreseen, at_once }
+    let also = also::also(symptom, |alone| explain(&Case::new(Some(alone), host, sandbox)));
+    Diagnosis {
+        verdict: symptom.verdict,
+        stage: symptom.stage(),
+        message,
+        notes: Vec::new(),
+        also,
+        causes,
+        foreseen,
+        at_once,
+    }
 }
 
 /// What explains a failure, the likeliest first.
 fn explain(failed: &Case<'_>) -> Vec<Finding> {
-    let explained = causes::all().filter(|rule| rule.explains(failed)).filter_map(|rule| rule.find(failed));
-    let mut causes: Vec<Finding> = explained.chain(causes::ex::program(failed)).collect();
+    let explained =
+        causes::all().filter(|rule| rule.explains(failed)).filter_map(|rule| rule.weighed(failed));
+    let (mut causes, ranks): (Vec<Finding>, Vec<(Cause, usual::Rank)>) = explained
+        .map(|(finding, rank)| {
+            let cause = finding.cause;
+            (finding, (cause, rank))
+        })
+        .unzip();
+    causes.extend(causes::ex::program(failed));
     causes.extend(calls::denied_any(failed, &causes));
-    causes.sort_by_key(|finding| (std::cmp::Reverse(finding.confidence), finding.cause));
+    let rank = |of: Cause| {
+        ranks.iter().find(|(cause, _)| *cause == of).map_or_else(usual::Rank::default, |(_, rank)| *rank)
+    };
+    causes.sort_by_key(|finding| (Reverse(finding.confidence), Reverse(rank(finding.cause)), finding.cause));
     if causes.is_empty() {
-        causes.push(causes::unexplained(failed));
+        causes.push(audit::find(failed).unwrap_or_else(|| causes::unexplained(failed)));
     }
     causes
 }

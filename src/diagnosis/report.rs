@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::{Bearing, Cause, Diagnosis, Finding, Outlook, Prediction, Remedy, Verdict};
+use super::{AlsoSaid, Bearing, Cause, Diagnosis, Finding, Outlook, Prediction, Remedy, Verdict};
 use crate::bwrap::Stage;
 use crate::visible::line;
 
@@ -26,6 +26,8 @@ impl Write for Plain<'_, '_> {
 pub(super) struct Report<'a> {
     says: Option<&'static str>,
     pub(super) message: Option<&'a str>,
+    pub(super) notes: &'a [String],
+    pub(super) also: &'a [AlsoSaid],
     stage: Option<Stage>,
     pub(super) found: &'a [Finding],
     /// The title of all that was found but the first, and for how many of their remedies it is said how they are done.
@@ -41,7 +43,7 @@ pub(super) const AT_ONCE: &str = "One change for all of it";
 
 impl<'a> From<&'a Diagnosis> for Report<'a> {
     fn from(it: &'a Diagnosis) -> Self {
-        let Diagnosis { causes, foreseen, stage, at_once, .. } = it;
+        let Diagnosis { notes, also, causes, foreseen, stage, at_once, .. } = it;
         let message = it.message.as_deref();
         // where bwrap said nothing, it reported nothing: whoever knows what was attempted says that
         let says = match it.verdict {
@@ -51,12 +53,22 @@ impl<'a> From<&'a Diagnosis> for Report<'a> {
             Verdict::Unknown if it.cause().is_some_and(Cause::is_before_bwrap) => {
                 Some("Kubernetes did not start the pod; bwrap did not run.")
             }
-            Verdict::Unknown => message.map(|said| match said.strip_prefix("bwrap: ") {
+            Verdict::Unknown => message.map(|_| match stage {
                 Some(_) => "bwrap reported a failure.",
                 None => "This is no message of bwrap's that is known:",
             }),
         };
-        Self { says, message, stage: *stage, found: causes, others: ("Or", 1), foreseen, at_once }
+        Self {
+            says,
+            message,
+            notes,
+            also,
+            stage: *stage,
+            found: causes,
+            others: ("Or", 1),
+            foreseen,
+            at_once,
+        }
     }
 }
 
@@ -74,6 +86,8 @@ impl<'a> From<&'a Prediction> for Report<'a> {
         Self {
             says: Some(says),
             message: None,
+            notes: &[],
+            also: &[],
             stage: None,
             found,
             others,
@@ -91,9 +105,15 @@ impl Report<'_> {
         head.try_for_each(|line| writeln!(f, "{line}"))
     }
 
+    /// What of the message or the sandbox is not what it seems, as it is `shown`.
+    pub(super) fn write_notes(&self, f: &mut impl Write, shown: impl Fn(&str) -> String) -> fmt::Result {
+        self.notes.iter().try_for_each(|note| writeln!(f, "{}", shown(&format!("Note: {}", line(note)))))
+    }
+
     /// All of it.
     fn write(&self, f: &mut impl Write) -> fmt::Result {
         self.begin(f, self.message.map(|said| format!("    {}", line(said.trim_end()))))?;
+        self.write_notes(f, str::to_owned)?;
         // how to do all that could be done is told for the likeliest cause only
         let mut files = Vec::new();
         write_all(f, self.found, &mut files, [("Cause", usize::MAX), self.others])?;
@@ -102,7 +122,25 @@ impl Report<'_> {
             writeln!(f, "\n{AT_ONCE}:")?;
             write_remedies(f, self.at_once, usize::MAX, &mut files)?;
         }
-        Ok(())
+        self.write_also(f, usize::MAX, str::to_owned)
+    }
+
+    /// What else was said, a line each as it is `shown`, and how many more there are.
+    pub(super) fn write_also(
+        &self,
+        f: &mut impl Write,
+        most: usize,
+        shown: impl Fn(&str) -> String,
+    ) -> fmt::Result {
+        for (index, AlsoSaid { message, cause }) in self.also.iter().take(most).enumerate() {
+            let code = cause.map_or_else(String::new, |cause| format!(" [{}]", cause.code()));
+            let gap = if index == 0 { "\n" } else { "" };
+            writeln!(f, "{gap}Also said: {}{code}", shown(&line(message.trim_end())))?;
+        }
+        match self.also.len().saturating_sub(most) {
+            0 => Ok(()),
+            more => writeln!(f, "and {more} more: --long has them"),
+        }
     }
 }
 

@@ -5,8 +5,9 @@
 
 use super::case::Case;
 use super::evidence::{self, Seen, Sight, Words};
-use super::finding::Confidence::{Low, Medium};
+use super::finding::Confidence::{High, Low, Medium};
 use super::finding::{Bearing, Confidence, Evidence, Finding};
+use super::usual::{MISSING, Rank};
 use super::{Cause, Remedy, wish};
 use crate::bwrap::Message;
 use crate::host::Fact;
@@ -211,6 +212,12 @@ impl Judgement {
         self
     }
 
+    /// Whether more than the message speaks for it.
+    fn has_seen(&self, case: &Case<'_>) -> bool {
+        let said = evidence::said(case).map(Seen::text);
+        self.evidence.iter().any(|it| it.bearing == Bearing::For && Some(&it.text) != said.as_ref())
+    }
+
     pub(super) fn finding(self, cause: Cause, remedies: Vec<Remedy>) -> Finding {
         let Self { confidence, summary, evidence, refuted_by, operation } = self;
         let summary = summary.unwrap_or_else(|| cause.title().to_owned());
@@ -221,31 +228,6 @@ impl Judgement {
 
 fn said(message: &Message) -> [Option<&'static str>; 2] {
     [message.pattern(), message.reason()]
-}
-
-/// The answers of the kernel with which these messages end most often: what is likeliest where that was left out.
-const USUAL: &[(&str, i32)] = &[
-    ("execvp %s", libc::ENOENT),
-    ("Can't find source path %s", libc::ENOENT),
-    ("Can't chdir to %s", libc::ENOENT),
-    ("Creating new namespace failed", libc::EPERM),
-    ("unshare user ns", libc::ENOSPC),
-    ("setting up uid map", libc::EPERM),
-    ("Failed to make / slave", libc::EACCES),
-    ("Failed to mount tmpfs", libc::EPERM),
-    ("pivot_root", libc::EPERM),
-    ("Can't mount proc on %s", libc::EPERM),
-    ("loopback: Failed RTM_NEWADDR", libc::EPERM),
-    ("Can't make symlink at %s", libc::EEXIST),
-    ("Can't create file at %s", libc::EROFS),
-    ("Can't mkdir %s", libc::EROFS),
-    ("Can't mkdir parents for %s", libc::EROFS),
-    ("cannot open /proc/sys/user/max_user_namespaces", libc::EROFS),
-];
-
-fn usual_answer(message: &Message) -> Option<i32> {
-    let pattern = message.pattern()?;
-    USUAL.iter().find(|(usual, _)| *usual == pattern).map(|(_, number)| *number)
 }
 
 impl Rule {
@@ -274,23 +256,32 @@ impl Rule {
 
     /// What it finds; `None` if it is ruled out.
     pub(super) fn find(&self, case: &Case<'_>) -> Option<Finding> {
+        self.weighed(case).map(|(finding, _)| finding)
+    }
+
+    /// The same, and how it ranks among what is as sure.
+    pub(super) fn weighed(&self, case: &Case<'_>) -> Option<(Finding, Rank)> {
         if !case.failed() && (self.when == When::Failed || !self.asks.iter().all(|asks| case.plans(asks))) {
             return None;
         }
         let mut judgement = (self.judge)(case)?;
         let cut_off = case.message().filter(|_| case.cut_off() && !self.messages.is_empty());
-        let numbered = |message: &&Message| self.heard(said(message)).all(|numbers| !numbers.is_empty());
-        if let Some(message) = cut_off.filter(numbered) {
-            let usual = usual_answer(message);
-            let fits = self.heard(said(message)).flatten().any(|number| Some(*number) == usual);
-            let most = if usual.is_none() || fits { Medium } else { Low };
-            judgement.confidence = judgement.confidence.min(most);
-            judgement = judgement.unknown("the kernel's answer, with which the message ends");
-        }
+        let rank = cut_off.map(|message| {
+            let answers: Vec<&[i32]> = self.heard(said(message)).collect();
+            let rank = Rank::of(message, &answers, judgement.confidence);
+            // the answer would decide, unless facts do
+            if answers.iter().all(|numbers| !numbers.is_empty()) {
+                let seen = judgement.confidence == High && judgement.has_seen(case);
+                judgement.confidence = if seen { Medium } else { Low };
+                let missing = Evidence { bearing: Bearing::Unknown, text: MISSING.to_owned() };
+                judgement.evidence.insert(0, missing);
+            }
+            rank
+        });
         judgement.operation = judgement.operation.or_else(|| (self.about)(case.plan.as_ref()?));
         judgement.refuted_by =
             judgement.refuted_by.or_else(|| self.refuted_by.first().map(ToString::to_string));
-        Some(judgement.finding(self.cause, self.remedies(case)))
+        Some((judgement.finding(self.cause, self.remedies(case)), rank.unwrap_or_default()))
     }
 
     /// What helps, in the words of whoever is to do it here.

@@ -120,7 +120,8 @@ fn diagnose(task: &Explain, message: &[u8], format: Format) -> Result<()> {
         return Err("the message is empty".to_owned());
     }
     let line = task.args.as_deref().map(line::of_file).transpose()?;
-    let diagnosis = diagnosis::diagnose(&symptom, &host(task)?, line.as_ref().map(|line| &line.sandbox));
+    let diagnosis =
+        diagnosis::diagnose_pasted(&symptom, &host(task)?, line.as_ref().map(|line| &line.sandbox));
     let written = output::write_diagnosed(Some(&diagnosis), &task.depth)?;
     if format == Format::Json {
         return output::print_json(&Envelope::new("explain", Diagnosed { diagnosis }));

@@ -1,6 +1,7 @@
 //! What `strerror` says, read backwards.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 /// The error number behind a [`Message`](super::Message).
 ///
@@ -137,34 +138,57 @@ pub(crate) fn named_in(text: &[u8]) -> Option<Errno> {
         .map(|(_, code, text)| Errno { code: Some(code), text: text.into() })
 }
 
-/// What glibc says for those that a start meets, in other languages: bwrap does not translate it, launchers and shells do.
-#[rustfmt::skip]
-const TRANSLATED: &[(i32, &[&str])] = &[
-    (libc::ENOENT, &[
-        "Datei oder Verzeichnis nicht gefunden", "Aucun fichier ou dossier de ce type",
-        "No existe el fichero o el directorio", "No existe el archivo o el directorio",
-        "File o directory non esistente", "Arquivo ou diretório inexistente", "Ficheiro ou pasta inexistente",
-        "Нет такого файла или каталога", "Nie ma takiego pliku ani katalogu", "Adresář nebo soubor neexistuje",
-        "Bestand of map bestaat niet", "Filen eller katalogen finns inte", "Böyle bir dosya ya da dizin yok",
-        "没有那个文件或目录", "沒有此一檔案或目錄", "そのようなファイルやディレクトリはありません",
-        "그런 파일이나 디렉터리가 없습니다",
-    ]),
-    (libc::EACCES, &[
-        "Keine Berechtigung", "Permission non accordée", "Permiso denegado", "Permesso negato", "Permissão negada",
-        "Отказано в доступе", "Brak dostępu", "Toegang geweigerd", "Åtkomst nekas", "权限不够", "許可がありません",
-    ]),
-    (libc::EPERM, &[
-        "Die Operation ist nicht erlaubt", "Vorgang nicht zulässig", "Opération non permise",
-        "Operación no permitida", "Operazione non permessa", "Operação não permitida", "Операция не позволена",
-        "Operacja niedozwolona", "不允许的操作", "許可されていない操作です",
-    ]),
-];
+/// What glibc says in other languages: a row for each number that a start meets. bwrap does not translate it; launchers, shells
+/// and people do.
+static TRANSLATED: LazyLock<Vec<(i32, &'static str)>> = LazyLock::new(|| {
+    let rows = include_str!("translated.tsv").lines().filter_map(|row| row.split_once('\t'));
+    let number = |name: &str| TEXTS.iter().find(|text| text.1 == name).map(|text| text.0);
+    rows.flat_map(|(name, texts)| texts.split('\t').filter_map(move |text| Some((number(name)?, text))))
+        .collect()
+});
 
 /// The error that a text names in another language than English.
 pub(super) fn translated_in(text: &[u8]) -> Option<Errno> {
-    let says = |words: &&&str| find(text, words.as_bytes()).is_some();
-    let known = TRANSLATED.iter().find_map(|(code, texts)| Some((*code, *texts.iter().find(says)?)));
-    known.map(|(code, text)| Errno { code: Some(code), text: text.to_owned() })
+    let known = TRANSLATED.iter().find(|(_, words)| find(text, words.as_bytes()).is_some());
+    known.map(|&(code, text)| Errno { code: Some(code), text: text.to_owned() })
+}
+
+/// Whether a text ends in a known error, to its last letter.
+pub(super) fn ends_in_error(text: &[u8]) -> bool {
+    TEXTS.iter().any(|(.., known)| text.ends_with(known.as_bytes()))
+}
+
+/// A message that ends in an error as `strerror` does not say it here: cut within, or in another language.
+pub(super) struct Reworded<'t> {
+    /// What is before the error.
+    pub(super) head: &'t [u8],
+    /// All of it that is shown.
+    pub(super) shown: &'t [u8],
+    /// The error, if only one is worded so.
+    pub(super) error: Option<&'static str>,
+}
+
+/// Takes such a message apart. What is cut without an ellipsis has to be a good part of one error.
+pub(super) fn reworded(message: &[u8]) -> Option<Reworded<'_>> {
+    const GOOD: usize = 8;
+    let (head, tail) = cut_last(message)?;
+    let tail = str::from_utf8(tail).ok()?;
+    let inner = |letter: char| letter.is_alphanumeric() || ['.', '\u{2026}'].contains(&letter);
+    let tail = tail.trim_end_matches(|letter| !inner(letter));
+    let begun = tail.trim_end_matches(['.', '\u{2026}', ' ']);
+    let dotted = tail.len() > begun.len() + 1;
+    let translated = TRANSLATED.iter().find(|(_, text)| *text == begun).map(|(code, _)| *code);
+    let says = |text: &&Text| translated.map_or_else(|| text.2.starts_with(begun), |code| text.0 == code);
+    let mut known: Vec<&Text> = TEXTS.iter().filter(says).collect();
+    known.dedup_by_key(|text| text.0);
+    let error = match known.as_slice() {
+        [] => return None,
+        [(.., text)] => Some(*text),
+        _ => None,
+    };
+    let shown = message.get(..head.len() + ": ".len() + tail.len())?;
+    let told = dotted || error.is_some() && (translated.is_some() || begun.len() >= GOOD);
+    told.then_some(Reworded { head, shown, error })
 }
 
 /// Where a text begins in another.

@@ -40,9 +40,9 @@ impl<'t> Folded<'t> {
             let mark = MARKS.iter().find(|mark| text.get(index..).is_some_and(|rest| rest.starts_with(mark)));
             let (kept, length) = match (byte, mark) {
                 (_, Some(mark)) => (None, mark.len()),
-                (b'\'' | b'"' | b'`' | b'*' | b':', _) => (None, 1),
+                (b'\'' | b'"' | b'`' | b'*', _) => (None, 1),
                 (b'\\', _) if rest.first().is_some_and(|next| b"'\"`\\".contains(next)) => (None, 1),
-                (byte, _) if byte.is_ascii_whitespace() => {
+                (byte, _) if byte.is_ascii_whitespace() || byte == b':' => {
                     let gap = bytes.last().is_none_or(|last| *last == b' ');
                     (Some(b' ').filter(|_| !gap), 1)
                 }

@@ -7,10 +7,12 @@
 
 use std::sync::LazyLock;
 
-use super::errno::find;
+use super::errno::{self, find};
 use super::folded::Folded;
 use super::marks::{Start, named, plain, trims, without_marks};
+use super::packages::is_of_packages;
 use super::recognise::{Found, literal_len, recognise};
+use super::status::is_status;
 use super::table::{Row, TABLE, Tail};
 use super::unstarted::{is_error, is_inside, not_started};
 use super::{Errno, MOST_BYTES, Message, PREFIX, split_level};
@@ -18,7 +20,7 @@ use super::{Errno, MOST_BYTES, Message, PREFIX, split_level};
 /// What a text turned out to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Said {
-    /// Messages of bwrap's.
+    /// Messages of bwrap's, and beside them others' words that bwrap could not be started.
     Bwrap(Vec<Message>),
     /// Somebody else's word that bwrap could not be started, and the reason.
     NotStarted(Errno),
@@ -41,7 +43,9 @@ const MOST_SEARCHED: usize = 2_000;
 pub(crate) fn search(text: &[u8]) -> Said {
     let lines: Vec<Vec<u8>> = text.split(|byte| *byte == b'\n').map(plain).collect();
     let lines = traced(&lines).unwrap_or(lines);
+    let lines: Vec<Vec<u8>> = lines.into_iter().flat_map(run_together).collect();
     let mut messages: Vec<Message> = Vec::new();
+    let mut beside: Vec<Message> = Vec::new();
     let mut looked = 0;
     for (index, line) in lines.iter().enumerate() {
         if let Some(start) = named(line).next() {
@@ -49,7 +53,13 @@ pub(crate) fn search(text: &[u8]) -> Said {
             let may = may_hold_message(line);
             looked += usize::from(may);
             let after = lines.get(index + 1..).unwrap_or_default();
-            messages.extend(in_line(line, start, after, may && looked < MOST_MESSAGES));
+            match in_line(line, start, after, may && looked < MOST_MESSAGES) {
+                Some(message) => messages.push(message),
+                None if beside.len() < MOST_MESSAGES && not_started(line).is_some() => {
+                    beside.push(Message::foreign(line.trim_ascii()));
+                }
+                None => {}
+            }
         }
     }
     let mut messages = without_titles(messages);
@@ -69,12 +79,32 @@ pub(crate) fn search(text: &[u8]) -> Said {
         }
     }
     if !messages.is_empty() {
+        messages.append(&mut beside);
         return Said::Bwrap(messages);
     }
     if lines.iter().any(|line| is_inside(line)) {
         return Said::Nothing;
     }
     lines.iter().find_map(|line| not_started(line)).map_or(Said::Nothing, Said::NotStarted)
+}
+
+/// The parts of a line in which several messages have run together: each ends where bwrap's name stands behind one that is whole.
+fn run_together(line: Vec<u8>) -> Vec<Vec<u8>> {
+    let speaks =
+        |start: &Start| start.colon || line.get(..start.words).is_some_and(|head| head.ends_with(b": "));
+    let names: Vec<Start> = named(&line).filter(speaks).take(MOST_MESSAGES).collect();
+    if names.len() < 2 || !may_hold_message(&line) {
+        return vec![line];
+    }
+    let ends = names.iter().zip(names.iter().skip(1)).filter_map(|(first, next)| {
+        let said = line.get(first.words..next.name)?;
+        let (fit, _) = read(said, true, quote_before(&line, first.name));
+        let another = line.get(next.words..).is_some_and(may_hold_message);
+        (fit == Fit::Known || fit == Fit::Whole && another).then_some(next.name)
+    });
+    let begins: Vec<usize> = std::iter::once(0).chain(ends).collect();
+    let ends = begins.iter().skip(1).copied().chain(std::iter::once(line.len()));
+    begins.iter().zip(ends).filter_map(|(begin, end)| line.get(*begin..end).map(<[u8]>::to_vec)).collect()
 }
 
 /// Whether a line has the first words of any message that is known, without a look at what is around them. Most lines have none.
@@ -215,7 +245,8 @@ fn in_line(line: &[u8], first: Start, after: &[Vec<u8>], thorough: bool) -> Opti
         return Some(message);
     }
     let own = named(line).find(|start| start.colon && is_own(line, *start));
-    if best.as_ref().is_none_or(|(fit, _)| *fit < Fit::Whole)
+    let open = line.trim_ascii_end().ends_with(b":");
+    if best.as_ref().is_none_or(|(fit, _)| *fit < Fit::Whole || open)
         && let Some(start) = own
         && let Some(joined) = over_lines(words(start)?, after, best.is_some())
     {
@@ -339,6 +370,9 @@ fn filled(first: &[u8], after: &[Vec<u8>], is_known: bool) -> Option<Message> {
 /// about bwrap or Flatpak.
 fn unnamed(line: &[u8], single: bool, about: bool) -> Option<Message> {
     let line = line.get(..MOST_BYTES).unwrap_or(line).trim_ascii();
+    if is_of_packages(line) {
+        return None;
+    }
     if let Some(usage) = line.strip_prefix(b"usage: ") {
         let name = usage.split(|byte| *byte == b' ').next()?;
         return name.ends_with(b"bwrap").then(|| Message::parse(line));
@@ -405,6 +439,9 @@ fn read(text: &[u8], thorough: bool, quote: Option<u8>) -> (Fit, Message) {
     if let Some(message) = unescaped(text) {
         return (Fit::Known, message);
     }
+    if let Some(message) = reworded(text, quote) {
+        return message;
+    }
     let mut best: Option<((Fit, usize), Message)> = None;
     let mut weigh = |found: Found<'_>, text: &[u8]| {
         let rank = (fit(&found), found.literal);
@@ -441,6 +478,16 @@ fn read(text: &[u8], thorough: bool, quote: Option<u8>) -> (Fit, Message) {
         Some(((fit, _), message)) => (fit, message),
         None => (Fit::No, Message::parse(text)),
     }
+}
+
+/// A message whose error was cut within or translated, if it is a known one with the whole error.
+fn reworded(text: &[u8], quote: Option<u8>) -> Option<(Fit, Message)> {
+    let [.., within] = trims(text, quote);
+    let reworded = errno::reworded(within)?;
+    let error = reworded.error.map(|error| [b": ", error.as_bytes()].concat());
+    let whole = [reworded.head, &error.unwrap_or_default()].concat();
+    let found = recognise(&whole)?;
+    Some((fit(&found), Message::of(reworded.shown, Some(found))))
 }
 
 /// The message in a string of JSON or source code, up to where that ends, if it makes sense without the escapes. A log driver
@@ -499,7 +546,10 @@ fn word_starts(line: &[u8]) -> impl Iterator<Item = usize> {
 /// a sentence about bwrap does, and a shell's or a launcher's words are about bwrap, not its own.
 fn is_own(line: &[u8], start: Start) -> bool {
     let Some(words) = line.get(start.words..) else { return false };
-    if line.get(start.name..).is_none_or(|rest| !rest.starts_with(PREFIX)) || is_error(words) {
+    if line.get(start.name..).is_none_or(|rest| !rest.starts_with(PREFIX))
+        || is_error(words)
+        || is_status(words)
+    {
         return false;
     }
     if start.name > "<3>".len() && not_started(line).is_some() {

@@ -1,8 +1,9 @@
 //! What stands around words in what people paste: colours, quotation marks, ends of strings and sentences; and bwrap's name.
 
-use super::errno::find;
+use super::errno::{ends_in_error, find};
+use super::spelling::respelt;
 
-/// A line without what a terminal obeys: colours, the end that DOS gives it, and what a progress bar writes over.
+/// A line as it was before it was shown: without what a terminal obeys (colours, the end that DOS gives it) and what frames it.
 pub(super) fn plain(line: &[u8]) -> Vec<u8> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let mut kept = Vec::with_capacity(line.len());
@@ -15,7 +16,14 @@ pub(super) fn plain(line: &[u8]) -> Vec<u8> {
             rest = after;
         }
     }
-    kept
+    respelt(unframed(&kept).to_vec())
+}
+
+/// A line without the sides of the box or the table that it stands in.
+fn unframed(line: &[u8]) -> &[u8] {
+    const SIDES: [&str; 4] = ["|", "\u{2502}", "\u{2503}", "\u{2551}"];
+    let within = |side: &str| line.trim_ascii().strip_prefix(side.as_bytes())?.strip_suffix(side.as_bytes());
+    SIDES.into_iter().find_map(within).map_or(line, <[u8]>::trim_ascii)
 }
 
 /// The length of a sequence that sets a colour, or the title: as it is, or as JSON and source code spell it. Nothing else, for a
@@ -51,9 +59,12 @@ pub(super) fn named(line: &[u8]) -> impl Iterator<Item = Start> {
             .find(|known| rest.get(..known.len()).is_some_and(|word| word.eq_ignore_ascii_case(known)))?
             .len();
         let (mut words, mut colon) = (name + length, false);
-        if line.get(words) == Some(&b'[') {
-            words += line.get(words..)?.iter().position(|byte| *byte == b']')? + 1;
-        }
+        words += match line.get(words..)? {
+            [b'[', rest @ ..] => rest.iter().position(|byte| *byte == b']')? + 2,
+            [b'(', rest @ ..] => numbered(rest).map_or(0, |length| length + 2),
+            _ => 0,
+        };
+        words += announced(line.get(words..)?);
         for mark in line.get(words..)? {
             match mark {
                 b':' => colon = true,
@@ -68,6 +79,36 @@ pub(super) fn named(line: &[u8]) -> impl Iterator<Item = Start> {
         let apart = words > name + length || words == line.len();
         apart.then_some(Start { name, words, colon })
     })
+}
+
+/// The length of a process's number, up to its parenthesis.
+fn numbered(text: &[u8]) -> Option<usize> {
+    let length = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    (length > 0 && text.get(length) == Some(&b')')).then_some(length)
+}
+
+/// The length of what launchers put between bwrap's name and its words: `bwrap error: `, `bwrap => `.
+fn announced(text: &[u8]) -> usize {
+    const WORDS: &[&[u8]] = &[
+        b" error",
+        b" fatal error",
+        b" failed",
+        b" failure",
+        b" stderr",
+        b" said",
+        b" says",
+        b" output",
+        b" reported",
+    ];
+    const SIGNS: &[&[u8]] =
+        &[b" - ", b" -> ", b" => ", b" > ", b" >> ", b" | ", b" \xe2\x80\x94 ", b" \xe2\x80\x93 "];
+    let begins =
+        |words: &&&[u8]| text.get(..words.len()).is_some_and(|head| head.eq_ignore_ascii_case(words));
+    if let Some(sign) = SIGNS.iter().find(|sign| text.starts_with(sign)) {
+        return sign.len();
+    }
+    let lengths = WORDS.iter().filter(begins).map(|words| words.len());
+    lengths.filter(|length| text.get(*length) == Some(&b':')).max().map_or(0, |length| length + 1)
 }
 
 /// A text whose end nothing but decoration tells, without that.
@@ -131,5 +172,6 @@ pub(super) fn without_marks(mut text: &[u8], quote: Option<u8>) -> &[u8] {
 /// Whether a text ends within a word. What JSON and source code write for a new line or a tab is none.
 fn goes_on(text: &[u8]) -> bool {
     let escaped = matches!(text, [.., b'\\', b'n' | b'r' | b't']);
-    !escaped && text.last().is_some_and(u8::is_ascii_alphanumeric)
+    // nor is what ran into the message before
+    !escaped && text.last().is_some_and(u8::is_ascii_alphanumeric) && !ends_in_error(text)
 }

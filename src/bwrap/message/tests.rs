@@ -381,6 +381,23 @@ fn decorated(message: &str) -> Vec<(&'static str, String)> {
         ("Python", format!("b\"bwrap: {json}\\n\"")),
         ("Markdown", format!("> **{signed}**")),
         ("a list", format!("  - {signed}")),
+        ("a title", format!("# {signed}")),
+        ("a table", format!("| {signed} |")),
+        ("a box", format!("\u{2502} {signed}   \u{2502}")),
+        ("numbered", format!("1. {signed}")),
+        ("an error", format!("bwrap error: {message}")),
+        ("another name", format!("bubblewrap: {message}")),
+        ("another name's error", format!("Bubblewrap failed: {message}")),
+        ("a number", format!("bwrap(1234): {message}")),
+        ("an arrow", format!("bwrap => {message}")),
+        ("Go's JSON", format!("{{\"msg\":\"bwrap: {}\\n\"}}", json.replace('\'', "\\u0027"))),
+        (
+            "TeamCity",
+            format!(
+                "##teamcity[message text='bwrap: {}|n' status='ERROR']",
+                message.replace('|', "||").replace('\'', "|'").replace('[', "|[").replace(']', "|]")
+            ),
+        ),
         ("HTML", format!("<code>{}</code>", signed.replace('"', "&quot;").replace('\'', "&#39;"))),
         ("a log around it", format!("+ bwrap --proc /proc make\n{signed}\nmake: *** [all] Error 1\n")),
         ("indented", format!("\t    {signed}   ")),
@@ -557,6 +574,22 @@ const OTHERS: &[(&str, Option<i32>)] = &[
         None,
     ),
     ("docker: Error response from daemon: exec format error", None),
+    ("bwrap error: cargo build failed", None),
+    ("dpkg: error: unable to lock file /var/lib/dpkg/lock: Resource temporarily unavailable", None),
+    ("E: Unable to open lock file /var/lib/apt/lists/lock: Permission denied", None),
+    ("error: Unable to open lock file /var/lib/rpm/.rpm.lock: Permission denied", None),
+    ("apk: Unable to lock file /lib/apk/db/lock: Permission denied", None),
+    ("dpkg-deb: error: bubblewrap: cannot execute: Permission denied", None),
+    ("dpkg: error: unable to execute bwrap: Permission denied", None),
+    (
+        "unable to create '/usr/bin/bwrap.dpkg-new' (while processing './usr/bin/bwrap'): Permission denied",
+        None,
+    ),
+    ("error: Failed to install bubblewrap: Permission denied", None),
+    ("bwrap - a sandboxing tool, version 0.8.0", None),
+    ("   Compiling bwrap-launch v0.1.0: Permission den...", None),
+    ("error[E0425]: cannot find value `bwrap` in this scope", None),
+    ("kubectl logs bwrap-1: No such...", None),
     ("", None),
 ];
 
@@ -607,6 +640,8 @@ fn titles_and_prompts_are_no_part_of_a_message() {
     for text in [broken.to_owned(), format!("{broken}\nme@host:~$ ls")] {
         assert_eq!(found(&text).unwrap().path(), Some(Path::new("/x")), "{text:?}");
     }
+    let colon = "> bwrap: setting up uid map:\n> Permission denied";
+    assert_eq!(found(colon).unwrap().errno().and_then(super::Errno::code), Some(libc::EACCES));
     let quoted = "> bwrap: Can't mkdir parents for\n> /home/a/b: Permission denied";
     assert_eq!(found(quoted).unwrap().path(), Some(Path::new("/home/a/b")));
     let newline = "bwrap: Can't find source path /a\nb: No such file or directory";
@@ -682,5 +717,86 @@ fn what_bwrap_will_say_one_day() {
     ] {
         let message = found(text).unwrap();
         assert_eq!((message.pattern(), message.text()), (None, OsStr::new("a message of 2030")), "{text}");
+    }
+}
+
+/// Errors that were cut within, or translated: the message is known, and the error where only one is worded so.
+#[test]
+fn errors_in_other_words() {
+    let code = |text: &str| {
+        let message = found(text).unwrap();
+        assert!(message.pattern().is_some(), "{text}: {message:?}");
+        message.errno().and_then(super::Errno::code)
+    };
+    for (error, number) in [
+        ("Operation not perm...", Some(libc::EPERM)),
+        ("Operation not permit", Some(libc::EPERM)),
+        ("Perm\u{2026}", Some(libc::EACCES)),
+        ("Permission den", Some(libc::EACCES)),
+        ("No such file or dir...", Some(libc::ENOENT)),
+        // two begin so
+        ("Operation not ...", None),
+        ("No such\u{2026}", None),
+        ("...", None),
+        ("Die Operation ist nicht erlaubt", Some(libc::EPERM)),
+        ("Vorgang nicht zul\u{e4}ssig", Some(libc::EPERM)),
+        ("Op\u{e9}ration non permise", Some(libc::EPERM)),
+        ("Operaci\u{f3}n no permitida.", Some(libc::EPERM)),
+        ("Permiss\u{e3}o negada", Some(libc::EACCES)),
+        ("\u{8bb8}\u{53ef}", None),
+        ("\u{6743}\u{9650}\u{4e0d}\u{591f}", Some(libc::EACCES)),
+        ("Das Argument ist ung\u{fc}ltig", Some(libc::EINVAL)),
+        ("Fonction non implant\u{e9}e", Some(libc::ENOSYS)),
+        ("Nie ma takiego pliku ani katalogu", Some(libc::ENOENT)),
+    ] {
+        assert_eq!(code(&format!("bwrap: Can't mount proc on /newroot/proc: {error}")), number, "{error}");
+        assert_eq!(code(&format!("\u{2502} bwrap: setting up uid map: {error} \u{2502}")), number, "{error}");
+        let path = found(&format!("bwrap: Can't find source path /a b: {error}")).unwrap();
+        let known = number.is_some() || error.ends_with(['.', '\u{2026}']);
+        assert_eq!(path.path() == Some(Path::new("/a b")), known || !error.is_ascii(), "{error}: {path:?}");
+    }
+    let no_space =
+        "bwrap: Creating new namespace failed: Auf dem Ger\u{e4}t ist kein Speicherplatz mehr verf\u{fc}gbar";
+    assert_eq!(code(no_space), Some(libc::ENOSPC));
+    assert_eq!(found(no_space).unwrap().text(), &no_space["bwrap: ".len()..]);
+    let wide = "bwrap\u{ff1a}Can't mount proc on /newroot/proc\u{ff1a}Operation not permitted";
+    assert_eq!(code(wide), Some(libc::EPERM));
+    // a path keeps what looks alike
+    let path = found("bwrap: Can't find source path /a\u{ff1a}b...: No such file or directory").unwrap();
+    assert_eq!(path.path(), Some(Path::new("/a\u{ff1a}b...")));
+}
+
+/// Lists, checks and configuration.
+#[test]
+fn a_state_is_no_message() {
+    for state in [
+        "true",
+        "installed",
+        "OK",
+        "yes",
+        "/usr/bin/bwrap",
+        "/usr/bin/bwrap /usr/share/man/man1/bwrap.1.gz",
+        "0.8.0",
+        "v0.11.0",
+        "version 0.9.0-1ubuntu0.1",
+        "\u{2714} installed (0.8.0)",
+        "[ok]",
+        "available: true",
+        "\"auto\"",
+        "null",
+        "found at /usr/bin/bwrap",
+        "false",
+        "{ enabled: true, path: /usr/bin/bwrap }",
+        "bubblewrap 0.8.0",
+        "",
+    ] {
+        for text in [format!("bwrap: {state}"), format!("tools:\n  - bwrap: {state}\n  - socat: true\n")] {
+            assert_eq!(super::search(text.as_bytes()), super::Said::Nothing, "{text:?}");
+        }
+        let text = format!("bwrap: {state}\nsh: 1: bwrap: not found");
+        assert!(matches!(super::search(text.as_bytes()), super::Said::NotStarted(_)), "{text:?}");
+    }
+    for message in ["no sandbox", "setsid", "a message of 2030", "version 3 of the policy is too old"] {
+        assert_eq!(found(&format!("bwrap: {message}")).unwrap().text(), message);
     }
 }

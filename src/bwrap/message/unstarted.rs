@@ -3,6 +3,7 @@
 
 use super::errno::{self, find};
 use super::marks::{named, plain, trimmed};
+use super::packages::is_of_packages;
 use super::{Errno, MOST_BYTES};
 
 /// What launchers refuse by themselves, without starting anything.
@@ -187,7 +188,7 @@ pub(super) fn not_started(line: &[u8]) -> Option<Errno> {
         let error = errno::named_in(&lower).filter(|error| error.code() == Some(libc::E2BIG));
         return error.filter(|_| ["spawn", "exec", "fork"].iter().any(has));
     }
-    if REFUSED.iter().chain(OF_OTHERS).any(has) {
+    if REFUSED.iter().chain(OF_OTHERS).any(has) || is_of_packages(line) {
         return None;
     }
     if is_unknown_to_shell(&lower) || says_none(&lower) || asks_for_it(&lower) {

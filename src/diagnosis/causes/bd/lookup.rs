@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::diagnosis::causes::prelude::*;
+use crate::diagnosis::line::{is_named, is_source};
 use crate::sandbox::{Access, Bind, OverlayKind, below};
 use crate::visible::line;
 
@@ -66,20 +67,7 @@ impl<'a> Spot<'a> {
 /// The operation that has the message's path as a source.
 fn by_source<'a>(case: &Case<'a>) -> Option<Found<'a>> {
     let path = case.message()?.source()?;
-    let has = |operation: &Operation| match operation {
-        Operation::Bind(bind) => bind.source == path,
-        Operation::Overlay(overlay) => {
-            let upper = match &overlay.kind {
-                OverlayKind::Writable { upper, work } => upper == path || work == path,
-                _ => false,
-            };
-            upper || overlay.layers.iter().any(|layer| layer == path)
-        }
-        // bwrap is given a number, and looks there
-        Operation::BindFd(_) => path.starts_with("/proc/self/fd"),
-        _ => false,
-    };
-    all(case.sandbox?).find(|found| has(found.operation))
+    all(case.sandbox?).find(|found| is_source(found.operation, path))
 }
 
 /// The operation that the message's destination belongs to.
@@ -130,28 +118,6 @@ fn by_destination<'a>(case: &Case<'a>) -> Option<Found<'a>> {
 /// All operations of a sandbox.
 fn all(sandbox: &Sandbox) -> impl DoubleEndedIterator<Item = Found<'_>> + ExactSizeIterator {
     sandbox.operations.iter().enumerate().map(move |(index, operation)| Found { index, operation, sandbox })
-}
-
-/// Whether an operation is of the family that a message names by its first option.
-fn is_named(operation: &Operation, option: Option<&str>) -> bool {
-    match option {
-        Some("--bind") => {
-            matches!(operation, Operation::Bind(_) | Operation::BindFd(_) | Operation::BindData(_))
-        }
-        Some("--bind-fd") => matches!(operation, Operation::BindFd(_)),
-        Some("--bind-data") => matches!(operation, Operation::BindData(_)),
-        Some("--remount-ro") => matches!(operation, Operation::RemountRo(_)),
-        Some("--overlay" | "--tmp-overlay") => matches!(operation, Operation::Overlay(_)),
-        Some("--proc") => matches!(operation, Operation::Proc(_)),
-        Some("--dev") => matches!(operation, Operation::Dev(_)),
-        Some("--tmpfs" | "--size") => matches!(operation, Operation::Tmpfs(_)),
-        Some("--mqueue") => matches!(operation, Operation::Mqueue(_)),
-        Some("--file") => matches!(operation, Operation::File(_) | Operation::BindData(_)),
-        Some("--symlink") => matches!(operation, Operation::Symlink(_)),
-        Some("--chmod") => matches!(operation, Operation::Chmod(_)),
-        // those that make their destination
-        _ => !matches!(operation, Operation::Chmod(_) | Operation::RemountRo(_) | Operation::Symlink(_)),
-    }
 }
 
 impl Found<'_> {

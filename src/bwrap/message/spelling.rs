@@ -1,0 +1,66 @@
+//! What JSON, build services and input methods write for a character.
+
+use super::errno::find;
+
+/// A line with each character as it was before it was handed on.
+pub(super) fn respelt(line: Vec<u8>) -> Vec<u8> {
+    let line = if find(&line, b"##teamcity[").is_some() { of_teamcity(&line) } else { line };
+    let line = if find(&line, b"\\u").is_some() { of_json(&line) } else { line };
+    let named =
+        find(&line, "bwrap\u{ff1a}".as_bytes()).or_else(|| find(&line, "bubblewrap\u{ff1a}".as_bytes()));
+    if named.is_some() { narrow(&line) } else { line }
+}
+
+/// Replaces what `spelt` knows: how many bytes it takes, and what is meant.
+fn replaced(line: &[u8], spelt: impl Fn(&[u8]) -> Option<(usize, String)>) -> Vec<u8> {
+    let mut text = Vec::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((&byte, after)) = rest.split_first() {
+        if let Some((length, meant)) = spelt(rest) {
+            text.extend_from_slice(meant.as_bytes());
+            rest = rest.get(length..).unwrap_or_default();
+        } else {
+            text.push(byte);
+            rest = after;
+        }
+    }
+    text
+}
+
+/// The character whose number is written so.
+fn numbered(digits: Option<&[u8]>) -> Option<char> {
+    let number = u32::from_str_radix(str::from_utf8(digits?).ok()?, 16).ok()?;
+    char::from_u32(number).filter(|letter| !letter.is_control())
+}
+
+/// `\u0027`. A quotation mark stays escaped, for one that is not ends the string.
+fn of_json(line: &[u8]) -> Vec<u8> {
+    replaced(line, |rest| {
+        let letter = numbered(rest.strip_prefix(b"\\u")?.get(..4))?;
+        Some((6, if letter == '"' { "\\\"".to_owned() } else { letter.to_string() }))
+    })
+}
+
+/// A service message, its values as JSON has its strings.
+fn of_teamcity(line: &[u8]) -> Vec<u8> {
+    replaced(line, |rest| {
+        let meant = match rest {
+            [b'|', b'0', b'x', digits @ ..] => return Some((7, numbered(digits.get(..4))?.to_string())),
+            [b'|', letter @ (b'n' | b'r'), ..] => format!("\\{}", char::from(*letter)),
+            [b'|', letter @ (b'\'' | b'|' | b'[' | b']'), ..] => char::from(*letter).to_string(),
+            [b'\'', ..] => return Some((1, "\"".to_owned())),
+            [b'"', ..] => return Some((1, "\\\"".to_owned())),
+            _ => return None,
+        };
+        Some((2, meant))
+    })
+}
+
+/// The colons of an input method, which has one behind bwrap's name: they take the room of a blank.
+fn narrow(line: &[u8]) -> Vec<u8> {
+    let colon = "\u{ff1a}".as_bytes();
+    replaced(line, |rest| {
+        let after = rest.strip_prefix(colon)?;
+        Some((colon.len(), if after.first() == Some(&b' ') { ":" } else { ": " }.to_owned()))
+    })
+}
