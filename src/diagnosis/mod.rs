@@ -31,6 +31,7 @@ mod setting;
 mod symptom;
 #[cfg(test)]
 mod tests;
+mod told;
 mod visible_proc;
 mod way;
 mod weigh;
@@ -70,15 +71,23 @@ use crate::sandbox::Sandbox;
 /// ```
 #[must_use]
 pub fn diagnose(symptom: &Symptom, host: &Host, sandbox: Option<&Sandbox>) -> Diagnosis {
-    let case = Case::new(Some(symptom), host, sandbox);
-    let causes = explain(&case);
-    let foreseen = foresee(&case, &causes);
+    let causes = explain_told(symptom, host, sandbox);
+    let foreseen = foresee(&Case::new(Some(symptom), host, sandbox), &causes);
     let own = symptom.message().map(|message| format!("bwrap: {message}"));
     // in others' words it is not to be taken for bwrap's
     let message =
         own.or_else(|| symptom.messages.iter().find(|said| !said.is_own()).map(ToString::to_string));
     let at_once = way::at_once(causes.iter().take(1).chain(&foreseen));
     Diagnosis { verdict: symptom.verdict, stage: symptom.stage(), message, causes, foreseen, at_once }
+}
+
+/// The same with what a text tells in place of what nobody looked at: of all that it finds it says what it has from there.
+fn explain_told(symptom: &Symptom, host: &Host, sandbox: Option<&Sandbox>) -> Vec<Finding> {
+    let Some(told) = &symptom.told else { return explain(&Case::new(Some(symptom), host, sandbox)) };
+    let mut causes = explain(&Case::new(Some(symptom), &told.over(host), sandbox));
+    let silent = Symptom { told: None, ..symptom.clone() };
+    told::mark(&mut causes, &explain(&Case::new(Some(&silent), host, sandbox)));
+    causes
 }
 
 /// What explains a failure, the likeliest first.

@@ -41,6 +41,7 @@ const SETTINGS: &[(Platform, Setting)] = &[
     (Platform::Docker, Setting::Container(Engine::Docker)),
     (Platform::Podman, Setting::Container(Engine::Podman)),
     (Platform::Lxc, Setting::Lxc),
+    (Platform::Crostini, Setting::Lxc),
     (Platform::Nspawn, Setting::Nspawn),
     (Platform::Containerd, Setting::OtherContainer),
     (Platform::Container, Setting::OtherContainer),
@@ -80,11 +81,26 @@ pub(super) enum Launcher {
     Flatpak,
     Steam,
     NixFhs,
+    Opam,
+    /// A program that shows pages with WebKitGTK.
+    WebKit,
+    /// A program that shows images with glycin, as GNOME's do.
+    Glycin,
 }
 
 impl Launcher {
-    /// From where bwrap lies and what only they bind; of a message alone, from the paths that they protect.
+    /// From where bwrap lies and what only they bind; of a message alone, from the paths that they protect; or as what stands
+    /// around it tells.
     pub(super) fn of(case: &Case<'_>) -> Option<Self> {
+        Self::by_paths(case).or_else(|| case.told()?.launcher)
+    }
+
+    /// Whether it is started on a person's own machine, as good as always.
+    pub(super) fn is_of_desktops(self) -> bool {
+        matches!(self, Self::Flatpak | Self::Steam | Self::NixFhs | Self::WebKit | Self::Glycin)
+    }
+
+    fn by_paths(case: &Case<'_>) -> Option<Self> {
         let marked = |marks: Marks, path: &Path| {
             let path = path.to_string_lossy();
             let has = |(_, parts): &&(Self, &[&str])| parts.iter().any(|part| path.contains(part));

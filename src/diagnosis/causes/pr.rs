@@ -5,7 +5,7 @@ pub(super) mod incomplete;
 pub(super) mod remedies;
 
 use super::prelude::*;
-use hidden::{Hidden, Seen, doubtful, is_cri_o, look};
+use hidden::{Hidden, Seen, doubtful, is_cri_o, look, points, told_covers, told_settings};
 use remedies::{bind_proc, permit_mounts, uncover, unmask_by_update, unmask_or_bind};
 
 pub(super) const PROC: &str = "Can't mount proc on %s";
@@ -48,6 +48,9 @@ rules! {
 
 /// The kernel's rule about whole procfs instances, if what breaks it is this cause.
 fn hidden_proc(case: &Case<'_>, wanted: Cause) -> Option<Judgement> {
+    if let Some(told) = told_hidden(case) {
+        return (wanted == Cause::CoveredProc).then_some(told);
+    }
     // that is what security modules answer, and where there is none somebody's memory
     rule_out(case.errno() == Some(libc::EACCES) && !case.host.security.label.is_absent())?;
     // of a sandbox that nobody knows, after a failure at another stage
@@ -55,7 +58,12 @@ fn hidden_proc(case: &Case<'_>, wanted: Cause) -> Option<Judgement> {
     rule_out(!case.failed() && case.is_planned(|plan| plan.proc.is_none()))?;
     let hidden = match look(case) {
         Seen::Unknown => {
-            let likely = if wanted == Cause::MaskedProc { Medium } else { Low };
+            // without a container it is something else than its runtime that covers it
+            let usual = match Setting::of(case) {
+                Setting::Machine | Setting::Unit => Cause::CoveredProc,
+                _ => Cause::MaskedProc,
+            };
+            let likely = if wanted == usual { Medium } else { Low };
             let what = "what is mounted on /proc: /proc/self/mountinfo";
             rule_out(wanted == Cause::UnmaskedProcMasked && !is_cri_o(case))?;
             return open(case, likely, what);
@@ -75,6 +83,21 @@ fn hidden_proc(case: &Case<'_>, wanted: Cause) -> Option<Judgement> {
         .if_so(evidence::entered_namespace(case))
         .summary(hidden.summary)
         .into()
+}
+
+/// Where nobody looked at the mounts: what a text tells of them, or of a unit whose settings cover parts of /proc.
+fn told_hidden(case: &Case<'_>) -> Option<Judgement> {
+    rule_out(!matches!(look(case), Seen::Unknown))?;
+    let covers = told_covers(case);
+    let rule = "and the kernel mounts no procfs in a user namespace that sees no whole one";
+    let (what, told) = if covers.is_empty() {
+        let settings = told_settings(case)?;
+        (format!("{settings} in the systemd unit covers parts of /proc"), settings)
+    } else {
+        let list = points(&covers);
+        (format!("something is mounted on {list}"), format!("mounted: {list}"))
+    };
+    Some(weigh(High).summary(format!("{what}, {rule}")).pro(evidence::told(case, told)))
 }
 
 fn confidence(case: &Case<'_>, hidden: &Hidden<'_>) -> Option<Confidence> {

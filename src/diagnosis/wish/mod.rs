@@ -192,15 +192,24 @@ fn leave_to_launcher(case: &Case<'_>, remedies: &mut Vec<Remedy>) {
         Action::Manual(text) => text.starts_with("bwrap: "),
         _ => false,
     };
+    let launcher = Launcher::of(case);
+    // its makers tell people so wherever bwrap cannot work
+    if launcher == Some(Launcher::Opam) && !matches!(Setting::of(case), Setting::Lxc | Setting::Machine) {
+        remedies.insert(0, told!("opam"));
+        return;
+    }
     if !remedies.iter().any(about_line) {
         return;
     }
-    let theirs = match Launcher::of(case) {
+    let theirs = match launcher {
         Some(Launcher::Codex) => told!("codex"),
         Some(Launcher::ClaudeCode) => told!("claude-code"),
         Some(Launcher::Flatpak) => told!("flatpak"),
         Some(Launcher::Steam) => told!("steam"),
         Some(Launcher::NixFhs) => told!("nix-fhs"),
+        Some(Launcher::Opam) => told!("opam"),
+        Some(Launcher::WebKit) => told!("webkit"),
+        Some(Launcher::Glycin) => told!("glycin"),
         None => return,
     };
     for remedy in remedies.iter_mut().filter(|remedy| about_line(remedy)) {

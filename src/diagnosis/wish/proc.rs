@@ -56,6 +56,9 @@ pub(super) fn whole(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
 /// Allow nesting, as the managers of system containers call it (mounting inside is allowed, and a second, whole procfs is there), in the
 /// words of the manager that the container's AppArmor profile gives away, or of each.
 pub(in super::super) fn allow_nesting(case: &Case<'_>) -> Vec<Remedy> {
+    if case.on(Platform::Crostini) {
+        return vec![told!("allow-nesting-crostini")];
+    }
     let profile = case.host.security.apparmor().unwrap_or_default();
     let managers = [
         ("incus-", told!("allow-nesting-incus")),

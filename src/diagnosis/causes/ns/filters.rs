@@ -81,7 +81,8 @@ fn filtered(case: &Case<'_>) -> Option<Judgement> {
             (Default::NoContainer, _) => found(Medium).unknown("whose filter it is, and what it denies"),
         });
     }
-    let likely = if theirs || proven(case) { Low } else { Medium };
+    let none = on.is_none() && Setting::of(case) == Setting::Machine;
+    let likely = if theirs || none || proven(case) { Low } else { Medium };
     Some(match default {
         _ if on.is_none() => found(likely),
         Default::Denies(engine) if privileged == Some(false) && likely == Medium => {

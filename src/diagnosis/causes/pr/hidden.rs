@@ -87,6 +87,38 @@ pub(in crate::diagnosis) fn doubtful<'a>(case: &Case<'a>) -> Option<Hidden<'a>> 
     Some(Hidden { doubt: Some(doubt), ..hidden })
 }
 
+/// What covers /proc, as far as that is known: seen, or told where nobody looked.
+pub(in crate::diagnosis) fn covers<'a>(case: &Case<'a>) -> Option<Vec<&'a Mount>> {
+    match look(case) {
+        Seen::Hidden(hidden) => Some(hidden.covers),
+        Seen::Whole => doubtful(case).map(|hidden| hidden.covers),
+        Seen::Unknown => Some(told_covers(case)).filter(|covers| !covers.is_empty()),
+    }
+}
+
+/// What a text tells of mounts below /proc, but for the one that is on every machine, and counts for nothing.
+pub(in crate::diagnosis) fn told_covers<'a>(case: &Case<'a>) -> Vec<&'a Mount> {
+    let mounts = case.told().map_or(&[][..], |told| &told.mounts);
+    let below = |mount: &&Mount| {
+        mount
+            .point
+            .strip_prefix("/proc")
+            .is_ok_and(|rest| !["", "sys/fs/binfmt_misc"].map(Path::new).contains(&rest))
+    };
+    mounts.iter().filter(below).collect()
+}
+
+/// The settings of a unit that cover parts of /proc, if a text tells of any.
+pub(in crate::diagnosis) fn told_settings(case: &Case<'_>) -> Option<String> {
+    const COVERING: &[&str] = &["ProtectKernelTunables", "ProtectKernelLogs", "ProcSubset"];
+    let covers = |setting: &&String| {
+        let off = ["no", "false", "off", "0", "all"];
+        setting.split_once('=').is_some_and(|(name, value)| COVERING.contains(&name) && !off.contains(&value))
+    };
+    let settings: Vec<&str> = case.told()?.unit.iter().filter(covers).map(String::as_str).collect();
+    (!settings.is_empty()).then(|| settings.join(", "))
+}
+
 fn judge<'a>(case: &Case<'a>, flaws: &[Flaw<'a>]) -> Hidden<'a> {
     // something over the whole of it hides that procfs itself; the one on top is what a person sees
     let buried = |flaw: &&Flaw| match &flaw.kind {
@@ -209,7 +241,7 @@ pub(super) const SUMMED_UP: usize = 6;
 const SEEN: usize = 40;
 
 /// Where they are, for a sentence.
-fn points(mounts: &[&Mount]) -> String {
+pub(in crate::diagnosis) fn points(mounts: &[&Mount]) -> String {
     shortened(mounts.iter().map(|mount| mount.point.display()), SUMMED_UP)
 }
 
