@@ -21,6 +21,7 @@ mod fixtures;
 mod golden;
 #[cfg(feature = "serde")]
 mod json;
+mod launcher;
 mod named;
 mod need;
 mod prelude;

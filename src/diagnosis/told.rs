@@ -8,7 +8,7 @@ mod marks;
 use std::collections::BTreeMap;
 
 use super::finding::{Bearing, Finding};
-use super::setting::Launcher;
+use super::launcher::Launcher;
 use crate::host::{Fact, Host, Mount, Platform, Sighting, platform_of_kernel};
 use marks::{COMPOSITORS, DISTRIBUTIONS, LAUNCHERS, PLATFORMS, holds};
 
@@ -26,6 +26,8 @@ pub(crate) struct Told {
     pub(super) mounts: Vec<Mount>,
     /// Settings of a unit of systemd's: `ProtectKernelTunables=true`.
     pub(super) unit: Vec<String>,
+    /// The settings of an agent's sandbox keep everything from it.
+    pub(super) denies_root: bool,
     /// A compositor that keeps a capability is named.
     pub(super) compositor: bool,
     /// Facts, as of a host.
@@ -88,6 +90,7 @@ struct Reader {
     asked: Option<String>,
     mounts: Vec<Mount>,
     unit: Vec<String>,
+    denies_root: bool,
     compositor: bool,
     chromium_os: bool,
     without_apparmor: bool,
@@ -106,6 +109,7 @@ impl Reader {
                 self.platforms.entry(*platform).or_insert_with(|| (*word).to_owned());
             }
         }
+        self.denies_root |= marks::denies_root(line);
         self.compositor |= holds(&lower, COMPOSITORS);
         self.chromium_os |= holds(&lower, &["chromium os lsm"]);
         self.without_apparmor |= holds(&lower, DISTRIBUTIONS);
@@ -158,7 +162,8 @@ impl Reader {
             host.security.modules = Fact::Present(vec!["chromiumos".to_owned()]);
         }
         host.sysctls = self.sysctls.into_iter().map(|(name, value)| (name, Fact::Present(value))).collect();
-        Told { launcher, mounts: self.mounts, unit: self.unit, compositor: self.compositor, host }
+        let Self { mounts, unit, denies_root, compositor, .. } = self;
+        Told { launcher, mounts, unit, denies_root, compositor, host }
     }
 }
 

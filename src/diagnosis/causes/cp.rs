@@ -41,6 +41,7 @@ rules! {
         => not_executable, |case| {
             let path = path(case);
             match case.not_started {
+                Some(libc::EACCES) if !path.contains("bwrap") => vec![told!(CP08, "name-bwrap", path)],
                 Some(libc::EACCES) => vec![told!(CP08, "let-execute", path), told!(CP08, "outer-sandbox", path)],
                 _ => vec![told!(CP08, "other-machine", path)],
             }

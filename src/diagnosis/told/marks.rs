@@ -31,6 +31,8 @@ pub(super) const LAUNCHERS: &[(Launcher, &[&str])] = &[
             "sandbox-runtime",
             "$ srt",
             "npx srt",
+            "srt:",
+            "denyread",
             "\u{23bf}",
         ],
     ),
@@ -50,7 +52,7 @@ pub(super) const LAUNCHERS: &[(Launcher, &[&str])] = &[
     ),
     (Launcher::NixFhs, &["-fhsenv", "buildfhsenv", "steam-run"]),
     // the last are its own words
-    (Launcher::Flatpak, &["flatpak", "gnome-software", "error: ldconfig failed"]),
+    (Launcher::Flatpak, &["flatpak", "gnome-software", "bottles", "usebottles", "error: ldconfig failed"]),
 ];
 
 /// Words of platforms.
@@ -236,4 +238,9 @@ pub(super) fn unit_settings(line: &str) -> impl Iterator<Item = String> {
     let words = line.split(|c: char| c.is_whitespace() || "`\"',;".contains(c));
     let setting = |word: &&str| word.split_once('=').is_some_and(|(name, _)| UNIT.contains(&name));
     words.filter(setting).map(str::to_owned)
+}
+
+/// Whether a rule of an agent's settings denies reading everything: `"denyRead": ["/"]`.
+pub(super) fn denies_root(line: &str) -> bool {
+    line.split_once("denyRead").is_some_and(|(_, list)| list.contains("\"/\""))
 }
