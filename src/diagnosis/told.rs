@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use super::finding::{Bearing, Finding};
 use super::launcher::Launcher;
 use crate::host::{Fact, Host, Mount, Platform, Sighting, platform_of_kernel};
-use marks::{COMPOSITORS, DISTRIBUTIONS, LAUNCHERS, PLATFORMS, holds};
+use marks::{COMPOSITORS, DISTRIBUTIONS, LAUNCHERS, Module, PLATFORMS, holds};
 
 /// So many lines are read: what people add stands near the message.
 const MOST_LINES: usize = 2_000;
@@ -45,6 +45,18 @@ impl Told {
         (told != Self::default()).then(|| Box::new(told))
     }
 
+    /// Those of these settings of a unit that are on.
+    pub(super) fn settings(&self, names: &[&str]) -> Option<String> {
+        const OFF: &[&str] = &["", "no", "false", "off", "0", "all"];
+        let is_on = |setting: &&String| {
+            setting
+                .split_once('=')
+                .is_some_and(|(name, value)| names.contains(&name) && !OFF.contains(&value))
+        };
+        let on: Vec<&str> = self.unit.iter().filter(is_on).map(String::as_str).collect();
+        (!on.is_empty()).then(|| on.join(", "))
+    }
+
     /// A host with what is told in place of what nobody looked at.
     pub(super) fn over(&self, host: &Host) -> Host {
         let told = &self.host;
@@ -53,6 +65,7 @@ impl Told {
         fill(&mut host.kernel.release, &told.kernel.release);
         fill(&mut host.security.modules, &told.security.modules);
         fill(&mut host.security.apparmor_enabled, &told.security.apparmor_enabled);
+        fill(&mut host.security.selinux_filesystem, &told.security.selinux_filesystem);
         for (name, value) in &told.sysctls {
             fill(host.sysctls.entry(name.clone()).or_default(), value);
         }
@@ -93,7 +106,7 @@ struct Reader {
     denies_root: bool,
     compositor: bool,
     chromium_os: bool,
-    without_apparmor: bool,
+    module: Option<Module>,
 }
 
 impl Reader {
@@ -112,7 +125,12 @@ impl Reader {
         self.denies_root |= marks::denies_root(line);
         self.compositor |= holds(&lower, COMPOSITORS);
         self.chromium_os |= holds(&lower, &["chromium os lsm"]);
-        self.without_apparmor |= holds(&lower, DISTRIBUTIONS);
+        if let Some((module, _)) = DISTRIBUTIONS.iter().find(|(_, words)| holds(&lower, words)) {
+            self.module.get_or_insert(*module);
+        }
+        if let Some(prompt) = marks::container_prompt(line) {
+            self.platforms.entry(Platform::Docker).or_insert_with(|| prompt.to_owned());
+        }
         if let Some(release) = marks::release(line) {
             self.release.get_or_insert_with(|| release.to_owned());
         }
@@ -126,44 +144,52 @@ impl Reader {
     }
 
     fn told(mut self) -> Told {
-        let mut host = Host::default();
         let launcher = self.launcher.and_then(|rank| LAUNCHERS.get(rank)).map(|(launcher, _)| *launcher);
-        if let Some(release) = self.release {
-            // a kernel is the machine's, whatever runs on it
-            host.security.apparmor_enabled =
-                if [".el", ".fc", ".amzn"].iter().any(|mark| release.contains(mark)) {
-                    Fact::Present(false)
-                } else {
-                    Fact::Unknown
-                };
-            if let Some(platform) = platform_of_kernel(&release) {
-                self.platforms.insert(platform, release.clone());
-            }
-            host.kernel.release = Fact::Present(release);
+        if let Some((platform, release)) =
+            self.release.as_ref().and_then(|it| Some((platform_of_kernel(it)?, it)))
+        {
+            self.platforms.insert(platform, release.clone());
         }
         if !self.unit.is_empty() {
             self.platforms.entry(Platform::SystemdUnit).or_insert_with(|| self.unit.join(", "));
         }
-        if self.platforms.is_empty() {
-            // nobody has these in a container without a word about it
-            let mounted = |mount: &Mount| ["nfsd", "xenfs"].contains(&mount.filesystem.as_str());
-            if launcher.is_some_and(Launcher::is_of_desktops) || self.mounts.iter().any(mounted) {
-                host.platforms = Fact::Absent;
-            }
-            if self.without_apparmor {
-                host.security.apparmor_enabled = Fact::Present(false);
-            }
-        } else {
-            let seen = self.platforms.into_iter();
-            let seen = seen.map(|(platform, word)| Sighting::new(platform, format!("`{}`", word.trim())));
-            host.platforms = Fact::Present(seen.collect());
+        let host = self.host(launcher);
+        let Self { mounts, unit, denies_root, compositor, .. } = self;
+        Told { launcher, mounts, unit, denies_root, compositor, host }
+    }
+
+    fn host(&self, launcher: Option<Launcher>) -> Host {
+        let mut host = Host::default();
+        let sighting =
+            |(platform, word): (&Platform, &String)| Sighting::new(*platform, format!("`{}`", word.trim()));
+        if !self.platforms.is_empty() {
+            host.platforms = Fact::Present(self.platforms.iter().map(sighting).collect());
+        } else if self.is_of_machine(launcher) {
+            host.platforms = Fact::Absent;
+        }
+        // a kernel is the machine's, and a distribution may be a container's
+        let engines = [Platform::Docker, Platform::Podman, Platform::Kubernetes, Platform::OpenShift];
+        let inside = engines.iter().any(|engine| self.platforms.contains_key(engine));
+        let release = self.release.as_deref();
+        match release.and_then(marks::module_of_kernel).or(self.module.filter(|_| !inside)) {
+            Some(Module::AppArmor) => host.security.selinux_filesystem = Fact::Present(false),
+            Some(Module::Selinux) => host.security.apparmor_enabled = Fact::Present(false),
+            None => {}
         }
         if self.chromium_os {
             host.security.modules = Fact::Present(vec!["chromiumos".to_owned()]);
         }
-        host.sysctls = self.sysctls.into_iter().map(|(name, value)| (name, Fact::Present(value))).collect();
-        let Self { mounts, unit, denies_root, compositor, .. } = self;
-        Told { launcher, mounts, unit, denies_root, compositor, host }
+        host.kernel.release = release.map_or(Fact::Unknown, |release| Fact::Present(release.to_owned()));
+        let parameter = |(name, value): (&String, &String)| (name.clone(), Fact::Present(value.clone()));
+        host.sysctls = self.sysctls.iter().map(parameter).collect();
+        host
+    }
+
+    /// Whether there are things that nobody has in a container without a word about it.
+    fn is_of_machine(&self, launcher: Option<Launcher>) -> bool {
+        let mounted = |mount: &Mount| ["nfsd", "xenfs"].contains(&mount.filesystem.as_str());
+        let hardened = self.release.as_ref().is_some_and(|release| release.contains("hardened"));
+        hardened || launcher.is_some_and(Launcher::is_of_desktops) || self.mounts.iter().any(mounted)
     }
 }
 

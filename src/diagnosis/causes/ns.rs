@@ -98,7 +98,8 @@ fn switched_off(case: &Case<'_>) -> Option<Judgement> {
         let hardened = release.present().is_some_and(|release| release.contains("hardened"));
         let switch = "linux-hardened comes with this switch at 0 (uname -r)";
         // no engine's filter is as likely there
-        let likely = if hardened || Setting::of(case) == Setting::Machine { Medium } else { Low };
+        let machine = Setting::of(case) == Setting::Machine && filters::outer(case).is_none();
+        let likely = if hardened || machine { Medium } else { Low };
         return open(case, likely, format!("the value of {CLONE}: `sysctl` on the machine"))
             .map(|found| found.seen(release, hardened.then_some(switch)));
     }

@@ -5,7 +5,7 @@ pub(super) mod incomplete;
 pub(super) mod remedies;
 
 use super::prelude::*;
-use hidden::{Hidden, Seen, doubtful, is_cri_o, look, points, told_covers, told_settings};
+use hidden::{Hidden, Seen, doubtful, is_cri_o, look, told_hidden};
 use remedies::{bind_proc, permit_mounts, uncover, unmask_by_update, unmask_or_bind};
 
 pub(super) const PROC: &str = "Can't mount proc on %s";
@@ -48,8 +48,11 @@ rules! {
 
 /// The kernel's rule about whole procfs instances, if what breaks it is this cause.
 fn hidden_proc(case: &Case<'_>, wanted: Cause) -> Option<Judgement> {
-    if let Some(told) = told_hidden(case) {
-        return (wanted == Cause::CoveredProc).then_some(told);
+    // where nobody looked at the mounts
+    if let Some((cause, who, told)) = told_hidden(case) {
+        let rule = "and the kernel mounts no procfs in a user namespace that sees no whole one";
+        let found = weigh(High).summary(format!("{who}, {rule}")).pro(evidence::told(case, told));
+        return (cause == wanted).then_some(found);
     }
     // that is what security modules answer, and where there is none somebody's memory
     rule_out(case.errno() == Some(libc::EACCES) && !case.host.security.label.is_absent())?;
@@ -83,21 +86,6 @@ fn hidden_proc(case: &Case<'_>, wanted: Cause) -> Option<Judgement> {
         .if_so(evidence::entered_namespace(case))
         .summary(hidden.summary)
         .into()
-}
-
-/// Where nobody looked at the mounts: what a text tells of them, or of a unit whose settings cover parts of /proc.
-fn told_hidden(case: &Case<'_>) -> Option<Judgement> {
-    rule_out(!matches!(look(case), Seen::Unknown))?;
-    let covers = told_covers(case);
-    let rule = "and the kernel mounts no procfs in a user namespace that sees no whole one";
-    let (what, told) = if covers.is_empty() {
-        let settings = told_settings(case)?;
-        (format!("{settings} in the systemd unit covers parts of /proc"), settings)
-    } else {
-        let list = points(&covers);
-        (format!("something is mounted on {list}"), format!("mounted: {list}"))
-    };
-    Some(weigh(High).summary(format!("{what}, {rule}")).pro(evidence::told(case, told)))
 }
 
 fn confidence(case: &Case<'_>, hidden: &Hidden<'_>) -> Option<Confidence> {

@@ -105,17 +105,40 @@ pub(super) const PLATFORMS: &[(Platform, &[&str])] = &[
 pub(super) const COMPOSITORS: &[&str] =
     &["gamescope", "cage[", "sway[", "capsysnice", "cap_sys_nice", "pressure-vessel"];
 
-/// Distributions whose kernels come without AppArmor.
-pub(super) const DISTRIBUTIONS: &[&str] = &[
-    "almalinux",
-    "rocky linux",
-    "centos",
-    "red hat enterprise linux",
-    "rhel",
-    "oracle linux",
-    "amazon linux",
-    "fedora",
+/// The security module that a distribution's kernels come with, where they come with one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Module {
+    AppArmor,
+    Selinux,
+}
+
+pub(super) const DISTRIBUTIONS: &[(Module, &[&str])] = &[
+    (
+        Module::Selinux,
+        &[
+            "almalinux",
+            "rocky linux",
+            "centos",
+            "red hat enterprise linux",
+            "rhel",
+            "oracle linux",
+            "amazon linux",
+            "fedora",
+            "silverblue",
+            "bazzite",
+        ],
+    ),
+    (Module::AppArmor, &["ubuntu", "debian", "linux mint", "pop!_os", "kde neon", "zorin", "proxmox"]),
 ];
+
+/// The same, by the name of a kernel.
+pub(super) fn module_of_kernel(release: &str) -> Option<Module> {
+    let has = |marks: &[&str]| marks.iter().any(|mark| release.contains(mark));
+    if has(&[".el", ".fc", ".amzn"]) {
+        return Some(Module::Selinux);
+    }
+    has(&["-generic", "-pve", "-amd64", "-azure"]).then_some(Module::AppArmor)
+}
 
 /// Settings of units that concern bwrap.
 const UNIT: &[&str] = &[
@@ -243,4 +266,13 @@ pub(super) fn unit_settings(line: &str) -> impl Iterator<Item = String> {
 /// Whether a rule of an agent's settings denies reading everything: `"denyRead": ["/"]`.
 pub(super) fn denies_root(line: &str) -> bool {
     line.split_once("denyRead").is_some_and(|(_, list)| list.contains("\"/\""))
+}
+
+/// The prompt of a shell in a container, whose host is named by the container's number: `root@3f2a9c1b7d44:/#`.
+pub(super) fn container_prompt(line: &str) -> Option<&str> {
+    let prompt = line.split_whitespace().next()?;
+    let (_, host) = prompt.split_once('@')?;
+    let name = host.split_once(':')?.0;
+    let number = name.len() == 12 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    number.then_some(prompt)
 }

@@ -30,6 +30,7 @@ use super::launcher::Launcher;
 use super::need::{Need, Stand};
 use super::remedy::{Action, CiService, Engine, PodPatch, Remedies, Remedy, SelinuxRule, UnitSettings, told};
 use super::setting::{Setting, ci_service, own_unit};
+use crate::bwrap::Stage;
 use crate::host::{Fact, Platform, Sighting};
 use crate::sandbox::Capability;
 use crate::visible;
@@ -207,8 +208,10 @@ fn leave_to_launcher(case: &Case<'_>, remedies: &mut Vec<Remedy>) {
         remedy.last = true;
         remedy.needs.push("the rights to change the program that wrote this line".into());
     }
-    // its makers tell people so wherever bwrap cannot work
-    let opam = launcher == Launcher::Opam && !matches!(Setting::of(case), Setting::Lxc | Setting::Machine);
+    // its makers tell people so in containers, where bwrap cannot work; Ubuntu's restriction is a machine's
+    let restricted = case.stage() == Some(Stage::Loopback) || case.errno() == Some(libc::EACCES);
+    let container = !restricted && !matches!(Setting::of(case), Setting::Lxc | Setting::Machine);
+    let opam = launcher == Launcher::Opam && container;
     let (first, after) =
         if opam { (Some(launcher.remedy()), None) } else { (launcher.remedy_of(case), theirs) };
     remedies.splice(0..0, first);

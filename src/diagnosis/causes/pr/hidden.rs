@@ -108,15 +108,23 @@ pub(in crate::diagnosis) fn told_covers<'a>(case: &Case<'a>) -> Vec<&'a Mount> {
     mounts.iter().filter(below).collect()
 }
 
-/// The settings of a unit that cover parts of /proc, if a text tells of any.
-pub(in crate::diagnosis) fn told_settings(case: &Case<'_>) -> Option<String> {
+/// What that is: which of the causes, who did it, and where.
+pub(in crate::diagnosis) fn told_hidden(case: &Case<'_>) -> Option<(Cause, String, String)> {
     const COVERING: &[&str] = &["ProtectKernelTunables", "ProtectKernelLogs", "ProcSubset"];
-    let covers = |setting: &&String| {
-        let off = ["no", "false", "off", "0", "all"];
-        setting.split_once('=').is_some_and(|(name, value)| COVERING.contains(&name) && !off.contains(&value))
-    };
-    let settings: Vec<&str> = case.told()?.unit.iter().filter(covers).map(String::as_str).collect();
-    (!settings.is_empty()).then(|| settings.join(", "))
+    rule_out(!matches!(look(case), Seen::Unknown))?;
+    let covers = told_covers(case);
+    if covers.is_empty() {
+        let settings = case.told()?.settings(COVERING)?;
+        let who = format!("{settings} in the systemd unit covers parts of /proc");
+        return Some((Cause::CoveredProc, who, settings));
+    }
+    let rest = |cover: &&'_ Mount| cover.point.strip_prefix("/proc").map(Path::to_owned).unwrap_or_default();
+    let paths: Vec<PathBuf> = covers.iter().map(rest).collect();
+    let below: Vec<(&Path, &Mount)> =
+        paths.iter().map(PathBuf::as_path).zip(covers.iter().copied()).collect();
+    let (cause, who) = culprit(case, &below);
+    let list = points(&covers);
+    Some((cause, format!("{who} {list}"), format!("mounted on /proc: {list}")))
 }
 
 fn judge<'a>(case: &Case<'a>, flaws: &[Flaw<'a>]) -> Hidden<'a> {
