@@ -87,7 +87,11 @@ fn explain_told(symptom: &Symptom, host: &Host, sandbox: Option<&Sandbox>) -> Ve
     let Some(told) = &symptom.told else { return explain(&Case::new(Some(symptom), host, sandbox)) };
     let mut causes = explain(&Case::new(Some(symptom), &told.over(host), sandbox));
     let silent = Symptom { told: None, ..symptom.clone() };
-    told::mark(&mut causes, &explain(&Case::new(Some(&silent), host, sandbox)));
+    let seen = explain(&Case::new(Some(&silent), host, sandbox));
+    for finding in &mut causes {
+        let same = seen.iter().find(|other| other.cause == finding.cause);
+        finding.mark_told(same.map_or(&[], |other| &other.evidence));
+    }
     causes
 }
 

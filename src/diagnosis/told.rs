@@ -1,13 +1,12 @@
 //! What a text tells beside bwrap's message: who ran it, and where. Whoever pastes a message pastes what stood around it: a
 //! prompt, a launcher's own words, `uname -a`, a few sysctls, mounts, a unit.
 //!
-//! It stands in for facts that nobody read ([`Told::over`]). Nobody saw it here: what is found by it says so ([`mark`]).
+//! It stands in for facts that nobody read ([`Told::over`]). Nobody saw it here: what is found by it says so.
 
 mod marks;
 
 use std::collections::BTreeMap;
 
-use super::finding::{Bearing, Finding};
 use super::launcher::Launcher;
 use crate::host::{Fact, Host, Mount, Platform, Sighting, platform_of_kernel};
 use marks::{COMPOSITORS, DISTRIBUTIONS, LAUNCHERS, Module, PLATFORMS, holds};
@@ -79,19 +78,6 @@ fn fill<T: Clone>(fact: &mut Fact<T>, told: &Fact<T>) {
     }
 }
 
-/// Says of evidence that is only there because a text tells it, and that was not found without, where it is from.
-pub(super) fn mark(found: &mut [Finding], without: &[Finding]) {
-    for finding in found {
-        let same = without.iter().find(|other| other.cause == finding.cause);
-        let seen = same.map_or(&[][..], |other| &other.evidence);
-        for evidence in &mut finding.evidence {
-            if evidence.bearing != Bearing::Unknown && !seen.contains(evidence) {
-                evidence.text.insert_str(0, "the text tells it: ");
-            }
-        }
-    }
-}
-
 #[derive(Default)]
 struct Reader {
     /// The place in the table of the launcher that is surest of those that are named.
@@ -149,6 +135,10 @@ impl Reader {
             self.release.as_ref().and_then(|it| Some((platform_of_kernel(it)?, it)))
         {
             self.platforms.insert(platform, release.clone());
+        }
+        // the kernel of Proxmox, whose own system seldom starts a sandbox
+        if let Some(release) = self.release.as_ref().filter(|release| release.contains("-pve")) {
+            self.platforms.entry(Platform::Lxc).or_insert_with(|| release.clone());
         }
         if !self.unit.is_empty() {
             self.platforms.entry(Platform::SystemdUnit).or_insert_with(|| self.unit.join(", "));

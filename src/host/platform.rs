@@ -29,7 +29,7 @@ pub enum Platform {
     CriO,
     /// A container of LXC, LXD or Incus.
     Lxc,
-    /// A container for Linux programs on ChromeOS: one of LXC's, in a virtual machine.
+    /// A container for Linux programs on a Chromebook: one of LXC's, in a virtual machine.
     Crostini,
     /// A container of systemd-nspawn.
     Nspawn,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Launcher;
+use crate::diagnosis::launcher::Launcher;
 use crate::host::{Mount, Platform};
 
 /// Words of launchers, in small letters: those that are surest first, for one launcher is started by another.
@@ -81,7 +81,24 @@ pub(super) const PLATFORMS: &[(Platform, &[&str])] = &[
     ),
     (Platform::Kubernetes, &["kubectl", "kubelet", "kubernetes", "kubepods"]),
     (Platform::OpenShift, &["openshift"]),
-    (Platform::Lxc, &["lxc", "lxd", "incus", "proxmox", "security.nesting"]),
+    (
+        Platform::Lxc,
+        &[
+            "proxmox",
+            "pct enter",
+            "pct exec",
+            "incus",
+            "lxd",
+            "lxc exec",
+            "lxc shell",
+            "lxc launch",
+            "lxc config",
+            "lxc-attach",
+            "lxc-start",
+            "lxc",
+            "security.nesting",
+        ],
+    ),
     (Platform::Crostini, &["linux penguin", "@penguin", "crostini"]),
     (Platform::Nspawn, &["systemd-nspawn"]),
     // the last as the root of another tree shows itself
@@ -102,8 +119,17 @@ pub(super) const PLATFORMS: &[(Platform, &[&str])] = &[
 ];
 
 /// Compositors, and what gives them a capability that they hand on.
-pub(super) const COMPOSITORS: &[&str] =
-    &["gamescope", "cage[", "sway[", "capsysnice", "cap_sys_nice", "pressure-vessel"];
+pub(super) const COMPOSITORS: &[&str] = &[
+    "gamescope",
+    "kwin_wayland",
+    "hyprland",
+    "niri[",
+    "cage[",
+    "sway[",
+    "capsysnice",
+    "cap_sys_nice",
+    "pressure-vessel",
+];
 
 /// The security module that a distribution's kernels come with, where they come with one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,7 +223,7 @@ pub(super) fn release(line: &str) -> Option<&str> {
     let apart = |c: char| c.is_whitespace() || "()[]{}\"'`,;:=".contains(c);
     line.split(apart).map(|word| word.trim_end_matches('.')).find(|word| {
         let (version, flavour) = word.split_once('-').unwrap_or((word, ""));
-        let mut numbers = version.split('.').map(|part| part.parse::<u32>());
+        let mut numbers = version.split('.').map(str::parse::<u32>);
         let is_version = matches!((numbers.next(), numbers.next()), (Some(Ok(2..=9)), Some(Ok(_))));
         let flavoured = FLAVOURS.iter().any(|name| flavour.contains(name));
         is_version && (flavoured || about && numbers.next().is_some())

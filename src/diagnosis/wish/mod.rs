@@ -5,6 +5,7 @@
 
 mod apparmor;
 mod calls;
+mod launcher;
 mod limits;
 
 mod prelude;

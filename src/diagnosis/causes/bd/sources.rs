@@ -94,9 +94,9 @@ fn is_file(path: &Path) -> bool {
     path.extension().is_some() || name.starts_with('.') && !DIRECTORIES.contains(&&*name)
 }
 
-/// Whether nobody has made files of a pattern.
+/// Whether a shell was to make something else of a path: a pattern, a home directory, a variable.
 fn is_pattern(path: &Path) -> bool {
-    path.to_string_lossy().contains('*')
+    path.iter().any(|part| part == "~") || path.to_string_lossy().contains(['*', '$'])
 }
 
 fn is_descriptor(path: &Path) -> bool {

@@ -92,39 +92,33 @@ pub(in crate::diagnosis) fn covers<'a>(case: &Case<'a>) -> Option<Vec<&'a Mount>
     match look(case) {
         Seen::Hidden(hidden) => Some(hidden.covers),
         Seen::Whole => doubtful(case).map(|hidden| hidden.covers),
-        Seen::Unknown => Some(told_covers(case)).filter(|covers| !covers.is_empty()),
+        Seen::Unknown => {
+            let covers: Vec<_> = told_covers(case).into_iter().map(|(_, cover)| cover).collect();
+            (!covers.is_empty()).then_some(covers)
+        }
     }
 }
 
-/// What a text tells of mounts below /proc, but for the one that is on every machine, and counts for nothing.
-pub(in crate::diagnosis) fn told_covers<'a>(case: &Case<'a>) -> Vec<&'a Mount> {
+/// What a text tells of mounts below /proc, with their paths there; but for the one that is on every machine, and counts for nothing.
+fn told_covers<'a>(case: &Case<'a>) -> Vec<(&'a Path, &'a Mount)> {
     let mounts = case.told().map_or(&[][..], |told| &told.mounts);
-    let below = |mount: &&Mount| {
-        mount
-            .point
-            .strip_prefix("/proc")
-            .is_ok_and(|rest| !["", "sys/fs/binfmt_misc"].map(Path::new).contains(&rest))
-    };
-    mounts.iter().filter(below).collect()
+    let below = mounts.iter().filter_map(|mount| Some((mount.point.strip_prefix("/proc").ok()?, mount)));
+    below.filter(|(path, _)| !["", "sys/fs/binfmt_misc"].map(Path::new).contains(path)).collect()
 }
 
 /// What that is: which of the causes, who did it, and where.
 pub(in crate::diagnosis) fn told_hidden(case: &Case<'_>) -> Option<(Cause, String, String)> {
     const COVERING: &[&str] = &["ProtectKernelTunables", "ProtectKernelLogs", "ProcSubset"];
     rule_out(!matches!(look(case), Seen::Unknown))?;
-    let covers = told_covers(case);
-    if covers.is_empty() {
+    let below = told_covers(case);
+    if below.is_empty() {
         let settings = case.told()?.settings(COVERING)?;
         let who = format!("{settings} in the systemd unit covers parts of /proc");
         return Some((Cause::CoveredProc, who, settings));
     }
-    let rest = |cover: &&'_ Mount| cover.point.strip_prefix("/proc").map(Path::to_owned).unwrap_or_default();
-    let paths: Vec<PathBuf> = covers.iter().map(rest).collect();
-    let below: Vec<(&Path, &Mount)> =
-        paths.iter().map(PathBuf::as_path).zip(covers.iter().copied()).collect();
-    let (cause, who) = culprit(case, &below);
-    let list = points(&covers);
-    Some((cause, format!("{who} {list}"), format!("mounted on /proc: {list}")))
+    let (by, who) = culprit(case, &below);
+    let list = points(&below.iter().map(|(_, cover)| *cover).collect::<Vec<_>>());
+    Some((by, format!("{who} {list}"), format!("mounted on /proc: {list}")))
 }
 
 fn judge<'a>(case: &Case<'a>, flaws: &[Flaw<'a>]) -> Hidden<'a> {
