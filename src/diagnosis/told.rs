@@ -11,7 +11,7 @@ use super::launcher::Launcher;
 use crate::host::{Fact, Host, Mount, Platform, Sighting, platform_of_kernel};
 use marks::{COMPOSITORS, DISTRIBUTIONS, LAUNCHERS, Module, PLATFORMS, holds};
 
-/// So many lines are read: what people add stands near the message.
+/// So many lines are read, from the first: what people add by hand is short.
 const MOST_LINES: usize = 2_000;
 /// Of each so many bytes.
 const MOST_BYTES: usize = 2_000;
