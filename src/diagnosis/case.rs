@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 
 use super::symptom::{Symptom, Verdict};
+use super::told::Told;
 use super::visible_proc::{Visibility, visibility};
 use crate::bwrap::message::Errno;
 use crate::bwrap::{Message, Stage};
@@ -57,6 +58,11 @@ impl<'a> Case<'a> {
     /// Whether something was tried and failed, instead of being predicted.
     pub(super) fn failed(&self) -> bool {
         self.symptom.is_some()
+    }
+
+    /// What stood around bwrap's message, and tells of the place.
+    pub(super) fn told(&self) -> Option<&'a Told> {
+        self.symptom?.told.as_deref()
     }
 
     /// What others than bwrap said.

@@ -215,6 +215,10 @@ causes! {
         EX11 LockFileFailed "a lock file cannot be opened or locked",
         CM01 HelperConfined "bwrap made the sandbox, and the launcher's helper inside may not make another",
         CM02 DevicesUnusable "the command runs, and the devices in its /dev are missing or may not be used",
+        CM03 LibraryNotVisible "the command's loader finds a library nowhere inside",
+        CM04 RuntimeDamaged "bwrap made the sandbox, and the runtime that Flatpak puts in it is damaged",
+        CM05 NoNewPrivileges "bwrap lets no command gain privileges, as sudo and other setuid programs would",
+        CM06 ZombiesLeft "processes that bwrap leaves are reaped by nobody: process 1 is no init",
     }
     Unknown {
         K803 PodFieldsIgnored "the cluster ignores procMount or hostUsers",

@@ -83,6 +83,11 @@ pub(super) fn sighted(sighting: &Sighting) -> Seen {
     Seen(format!("this is {}: {}", sighting.platform, sighting.evidence))
 }
 
+/// Of what stood around bwrap's message.
+pub(super) fn told(case: &Case<'_>, text: impl Words) -> Option<Seen> {
+    text.words().filter(|_| case.told().is_some()).map(Seen)
+}
+
 /// A thing that can be seen: whether it is so, and what is said if it is, if it is not, and if nobody knows.
 pub(super) struct Sight {
     pub(super) answer: Option<bool>,

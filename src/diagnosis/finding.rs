@@ -204,3 +204,10 @@ pub enum Outlook {
 }
 
 named! { Outlook { Starts "starts", Uncertain "uncertain", Fails "fails" } }
+impl Finding {
+    /// Says of evidence that was not seen without what a text tells where it is from.
+    pub(super) fn mark_told(&mut self, seen: &[Evidence]) {
+        let told = self.evidence.iter_mut().filter(|it| it.bearing != Bearing::Unknown && !seen.contains(it));
+        told.for_each(|evidence| evidence.text.insert_str(0, "the text tells it: "));
+    }
+}

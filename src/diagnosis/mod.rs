@@ -23,6 +23,7 @@ mod fixtures;
 mod golden;
 #[cfg(feature = "serde")]
 mod json;
+mod launcher;
 mod line;
 mod named;
 mod need;
@@ -35,6 +36,7 @@ mod setting;
 mod symptom;
 #[cfg(test)]
 mod tests;
+mod told;
 mod usual;
 mod visible_proc;
 mod way;
@@ -78,9 +80,8 @@ use crate::sandbox::Sandbox;
 /// ```
 #[must_use]
 pub fn diagnose(symptom: &Symptom, host: &Host, sandbox: Option<&Sandbox>) -> Diagnosis {
-    let case = Case::new(Some(symptom), host, sandbox);
-    let causes = explain(&case);
-    let foreseen = foresee(&case, &causes);
+    let causes = explain_told(symptom, host, sandbox);
+    let foreseen = foresee(&Case::new(Some(symptom), host, sandbox), &causes);
     let own = symptom.message().map(|message| format!("bwrap: {message}"));
     // in others' words it is not to be taken for bwrap's
     let message =
@@ -97,6 +98,19 @@ pub fn diagnose(symptom: &Symptom, host: &Host, sandbox: Option<&Sandbox>) -> Di
         foreseen,
         at_once,
     }
+}
+
+/// The same with what a text tells in place of what nobody looked at: of all that it finds it says what it has from there.
+fn explain_told(symptom: &Symptom, host: &Host, sandbox: Option<&Sandbox>) -> Vec<Finding> {
+    let Some(told) = &symptom.told else { return explain(&Case::new(Some(symptom), host, sandbox)) };
+    let mut causes = explain(&Case::new(Some(symptom), &told.over(host), sandbox));
+    let silent = Symptom { told: None, ..symptom.clone() };
+    let seen = explain(&Case::new(Some(&silent), host, sandbox));
+    for finding in &mut causes {
+        let same = seen.iter().find(|other| other.cause == finding.cause);
+        finding.mark_told(same.map_or(&[], |other| &other.evidence));
+    }
+    causes
 }
 
 /// What explains a failure, the likeliest first.

@@ -1,7 +1,5 @@
 //! Where remedies are applied: what started this process.
 
-use std::path::Path;
-
 use super::case::Case;
 use super::remedy::{CiService, Engine};
 use crate::host::Platform;
@@ -41,6 +39,7 @@ const SETTINGS: &[(Platform, Setting)] = &[
     (Platform::Docker, Setting::Container(Engine::Docker)),
     (Platform::Podman, Setting::Container(Engine::Podman)),
     (Platform::Lxc, Setting::Lxc),
+    (Platform::Crostini, Setting::Lxc),
     (Platform::Nspawn, Setting::Nspawn),
     (Platform::Containerd, Setting::OtherContainer),
     (Platform::Container, Setting::OtherContainer),
@@ -72,57 +71,6 @@ impl Setting {
     }
 }
 
-/// A program that writes the line of bwrap itself: whoever runs it cannot edit that.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Launcher {
-    Codex,
-    ClaudeCode,
-    Flatpak,
-    Steam,
-    NixFhs,
-}
-
-impl Launcher {
-    /// From where bwrap lies and what only they bind; of a message alone, from the paths that they protect.
-    pub(super) fn of(case: &Case<'_>) -> Option<Self> {
-        let marked = |marks: Marks, path: &Path| {
-            let path = path.to_string_lossy();
-            let has = |(_, parts): &&(Self, &[&str])| parts.iter().any(|part| path.contains(part));
-            marks.iter().find(has).map(|(launcher, _)| *launcher)
-        };
-        let bwrap = case.host.bwrap.present().map(|program| program.path.as_path());
-        let Some(sandbox) = case.sandbox else {
-            let said = case.message().into_iter().flat_map(|message| [message.path(), message.source()]);
-            let mut paths = said.flatten().chain(bwrap);
-            return paths.find_map(|path| marked(PROTECTED, path).or_else(|| marked(MARKS, path)));
-        };
-        let paths = sandbox.operations.iter().flat_map(|operation| {
-            let source = operation.as_bind().map(|bind| bind.source.as_path());
-            [Some(operation.destination()), source].into_iter().flatten()
-        });
-        paths.chain(bwrap).find_map(|path| marked(MARKS, path))
-    }
-}
-
-/// Parts of paths that only they have.
-type Marks = &'static [(Launcher, &'static [&'static str])];
-
-const MARKS: Marks = &[
-    (Launcher::Codex, &["/codex-resources/", "/codex-linux-sandbox"]),
-    (Launcher::ClaudeCode, &["/sandbox-runtime/"]),
-    (Launcher::Steam, &["/pressure-vessel", "/SteamLinuxRuntime"]),
-    (Launcher::Flatpak, &["/flatpak-bwrap", "/run/flatpak/"]),
-    (Launcher::NixFhs, &["-fhsenv-rootfs"]),
-];
-
-/// What they cover in a working directory, where others seldom mount anything.
-const PROTECTED: Marks = &[
-    (Launcher::ClaudeCode, &["/.claude/"]),
-    (Launcher::Codex, &["/.codex", "/.agents"]),
-    (Launcher::Flatpak, &["/doc/by-app/", "/app/lib/", "/app/share/"]),
-    (Launcher::Steam, &["/steamapps/"]),
-];
-
 /// The CI service that starts containers for its jobs, if we are in one.
 pub(super) fn ci_service(case: &Case<'_>) -> Option<CiService> {
     let services = [(Platform::GitLabCi, CiService::GitLab), (Platform::GitHubActions, CiService::GitHub)];
@@ -153,10 +101,8 @@ pub(super) fn is_of_user(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnosis::Symptom;
     use crate::diagnosis::fixtures::{machine, only_on};
-    use crate::host::{Fact, Host, Program};
-    use crate::sandbox::Sandbox;
+    use crate::host::{Fact, Host};
 
     #[test]
     fn a_place_where_nobody_looked_is_no_machine() {
@@ -172,26 +118,5 @@ mod tests {
     fn managers_of_users_are_units_of_the_system() {
         assert!(is_of_user("/user.slice/user-1000.slice/user@1000.service/app.slice/build.service"));
         assert!(!is_of_user("/user.slice/user-1000.slice/user@1000.service"));
-    }
-
-    #[test]
-    fn launchers_are_known_by_what_only_they_do() {
-        let host = machine();
-        let said = |text: &str| {
-            let symptom = Symptom::from_text(text.as_bytes());
-            Launcher::of(&Case::new(Some(&symptom), &host, None))
-        };
-        let claude = "bwrap: Can't create file at /w/.claude/settings.json: Read-only file system";
-        assert_eq!(said(claude), Some(Launcher::ClaudeCode));
-        assert_eq!(said("bwrap: Can't create file at /w/.agents: Is a directory"), Some(Launcher::Codex));
-        assert_eq!(said("bwrap: Can't create file at /w/x: Is a directory"), None);
-        let runs = |sandbox: &Sandbox| Launcher::of(&Case::new(None, &host, Some(sandbox)));
-        // whoever runs one of them in a sandbox is none of them
-        assert_eq!(runs(&Sandbox::new().ro_bind("/home/me/.claude/x", "/home/me/.claude/x")), None);
-        let rootfs = "/nix/store/abc-steam-fhsenv-rootfs/usr";
-        assert_eq!(runs(&Sandbox::new().ro_bind(rootfs, "/usr")), Some(Launcher::NixFhs));
-        let mut host = machine();
-        host.bwrap = Fact::Present(Program::new("/opt/steam/pressure-vessel/libexec/srt-bwrap", "0.11.0"));
-        assert_eq!(Launcher::of(&Case::new(None, &host, Some(&Sandbox::new()))), Some(Launcher::Steam));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::ProgramProblem;
 use super::named::named;
+use super::told::Told;
 use crate::bwrap::message::{Said, search};
 use crate::bwrap::{Message, Stage, decisive};
 
@@ -51,11 +52,13 @@ pub struct Symptom {
     pub signal: Option<i32>,
     /// The error number with which the system refused to start bwrap at all.
     pub errno: Option<i32>,
+    /// What stood around all that, and tells of the place.
+    pub(crate) told: Option<Box<Told>>,
 }
 
 impl Symptom {
     /// From text that bwrap's messages are in: what it wrote to standard error, or a log, with all that logs and people put
-    /// around a message. What is not bwrap's is kept as somebody else's ([`Message::is_own`]); of a shell or a launcher that
+    /// around a message: that is read for what it tells of the launcher and the place. What is not bwrap's is kept as somebody else's ([`Message::is_own`]); of a shell or a launcher that
     /// could not start bwrap, the error number is taken.
     ///
     /// ```
@@ -69,11 +72,12 @@ impl Symptom {
     pub fn from_text(text: &[u8]) -> Self {
         let text = text.trim_ascii_end();
         let foreign = || Some(Message::foreign(text)).filter(|_| !text.is_empty()).into_iter().collect();
-        match search(text) {
-            Said::Bwrap(messages) => Self { messages, ..Self::default() },
-            Said::NotStarted(error) => Self { messages: foreign(), errno: error.code(), ..Self::default() },
-            Said::Nothing => Self { messages: foreign(), ..Self::default() },
-        }
+        let (messages, errno) = match search(text) {
+            Said::Bwrap(messages) => (messages, None),
+            Said::NotStarted(error) => (foreign(), error.code()),
+            Said::Nothing => (foreign(), None),
+        };
+        Self { messages, errno, told: Told::read(text), ..Self::default() }
     }
 
     /// The message that ended bwrap: the first one that is known and no warning. bwrap is several processes, and what

@@ -31,6 +31,7 @@ pub(crate) use confined::{AppArmor, Selinux};
 pub use fact::Fact;
 pub use mounts::Mount;
 pub(crate) use mounts::{Children, mount_of};
+pub(crate) use platform::of_kernel as platform_of_kernel;
 pub use platform::{Platform, Sighting};
 pub use process::{CapabilitySet, Process};
 pub use program::Program;

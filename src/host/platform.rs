@@ -29,6 +29,8 @@ pub enum Platform {
     CriO,
     /// A container of LXC, LXD or Incus.
     Lxc,
+    /// A container for Linux programs on a Chromebook: one of LXC's, in a virtual machine.
+    Crostini,
     /// A container of systemd-nspawn.
     Nspawn,
     /// A Flatpak application.
@@ -80,6 +82,7 @@ impl fmt::Display for Platform {
             Self::Containerd => "containerd",
             Self::CriO => "CRI-O",
             Self::Lxc => "LXC",
+            Self::Crostini => "Crostini",
             Self::Nspawn => "systemd-nspawn",
             Self::Flatpak => "Flatpak",
             Self::Snap => "Snap",
@@ -141,6 +144,7 @@ const TERMINATION_LOG: &str = "/dev/termination-log";
 const FILES: &[(&str, Platform)] = &[
     (SERVICE_ACCOUNT, Platform::Kubernetes),
     ("/.flatpak-info", Platform::Flatpak),
+    ("/opt/google/cros-containers", Platform::Crostini),
     ("/dev/.lxc", Platform::Lxc),
     ("/dev/lxd/sock", Platform::Lxc),
     ("/dev/incus/sock", Platform::Lxc),
@@ -201,6 +205,14 @@ fn is_pod(source: &Source, host: &Host, mounts: &[Mount]) -> bool {
         || source.exists(SERVICE_ACCOUNT)
         || host.cgroup.paths.present().is_some_and(|paths| paths.iter().any(|path| path.contains("kubepods")))
         || mounts.iter().any(|mount| mount.point.as_os_str() == TERMINATION_LOG)
+}
+
+/// Whose kernel has such a name.
+pub(crate) fn of_kernel(release: &str) -> Option<Platform> {
+    if release.starts_with("4.4.0-") && release.contains("Microsoft") {
+        return Some(Platform::Wsl1);
+    }
+    release.contains("microsoft").then_some(Platform::Wsl2)
 }
 
 /// What gives platforms away in `host`, whose other facts are known already.
@@ -283,10 +295,8 @@ pub(super) fn read(source: &Source, host: &Host) -> Fact<Vec<Sighting>> {
     let version = host.kernel.version.present().map(String::as_str).unwrap_or_default();
     if release.contains("gvisor") || version == "#1 SMP Sun Jan 10 15:06:54 PST 2016" {
         see(Platform::GVisor, format!("the kernel's name: {release} {version}"));
-    } else if release.starts_with("4.4.0-") && release.contains("Microsoft") {
-        see(Platform::Wsl1, format!("the kernel's name: {release}"));
-    } else if release.contains("microsoft") {
-        see(Platform::Wsl2, format!("the kernel's name: {release}"));
+    } else if let Some(platform) = of_kernel(release) {
+        see(platform, format!("the kernel's name: {release}"));
     }
     // what Docker mounts, Podman mounts as well
     let others = [Platform::Docker, Platform::Podman];

@@ -390,7 +390,7 @@ impl Ending {
 /// The error number with which the system refused to start bwrap, if what was attempted is about that.
 fn launch_errno(step: Step, source: &io::Error) -> Option<i32> {
     let errno = source.raw_os_error()?;
-    let full = matches!(errno, libc::EMFILE | libc::ENFILE);
+    let full = matches!(errno, libc::EMFILE | libc::ENFILE | libc::EFBIG);
     match step.when() {
         When::Starting => Some(errno),
         When::Opening if full => Some(errno),
@@ -439,6 +439,9 @@ mod tests {
             (Step::StartBwrap, libc::E2BIG, Cause::ArgumentsTooLong),
             (Step::StartBwrap, libc::EMFILE, Cause::DescriptorLimit),
             (Step::MakePipe, libc::EMFILE, Cause::DescriptorLimit),
+            // a number that the limit forbids
+            (Step::StartBwrap, libc::EBADF, Cause::DescriptorLimit),
+            (Step::WriteArguments, libc::EFBIG, Cause::FileTooBig),
             (Step::ReadFilter, libc::ENFILE, Cause::DescriptorLimit),
         ] {
             let error = denied(step, errno);

@@ -345,7 +345,15 @@ impl Failure {
     #[must_use]
     pub fn symptom(&self) -> Symptom {
         let (messages, program) = (self.wording.messages.clone(), self.program.clone());
-        Symptom { verdict: self.verdict(), messages, program, signal: self.signal(), errno: None }
+        Symptom {
+            verdict: self.verdict(),
+            messages,
+            program,
+            signal: self.signal(),
+            errno: None,
+            // the host itself is asked
+            told: None,
+        }
     }
 
     /// The signal that ended bwrap, or the process inside before it became the command.

@@ -369,6 +369,10 @@ fn filled(first: &[u8], after: &[Vec<u8>], is_known: bool) -> Option<Message> {
 /// The message in a line without bwrap's name. What others may say as well needs to be all there is, or the whole line among others
 /// about bwrap or Flatpak.
 fn unnamed(line: &[u8], single: bool, about: bool) -> Option<Message> {
+    // WebKit waits for the same number as bwrap does, and says the same of it
+    if find(line, b"readPIDFromPeer").is_some() {
+        return None;
+    }
     let line = line.get(..MOST_BYTES).unwrap_or(line).trim_ascii();
     if is_of_packages(line) {
         return None;

@@ -186,7 +186,7 @@ pub(super) fn not_started(line: &[u8]) -> Option<Errno> {
     if named(line).next().is_none() && !has(&"/bwrap") {
         // too many words for whatever it is: those that are meant for bwrap are among them
         let error = errno::named_in(&lower).filter(|error| error.code() == Some(libc::E2BIG));
-        return error.filter(|_| ["spawn", "exec", "fork"].iter().any(has));
+        return error.filter(|_| ["spawn", "exec", "fork", "could not start"].iter().any(has));
     }
     if REFUSED.iter().chain(OF_OTHERS).any(has) || is_of_packages(line) {
         return None;

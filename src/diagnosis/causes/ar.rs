@@ -31,7 +31,10 @@ rules! {
 
     ArgumentsTooLong, Failed, [LAUNCH, EXECVP => (E2BIG)],
         unless "`getconf ARG_MAX` is larger than the line and the environment, and no word has 128 KiB"
-        => |case| Some(weigh(High).heard(case, "the kernel takes no more (E2BIG)"));
+        => |case| Some(weigh(High).heard(case, "the kernel takes no more (E2BIG)")), |case| {
+            let worktrees = case.others().any(|text| text.contains("worktree"));
+            Vec::new().or(worktrees.then(|| told!(AR04, "prune-worktrees"))).or([told!(AR04, "shorter-line")])
+        };
 
     ContradictoryOptions, Anytime, [
         "Specifying --uid requires --unshare-user or --userns",

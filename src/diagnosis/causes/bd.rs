@@ -53,7 +53,7 @@ rules! {
     FileTooBig, Failed, [
         "Can't write data to file %s", "Can't create file %s", "Can't create file at %s",
         "Can't create tmpfile for %s", "Can't mkdir %s", "Can't mkdir parents for %s",
-        "Can't make symlink at %s" => (ENOSPC EDQUOT EFBIG); "Specified tmpfs size too large (%zu > %zu)"
+        "Can't make symlink at %s" => (ENOSPC EDQUOT EFBIG); LAUNCH => (EFBIG); "Specified tmpfs size too large (%zu > %zu)"
     ],
         unless "it fails in the same way with an empty file" => files::too_big, files::more_room;
 

@@ -1,9 +1,8 @@
 //! What the command says once it runs, or a helper of the launcher's before it: not bwrap's words, and taken for them.
 
-use super::cp;
 use super::prelude::*;
 use crate::diagnosis::evidence;
-use crate::diagnosis::weigh::Rule;
+use crate::diagnosis::launcher::Launcher;
 
 rules! {
     HelperConfined, Failed, [],
@@ -17,6 +16,29 @@ rules! {
             Some(Devices::Covered) => vec![told!(CM02, "dev-after-binds")],
             _ => told!(CM02, "dev-after-binds").or([told!(CM02, "dev-bind")]),
         };
+
+    LibraryNotVisible, Failed, [],
+        unless "inside, `ldd` on the program finds each of its libraries"
+        => library, |case| {
+            let steam = Launcher::of(case) == Some(Launcher::Steam);
+            // what is relative to the program takes its path from there
+            let shown = case.sandbox.and_then(|sandbox| sandbox.shows(Path::new("/proc/self/exe")));
+            let proc = (shown != Some(true) && !steam).then(|| told!(CM03, "proc-for-origin"));
+            let own = steam.then(|| told!(CM03, "steam-libraries"));
+            Vec::new().or(own).or(proc).or([told!(CM03, "bind-libraries")])
+        };
+
+    RuntimeDamaged, Failed, [],
+        unless "`flatpak repair` finds nothing, and another application of the same runtime starts"
+        => damaged;
+
+    NoNewPrivileges, Failed, [],
+        unless "`grep NoNewPrivs /proc/self/status`, typed in the same place, prints 0"
+        => |case| started(case, Cause::NoNewPrivileges, "the program says so");
+
+    ZombiesLeft, Failed, [],
+        unless "process 1 there is an init (`cat /proc/1/comm`): systemd, tini, docker-init, catatonit"
+        => |case| said(case, Cause::ZombiesLeft, "ps shows one that has ended, and whose end nobody has asked for");
 }
 
 /// What a line shows at /dev.
@@ -47,12 +69,43 @@ fn devices(case: &Case<'_>) -> Option<Judgement> {
         Some(Devices::Covered) => found.asked(case, "a bind of / comes after /dev and hides it"),
         Some(Devices::None) => found
             .asked(case, "no operation puts a /dev there: what comes with / is bound without its devices"),
-        None if case.others().any(|text| text.contains("bwrap")) => found,
-        None => found
-            .confidence(Low)
-            .summary("the devices in /dev are of no use, if this command ran in a sandbox")
-            .unknown("whether bwrap started this command: nothing in the text says so"),
+        None => if_started(case, found),
     })
+}
+
+fn library(case: &Case<'_>) -> Option<Judgement> {
+    started(case, Cause::LibraryNotVisible, "its loader says so")
+}
+
+/// Flatpak prints what wait(2) gives: a signal that ended ldconfig(8) is 128 and its number, in the second byte.
+fn damaged(case: &Case<'_>) -> Option<Judgement> {
+    let line = evidence::others_line(case, Cause::RuntimeDamaged)?;
+    let Some((_, status)) = line.split_once("exit status ") else {
+        return said(case, Cause::RuntimeDamaged, "Flatpak says so");
+    };
+    let status: i32 = status.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().ok()?;
+    let signal = (status >> 8) - 128;
+    // others than these say nothing of files
+    rule_out(![libc::SIGILL, libc::SIGABRT, libc::SIGBUS, libc::SIGFPE, libc::SIGSEGV].contains(&signal))?;
+    weigh(High)
+        .summary(format!(
+            "signal {signal} ended ldconfig, which Flatpak runs first: the runtime's files are damaged"
+        ))
+        .heard(case, format!("Flatpak says so: {line}"))
+        .into()
+}
+
+/// What a command says that may have been started by anybody.
+fn started(case: &Case<'_>, of: Cause, who: &str) -> Option<Judgement> {
+    Some(if_started(case, said(case, of, who)?))
+}
+
+fn if_started(case: &Case<'_>, found: Judgement) -> Judgement {
+    let by_bwrap = case.sandbox.is_some() || case.others().any(|text| text.contains("bwrap"));
+    if by_bwrap || Launcher::of(case).is_some() {
+        return found;
+    }
+    found.confidence(Low).unknown("whether bwrap started this command: nothing in the text says so")
 }
 
 fn said(case: &Case<'_>, of: Cause, who: &str) -> Option<Judgement> {
@@ -62,6 +115,7 @@ fn said(case: &Case<'_>, of: Cause, who: &str) -> Option<Judgement> {
 
 /// What a text that is none of bwrap's is known to say.
 pub(in crate::diagnosis) fn find(case: &Case<'_>) -> Option<Finding> {
-    let known = |rule: &&Rule| evidence::others_line(case, rule.cause).is_some();
-    cp::RULES.iter().chain(RULES).find(known)?.find(case)
+    super::all()
+        .filter(|rule| evidence::others_line(case, rule.cause).is_some())
+        .find_map(|rule| rule.find(case))
 }

@@ -41,6 +41,7 @@ rules! {
         => not_executable, |case| {
             let path = path(case);
             match case.not_started {
+                Some(libc::EACCES) if !path.contains("bwrap") => vec![told!(CP08, "name-bwrap", path)],
                 Some(libc::EACCES) => vec![told!(CP08, "let-execute", path), told!(CP08, "outer-sandbox", path)],
                 _ => vec![told!(CP08, "other-machine", path)],
             }
@@ -205,7 +206,9 @@ fn drop_capabilities(case: &Case<'_>) -> Vec<Remedy> {
     let ambient = case.host.process.ambient.present().is_some_and(|set| !set.is_empty());
     let off_file = (!ambient && by_file != Some(false)).then(|| told!("setcap-r", path = path(case)));
     let only_file = by_file == Some(true) && !ambient;
-    if only_file { Vec::new() } else { Wish::NoAmbientCapabilities.grant(case) }.or(off_file)
+    let compositor = case.told().is_some_and(|told| told.compositor).then(|| told!(CP01, "compositor"));
+    let given = if only_file { Vec::new() } else { Wish::NoAmbientCapabilities.grant(case) };
+    Vec::new().or(compositor).or(given).or(off_file)
 }
 
 fn setuid_without_bounds(case: &Case<'_>) -> Option<Judgement> {

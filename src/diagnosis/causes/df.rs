@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 rules! {
-    DescriptorLimit, Anytime, [LAUNCH, ANY => (EMFILE ENFILE)],
+    DescriptorLimit, Anytime, [LAUNCH, ANY => (EMFILE ENFILE); LAUNCH => (EBADF)],
         unless "the same fails alike after `ulimit -n` was raised, in the process that starts bwrap"
         => descriptor_limit, more_files;
 }
@@ -46,8 +46,12 @@ fn descriptor_limit(case: &Case<'_>) -> Option<Judgement> {
         None => format!("a limit of {limit} open files (RLIMIT_NOFILE: `ulimit -n`)"),
     });
     if case.failed() {
-        let found =
-            weigh(High).heard(case, "the kernel answered that this process opens no more files (EMFILE)");
+        // what bwrap is given is put at numbers that the limit has to allow
+        let answer = match case.not_started {
+            Some(libc::EBADF) => "the system gives bwrap no descriptor of that number (EBADF)",
+            _ => "the kernel answered that this process opens no more files (EMFILE)",
+        };
+        let found = weigh(High).heard(case, answer);
         let summary = text.as_ref().map(|text| format!("bwrap could open no more files: {text}"));
         let found = found.summary(summary);
         return Some(found.seen_or(&process.descriptor_limit, text, "the limit: `ulimit -n`"));

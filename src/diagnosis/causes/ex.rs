@@ -185,6 +185,11 @@ fn is_everywhere(program: &Path) -> bool {
     program.file_name().is_some_and(|name| names.iter().any(|usual| name == *usual))
 }
 
+/// Whether a launcher brings a program along: where that is missing all is.
+fn is_of_steam(program: &Path) -> bool {
+    program.starts_with("/usr/lib/pressure-vessel")
+}
+
 fn program_missing(case: &Case<'_>) -> Option<Judgement> {
     let program = unseen(case)?;
     let name = program.display();
@@ -203,7 +208,7 @@ fn program_missing(case: &Case<'_>) -> Option<Judgement> {
     let usual = searched && case.sandbox.and_then(|sandbox| self::shown(sandbox, program)) == Some(true);
     let confidence = match shown {
         Some(false) => High,
-        _ if usual || shown.is_none() && is_everywhere(program) => Low,
+        _ if usual || shown.is_none() && (is_everywhere(program) || is_of_steam(program)) => Low,
         _ => Medium,
     };
     let found = weigh(confidence)

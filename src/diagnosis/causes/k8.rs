@@ -154,10 +154,7 @@ mod tests {
             assert!(!words.is_empty() && words == words.to_lowercase(), "{words}");
         }
         assert!(rows("minded").all(|row| row.contains('\t')));
-        // who is looked at for them
-        let others =
-            [Cause::ArgumentsTooLong, Cause::LauncherRefuses, Cause::HelperConfined, Cause::DevicesUnusable];
-        let known = RULES.iter().map(|rule| rule.cause).chain(others);
+        let known = super::super::all().map(|rule| rule.cause);
         let looked: Vec<&str> = known.flat_map(|cause| section(cause.text(), "said").lines()).collect();
         assert_eq!(looked.len(), rows("said").count());
     }

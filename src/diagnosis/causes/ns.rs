@@ -94,7 +94,14 @@ fn switched_off(case: &Case<'_>) -> Option<Judgement> {
     let value = case.host.sysctl(CLONE);
     rule_out(makes == Some(false) || value.is_absent())?;
     if value.present().is_none() {
-        return open(case, Low, format!("the value of {CLONE}: `sysctl` on the machine"));
+        let release = &case.host.kernel.release;
+        let hardened = release.present().is_some_and(|release| release.contains("hardened"));
+        let switch = "linux-hardened comes with this switch at 0 (uname -r)";
+        // no engine's filter is as likely there
+        let machine = Setting::of(case) == Setting::Machine && filters::outer(case).is_none();
+        let likely = if hardened || machine { Medium } else { Low };
+        return open(case, likely, format!("the value of {CLONE}: `sysctl` on the machine"))
+            .map(|found| found.seen(release, hardened.then_some(switch)));
     }
     rule_out(!value.is("0"))?;
     let found = |confidence| weigh(confidence).pro(evidence::parameter(case, CLONE));

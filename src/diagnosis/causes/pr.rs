@@ -5,7 +5,7 @@ pub(super) mod incomplete;
 pub(super) mod remedies;
 
 use super::prelude::*;
-use hidden::{Hidden, Seen, doubtful, is_cri_o, look};
+use hidden::{Hidden, Seen, doubtful, is_cri_o, look, told_hidden};
 use remedies::{bind_proc, permit_mounts, uncover, unmask_by_update, unmask_or_bind};
 
 pub(super) const PROC: &str = "Can't mount proc on %s";
@@ -48,6 +48,12 @@ rules! {
 
 /// The kernel's rule about whole procfs instances, if what breaks it is this cause.
 fn hidden_proc(case: &Case<'_>, wanted: Cause) -> Option<Judgement> {
+    // where nobody looked at the mounts
+    if let Some((cause, who, told)) = told_hidden(case) {
+        let rule = "and the kernel mounts no procfs in a user namespace that sees no whole one";
+        let found = weigh(High).summary(format!("{who}, {rule}")).pro(evidence::told(case, told));
+        return (cause == wanted).then_some(found);
+    }
     // that is what security modules answer, and where there is none somebody's memory
     rule_out(case.errno() == Some(libc::EACCES) && !case.host.security.label.is_absent())?;
     // of a sandbox that nobody knows, after a failure at another stage
@@ -55,7 +61,12 @@ fn hidden_proc(case: &Case<'_>, wanted: Cause) -> Option<Judgement> {
     rule_out(!case.failed() && case.is_planned(|plan| plan.proc.is_none()))?;
     let hidden = match look(case) {
         Seen::Unknown => {
-            let likely = if wanted == Cause::MaskedProc { Medium } else { Low };
+            // without a container it is something else than its runtime that covers it
+            let usual = match Setting::of(case) {
+                Setting::Machine | Setting::Unit => Cause::CoveredProc,
+                _ => Cause::MaskedProc,
+            };
+            let likely = if wanted == usual { Medium } else { Low };
             let what = "what is mounted on /proc: /proc/self/mountinfo";
             rule_out(wanted == Cause::UnmaskedProcMasked && !is_cri_o(case))?;
             return open(case, likely, what);

@@ -5,6 +5,7 @@
 
 mod apparmor;
 mod calls;
+mod launcher;
 mod limits;
 
 mod prelude;
@@ -26,9 +27,11 @@ pub(super) use sysctl::raise;
 use std::path::Path;
 
 use super::case::Case;
+use super::launcher::Launcher;
 use super::need::{Need, Stand};
 use super::remedy::{Action, CiService, Engine, PodPatch, Remedies, Remedy, SelinuxRule, UnitSettings, told};
-use super::setting::{Launcher, Setting, ci_service, own_unit};
+use super::setting::{Setting, ci_service, own_unit};
+use crate::bwrap::Stage;
 use crate::host::{Fact, Platform, Sighting};
 use crate::sandbox::Capability;
 use crate::visible;
@@ -119,7 +122,7 @@ fn everywhere(case: &Case<'_>, remedies: impl Fn(&Case<'_>) -> Vec<Remedy>) -> V
     for (name, platform) in likely {
         let assumed = |platform| Fact::Present(vec![Sighting::new(platform, "assumed")]);
         let there = case.elsewhere(platform.map_or(Fact::Absent, assumed));
-        let Some(mut remedy) = fit(&there, remedies(&there)).into_iter().next() else { continue };
+        let Some(mut remedy) = fit_there(&there, remedies(&there)).into_iter().next() else { continue };
         // a long file once is enough
         for file in std::mem::take(&mut remedy.files) {
             if shown.contains(&file.content) {
@@ -165,6 +168,13 @@ pub(super) fn fit(case: &Case<'_>, remedies: Vec<Remedy>) -> Vec<Remedy> {
     remedies
 }
 
+/// The same for a place that is assumed.
+fn fit_there(case: &Case<'_>, remedies: Vec<Remedy>) -> Vec<Remedy> {
+    let mut remedies: Vec<Remedy> = remedies.into_iter().map(|remedy| fit_one(case, remedy)).collect();
+    weigh(case, &mut remedies);
+    remedies
+}
+
 /// The needs of each in words, without those that are met; the remedies that cannot work here last.
 fn weigh(case: &Case<'_>, remedies: &mut [Remedy]) {
     for remedy in &mut *remedies {
@@ -185,29 +195,28 @@ fn weigh(case: &Case<'_>, remedies: &mut [Remedy]) {
     remedies.sort_by_key(|remedy| remedy.last);
 }
 
-/// Whoever runs a launcher cannot edit its line: what such a person can do comes before the changes of the sandbox.
+/// Whoever runs a launcher cannot edit its line: what such a person can do comes before the changes of the sandbox, and what helps
+/// against just this message before all.
 fn leave_to_launcher(case: &Case<'_>, remedies: &mut Vec<Remedy>) {
+    let Some(launcher) = Launcher::of(case) else { return };
     let about_line = |remedy: &Remedy| match &remedy.action {
         Action::Sandbox(_) => true,
         Action::Manual(text) => text.starts_with("bwrap: "),
         _ => false,
     };
-    if !remedies.iter().any(about_line) {
-        return;
-    }
-    let theirs = match Launcher::of(case) {
-        Some(Launcher::Codex) => told!("codex"),
-        Some(Launcher::ClaudeCode) => told!("claude-code"),
-        Some(Launcher::Flatpak) => told!("flatpak"),
-        Some(Launcher::Steam) => told!("steam"),
-        Some(Launcher::NixFhs) => told!("nix-fhs"),
-        None => return,
-    };
+    let theirs = remedies.iter().any(about_line).then(|| launcher.remedy());
     for remedy in remedies.iter_mut().filter(|remedy| about_line(remedy)) {
         remedy.last = true;
         remedy.needs.push("the rights to change the program that wrote this line".into());
     }
-    remedies.push(theirs);
+    // its makers tell people so in containers, where bwrap cannot work; Ubuntu's restriction is a machine's
+    let restricted = case.stage() == Some(Stage::Loopback) || case.errno() == Some(libc::EACCES);
+    let container = !restricted && !matches!(Setting::of(case), Setting::Lxc | Setting::Machine);
+    let opam = launcher == Launcher::Opam && container;
+    let (first, after) =
+        if opam { (Some(launcher.remedy()), None) } else { (launcher.remedy_of(case), theirs) };
+    remedies.splice(0..0, first);
+    remedies.extend(after);
 }
 
 fn fit_one(case: &Case<'_>, mut remedy: Remedy) -> Remedy {

@@ -54,18 +54,25 @@ pub(super) fn whole(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
 }
 
 /// Allow nesting, as the managers of system containers call it (mounting inside is allowed, and a second, whole procfs is there), in the
-/// words of the manager that the container's AppArmor profile gives away, or of each.
+/// words of the manager that the container's AppArmor profile gives away, or of each: first of the one that left a trace.
 pub(in super::super) fn allow_nesting(case: &Case<'_>) -> Vec<Remedy> {
+    if case.on(Platform::Crostini) {
+        return vec![told!("allow-nesting-crostini")];
+    }
     let profile = case.host.security.apparmor().unwrap_or_default();
-    let managers = [
-        ("incus-", told!("allow-nesting-incus")),
-        ("lxd-", told!("allow-nesting-lxd")),
-        ("lxc-", told!("allow-nesting-proxmox")),
-        ("lxc-", told!("allow-nesting-lxc")),
+    let trace = case.sighting(Platform::Lxc).map_or("", |sighting| sighting.evidence.as_str());
+    let managers: [(&str, &[&str], Remedy); 4] = [
+        ("incus-", &["incus"], told!("allow-nesting-incus")),
+        // whose program is named lxc
+        ("lxd-", &["lxd", "lxc exec", "lxc shell", "lxc launch", "lxc config"], told!("allow-nesting-lxd")),
+        ("lxc-", &["proxmox", "pct ", "-pve"], told!("allow-nesting-proxmox")),
+        ("lxc-", &["lxc-attach", "lxc-start"], told!("allow-nesting-lxc")),
     ];
-    let known = managers.iter().any(|(prefix, _)| profile.starts_with(prefix));
-    let likely = managers.into_iter().filter(|(prefix, _)| !known || profile.starts_with(prefix));
-    likely.map(|(_, remedy)| remedy).collect()
+    let known = managers.iter().any(|(prefix, ..)| profile.starts_with(prefix));
+    let mut likely: Vec<_> =
+        managers.into_iter().filter(|(prefix, ..)| !known || profile.starts_with(prefix)).collect();
+    likely.sort_by_key(|(_, traces, _)| !traces.iter().any(|mark| trace.contains(mark)));
+    likely.into_iter().map(|(.., remedy)| remedy).collect()
 }
 
 /// Of the nodes, for a pod with a user namespace of its own, beside Linux 6.3.

@@ -77,11 +77,31 @@ pub(super) fn leave_mount_out(case: &Case<'_>) -> Vec<Remedy> {
     let Some(spot) = Spot::destination(case) else {
         return vec![told!(BD02, "bind-beside-mount", place = "the mount")];
     };
-    let host = refused(&spot);
+    // of a line that nobody knows mostly the same inside and outside
+    let host = refused(&spot).or_else(|| spot.message.failing_path().map(Path::to_owned));
     let place = host.as_deref().map_or("the mount".to_owned(), shown);
-    let fragile = host.and_then(|path| mounted_on(case, &path)).filter(|mount| is_fragile(mount));
-    let unmount = fragile.map(|mount| told!("unmount", place, point = word(&mount.point)));
+    let unmount = host.and_then(|path| match case.host.mounts.present() {
+        Some(_) => {
+            let fragile = mounted_on(case, &path).filter(|mount| is_fragile(mount))?;
+            Some(told!("unmount", place, point = word(&fragile.point)))
+        }
+        None => is_gone(case).then(|| stop_automount(&path)),
+    });
     Vec::new().or(unmount).or([told!(BD02, "bind-beside-mount", place)]).or(spot.leave_out())
+}
+
+/// Whether the answer is that of a mount that came or went meanwhile: what is mounted when it is looked at is there for one look,
+/// and not for the next.
+fn is_gone(case: &Case<'_>) -> bool {
+    const GONE: &[i32] =
+        &[libc::ENODEV, libc::ENOENT, libc::ESTALE, libc::EIO, libc::ENOTCONN, libc::EHOSTDOWN, libc::EINVAL];
+    case.errno().is_none_or(|errno| GONE.contains(&errno))
+}
+
+/// Where nobody looked at the mounts.
+fn stop_automount(point: &Path) -> Remedy {
+    let needs = "an automount or a mount of a server there, as `findmnt -T` shows";
+    told!(BD09, "stop-automount", point = word(point)).needs(needs)
 }
 
 /// The bind itself.
@@ -114,21 +134,18 @@ pub(super) fn bind_otherwise(case: &Case<'_>) -> Vec<Remedy> {
         Some(source) => told!(BD09, "bind-above-or-below", source = word(source)),
         None => told!(BD09, "bind-another-path"),
     };
-    let first = source.and_then(|source| match case.errno() {
-        // what is mounted when it is looked at is there for one look, and not for the next
-        Some(libc::ENODEV | libc::ENOENT | libc::ESTALE | libc::EIO | libc::ENOTCONN) | None => {
-            let stop = |point: &Path| told!(BD09, "stop-automount", point = word(point));
-            match case.host.mounts.present() {
-                Some(mounts) => {
-                    mount_of(mounts, source).filter(|mount| is_fragile(mount)).map(|mount| stop(&mount.point))
-                }
-                None => Some(
-                    stop(source).needs("an automount or a mount of a server there, as `findmnt -T` shows"),
-                ),
-            }
+    let first = source.and_then(|source| match (case.errno(), case.host.mounts.present()) {
+        (Some(libc::EACCES), _) => Some(told!(BD09, "label-anew", source = word(source))),
+        (Some(libc::EINVAL), _) => None,
+        _ if !is_gone(case) => None,
+        (Some(libc::ESTALE), None) if source == Path::new("/") => {
+            Some(told!(BD09, "stale-submount", source = word(source)))
         }
-        Some(libc::EACCES) => Some(told!(BD09, "label-anew", source = word(source))),
-        _ => None,
+        (_, None) => Some(stop_automount(source)),
+        (_, Some(mounts)) => {
+            let mount = mount_of(mounts, source).filter(|mount| is_fragile(mount))?;
+            Some(told!(BD09, "stop-automount", point = word(&mount.point)))
+        }
     });
     Vec::new().or(first).or([otherwise]).or(Spot::destination(case).and_then(|spot| spot.leave_out()))
 }

@@ -3,7 +3,7 @@
 use super::lookup::{Found, Spot, is_of_runtime};
 use super::sources::is_socket;
 use crate::diagnosis::causes::prelude::*;
-use crate::diagnosis::setting::Launcher;
+use crate::diagnosis::launcher::Launcher;
 
 const SYMLINK: &str = "Can't mount on symlink destination %s";
 const CHMOD: &str = "Can't chmod %#o %s";
@@ -71,7 +71,11 @@ pub(super) fn resolve_it(case: &Case<'_>) -> Vec<Remedy> {
         Some(outside) => format!("`readlink -f {}` tells where it leads on the host", word(&outside)),
         None => "`readlink -f`, on the tree that is bound there, tells where it leads".to_owned(),
     };
+    // followed, a circle of links leads nowhere
+    let circle = "; where it prints nothing they lead in a circle, and one of them has to be removed";
+    let look = if case.errno() == Some(libc::ELOOP) { look + circle } else { look };
     let resolved = match link {
+        None if spot.path == Path::new("/dev/shm") => told!(BD04, "shared-memory"),
         Some((operation, path)) => Remedy::change(SandboxChange::Destination { operation, path }),
         None => told!(BD04, "destination-of-link", look),
     };
@@ -110,6 +114,7 @@ pub(super) fn another_kind(case: &Case<'_>) -> Vec<Remedy> {
     let Some(found) = spot.as_ref().and_then(|spot| spot.found) else {
         return vec![told!(BD05, "same-kind")];
     };
+    let masks = |bind: &crate::sandbox::Bind| bind.source == Path::new("/dev/null");
     let on_directory = case.says(&[NOT_A_FILE]) || case.errno() == Some(libc::EISDIR);
     let remedy = match found.operation {
         Operation::RemountRo(remount) => {
@@ -117,6 +122,9 @@ pub(super) fn another_kind(case: &Case<'_>) -> Vec<Remedy> {
             Some(told!(BD05, "mount-instead-of-remount", at = format!("{at:?}")))
         }
         Operation::Chmod(_) => Some(told!(BD05, "make-before-mode")),
+        Operation::Bind(bind) if on_directory && masks(bind) => {
+            Some(told!(BD05, "mask-with-directory", destination = word(&bind.destination)))
+        }
         // a file bound on a directory is mostly meant to lie in it
         Operation::Bind(bind) if on_directory => bind.source.file_name().map(|name| {
             let path = bind.destination.join(name);
@@ -260,12 +268,20 @@ fn brought_along(case: &Case<'_>, path: &Path) -> Option<Remedy> {
     rule_out(case.sandbox.is_some() || foreign)?;
     let remedy = if path.starts_with("/run/host") {
         told!(BD03, "flatpak-whole-root")
-    } else if path.starts_with("/usr/local") || path.starts_with("/usr/home") {
+    } else if is_home_in_usr(path) {
         told!(BD03, "flatpak-runtime", path = word(path))
     } else {
         return None;
     };
     Some(remedy.needs("Flatpak, which has a /usr and a /run/host of its own inside"))
+}
+
+/// Whether a path below /usr is one that people have put there: homes, for the most part.
+fn is_home_in_usr(path: &Path) -> bool {
+    let home = |part: &std::ffi::OsStr| {
+        ["local", "home", "homes", "people", "users"].iter().any(|name| part == *name)
+    };
+    path.strip_prefix("/usr").is_ok_and(|rest| rest.iter().take(2).any(home))
 }
 
 /// The mount point has to be in the source, or another file system has to be over it.

@@ -72,7 +72,16 @@ fn move_away(outside: &Path) -> Option<Remedy> {
 }
 
 pub(super) fn too_big(case: &Case<'_>) -> Option<Judgement> {
-    let spot = Spot::destination(case)?;
+    let Some(spot) = Spot::destination(case) else {
+        if case.not_started == Some(libc::EFBIG) {
+            let few = "the launch writes bwrap's options to a file in memory, and files may not be so large (RLIMIT_FSIZE)";
+            return Some(weigh(High).summary(few).heard(case, "the system wrote no more (EFBIG)"));
+        }
+        // it is the launcher that wrote
+        let line = evidence::others_line(case, Cause::FileTooBig)?;
+        let full = "a file that the launcher makes for the sandbox does not fit: the disk, or the memory behind it, is full";
+        return Some(weigh(High).summary(full).heard(case, format!("the launcher says so: {line}")));
+    };
     let (name, mount) = (spot.name(), spot.mount());
     let size = spot.found.and_then(|found| length(found.operation));
     let name = size.map_or_else(|| name.clone(), |bytes| format!("{name} ({bytes} bytes)"));
@@ -100,7 +109,10 @@ pub(super) fn more_room(case: &Case<'_>) -> Vec<Remedy> {
     let spot = Spot::destination(case);
     let mount = spot.as_ref().and_then(Spot::mount);
     let room = match mount.map(|mount| (mount, mount.operation)) {
-        _ if case.errno() == Some(libc::EFBIG) => told!(BD08, "allow-larger-files"),
+        _ if [case.errno(), case.not_started].contains(&Some(libc::EFBIG)) => {
+            told!(BD08, "allow-larger-files")
+        }
+        _ if spot.is_none() => told!(BD08, "make-room-for-launcher"),
         Some((mount, Operation::Tmpfs(Tmpfs { size: Some(_), .. }))) => {
             told!(BD08, "bigger-tmpfs", numbered = mount)
         }

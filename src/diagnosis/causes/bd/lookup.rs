@@ -188,7 +188,8 @@ pub(super) fn is_of_system(path: &Path) -> bool {
     const SYSTEM: [&str; 11] =
         ["/boot", "/dev", "/etc", "/opt", "/proc", "/run", "/sbin", "/sys", "/usr", "/var", "/lib"];
     let top = path.components().count() <= 2;
-    top || SYSTEM.iter().any(|system| path.starts_with(system)) && !path.starts_with("/var/tmp")
+    top || SYSTEM.iter().any(|system| path.starts_with(system))
+        && !["/var/tmp", "/var/home"].iter().any(|of_users| path.starts_with(of_users))
 }
 
 /// Whether a path is mostly a runtime's that the launcher of the sandbox brings along, and seldom the host's own.

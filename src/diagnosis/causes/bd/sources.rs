@@ -34,6 +34,9 @@ pub(super) fn without_it(case: &Case<'_>) -> Vec<Remedy> {
     let unknown = Setting::of(case) == Setting::Unknown;
     let there = match (path.extension(), path.parent()) {
         _ if is_descriptor(path) => Some(told!(BD01, "descriptor-with-name")),
+        _ if is_pattern(path) => {
+            return told!(BD01, "unexpanded-pattern", path = shown(path)).or(spot.leave_out());
+        }
         _ if in_container(case) && !unknown => Some(brought()),
         // a directory in the place of a file mends nothing
         _ if case.errno() == Some(libc::ENOTDIR) => Some(told!(BD01, "part-is-file", path = word(path))),
@@ -91,6 +94,11 @@ fn is_file(path: &Path) -> bool {
     path.extension().is_some() || name.starts_with('.') && !DIRECTORIES.contains(&&*name)
 }
 
+/// Whether a shell was to make something else of a path: a pattern, a home directory, a variable.
+fn is_pattern(path: &Path) -> bool {
+    path.iter().any(|part| part == "~") || path.to_string_lossy().contains(['*', '$'])
+}
+
 fn is_descriptor(path: &Path) -> bool {
     path.starts_with("/proc/self/fd")
 }
@@ -128,6 +136,9 @@ pub(super) fn reach_it(case: &Case<'_>) -> Vec<Remedy> {
     let Some(spot) = Spot::source(case) else { return Vec::new() };
     let path = spot.path;
     // an optional source may be missing, but not refused
+    if case.errno() == Some(libc::ELOOP) {
+        return told!(BD06, "links-in-a-circle", path = word(path)).or(spot.leave_out());
+    }
     if !is_denied(case) {
         return told!(BD06, "repair", path = shown(path), path2 = word(path)).or(spot.leave_out());
     }

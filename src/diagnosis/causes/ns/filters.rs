@@ -81,7 +81,8 @@ fn filtered(case: &Case<'_>) -> Option<Judgement> {
             (Default::NoContainer, _) => found(Medium).unknown("whose filter it is, and what it denies"),
         });
     }
-    let likely = if theirs || proven(case) { Low } else { Medium };
+    let none = on.is_none() && Setting::of(case) == Setting::Machine;
+    let likely = if theirs || none || proven(case) { Low } else { Medium };
     Some(match default {
         _ if on.is_none() => found(likely),
         Default::Denies(engine) if privileged == Some(false) && likely == Medium => {
@@ -122,7 +123,14 @@ fn restricted_unit(case: &Case<'_>) -> Option<Judgement> {
     };
     let on = filtered.is_some();
     rule_out(!on && !case.failed())?;
-    let likely = on && !(case.failed() && proven(case));
+    if let Some(told) =
+        case.told().and_then(|told| told.settings(&["RestrictNamespaces", "SystemCallFilter"]))
+    {
+        let summary = format!("{told} in the systemd unit forbids new namespaces");
+        return Some(found(High).summary(summary).pro(evidence::told(case, told)));
+    }
+    // of a unit that nobody looked at a filter is as likely as it is on
+    let likely = (on || case.told().is_some()) && !(case.failed() && proven(case));
     let summary = "the systemd unit runs under a system call filter, which may forbid new namespaces";
     found(if likely { Medium } else { Low })
         .pro(evidence::sighted(unit))
@@ -133,7 +141,7 @@ fn restricted_unit(case: &Case<'_>) -> Option<Judgement> {
 }
 
 /// An outer sandbox with a filter of its own.
-fn outer<'a>(case: &'a Case<'_>) -> Option<&'a Sighting> {
+pub(super) fn outer<'a>(case: &'a Case<'_>) -> Option<&'a Sighting> {
     let platforms = [Platform::Flatpak, Platform::Snap, Platform::Firejail];
     platforms.iter().find_map(|platform| case.sighting(*platform))
 }

@@ -87,6 +87,40 @@ pub(in crate::diagnosis) fn doubtful<'a>(case: &Case<'a>) -> Option<Hidden<'a>> 
     Some(Hidden { doubt: Some(doubt), ..hidden })
 }
 
+/// What covers /proc, as far as that is known: seen, or told where nobody looked.
+pub(in crate::diagnosis) fn covers<'a>(case: &Case<'a>) -> Option<Vec<&'a Mount>> {
+    match look(case) {
+        Seen::Hidden(hidden) => Some(hidden.covers),
+        Seen::Whole => doubtful(case).map(|hidden| hidden.covers),
+        Seen::Unknown => {
+            let covers: Vec<_> = told_covers(case).into_iter().map(|(_, cover)| cover).collect();
+            (!covers.is_empty()).then_some(covers)
+        }
+    }
+}
+
+/// What a text tells of mounts below /proc, with their paths there; but for the one that is on every machine, and counts for nothing.
+fn told_covers<'a>(case: &Case<'a>) -> Vec<(&'a Path, &'a Mount)> {
+    let mounts = case.told().map_or(&[][..], |told| &told.mounts);
+    let below = mounts.iter().filter_map(|mount| Some((mount.point.strip_prefix("/proc").ok()?, mount)));
+    below.filter(|(path, _)| !["", "sys/fs/binfmt_misc"].map(Path::new).contains(path)).collect()
+}
+
+/// What that is: which of the causes, who did it, and where.
+pub(in crate::diagnosis) fn told_hidden(case: &Case<'_>) -> Option<(Cause, String, String)> {
+    const COVERING: &[&str] = &["ProtectKernelTunables", "ProtectKernelLogs", "ProcSubset"];
+    rule_out(!matches!(look(case), Seen::Unknown))?;
+    let below = told_covers(case);
+    if below.is_empty() {
+        let settings = case.told()?.settings(COVERING)?;
+        let who = format!("{settings} in the systemd unit covers parts of /proc");
+        return Some((Cause::CoveredProc, who, settings));
+    }
+    let (by, who) = culprit(case, &below);
+    let list = points(&below.iter().map(|(_, cover)| *cover).collect::<Vec<_>>());
+    Some((by, format!("{who} {list}"), format!("mounted on /proc: {list}")))
+}
+
 fn judge<'a>(case: &Case<'a>, flaws: &[Flaw<'a>]) -> Hidden<'a> {
     // something over the whole of it hides that procfs itself; the one on top is what a person sees
     let buried = |flaw: &&Flaw| match &flaw.kind {
@@ -209,7 +243,7 @@ pub(super) const SUMMED_UP: usize = 6;
 const SEEN: usize = 40;
 
 /// Where they are, for a sentence.
-fn points(mounts: &[&Mount]) -> String {
+pub(in crate::diagnosis) fn points(mounts: &[&Mount]) -> String {
     shortened(mounts.iter().map(|mount| mount.point.display()), SUMMED_UP)
 }
 

@@ -10,6 +10,9 @@ rules! {
     ],
         unless "`cat /proc/sys/kernel/overflowuid` where bwrap is started prints a number"
         => proc_incomplete, |case| {
+            if is_denied(case) {
+                return vec![told!(PR09, "permit-settings")];
+            }
             if confined(case).is_some() {
                 let opens = "what the profile confines can read two numbers that everybody else can read";
                 return Wish::AppArmorRule("/proc/sys/kernel/overflow{u,g}id r,", opens).grant(case);
@@ -65,6 +68,13 @@ fn confined<'a>(case: &Case<'a>) -> Option<&'a str> {
     label.strip_suffix(" (enforce)").filter(|_| case.errno() == Some(libc::EACCES))
 }
 
+/// Whether somebody answered that it may not be read, and nobody looked at who: everybody may, and what is missing answers otherwise.
+fn is_denied(case: &Case<'_>) -> bool {
+    let host = case.host;
+    let unseen = host.mounts.is_unknown() && host.security.label.is_unknown() && host.platforms.is_unknown();
+    unseen && matches!(case.errno(), Some(libc::EACCES | libc::EPERM))
+}
+
 fn proc_incomplete(case: &Case<'_>) -> Option<Judgement> {
     let value = case.host.sysctl("kernel.overflowuid");
     let path = "/proc/sys/kernel/overflowuid";
@@ -74,6 +84,13 @@ fn proc_incomplete(case: &Case<'_>) -> Option<Judgement> {
         let found =
             found.seen(&case.host.security.label, format!("bwrap runs under {profile}, which is enforced"));
         return Some(found.unknown("whether it is that rule: `journalctl -k | grep DENIED`"));
+    }
+    if is_denied(case) && value.is_unknown() {
+        let summary = "what confines bwrap denies it two of the kernel's settings, which everybody may read";
+        let found = weigh(High).summary(summary).heard(case, "nothing that is missing answers so");
+        return Some(found.unknown(
+            "what confines it: /proc/self/attr/current where bwrap is started, and DENIED in dmesg",
+        ));
     }
     if let Fact::Present(number) = value {
         let now = format!("{path} can be read now, and is {number}");

@@ -1,7 +1,7 @@
 //! What lets bwrap mount a procfs and a devpts, beyond what other rules share.
 
 use super::super::prelude::*;
-use super::hidden::{Hidden, SUMMED_UP, Seen, doubtful, is_lxcfs, is_nvidia, look, shortened};
+use super::hidden::{SUMMED_UP, covers, is_lxcfs, is_nvidia, shortened};
 use crate::diagnosis::Engine;
 
 /// Whoever gets the one permission and not the other comes back with the next failure.
@@ -16,12 +16,7 @@ pub(in crate::diagnosis) fn permit_mounts(case: &Case<'_>) -> Vec<Remedy> {
 
 /// What covers /proc away from it.
 pub(in crate::diagnosis) fn uncover(case: &Case<'_>) -> Vec<Remedy> {
-    let hidden = match look(case) {
-        Seen::Hidden(hidden) => Some(hidden),
-        Seen::Whole => doubtful(case),
-        Seen::Unknown => None,
-    };
-    let Some(Hidden { covers, .. }) = hidden else { return Wish::WholeProc.grant(case) };
+    let Some(covers) = covers(case) else { return Wish::WholeProc.grant(case) };
     if covers.is_empty() {
         return vec![told!(PR02, "mount-whole-proc")];
     }

@@ -34,7 +34,9 @@ rules! {
         unless "`journalctl -k | grep apparmor` on the machine shows no denial for /proc/sys/user"
         => denied, |case| {
             let opens = "what the profile confines can set its own limit on user namespaces";
-            Wish::AppArmorRule("/proc/sys/user/max_user_namespaces rw,", opens).grant(case).or(allow())
+            let rule = Wish::AppArmorRule("/proc/sys/user/max_user_namespaces rw,", opens);
+            let off = case.host.security.apparmor_enabled.is(&false);
+            if off { allow().into() } else { rule.grant(case).or(allow()) }
         };
 
     NamespaceLimitMissing, Failed, [OPEN => (ENOENT)],
@@ -142,13 +144,16 @@ fn denied(case: &Case<'_>) -> Option<Judgement> {
     }
     rule_out(!case.failed())?;
     let labels = [&security.label, &security.apparmor_label];
-    if labels.iter().all(|label| !matches!(label, Fact::Absent | Fact::Present(_))) {
+    let off = security.apparmor_enabled.is(&false);
+    let unseen = labels.iter().all(|label| !matches!(label, Fact::Absent | Fact::Present(_)));
+    if unseen && !off {
         return Some(weigh(Medium).unknown("our AppArmor profile: /proc/self/attr/current"));
     }
     let none = "no AppArmor profile that denies confines us (/proc/self/attr/current)";
     weigh(Low)
         .summary("something forbids writing to /proc/sys/user/max_user_namespaces")
-        .seen_against(&security.label, none)
+        .seen_against(&security.label, (!unseen).then_some(none))
+        .seen_against(&security.apparmor_enabled, (unseen && off).then_some("AppArmor is not on here"))
         .unknown("whether SELinux or a Landlock domain denies it")
         .into()
 }

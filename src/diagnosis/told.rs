@@ -1,0 +1,187 @@
+//! What a text tells beside bwrap's message: who ran it, and where. Whoever pastes a message pastes what stood around it: a
+//! prompt, a launcher's own words, `uname -a`, a few sysctls, mounts, a unit.
+//!
+//! It stands in for facts that nobody read ([`Told::over`]). Nobody saw it here: what is found by it says so.
+
+mod marks;
+
+use std::collections::BTreeMap;
+
+use super::launcher::Launcher;
+use crate::host::{Fact, Host, Mount, Platform, Sighting, platform_of_kernel};
+use marks::{COMPOSITORS, DISTRIBUTIONS, LAUNCHERS, Module, PLATFORMS, holds};
+
+/// So many lines are read, from the first: what people add by hand is short.
+const MOST_LINES: usize = 2_000;
+/// Of each so many bytes.
+const MOST_BYTES: usize = 2_000;
+
+/// What a text tells.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Told {
+    /// Who wrote bwrap's line.
+    pub(super) launcher: Option<Launcher>,
+    /// What else is said of mounts; these are a few lines of many.
+    pub(super) mounts: Vec<Mount>,
+    /// Settings of a unit of systemd's: `ProtectKernelTunables=true`.
+    pub(super) unit: Vec<String>,
+    /// The settings of an agent's sandbox keep everything from it.
+    pub(super) denies_root: bool,
+    /// A compositor that keeps a capability is named.
+    pub(super) compositor: bool,
+    /// Facts, as of a host.
+    host: Host,
+}
+
+impl Told {
+    /// What a text tells, if anything.
+    pub(super) fn read(text: &[u8]) -> Option<Box<Self>> {
+        let mut reader = Reader::default();
+        for line in text.split(|byte| *byte == b'\n').take(MOST_LINES) {
+            reader.read(&String::from_utf8_lossy(line.get(..MOST_BYTES).unwrap_or(line)));
+        }
+        let told = reader.told();
+        (told != Self::default()).then(|| Box::new(told))
+    }
+
+    /// Those of these settings of a unit that are on.
+    pub(super) fn settings(&self, names: &[&str]) -> Option<String> {
+        const OFF: &[&str] = &["", "no", "false", "off", "0", "all"];
+        let is_on = |setting: &&String| {
+            setting
+                .split_once('=')
+                .is_some_and(|(name, value)| names.contains(&name) && !OFF.contains(&value))
+        };
+        let on: Vec<&str> = self.unit.iter().filter(is_on).map(String::as_str).collect();
+        (!on.is_empty()).then(|| on.join(", "))
+    }
+
+    /// A host with what is told in place of what nobody looked at.
+    pub(super) fn over(&self, host: &Host) -> Host {
+        let told = &self.host;
+        let mut host = host.clone();
+        fill(&mut host.platforms, &told.platforms);
+        fill(&mut host.kernel.release, &told.kernel.release);
+        fill(&mut host.security.modules, &told.security.modules);
+        fill(&mut host.security.apparmor_enabled, &told.security.apparmor_enabled);
+        fill(&mut host.security.selinux_filesystem, &told.security.selinux_filesystem);
+        for (name, value) in &told.sysctls {
+            fill(host.sysctls.entry(name.clone()).or_default(), value);
+        }
+        host
+    }
+}
+
+fn fill<T: Clone>(fact: &mut Fact<T>, told: &Fact<T>) {
+    if fact.is_unknown() {
+        fact.clone_from(told);
+    }
+}
+
+#[derive(Default)]
+struct Reader {
+    /// The place in the table of the launcher that is surest of those that are named.
+    launcher: Option<usize>,
+    platforms: BTreeMap<Platform, String>,
+    release: Option<String>,
+    sysctls: BTreeMap<String, String>,
+    /// The kernel parameter that was just looked at, whose value is the next line.
+    asked: Option<String>,
+    mounts: Vec<Mount>,
+    unit: Vec<String>,
+    denies_root: bool,
+    compositor: bool,
+    chromium_os: bool,
+    module: Option<Module>,
+}
+
+impl Reader {
+    fn read(&mut self, line: &str) {
+        // what bwrap says is read elsewhere
+        let line = line.find("bwrap: ").and_then(|at| line.get(..at)).unwrap_or(line);
+        let lower = line.to_ascii_lowercase();
+        if let Some(rank) = LAUNCHERS.iter().position(|(_, words)| holds(&lower, words)) {
+            self.launcher = Some(self.launcher.map_or(rank, |other| other.min(rank)));
+        }
+        for (platform, words) in PLATFORMS {
+            if let Some(word) = words.iter().find(|word| holds(&lower, &[word])) {
+                self.platforms.entry(*platform).or_insert_with(|| (*word).to_owned());
+            }
+        }
+        self.denies_root |= marks::denies_root(line);
+        self.compositor |= holds(&lower, COMPOSITORS);
+        self.chromium_os |= holds(&lower, &["chromium os lsm"]);
+        if let Some((module, _)) = DISTRIBUTIONS.iter().find(|(_, words)| holds(&lower, words)) {
+            self.module.get_or_insert(*module);
+        }
+        if let Some(prompt) = marks::container_prompt(line) {
+            self.platforms.entry(Platform::Docker).or_insert_with(|| prompt.to_owned());
+        }
+        if let Some(release) = marks::release(line) {
+            self.release.get_or_insert_with(|| release.to_owned());
+        }
+        let value = self.asked.take().zip(marks::value(line));
+        if let Some((name, value)) = value.or_else(|| marks::parameter(line)) {
+            self.sysctls.insert(name, value);
+        }
+        self.asked = marks::asked(line);
+        self.mounts.extend(marks::mount(line));
+        self.unit.extend(marks::unit_settings(line));
+    }
+
+    fn told(mut self) -> Told {
+        let launcher = self.launcher.and_then(|rank| LAUNCHERS.get(rank)).map(|(launcher, _)| *launcher);
+        if let Some((platform, release)) =
+            self.release.as_ref().and_then(|it| Some((platform_of_kernel(it)?, it)))
+        {
+            self.platforms.insert(platform, release.clone());
+        }
+        // the kernel of Proxmox, whose own system seldom starts a sandbox
+        if let Some(release) = self.release.as_ref().filter(|release| release.contains("-pve")) {
+            self.platforms.entry(Platform::Lxc).or_insert_with(|| release.clone());
+        }
+        if !self.unit.is_empty() {
+            self.platforms.entry(Platform::SystemdUnit).or_insert_with(|| self.unit.join(", "));
+        }
+        let host = self.host(launcher);
+        let Self { mounts, unit, denies_root, compositor, .. } = self;
+        Told { launcher, mounts, unit, denies_root, compositor, host }
+    }
+
+    fn host(&self, launcher: Option<Launcher>) -> Host {
+        let mut host = Host::default();
+        let sighting =
+            |(platform, word): (&Platform, &String)| Sighting::new(*platform, format!("`{}`", word.trim()));
+        if !self.platforms.is_empty() {
+            host.platforms = Fact::Present(self.platforms.iter().map(sighting).collect());
+        } else if self.is_of_machine(launcher) {
+            host.platforms = Fact::Absent;
+        }
+        // a kernel is the machine's, and a distribution may be a container's
+        let engines = [Platform::Docker, Platform::Podman, Platform::Kubernetes, Platform::OpenShift];
+        let inside = engines.iter().any(|engine| self.platforms.contains_key(engine));
+        let release = self.release.as_deref();
+        match release.and_then(marks::module_of_kernel).or(self.module.filter(|_| !inside)) {
+            Some(Module::AppArmor) => host.security.selinux_filesystem = Fact::Present(false),
+            Some(Module::Selinux) => host.security.apparmor_enabled = Fact::Present(false),
+            None => {}
+        }
+        if self.chromium_os {
+            host.security.modules = Fact::Present(vec!["chromiumos".to_owned()]);
+        }
+        host.kernel.release = release.map_or(Fact::Unknown, |release| Fact::Present(release.to_owned()));
+        let parameter = |(name, value): (&String, &String)| (name.clone(), Fact::Present(value.clone()));
+        host.sysctls = self.sysctls.iter().map(parameter).collect();
+        host
+    }
+
+    /// Whether there are things that nobody has in a container without a word about it.
+    fn is_of_machine(&self, launcher: Option<Launcher>) -> bool {
+        let mounted = |mount: &Mount| ["nfsd", "xenfs"].contains(&mount.filesystem.as_str());
+        let hardened = self.release.as_ref().is_some_and(|release| release.contains("hardened"));
+        hardened || launcher.is_some_and(Launcher::is_of_desktops) || self.mounts.iter().any(mounted)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,304 @@
+//! By what words a text tells of launchers, platforms, kernels, sysctls, mounts and units.
+
+use std::path::Path;
+
+use crate::diagnosis::launcher::Launcher;
+use crate::host::{Mount, Platform};
+
+/// Words of launchers, in small letters: those that are surest first, for one launcher is started by another.
+pub(super) const LAUNCHERS: &[(Launcher, &[&str])] = &[
+    (
+        Launcher::Steam,
+        &[
+            "pressure-vessel",
+            "steam.sh",
+            "steamlinuxruntime",
+            "steam-runtime",
+            "umu-run",
+            "umu-launcher",
+            "protonfixes",
+        ],
+    ),
+    (Launcher::Opam, &["opam-init/hooks/sandbox.sh", "opam init", "opam install", "opam switch"]),
+    (
+        Launcher::ClaudeCode,
+        // the last is how it shows what a command printed
+        &[
+            "claude code",
+            "claude-code",
+            "claude cli",
+            "@anthropic-ai",
+            "sandbox-runtime",
+            "$ srt",
+            "npx srt",
+            "srt:",
+            "denyread",
+            "\u{23bf}",
+        ],
+    ),
+    (Launcher::Codex, &["codex"]),
+    (Launcher::Glycin, &["glycin"]),
+    (
+        Launcher::WebKit,
+        &[
+            "webkit",
+            "webkitgtk",
+            "webkit2gtk",
+            "webkitwebprocess",
+            "webkitnetworkprocess",
+            "epiphany",
+            "(evolution:",
+        ],
+    ),
+    (Launcher::NixFhs, &["-fhsenv", "buildfhsenv", "steam-run"]),
+    // the last are its own words
+    (Launcher::Flatpak, &["flatpak", "gnome-software", "bottles", "usebottles", "error: ldconfig failed"]),
+];
+
+/// Words of platforms.
+pub(super) const PLATFORMS: &[(Platform, &[&str])] = &[
+    (
+        Platform::Docker,
+        &[
+            "docker run",
+            "docker exec",
+            "docker build",
+            "docker compose",
+            "docker-compose",
+            "docker container",
+            "docker image",
+            "dockerfile",
+            "in docker",
+            "inside docker",
+            "in a docker",
+            "/.dockerenv",
+            "devcontainer",
+        ],
+    ),
+    (
+        Platform::Podman,
+        &["podman run", "podman exec", "podman build", "in podman", "inside podman", "/run/.containerenv"],
+    ),
+    (Platform::Kubernetes, &["kubectl", "kubelet", "kubernetes", "kubepods"]),
+    (Platform::OpenShift, &["openshift"]),
+    (
+        Platform::Lxc,
+        &[
+            "proxmox",
+            "pct enter",
+            "pct exec",
+            "incus",
+            "lxd",
+            "lxc exec",
+            "lxc shell",
+            "lxc launch",
+            "lxc config",
+            "lxc-attach",
+            "lxc-start",
+            "lxc",
+            "security.nesting",
+        ],
+    ),
+    (Platform::Crostini, &["linux penguin", "@penguin", "crostini"]),
+    (Platform::Nspawn, &["systemd-nspawn"]),
+    // the last as the root of another tree shows itself
+    (Platform::Chroot, &["chroot", "schroot", "localhost / #"]),
+    (Platform::SystemdUnit, &["[service]", "execstart", "systemd-run"]),
+    (Platform::Flatpak, &["flatpak run org.flatpak.builder", "inside flatpak", "inside a flatpak"]),
+    (Platform::Snap, &["/snap/", "snap run"]),
+    (Platform::Firejail, &["firejail"]),
+    (Platform::GVisor, &["gvisor", "runsc"]),
+    (Platform::Wsl1, &["wsl 1", "wsl1"]),
+    (Platform::Wsl2, &["wsl 2", "wsl2"]),
+    (Platform::GitHubActions, &["github actions", "actions/checkout", "runs-on"]),
+    (Platform::GitLabCi, &["gitlab-runner", "gitlab-ci", "gitlab ci"]),
+    (Platform::Fargate, &["fargate"]),
+    (Platform::Lambda, &["aws lambda"]),
+    (Platform::CloudRun, &["cloud run"]),
+    (Platform::RunPod, &["runpod"]),
+];
+
+/// Compositors, and what gives them a capability that they hand on.
+pub(super) const COMPOSITORS: &[&str] = &[
+    "gamescope",
+    "kwin_wayland",
+    "hyprland",
+    "niri[",
+    "cage[",
+    "sway[",
+    "capsysnice",
+    "cap_sys_nice",
+    "pressure-vessel",
+];
+
+/// The security module that a distribution's kernels come with, where they come with one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Module {
+    AppArmor,
+    Selinux,
+}
+
+pub(super) const DISTRIBUTIONS: &[(Module, &[&str])] = &[
+    (
+        Module::Selinux,
+        &[
+            "almalinux",
+            "rocky linux",
+            "centos",
+            "red hat enterprise linux",
+            "rhel",
+            "oracle linux",
+            "amazon linux",
+            "fedora",
+            "silverblue",
+            "bazzite",
+        ],
+    ),
+    (Module::AppArmor, &["ubuntu", "debian", "linux mint", "pop!_os", "kde neon", "zorin", "proxmox"]),
+];
+
+/// The same, by the name of a kernel.
+pub(super) fn module_of_kernel(release: &str) -> Option<Module> {
+    let has = |marks: &[&str]| marks.iter().any(|mark| release.contains(mark));
+    if has(&[".el", ".fc", ".amzn"]) {
+        return Some(Module::Selinux);
+    }
+    has(&["-generic", "-pve", "-amd64", "-azure"]).then_some(Module::AppArmor)
+}
+
+/// Settings of units that concern bwrap.
+const UNIT: &[&str] = &[
+    "AmbientCapabilities",
+    "CapabilityBoundingSet",
+    "DynamicUser",
+    "NoNewPrivileges",
+    "PrivateDevices",
+    "PrivateUsers",
+    "ProcSubset",
+    "ProtectKernelLogs",
+    "ProtectKernelTunables",
+    "ProtectProc",
+    "RestrictNamespaces",
+    "RestrictSUIDSGID",
+    "SystemCallFilter",
+];
+
+/// Whether a line, in small letters, has one of these words, none of them a part of a longer one or denied.
+pub(super) fn holds(line: &str, words: &[&str]) -> bool {
+    let inner = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let whole = |at: usize, word: &str| {
+        let (before, after) =
+            (line.get(..at).unwrap_or_default(), line.get(at + word.len()..).unwrap_or_default());
+        let parts = before.ends_with(inner) && word.starts_with(inner)
+            || word.ends_with(inner) && after.starts_with(inner);
+        !parts && !["not ", "n't ", "no ", "without "].iter().any(|no| before.ends_with(no))
+    };
+    words.iter().any(|word| line.match_indices(word).any(|(at, _)| whole(at, word)))
+}
+
+/// The release of a kernel: `5.1.16.a-1-hardened`. Other versions look alike, so it has to be a distribution's, or to stand where
+/// kernels are spoken of.
+pub(super) fn release(line: &str) -> Option<&str> {
+    const FLAVOURS: &[&str] = &[
+        "amd64",
+        "arch",
+        "aws",
+        "azure",
+        "cloud",
+        "gcp",
+        "generic",
+        "gke",
+        "hardened",
+        "lts",
+        "microsoft",
+        "Microsoft",
+        "pve",
+        "rpi",
+        "zen",
+        ".amzn",
+        ".el",
+        ".fc",
+    ];
+    let about = holds(&line.to_ascii_lowercase(), &["linux", "kernel", "uname"]);
+    let apart = |c: char| c.is_whitespace() || "()[]{}\"'`,;:=".contains(c);
+    line.split(apart).map(|word| word.trim_end_matches('.')).find(|word| {
+        let (version, flavour) = word.split_once('-').unwrap_or((word, ""));
+        let mut numbers = version.split('.').map(str::parse::<u32>);
+        let is_version = matches!((numbers.next(), numbers.next()), (Some(Ok(2..=9)), Some(Ok(_))));
+        let flavoured = FLAVOURS.iter().any(|name| flavour.contains(name));
+        is_version && (flavoured || about && numbers.next().is_some())
+    })
+}
+
+/// What people put around a line of their own, taken off.
+fn bare(line: &str) -> &str {
+    line.trim_matches(|c: char| c.is_whitespace() || "`|>*-#$".contains(c))
+}
+
+/// A kernel parameter that bwrap depends on.
+fn is_parameter(name: &str) -> bool {
+    let mut parts = name.split('.');
+    ["kernel", "user", "fs"].iter().any(|part| parts.clone().next() == Some(*part))
+        && parts.all(|part| {
+            !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
+        })
+        && name.contains('.')
+}
+
+/// A kernel parameter and its value, as sysctl(8) prints it or a file of its sets it: not as one is told to set it.
+pub(super) fn parameter(line: &str) -> Option<(String, String)> {
+    let (before, after) = line.split_once('=')?;
+    let printed = before.ends_with(' ') && after.starts_with(' ');
+    let name = if printed { before.split_whitespace().next_back()? } else { bare(before) };
+    let name = name.trim_start_matches(['`', '"', '\'', '(']);
+    let value = value(after.split_whitespace().next()?)?;
+    let alone = printed || bare(line).len() == name.len() + 1 + value.len();
+    (is_parameter(name) && alone).then(|| (name.to_owned(), value))
+}
+
+/// A number, which is all that those are that bwrap depends on.
+pub(super) fn value(line: &str) -> Option<String> {
+    let value = line.trim().trim_matches(['`', '"', '\'', ',', ')', '.']);
+    (!value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit())).then(|| value.to_owned())
+}
+
+/// The kernel parameter whose file a line prints: `cat /proc/sys/user/max_user_namespaces`.
+pub(super) fn asked(line: &str) -> Option<String> {
+    let (_, path) = line.split_once("cat /proc/sys/")?;
+    let name = path.split_whitespace().next()?.replace('/', ".");
+    is_parameter(&name).then_some(name)
+}
+
+/// A mount, as mount(8) prints it: `nfsd on /proc/fs/nfsd type nfsd (rw,relatime)`.
+pub(super) fn mount(line: &str) -> Option<Mount> {
+    let (source, rest) = line.split_once(" on /")?;
+    let (point, rest) = rest.split_once(" type ")?;
+    let source = source.split_whitespace().next_back()?;
+    let mut rest = rest.split_whitespace();
+    let filesystem = rest.next()?;
+    let options = rest.next().map_or("rw", |options| options.trim_matches(['(', ')']));
+    let point = Path::new("/").join(point);
+    let point = point.to_str().filter(|point| !point.contains(char::is_whitespace))?;
+    Mount::parse(&format!("0 0 0:0 / {point} {options} - {filesystem} {source} {options}"))
+}
+
+/// Settings of a unit.
+pub(super) fn unit_settings(line: &str) -> impl Iterator<Item = String> {
+    let words = line.split(|c: char| c.is_whitespace() || "`\"',;".contains(c));
+    let setting = |word: &&str| word.split_once('=').is_some_and(|(name, _)| UNIT.contains(&name));
+    words.filter(setting).map(str::to_owned)
+}
+
+/// Whether a rule of an agent's settings denies reading everything: `"denyRead": ["/"]`.
+pub(super) fn denies_root(line: &str) -> bool {
+    line.split_once("denyRead").is_some_and(|(_, list)| list.contains("\"/\""))
+}
+
+/// The prompt of a shell in a container, whose host is named by the container's number: `root@3f2a9c1b7d44:/#`.
+pub(super) fn container_prompt(line: &str) -> Option<&str> {
+    let prompt = line.split_whitespace().next()?;
+    let (_, host) = prompt.split_once('@')?;
+    let name = host.split_once(':')?.0;
+    let number = name.len() == 12 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    number.then_some(prompt)
+}

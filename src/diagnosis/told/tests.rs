@@ -1,0 +1,90 @@
+use super::super::{Cause, Symptom, diagnose};
+use super::*;
+
+fn told(text: &str) -> Told {
+    *Told::read(text.as_bytes()).unwrap_or_default()
+}
+
+fn on(text: &str) -> Vec<Platform> {
+    let platforms = told(text).host.platforms;
+    platforms.present().into_iter().flatten().map(|sighting| sighting.platform).collect()
+}
+
+#[test]
+fn launchers_platforms_and_machines() {
+    for (text, launcher) in [
+        ("$ flatpak run org.x.Y", Launcher::Flatpak),
+        ("pressure-vessel-wrap[1]: E: bwrap: x", Launcher::Steam),
+        ("# command ~/.opam/opam-init/hooks/sandbox.sh build", Launcher::Opam),
+        // one is started by the other
+        ("$ flatpak run com.valvesoftware.Steam\nsteam.sh[3]: Error", Launcher::Steam),
+        ("Claude Code v2.1", Launcher::ClaudeCode),
+        ("codex-cli 0.100.0", Launcher::Codex),
+    ] {
+        assert_eq!(told(text).launcher, Some(launcher), "{text}");
+    }
+    assert!(told("$ flatpak run org.x.Y").host.platforms.is_absent());
+    assert!(told("codex-cli 0.100.0").host.platforms.is_unknown());
+    assert_eq!(on("$ docker run --rm x\n$ flatpak run org.x.Y"), [Platform::Docker]);
+    assert_eq!(on("Linux penguin 5.4.40 #1 SMP"), [Platform::Crostini]);
+    assert_eq!(on("kernel: 4.4.0-22621-Microsoft"), [Platform::Wsl1]);
+    assert_eq!(on("ProtectKernelTunables=true"), [Platform::SystemdUnit]);
+    for nothing in [
+        "",
+        "npm ERR! code ELIFECYCLE",
+        // bwrap's own words tell of paths
+        "bwrap: Can't find source path /snap/chroot/lxc: No such file or directory",
+        "/var/lib/lxcfs and cap_sys_chroot, not in docker",
+    ] {
+        assert_eq!(told(nothing), Told::default(), "{nothing}");
+    }
+}
+
+#[test]
+fn kernels_and_their_parameters() {
+    let release = |text: &str| told(text).host.kernel.release.present().cloned();
+    assert_eq!(release("Linux host 6.8.0-45-generic #45-Ubuntu SMP").as_deref(), Some("6.8.0-45-generic"));
+    assert_eq!(release("Arch, 5.1.16.a-1-hardened.").as_deref(), Some("5.1.16.a-1-hardened"));
+    assert_eq!(release("Kernel: 6.6.30").as_deref(), Some("6.6.30"));
+    for other in ["bubblewrap 0.4.1-1", "glibc 2.39-6", "python 3.12.3", "node v22.1.0-linux"] {
+        assert_eq!(release(other), None, "{other}");
+    }
+    let value = |text: &str| {
+        let host = told(text).host;
+        host.sysctls.get("user.max_user_namespaces").and_then(|fact| fact.present().cloned())
+    };
+    for text in [
+        "user.max_user_namespaces = 0",
+        "> user.max_user_namespaces=0",
+        "I have user.max_user_namespaces = 0 there",
+        "$ cat /proc/sys/user/max_user_namespaces\n0",
+    ] {
+        assert_eq!(value(text).as_deref(), Some("0"), "{text}");
+    }
+    // what somebody is told to do is not how it is
+    for text in ["sudo sysctl -w user.max_user_namespaces=0", "try user.max_user_namespaces=0 then"] {
+        assert_eq!(value(text), None, "{text}");
+    }
+}
+
+#[test]
+fn what_is_known_is_not_told() {
+    let text = b"kernel.unprivileged_userns_clone = 0\nbwrap: No permissions to create a new namespace";
+    let symptom = Symptom::from_text(text);
+    let of = |host: &Host| {
+        let found = diagnose(&symptom, host, None).causes.into_iter();
+        found
+            .filter(|found| found.cause == Cause::UserNamespacesSwitchedOff)
+            .flat_map(|found| found.evidence)
+            .next()
+    };
+    let told = of(&Host::default()).map(|evidence| evidence.text).unwrap_or_default();
+    assert!(told.starts_with("the text tells it: kernel.unprivileged_userns_clone is 0"), "{told}");
+    let mut host = Host::default();
+    let name = "kernel.unprivileged_userns_clone";
+    host.sysctls.insert(name.into(), Fact::Present("0".into()));
+    let seen = of(&host).map(|evidence| evidence.text).unwrap_or_default();
+    assert!(seen.starts_with("kernel.unprivileged_userns_clone is 0"), "{seen}");
+    host.sysctls.insert(name.into(), Fact::Present("1".into()));
+    assert_eq!(of(&host), None);
+}

@@ -1,0 +1,162 @@
+//! What whoever runs a launcher can do, who cannot edit the line that it writes.
+
+use super::prelude::*;
+use crate::diagnosis::launcher::Launcher;
+
+impl Launcher {
+    /// From where bwrap lies and what only they bind; of a message alone, from the paths that they protect; or as what stands
+    /// around it tells.
+    pub(in super::super) fn of(case: &Case<'_>) -> Option<Self> {
+        Self::by_paths(case).or_else(|| case.told()?.launcher)
+    }
+
+    fn by_paths(case: &Case<'_>) -> Option<Self> {
+        let bwrap = case.host.bwrap.present().map(|program| program.path.as_path());
+        let Some(sandbox) = case.sandbox else {
+            let said = case
+                .message()
+                .into_iter()
+                .flat_map(|message| [message.path(), message.source(), message.subject().map(Path::new)]);
+            let mut paths = said.flatten().chain(bwrap);
+            return paths.find_map(|path| Self::protecting(path).or_else(|| Self::of_path(path)));
+        };
+        let paths = sandbox.operations.iter().flat_map(|operation| {
+            let source = operation.as_bind().map(|bind| bind.source.as_path());
+            [Some(operation.destination()), source].into_iter().flatten()
+        });
+        paths.chain(bwrap).find_map(Self::of_path)
+    }
+}
+
+impl Launcher {
+    /// What whoever runs it can do, whatever failed.
+    pub(super) fn remedy(self) -> Remedy {
+        match self {
+            Self::Codex => told!("codex"),
+            Self::ClaudeCode => told!("claude-code"),
+            Self::Flatpak => told!("flatpak"),
+            Self::Steam => told!("steam"),
+            Self::NixFhs => told!("nix-fhs"),
+            Self::Opam => told!("opam"),
+            Self::WebKit => told!("webkit"),
+            Self::Glycin => told!("glycin"),
+        }
+    }
+
+    /// What whoever runs it does about just this message.
+    pub(super) fn remedy_of(self, case: &Case<'_>) -> Option<Remedy> {
+        match self {
+            Self::Flatpak => of_flatpak(case),
+            Self::Steam => of_steam(case),
+            Self::ClaudeCode | Self::Codex => of_agents(case),
+            _ => None,
+        }
+    }
+}
+
+/// What the message is about: a path outside, or else inside.
+fn about<'a>(case: &Case<'a>) -> Option<&'a Path> {
+    let message = case.message()?;
+    message.source().or(message.path())
+}
+
+fn has(path: &Path, parts: &[&str]) -> bool {
+    let path = path.to_string_lossy();
+    parts.iter().any(|part| path.contains(part))
+}
+
+fn of_flatpak(case: &Case<'_>) -> Option<Remedy> {
+    let path = about(case)?;
+    match case.errno() {
+        Some(libc::ENOENT | libc::EIO) if has(path, INSTALLED) => {
+            Some(told!("flatpak-files-missing", path = path_word(path)))
+        }
+        Some(libc::ENOENT | libc::ENOTCONN) if path.starts_with("/run/user") && has(path, &["/doc"]) => {
+            Some(told!(BD06, "document-portal"))
+        }
+        Some(libc::EROFS) if has(path, &["/app/lib/i386-linux-gnu"]) => Some(told!("flatpak-compat-i386")),
+        _ if path.starts_with("/proc/self/fd") => Some(told!("flatpak-filesystem")),
+        _ => None,
+    }
+}
+
+fn of_steam(case: &Case<'_>) -> Option<Remedy> {
+    let path = about(case)?;
+    let incomplete = match case.errno() {
+        Some(libc::EACCES) => has(path, &["/run/pressure-vessel"]),
+        Some(libc::ENOENT) => has(path, &["/umu/", "/SteamLinuxRuntime", "/pressure-vessel/"]),
+        _ => false,
+    };
+    incomplete.then(|| told!("steam-runtime-anew"))
+}
+
+/// They cover files and directories of a project that a command could plant something in.
+fn of_agents(case: &Case<'_>) -> Option<Remedy> {
+    if case.told().is_some_and(|told| told.denies_root) {
+        return Some(told!("agent-deny-less"));
+    }
+    if let Some(program) = case.message()?.subject().map(Path::new) {
+        let directory = program.parent().filter(|_| has(program, &["/codex-linux-sandbox"]))?;
+        return Some(told!("agent-program", directory = path_word(directory)));
+    }
+    let path = about(case)?;
+    let name = path.file_name()?.to_string_lossy();
+    let directory = path.parent()?;
+    match case.errno() {
+        // in the place of its own settings everything is covered
+        Some(libc::EROFS) if name.starts_with('.') && is_no_project(directory) => {
+            Some(told!("agent-elsewhere", directory = path_word(directory)))
+        }
+        Some(libc::EISDIR)
+            if ![".claude", ".codex", ".agents"].contains(&&*name) && !has(path, &["/.claude/"]) =>
+        {
+            Some(told!("agent-real-directory", path = path_word(path)))
+        }
+        _ if case.says(&["Can't mount on symlink destination %s"]) => {
+            Some(told!("agent-real-directory", path = path_word(path)))
+        }
+        Some(libc::ENOENT) if case.message()?.source().is_none() => {
+            Some(told!("agent-broken-link", path = path_word(path)))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a directory is one that they protect, or that is nobody's to work in.
+fn is_no_project(directory: &Path) -> bool {
+    let own = [".claude", ".codex", ".agents", ".git"].iter().any(|name| directory.ends_with(name));
+    own || directory == Path::new("/") || directory.starts_with("/usr") || directory.starts_with("/nix/store")
+}
+
+/// Where Flatpak keeps what is installed.
+const INSTALLED: &[&str] = &["/flatpak/runtime/", "/flatpak/app/"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::Symptom;
+    use crate::diagnosis::fixtures::machine;
+    use crate::host::{Fact, Program};
+    use crate::sandbox::Sandbox;
+
+    #[test]
+    fn launchers_are_known_by_what_only_they_do() {
+        let host = machine();
+        let said = |text: &str| {
+            let symptom = Symptom::from_text(text.as_bytes());
+            Launcher::of(&Case::new(Some(&symptom), &host, None))
+        };
+        let claude = "bwrap: Can't create file at /w/.claude/settings.json: Read-only file system";
+        assert_eq!(said(claude), Some(Launcher::ClaudeCode));
+        assert_eq!(said("bwrap: Can't create file at /w/.agents: Is a directory"), Some(Launcher::Codex));
+        assert_eq!(said("bwrap: Can't create file at /w/x: Is a directory"), None);
+        let runs = |sandbox: &Sandbox| Launcher::of(&Case::new(None, &host, Some(sandbox)));
+        // whoever runs one of them in a sandbox is none of them
+        assert_eq!(runs(&Sandbox::new().ro_bind("/home/me/.claude/x", "/home/me/.claude/x")), None);
+        let rootfs = "/nix/store/abc-steam-fhsenv-rootfs/usr";
+        assert_eq!(runs(&Sandbox::new().ro_bind(rootfs, "/usr")), Some(Launcher::NixFhs));
+        let mut host = machine();
+        host.bwrap = Fact::Present(Program::new("/opt/steam/pressure-vessel/libexec/srt-bwrap", "0.11.0"));
+        assert_eq!(Launcher::of(&Case::new(None, &host, Some(&Sandbox::new()))), Some(Launcher::Steam));
+    }
+}
