@@ -1,5 +1,8 @@
 //! What else bwrap said: messages of other launches in the same text, or what its other processes said of the same failure.
 
+use std::collections::HashSet;
+use std::ffi::OsStr;
+
 use super::cause::Cause;
 use super::finding::{AlsoSaid, Finding};
 use super::symptom::Symptom;
@@ -7,14 +10,13 @@ use crate::bwrap::{Message, Severity};
 
 /// What is said beside the decisive message, each once, as `explain` explains each alone.
 pub(super) fn also(symptom: &Symptom, explain: impl Fn(&Symptom) -> Vec<Finding>) -> Vec<AlsoSaid> {
-    let mut told: Vec<&Message> = symptom.message().into_iter().collect();
+    let mut told: HashSet<&OsStr> = symptom.message().map(Message::text).into_iter().collect();
     let mut also = Vec::new();
     // what others say alone is told as the message
     for message in symptom.messages.iter().filter(|_| symptom.message().is_some()) {
-        if told.iter().any(|other| other.text() == message.text()) {
+        if !told.insert(message.text()) {
             continue;
         }
-        told.push(message);
         let known = !message.is_own() || message.severity() == Severity::Fatal && message.pattern().is_some();
         let alone = if message.is_own() {
             Symptom { messages: vec![message.clone()], ..Symptom::default() }
