@@ -2,15 +2,21 @@
 //! takes all out of the way that a patch can; hostile input is one clear line.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "kubernetes/custom.rs"]
+mod custom;
 #[path = "kubernetes/input.rs"]
 mod input;
 #[path = "kubernetes/nodes.rs"]
 mod nodes;
 #[path = "kubernetes/others.rs"]
 mod others;
+#[path = "kubernetes/places.rs"]
+mod places;
 #[path = "kubernetes/refused.rs"]
 mod refused;
 mod seeded;
+#[path = "kubernetes/together.rs"]
+mod together;
 
 use std::collections::BTreeSet;
 

@@ -230,6 +230,13 @@ causes! {
         K807 AppArmorProfileNotLoaded "the pod was not started: its node has not loaded the AppArmor profile, or has no AppArmor",
         K808 VolumeWithoutIdMapping "the pod was not started: a volume cannot be mounted with the ids of its user namespace",
         K809 AdmissionRefuses "the pod was not started: the cluster's rules do not admit it",
+        K810 PodNotStarted "the pod was not started, for a reason of the cluster's or the runtime's own",
+        K811 RootNotWanted "the pod was not started: it says runAsNonRoot, and its image would run as root",
+        K812 PodCannotBeChanged "Kubernetes changes these fields of no pod or Job that is there already",
+        K813 PodFieldsRefused "the pod was not started: a field of its manifest is not taken, or not beside another",
+        K814 IdWithoutMapping "the pod was not started: an id of it is outside of its user namespace",
+        K815 RuntimeClassMissing "the pod was not started: no runtime of its node has the name of its RuntimeClass",
+        K816 NoIdsForPod "the pod was not started: its node has no ids for its user namespace",
         UN01 Unexplained "nothing that is known explains this",
     }
 }

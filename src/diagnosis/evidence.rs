@@ -63,12 +63,21 @@ pub(super) fn said(case: &Case<'_>) -> Option<Seen> {
     case.symptom?.message().map(|message| Seen(format!("bwrap says so: {message}")))
 }
 
+/// Whether words stand in a text, those before ` ... ` before those after it.
+pub(super) fn is_said(text: &str, words: &str) -> bool {
+    let mut rest = Some(text);
+    for part in words.split(" ... ") {
+        rest = rest.and_then(|rest| Some(rest.split_once(part)?.1));
+    }
+    rest.is_some()
+}
+
 /// The line of another's than bwrap's by which a cause is known: by the words below `== said` in its text, in small letters.
 pub(super) fn others_line(case: &Case<'_>, of: Cause) -> Option<String> {
     let words = section(of.text(), "said");
     let says = |line: &&str| {
         let lower = line.to_lowercase();
-        words.lines().any(|words| lower.contains(words))
+        words.lines().any(|words| is_said(&lower, words))
     };
     case.others().find_map(|text| text.lines().find(says).map(|line| line.trim().to_owned()))
 }

@@ -40,6 +40,13 @@ const CLUSTER: &[&str] = &[
     "failed to set MOUNT_ATTR_IDMAP on /var/lib/kubelet/pods/x/volumes/kubernetes.io~nfs/data: invalid argument",
     "pods \"p\" is forbidden: violates PodSecurity \"baseline:latest\": seccompProfile (pod must not set \
      securityContext.seccompProfile.type to \"Unconfined\")",
+    "Error: container has runAsNonRoot and image has non-numeric user (zuul), cannot verify user is non-root",
+    "The Pod \"x\" is invalid: spec: Forbidden: pod updates may not change fields other than `spec.containers[*].image`",
+    "The Pod \"x\" is invalid: spec.hostNetwork: Forbidden: when `hostUsers` is false",
+    "failed to create containerd container: container ID 6553600 cannot be mapped to a host ID",
+    "failed to get sandbox runtime: no runtime for \"gvisor\" is configured",
+    "can't allocate user namespace: could not find an empty slot to allocate a user namespace",
+    "OCI runtime create failed: runc create failed: unable to start container process: unable to init seccomp: unknown",
 ];
 
 /// What launchers, their helpers and commands say.

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use super::Workload;
+
 /// What the API server and its controllers write into an object of any kind.
 const CLUSTERS: &[(&str, &str)] = &[
     ("", "status"),
@@ -28,14 +30,16 @@ const JOBS: &[(&str, &str)] = &[
 ];
 
 /// The object, as somebody could have written it. What was not read from a cluster stays as it is.
-pub(super) fn anew(object: &Value) -> Value {
+pub(super) fn anew(workload: &Workload) -> Value {
+    let object = &*workload.object;
     let mut new = object.clone();
     if object.pointer("/metadata/uid").is_none() {
         return new;
     }
-    let own = match object.get("kind").and_then(Value::as_str) {
-        Some("Pod") => PODS,
-        Some("Job") if object.pointer("/spec/manualSelector") != Some(&Value::Bool(true)) => JOBS,
+    let own = match workload.kind() {
+        _ if workload.is_custom() => &[],
+        "Pod" => PODS,
+        "Job" if object.pointer("/spec/manualSelector") != Some(&Value::Bool(true)) => JOBS,
         _ => &[],
     };
     for (place, name) in CLUSTERS.iter().chain(own) {

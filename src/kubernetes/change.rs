@@ -39,15 +39,15 @@ impl From<&'static [Field]> for Change {
     }
 }
 
-/// The fields of a change, as the workload's kind has them.
-pub(super) fn wrapped(
+/// The fields of a change, from the pod on.
+pub(super) fn of_pod(
     cluster: &Cluster,
     workload: &Workload,
     container: &str,
     change: &Change,
 ) -> Option<Value> {
     let (found, list) = workload.container(container)?;
-    Some(workload.wrapped(fields(cluster, workload, change, (found, list, container))))
+    Some(fields(cluster, workload, change, (found, list, container)))
 }
 
 /// A workload with a change of one of its containers.
@@ -57,10 +57,17 @@ pub(super) fn changed(
     container: &str,
     change: &Change,
 ) -> Option<Workload> {
-    let fields = wrapped(cluster, workload, container, change)?;
+    let fields = of_pod(cluster, workload, container, change)?;
+    Some(with(workload, &fields))
+}
+
+/// A workload with these fields of its pod.
+pub(super) fn with(workload: &Workload, fields: &Value) -> Workload {
     let mut changed = workload.clone();
-    merge(&mut changed.object, &fields, Nulls::Remove);
-    Some(changed)
+    if let Some(pod) = changed.pod_mut() {
+        merge(pod, fields, Nulls::Remove);
+    }
+    changed
 }
 
 /// The fields of a change, from the pod on. Lists that Kubernetes replaces are whole.

@@ -1,12 +1,13 @@
 //! One change of a manifest that takes all out of the way that a manifest can.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::change::{Change, Nulls, merge, wrapped};
+use super::change::{Change, Nulls, merge, of_pod, with};
 use super::manifest::Workload;
-use super::refusal::Refusal;
+use super::refusal::{Refusal, of_change};
 use super::{Answer, Cluster, Forecast, ManifestError, anew, facts, yaml};
 use crate::diagnosis::{Action, Finding, PodPatch, Remedy};
 use crate::sandbox::Sandbox;
@@ -33,8 +34,8 @@ const STEPS: usize = 12;
 #[non_exhaustive]
 pub struct Cure {
     /// The object as it was read.
-    pub(super) before: Value,
-    /// The fields to change, as a strategic merge patch.
+    pub(super) before: Arc<Value>,
+    /// The fields of the pod to change, as a strategic merge patch of it.
     pub(super) patch: Value,
     /// The workload with the change.
     pub changed: Workload,
@@ -63,7 +64,7 @@ impl Cure {
         let clusters: Vec<_> =
             clusters.iter().map(|cluster| facts::cluster_of(cluster, workload).into_owned()).collect();
         let mut cure = Self {
-            before: workload.object.clone(),
+            before: Arc::clone(&workload.object),
             patch: Value::Object(Map::new()),
             changed: workload.clone(),
             remedies: Vec::new(),
@@ -94,17 +95,17 @@ impl Cure {
                 Some((change, why, fields))
             });
             let Some((change, why, fields)) = step else { break };
-            let mut changed = cure.changed.clone();
-            merge(&mut changed.object, &fields, Nulls::Remove);
-            let forecasts = foretell(&changed)?;
-            let worse =
-                cure.forecasts.iter().zip(&forecasts).find_map(|(before, after)| worse(before, after));
+            let both = clusters.iter().zip(&cure.forecasts);
+            let worse = both.into_iter().find_map(|(cluster, now)| {
+                let next = of_change(cluster, &cure.changed, container, &change, &now.refused)?;
+                Some(format!("{}: {}", cluster.runtime, next.text))
+            });
             if let Some(worse) = worse {
                 undone.push((change, worse));
                 continue;
             }
-            cure.changed = changed;
-            cure.forecasts = forecasts;
+            cure.changed = with(&cure.changed, &fields);
+            cure.forecasts = foretell(&cure.changed)?;
             merge(&mut cure.patch, &fields, Nulls::Stay);
             match why {
                 Why::Remedy(remedy) => cure.remedies.push(remedy),
@@ -126,8 +127,13 @@ impl Cure {
     #[must_use]
     pub fn patch(&self) -> String {
         let mut text = String::new();
-        yaml::written(&self.patch, 0, &mut text);
+        yaml::written(&self.wrapped(), 0, &mut text);
         text
+    }
+
+    /// The change as a strategic merge patch of the object.
+    pub(super) fn wrapped(&self) -> Value {
+        self.changed.way().wrapped(self.patch.clone())
     }
 
     /// The whole object with the change, as YAML.
@@ -154,7 +160,7 @@ impl Cure {
     #[must_use]
     pub fn anew(&self) -> String {
         let mut text = String::new();
-        yaml::written(&anew::anew(&self.changed.object), 0, &mut text);
+        yaml::written(&anew::anew(&self.changed), 0, &mut text);
         text
     }
 
@@ -181,10 +187,8 @@ impl Cure {
 
     /// The fields of a change, if they are others than there are.
     fn fields(&self, cluster: &Cluster, container: &str, change: &Change) -> Option<Value> {
-        let fields = wrapped(cluster, &self.changed, container, change)?;
-        let mut object = self.changed.object.clone();
-        merge(&mut object, &fields, Nulls::Remove);
-        (object != self.changed.object).then_some(fields)
+        let fields = of_pod(cluster, &self.changed, container, change)?;
+        (with(&self.changed, &fields).pod() != self.changed.pod()).then_some(fields)
     }
 }
 
@@ -192,12 +196,6 @@ impl Cure {
 enum Why {
     Remedy(Remedy),
     Refusal(Refusal),
-}
-
-/// Why a cluster has less of a pod than before: it refuses it, or passes over what it asks for.
-fn worse(before: &Forecast, after: &Forecast) -> Option<String> {
-    let refused = after.refused.iter().find(|refused| !refused.is_among(&before.refused))?;
-    Some(format!("{}: {}", after.runtime, refused.text))
 }
 
 /// What is left, each with what can be done; what was undone comes last, with the reason.
@@ -222,10 +220,12 @@ fn left(forecasts: &[Forecast], undone: &[(Change, String)]) -> Vec<Finding> {
 /// Volumes whose filesystem the manifest does not tell.
 const OF_ANY_FILESYSTEM: &[&str] = &["csi", "ephemeral", "flexVolume", "hostPath", "persistentVolumeClaim"];
 
-/// Adds to each change that gives the pod a user namespace what it needs of the container's volumes.
-pub(super) fn name_volumes(workload: &Workload, container: &Value, findings: &mut [Finding]) {
-    let volumes = facts::mounts_of(container).filter_map(|mount| facts::volume_of(workload, mount));
-    let doubtful = volumes.filter(|volume| OF_ANY_FILESYSTEM.iter().any(|kind| volume.get(*kind).is_some()));
+/// Adds to each change that gives the pod a user namespace what it needs of the volumes that its containers mount.
+pub(super) fn name_volumes(workload: &Workload, findings: &mut [Finding]) {
+    let doubtful = workload
+        .mounted()
+        .into_iter()
+        .filter(|volume| OF_ANY_FILESYSTEM.iter().any(|kind| volume.get(*kind).is_some()));
     let names: BTreeSet<&str> = doubtful.filter_map(|volume| volume.get("name")?.as_str()).collect();
     if names.is_empty() {
         return;

@@ -43,11 +43,14 @@ pub fn edited(text: &str, cures: &[Cure]) -> Result<String, ManifestError> {
     let before = yaml::documents(text)?;
     let mut wanted = before.clone();
     for cure in cures {
-        let object = wanted.iter_mut().find_map(|document| find(document, &cure.before));
-        let Some(object) = object else {
+        let pairs = before.iter().zip(&mut wanted);
+        let object = pairs.into_iter().find_map(|(document, wanted)| find(document, wanted, &cure.before));
+        // of an object with several pods each cure has its own
+        let pod = object.and_then(|object| cure.changed.way().of_mut(object));
+        let Some(pod) = pod else {
             return Err(ManifestError(format!("{} is not in it as it was read", cure.changed.title())));
         };
-        object.clone_from(&cure.changed.object);
+        pod.clone_from(cure.changed.pod());
     }
     if before == wanted {
         return Ok(text.to_owned());
@@ -67,12 +70,17 @@ pub fn edited(text: &str, cures: &[Cure]) -> Result<String, ManifestError> {
     }
 }
 
-/// A workload in a document, or in the lists of one.
-fn find<'a>(value: &'a mut Value, workload: &Value) -> Option<&'a mut Value> {
-    if value == workload {
-        return Some(value);
+/// Lists of objects: Kubernetes', and OpenShift's templates.
+const LISTS: &[&str] = &["items", "objects"];
+
+/// What is to become of a workload in a document, or in the lists of one.
+fn find<'a>(before: &Value, wanted: &'a mut Value, workload: &Value) -> Option<&'a mut Value> {
+    if before == workload {
+        return Some(wanted);
     }
-    value.get_mut("items")?.as_array_mut()?.iter_mut().find_map(|item| find(item, workload))
+    let list = LISTS.iter().find(|list| before.get(**list).is_some_and(Value::is_array))?;
+    let (before, wanted) = (before.get(list)?.as_array()?, wanted.get_mut(list)?.as_array_mut()?);
+    before.iter().zip(wanted).find_map(|(before, wanted)| find(before, wanted, workload))
 }
 
 fn rewritten(text: &str, before: &[Value], wanted: &[Value]) -> Result<String> {

@@ -2,12 +2,16 @@
 
 mod class;
 mod confinement;
+mod gpu;
 mod questions;
+mod scc;
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use serde_json::Value;
 
+pub(super) use super::manifest::mounts_of;
 use super::{Cluster, Runtime, Workload};
 use crate::bwrap::Version;
 use crate::host::{CapabilitySet, Fact, FileKind, Host, IdMapping, Mount, Platform, Sighting};
@@ -15,9 +19,11 @@ use crate::sandbox::Capability;
 
 pub(super) use class::{cluster_of, other_class};
 pub(super) use confinement::{
-    APPARMOR, annotated_apparmor, apparmor, apparmor_asked, has_apparmor_field, labels_unknown,
+    APPARMOR, annotated_apparmor, apparmor, apparmor_asked, has_apparmor_field, labels_unknown, seccomp_asked,
 };
+pub(super) use gpu::{NO_USER_NAMESPACES, asks_for_cards};
 pub(super) use questions::questions;
+pub(super) use scc::required as required_scc;
 
 /// What CRI-O leaves to a container's root, and what containerd does beyond that.
 const CRI_O: &[Capability] = &[
@@ -76,13 +82,16 @@ pub(super) fn drops_user_namespaces(cluster: &Cluster) -> Option<(u32, u32)> {
     cluster.kubernetes.filter(|version| *version < HAS_USER_NAMESPACES)
 }
 
-/// Whether the node's kernel can show a tmpfs under other ids, as volumes of pods with a user namespace are; `None` where nobody
-/// knows, as of kernels that are kept for ten years.
-pub(super) fn kernel_maps_tmpfs(cluster: &Cluster) -> Option<bool> {
+/// The kernels that can show these under other ids, as volumes of pods with a user namespace are.
+pub(super) const MAPS_TMPFS: (u32, u32) = (6, 3);
+pub(super) const MAPS_HUGE_PAGES: (u32, u32) = (6, 9);
+
+/// Whether the node's kernel is this one or later; `None` where nobody knows, as of kernels that are kept for ten years.
+pub(super) fn kernel_since(cluster: &Cluster, wanted: (u32, u32)) -> Option<bool> {
     let release = cluster.node.kernel.release.present()?;
     let mut numbers = release.split(['.', '-']).map(|part| part.parse::<u32>().ok());
     let version = (numbers.next()??, numbers.next()??);
-    (version >= (6, 3) || !release.contains(".el")).then_some(version >= (6, 3))
+    (version >= wanted || !release.contains(".el")).then_some(version >= wanted)
 }
 
 pub(super) fn unmasked(container: &Value) -> bool {
@@ -96,7 +105,7 @@ pub(super) fn user(cluster: &Cluster, workload: &Workload, container: &Value) ->
         return (user, true);
     }
     // any will do: all but root are alike
-    let other = is(context(workload, container, "runAsNonRoot"), true);
+    let other = is(context(workload, container, "runAsNonRoot"), true) || scc::chooses_user(workload);
     (cluster.image_user.unwrap_or(if other { 1000 } else { 0 }), false)
 }
 
@@ -155,8 +164,11 @@ pub(super) fn profile(profile: &Value) -> Option<String> {
 
 /// The facts.
 pub(super) fn inside(cluster: &Cluster, workload: &Workload, container: &Value) -> Host {
-    let mut host =
-        Host { distribution: Fact::Unknown, platforms: Fact::Present(platforms(cluster)), ..Host::default() };
+    let mut host = Host {
+        distribution: Fact::Unknown,
+        platforms: Fact::Present(platforms(cluster, workload)),
+        ..Host::default()
+    };
     host.kernel = cluster.node.kernel.clone();
     host.sysctls.clone_from(&cluster.node.sysctls);
     let userns = user_namespace(cluster, workload);
@@ -174,7 +186,7 @@ pub(super) fn inside(cluster: &Cluster, workload: &Workload, container: &Value) 
     host
 }
 
-fn platforms(cluster: &Cluster) -> Vec<Sighting> {
+fn platforms(cluster: &Cluster, workload: &Workload) -> Vec<Sighting> {
     let runtime: &[Platform] = match cluster.runtime {
         Runtime::Containerd => &[Platform::Containerd],
         Runtime::CriO => &[Platform::CriO],
@@ -182,7 +194,8 @@ fn platforms(cluster: &Cluster) -> Vec<Sighting> {
     };
     let kubernetes = Sighting::new(Platform::Kubernetes, "the manifest");
     let runtime = runtime.iter().map(|platform| Sighting::new(*platform, "as was asked for"));
-    std::iter::once(kubernetes).chain(runtime).collect()
+    let openshift = scc::is_openshift(workload).then(|| Sighting::new(Platform::OpenShift, "its annotation"));
+    std::iter::once(kubernetes).chain(openshift).chain(runtime).collect()
 }
 
 fn process(host: &mut Host, cluster: &Cluster, workload: &Workload, container: &Value) {
@@ -202,8 +215,7 @@ fn process(host: &mut Host, cluster: &Cluster, workload: &Workload, container: &
     let forbidden = is(own(container, "allowPrivilegeEscalation"), false);
     process.no_new_privs = Fact::Present(forbidden && !escalates);
     // a sandbox of gVisor's has the system call filter of none but its own programs
-    let filter = context(workload, container, "seccompProfile").and_then(profile);
-    let filter = filter
+    let filter = seccomp_asked(cluster, workload, container)
         .or_else(|| cluster.seccomp_default.then(|| "RuntimeDefault".to_owned()))
         .filter(|name| name != "Unconfined" && !privileged(container) && cluster.runtime != Runtime::GVisor);
     process.seccomp = Fact::Present(if filter.is_some() { 2 } else { 0 });
@@ -269,6 +281,7 @@ fn mounts(cluster: &Cluster, workload: &Workload, container: &Value, userns: boo
 
 /// Volumes are mounted on the root, or on one another; of what they are made nothing is known.
 fn volumes(workload: &Workload, container: &Value, mounts: &mut Vec<Mount>) {
+    let all = workload.volumes();
     for volume in mounts_of(container).take(1000) {
         let Some(point) = volume.get("mountPath").and_then(Value::as_str) else { continue };
         if !point.starts_with('/') || point == "/" {
@@ -284,7 +297,7 @@ fn volumes(workload: &Workload, container: &Value, mounts: &mut Vec<Mount>) {
             continue;
         };
         mount.point = Path::new(point).components().collect();
-        if is_empty_dir(workload, volume) {
+        if is_in_memory(volume, &all) {
             "tmpfs".clone_into(&mut mount.filesystem);
         }
         mounts.push(mount);
@@ -292,18 +305,16 @@ fn volumes(workload: &Workload, container: &Value, mounts: &mut Vec<Mount>) {
 }
 
 /// Whether it is a directory in memory.
-fn is_empty_dir(workload: &Workload, mount: &Value) -> bool {
-    let medium = volume_of(workload, mount).and_then(|volume| volume.pointer("/emptyDir/medium"));
-    medium.and_then(Value::as_str) == Some("Memory")
+fn is_in_memory(mount: &Value, all: &HashMap<&Value, &Value>) -> bool {
+    let volume = mount.get("name").and_then(|name| all.get(name));
+    volume.and_then(|volume| volume.pointer("/emptyDir/medium")?.as_str()) == Some("Memory")
 }
 
-/// Where a container mounts volumes.
-pub(super) fn mounts_of(container: &Value) -> impl Iterator<Item = &Value> {
-    container.get("volumeMounts").and_then(Value::as_array).into_iter().flatten()
-}
-
-/// The volume that a container mounts.
-pub(super) fn volume_of<'a>(workload: &'a Workload, mount: &Value) -> Option<&'a Value> {
-    let all = workload.spec().get("volumes").and_then(Value::as_array);
-    all.into_iter().flatten().find(|volume| volume.get("name") == mount.get("name"))
+/// The volumes that a container mounts, each with its mount.
+pub(super) fn volumes_of<'a>(
+    workload: &'a Workload,
+    container: &'a Value,
+) -> impl Iterator<Item = (&'a Value, &'a Value)> {
+    let all = workload.volumes();
+    mounts_of(container).filter_map(move |mount| Some((mount, *all.get(mount.get("name")?)?)))
 }

@@ -85,7 +85,7 @@ impl Cure {
         if let (Some(version), Some(patch)) = (self.before.get("apiVersion"), patch.as_object_mut()) {
             patch.insert("apiVersion".into(), version.clone());
         }
-        merge(&mut patch, &self.patch, Nulls::Stay);
+        merge(&mut patch, &self.wrapped(), Nulls::Stay);
         let mut text = String::new();
         yaml::written(&patch, 0, &mut text);
         text
@@ -183,10 +183,10 @@ mod tests {
                 let text = cure.json_patch();
                 let patch: json_patch::Patch = serde_json::from_str(&text).expect(&text);
                 operations += patch.0.len();
-                let mut object = workload.object.clone();
+                let mut object = Value::clone(&workload.object);
                 for _ in 0..2 {
                     json_patch::patch(&mut object, &patch).expect(&text);
-                    assert_eq!(object, cure.changed.object, "{text}");
+                    assert_eq!(object, *cure.changed.object, "{text}");
                 }
                 let again = read(&object.to_string()).unwrap();
                 let answer = cluster.foretell(&again[0], "test", &sandbox()).unwrap().answer;

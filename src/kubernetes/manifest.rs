@@ -1,19 +1,22 @@
 //! What a manifest says of its pods, as far as it decides about sandboxes.
 
+mod around;
 mod form;
 mod kubectl;
+mod narrow;
+mod reading;
+mod way;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::ManifestError;
 use super::fields::{self, Place};
-use super::strangers;
-use form::{CUSTOM, Form, NATIVE, group_of};
-
-/// More containers than that are in no file that anybody means.
-const CONTAINERS: usize = 1000;
+pub(super) use around::Around;
+pub(super) use reading::workloads;
+pub(super) use way::Way;
 
 /// A pod's lists of containers, in the order in which they come to run.
 const LISTS: &[&str] = &["initContainers", "containers", EPHEMERAL];
@@ -24,118 +27,24 @@ const EPHEMERAL: &str = "ephemeralContainers";
 /// A pod, or what makes pods, of a manifest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workload {
-    kind: &'static str,
+    kind: String,
     name: String,
     /// The whole object.
-    pub(super) object: Value,
-    way: &'static [&'static str],
+    pub(super) object: Arc<Value>,
+    way: Way,
     custom: bool,
-    /// The labels of its namespace, if that is in the same manifest.
-    labels: Map<String, Value>,
+    around: Arc<Around>,
 }
 
 type Result<T> = std::result::Result<T, ManifestError>;
 
 impl Workload {
-    /// Every workload of these documents; what is none, a Service say, is passed over.
-    pub(super) fn all(documents: Vec<Value>, lines: impl FnOnce() -> Vec<usize>) -> Result<Vec<Self>> {
-        let mut found = Vec::new();
-        let mut others: Vec<String> = Vec::new();
-        let mut hints: Vec<String> = Vec::new();
-        let mut namespaces: HashMap<String, Map<String, Value>> = HashMap::new();
-        let mut containers = 0;
-        let several = documents.len() > 1;
-        let mut rest: Vec<(usize, Value)> = documents.into_iter().enumerate().rev().collect();
-        while let Some((number, mut document)) = rest.pop() {
-            let kind = match document.get("kind") {
-                Some(Value::String(kind)) => kind.clone(),
-                // as Jenkins and the hooks of Actions Runner Controller have pods
-                None if document.pointer("/spec/containers").is_some_and(Value::is_array) => "Pod".to_owned(),
-                _ => {
-                    let line = lines().get(number).map_or_else(String::new, |line| format!(" (line {line})"));
-                    return Err(ManifestError(format!(
-                        "no manifest: document {}{line} has no kind (of a Helm chart, judge what it makes: helm template CHART | \
-                         bwrap-doctor pod -)",
-                        number + 1
-                    )));
-                }
-            };
-            if let Some(wrong) = Form::misspelt(&kind, &document) {
-                return Err(ManifestError(wrong));
-            }
-            if let (Some(of), true) = (kind.strip_suffix("List"), Form::of(&kind, &document).is_none()) {
-                let version = document.get("apiVersion").cloned();
-                if let Some(Value::Array(items)) = document.get_mut("items") {
-                    let items = std::mem::take(items).into_iter().rev();
-                    rest.extend(items.map(|item| (number, of_list(item, of, version.as_ref()))));
-                }
-                continue;
-            }
-            let Some((form, custom)) = Form::of(&kind, &document) else {
-                namespaces.extend(labels(&kind, &document));
-                let (group, _) = group_of(&document).unwrap_or_default();
-                hints.extend(strangers::kind(&kind, group).map(|hint| format!("{kind}: {hint}")));
-                if !others.contains(&kind) {
-                    others.push(kind);
-                }
-                continue;
-            };
-            let name = ["name", "generateName"]
-                .iter()
-                .find_map(|key| document.pointer(&format!("/metadata/{key}"))?.as_str());
-            let name = name.unwrap_or("(no name)").to_owned();
-            // the template of Actions Runner Controller's hooks is called so, and is a pod
-            let hooks = form.kind == "PodTemplate" && document.pointer("/spec/containers").is_some();
-            let way = if hooks { &[] } else { form.way };
-            let workload = Self { kind: form.kind, name, object: document, way, custom, labels: Map::new() };
-            // an Argo Rollout may have its pod in the Deployment that it names
-            if custom && workload.pod().is_null() {
-                if !others.contains(&kind) {
-                    others.push(kind);
-                }
-                continue;
-            }
-            containers += workload.listed().count();
-            if containers > CONTAINERS {
-                return Err(ManifestError(format!("more than {CONTAINERS} containers")));
-            }
-            if let Err(ManifestError(what)) = workload.check() {
-                let line = lines().get(number).map_or_else(String::new, |line| format!(", line {line}"));
-                let place = if several { format!(" (document {}{line})", number + 1) } else { String::new() };
-                return Err(ManifestError(format!("{what}{place}")));
-            }
-            found.push(workload);
-        }
-        for workload in &mut found {
-            workload.labels = namespaces.get(workload.namespace()).cloned().unwrap_or_default();
-        }
-        match (found.is_empty(), others.as_slice()) {
-            (false, _) => Ok(found),
-            (true, []) => Err(ManifestError("there is nothing in it".to_owned())),
-            (true, others) => {
-                if let Some(hint) = hints.first() {
-                    return Err(ManifestError(format!(
-                        "no pod in it, but {hint}; or judge the pod that comes of it: kubectl get pod NAME -o yaml | bwrap-doctor pod -"
-                    )));
-                }
-                let mut kinds: Vec<&str> = NATIVE.iter().chain(CUSTOM).map(|form| form.kind).collect();
-                let mut seen = BTreeSet::new();
-                kinds.retain(|kind| seen.insert(*kind));
-                let shown: Vec<String> =
-                    others.iter().take(4).map(|kind| crate::visible::line(kind).into_owned()).collect();
-                Err(ManifestError(format!(
-                    "no pod in it, but {}; looked for: {}, List",
-                    shown.join(", "),
-                    kinds.join(", ")
-                )))
-            }
-        }
-    }
-
     /// The kind, and the name: `Deployment/web`.
     #[must_use]
     pub fn title(&self) -> String {
-        crate::visible::line(&format!("{}/{}", self.kind, self.name)).into_owned()
+        // of several pods in one object each has its place
+        let place = if self.way.is_numbered() { format!(" {}", self.way) } else { String::new() };
+        crate::visible::line(&format!("{}/{}{place}", self.kind, self.name)).into_owned()
     }
 
     /// The namespace, that of those who name none included.
@@ -143,15 +52,15 @@ impl Workload {
         self.object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or("default")
     }
 
-    /// A label of its namespace, where the manifest has that as well.
-    pub(super) fn label_of_namespace(&self, name: &str) -> Option<&str> {
-        self.labels.get(name)?.as_str()
+    /// What else of the same manifest has a say in its pods.
+    pub(super) fn around(&self) -> &Around {
+        &self.around
     }
 
     /// The kind: `Deployment`.
     #[must_use]
-    pub fn kind(&self) -> &'static str {
-        self.kind
+    pub fn kind(&self) -> &str {
+        &self.kind
     }
 
     /// Whether the kind is not Kubernetes' own, but a custom resource. Neither the API server nor kustomize merges lists of these by
@@ -181,11 +90,16 @@ impl Workload {
 
     /// The object that has the pod's metadata and specification.
     pub(super) fn pod(&self) -> &Value {
-        let mut at = &self.object;
-        for part in self.way {
-            at = at.get(part).unwrap_or(&Value::Null);
-        }
-        at
+        self.way.of(&self.object).unwrap_or(&Value::Null)
+    }
+
+    pub(super) fn pod_mut(&mut self) -> Option<&mut Value> {
+        self.way.of_mut(Arc::make_mut(&mut self.object))
+    }
+
+    /// Where the pod is in the object.
+    pub(super) fn way(&self) -> &Way {
+        &self.way
     }
 
     pub(super) fn spec(&self) -> &Value {
@@ -213,13 +127,25 @@ impl Workload {
         })
     }
 
-    /// A pod's specification, wrapped as this kind has it.
-    pub(super) fn wrapped(&self, pod: Value) -> Value {
-        self.way.iter().rev().fold(pod, |inner, part| {
-            let mut outer = Map::new();
-            outer.insert((*part).to_owned(), inner);
-            Value::Object(outer)
-        })
+    /// The pod's volumes, by name.
+    pub(super) fn volumes(&self) -> HashMap<&Value, &Value> {
+        let all = self.spec().get("volumes").and_then(Value::as_array).into_iter().flatten();
+        // of two of one name the first counts
+        all.rev().filter_map(|volume| Some((volume.get("name")?, volume))).collect()
+    }
+
+    /// Those that any of its containers mounts, in the order of the pod.
+    pub(super) fn mounted(&self) -> Vec<&Value> {
+        let mounts = self.listed().flat_map(|(container, _)| mounts_of(container));
+        let names: HashSet<&Value> = mounts.filter_map(|mount| mount.get("name")).collect();
+        let all = self.spec().get("volumes").and_then(Value::as_array).into_iter().flatten();
+        all.filter(|volume| volume.get("name").is_some_and(|name| names.contains(name))).collect()
+    }
+
+    /// What a volume is: of a claim what it is bound to, where the manifest has that as well.
+    pub(super) fn source<'a>(&'a self, volume: &'a Value) -> &'a Value {
+        let claim = volume.pointer("/persistentVolumeClaim/claimName").and_then(Value::as_str);
+        claim.and_then(|claim| self.around.volume(self.namespace(), claim)).unwrap_or(volume)
     }
 
     /// What the API server refuses, and what it would drop without a word.
@@ -241,12 +167,14 @@ impl Workload {
                 _ => format!("spec.containers is not there{OF_A_PATCH}"),
             }));
         }
-        let (mut at, mut shown) = (&self.object, self.kind.to_owned());
-        for part in self.way.iter().filter(|_| !self.custom).map(Some).chain([None]) {
-            fields::check(Place::Around, &shown, at).map_err(wrong)?;
-            let Some(part) = part else { break };
-            at = at.get(part).unwrap_or(&Value::Null);
+        let around = if self.custom { Vec::new() } else { self.way.steps(&self.object) };
+        let mut shown = self.kind.clone();
+        for (part, object) in around {
+            fields::check(Place::Around, &shown, object).map_err(wrong)?;
             shown = format!("{shown}.{part}");
+        }
+        if !self.custom {
+            fields::check(Place::Around, &shown, self.pod()).map_err(wrong)?;
         }
         fields::check(Place::Spec, "spec", spec).map_err(wrong)?;
         let mut seen = BTreeSet::new();
@@ -279,12 +207,9 @@ impl Workload {
 const OF_A_PATCH: &str =
     " (of a patch, judge what it makes: kubectl kustomize DIRECTORY | bwrap-doctor pod -)";
 
-/// The name and the labels of a namespace.
-fn labels(kind: &str, object: &Value) -> Option<(String, Map<String, Value>)> {
-    let name = object.pointer("/metadata/name").filter(|_| kind == "Namespace")?.as_str();
-    let name = name.filter(|name| is_label(name))?;
-    let labels = object.pointer("/metadata/labels").and_then(Value::as_object)?;
-    Some((name.to_owned(), labels.clone()))
+/// Where a container mounts volumes.
+pub(super) fn mounts_of(container: &Value) -> impl Iterator<Item = &Value> {
+    container.get("volumeMounts").and_then(Value::as_array).into_iter().flatten()
 }
 
 /// A label of RFC 1123.
@@ -294,17 +219,4 @@ fn is_label(name: &str) -> bool {
         && name.bytes().all(inside)
         && !name.starts_with('-')
         && !name.ends_with('-')
-}
-
-/// An object of a `PodList`, which client libraries leave without what its list says of all.
-fn of_list(mut item: Value, kind: &str, version: Option<&Value>) -> Value {
-    if let (Some(item), false) = (item.as_object_mut(), kind.is_empty())
-        && !item.contains_key("kind")
-    {
-        item.insert("kind".into(), kind.into());
-        if let Some(version) = version {
-            item.entry("apiVersion").or_insert_with(|| version.clone());
-        }
-    }
-    item
 }

@@ -24,6 +24,7 @@
 //! ```
 
 mod anew;
+mod assumed;
 mod change;
 mod cure;
 mod edit;
@@ -41,8 +42,6 @@ mod yaml;
 
 use std::fmt;
 use std::str::FromStr;
-
-use serde_json::Value;
 
 pub use cure::Cure;
 pub use edit::edited;
@@ -75,7 +74,7 @@ pub struct ManifestError(String);
 /// larger than anybody means: a million values (aliases count for what they stand for), a thousand containers.
 pub fn read(text: &str) -> Result<Vec<Workload>, ManifestError> {
     let documents = yaml::documents(text).map_err(|error| strangers::template(text, error));
-    let read = documents.and_then(|documents| Workload::all(documents, || yaml::lines(text)));
+    let read = documents.and_then(|documents| manifest::workloads(documents, || yaml::lines(text)));
     read.map_err(|error| strangers::named(text, error))
 }
 
@@ -192,7 +191,8 @@ impl Cluster {
         container: &str,
         sandbox: &Sandbox,
     ) -> Result<Forecast, ManifestError> {
-        facts::cluster_of(self, workload).judge(workload, container, sandbox)
+        let workload = workload.narrowed(container);
+        facts::cluster_of(self, &workload).judge(&workload, container, sandbox)
     }
 
     fn judge(
@@ -212,7 +212,7 @@ impl Cluster {
                 Some(format!("{}: {}", self.runtime, refused.text))
             });
         }
-        cure::name_volumes(workload, found, &mut prediction.obstacles);
+        cure::name_volumes(workload, &mut prediction.obstacles);
         let mut ask = facts::questions(self, workload, found, sandbox);
         let open = prediction.obstacles.iter().flat_map(|finding| &finding.evidence);
         let open =
@@ -233,29 +233,17 @@ impl Cluster {
         if matches!(answer, Answer::NotStarted | Answer::Fails) {
             ask.clear();
         }
-        let starts = answer == Answer::Starts && !self.seccomp_default;
-        let assumed = starts.then(|| self.assumed(workload, found, sandbox)).flatten();
+        let starts = answer == Answer::Starts;
+        let assumed = if starts { assumed::all(self, workload, found, sandbox) } else { Vec::new() };
         Ok(Forecast {
             runtime: self.runtime,
             answer,
             refused,
             obstacles: prediction.obstacles,
             ask,
-            assumed: assumed.into_iter().collect(),
+            assumed,
             host,
         })
-    }
-
-    /// What would stand in the way if the kubelet had a filter for containers that name none.
-    fn assumed(&self, workload: &Workload, container: &Value, sandbox: &Sandbox) -> Option<String> {
-        let other = Self { seccomp_default: true, ..self.clone() };
-        let prediction = predict(&facts::inside(&other, workload, container), sandbox);
-        let first = prediction.obstacles.first()?;
-        Some(format!(
-            "the kubelet's seccompDefault is off; where it is on, as on GKE Autopilot and Talos, the runtime's filter stands in the way [{}]: \
-             judge with --seccomp-default, or set seccompProfile",
-            first.cause.code()
-        ))
     }
 }
 

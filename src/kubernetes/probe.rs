@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::facts::{APPARMOR, mounts_of, volume_of};
+use super::facts::{APPARMOR, volumes_of};
 use super::manifest::Workload;
 use super::{ManifestError, yaml};
 
@@ -108,8 +108,7 @@ pub fn probe(workload: &Workload, container: &str, line: &[String]) -> Result<St
 /// The volumes that a container mounts, and where; without those that one pod at a time may have, which would wait for the other.
 fn shared(workload: &Workload, container: &Value) -> (Vec<Value>, Vec<Value>) {
     let (mut volumes, mut mounts) = (Vec::new(), Vec::new());
-    for mount in mounts_of(container) {
-        let Some(volume) = volume_of(workload, mount) else { continue };
+    for (mount, volume) in volumes_of(workload, container) {
         if CLAIMS.iter().any(|field| volume.get(*field).is_some()) {
             continue;
         }

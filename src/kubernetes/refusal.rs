@@ -3,13 +3,14 @@
 mod admission;
 mod capabilities;
 mod node;
+mod scc;
 mod server;
 mod volumes;
 
 use serde_json::Value;
 
 use super::change::{Change, Field, changed};
-use super::facts::{other_class, unmasked, user_namespace};
+use super::facts::{NO_USER_NAMESPACES, asks_for_cards, is, other_class, unmasked, user_namespace};
 use super::{Cluster, Workload};
 use crate::diagnosis::Cause;
 
@@ -77,11 +78,43 @@ pub(super) fn all(cluster: &Cluster, workload: &Workload, container: &Value) -> 
 fn plain(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<Refusal> {
     let mut found = server::refuses(cluster, workload, container);
     found.extend(admission::refuses(cluster, workload));
-    found.extend(node::refuses(cluster, workload, container));
+    found.extend(scc::refuses(workload));
+    found.extend(on_node(cluster, workload, container));
+    // it waits for those that start the pod up
+    let before = workload.listed().take_while(|(one, _)| !std::ptr::eq(*one, container));
+    let before = before.filter(|(_, list)| *list == "initContainers").map(|(one, _)| one);
+    let mut others = of_others(cluster, workload, before);
+    // what is the whole pod's is said already
+    others.retain(|one| one.stops() && !found.iter().any(|said| one.text.ends_with(&said.text)));
+    found.extend(others);
+    found
+}
+
+/// What a node refuses of one container.
+fn on_node(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<Refusal> {
+    let mut found = node::refuses(cluster, workload, container);
     let userns = user_namespace(cluster, workload);
     found.extend(volumes::refuses(cluster, workload, container, userns));
     found.extend(capabilities::refuses(cluster, container));
     found
+}
+
+/// The same of other containers than the one that is judged, whose change mends none of it.
+fn of_others<'a>(
+    cluster: &Cluster,
+    workload: &Workload,
+    others: impl Iterator<Item = &'a Value>,
+) -> Vec<Refusal> {
+    let each = others.flat_map(|one| {
+        let name = crate::visible::line(one.get("name").and_then(Value::as_str).unwrap_or_default());
+        let refused = on_node(cluster, workload, one).into_iter();
+        refused.map(move |refused| Refusal {
+            text: format!("container {name}: {}", refused.text),
+            patch: None,
+            ..refused
+        })
+    });
+    each.collect()
 }
 
 const PROC_MOUNT: &[Field] = &[Field::ProcMount];
@@ -113,17 +146,33 @@ pub(super) fn of_change(
     change: &Change,
     now: &[Refusal],
 ) -> Option<Refusal> {
-    if let (Some(false), Some(class)) = (change.set.host_users, other_class(cluster, workload)) {
+    let workload = &*workload.narrowed(name);
+    let apart = change.set.host_users == Some(false);
+    if let (true, Some(class)) = (apart, other_class(cluster, workload)) {
         let text = format!(
             "it is not known whether what runs the RuntimeClass {class} offers user namespaces of pods"
         );
         return Some(refusal(Some(Cause::RuntimeWithoutUserNamespaces), text, "leave hostUsers out"));
     }
+    if apart && asks_for_cards(workload) && !is(workload.spec().get("hostUsers"), false) {
+        let remedy = "leave hostUsers and procMount out, and bind the outer /proc in the sandbox";
+        return Some(refusal(None, NO_USER_NAMESPACES, remedy));
+    }
     let changed = changed(cluster, workload, name, change)?;
     let (container, _) = changed.container(name)?;
-    let dropped = change.set.host_users == Some(false) || change.set.unmasked_proc;
+    let dropped = apart || change.set.unmasked_proc;
     let of_no_use = |refused: &Refusal| {
         !refused.is_among(now) || dropped && refused.cause == Some(Cause::PodFieldsIgnored)
     };
-    plain(cluster, &changed, container).into_iter().find(of_no_use)
+    let next = plain(cluster, &changed, container).into_iter().find(of_no_use);
+    next.or_else(|| {
+        // what is said of the pod is said of all its containers
+        let others = |workload: &Workload| {
+            let others = workload.listed().map(|(one, _)| one);
+            let others = others.filter(|one| one.get("name").is_none_or(|other| other != name));
+            of_others(cluster, workload, others)
+        };
+        let before = if apart { others(workload) } else { return None };
+        others(&changed).into_iter().find(|refused| !refused.is_among(&before))
+    })
 }

@@ -460,7 +460,9 @@ impl Reach {
                     Err(error) => Err(error.into()),
                 });
             }
-            found.iter().for_each(|process| note(process.signal(*signal)));
+            for process in &found {
+                note(process.signal(*signal));
+            }
         }
         (reached.then_some(found), sent)
     }

@@ -57,10 +57,8 @@ pub(crate) struct Running {
     outcome: Option<Outcome>,
     /// Removed with this.
     group: Option<Group>,
-    /// Without one, what it is known to have used.
-    used: Usage,
-    /// Nobody can ask for that.
-    uncounted: bool,
+    /// Without one, what it is known to have used, if anybody can ask for that.
+    used: Option<Usage>,
     oom: Kills,
     /// Has it ended with us.
     watch: Option<Watch>,
@@ -182,8 +180,7 @@ impl Running {
             tampered: false,
             outcome: None,
             group: None,
-            used: Usage::default(),
-            uncounted: false,
+            used: Some(Usage::default()),
             oom,
             watch: None,
             _lease: lease,
@@ -272,15 +269,18 @@ impl Running {
         if let Some(group) = &self.group {
             return group.usage();
         }
-        if self.end.is_none() {
-            self.used = self.reach.usage().or_more(self.used);
+        let before = self.used.unwrap_or_default();
+        if self.end.is_some() {
+            return before;
         }
-        self.used
+        let used = self.reach.usage().or_more(before);
+        self.used = Some(used);
+        used
     }
 
     /// Nobody will ask what it has used: reading that costs as much as what else is done at the end.
     pub(super) fn forgo_usage(&mut self) {
-        self.uncounted = true;
+        self.used = None;
     }
 
     /// Whether the kernel has killed nothing for want of memory since the launch began, as far as that can be told.
@@ -328,11 +328,11 @@ impl Running {
                 let now = self.limits.as_ref().and_then(|_| spawn::resource_limits(self.pid));
                 self.tampered = now.is_some() && now != self.limits || self.has_survivors();
             }
-            if self.group.is_none() && !self.uncounted {
+            if let (None, Some(before)) = (&self.group, self.used) {
                 // shorter than a step of the figures in /proc, it need not be asked
                 let short = self.began.elapsed() < STEP;
                 let used = if short { Usage::below_a_step() } else { self.reach.usage_at_end() };
-                self.used = used.or_more(self.used);
+                self.used = Some(used.or_more(before));
             }
             self.end = Some(reap(self.reach.process()));
         }

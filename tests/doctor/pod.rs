@@ -194,6 +194,17 @@ fn a_container_that_debugs_can_be_named() {
     let args = ["pod", "--runtime", "containerd", "--node", &node, "--container", "dbg", "-"];
     let said = ask_with_input(&args, text.as_bytes());
     assert!(said.status == 0 && said.out.contains("container dbg"), "{}{}", said.out, said.err);
+    // else it is told of, and the answer is the others'
+    let text = text.replace("name: c ", "name: c, securityContext: { privileged: true } ");
+    let text = text.replace("privileged: true } }] }\n", "privileged: false } }] }\n");
+    let args = ["pod", "--runtime", "containerd", "--node", &node, "-"];
+    let said = ask_with_input(&args, text.as_bytes());
+    assert!(
+        said.status == 0 && said.out.contains("container dbg, which only debugs it"),
+        "{}{}",
+        said.out,
+        said.err
+    );
 }
 
 #[test]
@@ -214,7 +225,8 @@ fn json_has_the_facts() {
 #[test]
 fn json_keeps_to_its_schema() {
     let (_keep, node) = node();
-    let root = "kind: Pod\nspec: { securityContext: { runAsNonRoot: true, runAsUser: 0 }, containers: [{ name: c }] }\n";
+    let root = "kind: Pod\nspec: { securityContext: { runAsNonRoot: true, runAsUser: 0 }, containers: [{ name: c }] }\n---\n\
+                kind: Pod\nspec: { os: { name: windows }, containers: [{ name: c }] }\n";
     let mut seen = BTreeSet::new();
     for more in [
         &[][..],
@@ -238,7 +250,7 @@ fn json_keeps_to_its_schema() {
             }
         }
     }
-    let answers = ["starts", "fails", "not-started", "depends-on-node", "null", "\"K803\""];
+    let answers = ["starts", "fails", "not-started", "depends-on-node", "null", "\"K803\"", "\"K811\""];
     assert!(answers.iter().all(|answer| seen.contains(*answer)), "{seen:?}");
     // what the schema does not tell of is seen, and what is missing
     for (pointer, value) in [

@@ -53,7 +53,34 @@ fn what_others_read_is_known() {
             "githubConfigUrl: x\ntemplate: { spec: { containers: [{ name: runner }] } }\n",
             "values of Actions Runner Controller",
         ),
-        ("resources: [x.yaml]\n", "document 1 (line 1) has no kind"),
+        ("x: y\n", "document 1 (line 1) has no kind"),
+        (
+            "resources: [d.yaml]\npatches: [{ path: p.yaml }]\n",
+            "kubectl kustomize DIRECTORY | bwrap-doctor pod -",
+        ),
+        (
+            "concurrent = 1\n  [[runners]]\n    executor = \"kubernetes\"\n",
+            "the configuration of GitLab Runner",
+        ),
+        ("module \"x\" {\n}\n", "Terraform"),
+        ("{\"resource\": {\"kubernetes_pod\": {}}}\n", "Terraform"),
+        ("name: ci\n\"on\": push\njobs: {}\n", "a workflow of GitHub Actions"),
+        ("stages: [build]\nbuild:\n  stage: build\n  script: [make]\n", "a pipeline of GitLab's"),
+        ("gitlab-runner:\n  runners:\n    config: |\n      [[runners]]\n", "values of GitLab Runner's chart"),
+        ("githubConfigUrl: x\ncontainerMode: { type: dind }\n", "values of Actions Runner Controller"),
+        ("agentStackSecret: x\nconfig: { queue: k }\n", "config.pod-spec-patch"),
+        ("kind: pipeline\ntype: kubernetes\nsteps: []\n", "Drone's"),
+        ("when: { event: push }\nsteps: []\n", "a pipeline"),
+        ("pipeline {\n  agent { kubernetes { yaml '' } }\n}\n", "a Jenkinsfile"),
+        ("{\n  // comment\n  \"image\": \"x\",\n  \"runArgs\": [],\n}\n", "a devcontainer"),
+        ("Name:             executor-0\nNamespace:        zuul\n", "kubectl get pod NAME -o yaml"),
+        ("NAME         READY   STATUS\nexecutor-0   1/1     Running\n", "kubectl get pod NAME -o yaml"),
+        ("kind: Status\napiVersion: v1\n", "bwrap-doctor explain -"),
+        ("kind: Event\napiVersion: v1\n", "bwrap-doctor explain -"),
+        ("Error from server (NotFound): pods \"x\" not found\n", "bwrap-doctor explain -"),
+        ("containers:\n- name: c\n  image: x\n", "judge it below `spec:`"),
+        ("name: c\nimage: x\n", "a container without its pod"),
+        ("- job:\n    name: x\n", "Zuul"),
         (
             "kind: Kustomization\napiVersion: kustomize.config.k8s.io/v1beta1\n",
             "kubectl kustomize DIRECTORY | bwrap-doctor pod -",
@@ -84,6 +111,7 @@ fn templates_are_told_from_yaml() {
         &pod("{{ include \"chart.fullname\" . }}"),
         &["a template (line 4)", "helm template CHART | bwrap-doctor pod -"],
     );
+    wrong("{%- if x %}\nkind: Pod\n{%- endif %}\n", &["a template (line 1)", "Jinja", "bwrap-doctor pod -"]);
     wrong(&format!("{{{{- if .Values.x }}}}\n{}", pod("c")), &["a template (line 1)"]);
     wrong(
         "kind: Pod\nspec:\n  hostUsers: ${HU}\n  containers: [{ name: c }]\n",

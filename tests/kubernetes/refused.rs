@@ -1,8 +1,8 @@
 //! What a cluster refuses or drops is told, and no change brings it about.
 
-use bwrap_launch::diagnosis::{Action, Cause};
-use bwrap_launch::host::Fact;
-use bwrap_launch::kubernetes::{Answer, Cluster, Cure, Runtime, Workload, probe, read};
+use bwrap_launch::diagnosis::{Action, Cause, Symptom, diagnose};
+use bwrap_launch::host::{Fact, Host};
+use bwrap_launch::kubernetes::{Answer, Cluster, Cure, Refusal, Runtime, Workload, probe, read};
 use bwrap_launch::{Command, Version};
 
 use crate::{containerd, cri_o, foretell, line, one};
@@ -46,6 +46,20 @@ pub(crate) fn refused(cluster: &Cluster, pod: &Workload, says: &str) {
     let texts: Vec<&str> = forecast.refused.iter().map(|refused| refused.text.as_str()).collect();
     assert_eq!(forecast.answer, Answer::NotStarted, "{says}: {forecast:#?}");
     assert!(texts.iter().any(|text| text.contains(says)), "{says}: {texts:?}");
+    forecast.refused.iter().for_each(is_known);
+}
+
+/// Whoever pastes what was foretold is told the same.
+#[track_caller]
+fn is_known(refused: &Refusal) {
+    let Some(cause) = refused.cause else { return };
+    let text = &refused.text;
+    let found = diagnose(&Symptom::from_text(text.as_bytes()), &Host::default(), None).cause();
+    // in the words of this file Pod Security minds one thing or another
+    let admission = [Cause::AdmissionRefuses, Cause::PodSecurityForbidsUnmasked];
+    let alike = admission.contains(&cause) && found.is_some_and(|found| admission.contains(&found));
+    let dropped = cause == Cause::PodFieldsIgnored || text.contains(" passes over ");
+    assert!(found == Some(cause) || alike || dropped, "{text}: {found:?}, not {cause:?}");
 }
 
 #[track_caller]

@@ -36,6 +36,9 @@ const LINE: &str = "--ro-bind /lib /lib --ro-bind /usr /usr --symlink /usr/lib64
 struct Judged {
     workload: String,
     container: String,
+    /// Whether the answer is about it, too.
+    #[serde(skip)]
+    counts: bool,
     /// The Pod Security Standard that lets it in.
     standard: Standard,
     forecasts: Vec<Forecast>,
@@ -99,20 +102,25 @@ pub(crate) fn run(task: &Pod, format: Format) -> Result {
         };
     }
     let mut judged = Vec::new();
-    for (workload, container) in pairs(&workloads, &wanted) {
-        let forecasts = clusters.iter().map(|cluster| cluster.foretell(workload, container, &sandbox));
-        let mut forecasts = forecasts.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
-        // of a class of gVisor's it is gVisor with each of them
-        forecasts.dedup_by_key(|forecast| forecast.runtime);
+    for workload in &workloads {
         let standard = clusters.first().map_or(Standard::Privileged, |cluster| standard(workload, cluster).0);
-        judged.push(Judged {
-            workload: workload.title(),
-            container: container.to_owned(),
-            standard,
-            forecasts,
-        });
+        for container in workload.containers().filter(|name| wanted(name)) {
+            let forecasts = clusters.iter().map(|cluster| cluster.foretell(workload, container, &sandbox));
+            let mut forecasts =
+                forecasts.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
+            // of a class of gVisor's it is gVisor with each of them
+            forecasts.dedup_by_key(|forecast| forecast.runtime);
+            judged.push(Judged {
+                workload: workload.title(),
+                container: container.to_owned(),
+                // a debugger's, which nobody means unless it is named
+                counts: task.container.is_some() || !workload.is_ephemeral(container),
+                standard,
+                forecasts,
+            });
+        }
     }
-    let answer = whole(judged.iter().flat_map(|one| &one.forecasts));
+    let answer = whole(judged.iter().filter(|one| one.counts).flat_map(|one| &one.forecasts));
     if format == Format::Json {
         output::print_json(&Envelope::new("pod", Report { answer, containers: judged }))?;
     } else {
@@ -157,8 +165,12 @@ fn status(answer: Answer) -> ExitCode {
 fn told(judged: &[Judged], answer: Answer, node: bool, helps: impl FnOnce() -> bool) -> String {
     let mut text = String::new();
     for one in judged {
-        let _ =
-            writeln!(text, "{}, container {} (Pod Security: {})", one.workload, one.container, one.standard);
+        let debugs = if one.counts { "" } else { ", which only debugs it" };
+        let _ = writeln!(
+            text,
+            "{}, container {}{debugs} (Pod Security: {})",
+            one.workload, one.container, one.standard
+        );
         for forecast in &one.forecasts {
             tell(&mut text, forecast);
         }

@@ -22,6 +22,10 @@ rules! {
             vec![remedy.needs(Need::Linux("nodes with ", (6, 3))).needs(RUNTIME)]
         };
 
+    // its words are those of the next, with another error
+    NoIdsForPod, Failed, [], unless "a pod with hostUsers: false starts on the same node when it is empty"
+        => said, |_| vec![told!(K816, "range-of-kubelet"), told!("without-host-users")];
+
     NodeWithoutUserNamespaces, Failed, [],
         unless "`sysctl user.max_user_namespaces`, typed on the node, is above 0"
         => said, |case| {
@@ -50,6 +54,28 @@ rules! {
     AdmissionRefuses, Failed, [],
         unless "the same manifest is created in another namespace of the same cluster, with the same labels"
         => said;
+
+    RootNotWanted, Failed, [], unless "the pod's runAsUser is a number above 0"
+        => said, |_| {
+            let patch = PodPatch { run_as_user: Some(1000), ..PodPatch::default() };
+            vec![told!(K811, "name-a-user" => Action::Pod(patch))]
+        };
+
+    PodCannotBeChanged, Failed, [], unless "the object of this name is gone when it is applied" => said;
+
+    PodFieldsRefused, Failed, [], unless "`kubectl apply --dry-run=server -f FILE` takes the manifest without a word"
+        => said;
+
+    IdWithoutMapping, Failed, [],
+        unless "the pod starts in the same way with ids below 65536, and fails without hostUsers: false"
+        => said, |_| vec![told!(K814, "ids-that-fit"), told!("without-host-users")];
+
+    RuntimeClassMissing, Failed, [],
+        unless "`kubectl get node NODE -o jsonpath={.status.runtimeHandlers}` lists the handler of the RuntimeClass"
+        => said;
+
+    // what is everybody's is nobody's: it comes last
+    PodNotStarted, Failed, [], unless "`kubectl get pod POD` says Running, and bwrap ran in it" => said;
 }
 
 /// Whoever wrote the right YAML and still sees masks is told so; whether he did, only he knows.
@@ -74,11 +100,17 @@ fn pod_fields_ignored(case: &Case<'_>) -> Option<Judgement> {
 }
 
 /// The cause that a text of Kubernetes', of a runtime or of admission names, wherever in it: by the words below `== said` in the text
-/// of that cause, in small letters. The first counts.
+/// of that cause, in small letters, of which some have others between (` ... `). The first counts.
 fn kubernetes_text(text: &str) -> Option<Cause> {
     let text: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
     let text = text.join(" ");
-    let says = |cause: &Cause| section(cause.text(), "said").lines().any(|words| text.contains(words));
+    // an engine's own, which starts containers and no pods
+    let engine = text.contains("response from daemon") && !text.contains("failed to start container \"");
+    let says = |cause: &Cause| {
+        let kubernetes = cause.is_before_bwrap();
+        !(engine && kubernetes)
+            && section(cause.text(), "said").lines().any(|words| evidence::is_said(&text, words))
+    };
     RULES.iter().map(|rule| rule.cause).chain([Cause::ArgumentsTooLong]).find(says)
 }
 
@@ -110,8 +142,14 @@ fn said(case: &Case<'_>) -> Option<Judgement> {
     let found = weigh(if sure { High } else { Low }).heard(case, format!("{who}: {}", text.trim()));
     // what a standard for pods minds, and what bwrap needs of it
     let minded = section(reason.text(), "minded").lines().filter_map(|row| row.split_once('\t'));
-    let minded = minded.filter(|(word, _)| lower.contains(word));
-    Some(minded.fold(found, |found, (_, text)| found.heard(case, text)))
+    let minded: Vec<&str> = minded.filter(|(word, _)| lower.contains(word)).map(|(_, text)| text).collect();
+    let fields = minded.iter().filter_map(|text| Some(text.split_once(": ")?.0));
+    let fields: Vec<&str> = fields.filter(|field| !field.contains(' ')).collect();
+    let found = match fields.as_slice() {
+        [] => found,
+        fields => found.summary(format!("{} ({})", reason.title(), fields.join(", "))),
+    };
+    Some(minded.into_iter().fold(found, |found, text| found.heard(case, text)))
 }
 
 fn load_on_nodes(case: &Case<'_>) -> Vec<Remedy> {
@@ -121,129 +159,4 @@ fn load_on_nodes(case: &Case<'_>) -> Vec<Remedy> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-    use super::*;
-    use crate::diagnosis::Confidence;
-    use crate::diagnosis::fixtures::machine;
-    use crate::diagnosis::{Symptom, diagnose};
-
-    const API: &str = "The Pod \"p\" is invalid: spec.containers[0].securityContext.procMount: Invalid value: \
-                       \"Unmasked\": `hostUsers` must be false to use `Unmasked`";
-    const ADMISSION: &str = "pods \"p\" is forbidden: violates PodSecurity \"baseline:v1.34\": procMount (container \
-                             \"c\" must not set securityContext.procMount to \"Unmasked\")";
-    const RUNTIME: &str = "Failed to create pod sandbox: failed to start noop process for unshare: fork/exec \
-                           /proc/self/exe: no space left on device";
-
-    #[test]
-    fn texts_of_kubernetes() {
-        assert_eq!(kubernetes_text(API), Some(Cause::UnmaskedNeedsUserNamespace));
-        assert_eq!(kubernetes_text(ADMISSION), Some(Cause::PodSecurityForbidsUnmasked));
-        assert_eq!(kubernetes_text(&RUNTIME.replace(' ', "\n  ")), Some(Cause::NodeWithoutUserNamespaces));
-        assert_eq!(kubernetes_text("bwrap: Can't mount proc on /proc: Operation not permitted"), None);
-        assert_eq!(kubernetes_text("write /x: no space left on device"), None);
-    }
-
-    #[test]
-    fn what_is_said_is_looked_for_in_small_letters() {
-        let rows =
-            |name: &'static str| Cause::ALL.iter().flat_map(move |cause| section(cause.text(), name).lines());
-        assert!(rows("said").count() > 12 && rows("minded").count() > 5);
-        for words in rows("said").chain(rows("minded").filter_map(|row| Some(row.split_once('\t')?.0))) {
-            assert!(!words.is_empty() && words == words.to_lowercase(), "{words}");
-        }
-        assert!(rows("minded").all(|row| row.contains('\t')));
-        let known = super::super::all().map(|rule| rule.cause);
-        let looked: Vec<&str> = known.flat_map(|cause| section(cause.text(), "said").lines()).collect();
-        assert_eq!(looked.len(), rows("said").count());
-    }
-
-    #[test]
-    fn a_pasted_text_is_diagnosed() {
-        for (text, code) in [(API, "K801"), (ADMISSION, "K804"), (RUNTIME, "K802")] {
-            let diagnosis = diagnose(&Symptom::from_text(text.as_bytes()), &machine(), None);
-            assert_eq!(diagnosis.cause().unwrap().code(), code);
-            assert_eq!(diagnosis.causes[0].confidence, Confidence::High);
-            assert!(!diagnosis.causes[0].remedies.is_empty());
-        }
-    }
-
-    /// As kubelets, runtimes and API servers print them.
-    const NOT_STARTED: &[(&str, &str)] = &[
-        (
-            "Failed to create pod sandbox: can't set `spec.hostUsers: false`, RuntimeClass handler \"sysbox-runc\" does not support user \
-          namespaces",
-            "K805",
-        ),
-        ("can't set spec.hostUsers: false, runtime does not support user namespaces", "K805"),
-        (
-            "failed to create containerd container: cannot load seccomp profile \"/var/lib/kubelet/seccomp/profiles/unshare.json\": open \
-          /var/lib/kubelet/seccomp/profiles/unshare.json: no such file or directory",
-            "K806",
-        ),
-        (
-            "unable to load local profile \"/var/lib/kubelet/seccomp/x.json\": no such file or directory",
-            "K806",
-        ),
-        ("Cannot enforce AppArmor: profile \"bwrap-nested\" is not loaded", "K807"),
-        ("Cannot enforce AppArmor: AppArmor is not enabled on the host", "K807"),
-        (
-            "failed to set MOUNT_ATTR_IDMAP on /var/lib/kubelet/pods/x/volumes/kubernetes.io~nfs/data: invalid argument",
-            "K808",
-        ),
-        (
-            "pods \"p\" is forbidden: violates PodSecurity \"baseline:latest\": seccompProfile (pod must not set \
-          securityContext.seccompProfile.type to \"Unconfined\")",
-            "K809",
-        ),
-        (
-            "pods \"p\" is forbidden: unable to validate against any security context constraint: [provider restricted-v2]",
-            "K809",
-        ),
-        (
-            "admission webhook \"gkepolicy.common-webhooks.networking.gke.io\" denied the request: GKE Warden rejected the request",
-            "K809",
-        ),
-    ];
-
-    #[test]
-    fn a_pod_that_was_not_started_is_none_of_bwraps_failures() {
-        for (text, code) in NOT_STARTED {
-            for text in [
-                (*text).to_owned(),
-                format!("Warning  FailedCreatePodSandBox  {text}"),
-                format!("bwrap: {text}"),
-            ] {
-                let diagnosis = diagnose(&Symptom::from_text(text.as_bytes()), &machine(), None);
-                assert_eq!(diagnosis.cause().unwrap().code(), *code, "{text}");
-                let report = diagnosis.brief();
-                assert!(
-                    report.starts_with("Kubernetes did not start the pod; bwrap did not run.\n"),
-                    "{report}"
-                );
-            }
-        }
-        let said = "violates PodSecurity \"restricted:latest\": allowPrivilegeEscalation != false (container \"c\" must set ...), \
-                    runAsNonRoot != true (pod must set ...)";
-        let diagnosis = diagnose(&Symptom::from_text(said.as_bytes()), &machine(), None);
-        let minded =
-            diagnosis.causes[0].evidence.iter().filter(|seen| seen.text.contains("suits bwrap")).count();
-        assert_eq!(minded, 2, "{diagnosis}");
-        // where it is off, there is nothing to load
-        let of = |text: &str| {
-            diagnose(&Symptom::from_text(text.as_bytes()), &machine(), None).causes[0].remedies[0]
-                .summary
-                .clone()
-        };
-        assert!(of("AppArmor is not enabled on the host").starts_with("Leave"));
-        assert!(of("apparmor profile not found bwrap-nested").starts_with("Load"));
-    }
-
-    #[test]
-    fn a_noop_process_can_fail_for_other_reasons() {
-        let text = b"failed to start noop process for unshare: fork/exec /proc/self/exe: permission denied";
-        let diagnosis = diagnose(&Symptom::from_text(text), &machine(), None);
-        assert_eq!(diagnosis.causes[0].confidence, Confidence::Low);
-    }
-}
+mod tests;

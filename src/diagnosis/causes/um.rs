@@ -186,8 +186,10 @@ fn overflow_id_twice(case: &Case<'_>) -> Option<Judgement> {
     maps_ids(case)?;
     rule_out(case.plan.as_ref().is_some_and(|plan| plan.dev.is_none()))?;
     let bwrap = &case.host.bwrap;
-    rule_out(bwrap.present().is_some_and(|program| !program.setuid))?;
+    // what nobody looked at is foreseen of none; that it failed so makes it likely
+    rule_out((!case.failed() || bwrap.present().is_some()) && case.host.bwrap_gets_root() == Some(false))?;
     let process = &case.host.process;
+    rule_out(process.no_new_privs.is(&true))?;
     let ids = [
         ("user", &process.real_uid, "kernel.overflowuid"),
         ("group", &process.real_gid, "kernel.overflowgid"),

@@ -16,9 +16,15 @@ fn class(workload: &Workload) -> Option<&str> {
     workload.spec().get("runtimeClassName").and_then(Value::as_str).filter(|class| !class.is_empty())
 }
 
+/// What runs it: the handler that the class has in this manifest, or what the class is called.
+pub(super) fn handler(workload: &Workload) -> Option<&str> {
+    let class = class(workload)?;
+    Some(workload.around().handler(class).unwrap_or(class))
+}
+
 /// The cluster that runs the pods of a workload: with gVisor, if their class is called so.
 pub(in crate::kubernetes) fn cluster_of<'a>(cluster: &'a Cluster, workload: &Workload) -> Cow<'a, Cluster> {
-    let gvisor = class(workload).is_some_and(|class| GVISOR.iter().any(|name| class.contains(name)));
+    let gvisor = handler(workload).is_some_and(|class| GVISOR.iter().any(|name| class.contains(name)));
     if !gvisor || cluster.runtime == Runtime::GVisor {
         return Cow::Borrowed(cluster);
     }
@@ -27,6 +33,7 @@ pub(in crate::kubernetes) fn cluster_of<'a>(cluster: &'a Cluster, workload: &Wor
 
 /// The pod's `RuntimeClass`, if that may be of a runtime that keeps rules of its own.
 pub(in crate::kubernetes) fn other_class(cluster: &Cluster, workload: &Workload) -> Option<String> {
-    let class = class(workload).filter(|class| !USUAL.iter().any(|name| class.starts_with(name)))?;
+    let usual = |handler: &str| USUAL.iter().any(|name| handler.starts_with(name));
+    let class = class(workload).filter(|_| handler(workload).is_some_and(|handler| !usual(handler)))?;
     (cluster.runtime != Runtime::GVisor).then(|| crate::visible::line(class).into_owned())
 }

@@ -9,6 +9,33 @@ use crate::kubernetes::{Cluster, Runtime, Workload};
 /// The annotation that came before `appArmorProfile`.
 pub(in crate::kubernetes) const APPARMOR: &str = "container.apparmor.security.beta.kubernetes.io";
 
+/// The annotations that came before `seccompProfile`: a pod's, and with its name each container's.
+const SECCOMP_OF_POD: &str = "seccomp.security.alpha.kubernetes.io/pod";
+const SECCOMP: &str = "container.seccomp.security.alpha.kubernetes.io";
+
+/// The filter that is asked for.
+pub(in crate::kubernetes) fn seccomp_asked(
+    cluster: &Cluster,
+    workload: &Workload,
+    container: &Value,
+) -> Option<String> {
+    let field = context(workload, container, "seccompProfile").and_then(profile);
+    field.or_else(|| annotated_seccomp(cluster, workload, container))
+}
+
+fn annotated_seccomp(cluster: &Cluster, workload: &Workload, container: &Value) -> Option<String> {
+    // later ones keep them, and go by the fields alone
+    cluster.kubernetes.filter(|version| *version < (1, 27))?;
+    let annotations = workload.pod().pointer("/metadata/annotations")?;
+    let own = format!("{SECCOMP}/{}", container.get("name")?.as_str()?);
+    let text = annotations.get(own).or_else(|| annotations.get(SECCOMP_OF_POD))?.as_str()?;
+    Some(match (text.strip_prefix("localhost/"), text) {
+        (Some(name), _) => name.to_owned(),
+        (None, "unconfined") => "Unconfined".to_owned(),
+        (None, _) => "RuntimeDefault".to_owned(),
+    })
+}
+
 /// Whether Kubernetes has a field for it, and does not drop it.
 pub(in crate::kubernetes) fn has_apparmor_field(cluster: &Cluster) -> bool {
     cluster.kubernetes.is_none_or(|version| version >= (1, 30))

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::{
-    apparmor, apparmor_asked, confinement, context, kernel_maps_tmpfs, mounts_of, other_class, privileged,
-    profile, unmasked, user, user_namespace, volume_of,
+    MAPS_HUGE_PAGES, MAPS_TMPFS, apparmor, apparmor_asked, confinement, gpu, kernel_since, other_class,
+    privileged, seccomp_asked, unmasked, user, user_namespace,
 };
 use crate::diagnosis;
 use crate::kubernetes::quantity::memory_limit;
@@ -39,7 +39,7 @@ pub(in crate::kubernetes) fn questions(
         ask.push("whether containerd labels containers: `containerd config dump | grep enable_selinux` on the node".to_owned());
     }
     let userns = user_namespace(cluster, workload);
-    if userns && kernel_maps_tmpfs(cluster) != Some(true) {
+    if userns && kernel_since(cluster, MAPS_TMPFS) != Some(true) {
         ask.push(match node.kernel.release.present() {
             None => "the nodes' kernel: `uname -r`, 6.3 or later for hostUsers: false".to_owned(),
             Some(release) => format!(
@@ -48,10 +48,11 @@ pub(in crate::kubernetes) fn questions(
             ),
         });
     }
+    ask.extend(gpu::questions(workload, container, sandbox, userns));
     if userns {
-        let volumes = mounts_of(container).filter_map(|mount| volume_of(workload, mount));
-        ask.extend(volumes.filter_map(|volume| {
-            let kind = seldom_mapped(volume)?;
+        // one that is not mounted keeps the others from being ready
+        ask.extend(workload.mounted().into_iter().filter_map(|volume| {
+            let kind = seldom_mapped(cluster, workload.source(volume))?;
             let name = crate::visible::line(volume.get("name")?.as_str()?);
             Some(format!("whether the node's kernel can show the {kind} volume {name} under other ids, as hostUsers: false needs"))
         }));
@@ -89,7 +90,7 @@ pub(in crate::kubernetes) fn questions(
         let text = "CRI-O's version: `crio --version`; 1.33.0 and 1.33.1 mask /proc all the same";
         ask.push(text.to_owned());
     }
-    let filter = context(workload, container, "seccompProfile").and_then(profile);
+    let filter = seccomp_asked(cluster, workload, container);
     if let Some(name) = filter.filter(|name| {
         !["Unconfined", "RuntimeDefault", diagnosis::FILTER_FOR_BWRAP].contains(&name.as_str())
     }) {
@@ -105,11 +106,36 @@ const LITTLE_MEMORY: f64 = 12.0 * 1_048_576.0;
 const SELDOM_MAPPED: &[&str] = &["azureFile", "cephfs", "glusterfs"];
 
 /// What drivers of such filesystems have in their names.
-const SELDOM_MAPPED_BY: &[&str] =
-    &["cephfs", "cifs", "efs.csi", "file.csi", "filestore", "lustre", "nfs", "smb"];
+const SELDOM_MAPPED_BY: &[&str] = &[
+    "alluxio",
+    "blob.csi",
+    "cephfs",
+    "cifs",
+    "cvmfs",
+    "efs.csi",
+    "file.csi",
+    "filestore",
+    "fuse",
+    "gcs.csi",
+    "glusterfs",
+    "juicefs",
+    "lustre",
+    "mountpoint-s3",
+    "nfs",
+    "rclone",
+    "s3.csi",
+    "seaweedfs",
+    "smb",
+    "sshfs",
+];
 
 /// The kind of a volume, or its driver, if few kernels show its files under other ids.
-fn seldom_mapped(volume: &Value) -> Option<Cow<'_, str>> {
+fn seldom_mapped<'a>(cluster: &Cluster, volume: &'a Value) -> Option<Cow<'a, str>> {
+    let medium = volume.pointer("/emptyDir/medium").and_then(Value::as_str);
+    if let Some(pages) = medium.filter(|medium| medium.starts_with("HugePages")) {
+        let unsure = kernel_since(cluster, MAPS_HUGE_PAGES) != Some(true);
+        return unsure.then(|| crate::visible::line(pages));
+    }
     if let Some(kind) = SELDOM_MAPPED.iter().find(|kind| volume.get(**kind).is_some()) {
         return Some((*kind).into());
     }

@@ -17,7 +17,7 @@ impl Workload {
         let group = text("/apiVersion").and_then(|version| version.rsplit_once('/'));
         let kind = match group.filter(|_| self.custom && native) {
             Some((group, _)) => format!("{}.{group}", self.kind),
-            None => self.kind.to_owned(),
+            None => self.kind.clone(),
         };
         Some(format!("{kind}/{name}{}", self.in_namespace()))
     }
@@ -56,7 +56,7 @@ impl Workload {
     #[must_use]
     pub fn keeps_its_pods(&self) -> bool {
         let on_delete = || self.object.pointer("/spec/updateStrategy/type") == Some(&"OnDelete".into());
-        match self.kind {
+        match self.kind.as_str() {
             "ReplicaSet" | "ReplicationController" => true,
             "DaemonSet" | "StatefulSet" => on_delete(),
             _ => false,

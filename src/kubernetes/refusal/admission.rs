@@ -9,12 +9,13 @@ use crate::kubernetes::{Cluster, Workload};
 const LABEL: &str = "pod-security.kubernetes.io/enforce";
 
 pub(super) fn refuses(cluster: &Cluster, workload: &Workload) -> Option<Refusal> {
-    let level = workload.label_of_namespace(LABEL)?;
+    let level = workload.around().label(workload.namespace(), LABEL)?;
     let enforced =
         [Standard::Restricted, Standard::Baseline].into_iter().find(|one| one.to_string() == level)?;
     let mut cluster = cluster.clone();
     // rules of another release may be asked for
-    let release = workload.label_of_namespace(&format!("{LABEL}-version")).and_then(release);
+    let release =
+        workload.around().label(workload.namespace(), &format!("{LABEL}-version")).and_then(release);
     cluster.kubernetes = release.or(cluster.kubernetes);
     let (needed, why) = standard(workload, &cluster);
     if needed <= enforced {

@@ -3,11 +3,15 @@
 use serde_json::Value;
 
 use super::{Refusal, ignored, refusal};
+use crate::diagnosis::Cause;
 use crate::kubernetes::facts::{capability, own, privileged};
 use crate::kubernetes::{Cluster, Runtime};
 use crate::sandbox::Capability;
 
 const PREFIX: &str = "CAP_";
+
+/// So many names that are none are told.
+const TOLD: usize = 20;
 
 /// containerd puts `CAP_` before whatever is there, and passes over what comes of it; CRI-O makes no container.
 pub(super) fn refuses(cluster: &Cluster, container: &Value) -> Vec<Refusal> {
@@ -19,10 +23,11 @@ pub(super) fn refuses(cluster: &Cluster, container: &Value) -> Vec<Refusal> {
         let all = own(container, "capabilities").and_then(|both| both.get(list)?.as_array());
         all.into_iter().flatten().filter_map(Value::as_str).map(move |name| (list, name))
     };
+    // who names a thousand that are none learns it from the first
     let all = listed("add").chain(listed("drop"));
     let wrong = all
         .filter(|(_, name)| !name.eq_ignore_ascii_case("all") && capability(cluster.runtime, name).is_none());
-    wrong.map(|(list, name)| of(cluster.runtime, list, name)).collect()
+    wrong.take(TOLD).map(|(list, name)| of(cluster.runtime, list, name)).collect()
 }
 
 fn of(runtime: Runtime, list: &str, name: &str) -> Refusal {
@@ -37,7 +42,7 @@ fn of(runtime: Runtime, list: &str, name: &str) -> Refusal {
         (Runtime::CriO, _) if list == "add" => {
             let before = if prefixed { "" } else { PREFIX };
             let text = format!("CRI-O says: unknown capability \"{before}{}\" to add", shown.to_uppercase());
-            refusal(None, text, remedy)
+            refusal(Some(Cause::PodFieldsRefused), text, remedy)
         }
         (Runtime::Containerd, true) => {
             let text =

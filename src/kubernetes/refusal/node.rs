@@ -7,7 +7,7 @@ use crate::bwrap::Version;
 use crate::diagnosis::{Cause, PodPatch};
 use crate::kubernetes::change::Field;
 use crate::kubernetes::facts::{
-    apparmor, apparmor_asked, context, is, kernel_maps_tmpfs, privileged, user, user_namespace,
+    MAPS_TMPFS, apparmor, apparmor_asked, context, is, kernel_since, privileged, user, user_namespace,
 };
 use crate::kubernetes::quantity::memory_limit;
 use crate::kubernetes::sysctls::{self, Namespace};
@@ -16,6 +16,9 @@ use crate::sandbox::Capability;
 
 /// The kubelet gives a pod with a user namespace of its own ids below this.
 const IDS: u64 = 65_536;
+
+/// What the kubelet says of a root that the pod does not want.
+const NO_ROOT: &str = "the kubelet starts no root where the pod says runAsNonRoot: true: container has runAsNonRoot and image will run as root";
 
 /// The one without the other is refused.
 const BOTH: &[Field] = &[Field::HostUsers, Field::ProcMount];
@@ -29,8 +32,8 @@ pub(super) fn refuses(cluster: &Cluster, workload: &Workload, container: &Value)
     }
     let (uid, _) = user(cluster, workload, container);
     if uid == 0 && is(context(workload, container, "runAsNonRoot"), true) {
-        let text = "the kubelet starts no root where the pod says runAsNonRoot: true";
-        let mut refused = refusal(None, text, "set runAsUser to another id than 0");
+        let text = NO_ROOT;
+        let mut refused = refusal(Some(Cause::RootNotWanted), text, "set runAsUser to another id than 0");
         refused.patch = Some(PodPatch { run_as_user: Some(1000), ..PodPatch::default() }.into());
         found.push(refused);
     }
@@ -50,7 +53,11 @@ pub(super) fn refuses(cluster: &Cluster, workload: &Workload, container: &Value)
         });
     if let (Runtime::CriO, true, Some(lacks)) = (cluster.runtime, privileged(container), lacks) {
         let text = format!("CRI-O cannot give {lacks} to a privileged container: the node itself lacks it");
-        found.push(refusal(None, text, "leave privileged out, or give the node that capability"));
+        found.push(refusal(
+            Some(Cause::PodFieldsRefused),
+            text,
+            "leave privileged out, or give the node that capability",
+        ));
     }
     found
 }
@@ -92,7 +99,7 @@ fn without_namespaces(cluster: &Cluster) -> Vec<Refusal> {
 fn old_kernel(cluster: &Cluster, workload: &Workload) -> Option<Refusal> {
     let release = cluster.node.kernel.release.present()?;
     let token = !is(workload.spec().get("automountServiceAccountToken"), false);
-    if cluster.runtime == Runtime::GVisor || !token || kernel_maps_tmpfs(cluster) != Some(false) {
+    if cluster.runtime == Runtime::GVisor || !token || kernel_since(cluster, MAPS_TMPFS) != Some(false) {
         return None;
     }
     let text = format!(
@@ -120,7 +127,7 @@ fn ids_without_mapping(cluster: &Cluster, workload: &Workload, container: &Value
             "the pod's user namespace has the ids below {IDS}, and so not the {what} {id}: runc does not start it"
         );
         let remedy = "name an id below 65536, or leave hostUsers and procMount out and bind the outer /proc in the sandbox";
-        let mut refused = refusal(None, text, remedy);
+        let mut refused = refusal(Some(Cause::IdWithoutMapping), text, remedy);
         if what == "user" {
             refused.patch = Some(PodPatch { run_as_user: Some(1000), ..PodPatch::default() }.into());
         }
@@ -145,7 +152,7 @@ fn sysctls(workload: &Workload) -> Option<Refusal> {
             Some(_) => return None,
         };
         let text = format!("the kubelet says: forbidden sysctl: \"{}\" not {why}", crate::visible::line(&name));
-        Some(refusal(None, text, remedy))
+        Some(refusal(Some(Cause::PodFieldsRefused), text, remedy))
     })
 }
 
@@ -157,5 +164,9 @@ fn little_memory(container: &Value) -> Option<Refusal> {
     let shown = crate::visible::line(&written);
     let text = format!("no container starts with a limit of {shown} of memory, which are {bytes} bytes");
     let number = shown.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    Some(refusal(None, text, format!("say {number}Mi or {number}Gi in resources.limits.memory")))
+    Some(refusal(
+        Some(Cause::PodFieldsRefused),
+        text,
+        format!("say {number}Mi or {number}Gi in resources.limits.memory"),
+    ))
 }

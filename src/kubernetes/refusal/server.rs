@@ -16,8 +16,9 @@ pub(super) fn refuses(cluster: &Cluster, workload: &Workload, container: &Value)
     let mut found = Vec::new();
     found.extend(other_system(workload));
     found.extend(user_namespace(cluster, workload));
+    let volumes_there = volume_names(workload);
     for (one, _) in workload.listed() {
-        found.extend(of_container(workload, one, one == container));
+        found.extend(of_container(workload, one, &volumes_there, std::ptr::eq(one, container)));
     }
     found.extend(volumes(workload));
     found.extend(annotations(workload));
@@ -79,21 +80,21 @@ fn user_namespace(cluster: &Cluster, workload: &Workload) -> Vec<Refusal> {
             ["hostNetwork", "hostPID", "hostIPC"].into_iter().find(|field| is(spec.get(*field), true));
         if let Some(field) = shared {
             let text = format!("the API server allows no hostUsers: false together with {field}: true");
-            found.push(refusal(None, text, "leave one of the two out"));
+            found.push(refusal(Some(Cause::PodFieldsRefused), text, "leave one of the two out"));
         }
         let devices = |one: &Value| {
             one.get("volumeDevices").and_then(Value::as_array).is_some_and(|all| !all.is_empty())
         };
         if workload.listed().any(|(one, _)| devices(one)) {
             let text = "the API server allows no hostUsers: false where a container has volumeDevices";
-            found.push(refusal(None, text, "leave one of the two out"));
+            found.push(refusal(Some(Cause::PodFieldsRefused), text, "leave one of the two out"));
         }
     }
     found
 }
 
 /// What of one container's fields does not go together; `meant` is the one that runs bwrap.
-fn of_container(workload: &Workload, container: &Value, meant: bool) -> Vec<Refusal> {
+fn of_container(workload: &Workload, container: &Value, there: &BTreeSet<&str>, meant: bool) -> Vec<Refusal> {
     let name = crate::visible::line(container.get("name").and_then(Value::as_str).unwrap_or_default());
     let whose = if meant { String::new() } else { format!("container {name}: ") };
     let mut found = Vec::new();
@@ -110,7 +111,7 @@ fn of_container(workload: &Workload, container: &Value, meant: bool) -> Vec<Refu
             let text = format!(
                 "{whose}the API server says: cannot set `allowPrivilegeEscalation` to false and {other}"
             );
-            found.push(refusal(None, text, "leave one of the two out"));
+            found.push(refusal(Some(Cause::PodFieldsRefused), text, "leave one of the two out"));
         }
     }
     let field = context(workload, container, "appArmorProfile").and_then(profile);
@@ -118,24 +119,28 @@ fn of_container(workload: &Workload, container: &Value, meant: bool) -> Vec<Refu
     if field.is_some() && annotation.is_some() && field != annotation {
         let text = format!("{whose}the API server says: apparmor type in annotation and field must match");
         let remedy = format!("leave the annotation {APPARMOR}/{name} out");
-        found.push(refusal(None, text, remedy));
+        found.push(refusal(Some(Cause::PodFieldsRefused), text, remedy));
     }
     let both = |mount: &Value| mount.get("mountPropagation").is_some_and(|kind| kind == "Bidirectional");
     if mounts_of(container).any(both) && !privileged(container) {
         let text = format!(
             "{whose}the API server says: Bidirectional mount propagation is available only to privileged containers"
         );
-        found.push(refusal(None, text, "leave mountPropagation out, or say HostToContainer"));
+        found.push(refusal(
+            Some(Cause::PodFieldsRefused),
+            text,
+            "leave mountPropagation out, or say HostToContainer",
+        ));
     }
     if let Some(path) = twice(mounts_of(container).filter_map(|mount| mount.get("mountPath")?.as_str())) {
         let path = crate::visible::line(path);
         let text = format!("{whose}the API server takes no two volumeMounts with the mountPath {path}");
-        found.push(refusal(None, text, "leave one of the two out"));
+        found.push(refusal(Some(Cause::PodFieldsRefused), text, "leave one of the two out"));
     }
-    if let Some(volume) = mount_without_volume(workload, container) {
+    if let Some(volume) = mount_without_volume(workload, container, there) {
         let volume = crate::visible::line(volume);
         let text = format!("{whose}the API server finds no volume {volume}, which volumeMounts names");
-        found.push(refusal(None, text, "add it to volumes, or leave the mount out"));
+        found.push(refusal(Some(Cause::PodFieldsRefused), text, "add it to volumes, or leave the mount out"));
     }
     found
 }
@@ -151,28 +156,36 @@ fn volumes(workload: &Workload) -> Option<Refusal> {
     let all = workload.spec().get("volumes").and_then(Value::as_array).into_iter().flatten();
     let name = crate::visible::line(twice(all.filter_map(|volume| volume.get("name")?.as_str()))?);
     let text = format!("the API server takes no two volumes with the name {name}");
-    Some(refusal(None, text, "give one of the two another name"))
+    Some(refusal(Some(Cause::PodFieldsRefused), text, "give one of the two another name"))
 }
 
-fn mount_without_volume<'a>(workload: &'a Workload, container: &'a Value) -> Option<&'a str> {
+/// What volumes may be called, those that a StatefulSet makes of claims among them.
+fn volume_names(workload: &Workload) -> BTreeSet<&str> {
+    let claims = workload.object.pointer("/spec/volumeClaimTemplates").and_then(Value::as_array);
+    let claims = claims.into_iter().flatten().filter_map(|claim| claim.pointer("/metadata/name")?.as_str());
+    workload.volumes().into_keys().filter_map(Value::as_str).chain(claims).collect()
+}
+
+fn mount_without_volume<'a>(
+    workload: &Workload,
+    container: &'a Value,
+    there: &BTreeSet<&str>,
+) -> Option<&'a str> {
     // whose controllers may add some
     if workload.is_custom() {
         return None;
     }
-    let list = |value: Option<&'a Value>| value.and_then(Value::as_array).into_iter().flatten();
-    let name = |value: &'a Value| value.get("name").and_then(Value::as_str);
-    let claims = list(workload.object.pointer("/spec/volumeClaimTemplates"));
-    let claims = claims.filter_map(|claim| name(claim.get("metadata")?));
-    let there: Vec<&str> = list(workload.spec().get("volumes")).filter_map(name).chain(claims).collect();
-    mounts_of(container).filter_map(name).find(|name| !there.contains(name))
+    let mut names = mounts_of(container).filter_map(|mount| mount.get("name")?.as_str());
+    names.find(|name| !there.contains(name))
 }
 
 /// Of profiles for containers that are not there.
 fn annotations(workload: &Workload) -> Option<Refusal> {
     let all = workload.pod().pointer("/metadata/annotations")?.as_object()?;
     let named = all.keys().filter_map(|key| key.strip_prefix(APPARMOR)?.strip_prefix('/'));
-    let gone = named.into_iter().find(|name| workload.container(name).is_none())?;
+    let there: BTreeSet<&str> = workload.containers().collect();
+    let gone = named.into_iter().find(|name| !there.contains(name))?;
     let gone = crate::visible::line(gone);
     let text = format!("the API server says: container not found, of the annotation {APPARMOR}/{gone}");
-    Some(refusal(None, text, "leave the annotation out"))
+    Some(refusal(Some(Cause::PodFieldsRefused), text, "leave the annotation out"))
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Refusal, refusal};
 use crate::diagnosis::Cause;
-use crate::kubernetes::facts::{mounts_of, volume_of};
+use crate::kubernetes::facts::{MAPS_HUGE_PAGES, kernel_since, volumes_of};
 use crate::kubernetes::{Cluster, Runtime, Workload};
 
 pub(super) fn refuses(
@@ -17,13 +17,13 @@ pub(super) fn refuses(
 ) -> Vec<Refusal> {
     let mut found = Vec::new();
     if userns {
-        found.extend(without_mapping(workload, container));
+        found.extend(without_mapping(cluster, workload, container));
     }
     // crun has other rules
     if let (Runtime::Containerd, Some(point)) = (cluster.runtime, inside_proc(workload, container)) {
         let point = crate::visible::line(point);
         let text = format!("runc mounts no volume inside /proc, where {point} is");
-        found.push(refusal(None, text, "mount the volume elsewhere"));
+        found.push(refusal(Some(Cause::PodFieldsRefused), text, "mount the volume elsewhere"));
     }
     found
 }
@@ -35,7 +35,11 @@ const KERNELS: &[(&str, &str)] = &[("/proc", "procfs"), ("/sys", "sysfs"), ("/de
 const ELSEWHERE: &[&str] = &["/dev/hugepages", "/dev/log", "/dev/shm"];
 
 /// The filesystem of a volume, if no kernel shows its files under other ids.
-fn unmapped(volume: &Value) -> Option<&'static str> {
+fn unmapped(cluster: &Cluster, volume: &Value) -> Option<&'static str> {
+    let medium = volume.pointer("/emptyDir/medium").and_then(Value::as_str);
+    if medium.is_some_and(|medium| medium.starts_with("HugePages")) {
+        return (kernel_since(cluster, MAPS_HUGE_PAGES) == Some(false)).then_some("hugetlbfs");
+    }
     if volume.get("nfs").is_some_and(|nfs| !nfs.is_null()) {
         return Some("NFS");
     }
@@ -46,9 +50,10 @@ fn unmapped(volume: &Value) -> Option<&'static str> {
     KERNELS.iter().find(|(place, _)| path.starts_with(place)).map(|(_, kind)| *kind)
 }
 
-fn without_mapping(workload: &Workload, container: &Value) -> Option<Refusal> {
-    let mut volumes = mounts_of(container).filter_map(|mount| volume_of(workload, mount));
-    let (volume, kind) = volumes.find_map(|volume| Some((volume, unmapped(volume)?)))?;
+fn without_mapping(cluster: &Cluster, workload: &Workload, container: &Value) -> Option<Refusal> {
+    let mut volumes = volumes_of(workload, container);
+    let (volume, kind) =
+        volumes.find_map(|(_, volume)| Some((volume, unmapped(cluster, workload.source(volume))?)))?;
     let name = crate::visible::line(volume.get("name").and_then(Value::as_str).unwrap_or_default());
     let text = format!(
         "the volume {name} is {kind}, which cannot be mounted with the ids of a pod that has hostUsers: false (MOUNT_ATTR_IDMAP: invalid argument)"
@@ -72,15 +77,16 @@ const COVERED: &[&str] = &[
     "uptime",
 ];
 
-fn inside_proc<'a>(workload: &Workload, container: &'a Value) -> Option<&'a str> {
-    mounts_of(container).filter_map(|mount| Some((mount, mount.get("mountPath")?.as_str()?))).find_map(
-        |(mount, point)| {
-            let clean: PathBuf = Path::new(point).components().collect();
-            let inner = clean.strip_prefix("/proc").ok()?.to_str()?;
-            // a procfs may be there, which the node's is
-            let path = || volume_of(workload, mount)?.pointer("/hostPath/path")?.as_str();
-            let procfs = inner.is_empty() && path() == Some("/proc");
-            (!procfs && !COVERED.contains(&inner)).then_some(point)
-        },
-    )
+fn inside_proc<'a>(workload: &'a Workload, container: &'a Value) -> Option<&'a str> {
+    let points = volumes_of(workload, container)
+        .filter_map(|(mount, volume)| Some((volume, mount.get("mountPath")?.as_str()?)));
+    let mut inside = points.filter(|(volume, point)| {
+        let clean: PathBuf = Path::new(point).components().collect();
+        let Some(inner) = clean.strip_prefix("/proc").ok().and_then(Path::to_str) else { return false };
+        // a procfs may be there, which the node's is
+        let path = volume.pointer("/hostPath/path").and_then(Value::as_str);
+        let procfs = inner.is_empty() && path == Some("/proc");
+        !procfs && !COVERED.contains(&inner)
+    });
+    inside.next().map(|(_, point)| point)
 }

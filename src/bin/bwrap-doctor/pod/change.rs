@@ -68,7 +68,7 @@ impl Change {
             );
         }
         // what there is of these keeps its pod for ever
-        let anew = matches!(changed.kind(), "Pod" | "Job");
+        let anew = matches!(changed.kind(), "Pod" | "Job") && !changed.is_custom();
         let merged = match kind {
             PatchType::Strategic => "strategic",
             PatchType::Json => "json",

@@ -1,0 +1,127 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use super::*;
+use crate::diagnosis::Confidence;
+use crate::diagnosis::fixtures::machine;
+use crate::diagnosis::{Symptom, diagnose};
+
+const API: &str = "The Pod \"p\" is invalid: spec.containers[0].securityContext.procMount: Invalid value: \
+                   \"Unmasked\": `hostUsers` must be false to use `Unmasked`";
+const ADMISSION: &str = "pods \"p\" is forbidden: violates PodSecurity \"baseline:v1.34\": procMount (container \
+                         \"c\" must not set securityContext.procMount to \"Unmasked\")";
+const RUNTIME: &str = "Failed to create pod sandbox: failed to start noop process for unshare: fork/exec \
+                       /proc/self/exe: no space left on device";
+
+#[test]
+fn texts_of_kubernetes() {
+    assert_eq!(kubernetes_text(API), Some(Cause::UnmaskedNeedsUserNamespace));
+    assert_eq!(kubernetes_text(ADMISSION), Some(Cause::PodSecurityForbidsUnmasked));
+    assert_eq!(kubernetes_text(&RUNTIME.replace(' ', "\n  ")), Some(Cause::NodeWithoutUserNamespaces));
+    assert_eq!(kubernetes_text("bwrap: Can't mount proc on /proc: Operation not permitted"), None);
+    assert_eq!(kubernetes_text("write /x: no space left on device"), None);
+}
+
+#[test]
+fn what_is_said_is_looked_for_in_small_letters() {
+    let rows =
+        |name: &'static str| Cause::ALL.iter().flat_map(move |cause| section(cause.text(), name).lines());
+    assert!(rows("said").count() > 12 && rows("minded").count() > 5);
+    for words in rows("said").chain(rows("minded").filter_map(|row| Some(row.split_once('\t')?.0))) {
+        assert!(!words.is_empty() && words == words.to_lowercase(), "{words}");
+    }
+    assert!(rows("minded").all(|row| row.contains('\t')));
+    let known = super::super::all().map(|rule| rule.cause);
+    let looked: Vec<&str> = known.flat_map(|cause| section(cause.text(), "said").lines()).collect();
+    assert_eq!(looked.len(), rows("said").count());
+}
+
+#[test]
+fn a_pasted_text_is_diagnosed() {
+    for (text, code) in [(API, "K801"), (ADMISSION, "K804"), (RUNTIME, "K802")] {
+        let diagnosis = diagnose(&Symptom::from_text(text.as_bytes()), &machine(), None);
+        assert_eq!(diagnosis.cause().unwrap().code(), code);
+        assert_eq!(diagnosis.causes[0].confidence, Confidence::High);
+        assert!(!diagnosis.causes[0].remedies.is_empty());
+    }
+}
+
+/// As kubelets, runtimes, API servers and admission print them, with the codes.
+const SAID: &str = include_str!("said.tsv");
+
+fn said() -> impl Iterator<Item = (&'static str, &'static str)> {
+    SAID.lines().map(|line| line.split_once('\t').unwrap())
+}
+
+fn code(text: &str) -> &'static str {
+    diagnose(&Symptom::from_text(text.as_bytes()), &machine(), None).cause().unwrap().code()
+}
+
+#[test]
+fn a_pod_that_was_not_started_is_none_of_bwraps_failures() {
+    for (code, text) in said() {
+        for text in
+            [text.to_owned(), format!("  Warning  Failed  3s  kubelet  {text}"), format!("bwrap: {text}")]
+        {
+            let diagnosis = diagnose(&Symptom::from_text(text.as_bytes()), &machine(), None);
+            assert_eq!(diagnosis.cause().unwrap().code(), code, "{text}");
+            let report = diagnosis.brief();
+            assert!(report.starts_with("Kubernetes did not start the pod; bwrap did not run.\n"), "{report}");
+        }
+    }
+    let said = "violates PodSecurity \"restricted:latest\": allowPrivilegeEscalation != false (container \"c\" must set ...), \
+                runAsNonRoot != true (pod must set ...)";
+    let diagnosis = diagnose(&Symptom::from_text(said.as_bytes()), &machine(), None);
+    let minded = diagnosis.causes[0].evidence.iter().filter(|seen| seen.text.contains("suits bwrap")).count();
+    assert_eq!(minded, 2, "{diagnosis}");
+    // where it is off, there is nothing to load
+    let of = |text: &str| {
+        diagnose(&Symptom::from_text(text.as_bytes()), &machine(), None).causes[0].remedies[0].summary.clone()
+    };
+    assert!(of("AppArmor is not enabled on the host").starts_with("Leave"));
+    assert!(of("apparmor profile not found bwrap-nested").starts_with("Load"));
+}
+
+#[test]
+fn a_noop_process_can_fail_for_other_reasons() {
+    let text = b"failed to start noop process for unshare: fork/exec /proc/self/exe: permission denied";
+    let diagnosis = diagnose(&Symptom::from_text(text), &machine(), None);
+    assert_eq!(diagnosis.causes[0].confidence, Confidence::Low);
+}
+
+/// What others say in words like these.
+#[test]
+fn what_is_none_of_kubernetes_words_is_not_taken_for_them() {
+    for text in [
+        "docker: Error response from daemon: OCI runtime create failed: runc create failed: unable to start container process: x: unknown",
+        "setpriv: unknown capability \"x\"",
+        "json: unknown field \"procMount\"",
+        "permission is configured elsewhere",
+        "squid: denied the request",
+        "make: *** [all] invalid argument",
+    ] {
+        assert!(!code(text).starts_with("K8"), "{text}: {}", code(text));
+    }
+    // bwrap's own word counts more, whoever passes it on
+    let passed = "Error from server: command terminated: bwrap: setting up uid map: Permission denied";
+    assert!(!code(passed).starts_with("K8"), "{}", code(passed));
+    let missing = "OCI runtime create failed: unable to start container process: exec: \"bwrap\": executable file not found in $PATH";
+    assert_eq!(code(missing), "CP07");
+}
+
+/// Which fields, in the one line that all see.
+#[test]
+fn what_admission_minds_is_named_at_once() {
+    let all = "pods \"p\" is forbidden: violates PodSecurity \"restricted:latest\": allowPrivilegeEscalation != false (x), unrestricted \
+               capabilities (x), runAsNonRoot != true (x), seccompProfile (x)";
+    let brief =
+        diagnose(&Symptom::from_text(all.as_bytes()), &machine(), None).brief().replace("\n    ", " ");
+    for field in ["seccompProfile", "capabilities", "allowPrivilegeEscalation", "runAsNonRoot"] {
+        assert!(
+            brief.split("Cause: ").nth(1).unwrap().split('[').next().unwrap().contains(field),
+            "{field}: {brief}"
+        );
+    }
+    let warning = "Warning: would violate PodSecurity \"baseline:latest\": privileged (x)";
+    let text = diagnose(&Symptom::from_text(warning.as_bytes()), &machine(), None).to_string();
+    assert!(text.contains("the object itself was created"), "{text}");
+}
