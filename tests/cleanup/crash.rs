@@ -361,8 +361,7 @@ pub(crate) fn beside(arguments: &[String]) {
     launch("sh", &victim);
     launch(chain, &[&CHAIN_ENDS.as_secs().to_string()]);
     launch("sh", &victim);
-    print!("up\n");
-    std::io::stdout().flush().unwrap();
+    println!("up");
     sleep(Duration::from_secs(60));
 }
 
