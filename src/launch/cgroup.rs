@@ -387,9 +387,15 @@ impl Part {
             return;
         }
         if self.has("cpuacct") {
-            let time = |file| self.number(file).map(Duration::from_nanos);
-            usage.user = Figure::exact(time("cpuacct.usage_user"));
-            usage.system = Figure::exact(time("cpuacct.usage_sys"));
+            // in which mode it was spent is only sampled, as the kernel does for each process: a part of what was counted
+            let of = |file| self.number(file).map(u128::from);
+            let parts = of("cpuacct.usage_user").zip(of("cpuacct.usage_sys"));
+            if let Some((all, (user, system))) = of("cpuacct.usage").zip(parts) {
+                let share = all.saturating_mul(user) / (user + system).max(1);
+                let time = |nanoseconds| u64::try_from(nanoseconds).ok().map(Duration::from_nanos);
+                usage.user = Figure::exact(time(if user + system == 0 { all } else { share }));
+                usage.system = Figure::exact(time(if user + system == 0 { 0 } else { all - share }));
+            }
         }
         if self.has("memory") {
             usage.peak_memory = Figure::exact(self.number("memory.max_usage_in_bytes"));

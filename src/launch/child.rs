@@ -285,8 +285,8 @@ impl Child {
     }
 
     /// Has the sandbox end with this process, if that is wished. It must wait at the gate.
-    pub(super) fn watch(&mut self) -> Result<()> {
-        match self.try_to_watch() {
+    pub(super) fn watch(&mut self, deadline: Option<Instant>) -> Result<()> {
+        match self.try_to_watch(deadline) {
             Err(error) => self.end_or(Error::system(Step::StartWatchdog)(error)),
             Ok(()) => Ok(()),
         }
@@ -304,9 +304,9 @@ impl Child {
     }
 
     /// As [`watch`](Self::watch), but what has ended meanwhile is not concluded.
-    pub(super) fn try_to_watch(&mut self) -> io::Result<()> {
+    pub(super) fn try_to_watch(&mut self, deadline: Option<Instant>) -> io::Result<()> {
         let running = self.launch.running.as_mut().filter(|_| self.dies_with_caller);
-        running.map_or(Ok(()), Running::watch)
+        running.map_or(Ok(()), |running| running.watch(deadline))
     }
 
     /// The process to be limited, if it is still there.

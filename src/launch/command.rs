@@ -763,7 +763,7 @@ impl Command {
         }
         let mut prepared = Prepared::new(child, gate);
         // dropped, it is destroyed
-        if prepared.wait_ready(setup.deadline)? { prepared.open().map(Some) } else { Ok(None) }
+        if prepared.wait_ready(setup.deadline)? { prepared.open(setup.deadline).map(Some) } else { Ok(None) }
     }
 
     /// Sets the sandbox up and holds it, complete and isolated, until it is told to start.

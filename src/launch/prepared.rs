@@ -47,7 +47,7 @@ impl Prepared {
     pub(super) fn wait_ready(&mut self, deadline: Option<Instant>) -> Result<bool> {
         let ready = self.child.wait_ready_until(deadline)?;
         if ready {
-            self.child.watch()?;
+            self.child.watch(deadline)?;
         }
         Ok(ready)
     }
@@ -100,7 +100,7 @@ impl Prepared {
     /// If the sandbox has been destroyed meanwhile ([`Error::Stopped`] if a [`Killer`] did that), or a limit that must hold cannot be
     /// set ([`Error::Limit`]).
     pub fn start(self) -> Result<Child> {
-        let mut child = self.open()?;
+        let mut child = self.open(None)?;
         child.limit()?;
         child.hand_over();
         Ok(child)
@@ -112,9 +112,9 @@ impl Prepared {
     }
 
     /// Sets the limits and lets the command start. Its time is another matter; dropped, it is destroyed still.
-    pub(super) fn open(mut self) -> Result<Child> {
+    pub(super) fn open(mut self, deadline: Option<Instant>) -> Result<Child> {
         self.limit()?;
-        self.child.watch()?;
+        self.child.watch(deadline)?;
         let Self { mut child, gate } = self;
         match gate.map(Gate::open) {
             Some(Ok(())) => Ok(child),

@@ -239,13 +239,13 @@ impl Running {
     }
 
     /// Has the watchdog end with us what waits at the gate; asked again, sees that it still will.
-    pub(super) fn watch(&mut self) -> io::Result<()> {
+    pub(super) fn watch(&mut self, deadline: Option<Instant>) -> io::Result<()> {
         if let Some(watch) = &self.watch {
-            return watch.renew();
+            return watch.renew(deadline);
         }
         let tree = self.conduct.is_exposed();
         if let Some(child) = self.held() {
-            let watch = watchdog::watch(Target { monitor: self.pid, child, tree })?;
+            let watch = watchdog::watch(Target { monitor: self.pid, child, tree }, deadline)?;
             // the number was its own
             self.watch = self.held().map(|_| watch);
         }

@@ -262,7 +262,8 @@ fn terminate(reach: &Arc<Reach>, why: Stop, grace: Duration) -> io::Result<()> {
     } else {
         Appointment::new(reach, why, Some(Duration::ZERO), Due::Kill)
     };
-    keep(reach, appointment)
+    // where nobody would come to kill it later, that is done now
+    keep(reach, appointment).or_else(|_| reach.kill(why))
 }
 
 /// Has a sandbox stopped when its time is over, counted from now.
@@ -277,8 +278,9 @@ pub(super) fn on_drop(reach: &Arc<Reach>, terms: Terms) {
     let mut appointment = Appointment::new(reach, Stop::Drop, Some(Duration::ZERO), due);
     appointment.under_way = Some(UnderWay::begin());
     // most often it is all done here
-    if !appointment.turn().unwrap_or(true) {
-        let _ = keep(reach, appointment);
+    if !appointment.turn().unwrap_or(true) && keep(reach, appointment).is_err() {
+        // nobody would come to kill it later
+        let _ = reach.kill(Stop::Drop);
     }
 }
 

@@ -8,16 +8,19 @@ use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
-use rustix::process::{Pid, Signal, Uid, WaitId, WaitIdOptions, geteuid, kill_process, waitid};
+use rustix::process::{Pid, Signal, Uid, geteuid, getpid};
 
 use super::descriptors::{above_streams, layout, sockets};
 use super::handle::Handle;
+use super::processes::DYING;
+use super::relatives::descendants;
 use super::spawn::{self, Family, Plan};
 use super::stat::stat_in;
 
@@ -58,6 +61,8 @@ struct Watchdog {
     number: Pid,
     /// The resource limits that it began with. With others it may be unable to read a line.
     limits: Option<Vec<(libc::rlim_t, libc::rlim_t)>>,
+    /// It did not take a line.
+    mute: bool,
     /// What it is to kill, as lines. Without that, a slot is free.
     slots: Vec<Option<String>>,
 }
@@ -75,28 +80,53 @@ fn kennel() -> MutexGuard<'static, Kennel> {
     KENNEL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// One is started at a time, and not within [`KENNEL`]: whoever only lets go of a sandbox waits for nobody.
+static STARTING: Mutex<()> = Mutex::new(());
+
 /// Whether a watchdog is there that may be told of a sandbox, as far as can be said without waiting.
 #[cfg(feature = "tokio")]
 pub(super) fn is_ready() -> bool {
-    KENNEL.try_lock().is_ok_and(|mut kennel| kennel.find().is_some_and(|watchdog| !watchdog.is_gone()))
+    KENNEL.try_lock().is_ok_and(|mut kennel| kennel.has_one())
 }
 
-/// Sees that there is a watchdog.
+/// Sees that there is a watchdog, which has to be there by the deadline.
 ///
 /// # Errors
 ///
-/// If it cannot be started.
-#[cfg(feature = "tokio")]
-pub(super) fn ready() -> io::Result<()> {
-    kennel().ready().map(drop)
+/// If it cannot be started, or cannot do its work.
+pub(super) fn ready(deadline: Option<Instant>) -> io::Result<()> {
+    let patience = Instant::now() + PATIENCE;
+    let deadline = deadline.map_or(patience, |deadline| deadline.min(patience));
+    if kennel().has_one() {
+        return Ok(());
+    }
+    let _turn = turn(deadline)?;
+    if kennel().has_one() {
+        return Ok(());
+    }
+    let new = start(deadline)?;
+    kennel().admit(new, deadline)
 }
 
-/// Tells the watchdog of a sandbox, whose processes must still be there afterwards.
+fn turn(deadline: Instant) -> io::Result<MutexGuard<'static, ()>> {
+    loop {
+        match STARTING.try_lock() {
+            Ok(turn) => return Ok(turn),
+            Err(TryLockError::Poisoned(turn)) => return Ok(turn.into_inner()),
+            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(1)),
+        }
+    }
+}
+
+/// Tells the watchdog of a sandbox, whose processes must still be there afterwards. If there is none, it has to be there by the deadline.
 ///
 /// # Errors
 ///
 /// If the watchdog cannot be started, or one of the processes is not there.
-pub(super) fn watch(target: Target) -> io::Result<Watch> {
+pub(super) fn watch(target: Target, deadline: Option<Instant>) -> io::Result<Watch> {
     let Target { monitor, child, tree } = target;
     let line = format!(
         "{} {} {} {} {}",
@@ -106,16 +136,19 @@ pub(super) fn watch(target: Target) -> io::Result<Watch> {
         child.as_raw_pid(),
         began(child)?
     );
+    ready(deadline)?;
     let mut kennel = kennel();
-    let watchdog = kennel.ready()?;
+    let watchdog = kennel.find().ok_or(io::ErrorKind::NotFound)?;
     let slot = watchdog.take_slot(line);
     let watch = Watch { process: std::process::id(), user: watchdog.user, slot };
     // what was done to it meanwhile, before it read this, is seen now
     let told = watchdog.tell(slot, PAUSE).is_ok() && !watchdog.is_gone();
-    let told = if told { Ok(()) } else { watchdog.replace() };
+    watchdog.mute |= !told;
     drop(kennel);
-    // dropped otherwise, which needs the lock
-    told.map(|()| watch)
+    if !told {
+        ready(deadline)?;
+    }
+    Ok(watch)
 }
 
 impl Watch {
@@ -124,13 +157,12 @@ impl Watch {
     /// # Errors
     ///
     /// If it is gone, and no other can be started.
-    pub(super) fn renew(&self) -> io::Result<()> {
+    pub(super) fn renew(&self, deadline: Option<Instant>) -> io::Result<()> {
         let mut kennel = kennel();
         kennel.claim();
-        match kennel.of(self) {
-            Some(watchdog) if watchdog.is_gone() => watchdog.replace(),
-            _ => Ok(()),
-        }
+        let gone = kennel.of(self).is_some_and(|watchdog| watchdog.is_gone());
+        drop(kennel);
+        if gone { ready(deadline) } else { Ok(()) }
     }
 }
 
@@ -164,15 +196,29 @@ impl Kennel {
         self.watchdogs.iter_mut().find(|watchdog| own && watchdog.user == watch.user)
     }
 
-    fn ready(&mut self) -> io::Result<&mut Watchdog> {
-        if self.find().is_none() {
-            self.watchdogs.push(start()?);
-        }
-        let watchdog = self.find().ok_or(io::ErrorKind::NotFound)?;
-        if watchdog.is_gone() {
-            watchdog.replace()?;
-        }
-        Ok(watchdog)
+    /// Whether there is one that does its work.
+    fn has_one(&mut self) -> bool {
+        self.find().is_some_and(|watchdog| !watchdog.is_gone())
+    }
+
+    /// Takes it in, in the place of one that is gone, and tells it of every sandbox that this was told of.
+    fn admit(&mut self, new: Watchdog, deadline: Instant) -> io::Result<()> {
+        let Some(old) = self.find() else {
+            self.watchdogs.push(new);
+            return Ok(());
+        };
+        log::warn!("the watchdog is gone, or does not read any more: another one takes its place");
+        // before the end of its socket, which would have it kill them all
+        let _ = old.process.signal(Signal::KILL);
+        let _ = old.process.has_ended(DYING);
+        // it is ours where orphans become our children
+        let _ = old.process.reap();
+        let slots = std::mem::take(&mut old.slots);
+        *old = Watchdog { slots, ..new };
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let told = (0..old.slots.len()).try_for_each(|slot| old.tell(slot, left()));
+        old.mute = told.is_err();
+        told
     }
 }
 
@@ -180,6 +226,7 @@ impl Watchdog {
     /// Somebody has killed, stopped or crippled it: a command of the same user that sees it, say.
     fn is_gone(&self) -> bool {
         self.process.has_ended(Duration::ZERO).unwrap_or(true)
+            || self.mute
             || self.process.is_stopped()
             || self.limits.is_some() && spawn::resource_limits(self.number) != self.limits
     }
@@ -208,20 +255,6 @@ impl Watchdog {
             }
         }
     }
-
-    /// Starts another in its place, and tells that one of every sandbox.
-    fn replace(&mut self) -> io::Result<()> {
-        log::warn!("the watchdog is gone, or does not read any more: another one is started");
-        let new = start()?;
-        // before the end of its socket, which would have it kill them all
-        let _ = self.process.signal(Signal::KILL);
-        let _ = self.process.has_ended(PATIENCE);
-        // it is ours where orphans become our children
-        let _ = self.process.reap();
-        let slots = std::mem::take(&mut self.slots);
-        *self = Self { slots, ..new };
-        (0..self.slots.len()).try_for_each(|slot| self.tell(slot, PATIENCE))
-    }
 }
 
 /// When a process began, in ticks: together with its number, that is no other's.
@@ -234,13 +267,15 @@ fn at(what: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
-/// Starts a watchdog that knows nobody.
-fn start() -> io::Result<Watchdog> {
+/// Starts a watchdog that knows nobody, and has it prove that it sees processes as we do, and may signal them: it has what the thread has
+/// that starts it, such as a system call filter or another time namespace.
+fn start(deadline: Instant) -> io::Result<Watchdog> {
     let (ours, theirs) = sockets()?;
     let null = File::options().read(true).write(true).open("/dev/null")?;
     let null = above_streams(null.into())?;
     let [null_number, number] = [null.as_raw_fd(), theirs.as_raw_fd()];
-    let words = ["sh", "-c", SCRIPT, "bwrap-watchdog"].map(|word| spawn::c_string(word.as_bytes()));
+    let own = getpid().as_raw_pid().to_string();
+    let words = ["sh", "-c", SCRIPT, "bwrap-watchdog", &own].map(|word| spawn::c_string(word.as_bytes()));
     let plan = Plan {
         path: spawn::c_string(SHELL.as_bytes())?,
         arguments: words.into_iter().collect::<io::Result<Vec<CString>>>()?,
@@ -251,16 +286,35 @@ fn start() -> io::Result<Watchdog> {
     };
     let shell = spawn::spawn(&plan).map_err(|error| at(SHELL, &error))?;
     drop(theirs);
-    let number = number_from(&ours);
-    if number.is_err() {
-        let _ = kill_process(shell, Signal::KILL);
-    }
-    // it ends as soon as it has said the number; whoever waits for all children may have taken it
-    while let Err(Errno::INTR) = waitid(WaitId::Pid(shell), WaitIdOptions::EXITED) {}
-    let number = number.map_err(|error| at(SHELL, &error))?;
-    let process = Handle::open(number)?;
+    let started = said_by(&ours, deadline).and_then(|(number, seen)| {
+        let process = Handle::open(number)?;
+        if seen != Some(began(getpid())?) {
+            let _ = process.signal(Signal::KILL);
+            return Err(io::Error::other("it cannot see or signal this process; launch from a thread without a filter or namespaces of its own"));
+        }
+        Ok((number, process))
+    });
+    see_off(shell, started.is_err(), deadline);
+    let (number, process) = started.map_err(|error| at(SHELL, &error))?;
     let limits = spawn::resource_limits(number);
-    Ok(Watchdog { user: geteuid(), socket: ours, process, number, limits, slots: Vec::new() })
+    Ok(Watchdog { user: geteuid(), socket: ours, process, number, limits, mute: false, slots: Vec::new() })
+}
+
+/// The shell ends as soon as it has said a number; whoever waits for all children may have taken it. A process that meddles with it can keep
+/// it from that, but not us: then it is killed, with the watchdog below it if that is of no use.
+fn see_off(shell: Pid, useless: bool, deadline: Instant) {
+    let Ok(handle) = Handle::open(shell) else { return };
+    let left = deadline.saturating_duration_since(Instant::now()).min(DYING);
+    if useless || !handle.has_ended(left).unwrap_or(false) {
+        if useless {
+            for relative in descendants(shell.as_raw_pid(), &handle).0 {
+                let _ = relative.signal(Signal::KILL);
+            }
+        }
+        let _ = handle.signal(Signal::KILL);
+        let _ = handle.has_ended(DYING);
+    }
+    let _ = handle.reap();
 }
 
 fn wait_for(socket: &OwnedFd, event: PollFlags, patience: Duration) -> io::Result<()> {
@@ -272,20 +326,27 @@ fn wait_for(socket: &OwnedFd, event: PollFlags, patience: Duration) -> io::Resul
     }
 }
 
-/// The number that the shell says, which is the watchdog's.
-fn number_from(socket: &OwnedFd) -> io::Result<Pid> {
-    let mut buffer = [0_u8; 32];
-    let count = loop {
-        match recv(socket, &mut buffer, RecvFlags::DONTWAIT) {
-            Ok((count, _)) => break count,
+/// The number that the shell says, which is the watchdog's, and when we began as that sees it, if it may signal us.
+fn said_by(socket: &OwnedFd, deadline: Instant) -> io::Result<(Pid, Option<u64>)> {
+    let mut buffer = [0_u8; 64];
+    let mut length = 0;
+    while !buffer.get(..length).is_some_and(|said| said.contains(&b'\n')) {
+        let Some(room) = buffer.get_mut(length..).filter(|room| !room.is_empty()) else { break };
+        match recv(socket, room, RecvFlags::DONTWAIT) {
+            Ok((0, _)) => break,
+            Ok((count, _)) => length += count,
             Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => wait_for(socket, PollFlags::IN, PATIENCE)?,
+            Err(Errno::AGAIN) => {
+                wait_for(socket, PollFlags::IN, deadline.saturating_duration_since(Instant::now()))?;
+            }
             Err(error) => return Err(error.into()),
         }
-    };
-    let text = buffer.get(..count).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default();
-    let number = text.trim().parse().ok().and_then(Pid::from_raw);
-    number.ok_or_else(|| io::Error::other("it ended before it could watch"))
+    }
+    let text = buffer.get(..length).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default();
+    let mut words = text.split_whitespace();
+    let number = words.next().and_then(|word| word.parse().ok()).and_then(Pid::from_raw);
+    let number = number.ok_or_else(|| io::Error::other("it ended before it could watch"))?;
+    Ok((number, words.next().and_then(|word| word.parse().ok())))
 }
 
 #[cfg(test)]
@@ -308,13 +369,13 @@ mod tests {
     #[test]
     fn one_that_does_not_read_is_replaced_and_kills_nobody() {
         let (mut sleeper, target) = sleeper();
-        let first = watch(target).unwrap();
+        let first = watch(target, None).unwrap();
         let before = number();
-        kill_process(before, Signal::STOP).unwrap();
+        rustix::process::kill_process(before, Signal::STOP).unwrap();
         let others: Vec<Watch> =
-            (0..2000).map_while(|_| (number() == before).then(|| watch(target).unwrap())).collect();
+            (0..2000).map_while(|_| (number() == before).then(|| watch(target, None).unwrap())).collect();
         assert!(number() != before && !others.is_empty());
-        first.renew().unwrap();
+        first.renew(None).unwrap();
         // its end would have killed what it knew, had it not been killed itself
         std::thread::sleep(Duration::from_millis(50));
         assert!(sleeper.try_wait().unwrap().is_none());
@@ -331,6 +392,6 @@ mod tests {
         let (mut sleeper, target) = sleeper();
         sleeper.kill().unwrap();
         sleeper.wait().unwrap();
-        assert!(watch(target).is_err());
+        assert!(watch(target, None).is_err());
     }
 }

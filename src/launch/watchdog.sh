@@ -3,11 +3,13 @@
 #
 # A line tells of a sandbox: SLOT TREE MONITOR BEGAN CHILD BEGAN. What was in the slot before is forgotten. A process is killed only
 # if it began when the line says so: another one may have its number by now. Nothing of a line is ever executed.
-cd /
+
+# what is mounted at /proc later, or is no more, changes nothing for it
+cd /proc || exit
 # it ends after its caller, whatever others of the caller's service are asked to do
 trap '' HUP INT QUIT TERM
 
-# Sets `state`, `parent` and `began` of the process or thread in the directory $1 of /proc. Its name may be anything, but no parenthesis
+# Sets `state`, `parent` and `began` of the process or thread in the directory $1. Its name may be anything, but no parenthesis
 # follows it.
 look_at() {
     numbers=
@@ -28,11 +30,11 @@ stop() {
 
 # Stops the children of process $1. A number that the parent has waited for since it was listed may be another's.
 stop_children() {
-    for list in /proc/"$1"/task/*/children; do
+    for list in "$1"/task/*/children; do
         children=
         read -r children <"$list"
         for child in $children; do
-            look_at "/proc/$child"
+            look_at "$child"
             [ "$parent" != "$1" ] || stop "$child"
         done
     done
@@ -40,7 +42,7 @@ stop_children() {
 
 # Whether a thread of process $1 has not stopped yet. Who waits for the child of a vfork(2) has made it already (D).
 is_moving() {
-    for thread in /proc/"$1"/task/*; do
+    for thread in "$1"/task/*; do
         look_at "$thread"
         case $state in '' | [DTtZXx]) ;; *) return 0 ;; esac
     done
@@ -51,7 +53,7 @@ is_moving() {
 # more of them as fast as they are stopped is given up after $2 seconds, stopped as it is by then.
 fell() {
     mark=$((mark + 1)) all= new= patience=2000
-    read -r begin rest </proc/uptime
+    read -r begin rest <uptime
     stop "$1"
     while [ -n "$new" ]; do
         fresh=$new all="$all$new" new=
@@ -73,7 +75,7 @@ fell() {
 
 # Whether more than $1 seconds have passed since `begin`.
 is_late() {
-    read -r now rest </proc/uptime
+    read -r now rest <uptime
     [ $((${now%%.*} - ${begin%%.*})) -gt "$1" ]
 }
 
@@ -82,11 +84,11 @@ end() {
     limit=$3
     eval "set -- $1 \${entry$2-}"
     [ $# = 6 ] && [ "$1" = "$2" ] || return 0
-    look_at "/proc/$5"
+    look_at "$5"
     if [ "$began" = "$6" ]; then
         if [ "$1" = 0 ]; then kill -KILL "$5"; else fell "$5" "$limit" || return; fi
     fi
-    look_at "/proc/$3"
+    look_at "$3"
     if [ "$began" = "$4" ]; then kill -KILL "$3"; fi
     return 0
 }
@@ -111,4 +113,7 @@ watch() {
 }
 
 watch &
-echo $! >&3
+# $1 is the caller, whom it has to see and may signal, to do its work
+look_at "$1"
+kill -0 "$1" || began=
+echo "$! $began" >&3

@@ -388,7 +388,7 @@ fn others() -> Vec<(i32, String)> {
 }
 
 fn watchdogs() -> Vec<i32> {
-    let all = others().into_iter().filter(|(_, words)| words.trim_end().ends_with("bwrap-watchdog"));
+    let all = others().into_iter().filter(|(_, words)| words.contains(" bwrap-watchdog "));
     all.map(|(pid, _)| pid).collect()
 }
 
@@ -434,8 +434,8 @@ pub(crate) fn keeper(arguments: &[String]) {
     assert!(!is_child, "whoever waits for all children would wait for it");
     assert_eq!(
         fs::read_link(format!("/proc/{first}/cwd")).unwrap().to_str(),
-        Some("/"),
-        "it keeps a directory"
+        Some("/proc"),
+        "it keeps another directory"
     );
     for request in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
         kill(first, request).unwrap();

@@ -221,12 +221,13 @@ impl Child {
     }
 
     /// Has the sandbox end with this process, if that is wished. It must wait at the gate.
-    pub(super) async fn watch(&mut self) -> Result<()> {
+    pub(super) async fn watch(&mut self, deadline: Option<Instant>) -> Result<()> {
         if self.held.child.dies_with_caller && !watchdog::is_ready() {
-            let started = blocking(Step::StartWatchdog, watchdog::ready).await?;
+            let started = blocking(Step::StartWatchdog, move || watchdog::ready(deadline)).await?;
             started.map_err(Error::system(Step::StartWatchdog))?;
         }
-        match self.held.child.try_to_watch() {
+        // one that is gone again by now is not waited for here
+        match self.held.child.try_to_watch(Some(Instant::now())) {
             Err(error) => self.end_or(Error::system(Step::StartWatchdog)(error)).await,
             Ok(()) => Ok(()),
         }

@@ -324,7 +324,7 @@ impl Command {
             return Ok(Some(child));
         }
         let mut prepared = Prepared::new(child, gate);
-        if prepared.wait_ready(deadline).await? { prepared.open().await.map(Some) } else { Ok(None) }
+        if prepared.wait_ready(deadline).await? { prepared.open(deadline).await.map(Some) } else { Ok(None) }
     }
 
     /// Launches, and waits for id maps. There is a gate if it is to be held, or something is to be done there. What comes of

@@ -44,7 +44,7 @@ impl Prepared {
             self.child.destroy().await;
             return Ok(false);
         }
-        self.child.watch().await?;
+        self.child.watch(deadline).await?;
         Ok(true)
     }
 
@@ -79,17 +79,17 @@ impl Prepared {
     /// If the sandbox has been destroyed meanwhile, or a limit that must hold cannot be set
     /// ([`Error::Limit`]).
     pub async fn start(self) -> Result<Child> {
-        let mut child = self.open().await?;
+        let mut child = self.open(None).await?;
         child.limit()?;
         child.hand_over();
         Ok(child)
     }
 
     /// Sets the limits and lets the command start. Its time is another matter; it is killed if it is dropped.
-    pub(super) async fn open(mut self) -> Result<Child> {
+    pub(super) async fn open(mut self, deadline: Option<Instant>) -> Result<Child> {
         let mut done = self.child.apply_limits().await;
         if done.is_ok() {
-            done = self.child.watch().await;
+            done = self.child.watch(deadline).await;
         }
         if let Err(error) = done {
             self.child.destroy().await;
