@@ -50,36 +50,48 @@ is_moving() {
 }
 
 # Kills process $1 and all that descends from it. No function calls itself: shells allow that to a depth only, and end then. What makes
-# more of them as fast as they are stopped is given up after $2 seconds, stopped as it is by then.
+# more of them as fast as they are stopped is given up after $2 hundredths of a second, stopped as it is by then.
 fell() {
     mark=$((mark + 1)) all= new= patience=2000
-    read -r begin rest <uptime
+    look_at_clock
+    begin=$now
     stop "$1"
     while [ -n "$new" ]; do
         fresh=$new all="$all$new" new=
-        for process in $fresh; do stop_children "$process"; done
-        is_late "$2" && return 1
+        for process in $fresh; do
+            stop_children "$process"
+            is_late "$2" && return 1
+        done
     done
     # who was in the middle of a fork(2) makes its child all the same, and stands still then
     fresh=$all
     while [ -n "$fresh" ]; do
         for process in $fresh; do
-            while [ "$patience" -gt 0 ] && is_moving "$process"; do patience=$((patience - 1)); done
+            while [ "$patience" -gt 0 ] && is_moving "$process"; do
+                is_late "$2" && return 1
+                patience=$((patience - 1))
+            done
             stop_children "$process"
+            is_late "$2" && return 1
         done
         fresh=$new all="$all$new" new=
-        [ -z "$fresh" ] || ! is_late "$2" || return 1
     done
     for process in $all; do kill -KILL "$process"; done
 }
 
-# Whether more than $1 seconds have passed since `begin`.
-is_late() {
+# Sets `now`, in hundredths of a second.
+look_at_clock() {
     read -r now rest <uptime
-    [ $((${now%%.*} - ${begin%%.*})) -gt "$1" ]
+    now=${now%.*}${now#*.}
 }
 
-# Kills what is in slot $2, if its tree is to be looked for ($1 is 1) or not (0). Fails if that takes more than $3 seconds.
+# Whether more time than $1 has passed since `begin`.
+is_late() {
+    look_at_clock
+    [ $((now - begin)) -gt "$1" ]
+}
+
+# Kills what is in slot $2, if its tree is to be looked for ($1 is 1) or not (0). Fails if that takes longer than $3.
 end() {
     limit=$3
     eval "set -- $1 \${entry$2-}"
@@ -104,11 +116,11 @@ watch() {
     # one signal each, and nobody who meddles with a tree keeps them from it
     for slot in $slots; do end 0 "$slot" 0; done
     # nor one tree the others, however it is meddled with: it has its turn again after them
-    seconds=1
+    time=20
     while [ -n "$slots" ]; do
         late=
-        for slot in $slots; do end 1 "$slot" "$seconds" || late="$late $slot"; done
-        slots=$late seconds=$((seconds * 2))
+        for slot in $slots; do end 1 "$slot" "$time" || late="$late $slot"; done
+        slots=$late time=$((time * 2))
     done
 }
 

@@ -344,7 +344,7 @@ fn a_tree_that_never_stands_still_keeps_nobody(here: &Here) {
 }
 
 /// When the chain ends by itself.
-const CHAIN_ENDS: Duration = Duration::from_secs(12);
+const CHAIN_ENDS: Duration = Duration::from_secs(9);
 
 /// A helper: launches the chain, and a sandbox that sleeps on each side of it.
 pub(crate) fn beside(arguments: &[String]) {
