@@ -25,7 +25,7 @@ int main(int count, char **words) {
         if (fork() != 0) _exit(0);
         setsid();
         shared->helper = 1;
-        while (time(0) < end) { kill(-group, SIGCONT); usleep(50); }
+        while (time(0) < end) { kill(-group, SIGCONT); usleep(5000); }
         kill(-group, SIGKILL);
         _exit(0);
     }
@@ -38,9 +38,9 @@ int main(int count, char **words) {
         pid_t next = fork();
         if (next == 0) {
             number++, first = 0;
-            while (number - shared->stopped > AHEAD && time(0) < end) usleep(300);
+            while (number - shared->stopped > AHEAD && time(0) < end) usleep(1000);
         } else if (next > 0) {
-            while (time(0) < end && (first || shared->stopped < number + 3)) usleep(2000);
+            while (time(0) < end && (first || shared->stopped < number + 3)) usleep(5000);
             break;
         }
     }

@@ -117,7 +117,7 @@ fn what_the_command_made_below_is_removed(here: &Here) {
         child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
         assert!(!parent.groups().is_empty());
         child.wait().unwrap();
-        assert_eq!(parent.groups(), [PathBuf::new(); 0], "{sandbox}");
+        assert!(parent.groups().is_empty(), "{:?} {sandbox}", parent.groups());
         assert!(released(&holders, SETTLE), "what was moved there is not killed: {sandbox}");
     }
 }
