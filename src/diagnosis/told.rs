@@ -46,13 +46,10 @@ impl Told {
 
     /// Those of these settings of a unit that are on.
     pub(super) fn settings(&self, names: &[&str]) -> Option<String> {
-        const OFF: &[&str] = &["", "no", "false", "off", "0", "all"];
-        let is_on = |setting: &&String| {
-            setting
-                .split_once('=')
-                .is_some_and(|(name, value)| names.contains(&name) && !OFF.contains(&value))
-        };
-        let on: Vec<&str> = self.unit.iter().filter(is_on).map(String::as_str).collect();
+        let is_named =
+            |setting: &&String| setting.split_once('=').is_some_and(|(name, _)| names.contains(&name));
+        let on = self.unit.iter().filter(is_named).filter(|setting| marks::is_on(setting));
+        let on: Vec<&str> = on.map(String::as_str).collect();
         (!on.is_empty()).then(|| on.join(", "))
     }
 
@@ -78,13 +75,41 @@ fn fill<T: Clone>(fact: &mut Fact<T>, told: &Fact<T>) {
     }
 }
 
+/// What lines say of one thing. Where they say several, nobody knows which of these was so when bwrap failed.
+#[derive(Default, Clone, PartialEq)]
+enum Said<T> {
+    #[default]
+    Nothing,
+    Once(T),
+    Several,
+}
+
+impl<T: PartialEq> Said<T> {
+    fn note(&mut self, said: T) {
+        *self = match self {
+            Self::Nothing => Self::Once(said),
+            Self::Once(before) if *before == said => return,
+            Self::Once(_) | Self::Several => Self::Several,
+        };
+    }
+
+    fn once(&self) -> Option<&T> {
+        match self {
+            Self::Once(said) => Some(said),
+            Self::Nothing | Self::Several => None,
+        }
+    }
+}
+
 #[derive(Default)]
 struct Reader {
     /// The place in the table of the launcher that is surest of those that are named.
     launcher: Option<usize>,
     platforms: BTreeMap<Platform, String>,
-    release: Option<String>,
-    sysctls: BTreeMap<String, String>,
+    release: Said<String>,
+    sysctls: BTreeMap<String, Said<String>>,
+    /// The line before sets a kernel parameter, and this one may print it.
+    sets: bool,
     /// The kernel parameter that was just looked at, whose value is the next line.
     asked: Option<String>,
     mounts: Vec<Mount>,
@@ -92,7 +117,9 @@ struct Reader {
     denies_root: bool,
     compositor: bool,
     chromium_os: bool,
-    module: Option<Module>,
+    module: Said<Module>,
+    /// A job of GitHub's runs in a container.
+    container: bool,
 }
 
 impl Reader {
@@ -111,19 +138,22 @@ impl Reader {
         self.denies_root |= marks::denies_root(line);
         self.compositor |= holds(&lower, COMPOSITORS);
         self.chromium_os |= holds(&lower, &["chromium os lsm"]);
-        if let Some((module, _)) = DISTRIBUTIONS.iter().find(|(_, words)| holds(&lower, words)) {
-            self.module.get_or_insert(*module);
+        for (module, _) in DISTRIBUTIONS.iter().filter(|(_, words)| holds(&lower, words)) {
+            self.module.note(*module);
         }
+        self.container |= lower.trim_start().starts_with("container:");
         if let Some(prompt) = marks::container_prompt(line) {
             self.platforms.entry(Platform::Docker).or_insert_with(|| prompt.to_owned());
         }
         if let Some(release) = marks::release(line) {
-            self.release.get_or_insert_with(|| release.to_owned());
+            self.release.note(release.to_owned());
         }
         let value = self.asked.take().zip(marks::value(line));
-        if let Some((name, value)) = value.or_else(|| marks::parameter(line)) {
-            self.sysctls.insert(name, value);
+        let printed = value.or_else(|| marks::parameter(line)).filter(|_| !self.sets);
+        if let Some((name, value)) = printed {
+            self.sysctls.entry(name).or_default().note(value);
         }
+        self.sets = marks::sets_parameter(&lower);
         self.asked = marks::asked(line);
         self.mounts.extend(marks::mount(line));
         self.unit.extend(marks::unit_settings(line));
@@ -132,19 +162,27 @@ impl Reader {
     fn told(mut self) -> Told {
         let launcher = self.launcher.and_then(|rank| LAUNCHERS.get(rank)).map(|(launcher, _)| *launcher);
         if let Some((platform, release)) =
-            self.release.as_ref().and_then(|it| Some((platform_of_kernel(it)?, it)))
+            self.release.once().and_then(|it| Some((platform_of_kernel(it)?, it)))
         {
             self.platforms.insert(platform, release.clone());
         }
         // the kernel of Proxmox, whose own system seldom starts a sandbox
-        if let Some(release) = self.release.as_ref().filter(|release| release.contains("-pve")) {
+        if let Some(release) = self.release.once().filter(|release| release.contains("-pve")) {
             self.platforms.entry(Platform::Lxc).or_insert_with(|| release.clone());
         }
-        if !self.unit.is_empty() {
+        if self.unit.iter().any(|setting| marks::is_on(setting)) {
             self.platforms.entry(Platform::SystemdUnit).or_insert_with(|| self.unit.join(", "));
         }
+        if self.container && self.platforms.contains_key(&Platform::GitHubActions) {
+            self.platforms.entry(Platform::Docker).or_insert_with(|| "container:".to_owned());
+        }
+        // both are spoken of, and one of them is meant
+        if self.platforms.contains_key(&Platform::Wsl1) && self.platforms.contains_key(&Platform::Wsl2) {
+            self.platforms.retain(|platform, _| ![Platform::Wsl1, Platform::Wsl2].contains(platform));
+        }
         let host = self.host(launcher);
-        let Self { mounts, unit, denies_root, compositor, .. } = self;
+        let compositor = self.compositor && !self.is_inside();
+        let Self { mounts, unit, denies_root, .. } = self;
         Told { launcher, mounts, unit, denies_root, compositor, host }
     }
 
@@ -158,10 +196,9 @@ impl Reader {
             host.platforms = Fact::Absent;
         }
         // a kernel is the machine's, and a distribution may be a container's
-        let engines = [Platform::Docker, Platform::Podman, Platform::Kubernetes, Platform::OpenShift];
-        let inside = engines.iter().any(|engine| self.platforms.contains_key(engine));
-        let release = self.release.as_deref();
-        match release.and_then(marks::module_of_kernel).or(self.module.filter(|_| !inside)) {
+        let release = self.release.once();
+        let named = self.module.once().copied().filter(|_| !self.is_inside());
+        match release.and_then(|release| marks::module_of_kernel(release)).or(named) {
             Some(Module::AppArmor) => host.security.selinux_filesystem = Fact::Present(false),
             Some(Module::Selinux) => host.security.apparmor_enabled = Fact::Present(false),
             None => {}
@@ -169,16 +206,24 @@ impl Reader {
         if self.chromium_os {
             host.security.modules = Fact::Present(vec!["chromiumos".to_owned()]);
         }
-        host.kernel.release = release.map_or(Fact::Unknown, |release| Fact::Present(release.to_owned()));
-        let parameter = |(name, value): (&String, &String)| (name.clone(), Fact::Present(value.clone()));
-        host.sysctls = self.sysctls.iter().map(parameter).collect();
+        host.kernel.release = release.map_or(Fact::Unknown, |release| Fact::Present(release.clone()));
+        let parameter = |(name, value): (&String, &Said<String>)| {
+            Some((name.clone(), Fact::Present(value.once()?.clone())))
+        };
+        host.sysctls = self.sysctls.iter().filter_map(parameter).collect();
         host
+    }
+
+    /// Whether a container's engine is named.
+    fn is_inside(&self) -> bool {
+        let engines = [Platform::Docker, Platform::Podman, Platform::Kubernetes, Platform::OpenShift];
+        engines.iter().any(|engine| self.platforms.contains_key(engine))
     }
 
     /// Whether there are things that nobody has in a container without a word about it.
     fn is_of_machine(&self, launcher: Option<Launcher>) -> bool {
         let mounted = |mount: &Mount| ["nfsd", "xenfs"].contains(&mount.filesystem.as_str());
-        let hardened = self.release.as_ref().is_some_and(|release| release.contains("hardened"));
+        let hardened = self.release.once().is_some_and(|release| release.contains("hardened"));
         hardened || launcher.is_some_and(Launcher::is_of_desktops) || self.mounts.iter().any(mounted)
     }
 }

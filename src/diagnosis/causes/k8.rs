@@ -6,7 +6,7 @@ use super::pr::hidden::{Seen, look};
 use super::pr::remedies::{bind_proc, honour_pod_fields};
 use super::prelude::*;
 use crate::diagnosis::cause::section;
-use crate::diagnosis::remedy::{Action, PodPatch};
+use crate::diagnosis::remedy::{Action, Engine, PodPatch};
 
 rules! {
     PodFieldsIgnored, Failed about proc, [PROC => (EPERM)],
@@ -101,11 +101,15 @@ fn pod_fields_ignored(case: &Case<'_>) -> Option<Judgement> {
 
 /// The cause that a text of Kubernetes', of a runtime or of admission names, wherever in it: by the words below `== said` in the text
 /// of that cause, in small letters, of which some have others between (` ... `). The first counts.
-fn kubernetes_text(text: &str) -> Option<Cause> {
+fn kubernetes_text(text: &str, engine: bool) -> Option<Cause> {
     let text: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
     let text = text.join(" ");
     // an engine's own, which starts containers and no pods
-    let engine = text.contains("response from daemon") && !text.contains("failed to start container \"");
+    let engine = engine
+        || ["response from daemon", "nerdctl", "podman", "cannot start service"]
+            .iter()
+            .any(|mark| text.contains(mark))
+            && !text.contains("failed to start container \"");
     let says = |cause: &Cause| {
         let kubernetes = cause.is_before_bwrap();
         !(engine && kubernetes)
@@ -116,9 +120,11 @@ fn kubernetes_text(text: &str) -> Option<Cause> {
 
 /// The first text of Kubernetes', and the cause that it names.
 fn reason(case: &Case<'_>) -> Option<(Cause, String)> {
+    let engine = matches!(Setting::of(case), Setting::Container(Engine::Docker | Engine::Podman))
+        && case.told().is_some();
     case.symptom?.messages.iter().find_map(|message| {
         let text = message.text().to_string_lossy().into_owned();
-        Some((kubernetes_text(&text)?, text))
+        Some((kubernetes_text(&text, engine)?, text))
     })
 }
 

@@ -52,7 +52,7 @@ pub(super) const LAUNCHERS: &[(Launcher, &[&str])] = &[
     ),
     (Launcher::NixFhs, &["-fhsenv", "buildfhsenv", "steam-run"]),
     // the last are its own words
-    (Launcher::Flatpak, &["flatpak", "gnome-software", "bottles", "usebottles", "error: ldconfig failed"]),
+    (Launcher::Flatpak, &["flatpak", "gnome-software", "usebottles", "error: ldconfig failed"]),
 ];
 
 /// Words of platforms.
@@ -61,13 +61,16 @@ pub(super) const PLATFORMS: &[(Platform, &[&str])] = &[
         Platform::Docker,
         &[
             "docker run",
+            "nerdctl run",
             "docker exec",
             "docker build",
             "docker compose",
             "docker-compose",
             "docker container",
             "docker image",
-            "dockerfile",
+            "docker executor",
+            "docker create",
+            "docker-in-docker",
             "in docker",
             "inside docker",
             "in a docker",
@@ -102,7 +105,21 @@ pub(super) const PLATFORMS: &[(Platform, &[&str])] = &[
     (Platform::Crostini, &["linux penguin", "@penguin", "crostini"]),
     (Platform::Nspawn, &["systemd-nspawn"]),
     // the last as the root of another tree shows itself
-    (Platform::Chroot, &["chroot", "schroot", "localhost / #"]),
+    (
+        Platform::Chroot,
+        &[
+            "sudo chroot",
+            "arch-chroot",
+            "# chroot",
+            "chroot /",
+            "in a chroot",
+            "inside a chroot",
+            "in the chroot",
+            "(chroot)",
+            "schroot -",
+            "localhost / #",
+        ],
+    ),
     (Platform::SystemdUnit, &["[service]", "execstart", "systemd-run"]),
     (Platform::Flatpak, &["flatpak run org.flatpak.builder", "inside flatpak", "inside a flatpak"]),
     (Platform::Snap, &["/snap/", "snap run"]),
@@ -128,7 +145,7 @@ pub(super) const COMPOSITORS: &[&str] = &[
     "sway[",
     "capsysnice",
     "cap_sys_nice",
-    "pressure-vessel",
+    "pressure-vessel-wrap",
 ];
 
 /// The security module that a distribution's kernels come with, where they come with one.
@@ -191,9 +208,23 @@ pub(super) fn holds(line: &str, words: &[&str]) -> bool {
             (line.get(..at).unwrap_or_default(), line.get(at + word.len()..).unwrap_or_default());
         let parts = before.ends_with(inner) && word.starts_with(inner)
             || word.ends_with(inner) && after.starts_with(inner);
-        !parts && !["not ", "n't ", "no ", "without "].iter().any(|no| before.ends_with(no))
+        // where every shell of Ubuntu's looks for programs
+        let path = word == "/snap/" && after.starts_with("bin");
+        !parts && !path && !is_denied(before, after)
     };
     words.iter().any(|word| line.match_indices(word).any(|(at, _)| whole(at, word)))
+}
+
+/// Whether what stands between these is said not to be so here: `not running in docker`, `- [ ] Docker`, `works in docker`.
+fn is_denied(before: &str, after: &str) -> bool {
+    let near =
+        before.char_indices().rev().nth(24).map_or(before, |(at, _)| before.get(at..).unwrap_or(before));
+    let has = |words: &[&str]| words.iter().any(|word| near.contains(word));
+    let works = has(&["works ", "worked "]) && !has(&["not ", "n't ", "no longer ", "never ", "only "]);
+    ["not ", "n't ", "no ", "without "].iter().any(|no| before.ends_with(no))
+        || works
+        || has(&["not running ", "not using ", "not in ", "[ ] "])
+        || ["? no", ": no"].iter().any(|no| after.starts_with(no))
 }
 
 /// The release of a kernel: `5.1.16.a-1-hardened`. Other versions look alike, so it has to be a distribution's, or to stand where
@@ -247,13 +278,28 @@ fn is_parameter(name: &str) -> bool {
 
 /// A kernel parameter and its value, as sysctl(8) prints it or a file of its sets it: not as one is told to set it.
 pub(super) fn parameter(line: &str) -> Option<(String, String)> {
+    // a comment
+    if line.trim_start().starts_with('#') || sets_parameter(&line.to_ascii_lowercase()) {
+        return None;
+    }
     let (before, after) = line.split_once('=')?;
-    let printed = before.ends_with(' ') && after.starts_with(' ');
-    let name = if printed { before.split_whitespace().next_back()? } else { bare(before) };
+    let (said, name) = bare(before).rsplit_once(' ').unwrap_or(("", bare(before)));
+    // elsewhere it is what a guide says, or what was so before
+    if !said.is_empty() && !said.to_ascii_lowercase().contains("have") {
+        return None;
+    }
     let name = name.trim_start_matches(['`', '"', '\'', '(']);
-    let value = value(after.split_whitespace().next()?)?;
-    let alone = printed || bare(line).len() == name.len() + 1 + value.len();
+    let mut rest = after.split_whitespace();
+    let value = value(rest.next()?)?;
+    let alone = !said.is_empty() || rest.all(|word| !word.contains(char::is_alphanumeric));
     (is_parameter(name) && alone).then(|| (name.to_owned(), value))
+}
+
+/// Whether a line, in small letters, sets a kernel parameter, or has it set.
+pub(super) fn sets_parameter(line: &str) -> bool {
+    ["sysctl -w", "sysctl --write", "sysctl -p", "sysctl --system", "/etc/sysctl", "tee ", "echo "]
+        .iter()
+        .any(|mark| line.contains(mark))
 }
 
 /// A number, which is all that those are that bwrap depends on.
@@ -284,9 +330,22 @@ pub(super) fn mount(line: &str) -> Option<Mount> {
 
 /// Settings of a unit.
 pub(super) fn unit_settings(line: &str) -> impl Iterator<Item = String> {
-    let words = line.split(|c: char| c.is_whitespace() || "`\"',;".contains(c));
+    let words =
+        line.split(|c: char| c.is_whitespace() || "`\"',;|>".contains(c)).filter(|word| !word.is_empty());
+    // alone on a line, as in a file or of systemctl(1), or an argument of systemd-run(1): others speak of them
+    let count = if line.contains("systemd-run") { usize::MAX } else { 1 };
     let setting = |word: &&str| word.split_once('=').is_some_and(|(name, _)| UNIT.contains(&name));
-    words.filter(setting).map(str::to_owned)
+    words.take(count).filter(setting).map(str::to_owned)
+}
+
+/// Whether a setting of a unit takes something away. Lists say what is left, unless they begin with a tilde.
+pub(super) fn is_on(setting: &str) -> bool {
+    match setting.split_once('=') {
+        Some(("RestrictNamespaces", "yes" | "true" | "on" | "1")) => true,
+        Some(("RestrictNamespaces" | "SystemCallFilter", value)) => value.starts_with('~'),
+        Some((_, value)) => !["", "no", "false", "off", "0", "all", "default"].contains(&value),
+        None => false,
+    }
 }
 
 /// Whether a rule of an agent's settings denies reading everything: `"denyRead": ["/"]`.

@@ -62,9 +62,61 @@ fn kernels_and_their_parameters() {
         assert_eq!(value(text).as_deref(), Some("0"), "{text}");
     }
     // what somebody is told to do is not how it is
-    for text in ["sudo sysctl -w user.max_user_namespaces=0", "try user.max_user_namespaces=0 then"] {
+    for text in [
+        "sudo sysctl -w user.max_user_namespaces=0",
+        "$ sudo sysctl -w user.max_user_namespaces=0\nuser.max_user_namespaces = 0",
+        "try user.max_user_namespaces=0 then",
+        "#user.max_user_namespaces=0",
+        "echo 'user.max_user_namespaces = 0' | sudo tee /etc/sysctl.d/20.conf",
+        "The hardening guide says: user.max_user_namespaces = 0",
+        // before and after
+        "user.max_user_namespaces = 0\nuser.max_user_namespaces = 1",
+    ] {
         assert_eq!(value(text), None, "{text}");
     }
+}
+
+/// Where several are spoken of, nobody knows which of them it was.
+#[test]
+fn what_is_spoken_of_is_not_told() {
+    let host = |text: &str| Told::read(text.as_bytes()).map(|told| told.host).unwrap_or_default();
+    let modules = |text: &str| {
+        let security = host(text).security;
+        (security.selinux_filesystem.is_unknown(), security.apparmor_enabled.is_unknown())
+    };
+    assert_eq!(modules("Ubuntu 24.04"), (false, true));
+    for text in [
+        "Fedora 40 works, Ubuntu 24.04 fails",
+        "Remotes: fedora, flathub\nOS: Ubuntu 24.04",
+        "Linux a 6.8.5-301.fc40.x86_64\nLinux b 6.8.0-45-generic",
+    ] {
+        assert_eq!(modules(text), (true, true), "{text}");
+    }
+    let is = |text: &str, platform: Platform| host(text).sighting(platform).is_some();
+    assert!(
+        is("bwrap no longer works in docker", Platform::Docker)
+            && is("it does not start in docker", Platform::Docker)
+    );
+    assert!(is("Using Docker executor with image debian", Platform::Docker));
+    assert!(is("runs-on: ubuntu-latest\n    container:\n      image: debian:12", Platform::Docker));
+    for (text, platform) in [
+        ("I am not running in docker, plain Debian", Platform::Docker),
+        ("It works fine in docker, but on my host:", Platform::Docker),
+        ("- [ ] Docker run", Platform::Docker),
+        ("Are you running in Docker? No", Platform::Docker),
+        ("(i.e. chroot, a jail)", Platform::Chroot),
+        ("PATH=/usr/bin:/snap/bin", Platform::Snap),
+        ("We support WSL 2; WSL 1 lacks namespaces.", Platform::Wsl1),
+        ("ProtectKernelTunables=no", Platform::SystemdUnit),
+        ("I removed RestrictNamespaces=yes from it", Platform::SystemdUnit),
+        ("# RestrictNamespaces=yes", Platform::SystemdUnit),
+        ("RestrictNamespaces=user mnt pid", Platform::SystemdUnit),
+        ("SystemCallFilter=@system-service", Platform::SystemdUnit),
+        ("\u{2717} RestrictNamespaces=~user  Service may create user namespaces", Platform::SystemdUnit),
+    ] {
+        assert!(!is(text, platform), "{text}");
+    }
+    assert!(is("RestrictNamespaces=~user", Platform::SystemdUnit));
 }
 
 #[test]

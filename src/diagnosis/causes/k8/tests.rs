@@ -14,11 +14,11 @@ const RUNTIME: &str = "Failed to create pod sandbox: failed to start noop proces
 
 #[test]
 fn texts_of_kubernetes() {
-    assert_eq!(kubernetes_text(API), Some(Cause::UnmaskedNeedsUserNamespace));
-    assert_eq!(kubernetes_text(ADMISSION), Some(Cause::PodSecurityForbidsUnmasked));
-    assert_eq!(kubernetes_text(&RUNTIME.replace(' ', "\n  ")), Some(Cause::NodeWithoutUserNamespaces));
-    assert_eq!(kubernetes_text("bwrap: Can't mount proc on /proc: Operation not permitted"), None);
-    assert_eq!(kubernetes_text("write /x: no space left on device"), None);
+    assert_eq!(kubernetes_text(API, false), Some(Cause::UnmaskedNeedsUserNamespace));
+    assert_eq!(kubernetes_text(ADMISSION, false), Some(Cause::PodSecurityForbidsUnmasked));
+    assert_eq!(kubernetes_text(&RUNTIME.replace(' ', "\n  "), false), Some(Cause::NodeWithoutUserNamespaces));
+    assert_eq!(kubernetes_text("bwrap: Can't mount proc on /proc: Operation not permitted", false), None);
+    assert_eq!(kubernetes_text("write /x: no space left on device", false), None);
 }
 
 #[test]
@@ -98,6 +98,15 @@ fn what_is_none_of_kubernetes_words_is_not_taken_for_them() {
         "permission is configured elsewhere",
         "squid: denied the request",
         "make: *** [all] invalid argument",
+        "psql: Error from server: FATAL: password authentication failed for user \"x\"",
+        "ValueError: object cannot be handled as a dict",
+        "error: Project version is invalid: specifier must match PEP 440",
+        "ray.exceptions: No nodes are available: waiting for autoscaler",
+        "Error from server (NotFound): deployments.apps \"web\" not found",
+        "Error from server: error dialing backend: dial tcp 10.0.0.1:10250: i/o timeout",
+        "$ podman run x\nError: OCI runtime error: container create failed: crun: x",
+        "$ nerdctl run x\nFATA[0000] failed to create shim task: OCI runtime create failed: x",
+        "ERROR: for web Cannot start service web: OCI runtime create failed: x",
     ] {
         assert!(!code(text).starts_with("K8"), "{text}: {}", code(text));
     }
