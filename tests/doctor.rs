@@ -112,7 +112,11 @@ fn ask_with_input(args: &[&str], input: &[u8]) -> Said {
     let mut command = doctor(args);
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input).unwrap();
+    match child.stdin.take().unwrap().write_all(input) {
+        // it may be done without having read it
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+        written => written.unwrap(),
+    }
     said(child.wait_with_output().unwrap())
 }
 

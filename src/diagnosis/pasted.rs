@@ -13,7 +13,8 @@ use crate::sandbox::Sandbox;
 use crate::visible::line;
 
 /// As [`diagnose`], of a message and a sandbox that come from somewhere. A sandbox that cannot have led to the message is left aside,
-/// and [`Diagnosis::notes`] says so; also where what stands for a path was pasted in its place.
+/// and [`Diagnosis::notes`] says so; also where what stands for a path was pasted in its place, and by which words of the text it is known
+/// where bwrap ran.
 ///
 /// ```
 /// use bwrap_launch::Sandbox;
@@ -35,6 +36,13 @@ pub fn diagnose_pasted(symptom: &Symptom, host: &Host, sandbox: Option<&Sandbox>
         )
     };
     diagnosis.notes.extend(other.map(aside));
+    let places = symptom.told.as_ref().filter(|_| host.platforms.is_unknown()).map(|told| told.places());
+    if let Some(places) = places.filter(|places| !places.is_empty()) {
+        let places = line(&places.join(", ")).into_owned();
+        diagnosis.notes.push(format!(
+            "where it ran is taken from words of the text: {places}; without them it is not known"
+        ));
+    }
     if let Some(text) = message.and_then(stand_in) {
         let shown = line(&text);
         diagnosis.notes.push(if is_expanded(&text) {

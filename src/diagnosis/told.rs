@@ -5,7 +5,7 @@
 
 mod marks;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::launcher::Launcher;
 use crate::host::{Fact, Host, Mount, Platform, Sighting, platform_of_kernel};
@@ -51,6 +51,12 @@ impl Told {
         let on = self.unit.iter().filter(is_named).filter(|setting| marks::is_on(setting));
         let on: Vec<&str> = on.map(String::as_str).collect();
         (!on.is_empty()).then(|| on.join(", "))
+    }
+
+    /// Where bwrap ran, and by what words.
+    pub(super) fn places(&self) -> Vec<String> {
+        let sightings = self.host.platforms.present().into_iter().flatten();
+        sightings.map(|sighting| format!("{} ({})", sighting.platform, sighting.evidence)).collect()
     }
 
     /// A host with what is told in place of what nobody looked at.
@@ -114,12 +120,18 @@ struct Reader {
     asked: Option<String>,
     mounts: Vec<Mount>,
     unit: Vec<String>,
-    denies_root: bool,
-    compositor: bool,
-    chromium_os: bool,
     module: Said<Module>,
+    signs: BTreeSet<Sign>,
+}
+
+/// What is told by a word or two.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Sign {
+    DeniesRoot,
+    Compositor,
+    ChromiumOs,
     /// A job of GitHub's runs in a container.
-    container: bool,
+    JobContainer,
 }
 
 impl Reader {
@@ -135,13 +147,16 @@ impl Reader {
                 self.platforms.entry(*platform).or_insert_with(|| (*word).to_owned());
             }
         }
-        self.denies_root |= marks::denies_root(line);
-        self.compositor |= holds(&lower, COMPOSITORS);
-        self.chromium_os |= holds(&lower, &["chromium os lsm"]);
+        let signs = [
+            (Sign::DeniesRoot, marks::denies_root(line)),
+            (Sign::Compositor, holds(&lower, COMPOSITORS)),
+            (Sign::ChromiumOs, holds(&lower, &["chromium os lsm"])),
+            (Sign::JobContainer, lower.trim_start().starts_with("container:")),
+        ];
+        self.signs.extend(signs.into_iter().filter(|(_, there)| *there).map(|(sign, _)| sign));
         for (module, _) in DISTRIBUTIONS.iter().filter(|(_, words)| holds(&lower, words)) {
             self.module.note(*module);
         }
-        self.container |= lower.trim_start().starts_with("container:");
         if let Some(prompt) = marks::container_prompt(line) {
             self.platforms.entry(Platform::Docker).or_insert_with(|| prompt.to_owned());
         }
@@ -173,7 +188,7 @@ impl Reader {
         if self.unit.iter().any(|setting| marks::is_on(setting)) {
             self.platforms.entry(Platform::SystemdUnit).or_insert_with(|| self.unit.join(", "));
         }
-        if self.container && self.platforms.contains_key(&Platform::GitHubActions) {
+        if self.has(Sign::JobContainer) && self.platforms.contains_key(&Platform::GitHubActions) {
             self.platforms.entry(Platform::Docker).or_insert_with(|| "container:".to_owned());
         }
         // both are spoken of, and one of them is meant
@@ -181,8 +196,9 @@ impl Reader {
             self.platforms.retain(|platform, _| ![Platform::Wsl1, Platform::Wsl2].contains(platform));
         }
         let host = self.host(launcher);
-        let compositor = self.compositor && !self.is_inside();
-        let Self { mounts, unit, denies_root, .. } = self;
+        let compositor = self.has(Sign::Compositor) && !self.is_inside();
+        let denies_root = self.has(Sign::DeniesRoot);
+        let Self { mounts, unit, .. } = self;
         Told { launcher, mounts, unit, denies_root, compositor, host }
     }
 
@@ -203,7 +219,7 @@ impl Reader {
             Some(Module::Selinux) => host.security.apparmor_enabled = Fact::Present(false),
             None => {}
         }
-        if self.chromium_os {
+        if self.has(Sign::ChromiumOs) {
             host.security.modules = Fact::Present(vec!["chromiumos".to_owned()]);
         }
         host.kernel.release = release.map_or(Fact::Unknown, |release| Fact::Present(release.clone()));
@@ -212,6 +228,10 @@ impl Reader {
         };
         host.sysctls = self.sysctls.iter().filter_map(parameter).collect();
         host
+    }
+
+    fn has(&self, sign: Sign) -> bool {
+        self.signs.contains(&sign)
     }
 
     /// Whether a container's engine is named.
