@@ -45,7 +45,7 @@ use filters::{a_filter_that_changes_while_it_is_read, filters_from_hostile_files
 use hardened::{ordinary_commands_work_under_the_hardened_filter, the_hardened_filter_denies_what_it_says};
 use overwrite::cve_2019_5736_the_hosts_bwrap_stays_as_it_is;
 use report::a_command_names_another_process_in_bwraps_report;
-use watchdog::a_command_goes_for_the_watchdog;
+use watchdog::{a_command_goes_for_the_watchdog, a_watchdog_that_sees_otherwise};
 
 fn main() -> std::process::ExitCode {
     common::main_in_turn(
@@ -60,6 +60,7 @@ fn main() -> std::process::ExitCode {
             a_command_stops_bwrap_and_ends,
             a_command_stops_bwrap_and_is_killed,
             a_command_goes_for_the_watchdog,
+            a_watchdog_that_sees_otherwise,
             filters_from_hostile_files,
             a_filter_that_changes_while_it_is_read,
             a_program_file_writes_no_line_of_a_report,
@@ -85,6 +86,7 @@ fn main() -> std::process::ExitCode {
             ("forge-failure", attackers::forge_failure),
             ("replace-report", report::replace_report),
             ("guarded", watchdog::guarded),
+            ("astray", watchdog::astray),
             ("meddle", attackers::meddle),
             ("overwrite", overwrite::overwrite),
             ("launch", faults::launch),

@@ -1,4 +1,5 @@
 //! A command that goes for the watchdog, which its caller's other sandboxes rely on.
+#![allow(unsafe_code, reason = "unshare(2) has no safe function")]
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command as Process, Stdio};
@@ -6,7 +7,7 @@ use std::time::Duration;
 
 use bwrap_launch::{Bwrap, Namespaces, adopt_orphans};
 
-use crate::common::{Here, SETTLE, host, released};
+use crate::common::{Here, SETTLE, host, released, skip};
 use crate::support::{eventually, kill_holders};
 
 /// A helper to be killed: its first command goes for the watchdog, its second holds standard error.
@@ -64,4 +65,48 @@ pub(crate) fn a_command_goes_for_the_watchdog(here: &Here) {
         let over = released(&holders, SETTLE);
         assert!(over, "{deed}: {} processes outlive their caller", kill_holders(&holders));
     }
+}
+
+/// A helper: a thread whose children see other times launches first, and what it starts knows no process again by when that began.
+pub(crate) fn astray(arguments: &[String]) {
+    let bwrap = Bwrap::at(&arguments[0]).unwrap();
+    let launch = || {
+        let sandbox = host().unshare(Namespaces::PID);
+        sandbox.command("true").bwrap(&bwrap).die_with_caller(true).status().map(|status| status.success())
+    };
+    let elsewhere = std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            // SAFETY: takes a number, and is about later children only.
+            if unsafe { libc::unshare(libc::CLONE_NEWTIME) } != 0 {
+                return Err(std::io::Error::last_os_error());
+            }
+            let offsets = format!("/proc/{}/timens_offsets", rustix::thread::gettid().as_raw_nonzero());
+            std::fs::write(offsets, "boottime 100000 0").map(|()| launch())
+        });
+        thread.join().unwrap()
+    });
+    match elsewhere {
+        Err(error) => println!("skip: no time namespace: {error}"),
+        Ok(refused) => {
+            let error = refused.expect_err("it would never be killed");
+            assert!(error.to_string().contains("watchdog"), "{error}");
+            assert!(launch().unwrap(), "another thread starts its own");
+            println!("done");
+        }
+    }
+}
+
+/// One that cannot do its work is worse than none: nobody would know.
+pub(crate) fn a_watchdog_that_sees_otherwise(here: &Here) {
+    let mut caller = Process::new(std::env::current_exe().unwrap());
+    let output = caller.args(["--helper", "astray"]).arg(here.bwrap.path()).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    if let Some((_, why)) = said.split_once("skip: ") {
+        skip(why.trim());
+    }
+    assert!(
+        output.status.success() && said == "done\n",
+        "{said} {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
