@@ -215,9 +215,10 @@ fn asking_again_keeps_the_limit(here: &Here) {
     let sandbox = host().ro_bind("/nonexistent", "/mnt");
     let first = here.scratch.join("first");
     let body =
-        format!("if mkdir '{}' 2>/dev/null; then exec $real \"$@\"; fi; exec sleep 6", first.display());
+        format!("if mkdir '{}' 2>/dev/null; then exec $real \"$@\"; fi; exec sleep 60", first.display());
     let moody = stand_in(here, "moody", &body);
-    let limit = Duration::from_millis(800);
+    // enough for one launch on a slow machine
+    let limit = Duration::from_secs(3);
     let start = Instant::now();
     let mut command = here.command(&sandbox, "true");
     let error = command.bwrap(&moody).stderr(Stdio::null()).status_timeout(limit).unwrap_err();
