@@ -72,7 +72,12 @@ pub(crate) fn astray(arguments: &[String]) {
     let bwrap = Bwrap::at(&arguments[0]).unwrap();
     let launch = || {
         let sandbox = host().unshare(Namespaces::PID);
-        sandbox.command("true").bwrap(&bwrap).die_with_caller(true).status().map(|status| status.success())
+        sandbox
+            .command("true")
+            .bwrap(&bwrap)
+            .die_with_caller(true)
+            .status()
+            .map(bwrap_launch::ExitStatus::success)
     };
     let elsewhere = std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
