@@ -817,12 +817,15 @@ impl Command {
         deadline: Option<Instant>,
     ) -> Result<Option<Prepared>> {
         let explain = self.explain.unwrap_or(Explain::Facts);
-        let mut prepared = match self.hold(streams, deadline, explain) {
-            Err(error) if is_late(&error, deadline) => return Ok(None),
-            prepared => prepared?,
+        let prepare = || {
+            let mut prepared = self.hold(streams, deadline, explain)?;
+            // dropped, it is destroyed
+            Ok(prepared.wait_ready(deadline)?.then_some(prepared))
         };
-        // dropped, it is destroyed
-        Ok(prepared.wait_ready(deadline)?.then_some(prepared))
+        match prepare() {
+            Err(error) if is_late(&error, deadline) => Ok(None),
+            prepared => prepared,
+        }
     }
 
     /// What is known of a launch of this command that somebody else made.

@@ -308,8 +308,9 @@ impl Shared {
         let explain = self.command.explain.unwrap_or(Explain::Facts);
         let mut prepared = self.command.hold(Streams::Inherited, None, explain)?;
         while !self.state().closed {
-            // a source may never answer
-            if prepared.wait_ready(deadline(PAUSE))? {
+            // a source may never answer; what comes then has the time that it takes
+            if prepared.is_ready_by(deadline(PAUSE))? {
+                prepared.wait_ready(None)?;
                 prepared.limit()?;
                 return Ok(Some(prepared));
             }

@@ -45,11 +45,16 @@ impl Prepared {
 
     /// Waits until the sandbox is complete. Says whether it is.
     pub(super) fn wait_ready(&mut self, deadline: Option<Instant>) -> Result<bool> {
-        let ready = self.child.wait_ready_until(deadline)?;
+        let ready = self.is_ready_by(deadline)?;
         if ready {
             self.child.watch(deadline)?;
         }
         Ok(ready)
+    }
+
+    /// The same, but nobody ends it with the caller yet: it is asked again, or [opened](Self::open).
+    pub(super) fn is_ready_by(&mut self, deadline: Option<Instant>) -> Result<bool> {
+        self.child.wait_ready_until(deadline)
     }
 
     /// Whether it has not ended.

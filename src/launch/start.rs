@@ -93,9 +93,9 @@ pub(super) fn in_time(mapped: io::Result<bool>) -> Result<()> {
         .map_err(Error::system(Step::MapIds))
 }
 
-/// Whether it is because of this deadline that a launch failed before bwrap set anything up.
+/// Whether it is because of this deadline that a launch failed: by what is read or written for it, or has to be started.
 pub(super) fn is_late(error: &Error, deadline: Option<Instant>) -> bool {
-    matches!(error, Error::System { step: Step::MapIds | Step::ReadFilter, source, .. }
+    matches!(error, Error::System { step: Step::MapIds | Step::ReadFilter | Step::StartWatchdog, source, .. }
         if source.kind() == io::ErrorKind::TimedOut)
         && deadline.is_some_and(|deadline| Instant::now() >= deadline)
 }
@@ -357,4 +357,22 @@ fn read_filter(file: &OwnedFd, deadline: Option<Instant>) -> io::Result<Vec<u8>>
     }
     bytes.truncate(length);
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn late_is_what_a_deadline_has_ended() {
+        let failed = |step, kind: io::ErrorKind| Error::system(step)(kind.into());
+        let passed = Some(Instant::now());
+        for step in [Step::ReadFilter, Step::MapIds, Step::StartWatchdog] {
+            let late = failed(step, io::ErrorKind::TimedOut);
+            assert!(is_late(&late, passed) && !is_late(&late, None), "{step}");
+            assert!(!is_late(&late, Some(Instant::now() + FILTER)), "{step}: by our own patience");
+            assert!(!is_late(&failed(step, io::ErrorKind::NotFound), passed), "{step}");
+        }
+        assert!(!is_late(&failed(Step::WaitForBwrap, io::ErrorKind::TimedOut), passed));
+    }
 }

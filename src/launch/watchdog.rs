@@ -114,7 +114,8 @@ fn turn(deadline: Instant) -> io::Result<MutexGuard<'static, ()>> {
             Ok(turn) => return Ok(turn),
             Err(TryLockError::Poisoned(turn)) => return Ok(turn.into_inner()),
             Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
-                return Err(io::ErrorKind::TimedOut.into());
+                let why = "another thread has not started it in time";
+                return Err(io::Error::new(io::ErrorKind::TimedOut, why));
             }
             Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(1)),
         }

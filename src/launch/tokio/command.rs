@@ -288,11 +288,14 @@ impl Command {
     /// As [`prepare`](Self::prepare).
     pub async fn prepare_timeout(&mut self, limit: Duration) -> Result<Option<Prepared>> {
         let deadline = deadline(limit);
-        let mut prepared = match self.hold(deadline).await {
-            Err(error) if start::is_late(&error, deadline) => return Ok(None),
-            prepared => prepared?,
+        let prepare = async {
+            let mut prepared = self.hold(deadline).await?;
+            Ok(prepared.wait_ready(deadline).await?.then_some(prepared))
         };
-        Ok(prepared.wait_ready(deadline).await?.then_some(prepared))
+        match prepare.await {
+            Err(error) if start::is_late(&error, deadline) => Ok(None),
+            prepared => prepared,
+        }
     }
 
     async fn hold(&mut self, deadline: Option<Instant>) -> Result<Prepared> {
