@@ -107,6 +107,15 @@ impl Handle {
         }
     }
 
+    /// Sends a signal, if it is there. Says whether it was.
+    pub(super) fn signal_if_there(&self, signal: Signal) -> io::Result<bool> {
+        match self.signal(signal) {
+            Ok(()) => Ok(true),
+            Err(Errno::SRCH) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Its status, if it is our child and has ended: then it is gone.
     ///
     /// # Errors

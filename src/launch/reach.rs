@@ -310,14 +310,13 @@ impl Reach {
     fn kill_descendants(&self) -> io::Result<()> {
         let under_way = UnderWay::begin();
         let others = self.stop_descendants();
-        let killed = send(&self.process, Signal::KILL);
-        let killed =
-            others.iter().fold(killed, |killed, other| killed.and(other.signal(Signal::KILL).map(drop)));
+        let killed = self.process.signal_if_there(Signal::KILL);
+        let killed = others.iter().fold(killed, |killed, other| killed.and(other.signal(Signal::KILL)));
         drop(under_way);
         if self.adopts && self.process.has_ended(GRACE).unwrap_or(false) {
             relatives::reap(&others);
         }
-        killed
+        killed.map(drop)
     }
 
     /// Kills what bwrap cloned. Says whether there was anything to kill.
@@ -362,9 +361,9 @@ impl Reach {
             }
             others = found;
         }
-        let mut killed = send(child, Signal::KILL);
+        let mut killed = child.signal_if_there(Signal::KILL);
         for process in &others {
-            killed = killed.and(process.signal(Signal::KILL).map(drop));
+            killed = killed.and(process.signal(Signal::KILL));
         }
         if self.adopts {
             let mut struck = self.struck.lock().unwrap_or_else(PoisonError::into_inner);
@@ -375,7 +374,7 @@ impl Reach {
             members.kill();
         }
         drop(under_way);
-        killed
+        killed.map(drop)
     }
 
     /// Reaps those whom we have killed below what bwrap cloned, and who have become our children. They have ended by now, or are about to.
@@ -451,14 +450,11 @@ impl Reach {
         for signal in signals {
             let mut note = |there: io::Result<bool>| match there {
                 Ok(there) => reached |= there,
-                Err(error) => sent = std::mem::replace(&mut sent, Ok(())).and(Err(error)),
+                Err(error) if sent.is_ok() => sent = Err(error),
+                Err(_) => {}
             };
             if !self.spared {
-                note(match child.signal(*signal) {
-                    Ok(()) => Ok(true),
-                    Err(Errno::SRCH) => Ok(false),
-                    Err(error) => Err(error.into()),
-                });
+                note(child.signal_if_there(*signal));
             }
             for process in &found {
                 note(process.signal(*signal));
@@ -499,7 +495,7 @@ impl Reach {
         self.hold(&self.status()?)?;
         let Some((pid, child)) = self.child.get() else { return Ok(()) };
         if !self.spared {
-            send(child, Signal::STOP)?;
+            child.signal_if_there(Signal::STOP)?;
         }
         // who is stopped makes no more of them: when these are the same as before, they are all
         let mut before = Vec::new();
@@ -535,13 +531,5 @@ impl Drop for Reach {
         if *self.awaited.get_mut() {
             keeper::nudge();
         }
-    }
-}
-
-/// Sends a signal. That the process has ended already is fine.
-fn send(process: &Handle, signal: Signal) -> io::Result<()> {
-    match process.signal(signal) {
-        Ok(()) | Err(Errno::SRCH) => Ok(()),
-        Err(error) => Err(error.into()),
     }
 }

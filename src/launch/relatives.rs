@@ -65,11 +65,7 @@ impl Relative {
 
     /// Sends it a signal. Says whether it was there.
     pub(super) fn signal(&self, signal: Signal) -> io::Result<bool> {
-        match self.with(|handle| handle.signal(signal))? {
-            Some(Ok(())) => Ok(true),
-            None | Some(Err(Errno::SRCH)) => Ok(false),
-            Some(Err(error)) => Err(error.into()),
-        }
+        self.with(|handle| handle.signal_if_there(signal))?.unwrap_or(Ok(false))
     }
 
     /// A handle on it, if it is held.

@@ -102,17 +102,14 @@ fn of_agents(case: &Case<'_>) -> Option<Remedy> {
     let path = about(case)?;
     let name = path.file_name()?.to_string_lossy();
     let directory = path.parent()?;
+    let covered = ![".claude", ".codex", ".agents"].contains(&&*name) && !has(path, &["/.claude/"]);
+    let link = case.says(&["Can't mount on symlink destination %s"]);
     match case.errno() {
         // in the place of its own settings everything is covered
         Some(libc::EROFS) if name.starts_with('.') && is_no_project(directory) => {
             Some(told!("agent-elsewhere", directory = path_word(directory)))
         }
-        Some(libc::EISDIR)
-            if ![".claude", ".codex", ".agents"].contains(&&*name) && !has(path, &["/.claude/"]) =>
-        {
-            Some(told!("agent-real-directory", path = path_word(path)))
-        }
-        _ if case.says(&["Can't mount on symlink destination %s"]) => {
+        errno if link || errno == Some(libc::EISDIR) && covered => {
             Some(told!("agent-real-directory", path = path_word(path)))
         }
         Some(libc::ENOENT) if case.message()?.source().is_none() => {

@@ -17,13 +17,17 @@ pub(in crate::kubernetes) fn required(workload: &Workload) -> Option<&str> {
     annotation(workload, REQUIRED)
 }
 
+/// The one that a pod names, in whichever way.
+fn named(workload: &Workload) -> Option<&str> {
+    required(workload).or_else(|| annotation(workload, ADMITTED))
+}
+
 pub(super) fn is_openshift(workload: &Workload) -> bool {
-    required(workload).or_else(|| annotation(workload, ADMITTED)).is_some()
+    named(workload).is_some()
 }
 
 /// Whether it gives the pod a user of the namespace's range where the pod names none.
 pub(super) fn chooses_user(workload: &Workload) -> bool {
-    let named = required(workload).or_else(|| annotation(workload, ADMITTED));
-    named.is_some_and(|name| name.starts_with("restricted"))
+    named(workload).is_some_and(|name| name.starts_with("restricted"))
         && workload.spec().pointer("/securityContext/runAsUser").is_none_or(Value::is_null)
 }
