@@ -3,22 +3,16 @@
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::io::{self, Read};
-use std::os::fd::AsFd;
+use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
-use rustix::io::Errno;
-use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, getuid, kill_process_group, test_kill_process, waitid,
-};
 
+use super::advisory::{ADVISORIES, Advisory};
+use super::ask::{PATIENCE, ask};
 use super::message::{Message, Severity};
 use super::options::{self, Accepted, BwrapOption, MissingOption, find};
 use super::version::Version;
@@ -130,74 +124,6 @@ fn skipped_note(skipped: &[PathBuf]) -> String {
 fn said(output: &str) -> String {
     if output.is_empty() { String::new() } else { format!(": {}", visible::line(output)) }
 }
-
-/// A known vulnerability that a bwrap has by its version number. Distributions mend some without a new
-/// number.
-///
-/// ```
-/// use bwrap_launch::{Bwrap, Version};
-/// let bwrap = Bwrap::find()?;
-/// let newest = bwrap.advisories().map(|advisory| advisory.fixed_in).max();
-/// // CVE-2026-87766 was mended in 0.12.0
-/// assert!(newest == Some(Version::new(0, 12, 0)) || bwrap.version() >= Some(Version::new(0, 12, 0)));
-/// # Ok::<(), bwrap_launch::BwrapError>(())
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Advisory {
-    /// Its name.
-    pub id: &'static str,
-    /// What can happen.
-    pub summary: &'static str,
-    /// The first release without it.
-    pub fixed_in: Version,
-    since: Version,
-    setuid_only: bool,
-}
-
-impl fmt::Display for Advisory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}; fixed in bubblewrap {}", self.id, self.summary, self.fixed_in)
-    }
-}
-
-const ADVISORIES: &[Advisory] = &[
-    Advisory {
-        id: "CVE-2016-8659",
-        summary: "a user can attach to the privileged bwrap and take it over (setuid only)",
-        since: Version::new(0, 1, 0),
-        fixed_in: Version::new(0, 1, 3),
-        setuid_only: true,
-    },
-    Advisory {
-        id: "CVE-2019-12439",
-        summary: "another user can plant files in the temporary directory that bwrap builds the root in",
-        since: Version::new(0, 1, 0),
-        fixed_in: Version::new(0, 3, 3),
-        setuid_only: false,
-    },
-    Advisory {
-        id: "CVE-2020-5291",
-        summary: "--userns2 gives the caller root (setuid only)",
-        since: Version::new(0, 4, 0),
-        fixed_in: Version::new(0, 4, 1),
-        setuid_only: true,
-    },
-    Advisory {
-        id: "CVE-2026-41163",
-        summary: "a user can trace bwrap's helper and mount overlays anywhere (setuid only)",
-        since: Version::new(0, 11, 0),
-        fixed_in: Version::new(0, 11, 2),
-        setuid_only: true,
-    },
-    Advisory {
-        id: "CVE-2026-87766",
-        summary: "a symlink left in a writable bind leads the next run to create files on the host",
-        since: Version::new(0, 1, 0),
-        fixed_in: Version::new(0, 12, 0),
-        setuid_only: false,
-    },
-];
 
 /// What tells one file from another, and a file from its replacement.
 #[derive(PartialEq, Eq)]
@@ -410,10 +336,9 @@ impl Bwrap {
     /// The known vulnerabilities of its version, those that need the setuid bit only if it is set.
     pub fn advisories(&self) -> impl Iterator<Item = &'static Advisory> {
         let (version, setuid) = (self.version(), self.is_setuid());
-        ADVISORIES.iter().filter(move |advisory| {
-            version.is_some_and(|version| advisory.since <= version && version < advisory.fixed_in)
-                && (setuid || !advisory.setuid_only)
-        })
+        ADVISORIES
+            .iter()
+            .filter(move |advisory| version.is_some_and(|version| advisory.concerns(version, setuid)))
     }
 
     pub(crate) fn missing(&self, option: &BwrapOption) -> MissingOption {
@@ -495,171 +420,9 @@ fn controlled(directory: &Path, working: Option<&Path>) -> bool {
     !system && (directory.starts_with(working) || real.is_ok_and(|real| real.starts_with(working)))
 }
 
-/// How long bwrap may take to say what it is. It takes a few milliseconds, but what is found may be a wrapper.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// How long a killed process may take to disappear before we go on without it.
-const DEATH: Duration = Duration::from_secs(2);
-
-/// How often a process is looked for that has not closed its streams: its end alone wakes nobody, without `pidfd_open(2)`.
-const PAUSE: Duration = Duration::from_millis(1);
-
-/// The most that is read of an answer. bwrap's help has some kilobytes.
-const LONGEST: usize = 1 << 20;
-
-/// Runs bwrap with one option and returns what it prints, on either stream. Later than the deadline it is killed.
-fn ask(path: &Path, option: &str, deadline: Instant) -> io::Result<String> {
-    let mut command = Command::new(path);
-    command
-        .arg(option)
-        .env_clear()
-        // a pipe, not /dev/null, which a sandbox around us may lack
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        // a process group, so that a wrapper is killed with all that it has started
-        .process_group(0);
-    let mut child = match command.spawn() {
-        // a command with a user is forked, without clone3(2)
-        Err(error) if Errno::from_io_error(&error).is_some_and(is_denial) => {
-            match command.uid(getuid().as_raw()).spawn() {
-                Ok(mut child) => {
-                    let _ = child.wait();
-                    return Err(denied_clone3(&error));
-                }
-                Err(_) => return Err(error),
-            }
-        }
-        child => child?,
-    };
-    let heard = listen(&mut child, deadline);
-    let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    // nobody has waited for the process, so its number is still its own
-    let complete = matches!(heard, Ok((_, true)));
-    if let Some(group) = group.filter(|_| !complete) {
-        let _ = kill_process_group(group, Signal::KILL);
-        wait_for(group, DEATH);
-    }
-    // otherwise we ignore the exit status: a caller that ignores SIGCHLD gets none
-    if let Ok(Some(status)) = child.try_wait()
-        && status.signal() == Some(libc::SIGSYS)
-    {
-        let what = "a system call filter ended it (SIGSYS) before it could say what it is; the number of the call is in the kernel log";
-        return Err(io::Error::other(what));
-    }
-    match heard {
-        Ok((text, _)) => Ok(text),
-        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-            let seconds = PATIENCE.as_secs();
-            let what = format!("it did not answer {option} within {seconds} seconds, and was killed");
-            Err(io::Error::new(io::ErrorKind::TimedOut, what))
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// What a system call filter answers, or a kernel without the call.
-pub(crate) fn is_denial(error: Errno) -> bool {
-    [Errno::PERM, Errno::ACCESS, Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP].contains(&error)
-}
-
-/// That clone3(2) was denied: what that is needed for, and what to do.
-fn denied_clone3(error: &io::Error) -> io::Error {
-    let what = format!(
-        "clone3(2) was denied ({error}), and the C library starts programs and threads with it. Mostly that is the system call filter \
-         of a container engine older than Docker 20.10.10: update the engine, or have the filter answer ENOSYS, with which the library \
-         does without"
-    );
-    io::Error::new(error.kind(), what)
-}
-
-/// What a process prints until it ends, and whether it has ended: else it prints without end.
-fn listen(child: &mut Child, deadline: Instant) -> io::Result<(String, bool)> {
-    let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let mut ended = false;
-    loop {
-        let mut buffer = [0; 4096];
-        let mut heard = false;
-        heard |= read_ready(&mut stdout, &mut out, &mut buffer)?;
-        heard |= read_ready(&mut stderr, &mut err, &mut buffer)?;
-        if out.len() + err.len() > LONGEST {
-            break;
-        }
-        if heard {
-            continue;
-        }
-        // a process that still holds the pipes after bwrap's end has nothing to say to us
-        if ended {
-            break;
-        }
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        let streams = [stdout.as_ref().map(AsFd::as_fd), stderr.as_ref().map(AsFd::as_fd)];
-        let streams = streams.into_iter().flatten();
-        let mut polled: Vec<PollFd<'_>> =
-            streams.map(|stream| PollFd::from_borrowed_fd(stream, PollFlags::IN)).collect();
-        match poll(&mut polled, Timespec::try_from(left.min(PAUSE)).ok().as_ref()) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        ended = has_ended(Pid::from_child(child));
-    }
-    // put errors last, whichever stream they came from
-    out.append(&mut err);
-    Ok((String::from_utf8_lossy(&out).into_owned(), ended))
-}
-
-/// Reads once from a stream, if there is something to read. Says whether there was; `None` replaces a stream at its end.
-fn read_ready(
-    stream: &mut Option<impl Read + AsFd>,
-    text: &mut Vec<u8>,
-    buffer: &mut [u8],
-) -> io::Result<bool> {
-    let Some(source) = stream else { return Ok(false) };
-    let ready = poll(&mut [PollFd::new(source, PollFlags::IN)], Some(&Timespec::default()));
-    if !ready.is_ok_and(|count| count > 0) {
-        return Ok(false);
-    }
-    match source.read(buffer) {
-        Ok(0) => *stream = None,
-        Ok(count) => text.extend(buffer.iter().take(count)),
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-        Err(error) => return Err(error),
-    }
-    Ok(true)
-}
-
-/// Whether a child has ended, which stays to be waited for. Where the caller ignores SIGCHLD it is gone then.
-fn has_ended(pid: Pid) -> bool {
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    match waitid(WaitId::Pid(pid), options) {
-        Ok(status) => status.is_some(),
-        Err(error) => error == Errno::CHILD && test_kill_process(pid) == Err(Errno::SRCH),
-    }
-}
-
-/// Waits for the end of a child, not for long.
-fn wait_for(pid: Pid, patience: Duration) {
-    let deadline = Instant::now() + patience;
-    while !has_ended(pid) && Instant::now() < deadline {
-        std::thread::sleep(PAUSE);
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::stand_in::{self, lives};
     use super::*;
-
-    #[test]
-    fn versions() {
-        assert_eq!(Version::parse("bubblewrap 0.8.0"), Some(Version::new(0, 8, 0)));
-        assert_eq!(Version::parse("0.13"), Some(Version::new(0, 13, 0)));
-        assert_eq!(Version::parse("unknown"), None);
-    }
 
     #[test]
     fn the_working_directory_chooses_nothing() {
@@ -694,52 +457,6 @@ mod tests {
         assert_eq!(found(|_| false), first.join("bwrap"));
         // an empty entry
         assert_eq!(look_up("bwrap", OsStr::new(""), None, may_execute).unwrap_err().1, [Path::new(".")]);
-    }
-
-    /// A script that is asked something.
-    fn script(directory: &tempfile::TempDir, text: &str) -> PathBuf {
-        let path = directory.path().join("bwrap");
-        stand_in::script(&path, text);
-        path
-    }
-
-    #[test]
-    fn an_answer_has_a_time_limit() {
-        let directory = tempfile::tempdir().unwrap();
-        let pids = directory.path().join("pids");
-        for (what, end) in [
-            ("it hangs", "sleep 60"),
-            ("it closes its streams and hangs", "exec >/dev/null 2>&1 <&1; sleep 60"),
-        ] {
-            let text = format!("sleep 60 & echo $$ $! >{}; {end}", pids.display());
-            let path = script(&directory, &text);
-            let began = Instant::now();
-            let error = ask(&path, "--help", began + Duration::from_millis(400)).unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{what}: {error}");
-            assert!(began.elapsed() < Duration::from_secs(2), "{what}");
-            let said = std::fs::read_to_string(&pids).unwrap();
-            let mut numbers = said.split_whitespace();
-            let own = numbers.next().unwrap();
-            assert!(!Path::new(&format!("/proc/{own}")).exists(), "{what}: not even a zombie");
-            std::thread::sleep(Duration::from_millis(50));
-            assert!(numbers.all(|pid| !lives(pid)), "{what}");
-        }
-    }
-
-    #[test]
-    fn an_answer_ends_with_the_process() {
-        let directory = tempfile::tempdir().unwrap();
-        let pid = directory.path().join("pid");
-        let text = format!("echo err >&2; sleep 20 & echo $! >{}; echo out", pid.display());
-        let began = Instant::now();
-        let answer = ask(&script(&directory, &text), "--help", began + PATIENCE).unwrap();
-        assert_eq!(answer, "out\nerr\n");
-        assert!(began.elapsed() < Duration::from_secs(2));
-        let pid = std::fs::read_to_string(pid).unwrap().trim().parse().unwrap();
-        rustix::process::kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
-        // without end
-        let answer = ask(&script(&directory, "yes"), "--help", Instant::now() + PATIENCE).unwrap();
-        assert!(answer.len() > LONGEST && answer.len() < 2 * LONGEST);
     }
 
     #[test]

@@ -3,7 +3,9 @@
 //! A new option of bwrap is a row in `options`, a line in `arguments` (the way there) and one in `parse` (the way
 //! back); a new message is a row in `message/table`.
 
+mod advisory;
 pub(crate) mod arguments;
+mod ask;
 mod binary;
 pub(crate) mod line;
 pub(crate) mod message;
@@ -14,8 +16,10 @@ pub(crate) mod stand_in;
 pub(crate) mod status;
 mod version;
 
-pub use binary::{Advisory, Bwrap, BwrapError};
-pub(crate) use binary::{find_helper, is_denial};
+pub use advisory::Advisory;
+pub(crate) use ask::is_denial;
+pub(crate) use binary::find_helper;
+pub use binary::{Bwrap, BwrapError};
 pub(crate) use message::decisive;
 pub use message::{Message, Severity, Stage};
 pub use options::MissingOption;

@@ -41,3 +41,15 @@ impl fmt::Display for Version {
         write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions() {
+        assert_eq!(Version::parse("bubblewrap 0.8.0"), Some(Version::new(0, 8, 0)));
+        assert_eq!(Version::parse("0.13"), Some(Version::new(0, 13, 0)));
+        assert_eq!(Version::parse("unknown"), None);
+    }
+}

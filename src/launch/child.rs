@@ -2,36 +2,35 @@
 
 use std::fmt;
 use std::io;
-use std::num::NonZeroI32;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::process::Pid;
 
 use super::apply::{Applied, apply};
-use super::capture::{Cuts, Handling, Kept, Stream};
+use super::capture::Handling;
+#[cfg(feature = "tokio")]
 use super::cgroup::Group;
 use super::error::{Error, Result, Step};
 use super::explain::Explain;
-use super::gather::{Scene, gather};
 use super::handle::Handle;
-use super::handshake::{Outcome, Phase, Undecided};
 use super::keeper;
+#[cfg(feature = "tokio")]
+use super::launched::Inquiry;
+use super::launched::{Launch, given_up};
 use super::limits::{Limits, Unapplied};
 use super::order::Recipe;
-use super::output::{ExitStatus, Output};
+use super::output::ExitStatus;
 use super::pty::Terminal;
-use super::reach::{GRACE, Record};
-use super::reading::{Next, Reading};
-use super::running::{Running, process_is_gone};
-use super::start::{self, Started, in_reach};
+use super::reach::GRACE;
+use super::running::Running;
+use super::start::{self, Started};
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
 use super::stop::{self, Killer, Terms};
-use super::usage::{Figure, Usage};
+use super::usage::Usage;
 use super::wait::Ward;
 use super::words::{Words, warnings};
-use crate::bwrap::status::Status;
 use crate::bwrap::{Bwrap, Message, NamespaceIds};
 use crate::sandbox::Feature;
 
@@ -67,51 +66,7 @@ pub struct Child {
     /// To be set at the gate.
     pub(super) limits: Limits,
     pub(super) dies_with_caller: bool,
-    launch: Launch,
-}
-
-/// A launch from its start to its outcome.
-struct Launch {
-    id: u32,
-    /// `None` once the outcome is known.
-    running: Option<Running>,
-    /// A handle on bwrap.
-    process: Arc<Handle>,
-    record: Arc<Record>,
-    terms: Terms,
-    outcome: Option<Result<ExitStatus>>,
-    words: Arc<Words>,
-    /// Without descriptors that somebody else waits for.
-    recipe: Arc<Recipe>,
-    /// What bwrap has read cannot be read again.
-    reads_once: bool,
-    /// The command line, if the recipe does not show all of it any more.
-    line: Option<String>,
-    bwrap: Bwrap,
-    dropped: Vec<Feature>,
-    unapplied: Vec<Unapplied>,
-    /// What had been used at the end.
-    usage: Usage,
-    /// To be removed at the end.
-    group: Option<Group>,
-    explain: Explain,
-    sandbox_pid: Option<u32>,
-    namespaces: Option<NamespaceIds>,
-    /// Nobody else has it yet: dropped, it leaves nothing.
-    unclaimed: bool,
-}
-
-/// How long bwrap may take to say its words once more.
-const REHEARSAL: Duration = Duration::from_secs(5);
-
-/// `None` if that is too far away to be told.
-pub(super) fn deadline(limit: Duration) -> Option<Instant> {
-    Instant::now().checked_add(limit)
-}
-
-/// How much of the time is left. As good as all of it without a deadline.
-pub(super) fn left(deadline: Option<Instant>) -> Duration {
-    deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()))
+    pub(super) launch: Launch,
 }
 
 impl Child {
@@ -190,6 +145,31 @@ impl Child {
     #[must_use]
     pub fn killer(&self) -> Killer {
         Killer::new(self.launch.running.as_ref().map(Running::reach), &self.launch.record)
+    }
+
+    /// Kills the sandbox (SIGKILL): every process of its PID namespace, or, without one, the command and all that descends from it
+    /// ([`Killer`](Killer) says who is found). Its end is still to be waited for. Does nothing if it has ended. A bwrap that has not yet reported what
+    /// it made is given half a second for that.
+    ///
+    /// Killed before the command was executed, the launch ends with [`Error::Stopped`], not with a status.
+    ///
+    /// # Errors
+    ///
+    /// If the system denies it: then it runs on.
+    ///
+    /// ```
+    /// use bwrap_launch::{Namespaces, Sandbox};
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").unshare(Namespaces::PID);
+    /// let mut child = sandbox.command("sh").args(["-c", "echo; sleep 60"]).stdout(Stdio::piped()).spawn()?;
+    /// # use std::io::Read;
+    /// # use bwrap_launch::Stdio;
+    /// child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap(); // it runs
+    /// child.kill()?;
+    /// assert_eq!(child.wait()?.signal(), Some(9));
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    pub fn kill(&mut self) -> Result<()> {
+        self.killer().kill()
     }
 
     /// The process ids, outside, of what runs in the sandbox ([`Killer::processes`]).
@@ -364,273 +344,6 @@ impl Child {
         }
     }
 
-    /// Waits until the sandbox is set up and the command is about to be executed.
-    ///
-    /// # Errors
-    ///
-    /// If the sandbox could not be set up.
-    ///
-    /// ```
-    /// use bwrap_launch::{Error, Sandbox};
-    /// let mut child = Sandbox::new().ro_bind("/nonexistent", "/").command("true").spawn()?;
-    /// assert!(matches!(child.wait_ready(), Err(Error::SetupFailed(_))));
-    /// # Ok::<(), bwrap_launch::Error>(())
-    /// ```
-    pub fn wait_ready(&mut self) -> Result<()> {
-        self.wait_ready_until(None).map(|_| ())
-    }
-
-    /// As [`wait_ready`](Self::wait_ready), but not longer than `limit`. Says whether the sandbox is set up; if it is not, it goes
-    /// on being set up.
-    ///
-    /// # Errors
-    ///
-    /// As [`wait_ready`](Self::wait_ready).
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use bwrap_launch::Sandbox;
-    /// let mut child = Sandbox::new().ro_bind("/", "/").command("true").spawn()?;
-    /// assert!(child.wait_ready_timeout(Duration::from_secs(10))?);
-    /// child.wait()?;
-    /// # Ok::<(), bwrap_launch::Error>(())
-    /// ```
-    pub fn wait_ready_timeout(&mut self, limit: Duration) -> Result<bool> {
-        self.wait_ready_until(deadline(limit))
-    }
-
-    pub(super) fn wait_ready_until(&mut self, deadline: Option<Instant>) -> Result<bool> {
-        let Some(running) = &mut self.launch.running else { return self.outcome().map(|_| true) };
-        let waited = running.wait_ready(deadline).map_err(Error::system(Step::WaitForBwrap));
-        let ready = self.or_destroyed(waited)?;
-        if self.launch.running.as_ref().is_some_and(|running| running.handshake().phase() == Phase::Ended) {
-            self.launch.conclude(left(deadline));
-            return self.outcome().map(|_| true);
-        }
-        self.launch.listen();
-        Ok(ready)
-    }
-
-    /// A launch that cannot be watched any more is ended.
-    fn or_destroyed<T>(&mut self, waited: Result<T>) -> Result<T> {
-        if waited.is_err() {
-            self.destroy();
-        }
-        waited
-    }
-
-    /// Waits for the command's end, after closing its standard input. Asked again, it says the same.
-    ///
-    /// With a PID namespace nothing of it is there any more when this returns; what does not die although it is killed (a
-    /// process in an uninterruptible wait) is left behind after 2 s. Without one, processes that the command has started may
-    /// run on. If the launch failed, what the host says is read, as the calling thread sees it ([`Explain`]).
-    ///
-    /// # Errors
-    ///
-    /// If the command did not run, or it cannot be known whether it did ([`Error::failure`]).
-    ///
-    /// ```
-    /// use bwrap_launch::Sandbox;
-    /// let mut child = Sandbox::new().ro_bind("/", "/").command("false").spawn()?;
-    /// assert_eq!(child.wait()?.code(), Some(1));
-    /// assert_eq!(child.wait()?.code(), Some(1));
-    /// # Ok::<(), bwrap_launch::Error>(())
-    /// ```
-    pub fn wait(&mut self) -> Result<ExitStatus> {
-        drop(self.stdin.take());
-        self.wait_over(None)?;
-        self.outcome()
-    }
-
-    /// As [`wait`](Self::wait), but not longer than `limit`: `None` if the command still runs then. It runs on.
-    ///
-    /// # Errors
-    ///
-    /// As [`wait`](Self::wait).
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use bwrap_launch::Sandbox;
-    /// let sandbox = Sandbox::new().ro_bind("/", "/").unshare_all();
-    /// let mut child = sandbox.command("sleep").arg("60").spawn()?;
-    /// assert_eq!(child.wait_timeout(Duration::from_millis(50))?, None);
-    /// child.kill()?;
-    /// // killed before the command could run, it is `Error::Stopped`
-    /// assert!(!matches!(child.wait_timeout(Duration::from_secs(10)), Ok(None)));
-    /// # Ok::<(), bwrap_launch::Error>(())
-    /// ```
-    pub fn wait_timeout(&mut self, limit: Duration) -> Result<Option<ExitStatus>> {
-        drop(self.stdin.take());
-        if self.wait_over(deadline(limit))? { self.outcome().map(Some) } else { Ok(None) }
-    }
-
-    fn wait_over(&mut self, deadline: Option<Instant>) -> Result<bool> {
-        let Some(running) = &mut self.launch.running else { return Ok(true) };
-        let over = running.wait_over(deadline).map_err(Error::system(Step::WaitForBwrap))?;
-        self.launch.conclude(left(deadline));
-        Ok(over)
-    }
-
-    /// As [`wait_timeout`](Self::wait_timeout), but when the time has passed, or it cannot be waited for, nothing is left of it.
-    pub(crate) fn wait_until(&mut self, deadline: Option<Instant>) -> Result<Option<ExitStatus>> {
-        drop(self.stdin.take());
-        match self.wait_over(deadline) {
-            Ok(true) => self.outcome().map(Some),
-            unfinished => {
-                self.destroy();
-                unfinished.map(|_| None)
-            }
-        }
-    }
-
-    /// Says how the command ended, or `None` while it runs.
-    ///
-    /// It does not wait for the command. Once bwrap has ended, it sees the rest of its PID namespace off, which takes a tenth of a
-    /// millisecond, and, as [`wait`](Self::wait), 2 s at most for what does not die. It never asks bwrap again.
-    ///
-    /// # Errors
-    ///
-    /// As [`wait`](Self::wait).
-    ///
-    /// ```
-    /// use bwrap_launch::{Sandbox, Stdio};
-    /// let mut child = Sandbox::new().ro_bind("/", "/").command("cat").stdin(Stdio::piped()).spawn()?;
-    /// assert_eq!(child.try_wait()?, None);
-    /// drop(child.stdin.take());
-    /// child.wait()?;
-    /// assert!(child.try_wait()?.unwrap().success());
-    /// # Ok::<(), bwrap_launch::Error>(())
-    /// ```
-    pub fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
-        let Some(running) = &mut self.launch.running else { return self.outcome().map(Some) };
-        let wait = Error::system(Step::WaitForBwrap);
-        if !running.turn().map_err(wait)? {
-            if running.handshake().phase() != Phase::Ended {
-                return Ok(None);
-            }
-            running.wait_over(None).map_err(Error::system(Step::WaitForBwrap))?;
-        }
-        self.launch.conclude(Duration::ZERO);
-        self.outcome().map(Some)
-    }
-
-    /// Kills the sandbox (SIGKILL): every process of its PID namespace, or, without one, the command and all that descends from it
-    /// ([`Killer`] says who is found). Its end is still to be waited for. Does nothing if it has ended. A bwrap that has not yet reported what
-    /// it made is given half a second for that.
-    ///
-    /// Killed before the command was executed, the launch ends with [`Error::Stopped`], not with a status.
-    ///
-    /// # Errors
-    ///
-    /// If the system denies it: then it runs on.
-    ///
-    /// ```
-    /// use bwrap_launch::{Namespaces, Sandbox};
-    /// let sandbox = Sandbox::new().ro_bind("/", "/").unshare(Namespaces::PID);
-    /// let mut child = sandbox.command("sh").args(["-c", "echo; sleep 60"]).stdout(Stdio::piped()).spawn()?;
-    /// # use std::io::Read;
-    /// # use bwrap_launch::Stdio;
-    /// child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap(); // it runs
-    /// child.kill()?;
-    /// assert_eq!(child.wait()?.signal(), Some(9));
-    /// # Ok::<(), bwrap_launch::Error>(())
-    /// ```
-    pub fn kill(&mut self) -> Result<()> {
-        self.killer().kill()
-    }
-
-    /// Waits for the command's end and collects what it writes to piped streams, after closing its standard
-    /// input. How much of it is kept, and who else gets it, is the [command's](super::Command::capture) to say.
-    ///
-    /// As in `std`, it waits until nobody can write any more. With a PID namespace that is the command's end; without one, a process
-    /// that the command left behind may hold the streams open for as long as it lives, unless output is to
-    /// [end with the command](super::Command::output_ends_with_command).
-    ///
-    /// # Errors
-    ///
-    /// As [`wait`](Self::wait), and if its output cannot be read, or not be [passed on](super::Command::tee): then the sandbox is
-    /// ended, and nothing is left of it.
-    ///
-    /// ```
-    /// use bwrap_launch::{Sandbox, Stdio};
-    /// let mut command = Sandbox::new().ro_bind("/", "/").command("echo");
-    /// let child = command.arg("hello").stdout(Stdio::piped()).spawn()?;
-    /// assert_eq!(child.wait_with_output()?.stdout, b"hello\n");
-    /// # Ok::<(), bwrap_launch::Error>(())
-    /// ```
-    pub fn wait_with_output(mut self) -> Result<Output> {
-        // without a deadline it comes to the end
-        self.output_until(None)?.ok_or_else(given_up)
-    }
-
-    /// As [`wait_with_output`](Self::wait_with_output), but not longer than `limit`: `None` if it takes longer, and then nothing is left of
-    /// the sandbox, nor of what was written so far.
-    ///
-    /// # Errors
-    ///
-    /// As [`wait_with_output`](Self::wait_with_output).
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use bwrap_launch::{Sandbox, Stdio};
-    /// let sandbox = Sandbox::new().ro_bind("/", "/").dev("/dev").unshare_all();
-    /// let child = sandbox.command("sleep").arg("60").stdout(Stdio::piped()).spawn()?;
-    /// assert!(child.wait_with_output_timeout(Duration::from_millis(50))?.is_none());
-    /// # Ok::<(), bwrap_launch::Error>(())
-    /// ```
-    pub fn wait_with_output_timeout(mut self, limit: Duration) -> Result<Option<Output>> {
-        self.output_until(deadline(limit))
-    }
-
-    /// As [`wait_with_output`](Self::wait_with_output), but when the deadline has passed nothing is left of it.
-    pub(super) fn output_until(&mut self, deadline: Option<Instant>) -> Result<Option<Output>> {
-        let output = self.collect(deadline);
-        if !matches!(output, Ok(Some(_))) {
-            self.destroy();
-        }
-        output
-    }
-
-    /// The output, unless the deadline passes before its end.
-    fn collect(&mut self, deadline: Option<Instant>) -> Result<Option<Output>> {
-        drop(self.stdin.take());
-        let mut reading = self.take_reading();
-        let [mut stdout, mut stderr] = [Kept::new(self.handling.capture), Kept::new(self.handling.capture)];
-        loop {
-            match reading
-                .next(self.launch.running.as_mut(), deadline)
-                .map_err(Error::system(Step::ReadOutput))?
-            {
-                Next::Bytes(stream, bytes, before) => {
-                    let kept = if stream == Stream::Stdout { &mut stdout } else { &mut stderr };
-                    kept.push(bytes);
-                    let passed = self.handling.pass_on(stream, bytes, before);
-                    passed.map_err(Error::system(Step::PassOutputOn))?;
-                    // a command that writes on and on leaves no moment without something to read
-                    if left(deadline).is_zero() {
-                        return Ok(None);
-                    }
-                }
-                Next::End => break,
-                Next::Late => return Ok(None),
-            }
-        }
-        drop(reading);
-        if !self.wait_over(deadline)? {
-            return Ok(None);
-        }
-        let status = self.outcome()?;
-        let ((stdout, stdout_cut), (stderr, stderr_cut)) = (stdout.finish(), stderr.finish());
-        let (warnings, dropped) = (self.warnings(), self.take_dropped());
-        let cuts = Cuts::of(stdout_cut, stderr_cut);
-        Ok(Some(Output { status, stdout, stderr, cuts, warnings, dropped }))
-    }
-
-    /// Both streams, to be read.
-    pub(super) fn take_reading(&mut self) -> Reading {
-        Reading::new(self.stdout.take(), self.stderr.take(), self.handling.ends_with_command)
-    }
-
     /// What is waited for, until the outcome is known.
     pub(super) fn running(&mut self) -> Option<&mut Running> {
         self.launch.running.as_mut()
@@ -695,147 +408,6 @@ impl Child {
 
     pub(super) fn settle(&mut self, error: Error) {
         self.launch.outcome = Some(Err(error));
-    }
-}
-
-pub(super) fn given_up() -> Error {
-    Error::system(Step::WaitForBwrap)(io::Error::other("it was given up before its end"))
-}
-
-impl Launch {
-    /// Reads what bwrap has reported.
-    fn listen(&mut self) {
-        let Some(running) = &mut self.running else { return };
-        if self.sandbox_pid.is_some() {
-            return;
-        }
-        let status = running.listen();
-        let held = running.reach().child_pid();
-        self.note(&status, held);
-    }
-
-    /// Keeps what bwrap has reported first. Where the command can get at the report, a process that is there counts only if it was
-    /// found to be bwrap's.
-    fn note(&mut self, status: &Status, held: Option<i32>) {
-        let is_ours = |pid: &NonZeroI32| !in_reach(&self.recipe.sandbox) || process_is_gone(*pid);
-        let reported = status.child_pid.filter(is_ours).map(NonZeroI32::get);
-        if let Some(pid) = held.or(reported).filter(|_| self.sandbox_pid.is_none()) {
-            self.sandbox_pid = Some(pid.unsigned_abs());
-            self.namespaces = Some(status.namespaces);
-        }
-    }
-
-    /// The status, and whether memory ran out.
-    fn with_memory(&mut self, status: ExitStatus, spared: impl FnOnce() -> bool) -> ExitStatus {
-        match self.usage.memory_kills.value() {
-            _ if status.success() => status,
-            Some(0) => status,
-            Some(_) => status.with_out_of_memory(),
-            None if status.signal() != Some(libc::SIGKILL) => status,
-            None if spared() => {
-                self.usage.memory_kills = Figure::Exact(0);
-                status
-            }
-            None => status.with_maybe_out_of_memory(),
-        }
-    }
-
-    fn command_line(&self) -> String {
-        self.line.clone().unwrap_or_else(|| self.recipe.line_for(&self.bwrap))
-    }
-
-    /// Once it is over: turns what was seen into the outcome, and lets go of everything.
-    fn conclude(&mut self, limit: Duration) {
-        let inquiry = self.close();
-        self.group = None;
-        if let Some(inquiry) = inquiry {
-            self.outcome = Some(Err(inquiry.conclude(limit)));
-        }
-    }
-
-    /// As [`conclude`](Self::conclude), but for what reads the host.
-    fn close(&mut self) -> Option<Inquiry> {
-        let outcome = self.running.as_ref().and_then(Running::outcome)?;
-        let mut running = self.running.take()?;
-        self.usage = running.usage();
-        self.group = running.take_group();
-        self.note(running.handshake().status(), running.reach().child_pid());
-        let outcome = match outcome {
-            // bwrap never fails to say that it cannot execute the command
-            Outcome::NotExecuted { signal: None } if self.words.are_missing() => {
-                Outcome::Undecided(Undecided::BwrapEndedEarly { status: 1 })
-            }
-            outcome => outcome,
-        };
-        let why = self.record.of(outcome);
-        let outcome = match outcome {
-            // nobody looks into what was stopped any further
-            Outcome::NotExecuted { .. } if why.is_some() && in_reach(&self.recipe.sandbox) => {
-                Outcome::Undecided(Undecided::BwrapEndedEarly { status: 1 })
-            }
-            outcome => outcome,
-        };
-        self.outcome = match (outcome, why) {
-            (Outcome::Ended(status), Some(why)) => Some(Ok(status.with_stop(why))),
-            (Outcome::Ended(status), None) => {
-                Some(Ok(self.with_memory(status, || running.is_spared_by_oom())))
-            }
-            (failed, Some(why)) => Some(Err(Error::stopped(why, failed))),
-            (_, None) => None,
-        };
-        if self.outcome.is_some() {
-            return None;
-        }
-        Some(Inquiry {
-            outcome,
-            words: Arc::clone(&self.words),
-            recipe: Arc::clone(&self.recipe),
-            repeatable: !self.reads_once && self.recipe.sandbox.is_repeatable(),
-            bwrap: self.bwrap.clone(),
-            command: self.command_line(),
-            namespaces: self.namespaces,
-            dropped: self.dropped.clone(),
-            explain: self.explain,
-        })
-    }
-}
-
-/// A launch that is over and failed, and what is needed to find out more about that. It can be carried to where blocking is
-/// allowed.
-pub(super) struct Inquiry {
-    outcome: Outcome,
-    words: Arc<Words>,
-    recipe: Arc<Recipe>,
-    repeatable: bool,
-    bwrap: Bwrap,
-    command: String,
-    namespaces: Option<NamespaceIds>,
-    dropped: Vec<Feature>,
-    explain: Explain,
-}
-
-impl Inquiry {
-    /// Reads the host, and has bwrap asked once more within this time, as far as that is wanted.
-    pub(super) fn conclude(self, limit: Duration) -> Error {
-        let explain = self.explain;
-        let failure = gather(
-            self.outcome,
-            Scene {
-                words: &self.words,
-                recipe: &self.recipe,
-                repeatable: self.repeatable,
-                bwrap: &self.bwrap,
-                command: self.command,
-                namespaces: self.namespaces,
-                dropped: &self.dropped,
-                explain,
-            },
-        );
-        let failure = match explain {
-            Explain::AskAgain => failure.ask_again(limit.min(REHEARSAL)),
-            _ => failure,
-        };
-        failure.or_doubted().into()
     }
 }
 

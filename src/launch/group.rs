@@ -3,10 +3,11 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::child::{Child, deadline};
+use super::child::Child;
 use super::ending::Stop;
 use super::error::{Error, Result, Step};
 use super::reach::GRACE;
+use super::wait::deadline;
 use super::wait::{Ward, wait_each};
 
 /// How often a report is looked for, which no descriptor announces.

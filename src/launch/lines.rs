@@ -5,11 +5,12 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::capture::Stream;
-use super::child::{Child, deadline, left};
+use super::child::Child;
 use super::error::{Error, Result, Step};
 use super::reading::{Next, Reading};
 use super::stop::Killer;
 use super::usage::Usage;
+use super::wait::{deadline, left};
 
 /// A line that a command wrote, or a piece of one that is longer than the limit.
 ///

@@ -1,9 +1,12 @@
 //! How it is run: `std::process` for sandboxes.
 //!
-//! `command` describes; `start` takes an `order`, opens descriptors and spawns; `handshake` judges and `conduct` says what to do next, both
-//! without I/O; `running` looks and reaps for it, `reach` finds and signals what there is to signal, from any thread, `wait` is the one
-//! poll loop, a `handle` holds a process, `keeper` is the thread that stays, `watchdog` the process that outlives us. `child` and `prepared` are what callers hold, and a `stop`'s killer. `limits` are described, and `apply`ed at the gate, with a `cgroup` if need be. What failed is `gather`ed, its causes are weighed when somebody asks (`explain`), and only
-//! `rehearsal` asks bwrap again. All unsafe code is in `spawn`.
+//! `command` describes, and `launching` launches: `start` takes an `order`, opens descriptors and spawns; `handshake` judges and
+//! `conduct` says what to do next, both without I/O; `running` looks and reaps for it, `reach` finds and signals what there is to
+//! signal, from any thread, `wait` is the one poll loop, a `handle` holds a process, `keeper` is the thread that stays, `watchdog` the
+//! process that outlives us. `child` and `prepared` are what callers hold, and a `stop`'s killer; a child's end is `waiting`'s, and
+//! what was `launched` says what it was. `limits` are described, and `apply`ed at the gate, with a `cgroup` if need be. What failed is
+//! `gather`ed, its causes are weighed when somebody asks (`explain`), and only `rehearsal` asks bwrap again. All unsafe code is in
+//! `spawn`.
 
 mod apply;
 mod capture;
@@ -28,6 +31,8 @@ mod handshake;
 mod idmap;
 mod inherited;
 mod keeper;
+mod launched;
+mod launching;
 mod leave;
 mod limits;
 mod lines;
@@ -56,13 +61,13 @@ mod tally;
 pub mod tokio;
 mod usage;
 mod wait;
+mod waiting;
 mod watchdog;
 mod words;
 
 pub use capture::{Capture, Cut, Stream};
 pub use child::Child;
 pub use command::Command;
-pub(crate) use command::Streams;
 pub use ending::{Ending, Stop};
 pub use error::{Error, Result, Step};
 pub use explain::{Explain, Explanation};
@@ -70,6 +75,7 @@ pub(crate) use failure::outcome_of;
 pub use failure::{Failure, Heard};
 pub use group::Group;
 pub use handshake::Undecided;
+pub(crate) use launching::Streams;
 pub use limits::{IoMax, IoPriority, Limit, Limits, Resource, Scheduling, Unapplied};
 pub use lines::{Line, LineEnd, Lines, NextLine};
 pub use output::{ExitStatus, Output};

@@ -7,14 +7,16 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::child::{deadline, given_up};
-use super::command::{Command, Streams};
+use super::command::Command;
 use super::descriptors::event;
 use super::error::{Error, Result, Step};
 use super::explain::Explain;
 use super::handle::Handle;
+use super::launched::given_up;
+use super::launching::Streams;
 use super::leave::UnderWay;
 use super::prepared::Prepared;
+use super::wait::deadline;
 use super::wait::wait;
 
 /// How long the next attempt waits after one that failed, unless a sandbox is taken before that.

@@ -2,10 +2,20 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+
+/// The end of this time. `None` if that is too far away to be told.
+pub(super) fn deadline(limit: Duration) -> Option<Instant> {
+    Instant::now().checked_add(limit)
+}
+
+/// How much of the time is left. As good as all of it without a deadline.
+pub(super) fn left(deadline: Option<Instant>) -> Duration {
+    deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()))
+}
 
 /// Something that is waited for, and goes on by itself when it is [turned](Ward::turn).
 pub(crate) trait Ward: Send {

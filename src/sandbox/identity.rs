@@ -59,3 +59,6 @@ impl Identity {
         !self.uid_map.is_empty() || !self.gid_map.is_empty()
     }
 }
+
+/// How many ranges the kernel takes in an id map (`UID_GID_MAP_MAX_EXTENTS`).
+pub(super) const MAX_RANGES: usize = 340;

@@ -13,12 +13,13 @@ use ::tokio::time::sleep;
 
 use super::super::apply::apply;
 use super::super::capture::{Cuts, Kept, Stream};
-use super::super::child::{self, Inquiry, deadline, left};
+use super::super::child;
 use super::super::doomed::{Doomed, doom};
 use super::super::ending::Stop;
 use super::super::error::{Error, Result, Step};
 use super::super::handshake::Phase;
 use super::super::keeper;
+use super::super::launched::{Inquiry, given_up};
 use super::super::limits::Unapplied;
 use super::super::output::{ExitStatus, Output};
 use super::super::reach::GRACE;
@@ -26,6 +27,7 @@ use super::super::running::Running;
 use super::super::stop::Killer;
 use super::super::usage::Usage;
 use super::super::wait::Ward;
+use super::super::wait::{deadline, left};
 use super::super::watchdog;
 use super::pty::Terminal;
 use super::reading::{Next, Passing, Reading};
@@ -448,7 +450,7 @@ impl Child {
     /// ```
     pub async fn wait_with_output(mut self) -> Result<Output> {
         // without a deadline it comes to the end
-        self.output_until(None).await?.ok_or_else(child::given_up)
+        self.output_until(None).await?.ok_or_else(given_up)
     }
 
     /// As [`wait_with_output`](Self::wait_with_output), but not longer than `limit`: `None` if it takes longer, and then nothing is left of

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use ::tokio::time::sleep;
 
-use super::super::child::deadline;
 use super::super::ending::Stop;
 use super::super::error::{Error, Result, Step};
 use super::super::reach::GRACE;
 use super::super::running::Running;
 use super::super::wait::Ward;
+use super::super::wait::deadline;
 use super::child::Child;
 use super::watch::{Watch, runtime};
 

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::super::child::{deadline, left};
 use super::super::error::Result;
 use super::super::lines::{Line, NextLine, Splitters};
 use super::super::stop::Killer;
 use super::super::usage::Usage;
+use super::super::wait::{deadline, left};
 use super::child::Child;
 use super::reading::{Next, Reading};
 
