@@ -228,7 +228,7 @@ causes! {
         K805 RuntimeWithoutUserNamespaces "the pod was not started: its runtime offers no user namespaces",
         K806 SeccompFileMissing "the pod was not started: its system call filter is not on the node",
         K807 AppArmorProfileNotLoaded "the pod was not started: its node has not loaded the AppArmor profile, or has no AppArmor",
-        K808 VolumeWithoutIdMapping "the pod was not started: a volume cannot be mounted with the ids of its user namespace",
+        K808 VolumeWithoutIdMapping "the pod was not started: a file system of it cannot be mounted with the ids of its user namespace",
         K809 AdmissionRefuses "the pod was not started: the cluster's rules do not admit it",
         K810 PodNotStarted "the pod was not started, for a reason of the cluster's or the runtime's own",
         K811 RootNotWanted "the pod was not started: it says runAsNonRoot, and its image would run as root",

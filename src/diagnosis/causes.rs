@@ -28,6 +28,7 @@ mod un;
 mod vr;
 
 use super::weigh::Rule;
+pub(super) use k8::headline;
 pub(super) use un::unexplained;
 
 /// The rules of each family, by the letters of its codes.

@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Write};
 
-use super::{AlsoSaid, Bearing, Cause, Diagnosis, Finding, Outlook, Prediction, Remedy, Verdict};
+use super::causes::headline;
+use super::{AlsoSaid, Bearing, Diagnosis, Finding, Outlook, Prediction, Remedy, Verdict};
 use crate::bwrap::Stage;
 use crate::visible::line;
 
@@ -50,13 +51,12 @@ impl<'a> From<&'a Diagnosis> for Report<'a> {
             Verdict::Refused => Some("bwrap refused to make the sandbox; the command did not run."),
             Verdict::SetupFailed => Some("The sandbox could not be set up; the command did not run."),
             Verdict::NotExecuted => Some("The command could not be executed in the sandbox; it did not run."),
-            Verdict::Unknown if it.cause().is_some_and(Cause::is_before_bwrap) => {
-                Some("Kubernetes did not start the pod; bwrap did not run.")
+            Verdict::Unknown => {
+                it.cause().and_then(|cause| headline(cause, message)).or(message.map(|_| match stage {
+                    Some(_) => "bwrap reported a failure.",
+                    None => "This is no message of bwrap's that is known:",
+                }))
             }
-            Verdict::Unknown => message.map(|_| match stage {
-                Some(_) => "bwrap reported a failure.",
-                None => "This is no message of bwrap's that is known:",
-            }),
         };
         Self {
             says,
@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn each_stage_is_told() {
         let others = [Stage::Reaper, Stage::Unknown];
-        for stage in Cause::ALL.iter().map(|cause| cause.stage()).chain(others) {
+        for stage in super::super::Cause::ALL.iter().map(|cause| cause.stage()).chain(others) {
             assert!(!doing(stage).is_empty(), "{stage}");
         }
         assert_eq!(include_str!("doing.tsv").lines().filter(|row| row.contains('\t')).count(), 19);

@@ -398,6 +398,8 @@ pub(crate) enum Heard {
     System,
     /// A shell's, which looked for it in its PATH.
     Shell,
+    /// A container's runtime's, which looked for it in the image's PATH.
+    Runtime,
     /// A launcher's, which may have tried it in its own way.
     Launcher,
 }
@@ -416,6 +418,8 @@ pub(crate) fn not_started_in(text: &[u8]) -> Option<NotStarted> {
     let shells = BY_SHELL.iter().any(|words| find(&lower, words.as_bytes()).is_some());
     let heard = if errno::named_in(&line).or_else(|| errno::translated_in(&line)).is_some() {
         Heard::System
+    } else if find(&lower, b"unable to start container process").is_some() {
+        Heard::Runtime
     } else if shells || lower.trim_ascii_end().ends_with(b": not found") {
         Heard::Shell
     } else {

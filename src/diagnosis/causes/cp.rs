@@ -115,6 +115,7 @@ fn bwrap_missing(case: &Case<'_>) -> Option<Judgement> {
     let found = match heard {
         Heard::System => weigh(High).heard(case, NO_FILE),
         Heard::Shell => weigh(High).heard(case, format!("the shell says so: {line}")),
+        Heard::Runtime => weigh(High).heard(case, format!("the container's runtime says so: {line}")),
         Heard::Launcher => weigh(Medium).heard(case, format!("the launcher says so: {line}")),
     };
     let Some(path) = seen_beside(case) else {

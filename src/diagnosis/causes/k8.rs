@@ -1,5 +1,7 @@
 //! What Kubernetes says about a pod that was to make bwrap work: not bwrap's messages, but next to them in a log.
 
+mod about;
+
 use super::ns::limits::USER;
 use super::pr::PROC;
 use super::pr::hidden::{Seen, look};
@@ -49,7 +51,11 @@ rules! {
 
     VolumeWithoutIdMapping, Failed, [],
         unless "the pod starts with the same volumes and without hostUsers: false, and for another reason with it"
-        => said, |_| vec![told!(K808, "volume-that-maps-ids"), told!("without-host-users")];
+        => said, |case| {
+            let image = reason(case).is_some_and(|(_, text)| text.to_lowercase().contains(SNAPSHOTTER));
+            let files = if image { told!(K808, "image-that-maps-ids") } else { told!(K808, "volume-that-maps-ids") };
+            vec![files, told!(K808, "without-host-users")]
+        };
 
     AdmissionRefuses, Failed, [],
         unless "the same manifest is created in another namespace of the same cluster, with the same labels"
@@ -61,7 +67,10 @@ rules! {
             vec![told!(K811, "name-a-user" => Action::Pod(patch))]
         };
 
-    PodCannotBeChanged, Failed, [], unless "the object of this name is gone when it is applied" => said;
+    PodCannotBeChanged, Failed, [], unless "the object of this name is gone when it is applied" => said, |case| {
+        let selects = reason(case).is_some_and(|(_, text)| text.contains("spec.selector: "));
+        vec![if selects { told!(K812, "selector-as-it-was") } else { told!(K812, "make-it-anew") }]
+    };
 
     PodFieldsRefused, Failed, [], unless "`kubectl apply --dry-run=server -f FILE` takes the manifest without a word"
         => said;
@@ -76,6 +85,25 @@ rules! {
 
     // what is everybody's is nobody's: it comes last
     PodNotStarted, Failed, [], unless "`kubectl get pod POD` says Running, and bwrap ran in it" => said;
+}
+
+/// How titles begin that say so.
+const NOT_STARTED: &str = "the pod was not started: ";
+
+/// What mounts an image's own files.
+const SNAPSHOTTER: &str = "snapshotter";
+
+/// What can be said of a pod before anything is explained.
+pub(in crate::diagnosis) fn headline(cause: Cause, text: Option<&str>) -> Option<&'static str> {
+    let said = match cause {
+        cause if !cause.is_before_bwrap() => return None,
+        _ if text.is_some_and(about::is_warning) => {
+            "Kubernetes made this, with a warning; it is no message of bwrap's."
+        }
+        Cause::PodCannotBeChanged => "Kubernetes refused the change; what was there runs on as it was.",
+        _ => "Kubernetes did not start the pod; bwrap did not run.",
+    };
+    Some(said)
 }
 
 /// Whoever wrote the right YAML and still sees masks is told so; whether he did, only he knows.
@@ -102,8 +130,12 @@ fn pod_fields_ignored(case: &Case<'_>) -> Option<Judgement> {
 /// The cause that a text of Kubernetes', of a runtime or of admission names, wherever in it: by the words below `== said` in the text
 /// of that cause, in small letters, of which some have others between (` ... `). The first counts.
 fn kubernetes_text(text: &str, engine: bool) -> Option<Cause> {
+    if about::has_started_since(text) {
+        return None;
+    }
     let text: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
     let text = text.join(" ");
+    let others = about::is_about_others(&text);
     // an engine's own, which starts containers and no pods
     let engine = engine
         || ["response from daemon", "nerdctl", "podman", "cannot start service"]
@@ -112,8 +144,8 @@ fn kubernetes_text(text: &str, engine: bool) -> Option<Cause> {
             && !text.contains("failed to start container \"");
     let says = |cause: &Cause| {
         let kubernetes = cause.is_before_bwrap();
-        !(engine && kubernetes)
-            && section(cause.text(), "said").lines().any(|words| evidence::is_said(&text, words))
+        let is_said = |words| evidence::is_said(&text, words) && !about::is_in_code(&text, words);
+        !((engine || others) && kubernetes) && section(cause.text(), "said").lines().any(is_said)
     };
     RULES.iter().map(|rule| rule.cause).chain([Cause::ArgumentsTooLong]).find(says)
 }
@@ -151,9 +183,12 @@ fn said(case: &Case<'_>) -> Option<Judgement> {
     let minded: Vec<&str> = minded.filter(|(word, _)| lower.contains(word)).map(|(_, text)| text).collect();
     let fields = minded.iter().filter_map(|text| Some(text.split_once(": ")?.0));
     let fields: Vec<&str> = fields.filter(|field| !field.contains(' ')).collect();
+    let title = reason.title();
+    let warning = about::is_warning(&text).then(|| title.rsplit(NOT_STARTED).next().unwrap_or(title));
+    let title = warning.map_or(title.to_owned(), |what| format!("a warning: {what}"));
     let found = match fields.as_slice() {
-        [] => found,
-        fields => found.summary(format!("{} ({})", reason.title(), fields.join(", "))),
+        [] => found.summary(title),
+        fields => found.summary(format!("{title} ({})", fields.join(", "))),
     };
     Some(minded.into_iter().fold(found, |found, text| found.heard(case, text)))
 }

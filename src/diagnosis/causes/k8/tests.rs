@@ -65,7 +65,12 @@ fn a_pod_that_was_not_started_is_none_of_bwraps_failures() {
             let diagnosis = diagnose(&Symptom::from_text(text.as_bytes()), &machine(), None);
             assert_eq!(diagnosis.cause().unwrap().code(), code, "{text}");
             let report = diagnosis.brief();
-            assert!(report.starts_with("Kubernetes did not start the pod; bwrap did not run.\n"), "{report}");
+            let begins = match code {
+                _ if text.contains("Warning: would") => "Kubernetes made this, with a warning; ",
+                "K812" => "Kubernetes refused the change; what was there runs on ",
+                _ => "Kubernetes did not start the pod; bwrap did not run.\n",
+            };
+            assert!(report.starts_with(begins), "{report}");
         }
     }
     let said = "violates PodSecurity \"restricted:latest\": allowPrivilegeEscalation != false (container \"c\" must set ...), \
@@ -107,6 +112,16 @@ fn what_is_none_of_kubernetes_words_is_not_taken_for_them() {
         "$ podman run x\nError: OCI runtime error: container create failed: crun: x",
         "$ nerdctl run x\nFATA[0000] failed to create shim task: OCI runtime create failed: x",
         "ERROR: for web Cannot start service web: OCI runtime create failed: x",
+        // what it says of objects that are no pods
+        "Error from server (BadRequest): error when creating \"i.yaml\": admission webhook \"validate.nginx.ingress.kubernetes.io\" denied the request: host \"a\" and path \"/\" is already defined in ingress default/x",
+        "Error from server: error when creating \"s.yaml\": admission webhook \"validate.kyverno.svc-fail\" denied the request:\n\nresource Service/default/s was blocked due to the following policies\n\nno-nodeport:\n  x: validation error",
+        "Error from server (Forbidden): admission webhook \"validation.gatekeeper.sh\" denied the request: [ns-must-have-owner] namespace must have label owner",
+        "Error from server (BadRequest): error when creating \"s.yaml\": Service in version \"v1\" cannot be handled as a Service: strict decoding error: unknown field \"spec.port\"",
+        "Error from server (Forbidden): error when creating \"svc.yaml\": services \"x\" is forbidden: exceeded quota: q, requested: services.loadbalancers=1",
+        "Error from server (InternalError): error when creating \"issuer.yaml\": Internal error occurred: failed calling webhook \"webhook.cert-manager.io\": context deadline exceeded",
+        "if strings.Contains(err.Error(), \"failed to create containerd task\") { return retry }",
+        // and of a pod that has started since
+        "Events:\n  Warning  FailedMount  60s  kubelet  MountVolume.SetUp failed for volume \"x\" : x\n  Normal   Started  50s  kubelet  Started container c\n",
     ] {
         assert!(!code(text).starts_with("K8"), "{text}: {}", code(text));
     }
@@ -115,6 +130,8 @@ fn what_is_none_of_kubernetes_words_is_not_taken_for_them() {
     assert!(!code(passed).starts_with("K8"), "{}", code(passed));
     let missing = "OCI runtime create failed: unable to start container process: exec: \"bwrap\": executable file not found in $PATH";
     assert_eq!(code(missing), "CP07");
+    let said = diagnose(&Symptom::from_text(missing.as_bytes()), &machine(), None).to_string();
+    assert!(said.contains("the container's runtime says so") && !said.contains("the shell"), "{said}");
 }
 
 /// Which fields, in the one line that all see.
@@ -133,4 +150,41 @@ fn what_admission_minds_is_named_at_once() {
     let warning = "Warning: would violate PodSecurity \"baseline:latest\": privileged (x)";
     let text = diagnose(&Symptom::from_text(warning.as_bytes()), &machine(), None).to_string();
     assert!(text.contains("the object itself was created"), "{text}");
+}
+
+/// What was made with a warning may run.
+#[test]
+fn a_warning_stops_no_pod() {
+    for text in [
+        "Warning: would violate PodSecurity \"restricted:latest\": allowPrivilegeEscalation != false (x)\npod/p created",
+        "W0101 10:00:00.000 123 warnings.go:70] would violate PodSecurity \"baseline:latest\": privileged (x)\nSTATUS: deployed",
+        "Warning: unknown field \"spec.securityContext.procMount\"\npod/p created",
+    ] {
+        let report = diagnose(&Symptom::from_text(text.as_bytes()), &machine(), None).brief();
+        assert!(report.starts_with("Kubernetes made this, with a warning"), "{report}");
+        assert!(report.contains("Cause: a warning: ") && !report.contains("not started"), "{report}");
+    }
+    let events = "  Warning  FailedMount  50s  kubelet  MountVolume.SetUp failed for volume \"x\" : x\n  \
+                  Normal   Started  60s  kubelet  Started container c";
+    assert_eq!(code(events), "K810");
+}
+
+/// An image's files are no volume, and a selector is no template.
+#[test]
+fn remedies_are_for_what_the_text_names() {
+    let first = |text: &str| {
+        let diagnosis = diagnose(&Symptom::from_text(text.as_bytes()), &machine(), None);
+        diagnosis.causes[0].remedies[0].summary.clone()
+    };
+    for (text, remedy) in [
+        (
+            "snapshotter \"overlayfs\" doesn't support idmap mounts on this host, configure `slow_chown`",
+            "image's files",
+        ),
+        ("failed to set MOUNT_ATTR_IDMAP on /var/lib/x: invalid argument", "that volume"),
+        ("The Deployment \"d\" is invalid: spec.selector: Invalid value: {}: field is immutable", "selector"),
+        ("The Job \"j\" is invalid: spec.template: Invalid value: {}: field is immutable", "anew"),
+    ] {
+        assert!(first(text).contains(remedy), "{text}: {}", first(text));
+    }
 }
