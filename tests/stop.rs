@@ -13,5 +13,8 @@ mod timeouts;
 
 fn main() -> std::process::ExitCode {
     let cases = [killers::CASES, timeouts::CASES, groups::CASES];
-    common::main_in_turn(cases.concat().leak(), &[("interrupted", groups::interrupted)])
+    common::main_in_turn(
+        cases.concat().leak(),
+        &[("interrupted", groups::interrupted), ("signalled", groups::signalled), ("late", timeouts::late)],
+    )
 }

@@ -23,7 +23,7 @@ const DEATH: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// The most that is read of an answer. bwrap's help has some kilobytes.
-const LONGEST: usize = 1 << 20;
+const LONGEST: usize = 1 << 16;
 
 /// Runs bwrap with one option and returns what it prints, on either stream. Later than the deadline it is killed.
 pub(super) fn ask(path: &Path, option: &str, deadline: Instant) -> io::Result<String> {
@@ -104,14 +104,14 @@ fn listen(child: &mut Child, deadline: Instant) -> io::Result<(String, bool)> {
         if out.len() + err.len() > LONGEST {
             break;
         }
-        if heard {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if heard && !left.is_zero() {
             continue;
         }
         // a process that still holds the pipes after bwrap's end has nothing to say to us
         if ended {
             break;
         }
-        let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
         }

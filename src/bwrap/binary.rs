@@ -231,6 +231,7 @@ impl Bwrap {
             // a dynamic loader prints its complaint without bwrap's name
             let message = help
                 .lines()
+                .take(100)
                 .map(|line| Message::parse(line.as_bytes()))
                 .find(|message| message.severity() == Severity::Fatal && message.pattern().is_some());
             if let Some(message) = message {

@@ -518,7 +518,9 @@ impl Command {
     /// Puts bwrap, and the command with it, into this process group, 0 for a new one, as
     /// [`CommandExt::process_group`](std::os::unix::process::CommandExt::process_group). By default it is the caller's: Ctrl-C on a
     /// terminal (SIGINT to its foreground group) then ends bwrap, whatever the caller does about it, and nobody knows how the
-    /// command ended.
+    /// command ended. The command can do the same to the caller, and to every sandbox in the group: `kill 0` in a script
+    /// (`kill(2)`) knows no namespaces. With a group of its own it reaches bwrap at most, and the launch is
+    /// [`Undecided`](crate::Error::Undecided) then; with [`Sandbox::new_session`] nobody but its own processes.
     ///
     /// A group that is not in the foreground cannot read from the terminal (SIGTTIN). A terminal of the sandbox's own brings a session of its
     /// own, whatever is said here.
@@ -634,6 +636,7 @@ impl Command {
             terminal: terminal(&self.stdin, rustix::stdio::stdin())
                 || terminal(&self.stdout, rustix::stdio::stdout())
                 || terminal(&self.stderr, rustix::stdio::stderr()),
+            shares_group: self.family == Family::Caller && self.terminal.is_none(),
             resolves_in_root: bwrap.as_ref().is_some_and(Bwrap::resolves_in_root),
             keeps_every_sync_fd: bwrap.as_ref().is_some_and(Bwrap::keeps_every_sync_fd),
             setuid: bwrap.as_ref().is_some_and(Bwrap::is_setuid),

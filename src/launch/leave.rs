@@ -20,6 +20,9 @@ use super::spawn;
 /// How long an exit waits for what is under way, and what would begin then waits for the exit.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long an exit takes once that is done. If it takes longer, handlers of others run, and what begins goes on.
+const GOING: Duration = Duration::from_millis(200);
+
 type Deed = Box<dyn FnOnce() + Send>;
 
 struct State {
@@ -28,6 +31,8 @@ struct State {
     under_way: usize,
     /// The thread that leaves.
     leaving: Option<Pid>,
+    /// When the process is gone, if nothing holds it up.
+    gone: Option<Instant>,
     /// What is to be done then, by numbers that are given once.
     deeds: BTreeMap<u64, Deed>,
     next: u64,
@@ -35,7 +40,7 @@ struct State {
 
 impl State {
     const fn of(process: u32) -> Self {
-        Self { process, under_way: 0, leaving: None, deeds: BTreeMap::new(), next: 0 }
+        Self { process, under_way: 0, leaving: None, gone: None, deeds: BTreeMap::new(), next: 0 }
     }
 }
 
@@ -75,7 +80,9 @@ impl UnderWay {
             Some(leaving) if leaving == gettid() => return Self { process: None },
             // this thread ends with the process, before it has begun; what is part of something that is waited for goes on
             Some(_) if state.under_way == 0 => {
-                state = CHANGED.wait_timeout(state, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
+                let left = |gone: Instant| gone.saturating_duration_since(Instant::now());
+                let patience = state.gone.map_or(PATIENCE, left);
+                state = CHANGED.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner).0;
             }
             _ => {}
         }
@@ -151,6 +158,8 @@ extern "C" fn leave() {
         state = waited.unwrap_or_else(PoisonError::into_inner).0;
         // what was under way may have brought more to be done
         if state.deeds.is_empty() || Instant::now() >= deadline {
+            state.gone = Some(Instant::now() + GOING);
+            CHANGED.notify_all();
             break;
         }
     }

@@ -26,7 +26,7 @@ use super::handshake::Outcome;
 use super::keeper;
 use super::leave::UnderWay;
 use super::processes::{all_below, descends, is_gone, is_init, is_orphan_of_ours};
-use super::relatives::{self, Relative, children_of, descendants, stop_below};
+use super::relatives::{self, Relative, children_of, descendants, stop_below, stop_below_until};
 use super::stat::{is_own, stat_in};
 use super::tally::{used_below, used_by};
 use super::usage::Usage;
@@ -35,8 +35,11 @@ use crate::bwrap::status::{MOST, Status};
 /// How long bwrap gets to report its child before it is killed. It takes about a millisecond; one that hangs never does.
 pub(super) const GRACE: Duration = Duration::from_millis(500);
 
-/// How often processes are looked for that others have started meanwhile.
-const PASSES: usize = 1000;
+/// How long processes may take to stop before they are asked to end all the same: somebody among them may resume the others.
+const ASKING: Duration = Duration::from_millis(100);
+
+/// How long the same may take where nothing else is wanted.
+const SUSPENDING: Duration = Duration::from_secs(5);
 
 /// Who has stopped a launch: of the attempts that came to something, the reason of the first counts. It outlives the launch.
 #[derive(Debug, Default)]
@@ -472,7 +475,7 @@ impl Reach {
         let under_way = UnderWay::begin();
         if self.cloned != Cloned::Init {
             // suspended, nobody starts anything that would miss it, and lose its parent
-            let _ = self.suspend();
+            let _ = self.suspend_until(Instant::now() + ASKING);
         }
         let (asked, sent) = self.signal_found(&[Signal::TERM, Signal::CONT]);
         drop(under_way);
@@ -492,6 +495,10 @@ impl Reach {
 
     /// Stops the command and all that has descended from it, until nobody runs.
     pub(super) fn suspend(&self) -> io::Result<()> {
+        self.suspend_until(Instant::now() + SUSPENDING)
+    }
+
+    fn suspend_until(&self, deadline: Instant) -> io::Result<()> {
         self.hold(&self.status()?)?;
         let Some((pid, child)) = self.child.get() else { return Ok(()) };
         if !self.spared {
@@ -499,16 +506,20 @@ impl Reach {
         }
         // who is stopped makes no more of them: when these are the same as before, they are all
         let mut before = Vec::new();
-        for _ in 0..PASSES {
-            let (found, complete) = stop_below(*pid, child, !self.spared);
-            complete?;
+        while Instant::now() < deadline {
+            let (found, complete) = stop_below_until(*pid, child, !self.spared, deadline);
+            match complete {
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => break,
+                complete => complete?,
+            }
             let now = found.iter().map(Relative::pid).collect();
             if before == now {
                 return Ok(());
             }
             before = now;
         }
-        Err(io::Error::other("it makes processes faster than they can be stopped"))
+        let why = "its processes are made, or resumed, faster than they can be stopped";
+        Err(io::Error::new(io::ErrorKind::TimedOut, why))
     }
 }
 

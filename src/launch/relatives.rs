@@ -126,7 +126,12 @@ pub(super) fn descendants(root: i32, first: &Handle) -> Found {
 /// As [`descendants`], all of them stopped, below a process that is `stopped` or goes on. One that is in the middle of `fork(2)` when the signal
 /// comes makes its child all the same, and stops then: each is looked at once more when it has.
 pub(super) fn stop_below(root: i32, first: &Handle, stopped: bool) -> Found {
-    in_either_way(|frugal| stop_all(root, first, stopped, frugal))
+    in_either_way(|frugal| stop_all(root, first, stopped, (frugal, None)))
+}
+
+/// As [`stop_below`], but no longer than until then.
+pub(super) fn stop_below_until(root: i32, first: &Handle, stopped: bool, deadline: Instant) -> Found {
+    in_either_way(|frugal| stop_all(root, first, stopped, (frugal, Some(deadline))))
 }
 
 /// With a handle on each as far as there are descriptors for that, else without.
@@ -170,7 +175,7 @@ fn below(root: i32, first: &Handle, met: impl Fn(&Handle), frugal: bool) -> Foun
 /// How long a process may take to stop, or several together.
 const STOPPING: Duration = Duration::from_millis(20);
 
-fn stop_all(root: i32, first: &Handle, stopped: bool, frugal: bool) -> Found {
+fn stop_all(root: i32, first: &Handle, stopped: bool, (frugal, late): (bool, Option<Instant>)) -> Found {
     let stop = |process: &Handle| {
         let _ = process.signal(Signal::STOP);
     };
@@ -179,6 +184,9 @@ fn stop_all(root: i32, first: &Handle, stopped: bool, frugal: bool) -> Found {
     let deadline = Instant::now() + STOPPING;
     let mut next = 0;
     while next <= found.len() {
+        if late.is_some_and(|late| Instant::now() >= late) {
+            return (found, complete.and(Err(io::ErrorKind::TimedOut.into())));
+        }
         let once_more = |pid: i32, handle: &Handle| {
             let stops = next > 0 || stopped;
             while stops && !is_still(pid, handle) && Instant::now() < deadline {

@@ -194,7 +194,8 @@ impl Killer {
     ///
     /// # Errors
     ///
-    /// If the system denies it, or not all of them can be found: then some may be suspended.
+    /// If the system denies it, not all of them can be found, or they do not stand still within five seconds, for somebody inside makes or
+    /// resumes them faster: then some may be suspended.
     ///
     /// ```
     /// use std::time::Duration;

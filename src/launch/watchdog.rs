@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
-use rustix::process::{Pid, Signal, Uid, geteuid, getpid};
+use rustix::process::{Pid, Signal, Uid, WaitId, WaitIdOptions, geteuid, getpid, kill_process, waitid};
 
 use super::descriptors::{above_streams, layout, sockets};
 use super::handle::Handle;
@@ -287,7 +287,9 @@ fn start(deadline: Instant) -> io::Result<Watchdog> {
     };
     let shell = spawn::spawn(&plan).map_err(|error| at(SHELL, &error))?;
     drop(theirs);
-    let started = said_by(&ours, deadline).and_then(|(number, seen)| {
+    let said = said_by(&ours, deadline);
+    let known = said.as_ref().ok().map(|(number, _)| *number);
+    let started = said.and_then(|(number, seen)| {
         let process = Handle::open(number)?;
         if seen != Some(began(getpid())?) {
             let _ = process.signal(Signal::KILL);
@@ -296,7 +298,17 @@ fn start(deadline: Instant) -> io::Result<Watchdog> {
         Ok((number, process))
     });
     see_off(shell, started.is_err(), deadline);
-    let (number, process) = started.map_err(|error| at(SHELL, &error))?;
+    let (number, process) = match started {
+        Ok(started) => started,
+        Err(error) => {
+            // with which it ends
+            drop(ours);
+            if let Some(number) = known {
+                reap_orphan(number);
+            }
+            return Err(at(SHELL, &error));
+        }
+    };
     let limits = spawn::resource_limits(number);
     Ok(Watchdog { user: geteuid(), socket: ours, process, number, limits, mute: false, slots: Vec::new() })
 }
@@ -316,6 +328,17 @@ fn see_off(shell: Pid, useless: bool, deadline: Instant) {
         let _ = handle.has_ended(DYING);
     }
     let _ = handle.reap();
+}
+
+/// Reaps one that is of no use, where it has become our child: as process 1, or one that takes in orphans.
+fn reap_orphan(number: Pid) {
+    let deadline = Instant::now() + DYING;
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+    // ECHILD: it is not ours
+    while matches!(waitid(WaitId::Pid(number), options), Ok(None)) && Instant::now() < deadline {
+        let _ = kill_process(number, Signal::KILL);
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 fn wait_for(socket: &OwnedFd, event: PollFlags, patience: Duration) -> io::Result<()> {

@@ -62,6 +62,11 @@ pub enum Lint {
         "the command can push characters into the terminal it is started from (CVE-2017-5226); add new_session, or Filter::terminal if it needs job control"
     )]
     TerminalInjection,
+    /// The command can signal the caller.
+    #[error(
+        "the command can signal the caller and its whole process group, by kill(0, ...) or `kill 0` in a shell: no namespace is in the way of that; add new_session, or, where the command needs the terminal, Command::process_group(0)"
+    )]
+    SharesProcessGroup,
     /// Something is created below a writable bind or overlay, whose changes persist: a symlink planted there by
     /// an earlier run leads to the host.
     #[error(
@@ -170,6 +175,8 @@ pub struct Circumstances {
     pub root: bool,
     /// Standard input, output or error of the command is a terminal.
     pub terminal: bool,
+    /// bwrap is in the caller's process group ([`Command::process_group`](crate::Command::process_group)).
+    pub shares_group: bool,
     /// bwrap resolves destinations inside the new root only (0.12 and newer, or patched).
     pub resolves_in_root: bool,
     /// bwrap keeps each descriptor of [`Sandbox::sync_fd`], and not only the last (0.13.1 and newer).
@@ -207,6 +214,9 @@ impl Sandbox {
         let filtered = privileges.filters.iter().any(|filter| filter.terminal);
         if circumstances.terminal && !privileges.new_session && !filtered {
             whole(Lint::TerminalInjection);
+        }
+        if circumstances.shares_group && !privileges.new_session {
+            whole(Lint::SharesProcessGroup);
         }
         if circumstances.setuid {
             whole(Lint::SetuidBwrap);

@@ -1,11 +1,10 @@
 //! The filter for commands, tried from inside: every call that it names, its neighbours, and the ways round it.
 
 use std::collections::BTreeMap;
-use std::process::Command as Process;
 
 use bwrap_launch::{Filter, Sandbox};
 
-use crate::common::{Here, host, skip};
+use crate::common::{Here, host};
 
 /// What each call came to: an errno, 0 or a signal.
 pub(crate) fn tried(here: &Here, sandbox: &Sandbox) -> BTreeMap<String, String> {
@@ -20,13 +19,7 @@ pub(crate) fn tried(here: &Here, sandbox: &Sandbox) -> BTreeMap<String, String> 
 }
 
 fn program(here: &Here) -> std::path::PathBuf {
-    let (source, program) = (here.scratch.join("calls.c"), here.scratch.join("calls"));
-    std::fs::write(&source, include_str!("calls.c")).unwrap();
-    match Process::new("cc").args(["-O1", "-w", "-o"]).arg(&program).arg(&source).status() {
-        Ok(status) => assert!(status.success(), "cc: {status}"),
-        Err(error) => skip(&format!("no C compiler (cc): {error}")),
-    }
-    program
+    here.compiled("calls", include_str!("calls.c"))
 }
 
 pub(crate) fn the_hardened_filter_denies_what_it_says(here: &Here) {

@@ -70,6 +70,7 @@ pub(crate) fn a_command_goes_for_the_watchdog(here: &Here) {
 /// A helper: a thread whose children see other times launches first, and what it starts knows no process again by when that began.
 pub(crate) fn astray(arguments: &[String]) {
     let bwrap = Bwrap::at(&arguments[0]).unwrap();
+    bwrap_launch::adopt_orphans().unwrap();
     let launch = || {
         let sandbox = host().unshare(Namespaces::PID);
         sandbox
@@ -95,6 +96,9 @@ pub(crate) fn astray(arguments: &[String]) {
         Ok(refused) => {
             let error = refused.expect_err("it would never be killed");
             assert!(error.to_string().contains("watchdog"), "{error}");
+            // it was started, and has become ours
+            let children = std::fs::read_to_string("/proc/thread-self/children").unwrap();
+            assert_eq!(children, "", "{:?}", std::fs::read_dir("/proc/self/task").map(Iterator::count));
             assert!(launch().unwrap(), "another thread starts its own");
             println!("done");
         }

@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::cases;
-use crate::common::{Case, Here, SETTLE, host, released, skip};
+use crate::common::{Case, Here, SETTLE, host, released};
 use crate::support::{Numbers, eventually, kill_holders, share};
 
 pub(crate) const CASES: &[Case] = cases![
@@ -319,12 +319,7 @@ fn what_takes_the_watchdog_long(here: &Here) {
 
 /// The other sandboxes of a caller end although one escapes the watchdog for a while.
 fn a_tree_that_never_stands_still_keeps_nobody(here: &Here) {
-    let (source, program) = (here.scratch.join("chain.c"), here.scratch.join("chain"));
-    fs::write(&source, include_str!("chain.c")).unwrap();
-    match StdCommand::new("cc").args(["-O1", "-w", "-o"]).arg(&program).arg(&source).status() {
-        Ok(status) => assert!(status.success(), "cc: {status}"),
-        Err(error) => skip(&format!("no C compiler (cc): {error}")),
-    }
+    let program = here.compiled("chain", include_str!("chain.c"));
     let mark = format!("{}-beside", here.scratch.display());
     let mut caller = StdCommand::new(std::env::current_exe().unwrap());
     caller.args(["--helper", "beside"]).arg(here.bwrap.path()).arg(&program).arg(&mark);

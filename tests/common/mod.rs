@@ -64,6 +64,17 @@ impl Here {
         command
     }
 
+    /// A program in C, compiled.
+    pub(crate) fn compiled(&self, name: &str, text: &str) -> PathBuf {
+        let (source, program) = (self.scratch.join(format!("{name}.c")), self.scratch.join(name));
+        fs::write(&source, text).unwrap();
+        match Process::new("cc").args(["-O1", "-w", "-o"]).arg(&program).arg(&source).status() {
+            Ok(status) => assert!(status.success(), "cc: {status}"),
+            Err(error) => skip(&format!("no C compiler (cc): {error}")),
+        }
+        program
+    }
+
     /// What a script prints in a sandbox; it must succeed.
     pub(crate) fn prints(&self, sandbox: &Sandbox, script: &str) -> String {
         let mut command = self.shell(sandbox, script);

@@ -1,17 +1,18 @@
-//! Process groups: what a terminal's Ctrl-C does to a sandbox.
+//! Process groups: what a terminal's Ctrl-C does to a sandbox, and a command to its caller.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command as StdCommand, Stdio as ProcessStdio};
 
-use bwrap_launch::{Bwrap, Ending, Stdio};
+use bwrap_launch::{Bwrap, Ending, Lint, Stdio};
 use nix::sys::signal::{SigHandler, Signal, killpg, signal};
 use nix::unistd::Pid;
 
 use crate::cases;
 use crate::common::{Case, Here, host};
 
-pub(crate) const CASES: &[Case] = cases![an_interrupt_of_the_group, groups_and_sessions];
+pub(crate) const CASES: &[Case] =
+    cases![an_interrupt_of_the_group, groups_and_sessions, a_command_that_signals_its_group];
 
 /// A helper, leader of a group: launches in some way, and says how that ended when its group has been interrupted. Itself it
 /// ignores that.
@@ -51,6 +52,37 @@ fn an_interrupt_of_the_group(here: &Here) {
         caller.stdin.take().unwrap().write_all(b"x").unwrap();
         assert_eq!(lines.next().unwrap().unwrap(), ends, "{way}");
         assert!(caller.wait().unwrap().success());
+    }
+}
+
+/// A helper, leader of a group: launches in some way what ends its group, in namespaces of its own, and says how that ended, and what was
+/// said before.
+pub(crate) fn signalled(arguments: &[String]) {
+    let sandbox = host().unshare_all();
+    let sandbox = if arguments[1] == "new session" { sandbox.new_session() } else { sandbox };
+    let mut command = sandbox.command("sh");
+    command.args(["-c", "kill -TERM 0; sleep 60"]).bwrap(&Bwrap::at(&arguments[0]).unwrap());
+    match arguments[1].as_str() {
+        "group" => command.process_group(0),
+        "session" => command.setsid(true),
+        _ => &mut command,
+    };
+    println!("{}", command.lint().iter().any(|advice| advice.lint == Lint::SharesProcessGroup));
+    println!("{}", Ending::of(&command.status()));
+}
+
+fn a_command_that_signals_its_group(here: &Here) {
+    for (way, said) in [
+        ("caller's", "true\n"),
+        ("group", "false\nbwrap was killed by signal 15\n"),
+        ("session", "false\nbwrap was killed by signal 15\n"),
+        ("new session", "false\nsignal: 15 (or exit status: 143)\n"),
+    ] {
+        let mut process = StdCommand::new(std::env::current_exe().unwrap());
+        process.args(["--helper", "signalled"]).arg(here.bwrap.path()).arg(way).process_group(0);
+        let output = process.output().unwrap();
+        assert_eq!(output.status.code(), (way != "caller's").then_some(0), "{way}: {output:?}");
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), said, "{way}");
     }
 }
 

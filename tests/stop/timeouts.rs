@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use bwrap_launch::{Command, Ending, Sandbox, Stdio, Stop};
+use bwrap_launch::{Bwrap, Command, Ending, Namespaces, Sandbox, Stdio, Stop};
 
 use crate::cases;
 use crate::common::{Case, Here, SETTLE, host, released, watch};
@@ -18,6 +19,8 @@ pub(crate) const CASES: &[Case] = cases![
     what_is_set_up_too_slowly,
     what_is_in_time_is_left_alone,
     many_limits_take_one_thread,
+    what_is_resumed_all_the_time,
+    the_time_of_what_is_launched_on_the_way_out,
     a_runtime,
 ];
 
@@ -154,6 +157,47 @@ fn threads() -> usize {
 }
 
 /// And when nobody has a limit any more, none.
+/// Processes that one beside them resumes as fast as it can, and that come and go, never stand still: neither they nor others of the same caller
+/// live longer for that.
+fn what_is_resumed_all_the_time(here: &Here) {
+    let program = here.compiled("restless", include_str!("restless.c"));
+    let mut restless = here.command(&host(), program.to_str().unwrap());
+    restless.stdin(Stdio::null()).timeout(LIMIT).grace(LIMIT);
+    let mut others = here.shell(&host().unshare(Namespaces::PID), "sleep 10");
+    let mut restless = restless.spawn().unwrap();
+    let mut other = others.stdin(Stdio::null()).timeout(LIMIT * 2).spawn().unwrap();
+    assert_eq!(Ending::of(&other.wait()), Ending::Stopped(Stop::Timeout), "the other");
+    assert_eq!(Ending::of(&restless.wait()), Ending::Stopped(Stop::Timeout));
+}
+
+/// A helper: what it leaves to do until its exit, it does after this crate has done its own.
+pub(crate) fn late(arguments: &[String]) {
+    static BWRAP: OnceLock<Bwrap> = OnceLock::new();
+    extern "C" fn at_exit() {
+        for grace in [Duration::ZERO, LIMIT] {
+            let mut command = host().unshare(Namespaces::PID).command("sleep");
+            command.arg("2.5").bwrap(BWRAP.get().unwrap()).timeout(LIMIT).grace(grace);
+            println!("{}", Ending::of(&command.status()));
+        }
+    }
+    let bwrap = BWRAP.get_or_init(|| Bwrap::at(&arguments[0]).unwrap());
+    #[allow(unsafe_code, reason = "a handler of somebody else's")]
+    // SAFETY: the function is there as long as the process.
+    unsafe {
+        libc::atexit(at_exit);
+    }
+    // what waits at a gate is seen to at the exit
+    let prepared = host().command("true").bwrap(bwrap).prepare().unwrap();
+    assert!(prepared.start().unwrap().wait().unwrap().success());
+}
+
+fn the_time_of_what_is_launched_on_the_way_out(here: &Here) {
+    let mut caller = std::process::Command::new(std::env::current_exe().unwrap());
+    let output = caller.args(["--helper", "late"]).arg(here.bwrap.path()).output().unwrap();
+    let stopped = Ending::Stopped(Stop::Timeout).to_string();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{stopped}\n{stopped}\n"));
+}
+
 fn many_limits_take_one_thread(here: &Here) {
     let before = threads();
     let spawn = |_| {
