@@ -311,7 +311,8 @@ fn what_takes_the_watchdog_long(here: &Here) {
             numbers.pause(5_000);
             caller.kill().unwrap();
             caller.wait().unwrap();
-            let all = released(&holders, SETTLE);
+            // a shell looks through a thousand of them, on a busy machine, too
+            let all = released(&holders, 6 * SETTLE);
             assert!(all, "{way} {round}: {} processes are left", kill_holders(&holders));
         }
     }
