@@ -190,3 +190,30 @@ fn put(number: RawFd, mut file: File, bytes: &[u8]) -> Option<()> {
     let _ = placed.into_raw_fd();
     Some(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// An option of a new bwrap that takes a descriptor is to be listed here, too.
+    #[test]
+    fn every_descriptor_is_known() {
+        let listed = std::env::var("BWRAP_LAUNCH_TEST_BWRAPS").unwrap_or_default();
+        for bwrap in listed.split(':').filter(|path| !path.is_empty()).chain(["bwrap"]) {
+            let help = Command::new(bwrap).arg("--help").output().unwrap();
+            let help = String::from_utf8([help.stdout, help.stderr].concat()).unwrap();
+            let options = help.lines().filter_map(|line| {
+                let mut words = line.split_whitespace();
+                let option = words.next()?;
+                (words.next() == Some("FD")).then_some(option)
+            });
+            let options: Vec<&str> = options.collect();
+            assert!(options.len() > 10, "{bwrap}: {options:?}");
+            let known = |option: &&str| CONTENT.contains(option) || CHANNELS.contains(option);
+            let unknown: Vec<_> = options.into_iter().filter(|option| !known(option)).collect();
+            assert!(unknown.is_empty(), "{bwrap}: {unknown:?}");
+        }
+    }
+}
