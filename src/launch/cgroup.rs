@@ -9,7 +9,6 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use procfs_core::FromRead;
@@ -18,6 +17,8 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, test_kill_process};
 
 use self::refusal::Refusal;
+pub(super) use self::removal::Removal;
+use self::removal::{PATIENCE, groups_in};
 use self::setting::Setting;
 use super::handle::Handle;
 use super::limits::Limit;
@@ -25,13 +26,11 @@ use super::processes::numbers;
 use super::usage::{Figure, Usage};
 
 mod refusal;
+mod removal;
 mod setting;
 
 /// What every name begins with.
 const NAME: &str = "bwrap-launch";
-
-/// How long what was killed may take to leave the group.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How many were made, for names that do not repeat.
 static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -242,42 +241,6 @@ impl Group {
         }
         usage
     }
-
-    /// Kills what is left in it, and removes it.
-    fn remove(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
-        for part in self.parts.drain(..) {
-            let mut pause = Duration::from_micros(100);
-            loop {
-                match fs::remove_dir(&part.directory) {
-                    // a process is in it, or was a moment ago, or another group
-                    Err(error) if error.raw_os_error() == Some(libc::EBUSY) && Instant::now() < deadline => {
-                        part.kill();
-                        for directory in groups_in(&part.directory, deadline) {
-                            Part { directory: directory.clone(), ..part.clone() }.kill();
-                            let _ = fs::remove_dir(directory);
-                        }
-                        thread::sleep(pause);
-                        pause = pause.saturating_mul(2).min(Duration::from_millis(10));
-                    }
-                    Err(error) if error.kind() != ErrorKind::NotFound => {
-                        log::warn!(
-                            "could not remove the control group {}: {error}",
-                            part.directory.display()
-                        );
-                        break;
-                    }
-                    Ok(()) | Err(_) => break,
-                }
-            }
-        }
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.remove();
-    }
 }
 
 impl Part {
@@ -473,25 +436,6 @@ fn sweep(base: &Path) {
             }
         }
     }
-}
-
-/// The groups that somebody has made below one, as far as there is time: a command to which the hierarchy is writable. Each before that
-/// which it is in.
-fn groups_in(directory: &Path, deadline: Instant) -> Vec<PathBuf> {
-    let below = |directory: &Path| {
-        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-        let groups = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        groups.map(|entry| entry.path()).collect::<Vec<_>>()
-    };
-    let mut all = below(directory);
-    let mut next = 0;
-    while let Some(directory) = all.get(next).filter(|_| Instant::now() < deadline) {
-        let more = below(directory);
-        all.extend(more);
-        next += 1;
-    }
-    all.reverse();
-    all
 }
 
 /// Names of processes mean nothing to those in another PID namespace, who may use the same hierarchy.

@@ -80,6 +80,10 @@ impl Ward for Doomed {
         }
     }
 
+    fn remains(&mut self) -> Option<Box<dyn Ward>> {
+        self.running.remains()
+    }
+
     fn turn(&mut self) -> io::Result<bool> {
         loop {
             match self.state {

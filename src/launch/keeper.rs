@@ -233,9 +233,18 @@ fn keep(event: &OwnedFd) {
 /// Waits for work, and lets go of children that have ended. Says whether anything happened.
 fn attend(event: &OwnedFd, children: &mut Vec<Box<dyn Ward>>, idle: Option<Duration>) -> bool {
     let before = children.len();
-    // what fails to be watched cannot be seen to its end
-    children.retain_mut(|child| !child.turn().unwrap_or(true));
-    if children.len() < before {
+    let mut remains = Vec::new();
+    children.retain_mut(|child| {
+        // what fails to be watched cannot be seen to its end
+        let over = child.turn().unwrap_or(true);
+        if over {
+            remains.extend(child.remains());
+        }
+        !over
+    });
+    let over = children.len() < before;
+    children.append(&mut remains);
+    if over {
         return true;
     }
     let deadline = idle.map(|idle| Instant::now() + idle);

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, waitid};
 
-use super::cgroup::Group;
+use super::cgroup::{Group, Removal};
 use super::conduct::{Act, Child, Cloned, Conduct, PATIENCE, Seen};
 use super::descriptors::send_all;
 use super::handle::Handle;
@@ -102,6 +102,10 @@ impl Ward for Running {
             descriptors.push((mapping.as_fd(), PollFlags::IN));
         }
         Sources { descriptors, until: wants.until }
+    }
+
+    fn remains(&mut self) -> Option<Box<dyn Ward>> {
+        Some(Box::new(Removal::of(self.take_group()?)))
     }
 
     fn turn(&mut self) -> io::Result<bool> {

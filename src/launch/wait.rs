@@ -28,6 +28,11 @@ pub(crate) trait Ward: Send {
     ///
     /// If the system denies what it needs to go on.
     fn turn(&mut self) -> io::Result<bool>;
+
+    /// What is left to be done once it is over, where it must hold up nobody.
+    fn remains(&mut self) -> Option<Box<dyn Ward>> {
+        None
+    }
 }
 
 /// Descriptors to poll, and when to wake up in any case.
