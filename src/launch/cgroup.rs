@@ -16,15 +16,16 @@ use procfs_core::process::MountInfos;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, test_kill_process};
 
+use self::nested::{PATIENCE, groups_in};
 use self::refusal::Refusal;
 pub(super) use self::removal::Removal;
-use self::removal::{PATIENCE, groups_in};
 use self::setting::Setting;
 use super::handle::Handle;
 use super::limits::Limit;
 use super::processes::numbers;
 use super::usage::{Figure, Usage};
 
+mod nested;
 mod refusal;
 mod removal;
 mod setting;

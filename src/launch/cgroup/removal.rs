@@ -2,15 +2,12 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::super::wait::{Sources, Ward};
+use super::nested::{PATIENCE, groups_in};
 use super::{Group, Part};
-
-/// How long what was killed may take to leave the group.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long somebody looks for groups in it at a time.
 const STEP: Duration = Duration::from_millis(20);
@@ -86,23 +83,4 @@ impl Ward for Removal {
 
 fn longer(pause: Duration) -> Duration {
     pause.saturating_mul(2).min(Duration::from_millis(10))
-}
-
-/// The groups that somebody has made below one, as far as there is time: a command to which the hierarchy is writable. Each before that
-/// which it is in.
-pub(super) fn groups_in(directory: &Path, deadline: Instant) -> Vec<PathBuf> {
-    let below = |directory: &Path| {
-        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-        let groups = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        groups.map(|entry| entry.path()).collect::<Vec<_>>()
-    };
-    let mut all = below(directory);
-    let mut next = 0;
-    while let Some(directory) = all.get(next).filter(|_| Instant::now() < deadline) {
-        let more = below(directory);
-        all.extend(more);
-        next += 1;
-    }
-    all.reverse();
-    all
 }
