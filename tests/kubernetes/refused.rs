@@ -261,6 +261,14 @@ fn what_does_not_go_together_is_refused() {
         ("", "securityContext: { windowsOptions: { runAsUserName: x } }", "for Windows"),
         ("securityContext: { windowsOptions: { hostProcess: true } },", "", "for Windows"),
         ("os: { name: windows },", "", "for Windows"),
+        ("os: { name: windows }, nodeSelector: { kubernetes.io/os: windows },", "", "for Windows"),
+        ("os: { name: linux }, nodeSelector: { kubernetes.io/os: windows },", "", "its os.name is linux"),
+        ("os: { name: windows }, nodeSelector: { kubernetes.io/os: linux },", "", "its os.name is windows"),
+        (
+            "os: { name: linux }, securityContext: { windowsOptions: { runAsUserName: x } },",
+            "",
+            "windows options cannot be set for a linux pod",
+        ),
         ("nodeSelector: { kubernetes.io/os: windows },", "", "for Windows"),
     ] {
         refused(&containerd(), &pod(spec, container), says);
@@ -275,8 +283,8 @@ fn what_does_not_go_together_is_refused() {
     // of several places some have Linux
     let either = "affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchExpressions: \
                   [{ key: kubernetes.io/os, operator: In, values: [windows, linux] }] }] } } },";
-    let linux = "os: { name: linux }, securityContext: { windowsOptions: { runAsUserName: x } },";
-    for spec in [either, linux] {
+    let same = "os: { name: linux }, nodeSelector: { kubernetes.io/os: linux }, securityContext: { windowsOptions: {} },";
+    for spec in [either, same] {
         assert_eq!(foretell(&containerd(), &pod(spec, "")).answer, Answer::Fails, "{spec}");
     }
     // it knows this name only
@@ -463,4 +471,19 @@ fn the_probe_runs_as_the_pod_does_and_no_other() {
     let hosts = [one(&text), one(&job)].map(|workload| cluster.host(&workload, "c").unwrap());
     assert_eq!(hosts[0].security, hosts[1].security);
     assert_eq!(read(&job).unwrap().len(), 1);
+}
+
+/// What is tried is what would run, under a name that a cluster takes; where nothing can be tried, nothing is.
+#[test]
+fn the_probe_is_taken_by_a_cluster() {
+    let hook = one("kind: PodTemplate\nspec: { containers: [{ name: $job, image: i }] }\n");
+    let job = probe(&hook, "$job", &[]).unwrap();
+    assert_eq!(one(&job).containers().collect::<Vec<_>>(), ["job"], "{job}");
+    let limited = "kind: Pod\nspec: { os: { name: linux }, resources: { limits: { memory: 4Mi } }, containers: [{ name: c }] }\n";
+    let job = probe(&one(limited), "c", &[]).unwrap();
+    assert!(job.contains("name: linux") && job.contains("memory: \"4Mi\""), "{job}");
+    for spec in ["os: { name: windows },", "nodeSelector: { kubernetes.io/os: windows },"] {
+        let error = probe(&pod(spec, ""), "c", &[]).unwrap_err().to_string();
+        assert!(error.contains("for Windows, where there is no bwrap"), "{error}");
+    }
 }
