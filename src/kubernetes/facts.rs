@@ -24,7 +24,7 @@ pub(super) use confinement::{
     APPARMOR, annotated_apparmor, apparmor, apparmor_asked, has_apparmor_field, labels_unknown, seccomp_asked,
 };
 pub(super) use gpu::{NO_USER_NAMESPACES, asks_for_cards};
-pub(super) use owners::{NO_FILES, Nodes, demanded, nodes};
+pub(super) use owners::{Nodes, demanded, nodes};
 pub(super) use questions::questions;
 pub(super) use scc::required as required_scc;
 

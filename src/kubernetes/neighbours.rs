@@ -89,7 +89,7 @@ pub(super) fn price(workload: &Workload, name: &str) -> String {
     if is(workload.spec().get("hostUsers"), false) {
         return String::new();
     }
-    beside(workload, name).iter().map(|one| format!("; {}, {LOST}", one.shown)).collect()
+    beside(workload, name).iter().fold(String::new(), |price, one| price + "; " + &one.shown + ", " + LOST)
 }
 
 /// Adds it to that of each change that gives the pod one.

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::change::{Change, Field, changed};
 use super::facts::{
-    NO_FILES, NO_USER_NAMESPACES, Nodes, asks_for_cards, is, nodes, other_class, unmasked, user_namespace,
+    NO_USER_NAMESPACES, Nodes, asks_for_cards, is, nodes, other_class, unmasked, user_namespace,
 };
 use super::{Cluster, Workload, neighbours};
 use crate::diagnosis::{Cause, Profile};
@@ -149,12 +149,15 @@ impl Refusal {
 fn of_nodes(workload: &Workload, change: &Change) -> Option<Refusal> {
     let profiles = [&change.set.seccomp, &change.set.apparmor];
     let any = |wanted: fn(&Profile) -> bool| profiles.into_iter().flatten().any(wanted);
-    let (cause, text) = match nodes(workload)? {
+    let nodes = nodes(workload)?;
+    let (cause, text) = match nodes {
         Nodes::Virtual if change.set.host_users == Some(false) => (
             Cause::RuntimeWithoutUserNamespaces,
             "it is not known whether the service behind the virtual node offers user namespaces of pods",
         ),
-        _ if any(|profile| matches!(profile, Profile::Localhost(_))) => (Cause::SeccompFileMissing, NO_FILES),
+        _ if any(|profile| matches!(profile, Profile::Localhost(_))) => {
+            (Cause::SeccompFileMissing, nodes.without_files())
+        }
         Nodes::Autopilot if any(|profile| *profile == Profile::Unconfined) => (
             Cause::AdmissionRefuses,
             "GKE Autopilot admits what Pod Security's baseline does, which forbids Unconfined",

@@ -194,7 +194,7 @@ fn a_profile_that_somebody_chose_is_not_replaced() {
     ] {
         let spec = spec.replace("SECCOMP", filter);
         for pod in [unmasked(&spec, context), pod(&spec, &format!("securityContext: {{ {context} }}"))] {
-            let cure = cure(&[cluster.clone()], &pod);
+            let cure = cure(std::slice::from_ref(&cluster), &pod);
             assert!(!cure.patch().contains("rofile"), "{}", cure.patch());
             assert_eq!(cure.forecasts[0].answer, Answer::DependsOnNode);
             let finding = &cure.left[0];
@@ -210,7 +210,7 @@ fn a_profile_that_somebody_chose_is_not_replaced() {
     let engines = "appArmorProfile: { type: Localhost, localhostProfile: cri-containerd.apparmor.d }";
     for context in ["appArmorProfile: { type: RuntimeDefault }", "", engines] {
         assert!(
-            cure(&[apparmor.clone()], &unmasked("", context)).patch().contains("bwrap-nested"),
+            cure(std::slice::from_ref(&apparmor), &unmasked("", context)).patch().contains("bwrap-nested"),
             "{context}"
         );
     }

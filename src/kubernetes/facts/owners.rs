@@ -15,9 +15,20 @@ pub(in crate::kubernetes) enum Nodes {
     Autopilot,
 }
 
-/// Why no file of the nodes' can be asked for there.
-pub(in crate::kubernetes) const NO_FILES: &str =
-    "a cloud runs the nodes, and lets nobody put files there, by SSH or by a privileged DaemonSet";
+impl Nodes {
+    /// Why no file of the nodes' own can be asked for there.
+    pub(in crate::kubernetes) fn without_files(self) -> &'static str {
+        match self {
+            Self::Fargate => "AWS Fargate lets nobody put files there, as nodes of your own (EC2) do",
+            Self::Virtual => {
+                "the service behind the virtual node lets nobody put files there, as nodes of your own do"
+            }
+            Self::Autopilot => {
+                "GKE Autopilot lets nobody put files there, by SSH or by a privileged DaemonSet, as node pools of GKE Standard do"
+            }
+        }
+    }
+}
 
 /// What of a pod gives them away.
 #[derive(Clone, Copy)]

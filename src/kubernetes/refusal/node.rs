@@ -7,8 +7,8 @@ use crate::bwrap::Version;
 use crate::diagnosis::{Cause, PodPatch};
 use crate::kubernetes::change::Field;
 use crate::kubernetes::facts::{
-    MAPS_TMPFS, NO_FILES, Nodes, apparmor, apparmor_asked, context, is, kernel_since, nodes, privileged,
-    seccomp_asked, user, user_namespace,
+    MAPS_TMPFS, Nodes, apparmor, apparmor_asked, context, is, kernel_since, nodes, privileged, seccomp_asked,
+    user, user_namespace,
 };
 use crate::kubernetes::quantity::memory_limits;
 use crate::kubernetes::sysctls::{self, Namespace};
@@ -126,9 +126,7 @@ fn privileged_on_fargate(workload: &Workload, container: &Value) -> Option<Refus
 
 /// Profiles that a pod names and that nobody can have brought to its node.
 fn profiles_of_clouds(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<Refusal> {
-    if !matches!(nodes(workload), Some(Nodes::Fargate | Nodes::Autopilot)) {
-        return Vec::new();
-    }
+    let Some(nodes) = nodes(workload).filter(|nodes| *nodes != Nodes::Virtual) else { return Vec::new() };
     let own = |asked: Option<String>| {
         asked.filter(|name| !["RuntimeDefault", "Unconfined"].contains(&name.as_str()))
     };
@@ -143,7 +141,8 @@ fn profiles_of_clouds(cluster: &Cluster, workload: &Workload, container: &Value)
     let named = rows.into_iter().filter_map(|(name, cause, what)| Some((name?, cause, what)));
     let refused = named.map(|(name, cause, what)| {
         let name = crate::visible::line(&name);
-        let text = format!("the {what} {name} is on no node that the pod comes to: {NO_FILES}");
+        let text =
+            format!("the {what} {name} is on no node that the pod comes to: {}", nodes.without_files());
         refusal(Some(cause), text, "run the pod on nodes of your own, or name no profile of a node's")
     });
     refused.collect()
