@@ -16,6 +16,8 @@ mod others;
 mod owners;
 #[path = "kubernetes/places.rs"]
 mod places;
+#[path = "kubernetes/probes.rs"]
+mod probes;
 #[path = "kubernetes/refused.rs"]
 mod refused;
 mod seeded;

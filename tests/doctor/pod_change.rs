@@ -27,7 +27,7 @@ const WORKLOADS: &[&str] = &[
 const CUSTOM: &str = "apiVersion: actions.github.com/v1alpha1\nkind: AutoscalingRunnerSet\nmetadata: { name: arc }\nspec:\n  template:\n    \
                       spec:\n      containers: [{ name: side, image: i }, { name: c, image: i, command: [run.sh] }]\n";
 
-fn pod(more: &[&str], node: &str, text: &str) -> Said {
+pub(crate) fn pod(more: &[&str], node: &str, text: &str) -> Said {
     let args = [&["pod", "--runtime", "containerd", "--node", node, "--container", "c"], more, &["-"]];
     ask_with_input(&args.concat(), text.as_bytes())
 }
@@ -283,13 +283,13 @@ fn commands_name_what_is_there() {
     assert!(said.status == 2 && said.err.contains("c is an ephemeral container"), "{}{}", said.out, said.err);
 }
 
-fn write(more: &[&str], node: &str, files: &[&Path]) -> Said {
+pub(crate) fn write(more: &[&str], node: &str, files: &[&Path]) -> Said {
     let files = files.iter().map(|path| path.to_str().unwrap());
     let args = ["pod", "--write", "--container", "c", "--node", node].into_iter();
     ask(&args.chain(more.iter().copied()).chain(files).collect::<Vec<_>>())
 }
 
-const ON_CONTAINERD: &[&str] = &["--runtime", "containerd"];
+pub(crate) const ON_CONTAINERD: &[&str] = &["--runtime", "containerd"];
 
 #[test]
 fn files_are_changed_in_their_place() {
@@ -360,54 +360,4 @@ fn what_would_not_start_is_not_written() {
     assert_eq!((input.status, input.out.as_str(), input.err.lines().count()), (2, "", 1), "{}", input.err);
     assert!(input.err.contains("-: standard input cannot be written to"), "{}", input.err);
     assert_eq!(fs::read_dir(&directory).unwrap().count(), 3);
-}
-
-/// A profile that somebody chose is asked about: no status says that all is well.
-#[test]
-fn a_profile_that_may_be_right_is_not_written_over() {
-    let (keep, node) = node();
-    let file = keep.path().join("pod.yaml");
-    let text = "kind: Pod\nspec:\n  hostUsers: false\n  containers:\n  - name: c\n    securityContext:\n      procMount: Unmasked\n      seccompProfile: \
-                {type: Localhost, localhostProfile: ours.json} # ours\n";
-    fs::write(&file, text).unwrap();
-    let said = write(ON_CONTAINERD, &node, &[&file]);
-    assert_eq!((said.status, said.err.as_str()), (3, ""), "{}", said.out);
-    for says in [
-        "may deny new namespaces [NS01]",
-        "not known: what the filter ours.json",
-        "Nothing is written: what the nodes say",
-    ] {
-        assert!(said.out.contains(says), "{says}: {}", said.out);
-    }
-    assert_eq!(fs::read_to_string(&file).unwrap(), text);
-    let patched = pod(&["--patch"], &node, text);
-    assert_eq!(patched.status, 3);
-    assert!(
-        patched.out.contains("# may stand in the way: ") && !patched.out.contains("no field of the pod"),
-        "{}",
-        patched.out
-    );
-}
-
-/// What no cluster has by this name is changed where it stands.
-#[test]
-fn a_part_of_a_configuration_has_no_command() {
-    let (_keep, node) = node();
-    for head in ["apiVersion: v1\nkind: PodTemplate\nmetadata: { name: t }\n", "metadata: { name: t }\n", ""]
-    {
-        let text = format!("{head}spec: {{ containers: [{{ name: c }}] }}\n");
-        for kind in ["strategic", "json", "whole"] {
-            let said = pod(&["--patch", "--patch-type", kind], &node, &text);
-            let how = said.out.lines().nth(2).unwrap();
-            assert!(
-                said.status == 0 && how.starts_with("# no cluster has this by itself"),
-                "{kind}: {}",
-                said.out
-            );
-        }
-        let said = pod(&["--patch", "--patch-type", "kustomize"], &node, &text);
-        assert!(said.status == 2 && said.err.contains("no cluster has this by itself"), "{}", said.err);
-    }
-    let own = "apiVersion: v1\nkind: PodTemplate\nmetadata: { name: t }\ntemplate: { spec: { containers: [{ name: c }] } }\n";
-    assert!(pod(&["--patch"], &node, own).out.contains("# kubectl patch PodTemplate/t "));
 }
