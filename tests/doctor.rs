@@ -20,6 +20,8 @@ mod kubectl;
 mod pod;
 #[path = "doctor/pod_change.rs"]
 mod pod_change;
+#[path = "doctor/pod_left.rs"]
+mod pod_left;
 #[path = "doctor/run.rs"]
 mod run;
 #[path = "doctor/schema.rs"]

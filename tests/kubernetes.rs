@@ -4,14 +4,20 @@
 
 #[path = "kubernetes/custom.rs"]
 mod custom;
+#[path = "kubernetes/edits.rs"]
+mod edits;
 #[path = "kubernetes/input.rs"]
 mod input;
 #[path = "kubernetes/nodes.rs"]
 mod nodes;
 #[path = "kubernetes/others.rs"]
 mod others;
+#[path = "kubernetes/owners.rs"]
+mod owners;
 #[path = "kubernetes/places.rs"]
 mod places;
+#[path = "kubernetes/probes.rs"]
+mod probes;
 #[path = "kubernetes/refused.rs"]
 mod refused;
 mod seeded;
@@ -151,7 +157,7 @@ fn one_patch_makes_each_pod_start() {
 }
 
 /// The text with all that makes the first container of each workload start.
-fn cured(text: &str, cluster: &Cluster) -> Result<String, String> {
+pub(crate) fn cured(text: &str, cluster: &Cluster) -> Result<String, String> {
     let workloads = read(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     let cure = |workload: &Workload| {
         let name = workload.containers().next().unwrap();

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Cluster, Workload, facts};
+use super::{Cluster, Workload, facts, neighbours};
 use crate::diagnosis::{Cause, predict};
 use crate::host::{Fact, Host, Program};
 use crate::sandbox::Sandbox;
@@ -15,7 +15,10 @@ pub(super) fn all(
     sandbox: &Sandbox,
 ) -> Vec<String> {
     let filter = no_default_filter(cluster, workload, container, sandbox);
-    filter.into_iter().chain(plain_bwrap(&facts::inside(cluster, workload, container), sandbox)).collect()
+    let name = container.get("name").and_then(Value::as_str).unwrap_or_default();
+    let ends = neighbours::taken_for_granted(workload, name);
+    let plain = plain_bwrap(&facts::inside(cluster, workload, container), sandbox);
+    filter.into_iter().chain(ends).chain(plain).collect()
 }
 
 /// That the kubelet has no filter for containers that name none.

@@ -11,12 +11,14 @@ use crate::diagnosis::{PodPatch, Profile};
 pub(super) struct Change {
     pub(super) set: PodPatch,
     pub(super) leave_out: &'static [Field],
+    /// Whether capabilities are called as Kubernetes calls them, in each container.
+    pub(super) rename: bool,
 }
 
 impl Change {
     /// Whether it is this one, and nothing else.
     pub(super) fn is(&self, patch: &PodPatch) -> bool {
-        self.leave_out.is_empty() && self.set == *patch
+        self.leave_out.is_empty() && !self.rename && self.set == *patch
     }
 }
 
@@ -29,13 +31,13 @@ pub(super) enum Field {
 
 impl From<PodPatch> for Change {
     fn from(set: PodPatch) -> Self {
-        Self { set, leave_out: &[] }
+        Self { set, leave_out: &[], rename: false }
     }
 }
 
 impl From<&'static [Field]> for Change {
     fn from(fields: &'static [Field]) -> Self {
-        Self { set: PodPatch::default(), leave_out: fields }
+        Self { leave_out: fields, ..Self::default() }
     }
 }
 
@@ -46,8 +48,35 @@ pub(super) fn of_pod(
     container: &str,
     change: &Change,
 ) -> Option<Value> {
+    if change.rename {
+        return Some(renamed(workload));
+    }
     let (found, list) = workload.container(container)?;
     Some(fields(cluster, workload, change, (found, list, container)))
+}
+
+/// The fields of all containers whose capabilities have other names than Kubernetes'.
+fn renamed(workload: &Workload) -> Value {
+    let mut spec = Map::new();
+    for (container, list) in workload.listed() {
+        let Some(both) = container.pointer("/securityContext/capabilities").and_then(Value::as_object) else {
+            continue;
+        };
+        let mut new = both.clone();
+        for names in new.values_mut().filter_map(Value::as_array_mut) {
+            for name in names {
+                if let Some(right) = name.as_str().and_then(facts::kubernetes_name) {
+                    *name = json!(right);
+                }
+            }
+        }
+        if new != *both {
+            let fields = json!({ "name": container.get("name"), "securityContext": { "capabilities": new } });
+            let entry = spec.entry(list.to_owned()).or_insert_with(|| json!([]));
+            entry.as_array_mut().into_iter().for_each(|all| all.push(fields.clone()));
+        }
+    }
+    json!({ "spec": spec })
 }
 
 /// A workload with a change of one of its containers.

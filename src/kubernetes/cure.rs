@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::change::{Change, Nulls, merge, of_pod, with};
 use super::manifest::Workload;
 use super::refusal::{Refusal, of_change};
-use super::{Answer, Cluster, Forecast, ManifestError, anew, facts, yaml};
+use super::{Answer, Cluster, Forecast, ManifestError, anew, facts, own, yaml};
 use crate::diagnosis::{Action, Finding, PodPatch, Remedy};
 use crate::sandbox::Sandbox;
 
@@ -88,7 +88,7 @@ impl Cure {
         let mut undone: Vec<(Change, String)> = Vec::new();
         let mut steps = 0;
         while let (Some(cluster), true) = (clusters.first(), steps < STEPS) {
-            let wanted = cure.wanted().into_iter();
+            let wanted = cure.wanted(&clusters, container).into_iter();
             let mut wanted = wanted.filter(|(change, _)| !undone.iter().any(|(other, _)| other == change));
             let step = wanted.find_map(|(change, why)| {
                 let fields = cure.fields(cluster, container, &change)?;
@@ -165,9 +165,9 @@ impl Cure {
     }
 
     /// What takes something out of the way that fields of the pod can, of each cluster, the first first.
-    fn wanted(&self) -> Vec<(Change, Why)> {
+    fn wanted(&self, clusters: &[Cluster], container: &str) -> Vec<(Change, Why)> {
         let mut wanted = Vec::new();
-        for forecast in &self.forecasts {
+        for (cluster, forecast) in clusters.iter().zip(&self.forecasts) {
             let refused = forecast.refused.iter();
             wanted.extend(
                 refused.filter_map(|refused| Some((refused.patch.clone()?, Why::Refusal(refused.clone())))),
@@ -179,6 +179,9 @@ impl Cure {
                 // a later one opens more: the first is for the node, or for the line, if it is none of the pod's
                 let Some(remedy) = finding.remedies.first() else { continue };
                 let Action::Pod(patch) = &remedy.action else { continue };
+                if own::may_be_right(cluster, &self.changed, container, finding, patch) {
+                    continue;
+                }
                 wanted.push((patch.clone().into(), Why::Remedy(remedy.clone())));
             }
         }

@@ -3,6 +3,8 @@
 mod class;
 mod confinement;
 mod gpu;
+mod hidden;
+mod owners;
 mod questions;
 mod scc;
 
@@ -22,6 +24,7 @@ pub(super) use confinement::{
     APPARMOR, annotated_apparmor, apparmor, apparmor_asked, has_apparmor_field, labels_unknown, seccomp_asked,
 };
 pub(super) use gpu::{NO_USER_NAMESPACES, asks_for_cards};
+pub(super) use owners::{Nodes, demanded, nodes};
 pub(super) use questions::questions;
 pub(super) use scc::required as required_scc;
 
@@ -152,6 +155,14 @@ pub(super) fn capability(runtime: Runtime, name: &str) -> Option<Capability> {
     full.parse().ok()
 }
 
+/// What Kubernetes calls a capability that is named otherwise, with `CAP_` or in small letters.
+pub(super) fn kubernetes_name(name: &str) -> Option<String> {
+    let upper = name.to_ascii_uppercase();
+    let right = upper.strip_prefix("CAP_").unwrap_or(&upper);
+    let known = right == "ALL" || format!("CAP_{right}").parse::<Capability>().is_ok();
+    (known && right != name).then(|| right.to_owned())
+}
+
 /// What a manifest says of a profile: `RuntimeDefault`, `Unconfined`, or the name of the node's own.
 pub(super) fn profile(profile: &Value) -> Option<String> {
     match profile.get("type").and_then(Value::as_str)? {
@@ -195,7 +206,9 @@ fn platforms(cluster: &Cluster, workload: &Workload) -> Vec<Sighting> {
     let kubernetes = Sighting::new(Platform::Kubernetes, "the manifest");
     let runtime = runtime.iter().map(|platform| Sighting::new(*platform, "as was asked for"));
     let openshift = scc::is_openshift(workload).then(|| Sighting::new(Platform::OpenShift, "its annotation"));
-    std::iter::once(kubernetes).chain(openshift).chain(runtime).collect()
+    let fargate = (nodes(workload) == Some(Nodes::Fargate))
+        .then(|| Sighting::new(Platform::Fargate, "the manifest, which sends the pod there"));
+    std::iter::once(kubernetes).chain(openshift).chain(fargate).chain(runtime).collect()
 }
 
 fn process(host: &mut Host, cluster: &Cluster, workload: &Workload, container: &Value) {

@@ -25,6 +25,10 @@ enum Kind {
 
 type Field = (&'static str, Kind);
 
+/// What is said of variables; of those in a template of OpenShift's.
+pub(super) const ENVSUBST: &str = "judge what comes of it, as with `envsubst <FILE | bwrap-doctor pod -`";
+pub(super) const OC_PROCESS: &str = "judge what comes of it: `oc process -f FILE | bwrap-doctor pod -`";
+
 /// A mapping with fields that decide.
 #[derive(Clone, Copy)]
 pub(super) enum Place {
@@ -122,7 +126,7 @@ fn named(place: &str, object: &Value, known: &[Field], all: bool) -> Result<(), 
             }
             continue;
         }
-        let meant = known.iter().find(|(field, _)| field.eq_ignore_ascii_case(name));
+        let meant = known.iter().find(|(field, _)| nearly(field, name));
         match (meant, home(name)) {
             (Some((field, _)), _) => return Err(format!("{place} has no field {shown}: {field} is meant")),
             (None, Some(other)) => {
@@ -133,6 +137,40 @@ fn named(place: &str, object: &Value, known: &[Field], all: bool) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// Whether a name is meant for a field's: but for capitals, `_` and `-`, and a letter that is missing, too many, another or in the
+/// place of its neighbour; two of them in a long one.
+fn nearly(field: &str, name: &str) -> bool {
+    const LONG: usize = 12;
+    let letters = |text: &str| {
+        let letters = text.chars().filter(|c| !"_-".contains(*c));
+        letters.map(|c| c.to_ascii_lowercase()).collect::<Vec<char>>()
+    };
+    let (field, name) = (letters(field), letters(name));
+    let allowed = if field.len() >= LONG { 2 } else { 1 };
+    // another field altogether is cheap to tell
+    field.len().abs_diff(name.len()) <= allowed && distance(&field, &name) <= allowed
+}
+
+/// Damerau's and Levenshtein's, of neighbours that are exchanged once.
+fn distance(one: &[char], other: &[char]) -> usize {
+    let mut rows: Vec<Vec<usize>> = vec![(0..=other.len()).collect()];
+    let cell = |rows: &[Vec<usize>], row: usize, column: usize| {
+        rows.get(row).and_then(|row| row.get(column)).copied().unwrap_or(usize::MAX / 2)
+    };
+    for (i, a) in one.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, b) in other.iter().enumerate() {
+            let changed = cell(&rows, i, j) + usize::from(a != b);
+            let missing = (cell(&rows, i, j + 1) + 1).min(row.get(j).copied().unwrap_or_default() + 1);
+            let exchanged = i > 0 && j > 0 && one.get(i - 1) == Some(b) && other.get(j - 1) == Some(a);
+            let exchanged = if exchanged { cell(&rows, i - 1, j - 1) + 1 } else { usize::MAX };
+            row.push(changed.min(missing).min(exchanged));
+        }
+        rows.push(row);
+    }
+    cell(&rows, one.len(), other.len())
 }
 
 fn holds(place: &str, value: &Value, kind: Kind) -> Result<(), String> {
@@ -156,9 +194,14 @@ fn holds(place: &str, value: &Value, kind: Kind) -> Result<(), String> {
     if fits {
         return Ok(());
     }
-    let variable = value.as_str().is_some_and(|text| text.starts_with("${"));
-    let hint =
-        if variable { ": judge what comes of it, as with `envsubst <FILE | bwrap-doctor pod -`" } else { "" };
+    let text = value.as_str().unwrap_or_default();
+    let hint = if text.starts_with("${{") {
+        format!(": {OC_PROCESS}")
+    } else if text.starts_with("${") {
+        format!(": {ENVSUBST}")
+    } else {
+        String::new()
+    };
     let value: String = crate::visible::line(&value.to_string()).chars().take(40).collect();
     Err(format!("{place} must be {what}, and is {value}{hint}"))
 }

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::ManifestError;
 use super::fields::{self, Place};
 pub(super) use around::Around;
-pub(super) use reading::workloads;
+pub(super) use reading::{item_of, workloads};
 pub(super) use way::Way;
 
 /// A pod's lists of containers, in the order in which they come to run.
@@ -78,8 +78,7 @@ impl Workload {
     /// Whether a container only starts the pod up, and ends before the others begin.
     #[must_use]
     pub fn starts_up(&self, container: &str) -> bool {
-        let stays = |one: &Value| one.get("restartPolicy").and_then(Value::as_str) == Some("Always");
-        self.container(container).is_some_and(|(one, list)| list == "initContainers" && !stays(one))
+        self.container(container).is_some_and(|(one, list)| starts_up(one, list))
     }
 
     /// Whether a container was added to a pod that runs, to debug it (`kubectl debug`). Nobody can change it.
@@ -100,6 +99,11 @@ impl Workload {
     /// Where the pod is in the object.
     pub(super) fn way(&self) -> &Way {
         &self.way
+    }
+
+    /// Where the pod's specification stands, as people write it: `spec.jobTemplate.spec.template.spec`.
+    pub(super) fn place(&self) -> String {
+        if self.way.is_here() { "spec".to_owned() } else { format!("{}.spec", self.way) }
     }
 
     pub(super) fn spec(&self) -> &Value {
@@ -152,19 +156,20 @@ impl Workload {
     fn check(&self) -> Result<()> {
         let wrong = |what: String| ManifestError(format!("{}: {what}", self.title()));
         let spec = self.spec();
+        let place = self.place();
         if !spec.is_object() {
-            return Err(wrong(format!("the pod's spec is not there, or no mapping{OF_A_PATCH}")));
+            return Err(wrong(format!("the pod's {place} is not there, or no mapping{OF_A_PATCH}")));
         }
         let listed = spec.get("containers").and_then(Value::as_array);
         if listed.is_none_or(Vec::is_empty) {
             let containers = spec.get("containers");
             return Err(wrong(match (containers, spec.get("container")) {
-                (Some(Value::Array(_)), _) => "spec.containers is empty".to_owned(),
+                (Some(Value::Array(_)), _) => format!("{place}.containers is empty"),
                 (Some(value), _) if !value.is_null() => {
-                    "spec.containers is no list: each container begins with `- name: `".to_owned()
+                    format!("{place}.containers is no list: each container begins with `- name: `")
                 }
-                (_, Some(_)) => "spec has no field container: containers is meant, a list".to_owned(),
-                _ => format!("spec.containers is not there{OF_A_PATCH}"),
+                (_, Some(_)) => format!("{place} has no field container: containers is meant, a list"),
+                _ => format!("{place}.containers is not there{OF_A_PATCH}"),
             }));
         }
         let around = if self.custom { Vec::new() } else { self.way.steps(&self.object) };
@@ -176,7 +181,7 @@ impl Workload {
         if !self.custom {
             fields::check(Place::Around, &shown, self.pod()).map_err(wrong)?;
         }
-        fields::check(Place::Spec, "spec", spec).map_err(wrong)?;
+        fields::check(Place::Spec, &place, spec).map_err(wrong)?;
         let mut seen = BTreeSet::new();
         for (number, (container, _)) in self.listed().enumerate() {
             let Some(name) = container.get("name").and_then(Value::as_str) else {
@@ -186,9 +191,7 @@ impl Workload {
             // the place of the job's container in the template of Actions Runner Controller's hooks
             let template = name == "$job" && self.object.get("kind").is_none_or(|kind| kind == "PodTemplate");
             if !is_label(name) && name.contains('$') && !template {
-                let what =
-                    "is a variable: judge what comes of it, as with `envsubst <FILE | bwrap-doctor pod -`";
-                return Err(wrong(format!("{shown} {what}")));
+                return Err(wrong(format!("{shown} is a variable: {}", fields::ENVSUBST)));
             }
             if !is_label(name) && !template {
                 let what = "is no name of a container: those have a to z, 0 to 9 and - within, 63 at most";
@@ -206,6 +209,12 @@ impl Workload {
 /// What is said where fields are changed of a pod that is not there.
 const OF_A_PATCH: &str =
     " (of a patch, judge what it makes: kubectl kustomize DIRECTORY | bwrap-doctor pod -)";
+
+/// Whether a container of this list ends before the others begin.
+pub(super) fn starts_up(container: &Value, list: &str) -> bool {
+    let stays = container.get("restartPolicy").and_then(Value::as_str) == Some("Always");
+    list == "initContainers" && !stays
+}
 
 /// Where a container mounts volumes.
 pub(super) fn mounts_of(container: &Value) -> impl Iterator<Item = &Value> {

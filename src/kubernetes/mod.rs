@@ -32,6 +32,8 @@ mod facts;
 mod fields;
 mod forms;
 mod manifest;
+mod neighbours;
+mod own;
 mod probe;
 mod quantity;
 mod refusal;
@@ -213,6 +215,8 @@ impl Cluster {
             });
         }
         cure::name_volumes(workload, &mut prediction.obstacles);
+        own::look_first(self, workload, found, &mut prediction.obstacles);
+        neighbours::name_in_prices(workload, container, &mut prediction.obstacles);
         let mut ask = facts::questions(self, workload, found, sandbox);
         let open = prediction.obstacles.iter().flat_map(|finding| &finding.evidence);
         let open =

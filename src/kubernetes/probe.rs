@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::facts::{APPARMOR, volumes_of};
 use super::manifest::Workload;
+use super::refusal::is_for_windows;
 use super::{ManifestError, yaml};
 
 /// What of a pod decides where it runs, and as what.
@@ -17,7 +18,9 @@ const KEPT: &[&str] = &[
     "imagePullSecrets",
     "nodeName",
     "nodeSelector",
+    "os",
     "priorityClassName",
+    "resources",
     "runtimeClassName",
     "schedulerName",
     "securityContext",
@@ -41,9 +44,17 @@ const CLAIMS: &[&str] = &["persistentVolumeClaim", "ephemeral"];
 ///
 /// # Errors
 ///
-/// If the workload has no container of this name.
+/// If the workload has no container of this name, and if it is for Windows, where there is no bwrap to try.
 pub fn probe(workload: &Workload, container: &str, line: &[String]) -> Result<String, ManifestError> {
     let found = workload.find(container)?;
+    if is_for_windows(workload) {
+        return Err(ManifestError(format!(
+            "{}: there is nothing to try, for the pod is for Windows, where there is no bwrap",
+            workload.title()
+        )));
+    }
+    // the place of a job's container in a template has no name yet that a cluster takes
+    let name = container.trim_start_matches('$');
     let mut command = vec!["bwrap-doctor".to_owned(), "check".to_owned()];
     if !line.is_empty() {
         command.push("--".to_owned());
@@ -55,7 +66,7 @@ pub fn probe(workload: &Workload, container: &str, line: &[String]) -> Result<St
             asks.insert(field.to_owned(), value.clone());
         }
     }
-    asks.insert("name".into(), json!(container));
+    asks.insert("name".into(), json!(name));
     asks.insert("command".into(), json!(command));
     let (volumes, mounts) = shared(workload, found);
     if !mounts.is_empty() {

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::{Cluster, Workload};
+
 const UNITS: &[(&str, f64)] = &[
     ("Ki", 1024.0),
     ("Mi", 1_048_576.0),
@@ -21,16 +23,31 @@ const UNITS: &[(&str, f64)] = &[
     ("", 1.0),
 ];
 
-/// The memory that a container may have: as it is written, and in bytes. Nought is no limit.
-pub(super) fn memory_limit(container: &Value) -> Option<(String, f64)> {
-    let text = match container.pointer("/resources/limits/memory")? {
+/// A limit of memory: as it is written, in bytes, and where it stands.
+pub(super) struct Memory {
+    pub(super) written: String,
+    pub(super) bytes: f64,
+    pub(super) place: String,
+}
+
+/// The memory that a container may have, and all of the pod. Nought is no limit.
+pub(super) fn memory_limits(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<Memory> {
+    let own = limit(container, "resources.limits.memory".to_owned());
+    let pods = format!("{}.resources.limits.memory", workload.place());
+    // before, the API server dropped it
+    let counts = cluster.kubernetes.is_none_or(|version| version >= (1, 34));
+    own.into_iter().chain(limit(workload.spec(), pods).filter(|_| counts)).collect()
+}
+
+fn limit(of: &Value, place: String) -> Option<Memory> {
+    let written = match of.pointer("/resources/limits/memory")? {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
         _ => return None,
     };
     let bytes = UNITS.iter().find_map(|(unit, size)| {
-        let number: f64 = text.strip_suffix(unit)?.parse().ok()?;
+        let number: f64 = written.strip_suffix(unit)?.parse().ok()?;
         Some(number * size)
     })?;
-    (bytes > 0.0).then_some((text, bytes))
+    (bytes > 0.0).then_some(Memory { written, bytes, place })
 }

@@ -10,9 +10,13 @@ mod volumes;
 use serde_json::Value;
 
 use super::change::{Change, Field, changed};
-use super::facts::{NO_USER_NAMESPACES, asks_for_cards, is, other_class, unmasked, user_namespace};
-use super::{Cluster, Workload};
-use crate::diagnosis::Cause;
+use super::facts::{
+    NO_USER_NAMESPACES, Nodes, asks_for_cards, is, nodes, other_class, unmasked, user_namespace,
+};
+use super::{Cluster, Workload, neighbours};
+use crate::diagnosis::{Cause, Profile};
+
+pub(super) use server::is_for_windows;
 
 /// Why a container is not started, or is not what its manifest says ([`Cause::PodFieldsIgnored`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,8 +72,11 @@ pub(super) fn all(cluster: &Cluster, workload: &Workload, container: &Value) -> 
         .map(|refused| of_change(cluster, workload, name, refused.patch.as_ref()?, &found))
         .collect();
     for (refused, next) in found.iter_mut().zip(next) {
-        if let Some(next) = next {
-            refused.instead(&next, unmasked(container));
+        let apart = refused.patch.as_ref().is_some_and(|change| change.set.host_users == Some(false));
+        match next {
+            Some(next) => refused.instead(&next, unmasked(container)),
+            None if apart => refused.remedy.push_str(&neighbours::price(workload, name)),
+            None => {}
         }
     }
     found
@@ -138,6 +145,28 @@ impl Refusal {
     }
 }
 
+/// What nobody can have on nodes that a cloud runs.
+fn of_nodes(workload: &Workload, change: &Change) -> Option<Refusal> {
+    let profiles = [&change.set.seccomp, &change.set.apparmor];
+    let any = |wanted: fn(&Profile) -> bool| profiles.into_iter().flatten().any(wanted);
+    let nodes = nodes(workload)?;
+    let (cause, text) = match nodes {
+        Nodes::Virtual if change.set.host_users == Some(false) => (
+            Cause::RuntimeWithoutUserNamespaces,
+            "it is not known whether the service behind the virtual node offers user namespaces of pods",
+        ),
+        _ if any(|profile| matches!(profile, Profile::Localhost(_))) => {
+            (Cause::SeccompFileMissing, nodes.without_files())
+        }
+        Nodes::Autopilot if any(|profile| *profile == Profile::Unconfined) => (
+            Cause::AdmissionRefuses,
+            "GKE Autopilot admits what Pod Security's baseline does, which forbids Unconfined",
+        ),
+        _ => return None,
+    };
+    Some(refusal(Some(cause), text, "run the pod on nodes of your own"))
+}
+
 /// Why a change is of no use in this cluster: what it would refuse, or drop, that it does not now.
 pub(super) fn of_change(
     cluster: &Cluster,
@@ -157,6 +186,13 @@ pub(super) fn of_change(
     if apart && asks_for_cards(workload) && !is(workload.spec().get("hostUsers"), false) {
         let remedy = "leave hostUsers and procMount out, and bind the outer /proc in the sandbox";
         return Some(refusal(None, NO_USER_NAMESPACES, remedy));
+    }
+    if let Some(refused) = of_nodes(workload, change) {
+        return Some(refused);
+    }
+    if let (true, Some(text)) = (apart, neighbours::that_may_not_end(workload, name)) {
+        let remedy = "leave hostUsers and procMount out, and bind the outer /proc in the sandbox";
+        return Some(refusal(None, text, remedy));
     }
     let changed = changed(cluster, workload, name, change)?;
     let (container, _) = changed.container(name)?;

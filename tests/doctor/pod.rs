@@ -75,6 +75,69 @@ fn the_status_says_the_answer() {
     }
 }
 
+/// Who only starts a pod up is judged, and counts if he is named: the choice is that of `--write`.
+#[test]
+fn the_answer_is_about_those_that_a_change_is_for() {
+    let (keep, node) = node();
+    let file = keep.path().join("pod.yaml");
+    let text = "kind: Pod\nmetadata: { name: p }\nspec:\n  initContainers: [{ name: clone }]\n  containers: [{ name: c }]\n";
+    std::fs::write(&file, text).unwrap();
+    let file = file.to_str().unwrap();
+    let on = ["--runtime", "cri-o=1.34.0", "--node", &node, file];
+    let status = |more: &[&str]| ask(&[&["pod"], more, &on[..]].concat());
+    assert_eq!(status(&[]).status, 1);
+    let written = status(&["--write"]);
+    assert_eq!(written.status, 0, "{}{}", written.out, written.err);
+    let after = status(&[]);
+    assert_eq!(after.status, 0, "{}", after.out);
+    let says = "container clone, which only starts it up and is not meant without --container clone (";
+    assert!(after.out.contains(says) && after.out.contains("bwrap will not start"), "{}", after.out);
+    assert_eq!(status(&["--container", "clone"]).status, 1);
+    assert_eq!(status(&["--container", "clone", "--write"]).status, 0);
+    // one that stays is meant, and so both ask which
+    let sidecar = text.replace("{ name: clone }", "{ name: side, restartPolicy: Always }");
+    let judged = ask_with_input(&["pod", "-"], sidecar.as_bytes());
+    assert!(judged.status == 1 && !judged.out.contains("is not meant"), "{}", judged.out);
+    let patched = ask_with_input(&["pod", "--patch", "-"], sidecar.as_bytes());
+    assert!(patched.status == 2 && patched.err.contains("say by --container"), "{}", patched.err);
+}
+
+/// The reason stands beside what is not proposed; the place is named where it decides.
+#[test]
+fn what_is_not_proposed_is_told_with_its_reason() {
+    let told = |text: &str| {
+        ask_with_input(&["pod", "--runtime", "containerd", "--container", "c", "-"], text.as_bytes())
+    };
+    let init = "kind: Pod\nspec: { initContainers: [{ name: i, securityContext: { privileged: true } }], containers: [{ name: c }] }\n";
+    let said = told(init);
+    for says in [
+        "      Bind the outer /proc read-only",
+        "      not proposed: give the pod a user namespace",
+        "(containerd: the pod waits for",
+    ] {
+        assert!(said.out.contains(says), "{says}: {}", said.out);
+    }
+    let fargate = told("kind: Pod\nspec: { schedulerName: fargate-scheduler, containers: [{ name: c }] }\n");
+    assert!(fargate.out.contains("containerd, on AWS Fargate: bwrap will not start"), "{}", fargate.out);
+    assert!(fargate.out.contains("No field of these pods is to be changed"), "{}", fargate.out);
+    assert!(!told(MASKED).out.contains("not proposed"), "{}", told(MASKED).out);
+}
+
+#[test]
+fn a_probe_of_windows_is_none() {
+    let windows =
+        "kind: Pod\nmetadata: { name: w }\nspec: { os: { name: windows }, containers: [{ name: c }] }\n";
+    let said = ask_with_input(&["pod", "--probe", "-"], windows.as_bytes());
+    assert_eq!((said.status, said.out.as_str(), said.err.lines().count()), (2, "", 1), "{}", said.err);
+    let said = ask_with_input(&["pod", "--probe", "-"], format!("{windows}---\n{MASKED}").as_bytes());
+    assert_eq!(said.status, 0);
+    assert!(
+        said.out.starts_with("# Pod/w: there is nothing to try") && said.out.contains("kind: Job"),
+        "{}",
+        said.out
+    );
+}
+
 #[test]
 fn wrong_usage_is_one_line() {
     for (args, text, says) in [

@@ -27,7 +27,7 @@ const WORKLOADS: &[&str] = &[
 const CUSTOM: &str = "apiVersion: actions.github.com/v1alpha1\nkind: AutoscalingRunnerSet\nmetadata: { name: arc }\nspec:\n  template:\n    \
                       spec:\n      containers: [{ name: side, image: i }, { name: c, image: i, command: [run.sh] }]\n";
 
-fn pod(more: &[&str], node: &str, text: &str) -> Said {
+pub(crate) fn pod(more: &[&str], node: &str, text: &str) -> Said {
     let args = [&["pod", "--runtime", "containerd", "--node", node, "--container", "c"], more, &["-"]];
     ask_with_input(&args.concat(), text.as_bytes())
 }
@@ -283,13 +283,13 @@ fn commands_name_what_is_there() {
     assert!(said.status == 2 && said.err.contains("c is an ephemeral container"), "{}{}", said.out, said.err);
 }
 
-fn write(more: &[&str], node: &str, files: &[&Path]) -> Said {
+pub(crate) fn write(more: &[&str], node: &str, files: &[&Path]) -> Said {
     let files = files.iter().map(|path| path.to_str().unwrap());
     let args = ["pod", "--write", "--container", "c", "--node", node].into_iter();
     ask(&args.chain(more.iter().copied()).chain(files).collect::<Vec<_>>())
 }
 
-const ON_CONTAINERD: &[&str] = &["--runtime", "containerd"];
+pub(crate) const ON_CONTAINERD: &[&str] = &["--runtime", "containerd"];
 
 #[test]
 fn files_are_changed_in_their_place() {

@@ -4,6 +4,80 @@ use bwrap_launch::kubernetes::{Cure, Standard, Workload, edited, read, standard}
 
 use crate::{containerd, line, one};
 
+/// A letter that is missing, too many, or another; what is another field is none of these.
+#[test]
+fn names_that_are_nearly_a_fields_are_meant_for_it() {
+    let pod = |spec: &str, container: &str| {
+        format!(
+            "kind: Pod\nmetadata: {{ name: p }}\nspec: {{ {spec} containers: [{{ name: c, {container} }}] }}\n"
+        )
+    };
+    for (name, meant) in [
+        ("hostUser", "hostUsers"),
+        ("hostUserss", "hostUsers"),
+        ("hostUsres", "hostUsers"),
+        ("host_users", "hostUsers"),
+        ("host-users", "hostUsers"),
+        ("HostUser", "hostUsers"),
+        ("hostNetwrok", "hostNetwork"),
+        ("securityContex", "securityContext"),
+        ("securtyContexts", "securityContext"),
+        ("runtimeClass_Name", "runtimeClassName"),
+    ] {
+        let error = read(&pod(&format!("{name}: false,"), "")).unwrap_err().to_string();
+        assert!(error.contains(&format!("spec has no field {name}: {meant} is meant")), "{error}");
+    }
+    for (context, meant) in [
+        ("procMounts: Unmasked", "procMount"),
+        ("seccompProfiles: {}", "seccompProfile"),
+        ("capability: {}", ""),
+    ] {
+        let error = read(&pod("", &format!("securityContext: {{ {context} }}"))).unwrap_err().to_string();
+        let says =
+            if meant.is_empty() { "has no field capability".to_owned() } else { format!("{meant} is meant") };
+        assert!(error.contains(&says), "{error}");
+    }
+    let others = "hostname: h, hostAliases: [], nodeName: n, priorityClassName: p, schedulerName: s, serviceAccountName: a, subdomain: d,";
+    for text in [
+        pod(others, "image: x, securityContext: {}"),
+        pod("", "resources: {}, stdin: true, tty: true, env: []"),
+    ] {
+        assert!(read(&text).is_ok(), "{text}");
+    }
+}
+
+/// Where it stands in this kind of object.
+#[test]
+fn what_is_wrong_stands_where_it_is_said_to() {
+    let job = |spec: &str| {
+        format!(
+            "kind: CronJob\nmetadata: {{ name: j }}\nspec: {{ jobTemplate: {{ spec: {{ template: {{ spec: {spec} }} }} }} }}\n"
+        )
+    };
+    let place = "spec.jobTemplate.spec.template.spec";
+    for (spec, says) in [
+        ("{ hostUser: false, containers: [{ name: c }] }", "SPEC has no field hostUser"),
+        ("{ hostUsers: no-no, containers: [{ name: c }] }", "SPEC.hostUsers must be true or false"),
+        (
+            "{ securityContext: { runAsUser: x }, containers: [{ name: c }] }",
+            "SPEC.securityContext.runAsUser must be an id",
+        ),
+        ("{ containers: [] }", "SPEC.containers is empty"),
+        ("{ containers: {} }", "SPEC.containers is no list"),
+        ("{ container: [] }", "SPEC has no field container"),
+        ("7", "the pod's SPEC is not there"),
+    ] {
+        let error = read(&job(spec)).unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("CronJob/j: {}", says.replace("SPEC", place)))
+                || error.contains(&says.replace("SPEC", place)),
+            "{error}"
+        );
+    }
+    let pod = read("kind: Pod\nspec: { hostUsers: 7, containers: [{ name: c }] }\n").unwrap_err().to_string();
+    assert!(pod.contains(": spec.hostUsers must be"), "{pod}");
+}
+
 /// Fields in the wrong place, of the wrong name, and with what the API server does not take.
 #[test]
 fn fields_count_where_they_belong() {

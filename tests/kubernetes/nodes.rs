@@ -152,6 +152,25 @@ fn memory_that_is_no_memory_is_told() {
     for limit in ["12Mi", "1.5G", "0", "x", "2147483648"] {
         starts(&containerd(), &limited(limit));
     }
+    // all of the pod's, which Kubernetes has since 1.34
+    let of_pod = |kind: &str, limit: &str| {
+        let spec = format!(
+            "{{ hostUsers: false, resources: {{ limits: {{ memory: {limit} }} }}, containers: [{{ name: c, securityContext: {{ procMount: Unmasked }} }}] }}"
+        );
+        match kind {
+            "CronJob" => one(&format!(
+                "kind: CronJob\nspec: {{ jobTemplate: {{ spec: {{ template: {{ spec: {spec} }} }} }} }}\n"
+            )),
+            _ => one(&format!("kind: Pod\nspec: {spec}\n")),
+        }
+    };
+    refused(&containerd(), &of_pod("Pod", "300Ki"), "a limit of 300Ki of memory");
+    let forecast = foretell(&containerd(), &of_pod("CronJob", "300Ki"));
+    let place = "say 300Mi or 300Gi in spec.jobTemplate.spec.template.spec.resources.limits.memory";
+    assert_eq!(forecast.refused[0].remedy, place);
+    assert_eq!(foretell(&containerd(), &of_pod("Pod", "4Mi")).answer, Answer::DependsOnNode);
+    starts(&containerd(), &of_pod("Pod", "300Mi"));
+    starts(&on_kubernetes(33), &of_pod("Pod", "300Ki"));
 }
 
 /// A pod in a namespace that has these labels.
@@ -187,11 +206,10 @@ fn a_namespace_of_the_same_file_is_asked() {
         "Namespace/ci in this file enforces restricted, which does not admit the pod",
     );
     let remedy = &foretell(&containerd(), &pod).refused[0].remedy;
-    assert!(
-        remedy.starts_with(&format!("`kubectl label --overwrite namespace ci {ENFORCE}=privileged`,")),
-        "{remedy}"
-    );
-    assert!(remedy.ends_with("for it has: a hostPath volume"), "{remedy}");
+    assert!(remedy.starts_with("change the pod, which has: a hostPath volume; or, last, "), "{remedy}");
+    let label =
+        format!("`kubectl label --overwrite namespace ci {ENFORCE}=privileged`, and the label in this file");
+    assert!(remedy.ends_with(&label), "{remedy}");
     // rules of a release
     let of = |release: &str| labelled(&format!("{ENFORCE}: baseline, {ENFORCE}-version: {release}"), "");
     assert!(cure(&[containerd()], &of("latest")).patch().contains("Unmasked"));
@@ -205,6 +223,43 @@ fn a_namespace_of_the_same_file_is_asked() {
         "kind: Namespace\nmetadata: {{ name: other, labels: {{ {restricted} }} }}\n---\nkind: Pod\nspec: {{ containers: [{{ name: c }}] }}\n"
     );
     assert_ne!(foretell(&containerd(), &one(&text)).answer, Answer::NotStarted);
+}
+
+/// Where names alone are wrong nothing is opened: the namespace stays what it is.
+#[test]
+fn names_of_capabilities_are_mended_before_a_namespace_is_opened() {
+    let of = |level: &str, add: &str| {
+        one(&format!(
+            "kind: Namespace\nmetadata: {{ name: ci, labels: {{ {ENFORCE}: {level} }} }}\n---\nkind: Pod\nmetadata: {{ name: p, namespace: ci }}\nspec: \
+             {{ containers: [{{ name: c, securityContext: {{ capabilities: {{ add: [{add}] }} }} }}, {{ name: d, securityContext: {{ capabilities: {{ \
+             add: [cap_chown], drop: [CAP_NET_RAW] }} }} }}] }}\n"
+        ))
+    };
+    for add in ["CAP_SETFCAP", "setfcap", "cap_setfcap, KILL"] {
+        let pod = of("baseline", add);
+        let refused = &foretell(&containerd(), &pod).refused[0];
+        assert!(refused.remedy.starts_with("name capabilities as Kubernetes does"), "{refused:#?}");
+        assert!(!refused.remedy.contains("kubectl label"), "{refused:#?}");
+        let cure = cure(&[containerd()], &pod);
+        let text = cure.manifest();
+        assert_eq!(cure.forecasts[0].answer, Answer::Starts, "{text}");
+        for there in ["SETFCAP", "CHOWN", "NET_RAW"] {
+            assert!(
+                text.contains(&format!("- {there}\n")) || text.contains(&format!("- \"{there}\"\n")),
+                "{there}: {text}"
+            );
+        }
+        assert!(!text.to_uppercase().contains("CAP_"), "{text}");
+    }
+    // a right that is refused by its own name is not mended by a name
+    for (level, add) in
+        [("baseline", "CAP_SYS_ADMIN"), ("restricted", "CAP_SETFCAP"), ("baseline", "CAP_NONE")]
+    {
+        let pod = of(level, add);
+        let refused = &foretell(&containerd(), &pod).refused[0];
+        assert!(refused.remedy.starts_with("change the pod, which has: "), "{refused:#?}");
+        assert!(cure(&[containerd()], &pod).is_empty(), "{level} {add}");
+    }
 }
 
 #[test]

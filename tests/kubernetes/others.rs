@@ -24,6 +24,10 @@ fn a_kind_is_of_its_group() {
         ("apps/v1", "Pod", "the apiVersion of Pod is v1, and not apps/v1"),
         ("v1", "Deployment", "the apiVersion of Deployment is apps/v1, and not v1"),
         ("apps/v1", "CronJob", "the apiVersion of CronJob is batch/v1, and not apps/v1"),
+        ("apps/v2", "Deployment", "the apiVersion of Deployment is apps/v1, and not apps/v2"),
+        ("v2", "Pod", "the apiVersion of Pod is v1, and not v2"),
+        ("batch/v3", "Job", "the apiVersion of Job is batch/v1, and not batch/v3"),
+        ("apps/v1alpha1", "DaemonSet", "the apiVersion of DaemonSet is apps/v1, and not apps/v1alpha1"),
         ("batch/v1", "cronjob", "no kind is called cronjob: CronJob is meant"),
         ("v1", "pod", "no kind is called pod: Pod is meant"),
     ] {
@@ -35,6 +39,12 @@ fn a_kind_is_of_its_group() {
         );
     }
     wrong("kind: deployment\n", &["Deployment is meant"]);
+    // which older clusters have
+    for (version, kind) in
+        [("apps/v1beta2", "Deployment"), ("extensions/v1beta1", "Deployment"), ("batch/v1", "Job")]
+    {
+        assert!(read(&of(version, kind)).is_ok(), "{version}");
+    }
     // what others call so is theirs
     wrong("apiVersion: batch.volcano.sh/v1alpha1\nkind: Job\n", &["no pod in it, but Job"]);
 }
@@ -140,7 +150,10 @@ fn what_is_wrong_has_a_place() {
     wrong("kind: Pod\nspec: { containers: [] }\n", &["spec.containers is empty"]);
     wrong(
         "apiVersion: apps/v1\nkind: Deployment\nmetadata: { name: d }\nspec: { template: { spec: { hostUsers: false } } }\n",
-        &["Deployment/d: spec.containers is not there", "kubectl kustomize DIRECTORY | bwrap-doctor pod -"],
+        &[
+            "Deployment/d: spec.template.spec.containers is not there",
+            "kubectl kustomize DIRECTORY | bwrap-doctor pod -",
+        ],
     );
 }
 
@@ -153,4 +166,33 @@ fn a_pod_without_a_kind_is_a_pod() {
     let hooks = one("kind: PodTemplate\nspec: { containers: [{ name: $job }] }\n");
     assert_eq!(hooks.containers().collect::<Vec<_>>(), ["$job"]);
     wrong("kind: Pod\nspec: { containers: [{ name: $job }] }\n", &["$job is a variable"]);
+}
+
+/// Parameters of OpenShift's templates are filled in by its own program.
+#[test]
+fn variables_are_filled_in_by_whoever_has_them() {
+    let template = |container: &str| {
+        format!(
+            "apiVersion: template.openshift.io/v1\nkind: Template\nobjects:\n- kind: Deployment\n  spec: {{ template: {{ spec: {{ containers: [{container}] }} }} }}\n"
+        )
+    };
+    for container in [
+        "{ name: c, securityContext: { runAsUser: \"${{UID}}\" } }",
+        "{ name: c, securityContext: { runAsUser: \"${UID}\" } }",
+        "{ name: \"${NAME}\" }",
+    ] {
+        wrong(&template(container), &["judge what comes of it: `oc process -f FILE | bwrap-doctor pod -`"]);
+    }
+    for container in ["{ name: c, securityContext: { runAsUser: \"${UID}\" } }", "{ name: \"${NAME}\" }"] {
+        wrong(
+            &format!("kind: Pod\nspec: {{ containers: [{container}] }}\n"),
+            &["as with `envsubst <FILE | bwrap-doctor pod -`"],
+        );
+    }
+    // what is beside a template is not in it
+    let both = format!(
+        "{}---\nkind: Pod\nspec: {{ containers: [{{ name: \"${{N}}\" }}] }}\n",
+        template("{ name: c }")
+    );
+    wrong(&both, &["envsubst"]);
 }

@@ -2,7 +2,7 @@
 
 use bwrap_launch::diagnosis::{Action, Cause, Symptom, diagnose};
 use bwrap_launch::host::{Fact, Host};
-use bwrap_launch::kubernetes::{Answer, Cluster, Cure, Refusal, Runtime, Workload, probe, read};
+use bwrap_launch::kubernetes::{Answer, Cluster, Cure, Refusal, Runtime, Workload};
 use bwrap_launch::{Command, Version};
 
 use crate::{containerd, cri_o, foretell, line, one};
@@ -261,6 +261,14 @@ fn what_does_not_go_together_is_refused() {
         ("", "securityContext: { windowsOptions: { runAsUserName: x } }", "for Windows"),
         ("securityContext: { windowsOptions: { hostProcess: true } },", "", "for Windows"),
         ("os: { name: windows },", "", "for Windows"),
+        ("os: { name: windows }, nodeSelector: { kubernetes.io/os: windows },", "", "for Windows"),
+        ("os: { name: linux }, nodeSelector: { kubernetes.io/os: windows },", "", "its os.name is linux"),
+        ("os: { name: windows }, nodeSelector: { kubernetes.io/os: linux },", "", "its os.name is windows"),
+        (
+            "os: { name: linux }, securityContext: { windowsOptions: { runAsUserName: x } },",
+            "",
+            "windows options cannot be set for a linux pod",
+        ),
         ("nodeSelector: { kubernetes.io/os: windows },", "", "for Windows"),
     ] {
         refused(&containerd(), &pod(spec, container), says);
@@ -275,8 +283,8 @@ fn what_does_not_go_together_is_refused() {
     // of several places some have Linux
     let either = "affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchExpressions: \
                   [{ key: kubernetes.io/os, operator: In, values: [windows, linux] }] }] } } },";
-    let linux = "os: { name: linux }, securityContext: { windowsOptions: { runAsUserName: x } },";
-    for spec in [either, linux] {
+    let same = "os: { name: linux }, nodeSelector: { kubernetes.io/os: linux }, securityContext: { windowsOptions: {} },";
+    for spec in [either, same] {
         assert_eq!(foretell(&containerd(), &pod(spec, "")).answer, Answer::Fails, "{spec}");
     }
     // it knows this name only
@@ -309,7 +317,7 @@ fn runc_mounts_nothing_inside_of_proc() {
     }
 }
 
-const ANNOTATION: &str = "container.apparmor.security.beta.kubernetes.io";
+pub(crate) const ANNOTATION: &str = "container.apparmor.security.beta.kubernetes.io";
 
 /// The same with an annotation for AppArmor.
 fn annotated(annotation: &str, context: &str) -> Workload {
@@ -434,33 +442,4 @@ fn a_node_that_was_asked_is_not_asked_again() {
     let forecast = foretell(&selinux, &unmasked("", ""));
     assert_eq!(forecast.answer, Answer::DependsOnNode);
     assert!(forecast.ask.len() == 1 && forecast.ask[0].contains("enable_selinux"), "{:?}", forecast.ask);
-}
-
-#[test]
-fn the_probe_runs_as_the_pod_does_and_no_other() {
-    let text = format!(
-        "kind: Pod\nmetadata:\n  annotations: {{ {ANNOTATION}/c: unconfined, {ANNOTATION}/d: unconfined, sidecar.istio.io/inject: 'true' }}\n\
-         spec:\n  automountServiceAccountToken: false\n  priorityClassName: high\n  schedulerName: gpu\n  containers:\n  - name: c\n    \
-         resources: {{ limits: {{ memory: 1Gi }} }}\n    volumeMounts: [{{ name: e, mountPath: /tmp }}, {{ name: f, mountPath: /f }}]\n  \
-         - name: d\n  volumes: [{{ name: e, emptyDir: {{ medium: Memory }} }}, {{ name: f, persistentVolumeClaim: {{ claimName: f }} }}, \
-         {{ name: g, emptyDir: {{}} }}]\n"
-    );
-    let job = probe(&one(&text), "c", &[]).unwrap();
-    for kept in [
-        "automountServiceAccountToken: false",
-        "priorityClassName: high",
-        "schedulerName: gpu",
-        "memory: \"1Gi\"",
-        "mountPath: \"/tmp\"",
-    ] {
-        assert!(job.contains(kept), "{kept}: {job}");
-    }
-    assert!(job.contains(&format!("{ANNOTATION}/c")), "{job}");
-    for gone in [&format!("{ANNOTATION}/d"), "istio", "persistentVolumeClaim", "name: g"] {
-        assert!(!job.contains(gone), "{gone}: {job}");
-    }
-    let cluster = containerd();
-    let hosts = [one(&text), one(&job)].map(|workload| cluster.host(&workload, "c").unwrap());
-    assert_eq!(hosts[0].security, hosts[1].security);
-    assert_eq!(read(&job).unwrap().len(), 1);
 }

@@ -211,7 +211,7 @@ pub(crate) struct Pod {
     /// The kubelets' seccompDefault is on: who names no filter has the runtime's
     #[arg(long)]
     pub(crate) seccomp_default: bool,
-    /// Only containers of this name
+    /// Only containers of this name; else all count but those that only start the pod up
     #[arg(long, value_name = "NAME")]
     pub(crate) container: Option<String>,
     /// Print one patch that takes all out of the way that fields of the pod can

@@ -10,6 +10,8 @@ use std::process::ExitCode;
 
 use bwrap_launch::Sandbox;
 use bwrap_launch::Version;
+use bwrap_launch::diagnosis::{Finding, Remedy};
+use bwrap_launch::host::Platform;
 use bwrap_launch::kubernetes::{
     Answer, Cluster, Cure, Forecast, Runtime, Standard, Workload, probe, read, standard,
 };
@@ -39,6 +41,8 @@ struct Judged {
     /// Whether the answer is about it, too.
     #[serde(skip)]
     counts: bool,
+    #[serde(skip)]
+    beside: Option<&'static str>,
     /// The Pod Security Standard that lets it in.
     standard: Standard,
     forecasts: Vec<Forecast>,
@@ -86,8 +90,14 @@ pub(crate) fn run(task: &Pod, format: Format) -> Result {
     }
     if task.probe {
         let mut text = String::new();
-        for (workload, container) in pairs(&workloads, &wanted) {
-            let job = probe(workload, container, &words).map_err(|error| error.to_string())?;
+        let all = || pairs(&workloads, &wanted);
+        let jobs = all().map(|(workload, container)| probe(workload, container, &words));
+        let jobs: Vec<_> = jobs.map(|job| job.map_err(|error| error.to_string())).collect();
+        if let (false, Some(Err(error))) = (jobs.iter().any(Result::is_ok), jobs.first()) {
+            return Err(error.clone());
+        }
+        for job in jobs {
+            let Ok(job) = job.inspect_err(|error| _ = writeln!(text, "# {error}")) else { continue };
             let _ = write!(text, "---\n# kubectl create -f FILE, then: kubectl logs -f job/NAME\n{job}");
         }
         output::print(&text)?;
@@ -113,8 +123,8 @@ pub(crate) fn run(task: &Pod, format: Format) -> Result {
             judged.push(Judged {
                 workload: workload.title(),
                 container: container.to_owned(),
-                // a debugger's, which nobody means unless it is named
-                counts: task.container.is_some() || !workload.is_ephemeral(container),
+                counts: task.container.is_some() || beside(workload, container).is_none(),
+                beside: beside(workload, container),
                 standard,
                 forecasts,
             });
@@ -125,13 +135,27 @@ pub(crate) fn run(task: &Pod, format: Format) -> Result {
         output::print_json(&Envelope::new("pod", Report { answer, containers: judged }))?;
     } else {
         let helps = || {
-            pairs(&workloads, &wanted).any(|(workload, container)| {
-                Cure::of(&clusters, workload, container, &sandbox).is_ok_and(|cure| !cure.is_empty())
-            })
+            let counts = |workload: &Workload, name: &str| {
+                task.container.is_some() || beside(workload, name).is_none()
+            };
+            pairs(&workloads, &wanted).filter(|(workload, name)| counts(workload, name)).any(
+                |(workload, container)| {
+                    Cure::of(&clusters, workload, container, &sandbox).is_ok_and(|cure| !cure.is_empty())
+                },
+            )
         };
         output::print(&told(&judged, answer, task.node.is_some(), helps))?;
     }
     Ok(status(answer))
+}
+
+/// What a container does beside those that a pod is for; nobody means it unless it is named, and no change is for it.
+fn beside(workload: &Workload, container: &str) -> Option<&'static str> {
+    match container {
+        _ if workload.is_ephemeral(container) => Some("only debugs it"),
+        _ if workload.starts_up(container) => Some("only starts it up"),
+        _ => None,
+    }
 }
 
 fn pairs<'a>(
@@ -165,10 +189,13 @@ fn status(answer: Answer) -> ExitCode {
 fn told(judged: &[Judged], answer: Answer, node: bool, helps: impl FnOnce() -> bool) -> String {
     let mut text = String::new();
     for one in judged {
-        let debugs = if one.counts { "" } else { ", which only debugs it" };
+        let role = one.beside.filter(|_| !one.counts);
+        let role = role.map_or_else(String::new, |role| {
+            format!(", which {role} and is not meant without --container {}", one.container)
+        });
         let _ = writeln!(
             text,
-            "{}, container {}{debugs} (Pod Security: {})",
+            "{}, container {}{role} (Pod Security: {})",
             one.workload, one.container, one.standard
         );
         for forecast in &one.forecasts {
@@ -193,8 +220,29 @@ fn told(judged: &[Judged], answer: Answer, node: bool, helps: impl FnOnce() -> b
     text
 }
 
+/// What helps first, and what would if it were not for something here.
+fn helps(finding: &Finding) -> Vec<String> {
+    let undone = |remedy: &Remedy| {
+        let why = remedy.requires.iter().find_map(|need| need.strip_prefix(NOT_SO))?;
+        Some(format!("not proposed: {} ({why})", uncapitalized(&remedy.summary)))
+    };
+    let first = finding.remedies.first().filter(|remedy| undone(remedy).is_none());
+    let first = first.map(|remedy| remedy.summary.clone());
+    first.into_iter().chain(finding.remedies.iter().find_map(undone)).collect()
+}
+
+/// How the need of a remedy begins that the room of manifests has put last.
+const NOT_SO: &str = "that this is not so: ";
+
+fn uncapitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
 fn tell(text: &mut String, forecast: &Forecast) {
-    let runtime = forecast.runtime.to_string();
+    let platforms = forecast.host.platforms.present();
+    let fargate = platforms.is_some_and(|all| all.iter().any(|one| one.platform == Platform::Fargate));
+    let runtime = format!("{}{}", forecast.runtime, if fargate { ", on AWS Fargate" } else { "" });
     let mut say = |what: &str| {
         let _ = writeln!(text, "  {what}");
     };
@@ -213,8 +261,8 @@ fn tell(text: &mut String, forecast: &Forecast) {
         let mut then = "";
         for finding in &forecast.obstacles {
             say(&format!("  {then}{} [{}]", finding.summary, finding.cause.code()));
-            if let Some(remedy) = finding.remedies.first() {
-                say(&format!("    {}", remedy.summary));
+            for line in helps(finding) {
+                say(&format!("    {line}"));
             }
             then = "then: ";
         }

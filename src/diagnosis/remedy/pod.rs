@@ -94,8 +94,8 @@ impl PodPatch {
         let drops =
             if drops { "# (what capabilities.drop names there stays dropped: take it out)\n" } else { "" };
         format!(
-            "{place}{files}# in the pod's manifest (of a Deployment, StatefulSet or Job: below spec.template); CONTAINER is the \
-             one that runs bwrap:\n{drops}{}",
+            "{place}{files}# in the pod's manifest (of a Deployment, StatefulSet or Job below spec.template, of a CronJob below \
+             spec.jobTemplate.spec.template); CONTAINER is the one that runs bwrap:\n{drops}{}",
             self.yaml()
         )
     }

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use super::owners::{Nodes, nodes};
+use crate::host::Host;
 use crate::kubernetes::{Cluster, Runtime, Workload};
 
 /// How the classes are called that are run by what is judged: runc and crun, and what adds devices to these.
@@ -22,13 +24,21 @@ pub(super) fn handler(workload: &Workload) -> Option<&str> {
     Some(workload.around().handler(class).unwrap_or(class))
 }
 
-/// The cluster that runs the pods of a workload: with gVisor, if their class is called so.
+/// The cluster that runs the pods of a workload: with gVisor, if their class is called so; a cloud's own nodes are none of those that
+/// somebody looked at.
 pub(in crate::kubernetes) fn cluster_of<'a>(cluster: &'a Cluster, workload: &Workload) -> Cow<'a, Cluster> {
+    let cluster = match nodes(workload) {
+        None => Cow::Borrowed(cluster),
+        Some(Nodes::Autopilot) => Cow::Owned(Cluster { seccomp_default: true, ..cluster.clone() }),
+        Some(Nodes::Fargate | Nodes::Virtual) => {
+            Cow::Owned(Cluster { node: Host::default(), runtime_version: None, ..cluster.clone() })
+        }
+    };
     let gvisor = handler(workload).is_some_and(|class| GVISOR.iter().any(|name| class.contains(name)));
     if !gvisor || cluster.runtime == Runtime::GVisor {
-        return Cow::Borrowed(cluster);
+        return cluster;
     }
-    Cow::Owned(Cluster { runtime: Runtime::GVisor, runtime_version: None, ..cluster.clone() })
+    Cow::Owned(Cluster { runtime: Runtime::GVisor, runtime_version: None, ..cluster.into_owned() })
 }
 
 /// The pod's `RuntimeClass`, if that may be of a runtime that keeps rules of its own.

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::{
-    MAPS_HUGE_PAGES, MAPS_TMPFS, apparmor, apparmor_asked, confinement, gpu, kernel_since, other_class,
-    privileged, seccomp_asked, unmasked, user, user_namespace,
+    MAPS_HUGE_PAGES, MAPS_TMPFS, Nodes, apparmor, apparmor_asked, confinement, gpu, hidden, kernel_since,
+    nodes, other_class, privileged, seccomp_asked, unmasked, user, user_namespace,
 };
 use crate::diagnosis;
-use crate::kubernetes::quantity::memory_limit;
+use crate::kubernetes::quantity::memory_limits;
 use crate::kubernetes::{Cluster, Runtime, Workload, sysctls};
 use crate::sandbox::Sandbox;
 
@@ -27,6 +27,18 @@ pub(in crate::kubernetes) fn questions(
         );
         return ask;
     }
+    let elsewhere = match nodes(workload) {
+        Some(Nodes::Fargate) => Some("AWS Fargate"),
+        Some(Nodes::Virtual) => Some("the service behind the virtual node"),
+        Some(Nodes::Autopilot) | None => None,
+    };
+    if let Some(whose) = elsewhere {
+        ask.push(format!(
+            "what {whose} lets a container do: it is nobody's to set up, and only trying tells, with `bwrap-doctor check` in the pod"
+        ));
+        return ask;
+    }
+    ask.extend(hidden::question(workload, container));
     ask.extend(other_class(cluster, workload).map(|class| {
         format!(
             "what runs the RuntimeClass {class}: `kubectl get runtimeclass {class} -o jsonpath={{.handler}}`; this is of {}",
@@ -62,8 +74,10 @@ pub(in crate::kubernetes) fn questions(
         let name = crate::visible::line(&name);
         format!("whether the kubelet lets pods set {name}, which is none of the safe sysctls: its --allowed-unsafe-sysctls")
     }));
-    if let Some((limit, _)) = memory_limit(container).filter(|(_, bytes)| *bytes < LITTLE_MEMORY) {
-        let limit = crate::visible::line(&limit).into_owned();
+    if let Some(limit) =
+        memory_limits(cluster, workload, container).into_iter().find(|limit| limit.bytes < LITTLE_MEMORY)
+    {
+        let limit = crate::visible::line(&limit.written).into_owned();
         ask.push(format!("whether a container starts in {limit} of memory: runc needs some 6 MiB, and CRI-O asks for 12 MiB"));
     }
     let root = user(cluster, workload, container).0 == 0;

@@ -31,6 +31,14 @@ pub(super) const CUSTOM: &[Form] = &[
 ];
 
 const APPS: &[&str] = &["apps", "extensions"];
+/// The versions that these groups have, or had.
+const VERSIONS: &[(&str, &[&str])] = &[
+    ("", &["v1"]),
+    ("apps", &["v1", "v1beta1", "v1beta2"]),
+    ("batch", &["v1", "v1beta1", "v2alpha1"]),
+    ("extensions", &["v1beta1"]),
+];
+
 const KRUISE: &[&str] = &["apps.kruise.io"];
 const TEMPLATE: &[&str] = &["spec", "template"];
 
@@ -52,7 +60,7 @@ impl Form {
         match group {
             Some((group, _)) if !own(group) => None,
             _ if form.kind != kind => Some(format!("no kind is called {shown}: {} is meant", form.kind)),
-            Some((group, version)) if !form.groups.contains(&group) => {
+            Some((group, version)) if !form.groups.contains(&group) || !has_version(group, version) => {
                 let right = form.groups.first().filter(|group| !group.is_empty());
                 let right = right.map_or_else(|| "v1".to_owned(), |group| format!("{group}/v1"));
                 Some(format!(
@@ -63,6 +71,11 @@ impl Form {
             _ => None,
         }
     }
+}
+
+fn has_version(group: &str, all: &str) -> bool {
+    let version = all.rsplit('/').next().unwrap_or_default();
+    VERSIONS.iter().any(|(of, versions)| *of == group && versions.contains(&version))
 }
 
 /// The group of an object, the core's without a name, and all of its apiVersion.

@@ -52,6 +52,21 @@ impl Workload {
         Some(format!("{kind}{group}/{name}{}", self.in_namespace()))
     }
 
+    /// Whether no cluster has it as it stands here: it is the template of a pod in the configuration of something else, as the
+    /// hooks of Actions Runner Controller and Jenkins read one.
+    ///
+    /// ```
+    /// use bwrap_launch::kubernetes::read;
+    /// let of = |kind: &str| read(&format!("{kind}\nspec: {{ containers: [{{ name: c }}] }}\n"));
+    /// assert!(of("kind: PodTemplate")?[0].is_part() && of("metadata: {}")?[0].is_part());
+    /// assert!(!of("kind: Pod")?[0].is_part());
+    /// # Ok::<(), bwrap_launch::kubernetes::ManifestError>(())
+    /// ```
+    #[must_use]
+    pub fn is_part(&self) -> bool {
+        self.way().is_here() && self.object.get("kind").is_none_or(|kind| kind != "Pod")
+    }
+
     /// Whether pods that it has made stay as they are when it is changed, until somebody deletes them.
     #[must_use]
     pub fn keeps_its_pods(&self) -> bool {

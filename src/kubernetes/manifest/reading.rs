@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::form::{CUSTOM, Form, NATIVE, group_of};
 use super::{Around, Result, Way, Workload};
-use crate::kubernetes::{ManifestError, strangers};
+use crate::kubernetes::{ManifestError, fields, strangers};
 
 /// More containers than that are in no file that anybody means.
 const CONTAINERS: usize = 1000;
@@ -20,8 +20,9 @@ pub(in crate::kubernetes) fn workloads(
     let several = documents.len() > 1;
     let line = |number: usize| lines().get(number).map(|line| format!("line {line}"));
     let mut reading = Reading::default();
-    let mut rest: Vec<(usize, Value)> = documents.into_iter().enumerate().rev().collect();
-    while let Some((number, mut document)) = rest.pop() {
+    let documents = documents.into_iter().enumerate().rev();
+    let mut rest: Vec<(usize, bool, Value)> = documents.map(|(number, one)| (number, false, one)).collect();
+    while let Some((number, template, mut document)) = rest.pop() {
         let Some(kind) = kind_of(&document) else {
             let line = line(number).map_or_else(String::new, |line| format!(" ({line})"));
             return Err(strangers::without_kind(&document, &format!("document {}{line}", number + 1)));
@@ -30,10 +31,15 @@ pub(in crate::kubernetes) fn workloads(
             return Err(ManifestError(wrong));
         }
         if let Some(items) = items_of(&kind, &mut document) {
-            rest.extend(items.into_iter().rev().map(|item| (number, item)));
+            let template = template || kind == TEMPLATE;
+            rest.extend(items.into_iter().rev().map(|item| (number, template, item)));
             continue;
         }
-        if let Err(ManifestError(what)) = reading.take(&kind, document) {
+        if let Err(ManifestError(mut what)) = reading.take(&kind, document) {
+            // its variables are its parameters
+            if template {
+                what = what.replace(fields::ENVSUBST, fields::OC_PROCESS);
+            }
             let line = line(number).map_or_else(String::new, |line| format!(", {line}"));
             let place = if several { format!(" (document {}{line})", number + 1) } else { String::new() };
             return Err(ManifestError(format!("{what}{place}")));
@@ -138,7 +144,7 @@ fn kind_of(document: &Value) -> Option<String> {
 
 /// The objects in a list of Kubernetes', or in a template of OpenShift's.
 fn items_of(kind: &str, document: &mut Value) -> Option<Vec<Value>> {
-    let template = kind == "Template" && group_of(document).is_none_or(|(group, _)| group == OPENSHIFT);
+    let template = kind == TEMPLATE && group_of(document).is_none_or(|(group, _)| group == OPENSHIFT);
     let (of, field) = match kind.strip_suffix("List") {
         Some(of) if Form::of(kind, document).is_none() => (of, "items"),
         _ if template => ("", "objects"),
@@ -149,6 +155,14 @@ fn items_of(kind: &str, document: &mut Value) -> Option<Vec<Value>> {
     Some(items.into_iter().map(|item| of_list(item, of, version.as_ref())).collect())
 }
 
+/// An object of a list, as it is read.
+pub(in crate::kubernetes) fn item_of(list: &Value, item: &Value) -> Value {
+    let kind = list.get("kind").and_then(Value::as_str).and_then(|kind| kind.strip_suffix("List"));
+    of_list(item.clone(), kind.unwrap_or_default(), list.get("apiVersion"))
+}
+
+/// OpenShift's list of objects with parameters.
+const TEMPLATE: &str = "Template";
 const OPENSHIFT: &str = "template.openshift.io";
 
 /// An object of a `PodList`, which client libraries leave without what its list says of all.

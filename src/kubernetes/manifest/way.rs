@@ -23,6 +23,11 @@ impl Way {
         found
     }
 
+    /// Whether the object is the pod itself.
+    pub(super) fn is_here(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether lists are on it, of which others may have pods as well.
     pub(super) fn is_numbered(&self) -> bool {
         self.0.iter().any(|part| is_number(part))

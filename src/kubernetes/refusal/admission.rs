@@ -2,6 +2,7 @@
 
 use super::{Refusal, refusal};
 use crate::diagnosis::Cause;
+use crate::kubernetes::change::{Change, of_pod, with};
 use crate::kubernetes::facts::unmasked;
 use crate::kubernetes::standards::{Standard, standard};
 use crate::kubernetes::{Cluster, Workload};
@@ -29,9 +30,20 @@ pub(super) fn refuses(cluster: &Cluster, workload: &Workload) -> Option<Refusal>
     };
     let text =
         format!("Namespace/{namespace} in this file enforces {enforced}, which does not admit the pod");
-    let why = if why.is_empty() { String::new() } else { format!(", for it has: {}", why.join(", ")) };
+    let why = if why.is_empty() { String::new() } else { format!(", which has: {}", why.join(", ")) };
+    // where the names alone are wrong, nothing else is to be opened
+    let rename = Change { rename: true, ..Change::default() };
+    let renamed = with(workload, &of_pod(&cluster, workload, "", &rename)?);
+    if standard(&renamed, &cluster).0 <= enforced {
+        let remedy =
+            format!("name capabilities as Kubernetes does, without CAP_ and in capitals, in the pod{why}");
+        let mut refused = refusal(Some(cause), text, remedy);
+        refused.patch = Some(rename);
+        return Some(refused);
+    }
     let remedy = format!(
-        "`kubectl label --overwrite namespace {namespace} {LABEL}={needed}`, and the label in this file, or change the pod{why}"
+        "change the pod{why}; or, last, for all pods of the namespace: `kubectl label --overwrite namespace {namespace} \
+         {LABEL}={needed}`, and the label in this file"
     );
     Some(refusal(Some(cause), text, remedy))
 }

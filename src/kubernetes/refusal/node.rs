@@ -7,9 +7,10 @@ use crate::bwrap::Version;
 use crate::diagnosis::{Cause, PodPatch};
 use crate::kubernetes::change::Field;
 use crate::kubernetes::facts::{
-    MAPS_TMPFS, apparmor, apparmor_asked, context, is, kernel_since, privileged, user, user_namespace,
+    MAPS_TMPFS, Nodes, apparmor, apparmor_asked, context, is, kernel_since, nodes, privileged, seccomp_asked,
+    user, user_namespace,
 };
-use crate::kubernetes::quantity::memory_limit;
+use crate::kubernetes::quantity::memory_limits;
 use crate::kubernetes::sysctls::{self, Namespace};
 use crate::kubernetes::{Cluster, Runtime, Workload};
 use crate::sandbox::Capability;
@@ -27,6 +28,7 @@ pub(super) fn refuses(cluster: &Cluster, workload: &Workload, container: &Value)
     let mut found = Vec::new();
     if user_namespace(cluster, workload) {
         found.extend(without_namespaces(cluster));
+        found.extend(apart_on_fargate(workload));
         found.extend(old_kernel(cluster, workload));
         found.extend(ids_without_mapping(cluster, workload, container));
     }
@@ -44,8 +46,10 @@ pub(super) fn refuses(cluster: &Cluster, workload: &Workload, container: &Value)
         let remedy = "leave appArmorProfile and its annotation out for these nodes";
         found.push(refusal(Some(Cause::AppArmorProfileNotLoaded), text, remedy));
     }
+    found.extend(privileged_on_fargate(workload, container));
+    found.extend(profiles_of_clouds(cluster, workload, container));
     found.extend(sysctls(workload));
-    found.extend(little_memory(container));
+    found.extend(little_memory(cluster, workload, container));
     // a node that is a container itself may lack some
     let lacks =
         cluster.node.process.bounding.present().and_then(|bounding| {
@@ -93,6 +97,55 @@ fn without_namespaces(cluster: &Cluster) -> Vec<Refusal> {
         _ => {}
     }
     found
+}
+
+/// What the crate's own text of Fargate says: nobody sets /proc there, nor namespaces.
+fn apart_on_fargate(workload: &Workload) -> Option<Refusal> {
+    let fargate = nodes(workload) == Some(Nodes::Fargate);
+    let mut refused = refusal(
+        Some(Cause::RuntimeWithoutUserNamespaces),
+        "AWS Fargate lets nobody set namespaces and /proc of a pod: hostUsers: false is not for it",
+        "leave hostUsers and procMount out and bind the outer /proc in the sandbox, or run the pod on nodes of your own (EC2)",
+    );
+    refused.patch = Some(BOTH.into());
+    fargate.then_some(refused)
+}
+
+/// In the words of its admission.
+fn privileged_on_fargate(workload: &Workload, container: &Value) -> Option<Refusal> {
+    let text = "AWS says: Pod not supported on Fargate: invalid SecurityContext fields: Privileged";
+    let refused = || {
+        refusal(
+            Some(Cause::AdmissionRefuses),
+            text,
+            "leave privileged out, or run the pod on nodes of your own (EC2)",
+        )
+    };
+    (privileged(container) && nodes(workload) == Some(Nodes::Fargate)).then(refused)
+}
+
+/// Profiles that a pod names and that nobody can have brought to its node.
+fn profiles_of_clouds(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<Refusal> {
+    let Some(nodes) = nodes(workload).filter(|nodes| *nodes != Nodes::Virtual) else { return Vec::new() };
+    let own = |asked: Option<String>| {
+        asked.filter(|name| !["RuntimeDefault", "Unconfined"].contains(&name.as_str()))
+    };
+    let rows = [
+        (own(seccomp_asked(cluster, workload, container)), Cause::SeccompFileMissing, "system call filter"),
+        (
+            own(apparmor_asked(cluster, workload, container)),
+            Cause::AppArmorProfileNotLoaded,
+            "AppArmor profile",
+        ),
+    ];
+    let named = rows.into_iter().filter_map(|(name, cause, what)| Some((name?, cause, what)));
+    let refused = named.map(|(name, cause, what)| {
+        let name = crate::visible::line(&name);
+        let text =
+            format!("the {what} {name} is on no node that the pod comes to: {}", nodes.without_files());
+        refusal(Some(cause), text, "run the pod on nodes of your own, or name no profile of a node's")
+    });
+    refused.collect()
 }
 
 /// The token of the service account is on a tmpfs, and each pod has one unless it says no.
@@ -159,14 +212,11 @@ fn sysctls(workload: &Workload) -> Option<Refusal> {
 /// Less than any runtime needs to start a process.
 const NO_MEMORY: f64 = 500.0 * 1024.0;
 
-fn little_memory(container: &Value) -> Option<Refusal> {
-    let (written, bytes) = memory_limit(container).filter(|(_, bytes)| *bytes < NO_MEMORY)?;
-    let shown = crate::visible::line(&written);
+fn little_memory(cluster: &Cluster, workload: &Workload, container: &Value) -> Option<Refusal> {
+    let limit =
+        memory_limits(cluster, workload, container).into_iter().find(|limit| limit.bytes < NO_MEMORY)?;
+    let (shown, bytes, place) = (crate::visible::line(&limit.written), limit.bytes, limit.place);
     let text = format!("no container starts with a limit of {shown} of memory, which are {bytes} bytes");
     let number = shown.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    Some(refusal(
-        Some(Cause::PodFieldsRefused),
-        text,
-        format!("say {number}Mi or {number}Gi in resources.limits.memory"),
-    ))
+    Some(refusal(Some(Cause::PodFieldsRefused), text, format!("say {number}Mi or {number}Gi in {place}")))
 }

@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::{Refusal, ignored, refusal};
 use crate::diagnosis::{Cause, PodPatch};
 use crate::kubernetes::facts::{
-    APPARMOR, HAS_USER_NAMESPACES, annotated_apparmor, context, drops_user_namespaces, is, mounts_of, own,
-    privileged, profile, unmasked,
+    APPARMOR, HAS_USER_NAMESPACES, annotated_apparmor, context, demanded, drops_user_namespaces, is,
+    mounts_of, own, privileged, profile, unmasked,
 };
 use crate::kubernetes::{Cluster, Workload};
 
@@ -25,34 +25,43 @@ pub(super) fn refuses(cluster: &Cluster, workload: &Workload, container: &Value)
     found
 }
 
-/// Pods that run no Linux.
+/// Pods that run no Linux, or say two things about it.
 fn other_system(workload: &Workload) -> Option<Refusal> {
     let spec = workload.spec();
-    let named = |pointer: &str| spec.pointer(pointer).and_then(Value::as_str);
-    let system = named("/os/name").or_else(|| named("/nodeSelector/kubernetes.io~1os"));
-    let windows = system.map_or_else(|| asks_for_windows(workload), |system| system == "windows");
-    let text = "the pod is for Windows, where there is no bwrap";
-    windows.then(|| refusal(None, text, "run what needs bwrap in a pod for Linux"))
+    let said = spec.pointer("/os/name").and_then(Value::as_str);
+    let node =
+        ["kubernetes.io/os", "beta.kubernetes.io/os"].into_iter().find_map(|label| demanded(workload, label));
+    if let (Some(said), Some(node)) = (said, node)
+        && said != node
+    {
+        let (said, node) = (crate::visible::line(said), crate::visible::line(node));
+        let text = format!(
+            "the pod asks for nodes with {node}, whose kubelet does not admit it, for its os.name is {said} (PodOSNotSupported)"
+        );
+        let remedy = "let os.name and the selector of nodes say the same: linux, where bwrap is to run";
+        return Some(refusal(Some(Cause::PodFieldsRefused), text, remedy));
+    }
+    let system = said.or(node);
+    let options = has_windows_options(workload);
+    if system == Some("windows") || system.is_none() && options {
+        let text = "the pod is for Windows, where there is no bwrap";
+        return Some(refusal(None, text, "run what needs bwrap in a pod for Linux"));
+    }
+    let text = "the API server says: windows options cannot be set for a linux pod";
+    let refused = || refusal(Some(Cause::PodFieldsRefused), text, "leave windowsOptions out");
+    (said == Some("linux") && options).then(refused)
 }
 
-/// Whether each node that a pod may run on has Windows, or its fields are for that.
-fn asks_for_windows(workload: &Workload) -> bool {
-    let required = "/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
-    let terms = workload.spec().pointer(required).and_then(Value::as_array);
-    let only_windows = |one: &Value| {
-        one.get("key").is_some_and(|key| key == "kubernetes.io/os")
-            && one.get("operator").is_some_and(|operator| operator == "In")
-            && one.get("values") == Some(&serde_json::json!(["windows"]))
-    };
-    let of_windows = |term: &Value| {
-        term.get("matchExpressions").and_then(Value::as_array).is_some_and(|all| all.iter().any(only_windows))
-    };
+/// Whether it is a pod for Windows.
+pub(in crate::kubernetes) fn is_for_windows(workload: &Workload) -> bool {
+    other_system(workload).is_some_and(|refused| refused.cause.is_none())
+}
+
+fn has_windows_options(workload: &Workload) -> bool {
     let options = |place: &Value| {
         own(place, "windowsOptions").and_then(Value::as_object).is_some_and(|options| !options.is_empty())
     };
-    terms.is_some_and(|terms| !terms.is_empty() && terms.iter().all(of_windows))
-        || options(workload.spec())
-        || workload.listed().any(|(one, _)| options(one))
+    options(workload.spec()) || workload.listed().any(|(one, _)| options(one))
 }
 
 fn user_namespace(cluster: &Cluster, workload: &Workload) -> Vec<Refusal> {

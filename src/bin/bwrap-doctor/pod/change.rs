@@ -7,10 +7,10 @@ use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::Path;
 use std::process::ExitCode;
 
-use bwrap_launch::diagnosis::Remedy;
+use bwrap_launch::diagnosis::{Action, Confidence, Remedy};
 use bwrap_launch::kubernetes::{Answer, Cluster, Cure, Workload, edited, read, standard};
 
-use super::{Wish, status, tell, whole};
+use super::{Wish, helps, status, tell, whole};
 use crate::Result;
 use crate::cli::{PatchType, Pod};
 use crate::output;
@@ -33,6 +33,8 @@ impl Change {
         let cure = cure.map_err(|error| error.to_string())?;
         let title = format!("{}, container {container}", workload.title());
         let left = cure.left.iter().filter_map(|finding| finding.remedies.first());
+        // a change of the pod that was left undone needs no files
+        let left = left.filter(|remedy| !matches!(remedy.action, Action::Pod(_)));
         let remedies = left.chain(&cure.remedies).cloned().collect();
         let mut notes = notes(&cure, wish.clusters);
         if cure.changed.keeps_its_pods() && !cure.is_empty() && cure.changed.owner().is_none() {
@@ -61,6 +63,9 @@ impl Change {
     /// besides, `kubectl patch --local` would patch as well.
     fn how(&self, kind: PatchType, file: &str) -> String {
         let changed = &self.cure.changed;
+        if changed.is_part() {
+            return PART.to_owned();
+        }
         if let Some(owner) = changed.owner() {
             return format!(
                 "{owner} has made it, and would undo the change: it belongs there, or in what has made that: kubectl get {owner} -o \
@@ -111,6 +116,10 @@ impl Change {
     }
 }
 
+/// What is said of what no cluster has by this name.
+const PART: &str = "no cluster has this by itself: change it where it stands (--write changes a file), be that a ConfigMap, a Helm value or \
+                    the configuration of what makes pods of it";
+
 /// What is said before several changes, each of which has a command of its own.
 const SEVERAL: &str = "\
 # Of a file with several patches kubectl takes the first for all of them. With ALL, a file of what is printed here,
@@ -154,8 +163,10 @@ fn notes(cure: &Cure, clusters: &[Cluster]) -> Vec<String> {
         notes.push(format!("Pod Security that lets it in: {level}{why}"));
     }
     for finding in &cure.left {
-        notes.push(format!("no field of the pod helps: {} [{}]", finding.summary, finding.cause.code()));
-        notes.extend(finding.remedies.first().map(|remedy| format!("  {}", remedy.summary)));
+        let sure = finding.confidence == Confidence::High;
+        let what = if sure { "no field of the pod helps" } else { "may stand in the way" };
+        notes.push(format!("{what}: {} [{}]", finding.summary, finding.cause.code()));
+        notes.extend(helps(finding).iter().map(|line| format!("  {line}")));
     }
     let mut asked = Vec::new();
     for forecast in &cure.forecasts {
@@ -203,6 +214,10 @@ pub(super) fn patch(task: &Pod, wish: &Wish<'_>, workloads: &[&Workload]) -> Res
         return Err(format!(
             "{title}: kubectl merges no custom resources; print the change with --patch-type json"
         ));
+    }
+    let part = |change: &&Change| change.cure.changed.is_part() && !change.cure.is_empty();
+    if let (true, Some(change)) = (kustomize, changes.iter().find(part)) {
+        return Err(format!("{}: {PART}", change.title));
     }
     let nameless = |change: &&Change| change.cure.changed.kubectl_name().is_none() && !change.cure.is_empty();
     if let (true, Some(change)) = (kustomize, changes.iter().find(nameless)) {
@@ -271,7 +286,9 @@ pub(super) fn write(task: &Pod, wish: &Wish<'_>, files: &[(&Path, String, Vec<Wo
     }
     if answers.iter().any(|answer| *answer != Answer::Starts) {
         let unknown = !answers.iter().any(|answer| matches!(answer, Answer::Fails | Answer::NotStarted));
-        text.push_str(if unknown {
+        text.push_str(if unknown && task.node.is_some() {
+            "Nothing is written: what the nodes say decides, see above. --probe prints a job that tries.\n"
+        } else if unknown {
             "Nothing is written: what the nodes say decides. `bwrap-doctor host --format json >node.json` on one, outside of\n\
              containers, then the same with --node node.json, and the --runtime that they have.\n"
         } else {

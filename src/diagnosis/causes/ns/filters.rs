@@ -78,7 +78,13 @@ fn filtered(case: &Case<'_>) -> Option<Judgement> {
                 "which runtime it is, and which release: the default filters of containerd and of CRI-O 1.33 deny new \
                  namespaces, those of older CRI-O do not",
             ),
-            (Default::NoContainer, _) => found(Medium).unknown("whose filter it is, and what it denies"),
+            // that somebody chose it says nothing against it
+            (Default::NoContainer, _) => match case.filter_name() {
+                Some(name) => found(Medium)
+                    .summary(format!("the system call filter {name} may deny new namespaces"))
+                    .unknown(format!("what the filter {name} on the nodes permits")),
+                None => found(Medium).unknown("whose filter it is, and what it denies"),
+            },
         });
     }
     let none = on.is_none() && Setting::of(case) == Setting::Machine;
