@@ -140,7 +140,8 @@ fn lacks(fault: &Fault, bwrap: Option<&Path>) -> Option<String> {
     if !fault.bundle.proc && !bwrap.starts_with("/usr") {
         return Some("this bwrap finds its libraries through /proc".to_owned());
     }
-    if !fault.bundle.preparations.is_empty() && !bwrap.starts_with("/usr") {
+    let changes = !fault.bundle.preparations.is_empty() || matches!(fault.says, Says::Unexecuted(_));
+    if changes && !bwrap.starts_with("/usr") {
         return Some("it changes the system's bwrap".to_owned());
     }
     let landlocked = |wrapper| matches!(wrapper, &Wrapper::Landlock { .. });
@@ -185,6 +186,10 @@ fn check(fault: Fault, bwrap: &Path) -> Result<(), Failed> {
             let said = ended.bwrap().unwrap_or_default();
             ended.status == Status::Code(1) && said.starts_with(begin) && said.ends_with(end)
         }
+        Says::Unexecuted(words) => match &ended.status {
+            Status::NotStarted(reason) => reason.contains(words),
+            status => *status != Status::Code(0) && ended.stderr.contains(words),
+        },
     };
     if right {
         return Ok(());

@@ -324,8 +324,9 @@ fn verdicts(cause: &str) -> &'static [&'static str] {
     match cause {
         "NS16" | "DF01" => &["refused", "error"],
         "SF02" => &["refused", "setup-failed"],
-        "CP01" | "CP02" | "PR09" => &["error"],
+        "CP01" | "CP02" | "CP03" | "CP04" | "CP08" | "EX10" | "PR09" => &["error"],
         "NS17" => &["not-executed"],
+        "EX09" => &["refused"],
         _ if cause.starts_with("EX") => &["not-executed"],
         _ if cause.starts_with("NS") => &["refused"],
         _ => &["setup-failed"],

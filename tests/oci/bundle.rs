@@ -325,6 +325,12 @@ impl Bundle {
         self
     }
 
+    /// Puts back the files that were removed.
+    pub(crate) fn restored(mut self) -> Self {
+        self.removed.clear();
+        self
+    }
+
     /// Puts back the devices that were removed.
     pub(crate) fn devices(mut self) -> Self {
         self.removed_devices.clear();
@@ -433,6 +439,12 @@ impl Bundle {
     pub(crate) fn behind(mut self, words: &[&str]) -> Self {
         self.behind.extend(words.iter().map(|word| (*word).to_owned()));
         self
+    }
+
+    /// Starts the program with other words before it, if there are some.
+    pub(crate) fn rebehind(mut self, words: &[&str]) -> Option<Self> {
+        let there = !std::mem::take(&mut self.behind).is_empty();
+        there.then(|| self.behind(words))
     }
 
     /// How long a run may take: 30 seconds unless said otherwise.

@@ -26,6 +26,8 @@ pub(crate) enum Says {
     Nothing,
     /// A message that begins and ends so; between the two stand paths, which differ between versions.
     Message(&'static str, &'static str),
+    /// Nothing: it is not even executed, or its loader gives up, with these words among others.
+    Unexecuted(&'static str),
 }
 
 /// A container, what bwrap is asked for in it, and what it says.
@@ -80,10 +82,21 @@ const EXCEEDED: Says = Says::Message(
 const TMPFS: Says = Says::Message("Failed to mount tmpfs: ", "No such file or directory");
 const DEVICE: Says = Says::Message("Can't bind mount ", "No such file or directory");
 
+/// Starts a program with ids that differ.
+const APART: &[&str] = &["setpriv", "--ruid=1001", "--euid=1000", "--"];
+
+const GROUPS_APART: &[&str] =
+    &["setpriv", "--reuid=1000", "--rgid=1001", "--egid=1000", "--clear-groups", "--"];
+
+/// What the system's bwrap is linked with.
+const LIBRARY: &str = "/usr/lib/x86_64-linux-gnu/libcap.so.2";
+
 fn privileges() -> Vec<Fault> {
     let user = || Bundle::bare().uid(1000).gid(1000);
     let setuid = || Bundle::containerd().uid(1000).prepare("chmod u+s \"$root\"/usr/bin/bwrap");
     let unreadable = || Bundle::bare().uid(1000).prepare("chmod a-r \"$root\"/usr/bin/bwrap");
+    let bounded = Bundle::containerd().unmasked().prepare("setcap cap_sys_time+ep \"$root\"/usr/bin/bwrap");
+    let closed = Bundle::bare().prepare("chmod 644 \"$root\"/usr/bin/bwrap");
     let capset = Says::Message("capset failed: ", "Operation not permitted");
     let unexpected = Says::Message("Unexpected capabilities but not setuid, old file caps config", "");
     vec![
@@ -97,6 +110,19 @@ fn privileges() -> Vec<Fault> {
         fault("unreadable", unreadable(), Says::Message("setting up uid map: ", "Permission denied")),
         fault("setuid_without_capabilities", setuid(), capset),
         fault("setuid_without_new_privileges", setuid().unmasked().no_new_privs(true), FINE),
+        fault(
+            "ids_differ",
+            Bundle::bare().behind(APART),
+            Says::Message("Unexpected setuid user 1000, should be 0", ""),
+        ),
+        fault("group_ids_differ", Bundle::bare().behind(GROUPS_APART), UID_MAP_ACCESS),
+        fault("file_capabilities_outside_bounds", bounded, Says::Unexecuted("operation not permitted")),
+        fault("not_executable", closed, Says::Unexecuted("permission denied")),
+        fault(
+            "library_missing",
+            Bundle::bare().remove(LIBRARY),
+            Says::Unexecuted("libcap.so.2: cannot open shared object file"),
+        ),
         fault("no_sys_admin_without_userns", Bundle::podman(), CLONE).with(WITHOUT_USER),
     ]
 }
@@ -190,6 +216,16 @@ fn filters() -> Vec<Fault> {
             "args": [{ "index": 0, "value": libc::AF_NETLINK, "op": "SCMP_CMP_EQ" }],
         }],
     });
+    // a tmpfs is mounted with MS_NOSUID and MS_NODEV, and nothing before that
+    let tmpfs = json!({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{
+            "names": ["mount"],
+            "action": "SCMP_ACT_ERRNO",
+            "errnoRet": libc::EPERM,
+            "args": [{ "index": 3, "value": libc::MS_NOSUID | libc::MS_NODEV, "op": "SCMP_CMP_EQ" }],
+        }],
+    });
     let unshare = Bundle::bare().seccomp(Seccomp::Deny { errno: libc::EPERM, syscalls: &["unshare"] });
     let eperm = |text| Says::Message(text, "Operation not permitted");
     vec![
@@ -215,6 +251,11 @@ fn filters() -> Vec<Fault> {
         ),
         unknown("enosys_mount", &["mount"], SLAVE_UNKNOWN),
         denied("eperm_mount", &["mount"], SLAVE),
+        fault(
+            "eperm_tmpfs",
+            Bundle::bare().seccomp(Seccomp::Custom(tmpfs)),
+            eperm("Failed to mount tmpfs: "),
+        ),
         denied("eperm_pivot_root", &["pivot_root"], PIVOT),
         denied("eperm_eventfd", &["eventfd2"], eperm("eventfd(): ")),
         denied("eperm_umount", &["umount2"], eperm("unmount old root: ")),

@@ -88,6 +88,12 @@ pub(crate) fn all() -> Vec<Fault> {
             Says::Message("Can't find source path /srv/closed/within: ", "Permission denied"),
         ),
         line(
+            "label_without_selinux",
+            bare(),
+            "--exec-label x_u:x_r:x_t --ro-bind / / true",
+            Says::Message("labeling not supported on this system", ""),
+        ),
+        line(
             "mount_on_a_link",
             bare(),
             "--ro-bind / / --tmpfs /srv --symlink /mnt /srv/link --tmpfs /srv/link true",

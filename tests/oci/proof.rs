@@ -22,6 +22,11 @@ const LEADS: &[(&str, Foretold, &[&str])] = &[
     ("crio_with_setfcap", Surely, &["PR01"]),
     ("ambient", Surely, &["CP01"]),
     ("setuid_without_capabilities", Surely, &["CP02", "PR01"]),
+    ("ids_differ", Surely, &["CP04"]),
+    ("group_ids_differ", Surely, &["UM05"]),
+    ("file_capabilities_outside_bounds", Perhaps, &["CP03"]),
+    ("not_executable", Never, &["CP08"]),
+    ("library_missing", Never, &["EX10"]),
     ("no_setfcap", Surely, &["UM01"]),
     ("no_sys_admin_without_userns", Surely, &["NS07", "PR01"]),
     ("masked_docker_19", Surely, &["PR01"]),
@@ -62,6 +67,7 @@ const LEADS: &[(&str, Foretold, &[&str])] = &[
     ("enosys", Perhaps, &["NS10"]),
     ("enosys_mount", Perhaps, &["MT03"]),
     ("eperm_mount", Perhaps, &["MT02"]),
+    ("eperm_tmpfs", Perhaps, &["MT07"]),
     ("eperm_pivot_root", Perhaps, &["MT08"]),
     ("eperm_eventfd", Perhaps, &["SF02"]),
     ("eperm_umount", Perhaps, &["MT10"]),
@@ -110,6 +116,7 @@ const LEADS: &[(&str, Foretold, &[&str])] = &[
     ("line_program_of_another_machine", Never, &["EX04"]),
     ("line_network_without_a_user_namespace", Surely, &["LO02"]),
     ("line_working_directory_missing", Never, &["EX08"]),
+    ("line_label_without_selinux", Surely, &["EX09"]),
     ("line_mount_on_a_link", Never, &["BD04"]),
     ("line_user_namespaces_not_disabled", Surely, &["UM11"]),
     ("line_source_out_of_reach", Never, &["BD06"]),
@@ -175,7 +182,13 @@ impl World for Container {
         let nobody = || format!("nobody applies this here: {action}");
         let bundle = self.bundle.clone();
         let mut applied = Applied::AsWritten;
-        let changed = if let Some(wanted) = Pod::read(remedy)? {
+        let label = "no --exec-label and no --file-label where SELinux is off";
+        let changed = if action["manual"].as_str().is_some_and(|text| text.contains(label)) {
+            applied = Applied::ByHand;
+            let at = self.line.iter().position(|word| word == "--exec-label").ok_or_else(nobody)?;
+            self.line.drain(at..at + 2);
+            Some(bundle)
+        } else if let Some(wanted) = Pod::read(remedy)? {
             pod(bundle, wanted, remedy)
         } else if !action["container"].is_null() {
             let options =
@@ -316,6 +329,10 @@ fn commands(bundle: Bundle, lines: &[&str]) -> (Bundle, Applied) {
     let shell = |bundle: Bundle, line: &str| {
         bundle.behind(&["bash", "-c", &format!("{line} && exec \"$@\""), "bash"])
     };
+    if lines.iter().any(|line| line.starts_with("apt-get install --reinstall bubblewrap")) {
+        // there is no network in it
+        return (bundle.restored(), Applied::ByHand);
+    }
     let changed = match lines {
         [line] if line.starts_with("ulimit ") => shell(bundle, line),
         [line] if line.ends_with(" COMMAND") => {
@@ -367,6 +384,9 @@ fn by_hand(bundle: Bundle, text: &str) -> Option<Bundle> {
         let outer = Wrapper::NestedBwrap { root: true, disable_userns: false };
         let other = Wrapper::NestedBwrap { root: false, disable_userns: false };
         return bundle.rewrapped(|wrapper| *wrapper == outer, Some(&other));
+    }
+    if says("call setresuid(2) in the program that starts bwrap") || says("set all its ids alike before") {
+        return bundle.rebehind(&["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "--"]);
     }
     if says("follows them one by one, and shows the one that leads back") {
         return Some(bundle.alter("ln -sfn true /usr/bin/to"));
