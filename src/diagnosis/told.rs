@@ -4,6 +4,7 @@
 //! It stands in for facts that nobody read ([`Told::over`]). Nobody saw it here: what is found by it says so.
 
 mod marks;
+mod mounts;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -170,7 +171,7 @@ impl Reader {
         }
         self.sets = marks::sets_parameter(&lower);
         self.asked = marks::asked(line);
-        self.mounts.extend(marks::mount(line));
+        self.mounts.extend(mounts::mount(line));
         self.unit.extend(marks::unit_settings(line));
     }
 
@@ -217,6 +218,10 @@ impl Reader {
         match release.and_then(|release| marks::module_of_kernel(release)).or(named) {
             Some(Module::AppArmor) => host.security.selinux_filesystem = Fact::Present(false),
             Some(Module::Selinux) => host.security.apparmor_enabled = Fact::Present(false),
+            Some(Module::Neither) => {
+                host.security.selinux_filesystem = Fact::Present(false);
+                host.security.apparmor_enabled = Fact::Present(false);
+            }
             None => {}
         }
         if self.has(Sign::ChromiumOs) {

@@ -62,6 +62,9 @@ rules! {
         "Unable to remount destination \"%s\" with correct flags", "mount_setattr() failed at \"%s\""
     ] => binds::remount, binds::leave_mount_out;
 
+    SourceReplaced, Failed, ["Unable to mount source on destination" => (ENOENT)]
+        => binds::replaced, binds::start_outer_anew;
+
     BindDenied, Failed, [
         // bwrap before 0.5 gives no reason
         "Can't bind mount %s on %s", "Unable to mount source on destination" => (EPERM EACCES EINVAL ENOENT ENOSYS EBUSY ENODEV EIO ESTALE ENOTCONN);

@@ -1,12 +1,21 @@
 //! Options that the bwrap at hand does not know, because it is too old.
 
+use super::bd::lookup::is_kept_mounted;
 use super::prelude::*;
 use crate::bwrap::arguments::{Arguments, Word};
 use crate::bwrap::options::{self, BwrapOption};
+use crate::diagnosis::launcher::Launcher;
 use crate::host::Program;
 
 rules! {
     UnknownOption, Anytime, ["Unknown option %s"] => unknown_option, newer_bwrap;
+
+    BwrapTooOld, Failed, ["Can't bind mount %s on %s" => (ENOENT EINVAL); "Can't access %s" => (EROFS)],
+        unless "`bwrap --version` prints 0.8 or newer, of the bwrap that the launcher starts"
+        => outdated, |case| {
+            let mended = mended(case);
+            vec![install_bubblewrap(case, mended.map_or_else(String::new, |(since, _)| format!(" {since} or newer")))]
+        };
 }
 
 /// The option that bwrap does not know.
@@ -39,7 +48,7 @@ fn unknown_option(case: &Case<'_>) -> Option<Judgement> {
     };
     let (path, version) = (program.path.display(), &program.version);
     Some(if another(case, option) {
-        let which = "which bwrap was started: `type -a bwrap` there, and the variable BWRAP";
+        let which = "which bwrap was started: `type -a bwrap` there, and a setting of the launcher's for it";
         let summary =
             format!("another bwrap was started than {path}, which is bubblewrap {version} and has {name}");
         found(Medium).summary(summary).heard(case, since).unknown(which)
@@ -107,6 +116,58 @@ fn too_old(case: &Case<'_>) -> Option<Judgement> {
         .into()
 }
 
+/// What an old bwrap says where a newer one goes on: since which, and how sure that is.
+fn mended(case: &Case<'_>) -> Option<(&'static str, Confidence)> {
+    const COVERED: &[&str] = &["sys", "sysrq-trigger", "irq", "bus"];
+    let message = case.message()?;
+    let covered = |path: &Path| path.file_name().is_some_and(|name| COVERED.iter().any(|one| name == *one));
+    if case.says(&["Can't access %s"]) {
+        return message.path().filter(|path| covered(path)).map(|_| ("0.8", High));
+    }
+    // since 0.5 it says at what the kernel refused
+    rule_out(message.reason().is_some())?;
+    let (source, missing) = (message.source()?, message.errno()?.code() == Some(libc::ENOENT));
+    if source.starts_with("/newroot") {
+        return (missing && covered(source)).then_some(("0.3", High));
+    }
+    let file = source.to_string_lossy().starts_with("/bindfile");
+    // elsewhere a mount that comes and goes is as likely
+    let sure = if file || is_kept_mounted(source) { Medium } else { Low };
+    (missing != file).then_some(("0.5", sure))
+}
+
+fn outdated(case: &Case<'_>) -> Option<Judgement> {
+    let (since, confidence) = mended(case)?;
+    let old = |version: Version| version < Version::new(0, 8, 0);
+    rule_out(version(case).is_some_and(|version| !old(version)))?;
+    let found = weigh(confidence).said(case).unknown("which bwrap was started: `bwrap --version`");
+    Some(match meaning(case, Cause::BwrapTooOld) {
+        Some((_, why)) if since != "0.5" => found.heard(case, why),
+        _ => found.unknown("whether it was built with musl: `ldd` on it names libc.musl, or ld-musl"),
+    })
+}
+
+/// By what another bwrap is named: this library's variable counts for few others.
+pub(super) fn install_bubblewrap(case: &Case<'_>, since: String) -> Remedy {
+    const NAMED: &str = ", or name another one with the variable BWRAP";
+    const OTHERS: &str = "; launchers look for it each in their own way: Flatpak takes another one that FLATPAK_BWRAP names, \
+                          ansible-runner process_isolation_executable, Steam's runtime and this library BWRAP";
+    let ours = case.symptom.is_none_or(|symptom| symptom.verdict != Verdict::Unknown);
+    let (or_name, launchers) = match Launcher::of(case) {
+        Some(Launcher::Steam) => (NAMED, ""),
+        Some(Launcher::Flatpak) => (", or name another one with the variable FLATPAK_BWRAP", ""),
+        Some(Launcher::Codex | Launcher::ClaudeCode | Launcher::Opam | Launcher::Glycin) => {
+            ("", "; the first one on the PATH of the launcher counts")
+        }
+        Some(Launcher::NixFhs | Launcher::WebKit) => {
+            ("", "; the launcher was built with the path of one, so that has to be newer")
+        }
+        None if ours => (NAMED, ""),
+        None => ("", OTHERS),
+    };
+    told!("install-bubblewrap", since, or_name, launchers)
+}
+
 fn newer_bwrap(case: &Case<'_>) -> Vec<Remedy> {
     let option = if case.failed() { options::find(&subject(case)) } else { too_new(case) };
     let since = option.and_then(|option| option.since);
@@ -118,5 +179,5 @@ fn newer_bwrap(case: &Case<'_>) -> Vec<Remedy> {
         Some(told!(VR01, "optional-feature", name = option.name, feature))
     });
     let which = other.then(|| told!(VR01, "which-bwrap"));
-    Vec::new().or(which).or((!unreleased).then(|| told!("install-bubblewrap", since))).or(optional)
+    Vec::new().or(which).or((!unreleased).then(|| install_bubblewrap(case, since))).or(optional)
 }

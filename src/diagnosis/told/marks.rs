@@ -153,6 +153,8 @@ pub(super) const COMPOSITORS: &[&str] = &[
 pub(super) enum Module {
     AppArmor,
     Selinux,
+    /// None, unless whoever keeps the machine built one in.
+    Neither,
 }
 
 pub(super) const DISTRIBUTIONS: &[(Module, &[&str])] = &[
@@ -171,6 +173,7 @@ pub(super) const DISTRIBUTIONS: &[(Module, &[&str])] = &[
             "bazzite",
         ],
     ),
+    (Module::Neither, &["gentoo", "portage", "slackware"]),
     (Module::AppArmor, &["ubuntu", "debian", "linux mint", "pop!_os", "kde neon", "zorin", "proxmox"]),
 ];
 

@@ -107,12 +107,18 @@ pub(in super::super) fn profile_name<'a>(case: &Case<'a>) -> &'a str {
     name.filter(|name| !name.contains(is_hidden)).unwrap_or("NAME")
 }
 
+/// Nix, Homebrew and launchers start one of their own.
+const ANOTHER_PATH: &str = "that bwrap to be the one that is started (`command -v bwrap` there; of Nix it is in /nix/store): else \
+                            the profile names its path, /nix/store/*-bubblewrap-*/bin/bwrap";
+
 /// A profile on the machine for this bwrap, by its path, which has to fit on a line of it.
 fn profile_for_bwrap(case: &Case<'_>) -> Option<Remedy> {
     let bwrap = bwrap_path(case);
     let (profile, machine) = (Action::AppArmor(bwrap_profile(bwrap)), Setting::of(case).machine());
     let fits = !bwrap.to_str()?.contains(is_hidden);
-    fits.then(|| told!("profile-for-this-bwrap" => profile, path = shown(bwrap), machine))
+    let remedy = fits.then(|| told!("profile-for-this-bwrap" => profile, path = shown(bwrap), machine))?;
+    let unseen = case.host.bwrap.present().is_none();
+    Some(if unseen { remedy.needs(ANOTHER_PATH) } else { remedy })
 }
 
 /// Let this bwrap, by its path, make user namespaces that work.
