@@ -30,6 +30,8 @@ pub(crate) struct Told {
     pub(super) denies_root: bool,
     /// A compositor that keeps a capability is named.
     pub(super) compositor: bool,
+    /// The bwrap is one of Nix's.
+    pub(super) nix_bwrap: bool,
     /// Facts, as of a host.
     host: Host,
 }
@@ -130,6 +132,7 @@ struct Reader {
 enum Sign {
     DeniesRoot,
     Compositor,
+    NixBwrap,
     ChromiumOs,
     /// A job of GitHub's runs in a container.
     JobContainer,
@@ -151,6 +154,7 @@ impl Reader {
         let signs = [
             (Sign::DeniesRoot, marks::denies_root(line)),
             (Sign::Compositor, holds(&lower, COMPOSITORS)),
+            (Sign::NixBwrap, marks::is_nix_bwrap(&lower)),
             (Sign::ChromiumOs, holds(&lower, &["chromium os lsm"])),
             (Sign::JobContainer, lower.trim_start().starts_with("container:")),
         ];
@@ -199,8 +203,9 @@ impl Reader {
         let host = self.host(launcher);
         let compositor = self.has(Sign::Compositor) && !self.is_inside();
         let denies_root = self.has(Sign::DeniesRoot);
+        let nix_bwrap = self.has(Sign::NixBwrap);
         let Self { mounts, unit, .. } = self;
-        Told { launcher, mounts, unit, denies_root, compositor, host }
+        Told { launcher, mounts, unit, denies_root, compositor, nix_bwrap, host }
     }
 
     fn host(&self, launcher: Option<Launcher>) -> Host {

@@ -150,8 +150,8 @@ fn outdated(case: &Case<'_>) -> Option<Judgement> {
 /// By what another bwrap is named: this library's variable counts for few others.
 pub(super) fn install_bubblewrap(case: &Case<'_>, since: String) -> Remedy {
     const NAMED: &str = ", or name another one with the variable BWRAP";
-    const OTHERS: &str = "; launchers look for it each in their own way: Flatpak takes another one that FLATPAK_BWRAP names, \
-                          ansible-runner process_isolation_executable, Steam's runtime and this library BWRAP";
+    const OTHERS: &str = "; a launcher may take another one: FLATPAK_BWRAP names that of Flatpak, process_isolation_executable that of \
+                          ansible-runner, BWRAP that of Steam";
     let ours = case.symptom.is_none_or(|symptom| symptom.verdict != Verdict::Unknown);
     let (or_name, launchers) = match Launcher::of(case) {
         Some(Launcher::Steam) => (NAMED, ""),
@@ -180,4 +180,68 @@ fn newer_bwrap(case: &Case<'_>) -> Vec<Remedy> {
     });
     let which = other.then(|| told!(VR01, "which-bwrap"));
     Vec::new().or(which).or((!unreleased).then(|| install_bubblewrap(case, since))).or(optional)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+    use super::*;
+    use crate::diagnosis::fixtures::machine;
+    use crate::diagnosis::{Symptom, diagnose};
+    use crate::host::Host;
+
+    fn first(text: &str, host: &Host) -> Finding {
+        diagnose(&Symptom::from_text(text.as_bytes()), host, None).causes[0].clone()
+    }
+
+    #[test]
+    fn old_ones_are_known_by_what_they_say() {
+        let nowhere = Host::default();
+        let host = |version: &str| {
+            let mut host = machine();
+            host.bwrap = Fact::Present(Program::new("/usr/bin/bwrap", version));
+            host
+        };
+        let covered =
+            "bwrap: Can't bind mount /newroot/proc/irq on /newroot/proc/irq: No such file or directory";
+        assert_eq!(first(covered, &nowhere).cause, Cause::BwrapTooOld);
+        assert_eq!(first(covered, &host("0.2.0")).cause, Cause::BwrapTooOld);
+        assert_ne!(first(covered, &host("0.11.0")).cause, Cause::BwrapTooOld);
+        for other in [
+            // a reason, another answer, and a file of the caller's own
+            "bwrap: Can't bind mount /oldroot/usr on /newroot/usr: Unable to mount source on destination: No such file or directory",
+            "bwrap: Can't bind mount /oldroot/usr on /newroot/usr: Permission denied",
+            "bwrap: Can't bind mount /oldroot/usr on /newroot/usr: Invalid argument",
+            "bwrap: Can't access /newroot/proc/sysrq-trigger: Invalid argument",
+            "bwrap: Can't access /newroot/srv/x: Read-only file system",
+        ] {
+            assert_ne!(first(other, &nowhere).cause, Cause::BwrapTooOld, "{other}");
+        }
+    }
+
+    /// This library's variable is nothing to a launcher that does not read it.
+    #[test]
+    fn another_bwrap_is_named_as_the_launcher_takes_it() {
+        let said = "bwrap: Unknown option --argv0";
+        let install = |text: String| {
+            let remedy = first(&text, &Host::default()).remedies[0].clone();
+            format!("{} {}", remedy.summary, remedy.instructions())
+        };
+        for (launcher, has, not) in [
+            ("codex-cli 0.116", "on the PATH", "BWRAP"),
+            ("Claude Code 2.1", "on the PATH", "BWRAP"),
+            ("$ flatpak run a.b.C", "variable FLATPAK_BWRAP", "variable BWRAP"),
+            ("pressure-vessel-wrap", "variable BWRAP", "FLATPAK"),
+            ("$ epiphany", "built with the path", "BWRAP"),
+            ("something else", "process_isolation_executable", "variable BWRAP"),
+        ] {
+            let text = install(format!("{launcher}\n{said}"));
+            assert!(text.contains(has) && !text.contains(not), "{launcher}: {text}");
+        }
+        // who launches through this library has it
+        let symptom = Symptom { verdict: Verdict::Refused, ..Symptom::from_text(said.as_bytes()) };
+        let found = diagnose(&symptom, &Host::default(), None);
+        assert!(found.causes[0].remedies[0].summary.contains("variable BWRAP"));
+    }
 }

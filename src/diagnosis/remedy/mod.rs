@@ -18,7 +18,7 @@ mod words;
 use std::path::PathBuf;
 
 pub use apparmor::AppArmorProfile;
-pub(super) use apparmor::{bwrap_profile, container_profile, rules};
+pub(super) use apparmor::{OF_NIX, bwrap_profile, container_profile, nix_profile, rules};
 pub use container::{CiService, ContainerOptions, Engine};
 pub use pod::{PodPatch, Profile};
 pub use sandbox::SandboxChange;

@@ -351,6 +351,13 @@ pub(super) fn is_on(setting: &str) -> bool {
     }
 }
 
+/// Whether a line, in small letters, starts bwrap from Nix's store, or names it there.
+pub(super) fn is_nix_bwrap(line: &str) -> bool {
+    line.contains("nixpkgs#bubblewrap")
+        || line.split_whitespace().any(|word| word.contains("/nix/store/") && word.contains("bubblewrap"))
+        || line.contains("nix-shell -p bubblewrap")
+}
+
 /// Whether a rule of an agent's settings denies reading everything: `"denyRead": ["/"]`.
 pub(super) fn denies_root(line: &str) -> bool {
     line.split_once("denyRead").is_some_and(|(_, list)| list.contains("\"/\""))
