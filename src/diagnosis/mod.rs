@@ -14,6 +14,7 @@ mod case;
 mod cause;
 mod causes;
 mod confinement;
+mod denial;
 mod evidence;
 mod facts;
 mod finding;

@@ -1,7 +1,7 @@
 //! What was seen to fail.
 
 use super::ProgramProblem;
-use super::audit::{self, Denial};
+use super::denial::{self, Denial};
 use super::named::named;
 use super::told::Told;
 use crate::bwrap::message::{Said, search};
@@ -80,7 +80,7 @@ impl Symptom {
             Said::NotStarted(error) => (foreign(), error.code()),
             Said::Nothing => (foreign(), None),
         };
-        Self { messages, errno, told: Told::read(text), denials: audit::read(text), ..Self::default() }
+        Self { messages, errno, told: Told::read(text), denials: denial::read(text), ..Self::default() }
     }
 
     /// The message that ended bwrap: the first one that is known and no warning. bwrap is several processes, and what

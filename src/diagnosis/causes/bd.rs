@@ -3,6 +3,8 @@
 //! None of this can be foreseen without looking at the host's files, so these rules speak only after a failure.
 
 pub(super) mod binds;
+#[cfg(test)]
+mod careful;
 mod destinations;
 mod files;
 pub(super) mod lookup;

@@ -16,7 +16,7 @@ rules! {
     BwrapMissing, Failed, [LAUNCH => (ENOENT ENOTDIR)],
         unless "`command -v bwrap` by the same user, in the same place, prints a path"
         => bwrap_missing, |case| {
-            let install = install_bubblewrap(case, String::new());
+            let install = install_bubblewrap(case, "");
             if let Some(path) = of_application(case) {
                 return vec![told!(CP07, "app-with-bwrap", path)];
             }

@@ -14,7 +14,8 @@ rules! {
         unless "`bwrap --version` prints 0.8 or newer, of the bwrap that the launcher starts"
         => outdated, |case| {
             let mended = mended(case);
-            vec![install_bubblewrap(case, mended.map_or_else(String::new, |(since, _)| format!(" {since} or newer")))]
+            let since = mended.map_or_else(String::new, |(since, _)| format!(" {since} or newer"));
+            vec![install_bubblewrap(case, &since)]
         };
 }
 
@@ -148,7 +149,7 @@ fn outdated(case: &Case<'_>) -> Option<Judgement> {
 }
 
 /// By what another bwrap is named: this library's variable counts for few others.
-pub(super) fn install_bubblewrap(case: &Case<'_>, since: String) -> Remedy {
+pub(super) fn install_bubblewrap(case: &Case<'_>, since: &str) -> Remedy {
     const NAMED: &str = ", or name another one with the variable BWRAP";
     const OTHERS: &str = "; a launcher may take another one: FLATPAK_BWRAP names that of Flatpak, process_isolation_executable that of \
                           ansible-runner, BWRAP that of Steam";
@@ -179,7 +180,7 @@ fn newer_bwrap(case: &Case<'_>) -> Vec<Remedy> {
         Some(told!(VR01, "optional-feature", name = option.name, feature))
     });
     let which = other.then(|| told!(VR01, "which-bwrap"));
-    Vec::new().or(which).or((!unreleased).then(|| install_bubblewrap(case, since))).or(optional)
+    Vec::new().or(which).or((!unreleased).then(|| install_bubblewrap(case, &since))).or(optional)
 }
 
 #[cfg(test)]

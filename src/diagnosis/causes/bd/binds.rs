@@ -83,7 +83,7 @@ pub(super) fn leave_mount_out(case: &Case<'_>) -> Vec<Remedy> {
     let unmount = host.and_then(|path| match case.host.mounts.present() {
         Some(_) => {
             let fragile = mounted_on(case, &path).filter(|mount| is_fragile(mount))?;
-            Some(unmount(place.clone(), &fragile.point))
+            Some(unmount(&place, &fragile.point))
         }
         None => is_gone(case).then(|| stop_automount(&path)),
     });
@@ -99,7 +99,7 @@ fn is_gone(case: &Case<'_>) -> bool {
 }
 
 /// What fails and comes back, or can do without for a while; not what the system runs from.
-fn unmount(place: String, point: &Path) -> Remedy {
+fn unmount(place: &str, point: &Path) -> Remedy {
     if is_kept_mounted(point) { look_at_mount(point) } else { told!("unmount", place, point = word(point)) }
 }
 
