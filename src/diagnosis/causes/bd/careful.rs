@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use crate::diagnosis::fixtures::{explain, machine, mounts};
-use crate::diagnosis::{Cause, Confidence, Symptom, diagnose};
+use crate::diagnosis::{Cause, Confidence, Remedy, Symptom, diagnose};
 use crate::host::{Fact, Host};
 use crate::sandbox::Sandbox;
 
@@ -41,7 +41,7 @@ fn what_is_unmounted_is_not_the_systems() {
             .causes
             .iter()
             .flat_map(|finding| &finding.remedies)
-            .map(|it| it.instructions())
+            .map(Remedy::instructions)
             .collect::<String>()
     };
     for path in
@@ -74,7 +74,7 @@ fn what_lies_on_a_disk_of_windows_is_made_there() {
     let typed = |text: &str| {
         let found =
             diagnose(&Symptom::from_text(format!("bwrap: {text}").as_bytes()), &Host::default(), None);
-        found.causes[0].remedies.iter().map(|it| it.instructions()).collect::<String>()
+        found.causes[0].remedies.iter().map(Remedy::instructions).collect::<String>()
     };
     for (path, windows) in
         [("/mnt/c/Users/.claude", "'C:\\Users\\.claude'"), ("/mnt/d/it's/x", "'D:\\it''s\\x'")]
