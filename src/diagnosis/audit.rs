@@ -1,64 +1,118 @@
-//! Records of the kernel's audit log about bwrap: who denied what. They tell what bwrap's message leaves open, and may be all there is.
+//! Records of the kernel's log about bwrap: who denied what. They tell what bwrap's message leaves open, and may be all there is.
+
+use std::cmp::Reverse;
 
 use super::case::Case;
-use super::finding::{Confidence, Finding};
+use super::denial::{Denial, KERNEL};
+use super::finding::{Bearing, Confidence, Evidence, Finding};
+use super::setting::Setting;
+use super::symptom::Symptom;
 use super::weigh::weigh;
 use super::{Cause, causes};
-use crate::bwrap::message::is_program;
+use crate::bwrap::message::Errno;
+use crate::host::{Fact, Host};
 
-/// A record in which somebody denies bwrap something.
-struct Record<'t> {
-    line: &'t str,
-    who: &'static str,
-    words: Vec<&'t str>,
-}
-
-impl<'t> Record<'t> {
-    fn read(line: &'t str) -> Option<Self> {
-        let words: Vec<&str> = line.split(|letter: char| letter.is_whitespace() || letter == ':').collect();
-        let has = |word: &str| words.contains(&word);
-        let names = |word: &&str| {
-            let value = word.strip_prefix("comm=").or(word.strip_prefix("exe="));
-            value.is_some_and(|value| is_program(value.trim_matches('"').as_bytes()))
-        };
-        let who = if has("avc") && has("denied") {
-            "SELinux"
-        } else if has("apparmor=\"DENIED\"") || has("target=\"unprivileged_userns\"") {
-            "AppArmor"
-        } else if has("type=SECCOMP") || has("type=1326") {
-            "seccomp"
-        } else {
-            return None;
-        };
-        // what was only told of, and allowed
-        let allowed = has("permissive=1") || has("code=0x7ffc0000");
-        (words.iter().any(names) && !allowed).then_some(Self { line: line.trim(), who, words })
-    }
-
-    fn cause(&self) -> Option<Cause> {
+impl Denial {
+    /// What it may mean, the likeliest first.
+    fn causes(&self) -> impl Iterator<Item = Cause> {
         let rows = include_str!("audit.tsv").lines().filter(|row| !row.starts_with('#'));
-        let fits = rows.map(|row| row.split('\t')).find_map(|mut fields| {
+        rows.filter_map(|row| {
+            let mut fields = row.split('\t');
             let code = fields.next()?;
             let who = fields.next() == Some(self.who);
-            (who && fields.all(|word| self.words.contains(&word))).then_some(code)
-        });
-        fits?.parse().ok()
+            (who && fields.all(|word| self.words().any(|own| own == word))).then_some(code)?.parse().ok()
+        })
     }
+
+    fn evidence(&self) -> Evidence {
+        Evidence { bearing: Bearing::For, text: format!("the kernel's log says so: {}", self.line) }
+    }
+}
+
+/// A host with what the records tell of it in place of what nobody looked at.
+pub(super) fn over(denials: &[Denial], mut host: Host) -> Host {
+    let Some(label) = denials.iter().find_map(Denial::label) else { return host };
+    let security = &mut host.security;
+    if !security.label.is_unknown()
+        || !security.apparmor_enabled.is_unknown()
+        || !security.selinux_filesystem.is_unknown()
+    {
+        return host;
+    }
+    let domain = label.split(':').nth(2);
+    security.apparmor_enabled = Fact::Present(domain.is_none());
+    security.selinux_filesystem = Fact::Present(domain.is_some());
+    let engines = ["container_", "svirt_", "spc_t", "openshift_"];
+    let elsewhere = domain.is_some_and(|domain| !engines.iter().any(|of| domain.starts_with(of)));
+    security.label = Fact::Present(label);
+    // in a container nothing runs in the domain of a user or a service
+    if elsewhere && host.platforms.is_unknown() {
+        host.platforms = Fact::Absent;
+    }
+    host
 }
 
 /// What a text that is none of bwrap's says of denials.
 pub(super) fn find(case: &Case<'_>) -> Option<Finding> {
-    let others: Vec<_> = case.others().collect();
-    let record = others.iter().flat_map(|text| text.lines()).find_map(Record::read)?;
-    let said = format!("the kernel's audit log says so: {}", record.line);
-    let heard = |confidence| weigh(confidence).heard(case, said);
-    if let Some(rule) = record.cause().and_then(|cause| causes::all().find(|rule| rule.cause == cause)) {
-        return Some(heard(Confidence::High).finding(rule.cause, rule.remedies(case)));
+    let denial = case.symptom?.denials.iter().find(|denial| denial.who != KERNEL)?;
+    if let Some(rule) =
+        denial.causes().next().and_then(|cause| causes::all().find(|rule| rule.cause == cause))
+    {
+        let mut found = weigh(Confidence::High).finding(rule.cause, rule.remedies(case));
+        found.evidence.insert(0, denial.evidence());
+        return Some(found);
     }
     let mut found = causes::unexplained(case);
-    found.summary = format!("{} denies bwrap something, as the kernel's audit log says", record.who);
-    let evidence = heard(Confidence::Low).finding(found.cause, Vec::new()).evidence;
-    found.evidence.splice(..0, evidence);
+    found.summary = format!("{} denies bwrap something, as the kernel's log says", denial.who);
+    found.evidence.insert(0, denial.evidence());
+    Some(found)
+}
+
+/// Beside a message: what the records confirm comes first, and what they say that the message leaves open is said.
+pub(super) fn confirm(symptom: &Symptom, case: &Case<'_>, causes: &mut Vec<Finding>) {
+    if symptom.message().is_none() {
+        return;
+    }
+    // of what is as sure, what a record speaks for
+    let mut first = Vec::new();
+    for denial in &symptom.denials {
+        let told: Vec<Cause> = denial.causes().collect();
+        let explains = causes.iter_mut().find(|finding| told.contains(&finding.cause));
+        let Some(finding) = explains else {
+            let beside = beside(denial, &told, case);
+            first.extend(beside.iter().map(|finding| finding.cause));
+            causes.extend(beside);
+            continue;
+        };
+        // which of several mounts covers /proc the kernel does not say
+        let sure = denial.who != KERNEL || Setting::of(case) != Setting::Unknown;
+        if sure {
+            finding.confidence = Confidence::High;
+        }
+        first.push(finding.cause);
+        let evidence = denial.evidence();
+        if !finding.evidence.contains(&evidence) {
+            finding.evidence.insert(0, evidence);
+        }
+    }
+    if causes.len() > 1 {
+        causes.retain(|finding| finding.cause != Cause::Unexplained);
+    }
+    causes.sort_by_key(|finding| (Reverse(finding.confidence), !first.contains(&finding.cause)));
+}
+
+/// What was denied, where no cause of the message is that: it is not sure that this failure is meant.
+fn beside(denial: &Denial, told: &[Cause], case: &Case<'_>) -> Option<Finding> {
+    let answer = case.message().and_then(|message| message.errno()).and_then(Errno::code);
+    let denied = matches!(
+        (denial.who, answer),
+        ("SELinux" | "AppArmor", Some(libc::EACCES)) | ("seccomp", Some(libc::EPERM))
+    );
+    let rule = causes::all().find(|rule| denied && told.first() == Some(&rule.cause))?;
+    let mut found = weigh(Confidence::Medium)
+        .unknown("whether the record is of this failure: the times of both")
+        .finding(rule.cause, rule.remedies(case));
+    found.evidence.insert(0, denial.evidence());
     Some(found)
 }
 
@@ -171,5 +225,113 @@ mod tests {
         }
         // what bwrap itself said is more
         assert_eq!(first(&format!("{mount}\nbwrap: pivot_root: Invalid argument")).cause.code(), "MT15");
+    }
+
+    /// Beside bwrap's message a record says which of its causes it was, and to whom something was denied.
+    #[test]
+    fn a_record_beside_a_message_decides() {
+        let avc = |perm: &str, domain: &str, class: &str| {
+            format!(
+                "type=AVC msg=audit(1753452302.125:641): avc:  denied  {{ {perm} }} for pid=2896 comm=\"bwrap\" path=\"/\" \
+                 scontext=staff_u:staff_r:{domain}:s0-s0:c0.c1023 tcontext=system_u:object_r:root_t:s0 tclass={class} permissive=0"
+            )
+        };
+        let userns = "audit: type=1400 audit(1:2): apparmor=\"AUDIT\" operation=\"userns_create\" profile=\"unconfined\" \
+                      comm=\"bwrap\" target=\"unprivileged_userns\"";
+        let denied = "audit: type=1400 audit(1:2): apparmor=\"DENIED\" operation=\"capable\" profile=\"unprivileged_userns\" \
+                      comm=\"bwrap\" capname=\"sys_admin\"";
+        let pivot = "audit: type=1326 audit(1:2): comm=\"bwrap\" exe=\"/usr/bin/bwrap\" arch=c000003e syscall=155 code=0x50000";
+        let broken =
+            avc("mounton", "staff_t", "dir").replace(" pid=", "\npid=").replace(" scontext", "\n> scontext");
+        for (said, record, code) in [
+            ("Failed to make / slave: Permission denied", &*avc("mounton", "staff_t", "dir"), "MT16"),
+            ("Failed to make / slave: Permission denied", &*broken, "MT16"),
+            (
+                "Creating new namespace failed: Permission denied",
+                &*avc("create", "user_t", "user_namespace"),
+                "NS08",
+            ),
+            (
+                "Failed to mount tmpfs: Permission denied",
+                &*avc("mount", "httpd_t", "filesystem").replace("root_t", "tmpfs_t"),
+                "MT06",
+            ),
+            ("loopback: Failed RTM_NEWADDR: Operation not permitted", userns, "LO01"),
+            ("setting up uid map: Permission denied", userns, "UM02"),
+            ("setting up uid map: Permission denied", denied, "UM02"),
+            ("pivot_root: Operation not permitted", pivot, "MT08"),
+        ] {
+            for text in [format!("bwrap: {said}\n{record}\n"), format!("{record}\nbwrap: {said}\n")] {
+                let found = first(&text);
+                assert_eq!((found.cause.code(), found.confidence), (code, Confidence::High), "{text}");
+                assert!(found.evidence[0].text.starts_with("the kernel's log says so: "), "{found:?}");
+                assert_eq!(found.evidence[0].bearing, Bearing::For);
+            }
+        }
+        // not of another program, not what was allowed, and not of another answer
+        for record in [
+            avc("mounton", "staff_t", "dir").replace("\"bwrap\"", "\"sshd\""),
+            avc("mounton", "staff_t", "dir").replace("permissive=0", "permissive=1"),
+        ] {
+            let found = first(&format!("bwrap: Failed to make / slave: Permission denied\n{record}"));
+            assert_eq!((found.cause.code(), found.confidence), ("MT01", Confidence::Medium), "{record}");
+        }
+        let other = first(&format!(
+            "bwrap: Can't find source path /x: No such file or directory\n{}",
+            avc("mounton", "a_t", "dir")
+        ));
+        assert_eq!(other.cause.code(), "BD01");
+        // of a failure that it cannot have led to it is said, and not sure
+        let beside = first(&format!(
+            "bwrap: setting up uid map: Permission denied\n{}",
+            avc("create", "user_t", "user_namespace")
+        ));
+        assert_eq!((beside.cause.code(), beside.confidence), ("NS08", Confidence::Medium));
+    }
+
+    #[test]
+    fn what_helps_is_for_the_domain_of_the_record() {
+        for (perm, domain, target, class, said) in [
+            ("mounton", "staff_t", "root_t", "dir", ""),
+            ("mounton", "staff_t", "root_t", "dir", "\nbwrap: Failed to make / slave: Permission denied"),
+            (
+                "mount",
+                "httpd_t",
+                "tmpfs_t",
+                "filesystem",
+                "\nbwrap: Failed to mount tmpfs: Permission denied",
+            ),
+        ] {
+            let text = format!(
+                "type=AVC msg=audit(1:2): avc:  denied  {{ {perm} }} for pid=1 comm=\"bwrap\" scontext=staff_u:staff_r:{domain}:s0 \
+                 tcontext=system_u:object_r:{target}:s0 tclass={class} permissive=0{said}"
+            );
+            let remedy = &first(&text).remedies[0];
+            let typed = format!("{} {}", remedy.summary, remedy.instructions());
+            assert!(
+                typed.contains(&format!("(allow {domain} {target} ")) && !typed.contains("container_t"),
+                "{typed}"
+            );
+        }
+        // what was looked at counts for more
+        let mut host = Host::default();
+        host.security.label = Fact::Present("system_u:system_r:container_t:s0:c1,c2".into());
+        let denials = super::super::denial::read(
+            b"avc: denied { mounton } for comm=\"bwrap\" scontext=a:b:staff_t:s0 tclass=dir",
+        );
+        assert_eq!(over(&denials, host.clone()).security, host.security);
+    }
+
+    /// It says by which rule a procfs is not mounted, and not what covers /proc.
+    #[test]
+    fn the_kernel_says_that_proc_is_covered() {
+        let said = "$ sudo dmesg | tail\n[ 1.2] VFS: Mount too revealing\nbwrap: Can't mount proc on /newroot/proc: Operation not permitted";
+        let found = first(said);
+        assert_eq!((found.cause.code(), found.confidence), ("PR01", Confidence::Medium));
+        assert!(found.evidence[0].text.ends_with("VFS: Mount too revealing"), "{found:?}");
+        let found = first(&format!("$ docker run image\n{said}"));
+        assert_eq!((found.cause.code(), found.confidence), ("PR01", Confidence::High));
+        // alone it is nobody's failure
+        assert_eq!(first("VFS: Mount too revealing").cause, Cause::Unexplained);
     }
 }

@@ -185,6 +185,8 @@ causes! {
         BD07 DestinationExists "what the sandbox would make at a destination is there already, and differs",
         BD08 FileTooBig "a file of the sandbox does not fit where it is made",
         BD02 RemountRefused "a locked or special mount cannot be remounted with the flags of the bind",
+        BD11 SourceReplaced "what was mounted at a source has been replaced since",
+        VR02 BwrapTooOld "an old bwrap fails at something that newer ones do right",
         BD09 BindDenied "the kernel denies a bind mount",
     }
     Pivot { MT10 SeccompDeniesUmount "a system call filter denies unmounting", }

@@ -1,11 +1,13 @@
 //! What confines this process: a profile, a domain, Landlock rules, Ubuntu's restriction of user namespaces.
 
 use super::prelude::*;
-use crate::diagnosis::SelinuxRule;
+use crate::diagnosis::launcher::Launcher;
+use crate::diagnosis::remedy::told;
 use crate::diagnosis::wish::{
     RESTRICTION, allow_nesting, confine_container, leave_restriction, permit_bwrap, present_profile,
     reload_container_profile,
 };
+use crate::diagnosis::{Action, SelinuxRule};
 use crate::host::{AppArmor, Selinux};
 
 const ATTACHED: &str = "whether a profile attaches to bwrap itself: `aa-status`, as root";
@@ -209,5 +211,14 @@ pub(super) fn lift_restriction(case: &Case<'_>) -> Vec<Remedy> {
     if case.apparmor().profile().is_some() || switch.is("0") || switch.is_absent() {
         return permit_in_profile(case);
     }
-    permit_bwrap(case)
+    let mut remedies = permit_bwrap(case);
+    // upstream's profiles have one for it, and kernels of others than Ubuntu's no such restriction
+    if Launcher::of(case) == Some(Launcher::Flatpak) && switch.is_unknown() {
+        let at = remedies
+            .iter()
+            .position(|remedy| matches!(remedy.action, Action::Sysctl(_)))
+            .unwrap_or(remedies.len());
+        remedies.insert(at, told!(UM02, "profile-of-launcher", name = "flatpak"));
+    }
+    remedies
 }

@@ -6,6 +6,7 @@
 
 #[path = "../../tests/common/golden.rs"]
 mod files;
+mod harm;
 mod hosts;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -14,6 +14,7 @@ mod case;
 mod cause;
 mod causes;
 mod confinement;
+mod denial;
 mod evidence;
 mod facts;
 mod finding;
@@ -102,14 +103,20 @@ pub fn diagnose(symptom: &Symptom, host: &Host, sandbox: Option<&Sandbox>) -> Di
 
 /// The same with what a text tells in place of what nobody looked at: of all that it finds it says what it has from there.
 fn explain_told(symptom: &Symptom, host: &Host, sandbox: Option<&Sandbox>) -> Vec<Finding> {
-    let Some(told) = &symptom.told else { return explain(&Case::new(Some(symptom), host, sandbox)) };
-    let mut causes = explain(&Case::new(Some(symptom), &told.over(host), sandbox));
+    if symptom.told.is_none() && symptom.denials.is_empty() {
+        return explain(&Case::new(Some(symptom), host, sandbox));
+    }
+    let over = symptom.told.as_ref().map_or_else(|| host.clone(), |told| told.over(host));
+    let over = audit::over(&symptom.denials, over);
+    let case = Case::new(Some(symptom), &over, sandbox);
+    let mut causes = explain(&case);
     let silent = Symptom { told: None, ..symptom.clone() };
     let seen = explain(&Case::new(Some(&silent), host, sandbox));
     for finding in &mut causes {
         let same = seen.iter().find(|other| other.cause == finding.cause);
         finding.mark_told(same.map_or(&[], |other| &other.evidence));
     }
+    audit::confirm(symptom, &case, &mut causes);
     causes
 }
 

@@ -1,6 +1,7 @@
 //! What was seen to fail.
 
 use super::ProgramProblem;
+use super::denial::{self, Denial};
 use super::named::named;
 use super::told::Told;
 use crate::bwrap::message::{Said, search};
@@ -54,6 +55,8 @@ pub struct Symptom {
     pub errno: Option<i32>,
     /// What stood around all that, and tells of the place.
     pub(crate) told: Option<Box<Told>>,
+    /// What the kernel's log says in it of denials.
+    pub(crate) denials: Vec<Denial>,
 }
 
 impl Symptom {
@@ -77,7 +80,7 @@ impl Symptom {
             Said::NotStarted(error) => (foreign(), error.code()),
             Said::Nothing => (foreign(), None),
         };
-        Self { messages, errno, told: Told::read(text), ..Self::default() }
+        Self { messages, errno, told: Told::read(text), denials: denial::read(text), ..Self::default() }
     }
 
     /// The message that ended bwrap: the first one that is known and no warning. bwrap is several processes, and what

@@ -4,6 +4,7 @@
 //! It stands in for facts that nobody read ([`Told::over`]). Nobody saw it here: what is found by it says so.
 
 mod marks;
+mod mounts;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,6 +30,8 @@ pub(crate) struct Told {
     pub(super) denies_root: bool,
     /// A compositor that keeps a capability is named.
     pub(super) compositor: bool,
+    /// The bwrap is one of Nix's.
+    pub(super) nix_bwrap: bool,
     /// Facts, as of a host.
     host: Host,
 }
@@ -129,6 +132,7 @@ struct Reader {
 enum Sign {
     DeniesRoot,
     Compositor,
+    NixBwrap,
     ChromiumOs,
     /// A job of GitHub's runs in a container.
     JobContainer,
@@ -150,6 +154,7 @@ impl Reader {
         let signs = [
             (Sign::DeniesRoot, marks::denies_root(line)),
             (Sign::Compositor, holds(&lower, COMPOSITORS)),
+            (Sign::NixBwrap, marks::is_nix_bwrap(&lower)),
             (Sign::ChromiumOs, holds(&lower, &["chromium os lsm"])),
             (Sign::JobContainer, lower.trim_start().starts_with("container:")),
         ];
@@ -170,7 +175,7 @@ impl Reader {
         }
         self.sets = marks::sets_parameter(&lower);
         self.asked = marks::asked(line);
-        self.mounts.extend(marks::mount(line));
+        self.mounts.extend(mounts::mount(line));
         self.unit.extend(marks::unit_settings(line));
     }
 
@@ -198,8 +203,9 @@ impl Reader {
         let host = self.host(launcher);
         let compositor = self.has(Sign::Compositor) && !self.is_inside();
         let denies_root = self.has(Sign::DeniesRoot);
+        let nix_bwrap = self.has(Sign::NixBwrap);
         let Self { mounts, unit, .. } = self;
-        Told { launcher, mounts, unit, denies_root, compositor, host }
+        Told { launcher, mounts, unit, denies_root, compositor, nix_bwrap, host }
     }
 
     fn host(&self, launcher: Option<Launcher>) -> Host {
@@ -217,6 +223,10 @@ impl Reader {
         match release.and_then(|release| marks::module_of_kernel(release)).or(named) {
             Some(Module::AppArmor) => host.security.selinux_filesystem = Fact::Present(false),
             Some(Module::Selinux) => host.security.apparmor_enabled = Fact::Present(false),
+            Some(Module::Neither) => {
+                host.security.selinux_filesystem = Fact::Present(false);
+                host.security.apparmor_enabled = Fact::Present(false);
+            }
             None => {}
         }
         if self.has(Sign::ChromiumOs) {

@@ -353,6 +353,7 @@ impl Failure {
             errno: None,
             // the host itself is asked
             told: None,
+            denials: Vec::new(),
         }
     }
 

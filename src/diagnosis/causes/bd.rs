@@ -3,6 +3,8 @@
 //! None of this can be foreseen without looking at the host's files, so these rules speak only after a failure.
 
 pub(super) mod binds;
+#[cfg(test)]
+mod careful;
 mod destinations;
 mod files;
 pub(super) mod lookup;
@@ -61,6 +63,9 @@ rules! {
         "Unable to apply mount flags: remount \"%s\"",
         "Unable to remount destination \"%s\" with correct flags", "mount_setattr() failed at \"%s\""
     ] => binds::remount, binds::leave_mount_out;
+
+    SourceReplaced, Failed, ["Unable to mount source on destination" => (ENOENT)]
+        => binds::replaced, binds::start_outer_anew;
 
     BindDenied, Failed, [
         // bwrap before 0.5 gives no reason

@@ -1,7 +1,8 @@
 //! bwrap's file and its privileges: what goes wrong before it reads its command line.
 
 use super::prelude::*;
-use crate::bwrap::message::{Heard, NotStarted, not_started_in, path_shown};
+use super::vr::install_bubblewrap;
+use crate::bwrap::message::{Heard, NotStarted, is_program, not_started_in, path_shown};
 use crate::diagnosis::evidence::Seen;
 use crate::host::PACKAGED;
 use crate::sandbox::CapabilityChange;
@@ -15,7 +16,10 @@ rules! {
     BwrapMissing, Failed, [LAUNCH => (ENOENT ENOTDIR)],
         unless "`command -v bwrap` by the same user, in the same place, prints a path"
         => bwrap_missing, |case| {
-            let install = told!("install-bubblewrap", since = "");
+            let install = install_bubblewrap(case, "");
+            if let Some(path) = of_application(case) {
+                return vec![told!(CP07, "app-with-bwrap", path)];
+            }
             match launchers_word(case) {
                 Some(_) if seen_beside(case).is_some() => {
                     vec![told!(CP07, "launchers-path"), told!(CP07, "path-of-launcher"), install]
@@ -305,6 +309,16 @@ fn capability_unavailable(case: &Case<'_>) -> Option<Judgement> {
         .asked(case, given.then_some("the sandbox gives the command capabilities"))
         .if_so(evidence::filter(case))
         .into()
+}
+
+/// The bwrap that an application of Flatpak's has in itself, as somebody names it who did not find it.
+fn of_application(case: &Case<'_>) -> Option<String> {
+    let named = |text: &str| {
+        let mut words = text
+            .split(|c: char| c.is_whitespace() || "\"'`\u{201c}\u{201d}\u{2018}\u{2019}()[],:;".contains(c));
+        words.find(|word| word.starts_with("/app/") && is_program(word.as_bytes())).map(str::to_owned)
+    };
+    case.others().find_map(|text| named(&text))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ pub(super) mod nested;
 use super::cp::path;
 use super::pr::remedies::bind_dev;
 use super::prelude::*;
+use crate::diagnosis::launcher::Launcher;
 
 rules! {
     AppArmorRestrictsUserNamespaces, Anytime, ["setting up uid map" => (EACCES)]
@@ -121,8 +122,17 @@ fn landlock_denies_proc(case: &Case<'_>) -> Option<Judgement> {
         Fact::Present(_) => {
             weigh(Low).seen_against(map, "this process may open its own /proc/self/uid_map for writing")
         }
+        // what a desktop starts is under no such rules
+        _ if no_module(case) => weigh(Low).unknown("whether /proc/self/uid_map can be opened for writing"),
         _ => weigh(Medium).unknown("whether /proc/self/uid_map can be opened for writing"),
     })
+}
+
+/// Whether a launcher of desktops runs where no security module is that could deny it.
+fn no_module(case: &Case<'_>) -> bool {
+    let security = &case.host.security;
+    let none = security.apparmor_enabled.is(&false) && security.selinux_filesystem.is(&false);
+    none && Launcher::of(case).is_some_and(Launcher::is_of_desktops)
 }
 
 /// Whoever may not read a program may not look into its process, and neither may the process itself. A setuid bwrap has its
@@ -136,7 +146,7 @@ fn bwrap_unreadable(case: &Case<'_>) -> Option<Judgement> {
     };
     let Some(program) = case.host.bwrap.present() else {
         let may = format!("whether we may read it: `test -r {file}`");
-        return case.failed().then(|| found(Low).unknown(may));
+        return case.failed().then(|| found(if no_module(case) { Medium } else { Low }).unknown(may));
     };
     let sure = case.failed() || case.user_namespace() == Some(true);
     let why = "may be executed but not read, so the kernel keeps bwrap from writing its id map";

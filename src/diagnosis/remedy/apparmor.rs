@@ -41,6 +41,16 @@ pub(in super::super) fn container_profile(userns: bool) -> AppArmorProfile {
     }
 }
 
+/// Where Nix has its bwraps: a profile for one of them would be gone with the next update.
+pub(in super::super) const OF_NIX: &str = "/nix/store/*-bubblewrap-*/bin/bwrap";
+
+/// For each bwrap of Nix's.
+pub(in super::super) fn nix_profile() -> AppArmorProfile {
+    let name = "nix-bwrap".to_owned();
+    let text = format!(include_str!("files/bwrap.apparmor"), name = name, attachment = OF_NIX);
+    AppArmorProfile { path: Path::new(PROFILES).join(&name), program: Some(OF_NIX.into()), name, text }
+}
+
 /// A profile that confines nothing: to be named in the kernel's eyes is all that bwrap needs. `bwrap` is its resolved path.
 pub(in super::super) fn bwrap_profile(bwrap: &Path) -> AppArmorProfile {
     let name = profile_name(bwrap);

@@ -18,7 +18,7 @@ mod words;
 use std::path::PathBuf;
 
 pub use apparmor::AppArmorProfile;
-pub(super) use apparmor::{bwrap_profile, container_profile, rules};
+pub(super) use apparmor::{OF_NIX, bwrap_profile, container_profile, nix_profile, rules};
 pub use container::{CiService, ContainerOptions, Engine};
 pub use pod::{PodPatch, Profile};
 pub use sandbox::SandboxChange;
@@ -246,7 +246,11 @@ impl RemedyFile {
         let directory = self.path.parent().filter(|directory| directory.as_os_str() != "");
         let directory = directory.map_or_else(String::new, |it| format!("mkdir -p {}\n", path_word(it)));
         let load = self.load.map_or_else(String::new, |command| format!("{command} {path}\n"));
-        directory + &here_document(&path, &self.content) + &load
+        // a distribution's own would be lost
+        let before = self.load.map_or_else(String::new, |_| {
+            format!("# writes over {path}: keep a copy of it, if there is one\n")
+        });
+        before + &directory + &here_document(&path, &self.content) + &load
     }
 }
 

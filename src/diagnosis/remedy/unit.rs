@@ -53,7 +53,10 @@ impl UnitSettings {
         // named after what it is about: another remedy for the same unit must not overwrite it
         let about = self.settings.first().map_or("settings", |(name, _)| name);
         let write = here_document(&format!("{directory}/bwrap-{about}.conf"), &self.drop_in());
-        format!("mkdir -p {directory}\n{write}{manager} daemon-reload\n{manager} restart {}\n", operand(unit))
+        format!(
+            "mkdir -p {directory}\n{write}{manager} daemon-reload\n{manager} restart {}   # ends what runs in it\n",
+            operand(unit)
+        )
     }
 }
 
@@ -67,7 +70,7 @@ mod tests {
             let settings = vec![("User".into(), "1000".into())];
             UnitSettings { unit: Some(name.into()), user: false, settings }.typed()
         };
-        assert!(unit("-H.service").ends_with("systemctl restart -- -H.service\n"));
+        assert!(unit("-H.service").contains("systemctl restart -- -H.service "));
         assert!(unit("a b.service").contains("mkdir -p /etc/systemd/system/'a b.service'.d\n"));
     }
 }

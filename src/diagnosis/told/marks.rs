@@ -153,6 +153,8 @@ pub(super) const COMPOSITORS: &[&str] = &[
 pub(super) enum Module {
     AppArmor,
     Selinux,
+    /// None, unless whoever keeps the machine built one in.
+    Neither,
 }
 
 pub(super) const DISTRIBUTIONS: &[(Module, &[&str])] = &[
@@ -171,6 +173,7 @@ pub(super) const DISTRIBUTIONS: &[(Module, &[&str])] = &[
             "bazzite",
         ],
     ),
+    (Module::Neither, &["gentoo", "portage", "slackware"]),
     (Module::AppArmor, &["ubuntu", "debian", "linux mint", "pop!_os", "kde neon", "zorin", "proxmox"]),
 ];
 
@@ -346,6 +349,13 @@ pub(super) fn is_on(setting: &str) -> bool {
         Some((_, value)) => !["", "no", "false", "off", "0", "all", "default"].contains(&value),
         None => false,
     }
+}
+
+/// Whether a line, in small letters, starts bwrap from Nix's store, or names it there.
+pub(super) fn is_nix_bwrap(line: &str) -> bool {
+    line.contains("nixpkgs#bubblewrap")
+        || line.split_whitespace().any(|word| word.contains("/nix/store/") && word.contains("bubblewrap"))
+        || line.contains("nix-shell -p bubblewrap")
 }
 
 /// Whether a rule of an agent's settings denies reading everything: `"denyRead": ["/"]`.

@@ -3,7 +3,8 @@
 use super::allow_nesting;
 use super::prelude::*;
 use crate::diagnosis::facts::rule_out;
-use crate::diagnosis::remedy::{bwrap_profile, container_profile, rules};
+use crate::diagnosis::launcher::Launcher;
+use crate::diagnosis::remedy::{OF_NIX, bwrap_profile, container_profile, nix_profile, rules};
 use crate::host::{OUR_PROFILE, PACKAGED, PROFILES, Program, UBUNTUS_PROFILE, profile_files};
 use crate::visible::{is_hidden, path as shown};
 
@@ -107,12 +108,28 @@ pub(in super::super) fn profile_name<'a>(case: &Case<'a>) -> &'a str {
     name.filter(|name| !name.contains(is_hidden)).unwrap_or("NAME")
 }
 
+/// Whether bwrap is started from Nix's store, as far as a text tells.
+fn is_of_nix(case: &Case<'_>) -> bool {
+    let told = case.told().is_some_and(|told| told.nix_bwrap);
+    case.host.bwrap.is_unknown() && (told || Launcher::of(case) == Some(Launcher::NixFhs))
+}
+
+/// Launchers and Homebrew start one of their own.
+const ANOTHER_PATH: &str =
+    "that bwrap to be the one that is started (`command -v bwrap` there): else its path in the profile";
+
 /// A profile on the machine for this bwrap, by its path, which has to fit on a line of it.
 fn profile_for_bwrap(case: &Case<'_>) -> Option<Remedy> {
+    if is_of_nix(case) {
+        let (profile, machine) = (Action::AppArmor(nix_profile()), Setting::of(case).machine());
+        return Some(told!("profile-for-this-bwrap" => profile, path = OF_NIX, machine));
+    }
     let bwrap = bwrap_path(case);
     let (profile, machine) = (Action::AppArmor(bwrap_profile(bwrap)), Setting::of(case).machine());
     let fits = !bwrap.to_str()?.contains(is_hidden);
-    fits.then(|| told!("profile-for-this-bwrap" => profile, path = shown(bwrap), machine))
+    let remedy = fits.then(|| told!("profile-for-this-bwrap" => profile, path = shown(bwrap), machine))?;
+    let unseen = case.host.bwrap.present().is_none();
+    Some(if unseen { remedy.needs(ANOTHER_PATH) } else { remedy })
 }
 
 /// Let this bwrap, by its path, make user namespaces that work.

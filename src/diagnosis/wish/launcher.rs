@@ -1,6 +1,7 @@
 //! What whoever runs a launcher can do, who cannot edit the line that it writes.
 
 use super::prelude::*;
+use crate::bwrap::Stage;
 use crate::diagnosis::launcher::Launcher;
 
 impl Launcher {
@@ -66,8 +67,16 @@ fn has(path: &Path, parts: &[&str]) -> bool {
 }
 
 fn of_flatpak(case: &Case<'_>) -> Option<Remedy> {
+    // a name that is searched in the application's own PATH
+    let program = case.message()?.subject().map(Path::new).filter(|_| case.stage() == Some(Stage::Exec));
+    if let Some(program) = program {
+        let own = program.is_relative() || program.starts_with("/app");
+        return (own && case.errno() != Some(libc::EACCES)).then(|| told!("flatpak-command"));
+    }
     let path = about(case)?;
     match case.errno() {
+        Some(libc::EEXIST) if path.starts_with("/var/run") => Some(told!("flatpak-no-var-run")),
+        Some(libc::EEXIST) if path.components().count() <= 2 => Some(told!("flatpak-newer")),
         Some(libc::ENOENT | libc::EIO) if has(path, INSTALLED) => {
             Some(told!("flatpak-files-missing", path = path_word(path)))
         }

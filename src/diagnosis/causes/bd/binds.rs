@@ -1,7 +1,7 @@
 //! Binds that the kernel refuses.
 
 use super::destinations::{SETATTR, UNMOUNTED, unmounted};
-use super::lookup::Spot;
+use super::lookup::{Spot, is_kept_mounted};
 use crate::diagnosis::causes::prelude::*;
 
 /// File systems whose mounts come, go and fail on their own.
@@ -83,7 +83,7 @@ pub(super) fn leave_mount_out(case: &Case<'_>) -> Vec<Remedy> {
     let unmount = host.and_then(|path| match case.host.mounts.present() {
         Some(_) => {
             let fragile = mounted_on(case, &path).filter(|mount| is_fragile(mount))?;
-            Some(told!("unmount", place, point = word(&fragile.point)))
+            Some(unmount(&place, &fragile.point))
         }
         None => is_gone(case).then(|| stop_automount(&path)),
     });
@@ -98,10 +98,27 @@ fn is_gone(case: &Case<'_>) -> bool {
     case.errno().is_none_or(|errno| GONE.contains(&errno))
 }
 
+/// What fails and comes back, or can do without for a while; not what the system runs from.
+fn unmount(place: &str, point: &Path) -> Remedy {
+    if is_kept_mounted(point) { look_at_mount(point) } else { told!("unmount", place, point = word(point)) }
+}
+
+fn look_at_mount(point: &Path) -> Remedy {
+    told!(BD09, "look-at-mount", point = word(point))
+}
+
+/// Of a mount that is known to come and go.
+fn stop_mount(point: &Path) -> Remedy {
+    if is_kept_mounted(point) {
+        look_at_mount(point)
+    } else {
+        told!(BD09, "stop-automount", point = word(point))
+    }
+}
+
 /// Where nobody looked at the mounts.
 fn stop_automount(point: &Path) -> Remedy {
-    let needs = "an automount or a mount of a server there, as `findmnt -T` shows";
-    told!(BD09, "stop-automount", point = word(point)).needs(needs)
+    stop_mount(point).needs("an automount or a mount of a server there, as `findmnt -T` shows")
 }
 
 /// The bind itself.
@@ -135,6 +152,8 @@ pub(super) fn bind_otherwise(case: &Case<'_>) -> Vec<Remedy> {
         None => told!(BD09, "bind-another-path"),
     };
     let first = source.and_then(|source| match (case.errno(), case.host.mounts.present()) {
+        // of a whole system it takes hours, and labels that were given by hand
+        (Some(libc::EACCES), _) if source.components().count() <= 2 => Some(told!(BD09, "ask-module")),
         (Some(libc::EACCES), _) => Some(told!(BD09, "label-anew", source = word(source))),
         (Some(libc::EINVAL), _) => None,
         _ if !is_gone(case) => None,
@@ -144,8 +163,44 @@ pub(super) fn bind_otherwise(case: &Case<'_>) -> Vec<Remedy> {
         (_, None) => Some(stop_automount(source)),
         (_, Some(mounts)) => {
             let mount = mount_of(mounts, source).filter(|mount| is_fragile(mount))?;
-            Some(told!(BD09, "stop-automount", point = word(&mount.point)))
+            Some(stop_mount(&mount.point))
         }
     });
     Vec::new().or(first).or([otherwise]).or(Spot::destination(case).and_then(|spot| spot.leave_out()))
+}
+
+/// What the kernel answers to a mount on a file that has no name any more: of a file that was bound by itself, when another one took
+/// its place outside.
+pub(super) fn replaced(case: &Case<'_>) -> Option<Judgement> {
+    rule_out(crate::diagnosis::causes::dv::about_device(case))?;
+    let spot = Spot::destination(case)?;
+    let source = spot.message.source().unwrap_or(spot.path);
+    let is_gone =
+        |mount: &&Mount| mount.point == source && mount.root.to_string_lossy().ends_with("//deleted");
+    let refuted = format!(
+        "`grep -F {} /proc/self/mountinfo`, typed where bwrap runs, shows no //deleted",
+        word(source)
+    );
+    let found = |confidence, spot: &Spot<'_>| spot.weigh(confidence).refuted_by(refuted.clone());
+    let shown = source.display();
+    let summary = format!("{}: what was mounted at {shown} has been replaced since", spot.name());
+    let seen = format!("what is mounted at {shown} is deleted (//deleted in /proc/self/mountinfo)");
+    let mounts = &case.host.mounts;
+    if let Some(known) = mounts.present() {
+        rule_out(!known.iter().any(|mount| is_gone(&mount)))?;
+        return Some(found(High, &spot).summary(summary).said(case).seen(mounts, seen));
+    }
+    if case.told().is_some_and(|told| told.mounts.iter().any(|mount| is_gone(&mount))) {
+        return Some(found(High, &spot).summary(summary).said(case).pro(evidence::told(case, seen)));
+    }
+    // a directory of which one is mounted in another is bound with it, and seldom replaced
+    let unknown =
+        format!("whether {shown} is a mount whose file is deleted: /proc/self/mountinfo, where bwrap runs");
+    Some(found(Medium, &spot).summary(summary).said(case).unknown(unknown))
+}
+
+pub(super) fn start_outer_anew(case: &Case<'_>) -> Vec<Remedy> {
+    let Some(spot) = Spot::destination(case) else { return Vec::new() };
+    let point = word(spot.message.source().unwrap_or(spot.path));
+    told!(BD11, "start-outer-anew", point).or([told!(BD11, "directory-instead")]).or(spot.leave_out())
 }

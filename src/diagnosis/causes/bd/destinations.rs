@@ -4,7 +4,10 @@ use super::lookup::{Found, Spot, is_of_runtime};
 use super::sources::is_socket;
 use crate::diagnosis::causes::prelude::*;
 use crate::diagnosis::launcher::Launcher;
+use crate::visible::is_hidden;
 
+/// Why a bind fails.
+const MOUNT: &str = "Unable to mount source on destination";
 const SYMLINK: &str = "Can't mount on symlink destination %s";
 const CHMOD: &str = "Can't chmod %#o %s";
 /// What a destination that is missing is made with, since 0.12.
@@ -31,6 +34,8 @@ pub(super) fn symlink(case: &Case<'_>) -> Option<Judgement> {
     let confidence = match spot.mount() {
         _ if told || link.is_some() => High,
         None if spot.found.is_some() => Low,
+        // that is the answer to a file that was replaced, too, and of what a link leads to there is mostly another message
+        _ if spot.message.reason() == Some(MOUNT) => Low,
         _ => Medium,
     };
     let (name, place) = (spot.name(), spot.path.display());
@@ -79,7 +84,21 @@ pub(super) fn resolve_it(case: &Case<'_>) -> Vec<Remedy> {
         Some((operation, path)) => Remedy::change(SandboxChange::Destination { operation, path }),
         None => told!(BD04, "destination-of-link", look),
     };
-    resolved.or(spot.leave_out())
+    named_by_link(case, spot.path).or([resolved]).or(spot.leave_out())
+}
+
+/// Who named a path that leads through a link, where a launcher writes the line: a home, or a variable. Of a line that is known the
+/// destination is changed.
+fn named_by_link(case: &Case<'_>, path: &Path) -> Vec<Remedy> {
+    if case.sandbox.is_some() || case.errno() != Some(libc::ENOENT) {
+        return Vec::new();
+    }
+    let home = ["/home", "/var/home", "/Users"].iter().any(|homes| path.starts_with(homes));
+    let nix = path.starts_with("/run/current-system") || path.starts_with("/etc/profiles");
+    let variable = nix
+        .then(|| told!(BD04, "variable-that-names-it", path = word(path.ancestors().nth(1).unwrap_or(path))));
+    let home = home.then(|| told!(BD04, "home-without-link"));
+    Vec::new().or(variable).or(home)
 }
 
 /// Whether what is to be made read-only is no mount: since 0.13 `mount_setattr` says so.
@@ -257,7 +276,10 @@ fn obstacle(case: &Case<'_>, spot: &Spot<'_>) -> (Judgement, Vec<Remedy>) {
                 let same = "the sandbox to have there what the host has at the same path";
                 mount_point(case, None, spot.path).needs(same)
             });
-            (found, Vec::new().or(made).or(brought_along(case, spot.path)).or(elsewhere()))
+            let claude =
+                Launcher::of(case) == Some(Launcher::ClaudeCode) && in_windows(case, spot.path).is_some();
+            let unset = claude.then(|| told!(BD03, "without-scrub"));
+            (found, Vec::new().or(made).or(unset).or(brought_along(case, spot.path)).or(elsewhere()))
         }
     }
 }
@@ -307,12 +329,24 @@ fn in_read_only(case: &Case<'_>, spot: &Spot<'_>, found: Found<'_>, mount: Found
     Vec::new().or(made).or([told!(BD03, "other-destination", path = shown(spot.path))]).or(over)
 }
 
+/// A path on a disk of Windows' that was denied, as PowerShell takes it: who is an administrator there decides.
+fn in_windows(case: &Case<'_>, outside: &Path) -> Option<String> {
+    rule_out(!matches!(case.errno(), Some(libc::EACCES | libc::EPERM)))?;
+    let (disk, rest) = outside.to_str()?.strip_prefix("/mnt/")?.split_once('/')?;
+    let letter = disk.chars().next().filter(|letter| disk.len() == 1 && letter.is_ascii_lowercase())?;
+    let path = format!("{}:\\{}", letter.to_ascii_uppercase(), rest.replace('/', "\\"));
+    (!path.contains(is_hidden)).then(|| format!("'{}'", path.replace('\'', "''")))
+}
+
 /// What is to be made on the host: a directory, or a file for what binds one.
 fn mount_point(case: &Case<'_>, found: Option<Found<'_>>, outside: &Path) -> Remedy {
     let operation = found.map(|found| found.operation);
     let file = case.says(&["Can't create file at %s", "Can't create file %s"])
         || matches!(operation, Some(Operation::File(_) | Operation::BindData(_)));
     let (place, parent) = (word(outside), word(outside.parent().unwrap_or(Path::new("/"))));
+    if let Some(windows) = in_windows(case, outside).filter(|_| !file) {
+        return told!(BD03, "make-in-windows", windows);
+    }
     match operation {
         _ if file => told!(BD03, "make-file-for-mount", parent, place),
         // bwrap failed before it came to the kind of the source

@@ -183,13 +183,39 @@ impl fmt::Display for Found<'_> {
     }
 }
 
-/// Whether the system itself needs what is at a path of the host's: nobody moves it away for the sake of a sandbox.
+/// Below which the system has what it needs itself.
+const SYSTEM: &[&str] = &[
+    "/bin", "/boot", "/dev", "/etc", "/gnu", "/lib", "/lib32", "/lib64", "/nix", "/opt", "/ostree", "/proc",
+    "/run", "/sbin", "/snap", "/sys", "/sysroot", "/usr", "/var",
+];
+/// What is a user's all the same.
+const OF_USERS: &[&str] = &["/run/media", "/var/home", "/var/mnt", "/var/tmp"];
+
+fn is_below(path: &Path, directories: &[&str]) -> bool {
+    directories.iter().any(|directory| path.starts_with(directory))
+}
+
+/// Whether it is somebody's whole home.
+fn is_home(path: &Path) -> bool {
+    let above = path.parent().unwrap_or(path);
+    path == Path::new("/root")
+        || ["/home", "/var/home", "/Users"].iter().any(|homes| above == Path::new(homes))
+}
+
+/// Whether the system itself needs what is at a path of the host's, or a user all of it: nobody moves it away for the sake of a
+/// sandbox.
 pub(super) fn is_of_system(path: &Path) -> bool {
-    const SYSTEM: [&str; 11] =
-        ["/boot", "/dev", "/etc", "/opt", "/proc", "/run", "/sbin", "/sys", "/usr", "/var", "/lib"];
     let top = path.components().count() <= 2;
-    top || SYSTEM.iter().any(|system| path.starts_with(system))
-        && !["/var/tmp", "/var/home"].iter().any(|of_users| path.starts_with(of_users))
+    top || is_home(path) || is_below(path, SYSTEM) && !is_below(path, OF_USERS)
+}
+
+/// Whether what is mounted there, or above it, is not to be unmounted while the system runs: disks of others' have directories of
+/// their own below /.
+pub(in crate::diagnosis) fn is_kept_mounted(path: &Path) -> bool {
+    let whole =
+        ["/", "/home", "/srv", "/tmp", "/var/home", "/var/tmp"].iter().any(|one| path == Path::new(one));
+    let system = is_below(path, SYSTEM) && !is_below(path, OF_USERS);
+    whole || is_home(path) || system || !path.is_absolute()
 }
 
 /// Whether a path is mostly a runtime's that the launcher of the sandbox brings along, and seldom the host's own.

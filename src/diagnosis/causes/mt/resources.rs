@@ -55,6 +55,16 @@ fn tmp_missing(case: &Case<'_>) -> Option<Judgement> {
 fn initramfs(case: &Case<'_>) -> Option<Judgement> {
     let mounts = &case.host.mounts;
     if mounts.present().is_none() {
+        let told =
+            case.told().and_then(|told| told.mounts.iter().rfind(|mount| mount.point == Path::new("/")));
+        match told.map(|root| root.filesystem == "rootfs") {
+            Some(true) => return Some(weigh(High).pro(evidence::told(case, "rootfs is mounted on /"))),
+            // of another place, perhaps
+            Some(false) => {
+                return open(case, Low, "what is mounted on / where bwrap runs: /proc/self/mountinfo");
+            }
+            None => {}
+        }
         return open(case, Medium, "what is mounted on /: /proc/self/mountinfo");
     }
     let root = mounted_on(case, Path::new("/"))?;

@@ -220,6 +220,11 @@ fn no_user_namespaces(case: &Case<'_>) -> Option<Judgement> {
         (Some(true), None) => weigh(Low)
             .seen_against(exists, "/proc/self/ns/user exists, so the kernel has user namespaces")
             .unknown("whether it lacks one of the other namespaces: `ls /proc/self/ns`"),
+        // built in, and off until the kernel is told otherwise when it starts
+        _ if case.kernel() == Some((3, 10)) => weigh(Medium)
+            .summary("the kernel of RHEL 7 and CentOS 7 comes with user namespaces switched off")
+            .seen(release, "Linux 3.10, to which user_namespace.enable=1 has to be said (uname -r)")
+            .unknown("whether /proc/self/ns/user exists"),
         _ => weigh(Medium).unknown("whether /proc/self/ns/user exists"),
     })
 }

@@ -24,7 +24,7 @@ fn a_container_gets_a_profile_of_its_own() {
     let found = confine(&docker());
     let text = found[0].instructions();
     assert!(
-        text.starts_with("mkdir -p /etc/apparmor.d\ncat > /etc/apparmor.d/bwrap-nested <<'EOF'\n"),
+        text.contains("\nmkdir -p /etc/apparmor.d\ncat > /etc/apparmor.d/bwrap-nested <<'EOF'\n"),
         "{text}"
     );
     assert!(text.ends_with(
