@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use super::{AlsoSaid, Bearing, Cause, Diagnosis, Finding, Outlook, Prediction, Remedy, Verdict};
 use crate::bwrap::Stage;
+use crate::bwrap::message::Spoken;
 use crate::visible::line;
 
 /// Text without what does not show, but the ends of lines: labels, paths and messages come from elsewhere, and a terminal
@@ -53,9 +54,12 @@ impl<'a> From<&'a Diagnosis> for Report<'a> {
             Verdict::Unknown if it.cause().is_some_and(Cause::is_before_bwrap) => {
                 Some("Kubernetes did not start the pod; bwrap did not run.")
             }
-            Verdict::Unknown => message.map(|_| match stage {
-                Some(_) => "bwrap reported a failure.",
-                None => "This is no message of bwrap's that is known:",
+            Verdict::Unknown => message.map(|_| match (stage, it.spoken) {
+                (None, _) => "This is no message of bwrap's that is known:",
+                // a note says which
+                (_, Spoken::Supposed | Spoken::Over) => "The text tells of a failure of bwrap's:",
+                (_, Spoken::Asked) => "bwrap printed how it is used:",
+                (_, Spoken::Plain | Spoken::Now) => "bwrap reported a failure.",
             }),
         };
         Self {

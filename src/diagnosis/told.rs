@@ -3,16 +3,21 @@
 //!
 //! It stands in for facts that nobody read ([`Told::over`]). Nobody saw it here: what is found by it says so.
 
+mod denied;
 mod marks;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::launcher::Launcher;
+use crate::bwrap::message::is_signed;
 use crate::host::{Fact, Host, Mount, Platform, Sighting, platform_of_kernel};
-use marks::{COMPOSITORS, DISTRIBUTIONS, LAUNCHERS, Module, PLATFORMS, holds};
+use denied::{Inside, inside};
+use marks::{CHROMIUM_OS, COMPOSITORS, DISTRIBUTIONS, LAUNCHERS, Module, PLATFORMS, holds, names_launcher};
 
-/// So many lines are read, from the first: what people add by hand is short.
+/// So many lines are read from the first on, and so many up to the last: what people add by hand is short, and a log may be between.
 const MOST_LINES: usize = 2_000;
+/// And so many around the first message: who ran it stands there.
+const AROUND: usize = 200;
 /// Of each so many bytes.
 const MOST_BYTES: usize = 2_000;
 
@@ -29,6 +34,8 @@ pub(crate) struct Told {
     pub(super) denies_root: bool,
     /// A compositor that keeps a capability is named.
     pub(super) compositor: bool,
+    /// The root is shown to be the initramfs.
+    pub(super) rootfs: bool,
     /// Facts, as of a host.
     host: Host,
 }
@@ -37,8 +44,13 @@ impl Told {
     /// What a text tells, if anything.
     pub(super) fn read(text: &[u8]) -> Option<Box<Self>> {
         let mut reader = Reader::default();
-        for line in text.split(|byte| *byte == b'\n').take(MOST_LINES) {
-            reader.read(&String::from_utf8_lossy(line.get(..MOST_BYTES).unwrap_or(line)));
+        let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
+        let end = lines.len().saturating_sub(MOST_LINES);
+        let said = lines.iter().position(|line| is_signed(line)).unwrap_or_default();
+        for (index, line) in lines.into_iter().enumerate() {
+            if index < MOST_LINES || index >= end || index.abs_diff(said) < AROUND {
+                reader.read(&String::from_utf8_lossy(line.get(..MOST_BYTES).unwrap_or(line)));
+            }
         }
         let told = reader.told();
         (told != Self::default()).then(|| Box::new(told))
@@ -132,6 +144,12 @@ enum Sign {
     ChromiumOs,
     /// A job of GitHub's runs in a container.
     JobContainer,
+    /// It is said to be in no container.
+    NoContainer,
+    /// A container is spoken of.
+    Container,
+    /// The root is the file system of the initramfs.
+    Rootfs,
 }
 
 impl Reader {
@@ -139,7 +157,7 @@ impl Reader {
         // what bwrap says is read elsewhere
         let line = line.find("bwrap: ").and_then(|at| line.get(..at)).unwrap_or(line);
         let lower = line.to_ascii_lowercase();
-        if let Some(rank) = LAUNCHERS.iter().position(|(_, words)| holds(&lower, words)) {
+        if let Some(rank) = LAUNCHERS.iter().position(|(_, words)| names_launcher(&lower, words)) {
             self.launcher = Some(self.launcher.map_or(rank, |other| other.min(rank)));
         }
         for (platform, words) in PLATFORMS {
@@ -147,10 +165,14 @@ impl Reader {
                 self.platforms.entry(*platform).or_insert_with(|| (*word).to_owned());
             }
         }
+        let spoken = inside(&lower);
         let signs = [
             (Sign::DeniesRoot, marks::denies_root(line)),
             (Sign::Compositor, holds(&lower, COMPOSITORS)),
-            (Sign::ChromiumOs, holds(&lower, &["chromium os lsm"])),
+            (Sign::ChromiumOs, holds(&lower, CHROMIUM_OS)),
+            (Sign::NoContainer, spoken == Some(Inside::No)),
+            (Sign::Container, spoken == Some(Inside::Perhaps)),
+            (Sign::Rootfs, marks::shows_rootfs(&lower)),
             (Sign::JobContainer, lower.trim_start().starts_with("container:")),
         ];
         self.signs.extend(signs.into_iter().filter(|(_, there)| *there).map(|(sign, _)| sign));
@@ -191,6 +213,17 @@ impl Reader {
         if self.has(Sign::JobContainer) && self.platforms.contains_key(&Platform::GitHubActions) {
             self.platforms.entry(Platform::Docker).or_insert_with(|| "container:".to_owned());
         }
+        // a cluster's client stands on many desks
+        if launcher.is_some_and(Launcher::is_of_desktops)
+            && self.evidence(Platform::Kubernetes) == Some("kubectl")
+        {
+            self.platforms.remove(&Platform::Kubernetes);
+        }
+        // of Chromium OS Linux runs in a virtual machine, or on its own kernel
+        let by_name = |evidence: &str| evidence.contains("chrome");
+        if self.has(Sign::ChromiumOs) && self.evidence(Platform::Crostini).is_some_and(by_name) {
+            self.platforms.remove(&Platform::Crostini);
+        }
         // both are spoken of, and one of them is meant
         if self.platforms.contains_key(&Platform::Wsl1) && self.platforms.contains_key(&Platform::Wsl2) {
             self.platforms.retain(|platform, _| ![Platform::Wsl1, Platform::Wsl2].contains(platform));
@@ -198,8 +231,9 @@ impl Reader {
         let host = self.host(launcher);
         let compositor = self.has(Sign::Compositor) && !self.is_inside();
         let denies_root = self.has(Sign::DeniesRoot);
+        let rootfs = self.has(Sign::Rootfs);
         let Self { mounts, unit, .. } = self;
-        Told { launcher, mounts, unit, denies_root, compositor, host }
+        Told { launcher, mounts, unit, denies_root, compositor, rootfs, host }
     }
 
     fn host(&self, launcher: Option<Launcher>) -> Host {
@@ -234,6 +268,11 @@ impl Reader {
         self.signs.contains(&sign)
     }
 
+    /// By which words a platform is known.
+    fn evidence(&self, platform: Platform) -> Option<&str> {
+        self.platforms.get(&platform).map(String::as_str)
+    }
+
     /// Whether a container's engine is named.
     fn is_inside(&self) -> bool {
         let engines = [Platform::Docker, Platform::Podman, Platform::Kubernetes, Platform::OpenShift];
@@ -244,7 +283,8 @@ impl Reader {
     fn is_of_machine(&self, launcher: Option<Launcher>) -> bool {
         let mounted = |mount: &Mount| ["nfsd", "xenfs"].contains(&mount.filesystem.as_str());
         let hardened = self.release.once().is_some_and(|release| release.contains("hardened"));
-        hardened || launcher.is_some_and(Launcher::is_of_desktops) || self.mounts.iter().any(mounted)
+        let said = self.has(Sign::NoContainer) && !self.has(Sign::Container);
+        said || hardened || launcher.is_some_and(Launcher::is_of_desktops) || self.mounts.iter().any(mounted)
     }
 }
 

@@ -12,6 +12,7 @@ use super::folded::Folded;
 use super::marks::{Start, named, plain, trims, without_marks};
 use super::packages::is_of_packages;
 use super::recognise::{Found, literal_len, recognise};
+use super::spoken::{self, Spoken};
 use super::status::is_status;
 use super::table::{Row, TABLE, Tail};
 use super::unstarted::{is_error, is_inside, not_started};
@@ -46,15 +47,22 @@ pub(crate) fn search(text: &[u8]) -> Said {
     let lines: Vec<Vec<u8>> = lines.into_iter().flat_map(run_together).collect();
     let mut messages: Vec<Message> = Vec::new();
     let mut beside: Vec<Message> = Vec::new();
-    let mut looked = 0;
+    let (mut looked, mut since) = (0, 0);
     for (index, line) in lines.iter().enumerate() {
         if let Some(start) = named(line).next() {
             // a log can name bwrap in each of its lines, and have a message in none
             let may = may_hold_message(line);
             looked += usize::from(may);
             let after = lines.get(index + 1..).unwrap_or_default();
-            match in_line(line, start, after, may && looked < MOST_MESSAGES) {
-                Some(message) => messages.push(message),
+            let thorough = may && looked < MOST_MESSAGES;
+            match in_line(line, start, after, thorough) {
+                Some(mut message) => {
+                    if messages.len() < MOST_MESSAGES {
+                        message.spoken = spoken_of(&lines, since, index, Some(start));
+                    }
+                    since = index + 1;
+                    messages.push(message);
+                }
                 None if beside.len() < MOST_MESSAGES && not_started(line).is_some() => {
                     beside.push(Message::foreign(line.trim_ascii()));
                 }
@@ -71,8 +79,24 @@ pub(crate) fn search(text: &[u8]) -> Said {
             let has = |words: &[u8]| find(&lower, words).is_some();
             has(b"flatpak run") || has(b" --") && named(&lower).next().is_some()
         });
-        let known = lines.iter().take(MOST_SEARCHED).filter(|line| may_hold_message(line));
-        let known = known.filter_map(|line| unnamed(line, single, about));
+        // WebKit waits for the same number as bwrap does, and says the same of it
+        let of_webkit = lines.iter().take(MOST_SEARCHED).any(|line| find(line, b"readPIDFromPeer").is_some());
+        let known = lines.iter().enumerate().take(MOST_SEARCHED).filter(|(_, line)| may_hold_message(line));
+        let known = known.filter_map(|(index, line)| {
+            let message = unnamed(line, single, about)?;
+            let peers = message.pattern() == Some("Unexpected short read from pid socket");
+            if peers && (of_webkit || find(line, b"PID socket").is_some()) {
+                return None;
+            }
+            let asked =
+                message.operation().is_none() && message.text().as_encoded_bytes().starts_with(b"usage: ");
+            let spoken = if asked && spoken::is_help(text) {
+                Spoken::Asked
+            } else {
+                spoken_of(&lines, 0, index, None)
+            };
+            Some(Message { spoken, ..message })
+        });
         let known: Vec<Message> = known.collect();
         if !known.is_empty() {
             messages = known;
@@ -86,6 +110,23 @@ pub(crate) fn search(text: &[u8]) -> Said {
         return Said::Nothing;
     }
     lines.iter().find_map(|line| not_started(line)).map_or(Said::Nothing, Said::NotStarted)
+}
+
+/// So many lines before a message tell how it is spoken of, and so many after it.
+const MOST_TELLING: usize = 30;
+
+/// How a text speaks of the message in a line, the last one before which ended before line `since`.
+fn spoken_of(lines: &[Vec<u8>], since: usize, index: usize, start: Option<Start>) -> Spoken {
+    let Some(line) = lines.get(index) else { return Spoken::Plain };
+    let begun = since.max(index.saturating_sub(MOST_TELLING));
+    let intro = lines.get(begun..index).unwrap_or_default().join(&b'\n');
+    let (before, said) = start.map_or((&[][..], &line[..]), |start| {
+        (line.get(..start.name).unwrap_or_default(), line.get(start.words..).unwrap_or_default())
+    });
+    let next = lines.iter().skip(index + 1).take(MOST_TELLING);
+    let next = next.take_while(|line| !named(line).any(|start| start.colon));
+    let after: Vec<&[u8]> = std::iter::once(said).chain(next.map(Vec::as_slice)).collect();
+    spoken::of(&intro, before, &after.join(&b'\n'))
 }
 
 /// The parts of a line in which several messages have run together: each ends where bwrap's name stands behind one that is whole.
@@ -369,10 +410,6 @@ fn filled(first: &[u8], after: &[Vec<u8>], is_known: bool) -> Option<Message> {
 /// The message in a line without bwrap's name. What others may say as well needs to be all there is, or the whole line among others
 /// about bwrap or Flatpak.
 fn unnamed(line: &[u8], single: bool, about: bool) -> Option<Message> {
-    // WebKit waits for the same number as bwrap does, and says the same of it
-    if find(line, b"readPIDFromPeer").is_some() {
-        return None;
-    }
     let line = line.get(..MOST_BYTES).unwrap_or(line).trim_ascii();
     if is_of_packages(line) {
         return None;

@@ -4,6 +4,7 @@ use super::cp::path;
 use super::ex::EXECVP;
 use super::prelude::*;
 use super::vr::subject;
+use crate::bwrap::message::Spoken;
 use crate::bwrap::options;
 
 rules! {
@@ -105,10 +106,12 @@ fn bad_arguments(case: &Case<'_>) -> Option<Judgement> {
     let refused =
         || format!("bwrap does not accept its arguments: {}", text.lines().next().unwrap_or_default());
     let summary = meaning(case, Cause::BadArguments).map_or_else(refused, |(_, why)| why.to_owned());
-    weigh(High)
+    let asked = message.spoken() == Spoken::Asked;
+    weigh(if asked { Medium } else { High })
         .refuted_by("the same command line is accepted by the same bwrap")
         .summary(summary)
         .heard(case, "bwrap ended while it read its arguments, before it made anything")
+        .unknown(asked.then_some("whether it was asked to print this (--help)"))
         .into()
 }
 

@@ -63,14 +63,21 @@ fn remedies(case: &Case<'_>) -> Vec<Remedy> {
     Vec::from(first).or([report]).or(version)
 }
 
-/// Whether bwrap's command line stands in what others said: some launchers show that, and not what bwrap said.
+/// Whether bwrap's command line stands in what others said: some launchers show that, and not what bwrap said. One that is only hinted at
+/// (`bwrap --unshare-all ...`) cannot be run.
 fn has_line(case: &Case<'_>) -> bool {
+    const MOST: usize = 200;
     case.others().any(|text| {
         let words = text.split_whitespace().map(|word| word.trim_matches(['"', '\'', ',', '[', '`']));
         let words: Vec<&str> = words.collect();
-        words
-            .windows(2)
-            .any(|pair| matches!(pair, [program, option] if is_program(program.as_bytes()) && option.starts_with("--")))
+        let begins = words.windows(2).enumerate().filter(|(_, pair)| {
+            matches!(pair, [program, option] if is_program(program.as_bytes()) && option.starts_with("--"))
+        });
+        begins.map(|(at, _)| at + 1).any(|at| {
+            let rest = words.iter().skip(at).take(MOST);
+            let mut shown = rest.take_while(|word| !word.ends_with("...") && !word.ends_with('\u{2026}'));
+            shown.any(|word| word.starts_with('/'))
+        })
     })
 }
 

@@ -24,6 +24,10 @@ rules! {
         unless "`grep ' / / ' /proc/self/mountinfo` shows another file system than rootfs"
         => initramfs;
 
+    ChrootBelowSharedMount, Failed, ["pivot_root", "pivot_root(/newroot)" => (EINVAL)],
+        unless "with `unshare --mount` in front of the chroot it fails alike"
+        => chroot_below_shared;
+
     OverlayUnsupported, Anytime, [
         "Can't make overlay mount on %s with options %s",
         "Can't make overlay mount on %s with options %s: Overlay directories may not overlap"
@@ -55,11 +59,34 @@ fn tmp_missing(case: &Case<'_>) -> Option<Judgement> {
 fn initramfs(case: &Case<'_>) -> Option<Judgement> {
     let mounts = &case.host.mounts;
     if mounts.present().is_none() {
-        return open(case, Medium, "what is mounted on /: /proc/self/mountinfo");
+        let shown = case.told().is_some_and(|told| told.rootfs);
+        let shows = "rootfs, the initramfs, is what is mounted on /";
+        if let Some(shown) = evidence::told(case, shown.then_some(shows)) {
+            return Some(weigh(High).pro(shown));
+        }
+        let chroot = case.on(Platform::Chroot);
+        return open(case, if chroot { Low } else { Medium }, "what is mounted on /: /proc/self/mountinfo");
     }
     let root = mounted_on(case, Path::new("/"))?;
     let seen = "the file system on / is rootfs, the initramfs (/proc/self/mountinfo)";
     (root.filesystem == "rootfs").then(|| weigh(High).seen(mounts, seen))
+}
+
+/// Of all that the kernel answers so, bwrap sees to the rest: its new root is a mount, below the old one.
+fn chroot_below_shared(case: &Case<'_>) -> Option<Judgement> {
+    let mounts = &case.host.mounts;
+    let whether = "whether it is a chroot: `findmnt /` there, compared with that of process 1";
+    if let Some(sighting) = case.sighting(Platform::Chroot) {
+        return Some(weigh(High).pro(evidence::sighted(sighting)));
+    }
+    if mounts.present().is_none() {
+        rule_out(case.told().is_some_and(|told| told.rootfs))?;
+        return open(case, Medium, whether);
+    }
+    let root = mounted_on(case, Path::new("/"))?;
+    rule_out(root.filesystem == "rootfs")?;
+    let seen = "a mount is on /, and not rootfs (/proc/self/mountinfo): what is left is a mount around it that is shared";
+    Some(weigh(Medium).seen(mounts, seen).unknown(whether))
 }
 
 /// A path as mountinfo has it: without a slash at its end.
@@ -236,7 +263,7 @@ mod tests {
         let message = "pivot_root: Invalid argument";
         let cause = |host: &Host| explain(message, host, &whole()).cause();
         let mut host = machine();
-        assert_eq!(cause(&host), Some(Cause::Unexplained));
+        assert_eq!(cause(&host), Some(Cause::ChrootBelowSharedMount));
         host.mounts = Fact::Unknown;
         assert_eq!(cause(&host), Some(Cause::RootIsInitramfs));
         host.mounts = Fact::Present(mounts(&[
