@@ -28,6 +28,7 @@ mod log;
 mod marks;
 mod packages;
 mod recognise;
+mod retyped;
 mod spelling;
 mod spoken;
 mod stage;

@@ -7,6 +7,7 @@ mod denied;
 mod marks;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use super::launcher::Launcher;
 use crate::bwrap::message::is_signed;
@@ -36,6 +37,8 @@ pub(crate) struct Told {
     pub(super) compositor: bool,
     /// The root is shown to be the initramfs.
     pub(super) rootfs: bool,
+    /// Files that ls(1) shows.
+    pub(super) files: BTreeSet<PathBuf>,
     /// Facts, as of a host.
     host: Host,
 }
@@ -132,6 +135,7 @@ struct Reader {
     asked: Option<String>,
     mounts: Vec<Mount>,
     unit: Vec<String>,
+    files: BTreeSet<PathBuf>,
     module: Said<Module>,
     signs: BTreeSet<Sign>,
 }
@@ -194,6 +198,7 @@ impl Reader {
         self.asked = marks::asked(line);
         self.mounts.extend(marks::mount(line));
         self.unit.extend(marks::unit_settings(line));
+        self.files.extend(marks::file(line));
     }
 
     fn told(mut self) -> Told {
@@ -232,8 +237,8 @@ impl Reader {
         let compositor = self.has(Sign::Compositor) && !self.is_inside();
         let denies_root = self.has(Sign::DeniesRoot);
         let rootfs = self.has(Sign::Rootfs);
-        let Self { mounts, unit, .. } = self;
-        Told { launcher, mounts, unit, denies_root, compositor, rootfs, host }
+        let Self { mounts, unit, files, .. } = self;
+        Told { launcher, mounts, unit, denies_root, compositor, rootfs, files, host }
     }
 
     fn host(&self, launcher: Option<Launcher>) -> Host {

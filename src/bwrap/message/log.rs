@@ -5,6 +5,8 @@
 //! each place where it could end; the reading that explains most is taken, the plain one first. What nobody knows is bwrap's
 //! only if bwrap's name stands in front of it, as bwrap puts it there.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::sync::LazyLock;
 
 use super::errno::{self, find};
@@ -12,6 +14,7 @@ use super::folded::Folded;
 use super::marks::{Start, named, plain, trims, without_marks};
 use super::packages::is_of_packages;
 use super::recognise::{Found, literal_len, recognise};
+use super::retyped;
 use super::spoken::{self, Spoken};
 use super::status::is_status;
 use super::table::{Row, TABLE, Tail};
@@ -298,8 +301,17 @@ fn in_line(line: &[u8], first: Start, after: &[Vec<u8>], thorough: bool) -> Opti
         let rest = line.get(first.words..)?;
         best = word_starts(rest).take(64).find_map(|at| {
             let (fit, message) = read(rest.get(at..)?, true, None);
-            (fit == Fit::Known && is_telling(&message)).then_some((fit, message))
+            // without its error only where somebody quotes it
+            let quoted =
+                fit == Fit::Whole && rest.get(at.checked_sub(1)?).is_some_and(|byte| b"\"'`".contains(byte));
+            ((fit == Fit::Known || quoted) && is_telling(&message)).then_some((fit, message))
         });
+    }
+    if best.as_ref().is_none_or(|(fit, _)| *fit <= Fit::Open)
+        && line.len() < EDGE * 10
+        && let Some(message) = words(first).and_then(retyped)
+    {
+        return Some(message);
     }
     match (best, own) {
         (Some((_, message)), _) => Some(message),
@@ -314,6 +326,15 @@ fn in_line(line: &[u8], first: Start, after: &[Vec<u8>], thorough: bool) -> Opti
         }
         (None, None) => None,
     }
+}
+
+/// A message that was typed off, its letters as they were typed.
+fn retyped(text: &[u8]) -> Option<Message> {
+    let text = trims(text, None)[1];
+    let mended = retyped::mended(text)?;
+    let (fit, message) = read(&mended, true, None);
+    let known = fit == Fit::Known && is_worded(&message, 10);
+    known.then(|| Message { text: OsString::from_vec(text.to_vec()), ..message })
 }
 
 /// The loader's own message, which says whom it loads with the path, where that is bwrap.

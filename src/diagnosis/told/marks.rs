@@ -1,6 +1,6 @@
 //! By what words a text tells of launchers, platforms, kernels, sysctls, mounts and units.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::denied::{is_denied, is_in_passing};
 use crate::diagnosis::launcher::Launcher;
@@ -401,6 +401,17 @@ pub(super) fn asked(line: &str) -> Option<String> {
     let (_, path) = line.split_once("cat /proc/sys/")?;
     let name = path.split_whitespace().next()?.replace('/', ".");
     is_parameter(&name).then_some(name)
+}
+
+/// A file that can be executed, as `ls -l` shows it by its path.
+pub(super) fn file(line: &str) -> Option<PathBuf> {
+    let mut words = line.split_whitespace();
+    let mode = words.next()?.trim_end_matches(['.', '+']);
+    let is_mode = mode.len() == 10
+        && mode.starts_with(['-', 'l'])
+        && mode.bytes().all(|byte| b"-lrwxsStT".contains(&byte));
+    let path = line.split(" -> ").next()?.split_whitespace().next_back()?;
+    (is_mode && mode.contains('x') && path.starts_with('/')).then(|| PathBuf::from(path))
 }
 
 /// A mount, as mount(8) prints it: `nfsd on /proc/fs/nfsd type nfsd (rw,relatime)`.
