@@ -6,14 +6,16 @@
 mod denied;
 mod marks;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
 
 use super::launcher::Launcher;
 use crate::bwrap::message::is_signed;
 use crate::host::{Fact, Host, Mount, Platform, Sighting, platform_of_kernel};
 use denied::{Inside, inside};
-use marks::{CHROMIUM_OS, COMPOSITORS, DISTRIBUTIONS, LAUNCHERS, Module, PLATFORMS, holds, names_launcher};
+use marks::{
+    CHROMIUM_OS, COMPOSITORS, DISTRIBUTIONS, FUSE, LAUNCHERS, Module, PLATFORMS, QUBES, holds, names_launcher,
+};
 
 /// So many lines are read from the first on, and so many up to the last: what people add by hand is short, and a log may be between.
 const MOST_LINES: usize = 2_000;
@@ -37,6 +39,12 @@ pub(crate) struct Told {
     pub(super) compositor: bool,
     /// The root is shown to be the initramfs.
     pub(super) rootfs: bool,
+    /// The kernel is Chromium OS's, by this word.
+    pub(super) chromium_os: Option<&'static str>,
+    /// It is a virtual machine of Qubes'.
+    pub(super) qubes: bool,
+    /// A file system in user space is spoken of.
+    pub(super) fuse: bool,
     /// Files that ls(1) shows.
     pub(super) files: BTreeSet<PathBuf>,
     /// Facts, as of a host.
@@ -136,8 +144,11 @@ struct Reader {
     mounts: Vec<Mount>,
     unit: Vec<String>,
     files: BTreeSet<PathBuf>,
+    chromium_os: Option<&'static str>,
     module: Said<Module>,
     signs: BTreeSet<Sign>,
+    /// The lines whose words were read.
+    shapes: HashSet<String>,
 }
 
 /// What is told by a word or two.
@@ -145,7 +156,8 @@ struct Reader {
 enum Sign {
     DeniesRoot,
     Compositor,
-    ChromiumOs,
+    Qubes,
+    Fuse,
     /// A job of GitHub's runs in a container.
     JobContainer,
     /// It is said to be in no container.
@@ -161,28 +173,51 @@ impl Reader {
         // what bwrap says is read elsewhere
         let line = line.find("bwrap: ").and_then(|at| line.get(..at)).unwrap_or(line);
         let lower = line.to_ascii_lowercase();
-        if let Some(rank) = LAUNCHERS.iter().position(|(_, words)| names_launcher(&lower, words)) {
+        if self.is_new(&lower) {
+            self.read_words(line, &lower);
+        }
+        self.read_values(line, &lower);
+    }
+
+    /// Whether no line of the same words came before: logs repeat themselves.
+    fn is_new(&mut self, lower: &str) -> bool {
+        // of that one the number is a part
+        let numbered = lower.contains("wsl");
+        let shape = lower.chars().filter(|letter| numbered || !letter.is_ascii_digit());
+        self.shapes.insert(shape.collect())
+    }
+
+    /// What a line names.
+    fn read_words(&mut self, line: &str, lower: &str) {
+        if let Some(rank) = LAUNCHERS.iter().position(|(_, words)| names_launcher(lower, words)) {
             self.launcher = Some(self.launcher.map_or(rank, |other| other.min(rank)));
         }
         for (platform, words) in PLATFORMS {
-            if let Some(word) = words.iter().find(|word| holds(&lower, &[word])) {
+            if let Some(word) = words.iter().find(|word| holds(lower, &[word])) {
                 self.platforms.entry(*platform).or_insert_with(|| (*word).to_owned());
             }
         }
-        let spoken = inside(&lower);
+        let spoken = inside(lower);
+        let chromium_os = CHROMIUM_OS.iter().find(|words| holds(lower, &[words]));
+        self.chromium_os = self.chromium_os.or(chromium_os.copied());
         let signs = [
             (Sign::DeniesRoot, marks::denies_root(line)),
-            (Sign::Compositor, holds(&lower, COMPOSITORS)),
-            (Sign::ChromiumOs, holds(&lower, CHROMIUM_OS)),
+            (Sign::Compositor, holds(lower, COMPOSITORS)),
+            (Sign::Qubes, holds(lower, QUBES)),
+            (Sign::Fuse, holds(lower, FUSE)),
             (Sign::NoContainer, spoken == Some(Inside::No)),
             (Sign::Container, spoken == Some(Inside::Perhaps)),
-            (Sign::Rootfs, marks::shows_rootfs(&lower)),
+            (Sign::Rootfs, marks::shows_rootfs(lower)),
             (Sign::JobContainer, lower.trim_start().starts_with("container:")),
         ];
         self.signs.extend(signs.into_iter().filter(|(_, there)| *there).map(|(sign, _)| sign));
-        for (module, _) in DISTRIBUTIONS.iter().filter(|(_, words)| holds(&lower, words)) {
+        for (module, _) in DISTRIBUTIONS.iter().filter(|(_, words)| holds(lower, words)) {
             self.module.note(*module);
         }
+    }
+
+    /// What a line shows.
+    fn read_values(&mut self, line: &str, lower: &str) {
         if let Some(prompt) = marks::container_prompt(line) {
             self.platforms.entry(Platform::Docker).or_insert_with(|| prompt.to_owned());
         }
@@ -194,7 +229,7 @@ impl Reader {
         if let Some((name, value)) = printed {
             self.sysctls.entry(name).or_default().note(value);
         }
-        self.sets = marks::sets_parameter(&lower);
+        self.sets = marks::sets_parameter(lower);
         self.asked = marks::asked(line);
         self.mounts.extend(marks::mount(line));
         self.unit.extend(marks::unit_settings(line));
@@ -226,7 +261,7 @@ impl Reader {
         }
         // of Chromium OS Linux runs in a virtual machine, or on its own kernel
         let by_name = |evidence: &str| evidence.contains("chrome");
-        if self.has(Sign::ChromiumOs) && self.evidence(Platform::Crostini).is_some_and(by_name) {
+        if self.chromium_os.is_some() && self.evidence(Platform::Crostini).is_some_and(by_name) {
             self.platforms.remove(&Platform::Crostini);
         }
         // both are spoken of, and one of them is meant
@@ -236,9 +271,21 @@ impl Reader {
         let host = self.host(launcher);
         let compositor = self.has(Sign::Compositor) && !self.is_inside();
         let denies_root = self.has(Sign::DeniesRoot);
-        let rootfs = self.has(Sign::Rootfs);
-        let Self { mounts, unit, files, .. } = self;
-        Told { launcher, mounts, unit, denies_root, compositor, rootfs, files, host }
+        let [rootfs, qubes, fuse] = [Sign::Rootfs, Sign::Qubes, Sign::Fuse].map(|sign| self.has(sign));
+        let Self { mounts, unit, files, chromium_os, .. } = self;
+        Told {
+            launcher,
+            mounts,
+            unit,
+            denies_root,
+            compositor,
+            rootfs,
+            chromium_os,
+            qubes,
+            fuse,
+            files,
+            host,
+        }
     }
 
     fn host(&self, launcher: Option<Launcher>) -> Host {
@@ -257,9 +304,6 @@ impl Reader {
             Some(Module::AppArmor) => host.security.selinux_filesystem = Fact::Present(false),
             Some(Module::Selinux) => host.security.apparmor_enabled = Fact::Present(false),
             None => {}
-        }
-        if self.has(Sign::ChromiumOs) {
-            host.security.modules = Fact::Present(vec!["chromiumos".to_owned()]);
         }
         host.kernel.release = release.map_or(Fact::Unknown, |release| Fact::Present(release.clone()));
         let parameter = |(name, value): (&String, &Said<String>)| {
@@ -288,7 +332,7 @@ impl Reader {
     fn is_of_machine(&self, launcher: Option<Launcher>) -> bool {
         let mounted = |mount: &Mount| ["nfsd", "xenfs"].contains(&mount.filesystem.as_str());
         let hardened = self.release.once().is_some_and(|release| release.contains("hardened"));
-        let said = self.has(Sign::NoContainer) && !self.has(Sign::Container);
+        let said = self.has(Sign::Qubes) || self.has(Sign::NoContainer) && !self.has(Sign::Container);
         said || hardened || launcher.is_some_and(Launcher::is_of_desktops) || self.mounts.iter().any(mounted)
     }
 }

@@ -50,7 +50,7 @@ pub(crate) fn search(text: &[u8]) -> Said {
     let lines: Vec<Vec<u8>> = lines.into_iter().flat_map(run_together).collect();
     let mut messages: Vec<Message> = Vec::new();
     let mut beside: Vec<Message> = Vec::new();
-    let (mut looked, mut since) = (0, 0);
+    let (mut looked, mut tried, mut since) = (0, 0, (0, 0));
     for (index, line) in lines.iter().enumerate() {
         if let Some(start) = named(line).next() {
             // a log can name bwrap in each of its lines, and have a message in none
@@ -58,12 +58,14 @@ pub(crate) fn search(text: &[u8]) -> Said {
             looked += usize::from(may);
             let after = lines.get(index + 1..).unwrap_or_default();
             let thorough = may && looked < MOST_MESSAGES;
-            match in_line(line, start, after, thorough) {
+            let retype = tried < MOST_MESSAGES && messages.len() < MOST_MESSAGES;
+            tried += usize::from(!may);
+            match in_line(line, start, after, thorough, retype) {
                 Some(mut message) => {
                     if messages.len() < MOST_MESSAGES {
                         message.spoken = spoken_of(&lines, since, index, Some(start));
                     }
-                    since = index + 1;
+                    since = (index, start.words);
                     messages.push(message);
                 }
                 None if beside.len() < MOST_MESSAGES && not_started(line).is_some() => {
@@ -96,7 +98,7 @@ pub(crate) fn search(text: &[u8]) -> Said {
             let spoken = if asked && spoken::is_help(text) {
                 Spoken::Asked
             } else {
-                spoken_of(&lines, 0, index, None)
+                spoken_of(&lines, (0, 0), index, None)
             };
             Some(Message { spoken, ..message })
         });
@@ -118,11 +120,15 @@ pub(crate) fn search(text: &[u8]) -> Said {
 /// So many lines before a message tell how it is spoken of, and so many after it.
 const MOST_TELLING: usize = 30;
 
-/// How a text speaks of the message in a line, the last one before which ended before line `since`.
-fn spoken_of(lines: &[Vec<u8>], since: usize, index: usize, start: Option<Start>) -> Spoken {
+/// How a text speaks of the message in a line, the last one before which began in line `since` and at that byte of it.
+fn spoken_of(lines: &[Vec<u8>], since: (usize, usize), index: usize, start: Option<Start>) -> Spoken {
     let Some(line) = lines.get(index) else { return Spoken::Plain };
-    let begun = since.max(index.saturating_sub(MOST_TELLING));
-    let intro = lines.get(begun..index).unwrap_or_default().join(&b'\n');
+    let begun = since.0.max(index.saturating_sub(MOST_TELLING));
+    let before = lines.get(begun..index).unwrap_or_default().iter().enumerate().map(|(at, line)| {
+        let words = if begun + at == since.0 { since.1 } else { 0 };
+        line.get(words..).unwrap_or_default()
+    });
+    let intro = before.collect::<Vec<_>>().join(&b'\n');
     let (before, said) = start.map_or((&[][..], &line[..]), |start| {
         (line.get(..start.name).unwrap_or_default(), line.get(start.words..).unwrap_or_default())
     });
@@ -264,7 +270,7 @@ fn fit(found: &Found<'_>) -> Fit {
 }
 
 /// The message that a line with bwrap's name holds.
-fn in_line(line: &[u8], first: Start, after: &[Vec<u8>], thorough: bool) -> Option<Message> {
+fn in_line(line: &[u8], first: Start, after: &[Vec<u8>], thorough: bool, retype: bool) -> Option<Message> {
     let words = |start: Start| line.get(start.words..);
     let mut best: Option<(Fit, Message)> = None;
     for start in named(line).take(if thorough { 8 } else { 1 }) {
@@ -290,8 +296,10 @@ fn in_line(line: &[u8], first: Start, after: &[Vec<u8>], thorough: bool) -> Opti
     }
     let own = named(line).find(|start| start.colon && is_own(line, *start));
     let open = line.trim_ascii_end().ends_with(b":");
+    // a sentence may have been broken behind any of its colons
+    let broken = own.or_else(|| named(line).find(|start| start.colon).filter(|_| open && best.is_some()));
     if best.as_ref().is_none_or(|(fit, _)| *fit < Fit::Whole || open)
-        && let Some(start) = own
+        && let Some(start) = broken
         && let Some(joined) = over_lines(words(start)?, after, best.is_some())
     {
         return Some(joined);
@@ -308,7 +316,7 @@ fn in_line(line: &[u8], first: Start, after: &[Vec<u8>], thorough: bool) -> Opti
         });
     }
     if best.as_ref().is_none_or(|(fit, _)| *fit <= Fit::Open)
-        && line.len() < EDGE * 10
+        && retype
         && let Some(message) = words(first).and_then(retyped)
     {
         return Some(message);

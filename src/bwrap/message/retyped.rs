@@ -99,6 +99,11 @@ fn distance(one: &[u8], other: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing, clippy::panic)]
+
+    use std::path::Path;
+
+    use super::super::{Message, Said, search};
     use super::*;
 
     #[test]
@@ -109,7 +114,7 @@ mod tests {
             ("porc", "proc", 1),
             ("permisions", "permissions", 1),
             ("faled", "failed", 1),
-            ("mount", "proc", 4),
+            ("mount", "proc", 5),
             ("", "ab", 2),
         ] {
             assert_eq!(distance(one.as_bytes(), other.as_bytes()), far, "{one} {other}");
@@ -129,5 +134,53 @@ mod tests {
         {
             assert_eq!(mend(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn what_was_typed_off_quoted_or_written_for_html_is_read() {
+        let read = |text: &str| match search(text.as_bytes()) {
+            Said::Bwrap(messages) => messages.first().and_then(Message::pattern),
+            _ => None,
+        };
+        for (text, pattern) in [
+            ("bwrap: Can't mount prac on /newroot/proc: Operati0n not permitted", "Can't mount proc on %s"),
+            (
+                "bwrap; No permisions to create new namespace likely",
+                "No permissions to create a new namespace%s",
+            ),
+            ("bwrap: loopback: Faled RTM_NEWADDR: Operation not permitted", "loopback: Failed RTM_NEWADDR"),
+            (
+                "bwrap --unshare-net fails with \"loopback: Failed RTM_NEWADDR\".",
+                "loopback: Failed RTM_NEWADDR",
+            ),
+            (
+                "&lt;pre&gt;bwrap: Can&#39;t find source path /a&amp;b: No such file or directory",
+                "Can't find source path %s",
+            ),
+            ("the error bwrap: pivot_root:\nInvalid argument", "pivot_root"),
+        ] {
+            assert_eq!(read(text), Some(pattern), "{text}");
+        }
+        for text in [
+            "bwrap: something of the year 2030",
+            "which bwrap; ls -l /usr/bin/bwrap",
+            "bwrap; echo done",
+            "** (App:1): ERROR **: readPIDFromPeer:\nUnexpected short read from PID socket.",
+            "Unexpected short read from PID socket.",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+        let Said::Bwrap(messages) =
+            search(b"bwrap: Can&#39;t find source path /a&amp;b: No such file or directory")
+        else {
+            panic!()
+        };
+        assert_eq!(messages[0].path(), Some(Path::new("/a&b")));
+        let Said::Bwrap(messages) =
+            search(b"bwrap: Can't find source path /a&amp;b: No such file or directory")
+        else {
+            panic!()
+        };
+        assert_eq!(messages[0].path(), Some(Path::new("/a&amp;b")));
     }
 }

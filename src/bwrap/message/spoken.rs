@@ -291,3 +291,88 @@ fn is_expected(after: &str) -> bool {
 pub(super) fn is_help(text: &[u8]) -> bool {
     find(text, b"--help").is_some() && find(text, b"Print this help").is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Said, search};
+    use super::*;
+
+    fn spoken(text: &str) -> Spoken {
+        let (before, said) = text.split_once("bwrap: ").unwrap_or((text, ""));
+        let (since, line) = before.rsplit_once('\n').unwrap_or(("", before));
+        of(since.as_bytes(), line.as_bytes(), said.as_bytes())
+    }
+
+    #[test]
+    fn what_is_over_or_only_thought_of_is_no_failure_of_today() {
+        for text in [
+            "the error \"bwrap: x: Permission denied\" went away after a reboot. Everything works now.",
+            "I had `bwrap: x`, which I fixed by an update",
+            "bwrap: x\n\nEDIT: that fixed it",
+        ] {
+            assert_eq!(spoken(text), Spoken::Over, "{text}");
+        }
+        for text in [
+            "If the launcher prints \"bwrap: x\" you must enable it",
+            "ok 12 - bwrap: x: No such file or directory",
+            "bwrap: x: No such file or directory (expected failure)",
+            "if (strstr(buf, \"bwrap: x\")) {",
+            "if \"bwrap: x\" in stderr:",
+            "assert_contains(\"bwrap: x\")",
+            "journalctl | grep -q 'bwrap: x'",
+        ] {
+            assert_eq!(spoken(text), Spoken::Supposed, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_told_as_it_is_stands() {
+        for text in [
+            "bwrap: x",
+            "bwrap: x\nIt is not fixed by a reboot. If it went away I would close this.",
+            "bwrap: x\nIt went away after a reboot, but came back.",
+            "bwrap: x\nHow can I tell when this has been fixed?",
+            "When I run it, it prints \"bwrap: x\"",
+            "If I run codex it prints \"bwrap: x\"",
+            "If you run it in docker, it prints \"bwrap: x\"",
+            "not ok 12 - bwrap: x",
+            "AssertionError(\"bwrap: x\")",
+            "RuntimeError('bwrap: x')",
+            "{\"msg\":\"bwrap: x\"}",
+            "Previously it worked. Since the upgrade:\nbwrap: x",
+            "Until now I had:\nbwrap: x",
+            "nowhere: bwrap: x",
+        ] {
+            assert_eq!(spoken(text), Spoken::Plain, "{text}");
+        }
+        for text in
+            ["Yesterday y. What I get today:\nbwrap: x", "Now, in the same container, it says\n\nbwrap: x"]
+        {
+            assert_eq!(spoken(text), Spoken::Now, "{text}");
+        }
+    }
+
+    /// What was said last counts where a text says so; else the first of one launch.
+    #[test]
+    fn the_message_of_today_is_decisive() {
+        let decisive = |text: &str| match search(text.as_bytes()) {
+            Said::Bwrap(messages) => crate::bwrap::decisive(&messages).map(ToString::to_string),
+            _ => None,
+        };
+        let (map, name) =
+            ("setting up uid map: Permission denied", "No permissions to create a new namespace");
+        let last = |text: &str| decisive(&text.replace("MAP", map).replace("NAME", name)).unwrap_or_default();
+        for text in [
+            "Before, I had `bwrap: NAME`, which I fixed. Now it says\n\nbwrap: MAP\n",
+            "Yesterday it said \"bwrap: NAME\". What I get today:\nbwrap: MAP\n",
+            "bwrap: NAME\nI changed it. But this returns a different one:\nbwrap: MAP\n",
+            "bwrap: NAME went away.\nbwrap: MAP\n",
+            // what its other processes say follows from it
+            "Now it says:\nbwrap: MAP\nbwrap: NAME\n",
+            "It worked until yesterday:\nbwrap: MAP\nbwrap: NAME\n",
+            "bwrap: MAP\nwith --foo I get\nbwrap: NAME\n",
+        ] {
+            assert_eq!(last(text), map, "{text}");
+        }
+    }
+}

@@ -6,6 +6,7 @@ use super::prelude::*;
 use super::vr::subject;
 use crate::bwrap::message::Spoken;
 use crate::bwrap::options;
+use crate::diagnosis::launcher::Launcher;
 
 rules! {
     BadArguments, Failed, [
@@ -34,7 +35,8 @@ rules! {
         unless "`getconf ARG_MAX` is larger than the line and the environment, and no word has 128 KiB"
         => |case| Some(weigh(High).heard(case, "the kernel takes no more (E2BIG)")), |case| {
             let worktrees = case.others().any(|text| text.contains("worktree"));
-            Vec::new().or(worktrees.then(|| told!(AR04, "prune-worktrees"))).or([told!(AR04, "shorter-line")])
+            let agent = matches!(Launcher::of(case), Some(Launcher::ClaudeCode | Launcher::Codex));
+            Vec::new().or((worktrees || agent).then(|| told!(AR04, "prune-worktrees"))).or([told!(AR04, "shorter-line")])
         };
 
     ContradictoryOptions, Anytime, [

@@ -168,7 +168,7 @@ const MENTIONED: &[&str] = &[
     "used by ",
 ];
 
-/// The same behind it.
+/// The same behind it; the last is a file that others make for what looks for it.
 const MENTIONED_BEHIND: &[&str] = &[
     " is installed",
     " installed",
@@ -179,6 +179,7 @@ const MENTIONED_BEHIND: &[&str] = &[
     " is there",
     " is fine",
     " uses ",
+    "-info",
 ];
 
 /// Whether a program whose name stands between these is only mentioned.

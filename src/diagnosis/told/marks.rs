@@ -227,6 +227,23 @@ pub(super) const CHROMIUM_OS: &[&str] = &[
     "crosh",
 ];
 
+/// Words of Qubes' virtual machines.
+pub(super) const QUBES: &[&str] = &["qubes", "qubes os", "qubesos", "appvm"];
+
+/// Words of file systems in user space.
+pub(super) const FUSE: &[&str] = &[
+    "fuse",
+    "fuse3",
+    "libfuse",
+    "sshfs",
+    "squashfuse",
+    "dwarfs",
+    "fuse-overlayfs",
+    "mergerfs",
+    "rclone mount",
+    "gocryptfs",
+];
+
 /// Whether a line in small letters shows that the root is the initramfs, as mount(8) and findmnt(8) do: `/ rootfs rootfs rw`.
 pub(super) fn shows_rootfs(line: &str) -> bool {
     let mut words = line.split_whitespace();

@@ -275,6 +275,22 @@ mod tests {
     }
 
     #[test]
+    fn a_chroot_below_a_shared_mount_is_no_initramfs() {
+        use crate::diagnosis::{Symptom, diagnose};
+        let first = |text: &str| {
+            let text = format!("{text}\nbwrap: pivot_root: Invalid argument");
+            let found = diagnose(&Symptom::from_text(text.as_bytes()), &Host::default(), None).causes;
+            (found[0].cause, found[0].confidence, found.iter().map(|found| found.cause).collect::<Vec<_>>())
+        };
+        let (cause, confidence, _) = first("arch-chroot /mnt flatpak install -y flathub x");
+        assert_eq!((cause, confidence), (Cause::ChrootBelowSharedMount, Confidence::High));
+        let (cause, _, all) = first("");
+        assert!(cause == Cause::RootIsInitramfs && all.contains(&Cause::ChrootBelowSharedMount));
+        let (cause, confidence, all) = first("/      rootfs rootfs rw,size=8102252k");
+        assert_eq!((cause, confidence, all.len()), (Cause::RootIsInitramfs, Confidence::High, 1));
+    }
+
+    #[test]
     fn tmp_comes_from_whatever_started_us() {
         let action = |host: &Host| {
             let message = "Failed to mount tmpfs: No such file or directory";
