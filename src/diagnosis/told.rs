@@ -26,6 +26,7 @@ const MOST_BYTES: usize = 2_000;
 
 /// What a text tells.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is told by words of its own, and none by another")]
 pub(crate) struct Told {
     /// Who wrote bwrap's line.
     pub(super) launcher: Option<Launcher>,

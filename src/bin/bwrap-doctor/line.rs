@@ -121,15 +121,13 @@ fn typed(lines: &[&str], before: Option<&&str>) -> Option<Sandbox> {
     let mut whole = String::new();
     for line in lines {
         let line = line.trim().trim_start_matches("> ");
-        match line.strip_suffix('\\') {
-            Some(line) => whole.extend([line, " "]),
-            None => {
-                whole.push_str(line);
-                break;
-            }
+        let goes_on = line.strip_suffix('\\');
+        whole.extend([goes_on.unwrap_or(line), " "]);
+        if goes_on.is_none() {
+            break;
         }
     }
-    let words = shell_words(whole.trim_matches('`').as_bytes())?;
+    let words = shell_words(whole.trim().trim_matches('`').as_bytes())?;
     let open = |word: &OsString| {
         let text = word.to_string_lossy();
         text.contains(['$', '`', '*', '\u{2026}'])

@@ -60,9 +60,9 @@ fn initramfs(case: &Case<'_>) -> Option<Judgement> {
     let mounts = &case.host.mounts;
     if mounts.present().is_none() {
         let shown = case.told().is_some_and(|told| told.rootfs);
-        let shows = "rootfs, the initramfs, is what is mounted on /";
-        if let Some(shown) = evidence::told(case, shown.then_some(shows)) {
-            return Some(weigh(High).pro(shown));
+        let what = "rootfs, the initramfs, is what is mounted on /";
+        if let Some(seen) = evidence::told(case, shown.then_some(what)) {
+            return Some(weigh(High).pro(seen));
         }
         let chroot = case.on(Platform::Chroot);
         return open(case, if chroot { Low } else { Medium }, "what is mounted on /: /proc/self/mountinfo");
