@@ -219,9 +219,8 @@ fn launchers_in_passing_are_none() {
 /// A long log may be between what people say and what they add.
 #[test]
 fn what_stands_at_the_end_is_read() {
-    let log = |lines: usize| {
-        (0..lines).map(|line| format!("{line} ok {}\n", "x".repeat(line % 97))).collect::<String>()
-    };
+    let log =
+        |lines: usize| (0..lines).fold(String::new(), |log, line| log + &"x".repeat(line % 97) + " ok\n");
     let text = format!("{}Docker executor\n", log(9_000));
     assert_eq!(on(&text), [Platform::Docker]);
     let around = format!("{}$ docker run x\nbwrap: x: y\n{}", log(5_000), log(5_000));
