@@ -28,15 +28,25 @@ mod log;
 mod marks;
 mod packages;
 mod recognise;
+mod retyped;
 mod spelling;
+mod spoken;
 mod stage;
 mod status;
 mod table;
 mod unstarted;
-/// The message that ended bwrap, among all that were said.
+/// The message that ended bwrap, among all that were said: the first that is known, unless a text tells that it is over, or has another
+/// instead now.
 pub(crate) fn decisive(messages: &[Message]) -> Option<&Message> {
-    let fatal = || messages.iter().filter(|message| message.own && message.severity() == Severity::Fatal);
-    fatal().find(|message| message.pattern().is_some()).or_else(|| fatal().next())
+    let fatal = messages.iter().filter(|message| message.own && message.severity() == Severity::Fatal);
+    let weight = |message: &Message| {
+        (message.spoken.stands(), message.pattern().is_some(), message.spoken == Spoken::Now)
+    };
+    // the first of those that weigh the most; of several that are told of as new the last
+    fatal.reduce(|best, next| {
+        let newer = weight(next) == weight(best) && next.spoken == Spoken::Now;
+        if newer || weight(next) > weight(best) { next } else { best }
+    })
 }
 
 #[cfg(test)]
@@ -54,6 +64,7 @@ pub(crate) use errno::find;
 pub(crate) use errno::named_in;
 pub(crate) use log::{Said, search};
 use recognise::{Found, capture, recognise};
+pub(crate) use spoken::Spoken;
 pub use stage::{Severity, Stage};
 use table::{Row, TABLE, Tail};
 pub(crate) use unstarted::{Heard, NotStarted, is_program, not_started_in, path_shown};
@@ -89,6 +100,7 @@ pub struct Message {
     /// bwrap ends it with the text of an error number.
     answered: bool,
     own: bool,
+    spoken: Spoken,
 }
 
 impl Message {
@@ -160,6 +172,7 @@ impl Message {
             stale: false,
             answered: false,
             own: true,
+            spoken: Spoken::default(),
         };
         if let Some(found) = found {
             message.fill(found);
@@ -172,6 +185,11 @@ impl Message {
     /// What somebody else than bwrap said.
     pub(crate) fn foreign(text: &[u8]) -> Self {
         Self { own: false, ..Self::of(text, None) }
+    }
+
+    /// How the text that it was found in speaks of it.
+    pub(crate) fn spoken(&self) -> Spoken {
+        self.spoken
     }
 
     /// Whether the text of an error number, with which bwrap ends it, is missing: people shorten what they paste.

@@ -6,24 +6,29 @@ use std::ffi::OsStr;
 use super::cause::Cause;
 use super::finding::{AlsoSaid, Finding};
 use super::symptom::Symptom;
-use crate::bwrap::{Message, Severity};
+use crate::bwrap::Severity;
+
+/// So many are explained; of a whole log of failures the rest is named.
+const MOST_EXPLAINED: usize = 64;
 
 /// What is said beside the decisive message, each once, as `explain` explains each alone.
 pub(super) fn also(symptom: &Symptom, explain: impl Fn(&Symptom) -> Vec<Finding>) -> Vec<AlsoSaid> {
-    let mut told: HashSet<&OsStr> = symptom.message().map(Message::text).into_iter().collect();
     let mut also = Vec::new();
     // what others say alone is told as the message
-    for message in symptom.messages.iter().filter(|_| symptom.message().is_some()) {
+    let Some(first) = symptom.message() else { return also };
+    let mut told: HashSet<&OsStr> = HashSet::from([first.text()]);
+    for message in &symptom.messages {
         if !told.insert(message.text()) {
             continue;
         }
+        let few = also.len() < MOST_EXPLAINED;
         let known = !message.is_own() || message.severity() == Severity::Fatal && message.pattern().is_some();
         let alone = if message.is_own() {
             Symptom { messages: vec![message.clone()], ..Symptom::default() }
         } else {
             Symptom::from_text(message.text().as_encoded_bytes())
         };
-        let cause = known.then(|| explain(&alone).first().map(|finding| finding.cause)).flatten();
+        let cause = (known && few).then(|| explain(&alone).first().map(|finding| finding.cause)).flatten();
         let cause = cause.filter(|cause| *cause != Cause::Unexplained);
         let name = if message.is_own() { "bwrap: " } else { "" };
         also.push(AlsoSaid { message: format!("{name}{message}"), cause });

@@ -28,6 +28,8 @@ pub(super) struct Case<'a> {
     pub(super) plan: Option<Plan>,
     /// The error number with which the system refused to start bwrap at all.
     pub(super) not_started: Option<i32>,
+    /// The decisive message: looked for once, for a log may have very many.
+    message: Option<&'a Message>,
     /// Where we are: as the host says, or as is assumed.
     pub(super) platforms: Cow<'a, Fact<Vec<Sighting>>>,
     /// Judged once: there may be a hundred thousand mounts.
@@ -38,13 +40,15 @@ impl<'a> Case<'a> {
     pub(super) fn new(symptom: Option<&'a Symptom>, host: &'a Host, sandbox: Option<&'a Sandbox>) -> Self {
         let uid = host.process.uid.present().copied();
         let plan = sandbox.map(|sandbox| Plan::of(sandbox, uid));
-        let not_started = symptom.filter(|symptom| symptom.message().is_none()).and_then(|it| it.errno);
+        let message = symptom.and_then(Symptom::message);
+        let not_started = symptom.filter(|_| message.is_none()).and_then(|it| it.errno);
         Self {
             symptom,
             host,
             sandbox,
             plan,
             not_started,
+            message,
             platforms: Cow::Borrowed(&host.platforms),
             visibility: Rc::default(),
         }
@@ -185,7 +189,7 @@ impl<'a> Case<'a> {
 
     /// The decisive message.
     pub(super) fn message(&self) -> Option<&'a Message> {
-        self.symptom?.message()
+        self.message
     }
 
     /// Whether that is one of these.
@@ -214,7 +218,7 @@ impl<'a> Case<'a> {
 
     /// The stage of the decisive message.
     pub(super) fn stage(&self) -> Option<Stage> {
-        self.symptom?.stage()
+        self.message.map(Message::stage)
     }
 }
 

@@ -162,6 +162,7 @@ causes! {
         MT08 SeccompDeniesPivotRoot "the container's system call filter denies pivot_root",
         MT09 AppArmorDeniesPivotRoot "the AppArmor profile denies pivot_root",
         MT15 RootIsInitramfs "the root is the initramfs, which bwrap cannot change for another",
+        MT19 ChrootBelowSharedMount "the root is a chroot's, below a mount that is shared, which pivot_root refuses",
     }
     Mounts {
         PR05 SelinuxDeniesProc "SELinux denies mounting proc to this domain",

@@ -3,6 +3,7 @@
 use super::named::named;
 use super::{Cause, Remedy, Verdict};
 use crate::bwrap::Stage;
+use crate::bwrap::message::Spoken;
 
 /// How sure a diagnosis is of a cause.
 ///
@@ -152,6 +153,8 @@ pub struct Diagnosis {
     /// assert_eq!(all, "docker run --user=1000 --security-opt=systempaths=unconfined IMAGE\n");
     /// ```
     pub at_once: Vec<Remedy>,
+    /// How the text that the message was found in speaks of it.
+    pub(super) spoken: Spoken,
 }
 
 impl Diagnosis {

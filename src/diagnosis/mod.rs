@@ -60,6 +60,7 @@ pub use crate::host::inside::ProgramProblem;
 
 use std::cmp::Reverse;
 
+use crate::bwrap::Message;
 use crate::host::Host;
 use crate::sandbox::Sandbox;
 
@@ -98,6 +99,7 @@ pub fn diagnose(symptom: &Symptom, host: &Host, sandbox: Option<&Sandbox>) -> Di
         causes,
         foreseen,
         at_once,
+        spoken: symptom.message().map(Message::spoken).unwrap_or_default(),
     }
 }
 

@@ -8,13 +8,14 @@ use super::line::missing;
 use super::symptom::Symptom;
 use super::{Remedy, diagnose};
 use crate::bwrap::Message;
+use crate::bwrap::message::Spoken;
 use crate::host::Host;
 use crate::sandbox::Sandbox;
 use crate::visible::line;
 
 /// As [`diagnose`], of a message and a sandbox that come from somewhere. A sandbox that cannot have led to the message is left aside,
-/// and [`Diagnosis::notes`] says so; also where what stands for a path was pasted in its place, and by which words of the text it is known
-/// where bwrap ran.
+/// and [`Diagnosis::notes`] says so; also where what stands for a path was pasted in its place, where the
+/// text says that it is over or only speaks of it, and by which words of the text it is known where bwrap ran.
 ///
 /// ```
 /// use bwrap_launch::Sandbox;
@@ -36,6 +37,7 @@ pub fn diagnose_pasted(symptom: &Symptom, host: &Host, sandbox: Option<&Sandbox>
         )
     };
     diagnosis.notes.extend(other.map(aside));
+    diagnosis.notes.extend(spoken_of(diagnosis.spoken).map(str::to_owned));
     let places = symptom.told.as_ref().filter(|_| host.platforms.is_unknown()).map(|told| told.places());
     if let Some(places) = places.filter(|places| !places.is_empty()) {
         let places = line(&places.join(", ")).into_owned();
@@ -54,6 +56,22 @@ pub fn diagnose_pasted(symptom: &Symptom, host: &Host, sandbox: Option<&Sandbox>
         remedies.chain(&mut diagnosis.at_once).for_each(|remedy| want_real(remedy, &shown));
     }
     diagnosis
+}
+
+/// Where it need not be a failure of today.
+fn spoken_of(spoken: Spoken) -> Option<&'static str> {
+    match spoken {
+        Spoken::Supposed => Some(
+            "a test, code or a guide speaks of it here, and nothing says that it fails now: what follows holds where it does",
+        ),
+        Spoken::Over => Some(
+            "the text says that it is over: what follows is what it meant, and holds should it come back",
+        ),
+        Spoken::Asked => Some(
+            "bwrap prints this for want of a command, and when it is asked to (--help), which is no failure",
+        ),
+        Spoken::Plain | Spoken::Now => None,
+    }
 }
 
 /// What is typed as it stands would be about a path of that name.

@@ -5,6 +5,7 @@ use std::fmt::{self, Write};
 use super::causes::headline;
 use super::{AlsoSaid, Bearing, Diagnosis, Finding, Outlook, Prediction, Remedy, Verdict};
 use crate::bwrap::Stage;
+use crate::bwrap::message::Spoken;
 use crate::visible::line;
 
 /// Text without what does not show, but the ends of lines: labels, paths and messages come from elsewhere, and a terminal
@@ -52,9 +53,14 @@ impl<'a> From<&'a Diagnosis> for Report<'a> {
             Verdict::SetupFailed => Some("The sandbox could not be set up; the command did not run."),
             Verdict::NotExecuted => Some("The command could not be executed in the sandbox; it did not run."),
             Verdict::Unknown => {
-                it.cause().and_then(|cause| headline(cause, message)).or(message.map(|_| match stage {
-                    Some(_) => "bwrap reported a failure.",
-                    None => "This is no message of bwrap's that is known:",
+                it.cause().and_then(|cause| headline(cause, message)).or(message.map(|_| {
+                    match (stage, it.spoken) {
+                        (None, _) => "This is no message of bwrap's that is known:",
+                        // a note says which
+                        (_, Spoken::Supposed | Spoken::Over) => "The text tells of a failure of bwrap's:",
+                        (_, Spoken::Asked) => "bwrap printed how it is used:",
+                        (_, Spoken::Plain | Spoken::Now) => "bwrap reported a failure.",
+                    }
                 }))
             }
         };

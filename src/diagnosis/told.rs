@@ -3,22 +3,31 @@
 //!
 //! It stands in for facts that nobody read ([`Told::over`]). Nobody saw it here: what is found by it says so.
 
+mod denied;
 mod marks;
 mod mounts;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::PathBuf;
 
 use super::launcher::Launcher;
+use crate::bwrap::message::is_signed;
 use crate::host::{Fact, Host, Mount, Platform, Sighting, platform_of_kernel};
-use marks::{COMPOSITORS, DISTRIBUTIONS, LAUNCHERS, Module, PLATFORMS, holds};
+use denied::{Inside, inside};
+use marks::{
+    CHROMIUM_OS, COMPOSITORS, DISTRIBUTIONS, FUSE, LAUNCHERS, Module, PLATFORMS, QUBES, holds, names_launcher,
+};
 
-/// So many lines are read, from the first: what people add by hand is short.
+/// So many lines are read from the first on, and so many up to the last: what people add by hand is short, and a log may be between.
 const MOST_LINES: usize = 2_000;
+/// And so many around the first message: who ran it stands there.
+const AROUND: usize = 200;
 /// Of each so many bytes.
 const MOST_BYTES: usize = 2_000;
 
 /// What a text tells.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is told by words of its own, and none by another")]
 pub(crate) struct Told {
     /// Who wrote bwrap's line.
     pub(super) launcher: Option<Launcher>,
@@ -32,6 +41,16 @@ pub(crate) struct Told {
     pub(super) compositor: bool,
     /// The bwrap is one of Nix's.
     pub(super) nix_bwrap: bool,
+    /// The root is shown to be the initramfs.
+    pub(super) rootfs: bool,
+    /// The kernel is Chromium OS's, by this word.
+    pub(super) chromium_os: Option<&'static str>,
+    /// It is a virtual machine of Qubes'.
+    pub(super) qubes: bool,
+    /// A file system in user space is spoken of.
+    pub(super) fuse: bool,
+    /// Files that ls(1) shows.
+    pub(super) files: BTreeSet<PathBuf>,
     /// Facts, as of a host.
     host: Host,
 }
@@ -40,8 +59,13 @@ impl Told {
     /// What a text tells, if anything.
     pub(super) fn read(text: &[u8]) -> Option<Box<Self>> {
         let mut reader = Reader::default();
-        for line in text.split(|byte| *byte == b'\n').take(MOST_LINES) {
-            reader.read(&String::from_utf8_lossy(line.get(..MOST_BYTES).unwrap_or(line)));
+        let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
+        let end = lines.len().saturating_sub(MOST_LINES);
+        let said = lines.iter().position(|line| is_signed(line)).unwrap_or_default();
+        for (index, line) in lines.into_iter().enumerate() {
+            if index < MOST_LINES || index >= end || index.abs_diff(said) < AROUND {
+                reader.read(&String::from_utf8_lossy(line.get(..MOST_BYTES).unwrap_or(line)));
+            }
         }
         let told = reader.told();
         (told != Self::default()).then(|| Box::new(told))
@@ -123,8 +147,12 @@ struct Reader {
     asked: Option<String>,
     mounts: Vec<Mount>,
     unit: Vec<String>,
+    files: BTreeSet<PathBuf>,
+    chromium_os: Option<&'static str>,
     module: Said<Module>,
     signs: BTreeSet<Sign>,
+    /// The lines whose words were read.
+    shapes: HashSet<String>,
 }
 
 /// What is told by a word or two.
@@ -133,9 +161,16 @@ enum Sign {
     DeniesRoot,
     Compositor,
     NixBwrap,
-    ChromiumOs,
+    Qubes,
+    Fuse,
     /// A job of GitHub's runs in a container.
     JobContainer,
+    /// It is said to be in no container.
+    NoContainer,
+    /// A container is spoken of.
+    Container,
+    /// The root is the file system of the initramfs.
+    Rootfs,
 }
 
 impl Reader {
@@ -143,25 +178,52 @@ impl Reader {
         // what bwrap says is read elsewhere
         let line = line.find("bwrap: ").and_then(|at| line.get(..at)).unwrap_or(line);
         let lower = line.to_ascii_lowercase();
-        if let Some(rank) = LAUNCHERS.iter().position(|(_, words)| holds(&lower, words)) {
+        if self.is_new(&lower) {
+            self.read_words(line, &lower);
+        }
+        self.read_values(line, &lower);
+    }
+
+    /// Whether no line of the same words came before: logs repeat themselves.
+    fn is_new(&mut self, lower: &str) -> bool {
+        // of that one the number is a part
+        let numbered = lower.contains("wsl");
+        let shape = lower.chars().filter(|letter| numbered || !letter.is_ascii_digit());
+        self.shapes.insert(shape.collect())
+    }
+
+    /// What a line names.
+    fn read_words(&mut self, line: &str, lower: &str) {
+        if let Some(rank) = LAUNCHERS.iter().position(|(_, words)| names_launcher(lower, words)) {
             self.launcher = Some(self.launcher.map_or(rank, |other| other.min(rank)));
         }
         for (platform, words) in PLATFORMS {
-            if let Some(word) = words.iter().find(|word| holds(&lower, &[word])) {
+            if let Some(word) = words.iter().find(|word| holds(lower, &[word])) {
                 self.platforms.entry(*platform).or_insert_with(|| (*word).to_owned());
             }
         }
+        let spoken = inside(lower);
+        let chromium_os = CHROMIUM_OS.iter().find(|words| holds(lower, &[words]));
+        self.chromium_os = self.chromium_os.or(chromium_os.copied());
         let signs = [
             (Sign::DeniesRoot, marks::denies_root(line)),
-            (Sign::Compositor, holds(&lower, COMPOSITORS)),
-            (Sign::NixBwrap, marks::is_nix_bwrap(&lower)),
-            (Sign::ChromiumOs, holds(&lower, &["chromium os lsm"])),
+            (Sign::NixBwrap, marks::is_nix_bwrap(lower)),
+            (Sign::Compositor, holds(lower, COMPOSITORS)),
+            (Sign::Qubes, holds(lower, QUBES)),
+            (Sign::Fuse, holds(lower, FUSE)),
+            (Sign::NoContainer, spoken == Some(Inside::No)),
+            (Sign::Container, spoken == Some(Inside::Perhaps)),
+            (Sign::Rootfs, marks::shows_rootfs(lower)),
             (Sign::JobContainer, lower.trim_start().starts_with("container:")),
         ];
         self.signs.extend(signs.into_iter().filter(|(_, there)| *there).map(|(sign, _)| sign));
-        for (module, _) in DISTRIBUTIONS.iter().filter(|(_, words)| holds(&lower, words)) {
+        for (module, _) in DISTRIBUTIONS.iter().filter(|(_, words)| holds(lower, words)) {
             self.module.note(*module);
         }
+    }
+
+    /// What a line shows.
+    fn read_values(&mut self, line: &str, lower: &str) {
         if let Some(prompt) = marks::container_prompt(line) {
             self.platforms.entry(Platform::Docker).or_insert_with(|| prompt.to_owned());
         }
@@ -173,10 +235,11 @@ impl Reader {
         if let Some((name, value)) = printed {
             self.sysctls.entry(name).or_default().note(value);
         }
-        self.sets = marks::sets_parameter(&lower);
+        self.sets = marks::sets_parameter(lower);
         self.asked = marks::asked(line);
         self.mounts.extend(mounts::mount(line));
         self.unit.extend(marks::unit_settings(line));
+        self.files.extend(marks::file(line));
     }
 
     fn told(mut self) -> Told {
@@ -196,6 +259,17 @@ impl Reader {
         if self.has(Sign::JobContainer) && self.platforms.contains_key(&Platform::GitHubActions) {
             self.platforms.entry(Platform::Docker).or_insert_with(|| "container:".to_owned());
         }
+        // a cluster's client stands on many desks
+        if launcher.is_some_and(Launcher::is_of_desktops)
+            && self.evidence(Platform::Kubernetes) == Some("kubectl")
+        {
+            self.platforms.remove(&Platform::Kubernetes);
+        }
+        // of Chromium OS Linux runs in a virtual machine, or on its own kernel
+        let by_name = |evidence: &str| evidence.contains("chrome");
+        if self.chromium_os.is_some() && self.evidence(Platform::Crostini).is_some_and(by_name) {
+            self.platforms.remove(&Platform::Crostini);
+        }
         // both are spoken of, and one of them is meant
         if self.platforms.contains_key(&Platform::Wsl1) && self.platforms.contains_key(&Platform::Wsl2) {
             self.platforms.retain(|platform, _| ![Platform::Wsl1, Platform::Wsl2].contains(platform));
@@ -204,8 +278,22 @@ impl Reader {
         let compositor = self.has(Sign::Compositor) && !self.is_inside();
         let denies_root = self.has(Sign::DeniesRoot);
         let nix_bwrap = self.has(Sign::NixBwrap);
-        let Self { mounts, unit, .. } = self;
-        Told { launcher, mounts, unit, denies_root, compositor, nix_bwrap, host }
+        let [rootfs, qubes, fuse] = [Sign::Rootfs, Sign::Qubes, Sign::Fuse].map(|sign| self.has(sign));
+        let Self { mounts, unit, files, chromium_os, .. } = self;
+        Told {
+            launcher,
+            mounts,
+            unit,
+            denies_root,
+            compositor,
+            nix_bwrap,
+            rootfs,
+            chromium_os,
+            qubes,
+            fuse,
+            files,
+            host,
+        }
     }
 
     fn host(&self, launcher: Option<Launcher>) -> Host {
@@ -229,9 +317,6 @@ impl Reader {
             }
             None => {}
         }
-        if self.has(Sign::ChromiumOs) {
-            host.security.modules = Fact::Present(vec!["chromiumos".to_owned()]);
-        }
         host.kernel.release = release.map_or(Fact::Unknown, |release| Fact::Present(release.clone()));
         let parameter = |(name, value): (&String, &Said<String>)| {
             Some((name.clone(), Fact::Present(value.once()?.clone())))
@@ -244,6 +329,11 @@ impl Reader {
         self.signs.contains(&sign)
     }
 
+    /// By which words a platform is known.
+    fn evidence(&self, platform: Platform) -> Option<&str> {
+        self.platforms.get(&platform).map(String::as_str)
+    }
+
     /// Whether a container's engine is named.
     fn is_inside(&self) -> bool {
         let engines = [Platform::Docker, Platform::Podman, Platform::Kubernetes, Platform::OpenShift];
@@ -254,7 +344,8 @@ impl Reader {
     fn is_of_machine(&self, launcher: Option<Launcher>) -> bool {
         let mounted = |mount: &Mount| ["nfsd", "xenfs"].contains(&mount.filesystem.as_str());
         let hardened = self.release.once().is_some_and(|release| release.contains("hardened"));
-        hardened || launcher.is_some_and(Launcher::is_of_desktops) || self.mounts.iter().any(mounted)
+        let said = self.has(Sign::Qubes) || self.has(Sign::NoContainer) && !self.has(Sign::Container);
+        said || hardened || launcher.is_some_and(Launcher::is_of_desktops) || self.mounts.iter().any(mounted)
     }
 }
 

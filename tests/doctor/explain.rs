@@ -63,7 +63,7 @@ fn a_message_is_diagnosed_wherever_it_comes_from() {
     let argument = ask(&["explain", "--message", MASKED]);
     assert_eq!((argument.status, argument.err.as_str()), (0, ""));
     assert!(argument.out.contains(MASKED) && argument.out.contains("Cause: "), "{}", argument.out);
-    let log = format!("+ bwrap --proc /proc true\n2025-11-03T03:12:55Z stderr F {MASKED}\n");
+    let log = format!("+ sandbox true\n2025-11-03T03:12:55Z stderr F {MASKED}\n");
     for (args, input) in [
         (&["explain", "--message", "-"][..], format!("{MASKED}\n")),
         (&["explain", "-"], MASKED.to_owned()),
@@ -74,8 +74,7 @@ fn a_message_is_diagnosed_wherever_it_comes_from() {
     }
     // the lines after it are the log's, whatever their ends
     for end in ["\n", "\r\n"] {
-        let log =
-            ["+ bwrap --proc /proc make", MASKED, "make: *** [all] Error 1", "make: Leaving directory", ""];
+        let log = ["+ sandbox make", MASKED, "make: *** [all] Error 1", "make: Leaving directory", ""];
         let said = ask_with_input(&["explain", "--message", "-"], log.join(end).as_bytes());
         assert_eq!((said.status, &said.out), (0, &argument.out), "{}", said.err);
     }
@@ -95,6 +94,36 @@ fn a_message_is_diagnosed_wherever_it_comes_from() {
     assert_eq!((said.status, said.err.lines().count()), (2, 1));
     // not text at all
     assert_eq!(ask_with_input(&["explain", "-"], b"bwrap: \xff\xfe\0\n\n<3>bwrap: ").status, 0);
+}
+
+#[test]
+fn the_line_beside_a_message_is_taken_for_what_failed() {
+    const MISSING: &str = "bwrap: execvp /bin/sh: No such file or directory";
+    let line = "bwrap --unshare-all --ro-bind /usr /usr --symlink usr/lib64 /lib64 -- /bin/sh -c true";
+    for (before, after) in [
+        (format!("$ {line}\n"), String::new()),
+        (format!("user@host:~$ {line}\n"), String::new()),
+        (format!("+ set -e\n+ exec {line}\n"), String::new()),
+        (format!("$ {}\n", line.replace(" --symlink", " \\\n    --symlink")), String::new()),
+        (format!("Bwrap options:\n{}\n", line.trim_start_matches("bwrap ")), String::new()),
+        (String::new(), format!("Test case:\n{line}\n")),
+    ] {
+        let said = ask_with_input(&["explain", "-"], format!("{before}{MISSING}\n{after}").as_bytes());
+        assert!(said.out.contains("[EX02; confidence: high]"), "{before}{after}{}", said.out);
+        assert!(said.out.contains("the bwrap line that stands in the text"), "{}", said.out);
+    }
+    // of what is left out or expanded nobody knows what it was; and what cannot have failed so is another
+    for other in [
+        line.replace(" --symlink", " ... --symlink"),
+        line.replace("/usr /usr", "$DIR /usr"),
+        "it starts bwrap --unshare-all and fails".to_owned(),
+        "which bwrap".to_owned(),
+    ] {
+        let said = ask_with_input(&["explain", "-"], format!("$ {other}\n{MISSING}\n").as_bytes());
+        assert!(!said.out.contains("the bwrap line that stands"), "{other}: {}", said.out);
+    }
+    let said = ask_with_input(&["explain", "-"], format!("$ {line}\n{MASKED}\n").as_bytes());
+    assert!(!said.out.contains("the bwrap line") && !said.out.contains("left aside"), "{}", said.out);
 }
 
 /// A container whose filter is answered by a long file.

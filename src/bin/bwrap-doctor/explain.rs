@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::{fs, io};
 
-use bwrap_launch::diagnosis::{self, Cause, Outlook, Prediction, Symptom};
+use bwrap_launch::diagnosis::{self, Cause, Diagnosis, Outlook, Prediction, Symptom};
 use bwrap_launch::host::Host;
 use bwrap_launch::{Bwrap, BwrapError, Error, Sandbox};
 use serde::Serialize;
@@ -120,14 +120,32 @@ fn diagnose(task: &Explain, message: &[u8], format: Format) -> Result<()> {
         return Err("the message is empty".to_owned());
     }
     let line = task.args.as_deref().map(line::of_file).transpose()?;
-    let diagnosis =
-        diagnosis::diagnose_pasted(&symptom, &host(task)?, line.as_ref().map(|line| &line.sandbox));
+    let host = host(task)?;
+    let diagnosis = match &line {
+        Some(line) => diagnosis::diagnose_pasted(&symptom, &host, Some(&line.sandbox)),
+        None => with_line_of(message, &symptom, &host),
+    };
     let written = output::write_diagnosed(Some(&diagnosis), &task.depth)?;
     if format == Format::Json {
         return output::print_json(&Envelope::new("explain", Diagnosed { diagnosis }));
     }
     let text = if task.depth.long { diagnosis.to_string() } else { diagnosis.brief() };
     output::print(&(text + &written + &output::rest(&diagnosis, &task.depth)))
+}
+
+/// By the line that stands beside the message, if that can have failed so.
+fn with_line_of(text: &[u8], symptom: &Symptom, host: &Host) -> Diagnosis {
+    let alone = diagnosis::diagnose_pasted(symptom, host, None);
+    let Some(sandbox) = symptom.message().and_then(|_| line::in_text(text)) else { return alone };
+    let mut diagnosis = diagnosis::diagnose_pasted(symptom, host, Some(&sandbox));
+    // one that is left aside has a note of its own
+    if diagnosis.notes.len() > alone.notes.len() {
+        return alone;
+    }
+    let taken =
+        "the bwrap line that stands in the text is taken for the one that failed (--args FILE names another)";
+    diagnosis.notes.push(taken.to_owned());
+    diagnosis
 }
 
 fn predict(task: &Explain, format: Format) -> Result<()> {

@@ -93,6 +93,75 @@ pub(crate) fn of_file(path: &Path) -> Result<Line> {
     read(words).map_err(|error| said(&error))
 }
 
+/// So many lines of a text are looked at for one of bwrap's.
+const MOST_LINES: usize = 4_000;
+
+/// The line of bwrap's that a text shows to have been typed or traced: the last one before bwrap's message, or the first one after it. One
+/// with something in it that a shell would expand, or that is left out (`...`), is none.
+pub(crate) fn in_text(text: &[u8]) -> Option<Sandbox> {
+    let text = String::from_utf8_lossy(text);
+    let lines: Vec<&str> = text.lines().take(MOST_LINES).collect();
+    let said = lines.iter().position(|line| line.contains("bwrap: ")).unwrap_or(lines.len());
+    let shown =
+        |index: &usize| typed(lines.get(*index..)?, index.checked_sub(1).and_then(|at| lines.get(at)));
+    (0..said)
+        .rev()
+        .find_map(|index| shown(&index))
+        .or_else(|| (said..lines.len()).find_map(|index| shown(&index)))
+}
+
+/// The sandbox of a line, with those that go on with it, if it is bwrap's.
+fn typed(lines: &[&str], before: Option<&&str>) -> Option<Sandbox> {
+    let first = lines.first()?.trim();
+    let options = first.starts_with("--")
+        && before.is_some_and(|line| line.to_lowercase().contains("bwrap") && line.trim_end().ends_with(':'));
+    if !options && !first.contains("bwrap ") || first.contains("bwrap: ") {
+        return None;
+    }
+    let mut whole = String::new();
+    for line in lines {
+        let line = line.trim().trim_start_matches("> ");
+        let goes_on = line.strip_suffix('\\');
+        whole.extend([goes_on.unwrap_or(line), " "]);
+        if goes_on.is_none() {
+            break;
+        }
+    }
+    let words = shell_words(whole.trim().trim_matches('`').as_bytes())?;
+    let open = |word: &OsString| {
+        let text = word.to_string_lossy();
+        text.contains(['$', '`', '*', '\u{2026}'])
+            || text.contains("...")
+            || text.starts_with('<') && text.ends_with('>')
+    };
+    let begin = if options { 0 } else { (0..words.len()).find(|at| is_started(&words, *at))? + 1 };
+    let words: Vec<OsString> = words.into_iter().skip(begin).collect();
+    let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
+    if words.iter().take(end).any(open)
+        || LAUNCHERS.iter().any(|option| words.iter().take(end).any(|word| word == option))
+    {
+        return None;
+    }
+    let sandbox = match Command::from_args(words.clone()) {
+        Ok(command) => command.get_sandbox().clone(),
+        Err(ParseError::NoCommand) => Sandbox::from_args(words).ok()?,
+        Err(_) => return None,
+    };
+    (!sandbox.operations().is_empty()).then_some(sandbox)
+}
+
+/// Whether a word is bwrap where a program's name stands: first, behind a prompt or a shell's trace, or behind what starts programs.
+fn is_started(words: &[OsString], at: usize) -> bool {
+    let starts = |word: &OsString| {
+        let text = word.to_string_lossy();
+        text.ends_with(['$', '#', '%', '>', '+', '\u{276f}'])
+            || ["exec", "sudo", "env", "time", "command"].contains(&&*text)
+    };
+    let before = at.checked_sub(1).and_then(|before| words.get(before));
+    let option = words.get(at + 1).is_some_and(|word| word.as_bytes().starts_with(b"--"));
+    words.get(at).is_some_and(|word| is_bwrap(word)) && option && before.is_none_or(starts)
+}
+
 fn nul_separated(bytes: &[u8]) -> Vec<OsString> {
     let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
     if bytes.is_empty() {

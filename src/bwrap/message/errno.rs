@@ -100,6 +100,11 @@ pub(super) fn cut_folded(message: &[u8]) -> Option<(&[u8], &'static str)> {
     })
 }
 
+/// What `strerror` says of each number.
+pub(super) fn texts() -> impl Iterator<Item = &'static str> {
+    TEXTS.iter().map(|&(.., text)| text)
+}
+
 /// The known text that this is, in whatever case.
 pub(super) fn canonical(text: &[u8]) -> Option<&'static str> {
     TEXTS.iter().map(|&(.., known)| known).find(|known| text.eq_ignore_ascii_case(known.as_bytes()))

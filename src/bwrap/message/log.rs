@@ -5,6 +5,8 @@
 //! each place where it could end; the reading that explains most is taken, the plain one first. What nobody knows is bwrap's
 //! only if bwrap's name stands in front of it, as bwrap puts it there.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::sync::LazyLock;
 
 use super::errno::{self, find};
@@ -12,6 +14,8 @@ use super::folded::Folded;
 use super::marks::{Start, named, plain, trims, without_marks};
 use super::packages::is_of_packages;
 use super::recognise::{Found, literal_len, recognise};
+use super::retyped;
+use super::spoken::{self, Spoken};
 use super::status::is_status;
 use super::table::{Row, TABLE, Tail};
 use super::unstarted::{is_error, is_inside, not_started};
@@ -46,15 +50,24 @@ pub(crate) fn search(text: &[u8]) -> Said {
     let lines: Vec<Vec<u8>> = lines.into_iter().flat_map(run_together).collect();
     let mut messages: Vec<Message> = Vec::new();
     let mut beside: Vec<Message> = Vec::new();
-    let mut looked = 0;
+    let (mut looked, mut tried, mut since) = (0, 0, (0, 0));
     for (index, line) in lines.iter().enumerate() {
         if let Some(start) = named(line).next() {
             // a log can name bwrap in each of its lines, and have a message in none
             let may = may_hold_message(line);
             looked += usize::from(may);
             let after = lines.get(index + 1..).unwrap_or_default();
-            match in_line(line, start, after, may && looked < MOST_MESSAGES) {
-                Some(message) => messages.push(message),
+            let thorough = may && looked < MOST_MESSAGES;
+            let retype = tried < MOST_MESSAGES && messages.len() < MOST_MESSAGES;
+            tried += usize::from(!may);
+            match in_line(line, start, after, thorough, retype) {
+                Some(mut message) => {
+                    if messages.len() < MOST_MESSAGES {
+                        message.spoken = spoken_of(&lines, since, index, Some(start));
+                    }
+                    since = (index, start.words);
+                    messages.push(message);
+                }
                 None if beside.len() < MOST_MESSAGES && not_started(line).is_some() => {
                     beside.push(Message::foreign(line.trim_ascii()));
                 }
@@ -71,8 +84,24 @@ pub(crate) fn search(text: &[u8]) -> Said {
             let has = |words: &[u8]| find(&lower, words).is_some();
             has(b"flatpak run") || has(b" --") && named(&lower).next().is_some()
         });
-        let known = lines.iter().take(MOST_SEARCHED).filter(|line| may_hold_message(line));
-        let known = known.filter_map(|line| unnamed(line, single, about));
+        // WebKit waits for the same number as bwrap does, and says the same of it
+        let of_webkit = lines.iter().take(MOST_SEARCHED).any(|line| find(line, b"readPIDFromPeer").is_some());
+        let known = lines.iter().enumerate().take(MOST_SEARCHED).filter(|(_, line)| may_hold_message(line));
+        let known = known.filter_map(|(index, line)| {
+            let message = unnamed(line, single, about)?;
+            let peers = message.pattern() == Some("Unexpected short read from pid socket");
+            if peers && (of_webkit || find(line, b"PID socket").is_some()) {
+                return None;
+            }
+            let asked =
+                message.operation().is_none() && message.text().as_encoded_bytes().starts_with(b"usage: ");
+            let spoken = if asked && spoken::is_help(text) {
+                Spoken::Asked
+            } else {
+                spoken_of(&lines, (0, 0), index, None)
+            };
+            Some(Message { spoken, ..message })
+        });
         let known: Vec<Message> = known.collect();
         if !known.is_empty() {
             messages = known;
@@ -86,6 +115,27 @@ pub(crate) fn search(text: &[u8]) -> Said {
         return Said::Nothing;
     }
     lines.iter().find_map(|line| not_started(line)).map_or(Said::Nothing, Said::NotStarted)
+}
+
+/// So many lines before a message tell how it is spoken of, and so many after it.
+const MOST_TELLING: usize = 30;
+
+/// How a text speaks of the message in a line, the last one before which began in line `since` and at that byte of it.
+fn spoken_of(lines: &[Vec<u8>], since: (usize, usize), index: usize, start: Option<Start>) -> Spoken {
+    let Some(line) = lines.get(index) else { return Spoken::Plain };
+    let begun = since.0.max(index.saturating_sub(MOST_TELLING));
+    let before = lines.get(begun..index).unwrap_or_default().iter().enumerate().map(|(at, line)| {
+        let words = if begun + at == since.0 { since.1 } else { 0 };
+        line.get(words..).unwrap_or_default()
+    });
+    let intro = before.collect::<Vec<_>>().join(&b'\n');
+    let (before, said) = start.map_or((&[][..], &line[..]), |start| {
+        (line.get(..start.name).unwrap_or_default(), line.get(start.words..).unwrap_or_default())
+    });
+    let next = lines.iter().skip(index + 1).take(MOST_TELLING);
+    let next = next.take_while(|line| !named(line).any(|start| start.colon));
+    let after: Vec<&[u8]> = std::iter::once(said).chain(next.map(Vec::as_slice)).collect();
+    spoken::of(&intro, before, &after.join(&b'\n'))
 }
 
 /// The parts of a line in which several messages have run together: each ends where bwrap's name stands behind one that is whole.
@@ -220,7 +270,7 @@ fn fit(found: &Found<'_>) -> Fit {
 }
 
 /// The message that a line with bwrap's name holds.
-fn in_line(line: &[u8], first: Start, after: &[Vec<u8>], thorough: bool) -> Option<Message> {
+fn in_line(line: &[u8], first: Start, after: &[Vec<u8>], thorough: bool, retype: bool) -> Option<Message> {
     let words = |start: Start| line.get(start.words..);
     let mut best: Option<(Fit, Message)> = None;
     for start in named(line).take(if thorough { 8 } else { 1 }) {
@@ -246,8 +296,10 @@ fn in_line(line: &[u8], first: Start, after: &[Vec<u8>], thorough: bool) -> Opti
     }
     let own = named(line).find(|start| start.colon && is_own(line, *start));
     let open = line.trim_ascii_end().ends_with(b":");
+    // a sentence may have been broken behind any of its colons
+    let broken = own.or_else(|| named(line).find(|start| start.colon).filter(|_| open && best.is_some()));
     if best.as_ref().is_none_or(|(fit, _)| *fit < Fit::Whole || open)
-        && let Some(start) = own
+        && let Some(start) = broken
         && let Some(joined) = over_lines(words(start)?, after, best.is_some())
     {
         return Some(joined);
@@ -257,8 +309,17 @@ fn in_line(line: &[u8], first: Start, after: &[Vec<u8>], thorough: bool) -> Opti
         let rest = line.get(first.words..)?;
         best = word_starts(rest).take(64).find_map(|at| {
             let (fit, message) = read(rest.get(at..)?, true, None);
-            (fit == Fit::Known && is_telling(&message)).then_some((fit, message))
+            // without its error only where somebody quotes it
+            let quoted =
+                fit == Fit::Whole && rest.get(at.checked_sub(1)?).is_some_and(|byte| b"\"'`".contains(byte));
+            ((fit == Fit::Known || quoted) && is_telling(&message)).then_some((fit, message))
         });
+    }
+    if best.as_ref().is_none_or(|(fit, _)| *fit <= Fit::Open)
+        && retype
+        && let Some(message) = words(first).and_then(retyped)
+    {
+        return Some(message);
     }
     match (best, own) {
         (Some((_, message)), _) => Some(message),
@@ -273,6 +334,15 @@ fn in_line(line: &[u8], first: Start, after: &[Vec<u8>], thorough: bool) -> Opti
         }
         (None, None) => None,
     }
+}
+
+/// A message that was typed off, its letters as they were typed.
+fn retyped(text: &[u8]) -> Option<Message> {
+    let text = trims(text, None)[1];
+    let mended = retyped::mended(text)?;
+    let (fit, message) = read(&mended, true, None);
+    let known = fit == Fit::Known && is_worded(&message, 10);
+    known.then(|| Message { text: OsString::from_vec(text.to_vec()), ..message })
 }
 
 /// The loader's own message, which says whom it loads with the path, where that is bwrap.
@@ -369,10 +439,6 @@ fn filled(first: &[u8], after: &[Vec<u8>], is_known: bool) -> Option<Message> {
 /// The message in a line without bwrap's name. What others may say as well needs to be all there is, or the whole line among others
 /// about bwrap or Flatpak.
 fn unnamed(line: &[u8], single: bool, about: bool) -> Option<Message> {
-    // WebKit waits for the same number as bwrap does, and says the same of it
-    if find(line, b"readPIDFromPeer").is_some() {
-        return None;
-    }
     let line = line.get(..MOST_BYTES).unwrap_or(line).trim_ascii();
     if is_of_packages(line) {
         return None;

@@ -68,6 +68,8 @@ pub(super) fn named(line: &[u8]) -> impl Iterator<Item = Start> {
         for mark in line.get(words..)? {
             match mark {
                 b':' => colon = true,
+                // as it is mistyped
+                b';' if !colon && line.get(words + 1) == Some(&b' ') => {}
                 b' ' | b'\t' | b'\'' | b'"' | b'`' | b']' | b')' | b'*'
                 // curly quotation marks
                 | 0xe2 | 0x80 | 0x98 | 0x99 | 0x9c | 0x9d => {}

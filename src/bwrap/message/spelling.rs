@@ -6,6 +6,7 @@ use super::errno::find;
 pub(super) fn respelt(line: Vec<u8>) -> Vec<u8> {
     let line = if find(&line, b"##teamcity[").is_some() { of_teamcity(&line) } else { line };
     let line = if find(&line, b"\\u").is_some() { of_json(&line) } else { line };
+    let line = if is_html(&line) { of_html(&line) } else { line };
     let named =
         find(&line, "bwrap\u{ff1a}".as_bytes()).or_else(|| find(&line, "bubblewrap\u{ff1a}".as_bytes()));
     if named.is_some() { narrow(&line) } else { line }
@@ -38,6 +39,35 @@ fn of_json(line: &[u8]) -> Vec<u8> {
     replaced(line, |rest| {
         let letter = numbered(rest.strip_prefix(b"\\u")?.get(..4))?;
         Some((6, if letter == '"' { "\\\"".to_owned() } else { letter.to_string() }))
+    })
+}
+
+/// What HTML writes for characters that nobody needs to write so elsewhere.
+const ENTITIES: &[(&str, &str)] =
+    &[("&quot;", "\""), ("&apos;", "'"), ("&lt;", "<"), ("&gt;", ">"), ("&nbsp;", " "), ("&amp;", "&")];
+
+/// Whether a line was written for HTML: a name may have an `&amp;` in it, but hardly beside a quotation mark of HTML's.
+fn is_html(line: &[u8]) -> bool {
+    let has = |mark: &[u8]| find(line, mark).is_some();
+    has(b"&#") && has(b";") || ENTITIES.iter().any(|(name, _)| *name != "&amp;" && has(name.as_bytes()))
+}
+
+fn of_html(line: &[u8]) -> Vec<u8> {
+    replaced(line, |rest| {
+        if rest.first() != Some(&b'&') {
+            return None;
+        }
+        if let Some((name, meant)) = ENTITIES.iter().find(|(name, _)| rest.starts_with(name.as_bytes())) {
+            return Some((name.len(), (*meant).to_owned()));
+        }
+        let end = rest.get(..10).unwrap_or(rest).iter().position(|byte| *byte == b';')?;
+        let digits = str::from_utf8(rest.get(2..end)?).ok().filter(|_| rest.starts_with(b"&#"))?;
+        let number = match digits.strip_prefix(['x', 'X']) {
+            Some(digits) => u32::from_str_radix(digits, 16),
+            None => digits.parse(),
+        };
+        let letter = char::from_u32(number.ok()?).filter(|letter| !letter.is_control())?;
+        Some((end + 1, letter.to_string()))
     })
 }
 

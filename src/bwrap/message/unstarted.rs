@@ -402,6 +402,8 @@ pub(crate) enum Heard {
     Runtime,
     /// A launcher's, which may have tried it in its own way.
     Launcher,
+    /// That of whoever wrote the text, as far as can be told: its title, or a line that argues.
+    Text,
 }
 
 /// A line that says so.
@@ -411,17 +413,43 @@ pub(crate) struct NotStarted {
     pub(crate) heard: Heard,
 }
 
-/// The first line of a text in which a shell or a launcher says that bwrap could not be started.
+/// What people say against what a program says.
+const ARGUES: &[&[u8]] = &[
+    b" but ",
+    b"nonetheless",
+    b"nevertheless",
+    b"even though",
+    b"although",
+    b"despite",
+    b"whereas",
+    b"why ",
+    b"wrongly",
+    b"?",
+];
+
+/// The line of a text in which a shell or a launcher says that bwrap could not be started: rather one of theirs than a title.
 pub(crate) fn not_started_in(text: &[u8]) -> Option<NotStarted> {
-    let line = text.split(|byte| *byte == b'\n').map(plain).find(|line| not_started(line).is_some())?;
+    let lines: Vec<Vec<u8>> = text.split(|byte| *byte == b'\n').map(plain).collect();
+    let argues = |line: &[u8]| {
+        let lower = line.to_ascii_lowercase();
+        ARGUES.iter().any(|words| find(&lower, words).is_some())
+    };
+    // a blank line follows it
+    let title = lines.get(1).is_some_and(|line| line.trim_ascii().is_empty()) && lines.len() > 2;
+    let of_people = |index: usize, line: &[u8]| index == 0 && title || argues(line);
+    let mut said = lines.iter().enumerate().filter(|(_, line)| not_started(line).is_some());
+    let first = said.clone().next()?;
+    let (index, line) = said.find(|(index, line)| !of_people(*index, line)).unwrap_or(first);
     let lower = line.to_ascii_lowercase();
     let shells = BY_SHELL.iter().any(|words| find(&lower, words.as_bytes()).is_some());
-    let heard = if errno::named_in(&line).or_else(|| errno::translated_in(&line)).is_some() {
+    let heard = if errno::named_in(line).or_else(|| errno::translated_in(line)).is_some() {
         Heard::System
     } else if find(&lower, b"unable to start container process").is_some() {
         Heard::Runtime
     } else if shells || lower.trim_ascii_end().ends_with(b": not found") {
         Heard::Shell
+    } else if of_people(index, line) {
+        Heard::Text
     } else {
         Heard::Launcher
     };

@@ -4,7 +4,9 @@ use super::cp::path;
 use super::ex::EXECVP;
 use super::prelude::*;
 use super::vr::subject;
+use crate::bwrap::message::Spoken;
 use crate::bwrap::options;
+use crate::diagnosis::launcher::Launcher;
 
 rules! {
     BadArguments, Failed, [
@@ -33,7 +35,8 @@ rules! {
         unless "`getconf ARG_MAX` is larger than the line and the environment, and no word has 128 KiB"
         => |case| Some(weigh(High).heard(case, "the kernel takes no more (E2BIG)")), |case| {
             let worktrees = case.others().any(|text| text.contains("worktree"));
-            Vec::new().or(worktrees.then(|| told!(AR04, "prune-worktrees"))).or([told!(AR04, "shorter-line")])
+            let agent = matches!(Launcher::of(case), Some(Launcher::ClaudeCode | Launcher::Codex));
+            Vec::new().or((worktrees || agent).then(|| told!(AR04, "prune-worktrees"))).or([told!(AR04, "shorter-line")])
         };
 
     ContradictoryOptions, Anytime, [
@@ -105,10 +108,12 @@ fn bad_arguments(case: &Case<'_>) -> Option<Judgement> {
     let refused =
         || format!("bwrap does not accept its arguments: {}", text.lines().next().unwrap_or_default());
     let summary = meaning(case, Cause::BadArguments).map_or_else(refused, |(_, why)| why.to_owned());
-    weigh(High)
+    let asked = message.spoken() == Spoken::Asked;
+    weigh(if asked { Medium } else { High })
         .refuted_by("the same command line is accepted by the same bwrap")
         .summary(summary)
         .heard(case, "bwrap ended while it read its arguments, before it made anything")
+        .unknown(asked.then_some("whether it was asked to print this (--help)"))
         .into()
 }
 

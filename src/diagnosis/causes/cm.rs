@@ -101,7 +101,8 @@ fn started(case: &Case<'_>, of: Cause, who: &str) -> Option<Judgement> {
 }
 
 fn if_started(case: &Case<'_>, found: Judgement) -> Judgement {
-    let by_bwrap = case.sandbox.is_some() || case.others().any(|text| text.contains("bwrap"));
+    let by_bwrap = case.sandbox.is_some()
+        || case.others().any(|text| text.contains("bwrap") || text.contains("ubblewrap"));
     if by_bwrap || Launcher::of(case).is_some() {
         return found;
     }

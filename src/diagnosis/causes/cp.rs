@@ -121,11 +121,12 @@ fn bwrap_missing(case: &Case<'_>) -> Option<Judgement> {
         Heard::Shell => weigh(High).heard(case, format!("the shell says so: {line}")),
         Heard::Runtime => weigh(High).heard(case, format!("the container's runtime says so: {line}")),
         Heard::Launcher => weigh(Medium).heard(case, format!("the launcher says so: {line}")),
+        Heard::Text => weigh(Medium).heard(case, format!("the text says so: {line}")),
     };
     let Some(path) = seen_beside(case) else {
         let whether = "whether bwrap is there, and fails where the launcher tries it: `command -v bwrap`";
         let word = "the launcher found no bwrap, or none that it could use";
-        let launcher = heard == Heard::Launcher;
+        let launcher = matches!(heard, Heard::Launcher | Heard::Text);
         return Some(found.summary(launcher.then_some(word)).unknown(launcher.then_some(whether)));
     };
     found

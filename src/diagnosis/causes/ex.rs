@@ -206,14 +206,17 @@ fn program_missing(case: &Case<'_>) -> Option<Judgement> {
     let shown = case.sandbox.and_then(|sandbox| sandbox.shows(program));
     let look = if searched && shown.is_none() { "command -v" } else { "ls -lL" };
     let usual = searched && case.sandbox.and_then(|sandbox| self::shown(sandbox, program)) == Some(true);
+    let listed = shown != Some(false) && case.told().is_some_and(|told| told.files.contains(program));
     let confidence = match shown {
         Some(false) => High,
+        _ if listed => Low,
         _ if usual || shown.is_none() && (is_everywhere(program) || is_of_steam(program)) => Low,
         _ => Medium,
     };
     let found = weigh(confidence)
         .refuted_by(format!("`{look} {name}`, typed in the same sandbox with a shell, finds it"))
-        .summary(format!("{name} is not there inside"));
+        .summary(format!("{name} is not there inside"))
+        .contra(evidence::told(case, listed.then_some("ls shows the file, outside")));
     Some(match shown {
         Some(false) => {
             found.asked(case, format!("no operation of the sandbox puts anything at {name} or above it"))

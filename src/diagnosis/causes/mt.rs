@@ -76,6 +76,11 @@ rules! {
 fn chromium_os(case: &Case<'_>) -> Option<Judgement> {
     let modules = &case.host.security.modules;
     let there = modules.present().is_some_and(|modules| modules.iter().any(|module| module == "chromiumos"));
+    if let Some(word) = case.told().and_then(|told| told.chromium_os).filter(|_| modules.present().is_none())
+    {
+        let names = format!("`{word}`: a system on the kernel of Chromium OS, whose module asks for it");
+        return Some(weigh(High).pro(evidence::told(case, names)));
+    }
     rule_out(!there)?;
     weigh(High).seen(modules, "the module chromiumos is active (/sys/kernel/security/lsm)").into()
 }
@@ -225,6 +230,9 @@ fn permit_openat2(case: &Case<'_>) -> Vec<Remedy> {
     }
     let open = case.says(MADE) && version(case).is_none();
     let fuse = open.then(|| told!(MT14, "not-on-fuse"));
+    if case.told().is_some_and(|told| told.fuse && told.unit.is_empty()) {
+        return Vec::new().or(fuse).or([otherwise]).or(gvisor).or(unit);
+    }
     Vec::new().or(unit).or(gvisor).or([otherwise]).or(fuse)
 }
 

@@ -63,14 +63,21 @@ fn remedies(case: &Case<'_>) -> Vec<Remedy> {
     Vec::from(first).or([report]).or(version)
 }
 
-/// Whether bwrap's command line stands in what others said: some launchers show that, and not what bwrap said.
+/// Whether bwrap's command line stands in what others said: some launchers show that, and not what bwrap said. One that is only hinted at
+/// (`bwrap --unshare-all ...`) cannot be run.
 fn has_line(case: &Case<'_>) -> bool {
+    const MOST: usize = 200;
     case.others().any(|text| {
         let words = text.split_whitespace().map(|word| word.trim_matches(['"', '\'', ',', '[', '`']));
         let words: Vec<&str> = words.collect();
-        words
-            .windows(2)
-            .any(|pair| matches!(pair, [program, option] if is_program(program.as_bytes()) && option.starts_with("--")))
+        let begins = words.windows(2).enumerate().filter(|(_, pair)| {
+            matches!(pair, [program, option] if is_program(program.as_bytes()) && option.starts_with("--"))
+        });
+        begins.map(|(at, _)| at + 1).any(|at| {
+            let rest = words.iter().skip(at).take(MOST);
+            let mut shown = rest.take_while(|word| !word.ends_with("...") && !word.ends_with('\u{2026}'));
+            shown.any(|word| word.starts_with('/'))
+        })
     })
 }
 
@@ -110,11 +117,11 @@ mod tests {
 
     #[test]
     fn what_is_ruled_out_is_said_as_well() {
-        let finding = &explain("pivot_root: Invalid argument", &machine(), &whole()).causes[0];
+        let finding = &explain("pivot_root: Device or resource busy", &machine(), &whole()).causes[0];
         assert_eq!(finding.cause, Cause::Unexplained);
         assert!(finding.summary.contains("(stage: changing the root directory)"), "{}", finding.summary);
         assert!(texts(finding, Bearing::Against).iter().any(|text| text.contains("no system call filter")));
-        assert!(texts(finding, Bearing::For)[0].contains("initramfs"));
+        assert!(texts(finding, Bearing::For)[0].contains("in use"));
     }
 
     /// Some launchers show what they started, and not what it said.
@@ -126,7 +133,13 @@ mod tests {
         };
         let loader = "Loader process exited early with status '1'Command: \"bwrap\" \"--unshare-all\" \"/usr/libexec/x\"";
         assert!(first(loader).starts_with("Run bwrap's line"), "{}", first(loader));
-        assert!(!first("the launcher ended with status 1").starts_with("Run bwrap's line"));
+        for other in [
+            "the launcher ended with status 1",
+            "it fails with a `bwrap --unshare-all ...` error",
+            "a call of bwrap --unshare-all fails",
+        ] {
+            assert!(!first(other).starts_with("Run bwrap's line"), "{other}");
+        }
     }
 
     #[test]

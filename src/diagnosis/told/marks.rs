@@ -1,7 +1,8 @@
 //! By what words a text tells of launchers, platforms, kernels, sysctls, mounts and units.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::denied::{is_denied, is_in_passing};
 use crate::diagnosis::launcher::Launcher;
 use crate::host::{Mount, Platform};
 
@@ -80,9 +81,34 @@ pub(super) const PLATFORMS: &[(Platform, &[&str])] = &[
     ),
     (
         Platform::Podman,
-        &["podman run", "podman exec", "podman build", "in podman", "inside podman", "/run/.containerenv"],
+        &[
+            "podman run",
+            "podman exec",
+            "podman build",
+            "podman compose",
+            "podman-compose",
+            "podman engine",
+            "rootless podman",
+            "in podman",
+            "inside podman",
+            "toolbox run",
+            "toolbox enter",
+            "/run/.containerenv",
+        ],
     ),
-    (Platform::Kubernetes, &["kubectl", "kubelet", "kubernetes", "kubepods"]),
+    (
+        Platform::Kubernetes,
+        &[
+            "kubectl exec",
+            "kubectl run",
+            "kubectl debug",
+            "kubectl attach",
+            "kubectl",
+            "kubelet",
+            "kubernetes",
+            "kubepods",
+        ],
+    ),
     (Platform::OpenShift, &["openshift"]),
     (
         Platform::Lxc,
@@ -102,7 +128,18 @@ pub(super) const PLATFORMS: &[(Platform, &[&str])] = &[
             "security.nesting",
         ],
     ),
-    (Platform::Crostini, &["linux penguin", "@penguin", "crostini"]),
+    (
+        Platform::Crostini,
+        &[
+            "linux penguin",
+            "@penguin",
+            "crostini",
+            "chromeos",
+            "chrome os",
+            "on a chromebook",
+            "on my chromebook",
+        ],
+    ),
     (Platform::Nspawn, &["systemd-nspawn"]),
     // the last as the root of another tree shows itself
     (
@@ -112,11 +149,41 @@ pub(super) const PLATFORMS: &[(Platform, &[&str])] = &[
             "arch-chroot",
             "# chroot",
             "chroot /",
+            "in chroot",
             "in a chroot",
-            "inside a chroot",
+            "in my chroot",
+            "in our chroot",
             "in the chroot",
+            "inside chroot",
+            "inside a chroot",
+            "inside my chroot",
+            "inside the chroot",
+            "inside of chroot",
+            "inside of a chroot",
+            "inside of the chroot",
+            "within chroot",
+            "within a chroot",
+            "within the chroot",
+            "into chroot",
+            "into a chroot",
+            "into the chroot",
+            "from chroot",
+            "from a chroot",
+            "from the chroot",
+            "my chroot",
+            "nested chroot",
+            "chroot command",
+            "chroot environment",
+            "chroot env",
+            "chroot onto",
+            "chrooted",
+            "chrooting",
             "(chroot)",
             "schroot -",
+            "schroot session",
+            "in schroot",
+            "brl strat",
+            "bedrock linux",
             "localhost / #",
         ],
     ),
@@ -147,6 +214,43 @@ pub(super) const COMPOSITORS: &[&str] = &[
     "cap_sys_nice",
     "pressure-vessel-wrap",
 ];
+
+/// Words of a system on the kernel of Chromium OS, outside of its virtual machine for Linux.
+pub(super) const CHROMIUM_OS: &[&str] = &[
+    "chromium os lsm",
+    "shimboot",
+    "crouton",
+    "chromeos dev mode",
+    "chrome os dev mode",
+    "chromeos developer mode",
+    "chromebrew",
+    "crosh",
+];
+
+/// Words of Qubes' virtual machines.
+pub(super) const QUBES: &[&str] = &["qubes", "qubes os", "qubesos", "appvm"];
+
+/// Words of file systems in user space.
+pub(super) const FUSE: &[&str] = &[
+    "fuse",
+    "fuse3",
+    "libfuse",
+    "sshfs",
+    "squashfuse",
+    "dwarfs",
+    "fuse-overlayfs",
+    "mergerfs",
+    "rclone mount",
+    "gocryptfs",
+];
+
+/// Whether a line in small letters shows that the root is the initramfs, as mount(8) and findmnt(8) do: `/ rootfs rootfs rw`.
+pub(super) fn shows_rootfs(line: &str) -> bool {
+    let mut words = line.split_whitespace();
+    line.contains("rootfs on / type rootfs")
+        || words.next() == Some("/") && words.take(2).any(|word| word == "rootfs")
+        || line.contains(" / / ") && line.contains(" - rootfs ")
+}
 
 /// The security module that a distribution's kernels come with, where they come with one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -205,6 +309,16 @@ const UNIT: &[&str] = &[
 
 /// Whether a line, in small letters, has one of these words, none of them a part of a longer one or denied.
 pub(super) fn holds(line: &str, words: &[&str]) -> bool {
+    stands(line, words, |before, after| !is_denied(before, after))
+}
+
+/// The same of launchers, which are also named in passing: `I also have flatpak`.
+pub(super) fn names_launcher(line: &str, words: &[&str]) -> bool {
+    stands(line, words, |before, after| !is_denied(before, after) && !is_in_passing(before, after))
+}
+
+/// Whether one of these words stands whole in a line, with something before and after it that is meant.
+fn stands(line: &str, words: &[&str], meant: impl Fn(&str, &str) -> bool) -> bool {
     let inner = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let whole = |at: usize, word: &str| {
         let (before, after) =
@@ -213,21 +327,12 @@ pub(super) fn holds(line: &str, words: &[&str]) -> bool {
             || word.ends_with(inner) && after.starts_with(inner);
         // where every shell of Ubuntu's looks for programs
         let path = word == "/snap/" && after.starts_with("bin");
-        !parts && !path && !is_denied(before, after)
+        // what a program says of a command of its own: `"chroot /work final" returned non-zero exit code 1`
+        let reported =
+            word.starts_with("chroot") && before.ends_with(['"', '\'']) && after.contains(" returned ");
+        !parts && !path && !reported && meant(before, after)
     };
     words.iter().any(|word| line.match_indices(word).any(|(at, _)| whole(at, word)))
-}
-
-/// Whether what stands between these is said not to be so here: `not running in docker`, `- [ ] Docker`, `works in docker`.
-fn is_denied(before: &str, after: &str) -> bool {
-    let near =
-        before.char_indices().rev().nth(24).map_or(before, |(at, _)| before.get(at..).unwrap_or(before));
-    let has = |words: &[&str]| words.iter().any(|word| near.contains(word));
-    let works = has(&["works ", "worked "]) && !has(&["not ", "n't ", "no longer ", "never ", "only "]);
-    ["not ", "n't ", "no ", "without "].iter().any(|no| before.ends_with(no))
-        || works
-        || has(&["not running ", "not using ", "not in ", "[ ] "])
-        || ["? no", ": no"].iter().any(|no| after.starts_with(no))
 }
 
 /// The release of a kernel: `5.1.16.a-1-hardened`. Other versions look alike, so it has to be a distribution's, or to stand where
@@ -318,6 +423,17 @@ pub(super) fn asked(line: &str) -> Option<String> {
     is_parameter(&name).then_some(name)
 }
 
+/// A file that can be executed, as `ls -l` shows it by its path.
+pub(super) fn file(line: &str) -> Option<PathBuf> {
+    let mut words = line.split_whitespace();
+    let mode = words.next()?.trim_end_matches(['.', '+']);
+    let is_mode = mode.len() == 10
+        && mode.starts_with(['-', 'l'])
+        && mode.bytes().all(|byte| b"-lrwxsStT".contains(&byte));
+    let path = line.split(" -> ").next()?.split_whitespace().next_back()?;
+    (is_mode && mode.contains('x') && path.starts_with('/')).then(|| PathBuf::from(path))
+}
+
 /// A mount, as mount(8) prints it: `nfsd on /proc/fs/nfsd type nfsd (rw,relatime)`.
 pub(super) fn mount(line: &str) -> Option<Mount> {
     let (source, rest) = line.split_once(" on /")?;
@@ -335,10 +451,54 @@ pub(super) fn mount(line: &str) -> Option<Mount> {
 pub(super) fn unit_settings(line: &str) -> impl Iterator<Item = String> {
     let words =
         line.split(|c: char| c.is_whitespace() || "`\"',;|>".contains(c)).filter(|word| !word.is_empty());
-    // alone on a line, as in a file or of systemctl(1), or an argument of systemd-run(1): others speak of them
-    let count = if line.contains("systemd-run") { usize::MAX } else { 1 };
+    // alone on a line, as in a file or of systemctl(1), an argument of systemd-run(1), or said to be set: others only speak of them
+    let all = line.contains("systemd-run") || says_set(&line.to_ascii_lowercase());
     let setting = |word: &&str| word.split_once('=').is_some_and(|(name, _)| UNIT.contains(&name));
-    words.take(count).filter(setting).map(str::to_owned)
+    words.take(if all { usize::MAX } else { 1 }).filter(setting).map(str::to_owned)
+}
+
+/// Whether a line, in small letters, says of a setting that a unit has it, and not that somebody changes it.
+fn says_set(line: &str) -> bool {
+    let has = |words: &[&str]| words.iter().any(|word| line.contains(word));
+    let set = has(&[
+        " is set",
+        " are set",
+        " set in the unit",
+        " in the unit",
+        " in my unit",
+        " in its unit",
+        "unit has ",
+        "unit sets ",
+        "service has ",
+        "service sets ",
+        "runs with ",
+        "running with ",
+        "started with ",
+        "hardened with ",
+    ]);
+    let changes = has(&[
+        "remov",
+        "without",
+        "not ",
+        "n't ",
+        "no longer",
+        "drop",
+        "delet",
+        "try",
+        "should",
+        "if ",
+        "after ",
+        "before ",
+        "add",
+        "?",
+        "instead",
+        "chang",
+        "comment",
+        "until",
+        "unset",
+        "disabl",
+    ]);
+    set && !changes
 }
 
 /// Whether a setting of a unit takes something away. Lists say what is left, unless they begin with a tilde.

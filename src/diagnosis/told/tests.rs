@@ -140,3 +140,105 @@ fn what_is_known_is_not_told() {
     host.sysctls.insert(name.into(), Fact::Present("1".into()));
     assert_eq!(of(&host), None);
 }
+
+/// Who says that it is none has said where it is; who says so of one of them only has not.
+#[test]
+fn a_machine_is_told_by_what_it_is_not() {
+    let machine = |text: &str| told(text).host.platforms.is_absent();
+    for text in [
+        "This is not a container, it is bare metal Debian 10.",
+        "No docker, no podman, no kubernetes involved, just my laptop.",
+        "Je ne suis pas dans un conteneur (pas de docker).",
+        "Kein Docker, keine VM, nur ein Debian 10 auf Blech.",
+        "I run it without any container.",
+        "Qubes OS 4.2, an AppVM",
+    ] {
+        assert!(machine(text), "{text}");
+    }
+    for text in [
+        "No docker here, but a podman container.",
+        "We don't use Kubernetes any more",
+        "On bare metal it works, in our image it does not",
+        "It works in docker, and not here",
+        "This is no chroot.",
+        "see https://github.com/containers/bubblewrap",
+    ] {
+        assert!(!machine(text), "{text}");
+    }
+    assert_eq!(on("No docker on my laptop\nbut: $ podman run x"), [Platform::Podman]);
+}
+
+#[test]
+fn what_a_text_denies_is_not_where_it_ran() {
+    for text in [
+        "This does not happen in a chroot, and not in Docker.",
+        "I don't see this in docker",
+        "In docker it works",
+        "We don't use Kubernetes any more",
+        "\"chroot /work/postinst final\" returned non-zero exit code 1.",
+        "We migrated from Kubernetes last year",
+        "$ kubectl get pods\n$ flatpak run org.gimp.GIMP",
+    ] {
+        assert_eq!(on(text), [], "{text}");
+    }
+    for (text, platform) in [
+        ("It does not work in docker", Platform::Docker),
+        ("Why does it not fail loudly in docker?", Platform::Docker),
+        ("In docker it works only as root", Platform::Docker),
+        ("I am not using podman, this is in docker", Platform::Docker),
+        ("$ kubectl exec p -- flatpak run x", Platform::Kubernetes),
+        ("$ kubectl get pods", Platform::Kubernetes),
+        ("Changing root with nested chroot command", Platform::Chroot),
+        ("inside of chroot using an unprivileged user", Platform::Chroot),
+        ("powered by rootless Podman Engine", Platform::Podman),
+        ("I am on ChromeOS 96.0", Platform::Crostini),
+        ("Active: failed; RestrictNamespaces=true is set in the unit", Platform::SystemdUnit),
+    ] {
+        assert_eq!(on(text), [platform], "{text}");
+    }
+    for text in [
+        "I removed RestrictNamespaces=true, it is set in the unit no more",
+        "if RestrictNamespaces=true is set in the unit, it fails",
+    ] {
+        assert_eq!(on(text), [], "{text}");
+    }
+}
+
+#[test]
+fn launchers_in_passing_are_none() {
+    for text in
+        ["I also have flatpak.", "flatpak is installed", "a file like flatpak", "--file 7 /.flatpak-info"]
+    {
+        assert_eq!(told(text).launcher, None, "{text}");
+    }
+    for text in ["I use flatpak 1.12", "$ flatpak run x", "we have it with flatpak"] {
+        assert_eq!(told(text).launcher, Some(Launcher::Flatpak), "{text}");
+    }
+}
+
+/// A long log may be between what people say and what they add.
+#[test]
+fn what_stands_at_the_end_is_read() {
+    let log =
+        |lines: usize| (0..lines).fold(String::new(), |log, line| log + &"x".repeat(line % 97) + " ok\n");
+    let text = format!("{}Docker executor\n", log(9_000));
+    assert_eq!(on(&text), [Platform::Docker]);
+    let around = format!("{}$ docker run x\nbwrap: x: y\n{}", log(5_000), log(5_000));
+    assert_eq!(on(&around), [Platform::Docker]);
+}
+
+#[test]
+fn roots_systems_and_files_are_shown() {
+    for text in
+        ["/ rootfs private rw", "/      rootfs rootfs rw,size=8102252k", "rootfs on / type rootfs (rw)"]
+    {
+        assert!(told(text).rootfs, "{text}");
+    }
+    assert!(!told("/ /dev/sda1 ext4 rw").rootfs && !told("the rootfs is /").rootfs);
+    for text in ["a dedede on shimboot", "Errors in ChromeOS dev mode", "Ubuntu in crouton"] {
+        assert!(told(text).chromium_os.is_some() && told(text).host.platforms.is_unknown(), "{text}");
+    }
+    let listed = told("-rwxr-xr-x 1 root root 224 Feb 1 23:05 /usr/lib/x/helper").files;
+    assert!(listed.contains(std::path::Path::new("/usr/lib/x/helper")));
+    assert!(told("-rw-r--r-- 1 root root 224 Feb 1 23:05 /etc/x").files.is_empty());
+}

@@ -205,13 +205,17 @@ fn leave_to_launcher(case: &Case<'_>, remedies: &mut Vec<Remedy>) {
         _ => false,
     };
     let theirs = remedies.iter().any(about_line).then(|| launcher.remedy());
-    for remedy in remedies.iter_mut().filter(|remedy| about_line(remedy)) {
+    // what an emulated kernel lacks no other setting of the application brings
+    let emulated = case.emulated().is_some();
+    for remedy in remedies.iter_mut().filter(|remedy| !emulated && about_line(remedy)) {
         remedy.last = true;
         remedy.needs.push("the rights to change the program that wrote this line".into());
     }
     // its makers tell people so in containers, where bwrap cannot work; Ubuntu's restriction is a machine's
     let restricted = case.stage() == Some(Stage::Loopback) || case.errno() == Some(libc::EACCES);
-    let container = !restricted && !matches!(Setting::of(case), Setting::Lxc | Setting::Machine);
+    let elsewhere =
+        !matches!(Setting::of(case), Setting::Lxc | Setting::Machine) || case.on(Platform::Chroot);
+    let container = !restricted && elsewhere;
     let opam = launcher == Launcher::Opam && container;
     let (first, after) =
         if opam { (Some(launcher.remedy()), None) } else { (launcher.remedy_of(case), theirs) };

@@ -24,6 +24,10 @@ rules! {
         unless "`grep ' / / ' /proc/self/mountinfo` shows another file system than rootfs"
         => initramfs;
 
+    ChrootBelowSharedMount, Failed, ["pivot_root", "pivot_root(/newroot)" => (EINVAL)],
+        unless "with `unshare --mount` in front of the chroot it fails alike"
+        => chroot_below_shared;
+
     OverlayUnsupported, Anytime, [
         "Can't make overlay mount on %s with options %s",
         "Can't make overlay mount on %s with options %s: Overlay directories may not overlap"
@@ -55,21 +59,39 @@ fn tmp_missing(case: &Case<'_>) -> Option<Judgement> {
 fn initramfs(case: &Case<'_>) -> Option<Judgement> {
     let mounts = &case.host.mounts;
     if mounts.present().is_none() {
-        let told =
-            case.told().and_then(|told| told.mounts.iter().rfind(|mount| mount.point == Path::new("/")));
-        match told.map(|root| root.filesystem == "rootfs") {
-            Some(true) => return Some(weigh(High).pro(evidence::told(case, "rootfs is mounted on /"))),
-            // of another place, perhaps
-            Some(false) => {
-                return open(case, Low, "what is mounted on / where bwrap runs: /proc/self/mountinfo");
-            }
-            None => {}
+        let told = case.told();
+        let root = told.and_then(|told| told.mounts.iter().rfind(|mount| mount.point == Path::new("/")));
+        let shown =
+            root.map(|root| root.filesystem == "rootfs").or(told.filter(|told| told.rootfs).map(|_| true));
+        let what = "rootfs, the initramfs, is what is mounted on /";
+        if let Some(seen) = evidence::told(case, (shown == Some(true)).then_some(what)) {
+            return Some(weigh(High).pro(seen));
         }
-        return open(case, Medium, "what is mounted on /: /proc/self/mountinfo");
+        // of another place, perhaps
+        let doubtful = shown == Some(false) || case.on(Platform::Chroot);
+        let what = "what is mounted on / where bwrap runs: /proc/self/mountinfo";
+        return open(case, if doubtful { Low } else { Medium }, what);
     }
     let root = mounted_on(case, Path::new("/"))?;
     let seen = "the file system on / is rootfs, the initramfs (/proc/self/mountinfo)";
     (root.filesystem == "rootfs").then(|| weigh(High).seen(mounts, seen))
+}
+
+/// Of all that the kernel answers so, bwrap sees to the rest: its new root is a mount, below the old one.
+fn chroot_below_shared(case: &Case<'_>) -> Option<Judgement> {
+    let mounts = &case.host.mounts;
+    let whether = "whether it is a chroot: `findmnt /` there, compared with that of process 1";
+    if let Some(sighting) = case.sighting(Platform::Chroot) {
+        return Some(weigh(High).pro(evidence::sighted(sighting)));
+    }
+    if mounts.present().is_none() {
+        rule_out(case.told().is_some_and(|told| told.rootfs))?;
+        return open(case, Medium, whether);
+    }
+    let root = mounted_on(case, Path::new("/"))?;
+    rule_out(root.filesystem == "rootfs")?;
+    let seen = "a mount is on /, and not rootfs (/proc/self/mountinfo): what is left is a mount around it that is shared";
+    Some(weigh(Medium).seen(mounts, seen).unknown(whether))
 }
 
 /// A path as mountinfo has it: without a slash at its end.
@@ -246,7 +268,7 @@ mod tests {
         let message = "pivot_root: Invalid argument";
         let cause = |host: &Host| explain(message, host, &whole()).cause();
         let mut host = machine();
-        assert_eq!(cause(&host), Some(Cause::Unexplained));
+        assert_eq!(cause(&host), Some(Cause::ChrootBelowSharedMount));
         host.mounts = Fact::Unknown;
         assert_eq!(cause(&host), Some(Cause::RootIsInitramfs));
         host.mounts = Fact::Present(mounts(&[
@@ -255,6 +277,22 @@ mod tests {
         ]));
         assert_eq!(cause(&host), Some(Cause::RootIsInitramfs));
         assert_eq!(first_obstacle(&host, &whole()), Some((Cause::RootIsInitramfs, Confidence::High)));
+    }
+
+    #[test]
+    fn a_chroot_below_a_shared_mount_is_no_initramfs() {
+        use crate::diagnosis::{Symptom, diagnose};
+        let first = |text: &str| {
+            let text = format!("{text}\nbwrap: pivot_root: Invalid argument");
+            let found = diagnose(&Symptom::from_text(text.as_bytes()), &Host::default(), None).causes;
+            (found[0].cause, found[0].confidence, found.iter().map(|found| found.cause).collect::<Vec<_>>())
+        };
+        let (cause, confidence, _) = first("arch-chroot /mnt flatpak install -y flathub x");
+        assert_eq!((cause, confidence), (Cause::ChrootBelowSharedMount, Confidence::High));
+        let (cause, _, all) = first("");
+        assert!(cause == Cause::RootIsInitramfs && all.contains(&Cause::ChrootBelowSharedMount));
+        let (cause, confidence, all) = first("/      rootfs rootfs rw,size=8102252k");
+        assert_eq!((cause, confidence, all.len()), (Cause::RootIsInitramfs, Confidence::High, 1));
     }
 
     #[test]

@@ -111,6 +111,14 @@ pub(in crate::diagnosis) fn told_hidden(case: &Case<'_>) -> Option<(Cause, Strin
     const COVERING: &[&str] = &["ProtectKernelTunables", "ProtectKernelLogs", "ProcSubset"];
     rule_out(!matches!(look(case), Seen::Unknown))?;
     let below = told_covers(case);
+    if below.is_empty() && case.told()?.qubes {
+        let who = "a virtual machine of Qubes has xenfs mounted on /proc/xen".to_owned();
+        return Some((
+            Cause::CoveredProc,
+            who,
+            "it is one of Qubes' (`findmnt -R /proc` shows xenfs)".to_owned(),
+        ));
+    }
     if below.is_empty() {
         let settings = case.told()?.settings(COVERING)?;
         let who = format!("{settings} in the systemd unit covers parts of /proc");
