@@ -5,11 +5,8 @@ use crate::faults::{Fault, Says};
 
 pub(crate) fn all() -> Vec<Fault> {
     let bare = Bundle::bare;
-    let missing = |program| Says::Message(program, "No such file or directory");
-    let foreign = "cp \"$root\"/usr/bin/true \"$root\"/srv/foreign && printf '\\267' | dd of=\"$root\"/srv/foreign bs=1 seek=18 \
-                   conv=notrunc status=none";
-    let plain = "printf '#!/bin/sh\\n' > \"$root\"/usr/bin/plain && chmod 644 \"$root\"/usr/bin/plain";
-    vec![
+    let mut all = programs();
+    all.extend(vec![
         line(
             "source_missing",
             bare(),
@@ -33,38 +30,6 @@ pub(crate) fn all() -> Vec<Fault> {
             bare(),
             "--ro-bind / / --symlink /srv /usr true",
             Says::Message("Can't make symlink at ", ""),
-        ),
-        line(
-            "loader_missing",
-            bare(),
-            "--ro-bind /usr /usr /usr/bin/true",
-            missing("execvp /usr/bin/true: "),
-        ),
-        line(
-            "link_to_a_loader_that_is_missing",
-            bare(),
-            "--ro-bind /usr /usr --ro-bind /lib64 /lib64 /usr/bin/true",
-            missing("execvp /usr/bin/true: "),
-        ),
-        line(
-            "program_missing",
-            bare().prepare("mkdir \"$root\"/srv/tools && cp \"$root\"/usr/bin/true \"$root\"/srv/tools"),
-            "--ro-bind /usr /usr --symlink usr/lib /lib --symlink usr/lib64 /lib64 /srv/tools/true",
-            missing("execvp /srv/tools/true: "),
-        ),
-        line(
-            "program_not_executable",
-            bare().prepare(plain),
-            "--ro-bind / / /usr/bin/plain",
-            Says::Message("execvp /usr/bin/plain: ", "Permission denied"),
-        ),
-        // without a shell that would try it
-        line(
-            "program_of_another_machine",
-            bare().prepare(foreign),
-            "--ro-bind /usr/lib /usr/lib --ro-bind /usr/lib64 /usr/lib64 --symlink usr/lib /lib --symlink usr/lib64 /lib64 --ro-bind /srv \
-             /srv /srv/foreign",
-            missing("execvp /srv/foreign: "),
         ),
         line(
             "working_directory_missing",
@@ -108,6 +73,50 @@ pub(crate) fn all() -> Vec<Fault> {
                 Says::Message("loopback: Failed RTM_NEWADDR: ", ""),
             )
         },
+    ]);
+    all
+}
+
+/// What is wrong with the program that is to run.
+fn programs() -> Vec<Fault> {
+    let bare = Bundle::bare;
+    let missing = |program| Says::Message(program, "No such file or directory");
+    let foreign = "cp \"$root\"/usr/bin/true \"$root\"/srv/foreign && printf '\\267' | dd of=\"$root\"/srv/foreign bs=1 seek=18 \
+                   conv=notrunc status=none";
+    let plain = "printf '#!/bin/sh\\n' > \"$root\"/usr/bin/plain && chmod 644 \"$root\"/usr/bin/plain";
+    vec![
+        line(
+            "loader_missing",
+            bare(),
+            "--ro-bind /usr /usr /usr/bin/true",
+            missing("execvp /usr/bin/true: "),
+        ),
+        line(
+            "link_to_a_loader_that_is_missing",
+            bare(),
+            "--ro-bind /usr /usr --ro-bind /lib64 /lib64 /usr/bin/true",
+            missing("execvp /usr/bin/true: "),
+        ),
+        line(
+            "program_missing",
+            bare().prepare("mkdir \"$root\"/srv/tools && cp \"$root\"/usr/bin/true \"$root\"/srv/tools"),
+            "--ro-bind /usr /usr --symlink usr/lib /lib --symlink usr/lib64 /lib64 /srv/tools/true",
+            missing("execvp /srv/tools/true: "),
+        ),
+        line(
+            "program_not_executable",
+            bare().prepare(plain),
+            "--ro-bind / / /usr/bin/plain",
+            Says::Message("execvp /usr/bin/plain: ", "Permission denied"),
+        ),
+        // without a shell that would try it
+        line(
+            "program_of_another_machine",
+            bare().prepare(foreign),
+            "--ro-bind /usr/lib /usr/lib --ro-bind /usr/lib64 /usr/lib64 --symlink usr/lib /lib --symlink usr/lib64 /lib64 --ro-bind /srv \
+             /srv /srv/foreign",
+            missing("execvp /srv/foreign: "),
+        ),
     ]
 }
 

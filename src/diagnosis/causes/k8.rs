@@ -54,7 +54,7 @@ rules! {
         => said, |case| {
             let image = reason(case).is_some_and(|(_, text)| text.to_lowercase().contains(SNAPSHOTTER));
             let files = if image { told!(K808, "image-that-maps-ids") } else { told!(K808, "volume-that-maps-ids") };
-            vec![files, told!(K808, "without-host-users")]
+            vec![files, told!("without-host-users")]
         };
 
     AdmissionRefuses, Failed, [],
