@@ -26,6 +26,7 @@ fn main() -> std::process::ExitCode {
             ("victim", callers::victim),
             ("forker", callers::forker),
             ("alone", callers::alone),
+            ("misled", callers::misled),
             ("barren", callers::barren),
             ("launcher", callers::launcher),
             ("crasher", crash::crasher),

@@ -144,6 +144,9 @@ fn lacks(fault: &Fault, bwrap: Option<&Path>) -> Option<String> {
     if changes && !bwrap.starts_with("/usr") {
         return Some("it changes the system's bwrap".to_owned());
     }
+    if !fault.bundle.behind.is_empty() && !bwrap.starts_with("/usr") {
+        return Some("where ids differ a program finds no libraries beside itself".to_owned());
+    }
     let landlocked = |wrapper| matches!(wrapper, &Wrapper::Landlock { .. });
     if fault.bundle.wrappers.iter().any(landlocked) && !landlock::available() {
         return Some("this kernel has no Landlock".to_owned());

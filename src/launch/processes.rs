@@ -18,7 +18,7 @@ use rustix::process::{Pid, Signal, getpid};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::handle::Handle;
-use super::stat::{own_number, read_once, stat_in};
+use super::stat::{own_number, own_proc, read_once, stat_in};
 
 /// How often processes are looked for that were started or moved meanwhile.
 const PASSES: usize = 16;
@@ -78,6 +78,7 @@ pub(super) fn pass_below(
     handle: &Handle,
     mut met: impl FnMut(i32, &str),
 ) -> io::Result<BTreeSet<i32>> {
+    own_proc()?;
     let (mut found, mut next) = (BTreeSet::new(), vec![root]);
     while let Some(pid) = next.pop() {
         // whoever else gets the number, this is of the process that has it now

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal};
 
 use super::handle::Handle;
 use super::processes::{DYING, children_in, is_gone};
-use super::stat::stat_in;
+use super::stat::{own_proc, stat_in};
 
 /// A process that descends from another one.
 #[derive(Debug)]
@@ -82,6 +82,9 @@ type Found = (Vec<Relative>, io::Result<()>);
 
 /// The children of a process. None if it has ended: its number may be another's.
 pub(super) fn children_of(pid: i32, handle: &Handle) -> Found {
+    if let Err(error) = own_proc() {
+        return (Vec::new(), Err(error));
+    }
     children_but(pid, handle, &BTreeSet::new(), false)
 }
 
@@ -136,6 +139,9 @@ pub(super) fn stop_below_until(root: i32, first: &Handle, stopped: bool, deadlin
 
 /// With a handle on each as far as there are descriptors for that, else without.
 fn in_either_way(find: impl Fn(bool) -> Found) -> Found {
+    if let Err(error) = own_proc() {
+        return (Vec::new(), Err(error));
+    }
     match find(false) {
         (found, Err(error)) if is_short_of_descriptors(&error) => {
             drop(found);

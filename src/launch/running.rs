@@ -316,14 +316,14 @@ impl Running {
         let mut status = *self.handshake().status();
         let (mut ended, mut child) = self.look_at_processes(status)?;
         // after that, so that what bwrap reported just before its end is in it
-        status = self.read_status();
+        status = self.read_status()?;
         if self.reach.child().is_none() && self.end.is_none() && status.child_pid.is_some() {
             // without a handle there is still the number
             let _ = self.reach.hold(&status);
             let before = ended;
             (ended, child) = self.look_at_processes(status)?;
             if ended && !before {
-                status = self.read_status();
+                status = self.read_status()?;
             }
         }
         if ended && self.end.is_none() {
@@ -365,14 +365,14 @@ impl Running {
     }
 
     /// What bwrap has reported. Once it has ended and that was read, nothing of its own can follow.
-    fn read_status(&mut self) -> Status {
-        if self.end.is_none()
-            && let Ok(bytes) = self.reach.reported()
-            && bytes != self.told.1
-        {
-            self.told = (Status::parse(&bytes), bytes);
+    fn read_status(&mut self) -> io::Result<Status> {
+        if self.end.is_none() {
+            let bytes = self.reach.reported()?;
+            if bytes != self.told.1 {
+                self.told = (Status::parse(&bytes), bytes);
+            }
         }
-        self.told.0
+        Ok(self.told.0)
     }
 
     /// Whether bwrap has ended, and how the process stands that it cloned, both at one moment.

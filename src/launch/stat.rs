@@ -31,3 +31,9 @@ pub(super) fn own_number() -> Option<i32> {
 pub(super) fn is_own() -> bool {
     own_number() == Some(getpid().as_raw_pid())
 }
+
+/// Fails where `/proc` numbers processes otherwise: what it says of a number is about somebody else.
+pub(super) fn own_proc() -> io::Result<()> {
+    let why = "/proc is not that of this PID namespace; mount one here (`unshare --mount-proc`, bwrap's --proc /proc)";
+    if is_own() { Ok(()) } else { Err(io::Error::new(io::ErrorKind::Unsupported, why)) }
+}

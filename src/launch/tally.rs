@@ -8,7 +8,7 @@ use rustix::param::clock_ticks_per_second;
 
 use super::handle::Handle;
 use super::processes::pass_below;
-use super::stat::stat_in;
+use super::stat::{is_own, stat_in};
 use super::usage::{Figure, Usage};
 
 #[derive(Debug, Default)]
@@ -37,7 +37,7 @@ pub(super) fn used_by(pid: i32, handle: &Handle, spared: bool) -> Usage {
     let mut tally = Tally::default();
     tally.add_times(&format!("/proc/{pid}"), spared);
     // until then the number is its own
-    if handle.is_unreaped() { tally.into_usage() } else { Usage::default() }
+    if handle.is_unreaped() && is_own() { tally.into_usage() } else { Usage::default() }
 }
 
 impl Tally {

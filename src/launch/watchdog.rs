@@ -22,7 +22,7 @@ use super::handle::Handle;
 use super::processes::DYING;
 use super::relatives::descendants;
 use super::spawn::{self, Family, Plan};
-use super::stat::stat_in;
+use super::stat::{own_proc, stat_in};
 
 const SHELL: &str = "/bin/sh";
 const SCRIPT: &str = include_str!("watchdog.sh");
@@ -271,6 +271,8 @@ fn at(what: &str, error: &io::Error) -> io::Error {
 /// Starts a watchdog that knows nobody, and has it prove that it sees processes as we do, and may signal them: it has what the thread has
 /// that starts it, such as a system call filter or another time namespace.
 fn start(deadline: Instant) -> io::Result<Watchdog> {
+    // it would find others below the numbers that it is told
+    own_proc()?;
     let (ours, theirs) = sockets()?;
     let null = File::options().read(true).write(true).open("/dev/null")?;
     let null = above_streams(null.into())?;

@@ -11,7 +11,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::ForkResult;
 
 use crate::cases;
-use crate::common::{Case, Here, asleep, host};
+use crate::common::{Case, Here, asleep, host, skip};
 use crate::inventory::{Inventory, sandboxes, unchanged};
 use crate::support::{Kind, Numbers, SETTLE, eventually, judge, kill_holders, released};
 use crate::thief::{beside_a_fork_and_a_thief, load};
@@ -21,6 +21,7 @@ pub(crate) const CASES: &[Case] = cases![
     a_subreaper,
     process_one,
     below_a_process_one_that_does_not_reap,
+    a_caller_that_sees_the_processes_of_another_namespace,
     many_threads_launch_at_once,
     thousands_of_launches_beside_a_fork_and_a_thief,
     a_fork_of_a_caller_that_exits,
@@ -191,6 +192,53 @@ fn process_one(here: &Here) {
     let outer = host().proc("/proc").unshare(Namespaces::PID).as_pid_1();
     let output = here.helper(&outer, "alone").arg(here.bwrap.path()).output().unwrap();
     assert!(output.status.success(), "{} {}", output.status, String::from_utf8_lossy(&output.stderr));
+}
+
+/// A helper in a PID namespace of its own, below the `/proc` of another: to that, the numbers that it knows are those of others.
+pub(crate) fn misled(arguments: &[String]) {
+    let bwrap = Bwrap::at(&arguments[0]).unwrap();
+    for sandbox in [host(), host().unshare(Namespaces::PID)] {
+        let mut command = sandbox.command("sleep");
+        command.arg("60").bwrap(&bwrap);
+        // bwrap itself looks there for what it has made, and finds somebody now and then
+        let ready = (0..100).find_map(|_| {
+            let mut child = command.spawn().unwrap();
+            child.wait_ready().is_ok().then_some(child)
+        });
+        let Some(mut child) = ready else {
+            println!("skip: bwrap never started");
+            return;
+        };
+        let killer = child.killer();
+        for (what, outcome) in [
+            ("processes", killer.processes().map(drop)),
+            ("suspend", killer.suspend()),
+            ("signal", killer.send_signal(18)),
+        ] {
+            let error = outcome.expect_err(what);
+            assert!(error.to_string().contains("/proc is not that of this PID namespace"), "{what}: {error}");
+        }
+        killer.kill().unwrap();
+        assert!(matches!(bwrap_launch::Ending::of(&child.wait()), bwrap_launch::Ending::Stopped(_)));
+        let error = command.die_with_caller(true).status().unwrap_err();
+        assert!(error.to_string().contains("/proc is not that of this PID namespace"), "{error}");
+    }
+    println!("done");
+}
+
+fn a_caller_that_sees_the_processes_of_another_namespace(here: &Here) {
+    let outer = host().unshare(Namespaces::PID).as_pid_1();
+    let output = here.helper(&outer, "misled").arg(here.bwrap.path()).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    if let Some((_, why)) = said.split_once("skip: ") {
+        skip(why.trim());
+    }
+    assert_eq!(
+        (output.status.code(), said.as_str()),
+        (Some(0), "done\n"),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 fn below_a_process_one_that_does_not_reap(here: &Here) {

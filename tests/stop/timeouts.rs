@@ -22,6 +22,8 @@ pub(crate) const CASES: &[Case] = cases![
     what_is_resumed_all_the_time,
     the_time_of_what_is_launched_on_the_way_out,
     a_runtime,
+    a_runtime_whose_threads_are_busy,
+    a_failure_that_is_looked_at_outside_of_a_runtime,
 ];
 
 const LIMIT: Duration = Duration::from_millis(300);
@@ -214,6 +216,43 @@ fn many_limits_take_one_thread(here: &Here) {
 
 /// The same on the front for runtimes.
 #[cfg(feature = "tokio")]
+/// Whoever keeps all of a runtime's threads for blocking work holds up no launch, and no failure's explanation.
+fn a_runtime_whose_threads_are_busy(here: &Here) {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(1).max_blocking_threads(1).enable_all().build().unwrap();
+    let (done, busy) = std::sync::mpsc::channel::<()>();
+    runtime.spawn_blocking(move || busy.recv());
+    runtime.block_on(async {
+        let sandbox = host().unshare(Namespaces::PID);
+        let mut fails =
+            bwrap_launch::tokio::Command::new(&sandbox.clone().ro_bind("/nonexistent", "/mnt"), "true");
+        let failed = fails.bwrap(&here.bwrap).status().await.unwrap_err();
+        assert!(failed.diagnosis().is_some(), "{failed}");
+        let mut ties = bwrap_launch::tokio::Command::new(&sandbox, "true");
+        assert!(ties.bwrap(&here.bwrap).die_with_caller(true).status().await.unwrap().success());
+    });
+    drop(done);
+}
+
+/// A verdict is not lost where there is no runtime.
+fn a_failure_that_is_looked_at_outside_of_a_runtime(here: &Here) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut child = runtime.block_on(async {
+        let mut fails = bwrap_launch::tokio::Command::new(&host().ro_bind("/nonexistent", "/mnt"), "true");
+        fails.bwrap(&here.bwrap).stderr(Stdio::null()).spawn().await.unwrap()
+    });
+    let outcome = loop {
+        match child.try_wait() {
+            Ok(None) => std::thread::sleep(Duration::from_millis(5)),
+            Ok(Some(status)) => panic!("{status}"),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(outcome, bwrap_launch::Error::SetupFailed(_)), "{outcome}");
+    let again = runtime.block_on(child.wait()).unwrap_err();
+    assert!(matches!(again, bwrap_launch::Error::SetupFailed(_)), "{again}");
+}
+
 fn a_runtime(here: &Here) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

@@ -8,7 +8,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use ::tokio::task::JoinHandle;
 use ::tokio::time::sleep;
 
 use super::super::apply::apply;
@@ -19,7 +18,7 @@ use super::super::ending::Stop;
 use super::super::error::{Error, Result, Step};
 use super::super::handshake::Phase;
 use super::super::keeper;
-use super::super::launched::{Inquiry, given_up};
+use super::super::launched::given_up;
 use super::super::limits::Unapplied;
 use super::super::output::{ExitStatus, Output};
 use super::super::reach::GRACE;
@@ -29,10 +28,11 @@ use super::super::usage::Usage;
 use super::super::wait::Ward;
 use super::super::wait::{deadline, left};
 use super::super::watchdog;
+use super::elsewhere::{Task, blocking};
 use super::pty::Terminal;
 use super::reading::{Next, Passing, Reading};
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
-use super::watch::{blocking, drive, runtime};
+use super::watch::{drive, runtime};
 use crate::bwrap::{Message, NamespaceIds};
 use crate::sandbox::Feature;
 
@@ -69,9 +69,9 @@ pub struct Child {
     /// Passes on what [lines](super::Lines) read that were dropped.
     pub(super) passing: Option<Passing>,
     /// Finds out why it failed.
-    inquiry: Option<JoinHandle<Error>>,
+    inquiry: Option<Task<Error>>,
     /// Removes its control group.
-    removal: Option<JoinHandle<()>>,
+    removal: Option<Task<()>>,
 }
 
 /// A child, and what its end is to be if nobody waits for it.
@@ -344,7 +344,7 @@ impl Child {
     }
 
     /// Says how the command ended, or `None` while it runs, or while it is still found out why it did not: that is left
-    /// to the runtime's blocking threads.
+    /// to a thread of the crate's.
     ///
     /// # Errors
     ///
@@ -383,29 +383,24 @@ impl Child {
         deadline: Option<Instant>,
     ) -> Poll<Result<ExitStatus>> {
         let inquiry = self.held.child.close();
-        if let Some(group) = self.held.child.take_group()
-            && let Ok(runtime) = runtime()
-        {
-            self.removal = Some(runtime.spawn_blocking(move || drop(group)));
+        if let Some(group) = self.held.child.take_group() {
+            // without a thread for it, it is removed at once
+            self.removal = Task::start(move || drop(group)).ok();
         }
         if let Some(inquiry) = inquiry {
-            match runtime() {
-                Ok(runtime) => {
-                    let limit = left(deadline);
-                    self.inquiry = Some(runtime.spawn_blocking(move || Inquiry::conclude(inquiry, limit)));
-                }
-                Err(error) => self.held.child.settle(Error::system(Step::WaitForBwrap)(error)),
+            let limit = left(deadline);
+            match Task::start(move || inquiry.conclude(limit)) {
+                Ok(task) => self.inquiry = Some(task),
+                // what is known must not be lost for want of a thread
+                Err((_, conclude)) => self.held.child.settle(conclude()),
             }
         }
         if let Some(task) = &mut self.inquiry {
             let Poll::Ready(found) = Pin::new(task).poll(context) else { return Poll::Pending };
             self.inquiry = None;
-            // a runtime that ends does not find out
-            let lost = |error| Error::system(Step::WaitForBwrap)(io::Error::other(error));
-            self.held.child.settle(found.unwrap_or_else(lost));
+            self.held.child.settle(found.unwrap_or_else(Error::system(Step::WaitForBwrap)));
         }
         if let Some(task) = &mut self.removal {
-            // a runtime that ends runs it or drops it, and either removes the group
             let Poll::Ready(_) = Pin::new(task).poll(context) else { return Poll::Pending };
             self.removal = None;
         }

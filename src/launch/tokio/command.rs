@@ -22,8 +22,9 @@ use super::super::start;
 use super::super::stdio::Stdio;
 use super::super::wait::deadline;
 use super::child::{Child, Held};
+use super::elsewhere::blocking;
 use super::prepared::Prepared;
-use super::watch::{blocking, drive, runtime};
+use super::watch::{drive, runtime};
 use crate::bwrap::Bwrap;
 use crate::sandbox::{Advice, Descriptor, Invalid, Sandbox};
 

@@ -19,8 +19,8 @@
 //!
 //! A sandbox has no thread: its runtime watches the descriptors of its launch. What a launch does by itself on the way, a few
 //! system calls and `posix_spawn(3)`, takes about as long as one of Tokio's own launches and happens where it is called. What may take longer
-//! goes to the runtime's threads for blocking work ([`spawn_blocking`](::tokio::task::spawn_blocking)), and only when it is
-//! needed: looking for bwrap ([`Bwrap::find`](crate::Bwrap::find); not with [`Command::bwrap`]), reading a filter from a
+//! goes to threads of the crate's own, which end when there is no more of it, and only when it is needed: the runtime's may
+//! be busy for as long as somebody likes. That is looking for bwrap ([`Bwrap::find`](crate::Bwrap::find); not with [`Command::bwrap`]), reading a filter from a
 //! descriptor, starting the watchdog ([`Command::die_with_caller`]), writing to whoever else gets the output ([`Command::tee`]), and, of a launch that failed, reading the host and asking bwrap again ([`Explain`](crate::Explain)). Id maps
 //! are waited for like everything else.
 //!
@@ -51,6 +51,7 @@
 
 mod child;
 mod command;
+mod elsewhere;
 mod group;
 mod lines;
 mod pool;

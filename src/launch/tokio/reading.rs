@@ -5,18 +5,17 @@ use std::io;
 use std::task::Poll;
 use std::time::Instant;
 
-use ::tokio::task::JoinHandle;
-
 use super::super::capture::{Before, Handling, Stream};
 use super::super::error::{Error, Result, Step};
 use super::super::reading::CHUNK;
 use super::super::running::Running;
 use super::super::wait::Ward;
+use super::elsewhere::Task;
 use super::stdio::{ChildStderr, ChildStdout, Source};
-use super::watch::{Watch, runtime};
+use super::watch::Watch;
 
 /// Writes to whoever else gets the output, on a thread where that may take its time.
-pub(super) type Passing = JoinHandle<io::Result<()>>;
+pub(super) type Passing = Task<io::Result<()>>;
 
 /// Both streams, as far as they are piped and not given away.
 #[derive(Debug)]
@@ -114,17 +113,16 @@ impl Reading {
         let Some(task) = &mut self.passing else { return Ok(()) };
         let done = task.await;
         self.passing = None;
-        // a runtime that ends does not pass it on
-        done.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(Error::system(Step::PassOutputOn))
+        done.and_then(|passed| passed).map_err(Error::system(Step::PassOutputOn))
     }
 
     /// Has what was read passed on, and returns it.
     fn give(&mut self, stream: Stream, count: usize, before: Before) -> Result<Next<'_>> {
         let bytes = self.buffer.get(..count).unwrap_or_default();
         if self.handling.is_shared(stream, before) {
-            let runtime = runtime().map_err(Error::system(Step::PassOutputOn))?;
             let (handling, bytes) = (self.handling.clone(), bytes.to_vec());
-            self.passing = Some(runtime.spawn_blocking(move || handling.pass_on(stream, &bytes, before)));
+            let task = Task::start(move || handling.pass_on(stream, &bytes, before));
+            self.passing = Some(task.map_err(|(error, _)| Error::system(Step::PassOutputOn)(error))?);
         }
         Ok(Next::Bytes(stream, bytes))
     }

@@ -12,7 +12,6 @@ use ::tokio::io::unix::AsyncFd;
 use ::tokio::runtime::Handle;
 use ::tokio::time::{Sleep, sleep_until};
 
-use super::super::error::{Error, Result, Step};
 use super::super::wait::Ward;
 
 /// The runtime of the calling task.
@@ -28,18 +27,6 @@ pub(super) fn register<T: AsRawFd>(descriptor: T, interest: Interest) -> io::Res
     // it does not keep open; what is given here are those of `std`, and streams that own theirs
     #[allow(deprecated, reason = "sound for what is given")]
     AsyncFd::with_interest(descriptor, interest)
-}
-
-/// Does what may block where that is allowed.
-pub(super) async fn blocking<T: Send + 'static>(
-    step: Step,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T> {
-    let done = match runtime() {
-        Ok(runtime) => runtime.spawn_blocking(work).await.map_err(io::Error::other),
-        Err(error) => Err(error),
-    };
-    done.map_err(Error::system(step))
 }
 
 /// The descriptors and the time that a ward waits for, watched once.
