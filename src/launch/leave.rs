@@ -21,7 +21,7 @@ use super::spawn;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long an exit takes once that is done. If it takes longer, handlers of others run, and what begins goes on.
-const GOING: Duration = Duration::from_millis(200);
+const GOING: Duration = Duration::from_secs(1);
 
 type Deed = Box<dyn FnOnce() + Send>;
 
@@ -80,9 +80,15 @@ impl UnderWay {
             Some(leaving) if leaving == gettid() => return Self { process: None },
             // this thread ends with the process, before it has begun; what is part of something that is waited for goes on
             Some(_) if state.under_way == 0 => {
-                let left = |gone: Instant| gone.saturating_duration_since(Instant::now());
-                let patience = state.gone.map_or(PATIENCE, left);
-                state = CHANGED.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner).0;
+                let patience = Instant::now() + PATIENCE;
+                loop {
+                    let until = state.gone.unwrap_or(patience);
+                    let left = until.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        break;
+                    }
+                    state = CHANGED.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+                }
             }
             _ => {}
         }

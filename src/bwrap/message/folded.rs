@@ -32,6 +32,19 @@ const MARKS: &[&[u8]] = &[
     b"&apos;",
 ];
 
+/// Whether a known message may begin as a text does: what is cheap to tell of most texts.
+pub(super) fn may_begin(text: &[u8]) -> bool {
+    /// Longer than what any message begins with.
+    const MOST: usize = 120;
+    let begin = Folded::new(text.get(..MOST).unwrap_or(text));
+    // what begins with a hole begins with an option
+    let option = begin.bytes.starts_with(b"-");
+    patterns().iter().any(|known| match known.lead.as_bytes() {
+        b"" => option,
+        lead => begin.bytes.starts_with(lead),
+    })
+}
+
 impl<'t> Folded<'t> {
     fn new(text: &'t [u8]) -> Self {
         let (mut bytes, mut at) = (Vec::with_capacity(text.len()), Vec::with_capacity(text.len()));

@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::sync::LazyLock;
 
 use super::errno::{self, find};
-use super::folded::Folded;
+use super::folded::{Folded, may_begin};
 use super::marks::{Start, named, plain, trims, without_marks};
 use super::packages::is_of_packages;
 use super::recognise::{Found, literal_len, recognise};
@@ -460,6 +460,7 @@ fn unnamed(line: &[u8], single: bool, about: bool) -> Option<Message> {
         }
     }
     let starts = word_starts(line).take(32);
+    let starts = starts.filter(|at| line.get(*at..).is_some_and(may_begin));
     starts.into_iter().find_map(|at| {
         let (fit, message) = read(line.get(at..)?, true, quote_before(line, at));
         let rooted = message.path().into_iter().chain(message.source()).all(std::path::Path::has_root);

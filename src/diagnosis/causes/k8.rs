@@ -68,7 +68,7 @@ rules! {
         };
 
     PodCannotBeChanged, Failed, [], unless "the object of this name is gone when it is applied" => said, |case| {
-        let selects = reason(case).is_some_and(|(_, text)| text.contains("spec.selector: "));
+        let selects = reason(case).is_some_and(|(_, text)| text.contains("spec.selector: ") || text.contains("updates to statefulset spec"));
         vec![if selects { told!(K812, "selector-as-it-was") } else { told!(K812, "make-it-anew") }]
     };
 

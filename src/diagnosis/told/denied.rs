@@ -34,15 +34,22 @@ const BEFORE: &[&str] = &[
     "keinen ",
     "keinem ",
     "ohne ",
-    "nicht ",
-    "nicht in ",
-    "nicht im ",
-    "nicht in einem ",
+    // and not `es geht nicht in Docker`
+    "ist nicht ",
+    "sind nicht ",
+    "bin nicht ",
+    "und nicht ",
+    ", nicht ",
+    "ist nicht in ",
+    "ist nicht im ",
+    "ist nicht in einem ",
+    "sind nicht in ",
+    "bin nicht in ",
+    "bin nicht in einem ",
     "pas de ",
     "pas dans ",
     "pas dans un ",
     "aucun ",
-    "sans ",
     "sin ",
     "ning\u{fa}n ",
     "no en un ",
@@ -110,14 +117,42 @@ const BEHIND: &[&str] = &[
     " this works",
     " it is fine",
     " it's fine",
-    " any more",
-    " anymore",
     " is not used",
     " isn't used",
     " is not involved",
     " isn't involved",
     " not involved",
 ];
+
+/// Words of a line that compares places: what it says of one is not where this failed.
+const COMPARES: &[&str] = &[
+    "works",
+    "worked",
+    "work ",
+    "fine",
+    "no problem",
+    "no issue",
+    "reproduc",
+    "happen",
+    "succeed",
+    "ssh ",
+    "from my",
+    "while ",
+    "whereas",
+    "unlike",
+    "k3s",
+    "k0s",
+    "microk8s",
+    "minikube",
+    "eks",
+    "gke",
+    "aks",
+    "cluster",
+    "runner",
+];
+
+/// What is not done any more: `we don't use Docker any more`, and not `it fails in Docker since then`.
+const GIVEN_UP: &[&str] = &["use ", "using ", "run in ", "running in ", "run on ", "running on "];
 
 /// Whether what stands between these, in small letters, is said not to be so here.
 pub(super) fn is_denied(before: &str, after: &str) -> bool {
@@ -132,11 +167,17 @@ pub(super) fn is_denied(before: &str, after: &str) -> bool {
     let sentence = last(80).rsplit(['.', '!', '?', ';']).next().unwrap_or_default();
     let sentence = sentence.rsplit(" but ").next().unwrap_or_default();
     let unseen = has(sentence, UNSEEN) && !has(sentence, &["why "]);
+    let given_up =
+        [" any more", " anymore"].iter().any(|words| after.starts_with(words)) && has(near, GIVEN_UP);
+    let near_by = NEAR.iter().any(|no| {
+        // `away from docker to podman`, `we can't use docker`
+        near.rsplit_once(no).is_some_and(|(head, rest)| !rest.contains("to ") && !head.ends_with("ca"))
+    });
     let behind = BEHIND.iter().filter_map(|words| after.strip_prefix(words));
     // `in docker works only as root`, and not `workspace`
     let behind =
         behind.map(|rest| !rest.starts_with(|c: char| c.is_alphanumeric()) && !rest.starts_with(" only"));
-    is_refused(before) || works || has(near, NEAR) || unseen || behind.into_iter().any(|denied| denied)
+    is_refused(before) || works || near_by || given_up || unseen || behind.into_iter().any(|denied| denied)
 }
 
 /// Whether the very words before deny it.
@@ -237,6 +278,7 @@ pub(super) enum Inside {
 /// What a line in small letters says of containers, if anything.
 pub(super) fn inside(line: &str) -> Option<Inside> {
     let mut said = None;
+    let compares = COMPARES.iter().any(|words| line.contains(words));
     for (start, word) in words(line) {
         let (before, after) =
             (line.get(..start).unwrap_or_default(), line.get(start + word.len()..).unwrap_or_default());
@@ -245,7 +287,7 @@ pub(super) fn inside(line: &str) -> Option<Inside> {
             continue;
         }
         if is_refused(before) {
-            said = Some(Inside::No);
+            said = (!compares).then_some(Inside::No);
         } else if !is_denied(before, after) {
             return Some(Inside::Perhaps);
         }
@@ -257,7 +299,7 @@ pub(super) fn inside(line: &str) -> Option<Inside> {
             !is_denied(before, after)
         })
     });
-    said.or(machine.then_some(Inside::No))
+    said.or((machine && !compares).then_some(Inside::No))
 }
 
 /// The words of a line, and where each begins.

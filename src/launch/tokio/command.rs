@@ -338,8 +338,8 @@ impl Command {
     async fn launch(&self, setup: Setup, explain: Explain) -> Result<(Child, Option<Gate>)> {
         let explain = self.command.explain.unwrap_or(explain);
         match self.start(setup, explain).await {
-            Err(error) if explain != Explain::Nothing => {
-                // outside of a runtime nothing explains it
+            // outside of a runtime nothing explains it
+            Err(error) if explain != Explain::Nothing && runtime().is_ok() => {
                 let same = error.clone();
                 Err(blocking(Step::EnterRuntime, || error.explain_here()).await.unwrap_or(same))
             }

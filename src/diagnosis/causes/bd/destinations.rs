@@ -329,6 +329,11 @@ fn in_read_only(case: &Case<'_>, spot: &Spot<'_>, found: Found<'_>, mount: Found
     Vec::new().or(made).or([told!(BD03, "other-destination", path = shown(spot.path))]).or(over)
 }
 
+/// Whether it ran below Windows: elsewhere `/mnt/c` is a name like others.
+fn is_wsl(case: &Case<'_>) -> bool {
+    case.on(Platform::Wsl1) || case.on(Platform::Wsl2)
+}
+
 /// A path on a disk of Windows' that was denied, as PowerShell takes it: who is an administrator there decides.
 fn in_windows(case: &Case<'_>, outside: &Path) -> Option<String> {
     rule_out(!matches!(case.errno(), Some(libc::EACCES | libc::EPERM)))?;
@@ -344,7 +349,7 @@ fn mount_point(case: &Case<'_>, found: Option<Found<'_>>, outside: &Path) -> Rem
     let file = case.says(&["Can't create file at %s", "Can't create file %s"])
         || matches!(operation, Some(Operation::File(_) | Operation::BindData(_)));
     let (place, parent) = (word(outside), word(outside.parent().unwrap_or(Path::new("/"))));
-    if let Some(windows) = in_windows(case, outside).filter(|_| !file) {
+    if let Some(windows) = in_windows(case, outside).filter(|_| !file && is_wsl(case)) {
         return told!(BD03, "make-in-windows", windows);
     }
     match operation {

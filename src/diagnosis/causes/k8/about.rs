@@ -63,6 +63,10 @@ const SPEAKS_OF_OTHERS: &[&str] = &[
 const OF_ANYTHING: &[&str] =
     &["admission webhook", "denied the request", "failed calling webhook", "error when creating"];
 
+/// What is said of pods only, whatever object they come from.
+const TEMPLATES: &[&str] =
+    &["podsecurity", "spec/template/spec/", "spec.template.spec.", "service account", "spec/containers/"];
+
 /// What the API server, `kubectl` and Helm say of what they made although they warned.
 const MADE: &[&str] = &[
     " created",
@@ -76,11 +80,14 @@ const MADE: &[&str] = &[
 
 /// Whether a text in small letters, on one line, is about objects that are no pods and make none.
 pub(super) fn is_about_others(text: &str) -> bool {
+    let has = |words: &[&str]| words.iter().any(|words| text.contains(words));
+    if has(TEMPLATES) {
+        return false;
+    }
     let mut kinds = kinds(text).peekable();
     if kinds.peek().is_some() {
         return !kinds.any(is_of_pods);
     }
-    let has = |words: &[&str]| words.iter().any(|words| text.contains(words));
     has(OF_ANYTHING) && has(SPEAKS_OF_OTHERS) && !has(SPEAKS_OF_PODS)
 }
 
@@ -96,12 +103,16 @@ fn kinds(text: &str) -> impl Iterator<Item = &str> {
     let named = ["\" is invalid", "\" is forbidden"].into_iter().flat_map(|mark| heads(text, mark));
     let named = named.filter_map(|head| Some(head.get(..head.rfind('"')?)?.trim_end()));
     let alone = [" is forbidden: user", " in version \""].into_iter().flat_map(|mark| heads(text, mark));
+    // and `ValidationError(Service.spec): ...`
+    let marked = text
+        .match_indices("validationerror(")
+        .filter_map(|(at, mark)| text.get(at + mark.len()..)?.split(['.', ')']).next());
     let blocked = heads(text, " was blocked").filter_map(|head| {
         let object = head.get(head.rfind(' ')? + 1..)?;
         let (kind, name) = object.split_once('/')?;
         name.contains('/').then_some(kind)
     });
-    named.chain(alone).map(last_word).chain(blocked).filter(|kind| !kind.is_empty())
+    named.chain(alone).map(last_word).chain(blocked).chain(marked).filter(|kind| !kind.is_empty())
 }
 
 /// What comes before each mark.
@@ -135,9 +146,13 @@ pub(super) fn is_warning(text: &str) -> bool {
 
 /// Whether events tell of a container that was started after the last of their warnings.
 pub(super) fn has_started_since(text: &str) -> bool {
+    let containers =
+        |text: &str| text.matches("Started container ").count() <= 1 && !text.contains("containers{");
     let age = |words| text.lines().filter(|line| line.contains(words)).filter_map(age).min();
     let (started, warned) = (age(" Started "), age("Warning "));
-    started.zip(warned).is_some_and(|(started, warned)| started < warned)
+    // of several containers one may be there, and another not; what a container failed by is no volume's
+    let one = containers(text) && !text.contains("to create containerd task") && !text.contains("Error: ");
+    started.zip(warned).is_some_and(|(started, warned)| one && started < warned)
 }
 
 /// How many seconds ago an event was seen last, in the columns of `kubectl describe` and `kubectl get events`: `3m20s`.

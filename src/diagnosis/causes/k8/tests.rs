@@ -120,6 +120,10 @@ fn what_is_none_of_kubernetes_words_is_not_taken_for_them() {
         "Error from server (Forbidden): error when creating \"svc.yaml\": services \"x\" is forbidden: exceeded quota: q, requested: services.loadbalancers=1",
         "Error from server (InternalError): error when creating \"issuer.yaml\": Internal error occurred: failed calling webhook \"webhook.cert-manager.io\": context deadline exceeded",
         "if strings.Contains(err.Error(), \"failed to create containerd task\") { return retry }",
+        "error: error validating \"s.yaml\": error validating data: [ValidationError(Service.spec): unknown field \"port\" in io.k8s.api.core.v1.ServiceSpec]",
+        "Error from server (Forbidden): pods is forbidden: User \"dev\" cannot list resource \"pods\" in API group \"\" in the namespace \"ci\"",
+        // what runtimes say everywhere
+        "runc create failed: unable to start container process: error during container init: error mounting \"proc\" to rootfs at \"/proc\": operation not permitted: unknown",
         // and of a pod that has started since
         "Events:\n  Warning  FailedMount  60s  kubelet  MountVolume.SetUp failed for volume \"x\" : x\n  Normal   Started  50s  kubelet  Started container c\n",
     ] {
@@ -166,6 +170,10 @@ fn a_warning_stops_no_pod() {
     }
     let events = "  Warning  FailedMount  50s  kubelet  MountVolume.SetUp failed for volume \"x\" : x\n  \
                   Normal   Started  60s  kubelet  Started container c";
+    assert_eq!(code(events), "K810");
+    // another container's start says nothing
+    let events = "  Normal   Started  5s  kubelet  Started container istio-proxy\n  \
+                  Warning  Failed   6s  kubelet  Error: failed to create containerd task: user namespaces are not supported";
     assert_eq!(code(events), "K810");
 }
 
