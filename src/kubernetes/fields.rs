@@ -126,9 +126,9 @@ fn named(place: &str, object: &Value, known: &[Field], all: bool) -> Result<(), 
             }
             continue;
         }
-        // a slip of the pen asks for no privilege
-        const STRONG: &[&str] = &["hostIPC", "hostNetwork", "hostPID", "privileged"];
-        let meant = known.iter().find(|(field, _)| !STRONG.contains(field) && nearly(field, name));
+        // a port's, which stand in another place
+        let of_others = ["hostIP", "hostPort"].contains(&name.as_str());
+        let meant = known.iter().find(|(field, _)| !of_others && nearly(field, name));
         match (meant, home(name)) {
             (Some((field, _)), _) => return Err(format!("{place} has no field {shown}: {field} is meant")),
             (None, Some(other)) => {
