@@ -7,8 +7,7 @@ use super::child::Child;
 use super::ending::Stop;
 use super::error::{Error, Result, Step};
 use super::reach::GRACE;
-use super::wait::deadline;
-use super::wait::{Ward, wait_each};
+use super::wait::{Ward, deadline, wait_each};
 
 /// How often a report is looked for, which no descriptor announces.
 const PAUSE: Duration = Duration::from_millis(2);

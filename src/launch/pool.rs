@@ -16,8 +16,7 @@ use super::launched::given_up;
 use super::launching::Streams;
 use super::leave::UnderWay;
 use super::prepared::Prepared;
-use super::wait::deadline;
-use super::wait::wait;
+use super::wait::{deadline, wait};
 
 /// How long the next attempt waits after one that failed, unless a sandbox is taken before that.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -26,7 +26,7 @@ use super::handshake::Outcome;
 use super::keeper;
 use super::leave::UnderWay;
 use super::processes::{all_below, descends, is_gone, is_init, is_orphan_of_ours};
-use super::relatives::{self, Relative, children_of, descendants, stop_below, stop_below_until};
+use super::relatives::{self, Relative, children_of, descendants, stop_below};
 use super::stat::{is_own, stat_in};
 use super::tally::{used_below, used_by};
 use super::usage::Usage;
@@ -353,7 +353,7 @@ impl Reach {
         if self.cloned != Cloned::Init {
             // stopped, it makes no more of them
             let _ = child.signal(Signal::STOP);
-            let (found, complete) = stop_below(*pid, child, true);
+            let (found, complete) = stop_below(*pid, child, true, None);
             // where /proc tells nothing, or nothing can be opened to read it, the command itself is at hand all the same
             if self.cloned == Cloned::Parent && complete.is_err() {
                 let _ = child.signal(Signal::CONT);
@@ -390,7 +390,7 @@ impl Reach {
     /// be killed. A wrapper in bwrap's place may have started more than was reported.
     pub(super) fn stop_descendants(&self) -> Vec<Relative> {
         let _ = self.process.signal(Signal::STOP);
-        stop_below(self.pid.as_raw_pid(), &self.process, true).0
+        stop_below(self.pid.as_raw_pid(), &self.process, true, None).0
     }
 
     /// The command and what has descended from it, as far as it can be found. Nobody, if it has not begun or is over.
@@ -507,7 +507,7 @@ impl Reach {
         // who is stopped makes no more of them: when these are the same as before, they are all
         let mut before = Vec::new();
         while Instant::now() < deadline {
-            let (found, complete) = stop_below_until(*pid, child, !self.spared, deadline);
+            let (found, complete) = stop_below(*pid, child, !self.spared, Some(deadline));
             match complete {
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => break,
                 complete => complete?,

@@ -82,10 +82,7 @@ type Found = (Vec<Relative>, io::Result<()>);
 
 /// The children of a process. None if it has ended: its number may be another's.
 pub(super) fn children_of(pid: i32, handle: &Handle) -> Found {
-    if let Err(error) = own_proc() {
-        return (Vec::new(), Err(error));
-    }
-    children_but(pid, handle, &BTreeSet::new(), false)
+    by_own_proc(|| children_but(pid, handle, &BTreeSet::new(), false))
 }
 
 /// The same without those that are known.
@@ -127,28 +124,26 @@ pub(super) fn descendants(root: i32, first: &Handle) -> Found {
 }
 
 /// As [`descendants`], all of them stopped, below a process that is `stopped` or goes on. One that is in the middle of `fork(2)` when the signal
-/// comes makes its child all the same, and stops then: each is looked at once more when it has.
-pub(super) fn stop_below(root: i32, first: &Handle, stopped: bool) -> Found {
-    in_either_way(|frugal| stop_all(root, first, stopped, (frugal, None)))
-}
-
-/// As [`stop_below`], but no longer than until then.
-pub(super) fn stop_below_until(root: i32, first: &Handle, stopped: bool, deadline: Instant) -> Found {
-    in_either_way(|frugal| stop_all(root, first, stopped, (frugal, Some(deadline))))
+/// comes makes its child all the same, and stops then: each is looked at once more when it has, until
+/// the deadline ([`TimedOut`](io::ErrorKind::TimedOut)).
+pub(super) fn stop_below(root: i32, first: &Handle, stopped: bool, deadline: Option<Instant>) -> Found {
+    in_either_way(|frugal| stop_all(root, first, stopped, deadline, frugal))
 }
 
 /// With a handle on each as far as there are descriptors for that, else without.
 fn in_either_way(find: impl Fn(bool) -> Found) -> Found {
-    if let Err(error) = own_proc() {
-        return (Vec::new(), Err(error));
-    }
-    match find(false) {
+    by_own_proc(|| match find(false) {
         (found, Err(error)) if is_short_of_descriptors(&error) => {
             drop(found);
             find(true)
         }
         found => found,
-    }
+    })
+}
+
+/// Nobody where `/proc` is about others.
+fn by_own_proc(find: impl FnOnce() -> Found) -> Found {
+    own_proc().map_or_else(|error| (Vec::new(), Err(error)), |()| find())
 }
 
 fn is_short_of_descriptors(error: &io::Error) -> bool {
@@ -181,7 +176,7 @@ fn below(root: i32, first: &Handle, met: impl Fn(&Handle), frugal: bool) -> Foun
 /// How long a process may take to stop, or several together.
 const STOPPING: Duration = Duration::from_millis(20);
 
-fn stop_all(root: i32, first: &Handle, stopped: bool, (frugal, late): (bool, Option<Instant>)) -> Found {
+fn stop_all(root: i32, first: &Handle, stopped: bool, late: Option<Instant>, frugal: bool) -> Found {
     let stop = |process: &Handle| {
         let _ = process.signal(Signal::STOP);
     };

@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
-use rustix::process::{Pid, Signal, Uid, WaitId, WaitIdOptions, geteuid, getpid, kill_process, waitid};
+use rustix::process::{Pid, Signal, Uid, geteuid, getpid};
 
 use super::descriptors::{above_streams, layout, sockets};
 use super::handle::Handle;
-use super::processes::DYING;
+use super::processes::{DYING, reap_orphan};
 use super::relatives::descendants;
 use super::spawn::{self, Family, Plan};
 use super::stat::{own_proc, stat_in};
@@ -303,10 +303,10 @@ fn start(deadline: Instant) -> io::Result<Watchdog> {
     let (number, process) = match started {
         Ok(started) => started,
         Err(error) => {
-            // with which it ends
-            drop(ours);
-            if let Some(number) = known {
-                reap_orphan(number);
+            // it ends with its socket, and may have become our child
+            drop((ours, null));
+            if let Some(process) = known.and_then(|number| Handle::open(number).ok()) {
+                reap_orphan(&process);
             }
             return Err(at(SHELL, &error));
         }
@@ -330,17 +330,6 @@ fn see_off(shell: Pid, useless: bool, deadline: Instant) {
         let _ = handle.has_ended(DYING);
     }
     let _ = handle.reap();
-}
-
-/// Reaps one that is of no use, where it has become our child: as process 1, or one that takes in orphans.
-fn reap_orphan(number: Pid) {
-    let deadline = Instant::now() + DYING;
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-    // ECHILD: it is not ours
-    while matches!(waitid(WaitId::Pid(number), options), Ok(None)) && Instant::now() < deadline {
-        let _ = kill_process(number, Signal::KILL);
-        thread::sleep(Duration::from_millis(1));
-    }
 }
 
 fn wait_for(socket: &OwnedFd, event: PollFlags, patience: Duration) -> io::Result<()> {

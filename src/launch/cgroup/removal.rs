@@ -16,13 +16,13 @@ const FIRST_PAUSE: Duration = Duration::from_micros(100);
 
 impl Group {
     /// Kills what is left in it, and removes it, as far as that is possible now. Until the deadline, what is not empty is left for another
-    /// time. Says whether there is nothing left to be done.
-    fn remove(&mut self, deadline: Instant) -> bool {
+    /// time. Groups in it are looked for until `late`. Says whether there is nothing left to be done.
+    fn remove(&mut self, deadline: Instant, late: Instant) -> bool {
         self.parts.retain(|part| match fs::remove_dir(&part.directory) {
             // a process is in it, or was a moment ago, or another group
             Err(error) if error.raw_os_error() == Some(libc::EBUSY) && Instant::now() < deadline => {
                 part.kill();
-                for directory in groups_in(&part.directory, deadline.min(Instant::now() + STEP)) {
+                for directory in groups_in(&part.directory, late) {
                     Part { directory: directory.clone(), ..part.clone() }.kill();
                     let _ = fs::remove_dir(directory);
                 }
@@ -41,7 +41,7 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         let (deadline, mut pause) = (Instant::now() + PATIENCE, FIRST_PAUSE);
-        while !self.remove(deadline) {
+        while !self.remove(deadline, deadline) {
             thread::sleep(pause);
             pause = longer(pause);
         }
@@ -70,7 +70,7 @@ impl Ward for Removal {
 
     fn turn(&mut self) -> io::Result<bool> {
         let due = Instant::now() >= self.next;
-        if due && self.group.remove(self.deadline) {
+        if due && self.group.remove(self.deadline, Instant::now() + STEP) {
             return Ok(true);
         }
         if due {

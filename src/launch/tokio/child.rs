@@ -213,7 +213,7 @@ impl Child {
         if limits.is_empty() {
             return Ok(());
         }
-        match blocking(Step::EnterRuntime, move || apply(&limits, held)).await? {
+        match blocking(Step::StartCommand, move || apply(&limits, held)).await? {
             Ok(applied) => {
                 self.held.child.keep(applied);
                 Ok(())
@@ -512,7 +512,7 @@ impl Child {
         }
         if group.is_some() {
             // given up, it is removed nevertheless
-            let _ = blocking(Step::EnterRuntime, move || drop(group)).await;
+            let _ = blocking(Step::WaitForBwrap, move || drop(group)).await;
         }
     }
 }

@@ -341,7 +341,7 @@ impl Command {
             // outside of a runtime nothing explains it
             Err(error) if explain != Explain::Nothing && runtime().is_ok() => {
                 let same = error.clone();
-                Err(blocking(Step::EnterRuntime, || error.explain_here()).await.unwrap_or(same))
+                Err(blocking(Step::StartBwrap, || error.explain_here()).await.unwrap_or(same))
             }
             launched => launched,
         }
@@ -353,12 +353,12 @@ impl Command {
         runtime().map_err(Error::system(Step::EnterRuntime))?;
         let bwrap = match &self.command.bwrap {
             Some(bwrap) => bwrap.clone(),
-            None => blocking(Step::EnterRuntime, Bwrap::find).await??,
+            None => blocking(Step::StartBwrap, Bwrap::find).await??,
         };
         let (mut launched, gate) = if self.reads_filters() {
             let command = self.command.clone();
             let launch = move || begin(&command, bwrap, setup, explain);
-            blocking(Step::EnterRuntime, launch).await??
+            blocking(Step::StartBwrap, launch).await??
         } else {
             begin(&self.command, bwrap, setup, explain)?
         };

@@ -10,8 +10,7 @@ use super::super::ending::Stop;
 use super::super::error::{Error, Result, Step};
 use super::super::reach::GRACE;
 use super::super::running::Running;
-use super::super::wait::Ward;
-use super::super::wait::deadline;
+use super::super::wait::{Ward, deadline};
 use super::child::Child;
 use super::watch::{Watch, runtime};
 
