@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::LazyLock;
 
+use memchr::memmem;
+
 /// The error number behind a [`Message`](super::Message).
 ///
 /// The numbers are those of the architecture for which this is built; MIPS, SPARC and PA-RISC have some of their own.
@@ -75,7 +77,7 @@ fn code_of(text: &str) -> Option<i32> {
 /// Cuts `: ` and a known text off the end of `message`: what is before it, and the text.
 pub(super) fn cut_known(message: &[u8]) -> Option<(&[u8], &[u8])> {
     let limit = format!(": {MOUNT_LIMIT}");
-    let start = message.windows(limit.len()).rposition(|window| window == limit.as_bytes());
+    let start = memmem::rfind(message, limit.as_bytes());
     // bwrap's hint holds a ": " of its own; no other text does
     start.and_then(|start| cut_at(message, start)).or_else(|| {
         let (head, text) = cut_last(message)?;
@@ -88,7 +90,7 @@ pub(super) fn cut_known(message: &[u8]) -> Option<(&[u8], &[u8])> {
 pub(super) fn cut_folded(message: &[u8]) -> Option<(&[u8], &'static str)> {
     let limit = MOUNT_LIMIT.to_ascii_lowercase();
     let lower = message.to_ascii_lowercase();
-    if let Some(start) = lower.windows(limit.len()).rposition(|window| window == limit.as_bytes()) {
+    if let Some(start) = memmem::rfind(&lower, limit.as_bytes()) {
         return Some((without_gap(message.get(..start)?)?, MOUNT_LIMIT));
     }
     let known = TEXTS.iter().flat_map(|text| [(text, text.2), (text, text.1)]);
@@ -198,12 +200,12 @@ pub(super) fn reworded(message: &[u8]) -> Option<Reworded<'_>> {
 
 /// Where a text begins in another.
 pub(crate) fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
-    text.windows(wanted.len().max(1)).position(|window| window == wanted)
+    memmem::find(text, wanted).filter(|_| !wanted.is_empty())
 }
 
 /// Cuts `: ` and whatever follows it off the end of `message`.
 pub(super) fn cut_last(message: &[u8]) -> Option<(&[u8], &[u8])> {
-    cut_at(message, message.windows(2).rposition(|window| window == b": ")?)
+    cut_at(message, memmem::rfind(message, b": ")?)
 }
 
 fn cut_at(message: &[u8], colon: usize) -> Option<(&[u8], &[u8])> {

@@ -9,6 +9,8 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::sync::LazyLock;
 
+use aho_corasick::AhoCorasick;
+
 use super::errno::{self, find};
 use super::folded::{Folded, may_begin};
 use super::marks::{Start, named, plain, trims, without_marks};
@@ -159,15 +161,14 @@ fn run_together(line: Vec<u8>) -> Vec<Vec<u8>> {
 
 /// Whether a line has the first words of any message that is known, without a look at what is around them. Most lines have none.
 fn may_hold_message(line: &[u8]) -> bool {
-    static LEADS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    static LEADS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
         let rows = TABLE.iter().flat_map(|(_, rows)| rows.iter());
-        let mut leads: Vec<String> = rows.flat_map(Row::wordings).map(|(text, _)| lead(text)).collect();
-        leads.sort_unstable();
-        leads.dedup();
-        leads
+        let leads = rows.flat_map(Row::wordings).map(|(text, _)| lead(text)).filter(|lead| !lead.is_empty());
+        AhoCorasick::builder().ascii_case_insensitive(true).build(leads).ok()
     });
-    let lower = line.get(..MOST_BYTES).unwrap_or(line).to_ascii_lowercase();
-    LEADS.iter().any(|lead| find(&lower, lead.as_bytes()).is_some())
+    let line = line.get(..MOST_BYTES).unwrap_or(line);
+    // a thorough look is never wrong
+    LEADS.as_ref().is_none_or(|leads| leads.is_match(line))
 }
 
 /// The longest run of plain letters and blanks in a pattern's text: what quotation marks and escapes leave as it is.

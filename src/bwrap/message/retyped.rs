@@ -60,7 +60,8 @@ fn nearest(word: &str) -> Option<&'static str> {
     let most = if lower.len() >= LONG { 2 } else { 1 };
     let near = WORDS.iter().filter(|known| known.len().abs_diff(lower.len()) <= most);
     let mut near: Vec<(usize, &String)> = near
-        .map(|known| (distance(lower.as_bytes(), known.as_bytes()), known))
+        // letters that are wrong, missing or too many; two that have changed places are one
+        .map(|known| (strsim::osa_distance(&lower, known), known))
         .filter(|(far, _)| *far <= most)
         .collect();
     near.sort_unstable();
@@ -72,31 +73,6 @@ fn nearest(word: &str) -> Option<&'static str> {
     }
 }
 
-/// How many letters are wrong, missing or too many; two that have changed places are one.
-fn distance(one: &[u8], other: &[u8]) -> usize {
-    let mut before: Vec<usize> = Vec::new();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (index, letter) in one.iter().enumerate() {
-        let mut next = vec![index + 1];
-        for (at, wanted) in other.iter().enumerate() {
-            let get = |row: &[usize], at: usize| row.get(at).copied().unwrap_or(usize::MAX / 2);
-            let mut least = (get(&row, at) + usize::from(letter != wanted))
-                .min(get(&row, at + 1) + 1)
-                .min(get(&next, at) + 1);
-            let swapped = at
-                .checked_sub(1)
-                .zip(index.checked_sub(1))
-                .filter(|(left, above)| other.get(*left) == Some(letter) && one.get(*above) == Some(wanted));
-            if let Some((left, _)) = swapped {
-                least = least.min(get(&before, left) + 1);
-            }
-            next.push(least);
-        }
-        before = std::mem::replace(&mut row, next);
-    }
-    row.last().copied().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::indexing_slicing, clippy::panic)]
@@ -105,21 +81,6 @@ mod tests {
 
     use super::super::{Message, Said, search};
     use super::*;
-
-    #[test]
-    fn letters_are_counted() {
-        for (one, other, far) in [
-            ("proc", "proc", 0),
-            ("prac", "proc", 1),
-            ("porc", "proc", 1),
-            ("permisions", "permissions", 1),
-            ("faled", "failed", 1),
-            ("mount", "proc", 5),
-            ("", "ab", 2),
-        ] {
-            assert_eq!(distance(one.as_bytes(), other.as_bytes()), far, "{one} {other}");
-        }
-    }
 
     #[test]
     fn words_are_mended_and_names_are_not() {
