@@ -23,6 +23,7 @@
 //!   `--dev`, and a link named `ptmx` that `--symlink` cannot make as that of `--dev`.
 
 mod errno;
+mod finder;
 mod folded;
 mod log;
 mod marks;

@@ -76,10 +76,16 @@ pub(super) fn is_said(text: &str, words: &str) -> bool {
 pub(super) fn others_line(case: &Case<'_>, of: Cause) -> Option<String> {
     let words = section(of.text(), "said");
     let says = |line: &&str| {
-        let lower = line.to_lowercase();
+        let lower = line.to_ascii_lowercase();
         words.lines().any(|words| is_said(&lower, words))
     };
-    case.others().find_map(|text| text.lines().find(says).map(|line| line.trim().to_owned()))
+    case.others().find_map(|text| {
+        // most texts have none, and are long
+        let lower = text.to_ascii_lowercase();
+        let may = words.lines().any(|words| is_said(&lower, words));
+        let line = may.then(|| text.lines().find(says)).flatten()?;
+        Some(line.trim().to_owned())
+    })
 }
 
 /// Of what the sandbox asks for.

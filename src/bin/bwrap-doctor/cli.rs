@@ -145,7 +145,7 @@ Examples:
 pub(crate) struct Explain {
     #[command(flatten)]
     pub(crate) depth: Depth,
-    /// A cause, by code or name (`PR01`, `MaskedProc`), a message, or `-` for `--message -`; without: a list of all
+    /// A cause, by code or name (`PR01`, `MaskedProc`), a message, or a file with one (`-`: standard input); without: a list of all
     #[arg(conflicts_with = "message")]
     pub(crate) code: Option<String>,
     /// What bwrap wrote to standard error; `-` reads it from standard input
@@ -172,6 +172,7 @@ Examples:
   bwrap-doctor explain                  list all codes
   bwrap-doctor explain PR01
   bwrap-doctor explain --message 'bwrap: setting up uid map: Permission denied'
+  bwrap-doctor explain build.log
   kubectl logs pod | bwrap-doctor explain - --host host.json --args line.txt
   bwrap-doctor explain --args line.txt --here";
 

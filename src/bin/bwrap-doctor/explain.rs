@@ -1,12 +1,10 @@
 //! `bwrap-doctor explain`: causes, messages from elsewhere, predictions. Offline unless told otherwise.
 
-use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::io::Read;
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
-use std::{fs, io};
 
 use bwrap_launch::diagnosis::{self, Cause, Diagnosis, Outlook, Prediction, Symptom};
 use bwrap_launch::host::Host;
@@ -16,8 +14,8 @@ use serde_json::Value;
 
 use crate::Result;
 use crate::cli::{Explain, Format};
-use crate::line;
 use crate::output::{self, Envelope, note};
+use crate::{given, line};
 
 #[derive(Serialize)]
 struct Known {
@@ -59,27 +57,47 @@ struct Predicted<T> {
     prediction: T,
 }
 
-pub(crate) fn run(task: &Explain, format: Format) -> Result {
-    // `-` is short for --message -
-    let (code, message) = match task.code.as_deref() {
-        Some("-") => (None, Some(OsStr::new("-"))),
-        // no code has words, and a message is soon pasted without the option
-        Some(message) if message.contains(char::is_whitespace) => (None, Some(OsStr::new(message))),
-        code => (code, task.message.as_deref()),
+/// What is to be explained.
+enum Asked<'a> {
+    Code(&'a str),
+    Message(Vec<u8>),
+}
+
+/// A code, a message, or where that stands. One soon forgets an option.
+fn asked(task: &Explain) -> Result<Option<Asked<'_>>> {
+    let file = |path: &str| {
+        given::bytes(Path::new(path)).map(Asked::Message).map_err(|what| match path {
+            "-" => format!("standard input: {what}"),
+            path => format!("{path}: {what}"),
+        })
     };
+    Ok(match (task.code.as_deref(), &task.message) {
+        (Some("-"), _) => Some(file("-")?),
+        (None, Some(text)) if text == "-" => Some(file("-")?),
+        (None, Some(text)) => Some(Asked::Message(text.as_bytes().to_vec())),
+        // no code has words
+        (Some(text), _) if text.contains(char::is_whitespace) && !Path::new(text).is_file() => {
+            Some(Asked::Message(text.as_bytes().to_vec()))
+        }
+        (Some(text), _) if text.parse::<Cause>().is_err() && Path::new(text).is_file() => Some(file(text)?),
+        (Some(code), _) => Some(Asked::Code(code)),
+        (None, None) => None,
+    })
+}
+
+pub(crate) fn run(task: &Explain, format: Format) -> Result {
     let looks = task.here || task.host.is_some();
-    match (code, message) {
-        (Some(_), _) if looks || task.args.is_some() => {
+    match asked(task)? {
+        Some(Asked::Code(_)) if looks || task.args.is_some() => {
             return Err("a cause is the same everywhere: leave out --host, --here and --args".to_owned());
         }
-        (Some(code), _) => one(code, format)?,
-        (None, Some(text)) if text == "-" => diagnose(task, &standard_input()?, format)?,
-        (None, Some(text)) => diagnose(task, text.as_bytes(), format)?,
-        (None, None) if task.args.is_some() => predict(task, format)?,
-        (None, None) if looks => {
+        Some(Asked::Code(code)) => one(code, format)?,
+        Some(Asked::Message(text)) => diagnose(task, &text, format)?,
+        None if task.args.is_some() => predict(task, format)?,
+        None if looks => {
             return Err("say what failed (--message TEXT) or what is to be run (--args FILE)".to_owned());
         }
-        (None, None) => all(format)?,
+        None => all(format)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -175,12 +193,6 @@ fn without_bwrap(error: BwrapError, host: &Host, sandbox: &Sandbox) -> (Predicti
         prediction.obstacles.insert(0, first.clone());
     }
     (prediction, Some(error.to_string()))
-}
-
-fn standard_input() -> Result<Vec<u8>> {
-    let mut text = Vec::new();
-    io::stdin().read_to_end(&mut text).map_err(|error| format!("cannot read standard input: {error}"))?;
-    Ok(text)
 }
 
 fn host(task: &Explain) -> Result<Host> {

@@ -3,6 +3,7 @@
 mod check;
 mod cli;
 mod explain;
+mod given;
 mod host;
 mod install;
 mod line;

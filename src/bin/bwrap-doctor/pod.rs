@@ -3,9 +3,6 @@
 mod change;
 
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
 use std::process::ExitCode;
 
 use bwrap_launch::Sandbox;
@@ -20,15 +17,12 @@ use serde::Serialize;
 use crate::Result;
 use crate::cli::{Format, Pod};
 use crate::output::{self, BAD, Envelope, GOOD, styled};
-use crate::{explain, line};
+use crate::{explain, given, line};
 
 /// It will not start with one of the runtimes.
 const NO: u8 = 1;
 /// What is not known of the nodes decides.
 const UNKNOWN: u8 = 3;
-
-/// Manifests are no longer; what is, is something else.
-const LONGEST: u64 = 16 << 20;
 
 /// What is judged where no line is given: all namespaces, a /proc and a /dev of its own.
 const LINE: &str = "--ro-bind /lib /lib --ro-bind /usr /usr --symlink /usr/lib64 /lib64 --proc /proc --dev /dev --tmpfs /tmp \
@@ -75,7 +69,7 @@ pub(crate) fn run(task: &Pod, format: Format) -> Result {
     let mut files = Vec::new();
     for path in &task.files {
         let shown = path.display();
-        let text = text(path).map_err(|what| format!("{shown}: {what}"))?;
+        let text = given::text(path).map_err(|what| format!("{shown}: {what}"))?;
         let workloads = read(&text).map_err(|error| format!("{shown}: {error}"))?;
         files.push((path.as_path(), text, workloads));
     }
@@ -344,28 +338,4 @@ fn numbers(version: &str) -> Vec<Option<u32>> {
     let version = version.trim_start_matches('v');
     let (numbers, _) = version.split_once(['-', '+']).unwrap_or((version, ""));
     numbers.split('.').map(|number| number.parse().ok()).collect()
-}
-
-fn text(path: &Path) -> Result<String> {
-    let mut bytes = Vec::new();
-    let read = if path.as_os_str() == "-" {
-        io::stdin().take(LONGEST + 1).read_to_end(&mut bytes)
-    } else {
-        File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes))
-    };
-    let length = read.map_err(|error| error.to_string())?;
-    if length as u64 > LONGEST {
-        return Err(format!("longer than {} MiB", LONGEST >> 20));
-    }
-    // PowerShell's > writes UTF-16
-    let pairs = |of: fn([u8; 2]) -> u16| {
-        let units = bytes.get(2..).unwrap_or_default().chunks_exact(2);
-        let units: Vec<u16> = units.filter_map(|pair| Some(of([*pair.first()?, *pair.last()?]))).collect();
-        String::from_utf16(&units).map_err(|_| "no text: neither UTF-8 nor UTF-16".to_owned())
-    };
-    match bytes.get(..2) {
-        Some([0xff, 0xfe]) => pairs(u16::from_le_bytes),
-        Some([0xfe, 0xff]) => pairs(u16::from_be_bytes),
-        _ => String::from_utf8(bytes).map_err(|_| "no text: not UTF-8".to_owned()),
-    }
 }

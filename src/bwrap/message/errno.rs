@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 
 use memchr::memmem;
 
+use super::finder::Finder;
+
 /// The error number behind a [`Message`](super::Message).
 ///
 /// The numbers are those of the architecture for which this is built; MIPS, SPARC and PA-RISC have some of their own.
@@ -135,15 +137,16 @@ pub(crate) fn named_in(text: &[u8]) -> Option<Errno> {
         let beside = [start.checked_sub(1), Some(start + length)].into_iter().flatten();
         beside.filter_map(|at| lower.get(at)).all(|byte| !byte.is_ascii_alphanumeric())
     };
-    let known = TEXTS.iter().flat_map(|text| [(text, text.2), (text, text.1)]);
-    let found = known.filter_map(|(&(code, _, text), words)| {
-        let start = find(&lower, words.to_ascii_lowercase().as_bytes())?;
-        whole(start, words.len()).then_some((start, code, text))
-    });
-    found
-        .min_by_key(|(start, ..)| *start)
-        .map(|(_, code, text)| Errno { code: Some(code), text: text.into() })
+    let found = NAMED.find_all(&lower).filter(|found| whole(found.start(), found.len()));
+    let first = found.min_by_key(|found| (found.start(), found.pattern()))?;
+    // two words stand for each
+    let (code, _, text) = TEXTS.get(first.pattern().as_usize() / 2)?;
+    Some(Errno { code: Some(*code), text: (*text).to_owned() })
 }
+
+/// What names an error: its text, its name, those of the next one.
+static NAMED: LazyLock<Finder> =
+    LazyLock::new(|| Finder::folded(TEXTS.iter().flat_map(|(_, name, text)| [*text, *name])));
 
 /// What glibc says in other languages: a row for each number that a start meets. bwrap does not translate it; launchers, shells
 /// and people do.
@@ -156,8 +159,11 @@ static TRANSLATED: LazyLock<Vec<(i32, &'static str)>> = LazyLock::new(|| {
 
 /// The error that a text names in another language than English.
 pub(super) fn translated_in(text: &[u8]) -> Option<Errno> {
-    let known = TRANSLATED.iter().find(|(_, words)| find(text, words.as_bytes()).is_some());
-    known.map(|&(code, text)| Errno { code: Some(code), text: text.to_owned() })
+    static WORDS: LazyLock<Finder> =
+        LazyLock::new(|| Finder::exact(TRANSLATED.iter().map(|(_, words)| *words)));
+    let first = WORDS.find_all(text).map(|found| found.pattern()).min()?;
+    let (code, text) = TRANSLATED.get(first.as_usize())?;
+    Some(Errno { code: Some(*code), text: (*text).to_owned() })
 }
 
 /// Whether a text ends in a known error, to its last letter.

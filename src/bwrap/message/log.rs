@@ -9,9 +9,8 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
-
 use super::errno::{self, find};
+use super::finder::Finder;
 use super::folded::{Folded, may_begin};
 use super::marks::{Start, named, plain, trims, without_marks};
 use super::packages::is_of_packages;
@@ -42,6 +41,10 @@ const EDGE: usize = 60;
 const MOST_BROKEN: usize = 3;
 /// So many messages are looked at with all that could be around them.
 const MOST_MESSAGES: usize = 64;
+/// So many times in a line bwrap may be named.
+const MOST_NAMES: usize = 64;
+/// So many lines without bwrap's name are looked at for what could be around a message.
+const MOST_LOOKED_AT: usize = 300;
 /// So many lines are searched where no line has bwrap's name in it.
 const MOST_SEARCHED: usize = 2_000;
 
@@ -89,6 +92,7 @@ pub(crate) fn search(text: &[u8]) -> Said {
         // WebKit waits for the same number as bwrap does, and says the same of it
         let of_webkit = lines.iter().take(MOST_SEARCHED).any(|line| find(line, b"readPIDFromPeer").is_some());
         let known = lines.iter().enumerate().take(MOST_SEARCHED).filter(|(_, line)| may_hold_message(line));
+        let known = known.take(MOST_LOOKED_AT);
         let known = known.filter_map(|(index, line)| {
             let message = unnamed(line, single, about)?;
             let peers = message.pattern() == Some("Unexpected short read from pid socket");
@@ -161,14 +165,11 @@ fn run_together(line: Vec<u8>) -> Vec<Vec<u8>> {
 
 /// Whether a line has the first words of any message that is known, without a look at what is around them. Most lines have none.
 fn may_hold_message(line: &[u8]) -> bool {
-    static LEADS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    static LEADS: LazyLock<Finder> = LazyLock::new(|| {
         let rows = TABLE.iter().flat_map(|(_, rows)| rows.iter());
-        let leads = rows.flat_map(Row::wordings).map(|(text, _)| lead(text)).filter(|lead| !lead.is_empty());
-        AhoCorasick::builder().ascii_case_insensitive(true).build(leads).ok()
+        Finder::folded(rows.flat_map(Row::wordings).map(|(text, _)| lead(text)))
     });
-    let line = line.get(..MOST_BYTES).unwrap_or(line);
-    // a thorough look is never wrong
-    LEADS.as_ref().is_none_or(|leads| leads.is_match(line))
+    LEADS.may_find(line.get(..MOST_BYTES).unwrap_or(line))
 }
 
 /// The longest run of plain letters and blanks in a pattern's text: what quotation marks and escapes leave as it is.
@@ -295,7 +296,7 @@ fn in_line(line: &[u8], first: Start, after: &[Vec<u8>], thorough: bool, retype:
     if let Some((Fit::Known, message)) = best {
         return Some(message);
     }
-    let own = named(line).find(|start| start.colon && is_own(line, *start));
+    let own = named(line).take(MOST_NAMES).find(|start| start.colon && is_own(line, *start));
     let open = line.trim_ascii_end().ends_with(b":");
     // a sentence may have been broken behind any of its colons
     let broken = own.or_else(|| named(line).find(|start| start.colon).filter(|_| open && best.is_some()));
@@ -617,6 +618,7 @@ fn word_starts(line: &[u8]) -> impl Iterator<Item = usize> {
 /// Whether it is bwrap itself that speaks, where its words are none that are known: what a log puts in front ends otherwise than
 /// a sentence about bwrap does, and a shell's or a launcher's words are about bwrap, not its own.
 fn is_own(line: &[u8], start: Start) -> bool {
+    let line = line.get(..start.words + MOST_BYTES).unwrap_or(line);
     let Some(words) = line.get(start.words..) else { return false };
     if line.get(start.name..).is_none_or(|rest| !rest.starts_with(PREFIX))
         || is_error(words)
