@@ -589,6 +589,9 @@ impl Command {
     pub fn check(&self) -> Result<(), Invalid> {
         check_merged([self.stdin.as_ref(), self.stdout.as_ref(), self.stderr.as_ref()])?;
         self.recipe.check(&self.descriptors)?;
+        if let Family::Group(group @ ..0) = self.family {
+            return Err(Invalid { place: Place::ProcessGroup, problem: Problem::ProcessGroup(group) });
+        }
         if let Some(wish) = self.needs_gate() {
             self.recipe.check_gate(wish)?;
         }

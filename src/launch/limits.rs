@@ -308,6 +308,10 @@ impl Limits {
                 let place = Place::Limit("control group".to_owned());
                 Err(Invalid { place, problem: Problem::GroupPath(group.clone()) })
             }
+            Some(group) if group.as_os_str().as_encoded_bytes().contains(&0) => {
+                let place = Place::Limit("control group".to_owned());
+                Err(Invalid { place, problem: Problem::Nul("path") })
+            }
             _ => Ok(()),
         }
     }
@@ -351,6 +355,8 @@ impl Limit {
                     Ok(())
                 }
             }
+            // `pid_max` on 64 bits
+            Self::PidsMax(processes) => range(i64::try_from(*processes).unwrap_or(i64::MAX), 0, 4_194_304),
             Self::OomScoreAdj(adjustment) => range((*adjustment).into(), -1000, 1000),
             Self::Nice(niceness) => range((*niceness).into(), -20, 19),
             Self::Scheduling(Scheduling::Fifo(priority) | Scheduling::RoundRobin(priority)) => {
@@ -489,6 +495,8 @@ mod tests {
             (Limits::new().optional(Limit::IoPriority(IoPriority::BestEffort(8))), "8 is not within 0 to 7"),
             (Limits::new().require(cpu(long, long)), "2000000 is not within 1000 to 1000000"),
             (Limits::new().require(cpu(Duration::ZERO, Duration::from_millis(100))), "0 is not within 1000"),
+            (Limits::new().pids_max(u64::MAX), "9223372036854775807 is not within 0 to 4194304"),
+            (Limits::new().below("/a\0b"), "control group: its path contains a NUL byte"),
             (Limits::new().below("jobs"), "control group: \"jobs\""),
             (Limits::new().below("/jobs/../.."), "control group: \"/jobs/../..\""),
         ] {

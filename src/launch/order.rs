@@ -1,6 +1,6 @@
 //! What is to be started, and its line for people.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
@@ -52,11 +52,23 @@ impl Recipe {
         };
         sandbox.check_for(getuid().as_raw(), getgid().as_raw(), has, host::user_namespaces_seem_possible)?;
         let invalid = |place| move |problem| Invalid { place, problem };
+        // of 32 pages, the byte that ends it included
+        let limit = 32 * rustix::param::page_size();
+        let too_long = |word: &OsStr| {
+            let bytes = word.len();
+            (bytes >= limit).then_some(Problem::WordTooLong { bytes, limit })
+        };
         check_text("name", &self.program).map_err(invalid(Place::Program))?;
+        if let Some(problem) = too_long(&self.program) {
+            return Err(invalid(Place::Program)(problem));
+        }
         let words = self.arg0.iter().map(|word| (0, word));
         for (index, word) in words.chain(self.arguments.iter().enumerate().map(|(i, w)| (i + 1, w))) {
             if word.as_bytes().contains(&0) {
                 return Err(invalid(Place::Argument(index))(Problem::Nul("text")));
+            }
+            if let Some(problem) = too_long(word) {
+                return Err(invalid(Place::Argument(index))(problem));
             }
         }
         for (number, _) in descriptors {
@@ -115,5 +127,26 @@ impl fmt::Display for Line<'_> {
         let shown = Arguments::shown_beside(&taken, sandbox, arg0.as_deref(), self.bwrap);
         write_line(f, &shown, &words, self.descriptors)?;
         write_id_maps(f, sandbox)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use crate::{Place, Sandbox};
+
+    #[test]
+    fn what_no_kernel_takes_is_said_before_the_launch() {
+        let sandbox = Sandbox::new().ro_bind("/", "/");
+        let limit = 32 * rustix::param::page_size();
+        let mut long = sandbox.command("true");
+        assert_eq!(long.arg("x".repeat(limit - 1)).check(), Ok(()));
+        assert_eq!(long.arg("x".repeat(limit)).check().unwrap_err().place, Place::Argument(2));
+        assert_eq!(sandbox.command("x".repeat(limit)).check().unwrap_err().place, Place::Program);
+        let mut grouped = sandbox.command("true");
+        assert_eq!(grouped.process_group(0).check(), Ok(()));
+        let said = grouped.process_group(i32::MIN).check().unwrap_err().to_string();
+        assert!(said.contains("process group: -2147483648 is no process group"), "{said}");
     }
 }

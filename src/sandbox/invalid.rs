@@ -79,6 +79,8 @@ pub enum Place {
     Limit(String),
     /// The command line as a whole.
     CommandLine,
+    /// The process group of bwrap.
+    ProcessGroup,
 }
 
 impl Place {
@@ -107,6 +109,7 @@ impl fmt::Display for Place {
             Self::Descriptor(number) => write!(f, "descriptor {number}"),
             Self::Limit(limit) => f.write_str(limit),
             Self::CommandLine => f.write_str("command line"),
+            Self::ProcessGroup => f.write_str("process group"),
         }
     }
 }
@@ -204,10 +207,13 @@ pub enum Problem {
     #[error("{0} and {1} exclude each other; drop one of them")]
     Conflict(&'static str, &'static str),
     /// An id map with an empty or impossible range.
-    #[error("the id range {0:?} is empty or goes beyond 4294967294")]
+    #[error(
+        "the range of {count} ids, {inside} and on inside, {outside} and on outside, is empty or goes beyond 4294967294",
+        count = .0.count, inside = .0.inside, outside = .0.outside
+    )]
     IdRange(IdRange),
     /// An id map with an id in two ranges.
-    #[error("the id ranges {0:?} and {1:?} overlap")]
+    #[error("the id ranges {} and {} overlap (inside, outside, count)", .0.line().trim_end(), .1.line().trim_end())]
     IdRangesOverlap(IdRange, IdRange),
     /// An id map that is longer than the kernel takes.
     #[error(
@@ -277,6 +283,20 @@ pub enum Problem {
     DescriptorRange {
         /// The largest number.
         max: i32,
+    },
+    /// A process group that cannot be.
+    #[error("{0} is no process group; 0 makes a new one, and 1 is the least number of one that is there")]
+    ProcessGroup(i32),
+    /// A word that is longer than the kernel hands on (`MAX_ARG_STRLEN`, execve(2)).
+    #[error(
+        "has {bytes} bytes, and the kernel hands on fewer than {limit} in a word; hand what is so long over in a file"
+    )]
+    #[non_exhaustive]
+    WordTooLong {
+        /// How long it is.
+        bytes: usize,
+        /// What it must be shorter than.
+        limit: usize,
     },
     /// More words than bwrap reads.
     #[error(
