@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
+#[path = "launch/idmap.rs"]
+mod idmap;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,51 +15,49 @@ use std::time::Duration;
 
 use bwrap_launch::op::{BindData, BindFd};
 use bwrap_launch::{
-    Bwrap, Command, Content, Descriptor, Ending, Error, Feature, Filter, Heard, IdRange, Lint, Namespaces,
+    Bwrap, Command, Content, Descriptor, Ending, Error, Feature, Filter, Heard, Lint, Namespaces,
     ProgramProblem, Sandbox, Stage, Stdio, Stop,
 };
 use common::readme::readme_sandbox;
-use common::{Here, host, skip};
+use common::{Case, Here, host, skip};
+
+const CASES: &[Case] = cases![
+    the_readmes_own_command,
+    the_readmes_picture,
+    status_and_output,
+    streams_are_piped,
+    streams_go_to_files,
+    streams_come_from_std,
+    the_environment_is_built,
+    variables_are_inherited_on_request,
+    the_command_sees_its_own_descriptors_only,
+    a_hundred_threads_spawn_at_once,
+    descriptors_are_mapped_on_purpose,
+    descriptors_given_by_number,
+    the_highest_descriptors_are_within_the_usual_limit,
+    content_of_any_size,
+    secrets_are_nowhere_to_be_seen,
+    words_are_attached_in_every_mode,
+    a_missing_program_is_explained,
+    chdir_failures_are_explained,
+    a_child_knows_its_sandbox,
+    kill_ends_the_sandbox,
+    root_inside_may_have_every_capability,
+    try_wait_does_not_wait,
+    prepared_sandboxes_wait_and_start,
+    a_dropped_gate_runs_nothing,
+    namespaces_are_joined,
+    dispensable_features_are_dropped,
+    missing_options_are_errors,
+    die_with_parent_outlives_the_thread,
+    the_terminal_filter_lets_work_be_done,
+    advice_for_the_host,
+    commands_are_read_back,
+];
 
 fn main() -> ExitCode {
-    common::main(
-        cases![
-            the_readmes_own_command,
-            the_readmes_picture,
-            status_and_output,
-            streams_are_piped,
-            streams_go_to_files,
-            streams_come_from_std,
-            the_environment_is_built,
-            variables_are_inherited_on_request,
-            the_command_sees_its_own_descriptors_only,
-            a_hundred_threads_spawn_at_once,
-            descriptors_are_mapped_on_purpose,
-            descriptors_given_by_number,
-            the_highest_descriptors_are_within_the_usual_limit,
-            content_of_any_size,
-            secrets_are_nowhere_to_be_seen,
-            words_are_attached_in_every_mode,
-            a_missing_program_is_explained,
-            chdir_failures_are_explained,
-            a_child_knows_its_sandbox,
-            kill_ends_the_sandbox,
-            root_inside_may_have_every_capability,
-            try_wait_does_not_wait,
-            prepared_sandboxes_wait_and_start,
-            a_dropped_gate_runs_nothing,
-            ids_are_mapped_in_ranges,
-            ids_that_nobody_granted,
-            namespaces_are_joined,
-            dispensable_features_are_dropped,
-            missing_options_are_errors,
-            die_with_parent_outlives_the_thread,
-            the_terminal_filter_lets_work_be_done,
-            advice_for_the_host,
-            commands_are_read_back,
-        ],
-        &[("descriptors", common::descriptors)],
-    )
+    let cases: [&[Case]; 2] = [CASES, idmap::CASES];
+    common::main(cases.concat().leak(), &[("descriptors", common::descriptors), ("mapper", idmap::mapper)])
 }
 
 fn the_readmes_own_command(here: &Here) {
@@ -458,36 +458,6 @@ fn a_dropped_gate_runs_nothing(here: &Here) {
         "process {pid} is left"
     );
     assert!(!mark.exists());
-}
-
-fn ids_are_mapped_in_ranges(here: &Here) {
-    let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
-    if !here.root && nix::unistd::User::from_uid(uid.into()).ok().flatten().is_none() {
-        common::skip("newuidmap maps ids of users with a name only; scripts/test-tools makes one");
-    }
-    // the subordinate ids that scripts/test-tools gives to its user
-    let ids = |own| [IdRange::new(0, own, 1), IdRange::new(1, 600_000, 1000)];
-    let sandbox = host().proc("/proc").unshare(Namespaces::USER | Namespaces::PID);
-    let sandbox = sandbox.map_uids(ids(uid)).map_gids(ids(gid));
-    let text = here.prints(&sandbox, "tr -s ' ' < /proc/self/uid_map; tr -s ' ' < /proc/self/gid_map");
-    assert_eq!(text, format!(" 0 {uid} 1\n 1 600000 1000\n 0 {gid} 1\n 1 600000 1000\n"));
-    let output = here.helper(&sandbox, "descriptors").output().unwrap();
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), "[0, 1, 2]\n");
-    // what goes wrong before the map is still told
-    let broken = sandbox.ro_bind("/nonexistent", "/mnt");
-    let error = here.command(&broken, "true").stderr(Stdio::piped()).status().unwrap_err();
-    assert!(matches!(error, Error::SetupFailed(_)), "{error}");
-}
-
-fn ids_that_nobody_granted(here: &Here) {
-    let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
-    if here.root || nix::unistd::User::from_uid(uid.into()).ok().flatten().is_none() {
-        common::skip("root may map any id, and newuidmap only ids of users with a name");
-    }
-    let sandbox = host().unshare(Namespaces::USER).map_gids([IdRange::new(0, gid, 1)]);
-    let sandbox = sandbox.map_uids([IdRange::new(0, uid, 1), IdRange::new(1, 4_000_000, 1000)]);
-    let error = here.command(&sandbox, "true").status().unwrap_err().to_string();
-    assert!(error.contains("`usermod --add-subuids 4000000-4000999 USER`"), "{error}");
 }
 
 fn namespaces_are_joined(here: &Here) {

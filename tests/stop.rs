@@ -10,11 +10,18 @@ mod killers;
 mod support;
 #[path = "stop/timeouts.rs"]
 mod timeouts;
+#[path = "stop/traced.rs"]
+mod traced;
 
 fn main() -> std::process::ExitCode {
-    let cases = [killers::CASES, timeouts::CASES, groups::CASES];
+    let cases = [killers::CASES, timeouts::CASES, traced::CASES, groups::CASES];
     common::main_in_turn(
         cases.concat().leak(),
-        &[("interrupted", groups::interrupted), ("signalled", groups::signalled), ("late", timeouts::late)],
+        &[
+            ("interrupted", groups::interrupted),
+            ("signalled", groups::signalled),
+            ("late", timeouts::late),
+            ("forker", traced::forker),
+        ],
     )
 }

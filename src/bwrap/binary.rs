@@ -404,10 +404,13 @@ fn may_execute(path: &Path) -> bool {
     accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).is_ok()
 }
 
-/// Finds another program that a launch needs, as [`Bwrap::find`] finds bwrap.
-pub(crate) fn find_helper(name: &str) -> Option<PathBuf> {
+/// Finds another program that a launch needs, as [`Bwrap::find`] finds bwrap; else says where it is not.
+pub(crate) fn find_helper(name: &str) -> Result<PathBuf, String> {
     let path = std::env::var_os("PATH").unwrap_or_else(|| OsString::from("/usr/bin:/bin"));
-    look_up(name, &path, std::env::current_dir().ok().as_deref(), may_execute).ok()
+    let found = look_up(name, &path, std::env::current_dir().ok().as_deref(), may_execute);
+    found.map_err(|(searched, skipped)| {
+        format!("{name} is not on the PATH (looked into {}{})", list(&searched), skipped_note(&skipped))
+    })
 }
 
 /// Whether whoever fills the working directory decides what is in `directory`.

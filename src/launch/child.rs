@@ -424,6 +424,9 @@ impl AsFd for Child {
 impl Drop for Child {
     fn drop(&mut self) {
         let Some(mut running) = self.launch.running.take() else { return };
+        if !running.is_ours() {
+            return std::mem::forget(running);
+        }
         if self.launch.unclaimed {
             return running.destroy();
         }

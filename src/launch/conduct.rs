@@ -63,6 +63,8 @@ pub(crate) struct Seen {
 pub(crate) enum Act {
     /// Kill the process that bwrap cloned, and the command with it.
     KillChild,
+    /// Kill what descends from the process that bwrap cloned, and that was killed: one of these holds up its end by tracing it.
+    KillBelow,
     /// Kill whoever still holds the other end of the ready socket.
     KillHolders,
     /// Continue the process that bwrap cloned.
@@ -95,8 +97,8 @@ pub(crate) struct Conduct {
     cloned: Cloned,
     /// What loses its parent becomes our child, to be reaped.
     adopts: bool,
-    /// We killed what runs inside.
-    killed: bool,
+    /// Since when what runs inside is killed by us.
+    killed: Option<Instant>,
     child: Child,
     /// Since when everything is known to be set up.
     ready: Option<Instant>,
@@ -124,6 +126,7 @@ enum State {
     /// Only the end of what bwrap cloned is missing.
     SeeingOff {
         until: Instant,
+        again: Instant,
     },
     Over,
 }
@@ -135,7 +138,7 @@ impl Conduct {
             handshake,
             cloned,
             adopts,
-            killed: false,
+            killed: None,
             child: Child::Unknown,
             ready: None,
             looked: None,
@@ -157,8 +160,8 @@ impl Conduct {
     }
 
     /// What runs inside has been killed by us.
-    pub(crate) fn on_kill(&mut self) {
-        self.killed = true;
+    pub(crate) fn on_kill(&mut self, since: Instant) {
+        self.killed.get_or_insert(since);
     }
 
     /// Whether the command shares a PID namespace with bwrap, and so can do things to it.
@@ -209,7 +212,13 @@ impl Conduct {
                     return Act::KillHolders;
                 }
             }
-            (State::SeeingOff { until }, _) => return self.see_off_until(until, now),
+            (State::SeeingOff { until, again }, _) => {
+                if seen.child == Child::Alive && (again..until).contains(&now) {
+                    self.state = State::SeeingOff { until, again: now + NOW_AND_THEN };
+                    return Act::KillBelow;
+                }
+                return self.see_off_until(until, now);
+            }
             (State::Over, _) => return Act::Over(self.outcome()),
             (State::Watching | State::Given, None) => {}
         }
@@ -221,27 +230,34 @@ impl Conduct {
         let outlived = self.is_exposed() && seen.child != Child::Gone;
         self.handshake.on_end(end, outlived || seen.tampered);
         let open = self.handshake.ready() == Ready::Open;
+        let until = now + self.grace(now);
         self.state = if open {
-            State::Freeing { until: now + PATIENCE, again: now + Duration::from_millis(2) }
+            State::Freeing { until, again: now + Duration::from_millis(2) }
         } else {
-            State::SeeingOff { until: now + PATIENCE }
+            State::SeeingOff { until, again: now + NOW_AND_THEN }
         };
         let settled = matches!(self.outcome(), Outcome::Ended(_) | Outcome::NotExecuted { .. });
         let init = self.cloned == Cloned::Init && seen.child != Child::Gone;
         if open || init || !settled || self.adopts {
             return Act::KillChild;
         }
-        self.see_off(now)
+        self.see_off_until(until, now)
     }
 
-    fn see_off(&mut self, now: Instant) -> Act {
-        self.see_off_until(now + PATIENCE, now)
+    /// How long what bwrap has left may still take to disappear. What was killed long ago does not.
+    fn grace(&self, now: Instant) -> Duration {
+        let spent = self.killed.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        PATIENCE.saturating_sub(spent)
     }
 
     /// Waits for the end of what bwrap cloned: with process 1 all of a PID namespace ends.
     fn see_off_until(&mut self, until: Instant, now: Instant) -> Act {
         if self.child == Child::Alive && now < until {
-            self.state = State::SeeingOff { until };
+            let again = match self.state {
+                State::SeeingOff { again, .. } => again,
+                _ => now + NOW_AND_THEN,
+            };
+            self.state = State::SeeingOff { until, again };
             return Act::Wait;
         }
         self.state = State::Over;
@@ -257,7 +273,7 @@ impl Conduct {
                 let ask = ready.then(|| now + NOW_AND_THEN);
                 // bwrap ends with what it cloned, most often: for a short command that saves a wake-up
                 let together = self.ready.map(|ready| ready + NOW_AND_THEN);
-                let together = together.filter(|until| child && !self.killed && now < *until);
+                let together = together.filter(|until| child && self.killed.is_none() && now < *until);
                 // the command's parent gives no sign when the command stops it
                 let glance =
                     (child && self.cloned == Cloned::Parent).then_some(self.looked.unwrap_or(now) + GLANCE);
@@ -272,14 +288,16 @@ impl Conduct {
             State::Freeing { until, again } => {
                 Wants { ready: true, until: Some(again.min(until)), ..Wants::default() }
             }
-            State::SeeingOff { until } => Wants { child, until: Some(until), ..Wants::default() },
+            State::SeeingOff { until, again } => {
+                Wants { child, until: Some(again.min(until)), ..Wants::default() }
+            }
             State::Over => Wants { until: Some(now), ..Wants::default() },
         }
     }
 
     /// How long bwrap may go on when what it cloned has ended. What we killed ourselves may never have been its to wait for.
     fn patience(&self) -> Duration {
-        if self.killed { 2 * NOTICE } else { GRACE }
+        if self.killed.is_some() { 2 * NOTICE } else { GRACE }
     }
 
     /// The outcome, once bwrap has ended.
@@ -312,7 +330,11 @@ mod tests {
         assert_eq!(conduct.turn(&ran(Child::Alive), now), Act::KillChild);
         assert_eq!(conduct.turn(&ran(Child::Alive), now), Act::Wait);
         let wants = conduct.wants(now);
-        assert_eq!((wants.process, wants.child, wants.until), (false, true, Some(now + PATIENCE)));
+        let again = now + NOW_AND_THEN;
+        assert_eq!((wants.process, wants.child, wants.until), (false, true, Some(again)));
+        assert_eq!(conduct.turn(&ran(Child::Alive), again), Act::KillBelow, "one of them may trace it");
+        assert_eq!(conduct.turn(&ran(Child::Alive), again), Act::Wait);
+        assert_eq!(conduct.wants(now).until, Some(again + NOW_AND_THEN));
         let over = Act::Over(Outcome::Ended(ExitStatus::from_bwrap(0)));
         assert_eq!(conduct.turn(&ran(Child::Gone), now), over);
     }
@@ -322,7 +344,14 @@ mod tests {
         let (mut conduct, now) = (conduct(Cloned::Init), Instant::now());
         let ran = seen(RAN, Ready::Read, Some(End::Exited(0)), Child::Alive);
         assert_eq!(conduct.turn(&ran, now), Act::KillChild);
-        assert_eq!(conduct.turn(&ran, now + PATIENCE), Act::Over(Outcome::Ended(ExitStatus::from_bwrap(0))));
+        let over = Act::Over(Outcome::Ended(ExitStatus::from_bwrap(0)));
+        assert_eq!(conduct.turn(&ran, now + PATIENCE), over);
+        // nor is it waited for once more when bwrap had to be killed for it
+        let mut conduct = self::conduct(Cloned::Init);
+        conduct.on_kill(now);
+        let killed = seen(RAN, Ready::Read, Some(End::Signaled(9)), Child::Alive);
+        assert_eq!(conduct.turn(&killed, now + PATIENCE), Act::KillChild);
+        assert_eq!(conduct.turn(&killed, now + PATIENCE), over);
     }
 
     #[test]
@@ -331,7 +360,7 @@ mod tests {
             let (mut conduct, now) = (conduct(Cloned::Command), Instant::now());
             let gone = seen(CHILD, Ready::Read, None, Child::Gone);
             if killed {
-                conduct.on_kill();
+                conduct.on_kill(now);
             }
             assert_eq!(conduct.turn(&gone, now), Act::Wait);
             assert_eq!(conduct.wants(now).until, Some(now + NOTICE));
@@ -390,7 +419,7 @@ mod tests {
         let soon = now + NOW_AND_THEN;
         assert_eq!(conduct.wants(now), Wants { until: Some(soon), ..wants }, "both end together at first");
         assert_eq!(conduct.wants(soon), Wants { child: true, ..wants });
-        conduct.on_kill();
+        conduct.on_kill(now);
         assert_eq!(conduct.wants(now), Wants { child: true, ..wants }, "what was killed may be alone");
     }
 }

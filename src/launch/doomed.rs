@@ -43,6 +43,9 @@ enum State {
 
 /// Ends a sandbox at once, as far as that takes no waiting; the keeper sees to the rest.
 pub(super) fn doom(running: Running) {
+    if !running.is_ours() {
+        return std::mem::forget(running);
+    }
     let mut doomed = Doomed::new(running);
     if !doomed.turn().unwrap_or(true) {
         keeper::adopt(doomed);

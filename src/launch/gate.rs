@@ -3,6 +3,8 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
+use rustix::net::{Shutdown, shutdown};
+
 use super::descriptors::send_all;
 use super::leave::AtExit;
 
@@ -10,6 +12,8 @@ use super::leave::AtExit;
 pub(super) struct Gate {
     socket: OwnedFd,
     filter: Vec<u8>,
+    /// Whose it is: a fork that ends has not given up what its parent holds.
+    process: u32,
     _at_exit: AtExit,
 }
 
@@ -28,11 +32,20 @@ impl Gate {
         give_up: impl FnOnce() + Send + 'static,
     ) -> Self {
         let filter = filter.unwrap_or_else(|| ALLOW_ALL.to_vec());
-        Self { socket, filter, _at_exit: AtExit::new(give_up) }
+        Self { socket, filter, process: std::process::id(), _at_exit: AtExit::new(give_up) }
     }
 
     /// Lets the command start.
     pub(super) fn open(self) -> io::Result<()> {
         send_all(&self.socket, &self.filter)
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        if self.process == std::process::id() {
+            // that is the end for bwrap, whoever was forked meanwhile and still has a copy
+            let _ = shutdown(&self.socket, Shutdown::Write);
+        }
     }
 }

@@ -7,6 +7,7 @@ use super::child::Child;
 use super::ending::Stop;
 use super::error::{Error, Result, Step};
 use super::reach::GRACE;
+use super::stop;
 use super::wait::{Ward, deadline, wait_each};
 
 /// How often a report is looked for, which no descriptor announces.
@@ -181,7 +182,7 @@ impl Group {
                     return true;
                 }
                 member.due = true;
-                if let Err(error) = running.reach().kill(Stop::Cancel)
+                if let Err(error) = stop::kill(running.reach(), Stop::Cancel)
                     && denied.is_ok()
                 {
                     denied = Err(Error::system(Step::Kill)(error));

@@ -3,20 +3,39 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::num::NonZeroI32;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{self, Command, Stdio};
+use std::process::{self, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, StatVfsMountFlags, fcntl_setfl, getxattr, statvfs};
-use rustix::process::geteuid;
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, geteuid};
 use rustix::thread::no_new_privs;
 
+use super::handle::Handle;
+use super::processes::is_gone;
+use super::wait::Sources;
 use crate::bwrap::find_helper;
 use crate::bwrap::status::Status;
 use crate::sandbox::{IdRange, Identity};
+use crate::visible;
 
-/// The id maps of a sandbox on their way into the kernel. Never waits; what it waits for is its [`AsFd`].
+/// So much of what somebody writes is read, and no more.
+const MOST_BYTES: usize = 64 << 10;
+
+/// So much of what a helper says is shown.
+const MOST_SHOWN: usize = 1_000;
+
+/// How often is looked whether there is room for bwrap's report.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// How long a helper that was killed may take to disappear.
+const DYING: Duration = Duration::from_millis(200);
+
+/// The id maps of a sandbox on their way into the kernel. Never waits.
 #[derive(Debug)]
 pub(crate) struct Mapping {
     identity: Identity,
@@ -29,6 +48,8 @@ pub(crate) struct Mapping {
 enum State {
     /// bwrap has not yet said which process it is about.
     Reading { info: OwnedFd, text: Vec<u8> },
+    /// Whoever gets bwrap's report, too, has to make room for it.
+    Copying { pid: NonZeroI32, copy: File, text: Vec<u8> },
     /// `newuidmap(1)` or `newgidmap(1)` writes a map.
     Helping { pid: NonZeroI32, map: Map, helper: Helper },
 }
@@ -71,20 +92,23 @@ impl Map {
     }
 }
 
-impl AsFd for Mapping {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match &self.state {
-            State::Reading { info, .. } => info.as_fd(),
-            State::Helping { helper, .. } => helper.stderr.as_fd(),
-        }
-    }
-}
-
 impl Mapping {
     /// `info` is our end of the pipe that bwrap writes `--info-fd` to.
     pub(crate) fn new(info: OwnedFd, identity: Identity, copy: Option<OwnedFd>) -> io::Result<Self> {
         fcntl_setfl(&info, OFlags::NONBLOCK)?;
         Ok(Self { identity, copy, state: State::Reading { info, text: Vec::new() } })
+    }
+
+    /// What it waits for.
+    pub(crate) fn wants(&self) -> Sources<'_> {
+        let source = match &self.state {
+            State::Reading { info, .. } => info.as_fd(),
+            State::Copying { .. } => {
+                return Sources { descriptors: Vec::new(), until: Some(Instant::now() + PAUSE) };
+            }
+            State::Helping { helper, .. } => helper.handle.as_fd(),
+        };
+        Sources { descriptors: vec![(source, PollFlags::IN)], until: None }
     }
 
     /// Goes on as far as that takes no waiting.
@@ -97,12 +121,23 @@ impl Mapping {
                     }
                     let Some(pid) = Status::parse(text).child_pid else { return Ok(Progress::Gone) };
                     if let Some(copy) = self.copy.take() {
-                        File::from(copy).write_all(text)?;
+                        self.state =
+                            State::Copying { pid, copy: File::from(copy), text: std::mem::take(text) };
+                        continue;
                     }
                     (pid, Map::Users)
                 }
+                State::Copying { pid, copy, text } => {
+                    if !has_room(copy)? {
+                        return Ok(Progress::Pending);
+                    }
+                    copy.write_all(text).map_err(|error| {
+                        io::Error::new(error.kind(), format!("write bwrap's report to `info_fd`: {error}"))
+                    })?;
+                    (*pid, Map::Users)
+                }
                 State::Helping { pid, map, helper } => {
-                    if !read_to_end(&helper.stderr, &mut helper.said)? {
+                    if !helper.handle.has_ended(Duration::ZERO)? {
                         return Ok(Progress::Pending);
                     }
                     helper.judge(*pid, *map, &self.identity)?;
@@ -123,17 +158,27 @@ impl Mapping {
     }
 }
 
-/// Reads what there is. Says whether that is all there will be.
+/// Reads what there is. Says whether that is all there will be, or as much as is taken.
 fn read_to_end(source: &OwnedFd, text: &mut Vec<u8>) -> io::Result<bool> {
     let mut buffer = [0; 4096];
-    loop {
+    while text.len() < MOST_BYTES {
         match rustix::io::read(source, &mut buffer) {
             Ok(0) => return Ok(true),
             Ok(count) => text.extend(buffer.iter().take(count)),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(rustix::io::Errno::AGAIN) => return Ok(false),
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => return Ok(false),
             Err(error) => return Err(error.into()),
         }
+    }
+    Ok(true)
+}
+
+/// Whether so little as bwrap reports can be written without waiting, or not at all.
+fn has_room(copy: &File) -> io::Result<bool> {
+    match poll(&mut [PollFd::new(copy, PollFlags::OUT)], Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
+        Ok(count) => Ok(count > 0),
+        Err(Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -158,15 +203,16 @@ fn write_map(pid: NonZeroI32, map: Map, identity: &Identity) -> io::Result<()> {
 struct Helper {
     program: PathBuf,
     process: process::Child,
+    /// Its end counts, not that of its standard error: what it starts may keep that open.
+    handle: Handle,
     stderr: OwnedFd,
-    said: Vec<u8>,
 }
 
 impl Helper {
     fn start(pid: NonZeroI32, map: Map, ranges: &[IdRange]) -> io::Result<Self> {
         let name = map.helper();
-        let missing = || io::Error::other(format!("{name} is not on the PATH; install the package uidmap"));
-        let program = find_helper(name).ok_or_else(missing)?;
+        let program = find_helper(name)
+            .map_err(|missing| io::Error::other(format!("{missing}; install the package uidmap")))?;
         let numbers = ranges.iter().flat_map(|range| [range.inside, range.outside, range.count]);
         let mut process = Command::new(&program)
             .env_clear()
@@ -176,32 +222,54 @@ impl Helper {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|error| io::Error::new(error.kind(), format!("run {name}: {error}")))?;
+            .map_err(|error| {
+                io::Error::new(error.kind(), format!("run {}: {error}", visible::path(&program)))
+            })?;
         let stderr = process.stderr.take().ok_or(ErrorKind::BrokenPipe)?;
-        let helper = Self { program, process, stderr: stderr.into(), said: Vec::new() };
-        fcntl_setfl(&helper.stderr, OFlags::NONBLOCK)?;
-        Ok(helper)
+        fcntl_setfl(&stderr, OFlags::NONBLOCK)?;
+        let number =
+            i32::try_from(process.id()).ok().and_then(Pid::from_raw).ok_or(ErrorKind::InvalidData)?;
+        let handle = match Handle::open(number) {
+            // somebody else has waited for it
+            Err(error) if is_gone(&error) => Handle::gone()?,
+            handle => handle?,
+        };
+        Ok(Self { program, process, handle, stderr: stderr.into() })
     }
 
-    /// Once it has closed its standard error: whether the map is there.
+    /// Once it has ended: whether the map is there.
     fn judge(&mut self, pid: NonZeroI32, map: Map, identity: &Identity) -> io::Result<()> {
         // where SIGCHLD is ignored there is no status: the map itself tells
-        let _ = self.process.wait();
+        let status = self.process.try_wait().ok().flatten();
         if fs::read_to_string(map.file(pid))?.lines().count() == map.ranges(identity).len() {
             return Ok(());
         }
-        let said = String::from_utf8_lossy(&self.said);
+        let mut said = Vec::new();
+        read_to_end(&self.stderr, &mut said)?;
+        let said = String::from_utf8_lossy(&said);
         let advice = advice(&said, map, map.ranges(identity), powerless(&self.program));
         let advice = advice.map(|advice| format!("; {advice}")).unwrap_or_default();
-        Err(io::Error::other(format!("{} refused: {}{advice}", map.helper(), said.trim())))
+        Err(io::Error::other(format!("{} refused: {}{advice}", map.helper(), words(said.trim(), status))))
+    }
+}
+
+/// What it said on one line, or how it ended if it said nothing.
+fn words(said: &str, status: Option<ExitStatus>) -> String {
+    let end = said.char_indices().nth(MOST_SHOWN).map_or(said.len(), |(at, _)| at);
+    match (said.get(..end).filter(|said| !said.is_empty()), status) {
+        (Some(said), _) => visible::line(said).into_owned(),
+        (None, Some(status)) => format!("it said nothing ({status})"),
+        (None, None) => "it said nothing".to_owned(),
     }
 }
 
 impl Drop for Helper {
     fn drop(&mut self) {
         // it has ended, unless the launch was given up
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let _ = self.handle.signal(Signal::KILL);
+        if self.handle.has_ended(DYING).unwrap_or(false) {
+            let _ = self.process.try_wait();
+        }
     }
 }
 

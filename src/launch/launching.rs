@@ -133,7 +133,8 @@ impl Command {
         child.wait_with_output()
     }
 
-    /// As [`status`](Self::status), but not longer than `limit`: `None` if it takes longer, and then nothing is left of the sandbox.
+    /// As [`status`](Self::status), but not longer than `limit`: `None` if it takes longer, and then nothing is left of the sandbox. What does not die although it is killed takes
+    /// 2 s more, and is left behind then.
     ///
     /// # Errors
     ///
@@ -233,7 +234,8 @@ impl Command {
         Ok(prepared)
     }
 
-    /// As [`prepare`](Self::prepare), but not longer than `limit`: `None` if it takes longer, and then nothing is left of it.
+    /// As [`prepare`](Self::prepare), but not longer than `limit`: `None` if it takes longer, and then nothing is left of it. What does not die although it is killed takes
+    /// 2 s more, and is left behind then.
     ///
     /// # Errors
     ///

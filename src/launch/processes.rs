@@ -101,7 +101,8 @@ pub(super) fn pass_below(
                 continue;
             }
             met(pid, &directory);
-            if stat.state == 'Z' {
+            // one whose first thread has ended before the others is no zombie
+            if stat.state == 'Z' && stat.num_threads <= 1 {
                 continue;
             }
             found.insert(pid);

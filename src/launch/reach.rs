@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, getpid};
 
 use super::cgroup::Members;
-use super::conduct::Cloned;
+use super::conduct::{Cloned, PATIENCE};
 use super::descriptors::read_from;
 use super::ending::Stop;
 use super::handle::Handle;
@@ -51,6 +51,7 @@ struct Note {
     stop: Stop,
     means: Means,
     attempts: usize,
+    since: Instant,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,12 +91,18 @@ impl Record {
         self.has(Means::Killed)
     }
 
+    /// Since when it is killed.
+    pub(super) fn killed_since(&self) -> Option<Instant> {
+        let notes = self.notes();
+        notes.iter().filter(|note| note.means == Means::Killed).map(|note| note.since).min()
+    }
+
     /// Notes the reason before anything is sent, so that whoever sees the end sees the reason.
     fn note(&self, stop: Stop, means: Means) {
         let mut notes = self.notes();
         match notes.iter_mut().find(|note| (note.stop, note.means) == (stop, means)) {
             Some(note) => note.attempts = note.attempts.saturating_add(1),
-            None => notes.push(Note { stop, means, attempts: 1 }),
+            None => notes.push(Note { stop, means, attempts: 1, since: Instant::now() }),
         }
     }
 
@@ -378,6 +385,36 @@ impl Reach {
         }
         drop(under_way);
         killed.map(drop)
+    }
+
+    /// Kills what descends from what bwrap cloned, and that was killed and is still there: whoever traces process 1 holds up its end, and
+    /// with that everybody's.
+    pub(super) fn kill_below(&self) {
+        let Some((pid, child)) = self.child.get() else { return };
+        let (found, _) = stop_below(*pid, child, false, Some(Instant::now() + ASKING));
+        for process in &found {
+            let _ = process.signal(Signal::KILL);
+        }
+    }
+
+    /// Whether what bwrap cloned has ended, or bwrap, if it has reported nothing.
+    pub(super) fn has_ended_inside(&self) -> bool {
+        self.child().unwrap_or(&self.process).has_ended(Duration::ZERO).unwrap_or(true)
+    }
+
+    /// Sees that what was killed ends. Says whether that is so, or all was done that can be.
+    pub(super) fn insist(&self) -> bool {
+        let Some(since) = self.record.killed_since() else { return true };
+        if self.has_ended_inside() {
+            return true;
+        }
+        if since.elapsed() < PATIENCE {
+            self.kill_below();
+            return false;
+        }
+        // whoever waits for it waits no longer
+        let _ = self.process.signal(Signal::KILL);
+        true
     }
 
     /// Reaps those whom we have killed below what bwrap cloned, and who have become our children. They have ended by now, or are about to.

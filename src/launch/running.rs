@@ -33,6 +33,8 @@ use crate::bwrap::status::Status;
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) pid: Pid,
+    /// Who launched it: a fork has copies of all this, and nothing to do with it.
+    process: u32,
     began: Instant,
     /// What others can get at, too.
     reach: Arc<Reach>,
@@ -48,7 +50,7 @@ pub(crate) struct Running {
     /// What held the socket after bwrap's end, and was killed.
     strays: Vec<Handle>,
     /// Id maps that bwrap waits for.
-    mapping: Option<Mapping>,
+    mapping: Option<Box<Mapping>>,
     conduct: Conduct,
     end: Option<End>,
     /// The resource limits that bwrap was started with, if the command can get at them.
@@ -98,10 +100,13 @@ impl Ward for Running {
         if let Some(child) = self.reach.child().filter(|_| wants.child) {
             descriptors.push((child.as_fd(), PollFlags::IN));
         }
+        let mut until = wants.until;
         if let Some(mapping) = &self.mapping {
-            descriptors.push((mapping.as_fd(), PollFlags::IN));
+            let sources = mapping.wants();
+            descriptors.extend(sources.descriptors);
+            until = [until, sources.until].into_iter().flatten().min();
         }
-        Sources { descriptors, until: wants.until }
+        Sources { descriptors, until }
     }
 
     fn remains(&mut self) -> Option<Box<dyn Ward>> {
@@ -112,13 +117,14 @@ impl Ward for Running {
         self.map_ids()?;
         loop {
             let seen = self.look()?;
-            if self.reach.record().is_killed() {
-                self.conduct.on_kill();
+            if let Some(since) = self.reach.record().killed_since() {
+                self.conduct.on_kill(since);
             }
             match self.conduct.turn(&seen, Instant::now()) {
                 Act::Wait => return Ok(false),
                 // bwrap has ended, and what cannot be killed now cannot be killed at all
                 Act::KillChild => drop(self.reach.kill_inside()),
+                Act::KillBelow => self.reach.kill_below(),
                 Act::KillHolders => self.strays.extend(kill_holders(&self.lost)),
                 Act::ContinueChild => drop(self.reach.child().map(|child| child.signal(Signal::CONT))),
                 Act::ContinueBwrap => drop(self.reach.process().signal(Signal::CONT)),
@@ -169,6 +175,7 @@ impl Running {
         let limits = if conduct.is_exposed() { spawn::resource_limits(getpid()) } else { None };
         Ok(Self {
             pid,
+            process: std::process::id(),
             began: Instant::now(),
             reach,
             ready: Some(ready),
@@ -177,7 +184,7 @@ impl Running {
             told: Default::default(),
             heeds_ready: false,
             strays: Vec::new(),
-            mapping,
+            mapping: mapping.map(Box::new),
             conduct,
             end: None,
             limits,
@@ -193,6 +200,11 @@ impl Running {
 
     pub(crate) fn handshake(&self) -> &Handshake {
         self.conduct.handshake()
+    }
+
+    /// Whether this process launched it, and not the one that it was forked from.
+    pub(super) fn is_ours(&self) -> bool {
+        self.process == std::process::id()
     }
 
     /// How it ended, once it is over.
@@ -449,7 +461,7 @@ impl Running {
     /// Kills bwrap and all, which is [under way](UnderWay) with whoever calls. Returns handles on what descends from it, to be
     /// [reaped](reap_orphan) when it has ended.
     pub(crate) fn strike(&mut self) -> Vec<Handle> {
-        self.conduct.on_kill();
+        self.conduct.on_kill(Instant::now());
         let descendants = self.reach.stop_descendants();
         let _ = self.reach.kill_inside();
         let _ = self.reach.process().signal(Signal::KILL);

@@ -96,7 +96,7 @@ impl Killer {
     pub fn kill(&self) -> Result<()> {
         let Some(reach) = self.reach.upgrade() else { return Ok(()) };
         reach.await_child();
-        reach.kill(self.why).map_err(Error::system(Step::Kill))
+        kill(&reach, self.why).map_err(Error::system(Step::Kill))
     }
 
     /// Asks the command and its descendants to end (SIGTERM, then SIGCONT in case they are suspended), and kills the sandbox if it is not
@@ -256,6 +256,16 @@ impl fmt::Debug for Killer {
     }
 }
 
+/// Kills a sandbox, and has the keeper see that it ends.
+pub(super) fn kill(reach: &Arc<Reach>, why: Stop) -> io::Result<()> {
+    reach.kill(why)?;
+    if !reach.has_ended_inside() {
+        // nobody who could insist is no reason to say that it was not killed
+        let _ = keep(reach, Appointment::new(reach, why, Some(INSISTING), Due::Insist));
+    }
+    Ok(())
+}
+
 /// Asks, and has it killed if it is not over after this time.
 fn terminate(reach: &Arc<Reach>, why: Stop, grace: Duration) -> io::Result<()> {
     let appointment = if reach.ask(why)? {
@@ -290,6 +300,9 @@ fn keep(reach: &Arc<Reach>, appointment: Appointment) -> io::Result<()> {
     keeper::attend_to(appointment)
 }
 
+/// How often is looked whether what was killed has ended. It takes about a millisecond, and longer where there is much to end.
+const INSISTING: Duration = Duration::from_millis(50);
+
 /// What is to be done with a sandbox at some time, unless it is over by then.
 struct Appointment {
     reach: Weak<Reach>,
@@ -307,8 +320,12 @@ struct Appointment {
 
 #[derive(Clone, Copy)]
 enum Due {
-    Ask { grace: Duration },
+    Ask {
+        grace: Duration,
+    },
     Kill,
+    /// It was killed.
+    Insist,
 }
 
 impl Appointment {
@@ -340,6 +357,10 @@ impl Ward for Appointment {
             return Ok(false);
         }
         let Some(reach) = self.reach.upgrade() else { return Ok(true) };
+        if matches!(self.due, Due::Insist) {
+            self.at = Some(now + INSISTING);
+            return Ok(reach.insist());
+        }
         if let Due::Ask { grace } = self.due {
             self.due = Due::Kill;
             // whom nobody can ask is killed
@@ -355,7 +376,10 @@ impl Ward for Appointment {
             return Ok(self.again(now));
         }
         match reach.kill(self.why) {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                (self.due, self.at, self.under_way) = (Due::Insist, Some(now + INSISTING), None);
+                Ok(reach.has_ended_inside())
+            }
             // for lack of descriptors, say: it must not run on for that
             Err(_) => Ok(self.again(now)),
         }

@@ -229,7 +229,13 @@ impl Watchdog {
         self.process.has_ended(Duration::ZERO).unwrap_or(true)
             || self.mute
             || self.process.is_stopped()
-            || self.limits.is_some() && spawn::resource_limits(self.number) != self.limits
+            || self.has_other_limits()
+    }
+
+    /// Somebody has changed its limits. They are not to be seen where this process has given up its privileges since it was started.
+    fn has_other_limits(&self) -> bool {
+        let now = spawn::resource_limits(self.number);
+        now.is_some() && self.limits.is_some() && now != self.limits
     }
 
     fn take_slot(&mut self, line: String) -> usize {

@@ -91,14 +91,19 @@ is_late() {
     [ $((now - begin)) -gt "$1" ]
 }
 
-# Kills what is in slot $2, if its tree is to be looked for ($1 is 1) or not (0). Fails if that takes longer than $3.
+# Kills what is in slot $2: at first ($1 is 0) what one signal ends, then whole trees. Fails if that takes longer than $3.
 end() {
     limit=$3
     eval "set -- $1 \${entry$2-}"
-    [ $# = 6 ] && [ "$1" = "$2" ] || return 0
+    [ $# = 6 ] && [ "$1" -ge "$2" ] || return 0
     look_at "$5"
     if [ "$began" = "$6" ]; then
-        if [ "$1" = 0 ]; then kill -KILL "$5"; else fell "$5" "$limit" || return; fi
+        case $1$2$state in
+        0*) kill -KILL "$5" ;;
+        10[ZXx]) ;;
+        # who traces process 1 holds up its end, and with that everybody's below it
+        *) fell "$5" "$limit" || return ;;
+        esac
     fi
     look_at "$3"
     if [ "$began" = "$4" ]; then kill -KILL "$3"; fi

@@ -566,7 +566,8 @@ impl Sandbox {
     /// bwrap ties its processes to the caller late, the last of them just before it executes the command: if the caller
     /// is killed during these milliseconds, nobody tells bwrap and the command runs.
     /// [`Command::prepare`](crate::Command::prepare) leaves no such moment before its
-    /// [`start`](crate::Prepared::start), and [`Command::die_with_caller`](crate::Command::die_with_caller) leaves none.
+    /// [`start`](crate::Prepared::start), and [`Command::die_with_caller`](crate::Command::die_with_caller) leaves none. Nor does
+    /// it end a command that traces process 1 (`ptrace(2)`), which that one does.
     ///
     /// Such launches run on one helper thread of this crate. If your thread has other namespaces, capabilities or the like
     /// than that one, a fresh thread is used. What cannot be compared (which system call filters a thread has, though not how many,

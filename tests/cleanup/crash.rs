@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::cases;
-use crate::common::{Case, Here, SETTLE, host, released};
+use crate::common::{Case, Here, SETTLE, host, released, skip};
 use crate::support::{Numbers, eventually, kill_holders, share};
 
 pub(crate) const CASES: &[Case] = cases![
@@ -24,6 +24,7 @@ pub(crate) const CASES: &[Case] = cases![
     a_tree_without_a_pid_namespace,
     what_takes_the_watchdog_long,
     a_tree_that_never_stands_still_keeps_nobody,
+    who_traces_process_1,
     what_is_not_asked_to_end_is_seen,
     the_watchdog,
 ];
@@ -40,6 +41,12 @@ for _ in range(20):
     if os.fork() == 0: time.sleep(60)
 os.write(1, b'up\\n')
 while os.fork() != 0: time.sleep(0.001)
+time.sleep(60)";
+
+/// It traces process 1, whose end has to wait for its own then.
+const TRACES: &str = "import ctypes, os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+os.write(1, b'up\\n' if ctypes.CDLL(None).ptrace(0x4206, 1, 0, 0x40) == 0 else b'no\\n')
 time.sleep(60)";
 
 /// How a caller launches.
@@ -67,10 +74,12 @@ pub(crate) fn crasher(arguments: &[String]) {
         "tree" => "sh -c 'sleep 61 & sleep 62 & echo up; wait' & wait",
         "chain" => CHAIN,
         "fork" => FORKS,
+        "traced" => TRACES,
         _ => "echo up; exec sleep 60",
     };
     let bwrap = Bwrap::at(bwrap).unwrap();
-    let mut command = sandbox.command(if way == "fork" { "python3" } else { "sh" });
+    let python = ["fork", "traced"].contains(&way.as_str());
+    let mut command = sandbox.command(if python { "python3" } else { "sh" });
     command.args(["-c", script, mark]).env("CHAIN", CHAIN).bwrap(&bwrap);
     command.stderr(Stdio::null()).die_with_caller(way != "unasked");
     println!("ready");
@@ -316,6 +325,22 @@ fn what_takes_the_watchdog_long(here: &Here) {
             assert!(all, "{way} {round}: {} processes are left", kill_holders(&holders));
         }
     }
+}
+
+fn who_traces_process_1(here: &Here) {
+    let mark = format!("{}-traced", here.scratch.display());
+    let mut caller = start(here, "traced", &mark);
+    let mut holders = into_pipe(caller.stdout.take().unwrap());
+    caller.stdin.take().unwrap().write_all(b"x").unwrap();
+    let mut said = [0; 3];
+    holders.read_exact(&mut said).unwrap();
+    caller.kill().unwrap();
+    caller.wait().unwrap();
+    let all = released(&holders, SETTLE);
+    if said != *b"up\n" {
+        skip("tracing process 1 is denied here (kernel.yama.ptrace_scope, a filter)");
+    }
+    assert!(all, "{} processes are left", kill_holders(&holders));
 }
 
 /// The other sandboxes of a caller end although one escapes the watchdog for a while.

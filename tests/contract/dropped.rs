@@ -19,6 +19,7 @@ pub(crate) const CASES: &[Case] = cases![
     a_bwrap_that_never_reports_is_ended,
     a_runtime_that_ends_leaves_nothing,
     without_a_runtime_there_is_an_error,
+    a_runtime_without_io_or_time_is_an_error,
     the_runtime_goes_on_meanwhile,
 ];
 
@@ -171,6 +172,19 @@ fn without_a_runtime_there_is_an_error(here: &Here) {
     refused(Step::WaitForBwrap, poll(&mut pin!(async { child.wait().await.map(drop) })));
     // and within again
     assert!(runtime.0.block_on(child.wait_timeout(Duration::ZERO)).unwrap().is_none());
+}
+
+/// Tokio says so by a panic.
+fn a_runtime_without_io_or_time_is_an_error(here: &Here) {
+    std::panic::set_hook(Box::new(|_| {}));
+    for (lacks, io) in [("I/O", false), ("timers", true)] {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = if io { builder.enable_io().build() } else { builder.enable_time().build() }.unwrap();
+        let error = runtime.block_on(command(here, &host(), "exec sleep 60").status()).unwrap_err();
+        let whole = format!("{error} {:?}", std::error::Error::source(&error));
+        assert!(whole.contains(&format!("without {lacks}")) && whole.contains("enable_all()"), "{whole}");
+    }
+    drop(std::panic::take_hook());
 }
 
 /// A task that ticks beside them is never held up for long, whatever a launch meets.

@@ -8,8 +8,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use ::tokio::time::sleep;
-
 use super::super::apply::apply;
 use super::super::capture::{Cuts, Kept, Stream};
 use super::super::child;
@@ -23,7 +21,7 @@ use super::super::limits::Unapplied;
 use super::super::output::{ExitStatus, Output};
 use super::super::reach::GRACE;
 use super::super::running::Running;
-use super::super::stop::Killer;
+use super::super::stop::{self, Killer};
 use super::super::usage::Usage;
 use super::super::wait::Ward;
 use super::super::wait::{deadline, left};
@@ -32,7 +30,7 @@ use super::elsewhere::{Task, blocking};
 use super::pty::Terminal;
 use super::reading::{Next, Passing, Reading};
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
-use super::watch::{drive, runtime};
+use super::watch::{drive, rest};
 use crate::bwrap::{Message, NamespaceIds};
 use crate::sandbox::Feature;
 
@@ -419,11 +417,10 @@ impl Child {
         let mut pause = Duration::from_millis(1);
         while !running.has_reported() && Instant::now() < deadline {
             // no descriptor announces the report
-            runtime().map_err(Error::system(Step::Kill))?;
-            sleep(pause).await;
+            rest(pause).await.map_err(Error::system(Step::Kill))?;
             pause = pause.saturating_mul(2).min(Duration::from_millis(20));
         }
-        running.reach().kill(Stop::Cancel).map_err(Error::system(Step::Kill))
+        stop::kill(running.reach(), Stop::Cancel).map_err(Error::system(Step::Kill))
     }
 
     /// Waits for the command's end and collects what it writes to piped streams, after closing its standard input

@@ -226,7 +226,8 @@ impl Command {
         child.ok_or_else(given_up)?.wait_with_output().await
     }
 
-    /// As [`status`](Self::status), but not longer than `limit`: `None` if it takes longer, and then nothing is left of the sandbox.
+    /// As [`status`](Self::status), but not longer than `limit`: `None` if it takes longer, and then nothing is left of the sandbox. What does not die although it is killed takes
+    /// 2 s more, and is left behind then.
     ///
     /// # Errors
     ///
@@ -284,7 +285,8 @@ impl Command {
         Ok(prepared)
     }
 
-    /// As [`prepare`](Self::prepare), but not longer than `limit`: `None` if it takes longer, and then nothing is left of it.
+    /// As [`prepare`](Self::prepare), but not longer than `limit`: `None` if it takes longer, and then nothing is left of it. What does not die although it is killed takes
+    /// 2 s more, and is left behind then.
     ///
     /// # Errors
     ///

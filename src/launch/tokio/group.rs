@@ -4,15 +4,14 @@ use std::future::poll_fn;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use ::tokio::time::sleep;
-
 use super::super::ending::Stop;
 use super::super::error::{Error, Result, Step};
 use super::super::reach::GRACE;
 use super::super::running::Running;
+use super::super::stop;
 use super::super::wait::{Ward, deadline};
 use super::child::Child;
-use super::watch::{Watch, runtime};
+use super::watch::{Watch, rest};
 
 /// How often a report is looked for, which no descriptor announces.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -183,7 +182,7 @@ impl Group {
                     return true;
                 }
                 member.due = true;
-                if let Err(error) = running.reach().kill(Stop::Cancel)
+                if let Err(error) = stop::kill(running.reach(), Stop::Cancel)
                     && denied.is_ok()
                 {
                     denied = Err(Error::system(Step::Kill)(error));
@@ -193,8 +192,7 @@ impl Group {
             if left.is_empty() {
                 return denied;
             }
-            runtime().map_err(Error::system(Step::Kill))?;
-            sleep(PAUSE).await;
+            rest(PAUSE).await.map_err(Error::system(Step::Kill))?;
         }
     }
 }

@@ -45,9 +45,10 @@
 //!
 //! # Which runtime
 //!
-//! One with I/O and time ([`enable_all`](::tokio::runtime::Builder::enable_all)), with one thread or several; without those two, Tokio itself
-//! panics and says so. Outside of a runtime there is an [`Error::System`](crate::Error::System): before anything is launched
-//! ([`Step::EnterRuntime`](crate::Step::EnterRuntime)), or while it is waited for.
+//! One with I/O and time ([`enable_all`](::tokio::runtime::Builder::enable_all)), with one thread or several. Outside of a runtime there is an
+//! [`Error::System`](crate::Error::System): before anything is launched ([`Step::EnterRuntime`](crate::Step::EnterRuntime)), or while
+//! it is waited for. So there is in a runtime without I/O or without time; Tokio tells that by a panic, which is caught here after its
+//! words have gone to standard error.
 
 mod child;
 mod command;

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use ::tokio::time::sleep;
-
 use super::super::error::{Error, Result, Step};
 use super::super::pool;
 use super::child::{Child, Held};
 use super::command::Command;
 use super::prepared::Prepared;
-use super::watch::runtime;
+use super::watch::{rest, runtime};
 
 /// How often a pool that is being filled is looked at.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -83,8 +81,7 @@ impl Pool {
             if let Some(filled) = self.pool.filled(before) {
                 return filled;
             }
-            runtime().map_err(Error::system(Step::EnterRuntime))?;
-            sleep(PAUSE).await;
+            rest(PAUSE).await.map_err(Error::system(Step::EnterRuntime))?;
         }
     }
 }

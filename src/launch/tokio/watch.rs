@@ -3,20 +3,37 @@
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ::tokio::io::Interest;
 use ::tokio::io::unix::AsyncFd;
 use ::tokio::runtime::Handle;
-use ::tokio::time::{Sleep, sleep_until};
+use ::tokio::time::{Sleep, sleep, sleep_until};
 
 use super::super::wait::Ward;
 
 /// The runtime of the calling task.
 pub(super) fn runtime() -> io::Result<Handle> {
     Handle::try_current().map_err(io::Error::other)
+}
+
+/// Makes what a runtime panics at that was built without a part of it, and has no other way to say so.
+fn driven<T>(part: &str, make: impl FnOnce() -> T) -> io::Result<T> {
+    catch_unwind(AssertUnwindSafe(make)).map_err(|_| {
+        io::Error::other(format!(
+            "this Tokio runtime was built without {part}: call `enable_all()` on its builder"
+        ))
+    })
+}
+
+/// Waits for so long.
+pub(super) async fn rest(time: Duration) -> io::Result<()> {
+    runtime()?;
+    driven("timers", || Box::pin(sleep(time)))?.await;
+    Ok(())
 }
 
 /// Has a runtime watch a descriptor of our own.
@@ -26,7 +43,7 @@ pub(super) fn register<T: AsRawFd>(descriptor: T, interest: Interest) -> io::Res
     // Tokio has this replaced by a function that is unsafe, because an implementation of `AsRawFd` may name a descriptor that
     // it does not keep open; what is given here are those of `std`, and streams that own theirs
     #[allow(deprecated, reason = "sound for what is given")]
-    AsyncFd::with_interest(descriptor, interest)
+    driven("I/O", || AsyncFd::with_interest(descriptor, interest))?
 }
 
 /// The descriptors and the time that a ward waits for, watched once.
@@ -46,7 +63,8 @@ impl<'a> Watch<'a> {
             // an end or an error is reported in any case
             descriptors.push(register(descriptor, Interest::READABLE)?);
         }
-        Ok(Self { descriptors, sleep: until.map(|until| Box::pin(sleep_until(until.into()))) })
+        let sleep = until.map(|until| driven("timers", || Box::pin(sleep_until(until.into()))));
+        Ok(Self { descriptors, sleep: sleep.transpose()? })
     }
 
     /// Whether something happened, or the time has come. It is then used up: what was seen is not forgotten.
