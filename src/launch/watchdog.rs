@@ -129,6 +129,8 @@ fn turn(deadline: Instant) -> io::Result<MutexGuard<'static, ()>> {
 /// If the watchdog cannot be started, or one of the processes is not there.
 pub(super) fn watch(target: Target, deadline: Option<Instant>) -> io::Result<Watch> {
     let Target { monitor, child, tree } = target;
+    // others would be watched
+    own_proc()?;
     let line = format!(
         "{} {} {} {} {}",
         u8::from(tree),
@@ -277,8 +279,6 @@ fn at(what: &str, error: &io::Error) -> io::Error {
 /// Starts a watchdog that knows nobody, and has it prove that it sees processes as we do, and may signal them: it has what the thread has
 /// that starts it, such as a system call filter or another time namespace.
 fn start(deadline: Instant) -> io::Result<Watchdog> {
-    // it would find others below the numbers that it is told
-    own_proc()?;
     let (ours, theirs) = sockets()?;
     let null = File::options().read(true).write(true).open("/dev/null")?;
     let null = above_streams(null.into())?;

@@ -163,15 +163,17 @@ fn dropped_children_are_remembered(here: &Here) {
 
 fn too_long_a_command(here: &Here) {
     for sandbox in few_sandboxes() {
-        let kind =
-            leaves_nothing(here, &sandbox, "exit 0", |command| judge(command.arg("x".repeat(200_000))));
+        // more in all than the kernel hands on (RLIMIT_STACK, execve(2))
+        let many = || vec!["x".repeat(100_000); 80];
+        let kind = leaves_nothing(here, &sandbox, "exit 0", |command| judge(command.args(many())));
         assert_eq!(kind, Kind::System);
         let kind = leaves_nothing(here, &sandbox, "exit 0", |command| {
-            Kind::of(
-                &command.arg("x".repeat(200_000)).prepare().and_then(|prepared| prepared.start()?.wait()),
-            )
+            Kind::of(&command.args(many()).prepare().and_then(|prepared| prepared.start()?.wait()))
         });
         assert_eq!(kind, Kind::System);
+        let kind =
+            leaves_nothing(here, &sandbox, "exit 0", |command| judge(command.arg("x".repeat(200_000))));
+        assert_eq!(kind, Kind::Invalid);
         let kind = leaves_nothing(here, &sandbox, "exit 0", |command| judge(command.args(vec![""; 9100])));
         assert_eq!(kind, Kind::Invalid);
     }
