@@ -64,6 +64,8 @@ struct Shared {
     changed: Condvar,
     /// Wakes the thread.
     wake: OwnedFd,
+    /// Whose sandboxes these are.
+    process: u32,
 }
 
 #[derive(Default)]
@@ -119,7 +121,8 @@ impl Pool {
         let thread = Error::system(Step::StartPool);
         let wake = event(0).map_err(Error::system(Step::StartPool))?;
         let state = Mutex::default();
-        let shared = Arc::new(Shared { command, size, state, changed: Condvar::new(), wake });
+        let (changed, process) = (Condvar::new(), std::process::id());
+        let shared = Arc::new(Shared { command, size, state, changed, wake, process });
         let own = Arc::clone(&shared);
         let builder = thread::Builder::new().name("bwrap-pool".to_owned()).stack_size(512 << 10);
         builder.spawn(move || own.tend()).map_err(thread)?;
@@ -185,6 +188,10 @@ impl Pool {
 
     /// Takes one that is prepared, if there is one.
     pub(super) fn take_ready(&self) -> Option<Prepared> {
+        if self.shared.process != std::process::id() {
+            // a fork has copies of what its parent holds
+            return None;
+        }
         let mut state = self.shared.state();
         let mut broken = Vec::new();
         let taken = loop {

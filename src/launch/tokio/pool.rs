@@ -1,9 +1,10 @@
 //! Sandboxes of one description, kept prepared, for a runtime.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::super::error::{Error, Result, Step};
 use super::super::pool;
+use super::super::wait::{deadline, left};
 use super::child::{Child, Held};
 use super::command::Command;
 use super::prepared::Prepared;
@@ -43,6 +44,12 @@ impl Pool {
         Ok(Self { pool: pool::Pool::new(command.into_std(), size)? })
     }
 
+    /// The command that its sandboxes are for.
+    #[must_use]
+    pub fn command(&self) -> &crate::Command {
+        self.pool.command()
+    }
+
     /// How many it keeps prepared.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -62,12 +69,39 @@ impl Pool {
     ///
     /// As there.
     pub async fn take(&self) -> Result<Prepared> {
+        match self.take_ready()? {
+            Some(prepared) => Ok(prepared),
+            None => Command::from(self.pool.command().clone()).prepare().await,
+        }
+    }
+
+    /// As [`take`](Self::take), but not longer than `limit`: `None` if it takes longer.
+    ///
+    /// # Errors
+    ///
+    /// As [`take`](Self::take).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use bwrap_launch::{Sandbox, tokio::{Command, Pool}};
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let pool = Pool::new(Command::new(&Sandbox::new().ro_bind("/", "/"), "true"), 1)?;
+    /// let prepared = pool.take_timeout(Duration::from_secs(10)).await?.unwrap();
+    /// assert!(prepared.start().await?.wait().await?.success());
+    /// # Ok::<(), bwrap_launch::Error>(()) }).unwrap();
+    /// ```
+    pub async fn take_timeout(&self, limit: Duration) -> Result<Option<Prepared>> {
+        match self.take_ready()? {
+            Some(prepared) => Ok(Some(prepared)),
+            None => Command::from(self.pool.command().clone()).prepare_timeout(limit).await,
+        }
+    }
+
+    fn take_ready(&self) -> Result<Option<Prepared>> {
         runtime().map_err(Error::system(Step::EnterRuntime))?;
-        let Some(prepared) = self.pool.take_ready() else {
-            return Command::from(self.pool.command().clone()).prepare().await;
-        };
+        let Some(prepared) = self.pool.take_ready() else { return Ok(None) };
         let (child, gate) = prepared.into_parts();
-        Ok(Prepared::new(Child::new(Held { child })?, gate))
+        Ok(Some(Prepared::new(Child::new(Held { child })?, gate)))
     }
 
     /// Waits until it is full.
@@ -76,12 +110,28 @@ impl Pool {
     ///
     /// If a sandbox could not be prepared.
     pub async fn fill(&self) -> Result<()> {
+        self.fill_until(None).await.map(|_| ())
+    }
+
+    /// As [`fill`](Self::fill), but not longer than `limit`. Says whether it is full; if it is not, it goes on being filled.
+    ///
+    /// # Errors
+    ///
+    /// As [`fill`](Self::fill).
+    pub async fn fill_timeout(&self, limit: Duration) -> Result<bool> {
+        self.fill_until(deadline(limit)).await
+    }
+
+    async fn fill_until(&self, deadline: Option<Instant>) -> Result<bool> {
         let before = self.pool.begin_to_fill();
         loop {
             if let Some(filled) = self.pool.filled(before) {
-                return filled;
+                return filled.map(|()| true);
             }
-            rest(PAUSE).await.map_err(Error::system(Step::EnterRuntime))?;
+            if left(deadline).is_zero() {
+                return Ok(false);
+            }
+            rest(PAUSE.min(left(deadline))).await.map_err(Error::system(Step::EnterRuntime))?;
         }
     }
 }
