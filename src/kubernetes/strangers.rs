@@ -71,6 +71,8 @@ const FILES: &[(&[&str], &str)] = &[
         "what `kubectl describe` prints for people: `kubectl get pod NAME -o yaml | bwrap-doctor pod -`",
     ),
     (&["NAME "], "what `kubectl get` prints for people: `kubectl get pod NAME -o yaml | bwrap-doctor pod -`"),
+    (&["LAST SEEN "], MESSAGE),
+    (&["NAMESPACE   LAST SEEN "], MESSAGE),
     (&["Error from server"], MESSAGE),
     (&["error: "], MESSAGE),
     (

@@ -46,6 +46,13 @@ impl Change {
                 ),
             );
         }
+        if cure.changed.is_paused() && !cure.is_empty() {
+            let object = cure.changed.kubectl_name().unwrap_or_else(|| "Deployment/NAME".into());
+            notes.insert(
+                0,
+                format!("it is paused: no pod has the change before kubectl rollout resume {object}"),
+            );
+        }
         Ok(Some(Self { title, cure, notes, remedies }))
     }
 
