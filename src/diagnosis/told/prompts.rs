@@ -25,7 +25,7 @@ fn is_number(name: &str) -> bool {
     name.len() == 12 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// By a pod of a Deployment, with the number of its ReplicaSet and one of its own: `root@executor-7c9d8f6b5-x2k4p:/#`.
+/// By a pod of a Deployment, with the number of its `ReplicaSet` and one of its own: `root@executor-7c9d8f6b5-x2k4p:/#`.
 fn is_pod(name: &str) -> bool {
     let made_up = |part: &str, length: std::ops::RangeInclusive<usize>| {
         length.contains(&part.len()) && part.bytes().all(|byte| MADE_UP.contains(&byte))
