@@ -97,7 +97,9 @@ fn plain(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<Refus
     let mut found = server::refuses(cluster, workload, container);
     found.extend(admission::refuses(cluster, workload));
     found.extend(scc::refuses(workload));
+    found.extend(clouds::refuses(cluster, workload));
     found.extend(on_node(cluster, workload, container));
+    found.extend(node::without_apparmor(cluster, workload));
     // it waits for those that start the pod up
     let before = workload.listed().take_while(|(one, _)| !std::ptr::eq(*one, container));
     let before = before.filter(|(_, list)| *list == "initContainers").map(|(one, _)| one);
@@ -111,7 +113,7 @@ fn plain(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<Refus
 /// What a node refuses of one container.
 fn on_node(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<Refusal> {
     let mut found = node::refuses(cluster, workload, container);
-    found.extend(clouds::refuses(cluster, workload, container));
+    found.extend(clouds::profiles(cluster, workload, container));
     let userns = user_namespace(cluster, workload);
     found.extend(volumes::refuses(cluster, workload, container, userns));
     found.extend(capabilities::refuses(cluster, container, userns));

@@ -1,6 +1,8 @@
 //! YAML as Kubernetes reads it, made into values, and never more of them than were written: aliases count for what they stand
 //! for.
 
+mod tabs;
+
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
@@ -73,35 +75,20 @@ pub(super) fn lines(text: &str) -> Vec<usize> {
     events(text).map(|reader| reader.lines).unwrap_or_default()
 }
 
-/// So many lines with a tab behind a name are read as if a blank stood there; each takes another reading.
-const TABS: usize = 64;
-
 /// The parser does not take a tab between a name and its value, which YAML and kubectl do.
 fn events(text: &str) -> Result<Reader, ManifestError> {
     let mut mended: Option<String> = None;
-    for _ in 0..TABS {
+    for _ in 0..tabs::MOST {
         let now = mended.as_deref().unwrap_or(text);
         match events_of(now) {
             Ok(reader) => return Ok(reader),
-            Err((line, error)) => match without_tab(now, line) {
+            Err((line, error)) => match tabs::without(now, line) {
                 Some(next) => mended = Some(next),
                 None => return Err(error),
             },
         }
     }
     events_of(mended.as_deref().unwrap_or(text)).map_err(|(_, error)| error)
-}
-
-/// The text with a blank for the tabs behind the name that this line begins with, if some are there.
-fn without_tab(text: &str, line: usize) -> Option<String> {
-    let mut lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
-    let wrong = lines.get_mut(line.checked_sub(1)?)?;
-    let (name, value) = wrong.split_once(":\t")?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./ ".contains(c);
-    let tabs = value.len() - value.trim_start_matches('\t').len() + 1;
-    let new = format!("{name}:{}{}", " ".repeat(tabs), value.trim_start_matches('\t'));
-    *wrong = name.chars().all(plain).then_some(new)?;
-    Some(lines.join("\n"))
 }
 
 /// With the line of what the parser does not take, else 0.

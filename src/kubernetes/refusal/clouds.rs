@@ -23,18 +23,14 @@ const ALLOWED: &str = "cloud.google.com/matching-allowlist";
 const ADDED: &str = "AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE NET_RAW SETFCAP SETGID SETPCAP SETUID \
                      SYS_CHROOT SYS_PTRACE";
 
-pub(super) fn refuses(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<Refusal> {
-    let mut found = Vec::new();
+/// What their admission refuses, which looks at all of a pod.
+pub(super) fn refuses(cluster: &Cluster, workload: &Workload) -> Vec<Refusal> {
+    let apart = || user_namespace(cluster, workload).then(apart_on_fargate);
     match nodes(workload) {
-        Some(Nodes::Fargate) => {
-            found.extend(user_namespace(cluster, workload).then(apart_on_fargate));
-            found.extend(by_fargate(workload));
-        }
-        Some(Nodes::Autopilot) => found.extend(by_autopilot(workload)),
-        Some(Nodes::Virtual) | None => return found,
+        Some(Nodes::Fargate) => apart().into_iter().chain(by_fargate(workload)).collect(),
+        Some(Nodes::Autopilot) => by_autopilot(workload).into_iter().collect(),
+        Some(Nodes::Virtual) | None => Vec::new(),
     }
-    found.extend(profiles(cluster, workload, container));
-    found
 }
 
 /// What the crate's own text of Fargate says: nobody sets /proc there, nor namespaces.
@@ -127,8 +123,8 @@ fn by_autopilot(workload: &Workload) -> Option<Refusal> {
 }
 
 /// Profiles that a pod names and that nobody can have brought to its node.
-fn profiles(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<Refusal> {
-    let Some(nodes) = nodes(workload) else { return Vec::new() };
+pub(super) fn profiles(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<Refusal> {
+    let Some(nodes) = nodes(workload).filter(|nodes| *nodes != Nodes::Virtual) else { return Vec::new() };
     let own = |asked: Option<String>| {
         asked.filter(|name| !["RuntimeDefault", "Unconfined"].contains(&name.as_str()))
     };

@@ -35,15 +35,18 @@ pub(super) fn refuses(cluster: &Cluster, workload: &Workload, container: &Value)
         refused.patch = Some(PodPatch { run_as_user: Some(1000), ..PodPatch::default() }.into());
         found.push(refused);
     }
-    let off = apparmor(cluster) == Some(false) && cluster.runtime != Runtime::GVisor;
-    if off && needs_apparmor(cluster, workload) {
-        let text = "the kubelet says: Cannot enforce AppArmor: AppArmor is not enabled on the host";
-        let remedy = "leave appArmorProfile and its annotation out for these nodes, of the pod and of each of its containers";
-        found.push(refusal(Some(Cause::AppArmorProfileNotLoaded), text, remedy));
-    }
     found.extend(sysctls(workload));
     found.extend(little_memory(cluster, workload, container));
     found
+}
+
+/// What it looks for in all of a pod.
+pub(super) fn without_apparmor(cluster: &Cluster, workload: &Workload) -> Option<Refusal> {
+    let off = apparmor(cluster) == Some(false) && cluster.runtime != Runtime::GVisor;
+    let text = "the kubelet says: Cannot enforce AppArmor: AppArmor is not enabled on the host";
+    let remedy = "leave appArmorProfile and its annotation out for these nodes, of the pod and of each of its containers";
+    (off && needs_apparmor(cluster, workload))
+        .then(|| refusal(Some(Cause::AppArmorProfileNotLoaded), text, remedy))
 }
 
 /// Nodes that make no user namespaces for pods.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Refusal, refusal};
 use crate::diagnosis::Cause;
-use crate::kubernetes::facts::{MAPS_HUGE_PAGES, inside_proc, kernel_since, point_of, volumes_of};
+use crate::kubernetes::facts::{MAPS_HUGE_PAGES, inside_proc, kernel_since, mounts_of, point_of, volumes_of};
 use crate::kubernetes::{Cluster, Runtime, Workload};
 
 pub(super) fn refuses(
@@ -16,6 +16,9 @@ pub(super) fn refuses(
     userns: bool,
 ) -> Vec<Refusal> {
     let mut found = Vec::new();
+    if mounts_of(container).next().is_none() {
+        return found;
+    }
     if userns {
         found.extend(without_mapping(cluster, workload, container));
     }
