@@ -2,6 +2,8 @@
 //! takes all out of the way that a patch can; hostile input is one clear line.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "kubernetes/alone.rs"]
+mod alone;
 #[path = "kubernetes/custom.rs"]
 mod custom;
 #[path = "kubernetes/edits.rs"]

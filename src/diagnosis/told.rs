@@ -6,6 +6,7 @@
 mod denied;
 mod marks;
 mod mounts;
+mod prompts;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
@@ -224,8 +225,8 @@ impl Reader {
 
     /// What a line shows.
     fn read_values(&mut self, line: &str, lower: &str) {
-        if let Some(prompt) = marks::container_prompt(line) {
-            self.platforms.entry(Platform::Docker).or_insert_with(|| prompt.to_owned());
+        if let Some((platform, prompt)) = prompts::prompt(line) {
+            self.platforms.entry(platform).or_insert_with(|| prompt.to_owned());
         }
         if let Some(release) = marks::release(line) {
             self.release.note(release.to_owned());

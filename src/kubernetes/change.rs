@@ -13,12 +13,14 @@ pub(super) struct Change {
     pub(super) leave_out: &'static [Field],
     /// Whether capabilities are called as Kubernetes calls them, in each container.
     pub(super) rename: bool,
+    /// The pod's own user, which is that of its sandbox.
+    pub(super) user_of_pod: Option<u32>,
 }
 
 impl Change {
     /// Whether it is this one, and nothing else.
     pub(super) fn is(&self, patch: &PodPatch) -> bool {
-        self.leave_out.is_empty() && !self.rename && self.set == *patch
+        *self == patch.clone().into()
     }
 }
 
@@ -31,7 +33,7 @@ pub(super) enum Field {
 
 impl From<PodPatch> for Change {
     fn from(set: PodPatch) -> Self {
-        Self { set, leave_out: &[], rename: false }
+        Self { set, ..Self::default() }
     }
 }
 
@@ -175,6 +177,9 @@ fn fields(
     }
     if let Some(users) = patch.host_users {
         spec.insert("hostUsers".into(), json!(users));
+    }
+    if let Some(user) = change.user_of_pod {
+        spec.insert("securityContext".into(), json!({ "runAsUser": user }));
     }
     if change.leave_out.contains(&Field::HostUsers) {
         spec.insert("hostUsers".into(), Value::Null);

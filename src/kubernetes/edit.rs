@@ -79,7 +79,7 @@ pub fn edited(text: &str, cures: &[Cure]) -> Result<String, ManifestError> {
     };
     let slots = [Slot::Last, Slot::First].into_iter();
     let written = slots.map(|slot| {
-        let new = rewritten(text, &before, &wanted, slot)?;
+        let new = each_rewritten(text, &before, &wanted, slot)?;
         let same = yaml::documents(&new).is_ok_and(|documents| documents == wanted);
         if same { Ok(new) } else { Err("the text would say something else".to_owned()) }
     });
@@ -158,6 +158,25 @@ fn items(document: &Value) -> Option<&Vec<Value>> {
 enum Slot {
     Last,
     First,
+}
+
+/// Several values of JSON each by itself, with the blanks between them.
+fn each_rewritten(text: &str, before: &[Value], wanted: &[Value], slot: Slot) -> Result<String> {
+    let Some(pieces) = yaml::pieces(text) else { return rewritten(text, before, wanted, slot) };
+    let mut all = String::new();
+    for (piece, (old, new)) in pieces.iter().zip(before.iter().zip(wanted)) {
+        let start = piece.len() - piece.trim_start().len();
+        let (gap, value) = piece.split_at_checked(start).unwrap_or(("", piece));
+        all.push_str(gap);
+        if old == new {
+            all.push_str(value);
+        } else {
+            all.push_str(&rewritten(value, std::slice::from_ref(old), std::slice::from_ref(new), slot)?);
+        }
+    }
+    let rest = text.len() - text.trim_end().len();
+    all.push_str(text.get(text.len() - rest..).unwrap_or_default());
+    Ok(all)
 }
 
 fn rewritten(text: &str, before: &[Value], wanted: &[Value], slot: Slot) -> Result<String> {

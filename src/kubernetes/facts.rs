@@ -7,9 +7,10 @@ mod hidden;
 mod owners;
 mod questions;
 mod scc;
+mod within;
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
@@ -21,12 +22,14 @@ use crate::sandbox::Capability;
 
 pub(super) use class::{cluster_of, other_class};
 pub(super) use confinement::{
-    APPARMOR, annotated_apparmor, apparmor, apparmor_asked, has_apparmor_field, labels_unknown, seccomp_asked,
+    APPARMOR, annotated_apparmor, apparmor, apparmor_annotation, apparmor_asked, has_apparmor_field,
+    labels_unknown, needs_apparmor, seccomp_asked,
 };
 pub(super) use gpu::{NO_USER_NAMESPACES, asks_for_cards};
 pub(super) use owners::{Nodes, demanded, nodes};
 pub(super) use questions::questions;
 pub(super) use scc::required as required_scc;
+pub(super) use within::inside_proc;
 
 /// What CRI-O leaves to a container's root, and what containerd does beyond that.
 const CRI_O: &[Capability] = &[
@@ -112,7 +115,8 @@ pub(super) fn user(cluster: &Cluster, workload: &Workload, container: &Value) ->
     (cluster.image_user.unwrap_or(if other { 1000 } else { 0 }), false)
 }
 
-fn words<'a>(container: &'a Value, list: &str) -> Vec<&'a str> {
+/// The capabilities of one of its lists, as they are written.
+pub(super) fn words<'a>(container: &'a Value, list: &str) -> Vec<&'a str> {
     let list = own(container, "capabilities").and_then(|both| both.get(list)?.as_array());
     list.into_iter().flatten().filter_map(Value::as_str).collect()
 }
@@ -296,11 +300,8 @@ fn mounts(cluster: &Cluster, workload: &Workload, container: &Value, userns: boo
 fn volumes(workload: &Workload, container: &Value, mounts: &mut Vec<Mount>) {
     let all = workload.volumes();
     for volume in mounts_of(container).take(1000) {
-        let Some(point) = volume.get("mountPath").and_then(Value::as_str) else { continue };
-        if !point.starts_with('/') || point == "/" {
-            continue;
-        }
-        let below = mounts.iter().filter(|mount| mount.rest(Path::new(point)).is_some());
+        let Some(point) = point_of(volume).filter(|point| point.parent().is_some()) else { continue };
+        let below = mounts.iter().filter(|mount| mount.rest(&point).is_some());
         let parent = below.max_by_key(|mount| mount.point.as_os_str().len()).map_or(1, |mount| mount.id);
         let Ok(id) = i32::try_from(mounts.len() + 1) else { return };
         let mode = if is(volume.get("readOnly"), true) { "ro" } else { "rw" };
@@ -309,12 +310,25 @@ fn volumes(workload: &Workload, container: &Value, mounts: &mut Vec<Mount>) {
         else {
             continue;
         };
-        mount.point = Path::new(point).components().collect();
+        mount.point = point;
         if is_in_memory(volume, &all) {
             "tmpfs".clone_into(&mut mount.filesystem);
         }
         mounts.push(mount);
     }
+}
+
+/// Where a volume is mounted, as runtimes take it: from the root on, and `..` is the directory above.
+pub(super) fn point_of(mount: &Value) -> Option<PathBuf> {
+    let mut point = PathBuf::from("/");
+    for part in Path::new(mount.get("mountPath")?.as_str()?).components() {
+        match part {
+            Component::Normal(name) => point.push(name),
+            Component::ParentDir => _ = point.pop(),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    Some(point)
 }
 
 /// Whether it is a directory in memory.

@@ -40,14 +40,34 @@ pub(super) fn memory_limits(cluster: &Cluster, workload: &Workload, container: &
 }
 
 fn limit(of: &Value, place: String) -> Option<Memory> {
-    let written = match of.pointer("/resources/limits/memory")? {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        _ => return None,
-    };
-    let bytes = UNITS.iter().find_map(|(unit, size)| {
+    let written = text(of.pointer("/resources/limits/memory")?)?;
+    let bytes = amount(&written)?;
+    (bytes > 0.0).then_some(Memory { written, bytes, place })
+}
+
+fn amount(written: &str) -> Option<f64> {
+    UNITS.iter().find_map(|(unit, size)| {
         let number: f64 = written.strip_suffix(unit)?.parse().ok()?;
         Some(number * size)
-    })?;
-    (bytes > 0.0).then_some(Memory { written, bytes, place })
+    })
+}
+
+/// A resource of which a container asks for more than it may have: its name, what it asks for, and the limit.
+pub(super) fn more_than_limit(container: &Value) -> Option<(&str, String, String)> {
+    let limits = container.pointer("/resources/limits")?.as_object()?;
+    let requests = container.pointer("/resources/requests")?.as_object()?;
+    requests.iter().find_map(|(name, wanted)| {
+        let (wanted, limit) = (text(wanted)?, text(limits.get(name)?)?);
+        let (asked, most) = (amount(&wanted)?, amount(&limit)?);
+        // 0.1 is 100m
+        (asked > most * (1.0 + 1e-9)).then_some((name.as_str(), wanted, limit))
+    })
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
 }

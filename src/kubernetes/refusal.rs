@@ -2,10 +2,15 @@
 
 mod admission;
 mod capabilities;
+mod clouds;
+mod ids;
 mod node;
 mod scc;
 mod server;
+mod values;
 mod volumes;
+
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
@@ -63,6 +68,12 @@ fn ignored(cause: Option<Cause>, text: impl Into<String>, remedy: impl Into<Stri
     Refusal { starts: true, ..refusal(cause, text, remedy) }
 }
 
+/// What is there once more.
+fn twice<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let mut seen = BTreeSet::new();
+    names.into_iter().find(|name| !seen.insert(*name))
+}
+
 /// All that is known beforehand.
 pub(super) fn all(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<Refusal> {
     let mut found = plain(cluster, workload, container);
@@ -86,7 +97,9 @@ fn plain(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<Refus
     let mut found = server::refuses(cluster, workload, container);
     found.extend(admission::refuses(cluster, workload));
     found.extend(scc::refuses(workload));
+    found.extend(clouds::refuses(cluster, workload));
     found.extend(on_node(cluster, workload, container));
+    found.extend(node::without_apparmor(cluster, workload));
     // it waits for those that start the pod up
     let before = workload.listed().take_while(|(one, _)| !std::ptr::eq(*one, container));
     let before = before.filter(|(_, list)| *list == "initContainers").map(|(one, _)| one);
@@ -100,9 +113,10 @@ fn plain(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<Refus
 /// What a node refuses of one container.
 fn on_node(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<Refusal> {
     let mut found = node::refuses(cluster, workload, container);
+    found.extend(clouds::profiles(cluster, workload, container));
     let userns = user_namespace(cluster, workload);
     found.extend(volumes::refuses(cluster, workload, container, userns));
-    found.extend(capabilities::refuses(cluster, container));
+    found.extend(capabilities::refuses(cluster, container, userns));
     found
 }
 

@@ -50,6 +50,7 @@ const VOLUMES: &[&str] = &[
     "downwardAPI",
     "emptyDir",
     "ephemeral",
+    "image",
     "persistentVolumeClaim",
     "projected",
     "secret",
@@ -95,8 +96,9 @@ pub fn standard(workload: &Workload, cluster: &Cluster) -> (Standard, Vec<String
             }
         }
     }
-    let unsafe_ones = sysctls::asked(workload).filter(|name| !sysctls::SAFE.contains(&name.as_str()));
-    baseline.extend(unsafe_ones.map(|name| format!("the sysctl {}", crate::visible::line(&name))));
+    // by these names and no others: the one with slashes is none of them
+    let unsafe_ones = sysctls::written(workload).filter(|(name, _)| !sysctls::SAFE.contains(name));
+    baseline.extend(unsafe_ones.map(|(name, _)| format!("the sysctl {}", crate::visible::line(name))));
     for (container, _) in workload.listed() {
         against(workload, cluster, container, &mut baseline, &mut restricted);
     }

@@ -71,6 +71,18 @@ const FILES: &[(&[&str], &str)] = &[
         "what `kubectl describe` prints for people: `kubectl get pod NAME -o yaml | bwrap-doctor pod -`",
     ),
     (&["NAME "], "what `kubectl get` prints for people: `kubectl get pod NAME -o yaml | bwrap-doctor pod -`"),
+    (&["diff --git "], "a difference of two files: judge the file that has it"),
+    (&["--- ", "+++ ", "@@ "], "a difference of two files: judge the file that has it"),
+    (
+        &["ociVersion:"],
+        "the configuration of one container, which its runtime was given: `bwrap-doctor check` in the container says what to change",
+    ),
+    (
+        &["status:", "info:"],
+        "what `crictl inspect` prints of one container: `kubectl get pod NAME -o yaml | bwrap-doctor pod -`",
+    ),
+    (&["LAST SEEN "], MESSAGE),
+    (&["NAMESPACE   LAST SEEN "], MESSAGE),
     (&["Error from server"], MESSAGE),
     (&["error: "], MESSAGE),
     (
@@ -110,6 +122,18 @@ const KINDS: &[(&str, &str, &str)] = &[
         "RunnerDeployment",
         "actions.summerwind.dev",
         "the pod's fields stand in spec.template.spec, beside the runner's",
+    ),
+    ("EphemeralRunner", "actions.github.com", "the pod's fields stand in spec.spec"),
+    (
+        "EphemeralRunnerSet",
+        "actions.github.com",
+        "the pod's fields stand in spec.ephemeralRunnerSpec.spec, and come from those of its AutoscalingRunnerSet",
+    ),
+    ("Kafka", "kafka.strimzi.io", "the pod's fields stand in spec.kafka.template.pod"),
+    (
+        "Prometheus",
+        "monitoring.coreos.com",
+        "the pod's fields stand in spec.securityContext and spec.containers",
     ),
     ("RunnerSet", "actions.summerwind.dev", "the pod's fields stand in spec.template.spec"),
     ("Task", "tekton.dev", "the pod's fields stand in podTemplate of its TaskRun"),
@@ -153,6 +177,11 @@ fn file(lines: &[String]) -> Option<&'static str> {
 /// The error of a text, by what the text is where that is known.
 pub(super) fn named(text: &str, error: ManifestError) -> ManifestError {
     let lines: Vec<String> = text.lines().map(|line| line.replace(['"', '\''], "")).collect();
+    if lines.iter().any(|line| line.starts_with("```")) {
+        return ManifestError(
+            "no manifest, but a text that has one: judge what stands between the lines with ```, in a file of its own".to_owned(),
+        );
+    }
     // it is one, or was to be: what stands below may be any file
     if lines.iter().any(|line| line.starts_with("apiVersion:") || line.starts_with("kind:")) {
         return error;
@@ -164,6 +193,12 @@ pub(super) fn named(text: &str, error: ManifestError) -> ManifestError {
 pub(super) fn without_kind(document: &Value, place: &str) -> ManifestError {
     let names = document.as_object().into_iter().flatten();
     let names: Vec<String> = names.map(|(name, _)| format!("{name}:")).collect();
+    let is_object = |one: &Value| one.get("kind").is_some();
+    if document.as_array().is_some_and(|list| list.iter().any(is_object)) {
+        return ManifestError(format!(
+            "no manifest: {place} is a plain list of objects; Kubernetes takes `kind: List` with these in `items`, or a document for each"
+        ));
+    }
     let what = match file(&names) {
         Some(what) if document.get("apiVersion").is_none() => what,
         _ => "of a Helm chart, judge what it makes: helm template CHART | bwrap-doctor pod -",

@@ -41,13 +41,22 @@ pub(super) fn namespace(name: &str) -> Option<Namespace> {
     NAMESPACED.iter().find(|(start, _)| name.starts_with(start)).map(|(_, namespace)| *namespace)
 }
 
-/// The parameters that a pod sets, by their names with dots: slashes stand for them where the first of both is one.
-pub(super) fn asked(workload: &Workload) -> impl Iterator<Item = String> {
+/// The parameters that a pod sets as they are written, each with what it is set to.
+pub(super) fn written(workload: &Workload) -> impl Iterator<Item = (&str, &str)> {
     let list = workload.spec().pointer("/securityContext/sysctls").and_then(Value::as_array);
-    let names = list.into_iter().flatten().filter_map(|one| one.get("name")?.as_str());
-    names.map(|name| {
-        let slashes =
-            name.find(['/', '.']).and_then(|at| name.get(at..)).is_some_and(|rest| rest.starts_with('/'));
-        if slashes { name.replace('/', ".") } else { name.to_owned() }
+    list.into_iter().flatten().filter_map(|one| {
+        let value = one.get("value").and_then(Value::as_str).unwrap_or_default();
+        Some((one.get("name")?.as_str()?, value))
     })
+}
+
+/// Their names with dots: slashes stand for them where the first of both is one.
+pub(super) fn asked(workload: &Workload) -> impl Iterator<Item = String> {
+    written(workload).map(|(name, _)| dotted(name))
+}
+
+pub(super) fn dotted(name: &str) -> String {
+    let slashes =
+        name.find(['/', '.']).and_then(|at| name.get(at..)).is_some_and(|rest| rest.starts_with('/'));
+    if slashes { name.replace('/', ".") } else { name.to_owned() }
 }

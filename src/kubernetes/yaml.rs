@@ -1,6 +1,8 @@
 //! YAML as Kubernetes reads it, made into values, and never more of them than were written: aliases count for what they stand
 //! for.
 
+mod tabs;
+
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
@@ -42,6 +44,22 @@ fn json(text: &str) -> Result<Option<Vec<Value>>, ManifestError> {
     Ok(Some(values))
 }
 
+/// The texts of the values of a text that is JSON, with what is before each: where there are several, no reader of YAML takes them
+/// for one.
+pub(super) fn pieces(text: &str) -> Option<Vec<&str>> {
+    if !text.trim_start().starts_with('{') {
+        return None;
+    }
+    let mut stream = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+    let (mut pieces, mut start) = (Vec::new(), 0);
+    while let Some(value) = stream.next() {
+        value.ok()?;
+        pieces.push(text.get(start..stream.byte_offset())?);
+        start = stream.byte_offset();
+    }
+    (pieces.len() > 1).then_some(pieces)
+}
+
 /// Tags of words that are no texts.
 const RESOLVED: &[&str] = &["bool", "float", "int", "null"];
 
@@ -57,12 +75,29 @@ pub(super) fn lines(text: &str) -> Vec<usize> {
     events(text).map(|reader| reader.lines).unwrap_or_default()
 }
 
+/// The parser does not take a tab between a name and its value, which YAML and kubectl do.
 fn events(text: &str) -> Result<Reader, ManifestError> {
+    let mut mended: Option<String> = None;
+    for _ in 0..tabs::MOST {
+        let now = mended.as_deref().unwrap_or(text);
+        match events_of(now) {
+            Ok(reader) => return Ok(reader),
+            Err((line, error)) => match tabs::without(now, line) {
+                Some(next) => mended = Some(next),
+                None => return Err(error),
+            },
+        }
+    }
+    events_of(mended.as_deref().unwrap_or(text)).map_err(|(_, error)| error)
+}
+
+/// With the line of what the parser does not take, else 0.
+fn events_of(text: &str) -> Result<Reader, (usize, ManifestError)> {
     let mut reader = Reader::default();
     for event in Parser::new_from_str(text) {
         let (event, place) = event.map_err(|error| {
-            let mark = error.marker();
-            ManifestError(format!("no YAML: line {}: {}", mark.line(), error.info()))
+            let line = error.marker().line();
+            (line, ManifestError(format!("no YAML: line {line}: {}", error.info())))
         })?;
         let line = place.start.line();
         if reader.open.is_empty()
@@ -70,7 +105,7 @@ fn events(text: &str) -> Result<Reader, ManifestError> {
         {
             reader.line = line;
         }
-        reader.take(event).map_err(|what| ManifestError(format!("line {line}: {what}")))?;
+        reader.take(event).map_err(|what| (0, ManifestError(format!("line {line}: {what}"))))?;
     }
     Ok(reader)
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::ask;
 use crate::pod::node;
 use crate::pod_change::{ON_CONTAINERD, pod, write};
 
@@ -53,4 +54,48 @@ fn a_part_of_a_configuration_has_no_command() {
     }
     let own = "apiVersion: v1\nkind: PodTemplate\nmetadata: { name: t }\ntemplate: { spec: { containers: [{ name: c }] } }\n";
     assert!(pod(&["--patch"], &node, own).out.contains("# kubectl patch PodTemplate/t "));
+}
+
+/// What a file becomes is what whoever wrote it expects, or it stays as it is.
+#[test]
+fn files_of_several_objects_and_of_other_letters() {
+    let (keep, node) = node();
+    let pod = |name: &str| {
+        format!(
+            "{{\"kind\":\"Pod\",\"metadata\":{{\"name\":\"{name}\"}},\"spec\":{{\"containers\":[{{\"name\":\"c\"}}]}}}}\n"
+        )
+    };
+    let both = keep.path().join("both.json");
+    fs::write(&both, pod("a") + &pod("b")).unwrap();
+    let args = ["pod", "--write", "--node", &node, "--runtime", "containerd", both.to_str().unwrap()];
+    let said = ask(&args);
+    assert_eq!((said.status, said.err.as_str()), (0, ""), "{}", said.out);
+    assert!(said.out.contains("Several were changed: --container NAME"), "{}", said.out);
+    assert_eq!(
+        fs::read_to_string(&both).unwrap().lines().filter(|line| line.contains("Unmasked")).count(),
+        2
+    );
+    // PowerShell's
+    let wide = keep.path().join("wide.yaml");
+    let bytes: Vec<u8> =
+        [0xff, 0xfe].into_iter().chain(pod("a").encode_utf16().flat_map(u16::to_le_bytes)).collect();
+    fs::write(&wide, &bytes).unwrap();
+    let said = write(ON_CONTAINERD, &node, &[&wide]);
+    assert!(said.status == 2 && said.err.contains("is UTF-16: save it as UTF-8 first"), "{}", said.err);
+    assert_eq!(fs::read(&wide).unwrap(), bytes);
+}
+
+/// A change that waits for somebody is no change yet.
+#[test]
+fn what_is_paused_is_told_to_be() {
+    let (_keep, node) = node();
+    let deployment = |more: &str| {
+        format!(
+            "kind: Deployment\nmetadata: {{ name: d }}\nspec: {{ {more} template: {{ spec: {{ containers: [{{ name: c }}] }} }} }}\n"
+        )
+    };
+    let says = "# it is paused: no pod has the change before kubectl rollout resume Deployment/d\n";
+    let paused = pod(&["--patch"], &node, &deployment("paused: true,"));
+    assert!(paused.out.contains(says), "{}", paused.out);
+    assert!(!pod(&["--patch"], &node, &deployment("paused: false,")).out.contains("is paused"));
 }

@@ -336,3 +336,35 @@ fn json_in_a_row_and_lists_of_pods_are_read() {
     // braces are YAML's as well
     assert_eq!(titles("{ kind: Pod, spec: { containers: [{ name: c }] } }"), ["Pod/(no name)"]);
 }
+
+/// Whoever hands in something else is told what it is.
+#[test]
+fn what_looks_like_a_manifest_is_told_from_one() {
+    for (text, says) in [
+        ("- apiVersion: v1\n  kind: Pod\n", "is a plain list of objects"),
+        ("[{\"kind\": \"Pod\"}]", "`kind: List`"),
+        ("{\"ociVersion\": \"1.2.0\", \"process\": {}}", "the configuration of one container"),
+        ("{\"status\": {}, \"info\": {}}", "`crictl inspect`"),
+        ("# Deploy\n```yaml\nkind: Pod\nspec: x: y\n```\n", "between the lines with ```"),
+        (
+            "diff --git a/p.yaml b/p.yaml\n--- a/p.yaml\n+++ b/p.yaml\n@@ -1 +1 @@\n-a\n+b: [\n",
+            "a difference of two files",
+        ),
+        (
+            "LAST SEEN   TYPE      REASON   OBJECT   MESSAGE\n3s   Warning   Failed: x   pod/a   b: c\n",
+            "explain -",
+        ),
+        (
+            "apiVersion: actions.github.com/v1alpha1\nkind: EphemeralRunner\nspec: { spec: { containers: [] } }\n",
+            "spec.spec",
+        ),
+        ("apiVersion: kafka.strimzi.io/v1\nkind: Kafka\nspec: {}\n", "spec.kafka.template.pod"),
+    ] {
+        let error = read(text).unwrap_err().to_string();
+        assert!(error.contains(says), "{text}: {error}");
+    }
+    // a chart's values are a chart's
+    let error = read("image: x\n").unwrap_err().to_string();
+    assert!(error.contains("helm template"), "{error}");
+    assert!(read("kind: List\nitems: [{ kind: Pod, spec: { containers: [{ name: c }] } }]\n").is_ok());
+}

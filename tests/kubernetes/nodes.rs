@@ -23,7 +23,7 @@ fn what_is_the_kernels_own_is_not_shown_under_other_ids() {
         ("/proc", "procfs"),
         ("/proc/sys", "procfs"),
         ("/sys", "sysfs"),
-        ("/sys/fs/cgroup", "sysfs"),
+        ("/sys/fs/cgroup", "cgroup2"),
         ("/dev", "devtmpfs"),
         ("/dev/", "devtmpfs"),
         ("/dev/fuse", "devtmpfs"),
@@ -117,8 +117,15 @@ fn names_that_are_no_capabilities_are_known() {
             assert!(foretell(&cluster, &named(list)).refused.is_empty(), "{list}");
         }
     }
-    // nothing that is dropped must be there; of a privileged one nothing is looked at
-    starts(&cri_o(), &named("drop: [FOO]"));
+    // what is dropped must be one as well; of a privileged one nothing is looked at
+    refused(
+        &cri_o(),
+        &named("drop: [FOO]"),
+        "CRI-O says: failed to drop cap CAP_FOO invalid capability: CAP_FOO",
+    );
+    refused(&cri_o(), &named("drop: [ALL, foo]"), "failed to drop cap CAP_FOO");
+    starts(&containerd(), &named("drop: [FOO]"));
+    starts(&cri_o(), &named("drop: [ALL, setfcap]"));
     let privileged = pod("", "securityContext: { privileged: true, capabilities: { add: [FOO] } }");
     assert!(foretell(&containerd(), &privileged).refused.is_empty());
 }

@@ -161,7 +161,7 @@ fn the_change_of_a_refused_pod_makes_no_other_refused_pod() {
 fn ids_that_are_not_mapped_are_of_the_pod() {
     for spec in [
         "securityContext: { runAsUser: 65536 },",
-        "securityContext: { runAsGroup: 1000680000 },",
+        "securityContext: { runAsUser: 1000, runAsGroup: 1000680000 },",
         "securityContext: { fsGroup: 1000680000 },",
         "securityContext: { supplementalGroups: [7, 65536] },",
     ] {

@@ -70,6 +70,8 @@ pub(super) fn named(line: &[u8]) -> impl Iterator<Item = Start> {
                 b':' => colon = true,
                 // as it is mistyped
                 b';' if !colon && line.get(words + 1) == Some(&b' ') => {}
+                // within quotation marks: `msg="exec: \"bwrap\": executable file not found"`
+                b'\\' if matches!(line.get(words + 1), Some(b'"' | b'\'')) => {}
                 b' ' | b'\t' | b'\'' | b'"' | b'`' | b']' | b')' | b'*'
                 // curly quotation marks
                 | 0xe2 | 0x80 | 0x98 | 0x99 | 0x9c | 0x9d => {}

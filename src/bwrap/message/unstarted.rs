@@ -203,9 +203,9 @@ fn of_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"/._-".contains(&byte)
 }
 
-/// What may stand between a name and what is said of it.
+/// What may stand between a name and what is said of it; quotation marks within others have a backslash.
 fn quotes(byte: u8) -> bool {
-    b" \t'\"`:()".contains(&byte) || !byte.is_ascii()
+    b" \t'\"`:()\\".contains(&byte) || !byte.is_ascii()
 }
 
 fn last_word(text: &[u8]) -> &[u8] {

@@ -26,7 +26,11 @@ rules! {
 
     // its words are those of the next, with another error
     NoIdsForPod, Failed, [], unless "a pod with hostUsers: false starts on the same node when it is empty"
-        => said, |_| vec![told!(K816, "range-of-kubelet"), told!("without-host-users")];
+        => said, |case| {
+            let nested = says(case, "operation not permitted");
+            let ids = if nested { told!(K816, "ids-of-node") } else { told!(K816, "range-of-kubelet") };
+            vec![ids, told!("without-host-users")]
+        };
 
     NodeWithoutUserNamespaces, Failed, [],
         unless "`sysctl user.max_user_namespaces`, typed on the node, is above 0"
@@ -37,11 +41,16 @@ rules! {
 
     PodSecurityForbidsUnmasked, Failed, [],
         unless "`kubectl get ns NAMESPACE --show-labels` shows no pod-security.kubernetes.io/enforce"
-        => said;
+        => said, |_| vec![told!(K804, "baseline-1.35"), told!("bind-proc-without-proc-mount")];
 
     RuntimeWithoutUserNamespaces, Failed, [],
         unless "`kubectl get node NODE -o jsonpath={.status.runtimeHandlers}` lists userNamespaces: true for the handler"
-        => said, |_| vec![told!(K805, "runtime-with-user-namespaces"), told!("without-host-users")];
+        => said, |case| {
+            let gate = says(case, "feature gate");
+            let nodes =
+                if gate { told!(K805, "kubelet-with-the-gate") } else { told!(K805, "runtime-with-user-namespaces") };
+            vec![nodes, told!("without-host-users")]
+        };
 
     SeccompFileMissing, Failed, [], unless "the file of the message is on the node that the pod came to"
         => said;
@@ -52,14 +61,20 @@ rules! {
     VolumeWithoutIdMapping, Failed, [],
         unless "the pod starts with the same volumes and without hostUsers: false, and for another reason with it"
         => said, |case| {
-            let image = reason(case).is_some_and(|(_, text)| text.to_lowercase().contains(SNAPSHOTTER));
-            let files = if image { told!(K808, "image-that-maps-ids") } else { told!(K808, "volume-that-maps-ids") };
-            vec![files, told!("without-host-users")]
+            let mut files = if says(case, SNAPSHOTTER) {
+                vec![told!(K808, "image-that-maps-ids")]
+            } else if says(case, TOKEN) {
+                vec![told!(K808, "kernel-that-maps-the-token"), told!(K808, "no-token")]
+            } else {
+                vec![told!(K808, "volume-that-maps-ids")]
+            };
+            files.push(told!("without-host-users"));
+            files
         };
 
     AdmissionRefuses, Failed, [],
         unless "the same manifest is created in another namespace of the same cluster, with the same labels"
-        => said;
+        => said, what_is_admitted;
 
     RootNotWanted, Failed, [], unless "the pod's runAsUser is a number above 0"
         => said, |_| {
@@ -84,7 +99,10 @@ rules! {
         => said;
 
     // what is everybody's is nobody's: it comes last
-    PodNotStarted, Failed, [], unless "`kubectl get pod POD` says Running, and bwrap ran in it" => said;
+    PodNotStarted, Failed, [], unless "`kubectl get pod POD` says Running, and bwrap ran in it" => said, |case| {
+        let hook = says(case, HOOK).then(|| told!(K810, "hook-of-kind"));
+        hook.into_iter().chain([told!(K810, "ask-the-cluster"), told!(K810, "judge-the-manifest")]).collect()
+    };
 }
 
 /// How titles begin that say so.
@@ -92,6 +110,12 @@ const NOT_STARTED: &str = "the pod was not started: ";
 
 /// What mounts an image's own files.
 const SNAPSHOTTER: &str = "snapshotter";
+
+/// The volume of each pod's own that has the token of its service account.
+const TOKEN: &str = "/kube-api-access-";
+
+/// What kind's nodes run before a container starts.
+const HOOK: &str = "/kind/bin/mount-product-files.sh: permission denied";
 
 /// What can be said of a pod before anything is explained.
 pub(in crate::diagnosis) fn headline(cause: Cause, text: Option<&str>) -> Option<&'static str> {
@@ -193,9 +217,22 @@ fn said(case: &Case<'_>) -> Option<Judgement> {
     Some(minded.into_iter().fold(found, |found, text| found.heard(case, text)))
 }
 
+/// Whether the text of the cause has these words, in small letters.
+fn says(case: &Case<'_>, words: &str) -> bool {
+    reason(case).is_some_and(|(_, text)| text.to_lowercase().contains(words))
+}
+
+/// Without procMount nobody minds it; one of OpenShift's constraints is there for it.
+fn what_is_admitted(case: &Case<'_>) -> Vec<Remedy> {
+    let nested = says(case, "nested-container").then(|| told!(K809, "nested-container"));
+    let without = says(case, "procmount").then(|| told!("bind-proc-without-proc-mount"));
+    let others = [told!(K809, "ask-for-less"), told!(K809, "namespace-of-its-own")];
+    nested.into_iter().chain(without).chain(others).collect()
+}
+
 fn load_on_nodes(case: &Case<'_>) -> Vec<Remedy> {
     let (load, without) = (told!(K807, "apparmor-profile-on-nodes"), told!(K807, "no-apparmor-field"));
-    let off = reason(case).is_some_and(|(_, text)| text.to_lowercase().contains("not enabled"));
+    let off = says(case, "not enabled");
     if off { without.or([load]) } else { load.or([without]) }
 }
 

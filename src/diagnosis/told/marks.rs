@@ -107,9 +107,25 @@ pub(super) const PLATFORMS: &[(Platform, &[&str])] = &[
             "kubelet",
             "kubernetes",
             "kubepods",
+            // kubectl's own words, and those of events
+            "defaulted container \"",
+            "command terminated with exit code",
+            "back-off restarting failed container",
+            "liveness probe failed:",
+            "readiness probe failed:",
+            "startup probe failed:",
+            "k exec -it",
+            // what runs jobs in pods: Argo Workflows, Tekton, Actions Runner Controller
+            "argo=true",
+            "tkn pr",
+            "tkn pipelinerun",
+            "tkn taskrun",
+            "arc-runner",
+            "arc-runners",
+            "arc-runner-set",
         ],
     ),
-    (Platform::OpenShift, &["openshift"]),
+    (Platform::OpenShift, &["openshift", "oc rsh", "oc exec", "oc debug"]),
     (
         Platform::Lxc,
         &[
@@ -521,13 +537,4 @@ pub(super) fn is_nix_bwrap(line: &str) -> bool {
 /// Whether a rule of an agent's settings denies reading everything: `"denyRead": ["/"]`.
 pub(super) fn denies_root(line: &str) -> bool {
     line.split_once("denyRead").is_some_and(|(_, list)| list.contains("\"/\""))
-}
-
-/// The prompt of a shell in a container, whose host is named by the container's number: `root@3f2a9c1b7d44:/#`.
-pub(super) fn container_prompt(line: &str) -> Option<&str> {
-    let prompt = line.split_whitespace().next()?;
-    let (_, host) = prompt.split_once('@')?;
-    let name = host.split_once(':')?.0;
-    let number = name.len() == 12 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    number.then_some(prompt)
 }

@@ -27,6 +27,27 @@ fn launchers_platforms_and_machines() {
     assert!(told("codex-cli 0.100.0").host.platforms.is_unknown());
     assert_eq!(on("$ docker run --rm x\n$ flatpak run org.x.Y"), [Platform::Docker]);
     assert_eq!(on("Linux penguin 5.4.40 #1 SMP"), [Platform::Crostini]);
+    for text in [
+        "Defaulted container \"test\" out of: test, istio-proxy",
+        "command terminated with exit code 1",
+        "ci 12s Warning Unhealthy pod/executor-0 Readiness probe failed: bwrap: x",
+        "2m Warning BackOff pod/x Back-off restarting failed container x in pod x_ci(1)",
+        "$ k exec -it executor-0 -- bwrap true",
+        "root@executor-7c9d8f6b5-x2k4p:/# bwrap true",
+        "time=\"2026-03-02T10:00:00.000Z\" level=info msg=\"capturing logs\" argo=true",
+        "Runner name: 'arc-runner-set-x7k2p-runner-8zq4n'",
+        "$ tkn pr logs r -f",
+    ] {
+        assert_eq!(on(text), [Platform::Kubernetes], "{text}");
+    }
+    assert_eq!(on("$ oc rsh dc/executor"), [Platform::OpenShift]);
+    for text in [
+        "$ docker exec -it executor bwrap true\ncommand failed with exit code 1",
+        "$ docker run x\nroot@3f2a9c1b7d44:/# bwrap true",
+        "$ docker run x # health probe failed, back-off",
+    ] {
+        assert_eq!(on(text), [Platform::Docker], "{text}");
+    }
     assert_eq!(on("kernel: 4.4.0-22621-Microsoft"), [Platform::Wsl1]);
     assert_eq!(on("ProtectKernelTunables=true"), [Platform::SystemdUnit]);
     for nothing in [

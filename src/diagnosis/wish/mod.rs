@@ -223,6 +223,19 @@ fn leave_to_launcher(case: &Case<'_>, remedies: &mut Vec<Remedy>) {
     remedies.extend(after);
 }
 
+/// Where who runs a service's jobs in pods says what these are.
+fn pod_of_jobs(service: CiService) -> &'static str {
+    match service {
+        CiService::GitLab => {
+            "where GitLab's runner makes the pod, its config.toml: what stands below spec is `patch` of [[runners.kubernetes.pod_spec]], with \
+             the container build and FF_USE_ADVANCED_POD_SPEC_CONFIGURATION=true"
+        }
+        CiService::GitHub => {
+            "where Actions Runner Controller makes the pod, `template` of its runner set, which these fields belong in"
+        }
+    }
+}
+
 fn fit_one(case: &Case<'_>, mut remedy: Remedy) -> Remedy {
     let ours = matches!(Setting::of(case), Setting::Unit | Setting::Machine);
     match (&mut remedy.action, case.sandbox) {
@@ -235,6 +248,10 @@ fn fit_one(case: &Case<'_>, mut remedy: Remedy) -> Remedy {
                      are containers take no options",
                 );
             }
+        }
+        (Action::Pod(_), _) if matches!(Setting::of(case), Setting::Kubernetes { .. }) => {
+            let place = ci_service(case).map(pod_of_jobs);
+            return place.into_iter().fold(remedy, Remedy::needs);
         }
         (Action::Sandbox(_), Some(sandbox)) => return remedy.worded(sandbox),
         (Action::Unit(unit), _) if unit.user => {
@@ -295,6 +312,28 @@ mod tests {
 
     fn summaries(remedies: &[Remedy]) -> Vec<&str> {
         remedies.iter().map(|remedy| remedy.summary.as_str()).collect()
+    }
+
+    /// Who starts jobs in pods has the fields of these in a file of its own.
+    #[test]
+    fn pods_of_jobs_are_said_by_their_runner() {
+        use crate::host::Platform;
+        let needs = |platforms: &[Platform]| {
+            let host = platforms.iter().fold(machine(), |host, platform| on(host, *platform));
+            let case = Case::new(None, &host, None);
+            let all = fit(&case, Wish::WholeProc.grant(&case));
+            all.into_iter().flat_map(|remedy| remedy.requires).collect::<Vec<_>>().join("\n")
+        };
+        let gitlab = needs(&[Platform::Kubernetes, Platform::GitLabCi]);
+        assert_eq!(gitlab.matches("[[runners.kubernetes.pod_spec]]").count(), 1, "{gitlab}");
+        let github = needs(&[Platform::Kubernetes, Platform::GitHubActions]);
+        assert!(github.contains("template` of its runner set") && !github.contains("pod_spec"), "{github}");
+        for others in
+            [&[Platform::Kubernetes][..], &[Platform::Docker, Platform::GitLabCi], &[Platform::GitLabCi]]
+        {
+            let text = needs(others);
+            assert!(!text.contains("makes the pod"), "{text}");
+        }
     }
 
     #[test]

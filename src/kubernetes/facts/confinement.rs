@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{context, privileged, profile};
+use super::{context, own, privileged, profile};
 use crate::host::{Fact, Host, Security};
 use crate::kubernetes::{Cluster, Runtime, Workload};
 
@@ -51,16 +51,38 @@ pub(in crate::kubernetes) fn apparmor_asked(
     field.and_then(profile).or_else(|| annotated_apparmor(workload, container))
 }
 
+/// The annotation of a container, as it is written.
+pub(in crate::kubernetes) fn apparmor_annotation<'a>(
+    workload: &'a Workload,
+    container: &Value,
+) -> Option<&'a str> {
+    let name = container.get("name").and_then(Value::as_str)?;
+    let all = workload.pod().pointer("/metadata/annotations")?.as_object()?;
+    let is_its = |key: &str| key.strip_prefix(APPARMOR).and_then(|rest| rest.strip_prefix('/')) == Some(name);
+    all.iter().find(|(key, _)| is_its(key))?.1.as_str()
+}
+
 /// The same, of the annotation.
 pub(in crate::kubernetes) fn annotated_apparmor(workload: &Workload, container: &Value) -> Option<String> {
-    let name = container.get("name").and_then(Value::as_str)?;
-    let annotations = workload.pod().pointer("/metadata/annotations")?;
-    let text = annotations.get(format!("{APPARMOR}/{name}"))?.as_str()?;
-    Some(match text.strip_prefix("localhost/") {
-        Some(name) => name.to_owned(),
-        None if text == "unconfined" => "Unconfined".to_owned(),
-        None => "RuntimeDefault".to_owned(),
-    })
+    let text = apparmor_annotation(workload, container)?;
+    match (text.strip_prefix("localhost/"), text) {
+        (Some(name), _) => Some(name.to_owned()),
+        (None, "unconfined") => Some("Unconfined".to_owned()),
+        (None, "runtime/default") => Some("RuntimeDefault".to_owned()),
+        (None, _) => None,
+    }
+}
+
+/// Whether the kubelet looks for AppArmor: it does for all of a pod if the pod's field or that of any of its containers asks for a
+/// profile, be it that another field of the same pod takes it back.
+pub(in crate::kubernetes) fn needs_apparmor(cluster: &Cluster, workload: &Workload) -> bool {
+    let field = |place: &Value| {
+        let field = own(place, "appArmorProfile").filter(|_| has_apparmor_field(cluster));
+        field.and_then(profile)
+    };
+    let containers =
+        workload.listed().map(|(one, _)| field(one).or_else(|| annotated_apparmor(workload, one)));
+    containers.chain([field(workload.spec())]).flatten().any(|name| name != "Unconfined")
 }
 
 pub(super) fn security(host: &mut Host, cluster: &Cluster, workload: &Workload, container: &Value) {

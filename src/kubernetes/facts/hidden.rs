@@ -1,11 +1,12 @@
-//! Volumes that lie on what the image has for bwrap.
+//! Volumes that lie on what the image has for bwrap, and the runtime for its sandboxes.
 
 use std::path::Path;
 
 use serde_json::Value;
 
-use super::volumes_of;
+use super::{point_of, volumes_of};
 use crate::kubernetes::Workload;
+use crate::sandbox::{Operation, Sandbox};
 
 /// Where bwrap lies in an image, and the libraries that it is linked to: what is mounted on one of these hides them.
 const NEEDED: &[&str] = &[
@@ -19,14 +20,23 @@ const NEEDED: &[&str] = &[
     "/lib64",
 ];
 
-/// Whether bwrap is there all the same.
-pub(super) fn question(workload: &Workload, container: &Value) -> Option<String> {
+/// Where the devices are that `--dev` binds.
+const DEVICES: &str = "/dev";
+
+/// Whether what is wanted of the image, or of the runtime, is there all the same.
+pub(super) fn question(workload: &Workload, container: &Value, sandbox: &Sandbox) -> Option<String> {
+    let binds = sandbox.operations().iter().any(|one| matches!(one, Operation::Dev(_)));
+    let needed = |volume: &Value| {
+        let of_node = volume.pointer("/hostPath/path").is_some_and(|path| path == DEVICES);
+        let devices =
+            (binds && !of_node).then_some((DEVICES, "the devices that --dev binds", "of the runtime"));
+        NEEDED.iter().map(|place| (*place, "bwrap and its libraries", "of the image")).chain(devices)
+    };
     let mut volumes = volumes_of(workload, container);
-    let (volume, point) = volumes.find_map(|(mount, volume)| {
-        let point = mount.get("mountPath")?.as_str()?;
-        let absolute = point.starts_with('/');
-        let covers = absolute && NEEDED.iter().any(|place| Path::new(place).starts_with(point));
-        covers.then_some((volume, point))
+    let (volume, point, what, whose) = volumes.find_map(|(mount, volume)| {
+        let point = point_of(mount)?;
+        let (_, what, whose) = needed(volume).find(|(place, ..)| Path::new(place).starts_with(&point))?;
+        Some((volume, point, what, whose))
     })?;
     let name = crate::visible::line(volume.get("name")?.as_str()?);
     let empty = if volume.get("emptyDir").is_some() {
@@ -35,7 +45,7 @@ pub(super) fn question(workload: &Workload, container: &Value) -> Option<String>
         ""
     };
     Some(format!(
-        "whether bwrap and its libraries are there: the volume {name} covers {} of the image{empty}",
-        crate::visible::line(point)
+        "whether {what} are there: the volume {name} covers {} {whose}{empty}",
+        crate::visible::line(&point.to_string_lossy())
     ))
 }

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::{
-    MAPS_HUGE_PAGES, MAPS_TMPFS, Nodes, apparmor, apparmor_asked, confinement, gpu, hidden, kernel_since,
-    nodes, other_class, privileged, seccomp_asked, unmasked, user, user_namespace,
+    MAPS_HUGE_PAGES, MAPS_TMPFS, Nodes, apparmor, apparmor_asked, confinement, gpu, hidden, inside_proc,
+    kernel_since, nodes, other_class, privileged, seccomp_asked, unmasked, user, user_namespace,
 };
 use crate::diagnosis;
 use crate::kubernetes::quantity::memory_limits;
@@ -38,7 +38,7 @@ pub(in crate::kubernetes) fn questions(
         ));
         return ask;
     }
-    ask.extend(hidden::question(workload, container));
+    ask.extend(hidden::question(workload, container, sandbox));
     ask.extend(other_class(cluster, workload).map(|class| {
         format!(
             "what runs the RuntimeClass {class}: `kubectl get runtimeclass {class} -o jsonpath={{.handler}}`; this is of {}",
@@ -105,12 +105,39 @@ pub(in crate::kubernetes) fn questions(
         ask.push(text.to_owned());
     }
     let filter = seccomp_asked(cluster, workload, container);
-    if let Some(name) = filter.filter(|name| {
-        !["Unconfined", "RuntimeDefault", diagnosis::FILTER_FOR_BWRAP].contains(&name.as_str())
-    }) {
+    if let Some(name) = filter.filter(|name| of_nodes(name) && !privileged) {
         ask.push(format!("what the filter {} on the nodes permits", crate::visible::line(&name)));
     }
+    ask.extend(filters_of_those_before(cluster, workload, container));
+    if let (Runtime::CriO, Some(point)) = (cluster.runtime, inside_proc(workload, container)) {
+        ask.push(format!(
+            "whether CRI-O has runc or crun: `crio config | grep default_runtime` on the node; runc mounts no volume inside /proc, where {point} is"
+        ));
+    }
     ask
+}
+
+/// Whether a filter of this name is a file of the nodes that nobody here knows.
+fn of_nodes(name: &str) -> bool {
+    !["Unconfined", "RuntimeDefault", diagnosis::FILTER_FOR_BWRAP].contains(&name)
+}
+
+/// Of those that start the pod up: without its file such a container does not end, and the pod waits for it.
+fn filters_of_those_before(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<String> {
+    let before = workload.listed().take_while(|(one, _)| !std::ptr::eq(*one, container));
+    let before = before.filter(|(one, list)| *list == "initContainers" && !super::privileged(one));
+    let named = before.filter_map(|(one, _)| {
+        let filter = seccomp_asked(cluster, workload, one).filter(|name| of_nodes(name))?;
+        Some((crate::visible::line(one.get("name")?.as_str()?), filter))
+    });
+    let asked = named.map(|(name, filter)| {
+        let filter = crate::visible::line(&filter);
+        format!(
+            "whether the filter {filter} is on the nodes, for which container {name} asks, and the pod waits for that: \
+             `ls /var/lib/kubelet/seccomp/` on the node"
+        )
+    });
+    asked.collect()
 }
 
 /// So much is enough for each runtime.

@@ -67,6 +67,12 @@ impl Workload {
         self.way().is_here() && self.object.get("kind").is_none_or(|kind| kind != "Pod")
     }
 
+    /// Whether nothing comes of a change until somebody resumes it: a Deployment that is paused.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.kind == "Deployment" && self.object.pointer("/spec/paused") == Some(&true.into())
+    }
+
     /// Whether pods that it has made stay as they are when it is changed, until somebody deletes them.
     #[must_use]
     pub fn keeps_its_pods(&self) -> bool {

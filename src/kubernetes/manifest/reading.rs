@@ -64,6 +64,8 @@ impl Reading {
             .iter()
             .find_map(|key| object.pointer(&format!("/metadata/{key}"))?.as_str());
         let name = name.unwrap_or("(no name)").to_owned();
+        let unnamed =
+            object.pointer("/metadata/name").filter(|name| !name.is_string() && !name.is_null()).cloned();
         let (ways, custom) = self.pods_of(kind, &object);
         if ways.is_empty() && !self.others.iter().any(|other| other == kind) {
             self.others.push(kind.to_owned());
@@ -79,6 +81,13 @@ impl Reading {
                 )));
             }
             workload.check()?;
+            if let Some(unnamed) = unnamed.as_ref() {
+                return Err(ManifestError(format!(
+                    "{}: metadata.name must be a text, and is {}: write it in quotes (y, yes, no, on and off are truths in YAML, 1 is a number)",
+                    workload.title(),
+                    crate::visible::line(&unnamed.to_string())
+                )));
+            }
             self.found.push(workload);
         }
         Ok(())

@@ -1,10 +1,11 @@
-//! Names of capabilities that are none.
+//! Names of capabilities that are none, and capabilities that a node lacks.
 
 use serde_json::Value;
 
 use super::{Refusal, ignored, refusal};
-use crate::diagnosis::Cause;
-use crate::kubernetes::facts::{capability, own, privileged};
+use crate::diagnosis::{Cause, PodPatch};
+use crate::host::CapabilitySet;
+use crate::kubernetes::facts::{capability, privileged, words};
 use crate::kubernetes::{Cluster, Runtime};
 use crate::sandbox::Capability;
 
@@ -13,16 +14,61 @@ const PREFIX: &str = "CAP_";
 /// So many names that are none are told.
 const TOLD: usize = 20;
 
+/// All that is refused, or passed over.
+pub(super) fn refuses(cluster: &Cluster, container: &Value, userns: bool) -> Vec<Refusal> {
+    let mut found = no_names(cluster, container);
+    // the first process of a user namespace has all of them
+    found.extend(that_the_node_lacks(cluster, container).filter(|_| !userns));
+    found
+}
+
+/// What a node that is a container itself cannot give.
+fn that_the_node_lacks(cluster: &Cluster, container: &Value) -> Option<Refusal> {
+    let node = cluster.node.process.bounding.present()?;
+    if cluster.runtime == Runtime::GVisor {
+        return None;
+    }
+    let asked = asked_of_node(cluster, container);
+    // later ones are not in each kernel
+    let mut lacking =
+        Capability::ALL.iter().filter(|one| one.number() <= 37 && asked.has(**one) && !node.has(**one));
+    let lacks = lacking.next()?;
+    let says =
+        |whose: &str| format!("{} cannot give {lacks} to {whose}: the node itself lacks it", cluster.runtime);
+    let cause = Some(Cause::PodFieldsRefused);
+    if privileged(container) {
+        let remedy = "leave privileged out, or give the node that capability";
+        return Some(refusal(cause, says("a privileged container"), remedy));
+    }
+    let remedy = "leave it out, or set hostUsers: false, with which the pod has it over what is its own";
+    let mut refused = refusal(cause, says("the container"), remedy);
+    refused.patch = Some(PodPatch { host_users: Some(false), ..PodPatch::default() }.into());
+    Some(refused)
+}
+
+/// containerd gives what the node has of "all", and to a privileged container; CRI-O asks for each that there is.
+fn asked_of_node(cluster: &Cluster, container: &Value) -> CapabilitySet {
+    let of_all = cluster.runtime == Runtime::CriO;
+    if privileged(container) {
+        return if of_all { CapabilitySet(u64::MAX) } else { CapabilitySet::default() };
+    }
+    let listed = |list: &str| words(container, list);
+    let set = |list: &str| {
+        let known = listed(list).into_iter().filter_map(|name| capability(cluster.runtime, name));
+        known.fold(0, |bits: u64, one| bits | 1 << one.number())
+    };
+    let all = |list: &str| listed(list).iter().any(|name| name.eq_ignore_ascii_case("all"));
+    let every = if of_all && all("add") && !all("drop") { u64::MAX } else { 0 };
+    CapabilitySet((every | set("add")) & !set("drop"))
+}
+
 /// containerd puts `CAP_` before whatever is there, and passes over what comes of it; CRI-O makes no container.
-pub(super) fn refuses(cluster: &Cluster, container: &Value) -> Vec<Refusal> {
+fn no_names(cluster: &Cluster, container: &Value) -> Vec<Refusal> {
     // which has all of them, whatever is listed
     if privileged(container) || cluster.runtime == Runtime::GVisor {
         return Vec::new();
     }
-    let listed = |list: &'static str| {
-        let all = own(container, "capabilities").and_then(|both| both.get(list)?.as_array());
-        all.into_iter().flatten().filter_map(Value::as_str).map(move |name| (list, name))
-    };
+    let listed = |list: &'static str| words(container, list).into_iter().map(move |name| (list, name));
     // who names a thousand that are none learns it from the first
     let all = listed("add").chain(listed("drop"));
     let wrong = all
@@ -39,9 +85,14 @@ fn of(runtime: Runtime, list: &str, name: &str) -> Refusal {
     );
     let prefixed = starts(name);
     match (runtime, prefixed) {
-        (Runtime::CriO, _) if list == "add" => {
+        (Runtime::CriO, _) => {
             let before = if prefixed { "" } else { PREFIX };
-            let text = format!("CRI-O says: unknown capability \"{before}{}\" to add", shown.to_uppercase());
+            let full = format!("{before}{}", shown.to_uppercase());
+            let text = if list == "add" {
+                format!("CRI-O says: unknown capability \"{full}\" to add")
+            } else {
+                format!("CRI-O says: failed to drop cap {full} invalid capability: {full}")
+            };
             refusal(Some(Cause::PodFieldsRefused), text, remedy)
         }
         (Runtime::Containerd, true) => {

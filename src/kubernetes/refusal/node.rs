@@ -2,36 +2,32 @@
 
 use serde_json::Value;
 
-use super::{Refusal, refusal};
+use super::{Refusal, ids, refusal};
 use crate::bwrap::Version;
 use crate::diagnosis::{Cause, PodPatch};
 use crate::kubernetes::change::Field;
 use crate::kubernetes::facts::{
-    MAPS_TMPFS, Nodes, apparmor, apparmor_asked, context, is, kernel_since, nodes, privileged, seccomp_asked,
-    user, user_namespace,
+    MAPS_TMPFS, apparmor, context, is, kernel_since, needs_apparmor, user, user_namespace,
 };
 use crate::kubernetes::quantity::memory_limits;
 use crate::kubernetes::sysctls::{self, Namespace};
 use crate::kubernetes::{Cluster, Runtime, Workload};
-use crate::sandbox::Capability;
-
-/// The kubelet gives a pod with a user namespace of its own ids below this.
-const IDS: u64 = 65_536;
 
 /// What the kubelet says of a root that the pod does not want.
 const NO_ROOT: &str = "the kubelet starts no root where the pod says runAsNonRoot: true: container has runAsNonRoot and image will run as root";
 
 /// The one without the other is refused.
-const BOTH: &[Field] = &[Field::HostUsers, Field::ProcMount];
+pub(super) const BOTH: &[Field] = &[Field::HostUsers, Field::ProcMount];
 
 pub(super) fn refuses(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<Refusal> {
     let mut found = Vec::new();
     if user_namespace(cluster, workload) {
         found.extend(without_namespaces(cluster));
-        found.extend(apart_on_fargate(workload));
         found.extend(old_kernel(cluster, workload));
-        found.extend(ids_without_mapping(cluster, workload, container));
+        found.extend(ids::without_mapping(cluster, workload, container));
+        found.extend(groups_that_ping(cluster, workload));
     }
+    found.extend(ids::group_alone(cluster, workload));
     let (uid, _) = user(cluster, workload, container);
     if uid == 0 && is(context(workload, container, "runAsNonRoot"), true) {
         let text = NO_ROOT;
@@ -39,31 +35,18 @@ pub(super) fn refuses(cluster: &Cluster, workload: &Workload, container: &Value)
         refused.patch = Some(PodPatch { run_as_user: Some(1000), ..PodPatch::default() }.into());
         found.push(refused);
     }
-    // each but Unconfined is looked for
-    let asked = apparmor_asked(cluster, workload, container).filter(|name| name != "Unconfined");
-    if asked.is_some() && apparmor(cluster) == Some(false) && cluster.runtime != Runtime::GVisor {
-        let text = "the kubelet says: Cannot enforce AppArmor: AppArmor is not enabled on the host";
-        let remedy = "leave appArmorProfile and its annotation out for these nodes";
-        found.push(refusal(Some(Cause::AppArmorProfileNotLoaded), text, remedy));
-    }
-    found.extend(privileged_on_fargate(workload, container));
-    found.extend(profiles_of_clouds(cluster, workload, container));
     found.extend(sysctls(workload));
     found.extend(little_memory(cluster, workload, container));
-    // a node that is a container itself may lack some
-    let lacks =
-        cluster.node.process.bounding.present().and_then(|bounding| {
-            Capability::ALL.iter().find(|one| one.number() <= 37 && !bounding.has(**one))
-        });
-    if let (Runtime::CriO, true, Some(lacks)) = (cluster.runtime, privileged(container), lacks) {
-        let text = format!("CRI-O cannot give {lacks} to a privileged container: the node itself lacks it");
-        found.push(refusal(
-            Some(Cause::PodFieldsRefused),
-            text,
-            "leave privileged out, or give the node that capability",
-        ));
-    }
     found
+}
+
+/// What it looks for in all of a pod.
+pub(super) fn without_apparmor(cluster: &Cluster, workload: &Workload) -> Option<Refusal> {
+    let off = apparmor(cluster) == Some(false) && cluster.runtime != Runtime::GVisor;
+    let text = "the kubelet says: Cannot enforce AppArmor: AppArmor is not enabled on the host";
+    let remedy = "leave appArmorProfile and its annotation out for these nodes, of the pod and of each of its containers";
+    (off && needs_apparmor(cluster, workload))
+        .then(|| refusal(Some(Cause::AppArmorProfileNotLoaded), text, remedy))
 }
 
 /// Nodes that make no user namespaces for pods.
@@ -99,55 +82,6 @@ fn without_namespaces(cluster: &Cluster) -> Vec<Refusal> {
     found
 }
 
-/// What the crate's own text of Fargate says: nobody sets /proc there, nor namespaces.
-fn apart_on_fargate(workload: &Workload) -> Option<Refusal> {
-    let fargate = nodes(workload) == Some(Nodes::Fargate);
-    let mut refused = refusal(
-        Some(Cause::RuntimeWithoutUserNamespaces),
-        "AWS Fargate lets nobody set namespaces and /proc of a pod: hostUsers: false is not for it",
-        "leave hostUsers and procMount out and bind the outer /proc in the sandbox, or run the pod on nodes of your own (EC2)",
-    );
-    refused.patch = Some(BOTH.into());
-    fargate.then_some(refused)
-}
-
-/// In the words of its admission.
-fn privileged_on_fargate(workload: &Workload, container: &Value) -> Option<Refusal> {
-    let text = "AWS says: Pod not supported on Fargate: invalid SecurityContext fields: Privileged";
-    let refused = || {
-        refusal(
-            Some(Cause::AdmissionRefuses),
-            text,
-            "leave privileged out, or run the pod on nodes of your own (EC2)",
-        )
-    };
-    (privileged(container) && nodes(workload) == Some(Nodes::Fargate)).then(refused)
-}
-
-/// Profiles that a pod names and that nobody can have brought to its node.
-fn profiles_of_clouds(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<Refusal> {
-    let Some(nodes) = nodes(workload).filter(|nodes| *nodes != Nodes::Virtual) else { return Vec::new() };
-    let own = |asked: Option<String>| {
-        asked.filter(|name| !["RuntimeDefault", "Unconfined"].contains(&name.as_str()))
-    };
-    let rows = [
-        (own(seccomp_asked(cluster, workload, container)), Cause::SeccompFileMissing, "system call filter"),
-        (
-            own(apparmor_asked(cluster, workload, container)),
-            Cause::AppArmorProfileNotLoaded,
-            "AppArmor profile",
-        ),
-    ];
-    let named = rows.into_iter().filter_map(|(name, cause, what)| Some((name?, cause, what)));
-    let refused = named.map(|(name, cause, what)| {
-        let name = crate::visible::line(&name);
-        let text =
-            format!("the {what} {name} is on no node that the pod comes to: {}", nodes.without_files());
-        refusal(Some(cause), text, "run the pod on nodes of your own, or name no profile of a node's")
-    });
-    refused.collect()
-}
-
 /// The token of the service account is on a tmpfs, and each pod has one unless it says no.
 fn old_kernel(cluster: &Cluster, workload: &Workload) -> Option<Refusal> {
     let release = cluster.node.kernel.release.present()?;
@@ -163,30 +97,20 @@ fn old_kernel(cluster: &Cluster, workload: &Workload) -> Option<Refusal> {
     Some(refusal(Some(Cause::VolumeWithoutIdMapping), text, remedy))
 }
 
-fn ids_without_mapping(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<Refusal> {
-    let named = |field| context(workload, container, field).and_then(Value::as_u64);
-    let pods = |field| workload.spec().get("securityContext").and_then(|pods| pods.get(field));
-    let groups = pods("supplementalGroups").and_then(Value::as_array).into_iter().flatten();
-    let (uid, _) = user(cluster, workload, container);
-    let ids = [
-        ("user", Some(u64::from(uid))),
-        ("runAsGroup", named("runAsGroup")),
-        ("fsGroup", pods("fsGroup").and_then(Value::as_u64)),
-        ("supplementalGroups", groups.filter_map(Value::as_u64).max()),
-    ];
-    let above = ids.into_iter().filter_map(|(what, id)| Some((what, id.filter(|id| *id >= IDS)?)));
-    let refused = above.map(|(what, id)| {
-        let text = format!(
-            "the pod's user namespace has the ids below {IDS}, and so not the {what} {id}: runc does not start it"
-        );
-        let remedy = "name an id below 65536, or leave hostUsers and procMount out and bind the outer /proc in the sandbox";
-        let mut refused = refusal(Some(Cause::IdWithoutMapping), text, remedy);
-        if what == "user" {
-            refused.patch = Some(PodPatch { run_as_user: Some(1000), ..PodPatch::default() }.into());
-        }
-        refused
-    });
-    refused.collect()
+/// containerd has runc set it in the pod's user namespace, where the groups must be mapped; CRI-O sets it outside.
+fn groups_that_ping(cluster: &Cluster, workload: &Workload) -> Option<Refusal> {
+    const NAME: &str = "net.ipv4.ping_group_range";
+    let mut ranges = sysctls::written(workload).filter(|(name, _)| sysctls::dotted(name) == NAME);
+    let (_, value) = ranges.find(|(_, value)| {
+        value.split_whitespace().filter_map(|group| group.parse::<u64>().ok()).any(|group| group >= ids::IDS)
+    })?;
+    let text = format!(
+        "runc says: failed to write sysctl {NAME} = \"{}\": invalid argument, for with hostUsers: false the pod has no group above 65535",
+        crate::visible::line(value)
+    );
+    let refused =
+        || refusal(Some(Cause::PodFieldsRefused), text, "say '0 65535', which is every group of the pod");
+    (cluster.runtime != Runtime::CriO).then(refused)
 }
 
 /// What the kubelet admits no pod with (`SysctlForbidden`), in its words.

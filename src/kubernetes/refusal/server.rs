@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Refusal, ignored, refusal};
+use super::{Refusal, ignored, refusal, twice, values};
 use crate::diagnosis::{Cause, PodPatch};
 use crate::kubernetes::facts::{
     APPARMOR, HAS_USER_NAMESPACES, annotated_apparmor, context, demanded, drops_user_namespaces, is,
@@ -106,7 +106,7 @@ fn user_namespace(cluster: &Cluster, workload: &Workload) -> Vec<Refusal> {
 fn of_container(workload: &Workload, container: &Value, there: &BTreeSet<&str>, meant: bool) -> Vec<Refusal> {
     let name = crate::visible::line(container.get("name").and_then(Value::as_str).unwrap_or_default());
     let whose = if meant { String::new() } else { format!("container {name}: ") };
-    let mut found = Vec::new();
+    let mut found = values::refuses(workload, container, &whose);
     if is(own(container, "allowPrivilegeEscalation"), false) {
         let added = own(container, "capabilities").and_then(|both| both.get("add")?.as_array());
         // it looks for this name only
@@ -152,12 +152,6 @@ fn of_container(workload: &Workload, container: &Value, there: &BTreeSet<&str>, 
         found.push(refusal(Some(Cause::PodFieldsRefused), text, "add it to volumes, or leave the mount out"));
     }
     found
-}
-
-/// What is there once more.
-fn twice<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let mut seen = BTreeSet::new();
-    names.into_iter().find(|name| !seen.insert(*name))
 }
 
 /// Volumes that are called alike.

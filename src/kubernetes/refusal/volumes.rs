@@ -1,12 +1,12 @@
 //! Volumes that a runtime does not mount.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
 use super::{Refusal, refusal};
 use crate::diagnosis::Cause;
-use crate::kubernetes::facts::{MAPS_HUGE_PAGES, kernel_since, volumes_of};
+use crate::kubernetes::facts::{MAPS_HUGE_PAGES, inside_proc, kernel_since, mounts_of, point_of, volumes_of};
 use crate::kubernetes::{Cluster, Runtime, Workload};
 
 pub(super) fn refuses(
@@ -16,12 +16,19 @@ pub(super) fn refuses(
     userns: bool,
 ) -> Vec<Refusal> {
     let mut found = Vec::new();
+    if mounts_of(container).next().is_none() {
+        return found;
+    }
     if userns {
         found.extend(without_mapping(cluster, workload, container));
     }
-    // crun has other rules
+    let root = |mount: &Value| point_of(mount).is_some_and(|point| point.parent().is_none());
+    if volumes_of(workload, container).any(|(mount, _)| root(mount)) {
+        let text = format!("{} mounts no volume on the root of a container", cluster.runtime);
+        found.push(refusal(Some(Cause::PodFieldsRefused), text, "mount the volume elsewhere"));
+    }
+    // crun, which CRI-O may have, has other rules
     if let (Runtime::Containerd, Some(point)) = (cluster.runtime, inside_proc(workload, container)) {
-        let point = crate::visible::line(point);
         let text = format!("runc mounts no volume inside /proc, where {point} is");
         found.push(refusal(Some(Cause::PodFieldsRefused), text, "mount the volume elsewhere"));
     }
@@ -29,25 +36,58 @@ pub(super) fn refuses(
 }
 
 /// Where a node has what is the kernel's own, and what it is; what else is mounted below is so, too.
-const KERNELS: &[(&str, &str)] = &[("/proc", "procfs"), ("/sys", "sysfs"), ("/dev", "devtmpfs")];
+const KERNELS: &[(&str, &str)] =
+    &[("/proc", "procfs"), ("/sys/fs/cgroup", "cgroup2"), ("/sys", "sysfs"), ("/dev", "devtmpfs")];
 
 /// What lies there, and elsewhere in truth.
 const ELSEWHERE: &[&str] = &["/dev/hugepages", "/dev/log", "/dev/shm"];
 
+/// Filesystems that no kernel shows under other ids, as mountinfo names them; overlayfs maps its layers, and not itself.
+const UNMAPPED: &[&str] = &[
+    "9p",
+    "bpf",
+    "cgroup",
+    "cgroup2",
+    "debugfs",
+    "devpts",
+    "devtmpfs",
+    "mqueue",
+    "nfs",
+    "nfs4",
+    "overlay",
+    "proc",
+    "securityfs",
+    "sysfs",
+    "tracefs",
+];
+
 /// The filesystem of a volume, if no kernel shows its files under other ids.
-fn unmapped(cluster: &Cluster, volume: &Value) -> Option<&'static str> {
+fn unmapped(cluster: &Cluster, volume: &Value) -> Option<String> {
+    let there = |kind: &str| volume.get(kind).is_some_and(|value| !value.is_null());
     let medium = volume.pointer("/emptyDir/medium").and_then(Value::as_str);
     if medium.is_some_and(|medium| medium.starts_with("HugePages")) {
-        return (kernel_since(cluster, MAPS_HUGE_PAGES) == Some(false)).then_some("hugetlbfs");
+        return (kernel_since(cluster, MAPS_HUGE_PAGES) == Some(false)).then(|| "hugetlbfs".to_owned());
     }
-    if volume.get("nfs").is_some_and(|nfs| !nfs.is_null()) {
-        return Some("NFS");
+    if there("nfs") {
+        return Some("NFS".to_owned());
     }
-    let path = Path::new(volume.pointer("/hostPath/path")?.as_str()?);
+    if there("image") && cluster.runtime == Runtime::CriO {
+        return Some("an overlay that CRI-O makes of an image".to_owned());
+    }
+    of_node(cluster, Path::new(volume.pointer("/hostPath/path")?.as_str()?))
+}
+
+/// The same of a path of the node: what it has there, else what is there on nearly every node.
+fn of_node(cluster: &Cluster, path: &Path) -> Option<String> {
+    if let Some(mounts) = cluster.node.mounts.present() {
+        let below = mounts.iter().filter(|mount| mount.rest(path).is_some());
+        let filesystem = &below.max_by_key(|mount| mount.point.as_os_str().len())?.filesystem;
+        return UNMAPPED.contains(&filesystem.as_str()).then(|| filesystem.clone());
+    }
     if ELSEWHERE.iter().any(|other| path.starts_with(other)) {
         return None;
     }
-    KERNELS.iter().find(|(place, _)| path.starts_with(place)).map(|(_, kind)| *kind)
+    KERNELS.iter().find(|(place, _)| path.starts_with(place)).map(|(_, kind)| (*kind).to_owned())
 }
 
 fn without_mapping(cluster: &Cluster, workload: &Workload, container: &Value) -> Option<Refusal> {
@@ -60,33 +100,4 @@ fn without_mapping(cluster: &Cluster, workload: &Workload, container: &Value) ->
     );
     let remedy = "use another kind of volume, or leave hostUsers and procMount out and bind the outer /proc in the sandbox";
     Some(refusal(Some(Cause::VolumeWithoutIdMapping), text, remedy))
-}
-
-/// Files of /proc that runc lets be covered: those of lxcfs, and two settings.
-const COVERED: &[&str] = &[
-    "cpuinfo",
-    "diskstats",
-    "loadavg",
-    "meminfo",
-    "net/dev",
-    "slabinfo",
-    "stat",
-    "swaps",
-    "sys/crypto/fips_enabled",
-    "sys/kernel/ns_last_pid",
-    "uptime",
-];
-
-fn inside_proc<'a>(workload: &'a Workload, container: &'a Value) -> Option<&'a str> {
-    let points = volumes_of(workload, container)
-        .filter_map(|(mount, volume)| Some((volume, mount.get("mountPath")?.as_str()?)));
-    let mut inside = points.filter(|(volume, point)| {
-        let clean: PathBuf = Path::new(point).components().collect();
-        let Some(inner) = clean.strip_prefix("/proc").ok().and_then(Path::to_str) else { return false };
-        // a procfs may be there, which the node's is
-        let path = volume.pointer("/hostPath/path").and_then(Value::as_str);
-        let procfs = inner.is_empty() && path == Some("/proc");
-        !procfs && !COVERED.contains(&inner)
-    });
-    inside.next().map(|(_, point)| point)
 }

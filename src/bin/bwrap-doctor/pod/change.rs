@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::Path;
 use std::process::ExitCode;
@@ -44,6 +44,13 @@ impl Change {
                 format!(
                     "pods that this {kind} has made stay as they are: delete them, then it makes new ones"
                 ),
+            );
+        }
+        if cure.changed.is_paused() && !cure.is_empty() {
+            let object = cure.changed.kubectl_name().unwrap_or_else(|| "Deployment/NAME".into());
+            notes.insert(
+                0,
+                format!("it is paused: no pod has the change before kubectl rollout resume {object}"),
             );
         }
         Ok(Some(Self { title, cure, notes, remedies }))
@@ -310,6 +317,10 @@ pub(super) fn write(task: &Pod, wish: &Wish<'_>, files: &[(&Path, String, Vec<Wo
         }
         say(&mut text, "  ", &nodes);
     }
+    let changed = written.iter().flat_map(|(.., changes)| changes).filter(|change| !change.cure.is_empty());
+    if task.container.is_none() && changed.count() > 1 {
+        text.push_str("Several were changed: --container NAME changes those alone that have a container of this name.\n");
+    }
     output::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -321,6 +332,12 @@ fn writable(path: &Path) -> Result<(), String> {
     }
     if !fs::metadata(path).map_err(|error| error.to_string())?.is_file() {
         return Err("is no file that can be written to".to_owned());
+    }
+    // it would come back as UTF-8, which who wrote it may not expect
+    let mut mark = [0; 2];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut mark));
+    if read.is_ok() && [[0xff, 0xfe], [0xfe, 0xff]].contains(&mark) {
+        return Err("is UTF-16: save it as UTF-8 first, as by `iconv -f UTF-16 -t UTF-8`".to_owned());
     }
     // what is replaced by its name would never be asked
     File::options().write(true).open(path).map_err(|error| error.to_string())?;

@@ -78,6 +78,9 @@ const MADE: &[&str] = &[
     "status: deployed",
 ];
 
+/// What Pod Security and Kyverno say where they only warn.
+const WARNED: &[&str] = &["would violate podsecurity", "warning: policy "];
+
 /// Whether a text in small letters, on one line, is about objects that are no pods and make none.
 pub(super) fn is_about_others(text: &str) -> bool {
     let has = |words: &[&str]| words.iter().any(|words| text.contains(words));
@@ -112,6 +115,11 @@ fn kinds(text: &str) -> impl Iterator<Item = &str> {
         let (kind, name) = object.split_once('/')?;
         name.contains('/').then_some(kind)
     });
+    // `(ci/executor; apps/v1, Kind=StatefulSet)`, of a server-side apply
+    let applied = text
+        .match_indices(", kind=")
+        .filter_map(|(at, mark)| text.get(at + mark.len()..)?.split([')', ',', ' ']).next());
+    let marked = marked.chain(applied);
     named.chain(alone).map(last_word).chain(blocked).chain(marked).filter(|kind| !kind.is_empty())
 }
 
@@ -127,7 +135,8 @@ fn last_word(text: &str) -> &str {
 
 /// Whether it is a warning of the API server's, and no failure: what it is about was made.
 pub(super) fn is_warning(text: &str) -> bool {
-    let text = text.to_lowercase();
+    // what a policy finds wrong is no failure of the request
+    let text = text.to_lowercase().replace("validation error: ", "");
     let warns = text.contains("warning: ") || text.contains("warnings.go:");
     let fails = [
         "error from server",
@@ -141,7 +150,7 @@ pub(super) fn is_warning(text: &str) -> bool {
     ];
     warns
         && !fails.iter().any(|words| text.contains(words))
-        && (text.contains("would violate podsecurity") || MADE.iter().any(|words| text.contains(words)))
+        && (WARNED.iter().any(|words| text.contains(words)) || MADE.iter().any(|words| text.contains(words)))
 }
 
 /// Whether events tell of a container that was started after the last of their warnings.

@@ -124,16 +124,39 @@ fn what_is_none_of_kubernetes_words_is_not_taken_for_them() {
         "Error from server (Forbidden): pods is forbidden: User \"dev\" cannot list resource \"pods\" in API group \"\" in the namespace \"ci\"",
         // what runtimes say everywhere
         "runc create failed: unable to start container process: error during container init: error mounting \"proc\" to rootfs at \"/proc\": operation not permitted: unknown",
+        // what others say in words like these
+        "json: cannot unmarshal bool into Go struct field Config.spec.name of type string",
+        "Error: unable to decode \"s.yaml\": json: cannot unmarshal string into Go struct field ServiceSpec.spec.ports of type int32",
+        "Error: INSTALLATION FAILED: Service \"x\" is invalid: spec.ports[0].nodePort: Invalid value: 1",
+        "Error: INSTALLATION FAILED: failed to create resource: Ingress.networking.k8s.io \"x\" is invalid: spec.rules: Required value",
+        "error: failed to create typed patch object (ci/x; v1, Kind=Service): .spec.port: field not declared in schema",
+        "docker: Error response from daemon: failed to create task for container: OCI runtime create failed: runc create failed: unable to start container process: error during container init: failed to write sysctl net.ipv4.ping_group_range = \"0 4294967295\": invalid argument: unknown",
+        "runc run failed: unable to start container process: can't apply capabilities: operation not permitted",
+        "set memory limit for the JVM to 64m, which is too low",
+        "my policy: validation error: failed at path /x",
+        "docker: Error response from daemon: path /srv is mounted on / but it is not a shared mount.",
+        "write /run/secrets/kubernetes.io/serviceaccount/x: no space left on device",
         // and of a pod that has started since
         "Events:\n  Warning  FailedMount  60s  kubelet  MountVolume.SetUp failed for volume \"x\" : x\n  Normal   Started  50s  kubelet  Started container c\n",
     ] {
         assert!(!code(text).starts_with("K8"), "{text}: {}", code(text));
+    }
+    // what comes on several lines
+    for text in [
+        "  Warning  Failed     3s (x8 over 90s)  kubelet  Error: ErrImageNeverPull\n  Warning  ErrImageNeverPull  3s  kubelet  Container image \"x\" is not present",
+        "    reason: Unschedulable\n    message: '0/5 nodes are available: 4 Insufficient cpu.'",
+    ] {
+        assert_eq!(code(text), "K810", "{text}");
     }
     // bwrap's own word counts more, whoever passes it on
     let passed = "Error from server: command terminated: bwrap: setting up uid map: Permission denied";
     assert!(!code(passed).starts_with("K8"), "{}", code(passed));
     let missing = "OCI runtime create failed: unable to start container process: exec: \"bwrap\": executable file not found in $PATH";
     assert_eq!(code(missing), "CP07");
+    let escaped = "Error: container create failed: time=\"2026-03-02T10:11:12Z\" level=error msg=\"runc create failed: unable to start \
+                   container process: exec: \\\"bwrap\\\": executable file not found in $PATH\"";
+    assert_eq!(code(escaped), "CP07");
+    assert_eq!(code(&escaped.replace("bwrap", "executor")), "K810");
     let said = diagnose(&Symptom::from_text(missing.as_bytes()), &machine(), None).to_string();
     assert!(said.contains("the container's runtime says so") && !said.contains("the shell"), "{said}");
 }
@@ -163,6 +186,7 @@ fn a_warning_stops_no_pod() {
         "Warning: would violate PodSecurity \"restricted:latest\": allowPrivilegeEscalation != false (x)\npod/p created",
         "W0101 10:00:00.000 123 warnings.go:70] would violate PodSecurity \"baseline:latest\": privileged (x)\nSTATUS: deployed",
         "Warning: unknown field \"spec.securityContext.procMount\"\npod/p created",
+        "Warning: policy disallow-proc-mount.check-proc-mount: validation error: Changing the proc mount is not allowed. rule check-proc-mount failed at path /spec/containers/0/securityContext/procMount/\npod/executor created",
     ] {
         let report = diagnose(&Symptom::from_text(text.as_bytes()), &machine(), None).brief();
         assert!(report.starts_with("Kubernetes made this, with a warning"), "{report}");
@@ -190,6 +214,40 @@ fn remedies_are_for_what_the_text_names() {
             "image's files",
         ),
         ("failed to set MOUNT_ATTR_IDMAP on /var/lib/x: invalid argument", "that volume"),
+        (
+            "failed to create containerd task: failed to set MOUNT_ATTR_IDMAP on /var/lib/kubelet/pods/0f3c/volumes/kubernetes.io~projected/kube-api-access-abcde: invalid argument",
+            "Linux 6.3",
+        ),
+        ("the feature gate \"UserNamespacesSupport\" is disabled: can't set spec.HostUsers", "kubelet has"),
+        ("can't set spec.hostUsers: false, runtime does not support user namespaces", "whose runtime"),
+        (
+            "failed to start noop process for unshare: fork/exec /proc/self/exe: operation not permitted",
+            "the node itself",
+        ),
+        (
+            "failed to start noop process for unshare: fork/exec /proc/self/exe: invalid argument",
+            "the kubelet",
+        ),
+        (
+            "admission webhook \"validation.gatekeeper.sh\" denied the request: [psp-proc-mount] ProcMount type is not allowed, container: c",
+            "outer /proc",
+        ),
+        (
+            "pods \"p\" is forbidden: unable to validate against any security context constraint: [provider restricted-v2: .containers[0].procMount: Invalid value: \"Unmasked\", provider \"nested-container\": Forbidden: not usable by user or serviceaccount]",
+            "nested-container",
+        ),
+        (
+            "admission webhook \"x.io\" denied the request: container c must not be privileged",
+            "needs the least",
+        ),
+        (
+            "failed to create containerd task: OCI runtime create failed: error running createContainer hook #0: fork/exec /kind/bin/mount-product-files.sh: permission denied",
+            "hook of kind",
+        ),
+        (
+            "failed to create containerd task: OCI runtime create failed: error running createContainer hook #0: exit status 1",
+            "the cluster says",
+        ),
         ("The Deployment \"d\" is invalid: spec.selector: Invalid value: {}: field is immutable", "selector"),
         ("The Job \"j\" is invalid: spec.template: Invalid value: {}: field is immutable", "anew"),
     ] {
