@@ -165,7 +165,7 @@ pub(super) fn reach_it(case: &Case<'_>) -> Vec<Remedy> {
 }
 
 /// The directories on the way to a path, but for the root, as words of a shell.
-fn directories_of(path: &Path) -> String {
+pub(super) fn directories_of(path: &Path) -> String {
     let above = path.ancestors().skip(1).filter(|above| above.file_name().is_some());
     let mut words: Vec<String> = above.map(word).collect();
     words.reverse();

@@ -6,6 +6,8 @@ use crate::diagnosis::{Action, Bearing, Cause, Confidence, Diagnosis, Outlook, S
 use crate::host::Fact;
 use crate::sandbox::{Bind, Chmod, Overlay, RemountRo, Sandbox, Tmpfs};
 
+mod mount_points;
+
 fn finds(message: &str, sandbox: &Sandbox, cause: Cause, operation: Option<usize>) -> Diagnosis {
     let diagnosis = explain(message, &machine(), sandbox);
     let first = &diagnosis.causes[0];
@@ -284,6 +286,18 @@ fn a_file_that_does_not_fit() {
             .summary
             .contains("quota of /srv is full")
     );
+    // what is full is what is mounted there, below the source or not
+    let whole = Sandbox::new().bind("/", "/").file("x", "/opt/a/x");
+    let message = "Can't write data to file /opt/a/x: No space left on device";
+    for (mount, full) in [("/opt", "/opt"), ("/opt/a/x/y", "/"), ("/var", "/")] {
+        let mut host = machine();
+        let line = format!("7 1 0:50 / {mount} rw,relatime - tmpfs t rw");
+        host.mounts = Fact::Present(mounts(&["1 0 8:1 / / rw,relatime - ext4 /dev/vda1 rw", &line]));
+        let found = explain(message, &host, &whole);
+        let summary = &found.causes[0].summary;
+        assert!(summary.ends_with(&format!("the disk or quota of {full} is full")), "{mount}: {summary}");
+        assert!(commands(&found)[0].starts_with(&format!("df -h {full};")), "{found}");
+    }
     // mounts, not bytes, are what a mount has no room for
     let diagnosis = explain("Can't mount tmpfs on /tmp: Limit exceeded (ENOSPC). Hint", &machine(), &sandbox);
     assert!(diagnosis.causes.iter().all(|finding| finding.cause != Cause::FileTooBig));
