@@ -23,7 +23,7 @@ pub use self::problem::ProgramProblem;
 use self::view::{Node, View, Way};
 use self::writers::has_writer;
 use super::open_regular;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, relative};
 
 /// A program to find in a sandbox.
 #[derive(Debug, Clone, Copy)]
@@ -95,6 +95,32 @@ pub(crate) fn enter(sandbox: &Sandbox, directory: &Path) -> Result<(), i32> {
         Way::Denied(..) => Err(libc::EACCES),
         Way::Circle => Err(libc::ELOOP),
         Way::TooLong => Err(libc::ENAMETOOLONG),
+    }
+}
+
+/// What a path is inside, where no link leads to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Missing,
+    Directory,
+    File,
+    /// Nobody can tell, or a link leads there.
+    Unknown,
+}
+
+/// What bwrap finds at a path, after the operations of this sandbox.
+pub(crate) fn kind(sandbox: &Sandbox, path: &Path) -> Kind {
+    let path = Path::new("/").join(relative(path));
+    match View(sandbox).resolve(&path) {
+        Way::Nowhere => Kind::Missing,
+        Way::To(at, Node::Directory(_)) if at == path => Kind::Directory,
+        Way::To(at, Node::Data(..)) if at == path => Kind::File,
+        Way::To(at, Node::Host(host)) if at == path => match fs::symlink_metadata(host) {
+            Ok(meta) if meta.is_dir() => Kind::Directory,
+            Ok(_) => Kind::File,
+            Err(_) => Kind::Unknown,
+        },
+        _ => Kind::Unknown,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Destinations that cannot be made, or are not what they must be.
 
 use super::lookup::{Found, Spot, is_of_runtime};
-use super::mount_points::{in_windows, mount_point};
+use super::mount_points::{CREATE_FILE, MKDIR_PARENTS, in_windows, mount_point};
 use super::sources::{directories_of, is_socket};
 use crate::diagnosis::causes::prelude::*;
 use crate::diagnosis::launcher::Launcher;
@@ -10,11 +10,8 @@ use crate::diagnosis::launcher::Launcher;
 const MOUNT: &str = "Unable to mount source on destination";
 const SYMLINK: &str = "Can't mount on symlink destination %s";
 const CHMOD: &str = "Can't chmod %#o %s";
-/// What a destination that is missing is made with, since 0.12.
-pub(super) const CREATE_FILE: &str = "Can't create file %s";
 /// What is opened for its mode, since 0.12.
 const OPEN: &str = "Can't open %s";
-pub(super) const MKDIR_PARENTS: &str = "Can't mkdir parents for %s";
 const NOT_A_FILE: &str = "Destination is not a file %s";
 /// How bwrap sets the flags of mounts since 0.13.
 pub(super) const SETATTR: &str = "mount_setattr() failed at \"%s\"";
@@ -244,12 +241,14 @@ pub(super) fn unreadable(case: &Case<'_>) -> Option<Judgement> {
 pub(super) fn let_read(case: &Case<'_>) -> Vec<Remedy> {
     let Some(spot) = Spot::destination(case) else { return Vec::new() };
     let outside = spot.outside();
-    if let Some(outside) =
-        outside.as_deref().filter(|_| is_unsearchable(case, &spot) && !case.says(&[MKDIR_PARENTS]))
-    {
+    let unsearchable = is_unsearchable(case, &spot) && !case.says(&[MKDIR_PARENTS]);
+    if let Some(outside) = outside.as_deref().filter(|_| unsearchable) {
         let user = case.host.process.uid.present().map_or("u:USER:x".to_owned(), |uid| format!("u:{uid}:x"));
         let above = directories_of(outside);
-        return told!(BD06, "search-directory", path = word(outside), user, above).or(spot.leave_out());
+        let search = told!(BD06, "search-directory", path = word(outside), user, above);
+        // what the user cannot reach need not be masked
+        let mask = is_socket(spot.path);
+        return if mask { Vec::new().or(spot.leave_out()).or([search]) } else { search.or(spot.leave_out()) };
     }
     let path = word(outside.as_deref().unwrap_or(spot.path));
     told!(BD10, "readable-parents", path).or(spot.leave_out())

@@ -1,9 +1,12 @@
 //! What is to be made on the host for a destination, and where it lies.
 
-use super::destinations::{CREATE_FILE, MKDIR_PARENTS};
 use super::lookup::Found;
 use crate::diagnosis::causes::prelude::*;
 use crate::visible::is_hidden;
+
+/// What a destination that is missing is made with, since 0.12.
+pub(super) const CREATE_FILE: &str = "Can't create file %s";
+pub(super) const MKDIR_PARENTS: &str = "Can't mkdir parents for %s";
 
 /// What is to be made on the host: a directory, or a file for what binds one. Since 0.12 the message says "file" of both.
 pub(super) fn mount_point(case: &Case<'_>, found: Option<Found<'_>>, outside: &Path) -> Remedy {

@@ -79,6 +79,26 @@ fn what_the_launcher_found_is_all_that_is_said() {
     }
 }
 
+/// A program that the launcher finds in order is there: a filter of the sandbox's own answers as it likes, and logs nothing.
+#[test]
+fn a_filter_of_its_own_denies_with_any_answer() {
+    let filter = Filter::new(vec![6_u8, 0, 0, 0, 0, 0, 0xff, 0x7f]);
+    let whole = Sandbox::new().ro_bind("/", "/");
+    let of = |verdict, sandbox: &Sandbox| {
+        let text = b"bwrap: execvp true: Permission denied\n";
+        diagnose(&Symptom { verdict, ..Symptom::from_text(text) }, &machine(), Some(sandbox))
+    };
+    let found = of(Verdict::NotExecuted, &whole.clone().seccomp(filter.clone()));
+    assert_eq!(first(&found), (Cause::ExecDenied, Confidence::Medium));
+    assert!(found.causes[0].remedies[0].instructions().contains("--seccomp"), "{found}");
+    // without one, or where nobody has looked at the file
+    let plain = of(Verdict::NotExecuted, &whole);
+    assert_eq!(plain.cause(), Some(Cause::ProgramMissing));
+    let denied = plain.causes.iter().find(|finding| finding.cause == Cause::ExecDenied).unwrap();
+    assert!(!denied.remedies[0].instructions().contains("--seccomp"), "{plain}");
+    assert_eq!(of(Verdict::Unknown, &whole.clone().seccomp(filter)).cause(), Some(Cause::ProgramMissing));
+}
+
 /// What is done about a file is done to that file: not to what a #! line names by mistake, nor to the host's at the same path.
 #[test]
 fn no_other_file_is_made_executable() {
