@@ -178,7 +178,8 @@ fn not_executable(case: &Case<'_>) -> Option<Judgement> {
         ),
     };
     let what = "which of its mode, a directory on the way, a mount with noexec or a profile around the launcher it is";
-    weigh(High).unknown(summary.is_none().then_some(what)).summary(summary).heard(case, heard).into()
+    let unknown = summary.is_none().then_some(what);
+    weigh(High).summary(summary).heard(case, heard).unknown(unknown).into()
 }
 
 fn file_capabilities_outside_bounds(case: &Case<'_>) -> Option<Judgement> {
