@@ -33,7 +33,9 @@ fn said(sandbox: &Sandbox, index: usize, mounts: &[Mount]) -> Option<String> {
             let read_only = is_read_only(sandbox, index);
             read_only.then(|| format!("Can't chmod {:04o} {name}: Read-only file system", change.mode))
         }
-        (Operation::RemountRo(_) | Operation::Chmod(_) | Operation::BindFd(_), _) => None,
+        (Operation::RemountRo(_) | Operation::Chmod(_) | Operation::BindFd(_), _) | (_, Kind::Unknown) => {
+            None
+        }
         (Operation::Symlink(_), Kind::Directory | Kind::File) => {
             Some(format!("Can't make symlink at {name}: destination exists and is not a symlink"))
         }
@@ -56,7 +58,6 @@ fn said(sandbox: &Sandbox, index: usize, mounts: &[Mount]) -> Option<String> {
         (_, Kind::Directory) => {
             (!wants_directory(operation)?).then(|| format!("Destination is not a file {name}"))
         }
-        (_, Kind::Unknown) => None,
     }
 }
 

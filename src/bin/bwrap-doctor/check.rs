@@ -194,9 +194,9 @@ fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Forma
     // first of all, while nothing of ours is open
     let descriptors = line::inherited();
     let (named, line) = line::without_name(line);
-    let words = line::with_args_of_descriptors(line)?;
-    let named_anew = line::position(&words, ARGV0).is_some();
-    let line = line::read(words).map_err(|error| format!("cannot read the bwrap line: {error}"))?;
+    let line = line::with_args_of_descriptors(line)?;
+    let named_anew = line::position(&line, ARGV0).is_some();
+    let line = line::read(line).map_err(|error| format!("cannot read the bwrap line: {error}"))?;
     let sandbox = &line.sandbox;
     let bwrap = match output::bwrap(path.or(named).as_deref()) {
         Ok(bwrap) => bwrap,

@@ -78,14 +78,26 @@ pub(super) fn resolve_it(case: &Case<'_>) -> Vec<Remedy> {
         None => "`readlink -f`, on the tree that is bound there, tells where it leads".to_owned(),
     };
     // followed, a circle of links leads nowhere
-    let circle = "; where it prints nothing they lead in a circle, and one of them has to be removed";
-    let look = if case.errno() == Some(libc::ELOOP) { look + circle } else { look };
+    let round = "; where it prints nothing they lead in a circle, and one of them has to be removed";
+    let look = if case.errno() == Some(libc::ELOOP) { look + round } else { look };
+    // one that leads to another of the sandbox's own is no way out of the circle
+    let made = spot.found.and_then(Found::link).filter(|_| case.errno() == Some(libc::ELOOP));
+    let circle =
+        made.filter(|(_, to)| spot.found.is_some_and(|found| found.before().any(|one| is_link_on(one, to))));
+    if let Some((one, _)) = circle {
+        return Remedy::leave_out(one.index).or(spot.leave_out());
+    }
     let resolved = match link {
         None if spot.path == Path::new("/dev/shm") => told!(BD04, "shared-memory"),
         Some((operation, path)) => Remedy::change(SandboxChange::Destination { operation, path }),
         None => told!(BD04, "destination-of-link", look),
     };
     named_by_link(case, spot.path).or([resolved]).or(spot.leave_out())
+}
+
+/// Whether an operation makes a link at a path, or above it.
+fn is_link_on(found: Found<'_>, path: &Path) -> bool {
+    matches!(found.operation, Operation::Symlink(_)) && path.starts_with(found.operation.destination())
 }
 
 /// Who named a path that leads through a link, where a launcher writes the line: a home, or a variable. Of a line that is known the

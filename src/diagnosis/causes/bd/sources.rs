@@ -139,6 +139,9 @@ pub(super) fn reach_it(case: &Case<'_>) -> Vec<Remedy> {
     if case.errno() == Some(libc::ELOOP) {
         return told!(BD06, "links-in-a-circle", path = word(path)).or(spot.leave_out());
     }
+    if case.errno() == Some(libc::ENAMETOOLONG) {
+        return told!(BD06, "shorter-name", path = shown(path)).or(spot.leave_out());
+    }
     if !is_denied(case) {
         return told!(BD06, "repair", path = shown(path), path2 = word(path)).or(spot.leave_out());
     }

@@ -97,6 +97,17 @@ fn a_source_out_of_reach_is_not_missing() {
 }
 
 #[test]
+fn a_name_that_is_too_long_is_shortened() {
+    let sandbox = Sandbox::new().ro_bind("/srv/long", "/x");
+    let first = |answer: &str| {
+        let message = format!("Can't find source path /srv/long: {answer}");
+        finds(&message, &sandbox, Cause::SourceUnreachable, Some(0)).causes[0].remedies[0].summary.clone()
+    };
+    assert_eq!(first("File name too long"), "Shorten the path");
+    assert_ne!(first("Input/output error"), "Shorten the path");
+}
+
+#[test]
 fn root_is_not_almighty_in_its_user_namespace() {
     let sandbox = Sandbox::new().ro_bind("/home/a/x", "/x").unshare(crate::Namespaces::USER);
     let diagnosis = explain("Can't find source path /home/a/x: Permission denied", &docker(), &sandbox);
@@ -188,6 +199,22 @@ fn a_link_of_the_sandbox_is_resolved() {
     assert_eq!(diagnosis.causes[0].confidence, Confidence::High);
     let path = "/nowhere".into();
     assert_eq!(changes(&diagnosis)[0], SandboxChange::Destination { operation: 2, path });
+}
+
+/// Of links that lead round to each other one has to go: the other is no way out.
+#[test]
+fn a_circle_of_its_own_links_is_opened() {
+    let message = "Can't mkdir parents for /mnt/a/x: Too many levels of symbolic links";
+    let circle = Sandbox::new().tmpfs("/mnt").symlink("b", "/mnt/a").symlink("a", "/mnt/b").dir("/mnt/a/x");
+    let found = finds(message, &circle, Cause::DestinationIsSymlink, Some(3));
+    assert!(matches!(changes(&found)[0], SandboxChange::Remove { operation: 1 | 2 }), "{found}");
+    // a link to something else, or a chain of them that comes to an end by another answer
+    let plain = Sandbox::new().tmpfs("/mnt").symlink("b", "/mnt/a").dir("/mnt/a/x");
+    let found = finds(message, &plain, Cause::DestinationIsSymlink, Some(2));
+    assert!(matches!(changes(&found)[0], SandboxChange::Destination { operation: 2, .. }), "{found}");
+    let nowhere = message.replace("Too many levels of symbolic links", "No such file or directory");
+    let found = finds(&nowhere, &circle, Cause::DestinationIsSymlink, Some(3));
+    assert!(matches!(changes(&found)[0], SandboxChange::Destination { operation: 3, .. }), "{found}");
 }
 
 #[test]

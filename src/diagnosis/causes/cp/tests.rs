@@ -3,7 +3,7 @@
 use crate::diagnosis::Cause;
 use crate::diagnosis::Confidence;
 use crate::diagnosis::fixtures::{DOCKER_CAPABILITIES, explain, machine, whole, without_user};
-use crate::diagnosis::{Outlook, Symptom, diagnose, predict};
+use crate::diagnosis::{Outlook, Remedy, Symptom, diagnose, predict};
 use crate::host::{CapabilitySet, Fact, Host, Program};
 
 const UNEXPECTED: &str = "Unexpected capabilities but not setuid, old file caps config?";
@@ -249,7 +249,7 @@ fn a_file_that_is_not_started() {
         assert!(first.contains(typed), "{errno}: {first}");
     }
     // what may be bwrap under another name is let execute, too, and not alone
-    let typed: Vec<String> = of(libc::EACCES, &mine).remedies.iter().map(|one| one.instructions()).collect();
+    let typed: Vec<String> = of(libc::EACCES, &mine).remedies.iter().map(Remedy::instructions).collect();
     assert!(!typed[0].contains("chmod") && typed[1].contains("chmod a+rx /srv/d/g"), "{typed:?}");
     // where nothing is there, or a part of the path is a file
     assert!(!of(libc::ENOENT, &machine()).summary.contains("what it needs"));
