@@ -3,6 +3,7 @@
 //! [`predict`] reads and reasons; [`probe`] and [`try_sandbox`] try, through the very same bwrap, and run nothing of
 //! anybody's.
 
+mod destinations;
 mod foretell;
 
 use std::ffi::OsStr;

@@ -127,16 +127,19 @@ fn kernel_may(case: &Case<'_>, call: &Call) -> bool {
         "capset" => case.host.bwrap_gets_root() != Some(false),
         // it wants a mount, and a bind has just made one
         "mount_setattr" => !case.says(&["Can't bind mount %s on %s"]),
-        "mkdirat" | "chmod" | "openat2" => !path.is_some_and(|path| in_tmpfs(case, path)),
+        "mkdirat" | "mkdir" | "chmod" | "openat2" | "symlink" | "creat" => {
+            !path.is_some_and(|path| in_tmpfs(case, path))
+        }
         _ => true,
     }
 }
 
-/// Whether a path lies in a tmpfs of the sandbox's own, where its maker may do anything.
+/// Whether a path lies in a tmpfs of the sandbox's own, where its maker may do anything: its root is one, and a new /dev.
 fn in_tmpfs(case: &Case<'_>, path: &Path) -> bool {
-    let operations = case.sandbox.map_or(&[][..], |sandbox| &sandbox.operations);
-    let above = operations.iter().rfind(|one| one.is_mount() && path.starts_with(one.destination()));
-    matches!(above, Some(Operation::Tmpfs(_)))
+    let Some(sandbox) = case.sandbox else { return false };
+    let mounts = sandbox.operations.iter().filter(|one| one.is_mount());
+    let above = mounts.rev().find(|one| path.starts_with(one.destination()));
+    matches!(above, None | Some(Operation::Tmpfs(_) | Operation::Dev(_)))
 }
 
 fn answers(case: &Case<'_>, call: &Call) -> String {
@@ -169,6 +172,7 @@ mod tests {
     use crate::diagnosis::fixtures::{explain, machine, whole};
     use crate::diagnosis::{Symptom, diagnose};
     use crate::host::{Fact, Host};
+    use crate::sandbox::Sandbox;
 
     fn filtered() -> Host {
         let mut host = machine();
@@ -236,6 +240,50 @@ mod tests {
         confined.security.apparmor_enabled = Fact::Present(true);
         let found = explain("Failed to make / slave: Permission denied", &confined, &whole());
         assert_eq!(found.cause(), Some(Cause::AppArmorDeniesMount));
+    }
+
+    /// In a tmpfs of the sandbox's own nothing but a filter denies what its maker does.
+    #[test]
+    fn in_a_fresh_tmpfs_a_filter_answers() {
+        let sandbox = Sandbox::new().ro_bind("/usr", "/usr").dev("/dev").tmpfs("/mnt").symlink("a", "/mnt/b");
+        let first = |message: &str, host: &Host| {
+            let found = explain(&format!("{message}: Operation not permitted"), host, &sandbox);
+            (found.cause(), found.causes[0].summary.clone())
+        };
+        for (message, call) in [
+            ("Can't make symlink at /mnt/b", "symlink"),
+            ("Can't mkdir /mnt/c", "mkdir"),
+            ("Can't create file at /mnt/d", "creat"),
+            ("Can't create file at /own-root", "creat"),
+            ("Can't create file /dev/null", "creat"),
+            (
+                "Can't bind mount /oldroot/ on /newroot/: readlink(/proc/self/fd/N) for \"/newroot\"",
+                "readlink",
+            ),
+            ("loopback: Failed to look up lo", "socket or ioctl"),
+        ] {
+            let (cause, summary) = first(message, &filtered());
+            assert_eq!(cause, Some(Cause::SeccompDeniesCall), "{message}: {summary}");
+            assert!(summary.contains(&format!("answers {call} with")), "{message}: {summary}");
+            assert_ne!(first(message, &machine()).0, Some(Cause::SeccompDeniesCall), "{message}");
+        }
+        // what the host has may be denied by it
+        for message in ["Can't make symlink at /usr/b", "Can't mkdir /usr/c", "Can't create file at /usr/d"] {
+            assert_eq!(first(message, &filtered()).0, Some(Cause::DestinationReadOnly), "{message}");
+        }
+    }
+
+    /// Who has got as far as mounting has made namespaces, whatever the filter is.
+    #[test]
+    fn what_was_got_through_is_not_foretold() {
+        let ahead = |message: &str| {
+            let found = explain(message, &filtered(), &whole()).foreseen;
+            found.iter().any(|finding| finding.cause == Cause::SeccompDeniesNamespaces)
+        };
+        assert!(!ahead("chdir base_path: Operation not permitted"));
+        assert!(!ahead("loopback: Failed to look up lo: Operation not permitted"));
+        // before that nothing is known
+        assert!(ahead("prctl(PR_SET_NO_NEW_PRIVS) failed: Operation not permitted"));
     }
 
     #[test]

@@ -124,6 +124,7 @@ fn symptoms() -> Vec<(String, Symptom)> {
     }
     found.push(("signal 9".into(), Symptom { signal: Some(9), ..Symptom::default() }));
     found.push(("nothing".into(), Symptom::default()));
+    found.push(("nothing that can be read back".into(), Symptom { unheard: true, ..Symptom::default() }));
     let path = || "/usr/bin/x".into();
     for problem in [
         ProgramProblem::LoaderMissing {
@@ -141,6 +142,8 @@ fn symptoms() -> Vec<(String, Symptom)> {
             interpreter: "/opt/py/bin/python".into(),
             bind: Some("/opt/py/bin".into()),
         },
+        ProgramProblem::InterpreterMissing { path: path(), interpreter: "sh".into(), bind: None },
+        ProgramProblem::BadInterpreter { path: path(), interpreter: "/etc/passwd".into() },
         ProgramProblem::CarriageReturn { path: path(), interpreter: "/bin/sh\r".into() },
         ProgramProblem::ShellMissing(path()),
         ProgramProblem::NotFound { program: "x".into(), searched: vec![path()] },

@@ -60,7 +60,7 @@ pub use crate::host::inside::ProgramProblem;
 
 use std::cmp::Reverse;
 
-use crate::bwrap::Message;
+use crate::bwrap::{Message, Stage};
 use crate::host::Host;
 use crate::sandbox::Sandbox;
 
@@ -158,6 +158,9 @@ fn foresee(failed: &Case<'_>, causes: &[Finding]) -> Vec<Finding> {
     let after = failed.not_started.is_none().then_some(first.cause);
     let mut ahead = obstacles(failed.host, changed.as_ref().or(failed.sandbox), after);
     ahead.retain(|finding| !causes.iter().any(|cause| cause.cause == finding.cause));
+    // what bwrap has got through stands in nobody's way, unless it is to do something else there
+    let reached = failed.stage().filter(|stage| changed.is_none() && *stage <= Stage::Exec);
+    ahead.retain(|finding| reached.is_none_or(|reached| finding.cause.stage() >= reached));
     ahead
 }
 

@@ -5,12 +5,15 @@ use std::fmt::Display;
 use super::case::Case;
 
 use crate::bwrap::Version;
+use crate::sandbox::Capability;
 
 /// Something that a remedy needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Need {
     /// Root of this system, to type its lines.
     Root,
+    /// Root who may mount in this place, to type its lines.
+    Mounter,
     /// A kernel: its version, and whose it is: `nodes with`.
     Linux(&'static str, (u32, u32)),
     /// The bwrap that is started.
@@ -25,6 +28,9 @@ impl<T: Into<String>> From<T> for Need {
     }
 }
 
+const NO_MOUNTER: &str = "CAP_SYS_ADMIN, which root has not here: type these lines on the machine around it (nsenter -t PID -m, with the \
+                          PID of a process in here), or have whoever starts this place give it (--cap-add SYS_ADMIN)";
+
 /// How the facts stand to a need.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Stand {
@@ -38,8 +44,14 @@ pub(super) enum Stand {
 impl Need {
     pub(super) fn stand(&self, case: &Case<'_>) -> Stand {
         match self {
-            Self::Root if case.root() == Some(true) => Stand::Met,
-            Self::Root => {
+            // a container's root mostly may not
+            Self::Mounter
+                if case.root() == Some(true) && case.has(Capability::CAP_SYS_ADMIN) == Some(false) =>
+            {
+                Stand::Unmet(NO_MOUNTER.to_owned())
+            }
+            Self::Root | Self::Mounter if case.root() == Some(true) => Stand::Met,
+            Self::Root | Self::Mounter => {
                 Stand::Open("root: give these lines to a root shell, for example `sudo sh`".to_owned())
             }
             Self::Linux(whose, least) => {
@@ -72,8 +84,8 @@ fn hold(need: String, held: Option<(impl Display, bool)>) -> Stand {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnosis::fixtures::machine;
-    use crate::host::{Fact, Host, Program};
+    use crate::diagnosis::fixtures::{DOCKER_CAPABILITIES, machine};
+    use crate::host::{CapabilitySet, Fact, Host, Program};
 
     fn stand(need: &Need, host: &Host) -> Stand {
         need.stand(&Case::new(None, host, None))
@@ -107,7 +119,19 @@ mod tests {
         );
         assert_eq!(stand(&Need::Bwrap("0.8"), &host), Stand::Met);
         assert!(matches!(stand(&Need::Root, &host), Stand::Open(text) if text.contains("sudo sh")));
+        let of_user = stand(&Need::Root, &host);
+        assert_eq!(stand(&Need::Mounter, &host), of_user);
         host.process.uid = Fact::Present(0);
         assert_eq!(stand(&Need::Root, &host), Stand::Met);
+        // a container's root may do much, and not mount
+        let mut root = |capabilities| {
+            host.process.effective = capabilities;
+            [Need::Root, Need::Mounter].map(|need| stand(&need, &host))
+        };
+        let [met, unmet] = root(Fact::Present(CapabilitySet(DOCKER_CAPABILITIES)));
+        assert_eq!(met, Stand::Met);
+        assert!(matches!(unmet, Stand::Unmet(text) if text.contains("nsenter")));
+        assert_eq!(root(Fact::Present(CapabilitySet(u64::MAX))), [Stand::Met, Stand::Met]);
+        assert_eq!(root(Fact::Unknown), [Stand::Met, Stand::Met]);
     }
 }

@@ -57,6 +57,8 @@ pub struct Symptom {
     pub(crate) told: Option<Box<Told>>,
     /// What the kernel's log says in it of denials.
     pub(crate) denials: Vec<Denial>,
+    /// bwrap's words went where they could not be read back: that none are known does not mean that it said nothing.
+    pub(crate) unheard: bool,
 }
 
 impl Symptom {

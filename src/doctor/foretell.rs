@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::destinations;
 use crate::diagnosis::{Bearing, Cause, Evidence, Finding, Symptom, Verdict, diagnose};
 use crate::host::Host;
 use crate::host::inside::{self, Attempt, Sought};
@@ -22,6 +23,7 @@ pub(super) fn obstacles(host: &Host, sandbox: &Sandbox, program: Option<&OsStr>)
     let mut found: Vec<Finding> = options(host, sandbox).into_iter().collect();
     found.extend(sources(host, sandbox).take(MOST));
     found.extend(submounts(host, sandbox));
+    found.extend(destination(host, sandbox));
     found.extend(working_directory(host, sandbox));
     if let Some(program) = program {
         found.extend(executable(host, sandbox, program));
@@ -118,6 +120,16 @@ fn submounts(host: &Host, sandbox: &Sandbox) -> Option<Finding> {
         let finding = foresee(host, sandbox, &message, seen)?;
         Some(Finding { operation: Some(index), ..finding })
     })
+}
+
+/// The first destination that cannot be made, or is of another kind.
+fn destination(host: &Host, sandbox: &Sandbox) -> Option<Finding> {
+    let mounts = host.mounts.present().map(Vec::as_slice)?;
+    let (index, message) = destinations::refusal(sandbox, mounts)?;
+    let at = sandbox.operations.get(index)?.destination();
+    let seen = format!("looked for through the sandbox's operations: {}", visible::path(at));
+    let finding = foresee(host, sandbox, &message, seen)?;
+    Some(Finding { operation: Some(index), ..finding })
 }
 
 fn working_directory(host: &Host, sandbox: &Sandbox) -> Option<Finding> {

@@ -23,7 +23,7 @@ pub use self::problem::ProgramProblem;
 use self::view::{Node, View, Way};
 use self::writers::has_writer;
 use super::open_regular;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, relative};
 
 /// A program to find in a sandbox.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +51,7 @@ pub(crate) enum Attempt {
 pub(crate) fn find(sandbox: &Sandbox, sought: Sought<'_>) -> Option<ProgramProblem> {
     let finder = Finder { view: View(sandbox), sought };
     let direct = sought.program.as_bytes().contains(&b'/');
-    let (mut first, mut denied, mut searched) = (None, None, 0);
+    let (mut first, mut astray, mut denied, mut searched) = (None, None, None, 0);
     let candidates = finder.candidates(direct)?;
     for candidate in &candidates {
         match finder.execute(candidate) {
@@ -59,6 +59,12 @@ pub(crate) fn find(sandbox: &Sandbox, sought: Sought<'_>) -> Option<ProgramProbl
             // of directories that may not be searched most have nothing to do with it
             Verdict::Problem(problem @ ProgramProblem::NotSearchable { .. }) if candidates.len() > 1 => {
                 denied = denied.or(Some(problem));
+            }
+            // of a link to where the host has no such program another one is mostly meant
+            Verdict::Problem(problem @ ProgramProblem::DanglingLink { .. })
+                if !direct && finder.view.shown_by(candidate).is_none() =>
+            {
+                astray = astray.or(Some(problem));
             }
             // execvp goes on after what it may not execute
             Verdict::Problem(problem) if !direct && problem.lets_search_go_on() => {
@@ -73,7 +79,10 @@ pub(crate) fn find(sandbox: &Sandbox, sought: Sought<'_>) -> Option<ProgramProbl
         }
     }
     let only = denied.filter(|_| searched == 0);
-    first.or(only).or(Some(ProgramProblem::NotFound { program: sought.program.into(), searched: candidates }))
+    first
+        .or(astray)
+        .or(only)
+        .or(Some(ProgramProblem::NotFound { program: sought.program.into(), searched: candidates }))
 }
 
 /// Whether a directory can be entered inside, or with which error number it cannot. What nobody can see is taken to be there.
@@ -86,6 +95,45 @@ pub(crate) fn enter(sandbox: &Sandbox, directory: &Path) -> Result<(), i32> {
         Way::Denied(..) => Err(libc::EACCES),
         Way::Circle => Err(libc::ELOOP),
         Way::TooLong => Err(libc::ENAMETOOLONG),
+    }
+}
+
+/// What a path is inside, where no link leads to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Missing,
+    Directory,
+    File,
+    /// Nobody can tell, or a link leads there.
+    Unknown,
+}
+
+/// What bwrap finds at a path, after the operations of this sandbox.
+pub(crate) fn kind(sandbox: &Sandbox, path: &Path) -> Kind {
+    let path = Path::new("/").join(relative(path));
+    match View(sandbox).resolve(&path) {
+        Way::Nowhere => Kind::Missing,
+        Way::To(at, Node::Directory(_)) if at == path => Kind::Directory,
+        Way::To(at, Node::Data(..)) if at == path => Kind::File,
+        Way::To(at, Node::Host(host)) if at == path => match fs::symlink_metadata(host) {
+            Ok(meta) if meta.is_dir() => Kind::Directory,
+            Ok(_) => Kind::File,
+            Err(_) => Kind::Unknown,
+        },
+        _ => Kind::Unknown,
+    }
+}
+
+/// Whether what is at a path is no program whatever its mode: no permission would make one of it.
+fn is_no_program(problem: &ProgramProblem, at: &Path, node: &Node<'_>) -> bool {
+    match problem {
+        ProgramProblem::IsDirectory(path) | ProgramProblem::NotAFile(path) => path == at,
+        ProgramProblem::NotExecutable { path, .. } if path == at => match node {
+            Node::Data(_, Some(bytes)) => wants(Cursor::new(bytes)) == Wants::Shell,
+            Node::Host(host) => open_regular(host).is_ok_and(|file| wants(file) == Wants::Shell),
+            _ => false,
+        },
+        _ => false,
     }
 }
 
@@ -227,7 +275,12 @@ impl<'a> Finder<'a> {
     fn script(self, path: PathBuf, interpreter: PathBuf, program: &Path, scripts: usize) -> Verdict {
         let Some(whole) = self.absolute(&interpreter) else { return Verdict::Unknown };
         match self.follow(&whole) {
-            Ok((at, node)) => self.judge(&at, &node, program, scripts + 1),
+            Ok((at, node)) => match self.judge(&at, &node, program, scripts + 1) {
+                Verdict::Problem(problem) if is_no_program(&problem, &at, &node) => {
+                    Verdict::Problem(ProgramProblem::BadInterpreter { path, interpreter })
+                }
+                verdict => verdict,
+            },
             Err(Verdict::Problem(ProgramProblem::NotFound { .. } | ProgramProblem::DanglingLink { .. })) => {
                 let dos = interpreter.as_os_str().as_bytes().ends_with(b"\r");
                 Verdict::Problem(if dos {

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::bwrap::BwrapError;
 use crate::diagnosis::{Cause, Diagnosis, Symptom, Verdict, diagnose};
-use crate::host::Host;
+use crate::host::{Fact, Host, Program};
 use crate::sandbox::Sandbox;
 
 /// How much is done, when a launch fails, to be able to say why.
@@ -75,7 +75,12 @@ impl Explanation {
             }
             _ => return None,
         };
-        Some(Self::of_launch(symptom, Host::snapshot_for(path, "")))
+        let mut host = Host::snapshot_for(path, "");
+        // a directory on the way can keep us from looking at it: which one is meant is known all the same
+        if symptom.errno == Some(libc::EACCES) && host.bwrap.present().is_none() {
+            host.bwrap = Fact::Present(Program::new(path, ""));
+        }
+        Some(Self::of_launch(symptom, host))
     }
 
     fn of_launch(symptom: Symptom, host: Host) -> Self {

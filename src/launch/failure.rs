@@ -96,6 +96,8 @@ pub(super) struct Origin {
     pub(super) written: Vec<u8>,
     /// Only bwrap's words would tell that the command did not run.
     pub(super) doubtful: bool,
+    /// bwrap's words went to a pipe of ours: what is not known of them was not said.
+    pub(super) piped: bool,
 }
 
 impl fmt::Debug for Origin {
@@ -345,6 +347,7 @@ impl Failure {
     #[must_use]
     pub fn symptom(&self) -> Symptom {
         let (messages, program) = (self.wording.messages.clone(), self.program.clone());
+        let piped = self.origin.as_ref().is_none_or(|origin| origin.piped);
         Symptom {
             verdict: self.verdict(),
             messages,
@@ -354,6 +357,7 @@ impl Failure {
             // the host itself is asked
             told: None,
             denials: Vec::new(),
+            unheard: !piped && self.had_words() && self.wording.heard == Heard::Lost,
         }
     }
 

@@ -55,6 +55,7 @@ pub(super) fn gather(outcome: Outcome, scene: Scene<'_>) -> Failure {
                 bwrap: bwrap.clone(),
                 written,
                 doubtful,
+                piped: matches!(words, Words::Pipe(_)),
             },
         },
     )

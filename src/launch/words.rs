@@ -102,6 +102,8 @@ pub(super) fn plausible(text: &[u8], outcome: Outcome, recipe: &Recipe) -> Vec<u
             (None, Some("--unshare-net")) => {
                 words().any(|word| word == "--unshare-net" || word == "--unshare-all")
             }
+            // so it says of --json-status-fd, too, which every launch has
+            (None, Some("--info-fd")) => true,
             (None, Some(option)) => words().any(|word| word == option),
             _ => paths.all(|path| words().any(|word| Path::new(word) == path)),
         };

@@ -8,7 +8,7 @@ use std::path::Component;
 
 use super::environment::valid_name;
 use super::identity::MAX_RANGES;
-use super::invalid::{Invalid, Place, Problem};
+use super::invalid::{Invalid, MAX_FILTER, Place, Problem};
 use super::{
     CapabilityChange, Content, ContentKind, Descriptor, EnvironmentChange, IdRange, Inherit, Namespaces,
     Operation, Overlay, OverlayKind, Sandbox,
@@ -281,9 +281,6 @@ fn check_filter(program: &Content) -> Check {
         ContentKind::Descriptor(_) => Ok(()),
     }
 }
-
-/// The largest filter in bytes: 4096 instructions (`BPF_MAXINSNS`) of 8 bytes.
-pub(crate) const MAX_FILTER: usize = 4096 * 8;
 
 pub(crate) fn check_filter_size(size: usize) -> Check {
     if size != 0 && size.is_multiple_of(8) && size <= MAX_FILTER {

@@ -273,7 +273,7 @@ pub enum Problem {
     #[error("{0} is to be kept, but the caller lacks it: bwrap would then silently ignore every drop")]
     CapabilityMissing(String),
     /// A filter that is no BPF program.
-    #[error("has {0} bytes; a compiled filter has 8 for each of its 1 to 4096 instructions")]
+    #[error("has {} bytes; a compiled filter has 8 for each of its 1 to 4096 instructions", counted(*.0))]
     FilterSize(usize),
     /// An environment variable that `setenv(3)` refuses.
     #[error("a name is neither empty nor contains '='")]
@@ -309,4 +309,12 @@ pub enum Problem {
         /// How many there may be.
         limit: usize,
     },
+}
+
+/// The largest filter in bytes: 4096 instructions (`BPF_MAXINSNS`) of 8 bytes.
+pub(crate) const MAX_FILTER: usize = 4096 * 8;
+
+/// How many bytes a filter has: of one that is too long no more is read than shows that.
+fn counted(bytes: usize) -> String {
+    if bytes > MAX_FILTER { format!("more than {MAX_FILTER}") } else { bytes.to_string() }
 }

@@ -28,7 +28,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 pub(crate) use crate::capability::Capability;
-pub(crate) use check::{MAX_FILTER, check_filter_size, text as check_text};
+pub(crate) use check::{check_filter_size, text as check_text};
 pub(crate) use content::ContentKind;
 pub use content::{Content, Descriptor};
 pub use environment::Inherit;
@@ -36,6 +36,7 @@ pub(crate) use environment::{Environment, EnvironmentChange, Value};
 pub use feature::Feature;
 pub use identity::IdRange;
 pub(crate) use identity::Identity;
+pub(crate) use invalid::MAX_FILTER;
 pub use invalid::{Invalid, Place, Problem};
 pub(crate) use layout::{below, relative};
 pub(crate) use lifetime::Lifetime;

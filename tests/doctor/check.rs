@@ -259,3 +259,20 @@ fn what_fails_after_the_trial_is_looked_at() {
     }
     assert_eq!(ask(&lock("/etc/passwd")).status, 0);
 }
+
+/// An option of the command's that this bwrap does not have stops the line as one of the sandbox's does.
+#[test]
+fn an_option_of_the_commands_counts() {
+    needs!(ROOT);
+    let has = bwrap_launch::Bwrap::find().unwrap().accepts("--argv0");
+    let check = |words: &[&str]| ask(&[&["check", "--"], ROOT, words].concat());
+    let said = check(&["--argv0", "foo", "true"]);
+    let refused = said.status == 1 && said.out.contains("has no --argv0");
+    assert!(if has { said.status == 0 } else { refused }, "{}{}", said.out, said.err);
+    // as another's argument it is none
+    for words in [&["true", "--argv0", "foo"][..], &["--setenv", "X", "--argv0", "true"], &["true"]] {
+        assert_eq!(check(words).status, 0, "{words:?}");
+    }
+    let none = check(&[]);
+    assert!(none.status == 0 && none.out.contains("names no command"), "{}", none.out);
+}

@@ -69,6 +69,65 @@ fn descriptors_are_the_commands() {
     assert_eq!(open("\"$0\" run --"), open("bwrap"));
 }
 
+/// bwrap takes a standard stream where a line names one, as any other descriptor.
+#[test]
+fn standard_streams_are_descriptors_too() {
+    needs!(&[ROOT, &["--proc", "/proc"]].concat());
+    for option in ["--file", "--bind-data", "--ro-bind-data"] {
+        let words = line(&[], &["--tmpfs", "/tmp", option, "0", "/tmp/x", "cat", "/tmp/x"]);
+        let said = ask_with_input(&words, b"hello\n");
+        assert_eq!((said.status, said.out.as_str(), said.err.as_str()), (0, "hello\n", ""), "{option}");
+    }
+    let filter = [6_u8, 0, 0, 0, 0, 0, 0xff, 0x7f];
+    let said = ask_with_input(&line(&[], &["--seccomp", "0", "true"]), &filter);
+    assert_eq!((said.status, said.err.as_str()), (0, ""));
+    let said = ask(&line(&[], &["--info-fd", "1", "true"]));
+    assert!(said.status == 0 && said.out.contains("\"child-pid\""), "{}{}", said.out, said.err);
+    let said = ask(&line(&[], &["--info-fd", "2", "true"]));
+    assert!(said.status == 0 && said.err.contains("\"child-pid\""), "{}", said.err);
+    // others have to be open
+    let said = ask(&line(&[], &["--tmpfs", "/tmp", "--file", "99", "/tmp/x", "true"]));
+    assert!(said.status == 125 && said.err.contains("descriptor 99, which is not open"), "{}", said.err);
+}
+
+/// A line that can be written to is not set up a second time: what bwrap said stands where its standard error went.
+#[test]
+fn words_in_a_pipe_are_not_said_to_be_none() {
+    needs!(&["--bind", "/", "/"]);
+    let said = ask(&["run", "--", "--bind", "/", "/", "--dir", "/proc/no/such", "true"]);
+    assert!(said.err.starts_with("bwrap: Can't mkdir parents for /proc/no/such"), "{}", said.err);
+    assert!(said.err.contains("[UN01") && !said.err.contains("bwrap said nothing"), "{}", said.err);
+    assert!(said.err.contains("bwrap-doctor explain --message"), "{}", said.err);
+}
+
+/// A start from here is told from that of a program that leaves bwrap more.
+#[test]
+fn what_bwrap_is_not_given_is_said() {
+    needs!(ROOT);
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("libcap.so.2"), "x").unwrap();
+    let with = |path: &std::path::Path| {
+        crate::said(doctor(&line(&[], &["true"])).env("LD_LIBRARY_PATH", path).output().unwrap())
+    };
+    let harmless = with(std::path::Path::new("/nonexistent"));
+    assert_eq!((harmless.status, harmless.err.as_str()), (0, ""));
+    let said = with(directory.path());
+    // of a bwrap without that library nothing is to be said
+    assert!(
+        said.status == 0 && (said.err.is_empty() || said.err.contains("LD_LIBRARY_PATH is set here")),
+        "{}",
+        said.err
+    );
+    let ignoring = shell("exec env --ignore-signal=CHLD \"$0\" run -- --ro-bind / / true");
+    let old = bwrap_launch::Bwrap::find().unwrap().version().is_some_and(|version| version.minor < 12);
+    assert_eq!(
+        (ignoring.status, ignoring.err.contains("SIGCHLD is ignored here")),
+        (0, old),
+        "{}",
+        ignoring.err
+    );
+}
+
 #[test]
 fn arguments_are_read_from_descriptors() {
     needs!(ROOT);

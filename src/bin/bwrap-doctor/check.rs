@@ -3,16 +3,18 @@
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use bwrap_launch::diagnosis::{Cause, Diagnosis, Finding, Outlook, Prediction};
 use bwrap_launch::doctor::{self, Probe, Trial, TrialOutcome, TrialReport};
-use bwrap_launch::{Bwrap, Error, Sandbox, Stage};
+use bwrap_launch::{Bwrap, Command, Error, Sandbox, Stage};
 use serde::Serialize;
 
 use crate::Result;
 use crate::cli::{Check, Depth, Format};
 use crate::line;
 use crate::output::{self, BAD, Envelope, GOOD, Tool, styled};
+use crate::surroundings;
 
 /// The machine does not run sandboxes.
 const NO: u8 = 1;
@@ -55,6 +57,7 @@ pub(crate) fn run(task: Check, format: Format) -> Result {
         Ok(bwrap) => bwrap,
         Err(error) => return nothing(&Error::from(error).explain_here(), None, format, &depth),
     };
+    surroundings::tell(&bwrap);
     match doctor::probe(&bwrap) {
         Ok(probe) => tell(task.no_network, &bwrap, &probe, format, &depth),
         Err(error) => nothing(&error, Some(&bwrap), format, &depth),
@@ -191,8 +194,9 @@ fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Forma
     // first of all, while nothing of ours is open
     let descriptors = line::inherited();
     let (named, line) = line::without_name(line);
-    let line = line::read(line::with_args_of_descriptors(line)?)
-        .map_err(|error| format!("cannot read the bwrap line: {error}"))?;
+    let line = line::with_args_of_descriptors(line)?;
+    let named_anew = line::position(&line, ARGV0).is_some();
+    let line = line::read(line).map_err(|error| format!("cannot read the bwrap line: {error}"))?;
     let sandbox = &line.sandbox;
     let bwrap = match output::bwrap(path.or(named).as_deref()) {
         Ok(bwrap) => bwrap,
@@ -202,8 +206,12 @@ fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Forma
         let report = format!("{error}\n");
         return untried(error, &report, None, Some(&bwrap), format);
     }
+    surroundings::tell(&bwrap);
     let prediction = line.predict(&bwrap);
-    let outcome = doctor::try_sandbox(&bwrap, sandbox);
+    let outcome = match line.command.as_ref().filter(|_| named_anew).and_then(|line| lacking(&bwrap, line)) {
+        Some(error) => TrialOutcome::Failed { diagnosis: error.diagnosis().cloned().map(Arc::new), error },
+        None => doctor::try_sandbox(&bwrap, sandbox),
+    };
     // the trial ends before the command: what is wrong with that, and beside it, its files say
     let after = prediction.obstacles.iter().any(is_after);
     let works = outcome.works() && !after;
@@ -223,9 +231,11 @@ fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Forma
     } else if works {
         let (version, path) = (bwrap.version_text(), bwrap.path().display());
         let ok = styled(GOOD, "ok:");
-        output::print(&format!(
-            "{ok} bwrap {version} ({path}) sets this sandbox up; its command was not run\n"
-        ))?;
+        let rest = match &line.command {
+            Some(_) => "its command was not run",
+            None => "the line names no command, without which bwrap prints its usage",
+        };
+        output::print(&format!("{ok} bwrap {version} ({path}) sets this sandbox up; {rest}\n"))?;
     } else {
         let said = if depth.long { outcome.to_string() } else { outcome.brief() };
         let mut text = format!("{} {sandbox}\n\n{said}", styled(BAD, "no sandbox:"));
@@ -244,6 +254,18 @@ fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Forma
         output::print(&text)?;
     }
     Ok(status(works))
+}
+
+/// The one option that belongs to the command, and not to the sandbox that is tried.
+const ARGV0: &str = "--argv0";
+
+/// What a launch says to that option, if this bwrap does not have it. Nothing is started then.
+fn lacking(bwrap: &Bwrap, command: &Command) -> Option<Error> {
+    if bwrap.accepts(ARGV0) {
+        return None;
+    }
+    let mut command = command.clone();
+    command.bwrap(bwrap).prepare().err()
 }
 
 /// Whether the sandbox was set up, and the trial knows of nothing that keeps a command from running in it.

@@ -39,8 +39,10 @@ pub(crate) fn with_args_of_descriptors(mut words: Vec<OsString>) -> Result<Vec<O
         let Some(position) = position(&words, "--args") else { return Ok(words) };
         let number = words.get(position + 1).and_then(|word| word.to_str()?.parse::<u32>().ok());
         let number = number.ok_or("--args wants the number of an open descriptor")?;
-        let bytes = fs::read(format!("/proc/self/fd/{number}"))
-            .map_err(|error| format!("cannot read --args {number}: {error}"))?;
+        let bytes = fs::read(format!("/proc/self/fd/{number}")).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => format!("--args {number} names a descriptor that is not open"),
+            _ => format!("cannot read --args {number}: {error}"),
+        })?;
         let mut list = nul_separated(&bytes);
         list.pop_if(|word| word == "--");
         if matches!(Sandbox::from_args(list.clone()), Err(ParseError::UnexpectedCommand(_))) {
@@ -194,10 +196,11 @@ pub(crate) fn inherited() -> Vec<i32> {
     numbers.into_iter().filter(|number| fs::read_link(format!("/proc/self/fd/{number}")).is_ok()).collect()
 }
 
-/// Fails if the line names a descriptor that is not among those. By the time that bwrap starts it may be open, and then it is
-/// one of ours.
+/// Fails if the line names a descriptor that is neither a standard stream, which every program of Rust has, nor among those. By the
+/// time that bwrap starts it may be open, and then it is one of ours.
 pub(crate) fn all_open(sandbox: &Sandbox, descriptors: &[i32]) -> Result<(), String> {
-    match sandbox.descriptor_numbers().iter().find(|number| !descriptors.contains(number)) {
+    let is_closed = |number: &&i32| **number > 2 && !descriptors.contains(number);
+    match sandbox.descriptor_numbers().iter().find(is_closed) {
         Some(number) => Err(format!(
             "the line names descriptor {number}, which is not open; open it for bwrap-doctor, as in `{number}<FILE`"
         )),

@@ -11,6 +11,7 @@ mod output;
 mod pod;
 mod run;
 mod standin;
+mod surroundings;
 // the library's own, which shows it to nobody
 #[path = "../../visible.rs"]
 mod visible;
@@ -18,11 +19,8 @@ mod visible;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use clap::{CommandFactory, Parser};
-use signal_hook::consts::SIGCHLD;
 
 use cli::{Cli, Task};
 
@@ -36,7 +34,7 @@ fn main() -> ExitCode {
     if let Some(code) = standin::played() {
         return code;
     }
-    heed_children();
+    surroundings::heed_children();
     let cli = match Cli::try_parse_from(words()) {
         Ok(cli) => cli,
         Err(error) => {
@@ -71,13 +69,6 @@ fn words() -> Vec<OsString> {
         words.insert(1, "pod".into());
     }
     words
-}
-
-/// Where whoever started us has SIGCHLD ignored, the kernel keeps no status of children. A handler that does nothing ends that.
-fn heed_children() {
-    if standin::ignored_signals().is_none_or(|mask| mask & 1 << (SIGCHLD - 1) != 0) {
-        let _ = signal_hook::flag::register(SIGCHLD, Arc::new(AtomicBool::new(false)));
-    }
 }
 
 /// `run` may not be mistaken for its command, so its own usage errors have the status of its failures.

@@ -14,6 +14,7 @@ use crate::Result;
 use crate::cli::{Format, Run};
 use crate::line;
 use crate::output::{self, Envelope, note};
+use crate::surroundings;
 
 /// There was no sandbox.
 pub(crate) const NOT_LAUNCHED: u8 = 125;
@@ -146,6 +147,7 @@ fn command(task: Run, descriptors: &[i32]) -> Result<Command, Trouble> {
     let bwrap =
         output::bwrap(path.as_deref()).map_err(|error| Trouble::Launch(Error::from(error).explain_here()))?;
     command.bwrap(&bwrap);
+    surroundings::tell(&bwrap);
     // bwrap itself reads and closes those that its options name
     let named = command.get_sandbox().descriptor_numbers();
     line::all_open(command.get_sandbox(), descriptors).map_err(Trouble::Line)?;

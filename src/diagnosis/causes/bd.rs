@@ -8,6 +8,7 @@ mod careful;
 mod destinations;
 mod files;
 pub(super) mod lookup;
+mod mount_points;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -33,15 +34,21 @@ rules! {
         "Can't create file at %s", "Can't mkdir %s", "Can't mkdir parents for %s" => (EISDIR ENOTDIR EEXIST ENXIO);
         "Can't create file %s" => (EISDIR ENOTDIR EEXIST ENOENT);
         "Unable to mount source on destination" => (ENOTDIR);
-        "Can't chmod %#o %s", "Can't open %s" => (ENOENT ENOTDIR)
+        "Can't chmod %#o %s", "Can't open %s" => (ENOENT ENOTDIR);
+        "realpath(destination)" => (ENOENT)
     ] => destinations::other_kind, destinations::another_kind;
 
     DestinationReadOnly, Failed, [
         "Can't mkdir %s", "Can't mkdir parents for %s", "Can't create file at %s", "Can't create file %s",
-        "Can't make symlink at %s", "Can't chmod %#o %s" => (EROFS EACCES EPERM)
+        "Can't make symlink at %s", "Can't chmod %#o %s" => (EROFS EACCES EPERM);
+        // of /proc
+        "Can't mkdir %s", "Can't mkdir parents for %s", "Can't create file at %s", "Can't create file %s" => (ENOENT)
     ] => destinations::read_only, destinations::make_it;
 
-    ParentUnreadable, Failed, ["Can't mkdir parents for %s" => (EACCES)],
+    ParentUnreadable, Failed, [
+        "Can't mkdir parents for %s", "Can't mkdir %s", "Can't create file at %s", "Can't create file %s",
+        "Can't make symlink at %s" => (EACCES)
+    ],
         unless "`namei -l` on the path shows r for the user on every directory, where bwrap mounts"
         => destinations::unreadable, destinations::let_read;
 

@@ -25,6 +25,7 @@ rules! {
                     vec![told!(CP07, "launchers-path"), told!(CP07, "path-of-launcher"), install]
                 }
                 Some(NotStarted { heard: Heard::Launcher, .. }) => install.or([told!(CP07, "launchers-path")]),
+                None if is_there(case) => told!(CP07, "what-it-needs", path = path(case)).or([install]),
                 _ => vec![install],
             }
         };
@@ -40,13 +41,18 @@ rules! {
             vec![told!(CP09, "start-elsewhere", reason), told!(CP09, "other-release")]
         };
 
-    BwrapNotExecutable, Failed, [LAUNCH => (EACCES ENOEXEC ELIBBAD)],
+    BwrapNotExecutable, Failed, [LAUNCH => (EACCES ENOEXEC ELIBBAD ETXTBSY ELOOP)],
         unless "`bwrap --version` by the same user, in the same place, prints a version"
         => not_executable, |case| {
             let path = path(case);
             match case.not_started {
-                Some(libc::EACCES) if !path.contains("bwrap") => vec![told!(CP08, "name-bwrap", path)],
+                Some(libc::EACCES) if !path.contains("bwrap") => {
+                    // under another name it can be bwrap all the same
+                    vec![told!(CP08, "name-bwrap", path), told!(CP08, "let-execute", path).needs("a bwrap in that file")]
+                }
                 Some(libc::EACCES) => vec![told!(CP08, "let-execute", path), told!(CP08, "outer-sandbox", path)],
+                Some(libc::ETXTBSY) => vec![told!(EX03, "finish-writing", host = path)],
+                Some(libc::ELOOP) => vec![told!(EX12, "links", program = path)],
                 _ => vec![told!(CP08, "other-machine", path)],
             }
         };
@@ -110,11 +116,23 @@ fn seen_beside(case: &Case<'_>) -> Option<String> {
         .or_else(|| case.host.bwrap.present().map(|_| path(case)))
 }
 
+/// Whether the file is there that could not be started.
+fn is_there(case: &Case<'_>) -> bool {
+    case.host.bwrap.present().is_some()
+}
+
 fn bwrap_missing(case: &Case<'_>) -> Option<Judgement> {
     const NO_FILE: &str = "the system found no program to start (ENOENT), or not its loader";
-    let there = case.host.bwrap.present().is_some();
+    const NO_DIRECTORY: &str = "a part of the path is no directory (ENOTDIR)";
+    let there = is_there(case);
     let Some(NotStarted { line, heard }) = launchers_word(case) else {
-        return Some(weigh(if there { Low } else { High }).heard(case, NO_FILE));
+        let part = case.not_started == Some(libc::ENOTDIR);
+        let lacks =
+            "is there, and what it needs to be started is not: its loader, or the interpreter of its #! line";
+        return weigh(if there { Medium } else { High })
+            .summary((there && !part).then(|| format!("{} {lacks}", path(case))))
+            .heard(case, if part { NO_DIRECTORY } else { NO_FILE })
+            .into();
     };
     let found = match heard {
         Heard::System => weigh(High).heard(case, NO_FILE),
@@ -139,15 +157,29 @@ fn bwrap_missing(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn not_executable(case: &Case<'_>) -> Option<Judgement> {
-    let denied = case.not_started == Some(libc::EACCES);
-    let other = (!denied).then(|| format!("{} was built for another processor than this one's", path(case)));
-    let heard = if denied {
-        "the system did not execute bwrap (EACCES), so nothing here is bwrap's own word"
-    } else {
-        "the system does not know the format of bwrap's file (ENOEXEC)"
+    let path = path(case);
+    let (summary, heard) = match case.not_started? {
+        libc::EACCES => {
+            (None, "the system did not execute bwrap (EACCES), so nothing here is bwrap's own word")
+        }
+        libc::ETXTBSY => (
+            Some(format!("{path} is open for writing, and is not executed meanwhile")),
+            "the system does not execute what somebody is writing (ETXTBSY)",
+        ),
+        libc::ELOOP => (
+            Some(format!("links lead to {path} in a circle, or too far")),
+            "the system follows 40 links, and then gives up (ELOOP)",
+        ),
+        _ => (
+            Some(format!(
+                "{path} is no program for this machine: built for another processor, cut short or empty"
+            )),
+            "the system does not know the format of bwrap's file (ENOEXEC)",
+        ),
     };
     let what = "which of its mode, a directory on the way, a mount with noexec or a profile around the launcher it is";
-    weigh(High).summary(other).heard(case, heard).unknown(denied.then_some(what)).into()
+    let unknown = summary.is_none().then_some(what);
+    weigh(High).summary(summary).heard(case, heard).unknown(unknown).into()
 }
 
 fn file_capabilities_outside_bounds(case: &Case<'_>) -> Option<Judgement> {

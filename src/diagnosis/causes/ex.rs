@@ -73,7 +73,10 @@ rules! {
 
     ExecDenied, Failed, [EXECVP => (EPERM EACCES)],
         unless "dmesg has no line with DENIED, avc: or type=1326 from that moment"
-        => denied;
+        => denied, |case| {
+            let own = has_filters(case).then(|| told!(EX05, "own-filter"));
+            Vec::new().or(own).or([told!(EX05, "allow-execution")])
+        };
 
     LockFileFailed, Failed, ["Unable to open lock file %s", "Unable to lock file %s"],
         unless "the file is there inside, the command can read it, and `lsof` on the host names nobody who has it"
@@ -200,7 +203,8 @@ fn program_missing(case: &Case<'_>) -> Option<Judgement> {
         let or = "or lies in a directory of PATH that the user may not search";
         let wins =
             "\"Permission denied\" wins over \"No such file\" if one directory of PATH may not be searched";
-        let found = weigh(Medium).refuted_by("PATH inside has only directories that the user may search");
+        let found = weigh(if by_own_filter(case) { Low } else { Medium });
+        let found = found.refuted_by("PATH inside has only directories that the user may search");
         return Some(found.summary(format!("{name} is not there inside, {or}")).heard(case, wins));
     }
     let shown = case.sandbox.and_then(|sandbox| sandbox.shows(program));
@@ -235,7 +239,7 @@ fn program_missing(case: &Case<'_>) -> Option<Judgement> {
 
 fn not_executable(case: &Case<'_>) -> Option<Judgement> {
     let name = unseen(case)?.display();
-    let found = weigh(Medium)
+    let found = weigh(if by_own_filter(case) { Low } else { Medium })
         .refuted_by(format!("`test -f {name} && test -x {name}` holds inside for the command's user"))
         .unknown("the file: `ls -lL` and `findmnt -T` on it, inside");
     Some(found.summary(if case.errno() == Some(libc::ETXTBSY) {
@@ -243,6 +247,17 @@ fn not_executable(case: &Case<'_>) -> Option<Judgement> {
     } else {
         format!("{name} has no x for the user, is a directory, or lies on a file system mounted noexec")
     }))
+}
+
+/// Whether the sandbox has a system call filter of its own.
+fn has_filters(case: &Case<'_>) -> bool {
+    case.sandbox.is_some_and(|sandbox| !sandbox.privileges.filters.is_empty())
+}
+
+/// Whether the launcher has looked at the program and found it in order, and a filter of the sandbox's own may have answered.
+fn by_own_filter(case: &Case<'_>) -> bool {
+    let denied = case.errno() == Some(libc::EACCES);
+    denied && case.ended(Verdict::NotExecuted) && has_filters(case)
 }
 
 /// Everything else that makes a file executable was looked at, or cannot answer so.
@@ -253,7 +268,7 @@ fn denied(case: &Case<'_>) -> Option<Judgement> {
     let label = own.present().filter(|label| *label != "unconfined" && *label != "kernel");
     let privileges = case.sandbox.map(|sandbox| &sandbox.privileges);
     let asked = privileges.and_then(|privileges| privileges.exec_label.as_ref());
-    let filters = privileges.is_some_and(|privileges| !privileges.filters.is_empty());
+    let filters = has_filters(case);
     let suspects = label.is_some() || asked.is_some() || filters || case.filtered() == Some(true);
 
     let confidence = match (not_permitted, suspects) {

@@ -22,8 +22,17 @@ fn summary(case: &Case<'_>) -> String {
         }
         (Some(message), _) => format!("\"{message}\" is no message that is known of bwrap"),
         (None, Some(signal)) => format!("signal {signal} ended bwrap before it said anything"),
+        (None, None) if is_unheard(case) => {
+            "what bwrap said, if anything, went where it cannot be read back: a pipe, a terminal, a file of others'".to_owned()
+        }
         (None, None) => "bwrap said nothing that could be explained".to_owned(),
     }
+}
+
+/// Whether somebody else may have bwrap's words.
+fn is_unheard(case: &Case<'_>) -> bool {
+    case.message().is_none()
+        && case.symptom.is_some_and(|symptom| symptom.unheard && symptom.signal.is_none())
 }
 
 /// What points somewhere, what speaks against the usual suspects, and what nobody could see.
@@ -60,6 +69,9 @@ fn remedies(case: &Case<'_>) -> Vec<Remedy> {
     } else {
         [steps, told!(UN01, "try-the-line")]
     };
+    if is_unheard(case) {
+        return told!(UN01, "explain-its-words").or(first).or([report]);
+    }
     Vec::from(first).or([report]).or(version)
 }
 
@@ -139,6 +151,26 @@ mod tests {
             "a call of bwrap --unshare-all fails",
         ] {
             assert!(!first(other).starts_with("Run bwrap's line"), "{other}");
+        }
+    }
+
+    /// bwrap's message may stand on the caller's screen: it is not said that there was none.
+    #[test]
+    fn words_that_went_elsewhere_are_no_silence() {
+        let of = |symptom: &Symptom| diagnose(symptom, &machine(), Some(&whole())).causes[0].clone();
+        let lost = Symptom { verdict: Verdict::SetupFailed, unheard: true, ..Symptom::default() };
+        let found = of(&lost);
+        assert!(found.summary.contains("went where it cannot be read back"), "{found:?}");
+        assert!(found.remedies[0].instructions().contains("bwrap-doctor explain --message"), "{found:?}");
+        // where all was heard, where a signal came first, where something was said
+        let silent = Symptom { unheard: false, ..lost.clone() };
+        let killed = Symptom { signal: Some(9), ..lost.clone() };
+        let said =
+            Symptom { unheard: true, ..Symptom::from_text(b"bwrap: pivot_root: Device or resource busy") };
+        for other in [silent, killed, said] {
+            let found = of(&other);
+            assert!(!found.summary.contains("read back"), "{found:?}");
+            assert!(!found.remedies[0].instructions().contains("explain --message"), "{found:?}");
         }
     }
 

@@ -15,6 +15,7 @@
 
 use super::{Action, Remedy};
 use crate::diagnosis::cause::{Cause, remedies};
+use crate::diagnosis::need::Need;
 use crate::visible::line;
 
 /// The remedy of a file, with what is filled in: `told!("unmount", place, point = word(&mount.point))`; one of a cause's own from the
@@ -53,6 +54,7 @@ impl Remedy {
             match text.split_once(": ") {
                 Some(("Price", price)) => remedy.opens = line(&fill(price, values)).into_owned(),
                 Some(("Needs", "root")) => remedy = remedy.for_root(),
+                Some(("Needs", "root who may mount")) => remedy = remedy.needs(Need::Mounter),
                 Some((_, need)) => remedy = remedy.needs(fill(need, values)),
                 None => {}
             }

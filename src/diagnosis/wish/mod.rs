@@ -183,7 +183,8 @@ fn weigh(case: &Case<'_>, remedies: &mut [Remedy]) {
                 Stand::Met => {}
                 // somebody else's root was asked for already
                 Stand::Open(_)
-                    if need == Need::Root && remedy.requires.iter().any(|what| what.starts_with("root")) => {}
+                    if matches!(need, Need::Root | Need::Mounter)
+                        && remedy.requires.iter().any(|what| what.starts_with("root")) => {}
                 Stand::Open(text) => remedy.requires.push(text),
                 Stand::Unmet(text) => {
                     remedy.last = true;

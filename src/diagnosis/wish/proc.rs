@@ -46,14 +46,17 @@ pub(super) fn whole(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
         Unit => {
             let settings =
                 [("ProtectKernelTunables", "no"), ("ProtectKernelLogs", "no"), ("ProcSubset", "all")];
-            vec![told!("whole-proc-of-unit" => unit(case, &settings)), told!("second-proc").for_root()]
+            vec![
+                told!("whole-proc-of-unit" => unit(case, &settings)),
+                told!("second-proc").needs(Need::Mounter),
+            ]
         }
         // it covers /proc for all that it starts
         Machine | Unknown if case.on(Platform::Firejail) => {
-            told!(NS06, "no-firejail").or([told!("second-proc").for_root()])
+            told!(NS06, "no-firejail").or([told!("second-proc").needs(Need::Mounter)])
         }
         // one whole procfs is enough for the kernel, wherever it is
-        Machine | Unknown => vec![told!("second-proc").for_root()],
+        Machine | Unknown => vec![told!("second-proc").needs(Need::Mounter)],
     }
 }
 

@@ -130,6 +130,18 @@ pub enum ProgramProblem {
         /// What of the host's shows it, bound to the same path; `None` if the host has it not, either.
         bind: Option<PathBuf>,
     },
+    /// What its `#!` line names is no program: a directory, a device, a file that is neither executable nor fit to be executed.
+    #[error(
+        "the #! line of {} names {} as its interpreter, which is no program; correct that line",
+        shown(path),
+        shown(interpreter)
+    )]
+    BadInterpreter {
+        /// The script, inside the sandbox.
+        path: PathBuf,
+        /// The interpreter that it names.
+        interpreter: PathBuf,
+    },
     /// Its `#!` line ends with a carriage return, which the kernel takes for a part of the interpreter's name.
     #[error(
         "the #! line of {} ends with a carriage return, as in files from Windows: the kernel looks for {}; remove it, `sed -i 's/\\r$//'` does",
@@ -239,6 +251,7 @@ mod tests {
             ProgramProblem::LoaderMissing { path: evil(), interpreter: evil(), bind: Some(evil()) },
             ProgramProblem::BadLoader { path: evil(), interpreter: evil() },
             ProgramProblem::InterpreterMissing { path: evil(), interpreter: evil(), bind: None },
+            ProgramProblem::BadInterpreter { path: evil(), interpreter: evil() },
             ProgramProblem::CarriageReturn { path: evil(), interpreter: evil() },
             ProgramProblem::InterpreterLoop(evil()),
             ProgramProblem::ShellMissing(evil()),

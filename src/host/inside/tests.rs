@@ -147,9 +147,63 @@ fn nobody_waits_for_a_fifo() {
     });
     assert_eq!(
         receiver.recv_timeout(std::time::Duration::from_secs(20)),
-        Ok([(); 2].map(|()| Some(ProgramProblem::NotAFile("/bin/fifo".into()))))
+        Ok([
+            Some(ProgramProblem::NotAFile("/bin/fifo".into())),
+            Some(ProgramProblem::BadInterpreter {
+                path: "/bin/script".into(),
+                interpreter: "/bin/fifo".into()
+            })
+        ])
     );
     assert!(open_regular(Path::new("/dev/null")).is_err());
+}
+
+/// What a #! line names by mistake is not made executable: the line is corrected. A program that lacks x is another thing.
+#[test]
+fn an_interpreter_that_is_no_program_is_the_scripts_fault() {
+    let bin = Bin::new();
+    bin.put("text", "root:x:0:0::/root:/bin/sh\n", 0o644);
+    bin.put("program", "#!/bin/sh\n", 0o644);
+    let judged = |interpreter: &str| {
+        bin.put("script", format!("#!{interpreter}\n"), 0o755);
+        explain(&bin.sandbox().dir("/opt"), "script")
+    };
+    for interpreter in ["/bin/text", "/opt", "/bin"] {
+        let bad =
+            ProgramProblem::BadInterpreter { path: "/bin/script".into(), interpreter: interpreter.into() };
+        assert_eq!(judged(interpreter), Some(bad));
+    }
+    let closed = ProgramProblem::NotExecutable { path: "/bin/program".into(), mode: 0o644 };
+    assert_eq!(judged("/bin/program"), Some(closed));
+    assert!(matches!(judged("/none"), Some(ProgramProblem::InterpreterMissing { .. })));
+    // the program itself
+    assert!(matches!(explain(&bin.sandbox(), "text"), Some(ProgramProblem::NotExecutable { .. })));
+    assert!(matches!(explain(&bin.sandbox(), "/bin"), Some(ProgramProblem::IsDirectory(_))));
+}
+
+/// With a merged /usr that is covered, several links lead to nothing, and the program is behind one of them.
+#[test]
+fn of_links_that_lead_nowhere_the_one_with_the_program_is_blamed() {
+    let tree = tempfile::tempdir().unwrap();
+    let tree = fs::canonicalize(tree.path()).unwrap();
+    fs::create_dir_all(tree.join("usr/bin")).unwrap();
+    fs::create_dir_all(tree.join("usr/sbin")).unwrap();
+    fs::copy("/bin/sh", tree.join("usr/bin/x")).unwrap();
+    for name in ["bin", "sbin"] {
+        symlink(Path::new("usr").join(name), tree.join(name)).unwrap();
+    }
+    let sandbox = Sandbox::new().ro_bind(&tree, &tree).tmpfs(tree.join("usr"));
+    let search = |names: &[&str]| {
+        let path = std::env::join_paths(names.iter().map(|name| tree.join(name))).unwrap();
+        let attempt = Attempt::Failed(None);
+        find(&sandbox, Sought { program: OsStr::new("x"), path: Some(&path), home: None, attempt })
+    };
+    let blames = |found: Option<ProgramProblem>, name: &str| matches!(found, Some(ProgramProblem::DanglingLink { link, .. }) if link == tree.join(name));
+    assert!(blames(search(&["sbin", "bin"]), "bin"));
+    assert!(blames(search(&["bin", "sbin"]), "bin"));
+    // it is behind neither
+    assert!(blames(search(&["sbin"]), "sbin"));
+    assert!(matches!(search(&["usr/sbin", "usr/bin"]), Some(ProgramProblem::NotFound { .. })));
 }
 
 #[test]

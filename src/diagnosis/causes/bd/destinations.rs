@@ -1,23 +1,21 @@
 //! Destinations that cannot be made, or are not what they must be.
 
 use super::lookup::{Found, Spot, is_of_runtime};
-use super::sources::is_socket;
+use super::mount_points::{CREATE_FILE, MKDIR_PARENTS, in_windows, mount_point};
+use super::sources::{directories_of, is_socket};
 use crate::diagnosis::causes::prelude::*;
 use crate::diagnosis::launcher::Launcher;
-use crate::visible::is_hidden;
 
 /// Why a bind fails.
 const MOUNT: &str = "Unable to mount source on destination";
 const SYMLINK: &str = "Can't mount on symlink destination %s";
 const CHMOD: &str = "Can't chmod %#o %s";
-/// What a destination that is missing is made with, since 0.12.
-const CREATE_FILE: &str = "Can't create file %s";
 /// What is opened for its mode, since 0.12.
 const OPEN: &str = "Can't open %s";
-const MKDIR_PARENTS: &str = "Can't mkdir parents for %s";
 const NOT_A_FILE: &str = "Destination is not a file %s";
 /// How bwrap sets the flags of mounts since 0.13.
 pub(super) const SETATTR: &str = "mount_setattr() failed at \"%s\"";
+const REALPATH: &str = "realpath(destination)";
 pub(super) const UNMOUNTED: &str = "Unable to find \"%s\" in mount table";
 
 /// The message says that it is one, or that a link leads nowhere.
@@ -26,8 +24,11 @@ pub(super) fn symlink(case: &Case<'_>) -> Option<Judgement> {
     // what a /dev or /proc is made of is no destination of the caller's
     rule_out(spot.found.is_some_and(|found| !found.operation.is_on(spot.path)))?;
     let remount = spot.found.is_some_and(|found| matches!(found.operation, Operation::RemountRo(_)));
-    // since 0.12 it makes nothing, and so misses what is not there
-    rule_out(remount && case.says(&[CREATE_FILE]))?;
+    // it makes nothing, and so misses what is not there
+    let own_link = spot.found.and_then(Found::link).is_some();
+    rule_out(remount && (case.says(&[CREATE_FILE]) || is_nothing_there(case) && !own_link))?;
+    // in a procfs nobody can make anything, and that is its answer
+    rule_out(in_proc(&spot))?;
     let modeless = case.says(&[CHMOD]);
     let told = modeless || case.says(&[SYMLINK]) || case.errno() == Some(libc::ELOOP);
     let link = spot.found.and_then(Found::link);
@@ -77,14 +78,26 @@ pub(super) fn resolve_it(case: &Case<'_>) -> Vec<Remedy> {
         None => "`readlink -f`, on the tree that is bound there, tells where it leads".to_owned(),
     };
     // followed, a circle of links leads nowhere
-    let circle = "; where it prints nothing they lead in a circle, and one of them has to be removed";
-    let look = if case.errno() == Some(libc::ELOOP) { look + circle } else { look };
+    let round = "; where it prints nothing they lead in a circle, and one of them has to be removed";
+    let look = if case.errno() == Some(libc::ELOOP) { look + round } else { look };
+    // one that leads to another of the sandbox's own is no way out of the circle
+    let made = spot.found.and_then(Found::link).filter(|_| case.errno() == Some(libc::ELOOP));
+    let circle =
+        made.filter(|(_, to)| spot.found.is_some_and(|found| found.before().any(|one| is_link_on(one, to))));
+    if let Some((one, _)) = circle {
+        return Remedy::leave_out(one.index).or(spot.leave_out());
+    }
     let resolved = match link {
         None if spot.path == Path::new("/dev/shm") => told!(BD04, "shared-memory"),
         Some((operation, path)) => Remedy::change(SandboxChange::Destination { operation, path }),
         None => told!(BD04, "destination-of-link", look),
     };
     named_by_link(case, spot.path).or([resolved]).or(spot.leave_out())
+}
+
+/// Whether an operation makes a link at a path, or above it.
+fn is_link_on(found: Found<'_>, path: &Path) -> bool {
+    matches!(found.operation, Operation::Symlink(_)) && path.starts_with(found.operation.destination())
 }
 
 /// Who named a path that leads through a link, where a launcher writes the line: a home, or a variable. Of a line that is known the
@@ -101,6 +114,17 @@ fn named_by_link(case: &Case<'_>, path: &Path) -> Vec<Remedy> {
     Vec::new().or(variable).or(home)
 }
 
+/// Whether a procfs of the sandbox's is to get something that it does not have.
+fn in_proc(spot: &Spot<'_>) -> bool {
+    spot.mount().is_some_and(|mount| matches!(mount.operation, Operation::Proc(_)))
+}
+
+/// Whether what is to be made read-only is not there at all: bwrap before 0.12 follows the path to it.
+fn is_nothing_there(case: &Case<'_>) -> bool {
+    let followed = case.message().and_then(Message::reason) == Some(REALPATH);
+    case.says(&["Can't remount readonly on %s"]) && followed && case.errno() == Some(libc::ENOENT)
+}
+
 /// Whether what is to be made read-only is no mount: since 0.13 `mount_setattr` says so.
 pub(super) fn unmounted(case: &Case<'_>) -> bool {
     let reason = case.message().and_then(Message::reason);
@@ -114,7 +138,11 @@ pub(super) fn other_kind(case: &Case<'_>) -> Option<Judgement> {
     let (reason, place) = (spot.message.reason(), spot.path.display());
     let is_of = |kind: fn(&Operation) -> bool| spot.found.is_some_and(|found| kind(found.operation));
     let remounts = is_of(|one| matches!(one, Operation::RemountRo(_)));
-    rule_out(case.says(&["Can't remount readonly on %s"]) && !unmounted(case))?;
+    let missing = is_nothing_there(case);
+    rule_out(case.says(&["Can't remount readonly on %s"]) && !unmounted(case) && !missing)?;
+    // a bind has made its destination
+    rule_out(reason == Some(REALPATH) && !missing)?;
+    rule_out(missing && spot.found.and_then(Found::link).is_some())?;
     rule_out(case.says(&[OPEN]) && !is_of(|one| matches!(one, Operation::Chmod(_))))?;
     rule_out(case.says(&[CREATE_FILE]) && case.errno() == Some(libc::ENOENT) && !remounts)?;
     let (_, is) = meaning(case, Cause::DestinationOfOtherKind)?;
@@ -138,7 +166,15 @@ pub(super) fn another_kind(case: &Case<'_>) -> Vec<Remedy> {
     let remedy = match found.operation {
         Operation::RemountRo(remount) => {
             let at = remount.destination.to_string_lossy();
-            Some(told!(BD05, "mount-instead-of-remount", at = format!("{at:?}")))
+            let of_host =
+                spot.as_ref().is_some_and(|spot| spot.mount().is_none() || spot.outside().is_some());
+            let missing = is_nothing_there(case) || case.says(&[CREATE_FILE]);
+            // what the sandbox makes itself is not on the host
+            let itself = (of_host && !missing)
+                .then(|| told!(BD05, "mount-instead-of-remount", at = format!("{at:?}")));
+            let over =
+                (!of_host).then(|| told!(BD05, "remount-what-holds-it", at = shown(&remount.destination)));
+            itself.or(over)
         }
         Operation::Chmod(_) => Some(told!(BD05, "make-before-mode")),
         Operation::Bind(bind) if on_directory && masks(bind) => {
@@ -161,7 +197,16 @@ pub(super) fn another_kind(case: &Case<'_>) -> Vec<Remedy> {
 }
 
 pub(super) fn read_only(case: &Case<'_>) -> Option<Judgement> {
-    Some(obstacle(case, &Spot::destination(case)?).0)
+    let spot = Spot::destination(case)?;
+    rule_out(case.errno() == Some(libc::ENOENT) && !in_proc(&spot) || is_unsearchable(case, &spot))?;
+    Some(obstacle(case, &spot).0)
+}
+
+/// Whether it is not for its mount that something cannot be made: of a read-only one the kernel says so before it asks who writes,
+/// and only on the way there it says "Permission denied".
+fn is_unsearchable(case: &Case<'_>, spot: &Spot<'_>) -> bool {
+    let free = spot.found.is_some_and(|found| found.remount().is_none());
+    case.errno() == Some(libc::EACCES) && free && spot.mount().is_some_and(Found::is_read_only)
 }
 
 pub(super) fn make_it(case: &Case<'_>) -> Vec<Remedy> {
@@ -185,8 +230,16 @@ fn opens_parents(case: &Case<'_>) -> Option<bool> {
 
 pub(super) fn unreadable(case: &Case<'_>) -> Option<Judgement> {
     let opens = opens_parents(case);
-    rule_out(opens == Some(false) || case.root() == Some(true))?;
     let spot = Spot::destination(case)?;
+    if is_unsearchable(case, &spot) && !case.says(&[MKDIR_PARENTS]) {
+        let (name, place, uid) = (spot.name(), spot.path.display(), &case.host.process.uid);
+        let user = uid.present().map(|user| format!("bwrap looks there as uid {user}"));
+        let found = spot.weigh(High).said(case).seen(uid, user);
+        return Some(found.summary(format!(
+            "{name}: the user may not search a directory on the way to {place}, and so can make nothing there"
+        )));
+    }
+    rule_out(!case.says(&[MKDIR_PARENTS]) || opens == Some(false) || case.root() == Some(true))?;
     let why = "bwrap 0.12, and Ubuntu's 0.9.0 since 2026, open every directory on the way to a destination";
     let (name, place) = (spot.name(), spot.path.display());
     spot.weigh(if opens.is_some() { Medium } else { Low })
@@ -199,7 +252,17 @@ pub(super) fn unreadable(case: &Case<'_>) -> Option<Judgement> {
 
 pub(super) fn let_read(case: &Case<'_>) -> Vec<Remedy> {
     let Some(spot) = Spot::destination(case) else { return Vec::new() };
-    let path = word(spot.outside().as_deref().unwrap_or(spot.path));
+    let outside = spot.outside();
+    let unsearchable = is_unsearchable(case, &spot) && !case.says(&[MKDIR_PARENTS]);
+    if let Some(outside) = outside.as_deref().filter(|_| unsearchable) {
+        let user = case.host.process.uid.present().map_or("u:USER:x".to_owned(), |uid| format!("u:{uid}:x"));
+        let above = directories_of(outside);
+        let search = told!(BD06, "search-directory", path = word(outside), user, above);
+        // what the user cannot reach need not be masked
+        let mask = is_socket(spot.path);
+        return if mask { Vec::new().or(spot.leave_out()).or([search]) } else { search.or(spot.leave_out()) };
+    }
+    let path = word(outside.as_deref().unwrap_or(spot.path));
     told!(BD10, "readable-parents", path).or(spot.leave_out())
 }
 
@@ -309,14 +372,19 @@ fn is_home_in_usr(path: &Path) -> bool {
 /// The mount point has to be in the source, or another file system has to be over it.
 fn in_read_only(case: &Case<'_>, spot: &Spot<'_>, found: Found<'_>, mount: Found<'_>) -> Vec<Remedy> {
     let outside = spot.outside();
+    if matches!(found.operation, Operation::Chmod(_)) {
+        return Vec::new();
+    }
     let made = outside.and_then(|outside| match found.operation {
-        Operation::Chmod(_) => None,
+        // what is there already is refused, if it is no such link
+        Operation::Symlink(_) => None,
         Operation::File(_) => Some(told!(BD03, "bind-content-over-file", outside = word(outside))),
         _ => (!is_socket(&outside)).then(|| mount_point(case, Some(found), &outside)),
     });
     let over = match mount.operation {
+        // between the root and a name in it there is no directory
         Operation::Bind(bind) if relative(&bind.destination).as_os_str().is_empty() => {
-            Some(told!(BD03, "tmpfs-below-root"))
+            (relative(spot.path).components().count() > 1).then(|| told!(BD03, "tmpfs-below-root"))
         }
         Operation::Bind(bind) => {
             let quoted = |path: &Path| format!("{:?}", path.to_string_lossy());
@@ -327,37 +395,4 @@ fn in_read_only(case: &Case<'_>, spot: &Spot<'_>, found: Found<'_>, mount: Found
         _ => None,
     };
     Vec::new().or(made).or([told!(BD03, "other-destination", path = shown(spot.path))]).or(over)
-}
-
-/// Whether it ran below Windows: elsewhere `/mnt/c` is a name like others.
-fn is_wsl(case: &Case<'_>) -> bool {
-    case.on(Platform::Wsl1) || case.on(Platform::Wsl2)
-}
-
-/// A path on a disk of Windows' that was denied, as PowerShell takes it: who is an administrator there decides.
-fn in_windows(case: &Case<'_>, outside: &Path) -> Option<String> {
-    rule_out(!matches!(case.errno(), Some(libc::EACCES | libc::EPERM)))?;
-    let (disk, rest) = outside.to_str()?.strip_prefix("/mnt/")?.split_once('/')?;
-    let letter = disk.chars().next().filter(|letter| disk.len() == 1 && letter.is_ascii_lowercase())?;
-    let path = format!("{}:\\{}", letter.to_ascii_uppercase(), rest.replace('/', "\\"));
-    (!path.contains(is_hidden)).then(|| format!("'{}'", path.replace('\'', "''")))
-}
-
-/// What is to be made on the host: a directory, or a file for what binds one.
-fn mount_point(case: &Case<'_>, found: Option<Found<'_>>, outside: &Path) -> Remedy {
-    let operation = found.map(|found| found.operation);
-    let file = case.says(&["Can't create file at %s", "Can't create file %s"])
-        || matches!(operation, Some(Operation::File(_) | Operation::BindData(_)));
-    let (place, parent) = (word(outside), word(outside.parent().unwrap_or(Path::new("/"))));
-    if let Some(windows) = in_windows(case, outside).filter(|_| !file && is_wsl(case)) {
-        return told!(BD03, "make-in-windows", windows);
-    }
-    match operation {
-        _ if file => told!(BD03, "make-file-for-mount", parent, place),
-        // bwrap failed before it came to the kind of the source
-        Some(Operation::Bind(bind)) if case.says(&[MKDIR_PARENTS]) => {
-            told!(BD03, "make-mount-point-of-kind", parent, place, source = word(&bind.source))
-        }
-        _ => told!(BD03, "make-directory-for-mount", place),
-    }
 }

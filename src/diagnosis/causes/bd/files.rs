@@ -96,8 +96,8 @@ pub(super) fn too_big(case: &Case<'_>) -> Option<Judgement> {
             format!("{name} does not fit into {mount}, which may hold {size} bytes")
         }
         Some((mount, Operation::Bind(bind))) => {
-            let source = bind.source.display();
-            format!("{name} does not fit into {mount}: the disk or quota of {source} is full")
+            let disk = disk(case, &spot, &bind.source);
+            format!("{name} does not fit into {mount}: the disk or quota of {} is full", disk.display())
         }
         Some((mount, _)) => format!("{name} does not fit into {mount}"),
         None => format!("{name} does not fit into the memory that a tmpfs may take"),
@@ -116,11 +116,22 @@ pub(super) fn more_room(case: &Case<'_>) -> Vec<Remedy> {
         Some((mount, Operation::Tmpfs(Tmpfs { size: Some(_), .. }))) => {
             told!(BD08, "bigger-tmpfs", numbered = mount)
         }
-        Some((_, Operation::Bind(bind))) => told!(BD08, "make-room-disk", source = word(&bind.source)),
+        Some((_, Operation::Bind(bind))) => {
+            let disk =
+                spot.as_ref().map_or_else(|| bind.source.clone(), |spot| disk(case, spot, &bind.source));
+            told!(BD08, "make-room-disk", source = word(&disk))
+        }
         _ => told!(BD08, "make-room-memory"),
     };
     let file = spot.and_then(|spot| spot.found).filter(|found| matches!(found.operation, Operation::File(_)));
     room.or(file.map(|_| told!(BD08, "bind-file-from-host")))
+}
+
+/// What is full: the source of a bind, or what is mounted below it where the destination lies.
+fn disk(case: &Case<'_>, spot: &Spot<'_>, source: &Path) -> PathBuf {
+    let below = |point: &PathBuf| point.starts_with(source);
+    let lies_in = |outside: PathBuf| Some(mount_of(case.host.mounts.present()?, &outside)?.point.clone());
+    spot.outside().and_then(lies_in).filter(below).unwrap_or_else(|| source.to_owned())
 }
 
 /// How long a file is that the sandbox makes.

@@ -139,6 +139,9 @@ pub(super) fn reach_it(case: &Case<'_>) -> Vec<Remedy> {
     if case.errno() == Some(libc::ELOOP) {
         return told!(BD06, "links-in-a-circle", path = word(path)).or(spot.leave_out());
     }
+    if case.errno() == Some(libc::ENAMETOOLONG) {
+        return told!(BD06, "shorter-name", path = shown(path)).or(spot.leave_out());
+    }
     if !is_denied(case) {
         return told!(BD06, "repair", path = shown(path), path2 = word(path)).or(spot.leave_out());
     }
@@ -165,7 +168,7 @@ pub(super) fn reach_it(case: &Case<'_>) -> Vec<Remedy> {
 }
 
 /// The directories on the way to a path, but for the root, as words of a shell.
-fn directories_of(path: &Path) -> String {
+pub(super) fn directories_of(path: &Path) -> String {
     let above = path.ancestors().skip(1).filter(|above| above.file_name().is_some());
     let mut words: Vec<String> = above.map(word).collect();
     words.reverse();

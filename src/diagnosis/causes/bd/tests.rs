@@ -6,6 +6,8 @@ use crate::diagnosis::{Action, Bearing, Cause, Confidence, Diagnosis, Outlook, S
 use crate::host::Fact;
 use crate::sandbox::{Bind, Chmod, Overlay, RemountRo, Sandbox, Tmpfs};
 
+mod mount_points;
+
 fn finds(message: &str, sandbox: &Sandbox, cause: Cause, operation: Option<usize>) -> Diagnosis {
     let diagnosis = explain(message, &machine(), sandbox);
     let first = &diagnosis.causes[0];
@@ -92,6 +94,17 @@ fn a_source_out_of_reach_is_not_missing() {
     assert_eq!(changes(&diagnosis), [SandboxChange::Remove { operation: 0 }]);
     assert!(commands(&diagnosis).iter().any(|line| line == "namei -l /root/x"));
     assert!(diagnosis.causes.iter().all(|finding| finding.cause != Cause::SourceMissing));
+}
+
+#[test]
+fn a_name_that_is_too_long_is_shortened() {
+    let sandbox = Sandbox::new().ro_bind("/srv/long", "/x");
+    let first = |answer: &str| {
+        let message = format!("Can't find source path /srv/long: {answer}");
+        finds(&message, &sandbox, Cause::SourceUnreachable, Some(0)).causes[0].remedies[0].summary.clone()
+    };
+    assert_eq!(first("File name too long"), "Shorten the path");
+    assert_ne!(first("Input/output error"), "Shorten the path");
 }
 
 #[test]
@@ -186,6 +199,22 @@ fn a_link_of_the_sandbox_is_resolved() {
     assert_eq!(diagnosis.causes[0].confidence, Confidence::High);
     let path = "/nowhere".into();
     assert_eq!(changes(&diagnosis)[0], SandboxChange::Destination { operation: 2, path });
+}
+
+/// Of links that lead round to each other one has to go: the other is no way out.
+#[test]
+fn a_circle_of_its_own_links_is_opened() {
+    let message = "Can't mkdir parents for /mnt/a/x: Too many levels of symbolic links";
+    let circle = Sandbox::new().tmpfs("/mnt").symlink("b", "/mnt/a").symlink("a", "/mnt/b").dir("/mnt/a/x");
+    let found = finds(message, &circle, Cause::DestinationIsSymlink, Some(3));
+    assert!(matches!(changes(&found)[0], SandboxChange::Remove { operation: 1 | 2 }), "{found}");
+    // a link to something else, or a chain of them that comes to an end by another answer
+    let plain = Sandbox::new().tmpfs("/mnt").symlink("b", "/mnt/a").dir("/mnt/a/x");
+    let found = finds(message, &plain, Cause::DestinationIsSymlink, Some(2));
+    assert!(matches!(changes(&found)[0], SandboxChange::Destination { operation: 2, .. }), "{found}");
+    let nowhere = message.replace("Too many levels of symbolic links", "No such file or directory");
+    let found = finds(&nowhere, &circle, Cause::DestinationIsSymlink, Some(3));
+    assert!(matches!(changes(&found)[0], SandboxChange::Destination { operation: 3, .. }), "{found}");
 }
 
 #[test]
@@ -284,6 +313,18 @@ fn a_file_that_does_not_fit() {
             .summary
             .contains("quota of /srv is full")
     );
+    // what is full is what is mounted there, below the source or not
+    let whole = Sandbox::new().bind("/", "/").file("x", "/opt/a/x");
+    let message = "Can't write data to file /opt/a/x: No space left on device";
+    for (mount, full) in [("/opt", "/opt"), ("/opt/a/x/y", "/"), ("/var", "/")] {
+        let mut host = machine();
+        let line = format!("7 1 0:50 / {mount} rw,relatime - tmpfs t rw");
+        host.mounts = Fact::Present(mounts(&["1 0 8:1 / / rw,relatime - ext4 /dev/vda1 rw", &line]));
+        let found = explain(message, &host, &whole);
+        let summary = &found.causes[0].summary;
+        assert!(summary.ends_with(&format!("the disk or quota of {full} is full")), "{mount}: {summary}");
+        assert!(commands(&found)[0].starts_with(&format!("df -h {full};")), "{found}");
+    }
     // mounts, not bytes, are what a mount has no room for
     let diagnosis = explain("Can't mount tmpfs on /tmp: Limit exceeded (ENOSPC). Hint", &machine(), &sandbox);
     assert!(diagnosis.causes.iter().all(|finding| finding.cause != Cause::FileTooBig));

@@ -3,7 +3,7 @@
 use crate::diagnosis::Cause;
 use crate::diagnosis::Confidence;
 use crate::diagnosis::fixtures::{DOCKER_CAPABILITIES, explain, machine, whole, without_user};
-use crate::diagnosis::{Outlook, Symptom, diagnose, predict};
+use crate::diagnosis::{Outlook, Remedy, Symptom, diagnose, predict};
 use crate::host::{CapabilitySet, Fact, Host, Program};
 
 const UNEXPECTED: &str = "Unexpected capabilities but not setuid, old file caps config?";
@@ -226,4 +226,33 @@ fn what_a_launcher_refuses_is_its_own() {
         assert_eq!(diagnosis.cause(), Some(Cause::LauncherRefuses), "{text}");
         assert!(diagnosis.causes[0].remedies[0].summary.ends_with(reason));
     }
+}
+
+/// Of a file that the system did not start the error number and what is there tell why.
+#[test]
+fn a_file_that_is_not_started() {
+    let of = |errno, host: &Host| {
+        let symptom = Symptom { errno: Some(errno), ..Symptom::default() };
+        diagnose(&symptom, host, None).causes[0].clone()
+    };
+    let mine = with_bwrap("", |program| program.path = "/srv/d/g".into());
+    for (errno, cause, says, typed) in [
+        (libc::ENOEXEC, Cause::BwrapNotExecutable, "cut short or empty", "file -L /srv/d/g"),
+        (libc::ETXTBSY, Cause::BwrapNotExecutable, "/srv/d/g is open for writing", "fuser -v /srv/d/g"),
+        (libc::ELOOP, Cause::BwrapNotExecutable, "links lead to /srv/d/g in a circle", "namei"),
+        (libc::ENOENT, Cause::BwrapMissing, "/srv/d/g is there, and what it needs", "head -n 1 /srv/d/g"),
+        (libc::EACCES, Cause::BwrapNotExecutable, "may not be executed here", "/srv/d/g"),
+    ] {
+        let found = of(errno, &mine);
+        let first = found.remedies[0].instructions();
+        assert_eq!((found.cause, found.summary.contains(says)), (cause, true), "{errno}: {}", found.summary);
+        assert!(first.contains(typed), "{errno}: {first}");
+    }
+    // what may be bwrap under another name is let execute, too, and not alone
+    let typed: Vec<String> = of(libc::EACCES, &mine).remedies.iter().map(Remedy::instructions).collect();
+    assert!(!typed[0].contains("chmod") && typed[1].contains("chmod a+rx /srv/d/g"), "{typed:?}");
+    // where nothing is there, or a part of the path is a file
+    assert!(!of(libc::ENOENT, &machine()).summary.contains("what it needs"));
+    let part = of(libc::ENOTDIR, &mine);
+    assert!(part.evidence.iter().any(|one| one.text.contains("ENOTDIR")), "{part:?}");
 }

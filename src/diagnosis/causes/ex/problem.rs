@@ -20,7 +20,13 @@ pub(in crate::diagnosis) fn program(case: &Case<'_>) -> Option<Finding> {
     };
     let judgement = weigh(High)
         .refuted_by(refutation.replacen("{}", &word(path), 1))
-        .summary(problem.to_string())
+        .summary(match problem {
+            Problem::NotExecutable { path, mode } if made(case, path).is_some() => format!(
+                "{} is not executable (mode {mode:04o}): the sandbox makes that file, and gives it no x",
+                shown(path)
+            ),
+            problem => problem.to_string(),
+        })
         .heard(case, "the launcher looked at the files that the sandbox shows")
         .operation(operation);
     Some(judgement.finding(is, wish::fit(case, remedies)))
@@ -38,6 +44,14 @@ fn row<'a>(case: &Case<'_>, problem: &'a Problem) -> (Cause, &'static str, &'a P
         Problem::LoaderMissing { interpreter, bind, .. } => {
             let links = bind.as_ref().map(|_| told!(EX01, "links-of-merged-usr"));
             (LoaderMissing, FOUND, interpreter, bind_or_install(case, interpreter, bind.as_deref()).or(links))
+        }
+        // the kernel looks for it in the working directory
+        Problem::InterpreterMissing { path, interpreter, bind: None } if interpreter.is_relative() => {
+            (LoaderMissing, FOUND, interpreter, vec![told!(EX01, "whole-path", host = host(path))])
+        }
+        Problem::BadInterpreter { path, .. } => {
+            let helps = told!(EX03, "correct-interpreter-line", host = host(path));
+            (ProgramNotExecutable, "`head -n 1 {}` names a program that starts by itself", path, vec![helps])
         }
         Problem::InterpreterMissing { interpreter, bind, .. } => {
             (LoaderMissing, FOUND, interpreter, vec![bind_or_install(case, interpreter, bind.as_deref())])
@@ -78,6 +92,11 @@ fn row<'a>(case: &Case<'_>, problem: &'a Problem) -> (Cause, &'static str, &'a P
             let helps = told!(EX12, "interpreter", program = host(path));
             (ExecLoop, "`head -n 1 {}` names a binary", path, vec![helps])
         }
+        // the mode is the sandbox's own to give, and what the host has at that path is another file
+        Problem::NotExecutable { path, .. } if made(case, path).is_some() => {
+            let option = made(case, path).unwrap_or_default();
+            (ProgramNotExecutable, EXECUTABLE, path, vec![told!(EX03, "mode-of-content", option)])
+        }
         Problem::NotExecutable { path, .. } => {
             (ProgramNotExecutable, EXECUTABLE, path, vec![told!(EX03, "executable", program = host(path))])
         }
@@ -93,6 +112,18 @@ fn row<'a>(case: &Case<'_>, problem: &'a Problem) -> (Cause, &'static str, &'a P
         Problem::WrongArchitecture { path, .. } | Problem::BadLoader { path, .. } => {
             (WrongArchitecture, OTHER_ELF, path, vec![told!(EX04, "other-build")])
         }
+    }
+}
+
+/// The option with which the sandbox makes a file from content that it is given, if it makes this one.
+fn made(case: &Case<'_>, path: &Path) -> Option<&'static str> {
+    let above = |operation: &&Operation| path.starts_with(operation.destination());
+    match case.sandbox?.operations.iter().rfind(above)? {
+        Operation::File(file) if file.destination == path => Some("--file"),
+        Operation::BindData(data) if data.destination == path => {
+            Some(if data.read_only { "--ro-bind-data" } else { "--bind-data" })
+        }
+        _ => None,
     }
 }
 

@@ -59,6 +59,11 @@ fn what_the_launcher_found_is_all_that_is_said() {
             ProgramProblem::DanglingLink { path: path.clone(), link: path.clone(), target: "/opt/x".into() },
             "EX02",
         ),
+        (ProgramProblem::BadInterpreter { path: path.clone(), interpreter: "/etc/passwd".into() }, "EX03"),
+        (
+            ProgramProblem::InterpreterMissing { path: path.clone(), interpreter: "sh".into(), bind: None },
+            "EX01",
+        ),
         (ProgramProblem::CarriageReturn { path: path.clone(), interpreter: "/bin/sh\r".into() }, "EX01"),
         (ProgramProblem::ShellMissing(path.clone()), "EX01"),
         (ProgramProblem::BadLoader { path: path.clone(), interpreter: "/bin/x".into() }, "EX04"),
@@ -71,6 +76,62 @@ fn what_the_launcher_found_is_all_that_is_said() {
         assert_eq!((diagnosis.causes[0].cause.code(), &diagnosis.causes[0].summary), (code, &said));
         assert_eq!(diagnosis.causes[0].confidence, Confidence::High);
         assert!(!diagnosis.causes[0].remedies.is_empty() && !diagnosis.causes[0].refuted_by.is_empty());
+    }
+}
+
+/// A program that the launcher finds in order is there: a filter of the sandbox's own answers as it likes, and logs nothing.
+#[test]
+fn a_filter_of_its_own_denies_with_any_answer() {
+    let filter = Filter::new(vec![6_u8, 0, 0, 0, 0, 0, 0xff, 0x7f]);
+    let whole = Sandbox::new().ro_bind("/", "/");
+    let of = |verdict, sandbox: &Sandbox| {
+        let text = b"bwrap: execvp true: Permission denied\n";
+        diagnose(&Symptom { verdict, ..Symptom::from_text(text) }, &machine(), Some(sandbox))
+    };
+    let found = of(Verdict::NotExecuted, &whole.clone().seccomp(filter.clone()));
+    assert_eq!(first(&found), (Cause::ExecDenied, Confidence::Medium));
+    assert!(found.causes[0].remedies[0].instructions().contains("--seccomp"), "{found}");
+    // without one, or where nobody has looked at the file
+    let plain = of(Verdict::NotExecuted, &whole);
+    assert_eq!(plain.cause(), Some(Cause::ProgramMissing));
+    let denied = plain.causes.iter().find(|finding| finding.cause == Cause::ExecDenied).unwrap();
+    assert!(!denied.remedies[0].instructions().contains("--seccomp"), "{plain}");
+    assert_eq!(of(Verdict::Unknown, &whole.clone().seccomp(filter)).cause(), Some(Cause::ProgramMissing));
+}
+
+/// What is done about a file is done to that file: not to what a #! line names by mistake, nor to the host's at the same path.
+#[test]
+fn no_other_file_is_made_executable() {
+    let typed = |problem: ProgramProblem, sandbox: &Sandbox| {
+        let mut symptom = Symptom::from_text(b"bwrap: execvp /tmp/x: Permission denied\n");
+        symptom.program = Some(problem);
+        let found = diagnose(&symptom, &machine(), Some(sandbox));
+        (found.causes[0].summary.clone(), found.causes[0].remedies[0].instructions())
+    };
+    let whole = Sandbox::new().ro_bind("/", "/");
+    let bad = ProgramProblem::BadInterpreter { path: "/tmp/x".into(), interpreter: "/etc/passwd".into() };
+    let (summary, what) = typed(bad, &whole);
+    assert!(
+        summary.contains("/tmp/x names /etc/passwd") || summary.contains("\"/tmp/x\" names"),
+        "{summary}"
+    );
+    assert!(!what.contains("chmod") && what.contains("head -n 1 /tmp/x"), "{what}");
+    let relative =
+        ProgramProblem::InterpreterMissing { path: "/tmp/x".into(), interpreter: "sh".into(), bind: None };
+    let (_, what) = typed(relative, &whole);
+    assert!(what.contains("/usr/bin/env") && !what.contains("/sh is missing"), "{what}");
+    let closed = || ProgramProblem::NotExecutable { path: "/tmp/x".into(), mode: 0o666 };
+    let made = whole.clone().tmpfs("/tmp").file("#!/bin/sh\n", "/tmp/x");
+    let (summary, what) = typed(closed(), &made);
+    assert!(!summary.contains("chmod") && !what.contains("chmod"), "{summary} {what}");
+    assert!(what.contains("--perms 0755 directly before its --file"), "{what}");
+    // the host's own file, another of the sandbox's, and one that is covered by a bind
+    for sandbox in [
+        whole.clone(),
+        whole.clone().file("x", "/tmp/y"),
+        Sandbox::new().file("x", "/tmp/x").ro_bind("/", "/"),
+    ] {
+        assert!(typed(closed(), &sandbox).1.contains("chmod +x /tmp/x"), "{sandbox}");
     }
 }
 

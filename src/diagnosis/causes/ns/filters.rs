@@ -83,7 +83,9 @@ fn filtered(case: &Case<'_>) -> Option<Judgement> {
                 Some(name) => found(Medium)
                     .summary(format!("the system call filter {name} may deny new namespaces"))
                     .unknown(format!("what the filter {name} on the nodes permits")),
-                None => found(Medium).unknown("whose filter it is, and what it denies"),
+                None => found(Medium)
+                    .summary("a system call filter is on, and may deny new namespaces")
+                    .unknown("whose filter it is, and what it denies: nobody can read its rules"),
             },
         });
     }

@@ -23,10 +23,17 @@ rules! {
         unless "`unshare --user true` succeeds where bwrap is started"
         => unshare_denied, |case| permit_calls(case).or(do_with_one(case));
 
-    DisableUsernsReadOnly, Anytime if disables, [OPEN, WRITE => (EROFS)],
-        unless "`grep ' /proc' /proc/self/mountinfo` shows no mount with ro that holds /proc/sys/user"
+    DisableUsernsReadOnly, Anytime if disables, [OPEN, WRITE => (EROFS); OPEN => (ENOENT)],
+        unless "`grep ' /proc' /proc/self/mountinfo` shows no mount with ro, and none of another file system, that holds /proc/sys/user"
         => read_only, |case| {
             let mount = limit_mount(case).map_or(Path::new("/proc/sys"), |mount| &mount.point);
+            let by_hand = matches!(
+                Setting::of(case),
+                Setting::Nspawn | Setting::Machine | Setting::Unit | Setting::Unknown
+            );
+            if by_hand && cover(case).is_some() {
+                return told!(UM10, "uncover-settings", mount = word(mount)).or(allow());
+            }
             Wish::WritableSettings(mount).grant(case).or(allow())
         };
 
@@ -42,6 +49,7 @@ rules! {
     NamespaceLimitMissing, Failed, [OPEN => (ENOENT)],
         unless "`cat /proc/sys/user/max_user_namespaces` where bwrap is started prints a number"
         => |case| {
+            rule_out(cover(case).is_some())?;
             let gvisor = case.sighting(Platform::GVisor).map(evidence::sighted);
             Some(weigh(High).heard(case, "bwrap forbids further ones by that limit").pro(gvisor))
         }, |_| allow().into();
@@ -111,7 +119,21 @@ fn disables(plan: &Plan) -> bool {
     plan.disable_userns && plan.user_namespace
 }
 
+/// Another file system that lies on the settings, so that the limit is not there.
+fn cover<'a>(case: &Case<'a>) -> Option<&'a Mount> {
+    limit_mount(case).filter(|mount| mount.filesystem != "proc" && mount.point.starts_with("/proc/sys"))
+}
+
 fn read_only(case: &Case<'_>) -> Option<Judgement> {
+    if let Some(Mount { point, filesystem, .. }) = cover(case) {
+        let point = point.display();
+        let summary = format!(
+            "a {filesystem} lies on {point}, and to disable user namespaces bwrap writes to /proc/sys/user/max_user_namespaces"
+        );
+        let seen = format!("{point} is a mount of {filesystem} (/proc/self/mountinfo)");
+        return Some(weigh(High).summary(summary).seen(&case.host.mounts, seen));
+    }
+    rule_out(case.errno() == Some(libc::ENOENT))?;
     let mount = limit_mount(case);
     if let Some(mount) = mount.filter(|mount| mount.is_read_only()) {
         let point = mount.point.display();

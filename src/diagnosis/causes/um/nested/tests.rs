@@ -90,6 +90,38 @@ fn a_read_only_proc_sys() {
     assert_eq!(explain(message, &host, &locked()).causes[0].confidence, Confidence::Medium);
 }
 
+/// A runtime that masks /proc/sys/user leaves no file there: that is no kernel without limits.
+#[test]
+fn a_masked_limit_is_no_missing_one() {
+    let message = "cannot open /proc/sys/user/max_user_namespaces: No such file or directory";
+    let mut host = pod();
+    host.mounts = Fact::Present(mounts(&[
+        "1 0 0:1 / / rw,relatime - overlay overlay rw",
+        "2 1 0:2 / /proc rw,relatime - proc proc rw",
+        "3 2 0:5 / /proc/sys/user ro,relatime - tmpfs tmpfs ro",
+    ]));
+    let found = explain(message, &host, &locked());
+    assert_eq!(
+        found.causes.iter().map(|found| found.cause).collect::<Vec<_>>(),
+        [Cause::DisableUsernsReadOnly]
+    );
+    assert!(found.causes[0].summary.contains("a tmpfs lies on /proc/sys/user"), "{found:?}");
+    // nothing lies there, or elsewhere, or it is a procfs
+    for line in [
+        "3 2 0:2 /sys/user /proc/sys/user rw,relatime - proc proc rw",
+        "3 2 0:5 / /proc/acpi ro,relatime - tmpfs tmpfs ro",
+        "3 2 0:5 / /proc/sys/user/max_pid_namespaces ro,relatime - tmpfs tmpfs ro",
+    ] {
+        let two = [
+            "1 0 0:1 / / rw,relatime - overlay overlay rw",
+            "2 1 0:2 / /proc rw,relatime - proc proc rw",
+            line,
+        ];
+        host.mounts = Fact::Present(mounts(&two));
+        assert_eq!(explain(message, &host, &locked()).cause(), Some(Cause::NamespaceLimitMissing), "{line}");
+    }
+}
+
 #[test]
 fn a_profile_forbids_the_lock() {
     let message = "cannot open /proc/sys/user/max_user_namespaces: Permission denied";
