@@ -7,6 +7,7 @@ use super::denial::{Denial, KERNEL};
 use super::finding::{Bearing, Confidence, Evidence, Finding};
 use super::setting::Setting;
 use super::symptom::Symptom;
+use super::told::of_profile;
 use super::weigh::weigh;
 use super::{Cause, causes};
 use crate::bwrap::message::Errno;
@@ -20,13 +21,18 @@ impl Denial {
             let mut fields = row.split('\t');
             let code = fields.next()?;
             let who = fields.next() == Some(self.who);
-            (who && fields.all(|word| self.words().any(|own| own == word))).then_some(code)?.parse().ok()
+            (who && fields.all(|word| self.words().any(|own| fits(word, own)))).then_some(code)?.parse().ok()
         })
     }
 
     fn evidence(&self) -> Evidence {
         Evidence { bearing: Bearing::For, text: format!("the kernel's log says so: {}", self.line) }
     }
+}
+
+/// Whether a word of a row is that of a record; it may end in an asterisk.
+fn fits(row: &str, own: &str) -> bool {
+    row.strip_suffix('*').map_or(row == own, |begin| own.starts_with(begin))
 }
 
 /// A host with what the records tell of it in place of what nobody looked at.
@@ -40,16 +46,37 @@ pub(super) fn over(denials: &[Denial], mut host: Host) -> Host {
         return host;
     }
     let domain = label.split(':').nth(2);
+    if is_restriction(&label) {
+        // bwrap came there by the namespace that it made: of who started it that says nothing
+        host.sysctls.entry(RESTRICTION.to_owned()).or_insert_with(|| Fact::Present("1".to_owned()));
+        return host;
+    }
     security.apparmor_enabled = Fact::Present(domain.is_none());
     security.selinux_filesystem = Fact::Present(domain.is_some());
     let engines = ["container_", "svirt_", "spc_t", "openshift_"];
-    let elsewhere = domain.is_some_and(|domain| !engines.iter().any(|of| domain.starts_with(of)));
+    // those that udica writes end so
+    let engine =
+        |domain: &str| engines.iter().any(|of| domain.starts_with(of)) || domain.ends_with(".process");
+    let elsewhere = domain.is_some_and(|domain| !engine(domain));
+    if host.platforms.is_unknown()
+        && let Some(sighting) = of_profile(&label)
+    {
+        host.platforms = Fact::Present(vec![sighting]);
+    }
     security.label = Fact::Present(label);
     // in a container nothing runs in the domain of a user or a service
     if elsewhere && host.platforms.is_unknown() {
         host.platforms = Fact::Absent;
     }
     host
+}
+
+/// Ubuntu's restriction.
+const RESTRICTION: &str = "kernel.apparmor_restrict_unprivileged_userns";
+
+/// Whether a profile is the one in which that puts the namespaces of unconfined programs.
+fn is_restriction(label: &str) -> bool {
+    label.split([' ', '/']).any(|name| name.trim_start_matches('&') == "unprivileged_userns")
 }
 
 /// What a text that is none of bwrap's says of denials.

@@ -8,7 +8,7 @@ use crate::diagnosis::wish::{
     reload_container_profile,
 };
 use crate::diagnosis::{Action, SelinuxRule};
-use crate::host::{AppArmor, Selinux};
+use crate::host::{AppArmor, Platform, Selinux};
 
 const ATTACHED: &str = "whether a profile attaches to bwrap itself: `aa-status`, as root";
 
@@ -122,6 +122,10 @@ pub(super) fn differing(effective: &Fact<u32>, real: &Fact<u32>) -> Option<(u32,
 /// A profile that allows it in place of the one that confines us, or rules to add to that.
 pub(super) fn permit_in_profile(case: &Case<'_>) -> Vec<Remedy> {
     match (case.apparmor(), Setting::of(case)) {
+        // it is snapd that writes that profile
+        (AppArmor::Unknown | AppArmor::Other(_), _) if case.on(Platform::Snap) => {
+            vec![told!(NS06, "instead-of-snap")]
+        }
         (AppArmor::Restriction(_), _) => leave_restriction(case),
         (AppArmor::Ours(_), _) => reload_container_profile(case),
         (AppArmor::Lxc(_), _) | (_, Setting::Lxc) => allow_nesting(case),

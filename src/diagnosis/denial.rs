@@ -55,7 +55,10 @@ impl Denial {
         let denial = Self { line, who };
         let names = |word: &str| {
             let value = word.strip_prefix("comm=").or(word.strip_prefix("exe="));
-            value.is_some_and(|value| is_program(value.trim_matches('"').as_bytes()))
+            value.map(|value| value.trim_matches('"')).is_some_and(|value| {
+                // pressure-vessel's and others' of their own: `srt-bwrap`
+                is_program(value.as_bytes()) || value.ends_with("-bwrap")
+            })
         };
         // what was only told of, and allowed
         let allowed = |word: &str| ["permissive=1", "code=0x7ffc0000"].contains(&word);

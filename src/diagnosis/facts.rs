@@ -45,9 +45,12 @@ pub(super) fn mounted_on<'a>(case: &Case<'a>, path: &Path) -> Option<&'a Mount> 
     case.host.mounts.present()?.iter().rfind(|mount| mount.point == path)
 }
 
-/// The version of bwrap, if it was looked at.
+/// The version of bwrap, if it was looked at, or a text tells of one only.
 pub(super) fn version(case: &Case<'_>) -> Option<Version> {
-    Version::parse(&case.host.bwrap.present()?.version)
+    match case.host.bwrap.present() {
+        Some(program) => Version::parse(&program.version),
+        None => Version::parse(case.told()?.version.as_deref()?),
+    }
 }
 
 /// Whether a masked /proc stops the sandbox anyway. Where it does, a container that looks like the engine's default can be

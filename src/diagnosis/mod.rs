@@ -115,6 +115,9 @@ fn explain_told(symptom: &Symptom, host: &Host, sandbox: Option<&Sandbox>) -> Ve
     let silent = Symptom { told: None, ..symptom.clone() };
     let seen = explain(&Case::new(Some(&silent), host, sandbox));
     for finding in &mut causes {
+        if let Some(told) = &symptom.told {
+            finding.remedies.sort_by_key(|remedy| told.has_tried(&remedy.instructions()));
+        }
         let same = seen.iter().find(|other| other.cause == finding.cause);
         finding.mark_told(same.map_or(&[], |other| &other.evidence));
     }

@@ -1,5 +1,7 @@
 //! What was seen to fail.
 
+use std::borrow::Cow;
+
 use super::ProgramProblem;
 use super::denial::{self, Denial};
 use super::named::named;
@@ -61,6 +63,18 @@ pub struct Symptom {
     pub(crate) unheard: bool,
 }
 
+/// A text in UTF-8, of one in UTF-16 with a mark of its order, as PowerShell redirects it.
+fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
+    let order: fn([u8; 2]) -> u16 = match text {
+        [0xff, 0xfe, ..] => u16::from_le_bytes,
+        [0xfe, 0xff, ..] => u16::from_be_bytes,
+        _ => return Cow::Borrowed(text),
+    };
+    let units: Vec<u16> =
+        text.chunks_exact(2).skip(1).filter_map(|pair| Some(order(pair.try_into().ok()?))).collect();
+    Cow::Owned(String::from_utf16_lossy(&units).into_bytes())
+}
+
 impl Symptom {
     /// From text that bwrap's messages are in: what it wrote to standard error, or a log, with all that logs and people put
     /// around a message: that is read for what it tells of the launcher and the place. What is not bwrap's is kept as somebody else's ([`Message::is_own`]); of a shell or a launcher that
@@ -75,6 +89,7 @@ impl Symptom {
     /// ```
     #[must_use]
     pub fn from_text(text: &[u8]) -> Self {
+        let text = &*decoded(text);
         let text = text.trim_ascii_end();
         let foreign = || Some(Message::foreign(text)).filter(|_| !text.is_empty()).into_iter().collect();
         let (messages, errno) = match search(text) {
@@ -102,5 +117,22 @@ impl Symptom {
     #[must_use]
     pub fn stage(&self) -> Option<Stage> {
         self.message().map(Message::stage)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn what_powershell_wrote_is_read() {
+        let said = "bwrap: setting up uid map: Permission denied\r\n";
+        for bytes in [u16::to_le_bytes, u16::to_be_bytes] {
+            let text: Vec<u8> = std::iter::once(0xfeff).chain(said.encode_utf16()).flat_map(bytes).collect();
+            assert_eq!(Symptom::from_text(&text).message().unwrap().errno().unwrap().code(), Some(13));
+        }
+        assert!(Symptom::from_text(&[0xff, 0xfe, 0]).message().is_none());
     }
 }

@@ -4,9 +4,21 @@
 //! It stands in for facts that nobody read ([`Told::over`]). Nobody saw it here: what is found by it says so.
 
 mod denied;
-mod marks;
+mod facts;
+mod given;
+mod here;
+mod launchers;
+mod modules;
 mod mounts;
+mod places;
 mod prompts;
+mod said;
+mod signs;
+mod systems;
+mod tried;
+mod units;
+mod values;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
@@ -14,10 +26,14 @@ use std::path::PathBuf;
 use super::launcher::Launcher;
 use crate::bwrap::message::is_signed;
 use crate::host::{Fact, Host, Mount, Platform, Sighting, platform_of_kernel};
-use denied::{Inside, inside};
-use marks::{
-    CHROMIUM_OS, COMPOSITORS, DISTRIBUTIONS, FUSE, LAUNCHERS, Module, PLATFORMS, QUBES, holds, names_launcher,
-};
+use denied::holds;
+use facts::Facts;
+use here::{Here, LEFT};
+use launchers::{LAUNCHERS, names_launcher};
+pub(super) use places::of_profile;
+use said::Said;
+use signs::Sign;
+use systems::{CHROMIUM_OS, DISTRIBUTIONS, Module};
 
 /// So many lines are read from the first on, and so many up to the last: what people add by hand is short, and a log may be between.
 const MOST_LINES: usize = 2_000;
@@ -50,8 +66,34 @@ pub(crate) struct Told {
     pub(super) qubes: bool,
     /// A file system in user space is spoken of.
     pub(super) fuse: bool,
+    /// The kernel is Android's.
+    pub(super) android: bool,
+    /// It was started by sudo or su from another user's session.
+    pub(super) sudo: bool,
+    /// It was typed at a shell's prompt, and no unit is named.
+    pub(super) typed: bool,
+    /// Landlock is spoken of.
+    pub(super) landlock: bool,
+    /// It is WSL, and nothing says which.
+    pub(super) wsl: bool,
+    /// The system is NixOS.
+    pub(super) nixos: bool,
+    /// The container was started with a whole /proc.
+    pub(super) unmasked: bool,
+    /// The container is a privileged one.
+    pub(super) privileged: bool,
+    /// The container may nest others.
+    pub(super) nests: bool,
+    /// The version of bwrap.
+    pub(super) version: Option<String>,
+    /// A bwrap that ls(1) shows, and whether everybody may read it.
+    pub(super) bwrap: Option<(PathBuf, bool)>,
     /// Files that ls(1) shows.
     pub(super) files: BTreeSet<PathBuf>,
+    /// Platforms of which there are words in sentences only: nothing was typed there.
+    pub(super) spoken: BTreeSet<Platform>,
+    /// Words of remedies that were tried.
+    tried: BTreeSet<&'static str>,
     /// Facts, as of a host.
     host: Host,
 }
@@ -76,9 +118,14 @@ impl Told {
     pub(super) fn settings(&self, names: &[&str]) -> Option<String> {
         let is_named =
             |setting: &&String| setting.split_once('=').is_some_and(|(name, _)| names.contains(&name));
-        let on = self.unit.iter().filter(is_named).filter(|setting| marks::is_on(setting));
+        let on = self.unit.iter().filter(is_named).filter(|setting| units::is_on(setting));
         let on: Vec<&str> = on.map(String::as_str).collect();
         (!on.is_empty()).then(|| on.join(", "))
+    }
+
+    /// Whether somebody has tried what a remedy says is to be done, in vain.
+    pub(super) fn has_tried(&self, instructions: &str) -> bool {
+        !instructions.contains("fusermount") && self.tried.iter().any(|words| instructions.contains(words))
     }
 
     /// Where bwrap ran, and by what words.
@@ -94,8 +141,18 @@ impl Told {
         fill(&mut host.platforms, &told.platforms);
         fill(&mut host.kernel.release, &told.kernel.release);
         fill(&mut host.security.modules, &told.security.modules);
+        fill(&mut host.security.label, &told.security.label);
+        fill(&mut host.security.apparmor_label, &told.security.apparmor_label);
+        fill(&mut host.security.selinux_enforcing, &told.security.selinux_enforcing);
         fill(&mut host.security.apparmor_enabled, &told.security.apparmor_enabled);
         fill(&mut host.security.selinux_filesystem, &told.security.selinux_filesystem);
+        let (process, shown) = (&mut host.process, &told.process);
+        fill(&mut process.seccomp, &shown.seccomp);
+        fill(&mut process.no_new_privs, &shown.no_new_privs);
+        fill(&mut process.effective, &shown.effective);
+        fill(&mut process.permitted, &shown.permitted);
+        fill(&mut process.bounding, &shown.bounding);
+        fill(&mut process.ambient, &shown.ambient);
         for (name, value) in &told.sysctls {
             fill(host.sysctls.entry(name.clone()).or_default(), value);
         }
@@ -109,39 +166,18 @@ fn fill<T: Clone>(fact: &mut Fact<T>, told: &Fact<T>) {
     }
 }
 
-/// What lines say of one thing. Where they say several, nobody knows which of these was so when bwrap failed.
-#[derive(Default, Clone, PartialEq)]
-enum Said<T> {
-    #[default]
-    Nothing,
-    Once(T),
-    Several,
-}
-
-impl<T: PartialEq> Said<T> {
-    fn note(&mut self, said: T) {
-        *self = match self {
-            Self::Nothing => Self::Once(said),
-            Self::Once(before) if *before == said => return,
-            Self::Once(_) | Self::Several => Self::Several,
-        };
-    }
-
-    fn once(&self) -> Option<&T> {
-        match self {
-            Self::Once(said) => Some(said),
-            Self::Nothing | Self::Several => None,
-        }
-    }
-}
-
 #[derive(Default)]
 struct Reader {
     /// The place in the table of the launcher that is surest of those that are named.
     launcher: Option<usize>,
-    platforms: BTreeMap<Platform, String>,
+    platforms: BTreeMap<Platform, Sighted>,
+    here: Here,
+    /// How many lines were read.
+    lines: usize,
+    facts: Facts,
     release: Said<String>,
-    sysctls: BTreeMap<String, Said<String>>,
+    /// Kernel parameters, or that there is no such one.
+    sysctls: BTreeMap<String, Said<Option<String>>>,
     /// The line before sets a kernel parameter, and this one may print it.
     sets: bool,
     /// The kernel parameter that was just looked at, whose value is the next line.
@@ -149,6 +185,9 @@ struct Reader {
     mounts: Vec<Mount>,
     unit: Vec<String>,
     files: BTreeSet<PathBuf>,
+    tried: BTreeSet<&'static str>,
+    version: Said<Option<String>>,
+    bwrap: Said<(PathBuf, bool)>,
     chromium_os: Option<&'static str>,
     module: Said<Module>,
     signs: BTreeSet<Sign>,
@@ -156,33 +195,32 @@ struct Reader {
     shapes: HashSet<String>,
 }
 
-/// What is told by a word or two.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Sign {
-    DeniesRoot,
-    Compositor,
-    NixBwrap,
-    Qubes,
-    Fuse,
-    /// A job of GitHub's runs in a container.
-    JobContainer,
-    /// It is said to be in no container.
-    NoContainer,
-    /// A container is spoken of.
-    Container,
-    /// The root is the file system of the initramfs.
-    Rootfs,
+/// By which word a platform is known, where it first stood, and whether it was only spoken of.
+struct Sighted {
+    word: String,
+    line: usize,
+    spoken: bool,
 }
 
 impl Reader {
     fn read(&mut self, line: &str) {
+        self.lines += 1;
         // what bwrap says is read elsewhere
-        let line = line.find("bwrap: ").and_then(|at| line.get(..at)).unwrap_or(line);
+        let said = line.find("bwrap: ");
+        if line.contains("\"pod_name\"") {
+            // what collects the logs of a cluster writes that behind the message
+            self.conclude(Platform::Kubernetes, "pod_name".to_owned());
+        }
+        let line = said.and_then(|at| line.get(..at)).unwrap_or(line);
         let lower = line.to_ascii_lowercase();
         if self.is_new(&lower) {
             self.read_words(line, &lower);
         }
         self.read_values(line, &lower);
+        self.facts.read(line, &lower, !self.here.is_over());
+        if said.is_some() {
+            self.here.fails(self.lines);
+        }
     }
 
     /// Whether no line of the same words came before: logs repeat themselves.
@@ -198,26 +236,15 @@ impl Reader {
         if let Some(rank) = LAUNCHERS.iter().position(|(_, words)| names_launcher(lower, words)) {
             self.launcher = Some(self.launcher.map_or(rank, |other| other.min(rank)));
         }
-        for (platform, words) in PLATFORMS {
-            if let Some(word) = words.iter().find(|word| holds(lower, &[word])) {
-                self.platforms.entry(*platform).or_insert_with(|| (*word).to_owned());
-            }
+        let places = places::places(lower);
+        self.here.read(self.lines, lower, !places.is_empty());
+        for places::Place { platform, word, spoken } in places {
+            self.see(platform, word, spoken);
         }
-        let spoken = inside(lower);
         let chromium_os = CHROMIUM_OS.iter().find(|words| holds(lower, &[words]));
         self.chromium_os = self.chromium_os.or(chromium_os.copied());
-        let signs = [
-            (Sign::DeniesRoot, marks::denies_root(line)),
-            (Sign::NixBwrap, marks::is_nix_bwrap(lower)),
-            (Sign::Compositor, holds(lower, COMPOSITORS)),
-            (Sign::Qubes, holds(lower, QUBES)),
-            (Sign::Fuse, holds(lower, FUSE)),
-            (Sign::NoContainer, spoken == Some(Inside::No)),
-            (Sign::Container, spoken == Some(Inside::Perhaps)),
-            (Sign::Rootfs, marks::shows_rootfs(lower)),
-            (Sign::JobContainer, lower.trim_start().starts_with("container:")),
-        ];
-        self.signs.extend(signs.into_iter().filter(|(_, there)| *there).map(|(sign, _)| sign));
+        self.signs.extend(signs::of(line, lower));
+        self.tried.extend(tried::tried(lower));
         for (module, _) in DISTRIBUTIONS.iter().filter(|(_, words)| holds(lower, words)) {
             self.module.note(*module);
         }
@@ -225,40 +252,85 @@ impl Reader {
 
     /// What a line shows.
     fn read_values(&mut self, line: &str, lower: &str) {
-        if let Some((platform, prompt)) = prompts::prompt(line) {
-            self.platforms.entry(platform).or_insert_with(|| prompt.to_owned());
+        let shown = [
+            prompts::prompt(line).map(|(platform, prompt)| (platform, prompt.to_owned())),
+            places::composed(line).map(|name| (Platform::Docker, format!("{name} |"))),
+            places::ended_unit(line).map(|unit| (Platform::SystemdUnit, format!("{unit}.service"))),
+            places::wsl_row(lower).map(|wsl| (wsl, lower.trim().to_owned())),
+        ];
+        for (platform, word) in shown.into_iter().flatten() {
+            self.see(platform, word, false);
         }
-        if let Some(release) = marks::release(line) {
+        if let Some(release) = values::release(line) {
             self.release.note(release.to_owned());
         }
-        let value = self.asked.take().zip(marks::value(line));
-        let printed = value.or_else(|| marks::parameter(line)).filter(|_| !self.sets);
-        if let Some((name, value)) = printed {
-            self.sysctls.entry(name).or_default().note(value);
+        if let Some(name) = values::absent(line) {
+            self.sysctls.entry(name).or_default().note(None);
         }
-        self.sets = marks::sets_parameter(lower);
-        self.asked = marks::asked(line);
+        let value = self.asked.take().zip(values::value(line));
+        let printed = value.or_else(|| values::parameter(line)).filter(|_| !self.sets);
+        if let Some((name, value)) = printed {
+            self.sysctls.entry(name).or_default().note(Some(value));
+        }
+        self.sets = values::sets_parameter(lower);
+        self.asked = values::asked(line);
         self.mounts.extend(mounts::mount(line));
-        self.unit.extend(marks::unit_settings(line));
-        self.files.extend(marks::file(line));
+        self.unit.extend(units::unit_settings(line));
+        self.files.extend(values::file(line));
+        for version in values::versions(line) {
+            self.version.note(version);
+        }
+        if let Some(bwrap) = values::bwrap(line) {
+            self.bwrap.note(bwrap);
+        }
+    }
+
+    /// Keeps by what a platform is known first; of the names of LXC the one that says whose it is.
+    fn see(&mut self, platform: Platform, word: String, spoken: bool) {
+        let line = self.lines;
+        match self.platforms.get_mut(&platform) {
+            Some(seen) if seen.word == "lxc" && word != "lxc" => {
+                *seen = Sighted { word, line: seen.line, spoken: seen.spoken && spoken };
+            }
+            Some(seen) => seen.spoken &= spoken,
+            None => drop(self.platforms.insert(platform, Sighted { word, line, spoken })),
+        }
+    }
+
+    /// What follows from something else than words: nobody speaks of that.
+    fn conclude(&mut self, platform: Platform, word: String) {
+        let line = self.lines;
+        self.platforms.entry(platform).or_insert(Sighted { word, line, spoken: false });
     }
 
     fn told(mut self) -> Told {
         let launcher = self.launcher.and_then(|rank| LAUNCHERS.get(rank)).map(|(launcher, _)| *launcher);
+        if let Some(here) = self.here.since() {
+            self.platforms
+                .retain(|platform, seen| !seen.spoken || seen.line > here || !LEFT.contains(platform));
+        }
         if let Some((platform, release)) =
-            self.release.once().and_then(|it| Some((platform_of_kernel(it)?, it)))
+            self.release.once().and_then(|it| Some((platform_of_kernel(it)?, it.clone())))
         {
-            self.platforms.insert(platform, release.clone());
+            self.platforms.remove(&platform);
+            self.conclude(platform, release);
         }
         // the kernel of Proxmox, whose own system seldom starts a sandbox
-        if let Some(release) = self.release.once().filter(|release| release.contains("-pve")) {
-            self.platforms.entry(Platform::Lxc).or_insert_with(|| release.clone());
+        if let Some(release) = self.release.once().filter(|release| release.contains("-pve")).cloned() {
+            self.conclude(Platform::Lxc, release);
         }
-        if self.unit.iter().any(|setting| marks::is_on(setting)) {
-            self.platforms.entry(Platform::SystemdUnit).or_insert_with(|| self.unit.join(", "));
+        if self.unit.iter().any(|setting| units::is_on(setting)) {
+            self.conclude(Platform::SystemdUnit, self.unit.join(", "));
         }
         if self.has(Sign::JobContainer) && self.platforms.contains_key(&Platform::GitHubActions) {
-            self.platforms.entry(Platform::Docker).or_insert_with(|| "container:".to_owned());
+            self.conclude(Platform::Docker, "container:".to_owned());
+        }
+        // a desktop's journal tells of all its units
+        let ended = |word: &str| word.ends_with(".service");
+        if launcher.is_some_and(Launcher::is_of_desktops)
+            && self.evidence(Platform::SystemdUnit).is_some_and(ended)
+        {
+            self.platforms.remove(&Platform::SystemdUnit);
         }
         // a cluster's client stands on many desks
         if launcher.is_some_and(Launcher::is_of_desktops)
@@ -280,7 +352,14 @@ impl Reader {
         let denies_root = self.has(Sign::DeniesRoot);
         let nix_bwrap = self.has(Sign::NixBwrap);
         let [rootfs, qubes, fuse] = [Sign::Rootfs, Sign::Qubes, Sign::Fuse].map(|sign| self.has(sign));
-        let Self { mounts, unit, files, chromium_os, .. } = self;
+        let signs = [Sign::NixOs, Sign::Android, Sign::Wsl, Sign::Sudo, Sign::Typed, Sign::Landlock];
+        let [nixos, android, wsl, sudo, typed, landlock] = signs.map(|sign| self.has(sign));
+        let (given, nests) = (self.facts.given(), self.facts.nests);
+        let (version, bwrap) = (self.version.once().cloned().flatten(), self.bwrap.once().cloned());
+        let typed = typed && self.unit.is_empty();
+        let spoken =
+            self.platforms.iter().filter(|(_, seen)| seen.spoken).map(|(platform, _)| *platform).collect();
+        let Self { mounts, unit, files, chromium_os, tried, .. } = self;
         Told {
             launcher,
             mounts,
@@ -292,37 +371,53 @@ impl Reader {
             chromium_os,
             qubes,
             fuse,
+            nixos,
+            android,
+            sudo,
+            typed,
+            landlock,
+            wsl,
+            unmasked: given.unmasked,
+            privileged: given.is_all(),
+            nests,
+            version,
+            bwrap,
             files,
+            spoken,
+            tried,
             host,
         }
     }
 
     fn host(&self, launcher: Option<Launcher>) -> Host {
         let mut host = Host::default();
-        let sighting =
-            |(platform, word): (&Platform, &String)| Sighting::new(*platform, format!("`{}`", word.trim()));
+        let sighting = |(platform, seen): (&Platform, &Sighted)| {
+            Sighting::new(*platform, format!("`{}`", seen.word.trim()))
+        };
         if !self.platforms.is_empty() {
             host.platforms = Fact::Present(self.platforms.iter().map(sighting).collect());
+        } else if let Some(sighting) = self.facts.label().and_then(of_profile) {
+            host.platforms = Fact::Present(vec![sighting]);
         } else if self.is_of_machine(launcher) {
             host.platforms = Fact::Absent;
         }
         // a kernel is the machine's, and a distribution may be a container's
         let release = self.release.once();
-        let named = self.module.once().copied().filter(|_| !self.is_inside());
-        match release.and_then(|release| marks::module_of_kernel(release)).or(named) {
-            Some(Module::AppArmor) => host.security.selinux_filesystem = Fact::Present(false),
-            Some(Module::Selinux) => host.security.apparmor_enabled = Fact::Present(false),
-            Some(Module::Neither) => {
-                host.security.selinux_filesystem = Fact::Present(false);
-                host.security.apparmor_enabled = Fact::Present(false);
-            }
-            None => {}
-        }
+        // what LXC runs on has AppArmor, whatever the container's own system is
+        let of_lxc = |module: &Module| *module == Module::AppArmor && self.evidence(Platform::Lxc).is_some();
+        let named = self.module.once().copied().filter(|module| !self.is_inside() || of_lxc(module));
+        let module = release.and_then(|release| systems::module_of_kernel(release)).or(named);
+        let doubtful = self.is_inside() || self.has(Sign::Container) && !self.is_of_machine(launcher);
+        self.facts.fill(&mut host, module, doubtful);
         host.kernel.release = release.map_or(Fact::Unknown, |release| Fact::Present(release.clone()));
-        let parameter = |(name, value): (&String, &Said<String>)| {
-            Some((name.clone(), Fact::Present(value.once()?.clone())))
-        };
-        host.sysctls = self.sysctls.iter().filter_map(parameter).collect();
+        for (name, value) in &self.sysctls {
+            let fact = match value.once() {
+                Some(Some(value)) => Fact::Present(value.clone()),
+                Some(None) => Fact::Absent,
+                None => continue,
+            };
+            host.sysctls.insert(name.clone(), fact);
+        }
         host
     }
 
@@ -332,12 +427,13 @@ impl Reader {
 
     /// By which words a platform is known.
     fn evidence(&self, platform: Platform) -> Option<&str> {
-        self.platforms.get(&platform).map(String::as_str)
+        self.platforms.get(&platform).map(|seen| seen.word.as_str())
     }
 
     /// Whether a container's engine is named.
     fn is_inside(&self) -> bool {
-        let engines = [Platform::Docker, Platform::Podman, Platform::Kubernetes, Platform::OpenShift];
+        let engines =
+            [Platform::Docker, Platform::Podman, Platform::Kubernetes, Platform::OpenShift, Platform::Lxc];
         engines.iter().any(|engine| self.platforms.contains_key(engine))
     }
 
@@ -345,8 +441,10 @@ impl Reader {
     fn is_of_machine(&self, launcher: Option<Launcher>) -> bool {
         let mounted = |mount: &Mount| ["nfsd", "xenfs"].contains(&mount.filesystem.as_str());
         let hardened = self.release.once().is_some_and(|release| release.contains("hardened"));
-        let said = self.has(Sign::Qubes) || self.has(Sign::NoContainer) && !self.has(Sign::Container);
-        said || hardened || launcher.is_some_and(Launcher::is_of_desktops) || self.mounts.iter().any(mounted)
+        let here = self.here.since().is_some() || self.has(Sign::Machine) && !self.has(Sign::Container);
+        let said = here || self.has(Sign::Qubes) || self.has(Sign::NoContainer) && !self.has(Sign::Container);
+        let desktop = launcher.is_some_and(Launcher::is_of_desktops) && !self.has(Sign::InContainer);
+        said || hardened || desktop || self.mounts.iter().any(mounted)
     }
 }
 

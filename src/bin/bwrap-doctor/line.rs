@@ -104,12 +104,28 @@ pub(crate) fn in_text(text: &[u8]) -> Option<Sandbox> {
     let text = String::from_utf8_lossy(text);
     let lines: Vec<&str> = text.lines().take(MOST_LINES).collect();
     let said = lines.iter().position(|line| line.contains("bwrap: ")).unwrap_or(lines.len());
-    let shown =
-        |index: &usize| typed(lines.get(*index..)?, index.checked_sub(1).and_then(|at| lines.get(at)));
+    let shown = |index: &usize| {
+        let well = is_well(lines.get(..*index)?);
+        let line = typed(lines.get(*index..)?, index.checked_sub(1).and_then(|at| lines.get(at)));
+        line.filter(|_| !well)
+    };
     (0..said)
         .rev()
         .find_map(|index| shown(&index))
         .or_else(|| (said..lines.len()).find_map(|index| shown(&index)))
+}
+
+/// Whether the lines before one say that it works: `These checks succeed:`.
+fn is_well(before: &[&str]) -> bool {
+    const NEAR: usize = 6;
+    let said =
+        before.iter().rev().take(NEAR).find(|line| line.trim_end_matches([' ', '*', '`']).ends_with(':'));
+    said.is_some_and(|line| {
+        let line = line.rsplit(". ").next().unwrap_or(line).to_lowercase();
+        let has = |words: &[&str]| words.iter().any(|word| line.contains(word));
+        has(&["succeed", "works", "work:", "working", "passes"])
+            && !has(&["not ", "n't", "fail", "no longer", "never", "only", "reproduc"])
+    })
 }
 
 /// The sandbox of a line, with those that go on with it, if it is bwrap's.
@@ -247,5 +263,24 @@ pub(crate) fn read(mut words: Vec<OsString>) -> Result<Line, ParseError> {
         };
         note(&format!("{option} is left out: it cannot be read here"));
         words.drain(place..words.len().min(place + 2));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_is_said_to_work_is_not_the_one_that_failed() {
+        let line = "bwrap --unshare-net --ro-bind / / true";
+        let said = "bwrap: loopback: Failed RTM_NEWADDR: Operation not permitted";
+        for before in
+            ["", "I run:", "This does not work:", "It only works as root:", "It works as root. As me:"]
+        {
+            assert!(in_text(format!("{before}\n$ {line}\n{said}").as_bytes()).is_some(), "{before}");
+        }
+        for before in ["These checks succeed on the same host:\n\nunshare -Urn true", "This works:\n```"] {
+            assert!(in_text(format!("{said}\n{before}\n{line}").as_bytes()).is_none(), "{before}");
+        }
     }
 }

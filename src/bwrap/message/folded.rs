@@ -26,11 +26,17 @@ const MARKS: &[&[u8]] = &[
     "\u{2019}".as_bytes(),
     "\u{201c}".as_bytes(),
     "\u{201d}".as_bytes(),
+    // an acute accent, and the sign of feet
+    "\u{b4}".as_bytes(),
+    "\u{2032}".as_bytes(),
     b"&quot;",
     b"&#39;",
     b"&#34;",
     b"&apos;",
 ];
+
+/// Hyphens of word processors.
+const HYPHENS: &[&[u8]] = &["\u{2010}".as_bytes(), "\u{2011}".as_bytes()];
 
 /// Whether a known message may begin as a text does: what is cheap to tell of most texts.
 pub(super) fn may_begin(text: &[u8]) -> bool {
@@ -51,8 +57,10 @@ impl<'t> Folded<'t> {
         let mut index = 0;
         while let Some((&byte, rest)) = text.get(index..).and_then(<[u8]>::split_first) {
             let mark = MARKS.iter().find(|mark| text.get(index..).is_some_and(|rest| rest.starts_with(mark)));
-            let (kept, length) = match (byte, mark) {
-                (_, Some(mark)) => (None, mark.len()),
+            let hyphen =
+                HYPHENS.iter().find(|mark| text.get(index..).is_some_and(|rest| rest.starts_with(mark)));
+            let (kept, length) = match (byte, mark.or(hyphen)) {
+                (_, Some(mark)) => (hyphen.map(|_| b'-'), mark.len()),
                 (b'\'' | b'"' | b'`' | b'*', _) => (None, 1),
                 (b'\\', _) if rest.first().is_some_and(|next| b"'\"`\\".contains(next)) => (None, 1),
                 (byte, _) if byte.is_ascii_whitespace() || byte == b':' => {

@@ -137,7 +137,9 @@ pub(super) static TABLE: &[(Stage, &[Row])] = &[
         errno("", "Can't read /proc/sys/kernel/overflowuid", ""),
         errno("", "Unable to set fsuid", ""),
         errno("", "Unable to set fsuid (was %d)", "s"),
-        plain("", "Unexpected capabilities but not setuid, old file caps config?", ""),
+        plain("", "Unexpected capabilities but not setuid, old file caps config?", "").also(&[
+            ("Unexpected capabilities but not setuid", ""), // as people shorten it
+        ]),
         plain("", "Unexpected setuid user %d, should be 0", "s"),
         errno("", "can't set dumpable", ""),
         errno("", "capget (for uid == 0) failed", ""),

@@ -44,7 +44,7 @@ rules! {
     BwrapNotExecutable, Failed, [LAUNCH => (EACCES ENOEXEC ELIBBAD ETXTBSY ELOOP)],
         unless "`bwrap --version` by the same user, in the same place, prints a version"
         => not_executable, |case| {
-            let path = path(case);
+            let path = refused_path(case);
             match case.not_started {
                 Some(libc::EACCES) if !path.contains("bwrap") => {
                     // under another name it can be bwrap all the same
@@ -87,6 +87,18 @@ rules! {
 pub(in crate::diagnosis) fn path(case: &Case<'_>) -> String {
     let path = case.host.bwrap.present().map(|program| program.path.as_path());
     word(path.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new(PACKAGED)))
+}
+
+/// Where the bwrap is that the system did not execute: as whoever tried it names it, if nobody looked.
+fn refused_path(case: &Case<'_>) -> String {
+    let named = |text: &str| {
+        let mut words = text.split(|c: char| c.is_whitespace() || "\"'`:,()".contains(c));
+        words
+            .find(|path| path.starts_with('/') && is_program(path.as_bytes()))
+            .map(|path| word(Path::new(path)))
+    };
+    let seen = case.host.bwrap.present().is_some();
+    case.others().filter(|_| !seen).find_map(|text| named(&text)).unwrap_or_else(|| path(case))
 }
 
 /// What bwrap with rights from its file keeps, and so must be able to get.
@@ -157,7 +169,7 @@ fn bwrap_missing(case: &Case<'_>) -> Option<Judgement> {
 }
 
 fn not_executable(case: &Case<'_>) -> Option<Judgement> {
-    let path = path(case);
+    let path = refused_path(case);
     let (summary, heard) = match case.not_started? {
         libc::EACCES => {
             (None, "the system did not execute bwrap (EACCES), so nothing here is bwrap's own word")
@@ -307,6 +319,10 @@ fn setuid_unsupported(case: &Case<'_>) -> Option<Judgement> {
 
 fn mend_setuid(case: &Case<'_>) -> Vec<Remedy> {
     let seen = case.host.bwrap.present().is_none_or(|program| program.setuid);
+    if case.host.bwrap.is_unknown() && case.told().is_some_and(|told| told.nixos) {
+        // whose programs lie where nobody changes them
+        return vec![told!(CP04, "nixos")];
+    }
     let bit = seen.then(|| told!("chmod-u-s", path = path(case)));
     Vec::new().or(bit).or([told!(CP04, "one-user-id")])
 }

@@ -58,7 +58,13 @@ rules! {
         };
 
     ProgramNotExecutable, Failed, [EXECVP => (EACCES EISDIR ETXTBSY)]
-        => not_executable, |_| vec![told!(EX03, "executable", program = "PROGRAM")];
+        => not_executable, |case| match unseen(case).filter(|program| told_noexec(case, program).is_some()) {
+            Some(program) => {
+                let host = word(program);
+                told!(EX03, "bind-exec", host).or([told!(EX03, "remount-exec", host = word(program)).for_root()])
+            }
+            None => vec![told!(EX03, "executable", program = "PROGRAM")],
+        };
 
     WrongArchitecture, Failed, [EXECVP => (ENOEXEC ELIBBAD)],
         unless "`file` says that the program is built for this machine (`uname -m`)" => |case| {
@@ -237,8 +243,21 @@ fn program_missing(case: &Case<'_>) -> Option<Judgement> {
     })
 }
 
+/// The mount of which a text tells that a program lies on it, and that nothing may be executed there.
+fn told_noexec<'a>(case: &Case<'a>, program: &Path) -> Option<&'a Mount> {
+    let above = case.told()?.mounts.iter().filter(|mount| program.starts_with(&mount.point));
+    let mount = above.max_by_key(|mount| mount.point.as_os_str().len())?;
+    mount.options.contains("noexec").then_some(mount)
+}
+
 fn not_executable(case: &Case<'_>) -> Option<Judgement> {
     let name = unseen(case)?.display();
+    if let Some(mount) = told_noexec(case, unseen(case)?) {
+        let point = mount.point.display();
+        let summary = format!("{name} lies on {point}, which is mounted noexec");
+        let seen = evidence::told(case, format!("{point} has the option noexec"));
+        return Some(weigh(High).summary(summary).pro(seen));
+    }
     let found = weigh(if by_own_filter(case) { Low } else { Medium })
         .refuted_by(format!("`test -f {name} && test -x {name}` holds inside for the command's user"))
         .unknown("the file: `ls -lL` and `findmnt -T` on it, inside");

@@ -58,7 +58,10 @@ fn net_admin_missing(case: &Case<'_>) -> Option<Judgement> {
         let found = found(High).pro(evidence::capability(case, Capability::CAP_NET_ADMIN).otherwise());
         return gets_there.then(|| found.pro(evidence::own_namespace(case).otherwise()));
     }
-    let likely = net_admin == Some(false) && case.root() == Some(true);
+    // where there is no restriction by AppArmor, little else is left
+    let unrestricted = net_admin.is_none() && case.host.sysctl(RESTRICTION).is_absent();
+    let likely =
+        net_admin == Some(false) && case.root() == Some(true) || unrestricted && case.told().is_some();
     let unknown = "whether bwrap makes a user namespace, and CAP_NET_ADMIN: CapEff in /proc/self/status";
     case.failed().then(|| found(if likely { Medium } else { Low }).unknown(unknown))
 }

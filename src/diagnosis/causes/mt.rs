@@ -233,6 +233,10 @@ fn permit_openat2(case: &Case<'_>) -> Vec<Remedy> {
     if case.told().is_some_and(|told| told.fuse && told.unit.is_empty()) {
         return Vec::new().or(fuse).or([otherwise]).or(gvisor).or(unit);
     }
+    // whoever types it has no unit
+    if Setting::of(case) == Setting::Unknown && case.told().is_some_and(|told| told.typed) {
+        return otherwise.or(gvisor).or(fuse).or(unit);
+    }
     Vec::new().or(unit).or(gvisor).or([otherwise]).or(fuse)
 }
 

@@ -62,7 +62,14 @@ fn hidden_proc(case: &Case<'_>, wanted: Cause) -> Option<Judgement> {
     let hidden = match look(case) {
         Seen::Unknown => {
             // without a container it is something else than its runtime that covers it
+            let unmasked =
+                case.told().is_some_and(|told| told.unmasked || told.nests && case.on(Platform::Lxc));
+            rule_out(unmasked && wanted == Cause::MaskedProc)?;
             let usual = match Setting::of(case) {
+                _ if unmasked && is_cri_o(case) && !case.told().is_some_and(|told| told.privileged) => {
+                    Cause::UnmaskedProcMasked
+                }
+                _ if unmasked => Cause::CoveredProc,
                 Setting::Machine | Setting::Unit => Cause::CoveredProc,
                 _ => Cause::MaskedProc,
             };

@@ -128,12 +128,16 @@ fn landlock_denies_proc(case: &Case<'_>) -> Option<Judgement> {
     })
 }
 
-/// Whether a launcher of desktops runs where no security module is that could deny it.
+/// Whether something that knows no Landlock runs where AppArmor is not, which could deny it.
 fn no_module(case: &Case<'_>) -> bool {
-    let security = &case.host.security;
-    let none = security.apparmor_enabled.is(&false) && security.selinux_filesystem.is(&false);
-    none && Launcher::of(case).is_some_and(Launcher::is_of_desktops)
+    let (security, launcher) = (&case.host.security, Launcher::of(case));
+    let desktop = launcher.is_some_and(Launcher::is_of_desktops)
+        || launcher.is_none() && case.told().is_some_and(|told| !told.landlock);
+    let none = security.apparmor_enabled.is(&false) || case.host.sysctl(RESTRICTION).is_absent();
+    none && desktop && !Setting::of(case).is_container()
 }
+
+const UNREADABLE: &str = "may be executed but not read, so the kernel keeps bwrap from writing its id map";
 
 /// Whoever may not read a program may not look into its process, and neither may the process itself. A setuid bwrap has its
 /// map written by its other half, which is root.
@@ -145,14 +149,20 @@ fn bwrap_unreadable(case: &Case<'_>) -> Option<Judgement> {
         weigh(confidence).refuted_by(format!("`test -r {file}` succeeds, as the user who starts bwrap"))
     };
     let Some(program) = case.host.bwrap.present() else {
+        if let Some((listed, readable)) = case.told().and_then(|told| told.bwrap.as_ref()) {
+            rule_out(*readable)?;
+            let listed = shown(listed);
+            let summary = format!("{listed} {UNREADABLE}");
+            let seen = format!("{listed} may not be read by everybody (`ls -l`)");
+            return Some(found(High).summary(summary).pro(evidence::told(case, seen)));
+        }
         let may = format!("whether we may read it: `test -r {file}`");
         return case.failed().then(|| found(if no_module(case) { Medium } else { Low }).unknown(may));
     };
     let sure = case.failed() || case.user_namespace() == Some(true);
-    let why = "may be executed but not read, so the kernel keeps bwrap from writing its id map";
     program.unreadable.then(|| {
         found(if sure { High } else { Medium })
-            .summary(format!("{file} {why}"))
+            .summary(format!("{file} {UNREADABLE}"))
             .seen(&case.host.bwrap, format!("{file} cannot be opened for reading"))
     })
 }

@@ -133,8 +133,13 @@ fn mended(case: &Case<'_>) -> Option<(&'static str, Confidence)> {
     }
     let file = source.to_string_lossy().starts_with("/bindfile");
     // elsewhere a mount that comes and goes is as likely
-    let sure = if file || is_kept_mounted(source) { Medium } else { Low };
-    (missing != file).then_some(("0.5", sure))
+    let old = version(case).is_some_and(|version| version < Version::new(0, 5, 0));
+    let sure = match old {
+        true => High,
+        false if file || is_kept_mounted(source) => Medium,
+        false => Low,
+    };
+    (old || missing != file).then_some(("0.5", sure))
 }
 
 fn outdated(case: &Case<'_>) -> Option<Judgement> {

@@ -1,6 +1,13 @@
 //! Whether a text denies what it names: `not in docker`, `- [ ] Docker`, `it works in docker`, `kein Docker`; and where it says by that
 //! that bwrap ran on the machine itself.
 
+use super::words::{clause, stands};
+
+/// Whether a line, in small letters, has one of these words, none of them a part of a longer one or denied.
+pub(super) fn holds(line: &str, words: &[&str]) -> bool {
+    stands(line, words, |before, after| !is_denied(before, after))
+}
+
 /// What denies the very next word, in some languages.
 const BEFORE: &[&str] = &[
     "not ",
@@ -161,7 +168,8 @@ pub(super) fn is_denied(before: &str, after: &str) -> bool {
     };
     let has = |text: &str, words: &[&str]| words.iter().any(|word| text.contains(word));
     let near = last(24);
-    let works = has(near, &["works ", "worked "])
+    let clause = clause(near, "").concat();
+    let works = has(&clause, &["works ", "worked "])
         && !has(near, &["not ", "n't ", "no longer ", "never ", "only ", "stopped "]);
     // what a sentence says of a failure is not said of the next one's
     let sentence = last(80).rsplit(['.', '!', '?', ';']).next().unwrap_or_default();
@@ -173,7 +181,8 @@ pub(super) fn is_denied(before: &str, after: &str) -> bool {
         // `away from docker to podman`, `we can't use docker`
         near.rsplit_once(no).is_some_and(|(head, rest)| !rest.contains("to ") && !head.ends_with("ca"))
     });
-    let behind = BEHIND.iter().filter_map(|words| after.strip_prefix(words));
+    let unquoted = after.trim_start_matches(['`', '"', '\'', '*']);
+    let behind = BEHIND.iter().filter_map(|words| unquoted.strip_prefix(words));
     // `in docker works only as root`, and not `workspace`
     let behind =
         behind.map(|rest| !rest.starts_with(|c: char| c.is_alphanumeric()) && !rest.starts_with(" only"));
@@ -232,7 +241,7 @@ pub(super) fn is_in_passing(before: &str, after: &str) -> bool {
 }
 
 /// Words of what a process may be in.
-const CONTAINERS: &[&str] = &[
+pub(super) const CONTAINERS: &[&str] = &[
     "container",
     "containers",
     "containerized",
@@ -303,7 +312,7 @@ pub(super) fn inside(line: &str) -> Option<Inside> {
 }
 
 /// The words of a line, and where each begins.
-fn words(line: &str) -> impl Iterator<Item = (usize, &str)> {
+pub(super) fn words(line: &str) -> impl Iterator<Item = (usize, &str)> {
     let words = line.split(|letter: char| !letter.is_alphanumeric() && letter != '-');
     let start = move |word: &str| word.as_ptr().addr().saturating_sub(line.as_ptr().addr());
     words.filter(|word| !word.is_empty()).map(move |word| (start(word), word))

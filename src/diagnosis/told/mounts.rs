@@ -1,11 +1,25 @@
 //! Mounts, as programs print them: `mount`, `findmnt`, and `/proc/self/mountinfo`.
 
-use super::marks;
+use std::path::Path;
+
 use crate::host::Mount;
 
 /// What a line says of a mount.
 pub(super) fn mount(line: &str) -> Option<Mount> {
-    marks::mount(line).or_else(|| of_kernel(line)).or_else(|| of_findmnt(line))
+    of_mount(line).or_else(|| of_kernel(line)).or_else(|| of_findmnt(line)).or_else(|| of_proc(line))
+}
+
+/// A mount, as mount(8) prints it: `nfsd on /proc/fs/nfsd type nfsd (rw,relatime)`.
+fn of_mount(line: &str) -> Option<Mount> {
+    let (source, rest) = line.split_once(" on /")?;
+    let (point, rest) = rest.split_once(" type ")?;
+    let source = source.split_whitespace().next_back()?;
+    let mut rest = rest.split_whitespace();
+    let filesystem = rest.next()?;
+    let options = rest.next().map_or("rw", |options| options.trim_matches(['(', ')']));
+    let point = Path::new("/").join(point);
+    let point = point.to_str().filter(|point| !point.contains(char::is_whitespace))?;
+    Mount::parse(&format!("0 0 0:0 / {point} {options} - {filesystem} {source} {options}"))
 }
 
 /// A line of mountinfo, wherever it stands in a paste: `3419 2692 0:29 / /proc rw,nosuid - proc proc rw`.
@@ -44,6 +58,16 @@ fn of_findmnt(line: &str) -> Option<Mount> {
     Mount::parse(&format!("0 0 0:0 / {point} {options} - {filesystem} {} {options}", words.first()?))
 }
 
+/// A line of /proc/mounts: `devtmpfs /dev devtmpfs rw,seclabel,mode=755 0 0`.
+fn of_proc(line: &str) -> Option<Mount> {
+    let line = line.trim_matches(|c: char| c.is_whitespace() || "`|>*".contains(c));
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let [source, point, filesystem, options, "0", "0"] = words[..] else { return None };
+    let is = point.starts_with('/') && is_filesystem(filesystem);
+    is.then(|| Mount::parse(&format!("0 0 0:0 / {point} {options} - {filesystem} {source} {options}")))
+        .flatten()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +80,7 @@ mod tests {
     fn mounts_are_read_as_they_are_printed() {
         for (line, point, filesystem) in [
             ("nfsd on /proc/fs/nfsd type nfsd (rw,relatime)", "/proc/fs/nfsd", "nfsd"),
+            ("devtmpfs /dev devtmpfs rw,seclabel,nosuid,mode=755 0 0", "/dev", "devtmpfs"),
             ("/ rootfs private rw,size=31643352k,nr_inodes=7910838,inode64", "/", "rootfs"),
             ("/      rootfs rootfs rw,size=8102252k,nr_inodes=2025563", "/", "rootfs"),
             ("\u{251c}\u{2500}/proc  proc  proc  rw,nosuid,nodev", "/proc", "proc"),

@@ -1,6 +1,8 @@
 use super::super::{Cause, Symptom, diagnose};
 use super::*;
 
+mod answers;
+
 fn told(text: &str) -> Told {
     *Told::read(text.as_bytes()).unwrap_or_default()
 }
@@ -132,12 +134,17 @@ fn what_is_spoken_of_is_not_told() {
         ("I removed RestrictNamespaces=yes from it", Platform::SystemdUnit),
         ("# RestrictNamespaces=yes", Platform::SystemdUnit),
         ("RestrictNamespaces=user mnt pid", Platform::SystemdUnit),
-        ("SystemCallFilter=@system-service", Platform::SystemdUnit),
+        ("SystemCallFilter=@system-service @mount", Platform::SystemdUnit),
+        ("SystemCallFilter=mount", Platform::SystemdUnit),
         ("\u{2717} RestrictNamespaces=~user  Service may create user namespaces", Platform::SystemdUnit),
     ] {
         assert!(!is(text, platform), "{text}");
     }
-    assert!(is("RestrictNamespaces=~user", Platform::SystemdUnit));
+    for setting in
+        ["RestrictNamespaces=~user", "RestrictNamespaces=user mnt", "SystemCallFilter=@system-service"]
+    {
+        assert!(is(setting, Platform::SystemdUnit), "{setting}");
+    }
 }
 
 #[test]
@@ -268,9 +275,11 @@ fn roots_systems_and_files_are_shown() {
         assert!(told(text).rootfs, "{text}");
     }
     assert!(!told("/ /dev/sda1 ext4 rw").rootfs && !told("the rootfs is /").rootfs);
-    for text in ["a dedede on shimboot", "Errors in ChromeOS dev mode", "Ubuntu in crouton"] {
+    for text in ["a dedede on shimboot", "Errors in ChromeOS dev mode"] {
         assert!(told(text).chromium_os.is_some() && told(text).host.platforms.is_unknown(), "{text}");
     }
+    assert!(told("Ubuntu in crouton").chromium_os.is_some());
+    assert_eq!(on("Ubuntu in crouton"), [Platform::Chroot]);
     let listed = told("-rwxr-xr-x 1 root root 224 Feb 1 23:05 /usr/lib/x/helper").files;
     assert!(listed.contains(std::path::Path::new("/usr/lib/x/helper")));
     assert!(told("-rw-r--r-- 1 root root 224 Feb 1 23:05 /etc/x").files.is_empty());

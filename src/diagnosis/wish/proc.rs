@@ -66,13 +66,16 @@ pub(in super::super) fn allow_nesting(case: &Case<'_>) -> Vec<Remedy> {
     if case.on(Platform::Crostini) {
         return vec![told!("allow-nesting-crostini")];
     }
+    if case.told().is_some_and(|told| told.nests) {
+        return vec![told!("nesting-is-not-enough")];
+    }
     let profile = case.host.security.apparmor().unwrap_or_default();
     let trace = case.sighting(Platform::Lxc).map_or("", |sighting| sighting.evidence.as_str());
     let managers: [(&str, &[&str], Remedy); 4] = [
         ("incus-", &["incus"], told!("allow-nesting-incus")),
         // whose program is named lxc
         ("lxd-", &["lxd", "lxc exec", "lxc shell", "lxc launch", "lxc config"], told!("allow-nesting-lxd")),
-        ("lxc-", &["proxmox", "pct ", "-pve"], told!("allow-nesting-proxmox")),
+        ("lxc-", &["proxmox", "pct ", "-pve", "features: nesting"], told!("allow-nesting-proxmox")),
         ("lxc-", &["lxc-attach", "lxc-start"], told!("allow-nesting-lxc")),
     ];
     let known = managers.iter().any(|(prefix, ..)| profile.starts_with(prefix));

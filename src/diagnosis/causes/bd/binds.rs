@@ -3,6 +3,7 @@
 use super::destinations::{SETATTR, UNMOUNTED, unmounted};
 use super::lookup::{Spot, is_kept_mounted};
 use crate::diagnosis::causes::prelude::*;
+use crate::diagnosis::launcher::Launcher;
 
 /// File systems whose mounts come, go and fail on their own.
 const FRAGILE: &[&str] = &["autofs", "nfs", "nfs4", "cifs", "smb3", "ceph", "9p"];
@@ -151,9 +152,21 @@ pub(super) fn bind_otherwise(case: &Case<'_>) -> Vec<Remedy> {
         Some(source) => told!(BD09, "bind-above-or-below", source = word(source)),
         None => told!(BD09, "bind-another-path"),
     };
+    let of_flatpak = Launcher::of(case) == Some(Launcher::Flatpak);
     let first = source.and_then(|source| match (case.errno(), case.host.mounts.present()) {
+        (Some(libc::EPERM | libc::EINVAL), None)
+            if of_flatpak && !source.to_string_lossy().starts_with("/bindfile") =>
+        {
+            Some(told!("flatpak-without", path = word(source)))
+        }
         // of a whole system it takes hours, and labels that were given by hand
-        (Some(libc::EACCES), _) if source.components().count() <= 2 => Some(told!(BD09, "ask-module")),
+        (Some(libc::EACCES), _) if case.on(Platform::Snap) => Some(told!(NS06, "instead-of-snap")),
+        // without SELinux nothing has a label
+        (Some(libc::EACCES), _)
+            if source.components().count() <= 2 || case.host.security.selinux_filesystem.is(&false) =>
+        {
+            Some(told!(BD09, "ask-module"))
+        }
         (Some(libc::EACCES), _) => Some(told!(BD09, "label-anew", source = word(source))),
         (Some(libc::EINVAL), _) => None,
         _ if !is_gone(case) => None,

@@ -37,7 +37,13 @@ pub(super) fn without_it(case: &Case<'_>) -> Vec<Remedy> {
         _ if is_pattern(path) => {
             return told!(BD01, "unexpanded-pattern", path = shown(path)).or(spot.leave_out());
         }
+        _ if is_of_windows(path) => return vec![told!(BD01, "path-of-wsl", path = word(path))],
         _ if in_container(case) && !unknown => Some(brought()),
+        // nobody makes a directory in the place of a disk, or of a session
+        _ if ["/run/media", "/media"].iter().any(|top| path.starts_with(top)) => {
+            return told!(BD01, "mount-disk", path = shown(path)).or(spot.leave_out());
+        }
+        _ if is_of_session(path) => return told!(BD01, "in-a-session").or(spot.leave_out()),
         // a directory in the place of a file mends nothing
         _ if case.errno() == Some(libc::ENOTDIR) => Some(told!(BD01, "part-is-file", path = word(path))),
         _ if path.starts_with("/tmp/.X11-unix") => Some(told!(BD01, "x-server-socket", path = word(path))),
@@ -63,6 +69,19 @@ pub(super) fn without_it(case: &Case<'_>) -> Vec<Remedy> {
     let bind = spot.found.filter(|found| matches!(found.operation, Operation::Bind(_)));
     let optional = bind.map(|found| SandboxChange::OptionalSource { operation: found.index });
     there.or(optional.map(Remedy::change)).or(spot.leave_out())
+}
+
+/// Whether a path is one of Windows': `C:\\Users\\me`.
+fn is_of_windows(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    let mut letters = text.chars();
+    let drive = letters.next().is_some_and(|letter| letter.is_ascii_alphabetic());
+    drive && letters.next() == Some(':') && letters.next().is_some_and(|next| "\\/".contains(next))
+}
+
+/// Whether a path is the directory that a session has while it lasts: `/run/user/1000`.
+fn is_of_session(path: &Path) -> bool {
+    path.parent() == Some(Path::new("/run/user"))
 }
 
 /// Whether a path is one at which a service listens, as far as its name tells.
@@ -148,9 +167,19 @@ pub(super) fn reach_it(case: &Case<'_>) -> Vec<Remedy> {
     let uid = case.host.process.uid.present();
     let mounts = case.host.mounts.present().map(Vec::as_slice).unwrap_or_default();
     let fuse = mount_of(mounts, path).is_some_and(|mount| mount.filesystem.starts_with("fuse"));
+    let told = case.told().filter(|_| uid.is_none());
+    if told.is_some_and(|told| told.sudo) && path.starts_with("/run/user") {
+        return vec![told!(BD06, "without-sudo")];
+    }
+    // what belongs to a session, or to root, is opened to nobody
     let portal = path.components().any(|part| part.as_os_str() == "doc");
-    let reach = if portal && (fuse || path.starts_with("/run/user")) {
+    let stale = portal && (fuse || path.starts_with("/run/user"));
+    let reach = if stale {
         told!(BD06, "document-portal")
+    } else if uid.is_none() && path.starts_with("/run/user") {
+        return vec![told!(BD06, "own-session", path = word(path))];
+    } else if told.is_some() && path.starts_with("/root") {
+        return vec![told!(BD06, "not-of-root", path = word(path))];
     } else if fuse {
         told!(BD06, "fuse-allow-other", path = word(path))
     } else if path.components().count() <= 2 {
@@ -164,7 +193,12 @@ pub(super) fn reach_it(case: &Case<'_>) -> Vec<Remedy> {
     let own = case.user_namespace() == Some(true);
     let owner = (own && uid == Some(&0) && !fuse).then(|| told!(BD06, "as-owner", path = word(path)));
     let keep = (own && case.is_admin()).then(|| Remedy::change(SandboxChange::KeepUserNamespace));
-    Vec::new().or(owner).or([reach]).or(keep).or(spot.leave_out())
+    Vec::new()
+        .or(owner)
+        .or([reach])
+        .or(stale.then(|| told!(BD06, "stale-portal")))
+        .or(keep)
+        .or(spot.leave_out())
 }
 
 /// The directories on the way to a path, but for the root, as words of a shell.

@@ -82,7 +82,10 @@ fn chroot_below_shared(case: &Case<'_>) -> Option<Judgement> {
     let mounts = &case.host.mounts;
     let whether = "whether it is a chroot: `findmnt /` there, compared with that of process 1";
     if let Some(sighting) = case.sighting(Platform::Chroot) {
-        return Some(weigh(High).pro(evidence::sighted(sighting)));
+        // a text may speak of another one
+        let spoken = case.told().is_some_and(|told| told.spoken.contains(&Platform::Chroot));
+        let sure = if spoken { Medium } else { High };
+        return Some(weigh(sure).pro(evidence::sighted(sighting)));
     }
     if mounts.present().is_none() {
         rule_out(case.told().is_some_and(|told| told.rootfs))?;
@@ -289,6 +292,8 @@ mod tests {
         };
         let (cause, confidence, _) = first("arch-chroot /mnt flatpak install -y flathub x");
         assert_eq!((cause, confidence), (Cause::ChrootBelowSharedMount, Confidence::High));
+        let (cause, confidence, _) = first("It is somewhere in a chroot, says the log");
+        assert_eq!((cause, confidence), (Cause::ChrootBelowSharedMount, Confidence::Medium));
         let (cause, _, all) = first("");
         assert!(cause == Cause::RootIsInitramfs && all.contains(&Cause::ChrootBelowSharedMount));
         let (cause, confidence, all) = first("/      rootfs rootfs rw,size=8102252k");

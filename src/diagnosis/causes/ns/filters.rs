@@ -2,6 +2,7 @@
 
 use super::super::prelude::*;
 use super::{CREATING, NO_PERMISSIONS, proven};
+use crate::diagnosis::launcher::Launcher;
 use crate::diagnosis::setting::{manager, own_unit};
 use crate::shell::operand;
 
@@ -133,6 +134,8 @@ fn restricted_unit(case: &Case<'_>) -> Option<Judgement> {
     rule_out(!on && !case.failed())?;
     if let Some(told) =
         case.told().and_then(|told| told.settings(&["RestrictNamespaces", "SystemCallFilter"]))
+        // what is left of the calls has these, as a rule
+        && !told.starts_with("SystemCallFilter=@")
     {
         let summary = format!("{told} in the systemd unit forbids new namespaces");
         return Some(found(High).summary(summary).pro(evidence::told(case, told)));
@@ -175,6 +178,9 @@ fn outer_sandbox(case: &Case<'_>) -> Option<Judgement> {
 fn leave_outer_sandbox(case: &Case<'_>) -> Vec<Remedy> {
     match outer(case).map(|outer| outer.platform) {
         Some(Platform::Flatpak) => vec![told!(NS06, "flatpak")],
+        Some(Platform::Snap) if Launcher::of(case) == Some(Launcher::Steam) => {
+            vec![told!(NS06, "instead-of-snap")]
+        }
         Some(Platform::Snap) => vec![told!(NS06, "snap")],
         Some(Platform::Firejail) => {
             vec![told!(NS06, "firejail"), told!(NS06, "no-firejail")]

@@ -61,11 +61,14 @@ fn app(case: &Case<'_>) -> Option<Judgement> {
     let proot = is("PRoot").then_some("the kernel's name says that proot plays system calls (uname -r)");
     let android = is("android").then_some("the kernel is Android's (uname -r)");
     let confined = domain.map(|context| format!("the domain is that of apps: {}", context.domain));
-    let known = proot.or(android).is_some() || confined.is_some();
+    let named =
+        case.told().filter(|told| told.android && !is("-generic") && !is("-amd64") && !is("icrosoft"));
+    let known = proot.or(android).is_some() || confined.is_some() || named.is_some();
     rule_out(!known && !case.says(&["fchdir to oldroot"]))?;
     weigh(if known { High } else { Medium })
         .seen(release, proot.or(android))
         .seen(&security.label, confined)
+        .pro(evidence::told(case, named.map(|_| "the user land is one of Android's apps, as Termux")))
         .unknown((!known).then_some("whether proot plays the system calls: `uname -r`"))
         .into()
 }
@@ -86,8 +89,11 @@ const ASKED_SINCE: (u32, u32) = (6, 1);
 fn selinux(case: &Case<'_>) -> Option<Judgement> {
     let security = &case.host.security;
     let Some(context) = security.selinux() else {
-        let unknown = !matches!(security.label, Fact::Absent | Fact::Present(_));
-        return unknown.then(|| weigh(Low).unknown("our label: /proc/self/attr/current"));
+        let known = matches!(security.label, Fact::Absent | Fact::Present(_));
+        rule_out(known || security.selinux_filesystem.is(&false) || security.selinux_enforcing.is(&false))?;
+        // where AppArmor is not, little else answers so
+        let alone = security.apparmor_enabled.is(&false);
+        return Some(weigh(if alone { Medium } else { Low }).unknown("our label: /proc/self/attr/current"));
     };
     rule_out(security.selinux_enforcing.is(&false))?;
     let enforcing = security.selinux_enforcing.is(&true);
@@ -134,6 +140,7 @@ fn apparmor(case: &Case<'_>) -> Option<Judgement> {
                 .summary(format!("the AppArmor profile {profile} {what}"))
                 .pro(evidence::profile(case).so())
         }
+        None if security.apparmor_enabled.is(&false) => return None,
         None if !eperm && security.selinux().is_none() && !security.label.is_absent() => {
             weigh(if restricted.is("1") || security.label.is_unknown() { Medium } else { Low })
                 .unknown("our AppArmor profile: /proc/self/attr/current")
@@ -198,12 +205,19 @@ fn no_user_namespaces(case: &Case<'_>) -> Option<Judgement> {
     let makes = user_namespace(case);
     // bwrap has longer words where it asked for one
     let unasked = makes == Some(false) || case.failed() && !case.says(&[NO_KERNEL_SUPPORT]);
-    rule_out(unasked && !case.on(Platform::Wsl1))?;
+    rule_out(unasked && !case.on(Platform::Wsl1) && !of_wsl(case))?;
     let (exists, release) = (&case.host.user_namespace.exists, &case.host.kernel.release);
     let sure = if case.failed() || makes == Some(true) { High } else { Medium };
     if let Some(wsl) = case.sighting(Platform::Wsl1) {
         let summary = "WSL 1 has no Linux kernel, and no user namespaces";
         return Some(weigh(sure).pro(evidence::sighted(wsl)).summary(summary));
+    }
+    if of_wsl(case) {
+        let summary = "WSL 1 has no Linux kernel, and no user namespaces";
+        let seen = evidence::told(case, "it is WSL, whose version 2 has a kernel with user namespaces");
+        return Some(
+            weigh(Medium).pro(seen).summary(summary).unknown("which version of WSL it is: `wsl -l -v`"),
+        );
     }
     if exists.is(&false) {
         return Some(weigh(sure).seen(exists, "/proc/self/ns/user does not exist, and /proc/self/ns does"));
@@ -229,11 +243,17 @@ fn no_user_namespaces(case: &Case<'_>) -> Option<Judgement> {
     })
 }
 
+/// Whether it is WSL of a version that nobody named: the second one comes with a kernel that has all of it.
+fn of_wsl(case: &Case<'_>) -> bool {
+    let known = case.on(Platform::Wsl2) || case.host.kernel.release.present().is_some();
+    !known && case.told().is_some_and(|told| told.wsl)
+}
+
 fn other_kernel(case: &Case<'_>) -> Vec<Remedy> {
     // whoever may mount as it is needs none
     let keep = case.is_admin().then(|| Remedy::change(SandboxChange::KeepUserNamespace));
     match case.kernel() {
-        _ if case.on(Platform::Wsl1) => vec![told!("convert-to-wsl-2")],
+        _ if case.on(Platform::Wsl1) || of_wsl(case) => vec![told!("convert-to-wsl-2")],
         Some((3, 10)) => told!("switch-on-el7").or(keep),
         Some(_) => told!("config-user-ns").or(keep),
         None => {

@@ -16,7 +16,10 @@ pub(in crate::diagnosis) fn permit_mounts(case: &Case<'_>) -> Vec<Remedy> {
 
 /// What covers /proc away from it.
 pub(in crate::diagnosis) fn uncover(case: &Case<'_>) -> Vec<Remedy> {
-    let Some(covers) = covers(case) else { return Wish::WholeProc.grant(case) };
+    let Some(covers) = covers(case) else {
+        let unmasked = case.told().is_some_and(|told| told.unmasked);
+        return if unmasked { vec![told!(PR02, "what-covers")] } else { Wish::WholeProc.grant(case) };
+    };
     if covers.is_empty() {
         return vec![told!(PR02, "mount-whole-proc")];
     }

@@ -1,0 +1,140 @@
+//! Facts of the process and its security that a text shows or says, each as of a host.
+
+use std::collections::BTreeMap;
+
+use super::given::{Given, Runs};
+use super::modules::{self, State};
+use super::said::Said;
+use super::systems::{Module, restricts};
+use crate::host::{CapabilitySet, Fact, Host};
+
+/// Ubuntu's restriction.
+const RESTRICTION: &str = "kernel.apparmor_restrict_unprivileged_userns";
+
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    selinux: Said<State>,
+    apparmor: Said<State>,
+    /// `getenforce` was typed, and the next line is the answer.
+    asked_state: bool,
+    asked_label: bool,
+    label: Said<String>,
+    /// Lines of /proc/self/status.
+    status: BTreeMap<String, Said<String>>,
+    runs: Runs,
+    /// Whether the release that is named restricts user namespaces.
+    restricts: Said<bool>,
+    /// A container may nest others.
+    pub(super) nests: bool,
+}
+
+impl Facts {
+    /// A line, and whether what failed comes after it.
+    pub(super) fn read(&mut self, line: &str, lower: &str, before: bool) {
+        let answer = modules::answer(line).filter(|_| std::mem::take(&mut self.asked_state));
+        for state in answer.into_iter().chain(modules::said(lower)) {
+            match state {
+                State::Selinux(_) | State::NoSelinux => self.selinux.note(state),
+                State::AppArmor | State::NoAppArmor => self.apparmor.note(state),
+            }
+        }
+        self.asked_state = modules::asks(lower);
+        if let Some(label) = modules::label(line).filter(|_| std::mem::take(&mut self.asked_label)) {
+            self.label.note(label.to_owned());
+        }
+        self.asked_label = modules::asks_label(line);
+        if let Some((name, value)) = modules::status(line) {
+            self.status.entry(name.to_owned()).or_default().note(value.to_owned());
+        }
+        if let Some(restricts) = restricts(lower) {
+            self.restricts.note(restricts);
+        }
+        if before {
+            self.runs.read(lower);
+        }
+        // afterwards it may be what helped, unless a container is described
+        self.nests |= nests(lower) && (before || lower.contains("privileged container"));
+    }
+
+    /// What confines the process, by its label.
+    pub(super) fn label(&self) -> Option<&str> {
+        self.label.once().map(String::as_str)
+    }
+
+    /// What a container was given.
+    pub(super) fn given(&self) -> Given {
+        self.runs.given()
+    }
+
+    /// What is told of security modules, or else what the named distribution comes with.
+    pub(super) fn fill(&self, host: &mut Host, named: Option<Module>, inside: bool) {
+        let security = &mut host.security;
+        match named {
+            Some(Module::AppArmor) => security.selinux_filesystem = Fact::Present(false),
+            Some(Module::Selinux) => security.apparmor_enabled = Fact::Present(false),
+            Some(Module::Neither) => {
+                security.selinux_filesystem = Fact::Present(false);
+                security.apparmor_enabled = Fact::Present(false);
+            }
+            None => {}
+        }
+        match self.selinux.once() {
+            Some(State::Selinux(enforcing)) => {
+                security.selinux_enforcing = Fact::Present(*enforcing);
+                security.selinux_filesystem = Fact::Present(true);
+                security.apparmor_enabled = Fact::Present(false);
+            }
+            Some(_) => security.selinux_filesystem = Fact::Present(false),
+            None => {}
+        }
+        match self.apparmor.once() {
+            Some(State::AppArmor) => security.apparmor_enabled = Fact::Unknown,
+            Some(_) => security.apparmor_enabled = Fact::Present(false),
+            None => {}
+        }
+        if let Some(label) = self.label.once() {
+            security.label = Fact::Present(label.clone());
+        }
+        let given = self.given();
+        if given.unconfined && security.label.is_unknown() {
+            security.apparmor_label = Fact::Present("unconfined".to_owned());
+        }
+        self.fill_process(host, given);
+        let apparmor = self.apparmor.once() == Some(&State::AppArmor);
+        if self.restricts.once() == Some(&false) && !inside && !apparmor {
+            host.sysctls.entry(RESTRICTION.to_owned()).or_insert(Fact::Absent);
+        }
+    }
+
+    fn fill_process(&self, host: &mut Host, given: Given) {
+        let value = |name: &str| self.status.get(name).and_then(Said::once);
+        let set = |name: &str| {
+            let set = value(name).and_then(|text| u64::from_str_radix(text, 16).ok());
+            set.map_or(Fact::Unknown, |set| Fact::Present(CapabilitySet(set)))
+        };
+        let process = &mut host.process;
+        process.seccomp = match value("Seccomp").and_then(|mode| mode.parse().ok()) {
+            Some(mode) => Fact::Present(mode),
+            None if given.unfiltered => Fact::Present(0),
+            None => Fact::Unknown,
+        };
+        process.no_new_privs = value("NoNewPrivs").map_or(Fact::Unknown, |value| Fact::Present(value == "1"));
+        process.effective = set("CapEff");
+        process.permitted = set("CapPrm");
+        process.bounding = set("CapBnd");
+        process.ambient = set("CapAmb");
+    }
+}
+
+/// Whether a line in small letters shows that a container may nest others.
+fn nests(line: &str) -> bool {
+    let line: String = line.chars().filter(|c| !c.is_whitespace() && !"\"'".contains(*c)).collect();
+    let on = [
+        "features:nesting=1",
+        "--featuresnesting=1",
+        "nesting=1,",
+        "security.nesting:true",
+        "security.nesting=true",
+    ];
+    on.iter().any(|words| line.contains(words)) && !line.contains("try") && !line.contains('?')
+}

@@ -1,0 +1,417 @@
+//! By what words a text tells where bwrap ran. It also names places in passing, says that something works there, and has their names in
+//! paths and prompts: none of that counts.
+
+use super::denied::{is_denied, is_in_passing};
+use super::words::{clause, stands_whole, token};
+use crate::host::{Platform, Sighting};
+
+/// Words of platforms: what only whoever is there writes.
+const PLATFORMS: &[(Platform, &[&str])] = &[
+    (
+        Platform::Docker,
+        &[
+            "docker run",
+            "nerdctl run",
+            "docker exec",
+            "docker build",
+            "docker compose",
+            "docker-compose",
+            "docker container",
+            "docker image",
+            "codespaces",
+            "error: failed to solve",
+            "docker executor",
+            "docker create",
+            "docker-in-docker",
+            "in docker",
+            "inside docker",
+            "in a docker",
+            "/.dockerenv",
+            "devcontainer",
+        ],
+    ),
+    (
+        Platform::Podman,
+        &[
+            "podman run",
+            "podman exec",
+            "podman build",
+            "podman compose",
+            "podman-compose",
+            "podman engine",
+            "rootless podman",
+            "in podman",
+            "inside podman",
+            "toolbox run",
+            "toolbox enter",
+            "/run/.containerenv",
+            "error: building at step",
+            "\u{2b22}[",
+        ],
+    ),
+    (
+        Platform::Kubernetes,
+        &[
+            "kubectl exec",
+            "kubectl run",
+            "kubectl debug",
+            "kubectl attach",
+            "kubectl",
+            "kubelet",
+            "kubepods",
+            "\"pod_name\"",
+            "k8s pod",
+            "kubernetes pod",
+            "in a pod",
+            "inside a pod",
+            // kubectl's own words, and those of events
+            "defaulted container \"",
+            "command terminated with exit code",
+            "back-off restarting failed container",
+            "liveness probe failed:",
+            "readiness probe failed:",
+            "startup probe failed:",
+            "k exec -it",
+            // what runs jobs in pods: Argo Workflows, Tekton, Actions Runner Controller
+            "argo=true",
+            "tkn pr",
+            "tkn pipelinerun",
+            "tkn taskrun",
+            "arc-runner",
+            "arc-runners",
+            "arc-runner-set",
+        ],
+    ),
+    (
+        Platform::Lxc,
+        &[
+            "pct enter",
+            "pct exec",
+            "pct set",
+            "pct create",
+            "pct start",
+            "incus exec",
+            "incus launch",
+            "incus shell",
+            "incus config",
+            "lxc exec",
+            "lxc shell",
+            "lxc launch",
+            "lxc config",
+            "lxc-attach",
+            "lxc-start",
+            "lxc-container-default",
+            "lxc.apparmor",
+            "lxc.payload",
+            "container=lxc",
+            "/var/lib/lxc/",
+            "security.nesting",
+            "features: nesting",
+        ],
+    ),
+    (
+        Platform::Crostini,
+        &[
+            "linux penguin",
+            "@penguin",
+            "crostini",
+            "chromeos",
+            "chrome os",
+            "on a chromebook",
+            "on my chromebook",
+        ],
+    ),
+    (Platform::Nspawn, &["systemd-nspawn"]),
+    // the last as the root of another tree shows itself
+    (
+        Platform::Chroot,
+        &[
+            "sudo chroot",
+            "arch-chroot",
+            "# chroot",
+            "chroot /",
+            "in chroot",
+            "in a chroot",
+            "in my chroot",
+            "in our chroot",
+            "in the chroot",
+            "inside chroot",
+            "inside a chroot",
+            "inside my chroot",
+            "inside the chroot",
+            "inside of chroot",
+            "inside of a chroot",
+            "inside of the chroot",
+            "within chroot",
+            "within a chroot",
+            "within the chroot",
+            "into chroot",
+            "into a chroot",
+            "into the chroot",
+            "from chroot",
+            "from a chroot",
+            "from the chroot",
+            "my chroot",
+            "nested chroot",
+            "chroot command",
+            "chroot environment",
+            "chroot env",
+            "chroot onto",
+            "chrooted",
+            "chrooting",
+            "(chroot)",
+            "schroot -",
+            "schroot session",
+            "in schroot",
+            "brl strat",
+            "bedrock linux",
+            "localhost / #",
+            "android chroot",
+            "pbuilder",
+            "cowbuilder",
+            "/var/cache/pbuilder",
+            "crouton",
+        ],
+    ),
+    (Platform::SystemdUnit, &["[service]", "execstart", "systemd-run"]),
+    (
+        Platform::Flatpak,
+        &[
+            "flatpak run org.flatpak.builder",
+            "inside flatpak",
+            "inside a flatpak",
+            "flatpak com.visualstudio.code",
+            "flatpak com.vscodium.codium",
+            "vs code flatpak",
+            "vscode flatpak",
+            "flatpak of vs code",
+            "flatpak version of vs code",
+        ],
+    ),
+    (Platform::Snap, &["/snap/", "snap run", "snap install steam", "steam snap", "snap info steam"]),
+    (Platform::GVisor, &["gvisor", "runsc"]),
+    (Platform::Wsl1, &["wsl 1", "wsl1"]),
+    (Platform::Wsl2, &["wsl 2", "wsl2"]),
+    (
+        Platform::GitHubActions,
+        &["github actions", "actions/checkout", "runs-on", "##[error]process completed", "runner image: "],
+    ),
+    (Platform::GitLabCi, &["gitlab-runner", "gitlab-ci", "gitlab ci"]),
+    (Platform::Fargate, &["fargate"]),
+    (Platform::Lambda, &["aws lambda"]),
+    (Platform::CloudRun, &["cloud run"]),
+    (Platform::RunPod, &["runpod"]),
+];
+
+/// Names of places, which stand in sentences about other things as well.
+const NAMES: &[(Platform, &[&str])] = &[
+    (Platform::Kubernetes, &["kubernetes"]),
+    (Platform::OpenShift, &["openshift", "oc rsh", "oc exec", "oc debug"]),
+    (Platform::Lxc, &["proxmox", "incus", "lxd", "lxc"]),
+    (Platform::Firejail, &["firejail"]),
+];
+
+/// A place that a line names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) platform: Platform,
+    pub(super) word: String,
+    /// It is no more than spoken of: nothing was typed there.
+    pub(super) spoken: bool,
+}
+
+/// The places that a line in small letters names, and means.
+pub(super) fn places(line: &str) -> Vec<Place> {
+    let phrases = PLATFORMS.iter().filter_map(|(platform, words)| {
+        let word = words.iter().find(|word| stands_whole(line, word, |a, b| is_meant(line, word, a, b)))?;
+        Some((*platform, *word))
+    });
+    let names = NAMES.iter().filter_map(|(platform, words)| {
+        let word = words.iter().find(|word| stands_whole(line, word, |a, b| is_named(word, a, b)))?;
+        Some((*platform, *word))
+    });
+    let place = |(platform, word): (Platform, &str)| Place {
+        platform,
+        word: word.to_owned(),
+        spoken: is_spoken(line, word),
+    };
+    phrases.chain(names).map(place).collect()
+}
+
+/// Whether a phrase is meant as the place where it fails.
+fn is_meant(line: &str, word: &str, before: &str, after: &str) -> bool {
+    // where every shell of Ubuntu's looks for programs, and where each snap of a machine is mounted
+    let mounted = ["squashfs", "/dev/loop"].iter().any(|mark| line.contains(mark))
+        || line.trim_start().starts_with("loop");
+    let path = word == "/snap/" && (after.starts_with("bin") || mounted);
+    // what a program says of a command of its own: `"chroot /work final" returned non-zero exit code 1`
+    let reported =
+        word.starts_with("chroot") && before.ends_with(['"', '\'']) && after.contains(" returned ");
+    !path && !reported && !is_denied(before, after) && !is_elsewhere(before, after) && !is_installed(after)
+}
+
+/// Whether a name is.
+fn is_named(word: &str, before: &str, after: &str) -> bool {
+    // Proxmox runs virtual machines as well
+    let machine = ["vm", "vms", "kvm", "qemu", "virtual machine", "virtual machines", "not lxc", "no lxc"];
+    let virtual_machine = || {
+        let line = [before, after].concat();
+        machine.iter().any(|words| stands_whole(&line, words, |_, _| true))
+    };
+    let has_container =
+        || ["lxc", "container"].iter().any(|words| before.contains(words) || after.contains(words));
+    !is_denied(before, after)
+        && !is_elsewhere(before, after)
+        && !is_installed(after)
+        && !is_part(before, after)
+        && !is_in_passing(before, after)
+        && (!is_habit(before, after) || word == "proxmox" && has_container())
+        && !(word == "proxmox" && virtual_machine())
+}
+
+/// Whether it is a part of a path, a prompt, an address or a longer name: `lxc@laptop:~/kubernetes$`, `/opt/lxc-scripts`.
+fn is_part(before: &str, after: &str) -> bool {
+    let [head, tail] = token(before, after);
+    let longer = |text: &str| text.starts_with(|c: char| c.is_alphanumeric());
+    let of_path =
+        |text: &str| text.starts_with(['/', '~', '.']) || text.contains("://") || text.contains('@');
+    // `lxd-container` is one
+    let hyphen = tail.strip_prefix('-').is_some_and(|rest| longer(rest) && !rest.starts_with("container"))
+        || head.ends_with('-') && !head.ends_with("in-");
+    let above = head.is_empty() && tail.strip_prefix('/').is_some_and(longer);
+    of_path(head) || tail.contains('@') || tail.contains("://") || hyphen || above
+}
+
+/// What comes before the name of a place in which something runs.
+const INTO: &[&str] = &[
+    "in ",
+    "inside ",
+    "within ",
+    "under ",
+    "on ",
+    "in a ",
+    "in an ",
+    "inside a ",
+    "inside an ",
+    "into ",
+    "is ",
+];
+
+/// Words of a sentence about what somebody has or is.
+const HABITS: &[&str] = &[
+    "i use ",
+    "i regularly ",
+    "regularly ",
+    "we use ",
+    "have ",
+    "has ",
+    "admin",
+    "there is also ",
+    "there's also ",
+    "runs ",
+    "which ",
+    "command -v ",
+    "whereis ",
+    "type -a ",
+    "not used",
+    "unused",
+];
+
+/// Whether a sentence tells what somebody has or uses otherwise: `I use it regularly with flatpak and lxc`.
+fn is_habit(before: &str, after: &str) -> bool {
+    let [head, tail] = clause(before, after);
+    let into = INTO.iter().any(|words| before.ends_with(words));
+    let has = |text: &str| HABITS.iter().any(|words| text.contains(words));
+    !into && (has(head) || ["admin", "not used", "unused"].iter().any(|words| tail.contains(words)))
+}
+
+/// Whether it is said to be there, and no more.
+fn is_installed(after: &str) -> bool {
+    let rest = after.trim_start_matches(['`', '"', '\'', '*']);
+    [" is installed", " installed", " is available"].iter().any(|words| rest.starts_with(words))
+}
+
+/// Whether the clause says that there it works.
+fn is_elsewhere(before: &str, after: &str) -> bool {
+    const WORKS: &[&str] =
+        &["works", "worked", "succeeds", "is fine", "are fine", "runs fine", "work fine", "no problem"];
+    const UNLESS: &[&str] = &[
+        "not ",
+        "n't ",
+        "no longer ",
+        "never ",
+        "only ",
+        "stopped ",
+        "except",
+        "apart from",
+        "until",
+        "before",
+        "once ",
+        "used to",
+        "nothing ",
+        "hardly ",
+        "if ",
+        "how ",
+    ];
+    let clause = clause(before, after).concat();
+    let has = |words: &&&str| stands_whole(&clause, words, |_, _| true);
+    WORKS.iter().any(|words| has(&words)) && !UNLESS.iter().any(|words| clause.contains(words))
+}
+
+/// Whether a word stands in a sentence, and not in what was typed or printed.
+fn is_spoken(line: &str, word: &str) -> bool {
+    let line = line.trim_start_matches(|c: char| c.is_whitespace() || "`>|".contains(c));
+    let typed = line.starts_with(['$', '#', '%', '\u{279c}', '\u{2b22}']) || line.starts_with(word);
+    let prompt = line.split_whitespace().next().is_some_and(|first| first.contains('@'));
+    !(typed || prompt || line.starts_with("sudo "))
+}
+
+/// Whose profile a label of AppArmor's is, where its name says that.
+pub(in super::super) fn of_profile(label: &str) -> Option<Sighting> {
+    const PROFILES: &[(&str, Platform)] = &[
+        ("docker-default", Platform::Docker),
+        ("containers-default-", Platform::Podman),
+        ("cri-containerd.apparmor.d", Platform::Kubernetes),
+        ("crio-default", Platform::CriO),
+        ("lxc-", Platform::Lxc),
+        ("lxd-", Platform::Lxc),
+        ("incus-", Platform::Lxc),
+        ("snap.", Platform::Snap),
+    ];
+    let (_, platform) = PROFILES.iter().find(|(begin, _)| label.starts_with(begin))?;
+    Some(Sighting::new(*platform, format!("the AppArmor profile {label}")))
+}
+
+/// What Docker Compose puts before each line of a container: `app-1  | `.
+pub(super) fn composed(line: &str) -> Option<&str> {
+    let (name, _) = line.split_once(" | ")?;
+    let name = name.trim();
+    let (service, number) = name.rsplit_once('-')?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    let is = !service.is_empty() && service.chars().all(plain) && !number.is_empty();
+    (is && number.bytes().all(|byte| byte.is_ascii_digit())).then_some(name)
+}
+
+/// The manager of units that tells how one ended: `systemd[1]: foo.service: Main process exited`. Not
+/// of what bwrap is never started by.
+pub(super) fn ended_unit(line: &str) -> Option<&str> {
+    const OTHERS: &[&str] =
+        &["app-", "docker", "containerd", "podman", "kubelet", "libvirt", "snapd", "systemd-", "user@"];
+    let (_, rest) = line.split_once("systemd[1]: ")?;
+    let (unit, what) = rest.split_once(".service: ")?;
+    let ended = ["Main process exited", "Failed with result", "Control process exited"];
+    let plain = !unit.is_empty()
+        && !unit.contains(char::is_whitespace)
+        && !OTHERS.iter().any(|other| unit.starts_with(other));
+    (plain && ended.iter().any(|words| what.starts_with(words))).then_some(unit)
+}
+
+/// A row of `wsl -l -v`, of the distribution that is started: `* Ubuntu  Running  1`.
+pub(super) fn wsl_row(line: &str) -> Option<Platform> {
+    let words: Vec<&str> = line.trim().strip_prefix('*')?.split_whitespace().collect();
+    match words[..] {
+        [_, "running" | "stopped", "1"] => Some(Platform::Wsl1),
+        [_, "running" | "stopped", "2"] => Some(Platform::Wsl2),
+        _ => None,
+    }
+}
