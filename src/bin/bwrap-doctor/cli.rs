@@ -145,7 +145,7 @@ Examples:
 pub(crate) struct Explain {
     #[command(flatten)]
     pub(crate) depth: Depth,
-    /// A cause, by code or name (`PR01`, `MaskedProc`), a message, or a file with one (`-`: standard input); without: a list of all
+    /// A cause (`PR01`, `MaskedProc`), a message, or a file with one (`-`: standard input); without: a list of all
     #[arg(conflicts_with = "message")]
     pub(crate) code: Option<String>,
     /// What bwrap wrote to standard error; `-` reads it from standard input
