@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::super::command;
 use super::super::error::{Error, Result, Step};
 use super::super::pool;
 use super::super::wait::{deadline, left};
@@ -46,7 +47,7 @@ impl Pool {
 
     /// The command that its sandboxes are for.
     #[must_use]
-    pub fn command(&self) -> &crate::Command {
+    pub fn command(&self) -> &command::Command {
         self.pool.command()
     }
 
