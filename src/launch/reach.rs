@@ -397,15 +397,15 @@ impl Reach {
         }
     }
 
-    /// Whether what bwrap cloned has ended, or bwrap, if it has reported nothing.
-    pub(super) fn has_ended_inside(&self) -> bool {
-        self.child().unwrap_or(&self.process).has_ended(Duration::ZERO).unwrap_or(true)
+    /// Whether what bwrap cloned has ended, or bwrap, if it has reported nothing, or does so in that time.
+    pub(super) fn ends_inside(&self, time: Duration) -> bool {
+        self.child().unwrap_or(&self.process).has_ended(time).unwrap_or(true)
     }
 
     /// Sees that what was killed ends. Says whether that is so, or all was done that can be.
     pub(super) fn insist(&self) -> bool {
         let Some(since) = self.record.killed_since() else { return true };
-        if self.has_ended_inside() {
+        if self.ends_inside(Duration::ZERO) {
             return true;
         }
         if since.elapsed() < PATIENCE {

@@ -259,7 +259,8 @@ impl fmt::Debug for Killer {
 /// Kills a sandbox, and has the keeper see that it ends.
 pub(super) fn kill(reach: &Arc<Reach>, why: Stop) -> io::Result<()> {
     reach.kill(why)?;
-    if !reach.has_ended_inside() {
+    // most often that is all, and takes no thread
+    if !reach.ends_inside(AT_ONCE) {
         // nobody who could insist is no reason to say that it was not killed
         let _ = keep(reach, Appointment::new(reach, why, Some(INSISTING), Due::Insist));
     }
@@ -300,7 +301,10 @@ fn keep(reach: &Arc<Reach>, appointment: Appointment) -> io::Result<()> {
     keeper::attend_to(appointment)
 }
 
-/// How often is looked whether what was killed has ended. It takes about a millisecond, and longer where there is much to end.
+/// How long what was killed takes to end, unless there is much to end or something holds it up.
+const AT_ONCE: Duration = Duration::from_millis(2);
+
+/// How often is looked after that whether it has ended.
 const INSISTING: Duration = Duration::from_millis(50);
 
 /// What is to be done with a sandbox at some time, unless it is over by then.
@@ -378,7 +382,7 @@ impl Ward for Appointment {
         match reach.kill(self.why) {
             Ok(()) => {
                 (self.due, self.at, self.under_way) = (Due::Insist, Some(now + INSISTING), None);
-                Ok(reach.has_ended_inside())
+                Ok(reach.ends_inside(Duration::ZERO))
             }
             // for lack of descriptors, say: it must not run on for that
             Err(_) => Ok(self.again(now)),
