@@ -161,9 +161,12 @@ fn foresee(failed: &Case<'_>, causes: &[Finding]) -> Vec<Finding> {
     let after = failed.not_started.is_none().then_some(first.cause);
     let mut ahead = obstacles(failed.host, changed.as_ref().or(failed.sandbox), after);
     ahead.retain(|finding| !causes.iter().any(|cause| cause.cause == finding.cause));
-    // what bwrap has got through stands in nobody's way, unless it is to do something else there
-    let reached = failed.stage().filter(|stage| changed.is_none() && *stage <= Stage::Exec);
-    ahead.retain(|finding| reached.is_none_or(|reached| finding.cause.stage() >= reached));
+    // who has got as far as mounting has made namespaces, and makes the same ones again. (Of what comes after that some is also done
+    // before: a first pivot_root, a first capset.)
+    let made = |stage: Stage| (Stage::Loopback..=Stage::Pivot).contains(&stage);
+    if changed.is_none() && failed.stage().is_some_and(made) {
+        ahead.retain(|finding| finding.cause.stage() > Stage::Namespaces);
+    }
     ahead
 }
 

@@ -72,6 +72,11 @@ fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
     };
     let units: Vec<u16> =
         text.chunks_exact(2).skip(1).filter_map(|pair| Some(order(pair.try_into().ok()?))).collect();
+    // others' bytes make letters of every language at once
+    let plain = units.iter().filter(|unit| **unit < 0x80).count();
+    if plain * 2 < units.len() {
+        return Cow::Borrowed(text);
+    }
     Cow::Owned(String::from_utf16_lossy(&units).into_bytes())
 }
 

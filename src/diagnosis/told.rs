@@ -256,6 +256,7 @@ impl Reader {
             prompts::prompt(line).map(|(platform, prompt)| (platform, prompt.to_owned())),
             places::composed(line).map(|name| (Platform::Docker, format!("{name} |"))),
             places::ended_unit(line).map(|unit| (Platform::SystemdUnit, format!("{unit}.service"))),
+            places::of_kubectl(lower).map(|words| (Platform::Kubernetes, words.to_owned())),
             places::wsl_row(lower).map(|wsl| (wsl, lower.trim().to_owned())),
         ];
         for (platform, word) in shown.into_iter().flatten() {
@@ -326,10 +327,10 @@ impl Reader {
             self.conclude(Platform::Docker, "container:".to_owned());
         }
         // a desktop's journal tells of all its units
-        let ended = |word: &str| word.ends_with(".service");
-        if launcher.is_some_and(Launcher::is_of_desktops)
-            && self.evidence(Platform::SystemdUnit).is_some_and(ended)
-        {
+        let ended = self.platforms.get(&Platform::SystemdUnit).filter(|seen| seen.word.ends_with(".service"));
+        if ended.is_some_and(|seen| {
+            launcher.is_some() || self.has(Sign::Typed) || !self.here.failed_beside(seen.line)
+        }) {
             self.platforms.remove(&Platform::SystemdUnit);
         }
         // a cluster's client stands on many desks
@@ -408,6 +409,11 @@ impl Reader {
         let named = self.module.once().copied().filter(|module| !self.is_inside() || of_lxc(module));
         let module = release.and_then(|release| systems::module_of_kernel(release)).or(named);
         let doubtful = self.is_inside() || self.has(Sign::Container) && !self.is_of_machine(launcher);
+        // a userland of one distribution runs on the kernel of another, unless somebody sits at it
+        let at_desk = launcher.is_some_and(Launcher::is_of_desktops) || self.is_of_machine(launcher);
+        let by_kernel = release.is_some_and(|release| !systems::may_restrict(release));
+        let restricted = release.is_some_and(|release| systems::may_restrict(release));
+        let doubtful = doubtful || restricted || !(at_desk || by_kernel);
         self.facts.fill(&mut host, module, doubtful);
         host.kernel.release = release.map_or(Fact::Unknown, |release| Fact::Present(release.clone()));
         for (name, value) in &self.sysctls {

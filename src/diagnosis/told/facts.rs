@@ -136,5 +136,6 @@ fn nests(line: &str) -> bool {
         "security.nesting:true",
         "security.nesting=true",
     ];
-    on.iter().any(|words| line.contains(words)) && !line.contains("try") && !line.contains('?')
+    let doubtful = ["try", "?", "not", "other", "says"];
+    on.iter().any(|words| line.contains(words)) && !doubtful.iter().any(|word| line.contains(word))
 }

@@ -40,6 +40,15 @@ impl Given {
 #[derive(Debug, Default)]
 pub(super) struct Runs {
     all: Vec<Given>,
+    /// How many images, or names in a list, there are: of several containers one fails, and nobody knows which.
+    images: usize,
+    names: usize,
+    /// Something else was given in another place of a manifest.
+    mixed: bool,
+    /// A line has just said that it works so, or would.
+    works: bool,
+    /// A list of options is open, or a command that goes on.
+    open: bool,
     /// The field of a manifest whose type comes next.
     field: Option<&'static str>,
 }
@@ -58,7 +67,14 @@ const OPTIONS: &[(&str, Given)] = &[
 impl Runs {
     /// A line in small letters.
     pub(super) fn read(&mut self, line: &str) {
-        let line = line.trim().trim_start_matches(['$', '#', '>', ' ']);
+        let whole = line.trim();
+        self.images += usize::from(whole.trim_start_matches(['-', ' ']).starts_with("image:"));
+        self.names += usize::from(whole.starts_with("- name:"));
+        let (works, open) = (self.works, self.open);
+        let elsewhere = ["works", "workaround", "does the trick", "would be", "# ok"];
+        self.works = elsewhere.iter().any(|words| whole.contains(words)) || works && whole.is_empty();
+        self.open = whole == "security_opt:" || whole.ends_with('\\') || open && whole.starts_with("- ");
+        let line = whole.trim_start_matches(['$', '#', ' ']);
         let line = line.strip_prefix("sudo ").unwrap_or(line);
         let options = OPTIONS.iter().filter(|(words, _)| {
             line.split([' ', '"', '\''])
@@ -67,12 +83,15 @@ impl Runs {
         let options = options.fold(Given::default(), |all, (_, one)| all.both(*one));
         let runs = ["docker run", "docker create", "podman run", "podman create", "nerdctl run"];
         if runs.iter().any(|run| line.starts_with(run)) {
-            self.all.push(options);
+            let spoken =
+                [" would ", " could ", " should ", " is ", "?"].iter().any(|word| line.contains(word));
+            self.all.push(if works || self.works || spoken { Given::default() } else { options });
         } else if line.starts_with('-') {
             // a command goes on, or a list of Docker Compose's
-            self.add(options);
+            self.add(if open && !works { options } else { Given::default() });
         } else {
-            let field = self.field(line);
+            // with what marks a comment
+            let field = self.field(whole);
             self.add(field);
         }
     }
@@ -104,6 +123,8 @@ impl Runs {
             ("apparmorprofile: {type: unconfined}" | "apparmorprofile: { type: unconfined }", _) => {
                 return profile;
             }
+            ("privileged: false", _) => self.mixed = true,
+            (other, Some(_)) if other.starts_with("type:") => self.mixed = true,
             ("procmount: unmasked", _) => return Given { unmasked: true, ..Given::default() },
             ("privileged: true" | "\"privileged\": true", _) => return Given::ALL,
             _ => {}
@@ -113,7 +134,8 @@ impl Runs {
 
     /// What was given to each.
     pub(super) fn given(&self) -> Given {
-        self.all.iter().copied().reduce(Given::common).unwrap_or_default()
+        let all = self.all.iter().copied().filter(|_| self.images.max(self.names) <= 1 && !self.mixed);
+        all.reduce(Given::common).unwrap_or_default()
     }
 }
 
@@ -149,6 +171,18 @@ mod tests {
             ("Should I use docker run --security-opt seccomp=unconfined?", Given::default()),
             ("seccompProfile:\n  type: RuntimeDefault", Given::default()),
             ("docker run --security-opt seccomp=mine.json x", Given::default()),
+            ("It works with:\n\n  docker run --privileged x\n\nWithout it:", Given::default()),
+            ("# docker run --privileged would be the last resort", Given::default()),
+            ("> docker run --privileged x", Given::default()),
+            ("# privileged: true", Given::default()),
+            ("Add one of\n- --privileged\n- seccomp=unconfined", Given::default()),
+            ("Workaround:\n--security-opt seccomp=unconfined", Given::default()),
+            ("- name: a\n  securityContext:\n    privileged: true\n- name: b", Given::default()),
+            (
+                "seccompProfile:\n  type: Unconfined\nseccompProfile:\n  type: RuntimeDefault",
+                Given::default(),
+            ),
+            ("- image: a\n  securityContext:\n    privileged: true\n- image: b", Given::default()),
         ] {
             assert_eq!(given(text), all, "{text}");
         }

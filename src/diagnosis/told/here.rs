@@ -7,6 +7,8 @@ use crate::host::Platform;
 
 /// So many lines may be between that and what failed.
 const NEAR: usize = 8;
+/// So many between what ended and why.
+const BESIDE: usize = 5;
 
 /// What is no container, where `the` or `my` stands before it.
 const HOSTS: &[&str] = &["host", "booted system", "installed system"];
@@ -48,13 +50,14 @@ pub(super) struct Here {
     at: Option<usize>,
     /// It was so when something failed.
     failed: Option<usize>,
-    over: bool,
+    /// The line that failed.
+    over: Option<usize>,
 }
 
 impl Here {
     /// A line in small letters, and whether it names a place.
     pub(super) fn read(&mut self, at: usize, line: &str, place: bool) {
-        if self.over {
+        if self.is_over() {
             return;
         }
         if says_here(line) {
@@ -66,15 +69,20 @@ impl Here {
 
     /// Something failed.
     pub(super) fn fails(&mut self, at: usize) {
-        if !self.over {
-            self.over = true;
+        if !self.is_over() {
+            self.over = Some(at);
             self.failed = self.at.filter(|here| at.saturating_sub(*here) <= NEAR);
         }
     }
 
     /// Whether something has failed already.
     pub(super) fn is_over(&self) -> bool {
-        self.over
+        self.over.is_some()
+    }
+
+    /// Whether that stands beside a line.
+    pub(super) fn failed_beside(&self, line: usize) -> bool {
+        self.over.is_some_and(|failed| failed.abs_diff(line) <= BESIDE)
     }
 
     /// The line from which on it is the machine itself.
@@ -93,9 +101,16 @@ fn names_container(line: &str) -> bool {
 
 fn says_here(line: &str) -> bool {
     const WORKS: &[&str] = &["works", "worked", "work", "fine", "succeeds", "ssh", "while", "unlike"];
+    // and not `Ubuntu 24.04 on the host`, `I set the sysctl on the host`
+    const FAILS: &[&str] = &["itself", "fails", "failed", "failing", "error", "happens", "i use"];
     let is = |sentence: &&str| {
         let compares = WORKS.iter().any(|word| stands_whole(sentence, word, |_, _| true));
-        !names_container(sentence) && (!compares || sentence.contains("itself")) && names_host(sentence)
+        let about = sentence.trim_end_matches([' ', '`', '*']).ends_with(':')
+            || FAILS.iter().any(|word| stands_whole(sentence, word, |a, b| !is_denied(a, b)));
+        about
+            && !names_container(sentence)
+            && (!compares || sentence.contains("itself"))
+            && names_host(sentence)
     };
     // `I'm an admin of Kubernetes, this is my laptop`
     let mine = DESKS.iter().any(|desk| line.contains(&format!("this is my {desk}")));
@@ -153,7 +168,8 @@ pub(super) fn tells_nixos(line: &str) -> bool {
 
 /// Whether a line in small letters tells of a machine: `Debian 10 laptop`, `NixOS 24.05`.
 pub(super) fn tells_machine(line: &str) -> bool {
-    if names_container(line) || line.contains("docker") || line.contains("podman") {
+    let others = ["docker", "podman", "distrobox", "toolbox", "k3s", "workload", " image "];
+    if names_container(line) || others.iter().any(|word| line.contains(word)) {
         return false;
     }
     let server = || {

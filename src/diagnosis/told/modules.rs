@@ -84,7 +84,9 @@ pub(super) fn said(line: &str) -> Vec<State> {
                 .iter()
                 .any(|word| rest.starts_with(word));
             let doubtful =
-                ["if ", "whether ", "when ", "with or ", "should "].iter().any(|word| before.ends_with(word));
+                ["whether ", "when ", "with or ", "should "].iter().any(|word| before.ends_with(word));
+            let thought = ["if ", "rather ", "would ", "works with", "it works"];
+            let doubtful = doubtful || thought.iter().any(|words| before.contains(words));
             !about && !doubtful && !is_denied(before, after)
         })
     };

@@ -66,7 +66,6 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
             "inside a pod",
             // kubectl's own words, and those of events
             "defaulted container \"",
-            "command terminated with exit code",
             "back-off restarting failed container",
             "liveness probe failed:",
             "readiness probe failed:",
@@ -272,14 +271,13 @@ fn is_named(word: &str, before: &str, after: &str) -> bool {
 /// Whether it is a part of a path, a prompt, an address or a longer name: `lxc@laptop:~/kubernetes$`, `/opt/lxc-scripts`.
 fn is_part(before: &str, after: &str) -> bool {
     let [head, tail] = token(before, after);
-    let longer = |text: &str| text.starts_with(|c: char| c.is_alphanumeric());
+    let longer = |text: &str| text.starts_with(char::is_alphabetic);
     let of_path =
         |text: &str| text.starts_with(['/', '~', '.']) || text.contains("://") || text.contains('@');
     // `lxd-container` is one
     let hyphen = tail.strip_prefix('-').is_some_and(|rest| longer(rest) && !rest.starts_with("container"))
         || head.ends_with('-') && !head.ends_with("in-");
-    let above = head.is_empty() && tail.strip_prefix('/').is_some_and(longer);
-    of_path(head) || tail.contains('@') || tail.contains("://") || hyphen || above
+    of_path(head) || tail.contains('@') || tail.contains("://") || hyphen
 }
 
 /// What comes before the name of a place in which something runs.
@@ -299,16 +297,10 @@ const INTO: &[&str] = &[
 
 /// Words of a sentence about what somebody has or is.
 const HABITS: &[&str] = &[
-    "i use ",
-    "i regularly ",
     "regularly ",
-    "we use ",
-    "have ",
-    "has ",
     "admin",
     "there is also ",
     "there's also ",
-    "runs ",
     "which ",
     "command -v ",
     "whereis ",
@@ -328,7 +320,10 @@ fn is_habit(before: &str, after: &str) -> bool {
 /// Whether it is said to be there, and no more.
 fn is_installed(after: &str) -> bool {
     let rest = after.trim_start_matches(['`', '"', '\'', '*']);
-    [" is installed", " installed", " is available"].iter().any(|words| rest.starts_with(words))
+    let there =
+        [" is installed", " installed", " is available"].iter().find_map(|words| rest.strip_prefix(words));
+    // what was installed from something is what it runs in
+    there.is_some_and(|rest| !rest.starts_with(" from "))
 }
 
 /// Whether the clause says that there it works.
@@ -404,6 +399,12 @@ pub(super) fn ended_unit(line: &str) -> Option<&str> {
         && !unit.contains(char::is_whitespace)
         && !OTHERS.iter().any(|other| unit.starts_with(other));
     (plain && ended.iter().any(|words| what.starts_with(words))).then_some(unit)
+}
+
+/// What kubectl(1) says at the end of a command in a pod, on a line of its own.
+pub(super) fn of_kubectl(line: &str) -> Option<&str> {
+    let number = line.trim().strip_prefix("command terminated with exit code ")?;
+    number.bytes().all(|byte| byte.is_ascii_digit()).then(|| line.trim())
 }
 
 /// A row of `wsl -l -v`, of the distribution that is started: `* Ubuntu  Running  1`.

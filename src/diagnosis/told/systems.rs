@@ -1,6 +1,6 @@
 //! By what words a text tells of systems: distributions and their security modules, kernels, what runs on a desktop.
 
-use super::denied::{holds, is_denied};
+use super::denied::is_denied;
 use super::words::{around, stands};
 
 /// Compositors, and what gives them a capability that they hand on.
@@ -151,16 +151,26 @@ const ANDROID: &[&str] = &["termux", "linux deploy"];
 /// Whether a line in small letters shows that the kernel is Android's: by the path of an app, its name, or the end of `uname -a`.
 pub(super) fn shows_android(line: &str) -> bool {
     let named = stands(line, ANDROID, |before, after| {
-        let away = ["from ", "ssh", "like "].iter().any(|words| before.contains(words));
+        // somebody's tablet, with another machine at the far end
+        if ["tablet", "phone", "server", "vps"].iter().any(|word| line.contains(word)) {
+            return false;
+        }
+        let away = ["from ", "ssh", "like ", "as in ", "same ", "affect", "also ", "issue"];
+        let away = away.iter().any(|words| before.contains(words));
         !away && !is_denied(before, after)
     });
-    let kernel = line.trim_end_matches(['`', '*', ' ']).ends_with(" android") && line.contains("linux ");
+    let kernel = line.trim_end_matches(['`', '*', ' ']).ends_with(" android")
+        && line.trim_start_matches(['`', '*', ' ', '>']).starts_with("linux ");
     line.contains("/data/data/com.termux") || kernel || named
 }
 
 /// Whether a line in small letters names WSL, of whatever version, or a drive of Windows' as WSL mounts it.
 pub(super) fn shows_wsl(line: &str) -> bool {
-    holds(line, &["wsl"]) || drive(line)
+    let named = stands(line, &["wsl"], |before, after| {
+        !["colleague", "others", "someone", "also "].iter().any(|words| before.contains(words))
+            && !is_denied(before, after)
+    });
+    named || drive(line)
 }
 
 fn drive(line: &str) -> bool {
@@ -170,6 +180,14 @@ fn drive(line: &str) -> bool {
         let letter = letters.next().is_some_and(|c| c.is_ascii_lowercase());
         letter && letters.next() == Some('/') && !before.ends_with(|c: char| c.is_alphanumeric())
     })
+}
+
+/// Whether a kernel may be one of Ubuntu's that restrict user namespaces, by its name.
+pub(super) fn may_restrict(release: &str) -> bool {
+    let ubuntu = ["-generic", "-azure", "-aws", "-gcp", "-gke", "-oracle", "-oem", "-lowlatency", "-raspi"];
+    let mut numbers = release.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());
+    let version = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+    ubuntu.iter().any(|flavour| release.contains(flavour)) && version >= (6, 5)
 }
 
 /// The same, by the name of a kernel.

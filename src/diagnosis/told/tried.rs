@@ -28,6 +28,25 @@ const DONE: &[&str] = &[
     "nothing helps",
 ];
 
+/// What says that it was not done.
+const UNDONE: &[&str] = &[
+    " yet",
+    "haven't",
+    "have not",
+    "hasn't",
+    "has not",
+    "not tried",
+    "no root",
+    "could not",
+    "couldn't",
+    "cannot",
+    "can't",
+    "not allowed",
+    "going to",
+    "plan to",
+    "will ",
+];
+
 /// What says that it helped, or is only thought of.
 const OTHERWISE: &[&str] = &[
     "?",
@@ -46,8 +65,9 @@ const OTHERWISE: &[&str] = &[
 pub(super) fn tried(line: &str) -> impl Iterator<Item = &'static str> {
     let has = |text: &str, words: &[&str]| words.iter().any(|word| text.contains(word));
     let otherwise = has(line, OTHERWISE);
-    let done: Vec<&str> =
-        sentences(line).into_iter().filter(|sentence| !otherwise && has(sentence, DONE)).collect();
+    let otherwise = otherwise || has(line, UNDONE);
+    let is_done = |sentence: &&str| !otherwise && has(sentence, DONE);
+    let done: Vec<&str> = sentences(line).into_iter().filter(is_done).collect();
     let is = move |spoken: &str| done.iter().any(|sentence| sentence.contains(spoken));
     TRIED.iter().filter(move |(spoken, _)| is(spoken)).map(|(_, remedy)| *remedy)
 }
@@ -73,6 +93,9 @@ mod tests {
             "i restarted xdg-document-portal, which fixed it",
             "cat /etc/apparmor.d/bwrap",
             "have you already tried flatpak repair?",
+            "i haven't created /etc/apparmor.d/bwrap yet, i already rebooted",
+            "i tried to create /etc/apparmor.d/bwrap, but i have no root",
+            "i have not run flatpak repair yet, i already rebooted",
         ] {
             assert_eq!(tried(line).count(), 0, "{line}");
         }

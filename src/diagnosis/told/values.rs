@@ -162,11 +162,14 @@ fn listed(line: &str) -> Option<(&str, &str)> {
     (is_mode && path.starts_with('/')).then_some((mode, path))
 }
 
+/// Where the bwrap is that a shell finds.
+const USUAL: &[&str] = &["/usr/bin/bwrap", "/bin/bwrap", "/usr/local/bin/bwrap"];
+
 /// A bwrap that `ls -l` shows, and whether everybody may read it.
 pub(super) fn bwrap(line: &str) -> Option<(PathBuf, bool)> {
-    let (mode, path) = listed(line).filter(|(_, path)| path.ends_with("/bwrap"))?;
-    // whoever a link's mode is of, it is not the file's
-    let others = mode.as_bytes().get(7).filter(|_| mode.starts_with('-'))?;
+    let (mode, path) = listed(line).filter(|(_, path)| USUAL.contains(path))?;
+    // whoever a link's mode is of, it is not the file's; one that is setuid takes other ways
+    let others = mode.as_bytes().get(7).filter(|_| mode.starts_with('-') && !mode.contains(['s', 'S']))?;
     Some((PathBuf::from(path), *others == b'r'))
 }
 

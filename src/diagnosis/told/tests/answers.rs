@@ -159,7 +159,7 @@ fn security_modules_are_told() {
 #[test]
 fn releases_without_the_restriction_are_known() {
     holds(&[
-        ("Ubuntu 22.04, kernel 5.15", UID_MAP, "UM12", ""),
+        ("Ubuntu 22.04\nLinux box 5.15.0-91-generic #101-Ubuntu SMP", UID_MAP, "UM12", ""),
         ("Debian GNU/Linux 12 (bookworm)\n$ flatpak run x", UID_MAP, "UM12", ""),
         ("Arch Linux\n-rwx--x--x 1 root root 71552 Jan  1 2024 /usr/bin/bwrap", UID_MAP, "UM12", "chmod"),
         (
@@ -169,9 +169,13 @@ fn releases_without_the_restriction_are_known() {
             "UM12",
             "",
         ),
-        ("Debian 12\nsrt echo hi", LOOPBACK, "LO02", ""),
+        ("Debian 12\nLinux box 6.1.0-18-amd64\nsrt echo hi", LOOPBACK, "LO02", ""),
         ("Fedora 41, our own launcher", UID_MAP, "UM12", ""),
         ("Fedora 41, our own launcher uses Landlock", UID_MAP, "UM04", ""),
+        // a userland may be a container's, on a kernel of Ubuntu's
+        ("Debian GNU/Linux 12\nLinux claude 6.8.0-51-generic #52-Ubuntu SMP", UID_MAP, "UM02", ""),
+        ("PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nnode@x:/workspace$ id", UID_MAP, "UM02", ""),
+        ("I followed the Debian wiki", UID_MAP, "UM02", ""),
         // others, and containers on what nobody knows
         ("Ubuntu 24.04", UID_MAP, "UM02", ""),
         ("Ubuntu 24.04, which was Ubuntu 22.04", UID_MAP, "UM02", ""),
