@@ -163,6 +163,13 @@ mod tests {
         ] {
             assert_eq!(told(line), None, "{line:?}");
         }
+        // through a link, into a tmpfs of the sandbox's own
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("a")).unwrap();
+        std::os::unix::fs::symlink("a", directory.path().join("b")).unwrap();
+        let name = |name: &str| directory.path().join(name).display().to_string();
+        assert_eq!(told(&["--tmpfs", &name("a"), "--dir", &name("b/x")]), None);
+        assert!(told(&["--dir", &name("a/x")]).is_some());
         assert_eq!(refusal(&Sandbox::new().dir("/x").tmpfs("/y/z").symlink("a", "/b"), &[]), None);
     }
 }

@@ -112,7 +112,8 @@ pub(crate) enum Kind {
 pub(crate) fn kind(sandbox: &Sandbox, path: &Path) -> Kind {
     let path = Path::new("/").join(relative(path));
     match View(sandbox).resolve(&path) {
-        Way::Nowhere => Kind::Missing,
+        // a link on the way may lead to where it can be made
+        Way::Nowhere if is_plain(sandbox, &path) => Kind::Missing,
         Way::To(at, Node::Directory(_)) if at == path => Kind::Directory,
         Way::To(at, Node::Data(..)) if at == path => Kind::File,
         Way::To(at, Node::Host(host)) if at == path => match fs::symlink_metadata(host) {
@@ -122,6 +123,17 @@ pub(crate) fn kind(sandbox: &Sandbox, path: &Path) -> Kind {
         },
         _ => Kind::Unknown,
     }
+}
+
+/// Whether what is there of the way to a path has no link in it.
+fn is_plain(sandbox: &Sandbox, path: &Path) -> bool {
+    let mut above = path.ancestors().skip(1);
+    let there = above.find_map(|above| match View(sandbox).resolve(above) {
+        Way::Nowhere => None,
+        Way::To(at, _) => Some(at == above),
+        _ => Some(false),
+    });
+    there == Some(true)
 }
 
 /// Whether what is at a path is no program whatever its mode: no permission would make one of it.

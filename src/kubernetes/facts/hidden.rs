@@ -27,7 +27,9 @@ const DEVICES: &str = "/dev";
 pub(super) fn question(workload: &Workload, container: &Value, sandbox: &Sandbox) -> Option<String> {
     let binds = sandbox.operations().iter().any(|one| matches!(one, Operation::Dev(_)));
     let needed = |volume: &Value| {
-        let of_node = volume.pointer("/hostPath/path").is_some_and(|path| path == DEVICES);
+        let of_node = volume
+            .pointer("/hostPath/path")
+            .is_some_and(|path| path.as_str().is_some_and(|path| Path::new(path) == Path::new(DEVICES)));
         let devices =
             (binds && !of_node).then_some((DEVICES, "the devices that --dev binds", "of the runtime"));
         NEEDED.iter().map(|place| (*place, "bwrap and its libraries", "of the image")).chain(devices)

@@ -30,7 +30,7 @@ pub(in crate::kubernetes) fn inside_proc(workload: &Workload, container: &Value)
         let Some(inner) = point.strip_prefix("/proc").ok().and_then(Path::to_str) else { return false };
         // a procfs may be there, which the node's is
         let path = volume.pointer("/hostPath/path").and_then(Value::as_str);
-        let procfs = inner.is_empty() && path == Some("/proc");
+        let procfs = inner.is_empty() && path.is_some_and(|path| Path::new(path) == Path::new("/proc"));
         !procfs && !COVERED.contains(&inner)
     });
     inside.next().map(|(_, point)| crate::visible::line(&point.to_string_lossy()).into_owned())

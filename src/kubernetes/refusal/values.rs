@@ -83,7 +83,9 @@ fn no_path_below(container: &Value) -> Option<Said> {
 }
 
 fn port_twice(container: &Value) -> Option<Said> {
-    let name = twice(list(container, "ports").filter_map(|port| port.get("name")?.as_str()))?;
+    let names = list(container, "ports").filter_map(|port| port.get("name")?.as_str());
+    let names = names.filter(|name| !name.is_empty());
+    let name = twice(names)?;
     let text = format!("the API server takes no two ports with the name {}", crate::visible::line(name));
     Some((text, "give one of the two another name".to_owned()))
 }

@@ -2,7 +2,7 @@
 
 use super::lookup::{Found, Spot, is_of_runtime};
 use super::mount_points::{CREATE_FILE, MKDIR_PARENTS, in_windows, mount_point};
-use super::sources::{directories_of, is_socket};
+use super::sources::is_socket;
 use crate::diagnosis::causes::prelude::*;
 use crate::diagnosis::launcher::Launcher;
 
@@ -28,7 +28,7 @@ pub(super) fn symlink(case: &Case<'_>) -> Option<Judgement> {
     let own_link = spot.found.and_then(Found::link).is_some();
     rule_out(remount && (case.says(&[CREATE_FILE]) || is_nothing_there(case) && !own_link))?;
     // in a procfs nobody can make anything, and that is its answer
-    rule_out(in_proc(&spot))?;
+    rule_out(in_proc(&spot) && case.errno() == Some(libc::ENOENT))?;
     let modeless = case.says(&[CHMOD]);
     let told = modeless || case.says(&[SYMLINK]) || case.errno() == Some(libc::ELOOP);
     let link = spot.found.and_then(Found::link);
@@ -254,13 +254,13 @@ pub(super) fn let_read(case: &Case<'_>) -> Vec<Remedy> {
     let Some(spot) = Spot::destination(case) else { return Vec::new() };
     let outside = spot.outside();
     let unsearchable = is_unsearchable(case, &spot) && !case.says(&[MKDIR_PARENTS]);
-    if let Some(outside) = outside.as_deref().filter(|_| unsearchable) {
-        let user = case.host.process.uid.present().map_or("u:USER:x".to_owned(), |uid| format!("u:{uid}:x"));
-        let above = directories_of(outside);
-        let search = told!(BD06, "search-directory", path = word(outside), user, above);
-        // what the user cannot reach need not be masked
-        let mask = is_socket(spot.path);
-        return if mask { Vec::new().or(spot.leave_out()).or([search]) } else { search.or(spot.leave_out()) };
+    if unsearchable {
+        // to open directories for this would open them for much else
+        return Vec::new().or(spot.leave_out()).or([told!(
+            BD03,
+            "other-destination",
+            path = shown(spot.path)
+        )]);
     }
     let path = word(outside.as_deref().unwrap_or(spot.path));
     told!(BD10, "readable-parents", path).or(spot.leave_out())
