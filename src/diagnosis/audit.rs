@@ -11,7 +11,7 @@ use super::told::of_profile;
 use super::weigh::weigh;
 use super::{Cause, causes};
 use crate::bwrap::message::Errno;
-use crate::host::{Fact, Host};
+use crate::host::{Fact, Host, RESTRICTION};
 
 impl Denial {
     /// What it may mean, the likeliest first.
@@ -70,9 +70,6 @@ pub(super) fn over(denials: &[Denial], mut host: Host) -> Host {
     }
     host
 }
-
-/// Ubuntu's restriction.
-const RESTRICTION: &str = "kernel.apparmor_restrict_unprivileged_userns";
 
 /// Whether a profile is the one in which that puts the namespaces of unconfined programs.
 fn is_restriction(label: &str) -> bool {

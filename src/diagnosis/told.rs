@@ -410,10 +410,9 @@ impl Reader {
         let module = release.and_then(|release| systems::module_of_kernel(release)).or(named);
         let doubtful = self.is_inside() || self.has(Sign::Container) && !self.is_of_machine(launcher);
         // a userland of one distribution runs on the kernel of another, unless somebody sits at it
-        let at_desk = launcher.is_some_and(Launcher::is_of_desktops) || self.is_of_machine(launcher);
-        let by_kernel = release.is_some_and(|release| !systems::may_restrict(release));
-        let restricted = release.is_some_and(|release| systems::may_restrict(release));
-        let doubtful = doubtful || restricted || !(at_desk || by_kernel);
+        let at_desk = || launcher.is_some_and(Launcher::is_of_desktops) || self.is_of_machine(launcher);
+        let doubtful =
+            doubtful || release.map_or_else(|| !at_desk(), |release| systems::may_restrict(release));
         self.facts.fill(&mut host, module, doubtful);
         host.kernel.release = release.map_or(Fact::Unknown, |release| Fact::Present(release.clone()));
         for (name, value) in &self.sysctls {

@@ -125,11 +125,14 @@ pub enum FileKind {
     Other,
 }
 
+/// The switch of Ubuntu's restriction of user namespaces, for all programs.
+pub(crate) const RESTRICTION: &str = "kernel.apparmor_restrict_unprivileged_userns";
+
 /// The kernel parameters that decide.
 const SYSCTLS: &[&str] = &[
     "fs.mount-max",
     "kernel.apparmor_restrict_unprivileged_unconfined",
-    "kernel.apparmor_restrict_unprivileged_userns",
+    RESTRICTION,
     "kernel.overflowgid",
     "kernel.overflowuid",
     "kernel.unprivileged_userns_clone",

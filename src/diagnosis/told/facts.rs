@@ -6,10 +6,7 @@ use super::given::{Given, Runs};
 use super::modules::{self, State};
 use super::said::Said;
 use super::systems::{Module, restricts};
-use crate::host::{CapabilitySet, Fact, Host};
-
-/// Ubuntu's restriction.
-const RESTRICTION: &str = "kernel.apparmor_restrict_unprivileged_userns";
+use crate::host::{CapabilitySet, Fact, Host, RESTRICTION};
 
 #[derive(Debug, Default)]
 pub(super) struct Facts {

@@ -5,11 +5,9 @@ use super::prelude::*;
 use crate::diagnosis::facts::rule_out;
 use crate::diagnosis::launcher::Launcher;
 use crate::diagnosis::remedy::{OF_NIX, bwrap_profile, container_profile, nix_profile, rules};
+pub(in super::super) use crate::host::RESTRICTION;
 use crate::host::{OUR_PROFILE, PACKAGED, PROFILES, Program, UBUNTUS_PROFILE, profile_files};
 use crate::visible::{is_hidden, path as shown};
-
-/// The switch for all programs.
-pub(in super::super) const RESTRICTION: &str = "kernel.apparmor_restrict_unprivileged_userns";
 
 /// Start us under the profile for containers, where whoever starts us can name one.
 fn under_container_profile(case: &Case<'_>) -> Option<Remedy> {
