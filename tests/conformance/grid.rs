@@ -240,9 +240,18 @@ fn what_survives_a_kill(bwrap: &str, line: &[String]) -> Vec<String> {
 
 /// A helper: one launch by bwrap itself, where it can be made so, and one by us.
 pub(crate) fn denied(arguments: &[String]) {
-    let [bwrap, scratch, call, answer, alone] = arguments else { panic!("BWRAP SCRATCH CALL ANSWER ALONE") };
+    let [bwrap, scratch, call, answer, alone, rest @ ..] = arguments else {
+        panic!("BWRAP SCRATCH CALL ANSWER ALONE")
+    };
     let call = &CALLS[call.parse::<usize>().unwrap()];
-    install(call, answer.parse().unwrap());
+    if rest.is_empty() {
+        install(call, answer.parse().unwrap());
+        if call.name == "rseq" {
+            // the C library that has had it for its first thread aborts when it is denied to another one
+            let mut again = Process::new(std::env::current_exe().unwrap());
+            panic!("{}", again.args(["--helper", "denied"]).args(arguments).arg("installed").exec());
+        }
+    }
     let line = line(call, scratch);
     let script = format!(": >{scratch}/ran");
     if alone == "alone" {
