@@ -13,5 +13,8 @@ mod terminal;
 
 fn main() -> std::process::ExitCode {
     let cases = [merged::CASES, captured::CASES, lines::CASES, terminal::CASES];
-    common::main_in_turn(cases.concat().leak(), &[("mixed", merged::mixed), ("binary", captured::binary)])
+    common::main_in_turn(
+        cases.concat().leak(),
+        &[("mixed", merged::mixed), ("swapped", merged::swapped), ("binary", captured::binary)],
+    )
 }

@@ -629,6 +629,7 @@ impl Command {
         let terminal = |stdio: &Option<Stdio>, own: BorrowedFd<'_>| match stdio {
             None if self.terminal.is_some() => false,
             None | Some(Stdio(StdioKind::Inherit)) => rustix::termios::isatty(own),
+            Some(Stdio(StdioKind::Own(stream))) => rustix::termios::isatty(stream),
             Some(Stdio(StdioKind::Descriptor(descriptor))) => rustix::termios::isatty(descriptor),
             Some(_) => false,
         };

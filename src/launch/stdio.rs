@@ -26,11 +26,29 @@ pub struct Stdio(pub(crate) StdioKind);
 #[derive(Debug, Clone)]
 pub(crate) enum StdioKind {
     Inherit,
+    /// Another stream of the caller's own.
+    Own(OwnStream),
     Null,
     Piped,
     /// Where the other one of standard output and standard error goes.
     Merged,
     Descriptor(Arc<OwnedFd>),
+}
+
+/// One of the caller's streams that can be written to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum OwnStream {
+    Stdout,
+    Stderr,
+}
+
+impl AsFd for OwnStream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Stdout => rustix::stdio::stdout(),
+            Self::Stderr => rustix::stdio::stderr(),
+        }
+    }
 }
 
 impl Stdio {
@@ -82,6 +100,26 @@ impl Stdio {
 impl From<OwnedFd> for Stdio {
     fn from(descriptor: OwnedFd) -> Self {
         Self(StdioKind::Descriptor(Arc::new(descriptor)))
+    }
+}
+
+/// The caller's standard output, as [`std::process::Stdio`] takes it, for standard error too.
+///
+/// ```
+/// use bwrap_launch::Sandbox;
+/// let mut command = Sandbox::new().ro_bind("/", "/").command("make");
+/// command.stdout(std::io::stderr()); // whoever reads this program's output is to read nothing of the build's
+/// ```
+impl From<io::Stdout> for Stdio {
+    fn from(_: io::Stdout) -> Self {
+        Self(StdioKind::Own(OwnStream::Stdout))
+    }
+}
+
+/// The caller's standard error, for standard output too.
+impl From<io::Stderr> for Stdio {
+    fn from(_: io::Stderr) -> Self {
+        Self(StdioKind::Own(OwnStream::Stderr))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The table of descriptors that a launch gives to bwrap, and the launcher's ends of those that it keeps.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::io::{Errno, FdFlags};
 
@@ -87,10 +87,15 @@ impl Table {
         own: BorrowedFd<'_>,
         ends: impl FnOnce((OwnedFd, OwnedFd)) -> (OwnedFd, OwnedFd),
     ) -> Result<Option<OwnedFd>> {
-        let flags = if matches!(kind, StdioKind::Inherit) { rustix::io::fcntl_getfd(own).ok() } else { None };
-        if let Some(flags) = flags {
-            self.moves.push((number, number));
-            if !flags.contains(FdFlags::CLOEXEC) {
+        let own = match kind {
+            StdioKind::Inherit => Some(own),
+            StdioKind::Own(stream) => Some(stream.as_fd()),
+            _ => None,
+        };
+        if let Some((own, flags)) = own.and_then(|own| Some((own, rustix::io::fcntl_getfd(own).ok()?))) {
+            let own = own.as_raw_fd();
+            self.moves.push((own, number));
+            if own == number && !flags.contains(FdFlags::CLOEXEC) {
                 self.inherited.push(number);
             }
             return Ok(None);
@@ -98,7 +103,7 @@ impl Table {
         match kind {
             StdioKind::Descriptor(descriptor) => self.moves.push((descriptor.as_raw_fd(), number)),
             // our own stream is closed: give /dev/null instead
-            StdioKind::Null | StdioKind::Inherit | StdioKind::Merged => {
+            StdioKind::Null | StdioKind::Inherit | StdioKind::Own(_) | StdioKind::Merged => {
                 let file = std::fs::File::options().read(true).write(true).open("/dev/null");
                 let file = file.and_then(|file| descriptors::above_streams(file.into()));
                 self.hold(file.map_err(Error::system(Step::OpenNull))?, number);

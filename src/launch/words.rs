@@ -37,6 +37,7 @@ impl Words {
         let file = match (kind, listener) {
             (_, Some(listener)) => return Self::Pipe(listener),
             (StdioKind::Inherit, _) => own,
+            (StdioKind::Own(stream), _) => stream.as_fd(),
             (StdioKind::Descriptor(descriptor), _) => descriptor.as_fd(),
             (StdioKind::Null | StdioKind::Piped | StdioKind::Merged, _) => return Self::Elsewhere,
         };

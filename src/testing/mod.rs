@@ -31,6 +31,7 @@ mod scene;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
+use std::ops::RangeInclusive;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::process::{Command as Process, Stdio};
@@ -46,6 +47,9 @@ use crate::launch::Command;
 use crate::shell;
 
 const SCRIPT: &str = include_str!("bwrap.bash");
+
+/// The signals that there are: signal(7).
+const SIGNALS: RangeInclusive<u8> = 1..=64;
 
 /// How far bwrap gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -85,6 +89,7 @@ pub struct Outcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum What {
     Ends { status: u8 },
+    Killed { signal: u8 },
     Fails { at: At, words: String },
     Hangs { at: At },
     Dies { at: At, signal: u8 },
@@ -104,9 +109,9 @@ impl Outcome {
         Self::new(What::Ends { status })
     }
 
-    /// The command runs and is killed by this signal, 1 to 64.
+    /// The command runs and is killed by this signal, 1 to 64: any other makes [`StandIn::new`] and [`StandIn::next`] fail.
     pub fn killed(signal: u8) -> Self {
-        Self::exits(signal.saturating_add(128))
+        Self::new(What::Killed { signal })
     }
 
     /// bwrap makes no sandbox, and says so in these words (without `bwrap: ` before them).
@@ -129,7 +134,7 @@ impl Outcome {
         Self::new(What::Hangs { at })
     }
 
-    /// bwrap gets so far, and somebody kills it, by this signal.
+    /// bwrap gets so far, and somebody kills it, by this signal, 1 to 64, as with [`killed`](Self::killed).
     pub fn dies(at: At, signal: u8) -> Self {
         Self::new(What::Dies { at, signal })
     }
@@ -152,10 +157,23 @@ impl Outcome {
         self
     }
 
+    /// That a signal is one.
+    fn check(&self) -> io::Result<()> {
+        match self.what {
+            What::Killed { signal } | What::Dies { signal, .. } if !SIGNALS.contains(&signal) => {
+                let what = format!("signal {signal}: there are {} to {}", SIGNALS.start(), SIGNALS.end());
+                Err(io::Error::new(io::ErrorKind::InvalidInput, what))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// As the script reads it.
     fn lines(&self) -> String {
         let (what, stage, number, words) = match &self.what {
             What::Ends { status } => ("ends", "", *status, ""),
+            // as bwrap passes it on
+            What::Killed { signal } => ("ends", "", signal.saturating_add(128), ""),
             What::Fails { at, words } => ("fails", at.word(), 0, words.as_str()),
             What::Hangs { at } => ("hangs", at.word(), 0, ""),
             What::Dies { at, signal } => ("dies", at.word(), *signal, ""),
@@ -181,7 +199,7 @@ impl StandIn {
     ///
     /// # Errors
     ///
-    /// If there is no `bash` (4.4 or newer) on `PATH`, or the files cannot be made.
+    /// If there is no `bash` (4.4 or newer) on `PATH`, the outcome's signal is none, or the files cannot be made.
     pub fn new(version: Version, outcome: &Outcome) -> io::Result<Self> {
         let directory = tempfile::Builder::new().prefix("bwrap-stand-in.").tempdir()?;
         let path = directory.path().join("bwrap");
@@ -230,8 +248,9 @@ impl StandIn {
     ///
     /// # Errors
     ///
-    /// If it cannot be written down.
+    /// If its signal is none, or it cannot be written down.
     pub fn next(&self, outcome: &Outcome) -> io::Result<()> {
+        outcome.check()?;
         let path = |name: &str| self.directory.path().join(name);
         fs::write(path("stdout"), &outcome.stdout)?;
         fs::write(path("stderr"), &outcome.stderr)?;
@@ -366,5 +385,25 @@ fn write(path: &Path, text: &[u8]) -> io::Result<()> {
         Ok(())
     } else {
         Err(io::Error::other("the stand-in for bwrap could not be written"))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::Sandbox;
+
+    #[test]
+    fn a_signal_that_does_not_exist_is_refused() {
+        let version = Version::new(0, 11, 0);
+        let bwrap = StandIn::new(version, &Outcome::killed(64)).unwrap();
+        for outcome in [Outcome::killed(0), Outcome::killed(200), Outcome::dies(At::Run, 65)] {
+            let errors = [bwrap.next(&outcome).unwrap_err(), StandIn::new(version, &outcome).unwrap_err()];
+            assert!(errors.iter().all(|error| error.kind() == io::ErrorKind::InvalidInput), "{errors:?}");
+        }
+        let command = || Sandbox::new().ro_bind("/", "/").command("make");
+        let status = command().bwrap(bwrap.bwrap()).status().unwrap();
+        assert_eq!(status.signal(), Some(64), "the one before stays");
     }
 }

@@ -11,6 +11,7 @@ use crate::common::{Case, Here, host};
 pub(crate) const CASES: &[Case] = crate::cases![
     order_is_kept,
     goes_where_the_other_goes,
+    a_stream_of_the_callers_own_may_be_either,
     what_cannot_be_merged_is_refused,
     a_failed_set_up_is_explained,
     a_missing_program_is_explained,
@@ -63,6 +64,38 @@ fn goes_where_the_other_goes(here: &Here) {
         !here.shell(&host().proc("/proc"), script).status().unwrap().success(),
         "two pipes of the harness's"
     );
+}
+
+/// A helper that gives its standard output for one stream or both, and its standard error.
+pub(crate) fn swapped(arguments: &[String]) {
+    let bwrap = Bwrap::at(&arguments[0]).unwrap();
+    let mut command = host().command("sh");
+    command.bwrap(&bwrap).args(["-c", "echo 1; echo 2 >&2"]);
+    command.stdout(std::io::stderr()).stderr(std::io::stdout());
+    assert!(command.status().unwrap().success());
+    assert!(command.stdout(Stdio::inherit()).status().unwrap().success());
+    // bwrap's words are found there, too
+    let mut command = host().ro_bind("/nonexistent", "/mnt").command("true");
+    let error = command.bwrap(&bwrap).stderr(std::io::stdout()).status().unwrap_err();
+    assert_eq!(error.failure().unwrap().heard(), Heard::Captured);
+    // closed, it is nobody's
+    nix::unistd::close(1).unwrap();
+    let mut command = host().proc("/proc").command("sh");
+    let script = "test /proc/self/fd/2 -ef /dev/null";
+    command.bwrap(&bwrap).args(["-c", script]).stderr(std::io::stdout());
+    assert!(command.status().unwrap().success());
+}
+
+fn a_stream_of_the_callers_own_may_be_either(here: &Here) {
+    let mut helper = std::process::Command::new(std::env::current_exe().unwrap());
+    helper.args(["--helper", "swapped"]).arg(here.bwrap.path());
+    let mut file = tempfile::tempfile().unwrap();
+    let output = helper.stdout(file.try_clone().unwrap()).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{stderr}");
+    let told = contents(&mut file);
+    assert!(told.starts_with("2\n1\n2\nbwrap: "), "{told}");
+    assert_eq!(stderr, "1\n");
 }
 
 fn contents(file: &mut File) -> String {
