@@ -162,6 +162,7 @@ pub mod host;
 #[cfg_attr(docsrs, doc(cfg(feature = "kubernetes")))]
 pub mod kubernetes;
 mod launch;
+mod process_local;
 pub mod profile;
 mod results;
 mod sandbox;

@@ -234,12 +234,12 @@ fn a_circle_is_found() {
 /// Which rooms a room may know, beside itself and what stands in the root.
 const ROOMS: &[(&str, &[&str])] = &[
     ("sandbox", &["capability"]),
-    ("host", &["capability", "sandbox"]),
-    ("bwrap", &["capability", "sandbox", "shell", "visible"]),
+    ("host", &["capability", "process_local", "sandbox"]),
+    ("bwrap", &["capability", "process_local", "sandbox", "shell", "visible"]),
     ("diagnosis", &["capability", "sandbox", "bwrap", "host", "shell", "visible"]),
     // a manifest is a host that is not there yet: nothing of it launches
     ("kubernetes", &["capability", "sandbox", "bwrap", "host", "diagnosis", "visible"]),
-    ("launch", &["capability", "sandbox", "bwrap", "host", "diagnosis", "shell", "visible"]),
+    ("launch", &["capability", "process_local", "sandbox", "bwrap", "host", "diagnosis", "shell", "visible"]),
     ("profile", &["sandbox", "bwrap", "launch", "visible"]),
     ("testing", &["bwrap", "diagnosis", "host", "launch", "shell"]),
     // these stand on top
@@ -247,6 +247,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("results", &["visible"]),
     ("shell", &["visible"]),
     ("capability", &[]),
+    ("process_local", &[]),
     ("visible", &[]),
 ];
 

@@ -6,7 +6,7 @@ use std::fmt;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
@@ -16,6 +16,7 @@ use super::ask::{PATIENCE, ask};
 use super::message::{Message, Severity};
 use super::options::{self, Accepted, BwrapOption, MissingOption, find};
 use super::version::Version;
+use crate::process_local::ProcessLocal;
 use crate::visible;
 
 /// A bwrap binary: where it is and what it can do.
@@ -137,9 +138,9 @@ struct Stamp {
 /// The last search: `PATH`, the working directory, and where bwrap was.
 type Search = ((OsString, Option<PathBuf>), PathBuf);
 
-static FOUND: Mutex<Option<Search>> = Mutex::new(None);
+static FOUND: ProcessLocal<Option<Search>> = ProcessLocal::shared();
 
-static KNOWN: LazyLock<Mutex<HashMap<PathBuf, (Stamp, Bwrap)>>> = LazyLock::new(Mutex::default);
+static KNOWN: ProcessLocal<HashMap<PathBuf, (Stamp, Bwrap)>> = ProcessLocal::shared();
 
 impl Bwrap {
     /// Finds bwrap: the absolute path in the variable `BWRAP`, or the first one in a directory of `PATH`.
@@ -164,13 +165,13 @@ impl Bwrap {
         }
         let path = std::env::var_os("PATH").unwrap_or_else(|| OsString::from("/usr/bin:/bin"));
         let question = (path, std::env::current_dir().ok());
-        let found = || FOUND.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = found().as_ref().filter(|(asked, _)| *asked == question).map(|(_, path)| path.clone());
+        let known =
+            FOUND.lock().as_ref().filter(|(asked, _)| *asked == question).map(|(_, path)| path.clone());
         if let Some(bwrap) = known.and_then(|path| Self::at(path).ok()) {
             return Ok(bwrap);
         }
         let bwrap = Self::search(&question.0, question.1.as_deref())?;
-        *found() = Some((question, bwrap.path().to_owned()));
+        *FOUND.lock() = Some((question, bwrap.path().to_owned()));
         Ok(bwrap)
     }
 
@@ -209,12 +210,11 @@ impl Bwrap {
             size: meta.size(),
             changed: (meta.ctime(), meta.ctime_nsec()),
         };
-        let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, bwrap)) = known().get(&path).filter(|(old, _)| *old == stamp) {
+        if let Some((_, bwrap)) = KNOWN.lock().get(&path).filter(|(old, _)| *old == stamp) {
             return Ok(bwrap.clone());
         }
         let bwrap = Self::inspect(path.clone(), &meta)?;
-        known().insert(path, (stamp, bwrap.clone()));
+        KNOWN.lock().insert(path, (stamp, bwrap.clone()));
         Ok(bwrap)
     }
 

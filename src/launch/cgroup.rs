@@ -7,8 +7,8 @@ use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use procfs_core::FromRead;
@@ -24,6 +24,7 @@ use super::handle::Handle;
 use super::limits::Limit;
 use super::processes::numbers;
 use super::usage::{Figure, Usage};
+use crate::process_local::ProcessLocal;
 
 mod nested;
 mod refusal;
@@ -416,12 +417,10 @@ fn has_processes(base: &Path) -> bool {
 
 /// Removes, once for each place, what processes have left there that were killed.
 fn sweep(base: &Path) {
-    static SWEPT: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
-    let mut swept = SWEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    if !swept.get_or_insert_default().insert(base.to_owned()) {
+    static SWEPT: ProcessLocal<HashSet<PathBuf>> = ProcessLocal::shared();
+    if !SWEPT.lock().insert(base.to_owned()) {
         return;
     }
-    drop(swept);
     let prefix = format!("{NAME}-{}-", pid_namespace());
     let deadline = Instant::now() + PATIENCE;
     for entry in fs::read_dir(base).into_iter().flatten().flatten() {

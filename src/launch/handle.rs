@@ -5,7 +5,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ use super::descriptors::{above_streams, event};
 use super::spawn;
 use super::stat::{is_own, stat_in};
 use crate::bwrap::is_denial;
+use crate::process_local::ProcessLocal;
 
 /// A handle on a process. It is readable once the process has ended, whether or not somebody has waited for it.
 #[derive(Debug)]
@@ -239,32 +240,22 @@ fn directory(pid: Pid) -> String {
 
 /// The thread that looks, as long as there is something to look at.
 struct Watcher {
-    /// The process that all this belongs to: a fork has not the thread.
-    process: u32,
     thread: Option<Thread>,
     watched: Vec<Weak<Watched>>,
     /// How long it sleeps.
     pause: Duration,
 }
 
-impl Watcher {
-    const fn of(process: u32) -> Self {
-        Self { process, thread: None, watched: Vec::new(), pause: SHORTEST }
+impl Default for Watcher {
+    fn default() -> Self {
+        Self { thread: None, watched: Vec::new(), pause: SHORTEST }
     }
 }
 
-static WATCHER: Mutex<Watcher> = Mutex::new(Watcher::of(0));
-
-fn watcher() -> MutexGuard<'static, Watcher> {
-    WATCHER.lock().unwrap_or_else(PoisonError::into_inner)
-}
+static WATCHER: ProcessLocal<Watcher> = ProcessLocal::new();
 
 fn watch(watched: &Arc<Watched>) -> io::Result<()> {
-    let mut all = watcher();
-    let process = std::process::id();
-    if all.process != process {
-        *all = Watcher::of(process);
-    }
+    let mut all = WATCHER.lock();
     if let Some(thread) = &all.thread {
         if all.pause > SHORTEST {
             thread.unpark();
@@ -283,14 +274,14 @@ fn look_at_all() {
     spawn::block_signals();
     loop {
         // without the lock: others have more to be watched meanwhile
-        let mut watched = std::mem::take(&mut watcher().watched);
+        let mut watched = std::mem::take(&mut WATCHER.lock().watched);
         let mut pause = LONGEST;
         watched.retain(|watched| {
             let running = watched.upgrade().filter(|watched| !watched.look());
             pause = running.as_ref().map_or(pause, |watched| pause.min(watched.pause()));
             running.is_some()
         });
-        let mut all = watcher();
+        let mut all = WATCHER.lock();
         if all.watched.is_empty() && watched.is_empty() {
             all.thread = None;
             return;
@@ -332,10 +323,10 @@ mod tests {
         assert!(one.reap().is_err() && one.signal(Signal::KILL) == Err(Errno::SRCH));
         drop((one, other));
         let deadline = Instant::now() + Duration::from_secs(5);
-        while watcher().thread.is_some() && Instant::now() < deadline {
+        while WATCHER.lock().thread.is_some() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(1));
         }
-        assert!(watcher().thread.is_none(), "it stays without anything to look at");
+        assert!(WATCHER.lock().thread.is_none(), "it stays without anything to look at");
     }
 
     #[test]

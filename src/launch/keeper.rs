@@ -9,8 +9,8 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,15 +21,15 @@ use super::descriptors::event;
 use super::inherited::{Context, Surroundings};
 use super::spawn;
 use super::wait::{self, Ward};
+use crate::process_local::ProcessLocal;
 
 /// How long the thread stays without work: starting it anew costs more than a launch should.
 const LINGER: Duration = Duration::from_millis(250);
 
 type Job = Box<dyn FnOnce() + Send>;
 
+#[derive(Default)]
 struct Keeper {
-    /// The process that all this belongs to: a fork inherits it, but neither the thread nor what that is the parent of.
-    process: u32,
     /// The event that wakes the thread.
     thread: Option<Arc<OwnedFd>>,
     jobs: VecDeque<Job>,
@@ -40,18 +40,7 @@ struct Keeper {
     context: Option<Context>,
 }
 
-static KEEPER: Mutex<Keeper> = Mutex::new(Keeper {
-    process: 0,
-    thread: None,
-    jobs: VecDeque::new(),
-    abandoned: Vec::new(),
-    leases: 0,
-    context: None,
-});
-
-fn keeper() -> MutexGuard<'static, Keeper> {
-    KEEPER.lock().unwrap_or_else(PoisonError::into_inner)
-}
+static KEEPER: ProcessLocal<Keeper> = ProcessLocal::new();
 
 fn wake(event: &OwnedFd) {
     // it can only fail when the counter is full, and then the thread is awake
@@ -61,18 +50,18 @@ fn wake(event: &OwnedFd) {
 /// Keeps the thread alive, and with it the children that it is the parent of.
 #[derive(Debug)]
 pub(crate) enum Lease {
-    /// Of the one keeper.
-    Shared,
+    /// Of the one keeper of this process.
+    Shared(u32),
     /// Of a thread that waits for the end of this channel.
     Own(#[allow(dead_code, reason = "its end is what counts")] Sender<()>),
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if matches!(self, Self::Own(_)) {
+        if !matches!(self, Self::Shared(process) if *process == std::process::id()) {
             return;
         }
-        let mut keeper = keeper();
+        let mut keeper = KEEPER.lock();
         keeper.leases = keeper.leases.saturating_sub(1);
         if let Some(event) = keeper.thread.as_ref().filter(|_| keeper.leases == 0) {
             wake(event);
@@ -81,20 +70,8 @@ impl Drop for Lease {
 }
 
 impl Keeper {
-    /// Forgets what belongs to the process that this one was forked from.
-    fn claim(&mut self) {
-        let process = std::process::id();
-        if self.process != process {
-            (self.process, self.thread, self.leases) = (process, None, 0);
-            self.jobs.clear();
-            // their sandboxes are the other process's
-            std::mem::take(&mut self.abandoned).into_iter().for_each(std::mem::forget);
-        }
-    }
-
     /// Starts the thread if there is none. Says how to wake it, once there is something to do.
     fn ensure(&mut self, here: impl FnOnce() -> Context) -> io::Result<Arc<OwnedFd>> {
-        self.claim();
         if let Some(event) = &self.thread {
             return Ok(Arc::clone(event));
         }
@@ -128,7 +105,7 @@ pub(crate) fn run<T: Send + 'static>(
     let (here, surroundings) = (Context::here(), Surroundings::here());
     let (sender, receiver) = channel();
     let (event, lease) = {
-        let mut keeper = keeper();
+        let mut keeper = KEEPER.lock();
         let event = keeper.ensure(|| here.clone())?;
         if keeper.context.as_ref() != Some(&here) {
             drop(keeper);
@@ -139,7 +116,7 @@ pub(crate) fn run<T: Send + 'static>(
             let _ = sender.send(if fits { Ok(job()) } else { Err(job) });
         }));
         keeper.leases += 1;
-        (event, Lease::Shared)
+        (event, Lease::Shared(std::process::id()))
     };
     // not before the lock is free, which the thread wants first
     wake(&event);
@@ -171,8 +148,7 @@ fn start(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
 
 /// Sees a child to its end whose owner has dropped it. It runs on, as a dropped `std::process::Child` does.
 pub(crate) fn adopt(child: impl Ward + 'static) {
-    let mut keeper = keeper();
-    keeper.claim();
+    let mut keeper = KEEPER.lock();
     keeper.abandoned.push(Box::new(child));
     keeper.attend();
 }
@@ -183,7 +159,7 @@ pub(crate) fn adopt(child: impl Ward + 'static) {
 ///
 /// If the thread cannot be started; then nothing is done.
 pub(crate) fn attend_to(ward: impl Ward + 'static) -> io::Result<()> {
-    let mut keeper = keeper();
+    let mut keeper = KEEPER.lock();
     let event = keeper.ensure(Context::here)?;
     keeper.abandoned.push(Box::new(ward));
     wake(&event);
@@ -192,15 +168,15 @@ pub(crate) fn attend_to(ward: impl Ward + 'static) -> io::Result<()> {
 
 /// Has every ward turned: something happened that no descriptor tells.
 pub(crate) fn nudge() {
-    let keeper = keeper();
-    if let Some(event) = keeper.thread.as_ref().filter(|_| keeper.process == std::process::id()) {
+    let keeper = KEEPER.lock();
+    if let Some(event) = &keeper.thread {
         wake(event);
     }
 }
 
 /// Sees to the children that were dropped while the thread could not be started.
 pub(crate) fn catch_up() {
-    let mut keeper = keeper();
+    let mut keeper = KEEPER.lock();
     if !keeper.abandoned.is_empty() {
         keeper.attend();
     }
@@ -213,7 +189,7 @@ fn keep(event: &OwnedFd) {
     loop {
         let idle;
         let jobs = {
-            let mut keeper = keeper();
+            let mut keeper = KEEPER.lock();
             children.append(&mut keeper.abandoned);
             let jobs = std::mem::take(&mut keeper.jobs);
             idle = jobs.is_empty() && children.is_empty() && keeper.leases == 0;

@@ -8,14 +8,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Condvar, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
 use rustix::thread::gettid;
 
 use super::spawn;
+use crate::process_local::ProcessLocal;
 
 /// How long an exit waits for what is under way, and what would begin then waits for the exit.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -25,9 +25,8 @@ const GOING: Duration = Duration::from_secs(1);
 
 type Deed = Box<dyn FnOnce() + Send>;
 
+#[derive(Default)]
 struct State {
-    /// The process that all this belongs to: a fork inherits it, but none of the threads.
-    process: u32,
     under_way: usize,
     /// The thread that leaves.
     leaving: Option<Pid>,
@@ -38,26 +37,8 @@ struct State {
     next: u64,
 }
 
-impl State {
-    const fn of(process: u32) -> Self {
-        Self { process, under_way: 0, leaving: None, gone: None, deeds: BTreeMap::new(), next: 0 }
-    }
-}
-
-static STATE: Mutex<State> = Mutex::new(State::of(0));
-/// The process that [`STATE`] belongs to, to be read without its lock: in a fork nobody may be there to let go of that.
-static OWNER: AtomicU32 = AtomicU32::new(0);
+static STATE: ProcessLocal<State> = ProcessLocal::new();
 static CHANGED: Condvar = Condvar::new();
-
-fn state() -> MutexGuard<'static, State> {
-    let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
-    let process = std::process::id();
-    if state.process != process {
-        *state = State::of(process);
-        OWNER.store(process, Ordering::Relaxed);
-    }
-    state
-}
 
 /// While it lives, an exit of this process waits.
 #[derive(Debug)]
@@ -74,7 +55,7 @@ pub(super) fn prepare() {
 
 impl UnderWay {
     pub(super) fn begin() -> Self {
-        let mut state = state();
+        let mut state = STATE.lock();
         match state.leaving {
             // the exit does it itself
             Some(leaving) if leaving == gettid() => return Self { process: None },
@@ -93,19 +74,20 @@ impl UnderWay {
             _ => {}
         }
         state.under_way += 1;
-        Self { process: Some(state.process) }
+        Self { process: Some(std::process::id()) }
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        let mut state = state();
-        if Some(state.process) == self.process {
-            state.under_way = state.under_way.saturating_sub(1);
-            // most often nobody leaves, and there is nobody to be told
-            if state.leaving.is_some() {
-                CHANGED.notify_all();
-            }
+        if self.process != Some(std::process::id()) {
+            return;
+        }
+        let mut state = STATE.lock();
+        state.under_way = state.under_way.saturating_sub(1);
+        // most often nobody leaves, and there is nobody to be told
+        if state.leaving.is_some() {
+            CHANGED.notify_all();
         }
     }
 }
@@ -118,11 +100,11 @@ pub(super) struct AtExit {
 
 impl AtExit {
     pub(super) fn new(deed: impl FnOnce() + Send + 'static) -> Self {
-        let mut state = state();
+        let mut state = STATE.lock();
         let number = state.next;
         state.next += 1;
         state.deeds.insert(number, Box::new(deed));
-        Self { process: state.process, number }
+        Self { process: std::process::id(), number }
     }
 }
 
@@ -134,22 +116,16 @@ impl fmt::Debug for AtExit {
 
 impl Drop for AtExit {
     fn drop(&mut self) {
-        let mut state = state();
-        if state.process == self.process {
-            let deed = state.deeds.remove(&self.number);
-            drop(state);
-            // it may own what does something here when it is dropped
+        if self.process == std::process::id() {
+            let deed = STATE.lock().deeds.remove(&self.number);
+            // it may own what does something here when it is dropped: not while that is locked
             drop(deed);
         }
     }
 }
 
 extern "C" fn leave() {
-    if OWNER.load(Ordering::Relaxed) != std::process::id() {
-        // nothing was begun here
-        return;
-    }
-    let mut state = state();
+    let mut state = STATE.lock();
     state.leaving = Some(gettid());
     let deadline = Instant::now() + PATIENCE;
     let under_way = |state: &mut State| state.under_way > 0;
@@ -160,7 +136,7 @@ extern "C" fn leave() {
             deed();
         }
         let left = deadline.saturating_duration_since(Instant::now());
-        let waited = CHANGED.wait_timeout_while(self::state(), left, under_way);
+        let waited = CHANGED.wait_timeout_while(STATE.lock(), left, under_way);
         state = waited.unwrap_or_else(PoisonError::into_inner).0;
         // what was under way may have brought more to be done
         if state.deeds.is_empty() || Instant::now() >= deadline {

@@ -391,6 +391,7 @@ impl Reach {
     /// with that everybody's.
     pub(super) fn kill_below(&self) {
         let Some((pid, child)) = self.child.get() else { return };
+        let _exit_waits = UnderWay::begin();
         let (found, _) = stop_below(*pid, child, false, Some(Instant::now() + ASKING));
         for process in &found {
             let _ = process.signal(Signal::KILL);

@@ -8,7 +8,7 @@ use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::MutexGuard;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,7 @@ use super::processes::{DYING, reap_orphan};
 use super::relatives::descendants;
 use super::spawn::{self, Family, Plan};
 use super::stat::{own_proc, stat_in};
+use crate::process_local::ProcessLocal;
 
 const SHELL: &str = "/bin/sh";
 const SCRIPT: &str = include_str!("watchdog.sh");
@@ -67,26 +68,25 @@ struct Watchdog {
     slots: Vec<Option<String>>,
 }
 
+#[derive(Default)]
 struct Kennel {
-    /// The process that all this belongs to. A fork inherits it, and has to start its own.
-    process: u32,
     /// One for each user that this process has been.
     watchdogs: Vec<Watchdog>,
 }
 
-static KENNEL: Mutex<Kennel> = Mutex::new(Kennel { process: 0, watchdogs: Vec::new() });
-
-fn kennel() -> MutexGuard<'static, Kennel> {
-    KENNEL.lock().unwrap_or_else(PoisonError::into_inner)
-}
+/// A fork has to start its own, and lets go of what it has got: a watchdog acts when the last end of its socket is closed.
+static KENNEL: ProcessLocal<Kennel> = ProcessLocal::inheriting(|kennel| {
+    kennel.watchdogs.clear();
+    Kennel::default()
+});
 
 /// One is started at a time, and not within [`KENNEL`]: whoever only lets go of a sandbox waits for nobody.
-static STARTING: Mutex<()> = Mutex::new(());
+static STARTING: ProcessLocal<()> = ProcessLocal::new();
 
 /// Whether a watchdog is there that may be told of a sandbox, as far as can be said without waiting.
 #[cfg(feature = "tokio")]
 pub(super) fn is_ready() -> bool {
-    KENNEL.try_lock().is_ok_and(|mut kennel| kennel.has_one())
+    KENNEL.try_lock().is_some_and(|mut kennel| kennel.has_one())
 }
 
 /// Sees that there is a watchdog, which has to be there by the deadline.
@@ -97,28 +97,27 @@ pub(super) fn is_ready() -> bool {
 pub(super) fn ready(deadline: Option<Instant>) -> io::Result<()> {
     let patience = Instant::now() + PATIENCE;
     let deadline = deadline.map_or(patience, |deadline| deadline.min(patience));
-    if kennel().has_one() {
+    if KENNEL.lock().has_one() {
         return Ok(());
     }
     let _turn = turn(deadline)?;
-    if kennel().has_one() {
+    if KENNEL.lock().has_one() {
         return Ok(());
     }
     let new = start(deadline)?;
-    kennel().admit(new, deadline)
+    KENNEL.lock().admit(new, deadline)
 }
 
 fn turn(deadline: Instant) -> io::Result<MutexGuard<'static, ()>> {
     loop {
-        match STARTING.try_lock() {
-            Ok(turn) => return Ok(turn),
-            Err(TryLockError::Poisoned(turn)) => return Ok(turn.into_inner()),
-            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
-                let why = "another thread has not started it in time";
-                return Err(io::Error::new(io::ErrorKind::TimedOut, why));
-            }
-            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(1)),
+        if let Some(turn) = STARTING.try_lock() {
+            return Ok(turn);
         }
+        if Instant::now() >= deadline {
+            let why = "another thread has not started it in time";
+            return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+        }
+        thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -140,7 +139,7 @@ pub(super) fn watch(target: Target, deadline: Option<Instant>) -> io::Result<Wat
         began(child)?
     );
     ready(deadline)?;
-    let mut kennel = kennel();
+    let mut kennel = KENNEL.lock();
     let watchdog = kennel.find().ok_or(io::ErrorKind::NotFound)?;
     let slot = watchdog.take_slot(line);
     let watch = Watch { process: std::process::id(), user: watchdog.user, slot };
@@ -161,8 +160,7 @@ impl Watch {
     ///
     /// If it is gone, and no other can be started.
     pub(super) fn renew(&self, deadline: Option<Instant>) -> io::Result<()> {
-        let mut kennel = kennel();
-        kennel.claim();
+        let mut kennel = KENNEL.lock();
         let gone = kennel.of(self).is_some_and(|watchdog| watchdog.is_gone());
         drop(kennel);
         if gone { ready(deadline) } else { Ok(()) }
@@ -171,7 +169,7 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        if let Some(slot) = kennel().of(self).and_then(|watchdog| watchdog.slots.get_mut(self.slot)) {
+        if let Some(slot) = KENNEL.lock().of(self).and_then(|watchdog| watchdog.slots.get_mut(self.slot)) {
             // until the slot is taken again it is not missed: its processes began at another time
             *slot = None;
         }
@@ -179,23 +177,13 @@ impl Drop for Watch {
 }
 
 impl Kennel {
-    /// Forgets what belongs to the process that this one was forked from.
-    fn claim(&mut self) {
-        let process = std::process::id();
-        if self.process != process {
-            self.process = process;
-            self.watchdogs.clear();
-        }
-    }
-
     fn find(&mut self) -> Option<&mut Watchdog> {
-        self.claim();
         let user = geteuid();
         self.watchdogs.iter_mut().find(|watchdog| watchdog.user == user)
     }
 
     fn of(&mut self, watch: &Watch) -> Option<&mut Watchdog> {
-        let own = self.process == watch.process;
+        let own = watch.process == std::process::id();
         self.watchdogs.iter_mut().find(|watchdog| own && watchdog.user == watch.user)
     }
 
@@ -383,7 +371,7 @@ mod tests {
     }
 
     fn number() -> Pid {
-        let kennel = kennel();
+        let kennel = KENNEL.lock();
         kennel.watchdogs.first().unwrap().number
     }
 
@@ -400,9 +388,10 @@ mod tests {
         // its end would have killed what it knew, had it not been killed itself
         std::thread::sleep(Duration::from_millis(50));
         assert!(sleeper.try_wait().unwrap().is_none());
-        let taken = kennel().watchdogs.first().unwrap().slots.iter().flatten().count();
+        let taken = KENNEL.lock().watchdogs.first().unwrap().slots.iter().flatten().count();
         drop((first, others));
-        let free = kennel().watchdogs.first().unwrap().slots.iter().filter(|slot| slot.is_none()).count();
+        let free =
+            KENNEL.lock().watchdogs.first().unwrap().slots.iter().filter(|slot| slot.is_none()).count();
         assert!(taken >= 2 && free >= taken, "{taken} {free}");
         sleeper.kill().unwrap();
         sleeper.wait().unwrap();

@@ -4,6 +4,8 @@
 use std::fs;
 use std::io::{BufRead, BufReader, PipeReader, Read, Write};
 use std::process::{Child as Process, Command as StdCommand, Stdio as ProcessStdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bwrap_launch::{Bwrap, Namespaces, Sandbox, Stdio};
@@ -13,7 +15,7 @@ use nix::unistd::ForkResult;
 use crate::cases;
 use crate::common::{Case, Here, asleep, host, skip};
 use crate::inventory::{Inventory, sandboxes, unchanged};
-use crate::support::{Kind, Numbers, SETTLE, eventually, judge, kill_holders, released};
+use crate::support::{Kind, Numbers, SETTLE, eventually, judge, kill_holders, released, share};
 use crate::thief::{beside_a_fork_and_a_thief, load};
 
 pub(crate) const CASES: &[Case] = cases![
@@ -25,6 +27,7 @@ pub(crate) const CASES: &[Case] = cases![
     many_threads_launch_at_once,
     thousands_of_launches_beside_a_fork_and_a_thief,
     a_fork_of_a_caller_that_exits,
+    a_fork_of_a_caller_that_launches,
     a_killed_caller,
     a_killed_caller_before_the_start,
 ];
@@ -83,6 +86,49 @@ fn a_fork_of_a_caller_that_exits(here: &Here) {
     let mut caller = StdCommand::new(std::env::current_exe().unwrap());
     let status = caller.args(["--helper", "forker"]).arg(here.bwrap.path()).status().unwrap();
     assert!(status.success(), "{status}");
+}
+
+fn a_fork_of_a_caller_that_launches(here: &Here) {
+    let mut caller = StdCommand::new(std::env::current_exe().unwrap());
+    let status = caller.args(["--helper", "launching-forker"]).arg(here.bwrap.path()).status().unwrap();
+    assert!(status.success(), "{status}");
+}
+
+/// A helper: its forks launch while its threads launch, in every way that has threads, locks or processes of its own.
+pub(crate) fn launching_forker(arguments: &[String]) {
+    let path = arguments[0].clone();
+    let launch = move |crash_safe: bool| {
+        let mut command = host().unshare(Namespaces::PID).die_with_parent().command("true");
+        command.bwrap(&Bwrap::at(&path).unwrap()).die_with_caller(crash_safe);
+        command.status().unwrap().success()
+    };
+    let over = Arc::new(AtomicBool::new(false));
+    let threads = [false, false, true].map(|crash_safe| {
+        let (launch, over) = (launch.clone(), Arc::clone(&over));
+        std::thread::spawn(move || while !over.load(Ordering::Relaxed) && launch(crash_safe) {})
+    });
+    for number in 0..30 / share() {
+        // SAFETY: what a fork of several threads may do is what this is about.
+        let Ok(ForkResult::Parent { child: fork }) = (unsafe { nix::unistd::fork() }) else {
+            // the sandboxes of a thread of its own, too
+            let other = launch.clone();
+            let fine = launch(number % 2 == 0) && std::thread::spawn(move || other(false)).join().unwrap();
+            unsafe { libc::exit(i32::from(!fine)) }
+        };
+        let mut status = WaitStatus::StillAlive;
+        let ended = || {
+            status = waitpid(fork, Some(WaitPidFlag::WNOHANG)).unwrap();
+            status != WaitStatus::StillAlive
+        };
+        if !eventually(ended) {
+            let _ = nix::sys::signal::kill(fork, nix::sys::signal::Signal::SIGKILL);
+            panic!("fork {number} hangs");
+        }
+        assert_eq!(status, WaitStatus::Exited(fork, 0), "fork {number}");
+    }
+    over.store(true, Ordering::Relaxed);
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    std::process::exit(0);
 }
 
 /// A helper: its forks exit as any program does, while its threads are ending sandboxes.

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use ::tokio::sync::oneshot;
 
 use super::super::error::{Error, Result, Step};
 use super::super::spawn;
+use crate::process_local::ProcessLocal;
 
 /// How long a thread stays without work.
 const LINGER: Duration = Duration::from_millis(250);
@@ -21,23 +22,13 @@ const LINGER: Duration = Duration::from_millis(250);
 type Work = Box<dyn FnOnce() + Send>;
 
 /// Threads that wait for work.
+#[derive(Default)]
 struct Idle {
-    /// The process that they belong to: a fork inherits this, but none of them.
-    process: u32,
     next: u64,
     threads: Vec<(u64, Sender<Work>)>,
 }
 
-static IDLE: Mutex<Idle> = Mutex::new(Idle { process: 0, next: 0, threads: Vec::new() });
-
-fn idle() -> MutexGuard<'static, Idle> {
-    let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
-    let process = std::process::id();
-    if idle.process != process {
-        (idle.process, idle.threads) = (process, Vec::new());
-    }
-    idle
-}
+static IDLE: ProcessLocal<Idle> = ProcessLocal::new();
 
 /// Something that is done, and what comes of it. Dropped, it is done nevertheless.
 #[derive(Debug)]
@@ -94,7 +85,7 @@ pub(super) async fn blocking<T: Send + 'static>(
 }
 
 fn run(mut job: Work) -> io::Result<()> {
-    let mut idle = idle();
+    let mut idle = IDLE.lock();
     while let Some((_, thread)) = idle.threads.pop() {
         match thread.send(job) {
             Ok(()) => return Ok(()),
@@ -114,10 +105,10 @@ fn serve(number: u64, mut job: Work) {
     let (sender, receiver) = channel::<Work>();
     loop {
         job();
-        idle().threads.push((number, sender.clone()));
+        IDLE.lock().threads.push((number, sender.clone()));
         let next = match receiver.recv_timeout(LINGER) {
             Err(RecvTimeoutError::Timeout) => {
-                let mut idle = idle();
+                let mut idle = IDLE.lock();
                 let before = idle.threads.len();
                 idle.threads.retain(|(other, _)| *other != number);
                 // who has taken the other end has something to do
