@@ -158,7 +158,6 @@ fn threads() -> usize {
     fs::read_dir("/proc/self/task").unwrap().count()
 }
 
-/// And when nobody has a limit any more, none.
 /// Processes that one beside them resumes as fast as it can, and that come and go, never stand still: neither they nor others of the same caller
 /// live longer for that.
 fn what_is_resumed_all_the_time(here: &Here) {
@@ -200,6 +199,7 @@ fn the_time_of_what_is_launched_on_the_way_out(here: &Here) {
     assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{stopped}\n{stopped}\n"));
 }
 
+/// And when nobody has a limit any more, none.
 fn many_limits_take_one_thread(here: &Here) {
     let before = threads();
     let spawn = |_| {
@@ -214,7 +214,6 @@ fn many_limits_take_one_thread(here: &Here) {
     assert!(crate::common::within(SETTLE, || threads() == before), "it stays for what is over");
 }
 
-/// The same on the front for runtimes.
 #[cfg(feature = "tokio")]
 /// Whoever keeps all of a runtime's threads for blocking work holds up no launch, and no failure's explanation.
 fn a_runtime_whose_threads_are_busy(here: &Here) {
