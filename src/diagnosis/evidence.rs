@@ -138,7 +138,13 @@ impl Sight {
 
 /// A system call filter.
 pub(super) fn filter(case: &Case<'_>) -> Sight {
-    Sight::new(case.filtered(), include_str!("sights/filter.txt"), &[])
+    // that it was asked for is no look at what there is
+    let sentences = if case.is_shown_unfiltered() {
+        include_str!("sights/unfiltered.txt")
+    } else {
+        include_str!("sights/filter.txt")
+    };
+    Sight::new(case.filtered(), sentences, &[])
 }
 
 /// Root.

@@ -47,7 +47,9 @@ pub fn diagnose_pasted(symptom: &Symptom, host: &Host, sandbox: Option<&Sandbox>
     }
     if let Some(text) = message.and_then(stand_in) {
         let shown = line(&text);
-        diagnosis.notes.push(if is_expanded(&text) {
+        // that one was looked up, and refused: it was shortened by whoever pastes it
+        let looked_up = message.and_then(Message::errno).and_then(|errno| errno.code()) == Some(libc::EACCES);
+        diagnosis.notes.push(if is_expanded(&text) && !looked_up {
             format!("{shown} is what a shell expands: bwrap does not, and fails so if it was given that as it stands")
         } else {
             format!("{shown} stands for a path: whether the real one is there is not known")

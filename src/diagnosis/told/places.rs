@@ -18,6 +18,11 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
             "docker-compose",
             "docker container",
             "docker image",
+            "docker host",
+            "docker-default",
+            "docker \u{90e8}\u{7f72}",
+            "docker \u{5bb9}\u{5668}",
+            "codespace",
             "codespaces",
             "error: failed to solve",
             "docker executor",
@@ -39,6 +44,9 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
             "podman compose",
             "podman-compose",
             "podman engine",
+            "podman container",
+            "podman containers",
+            "fedora-toolbox",
             "rootless podman",
             "in podman",
             "inside podman",
@@ -61,6 +69,9 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
             "kubepods",
             "\"pod_name\"",
             "k8s pod",
+            "k8s pods",
+            "k8s container",
+            "k8s containers",
             "kubernetes pod",
             "in a pod",
             "inside a pod",
@@ -120,7 +131,17 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
             "on my chromebook",
         ],
     ),
-    (Platform::Nspawn, &["systemd-nspawn"]),
+    (
+        Platform::Nspawn,
+        &[
+            "systemd-nspawn",
+            "in nspawn",
+            "inside nspawn",
+            "nspawn container",
+            "in an nspawn",
+            "inside an nspawn",
+        ],
+    ),
     // the last as the root of another tree shows itself
     (
         Platform::Chroot,
@@ -193,7 +214,14 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
     (Platform::Wsl2, &["wsl 2", "wsl2"]),
     (
         Platform::GitHubActions,
-        &["github actions", "actions/checkout", "runs-on", "##[error]process completed", "runner image: "],
+        &[
+            "github actions",
+            "github runner",
+            "actions/checkout",
+            "runs-on",
+            "##[error]process completed",
+            "runner image: ",
+        ],
     ),
     (Platform::GitLabCi, &["gitlab-runner", "gitlab-ci", "gitlab ci"]),
     (Platform::Fargate, &["fargate"]),
@@ -246,7 +274,17 @@ fn is_meant(line: &str, word: &str, before: &str, after: &str) -> bool {
     // what a program says of a command of its own: `"chroot /work final" returned non-zero exit code 1`
     let reported =
         word.starts_with("chroot") && before.ends_with(['"', '\'']) && after.contains(" returned ");
-    !path && !reported && !is_denied(before, after) && !is_elsewhere(before, after) && !is_installed(after)
+    // what runs on that is in no container of it
+    let host =
+        word == "docker host" && ["on the ", "on my ", "on our "].iter().any(|on| before.ends_with(on));
+    !path
+        && !reported
+        && !host
+        && !is_denied(before, after)
+        && !is_elsewhere(before, after)
+        && !is_installed(after)
+        && !is_wondered_at(before)
+        && !is_listed(before, after)
 }
 
 /// Whether a name is.
@@ -263,6 +301,8 @@ fn is_named(word: &str, before: &str, after: &str) -> bool {
         && !is_elsewhere(before, after)
         && !is_installed(after)
         && !is_part(before, after)
+        && !is_wondered_at(before)
+        && !is_listed(before, after)
         && !is_in_passing(before, after)
         && (!is_habit(before, after) || word == "proxmox" && has_container())
         && !(word == "proxmox" && virtual_machine())
@@ -315,6 +355,55 @@ fn is_habit(before: &str, after: &str) -> bool {
     let into = INTO.iter().any(|words| before.ends_with(words));
     let has = |text: &str| HABITS.iter().any(|words| text.contains(words));
     !into && (has(head) || ["admin", "not used", "unused"].iter().any(|words| tail.contains(words)))
+}
+
+/// What begins a clause about a place where nobody has been.
+const WONDERS: &[&str] = &[
+    "not sure how",
+    "not sure if",
+    "not sure whether",
+    "no idea how",
+    "no idea if",
+    "don't know how",
+    "do not know how",
+    "don't know if",
+    "wonder how",
+    "wonder if",
+    "wondering how",
+    "wondering if",
+    "curious how",
+];
+
+/// Whether the clause only wonders how that is elsewhere: `not sure how that is working in kubernetes`.
+fn is_wondered_at(before: &str) -> bool {
+    let [head, _] = clause(before, "");
+    WONDERS.iter().any(|words| head.contains(words))
+}
+
+/// Whether it is one of several in brackets, as whoever names kinds lists them: `nested containers (docker, lxd, bubblewrap)`.
+fn is_listed(before: &str, after: &str) -> bool {
+    let (Some((_, head)), Some((tail, _))) = (before.rsplit_once('('), after.split_once(')')) else {
+        return false;
+    };
+    let inside = !head.contains(')') && !tail.contains('(');
+    let items = [head, tail].map(|text| text.matches(", ").count()).iter().sum::<usize>();
+    // of a version or a host there is more than a word
+    let short = head.split(", ").chain(tail.split(", ")).all(|item| item.split_whitespace().count() <= 1);
+    inside && items >= 2 && short
+}
+
+/// What an engine itself says of a container that it did not start. Whatever failed so is not where bwrap ran.
+const NOT_STARTED: &[(Platform, &[&str])] = &[
+    (Platform::Docker, &["docker: error response from daemon"]),
+    (Platform::Lxc, &["failed to run: lxd forkstart", "failed to run: incusd forkstart"]),
+    (Platform::Podman, &["error: crun:", "error: runc:"]),
+];
+
+/// The engine that says so in a line in small letters.
+pub(super) fn not_started(line: &str) -> Option<Platform> {
+    let line = line.trim_start();
+    let says = |words: &[&str]| words.iter().any(|words| line.contains(words));
+    NOT_STARTED.iter().find(|(_, words)| says(words)).map(|(platform, _)| *platform)
 }
 
 /// Whether it is said to be there, and no more.
