@@ -68,7 +68,9 @@ impl Report<'_> {
 
     fn write_brief(&self, f: &mut String) -> fmt::Result {
         // a text of several lines
-        let said = self.message.map(|said| said.lines().map(str::trim).collect::<Vec<_>>().join(" "));
+        let said = self.message.map(|said| {
+            said.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+        });
         let said = said.map(|said| shortened(&line(&said), 3 * WIDTH));
         self.begin(f, said.map(|said| wrapped("    ", "    ", &said)))?;
         self.write_notes(f, |note| wrapped("", "      ", note))?;

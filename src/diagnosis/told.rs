@@ -8,6 +8,7 @@ mod facts;
 mod given;
 mod here;
 mod launchers;
+mod meant;
 mod modules;
 mod mounts;
 mod places;
