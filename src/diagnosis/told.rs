@@ -88,6 +88,8 @@ pub(crate) struct Told {
     pub(super) unmasked: bool,
     /// The container is a privileged one.
     pub(super) privileged: bool,
+    /// It was given no AppArmor profile, as options or fields show; nobody read what there is.
+    pub(super) unconfined: bool,
     /// It was given no system call filter, as options or fields show; nobody read what there is.
     pub(super) unfiltered: bool,
     /// The container may nest others.
@@ -404,6 +406,7 @@ impl Reader {
             wsl,
             unmasked: given.unmasked,
             privileged: given.is_all(),
+            unconfined: given.unconfined && self.facts.label().is_none(),
             unfiltered: given.unfiltered && !self.facts.shows_filter(),
             nests,
             container_action,

@@ -495,8 +495,8 @@ fn read(text: &[u8], thorough: bool, quote: Option<u8>) -> (Fit, Message) {
     // what follows it is bwrap's advice, and says nothing more; the end of a string is none
     if let Some(found) = strict.as_ref().filter(|found| found.open && found.row.implied.is_some()) {
         // a quotation ends where it is closed; in bwrap's own words are apostrophes only
-        let closes = quote.filter(|quote| b"\"`".contains(quote));
-        let closed = closes.and_then(|quote| text.get(..text.iter().position(|byte| *byte == quote)?));
+        let mark = quote.filter(|quote| b"\"`".contains(quote));
+        let closed = mark.and_then(|quote| text.get(..text.iter().position(|byte| *byte == quote)?));
         if let Some((closed, found)) = closed.and_then(|closed| Some((closed, recognise(closed)?)))
             && fit(&found) == Fit::Known
         {

@@ -309,3 +309,24 @@ fn roots_systems_and_files_are_shown() {
     assert!(listed.contains(std::path::Path::new("/usr/lib/x/helper")));
     assert!(told("-rw-r--r-- 1 root root 224 Feb 1 23:05 /etc/x").files.is_empty());
 }
+
+/// Options and fields say what was asked for: that is no look at what there is, and no reason to know of no cause at all.
+#[test]
+fn what_was_asked_for_is_not_what_was_seen() {
+    let found = |text: &str| diagnose(&Symptom::from_text(text.as_bytes()), &Host::default(), None);
+    let pivot = "bwrap: pivot_root: Operation not permitted";
+    let shown = found(&format!("securityContext:\n  privileged: true\n{pivot}"));
+    assert_eq!(shown.cause(), Some(Cause::SeccompDeniesPivotRoot));
+    assert!(!shown.to_string().contains("(Seccomp: 0"), "{shown}");
+    // where somebody looked, no filter can be it
+    let looked = found(&format!("$ docker run --privileged x\nSeccomp:\t0\n{pivot}"));
+    assert_eq!(looked.cause(), Some(Cause::Unexplained));
+    let said = "bwrap: No permissions to create a new namespace";
+    let shown = found(&format!("$ docker run --privileged x\n{said}"));
+    assert!(!shown.to_string().contains("unconfined (/proc/self/attr/current)"), "{shown}");
+    // what was done by hand refutes what forbids it to everybody
+    let by_hand = found(&format!("`unshare -U true` works\n$ docker run x\n{said}"));
+    assert!(by_hand.causes.iter().all(|it| it.confidence < crate::diagnosis::Confidence::High), "{by_hand}");
+    assert!(!by_hand.causes.iter().any(|it| it.cause == Cause::UserNamespacesSwitchedOff), "{by_hand}");
+    assert!(by_hand.to_string().contains("can be made there by hand"), "{by_hand}");
+}

@@ -101,8 +101,8 @@ pub(super) fn decisive(cause: Cause, text: &str) -> String {
     let joined = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let found = text.lines().chain([joined.as_str()]).find_map(|line| Some((line, begin(line)?)));
     let Some((line, at)) = found else { return text.trim().to_owned() };
-    let clause = line.get(..at).and_then(|head| Some(head.rfind(": ")? + 2)).unwrap_or(at);
-    let rest = line.get(clause..).filter(|_| clause > LEAD);
+    let start = line.get(..at).and_then(|head| Some(head.rfind(": ")? + 2)).unwrap_or(at);
+    let rest = line.get(start..).filter(|_| start > LEAD);
     rest.map_or_else(|| line.trim().to_owned(), |rest| format!("... {}", rest.trim()))
 }
 
