@@ -411,6 +411,14 @@ fn what_only_the_node_knows_is_asked_for() {
     for word in ["uname -r", "max_user_namespaces", "AppArmor", "SELinux", "1.33.1"] {
         assert!(unknown.ask.iter().any(|question| question.contains(word)), "{word}: {:?}", unknown.ask);
     }
+    // a profile of the nodes' is what confines a pod that was started with it
+    let named = context.replace(" }", ", appArmorProfile: { type: Localhost, localhostProfile: mine } }");
+    let named = foretell(
+        &Cluster::new(Runtime::CriO),
+        &one(&format!("kind: Pod\nspec: {}\n", spec.replace(context, &named))),
+    );
+    assert!(named.obstacles.iter().any(|found| found.cause == Cause::AppArmorDeniesMount), "{named:?}");
+    assert!(!named.ask.iter().any(|question| question.contains("whether AppArmor is on")), "{:?}", named.ask);
     assert_eq!(foretell(&containerd(), &pod).answer, Answer::Starts);
     let mut apparmor = containerd();
     apparmor.node.security.apparmor_enabled = bwrap_launch::host::Fact::Present(true);

@@ -9,6 +9,7 @@ use super::setting::Setting;
 use super::symptom::Symptom;
 use super::told::of_profile;
 use super::weigh::weigh;
+use super::wish::uncapitalized;
 use super::{Cause, causes};
 use crate::bwrap::message::Errno;
 use crate::host::{Fact, Host, RESTRICTION};
@@ -89,6 +90,32 @@ pub(super) fn find(case: &Case<'_>) -> Option<Finding> {
     let mut found = causes::unexplained(case);
     found.summary = format!("{} denies bwrap something, as the kernel's log says", denial.who);
     found.evidence.insert(0, denial.evidence());
+    Some(found)
+}
+
+/// What is said of records of what was let pass, where bwrap itself said nothing: nothing failed by that, and what would.
+pub(super) fn let_pass(case: &Case<'_>) -> Option<Finding> {
+    let all = &case.symptom.filter(|symptom| symptom.message().is_none())?.passed;
+    let rule =
+        |record: &Denial| record.causes().find_map(|cause| causes::all().find(|rule| rule.cause == cause));
+    let record = all.iter().find(|record| rule(record).is_some()).or(all.first())?;
+    let mut found = causes::unexplained(case);
+    if found.cause != Cause::Unexplained {
+        return None;
+    }
+    found.summary = format!(
+        "{} only notes here what it would deny, and lets it pass: by that nothing failed",
+        record.who
+    );
+    found.evidence.insert(0, record.evidence());
+    if let Some(rule) = rule(record) {
+        let host = over(all, case.host.clone());
+        let mut later = rule.remedies(&Case::new(case.symptom, &host, case.sandbox));
+        for remedy in &mut later {
+            remedy.summary = format!("Before it is enforced: {}", uncapitalized(&remedy.summary));
+        }
+        found.remedies.splice(0..0, later);
+    }
     Some(found)
 }
 
@@ -247,6 +274,19 @@ mod tests {
             assert_eq!(found.cause, Cause::Unexplained, "{text}");
             assert!(!found.summary.contains("audit"), "{found:?}");
         }
+        // that nothing failed by it is said, and what would if it was enforced
+        let found = first(&mount.replace("permissive=0", "permissive=1"));
+        assert!(found.summary.starts_with("SELinux only notes here"), "{found:?}");
+        assert!(found.remedies[0].summary.starts_with("Before it is enforced: "), "{found:?}");
+        let complains = "apparmor=\"ALLOWED\" operation=\"getattr\" class=\"file\" comm=\"bwrap\"";
+        let found = first(&format!("{complains}\n{complains}"));
+        assert!(found.summary.starts_with("AppArmor only notes here"), "{found:?}");
+        assert_eq!(found.evidence[0].text.matches("ALLOWED").count(), 1, "{found:?}");
+        for beside in ["bwrap: pivot_root: Invalid argument", mount] {
+            let found = first(&format!("{}\n{beside}", mount.replace("permissive=0", "permissive=1")));
+            assert!(!found.summary.contains("only notes"), "{found:?}");
+        }
+        assert!(!first(&complains.replace("bwrap", "cat")).summary.contains("only notes"));
         // what bwrap itself said is more
         assert_eq!(first(&format!("{mount}\nbwrap: pivot_root: Invalid argument")).cause.code(), "MT15");
     }
@@ -340,7 +380,7 @@ mod tests {
         // what was looked at counts for more
         let mut host = Host::default();
         host.security.label = Fact::Present("system_u:system_r:container_t:s0:c1,c2".into());
-        let denials = super::super::denial::read(
+        let [denials, _] = super::super::denial::read(
             b"avc: denied { mounton } for comm=\"bwrap\" scontext=a:b:staff_t:s0 tclass=dir",
         );
         assert_eq!(over(&denials, host.clone()).security, host.security);

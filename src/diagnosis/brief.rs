@@ -67,7 +67,11 @@ impl Report<'_> {
     }
 
     fn write_brief(&self, f: &mut String) -> fmt::Result {
-        let said = self.message.map(|said| shortened(&line(said.trim_end()), 3 * WIDTH));
+        // a text of several lines
+        let said = self.message.map(|said| {
+            said.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+        });
+        let said = said.map(|said| shortened(&line(&said), 3 * WIDTH));
         self.begin(f, said.map(|said| wrapped("    ", "    ", &said)))?;
         self.write_notes(f, |note| wrapped("", "      ", note))?;
         let (first, others) = self.found.split_at_checked(1).unwrap_or_default();

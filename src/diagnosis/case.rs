@@ -146,6 +146,11 @@ impl<'a> Case<'a> {
         self.host.process.seccomp.present().map(|mode| *mode == 2)
     }
 
+    /// Whether nobody looked, and options of a container show that it was to have none.
+    pub(super) fn is_shown_unfiltered(&self) -> bool {
+        self.filtered() == Some(false) && self.told().is_some_and(|told| told.unfiltered)
+    }
+
     /// The name of that filter, where whoever set it up says so.
     pub(super) fn filter_name(&self) -> Option<&str> {
         self.host.process.seccomp_profile.present().map(String::as_str)

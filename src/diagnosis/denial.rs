@@ -15,15 +15,20 @@ const BROKEN: usize = 5;
 /// Who speaks where the kernel itself did not mount a procfs.
 pub(super) const KERNEL: &str = "the kernel";
 
+/// What stands in the record of a profile that only complains.
+const COMPLAINS: &str = "apparmor=\"ALLOWED\"";
+
 /// A record in which somebody denies bwrap something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Denial {
     pub(super) line: String,
     pub(super) who: &'static str,
+    /// It was only noted, and let pass: SELinux is permissive, the profile complains.
+    pub(super) passed: bool,
 }
 
-/// What a text has of them.
-pub(super) fn read(text: &[u8]) -> Vec<Denial> {
+/// What a text has of them: what was denied, and what was only noted.
+pub(super) fn read(text: &[u8]) -> [Vec<Denial>; 2] {
     let lines: Vec<Cow<'_, str>> = text
         .split(|byte| *byte == b'\n')
         .take(MOST_LINES)
@@ -33,26 +38,31 @@ pub(super) fn read(text: &[u8]) -> Vec<Denial> {
         let (first, more) = lines.get(at..)?.split_first()?;
         Denial::read(first, more)
     });
-    records.take(MOST).collect()
+    let (mut passed, mut denied): (Vec<Denial>, Vec<Denial>) = records.partition(|record| record.passed);
+    passed.truncate(MOST);
+    denied.truncate(MOST);
+    [denied, passed]
 }
 
 /// Whether a line is what is left of a record: words with values, and the few between them.
 fn goes_on(line: &str) -> bool {
     let mut words = line.split_whitespace().peekable();
     let part = |word: &str| word.contains('=') || ["{", "}", "for", "denied", ">"].contains(&word);
-    words.peek().is_some_and(|first| !first.starts_with("type=")) && words.all(part)
+    let another =
+        words.peek().is_none_or(|first| first.starts_with("type=") || first.starts_with("apparmor="));
+    !another && words.all(part)
 }
 
 impl Denial {
     fn read(first: &str, more: &[Cow<'_, str>]) -> Option<Self> {
         if first.contains("VFS: Mount too revealing") {
-            return Some(Self { line: first.trim().to_owned(), who: KERNEL });
+            return Some(Self { line: first.trim().to_owned(), who: KERNEL, passed: false });
         }
         let who = who_denies(first)?;
         let rest = more.iter().take(BROKEN).take_while(|line| goes_on(line));
         let line = rest
             .fold(first.trim().to_owned(), |line, more| line + " " + more.trim().trim_start_matches("> "));
-        let denial = Self { line, who };
+        let denial = Self { line, who, passed: false };
         let names = |word: &str| {
             let value = word.strip_prefix("comm=").or(word.strip_prefix("exe="));
             value.map(|value| value.trim_matches('"')).is_some_and(|value| {
@@ -61,8 +71,10 @@ impl Denial {
             })
         };
         // what was only told of, and allowed
-        let allowed = |word: &str| ["permissive=1", "code=0x7ffc0000"].contains(&word);
-        (denial.words().any(names) && !denial.words().any(allowed)).then_some(denial)
+        let allowed = |word: &str| ["permissive=1", "code=0x7ffc0000", COMPLAINS].contains(&word);
+        let passed = denial.words().any(allowed);
+        let of_bwrap = denial.words().any(names);
+        of_bwrap.then_some(Self { passed, ..denial })
     }
 
     pub(super) fn words(&self) -> impl Iterator<Item = &str> {
@@ -97,7 +109,7 @@ fn who_denies(line: &str) -> Option<&'static str> {
     let has = |word: &str| words(line).any(|own| own == word);
     if has("avc") && has("denied") {
         Some("SELinux")
-    } else if has("apparmor=\"DENIED\"") || has("target=\"unprivileged_userns\"") {
+    } else if has("apparmor=\"DENIED\"") || has(COMPLAINS) || has("target=\"unprivileged_userns\"") {
         Some("AppArmor")
     } else if has("type=SECCOMP") || has("type=1326") || has("SECCOMP") {
         Some("seccomp")

@@ -138,7 +138,13 @@ impl Sight {
 
 /// A system call filter.
 pub(super) fn filter(case: &Case<'_>) -> Sight {
-    Sight::new(case.filtered(), include_str!("sights/filter.txt"), &[])
+    // that it was asked for is no look at what there is
+    let sentences = if case.is_shown_unfiltered() {
+        include_str!("sights/unfiltered.txt")
+    } else {
+        include_str!("sights/filter.txt")
+    };
+    Sight::new(case.filtered(), sentences, &[])
 }
 
 /// Root.
@@ -164,7 +170,10 @@ pub(super) fn profile(case: &Case<'_>) -> Sight {
     let name = security.apparmor().filter(|name| *name != "unconfined");
     let known = [&security.label, &security.apparmor_label].iter().any(|label| !label.is_unknown());
     let answer = name.map(|_| true).or(known.then_some(false));
-    Sight::new(answer, include_str!("sights/profile.txt"), &[("name", name.unwrap_or_default())])
+    let shown = answer == Some(false) && case.told().is_some_and(|told| told.unconfined);
+    let sentences =
+        if shown { include_str!("sights/unprofiled.txt") } else { include_str!("sights/profile.txt") };
+    Sight::new(answer, sentences, &[("name", name.unwrap_or_default())])
 }
 
 /// A security module that confines this process, whichever it is.

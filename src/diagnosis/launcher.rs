@@ -11,6 +11,8 @@ pub(super) enum Launcher {
     Steam,
     NixFhs,
     Opam,
+    /// What composes trees for rpm-ostree, as root.
+    RpmOstree,
     /// A program that shows web pages, as Epiphany.
     WebKit,
     /// A program that shows images with glycin, as GNOME's do.

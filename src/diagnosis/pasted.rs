@@ -8,7 +8,7 @@ use super::line::missing;
 use super::symptom::Symptom;
 use super::{Remedy, diagnose};
 use crate::bwrap::Message;
-use crate::bwrap::message::Spoken;
+use crate::bwrap::message::{Errno, Spoken};
 use crate::host::Host;
 use crate::sandbox::Sandbox;
 use crate::visible::line;
@@ -47,7 +47,9 @@ pub fn diagnose_pasted(symptom: &Symptom, host: &Host, sandbox: Option<&Sandbox>
     }
     if let Some(text) = message.and_then(stand_in) {
         let shown = line(&text);
-        diagnosis.notes.push(if is_expanded(&text) {
+        // that one was looked up, and refused: it was shortened by whoever pastes it
+        let looked_up = message.and_then(Message::errno).and_then(Errno::code) == Some(libc::EACCES);
+        diagnosis.notes.push(if is_expanded(&text) && !looked_up {
             format!("{shown} is what a shell expands: bwrap does not, and fails so if it was given that as it stands")
         } else {
             format!("{shown} stands for a path: whether the real one is there is not known")

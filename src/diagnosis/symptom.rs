@@ -59,6 +59,8 @@ pub struct Symptom {
     pub(crate) told: Option<Box<Told>>,
     /// What the kernel's log says in it of denials.
     pub(crate) denials: Vec<Denial>,
+    /// What it says of what would be denied, and was let pass.
+    pub(crate) passed: Vec<Denial>,
     /// bwrap's words went where they could not be read back: that none are known does not mean that it said nothing.
     pub(crate) unheard: bool,
 }
@@ -102,7 +104,8 @@ impl Symptom {
             Said::NotStarted(error) => (foreign(), error.code()),
             Said::Nothing => (foreign(), None),
         };
-        Self { messages, errno, told: Told::read(text), denials: denial::read(text), ..Self::default() }
+        let [denials, passed] = denial::read(text);
+        Self { messages, errno, told: Told::read(text), denials, passed, ..Self::default() }
     }
 
     /// The message that ended bwrap: the first one that is known and no warning. bwrap is several processes, and what

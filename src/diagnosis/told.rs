@@ -8,12 +8,14 @@ mod facts;
 mod given;
 mod here;
 mod launchers;
+mod meant;
 mod modules;
 mod mounts;
 mod places;
 mod prompts;
 mod said;
 mod signs;
+mod switches;
 mod systems;
 mod tried;
 mod units;
@@ -74,6 +76,10 @@ pub(crate) struct Told {
     pub(super) typed: bool,
     /// Landlock is spoken of.
     pub(super) landlock: bool,
+    /// It is told that a user namespace can be made by hand.
+    pub(super) unshares: bool,
+    /// It is told that it is within another sandbox, whose nobody says.
+    pub(super) nested: bool,
     /// It is WSL, and nothing says which.
     pub(super) wsl: bool,
     /// The system is NixOS.
@@ -82,8 +88,14 @@ pub(crate) struct Told {
     pub(super) unmasked: bool,
     /// The container is a privileged one.
     pub(super) privileged: bool,
+    /// It was given no AppArmor profile, as options or fields show; nobody read what there is.
+    pub(super) unconfined: bool,
+    /// It was given no system call filter, as options or fields show; nobody read what there is.
+    pub(super) unfiltered: bool,
     /// The container may nest others.
     pub(super) nests: bool,
+    /// It is an action of GitHub's that is a container: nobody sets its options.
+    pub(super) container_action: bool,
     /// The version of bwrap.
     pub(super) version: Option<String>,
     /// A bwrap that ls(1) shows, and whether everybody may read it.
@@ -191,6 +203,8 @@ struct Reader {
     chromium_os: Option<&'static str>,
     module: Said<Module>,
     signs: BTreeSet<Sign>,
+    /// Engines that did not start a container.
+    not_started: BTreeSet<Platform>,
     /// The lines whose words were read.
     shapes: HashSet<String>,
 }
@@ -245,6 +259,7 @@ impl Reader {
         self.chromium_os = self.chromium_os.or(chromium_os.copied());
         self.signs.extend(signs::of(line, lower));
         self.tried.extend(tried::tried(lower));
+        self.not_started.extend(places::not_started(lower));
         for (module, _) in DISTRIBUTIONS.iter().filter(|(_, words)| holds(lower, words)) {
             self.module.note(*module);
         }
@@ -271,6 +286,9 @@ impl Reader {
         let value = self.asked.take().zip(values::value(line));
         let printed = value.or_else(|| values::parameter(line)).filter(|_| !self.sets);
         if let Some((name, value)) = printed {
+            self.sysctls.entry(name).or_default().note(Some(value));
+        }
+        if let Some((name, value)) = switches::switch(lower) {
             self.sysctls.entry(name).or_default().note(Some(value));
         }
         self.sets = values::sets_parameter(lower);
@@ -333,6 +351,10 @@ impl Reader {
         }) {
             self.platforms.remove(&Platform::SystemdUnit);
         }
+        // what fails beside bwrap, in the same container, is not what it is in
+        if self.platforms.contains_key(&Platform::Nspawn) {
+            self.platforms.retain(|platform, _| !self.not_started.contains(platform));
+        }
         // a cluster's client stands on many desks
         if launcher.is_some_and(Launcher::is_of_desktops)
             && self.evidence(Platform::Kubernetes) == Some("kubectl")
@@ -355,6 +377,8 @@ impl Reader {
         let [rootfs, qubes, fuse] = [Sign::Rootfs, Sign::Qubes, Sign::Fuse].map(|sign| self.has(sign));
         let signs = [Sign::NixOs, Sign::Android, Sign::Wsl, Sign::Sudo, Sign::Typed, Sign::Landlock];
         let [nixos, android, wsl, sudo, typed, landlock] = signs.map(|sign| self.has(sign));
+        let container_action = self.has(Sign::ContainerAction);
+        let [unshares, nested] = [Sign::Unshares, Sign::Nested].map(|sign| self.has(sign));
         let (given, nests) = (self.facts.given(), self.facts.nests);
         let (version, bwrap) = (self.version.once().cloned().flatten(), self.bwrap.once().cloned());
         let typed = typed && self.unit.is_empty();
@@ -377,10 +401,15 @@ impl Reader {
             sudo,
             typed,
             landlock,
+            unshares,
+            nested,
             wsl,
             unmasked: given.unmasked,
             privileged: given.is_all(),
+            unconfined: given.unconfined && self.facts.label().is_none(),
+            unfiltered: given.unfiltered && !self.facts.shows_filter(),
             nests,
+            container_action,
             version,
             bwrap,
             files,

@@ -3,6 +3,7 @@
 use super::Finding;
 use super::finding::Confidence;
 use super::remedy::{Action, ContainerOptions, PodPatch, Remedy, UnitSettings, told};
+use super::wish::uncapitalized;
 
 /// So many remedies of a cause are tried beside those of the others.
 const CHOICES: usize = 3;
@@ -21,6 +22,14 @@ pub(super) fn at_once<'a>(line: impl Iterator<Item = &'a Finding>) -> Vec<Remedy
         }
     }
     found.into_iter().map(|(remedy, _)| remedy).collect()
+}
+
+/// Two steps as one remedy, if both are taken in the same place and do not contradict one another.
+pub(super) fn both(one: &Remedy, more: &Remedy) -> Option<Remedy> {
+    let [(both, _)] = <[Merged; 1]>::try_from(with(&[(one.clone(), false)], more)?).ok()?;
+    let needs = [one.needs.as_slice(), more.needs.as_slice()].concat();
+    let summary = format!("{}, and {}", one.summary, uncapitalized(&more.summary));
+    Some(Remedy { summary, needs, ..both })
 }
 
 /// A remedy, and whether it is made of several.

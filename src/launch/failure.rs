@@ -357,6 +357,7 @@ impl Failure {
             // the host itself is asked
             told: None,
             denials: Vec::new(),
+            passed: Vec::new(),
             unheard: !piped && self.had_words() && self.wording.heard == Heard::Lost,
         }
     }

@@ -310,7 +310,7 @@ fn in_line(line: &[u8], first: Start, after: &[Vec<u8>], thorough: bool, retype:
     if best.is_none() && thorough {
         let rest = line.get(first.words..)?;
         best = word_starts(rest).take(64).find_map(|at| {
-            let (fit, message) = read(rest.get(at..)?, true, None);
+            let (fit, message) = read(rest.get(at..)?, true, quote_before(rest, at));
             // without its error only where somebody quotes it
             let quoted =
                 fit == Fit::Whole && rest.get(at.checked_sub(1)?).is_some_and(|byte| b"\"'`".contains(byte));
@@ -494,6 +494,14 @@ fn read(text: &[u8], thorough: bool, quote: Option<u8>) -> (Fit, Message) {
     let strict = recognise(text);
     // what follows it is bwrap's advice, and says nothing more; the end of a string is none
     if let Some(found) = strict.as_ref().filter(|found| found.open && found.row.implied.is_some()) {
+        // a quotation ends where it is closed; in bwrap's own words are apostrophes only
+        let mark = quote.filter(|quote| b"\"`".contains(quote));
+        let closed = mark.and_then(|quote| text.get(..text.iter().position(|byte| *byte == quote)?));
+        if let Some((closed, found)) = closed.and_then(|closed| Some((closed, recognise(closed)?)))
+            && fit(&found) == Fit::Known
+        {
+            return (Fit::Known, Message::of(closed, Some(found)));
+        }
         let [.., whole] = trims(text, quote);
         let whole = whole.strip_suffix(b"\"").or(whole.strip_suffix(b"`")).unwrap_or(whole);
         if fit(found) == Fit::Known

@@ -800,3 +800,25 @@ fn a_state_is_no_message() {
         assert_eq!(found(&format!("bwrap: {message}")).unwrap().text(), message);
     }
 }
+
+/// Whoever quotes a message closes the quotation, and goes on: its advice has apostrophes only.
+#[test]
+fn a_quotation_ends_where_it_is_closed() {
+    for (text, said) in [
+        (
+            "it is broken (\"No permissions to create new namespace\") in production",
+            "No permissions to create new namespace",
+        ),
+        (
+            "`bwrap` errors *\"No permissions to create a new namespace\"*, so grok can't set up its bind and fails.",
+            "No permissions to create a new namespace",
+        ),
+        (
+            "bwrap: No permissions to create new namespace, likely because the kernel does not allow it. Use 'sysctl x'.",
+            "No permissions to create new namespace, likely because the kernel does not allow it. Use 'sysctl x'.",
+        ),
+    ] {
+        let shown = found(text).map(|message| message.text().to_string_lossy().into_owned());
+        assert_eq!(shown.as_deref(), Some(said), "{text}");
+    }
+}

@@ -28,7 +28,14 @@ rules! {
     NoIdsForPod, Failed, [], unless "a pod with hostUsers: false starts on the same node when it is empty"
         => said, |case| {
             let nested = says(case, "operation not permitted");
-            let ids = if nested { told!(K816, "ids-of-node") } else { told!(K816, "range-of-kubelet") };
+            let ids = if nested {
+                told!(K816, "ids-of-node")
+            } else if says(case, "unused ids") || says(case, "enough available ids") {
+                // of another range, by another program
+                told!(K816, "range-of-crio")
+            } else {
+                told!(K816, "range-of-kubelet")
+            };
             vec![ids, told!("without-host-users")]
         };
 
@@ -53,7 +60,10 @@ rules! {
         };
 
     SeccompFileMissing, Failed, [], unless "the file of the message is on the node that the pod came to"
-        => said;
+        => said, |case| {
+            let annotated = says(case, "/seccomp/localhost/").then(|| told!(K806, "path-without-localhost"));
+            annotated.into_iter().chain([told!(K806, "seccomp-file-on-nodes")]).collect()
+        };
 
     AppArmorProfileNotLoaded, Failed, [],
         unless "`aa-status`, typed on the node as root, lists the profile of the message" => said, load_on_nodes;
@@ -63,6 +73,8 @@ rules! {
         => said, |case| {
             let mut files = if says(case, SNAPSHOTTER) {
                 vec![told!(K808, "image-that-maps-ids")]
+            } else if STORE.iter().all(|words| says(case, words)) {
+                vec![told!(K808, "store-that-maps-ids")]
             } else if says(case, TOKEN) {
                 vec![told!(K808, "kernel-that-maps-the-token"), told!(K808, "no-token")]
             } else {
@@ -101,7 +113,8 @@ rules! {
     // what is everybody's is nobody's: it comes last
     PodNotStarted, Failed, [], unless "`kubectl get pod POD` says Running, and bwrap ran in it" => said, |case| {
         let hook = says(case, HOOK).then(|| told!(K810, "hook-of-kind"));
-        hook.into_iter().chain([told!(K810, "ask-the-cluster"), told!(K810, "judge-the-manifest")]).collect()
+        let sysfs = SYSFS.iter().all(|words| says(case, words)).then(|| told!(K810, "sysfs-of-pod"));
+        hook.into_iter().chain(sysfs).chain([told!(K810, "ask-the-cluster"), told!(K810, "judge-the-manifest")]).collect()
     };
 }
 
@@ -111,11 +124,17 @@ const NOT_STARTED: &str = "the pod was not started: ";
 /// What mounts an image's own files.
 const SNAPSHOTTER: &str = "snapshotter";
 
+/// The store of images of what CRI-O and Podman are made of.
+const STORE: &[&str] = &["create mapped mount for", "/containers/storage/"];
+
 /// The volume of each pod's own that has the token of its service account.
 const TOKEN: &str = "/kube-api-access-";
 
 /// What kind's nodes run before a container starts.
 const HOOK: &str = "/kind/bin/mount-product-files.sh: permission denied";
+
+/// What a runtime says that may not mount a new sysfs: only who owns the network namespace may, and sees all of the old one.
+const SYSFS: &[&str] = &["error mounting \"sysfs\" to rootfs", "operation not permitted"];
 
 /// What can be said of a pod before anything is explained.
 pub(in crate::diagnosis) fn headline(cause: Cause, text: Option<&str>) -> Option<&'static str> {
@@ -196,12 +215,13 @@ pub(in crate::diagnosis) fn find(case: &Case<'_>) -> Option<Finding> {
 
 fn said(case: &Case<'_>) -> Option<Judgement> {
     let (reason, text) = reason(case)?;
-    let lower = text.to_lowercase();
+    let lower = text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");
     // the runtime prints the same about other failures
     let limit = reason == Cause::NodeWithoutUserNamespaces;
     let sure = !limit || lower.contains("no space left on device");
     let who = if reason.code().starts_with("K8") { "Kubernetes says so" } else { "it was said" };
-    let found = weigh(if sure { High } else { Low }).heard(case, format!("{who}: {}", text.trim()));
+    let found = weigh(if sure { High } else { Low })
+        .heard(case, format!("{who}: {}", about::decisive(reason, &text)));
     // what a standard for pods minds, and what bwrap needs of it
     let minded = section(reason.text(), "minded").lines().filter_map(|row| row.split_once('\t'));
     let minded: Vec<&str> = minded.filter(|(word, _)| lower.contains(word)).map(|(_, text)| text).collect();
@@ -225,9 +245,11 @@ fn says(case: &Case<'_>, words: &str) -> bool {
 /// Without procMount nobody minds it; one of OpenShift's constraints is there for it.
 fn what_is_admitted(case: &Case<'_>) -> Vec<Remedy> {
     let nested = says(case, "nested-container").then(|| told!(K809, "nested-container"));
+    let constraint = nested.is_none() && says(case, "security context constraint");
+    let constraint = constraint.then(|| told!(K809, "what-the-constraint-chooses"));
     let without = says(case, "procmount").then(|| told!("bind-proc-without-proc-mount"));
     let others = [told!(K809, "ask-for-less"), told!(K809, "namespace-of-its-own")];
-    nested.into_iter().chain(without).chain(others).collect()
+    nested.into_iter().chain(constraint).chain(without).chain(others).collect()
 }
 
 fn load_on_nodes(case: &Case<'_>) -> Vec<Remedy> {

@@ -7,6 +7,8 @@ pub(super) mod refusals;
 
 use super::prelude::*;
 use crate::bwrap::Stage;
+use crate::diagnosis::launcher::Launcher;
+use crate::diagnosis::way;
 use crate::host::IdMapping;
 
 /// With a user namespace of the sandbox's.
@@ -44,6 +46,11 @@ rules! {
         => join_denied;
 }
 
+/// Whether it is told that a user namespace can be made by hand in the same place: nothing forbids them to everybody there, then.
+pub(in crate::diagnosis) fn made_by_hand(case: &Case<'_>) -> bool {
+    case.says(&[NO_PERMISSIONS]) && case.told().is_some_and(|told| told.unshares)
+}
+
 /// The kernel makes no user namespace for whoever is in a chroot, root or not; and without one the root must be a mount.
 fn chrooted(case: &Case<'_>) -> Option<Judgement> {
     let (makes, mounted) = (user_namespace(case), root_is_mount(case));
@@ -61,7 +68,7 @@ fn chrooted(case: &Case<'_>) -> Option<Judgement> {
         }
         (Some(_), _) if case.says(&[MAKE_SLAVE]) => weigh(Low)
             .seen_against(mounts, "something is mounted on / as seen from here (/proc/self/mountinfo)"),
-        _ if makes == Some(false) => return None,
+        _ if makes == Some(false) || made_by_hand(case) => return None,
         (_, Some(hint)) => {
             weigh(Medium).seen(&case.platforms, format!("{} points to a chroot", hint.evidence))
         }
@@ -92,7 +99,7 @@ const CLONE: &str = "kernel.unprivileged_userns_clone";
 fn switched_off(case: &Case<'_>) -> Option<Judgement> {
     let makes = user_namespace(case);
     let value = case.host.sysctl(CLONE);
-    rule_out(makes == Some(false) || value.is_absent())?;
+    rule_out(makes == Some(false) || value.is_absent() || made_by_hand(case))?;
     if value.present().is_none() {
         let release = &case.host.kernel.release;
         let hardened = release.present().is_some_and(|release| release.contains("hardened"));
@@ -129,7 +136,7 @@ fn mapped(map: &Fact<Vec<IdMapping>>, id: &Fact<u32>) -> Option<(bool, u32)> {
 
 fn unmapped(case: &Case<'_>) -> Option<Judgement> {
     let makes = user_namespace(case);
-    rule_out(makes == Some(false))?;
+    rule_out(makes == Some(false) || made_by_hand(case))?;
     let (namespace, process) = (&case.host.user_namespace, &case.host.process);
     let user = mapped(&namespace.uid_map, &process.uid);
     let group = mapped(&namespace.gid_map, &process.gid);
@@ -186,6 +193,10 @@ fn ask_for_one(case: &Case<'_>) -> Vec<Remedy> {
         return permit_calls(case);
     }
     let ask = Remedy::change(SandboxChange::UnshareUser);
+    // which is root's work, and in whose line it is not
+    if Launcher::of(case) == Some(Launcher::RpmOstree) {
+        return vec![ask];
+    }
     let user = Wish::User.grant(case);
     // root can be mapped into a new one only with this
     if case.has(Capability::CAP_SETFCAP) == Some(false) {
@@ -199,9 +210,17 @@ fn ask_for_one(case: &Case<'_>) -> Vec<Remedy> {
     if engine && case.filtered().is_none() {
         let summary =
             "Ask for a user namespace, and let the filter of the container permit one (NS01)".to_owned();
-        return Remedy { summary, ..ask }.or(permit_calls(case)).or(user);
+        return Remedy { summary, ..ask }.or(as_user(case, user));
     }
     ask.or(user)
+}
+
+/// Another user than root, whose user namespace the engine's filter has to permit as well: neither alone changes anything.
+fn as_user(case: &Case<'_>, user: Vec<Remedy>) -> Vec<Remedy> {
+    let filters = permit_calls(case);
+    let both: Vec<Remedy> =
+        user.iter().flat_map(|user| filters.iter().filter_map(|filter| way::both(user, filter))).collect();
+    if both.is_empty() { user } else { both }
 }
 
 fn join_denied(case: &Case<'_>) -> Option<Judgement> {

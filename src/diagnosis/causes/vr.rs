@@ -162,9 +162,9 @@ pub(super) fn install_bubblewrap(case: &Case<'_>, since: &str) -> Remedy {
     let (or_name, launchers) = match Launcher::of(case) {
         Some(Launcher::Steam) => (NAMED, ""),
         Some(Launcher::Flatpak) => (", or name another one with the variable FLATPAK_BWRAP", ""),
-        Some(Launcher::Codex | Launcher::ClaudeCode | Launcher::Opam | Launcher::Glycin) => {
-            ("", "; the first one on the PATH of the launcher counts")
-        }
+        Some(
+            Launcher::Codex | Launcher::ClaudeCode | Launcher::Opam | Launcher::RpmOstree | Launcher::Glycin,
+        ) => ("", "; the first one on the PATH of the launcher counts"),
         Some(Launcher::NixFhs | Launcher::WebKit) => {
             ("", "; the launcher was built with the path of one, so that has to be newer")
         }

@@ -58,6 +58,11 @@ impl Facts {
         self.label.once().map(String::as_str)
     }
 
+    /// Whether a line of /proc/self/status shows if a filter is on.
+    pub(super) fn shows_filter(&self) -> bool {
+        self.status.get("Seccomp").and_then(Said::once).is_some()
+    }
+
     /// What a container was given.
     pub(super) fn given(&self) -> Given {
         self.runs.given()

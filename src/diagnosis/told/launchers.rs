@@ -21,6 +21,11 @@ pub(super) const LAUNCHERS: &[(Launcher, &[&str])] = &[
     ),
     (Launcher::Opam, &["opam-init/hooks/sandbox.sh", "opam init", "opam install", "opam switch"]),
     (
+        Launcher::RpmOstree,
+        // the first are its own words
+        &["bwrap test failed", "rpm-ostree compose", "coreos-assembler", "rpmostree-dracut-wrapper"],
+    ),
+    (
         Launcher::ClaudeCode,
         // the last is how it shows what a command printed
         &[

@@ -1,8 +1,8 @@
 //! By what words a text tells where bwrap ran. It also names places in passing, says that something works there, and has their names in
 //! paths and prompts: none of that counts.
 
-use super::denied::{is_denied, is_in_passing};
-use super::words::{clause, stands_whole, token};
+use super::meant::{is_meant, is_named, is_spoken};
+use super::words::stands_whole;
 use crate::host::{Platform, Sighting};
 
 /// Words of platforms: what only whoever is there writes.
@@ -18,6 +18,11 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
             "docker-compose",
             "docker container",
             "docker image",
+            "docker host",
+            "docker-default",
+            "docker \u{90e8}\u{7f72}",
+            "docker \u{5bb9}\u{5668}",
+            "codespace",
             "codespaces",
             "error: failed to solve",
             "docker executor",
@@ -39,6 +44,9 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
             "podman compose",
             "podman-compose",
             "podman engine",
+            "podman container",
+            "podman containers",
+            "fedora-toolbox",
             "rootless podman",
             "in podman",
             "inside podman",
@@ -61,6 +69,9 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
             "kubepods",
             "\"pod_name\"",
             "k8s pod",
+            "k8s pods",
+            "k8s container",
+            "k8s containers",
             "kubernetes pod",
             "in a pod",
             "inside a pod",
@@ -120,7 +131,17 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
             "on my chromebook",
         ],
     ),
-    (Platform::Nspawn, &["systemd-nspawn"]),
+    (
+        Platform::Nspawn,
+        &[
+            "systemd-nspawn",
+            "in nspawn",
+            "inside nspawn",
+            "nspawn container",
+            "in an nspawn",
+            "inside an nspawn",
+        ],
+    ),
     // the last as the root of another tree shows itself
     (
         Platform::Chroot,
@@ -193,7 +214,14 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
     (Platform::Wsl2, &["wsl 2", "wsl2"]),
     (
         Platform::GitHubActions,
-        &["github actions", "actions/checkout", "runs-on", "##[error]process completed", "runner image: "],
+        &[
+            "github actions",
+            "github runner",
+            "actions/checkout",
+            "runs-on",
+            "##[error]process completed",
+            "runner image: ",
+        ],
     ),
     (Platform::GitLabCi, &["gitlab-runner", "gitlab-ci", "gitlab ci"]),
     (Platform::Fargate, &["fargate"]),
@@ -237,128 +265,18 @@ pub(super) fn places(line: &str) -> Vec<Place> {
     phrases.chain(names).map(place).collect()
 }
 
-/// Whether a phrase is meant as the place where it fails.
-fn is_meant(line: &str, word: &str, before: &str, after: &str) -> bool {
-    // where every shell of Ubuntu's looks for programs, and where each snap of a machine is mounted
-    let mounted = ["squashfs", "/dev/loop"].iter().any(|mark| line.contains(mark))
-        || line.trim_start().starts_with("loop");
-    let path = word == "/snap/" && (after.starts_with("bin") || mounted);
-    // what a program says of a command of its own: `"chroot /work final" returned non-zero exit code 1`
-    let reported =
-        word.starts_with("chroot") && before.ends_with(['"', '\'']) && after.contains(" returned ");
-    !path && !reported && !is_denied(before, after) && !is_elsewhere(before, after) && !is_installed(after)
-}
-
-/// Whether a name is.
-fn is_named(word: &str, before: &str, after: &str) -> bool {
-    // Proxmox runs virtual machines as well
-    let machine = ["vm", "vms", "kvm", "qemu", "virtual machine", "virtual machines", "not lxc", "no lxc"];
-    let virtual_machine = || {
-        let line = [before, after].concat();
-        machine.iter().any(|words| stands_whole(&line, words, |_, _| true))
-    };
-    let has_container =
-        || ["lxc", "container"].iter().any(|words| before.contains(words) || after.contains(words));
-    !is_denied(before, after)
-        && !is_elsewhere(before, after)
-        && !is_installed(after)
-        && !is_part(before, after)
-        && !is_in_passing(before, after)
-        && (!is_habit(before, after) || word == "proxmox" && has_container())
-        && !(word == "proxmox" && virtual_machine())
-}
-
-/// Whether it is a part of a path, a prompt, an address or a longer name: `lxc@laptop:~/kubernetes$`, `/opt/lxc-scripts`.
-fn is_part(before: &str, after: &str) -> bool {
-    let [head, tail] = token(before, after);
-    let longer = |text: &str| text.starts_with(char::is_alphabetic);
-    let of_path =
-        |text: &str| text.starts_with(['/', '~', '.']) || text.contains("://") || text.contains('@');
-    // `lxd-container` is one
-    let hyphen = tail.strip_prefix('-').is_some_and(|rest| longer(rest) && !rest.starts_with("container"))
-        || head.ends_with('-') && !head.ends_with("in-");
-    of_path(head) || tail.contains('@') || tail.contains("://") || hyphen
-}
-
-/// What comes before the name of a place in which something runs.
-const INTO: &[&str] = &[
-    "in ",
-    "inside ",
-    "within ",
-    "under ",
-    "on ",
-    "in a ",
-    "in an ",
-    "inside a ",
-    "inside an ",
-    "into ",
-    "is ",
+/// What an engine itself says of a container that it did not start. Whatever failed so is not where bwrap ran.
+const NOT_STARTED: &[(Platform, &[&str])] = &[
+    (Platform::Docker, &["docker: error response from daemon"]),
+    (Platform::Lxc, &["failed to run: lxd forkstart", "failed to run: incusd forkstart"]),
+    (Platform::Podman, &["error: crun:", "error: runc:"]),
 ];
 
-/// Words of a sentence about what somebody has or is.
-const HABITS: &[&str] = &[
-    "regularly ",
-    "admin",
-    "there is also ",
-    "there's also ",
-    "which ",
-    "command -v ",
-    "whereis ",
-    "type -a ",
-    "not used",
-    "unused",
-];
-
-/// Whether a sentence tells what somebody has or uses otherwise: `I use it regularly with flatpak and lxc`.
-fn is_habit(before: &str, after: &str) -> bool {
-    let [head, tail] = clause(before, after);
-    let into = INTO.iter().any(|words| before.ends_with(words));
-    let has = |text: &str| HABITS.iter().any(|words| text.contains(words));
-    !into && (has(head) || ["admin", "not used", "unused"].iter().any(|words| tail.contains(words)))
-}
-
-/// Whether it is said to be there, and no more.
-fn is_installed(after: &str) -> bool {
-    let rest = after.trim_start_matches(['`', '"', '\'', '*']);
-    let there =
-        [" is installed", " installed", " is available"].iter().find_map(|words| rest.strip_prefix(words));
-    // what was installed from something is what it runs in
-    there.is_some_and(|rest| !rest.starts_with(" from "))
-}
-
-/// Whether the clause says that there it works.
-fn is_elsewhere(before: &str, after: &str) -> bool {
-    const WORKS: &[&str] =
-        &["works", "worked", "succeeds", "is fine", "are fine", "runs fine", "work fine", "no problem"];
-    const UNLESS: &[&str] = &[
-        "not ",
-        "n't ",
-        "no longer ",
-        "never ",
-        "only ",
-        "stopped ",
-        "except",
-        "apart from",
-        "until",
-        "before",
-        "once ",
-        "used to",
-        "nothing ",
-        "hardly ",
-        "if ",
-        "how ",
-    ];
-    let clause = clause(before, after).concat();
-    let has = |words: &&&str| stands_whole(&clause, words, |_, _| true);
-    WORKS.iter().any(|words| has(&words)) && !UNLESS.iter().any(|words| clause.contains(words))
-}
-
-/// Whether a word stands in a sentence, and not in what was typed or printed.
-fn is_spoken(line: &str, word: &str) -> bool {
-    let line = line.trim_start_matches(|c: char| c.is_whitespace() || "`>|".contains(c));
-    let typed = line.starts_with(['$', '#', '%', '\u{279c}', '\u{2b22}']) || line.starts_with(word);
-    let prompt = line.split_whitespace().next().is_some_and(|first| first.contains('@'));
-    !(typed || prompt || line.starts_with("sudo "))
+/// The engine that says so in a line in small letters.
+pub(super) fn not_started(line: &str) -> Option<Platform> {
+    let line = line.trim_start();
+    let says = |words: &[&str]| words.iter().any(|words| line.contains(words));
+    NOT_STARTED.iter().find(|(_, words)| says(words)).map(|(platform, _)| *platform)
 }
 
 /// Whose profile a label of AppArmor's is, where its name says that.

@@ -50,6 +50,27 @@ fn launchers_platforms_and_machines() {
     ] {
         assert_eq!(on(text), [Platform::Docker], "{text}");
     }
+    for (text, platform) in [
+        ("I run it inside a Podman container.", Platform::Podman),
+        ("standard k8s containers", Platform::Kubernetes),
+        ("29.6.1, default seccomp + docker-default", Platform::Docker),
+        ("in an AI-enabled Codespace", Platform::Docker),
+        ("Ubuntu 24.04 Docker host", Platform::Docker),
+        ("a GitHub runner", Platform::GitHubActions),
+        ("bubblewrap in nspawn", Platform::Nspawn),
+    ] {
+        assert_eq!(on(text), [platform], "{text}");
+    }
+    // what fails beside it, in the same container
+    let failed = "systemd-nspawn: EPERM\n# docker run x\ndocker: Error response from daemon: runc create failed\nbwrap: x";
+    assert_eq!(on(failed), [Platform::Nspawn]);
+    let alone =
+        "# docker run x\ndocker: Error response from daemon: no such profile\n# docker run y\nbwrap: x";
+    assert_eq!(on(alone), [Platform::Docker]);
+    assert_eq!(on("systemd-nspawn -D x\n# docker run x\nbwrap: x"), [Platform::Docker, Platform::Nspawn]);
+    // a few words more say where it is
+    assert_eq!(on("in a container (Proxmox LXC, unprivileged, Debian 12)"), [Platform::Lxc]);
+    assert_eq!(on("it runs in kubernetes, and I'm not sure how to mend it"), [Platform::Kubernetes]);
     assert_eq!(on("kernel: 4.4.0-22621-Microsoft"), [Platform::Wsl1]);
     assert_eq!(on("ProtectKernelTunables=true"), [Platform::SystemdUnit]);
     for nothing in [
@@ -58,6 +79,9 @@ fn launchers_platforms_and_machines() {
         // bwrap's own words tell of paths
         "bwrap: Can't find source path /snap/chroot/lxc: No such file or directory",
         "/var/lib/lxcfs and cap_sys_chroot, not in docker",
+        "not sure how that is working in kubernetes :)",
+        "no idea if it works with lxd",
+        "nested containers won't work (docker, lxd, systemd-nspawn, bubblewrap, unshare)",
     ] {
         assert_eq!(told(nothing), Told::default(), "{nothing}");
     }
@@ -69,6 +93,7 @@ fn kernels_and_their_parameters() {
     assert_eq!(release("Linux host 6.8.0-45-generic #45-Ubuntu SMP").as_deref(), Some("6.8.0-45-generic"));
     assert_eq!(release("Arch, 5.1.16.a-1-hardened.").as_deref(), Some("5.1.16.a-1-hardened"));
     assert_eq!(release("Kernel: 6.6.30").as_deref(), Some("6.6.30"));
+    assert_eq!(release("With kernel-3.10.0-693.el7.x86_64").as_deref(), Some("3.10.0-693.el7.x86_64"));
     for other in ["bubblewrap 0.4.1-1", "glibc 2.39-6", "python 3.12.3", "node v22.1.0-linux"] {
         assert_eq!(release(other), None, "{other}");
     }
@@ -283,4 +308,25 @@ fn roots_systems_and_files_are_shown() {
     let listed = told("-rwxr-xr-x 1 root root 224 Feb 1 23:05 /usr/lib/x/helper").files;
     assert!(listed.contains(std::path::Path::new("/usr/lib/x/helper")));
     assert!(told("-rw-r--r-- 1 root root 224 Feb 1 23:05 /etc/x").files.is_empty());
+}
+
+/// Options and fields say what was asked for: that is no look at what there is, and no reason to know of no cause at all.
+#[test]
+fn what_was_asked_for_is_not_what_was_seen() {
+    let found = |text: &str| diagnose(&Symptom::from_text(text.as_bytes()), &Host::default(), None);
+    let pivot = "bwrap: pivot_root: Operation not permitted";
+    let shown = found(&format!("securityContext:\n  privileged: true\n{pivot}"));
+    assert_eq!(shown.cause(), Some(Cause::SeccompDeniesPivotRoot));
+    assert!(!shown.to_string().contains("(Seccomp: 0"), "{shown}");
+    // where somebody looked, no filter can be it
+    let looked = found(&format!("$ docker run --privileged x\nSeccomp:\t0\n{pivot}"));
+    assert_eq!(looked.cause(), Some(Cause::Unexplained));
+    let said = "bwrap: No permissions to create a new namespace";
+    let shown = found(&format!("$ docker run --privileged x\n{said}"));
+    assert!(!shown.to_string().contains("unconfined (/proc/self/attr/current)"), "{shown}");
+    // what was done by hand refutes what forbids it to everybody
+    let by_hand = found(&format!("`unshare -U true` works\n$ docker run x\n{said}"));
+    assert!(by_hand.causes.iter().all(|it| it.confidence < crate::diagnosis::Confidence::High), "{by_hand}");
+    assert!(!by_hand.causes.iter().any(|it| it.cause == Cause::UserNamespacesSwitchedOff), "{by_hand}");
+    assert!(by_hand.to_string().contains("can be made there by hand"), "{by_hand}");
 }

@@ -30,7 +30,9 @@ pub(super) fn release(line: &str) -> Option<&str> {
     ];
     let about = holds(&line.to_ascii_lowercase(), &["linux", "kernel", "uname"]);
     let apart = |c: char| c.is_whitespace() || "()[]{}\"'`,;:=".contains(c);
-    line.split(apart).map(|word| word.trim_end_matches('.')).find(|word| {
+    let words = line.split(apart).map(|word| word.trim_end_matches('.'));
+    // a package's name: `kernel-3.10.0-693.el7.x86_64`
+    words.map(|word| word.strip_prefix("kernel-").unwrap_or(word)).find(|word| {
         let (version, flavour) = word.split_once('-').unwrap_or((word, ""));
         let mut numbers = version.split('.').map(str::parse::<u32>);
         let is_version = matches!((numbers.next(), numbers.next()), (Some(Ok(2..=9)), Some(Ok(_))));

@@ -39,6 +39,7 @@ impl Launcher {
             Self::Steam => told!("steam"),
             Self::NixFhs => told!("nix-fhs"),
             Self::Opam => told!("opam"),
+            Self::RpmOstree => told!("rpm-ostree"),
             Self::WebKit => told!("webkit"),
             Self::Glycin => told!("glycin"),
         }

@@ -154,7 +154,7 @@ fn everywhere(case: &Case<'_>, remedies: impl Fn(&Case<'_>) -> Vec<Remedy>) -> V
     named.collect()
 }
 
-fn uncapitalized(text: &str) -> String {
+pub(super) fn uncapitalized(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
@@ -205,7 +205,7 @@ fn leave_to_launcher(case: &Case<'_>, remedies: &mut Vec<Remedy>) {
         Action::Manual(text) => text.starts_with("bwrap: "),
         _ => false,
     };
-    let theirs = remedies.iter().any(about_line).then(|| launcher.remedy());
+    let theirs = (remedies.iter().any(about_line) || is_container_action(case)).then(|| launcher.remedy());
     // what an emulated kernel lacks no other setting of the application brings
     let emulated = case.emulated().is_some();
     for remedy in remedies.iter_mut().filter(|remedy| !emulated && about_line(remedy)) {
@@ -237,11 +237,22 @@ fn pod_of_jobs(service: CiService) -> &'static str {
     }
 }
 
+/// Whether it is an action of GitHub's that is itself a container.
+fn is_container_action(case: &Case<'_>) -> bool {
+    ci_service(case) == Some(CiService::GitHub) && case.told().is_some_and(|told| told.container_action)
+}
+
 fn fit_one(case: &Case<'_>, mut remedy: Remedy) -> Remedy {
     let ours = matches!(Setting::of(case), Setting::Unit | Setting::Machine);
     match (&mut remedy.action, case.sandbox) {
         (Action::Container(options), _) => {
             options.service = ci_service(case);
+            if is_container_action(case) {
+                remedy.last = true;
+                return remedy.needs(
+                    "a job with a `container:` of its own, or an engine of your own: actions that are containers take no options",
+                );
+            }
             if options.service == Some(CiService::GitHub) && !remedy.files.is_empty() {
                 remedy.last = true;
                 return remedy.needs(

@@ -42,6 +42,7 @@ pub(super) fn whole(case: &Case<'_>, setting: Setting) -> Vec<Remedy> {
         Nspawn => vec![
             told!("second-proc")
                 .needs("root in a container that has no user namespace of its own (without --private-users)"),
+            told!("whole-proc-of-nspawn"),
         ],
         Unit => {
             let settings =

@@ -99,7 +99,7 @@ pub(super) fn security(host: &mut Host, cluster: &Cluster, workload: &Workload, 
         selinux_enforcing: node.selinux_enforcing.clone(),
         ..Security::default()
     };
-    if apparmor(cluster) == Some(true) {
+    if is_of_apparmor(cluster, workload, container) == Some(true) {
         let asked =
             apparmor_asked(cluster, workload, container).unwrap_or_else(|| "RuntimeDefault".to_owned());
         let label = match asked.as_str() {
@@ -140,6 +140,16 @@ pub(in crate::kubernetes) fn apparmor(cluster: &Cluster) -> Option<bool> {
         Fact::Absent => Some(false),
         Fact::Unreadable(_) | Fact::Unknown => None,
     }
+}
+
+/// The same of the node that a container comes to: one that asks for a profile of the nodes' is started only where AppArmor is on
+/// and has it.
+pub(super) fn is_of_apparmor(cluster: &Cluster, workload: &Workload, container: &Value) -> Option<bool> {
+    let named = || {
+        let asked = apparmor_asked(cluster, workload, container)?;
+        (!["RuntimeDefault", "Unconfined"].contains(&asked.as_str())).then_some(true)
+    };
+    apparmor(cluster).or_else(named)
 }
 
 /// Whether the node has SELinux, and it enforces.

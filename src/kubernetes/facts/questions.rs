@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::{
-    MAPS_HUGE_PAGES, MAPS_TMPFS, Nodes, apparmor, apparmor_asked, confinement, gpu, hidden, inside_proc,
-    kernel_since, nodes, other_class, privileged, seccomp_asked, unmasked, user, user_namespace,
+    MAPS_HUGE_PAGES, MAPS_TMPFS, Nodes, apparmor_asked, confinement, gpu, hidden, inside_proc, kernel_since,
+    nodes, other_class, privileged, seccomp_asked, unmasked, user, user_namespace,
 };
 use crate::diagnosis;
 use crate::kubernetes::quantity::memory_limits;
@@ -91,12 +91,12 @@ pub(in crate::kubernetes) fn questions(
         }
     }
     let asked = apparmor_asked(cluster, workload, container).unwrap_or_else(|| "RuntimeDefault".to_owned());
-    if apparmor(cluster).is_none() && asked != "Unconfined" && !confinement::free(cluster, container, &asked)
-    {
+    let on = confinement::is_of_apparmor(cluster, workload, container);
+    if on.is_none() && asked != "Unconfined" && !confinement::free(cluster, container, &asked) {
         let text = "whether AppArmor is on, whose profile for containers denies mounting: /sys/module/apparmor/parameters/enabled";
         ask.push(text.to_owned());
     }
-    if confinement::selinux(cluster).is_none() && !privileged && apparmor(cluster) != Some(true) {
+    if confinement::selinux(cluster).is_none() && !privileged && on != Some(true) {
         ask.push("whether SELinux enforces its policy: `getenforce`".to_owned());
     }
     if cluster.runtime == Runtime::CriO && cluster.runtime_version.is_none() && userns && unmasked(container)

@@ -171,6 +171,9 @@ pub(super) fn reach_it(case: &Case<'_>) -> Vec<Remedy> {
     if told.is_some_and(|told| told.sudo) && path.starts_with("/run/user") {
         return vec![told!(BD06, "without-sudo")];
     }
+    if is_of_builder(path) {
+        return vec![told!(BD06, "build-without-rofiles")];
+    }
     // what belongs to a session, or to root, is opened to nobody
     let portal = path.components().any(|part| part.as_os_str() == "doc");
     let stale = portal && (fuse || path.starts_with("/run/user"));
@@ -199,6 +202,12 @@ pub(super) fn reach_it(case: &Case<'_>) -> Vec<Remedy> {
         .or(stale.then(|| told!(BD06, "stale-portal")))
         .or(keep)
         .or(spot.leave_out())
+}
+
+/// Whether a path lies in what flatpak-builder mounts of its cache.
+fn is_of_builder(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    text.contains("/.flatpak-builder/rofiles/") || text.starts_with(".flatpak-builder/rofiles/")
 }
 
 /// The directories on the way to a path, but for the root, as words of a shell.

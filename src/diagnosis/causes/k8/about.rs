@@ -1,5 +1,9 @@
 //! What a text of Kubernetes' is about: a pod or something else, a failure or a warning, and whether the pod has started since.
 
+use crate::diagnosis::Cause;
+use crate::diagnosis::cause::section;
+use crate::diagnosis::evidence::is_said;
+
 /// Kinds whose objects are pods, or make some.
 const OF_PODS: &[&str] = &[
     "pod",
@@ -80,6 +84,27 @@ const MADE: &[&str] = &[
 
 /// What Pod Security and Kyverno say where they only warn.
 const WARNED: &[&str] = &["would violate podsecurity", "warning: policy "];
+
+/// So much of a line stands before what decides, or else the line begins later.
+const LEAD: usize = 100;
+
+/// Of a text that names a cause the line that does, and of a long one the part from its clause on: reporters say other things before.
+pub(super) fn decisive(cause: Cause, text: &str) -> String {
+    let begin = |line: &str| {
+        let lower = line.to_ascii_lowercase();
+        section(cause.text(), "said").lines().find_map(|words| {
+            let first = words.split(" ... ").next()?;
+            is_said(&lower, words).then(|| lower.find(first)).flatten()
+        })
+    };
+    // some go over several
+    let joined = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let found = text.lines().chain([joined.as_str()]).find_map(|line| Some((line, begin(line)?)));
+    let Some((line, at)) = found else { return text.trim().to_owned() };
+    let start = line.get(..at).and_then(|head| Some(head.rfind(": ")? + 2)).unwrap_or(at);
+    let rest = line.get(start..).filter(|_| start > LEAD);
+    rest.map_or_else(|| line.trim().to_owned(), |rest| format!("... {}", rest.trim()))
+}
 
 /// Whether a text in small letters, on one line, is about objects that are no pods and make none.
 pub(super) fn is_about_others(text: &str) -> bool {

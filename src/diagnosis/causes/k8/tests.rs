@@ -4,6 +4,7 @@ use super::*;
 use crate::diagnosis::Confidence;
 use crate::diagnosis::fixtures::machine;
 use crate::diagnosis::{Symptom, diagnose};
+use crate::host::Host;
 
 const API: &str = "The Pod \"p\" is invalid: spec.containers[0].securityContext.procMount: Invalid value: \
                    \"Unmasked\": `hostUsers` must be false to use `Unmasked`";
@@ -253,4 +254,74 @@ fn remedies_are_for_what_the_text_names() {
     ] {
         assert!(first(text).contains(remedy), "{text}: {}", first(text));
     }
+}
+
+/// What people say before it is none of Kubernetes' words.
+#[test]
+fn the_line_that_decides_is_quoted() {
+    let evidence = |text: &str| {
+        let symptom = Symptom::from_text(text.as_bytes());
+        diagnose(&symptom, &Host::default(), None).causes[0].evidence[0].text.clone()
+    };
+    let said = "Failed to create pod sandbox: rpc error: code = Unknown desc = the handler does not support user namespaces";
+    let long = format!(
+        "Pods do not start here, whatever I try.\n\n  Warning  FailedCreatePodSandBox  3m1s  kubelet  {said}"
+    );
+    assert!(evidence(&long).starts_with("Kubernetes says so: "), "{}", evidence(&long));
+    assert!(!evidence(&long).contains("whatever I try"), "{}", evidence(&long));
+    assert!(evidence(&long).contains("does not support user namespaces"), "{}", evidence(&long));
+    // a short one is whole, and what goes over several lines as well
+    let short = "Pod \"x\" is invalid: hostUsers: false needs Linux 5.19";
+    assert!(evidence(short).ends_with(short), "{}", evidence(short));
+}
+
+#[test]
+fn whose_ids_and_whose_files_is_told_apart() {
+    let first = |text: &str| {
+        let symptom = Symptom::from_text(text.as_bytes());
+        let found = diagnose(&symptom, &Host::default(), None).causes.remove(0);
+        found.remedies[0].instructions()
+    };
+    let sandbox = "Failed to create pod sandbox: rpc error: code = Unknown desc = ";
+    for (said, helps) in [
+        ("not enough unused IDs in user namespace", "containers:1000000"),
+        ("could not find an empty slot to allocate a user namespace", "kubelet:65536"),
+        (
+            "create mapped mount for \"/var/lib/containers/storage/overlay\" on \"/x\": invalid argument",
+            "findmnt",
+        ),
+        ("failed to set MOUNT_ATTR_IDMAP on /var/lib/kubelet/pods/x/volumes/y: invalid argument", "ext4"),
+        (
+            "error mounting \"sysfs\" to rootfs at \"/sys\": mount src=sysfs: operation not permitted",
+            "no privileged: true",
+        ),
+        ("error mounting \"sysfs\" to rootfs at \"/sys\": no such file or directory", "kubectl describe"),
+        (
+            "cannot load seccomp profile \"/var/lib/kubelet/seccomp/localhost/x\": no such file or directory",
+            "localhostProfile is the path",
+        ),
+        (
+            "cannot load seccomp profile \"/var/lib/kubelet/seccomp/profiles/x\": no such file or directory",
+            "Security Profiles Operator",
+        ),
+        ("error mounting \"proc\" to rootfs at \"/proc\": operation not permitted", "kubectl describe"),
+    ] {
+        let told = first(&format!("{sandbox}{said}"));
+        assert!(told.contains(helps), "{said}: {told}");
+    }
+}
+
+#[test]
+fn all_that_admission_minds_is_named() {
+    let found =
+        |text: &str| diagnose(&Symptom::from_text(text.as_bytes()), &Host::default(), None).causes.remove(0);
+    let standard = "pods \"n\" is forbidden: violates PodSecurity \"restricted:latest\": restricted volume types (volume \"a\" uses restricted \
+                    volume type \"hostPath\"), seccompProfile (pod must set it)";
+    assert!(found(standard).summary.contains("volumes, seccompProfile"), "{}", found(standard).summary);
+    let constraint = "pods \"n\" is forbidden: unable to validate against any\n  security context constraint: [annotations: Forbidden: seccomp may not\n be \
+                      set, provider restricted-v2: .spec.securityContext.fsGroup: Invalid value: [1]: 1 is not an allowed group]";
+    let found = found(constraint);
+    assert!(found.summary.contains("seccomp, fsGroup"), "{}", found.summary);
+    assert!(found.remedies[0].instructions().contains("oc adm policy scc-subject-review"), "{found:?}");
+    assert!(found.evidence[0].text.contains("unable to validate"), "{found:?}");
 }

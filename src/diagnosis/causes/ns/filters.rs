@@ -1,7 +1,7 @@
 //! System call filters that deny new namespaces: of containers, units, outer sandboxes.
 
 use super::super::prelude::*;
-use super::{CREATING, NO_PERMISSIONS, proven};
+use super::{CREATING, NO_PERMISSIONS, made_by_hand, proven};
 use crate::diagnosis::launcher::Launcher;
 use crate::diagnosis::setting::{manager, own_unit};
 use crate::shell::operand;
@@ -56,7 +56,7 @@ fn filtered(case: &Case<'_>) -> Option<Judgement> {
     let (on, privileged) = (case.filtered(), case.granted(Capability::CAP_SYS_ADMIN));
     // a unit and an outer sandbox have rules of their own
     let theirs = matches!(default, Default::NoContainer)
-        && (Setting::of(case) == Setting::Unit || outer(case).is_some());
+        && (Setting::of(case) == Setting::Unit || outer(case).is_some() || is_nested(case));
     rule_out(on == Some(false) || !case.failed() && (on.is_none() || theirs))?;
     let found = |confidence| weigh(confidence).if_so(evidence::filter(case));
     let bound = || evidence::bound(case, Capability::CAP_SYS_ADMIN);
@@ -91,7 +91,11 @@ fn filtered(case: &Case<'_>) -> Option<Judgement> {
         });
     }
     let none = on.is_none() && Setting::of(case) == Setting::Machine;
-    let likely = if theirs || none || proven(case) { Low } else { Medium };
+    // a filter may let that one pass, and not all that bwrap makes at once
+    let by_hand = made_by_hand(case);
+    let likely = if theirs || none || by_hand || proven(case) { Low } else { Medium };
+    let against = by_hand.then_some("a user namespace can be made there by hand, with unshare(1)");
+    let found = |confidence| found(confidence).contra(evidence::told(case, against));
     Some(match default {
         _ if on.is_none() => found(likely),
         Default::Denies(engine) if privileged == Some(false) && likely == Medium => {
@@ -157,8 +161,23 @@ pub(super) fn outer<'a>(case: &'a Case<'_>) -> Option<&'a Sighting> {
     platforms.iter().find_map(|platform| case.sighting(*platform))
 }
 
+/// Whether a text tells of another sandbox around, and of no place that would be meant by that.
+fn is_nested(case: &Case<'_>) -> bool {
+    Setting::of(case) == Setting::Unknown && case.told().is_some_and(|told| told.nested)
+}
+
+/// Of whom nobody knows more than that it is there.
+fn unnamed_sandbox(case: &Case<'_>) -> Option<Judgement> {
+    rule_out(!is_nested(case) || case.filtered() == Some(false))?;
+    weigh(Medium)
+        .refuted_by("the same sandbox fails outside of the outer one, too")
+        .summary("an outer sandbox forbids new namespaces to what it runs")
+        .pro(evidence::told(case, "it runs within another sandbox"))
+        .into()
+}
+
 fn outer_sandbox(case: &Case<'_>) -> Option<Judgement> {
-    let outer = outer(case)?;
+    let Some(outer) = outer(case) else { return unnamed_sandbox(case) };
     let (platform, on) = (outer.platform, case.filtered());
     rule_out(on == Some(false) || !case.failed() && on.is_none())?;
     // Flatpak's filter always denies them; the others' depends on the profile

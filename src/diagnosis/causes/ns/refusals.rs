@@ -235,7 +235,7 @@ fn no_user_namespaces(case: &Case<'_>) -> Option<Judgement> {
             .seen_against(exists, "/proc/self/ns/user exists, so the kernel has user namespaces")
             .unknown("whether it lacks one of the other namespaces: `ls /proc/self/ns`"),
         // built in, and off until the kernel is told otherwise when it starts
-        _ if case.kernel() == Some((3, 10)) => weigh(Medium)
+        _ if is_el7(case) => weigh(Medium)
             .summary("the kernel of RHEL 7 and CentOS 7 comes with user namespaces switched off")
             .seen(release, "Linux 3.10, to which user_namespace.enable=1 has to be said (uname -r)")
             .unknown("whether /proc/self/ns/user exists"),
@@ -249,12 +249,19 @@ fn of_wsl(case: &Case<'_>) -> bool {
     !known && case.told().is_some_and(|told| told.wsl)
 }
 
+/// Whether the kernel is that of RHEL 7 and what is made of it: 3.10.0, and then a number of theirs. Other kernels of that version
+/// know nothing of the parameter.
+fn is_el7(case: &Case<'_>) -> bool {
+    let release = case.host.kernel.release.present();
+    release.is_some_and(|release| release.starts_with("3.10.0-") || release.contains(".el7"))
+}
+
 fn other_kernel(case: &Case<'_>) -> Vec<Remedy> {
     // whoever may mount as it is needs none
     let keep = case.is_admin().then(|| Remedy::change(SandboxChange::KeepUserNamespace));
     match case.kernel() {
         _ if case.on(Platform::Wsl1) || of_wsl(case) => vec![told!("convert-to-wsl-2")],
-        Some((3, 10)) => told!("switch-on-el7").or(keep),
+        Some(_) if is_el7(case) => told!("switch-on-el7").or(keep),
         Some(_) => told!("config-user-ns").or(keep),
         None => {
             let el7 =

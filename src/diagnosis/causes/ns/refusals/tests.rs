@@ -103,3 +103,24 @@ fn wsl_1_has_no_kernel() {
     assert_eq!(ahead.obstacles[0].cause, Cause::KernelWithoutUserNamespaces);
     assert_eq!(ahead.outlook, Outlook::Fails);
 }
+
+/// Others have kernels of that version as well, which lack user namespaces for good.
+#[test]
+fn only_the_kernel_of_rhel_7_is_told_of_its_parameter() {
+    let said = "Creating new namespace failed, likely because the kernel does not support user namespaces.";
+    for (release, el7) in [
+        ("3.10.0-1160.el7.x86_64", true),
+        ("3.10.0-327.36.3.el7.x86_64", true),
+        ("3.10.107-smp", false),
+        ("3.10.105", false),
+        ("3.10.40-tegra", false),
+    ] {
+        let mut host = Host::default();
+        host.kernel.release = Fact::Present(release.into());
+        let found = &explain(said, &host, &whole()).causes[0];
+        assert_eq!(found.cause.code(), "NS11", "{release}");
+        assert_eq!(found.summary.contains("RHEL 7"), el7, "{release}: {found:?}");
+        let first = found.remedies[0].instructions();
+        assert_eq!(first.contains("user_namespace.enable=1"), el7, "{release}: {first}");
+    }
+}
