@@ -52,7 +52,8 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = listed::at_a_time(arguments.test_threads);
     let missing = missing();
     let mut trials = Vec::new();
     for (name, case) in kit::CASES {

@@ -25,3 +25,11 @@ pub(crate) fn listed() -> Option<Vec<PathBuf>> {
 pub(crate) fn each() -> bool {
     std::env::var_os("BWRAP_LAUNCH_TEST_EACH").is_some_and(|each| each == "1")
 }
+
+/// How many cases run at a time, if nobody has said: most of them wait, mostly. On a machine that is slow (`BWRAP_LAUNCH_TEST_SHARE`),
+/// no more than usual.
+pub(crate) fn at_a_time(told: Option<usize>) -> Option<usize> {
+    let slow = std::env::var_os("BWRAP_LAUNCH_TEST_SHARE").is_some();
+    let usual = std::thread::available_parallelism().ok().filter(|_| !slow);
+    told.or(usual.map(|processors| 2 * processors.get()))
+}

@@ -278,7 +278,8 @@ fn start(
         }
     }
     // wrong arguments end here, before anything is made
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = listed::at_a_time(arguments.test_threads);
     let stage = Stage::new(bwraps);
     let mut trials: Vec<Trial> = stage.users().into_iter().flat_map(|user| trials(&stage, user)).collect();
     trials.extend(gvisor::chosen(env!("CARGO_CRATE_NAME")).iter().map(|name| {
