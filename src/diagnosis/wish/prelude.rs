@@ -9,5 +9,6 @@ pub(super) use crate::diagnosis::remedy::{Action, Engine, Profile, Remedies, Rem
 pub(super) use crate::diagnosis::setting::Setting;
 pub(super) use crate::diagnosis::setting::Setting::{Container, Kubernetes, Lxc, Machine, Managed};
 pub(super) use crate::diagnosis::setting::Setting::{Nspawn, OtherContainer, Unit, Unknown};
+pub(super) use crate::diagnosis::told::Hint;
 pub(super) use crate::host::{Fact, Platform};
 pub(super) use crate::shell::{operand, path_word, quoted, word};
