@@ -147,7 +147,7 @@ fn is_of_root(directory: &Path) -> bool {
     ["/", "/home", "/mnt", "/opt", "/srv"].iter().any(|root| directory == Path::new(root))
 }
 
-/// Links without which a system does not start: of a merged /usr, of ostree, of /run.
+/// Where links are the system's own: those of a merged /usr, of ostree, of /run, and what lies below.
 const SYSTEM_LINKS: &[&str] = &[
     "/bin",
     "/home",
@@ -165,10 +165,12 @@ const SYSTEM_LINKS: &[&str] = &[
     "/var/mail",
     "/var/run",
 ];
+const SYSTEM: &[&str] = &["/boot", "/dev", "/etc", "/gnu", "/nix", "/proc", "/run", "/sys", "/usr"];
 
 /// Whether a link there is the system's own.
 fn is_of_system(path: &Path) -> bool {
-    SYSTEM_LINKS.iter().any(|link| path == Path::new(link))
+    let below = |top: &&str| path.starts_with(top) && !path.starts_with("/usr/local");
+    SYSTEM_LINKS.iter().any(|link| path == Path::new(link)) || SYSTEM.iter().any(below)
 }
 
 /// Whether a directory is one that they protect, or that is nobody's to work in.

@@ -120,14 +120,14 @@ fn links_of_the_system_stay() {
         let all = found.causes.into_iter().flat_map(|finding| finding.remedies);
         all.map(|remedy| remedy.summary.clone() + "\n" + &remedy.instructions()).collect::<String>()
     };
-    for path in ["/bin", "/sbin", "/lib", "/lib64", "/var/run", "/home"] {
+    for path in ["/bin", "/sbin", "/lib", "/lib64", "/var/run", "/home", "/usr/sbin", "/etc/mtab"] {
         let typed = typed(path);
         assert!(
             typed.contains("has to stay") && !typed.contains("away") && !typed.contains("remove it, or"),
             "{typed}"
         );
     }
-    for path in ["/home/u/.ssh", "/srv/x", "/bin/x"] {
+    for path in ["/home/u/.ssh", "/srv/x", "/usr/local/x"] {
         assert!(typed(path).contains("Take the link away"), "{path}");
     }
 }
