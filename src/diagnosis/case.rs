@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::rc::Rc;
 
+use super::hint::Hint;
 use super::symptom::{Symptom, Verdict};
-use super::told::{Hint, Told};
+use super::told::Told;
 use super::visible_proc::{Visibility, visibility};
 use crate::bwrap::message::Errno;
 use crate::bwrap::{Message, Stage};

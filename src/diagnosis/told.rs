@@ -24,13 +24,13 @@ mod words;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
 
+use super::hint::Hint;
 use super::launcher::Launcher;
 use crate::bwrap::message::is_signed;
 use crate::host::{Fact, Host, Mount, Platform, Sighting, platform_of_kernel};
 use denied::holds;
 use facts::Facts;
 use here::{Here, LEFT};
-pub(super) use hints::Hint;
 use launchers::{LAUNCHERS, names_launcher};
 pub(super) use places::of_profile;
 use said::Said;
