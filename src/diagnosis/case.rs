@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::rc::Rc;
 
+use super::hint::Hint;
 use super::symptom::{Symptom, Verdict};
 use super::told::Told;
 use super::visible_proc::{Visibility, visibility};
@@ -67,6 +68,11 @@ impl<'a> Case<'a> {
     /// What stood around bwrap's message, and tells of the place.
     pub(super) fn told(&self) -> Option<&'a Told> {
         self.symptom?.told.as_deref()
+    }
+
+    /// Whether a text says so in passing.
+    pub(super) fn hinted(&self, hint: Hint) -> bool {
+        self.told().is_some_and(|told| told.hints.contains(&hint))
     }
 
     /// What others than bwrap said.

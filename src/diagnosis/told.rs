@@ -7,6 +7,7 @@ mod denied;
 mod facts;
 mod given;
 mod here;
+mod hints;
 mod launchers;
 mod meant;
 mod modules;
@@ -25,6 +26,7 @@ mod words;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
 
+use super::hint::Hint;
 use super::launcher::Launcher;
 use crate::bwrap::message::is_signed;
 use crate::host::{Fact, Host, Mount, Platform, Sighting, platform_of_kernel};
@@ -104,6 +106,8 @@ pub(crate) struct Told {
     pub(super) files: BTreeSet<PathBuf>,
     /// Platforms of which there are words in sentences only: nothing was typed there.
     pub(super) spoken: BTreeSet<Platform>,
+    /// What is said in passing.
+    pub(super) hints: BTreeSet<Hint>,
     /// Words of remedies that were tried.
     tried: BTreeSet<&'static str>,
     /// Facts, as of a host.
@@ -128,8 +132,9 @@ impl Told {
 
     /// Those of these settings of a unit that are on.
     pub(super) fn settings(&self, names: &[&str]) -> Option<String> {
-        let is_named =
-            |setting: &&String| setting.split_once('=').is_some_and(|(name, _)| names.contains(&name));
+        let is_named = |setting: &&String| {
+            names.contains(&setting.split_once('=').map_or(setting.as_str(), |(name, _)| name))
+        };
         let on = self.unit.iter().filter(is_named).filter(|setting| units::is_on(setting));
         let on: Vec<&str> = on.map(String::as_str).collect();
         (!on.is_empty()).then(|| on.join(", "))
@@ -205,6 +210,7 @@ struct Reader {
     signs: BTreeSet<Sign>,
     /// Engines that did not start a container.
     not_started: BTreeSet<Platform>,
+    hints: BTreeSet<Hint>,
     /// The lines whose words were read.
     shapes: HashSet<String>,
 }
@@ -258,6 +264,7 @@ impl Reader {
         let chromium_os = CHROMIUM_OS.iter().find(|words| holds(lower, &[words]));
         self.chromium_os = self.chromium_os.or(chromium_os.copied());
         self.signs.extend(signs::of(line, lower));
+        self.hints.extend(hints::of(lower));
         self.tried.extend(tried::tried(lower));
         self.not_started.extend(places::not_started(lower));
         for (module, _) in DISTRIBUTIONS.iter().filter(|(_, words)| holds(lower, words)) {
@@ -294,7 +301,9 @@ impl Reader {
         self.sets = values::sets_parameter(lower);
         self.asked = values::asked(line);
         self.mounts.extend(mounts::mount(line));
-        self.unit.extend(units::unit_settings(line));
+        let settings = units::unit_settings(line);
+        self.unit
+            .extend(settings.into_iter().filter(|setting| !self.unit.contains(setting)).collect::<Vec<_>>());
         self.files.extend(values::file(line));
         for version in values::versions(line) {
             self.version.note(version);
@@ -370,6 +379,11 @@ impl Reader {
         if self.platforms.contains_key(&Platform::Wsl1) && self.platforms.contains_key(&Platform::Wsl2) {
             self.platforms.retain(|platform, _| ![Platform::Wsl1, Platform::Wsl2].contains(platform));
         }
+        // what the application says by itself: of Flatpak's own bwrap other words would follow
+        let hinted = |hint| self.hints.contains(&hint);
+        if hinted(Hint::AppOfFlatpak) && hinted(Hint::FlatpakRun) && !hinted(Hint::BeforeApp) {
+            self.conclude(Platform::Flatpak, "flatpak run".to_owned());
+        }
         let host = self.host(launcher);
         let compositor = self.has(Sign::Compositor) && !self.is_inside();
         let denies_root = self.has(Sign::DeniesRoot);
@@ -384,7 +398,7 @@ impl Reader {
         let typed = typed && self.unit.is_empty();
         let spoken =
             self.platforms.iter().filter(|(_, seen)| seen.spoken).map(|(platform, _)| *platform).collect();
-        let Self { mounts, unit, files, chromium_os, tried, .. } = self;
+        let Self { mounts, unit, files, chromium_os, tried, hints, .. } = self;
         Told {
             launcher,
             mounts,
@@ -414,6 +428,7 @@ impl Reader {
             bwrap,
             files,
             spoken,
+            hints,
             tried,
             host,
         }
@@ -478,7 +493,8 @@ impl Reader {
         let here = self.here.since().is_some() || self.has(Sign::Machine) && !self.has(Sign::Container);
         let said = here || self.has(Sign::Qubes) || self.has(Sign::NoContainer) && !self.has(Sign::Container);
         let desktop = launcher.is_some_and(Launcher::is_of_desktops) && !self.has(Sign::InContainer);
-        said || hardened || desktop || self.mounts.iter().any(mounted)
+        let own = self.hints.contains(&Hint::OwnBwrap) && !self.has(Sign::Container);
+        said || hardened || desktop || own || self.mounts.iter().any(mounted)
     }
 }
 

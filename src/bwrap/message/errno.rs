@@ -341,6 +341,8 @@ const TEXTS: &[Text] = texts![
     EINPROGRESS "Operation now in progress";
     EINPROGRESS "Operation in progress"; // musl
     ESTALE "Stale file handle";
+    ESTALE "Stale NFS file handle"; // glibc before 2.17
+    ESTALE "Stale NFS handle"; // as it is retold
     EUCLEAN "Structure needs cleaning";
     EUCLEAN "Data consistency error"; // musl
     EREMOTEIO "Remote I/O error";

@@ -14,7 +14,7 @@ use super::finder::Finder;
 use super::folded::{Folded, may_begin};
 use super::marks::{Start, named, plain, trims, without_marks};
 use super::packages::is_of_packages;
-use super::recognise::{Found, literal_len, recognise};
+use super::recognise::{Found, is_begun, literal_len, recognise};
 use super::retyped;
 use super::spoken::{self, Spoken};
 use super::status::is_status;
@@ -87,7 +87,9 @@ pub(crate) fn search(text: &[u8]) -> Said {
             // somebody started it here: that it is installed, or spoken of, says nothing of other lines
             let lower = line.to_ascii_lowercase();
             let has = |words: &[u8]| find(&lower, words).is_some();
-            has(b"flatpak run") || has(b" --") && named(&lower).next().is_some()
+            // of old, bwrap did not say its name
+            let old = has(b"bubblewrap-shell") || has(b"bubblewrap 0.1.") || lower.starts_with(b"execvp \"");
+            has(b"flatpak run") || old || has(b" --") && named(&lower).next().is_some()
         });
         // WebKit waits for the same number as bwrap does, and says the same of it
         let of_webkit = lines.iter().take(MOST_SEARCHED).any(|line| find(line, b"readPIDFromPeer").is_some());
@@ -300,7 +302,8 @@ fn in_line(line: &[u8], first: Start, after: &[Vec<u8>], thorough: bool, retype:
     let open = line.trim_ascii_end().ends_with(b":");
     // a sentence may have been broken behind any of its colons
     let broken = own.or_else(|| named(line).find(|start| start.colon).filter(|_| open && best.is_some()));
-    if best.as_ref().is_none_or(|(fit, _)| *fit < Fit::Whole || open)
+    let begun = own.is_some_and(|start| words(start).is_some_and(is_begun));
+    if best.as_ref().is_none_or(|(fit, _)| *fit < Fit::Whole || open || begun)
         && let Some(start) = broken
         && let Some(joined) = over_lines(words(start)?, after, best.is_some())
     {
@@ -310,7 +313,12 @@ fn in_line(line: &[u8], first: Start, after: &[Vec<u8>], thorough: bool, retype:
     if best.is_none() && thorough {
         let rest = line.get(first.words..)?;
         best = word_starts(rest).take(64).find_map(|at| {
-            let (fit, message) = read(rest.get(at..)?, true, quote_before(rest, at));
+            // up to the mark that closes it, where that makes a message
+            let quote = quote_before(rest, at).filter(|quote| *quote != b'\'');
+            let (fit, message) = match read(rest.get(at..)?, true, quote) {
+                (Fit::No | Fit::Open, _) => read(rest.get(at..)?, true, None),
+                closed => closed,
+            };
             // without its error only where somebody quotes it
             let quoted =
                 fit == Fit::Whole && rest.get(at.checked_sub(1)?).is_some_and(|byte| b"\"'`".contains(byte));

@@ -83,6 +83,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_long_message_goes_on_in_the_next_line_and_a_quoted_one_ends() {
+        let read = |text: &str| match search(text.as_bytes()) {
+            Said::Bwrap(messages) => {
+                messages.first().map(|message| message.text().to_string_lossy().into_owned())
+            }
+            _ => None,
+        };
+        let wrapped = "bwrap: Creating new namespace failed, likely because the kernel does not\nsupport user namespaces.";
+        assert!(read(wrapped).is_some_and(|text| text.contains("support user namespaces")));
+        // another line is none of it
+        let other = "bwrap: Creating new namespace failed, likely because the kernel does not\nDebian 12";
+        assert_eq!(read(other).as_deref(), Some("Creating new namespace failed"));
+        let quoted = "`bwrap` errors *\"No permissions to create a new namespace\"*, so it fails.";
+        assert_eq!(read(quoted).as_deref(), Some("No permissions to create a new namespace"));
+        assert_eq!(
+            read("bwrap: Can't bind /oldroot/a on /newroot/a: Stale NFS file handle").as_deref(),
+            Some("Can't bind mount /oldroot/a on /newroot/a: Stale NFS file handle")
+        );
+    }
+
+    #[test]
     fn words_are_mended_and_names_are_not() {
         let mend =
             |text: &str| mended(text.as_bytes()).map(|text| String::from_utf8_lossy(&text).into_owned());

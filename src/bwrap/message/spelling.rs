@@ -2,11 +2,21 @@
 
 use super::errno::find;
 
+/// What was left out when it was retold, or never filled in when the program was built, and what is meant.
+const RETOLD: &[(&[u8], &str)] =
+    &[(b"Can't bind /oldroot/", "Can't bind mount /oldroot/"), (b"@BUBBLEWRAP_BIN@", "bwrap")];
+
 /// A line with each character as it was before it was handed on.
 pub(super) fn respelt(line: Vec<u8>) -> Vec<u8> {
     let line = if find(&line, b"##teamcity[").is_some() { of_teamcity(&line) } else { line };
     let line = if find(&line, b"\\u").is_some() { of_json(&line) } else { line };
     let line = if is_html(&line) { of_html(&line) } else { line };
+    let line = RETOLD.iter().fold(line, |line, (told, meant)| {
+        if find(&line, told).is_none() {
+            return line;
+        }
+        replaced(&line, |rest| rest.starts_with(told).then(|| (told.len(), (*meant).to_owned())))
+    });
     let named =
         find(&line, "bwrap\u{ff1a}".as_bytes()).or_else(|| find(&line, "bubblewrap\u{ff1a}".as_bytes()));
     if named.is_some() { narrow(&line) } else { line }

@@ -30,7 +30,12 @@ rules! {
 
     RuntimeDamaged, Failed, [],
         unless "`flatpak repair` finds nothing, and another application of the same runtime starts"
-        => damaged;
+        => damaged, |case| {
+            if is_of_cache(case) {
+                return vec![told!(CM04, "own-the-directory")];
+            }
+            vec![told!(CM04, "repair-runtime")]
+        };
 
     NoNewPrivileges, Failed, [],
         unless "`grep NoNewPrivs /proc/self/status`, typed in the same place, prints 0"
@@ -77,9 +82,22 @@ fn library(case: &Case<'_>) -> Option<Judgement> {
     started(case, Cause::LibraryNotVisible, "its loader says so")
 }
 
+/// What ldconfig says where it may not write what Flatpak gives it for that: a directory of the application's, in its user's home.
+const CACHE: &str = "ldconfig: Can't create temporary cache file";
+
+fn is_of_cache(case: &Case<'_>) -> bool {
+    evidence::others_line(case, Cause::RuntimeDamaged).is_some_and(|line| line.contains(CACHE))
+}
+
 /// Flatpak prints what wait(2) gives: a signal that ended ldconfig(8) is 128 and its number, in the second byte.
 fn damaged(case: &Case<'_>) -> Option<Judgement> {
     let line = evidence::others_line(case, Cause::RuntimeDamaged)?;
+    if is_of_cache(case) {
+        let found = weigh(High).heard(case, format!("ldconfig says so: {line}"));
+        return Some(found.summary(
+            "ldconfig may not write the application's directory below ~/.var/app: it is another user's",
+        ));
+    }
     let Some((_, status)) = line.split_once("exit status ") else {
         return said(case, Cause::RuntimeDamaged, "Flatpak says so");
     };

@@ -20,6 +20,9 @@ rules! {
             if let Some(path) = of_application(case) {
                 return vec![told!(CP07, "app-with-bwrap", path)];
             }
+            if case.others().any(|text| text.contains("@BUBBLEWRAP_BIN@")) {
+                return vec![told!(CP07, "built-without-path")];
+            }
             match launchers_word(case) {
                 Some(_) if seen_beside(case).is_some() => {
                     vec![told!(CP07, "launchers-path"), told!(CP07, "path-of-launcher"), install]

@@ -9,6 +9,7 @@ mod tests;
 use super::cp::path;
 use super::prelude::*;
 use crate::diagnosis::ProgramProblem;
+use crate::diagnosis::launcher::Launcher;
 use crate::sandbox::Inherit;
 
 pub(in crate::diagnosis) use problem::program;
@@ -43,7 +44,10 @@ rules! {
             let links = told!(EX01, "links-of-merged-usr");
             // of links that are there another is no help
             let there = case.sandbox.and_then(Sandbox::shows_loaders) == Some(false);
-            if there { binds.or([links]) } else { links.or(binds) }
+            let store = case.told().is_some_and(|told| told.nixos).then(|| Remedy::ro_bind("/nix/store"));
+            let others = if there { binds.or([links]) } else { links.or(binds) };
+            // on NixOS every loader is in the store
+            Vec::new().or(store).or(others)
         };
 
     ExecLoop, Failed, [EXECVP => (ELOOP)],
@@ -63,7 +67,7 @@ rules! {
                 let host = word(program);
                 told!(EX03, "bind-exec", host).or([told!(EX03, "remount-exec", host = word(program)).for_root()])
             }
-            None => vec![told!(EX03, "executable", program = "PROGRAM")],
+            None => make_executable(case),
         };
 
     WrongArchitecture, Failed, [EXECVP => (ENOEXEC ELIBBAD)],
@@ -87,6 +91,31 @@ rules! {
     LockFileFailed, Failed, ["Unable to open lock file %s", "Unable to lock file %s"],
         unless "the file is there inside, the command can read it, and `lsof` on the host names nobody who has it"
         => environment::lock_file, environment::lockable;
+}
+
+/// The file of which a name is, or the directory, where it ends like one.
+fn make_executable(case: &Case<'_>) -> Vec<Remedy> {
+    let program = unseen(case);
+    if let Some(directory) = program.filter(|program| is_directory(program)) {
+        return vec![told!(EX03, "program-in-directory", path = word(directory))];
+    }
+    let executable = told!(EX03, "executable", program = "PROGRAM");
+    if Launcher::of(case) != Some(Launcher::Flatpak) {
+        return vec![executable];
+    }
+    let name = program.map_or_else(|| "PROGRAM".to_owned(), word);
+    let installed = told!(EX03, "files-of-flatpak", program = name);
+    // the runtime's own are no matter of who builds an application
+    if program.is_some_and(|program| is_everywhere(program) || program == Path::new("ldconfig")) {
+        installed.or([executable])
+    } else {
+        executable.or([installed])
+    }
+}
+
+/// Whether a path says by its end that it is a directory's.
+fn is_directory(path: &Path) -> bool {
+    path.as_os_str().len() > 1 && path.as_os_str().to_string_lossy().ends_with('/')
 }
 
 /// The program that the loader complains of, if it names one, and what about.
@@ -144,8 +173,20 @@ fn program_remedies(case: &Case<'_>) -> Vec<Remedy> {
         None => told!(EX02, "bind-program-directory"),
     };
     let correct = told!(EX02, "correct-program-name", inherited);
+    if case.errno() == Some(libc::EACCES) && Launcher::of(case) == Some(Launcher::Flatpak) {
+        // who runs it has no line to bind anything in
+        return vec![told!("flatpak-command")];
+    }
+    let several = program.is_some_and(is_line).then(|| told!(EX02, "separate-words"));
     let proven = program.and_then(|program| case.sandbox?.shows(program)) == Some(false);
-    if proven { bind.or([correct]) } else { correct.or([bind]) }
+    let others = if proven { bind.or([correct]) } else { correct.or([bind]) };
+    Vec::new().or(several).or(others)
+}
+
+/// Whether a name is a program with its arguments, taken for one word: no program's in PATH has a space.
+fn is_line(program: &Path) -> bool {
+    let text = program.to_string_lossy();
+    text.contains(' ') && !text.contains('/')
 }
 
 const NO_LOADERS: &str =
@@ -209,17 +250,22 @@ fn program_missing(case: &Case<'_>) -> Option<Judgement> {
         let or = "or lies in a directory of PATH that the user may not search";
         let wins =
             "\"Permission denied\" wins over \"No such file\" if one directory of PATH may not be searched";
-        let found = weigh(if by_own_filter(case) { Low } else { Medium });
+        // of a sandbox that nobody knows a file without x is likelier than a directory of PATH that is closed
+        let unlikely = by_own_filter(case) || case.sandbox.is_none();
+        let found = weigh(if unlikely { Low } else { Medium });
         let found = found.refuted_by("PATH inside has only directories that the user may search");
         return Some(found.summary(format!("{name} is not there inside, {or}")).heard(case, wins));
     }
     let shown = case.sandbox.and_then(|sandbox| sandbox.shows(program));
     let look = if searched && shown.is_none() { "command -v" } else { "ls -lL" };
     let usual = searched && case.sandbox.and_then(|sandbox| self::shown(sandbox, program)) == Some(true);
+    let told = case.told().filter(|_| shown.is_none() && program.is_absolute());
+    // where its own system has no loader in /lib64 it is that which is missing, as a rule
+    let other = told.is_some_and(|told| told.nixos) || told.is_some() && case.hinted(Hint::FileThere);
     let listed = shown != Some(false) && case.told().is_some_and(|told| told.files.contains(program));
     let confidence = match shown {
         Some(false) => High,
-        _ if listed => Low,
+        _ if listed || other => Low,
         _ if usual || shown.is_none() && (is_everywhere(program) || is_of_steam(program)) => Low,
         _ => Medium,
     };
@@ -252,6 +298,11 @@ fn told_noexec<'a>(case: &Case<'a>, program: &Path) -> Option<&'a Mount> {
 
 fn not_executable(case: &Case<'_>) -> Option<Judgement> {
     let name = unseen(case)?.display();
+    if unseen(case).is_some_and(is_directory) && case.errno() == Some(libc::EACCES) {
+        let found = weigh(High).summary(format!("{name} names a directory, and those are not executed"));
+        let found = found.refuted_by(format!("`test -f {name}` holds inside"));
+        return Some(found.said(case));
+    }
     if let Some(mount) = told_noexec(case, unseen(case)?) {
         let point = mount.point.display();
         let summary = format!("{name} lies on {point}, which is mounted noexec");

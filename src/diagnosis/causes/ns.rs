@@ -63,9 +63,9 @@ fn chrooted(case: &Case<'_>) -> Option<Judgement> {
             .seen(mounts, "nothing is mounted on /: the root is a directory (/proc/self/mountinfo)")
             .summary((makes == Some(false)).then_some(without)),
         // the kernel gives this number for hardly anything else
-        (None, _) if case.says(&[MAKE_SLAVE]) => {
-            weigh(High).heard(case, "the kernel answered that / is no mount (EINVAL)")
-        }
+        (None, _) if case.says(&[MAKE_SLAVE]) => weigh(High)
+            .summary("/ is no mount here, as in a chroot, and bwrap can change the mounts of a mount only")
+            .heard(case, "the kernel answered that / is no mount (EINVAL)"),
         (Some(_), _) if case.says(&[MAKE_SLAVE]) => weigh(Low)
             .seen_against(mounts, "something is mounted on / as seen from here (/proc/self/mountinfo)"),
         _ if makes == Some(false) || made_by_hand(case) => return None,
@@ -90,7 +90,9 @@ fn leave_chroot(case: &Case<'_>) -> Vec<Remedy> {
     // of a root that is no mount bwrap cannot change the mounts either
     let keep = root_is_mount(case) == Some(true) && case.is_admin();
     let keep = keep.then(|| Remedy::change(SandboxChange::KeepUserNamespace));
-    told!(NS03, "no-chroot").or(keep)
+    // a mount of its own is all that it lacks, where no user namespace is made
+    let mounted = case.says(&[MAKE_SLAVE]).then(|| told!(NS03, "mount-of-tree"));
+    Vec::new().or(mounted).or([told!(NS03, "no-chroot")]).or(keep)
 }
 
 const CLONE: &str = "kernel.unprivileged_userns_clone";
@@ -106,9 +108,13 @@ fn switched_off(case: &Case<'_>) -> Option<Judgement> {
         let switch = "linux-hardened comes with this switch at 0 (uname -r)";
         // no engine's filter is as likely there
         let machine = Setting::of(case) == Setting::Machine && filters::outer(case).is_none();
-        let likely = if hardened || machine { Medium } else { Low };
+        // of these distributions no kernel has the switch
+        let without = machine && !hardened && case.hinted(Hint::NoSwitch);
+        let likely = if (hardened || machine) && !without { Medium } else { Low };
+        let none = "the distribution's kernels come without this switch, which is Debian's and a few others'";
         return open(case, likely, format!("the value of {CLONE}: `sysctl` on the machine"))
-            .map(|found| found.seen(release, hardened.then_some(switch)));
+            .map(|found| found.seen(release, hardened.then_some(switch)))
+            .map(|found| found.contra(evidence::told(case, without.then_some(none))));
     }
     rule_out(!value.is("0"))?;
     let found = |confidence| weigh(confidence).pro(evidence::parameter(case, CLONE));

@@ -13,6 +13,7 @@ pub(super) use crate::diagnosis::need::Need;
 pub(super) use crate::diagnosis::prelude::*;
 pub(super) use crate::diagnosis::remedy::{fill, told};
 
+pub(super) use crate::diagnosis::hint::Hint;
 pub(super) use crate::diagnosis::weigh::{ANY, KILLED, LAUNCH, rules};
 pub(super) use crate::diagnosis::wish::*;
 pub(super) use crate::diagnosis::{Cause, SandboxChange, wish};

@@ -1,6 +1,7 @@
 //! The sandbox's own system call filters.
 
 use super::prelude::*;
+use crate::diagnosis::launcher::Launcher;
 
 rules! {
     FilterRejected, Failed, [
@@ -14,6 +15,8 @@ fn filter(case: &Case<'_>) -> Option<Judgement> {
     let filters = case.sandbox.map_or(0, |sandbox| sandbox.privileges.filters.len());
     let denied = filters > 1 && matches!(case.errno(), Some(libc::EPERM | libc::EACCES));
     let (confidence, summary) = match meaning(case, Cause::FilterRejected)? {
+        _ if by_kernel(case) => (Medium, BY_KERNEL),
+        _ if is_refused(case) && case.host.process.seccomp.is_unknown() && filters == 0 => (Medium, EITHER),
         _ if denied => (High, "a filter that was loaded before denies prctl, and so the next one"),
         otherwise => otherwise,
     };
@@ -27,9 +30,33 @@ fn filter(case: &Case<'_>) -> Option<Judgement> {
         .into()
 }
 
+const BY_KERNEL: &str = "the kernel takes no system call filter: it was built without them";
+const EITHER: &str = "the kernel takes no system call filter at all, or not this one: empty, too long (4096 instructions) or malformed";
+
+/// Whether the kernel answered that it does not take the filter.
+fn is_refused(case: &Case<'_>) -> bool {
+    case.errno() == Some(libc::EINVAL)
+}
+
+/// Whether it is one of a launcher's that is the same everywhere, and loaded everywhere else: then it is for the kernel, of which
+/// those of phones and boards are built so.
+fn by_kernel(case: &Case<'_>) -> bool {
+    let proven = [Launcher::Flatpak, Launcher::Steam, Launcher::Glycin, Launcher::WebKit];
+    let theirs = Launcher::of(case).is_some_and(|launcher| proven.contains(&launcher));
+    is_refused(case) && theirs && case.host.process.seccomp.is_unknown()
+}
+
 fn other_filter(case: &Case<'_>) -> Vec<Remedy> {
+    let kernel = || told!(SF01, "kernel-with-filters");
     if case.host.process.seccomp.is_absent() {
-        return vec![told!(SF01, "kernel-with-filters")];
+        return vec![kernel()];
+    }
+    if by_kernel(case) {
+        return vec![told!(SF01, "look-at-kernel")];
+    }
+    let unseen = is_refused(case) && case.host.process.seccomp.is_unknown();
+    if unseen && case.sandbox.is_none() {
+        return told!(SF01, "compile-filter").or([told!(SF01, "look-at-kernel")]);
     }
     let denied = matches!(case.errno(), Some(libc::EPERM | libc::EACCES));
     told!(SF01, "compile-filter").or(denied.then(|| told!(SF01, "strictest-filter-last")))

@@ -15,7 +15,25 @@ pub(in crate::diagnosis) fn unexplained(case: &Case<'_>) -> Finding {
     suspects(case, found).finding(Cause::Unexplained, wish::fit(case, remedies(case)))
 }
 
+/// What wait(2) gave for bwrap, where a launcher prints that in the place of a message: the signal that ended it, or its status.
+fn waited(case: &Case<'_>) -> Option<(i32, i32)> {
+    let text = case.message()?.text().to_string_lossy();
+    let status: i32 = text.strip_prefix("wait status ")?.trim().parse().ok()?;
+    Some((status & 0x7f, (status >> 8) & 0xff))
+}
+
 fn summary(case: &Case<'_>) -> String {
+    match waited(case) {
+        Some((0, status)) => {
+            return format!("bwrap ended with status {status}, and what it said is not shown");
+        }
+        Some((signal, _)) => {
+            return format!(
+                "signal {signal} ended bwrap: the launcher shows what wait(2) gave, and bwrap said nothing"
+            );
+        }
+        None => {}
+    }
     match (case.message(), case.symptom.and_then(|symptom| symptom.signal)) {
         (Some(message), _) if message.pattern().is_some() => {
             format!("nothing that is known explains \"{message}\" (stage: {}) on this host", message.stage())
@@ -60,6 +78,13 @@ fn suspects(case: &Case<'_>, mut found: Judgement) -> Judgement {
 }
 
 fn remedies(case: &Case<'_>) -> Vec<Remedy> {
+    if waited(case).is_some_and(|(signal, _)| signal != 0) {
+        let mode = || told!(UN01, "without-gamemode");
+        let first = case.hinted(Hint::GameMode).then(mode);
+        let perhaps = first.is_none().then(|| mode().needs("a launcher that was started with gamemoderun"));
+        let look = [told!(UN01, "look-at-crash")];
+        return Vec::new().or(first).or(look).or(perhaps).or([told!(UN01, "report-it")]);
+    }
     let foreign = case.message().is_some_and(|message| message.pattern().is_none());
     let version = foreign.then(|| told!(UN01, "look-at-version"));
     let (steps, report) = (told!(UN01, "try-each-step"), told!(UN01, "report-it"));

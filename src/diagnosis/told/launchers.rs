@@ -55,7 +55,10 @@ pub(super) const LAUNCHERS: &[(Launcher, &[&str])] = &[
             "(evolution:",
         ],
     ),
-    (Launcher::NixFhs, &["-fhsenv", "buildfhsenv", "steam-run"]),
+    (
+        Launcher::NixFhs,
+        &["-fhsenv", "buildfhsenv", "buildfhsuserenv", "buildfhsuserenvbubblewrap", "steam-run"],
+    ),
     // the last are its own words
     (Launcher::Flatpak, &["flatpak", "gnome-software", "usebottles", "error: ldconfig failed"]),
 ];

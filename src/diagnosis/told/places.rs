@@ -208,7 +208,10 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
             "flatpak version of vs code",
         ],
     ),
-    (Platform::Snap, &["/snap/", "snap run", "snap install steam", "steam snap", "snap info steam"]),
+    (
+        Platform::Snap,
+        &["/snap/", "snap run", "snap install steam", "steam snap", "steam-snap", "snap info steam"],
+    ),
     (Platform::GVisor, &["gvisor", "runsc"]),
     (Platform::Wsl1, &["wsl 1", "wsl1"]),
     (Platform::Wsl2, &["wsl 2", "wsl2"]),

@@ -25,7 +25,12 @@ pub(super) const CHROMIUM_OS: &[&str] = &[
     "chrome os dev mode",
     "chromeos developer mode",
     "chromebrew",
+    "crew install",
     "crosh",
+    "/home/chronos",
+    "chronos@localhost",
+    // where Chromebrew keeps what is a user's
+    "/usr/local/.config/.local",
 ];
 
 /// Words of Qubes' virtual machines.

@@ -258,12 +258,21 @@ fn what_a_text_denies_is_not_where_it_ran() {
         ("powered by rootless Podman Engine", Platform::Podman),
         ("I am on ChromeOS 96.0", Platform::Crostini),
         ("Active: failed; RestrictNamespaces=true is set in the unit", Platform::SystemdUnit),
+        ("under `RestrictNamespaces=true`, it can't start", Platform::SystemdUnit),
+        ("RestrictNamespaces = true;", Platform::SystemdUnit),
+        ("### RestrictNamespaces=true", Platform::SystemdUnit),
     ] {
         assert_eq!(on(text), [platform], "{text}");
     }
     for text in [
         "I removed RestrictNamespaces=true, it is set in the unit no more",
         "if RestrictNamespaces=true is set in the unit, it fails",
+        "# RestrictNamespaces=true",
+        "RestrictNamespaces = false;",
+        "RestrictNamespaces = lib.mkForce false;",
+        "after an hour I removed RestrictNamespaces=true, bwrap errors no more",
+        "`ProtectKernelTunables` binds nothing of yours",
+        "if `ProtectKernelTunables` covers /proc/sys, remove it",
     ] {
         assert_eq!(on(text), [], "{text}");
     }

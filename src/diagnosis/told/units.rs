@@ -1,5 +1,7 @@
 //! What a text shows of a unit of systemd's.
 
+use super::words::sentences;
+
 /// Settings of units that concern bwrap.
 const UNIT: &[&str] = &[
     "AmbientCapabilities",
@@ -17,15 +19,63 @@ const UNIT: &[&str] = &[
     "SystemCallFilter",
 ];
 
+/// What covers parts of /proc for a unit.
+const COVERING: &[&str] = &["ProtectKernelTunables", "ProcSubset"];
+
 /// Settings of a unit.
-pub(super) fn unit_settings(line: &str) -> impl Iterator<Item = String> {
-    let words =
-        line.split(|c: char| c.is_whitespace() || "`\"',;|>".contains(c)).filter(|word| !word.is_empty());
-    // alone on a line, as in a file or of systemctl(1), an argument of systemd-run(1), or said to be set: others only speak of them
-    let all = line.contains("systemd-run") || says_set(&line.to_ascii_lowercase());
-    let setting = |word: &&str| word.split_once('=').is_some_and(|(name, _)| UNIT.contains(&name));
-    let few = words.take(if all { usize::MAX } else { 1 }).filter(setting).map(str::to_owned);
-    list(line).map_or_else(|| few.collect(), |list| vec![list]).into_iter()
+pub(super) fn unit_settings(line: &str) -> Vec<String> {
+    if let Some(list) = list(line) {
+        return vec![list];
+    }
+    // as Nix writes it
+    let line =
+        line.replace("lib.mkForce ", "").replace("mkForce ", "").replace(" = ", "=").replace("=\"", "=");
+    // alone on a line, as in a file, of systemctl(1) or in a heading; one mark makes it a comment
+    let line = if line.starts_with("##") { line.trim_start_matches('#').trim_start() } else { line.as_str() };
+    let mut all: Vec<String> = words(line).take(1).filter_map(setting).collect();
+    // an argument of systemd-run(1), or said to be set: others only speak of them
+    let runs = line.contains("systemd-run");
+    let told =
+        sentences(line).into_iter().flat_map(|sentence| if runs { vec![sentence] } else { set_in(sentence) });
+    all.extend(told.flat_map(words).filter_map(setting));
+    all.extend(sentences(line).into_iter().filter_map(said_to_cover).map(str::to_owned));
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// The parts of a sentence that say of a setting that a unit has it: all of it, or clauses of one that supposes nothing.
+fn set_in(sentence: &str) -> Vec<&str> {
+    let lower = sentence.to_ascii_lowercase();
+    if says_set(&lower) {
+        return vec![sentence];
+    }
+    let supposed = ["if ", "?", "should", "remov", "would"].iter().any(|word| lower.contains(word));
+    let clauses = sentence.split(", ").flat_map(|part| part.split(" \u{2014} "));
+    clauses.filter(|clause| !supposed && says_set(&clause.to_ascii_lowercase())).collect()
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| c.is_whitespace() || "`\"',;|>".contains(c)).filter(|word| !word.is_empty())
+}
+
+/// A word that is a setting with its value, without what Nix puts before its name.
+fn setting(word: &str) -> Option<String> {
+    let (path, value) = word.split_once('=')?;
+    let name = path.rsplit('.').next().filter(|name| UNIT.contains(name))?;
+    Some(format!("{name}={value}"))
+}
+
+/// The setting of which a sentence says, by its name alone, what it does to /proc: `ProtectKernelTunables binds /proc/sys`.
+fn said_to_cover(sentence: &str) -> Option<&'static str> {
+    let lower = sentence.to_ascii_lowercase();
+    let (name, after) = COVERING
+        .iter()
+        .find_map(|name| Some((*name, sentence.split_once(name)?.1)))
+        .filter(|(_, after)| !after.starts_with('='))?;
+    let does = ["binds ", "mounts ", "covers ", "hides ", "masks ", "makes "];
+    let covers = after.contains("/proc") && does.iter().any(|verb| after.contains(verb));
+    (covers && !says_changed(&lower)).then_some(name)
 }
 
 /// A setting whose value is a list of words, alone on its line: `RestrictNamespaces=user mnt`.
@@ -37,10 +87,10 @@ fn list(line: &str) -> Option<String> {
     (listed && value.contains(' ') && value.split_whitespace().all(word)).then(|| line.to_owned())
 }
 
-/// Whether a line, in small letters, says of a setting that a unit has it, and not that somebody changes it.
-fn says_set(line: &str) -> bool {
-    let has = |words: &[&str]| words.iter().any(|word| line.contains(word));
-    let set = has(&[
+/// Whether a sentence, in small letters, says of a setting that a unit has it, or that it was to blame, and not that somebody
+/// changes it.
+fn says_set(sentence: &str) -> bool {
+    let set = [
         " is set",
         " are set",
         " set in the unit",
@@ -55,8 +105,19 @@ fn says_set(line: &str) -> bool {
         "running with ",
         "started with ",
         "hardened with ",
-    ]);
-    let changes = has(&[
+        "under ",
+        " blocked ",
+        " blocks ",
+        " forbids ",
+        " breaks ",
+        " prevents ",
+    ];
+    set.iter().any(|words| sentence.contains(words)) && !says_changed(sentence)
+}
+
+/// Whether a sentence, in small letters, says that somebody changes something, or might.
+fn says_changed(sentence: &str) -> bool {
+    let changes = [
         "remov",
         "without",
         "not ",
@@ -77,8 +138,8 @@ fn says_set(line: &str) -> bool {
         "until",
         "unset",
         "disabl",
-    ]);
-    set && !changes
+    ];
+    changes.iter().any(|words| sentence.contains(words))
 }
 
 /// Whether a setting of a unit takes something away that bwrap needs. Lists say what is left, unless they begin with a tilde.
@@ -88,9 +149,10 @@ pub(super) fn is_on(setting: &str) -> bool {
         !words.is_empty() && !needed.iter().any(|need| words.contains(need))
     };
     match setting.split_once('=') {
-        Some(("RestrictNamespaces", "yes" | "true" | "on" | "1")) => true,
+        // said to do what it does
+        None | Some(("RestrictNamespaces", "yes" | "true" | "on" | "1")) => true,
         Some(("RestrictNamespaces" | "SystemCallFilter", value)) if value.starts_with('~') => true,
-        None | Some(("RestrictNamespaces", "no" | "false" | "off" | "0")) => false,
+        Some(("RestrictNamespaces", "no" | "false" | "off" | "0")) => false,
         // most callers want one of these beside the two that bwrap cannot do without
         Some(("RestrictNamespaces", value)) => lacks(value, &["pid"]),
         Some(("SystemCallFilter", value)) => {

@@ -122,11 +122,56 @@ fn of_agents(case: &Case<'_>) -> Option<Remedy> {
         errno if link || errno == Some(libc::EISDIR) && covered => {
             Some(told!("agent-real-directory", path = path_word(path)))
         }
+        Some(libc::ENOENT) if case.message()?.source().is_none() && is_of_system(path) => {
+            Some(told!("agent-system-link", path = path_word(path)))
+        }
+        // what newer releases leave out
+        Some(libc::EACCES | libc::EROFS) | None
+            if Launcher::of(case) == Some(Launcher::ClaudeCode)
+                && OWN.contains(&&*name)
+                && is_of_root(directory) =>
+        {
+            Some(told!("claude-newer", path = path_word(path)))
+        }
         Some(libc::ENOENT) if case.message()?.source().is_none() => {
             Some(told!("agent-broken-link", path = path_word(path)))
         }
         _ => None,
     }
+}
+
+/// What Claude Code covers in each directory above a project.
+const OWN: &[&str] = &[".claude", ".mcp.json"];
+
+/// Whether a directory is root's on every system, and one that projects lie below.
+fn is_of_root(directory: &Path) -> bool {
+    ["/", "/home", "/mnt", "/opt", "/srv"].iter().any(|root| directory == Path::new(root))
+}
+
+/// Where links are the system's own: those of a merged /usr, of ostree, of /run, and what lies below.
+const SYSTEM_LINKS: &[&str] = &[
+    "/bin",
+    "/home",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/media",
+    "/mnt",
+    "/opt",
+    "/root",
+    "/sbin",
+    "/srv",
+    "/var/lock",
+    "/var/mail",
+    "/var/run",
+];
+const SYSTEM: &[&str] = &["/boot", "/dev", "/etc", "/gnu", "/nix", "/proc", "/run", "/sys", "/usr"];
+
+/// Whether a link there is the system's own.
+fn is_of_system(path: &Path) -> bool {
+    let below = |top: &&str| path.starts_with(top) && !path.starts_with("/usr/local");
+    SYSTEM_LINKS.iter().any(|link| path == Path::new(link)) || SYSTEM.iter().any(below)
 }
 
 /// Whether a directory is one that they protect, or that is nobody's to work in.

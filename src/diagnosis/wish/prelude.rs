@@ -5,6 +5,7 @@ pub(super) use std::path::{Path, PathBuf};
 pub(super) use super::{NESTED_CONTAINER, NESTED_CONTAINER_SINCE, PRIVILEGED_STANDARD, ROOT_OUTSIDE, Wish};
 pub(super) use super::{elsewhere, everywhere, option, pod, unit};
 pub(super) use crate::diagnosis::case::Case;
+pub(super) use crate::diagnosis::hint::Hint;
 pub(super) use crate::diagnosis::remedy::{Action, Engine, Profile, Remedies, Remedy, told};
 pub(super) use crate::diagnosis::setting::Setting;
 pub(super) use crate::diagnosis::setting::Setting::{Container, Kubernetes, Lxc, Machine, Managed};

@@ -87,6 +87,16 @@ pub(super) fn no_ambient_capabilities(case: &Case<'_>, setting: Setting) -> Vec<
                 let user = format!("--user={uid}:{}", case.host.process.gid.present().unwrap_or(uid));
                 Some(told!("user-of-container" => Action::options(engine, &[&user], &[])))
             }
+            // it gives those to a user that it maps, and knows
+            _ if engine == Engine::Podman && case.hinted(Hint::KeepId) => {
+                let both = ["--userns=keep-id", "--user=1000:1000"];
+                Some(told!("user-of-container" => Action::options(engine, &both, &[])))
+            }
+            // whose engine started it without a word of that
+            (Fact::Unknown, _) if case.told().is_some() && !case.hinted(Hint::CapAdd) => {
+                let without = told!("no-cap-add" => Action::options(engine, &[], &["--cap-add"]));
+                return told!("give-capabilities-up").or([without]);
+            }
             _ => Some(told!("no-cap-add" => Action::options(engine, &[], &["--cap-add"]))),
         },
         Unit => Some(told!("no-ambient-in-unit" => unit(case, &[("AmbientCapabilities", "")]))),

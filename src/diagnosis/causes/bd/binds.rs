@@ -149,6 +149,7 @@ pub(super) fn denied(case: &Case<'_>) -> Option<Judgement> {
 pub(super) fn bind_otherwise(case: &Case<'_>) -> Vec<Remedy> {
     let source = case.message().and_then(Message::source);
     let otherwise = match source {
+        Some(source) if source == Path::new("/") => told!(BD09, "bind-below-root"),
         Some(source) => told!(BD09, "bind-above-or-below", source = word(source)),
         None => told!(BD09, "bind-another-path"),
     };

@@ -108,3 +108,45 @@ fn who_named_a_link_is_told() {
     assert!(first("/srv/x/y").contains("readlink -f"), "{}", first("/srv/x/y"));
     assert!(!first("/srv/x/y").contains("HOME"));
 }
+
+/// What the system does not start without is never to be taken away.
+#[test]
+fn links_of_the_system_stay() {
+    let typed = |path: &str| {
+        let text = format!(
+            "claude-code says\nbwrap: Can't mount tmpfs on /newroot{path}: No such file or directory"
+        );
+        let found = diagnose(&Symptom::from_text(text.as_bytes()), &Host::default(), None);
+        let all = found.causes.into_iter().flat_map(|finding| finding.remedies);
+        all.map(|remedy| remedy.summary.clone() + "\n" + &remedy.instructions()).collect::<String>()
+    };
+    for path in ["/bin", "/sbin", "/lib", "/lib64", "/var/run", "/home", "/usr/sbin", "/etc/mtab"] {
+        let typed = typed(path);
+        assert!(
+            typed.contains("has to stay") && !typed.contains("away") && !typed.contains("remove it, or"),
+            "{typed}"
+        );
+    }
+    for path in ["/home/u/.ssh", "/srv/x", "/usr/local/x"] {
+        assert!(typed(path).contains("Take the link away"), "{path}");
+    }
+}
+
+/// What only a package manager or a session makes is not made by hand.
+#[test]
+fn what_others_make_is_not_made_by_hand() {
+    let typed = |text: &str| {
+        let found = diagnose(&Symptom::from_text(text.as_bytes()), &Host::default(), None);
+        let all = found.causes.into_iter().flat_map(|finding| finding.remedies);
+        all.map(|remedy| remedy.instructions()).collect::<String>()
+    };
+    let missing = |path: &str| format!("bwrap: Can't find source path {path}: No such file or directory");
+    for path in ["/nix/store/abc-x/share", "/gnu/store/abc-x", "/tmp/dbus-AbCd"] {
+        assert!(!typed(&missing(path)).contains("mkdir"), "{path}");
+    }
+    for path in ["/tmp/dbusx", "/opt/nix/store/x", "/srv/x", "/System"] {
+        let typed = typed(&missing(path));
+        assert!(typed.contains("mkdir") && !typed.contains('*'), "{path}: {typed}");
+    }
+    assert!(typed(&format!("NixOS 24.05\n{}", missing("/srv/x"))).contains("mkdir -p /srv/x"));
+}

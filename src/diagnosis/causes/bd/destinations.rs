@@ -111,7 +111,10 @@ fn named_by_link(case: &Case<'_>, path: &Path) -> Vec<Remedy> {
     let variable = nix
         .then(|| told!(BD04, "variable-that-names-it", path = word(path.ancestors().nth(1).unwrap_or(path))));
     let home = home.then(|| told!(BD04, "home-without-link"));
-    Vec::new().or(variable).or(home)
+    // of what Flatpak keeps in a home some have made a link
+    let kept = path.to_string_lossy().contains("/.local/share/flatpak") && !case.says(&[MKDIR_PARENTS]);
+    let kept = kept.then(|| told!(BD04, "directory-in-place-of-link", path = word(path)));
+    Vec::new().or(kept).or(variable).or(home)
 }
 
 /// Whether a procfs of the sandbox's is to get something that it does not have.

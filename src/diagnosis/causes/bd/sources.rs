@@ -3,6 +3,7 @@
 use super::lookup::Spot;
 use crate::diagnosis::causes::dv::about_device;
 use crate::diagnosis::causes::prelude::*;
+use crate::diagnosis::launcher::Launcher;
 
 const RELATIVE: &str = "the path is relative: bwrap looks for it in the directory that it is started in";
 
@@ -46,6 +47,15 @@ pub(super) fn without_it(case: &Case<'_>) -> Vec<Remedy> {
         _ if is_of_session(path) => return told!(BD01, "in-a-session").or(spot.leave_out()),
         // a directory in the place of a file mends nothing
         _ if case.errno() == Some(libc::ENOTDIR) => Some(told!(BD01, "part-is-file", path = word(path))),
+        // what makes its line from the names in / did not quote one of them
+        _ if is_cut(case, path) => {
+            let look = told!(BD01, "cut-at-space", path = word(path), path2 = shown(path));
+            return look.or([told!(BD01, "create-source", path = word(path))]).or(spot.leave_out());
+        }
+        _ if is_of_store(path) => return told!(BD01, "built-anew", path = shown(path)).or(spot.leave_out()),
+        _ if is_old_bus(path) => {
+            return told!(BD01, "bus-of-session", path = shown(path)).or(spot.leave_out());
+        }
         _ if path.starts_with("/tmp/.X11-unix") => Some(told!(BD01, "x-server-socket", path = word(path))),
         // what a service makes is nobody else's to make
         _ if is_socket(path) => Some(told!(BD01, "start-service", path = shown(path))),
@@ -69,6 +79,23 @@ pub(super) fn without_it(case: &Case<'_>) -> Vec<Remedy> {
     let bind = spot.found.filter(|found| matches!(found.operation, Operation::Bind(_)));
     let optional = bind.map(|found| SandboxChange::OptionalSource { operation: found.index });
     there.or(optional.map(Remedy::change)).or(spot.leave_out())
+}
+
+/// Whether a path may be the beginning of one with a space in it: directly below the root, of a launcher of Nix's, which binds all that
+/// is there.
+fn is_cut(case: &Case<'_>, path: &Path) -> bool {
+    let nix = Launcher::of(case) == Some(Launcher::NixFhs) || case.told().is_some_and(|told| told.nixos);
+    nix && case.sandbox.is_none() && path.parent() == Some(Path::new("/")) && !is_brought(path)
+}
+
+/// Whether only a package manager writes there.
+fn is_of_store(path: &Path) -> bool {
+    ["/nix/store", "/gnu/store"].iter().any(|store| path.starts_with(store) && path != Path::new(store))
+}
+
+/// Whether a path is the socket that a message bus of a session had.
+fn is_old_bus(path: &Path) -> bool {
+    path.to_string_lossy().starts_with("/tmp/dbus-")
 }
 
 /// Whether a path is one of Windows': `C:\\Users\\me`.

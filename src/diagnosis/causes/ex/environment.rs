@@ -1,6 +1,7 @@
 //! What the command gets beside its program: a working directory, a label, filters.
 
 use crate::diagnosis::causes::prelude::*;
+use crate::diagnosis::launcher::Launcher;
 
 /// The one that bwrap names, or that the sandbox asks for.
 fn directory<'a>(case: &Case<'a>) -> Option<&'a Path> {
@@ -28,6 +29,10 @@ pub(super) fn working_directory(case: &Case<'_>) -> Option<Judgement> {
 
 pub(super) fn another_directory(case: &Case<'_>) -> Vec<Remedy> {
     let Some(directory) = directory(case) else { return Vec::new() };
+    // who starts a ready launcher has no line to change
+    let told = case.told().filter(|_| case.sandbox.is_none() && Launcher::protecting(directory).is_none());
+    let theirs = told.is_some_and(|told| told.nixos || told.launcher.is_some_and(Launcher::is_of_desktops));
+    let elsewhere = theirs.then(|| told!(EX08, "start-elsewhere"));
     let root = (directory != Path::new("/")).then(|| SandboxChange::CurrentDir { path: "/".into() });
     let missing = matches!(case.errno(), None | Some(libc::ENOENT));
     let there = match bound_from(case, directory) {
@@ -38,7 +43,7 @@ pub(super) fn another_directory(case: &Case<'_>) -> Vec<Remedy> {
         }
         _ => None,
     };
-    Vec::new().or(root.map(Remedy::change)).or(there)
+    Vec::new().or(elsewhere).or(root.map(Remedy::change)).or(there)
 }
 
 /// Where on the host a path inside would be, if a bind shows that place.

@@ -343,3 +343,24 @@ fn filters_that_do_not_load() {
     let text = explain("Invalid seccomp data, must be multiple of 8", &machine(), &one);
     assert!(text.causes[0].summary.contains("no classic BPF"));
 }
+
+/// What is pasted says which of the two answers of execvp is meant.
+#[test]
+fn what_a_text_tells_of_the_program_decides() {
+    use crate::diagnosis::{Symptom, diagnose};
+    let first = |text: &str| {
+        let found = diagnose(&Symptom::from_text(text.as_bytes()), &crate::host::Host::default(), None);
+        found.causes[0].cause.code()
+    };
+    for (text, code) in [
+        ("bwrap: execvp hello: Permission denied", "EX03"),
+        ("bwrap: execvp /opt/x/: Permission denied", "EX03"),
+        ("bwrap: execvp /opt/x/run: No such file or directory", "EX02"),
+        ("the binary exists\nbwrap: execvp /opt/x/run: No such file or directory", "EX01"),
+        // it is asked, or another one is meant
+        ("check whether the file exists\nbwrap: execvp /opt/x/run: No such file or directory", "EX02"),
+        ("NixOS 24.05\nbwrap: execvp hello: No such file or directory", "EX02"),
+    ] {
+        assert_eq!(first(text), code, "{text}");
+    }
+}

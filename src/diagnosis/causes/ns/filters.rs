@@ -196,6 +196,9 @@ fn outer_sandbox(case: &Case<'_>) -> Option<Judgement> {
 
 fn leave_outer_sandbox(case: &Case<'_>) -> Vec<Remedy> {
     match outer(case).map(|outer| outer.platform) {
+        Some(Platform::Flatpak) if case.hinted(Hint::AppOfFlatpak) => {
+            told!(NS06, "no-inner-sandbox").or([told!(NS06, "flatpak")])
+        }
         Some(Platform::Flatpak) => vec![told!(NS06, "flatpak")],
         Some(Platform::Snap) if Launcher::of(case) == Some(Launcher::Steam) => {
             vec![told!(NS06, "instead-of-snap")]

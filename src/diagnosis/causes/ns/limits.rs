@@ -55,7 +55,9 @@ fn none_allowed(case: &Case<'_>) -> Option<Judgement> {
             .unknown("how many are in use: `lsns -t user`"),
         Some(_) if case.host.user_namespace.is_initial() == Some(true) => weigh(Low).contra(seen),
         Some(_) => return None,
-        None => weigh(Low).unknown(format!("the value of {USER}: `sysctl {USER}`")),
+        None => weigh(Low)
+            .summary(format!("{USER} is 0 here, or all that it allows are in use"))
+            .unknown(format!("the value of {USER}: `sysctl {USER}`")),
     })
 }
 
@@ -118,6 +120,9 @@ fn ancestor(case: &Case<'_>) -> Option<Judgement> {
                 "we are in a user namespace already (/proc/self/uid_map does not map all ids to themselves)";
             found.seen(&namespace.uid_map, already)
         }
+        None if case.hinted(Hint::Nested) => {
+            weigh(Medium).pro(evidence::told(case, "it is started within a sandbox of bwrap's"))
+        }
         None => weigh(Low).unknown("whether we are in a user namespace already: /proc/self/uid_map"),
     };
     let outer = [Platform::Flatpak, Platform::Bubblewrap];
@@ -132,7 +137,7 @@ fn ancestor(case: &Case<'_>) -> Option<Judgement> {
 fn raise_ancestor(case: &Case<'_>) -> Vec<Remedy> {
     // ours may well be higher: what is set here would change nothing
     let (outer, limit) = (told!(NS13, "outer-sandbox"), told!("raise-limit-outside", opens = OPENS));
-    let inside = case.on(Platform::Flatpak) || case.on(Platform::Bubblewrap);
+    let inside = case.on(Platform::Flatpak) || case.on(Platform::Bubblewrap) || case.hinted(Hint::Nested);
     if inside { outer.or([limit]) } else { limit.or([outer]) }
 }
 

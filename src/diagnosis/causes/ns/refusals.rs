@@ -41,15 +41,19 @@ fn emulated_processor(case: &Case<'_>) -> Option<Judgement> {
     let old = case.kernel().is_some_and(|version| version < (4, 0));
     // a kernel without user namespaces would do for a sandbox that makes none
     let none = user_namespace(case) == Some(false) || case.says(&[CREATING]);
-    rule_out(!exists.is(&true) && !none || old || case.emulated().is_some())?;
-    weigh(Medium)
+    let told = case.hinted(Hint::Emulated);
+    rule_out(!exists.is(&true) && !none && !told || old || case.emulated().is_some())?;
+    weigh(if told { High } else { Medium })
+        .pro(evidence::told(case, told.then_some("qemu's emulation of single programs is spoken of")))
         .heard(case, "qemu answers EINVAL to new namespaces where it plays another processor for a program")
         .seen(
             exists,
             exists.is(&true).then_some("/proc/self/ns/user exists, so the kernel has user namespaces"),
         )
         .asked(case, none.then_some("bwrap asked for no user namespace, so that none is lacking"))
-        .unknown("whether this program is built for another processor: `uname -m`, here and on the machine")
+        .unknown((!told).then_some(
+            "whether this program is built for another processor: `uname -m`, here and on the machine",
+        ))
         .into()
 }
 
@@ -266,6 +270,10 @@ fn other_kernel(case: &Case<'_>) -> Vec<Remedy> {
         None => {
             let el7 =
                 "a kernel of RHEL 7 or CentOS 7 (`uname -r` begins with 3.10), the last that is delivered so";
+            // of a list of what it has the one that is missing is no matter of switching it on
+            if case.hinted(Hint::KernelOptions) && !case.hinted(Hint::UserNsOption) {
+                return told!("config-user-ns").or(keep);
+            }
             told!("switch-on-el7").needs(el7).or([told!("config-user-ns")]).or(keep)
         }
     }

@@ -10,12 +10,13 @@ rules! {
     ],
         unless "`cat /proc/sys/kernel/overflowuid` where bwrap is started prints a number"
         => proc_incomplete, |case| {
-            if is_denied(case) {
-                return vec![told!(PR09, "permit-settings")];
-            }
             if confined(case).is_some() {
                 let opens = "what the profile confines can read two numbers that everybody else can read";
                 return Wish::AppArmorRule("/proc/sys/kernel/overflow{u,g}id r,", opens).grant(case);
+            }
+            if is_denied(case) {
+                let snap = case.on(Platform::Snap).then(|| told!(NS06, "instead-of-snap"));
+                return Vec::new().or(snap).or([told!(PR09, "permit-settings")]);
             }
             let built = no_settings(case).then(|| vec![told!(PR09, "kernel-with-proc-sysctl")]);
             built.unwrap_or_else(|| Wish::AnyProc.grant(case))
@@ -68,11 +69,10 @@ fn confined<'a>(case: &Case<'a>) -> Option<&'a str> {
     label.strip_suffix(" (enforce)").filter(|_| case.errno() == Some(libc::EACCES))
 }
 
-/// Whether somebody answered that it may not be read, and nobody looked at who: everybody may, and what is missing answers otherwise.
+/// Whether somebody answered that it may not be read, and no mount that was looked at explains it: everybody may, and what is missing
+/// answers otherwise.
 fn is_denied(case: &Case<'_>) -> bool {
-    let host = case.host;
-    let unseen = host.mounts.is_unknown() && host.security.label.is_unknown() && host.platforms.is_unknown();
-    unseen && matches!(case.errno(), Some(libc::EACCES | libc::EPERM))
+    case.host.mounts.is_unknown() && matches!(case.errno(), Some(libc::EACCES | libc::EPERM))
 }
 
 fn proc_incomplete(case: &Case<'_>) -> Option<Judgement> {

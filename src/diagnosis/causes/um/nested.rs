@@ -3,6 +3,7 @@
 use super::super::ns::limits::{LEAST, SMALL, USER};
 use super::super::pr::remedies::bind_dev;
 use super::super::prelude::*;
+use crate::diagnosis::launcher::Launcher;
 use crate::sandbox::Plan;
 
 const OPEN: &str = "cannot open /proc/sys/user/max_user_namespaces";
@@ -56,7 +57,11 @@ rules! {
 
     UserNamespacesStillAllowed, Anytime, ["creation of new user namespaces was not disabled as requested"],
         unless "`unshare --user true` fails inside the same sandbox without the assertion"
-        => still_allowed, |_| Remedy::change(SandboxChange::DisableUserNamespaces).or(allow());
+        => still_allowed, |case| {
+            let flatpak = Launcher::of(case) == Some(Launcher::Flatpak) || case.hinted(Hint::ParentPids);
+            let theirs = flatpak.then(|| told!(UM11, "flatpak-without-parent"));
+            Vec::new().or(theirs).or([Remedy::change(SandboxChange::DisableUserNamespaces)]).or(allow())
+        };
 }
 
 /// Leave user namespaces possible inside.

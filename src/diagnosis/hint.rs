@@ -1,0 +1,34 @@
+//! What a text says in passing, and what one cause or remedy alone asks for.
+
+/// What is told by a word or two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Hint {
+    /// A sandbox of bwrap's is started within another.
+    Nested,
+    /// qemu plays another processor.
+    Emulated,
+    /// The launcher brings a bwrap of its own along.
+    OwnBwrap,
+    /// The file that is said to be missing is there.
+    FileThere,
+    /// A container has its user's ids.
+    KeepId,
+    /// A container was given capabilities.
+    CapAdd,
+    /// `GameMode` is loaded into every program.
+    GameMode,
+    /// An application of Flatpak's makes a sandbox by itself.
+    AppOfFlatpak,
+    /// An application of Flatpak's is started.
+    FlatpakRun,
+    /// Flatpak's own bwrap had not ended its work.
+    BeforeApp,
+    /// Namespaces of the kernel's configuration are listed.
+    KernelOptions,
+    /// User namespaces are among them.
+    UserNsOption,
+    /// The distribution's kernels have no switch for user namespaces.
+    NoSwitch,
+    /// Sharing process ids with whoever starts an application of Flatpak's.
+    ParentPids,
+}
