@@ -5,6 +5,12 @@
 pub(super) enum Hint {
     /// A sandbox of bwrap's is started within another.
     Nested,
+    /// It is within another sandbox, whose nobody says.
+    WithinSandbox,
+    /// A user namespace can be made by hand.
+    Unshares,
+    /// An action of GitHub's is a container: nobody sets its options.
+    ContainerAction,
     /// qemu plays another processor.
     Emulated,
     /// The launcher brings a bwrap of its own along.

@@ -78,10 +78,6 @@ pub(crate) struct Told {
     pub(super) typed: bool,
     /// Landlock is spoken of.
     pub(super) landlock: bool,
-    /// It is told that a user namespace can be made by hand.
-    pub(super) unshares: bool,
-    /// It is told that it is within another sandbox, whose nobody says.
-    pub(super) nested: bool,
     /// It is WSL, and nothing says which.
     pub(super) wsl: bool,
     /// The system is NixOS.
@@ -96,8 +92,6 @@ pub(crate) struct Told {
     pub(super) unfiltered: bool,
     /// The container may nest others.
     pub(super) nests: bool,
-    /// It is an action of GitHub's that is a container: nobody sets its options.
-    pub(super) container_action: bool,
     /// The version of bwrap.
     pub(super) version: Option<String>,
     /// A bwrap that ls(1) shows, and whether everybody may read it.
@@ -391,8 +385,6 @@ impl Reader {
         let [rootfs, qubes, fuse] = [Sign::Rootfs, Sign::Qubes, Sign::Fuse].map(|sign| self.has(sign));
         let signs = [Sign::NixOs, Sign::Android, Sign::Wsl, Sign::Sudo, Sign::Typed, Sign::Landlock];
         let [nixos, android, wsl, sudo, typed, landlock] = signs.map(|sign| self.has(sign));
-        let container_action = self.has(Sign::ContainerAction);
-        let [unshares, nested] = [Sign::Unshares, Sign::Nested].map(|sign| self.has(sign));
         let (given, nests) = (self.facts.given(), self.facts.nests);
         let (version, bwrap) = (self.version.once().cloned().flatten(), self.bwrap.once().cloned());
         let typed = typed && self.unit.is_empty();
@@ -415,15 +407,12 @@ impl Reader {
             sudo,
             typed,
             landlock,
-            unshares,
-            nested,
             wsl,
             unmasked: given.unmasked,
             privileged: given.is_all(),
             unconfined: given.unconfined && self.facts.label().is_none(),
             unfiltered: given.unfiltered && !self.facts.shows_filter(),
             nests,
-            container_action,
             version,
             bwrap,
             files,

@@ -48,7 +48,7 @@ rules! {
 
 /// Whether it is told that a user namespace can be made by hand in the same place: nothing forbids them to everybody there, then.
 pub(in crate::diagnosis) fn made_by_hand(case: &Case<'_>) -> bool {
-    case.says(&[NO_PERMISSIONS]) && case.told().is_some_and(|told| told.unshares)
+    case.says(&[NO_PERMISSIONS]) && case.hinted(Hint::Unshares)
 }
 
 /// The kernel makes no user namespace for whoever is in a chroot, root or not; and without one the root must be a mount.

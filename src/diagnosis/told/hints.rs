@@ -1,6 +1,7 @@
 //! What a text says in passing, and what one cause or remedy alone asks for.
 
 use super::denied::holds;
+use super::switches;
 use crate::diagnosis::hint::Hint;
 
 /// The words of each, in small letters.
@@ -25,6 +26,17 @@ const HINTS: &[(Hint, &[&str])] = &[
             "qemu-arm",
             "qemu-x86_64",
             "tonistiigi/binfmt",
+        ],
+    ),
+    (
+        Hint::ContainerAction,
+        &[
+            "docker container action",
+            "docker container actions",
+            "docker-based action",
+            "using: docker",
+            "using: 'docker'",
+            "using: \"docker\"",
         ],
     ),
     (Hint::OwnBwrap, &["runimage", "conty", "conty.sh", "startwine"]),
@@ -57,7 +69,12 @@ pub(super) fn of(line: &str) -> impl Iterator<Item = Hint> {
     let named = HINTS
         .iter()
         .filter(move |(hint, words)| holds(line, words) && !(supposed && *hint == Hint::FileThere));
-    named.map(|(hint, _)| *hint).chain(is_nested(line).then_some(Hint::Nested))
+    let said = [
+        (Hint::Nested, is_nested(line)),
+        (Hint::WithinSandbox, switches::nests(line)),
+        (Hint::Unshares, switches::makes_namespaces(line)),
+    ];
+    named.map(|(hint, _)| *hint).chain(said.into_iter().filter(|(_, said)| *said).map(|(hint, _)| hint))
 }
 
 /// Whether a line says that more sandboxes are started in one of bwrap's, or shows its prompt.

@@ -3,7 +3,6 @@
 use super::denied::{Inside, holds, inside};
 use super::here::{self, IN_CONTAINER};
 use super::launchers;
-use super::switches;
 use super::systems::{self, COMPOSITORS, FUSE, QUBES};
 
 /// What is told by a word or two.
@@ -32,23 +31,7 @@ pub(super) enum Sign {
     Sudo,
     Typed,
     Landlock,
-    /// An action of GitHub's is a container.
-    ContainerAction,
-    /// A user namespace can be made by hand.
-    Unshares,
-    /// It is within another sandbox.
-    Nested,
 }
-
-/// How people and files name an action that is a container.
-const CONTAINER_ACTIONS: &[&str] = &[
-    "docker container action",
-    "docker container actions",
-    "docker-based action",
-    "using: docker",
-    "using: 'docker'",
-    "using: \"docker\"",
-];
 
 /// What a line tells so, as it stands and in small letters.
 pub(super) fn of(line: &str, lower: &str) -> impl Iterator<Item = Sign> {
@@ -70,9 +53,6 @@ pub(super) fn of(line: &str, lower: &str) -> impl Iterator<Item = Sign> {
         (Sign::Sudo, launchers::starts_as_root(lower)),
         (Sign::Typed, lower.trim_start().starts_with("$ ")),
         (Sign::Landlock, holds(lower, &["landlock"])),
-        (Sign::ContainerAction, holds(lower, CONTAINER_ACTIONS)),
-        (Sign::Unshares, switches::makes_namespaces(lower)),
-        (Sign::Nested, switches::nests(lower)),
         (Sign::JobContainer, lower.trim_start().starts_with("container:")),
     ];
     signs.into_iter().filter(|(_, there)| *there).map(|(sign, _)| sign)

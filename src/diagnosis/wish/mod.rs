@@ -27,6 +27,7 @@ pub(super) use sysctl::raise;
 use std::path::Path;
 
 use super::case::Case;
+use super::hint::Hint;
 use super::launcher::Launcher;
 use super::need::{Need, Stand};
 use super::remedy::{Action, CiService, Engine, PodPatch, Remedies, Remedy, SelinuxRule, UnitSettings, told};
@@ -239,7 +240,7 @@ fn pod_of_jobs(service: CiService) -> &'static str {
 
 /// Whether it is an action of GitHub's that is itself a container.
 fn is_container_action(case: &Case<'_>) -> bool {
-    ci_service(case) == Some(CiService::GitHub) && case.told().is_some_and(|told| told.container_action)
+    ci_service(case) == Some(CiService::GitHub) && case.hinted(Hint::ContainerAction)
 }
 
 fn fit_one(case: &Case<'_>, mut remedy: Remedy) -> Remedy {

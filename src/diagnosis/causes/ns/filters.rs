@@ -163,7 +163,7 @@ pub(super) fn outer<'a>(case: &'a Case<'_>) -> Option<&'a Sighting> {
 
 /// Whether a text tells of another sandbox around, and of no place that would be meant by that.
 fn is_nested(case: &Case<'_>) -> bool {
-    Setting::of(case) == Setting::Unknown && case.told().is_some_and(|told| told.nested)
+    Setting::of(case) == Setting::Unknown && case.hinted(Hint::WithinSandbox)
 }
 
 /// Of whom nobody knows more than that it is there.
