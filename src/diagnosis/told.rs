@@ -189,6 +189,8 @@ struct Reader {
     release: Said<String>,
     /// Kernel parameters, or that there is no such one.
     sysctls: BTreeMap<String, Said<Option<String>>>,
+    /// The same as sentences say, which count where nothing was printed.
+    said_sysctls: BTreeMap<String, Said<Option<String>>>,
     /// The line before sets a kernel parameter, and this one may print it.
     sets: bool,
     /// The kernel parameter that was just looked at, whose value is the next line.
@@ -258,7 +260,7 @@ impl Reader {
         let chromium_os = CHROMIUM_OS.iter().find(|words| holds(lower, &[words]));
         self.chromium_os = self.chromium_os.or(chromium_os.copied());
         self.signs.extend(signs::of(line, lower));
-        self.hints.extend(hints::of(lower));
+        self.hints.extend(hints::of(line, lower));
         self.tried.extend(tried::tried(lower));
         self.not_started.extend(places::not_started(lower));
         for (module, _) in DISTRIBUTIONS.iter().filter(|(_, words)| holds(lower, words)) {
@@ -290,7 +292,7 @@ impl Reader {
             self.sysctls.entry(name).or_default().note(Some(value));
         }
         if let Some((name, value)) = switches::switch(lower) {
-            self.sysctls.entry(name).or_default().note(Some(value));
+            self.said_sysctls.entry(name).or_default().note(Some(value));
         }
         self.sets = values::sets_parameter(lower);
         self.asked = values::asked(line);
@@ -341,6 +343,9 @@ impl Reader {
         if let Some(release) = self.release.once().filter(|release| release.contains("-pve")).cloned() {
             self.conclude(Platform::Lxc, release);
         }
+        // what is only said of a setting says nothing where an engine is named
+        let elsewhere = self.platforms.keys().any(|platform| *platform != Platform::SystemdUnit);
+        self.unit.retain(|setting| setting.contains('=') || !elsewhere);
         if self.unit.iter().any(|setting| units::is_on(setting)) {
             self.conclude(Platform::SystemdUnit, self.unit.join(", "));
         }
@@ -448,7 +453,8 @@ impl Reader {
             doubtful || release.map_or_else(|| !at_desk(), |release| systems::may_restrict(release));
         self.facts.fill(&mut host, module, doubtful);
         host.kernel.release = release.map_or(Fact::Unknown, |release| Fact::Present(release.clone()));
-        for (name, value) in &self.sysctls {
+        let said = self.said_sysctls.iter().filter(|(name, _)| !self.sysctls.contains_key(*name));
+        for (name, value) in self.sysctls.iter().chain(said) {
             let fact = match value.once() {
                 Some(Some(value)) => Fact::Present(value.clone()),
                 Some(None) => Fact::Absent,

@@ -316,7 +316,7 @@ fn in_line(line: &[u8], first: Start, after: &[Vec<u8>], thorough: bool, retype:
             // up to the mark that closes it, where that makes a message
             let quote = quote_before(rest, at).filter(|quote| *quote != b'\'');
             let (fit, message) = match read(rest.get(at..)?, true, quote) {
-                (Fit::No | Fit::Open, _) => read(rest.get(at..)?, true, None),
+                (Fit::No | Fit::Open, _) if quote.is_some() => read(rest.get(at..)?, true, None),
                 closed => closed,
             };
             // without its error only where somebody quotes it

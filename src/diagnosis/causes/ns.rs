@@ -46,6 +46,9 @@ rules! {
         => join_denied;
 }
 
+/// What that says.
+const BY_HAND: &str = "a user namespace can be made there by hand, with unshare(1)";
+
 /// Whether it is told that a user namespace can be made by hand in the same place: nothing forbids them to everybody there, then.
 pub(in crate::diagnosis) fn made_by_hand(case: &Case<'_>) -> bool {
     case.says(&[NO_PERMISSIONS]) && case.hinted(Hint::Unshares)
@@ -68,10 +71,12 @@ fn chrooted(case: &Case<'_>) -> Option<Judgement> {
             .heard(case, "the kernel answered that / is no mount (EINVAL)"),
         (Some(_), _) if case.says(&[MAKE_SLAVE]) => weigh(Low)
             .seen_against(mounts, "something is mounted on / as seen from here (/proc/self/mountinfo)"),
-        _ if makes == Some(false) || made_by_hand(case) => return None,
-        (_, Some(hint)) => {
-            weigh(Medium).seen(&case.platforms, format!("{} points to a chroot", hint.evidence))
-        }
+        _ if makes == Some(false) => return None,
+        // where it was made by hand may have been outside
+        (_, Some(hint)) => weigh(Medium)
+            .seen(&case.platforms, format!("{} points to a chroot", hint.evidence))
+            .contra(evidence::told(case, made_by_hand(case).then_some(BY_HAND))),
+        _ if made_by_hand(case) => return None,
         _ if !case.failed() => return None,
         // a filter is the likelier reason by far
         (Some(_), None) if case.filtered() == Some(true) => return None,

@@ -5,7 +5,7 @@ pub(super) mod incomplete;
 pub(super) mod remedies;
 
 use super::prelude::*;
-use hidden::{Hidden, Seen, doubtful, is_cri_o, look, told_hidden};
+use hidden::{COVERING, Hidden, Seen, doubtful, is_cri_o, look, told_hidden};
 use remedies::{bind_proc, permit_mounts, uncover, unmask_by_update, unmask_or_bind};
 
 pub(super) const PROC: &str = "Can't mount proc on %s";
@@ -15,11 +15,13 @@ const MOUNTED_HERE: &str = "`unshare -Urmpf mount -t proc proc /mnt` succeeds wh
 
 rules! {
     SelinuxDeniesProc, Anytime about proc if |plan| plan.proc.is_some(), [PROC => (EACCES)]
-        => |case| selinux_denies(case, &MOUNT_PROC), |case| permit_mounts(case).or(bind_proc(case));
+        => |case| beside_told(case, selinux_denies(case, &MOUNT_PROC)),
+        |case| permit_mounts(case).or(bind_proc(case));
 
     // before a launch the rule about mounting as such speaks for it
     AppArmorDeniesProc, Failed about proc, [PROC => (EACCES)]
-        => |case| apparmor_denies(case, "mounting proc"), |case| permit_in_profile(case).or(bind_proc(case));
+        => |case| beside_told(case, apparmor_denies(case, "mounting proc")),
+        |case| permit_in_profile(case).or(bind_proc(case));
 
     MaskedProc, Anytime about proc, [PROC => (EPERM)], unless MOUNTED_HERE
         => |case| hidden_proc(case, Cause::MaskedProc), unmask_or_bind;
@@ -46,12 +48,25 @@ rules! {
         => emulated_kernel, |case| told!(PR08, "linux-kernel").or(bind_proc(case));
 }
 
+/// What a module may have denied, where a text tells what covers /proc: that is likelier than what nobody saw.
+fn beside_told(case: &Case<'_>, found: Option<Judgement>) -> Option<Judgement> {
+    let mut found = found?;
+    if found.confidence == Medium && told_hidden(case).is_some() {
+        found.confidence = Low;
+    }
+    Some(found)
+}
+
 /// The kernel's rule about whole procfs instances, if what breaks it is this cause.
 fn hidden_proc(case: &Case<'_>, wanted: Cause) -> Option<Judgement> {
     // where nobody looked at the mounts
     if let Some((cause, who, told)) = told_hidden(case) {
         let rule = "and the kernel mounts no procfs in a user namespace that sees no whole one";
-        let found = weigh(High).summary(format!("{who}, {rule}")).pro(evidence::told(case, told));
+        // by its name alone, a setting may be somebody else's
+        let sure = !COVERING.contains(&told.as_str());
+        let found = weigh(if sure { High } else { Medium })
+            .summary(format!("{who}, {rule}"))
+            .pro(evidence::told(case, told));
         return (cause == wanted).then_some(found);
     }
     // that is what security modules answer, and where there is none somebody's memory

@@ -2,6 +2,9 @@
 
 use super::words::{around, clause, sentences};
 
+/// What stands around words that are quoted.
+const QUOTES: &[char] = &['`', '"', '\'', '*'];
+
 /// Parameters that people speak of by their last name, or by their file, and whether they are on or off.
 const SWITCHES: &[(&str, &str)] = &[
     ("unprivileged_userns_clone", "kernel.unprivileged_userns_clone"),
@@ -66,6 +69,50 @@ const DOUBTS: &[&str] = &[
     "works with",
     "on debian",
     "on arch",
+    "server",
+    ", on ",
+    ", for ",
+    "at least",
+    "used to",
+    "never",
+    "no ",
+    "not the case",
+    "isn't",
+    "wrong",
+    "mine is",
+    "i am on",
+    "i'm on",
+];
+
+/// What stands before the name of a parameter whose value is told, and no other's.
+const HERE: &[&str] = &[
+    "",
+    "and",
+    "here",
+    "my",
+    "the",
+    "sysctl",
+    "the sysctl",
+    "cat",
+    "on this host",
+    "on this machine",
+    "on this system",
+    "on my machine",
+    "on my system",
+];
+
+/// Who has it enabled.
+const OWNERS: &[&str] = &[
+    "i",
+    "we",
+    "my system",
+    "my machine",
+    "my kernel",
+    "my host",
+    "this system",
+    "this machine",
+    "this kernel",
+    "this host",
 ];
 
 /// The parameter that a line in small letters says the value of, if it is said of here.
@@ -76,9 +123,10 @@ pub(super) fn switch(line: &str) -> Option<(String, String)> {
             // the longer name has the same end
             let at =
                 sentence.find(short).filter(|at| !sentence.get(..*at).unwrap_or_default().ends_with('_'))?;
-            Some((*name, around(sentence, at, short)))
+            let (before, after) = around(sentence, at, short);
+            Some((*name, clause(before, after)))
         });
-        let (name, (before, after)) = found.next()?;
+        let (name, [before, after]) = found.next()?;
         Some((name.to_owned(), state(before, after)?.to_owned()))
     })
 }
@@ -86,36 +134,78 @@ pub(super) fn switch(line: &str) -> Option<(String, String)> {
 /// The value behind a name: `` ` is actually `1` (permissive) ``, ` is enabled`, or `have ... enabled`.
 fn state<'l>(before: &str, after: &'l str) -> Option<&'l str> {
     let rest = unquoted(after);
-    if let Some((_, value)) = STATES.iter().find(|(words, _)| rest.starts_with(words)) {
-        return Some(value);
+    let before =
+        before.strip_suffix("kernel.").or_else(|| before.strip_suffix("/proc/sys/kernel/")).unwrap_or(before);
+    let before = bare(before);
+    if let Some(tail) = rest.strip_prefix("enabled") {
+        let owner =
+            ["does have", "do have", "have", "has"].iter().find_map(|has| before.strip_suffix(has))?;
+        return (OWNERS.contains(&owner.trim_end()) && ends(tail)).then_some("1");
     }
-    if rest.starts_with("enabled") && ["have ", "has "].iter().any(|has| before.contains(has)) {
-        // and not `I don't have`
-        return (!before.contains("n't ") && !before.contains("not ")).then_some("1");
+    if !HERE.contains(&before) {
+        return None;
     }
-    IS.iter().find_map(|is| {
-        let value = unquoted(rest.strip_prefix(is)?);
-        let end = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
-        let (digits, rest) = value.split_at_checked(end)?;
-        // and not `is 10 years old`
-        let whole = !rest.trim_start_matches(['`', '"', '\'', '*']).starts_with(char::is_alphanumeric);
-        (["0", "1"].contains(&digits) && whole).then_some(digits)
+    let stated = STATES.iter().find(|(words, _)| rest.strip_prefix(words).is_some_and(ends));
+    stated.map(|(_, value)| *value).or_else(|| {
+        IS.iter().find_map(|is| {
+            let value = unquoted(rest.strip_prefix(is)?);
+            let end = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
+            let (digits, tail) = value.split_at_checked(end)?;
+            // and not `is 10 years old`
+            (["0", "1"].contains(&digits) && ends(tail)).then_some(digits)
+        })
     })
 }
 
-fn unquoted(text: &str) -> &str {
-    text.trim_start_matches(|c: char| c.is_whitespace() || "`\"'*".contains(c))
+/// Whether what stands behind a value or a verb leaves it as it is: nothing, a word in parentheses, or that it is so here.
+fn ends(tail: &str) -> bool {
+    const HERE: &[&str] = &[
+        "here",
+        "too",
+        "fine",
+        "on this host",
+        "on this machine",
+        "on this system",
+        "on my machine",
+        "on my system",
+        "in the same place",
+        "in the same container",
+        "by hand",
+    ];
+    let Some(tail) =
+        Some(tail.trim_start_matches(QUOTES)).filter(|tail| !tail.starts_with(char::is_alphanumeric))
+    else {
+        return false;
+    };
+    let tail = tail.trim();
+    let aside = tail.strip_prefix('(').and_then(|rest| rest.split_once(')'));
+    let aside = aside.filter(|(word, _)| word.chars().all(|c| c.is_ascii_alphanumeric()));
+    let tail = aside.map_or(tail, |(_, rest)| rest.trim_start());
+    let end = tail.trim_end_matches(['.', ',', '!', ')', ':']);
+    end.is_empty() || HERE.contains(&end) || tail.starts_with("and ")
 }
 
-/// How a namespace is made by hand, which bwrap does next.
-const TRIALS: &[&str] = &["unshare -u", "unshare --user"];
+fn unquoted(text: &str) -> &str {
+    text.trim_start_matches(|c: char| c.is_whitespace() || QUOTES.contains(&c))
+}
 
-/// Whether a line in small letters says that a user namespace can be made by hand, in the place that it is about.
+/// Without the mark of a list's item before it, and quotes around it.
+fn bare(text: &str) -> &str {
+    unquoted(text.trim().trim_start_matches("- ")).trim_end_matches(QUOTES).trim_matches(['-', ' '])
+}
+
+/// How a namespace is made by hand, which bwrap does next; a small `-u` is another kind.
+const TRIALS: &[&str] = &["unshare -Ur", "unshare -rU", "unshare -U", "unshare --user"];
+
+/// What is started in it.
+const PROGRAMS: &[&str] = &["true", "/bin/true", "id", "whoami", "echo", "test", "ls", "sh", "bash", "-r"];
+
+/// Whether a line says that a user namespace can be made by hand, in the place that it is about: as it stands there, since others
+/// speak of other places.
 pub(super) fn makes_namespaces(line: &str) -> bool {
-    const WORKS: &[&str] = &["succeeds", "succeeded", "works", "worked", "is fine", "does work"];
+    const WORKS: &[&str] = &["succeeds", "succeeded", "works", "is fine", "does work"];
     const NOT: &[&str] = &[
         "n't ",
-        "not ",
         "never",
         "no longer",
         "only ",
@@ -133,40 +223,86 @@ pub(super) fn makes_namespaces(line: &str) -> bool {
         "fails",
         "denied",
         "when ",
-        "with ",
         "without",
         "after ",
+        "at least",
+        "yesterday",
+        // where or for whom, behind a comma
+        ", on ",
+        ", in ",
+        ", for ",
+        ", as ",
     ];
     sentences(line).into_iter().any(|sentence| {
         let Some((before, rest)) = TRIALS.iter().find_map(|trial| sentence.split_once(trial)) else {
             return false;
         };
+        let sentence = sentence.to_ascii_lowercase();
         // what follows from it is said after that
         let [before, rest] = clause(before, rest);
-        // `unshare -unmp` is more than that
-        let alone = !rest.starts_with(|c: char| c.is_ascii_alphabetic() && c != 'r');
-        let works = WORKS.iter().any(|words| rest.contains(words));
-        alone && works && !NOT.iter().any(|words| before.contains(words) || rest.contains(words))
+        let before = before.rsplit_once(" and ").map_or(before, |(_, last)| last);
+        let before = bare(before);
+        let quoted =
+            rest.split_once('`').filter(|(command, _)| command.is_empty() || command.starts_with(' '));
+        let verb = quoted.map_or(rest, |(_, behind)| behind);
+        let verb = PROGRAMS.iter().fold(verb.trim_start(), |verb, program| {
+            // the words of the command
+            verb.strip_prefix(program).and_then(|rest| rest.strip_prefix(' ')).map_or(verb, str::trim_start)
+        });
+        let works = WORKS.iter().any(|words| verb.strip_prefix(words).is_some_and(ends));
+        let here = ["", "here", "by hand", "and", "in the same place", "in the same container"];
+        let before = before.to_ascii_lowercase();
+        works && here.contains(&before.as_str()) && !NOT.iter().any(|words| sentence.contains(words))
     })
 }
 
-/// Whether a line in small letters says that it fails within another sandbox, whose nobody knows the name of.
+/// What says of a place that something is in another sandbox.
+const WITHIN: &[&str] = &[
+    "nested inside another sandbox",
+    "inside another sandbox",
+    "within another sandbox",
+    "already in a sandbox",
+    "already inside a sandbox",
+    "already sandboxed",
+];
+
+/// Whether a line in small letters says that it fails within another sandbox, whose nobody knows the name of: that this one denies
+/// something, or that something runs there. Others plan it, or test it.
 pub(super) fn nests(line: &str) -> bool {
-    const WITHIN: &[&str] = &[
-        "nested sandbox",
-        "nested inside another sandbox",
-        "inside another sandbox",
-        "within another sandbox",
-        "sandbox inside a sandbox",
-        "sandbox within a sandbox",
-        "already in a sandbox",
-        "already inside a sandbox",
-        "already sandboxed",
+    const OUTER: &[&str] =
+        &["nested sandbox", "sandbox inside a sandbox", "sandbox within a sandbox", "outer sandbox"];
+    const DENIES: &[&str] = &["blocks ", "forbids ", "denies ", "prevents ", "refuses "];
+    const RUNS: &[&str] =
+        &["it runs", "is running", "am running", "are running", "it is", "it's", "i am", "i'm", "is", "are"];
+    const NOT: &[&str] = &[
+        "not a",
+        "n't",
+        "no nested",
+        "weaker",
+        "?",
+        "if ",
+        "should",
+        "would",
+        "test",
+        "will ",
+        "feature",
+        "docs",
+        "macos",
+        "[ ]",
+        "whether",
     ];
-    const NOT: &[&str] = &["not a", "n't", "no nested", "weaker", "?", "if ", "should", "would"];
     sentences(line).into_iter().any(|sentence| {
-        let denied = NOT.iter().any(|words| sentence.contains(words));
-        WITHIN.iter().any(|words| sentence.contains(words)) && !denied
+        let denies = OUTER.iter().filter_map(|words| sentence.split_once(words)).any(|(_, rest)| {
+            let rest = rest.trim_start_matches([')', '`', '"', '*', ' ']);
+            DENIES.iter().any(|verb| rest.starts_with(verb))
+        });
+        let runs = WITHIN.iter().filter_map(|words| sentence.split_once(words)).any(|(before, rest)| {
+            let head = before.trim_end();
+            let ran = RUNS.iter().filter_map(|verb| head.strip_suffix(verb));
+            let ran = ran.into_iter().any(|head| !head.ends_with(char::is_alphanumeric));
+            ran && (rest.starts_with(", ") || rest.trim_end_matches(['.', ':', '!', ' ']).is_empty())
+        });
+        (denies || runs) && !NOT.iter().any(|words| sentence.contains(words))
     })
 }
 
@@ -202,6 +338,21 @@ mod tests {
             "kernel.unprivileged_userns_clone is 10 years old",
             "sysctl kernel.unprivileged_userns_clone=1",
             "kernel.unprivileged_userns_clone is not set",
+            // of other places and times, or of nothing
+            "on the server kernel.unprivileged_userns_clone is 0, my desktop has 1",
+            "bwrap claims unprivileged_userns_clone is disabled",
+            "readme: kernel.unprivileged_userns_clone is set to 0 on hardened kernels",
+            "our sysctl.conf had kernel.unprivileged_userns_clone is 0, i removed that line years ago",
+            "kernel.unprivileged_userns_clone is 1 in the initramfs, then 99-hard.conf sets it to 0",
+            "see whether unprivileged_userns_clone is enabled",
+            "my colleague has unprivileged_userns_clone enabled and doesn't see this",
+            "i never have unprivileged_userns_clone enabled",
+            "no distro i know has unprivileged_userns_clone enabled out of the box",
+            "people say unprivileged_userns_clone is enabled since bullseye",
+            "unprivileged_userns_clone is on its way out upstream",
+            "unprivileged_userns_clone is one of debian's patches",
+            "apparmor_restrict_unprivileged_userns is 1 on ubuntu 24.04 hosts, mine is fedora 41",
+            "apparmor_restrict_unprivileged_userns is enabled in 24.04, i am on 22.04",
         ] {
             assert_eq!(switch(line), None, "{line}");
         }
@@ -210,19 +361,34 @@ mod tests {
     #[test]
     fn namespaces_made_by_hand_are_read() {
         for line in [
-            "`unshare -u echo test` succeeds, so this is not the usual sysctl block",
+            "`unshare -U echo test` succeeds, so this is not the usual sysctl block",
             "unshare --user true works",
-            "`unshare -ur true` works here",
+            "`unshare -Ur true` works here",
+            "- unshare -U true works.",
         ] {
             assert!(makes_namespaces(line), "{line}");
         }
         for line in [
-            "`unshare -u true` works on the host",
-            "unshare -u true fails, too",
+            "`unshare -U true` works on the host",
+            "unshare -U true fails, too",
             "unshare --user does not work either",
             "sudo unshare --user true works",
-            "unshare -unmp true works",
-            "does unshare -u work?",
+            "unshare -Unmp true works",
+            "does unshare -U work?",
+            // a host name of its own
+            "unshare -u works",
+            "`unshare --user true` works in a fresh VM. Here:",
+            "`unshare -U true` works for my colleague",
+            "On CI `unshare -U true` works, locally I get",
+            "`unshare -U true` succeeded on Debian 12; on Debian 10:",
+            "Neither bwrap nor unshare -U works",
+            "unshare -U hardly works",
+            "unshare -U true works, on ci",
+            "`unshare -U` worked yesterday.",
+            "`unshare -U true` works as soon as kernel.unprivileged_userns_clone=1",
+            "`unshare -U true` succeeds in podman. In docker:",
+            "I read that unshare -U works everywhere, chroot included.",
+            "unshare -U true works out there, in here not:",
         ] {
             assert!(!makes_namespaces(line), "{line}");
         }
@@ -230,8 +396,28 @@ mod tests {
 
     #[test]
     fn sandboxes_around_are_read() {
-        assert!(nests("the agent-executor's own containment (nested sandbox) blocks it"));
-        for line in ["this is not a nested sandbox", "enableweakernestedsandbox", "the sandbox fails"] {
+        for line in [
+            "the agent-executor's own containment (nested sandbox) blocks it",
+            "the agent is running inside another sandbox:",
+            "the process is already sandboxed.",
+        ] {
+            assert!(nests(line), "{line}");
+        }
+        for line in [
+            "this is not a nested sandbox",
+            "enableweakernestedsandbox",
+            "the sandbox fails",
+            "we will run it inside another sandbox later. for now, on debian 10:",
+            "the docs describe how to run a sandbox inside a sandbox.",
+            "i do want a nested sandbox eventually.",
+            "feature request: support running within another sandbox. debian 10:",
+            "the tests for nested sandbox pass.",
+            "skipped: nested sandbox test",
+            "# nested sandbox off",
+            "my process is already in a sandbox (macos seatbelt) on the laptop; on the linux box:",
+            "- [ ] i run this inside another sandbox",
+            "already sandboxed: no",
+        ] {
             assert!(!nests(line), "{line}");
         }
     }

@@ -258,7 +258,6 @@ fn what_a_text_denies_is_not_where_it_ran() {
         ("powered by rootless Podman Engine", Platform::Podman),
         ("I am on ChromeOS 96.0", Platform::Crostini),
         ("Active: failed; RestrictNamespaces=true is set in the unit", Platform::SystemdUnit),
-        ("under `RestrictNamespaces=true`, it can't start", Platform::SystemdUnit),
         ("RestrictNamespaces = true;", Platform::SystemdUnit),
         ("### RestrictNamespaces=true", Platform::SystemdUnit),
     ] {
@@ -273,6 +272,16 @@ fn what_a_text_denies_is_not_where_it_ran() {
         "after an hour I removed RestrictNamespaces=true, bwrap errors no more",
         "`ProtectKernelTunables` binds nothing of yours",
         "if `ProtectKernelTunables` covers /proc/sys, remove it",
+        // of others' units, or of none
+        "Under Debian 10, not systemd. A colleague's unit has RestrictNamespaces=true set.",
+        "## RestrictNamespaces=true is a good idea?",
+        "//serviceConfig.RestrictNamespaces = true;",
+        "Our linter breaks on RestrictNamespaces=true in unit files, unrelated.",
+        "running with RestrictNamespaces=true works, without bwrap.",
+        "Other services under RestrictNamespaces=true are fine. I start mine from a shell:",
+        "ProtectKernelTunables, when on, makes /proc/sys read-only. It is off in my unit.",
+        "We suspected that ProtectKernelTunables masks /proc but the unit has it off",
+        "systemd's ProtectKernelTunables masks /proc entries.",
     ] {
         assert_eq!(on(text), [], "{text}");
     }

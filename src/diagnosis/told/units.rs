@@ -30,29 +30,19 @@ pub(super) fn unit_settings(line: &str) -> Vec<String> {
     // as Nix writes it
     let line =
         line.replace("lib.mkForce ", "").replace("mkForce ", "").replace(" = ", "=").replace("=\"", "=");
-    // alone on a line, as in a file, of systemctl(1) or in a heading; one mark makes it a comment
-    let line = if line.starts_with("##") { line.trim_start_matches('#').trim_start() } else { line.as_str() };
+    // alone on a line, as in a file, of systemctl(1) or alone in a heading; one mark makes it a comment
+    let heading = line.strip_prefix("##").map(|rest| rest.trim_start_matches('#').trim());
+    let line = heading.filter(|rest| words(rest).count() == 1).unwrap_or(&line);
     let mut all: Vec<String> = words(line).take(1).filter_map(setting).collect();
     // an argument of systemd-run(1), or said to be set: others only speak of them
     let runs = line.contains("systemd-run");
     let told =
-        sentences(line).into_iter().flat_map(|sentence| if runs { vec![sentence] } else { set_in(sentence) });
+        sentences(line).into_iter().filter(|sentence| runs || says_set(&sentence.to_ascii_lowercase()));
     all.extend(told.flat_map(words).filter_map(setting));
     all.extend(sentences(line).into_iter().filter_map(said_to_cover).map(str::to_owned));
     all.sort_unstable();
     all.dedup();
     all
-}
-
-/// The parts of a sentence that say of a setting that a unit has it: all of it, or clauses of one that supposes nothing.
-fn set_in(sentence: &str) -> Vec<&str> {
-    let lower = sentence.to_ascii_lowercase();
-    if says_set(&lower) {
-        return vec![sentence];
-    }
-    let supposed = ["if ", "?", "should", "remov", "would"].iter().any(|word| lower.contains(word));
-    let clauses = sentence.split(", ").flat_map(|part| part.split(" \u{2014} "));
-    clauses.filter(|clause| !supposed && says_set(&clause.to_ascii_lowercase())).collect()
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
@@ -62,20 +52,35 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 /// A word that is a setting with its value, without what Nix puts before its name.
 fn setting(word: &str) -> Option<String> {
     let (path, value) = word.split_once('=')?;
-    let name = path.rsplit('.').next().filter(|name| UNIT.contains(name))?;
+    // and not what makes a comment of it
+    let is_path = path.chars().all(|c| c.is_ascii_alphanumeric() || "._-@".contains(c));
+    let name = path.rsplit('.').next().filter(|name| is_path && UNIT.contains(name))?;
     Some(format!("{name}={value}"))
 }
 
-/// The setting of which a sentence says, by its name alone, what it does to /proc: `ProtectKernelTunables binds /proc/sys`.
+/// The setting of which a sentence says, by its name alone, what it does to /proc: `ProtectKernelTunables` binds /proc/sys. It begins
+/// with that, as what somebody found out does; others quote a manual, or compare.
 fn said_to_cover(sentence: &str) -> Option<&'static str> {
+    let start = sentence.trim_start_matches(|c: char| c.is_whitespace() || "-*`\"'".contains(c));
+    let (name, after) = COVERING.iter().find_map(|name| Some((*name, start.strip_prefix(name)?)))?;
+    let after = after.trim_start_matches(['`', '"', '\'', '*']).strip_prefix(' ')?;
+    let after =
+        after.strip_prefix("read-only ").or_else(|| after.strip_prefix("read-only-")).unwrap_or(after);
+    let does = ["binds ", "bind-mounts ", "mounts ", "covers ", "hides ", "masks ", "makes "];
+    let covers = after.contains("/proc") && does.iter().any(|verb| after.starts_with(verb));
+    let general = [
+        " in units",
+        "services",
+        "other units",
+        "according to",
+        "manual",
+        "man page",
+        "documentation",
+        "docs",
+    ];
     let lower = sentence.to_ascii_lowercase();
-    let (name, after) = COVERING
-        .iter()
-        .find_map(|name| Some((*name, sentence.split_once(name)?.1)))
-        .filter(|(_, after)| !after.starts_with('='))?;
-    let does = ["binds ", "mounts ", "covers ", "hides ", "masks ", "makes "];
-    let covers = after.contains("/proc") && does.iter().any(|verb| after.contains(verb));
-    (covers && !says_changed(&lower)).then_some(name)
+    let quotes = general.iter().any(|words| lower.contains(words));
+    (covers && !quotes && !says_changed(&lower)).then_some(name)
 }
 
 /// A setting whose value is a list of words, alone on its line: `RestrictNamespaces=user mnt`.
@@ -87,8 +92,7 @@ fn list(line: &str) -> Option<String> {
     (listed && value.contains(' ') && value.split_whitespace().all(word)).then(|| line.to_owned())
 }
 
-/// Whether a sentence, in small letters, says of a setting that a unit has it, or that it was to blame, and not that somebody
-/// changes it.
+/// Whether a sentence, in small letters, says of a setting that a unit has it, and not that somebody changes it.
 fn says_set(sentence: &str) -> bool {
     let set = [
         " is set",
@@ -105,14 +109,12 @@ fn says_set(sentence: &str) -> bool {
         "running with ",
         "started with ",
         "hardened with ",
-        "under ",
-        " blocked ",
-        " blocks ",
-        " forbids ",
-        " breaks ",
-        " prevents ",
     ];
-    set.iter().any(|words| sentence.contains(words)) && !says_changed(sentence)
+    // somebody else's unit, or one that nothing fails in
+    let others =
+        ["'s unit", "'s service", "other ", "their ", "linter", " works", "fine", "for example", "e.g."];
+    let has = |all: &[&str]| all.iter().any(|words| sentence.contains(words));
+    has(&set) && !has(&others) && !says_changed(sentence)
 }
 
 /// Whether a sentence, in small letters, says that somebody changes something, or might.

@@ -1,7 +1,7 @@
 //! System call filters that deny new namespaces: of containers, units, outer sandboxes.
 
 use super::super::prelude::*;
-use super::{CREATING, NO_PERMISSIONS, made_by_hand, proven};
+use super::{BY_HAND, CREATING, NO_PERMISSIONS, made_by_hand, proven};
 use crate::diagnosis::launcher::Launcher;
 use crate::diagnosis::setting::{manager, own_unit};
 use crate::shell::operand;
@@ -94,7 +94,7 @@ fn filtered(case: &Case<'_>) -> Option<Judgement> {
     // a filter may let that one pass, and not all that bwrap makes at once
     let by_hand = made_by_hand(case);
     let likely = if theirs || none || by_hand || proven(case) { Low } else { Medium };
-    let against = by_hand.then_some("a user namespace can be made there by hand, with unshare(1)");
+    let against = by_hand.then_some(BY_HAND);
     let found = |confidence| found(confidence).contra(evidence::told(case, against));
     Some(match default {
         _ if on.is_none() => found(likely),

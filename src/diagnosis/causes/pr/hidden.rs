@@ -106,9 +106,11 @@ fn told_covers<'a>(case: &Case<'a>) -> Vec<(&'a Path, &'a Mount)> {
     below.filter(|(path, _)| !["", "sys/fs/binfmt_misc"].map(Path::new).contains(path)).collect()
 }
 
+/// Settings of a unit that cover parts of /proc.
+pub(super) const COVERING: &[&str] = &["ProtectKernelTunables", "ProtectKernelLogs", "ProcSubset"];
+
 /// What that is: which of the causes, who did it, and where.
 pub(in crate::diagnosis) fn told_hidden(case: &Case<'_>) -> Option<(Cause, String, String)> {
-    const COVERING: &[&str] = &["ProtectKernelTunables", "ProtectKernelLogs", "ProcSubset"];
     rule_out(!matches!(look(case), Seen::Unknown))?;
     let below = told_covers(case);
     if below.is_empty() && case.told()?.qubes {
