@@ -15,7 +15,7 @@ test: setup ## all tests, on the installed bwrap and on 0.11.0, some on 0.13.1; 
 	bwraps=$$(scripts/test-tools --check) && \
 	    BWRAP_LAUNCH_TEST_BWRAPS="$$bwraps" cargo test --all-features --no-fail-fast
 	@# the words are the same without features
-	cargo test --no-default-features --lib -- --skip golden --skip message::tests
+	cargo test --no-default-features --lib -- --skip diagnosis:: --skip message::tests
 	@echo 'Not among these: make test-musl, make test-vm (other kernels), make test-cluster (Kubernetes)'
 
 test-musl: setup ## the suites of launches on musl, if its standard library can be had

@@ -127,7 +127,9 @@ pub(crate) fn launching_forker(arguments: &[String]) {
         assert_eq!(status, WaitStatus::Exited(fork, 0), "fork {number}");
     }
     over.store(true, Ordering::Relaxed);
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     std::process::exit(0);
 }
 

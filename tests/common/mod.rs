@@ -349,7 +349,7 @@ impl Stage {
         };
         // a case that hangs is a failure, not the end of the run
         let mut process = Process::new("timeout");
-        process.args(["--kill-after=5", "120"]);
+        process.args(["--kill-after=5", if is_longer() { "1800" } else { "120" }]);
         if user && self.root {
             let (uid, gid) = user_ids();
             process.args(["setpriv", &format!("--reuid={uid}"), &format!("--regid={gid}"), "--clear-groups"]);
@@ -393,6 +393,12 @@ impl Stage {
             _ => Err(format!("{status} with bwrap {label}\n{said}").into()),
         }
     }
+}
+
+/// Whether cases are to do much more than usual, as in `make fuzz`.
+fn is_longer() -> bool {
+    let more = ["BWRAP_LAUNCH_FUZZ", "BWRAP_LAUNCH_LOAD", "BWRAP_LAUNCH_ROW", "BWRAP_LAUNCH_CRASHES"];
+    more.iter().any(|name| std::env::var_os(name).is_some())
 }
 
 /// Longer than what cases leave sleeping on purpose.

@@ -158,8 +158,11 @@ const OURS: &[&str] = &[
 ];
 const LACKING: [&str; 2] = ["EPERM", "ENOSYS"];
 
-/// What bwrap's process outside needs, while the command may begin inside.
-const MONITORS: &[&str] = &["signalfd4"];
+/// What bwrap's process outside needs, while the command may begin inside; and what the one inside does last, when the command may have
+/// begun, for all that can be seen of one that was killed.
+fn is_unseen(call: &Call, answer: i32) -> bool {
+    call.name == "signalfd4" || call.name == "setsid" && answer == KILL
+}
 
 fn install(call: &Call, answer: i32) {
     let condition = |(index, op, value): &(u8, SeccompCmpOp, u64)| {
@@ -319,7 +322,7 @@ fn cell(here: &Here, index: usize, answer: i32) -> Result<&'static str, String> 
         None if said["survives"] != json!([]) => wrong("it is not killed"),
         None if said["status"] == 0 && ran => Ok(if healthy { "starts" } else { "starts, unlike bwrap" }),
         None => wrong("the command ran, it says"),
-        Some("undecided") if MONITORS.contains(&call.name) => Ok("not to be known"),
+        Some("undecided") if is_unseen(call, answer) => Ok("not to be known"),
         Some("undecided") => wrong("nothing is known"),
         Some(_) if ran => wrong("the command ran"),
         Some(_) if healthy && killed => Ok("kills what we start"),

@@ -94,7 +94,10 @@ fn chroot_below_shared(case: &Case<'_>) -> Option<Judgement> {
     let root = mounted_on(case, Path::new("/"))?;
     rule_out(root.filesystem == "rootfs")?;
     let seen = "a mount is on /, and not rootfs (/proc/self/mountinfo): what is left is a mount around it that is shared";
-    Some(weigh(Medium).seen(mounts, seen).unknown(whether))
+    // which may answer anything
+    let filter = "whether it is the system call filter that answers pivot_root(2) so";
+    let filter = (case.filtered() == Some(true)).then_some(filter);
+    Some(weigh(Medium).seen(mounts, seen).unknown(whether).unknown(filter))
 }
 
 /// A path as mountinfo has it: without a slash at its end.
