@@ -133,7 +133,7 @@ fn has_no_switch(line: &str) -> bool {
     let not_for = ["not applicable to ", "not apply to ", "not exist on ", "not exist in "];
     stands(line, WITHOUT, |before, after| {
         not_for.iter().any(|words| before.ends_with(words)) && !after.starts_with(" user")
-    }) && !line.contains("debian")
+    }) && !has(line, &["on debian", "debian 1"])
 }
 
 /// Whether a line names a release of Claude Code that leaves out what cannot be made: 2.1.227 does first.
@@ -165,7 +165,7 @@ mod tests {
             ("$ ./conty.sh steam", Hint::OwnBwrap),
             ("the binary exists, and is executable", Hint::FileThere),
             ("just binding the executable itself is not enough though:", Hint::FileThere),
-            ("so not applicable to fedora/quill os.", Hint::NoSwitch),
+            ("it is from a debian-specific patch, so not applicable to fedora/quill os.", Hint::NoSwitch),
             ("  \"capadd\": [\"sys_admin\"],", Hint::CapAdd),
             ("claude code 2.1.230", Hint::NewClaude),
             ("2.1.1000 and 2.1.300 (claude code)", Hint::NewClaude),
