@@ -13,11 +13,13 @@ pub(super) enum Hint {
     ContainerAction,
     /// qemu plays another processor.
     Emulated,
+    /// qemu's emulation of single programs is named.
+    Qemu,
     /// The launcher brings a bwrap of its own along.
     OwnBwrap,
     /// The file that is said to be missing is there.
     FileThere,
-    /// A container has its user's ids.
+    /// A container has its user's ids, and nobody chose them.
     KeepId,
     /// A container was given capabilities.
     CapAdd,
@@ -33,8 +35,16 @@ pub(super) enum Hint {
     KernelOptions,
     /// User namespaces are among them.
     UserNsOption,
-    /// The distribution's kernels have no switch for user namespaces.
+    /// The switch for user namespaces is said not to be for the distribution.
     NoSwitch,
+    /// The kernel's configuration has system call filters.
+    FilterOption,
+    /// A pod has a user namespace of its own.
+    OwnUserNamespace,
+    /// And nothing of the node's beside it.
+    NothingOfNode,
+    /// Claude Code is as new as what leaves out what cannot be made.
+    NewClaude,
     /// Sharing process ids with whoever starts an application of Flatpak's.
     ParentPids,
 }

@@ -255,6 +255,10 @@ impl Reader {
         let places = places::places(lower);
         self.here.read(self.lines, lower, !places.is_empty());
         for places::Place { platform, word, spoken } in places {
+            if !spoken {
+                // and another time it started
+                self.not_started.remove(&platform);
+            }
             self.see(platform, word, spoken);
         }
         let chromium_os = CHROMIUM_OS.iter().find(|words| holds(lower, &[words]));

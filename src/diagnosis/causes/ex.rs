@@ -235,6 +235,11 @@ fn is_everywhere(program: &Path) -> bool {
     program.file_name().is_some_and(|name| names.iter().any(|usual| name == *usual))
 }
 
+/// Whether a program is where other distributions' packages have theirs: NixOS has nothing there but links to sh and env.
+fn is_of_package(program: &Path) -> bool {
+    ["/bin", "/opt", "/sbin", "/usr"].iter().any(|top| program.starts_with(top))
+}
+
 /// Whether a launcher brings a program along: where that is missing all is.
 fn is_of_steam(program: &Path) -> bool {
     program.starts_with("/usr/lib/pressure-vessel")
@@ -251,7 +256,7 @@ fn program_missing(case: &Case<'_>) -> Option<Judgement> {
         let wins =
             "\"Permission denied\" wins over \"No such file\" if one directory of PATH may not be searched";
         // of a sandbox that nobody knows a file without x is likelier than a directory of PATH that is closed
-        let unlikely = by_own_filter(case) || case.sandbox.is_none();
+        let unlikely = by_own_filter(case) || case.sandbox.is_none() && !is_line(program);
         let found = weigh(if unlikely { Low } else { Medium });
         let found = found.refuted_by("PATH inside has only directories that the user may search");
         return Some(found.summary(format!("{name} is not there inside, {or}")).heard(case, wins));
@@ -261,7 +266,8 @@ fn program_missing(case: &Case<'_>) -> Option<Judgement> {
     let usual = searched && case.sandbox.and_then(|sandbox| self::shown(sandbox, program)) == Some(true);
     let told = case.told().filter(|_| shown.is_none() && program.is_absolute());
     // where its own system has no loader in /lib64 it is that which is missing, as a rule
-    let other = told.is_some_and(|told| told.nixos) || told.is_some() && case.hinted(Hint::FileThere);
+    let other = told.is_some_and(|told| told.nixos && !is_of_package(program))
+        || told.is_some() && case.hinted(Hint::FileThere);
     let listed = shown != Some(false) && case.told().is_some_and(|told| told.files.contains(program));
     let confidence = match shown {
         Some(false) => High,

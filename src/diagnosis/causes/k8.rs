@@ -61,7 +61,9 @@ rules! {
 
     SeccompFileMissing, Failed, [], unless "the file of the message is on the node that the pod came to"
         => said, |case| {
-            let annotated = says(case, "/seccomp/localhost/").then(|| told!(K806, "path-without-localhost"));
+            // what was read and is no filter was found
+            let missing = says(case, "/seccomp/localhost/") && says(case, "no such file");
+            let annotated = missing.then(|| told!(K806, "path-without-localhost"));
             annotated.into_iter().chain([told!(K806, "seccomp-file-on-nodes")]).collect()
         };
 
@@ -114,7 +116,11 @@ rules! {
     PodNotStarted, Failed, [], unless "`kubectl get pod POD` says Running, and bwrap ran in it" => said, |case| {
         let hook = says(case, HOOK).then(|| told!(K810, "hook-of-kind"));
         let sysfs = SYSFS.iter().all(|words| says(case, words)).then(|| told!(K810, "sysfs-of-pod"));
-        hook.into_iter().chain(sysfs).chain([told!(K810, "ask-the-cluster"), told!(K810, "judge-the-manifest")]).collect()
+        // which only a pod with a user namespace meets that has something of the node's, too
+        let known = case.hinted(Hint::OwnUserNamespace) && !case.hinted(Hint::NothingOfNode);
+        let (first, last) = if known { (sysfs, None) } else { (None, sysfs) };
+        let look = [told!(K810, "ask-the-cluster"), told!(K810, "judge-the-manifest")];
+        hook.into_iter().chain(first).chain(look).chain(last).collect()
     };
 }
 

@@ -16,7 +16,7 @@ fn filter(case: &Case<'_>) -> Option<Judgement> {
     let denied = filters > 1 && matches!(case.errno(), Some(libc::EPERM | libc::EACCES));
     let (confidence, summary) = match meaning(case, Cause::FilterRejected)? {
         _ if by_kernel(case) => (Medium, BY_KERNEL),
-        _ if is_refused(case) && case.host.process.seccomp.is_unknown() && filters == 0 => (Medium, EITHER),
+        _ if is_unseen(case) && filters == 0 => (Medium, EITHER),
         _ if denied => (High, "a filter that was loaded before denies prctl, and so the next one"),
         otherwise => otherwise,
     };
@@ -38,12 +38,21 @@ fn is_refused(case: &Case<'_>) -> bool {
     case.errno() == Some(libc::EINVAL)
 }
 
-/// Whether it is one of a launcher's that is the same everywhere, and loaded everywhere else: then it is for the kernel, of which
-/// those of phones and boards are built so.
-fn by_kernel(case: &Case<'_>) -> bool {
+/// Whether nobody can tell whether the kernel takes any.
+fn is_unseen(case: &Case<'_>) -> bool {
+    is_refused(case) && case.host.process.seccomp.is_unknown() && !case.hinted(Hint::FilterOption)
+}
+
+/// Whether it is one of a launcher's that is the same everywhere, and loaded everywhere else.
+fn is_proven(case: &Case<'_>) -> bool {
     let proven = [Launcher::Flatpak, Launcher::Steam, Launcher::Glycin, Launcher::WebKit];
-    let theirs = Launcher::of(case).is_some_and(|launcher| proven.contains(&launcher));
-    is_refused(case) && theirs && case.host.process.seccomp.is_unknown()
+    is_unseen(case) && Launcher::of(case).is_some_and(|launcher| proven.contains(&launcher))
+}
+
+/// Whether such a one is for the kernel, of which those of phones and boards are built so. On WSL 1 there is none, and qemu stands
+/// before it.
+fn by_kernel(case: &Case<'_>) -> bool {
+    is_proven(case) && !case.on(Platform::Wsl1) && !case.hinted(Hint::Qemu)
 }
 
 fn other_filter(case: &Case<'_>) -> Vec<Remedy> {
@@ -54,8 +63,13 @@ fn other_filter(case: &Case<'_>) -> Vec<Remedy> {
     if by_kernel(case) {
         return vec![told!(SF01, "look-at-kernel")];
     }
-    let unseen = is_refused(case) && case.host.process.seccomp.is_unknown();
-    if unseen && case.sandbox.is_none() {
+    if is_refused(case) && case.on(Platform::Wsl1) {
+        return vec![told!("convert-to-wsl-2")];
+    }
+    if is_proven(case) {
+        return told!(NS20, "own-processor").or([told!(SF01, "look-at-kernel")]);
+    }
+    if is_unseen(case) && case.sandbox.is_none() {
         return told!(SF01, "compile-filter").or([told!(SF01, "look-at-kernel")]);
     }
     let denied = matches!(case.errno(), Some(libc::EPERM | libc::EACCES));

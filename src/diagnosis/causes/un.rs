@@ -15,11 +15,13 @@ pub(in crate::diagnosis) fn unexplained(case: &Case<'_>) -> Finding {
     suspects(case, found).finding(Cause::Unexplained, wish::fit(case, remedies(case)))
 }
 
-/// What wait(2) gave for bwrap, where a launcher prints that in the place of a message: the signal that ended it, or its status.
+/// What wait(2) gave for bwrap, where a launcher prints that in the place of a message: the signal that ended it, or its status. What
+/// stopped has 127 there, and no signal has a number above 64.
 fn waited(case: &Case<'_>) -> Option<(i32, i32)> {
     let text = case.message()?.text().to_string_lossy();
     let status: i32 = text.strip_prefix("wait status ")?.trim().parse().ok()?;
-    Some((status & 0x7f, (status >> 8) & 0xff))
+    let signal = status & 0x7f;
+    (status >= 0 && signal <= 64).then_some((signal, (status >> 8) & 0xff))
 }
 
 fn summary(case: &Case<'_>) -> String {

@@ -123,6 +123,7 @@ const BEHIND: &[&str] = &[
     ", this works",
     " this works",
     " it is fine",
+    " \u{6ca1}\u{6709}",
     " it's fine",
     " is not used",
     " isn't used",

@@ -1,7 +1,8 @@
 //! What a text says in passing, and what one cause or remedy alone asks for.
 
-use super::denied::holds;
+use super::denied::{holds, is_denied};
 use super::switches;
+use super::words::stands;
 use crate::diagnosis::hint::Hint;
 
 /// The words of each, in small letters.
@@ -17,7 +18,7 @@ const HINTS: &[(Hint, &[&str])] = &[
         ],
     ),
     (
-        Hint::Emulated,
+        Hint::Qemu,
         &[
             "qemu-user",
             "qemu-user-static",
@@ -39,20 +40,9 @@ const HINTS: &[(Hint, &[&str])] = &[
             "using: \"docker\"",
         ],
     ),
-    (Hint::OwnBwrap, &["runimage", "conty", "conty.sh", "startwine"]),
-    (
-        Hint::FileThere,
-        &[
-            "is valid",
-            "file exists",
-            "does exist",
-            "binary exists",
-            "binding the executable",
-            "binding the binary",
-        ],
-    ),
-    (Hint::KeepId, &["keep-id"]),
-    (Hint::CapAdd, &["--cap-add", "cap_add", "--privileged"]),
+    // as they are typed, and as they begin
+    (Hint::OwnBwrap, &["found runimage", "./runimage", "./conty", "$ conty", "./startwine"]),
+    (Hint::CapAdd, &["--cap-add", "cap_add", "capadd", "capabilities.add", "--privileged"]),
     (Hint::GameMode, &["gamemodeauto", "libgamemodeauto", "gamemoderun"]),
     (
         Hint::AppOfFlatpak,
@@ -72,17 +62,27 @@ const HINTS: &[(Hint, &[&str])] = &[
     (Hint::BeforeApp, &["ldconfig failed", "failed to sync with dbus proxy"]),
     (Hint::KernelOptions, &["config_namespaces=y", "config_pid_ns=y", "config_net_ns=y"]),
     (Hint::UserNsOption, &["config_user_ns=y"]),
-    (Hint::NoSwitch, &["fedora", "silverblue", "bazzite", "opensuse", "alpine linux", "void linux"]),
+    (Hint::FilterOption, &["config_seccomp_filter=y"]),
+    (
+        Hint::OwnUserNamespace,
+        &["hostusers: false", "hostusers:false", "hostusers=false", "usernamespacessupport"],
+    ),
+    (Hint::NothingOfNode, &["privileged: false", "hostnetwork: false"]),
     (Hint::ParentPids, &["parent-share-pids", "parent-expose-pids"]),
 ];
 
 /// What a line tells so, as it stands and in small letters.
 pub(super) fn of(whole: &str, line: &str) -> impl Iterator<Item = Hint> {
-    let supposed = line.starts_with("if ") || line.contains(" if ") || line.contains(" whether ");
-    let named = HINTS
-        .iter()
-        .filter(move |(hint, words)| holds(line, words) && !(supposed && *hint == Hint::FileThere));
+    let named = HINTS.iter().filter(move |(_, words)| holds(line, words));
     let said = [
+        (Hint::Emulated, is_emulated(line)),
+        (Hint::FileThere, is_there(line)),
+        (
+            Hint::KeepId,
+            stands(line, &["keep-id"], |before, after| !is_denied(before, after) && !after.starts_with(':')),
+        ),
+        (Hint::NoSwitch, has_no_switch(line)),
+        (Hint::NewClaude, is_new_claude(line)),
         (Hint::Nested, is_nested(line)),
         (Hint::WithinSandbox, switches::nests(line)),
         (Hint::Unshares, switches::makes_namespaces(whole)),
@@ -90,7 +90,7 @@ pub(super) fn of(whole: &str, line: &str) -> impl Iterator<Item = Hint> {
     named.map(|(hint, _)| *hint).chain(said.into_iter().filter(|(_, said)| *said).map(|(hint, _)| hint))
 }
 
-/// Whether a line says that more sandboxes are started in one of bwrap's, or shows its prompt.
+/// Whether a line says that more sandboxes are started in one of bwrap's.
 fn is_nested(line: &str) -> bool {
     let inside = [
         "inside a bwrap sandbox",
@@ -99,10 +99,66 @@ fn is_nested(line: &str) -> bool {
         "inside bwrap",
         "within bwrap",
     ];
-    let more = [" further ", " another ", " nested ", " spawn "];
-    let has = |words: &[&str]| words.iter().any(|word| line.contains(word));
-    has(&inside) && has(&more)
-        || line.split_whitespace().next().is_some_and(|word| word.contains("@sandbox:"))
+    let more = [
+        " further user namespace",
+        " further namespace",
+        " another user namespace",
+        " another bwrap",
+        " another sandbox",
+        " nested ",
+    ];
+    has(line, &inside) && has(line, &more)
+}
+
+fn has(line: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| line.contains(word))
+}
+
+/// Whether a line says that qemu runs the program: it is also installed and listed where nothing runs in it.
+fn is_emulated(line: &str) -> bool {
+    let runs = ["support", "under qemu", "with qemu", "via qemu", "through qemu", "emulat", "unimplemented"];
+    let listed = ["installed", "(enabled)", "needs ", "not emulat", "instead of "];
+    let qemu = HINTS.iter().find(|(hint, _)| *hint == Hint::Qemu);
+    has(line, &runs) && !has(line, &listed) && qemu.is_some_and(|(_, words)| holds(line, words))
+}
+
+/// Whether a line says of the program that it is there: of files at large much is said, and of those of the host.
+fn is_there(line: &str) -> bool {
+    let what = ["path", "binary", "executable", "program", "script"];
+    let is = [" exists", " does exist", " is valid", " is there"];
+    let other = [" if ", " whether ", "not bind", "n't bind", "on the host", "on my host", "outside", "?"];
+    let ends =
+        |at: usize| line.get(..at).is_some_and(|before| what.iter().any(|what| before.ends_with(what)));
+    let named = is.iter().any(|is| line.match_indices(is).any(|(at, _)| ends(at)));
+    let directory = line
+        .split_once("directory to ")
+        .and_then(|(_, rest)| rest.split_once(' '))
+        .is_some_and(|(_, rest)| rest.starts_with("is valid") || rest.starts_with("exists"));
+    let bound = has(line, &["binding the executable", "binding the binary"]) && line.contains("enough");
+    (named || directory || bound) && !line.starts_with("if ") && !has(line, &other)
+}
+
+/// Distributions whose kernels come without Debian's switch.
+const WITHOUT: &[&str] = &["fedora", "silverblue", "bazzite", "opensuse", "alpine", "void"];
+
+/// Whether a line says so of one of them. That it is named says little: packages, addresses and neighbours are, too.
+fn has_no_switch(line: &str) -> bool {
+    let not_for = ["not applicable to ", "not apply to ", "not exist on ", "not exist in "];
+    stands(line, WITHOUT, |before, after| {
+        not_for.iter().any(|words| before.ends_with(words)) && !after.starts_with(" user")
+    }) && !has(line, &["on debian", "debian 1"])
+}
+
+/// Whether a line names a release of Claude Code that leaves out what cannot be made: 2.1.227 does first.
+fn is_new_claude(line: &str) -> bool {
+    line.match_indices("2.1.").any(|(at, mark)| {
+        let (before, after) =
+            (line.get(..at).unwrap_or_default(), line.get(at + mark.len()..).unwrap_or_default());
+        let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
+        let whole = !before.ends_with(|c: char| c.is_ascii_digit() || c == '.');
+        let mended = before.ends_with("fixed in ") || before.ends_with("since ");
+        whole && !mended && digits.len() >= 3 && digits.parse().is_ok_and(|release: u16| release >= 227)
+    })
 }
 
 #[cfg(test)]
@@ -116,11 +172,16 @@ mod tests {
                 "running a process that tries to spawn further user namespaces inside a bwrap sandbox",
                 Hint::Nested,
             ),
-            ("user@sandbox:~$ umu-run explorer.exe", Hint::Nested),
             ("which qemu-user doesn't seem to support:", Hint::Emulated),
             ("when the directory to run.sh is valid.", Hint::FileThere),
             ("container launched with `--userns=keep-id` alone", Hint::KeepId),
             ("$ ./conty.sh steam", Hint::OwnBwrap),
+            ("the binary exists, and is executable", Hint::FileThere),
+            ("just binding the executable itself is not enough though:", Hint::FileThere),
+            ("it is from a debian-specific patch, so not applicable to fedora/quill os.", Hint::NoSwitch),
+            ("  \"capadd\": [\"sys_admin\"],", Hint::CapAdd),
+            ("claude code 2.1.230", Hint::NewClaude),
+            ("2.1.1000 and 2.1.300 (claude code)", Hint::NewClaude),
         ] {
             assert!(of(line, line).any(|it| it == hint), "{line}");
         }
@@ -132,6 +193,20 @@ mod tests {
             "/home/u/continuity",
             "flatpak version of host: 1.14.4",
             "disabling sandboxing is not an option for us. debian 10:",
+            "build@sandbox:~$ bwrap --ro-bind / / true",
+            "i'd like to run another program in a bwrap sandbox:",
+            "i run firefox in a bwrap sandbox and spawn another one in a second terminal",
+            "mkdir: cannot create directory '/opt/x': file exists",
+            "your licence is valid until 2027",
+            "json is valid",
+            "the binary exists on the host at /opt/x/run but i did not bind it",
+            "runimage is an alternative",
+            "i use docker and conty",
+            "deb http://download.opensuse.org/repositories/home:/x/debian_10/ /",
+            "fedora  system,oci",
+            "podman run --userns=keep-id:uid=999,gid=999 img",
+            "claude code 2.1.216, fixed in 2.1.227",
+            "kernel 12.1.300",
         ] {
             assert_eq!(of(line, line).next(), None, "{line}");
         }

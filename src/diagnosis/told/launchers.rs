@@ -23,7 +23,7 @@ pub(super) const LAUNCHERS: &[(Launcher, &[&str])] = &[
     (
         Launcher::RpmOstree,
         // the first are its own words
-        &["bwrap test failed", "rpm-ostree compose", "coreos-assembler", "rpmostree-dracut-wrapper"],
+        &["bwrap test failed, see <https://github.com/coreos/rpm-ostree", "rpmostree-dracut-wrapper"],
     ),
     (
         Launcher::ClaudeCode,
@@ -61,6 +61,8 @@ pub(super) const LAUNCHERS: &[(Launcher, &[&str])] = &[
     ),
     // the last are its own words
     (Launcher::Flatpak, &["flatpak", "gnome-software", "usebottles", "error: ldconfig failed"]),
+    // which is at home where Flatpak is
+    (Launcher::RpmOstree, &["rpm-ostree compose", "coreos-assembler"]),
 ];
 
 /// The same of launchers, which are also named in passing: `I also have flatpak`.

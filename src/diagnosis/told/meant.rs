@@ -1,7 +1,7 @@
 //! Whether what names a place means it: a text also names places in passing, wonders about them, and says that it works there.
 
 use super::denied::{is_denied, is_in_passing};
-use super::words::{clause, stands_whole, token};
+use super::words::{clause, stands, stands_whole, token};
 
 /// Whether a phrase is meant as the place where it fails.
 pub(super) fn is_meant(line: &str, word: &str, before: &str, after: &str) -> bool {
@@ -12,17 +12,57 @@ pub(super) fn is_meant(line: &str, word: &str, before: &str, after: &str) -> boo
     // what a program says of a command of its own: `"chroot /work final" returned non-zero exit code 1`
     let reported =
         word.starts_with("chroot") && before.ends_with(['"', '\'']) && after.contains(" returned ");
-    // what runs on that is in no container of it
-    let host =
-        word == "docker host" && ["on the ", "on my ", "on our "].iter().any(|on| before.ends_with(on));
     !path
         && !reported
-        && !host
+        && is_entered(line, word, before)
         && !is_denied(before, after)
         && !is_elsewhere(before, after)
         && !is_installed(after)
         && !is_wondered_at(before)
         && !is_listed(before, after)
+}
+
+/// Phrases that stand more often beside the place than for it.
+const BESIDE: &[&str] = &[
+    "codespace",
+    "codespaces",
+    "fedora-toolbox",
+    "k8s container",
+    "k8s containers",
+    "k8s pods",
+    "nspawn container",
+    "podman containers",
+];
+
+/// What comes, with three words at most between, before a place in which something runs.
+const WITHIN: &[&str] = &["in", "inside", "within", "into", "on the", "available to", "im", "dans"];
+
+/// Whether a phrase that is also said of neighbours is entered: `in an AI-enabled Codespace`, and not `there's a codespace`.
+fn is_entered(line: &str, word: &str, before: &str) -> bool {
+    match word {
+        // which is the machine under the containers, and seldom said for what is in one
+        "docker host" => {
+            let itself = ["itself", "no container", "not in ", "outside", "bare ", "without "];
+            let [head, _] = clause(before, "");
+            let release = |_: &str, after: &str| after.contains(char::is_numeric);
+            stands(head, &["on a", "on an"], release) && !has_any(line, &itself)
+        }
+        // a desktop's own lists and records have it as well
+        "docker-default" => before.contains("seccomp") && !line.contains("=\""),
+        "steam-snap" => {
+            ["build ", "building ", "built ", "run ", "running "].iter().any(|verb| before.ends_with(verb))
+        }
+        _ if BESIDE.contains(&word) => {
+            let [head, _] = clause(before, "");
+            let near = |_: &str, after: &str| after.split_whitespace().count() <= 3;
+            WITHIN.iter().any(|words| stands_whole(head, words, near))
+        }
+        _ => true,
+    }
+}
+
+fn has_any(line: &str, words: &[&str]) -> bool {
+    words.iter().any(|words| line.contains(words))
 }
 
 /// Whether a name is.
@@ -112,22 +152,48 @@ const WONDERS: &[&str] = &[
     "curious how",
 ];
 
-/// Whether the clause only wonders how that is elsewhere: `not sure how that is working in kubernetes`.
+/// Whether the clause only wonders how that works elsewhere: `not sure how that is working in kubernetes`. Who wonders how to mend it
+/// is there.
 fn is_wondered_at(before: &str) -> bool {
     let [head, _] = clause(before, "");
-    WONDERS.iter().any(|words| head.contains(words))
+    let wonder = WONDERS.iter().find_map(|words| head.split_once(words)).map(|(_, rest)| rest.trim_start());
+    wonder.is_some_and(|rest| {
+        stands(rest, &["works", "working", "work", "worked"], |_, _| true)
+            && !rest.starts_with("to ")
+            && !rest.contains("my ")
+    })
 }
 
-/// Whether it is one of several in brackets, as whoever names kinds lists them: `nested containers (docker, lxd, bubblewrap)`.
+/// What keeps programs apart, as whoever names its kinds lists them.
+const KINDS: &[&str] = &[
+    "bubblewrap",
+    "bwrap",
+    "docker",
+    "firejail",
+    "flatpak",
+    "incus",
+    "kubernetes",
+    "lxc",
+    "lxd",
+    "nspawn",
+    "podman",
+    "snap",
+    "systemd-nspawn",
+    "unshare",
+];
+
+/// Whether it is one of several kinds in brackets: `nested containers (docker, lxd, bubblewrap)`. A place is named together with what it
+/// is made of: `Env (Kubernetes, EKS, containerd)`.
 fn is_listed(before: &str, after: &str) -> bool {
     let (Some((_, head)), Some((tail, _))) = (before.rsplit_once('('), after.split_once(')')) else {
         return false;
     };
+    let others = head.split(", ").chain(tail.split(", ")).filter(|item| KINDS.contains(&item.trim())).count();
     let inside = !head.contains(')') && !tail.contains('(');
     let items = [head, tail].map(|text| text.matches(", ").count()).iter().sum::<usize>();
     // of a version or a host there is more than a word
     let short = head.split(", ").chain(tail.split(", ")).all(|item| item.split_whitespace().count() <= 1);
-    inside && items >= 2 && short
+    inside && items >= 2 && short && others >= 2
 }
 
 /// Whether it is said to be there, and no more.

@@ -217,14 +217,7 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
     (Platform::Wsl2, &["wsl 2", "wsl2"]),
     (
         Platform::GitHubActions,
-        &[
-            "github actions",
-            "github runner",
-            "actions/checkout",
-            "runs-on",
-            "##[error]process completed",
-            "runner image: ",
-        ],
+        &["github actions", "actions/checkout", "runs-on", "##[error]process completed", "runner image: "],
     ),
     (Platform::GitLabCi, &["gitlab-runner", "gitlab-ci", "gitlab ci"]),
     (Platform::Fargate, &["fargate"]),
@@ -275,9 +268,12 @@ const NOT_STARTED: &[(Platform, &[&str])] = &[
     (Platform::Podman, &["error: crun:", "error: runc:"]),
 ];
 
-/// The engine that says so in a line in small letters.
+/// The engine that says so in a line in small letters; not of a name that another container has, or none.
 pub(super) fn not_started(line: &str) -> Option<Platform> {
     let line = line.trim_start();
+    if line.contains("no such container") || line.contains("conflict") {
+        return None;
+    }
     let says = |words: &[&str]| words.iter().any(|words| line.contains(words));
     NOT_STARTED.iter().find(|(_, words)| says(words)).map(|(platform, _)| *platform)
 }

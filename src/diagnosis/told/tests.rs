@@ -52,11 +52,11 @@ fn launchers_platforms_and_machines() {
     }
     for (text, platform) in [
         ("I run it inside a Podman container.", Platform::Podman),
-        ("standard k8s containers", Platform::Kubernetes),
+        ("neither available to standard k8s containers", Platform::Kubernetes),
         ("29.6.1, default seccomp + docker-default", Platform::Docker),
         ("in an AI-enabled Codespace", Platform::Docker),
-        ("Ubuntu 24.04 Docker host", Platform::Docker),
-        ("a GitHub runner", Platform::GitHubActions),
+        ("On a stock Ubuntu 24.04 Docker host", Platform::Docker),
+        ("I tried to build steam-snap", Platform::Snap),
         ("bubblewrap in nspawn", Platform::Nspawn),
     ] {
         assert_eq!(on(text), [platform], "{text}");
@@ -68,6 +68,12 @@ fn launchers_platforms_and_machines() {
         "# docker run x\ndocker: Error response from daemon: no such profile\n# docker run y\nbwrap: x";
     assert_eq!(on(alone), [Platform::Docker]);
     assert_eq!(on("systemd-nspawn -D x\n# docker run x\nbwrap: x"), [Platform::Docker, Platform::Nspawn]);
+    let again = "systemd-nspawn -D x\ndocker: Error response from daemon: runc create failed\n$ docker exec -it x bwrap true";
+    assert_eq!(on(again), [Platform::Docker, Platform::Nspawn]);
+    assert_eq!(on("Env (Kubernetes, EKS, containerd)"), [Platform::Kubernetes]);
+    assert_eq!(on("Host (Proxmox, LXC, unprivileged)"), [Platform::Lxc]);
+    assert_eq!(on("No idea how to fix that in docker, which is where I run it"), [Platform::Docker]);
+    assert_eq!(on("not sure how to make it work in docker"), [Platform::Docker]);
     // a few words more say where it is
     assert_eq!(on("in a container (Proxmox LXC, unprivileged, Debian 12)"), [Platform::Lxc]);
     assert_eq!(on("it runs in kubernetes, and I'm not sure how to mend it"), [Platform::Kubernetes]);
@@ -84,6 +90,22 @@ fn launchers_platforms_and_machines() {
         "nested containers won't work (docker, lxd, systemd-nspawn, bubblewrap, unshare)",
     ] {
         assert_eq!(told(nothing), Told::default(), "{nothing}");
+    }
+    for beside in [
+        "   docker-default",
+        "apparmor=\"DENIED\" operation=\"signal\" profile=\"docker-default\" pid=77",
+        "There's a codespace for contributors.",
+        "codespace not used, all is local",
+        "We have podman containers for postgres.",
+        "Package: fedora-toolbox-39",
+        "we deploy to k8s pods via ArgoCD",
+        "My nspawn container is unaffected",
+        "Docker Host: ssh://box",
+        "I removed steam-snap",
+        "See https://github.com/canonical/steam-snap/issues/99",
+        "Passes on the GitHub runner",
+    ] {
+        assert!(told(beside).host.platforms.present().is_none(), "{beside}");
     }
 }
 

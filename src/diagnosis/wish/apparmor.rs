@@ -151,7 +151,7 @@ pub(in super::super) fn permit_bwrap(case: &Case<'_>) -> Vec<Remedy> {
         "every program of every user may make user namespaces again, which reaches more of the kernel";
     let switch = Wish::Sysctl(RESTRICTION, "0", everyone).grant(case);
     // a profile for the packaged one changes nothing for one that is mounted elsewhere at each start
-    let own = case.hinted(Hint::OwnBwrap) && case.host.bwrap.is_unknown();
+    let own = ours && case.hinted(Hint::OwnBwrap) && case.host.bwrap.is_unknown();
     if own { switch.or(remedies) } else { remedies.or(switch) }
 }
 

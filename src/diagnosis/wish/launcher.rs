@@ -129,7 +129,8 @@ fn of_agents(case: &Case<'_>) -> Option<Remedy> {
         Some(libc::EACCES | libc::EROFS) | None
             if Launcher::of(case) == Some(Launcher::ClaudeCode)
                 && OWN.contains(&&*name)
-                && is_of_root(directory) =>
+                && is_of_root(directory)
+                && !case.hinted(Hint::NewClaude) =>
         {
             Some(told!("claude-newer", path = path_word(path)))
         }
@@ -166,12 +167,30 @@ const SYSTEM_LINKS: &[&str] = &[
     "/var/mail",
     "/var/run",
 ];
-const SYSTEM: &[&str] = &["/boot", "/dev", "/etc", "/gnu", "/nix", "/proc", "/run", "/sys", "/usr"];
+const SYSTEM: &[&str] = &[
+    "/boot",
+    "/dev",
+    "/etc/alternatives",
+    "/etc/localtime",
+    "/etc/mtab",
+    "/etc/os-release",
+    "/etc/resolv.conf",
+    "/etc/static",
+    "/gnu",
+    "/nix",
+    "/proc",
+    "/run",
+    "/sys",
+    "/usr",
+];
+
+/// What users and administrators fill there.
+const OF_USERS: &[&str] = &["/dev/shm", "/gnu/var", "/nix/var", "/run/media", "/run/user", "/usr/local"];
 
 /// Whether a link there is the system's own.
 fn is_of_system(path: &Path) -> bool {
-    let below = |top: &&str| path.starts_with(top) && !path.starts_with("/usr/local");
-    SYSTEM_LINKS.iter().any(|link| path == Path::new(link)) || SYSTEM.iter().any(below)
+    let below = |tops: &[&str]| tops.iter().any(|top| path.starts_with(top));
+    SYSTEM_LINKS.iter().any(|link| path == Path::new(link)) || below(SYSTEM) && !below(OF_USERS)
 }
 
 /// Whether a directory is one that they protect, or that is nobody's to work in.

@@ -87,8 +87,8 @@ pub(super) fn no_ambient_capabilities(case: &Case<'_>, setting: Setting) -> Vec<
                 let user = format!("--user={uid}:{}", case.host.process.gid.present().unwrap_or(uid));
                 Some(told!("user-of-container" => Action::options(engine, &[&user], &[])))
             }
-            // it gives those to a user that it maps, and knows
-            _ if engine == Engine::Podman && case.hinted(Hint::KeepId) => {
+            // it gives those to a user that it maps, and knows; what was asked for it gives to each
+            _ if engine == Engine::Podman && case.hinted(Hint::KeepId) && !case.hinted(Hint::CapAdd) => {
                 let both = ["--userns=keep-id", "--user=1000:1000"];
                 Some(told!("user-of-container" => Action::options(engine, &both, &[])))
             }

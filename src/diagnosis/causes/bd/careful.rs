@@ -141,10 +141,10 @@ fn what_others_make_is_not_made_by_hand() {
         all.map(|remedy| remedy.instructions()).collect::<String>()
     };
     let missing = |path: &str| format!("bwrap: Can't find source path {path}: No such file or directory");
-    for path in ["/nix/store/abc-x/share", "/gnu/store/abc-x", "/tmp/dbus-AbCd"] {
+    for path in ["/nix/store/abc-x/share", "/gnu/store/abc-x", "/tmp/dbus-AbCdEfGh01"] {
         assert!(!typed(&missing(path)).contains("mkdir"), "{path}");
     }
-    for path in ["/tmp/dbusx", "/opt/nix/store/x", "/srv/x", "/System"] {
+    for path in ["/tmp/dbusx", "/tmp/dbus-monitor.log", "/opt/nix/store/x", "/srv/x", "/System"] {
         let typed = typed(&missing(path));
         assert!(typed.contains("mkdir") && !typed.contains('*'), "{path}: {typed}");
     }

@@ -93,9 +93,12 @@ fn is_of_store(path: &Path) -> bool {
     ["/nix/store", "/gnu/store"].iter().any(|store| path.starts_with(store) && path != Path::new(store))
 }
 
-/// Whether a path is the socket that a message bus of a session had.
+/// Whether a path is the socket that a message bus of a session had: `/tmp/dbus-idFP02J1Vi`.
 fn is_old_bus(path: &Path) -> bool {
-    path.to_string_lossy().starts_with("/tmp/dbus-")
+    let text = path.to_string_lossy();
+    text.strip_prefix("/tmp/dbus-").is_some_and(|drawn| {
+        (8..=10).contains(&drawn.len()) && drawn.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
 }
 
 /// Whether a path is one of Windows': `C:\\Users\\me`.

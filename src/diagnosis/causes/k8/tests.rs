@@ -292,13 +292,21 @@ fn whose_ids_and_whose_files_is_told_apart() {
         ),
         ("failed to set MOUNT_ATTR_IDMAP on /var/lib/kubelet/pods/x/volumes/y: invalid argument", "ext4"),
         (
-            "error mounting \"sysfs\" to rootfs at \"/sys\": mount src=sysfs: operation not permitted",
+            "error mounting \"sysfs\" to rootfs at \"/sys\": mount src=sysfs: operation not permitted\nhostUsers: false",
             "no privileged: true",
+        ),
+        (
+            "error mounting \"sysfs\" to rootfs at \"/sys\": mount src=sysfs: operation not permitted",
+            "kubectl describe",
         ),
         ("error mounting \"sysfs\" to rootfs at \"/sys\": no such file or directory", "kubectl describe"),
         (
             "cannot load seccomp profile \"/var/lib/kubelet/seccomp/localhost/x\": no such file or directory",
             "localhostProfile is the path",
+        ),
+        (
+            "cannot load seccomp profile \"/var/lib/kubelet/seccomp/localhost/x\": permission denied",
+            "Security Profiles Operator",
         ),
         (
             "cannot load seccomp profile \"/var/lib/kubelet/seccomp/profiles/x\": no such file or directory",

@@ -43,7 +43,7 @@ fn emulated_processor(case: &Case<'_>) -> Option<Judgement> {
     let none = user_namespace(case) == Some(false) || case.says(&[CREATING]);
     let told = case.hinted(Hint::Emulated);
     rule_out(!exists.is(&true) && !none && !told || old || case.emulated().is_some())?;
-    weigh(if told { High } else { Medium })
+    weigh(Medium)
         .pro(evidence::told(case, told.then_some("qemu's emulation of single programs is spoken of")))
         .heard(case, "qemu answers EINVAL to new namespaces where it plays another processor for a program")
         .seen(
@@ -243,6 +243,8 @@ fn no_user_namespaces(case: &Case<'_>) -> Option<Judgement> {
             .summary("the kernel of RHEL 7 and CentOS 7 comes with user namespaces switched off")
             .seen(release, "Linux 3.10, to which user_namespace.enable=1 has to be said (uname -r)")
             .unknown("whether /proc/self/ns/user exists"),
+        // which then is what answers
+        _ if case.hinted(Hint::Emulated) => weigh(Low).unknown("whether /proc/self/ns/user exists"),
         _ => weigh(Medium).unknown("whether /proc/self/ns/user exists"),
     })
 }
