@@ -1,6 +1,6 @@
 //! A handle on a process: what is done to it is never done to another that has got its number, and it can be waited for.
 //!
-//! That is what `pidfd_open(2)` is for. Where a filter denies it or the kernel lacks it (before Linux 5.3, gVisor), a process is known by
+//! That is what `pidfd_open(2)` is for. Where it fails (a filter denies it, Linux before 5.3 and gVisor lack it), a process is known by
 //! its number and the time at which it began, an event stands for its end, and one thread looks whether that has come.
 
 use std::io;
@@ -51,8 +51,9 @@ impl Handle {
     pub(crate) fn open(pid: Pid) -> io::Result<Self> {
         match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(descriptor) => Ok(Self(Kind::Pidfd(above_streams(descriptor)?, Some(pid)))),
-            Err(error) if is_denial(error) => Ok(Self(Kind::Watched(Watched::begin(pid)?))),
-            Err(error) => Err(error.into()),
+            Err(Errno::SRCH) => Err(Errno::SRCH.into()),
+            // whatever else it is, a process that runs is not given up for it: where no descriptor is left, there is none for the event
+            Err(_) => Ok(Self(Kind::Watched(Watched::begin(pid)?))),
         }
     }
 
@@ -262,7 +263,7 @@ fn watch(watched: &Arc<Watched>) -> io::Result<()> {
             all.pause = SHORTEST;
         }
     } else {
-        log::debug!("pidfd_open(2) is denied or lacking: processes are known by number and beginning");
+        log::debug!("pidfd_open(2) fails: processes are known by number and beginning");
         let builder = thread::Builder::new().name("bwrap-watcher".to_owned()).stack_size(128 << 10);
         all.thread = Some(builder.spawn(look_at_all)?.thread().clone());
     }

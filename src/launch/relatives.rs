@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::handle::Handle;
 use super::processes::{DYING, children_in, is_gone};
@@ -218,13 +218,37 @@ fn stop_all(root: i32, first: &Handle, stopped: bool, late: Option<Instant>, fru
 
 /// Whether no thread of a process that was stopped runs any more, as far as `/proc` tells.
 fn is_still(pid: i32, handle: &Handle) -> bool {
+    handle.has_ended(Duration::ZERO).unwrap_or(true) || has_stopped(pid)
+}
+
+fn has_stopped(pid: i32) -> bool {
     // who waits for the child of a vfork(2) that was stopped before it executed anything has it already (D)
     let still = |directory: &str| stat_in(directory).map_or(true, |stat| "DTtZXx".contains(stat.state));
-    let threads = || {
-        let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-        threads.filter_map(|thread| thread.path().to_str().map(str::to_owned)).all(|thread| still(&thread))
-    };
-    handle.has_ended(Duration::ZERO).unwrap_or(true) || threads()
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    threads.filter_map(|thread| thread.path().to_str().map(str::to_owned)).all(|thread| still(&thread))
+}
+
+/// Kills a child of ours on which no handle can be had, and all that descends from it, by number: nobody has waited for the child, and
+/// below one that stands still no number changes hands.
+pub(super) fn kill_by_number(child: Pid) {
+    let deadline = Instant::now() + STOPPING;
+    let (mut found, mut next) = (vec![child], 0);
+    while let Some(pid) = found.get(next).copied() {
+        let _ = kill_process(pid, Signal::STOP);
+        let number = pid.as_raw_pid();
+        if own_proc().is_ok() {
+            while !has_stopped(number) && Instant::now() < deadline {
+                thread::sleep(Duration::from_micros(100));
+            }
+            let children = children_in(&format!("/proc/{number}"), number).unwrap_or_default();
+            found.extend(children.into_iter().filter_map(Pid::from_raw));
+        }
+        next += 1;
+    }
+    // the last first: what has ended below one that stands still keeps its number, too
+    for pid in found.into_iter().rev() {
+        let _ = kill_process(pid, Signal::KILL);
+    }
 }
 
 /// Reaps those that have been killed, if they are ours to reap.

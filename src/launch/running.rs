@@ -4,30 +4,31 @@ use std::io;
 use std::num::NonZeroI32;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, kill_process, waitid};
 
 use super::cgroup::{Group, Removal};
 use super::conduct::{Act, Child, Cloned, Conduct, PATIENCE, Seen};
-use super::descriptors::send_all;
+use super::descriptors::{read_from, send_all};
 use super::handle::Handle;
 use super::handshake::{Caveats, End, Handshake, Outcome, Phase, Ready};
 use super::idmap::{Mapping, Progress};
 use super::keeper::{self, Lease};
 use super::leave::UnderWay;
 use super::oom::Kills;
-use super::processes::{Lost, adopts_orphans, is_gone, kill_holders, reap_orphan, reap_orphans};
+use super::processes::{DYING, Lost, adopts_orphans, is_gone, kill_holders, reap_orphan, reap_orphans};
 use super::reach::Reach;
-use super::relatives::{Relative, children_of};
+use super::relatives::{Relative, children_of, kill_by_number};
 use super::spawn;
 use super::usage::{STEP, Usage};
 use super::wait::{Sources, Ward, drive};
 use super::watchdog::{self, Target, Watch};
-use crate::bwrap::status::Status;
+use crate::bwrap::status::{MOST, Status};
 
 /// A launched bwrap.
 #[derive(Debug)]
@@ -157,10 +158,7 @@ impl Running {
             // it has ended, and somebody else has taken its status
             Err(error) if is_gone(&error) => Handle::gone()?,
             Err(error) => {
-                // nobody has waited for it yet, so the number is still its own
-                let _ = rustix::process::kill_process(pid, Signal::KILL);
-                let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
-                reap_orphans(&kill_holders(&witnesses.lost));
+                give_up(pid, &witnesses);
                 return Err(error);
             }
         };
@@ -474,6 +472,34 @@ impl Running {
     /// Whether bwrap has its id maps, or needs none any more.
     pub(crate) fn is_mapped(&self) -> bool {
         self.mapping.is_none()
+    }
+}
+
+/// Ends a bwrap that was just spawned and that no handle can be had on, and what it has made so far.
+fn give_up(pid: Pid, witnesses: &Witnesses) {
+    let under_way = UnderWay::begin();
+    // nobody has waited for it yet, so the number is still its own, and what it has reported is its child's while it stands still
+    let _ = kill_process(pid, Signal::STOP);
+    wait_a_moment(pid, WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT);
+    let status = read_from(&witnesses.status, 0, MOST).map(|bytes| Status::parse(&bytes)).unwrap_or_default();
+    let child = status.child_pid.and_then(|child| Pid::from_raw(child.get()));
+    if let Some(child) = child.filter(|_| status.exit_code.is_none()) {
+        kill_by_number(child);
+    }
+    kill_by_number(pid);
+    drop(under_way);
+    wait_a_moment(pid, WaitIdOptions::empty());
+    reap_orphans(&kill_holders(&witnesses.lost));
+}
+
+/// Waits for a child to end, or for whatever else is asked, but not for ever.
+fn wait_a_moment(child: Pid, options: WaitIdOptions) {
+    let deadline = Instant::now() + DYING;
+    let options = options | WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+    while matches!(waitid(WaitId::Pid(child), options), Ok(None) | Err(Errno::INTR))
+        && Instant::now() < deadline
+    {
+        thread::sleep(Duration::from_micros(100));
     }
 }
 

@@ -20,6 +20,7 @@ const CALLS: &[(&str, &[&str])] = &[
     ("memfd_create", &["EMFILE", "ENFILE", "ENOMEM"]),
     ("socketpair", &["EMFILE", "ENFILE", "ENOBUFS"]),
     ("pidfd_open", &["EMFILE", "ENOMEM", "ENOSYS"]),
+    ("pidfd_open,eventfd2", &["EMFILE", "ENOMEM"]),
     ("clone3", &["EAGAIN", "ENOMEM", "ENOSYS"]),
     ("clone", &["EAGAIN", "ENOMEM"]),
     ("eventfd2", &["EMFILE", "ENOMEM"]),
@@ -54,6 +55,10 @@ const ALWAYS: &[(&str, &str, &str, u64)] = &[
     // said of a child that is there: bwrap while it is asked what it can do, and in its launch
     ("status", "waitid", "ECHILD", 1),
     ("prepare", "waitid", "ECHILD", 6),
+    // no handle on a bwrap that was just spawned: in each sandbox, what it has made by then ends with it
+    ("kill running", "pidfd_open,eventfd2", "EMFILE", 1),
+    ("kill running", "pidfd_open,eventfd2", "EMFILE", 1),
+    ("kill running", "pidfd_open,eventfd2", "EMFILE", 1),
 ];
 
 const MODES: [&str; 5] = ["output", "status", "prepare", "kill", "kill running"];
