@@ -11,6 +11,7 @@ mod hints;
 mod launchers;
 mod meant;
 mod modules;
+mod mood;
 mod mounts;
 mod places;
 mod prompts;

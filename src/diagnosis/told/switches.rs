@@ -1,5 +1,6 @@
 //! What sentences say of kernel parameters and of trials: `kernel.unprivileged_userns_clone` is actually `1`, `unshare -U true` works.
 
+use super::mood::{self, Mood};
 use super::words::{around, clause, sentences};
 
 /// What stands around words that are quoted.
@@ -35,54 +36,9 @@ const STATES: &[(&str, &str)] = &[
     ("is off", "0"),
 ];
 
-/// What makes of it a guess, a rule, an order or a memory.
-const DOUBTS: &[&str] = &[
-    "?",
-    "if ",
-    "should",
-    "must",
-    "need",
-    "require",
-    "default",
-    "unless",
-    "try ",
-    "tried",
-    "when ",
-    "e.g.",
-    "can be",
-    "set it",
-    "guide",
-    "says",
-    "workaround",
-    "fix",
-    "make sure",
-    "ensure",
-    "check ",
-    "elsewhere",
-    "other ",
-    "was off",
-    "before",
-    "after ",
-    "would",
-    "once ",
-    "unlike",
-    "works with",
-    "on debian",
-    "on arch",
-    "server",
-    ", on ",
-    ", for ",
-    "at least",
-    "used to",
-    "never",
-    "no ",
-    "not the case",
-    "isn't",
-    "wrong",
-    "mine is",
-    "i am on",
-    "i'm on",
-];
+/// What else makes of it a guess, or is about another place.
+const DOUBTS: &[&str] =
+    &["works with", "on debian", "on arch", "no ", "wrong", "mine is", "i am on", "i'm on"];
 
 /// What stands before the name of a parameter whose value is told, and no other's.
 const HERE: &[&str] = &[
@@ -118,7 +74,8 @@ const OWNERS: &[&str] = &[
 /// The parameter that a line in small letters says the value of, if it is said of here.
 pub(super) fn switch(line: &str) -> Option<(String, String)> {
     sentences(line).into_iter().find_map(|sentence| {
-        let doubtful = DOUBTS.iter().any(|words| sentence.contains(words));
+        let doubtful = mood::of(sentence).intersects(!Mood::CHANGES)
+            || DOUBTS.iter().any(|words| sentence.contains(words));
         let mut found = SWITCHES.iter().filter(|_| !doubtful).filter_map(|(short, name)| {
             // the longer name has the same end
             let at =
@@ -204,34 +161,10 @@ const PROGRAMS: &[&str] = &["true", "/bin/true", "id", "whoami", "echo", "test",
 /// speak of other places.
 pub(super) fn makes_namespaces(line: &str) -> bool {
     const WORKS: &[&str] = &["succeeds", "succeeded", "works", "is fine", "does work"];
+    // who else, or where, behind a comma
     const NOT: &[&str] = &[
-        "n't ",
-        "never",
-        "no longer",
-        "only ",
-        "?",
-        "if ",
-        "should",
-        "host",
-        "root",
-        "sudo",
-        "outside",
-        "before",
-        "until",
-        "machine",
-        "laptop",
-        "fails",
-        "denied",
-        "when ",
-        "without",
-        "after ",
-        "at least",
-        "yesterday",
-        // where or for whom, behind a comma
-        ", on ",
-        ", in ",
-        ", for ",
-        ", as ",
+        "only ", "host", "root", "sudo", "outside", "machine", "laptop", "fails", "denied", "without",
+        ", in ", ", as ",
     ];
     sentences(line).into_iter().any(|sentence| {
         let Some((before, rest)) = TRIALS.iter().find_map(|trial| sentence.split_once(trial)) else {
@@ -252,7 +185,9 @@ pub(super) fn makes_namespaces(line: &str) -> bool {
         let works = WORKS.iter().any(|words| verb.strip_prefix(words).is_some_and(ends));
         let here = ["", "here", "by hand", "and", "in the same place", "in the same container"];
         let before = before.to_ascii_lowercase();
-        works && here.contains(&before.as_str()) && !NOT.iter().any(|words| sentence.contains(words))
+        let doubtful = mood::of(&sentence).intersects(!Mood::CHANGES)
+            || NOT.iter().any(|words| sentence.contains(words));
+        works && here.contains(&before.as_str()) && !doubtful
     })
 }
 
@@ -274,23 +209,7 @@ pub(super) fn nests(line: &str) -> bool {
     const DENIES: &[&str] = &["blocks ", "forbids ", "denies ", "prevents ", "refuses "];
     const RUNS: &[&str] =
         &["it runs", "is running", "am running", "are running", "it is", "it's", "i am", "i'm", "is", "are"];
-    const NOT: &[&str] = &[
-        "not a",
-        "n't",
-        "no nested",
-        "weaker",
-        "?",
-        "if ",
-        "should",
-        "would",
-        "test",
-        "will ",
-        "feature",
-        "docs",
-        "macos",
-        "[ ]",
-        "whether",
-    ];
+    const NOT: &[&str] = &["not ", "no nested", "weaker", "test", "will ", "feature", "macos", "[ ]"];
     sentences(line).into_iter().any(|sentence| {
         let denies = OUTER.iter().filter_map(|words| sentence.split_once(words)).any(|(_, rest)| {
             let rest = rest.trim_start_matches([')', '`', '"', '*', ' ']);
@@ -302,7 +221,10 @@ pub(super) fn nests(line: &str) -> bool {
             let ran = ran.into_iter().any(|head| !head.ends_with(char::is_alphanumeric));
             ran && (rest.starts_with(", ") || rest.trim_end_matches(['.', ':', '!', ' ']).is_empty())
         });
-        (denies || runs) && !NOT.iter().any(|words| sentence.contains(words))
+        let doubtful = mood::of(sentence)
+            .intersects(Mood::ASKS | Mood::SUPPOSES | Mood::DENIES | Mood::GENERALISES)
+            || NOT.iter().any(|words| sentence.contains(words));
+        (denies || runs) && !doubtful
     })
 }
 

@@ -1,5 +1,6 @@
 //! What a text shows of a unit of systemd's.
 
+use super::mood;
 use super::words::sentences;
 
 /// Settings of units that concern bwrap.
@@ -69,6 +70,7 @@ fn said_to_cover(sentence: &str) -> Option<&'static str> {
     let does = ["binds ", "bind-mounts ", "mounts ", "covers ", "hides ", "masks ", "makes "];
     let covers = after.contains("/proc") && does.iter().any(|verb| after.starts_with(verb));
     let general = [
+        "not ",
         " in units",
         "services",
         "other units",
@@ -76,11 +78,10 @@ fn said_to_cover(sentence: &str) -> Option<&'static str> {
         "manual",
         "man page",
         "documentation",
-        "docs",
     ];
     let lower = sentence.to_ascii_lowercase();
     let quotes = general.iter().any(|words| lower.contains(words));
-    (covers && !quotes && !says_changed(&lower)).then_some(name)
+    (covers && !quotes && mood::of(&lower).is_empty()).then_some(name)
 }
 
 /// A setting whose value is a list of words, alone on its line: `RestrictNamespaces=user mnt`.
@@ -111,37 +112,9 @@ fn says_set(sentence: &str) -> bool {
         "hardened with ",
     ];
     // somebody else's unit, or one that nothing fails in
-    let others =
-        ["'s unit", "'s service", "other ", "their ", "linter", " works", "fine", "for example", "e.g."];
+    let others = ["not ", "'s unit", "'s service", "linter", " works", "fine"];
     let has = |all: &[&str]| all.iter().any(|words| sentence.contains(words));
-    has(&set) && !has(&others) && !says_changed(sentence)
-}
-
-/// Whether a sentence, in small letters, says that somebody changes something, or might.
-fn says_changed(sentence: &str) -> bool {
-    let changes = [
-        "remov",
-        "without",
-        "not ",
-        "n't ",
-        "no longer",
-        "drop",
-        "delet",
-        "try",
-        "should",
-        "if ",
-        "after ",
-        "before ",
-        "add",
-        "?",
-        "instead",
-        "chang",
-        "comment",
-        "until",
-        "unset",
-        "disabl",
-    ];
-    changes.iter().any(|words| sentence.contains(words))
+    has(&set) && !has(&others) && mood::of(sentence).is_empty()
 }
 
 /// Whether a setting of a unit takes something away that bwrap needs. Lists say what is left, unless they begin with a tilde.
