@@ -12,10 +12,7 @@ setup: ## install what the tests need; as root it adds the user bwrap-launch-tes
 	@scripts/test-tools >/dev/null
 
 test: setup ## all tests, on the installed bwrap and on 0.11.0, some on 0.13.1; each of some on one of them, with BWRAP_LAUNCH_TEST_EACH=1 on all
-	bwraps=$$(scripts/test-tools --check) && \
-	    BWRAP_LAUNCH_TEST_BWRAPS="$$bwraps" cargo test --all-features --no-fail-fast
-	@# the words are the same without features
-	cargo test --no-default-features --lib -- --skip diagnosis:: --skip message::tests
+	@scripts/test
 	@echo 'Not among these: make test-musl, make test-vm (other kernels), make test-cluster (Kubernetes)'
 
 test-musl: setup ## the suites of launches on musl, if its standard library can be had

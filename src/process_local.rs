@@ -5,7 +5,34 @@
 //! of its own here.
 
 use std::mem;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+
+/// How many forks lie between this process and that of the first launch.
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+/// What a fork does first (`pthread_atfork(3)`).
+pub(crate) extern "C" fn forked() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Which process somebody is in. The number alone does not say: process 1 of a container and its fork that is process 1 of a PID
+/// namespace below have the same, and calls that fork without the C library do not tell of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Process {
+    number: u32,
+    forks: u32,
+}
+
+impl Process {
+    pub(crate) fn own() -> Self {
+        Self { number: std::process::id(), forks: FORKS.load(Ordering::Relaxed) }
+    }
+
+    pub(crate) fn is_own(self) -> bool {
+        self == Self::own()
+    }
+}
 
 /// A value for each process, behind a lock.
 pub(crate) struct ProcessLocal<T: 'static> {
@@ -15,7 +42,7 @@ pub(crate) struct ProcessLocal<T: 'static> {
 
 /// The values of a line of forks, the youngest last: only that one is this process's.
 struct Slot<T> {
-    process: u32,
+    process: Process,
     value: Mutex<T>,
     next: OnceLock<Box<Slot<T>>>,
 }
@@ -51,14 +78,14 @@ impl<T: Default> ProcessLocal<T> {
     }
 
     fn value(&'static self) -> &'static Mutex<T> {
-        &self.slot_of(std::process::id()).value
+        &self.slot_of(Process::own()).value
     }
 
-    fn slot_of(&self, process: u32) -> &Slot<T> {
+    fn slot_of(&self, process: Process) -> &Slot<T> {
         let new = |value| Box::new(Slot { process, value: Mutex::new(value), next: OnceLock::new() });
         let mut slot = self.first.get_or_init(|| new(T::default()));
         loop {
-            // a number may come again among descendants, but no process has that of its parent
+            // a number may come again among descendants
             slot = match slot.next.get() {
                 Some(next) => next,
                 None if slot.process == process => return slot,
@@ -75,25 +102,32 @@ impl<T: Default> ProcessLocal<T> {
 mod tests {
     use super::*;
 
+    fn process(number: u32) -> Process {
+        Process { number, forks: 0 }
+    }
+
     #[test]
     fn a_fork_has_a_value_and_a_lock_of_its_own() {
         let local = ProcessLocal::<u32>::new();
-        *local.slot_of(7).value.lock().unwrap() = 1;
-        let held = local.slot_of(7).value.lock().unwrap();
-        *local.slot_of(8).value.lock().unwrap() += 10;
+        *local.slot_of(process(7)).value.lock().unwrap() = 1;
+        let held = local.slot_of(process(7)).value.lock().unwrap();
+        *local.slot_of(process(8)).value.lock().unwrap() += 10;
         drop(held);
         // a number that has been before
-        assert_eq!(*local.slot_of(7).value.lock().unwrap(), 0);
-        assert!(std::ptr::eq(local.slot_of(7), local.slot_of(7)));
+        assert_eq!(*local.slot_of(process(7)).value.lock().unwrap(), 0);
+        // and that of the parent, in a namespace of its own
+        let last = Process { number: 7, forks: 1 };
+        *local.slot_of(last).value.lock().unwrap() = 2;
+        assert!(std::ptr::eq(local.slot_of(last), local.slot_of(last)));
     }
 
     #[test]
     fn what_is_true_of_every_process_is_taken_along() {
         let local = ProcessLocal::<Vec<u32>>::shared();
-        local.slot_of(7).value.lock().unwrap().push(1);
-        assert_eq!(*local.slot_of(8).value.lock().unwrap(), [1]);
-        let held = local.slot_of(8).value.lock().unwrap();
-        assert!(local.slot_of(9).value.lock().unwrap().is_empty(), "nobody would let go of that");
+        local.slot_of(process(7)).value.lock().unwrap().push(1);
+        assert_eq!(*local.slot_of(process(8)).value.lock().unwrap(), [1]);
+        let held = local.slot_of(process(8)).value.lock().unwrap();
+        assert!(local.slot_of(process(9)).value.lock().unwrap().is_empty(), "nobody would let go of that");
         drop(held);
     }
 }

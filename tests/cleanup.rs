@@ -27,6 +27,7 @@ fn main() -> std::process::ExitCode {
             ("forker", callers::forker),
             ("launching-forker", callers::launching_forker),
             ("alone", callers::alone),
+            ("namesakes", callers::namesakes),
             ("misled", callers::misled),
             ("barren", callers::barren),
             ("launcher", callers::launcher),

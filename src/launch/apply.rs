@@ -4,11 +4,13 @@ use std::fs;
 use std::io;
 use std::sync::Arc;
 
+use procfs_core::FromRead;
+use procfs_core::process::Status;
 use rustix::process::{Pid, Rlimit, prlimit, setpriority_process};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 use super::cgroup::{Group, Refused};
-use super::limits::{IoPriority, Limit, Limits, Scheduling, Unapplied};
+use super::limits::{IoPriority, Limit, Limits, Resource, Scheduling, Unapplied};
 use super::spawn;
 
 /// What became of limits.
@@ -86,6 +88,12 @@ fn copy(error: &io::Error) -> io::Error {
 fn set(limit: &Limit, pid: Pid) -> io::Result<()> {
     match limit {
         Limit::Resource { resource, soft, hard } => {
+            if *resource == Resource::Processes && soft.is_some() && is_root_of_machine(pid) {
+                return Err(io::Error::new(
+                    io::ErrorKind::Unsupported,
+                    "the kernel exempts the machine's root from it, in a user namespace, too",
+                ));
+            }
             let new = Rlimit { current: *soft, maximum: *hard };
             prlimit(Some(pid), resource.number(), new)?;
         }
@@ -129,10 +137,23 @@ fn set(limit: &Limit, pid: Pid) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether a process runs as user 0 of the first user namespace, as far as `/proc` tells: `fork(2)` asks for that one.
+fn is_root_of_machine(pid: Pid) -> bool {
+    let all = fs::read_to_string("/proc/self/uid_map")
+        .is_ok_and(|map| map.split_whitespace().eq(["0", "0", "4294967295"]));
+    all && Status::from_file(format!("/proc/{}/status", pid.as_raw_pid()))
+        .is_ok_and(|status| status.ruid == 0)
+}
+
 /// What to change for a limit of a process.
 fn remedy_for(limit: &Limit, error: &io::Error) -> Option<&'static str> {
     let denied = matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES));
     Some(match limit {
+        Limit::Resource { resource: Resource::Processes, .. }
+            if error.kind() == io::ErrorKind::Unsupported =>
+        {
+            "limit them by a control group (`Limit::PidsMax`), or start the sandbox as another user"
+        }
         Limit::Resource { .. } if denied => {
             "raising a hard limit needs CAP_SYS_RESOURCE; raise the caller's own (systemd `LimitNOFILE=` and the like, `ulimit -H`, Docker `--ulimit`), or ask for less"
         }

@@ -46,9 +46,15 @@ pub(super) fn doom(running: Running) {
     if !running.is_ours() {
         return std::mem::forget(running);
     }
-    let mut doomed = Doomed::new(running);
+    let mut doomed = Box::new(Doomed::new(running));
+    if doomed.running.reach().is_tree() {
+        match keeper::attend_to(doomed) {
+            Ok(()) => return,
+            Err((_, back)) => doomed = back,
+        }
+    }
     if !doomed.turn().unwrap_or(true) {
-        keeper::adopt(doomed);
+        keeper::adopt(*doomed);
     }
 }
 
@@ -81,6 +87,11 @@ impl Ward for Doomed {
                 until: Some(until),
             },
         }
+    }
+
+    fn takes_long(&mut self) -> bool {
+        let State::Unreported { until, .. } = self.state else { return false };
+        self.running.reach().is_tree() && (self.running.can_be_destroyed() || Instant::now() >= until)
     }
 
     fn remains(&mut self) -> Option<Box<dyn Ward>> {

@@ -7,13 +7,14 @@ use rustix::net::{Shutdown, shutdown};
 
 use super::descriptors::send_all;
 use super::leave::AtExit;
+use crate::process_local::Process;
 
 #[derive(Debug)]
 pub(super) struct Gate {
     socket: OwnedFd,
     filter: Vec<u8>,
     /// Whose it is: a fork that ends has not given up what its parent holds.
-    process: u32,
+    process: Process,
     _at_exit: AtExit,
 }
 
@@ -32,7 +33,7 @@ impl Gate {
         give_up: impl FnOnce() + Send + 'static,
     ) -> Self {
         let filter = filter.unwrap_or_else(|| ALLOW_ALL.to_vec());
-        Self { socket, filter, process: std::process::id(), _at_exit: AtExit::new(give_up) }
+        Self { socket, filter, process: Process::own(), _at_exit: AtExit::new(give_up) }
     }
 
     /// Lets the command start.
@@ -43,7 +44,7 @@ impl Gate {
 
 impl Drop for Gate {
     fn drop(&mut self) {
-        if self.process == std::process::id() {
+        if self.process.is_own() {
             // that is the end for bwrap, whoever was forked meanwhile and still has a copy
             let _ = shutdown(&self.socket, Shutdown::Write);
         }

@@ -9,8 +9,8 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ use super::descriptors::event;
 use super::inherited::{Context, Surroundings};
 use super::spawn;
 use super::wait::{self, Ward};
-use crate::process_local::ProcessLocal;
+use crate::process_local::{Process, ProcessLocal};
 
 /// How long the thread stays without work: starting it anew costs more than a launch should.
 const LINGER: Duration = Duration::from_millis(250);
@@ -35,6 +35,8 @@ struct Keeper {
     jobs: VecDeque<Job>,
     /// Children whose owner dropped them, until the thread takes them.
     abandoned: Vec<Box<dyn Ward>>,
+    /// How many of them are [turned](turn_apart) elsewhere.
+    apart: usize,
     leases: usize,
     /// What the thread was started with.
     context: Option<Context>,
@@ -51,14 +53,14 @@ fn wake(event: &OwnedFd) {
 #[derive(Debug)]
 pub(crate) enum Lease {
     /// Of the one keeper of this process.
-    Shared(u32),
+    Shared(Process),
     /// Of a thread that waits for the end of this channel.
     Own(#[allow(dead_code, reason = "its end is what counts")] Sender<()>),
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if !matches!(self, Self::Shared(process) if *process == std::process::id()) {
+        if !matches!(self, Self::Shared(process) if process.is_own()) {
             return;
         }
         let mut keeper = KEEPER.lock();
@@ -116,7 +118,7 @@ pub(crate) fn run<T: Send + 'static>(
             let _ = sender.send(if fits { Ok(job()) } else { Err(job) });
         }));
         keeper.leases += 1;
-        (event, Lease::Shared(std::process::id()))
+        (event, Lease::Shared(Process::own()))
     };
     // not before the lock is free, which the thread wants first
     wake(&event);
@@ -141,6 +143,31 @@ fn run_apart<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> io:
     Ok((result, Some(Lease::Own(lease))))
 }
 
+/// Turns a ward once on a thread of its own, and then has it back. Where none can be started, that is done here.
+fn turn_apart(ward: Box<dyn Ward>) {
+    let ward = Arc::new(Mutex::new(Some(ward)));
+    let taken = Arc::clone(&ward);
+    let turn = move || {
+        let ward = taken.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut ward) = ward else { return };
+        let next = if ward.turn().unwrap_or(true) { ward.remains() } else { Some(ward) };
+        let mut keeper = KEEPER.lock();
+        keeper.apart = keeper.apart.saturating_sub(1);
+        keeper.abandoned.extend(next);
+        keeper.attend();
+    };
+    KEEPER.lock().apart += 1;
+    let apart = turn.clone();
+    if start(move || {
+        spawn::block_signals();
+        apart();
+    })
+    .is_err()
+    {
+        turn();
+    }
+}
+
 fn start(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     thread::Builder::new().name("bwrap-keeper".to_owned()).stack_size(256 << 10).spawn(work)?;
     Ok(())
@@ -157,13 +184,17 @@ pub(crate) fn adopt(child: impl Ward + 'static) {
 ///
 /// # Errors
 ///
-/// If the thread cannot be started; then nothing is done.
-pub(crate) fn attend_to(ward: impl Ward + 'static) -> io::Result<()> {
+/// If the thread cannot be started; then nothing is done, and the ward returned.
+pub(crate) fn attend_to<W: Ward + 'static>(ward: Box<W>) -> Result<(), (io::Error, Box<W>)> {
     let mut keeper = KEEPER.lock();
-    let event = keeper.ensure(Context::here)?;
-    keeper.abandoned.push(Box::new(ward));
-    wake(&event);
-    Ok(())
+    match keeper.ensure(Context::here) {
+        Ok(event) => {
+            keeper.abandoned.push(ward);
+            wake(&event);
+            Ok(())
+        }
+        Err(error) => Err((error, ward)),
+    }
 }
 
 /// Has every ward turned: something happened that no descriptor tells.
@@ -192,7 +223,7 @@ fn keep(event: &OwnedFd) {
             let mut keeper = KEEPER.lock();
             children.append(&mut keeper.abandoned);
             let jobs = std::mem::take(&mut keeper.jobs);
-            idle = jobs.is_empty() && children.is_empty() && keeper.leases == 0;
+            idle = jobs.is_empty() && children.is_empty() && keeper.leases == 0 && keeper.apart == 0;
             if idle && rested {
                 keeper.thread = None;
                 return;
@@ -208,6 +239,11 @@ fn keep(event: &OwnedFd) {
 
 /// Waits for work, and lets go of children that have ended. Says whether anything happened.
 fn attend(event: &OwnedFd, children: &mut Vec<Box<dyn Ward>>, idle: Option<Duration>) -> bool {
+    for index in (0..children.len()).rev() {
+        if children.get_mut(index).is_some_and(|child| child.takes_long()) {
+            turn_apart(children.swap_remove(index));
+        }
+    }
     let before = children.len();
     let mut remains = Vec::new();
     children.retain_mut(|child| {
@@ -231,4 +267,52 @@ fn attend(event: &OwnedFd, children: &mut Vec<Box<dyn Ward>>, idle: Option<Durat
     };
     let _ = rustix::io::read(event, &mut [0_u8; 8]);
     idle.is_none() || readable.contains(&true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::Receiver;
+
+    use super::*;
+
+    /// What takes long: it ends when another one has.
+    struct Slow(Receiver<()>, Sender<bool>);
+    struct Quick(Sender<()>);
+
+    impl Ward for Slow {
+        fn wants(&self) -> wait::Sources<'_> {
+            wait::Sources::default()
+        }
+
+        fn takes_long(&mut self) -> bool {
+            true
+        }
+
+        fn turn(&mut self) -> io::Result<bool> {
+            let _ = self.1.send(self.0.recv_timeout(Duration::from_secs(30)).is_ok());
+            Ok(true)
+        }
+    }
+
+    impl Ward for Quick {
+        fn wants(&self) -> wait::Sources<'_> {
+            wait::Sources::default()
+        }
+
+        fn turn(&mut self) -> io::Result<bool> {
+            let _ = self.0.send(());
+            Ok(true)
+        }
+    }
+
+    #[test]
+    fn what_takes_long_holds_up_nobody() {
+        let (quick, heard) = channel();
+        let (slow, said) = channel();
+        assert!(attend_to(Box::new(Slow(heard, slow))).is_ok());
+        // it is under way by then
+        thread::sleep(Duration::from_millis(20));
+        assert!(attend_to(Box::new(Quick(quick))).is_ok());
+        assert!(said.recv().unwrap(), "the other one has waited for it");
+    }
 }

@@ -15,7 +15,7 @@ use rustix::process::Pid;
 use rustix::thread::gettid;
 
 use super::spawn;
-use crate::process_local::ProcessLocal;
+use crate::process_local::{Process, ProcessLocal, forked};
 
 /// How long an exit waits for what is under way, and what would begin then waits for the exit.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -44,13 +44,16 @@ static CHANGED: Condvar = Condvar::new();
 #[derive(Debug)]
 pub(super) struct UnderWay {
     /// Where it counts.
-    process: Option<u32>,
+    process: Option<Process>,
 }
 
-/// To be called before there is anything to end: an exit that has begun takes no new handlers.
+/// To be called before there is anything to end: an exit that has begun takes no new handlers, and a fork has to be told from its parent.
 pub(super) fn prepare() {
     static HOOK: Once = Once::new();
-    HOOK.call_once(|| spawn::at_exit(leave));
+    HOOK.call_once(|| {
+        spawn::at_fork(forked);
+        spawn::at_exit(leave);
+    });
 }
 
 impl UnderWay {
@@ -74,13 +77,13 @@ impl UnderWay {
             _ => {}
         }
         state.under_way += 1;
-        Self { process: Some(std::process::id()) }
+        Self { process: Some(Process::own()) }
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        if self.process != Some(std::process::id()) {
+        if !self.process.is_some_and(Process::is_own) {
             return;
         }
         let mut state = STATE.lock();
@@ -94,7 +97,7 @@ impl Drop for UnderWay {
 
 /// While it lives, an exit of this process does something.
 pub(super) struct AtExit {
-    process: u32,
+    process: Process,
     number: u64,
 }
 
@@ -104,7 +107,7 @@ impl AtExit {
         let number = state.next;
         state.next += 1;
         state.deeds.insert(number, Box::new(deed));
-        Self { process: std::process::id(), number }
+        Self { process: Process::own(), number }
     }
 }
 
@@ -116,7 +119,7 @@ impl fmt::Debug for AtExit {
 
 impl Drop for AtExit {
     fn drop(&mut self) {
-        if self.process == std::process::id() {
+        if self.process.is_own() {
             let deed = STATE.lock().deeds.remove(&self.number);
             // it may own what does something here when it is dropped: not while that is locked
             drop(deed);

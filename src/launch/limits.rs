@@ -145,7 +145,7 @@ resources! {
     MessageQueues RLIMIT_MSGQUEUE Msgqueue "Bytes in POSIX message queues of the user"
     Nice RLIMIT_NICE Nice "How far the niceness may be lowered: to 20 minus this"
     OpenFiles RLIMIT_NOFILE Nofile "Open descriptors, plus one"
-    Processes RLIMIT_NPROC Nproc "Processes and threads of the user, those outside the sandbox included unless it has a user namespace; not for root without one"
+    Processes RLIMIT_NPROC Nproc "Processes and threads of the user, those outside the sandbox included unless it has a user namespace. The machine's root is exempt from it, in a user namespace, too, so for a command of root's it is refused; [`PidsMax`](Limit::PidsMax) holds"
     RealTimePriority RLIMIT_RTPRIO Rtprio "The highest real-time priority"
     RealTimeSpan RLIMIT_RTTIME Rttime "Microseconds of processor time without a blocking call, of a real-time process"
     Resident RLIMIT_RSS Rss "Bytes of resident memory; without effect since Linux 2.4.30"

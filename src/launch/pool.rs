@@ -14,9 +14,10 @@ use super::explain::Explain;
 use super::handle::Handle;
 use super::launched::given_up;
 use super::launching::Streams;
-use super::leave::UnderWay;
+use super::leave::{self, UnderWay};
 use super::prepared::Prepared;
 use super::wait::{deadline, wait};
+use crate::process_local::Process;
 
 /// How long the next attempt waits after one that failed, unless a sandbox is taken before that.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -65,7 +66,7 @@ struct Shared {
     /// Wakes the thread.
     wake: OwnedFd,
     /// Whose sandboxes these are.
-    process: u32,
+    process: Process,
 }
 
 #[derive(Default)]
@@ -121,7 +122,8 @@ impl Pool {
         let thread = Error::system(Step::StartPool);
         let wake = event(0).map_err(Error::system(Step::StartPool))?;
         let state = Mutex::default();
-        let (changed, process) = (Condvar::new(), std::process::id());
+        leave::prepare();
+        let (changed, process) = (Condvar::new(), Process::own());
         let shared = Arc::new(Shared { command, size, state, changed, wake, process });
         let own = Arc::clone(&shared);
         let builder = thread::Builder::new().name("bwrap-pool".to_owned()).stack_size(512 << 10);
@@ -188,7 +190,7 @@ impl Pool {
 
     /// Takes one that is prepared, if there is one.
     pub(super) fn take_ready(&self) -> Option<Prepared> {
-        if self.shared.process != std::process::id() {
+        if !self.shared.process.is_own() {
             // a fork has copies of what its parent holds
             return None;
         }

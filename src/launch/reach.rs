@@ -186,6 +186,11 @@ impl Reach {
         &self.record
     }
 
+    /// Whether its processes have to be looked for one by one: no process 1 ends them all.
+    pub(super) fn is_tree(&self) -> bool {
+        self.cloned != Cloned::Init
+    }
+
     /// From now on it has a control group.
     pub(super) fn set_members(&self, members: Members) {
         let _ = self.members.set(members);
@@ -357,7 +362,7 @@ impl Reach {
         let Some((pid, child)) = self.child.get() else { return Ok(()) };
         let mut others = Vec::new();
         let under_way = UnderWay::begin();
-        if self.cloned != Cloned::Init {
+        if self.is_tree() {
             // stopped, it makes no more of them
             let _ = child.signal(Signal::STOP);
             let (found, complete) = stop_below(*pid, child, true, None);
@@ -379,7 +384,7 @@ impl Reach {
             let mut struck = self.struck.lock().unwrap_or_else(PoisonError::into_inner);
             struck.extend(others);
         }
-        if let Some(members) = self.members.get().filter(|_| self.cloned != Cloned::Init) {
+        if let Some(members) = self.members.get().filter(|_| self.is_tree()) {
             // who has lost the parent, too
             members.kill();
         }
@@ -437,7 +442,7 @@ impl Reach {
         let Some((pid, child)) = self.child.get() else { return Ok(BTreeSet::new()) };
         let pid = *pid;
         let mut found = all_below(pid, child)?;
-        if let Some(members) = self.members.get().filter(|_| self.cloned != Cloned::Init) {
+        if let Some(members) = self.members.get().filter(|_| self.is_tree()) {
             found.extend(members.list());
         }
         if child.has_ended(Duration::ZERO)? || self.spared {
@@ -487,6 +492,9 @@ impl Reach {
         }
         let Some((pid, child)) = self.child.get() else { return (None, Ok(())) };
         let (found, mut sent) = descendants(*pid, child);
+        // who has ended takes signals until somebody has waited for it, and is reached by none
+        let spared = self.spared || child.has_ended(Duration::ZERO).unwrap_or(false);
+        let living: Vec<&Relative> = found.iter().filter(|process| !process.has_ended()).collect();
         let mut reached = false;
         for signal in signals {
             let mut note = |there: io::Result<bool>| match there {
@@ -494,10 +502,10 @@ impl Reach {
                 Err(error) if sent.is_ok() => sent = Err(error),
                 Err(_) => {}
             };
-            if !self.spared {
+            if !spared {
                 note(child.signal_if_there(*signal));
             }
-            for process in &found {
+            for process in &living {
                 note(process.signal(*signal));
             }
         }
@@ -511,7 +519,7 @@ impl Reach {
         }
         self.record.note(stop, Means::Asked);
         let under_way = UnderWay::begin();
-        if self.cloned != Cloned::Init {
+        if self.is_tree() {
             // suspended, nobody starts anything that would miss it, and lose its parent
             let _ = self.suspend_until(Instant::now() + ASKING);
         }
@@ -525,7 +533,7 @@ impl Reach {
         if let Err(error) = sent {
             log::debug!("not all of a sandbox's processes were asked to end: {error}");
         }
-        if self.cloned != Cloned::Init {
+        if self.is_tree() {
             self.asked.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
         }
         Ok(true)

@@ -68,6 +68,12 @@ impl Relative {
         self.with(|handle| handle.signal_if_there(signal))?.unwrap_or(Ok(false))
     }
 
+    /// Whether it has ended, as far as can be seen.
+    pub(super) fn has_ended(&self) -> bool {
+        let ended = self.with(|handle| handle.has_ended(Duration::ZERO).unwrap_or(false));
+        ended.is_ok_and(|ended| ended.unwrap_or(true))
+    }
+
     /// A handle on it, if it is held.
     pub(super) fn into_handle(self) -> Option<Handle> {
         match self.known {
@@ -120,7 +126,7 @@ fn children_but(pid: i32, handle: &Handle, known: &BTreeSet<i32>, frugal: bool) 
 
 /// All that descends from a process. What has lost its parent descends from whoever took it in.
 pub(super) fn descendants(root: i32, first: &Handle) -> Found {
-    in_either_way(|frugal| below(root, first, |_| {}, frugal))
+    in_either_way(|frugal| below(root, first, |_| {}, None, frugal))
 }
 
 /// As [`descendants`], all of them stopped, below a process that is `stopped` or goes on. One that is in the middle of `fork(2)` when the signal
@@ -151,11 +157,14 @@ fn is_short_of_descriptors(error: &io::Error) -> bool {
 }
 
 /// Each is `met` before its own children are looked for.
-fn below(root: i32, first: &Handle, met: impl Fn(&Handle), frugal: bool) -> Found {
+fn below(root: i32, first: &Handle, met: impl Fn(&Handle), late: Option<Instant>, frugal: bool) -> Found {
     let none = BTreeSet::new();
     let (mut found, mut complete) = children_but(root, first, &none, frugal);
     let mut next = 0;
     while let Some(relative) = found.get(next) {
+        if is_late(late) {
+            return (found, Err(io::ErrorKind::TimedOut.into()));
+        }
         let children = relative.with(|handle| {
             met(handle);
             children_but(relative.pid, handle, &none, frugal)
@@ -173,6 +182,10 @@ fn below(root: i32, first: &Handle, met: impl Fn(&Handle), frugal: bool) -> Foun
     (found, complete)
 }
 
+fn is_late(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|deadline| Instant::now() >= deadline)
+}
+
 /// How long a process may take to stop, or several together.
 const STOPPING: Duration = Duration::from_millis(20);
 
@@ -180,12 +193,12 @@ fn stop_all(root: i32, first: &Handle, stopped: bool, late: Option<Instant>, fru
     let stop = |process: &Handle| {
         let _ = process.signal(Signal::STOP);
     };
-    let (mut found, mut complete) = below(root, first, stop, frugal);
+    let (mut found, mut complete) = below(root, first, stop, late, frugal);
     let mut known: BTreeSet<i32> = found.iter().map(Relative::pid).collect();
     let deadline = Instant::now() + STOPPING;
     let mut next = 0;
     while next <= found.len() {
-        if late.is_some_and(|late| Instant::now() >= late) {
+        if is_late(late) {
             return (found, complete.and(Err(io::ErrorKind::TimedOut.into())));
         }
         let once_more = |pid: i32, handle: &Handle| {

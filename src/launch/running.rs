@@ -29,13 +29,14 @@ use super::usage::{STEP, Usage};
 use super::wait::{Sources, Ward, drive};
 use super::watchdog::{self, Target, Watch};
 use crate::bwrap::status::{MOST, Status};
+use crate::process_local::Process;
 
 /// A launched bwrap.
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) pid: Pid,
     /// Who launched it: a fork has copies of all this, and nothing to do with it.
-    process: u32,
+    process: Process,
     began: Instant,
     /// What others can get at, too.
     reach: Arc<Reach>,
@@ -173,7 +174,7 @@ impl Running {
         let limits = if conduct.is_exposed() { spawn::resource_limits(getpid()) } else { None };
         Ok(Self {
             pid,
-            process: std::process::id(),
+            process: Process::own(),
             began: Instant::now(),
             reach,
             ready: Some(ready),
@@ -202,7 +203,7 @@ impl Running {
 
     /// Whether this process launched it, and not the one that it was forked from.
     pub(super) fn is_ours(&self) -> bool {
-        self.process == std::process::id()
+        self.process.is_own()
     }
 
     /// How it ended, once it is over.

@@ -92,6 +92,13 @@ pub(super) fn at_exit(handler: extern "C" fn()) {
     let _ = unsafe { libc::atexit(handler) };
 }
 
+/// Has this called first in every fork of this process (`pthread_atfork(3)`).
+pub(super) fn at_fork(handler: extern "C" fn()) {
+    // SAFETY: the handler takes nothing, returns nothing, does not unwind, and does only what is allowed between fork and exec. That it
+    // cannot be registered, for lack of memory, leaves a fork as it was.
+    let _ = unsafe { libc::pthread_atfork(None, None, Some(handler)) };
+}
+
 /// Blocks every signal in the calling thread, so that handlers of the program run elsewhere.
 pub(super) fn block_signals() {
     let mut all = MaybeUninit::<libc::sigset_t>::uninit();

@@ -289,8 +289,8 @@ pub(super) fn on_drop(reach: &Arc<Reach>, terms: Terms) {
     let due = Due::Ask { grace: terms.grace };
     let mut appointment = Appointment::new(reach, Stop::Drop, Some(Duration::ZERO), due);
     appointment.under_way = Some(UnderWay::begin());
-    // most often it is all done here
-    if !appointment.turn().unwrap_or(true) && keep(reach, appointment).is_err() {
+    // with a PID namespace it is most often all done here
+    if (reach.is_tree() || !appointment.turn().unwrap_or(true)) && keep(reach, appointment).is_err() {
         // nobody would come to kill it later
         let _ = reach.kill(Stop::Drop);
     }
@@ -298,7 +298,7 @@ pub(super) fn on_drop(reach: &Arc<Reach>, terms: Terms) {
 
 fn keep(reach: &Arc<Reach>, appointment: Appointment) -> io::Result<()> {
     reach.await_end();
-    keeper::attend_to(appointment)
+    keeper::attend_to(Box::new(appointment)).map_err(|(error, _)| error)
 }
 
 /// How long what was killed takes to end, unless there is much to end or something holds it up.
@@ -350,6 +350,19 @@ impl Appointment {
 impl Ward for Appointment {
     fn wants(&self) -> Sources<'_> {
         Sources { descriptors: Vec::new(), until: self.at }
+    }
+
+    fn takes_long(&mut self) -> bool {
+        let now = Instant::now();
+        let reach = self.reach.upgrade().filter(|_| self.at.is_some_and(|at| now >= at));
+        reach.is_some_and(|reach| match self.due {
+            // whoever traces process 1 may have many below it
+            Due::Insist => !reach.ends_inside(Duration::ZERO),
+            Due::Ask { .. } | Due::Kill => {
+                let late = self.patience.is_some_and(|patience| now >= patience);
+                reach.is_tree() && (late || reach.is_reported())
+            }
+        })
     }
 
     fn turn(&mut self) -> io::Result<bool> {

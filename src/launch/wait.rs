@@ -29,6 +29,11 @@ pub(crate) trait Ward: Send {
     /// If the system denies what it needs to go on.
     fn turn(&mut self) -> io::Result<bool>;
 
+    /// Whether the next [turn](Self::turn) takes as long as there are processes to look for: others must not wait for that.
+    fn takes_long(&mut self) -> bool {
+        false
+    }
+
     /// What is left to be done once it is over, where it must hold up nobody.
     fn remains(&mut self) -> Option<Box<dyn Ward>> {
         None

@@ -23,7 +23,7 @@ use super::processes::{DYING, reap_orphan};
 use super::relatives::descendants;
 use super::spawn::{self, Family, Plan};
 use super::stat::{own_proc, stat_in};
-use crate::process_local::ProcessLocal;
+use crate::process_local::{Process, ProcessLocal};
 
 const SHELL: &str = "/bin/sh";
 const SCRIPT: &str = include_str!("watchdog.sh");
@@ -48,7 +48,7 @@ pub(super) struct Target {
 /// Has a sandbox ended with this process, until this is dropped.
 #[derive(Debug)]
 pub(super) struct Watch {
-    process: u32,
+    process: Process,
     user: Uid,
     slot: usize,
 }
@@ -142,7 +142,7 @@ pub(super) fn watch(target: Target, deadline: Option<Instant>) -> io::Result<Wat
     let mut kennel = KENNEL.lock();
     let watchdog = kennel.find().ok_or(io::ErrorKind::NotFound)?;
     let slot = watchdog.take_slot(line);
-    let watch = Watch { process: std::process::id(), user: watchdog.user, slot };
+    let watch = Watch { process: Process::own(), user: watchdog.user, slot };
     // what was done to it meanwhile, before it read this, is seen now
     let told = watchdog.tell(slot, PAUSE).is_ok() && !watchdog.is_gone();
     watchdog.mute |= !told;
@@ -183,7 +183,7 @@ impl Kennel {
     }
 
     fn of(&mut self, watch: &Watch) -> Option<&mut Watchdog> {
-        let own = watch.process == std::process::id();
+        let own = watch.process.is_own();
         self.watchdogs.iter_mut().find(|watchdog| own && watchdog.user == watch.user)
     }
 

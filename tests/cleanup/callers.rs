@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bwrap_launch::{Bwrap, Namespaces, Sandbox, Stdio};
+use bwrap_launch::{Bwrap, Capability, Ending, Namespaces, Sandbox, Stdio, Stop};
+use nix::sched::CloneFlags;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::ForkResult;
 
@@ -22,6 +23,7 @@ pub(crate) const CASES: &[Case] = cases![
     a_caller_that_ignores_sigchld,
     a_subreaper,
     process_one,
+    process_one_of_a_fork_and_of_its_parent,
     below_a_process_one_that_does_not_reap,
     a_caller_that_sees_the_processes_of_another_namespace,
     many_threads_launch_at_once,
@@ -239,6 +241,44 @@ pub(crate) fn alone(arguments: &[String]) {
 fn process_one(here: &Here) {
     let outer = host().proc("/proc").unshare(Namespaces::PID).as_pid_1();
     let output = here.helper(&outer, "alone").arg(here.bwrap.path()).output().unwrap();
+    assert!(output.status.success(), "{} {}", output.status, String::from_utf8_lossy(&output.stderr));
+}
+
+/// A helper, process 1 of a PID namespace, whose fork is process 1 of another one: both have the same number.
+pub(crate) fn namesakes(arguments: &[String]) {
+    let bwrap = Bwrap::at(&arguments[0]).unwrap();
+    let timed = |program: &str, limit| {
+        let mut command = host().command(program);
+        command.arg("60").bwrap(&bwrap).timeout(limit).status()
+    };
+    // the threads are there by now
+    assert!(timed("true", Duration::from_secs(60)).unwrap().success());
+    let held = host().unshare(Namespaces::PID).command("true").bwrap(&bwrap).prepare().unwrap();
+    nix::sched::unshare(CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWNS).unwrap();
+    // SAFETY: what a fork of several threads may do is what this is about.
+    let Ok(ForkResult::Parent { child: fork }) = (unsafe { nix::unistd::fork() }) else {
+        assert_eq!(std::process::id(), 1);
+        let mounted = StdCommand::new("mount").args(["-t", "proc", "proc", "/proc"]).status().unwrap();
+        assert!(mounted.success());
+        let stopped = Ending::of(&timed("sleep", Duration::from_millis(50)));
+        // what is its parent's
+        drop(held);
+        unsafe { libc::exit(i32::from(stopped != Ending::Stopped(Stop::Timeout))) }
+    };
+    let mut status = WaitStatus::StillAlive;
+    let ended = || {
+        status = waitpid(fork, Some(WaitPidFlag::WNOHANG)).unwrap();
+        status != WaitStatus::StillAlive
+    };
+    assert!(eventually(ended), "the fork's time limit never comes");
+    assert_eq!(status, WaitStatus::Exited(fork, 0));
+    assert!(held.start().unwrap().wait().unwrap().success(), "the fork has ended its parent's sandbox");
+}
+
+fn process_one_of_a_fork_and_of_its_parent(here: &Here) {
+    let outer = host().proc("/proc").unshare(Namespaces::USER | Namespaces::PID).as_pid_1();
+    let outer = outer.uid(0).gid(0).cap_add(Capability::CAP_SYS_ADMIN);
+    let output = here.helper(&outer, "namesakes").arg(here.bwrap.path()).output().unwrap();
     assert!(output.status.success(), "{} {}", output.status, String::from_utf8_lossy(&output.stderr));
 }
 

@@ -16,6 +16,7 @@ use crate::common::{Case, Here, host, released, skip, watch};
 
 pub(crate) const CASES: &[Case] = cases![
     every_resource,
+    how_many_processes,
     the_other_kinds,
     bwrap_itself_has_none,
     a_launch_without_limits_has_no_gate,
@@ -69,7 +70,9 @@ fn every_resource(here: &Here) {
     let mut limits = Limits::new();
     let mut expected = own.clone();
     let mut lowered = 0;
-    for (resource, name) in RESOURCES {
+    // root's own number of processes is not limited
+    let bind = |resource: Resource| resource != Resource::Processes || !here.root;
+    for (resource, name) in RESOURCES.into_iter().filter(|(resource, _)| bind(*resource)) {
         let (_, hard) = own[name];
         let value = match resource {
             Resource::Processes | Resource::PendingSignals => hard.or(Some(1 << 20)),
@@ -94,6 +97,36 @@ fn every_resource(here: &Here) {
     let output = here.shell(&sandbox, &script).limits(&limits).output().unwrap();
     assert!(!output.status.success(), "it wrote more than it may");
     assert_eq!(fs::metadata(here.scratch.join("f")).unwrap().len(), 0);
+}
+
+fn how_many_processes(here: &Here) {
+    let script = "for i in 1 2 3 4 5 6 7 8; do sleep 0.1 & done; wait; echo all";
+    let limits = Limits::new().rlimit(Resource::Processes, 5, 5);
+    // counted for each user namespace
+    for sandbox in [host().unshare(Namespaces::USER), host().unshare_all()] {
+        let mut command = here.shell(&sandbox, script);
+        let all = fs::read_to_string("/proc/self/uid_map").unwrap();
+        if !all.split_whitespace().eq(["0", "0", "4294967295"]) {
+            skip("the machine's users are not seen here");
+        }
+        if !here.root {
+            let output = command.limits(&limits).output().unwrap();
+            assert_ne!(output.stdout, b"all\n", "it started more than it may");
+            continue;
+        }
+        // the kernel exempts it, whatever the namespace
+        let error = command.limits(&limits).output().unwrap_err();
+        assert!(error.to_string().contains("exempts the machine's root"), "{error}");
+        assert!(error.to_string().contains("Limit::PidsMax"), "{error}");
+        let limit = Limit::Resource { resource: Resource::Processes, soft: Some(5), hard: Some(5) };
+        let mut command = here.shell(&sandbox, "exit 3");
+        let mut child = command.limits(&Limits::new().optional(limit)).spawn().unwrap();
+        assert_eq!((child.wait().unwrap().code(), child.unapplied().len()), (Some(3), 1));
+        let unlimited = Limits::new().rlimit(Resource::Processes, None, None);
+        let unlimited = here.shell(&sandbox, "exit 3").limits(&unlimited).status();
+        // more than the caller's own takes CAP_SYS_RESOURCE
+        assert!(unlimited.is_err() || unlimited.unwrap().code() == Some(3));
+    }
 }
 
 /// Number of a field of `/proc/PID/stat`, from 1, after the name.

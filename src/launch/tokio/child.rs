@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -23,10 +24,9 @@ use super::super::reach::GRACE;
 use super::super::running::Running;
 use super::super::stop::{self, Killer};
 use super::super::usage::Usage;
-use super::super::wait::Ward;
-use super::super::wait::{deadline, left};
+use super::super::wait::{self, Ward, deadline, left};
 use super::super::watchdog;
-use super::elsewhere::{Task, blocking};
+use super::elsewhere::{Task, apart, blocking};
 use super::pty::Terminal;
 use super::reading::{Next, Passing, Reading};
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
@@ -420,7 +420,12 @@ impl Child {
             rest(pause).await.map_err(Error::system(Step::Kill))?;
             pause = pause.saturating_mul(2).min(Duration::from_millis(20));
         }
-        stop::kill(running.reach(), Stop::Cancel).map_err(Error::system(Step::Kill))
+        let reach = Arc::clone(running.reach());
+        let kill = move || stop::kill(&reach, Stop::Cancel);
+        // processes that have to be looked for are not looked for here
+        let killed =
+            if running.reach().is_tree() { apart(kill).await.and_then(|killed| killed) } else { kill() };
+        killed.map_err(Error::system(Step::Kill))
     }
 
     /// Waits for the command's end and collects what it writes to piped streams, after closing its standard input
@@ -501,11 +506,16 @@ impl Child {
     pub(super) async fn destroy(&mut self) {
         let Some(mut running) = self.held.child.take_running() else { return };
         let group = running.take_group();
-        let mut doom = Doom(Some(Doomed::new(running)));
-        if let Some(doomed) = &mut doom.0
-            && drive(doomed, |_| false, None).await.is_ok()
-        {
-            doom.0 = None;
+        if running.reach().is_tree() {
+            let mut doomed = Doomed::new(running);
+            let _ = apart(move || wait::drive(&mut doomed, |_| false, None)).await;
+        } else {
+            let mut doom = Doom(Some(Doomed::new(running)));
+            if let Some(doomed) = &mut doom.0
+                && drive(doomed, |_| false, None).await.is_ok()
+            {
+                doom.0 = None;
+            }
         }
         if group.is_some() {
             // given up, it is removed nevertheless

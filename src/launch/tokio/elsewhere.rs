@@ -84,6 +84,14 @@ pub(super) async fn blocking<T: Send + 'static>(
     done.map_err(Error::system(step))
 }
 
+/// The same of what is done in any case: where there is no thread for it, here.
+pub(super) async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    match Task::start(work) {
+        Ok(task) => task.await,
+        Err((_, work)) => Ok(work()),
+    }
+}
+
 fn run(mut job: Work) -> io::Result<()> {
     let mut idle = IDLE.lock();
     while let Some((_, thread)) = idle.threads.pop() {
