@@ -4,6 +4,7 @@
 mod common;
 
 use std::fs;
+use std::io::Read;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Command as Process, ExitCode, Stdio as ProcessStdio};
@@ -234,10 +235,13 @@ fn kills_end_alike(here: &Here) {
     for sandbox in [host().unshare(Namespaces::PID), everything()] {
         for bwrap in [&here.bwrap, stand_in.bwrap()] {
             let mut command = here.command(&sandbox, "sleep");
-            let mut child = command.arg("60").bwrap(bwrap).stderr(Stdio::null()).spawn().unwrap();
+            let mut child = command.arg("60").bwrap(bwrap).stderr(Stdio::piped()).spawn().unwrap();
             child.wait_ready().unwrap();
             assert_eq!(child.try_wait().unwrap(), None);
             child.kill().unwrap();
+            let mut words = String::new();
+            child.stderr.take().unwrap().read_to_string(&mut words).unwrap();
+            assert_eq!(words, "", "{}", bwrap.path().display());
             // (it is ready a moment before the command runs)
             let ending = Ending::of(&child.wait());
             assert_eq!(ending, Ending::Stopped(Stop::Cancel), "{}", bwrap.path().display());

@@ -55,9 +55,9 @@ impl ReadEnd {
         })
     }
 
-    /// Whether something can be read that the pipe itself does not have any more.
-    pub(super) fn has_unread(&self) -> bool {
-        !self.unread.is_empty()
+    /// What is read first, and the pipe itself does not have any more.
+    pub(super) fn unread(&self) -> &[u8] {
+        &self.unread
     }
 
     /// Has these bytes read again first.

@@ -134,7 +134,8 @@ impl Command {
     }
 
     /// As [`status`](Self::status), but not longer than `limit`: `None` if it takes longer, and then nothing is left of the sandbox. What does not die although it is killed takes
-    /// 2 s more, and is left behind then.
+    /// 2 s more, and is left behind then. Without a PID namespace all processes are looked for one by one, about a tenth of a millisecond each,
+    /// and longer if they start others as fast.
     ///
     /// # Errors
     ///

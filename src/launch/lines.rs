@@ -77,7 +77,8 @@ pub enum NextLine {
 /// left behind may hold the streams open for as long as it lives: [`Command::output_ends_with_command`](super::Command::output_ends_with_command) ends the lines with
 /// the command then.
 ///
-/// Dropped early, it gives the streams back to the child, and what it has read but not given out is read again from there.
+/// Dropped early, it gives the streams back to the child, and what it has read but not given out is read again from there
+/// ([`ChildStdout::buffer`](super::ChildStdout::buffer)).
 ///
 /// ```
 /// use std::time::{Duration, Instant};

@@ -116,8 +116,8 @@ impl Reading {
     /// Which of them begin with what was put back.
     fn put_back(&self) -> [bool; 2] {
         [
-            self.stdout.as_ref().is_some_and(ChildStdout::has_unread),
-            self.stderr.as_ref().is_some_and(ChildStderr::has_unread),
+            self.stdout.as_ref().is_some_and(|end| !end.buffer().is_empty()),
+            self.stderr.as_ref().is_some_and(|end| !end.buffer().is_empty()),
         ]
     }
 

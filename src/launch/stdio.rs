@@ -247,9 +247,26 @@ impl ChildStdout {
         self.source.listener()
     }
 
-    /// Whether something can be read that the pipe itself does not have any more.
-    pub(super) fn has_unread(&self) -> bool {
-        self.source.has_unread()
+    /// What [`Lines`](crate::Lines) that were dropped early have read ahead, as [`BufReader::buffer`](std::io::BufReader::buffer). Reading
+    /// gives it first; whoever is given the pipe alone, by [`Stdio::from`] or [`OwnedFd::from`], does not get it.
+    ///
+    /// ```
+    /// use std::io::Read;
+    /// use bwrap_launch::{Sandbox, Stdio};
+    /// let mut command = Sandbox::new().ro_bind("/", "/").command("printf");
+    /// let mut child = command.arg("one\\ntwo\\n").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    /// assert_eq!(child.lines(100).next().unwrap()?.text(), "one");
+    /// let mut rest = child.stdout.take().unwrap();
+    /// assert!(b"two\n".starts_with(rest.buffer()));
+    /// let mut text = String::new();
+    /// rest.read_to_string(&mut text).unwrap();
+    /// assert_eq!(text, "two\n");
+    /// # child.wait()?;
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
+    #[must_use]
+    pub fn buffer(&self) -> &[u8] {
+        self.source.unread()
     }
 
     /// Has these bytes read again first.
@@ -293,9 +310,10 @@ impl ChildStderr {
         self.source.listener()
     }
 
-    /// Whether something can be read that the pipe itself does not have any more.
-    pub(super) fn has_unread(&self) -> bool {
-        self.source.has_unread()
+    /// As [`ChildStdout::buffer`].
+    #[must_use]
+    pub fn buffer(&self) -> &[u8] {
+        self.source.unread()
     }
 
     /// Has these bytes read again first.

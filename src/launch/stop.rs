@@ -100,7 +100,10 @@ impl Killer {
     }
 
     /// Asks the command and its descendants to end (SIGTERM, then SIGCONT in case they are suspended), and kills the sandbox if it is not
-    /// over after `grace`. Returns at once; a thread of this crate sees to the rest, whether somebody waits or not.
+    /// over after `grace`. Returns once they are asked, which without a PID namespace takes about a tenth of a millisecond for each; a thread of
+    /// this crate sees to the rest, whether somebody waits or not.
+    ///
+    /// A command that ends by itself in the moment when it is asked counts as stopped.
     ///
     /// What the command leaves behind when it ends is killed then, as always, before the time is over. A sandbox
     /// whose command has not begun is killed at once. Asked twice, the earlier end counts.

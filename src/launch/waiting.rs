@@ -91,7 +91,8 @@ impl Child {
         self.outcome()
     }
 
-    /// As [`wait`](Self::wait), but not longer than `limit`: `None` if the command still runs then. It runs on.
+    /// As [`wait`](Self::wait), but not longer than `limit`: `None` if the command still runs then. It runs on, its standard
+    /// input closed.
     ///
     /// # Errors
     ///

@@ -118,6 +118,8 @@ reach start
 inside <&0 &
 child=$!
 if [[ $block ]]; then eval "exec $block<&-"; fi
+# the shell's own words about a child that was killed are nobody's
+exec 2>/dev/null
 wait "$child"
 code=$?
 if [[ $status && -e $launch/ran ]]; then printf '{ "exit-code": %d }\n' "$code" >&"$status"; fi

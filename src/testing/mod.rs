@@ -4,7 +4,7 @@
 //! to happen and plays it to the launcher the way the real bwrap does, with its reports, its ready socket and its messages: it
 //! needs no privileges, no namespaces and no bwrap, only `bash`. Nothing is run: what the command prints and how it ends is part of
 //! the [`Outcome`]. It plays no part of the caller's: sandboxes that map ranges of ids ([`Sandbox::map_uids`](crate::Sandbox::map_uids))
-//! do not start with it.
+//! do not start with it. As there is no command, there is nobody to list or to signal: [`Killer::terminate`](crate::Killer::terminate) kills at once.
 //!
 //! ```
 //! use bwrap_launch::testing::{Outcome, StandIn};

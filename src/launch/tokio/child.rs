@@ -86,6 +86,9 @@ impl Drop for Held {
     }
 }
 
+/// How long the rest of a PID namespace may hold up a runtime's thread.
+const AT_ONCE: Duration = Duration::from_millis(1);
+
 /// What is being killed. Given up, it is still seen to its end.
 struct Doom(Option<Doomed>);
 
@@ -315,7 +318,8 @@ impl Child {
         self.conclude(None).await
     }
 
-    /// As [`wait`](Self::wait), but not longer than `limit`: `None` if the command still runs then. It runs on.
+    /// As [`wait`](Self::wait), but not longer than `limit`: `None` if the command still runs then. It runs on, its standard
+    /// input closed.
     ///
     /// # Errors
     ///
@@ -344,6 +348,9 @@ impl Child {
     /// Says how the command ended, or `None` while it runs, or while it is still found out why it did not: that is left
     /// to a thread of the crate's.
     ///
+    /// Once bwrap has ended, it sees the rest of its PID namespace off, which takes a tenth of a millisecond; what takes longer than one is
+    /// left to [`wait`](Self::wait), and to be asked for again.
+    ///
     /// # Errors
     ///
     /// As [`wait`](Self::wait).
@@ -359,10 +366,15 @@ impl Child {
     /// # Ok::<(), bwrap_launch::Error>(()) }).unwrap();
     /// ```
     pub fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
-        if let Some(running) = self.held.child.running()
-            && !running.turn().map_err(Error::system(Step::WaitForBwrap))?
-        {
-            return Ok(None);
+        if let Some(running) = self.held.child.running() {
+            let wait = Error::system(Step::WaitForBwrap);
+            let over = running.turn().and_then(|over| {
+                let ended = running.handshake().phase() == Phase::Ended;
+                if over || !ended { Ok(over) } else { running.wait_over(Some(Instant::now() + AT_ONCE)) }
+            });
+            if !over.map_err(wait)? {
+                return Ok(None);
+            }
         }
         match self.poll_conclusion(&mut Context::from_waker(Waker::noop()), None) {
             Poll::Ready(outcome) => outcome.map(Some),
@@ -536,7 +548,8 @@ async fn wait_ready(running: &mut Running, deadline: Option<Instant>) -> io::Res
 }
 
 impl AsFd for Child {
-    /// As that of the crate's [`Child`](crate::Child#impl-AsFd-for-Child).
+    /// As that of the crate's [`Child`](crate::Child#impl-AsFd-for-Child): it is readable once bwrap has ended. Why a launch has failed is
+    /// found out after that, so [`try_wait`](Self::try_wait) may not know it yet.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.held.child.as_fd()
     }

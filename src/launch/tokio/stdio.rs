@@ -170,7 +170,7 @@ macro_rules! reads {
 
         impl Source for $name {
             fn has_unread(&self) -> bool {
-                self.0.get_ref().has_unread()
+                !self.0.get_ref().buffer().is_empty()
             }
 
             fn take_now(&mut self, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
