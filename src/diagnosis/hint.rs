@@ -37,6 +37,16 @@ pub(super) enum Hint {
     UserNsOption,
     /// The switch for user namespaces is said not to be for the distribution.
     NoSwitch,
+    /// Flatpak is one of two releases that name descriptors to bwrap which are closed by then.
+    FlatpakDescriptors,
+    /// bwrap is setuid root, as where user namespaces are off.
+    SetuidBwrap,
+    /// Somebody configured the kernel.
+    OwnKernel,
+    /// The system is RHEL 7, or what is made of it.
+    El7,
+    /// The kernel's configuration lacks a kind of namespaces.
+    NamespacesLeftOut,
     /// The kernel's configuration has system call filters.
     FilterOption,
     /// A pod has a user namespace of its own.

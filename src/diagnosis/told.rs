@@ -8,6 +8,7 @@ mod facts;
 mod given;
 mod here;
 mod hints;
+mod kernels;
 mod launchers;
 mod meant;
 mod modules;
@@ -387,6 +388,9 @@ impl Reader {
         let hinted = |hint| self.hints.contains(&hint);
         if hinted(Hint::AppOfFlatpak) && hinted(Hint::FlatpakRun) && !hinted(Hint::BeforeApp) {
             self.conclude(Platform::Flatpak, "flatpak run".to_owned());
+        }
+        if self.facts.lacks_switch() {
+            self.hints.insert(Hint::NoSwitch);
         }
         let host = self.host(launcher);
         let compositor = self.has(Sign::Compositor) && !self.is_inside();

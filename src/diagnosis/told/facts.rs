@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::given::{Given, Runs};
+use super::kernels;
 use super::modules::{self, State};
 use super::said::Said;
 use super::systems::{Module, restricts};
@@ -21,6 +22,8 @@ pub(super) struct Facts {
     runs: Runs,
     /// Whether the release that is named restricts user namespaces.
     restricts: Said<bool>,
+    /// Whether the kernels of the distribution that is named have no switch for user namespaces.
+    no_switch: Said<bool>,
     /// A container may nest others.
     pub(super) nests: bool,
 }
@@ -46,6 +49,9 @@ impl Facts {
         if let Some(restricts) = restricts(lower) {
             self.restricts.note(restricts);
         }
+        if let Some(lacks) = kernels::lacks_switch(lower) {
+            self.no_switch.note(lacks);
+        }
         if before {
             self.runs.read(lower);
         }
@@ -56,6 +62,11 @@ impl Facts {
     /// What confines the process, by its label.
     pub(super) fn label(&self) -> Option<&str> {
         self.label.once().map(String::as_str)
+    }
+
+    /// Whether the system is one whose kernels have no switch for user namespaces.
+    pub(super) fn lacks_switch(&self) -> bool {
+        self.no_switch.once() == Some(&true)
     }
 
     /// Whether a line of /proc/self/status shows if a filter is on.
