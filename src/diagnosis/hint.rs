@@ -9,6 +9,8 @@ pub(super) enum Hint {
     WithinSandbox,
     /// A user namespace can be made by hand.
     Unshares,
+    /// None can, unshare(1) is denied it.
+    UnshareDenied,
     /// An action of GitHub's is a container: nobody sets its options.
     ContainerAction,
     /// qemu plays another processor.
@@ -29,6 +31,8 @@ pub(super) enum Hint {
     AppOfFlatpak,
     /// An application of Flatpak's is started.
     FlatpakRun,
+    /// An application of Flatpak's is built.
+    FlatpakBuild,
     /// Flatpak's own bwrap had not ended its work.
     BeforeApp,
     /// Namespaces of the kernel's configuration are listed.

@@ -22,6 +22,7 @@ mod switches;
 mod systems;
 mod tried;
 mod units;
+mod unshared;
 mod values;
 mod words;
 
@@ -389,9 +390,7 @@ impl Reader {
         if hinted(Hint::AppOfFlatpak) && hinted(Hint::FlatpakRun) && !hinted(Hint::BeforeApp) {
             self.conclude(Platform::Flatpak, "flatpak run".to_owned());
         }
-        if self.facts.lacks_switch() {
-            self.hints.insert(Hint::NoSwitch);
-        }
+        self.hints.extend(self.facts.hints());
         let host = self.host(launcher);
         let compositor = self.has(Sign::Compositor) && !self.is_inside();
         let denies_root = self.has(Sign::DeniesRoot);

@@ -7,6 +7,8 @@ use super::kernels;
 use super::modules::{self, State};
 use super::said::Said;
 use super::systems::{Module, restricts};
+use super::unshared::Unshared;
+use crate::diagnosis::hint::Hint;
 use crate::host::{CapabilitySet, Fact, Host, RESTRICTION};
 
 #[derive(Debug, Default)]
@@ -24,6 +26,8 @@ pub(super) struct Facts {
     restricts: Said<bool>,
     /// Whether the kernels of the distribution that is named have no switch for user namespaces.
     no_switch: Said<bool>,
+    /// What unshare(1) answered.
+    unshared: Unshared,
     /// A container may nest others.
     pub(super) nests: bool,
 }
@@ -52,6 +56,7 @@ impl Facts {
         if let Some(lacks) = kernels::lacks_switch(lower) {
             self.no_switch.note(lacks);
         }
+        self.unshared.read(line, lower);
         if before {
             self.runs.read(lower);
         }
@@ -64,9 +69,11 @@ impl Facts {
         self.label.once().map(String::as_str)
     }
 
-    /// Whether the system is one whose kernels have no switch for user namespaces.
-    pub(super) fn lacks_switch(&self) -> bool {
-        self.no_switch.once() == Some(&true)
+    /// What is told by all lines together: the systems that are named, what was typed and answered.
+    pub(super) fn hints(&self) -> impl Iterator<Item = Hint> {
+        let lacks_switch = self.no_switch.once() == Some(&true);
+        let told = [(Hint::NoSwitch, lacks_switch), (Hint::UnshareDenied, self.unshared.refused)];
+        told.into_iter().filter(|(_, is)| *is).map(|(hint, _)| hint)
     }
 
     /// Whether a line of /proc/self/status shows if a filter is on.

@@ -59,6 +59,7 @@ const HINTS: &[(Hint, &[&str])] = &[
         ],
     ),
     (Hint::FlatpakRun, &["flatpak run"]),
+    (Hint::FlatpakBuild, &["flatpak-builder", "flatpak build"]),
     (Hint::BeforeApp, &["ldconfig failed", "failed to sync with dbus proxy"]),
     (Hint::KernelOptions, &["config_namespaces=y", "config_pid_ns=y", "config_net_ns=y"]),
     (Hint::UserNsOption, &["config_user_ns=y"]),

@@ -171,7 +171,8 @@ fn is_nested(case: &Case<'_>) -> bool {
 fn of_application(case: &Case<'_>) -> bool {
     let machine = case.platforms.is_absent() && case.failed();
     let flatpak = machine && Launcher::of(case) == Some(Launcher::Flatpak);
-    flatpak && case.says(&[NO_PERMISSIONS]) && case.hinted(Hint::NoSwitch) && !case.hinted(Hint::BeforeApp)
+    let own = case.hinted(Hint::BeforeApp) || case.hinted(Hint::FlatpakBuild);
+    flatpak && !own && case.says(&[NO_PERMISSIONS]) && case.hinted(Hint::NoSwitch)
 }
 
 /// Of whom nobody knows more than that it is there.

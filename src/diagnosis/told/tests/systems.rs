@@ -30,6 +30,8 @@ fn the_switch_is_set_where_kernels_have_it() {
             "NS03",
             "",
         ),
+        ("OS: Fedora Linux 41\n$ flatpak-builder build x.yml", NO_PERMISSIONS, "NS03", ""),
+        ("Fedora 41, in a chroot:\n$ flatpak run x", NO_PERMISSIONS, "NS03", "instead of chroot"),
         ("OS: Fedora Linux 41\n$ docker run -it fedora", NO_PERMISSIONS, "NS01", "seccomp"),
     ]);
 }
@@ -136,10 +138,35 @@ fn what_a_launchers_user_can_do_comes_first() {
 }
 
 #[test]
+fn proot_is_where_it_is_entered() {
+    holds(&[
+        ("$ proot-distro login debian", INVALID, "NS21", "proot"),
+        (
+            "proot-distro is installed on my phone. Debian 12:\n$ flatpak run x",
+            NO_PERMISSIONS,
+            "NS02",
+            SWITCH,
+        ),
+    ]);
+}
+
+#[test]
 fn whoever_configures_a_kernel_may_have_left_settings_out() {
     let said = "bwrap: Can't read /proc/sys/kernel/overflowuid: No such file or directory";
     holds(&[
         ("I added it to my custom kernel config\n$ ./conty.sh x", said, "PR09", "CONFIG_PROC_SYSCTL"),
         ("The kernel is my distribution's\n$ ./conty.sh x", said, "PR09", "Mount a whole /proc"),
+    ]);
+}
+
+#[test]
+fn what_unshare_is_denied_is_not_what_to_ask_for() {
+    let said = "bwrap: Creating new namespace failed: Operation not permitted";
+    let denied = "unshare: unshare failed: Operation not permitted";
+    holds(&[
+        (&format!("$ unshare --user echo\n{denied}"), said, "NS01", "seccomp"),
+        ("`unshare --user echo` fails, unable to create a user namespace.", said, "NS01", "seccomp"),
+        (&format!("$ unshare --pid true\n{denied}"), said, "NS07", "user namespace"),
+        ("`unshare --user true` works", said, "NS07", "user namespace"),
     ]);
 }
