@@ -212,17 +212,20 @@ pub(super) fn lift_restriction(case: &Case<'_>) -> Vec<Remedy> {
     if case.host.security.is_restriction() {
         return leave_restriction(case);
     }
+    let flatpak = Launcher::of(case) == Some(Launcher::Flatpak);
+    let of_launcher = || told!(UM02, "profile-of-launcher", name = "flatpak");
     if case.apparmor().profile().is_some() || switch.is("0") || switch.is_absent() {
-        return permit_in_profile(case);
+        let named = flatpak && case.apparmor() == AppArmor::Unknown;
+        return Vec::new().or(named.then(of_launcher)).or(permit_in_profile(case));
     }
     let mut remedies = permit_bwrap(case);
     // upstream's profiles have one for it, and kernels of others than Ubuntu's no such restriction
-    if Launcher::of(case) == Some(Launcher::Flatpak) && switch.is_unknown() {
+    if flatpak && switch.is_unknown() {
         let at = remedies
             .iter()
             .position(|remedy| matches!(remedy.action, Action::Sysctl(_)))
             .unwrap_or(remedies.len());
-        remedies.insert(at, told!(UM02, "profile-of-launcher", name = "flatpak"));
+        remedies.insert(at, of_launcher());
     }
     remedies
 }

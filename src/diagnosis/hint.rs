@@ -9,6 +9,8 @@ pub(super) enum Hint {
     WithinSandbox,
     /// A user namespace can be made by hand.
     Unshares,
+    /// None can, unshare(1) is denied it.
+    UnshareDenied,
     /// An action of GitHub's is a container: nobody sets its options.
     ContainerAction,
     /// qemu plays another processor.
@@ -29,6 +31,8 @@ pub(super) enum Hint {
     AppOfFlatpak,
     /// An application of Flatpak's is started.
     FlatpakRun,
+    /// An application of Flatpak's is built.
+    FlatpakBuild,
     /// Flatpak's own bwrap had not ended its work.
     BeforeApp,
     /// Namespaces of the kernel's configuration are listed.
@@ -37,6 +41,16 @@ pub(super) enum Hint {
     UserNsOption,
     /// The switch for user namespaces is said not to be for the distribution.
     NoSwitch,
+    /// Flatpak is one of two releases that name descriptors to bwrap which are closed by then.
+    FlatpakDescriptors,
+    /// bwrap is setuid root, as where user namespaces are off.
+    SetuidBwrap,
+    /// Somebody configured the kernel.
+    OwnKernel,
+    /// The system is RHEL 7, or what is made of it.
+    El7,
+    /// The kernel's configuration lacks a kind of namespaces.
+    NamespacesLeftOut,
     /// The kernel's configuration has system call filters.
     FilterOption,
     /// A pod has a user namespace of its own.

@@ -8,6 +8,7 @@ mod facts;
 mod given;
 mod here;
 mod hints;
+mod kernels;
 mod launchers;
 mod meant;
 mod modules;
@@ -21,6 +22,7 @@ mod switches;
 mod systems;
 mod tried;
 mod units;
+mod unshared;
 mod values;
 mod words;
 
@@ -388,6 +390,7 @@ impl Reader {
         if hinted(Hint::AppOfFlatpak) && hinted(Hint::FlatpakRun) && !hinted(Hint::BeforeApp) {
             self.conclude(Platform::Flatpak, "flatpak run".to_owned());
         }
+        self.hints.extend(self.facts.hints());
         let host = self.host(launcher);
         let compositor = self.has(Sign::Compositor) && !self.is_inside();
         let denies_root = self.has(Sign::DeniesRoot);

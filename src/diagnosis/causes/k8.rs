@@ -176,6 +176,9 @@ fn pod_fields_ignored(case: &Case<'_>) -> Option<Judgement> {
     Some(found.seen_or(&namespace.uid_map, none, whether).unknown("what the pod's YAML says"))
 }
 
+/// What bwrap says where the kernel has no user namespaces, in small letters: no runtime's handler is meant by that.
+const OF_BWRAP: &str = "because the kernel does not support user namespaces";
+
 /// The cause that a text of Kubernetes', of a runtime or of admission names, wherever in it: by the words below `== said` in the text
 /// of that cause, in small letters, of which some have others between (` ... `). The first counts.
 fn kubernetes_text(text: &str, engine: bool) -> Option<Cause> {
@@ -183,7 +186,7 @@ fn kubernetes_text(text: &str, engine: bool) -> Option<Cause> {
         return None;
     }
     let text: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
-    let text = text.join(" ");
+    let text = text.join(" ").replace(OF_BWRAP, "");
     let others = about::is_about_others(&text);
     // an engine's own, which starts containers and no pods
     let engine = engine

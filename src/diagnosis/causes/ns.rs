@@ -180,7 +180,12 @@ fn root_without(case: &Case<'_>) -> Option<Judgement> {
     if (root, admin) != (Some(true), Some(false)) {
         let unknown =
             "whether the process is root, and has CAP_SYS_ADMIN: Uid and CapEff in /proc/self/status";
-        return Some(weigh(Medium).unknown(unknown));
+        // then asking for one is what fails next
+        let denied = case.hinted(Hint::UnshareDenied);
+        let against =
+            denied.then_some("unshare(1) is denied a user namespace, too, which bwrap would ask for");
+        let found = weigh(if denied { Low } else { Medium }).contra(evidence::told(case, against));
+        return Some(found.unknown(unknown));
     }
     let found = weigh(High)
         .pro(evidence::root(case).so())

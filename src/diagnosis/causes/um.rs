@@ -80,7 +80,15 @@ fn apparmor_restricts(case: &Case<'_>) -> Option<Judgement> {
     let before = "the loopback device, which takes the same rights, was set up before";
     let outside = "/proc/self/uid_map may not be written even outside the sandbox";
     let denied = landlocked(case).is_some() || ids_differ(case);
-    let confidence = if new_net || denied { Low } else { found.confidence };
+    // that it is not Ubuntu's restriction leaves the profiles of programs, which others load as well
+    let of_program = of_program(case);
+    let summary = "an AppArmor profile of the program that starts bwrap may keep it from writing its id map, as flatpak's does";
+    let found = found.summary(of_program.then_some(summary));
+    let confidence = match found.confidence {
+        _ if new_net || denied => Low,
+        Low if of_program => Medium,
+        confidence => confidence,
+    };
     found
         .confidence(confidence)
         .contra(evidence::heard(case, new_net.then_some(before)))
@@ -137,6 +145,13 @@ fn no_module(case: &Case<'_>) -> bool {
     none && desktop && !Setting::of(case).is_container()
 }
 
+/// Whether a profile of another program's may confine what is known to be under no restriction of all programs: on somebody's machine
+/// that has, or may have, AppArmor.
+fn of_program(case: &Case<'_>) -> bool {
+    let may = !case.host.security.apparmor_enabled.is(&false) && case.apparmor() == AppArmor::Unknown;
+    may && no_module(case) && Setting::of(case) == Setting::Machine
+}
+
 const UNREADABLE: &str = "may be executed but not read, so the kernel keeps bwrap from writing its id map";
 
 /// Whoever may not read a program may not look into its process, and neither may the process itself. A setuid bwrap has its
@@ -157,7 +172,9 @@ fn bwrap_unreadable(case: &Case<'_>) -> Option<Judgement> {
             return Some(found(High).summary(summary).pro(evidence::told(case, seen)));
         }
         let may = format!("whether we may read it: `test -r {file}`");
-        return case.failed().then(|| found(if no_module(case) { Medium } else { Low }).unknown(may));
+        // packages install it for everybody to read, so that a profile is likelier where one may be
+        let alone = no_module(case) && !of_program(case);
+        return case.failed().then(|| found(if alone { Medium } else { Low }).unknown(may));
     };
     let sure = case.failed() || case.user_namespace() == Some(true);
     program.unreadable.then(|| {

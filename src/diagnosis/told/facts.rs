@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::given::{Given, Runs};
+use super::kernels;
 use super::modules::{self, State};
 use super::said::Said;
 use super::systems::{Module, restricts};
+use super::unshared::Unshared;
+use crate::diagnosis::hint::Hint;
 use crate::host::{CapabilitySet, Fact, Host, RESTRICTION};
 
 #[derive(Debug, Default)]
@@ -21,6 +24,10 @@ pub(super) struct Facts {
     runs: Runs,
     /// Whether the release that is named restricts user namespaces.
     restricts: Said<bool>,
+    /// Whether the kernels of the distribution that is named have no switch for user namespaces.
+    no_switch: Said<bool>,
+    /// What unshare(1) answered.
+    unshared: Unshared,
     /// A container may nest others.
     pub(super) nests: bool,
 }
@@ -46,6 +53,10 @@ impl Facts {
         if let Some(restricts) = restricts(lower) {
             self.restricts.note(restricts);
         }
+        if let Some(lacks) = kernels::lacks_switch(lower) {
+            self.no_switch.note(lacks);
+        }
+        self.unshared.read(line, lower);
         if before {
             self.runs.read(lower);
         }
@@ -56,6 +67,13 @@ impl Facts {
     /// What confines the process, by its label.
     pub(super) fn label(&self) -> Option<&str> {
         self.label.once().map(String::as_str)
+    }
+
+    /// What is told by all lines together: the systems that are named, what was typed and answered.
+    pub(super) fn hints(&self) -> impl Iterator<Item = Hint> {
+        let lacks_switch = self.no_switch.once() == Some(&true);
+        let told = [(Hint::NoSwitch, lacks_switch), (Hint::UnshareDenied, self.unshared.refused)];
+        told.into_iter().filter(|(_, is)| *is).map(|(hint, _)| hint)
     }
 
     /// Whether a line of /proc/self/status shows if a filter is on.

@@ -190,8 +190,12 @@ pub(super) fn tells_machine(line: &str) -> bool {
         })
     };
     // snapd's mounts are a machine's
-    let mounted =
-        || line.contains("/snap/") && (line.contains("squashfs") || line.trim_start().starts_with("loop"));
+    let mounted = || {
+        line.contains("/snap/")
+            && (line.contains("squashfs")
+                || line.trim_start_matches([' ', '>', '`']).starts_with("/dev/loop")
+                || line.trim_start().starts_with("loop"))
+    };
     ALONE.iter().any(|word| alone(&word))
         || mounted()
         || holds(line, SYSTEMS) && holds(line, OF_MACHINES)

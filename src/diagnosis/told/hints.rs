@@ -59,9 +59,65 @@ const HINTS: &[(Hint, &[&str])] = &[
         ],
     ),
     (Hint::FlatpakRun, &["flatpak run"]),
+    (Hint::FlatpakBuild, &["flatpak-builder", "flatpak build"]),
     (Hint::BeforeApp, &["ldconfig failed", "failed to sync with dbus proxy"]),
     (Hint::KernelOptions, &["config_namespaces=y", "config_pid_ns=y", "config_net_ns=y"]),
     (Hint::UserNsOption, &["config_user_ns=y"]),
+    (
+        Hint::FlatpakDescriptors,
+        &[
+            "flatpak 1.16.4",
+            "flatpak 1.16.5",
+            "flatpak-1.16.4",
+            "flatpak-1.16.5",
+            "flatpak version 1.16.4",
+            "flatpak version 1.16.5",
+            "flatpak version: 1.16.4",
+            "flatpak version: 1.16.5",
+        ],
+    ),
+    (
+        Hint::SetuidBwrap,
+        &[
+            "bubblewrap-suid",
+            "suid binary of bubblewrap",
+            "setuid bubblewrap",
+            "setuid bwrap",
+            "suid bubblewrap",
+            "suid bwrap",
+            "userns is disabled",
+            "userns disabled",
+            "user namespaces are disabled",
+        ],
+    ),
+    (
+        Hint::OwnKernel,
+        &[
+            "custom kernel config",
+            "own kernel config",
+            "my kernel config",
+            "self compiled kernel",
+            "self-compiled kernel",
+        ],
+    ),
+    (
+        Hint::El7,
+        &[
+            "rhel 7",
+            "rhel7",
+            "rhel-7",
+            "el7",
+            "centos 7",
+            "centos7",
+            "centos-7",
+            "centos linux 7",
+            "centos linux release 7",
+            "red hat enterprise linux 7",
+            "red hat enterprise linux server 7",
+            "scientific linux 7",
+            "oracle linux 7",
+        ],
+    ),
     (Hint::FilterOption, &["config_seccomp_filter=y"]),
     (
         Hint::OwnUserNamespace,
@@ -82,6 +138,7 @@ pub(super) fn of(whole: &str, line: &str) -> impl Iterator<Item = Hint> {
             stands(line, &["keep-id"], |before, after| !is_denied(before, after) && !after.starts_with(':')),
         ),
         (Hint::NoSwitch, has_no_switch(line)),
+        (Hint::NamespacesLeftOut, leaves_namespaces_out(line)),
         (Hint::NewClaude, is_new_claude(line)),
         (Hint::Nested, is_nested(line)),
         (Hint::WithinSandbox, switches::nests(line)),
@@ -147,6 +204,28 @@ fn has_no_switch(line: &str) -> bool {
     stands(line, WITHOUT, |before, after| {
         not_for.iter().any(|words| before.ends_with(words)) && !after.starts_with(" user")
     }) && !has(line, &["on debian", "debian 1"])
+}
+
+/// Whether a line shows or says that a kernel is built without a kind of namespaces: `# CONFIG_PID_NS is not set`.
+fn leaves_namespaces_out(line: &str) -> bool {
+    const KINDS: &[&str] = &[
+        "config_namespaces",
+        "config_pid_ns",
+        "config_ipc_ns",
+        "config_net_ns",
+        "config_uts_ns",
+        "config_sysvipc",
+    ];
+    const OFF: &[&str] =
+        &[" is not set", "=n", " is disabled", " is missing", " was missing", " was not set"];
+    const BEFORE: &[&str] = &["without ", "missing ", "lacks ", "lack ", "depends on ", "needs ", "enable "];
+    stands(line, KINDS, |before, after| {
+        let after = after.trim_start_matches(['`', '*']);
+        let before = before.trim_end_matches(['`', '*']);
+        let off = OFF.iter().filter_map(|off| after.strip_prefix(off));
+        off.into_iter().any(|rest| !rest.starts_with(|c: char| c.is_alphanumeric()))
+            || !after.starts_with("=y") && BEFORE.iter().any(|words| before.ends_with(words))
+    })
 }
 
 /// Whether a line names a release of Claude Code that leaves out what cannot be made: 2.1.227 does first.

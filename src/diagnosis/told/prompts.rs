@@ -5,8 +5,14 @@ use crate::host::Platform;
 /// Of what a name is made that Kubernetes makes: no vowels, and no digits that look like some.
 const MADE_UP: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
+/// How the prompt of a shell in an application of Flatpak's begins, before the name of that. Distrobox has the parcel first.
+const OF_FLATPAK: &str = "[\u{1f4e6} ";
+
 /// The prompt that a line begins with, and where its shell is.
 pub(super) fn prompt(line: &str) -> Option<(Platform, &str)> {
+    if line.trim_start().starts_with(OF_FLATPAK) {
+        return Some((Platform::Flatpak, OF_FLATPAK));
+    }
     let prompt = line.split_whitespace().next()?;
     let (_, host) = prompt.split_once('@')?;
     let name = host.split_once(':')?.0;
@@ -47,6 +53,8 @@ mod tests {
             ("root@3f2a9c1b7d44:/# bwrap", Some(Platform::Docker)),
             ("root@executor-7c9d8f6b5-x2k4p:/# bwrap", Some(Platform::Kubernetes)),
             ("zuul@zuul-executor-5d68b9f8c4-9xk2v:~$ bwrap", Some(Platform::Kubernetes)),
+            ("[\u{1f4e6} net.lutris.Lutris ~]$ bwrap", Some(Platform::Flatpak)),
+            ("\u{1f4e6}[me@fedora ~]$ bwrap", None),
             ("me@my-laptop-x2k4p:~$ bwrap", None),
             ("me@build-worker-small:~$ bwrap", None),
             ("me@ip-172312345-x2k4p:~$ bwrap", None),

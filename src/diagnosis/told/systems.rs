@@ -151,7 +151,7 @@ fn starts_word(line: &str, word: &str) -> bool {
 }
 
 /// Words of Android's own user lands.
-const ANDROID: &[&str] = &["termux", "linux deploy"];
+const ANDROID: &[&str] = &["termux", "linux deploy", "proot-distro login"];
 
 /// Whether a line in small letters shows that the kernel is Android's: by the path of an app, its name, or the end of `uname -a`.
 pub(super) fn shows_android(line: &str) -> bool {

@@ -71,13 +71,19 @@ fn of_flatpak(case: &Case<'_>) -> Option<Remedy> {
     // a name that is searched in the application's own PATH
     let program = case.message()?.subject().map(Path::new).filter(|_| case.stage() == Some(Stage::Exec));
     if let Some(program) = program {
+        // nobody names that one: it is what Flatpak itself runs first
+        if program == Path::new("ldconfig") && case.errno() == Some(libc::ENOEXEC) {
+            return Some(told!("flatpak-architecture"));
+        }
         let own = program.is_relative() || program.starts_with("/app");
         return (own && case.errno() != Some(libc::EACCES)).then(|| told!("flatpak-command"));
     }
     let path = about(case)?;
     match case.errno() {
         Some(libc::EEXIST) if path.starts_with("/var/run") => Some(told!("flatpak-no-var-run")),
-        Some(libc::EEXIST) if path.components().count() <= 2 => Some(told!("flatpak-newer")),
+        Some(libc::EEXIST) if path.components().count() <= 2 || is_of_ostree(path) => {
+            Some(told!("flatpak-newer"))
+        }
         Some(libc::ENOENT | libc::EIO) if has(path, INSTALLED) => {
             Some(told!("flatpak-files-missing", path = path_word(path)))
         }
@@ -85,9 +91,26 @@ fn of_flatpak(case: &Case<'_>) -> Option<Remedy> {
             Some(told!(BD06, "document-portal"))
         }
         Some(libc::EROFS) if has(path, &["/app/lib/i386-linux-gnu"]) => Some(told!("flatpak-compat-i386")),
+        // where the modules of a manifest are built
+        Some(libc::ENOENT) if path.starts_with("/run/build") => Some(told!("flatpak-subdir")),
+        Some(libc::ENOENT) if has(path, &["/.dbus-proxy"]) => Some(told!("flatpak-runtime-directory")),
+        Some(libc::EROFS) if has(path, &["/.flatpak-builder/"]) && path.starts_with("/usr") => {
+            Some(told!("flatpak-builder-directory"))
+        }
+        _ if path.starts_with("/proc/self/fd") && case.hinted(Hint::FlatpakDescriptors) => None,
+        _ if path.starts_with("/proc/self/fd") && case.hinted(Hint::SetuidBwrap) => {
+            Some(told!("flatpak-sub-sandbox"))
+        }
         _ if path.starts_with("/proc/self/fd") => Some(told!("flatpak-filesystem")),
         _ => None,
     }
+}
+
+/// Whether it is what links below / lead to where ostree keeps the system: /var/home, with all homes.
+fn is_of_ostree(path: &Path) -> bool {
+    ["/var/home", "/var/mnt", "/var/opt", "/var/roothome", "/var/srv", "/var/usrlocal"]
+        .iter()
+        .any(|one| path == Path::new(one))
 }
 
 fn of_steam(case: &Case<'_>) -> Option<Remedy> {
@@ -106,7 +129,7 @@ fn of_agents(case: &Case<'_>) -> Option<Remedy> {
         return Some(told!("agent-deny-less"));
     }
     if let Some(program) = case.message()?.subject().map(Path::new) {
-        let directory = program.parent().filter(|_| has(program, &["/codex-linux-sandbox"]))?;
+        let directory = program.parent().filter(|_| has(program, OF_CODEX))?;
         return Some(told!("agent-program", directory = path_word(directory)));
     }
     let path = about(case)?;
@@ -140,6 +163,9 @@ fn of_agents(case: &Case<'_>) -> Option<Remedy> {
         _ => None,
     }
 }
+
+/// In what Codex' own program lies, which it starts again inside.
+const OF_CODEX: &[&str] = &["/codex-linux-sandbox", "/@openai/codex"];
 
 /// What Claude Code covers in each directory above a project.
 const OWN: &[&str] = &[".claude", ".mcp.json"];

@@ -206,7 +206,11 @@ fn leave_to_launcher(case: &Case<'_>, remedies: &mut Vec<Remedy>) {
         Action::Manual(text) => text.starts_with("bwrap: "),
         _ => false,
     };
-    let theirs = (remedies.iter().any(about_line) || is_container_action(case)).then(|| launcher.remedy());
+    let agent = matches!(launcher, Launcher::ClaudeCode | Launcher::Codex);
+    // where they are started has nothing to do with what they show of the system
+    let lacking = agent && case.stage() == Some(Stage::Exec);
+    let general = || if lacking { told!("agent-update") } else { launcher.remedy() };
+    let theirs = (remedies.iter().any(about_line) || is_container_action(case)).then(general);
     // what an emulated kernel lacks no other setting of the application brings
     let emulated = case.emulated().is_some();
     for remedy in remedies.iter_mut().filter(|remedy| !emulated && about_line(remedy)) {

@@ -108,8 +108,11 @@ fn named_by_link(case: &Case<'_>, path: &Path) -> Vec<Remedy> {
     }
     let home = ["/home", "/var/home", "/Users"].iter().any(|homes| path.starts_with(homes));
     let nix = path.starts_with("/run/current-system") || path.starts_with("/etc/profiles");
-    let variable = nix
-        .then(|| told!(BD04, "variable-that-names-it", path = word(path.ancestors().nth(1).unwrap_or(path))));
+    // libraries and data are found through different ones
+    let data = path.components().any(|part| part.as_os_str() == "share");
+    let variable = if data { "XDG_DATA_DIRS" } else { "LD_LIBRARY_PATH" };
+    let above = word(path.ancestors().nth(1).unwrap_or(path));
+    let variable = nix.then(|| told!(BD04, "variable-that-names-it", path = above, variable));
     let home = home.then(|| told!(BD04, "home-without-link"));
     // of what Flatpak keeps in a home some have made a link
     let kept = path.to_string_lossy().contains("/.local/share/flatpak") && !case.says(&[MKDIR_PARENTS]);

@@ -1,6 +1,6 @@
 //! Files and links that bwrap makes: what is there already, what does not fit.
 
-use super::lookup::{Found, Spot, is_of_system};
+use super::lookup::{Found, Spot, is_of_system, keeps_data, lies_hidden};
 use crate::diagnosis::causes::prelude::*;
 use crate::sandbox::{BindData, File, Tmpfs};
 
@@ -53,7 +53,7 @@ pub(super) fn exists(case: &Case<'_>) -> Option<Judgement> {
 pub(super) fn leave_it(case: &Case<'_>) -> Vec<Remedy> {
     let Some(found) = link(case).and_then(|spot| spot.found) else {
         let there = case.message().and_then(Message::path).filter(|path| path.is_absolute());
-        let moved = there.and_then(move_away);
+        let moved = there.and_then(out_of_the_way);
         return Vec::new().or(moved).or([told!(BD07, "link-elsewhere")]);
     };
     let outside = found.mount().and_then(|mount| mount.operation.outside(found.operation.destination()));
@@ -62,13 +62,17 @@ pub(super) fn leave_it(case: &Case<'_>) -> Vec<Remedy> {
             let summary = format!("Leave {twice} out instead");
             Some(Remedy { summary, ..Remedy::leave_out(twice.index) })
         }
-        None => outside.as_deref().and_then(move_away),
+        None => outside.as_deref().and_then(out_of_the_way),
     })
 }
 
-/// What is in the link's place, unless the system needs it there.
-fn move_away(outside: &Path) -> Option<Remedy> {
-    (!is_of_system(outside)).then(|| told!(BD07, "move-away", outside = word(outside)))
+/// What is in the link's place is moved, unless the system needs it there; and what holds data or settings never is.
+fn out_of_the_way(outside: &Path) -> Option<Remedy> {
+    rule_out(is_of_system(outside))?;
+    if keeps_data(outside) {
+        return lies_hidden(outside).then(|| told!(BD07, "directory-for-link", outside = shown(outside)));
+    }
+    Some(told!(BD07, "move-away", outside = word(outside)))
 }
 
 pub(super) fn too_big(case: &Case<'_>) -> Option<Judgement> {

@@ -1,6 +1,7 @@
 //! Which operation of the caller's a message is about, and what its destination lies in.
 
 use std::fmt;
+use std::path::Component;
 
 use crate::diagnosis::causes::prelude::*;
 use crate::diagnosis::line::{is_named, is_source};
@@ -207,6 +208,18 @@ fn is_home(path: &Path) -> bool {
 pub(super) fn is_of_system(path: &Path) -> bool {
     let top = path.components().count() <= 2;
     top || is_home(path) || is_below(path, SYSTEM) && !is_below(path, OF_USERS)
+}
+
+/// Whether users or programs keep data or settings there: homes, and all that lies in a hidden directory, as ~/.config and ~/.var.
+pub(super) fn keeps_data(path: &Path) -> bool {
+    let homes = |path: &Path| ["home", "homes", "users", "Users"].iter().any(|name| path.ends_with(name));
+    lies_hidden(path) || homes(path) || path.parent().is_some_and(homes)
+}
+
+/// Whether it lies in a directory that is hidden, or is one.
+pub(super) fn lies_hidden(path: &Path) -> bool {
+    let hidden = |part: Component<'_>| part.as_os_str().as_encoded_bytes().starts_with(b".");
+    path.components().any(|part| matches!(part, Component::Normal(_)) && hidden(part))
 }
 
 /// Whether what is mounted there, or above it, is not to be unmounted while the system runs: disks of others' have directories of

@@ -34,6 +34,9 @@ pub(super) fn without_it(case: &Case<'_>) -> Vec<Remedy> {
     let brought = || told!(BD01, "bring-into-container", path = shown(path));
     let unknown = Setting::of(case) == Setting::Unknown;
     let there = match (path.extension(), path.parent()) {
+        _ if is_descriptor(path) && case.hinted(Hint::FlatpakDescriptors) => {
+            return vec![told!(BD01, "flatpak-with-descriptors")];
+        }
         _ if is_descriptor(path) => Some(told!(BD01, "descriptor-with-name")),
         _ if is_pattern(path) => {
             return told!(BD01, "unexpanded-pattern", path = shown(path)).or(spot.leave_out());
@@ -198,7 +201,8 @@ pub(super) fn reach_it(case: &Case<'_>) -> Vec<Remedy> {
     let mounts = case.host.mounts.present().map(Vec::as_slice).unwrap_or_default();
     let fuse = mount_of(mounts, path).is_some_and(|mount| mount.filesystem.starts_with("fuse"));
     let told = case.told().filter(|_| uid.is_none());
-    if told.is_some_and(|told| told.sudo) && path.starts_with("/run/user") {
+    let own = ["/run/user", "/home", "/var/home"].iter().any(|of_users| path.starts_with(of_users));
+    if told.is_some_and(|told| told.sudo) && own {
         return vec![told!(BD06, "without-sudo")];
     }
     if is_of_builder(path) {

@@ -333,3 +333,22 @@ fn all_that_admission_minds_is_named() {
     assert!(found.remedies[0].instructions().contains("oc adm policy scc-subject-review"), "{found:?}");
     assert!(found.evidence[0].text.contains("unable to validate"), "{found:?}");
 }
+
+/// Its own sentence has the words of a runtime's in it, wherever it stands.
+#[test]
+fn what_bwrap_says_of_the_kernel_is_no_word_of_a_runtime() {
+    let first = |text: &str| {
+        let symptom = Symptom::from_text(text.as_bytes());
+        diagnose(&symptom, &Host::default(), None).causes[0].cause.code()
+    };
+    let bwrap = "Creating new namespace failed, likely because the kernel does not support user namespaces.";
+    for text in [format!("{{\"body\": \"$ bwrap true\\n{bwrap}\"}}"), format!("I got: {bwrap} What now?")] {
+        assert_ne!(first(&text), "K805", "{text}");
+    }
+    for said in [
+        "can't set spec.hostUsers: false, runtime does not support user namespaces",
+        "RuntimeClass handler \"runsc\" does not support user namespaces",
+    ] {
+        assert_eq!(first(said), "K805", "{said}");
+    }
+}

@@ -166,8 +166,25 @@ fn is_nested(case: &Case<'_>) -> bool {
     Setting::of(case) == Setting::Unknown && case.hinted(Hint::WithinSandbox)
 }
 
+/// Whether an application of Flatpak's may have started this bwrap, where no switch of the kernel's explains what it says: after
+/// Flatpak's own Flatpak has words to add.
+fn of_application(case: &Case<'_>) -> bool {
+    let machine = case.platforms.is_absent() && case.failed();
+    let flatpak = machine && Launcher::of(case) == Some(Launcher::Flatpak);
+    let own = case.hinted(Hint::BeforeApp) || case.hinted(Hint::FlatpakBuild);
+    flatpak && !own && case.says(&[NO_PERMISSIONS]) && case.hinted(Hint::NoSwitch)
+}
+
 /// Of whom nobody knows more than that it is there.
 fn unnamed_sandbox(case: &Case<'_>) -> Option<Judgement> {
+    if of_application(case) && case.filtered() != Some(false) {
+        return weigh(Medium)
+            .refuted_by("the same sandbox fails outside of Flatpak, too")
+            .summary("Flatpak forbids new namespaces to what it runs, if it is an application of its that starts bwrap")
+            .pro(evidence::told(case, "Flatpak, on a system whose kernels have no switch that would forbid them"))
+            .unknown("who started this bwrap: Flatpak, or the application")
+            .into();
+    }
     rule_out(!is_nested(case) || case.filtered() == Some(false))?;
     weigh(Medium)
         .refuted_by("the same sandbox fails outside of the outer one, too")
@@ -207,6 +224,7 @@ fn leave_outer_sandbox(case: &Case<'_>) -> Vec<Remedy> {
         Some(Platform::Firejail) => {
             vec![told!(NS06, "firejail"), told!(NS06, "no-firejail")]
         }
+        _ if of_application(case) => vec![told!(NS06, "flatpak")],
         _ => vec![told!(NS06, "outside")],
     }
 }

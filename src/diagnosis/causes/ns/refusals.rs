@@ -42,8 +42,9 @@ fn emulated_processor(case: &Case<'_>) -> Option<Judgement> {
     // a kernel without user namespaces would do for a sandbox that makes none
     let none = user_namespace(case) == Some(false) || case.says(&[CREATING]);
     let told = case.hinted(Hint::Emulated);
+    let left_out = case.hinted(Hint::NamespacesLeftOut);
     rule_out(!exists.is(&true) && !none && !told || old || case.emulated().is_some())?;
-    weigh(Medium)
+    weigh(if left_out && !told { Low } else { Medium })
         .pro(evidence::told(case, told.then_some("qemu's emulation of single programs is spoken of")))
         .heard(case, "qemu answers EINVAL to new namespaces where it plays another processor for a program")
         .seen(
@@ -207,6 +208,11 @@ fn implement(case: &Case<'_>) -> Vec<Remedy> {
 
 fn no_user_namespaces(case: &Case<'_>) -> Option<Judgement> {
     let makes = user_namespace(case);
+    if case.failed() && case.hinted(Hint::NamespacesLeftOut) && !case.host.user_namespace.exists.is(&false) {
+        let seen = evidence::told(case, "the kernel's configuration leaves out a kind of namespaces");
+        let summary = "the kernel is built without one of the kinds of namespaces that the sandbox asks for";
+        return Some(weigh(Medium).pro(seen).summary(summary).unknown("which it lacks: `ls /proc/self/ns`"));
+    }
     // bwrap has longer words where it asked for one
     let unasked = makes == Some(false) || case.failed() && !case.says(&[NO_KERNEL_SUPPORT]);
     rule_out(unasked && !case.on(Platform::Wsl1) && !of_wsl(case))?;
@@ -249,10 +255,13 @@ fn no_user_namespaces(case: &Case<'_>) -> Option<Judgement> {
     })
 }
 
-/// Whether it is WSL of a version that nobody named: the second one comes with a kernel that has all of it.
+/// Whether it is WSL of a version that nobody showed: the second one comes with a kernel that has all of it. People take theirs for
+/// that one, so that its bare name does not count against what bwrap says.
 fn of_wsl(case: &Case<'_>) -> bool {
-    let known = case.on(Platform::Wsl2) || case.host.kernel.release.present().is_some();
-    !known && case.told().is_some_and(|told| told.wsl)
+    let second = case.sighting(Platform::Wsl2);
+    let named = second.is_some_and(|seen| ["`wsl2`", "`wsl 2`"].contains(&&*seen.evidence));
+    let known = second.is_some() && !named || case.host.kernel.release.present().is_some();
+    !known && (named && case.says(&[NO_KERNEL_SUPPORT]) || case.told().is_some_and(|told| told.wsl && !named))
 }
 
 /// Whether the kernel is that of RHEL 7 and what is made of it: 3.10.0, and then a number of theirs. Other kernels of that version
@@ -262,21 +271,29 @@ fn is_el7(case: &Case<'_>) -> bool {
     release.is_some_and(|release| release.starts_with("3.10.0-") || release.contains(".el7"))
 }
 
+const EL7: &str =
+    "a kernel of RHEL 7 or CentOS 7 (`uname -r` begins with 3.10), the last that is delivered so";
+
+/// Whether it is told that the kernel is theirs, or that it has user namespaces, which then are off; OpenShift 3 runs on it.
+fn may_be_el7(case: &Case<'_>) -> bool {
+    let named = case.hinted(Hint::El7) || case.on(Platform::OpenShift);
+    named || case.hinted(Hint::UserNsOption)
+}
+
 fn other_kernel(case: &Case<'_>) -> Vec<Remedy> {
     // whoever may mount as it is needs none
     let keep = case.is_admin().then(|| Remedy::change(SandboxChange::KeepUserNamespace));
     match case.kernel() {
+        _ if case.hinted(Hint::NamespacesLeftOut) => vec![told!(NS11, "config-namespaces")],
         _ if case.on(Platform::Wsl1) || of_wsl(case) => vec![told!("convert-to-wsl-2")],
         Some(_) if is_el7(case) => told!("switch-on-el7").or(keep),
         Some(_) => told!("config-user-ns").or(keep),
+        None if may_be_el7(case) => told!("switch-on-el7").needs(EL7).or([told!("config-user-ns")]).or(keep),
         None => {
-            let el7 =
-                "a kernel of RHEL 7 or CentOS 7 (`uname -r` begins with 3.10), the last that is delivered so";
             // of a list of what it has the one that is missing is no matter of switching it on
-            if case.hinted(Hint::KernelOptions) && !case.hinted(Hint::UserNsOption) {
-                return told!("config-user-ns").or(keep);
-            }
-            told!("switch-on-el7").needs(el7).or([told!("config-user-ns")]).or(keep)
+            let listed = case.hinted(Hint::KernelOptions) || case.hinted(Hint::NoSwitch);
+            let off = (!listed).then(|| told!("switch-on-el7").needs(EL7));
+            told!("config-user-ns").or(off).or(keep)
         }
     }
 }

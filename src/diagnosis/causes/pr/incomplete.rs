@@ -18,8 +18,11 @@ rules! {
                 let snap = case.on(Platform::Snap).then(|| told!(NS06, "instead-of-snap"));
                 return Vec::new().or(snap).or([told!(PR09, "permit-settings")]);
             }
-            let built = no_settings(case).then(|| vec![told!(PR09, "kernel-with-proc-sysctl")]);
-            built.unwrap_or_else(|| Wish::AnyProc.grant(case))
+            let built = || told!(PR09, "kernel-with-proc-sysctl");
+            // whoever chooses what a kernel has leaves that out as well, and a desktop does not start without /proc
+            let chosen = case.host.mounts.is_unknown() && case.hinted(Hint::OwnKernel);
+            let proc = || Wish::AnyProc.grant(case);
+            if no_settings(case) { vec![built()] } else { Vec::new().or(chosen.then(built)).or(proc()) }
         };
 
     // bwrap opens it as a path only, for which it need not be mounted

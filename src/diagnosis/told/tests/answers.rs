@@ -3,15 +3,15 @@
 use super::super::super::{Symptom, diagnose_pasted};
 use crate::host::Host;
 
-const NO_PERMISSIONS: &str = "bwrap: No permissions to create a new namespace";
+pub(super) const NO_PERMISSIONS: &str = "bwrap: No permissions to create a new namespace";
 const PROC: &str = "bwrap: Can't mount proc on /newroot/proc: Operation not permitted";
 const SLAVE: &str = "bwrap: Failed to make / slave: Permission denied";
-const UID_MAP: &str = "bwrap: setting up uid map: Permission denied";
+pub(super) const UID_MAP: &str = "bwrap: setting up uid map: Permission denied";
 const CREATING: &str = "bwrap: Creating new namespace failed: Permission denied";
 const LOOPBACK: &str = "bwrap: loopback: Failed RTM_NEWADDR: Operation not permitted";
 
 /// What stands before the message, the message, the cause and words of the first remedy.
-fn holds(rows: &[(&str, &str, &str, &str)]) {
+pub(super) fn holds(rows: &[(&str, &str, &str, &str)]) {
     let mut wrong = String::new();
     for (before, said, code, helps) in rows {
         let symptom = Symptom::from_text(format!("{before}\n{said}\n").as_bytes());
@@ -26,7 +26,7 @@ fn holds(rows: &[(&str, &str, &str, &str)]) {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
-const SWITCH: &str = "kernel.unprivileged_userns_clone=1 on this machine";
+pub(super) const SWITCH: &str = "kernel.unprivileged_userns_clone=1 on this machine";
 
 #[test]
 fn a_place_in_passing_is_not_where_it_failed() {
@@ -160,7 +160,7 @@ fn security_modules_are_told() {
 fn releases_without_the_restriction_are_known() {
     holds(&[
         ("Ubuntu 22.04\nLinux box 5.15.0-91-generic #101-Ubuntu SMP", UID_MAP, "UM12", ""),
-        ("Debian GNU/Linux 12 (bookworm)\n$ flatpak run x", UID_MAP, "UM12", ""),
+        ("Debian GNU/Linux 12 (bookworm)\n$ flatpak run x", UID_MAP, "UM02", "aa-disable flatpak"),
         ("Arch Linux\n-rwx--x--x 1 root root 71552 Jan  1 2024 /usr/bin/bwrap", UID_MAP, "UM12", "chmod"),
         (
             "$ sysctl kernel.apparmor_restrict_unprivileged_userns\nsysctl: cannot stat \
