@@ -1,6 +1,7 @@
 //! What Kubernetes says about a pod that was to make bwrap work: not bwrap's messages, but next to them in a log.
 
 mod about;
+mod engine;
 
 use super::ns::limits::USER;
 use super::pr::PROC;
@@ -102,7 +103,7 @@ rules! {
     };
 
     PodFieldsRefused, Failed, [], unless "`kubectl apply --dry-run=server -f FILE` takes the manifest without a word"
-        => said;
+        => said, |_| vec![told!(K813, "mend-the-field")];
 
     IdWithoutMapping, Failed, [],
         unless "the pod starts in the same way with ids below 65536, and fails without hostUsers: false"
@@ -150,6 +151,9 @@ pub(in crate::diagnosis) fn headline(cause: Cause, text: Option<&str>) -> Option
             "Kubernetes made this, with a warning; it is no message of bwrap's."
         }
         Cause::PodCannotBeChanged => "Kubernetes refused the change; what was there runs on as it was.",
+        _ if text.is_some_and(|text| engine::refused(text).is_some()) => {
+            "The engine did not start the container; bwrap did not run."
+        }
         _ => "Kubernetes did not start the pod; bwrap did not run.",
     };
     Some(said)
@@ -186,11 +190,7 @@ fn kubernetes_text(text: &str, engine: bool) -> Option<Cause> {
     let text = text.join(" ");
     let others = about::is_about_others(&text);
     // an engine's own, which starts containers and no pods
-    let engine = engine
-        || ["response from daemon", "nerdctl", "podman", "cannot start service"]
-            .iter()
-            .any(|mark| text.contains(mark))
-            && !text.contains("failed to start container \"");
+    let engine = engine || engine::is_engines(&text);
     let says = |cause: &Cause| {
         let kubernetes = cause.is_before_bwrap();
         let is_said = |words| evidence::is_said(&text, words) && !about::is_in_code(&text, words);
@@ -211,6 +211,9 @@ fn reason(case: &Case<'_>) -> Option<(Cause, String)> {
 
 /// What a text that is none of bwrap's says about the cluster.
 pub(in crate::diagnosis) fn find(case: &Case<'_>) -> Option<Finding> {
+    if let Some(finding) = engine::find(case) {
+        return Some(finding);
+    }
     let (reason, _) = reason(case)?;
     let Some(rule) = RULES.iter().find(|rule| rule.cause == reason) else {
         let found = said(case)?.refuted_by("a shorter line fails alike");
