@@ -13,6 +13,7 @@ mod meant;
 mod modules;
 mod mood;
 mod mounts;
+mod options;
 mod places;
 mod prompts;
 mod said;
@@ -33,6 +34,7 @@ use crate::bwrap::message::is_signed;
 use crate::host::{Fact, Host, Mount, Platform, Sighting, platform_of_kernel};
 use denied::holds;
 use facts::Facts;
+use given::Given;
 use here::{Here, LEFT};
 use launchers::{LAUNCHERS, names_launcher};
 pub(super) use places::of_profile;
@@ -388,6 +390,9 @@ impl Reader {
         if hinted(Hint::AppOfFlatpak) && hinted(Hint::FlatpakRun) && !hinted(Hint::BeforeApp) {
             self.conclude(Platform::Flatpak, "flatpak run".to_owned());
         }
+        if self.platforms.is_empty() && self.facts.given() != Given::default() {
+            self.conclude(Platform::Container, "options of a container's".to_owned());
+        }
         let host = self.host(launcher);
         let compositor = self.has(Sign::Compositor) && !self.is_inside();
         let denies_root = self.has(Sign::DeniesRoot);
@@ -450,6 +455,8 @@ impl Reader {
         // what LXC runs on has AppArmor, whatever the container's own system is
         let of_lxc = |module: &Module| *module == Module::AppArmor && self.evidence(Platform::Lxc).is_some();
         let named = self.module.once().copied().filter(|module| !self.is_inside() || of_lxc(module));
+        let node = self.platforms.contains_key(&Platform::OpenShift) || self.has(Sign::SelinuxNode);
+        let named = node.then_some(Module::Selinux).or(named);
         let module = release.and_then(|release| systems::module_of_kernel(release)).or(named);
         let doubtful = self.is_inside() || self.has(Sign::Container) && !self.is_of_machine(launcher);
         // a userland of one distribution runs on the kernel of another, unless somebody sits at it

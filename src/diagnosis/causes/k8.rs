@@ -166,7 +166,10 @@ fn pod_fields_ignored(case: &Case<'_>) -> Option<Judgement> {
     rule_out(!pod || namespace.is_initial() == Some(false))?;
     let ignores =
         "if the pod's YAML already says procMount: Unmasked or hostUsers: false, the cluster ignores it";
-    let found = weigh(Low).summary(ignores);
+    let asked = case.told().is_some_and(|told| told.unmasked && !told.privileged);
+    let (drops, fields) = (drops_fields(case), "the pod's YAML says procMount: Unmasked");
+    let found = weigh(if asked && drops { Medium } else { Low });
+    let found = if asked { found.pro(evidence::told(case, fields)) } else { found.summary(ignores) };
     let found = match look(case) {
         Seen::Hidden(hidden) if hidden.cause == Cause::MaskedProc => {
             found.seen(&case.host.mounts, hidden.evidence)
@@ -177,7 +180,16 @@ fn pod_fields_ignored(case: &Case<'_>) -> Option<Judgement> {
     let none =
         namespace.is_initial().map(|_| "the pod has no user namespace of its own (/proc/self/uid_map)");
     let whether = "whether the pod has a user namespace of its own: /proc/self/uid_map";
-    Some(found.seen_or(&namespace.uid_map, none, whether).unknown("what the pod's YAML says"))
+    let found = found.seen_or(&namespace.uid_map, none, whether);
+    Some(found.unknown((!asked).then_some("what the pod's YAML says")))
+}
+
+/// Whether a text tells of a pod whose fields for an unmasked /proc its cluster drops: of what else could mask it, CRI-O alone is known.
+pub(in crate::diagnosis) fn drops_fields(case: &Case<'_>) -> bool {
+    let Setting::Kubernetes { openshift } = Setting::of(case) else { return false };
+    let privileged = case.told().is_some_and(|told| told.privileged);
+    let old = case.hinted(Hint::OldKubernetes) || case.hinted(Hint::MachinesIds);
+    !privileged && !case.on(Platform::CriO) && (openshift || old || case.hinted(Hint::Containerd))
 }
 
 /// The cause that a text of Kubernetes', of a runtime or of admission names, wherever in it: by the words below `== said` in the text
@@ -190,7 +202,9 @@ fn kubernetes_text(text: &str, engine: bool) -> Option<Cause> {
     let text = text.join(" ");
     let others = about::is_about_others(&text);
     // an engine's own, which starts containers and no pods
-    let engine = engine || engine::is_engines(&text);
+    // which Kubernetes alone says, whoever is spoken of beside it
+    let passed_on = text.contains("failed to create pod sandbox");
+    let engine = (engine || engine::is_engines(&text)) && !passed_on;
     let says = |cause: &Cause| {
         let kubernetes = cause.is_before_bwrap();
         let is_said = |words| evidence::is_said(&text, words) && !about::is_in_code(&text, words);

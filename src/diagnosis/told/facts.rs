@@ -18,12 +18,46 @@ pub(super) struct Facts {
     label: Said<String>,
     /// Lines of /proc/self/status.
     status: BTreeMap<String, Said<String>>,
+    /// Before what failed, and after it: an issue may begin with its message.
     runs: Runs,
+    later: Runs,
+    /// Something that helps, or would, was spoken of since.
+    helped: bool,
     /// Whether the release that is named restricts user namespaces.
     restricts: Said<bool>,
     /// A container may nest others.
     pub(super) nests: bool,
 }
+
+/// What says, after a message, that what comes is no longer how it failed.
+const HELPS: &[&str] = &[
+    "work",
+    "fix",
+    "solv",
+    "solution",
+    "help",
+    "suggest",
+    "propos",
+    "expected",
+    "recommend",
+    "instead",
+    "should",
+    "could",
+    "would",
+    "need",
+    "must",
+    "try ",
+    "tried",
+    "then ",
+    "without",
+    "afterwards",
+    "now ",
+    "alternativ",
+    "allow",
+    "if ",
+    "can ",
+    "?",
+];
 
 impl Facts {
     /// A line, and whether what failed comes after it.
@@ -48,6 +82,11 @@ impl Facts {
         }
         if before {
             self.runs.read(lower);
+        } else {
+            self.helped |= HELPS.iter().any(|words| lower.contains(words));
+            if !self.helped {
+                self.later.read(lower);
+            }
         }
         // afterwards it may be what helped, unless a container is described
         self.nests |= nests(lower) && (before || lower.contains("privileged container"));
@@ -65,7 +104,7 @@ impl Facts {
 
     /// What a container was given.
     pub(super) fn given(&self) -> Given {
-        self.runs.given()
+        self.runs.given().or(self.later.given()).unwrap_or_default()
     }
 
     /// What is told of security modules, or else what the named distribution comes with.

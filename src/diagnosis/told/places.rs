@@ -33,6 +33,15 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
             "in a docker",
             "/.dockerenv",
             "devcontainer",
+            // fields and lists of its tools
+            "docker inspect",
+            "docker service create",
+            "docker backend",
+            "driver = \"docker\"",
+            "did not complete successfully: exit code",
+            "security_opt:",
+            "\"runargs\":",
+            "\"securityopt\":",
         ],
     ),
     (
@@ -46,6 +55,8 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
             "podman engine",
             "podman container",
             "podman containers",
+            "buildah bud",
+            "buildah build",
             "fedora-toolbox",
             "rootless podman",
             "in podman",
@@ -74,6 +85,14 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
             "k8s containers",
             "kubernetes pod",
             "in a pod",
+            // fields of a manifest
+            "securitycontext:",
+            "\"securitycontext\":",
+            "seccompprofile:",
+            "\"seccompprofile\":",
+            "apparmorprofile:",
+            "procmount:",
+            "hostusers:",
             "inside a pod",
             // kubectl's own words, and those of events
             "defaulted container \"",
@@ -90,6 +109,21 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
             "arc-runner",
             "arc-runners",
             "arc-runner-set",
+            "arc pod",
+            "arc pods",
+            "actions-runner-controller",
+            "ephemeralrunner",
+            "eks node",
+            "eks nodes",
+            "gke node",
+            "gke nodes",
+            "aks pod",
+            "eks pod",
+            "gke pod",
+            "\"pod\":",
+            "kind: taskrun",
+            "kind: pod",
+            "kind: statefulset",
         ],
     ),
     (
@@ -191,6 +225,7 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
             "cowbuilder",
             "/var/cache/pbuilder",
             "crouton",
+            "nix-user-chroot",
         ],
     ),
     (Platform::SystemdUnit, &["[service]", "execstart", "systemd-run"]),
@@ -212,7 +247,17 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
         Platform::Snap,
         &["/snap/", "snap run", "snap install steam", "steam snap", "steam-snap", "snap info steam"],
     ),
-    (Platform::GVisor, &["gvisor", "runsc"]),
+    // the first generation of Cloud Run
+    (
+        Platform::GVisor,
+        &[
+            "gvisor",
+            "runsc",
+            "cloud run gen1",
+            "cloud run service gen1",
+            "first generation execution environment",
+        ],
+    ),
     (Platform::Wsl1, &["wsl 1", "wsl1"]),
     (Platform::Wsl2, &["wsl 2", "wsl2"]),
     (
@@ -228,8 +273,9 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
 
 /// Names of places, which stand in sentences about other things as well.
 const NAMES: &[(Platform, &[&str])] = &[
-    (Platform::Kubernetes, &["kubernetes"]),
+    (Platform::Kubernetes, &["kubernetes", "gke", "eks", "aks", "k3s", "rke2", "bottlerocket"]),
     (Platform::OpenShift, &["openshift", "oc rsh", "oc exec", "oc debug"]),
+    (Platform::CriO, &["cri-o"]),
     (Platform::Lxc, &["proxmox", "incus", "lxd", "lxc"]),
     (Platform::Firejail, &["firejail"]),
 ];

@@ -225,8 +225,8 @@ fn culprit(case: &Case<'_>, below: &[(&Path, &Mount)]) -> (Cause, String) {
 /// CRI-O, or a pod whose runtime did not leave its name.
 pub(super) fn is_cri_o(case: &Case<'_>) -> bool {
     let others = [Platform::Containerd, Platform::Docker, Platform::Podman];
-    case.on(Platform::CriO)
-        || case.on(Platform::Kubernetes) && !others.into_iter().any(|engine| case.on(engine))
+    let other = others.into_iter().any(|engine| case.on(engine)) || case.hinted(Hint::Containerd);
+    case.on(Platform::CriO) || case.on(Platform::Kubernetes) && !other
 }
 
 pub(in crate::diagnosis) fn is_lxcfs(cover: &Mount) -> bool {
