@@ -226,9 +226,9 @@ impl Reader {
         self.lines += 1;
         // what bwrap says is read elsewhere
         let said = line.find("bwrap: ");
-        if line.contains("\"pod_name\"") {
+        if let Some(label) = places::label_of_pod(line) {
             // what collects the logs of a cluster writes that behind the message
-            self.conclude(Platform::Kubernetes, "pod_name".to_owned());
+            self.conclude(Platform::Kubernetes, label.to_owned());
         }
         let line = said.and_then(|at| line.get(..at)).unwrap_or(line);
         let lower = line.to_ascii_lowercase();
@@ -283,6 +283,7 @@ impl Reader {
             places::ended_unit(line).map(|unit| (Platform::SystemdUnit, format!("{unit}.service"))),
             places::of_kubectl(lower).map(|words| (Platform::Kubernetes, words.to_owned())),
             places::wsl_row(lower).map(|wsl| (wsl, lower.trim().to_owned())),
+            places::of_build(lower).map(|engine| (engine, lower.trim().to_owned())),
         ];
         for (platform, word) in shown.into_iter().flatten() {
             self.see(platform, word, false);

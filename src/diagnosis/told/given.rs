@@ -59,7 +59,8 @@ pub(super) struct Runs {
 }
 
 /// What says that it works with what comes next, or would.
-const WORKS: &[&str] = &["works", "workaround", "does the trick", "would be", "# ok"];
+const WORKS: &[&str] =
+    &["works", "workaround", "does the trick", "would be", "# ok", "it starts", "starts with:", "succeeds"];
 
 /// What makes it doubtful whether a command is one that was typed.
 const SPOKEN: &[&str] = &[" would ", " could ", " should ", " is ", "?"];

@@ -21,6 +21,8 @@ const OPTIONS: &[(&str, Given)] = &[
 const FIELDS: &[(&str, Given)] = &[
     ("seccompprofile type unconfined", Given::FILTER),
     ("apparmorprofile type unconfined", Given::PROFILE),
+    ("seccompprofile unconfined", Given::FILTER),
+    ("apparmorprofile unconfined", Given::PROFILE),
     ("procmount unmasked", Given::PROC),
     ("privileged true", Given::ALL),
 ];
@@ -223,6 +225,7 @@ mod tests {
                 Given::PROC,
             ),
             ("the pod has hostusers: false and procmount: unmasked, kubectl apply accepted it.", Given::PROC),
+            ("in our aks pod with seccompprofile unconfined and runasuser 1000", Given::FILTER),
             ("pod with privileged: true, runasuser: 1000 on gke", Given::ALL),
         ] {
             assert_eq!(said(line), given, "{line}");

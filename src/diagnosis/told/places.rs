@@ -120,7 +120,6 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
             "aks pod",
             "eks pod",
             "gke pod",
-            "\"pod\":",
             "kind: taskrun",
             "kind: pod",
             "kind: statefulset",
@@ -262,7 +261,21 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
     (Platform::Wsl2, &["wsl 2", "wsl2"]),
     (
         Platform::GitHubActions,
-        &["github actions", "actions/checkout", "runs-on", "##[error]process completed", "runner image: "],
+        &[
+            "github actions",
+            "actions/checkout",
+            "runs-on",
+            "##[error]process completed",
+            "runner image: ",
+            "ubuntu-latest runner",
+            "ubuntu-latest runners",
+            "`ubuntu-latest` runner",
+            "`ubuntu-latest` runners",
+            "ubuntu-24.04 runner",
+            "ubuntu-24.04 runners",
+            "`ubuntu-24.04` runner",
+            "`ubuntu-24.04` runners",
+        ],
     ),
     (Platform::GitLabCi, &["gitlab-runner", "gitlab-ci", "gitlab ci"]),
     (Platform::Fargate, &["fargate"]),
@@ -364,10 +377,37 @@ pub(super) fn ended_unit(line: &str) -> Option<&str> {
     (plain && ended.iter().any(|words| what.starts_with(words))).then_some(unit)
 }
 
+/// The label that collectors of logs give a line of a pod's.
+pub(super) fn label_of_pod(line: &str) -> Option<&'static str> {
+    let labelled = line.contains("namespace=\"") && line.contains("pod=\"");
+    let named = line.contains("\"pod\":\"");
+    line.contains("\"pod_name\"").then_some("pod_name").or((labelled || named).then_some("pod"))
+}
+
 /// What kubectl(1) says at the end of a command in a pod, on a line of its own.
 pub(super) fn of_kubectl(line: &str) -> Option<&str> {
     let number = line.trim().strip_prefix("command terminated with exit code ")?;
     number.bytes().all(|byte| byte.is_ascii_digit()).then(|| line.trim())
+}
+
+/// A step of a build, as BuildKit and Buildah print it: `#9 [6/8] RUN make`, ` > [5/9] RUN make`, `STEP 5/9: RUN make`; in small letters.
+pub(super) fn of_build(line: &str) -> Option<Platform> {
+    let counted = |text: &str| {
+        let numbers = text.split_once('/').map(|(step, all)| [step, all]);
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        numbers.is_some_and(|numbers| numbers.into_iter().all(digits))
+    };
+    let line = line.trim();
+    if let Some((step, _)) = line.strip_prefix("step ").and_then(|rest| rest.split_once(": ")) {
+        return counted(step).then_some(Platform::Podman);
+    }
+    let numbered = line.strip_prefix('#').and_then(|rest| rest.split_once(' '));
+    let rest = match numbered {
+        Some((number, rest)) if number.bytes().all(|byte| byte.is_ascii_digit()) => rest,
+        _ => line.strip_prefix("> ")?,
+    };
+    let (stage, _) = rest.strip_prefix('[')?.split_once("] run ")?;
+    counted(stage.rsplit(' ').next()?).then_some(Platform::Docker)
 }
 
 /// A row of `wsl -l -v`, of the distribution that is started: `* Ubuntu  Running  1`.

@@ -2,6 +2,7 @@ use super::super::{Cause, Symptom, diagnose};
 use super::*;
 
 mod answers;
+mod servers;
 
 fn told(text: &str) -> Told {
     *Told::read(text.as_bytes()).unwrap_or_default()
