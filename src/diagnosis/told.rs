@@ -299,7 +299,7 @@ impl Reader {
         if let Some((name, value)) = printed {
             self.sysctls.entry(name).or_default().note(Some(value));
         }
-        if let Some((name, value)) = switches::switch(lower) {
+        if let Some((name, value)) = switches::switch(lower).or_else(|| switches::set(lower)) {
             self.said_sysctls.entry(name).or_default().note(Some(value));
         }
         self.sets = values::sets_parameter(lower);

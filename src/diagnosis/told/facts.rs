@@ -15,6 +15,8 @@ pub(super) struct Facts {
     /// `getenforce` was typed, and the next line is the answer.
     asked_state: bool,
     asked_label: bool,
+    /// The list of what `docker info` has of security is open.
+    listed: bool,
     label: Said<String>,
     /// Lines of /proc/self/status.
     status: BTreeMap<String, Said<String>>,
@@ -77,6 +79,15 @@ impl Facts {
             }
         }
         self.asked_state = modules::asks(lower);
+        match modules::listed(lower) {
+            Some(state) if self.listed => match state {
+                State::AppArmor => self.apparmor.note(state),
+                _ => self.selinux.note(state),
+            },
+            _ => {
+                self.listed = lower.trim() == "security options:" || self.listed && modules::is_listed(lower)
+            }
+        }
         if let Some(label) = modules::label(line).filter(|_| std::mem::take(&mut self.asked_label)) {
             self.label.note(label.to_owned());
         }
@@ -179,6 +190,9 @@ fn nests(line: &str) -> bool {
     let line: String = line.chars().filter(|c| !c.is_whitespace() && !"\"'".contains(*c)).collect();
     let on = [
         "features:nesting=1",
+        "nesting=1isalready",
+        "nesting=1already",
+        "nestingisalready",
         "--featuresnesting=1",
         "nesting=1,",
         "security.nesting:true",

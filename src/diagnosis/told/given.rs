@@ -1,5 +1,6 @@
 //! What a text shows to have been done already, before it failed: options of a container's engine, fields of a pod's manifest.
 
+use super::meant::starts_service;
 use super::options::{self, LISTS, RUNS};
 
 /// What a container was given. Nothing of it is asked for again.
@@ -84,6 +85,9 @@ impl Runs {
             || open && whole.starts_with(['-', '[', '"']);
         let line = whole.trim_start_matches(['$', '#', '+', ' ']);
         let line = line.strip_prefix("sudo ").unwrap_or(line);
+        if RUNS.iter().any(|run| line.contains(run)) && starts_service(line) {
+            return;
+        }
         if RUNS.iter().any(|run| line.starts_with(run)) {
             let spoken = SPOKEN.iter().any(|word| line.contains(word));
             let given = options::options(line);
@@ -206,6 +210,8 @@ mod tests {
             ("securityContext: seccompProfile: type: Unconfined runAsUser: 1000", filter),
             ("seccompProfile:\n\n  type: Unconfined", filter),
             ("We already run it with seccomp=unconfined, still:", filter),
+            ("docker run --privileged x\n$ docker run -d redis:7", Given::ALL),
+            ("docker run --privileged --rm tonistiigi/binfmt --install all", Given::default()),
             // another one was given nothing, and what is only spoken of is not done
             ("docker run --privileged x\ndocker run x", Given::default()),
             ("It works with --privileged", Given::default()),

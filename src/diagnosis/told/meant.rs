@@ -40,11 +40,16 @@ const SERVICES: &[&str] = &[
     "tonistiigi/binfmt",
 ];
 
+/// Whether what an engine is told names one.
+pub(super) fn starts_service(line: &str) -> bool {
+    has_any(line, SERVICES) && !line.contains("bwrap")
+}
+
 /// Whether a command starts something else than what fails, or brings it to a cluster in passing.
 fn is_service(line: &str, word: &str, after: &str) -> bool {
     let starts = ["docker run", "podman run", "nerdctl run", "docker compose", "docker-compose"];
     let deploys = word == "kubectl" && after.starts_with(" apply") && is_spoken(line, word);
-    deploys || starts.contains(&word) && has_any(after, SERVICES) && !after.contains("bwrap")
+    deploys || starts.contains(&word) && starts_service(after)
 }
 
 /// Phrases that stand more often beside the place than for it.

@@ -172,6 +172,10 @@ const COMMANDS: &[&str] = &["use ", "run ", "start ", "set ", "pass ", "see ", "
 
 /// What a sentence says to have been given, and whether that is in a command: `we already run it with seccomp=unconfined, still:`.
 pub(super) fn said(line: &str) -> Given {
+    // whose stops end no sentence
+    if ["e.g.", "i.e."].iter().any(|words| line.contains(words)) {
+        return Given::default();
+    }
     let vain = |text: &str| IN_VAIN.iter().any(|words| text.contains(words));
     let done = vain(line) || DONE.iter().any(|words| line.contains(words));
     // a heading, a line of a list of what could be done

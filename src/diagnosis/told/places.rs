@@ -277,7 +277,7 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
             "`ubuntu-24.04` runners",
         ],
     ),
-    (Platform::GitLabCi, &["gitlab-runner", "gitlab-ci", "gitlab ci"]),
+    (Platform::GitLabCi, &["gitlab-runner", "gitlab-ci", "gitlab ci", "gitlab shell executor"]),
     (Platform::Fargate, &["fargate"]),
     (Platform::Lambda, &["aws lambda"]),
     (Platform::CloudRun, &["cloud run"]),
