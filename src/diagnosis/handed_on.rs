@@ -3,12 +3,15 @@
 
 use std::borrow::Cow;
 
+/// Takes away what stands before a line, if it does.
+type Mark = fn(&[u8]) -> Option<&[u8]>;
+
 /// A text in UTF-8 and lines.
 pub(super) fn plain(text: &[u8]) -> Cow<'_, [u8]> {
     let text = decoded(text);
     let text = unescaped(&text).map_or(text, Cow::Owned);
     let lines = || text.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
-    let marks: [fn(&[u8]) -> Option<&[u8]>; 2] = [unquoted, untimed];
+    let marks: [Mark; 2] = [unquoted, untimed];
     let mark = marks.into_iter().find(|mark| lines().count() > 1 && lines().all(|line| mark(line).is_some()));
     let Some(mark) = mark else { return text };
     let all = text.split(|byte| *byte == b'\n').map(|line| mark(line).unwrap_or(line));

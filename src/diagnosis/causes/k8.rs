@@ -5,7 +5,7 @@ mod engine;
 
 use super::ns::limits::USER;
 use super::pr::PROC;
-use super::pr::hidden::{Seen, look};
+use super::pr::hidden::{Seen, drops_fields, look};
 use super::pr::remedies::{bind_proc, honour_pod_fields};
 use super::prelude::*;
 use crate::diagnosis::cause::section;
@@ -182,14 +182,6 @@ fn pod_fields_ignored(case: &Case<'_>) -> Option<Judgement> {
     let whether = "whether the pod has a user namespace of its own: /proc/self/uid_map";
     let found = found.seen_or(&namespace.uid_map, none, whether);
     Some(found.unknown((!asked).then_some("what the pod's YAML says")))
-}
-
-/// Whether a text tells of a pod whose fields for an unmasked /proc its cluster drops: of what else could mask it, CRI-O alone is known.
-pub(in crate::diagnosis) fn drops_fields(case: &Case<'_>) -> bool {
-    let Setting::Kubernetes { openshift } = Setting::of(case) else { return false };
-    let privileged = case.told().is_some_and(|told| told.privileged);
-    let old = case.hinted(Hint::OldKubernetes) || case.hinted(Hint::MachinesIds);
-    !privileged && !case.on(Platform::CriO) && (openshift || old || case.hinted(Hint::Containerd))
 }
 
 /// The cause that a text of Kubernetes', of a runtime or of admission names, wherever in it: by the words below `== said` in the text

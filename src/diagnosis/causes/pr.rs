@@ -4,9 +4,8 @@ pub(super) mod hidden;
 pub(super) mod incomplete;
 pub(super) mod remedies;
 
-use super::k8::drops_fields;
 use super::prelude::*;
-use hidden::{COVERING, Hidden, Seen, doubtful, is_cri_o, look, told_hidden};
+use hidden::{COVERING, Hidden, Seen, doubtful, drops_fields, is_cri_o, look, told_hidden};
 use remedies::{bind_proc, permit_mounts, uncover, unmask_by_update, unmask_or_bind};
 
 pub(super) const PROC: &str = "Can't mount proc on %s";

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::given::{Given, Runs};
+use super::given::Runs;
 use super::modules::{self, State};
+use super::options::Given;
 use super::said::Said;
 use super::systems::{Module, restricts};
 use crate::host::{CapabilitySet, Fact, Host, RESTRICTION};
 
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is what another line has opened, or told")]
 pub(super) struct Facts {
     selinux: Said<State>,
     apparmor: Said<State>,
@@ -85,7 +87,8 @@ impl Facts {
                 _ => self.selinux.note(state),
             },
             _ => {
-                self.listed = lower.trim() == "security options:" || self.listed && modules::is_listed(lower)
+                let begins = lower.trim() == "security options:";
+                self.listed = begins || self.listed && modules::is_listed(lower);
             }
         }
         if let Some(label) = modules::label(line).filter(|_| std::mem::take(&mut self.asked_label)) {

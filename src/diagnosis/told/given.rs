@@ -1,46 +1,7 @@
 //! What a text shows to have been done already, before it failed: options of a container's engine, fields of a pod's manifest.
 
 use super::meant::starts_service;
-use super::options::{self, LISTS, RUNS};
-
-/// What a container was given. Nothing of it is asked for again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Given {
-    /// No system call filter.
-    pub(super) unfiltered: bool,
-    /// No AppArmor profile.
-    pub(super) unconfined: bool,
-    /// A whole /proc.
-    pub(super) unmasked: bool,
-}
-
-impl Given {
-    pub(super) const ALL: Self = Self { unfiltered: true, unconfined: true, unmasked: true };
-    pub(super) const FILTER: Self = Self { unfiltered: true, unconfined: false, unmasked: false };
-    pub(super) const PROFILE: Self = Self { unfiltered: false, unconfined: true, unmasked: false };
-    pub(super) const PROC: Self = Self { unfiltered: false, unconfined: false, unmasked: true };
-
-    /// Whether it was given everything, as a privileged container is.
-    pub(super) fn is_all(self) -> bool {
-        self == Self::ALL
-    }
-
-    pub(super) fn both(self, other: Self) -> Self {
-        Self {
-            unfiltered: self.unfiltered || other.unfiltered,
-            unconfined: self.unconfined || other.unconfined,
-            unmasked: self.unmasked || other.unmasked,
-        }
-    }
-
-    fn common(self, other: Self) -> Self {
-        Self {
-            unfiltered: self.unfiltered && other.unfiltered,
-            unconfined: self.unconfined && other.unconfined,
-            unmasked: self.unmasked && other.unmasked,
-        }
-    }
-}
+use super::options::{self, Given, LISTS, RUNS};
 
 /// The containers that were started, one after another: a text that shows several has one of them fail, and nobody knows which.
 #[derive(Debug, Default)]

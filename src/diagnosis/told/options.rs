@@ -1,9 +1,47 @@
 //! What a line gives a container, in whatever form it stands there: options of a command, lists in files of tools, fields of a manifest in
 //! YAML or JSON, a sentence that says so.
 
-use super::given::Given;
 use super::mood::{self, Mood};
 use super::words::sentences;
+
+/// What a container was given. Nothing of it is asked for again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Given {
+    /// No system call filter.
+    pub(super) unfiltered: bool,
+    /// No AppArmor profile.
+    pub(super) unconfined: bool,
+    /// A whole /proc.
+    pub(super) unmasked: bool,
+}
+
+impl Given {
+    pub(super) const ALL: Self = Self { unfiltered: true, unconfined: true, unmasked: true };
+    pub(super) const FILTER: Self = Self { unfiltered: true, unconfined: false, unmasked: false };
+    pub(super) const PROFILE: Self = Self { unfiltered: false, unconfined: true, unmasked: false };
+    pub(super) const PROC: Self = Self { unfiltered: false, unconfined: false, unmasked: true };
+
+    /// Whether it was given everything, as a privileged container is.
+    pub(super) fn is_all(self) -> bool {
+        self == Self::ALL
+    }
+
+    pub(super) fn both(self, other: Self) -> Self {
+        Self {
+            unfiltered: self.unfiltered || other.unfiltered,
+            unconfined: self.unconfined || other.unconfined,
+            unmasked: self.unmasked || other.unmasked,
+        }
+    }
+
+    pub(super) fn common(self, other: Self) -> Self {
+        Self {
+            unfiltered: self.unfiltered && other.unfiltered,
+            unconfined: self.unconfined && other.unconfined,
+            unmasked: self.unmasked && other.unmasked,
+        }
+    }
+}
 
 /// What options give, wherever they are: in a command, a file of Docker Compose's, a list of JSON.
 const OPTIONS: &[(&str, Given)] = &[
@@ -133,7 +171,7 @@ const IN_VAIN: &[&str] = &[
     "tried",
 ];
 
-/// What says that it helps, would help, or is somebody's advice; and of what mood::of has, what stands in commands as well.
+/// What says that it helps, would help, or is somebody's advice; and of what `mood::of` has, what stands in commands as well.
 const OTHERWISE: &[&str] = &[
     "work",
     "help",

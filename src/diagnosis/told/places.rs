@@ -267,13 +267,9 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
             "runs-on",
             "##[error]process completed",
             "runner image: ",
-            "ubuntu-latest runner",
             "ubuntu-latest runners",
-            "`ubuntu-latest` runner",
             "`ubuntu-latest` runners",
-            "ubuntu-24.04 runner",
             "ubuntu-24.04 runners",
-            "`ubuntu-24.04` runner",
             "`ubuntu-24.04` runners",
         ],
     ),
@@ -390,7 +386,7 @@ pub(super) fn of_kubectl(line: &str) -> Option<&str> {
     number.bytes().all(|byte| byte.is_ascii_digit()).then(|| line.trim())
 }
 
-/// A step of a build, as BuildKit and Buildah print it: `#9 [6/8] RUN make`, ` > [5/9] RUN make`, `STEP 5/9: RUN make`; in small letters.
+/// A step of a build, as `BuildKit` and Buildah print it: `#9 [6/8] RUN make`, ` > [5/9] RUN make`, `STEP 5/9: RUN make`; in small letters.
 pub(super) fn of_build(line: &str) -> Option<Platform> {
     let counted = |text: &str| {
         let numbers = text.split_once('/').map(|(step, all)| [step, all]);
@@ -403,7 +399,9 @@ pub(super) fn of_build(line: &str) -> Option<Platform> {
     }
     let numbered = line.strip_prefix('#').and_then(|rest| rest.split_once(' '));
     let rest = match numbered {
-        Some((number, rest)) if number.bytes().all(|byte| byte.is_ascii_digit()) => rest,
+        Some((number, rest)) if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) => {
+            rest
+        }
         _ => line.strip_prefix("> ")?,
     };
     let (stage, _) = rest.strip_prefix('[')?.split_once("] run ")?;

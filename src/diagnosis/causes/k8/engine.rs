@@ -114,7 +114,7 @@ pub(super) fn refused(text: &str) -> Option<&'static Refused> {
         return None;
     }
     let says = |words: &&str| is_said(&text, words) && !is_in_code(&text, words);
-    REFUSED.iter().find(|refused| refused.said.iter().any(|words| says(&words)))
+    REFUSED.iter().find(|refused| refused.said.iter().any(says))
 }
 
 /// The same of a text that is none of bwrap's, as a cause.

@@ -31,6 +31,7 @@ fn holds(said: &str, rows: &[(&str, &str, &str, &str)]) {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn what_was_given_is_not_asked_for_again() {
     let machine = "on the machine that runs the container";
     holds(
@@ -188,9 +189,9 @@ fn fields_that_a_cluster_drops_are_not_the_remedy() {
 #[test]
 fn the_same_in_another_form_tells_the_same() {
     let before = "agent started with:\ndocker run --privileged -u 1000 img \"bwrap\"";
-    let quoted = |text: &str| text.lines().map(|line| format!("> {line}\n")).collect::<String>();
-    let timed =
-        |text: &str| text.lines().map(|line| format!("2026-07-20T10:11:12.1234567Z {line}\n")).collect();
+    let quoted = |text: &str| format!("> {}", text.trim_end().replace('\n', "\n> "));
+    let time = "2026-07-20T10:11:12.1234567Z ";
+    let timed = |text: &str| format!("{time}{}", text.trim_end().replace('\n', &format!("\n{time}")));
     let json = |text: &str| {
         let body = text.replace('"', "\\\"").replace('\n', "\\n");
         format!("{{\"title\":\"x\",\"body\":\"{body}\"}}")
