@@ -1,6 +1,8 @@
 //! What confines this process: a profile, a domain, Landlock rules, Ubuntu's restriction of user namespaces.
 
 use super::prelude::*;
+use crate::diagnosis::evidence::Seen;
+use crate::diagnosis::hint::Hint;
 use crate::diagnosis::launcher::Launcher;
 use crate::diagnosis::remedy::told;
 use crate::diagnosis::wish::{
@@ -105,6 +107,11 @@ pub(super) fn landlocked(case: &Case<'_>) -> Option<Judgement> {
 /// Whether Landlock is among the kernel's active modules; `None` where that is hidden.
 pub(super) fn knows_landlock(case: &Case<'_>) -> Option<bool> {
     case.host.security.modules.present().map(|modules| modules.iter().any(|module| module == "landlock"))
+}
+
+/// What a text tells of a Landlock domain around bwrap.
+pub(super) fn told_domain(case: &Case<'_>) -> Option<Seen> {
+    evidence::told(case, case.hinted(Hint::LandlockDomain).then_some("it runs in a Landlock domain"))
 }
 
 /// Whether a set-id program started us, or something that acts like one.

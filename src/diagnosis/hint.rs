@@ -57,8 +57,20 @@ pub(super) enum Hint {
     OwnUserNamespace,
     /// And nothing of the node's beside it.
     NothingOfNode,
+    /// The runtime of the pods is containerd, by its name or by the cluster that comes with it.
+    Containerd,
+    /// The cluster is older than what honours the fields of pods for user namespaces by default.
+    OldKubernetes,
+    /// A process shows that its user namespace is the machine's own.
+    MachinesIds,
     /// Claude Code is as new as what leaves out what cannot be made.
     NewClaude,
+    /// A Landlock domain is around bwrap.
+    LandlockDomain,
+    /// A container of root's was given `CAP_SYS_ADMIN`, and nothing over networks.
+    SysAdmin,
+    /// Capabilities were put on bwrap's file.
+    FileCapabilities,
     /// Sharing process ids with whoever starts an application of Flatpak's.
     ParentPids,
 }

@@ -22,6 +22,7 @@ mod finding;
 mod fixtures;
 #[cfg(test)]
 mod golden;
+mod handed_on;
 mod hint;
 #[cfg(feature = "serde")]
 mod json;

@@ -1,9 +1,8 @@
 //! What was seen to fail.
 
-use std::borrow::Cow;
-
 use super::ProgramProblem;
 use super::denial::{self, Denial};
+use super::handed_on;
 use super::named::named;
 use super::told::Told;
 use crate::bwrap::message::{Said, search};
@@ -65,23 +64,6 @@ pub struct Symptom {
     pub(crate) unheard: bool,
 }
 
-/// A text in UTF-8, of one in UTF-16 with a mark of its order, as PowerShell redirects it.
-fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
-    let order: fn([u8; 2]) -> u16 = match text {
-        [0xff, 0xfe, ..] => u16::from_le_bytes,
-        [0xfe, 0xff, ..] => u16::from_be_bytes,
-        _ => return Cow::Borrowed(text),
-    };
-    let units: Vec<u16> =
-        text.chunks_exact(2).skip(1).filter_map(|pair| Some(order(pair.try_into().ok()?))).collect();
-    // others' bytes make letters of every language at once
-    let plain = units.iter().filter(|unit| **unit < 0x80).count();
-    if plain * 2 < units.len() {
-        return Cow::Borrowed(text);
-    }
-    Cow::Owned(String::from_utf16_lossy(&units).into_bytes())
-}
-
 impl Symptom {
     /// From text that bwrap's messages are in: what it wrote to standard error, or a log, with all that logs and people put
     /// around a message: that is read for what it tells of the launcher and the place. What is not bwrap's is kept as somebody else's ([`Message::is_own`]); of a shell or a launcher that
@@ -96,7 +78,7 @@ impl Symptom {
     /// ```
     #[must_use]
     pub fn from_text(text: &[u8]) -> Self {
-        let text = &*decoded(text);
+        let text = &*handed_on::plain(text);
         let text = text.trim_ascii_end();
         let foreign = || Some(Message::foreign(text)).filter(|_| !text.is_empty()).into_iter().collect();
         let (messages, errno) = match search(text) {

@@ -14,6 +14,7 @@ mod meant;
 mod modules;
 mod mood;
 mod mounts;
+mod options;
 mod places;
 mod prompts;
 mod said;
@@ -37,6 +38,7 @@ use denied::holds;
 use facts::Facts;
 use here::{Here, LEFT};
 use launchers::{LAUNCHERS, names_launcher};
+use options::Given;
 pub(super) use places::of_profile;
 use said::Said;
 use signs::Sign;
@@ -226,9 +228,9 @@ impl Reader {
         self.lines += 1;
         // what bwrap says is read elsewhere
         let said = line.find("bwrap: ");
-        if line.contains("\"pod_name\"") {
+        if let Some(label) = places::label_of_pod(line) {
             // what collects the logs of a cluster writes that behind the message
-            self.conclude(Platform::Kubernetes, "pod_name".to_owned());
+            self.conclude(Platform::Kubernetes, label.to_owned());
         }
         let line = said.and_then(|at| line.get(..at)).unwrap_or(line);
         let lower = line.to_ascii_lowercase();
@@ -283,6 +285,7 @@ impl Reader {
             places::ended_unit(line).map(|unit| (Platform::SystemdUnit, format!("{unit}.service"))),
             places::of_kubectl(lower).map(|words| (Platform::Kubernetes, words.to_owned())),
             places::wsl_row(lower).map(|wsl| (wsl, lower.trim().to_owned())),
+            places::of_build(lower).map(|engine| (engine, lower.trim().to_owned())),
         ];
         for (platform, word) in shown.into_iter().flatten() {
             self.see(platform, word, false);
@@ -298,7 +301,7 @@ impl Reader {
         if let Some((name, value)) = printed {
             self.sysctls.entry(name).or_default().note(Some(value));
         }
-        if let Some((name, value)) = switches::switch(lower) {
+        if let Some((name, value)) = switches::switch(lower).or_else(|| switches::set(lower)) {
             self.said_sysctls.entry(name).or_default().note(Some(value));
         }
         self.sets = values::sets_parameter(lower);
@@ -390,6 +393,9 @@ impl Reader {
         if hinted(Hint::AppOfFlatpak) && hinted(Hint::FlatpakRun) && !hinted(Hint::BeforeApp) {
             self.conclude(Platform::Flatpak, "flatpak run".to_owned());
         }
+        if self.platforms.is_empty() && self.facts.given() != Given::default() {
+            self.conclude(Platform::Container, "options of a container's".to_owned());
+        }
         self.hints.extend(self.facts.hints());
         let host = self.host(launcher);
         let compositor = self.has(Sign::Compositor) && !self.is_inside();
@@ -453,6 +459,8 @@ impl Reader {
         // what LXC runs on has AppArmor, whatever the container's own system is
         let of_lxc = |module: &Module| *module == Module::AppArmor && self.evidence(Platform::Lxc).is_some();
         let named = self.module.once().copied().filter(|module| !self.is_inside() || of_lxc(module));
+        let node = self.platforms.contains_key(&Platform::OpenShift) || self.has(Sign::SelinuxNode);
+        let named = node.then_some(Module::Selinux).or(named);
         let module = release.and_then(|release| systems::module_of_kernel(release)).or(named);
         let doubtful = self.is_inside() || self.has(Sign::Container) && !self.is_of_machine(launcher);
         // a userland of one distribution runs on the kernel of another, unless somebody sits at it

@@ -261,7 +261,9 @@ fn drop_capabilities(case: &Case<'_>) -> Vec<Remedy> {
     let only_file = by_file == Some(true) && !ambient;
     let compositor = case.told().is_some_and(|told| told.compositor).then(|| told!(CP01, "compositor"));
     let given = if only_file { Vec::new() } else { Wish::NoAmbientCapabilities.grant(case) };
-    Vec::new().or(compositor).or(given).or(off_file)
+    // which is what the text shows to have been put there
+    let (first, last) = if case.hinted(Hint::FileCapabilities) { (off_file, None) } else { (None, off_file) };
+    Vec::new().or(compositor).or(first).or(given).or(last)
 }
 
 fn setuid_without_bounds(case: &Case<'_>) -> Option<Judgement> {

@@ -1,10 +1,11 @@
 //! What Kubernetes says about a pod that was to make bwrap work: not bwrap's messages, but next to them in a log.
 
 mod about;
+mod engine;
 
 use super::ns::limits::USER;
 use super::pr::PROC;
-use super::pr::hidden::{Seen, look};
+use super::pr::hidden::{Seen, drops_fields, look};
 use super::pr::remedies::{bind_proc, honour_pod_fields};
 use super::prelude::*;
 use crate::diagnosis::cause::section;
@@ -102,7 +103,7 @@ rules! {
     };
 
     PodFieldsRefused, Failed, [], unless "`kubectl apply --dry-run=server -f FILE` takes the manifest without a word"
-        => said;
+        => said, |_| vec![told!(K813, "mend-the-field")];
 
     IdWithoutMapping, Failed, [],
         unless "the pod starts in the same way with ids below 65536, and fails without hostUsers: false"
@@ -150,6 +151,9 @@ pub(in crate::diagnosis) fn headline(cause: Cause, text: Option<&str>) -> Option
             "Kubernetes made this, with a warning; it is no message of bwrap's."
         }
         Cause::PodCannotBeChanged => "Kubernetes refused the change; what was there runs on as it was.",
+        _ if text.is_some_and(|text| engine::refused(text).is_some()) => {
+            "The engine did not start the container; bwrap did not run."
+        }
         _ => "Kubernetes did not start the pod; bwrap did not run.",
     };
     Some(said)
@@ -162,7 +166,10 @@ fn pod_fields_ignored(case: &Case<'_>) -> Option<Judgement> {
     rule_out(!pod || namespace.is_initial() == Some(false))?;
     let ignores =
         "if the pod's YAML already says procMount: Unmasked or hostUsers: false, the cluster ignores it";
-    let found = weigh(Low).summary(ignores);
+    let asked = case.told().is_some_and(|told| told.unmasked && !told.privileged);
+    let (drops, fields) = (drops_fields(case), "the pod's YAML says procMount: Unmasked");
+    let found = weigh(if asked && drops { Medium } else { Low });
+    let found = if asked { found.pro(evidence::told(case, fields)) } else { found.summary(ignores) };
     let found = match look(case) {
         Seen::Hidden(hidden) if hidden.cause == Cause::MaskedProc => {
             found.seen(&case.host.mounts, hidden.evidence)
@@ -173,7 +180,8 @@ fn pod_fields_ignored(case: &Case<'_>) -> Option<Judgement> {
     let none =
         namespace.is_initial().map(|_| "the pod has no user namespace of its own (/proc/self/uid_map)");
     let whether = "whether the pod has a user namespace of its own: /proc/self/uid_map";
-    Some(found.seen_or(&namespace.uid_map, none, whether).unknown("what the pod's YAML says"))
+    let found = found.seen_or(&namespace.uid_map, none, whether);
+    Some(found.unknown((!asked).then_some("what the pod's YAML says")))
 }
 
 /// What bwrap says where the kernel has no user namespaces, in small letters: no runtime's handler is meant by that.
@@ -189,11 +197,9 @@ fn kubernetes_text(text: &str, engine: bool) -> Option<Cause> {
     let text = text.join(" ").replace(OF_BWRAP, "");
     let others = about::is_about_others(&text);
     // an engine's own, which starts containers and no pods
-    let engine = engine
-        || ["response from daemon", "nerdctl", "podman", "cannot start service"]
-            .iter()
-            .any(|mark| text.contains(mark))
-            && !text.contains("failed to start container \"");
+    // which Kubernetes alone says, whoever is spoken of beside it
+    let passed_on = text.contains("failed to create pod sandbox");
+    let engine = (engine || engine::is_engines(&text)) && !passed_on;
     let says = |cause: &Cause| {
         let kubernetes = cause.is_before_bwrap();
         let is_said = |words| evidence::is_said(&text, words) && !about::is_in_code(&text, words);
@@ -214,6 +220,9 @@ fn reason(case: &Case<'_>) -> Option<(Cause, String)> {
 
 /// What a text that is none of bwrap's says about the cluster.
 pub(in crate::diagnosis) fn find(case: &Case<'_>) -> Option<Finding> {
+    if let Some(finding) = engine::find(case) {
+        return Some(finding);
+    }
     let (reason, _) = reason(case)?;
     let Some(rule) = RULES.iter().find(|rule| rule.cause == reason) else {
         let found = said(case)?.refuted_by("a shorter line fails alike");

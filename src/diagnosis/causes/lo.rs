@@ -35,7 +35,9 @@ fn apparmor_strips(case: &Case<'_>) -> Option<Judgement> {
         "AppArmor takes the rights of the new user namespace away, so bwrap may not set the loopback device up",
     );
     let none = case.on(Platform::GVisor).then_some("gVisor has no AppArmor");
-    let found = if left_over(case) { found.confidence(Low) } else { found };
+    // root with that capability makes no user namespace, unless it is told to
+    let keeps = case.hinted(Hint::SysAdmin) && user_namespace(case) != Some(true);
+    let found = if left_over(case) || keeps { found.confidence(Low) } else { found };
     Some(found.seen_against(&case.host.platforms, none))
 }
 
@@ -48,7 +50,9 @@ fn left_over(case: &Case<'_>) -> bool {
 /// Without a user namespace of its own the new network namespace belongs to the one that we are in.
 fn net_admin_missing(case: &Case<'_>) -> Option<Judgement> {
     let net_admin = case.has(Capability::CAP_NET_ADMIN);
-    let own = case.user_namespace();
+    // who is root there, and what it asks for, is told then
+    let adds = case.hinted(Hint::SysAdmin);
+    let own = if adds { user_namespace(case) } else { case.user_namespace() };
     rule_out(own == Some(true) || net_admin == Some(true))?;
     let lacks = "root makes a network namespace without a user namespace, and lacks CAP_NET_ADMIN for it";
     let found = |confidence| weigh(confidence).summary(lacks);
@@ -62,8 +66,11 @@ fn net_admin_missing(case: &Case<'_>) -> Option<Judgement> {
     let unrestricted = net_admin.is_none() && case.host.sysctl(RESTRICTION).is_absent();
     let likely =
         net_admin == Some(false) && case.root() == Some(true) || unrestricted && case.told().is_some();
+    let added =
+        adds.then_some("the container was given CAP_SYS_ADMIN, with which root makes no user namespace");
     let unknown = "whether bwrap makes a user namespace, and CAP_NET_ADMIN: CapEff in /proc/self/status";
-    case.failed().then(|| found(if likely { Medium } else { Low }).unknown(unknown))
+    let found = |confidence| found(confidence).pro(evidence::told(case, added)).unknown(unknown);
+    case.failed().then(|| found(if likely || adds { Medium } else { Low }))
 }
 
 fn gvisor(case: &Case<'_>) -> Option<Judgement> {

@@ -190,6 +190,9 @@ fn landlock_denies_mount(case: &Case<'_>) -> Option<Judgement> {
         let explained = "a system call filter is on, which explains it (Seccomp: 2)";
         return Some(weigh(Low).seen_against(&process.seccomp, explained));
     }
+    if let Some(domain) = told_domain(case) {
+        return Some(weigh(High).pro(domain));
+    }
     let sure =
         case.filtered().is_some() && process.no_new_privs.is(&true) && knows_landlock(case) == Some(true);
     let active = "Landlock is active in the kernel (/sys/kernel/security/lsm)";

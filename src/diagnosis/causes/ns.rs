@@ -78,6 +78,8 @@ fn chrooted(case: &Case<'_>) -> Option<Judgement> {
             .contra(evidence::told(case, made_by_hand(case).then_some(BY_HAND))),
         _ if made_by_hand(case) => return None,
         _ if !case.failed() => return None,
+        // what an engine starts has a mount for its root, unless somebody says more
+        (None, None) if Setting::of(case).is_container() => return None,
         // a filter is the likelier reason by far
         (Some(_), None) if case.filtered() == Some(true) => return None,
         (Some(_), None) => weigh(Low).seen_against(mounts, into_mount),
@@ -112,7 +114,10 @@ fn switched_off(case: &Case<'_>) -> Option<Judgement> {
         let hardened = release.present().is_some_and(|release| release.contains("hardened"));
         let switch = "linux-hardened comes with this switch at 0 (uname -r)";
         // no engine's filter is as likely there
-        let machine = Setting::of(case) == Setting::Machine && filters::outer(case).is_none();
+        let setting = Setting::of(case);
+        let machine = setting == Setting::Machine && filters::outer(case).is_none();
+        // nor in a container that has none
+        let machine = machine || setting.is_container() && case.filtered() == Some(false);
         // of these distributions no kernel has the switch
         let without = machine && !hardened && case.hinted(Hint::NoSwitch);
         let likely = if (hardened || machine) && !without { Medium } else { Low };

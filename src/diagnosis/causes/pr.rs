@@ -5,7 +5,7 @@ pub(super) mod incomplete;
 pub(super) mod remedies;
 
 use super::prelude::*;
-use hidden::{COVERING, Hidden, Seen, doubtful, is_cri_o, look, told_hidden};
+use hidden::{COVERING, Hidden, Seen, doubtful, drops_fields, is_cri_o, look, told_hidden};
 use remedies::{bind_proc, permit_mounts, uncover, unmask_by_update, unmask_or_bind};
 
 pub(super) const PROC: &str = "Can't mount proc on %s";
@@ -81,6 +81,7 @@ fn hidden_proc(case: &Case<'_>, wanted: Cause) -> Option<Judgement> {
                 case.told().is_some_and(|told| told.unmasked || told.nests && case.on(Platform::Lxc));
             rule_out(unmasked && wanted == Cause::MaskedProc)?;
             let usual = match Setting::of(case) {
+                _ if unmasked && drops_fields(case) => Cause::PodFieldsIgnored,
                 _ if unmasked && is_cri_o(case) && !case.told().is_some_and(|told| told.privileged) => {
                     Cause::UnmaskedProcMasked
                 }

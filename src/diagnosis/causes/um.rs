@@ -126,6 +126,9 @@ fn landlock_denies_proc(case: &Case<'_>) -> Option<Judgement> {
         return found;
     }
     rule_out(!case.failed() || knows_landlock(case) == Some(false) || ids_differ(case))?;
+    if let Some(domain) = told_domain(case) {
+        return Some(weigh(High).pro(domain));
+    }
     Some(match map {
         Fact::Present(_) => {
             weigh(Low).seen_against(map, "this process may open its own /proc/self/uid_map for writing")

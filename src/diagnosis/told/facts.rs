@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::given::{Given, Runs};
+use super::given::Runs;
 use super::kernels;
 use super::modules::{self, State};
+use super::options::Given;
 use super::said::Said;
 use super::systems::{Module, restricts};
 use super::unshared::Unshared;
@@ -12,16 +13,23 @@ use crate::diagnosis::hint::Hint;
 use crate::host::{CapabilitySet, Fact, Host, RESTRICTION};
 
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is what another line has opened, or told")]
 pub(super) struct Facts {
     selinux: Said<State>,
     apparmor: Said<State>,
     /// `getenforce` was typed, and the next line is the answer.
     asked_state: bool,
     asked_label: bool,
+    /// The list of what `docker info` has of security is open.
+    listed: bool,
     label: Said<String>,
     /// Lines of /proc/self/status.
     status: BTreeMap<String, Said<String>>,
+    /// Before what failed, and after it: an issue may begin with its message.
     runs: Runs,
+    later: Runs,
+    /// Something that helps, or would, was spoken of since.
+    helped: bool,
     /// Whether the release that is named restricts user namespaces.
     restricts: Said<bool>,
     /// Whether the kernels of the distribution that is named have no switch for user namespaces.
@@ -31,6 +39,43 @@ pub(super) struct Facts {
     /// A container may nest others.
     pub(super) nests: bool,
 }
+
+/// What says, after a message, that what comes is no longer how it failed.
+const HELPS: &[&str] = &[
+    "work",
+    "fix",
+    "solv",
+    "solution",
+    "help",
+    "suggest",
+    "propos",
+    "expected",
+    "starts",
+    "succeed",
+    "passes",
+    "gone",
+    "disappear",
+    "with this",
+    "with that",
+    "recommend",
+    "instead",
+    "should",
+    "could",
+    "would",
+    "need",
+    "must",
+    "try ",
+    "tried",
+    "then ",
+    "without",
+    "afterwards",
+    "now ",
+    "alternativ",
+    "allow",
+    "if ",
+    "can ",
+    "?",
+];
 
 impl Facts {
     /// A line, and whether what failed comes after it.
@@ -43,6 +88,16 @@ impl Facts {
             }
         }
         self.asked_state = modules::asks(lower);
+        match modules::listed(lower) {
+            Some(state) if self.listed => match state {
+                State::AppArmor => self.apparmor.note(state),
+                _ => self.selinux.note(state),
+            },
+            _ => {
+                let begins = lower.trim() == "security options:";
+                self.listed = begins || self.listed && modules::is_listed(lower);
+            }
+        }
         if let Some(label) = modules::label(line).filter(|_| std::mem::take(&mut self.asked_label)) {
             self.label.note(label.to_owned());
         }
@@ -59,6 +114,11 @@ impl Facts {
         self.unshared.read(line, lower);
         if before {
             self.runs.read(lower);
+        } else {
+            self.helped |= HELPS.iter().any(|words| lower.contains(words));
+            if !self.helped {
+                self.later.read(lower);
+            }
         }
         // afterwards it may be what helped, unless a container is described
         self.nests |= nests(lower) && (before || lower.contains("privileged container"));
@@ -83,7 +143,7 @@ impl Facts {
 
     /// What a container was given.
     pub(super) fn given(&self) -> Given {
-        self.runs.given()
+        self.runs.given().or(self.later.given()).unwrap_or_default()
     }
 
     /// What is told of security modules, or else what the named distribution comes with.
@@ -151,6 +211,9 @@ fn nests(line: &str) -> bool {
     let line: String = line.chars().filter(|c| !c.is_whitespace() && !"\"'".contains(*c)).collect();
     let on = [
         "features:nesting=1",
+        "nesting=1isalready",
+        "nesting=1already",
+        "nestingisalready",
         "--featuresnesting=1",
         "nesting=1,",
         "security.nesting:true",

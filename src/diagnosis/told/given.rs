@@ -1,40 +1,7 @@
 //! What a text shows to have been done already, before it failed: options of a container's engine, fields of a pod's manifest.
 
-/// What a container was given. Nothing of it is asked for again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Given {
-    /// No system call filter.
-    pub(super) unfiltered: bool,
-    /// No AppArmor profile.
-    pub(super) unconfined: bool,
-    /// A whole /proc.
-    pub(super) unmasked: bool,
-}
-
-impl Given {
-    const ALL: Self = Self { unfiltered: true, unconfined: true, unmasked: true };
-
-    /// Whether it was given everything, as a privileged container is.
-    pub(super) fn is_all(self) -> bool {
-        self == Self::ALL
-    }
-
-    fn both(self, other: Self) -> Self {
-        Self {
-            unfiltered: self.unfiltered || other.unfiltered,
-            unconfined: self.unconfined || other.unconfined,
-            unmasked: self.unmasked || other.unmasked,
-        }
-    }
-
-    fn common(self, other: Self) -> Self {
-        Self {
-            unfiltered: self.unfiltered && other.unfiltered,
-            unconfined: self.unconfined && other.unconfined,
-            unmasked: self.unmasked && other.unmasked,
-        }
-    }
-}
+use super::meant::starts_service;
+use super::options::{self, Given, LISTS, RUNS};
 
 /// The containers that were started, one after another: a text that shows several has one of them fail, and nobody knows which.
 #[derive(Debug, Default)]
@@ -50,49 +17,56 @@ pub(super) struct Runs {
     /// A list of options is open, or a command that goes on.
     open: bool,
     /// The field of a manifest whose type comes next.
-    field: Option<&'static str>,
+    field: Option<Given>,
 }
 
-/// What options and fields give, wherever they are: in a command, a file of Docker Compose's, a manifest.
-const OPTIONS: &[(&str, Given)] = &[
-    ("seccomp=unconfined", Given { unfiltered: true, unconfined: false, unmasked: false }),
-    ("seccomp:unconfined", Given { unfiltered: true, unconfined: false, unmasked: false }),
-    ("apparmor=unconfined", Given { unfiltered: false, unconfined: true, unmasked: false }),
-    ("apparmor:unconfined", Given { unfiltered: false, unconfined: true, unmasked: false }),
-    ("systempaths=unconfined", Given { unfiltered: false, unconfined: false, unmasked: true }),
-    ("unmask=all", Given { unfiltered: false, unconfined: false, unmasked: true }),
-    ("--privileged", Given::ALL),
-];
+/// What says that it works with what comes next, or would.
+const WORKS: &[&str] =
+    &["works", "workaround", "does the trick", "would be", "# ok", "it starts", "starts with:", "succeeds"];
+
+/// What makes it doubtful whether a command is one that was typed.
+const SPOKEN: &[&str] = &[" would ", " could ", " should ", " is ", "?"];
 
 impl Runs {
     /// A line in small letters.
     pub(super) fn read(&mut self, line: &str) {
-        let whole = line.trim();
+        let whole = options::bare(line);
+        if whole.is_empty() {
+            // and a list or a field goes on
+            return;
+        }
         self.images += usize::from(whole.trim_start_matches(['-', ' ']).starts_with("image:"));
         self.names += usize::from(whole.starts_with("- name:"));
         let (works, open) = (self.works, self.open);
-        let elsewhere = ["works", "workaround", "does the trick", "would be", "# ok"];
-        self.works = elsewhere.iter().any(|words| whole.contains(words)) || works && whole.is_empty();
-        self.open = whole == "security_opt:" || whole.ends_with('\\') || open && whole.starts_with("- ");
-        let line = whole.trim_start_matches(['$', '#', ' ']);
+        self.works = WORKS.iter().any(|words| whole.contains(words));
+        self.open = whole == "security_opt:"
+            || LISTS.iter().any(|list| whole.contains(list))
+                && !whole.trim_end_matches([',', ' ']).ends_with(']')
+            || whole.ends_with('\\')
+            || open && whole.starts_with(['-', '[', '"']);
+        let line = whole.trim_start_matches(['$', '#', '+', ' ']);
         let line = line.strip_prefix("sudo ").unwrap_or(line);
-        let options = OPTIONS.iter().filter(|(words, _)| {
-            line.split([' ', '"', '\''])
-                .any(|word| word == *words || word.strip_prefix("--security-opt=") == Some(words))
-        });
-        let options = options.fold(Given::default(), |all, (_, one)| all.both(*one));
-        let runs = ["docker run", "docker create", "podman run", "podman create", "nerdctl run"];
-        if runs.iter().any(|run| line.starts_with(run)) {
-            let spoken =
-                [" would ", " could ", " should ", " is ", "?"].iter().any(|word| line.contains(word));
-            self.all.push(if works || self.works || spoken { Given::default() } else { options });
-        } else if line.starts_with('-') {
-            // a command goes on, or a list of Docker Compose's
-            self.add(if open && !works { options } else { Given::default() });
+        if RUNS.iter().any(|run| line.contains(run)) && starts_service(line) {
+            return;
+        }
+        if RUNS.iter().any(|run| line.starts_with(run)) {
+            let spoken = SPOKEN.iter().any(|word| line.contains(word));
+            let given = options::options(line);
+            self.all.push(if works || self.works || spoken { Given::default() } else { given });
+        } else if line.starts_with('-') && !options::is_data(line) || open && line.starts_with('"') {
+            // a command goes on, or a list
+            self.add(if open && !works { options::options(line) } else { Given::default() });
         } else {
             // with what marks a comment
             let field = self.field(whole);
             self.add(field);
+            let said = !works && !self.works && !whole.starts_with(['#', '>', '/']);
+            let listed = LISTS.iter().any(|list| whole.contains(list)) && options::is_data(whole);
+            self.add(match said {
+                true if listed => options::options(whole),
+                true => options::said(whole),
+                false => Given::default(),
+            });
         }
     }
 
@@ -108,35 +82,57 @@ impl Runs {
 
     /// What a field of a manifest gives.
     fn field(&mut self, line: &str) -> Given {
-        let filter = Given { unfiltered: true, ..Given::default() };
-        let profile = Given { unconfined: true, ..Given::default() };
         let before = self.field.take();
         let line = line.trim_end_matches([',', ' ']);
         match (line, before) {
-            ("seccompprofile:", _) => self.field = Some("seccomp"),
-            ("apparmorprofile:", _) => self.field = Some("apparmor"),
-            ("type: unconfined", Some("seccomp")) => return filter,
-            ("type: unconfined", Some("apparmor")) => return profile,
-            ("seccompprofile: {type: unconfined}" | "seccompprofile: { type: unconfined }", _) => {
-                return filter;
-            }
-            ("apparmorprofile: {type: unconfined}" | "apparmorprofile: { type: unconfined }", _) => {
-                return profile;
-            }
+            ("seccompprofile:", _) => self.field = Some(Given::FILTER),
+            ("apparmorprofile:", _) => self.field = Some(Given::PROFILE),
+            ("type: unconfined", Some(given)) => return given,
             ("privileged: false", _) => self.mixed = true,
             (other, Some(_)) if other.starts_with("type:") => self.mixed = true,
-            ("procmount: unmasked", _) => return Given { unmasked: true, ..Given::default() },
-            ("privileged: true" | "\"privileged\": true", _) => return Given::ALL,
+            _ if options::is_data(line) || is_field(line) || is_run_together(line) => {
+                return options::fields(line);
+            }
             _ => {}
         }
         Given::default()
     }
 
-    /// What was given to each.
-    pub(super) fn given(&self) -> Given {
-        let all = self.all.iter().copied().filter(|_| self.images.max(self.names) <= 1 && !self.mixed);
-        all.reduce(Given::common).unwrap_or_default()
+    /// What was given to each, if anything was started.
+    pub(super) fn given(&self) -> Option<Given> {
+        if self.images.max(self.names) > 1 || self.mixed {
+            return Some(Given::default());
+        }
+        self.all.iter().copied().reduce(Given::common)
     }
+}
+
+/// Fields by which a manifest is known.
+const FIELDS: &[&str] = &[
+    "securitycontext:",
+    "spec:",
+    "privileged:",
+    "procmount:",
+    "seccompprofile:",
+    "apparmorprofile:",
+    "hostusers:",
+    "runasuser:",
+    "capabilities:",
+];
+
+/// Whether the lines of a manifest have run together in one, behind other words: `in our pod: spec: hostusers: false containers: ..`.
+fn is_run_together(line: &str) -> bool {
+    let keys = line.split_whitespace().filter(|word| word.ends_with(':')).collect::<Vec<_>>();
+    let known = keys.iter().filter(|key| FIELDS.contains(key)).count();
+    keys.len() >= 3 && known >= 2 && !line.contains('?') && !line.starts_with('#')
+}
+
+/// Whether a line is a field of YAML's and its value, and no more; or several that have run together: `procmount: unmasked`.
+fn is_field(line: &str) -> bool {
+    let words: Vec<&str> = line.trim_start_matches(['-', ' ']).split_whitespace().collect();
+    let key = |word: &&&str| word.ends_with(':');
+    let known = words.first().is_some_and(|first| FIELDS.contains(first));
+    known && (words.len() == 2 || words.iter().filter(key).count() * 2 >= words.len())
 }
 
 #[cfg(test)]
@@ -148,7 +144,7 @@ mod tests {
         for line in text.lines() {
             runs.read(&line.to_ascii_lowercase());
         }
-        runs.given()
+        runs.given().unwrap_or_default()
     }
 
     #[test]
@@ -165,6 +161,18 @@ mod tests {
             ("securityContext:\n  privileged: true", Given::ALL),
             ("securityContext:\n  seccompProfile:\n    type: Unconfined", filter),
             ("  procMount: Unmasked", proc),
+            ("2026-07-20t10:11:12.123z docker run --privileged x", Given::ALL),
+            ("[2025-01-01T00:00:00.000Z] + docker run --privileged x", Given::ALL),
+            ("\"runArgs\": [\"--security-opt\", \"seccomp=unconfined\"],", filter),
+            ("{ \"runArgs\": [\"--security-opt=seccomp=unconfined\"], \"remoteUser\": \"vscode\" }", filter),
+            ("\"securityOpt\": [\"seccomp=unconfined\"],", filter),
+            ("$ docker inspect a | jq '.[0].HostConfig.SecurityOpt'\n[\n  \"seccomp=unconfined\"\n]", filter),
+            ("securityContext: { runAsUser: 1000, seccompProfile: { type: Unconfined } }", filter),
+            ("securityContext: seccompProfile: type: Unconfined runAsUser: 1000", filter),
+            ("seccompProfile:\n\n  type: Unconfined", filter),
+            ("We already run it with seccomp=unconfined, still:", filter),
+            ("docker run --privileged x\n$ docker run -d redis:7", Given::ALL),
+            ("docker run --privileged --rm tonistiigi/binfmt --install all", Given::default()),
             // another one was given nothing, and what is only spoken of is not done
             ("docker run --privileged x\ndocker run x", Given::default()),
             ("It works with --privileged", Given::default()),
@@ -175,6 +183,10 @@ mod tests {
             ("# docker run --privileged would be the last resort", Given::default()),
             ("> docker run --privileged x", Given::default()),
             ("# privileged: true", Given::default()),
+            ("# \"runArgs\": [\"--privileged\"]", Given::default()),
+            ("// \"runArgs\": [\"--privileged\"]", Given::default()),
+            ("Set privileged: true", Given::default()),
+            ("A pod needs\n[ \"--privileged\" ]", Given::default()),
             ("Add one of\n- --privileged\n- seccomp=unconfined", Given::default()),
             ("Workaround:\n--security-opt seccomp=unconfined", Given::default()),
             ("- name: a\n  securityContext:\n    privileged: true\n- name: b", Given::default()),

@@ -124,12 +124,31 @@ const HINTS: &[(Hint, &[&str])] = &[
         &["hostusers: false", "hostusers:false", "hostusers=false", "usernamespacessupport"],
     ),
     (Hint::NothingOfNode, &["privileged: false", "hostnetwork: false"]),
+    // and clusters that come with it
+    (Hint::Containerd, &["containerd", "gke", "eks", "aks", "k3s", "rke2"]),
+    // what an agent's other way is called is no domain around bwrap
+    (
+        Hint::LandlockDomain,
+        &[
+            "landlock domain",
+            "landlock_restrict_self",
+            "landlock sandbox",
+            "landlocked",
+            "inside landlock",
+            "under landlock",
+            "within landlock",
+            "confined by landlock",
+        ],
+    ),
     (Hint::ParentPids, &["parent-share-pids", "parent-expose-pids"]),
 ];
 
 /// What a line tells so, as it stands and in small letters.
 pub(super) fn of(whole: &str, line: &str) -> impl Iterator<Item = Hint> {
-    let named = HINTS.iter().filter(move |(_, words)| holds(line, words));
+    let asks = line.contains('?');
+    let named = HINTS
+        .iter()
+        .filter(move |(hint, words)| holds(line, words) && !(asks && *hint == Hint::LandlockDomain));
     let said = [
         (Hint::Emulated, is_emulated(line)),
         (Hint::FileThere, is_there(line)),
@@ -137,14 +156,30 @@ pub(super) fn of(whole: &str, line: &str) -> impl Iterator<Item = Hint> {
             Hint::KeepId,
             stands(line, &["keep-id"], |before, after| !is_denied(before, after) && !after.starts_with(':')),
         ),
+        (Hint::SysAdmin, adds_sys_admin(line)),
+        (Hint::FileCapabilities, is_set(line)),
         (Hint::NoSwitch, has_no_switch(line)),
         (Hint::NamespacesLeftOut, leaves_namespaces_out(line)),
         (Hint::NewClaude, is_new_claude(line)),
         (Hint::Nested, is_nested(line)),
         (Hint::WithinSandbox, switches::nests(line)),
         (Hint::Unshares, switches::makes_namespaces(whole)),
+        (Hint::OldKubernetes, is_old_kubernetes(line)),
+        (Hint::MachinesIds, line.split_whitespace().eq(["0", "0", "4294967295"])),
     ];
     named.map(|(hint, _)| *hint).chain(said.into_iter().filter(|(_, said)| *said).map(|(hint, _)| hint))
+}
+
+/// Whether a line names a release of Kubernetes before 1.33: `Kubernetes 1.29`, `k3s v1.29.4+k3s1`, `Server Version: v1.30.2`.
+fn is_old_kubernetes(line: &str) -> bool {
+    const NAMES: &[&str] = &["kubernetes", "k8s", "eks", "gke", "aks", "k3s", "rke2", "server version"];
+    stands(line, NAMES, |before, after| {
+        let rest = after.trim_start_matches([' ', ':', '(', ',', '=', 'v']);
+        let rest = rest.strip_prefix("version ").unwrap_or(rest).trim_start_matches('v');
+        let minor = rest.strip_prefix("1.").map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next());
+        let minor: Option<u16> = minor.flatten().and_then(|digits| digits.parse().ok());
+        minor.is_some_and(|minor| (15..33).contains(&minor)) && !is_denied(before, after)
+    })
 }
 
 /// Whether a line says that more sandboxes are started in one of bwrap's.
@@ -175,8 +210,21 @@ fn has(line: &str, words: &[&str]) -> bool {
 fn is_emulated(line: &str) -> bool {
     let runs = ["support", "under qemu", "with qemu", "via qemu", "through qemu", "emulat", "unimplemented"];
     let listed = ["installed", "(enabled)", "needs ", "not emulat", "instead of "];
+    if is_of_another_processor(line) {
+        return true;
+    }
     let qemu = HINTS.iter().find(|(hint, _)| *hint == Hint::Qemu);
     has(line, &runs) && !has(line, &listed) && qemu.is_some_and(|(_, words)| holds(line, words))
+}
+
+/// Whether a line starts a container of a platform that is named, or is an engine's warning that the image is for another.
+fn is_of_another_processor(line: &str) -> bool {
+    let runs = ["docker run", "docker create", "podman run", "podman create", "nerdctl run"];
+    let named = has(line, &["--platform linux/", "--platform=linux/"]) && has(line, &runs);
+    let doubtful = ["?", "works", "without", "instead of "];
+    // which is there for nothing else
+    let registers = line.contains("tonistiigi/binfmt") && line.contains("--install");
+    has(line, &["does not match the detected host platform"]) || (named || registers) && !has(line, &doubtful)
 }
 
 /// Whether a line says of the program that it is there: of files at large much is said, and of those of the host.
@@ -193,6 +241,22 @@ fn is_there(line: &str) -> bool {
         .is_some_and(|(_, rest)| rest.starts_with("is valid") || rest.starts_with("exists"));
     let bound = has(line, &["binding the executable", "binding the binary"]) && line.contains("enough");
     (named || directory || bound) && !line.starts_with("if ") && !has(line, &other)
+}
+
+/// Whether a line gives root in a container the one capability and not that over networks: with it bwrap makes no user namespace.
+fn adds_sys_admin(line: &str) -> bool {
+    let adds =
+        ["--cap-add sys_admin", "--cap-add=sys_admin", "--cap-add cap_sys_admin", "--cap-add=cap_sys_admin"];
+    let listed = line.trim_start().starts_with("add:") && line.contains("sys_admin");
+    let other = ["net_admin", "all", " -u ", "--user", "?", "works"];
+    (has(line, &adds) || listed) && !has(line, &other)
+}
+
+/// Whether capabilities are put on bwrap's file.
+fn is_set(line: &str) -> bool {
+    stands(line, &["setcap"], |before, after| {
+        !is_denied(before, after) && has(after, &["bwrap", "bubblewrap"]) && !after.starts_with(" -r")
+    }) && !line.contains('?')
 }
 
 /// Distributions whose kernels come without Debian's switch.
@@ -252,6 +316,20 @@ mod tests {
                 Hint::Nested,
             ),
             ("which qemu-user doesn't seem to support:", Hint::Emulated),
+            (
+                "warning: the requested image's platform (linux/amd64) does not match the detected host platform",
+                Hint::Emulated,
+            ),
+            ("docker run --platform linux/arm64 img bwrap --unshare-user true", Hint::Emulated),
+            ("podman run --platform=linux/amd64 on an m1 (podman machine)", Hint::Emulated),
+            (
+                "our agent runs in a landlock domain (landlock_restrict_self). inside it:",
+                Hint::LandlockDomain,
+            ),
+            ("with /proc granted writable inside the landlock domain: ", Hint::LandlockDomain),
+            ("docker run --cap-add sys_admin debian bash", Hint::SysAdmin),
+            ("    add: [\"sys_admin\"]", Hint::SysAdmin),
+            ("run setcap cap_sys_admin+ep /usr/bin/bwrap", Hint::FileCapabilities),
             ("when the directory to run.sh is valid.", Hint::FileThere),
             ("container launched with `--userns=keep-id` alone", Hint::KeepId),
             ("$ ./conty.sh steam", Hint::OwnBwrap),
@@ -261,6 +339,9 @@ mod tests {
             ("  \"capadd\": [\"sys_admin\"],", Hint::CapAdd),
             ("claude code 2.1.230", Hint::NewClaude),
             ("2.1.1000 and 2.1.300 (claude code)", Hint::NewClaude),
+            ("eks 1.31, cri-o", Hint::OldKubernetes),
+            ("k3s v1.29.4+k3s1", Hint::OldKubernetes),
+            ("         0          0 4294967295", Hint::MachinesIds),
         ] {
             assert!(of(line, line).any(|it| it == hint), "{line}");
         }
@@ -286,6 +367,16 @@ mod tests {
             "podman run --userns=keep-id:uid=999,gid=999 img",
             "claude code 2.1.216, fixed in 2.1.227",
             "kernel 12.1.300",
+            "docker build --platform linux/arm64 .",
+            "it works with docker run --platform linux/arm64 img",
+            "legacy landlock works",
+            "use landlock instead of bwrap",
+            "is it in a landlock domain?",
+            "docker run --cap-drop sys_admin x",
+            "should i setcap bwrap?",
+            "kubernetes 1.33",
+            "kubernetes 1.4 million pods",
+            "         0     100000      65536",
         ] {
             assert_eq!(of(line, line).next(), None, "{line}");
         }

@@ -14,12 +14,42 @@ pub(super) fn is_meant(line: &str, word: &str, before: &str, after: &str) -> boo
         word.starts_with("chroot") && before.ends_with(['"', '\'']) && after.contains(" returned ");
     !path
         && !reported
+        && !is_service(line, word, after)
         && is_entered(line, word, before)
         && !is_denied(before, after)
         && !is_elsewhere(before, after)
         && !is_installed(after)
         && !is_wondered_at(before)
         && !is_listed(before, after)
+}
+
+/// What is started beside what fails: a database, or what registers emulators with the kernel.
+const SERVICES: &[&str] = &[
+    "postgres",
+    "redis",
+    "mysql",
+    "mariadb",
+    "mongo",
+    "rabbitmq",
+    "minio",
+    "elasticsearch",
+    "memcached",
+    "for the database",
+    "for the db",
+    "multiarch/qemu-user-static",
+    "tonistiigi/binfmt",
+];
+
+/// Whether what an engine is told names one.
+pub(super) fn starts_service(line: &str) -> bool {
+    has_any(line, SERVICES) && !line.contains("bwrap")
+}
+
+/// Whether a command starts something else than what fails, or brings it to a cluster in passing.
+fn is_service(line: &str, word: &str, after: &str) -> bool {
+    let starts = ["docker run", "podman run", "nerdctl run", "docker compose", "docker-compose"];
+    let deploys = word == "kubectl" && after.starts_with(" apply") && is_spoken(line, word);
+    deploys || starts.contains(&word) && starts_service(after)
 }
 
 /// Phrases that stand more often beside the place than for it.

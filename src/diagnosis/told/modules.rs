@@ -23,6 +23,21 @@ pub(super) fn answer(line: &str) -> Option<State> {
     }
 }
 
+/// What a line of the list below `Security Options:` means, which `docker info` prints: a module that the engine uses.
+pub(super) fn listed(lower: &str) -> Option<State> {
+    match lower.trim().trim_start_matches("name=") {
+        "selinux" => Some(State::Selinux(true)),
+        "apparmor" => Some(State::AppArmor),
+        _ => None,
+    }
+}
+
+/// Whether it is another line of that list.
+pub(super) fn is_listed(lower: &str) -> bool {
+    let word = lower.trim();
+    ["seccomp", "cgroupns", "rootless", "userns"].contains(&word) || word.starts_with("profile:")
+}
+
 /// Whether a line asks so.
 pub(super) fn asks(lower: &str) -> bool {
     lower.trim_end().ends_with("getenforce")

@@ -33,6 +33,15 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
             "in a docker",
             "/.dockerenv",
             "devcontainer",
+            // fields and lists of its tools
+            "docker inspect",
+            "docker service create",
+            "docker backend",
+            "driver = \"docker\"",
+            "did not complete successfully: exit code",
+            "security_opt:",
+            "\"runargs\":",
+            "\"securityopt\":",
         ],
     ),
     (
@@ -46,6 +55,8 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
             "podman engine",
             "podman container",
             "podman containers",
+            "buildah bud",
+            "buildah build",
             "fedora-toolbox",
             "rootless podman",
             "in podman",
@@ -74,6 +85,14 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
             "k8s containers",
             "kubernetes pod",
             "in a pod",
+            // fields of a manifest
+            "securitycontext:",
+            "\"securitycontext\":",
+            "seccompprofile:",
+            "\"seccompprofile\":",
+            "apparmorprofile:",
+            "procmount:",
+            "hostusers:",
             "inside a pod",
             // kubectl's own words, and those of events
             "defaulted container \"",
@@ -90,6 +109,20 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
             "arc-runner",
             "arc-runners",
             "arc-runner-set",
+            "arc pod",
+            "arc pods",
+            "actions-runner-controller",
+            "ephemeralrunner",
+            "eks node",
+            "eks nodes",
+            "gke node",
+            "gke nodes",
+            "aks pod",
+            "eks pod",
+            "gke pod",
+            "kind: taskrun",
+            "kind: pod",
+            "kind: statefulset",
         ],
     ),
     (
@@ -191,6 +224,7 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
             "cowbuilder",
             "/var/cache/pbuilder",
             "crouton",
+            "nix-user-chroot",
         ],
     ),
     (Platform::SystemdUnit, &["[service]", "execstart", "systemd-run"]),
@@ -216,14 +250,34 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
         Platform::Snap,
         &["/snap/", "snap run", "snap install steam", "steam snap", "steam-snap", "snap info steam"],
     ),
-    (Platform::GVisor, &["gvisor", "runsc"]),
+    // the first generation of Cloud Run
+    (
+        Platform::GVisor,
+        &[
+            "gvisor",
+            "runsc",
+            "cloud run gen1",
+            "cloud run service gen1",
+            "first generation execution environment",
+        ],
+    ),
     (Platform::Wsl1, &["wsl 1", "wsl1"]),
     (Platform::Wsl2, &["wsl 2", "wsl2"]),
     (
         Platform::GitHubActions,
-        &["github actions", "actions/checkout", "runs-on", "##[error]process completed", "runner image: "],
+        &[
+            "github actions",
+            "actions/checkout",
+            "runs-on",
+            "##[error]process completed",
+            "runner image: ",
+            "ubuntu-latest runners",
+            "`ubuntu-latest` runners",
+            "ubuntu-24.04 runners",
+            "`ubuntu-24.04` runners",
+        ],
     ),
-    (Platform::GitLabCi, &["gitlab-runner", "gitlab-ci", "gitlab ci"]),
+    (Platform::GitLabCi, &["gitlab-runner", "gitlab-ci", "gitlab ci", "gitlab shell executor"]),
     (Platform::Fargate, &["fargate"]),
     (Platform::Lambda, &["aws lambda"]),
     (Platform::CloudRun, &["cloud run"]),
@@ -232,8 +286,9 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
 
 /// Names of places, which stand in sentences about other things as well.
 const NAMES: &[(Platform, &[&str])] = &[
-    (Platform::Kubernetes, &["kubernetes"]),
+    (Platform::Kubernetes, &["kubernetes", "gke", "eks", "aks", "k3s", "rke2", "bottlerocket"]),
     (Platform::OpenShift, &["openshift", "oc rsh", "oc exec", "oc debug"]),
+    (Platform::CriO, &["cri-o"]),
     (Platform::Lxc, &["proxmox", "incus", "lxd", "lxc"]),
     (Platform::Firejail, &["firejail"]),
 ];
@@ -322,10 +377,39 @@ pub(super) fn ended_unit(line: &str) -> Option<&str> {
     (plain && ended.iter().any(|words| what.starts_with(words))).then_some(unit)
 }
 
+/// The label that collectors of logs give a line of a pod's.
+pub(super) fn label_of_pod(line: &str) -> Option<&'static str> {
+    let labelled = line.contains("namespace=\"") && line.contains("pod=\"");
+    let named = line.contains("\"pod\":\"");
+    line.contains("\"pod_name\"").then_some("pod_name").or((labelled || named).then_some("pod"))
+}
+
 /// What kubectl(1) says at the end of a command in a pod, on a line of its own.
 pub(super) fn of_kubectl(line: &str) -> Option<&str> {
     let number = line.trim().strip_prefix("command terminated with exit code ")?;
     number.bytes().all(|byte| byte.is_ascii_digit()).then(|| line.trim())
+}
+
+/// A step of a build, as `BuildKit` and Buildah print it: `#9 [6/8] RUN make`, ` > [5/9] RUN make`, `STEP 5/9: RUN make`; in small letters.
+pub(super) fn of_build(line: &str) -> Option<Platform> {
+    let counted = |text: &str| {
+        let numbers = text.split_once('/').map(|(step, all)| [step, all]);
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        numbers.is_some_and(|numbers| numbers.into_iter().all(digits))
+    };
+    let line = line.trim();
+    if let Some((step, _)) = line.strip_prefix("step ").and_then(|rest| rest.split_once(": ")) {
+        return counted(step).then_some(Platform::Podman);
+    }
+    let numbered = line.strip_prefix('#').and_then(|rest| rest.split_once(' '));
+    let rest = match numbered {
+        Some((number, rest)) if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) => {
+            rest
+        }
+        _ => line.strip_prefix("> ")?,
+    };
+    let (stage, _) = rest.strip_prefix('[')?.split_once("] run ")?;
+    counted(stage.rsplit(' ').next()?).then_some(Platform::Docker)
 }
 
 /// A row of `wsl -l -v`, of the distribution that is started: `* Ubuntu  Running  1`.

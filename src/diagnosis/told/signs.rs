@@ -3,7 +3,7 @@
 use super::denied::{Inside, holds, inside};
 use super::here::{self, IN_CONTAINER};
 use super::launchers;
-use super::systems::{self, COMPOSITORS, FUSE, QUBES};
+use super::systems::{self, COMPOSITORS, FUSE, NODES, QUBES};
 
 /// What is told by a word or two.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +31,8 @@ pub(super) enum Sign {
     Sudo,
     Typed,
     Landlock,
+    /// The node's system has SELinux, whatever the container's own is.
+    SelinuxNode,
 }
 
 /// What a line tells so, as it stands and in small letters.
@@ -53,6 +55,7 @@ pub(super) fn of(line: &str, lower: &str) -> impl Iterator<Item = Sign> {
         (Sign::Sudo, launchers::starts_as_root(lower)),
         (Sign::Typed, lower.trim_start().starts_with("$ ")),
         (Sign::Landlock, holds(lower, &["landlock"])),
+        (Sign::SelinuxNode, holds(lower, NODES)),
         (Sign::JobContainer, lower.trim_start().starts_with("container:")),
     ];
     signs.into_iter().filter(|(_, there)| *there).map(|(sign, _)| sign)

@@ -10,7 +10,11 @@ const QUOTES: &[char] = &['`', '"', '\'', '*'];
 const SWITCHES: &[(&str, &str)] = &[
     ("unprivileged_userns_clone", "kernel.unprivileged_userns_clone"),
     ("apparmor_restrict_unprivileged_userns", "kernel.apparmor_restrict_unprivileged_userns"),
+    (LIMIT, "user.max_user_namespaces"),
 ];
+
+/// The one whose value is a number.
+const LIMIT: &str = "max_user_namespaces";
 
 /// What says that it is so here, before the value.
 const IS: &[&str] = &[
@@ -81,18 +85,41 @@ pub(super) fn switch(line: &str) -> Option<(String, String)> {
             let at =
                 sentence.find(short).filter(|at| !sentence.get(..*at).unwrap_or_default().ends_with('_'))?;
             let (before, after) = around(sentence, at, short);
-            Some((*name, clause(before, after)))
+            Some((*name, *short == LIMIT, clause(before, after)))
         });
-        let (name, [before, after]) = found.next()?;
-        Some((name.to_owned(), state(before, after)?.to_owned()))
+        let (name, counts, [before, after]) = found.next()?;
+        let value = state(before, after)?;
+        // and that one is not on or off
+        let fits = if counts { after.contains(value) } else { ["0", "1"].contains(&value) };
+        fits.then(|| (name.to_owned(), value.to_owned()))
+    })
+}
+
+/// The switch that a sentence in small letters says to have been set here, in vain: `i already ran sysctl -w ..._clone=1, still`.
+pub(super) fn set(line: &str) -> Option<(String, String)> {
+    const DONE: &[&str] = &["already", "i ran", "i set", "i've set", "i have set"];
+    const VAIN: &[&str] = &["still", "no effect", "no luck", "not help", "n't help", "no difference"];
+    const DOUBTS: &[&str] =
+        &["?", "should", "if ", "would", "n't set", "not set", "works", "until", "reboot"];
+    let has = |words: &[&str]| words.iter().any(|word| line.contains(word));
+    if !has(DONE) || !has(VAIN) || has(DOUBTS) {
+        return None;
+    }
+    SWITCHES.iter().filter(|(short, _)| *short != LIMIT).find_map(|(short, name)| {
+        let at = line.find(short).filter(|at| !line.get(..*at).unwrap_or_default().ends_with('_'))?;
+        let (_, after) = around(line, at, short);
+        let value = after.trim_start().strip_prefix('=')?.trim_start().get(..1)?;
+        ["0", "1"].contains(&value).then(|| ((*name).to_owned(), value.to_owned()))
     })
 }
 
 /// The value behind a name: `` ` is actually `1` (permissive) ``, ` is enabled`, or `have ... enabled`.
 fn state<'l>(before: &str, after: &'l str) -> Option<&'l str> {
     let rest = unquoted(after);
-    let before =
-        before.strip_suffix("kernel.").or_else(|| before.strip_suffix("/proc/sys/kernel/")).unwrap_or(before);
+    let before = ["kernel.", "/proc/sys/kernel/", "user.", "/proc/sys/user/"]
+        .iter()
+        .find_map(|head| before.strip_suffix(head))
+        .unwrap_or(before);
     let before = bare(before);
     if let Some(tail) = rest.strip_prefix("enabled") {
         let owner =
@@ -109,7 +136,8 @@ fn state<'l>(before: &str, after: &'l str) -> Option<&'l str> {
             let end = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
             let (digits, tail) = value.split_at_checked(end)?;
             // and not `is 10 years old`
-            (["0", "1"].contains(&digits) && ends(tail)).then_some(digits)
+            let number = !digits.is_empty() && digits.len() < 10;
+            (number && ends(tail)).then_some(digits)
         })
     })
 }
@@ -118,6 +146,7 @@ fn state<'l>(before: &str, after: &'l str) -> Option<&'l str> {
 fn ends(tail: &str) -> bool {
     const HERE: &[&str] = &[
         "here",
+        "already",
         "too",
         "fine",
         "on this host",
@@ -277,6 +306,29 @@ mod tests {
             "apparmor_restrict_unprivileged_userns is enabled in 24.04, i am on 22.04",
         ] {
             assert_eq!(switch(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn limits_and_what_was_set_in_vain_are_read() {
+        let told = |line: &str| switch(line).or_else(|| set(line)).map(|(_, value)| value);
+        for (line, value) in [
+            ("user.max_user_namespaces is 28633 already", "28633"),
+            ("/proc/sys/user/max_user_namespaces is 0 here", "0"),
+            ("i already ran sysctl -w kernel.unprivileged_userns_clone=1, still", "1"),
+            ("i set apparmor_restrict_unprivileged_userns = 0, no effect", "0"),
+        ] {
+            assert_eq!(told(line).as_deref(), Some(value), "{line}");
+        }
+        for line in [
+            "max_user_namespaces is enabled",
+            "max_user_namespaces is 10 times too small",
+            "user.max_user_namespaces is 0 by default on rhel 7",
+            "should i have already set kernel.unprivileged_userns_clone=1? still fails",
+            "i ran sysctl -w kernel.unprivileged_userns_clone=1 and it works",
+            "i still haven't set kernel.unprivileged_userns_clone=1 already",
+        ] {
+            assert_eq!(told(line), None, "{line}");
         }
     }
 

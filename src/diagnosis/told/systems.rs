@@ -88,6 +88,9 @@ pub(super) const DISTRIBUTIONS: &[(Module, &[&str])] = &[
     (Module::AppArmor, &["ubuntu", "debian", "linux mint", "pop!_os", "kde neon", "zorin", "proxmox"]),
 ];
 
+/// Systems of nodes, whose containers are under SELinux.
+pub(super) const NODES: &[&str] = &["bottlerocket", "rhcos", "red hat coreos", "fedora coreos"];
+
 /// Releases whose kernels have no restriction of user namespaces by AppArmor: it is Ubuntu's, of 23.10 and later.
 const UNRESTRICTED: &[&str] = &[
     "debian",

@@ -2,6 +2,7 @@ use super::super::{Cause, Symptom, diagnose};
 use super::*;
 
 mod answers;
+mod servers;
 mod systems;
 
 fn told(text: &str) -> Told {

@@ -131,7 +131,8 @@ fn apparmor(case: &Case<'_>) -> Option<Judgement> {
             .pro(evidence::parameter(case, RESTRICTION))
             .pro(evidence::profile(case).otherwise()),
         Some("unconfined") if restricted.present().is_some() || restricted.is_absent() => return None,
-        Some("unconfined") => weigh(Medium)
+        // the kernel's own answer is another
+        Some("unconfined") => weigh(if eperm { Low } else { Medium })
             .pro(evidence::profile(case).otherwise())
             .unknown(format!("the value of {RESTRICTION}: `sysctl` on the machine")),
         Some(profile) if security.is_apparmor_enforcing() => {

@@ -225,8 +225,16 @@ fn culprit(case: &Case<'_>, below: &[(&Path, &Mount)]) -> (Cause, String) {
 /// CRI-O, or a pod whose runtime did not leave its name.
 pub(super) fn is_cri_o(case: &Case<'_>) -> bool {
     let others = [Platform::Containerd, Platform::Docker, Platform::Podman];
-    case.on(Platform::CriO)
-        || case.on(Platform::Kubernetes) && !others.into_iter().any(|engine| case.on(engine))
+    let other = others.into_iter().any(|engine| case.on(engine)) || case.hinted(Hint::Containerd);
+    case.on(Platform::CriO) || case.on(Platform::Kubernetes) && !other
+}
+
+/// Whether a text tells of a pod whose fields for an unmasked /proc its cluster drops: of what else could mask it, CRI-O alone is known.
+pub(in crate::diagnosis) fn drops_fields(case: &Case<'_>) -> bool {
+    let Setting::Kubernetes { openshift } = Setting::of(case) else { return false };
+    let privileged = case.told().is_some_and(|told| told.privileged);
+    let old = case.hinted(Hint::OldKubernetes) || case.hinted(Hint::MachinesIds);
+    !privileged && !case.on(Platform::CriO) && (openshift || old || case.hinted(Hint::Containerd))
 }
 
 pub(in crate::diagnosis) fn is_lxcfs(cover: &Mount) -> bool {

@@ -199,7 +199,7 @@ fn what_was_done_is_not_the_remedy() {
     let all = docker("--privileged");
     let nested = "pct set 101 --features nesting=1 done and container restarted";
     holds(&[
-        (&filter, NO_PERMISSIONS, "NS03", ""),
+        (&filter, NO_PERMISSIONS, "NS02", "on the machine that runs the container"),
         (&all, PROC, "PR02", "findmnt"),
         (&docker("--security-opt systempaths=unconfined"), PROC, "PR02", "findmnt"),
         ("      procMount: Unmasked\nkubectl logs x", PROC, "PR11", ""),
