@@ -83,15 +83,10 @@ pub fn standard(workload: &Workload, cluster: &Cluster) -> (Standard, Vec<String
         }
     }
     for volume in listed(spec.get("volumes")) {
-        let kinds = volume
-            .as_object()
-            .into_iter()
-            .flatten()
-            .filter(|(name, value)| *name != "name" && !value.is_null());
-        for (kind, _) in kinds {
+        for kind in kinds_of_volumes(volume) {
             if kind == "hostPath" {
                 baseline.push("a hostPath volume".to_owned());
-            } else if !VOLUMES.contains(&kind.as_str()) {
+            } else {
                 restricted.push(format!("a volume of the kind {}", crate::visible::line(kind)));
             }
         }
@@ -111,6 +106,13 @@ pub fn standard(workload: &Workload, cluster: &Cluster) -> (Standard, Vec<String
     }
     let level = if restricted.is_empty() { Standard::Restricted } else { Standard::Baseline };
     (level, restricted)
+}
+
+/// What a volume is, where that is none of those that restricted lets be mounted.
+pub(super) fn kinds_of_volumes(volume: &Value) -> impl Iterator<Item = &str> {
+    let fields = volume.as_object().into_iter().flatten();
+    let kinds = fields.filter(|(name, value)| *name != "name" && !value.is_null());
+    kinds.map(|(kind, _)| kind.as_str()).filter(|kind| !VOLUMES.contains(kind))
 }
 
 /// Whether a probe or hook asks another host than its pod.

@@ -24,7 +24,7 @@ impl Way {
     }
 
     /// Whether the object is the pod itself.
-    pub(super) fn is_here(&self) -> bool {
+    pub(in crate::kubernetes) fn is_here(&self) -> bool {
         self.0.is_empty()
     }
 

@@ -20,6 +20,7 @@ pub(super) fn refuses(cluster: &Cluster, workload: &Workload, container: &Value)
     for (one, _) in workload.listed() {
         found.extend(of_container(workload, one, &volumes_there, std::ptr::eq(one, container)));
     }
+    found.extend(shared_twice(workload));
     found.extend(volumes(workload));
     found.extend(annotations(workload));
     found
@@ -62,6 +63,14 @@ fn has_windows_options(workload: &Workload) -> bool {
         own(place, "windowsOptions").and_then(Value::as_object).is_some_and(|options| !options.is_empty())
     };
     options(workload.spec()) || workload.listed().any(|(one, _)| options(one))
+}
+
+/// Processes shared within the pod, and with the node.
+fn shared_twice(workload: &Workload) -> Option<Refusal> {
+    let both =
+        ["shareProcessNamespace", "hostPID"].into_iter().all(|field| is(workload.spec().get(field), true));
+    let text = "the API server says: ShareProcessNamespace and HostPID cannot both be enabled";
+    both.then(|| refusal(Some(Cause::PodFieldsRefused), text, "leave one of the two out"))
 }
 
 fn user_namespace(cluster: &Cluster, workload: &Workload) -> Vec<Refusal> {
