@@ -168,6 +168,31 @@ impl Cure {
         text
     }
 
+    /// Takes up the change of another pod of the same object, so that [`anew`](Self::anew) and [`manifest`](Self::manifest) are the
+    /// object with both; the patches stay those of one pod. Whether it is the same object.
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// use bwrap_launch::kubernetes::{Cluster, Cure, Runtime, read};
+    /// let task = "{ template: { spec: { containers: [{ name: c }] } } }";
+    /// let text = format!("{{ kind: Job, apiVersion: batch.volcano.sh/v1alpha1, spec: {{ tasks: [{task}, {task}] }} }}");
+    /// let sandbox = Sandbox::new().ro_bind("/usr", "/usr").proc("/proc").unshare_all();
+    /// let of = |one| Cure::of(&[Cluster::new(Runtime::Containerd)], one, "c", &sandbox);
+    /// let both = read(&text)?;
+    /// let mut cure = of(&both[0])?;
+    /// assert!(cure.take_up(&of(&both[1])?));
+    /// assert_eq!(cure.manifest().matches("hostUsers: false").count(), 2);
+    /// # Ok::<(), bwrap_launch::kubernetes::ManifestError>(())
+    /// ```
+    pub fn take_up(&mut self, other: &Self) -> bool {
+        let same = Arc::ptr_eq(&self.before, &other.before);
+        if same {
+            let (way, pod) = (other.changed.way(), other.changed.pod());
+            self.changed.object = way.replaced(&self.changed.object, pod).into();
+        }
+        same
+    }
+
     /// What takes something out of the way that fields of the pod can, of each cluster, the first first.
     fn wanted(&self, clusters: &[Cluster], container: &str) -> Vec<(Change, Why)> {
         let mut wanted = Vec::new();

@@ -152,13 +152,32 @@ const KINDS: &[(&str, &str, &str)] = &[
         "judge what its chart makes: helm template CHART | bwrap-doctor pod -",
     ),
     ("Application", "argoproj.io", "judge what it deploys: argocd app manifests NAME | bwrap-doctor pod -"),
+    ("Job", CLOUD_RUN, NO_POD),
+    ("Execution", CLOUD_RUN, NO_POD),
+    ("Service", CLOUD_RUN, NO_POD),
+    ("WorkerPool", CLOUD_RUN, NO_POD),
     ("pipeline", "", "it is Drone's, whose runner makes the pod"),
     ("Status", "", "it is an answer of the API server: bwrap-doctor explain - <FILE"),
     ("Event", "", "it is what happened to something: bwrap-doctor explain - <FILE"),
 ];
 
+/// Google's service, whose Services are Knative's by their group, and have its own annotations.
+const CLOUD_RUN: &str = "run.googleapis.com";
+
+/// What is said of containers that are in no pod.
+pub(super) const NO_POD: &str = "it is Cloud Run's, which has no pod and none of its fields: `bwrap-doctor check` in its container says what to do there";
+
+/// Whether an object is for Cloud Run, whatever its group.
+fn of_cloud_run(object: &Value) -> bool {
+    ["/metadata/annotations", "/spec/template/metadata/annotations"].iter().any(|place| {
+        let annotations = object.pointer(place).and_then(Value::as_object);
+        annotations.is_some_and(|all| all.keys().any(|name| name.starts_with("run.googleapis.com/")))
+    })
+}
+
 /// What to do with a kind of somebody else's.
-pub(super) fn kind(kind: &str, group: &str) -> Option<&'static str> {
+pub(super) fn kind(kind: &str, group: &str, object: &Value) -> Option<&'static str> {
+    let group = if group == "serving.knative.dev" && of_cloud_run(object) { CLOUD_RUN } else { group };
     KINDS.iter().find(|(name, of, _)| *name == kind && *of == group).map(|(.., hint)| *hint)
 }
 

@@ -56,7 +56,7 @@ impl Way {
     }
 
     /// The object with another pod there; nothing of the old one is copied for it.
-    pub(super) fn replaced(&self, object: &Value, pod: &Value) -> Value {
+    pub(in crate::kubernetes) fn replaced(&self, object: &Value, pod: &Value) -> Value {
         replaced(object, &self.0, pod)
     }
 
