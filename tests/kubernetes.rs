@@ -31,6 +31,8 @@ mod seeded;
 mod server;
 #[path = "kubernetes/together.rs"]
 mod together;
+#[path = "kubernetes/versions.rs"]
+mod versions;
 
 use std::collections::BTreeSet;
 

@@ -34,7 +34,8 @@ pub(in crate::kubernetes) fn cluster_of<'a>(cluster: &'a Cluster, workload: &Wor
             Cow::Owned(Cluster { node: Host::default(), runtime_version: None, ..cluster.clone() })
         }
     };
-    let cluster = if without_user_namespaces(workload) {
+    let unknown = cluster.node.sysctl("user.max_user_namespaces").is_unknown();
+    let cluster = if unknown && without_user_namespaces(workload) {
         let mut cluster = cluster.into_owned();
         cluster.node.sysctls.insert("user.max_user_namespaces".into(), Fact::Present("0".into()));
         Cow::Owned(cluster)
