@@ -20,6 +20,11 @@ fn a_template_of_pods_is_judged_wherever_it_is() {
             "/spec/podTemplate/spec/hostUsers",
         ),
         (
+            "leaderworkerset.x-k8s.io/v1\nkind: LeaderWorkerSet",
+            format!("leaderWorkerTemplate: {{ workerTemplate: {POD} }}"),
+            "/spec/leaderWorkerTemplate/workerTemplate/spec/hostUsers",
+        ),
+        (
             "keda.sh/v1alpha1\nkind: ScaledJob",
             format!("jobTargetRef: {{ template: {POD} }}"),
             "/spec/jobTargetRef/template/spec/hostUsers",

@@ -326,7 +326,10 @@ fn runtime(text: &str) -> Result<(Runtime, Option<Version>)> {
     let both = text.split_once("://").or_else(|| text.split_once('='));
     let (name, version) = both.map_or((text, None), |(name, version)| (name, Some(version)));
     let runtime = name.parse().map_err(|error: bwrap_launch::kubernetes::ManifestError| error.to_string())?;
+    // gVisor's are days: `release-20250101.0`
+    let version = version.map(|version| version.trim_start_matches("release-"));
     let parsed = version.map(|version| match numbers(version)[..] {
+        [Some(major)] => Ok(Version::new(major, 0, 0)),
         [Some(major), Some(minor)] => Ok(Version::new(major, minor, 0)),
         [Some(major), Some(minor), Some(patch), ..] => Ok(Version::new(major, minor, patch)),
         _ => Err(format!("no version of {runtime}: {version}")),

@@ -102,6 +102,10 @@ impl Reading {
             let way = Way::new(if hooks { &[] } else { form.way });
             // an Argo Rollout may have its pod in the Deployment that it names
             let elsewhere = custom && way.of(object).is_none_or(Value::is_null);
+            if elsewhere && object.pointer("/spec/workloadRef").is_some() {
+                self.hints
+                    .push(format!("{kind}: its pod is that of the Deployment that spec.workloadRef names"));
+            }
             return (if elsewhere { Vec::new() } else { vec![way] }, custom);
         }
         self.around.add(kind, object);

@@ -109,7 +109,8 @@ fn replaced(at: &Value, way: &[String], pod: &Value) -> Value {
 }
 
 /// How fields are called that have a template.
-const TEMPLATES: &[&str] = &["podTemplate", "podTemplateSpec", "template"];
+const TEMPLATES: &[&str] =
+    &["leaderTemplate", "podTemplate", "podTemplateSpec", "template", "workerTemplate"];
 
 fn search(at: &Value, way: &mut Vec<String>, found: &mut Vec<Way>) {
     let children: Box<dyn Iterator<Item = (String, &Value)>> = match at {
