@@ -94,7 +94,7 @@ fn minded(workload: &Workload, scc: &Constraint) -> Vec<String> {
     found.extend(containers.iter().find_map(|one| capability(one, scc)));
     found.extend(places.iter().find_map(|one| domain(one, scc)));
     let volumes = spec.get("volumes").and_then(Value::as_array).into_iter().flatten();
-    let kinds = volumes.flat_map(|volume| kinds_of_volumes(volume));
+    let kinds = volumes.flat_map(kinds_of_volumes);
     found.extend(
         kinds.into_iter().next().map(|kind| format!("a volume of the kind {}", crate::visible::line(kind))),
     );
