@@ -51,12 +51,7 @@ fn a_field_that_is_not_there_is_compared_with_nothing() {
     assert!(forecast.refused.iter().any(|refused| refused.text.contains("has no field appArmorProfile")));
     assert_eq!(forecast.answer, Answer::Fails);
     let cure = Cure::of(&[on(28)], &field, "c", &line()).unwrap();
-    assert!(
-        cure.patch().contains(&format!("{ANNOTATION}/c: \"localhost/bwrap-nested\""))
-            || cure.patch().contains("localhost/bwrap-nested"),
-        "{}",
-        cure.patch()
-    );
+    assert!(cure.patch().contains("localhost/bwrap-nested"), "{}", cure.patch());
     assert!(!foretell(&on(30), &field).refused.iter().any(|refused| refused.text.contains("has no field")));
     let other = |minor: u32| {
         let text = format!(
@@ -101,7 +96,7 @@ fn eks_auto_mode_has_no_user_namespaces() {
     let nobody = Cluster::new(Runtime::Containerd);
     let forecast = foretell(&nobody, &of("auto"));
     assert_eq!(forecast.obstacles[0].cause.code(), "NS12", "{forecast:#?}");
-    assert!(Cure::of(&[nobody.clone()], &of("auto"), "c", &line()).unwrap().is_empty());
+    assert!(Cure::of(std::slice::from_ref(&nobody), &of("auto"), "c", &line()).unwrap().is_empty());
     assert_eq!(foretell(&nobody, &of("ec2")).obstacles[0].cause.code(), "PR01");
     // what was read on a node of the kind counts
     assert_eq!(foretell(&containerd(), &of("auto")).obstacles[0].cause.code(), "PR01");
