@@ -231,7 +231,10 @@ fn a_change_goes_to_who_makes_the_pod() {
 fn commands_name_what_is_there() {
     let (_keep, node) = node();
     let of = |kind: &str, metadata: &str| {
-        let pod = "{ template: { spec: { restartPolicy: Never, containers: [{ name: c, image: i }] } } }";
+        let restart = if kind == "Job" { "Never" } else { "Always" };
+        let pod = format!(
+            "{{ template: {{ spec: {{ restartPolicy: {restart}, containers: [{{ name: c, image: i }}] }} }} }}"
+        );
         format!("kind: {kind}\nmetadata: {{ {metadata} }}\nspec: {pod}\n")
     };
     let whole = "--patch-type whole prints all of it";
