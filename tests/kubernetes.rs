@@ -4,6 +4,8 @@
 
 #[path = "kubernetes/alone.rs"]
 mod alone;
+#[path = "kubernetes/constraints.rs"]
+mod constraints;
 #[path = "kubernetes/custom.rs"]
 mod custom;
 #[path = "kubernetes/edits.rs"]
@@ -20,11 +22,17 @@ mod owners;
 mod places;
 #[path = "kubernetes/probes.rs"]
 mod probes;
+#[path = "kubernetes/procfs.rs"]
+mod procfs;
 #[path = "kubernetes/refused.rs"]
 mod refused;
 mod seeded;
+#[path = "kubernetes/server.rs"]
+mod server;
 #[path = "kubernetes/together.rs"]
 mod together;
+#[path = "kubernetes/versions.rs"]
+mod versions;
 
 use std::collections::BTreeSet;
 

@@ -4,14 +4,15 @@ use serde_json::{Map, Value};
 
 use super::Workload;
 
-/// What the API server and its controllers write into an object of any kind.
+/// What nobody writes but the API server and its controllers, and what it refuses of others.
+const NEVER_OWN: &[(&str, &str)] = &[("", "status"), ("/metadata", "managedFields")];
+
+/// What they write into an object of any kind.
 const CLUSTERS: &[(&str, &str)] = &[
-    ("", "status"),
     ("/metadata", "creationTimestamp"),
     ("/metadata", "deletionGracePeriodSeconds"),
     ("/metadata", "deletionTimestamp"),
     ("/metadata", "generation"),
-    ("/metadata", "managedFields"),
     ("/metadata", "resourceVersion"),
     ("/metadata", "selfLink"),
     ("/metadata", "uid"),
@@ -29,10 +30,17 @@ const JOBS: &[(&str, &str)] = &[
     ("/spec/template/metadata/labels", "job-name"),
 ];
 
-/// The object, as somebody could have written it. What was not read from a cluster stays as it is.
+/// The object, as somebody could have written it. What was not read from a cluster stays as it is, but for what nobody writes.
 pub(super) fn anew(workload: &Workload) -> Value {
     let object = &*workload.object;
     let mut new = object.clone();
+    let mut without = |rows: &[(&str, &str)]| {
+        for (place, name) in rows {
+            let at = new.pointer_mut(place).and_then(Value::as_object_mut);
+            at.and_then(|at: &mut Map<_, _>| at.remove(*name));
+        }
+    };
+    without(NEVER_OWN);
     if object.pointer("/metadata/uid").is_none() {
         return new;
     }
@@ -42,8 +50,7 @@ pub(super) fn anew(workload: &Workload) -> Value {
         "Job" if object.pointer("/spec/manualSelector") != Some(&Value::Bool(true)) => JOBS,
         _ => &[],
     };
-    for (place, name) in CLUSTERS.iter().chain(own) {
-        new.pointer_mut(place).and_then(Value::as_object_mut).and_then(|at: &mut Map<_, _>| at.remove(*name));
-    }
+    without(CLUSTERS);
+    without(own);
     new
 }

@@ -17,8 +17,9 @@ pub(super) fn all(
     let filter = no_default_filter(cluster, workload, container, sandbox);
     let name = container.get("name").and_then(Value::as_str).unwrap_or_default();
     let ends = neighbours::taken_for_granted(workload, name);
+    let strong = in_the_pod_alone(cluster, workload, container);
     let plain = plain_bwrap(&facts::inside(cluster, workload, container), sandbox);
-    filter.into_iter().chain(ends).chain(plain).collect()
+    filter.into_iter().chain(ends).chain(strong).chain(plain).collect()
 }
 
 /// That the kubelet has no filter for containers that name none.
@@ -39,6 +40,16 @@ fn no_default_filter(
          judge with --seccomp-default, or set seccompProfile",
         first.cause.code()
     ))
+}
+
+/// That a privileged container of a pod with a user namespace wants nothing of the node's.
+fn in_the_pod_alone(cluster: &Cluster, workload: &Workload, container: &Value) -> Option<String> {
+    let strong = facts::privileged(container) && facts::user_namespace(cluster, workload);
+    strong.then(|| {
+        "what the container does with `privileged: true` is within the pod: with hostUsers: false it has no rights over the node's devices, \
+         kernel modules and kernel parameters"
+            .to_owned()
+    })
 }
 
 /// That bwrap is not setuid root, where that would matter to the one user who is the kernel's overflow user, too.

@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use super::change::{Change, Nulls, merge, of_pod, with};
 use super::manifest::Workload;
-use super::refusal::{Refusal, of_change};
-use super::{Answer, Cluster, Forecast, ManifestError, anew, facts, own, yaml};
+use super::refusal::{self, Refusal, of_change};
+use super::{Answer, Cluster, Forecast, ManifestError, anew, change, facts, own, yaml};
 use crate::diagnosis::{Action, Finding, PodPatch, Remedy};
 use crate::sandbox::Sandbox;
 
@@ -105,6 +105,10 @@ impl Cure {
                 continue;
             }
             cure.changed = with(&cure.changed, &fields);
+            // another constraint admits what the one before did not
+            if change.set.required_scc.is_some() {
+                undone.clear();
+            }
             cure.forecasts = foretell(&cure.changed)?;
             merge(&mut cure.patch, &fields, Nulls::Stay);
             match why {
@@ -162,6 +166,31 @@ impl Cure {
         let mut text = String::new();
         yaml::written(&anew::anew(&self.changed), 0, &mut text);
         text
+    }
+
+    /// Takes up the change of another pod of the same object, so that [`anew`](Self::anew) and [`manifest`](Self::manifest) are the
+    /// object with both; the patches stay those of one pod. Whether it is the same object.
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// use bwrap_launch::kubernetes::{Cluster, Cure, Runtime, read};
+    /// let task = "{ template: { spec: { containers: [{ name: c }] } } }";
+    /// let text = format!("{{ kind: Job, apiVersion: batch.volcano.sh/v1alpha1, spec: {{ tasks: [{task}, {task}] }} }}");
+    /// let sandbox = Sandbox::new().ro_bind("/usr", "/usr").proc("/proc").unshare_all();
+    /// let of = |one| Cure::of(&[Cluster::new(Runtime::Containerd)], one, "c", &sandbox);
+    /// let both = read(&text)?;
+    /// let mut cure = of(&both[0])?;
+    /// assert!(cure.take_up(&of(&both[1])?));
+    /// assert_eq!(cure.manifest().matches("hostUsers: false").count(), 2);
+    /// # Ok::<(), bwrap_launch::kubernetes::ManifestError>(())
+    /// ```
+    pub fn take_up(&mut self, other: &Self) -> bool {
+        let same = Arc::ptr_eq(&self.before, &other.before);
+        if same {
+            let (way, pod) = (other.changed.way(), other.changed.pod());
+            self.changed.object = way.replaced(&self.changed.object, pod).into();
+        }
+        same
     }
 
     /// What takes something out of the way that fields of the pod can, of each cluster, the first first.
@@ -243,8 +272,41 @@ pub(super) fn name_volumes(workload: &Workload, findings: &mut [Finding]) {
     }
 }
 
+/// Puts the changes last that this cluster would refuse, each with the reason. Where one of them asks for another constraint of
+/// OpenShift's, all are for a pod that has that one.
+pub(super) fn put_refused_last(
+    cluster: &Cluster,
+    workload: &Workload,
+    container: &str,
+    now: &[Refusal],
+    findings: &mut [Finding],
+) {
+    let actions = findings.iter().flat_map(|finding| &finding.remedies).map(|remedy| &remedy.action);
+    let mut constrained = actions.filter_map(|action| match action {
+        Action::Pod(patch) if patch.required_scc.is_some() => Some(Change::from(patch.clone())),
+        _ => None,
+    });
+    let constrained = constrained.find_map(|change| {
+        let helps = of_change(cluster, workload, container, &change, now).is_none();
+        let changed = helps.then(|| change::changed(cluster, workload, container, &change)).flatten()?;
+        let then = refusal::all(cluster, &changed, changed.container(container)?.0);
+        Some((changed, then))
+    });
+    for finding in findings {
+        put_last(finding, |patch| {
+            let change = patch.clone().into();
+            let refused = of_change(cluster, workload, container, &change, now)?;
+            let admits = |(other, then): &(Workload, Vec<Refusal>)| {
+                of_change(cluster, other, container, &change, then).is_none()
+            };
+            let admitted = constrained.as_ref().is_some_and(admits);
+            (!admitted).then(|| format!("{}: {}", cluster.runtime, refused.text))
+        });
+    }
+}
+
 /// Puts changes of the pod last that are of no use, and says why.
-pub(super) fn put_last(finding: &mut Finding, why: impl Fn(&PodPatch) -> Option<String>) {
+fn put_last(finding: &mut Finding, why: impl Fn(&PodPatch) -> Option<String>) {
     let remedies = std::mem::take(&mut finding.remedies);
     let (mut first, mut last): (Vec<Remedy>, Vec<Remedy>) = (Vec::new(), Vec::new());
     for mut remedy in remedies {

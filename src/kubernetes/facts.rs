@@ -4,20 +4,17 @@ mod class;
 mod confinement;
 mod gpu;
 mod hidden;
+mod mounts;
 mod owners;
 mod questions;
 mod scc;
 mod within;
 
-use std::collections::HashMap;
-use std::path::{Component, Path, PathBuf};
-
 use serde_json::Value;
 
 pub(super) use super::manifest::mounts_of;
 use super::{Cluster, Runtime, Workload};
-use crate::bwrap::Version;
-use crate::host::{CapabilitySet, Fact, FileKind, Host, IdMapping, Mount, Platform, Sighting};
+use crate::host::{CapabilitySet, Fact, FileKind, Host, IdMapping, Platform, Sighting};
 use crate::sandbox::Capability;
 
 pub(super) use class::{cluster_of, other_class};
@@ -26,9 +23,10 @@ pub(super) use confinement::{
     labels_unknown, needs_apparmor, seccomp_asked,
 };
 pub(super) use gpu::{NO_USER_NAMESPACES, asks_for_cards};
+pub(super) use mounts::point_of;
 pub(super) use owners::{Nodes, demanded, nodes};
 pub(super) use questions::questions;
-pub(super) use scc::required as required_scc;
+pub(super) use scc::{Constraint, Filters, Ids, NESTED, constraint, required as required_scc};
 pub(super) use within::inside_proc;
 
 /// What CRI-O leaves to a container's root, and what containerd does beyond that.
@@ -50,11 +48,6 @@ const CONTAINERD: &[Capability] = &[
     Capability::CAP_SYS_CHROOT,
     Capability::CAP_SETFCAP,
 ];
-
-/// What kubelets have hidden: first what other files cover, then what is read-only. Of paths that are not there on every machine
-/// none is named.
-const MASKED: &[&str] = &["acpi", "interrupts", "kcore", "keys", "timer_list"];
-const READ_ONLY: &[&str] = &["bus", "fs", "irq", "sys", "sysrq-trigger"];
 
 /// A container's own field, else the pod's.
 pub(super) fn context<'a>(workload: &'a Workload, container: &'a Value, field: &str) -> Option<&'a Value> {
@@ -110,9 +103,22 @@ pub(super) fn user(cluster: &Cluster, workload: &Workload, container: &Value) ->
     if let Some(user) = named.and_then(|user| u32::try_from(user).ok()) {
         return (user, true);
     }
+    // what the kubelet says of a pod that runs
+    if let Some(user) = of_status(workload, container, "uid") {
+        return (user, true);
+    }
     // any will do: all but root are alike
     let other = is(context(workload, container, "runAsNonRoot"), true) || scc::chooses_user(workload);
     (cluster.image_user.unwrap_or(if other { 1000 } else { 0 }), false)
+}
+
+/// An id that a container of a pod in a cluster runs with, as its status tells since Kubernetes 1.31.
+fn of_status(workload: &Workload, container: &Value, id: &str) -> Option<u32> {
+    let status = workload.object.get("status").filter(|_| workload.way().is_here())?;
+    let lists = ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"];
+    let all = lists.into_iter().filter_map(|list| status.get(list)?.as_array()).flatten();
+    let mut own = all.filter(|one| one.get("name").is_some() && one.get("name") == container.get("name"));
+    u32::try_from(own.find_map(|one| one.pointer("/user/linux")?.get(id)?.as_u64())?).ok()
 }
 
 /// The capabilities of one of its lists, as they are written.
@@ -189,7 +195,7 @@ pub(super) fn inside(cluster: &Cluster, workload: &Workload, container: &Value) 
     let userns = user_namespace(cluster, workload);
     process(&mut host, cluster, workload, container);
     ids(&mut host, userns);
-    host.mounts = mounts(cluster, workload, container, userns);
+    host.mounts = mounts::mounts(cluster, workload, container, userns);
     confinement::security(&mut host, cluster, workload, container);
     // every image has one that anybody would build on
     host.files.insert("/tmp".into(), Fact::Present(FileKind::Directory));
@@ -220,7 +226,8 @@ fn process(host: &mut Host, cluster: &Cluster, workload: &Workload, container: &
     let (uid, _) = user(cluster, workload, container);
     (process.uid, process.real_uid) = (Fact::Present(uid), Fact::Present(uid));
     let gid = context(workload, container, "runAsGroup").and_then(Value::as_u64);
-    let gid = gid.and_then(|gid| u32::try_from(gid).ok()).unwrap_or(0);
+    let gid = gid.and_then(|gid| u32::try_from(gid).ok());
+    let gid = gid.or_else(|| of_status(workload, container, "gid")).unwrap_or(0);
     (process.gid, process.real_gid) = (Fact::Present(gid), Fact::Present(gid));
     let bounding = capabilities(cluster, container);
     let held = Fact::Present(if uid == 0 { bounding } else { CapabilitySet::default() });
@@ -256,85 +263,6 @@ fn ids(host: &mut Host, userns: bool) {
     namespace.exists = Fact::Present(true);
     namespace.setgroups = Fact::Present("allow".to_owned());
     namespace.uid_map_writable = Fact::Present(true);
-}
-
-fn mounts(cluster: &Cluster, workload: &Workload, container: &Value, userns: bool) -> Fact<Vec<Mount>> {
-    // nobody has seen what gVisor shows of these
-    if cluster.runtime == Runtime::GVisor {
-        return Fact::Unknown;
-    }
-    let root = if is(own(container, "readOnlyRootFilesystem"), true) { "ro" } else { "rw" };
-    let options = "rw,nosuid,nodev,noexec,relatime";
-    let mut lines = vec![
-        format!("1 0 0:1 / / {root},relatime - overlay overlay rw"),
-        format!("2 1 0:2 / /proc {options} - proc proc rw"),
-        "3 1 0:3 / /dev rw,nosuid - tmpfs tmpfs rw".to_owned(),
-        format!("4 1 0:4 / /sys {} - sysfs sysfs rw", options.replacen("rw", "ro", 1)),
-    ];
-    let mut on_proc = |path: &str, rest: &str| {
-        let id = lines.len() + 1;
-        lines.push(format!("{id} 2 {}", rest.replace("PATH", &format!("/proc/{path}"))));
-    };
-    let asked = unmasked(container) && userns;
-    // 1.33.0 and 1.33.1 add their own to what they are told
-    let faulty = cluster.runtime == Runtime::CriO
-        && cluster
-            .runtime_version
-            .is_some_and(|version| version >= Version::new(1, 33, 0) && version < Version::new(1, 33, 2));
-    if !privileged(container) && (!asked || faulty) {
-        for path in MASKED {
-            on_proc(path, "0:5 /null PATH rw,nosuid - tmpfs tmpfs rw");
-        }
-    }
-    if !privileged(container) && !asked {
-        for path in READ_ONLY {
-            on_proc(path, &format!("0:2 /{path} PATH ro,nosuid,nodev,noexec,relatime - proc proc rw"));
-        }
-    }
-    let mut found: Vec<Mount> = lines.iter().filter_map(|line| Mount::parse(line)).collect();
-    volumes(workload, container, &mut found);
-    Fact::Present(found)
-}
-
-/// Volumes are mounted on the root, or on one another; of what they are made nothing is known.
-fn volumes(workload: &Workload, container: &Value, mounts: &mut Vec<Mount>) {
-    let all = workload.volumes();
-    for volume in mounts_of(container).take(1000) {
-        let Some(point) = point_of(volume).filter(|point| point.parent().is_some()) else { continue };
-        let below = mounts.iter().filter(|mount| mount.rest(&point).is_some());
-        let parent = below.max_by_key(|mount| mount.point.as_os_str().len()).map_or(1, |mount| mount.id);
-        let Ok(id) = i32::try_from(mounts.len() + 1) else { return };
-        let mode = if is(volume.get("readOnly"), true) { "ro" } else { "rw" };
-        let Some(mut mount) =
-            Mount::parse(&format!("{id} {parent} 0:9 / /x {mode},relatime - ext4 volume rw"))
-        else {
-            continue;
-        };
-        mount.point = point;
-        if is_in_memory(volume, &all) {
-            "tmpfs".clone_into(&mut mount.filesystem);
-        }
-        mounts.push(mount);
-    }
-}
-
-/// Where a volume is mounted, as runtimes take it: from the root on, and `..` is the directory above.
-pub(super) fn point_of(mount: &Value) -> Option<PathBuf> {
-    let mut point = PathBuf::from("/");
-    for part in Path::new(mount.get("mountPath")?.as_str()?).components() {
-        match part {
-            Component::Normal(name) => point.push(name),
-            Component::ParentDir => _ = point.pop(),
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-        }
-    }
-    Some(point)
-}
-
-/// Whether it is a directory in memory.
-fn is_in_memory(mount: &Value, all: &HashMap<&Value, &Value>) -> bool {
-    let volume = mount.get("name").and_then(|name| all.get(name));
-    volume.and_then(|volume| volume.pointer("/emptyDir/medium")?.as_str()) == Some("Memory")
 }
 
 /// The volumes that a container mounts, each with its mount.

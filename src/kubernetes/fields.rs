@@ -56,15 +56,15 @@ const CONTAINER: &[Field] = &[("securityContext", Kind::Fields(CONTAINER_CONTEXT
 const POD_CONTEXT: &[Field] = &[
     ("appArmorProfile", Kind::Profile),
     ("fsGroup", Kind::Id),
-    ("fsGroupChangePolicy", Kind::Text),
+    ("fsGroupChangePolicy", Kind::Word(&["OnRootMismatch", "Always"])),
     ("runAsGroup", Kind::Id),
     ("runAsNonRoot", Kind::Truth),
     ("runAsUser", Kind::Id),
-    ("seLinuxChangePolicy", Kind::Text),
+    ("seLinuxChangePolicy", Kind::Word(&["MountOption", "Recursive"])),
     ("seLinuxOptions", Kind::Fields(SELINUX)),
     ("seccompProfile", Kind::Profile),
     ("supplementalGroups", Kind::Ids),
-    ("supplementalGroupsPolicy", Kind::Text),
+    ("supplementalGroupsPolicy", Kind::Word(&["Merge", "Strict"])),
     ("sysctls", Kind::Any),
     ("windowsOptions", Kind::Object),
 ];

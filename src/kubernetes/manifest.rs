@@ -33,6 +33,8 @@ pub struct Workload {
     pub(super) object: Arc<Value>,
     way: Way,
     custom: bool,
+    /// Whether the object has other pods as well.
+    several: bool,
     around: Arc<Around>,
 }
 
@@ -43,7 +45,8 @@ impl Workload {
     #[must_use]
     pub fn title(&self) -> String {
         // of several pods in one object each has its place
-        let place = if self.way.is_numbered() { format!(" {}", self.way) } else { String::new() };
+        let place =
+            if self.several || self.way.is_numbered() { format!(" {}", self.way) } else { String::new() };
         crate::visible::line(&format!("{}/{}{place}", self.kind, self.name)).into_owned()
     }
 

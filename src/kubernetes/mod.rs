@@ -207,13 +207,7 @@ impl Cluster {
         let refused = refusal::all(self, workload, found);
         let host = facts::inside(self, workload, found);
         let mut prediction = predict(&host, sandbox);
-        for finding in &mut prediction.obstacles {
-            cure::put_last(finding, |patch| {
-                let change = patch.clone().into();
-                let refused = refusal::of_change(self, workload, container, &change, &refused)?;
-                Some(format!("{}: {}", self.runtime, refused.text))
-            });
-        }
+        cure::put_refused_last(self, workload, container, &refused, &mut prediction.obstacles);
         cure::name_volumes(workload, &mut prediction.obstacles);
         own::look_first(self, workload, found, &mut prediction.obstacles);
         neighbours::name_in_prices(workload, container, &mut prediction.obstacles);

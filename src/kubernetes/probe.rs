@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::facts::{APPARMOR, volumes_of};
-use super::manifest::Workload;
+use super::facts::{APPARMOR, Nodes, nodes, volumes_of};
+use super::manifest::{Workload, starts_up};
 use super::refusal::is_for_windows;
 use super::{ManifestError, yaml};
 
@@ -20,10 +20,12 @@ const KEPT: &[&str] = &[
     "nodeSelector",
     "os",
     "priorityClassName",
+    "resourceClaims",
     "resources",
     "runtimeClassName",
     "schedulerName",
     "securityContext",
+    "serviceAccount",
     "serviceAccountName",
     "tolerations",
 ];
@@ -61,14 +63,20 @@ pub fn probe(workload: &Workload, container: &str, line: &[String]) -> Result<St
         command.extend_from_slice(line);
     }
     let mut asks = Map::new();
-    for field in ["image", "imagePullPolicy", "resources", "securityContext"] {
+    for field in ["env", "envFrom", "image", "imagePullPolicy", "resources", "securityContext"] {
         if let Some(value) = found.get(field) {
             asks.insert(field.to_owned(), value.clone());
         }
     }
     asks.insert("name".into(), json!(name));
     asks.insert("command".into(), json!(command));
-    let (volumes, mounts) = shared(workload, found);
+    let (mut volumes, mounts) = shared(workload, found);
+    let before = prepare(workload, found);
+    for volume in before.iter().flat_map(|one| shared(workload, one).0) {
+        if !volumes.contains(&volume) {
+            volumes.push(volume);
+        }
+    }
     if !mounts.is_empty() {
         asks.insert("volumeMounts".into(), Value::Array(mounts));
     }
@@ -81,39 +89,94 @@ pub fn probe(workload: &Workload, container: &str, line: &[String]) -> Result<St
             spec.insert((*field).to_owned(), value.clone());
         }
     }
+    if !before.is_empty() {
+        spec.insert("initContainers".into(), json!(before));
+    }
     spec.insert("restartPolicy".into(), json!("Never"));
     spec.insert("containers".into(), json!([asks]));
     let mut template = json!({ "spec": spec });
-    // AppArmor's profile may be named there
-    if let (Some(template), Some(annotations)) =
-        (template.as_object_mut(), workload.pod().pointer("/metadata/annotations").and_then(Value::as_object))
-    {
-        let others = |name: &str| {
-            let of = name.strip_prefix(APPARMOR).and_then(|rest| rest.strip_prefix('/'));
-            of.is_some_and(|of| of != container)
-        };
-        // a job with a sidecar never ends
-        let kept = annotations.iter().filter(|(name, _)| !others(name) && !name.starts_with("sidecar."));
-        let kept: Map<String, Value> = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
-        if !kept.is_empty() {
-            template.insert("metadata".into(), json!({ "annotations": kept }));
-        }
+    let pod = metadata(workload, container);
+    if let (Some(template), false) = (template.as_object_mut(), pod.is_empty()) {
+        template.insert("metadata".into(), Value::Object(pod));
     }
-    let mut metadata = json!({ "generateName": "bwrap-doctor-" });
-    if let (Some(metadata), Some(namespace)) =
-        (metadata.as_object_mut(), workload.object.pointer("/metadata/namespace"))
+    let mut own = json!({ "generateName": "bwrap-doctor-" });
+    if let (Some(own), Some(namespace)) =
+        (own.as_object_mut(), workload.object.pointer("/metadata/namespace"))
     {
-        metadata.insert("namespace".into(), namespace.clone());
+        own.insert("namespace".into(), namespace.clone());
     }
     let job: Value = json!({
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": metadata,
+        "metadata": own,
         "spec": { "backoffLimit": 0, "ttlSecondsAfterFinished": 3600, "template": template },
     });
     let mut text = String::new();
     yaml::written(&job, 0, &mut text);
     Ok(text)
+}
+
+/// By what a container beside it is brought into a pod, and what keeps it out: a job with one that stays never ends.
+const BROUGHT: &[(&str, &str)] = &[
+    ("linkerd.io/inject", "disabled"),
+    ("sidecar.istio.io/inject", "false"),
+    ("vault.hashicorp.com/agent-inject", "false"),
+];
+
+/// How annotations begin that are for such a container.
+const OF_BROUGHT: &[&str] = &["sidecar.", "config.linkerd.io/", "vault.hashicorp.com/"];
+
+/// How labels begin by which others than nodes and webhooks find a pod: a Service would send the probe what is meant for the pod.
+const OF_OTHERS: &[&str] = &[
+    "app.kubernetes.io/",
+    "batch.kubernetes.io/",
+    "controller-",
+    "helm.sh/",
+    "job-name",
+    "pod-template-hash",
+];
+
+/// Of the pod's own what a node, a webhook or a profile of AppArmor's goes by. AWS Fargate takes pods by any label.
+fn metadata(workload: &Workload, container: &str) -> Map<String, Value> {
+    let all = |field: &str| workload.pod().pointer(&format!("/metadata/{field}")).and_then(Value::as_object);
+    let begins = |name: &str, rows: &[&str]| rows.iter().any(|start| name.starts_with(start));
+    let brought = |name: &str| BROUGHT.iter().find(|(known, _)| *known == name).map(|(_, out)| *out);
+    let others = |name: &str| {
+        let of = name.strip_prefix(APPARMOR).and_then(|rest| rest.strip_prefix('/'));
+        of.is_some_and(|of| of != container)
+    };
+    let fargate = nodes(workload) == Some(Nodes::Fargate);
+    let label = |name: &str| (fargate || name.contains('/')) && !begins(name, OF_OTHERS);
+    let annotation = |name: &str| !others(name) && !begins(name, OF_BROUGHT);
+    let kept = |field: &str, keeps: &dyn Fn(&str) -> bool| {
+        let all = all(field).into_iter().flatten();
+        let kept = all.filter_map(|(name, value)| match brought(name) {
+            Some(out) => Some((name.clone(), json!(out))),
+            None => keeps(name).then(|| (name.clone(), value.clone())),
+        });
+        kept.collect::<Map<_, _>>()
+    };
+    let both = [("annotations", kept("annotations", &annotation)), ("labels", kept("labels", &label))];
+    let both = both.into_iter().filter(|(_, kept)| !kept.is_empty());
+    both.map(|(field, kept)| (field.to_owned(), Value::Object(kept))).collect()
+}
+
+/// Containers that start the pod up and put something where this one finds it, as bwrap itself: into a directory that is empty without
+/// them. Those that hold what somebody else may hold are left out.
+fn prepare<'a>(workload: &'a Workload, container: &'a Value) -> Vec<&'a Value> {
+    let empty = |one: &Value| {
+        let volumes = volumes_of(workload, one).map(|(_, volume)| volume);
+        let empty = volumes.filter(|volume| volume.get("emptyDir").is_some());
+        empty.filter_map(|volume| volume.get("name").cloned()).collect::<Vec<_>>()
+    };
+    let wanted = empty(container);
+    let claims = |one: &Value| {
+        volumes_of(workload, one).any(|(_, volume)| CLAIMS.iter().any(|field| volume.get(*field).is_some()))
+    };
+    let before = workload.listed().take_while(|(one, _)| !std::ptr::eq(*one, container));
+    let before = before.filter(|(one, list)| starts_up(one, list) && !claims(one));
+    let before = before.filter(|(one, _)| empty(one).iter().any(|name| wanted.contains(name)));
+    before.map(|(one, _)| one).collect()
 }
 
 /// The volumes that a container mounts, and where; without those that one pod at a time may have, which would wait for the other.

@@ -71,3 +71,36 @@ fn text(value: &Value) -> Option<String> {
         _ => None,
     }
 }
+
+/// Whether it is an amount at all: a number with a unit, or with an exponent.
+pub(super) fn is_one(written: &str) -> bool {
+    let unsigned = written.trim_start_matches(['+', '-']);
+    let digits = unsigned.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
+    let (number, unit) = unsigned.split_at_checked(digits).unwrap_or_default();
+    let exponent = |unit: &str| {
+        let rest = unit.strip_prefix(['e', 'E'])?;
+        let rest = rest.strip_prefix(['+', '-']).unwrap_or(rest);
+        Some(!rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    written.len() - unsigned.len() <= 1
+        && number.bytes().any(|byte| byte.is_ascii_digit())
+        && number.matches('.').count() <= 1
+        && (UNITS.iter().any(|(known, _)| *known == unit) || exponent(unit) == Some(true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_amount_is_a_number_with_a_unit() {
+        for amount in ["1", "0.5", "500m", "1Gi", "-1", "1e3", "1E3", "2E", ".5", "5.", "1e-3", "100k"] {
+            assert!(is_one(amount), "{amount}");
+        }
+        for other in
+            ["1GB", "1 GiB", "1 Gi", "", "Gi", "1mi", "1K", "--1", "1.2.3", "1Gi ", "e3", "1e", "true"]
+        {
+            assert!(!is_one(other), "{other}");
+        }
+    }
+}

@@ -4,9 +4,11 @@ mod admission;
 mod capabilities;
 mod clouds;
 mod ids;
+mod kinds;
 mod node;
 mod scc;
 mod server;
+mod shapes;
 mod values;
 mod volumes;
 

@@ -40,8 +40,13 @@ impl fmt::Display for Standard {
 const ADDED: &str = "AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE SETFCAP SETGID SETPCAP SETUID \
                      SYS_CHROOT";
 
-/// Domains of SELinux that baseline lets be named.
-const DOMAINS: &str = "container_t container_init_t container_kvm_t container_engine_t";
+/// Domains of SELinux that baseline lets be named, and since when.
+const DOMAINS: &[(&str, (u32, u32))] = &[
+    ("container_engine_t", (1, 31)),
+    ("container_init_t", (1, 0)),
+    ("container_kvm_t", (1, 0)),
+    ("container_t", (1, 0)),
+];
 
 /// Volumes that restricted lets be mounted.
 const VOLUMES: &[&str] = &[
@@ -83,21 +88,16 @@ pub fn standard(workload: &Workload, cluster: &Cluster) -> (Standard, Vec<String
         }
     }
     for volume in listed(spec.get("volumes")) {
-        let kinds = volume
-            .as_object()
-            .into_iter()
-            .flatten()
-            .filter(|(name, value)| *name != "name" && !value.is_null());
-        for (kind, _) in kinds {
+        for kind in kinds_of_volumes(volume) {
             if kind == "hostPath" {
                 baseline.push("a hostPath volume".to_owned());
-            } else if !VOLUMES.contains(&kind.as_str()) {
+            } else {
                 restricted.push(format!("a volume of the kind {}", crate::visible::line(kind)));
             }
         }
     }
     // by these names and no others: the one with slashes is none of them
-    let unsafe_ones = sysctls::written(workload).filter(|(name, _)| !sysctls::SAFE.contains(name));
+    let unsafe_ones = sysctls::written(workload).filter(|(name, _)| !sysctls::is_safe(cluster, name));
     baseline.extend(unsafe_ones.map(|(name, _)| format!("the sysctl {}", crate::visible::line(name))));
     for (container, _) in workload.listed() {
         against(workload, cluster, container, &mut baseline, &mut restricted);
@@ -111,6 +111,13 @@ pub fn standard(workload: &Workload, cluster: &Cluster) -> (Standard, Vec<String
     }
     let level = if restricted.is_empty() { Standard::Restricted } else { Standard::Baseline };
     (level, restricted)
+}
+
+/// What a volume is, where that is none of those that restricted lets be mounted.
+pub(super) fn kinds_of_volumes(volume: &Value) -> impl Iterator<Item = &str> {
+    let fields = volume.as_object().into_iter().flatten();
+    let kinds = fields.filter(|(name, value)| *name != "name" && !value.is_null());
+    kinds.map(|(kind, _)| kind.as_str()).filter(|kind| !VOLUMES.contains(kind))
 }
 
 /// Whether a probe or hook asks another host than its pod.
@@ -175,7 +182,9 @@ fn against(
         }
     }
     for domain in set("seLinuxOptions").filter_map(|options| options.get("type")?.as_str()) {
-        if !domain.is_empty() && !among(DOMAINS, domain) {
+        let since = DOMAINS.iter().find(|(name, _)| *name == domain).map(|(_, since)| *since);
+        let admitted = since.is_some_and(|since| cluster.kubernetes.is_none_or(|version| version >= since));
+        if !domain.is_empty() && !admitted {
             baseline.push(format!("the SELinux type {}", crate::visible::line(domain)));
         }
     }

@@ -8,6 +8,12 @@ use super::ManifestError;
 /// nothing; what begins with blanks may stand below something else.
 const FILES: &[(&[&str], &str)] = &[
     (&["services:"], COMPOSE),
+    (&["containerDefinitions:"], ECS),
+    (&["taskDefinition:"], ECS),
+    (
+        &["- op:"],
+        "a JSON Patch (RFC 6902): judge what it makes, as by `kubectl kustomize DIRECTORY | bwrap-doctor pod -`",
+    ),
     (&["on:", "jobs:"], WORKFLOW),
     (&["true:", "jobs:"], WORKFLOW),
     (&["gitlabUrl:"], GITLAB_VALUES),
@@ -50,10 +56,14 @@ const FILES: &[(&[&str], &str)] = &[
         &["singleuser:"],
         "values of JupyterHub's chart: judge a user's pod, by `kubectl get pod NAME -o yaml | bwrap-doctor pod -`; its fields go into singleuser.extraPodConfig",
     ),
+    (&["replicaCount:"], HELM_VALUES),
+    (&["podSecurityContext:"], HELM_VALUES),
     (
-        &["replicaCount:"],
-        "values of a Helm chart: judge what it makes: `helm template CHART --values FILE | bwrap-doctor pod -`",
+        &["name:", "image:"],
+        "a container without its pod: make it the first of `containers:` below `spec:`, and judge that: `bwrap-doctor pod FILE`",
     ),
+    (&["image:", "resources:"], HELM_VALUES),
+    (&["resources: {"], HELM_VALUES),
     (&["patches:"], KUSTOMIZATION),
     (&["patchesStrategicMerge:"], KUSTOMIZATION),
     (&["resources:"], KUSTOMIZATION),
@@ -64,7 +74,7 @@ const FILES: &[(&[&str], &str)] = &[
     (&[" dockerComposeFile:"], DEVCONTAINER),
     (
         &["schemaVersion:"],
-        "a devfile: judge the pod of the workspace, by `kubectl get pod NAME -o yaml | bwrap-doctor pod -`; its fields go into the attribute pod-overrides",
+        "a devfile: judge the pod of the workspace, by `kubectl get pod NAME -o yaml | bwrap-doctor pod -`; its fields go into the attribute pod-overrides, and those of a container into container-overrides",
     ),
     (
         &["Name:", "Namespace:"],
@@ -89,12 +99,12 @@ const FILES: &[(&[&str], &str)] = &[
         &["containers:"],
         "the specification of a pod without the pod: judge it below `spec:`, as by `sed 's/^/ /; 1i spec:' FILE | bwrap-doctor pod -`",
     ),
-    (
-        &["name:", "image:"],
-        "a container without its pod: make it the first of `containers:` below `spec:`, and judge that: `bwrap-doctor pod FILE`",
-    ),
 ];
 
+const HELM_VALUES: &str =
+    "values of a Helm chart: judge what it makes: `helm template CHART --values FILE | bwrap-doctor pod -`";
+const ECS: &str =
+    "a task of Amazon ECS, which has no pod: `bwrap-doctor check` in its container says what to change there";
 const COMPOSE: &str =
     "a file of Compose, which has no pod: `bwrap-doctor check` in its container says what to change there";
 const WORKFLOW: &str = "a workflow of GitHub Actions: its pod is the runner's, with Actions Runner Controller: `kubectl get autoscalingrunnerset -A -o yaml | bwrap-doctor pod -`";
@@ -136,29 +146,84 @@ const KINDS: &[(&str, &str, &str)] = &[
         "the pod's fields stand in spec.securityContext and spec.containers",
     ),
     ("RunnerSet", "actions.summerwind.dev", "the pod's fields stand in spec.template.spec"),
-    ("Task", "tekton.dev", "the pod's fields stand in podTemplate of its TaskRun"),
-    ("TaskRun", "tekton.dev", "the pod's fields stand in spec.podTemplate"),
-    ("Pipeline", "tekton.dev", "the pod's fields stand in podTemplate of its PipelineRun"),
-    ("PipelineRun", "tekton.dev", "the pod's fields stand in spec.taskRunTemplate.podTemplate"),
+    (
+        "Task",
+        "tekton.dev",
+        "the pod's fields stand in podTemplate of its TaskRun (hostUsers), and a container's (procMount) in the securityContext of a step or of stepTemplate",
+    ),
+    (
+        "TaskRun",
+        "tekton.dev",
+        "the pod's fields stand in spec.podTemplate (hostUsers), and a container's (procMount) in the securityContext of a step or of stepTemplate in its Task",
+    ),
+    (
+        "Pipeline",
+        "tekton.dev",
+        "the pod's fields stand in podTemplate of its PipelineRun (hostUsers), and a container's (procMount) in the steps of its Tasks",
+    ),
+    (
+        "PipelineRun",
+        "tekton.dev",
+        "the pod's fields stand in spec.taskRunTemplate.podTemplate (hostUsers), and a container's (procMount) in the steps of its Tasks",
+    ),
+    ("ClusterTask", "tekton.dev", "the pod's fields stand in podTemplate of its TaskRun"),
+    (
+        "StepAction",
+        "tekton.dev",
+        "a container's fields (procMount) stand in spec.securityContext, and the pod's in podTemplate of its TaskRun",
+    ),
+    ("Runner", "actions.summerwind.dev", "the pod's fields stand in spec, beside the runner's"),
+    (
+        "VirtualMachine",
+        "kubevirt.io",
+        "it is a virtual machine, whose guest has bwrap: `bwrap-doctor check` there",
+    ),
     ("Workflow", "argoproj.io", "the pod's fields stand in spec.podSpecPatch"),
     ("WorkflowTemplate", "argoproj.io", "the pod's fields stand in spec.podSpecPatch"),
     ("CronWorkflow", "argoproj.io", "the pod's fields stand in spec.workflowSpec.podSpecPatch"),
-    ("Service", "serving.knative.dev", "the pod's fields stand in spec.template.spec"),
+    (
+        "Service",
+        "serving.knative.dev",
+        "the pod's fields stand in spec.template.spec, and Knative takes neither hostUsers nor procMount there: run it as a Deployment, or bind the outer /proc in the sandbox",
+    ),
     ("ClusterWorkflowTemplate", "argoproj.io", "the pod's fields stand in spec.podSpecPatch"),
-    ("DevWorkspace", "workspace.devfile.io", "the pod's fields stand in the attribute pod-overrides"),
+    (
+        "DevWorkspace",
+        "workspace.devfile.io",
+        "the pod's fields stand in the attribute pod-overrides (hostUsers), and a container's (procMount) in container-overrides of its component",
+    ),
     (
         "HelmRelease",
         "helm.toolkit.fluxcd.io",
         "judge what its chart makes: helm template CHART | bwrap-doctor pod -",
     ),
     ("Application", "argoproj.io", "judge what it deploys: argocd app manifests NAME | bwrap-doctor pod -"),
+    ("Job", CLOUD_RUN, NO_POD),
+    ("Execution", CLOUD_RUN, NO_POD),
+    ("Service", CLOUD_RUN, NO_POD),
+    ("WorkerPool", CLOUD_RUN, NO_POD),
     ("pipeline", "", "it is Drone's, whose runner makes the pod"),
     ("Status", "", "it is an answer of the API server: bwrap-doctor explain - <FILE"),
     ("Event", "", "it is what happened to something: bwrap-doctor explain - <FILE"),
 ];
 
+/// Google's service, whose Services are Knative's by their group, and have its own annotations.
+const CLOUD_RUN: &str = "run.googleapis.com";
+
+/// What is said of containers that are in no pod.
+pub(super) const NO_POD: &str = "it is Cloud Run's, which has no pod and none of its fields: `bwrap-doctor check` in its container says what to do there";
+
+/// Whether an object is for Cloud Run, whatever its group.
+fn of_cloud_run(object: &Value) -> bool {
+    ["/metadata/annotations", "/spec/template/metadata/annotations"].iter().any(|place| {
+        let annotations = object.pointer(place).and_then(Value::as_object);
+        annotations.is_some_and(|all| all.keys().any(|name| name.starts_with("run.googleapis.com/")))
+    })
+}
+
 /// What to do with a kind of somebody else's.
-pub(super) fn kind(kind: &str, group: &str) -> Option<&'static str> {
+pub(super) fn kind(kind: &str, group: &str, object: &Value) -> Option<&'static str> {
+    let group = if group == "serving.knative.dev" && of_cloud_run(object) { CLOUD_RUN } else { group };
     KINDS.iter().find(|(name, of, _)| *name == kind && *of == group).map(|(.., hint)| *hint)
 }
 

@@ -2,23 +2,34 @@
 
 use serde_json::Value;
 
-use super::Workload;
+use super::{Cluster, Workload};
 
-/// What every kubelet lets be set, and Pod Security's baseline.
-pub(super) const SAFE: &[&str] = &[
-    "kernel.shm_rmid_forced",
-    "net.ipv4.ip_local_port_range",
-    "net.ipv4.ip_local_reserved_ports",
-    "net.ipv4.ip_unprivileged_port_start",
-    "net.ipv4.ping_group_range",
-    "net.ipv4.tcp_fin_timeout",
-    "net.ipv4.tcp_keepalive_intvl",
-    "net.ipv4.tcp_keepalive_probes",
-    "net.ipv4.tcp_keepalive_time",
-    "net.ipv4.tcp_rmem",
-    "net.ipv4.tcp_syncookies",
-    "net.ipv4.tcp_wmem",
+/// What kubelets let be set, and Pod Security's baseline, each with the release that began to.
+const SAFE: &[(&str, (u32, u32))] = &[
+    ("kernel.shm_rmid_forced", (1, 0)),
+    ("net.ipv4.ip_local_port_range", (1, 0)),
+    ("net.ipv4.ip_local_reserved_ports", (1, 27)),
+    ("net.ipv4.ip_unprivileged_port_start", (1, 22)),
+    ("net.ipv4.ping_group_range", (1, 21)),
+    ("net.ipv4.tcp_fin_timeout", (1, 29)),
+    ("net.ipv4.tcp_keepalive_intvl", (1, 29)),
+    ("net.ipv4.tcp_keepalive_probes", (1, 29)),
+    ("net.ipv4.tcp_keepalive_time", (1, 29)),
+    ("net.ipv4.tcp_notsent_lowat", (1, 37)),
+    ("net.ipv4.tcp_rmem", (1, 32)),
+    ("net.ipv4.tcp_slow_start_after_idle", (1, 37)),
+    ("net.ipv4.tcp_syncookies", (1, 0)),
+    ("net.ipv4.tcp_wmem", (1, 32)),
 ];
+
+/// Where nobody says which release it is, the latest is not counted on.
+const USUAL: (u32, u32) = (1, 36);
+
+/// Whether every kubelet of this release lets a pod set it.
+pub(super) fn is_safe(cluster: &Cluster, name: &str) -> bool {
+    let release = cluster.kubernetes.unwrap_or(USUAL);
+    SAFE.iter().any(|(safe, since)| *safe == name && release >= *since)
+}
 
 /// A namespace that has parameters of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

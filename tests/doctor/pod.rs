@@ -336,3 +336,23 @@ fn kubectl_calls_it_by_another_name() {
     let named = ask(&["pod", "--runtime", "containerd", PODS]);
     assert_eq!((direct.status, &direct.out), (named.status, &named.out), "{DOCTOR}: {}", direct.err);
 }
+
+/// Each job says whose it is, and none is for what only starts the pod up, unless that is named.
+#[test]
+fn a_probe_says_what_it_is_for() {
+    let text = "kind: Pod\nmetadata: { name: p }\nspec: { initContainers: [{ name: clone }], containers: [{ name: c }] }\n";
+    let said = ask_with_input(&["pod", "--probe", "-"], text.as_bytes()).out;
+    assert!(said.contains("# Pod/p, container c\n# kubectl create -f FILE"), "{said}");
+    assert!(!said.contains("container clone"), "{said}");
+    let named = ask_with_input(&["pod", "--probe", "--container", "clone", "-"], text.as_bytes()).out;
+    assert!(named.contains("# Pod/p, container clone\n"), "{named}");
+}
+
+/// gVisor's versions are days, and people know of containerd that it is 2.
+#[test]
+fn versions_are_taken_as_they_are_known() {
+    for runtime in ["gvisor=release-20250101.0", "gvisor=20250101", "containerd=2", "containerd=2.1"] {
+        let said = ask_with_input(&["pod", "--runtime", runtime, "-"], MASKED.as_bytes());
+        assert_ne!(said.status, 2, "{runtime}: {}", said.err);
+    }
+}

@@ -231,7 +231,10 @@ fn a_change_goes_to_who_makes_the_pod() {
 fn commands_name_what_is_there() {
     let (_keep, node) = node();
     let of = |kind: &str, metadata: &str| {
-        let pod = "{ template: { spec: { restartPolicy: Never, containers: [{ name: c, image: i }] } } }";
+        let restart = if kind == "Job" { "Never" } else { "Always" };
+        let pod = format!(
+            "{{ template: {{ spec: {{ restartPolicy: {restart}, containers: [{{ name: c, image: i }}] }} }} }}"
+        );
         format!("kind: {kind}\nmetadata: {{ {metadata} }}\nspec: {pod}\n")
     };
     let whole = "--patch-type whole prints all of it";
@@ -360,4 +363,29 @@ fn what_would_not_start_is_not_written() {
     assert_eq!((input.status, input.out.as_str(), input.err.lines().count()), (2, "", 1), "{}", input.err);
     assert!(input.err.contains("-: standard input cannot be written to"), "{}", input.err);
     assert_eq!(fs::read_dir(&directory).unwrap().count(), 3);
+}
+
+/// Of an object with several pods, what is printed whole has all its changes: one after the other would take back the one before.
+#[test]
+fn an_object_with_several_pods_is_printed_once() {
+    let (_keep, node) = node();
+    let pods = "{ template: { spec: { containers: [{ name: c, image: i }] } } }";
+    let text = format!(
+        "apiVersion: batch.volcano.sh/v1alpha1\nkind: Job\nmetadata: {{ name: v }}\nspec: {{ tasks: [{pods}, {pods}] }}\n"
+    );
+    let whole = pod(&["--patch", "--patch-type", "whole"], &node, &text);
+    assert_eq!(whole.status, 0, "{}", whole.err);
+    assert_eq!(whole.out.matches("kubectl replace --force -f PATCH\n").count(), 1, "{}", whole.out);
+    assert_eq!(
+        whole.out.lines().filter(|line| line.trim() == "hostUsers: false").count(),
+        2,
+        "{}",
+        whole.out
+    );
+    assert!(whole.out.contains("# Job/v spec.tasks[1].template, container c\n"), "{}", whole.out);
+    let again = pod(&["--patch", "--patch-type", "whole"], &node, &whole.out);
+    assert_eq!(again.out.matches("nothing in it is to be changed").count(), 2, "{}", again.out);
+    // its webhook takes no change in its place
+    let json = pod(&["--patch"], &node, &text).out;
+    assert!(json.contains("no Job is patched in its place") && !json.contains("kubectl patch"), "{json}");
 }

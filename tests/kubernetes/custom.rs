@@ -20,6 +20,11 @@ fn a_template_of_pods_is_judged_wherever_it_is() {
             "/spec/podTemplate/spec/hostUsers",
         ),
         (
+            "leaderworkerset.x-k8s.io/v1\nkind: LeaderWorkerSet",
+            format!("leaderWorkerTemplate: {{ workerTemplate: {POD} }}"),
+            "/spec/leaderWorkerTemplate/workerTemplate/spec/hostUsers",
+        ),
+        (
             "keda.sh/v1alpha1\nkind: ScaledJob",
             format!("jobTargetRef: {{ template: {POD} }}"),
             "/spec/jobTargetRef/template/spec/hostUsers",
@@ -67,6 +72,32 @@ fn several_pods_of_an_object_are_changed_each_for_itself() {
     assert_eq!(cures[1].changed.title(), "Job/v spec.tasks[1].template");
     let new = edited(&text, &cures).unwrap();
     assert_eq!(new.matches("hostUsers: false").count(), 2, "{new}");
+    assert!(cures[0].changed.is_immutable());
+    // printed whole, it is one object with both, and nothing is left for the next time
+    let mut both = cures[0].clone();
+    assert!(both.take_up(&cures[1]));
+    let again = self::cures(&both.anew());
+    assert!(again.len() == 2 && again.iter().all(Cure::is_empty), "{}", both.anew());
+    // another object's are not its own
+    assert!(!both.take_up(&self::cures(&text)[1]));
+}
+
+/// Also where no list has them.
+#[test]
+fn several_pods_of_an_object_have_a_title_each() {
+    let text = format!(
+        "apiVersion: kubeflow.org/v1\nkind: PyTorchJob\nmetadata: {{ name: pt }}\nspec: {{ pytorchReplicaSpecs: {{ Master: {{ template: {POD} }}, \
+         Worker: {{ template: {POD} }} }} }}\n"
+    );
+    let titles: Vec<String> =
+        read(&text).unwrap().iter().map(bwrap_launch::kubernetes::Workload::title).collect();
+    assert_eq!(
+        titles,
+        [
+            "PyTorchJob/pt spec.pytorchReplicaSpecs.Master.template",
+            "PyTorchJob/pt spec.pytorchReplicaSpecs.Worker.template"
+        ]
+    );
 }
 
 /// A template of OpenShift's is a list of objects.

@@ -198,7 +198,7 @@ fn kubectl_finds_what_is_named() {
 fn what_is_made_anew_has_nothing_of_what_was() {
     let metadata = "name: w, uid: 7a, resourceVersion: '1', creationTimestamp: x, labels: { a: b }";
     let pod = format!(
-        "kind: Pod\nmetadata: {{ {metadata} }}\nstatus: {{ phase: Running }}\nspec:\n  nodeName: n\n  containers: [{{ name: c }}]\n  \
+        "kind: Pod\nmetadata: {{ {metadata} }}\nstatus: {{ phase: Running }}\nspec:\n  nodeName: n1\n  containers: [{{ name: c }}]\n  \
          ephemeralContainers: [{{ name: dbg }}]\n"
     );
     let job = |more: &str| {

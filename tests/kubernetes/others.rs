@@ -91,6 +91,26 @@ fn what_others_read_is_known() {
         ("containers:\n- name: c\n  image: x\n", "judge it below `spec:`"),
         ("name: c\nimage: x\n", "a container without its pod"),
         ("- job:\n    name: x\n", "Zuul"),
+        ("image: { tag: v1 }\npodSecurityContext: {}\nresources: {}\n", "values of a Helm chart"),
+        ("image: { tag: v1 }\nresources:\n  limits: {}\n", "values of a Helm chart"),
+        ("resources: {}\n", "values of a Helm chart"),
+        ("resources:\n- a.yaml\nimages:\n- name: x\n", "a kustomization"),
+        ("name: c\nimage: x\nresources: {}\n", "a container without its pod"),
+        ("{ \"family\": \"f\", \"containerDefinitions\": [] }\n", "Amazon ECS"),
+        ("- op: add\n  path: /spec/hostUsers\n  value: false\n", "a JSON Patch"),
+        ("apiVersion: tekton.dev/v1\nkind: Task\n", "(procMount) in the securityContext of a step"),
+        (
+            "apiVersion: workspace.devfile.io/v1alpha2\nkind: DevWorkspace\n",
+            "(procMount) in container-overrides",
+        ),
+        (
+            "apiVersion: serving.knative.dev/v1\nkind: Service\n",
+            "Knative takes neither hostUsers nor procMount",
+        ),
+        (
+            "apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nspec: { workloadRef: { kind: Deployment, name: d } }\n",
+            "that of the Deployment that spec.workloadRef names",
+        ),
         (
             "kind: Kustomization\napiVersion: kustomize.config.k8s.io/v1beta1\n",
             "kubectl kustomize DIRECTORY | bwrap-doctor pod -",

@@ -1,11 +1,11 @@
 //! What a place has of its own: cards, constraints of OpenShift, classes and volumes that stand in the same manifest.
 
 use bwrap_launch::host::Fact;
-use bwrap_launch::kubernetes::{Answer, Cluster, Cure, Runtime, read};
+use bwrap_launch::kubernetes::{Answer, Cluster, Runtime, read};
 use bwrap_launch::{Command, Sandbox};
 
 use crate::refused::{cure, on_kubernetes, pod, refused, starts, unmasked, with};
-use crate::{containerd, cri_o, foretell, line, one};
+use crate::{containerd, foretell, one};
 
 const CARD: &str = "resources: { limits: { nvidia.com/gpu: 1 } }";
 
@@ -67,38 +67,6 @@ fn nobody_is_a_user_like_others() {
             .iter()
             .all(|text| !text.contains("setuid"))
     );
-}
-
-fn with_scc(annotation: &str, value: &str, rest: &str) -> String {
-    format!(
-        "kind: Pod\nmetadata: {{ name: p, annotations: {{ openshift.io/{annotation}: {value} }} }}\nspec: {rest}\n"
-    )
-}
-
-#[test]
-fn constraints_of_openshift_are_asked_for_by_name() {
-    let clusters = [cri_o(bwrap_launch::Version::new(1, 34, 0))];
-    let plain = "{ containers: [{ name: c }] }";
-    for (annotation, value) in
-        [("required-scc", "restricted-v2"), ("scc", "restricted-v2"), ("required-scc", "nested-container")]
-    {
-        let patch =
-            Cure::of(&clusters, &one(&with_scc(annotation, value, plain)), "c", &line()).unwrap().patch();
-        assert!(
-            patch.contains("hostUsers: false") && patch.contains("required-scc: nested-container"),
-            "{patch}"
-        );
-        assert!(!patch.contains("SETFCAP"), "{patch}");
-    }
-    let asks = "{ hostUsers: false, containers: [{ name: c, securityContext: { runAsUser: 1000, procMount: Unmasked } }] }";
-    refused(
-        &clusters[0],
-        &one(&with_scc("required-scc", "restricted-v2", asks)),
-        "openshift.io/required-scc is restricted-v2",
-    );
-    starts(&clusters[0], &one(&with_scc("required-scc", "nested-container", asks)));
-    // of others nobody here knows what they admit
-    starts(&clusters[0], &one(&with_scc("required-scc", "ours", asks)));
 }
 
 fn with_class(handler: &str) -> Vec<bwrap_launch::kubernetes::Workload> {

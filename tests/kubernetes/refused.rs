@@ -85,7 +85,7 @@ fn without_user_namespaces() -> Vec<(Cluster, Workload)> {
         (containerd(), pod("", "volumeDevices: [{ name: d, devicePath: /dev/x }]")),
         (
             containerd(),
-            pod("volumes: [{ name: n, nfs: { server: s } }],", "volumeMounts: [{ name: n, mountPath: /n }]"),
+            pod("volumes: [{ name: s, nfs: { server: s } }],", "volumeMounts: [{ name: s, mountPath: /n }]"),
         ),
         (with(|cluster| cluster.image_user = Some(100_000)), pod("", "")),
         (with(|cluster| cluster.runtime_version = Some(Version::new(1, 7, 24))), here("")),

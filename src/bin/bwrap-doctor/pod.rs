@@ -84,15 +84,24 @@ pub(crate) fn run(task: &Pod, format: Format) -> Result {
     }
     if task.probe {
         let mut text = String::new();
-        let all = || pairs(&workloads, &wanted);
-        let jobs = all().map(|(workload, container)| probe(workload, container, &words));
-        let jobs: Vec<_> = jobs.map(|job| job.map_err(|error| error.to_string())).collect();
+        // one that only starts the pod up is meant where it is named, or there is no other
+        let meant = |(workload, container): &(&Workload, &str)| beside(workload, container).is_none();
+        let mut all: Vec<_> = pairs(&workloads, &wanted).collect();
+        if task.container.is_none() && all.iter().any(meant) {
+            all.retain(meant);
+        }
+        let jobs = all.into_iter().map(|(workload, container)| {
+            let title = format!("{}, container {container}", workload.title());
+            probe(workload, container, &words).map(|job| (title, job)).map_err(|error| error.to_string())
+        });
+        let jobs: Vec<_> = jobs.collect();
         if let (false, Some(Err(error))) = (jobs.iter().any(Result::is_ok), jobs.first()) {
             return Err(error.clone());
         }
         for job in jobs {
-            let Ok(job) = job.inspect_err(|error| _ = writeln!(text, "# {error}")) else { continue };
-            let _ = write!(text, "---\n# kubectl create -f FILE, then: kubectl logs -f job/NAME\n{job}");
+            let Ok((title, job)) = job.inspect_err(|error| _ = writeln!(text, "# {error}")) else { continue };
+            let how = "kubectl create -f FILE, then: kubectl logs -f job/NAME";
+            let _ = write!(text, "---\n# {title}\n# {how}\n{job}");
         }
         output::print(&text)?;
         return Ok(ExitCode::SUCCESS);
@@ -317,7 +326,10 @@ fn runtime(text: &str) -> Result<(Runtime, Option<Version>)> {
     let both = text.split_once("://").or_else(|| text.split_once('='));
     let (name, version) = both.map_or((text, None), |(name, version)| (name, Some(version)));
     let runtime = name.parse().map_err(|error: bwrap_launch::kubernetes::ManifestError| error.to_string())?;
+    // gVisor's are days: `release-20250101.0`
+    let version = version.map(|version| version.trim_start_matches("release-"));
     let parsed = version.map(|version| match numbers(version)[..] {
+        [Some(major)] => Ok(Version::new(major, 0, 0)),
         [Some(major), Some(minor)] => Ok(Version::new(major, minor, 0)),
         [Some(major), Some(minor), Some(patch), ..] => Ok(Version::new(major, minor, patch)),
         _ => Err(format!("no version of {runtime}: {version}")),

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::owners::{Nodes, nodes};
-use crate::host::Host;
+use super::owners::{Nodes, nodes, without_user_namespaces};
+use crate::host::{Fact, Host};
 use crate::kubernetes::{Cluster, Runtime, Workload};
 
 /// How the classes are called that are run by what is judged: runc and crun, and what adds devices to these.
@@ -33,6 +33,14 @@ pub(in crate::kubernetes) fn cluster_of<'a>(cluster: &'a Cluster, workload: &Wor
         Some(Nodes::Fargate | Nodes::Virtual) => {
             Cow::Owned(Cluster { node: Host::default(), runtime_version: None, ..cluster.clone() })
         }
+    };
+    let unknown = cluster.node.sysctl("user.max_user_namespaces").is_unknown();
+    let cluster = if unknown && without_user_namespaces(workload) {
+        let mut cluster = cluster.into_owned();
+        cluster.node.sysctls.insert("user.max_user_namespaces".into(), Fact::Present("0".into()));
+        Cow::Owned(cluster)
+    } else {
+        cluster
     };
     let gvisor = handler(workload).is_some_and(|class| GVISOR.iter().any(|name| class.contains(name)));
     if !gvisor || cluster.runtime == Runtime::GVisor {

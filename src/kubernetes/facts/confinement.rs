@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{context, own, privileged, profile};
+use super::{context, own, privileged, profile, scc};
 use crate::host::{Fact, Host, Security};
 use crate::kubernetes::{Cluster, Runtime, Workload};
 
@@ -20,7 +20,8 @@ pub(in crate::kubernetes) fn seccomp_asked(
     container: &Value,
 ) -> Option<String> {
     let field = context(workload, container, "seccompProfile").and_then(profile);
-    field.or_else(|| annotated_seccomp(cluster, workload, container))
+    let named = field.or_else(|| annotated_seccomp(cluster, workload, container));
+    named.or_else(|| scc::filters(workload).then(|| "RuntimeDefault".to_owned()))
 }
 
 fn annotated_seccomp(cluster: &Cluster, workload: &Workload, container: &Value) -> Option<String> {
@@ -114,6 +115,7 @@ pub(super) fn security(host: &mut Host, cluster: &Cluster, workload: &Workload, 
     } else if selinux(cluster) == Some(true) {
         let asked =
             context(workload, container, "seLinuxOptions").and_then(|options| options.get("type")?.as_str());
+        let asked = asked.or_else(|| scc::selinux_type(workload));
         let default = if privileged(container) { "spc_t" } else { "container_t" };
         let domain = asked.unwrap_or(default);
         host.security.label = Fact::Present(format!("system_u:system_r:{domain}:s0:c1,c2"));

@@ -55,7 +55,15 @@ const MARKS: &[(Mark, Nodes)] = &[
     (Mark::Node("gk3-"), Nodes::Autopilot),
     (Mark::Demanded("cloud.google.com/compute-class", "autopilot"), Nodes::Autopilot),
     (Mark::Demanded("cloud.google.com/compute-class", "autopilot-spot"), Nodes::Autopilot),
+    (Mark::Demanded("cloud.google.com/compute-class", "Balanced"), Nodes::Autopilot),
+    (Mark::Demanded("cloud.google.com/compute-class", "Performance"), Nodes::Autopilot),
+    (Mark::Demanded("cloud.google.com/compute-class", "Scale-Out"), Nodes::Autopilot),
 ];
+
+/// Whether it runs on nodes of EKS Auto Mode, whose Bottlerocket allows no user namespaces.
+pub(super) fn without_user_namespaces(workload: &Workload) -> bool {
+    demanded(workload, "eks.amazonaws.com/compute-type") == Some("auto")
+}
 
 /// Whose nodes the pod runs on.
 pub(in crate::kubernetes) fn nodes(workload: &Workload) -> Option<Nodes> {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     MAPS_HUGE_PAGES, MAPS_TMPFS, Nodes, apparmor_asked, confinement, gpu, hidden, inside_proc, kernel_since,
-    nodes, other_class, privileged, seccomp_asked, unmasked, user, user_namespace,
+    nodes, other_class, privileged, seccomp_asked, unmasked, user, user_namespace, words,
 };
 use crate::diagnosis;
 use crate::kubernetes::quantity::memory_limits;
@@ -38,6 +38,7 @@ pub(in crate::kubernetes) fn questions(
         ));
         return ask;
     }
+    ask.extend(net_admin(workload));
     ask.extend(hidden::question(workload, container, sandbox));
     ask.extend(other_class(cluster, workload).map(|class| {
         format!(
@@ -69,7 +70,7 @@ pub(in crate::kubernetes) fn questions(
             Some(format!("whether the node's kernel can show the {kind} volume {name} under other ids, as hostUsers: false needs"))
         }));
     }
-    let unsafe_ones = sysctls::asked(workload).filter(|name| !sysctls::SAFE.contains(&name.as_str()));
+    let unsafe_ones = sysctls::asked(workload).filter(|name| !sysctls::is_safe(cluster, name));
     ask.extend(unsafe_ones.map(|name| {
         let name = crate::visible::line(&name);
         format!("whether the kubelet lets pods set {name}, which is none of the safe sysctls: its --allowed-unsafe-sysctls")
@@ -115,6 +116,15 @@ pub(in crate::kubernetes) fn questions(
         ));
     }
     ask
+}
+
+/// What GKE Autopilot lets be added where the cluster was made so.
+fn net_admin(workload: &Workload) -> Option<String> {
+    let adds = || workload.listed().any(|(one, _)| words(one, "add").contains(&"NET_ADMIN"));
+    let asked = nodes(workload) == Some(Nodes::Autopilot) && adds();
+    asked.then(|| {
+        "whether the cluster of GKE Autopilot lets NET_ADMIN be added, as with --workload-policies=allow-net-admin".to_owned()
+    })
 }
 
 /// Whether a filter of this name is a file of the nodes that nobody here knows.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// By their names.
 #[derive(Debug, PartialEq, Default)]
@@ -15,6 +15,10 @@ pub(in crate::kubernetes) struct Around {
     volumes: HashMap<String, Value>,
     /// The volumes of claims, by namespace and name.
     claims: HashMap<(String, String), String>,
+    /// The storage classes of claims.
+    wanted: HashMap<(String, String), String>,
+    /// What storage classes make, as the specification of a volume.
+    classes: HashMap<String, Value>,
 }
 
 impl Around {
@@ -37,7 +41,13 @@ impl Around {
             }
             "PersistentVolumeClaim" => {
                 let claim = (space(text("/metadata/namespace")), name);
+                let class = text("/spec/storageClassName").map(|class| (claim.clone(), class));
+                self.wanted.extend(class);
                 self.claims.extend(text("/spec/volumeName").map(|volume| (claim, volume)));
+            }
+            "StorageClass" => {
+                let volume = text("/provisioner").map(|driver| json!({ "csi": { "driver": driver } }));
+                self.classes.extend(volume.map(|volume| (name, volume)));
             }
             _ => {}
         }
@@ -51,8 +61,10 @@ impl Around {
         self.handlers.get(class).map(String::as_str)
     }
 
-    /// What a claim is bound to: the specification of its volume.
+    /// What a claim is bound to, or will be by its storage class: the specification of its volume.
     pub(in crate::kubernetes) fn volume(&self, namespace: &str, claim: &str) -> Option<&Value> {
-        self.volumes.get(self.claims.get(&(namespace.to_owned(), claim.to_owned()))?)
+        let claim = (namespace.to_owned(), claim.to_owned());
+        let bound = self.claims.get(&claim).and_then(|volume| self.volumes.get(volume));
+        bound.or_else(|| self.classes.get(self.wanted.get(&claim)?))
     }
 }

@@ -5,6 +5,9 @@ use serde_json::Value;
 use super::Workload;
 use super::form::NATIVE;
 
+/// Custom resources whose webhooks refuse a change of their pods.
+const IMMUTABLE: &[(&str, &str)] = &[("JobSet", "jobset.x-k8s.io"), ("Job", "batch.volcano.sh")];
+
 impl Workload {
     /// As kubectl's command line names it, `Deployment/web -n team`; [`None`] where it gets its name from the API server only
     /// (`generateName`).
@@ -65,6 +68,26 @@ impl Workload {
     #[must_use]
     pub fn is_part(&self) -> bool {
         self.way().is_here() && self.object.get("kind").is_none_or(|kind| kind != "Pod")
+    }
+
+    /// Whether a cluster takes no change of the pods that it makes, and it has to be made anew.
+    ///
+    /// ```
+    /// use bwrap_launch::kubernetes::read;
+    /// let of = |kind: &str| read(&format!("{kind}\nspec: {{ template: {{ spec: {{ containers: [{{ name: c }}] }} }} }}\n"));
+    /// assert!(of("kind: Job")?[0].is_immutable() && of("apiVersion: jobset.x-k8s.io/v1alpha2\nkind: JobSet")?[0].is_immutable());
+    /// assert!(!of("kind: Deployment")?[0].is_immutable());
+    /// # Ok::<(), bwrap_launch::kubernetes::ManifestError>(())
+    /// ```
+    #[must_use]
+    pub fn is_immutable(&self) -> bool {
+        let group = self.object.get("apiVersion").and_then(Value::as_str);
+        let group = group.and_then(|version| version.rsplit_once('/')).map(|(group, _)| group);
+        match (self.kind.as_str(), self.custom) {
+            ("Pod" | "Job", false) => true,
+            (kind, true) => IMMUTABLE.iter().any(|row| *row == (kind, group.unwrap_or_default())),
+            _ => false,
+        }
     }
 
     /// Whether nothing comes of a change until somebody resumes it: a Deployment that is paused.

@@ -71,9 +71,10 @@ impl Reading {
             self.others.push(kind.to_owned());
         }
         let object = Arc::new(object);
+        let several = ways.len() > 1;
         for way in ways {
             let (kind, name, object) = (kind.to_owned(), name.clone(), Arc::clone(&object));
-            let workload = Workload { kind, name, object, way, custom, around: Arc::default() };
+            let workload = Workload { kind, name, object, way, custom, several, around: Arc::default() };
             self.containers += workload.listed().count();
             if self.containers > CONTAINERS {
                 return Err(ManifestError(format!(
@@ -101,11 +102,15 @@ impl Reading {
             let way = Way::new(if hooks { &[] } else { form.way });
             // an Argo Rollout may have its pod in the Deployment that it names
             let elsewhere = custom && way.of(object).is_none_or(Value::is_null);
+            if elsewhere && object.pointer("/spec/workloadRef").is_some() {
+                self.hints
+                    .push(format!("{kind}: its pod is that of the Deployment that spec.workloadRef names"));
+            }
             return (if elsewhere { Vec::new() } else { vec![way] }, custom);
         }
         self.around.add(kind, object);
         let (group, _) = group_of(object).unwrap_or_default();
-        if let Some(hint) = strangers::kind(kind, group) {
+        if let Some(hint) = strangers::kind(kind, group, object) {
             self.hints.push(format!("{kind}: {hint}"));
             return (Vec::new(), true);
         }
@@ -123,6 +128,9 @@ impl Reading {
         }
         if others.is_empty() {
             return Err(ManifestError("there is nothing in it".to_owned()));
+        }
+        if let Some(hint) = hints.first().filter(|hint| hint.ends_with(strangers::NO_POD)) {
+            return Err(ManifestError(format!("no pod in it, but {hint}")));
         }
         if let Some(hint) = hints.first() {
             return Err(ManifestError(format!(

@@ -24,7 +24,7 @@ impl Way {
     }
 
     /// Whether the object is the pod itself.
-    pub(super) fn is_here(&self) -> bool {
+    pub(in crate::kubernetes) fn is_here(&self) -> bool {
         self.0.is_empty()
     }
 
@@ -56,7 +56,7 @@ impl Way {
     }
 
     /// The object with another pod there; nothing of the old one is copied for it.
-    pub(super) fn replaced(&self, object: &Value, pod: &Value) -> Value {
+    pub(in crate::kubernetes) fn replaced(&self, object: &Value, pod: &Value) -> Value {
         replaced(object, &self.0, pod)
     }
 
@@ -109,7 +109,8 @@ fn replaced(at: &Value, way: &[String], pod: &Value) -> Value {
 }
 
 /// How fields are called that have a template.
-const TEMPLATES: &[&str] = &["podTemplate", "podTemplateSpec", "template"];
+const TEMPLATES: &[&str] =
+    &["leaderTemplate", "podTemplate", "podTemplateSpec", "template", "workerTemplate"];
 
 fn search(at: &Value, way: &mut Vec<String>, found: &mut Vec<Way>) {
     let children: Box<dyn Iterator<Item = (String, &Value)>> = match at {

@@ -95,7 +95,8 @@ fn by_autopilot(workload: &Workload) -> Option<Refusal> {
         minded.push("hostPort".to_owned());
     }
     let added = workload.listed().filter_map(|(one, _)| own(one, "capabilities")?.get("add")?.as_array());
-    let other = |name: &&str| !ADDED.split_whitespace().any(|known| known == *name);
+    // of NET_ADMIN the cluster decides, which is asked for
+    let other = |name: &&str| *name != "NET_ADMIN" && !ADDED.split_whitespace().any(|known| known == *name);
     minded.extend(
         added
             .flatten()

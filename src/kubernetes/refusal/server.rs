@@ -4,22 +4,28 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Refusal, ignored, refusal, twice, values};
+use super::{Refusal, ignored, kinds, refusal, shapes, twice, values};
 use crate::diagnosis::{Cause, PodPatch};
 use crate::kubernetes::facts::{
-    APPARMOR, HAS_USER_NAMESPACES, annotated_apparmor, context, demanded, drops_user_namespaces, is,
-    mounts_of, own, privileged, profile, unmasked,
+    APPARMOR, HAS_USER_NAMESPACES, annotated_apparmor, context, demanded, drops_user_namespaces,
+    has_apparmor_field, is, mounts_of, own, privileged, profile, unmasked,
 };
+use crate::kubernetes::manifest::starts_up;
 use crate::kubernetes::{Cluster, Workload};
 
 pub(super) fn refuses(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<Refusal> {
     let mut found = Vec::new();
     found.extend(other_system(workload));
     found.extend(user_namespace(cluster, workload));
+    found.extend(unknown_profile(cluster, workload, container));
+    found.extend(unknown_sidecars(cluster, workload, container));
     let volumes_there = volume_names(workload);
     for (one, _) in workload.listed() {
-        found.extend(of_container(workload, one, &volumes_there, std::ptr::eq(one, container)));
+        found.extend(of_container(cluster, workload, one, &volumes_there, std::ptr::eq(one, container)));
     }
+    found.extend(kinds::refuses(workload));
+    found.extend(shapes::refuses(cluster, workload));
+    found.extend(shared_twice(workload));
     found.extend(volumes(workload));
     found.extend(annotations(workload));
     found
@@ -64,6 +70,42 @@ fn has_windows_options(workload: &Workload) -> bool {
     options(workload.spec()) || workload.listed().any(|(one, _)| options(one))
 }
 
+/// A field of AppArmor's that this release has not.
+fn unknown_profile(cluster: &Cluster, workload: &Workload, container: &Value) -> Option<Refusal> {
+    let (major, minor) = cluster.kubernetes.filter(|_| !has_apparmor_field(cluster))?;
+    context(workload, container, "appArmorProfile")?;
+    let name = crate::visible::line(container.get("name")?.as_str()?);
+    let text = format!(
+        "Kubernetes {major}.{minor} has no field appArmorProfile: kubectl refuses it as unknown, and others drop it"
+    );
+    let remedy = format!("name the profile in the annotation {APPARMOR}/{name}");
+    Some(ignored(Some(Cause::PodFieldsIgnored), text, remedy))
+}
+
+/// The release that has sidecars switched on.
+const HAS_SIDECARS: (u32, u32) = (1, 29);
+
+/// Init containers that are to stay, where the field is dropped that says so: what comes behind them waits for their end.
+fn unknown_sidecars(cluster: &Cluster, workload: &Workload, container: &Value) -> Option<Refusal> {
+    let (major, minor) = cluster.kubernetes.filter(|version| *version < HAS_SIDECARS)?;
+    let before = workload.listed().take_while(|(one, _)| !std::ptr::eq(*one, container));
+    let mut stay = before.filter(|(one, list)| *list == "initContainers" && !starts_up(one, list));
+    let name = crate::visible::line(stay.next()?.0.get("name")?.as_str()?).into_owned();
+    let text = format!(
+        "Kubernetes {major}.{minor} drops restartPolicy of the init container {name}, and the pod waits for its end"
+    );
+    let remedy = "use Kubernetes 1.29 or later, or name it among the containers";
+    Some(refusal(Some(Cause::PodFieldsRefused), text, remedy))
+}
+
+/// Processes shared within the pod, and with the node.
+fn shared_twice(workload: &Workload) -> Option<Refusal> {
+    let both =
+        ["shareProcessNamespace", "hostPID"].into_iter().all(|field| is(workload.spec().get(field), true));
+    let text = "the API server says: ShareProcessNamespace and HostPID cannot both be enabled";
+    both.then(|| refusal(Some(Cause::PodFieldsRefused), text, "leave one of the two out"))
+}
+
 fn user_namespace(cluster: &Cluster, workload: &Workload) -> Vec<Refusal> {
     let spec = workload.spec();
     let asks = is(spec.get("hostUsers"), false);
@@ -103,7 +145,13 @@ fn user_namespace(cluster: &Cluster, workload: &Workload) -> Vec<Refusal> {
 }
 
 /// What of one container's fields does not go together; `meant` is the one that runs bwrap.
-fn of_container(workload: &Workload, container: &Value, there: &BTreeSet<&str>, meant: bool) -> Vec<Refusal> {
+fn of_container(
+    cluster: &Cluster,
+    workload: &Workload,
+    container: &Value,
+    there: &BTreeSet<&str>,
+    meant: bool,
+) -> Vec<Refusal> {
     let name = crate::visible::line(container.get("name").and_then(Value::as_str).unwrap_or_default());
     let whose = if meant { String::new() } else { format!("container {name}: ") };
     let mut found = values::refuses(workload, container, &whose);
@@ -125,7 +173,8 @@ fn of_container(workload: &Workload, container: &Value, there: &BTreeSet<&str>, 
     }
     let field = context(workload, container, "appArmorProfile").and_then(profile);
     let annotation = annotated_apparmor(workload, container);
-    if field.is_some() && annotation.is_some() && field != annotation {
+    let known = has_apparmor_field(cluster);
+    if known && field.is_some() && annotation.is_some() && field != annotation {
         let text = format!("{whose}the API server says: apparmor type in annotation and field must match");
         let remedy = format!("leave the annotation {APPARMOR}/{name} out");
         found.push(refusal(Some(Cause::PodFieldsRefused), text, remedy));

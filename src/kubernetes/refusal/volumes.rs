@@ -22,6 +22,7 @@ pub(super) fn refuses(
     if userns {
         found.extend(without_mapping(cluster, workload, container));
     }
+    found.extend(of_git(cluster, workload, container));
     let root = |mount: &Value| point_of(mount).is_some_and(|point| point.parent().is_none());
     if volumes_of(workload, container).any(|(mount, _)| root(mount)) {
         let text = format!("{} mounts no volume on the root of a container", cluster.runtime);
@@ -33,6 +34,16 @@ pub(super) fn refuses(
         found.push(refusal(Some(Cause::PodFieldsRefused), text, "mount the volume elsewhere"));
     }
     found
+}
+
+/// A repository that the kubelet would clone, of which it has the plugin switched off since 1.33.
+fn of_git(cluster: &Cluster, workload: &Workload, container: &Value) -> Option<Refusal> {
+    let off = cluster.kubernetes.is_none_or(|version| version >= (1, 33));
+    let cloned = |volume: &Value| volume.get("gitRepo").is_some_and(|repository| !repository.is_null());
+    let text = "the kubelet says: git-repo volume plugin has been disabled";
+    let remedy = "clone it in an init container, into an emptyDir that the others mount";
+    let there = off && volumes_of(workload, container).any(|(_, volume)| cloned(volume));
+    there.then(|| refusal(Some(Cause::PodFieldsRefused), text, remedy))
 }
 
 /// Where a node has what is the kernel's own, and what it is; what else is mounted below is so, too.

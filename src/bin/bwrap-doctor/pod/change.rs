@@ -80,7 +80,7 @@ impl Change {
             );
         }
         // what there is of these keeps its pod for ever
-        let anew = matches!(changed.kind(), "Pod" | "Job") && !changed.is_custom();
+        let anew = changed.is_immutable();
         let merged = match kind {
             PatchType::Strategic => "strategic",
             PatchType::Json => "json",
@@ -211,9 +211,32 @@ fn say<'a>(text: &mut String, before: &str, lines: impl IntoIterator<Item = &'a 
     }
 }
 
+/// Those of one object as one: each alone would print it with the other pods as they were, and take back what the one before did.
+fn joined(changes: Vec<Change>) -> Vec<Change> {
+    let mut joined: Vec<Change> = Vec::new();
+    for change in changes {
+        let same = joined.iter_mut().position(|other| {
+            !other.cure.is_empty() && !change.cure.is_empty() && other.cure.take_up(&change.cure)
+        });
+        match same.and_then(|at| joined.get_mut(at)) {
+            Some(whole) => {
+                whole.notes.push(change.title);
+                whole.notes.extend(change.notes);
+                whole.remedies.extend(change.remedies);
+                whole.cure.forecasts.extend(change.cure.forecasts);
+            }
+            None => joined.push(change),
+        }
+    }
+    joined
+}
+
 /// Prints one change a workload, with what it costs and needs.
 pub(super) fn patch(task: &Pod, wish: &Wish<'_>, workloads: &[&Workload]) -> Result {
-    let changes = Change::all(wish, workloads.iter().copied())?;
+    let mut changes = Change::all(wish, workloads.iter().copied())?;
+    if task.patch_type == Some(PatchType::Whole) {
+        changes = joined(changes);
+    }
     let kustomize = task.patch_type == Some(PatchType::Kustomize);
     let custom = changes.iter().find(|change| change.cure.changed.is_custom() && !change.cure.is_empty());
     if let (Some(PatchType::Strategic), Some(change)) = (task.patch_type, custom) {
