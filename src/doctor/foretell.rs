@@ -9,19 +9,24 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::destinations;
+use crate::bwrap::Bwrap;
 use crate::diagnosis::{Bearing, Cause, Evidence, Finding, Symptom, Verdict, diagnose};
 use crate::host::Host;
 use crate::host::inside::{self, Attempt, Sought};
-use crate::sandbox::{Operation, OverlayKind, Place, Problem, Sandbox};
+use crate::sandbox::{Operation, OverlayKind, Sandbox};
 use crate::visible;
 
 /// So many missing files are told.
 const MOST: usize = 8;
 
 /// What stands in the way, as far as files tell, in the order in which bwrap will meet it.
-pub(super) fn obstacles(host: &Host, sandbox: &Sandbox, program: Option<&OsStr>) -> Vec<Finding> {
-    let mut found: Vec<Finding> = options(host, sandbox).into_iter().collect();
-    found.extend(sources(host, sandbox).take(MOST));
+pub(super) fn obstacles(
+    host: &Host,
+    bwrap: &Bwrap,
+    sandbox: &Sandbox,
+    program: Option<&OsStr>,
+) -> Vec<Finding> {
+    let mut found: Vec<Finding> = sources(host, sandbox).take(MOST).collect();
     found.extend(submounts(host, sandbox));
     found.extend(destination(host, sandbox));
     found.extend(working_directory(host, sandbox));
@@ -33,7 +38,7 @@ pub(super) fn obstacles(host: &Host, sandbox: &Sandbox, program: Option<&OsStr>)
 }
 
 /// What the rules say of a message that bwrap has not said yet, with what was seen instead of its words.
-fn foresee(host: &Host, sandbox: &Sandbox, message: &str, seen: String) -> Option<Finding> {
+pub(super) fn foresee(host: &Host, sandbox: &Sandbox, message: &str, seen: String) -> Option<Finding> {
     let symptom = Symptom::from_text(format!("bwrap: {message}").as_bytes());
     let mut finding = diagnose(&symptom, host, Some(sandbox)).causes.into_iter().next()?;
     finding.evidence = vec![Evidence { bearing: Bearing::For, text: seen }];
@@ -44,21 +49,6 @@ fn foresee(host: &Host, sandbox: &Sandbox, message: &str, seen: String) -> Optio
 fn text(code: i32) -> String {
     let text = io::Error::from_raw_os_error(code).to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()
-}
-
-/// Options that bwrap refuses together.
-fn options(host: &Host, sandbox: &Sandbox) -> Option<Finding> {
-    let invalid = sandbox.check().err()?;
-    let message = match (&invalid.place, &invalid.problem) {
-        (_, Problem::HostnameNeedsUts) => "Specifying --hostname requires --unshare-uts",
-        (Place::Variable(_), _) => "setenv failed",
-        _ => return None,
-    };
-    let mut finding = foresee(host, sandbox, message, format!("the line says so: {invalid}"))?;
-    if message == "setenv failed" {
-        finding.summary = invalid.to_string();
-    }
-    Some(finding)
 }
 
 /// Sources that cannot be found. What is optional may be missing, but nothing else.

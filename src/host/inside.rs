@@ -6,6 +6,7 @@
 
 mod format;
 mod problem;
+mod settled;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use self::format::{Wants, is_loader, wants};
 pub use self::problem::ProgramProblem;
+pub(crate) use self::settled::settle;
 use self::view::{Node, View, Way};
 use self::writers::has_writer;
 use super::open_regular;
@@ -49,7 +51,8 @@ pub(crate) enum Attempt {
 
 /// Finds out why a program cannot be executed, if that can be seen.
 pub(crate) fn find(sandbox: &Sandbox, sought: Sought<'_>) -> Option<ProgramProblem> {
-    let finder = Finder { view: View(sandbox), sought };
+    let settled = settle(sandbox);
+    let finder = Finder { view: View(&settled), sought };
     let direct = sought.program.as_bytes().contains(&b'/');
     let (mut first, mut astray, mut denied, mut searched) = (None, None, None, 0);
     let candidates = finder.candidates(direct)?;
@@ -87,7 +90,7 @@ pub(crate) fn find(sandbox: &Sandbox, sought: Sought<'_>) -> Option<ProgramProbl
 
 /// Whether a directory can be entered inside, or with which error number it cannot. What nobody can see is taken to be there.
 pub(crate) fn enter(sandbox: &Sandbox, directory: &Path) -> Result<(), i32> {
-    match View(sandbox).resolve(&Path::new("/").join(directory)) {
+    match View(&settle(sandbox)).resolve(&Path::new("/").join(directory)) {
         Way::To(_, Node::Directory(_) | Node::Unknown) | Way::Unknown => Ok(()),
         Way::To(_, Node::Host(host)) if host.is_dir() => Ok(()),
         Way::To(_, Node::Host(_) | Node::Data(..)) => Err(libc::ENOTDIR),

@@ -3,11 +3,10 @@
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use bwrap_launch::diagnosis::{Cause, Diagnosis, Finding, Outlook, Prediction};
 use bwrap_launch::doctor::{self, Probe, Trial, TrialOutcome, TrialReport};
-use bwrap_launch::{Bwrap, Command, Error, Sandbox, Stage};
+use bwrap_launch::{Bwrap, Error, Sandbox, Stage};
 use serde::Serialize;
 
 use crate::Result;
@@ -195,7 +194,6 @@ fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Forma
     let descriptors = line::inherited();
     let (named, line) = line::without_name(line);
     let line = line::with_args_of_descriptors(line)?;
-    let named_anew = line::position(&line, ARGV0).is_some();
     let line = line::read(line).map_err(|error| format!("cannot read the bwrap line: {error}"))?;
     let sandbox = &line.sandbox;
     let bwrap = match output::bwrap(path.or(named).as_deref()) {
@@ -208,10 +206,9 @@ fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Forma
     }
     surroundings::tell(&bwrap);
     let prediction = line.predict(&bwrap);
-    let outcome = match line.command.as_ref().filter(|_| named_anew).and_then(|line| lacking(&bwrap, line)) {
-        Some(error) => TrialOutcome::Failed { diagnosis: error.diagnosis().cloned().map(Arc::new), error },
-        None => doctor::try_sandbox(&bwrap, sandbox),
-    };
+    let mut command = line.command.clone().unwrap_or_else(|| sandbox.command("/"));
+    line::hand_on(&mut command, &descriptors);
+    let outcome = doctor::try_command(&bwrap, &command);
     // the trial ends before the command: what is wrong with that, and beside it, its files say
     let after = prediction.obstacles.iter().any(is_after);
     let works = outcome.works() && !after;
@@ -233,7 +230,7 @@ fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Forma
         let ok = styled(GOOD, "ok:");
         let rest = match &line.command {
             Some(_) => "its command was not run",
-            None => "the line names no command, without which bwrap prints its usage",
+            None => line::NO_COMMAND,
         };
         output::print(&format!("{ok} bwrap {version} ({path}) sets this sandbox up; {rest}\n"))?;
     } else {
@@ -254,18 +251,6 @@ fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Forma
         output::print(&text)?;
     }
     Ok(status(works))
-}
-
-/// The one option that belongs to the command, and not to the sandbox that is tried.
-const ARGV0: &str = "--argv0";
-
-/// What a launch says to that option, if this bwrap does not have it. Nothing is started then.
-fn lacking(bwrap: &Bwrap, command: &Command) -> Option<Error> {
-    if bwrap.accepts(ARGV0) {
-        return None;
-    }
-    let mut command = command.clone();
-    command.bwrap(bwrap).prepare().err()
 }
 
 /// Whether the sandbox was set up, and the trial knows of nothing that keeps a command from running in it.

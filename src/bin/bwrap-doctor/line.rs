@@ -1,12 +1,15 @@
 //! bwrap lines, from the command line and from files.
 
+mod quoted;
+
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use bwrap_launch::diagnosis::Prediction;
-use bwrap_launch::{Bwrap, Command, ParseError, Sandbox, doctor};
+use bwrap_launch::host::Host;
+use bwrap_launch::{Bwrap, Command, Descriptor, ParseError, Sandbox, doctor};
 
 use crate::Result;
 use crate::output::note;
@@ -189,7 +192,8 @@ fn nul_separated(bytes: &[u8]) -> Vec<OsString> {
 }
 
 fn shell_words(bytes: &[u8]) -> Option<Vec<OsString>> {
-    let mut words = shlex::bytes::Shlex::new(bytes);
+    let plain = quoted::plain(bytes)?;
+    let mut words = shlex::bytes::Shlex::new(&plain);
     let list: Vec<OsString> = words.by_ref().map(OsString::from_vec).collect();
     (!words.had_error).then_some(list)
 }
@@ -224,8 +228,32 @@ pub(crate) fn all_open(sandbox: &Sandbox, descriptors: &[i32]) -> Result<(), Str
     }
 }
 
+/// The highest number of a descriptor that a launch can place.
+const HIGHEST: i32 = 1023;
+
+/// Gives a command those that were left open, as bwrap would. Those that its options name, bwrap itself reads and closes.
+pub(crate) fn hand_on(command: &mut Command, descriptors: &[i32]) {
+    let named = command.get_sandbox().descriptor_numbers();
+    // whoever lowered the limit may have left some open above it
+    let limit =
+        Host::snapshot().process.descriptor_limit.present().and_then(|limit| i32::try_from(*limit).ok());
+    let highest = limit.map_or(HIGHEST, |limit| HIGHEST.min(limit - 1));
+    for number in descriptors.iter().filter(|number| !named.contains(number)) {
+        if *number <= highest {
+            command.fd(*number, Descriptor::number(*number));
+        } else {
+            note(&format!(
+                "descriptor {number} is not passed on: the command can have those up to {highest}"
+            ));
+        }
+    }
+}
+
 /// Options that concern whoever starts bwrap, not the sandbox. Each has one argument.
 const LAUNCHERS: &[&str] = &["--args", "--block-fd", "--userns-block-fd", "--json-status-fd"];
+
+/// What is said of a line that ends before its command.
+pub(crate) const NO_COMMAND: &str = "the line names no command, without which bwrap prints its usage";
 
 /// A line: a sandbox, and a command if one follows.
 pub(crate) struct Line {
