@@ -328,7 +328,8 @@ fn probe_until(bwrap: &Bwrap, deadline: Instant) -> Result<Probe> {
                 }
                 let sandbox = trial.sandbox_in(user);
                 let worked = trials.iter().any(TrialReport::works);
-                let outcome = trial::again(worked, || try_until(bwrap, &sandbox.command(NO_PROGRAM), deadline));
+                let outcome =
+                    trial::again(worked, || try_until(bwrap, &sandbox.command(NO_PROGRAM), deadline));
                 let (works, user_namespace) = (outcome.works(), !user.is_empty());
                 if let (TrialOutcome::Failed { error, .. }, true) = (&outcome, trials.is_empty())
                     && error.failure().is_none()

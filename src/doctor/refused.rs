@@ -21,7 +21,12 @@ pub(super) fn finding(host: &Host, sandbox: &Sandbox, refusal: &Error) -> Option
     };
     let said = said(sandbox, invalid);
     let message = said.as_deref().unwrap_or(OWN);
-    let mut finding = foresee(host, sandbox, message, format!("the line says so: {invalid}"))?;
+    let seen = if message == OWN {
+        "the line says so, and it is looked at before bwrap is started".to_owned()
+    } else {
+        format!("the line says so: {invalid}")
+    };
+    let mut finding = foresee(host, sandbox, message, seen)?;
     if let Place::Operation { index, .. } = &invalid.place {
         finding.operation = Some(*index);
     }
@@ -42,15 +47,21 @@ fn said(sandbox: &Sandbox, invalid: &Invalid) -> Option<String> {
         Problem::NeedsPidNamespace("as_pid_1") => "Specifying --as-pid-1 requires --unshare-pid",
         Problem::NeedsUserNamespace("disable_userns") => "--disable-userns requires --unshare-user",
         Problem::JoinedAndNewUserNamespace => "--userns is not compatible with --unshare-user",
-        Problem::IdNeedsUserNamespace if sandbox.identity.uid.is_some() => "Specifying --uid requires --unshare-user or --userns",
+        Problem::IdNeedsUserNamespace if sandbox.identity.uid.is_some() => {
+            "Specifying --uid requires --unshare-user or --userns"
+        }
         Problem::IdNeedsUserNamespace => "Specifying --gid requires --unshare-user or --userns",
-        Problem::Conflict("as_pid_1", "lock_file") => "Specifying --as-pid-1 and --lock-file is not permitted",
+        Problem::Conflict("as_pid_1", "lock_file") => {
+            "Specifying --as-pid-1 and --lock-file is not permitted"
+        }
         Problem::TooFewLayers { .. } => match overlay(sandbox, &invalid.place)? {
             OverlayKind::ReadOnly => "--ro-overlay requires at least two --overlay-src",
             OverlayKind::Temporary => "--tmp-overlay requires at least one --overlay-src",
             _ => "--overlay requires at least one --overlay-src",
         },
-        Problem::TooManyWords { limit, .. } => return Some(format!("Exceeded maximum number of arguments {limit}")),
+        Problem::TooManyWords { limit, .. } => {
+            return Some(format!("Exceeded maximum number of arguments {limit}"));
+        }
         Problem::Mode(_) => "--perms takes an octal argument <= 07777",
         Problem::Size(0) => "--size takes a non-zero number of bytes",
         // the kernel refuses that one, with a number that says less
@@ -82,7 +93,8 @@ mod tests {
 
     /// What is foretold of a line: the first cause, and how sure that is.
     fn foretold(line: &str) -> (Outlook, Option<Cause>) {
-        let words = ["--ro-bind", "/", "/"].into_iter().chain(line.split(' ').filter(|word| !word.is_empty()));
+        let words =
+            ["--ro-bind", "/", "/"].into_iter().chain(line.split(' ').filter(|word| !word.is_empty()));
         let prediction = predict_command(&Bwrap::find().unwrap(), &Command::from_args(words).unwrap());
         (prediction.outlook, prediction.obstacles.first().map(|finding| finding.cause))
     }

@@ -62,7 +62,9 @@ fn held(bwrap: &Bwrap, command: &Command, deadline: Instant) -> TrialOutcome {
     command.bwrap(bwrap).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     judge(match command.prepare_until(Streams::Null, Some(deadline)) {
         // what comes after the gate can fail, too: the working directory, the process that is to be the first
-        Ok(Some(prepared)) => prepared.start().and_then(|mut child| child.wait_until(Some(deadline)).map(|it| it.is_some())),
+        Ok(Some(prepared)) => {
+            prepared.start().and_then(|mut child| child.wait_until(Some(deadline)).map(|it| it.is_some()))
+        }
         Ok(None) => Ok(false),
         Err(error) => Err(error),
     })

@@ -246,6 +246,8 @@ fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Forma
                 text.push_str(&output::write_diagnosed(Some(diagnosis), depth)?);
                 text.push_str(&output::rest(diagnosis, depth));
             }
+            // what we may not do ourselves says nothing of bwrap
+            None if is_ours(&outcome) => text.push_str(OURS),
             None => foretell(&mut text, Some(prediction), depth),
         }
         output::print(&text)?;
@@ -262,6 +264,13 @@ fn is_set_up(outcome: &TrialOutcome) -> bool {
         }
         outcome => outcome.works(),
     }
+}
+
+const OURS: &str = "\nThat was bwrap-doctor's own, and bwrap was not started: started by itself, it may well make this sandbox.\n";
+
+/// Whether the system refused something to us before bwrap was started.
+fn is_ours(outcome: &TrialOutcome) -> bool {
+    matches!(outcome, TrialOutcome::Failed { error: Error::System { step, .. }, .. } if !step.launched())
 }
 
 /// Whether it stops a sandbox that could be set up.

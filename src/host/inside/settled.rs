@@ -142,7 +142,10 @@ mod tests {
         assert_eq!(at(links, |sandbox| sandbox.tmpfs("/bin")), "/usr/bin");
         assert_eq!(at(links, |sandbox| sandbox.ro_bind("/etc", "/sbin")), "/usr/bin");
         assert_eq!(at(links, |sandbox| sandbox.dir("/sbin/x/y")), "/usr/bin/x/y");
-        assert_eq!(at(links, |sandbox| sandbox.tmpfs("/tmp").symlink("/etc", "/tmp/l").dir("/tmp/l/x")), "/etc/x");
+        assert_eq!(
+            at(links, |sandbox| sandbox.tmpfs("/tmp").symlink("/etc", "/tmp/l").dir("/tmp/l/x")),
+            "/etc/x"
+        );
         assert_eq!(at(links, |sandbox| sandbox.symlink("x", "/bin/y")), "/usr/bin/y");
     }
 

@@ -1,12 +1,18 @@
-//! `$'...'`, with which bash and `printf %q` quote what has no other form: written as plain quotation marks.
+//! What a shell reads and the lexer does not: `$'...'`, with which bash and `printf %q` quote what has no other form, and lines that
+//! go on after a backslash.
 
-/// The same text with each `$'...'` in plain ones; `None` if a quotation mark is missing.
+/// The same text with each `$'...'` in plain marks, and in one line; `None` if a quotation mark is missing.
 pub(super) fn plain(text: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     let (mut double, mut before) = (false, b' ');
     while let Some((&byte, after)) = rest.split_first() {
         rest = after;
+        // a line that goes on: outside of plain marks the shell takes both out
+        if let (b'\\', Some(next)) = (byte, line_end(rest)) {
+            rest = next;
+            continue;
+        }
         match byte {
             b'\\' => {
                 out.push(byte);
@@ -47,6 +53,11 @@ pub(super) fn plain(text: &[u8]) -> Option<Vec<u8>> {
         before = byte;
     }
     Some(out)
+}
+
+/// What comes after the end of a line, if that is here. Windows ends lines with two bytes.
+fn line_end(text: &[u8]) -> Option<&[u8]> {
+    text.strip_prefix(b"\n").or_else(|| text.strip_prefix(b"\r\n"))
 }
 
 /// What stands up to the closing mark, and what comes after that.
@@ -147,6 +158,17 @@ mod tests {
         ] {
             assert_eq!(words(line), Some(vec![word.to_owned()]), "{line}");
         }
+    }
+
+    #[test]
+    fn a_line_goes_on_after_a_backslash() {
+        let all = |line: &str| words(line).unwrap_or_default().join("|");
+        assert_eq!(all("bwrap --dir /a \\\n  --dir /b \\\n    true\n"), "bwrap|--dir|/a|--dir|/b|true");
+        assert_eq!(all("a \\\r\n b"), "a|b");
+        assert_eq!(all("a\\\nb \"c\\\nd\" \\"), "ab|cd");
+        // as they stand: in plain marks, and a backslash before a blank
+        assert_eq!(all("'a\\\nb'"), "a\\\nb");
+        assert_eq!(all("a\\ b c"), "a b|c");
     }
 
     #[test]

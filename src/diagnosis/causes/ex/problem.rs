@@ -116,7 +116,7 @@ fn row<'a>(case: &Case<'_>, problem: &'a Problem) -> (Cause, &'static str, &'a P
 }
 
 /// The option with which the sandbox makes a file from content that it is given, if it makes this one.
-fn made(case: &Case<'_>, path: &Path) -> Option<&'static str> {
+pub(super) fn made(case: &Case<'_>, path: &Path) -> Option<&'static str> {
     let above = |operation: &&Operation| path.starts_with(operation.destination());
     match case.sandbox?.operations.iter().rfind(above)? {
         Operation::File(file) if file.destination == path => Some("--file"),
