@@ -64,10 +64,14 @@ fn predict_all(bwrap: &Bwrap, command: &Command, has_program: bool) -> Predictio
     let refused = refusal.and_then(|refusal| refused::finding(&host, sandbox, &refusal));
     let program = has_program.then(|| command.get_program());
     let seen = foretell::obstacles(&host, bwrap, sandbox, program);
-    for finding in refused.into_iter().chain(seen) {
-        // files are there or not: nothing is uncertain about them
-        let outlook =
-            if finding.confidence == Confidence::High { Outlook::Fails } else { Outlook::Uncertain };
+    // files are there or not: nothing is uncertain about them
+    let seen = seen.into_iter().map(|finding| (finding, true));
+    let refused = refused.into_iter().map(|finding| {
+        let sure = finding.confidence == Confidence::High;
+        (finding, sure)
+    });
+    for (finding, sure) in refused.chain(seen) {
+        let outlook = if sure { Outlook::Fails } else { Outlook::Uncertain };
         prediction.outlook = worse(prediction.outlook, outlook);
         let known = |other: &Finding| (other.cause, other.operation) == (finding.cause, finding.operation);
         if !prediction.obstacles.iter().any(known) {

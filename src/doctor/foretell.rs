@@ -6,9 +6,10 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::destinations;
+use super::destinations::{self, Look};
 use crate::bwrap::Bwrap;
 use crate::diagnosis::{Bearing, Cause, Evidence, Finding, Symptom, Verdict, diagnose};
 use crate::host::Host;
@@ -28,7 +29,8 @@ pub(super) fn obstacles(
 ) -> Vec<Finding> {
     let mut found: Vec<Finding> = sources(host, sandbox).take(MOST).collect();
     found.extend(submounts(host, sandbox));
-    found.extend(destination(host, sandbox));
+    found.extend(upper_and_work(host, sandbox));
+    found.extend(destination(host, bwrap, sandbox));
     found.extend(working_directory(host, sandbox));
     if let Some(program) = program {
         found.extend(executable(host, sandbox, program));
@@ -72,7 +74,10 @@ fn sources(host: &Host, sandbox: &Sandbox) -> impl Iterator<Item = Finding> {
         if ["/proc/self", "/proc/thread-self", "/dev/fd"].iter().any(|own| path.starts_with(own)) {
             return None;
         }
-        let code = fs::canonicalize(path).err()?.raw_os_error()?;
+        let code = match fs::canonicalize(path) {
+            Ok(found) => unreachable_inside(host, sandbox, &found)?,
+            Err(error) => error.raw_os_error()?,
+        };
         if optional && code == libc::ENOENT {
             return None;
         }
@@ -81,6 +86,19 @@ fn sources(host: &Host, sandbox: &Sandbox) -> impl Iterator<Item = Finding> {
         let finding = foresee(host, sandbox, &format!("Can't find source path {name}: {error}"), seen)?;
         Some(Finding { operation: Some(index), ..finding })
     })
+}
+
+/// Root in a user namespace of its own may search others' directories no longer, and looks for sources there.
+fn unreachable_inside(host: &Host, sandbox: &Sandbox, source: &Path) -> Option<i32> {
+    let root = host.process.uid.present() == Some(&0);
+    if !root || !sandbox.namespaces.any_user() || !host.user_namespaces_seem_possible() {
+        return None;
+    }
+    // what the command may is another matter
+    let mut bare = Sandbox::new().ro_bind("/", "/");
+    bare.namespaces = sandbox.namespaces.clone();
+    let denied = inside::enter(&bare, source.parent()?).err()?;
+    (denied == libc::EACCES).then_some(denied)
 }
 
 /// Layers below which something is mounted: in a user namespace the kernel does not let it be uncovered.
@@ -112,10 +130,43 @@ fn submounts(host: &Host, sandbox: &Sandbox) -> Option<Finding> {
     })
 }
 
+/// A writable overlay whose two directories are none, on two file systems, or one within the other.
+fn upper_and_work(host: &Host, sandbox: &Sandbox) -> Option<Finding> {
+    sandbox.operations.iter().enumerate().find_map(|(index, operation)| {
+        let Operation::Overlay(overlay) = operation else { return None };
+        let OverlayKind::Writable { upper, work } = &overlay.kind else { return None };
+        let [upper, work] = [upper, work].map(|path| fs::canonicalize(path).ok());
+        let (upper, work) = (upper?, work?);
+        let (above, beside) = (fs::metadata(&upper).ok()?, fs::metadata(&work).ok()?);
+        let (one, other) = (visible::path(&upper), visible::path(&work));
+        let (seen, error) = match () {
+            () if !above.is_dir() => (format!("{one} is no directory"), libc::ENOTDIR),
+            () if !beside.is_dir() => (format!("{other} is no directory"), libc::ENOTDIR),
+            () if above.dev() != beside.dev() => {
+                (format!("{one} and {other} are on two file systems, and must be on one"), libc::EINVAL)
+            }
+            () if upper.starts_with(&work) || work.starts_with(&upper) => {
+                (format!("{one} and {other} lie one within the other"), libc::EINVAL)
+            }
+            () => return None,
+        };
+        let destination = overlay.destination.display();
+        let message = format!(
+            "Can't make overlay mount on /newroot{destination} with options upperdir=/oldroot{},workdir=/oldroot{}: {}",
+            upper.display(),
+            work.display(),
+            text(error)
+        );
+        let summary = format!("{} on {}: {seen}", operation.name(), visible::path(&overlay.destination));
+        let finding = foresee(host, sandbox, &message, format!("looked at on this machine: {seen}"))?;
+        Some(Finding { operation: Some(index), summary, ..finding })
+    })
+}
+
 /// The first destination that cannot be made, or is of another kind.
-fn destination(host: &Host, sandbox: &Sandbox) -> Option<Finding> {
+fn destination(host: &Host, bwrap: &Bwrap, sandbox: &Sandbox) -> Option<Finding> {
     let mounts = host.mounts.present().map(Vec::as_slice)?;
-    let (index, message) = destinations::refusal(sandbox, mounts)?;
+    let (index, message) = destinations::refusal(sandbox, Look::of(bwrap, mounts))?;
     let at = sandbox.operations.get(index)?.destination();
     let seen = format!("looked for through the sandbox's operations: {}", visible::path(at));
     let finding = foresee(host, sandbox, &message, seen)?;
@@ -152,9 +203,9 @@ fn executable(host: &Host, sandbox: &Sandbox, program: &OsStr) -> Option<Finding
 
 /// Lock files that are not there inside: bwrap's process 1 opens them, beside the command.
 fn lock_files(host: &Host, sandbox: &Sandbox) -> Option<Finding> {
-    let missing = |path: &&PathBuf| inside::enter(sandbox, path) == Err(libc::ENOENT);
-    let path: &Path = sandbox.lifetime.lock_files.iter().find(missing)?;
+    let files = sandbox.lifetime.lock_files.iter();
+    let (path, code) = files.filter_map(|path| Some((path, inside::read(sandbox, path).err()?))).next()?;
     let seen = format!("looked for through the sandbox's operations: {}", visible::path(path));
-    let message = format!("Unable to open lock file {}: {}", path.display(), text(libc::ENOENT));
+    let message = format!("Unable to open lock file {}: {}", path.display(), text(code));
     foresee(host, sandbox, &message, seen)
 }

@@ -35,6 +35,28 @@ pub(crate) fn settle(sandbox: &Sandbox) -> Cow<'_, Sandbox> {
     settled
 }
 
+/// The links on the way to a path, and where they lead.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Trail {
+    /// Where the path leads.
+    pub(crate) at: PathBuf,
+    /// Where each link leads by itself.
+    pub(crate) landings: Vec<PathBuf>,
+    /// One of them names its target from the root.
+    pub(crate) absolute: bool,
+    /// What the link holds that the path itself is, if it is one.
+    pub(crate) last: Option<PathBuf>,
+}
+
+/// Follows a path through links that are there after these operations, which are [settled](settle). `None` if round in a circle.
+pub(crate) fn trail(settled: &Sandbox, path: &Path) -> Option<Trail> {
+    let mut places = Places::default();
+    for (index, operation) in settled.operations.iter().enumerate() {
+        places.add(index, operation, relative(operation.destination()));
+    }
+    places.trail(settled, &relative(path))
+}
+
 /// What the operations so far have put where: mounts, and links of the sandbox's own.
 #[derive(Default)]
 struct Places {
@@ -53,10 +75,22 @@ impl Places {
 
     /// Where a path leads; `None` if round in a circle.
     fn follow(&self, sandbox: &Sandbox, path: &Path) -> Option<PathBuf> {
+        let at = self.trail(sandbox, path)?.at;
+        Some(relative(&at))
+    }
+
+    fn trail(&self, sandbox: &Sandbox, path: &Path) -> Option<Trail> {
         let mut todo = parts(path);
+        let mut trail = Trail::default();
         let mut at = PathBuf::new();
         let mut links = 0;
-        while let Some(part) = todo.pop() {
+        // how much stays to be done beyond links that were followed
+        let mut beyond: Vec<usize> = Vec::new();
+        loop {
+            while beyond.pop_if(|beyond| todo.len() <= *beyond).is_some() {
+                trail.landings.push(Path::new("/").join(&at));
+            }
+            let Some(part) = todo.pop() else { break };
             if part == ".." {
                 at.pop();
                 continue;
@@ -70,12 +104,18 @@ impl Places {
             if links > LINKS {
                 return None;
             }
+            if todo.is_empty() && beyond.is_empty() {
+                trail.last = Some(target.clone());
+            }
             if target.is_absolute() {
+                trail.absolute = true;
                 at.clear();
             }
+            beyond.push(todo.len());
             todo.extend(parts(&target));
         }
-        Some(at)
+        trail.at = Path::new("/").join(at);
+        Some(trail)
     }
 
     /// The same without the last name.

@@ -146,7 +146,7 @@ impl<'a> View<'a> {
     }
 
     /// Whether it is a directory in which the command's user may look something up; its permissions if he may not.
-    fn searchable(self, node: &Node<'_>) -> Result<bool, Option<u32>> {
+    pub(super) fn searchable(self, node: &Node<'_>) -> Result<bool, Option<u32>> {
         match node {
             // bwrap makes it for its own user
             Node::Directory(mode) if mode & 0o100 == 0 && !self.overrides_permissions() => Err(Some(*mode)),

@@ -40,7 +40,7 @@ pub(super) fn symlink(case: &Case<'_>) -> Option<Judgement> {
         _ => Medium,
     };
     let (name, place) = (spot.name(), spot.path.display());
-    let found = spot.weigh(confidence).refuted_by(match spot.outside() {
+    let found = spot.weigh(confidence).refuted_by(match spot.outside().filter(|_| link.is_none()) {
         Some(outside) => {
             format!("no part of {} is a symbolic link (`namei -l {})`", outside.display(), word(&outside))
         }
