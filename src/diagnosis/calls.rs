@@ -312,6 +312,36 @@ mod tests {
         }
     }
 
+    /// What the kernel never says of a device, the C library says once socket(2) was refused.
+    #[test]
+    fn a_refused_socket_is_no_missing_file() {
+        let lost = "loopback: Failed to look up lo: No such file or directory";
+        let first = |message: &str, host: &Host| explain(message, host, &whole()).cause();
+        assert_eq!(first(lost, &filtered()), Some(Cause::SeccompDeniesCall));
+        assert_ne!(first(lost, &machine()), Some(Cause::SeccompDeniesCall));
+        let device = "loopback: Failed to look up lo: No such device";
+        assert_ne!(first(device, &filtered()), Some(Cause::SeccompDeniesCall));
+        let other = "Failed to mount tmpfs: No such file or directory";
+        assert_ne!(first(other, &filtered()), Some(Cause::SeccompDeniesCall));
+    }
+
+    /// Answers that the kernel has reasons of its own for, and none of them holds.
+    #[test]
+    fn what_speaks_against_the_kernel_speaks_for_a_filter() {
+        let listed = |message: &str, host: &Host| {
+            let found = explain(message, host, &whole());
+            let filter = found.causes.iter().find(|found| found.cause == Cause::SeccompDeniesCall);
+            (found.cause() == Some(Cause::SeccompDeniesCall), filter.map(|found| found.confidence))
+        };
+        let busy = "pivot_root: Invalid argument";
+        assert_eq!(listed(busy, &filtered()), (false, Some(Low)));
+        assert_eq!(listed(busy, &machine()), (false, None));
+        let full = "Failed to make / slave: No space left on device";
+        assert_eq!(listed(full, &machine()), (false, None));
+        let memory = "Failed to make / slave: Cannot allocate memory";
+        assert_eq!(listed(memory, &filtered()), (false, None));
+    }
+
     /// Who has got as far as mounting has made namespaces, whatever the filter is.
     #[test]
     fn what_was_got_through_is_not_foretold() {

@@ -84,11 +84,9 @@ fn overlay<'a>(sandbox: &'a Sandbox, place: &Place) -> Option<&'a OverlayKind> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::*;
     use crate::Command;
     use crate::bwrap::Bwrap;
-    use crate::diagnosis::Cause;
-    use crate::diagnosis::Outlook;
+    use crate::diagnosis::{Cause, Outlook};
     use crate::doctor::predict_command;
 
     /// What is foretold of a line: the first cause, and how sure that is.

@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use bwrap_launch::diagnosis::{Cause, Diagnosis, Finding, Outlook, Prediction};
@@ -167,12 +169,14 @@ fn failure(
     depth: &Depth,
 ) -> String {
     let said = if depth.long { probe.to_string() } else { probe.brief() };
-    let mut text = format!("{} this machine\n\n{said}", styled(BAD, "no sandboxes on"));
+    let shared = failed.is_some_and(|failed| failed.trial.has_network_namespace())
+        && probe.works_without_network_namespace() == Some(true);
+    let kind = if shared { "no sandboxes with a network of their own on" } else { "no sandboxes on" };
+    let mut text = format!("{} this machine\n\n{said}", styled(BAD, kind));
     if failed.is_none_or(|failed| failed.outcome.diagnosis().is_none()) {
         foretell(&mut text, predict(), depth);
     }
-    let network = failed.is_some_and(|failed| failed.trial.has_network_namespace());
-    if network && probe.works_without_network_namespace() == Some(true) {
+    if shared {
         text.push_str(
             "\nSandboxes that share the host's network work: without --unshare-net, or with --share-net after \
              --unshare-all. If that is enough for you: bwrap-doctor check --no-network\n",
@@ -248,6 +252,14 @@ fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Forma
             }
             // what we may not do ourselves says nothing of bwrap
             None if is_ours(&outcome) => text.push_str(OURS),
+            None if matches!(outcome, TrialOutcome::TimedOut) && pipe(sandbox).is_some() => {
+                let path = pipe(sandbox).unwrap_or(Path::new("a lock file"));
+                text = format!(
+                    "{} {sandbox}\n\nbwrap waits for {path:?}, a named pipe (FIFO), until somebody opens its other end. Name a \
+                     regular file instead.\n",
+                    styled(BAD, "no sandbox yet:")
+                );
+            }
             None => foretell(&mut text, Some(prediction), depth),
         }
         output::print(&text)?;
@@ -264,6 +276,12 @@ fn is_set_up(outcome: &TrialOutcome) -> bool {
         }
         outcome => outcome.works(),
     }
+}
+
+/// The lock file that is a named pipe, at which bwrap waits.
+fn pipe(sandbox: &Sandbox) -> Option<&Path> {
+    let is_pipe = |path: &&Path| std::fs::metadata(path).is_ok_and(|file| file.file_type().is_fifo());
+    sandbox.get_lock_files().iter().map(PathBuf::as_path).find(is_pipe)
 }
 
 const OURS: &str = "\nThat was bwrap-doctor's own, and bwrap was not started: started by itself, it may well make this sandbox.\n";

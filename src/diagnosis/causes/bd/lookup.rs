@@ -194,6 +194,8 @@ impl Found<'_> {
         let (name, at) = (self.operation.name(), self.operation.destination().display());
         let said = match self.operation {
             Operation::Bind(Bind { source, destination, .. }) if source != destination => {
+                let nameless = source.as_os_str().is_empty();
+                let source = if nameless { Path::new("''") } else { source.as_path() };
                 format!("{name} of {} on {at}", source.display())
             }
             Operation::Bind(_) | Operation::Chmod(_) => format!("{name} of {at}"),
