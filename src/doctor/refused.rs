@@ -57,7 +57,7 @@ fn said(sandbox: &Sandbox, invalid: &Invalid) -> Option<String> {
         Problem::TooFewLayers { .. } => match overlay(sandbox, &invalid.place)? {
             OverlayKind::ReadOnly => "--ro-overlay requires at least two --overlay-src",
             OverlayKind::Temporary => "--tmp-overlay requires at least one --overlay-src",
-            _ => "--overlay requires at least one --overlay-src",
+            OverlayKind::Writable { .. } => "--overlay requires at least one --overlay-src",
         },
         Problem::TooManyWords { limit, .. } => {
             return Some(format!("Exceeded maximum number of arguments {limit}"));
@@ -65,8 +65,10 @@ fn said(sandbox: &Sandbox, invalid: &Invalid) -> Option<String> {
         Problem::Mode(_) => "--perms takes an octal argument <= 07777",
         Problem::Size(0) => "--size takes a non-zero number of bytes",
         // the kernel refuses that one, with a number that says less
-        Problem::HostnameTooLong(_) => OWN,
-        Problem::VariableName | Problem::DescriptorReused { .. } | Problem::DescriptorNumber(_) => OWN,
+        Problem::HostnameTooLong(_)
+        | Problem::VariableName
+        | Problem::DescriptorReused { .. }
+        | Problem::DescriptorNumber(_) => OWN,
         _ => return None,
     };
     Some(text.to_owned())

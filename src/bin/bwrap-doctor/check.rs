@@ -253,7 +253,7 @@ fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Forma
             // what we may not do ourselves says nothing of bwrap
             None if is_ours(&outcome) => text.push_str(OURS),
             None if matches!(outcome, TrialOutcome::TimedOut) && pipe(sandbox).is_some() => {
-                let path = pipe(sandbox).unwrap_or(Path::new("a lock file"));
+                let path = pipe(sandbox).unwrap_or(Path::new("a lock file")).to_string_lossy();
                 text = format!(
                     "{} {sandbox}\n\nbwrap waits for {path:?}, a named pipe (FIFO), until somebody opens its other end. Name a \
                      regular file instead.\n",
