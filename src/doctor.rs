@@ -5,18 +5,20 @@
 
 mod destinations;
 mod foretell;
+mod refused;
+mod trial;
 
-use std::ffi::OsStr;
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::process::getuid;
 
-use crate::bwrap::{Bwrap, Message, Stage};
-use crate::diagnosis::{self, Diagnosis, Finding, Outlook, Prediction, Verdict};
+use self::trial::{NO_PROGRAM, try_until};
+use crate::bwrap::Bwrap;
+use crate::diagnosis::{self, Cause, Confidence, Diagnosis, Finding, Outlook, Prediction, Verdict};
 use crate::host::Host;
-use crate::launch::{Command, Error, Failure, Result, Stdio, Streams, outcome_of};
+use crate::launch::{Command, Error, Failure, Result, outcome_of};
 use crate::sandbox::{Namespaces, Sandbox};
 
 /// Says whether a sandbox will start here, from what the host says and from the files that the sandbox names: a few
@@ -34,7 +36,7 @@ use crate::sandbox::{Namespaces, Sandbox};
 /// ```
 #[must_use]
 pub fn predict(bwrap: &Bwrap, sandbox: &Sandbox) -> Prediction {
-    predict_all(bwrap, sandbox, None)
+    predict_all(bwrap, &sandbox.command(NO_PROGRAM), false)
 }
 
 /// The same of a command in its sandbox: whether it is there and can be executed, with its interpreter and its loader.
@@ -50,22 +52,39 @@ pub fn predict(bwrap: &Bwrap, sandbox: &Sandbox) -> Prediction {
 /// ```
 #[must_use]
 pub fn predict_command(bwrap: &Bwrap, command: &Command) -> Prediction {
-    predict_all(bwrap, command.get_sandbox(), Some(command.get_program()))
+    predict_all(bwrap, command, true)
 }
 
-fn predict_all(bwrap: &Bwrap, sandbox: &Sandbox, program: Option<&OsStr>) -> Prediction {
+fn predict_all(bwrap: &Bwrap, command: &Command, has_program: bool) -> Prediction {
     let host = Host::snapshot_for(bwrap.path(), bwrap.version_text());
-    let mut prediction = diagnosis::predict(&host, sandbox);
-    for finding in foretell::obstacles(&host, sandbox, program) {
+    let (sandbox, refusal) = (command.get_sandbox(), command.refusal(bwrap));
+    // its help says more than its version
+    let lacks = matches!(refusal, Some(Error::MissingOption(_)));
+    let mut prediction = diagnosis::predict_but(&host, sandbox, (!lacks).then_some(Cause::UnknownOption));
+    let refused = refusal.and_then(|refusal| refused::finding(&host, sandbox, &refusal));
+    let program = has_program.then(|| command.get_program());
+    let seen = foretell::obstacles(&host, bwrap, sandbox, program);
+    // files are there or not: nothing is uncertain about them
+    let seen = seen.into_iter().map(|finding| (finding, true));
+    let refused = refused.into_iter().map(|finding| {
+        let sure = finding.confidence == Confidence::High;
+        (finding, sure)
+    });
+    for (finding, sure) in refused.chain(seen) {
+        let outlook = if sure { Outlook::Fails } else { Outlook::Uncertain };
+        prediction.outlook = worse(prediction.outlook, outlook);
         let known = |other: &Finding| (other.cause, other.operation) == (finding.cause, finding.operation);
         if !prediction.obstacles.iter().any(known) {
             prediction.obstacles.push(finding);
         }
-        // files are there or not: nothing is uncertain about them
-        prediction.outlook = Outlook::Fails;
     }
     prediction.obstacles.sort_by_key(|finding| finding.cause);
     prediction
+}
+
+/// Which of two says less good things.
+fn worse(one: Outlook, other: Outlook) -> Outlook {
+    if one == Outlook::Fails || other == Outlook::Starts { one } else { other }
 }
 
 /// A sandbox that a probe tries. Of those that share the host's network each asks for more than the one before, and so it is
@@ -312,7 +331,9 @@ fn probe_until(bwrap: &Bwrap, deadline: Instant) -> Result<Probe> {
                     break 'all;
                 }
                 let sandbox = trial.sandbox_in(user);
-                let outcome = try_until(bwrap, &sandbox, deadline);
+                let worked = trials.iter().any(TrialReport::works);
+                let outcome =
+                    trial::again(worked, || try_until(bwrap, &sandbox.command(NO_PROGRAM), deadline));
                 let (works, user_namespace) = (outcome.works(), !user.is_empty());
                 if let (TrialOutcome::Failed { error, .. }, true) = (&outcome, trials.is_empty())
                     && error.failure().is_none()
@@ -351,24 +372,26 @@ fn probe_until(bwrap: &Bwrap, deadline: Instant) -> Result<Probe> {
 /// ```
 #[must_use]
 pub fn try_sandbox(bwrap: &Bwrap, sandbox: &Sandbox) -> TrialOutcome {
-    try_until(bwrap, sandbox, Instant::now() + PATIENCE)
+    try_until(bwrap, &sandbox.command(NO_PROGRAM), Instant::now() + PATIENCE)
 }
 
-fn try_until(bwrap: &Bwrap, sandbox: &Sandbox, deadline: Instant) -> TrialOutcome {
-    let mut command = sandbox.command(NO_PROGRAM);
-    // not /dev/null, which a sandbox around us may lack
-    command.bwrap(bwrap).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let ended = match command.prepare_until(Streams::Null, Some(deadline)) {
-        // what comes after the gate can fail, too: the working directory, the process that is to be the first
-        Ok(Some(prepared)) => prepared.start().and_then(|mut child| child.wait_until(Some(deadline))),
-        Ok(None) => Ok(None),
-        Err(error) => Err(error),
-    };
-    match ended {
-        Ok(Some(_)) => TrialOutcome::Works,
-        Ok(None) => TrialOutcome::TimedOut,
-        Err(Error::NotExecuted(failure)) if failure.message().is_some_and(is_the_end) => TrialOutcome::Works,
-        Err(error) => TrialOutcome::Failed { diagnosis: error.diagnosis().cloned().map(Arc::new), error },
+/// The same of a command in its sandbox: with the descriptors that it is given, and all checks that its launch makes, of its own
+/// words, too. It is not run.
+///
+/// ```
+/// use bwrap_launch::doctor;
+/// use bwrap_launch::{Bwrap, Sandbox};
+/// let mut command = Sandbox::new().ro_bind("/", "/").command("echo");
+/// assert!(doctor::try_command(&Bwrap::find()?, &command).works());
+/// command.args((0..10_000).map(|number| number.to_string()));
+/// assert!(!doctor::try_command(&Bwrap::find()?, &command).works());
+/// # Ok::<(), bwrap_launch::BwrapError>(())
+/// ```
+#[must_use]
+pub fn try_command(bwrap: &Bwrap, command: &Command) -> TrialOutcome {
+    match command.refusal(bwrap) {
+        Some(error) => TrialOutcome::failed(error),
+        None => try_until(bwrap, &command.instead(NO_PROGRAM), Instant::now() + PATIENCE),
     }
 }
 
@@ -393,16 +416,6 @@ fn try_until(bwrap: &Bwrap, sandbox: &Sandbox, deadline: Instant) -> TrialOutcom
 #[must_use]
 pub fn failure_of(bwrap: &Bwrap, command: &Command, verdict: Verdict) -> Failure {
     command.failed_elsewhere(bwrap, outcome_of(verdict))
-}
-
-/// There in every root, and never executed, since it is a directory.
-const NO_PROGRAM: &str = "/";
-
-/// Whether nothing but [`NO_PROGRAM`] is to blame.
-fn is_the_end(message: &Message) -> bool {
-    message.stage() == Stage::Exec
-        && message.subject() == Some(NO_PROGRAM.as_ref())
-        && message.errno().and_then(crate::Errno::code) == Some(libc::EACCES)
 }
 
 impl Probe {

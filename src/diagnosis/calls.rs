@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use super::prelude::*;
-use super::{Cause, Finding, wish};
+use super::{Bearing, Cause, Finding, wish};
 use crate::sandbox::Operation;
 
 /// A system call at one step of bwrap's start: a row of `calls.tsv`.
@@ -87,13 +87,33 @@ pub(super) fn denied_any(case: &Case<'_>, found: &[Finding]) -> Option<Finding> 
         return Some(denied(case)?.finding(Cause::SeccompDeniesCall, permit(case)));
     }
     let (call, answer) = (failed(case)?, case.errno()?);
+    if let Some(found) = no_socket(case, call, found) {
+        return Some(found);
+    }
     let own = is_own(case, call)? && kernel_may(case, call);
     let confidence = if own { Medium } else { High };
     let named = |finding: &Finding| NAMED.contains(finding.cause.code()) && finding.confidence >= confidence;
-    let other = own && !found.is_empty() || found.iter().any(named);
-    rule_out(other || case.filtered() != Some(true) || !ANSWERS.contains(&answer))?;
+    let doubted = is_doubted(case, answer, found);
+    let other = own && !found.is_empty() && !doubted || found.iter().any(named);
+    rule_out(other || case.filtered() != Some(true) || !doubted && !ANSWERS.contains(&answer))?;
+    let confidence = if doubted { Low } else { confidence };
     let found = answered(case, call, confidence)?;
     Some(found.summary(answers(case, call)).finding(Cause::SeccompDeniesCall, permit(case)))
+}
+
+/// After socket(2) was refused, glibc looks for a network device elsewhere, and says that there is no such file, whatever the answer was.
+fn no_socket(case: &Case<'_>, call: &Call, found: &[Finding]) -> Option<Finding> {
+    let lost = call.name == "socket or ioctl" && case.errno() == Some(libc::ENOENT);
+    rule_out(!lost || !found.is_empty() || case.filtered() != Some(true))?;
+    let judgement = weigh(Medium)
+        .if_so(evidence::filter(case))
+        .refuted_by("it fails alike without a filter, or the filter's profile allows socket")
+        .heard(
+            case,
+            "no path is in the message: the C library says so of a device once socket(2) was refused",
+        )
+        .summary("a system call filter denies socket, which looking up the loopback device takes");
+    Some(judgement.finding(Cause::SeccompDeniesCall, permit(case)))
 }
 
 /// Which call a message is about that nothing explains, and whether the kernel itself is known to answer so.
@@ -144,6 +164,23 @@ fn in_tmpfs(case: &Case<'_>, path: &Path) -> bool {
 
 fn answers(case: &Case<'_>, call: &Call) -> String {
     format!("a system call filter answers {} with \"{}\"", call.name, case.answer())
+}
+
+/// Whether the facts speak against all that would make the kernel answer so by itself: limits that are far away, a root that nothing
+/// shows to be a chroot's.
+fn is_doubted(case: &Case<'_>, answer: i32, found: &[Finding]) -> bool {
+    let against = |finding: &Finding| {
+        let contra = finding.evidence.iter().any(|seen| seen.bearing == Bearing::Against);
+        finding.confidence == Low && contra
+    };
+    let chroot =
+        |finding: &Finding| finding.cause == Cause::ChrootBelowSharedMount && finding.confidence < High;
+    let first = found.first();
+    match answer {
+        libc::ENOSPC => first.is_some_and(against),
+        libc::EINVAL => case.host.mounts.present().is_some() && first.is_some_and(chroot),
+        _ => false,
+    }
 }
 
 fn answered(case: &Case<'_>, call: &Call, confidence: Confidence) -> Option<Judgement> {
@@ -273,6 +310,36 @@ mod tests {
         for message in ["Can't make symlink at /usr/b", "Can't mkdir /usr/c", "Can't create file at /usr/d"] {
             assert_eq!(first(message, &filtered()).0, Some(Cause::DestinationReadOnly), "{message}");
         }
+    }
+
+    /// What the kernel never says of a device, the C library says once socket(2) was refused.
+    #[test]
+    fn a_refused_socket_is_no_missing_file() {
+        let lost = "loopback: Failed to look up lo: No such file or directory";
+        let first = |message: &str, host: &Host| explain(message, host, &whole()).cause();
+        assert_eq!(first(lost, &filtered()), Some(Cause::SeccompDeniesCall));
+        assert_ne!(first(lost, &machine()), Some(Cause::SeccompDeniesCall));
+        let device = "loopback: Failed to look up lo: No such device";
+        assert_ne!(first(device, &filtered()), Some(Cause::SeccompDeniesCall));
+        let other = "Failed to mount tmpfs: No such file or directory";
+        assert_ne!(first(other, &filtered()), Some(Cause::SeccompDeniesCall));
+    }
+
+    /// Answers that the kernel has reasons of its own for, and none of them holds.
+    #[test]
+    fn what_speaks_against_the_kernel_speaks_for_a_filter() {
+        let listed = |message: &str, host: &Host| {
+            let found = explain(message, host, &whole());
+            let filter = found.causes.iter().find(|found| found.cause == Cause::SeccompDeniesCall);
+            (found.cause() == Some(Cause::SeccompDeniesCall), filter.map(|found| found.confidence))
+        };
+        let busy = "pivot_root: Invalid argument";
+        assert_eq!(listed(busy, &filtered()), (false, Some(Low)));
+        assert_eq!(listed(busy, &machine()), (false, None));
+        let full = "Failed to make / slave: No space left on device";
+        assert_eq!(listed(full, &machine()), (false, None));
+        let memory = "Failed to make / slave: Cannot allocate memory";
+        assert_eq!(listed(memory, &filtered()), (false, None));
     }
 
     /// Who has got as far as mounting has made namespaces, whatever the filter is.

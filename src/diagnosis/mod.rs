@@ -188,7 +188,13 @@ fn foresee(failed: &Case<'_>, causes: &[Finding]) -> Vec<Finding> {
 /// ```
 #[must_use]
 pub fn predict(host: &Host, sandbox: &Sandbox) -> Prediction {
-    let obstacles = obstacles(host, Some(sandbox), None);
+    predict_but(host, sandbox, None)
+}
+
+/// The same, where one cause is known not to hold.
+pub(crate) fn predict_but(host: &Host, sandbox: &Sandbox, not: Option<Cause>) -> Prediction {
+    let mut obstacles = obstacles(host, Some(sandbox), None);
+    obstacles.retain(|finding| Some(finding.cause) != not);
     let outlook = match obstacles.iter().map(|finding| finding.confidence).max() {
         Some(Confidence::High) => Outlook::Fails,
         Some(_) => Outlook::Uncertain,

@@ -6,24 +6,31 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::destinations;
+use super::destinations::{self, Look};
+use crate::bwrap::Bwrap;
 use crate::diagnosis::{Bearing, Cause, Evidence, Finding, Symptom, Verdict, diagnose};
 use crate::host::Host;
 use crate::host::inside::{self, Attempt, Sought};
-use crate::sandbox::{Operation, OverlayKind, Place, Problem, Sandbox};
+use crate::sandbox::{Operation, OverlayKind, Sandbox};
 use crate::visible;
 
 /// So many missing files are told.
 const MOST: usize = 8;
 
 /// What stands in the way, as far as files tell, in the order in which bwrap will meet it.
-pub(super) fn obstacles(host: &Host, sandbox: &Sandbox, program: Option<&OsStr>) -> Vec<Finding> {
-    let mut found: Vec<Finding> = options(host, sandbox).into_iter().collect();
-    found.extend(sources(host, sandbox).take(MOST));
+pub(super) fn obstacles(
+    host: &Host,
+    bwrap: &Bwrap,
+    sandbox: &Sandbox,
+    program: Option<&OsStr>,
+) -> Vec<Finding> {
+    let mut found: Vec<Finding> = sources(host, sandbox).take(MOST).collect();
     found.extend(submounts(host, sandbox));
-    found.extend(destination(host, sandbox));
+    found.extend(upper_and_work(host, sandbox));
+    found.extend(destination(host, bwrap, sandbox));
     found.extend(working_directory(host, sandbox));
     if let Some(program) = program {
         found.extend(executable(host, sandbox, program));
@@ -33,7 +40,7 @@ pub(super) fn obstacles(host: &Host, sandbox: &Sandbox, program: Option<&OsStr>)
 }
 
 /// What the rules say of a message that bwrap has not said yet, with what was seen instead of its words.
-fn foresee(host: &Host, sandbox: &Sandbox, message: &str, seen: String) -> Option<Finding> {
+pub(super) fn foresee(host: &Host, sandbox: &Sandbox, message: &str, seen: String) -> Option<Finding> {
     let symptom = Symptom::from_text(format!("bwrap: {message}").as_bytes());
     let mut finding = diagnose(&symptom, host, Some(sandbox)).causes.into_iter().next()?;
     finding.evidence = vec![Evidence { bearing: Bearing::For, text: seen }];
@@ -44,21 +51,6 @@ fn foresee(host: &Host, sandbox: &Sandbox, message: &str, seen: String) -> Optio
 fn text(code: i32) -> String {
     let text = io::Error::from_raw_os_error(code).to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()
-}
-
-/// Options that bwrap refuses together.
-fn options(host: &Host, sandbox: &Sandbox) -> Option<Finding> {
-    let invalid = sandbox.check().err()?;
-    let message = match (&invalid.place, &invalid.problem) {
-        (_, Problem::HostnameNeedsUts) => "Specifying --hostname requires --unshare-uts",
-        (Place::Variable(_), _) => "setenv failed",
-        _ => return None,
-    };
-    let mut finding = foresee(host, sandbox, message, format!("the line says so: {invalid}"))?;
-    if message == "setenv failed" {
-        finding.summary = invalid.to_string();
-    }
-    Some(finding)
 }
 
 /// Sources that cannot be found. What is optional may be missing, but nothing else.
@@ -82,7 +74,10 @@ fn sources(host: &Host, sandbox: &Sandbox) -> impl Iterator<Item = Finding> {
         if ["/proc/self", "/proc/thread-self", "/dev/fd"].iter().any(|own| path.starts_with(own)) {
             return None;
         }
-        let code = fs::canonicalize(path).err()?.raw_os_error()?;
+        let code = match fs::canonicalize(path) {
+            Ok(found) => unreachable_inside(host, sandbox, &found)?,
+            Err(error) => error.raw_os_error()?,
+        };
         if optional && code == libc::ENOENT {
             return None;
         }
@@ -91,6 +86,19 @@ fn sources(host: &Host, sandbox: &Sandbox) -> impl Iterator<Item = Finding> {
         let finding = foresee(host, sandbox, &format!("Can't find source path {name}: {error}"), seen)?;
         Some(Finding { operation: Some(index), ..finding })
     })
+}
+
+/// Root in a user namespace of its own may search others' directories no longer, and looks for sources there.
+fn unreachable_inside(host: &Host, sandbox: &Sandbox, source: &Path) -> Option<i32> {
+    let root = host.process.uid.present() == Some(&0);
+    if !root || !sandbox.namespaces.any_user() || !host.user_namespaces_seem_possible() {
+        return None;
+    }
+    // what the command may is another matter
+    let mut bare = Sandbox::new().ro_bind("/", "/");
+    bare.namespaces = sandbox.namespaces.clone();
+    let denied = inside::enter(&bare, source.parent()?).err()?;
+    (denied == libc::EACCES).then_some(denied)
 }
 
 /// Layers below which something is mounted: in a user namespace the kernel does not let it be uncovered.
@@ -122,10 +130,43 @@ fn submounts(host: &Host, sandbox: &Sandbox) -> Option<Finding> {
     })
 }
 
+/// A writable overlay whose two directories are none, on two file systems, or one within the other.
+fn upper_and_work(host: &Host, sandbox: &Sandbox) -> Option<Finding> {
+    sandbox.operations.iter().enumerate().find_map(|(index, operation)| {
+        let Operation::Overlay(overlay) = operation else { return None };
+        let OverlayKind::Writable { upper, work } = &overlay.kind else { return None };
+        let [upper, work] = [upper, work].map(|path| fs::canonicalize(path).ok());
+        let (upper, work) = (upper?, work?);
+        let (above, beside) = (fs::metadata(&upper).ok()?, fs::metadata(&work).ok()?);
+        let (one, other) = (visible::path(&upper), visible::path(&work));
+        let (seen, error) = match () {
+            () if !above.is_dir() => (format!("{one} is no directory"), libc::ENOTDIR),
+            () if !beside.is_dir() => (format!("{other} is no directory"), libc::ENOTDIR),
+            () if above.dev() != beside.dev() => {
+                (format!("{one} and {other} are on two file systems, and must be on one"), libc::EINVAL)
+            }
+            () if upper.starts_with(&work) || work.starts_with(&upper) => {
+                (format!("{one} and {other} lie one within the other"), libc::EINVAL)
+            }
+            () => return None,
+        };
+        let destination = overlay.destination.display();
+        let message = format!(
+            "Can't make overlay mount on /newroot{destination} with options upperdir=/oldroot{},workdir=/oldroot{}: {}",
+            upper.display(),
+            work.display(),
+            text(error)
+        );
+        let summary = format!("{} on {}: {seen}", operation.name(), visible::path(&overlay.destination));
+        let finding = foresee(host, sandbox, &message, format!("looked at on this machine: {seen}"))?;
+        Some(Finding { operation: Some(index), summary, ..finding })
+    })
+}
+
 /// The first destination that cannot be made, or is of another kind.
-fn destination(host: &Host, sandbox: &Sandbox) -> Option<Finding> {
+fn destination(host: &Host, bwrap: &Bwrap, sandbox: &Sandbox) -> Option<Finding> {
     let mounts = host.mounts.present().map(Vec::as_slice)?;
-    let (index, message) = destinations::refusal(sandbox, mounts)?;
+    let (index, message) = destinations::refusal(sandbox, Look::of(bwrap, mounts))?;
     let at = sandbox.operations.get(index)?.destination();
     let seen = format!("looked for through the sandbox's operations: {}", visible::path(at));
     let finding = foresee(host, sandbox, &message, seen)?;
@@ -162,9 +203,9 @@ fn executable(host: &Host, sandbox: &Sandbox, program: &OsStr) -> Option<Finding
 
 /// Lock files that are not there inside: bwrap's process 1 opens them, beside the command.
 fn lock_files(host: &Host, sandbox: &Sandbox) -> Option<Finding> {
-    let missing = |path: &&PathBuf| inside::enter(sandbox, path) == Err(libc::ENOENT);
-    let path: &Path = sandbox.lifetime.lock_files.iter().find(missing)?;
+    let files = &sandbox.lifetime.lock_files;
+    let (path, code) = files.iter().find_map(|path| Some((path, inside::read(sandbox, path).err()?)))?;
     let seen = format!("looked for through the sandbox's operations: {}", visible::path(path));
-    let message = format!("Unable to open lock file {}: {}", path.display(), text(libc::ENOENT));
+    let message = format!("Unable to open lock file {}: {}", path.display(), text(code));
     foresee(host, sandbox, &message, seen)
 }

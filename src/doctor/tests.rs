@@ -8,7 +8,7 @@ use super::*;
 use crate::bwrap::stand_in::{lives, script};
 
 /// What the trials' sandboxes need, so that no real bwrap is.
-const HELP: &str = "--args --json-status-fd --block-fd --seccomp --info-fd --sync-fd --clearenv --setenv --unsetenv --ro-bind \
+const HELP: &str = "--args --json-status-fd --block-fd --seccomp --add-seccomp-fd --info-fd --sync-fd --clearenv --setenv --unsetenv --ro-bind \
                     --bind --proc --dev --tmpfs --unshare-all --unshare-user --unshare-user-try --unshare-ipc --unshare-pid \
                     --unshare-net --unshare-uts --unshare-cgroup --unshare-cgroup-try --new-session --die-with-parent --chdir";
 
@@ -105,11 +105,40 @@ fn a_probe_that_ran_out_of_time_promises_nothing() {
     assert!(probe.to_string().contains(", without a user namespace"), "{probe}");
 }
 
+/// Its own filter, and its descriptors, are the trial's affair.
 #[test]
-fn several_filters_cannot_be_held() {
-    let (_directory, bwrap) = stand_in("exit 0");
+fn what_cannot_be_held_is_tried_without() {
+    let (directory, bwrap) = stand_in("echo x >>$DIR/count; exit 1");
+    let count =
+        || std::fs::read_to_string(directory.path().join("count")).unwrap_or_default().lines().count();
     let filter = || vec![6_u8, 0, 0, 0, 0, 0, 0xff, 0x7f];
     let sandbox = Sandbox::new().ro_bind("/", "/").seccomp(filter()).seccomp(filter());
     let outcome = try_sandbox(&bwrap, &sandbox);
+    assert!(
+        matches!(&outcome, TrialOutcome::Failed { error, .. } if error.failure().is_some()),
+        "{outcome:?}"
+    );
+    assert_eq!(count(), 1);
+    // what a filter of the line's own is refused for is not
+    let refuses =
+        "echo x >>$DIR/count; echo 'bwrap: prctl(PR_SET_SECCOMP): Operation not permitted' >&2; exit 1";
+    for (sandbox, tried) in [(Sandbox::new(), 2), (Sandbox::new().seccomp(filter()), 1)] {
+        let (directory, bwrap) = stand_in(refuses);
+        assert!(!try_sandbox(&bwrap, &sandbox.ro_bind("/", "/")).works());
+        let count = std::fs::read_to_string(directory.path().join("count")).unwrap().lines().count();
+        assert_eq!(count, tried);
+    }
+}
+
+#[test]
+fn a_command_is_tried_with_all_checks_of_its_launch() {
+    let (directory, bwrap) = stand_in("echo x >>$DIR/count; exit 1");
+    let mut command = Sandbox::new().ro_bind("/", "/").command("true");
+    command.args((0..9_000).map(|number| number.to_string()));
+    let outcome = try_command(&bwrap, &command);
     assert!(matches!(outcome, TrialOutcome::Failed { error: Error::Invalid(_), .. }), "{outcome:?}");
+    let outcome = try_command(&bwrap, &Sandbox::new().ro_bind("/", "/").command(""));
+    assert!(matches!(outcome, TrialOutcome::Failed { error: Error::Invalid(_), .. }), "{outcome:?}");
+    // nothing was started for that
+    assert!(!directory.path().join("count").exists());
 }

@@ -6,6 +6,7 @@
 
 mod format;
 mod problem;
+mod settled;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -18,8 +19,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+
 use self::format::{Wants, is_loader, wants};
 pub use self::problem::ProgramProblem;
+pub(crate) use self::settled::{settle, trail};
 use self::view::{Node, View, Way};
 use self::writers::has_writer;
 use super::open_regular;
@@ -49,7 +55,8 @@ pub(crate) enum Attempt {
 
 /// Finds out why a program cannot be executed, if that can be seen.
 pub(crate) fn find(sandbox: &Sandbox, sought: Sought<'_>) -> Option<ProgramProblem> {
-    let finder = Finder { view: View(sandbox), sought };
+    let settled = settle(sandbox);
+    let finder = Finder { view: View(&settled), sought };
     let direct = sought.program.as_bytes().contains(&b'/');
     let (mut first, mut astray, mut denied, mut searched) = (None, None, None, 0);
     let candidates = finder.candidates(direct)?;
@@ -87,14 +94,38 @@ pub(crate) fn find(sandbox: &Sandbox, sought: Sought<'_>) -> Option<ProgramProbl
 
 /// Whether a directory can be entered inside, or with which error number it cannot. What nobody can see is taken to be there.
 pub(crate) fn enter(sandbox: &Sandbox, directory: &Path) -> Result<(), i32> {
-    match View(sandbox).resolve(&Path::new("/").join(directory)) {
-        Way::To(_, Node::Directory(_) | Node::Unknown) | Way::Unknown => Ok(()),
-        Way::To(_, Node::Host(host)) if host.is_dir() => Ok(()),
-        Way::To(_, Node::Host(_) | Node::Data(..)) => Err(libc::ENOTDIR),
+    let settled = settle(sandbox);
+    let view = View(&settled);
+    match view.resolve(&Path::new("/").join(directory)) {
+        Way::Unknown | Way::To(_, Node::Unknown) => Ok(()),
+        Way::To(_, node @ (Node::Directory(_) | Node::Host(_) | Node::Data(..))) => {
+            match view.searchable(&node) {
+                Ok(true) | Err(None) => Ok(()),
+                Ok(false) => Err(libc::ENOTDIR),
+                Err(Some(_)) => Err(libc::EACCES),
+            }
+        }
         Way::To(_, Node::Missing | Node::Link(_)) | Way::Nowhere | Way::Astray { .. } => Err(libc::ENOENT),
         Way::Denied(..) => Err(libc::EACCES),
         Way::Circle => Err(libc::ELOOP),
         Way::TooLong => Err(libc::ENAMETOOLONG),
+    }
+}
+
+/// Whether a file can be opened for reading inside, or with which error number it cannot. What nobody can see is taken to be there.
+pub(crate) fn read(sandbox: &Sandbox, file: &Path) -> Result<(), i32> {
+    let settled = settle(sandbox);
+    match View(&settled).resolve(&Path::new("/").join(file)) {
+        Way::To(_, Node::Missing | Node::Link(_)) | Way::Nowhere | Way::Astray { .. } => Err(libc::ENOENT),
+        Way::Denied(..) => Err(libc::EACCES),
+        // root has capabilities, and where they count is another matter
+        Way::To(_, Node::Host(host)) if !geteuid().is_root() => {
+            match accessat(CWD, &host, Access::READ_OK, AtFlags::EACCESS) {
+                Err(Errno::ACCESS) => Err(libc::EACCES),
+                _ => Ok(()),
+            }
+        }
+        _ => Ok(()),
     }
 }
 

@@ -326,7 +326,9 @@ impl Failure {
     /// Whether the command's program is not there, as far as anything tells.
     pub(super) fn lacks_program(&self) -> bool {
         match &self.program {
-            Some(problem) => matches!(problem, ProgramProblem::NotFound { .. }),
+            Some(problem) => {
+                matches!(problem, ProgramProblem::NotFound { .. } | ProgramProblem::DanglingLink { .. })
+            }
             None => self.diagnosis().and_then(Diagnosis::cause) == Some(Cause::ProgramMissing),
         }
     }

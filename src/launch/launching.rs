@@ -273,6 +273,24 @@ impl Command {
         }
     }
 
+    /// What keeps a launch with this bwrap from starting it: the same checks, and nothing is opened.
+    pub(crate) fn refusal(&self, bwrap: &Bwrap) -> Option<Error> {
+        let setup = Setup { streams: Streams::Null, hold: false, deadline: None };
+        let checked = self.check().map_err(Error::from);
+        checked.and_then(|()| start::arguments(&self.order(bwrap, setup)).map(drop)).err()
+    }
+
+    /// The same launch with another program, and without the arguments.
+    pub(crate) fn instead(&self, program: &str) -> Self {
+        let recipe = Recipe {
+            sandbox: self.recipe.sandbox.clone(),
+            program: program.into(),
+            arguments: Vec::new(),
+            arg0: None,
+        };
+        Self { recipe: Arc::new(recipe), ..self.clone() }
+    }
+
     /// What is known of a launch of this command that somebody else made.
     pub(crate) fn failed_elsewhere(&self, bwrap: &Bwrap, outcome: Outcome) -> Failure {
         let mut recipe = Recipe::clone(&self.recipe);

@@ -100,8 +100,8 @@ pub(super) fn is_late(error: &Error, deadline: Option<Instant>) -> bool {
         && deadline.is_some_and(|deadline| Instant::now() >= deadline)
 }
 
-/// Starts bwrap, which may then wait for its id maps.
-pub(super) fn begin(order: &Order<'_>) -> Result<Started> {
+/// What bwrap is to be told, once everything is checked that can be before anything is opened.
+pub(super) fn arguments(order: &Order<'_>) -> Result<Arguments> {
     let recipe = order.recipe;
     recipe.check(order.descriptors)?;
     if order.hold {
@@ -132,6 +132,13 @@ pub(super) fn begin(order: &Order<'_>) -> Result<Started> {
         let problem = Problem::TooManyWords { count, limit: MAX_WORDS };
         return Err(Invalid { place: Place::CommandLine, problem }.into());
     }
+    Ok(arguments)
+}
+
+/// Starts bwrap, which may then wait for its id maps.
+pub(super) fn begin(order: &Order<'_>) -> Result<Started> {
+    let recipe = order.recipe;
+    let arguments = arguments(order)?;
     if log::log_enabled!(log::Level::Debug) {
         let line = Line { recipe, descriptors: order.descriptors, bwrap: None };
         log::debug!("launching {line}");

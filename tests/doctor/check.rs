@@ -276,3 +276,37 @@ fn an_option_of_the_commands_counts() {
     let none = check(&[]);
     assert!(none.status == 0 && none.out.contains("names no command"), "{}", none.out);
 }
+
+/// What `run` refuses `check` refuses, and the prediction tells: of the command's own words, too.
+#[test]
+fn all_checks_of_a_launch_are_made() {
+    needs!(FULL);
+    let many: Vec<String> = (0..9_200).map(|number| number.to_string()).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let long = "a".repeat(80);
+    for rest in [
+        &["--as-pid-1", "true"][..],
+        &["--unshare-uts", "--hostname", &long, "true"],
+        &["--unshare-pid", "--disable-userns", "true"],
+        &[&["true"][..], &many].concat(),
+    ] {
+        let line = [&["--ro-bind", "/", "/"][..], rest].concat();
+        for task in ["check", "run"] {
+            let said = ask(&[&[task, "--"][..], &line].concat());
+            assert_ne!(said.status, 0, "{task}: {:?}", &rest[..1]);
+        }
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(line.join(" ").as_bytes()).unwrap();
+        let said = ask(&["explain", "--here", "--args", file.path().to_str().unwrap()]);
+        assert!(said.out.starts_with("This sandbox will not start"), "{:?}: {}", &rest[..1], said.out);
+    }
+}
+
+/// A line may name a descriptor by its path.
+#[test]
+fn a_line_is_tried_with_the_descriptors_that_it_is_given() {
+    needs!(FULL);
+    let doctor = format!("exec {DOCTOR} check -- --ro-bind / / --ro-bind /proc/self/fd/9 /mnt true 9</usr");
+    let said = said(std::process::Command::new("sh").args(["-c", &doctor]).output().unwrap());
+    assert_eq!(said.status, 0, "{}", said.out);
+}

@@ -563,3 +563,33 @@ fn nothing_starts_without_a_bwrap() {
     assert_valid(&json);
     assert_eq!(json["prediction"]["outlook"], "fails");
 }
+
+#[test]
+fn a_line_is_read_as_a_shell_reads_it() {
+    let outlook = |line: &str| {
+        let (_directory, path) = file(line.as_bytes());
+        let said = ask(&["explain", "--args", &path, "--format", "json"]);
+        said.json()["prediction"].to_string()
+    };
+    let plain = outlook("bwrap --ro-bind / / --unshare-all true");
+    for line in [
+        "bwrap --ro-bind / / \\\n    --unshare-all \\\n    true\n",
+        "bwrap --ro-bind / / \\\r\n    --unshare-all true\r\n",
+        "\u{feff}bwrap --ro-bind / / --unshare-all true",
+        "bwrap --ro-bind $'/' $'\\x2f' --unshare-all true",
+    ] {
+        assert_eq!(outlook(line), plain, "{line}");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let odd = directory.path().join("a\nb");
+    std::fs::create_dir(&odd).unwrap();
+    let line = format!("bwrap --ro-bind / / --ro-bind {}/$'a\\nb' /mnt true", directory.path().display());
+    let (_directory, path) = file(line.as_bytes());
+    let said = ask(&["explain", "--here", "--args", &path]);
+    assert!(
+        !said.out.contains("BD01") && !said.err.contains("nothing is expanded"),
+        "{}{}",
+        said.err,
+        said.out
+    );
+}

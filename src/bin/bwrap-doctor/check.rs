@@ -2,12 +2,13 @@
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use bwrap_launch::diagnosis::{Cause, Diagnosis, Finding, Outlook, Prediction};
 use bwrap_launch::doctor::{self, Probe, Trial, TrialOutcome, TrialReport};
-use bwrap_launch::{Bwrap, Command, Error, Sandbox, Stage};
+use bwrap_launch::{Bwrap, Error, Sandbox, Stage};
 use serde::Serialize;
 
 use crate::Result;
@@ -168,12 +169,14 @@ fn failure(
     depth: &Depth,
 ) -> String {
     let said = if depth.long { probe.to_string() } else { probe.brief() };
-    let mut text = format!("{} this machine\n\n{said}", styled(BAD, "no sandboxes on"));
+    let shared = failed.is_some_and(|failed| failed.trial.has_network_namespace())
+        && probe.works_without_network_namespace() == Some(true);
+    let kind = if shared { "no sandboxes with a network of their own on" } else { "no sandboxes on" };
+    let mut text = format!("{} this machine\n\n{said}", styled(BAD, kind));
     if failed.is_none_or(|failed| failed.outcome.diagnosis().is_none()) {
         foretell(&mut text, predict(), depth);
     }
-    let network = failed.is_some_and(|failed| failed.trial.has_network_namespace());
-    if network && probe.works_without_network_namespace() == Some(true) {
+    if shared {
         text.push_str(
             "\nSandboxes that share the host's network work: without --unshare-net, or with --share-net after \
              --unshare-all. If that is enough for you: bwrap-doctor check --no-network\n",
@@ -195,7 +198,6 @@ fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Forma
     let descriptors = line::inherited();
     let (named, line) = line::without_name(line);
     let line = line::with_args_of_descriptors(line)?;
-    let named_anew = line::position(&line, ARGV0).is_some();
     let line = line::read(line).map_err(|error| format!("cannot read the bwrap line: {error}"))?;
     let sandbox = &line.sandbox;
     let bwrap = match output::bwrap(path.or(named).as_deref()) {
@@ -208,10 +210,9 @@ fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Forma
     }
     surroundings::tell(&bwrap);
     let prediction = line.predict(&bwrap);
-    let outcome = match line.command.as_ref().filter(|_| named_anew).and_then(|line| lacking(&bwrap, line)) {
-        Some(error) => TrialOutcome::Failed { diagnosis: error.diagnosis().cloned().map(Arc::new), error },
-        None => doctor::try_sandbox(&bwrap, sandbox),
-    };
+    let mut command = line.command.clone().unwrap_or_else(|| sandbox.command("/"));
+    line::hand_on(&mut command, &descriptors);
+    let outcome = doctor::try_command(&bwrap, &command);
     // the trial ends before the command: what is wrong with that, and beside it, its files say
     let after = prediction.obstacles.iter().any(is_after);
     let works = outcome.works() && !after;
@@ -233,7 +234,7 @@ fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Forma
         let ok = styled(GOOD, "ok:");
         let rest = match &line.command {
             Some(_) => "its command was not run",
-            None => "the line names no command, without which bwrap prints its usage",
+            None => line::NO_COMMAND,
         };
         output::print(&format!("{ok} bwrap {version} ({path}) sets this sandbox up; {rest}\n"))?;
     } else {
@@ -249,23 +250,21 @@ fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Forma
                 text.push_str(&output::write_diagnosed(Some(diagnosis), depth)?);
                 text.push_str(&output::rest(diagnosis, depth));
             }
+            // what we may not do ourselves says nothing of bwrap
+            None if is_ours(&outcome) => text.push_str(OURS),
+            None if matches!(outcome, TrialOutcome::TimedOut) && pipe(sandbox).is_some() => {
+                let path = pipe(sandbox).unwrap_or(Path::new("a lock file")).to_string_lossy();
+                text = format!(
+                    "{} {sandbox}\n\nbwrap waits for {path:?}, a named pipe (FIFO), until somebody opens its other end. Name a \
+                     regular file instead.\n",
+                    styled(BAD, "no sandbox yet:")
+                );
+            }
             None => foretell(&mut text, Some(prediction), depth),
         }
         output::print(&text)?;
     }
     Ok(status(works))
-}
-
-/// The one option that belongs to the command, and not to the sandbox that is tried.
-const ARGV0: &str = "--argv0";
-
-/// What a launch says to that option, if this bwrap does not have it. Nothing is started then.
-fn lacking(bwrap: &Bwrap, command: &Command) -> Option<Error> {
-    if bwrap.accepts(ARGV0) {
-        return None;
-    }
-    let mut command = command.clone();
-    command.bwrap(bwrap).prepare().err()
 }
 
 /// Whether the sandbox was set up, and the trial knows of nothing that keeps a command from running in it.
@@ -277,6 +276,19 @@ fn is_set_up(outcome: &TrialOutcome) -> bool {
         }
         outcome => outcome.works(),
     }
+}
+
+/// The lock file that is a named pipe, at which bwrap waits.
+fn pipe(sandbox: &Sandbox) -> Option<&Path> {
+    let is_pipe = |path: &&Path| std::fs::metadata(path).is_ok_and(|file| file.file_type().is_fifo());
+    sandbox.get_lock_files().iter().map(PathBuf::as_path).find(is_pipe)
+}
+
+const OURS: &str = "\nThat was bwrap-doctor's own, and bwrap was not started: started by itself, it may well make this sandbox.\n";
+
+/// Whether the system refused something to us before bwrap was started.
+fn is_ours(outcome: &TrialOutcome) -> bool {
+    matches!(outcome, TrialOutcome::Failed { error: Error::System { step, .. }, .. } if !step.launched())
 }
 
 /// Whether it stops a sandbox that could be set up.

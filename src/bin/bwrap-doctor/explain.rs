@@ -169,6 +169,9 @@ fn with_line_of(text: &[u8], symptom: &Symptom, host: &Host) -> Diagnosis {
 fn predict(task: &Explain, format: Format) -> Result<()> {
     let Some(path) = &task.args else { return Ok(()) };
     let line = line::of_file(path)?;
+    if line.command.is_none() && task.here && format == Format::Human {
+        note(line::NO_COMMAND);
+    }
     let (prediction, missing) = match task.here.then(Bwrap::find) {
         Some(Ok(bwrap)) => (line.predict(&bwrap), None),
         Some(Err(error)) => without_bwrap(error, &host(task)?, &line.sandbox),

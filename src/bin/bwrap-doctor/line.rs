@@ -1,12 +1,17 @@
 //! bwrap lines, from the command line and from files.
 
+mod quoted;
+
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use bwrap_launch::diagnosis::Prediction;
-use bwrap_launch::{Bwrap, Command, ParseError, Sandbox, doctor};
+use bwrap_launch::host::Host;
+use bwrap_launch::op::Operation;
+use bwrap_launch::{Bwrap, Command, Descriptor, ParseError, Sandbox, doctor};
 
 use crate::Result;
 use crate::output::note;
@@ -71,14 +76,16 @@ pub(crate) fn position(words: &[OsString], option: &str) -> Option<usize> {
 pub(crate) fn of_file(path: &Path) -> Result<Line> {
     let said = |what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
     let bytes = fs::read(path).map_err(|error| said(&error))?;
+    // editors of Windows begin texts with a mark of their own
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let is_array = bytes.trim_ascii_start().starts_with(b"[");
     let words: Vec<OsString> = if bytes.contains(&0) {
-        nul_separated(&bytes)
+        nul_separated(bytes)
     } else if is_array {
-        let words: Vec<String> = serde_json::from_slice(&bytes).map_err(|error| said(&error))?;
+        let words: Vec<String> = serde_json::from_slice(bytes).map_err(|error| said(&error))?;
         words.into_iter().map(OsString::from).collect()
     } else {
-        shell_words(&bytes).ok_or_else(|| said(&"a quotation mark is missing"))?
+        shell_words(bytes).ok_or_else(|| said(&"a quotation mark is missing"))?
     };
     let words = match words.first() {
         None => return Err(said(&"there is no bwrap line in it")),
@@ -189,7 +196,8 @@ fn nul_separated(bytes: &[u8]) -> Vec<OsString> {
 }
 
 fn shell_words(bytes: &[u8]) -> Option<Vec<OsString>> {
-    let mut words = shlex::bytes::Shlex::new(bytes);
+    let plain = quoted::plain(bytes)?;
+    let mut words = shlex::bytes::Shlex::new(&plain);
     let list: Vec<OsString> = words.by_ref().map(OsString::from_vec).collect();
     (!words.had_error).then_some(list)
 }
@@ -220,12 +228,51 @@ pub(crate) fn all_open(sandbox: &Sandbox, descriptors: &[i32]) -> Result<(), Str
         Some(number) => Err(format!(
             "the line names descriptor {number}, which is not open; open it for bwrap-doctor, as in `{number}<FILE`"
         )),
-        None => Ok(()),
+        None => match bound_twice(sandbox) {
+            Some(number) => Err(format!(
+                "the line binds descriptor {number} twice, and bwrap closes it after the first time; open it under another number, too"
+            )),
+            None => Ok(()),
+        },
+    }
+}
+
+/// The descriptor of two binds. A launch gives each operation a copy of its own, but bwrap itself has one.
+fn bound_twice(sandbox: &Sandbox) -> Option<i32> {
+    let mut seen = HashSet::new();
+    let mut bound = sandbox.operations().iter().filter_map(|operation| match operation {
+        Operation::BindFd(bind) => bind.descriptor().given_number(),
+        _ => None,
+    });
+    bound.find(|number| !seen.insert(*number))
+}
+
+/// The highest number of a descriptor that a launch can place.
+const HIGHEST: i32 = 1023;
+
+/// Gives a command those that were left open, as bwrap would. Those that its options name, bwrap itself reads and closes.
+pub(crate) fn hand_on(command: &mut Command, descriptors: &[i32]) {
+    let named = command.get_sandbox().descriptor_numbers();
+    // whoever lowered the limit may have left some open above it
+    let limit =
+        Host::snapshot().process.descriptor_limit.present().and_then(|limit| i32::try_from(*limit).ok());
+    let highest = limit.map_or(HIGHEST, |limit| HIGHEST.min(limit - 1));
+    for number in descriptors.iter().filter(|number| !named.contains(number)) {
+        if *number <= highest {
+            command.fd(*number, Descriptor::number(*number));
+        } else {
+            note(&format!(
+                "descriptor {number} is not passed on: the command can have those up to {highest}"
+            ));
+        }
     }
 }
 
 /// Options that concern whoever starts bwrap, not the sandbox. Each has one argument.
 const LAUNCHERS: &[&str] = &["--args", "--block-fd", "--userns-block-fd", "--json-status-fd"];
+
+/// What is said of a line that ends before its command.
+pub(crate) const NO_COMMAND: &str = "the line names no command, without which bwrap prints its usage";
 
 /// A line: a sandbox, and a command if one follows.
 pub(crate) struct Line {

@@ -6,14 +6,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bwrap_launch::diagnosis::Diagnosis;
-use bwrap_launch::host::Host;
-use bwrap_launch::{Command, Descriptor, Ending, Error, Failure, Heard};
+use bwrap_launch::{Command, Ending, Error, Failure, Heard};
 use serde::Serialize;
 
 use crate::Result;
 use crate::cli::{Format, Run};
 use crate::line;
-use crate::output::{self, Envelope, note};
+use crate::output::{self, Envelope};
 use crate::surroundings;
 
 /// There was no sandbox.
@@ -148,24 +147,7 @@ fn command(task: Run, descriptors: &[i32]) -> Result<Command, Trouble> {
         output::bwrap(path.as_deref()).map_err(|error| Trouble::Launch(Error::from(error).explain_here()))?;
     command.bwrap(&bwrap);
     surroundings::tell(&bwrap);
-    // bwrap itself reads and closes those that its options name
-    let named = command.get_sandbox().descriptor_numbers();
     line::all_open(command.get_sandbox(), descriptors).map_err(Trouble::Line)?;
-    // whoever lowered the limit may have left some open above it
-    let limit =
-        Host::snapshot().process.descriptor_limit.present().and_then(|limit| i32::try_from(*limit).ok());
-    let highest = limit.map_or(HIGHEST, |limit| HIGHEST.min(limit - 1));
-    for number in descriptors.iter().filter(|number| !named.contains(number)) {
-        if *number <= highest {
-            command.fd(*number, Descriptor::number(*number));
-        } else {
-            note(&format!(
-                "descriptor {number} is not passed on: the command can have those up to {highest}"
-            ));
-        }
-    }
+    line::hand_on(&mut command, descriptors);
     Ok(command)
 }
-
-/// The highest number of a descriptor that a launch can place.
-const HIGHEST: i32 = 1023;

@@ -50,7 +50,7 @@ rules! {
         "Specifying --as-pid-1 requires --unshare-pid", "Specifying --hostname requires --unshare-uts",
         "The %s option is not permitted in setuid mode", "--cap-add in setuid mode can be used only by root",
         "--userns doesn't work in setuid mode", "--userns2 doesn't work in setuid mode",
-        "Overlay mounts are not supported in setuid mode"
+        "Overlay mounts are not supported in setuid mode"; MQUEUE => (EPERM)
     ],
         unless "the same options are accepted by the same bwrap" => contradictory_options, settle;
 }
@@ -131,7 +131,24 @@ fn foreign_id(case: &Case<'_>) -> Option<(&'static str, u32, u32)> {
         .or_else(|| differs("group", identity.gid, &process.real_gid))
 }
 
+const MQUEUE: &str = "Can't mount mqueue on %s";
+
+/// The message queues that are to be mounted without an IPC namespace to have them in: a user namespace of its own may not mount
+/// those of the one outside.
+fn foreign_queues(case: &Case<'_>) -> Option<usize> {
+    let sandbox = case.sandbox?;
+    rule_out(sandbox.namespaces.new_ipc() || case.user_namespace() != Some(true))?;
+    sandbox.operations.iter().position(|operation| matches!(operation, Operation::Mqueue(_)))
+}
+
 fn contradictory_options(case: &Case<'_>) -> Option<Judgement> {
+    let queues = foreign_queues(case).filter(|_| !case.failed() || case.says(&[MQUEUE]));
+    if let Some(index) = queues {
+        let summary = "--mqueue mounts the message queues of the IPC namespace, which is not the sandbox's own: --unshare-ipc is missing";
+        let asked = "it makes a user namespace of its own, which has no rights in the IPC namespace outside";
+        return Some(weigh(High).summary(summary).operation(Some(index)).asked(case, asked));
+    }
+    rule_out(case.says(&[MQUEUE]))?;
     if let Some((kind, asked, real)) = foreign_id(case).filter(|_| !case.failed() || is_of(case, IDS)) {
         let summary =
             format!("the sandbox asks for {kind} id {asked}, which {real} can be only in a user namespace");
@@ -152,7 +169,9 @@ fn contradictory_options(case: &Case<'_>) -> Option<Judgement> {
 
 fn settle(case: &Case<'_>) -> Vec<Remedy> {
     let check = told!("correct-options", summary = "Drop one of the options, or add the one that is missing");
-    if is_of(case, SETUID) {
+    if foreign_queues(case).is_some() && (!case.failed() || case.says(&[MQUEUE])) {
+        vec![told!("correct-options", summary = "Add --unshare-ipc, or leave --mqueue out")]
+    } else if is_of(case, SETUID) {
         vec![told!("chmod-u-s", path = path(case)), check]
     } else {
         let lacking = [

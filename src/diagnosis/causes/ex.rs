@@ -203,6 +203,10 @@ fn loader_missing(case: &Case<'_>) -> Option<Judgement> {
             .summary(format!("{name} may be there, but its loader or interpreter is not visible inside"))
             .heard(case, "the kernel says \"No such file or directory\" about a missing loader, too")
     };
+    if let Some(option) = problem::made(case, program) {
+        let made = format!("{option} makes {name}, so it is what that names");
+        return Some(found(High).asked(case, made));
+    }
     let shows = |sandbox: &Sandbox| (shown(sandbox, program), sandbox.shows_loaders());
     Some(match case.sandbox.map(shows) {
         // what is not there needs no loader
@@ -247,6 +251,8 @@ fn is_of_steam(program: &Path) -> bool {
 
 fn program_missing(case: &Case<'_>) -> Option<Judgement> {
     let program = unseen(case)?;
+    // what the sandbox makes there is there
+    rule_out(case.errno() == Some(libc::ENOENT) && problem::made(case, program).is_some())?;
     let name = program.display();
     let searched = program.components().count() == 1 && !program.is_absolute();
     if case.errno() == Some(libc::EACCES) {

@@ -2,6 +2,7 @@
 //!
 //! What bwrap prints after `Failed RTM_NEWADDR` is the error of an earlier call, so only the facts tell these apart.
 
+use super::ns::limits::{LEAST, USER};
 use super::prelude::*;
 
 const REFUSED: &[&str] =
@@ -13,8 +14,10 @@ rules! {
     NetAdminMissing, Anytime if |plan| plan.new_net, [in REFUSED],
         unless "the same sandbox fails alike with a user namespace of its own (--unshare-user)"
         => net_admin_missing, |case| {
-            // a namespace takes no privilege from anywhere
-            Remedy::change(SandboxChange::UnshareUser).or(Wish::Capability(Capability::CAP_NET_ADMIN).grant(case))
+            // a namespace takes no privilege from anywhere, but where the host allows none it is not to be had
+            let none = number(case, USER) == Some(0) && case.is_planned(|plan| plan.user_namespace);
+            let own = if none { raise(case, USER, LEAST, OPENS) } else { vec![Remedy::change(SandboxChange::UnshareUser)] };
+            own.or(Wish::Capability(Capability::CAP_NET_ADMIN).grant(case))
         };
 
     GvisorLoopback, Anytime if |plan| plan.new_net, [in REFUSED],
@@ -131,6 +134,23 @@ mod tests {
         host.security.apparmor_label = Fact::Present(label.into());
         host.security.apparmor_enabled = Fact::Present(true);
         host
+    }
+
+    /// A user namespace that the host does not allow is not to be asked for.
+    #[test]
+    fn what_the_host_allows_none_of_is_raised_first() {
+        let mut host = docker();
+        host.process.effective = Fact::Present(CapabilitySet(1 << 21));
+        let first = |host: &Host| {
+            let found = explain("loopback: Failed RTM_NEWADDR: Operation not permitted", host, &whole());
+            let cause = found.causes.iter().find(|found| found.cause == Cause::NetAdminMissing)?;
+            Some(format!("{:?}", cause.remedies[0].action))
+        };
+        host.sysctls.insert("user.max_user_namespaces".into(), Fact::Present("0".into()));
+        let told = first(&host).unwrap_or_default();
+        assert!(!told.contains("UnshareUser"), "{told}");
+        host.sysctls.insert("user.max_user_namespaces".into(), Fact::Present("60000".into()));
+        assert!(first(&host).is_none_or(|told| told.contains("UnshareUser")));
     }
 
     #[test]

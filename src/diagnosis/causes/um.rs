@@ -34,7 +34,11 @@ rules! {
         unless "`id -u` and `id -g` print other numbers than /proc/sys/kernel/overflowuid and overflowgid hold"
         => overflow_id_twice, |case| told!("chmod-u-s", path = path(case)).or(bind_dev(case));
 
-    GidMapDenied, Anytime, ["setting up gid map", "error writing to setgroups" => (EPERM EACCES)],
+    GidMapDenied, Anytime, [
+        "setting up gid map", "error writing to setgroups" => (EPERM EACCES);
+        // made by the group that is not mapped
+        "Creating newroot failed" => (EOVERFLOW)
+    ],
         unless "`grep ^Gid /proc/self/status` shows the same id twice"
         => gid_map_denied, |case| match case.apparmor().profile() {
             _ if restricted_gid_map(case).is_some() => lift_restriction(case),
@@ -265,7 +269,7 @@ fn gid_map_denied(case: &Case<'_>) -> Option<Judgement> {
         let found = weigh(High).summary(summary).pro(same.otherwise());
         return (case.failed() || first).then_some(found);
     }
-    rule_out(!case.failed())?;
+    rule_out(!case.failed() || case.errno() == Some(libc::EOVERFLOW))?;
     if let Some(restricted) = restricted_gid_map(case) {
         return Some(restricted);
     }

@@ -209,7 +209,9 @@ fn of_links_that_lead_nowhere_the_one_with_the_program_is_blamed() {
 #[test]
 fn later_operations_hide_earlier_ones() {
     let sandbox = Sandbox::new().ro_bind("/", "/").tmpfs("/bin").tmpfs("/usr").symlink("/usr/bin", "/x");
-    assert!(matches!(explain(&sandbox, "sh"), Some(ProgramProblem::NotFound { .. })));
+    // where /bin is a link to what is hidden, that is
+    let hidden = explain(&sandbox, "sh");
+    assert!(matches!(hidden, Some(ProgramProblem::NotFound { .. } | ProgramProblem::DanglingLink { .. })));
     let astray =
         ProgramProblem::DanglingLink { path: "/x/sh".into(), link: "/x".into(), target: "/usr/bin".into() };
     assert_eq!(explain(&sandbox, "/x/sh"), Some(astray));
@@ -432,12 +434,12 @@ fn relative_programs_are_looked_for_where_the_command_starts() {
 fn what_is_open_for_writing_is_busy() {
     let bin = Bin::new();
     bin.put("x", fs::read("/proc/self/exe").unwrap(), 0o755);
-    let whole = Sandbox::new().ro_bind("/", "/").ro_bind(bin.path(), "/bin");
-    let busy = Some(ProgramProblem::Busy("/bin/x".into()));
-    assert_eq!(seek(&whole, "/bin/x", Attempt::Failed(Some(libc::ETXTBSY))), busy);
-    assert_eq!(seek(&whole, "/bin/x", Attempt::Failed(Some(libc::EPERM))), None);
+    let whole = Sandbox::new().ro_bind("/", "/").ro_bind(bin.path(), "/mnt");
+    let busy = Some(ProgramProblem::Busy("/mnt/x".into()));
+    assert_eq!(seek(&whole, "/mnt/x", Attempt::Failed(Some(libc::ETXTBSY))), busy);
+    assert_eq!(seek(&whole, "/mnt/x", Attempt::Failed(Some(libc::EPERM))), None);
     // nobody has heard bwrap's words: whoever writes is looked for
-    let unheard = || seek(&whole, "/bin/x", Attempt::Failed(None));
+    let unheard = || seek(&whole, "/mnt/x", Attempt::Failed(None));
     let _reader = fs::File::open(bin.path().join("x")).unwrap();
     assert_eq!(unheard(), None);
     let writer = fs::OpenOptions::new().append(true).open(bin.path().join("x")).unwrap();
@@ -483,4 +485,48 @@ fn a_loader_is_a_file_for_this_machine() {
 fn an_empty_name_is_no_program() {
     let none = ProgramProblem::NotFound { program: "".into(), searched: Vec::new() };
     assert_eq!(explain(&Sandbox::new().ro_bind("/", "/"), ""), Some(none));
+}
+
+/// bwrap before 0.12 mounts where the link leads.
+#[test]
+fn a_mount_on_a_link_hides_what_that_leads_to() {
+    let tree = tempfile::tempdir().unwrap();
+    fs::create_dir_all(tree.path().join("usr/bin")).unwrap();
+    symlink("usr/bin", tree.path().join("bin")).unwrap();
+    fs::copy("/bin/sh", tree.path().join("usr/bin/x")).unwrap();
+    let sandbox = Sandbox::new().ro_bind(tree.path(), "/");
+    let lost =
+        |sandbox: Sandbox| matches!(explain(&sandbox, "/usr/bin/x"), Some(ProgramProblem::NotFound { .. }));
+    assert!(lost(sandbox.clone().tmpfs("/bin")));
+    assert!(lost(sandbox.clone().tmpfs("/usr/bin")));
+    assert!(!lost(sandbox.clone().tmpfs("/etc")));
+    assert!(!lost(sandbox.tmpfs("/bin").ro_bind(tree.path().join("usr/bin"), "/usr/bin")));
+}
+
+#[test]
+fn a_device_is_no_program() {
+    let sandbox = Sandbox::new().ro_bind("/", "/").dev("/dev");
+    assert_eq!(explain(&sandbox, "/dev/null"), Some(ProgramProblem::NotAFile("/dev/null".into())));
+    // the rest of a new /dev nobody knows, nor what is mounted over it
+    assert_eq!(explain(&sandbox, "/dev/console"), None);
+    let hidden = explain(&sandbox.tmpfs("/dev"), "/dev/null");
+    assert!(matches!(hidden, Some(ProgramProblem::NotFound { .. })));
+}
+
+/// The loader of most is behind two links.
+#[test]
+fn what_hides_a_loader_is_seen_behind_links() {
+    let tree = tempfile::tempdir().unwrap();
+    let lib = tree.path().join("usr/lib/here");
+    fs::create_dir_all(&lib).unwrap();
+    fs::write(lib.join("target"), "").unwrap();
+    symlink("usr/lib", tree.path().join("lib")).unwrap();
+    symlink("/lib/here/target", tree.path().join("usr/link")).unwrap();
+    let sandbox = Sandbox::new().ro_bind(tree.path(), "/").tmpfs("/usr/lib");
+    // bound from the host, where there is no such tree: nothing shows it, but it is looked for at the right place
+    assert_eq!(View(&sandbox).shown_by(Path::new("/usr/link")), None);
+    let whole = Sandbox::new().ro_bind("/", "/").tmpfs(&lib);
+    let link = lib.parent().unwrap().join("link");
+    symlink(lib.join("target"), &link).unwrap();
+    assert_eq!(View(&whole).shown_by(&link), Some(lib));
 }

@@ -63,6 +63,16 @@ pub(super) struct View<'a>(pub(super) &'a Sandbox);
 impl<'a> View<'a> {
     /// Follows a path inside, symbolic links included.
     pub(super) fn resolve(self, path: &Path) -> Way<'a> {
+        self.walk(path).0
+    }
+
+    /// The same, and what there would have to be for it to be there: the path without the links that were followed.
+    fn walk(self, path: &Path) -> (Way<'a>, PathBuf) {
+        let mut end = path.to_owned();
+        (self.step_along(path, &mut end), end)
+    }
+
+    fn step_along(self, path: &Path, end: &mut PathBuf) -> Way<'a> {
         if path.as_os_str().len() >= PATH {
             return Way::TooLong;
         }
@@ -89,6 +99,7 @@ impl<'a> View<'a> {
                 return Way::TooLong;
             }
             let next = at.join(&part);
+            *end = next.join(todo.iter().rev().collect::<PathBuf>());
             node = self.look(&next);
             let target = match &node {
                 Node::Link(target) => Some(target.clone()),
@@ -118,8 +129,8 @@ impl<'a> View<'a> {
     /// What of the host's, bound read-only to the same path, would show this file, which is not there: the directory that it is in,
     /// with what may be beside it, or the file, where links lead on to what is not bound.
     pub(super) fn shown_by(self, path: &Path) -> Option<PathBuf> {
-        let wanted = match self.resolve(path) {
-            Way::Astray { target, .. } => target,
+        let wanted = match self.walk(path) {
+            (Way::Astray { .. }, end) => end,
             _ => path.to_owned(),
         };
         // a bind that is there shows the host's own, where it is missing, too
@@ -135,7 +146,7 @@ impl<'a> View<'a> {
     }
 
     /// Whether it is a directory in which the command's user may look something up; its permissions if he may not.
-    fn searchable(self, node: &Node<'_>) -> Result<bool, Option<u32>> {
+    pub(super) fn searchable(self, node: &Node<'_>) -> Result<bool, Option<u32>> {
         match node {
             // bwrap makes it for its own user
             Node::Directory(mode) if mode & 0o100 == 0 && !self.overrides_permissions() => Err(Some(*mode)),
@@ -243,6 +254,10 @@ impl<'a> View<'a> {
                     return Node::Data(chmod.or(data.mode).unwrap_or(0o600), bytes(&data.content.0));
                 }
                 Operation::BindFd(_) => return Node::Unknown,
+                // these are binds of the host's
+                Operation::Dev(_) if is_device(path, destination) => {
+                    return Self::host("/dev".into(), path, destination, false);
+                }
                 Operation::Proc(_) | Operation::Dev(_) | Operation::Mqueue(_) => {
                     return if exact { Node::Directory(0o755) } else { Node::Unknown };
                 }
@@ -265,6 +280,14 @@ impl<'a> View<'a> {
             Err(_) => Node::Unknown,
         }
     }
+}
+
+/// The devices that bwrap puts into a new `/dev`.
+const DEVICES: [&str; 6] = ["full", "null", "random", "tty", "urandom", "zero"];
+
+fn is_device(path: &Path, dev: &Path) -> bool {
+    let rest = relative(path).strip_prefix(relative(dev)).map(Path::to_owned);
+    rest.is_ok_and(|rest| DEVICES.iter().any(|device| rest == Path::new(device)))
 }
 
 fn bytes(content: &ContentKind) -> Option<&[u8]> {

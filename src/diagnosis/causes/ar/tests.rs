@@ -151,3 +151,29 @@ fn root_can_be_nobody_else_without_a_user_namespace() {
     assert_eq!(predict(&host, &whole().uid(1000)).outlook, Outlook::Starts);
     assert_eq!(predict(&machine(), &sandbox).outlook, Outlook::Starts);
 }
+
+#[test]
+fn message_queues_want_a_namespace_of_their_own() {
+    use crate::diagnosis::fixtures::foreseen;
+    const DENIED: &str = "Can't mount mqueue on /newroot/dev/mqueue: Operation not permitted";
+    let line = |line: &str| crate::Sandbox::from_args(line.split(' ')).unwrap();
+    let shared = line("--ro-bind / / --unshare-user --dev /dev --mqueue /dev/mqueue");
+    let found = explain(DENIED, &machine(), &shared);
+    assert_eq!(
+        (found.cause(), found.causes[0].confidence),
+        (Some(Cause::ContradictoryOptions), Confidence::High)
+    );
+    assert_eq!(foreseen(&machine(), &shared, Cause::ContradictoryOptions), Some(Confidence::High));
+    // with one; without message queues; root without a user namespace
+    let mut root = machine();
+    (root.process.uid, root.process.real_uid) = (Fact::Present(0), Fact::Present(0));
+    for (host, sandbox) in [
+        (machine(), line("--ro-bind / / --unshare-user --unshare-ipc --dev /dev --mqueue /dev/mqueue")),
+        (machine(), line("--ro-bind / / --unshare-user --dev /dev")),
+        (root, line("--ro-bind / / --dev /dev --mqueue /dev/mqueue")),
+    ] {
+        assert_eq!(foreseen(&host, &sandbox, Cause::ContradictoryOptions), None);
+        let found = explain(DENIED, &host, &sandbox);
+        assert!(found.causes.iter().all(|found| found.cause != Cause::ContradictoryOptions));
+    }
+}

@@ -40,7 +40,7 @@ pub(super) fn symlink(case: &Case<'_>) -> Option<Judgement> {
         _ => Medium,
     };
     let (name, place) = (spot.name(), spot.path.display());
-    let found = spot.weigh(confidence).refuted_by(match spot.outside() {
+    let found = spot.weigh(confidence).refuted_by(match spot.outside().filter(|_| link.is_none()) {
         Some(outside) => {
             format!("no part of {} is a symbolic link (`namei -l {})`", outside.display(), word(&outside))
         }
@@ -89,7 +89,16 @@ pub(super) fn resolve_it(case: &Case<'_>) -> Vec<Remedy> {
     }
     let resolved = match link {
         None if spot.path == Path::new("/dev/shm") => told!(BD04, "shared-memory"),
-        Some((operation, path)) => Remedy::change(SandboxChange::Destination { operation, path }),
+        Some((operation, path)) => {
+            let there = shown(&path);
+            let change = Remedy::change(SandboxChange::Destination { operation, path });
+            match spot.mount().filter(|mount| mount.is_read_only()) {
+                Some(mount) => {
+                    change.needs(format!("{there} to be there: it lies in {mount}, where none is made"))
+                }
+                None => change,
+            }
+        }
         None => told!(BD04, "destination-of-link", look),
     };
     named_by_link(case, spot.path).or([resolved]).or(spot.leave_out())

@@ -142,7 +142,8 @@ fn disk(case: &Case<'_>, spot: &Spot<'_>, source: &Path) -> PathBuf {
 fn length(operation: &Operation) -> Option<usize> {
     match operation {
         Operation::File(File { content, .. }) | Operation::BindData(BindData { content, .. }) => {
-            content.as_bytes().map(<[u8]>::len)
+            // what came from a descriptor is gone, and known as nothing
+            content.as_bytes().map(<[u8]>::len).filter(|bytes| *bytes > 0)
         }
         _ => None,
     }

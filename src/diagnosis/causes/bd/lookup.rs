@@ -49,14 +49,24 @@ impl<'a> Spot<'a> {
         }
     }
 
-    /// The mount in which the path lies.
+    /// The mount in which the path lies, or what a link of the sandbox's own on the way there stands for.
     pub(super) fn mount(&self) -> Option<Found<'a>> {
-        self.found?.mount()
+        self.behind_link().map_or_else(|| self.found?.mount(), |(mount, _)| Some(mount))
     }
 
     /// Where on the host the path is, if that mount binds it.
     pub(super) fn outside(&self) -> Option<PathBuf> {
-        self.mount()?.operation.outside(self.path)
+        match self.behind_link() {
+            Some((mount, target)) => mount.operation.outside(&target),
+            None => self.mount()?.operation.outside(self.path),
+        }
+    }
+
+    /// What a link of the sandbox's own on the way there stands for, and the mount in which that lies.
+    fn behind_link(&self) -> Option<(Found<'a>, PathBuf)> {
+        let found = self.found?;
+        let (_, target) = found.link()?;
+        Some((found.before().rfind(|other| other.holds(&target))?, target))
     }
 
     /// The last thing that helps.
@@ -103,6 +113,11 @@ fn by_destination<'a>(case: &Case<'a>) -> Option<Found<'a>> {
     }
     // since 0.12 a bare name of what a /dev or /proc is made of
     if path.is_relative() {
+        let callers =
+            first(&|operation| operation.destination().is_relative() && below(operation.destination(), path));
+        if callers.is_some() {
+            return callers;
+        }
         let of_dev = message.source().is_some_and(|source| source.starts_with("/dev"));
         return first(&|operation| match operation {
             Operation::Dev(_) => of_dev,
@@ -110,10 +125,19 @@ fn by_destination<'a>(case: &Case<'a>) -> Option<Found<'a>> {
             _ => false,
         });
     }
-    first(&|operation| exact(operation) && same_source(operation))
+    // where a file is in the way of a directory, another one has made that
+    let clash = case.says(&["Can't mkdir %s"]) && matches!(case.errno(), Some(libc::ENOTDIR | libc::EEXIST));
+    first(&|operation| clash && exact(operation) && wants_directory(operation))
+        .or_else(|| first(&|operation| exact(operation) && same_source(operation)))
         .or_else(|| first(&|operation| exact(operation) && is_named(operation, wanted)))
         .or_else(|| first(&exact))
         .or_else(|| first(&part))
+}
+
+/// Whether an operation wants a directory at its destination, whatever it is given.
+fn wants_directory(operation: &Operation) -> bool {
+    use Operation::{Dev, Dir, Mqueue, Overlay, Proc, Tmpfs};
+    matches!(operation, Dev(_) | Dir(_) | Mqueue(_) | Overlay(_) | Proc(_) | Tmpfs(_))
 }
 
 /// All operations of a sandbox.
@@ -143,6 +167,11 @@ impl Found<'_> {
         Some((self.other(made)?, target))
     }
 
+    /// Whether it is a mount at a path or above it.
+    fn holds(self, path: &Path) -> bool {
+        self.operation.is_mount() && below(path, self.operation.destination())
+    }
+
     pub(super) fn before(self) -> impl DoubleEndedIterator<Item = Self> + ExactSizeIterator {
         all(self.sandbox).take(self.index)
     }
@@ -166,6 +195,8 @@ impl Found<'_> {
         let (name, at) = (self.operation.name(), self.operation.destination().display());
         let said = match self.operation {
             Operation::Bind(Bind { source, destination, .. }) if source != destination => {
+                let nameless = source.as_os_str().is_empty();
+                let source = if nameless { Path::new("''") } else { source.as_path() };
                 format!("{name} of {} on {at}", source.display())
             }
             Operation::Bind(_) | Operation::Chmod(_) => format!("{name} of {at}"),

@@ -17,7 +17,11 @@ pub(super) fn missing(case: &Case<'_>) -> Option<Judgement> {
     let found = spot
         .weigh(High)
         .refuted_by(format!("`ls -ld {}`, typed where bwrap is started, finds it", word(path)))
-        .summary(format!("{}: {} {state}", part(&spot), path.display()))
+        .summary(if path.as_os_str().is_empty() {
+            format!("{}: the source has no name", part(&spot))
+        } else {
+            format!("{}: {} {state}", part(&spot), path.display())
+        })
         .said(case)
         .asked(case, path.is_relative().then_some(RELATIVE));
     Some(if is_descriptor(path) {

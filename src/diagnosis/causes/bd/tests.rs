@@ -7,6 +7,7 @@ use crate::host::Fact;
 use crate::sandbox::{Bind, Chmod, Overlay, RemountRo, Sandbox, Tmpfs};
 
 mod mount_points;
+mod operations;
 
 fn finds(message: &str, sandbox: &Sandbox, cause: Cause, operation: Option<usize>) -> Diagnosis {
     let diagnosis = explain(message, &machine(), sandbox);

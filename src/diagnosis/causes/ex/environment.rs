@@ -62,9 +62,13 @@ pub(super) fn lockable(case: &Case<'_>) -> Vec<Remedy> {
     let file = case.message().and_then(Message::path).unwrap_or(Path::new("FILE"));
     let lock = told!(EX11, "lock-file", file = word(file), place = format!("{:?}", shown(file)));
     // bwrap makes none, and nobody holds a lock on what is not there
-    match bound_from(case, file).filter(|_| case.errno() == Some(libc::ENOENT)) {
-        Some(host) => vec![told!(EX11, "create", host = word(&host)), lock],
-        None => vec![lock],
+    match (bound_from(case, file), case.errno()) {
+        (Some(host), Some(libc::ENOENT)) => vec![told!(EX11, "create", host = word(&host)), lock],
+        // it is there, and bound once more it would be read by nobody else
+        (Some(host), Some(libc::EACCES)) if case.says(&["Unable to open lock file %s"]) => {
+            vec![told!(EX11, "readable", host = word(&host))]
+        }
+        _ => vec![lock],
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the launcher found to be wrong with a program.
 
+use super::super::bd::lookup::is_kept_mounted;
 use super::{above, outside, program_remedies};
 use crate::diagnosis::ProgramProblem as Problem;
 use crate::diagnosis::causes::prelude::*;
@@ -97,6 +98,12 @@ fn row<'a>(case: &Case<'_>, problem: &'a Problem) -> (Cause, &'static str, &'a P
             let option = made(case, path).unwrap_or_default();
             (ProgramNotExecutable, EXECUTABLE, path, vec![told!(EX03, "mode-of-content", option)])
         }
+        // another file was bound over it
+        Problem::NotExecutable { path, .. } if covered(case, path).is_some() => {
+            let over = covered(case, path).map(Remedy::leave_out);
+            let executable = told!(EX03, "executable", program = host(path));
+            (ProgramNotExecutable, EXECUTABLE, path, Vec::new().or(over).or([executable]))
+        }
         Problem::NotExecutable { path, .. } => {
             (ProgramNotExecutable, EXECUTABLE, path, vec![told!(EX03, "executable", program = host(path))])
         }
@@ -116,7 +123,7 @@ fn row<'a>(case: &Case<'_>, problem: &'a Problem) -> (Cause, &'static str, &'a P
 }
 
 /// The option with which the sandbox makes a file from content that it is given, if it makes this one.
-fn made(case: &Case<'_>, path: &Path) -> Option<&'static str> {
+pub(super) fn made(case: &Case<'_>, path: &Path) -> Option<&'static str> {
     let above = |operation: &&Operation| path.starts_with(operation.destination());
     match case.sandbox?.operations.iter().rfind(above)? {
         Operation::File(file) if file.destination == path => Some("--file"),
@@ -125,6 +132,15 @@ fn made(case: &Case<'_>, path: &Path) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+/// The bind that puts a file of the system's, of another name, just there: that is not to be made executable.
+fn covered(case: &Case<'_>, path: &Path) -> Option<usize> {
+    let sandbox = case.sandbox?;
+    let index = sandbox.mount_above(path)?;
+    let bind = sandbox.operations.get(index)?.as_bind()?;
+    let other = bind.destination == path && bind.source.file_name() != path.file_name();
+    (other && is_kept_mounted(&bind.source)).then_some(index)
 }
 
 fn bind_or_install(case: &Case<'_>, interpreter: &Path, bind: Option<&Path>) -> Remedy {

@@ -364,3 +364,46 @@ fn what_a_text_tells_of_the_program_decides() {
         assert_eq!(first(text), code, "{text}");
     }
 }
+
+#[test]
+fn what_the_sandbox_makes_is_there() {
+    let message = "execvp /mnt/x: No such file or directory";
+    let made = Sandbox::new().ro_bind("/usr", "/usr").file("#!/no/such", "/mnt/x");
+    assert_eq!(first(&explain(message, &machine(), &made)), (Cause::LoaderMissing, Confidence::High));
+    // another file, or another answer
+    let other = Sandbox::new().ro_bind("/usr", "/usr").file("#!/no/such", "/mnt/y");
+    assert_eq!(first(&explain(message, &machine(), &other)), (Cause::ProgramMissing, Confidence::High));
+    let denied = explain("execvp /mnt/x: Permission denied", &machine(), &made);
+    assert_ne!(denied.cause(), Some(Cause::LoaderMissing));
+}
+
+#[test]
+fn what_lies_over_a_program_is_left_out() {
+    let remedies = |source: &str| {
+        let path = PathBuf::from("/usr/bin/true");
+        let symptom = Symptom {
+            verdict: Verdict::NotExecuted,
+            program: Some(ProgramProblem::NotExecutable { path, mode: 0o644 }),
+            ..Symptom::default()
+        };
+        let sandbox = Sandbox::new().ro_bind("/usr", "/usr").ro_bind(source, "/usr/bin/true");
+        let found = diagnose(&symptom, &machine(), Some(&sandbox));
+        matches!(found.causes[0].remedies[0].action, Action::Sandbox(SandboxChange::Remove { operation: 1 }))
+    };
+    assert!(remedies("/etc/passwd"));
+    // a program of the caller's own lacks its x
+    assert!(!remedies("/home/me/build/true") && !remedies("/home/me/tool") && !remedies("/opt/other/true"));
+}
+
+#[test]
+fn a_lock_file_that_may_not_be_read_is_bound_to_no_avail() {
+    let sandbox = Sandbox::new().bind("/", "/").lock_file("/etc/shadow");
+    let said = |error: &str| {
+        let found = explain(&format!("Unable to open lock file /etc/shadow: {error}"), &machine(), &sandbox);
+        assert_eq!(found.cause(), Some(Cause::LockFileFailed));
+        found.causes[0].remedies[0].to_string()
+    };
+    assert!(said("Permission denied").contains("setfacl"));
+    assert!(said("No such file or directory").contains("touch"));
+    assert!(!said("Input/output error").contains("setfacl"));
+}

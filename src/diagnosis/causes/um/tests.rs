@@ -298,3 +298,19 @@ fn the_restriction_may_meet_the_group_map() {
     assert_eq!(found.remedy().unwrap().action, told!("same-ids").action);
     assert!(!found.remedy().unwrap().instructions().contains("  "));
 }
+
+#[test]
+fn a_root_that_a_foreign_group_may_not_make() {
+    const LARGE: &str = "Creating newroot failed: Value too large for defined data type";
+    let mut host = machine();
+    (host.process.uid, host.process.gid) = (Fact::Present(0), Fact::Present(0));
+    let found = explain(LARGE, &host, &whole());
+    assert_eq!((found.cause(), found.causes[0].confidence), (Some(Cause::GidMapDenied), High));
+    // of one group it is not, nor of what nobody knows
+    for host in [machine(), Host::default()] {
+        let found = explain(LARGE, &host, &whole());
+        assert!(found.causes.iter().all(|found| found.cause != Cause::GidMapDenied));
+    }
+    let full = "Creating newroot failed: No space left on device";
+    assert!(explain(full, &host, &whole()).causes.iter().all(|found| found.cause != Cause::GidMapDenied));
+}
