@@ -488,9 +488,8 @@ fn limits_hold<F: Front>(front: &F, here: &Here) {
         // its time is as limited as ever
         let mut command = status("sleep 60");
         command.timeout(Duration::from_millis(300));
-        let ended = front.status(command);
-        let ended = ended.unwrap_or_else(|error| panic!("{error} in {sandbox}"));
-        assert_eq!(ended.ending(), Ending::Stopped(Stop::Timeout), "{sandbox}");
+        // (on a busy machine perhaps before the command begins)
+        assert_eq!(Ending::of(&front.status(command)), Ending::Stopped(Stop::Timeout), "{sandbox}");
         assert!(front.status_timeout(status("sleep 60"), Duration::from_millis(50)).unwrap().is_none());
     }
 }
