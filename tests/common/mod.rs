@@ -12,7 +12,7 @@ pub(crate) mod readme;
 
 use std::fs;
 use std::io::{BufRead, BufReader, PipeReader};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode, exit};
@@ -138,6 +138,30 @@ pub(crate) fn released(reader: &PipeReader, patience: Duration) -> bool {
             return false;
         }
     }
+}
+
+/// Who else holds an end of a pipe.
+pub(crate) fn holders(reader: &PipeReader) -> Vec<u32> {
+    let pipe = fs::read_link(format!("/proc/self/fd/{}", reader.as_raw_fd())).unwrap();
+    let holds = |pid: &u32| {
+        let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        descriptors.map(|fd| fs::read_link(fd.path())).any(|to| to.is_ok_and(|to| to == pipe))
+    };
+    processes().filter(|pid| *pid != std::process::id()).filter(holds).collect()
+}
+
+/// What `/proc` says of processes that should not be there any more.
+pub(crate) fn described(processes: &[u32]) -> String {
+    let describe = |pid: &u32| {
+        let read = |name| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
+        let status = read("status");
+        let told = status
+            .lines()
+            .filter(|line| ["State", "PPid", "NSpid"].iter().any(|name| line.starts_with(name)));
+        let told: Vec<&str> = told.collect();
+        format!("{pid} `{}` {} in {}", read("cmdline").replace('\0', " "), told.join(", "), read("wchan"))
+    };
+    processes.iter().map(describe).collect::<Vec<_>>().join("; ")
 }
 
 /// Waits until a process sleeps. bwrap's process 1 takes its locks first and then ties itself to the process that launched

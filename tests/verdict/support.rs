@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io::PipeReader;
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +10,7 @@ use std::time::Duration;
 
 use bwrap_launch::{Bwrap, Command, Error, ExitStatus, Namespaces, Sandbox, Undecided, Verdict};
 
-use crate::common::{Here, host, within};
+use crate::common::{Here, holders, host, within};
 #[allow(unused_imports, reason = "as above")]
 pub(crate) use crate::common::{SETTLE, released, watch};
 
@@ -127,21 +126,12 @@ pub(crate) fn eventually(is_so: impl FnMut() -> bool) -> bool {
 
 /// Kills every process but this one that holds the other end of a pipe, and says how many there were.
 pub(crate) fn kill_holders(reader: &PipeReader) -> usize {
-    let inode = fs::read_link(format!("/proc/self/fd/{}", reader.as_raw_fd())).unwrap();
-    let own = std::process::id().to_string();
-    let mut count = 0;
-    for entry in fs::read_dir("/proc").unwrap().flatten() {
-        let name = entry.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
-        let Ok(descriptors) = fs::read_dir(entry.path().join("fd")) else { continue };
-        let holds = descriptors.flatten().any(|fd| fs::read_link(fd.path()).is_ok_and(|to| to == inode));
-        if holds && name.to_str() != Some(&own) {
-            count += 1;
-            let _ =
-                nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
-        }
+    let holders = holders(reader);
+    for pid in &holders {
+        let pid = nix::unistd::Pid::from_raw(pid.cast_signed());
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
     }
-    count
+    holders.len()
 }
 
 /// A file that a command makes when it runs, and another when it comes to its end.
