@@ -31,6 +31,8 @@ pub(super) enum Hint {
     AppOfFlatpak,
     /// An application of Flatpak's is started.
     FlatpakRun,
+    /// One is installed or updated, in which Flatpak itself starts bwrap.
+    FlatpakInstall,
     /// An application of Flatpak's is built.
     FlatpakBuild,
     /// Flatpak's own bwrap had not ended its work.
@@ -41,6 +43,8 @@ pub(super) enum Hint {
     UserNsOption,
     /// The switch for user namespaces is said not to be for the distribution.
     NoSwitch,
+    /// The system is named as one of a distribution whose kernels never had it.
+    NamedWithoutSwitch,
     /// Flatpak is one of two releases that name descriptors to bwrap which are closed by then.
     FlatpakDescriptors,
     /// bwrap is setuid root, as where user namespaces are off.
@@ -61,6 +65,10 @@ pub(super) enum Hint {
     Containerd,
     /// The cluster is older than what honours the fields of pods for user namespaces by default.
     OldKubernetes,
+    /// A cluster is named that honours them.
+    NewKubernetes,
+    /// What stands beside a name of WSL's is there in its second version only.
+    KernelOfWsl2,
     /// A process shows that its user namespace is the machine's own.
     MachinesIds,
     /// Claude Code is as new as what leaves out what cannot be made.

@@ -269,7 +269,13 @@ impl Reader {
         let chromium_os = CHROMIUM_OS.iter().find(|words| holds(lower, &[words]));
         self.chromium_os = self.chromium_os.or(chromium_os.copied());
         self.signs.extend(signs::of(line, lower));
-        self.hints.extend(hints::of(line, lower));
+        let hints: BTreeSet<Hint> = hints::of(line, lower).collect();
+        // what another container was given is not this one's
+        let another = options::RUNS.iter().any(|run| lower.contains(run)) && !hints.contains(&Hint::SysAdmin);
+        if another && self.hints.contains(&Hint::SysAdmin) {
+            self.signs.insert(Sign::OtherRoot);
+        }
+        self.hints.extend(hints);
         self.tried.extend(tried::tried(lower));
         self.not_started.extend(places::not_started(lower));
         for (module, _) in DISTRIBUTIONS.iter().filter(|(_, words)| holds(lower, words)) {
@@ -285,7 +291,7 @@ impl Reader {
             places::ended_unit(line).map(|unit| (Platform::SystemdUnit, format!("{unit}.service"))),
             places::of_kubectl(lower).map(|words| (Platform::Kubernetes, words.to_owned())),
             places::wsl_row(lower).map(|wsl| (wsl, lower.trim().to_owned())),
-            places::of_build(lower).map(|engine| (engine, lower.trim().to_owned())),
+            places::of_build(line).map(|engine| (engine, lower.trim().to_owned())),
         ];
         for (platform, word) in shown.into_iter().flatten() {
             self.see(platform, word, false);
@@ -378,6 +384,13 @@ impl Reader {
             && self.evidence(Platform::Kubernetes) == Some("kubectl")
         {
             self.platforms.remove(&Platform::Kubernetes);
+        }
+        // and so do the words of whoever works for one
+        if self.has(Sign::Desk) {
+            self.platforms.retain(|_, seen| !places::is_of_work(&seen.word, seen.spoken));
+        }
+        if self.has(Sign::OtherRoot) {
+            self.hints.remove(&Hint::SysAdmin);
         }
         // of Chromium OS Linux runs in a virtual machine, or on its own kernel
         let by_name = |evidence: &str| evidence.contains("chrome");

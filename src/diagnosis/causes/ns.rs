@@ -80,6 +80,10 @@ fn chrooted(case: &Case<'_>) -> Option<Judgement> {
         _ if !case.failed() => return None,
         // what an engine starts has a mount for its root, unless somebody says more
         (None, None) if Setting::of(case).is_container() => return None,
+        // nor has a desktop's own system a root that is none
+        (None, None) if Setting::of(case) == Setting::Machine && case.hinted(Hint::NamedWithoutSwitch) => {
+            return None;
+        }
         // a filter is the likelier reason by far
         (Some(_), None) if case.filtered() == Some(true) => return None,
         (Some(_), None) => weigh(Low).seen_against(mounts, into_mount),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::given::Runs;
 use super::kernels;
 use super::modules::{self, State};
-use super::options::Given;
+use super::options::{self, Given};
 use super::said::Said;
 use super::systems::{Module, restricts};
 use super::unshared::Unshared;
@@ -38,6 +38,40 @@ pub(super) struct Facts {
     unshared: Unshared,
     /// A container may nest others.
     pub(super) nests: bool,
+}
+
+/// What says, after a message, that what comes is how it was started.
+const HOW: &[&str] = &[
+    "i ran",
+    "i run ",
+    "we run ",
+    "i start",
+    "we start",
+    "started with",
+    "command:",
+    "reproduc",
+    "steps",
+    "config",
+    "compose",
+    "manifest",
+    "spec:",
+    "still",
+    "already",
+    "pod has ",
+    "pod with ",
+    "container has ",
+];
+
+/// Whether a line after a message may belong to how it was started: what was typed, fields, options, or what says so. Of other sentences
+/// nobody knows what they lead to: most often to what helped.
+fn is_how(lower: &str) -> bool {
+    let line = options::bare(lower);
+    let typed = line.starts_with(['$', '-', '>', '{', '[', '}', ']', '"', '`']) || line.ends_with('\\');
+    let bare = line.trim_start_matches(['#', '+', ' ']);
+    let bare = bare.strip_prefix("sudo ").unwrap_or(bare);
+    let runs = options::RUNS.iter().any(|run| bare.starts_with(run));
+    let short = line.split_whitespace().count() <= 2;
+    typed || runs || short || options::is_data(line) || HOW.iter().any(|words| line.contains(words))
 }
 
 /// What says, after a message, that what comes is no longer how it failed.
@@ -74,6 +108,9 @@ const HELPS: &[&str] = &[
     "allow",
     "if ",
     "can ",
+    "around",
+    "avoid",
+    "bypass",
     "?",
 ];
 
@@ -115,7 +152,7 @@ impl Facts {
         if before {
             self.runs.read(lower);
         } else {
-            self.helped |= HELPS.iter().any(|words| lower.contains(words));
+            self.helped |= HELPS.iter().any(|words| lower.contains(words)) || !is_how(lower);
             if !self.helped {
                 self.later.read(lower);
             }
@@ -132,7 +169,11 @@ impl Facts {
     /// What is told by all lines together: the systems that are named, what was typed and answered.
     pub(super) fn hints(&self) -> impl Iterator<Item = Hint> {
         let lacks_switch = self.no_switch.once() == Some(&true);
-        let told = [(Hint::NoSwitch, lacks_switch), (Hint::UnshareDenied, self.unshared.refused)];
+        let told = [
+            (Hint::NoSwitch, lacks_switch),
+            (Hint::NamedWithoutSwitch, lacks_switch),
+            (Hint::UnshareDenied, self.unshared.refused),
+        ];
         told.into_iter().filter(|(_, is)| *is).map(|(hint, _)| hint)
     }
 

@@ -1,6 +1,7 @@
 //! What a text shows to have been done already, before it failed: options of a container's engine, fields of a pod's manifest.
 
 use super::meant::starts_service;
+use super::mood::{self, Mood};
 use super::options::{self, Given, LISTS, RUNS};
 
 /// The containers that were started, one after another: a text that shows several has one of them fail, and nobody knows which.
@@ -46,6 +47,10 @@ impl Runs {
             || open && whole.starts_with(['-', '[', '"']);
         let line = whole.trim_start_matches(['$', '#', '+', ' ']);
         let line = line.strip_prefix("sudo ").unwrap_or(line);
+        // in a container that has an engine of its own
+        let inner =
+            line.starts_with("docker exec ").then(|| RUNS.iter().find_map(|run| line.find(run))).flatten();
+        let line = inner.and_then(|at| line.get(at..)).unwrap_or(line);
         if RUNS.iter().any(|run| line.contains(run)) && starts_service(line) {
             return;
         }
@@ -90,6 +95,7 @@ impl Runs {
             ("type: unconfined", Some(given)) => return given,
             ("privileged: false", _) => self.mixed = true,
             (other, Some(_)) if other.starts_with("type:") => self.mixed = true,
+            _ if has_several(line) => self.mixed = true,
             _ if options::is_data(line) || is_field(line) || is_run_together(line) => {
                 return options::fields(line);
             }
@@ -105,6 +111,14 @@ impl Runs {
         }
         self.all.iter().copied().reduce(Given::common)
     }
+}
+
+/// Whether a manifest in one line is of several containers.
+fn has_several(line: &str) -> bool {
+    let line = line.replace('"', "");
+    let count = |text: &str, field: &str| text.matches(field).count();
+    let named = line.split_once("containers:").map_or(0, |(_, rest)| count(rest, "{name:"));
+    options::is_data(&line) && count(&line, "image:").max(named) > 1
 }
 
 /// Fields by which a manifest is known.
@@ -124,7 +138,8 @@ const FIELDS: &[&str] = &[
 fn is_run_together(line: &str) -> bool {
     let keys = line.split_whitespace().filter(|word| word.ends_with(':')).collect::<Vec<_>>();
     let known = keys.iter().filter(|key| FIELDS.contains(key)).count();
-    keys.len() >= 3 && known >= 2 && !line.contains('?') && !line.starts_with('#')
+    let otherwise = Mood::ADVISES | Mood::ASKS | Mood::SUPPOSES | Mood::DENIES;
+    keys.len() >= 3 && known >= 2 && !mood::of(line).intersects(otherwise) && !line.starts_with('#')
 }
 
 /// Whether a line is a field of YAML's and its value, and no more; or several that have run together: `procmount: unmasked`.
@@ -175,6 +190,19 @@ mod tests {
             ("docker run --privileged --rm tonistiigi/binfmt --install all", Given::default()),
             // another one was given nothing, and what is only spoken of is not done
             ("docker run --privileged x\ndocker run x", Given::default()),
+            (
+                "docker run --privileged -d docker:dind\n+ docker exec dind docker run img bwrap",
+                Given::default(),
+            ),
+            ("services: {proxy: {image: nginx, privileged: true}, agent: {image: img}}", Given::default()),
+            (
+                "{\"containers\":[{\"name\":\"csi\",\"securityContext\":{\"privileged\":true}},{\"name\":\"agent\"}]}",
+                Given::default(),
+            ),
+            (
+                "Our pod: procMount: Unmasked needs hostUsers: false, we have only procMount: Default",
+                Given::default(),
+            ),
             ("It works with --privileged", Given::default()),
             ("Should I use docker run --security-opt seccomp=unconfined?", Given::default()),
             ("seccompProfile:\n  type: RuntimeDefault", Given::default()),

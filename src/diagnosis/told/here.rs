@@ -166,6 +166,19 @@ pub(super) fn tells_nixos(line: &str) -> bool {
     holds(line, &["nixos", "nixos-rebuild", "nixpkgs", "/run/wrappers/bin/bwrap"])
 }
 
+/// Whether a line in small letters tells that somebody sits at the machine; not of an engine's program for that, or where it works.
+pub(super) fn tells_desk(line: &str) -> bool {
+    const WORKS: &[&str] = &["works", "worked", "fine", "from my", "ssh", "succeeds"];
+    let desk =
+        stands_any(line, DESKS, |before, after| !before.ends_with("docker ") && !is_denied(before, after));
+    // and compares with none
+    desk && !WORKS.iter().any(|words| line.contains(words))
+}
+
+fn stands_any(line: &str, words: &[&str], meant: impl Fn(&str, &str) -> bool) -> bool {
+    words.iter().any(|word| stands_whole(line, word, &meant))
+}
+
 /// Whether a line in small letters tells of a machine: `Debian 10 laptop`, `NixOS 24.05`.
 pub(super) fn tells_machine(line: &str) -> bool {
     let others = ["docker", "podman", "distrobox", "toolbox", "k3s", "workload", " image "];

@@ -1,8 +1,9 @@
 //! What a text says in passing, and what one cause or remedy alone asks for.
 
 use super::denied::{holds, is_denied};
+use super::mood::{self, Mood};
 use super::switches;
-use super::words::stands;
+use super::words::{sentences, stands};
 use crate::diagnosis::hint::Hint;
 
 /// The words of each, in small letters.
@@ -59,6 +60,7 @@ const HINTS: &[(Hint, &[&str])] = &[
         ],
     ),
     (Hint::FlatpakRun, &["flatpak run"]),
+    (Hint::FlatpakInstall, &["flatpak install", "flatpak update"]),
     (Hint::FlatpakBuild, &["flatpak-builder", "flatpak build"]),
     (Hint::BeforeApp, &["ldconfig failed", "failed to sync with dbus proxy"]),
     (Hint::KernelOptions, &["config_namespaces=y", "config_pid_ns=y", "config_net_ns=y"]),
@@ -132,7 +134,6 @@ const HINTS: &[(Hint, &[&str])] = &[
         &[
             "landlock domain",
             "landlock_restrict_self",
-            "landlock sandbox",
             "landlocked",
             "inside landlock",
             "under landlock",
@@ -140,15 +141,26 @@ const HINTS: &[(Hint, &[&str])] = &[
             "confined by landlock",
         ],
     ),
+    // which is never WSL 1
+    (
+        Hint::KernelOfWsl2,
+        &[
+            "docker desktop",
+            "default version: 2",
+            "microsoft-standard",
+            "kernel 5.",
+            "kernel 6.",
+            "linux 5.",
+            "linux 6.",
+            "kernel 4.19",
+        ],
+    ),
     (Hint::ParentPids, &["parent-share-pids", "parent-expose-pids"]),
 ];
 
 /// What a line tells so, as it stands and in small letters.
 pub(super) fn of(whole: &str, line: &str) -> impl Iterator<Item = Hint> {
-    let asks = line.contains('?');
-    let named = HINTS
-        .iter()
-        .filter(move |(hint, words)| holds(line, words) && !(asks && *hint == Hint::LandlockDomain));
+    let named = HINTS.iter().filter(move |(hint, words)| holds(line, words) && is_plain(*hint, words, line));
     let said = [
         (Hint::Emulated, is_emulated(line)),
         (Hint::FileThere, is_there(line)),
@@ -165,20 +177,51 @@ pub(super) fn of(whole: &str, line: &str) -> impl Iterator<Item = Hint> {
         (Hint::WithinSandbox, switches::nests(line)),
         (Hint::Unshares, switches::makes_namespaces(whole)),
         (Hint::OldKubernetes, is_old_kubernetes(line)),
+        (Hint::NewKubernetes, is_new_kubernetes(line)),
         (Hint::MachinesIds, line.split_whitespace().eq(["0", "0", "4294967295"])),
     ];
     named.map(|(hint, _)| *hint).chain(said.into_iter().filter(|(_, said)| *said).map(|(hint, _)| hint))
 }
 
+/// Whether a line says of what it names that it is so here and now, for what nobody else tells.
+fn is_plain(hint: Hint, words: &[&str], line: &str) -> bool {
+    match hint {
+        Hint::LandlockDomain => sentences(line).iter().any(|sentence| {
+            let otherwise = Mood::ASKS | Mood::SUPPOSES | Mood::DENIES | Mood::CHANGES | Mood::REMEMBERS;
+            holds(sentence, words) && !mood::of(sentence).intersects(otherwise) && !line.contains('?')
+        }),
+        // of several releases nobody knows which is meant
+        Hint::FlatpakDescriptors => {
+            let other = ["changelog", "upgraded", "updated", "downgraded", "fixes", "fixed"];
+            line.matches("flatpak 1.").count() <= 1 && !has(line, &other)
+        }
+        Hint::SetuidBwrap => {
+            let otherwise = mood::of(line).intersects(Mood::ASKS | Mood::REMEMBERS);
+            !otherwise && !has(line, &["not that", "remov", "replac"])
+        }
+        _ => true,
+    }
+}
+
 /// Whether a line names a release of Kubernetes before 1.33: `Kubernetes 1.29`, `k3s v1.29.4+k3s1`, `Server Version: v1.30.2`.
 fn is_old_kubernetes(line: &str) -> bool {
-    const NAMES: &[&str] = &["kubernetes", "k8s", "eks", "gke", "aks", "k3s", "rke2", "server version"];
+    names_kubernetes(line, 15..33) && !has(line, &["docs", "from kubernetes", "from k8s"])
+}
+
+/// The same of the releases that honour these fields.
+fn is_new_kubernetes(line: &str) -> bool {
+    names_kubernetes(line, 33..100) || has(line, &[" to 1.33", " to 1.34", " to 1.35", " to 1.36"])
+}
+
+fn names_kubernetes(line: &str, releases: std::ops::Range<u16>) -> bool {
+    const NAMES: &[&str] =
+        &["kubernetes", "k8s", "eks", "gke", "aks", "k3s", "rke2", "kubelet", "server version"];
     stands(line, NAMES, |before, after| {
         let rest = after.trim_start_matches([' ', ':', '(', ',', '=', 'v']);
         let rest = rest.strip_prefix("version ").unwrap_or(rest).trim_start_matches('v');
         let minor = rest.strip_prefix("1.").map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next());
         let minor: Option<u16> = minor.flatten().and_then(|digits| digits.parse().ok());
-        minor.is_some_and(|minor| (15..33).contains(&minor)) && !is_denied(before, after)
+        minor.is_some_and(|minor| releases.contains(&minor)) && !is_denied(before, after)
     })
 }
 
@@ -220,8 +263,14 @@ fn is_emulated(line: &str) -> bool {
 /// Whether a line starts a container of a platform that is named, or is an engine's warning that the image is for another.
 fn is_of_another_processor(line: &str) -> bool {
     let runs = ["docker run", "docker create", "podman run", "podman create", "nerdctl run"];
-    let named = has(line, &["--platform linux/", "--platform=linux/"]) && has(line, &runs);
-    let doubtful = ["?", "works", "without", "instead of "];
+    // which is most machines' own, and what runs in the background is something else
+    let own = line.contains("linux/amd64")
+        && !has(line, &[" m1", " m2", " m3", " m4", "apple", "arm64", "aarch64"]);
+    let named = has(line, &["--platform linux/", "--platform=linux/"])
+        && has(line, &runs)
+        && !own
+        && !has(line, &[" -d ", " --detach "]);
+    let doubtful = ["?", "works", "without", "instead of ", "done ", " ago"];
     // which is there for nothing else
     let registers = line.contains("tonistiigi/binfmt") && line.contains("--install");
     has(line, &["does not match the detected host platform"]) || (named || registers) && !has(line, &doubtful)
@@ -282,14 +331,20 @@ fn leaves_namespaces_out(line: &str) -> bool {
     ];
     const OFF: &[&str] =
         &[" is not set", "=n", " is disabled", " is missing", " was missing", " was not set"];
-    const BEFORE: &[&str] = &["without ", "missing ", "lacks ", "lack ", "depends on ", "needs ", "enable "];
-    stands(line, KINDS, |before, after| {
-        let after = after.trim_start_matches(['`', '*']);
-        let before = before.trim_end_matches(['`', '*']);
-        let off = OFF.iter().filter_map(|off| after.strip_prefix(off));
-        off.into_iter().any(|rest| !rest.starts_with(|c: char| c.is_alphanumeric()))
-            || !after.starts_with("=y") && BEFORE.iter().any(|words| before.ends_with(words))
-    })
+    const BEFORE: &[&str] = &["without ", "missing ", "lacks ", "lack "];
+    // what somebody says to be needed may be there; of Kconfig's own line the name before it is what is not
+    let kconfig = line.trim_start_matches([' ', '`', '*', '-']).starts_with("config_");
+    let elsewhere = has(line, &["other ", "says", "docs", "readme", "?"]);
+    !elsewhere
+        && stands(line, KINDS, |before, after| {
+            let after = after.trim_start_matches(['`', '*']);
+            let before = before.trim_end_matches(['`', '*']);
+            let off = OFF.iter().filter_map(|off| after.strip_prefix(off));
+            off.into_iter().any(|rest| !rest.starts_with(|c: char| c.is_alphanumeric()))
+                || !after.starts_with("=y")
+                    && (BEFORE.iter().any(|words| before.ends_with(words))
+                        || kconfig && before.ends_with("depends on "))
+        })
 }
 
 /// Whether a line names a release of Claude Code that leaves out what cannot be made: 2.1.227 does first.
@@ -341,6 +396,9 @@ mod tests {
             ("2.1.1000 and 2.1.300 (claude code)", Hint::NewClaude),
             ("eks 1.31, cri-o", Hint::OldKubernetes),
             ("k3s v1.29.4+k3s1", Hint::OldKubernetes),
+            ("kubernetes 1.33", Hint::NewKubernetes),
+            ("we upgraded from kubernetes 1.29 to 1.34.", Hint::NewKubernetes),
+            ("docker desktop with the wsl 2 backend", Hint::KernelOfWsl2),
             ("         0          0 4294967295", Hint::MachinesIds),
         ] {
             assert!(of(line, line).any(|it| it == hint), "{line}");
@@ -369,16 +427,32 @@ mod tests {
             "kernel 12.1.300",
             "docker build --platform linux/arm64 .",
             "it works with docker run --platform linux/arm64 img",
+            "codex logs: \"falling back to landlock sandbox\"",
+            "i switched from the legacy landlock sandbox to bubblewrap:",
+            "feature request: please add a landlock domain.",
+            "the old cli was in a landlock domain before",
+            "the readme says the kernel needs config_pid_ns and config_net_ns.",
+            "the kernel needs config_pid_ns. ours has it.",
+            "on my other phone \"# config_pid_ns is not set\", on this one it is set.",
+            "docker run --rm --platform linux/amd64 img bwrap --ro-bind / / true",
+            "docker run -d --platform linux/arm64 postgres",
+            "the docs for kubernetes 1.30 describe it",
+            "changelog of flatpak 1.16.6: fixes a regression of flatpak 1.16.4",
+            "my flatpak 1.16.4 was upgraded to flatpak 1.16.6, still",
+            "flatpak 1.14.10 here; flatpak 1.16.4 is in testing",
+            "the setuid bwrap was removed years ago.",
+            "my error is not that user namespaces are disabled.",
             "legacy landlock works",
             "use landlock instead of bwrap",
             "is it in a landlock domain?",
             "docker run --cap-drop sys_admin x",
             "should i setcap bwrap?",
-            "kubernetes 1.33",
             "kubernetes 1.4 million pods",
             "         0     100000      65536",
         ] {
             assert_eq!(of(line, line).next(), None, "{line}");
         }
+        let registered = "docker run --rm --privileged tonistiigi/binfmt --install all   # done last year";
+        assert!(of(registered, registered).all(|hint| hint != Hint::Emulated));
     }
 }

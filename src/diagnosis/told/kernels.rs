@@ -49,6 +49,15 @@ const WITH: &[&str] = &[
     "garuda",
     "artix",
     "steamos",
+    "linuxmint",
+    "devuan",
+    "deepin",
+    "mx linux",
+    "antix",
+    "elementary os",
+    "parrot",
+    "pureos",
+    "tails",
 ];
 /// Kernels that bring it along wherever they run.
 const KERNELS: &[&str] = &["hardened", "linux_hardened", "linux-zen", "linux_zen", "liquorix"];
@@ -56,9 +65,25 @@ const KERNELS: &[&str] = &["hardened", "linux_hardened", "linux-zen", "linux_zen
 /// What stands before the name of the system that somebody has: `OS: Fedora`, `I'm on Fedora`.
 const OWN: &[&str] = &["on", "os", "distro", "running", "using", "i use", "my", "i have", "am"];
 
+/// What makes of it another's, or of another time.
+const OTHERS: &[&str] = &[
+    "same ",
+    "tested",
+    "other",
+    "reports",
+    "previously",
+    "before",
+    "formerly",
+    "seen ",
+    "was on ",
+    "used to",
+];
+
 /// Whether a line in small letters names such a system as one's own, without the switch or perhaps with it.
 pub(super) fn lacks_switch(line: &str) -> Option<bool> {
-    if stands(line, KERNELS, |_, _| true)
+    // a limit forbids the same, and whoever speaks of it has looked further
+    if line.contains("max_user_namespaces")
+        || stands(line, KERNELS, |_, _| true)
         || stands(line, WITH, |before, after| {
             !is_bound(before, after) && !EXAMPLES.iter().any(|words| before.ends_with(words))
         })
@@ -90,7 +115,11 @@ fn is_own(before: &str) -> bool {
     let head = before.trim_end_matches([' ', '\t', '*', '`', '"', '\'', '|', '#', '>', '(', '-']);
     let word =
         |own: &str| head.strip_suffix(own).is_some_and(|rest| !rest.ends_with(|c: char| c.is_alphanumeric()));
-    head.is_empty() || head.ends_with([':', '=', ',', '.', ';']) || OWN.iter().any(|own| word(own))
+    let sentence = before.rsplit(['.', ';', '!']).next().unwrap_or_default();
+    let others = OTHERS.iter().any(|words| sentence.contains(words));
+    let listed = head.ends_with(',') && sentence.contains(':');
+    let begins = head.is_empty() || head.ends_with([':', '=', ',', '.', ';']);
+    !others && !listed && (begins || OWN.iter().any(|own| word(own)))
 }
 
 #[cfg(test)]
@@ -120,11 +149,22 @@ mod tests {
             "it works on fedora",
             "likely because the kernel does not. on e.g. debian this can be enabled with",
             "not on fedora",
+            "previously i was on fedora. now:",
+            "the same setup on fedora, no problem.",
+            "other reports: fedora, nixos",
+            "runtimes: gnome, kde, fedora",
             "centosomething",
         ] {
             assert_eq!(lacks_switch(line), None, "{line}");
         }
-        for line in ["debian 10", "nixos with linux_hardened", "fedora with linux-hardened", "arch linux"] {
+        for line in [
+            "debian 10",
+            "deepin 20",
+            "fedora 39. user.max_user_namespaces=0 was set",
+            "nixos with linux_hardened",
+            "fedora with linux-hardened",
+            "arch linux",
+        ] {
             assert_eq!(lacks_switch(line), Some(false), "{line}");
         }
     }

@@ -15,7 +15,7 @@ pub(super) fn is_meant(line: &str, word: &str, before: &str, after: &str) -> boo
     !path
         && !reported
         && !is_service(line, word, after)
-        && is_entered(line, word, before)
+        && is_entered(line, word, before, after)
         && !is_denied(before, after)
         && !is_elsewhere(before, after)
         && !is_installed(after)
@@ -68,7 +68,7 @@ const BESIDE: &[&str] = &[
 const WITHIN: &[&str] = &["in", "inside", "within", "into", "on the", "available to", "im", "dans"];
 
 /// Whether a phrase that is also said of neighbours is entered: `in an AI-enabled Codespace`, and not `there's a codespace`.
-fn is_entered(line: &str, word: &str, before: &str) -> bool {
+fn is_entered(line: &str, word: &str, before: &str, after: &str) -> bool {
     match word {
         // which is the machine under the containers, and seldom said for what is in one
         "docker host" => {
@@ -81,6 +81,20 @@ fn is_entered(line: &str, word: &str, before: &str) -> bool {
         "docker-default" => before.contains("seccomp") && !line.contains("=\""),
         "steam-snap" => {
             ["build ", "building ", "built ", "run ", "running "].iter().any(|verb| before.ends_with(verb))
+        }
+        // a list, and not the name of a field
+        "\"runargs\":" => after.trim().is_empty() || after.trim_start().starts_with('['),
+        // a command, and not one of a list of packages
+        "nix-user-chroot" => {
+            let head = before.trim_start();
+            let typed = head.is_empty()
+                || ["$ ", "# ", "/", "in ", "with ", "under ", "into "].iter().any(|end| head.ends_with(end));
+            typed && !after.starts_with(" is ")
+        }
+        // which others ask, or quote
+        _ if word.starts_with("inside") && word.contains("flatpak") => {
+            let asks = after.split('.').next().is_some_and(|rest| rest.contains('?'));
+            !asks && !before.ends_with(['`', '"', '\''])
         }
         _ if BESIDE.contains(&word) => {
             let [head, _] = clause(before, "");
@@ -114,6 +128,7 @@ pub(super) fn is_named(word: &str, before: &str, after: &str) -> bool {
         && !is_in_passing(before, after)
         && (!is_habit(before, after) || word == "proxmox" && has_container())
         && !(word == "proxmox" && virtual_machine())
+        && ![" crate", " library", " is not "].iter().any(|words| after.starts_with(words))
 }
 
 /// Whether it is a part of a path, a prompt, an address or a longer name: `lxc@laptop:~/kubernetes$`, `/opt/lxc-scripts`.

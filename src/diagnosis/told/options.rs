@@ -203,6 +203,13 @@ const OTHERWISE: &[&str] = &[
     "use `",
     "use -",
     "run it ",
+    // somebody else's
+    "colleague",
+    " his ",
+    " her ",
+    " their ",
+    "another",
+    " ci ",
 ];
 
 /// What somebody tells others to do begins with this.
@@ -224,7 +231,8 @@ pub(super) fn said(line: &str) -> Given {
         let begins = without.trim_start_matches(['-', '*', '`', ' ']);
         let begins = format!("{begins} ");
         let begins = COMMANDS.iter().any(|words| begins.starts_with(words));
-        let words = without.replace("run it with", "run with");
+        // in which the first and the last are whole words, too
+        let words = format!(" {} ", without.replace("run it with", "run with"));
         let mood = mood::of(&words) - Mood::POINTS_AWAY;
         (runs || done) && !begins && mood.is_empty() && !OTHERWISE.iter().any(|word| words.contains(word))
     };
@@ -288,6 +296,9 @@ mod tests {
             "it needs --privileged or seccomp=unconfined, still",
             "e.g. docker run --privileged x",
             "a privileged container is needed already",
+            "the ci container has --privileged, the dev container has not",
+            "my colleague started his container with seccomp=unconfined and has the same error.",
+            "another container has seccomp=unconfined",
         ] {
             assert_eq!(said(line), Given::default(), "{line}");
         }

@@ -284,6 +284,42 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
     (Platform::RunPod, &["runpod"]),
 ];
 
+/// Phrases and names that whoever works for such places writes at a desk, too: fields of files, releases, what is typed outside.
+const OF_WORK: &[&str] = &[
+    "securitycontext:",
+    "\"securitycontext\":",
+    "seccompprofile:",
+    "\"seccompprofile\":",
+    "apparmorprofile:",
+    "procmount:",
+    "hostusers:",
+    "eks node",
+    "eks nodes",
+    "gke node",
+    "gke nodes",
+    "kubernetes",
+    "gke",
+    "eks",
+    "aks",
+    "k3s",
+    "rke2",
+    "bottlerocket",
+];
+
+/// What is typed or kept outside of containers, or left of another one.
+const OF_OTHERS: &[&str] = &[
+    "docker inspect",
+    "docker service create",
+    "docker backend",
+    "driver = \"docker\"",
+    "did not complete successfully: exit code",
+];
+
+/// Whether such a word tells no place where a desk is told.
+pub(super) fn is_of_work(word: &str, spoken: bool) -> bool {
+    OF_OTHERS.contains(&word) || spoken && OF_WORK.contains(&word)
+}
+
 /// Names of places, which stand in sentences about other things as well.
 const NAMES: &[(Platform, &[&str])] = &[
     (Platform::Kubernetes, &["kubernetes", "gke", "eks", "aks", "k3s", "rke2", "bottlerocket"]),
@@ -379,8 +415,11 @@ pub(super) fn ended_unit(line: &str) -> Option<&str> {
 
 /// The label that collectors of logs give a line of a pod's.
 pub(super) fn label_of_pod(line: &str) -> Option<&'static str> {
-    let labelled = line.contains("namespace=\"") && line.contains("pod=\"");
-    let named = line.contains("\"pod\":\"");
+    // whose name has a part that Kubernetes or its owner numbers
+    let of_pod = |(_, rest): (&str, &str)| rest.split('"').next().is_some_and(|name| name.contains('-'));
+    let labelled = line.contains("namespace=\"") && line.split_once("pod=\"").is_some_and(of_pod);
+    let beside = ["\"namespace\":\"", "\"container\":\""].iter().any(|key| line.contains(key));
+    let named = line.contains("\"pod\":\"") && beside;
     line.contains("\"pod_name\"").then_some("pod_name").or((labelled || named).then_some("pod"))
 }
 
@@ -390,7 +429,8 @@ pub(super) fn of_kubectl(line: &str) -> Option<&str> {
     number.bytes().all(|byte| byte.is_ascii_digit()).then(|| line.trim())
 }
 
-/// A step of a build, as `BuildKit` and Buildah print it: `#9 [6/8] RUN make`, ` > [5/9] RUN make`, `STEP 5/9: RUN make`; in small letters.
+/// A step of a build, as `BuildKit` and Buildah print it: `#9 [6/8] RUN make`, ` > [5/9] RUN make`, `STEP 5/9: RUN make`. Others number
+/// their steps in small letters.
 pub(super) fn of_build(line: &str) -> Option<Platform> {
     let counted = |text: &str| {
         let numbers = text.split_once('/').map(|(step, all)| [step, all]);
@@ -398,7 +438,7 @@ pub(super) fn of_build(line: &str) -> Option<Platform> {
         numbers.is_some_and(|numbers| numbers.into_iter().all(digits))
     };
     let line = line.trim();
-    if let Some((step, _)) = line.strip_prefix("step ").and_then(|rest| rest.split_once(": ")) {
+    if let Some((step, _)) = line.strip_prefix("STEP ").and_then(|rest| rest.split_once(": ")) {
         return counted(step).then_some(Platform::Podman);
     }
     let numbered = line.strip_prefix('#').and_then(|rest| rest.split_once(' '));
@@ -408,7 +448,7 @@ pub(super) fn of_build(line: &str) -> Option<Platform> {
         }
         _ => line.strip_prefix("> ")?,
     };
-    let (stage, _) = rest.strip_prefix('[')?.split_once("] run ")?;
+    let (stage, _) = rest.strip_prefix('[')?.split_once("] RUN ")?;
     counted(stage.rsplit(' ').next()?).then_some(Platform::Docker)
 }
 

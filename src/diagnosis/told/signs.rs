@@ -33,6 +33,10 @@ pub(super) enum Sign {
     Landlock,
     /// The node's system has SELinux, whatever the container's own is.
     SelinuxNode,
+    /// Somebody sits at it.
+    Desk,
+    /// The process in the container is another than root's.
+    OtherRoot,
 }
 
 /// What a line tells so, as it stands and in small letters.
@@ -55,7 +59,13 @@ pub(super) fn of(line: &str, lower: &str) -> impl Iterator<Item = Sign> {
         (Sign::Sudo, launchers::starts_as_root(lower)),
         (Sign::Typed, lower.trim_start().starts_with("$ ")),
         (Sign::Landlock, holds(lower, &["landlock"])),
-        (Sign::SelinuxNode, holds(lower, NODES)),
+        (
+            Sign::SelinuxNode,
+            holds(lower, NODES)
+                && ![" crate", " library", " is not "].iter().any(|words| lower.contains(words)),
+        ),
+        (Sign::Desk, here::tells_desk(lower)),
+        (Sign::OtherRoot, systems::tells_user(lower)),
         (Sign::JobContainer, lower.trim_start().starts_with("container:")),
     ];
     signs.into_iter().filter(|(_, there)| *there).map(|(sign, _)| sign)

@@ -99,8 +99,22 @@ pub(super) fn switch(line: &str) -> Option<(String, String)> {
 pub(super) fn set(line: &str) -> Option<(String, String)> {
     const DONE: &[&str] = &["already", "i ran", "i set", "i've set", "i have set"];
     const VAIN: &[&str] = &["still", "no effect", "no luck", "not help", "n't help", "no difference"];
-    const DOUBTS: &[&str] =
-        &["?", "should", "if ", "would", "n't set", "not set", "works", "until", "reboot"];
+    const DOUBTS: &[&str] = &[
+        "?",
+        "should",
+        "if ",
+        "would",
+        "n't set",
+        "not set",
+        "works",
+        "until",
+        "reboot",
+        // or not now, or in another place than what fails
+        "back to",
+        "not loaded",
+        "sysctl.d",
+        "in the container",
+    ];
     let has = |words: &[&str]| words.iter().any(|word| line.contains(word));
     if !has(DONE) || !has(VAIN) || has(DOUBTS) {
         return None;
@@ -326,6 +340,9 @@ mod tests {
             "user.max_user_namespaces is 0 by default on rhel 7",
             "should i have already set kernel.unprivileged_userns_clone=1? still fails",
             "i ran sysctl -w kernel.unprivileged_userns_clone=1 and it works",
+            "i set kernel.apparmor_restrict_unprivileged_userns=0 back to 1 and it still fails",
+            "i already set kernel.apparmor_restrict_unprivileged_userns=0 in /etc/sysctl.d/99-x.conf (not loaded), it still fails",
+            "i already set kernel.apparmor_restrict_unprivileged_userns=0 on the host, still no luck in the container",
             "i still haven't set kernel.unprivileged_userns_clone=1 already",
         ] {
             assert_eq!(told(line), None, "{line}");

@@ -154,7 +154,13 @@ fn starts_word(line: &str, word: &str) -> bool {
 }
 
 /// Words of Android's own user lands.
-const ANDROID: &[&str] = &["termux", "linux deploy", "proot-distro login"];
+const ANDROID: &[&str] = &["termux", "linux deploy"];
+
+/// Whether that is typed, and not spoken of.
+fn enters_proot(line: &str) -> bool {
+    let line = line.trim_start_matches([' ', '`', '>', '$', '#', '~', ':']);
+    line.strip_prefix("proot-distro login").is_some_and(|rest| !rest.starts_with(" is "))
+}
 
 /// Whether a line in small letters shows that the kernel is Android's: by the path of an app, its name, or the end of `uname -a`.
 pub(super) fn shows_android(line: &str) -> bool {
@@ -169,7 +175,17 @@ pub(super) fn shows_android(line: &str) -> bool {
     });
     let kernel = line.trim_end_matches(['`', '*', ' ']).ends_with(" android")
         && line.trim_start_matches(['`', '*', ' ', '>']).starts_with("linux ");
-    line.contains("/data/data/com.termux") || kernel || named
+    line.contains("/data/data/com.termux") || kernel || named || enters_proot(line)
+}
+
+/// Whether a line in small letters tells that what runs in a container is another user than root.
+pub(super) fn tells_user(line: &str) -> bool {
+    let line = line.trim_start();
+    let told =
+        ["as user ", "non-root", "node@", "vscode@", "runasuser"].iter().any(|words| line.contains(words));
+    // of a Dockerfile, and of id(1)
+    let shown = line.starts_with("user ") || line.starts_with("uid=") && !line.starts_with("uid=0");
+    told || shown
 }
 
 /// Whether a line in small letters names WSL, of whatever version, or a drive of Windows' as WSL mounts it.

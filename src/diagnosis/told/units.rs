@@ -1,6 +1,6 @@
 //! What a text shows of a unit of systemd's.
 
-use super::mood;
+use super::mood::{self, Mood};
 use super::words::sentences;
 
 /// Settings of units that concern bwrap.
@@ -81,7 +81,13 @@ fn said_to_cover(sentence: &str) -> Option<&'static str> {
     ];
     let lower = sentence.to_ascii_lowercase();
     let quotes = general.iter().any(|words| lower.contains(words));
-    (covers && !quotes && mood::of(&lower).is_empty()).then_some(name)
+    (covers && !quotes && is_plain(&lower)).then_some(name)
+}
+
+/// Whether a sentence says what is so now. A unit is often said to be on a server, or to have what it needs or what is usual.
+fn is_plain(sentence: &str) -> bool {
+    let otherwise = Mood::ASKS | Mood::SUPPOSES | Mood::DENIES | Mood::CHANGES | Mood::REMEMBERS;
+    !mood::of(sentence).intersects(otherwise)
 }
 
 /// A setting whose value is a list of words, alone on its line: `RestrictNamespaces=user mnt`.
@@ -112,9 +118,10 @@ fn says_set(sentence: &str) -> bool {
         "hardened with ",
     ];
     // somebody else's unit, or one that nothing fails in
-    let others = ["not ", "'s unit", "'s service", "linter", " works", "fine"];
+    let others =
+        ["not ", "'s unit", "'s service", "linter", " works", "fine", "try ", "e.g.", "other ", "their "];
     let has = |all: &[&str]| all.iter().any(|words| sentence.contains(words));
-    has(&set) && !has(&others) && mood::of(sentence).is_empty()
+    has(&set) && !has(&others) && is_plain(sentence)
 }
 
 /// Whether a setting of a unit takes something away that bwrap needs. Lists say what is left, unless they begin with a tilde.

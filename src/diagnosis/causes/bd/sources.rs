@@ -39,7 +39,8 @@ pub(super) fn without_it(case: &Case<'_>) -> Vec<Remedy> {
     let unknown = Setting::of(case) == Setting::Unknown;
     let there = match (path.extension(), path.parent()) {
         _ if is_descriptor(path) && case.hinted(Hint::FlatpakDescriptors) => {
-            return vec![told!(BD01, "flatpak-with-descriptors")];
+            let with_name = told!(BD01, "descriptor-with-name");
+            return told!(BD01, "flatpak-with-descriptors").or([with_name]);
         }
         _ if is_descriptor(path) => Some(told!(BD01, "descriptor-with-name")),
         _ if is_pattern(path) => {

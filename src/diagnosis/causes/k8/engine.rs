@@ -99,7 +99,16 @@ const KUBERNETES: &[&str] = &[
     "deployment",
     "openshift",
     "runpodsandbox",
+    "crictl",
+    "containerd log",
+    "containerd[",
+    "ctr: ",
+    " nodes",
 ];
+
+/// What makes of such words a quotation, or bwrap's own matter.
+const QUOTED: &[&str] =
+    &["the docs", "documentation", "release notes", "fixed", "solved", "? ", "bwrap ", "--seccomp"];
 
 /// Whether a text in small letters, on one line, is an engine's own.
 pub(super) fn is_engines(text: &str) -> bool {
@@ -117,6 +126,21 @@ pub(super) fn refused(text: &str) -> Option<&'static Refused> {
     REFUSED.iter().find(|refused| refused.said.iter().any(says))
 }
 
+/// The line of a text in which an engine begins to say that.
+fn line_of<'t>(text: &'t str, refused: &Refused) -> Option<&'t str> {
+    text.lines().find(|line| {
+        let line = line.to_lowercase();
+        let begins = |words: &&str| line.contains(words.split(" ... ").next().unwrap_or(words));
+        refused.said.iter().any(begins)
+    })
+}
+
+/// Whether a line only quotes it.
+fn is_quoted(line: &str) -> bool {
+    let line = line.to_lowercase();
+    QUOTED.iter().any(|words| line.contains(words))
+}
+
 /// The same of a text that is none of bwrap's, as a cause.
 pub(super) fn find(case: &Case<'_>) -> Option<Finding> {
     if matches!(Setting::of(case), Setting::Kubernetes { .. }) {
@@ -124,13 +148,10 @@ pub(super) fn find(case: &Case<'_>) -> Option<Finding> {
     }
     let (text, refused) = case.others().find_map(|text| {
         let refused = refused(&text)?;
-        Some((text, refused))
+        let quoted = !is_engines(&text.to_lowercase()) && line_of(&text, refused).is_some_and(is_quoted);
+        (!quoted).then_some((text, refused))
     })?;
-    let line = text.lines().find(|line| {
-        let line = line.to_lowercase();
-        let begins = |words: &&str| line.contains(words.split(" ... ").next().unwrap_or(words));
-        refused.said.iter().any(begins)
-    });
+    let line = line_of(&text, refused);
     let found = weigh(High)
         .summary(refused.summary)
         .refuted_by("the same container is not started without that option either")

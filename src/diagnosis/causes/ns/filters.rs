@@ -172,6 +172,9 @@ fn of_application(case: &Case<'_>) -> bool {
     let machine = case.platforms.is_absent() && case.failed();
     let flatpak = machine && Launcher::of(case) == Some(Launcher::Flatpak);
     let own = case.hinted(Hint::BeforeApp) || case.hinted(Hint::FlatpakBuild);
+    // there a limit of 0 forbids them
+    let own =
+        own || case.hinted(Hint::El7) || case.hinted(Hint::FlatpakInstall) && !case.hinted(Hint::FlatpakRun);
     flatpak && !own && case.says(&[NO_PERMISSIONS]) && case.hinted(Hint::NoSwitch)
 }
 

@@ -224,7 +224,12 @@ fn no_user_namespaces(case: &Case<'_>) -> Option<Judgement> {
         return Some(weigh(sure).pro(evidence::sighted(wsl)).summary(summary));
     }
     if of_wsl(case) {
-        let summary = "WSL 1 has no Linux kernel, and no user namespaces";
+        let second = case.sighting(Platform::Wsl2).is_some();
+        let summary = if second {
+            "this may be WSL 1, which has no Linux kernel, and no user namespaces"
+        } else {
+            "WSL 1 has no Linux kernel, and no user namespaces"
+        };
         let seen = evidence::told(case, "it is WSL, whose version 2 has a kernel with user namespaces");
         return Some(
             weigh(Medium).pro(seen).summary(summary).unknown("which version of WSL it is: `wsl -l -v`"),
@@ -261,7 +266,10 @@ fn no_user_namespaces(case: &Case<'_>) -> Option<Judgement> {
 fn of_wsl(case: &Case<'_>) -> bool {
     let second = case.sighting(Platform::Wsl2);
     let named = second.is_some_and(|seen| ["`wsl2`", "`wsl 2`"].contains(&&*seen.evidence));
-    let known = second.is_some() && !named || case.host.kernel.release.present().is_some();
+    // what Docker Desktop runs in is never the first one
+    let known = second.is_some() && !named
+        || case.host.kernel.release.present().is_some()
+        || second.is_some() && (case.hinted(Hint::KernelOfWsl2) || Setting::of(case).is_container());
     !known && (named && case.says(&[NO_KERNEL_SUPPORT]) || case.told().is_some_and(|told| told.wsl && !named))
 }
 
@@ -286,6 +294,9 @@ fn other_kernel(case: &Case<'_>) -> Vec<Remedy> {
     let keep = case.is_admin().then(|| Remedy::change(SandboxChange::KeepUserNamespace));
     match case.kernel() {
         _ if case.hinted(Hint::NamespacesLeftOut) => vec![told!(NS11, "config-namespaces")],
+        _ if of_wsl(case) && case.on(Platform::Wsl2) => {
+            told!("convert-to-wsl-2").or([told!("config-user-ns")])
+        }
         _ if case.on(Platform::Wsl1) || of_wsl(case) => vec![told!("convert-to-wsl-2")],
         Some(_) if is_el7(case) => told!("switch-on-el7").or(keep),
         Some(_) => told!("config-user-ns").or(keep),

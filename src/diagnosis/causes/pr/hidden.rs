@@ -233,8 +233,9 @@ pub(super) fn is_cri_o(case: &Case<'_>) -> bool {
 pub(in crate::diagnosis) fn drops_fields(case: &Case<'_>) -> bool {
     let Setting::Kubernetes { openshift } = Setting::of(case) else { return false };
     let privileged = case.told().is_some_and(|told| told.privileged);
+    let new = case.hinted(Hint::NewKubernetes);
     let old = case.hinted(Hint::OldKubernetes) || case.hinted(Hint::MachinesIds);
-    !privileged && !case.on(Platform::CriO) && (openshift || old || case.hinted(Hint::Containerd))
+    !new && !privileged && !case.on(Platform::CriO) && (openshift || old || case.hinted(Hint::Containerd))
 }
 
 pub(in crate::diagnosis) fn is_lxcfs(cover: &Mount) -> bool {

@@ -324,3 +324,27 @@ fn what_cannot_be_done_there_is_not_the_remedy() {
         ("Since bubblewrap 0.2.0 it fails", old, "BD09", ""),
     ]);
 }
+
+#[test]
+fn what_a_unit_has_is_plainly_said() {
+    let creating = "bwrap: Creating new namespace failed: Operation not permitted";
+    holds(&[
+        ("The unit has ProtectKernelTunables=yes by default.", PROC, "PR02", "systemd unit"),
+        ("My unit has ProtectKernelTunables=yes, which it needs.", PROC, "PR02", "systemd unit"),
+        (
+            "systemd service runs with PrivateUsers=yes and ProtectKernelTunables=yes, for hardening.",
+            PROC,
+            "PR02",
+            "systemd unit",
+        ),
+        ("ProtectKernelTunables binds /proc/sys read-only, on this server.", PROC, "PR02", "systemd unit"),
+        (
+            "The unit is running with RestrictNamespaces=yes, at least since the upgrade.",
+            creating,
+            "NS05",
+            "systemd unit",
+        ),
+        ("Should the unit be running with ProtectKernelTunables=yes?", PROC, "PR01", ""),
+        ("I removed it: the unit has ProtectKernelTunables=yes no longer", PROC, "PR01", ""),
+    ]);
+}

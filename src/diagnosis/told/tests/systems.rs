@@ -27,10 +27,26 @@ fn the_switch_is_set_where_kernels_have_it() {
         (
             "OS: Fedora Linux 41\n$ flatpak run x\nerror: ldconfig failed, exit status 256",
             NO_PERMISSIONS,
-            "NS03",
+            "NS02",
             "",
         ),
-        ("OS: Fedora Linux 41\n$ flatpak-builder build x.yml", NO_PERMISSIONS, "NS03", ""),
+        ("OS: Fedora Linux 41\n$ flatpak-builder build x.yml", NO_PERMISSIONS, "NS02", ""),
+        ("CentOS 7\n$ flatpak run org.x.Y", NO_PERMISSIONS, "NS02", ""),
+        ("Gentoo, custom kernel\n$ flatpak install flathub org.x", NO_PERMISSIONS, "NS02", ""),
+        (
+            "Fedora 39. `sysctl user.max_user_namespaces=0` was set.\n$ flatpak run x",
+            NO_PERMISSIONS,
+            "NS02",
+            "",
+        ),
+        ("Previously I was on Fedora. Now with Devuan:\n$ flatpak run x", NO_PERMISSIONS, "NS02", SWITCH),
+        (
+            "The same setup on Fedora, no problem. But here (Deepin)\n$ flatpak run x",
+            NO_PERMISSIONS,
+            "NS02",
+            SWITCH,
+        ),
+        ("Seen with runtimes: GNOME, KDE, Fedora\n$ flatpak run x", NO_PERMISSIONS, "NS02", SWITCH),
         ("Fedora 41, in a chroot:\n$ flatpak run x", NO_PERMISSIONS, "NS03", "instead of chroot"),
         ("OS: Fedora Linux 41\n$ docker run -it fedora", NO_PERMISSIONS, "NS01", "seccomp"),
     ]);
@@ -57,6 +73,8 @@ fn a_kernel_without_namespaces_is_one_of_its_distribution() {
         ("Red Hat Enterprise Linux 7.9", UNSUPPORTED, "NS11", switched),
         ("CONFIG_USER_NS=y", UNSUPPORTED, "NS11", switched),
         ("using flatpak via WSL2 on Windows 11", UNSUPPORTED, "NS11", "--set-version"),
+        ("I am on WSL2, kernel 5.15.", UNSUPPORTED, "NS11", built),
+        ("Docker Desktop (WSL2), container:", UNSUPPORTED, "NS11", built),
         ("$ uname -r\n5.15.90.1-microsoft-standard-WSL2", UNSUPPORTED, "NS11", built),
         ("  NAME    STATE    VERSION\n* Ubuntu  Running  2", UNSUPPORTED, "NS11", built),
         ("WSL2", INVALID, "NS20", "processor"),
@@ -66,6 +84,7 @@ fn a_kernel_without_namespaces_is_one_of_its_distribution() {
         ("# CONFIG_PID_NS is not set", INVALID, "NS11", kinds),
         ("CONFIG_IPC_NS=y depends on CONFIG_SYSVIPC", INVALID, "NS11", kinds),
         ("The kernel was built without CONFIG_NET_NS", INVALID, "NS11", kinds),
+        ("The README says the kernel needs CONFIG_PID_NS. Ours has it.", INVALID, "NS20", "processor"),
         ("CONFIG_PID_NS=y\nCONFIG_IPC_NS=y", INVALID, "NS20", "processor"),
         ("# CONFIG_USER_NS_UNPRIVILEGED is not set", INVALID, "NS20", "processor"),
         ("I enable CONFIG_PID_NS=y", INVALID, "NS20", "processor"),
@@ -141,6 +160,7 @@ fn what_a_launchers_user_can_do_comes_first() {
 fn proot_is_where_it_is_entered() {
     holds(&[
         ("$ proot-distro login debian", INVALID, "NS21", "proot"),
+        ("proot-distro login is what others use; I'm on plain Debian 10", INVALID, "NS20", "processor"),
         (
             "proot-distro is installed on my phone. Debian 12:\n$ flatpak run x",
             NO_PERMISSIONS,

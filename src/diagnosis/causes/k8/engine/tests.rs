@@ -39,6 +39,14 @@ fn what_kubernetes_passes_on_stays_its_word() {
             "K807",
             "Error: failed to start container \"agent\": Error response from daemon: OCI runtime create failed: apparmor failed to apply profile: no such file or directory",
         ),
+        (
+            "K807",
+            "crictl: rpc error: apparmor failed to apply profile: write /proc/self/attr/apparmor/exec: no such file\non our nodes",
+        ),
+        (
+            "K807",
+            "containerd log: level=error msg=\"apparmor failed to apply profile: write /proc/self/attr/apparmor/exec: no such file or directory\"",
+        ),
         ("K807", "The pod's events:\nAppArmor profile \"bwrap-nested\" specified but not loaded"),
         (
             "K813",
@@ -57,6 +65,9 @@ fn words_like_these_say_nothing_else() {
         "docker: Error response from daemon: pull access denied for x, repository does not exist",
         "if strings.Contains(err.Error(), \"decoding seccomp profile failed\") { return retry }",
         "opening seccomp profile /etc/bwrap.json",
+        "Why does bwrap need a user namespace? The docs mention: privileged mode is incompatible with user namespaces.",
+        "Release notes: fixed \"opening seccomp profile (x) failed: no such file\". ",
+        "error: opening seccomp profile /etc/bwrap.bpf failed: bwrap --seccomp 10 10</etc/bwrap.bpf",
         "invalid --security-opt 1: \"sytempaths=unconfined\"",
     ] {
         assert_eq!(found(text).causes[0].cause.code(), "UN01", "{text}");
