@@ -9,14 +9,14 @@ mod refused;
 mod trial;
 
 use std::fmt::{self, Write as _};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::process::getuid;
 
+pub use self::trial::TrialOutcome;
 use self::trial::{NO_PROGRAM, try_until};
 use crate::bwrap::Bwrap;
-use crate::diagnosis::{self, Cause, Confidence, Diagnosis, Finding, Outlook, Prediction, Verdict};
+use crate::diagnosis::{self, Cause, Confidence, Finding, Outlook, Prediction, Verdict};
 use crate::host::Host;
 use crate::launch::{Command, Error, Failure, Result, outcome_of};
 use crate::sandbox::{Namespaces, Sandbox};
@@ -201,36 +201,6 @@ pub struct TrialReport {
 impl TrialReport {
     fn works(&self) -> bool {
         self.outcome.works()
-    }
-}
-
-/// What came of a sandbox that was tried.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum TrialOutcome {
-    /// It was set up completely, up to the execution of a command.
-    Works,
-    /// It could not be set up.
-    Failed {
-        /// How it failed.
-        error: Error,
-        /// Why, and what to change, as far as there is something to say ([`Error::diagnosis`]).
-        diagnosis: Option<Arc<Diagnosis>>,
-    },
-    /// It was not ready in time.
-    TimedOut,
-}
-
-impl TrialOutcome {
-    /// Whether it was set up.
-    ///
-    /// ```
-    /// use bwrap_launch::doctor::TrialOutcome;
-    /// assert!(TrialOutcome::Works.works() && !TrialOutcome::TimedOut.works());
-    /// ```
-    #[must_use]
-    pub fn works(&self) -> bool {
-        matches!(self, Self::Works)
     }
 }
 
@@ -465,39 +435,6 @@ impl fmt::Display for Probe {
             write!(f, "\n{}\n\n{}", failure.sandbox, failure.outcome)?;
         }
         Ok(())
-    }
-}
-
-impl TrialOutcome {
-    /// What came of it on one screen ([`Diagnosis::brief`]). `Display` says all of it.
-    ///
-    /// ```
-    /// use bwrap_launch::doctor::TrialOutcome;
-    /// assert_eq!(TrialOutcome::Works.brief(), "It works.\n");
-    /// ```
-    #[must_use]
-    pub fn brief(&self) -> String {
-        match self {
-            Self::Failed { error, diagnosis: Some(diagnosis) } if error.failure().is_some() => {
-                diagnosis.brief()
-            }
-            Self::Failed { error, diagnosis: Some(diagnosis) } => format!("{error}\n\n{}", diagnosis.brief()),
-            _ => self.to_string(),
-        }
-    }
-
-    /// Why it could not be set up, as far as there is something to say.
-    ///
-    /// ```
-    /// use bwrap_launch::doctor::TrialOutcome;
-    /// assert!(TrialOutcome::TimedOut.diagnosis().is_none());
-    /// ```
-    #[must_use]
-    pub fn diagnosis(&self) -> Option<&Diagnosis> {
-        match self {
-            Self::Failed { diagnosis, .. } => diagnosis.as_deref(),
-            _ => None,
-        }
     }
 }
 

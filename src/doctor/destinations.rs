@@ -47,8 +47,10 @@ fn said(sandbox: &Sandbox, index: usize, named: &Path, look: Look<'_>) -> Option
     let at = operation.destination();
     let before = before(sandbox, index);
     let name = named.display();
-    if let Some(refused) = links::said(&before, operation, named, look) {
-        return Some(refused);
+    match links::outcome(&before, operation, named, look) {
+        links::Outcome::Fails(said) => return Some(said),
+        links::Outcome::Done => return None,
+        links::Outcome::Open => {}
     }
     let kind = kind(&before, at);
     match (operation, kind) {

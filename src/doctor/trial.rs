@@ -3,11 +3,75 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::TrialOutcome;
 use crate::bwrap::{Bwrap, Message, Stage};
 use crate::diagnosis::{Cause, Diagnosis};
 use crate::launch::{Command, Error, Stdio, Streams};
 use crate::sandbox::Problem;
+
+/// What came of a sandbox that was tried.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum TrialOutcome {
+    /// It was set up completely, up to the execution of a command.
+    Works,
+    /// It could not be set up.
+    Failed {
+        /// How it failed.
+        error: Error,
+        /// Why, and what to change, as far as there is something to say ([`Error::diagnosis`]).
+        diagnosis: Option<Arc<Diagnosis>>,
+    },
+    /// It was not ready in time.
+    TimedOut,
+}
+
+impl TrialOutcome {
+    /// Whether it was set up.
+    ///
+    /// ```
+    /// use bwrap_launch::doctor::TrialOutcome;
+    /// assert!(TrialOutcome::Works.works() && !TrialOutcome::TimedOut.works());
+    /// ```
+    #[must_use]
+    pub fn works(&self) -> bool {
+        matches!(self, Self::Works)
+    }
+
+    pub(super) fn failed(error: Error) -> Self {
+        Self::Failed { diagnosis: error.diagnosis().cloned().map(Arc::new), error }
+    }
+
+    /// What came of it on one screen ([`Diagnosis::brief`]). `Display` says all of it.
+    ///
+    /// ```
+    /// use bwrap_launch::doctor::TrialOutcome;
+    /// assert_eq!(TrialOutcome::Works.brief(), "It works.\n");
+    /// ```
+    #[must_use]
+    pub fn brief(&self) -> String {
+        match self {
+            Self::Failed { error, diagnosis: Some(diagnosis) } if error.failure().is_some() => {
+                diagnosis.brief()
+            }
+            Self::Failed { error, diagnosis: Some(diagnosis) } => format!("{error}\n\n{}", diagnosis.brief()),
+            _ => self.to_string(),
+        }
+    }
+
+    /// Why it could not be set up, as far as there is something to say.
+    ///
+    /// ```
+    /// use bwrap_launch::doctor::TrialOutcome;
+    /// assert!(TrialOutcome::TimedOut.diagnosis().is_none());
+    /// ```
+    #[must_use]
+    pub fn diagnosis(&self) -> Option<&Diagnosis> {
+        match self {
+            Self::Failed { diagnosis, .. } => diagnosis.as_deref(),
+            _ => None,
+        }
+    }
+}
 
 /// There in every root, and never executed, since it is a directory.
 pub(super) const NO_PROGRAM: &str = "/";
@@ -93,10 +157,4 @@ fn is_the_end(message: &Message) -> bool {
     message.stage() == Stage::Exec
         && message.subject() == Some(NO_PROGRAM.as_ref())
         && message.errno().and_then(crate::Errno::code) == Some(libc::EACCES)
-}
-
-impl TrialOutcome {
-    pub(super) fn failed(error: Error) -> Self {
-        Self::Failed { diagnosis: error.diagnosis().cloned().map(Arc::new), error }
-    }
 }

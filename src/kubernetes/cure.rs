@@ -154,7 +154,7 @@ impl Cure {
     /// ```
     /// use bwrap_launch::Sandbox;
     /// use bwrap_launch::kubernetes::{Cluster, Cure, Runtime, read};
-    /// let text = "{ kind: Pod, metadata: { name: p, uid: 7a }, spec: { nodeName: n, containers: [{ name: c }] }, status: {} }";
+    /// let text = "{ kind: Pod, metadata: { name: p, uid: 7a }, spec: { nodeName: node-1, containers: [{ name: c }] }, status: {} }";
     /// let sandbox = Sandbox::new().ro_bind("/usr", "/usr").proc("/proc").unshare_all();
     /// let cure = Cure::of(&[Cluster::new(Runtime::Containerd)], &read(text)?[0], "c", &sandbox)?;
     /// assert!(cure.anew().contains("procMount: Unmasked"));

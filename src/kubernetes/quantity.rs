@@ -46,6 +46,7 @@ fn limit(of: &Value, place: String) -> Option<Memory> {
 }
 
 fn amount(written: &str) -> Option<f64> {
+    let written = written.trim();
     UNITS.iter().find_map(|(unit, size)| {
         let number: f64 = written.strip_suffix(unit)?.parse().ok()?;
         Some(number * size)
@@ -72,8 +73,9 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// Whether it is an amount at all: a number with a unit, or with an exponent.
+/// Whether it is an amount at all: a number with a unit, or with an exponent. Blanks around it are taken off.
 pub(super) fn is_one(written: &str) -> bool {
+    let written = written.trim();
     let unsigned = written.trim_start_matches(['+', '-']);
     let digits = unsigned.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
     let (number, unit) = unsigned.split_at_checked(digits).unwrap_or_default();
@@ -94,12 +96,12 @@ mod tests {
 
     #[test]
     fn an_amount_is_a_number_with_a_unit() {
-        for amount in ["1", "0.5", "500m", "1Gi", "-1", "1e3", "1E3", "2E", ".5", "5.", "1e-3", "100k"] {
+        for amount in
+            ["1", "0.5", "500m", "1Gi", "-1", "1e3", "1E3", "2E", ".5", "5.", "1e-3", "100k", " 1Gi "]
+        {
             assert!(is_one(amount), "{amount}");
         }
-        for other in
-            ["1GB", "1 GiB", "1 Gi", "", "Gi", "1mi", "1K", "--1", "1.2.3", "1Gi ", "e3", "1e", "true"]
-        {
+        for other in ["1GB", "1 GiB", "1 Gi", "", "Gi", "1mi", "1K", "--1", "1.2.3", "e3", "1e", "true"] {
             assert!(!is_one(other), "{other}");
         }
     }

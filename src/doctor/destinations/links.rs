@@ -6,38 +6,53 @@ use super::{Look, wants_directory};
 use crate::host::inside::{Kind, kind, trail};
 use crate::sandbox::{Operation, Sandbox};
 
-/// What bwrap will say for the sake of a link. `before` is [settled](crate::host::inside::settle).
-pub(super) fn said(before: &Sandbox, operation: &Operation, named: &Path, look: Look<'_>) -> Option<String> {
-    let trail = trail(before, named)?;
+/// What links make of an operation.
+pub(super) enum Outcome {
+    Fails(String),
+    /// It is done, whatever is where they lead to.
+    Done,
+    /// What is there decides.
+    Open,
+}
+
+/// What bwrap makes of the links on the way. `before` is [settled](crate::host::inside::settle).
+pub(super) fn outcome(before: &Sandbox, operation: &Operation, named: &Path, look: Look<'_>) -> Outcome {
+    let Some(trail) = trail(before, named) else { return Outcome::Open };
     let name = named.display();
     if let Operation::Symlink(link) = operation {
-        let there = trail.last?;
+        let Some(there) = trail.last else { return Outcome::Open };
         let (same, target) = (there == link.target, there.display());
         return match look.leaves_links {
-            true if same => None,
-            true => Some(format!("Can't make symlink at {name}: existing destination is {target}")),
-            false => Some(format!("Can't make symlink at {name}: File exists")),
+            true if same => Outcome::Open,
+            true => Outcome::Fails(format!("Can't make symlink at {name}: existing destination is {target}")),
+            false => Outcome::Fails(format!("Can't make symlink at {name}: File exists")),
         };
     }
     if trail.landings.is_empty() || matches!(operation, Operation::Chmod(_) | Operation::RemountRo(_)) {
-        return None;
+        return Outcome::Open;
     }
     // a file is written, or made, where the last link leads
     let writes = matches!(operation, Operation::File(_) | Operation::BindData(_)) && trail.last.is_some();
     if look.in_root {
         let over = trail.last.is_some() && operation.is_mount();
         if over {
-            return Some(format!("Can't mount on symlink destination {name}"));
+            return Outcome::Fails(format!("Can't mount on symlink destination {name}"));
         }
     }
     let lost = trail.landings.iter().any(|landing| kind(before, landing) == Kind::Missing);
     // an older bwrap has another root while it mounts
     let elsewhere = !look.in_root && trail.absolute;
-    if writes || !lost && !elsewhere {
-        return None;
+    // which takes a link that leads nowhere for the directory that it was to make
+    let forgiven = matches!(operation, Operation::Dir(_)) && !look.in_root && trail.last.is_some();
+    if elsewhere && writes || forgiven && (lost || elsewhere) {
+        return Outcome::Done;
     }
-    let made = if wants_directory(operation)? { "Can't mkdir" } else { "Can't create file at" };
-    Some(format!("{made} {name}: No such file or directory"))
+    if writes || !lost && !elsewhere {
+        return Outcome::Open;
+    }
+    let Some(directory) = wants_directory(operation) else { return Outcome::Open };
+    let made = if directory { "Can't mkdir" } else { "Can't create file at" };
+    Outcome::Fails(format!("{made} {name}: No such file or directory"))
 }
 
 #[cfg(test)]
@@ -94,6 +109,11 @@ mod tests {
             (OLD, "--tmpfs /tmp --symlink . /tmp/l --tmpfs /tmp/l/x"),
             (OLD, "--tmpfs /tmp --symlink gone /tmp/l --file 5 /tmp/l"),
             (OLD, "--tmpfs / --symlink usr/bin /bin"),
+            // while an older bwrap mounts, an absolute link leads nowhere
+            (OLD, "--dir /out"),
+            (OLD, "--dir /lost"),
+            (OLD, "--tmpfs /tmp --symlink /usr /tmp/l --dir /tmp/l"),
+            (OLD, "--tmpfs /tmp --symlink /usr /tmp/l --file 5 /tmp/l"),
         ] {
             assert_eq!(told(look, line), None, "{line}");
         }

@@ -47,7 +47,7 @@ const POD: &[Row] = &[
     ("metadata/labels", "ObjectMeta.labels", TEXTS),
     ("metadata/labels/*", "ObjectMeta.labels", Kind::Text),
     ("spec/activeDeadlineSeconds", "PodSpec.activeDeadlineSeconds", INT64),
-    ("spec/dnsPolicy", "", Kind::Word(&["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"])),
+    ("spec/dnsPolicy", "", Kind::Word(&["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None", ""])),
     ("spec/enableServiceLinks", "PodSpec.enableServiceLinks", Kind::Truth),
     ("spec/hostAliases", "PodSpec.hostAliases", Kind::List("[]v1.HostAlias")),
     ("spec/hostname", "PodSpec.hostname", Kind::Text),
@@ -85,19 +85,19 @@ const POD: &[Row] = &[
     ("spec/@/env/*/name", "EnvVar.name", Kind::Text),
     ("spec/@/envFrom", "Container.envFrom", Kind::List("[]v1.EnvFromSource")),
     ("spec/@/image", "Container.image", Kind::Text),
-    ("spec/@/imagePullPolicy", "", Kind::Word(&["Always", "IfNotPresent", "Never"])),
+    ("spec/@/imagePullPolicy", "", Kind::Word(&["Always", "IfNotPresent", "Never", ""])),
     ("spec/@/ports", "Container.ports", Kind::List("[]v1.ContainerPort")),
     ("spec/@/ports/*/containerPort", "ContainerPort.containerPort", INT32),
     ("spec/@/ports/*/hostPort", "ContainerPort.hostPort", INT32),
     ("spec/@/ports/*/name", "ContainerPort.name", Kind::Text),
-    ("spec/@/ports/*/protocol", "", Kind::Word(&["SCTP", "TCP", "UDP"])),
+    ("spec/@/ports/*/protocol", "", Kind::Word(&["SCTP", "TCP", "UDP", ""])),
     ("spec/@/resources", "Container.resources", Kind::Mapping("v1.ResourceRequirements")),
     ("spec/@/resources/limits", "ResourceRequirements.limits", Kind::Mapping("v1.ResourceList")),
     ("spec/@/resources/limits/*", "", Kind::Quantity),
     ("spec/@/resources/requests", "ResourceRequirements.requests", Kind::Mapping("v1.ResourceList")),
     ("spec/@/resources/requests/*", "", Kind::Quantity),
     ("spec/@/stdin", "Container.stdin", Kind::Truth),
-    ("spec/@/terminationMessagePolicy", "", Kind::Word(&["FallbackToLogsOnError", "File"])),
+    ("spec/@/terminationMessagePolicy", "", Kind::Word(&["FallbackToLogsOnError", "File", ""])),
     ("spec/@/tty", "Container.tty", Kind::Truth),
     ("spec/@/volumeMounts", "Container.volumeMounts", Kind::List("[]v1.VolumeMount")),
     ("spec/@/volumeMounts/*/mountPath", "VolumeMount.mountPath", Kind::Text),
@@ -109,11 +109,11 @@ const POD: &[Row] = &[
     ("spec/@/workingDir", "Container.workingDir", Kind::Text),
 ];
 
-/// Whether pods begin anew when they end: what each kind lets them say.
+/// Whether pods begin anew when they end: what each kind lets them say. An empty word is as good as none, where that is.
 const RESTARTS: &[(&[&str], &[&str])] = &[
-    (&["DaemonSet", "Deployment", "ReplicaSet", "ReplicationController", "StatefulSet"], &["Always"]),
+    (&["DaemonSet", "Deployment", "ReplicaSet", "ReplicationController", "StatefulSet"], &["Always", ""]),
     (&["CronJob", "Job"], &["OnFailure", "Never"]),
-    (&["Pod", "PodTemplate"], &["Always", "Never", "OnFailure"]),
+    (&["Pod", "PodTemplate"], &["Always", "Never", "OnFailure", ""]),
 ];
 
 /// Of those that the API server takes itself: a controller of somebody else's, or a program that has a pod in its configuration, may

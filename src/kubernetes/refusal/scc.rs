@@ -80,7 +80,6 @@ fn minded(workload: &Workload, scc: &Constraint) -> Vec<String> {
             "allowPrivilegeEscalation: true",
         ),
         (!scc.unmasked && any(&unmasked), "procMount: Unmasked"),
-        (!scc.apart && apart, "hostUsers: false"),
         (scc.apart && !apart, HOST_USERS),
     ];
     let mut found: Vec<String> =

@@ -147,7 +147,9 @@ const NEEDED: &[(&str, &[&str])] = &[
 fn volume(volume: &Value) -> Option<Said> {
     let name = shown(text(volume, "name"));
     let fields = volume.as_object()?.iter();
-    let kinds: Vec<_> = fields.filter(|(field, value)| *field != "name" && !value.is_null()).collect();
+    // `$patch`, `$retainKeys` and the like are for whoever merges
+    let is_kind = |field: &str| field != "name" && !field.starts_with('$');
+    let kinds: Vec<_> = fields.filter(|(field, value)| is_kind(field) && !value.is_null()).collect();
     if let [(first, _), (second, _), ..] = kinds.as_slice() {
         return Some((
             format!("spec.volumes: Forbidden: may not specify more than 1 volume type, of {name}"),
@@ -209,13 +211,6 @@ fn mount(mount: &Value) -> Option<Said> {
     if path.is_none_or(str::is_empty) {
         let text = format!("volumeMounts.mountPath: Required value, of the volume {name}");
         return Some((text, "say where it is mounted".to_owned()));
-    }
-    if path.is_some_and(|path| path.contains(':')) {
-        let text = format!(
-            "volumeMounts.mountPath: Invalid value: \"{}\": must not contain ':'",
-            shown(path.unwrap_or_default())
-        );
-        return Some((text, "mount the volume elsewhere".to_owned()));
     }
     let recursive = ["Enabled", "IfPossible"].contains(&text(mount, "recursiveReadOnly"));
     let said = "recursiveReadOnly: Forbidden: may only be specified when readOnly is true";
