@@ -67,15 +67,13 @@ fn unescaped(text: &[u8]) -> Option<Vec<u8>> {
             let (before, string) = rest.split_at_checked(begin + 1).unwrap_or((rest, &[]));
             let Some(end) = closing(string) else { break };
             let (inner, after) = string.split_at_checked(end).unwrap_or((string, &[]));
-            if has_lines(inner) {
-                changed = true;
-                out.extend_from_slice(before);
-                out.push(b'\n');
-                unescape(inner, &mut out);
-                out.push(b'\n');
-            } else {
-                out.extend_from_slice(before);
-                out.extend_from_slice(inner);
+            out.extend_from_slice(before);
+            match string_of(inner).filter(|_| has_lines(inner)) {
+                Some(lines) => {
+                    changed = true;
+                    out.extend_from_slice(format!("\n{}\n", lines.replace('\r', "")).as_bytes());
+                }
+                None => out.extend_from_slice(inner),
             }
             let (mark, after) = after.split_at_checked(1).unwrap_or((after, &[]));
             out.extend_from_slice(mark);
@@ -96,6 +94,11 @@ fn closing(string: &[u8]) -> Option<usize> {
     })
 }
 
+/// What a string of JSON says.
+fn string_of(inner: &[u8]) -> Option<String> {
+    serde_json::from_slice(&[b"\"", inner, b"\""].concat()).ok()
+}
+
 /// Whether a string has an end of a line within: one at its end has every line of a log.
 fn has_lines(inner: &[u8]) -> bool {
     let mut inner = inner;
@@ -106,25 +109,6 @@ fn has_lines(inner: &[u8]) -> bool {
         let before = inner.get(..at).unwrap_or_default();
         pair == b"\\n" && before.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 0
     })
-}
-
-fn unescape(inner: &[u8], out: &mut Vec<u8>) {
-    let mut bytes = inner.iter().copied();
-    while let Some(byte) = bytes.next() {
-        if byte != b'\\' {
-            out.push(byte);
-            continue;
-        }
-        match bytes.next() {
-            Some(b'n') => out.push(b'\n'),
-            Some(b't') => out.push(b'\t'),
-            Some(b'r') => {}
-            Some(mark @ (b'"' | b'\\' | b'/')) => out.push(mark),
-            // letters beyond ASCII say nothing here, and stay as they are
-            Some(other) => out.extend_from_slice(&[b'\\', other]),
-            None => out.push(b'\\'),
-        }
-    }
 }
 
 #[cfg(test)]
