@@ -389,7 +389,7 @@ pub fn failure_of(bwrap: &Bwrap, command: &Command, verdict: Verdict) -> Failure
 }
 
 impl Probe {
-    /// The table of the trials, and on one screen what stands in the way ([`Diagnosis::brief`]). `Display` says all of it.
+    /// The table of the trials, and on one screen what stands in the way ([`Diagnosis::brief`](diagnosis::Diagnosis::brief)). `Display` says all of it.
     ///
     /// ```
     /// use bwrap_launch::{Bwrap, doctor};
