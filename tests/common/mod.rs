@@ -419,9 +419,15 @@ impl Stage {
     }
 }
 
-/// Whether cases are to do much more than usual, as in `make fuzz`.
+/// Whether cases take much longer than usual: they do more, as in `make fuzz`, or the machine is slow.
 fn is_longer() -> bool {
-    let more = ["BWRAP_LAUNCH_FUZZ", "BWRAP_LAUNCH_LOAD", "BWRAP_LAUNCH_ROW", "BWRAP_LAUNCH_CRASHES"];
+    let more = [
+        "BWRAP_LAUNCH_FUZZ",
+        "BWRAP_LAUNCH_LOAD",
+        "BWRAP_LAUNCH_ROW",
+        "BWRAP_LAUNCH_CRASHES",
+        "BWRAP_LAUNCH_TEST_SHARE",
+    ];
     more.iter().any(|name| std::env::var_os(name).is_some())
 }
 
