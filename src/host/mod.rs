@@ -288,6 +288,11 @@ pub(crate) fn user_namespaces_seem_possible() -> bool {
     signs_allow(&exists, &enabled, &source.text("/proc/sys/user/max_user_namespaces"))
 }
 
+/// Whether this process is in the initial user namespace, as far as its map tells.
+pub(crate) fn in_initial_user_namespace() -> bool {
+    users::read(&Source::machine()).is_initial() == Some(true)
+}
+
 fn distribution(text: &str) -> Distribution {
     let value = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));

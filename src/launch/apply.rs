@@ -4,14 +4,14 @@ use std::fs;
 use std::io;
 use std::sync::Arc;
 
-use procfs_core::FromRead;
-use procfs_core::process::Status;
 use rustix::process::{Pid, Rlimit, prlimit, setpriority_process};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 use super::cgroup::{Group, Refused};
 use super::limits::{IoPriority, Limit, Limits, Resource, Scheduling, Unapplied};
+use super::processes::status_of;
 use super::spawn;
+use crate::host;
 
 /// What became of limits.
 #[derive(Debug, Default)]
@@ -139,10 +139,8 @@ fn set(limit: &Limit, pid: Pid) -> io::Result<()> {
 
 /// Whether a process runs as user 0 of the first user namespace, as far as `/proc` tells: `fork(2)` asks for that one.
 fn is_root_of_machine(pid: Pid) -> bool {
-    let all = fs::read_to_string("/proc/self/uid_map")
-        .is_ok_and(|map| map.split_whitespace().eq(["0", "0", "4294967295"]));
-    all && Status::from_file(format!("/proc/{}/status", pid.as_raw_pid()))
-        .is_ok_and(|status| status.ruid == 0)
+    let its = || status_of(&pid.as_raw_pid().to_string());
+    host::in_initial_user_namespace() && its().is_some_and(|its| its.ruid == 0)
 }
 
 /// What to change for a limit of a process.

@@ -46,15 +46,15 @@ pub(super) fn doom(running: Running) {
     if !running.is_ours() {
         return std::mem::forget(running);
     }
-    let mut doomed = Box::new(Doomed::new(running));
+    let mut doomed = Doomed::new(running);
     if doomed.running.reach().is_tree() {
-        match keeper::attend_to(doomed) {
+        match keeper::attend_to(Box::new(doomed)) {
             Ok(()) => return,
-            Err((_, back)) => doomed = back,
+            Err((_, back)) => doomed = *back,
         }
     }
     if !doomed.turn().unwrap_or(true) {
-        keeper::adopt(*doomed);
+        keeper::adopt(doomed);
     }
 }
 

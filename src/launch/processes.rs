@@ -181,7 +181,8 @@ pub(super) fn descends(process: &Stat, from: i32) -> bool {
     false
 }
 
-fn status_of(pid: &str) -> Option<Status> {
+/// What `/proc/PID/status` says.
+pub(super) fn status_of(pid: &str) -> Option<Status> {
     Status::from_file(format!("/proc/{pid}/status")).ok()
 }
 

@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::handle::Handle;
 use super::processes::{DYING, children_in, is_gone};
 use super::stat::{own_proc, stat_in};
+use super::wait::left;
 
 /// A process that descends from another one.
 #[derive(Debug)]
@@ -162,7 +163,7 @@ fn below(root: i32, first: &Handle, met: impl Fn(&Handle), late: Option<Instant>
     let (mut found, mut complete) = children_but(root, first, &none, frugal);
     let mut next = 0;
     while let Some(relative) = found.get(next) {
-        if is_late(late) {
+        if left(late).is_zero() {
             return (found, Err(io::ErrorKind::TimedOut.into()));
         }
         let children = relative.with(|handle| {
@@ -182,10 +183,6 @@ fn below(root: i32, first: &Handle, met: impl Fn(&Handle), late: Option<Instant>
     (found, complete)
 }
 
-fn is_late(deadline: Option<Instant>) -> bool {
-    deadline.is_some_and(|deadline| Instant::now() >= deadline)
-}
-
 /// How long a process may take to stop, or several together.
 const STOPPING: Duration = Duration::from_millis(20);
 
@@ -198,7 +195,7 @@ fn stop_all(root: i32, first: &Handle, stopped: bool, late: Option<Instant>, fru
     let deadline = Instant::now() + STOPPING;
     let mut next = 0;
     while next <= found.len() {
-        if is_late(late) {
+        if left(late).is_zero() {
             return (found, complete.and(Err(io::ErrorKind::TimedOut.into())));
         }
         let once_more = |pid: i32, handle: &Handle| {

@@ -240,27 +240,28 @@ fn own_line(line: Vec<OsString>, path: Option<std::path::PathBuf>, format: Forma
     } else {
         let said = if depth.long { outcome.to_string() } else { outcome.brief() };
         let mut text = format!("{} {sandbox}\n\n{said}", styled(BAD, "no sandbox:"));
-        match outcome.diagnosis() {
+        let late = matches!(outcome, TrialOutcome::TimedOut);
+        match (outcome.diagnosis(), late.then(|| pipe(sandbox)).flatten()) {
             // whether the trial came as far as that is chance: the first process locks files beside the command
             _ if after && is_set_up(&outcome) => {
                 text = format!("{} {sandbox}\n\n", styled(BAD, "sets up, but will not run its command:"));
                 text.push_str(&if depth.long { prediction.to_string() } else { prediction.brief() });
             }
-            Some(diagnosis) => {
+            (Some(diagnosis), _) => {
                 text.push_str(&output::write_diagnosed(Some(diagnosis), depth)?);
                 text.push_str(&output::rest(diagnosis, depth));
             }
             // what we may not do ourselves says nothing of bwrap
-            None if is_ours(&outcome) => text.push_str(OURS),
-            None if matches!(outcome, TrialOutcome::TimedOut) && pipe(sandbox).is_some() => {
-                let path = pipe(sandbox).unwrap_or(Path::new("a lock file")).to_string_lossy();
+            (None, _) if is_ours(&outcome) => text.push_str(OURS),
+            (None, Some(path)) => {
+                let path = path.to_string_lossy();
                 text = format!(
                     "{} {sandbox}\n\nbwrap waits for {path:?}, a named pipe (FIFO), until somebody opens its other end. Name a \
                      regular file instead.\n",
                     styled(BAD, "no sandbox yet:")
                 );
             }
-            None => foretell(&mut text, Some(prediction), depth),
+            (None, None) => foretell(&mut text, Some(prediction), depth),
         }
         output::print(&text)?;
     }

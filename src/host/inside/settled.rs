@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
+use super::view::parts;
 use crate::sandbox::{Operation, Sandbox, relative};
 
 /// The kernel's limit (`MAXSYMLINKS`).
@@ -141,18 +141,6 @@ impl Places {
             _ => None,
         }
     }
-}
-
-/// The parts of a path, the last first.
-fn parts(path: &Path) -> Vec<OsString> {
-    let parts = path.components().filter_map(|component| match component {
-        Component::Normal(name) => Some(name.to_owned()),
-        Component::ParentDir => Some("..".into()),
-        _ => None,
-    });
-    let mut parts: Vec<_> = parts.collect();
-    parts.reverse();
-    parts
 }
 
 #[cfg(test)]

@@ -306,7 +306,7 @@ fn lost<'a>(followed: &[Followed]) -> Way<'a> {
 }
 
 /// The parts of a path, the last first.
-fn parts(path: &Path) -> Vec<OsString> {
+pub(super) fn parts(path: &Path) -> Vec<OsString> {
     let parts = path.components().filter_map(|component| match component {
         Component::Normal(name) => Some(name.to_owned()),
         Component::ParentDir => Some("..".into()),
