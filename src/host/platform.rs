@@ -59,6 +59,16 @@ pub enum Platform {
     ContainerApps,
     /// A container of `RunPod`, which its users cannot set up.
     RunPod,
+    /// A task of Amazon ECS on instances of its owner's.
+    Ecs,
+    /// A dyno of Heroku.
+    Heroku,
+    /// A job of `CircleCI` in a container.
+    CircleCi,
+    /// A step of Bitbucket Pipelines.
+    Bitbucket,
+    /// A build of AWS `CodeBuild`.
+    CodeBuild,
     /// A service of systemd.
     SystemdUnit,
     /// A chroot: the root directory is no mount.
@@ -97,6 +107,11 @@ impl fmt::Display for Platform {
             Self::CloudRun => "Cloud Run",
             Self::ContainerApps => "Azure Container Apps",
             Self::RunPod => "RunPod",
+            Self::Ecs => "Amazon ECS",
+            Self::Heroku => "Heroku",
+            Self::CircleCi => "CircleCI",
+            Self::Bitbucket => "Bitbucket Pipelines",
+            Self::CodeBuild => "AWS CodeBuild",
             Self::SystemdUnit => "a systemd unit",
             Self::Chroot => "a chroot",
             Self::Bubblewrap => "another bwrap",
@@ -164,9 +179,19 @@ const VARIABLES: &[(&str, Platform)] = &[
     ("CLOUD_RUN_JOB", Platform::CloudRun),
     ("CONTAINER_APP_NAME", Platform::ContainerApps),
     ("RUNPOD_POD_ID", Platform::RunPod),
+    ("DYNO", Platform::Heroku),
+    ("CODEBUILD_BUILD_ID", Platform::CodeBuild),
     ("SYSTEMD_IN_CHROOT", Platform::Chroot),
     ("SCHROOT_SESSION_ID", Platform::Chroot),
 ];
+
+/// Variables of CI services that have their jobs run in containers or on machines.
+const JOBS: &[(&str, Platform)] =
+    &[("CIRCLECI", Platform::CircleCi), ("BITBUCKET_BUILD_NUMBER", Platform::Bitbucket)];
+
+/// What shows that a job runs in a container of theirs: a pod is somebody's own runner.
+const CONTAINERS: &[Platform] =
+    &[Platform::Docker, Platform::Podman, Platform::Containerd, Platform::Container];
 
 /// Words that they leave in paths: of the control group and of the root's mount.
 const WORDS: &[(&str, Platform)] = &[
@@ -246,8 +271,15 @@ pub(super) fn read(source: &Source, host: &Host) -> Fact<Vec<Sighting>> {
     if mounts.iter().any(|mount| mount.point.as_os_str() == TERMINATION_LOG) {
         see(Platform::Kubernetes, format!("{TERMINATION_LOG} in /proc/self/mountinfo"));
     }
-    if let Some(name) = source.variable("AWS_EXECUTION_ENV").filter(|name| name == "AWS_ECS_FARGATE") {
-        see(Platform::Fargate, format!("AWS_EXECUTION_ENV={name} in the environment"));
+    if let Some(name) = source.variable("AWS_EXECUTION_ENV") {
+        let platform = match name.as_str() {
+            "AWS_ECS_FARGATE" => Some(Platform::Fargate),
+            "AWS_ECS_EC2" => Some(Platform::Ecs),
+            _ => None,
+        };
+        if let Some(platform) = platform {
+            see(platform, format!("AWS_EXECUTION_ENV={name} in the environment"));
+        }
     }
     // Knative sets it in clusters of anybody's
     if source.variable("K_SERVICE").is_some() && source.variable("KUBERNETES_SERVICE_HOST").is_none() {
@@ -304,6 +336,14 @@ pub(super) fn read(source: &Source, host: &Host) -> Fact<Vec<Sighting>> {
     if !named && source.exists(DOCKERENV) && mounted("/etc/hostname") {
         seen.push(Sighting::new(Platform::Docker, DOCKERENV));
     }
+    // their jobs run on machines of their own, too, where everything can be set
+    if seen.iter().any(|sighting| CONTAINERS.contains(&sighting.platform)) {
+        let set = |name: &str| source.variable(name).is_some_and(|value| !value.is_empty());
+        let jobs = JOBS.iter().filter(|(name, _)| set(name));
+        seen.extend(
+            jobs.map(|(name, platform)| Sighting::new(*platform, format!("{name} in the environment"))),
+        );
+    }
     if seen.is_empty() { Fact::Absent } else { Fact::Present(seen) }
 }
 
@@ -350,7 +390,16 @@ mod tests {
             [Platform::Fargate]
         );
         // whose machines are their owner's
-        assert_eq!(seen(|name| (name == "AWS_EXECUTION_ENV").then(|| "AWS_ECS_EC2".into())), []);
+        assert_eq!(seen(|name| (name == "AWS_EXECUTION_ENV").then(|| "AWS_ECS_EC2".into())), [Platform::Ecs]);
+        assert_eq!(seen(|name| (name == "DYNO").then(|| "web.1".into())), [Platform::Heroku]);
+        // a job on a machine sets what it likes
+        assert_eq!(seen(|name| (name == "CIRCLECI").then(|| "true".into())), []);
+        let contained = |name: &str| match name {
+            "CIRCLECI" => Some("true".into()),
+            "container" => Some("docker".into()),
+            _ => None,
+        };
+        assert_eq!(seen(contained), [Platform::Docker, Platform::CircleCi]);
         assert_eq!(seen(|name| (name == "AWS_LAMBDA_FUNCTION_NAME").then(|| "f".into())), [Platform::Lambda]);
         assert_eq!(seen(|name| (name == "K_SERVICE").then(|| "s".into())), [Platform::CloudRun]);
         let knative =

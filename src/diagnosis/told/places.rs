@@ -282,6 +282,40 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
     (Platform::Lambda, &["aws lambda"]),
     (Platform::CloudRun, &["cloud run"]),
     (Platform::RunPod, &["runpod"]),
+    (
+        Platform::Ecs,
+        &[
+            "ecs task",
+            "ecs tasks",
+            "ecs service",
+            "ecs container",
+            "ecs agent",
+            "ecs cluster",
+            "dockersecurityoptions",
+        ],
+    ),
+    (Platform::Heroku, &["heroku dyno", "heroku dynos", "on heroku", "heroku run", "heroku[", "dyno"]),
+    (
+        Platform::CircleCi,
+        &[
+            "circleci docker",
+            "on circleci",
+            "in circleci",
+            "circleci job",
+            "circleci jobs",
+            "cimg/base",
+            "circleci build",
+            "circle ci",
+        ],
+    ),
+    (
+        Platform::Bitbucket,
+        &["bitbucket pipeline", "bitbucket pipelines", "bitbucket-pipelines", "bitbucket-pipelines.yml"],
+    ),
+    (
+        Platform::CodeBuild,
+        &["aws codebuild", "in codebuild", "codebuild project", "codebuild build", "[codebuild]"],
+    ),
 ];
 
 /// Phrases and names that whoever works for such places writes at a desk, too: fields of files, releases, what is typed outside.

@@ -290,6 +290,11 @@ fn elsewhere(case: &Case<'_>, platform: Platform) -> Vec<Remedy> {
         Platform::CloudRun if case.on(Platform::GVisor) => told!("cloud-run-gvisor"),
         Platform::CloudRun => told!("cloud-run"),
         Platform::ContainerApps => told!("container-apps"),
+        Platform::Ecs => told!("ecs"),
+        Platform::Heroku => told!("heroku"),
+        Platform::CircleCi => told!("circleci"),
+        Platform::Bitbucket => told!("bitbucket"),
+        Platform::CodeBuild => told!("codebuild"),
         _ => told!("managed", platform),
     };
     remedy.last = true;
@@ -462,6 +467,11 @@ mod tests {
             (&[Platform::Lambda], "Run the job elsewhere"),
             (&[Platform::ContainerApps], "Run the job in a dynamic session"),
             (&[Platform::RunPod], "Run it where the options"),
+            (&[Platform::Ecs], "Let the task definition permit"),
+            (&[Platform::Heroku], "Start a one-off dyno for each job"),
+            (&[Platform::Docker, Platform::CircleCi], "Run the job on CircleCI's machine executor"),
+            (&[Platform::Docker, Platform::Bitbucket], "Run the step on a runner of your own"),
+            (&[Platform::CodeBuild], "Turn on privileged mode"),
             // which Container Apps are made of
             (&[Platform::Kubernetes, Platform::ContainerApps], "Run the job in a dynamic session"),
         ] {

@@ -1,11 +1,12 @@
 use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use elf::abi::PT_INTERP;
 use rustix::process::geteuid;
 
 use super::*;
-use crate::sandbox::{Chmod, Content, Dir, Namespaces, Tmpfs};
+use crate::sandbox::{BindFd, Chmod, Content, Descriptor, Dir, Namespaces, Tmpfs};
 
 fn seek(sandbox: &Sandbox, program: &str, attempt: Attempt) -> Option<ProgramProblem> {
     let path = Some(OsStr::new("/none:/bin"));
@@ -529,4 +530,27 @@ fn what_hides_a_loader_is_seen_behind_links() {
     let link = lib.parent().unwrap().join("link");
     symlink(lib.join("target"), &link).unwrap();
     assert_eq!(View(&whole).shown_by(&link), Some(lib));
+}
+
+#[test]
+fn what_a_descriptor_shows_is_looked_at() {
+    let bin = Bin::new();
+    bin.put("there", b"#!/bin/there\n", 0o755);
+    let open = || std::os::fd::OwnedFd::from(File::open(bin.path()).unwrap());
+    let shown = |descriptor: Descriptor| Sandbox::new().add(BindFd::read_only(descriptor, "/bin"));
+    let missing = |sandbox: &Sandbox, name: &str| {
+        matches!(explain(sandbox, name), Some(ProgramProblem::NotFound { .. }))
+    };
+    let sandbox = shown(open().into());
+    assert!(missing(&sandbox, "absent") && !missing(&sandbox, "there"));
+    // a number that nobody gave us is another process's
+    let ours = open();
+    assert!(!missing(&shown(Descriptor::number(ours.as_raw_fd())), "absent"));
+    rustix::io::fcntl_setfd(&ours, rustix::io::FdFlags::empty()).unwrap();
+    assert!(missing(&shown(Descriptor::number(ours.as_raw_fd())), "absent"));
+    // what was put in its place is not it
+    let moved = tempfile::tempdir().unwrap();
+    fs::rename(bin.path(), moved.path().join("bin")).unwrap();
+    fs::create_dir(bin.path()).unwrap();
+    assert!(missing(&sandbox, "absent") && !missing(&sandbox, "there"));
 }

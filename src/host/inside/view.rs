@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -11,7 +12,8 @@ use rustix::io::Errno;
 use rustix::process::{getegid, geteuid, getgroups};
 
 use crate::sandbox::{
-    Capability, CapabilityChange, ContentKind, File, Operation, OverlayKind, Sandbox, below, relative,
+    Capability, CapabilityChange, ContentKind, Descriptor, File, Operation, OverlayKind, Sandbox, below,
+    relative,
 };
 
 /// What there is at a path inside the sandbox.
@@ -253,7 +255,10 @@ impl<'a> View<'a> {
                 Operation::BindData(data) if exact => {
                     return Node::Data(chmod.or(data.mode).unwrap_or(0o600), bytes(&data.content.0));
                 }
-                Operation::BindFd(_) => return Node::Unknown,
+                Operation::BindFd(bind) => {
+                    return opened(&bind.descriptor)
+                        .map_or(Node::Unknown, |source| Self::host(source, path, destination, parent));
+                }
                 // these are binds of the host's
                 Operation::Dev(_) if is_device(path, destination) => {
                     return Self::host("/dev".into(), path, destination, false);
@@ -280,6 +285,29 @@ impl<'a> View<'a> {
             Err(_) => Node::Unknown,
         }
     }
+}
+
+/// What a descriptor refers to, where it is by now. One that is known by its number only is what it is said to be if it was
+/// inherited: a line may tell of descriptors of another process.
+fn opened(descriptor: &Descriptor) -> Option<PathBuf> {
+    let number = match descriptor.owned() {
+        Some(owned) => owned.as_raw_fd(),
+        None => descriptor.given_number().filter(|number| is_inherited(*number))?,
+    };
+    let descriptor = format!("/proc/self/fd/{number}");
+    let path = fs::canonicalize(&descriptor).ok()?;
+    // it may have been removed, and another be there
+    let file = |path: &Path| fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
+    (file(&path)? == file(Path::new(&descriptor))?).then_some(path)
+}
+
+/// Whether whoever has started this process gave it this descriptor: what it opens itself, it closes on `execve(2)`.
+fn is_inherited(number: RawFd) -> bool {
+    let flags = || {
+        let text = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).ok()?;
+        i32::from_str_radix(text.lines().find_map(|line| line.strip_prefix("flags:"))?.trim(), 8).ok()
+    };
+    number > 2 && flags().is_some_and(|flags| flags & libc::O_CLOEXEC == 0)
 }
 
 /// The devices that bwrap puts into a new `/dev`.
