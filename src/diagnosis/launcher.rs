@@ -20,6 +20,11 @@ pub(super) enum Launcher {
 }
 
 impl Launcher {
+    /// Whether a program is the own one of an application of Flatpak's: a name that is searched in its PATH, or a path of its files.
+    pub(super) fn is_of_application(program: &Path) -> bool {
+        program.is_relative() || program.starts_with("/app")
+    }
+
     /// Whether it is started on a person's own machine, as good as always.
     pub(super) fn is_of_desktops(self) -> bool {
         matches!(self, Self::Flatpak | Self::Steam | Self::NixFhs | Self::WebKit | Self::Glycin)

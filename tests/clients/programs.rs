@@ -174,10 +174,13 @@ fn flatpak(here: &Here) {
     if busybox.status.success() {
         skip("busybox is not linked statically");
     }
-    let line = |prefix: &str| {
-        format!("TOOL={}; {FLATPAK} exec {prefix} flatpak run org.example.App", tool.display())
+    let run = |prefix: &str, options: &str| {
+        format!("TOOL={}; {FLATPAK} exec {prefix} flatpak run {options} org.example.App", tool.display())
     };
+    let line = |prefix: &str| run(prefix, "");
     runs(here, &line(""), 3, "hello from org.example.App");
+    // the runtime and the app come by descriptors
+    is_explained(here, &run("", "--command=gone"), "EX02");
     // bwrap gets no namespace for it; what it is given cannot be read twice, so that the verdict alone is told
     let limited = "--dev-bind / / --unshare-user --disable-userns --cap-drop ALL --";
     let script = line(&format!("{} {limited}", real(here).display()));

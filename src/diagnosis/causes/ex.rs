@@ -173,9 +173,13 @@ fn program_remedies(case: &Case<'_>) -> Vec<Remedy> {
         None => told!(EX02, "bind-program-directory"),
     };
     let correct = told!(EX02, "correct-program-name", inherited);
-    if case.errno() == Some(libc::EACCES) && Launcher::of(case) == Some(Launcher::Flatpak) {
-        // who runs it has no line to bind anything in
-        return vec![told!("flatpak-command")];
+    // who runs it has no line to bind anything in
+    if Launcher::of(case) == Some(Launcher::Flatpak) {
+        match program {
+            _ if case.errno() == Some(libc::EACCES) => return vec![told!("flatpak-command")],
+            Some(program) if Launcher::is_of_application(program) => return vec![correct],
+            _ => {}
+        }
     }
     let several = program.is_some_and(is_line).then(|| told!(EX02, "separate-words"));
     let proven = program.and_then(|program| case.sandbox?.shows(program)) == Some(false);

@@ -2,6 +2,7 @@
 
 use super::prelude::*;
 use crate::bwrap::Stage;
+use crate::diagnosis::ProgramProblem;
 use crate::diagnosis::launcher::Launcher;
 
 impl Launcher {
@@ -68,14 +69,17 @@ fn has(path: &Path, parts: &[&str]) -> bool {
 }
 
 fn of_flatpak(case: &Case<'_>) -> Option<Remedy> {
-    // a name that is searched in the application's own PATH
-    let program = case.message()?.subject().map(Path::new).filter(|_| case.stage() == Some(Stage::Exec));
-    if let Some(program) = program {
+    let seen = || match case.symptom?.program.as_ref()? {
+        ProgramProblem::NotFound { program, .. } => Some(program.as_path()),
+        _ => None,
+    };
+    let said = || case.message()?.subject().map(Path::new).filter(|_| case.stage() == Some(Stage::Exec));
+    if let Some(program) = said().or_else(seen) {
         // nobody names that one: it is what Flatpak itself runs first
         if program == Path::new("ldconfig") && case.errno() == Some(libc::ENOEXEC) {
             return Some(told!("flatpak-architecture"));
         }
-        let own = program.is_relative() || program.starts_with("/app");
+        let own = Launcher::is_of_application(program);
         return (own && case.errno() != Some(libc::EACCES)).then(|| told!("flatpak-command"));
     }
     let path = about(case)?;
