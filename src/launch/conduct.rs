@@ -14,6 +14,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 /// How long to wait for an event that may never come, before looking for its effect.
 const NOW_AND_THEN: Duration = Duration::from_millis(50);
 
+/// The same where nobody waits for the set-up: a launch that takes as long on a busy machine is not woken for nothing.
+const SELDOM: Duration = Duration::from_millis(500);
+
 /// How long bwrap may take to notice that its process has ended, before it is continued. It takes far less than a millisecond; a
 /// stopped one never does.
 const NOTICE: Duration = Duration::from_millis(200);
@@ -104,6 +107,8 @@ pub(crate) struct Conduct {
     ready: Option<Instant>,
     /// When a process of bwrap's own was last looked at that the command can stop.
     looked: Option<Instant>,
+    /// Somebody waits for the end of the set-up.
+    heeds_ready: bool,
     state: State,
 }
 
@@ -142,8 +147,14 @@ impl Conduct {
             child: Child::Unknown,
             ready: None,
             looked: None,
+            heeds_ready: false,
             state,
         }
+    }
+
+    /// Has the end of the set-up wake whoever waits.
+    pub(crate) fn heed_ready(&mut self) {
+        self.heeds_ready = true;
     }
 
     pub(crate) fn handshake(&self) -> &Handshake {
@@ -268,9 +279,11 @@ impl Conduct {
         let child = self.child == Child::Alive;
         match self.state {
             State::Watching => {
-                let ready = self.handshake.phase() < Phase::Ready && self.handshake.ready() == Ready::Open;
+                let open = self.handshake.phase() < Phase::Ready && self.handshake.ready() == Ready::Open;
+                // with a PID namespace its process 1 can be found after the end, too: one wake-up less
+                let heeds_ready = self.heeds_ready || self.is_exposed();
                 // now and then the socket itself is asked, whose other end may be kept open elsewhere
-                let ask = ready.then(|| now + NOW_AND_THEN);
+                let ask = open.then(|| now + if heeds_ready { NOW_AND_THEN } else { SELDOM });
                 // bwrap ends with what it cloned, most often: for a short command that saves a wake-up
                 let together = self.ready.map(|ready| ready + NOW_AND_THEN);
                 let together = together.filter(|until| child && self.killed.is_none() && now < *until);
@@ -278,6 +291,7 @@ impl Conduct {
                 let glance =
                     (child && self.cloned == Cloned::Parent).then_some(self.looked.unwrap_or(now) + GLANCE);
                 let until = [ask.or(together), glance].into_iter().flatten().min();
+                let ready = open && heeds_ready;
                 Wants { process: true, ready, child: child && together.is_none(), until }
             }
             State::Unnoticed { since, again } => {
@@ -413,7 +427,10 @@ mod tests {
     fn the_socket_is_asked_now_and_then_until_all_is_set_up() {
         let (mut conduct, now) = (conduct(Cloned::Init), Instant::now());
         assert_eq!(conduct.turn(&seen("", Ready::Open, None, Child::Unknown), now), Act::Wait);
-        assert_eq!(conduct.wants(now).until, Some(now + NOW_AND_THEN));
+        let wants = Wants { process: true, until: Some(now + SELDOM), ..Wants::default() };
+        assert_eq!(conduct.wants(now), wants, "nobody waits for it");
+        conduct.heed_ready();
+        assert_eq!(conduct.wants(now), Wants { ready: true, until: Some(now + NOW_AND_THEN), ..wants });
         assert_eq!(conduct.turn(&seen(CHILD, Ready::Read, None, Child::Alive), now), Act::Wait);
         let wants = Wants { process: true, ..Wants::default() };
         let soon = now + NOW_AND_THEN;

@@ -47,8 +47,6 @@ pub(crate) struct Running {
     announced: bool,
     /// What bwrap has reported, and that as it was written.
     told: (Status, Vec<u8>),
-    /// Somebody waits until all is set up.
-    heeds_ready: bool,
     /// What held the socket after bwrap's end, and was killed.
     strays: Vec<Handle>,
     /// Id maps that bwrap waits for.
@@ -93,9 +91,7 @@ impl Ward for Running {
         if wants.process {
             descriptors.push((self.reach.process().as_fd(), PollFlags::IN));
         }
-        // with a PID namespace its process 1 can be found after the end, too: one wake-up less
-        let heeds_ready = wants.ready && (self.heeds_ready || self.conduct.is_exposed());
-        if let Some(ready) = self.ready.as_ref().filter(|_| heeds_ready) {
+        if let Some(ready) = self.ready.as_ref().filter(|_| wants.ready) {
             // without events to wait for, its end is still reported
             descriptors.push((ready.as_fd(), PollFlags::empty()));
         }
@@ -181,7 +177,6 @@ impl Running {
             lost,
             announced,
             told: Default::default(),
-            heeds_ready: false,
             strays: Vec::new(),
             mapping: mapping.map(Box::new),
             conduct,
@@ -223,7 +218,7 @@ impl Running {
 
     /// Has the end of the set-up wake whoever waits.
     pub(crate) fn heed_ready(&mut self) {
-        self.heeds_ready = true;
+        self.conduct.heed_ready();
     }
 
     /// Waits until everything is set up or it is over, whichever comes first, or the deadline has passed.
