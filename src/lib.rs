@@ -76,8 +76,9 @@
 //! * **Order is meaning.** Operations reach bwrap in the order in which they were added. What it ignores, reorders or
 //!   truncates silently cannot be written, or is an error before anything runs ([`Sandbox::check`]). What is legal but
 //!   unwise is pointed out ([`Sandbox::lint`]).
-//! * **Nothing is inherited by accident.** The environment is empty unless asked; the command sees descriptors 0, 1
-//!   and 2 and those [given to it](Command::fd). bwrap itself starts with an empty environment. No signal is blocked or
+//! * **Nothing is inherited by accident.** The environment is empty unless asked, but for `PWD`; the command sees descriptors 0, 1
+//!   and 2 and those [given to it](Command::fd). Where it starts, [`Sandbox::current_dir`] says; without, bwrap takes the caller's
+//!   directory, by its path, if it is there inside. bwrap itself starts with an empty environment. No signal is blocked or
 //!   ignored in it, whatever the caller does with its own ([`Command::keep_ignored_signals`]). What the kernel hands on from the thread that launches stays: umask,
 //!   resource limits (`getrlimit(2)`), niceness, scheduling, CPU affinity, control groups, session keyring, security label.
 //! * **Secrets stay secret.** Arguments travel in a sealed memory file; content and variables marked as secret appear
@@ -85,7 +86,8 @@
 //! * **Launching stays cheap.** `posix_spawn(3)`, whatever the size of the caller. No code of the caller's runs between
 //!   fork and exec.
 //! * **Nothing is left behind.** No process, zombie, descriptor or thread, however a launch ends. When [`Child::wait`] returns,
-//!   nothing of a PID namespace is there any more; without one, processes that the command started may run on.
+//!   nothing of a PID namespace is there any more; without one, processes that the command started may run on. Only what does not die
+//!   although it is killed (a process that waits for a server of NFS or FUSE, say) is left, after 2 s.
 //! * **No call blocks without a twin that has a limit:** [`Child::wait_timeout`], [`Child::wait_ready_timeout`],
 //!   [`Command::prepare_timeout`], [`Command::status_timeout`], [`Command::output_timeout`], [`Lines::next_timeout`].
 //! * **Output comes as you want it:** collected within a [limit](Command::capture), [line by line](Child::lines), [passed on](Command::tee)

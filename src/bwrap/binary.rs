@@ -320,8 +320,10 @@ impl Bwrap {
     /// ```
     /// use bwrap_launch::{Bwrap, Version};
     /// let bwrap = Bwrap::find()?;
-    /// // without, CVE-2026-87766: mount nothing below a writable bind that the command may have filled
-    /// assert!(bwrap.resolves_in_root() || bwrap.version() < Some(Version::new(0, 12, 0)));
+    /// if !bwrap.resolves_in_root() {
+    ///     // CVE-2026-87766: mount nothing below a writable bind that the command may have filled
+    ///     assert!(bwrap.version() < Some(Version::new(0, 12, 0)));
+    /// }
     /// # Ok::<(), bwrap_launch::BwrapError>(())
     /// ```
     #[must_use]
@@ -363,9 +365,15 @@ impl fmt::Debug for Bwrap {
     }
 }
 
+/// The same file that says the same of itself, whoever has asked it.
 impl PartialEq for Bwrap {
     fn eq(&self, other: &Self) -> bool {
+        let facts = |bwrap: &Self| (bwrap.is_setuid(), bwrap.owner());
         Arc::ptr_eq(&self.0, &other.0)
+            || self.path() == other.path()
+                && self.version_text() == other.version_text()
+                && facts(self) == facts(other)
+                && self.options().eq(other.options())
     }
 }
 

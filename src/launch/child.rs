@@ -158,11 +158,10 @@ impl Child {
     /// If the system denies it: then it runs on.
     ///
     /// ```
-    /// use bwrap_launch::{Namespaces, Sandbox};
+    /// use std::io::Read;
+    /// use bwrap_launch::{Namespaces, Sandbox, Stdio};
     /// let sandbox = Sandbox::new().ro_bind("/", "/").unshare(Namespaces::PID);
     /// let mut child = sandbox.command("sh").args(["-c", "echo; sleep 60"]).stdout(Stdio::piped()).spawn()?;
-    /// # use std::io::Read;
-    /// # use bwrap_launch::Stdio;
     /// child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap(); // it runs
     /// child.kill()?;
     /// assert_eq!(child.wait()?.signal(), Some(9));

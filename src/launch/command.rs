@@ -436,8 +436,9 @@ impl Command {
     /// Stops the command when it has not ended after this time ([`Stop::Timeout`](crate::Stop::Timeout)), whether anybody waits for it or not: it is asked to end
     /// if there is a [`grace`](Self::grace), and killed. What it wrote until then is kept.
     ///
-    /// The time counts from the launch, setting up included; for [`prepare`](Self::prepare), from
-    /// [`Prepared::start`](crate::Prepared::start). One thread of this crate watches the time of all sandboxes.
+    /// The time counts from when bwrap is started, setting up included; for [`prepare`](Self::prepare), from
+    /// [`Prepared::start`](crate::Prepared::start). What comes before is not in it: looking for bwrap, and reading a filter from a pipe
+    /// that somebody is slow to fill (10 s at most); [`status_timeout`](Self::status_timeout) counts that, too. One thread of this crate watches the time of all sandboxes.
     ///
     /// ```
     /// use std::time::Duration;

@@ -6,9 +6,14 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// How much of the beginning is remembered.
 const HEARD_BYTES: usize = 64 << 10;
+
+/// How long whoever reads may take to remember what he has read.
+const MOMENT: Duration = Duration::from_millis(2);
 
 /// A pipe's reading end.
 #[derive(Debug)]
@@ -114,6 +119,11 @@ impl Listener {
 
     /// Everything that was written, once nobody writes any more. What nobody has read stays to be read.
     pub(crate) fn words(&self) -> io::Result<Vec<u8>> {
+        // what somebody has just taken out of the pipe is remembered in a moment; or he waits for more
+        let until = Instant::now() + MOMENT;
+        while self.reader.busy.load(Ordering::SeqCst) && Instant::now() < until {
+            thread::sleep(MOMENT / 40);
+        }
         let waiting = match self.pipe.upgrade() {
             Some(pipe) => peek(&pipe)?,
             None => Vec::new(),

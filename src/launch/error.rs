@@ -253,7 +253,8 @@ impl Error {
     }
 
     /// What a program exits with that was to run the command and did not, as `env(1)` and `timeout(1)` do: 127 if the command's program
-    /// is not there, 126 if it cannot be executed, 125 if there was no sandbox, 124 if it is not known whether the command ran, or ran on.
+    /// is not there, 126 if it cannot be executed, 125 if there was no sandbox, also because a time limit has passed before the command,
+    /// 124 if it is not known whether the command ran, or ran on. (A command that `timeout(1)` itself has stopped is its 124, too.)
     ///
     /// ```
     /// use bwrap_launch::Sandbox;
@@ -269,7 +270,7 @@ impl Error {
         match self {
             Self::NotExecuted(failure) if failure.lacks_program() => 127,
             Self::NotExecuted(_) => 126,
-            Self::Undecided(_) => 124,
+            Self::Undecided(_) | Self::Stopped { verdict: Verdict::Unknown, .. } => 124,
             _ if self.ending() == Ending::Unknown => 124,
             _ => 125,
         }
@@ -429,6 +430,13 @@ mod tests {
 
     fn denied(step: Step, errno: i32) -> Error {
         Error::system(step)(io::Error::from_raw_os_error(errno)).explain_here()
+    }
+
+    #[test]
+    fn what_nobody_knows_is_no_sandbox_that_was_missing() {
+        let stopped = |verdict| Error::Stopped { why: Stop::Timeout, verdict };
+        assert_eq!(stopped(Verdict::Unknown).exit_status(), 124);
+        assert_eq!(stopped(Verdict::SetupFailed).exit_status(), 125);
     }
 
     #[test]

@@ -103,7 +103,7 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// As [`wait_any`](Self::wait_any). What had ended is then dropped.
+    /// As [`wait_any`](Self::wait_any).
     pub fn wait_all(&mut self) -> Result<Vec<(usize, Child)>> {
         self.wait_all_until(None)
     }
@@ -131,10 +131,18 @@ impl Group {
 
     fn wait_all_until(&mut self, deadline: Option<Instant>) -> Result<Vec<(usize, Child)>> {
         let mut ended = Vec::with_capacity(self.members.len());
-        while let Some(one) = self.wait_any_until(deadline)? {
-            ended.push(one);
+        loop {
+            match self.wait_any_until(deadline) {
+                Ok(Some(one)) => ended.push(one),
+                Ok(None) => return Ok(ended),
+                Err(error) => {
+                    // nobody has seen them yet
+                    let ended = ended.into_iter().map(|(key, child)| Member { key, child, due: true });
+                    self.members.splice(0..0, ended);
+                    return Err(error);
+                }
+            }
         }
-        Ok(ended)
     }
 
     fn wait_any_until(&mut self, deadline: Option<Instant>) -> Result<Option<(usize, Child)>> {

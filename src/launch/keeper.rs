@@ -213,7 +213,23 @@ pub(crate) fn catch_up() {
     }
 }
 
+/// Has another thread take over from one that panics: nobody waits for that one for ever.
+struct Relief;
+
+impl Drop for Relief {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let mut keeper = KEEPER.lock();
+            keeper.thread = None;
+            // who waits for one of these is told by its end
+            keeper.jobs.clear();
+            keeper.attend();
+        }
+    }
+}
+
 fn keep(event: &OwnedFd) {
+    let _relief = Relief;
     spawn::block_signals();
     let mut children: Vec<Box<dyn Ward>> = Vec::new();
     let mut rested = false;

@@ -15,6 +15,7 @@ use super::limits::Unapplied;
 use super::order::Recipe;
 use super::output::ExitStatus;
 use super::reach::Record;
+use super::rehearsal::REHEARSAL;
 use super::running::{Running, process_is_gone};
 use super::start::in_reach;
 use super::stop::Terms;
@@ -54,9 +55,6 @@ pub(super) struct Launch {
     /// Nobody else has it yet: dropped, it leaves nothing.
     pub(super) unclaimed: bool,
 }
-
-/// How long bwrap may take to say its words once more.
-const REHEARSAL: Duration = Duration::from_secs(5);
 
 pub(super) fn given_up() -> Error {
     Error::system(Step::WaitForBwrap)(io::Error::other("it was given up before its end"))

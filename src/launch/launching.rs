@@ -162,7 +162,8 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// As [`output`](Self::output). bwrap is asked again only within the limit.
+    /// As [`output`](Self::output). bwrap is asked again only within the limit, and looked for outside of it, as
+    /// [`status_timeout`](Self::status_timeout) says. Whoever its output is [passed on](Self::tee) to is waited for, however long that takes.
     ///
     /// ```
     /// use std::time::Duration;
@@ -240,7 +241,7 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// As [`prepare`](Self::prepare).
+    /// As [`prepare`](Self::prepare). bwrap is looked for outside of the limit, as [`status_timeout`](Self::status_timeout) says.
     ///
     /// ```
     /// use std::time::Duration;

@@ -10,8 +10,12 @@ use super::order::{Order, Recipe};
 use super::spawn::Family;
 use super::start::start;
 use super::stdio::StdioKind;
+use super::wait;
 use crate::bwrap::message::find;
 use crate::bwrap::{Bwrap, Message, Severity, Stage, decisive};
+
+/// How long bwrap may take to say its words once more.
+pub(super) const REHEARSAL: Duration = Duration::from_secs(5);
 
 /// Sets a sandbox up as a held one and then lets bwrap fail at the gate. Only for what can be repeated.
 fn rehearse(recipe: &Arc<Recipe>, bwrap: &Bwrap, deadline: Instant) -> Option<(Outcome, Vec<u8>)> {
@@ -66,10 +70,11 @@ impl Failure {
         let Some(asked) = self.wants_words().then_some(self.origin.as_ref()).flatten() else {
             return failure;
         };
-        let Some(deadline) = Instant::now().checked_add(limit) else { return failure };
         if limit.is_zero() || !asked.repeatable {
             return failure;
         }
+        // one that is too far away to be told is as good as none
+        let deadline = wait::deadline(limit).unwrap_or_else(|| Instant::now() + REHEARSAL);
         let Some((words, messages)) = repeat(self.outcome, &asked.recipe, &asked.bwrap, deadline) else {
             return failure;
         };

@@ -107,6 +107,13 @@ impl Ward for Running {
         Sources { descriptors, until }
     }
 
+    fn takes_long(&mut self) -> bool {
+        // what it leaves has to be looked for
+        self.reach.is_tree()
+            && self.outcome.is_none()
+            && self.reach.process().has_ended(Duration::ZERO).unwrap_or(false)
+    }
+
     fn remains(&mut self) -> Option<Box<dyn Ward>> {
         Some(Box::new(Removal::of(self.take_group()?)))
     }
@@ -167,7 +174,9 @@ impl Running {
             (cloned, spared),
             conduct.adopts(),
         ));
-        let limits = if conduct.is_exposed() { spawn::resource_limits(getpid()) } else { None };
+        // its own, which it has just been given, or ours if we may not ask
+        let own = || spawn::resource_limits(pid).or_else(|| spawn::resource_limits(getpid()));
+        let limits = if conduct.is_exposed() { own() } else { None };
         Ok(Self {
             pid,
             process: Process::own(),

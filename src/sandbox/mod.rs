@@ -571,7 +571,7 @@ impl Sandbox {
     /// it end a command that traces process 1 (`ptrace(2)`), which that one does.
     ///
     /// Such launches run on one helper thread of this crate. If your thread has other namespaces, capabilities or the like
-    /// than that one, a fresh thread is used. What cannot be compared (which system call filters a thread has, though not how many,
+    /// than that one, a fresh thread is used, which stays for as long as the sandbox does. What cannot be compared (which system call filters a thread has, though not how many,
     /// Landlock's rules, a memory policy) is taken from the thread that launched first.
     pub fn die_with_parent(mut self) -> Self {
         self.lifetime.die_with_parent = true;

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use bwrap_launch::{Error, Sandbox, Stdio, Step, tokio as front};
+use bwrap_launch::{Error, Limit, Limits, Sandbox, Stdio, Step, tokio as front};
 
 use crate::cases;
 use crate::common::{Case, Here, described, host};
@@ -44,6 +44,10 @@ fn futures_dropped_at_random_moments(here: &Here) {
             let launches = (200 / share()).max(8);
             for (number, sandbox) in few_sandboxes().iter().cycle().take(launches).enumerate() {
                 let mut command = command(here, sandbox, "exec sleep 60");
+                if number % 3 == 0 {
+                    // a control group, where there can be one
+                    command.limits(&Limits::new().optional(Limit::Accounting));
+                }
                 let holders = watch(command.as_std_mut());
                 let limit = Duration::from_micros(numbers.below(10_000));
                 dropped += usize::from(!runtime.0.block_on(async {

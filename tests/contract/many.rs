@@ -256,6 +256,13 @@ fn a_group_for_tokio_ends_one_by_one(here: &Here) {
                     assert_eq!(Kind::of(&child.wait().await), kinds[key]);
                 }
                 assert!(group.wait_any_timeout(Duration::from_millis(20)).await.unwrap().is_none());
+                // who has ended while all are waited for is not lost when that is given up
+                let quick = front::Command::new(&host(), "true").spawn().await.unwrap();
+                let quick = group.push(quick);
+                let all = tokio::time::timeout(Duration::from_secs(1), group.wait_all()).await;
+                assert!(all.is_err() && group.len() == asleep + 1);
+                let (key, mut child) = group.wait_any().await.unwrap().unwrap();
+                assert!(key == quick && child.wait().await.unwrap().success());
                 group.kill().await.unwrap();
                 let ended = group.wait_all_timeout(SETTLE).await.unwrap();
                 assert_eq!((ended.len(), group.len()), (asleep, 0));

@@ -235,6 +235,8 @@ fn output_that_cannot_be_passed_on_ends_it<F: Front>(front: &F, here: &Here) {
         let mut child = front.spawn(failing).unwrap();
         let error = front.lines(&mut child, 100, usize::MAX).unwrap_err();
         assert!(matches!(error, Error::System { step: Step::PassOutputOn, .. }), "{error:?}");
+        // what was read comes all the same
+        assert_eq!(front.lines(&mut child, 100, 1).unwrap().len(), 1);
         front.kill(&mut child).unwrap();
         let _ = front.wait(&mut child);
     }

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::super::keeper;
 use super::super::wait::{Sources, Ward};
 use super::nested::{PATIENCE, groups_in};
 use super::{Group, Part};
@@ -44,6 +45,27 @@ impl Drop for Group {
         while !self.remove(deadline, deadline) {
             thread::sleep(pause);
             pause = longer(pause);
+        }
+    }
+}
+
+/// One that somebody is about to take on: where nobody comes for it, the keeper removes it.
+pub(in super::super) struct Left(Option<Group>);
+
+impl Left {
+    pub(in super::super) fn new(group: Option<Group>) -> Self {
+        Self(group)
+    }
+
+    pub(in super::super) fn take(&mut self) -> Option<Group> {
+        self.0.take()
+    }
+}
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        if let Some(group) = self.0.take() {
+            keeper::adopt(Removal::of(group));
         }
     }
 }

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::super::apply::apply;
+use super::super::apply::{Applied, apply};
 use super::super::capture::{Cuts, Kept, Stream};
+use super::super::cgroup::Left;
 use super::super::child;
 use super::super::doomed::{Doomed, doom};
 use super::super::ending::Stop;
@@ -147,8 +148,9 @@ impl Child {
         self.held.child.limit()
     }
 
-    /// A handle that stops the sandbox from any thread or task, while another one waits here. None of what it does blocks, but that killing
-    /// gives a bwrap that has only just been started up to half a second to report what it made.
+    /// A handle that stops the sandbox from any thread or task, while another one waits here. It takes the calling thread's time, as
+    /// [`Killer`] says: killing up to half a second where bwrap has only just been started, suspending up to five, and without a PID
+    /// namespace as long as there are processes to look for.
     #[must_use]
     pub fn killer(&self) -> Killer {
         self.held.child.killer()
@@ -214,9 +216,12 @@ impl Child {
         if limits.is_empty() {
             return Ok(());
         }
-        match blocking(Step::StartCommand, move || apply(&limits, held)).await? {
-            Ok(applied) => {
-                self.held.child.keep(applied);
+        // nobody may come for it any more
+        let apply =
+            move || apply(&limits, held).map(|mut applied| (Left::new(applied.group.take()), applied));
+        match blocking(Step::StartCommand, apply).await? {
+            Ok((mut group, applied)) => {
+                self.held.child.keep(Applied { group: group.take(), ..applied });
                 Ok(())
             }
             Err(unapplied) => self.end_or(unapplied.into()).await,
@@ -517,7 +522,7 @@ impl Child {
     /// Kills it all, and waits for that.
     pub(super) async fn destroy(&mut self) {
         let Some(mut running) = self.held.child.take_running() else { return };
-        let group = running.take_group();
+        let mut group = Left::new(running.take_group());
         if running.reach().is_tree() {
             let mut doomed = Doomed::new(running);
             let _ = apart(move || wait::drive(&mut doomed, |_| false, None)).await;
@@ -529,7 +534,7 @@ impl Child {
                 doom.0 = None;
             }
         }
-        if group.is_some() {
+        if let Some(group) = group.take() {
             // given up, it is removed nevertheless
             let _ = blocking(Step::WaitForBwrap, move || drop(group)).await;
         }

@@ -1,6 +1,8 @@
 //! Sandboxes that are stopped and waited for as one, by a runtime.
 
 use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -11,6 +13,7 @@ use super::super::running::Running;
 use super::super::stop;
 use super::super::wait::{Ward, deadline};
 use super::child::Child;
+use super::elsewhere::apart;
 use super::watch::{Watch, rest};
 
 /// How often a report is looked for, which no descriptor announces.
@@ -19,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// A set of launched commands that are waited for and killed as one, as the crate's [`Group`](crate::Group), in one task.
 ///
 /// What has ended leaves the group as the [`Child`] that it was; [`Child::wait`] then says how. Every method can be given up and called
-/// again; nobody leaves the group unseen, except by a [`wait_all`](Self::wait_all) that is given up.
+/// again; nobody leaves the group unseen.
 ///
 /// ```
 /// use bwrap_launch::{Sandbox, tokio::{Command, Group}};
@@ -106,7 +109,7 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// As [`wait_any`](Self::wait_any). What had ended is then dropped.
+    /// As [`wait_any`](Self::wait_any).
     pub async fn wait_all(&mut self) -> Result<Vec<(usize, Child)>> {
         self.wait_all_until(None).await
     }
@@ -121,11 +124,11 @@ impl Group {
     }
 
     async fn wait_all_until(&mut self, deadline: Option<Instant>) -> Result<Vec<(usize, Child)>> {
-        let mut ended = Vec::with_capacity(self.members.len());
-        while let Some(one) = self.wait_any_until(deadline).await? {
-            ended.push(one);
+        let mut gathering = Gathering { ended: Vec::with_capacity(self.members.len()), group: self };
+        while let Some(one) = gathering.group.wait_any_until(deadline).await? {
+            gathering.ended.push(one);
         }
-        Ok(ended)
+        Ok(std::mem::take(&mut gathering.ended))
     }
 
     async fn wait_any_until(&mut self, deadline: Option<Instant>) -> Result<Option<(usize, Child)>> {
@@ -176,24 +179,42 @@ impl Group {
         let deadline = Instant::now() + GRACE;
         let (mut left, mut denied): (Vec<_>, _) = (self.members.iter_mut().collect(), Ok(()));
         loop {
+            let mut reported = Vec::new();
             left.retain_mut(|member| {
                 let Some(running) = member.child.running() else { return false };
                 if !running.has_reported() && Instant::now() < deadline {
                     return true;
                 }
+                reported.push(Arc::clone(running.reach()));
                 member.due = true;
-                if let Err(error) = stop::kill(running.reach(), Stop::Cancel)
-                    && denied.is_ok()
-                {
-                    denied = Err(Error::system(Step::Kill)(error));
-                }
                 false
             });
+            // each may take a moment, and longer where processes have to be looked for
+            let kill = move || {
+                let killed = reported.iter().map(|reach| stop::kill(reach, Stop::Cancel));
+                // all of them, whatever is denied for some
+                killed.fold(Ok(()), io::Result::and)
+            };
+            let killed = apart(kill).await.and_then(|killed| killed).map_err(Error::system(Step::Kill));
+            denied = denied.and(killed);
             if left.is_empty() {
                 return denied;
             }
             rest(PAUSE).await.map_err(Error::system(Step::Kill))?;
         }
+    }
+}
+
+/// Those that have ended while all are waited for: they are back in the group if that comes to nothing.
+struct Gathering<'a> {
+    group: &'a mut Group,
+    ended: Vec<(usize, Child)>,
+}
+
+impl Drop for Gathering<'_> {
+    fn drop(&mut self) {
+        let ended = self.ended.drain(..).map(|(key, child)| Member { key, child, due: true });
+        self.group.members.splice(0..0, ended);
     }
 }
 

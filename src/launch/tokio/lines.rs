@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::super::error::Result;
+use super::super::error::{Error, Result, Step};
 use super::super::lines::{Line, NextLine, Splitters};
 use super::super::stop::Killer;
 use super::super::usage::Usage;
@@ -136,7 +136,8 @@ impl Lines<'_> {
                 Ok(Next::End) => self.ended = true,
                 Ok(Next::Late) => return Ok(NextLine::TimedOut),
                 Err(error) => {
-                    self.ended = true;
+                    // what could not be passed on was read, and more may follow
+                    self.ended = !matches!(error, Error::System { step: Step::PassOutputOn, .. });
                     return Err(error);
                 }
             }

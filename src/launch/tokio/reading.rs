@@ -26,8 +26,12 @@ pub(super) struct Reading {
     ended: [bool; 2],
     handling: Handling,
     buffer: Vec<u8>,
+    /// Which is asked first: the one that was not read last, so that neither waits for as long as the other writes.
+    first: Stream,
     /// Passes on what was read last.
     pub(super) passing: Option<Passing>,
+    /// Why that was not passed on.
+    failed: Option<io::Error>,
 }
 
 /// What came next.
@@ -54,7 +58,8 @@ impl Reading {
         passing: Option<Passing>,
     ) -> Self {
         let ended = [stdout.is_none(), stderr.is_none()];
-        Self { stdout, stderr, ended, handling, buffer: vec![0; CHUNK], passing }
+        let (buffer, first) = (vec![0; CHUNK], Stream::Stdout);
+        Self { stdout, stderr, ended, handling, buffer, first, passing, failed: None }
     }
 
     /// Whether a stream came to its end.
@@ -110,6 +115,9 @@ impl Reading {
 
     /// Waits until what was read last has been passed on.
     async fn passed(&mut self) -> Result<()> {
+        if let Some(error) = self.failed.take() {
+            return Err(Error::system(Step::PassOutputOn)(error));
+        }
         let Some(task) = &mut self.passing else { return Ok(()) };
         let done = task.await;
         self.passing = None;
@@ -118,11 +126,15 @@ impl Reading {
 
     /// Has what was read passed on, and returns it.
     fn give(&mut self, stream: Stream, count: usize, before: Before) -> Result<Next<'_>> {
+        self.first = stream.other();
         let bytes = self.buffer.get(..count).unwrap_or_default();
         if self.handling.is_shared(stream, before) {
             let (handling, bytes) = (self.handling.clone(), bytes.to_vec());
-            let task = Task::start(move || handling.pass_on(stream, &bytes, before));
-            self.passing = Some(task.map_err(|(error, _)| Error::system(Step::PassOutputOn)(error))?);
+            match Task::start(move || handling.pass_on(stream, &bytes, before)) {
+                Ok(task) => self.passing = Some(task),
+                // what was read is not lost for that
+                Err((error, _)) => self.failed = Some(error),
+            }
         }
         Ok(Next::Bytes(stream, bytes))
     }
@@ -133,10 +145,11 @@ impl Reading {
         mut take: impl FnMut(&mut dyn Source, &mut [u8]) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<Woken>> {
         let [no_stdout, no_stderr] = &mut self.ended;
-        let sources: [(Stream, &mut bool, Option<&mut dyn Source>); 2] = [
+        let mut sources: [(Stream, &mut bool, Option<&mut dyn Source>); 2] = [
             (Stream::Stdout, no_stdout, self.stdout.as_mut().map(|source| source as _)),
             (Stream::Stderr, no_stderr, self.stderr.as_mut().map(|source| source as _)),
         ];
+        sources.sort_by_key(|(stream, ..)| *stream != self.first);
         let mut woken = Poll::Pending;
         for (stream, ended, source) in sources {
             let Some(source) = source.filter(|_| !*ended) else { continue };
@@ -150,5 +163,38 @@ impl Reading {
             }
         }
         woken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::super::super::descriptors::pipe;
+    use super::super::super::ear::ReadEnd;
+    use super::super::super::stdio;
+    use super::*;
+
+    #[test]
+    fn neither_waits_for_as_long_as_the_other_writes() {
+        let runtime = ::tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let [stdout, stderr] = [pipe().unwrap(), pipe().unwrap()];
+            let stdout = ChildStdout::new(stdio::ChildStdout::new(ReadEnd::deaf(stdout.0))).unwrap();
+            let stderr = ChildStderr::new(stdio::ChildStderr::new(stderr.0)).unwrap();
+            let mut reading = Reading::new(Some(stdout), Some(stderr), Handling::default(), None);
+            let mut read = Vec::new();
+            while read.len() < 4 {
+                // there is always something in both
+                let Poll::Ready(Ok(Woken::Read(stream, count, before))) =
+                    reading.read(|_, _| Poll::Ready(Ok(1)))
+                else {
+                    panic!("nothing was read")
+                };
+                assert!(matches!(reading.give(stream, count, before), Ok(Next::Bytes(..))));
+                read.push(stream);
+            }
+            assert_eq!(read, [Stream::Stdout, Stream::Stderr, Stream::Stdout, Stream::Stderr]);
+        });
     }
 }
