@@ -5,7 +5,7 @@ use super::{Cause, Remedy, Verdict};
 use crate::bwrap::Stage;
 use crate::bwrap::message::Spoken;
 
-/// How sure a diagnosis is of a cause.
+/// How sure a diagnosis is of a cause. These three are all there are, so a `match` needs no other arm.
 ///
 /// ```
 /// use bwrap_launch::diagnosis::Confidence;
@@ -24,7 +24,7 @@ pub enum Confidence {
 
 named! { Confidence { Low "low", Medium "medium", High "high" } }
 
-/// Which way a piece of evidence points.
+/// Which way a piece of evidence points. These are all there are, so a `match` needs no other arm.
 ///
 /// ```
 /// use bwrap_launch::diagnosis::Bearing;
@@ -193,7 +193,7 @@ pub struct Prediction {
     pub at_once: Vec<Remedy>,
 }
 
-/// What a prediction comes to.
+/// What a prediction comes to. These three are all there are, so a `match` needs no other arm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
 pub enum Outlook {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Which of its two streams a command wrote to. What is [merged](super::Stdio::merged) into standard output is `Stdout`.
+/// Which of its two streams a command wrote to. What is [merged](super::Stdio::merged) into standard output is `Stdout`. These two are all there are, so a `match` needs no other arm.
 ///
 /// ```
 /// use bwrap_launch::Stream;

@@ -458,6 +458,19 @@ impl Command {
 
     /// How long a command that has to end for its [`timeout`](Self::timeout), or because it was dropped, has for that between SIGTERM, to it
     /// and its descendants, and SIGKILL, as `timeout(1)`'s `--kill-after`. By default it is killed at once.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use bwrap_launch::{Sandbox, Stop};
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").unshare_all();
+    /// let mut command = sandbox.command("sh");
+    /// command.args(["-c", "trap 'echo tidied; exit 3' TERM; sleep 60 & wait"]);
+    /// command.timeout(Duration::from_millis(500)).grace(Duration::from_secs(10));
+    /// let output = command.output()?;
+    /// assert_eq!((output.stdout.as_slice(), output.status.code()), (&b"tidied\n"[..], Some(3)));
+    /// assert_eq!(output.status.stopped(), Some(Stop::Timeout));
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
     pub fn grace(&mut self, time: Duration) -> &mut Self {
         self.terms.grace = time;
         self

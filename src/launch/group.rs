@@ -8,7 +8,7 @@ use super::ending::Stop;
 use super::error::{Error, Result, Step};
 use super::reach::GRACE;
 use super::stop;
-use super::wait::{Ward, deadline, wait_each};
+use super::wait::{Ward, deadline, wait};
 
 /// How often a report is looked for, which no descriptor announces.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -155,9 +155,9 @@ impl Group {
                 return Ok(None);
             }
             let wards = self.members.iter().filter_map(|member| Some(member.child.ward()? as &dyn Ward));
-            let due = wait_each(wards, deadline).map_err(Error::system(Step::WaitForBwrap))?;
+            let woken = wait(wards, &[], deadline).map_err(Error::system(Step::WaitForBwrap))?;
             // whoever is over has been taken out: each is a ward
-            self.members.iter_mut().zip(due).for_each(|(member, due)| member.due |= due);
+            self.members.iter_mut().zip(woken.due).for_each(|(member, due)| member.due |= due);
         }
     }
 

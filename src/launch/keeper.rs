@@ -231,13 +231,13 @@ impl Drop for Relief {
 fn keep(event: &OwnedFd) {
     let _relief = Relief;
     spawn::block_signals();
-    let mut children: Vec<Box<dyn Ward>> = Vec::new();
+    let mut children: Vec<Kept> = Vec::new();
     let mut rested = false;
     loop {
         let idle;
         let jobs = {
             let mut keeper = KEEPER.lock();
-            children.append(&mut keeper.abandoned);
+            children.extend(keeper.abandoned.drain(..).map(Kept::new));
             let jobs = std::mem::take(&mut keeper.jobs);
             idle = jobs.is_empty() && children.is_empty() && keeper.leases == 0 && keeper.apart == 0;
             if idle && rested {
@@ -253,20 +253,36 @@ fn keep(event: &OwnedFd) {
     }
 }
 
+/// What the thread sees to.
+struct Kept {
+    ward: Box<dyn Ward>,
+    /// Something may have happened to it.
+    due: bool,
+}
+
+impl Kept {
+    fn new(ward: Box<dyn Ward>) -> Self {
+        Self { ward, due: true }
+    }
+}
+
 /// Waits for work, and lets go of children that have ended. Says whether anything happened.
-fn attend(event: &OwnedFd, children: &mut Vec<Box<dyn Ward>>, idle: Option<Duration>) -> bool {
+fn attend(event: &OwnedFd, children: &mut Vec<Kept>, idle: Option<Duration>) -> bool {
     for index in (0..children.len()).rev() {
-        if children.get_mut(index).is_some_and(|child| child.takes_long()) {
-            turn_apart(children.swap_remove(index));
+        if children.get_mut(index).is_some_and(|child| child.due && child.ward.takes_long()) {
+            turn_apart(children.swap_remove(index).ward);
         }
     }
     let before = children.len();
     let mut remains = Vec::new();
     children.retain_mut(|child| {
+        if !std::mem::take(&mut child.due) {
+            return true;
+        }
         // what fails to be watched cannot be seen to its end
-        let over = child.turn().unwrap_or(true);
+        let over = child.ward.turn().unwrap_or(true);
         if over {
-            remains.extend(child.remains());
+            remains.extend(child.ward.remains().map(Kept::new));
         }
         !over
     });
@@ -276,13 +292,19 @@ fn attend(event: &OwnedFd, children: &mut Vec<Box<dyn Ward>>, idle: Option<Durat
         return true;
     }
     let deadline = idle.map(|idle| Instant::now() + idle);
-    let wards = children.iter().map(|child| &**child);
-    let Ok(readable) = wait::wait(wards, &[event.as_fd()], deadline) else {
+    let wards = children.iter().map(|child| &*child.ward);
+    let Ok(woken) = wait::wait(wards, &[event.as_fd()], deadline) else {
         thread::sleep(Duration::from_millis(10));
+        children.iter_mut().for_each(|child| child.due = true);
         return true;
     };
+    // of what is told by no descriptor anybody may be concerned
+    let nudged = woken.readable.contains(&true);
+    for (child, due) in children.iter_mut().zip(woken.due) {
+        child.due = due || nudged;
+    }
     let _ = rustix::io::read(event, &mut [0_u8; 8]);
-    idle.is_none() || readable.contains(&true)
+    idle.is_none() || nudged
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ impl Line {
     }
 }
 
-/// How a [`Line`] ends.
+/// How a [`Line`] ends. These three are all there are, so a `match` needs no other arm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LineEnd {
     /// With a newline.
@@ -55,7 +55,7 @@ pub enum LineEnd {
     End,
 }
 
-/// What [`Lines::next_timeout`] came to.
+/// What [`Lines::next_timeout`] came to. These three are all there are, so a `match` needs no other arm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NextLine {
     /// A line.

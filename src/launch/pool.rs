@@ -88,7 +88,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether it is full, or an attempt after these could not make it so.
+    /// Whether it is full, or why an attempt that began after the first `before` ones could not make it so.
     fn filled(&self, state: &State, before: u64) -> Option<Result<()>> {
         match &state.error {
             _ if state.ready.len() >= self.size => Some(Ok(())),

@@ -12,7 +12,8 @@ use crate::bwrap::NamespaceIds;
 
 /// A sandbox that is complete and isolated, and whose command has not started.
 ///
-/// [`start`](Self::start) starts it; dropping it destroys it without running anything. If this process dies, the command
+/// [`start`](Self::start) starts it; dropping it destroys it without running anything, and waits for that: some milliseconds, and 2 s at
+/// most where something does not die although it is killed. If this process dies, the command
 /// never runs. Once it is started, the end of this process ends it with
 /// [`Command::die_with_caller`](crate::Command::die_with_caller); with
 /// [`Sandbox::die_with_parent`](crate::Sandbox::die_with_parent) most often, for bwrap arms that a moment before it executes

@@ -9,7 +9,7 @@ use rustix::termios::{SpecialCodeIndex, Winsize, tcgetattr, tcgetpgrp, tcgetwins
 
 use super::descriptors::above_streams;
 
-/// How large a terminal is, in characters (`ioctl_tty(2)`, `TIOCGWINSZ`).
+/// How large a terminal is, in characters (`ioctl_tty(2)`, `TIOCGWINSZ`): no more fields will come.
 ///
 /// ```
 /// use bwrap_launch::WindowSize;

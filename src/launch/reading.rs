@@ -102,7 +102,7 @@ impl Reading {
             let stdout = self.stdout.as_ref().filter(|_| first != State::Ended).map(AsFd::as_fd);
             let stderr = self.stderr.as_ref().filter(|_| second != State::Ended).map(AsFd::as_fd);
             let descriptors: Vec<BorrowedFd<'_>> = [stdout, stderr].into_iter().flatten().collect();
-            let mut readable = wait::wait(watched, &descriptors, deadline)?.into_iter();
+            let mut readable = wait::wait(watched, &descriptors, deadline)?.readable.into_iter();
             [stdout, stderr].map(|source| source.is_some() && readable.next().unwrap_or(false))
         };
         for (state, readable) in self.states.iter_mut().zip(readable) {

@@ -223,6 +223,18 @@ impl Killer {
     /// # Errors
     ///
     /// If the system denies it, or not all of them can be found.
+    ///
+    /// ```
+    /// use bwrap_launch::Sandbox;
+    /// let sandbox = Sandbox::new().ro_bind("/", "/").unshare_all();
+    /// let mut child = sandbox.command("true").spawn()?;
+    /// let killer = child.killer();
+    /// killer.suspend()?;
+    /// // the place for what must not change meanwhile
+    /// killer.resume()?;
+    /// assert!(child.wait()?.success());
+    /// # Ok::<(), bwrap_launch::Error>(())
+    /// ```
     pub fn resume(&self) -> Result<()> {
         let Some(reach) = self.reach.upgrade() else { return Ok(()) };
         reach.signal(&[Signal::CONT]).map(drop).map_err(Error::system(Step::Signal))

@@ -47,49 +47,34 @@ pub(crate) struct Sources<'a> {
     pub(crate) until: Option<Instant>,
 }
 
-/// Waits until something happened to one of the wards, one of the others can be read, or the deadline has passed. Says which of
-/// the others can be read; of the wards each is to be turned.
+/// What a wait came to.
+#[derive(Debug)]
+pub(crate) struct Woken {
+    /// Of each ward whether something happened to it: it is to be turned.
+    pub(crate) due: Vec<bool>,
+    /// Which of the others can be read.
+    pub(crate) readable: Vec<bool>,
+}
+
+/// Waits until something happened to one of the wards, one of the others can be read, or the deadline has passed.
 pub(crate) fn wait<'a>(
     wards: impl IntoIterator<Item = &'a dyn Ward>,
     others: &[BorrowedFd<'_>],
     deadline: Option<Instant>,
-) -> io::Result<Vec<bool>> {
+) -> io::Result<Woken> {
     let others = others.iter().copied();
     let count = others.len();
     let mut polled: Vec<PollFd<'_>> =
         others.map(|other| PollFd::from_borrowed_fd(other, PollFlags::IN)).collect();
-    let mut until = deadline;
+    // of each ward when it wakes in any case, and how many descriptors it has
+    let mut waiting = Vec::new();
     for ward in wards {
-        let sources = ward.wants();
-        let descriptors = sources.descriptors.into_iter();
-        polled.extend(descriptors.map(|(source, flags)| PollFd::from_borrowed_fd(source, flags)));
-        until = [until, sources.until].into_iter().flatten().min();
-    }
-    let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-    let timeout = left.and_then(|left| Timespec::try_from(left).ok());
-    match poll(&mut polled, timeout.as_ref()) {
-        // whoever waits looks anew
-        Ok(_) | Err(Errno::INTR) => {}
-        Err(error) => return Err(error.into()),
-    }
-    Ok(polled.iter().take(count).map(|other| !other.revents().is_empty()).collect())
-}
-
-/// Waits until something happened to one of the wards, or the deadline has passed. Says to which: these are to be turned.
-pub(crate) fn wait_each<'a>(
-    wards: impl IntoIterator<Item = &'a dyn Ward>,
-    deadline: Option<Instant>,
-) -> io::Result<Vec<bool>> {
-    let (mut polled, mut owners, mut times) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, ward) in wards.into_iter().enumerate() {
         let Sources { descriptors, until } = ward.wants();
-        for (source, flags) in descriptors {
-            polled.push(PollFd::from_borrowed_fd(source, flags));
-            owners.push(index);
-        }
-        times.push(until);
+        waiting.push((until, descriptors.len()));
+        let descriptors = descriptors.into_iter();
+        polled.extend(descriptors.map(|(source, flags)| PollFd::from_borrowed_fd(source, flags)));
     }
-    let until = times.iter().copied().chain([deadline]).flatten().min();
+    let until = waiting.iter().map(|(until, _)| *until).chain([deadline]).flatten().min();
     let left = until.map(|until| until.saturating_duration_since(Instant::now()));
     let timeout = left.and_then(|left| Timespec::try_from(left).ok());
     match poll(&mut polled, timeout.as_ref()) {
@@ -98,13 +83,14 @@ pub(crate) fn wait_each<'a>(
         Err(error) => return Err(error.into()),
     }
     let now = Instant::now();
-    let mut due: Vec<bool> = times.iter().map(|until| until.is_some_and(|until| now >= until)).collect();
-    for (source, owner) in polled.iter().zip(owners) {
-        if let Some(due) = due.get_mut(owner) {
-            *due |= !source.revents().is_empty();
-        }
-    }
-    Ok(due)
+    let mut happened = polled.iter().map(|source| !source.revents().is_empty());
+    let readable = happened.by_ref().take(count).collect();
+    let due = waiting.iter().map(|(until, descriptors)| {
+        // all of its own are taken
+        let woken = happened.by_ref().take(*descriptors).filter(|woken| *woken).count() > 0;
+        woken || until.is_some_and(|until| now >= until)
+    });
+    Ok(Woken { due: due.collect(), readable })
 }
 
 /// Turns a ward until it has come where `there` says, or the deadline has passed.

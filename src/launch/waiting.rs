@@ -72,7 +72,8 @@ impl Child {
     ///
     /// With a PID namespace nothing of it is there any more when this returns; what does not die although it is killed (a
     /// process in an uninterruptible wait) is left behind after 2 s. Without one, processes that the command has started may
-    /// run on. If the launch failed, what the host says is read, as the calling thread sees it ([`Explain`](crate::Explain)).
+    /// run on. A bwrap that somebody holds (`ptrace(2)`) and that does not notice its command's end is killed 10 s after that. If the
+    /// launch failed, what the host says is read, as the calling thread sees it ([`Explain`](crate::Explain)).
     ///
     /// # Errors
     ///

@@ -83,7 +83,7 @@ impl fmt::Display for Stage {
     }
 }
 
-/// Whether bwrap went on after a message.
+/// Whether bwrap went on after a message. These are all there are, so a `match` needs no other arm.
 ///
 /// ```
 /// use bwrap_launch::{Message, Severity};
