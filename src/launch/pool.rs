@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -152,7 +153,8 @@ impl Pool {
     /// How many are prepared now.
     #[must_use]
     pub fn ready(&self) -> usize {
-        self.shared.state().ready.len()
+        // a fork has copies of what its parent holds, and its lock may be held for ever
+        if self.shared.process.is_own() { self.shared.state().ready.len() } else { 0 }
     }
 
     /// Takes a sandbox that is prepared; if there is none, prepares one now, as [`Command::prepare`] does.
@@ -191,7 +193,6 @@ impl Pool {
     /// Takes one that is prepared, if there is one.
     pub(super) fn take_ready(&self) -> Option<Prepared> {
         if !self.shared.process.is_own() {
-            // a fork has copies of what its parent holds
             return None;
         }
         let mut state = self.shared.state();
@@ -217,7 +218,7 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// If a sandbox could not be prepared.
+    /// If a sandbox could not be prepared. In a fork, which has none of the pool's threads: there each one that is taken is prepared then.
     pub fn fill(&self) -> Result<()> {
         self.fill_until(None).map(|_| ())
     }
@@ -232,17 +233,23 @@ impl Pool {
     }
 
     /// Has it filled, and says how many attempts there were so far.
-    pub(super) fn begin_to_fill(&self) -> u64 {
+    pub(super) fn begin_to_fill(&self) -> Result<u64> {
+        if !self.shared.process.is_own() {
+            let fork = io::Error::other(
+                "this is a fork of the process that made the pool, and has no thread to fill it",
+            );
+            return Err(Error::system(Step::StartPool)(fork));
+        }
         let mut state = self.shared.state();
         state.hurried = true;
         let attempts = state.attempts;
         drop(state);
         self.shared.wake();
-        attempts
+        Ok(attempts)
     }
 
     fn fill_until(&self, deadline: Option<Instant>) -> Result<bool> {
-        let before = self.begin_to_fill();
+        let before = self.begin_to_fill()?;
         let mut state = self.shared.state();
         loop {
             if let Some(filled) = self.shared.filled(&state, before) {
@@ -342,6 +349,9 @@ impl Shared {
 
 impl Drop for Pool {
     fn drop(&mut self) {
+        if !self.shared.process.is_own() {
+            return;
+        }
         self.shared.state().closed = true;
         // it ends what is held, and then itself
         self.shared.wake();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bwrap_launch::{Bwrap, Capability, Ending, Namespaces, Sandbox, Stdio, Stop};
+use bwrap_launch::{Bwrap, Capability, Ending, ExitStatus, Namespaces, Pool, Sandbox, Stdio, Stop};
 use nix::sched::CloneFlags;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::ForkResult;
@@ -254,6 +254,10 @@ pub(crate) fn namesakes(arguments: &[String]) {
     // the threads are there by now
     assert!(timed("true", Duration::from_secs(60)).unwrap().success());
     let held = host().unshare(Namespaces::PID).command("true").bwrap(&bwrap).prepare().unwrap();
+    let mut pooled = host().unshare(Namespaces::PID).command("true");
+    pooled.bwrap(&bwrap);
+    let pool = Pool::new(pooled, 1).unwrap();
+    pool.fill().unwrap();
     nix::sched::unshare(CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWNS).unwrap();
     // SAFETY: what a fork of several threads may do is what this is about.
     let Ok(ForkResult::Parent { child: fork }) = (unsafe { nix::unistd::fork() }) else {
@@ -261,9 +265,12 @@ pub(crate) fn namesakes(arguments: &[String]) {
         let mounted = StdCommand::new("mount").args(["-t", "proc", "proc", "/proc"]).status().unwrap();
         assert!(mounted.success());
         let stopped = Ending::of(&timed("sleep", Duration::from_millis(50)));
+        // a fork has nothing of the pool, and waits for none of its threads
+        let taken = pool.take().unwrap().start().unwrap().wait();
+        let alone = pool.ready() == 0 && pool.fill().is_err() && taken.is_ok_and(ExitStatus::success);
         // what is its parent's
-        drop(held);
-        unsafe { libc::exit(i32::from(stopped != Ending::Stopped(Stop::Timeout))) }
+        drop((held, pool));
+        unsafe { libc::exit(i32::from(!alone || stopped != Ending::Stopped(Stop::Timeout))) }
     };
     let mut status = WaitStatus::StillAlive;
     let ended = || {
@@ -273,6 +280,8 @@ pub(crate) fn namesakes(arguments: &[String]) {
     assert!(eventually(ended), "the fork's time limit never comes");
     assert_eq!(status, WaitStatus::Exited(fork, 0));
     assert!(held.start().unwrap().wait().unwrap().success(), "the fork has ended its parent's sandbox");
+    pool.fill().unwrap();
+    assert!(pool.take().unwrap().start().unwrap().wait().unwrap().success(), "nor the pool's");
 }
 
 fn process_one_of_a_fork_and_of_its_parent(here: &Here) {

@@ -109,7 +109,7 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// If a sandbox could not be prepared.
+    /// If a sandbox could not be prepared, and in a fork, as [`Pool::fill`](crate::Pool::fill).
     pub async fn fill(&self) -> Result<()> {
         self.fill_until(None).await.map(|_| ())
     }
@@ -124,7 +124,7 @@ impl Pool {
     }
 
     async fn fill_until(&self, deadline: Option<Instant>) -> Result<bool> {
-        let before = self.pool.begin_to_fill();
+        let before = self.pool.begin_to_fill()?;
         loop {
             if let Some(filled) = self.pool.filled(before) {
                 return filled.map(|()| true);
