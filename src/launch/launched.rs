@@ -14,7 +14,7 @@ use super::handshake::{Outcome, Undecided};
 use super::limits::Unapplied;
 use super::order::Recipe;
 use super::output::ExitStatus;
-use super::reach::Record;
+use super::record::Record;
 use super::rehearsal::REHEARSAL;
 use super::running::{Running, process_is_gone};
 use super::start::in_reach;

@@ -7,6 +7,21 @@
 //! what was `launched` says what it was. `limits` are described, and `apply`ed at the gate, with a `cgroup` if need be. What failed is
 //! `gather`ed, its causes are weighed when somebody asks (`explain`), and only `rehearsal` asks bwrap again. All unsafe code is in
 //! `spawn`.
+//!
+//! The words of this room:
+//!
+//! | word | what it is | who has it |
+//! |---|---|---|
+//! | monitor | bwrap's first process, our child: it ends with what the command came to | `Reach` |
+//! | child (of bwrap) | what bwrap cloned: process 1 of a PID namespace, the command's parent, or the command (`Cloned`) | `Reach` |
+//! | status | the file in memory that bwrap reports to (`--json-status-fd`) | `Reach` |
+//! | ready socket | bwrap reads a byte from it, last of all (`--block-fd`); how it is closed tells how far it came | `Running` |
+//! | gate | the descriptor of a filter that bwrap waits for; a held sandbox stands there | `Prepared` |
+//! | `Recipe`, `Order` | what is to run; the same with streams and all that one launch is told | `Command`; `start` |
+//! | `Running` | a launch that is not over: who waits for it owns it | `Child`, or the keeper |
+//! | `Reach` | what of it other threads can get at, to signal it | `Running`; killers have a weak one |
+//! | `Ward` | whatever goes on by itself when it is turned: a `Running`, a time limit, a group's removal | a poll loop |
+//! | `Record` | who has stopped it, and why | it outlives the launch |
 
 mod apply;
 mod capture;
@@ -46,6 +61,7 @@ mod processes;
 mod pty;
 mod reach;
 mod reading;
+mod record;
 mod rehearsal;
 mod relatives;
 mod running;

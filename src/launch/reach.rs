@@ -10,7 +10,7 @@ use std::num::NonZeroI32;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use procfs_core::process::Stat;
@@ -22,10 +22,10 @@ use super::conduct::{Cloned, PATIENCE};
 use super::descriptors::read_from;
 use super::ending::Stop;
 use super::handle::Handle;
-use super::handshake::Outcome;
 use super::keeper;
 use super::leave::UnderWay;
 use super::processes::{all_below, descends, is_gone, is_init, is_orphan_of_ours};
+use super::record::{Means, Record};
 use super::relatives::{self, Relative, children_of, descendants, stop_below};
 use super::stat::{is_own, stat_in};
 use super::tally::{used_below, used_by};
@@ -40,81 +40,6 @@ const ASKING: Duration = Duration::from_millis(100);
 
 /// How long the same may take where nothing else is wanted.
 const SUSPENDING: Duration = Duration::from_secs(5);
-
-/// Who has stopped a launch: of the attempts that came to something, the reason of the first counts. It outlives the launch.
-#[derive(Debug, Default)]
-pub(super) struct Record(Mutex<Vec<Note>>);
-
-/// Attempts of one kind, for one reason.
-#[derive(Debug)]
-struct Note {
-    stop: Stop,
-    means: Means,
-    attempts: usize,
-    since: Instant,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Means {
-    /// It was asked to end, and may do so in its own way.
-    Asked,
-    Killed,
-}
-
-impl Record {
-    fn notes(&self) -> MutexGuard<'_, Vec<Note>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn stop(&self) -> Option<Stop> {
-        self.notes().first().map(|note| note.stop)
-    }
-
-    fn has(&self, means: Means) -> bool {
-        self.notes().iter().any(|note| note.means == means)
-    }
-
-    /// Why it was stopped, if that brought this outcome about.
-    pub(super) fn of(&self, outcome: Outcome) -> Option<Stop> {
-        let (asked, killed) = (self.has(Means::Asked), self.is_killed());
-        let so = match outcome {
-            // killed in the moment when it ended by itself
-            Outcome::Ended(status) => asked || killed && status.signal() == Some(libc::SIGKILL),
-            // bwrap has said why
-            Outcome::NotExecuted { signal: None } => false,
-            _ => asked || killed,
-        };
-        self.stop().filter(|_| so)
-    }
-
-    pub(super) fn is_killed(&self) -> bool {
-        self.has(Means::Killed)
-    }
-
-    /// Since when it is killed.
-    pub(super) fn killed_since(&self) -> Option<Instant> {
-        let notes = self.notes();
-        notes.iter().filter(|note| note.means == Means::Killed).map(|note| note.since).min()
-    }
-
-    /// Notes the reason before anything is sent, so that whoever sees the end sees the reason.
-    fn note(&self, stop: Stop, means: Means) {
-        let mut notes = self.notes();
-        match notes.iter_mut().find(|note| (note.stop, note.means) == (stop, means)) {
-            Some(note) => note.attempts = note.attempts.saturating_add(1),
-            None => notes.push(Note { stop, means, attempts: 1, since: Instant::now() }),
-        }
-    }
-
-    /// Nothing came of an attempt. Others may have been made meanwhile, by other threads.
-    fn withdraw(&self, stop: Stop, means: Means) {
-        let mut notes = self.notes();
-        for note in notes.iter_mut().filter(|note| (note.stop, note.means) == (stop, means)) {
-            note.attempts = note.attempts.saturating_sub(1);
-        }
-        notes.retain(|note| note.attempts > 0);
-    }
-}
 
 /// The processes of a launch that is not over yet.
 pub(super) struct Reach {

@@ -1,34 +1,33 @@
 //! A launched bwrap: the descriptors and handles that its conduct looks at, and what it does to processes.
 
+mod destroy;
+mod look;
+
 use std::io;
 use std::num::NonZeroI32;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, recv};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, kill_process, waitid};
+use rustix::process::{Pid, Signal, getpid};
 
 use super::cgroup::{Group, Removal};
-use super::conduct::{Act, Child, Cloned, Conduct, PATIENCE, Seen};
-use super::descriptors::{read_from, send_all};
+use super::conduct::{Act, Cloned, Conduct};
+use super::descriptors::send_all;
 use super::handle::Handle;
-use super::handshake::{Caveats, End, Handshake, Outcome, Phase, Ready};
+use super::handshake::{Caveats, End, Handshake, Outcome, Phase};
 use super::idmap::{Mapping, Progress};
-use super::keeper::{self, Lease};
-use super::leave::UnderWay;
+use super::keeper::Lease;
 use super::oom::Kills;
-use super::processes::{DYING, Lost, adopts_orphans, is_gone, kill_holders, reap_orphan, reap_orphans};
+use super::processes::{Lost, adopts_orphans, is_gone, kill_holders, reap_orphans};
 use super::reach::Reach;
-use super::relatives::{Relative, children_of, kill_by_number};
 use super::spawn;
-use super::usage::{STEP, Usage};
+use super::usage::Usage;
 use super::wait::{Sources, Ward, drive};
 use super::watchdog::{self, Target, Watch};
-use crate::bwrap::status::{MOST, Status};
+use crate::bwrap::status::Status;
 use crate::process_local::Process;
 
 /// A launched bwrap.
@@ -162,7 +161,7 @@ impl Running {
             // it has ended, and somebody else has taken its status
             Err(error) if is_gone(&error) => Handle::gone()?,
             Err(error) => {
-                give_up(pid, &witnesses);
+                Self::give_up(pid, &witnesses);
                 return Err(error);
             }
         };
@@ -326,94 +325,6 @@ impl Running {
         Ok(())
     }
 
-    /// Everything that can be seen without waiting.
-    fn look(&mut self) -> io::Result<Seen> {
-        let mut status = *self.handshake().status();
-        let (mut ended, mut child) = self.look_at_processes(status)?;
-        // after that, so that what bwrap reported just before its end is in it
-        status = self.read_status()?;
-        if self.reach.child().is_none() && self.end.is_none() && status.child_pid.is_some() {
-            // without a handle there is still the number
-            let _ = self.reach.hold(&status);
-            let before = ended;
-            (ended, child) = self.look_at_processes(status)?;
-            if ended && !before {
-                status = self.read_status()?;
-            }
-        }
-        if ended && self.end.is_none() {
-            // a reported exit code leaves no doubt; else, until it is reaped it has its limits
-            if status.exit_code.is_none() {
-                let now = self.limits.as_ref().and_then(|_| spawn::resource_limits(self.pid));
-                self.tampered = now.is_some() && now != self.limits || self.has_survivors();
-            }
-            if let (None, Some(before)) = (&self.group, self.used) {
-                // shorter than a step of the figures in /proc, it need not be asked
-                let short = self.began.elapsed() < STEP;
-                let used = if short { Usage::below_a_step() } else { self.reach.usage_at_end() };
-                self.used = Some(used.or_more(before));
-            }
-            self.end = Some(reap(self.reach.process()));
-        }
-        let mut ready = self.handshake().ready();
-        if ready == Ready::Open
-            && let Some(socket) = &self.ready
-        {
-            ready = look_at_ready(socket, self.announced)?;
-            if ready != Ready::Open {
-                // many sandboxes may be held at a time
-                self.ready = None;
-            }
-        }
-        // bwrap's own between it and the command; what is the command's may stop if it likes
-        let between = self.conduct.cloned() == Cloned::Parent && child == Child::Alive;
-        let stopped = between && self.reach.child().is_some_and(Handle::is_stopped);
-        Ok(Seen { status, ready, end: self.end, child, stopped, tampered: self.tampered })
-    }
-
-    /// Whether process 1 has children although bwrap has ended as if it had made none: then it did not end by itself.
-    fn has_survivors(&self) -> bool {
-        let Some(child) = self.reach.child().filter(|_| self.conduct.cloned() == Cloned::Init) else {
-            return false;
-        };
-        !children_of(self.reach.child_pid().unwrap_or(0), child).0.is_empty()
-    }
-
-    /// What bwrap has reported. Once it has ended and that was read, nothing of its own can follow.
-    fn read_status(&mut self) -> io::Result<Status> {
-        if self.end.is_none() {
-            let bytes = self.reach.reported()?;
-            if bytes != self.told.1 {
-                self.told = (Status::parse(&bytes), bytes);
-            }
-        }
-        Ok(self.told.0)
-    }
-
-    /// Whether bwrap has ended, and how the process stands that it cloned, both at one moment.
-    fn look_at_processes(&self, status: Status) -> io::Result<(bool, Child)> {
-        let handles = [&**self.reach.process()].into_iter().chain(self.reach.child());
-        let mut polled: Vec<PollFd<'_>> = handles
-            .inspect(|handle| handle.look())
-            .map(|handle| PollFd::new(handle, PollFlags::IN))
-            .collect();
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        while let Err(error) = poll(&mut polled, Some(&now)) {
-            if error != Errno::INTR {
-                return Err(error.into());
-            }
-        }
-        let mut signs = polled.iter().map(|source| !source.revents().is_empty());
-        let ended = signs.next().unwrap_or(false);
-        let child = match (signs.next(), status.child_pid) {
-            (Some(true), _) => Child::Gone,
-            (Some(false), _) => Child::Alive,
-            (None, Some(pid)) if process_is_gone(pid) => Child::Gone,
-            (None, _) => Child::Unknown,
-        };
-        Ok((ended, child))
-    }
-
     /// Reads what bwrap has reported, and gets hold of the process that it reported.
     pub(crate) fn listen(&mut self) -> Status {
         if self.outcome.is_none() {
@@ -427,126 +338,9 @@ impl Running {
         self.listen().child_pid.is_some() || self.end.is_some()
     }
 
-    /// Kills bwrap and all, waits, and leaves nothing. What does not die in time is seen to its end elsewhere.
-    pub(crate) fn destroy(mut self) {
-        let under_way = UnderWay::begin();
-        if !self.can_be_destroyed() {
-            self.reach.await_child();
-        }
-        let descendants = self.strike();
-        drop(under_way);
-        let deadline = Instant::now() + PATIENCE;
-        let over = self.wait_over(Some(deadline));
-        if over.is_err() {
-            // nobody can be waited for, and so nobody else does this
-            self.strays.extend(kill_holders(&self.lost));
-            reap_orphans(&self.strays);
-        }
-        for process in &descendants {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if process.has_ended(left).unwrap_or(false) {
-                reap_orphan(process);
-            }
-        }
-        if matches!(over, Ok(false)) {
-            keeper::adopt(self);
-        }
-    }
-
-    /// Whether nothing would be missed now: what cannot be looked for must be reported first. A bwrap that hangs is not waited
-    /// for longer than [`GRACE`].
-    pub(crate) fn can_be_destroyed(&mut self) -> bool {
-        // ends a helper that writes id maps
-        self.mapping = None;
-        self.has_reported() || self.reach.shows_children()
-    }
-
-    /// Kills bwrap and all, which is [under way](UnderWay) with whoever calls. Returns handles on what descends from it, to be
-    /// [reaped](reap_orphan) when it has ended.
-    pub(crate) fn strike(&mut self) -> Vec<Handle> {
-        self.conduct.on_kill(Instant::now());
-        let descendants = self.reach.stop_descendants();
-        let _ = self.reach.kill_inside();
-        let _ = self.reach.process().signal(Signal::KILL);
-        for process in &descendants {
-            let _ = process.signal(Signal::KILL);
-        }
-        descendants.into_iter().filter_map(Relative::into_handle).collect()
-    }
-
     /// Whether bwrap has its id maps, or needs none any more.
     pub(crate) fn is_mapped(&self) -> bool {
         self.mapping.is_none()
-    }
-}
-
-/// Ends a bwrap that was just spawned and that no handle can be had on, and what it has made so far.
-fn give_up(pid: Pid, witnesses: &Witnesses) {
-    let under_way = UnderWay::begin();
-    // nobody has waited for it yet, so the number is still its own, and what it has reported is its child's while it stands still
-    let _ = kill_process(pid, Signal::STOP);
-    wait_a_moment(pid, WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT);
-    let status = read_from(&witnesses.status, 0, MOST).map(|bytes| Status::parse(&bytes)).unwrap_or_default();
-    let child = status.child_pid.and_then(|child| Pid::from_raw(child.get()));
-    if let Some(child) = child.filter(|_| status.exit_code.is_none()) {
-        kill_by_number(child);
-    }
-    kill_by_number(pid);
-    drop(under_way);
-    wait_a_moment(pid, WaitIdOptions::empty());
-    reap_orphans(&kill_holders(&witnesses.lost));
-}
-
-/// Waits for a child to end, or for whatever else is asked, but not for ever.
-fn wait_a_moment(child: Pid, options: WaitIdOptions) {
-    let deadline = Instant::now() + DYING;
-    let options = options | WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-    while matches!(waitid(WaitId::Pid(child), options), Ok(None) | Err(Errno::INTR))
-        && Instant::now() < deadline
-    {
-        thread::sleep(Duration::from_micros(100));
-    }
-}
-
-/// How the ready socket stands. A reset is reported once only.
-fn look_at_ready(socket: &OwnedFd, announced: bool) -> io::Result<Ready> {
-    Ok(match recv(socket, &mut [0_u8; 1], RecvFlags::DONTWAIT) {
-        // an end without anything to read before
-        Ok(_) if !announced => Ready::Unread,
-        Ok(_) => Ready::Read,
-        // whoever else may have a copy of the other end
-        Err(Errno::AGAIN) if announced && spawn::unread(socket) == Some(0) => {
-            // what was unread is gone, too, with an end that was closed in between, and that is told now
-            match recv(socket, &mut [0_u8; 1], RecvFlags::DONTWAIT) {
-                Err(Errno::CONNRESET) => Ready::Unread,
-                _ => Ready::Read,
-            }
-        }
-        Err(Errno::AGAIN | Errno::INTR) => Ready::Open,
-        Err(Errno::CONNRESET) => Ready::Unread,
-        Err(error) => return Err(error.into()),
-    })
-}
-
-/// The status of a bwrap that has ended.
-fn reap(process: &Handle) -> End {
-    let mut failed = false;
-    loop {
-        return match process.reap() {
-            Ok(Some(status)) => match (status.exit_status(), status.terminating_signal()) {
-                (Some(code), _) => End::Exited(code),
-                (_, Some(signal)) => End::Signaled(signal),
-                _ => End::Unknown,
-            },
-            Err(Errno::INTR) => continue,
-            // it is there, and would stay as a zombie
-            Err(_) if !failed && process.is_unreaped() => {
-                failed = true;
-                continue;
-            }
-            // ECHILD: the kernel or somebody else took it
-            Ok(None) | Err(_) => End::Unknown,
-        };
     }
 }
 

@@ -13,7 +13,8 @@ use super::ending::Stop;
 use super::error::{Error, Result, Step};
 use super::keeper;
 use super::leave::UnderWay;
-use super::reach::{GRACE, Reach, Record};
+use super::reach::{GRACE, Reach};
+use super::record::Record;
 use super::wait::{Sources, Ward};
 
 /// How a command is to be stopped if nobody does it by hand.
