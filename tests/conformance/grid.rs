@@ -344,7 +344,9 @@ fn cell(here: &Here, index: usize, answer: i32) -> Result<&'static str, String> 
 fn every_call_denied_in_every_way(here: &Here) {
     let mut numbers = Numbers::seeded(7);
     let (mut counts, mut wrong) = (BTreeMap::new(), Vec::new());
-    for (index, call) in CALLS.iter().enumerate() {
+    // where machines are slow, root and a user try every other one each
+    let share = if std::env::var_os("BWRAP_LAUNCH_TEST_SHARE").is_some() { 2 } else { 1 };
+    for (index, call) in CALLS.iter().enumerate().skip(usize::from(here.root) % share).step_by(share) {
         let first = numbers.index(ANSWERS.len());
         let ours = OURS.contains(&call.name);
         let mut answers: Vec<_> = ANSWERS.iter().cycle().skip(first).take(ANSWERS.len()).collect();
