@@ -124,12 +124,16 @@ fn launch(way: &str, mut command: Command) {
 fn start(here: &Here, way: &str, mark: &str) -> Process {
     let mut process = StdCommand::new(std::env::current_exe().unwrap());
     process.args(["--helper", "crasher"]).arg(here.bwrap.path()).args([way, mark]);
-    process.stdin(ProcessStdio::piped()).stdout(ProcessStdio::piped()).stderr(ProcessStdio::null());
+    process.stdin(ProcessStdio::piped()).stdout(ProcessStdio::piped()).stderr(ProcessStdio::piped());
     let mut child = process.spawn().unwrap();
     let mut line = String::new();
     // whose buffer is empty after that line
     BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-    assert_eq!(line, "ready\n");
+    if line != "ready\n" {
+        let mut said = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        panic!("it has said {line:?}, and {said}");
+    }
     child
 }
 
