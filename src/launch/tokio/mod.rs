@@ -22,7 +22,8 @@
 //! goes to threads of the crate's own, which end when there is no more of it, and only when it is needed: the runtime's may
 //! be busy for as long as somebody likes. That is looking for bwrap ([`Bwrap::find`](crate::Bwrap::find); not with [`Command::bwrap`]), reading a filter from a
 //! descriptor, starting the watchdog ([`Command::die_with_caller`]), writing to whoever else gets the output ([`Command::tee`]), and, of a launch that failed, reading the host and asking bwrap again ([`Explain`](crate::Explain)). Id maps
-//! are waited for like everything else.
+//! are waited for like everything else. One thing is not like that: where there is no PID namespace and bwrap itself was killed, what it
+//! has left is looked for by whoever waits, about a tenth of a millisecond for each process.
 //!
 //! A sandbox gets what the thread has that polls the future (see the crate's root); with several worker threads these should
 //! have the same.
