@@ -1,6 +1,7 @@
 //! Whether what names a place means it: a text also names places in passing, wonders about them, and says that it works there.
 
 use super::denied::{is_denied, is_in_passing};
+use super::lists::{is_example, is_listed};
 use super::words::{clause, stands, stands_whole, token};
 
 /// Whether a phrase is meant as the place where it fails.
@@ -21,6 +22,14 @@ pub(super) fn is_meant(line: &str, word: &str, before: &str, after: &str) -> boo
         && !is_installed(after)
         && !is_wondered_at(before)
         && !is_listed(before, after)
+        && (is_typed(word) || !is_example(before))
+}
+
+/// Whether a phrase is a command, or what one prints: as an example, too, it was typed.
+fn is_typed(word: &str) -> bool {
+    const COMMANDS: &[&str] =
+        &[" run", " exec", " build", " create", " enter", " bud", " compose", "://", "=", ":"];
+    COMMANDS.iter().any(|mark| word.contains(mark)) && !word.starts_with("cloud run")
 }
 
 /// What is started beside what fails: a database, or what registers emulators with the kernel.
@@ -125,6 +134,7 @@ pub(super) fn is_named(word: &str, before: &str, after: &str) -> bool {
         && !is_part(before, after)
         && !is_wondered_at(before)
         && !is_listed(before, after)
+        && !is_example(before)
         && !is_in_passing(before, after)
         && (!is_habit(before, after) || word == "proxmox" && has_container())
         && !(word == "proxmox" && virtual_machine())
@@ -207,38 +217,6 @@ fn is_wondered_at(before: &str) -> bool {
             && !rest.starts_with("to ")
             && !rest.contains("my ")
     })
-}
-
-/// What keeps programs apart, as whoever names its kinds lists them.
-const KINDS: &[&str] = &[
-    "bubblewrap",
-    "bwrap",
-    "docker",
-    "firejail",
-    "flatpak",
-    "incus",
-    "kubernetes",
-    "lxc",
-    "lxd",
-    "nspawn",
-    "podman",
-    "snap",
-    "systemd-nspawn",
-    "unshare",
-];
-
-/// Whether it is one of several kinds in brackets: `nested containers (docker, lxd, bubblewrap)`. A place is named together with what it
-/// is made of: `Env (Kubernetes, EKS, containerd)`.
-fn is_listed(before: &str, after: &str) -> bool {
-    let (Some((_, head)), Some((tail, _))) = (before.rsplit_once('('), after.split_once(')')) else {
-        return false;
-    };
-    let others = head.split(", ").chain(tail.split(", ")).filter(|item| KINDS.contains(&item.trim())).count();
-    let inside = !head.contains(')') && !tail.contains('(');
-    let items = [head, tail].map(|text| text.matches(", ").count()).iter().sum::<usize>();
-    // of a version or a host there is more than a word
-    let short = head.split(", ").chain(tail.split(", ")).all(|item| item.split_whitespace().count() <= 1);
-    inside && items >= 2 && short && others >= 2
 }
 
 /// Whether it is said to be there, and no more.
