@@ -132,6 +132,8 @@ pub(super) fn is_named(word: &str, before: &str, after: &str) -> bool {
         && !is_elsewhere(before, after)
         && !is_installed(after)
         && !is_part(before, after)
+        && !(word == "k8s" && is_of_files(before, after))
+        && !(["lxd", "incus"].contains(&word) && is_daemon(before, after))
         && !is_wondered_at(before)
         && !is_listed(before, after)
         && !is_example(before)
@@ -151,6 +153,29 @@ fn is_part(before: &str, after: &str) -> bool {
     let hyphen = tail.strip_prefix('-').is_some_and(|rest| longer(rest) && !rest.starts_with("container"))
         || head.ends_with('-') && !head.ends_with("in-");
     of_path(head) || tail.contains('@') || tail.contains("://") || hyphen
+}
+
+/// Whether it is a directory or a host, or another phrase has it: `docs/k8s/README.md`, `registry.k8s.io`, `we deploy to k8s pods`.
+fn is_of_files(before: &str, after: &str) -> bool {
+    let [head, tail] = token(before, after);
+    let phrase = [" pod", " container", " manifest"].iter().any(|word| after.starts_with(word));
+    phrase || head.ends_with(['/', '.']) || tail.starts_with('/') || tail.starts_with(".io")
+}
+
+/// Whether a line speaks of what starts containers on this machine, and of none of them: a unit, a row of `snap list`, what a server runs.
+fn is_daemon(before: &str, after: &str) -> bool {
+    let head = before.trim_start_matches(|c: char| c.is_whitespace() || "`$#>*\u{25cf}".contains(c));
+    let unit = [".service", ".socket", " daemon"].iter().any(|end| after.starts_with(end));
+    let managed = ["systemctl ", "service ", "snap "].iter().any(|program| before.contains(program));
+    let row =
+        head.is_empty() && ["/stable", "/edge", "/candidate"].iter().any(|channel| after.contains(channel));
+    let machine = ["server", "machine", "host", "desktop", "laptop", "ubuntu", "debian", "fedora", "arch"];
+    let run = before.ends_with("running ") && has_any(before, &machine);
+    let beside =
+        ["use it with ", "use it beside ", "use it alongside "].iter().any(|with| before.ends_with(with));
+    let container =
+        ["container", "inside", " exec "].iter().any(|word| before.contains(word) || after.contains(word));
+    unit || managed || !container && (row || run || beside)
 }
 
 /// What comes before the name of a place in which something runs.

@@ -60,6 +60,13 @@ fn launchers_platforms_and_machines() {
         ("On a stock Ubuntu 24.04 Docker host", Platform::Docker),
         ("I tried to build steam-snap", Platform::Snap),
         ("bubblewrap in nspawn", Platform::Nspawn),
+        ("Running in our k8s cluster", Platform::Kubernetes),
+        ("Environment: k8s (containerd)", Platform::Kubernetes),
+        ("k8s version 1.29", Platform::Kubernetes),
+        ("$ lxc exec u1 bash", Platform::Lxc),
+        ("I run it in LXD on Ubuntu", Platform::Lxc),
+        ("We are running LXD containers on an Ubuntu host", Platform::Lxc),
+        ("an environment such as my LXC container on Proxmox", Platform::Lxc),
     ] {
         assert_eq!(on(text), [platform], "{text}");
     }
@@ -106,6 +113,23 @@ fn launchers_platforms_and_machines() {
         "I removed steam-snap",
         "See https://github.com/canonical/steam-snap/issues/99",
         "Passes on the GitHub runner",
+        "works in k8s, fails on my laptop",
+        "see docs/k8s/README.md",
+        "image: registry.k8s.io/pause",
+        // what starts containers on a machine
+        "$ sudo systemctl start lxd",
+        "\u{25cf} lxd.service - LXD Container Hypervisor loaded active running",
+        "Ubuntu 24.04 server running lxd and docker",
+        "lxd 5.21 29351 5.21/stable canonical",
+        "$ sudo systemctl start incus",
+        "I use it with lxd",
+        // examples and lists
+        "restricted environments such as LXC, OpenVZ or gVisor",
+        "hosts such as WSL1 or Android",
+        "for example in gVisor or Docker",
+        "Affected: Docker, Podman, Kubernetes, LXC",
+        "(Docker, LXC, Kubernetes etc.)",
+        "common on ChromeOS, Crostini and Proxmox LXC",
     ] {
         assert!(told(beside).host.platforms.present().is_none(), "{beside}");
     }
