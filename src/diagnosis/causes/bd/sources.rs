@@ -47,7 +47,8 @@ pub(super) fn without_it(case: &Case<'_>) -> Vec<Remedy> {
             return told!(BD01, "unexpanded-pattern", path = shown(path)).or(spot.leave_out());
         }
         _ if is_of_windows(path) => return vec![told!(BD01, "path-of-wsl", path = word(path))],
-        _ if is_of_macos(path) => {
+        // whoever has the line may mean a directory of that name
+        _ if is_of_macos(path) && case.sandbox.is_none() => {
             return told!(BD01, "path-of-macos", path = shown(path)).or(spot.leave_out());
         }
         _ if in_container(case) && !unknown => Some(brought()),
