@@ -422,10 +422,7 @@ impl Reader {
         if self.platforms.is_empty() && self.facts.given() != Given::default() {
             self.conclude(Platform::Container, "options of a container's".to_owned());
         }
-        self.hints.extend(self.facts.hints());
-        if self.versions.shows_update() {
-            self.hints.insert(Hint::OpeningBwrap);
-        }
+        self.hints.extend(self.facts.hints().chain(self.versions.hint()));
         let host = self.host(launcher);
         let compositor = self.has(Sign::Compositor) && !self.is_inside();
         let denies_root = self.has(Sign::DeniesRoot);

@@ -114,13 +114,13 @@ pub(super) fn listed(line: &str) -> Vec<(String, String)> {
     items.collect::<Option<Vec<_>>>().map_or_else(Vec::new, |items| items.into_iter().flatten().collect())
 }
 
-/// An item of a list: `None` if it is no name with a value, and within if the name is no parameter's.
-fn item(text: &str) -> Option<Option<(String, String)>> {
+/// An item of a list: `None` if it is no name with a value, and nothing if the name is no parameter's.
+fn item(text: &str) -> Option<Vec<(String, String)>> {
     let (at, apart) =
         APART.iter().filter_map(|apart| Some((text.find(apart)?, apart))).min_by_key(|(at, _)| *at)?;
     let rest = text.get(at + apart.len()..)?.trim();
-    let Some(name) = name(unquoted(text.get(..at)?)) else { return Some(None) };
-    Some(Some((name, told(rest)?)))
+    let Some(name) = name(unquoted(text.get(..at)?)) else { return Some(Vec::new()) };
+    Some(vec![(name, told(rest)?)])
 }
 
 /// A value, behind which stands no more than a word in parentheses: `0`, `` `0` (sysctl) ``.
@@ -151,7 +151,7 @@ pub(super) fn asked(line: &str) -> Option<(String, Option<String>)> {
     let mut words = line.split(apart).filter(|word| !word.is_empty());
     let command = words.find(|word| is_command(word))?;
     let word = words.find(|word| !word.starts_with('-') && *word != ".")?;
-    let whole = command.ends_with("sysctl") == !word.starts_with('/');
+    let whole = command.ends_with("sysctl") != word.starts_with('/');
     let name = name(word.trim_end_matches(':')).filter(|name| whole && name.contains('.'))?;
     let typed = line.get(..start(command))?.trim_end();
     let typed = typed.strip_suffix("sudo").unwrap_or(typed).trim_end();
@@ -278,7 +278,9 @@ mod tests {
     fn headings_say_whose_values_come() {
         let here = |lines: &[&str]| {
             let mut heading = Heading::default();
-            lines.iter().for_each(|line| heading.read(line, !listed(line).is_empty()));
+            for line in lines {
+                heading.read(line, !listed(line).is_empty());
+            }
             heading.is_of_here()
         };
         let row = "| kernel.unprivileged_userns_clone | 0 |";

@@ -2,9 +2,11 @@
 
 use super::said::Said;
 use super::words::around;
+use crate::diagnosis::hint::Hint;
 
 /// What lines tell of versions of bwrap.
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is told by words of its own")]
 pub(super) struct Versions {
     /// The one that failed.
     pub(super) told: Said<Option<String>>,
@@ -53,8 +55,13 @@ impl Versions {
         self.brought |= older && !newer && works || newer && !works && has(CHANGED);
     }
 
+    /// What follows from all lines together.
+    pub(super) fn hint(&self) -> Option<Hint> {
+        self.shows_update().then_some(Hint::OpeningBwrap)
+    }
+
     /// Whether one that opens those directories is what failed, by what is said of others: they work, or were there before.
-    pub(super) fn shows_update(&self) -> bool {
+    fn shows_update(&self) -> bool {
         (self.brought || self.newer && self.older) && !self.alike
     }
 }
