@@ -342,7 +342,7 @@ mod tests {
         };
         assert_eq!(program("/usr/bin/bash -c 'echo OK'"), Some("/usr/bin/bash".into()));
         assert_eq!(program("bash -c true"), Some("bash".into()));
-        for open in ["\"$@\"", "$SHELL", "-- $CMD"] {
+        for open in ["-- \"$@\"", "-- $SHELL", "-- $CMD"] {
             assert_eq!(program(open), None, "{open}");
         }
     }
