@@ -28,6 +28,7 @@ mod folded;
 mod log;
 mod marks;
 mod packages;
+mod reading;
 mod recognise;
 mod retyped;
 mod spelling;
@@ -36,6 +37,7 @@ mod stage;
 mod status;
 mod table;
 mod unstarted;
+mod wrapped;
 /// The message that ended bwrap, among all that were said: the first that is known, unless a text tells that it is over, or has another
 /// instead now.
 pub(crate) fn decisive(messages: &[Message]) -> Option<&Message> {

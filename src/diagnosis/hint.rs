@@ -81,4 +81,8 @@ pub(super) enum Hint {
     FileCapabilities,
     /// Sharing process ids with whoever starts an application of Flatpak's.
     ParentPids,
+    /// Steam was started as an application of Flatpak's.
+    SteamOfFlatpak,
+    /// The bwrap that failed opens the directories on the way to a destination: one that does not works, or was there before.
+    OpeningBwrap,
 }

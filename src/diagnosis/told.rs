@@ -10,11 +10,13 @@ mod here;
 mod hints;
 mod kernels;
 mod launchers;
+mod lists;
 mod meant;
 mod modules;
 mod mood;
 mod mounts;
 mod options;
+mod parameters;
 mod places;
 mod prompts;
 mod said;
@@ -25,6 +27,7 @@ mod tried;
 mod units;
 mod unshared;
 mod values;
+mod versions;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -200,11 +203,13 @@ struct Reader {
     sets: bool,
     /// The kernel parameter that was just looked at, whose value is the next line.
     asked: Option<String>,
+    /// What a list or a table begins with.
+    heading: parameters::Heading,
     mounts: Vec<Mount>,
     unit: Vec<String>,
     files: BTreeSet<PathBuf>,
     tried: BTreeSet<&'static str>,
-    version: Said<Option<String>>,
+    versions: versions::Versions,
     bwrap: Said<(PathBuf, bool)>,
     chromium_os: Option<&'static str>,
     module: Said<Module>,
@@ -299,30 +304,38 @@ impl Reader {
         if let Some(release) = values::release(line) {
             self.release.note(release.to_owned());
         }
-        if let Some(name) = values::absent(line) {
-            self.sysctls.entry(name).or_default().note(None);
-        }
-        let value = self.asked.take().zip(values::value(line));
-        let printed = value.or_else(|| values::parameter(line)).filter(|_| !self.sets);
-        if let Some((name, value)) = printed {
-            self.sysctls.entry(name).or_default().note(Some(value));
-        }
-        if let Some((name, value)) = switches::switch(lower).or_else(|| switches::set(lower)) {
-            self.said_sysctls.entry(name).or_default().note(Some(value));
-        }
-        self.sets = values::sets_parameter(lower);
-        self.asked = values::asked(line);
+        self.read_parameters(line, lower);
         self.mounts.extend(mounts::mount(line));
         let settings = units::unit_settings(line);
         self.unit
             .extend(settings.into_iter().filter(|setting| !self.unit.contains(setting)).collect::<Vec<_>>());
         self.files.extend(values::file(line));
-        for version in values::versions(line) {
-            self.version.note(version);
-        }
+        self.versions.read(line);
         if let Some(bwrap) = values::bwrap(line) {
             self.bwrap.note(bwrap);
         }
+    }
+
+    /// Kernel parameters that a line shows, or says.
+    fn read_parameters(&mut self, line: &str, lower: &str) {
+        if let Some(name) = parameters::absent(line) {
+            self.sysctls.entry(name).or_default().note(None);
+        }
+        let answered = self.asked.take().zip(parameters::answer(line));
+        let (asked, beside) = parameters::asked(line).unzip();
+        let beside = asked.clone().zip(beside.flatten());
+        let printed = answered.or_else(|| parameters::parameter(line)).or(beside);
+        let listed = if printed.is_none() { parameters::listed(line) } else { Vec::new() };
+        self.heading.read(lower, !listed.is_empty());
+        let listed = listed.into_iter().filter(|_| self.heading.is_of_here());
+        for (name, value) in printed.into_iter().chain(listed).filter(|_| !self.sets) {
+            self.sysctls.entry(name).or_default().note(Some(value));
+        }
+        if let Some((name, value)) = switches::switch(lower).or_else(|| switches::set(lower)) {
+            self.said_sysctls.entry(name).or_default().note(Some(value));
+        }
+        self.sets = parameters::sets_parameter(lower);
+        self.asked = asked.filter(|_| !self.sets);
     }
 
     /// Keeps by what a platform is known first; of the names of LXC the one that says whose it is.
@@ -409,7 +422,7 @@ impl Reader {
         if self.platforms.is_empty() && self.facts.given() != Given::default() {
             self.conclude(Platform::Container, "options of a container's".to_owned());
         }
-        self.hints.extend(self.facts.hints());
+        self.hints.extend(self.facts.hints().chain(self.versions.hint()));
         let host = self.host(launcher);
         let compositor = self.has(Sign::Compositor) && !self.is_inside();
         let denies_root = self.has(Sign::DeniesRoot);
@@ -418,7 +431,7 @@ impl Reader {
         let signs = [Sign::NixOs, Sign::Android, Sign::Wsl, Sign::Sudo, Sign::Typed, Sign::Landlock];
         let [nixos, android, wsl, sudo, typed, landlock] = signs.map(|sign| self.has(sign));
         let (given, nests) = (self.facts.given(), self.facts.nests);
-        let (version, bwrap) = (self.version.once().cloned().flatten(), self.bwrap.once().cloned());
+        let (version, bwrap) = (self.versions.told.once().cloned().flatten(), self.bwrap.once().cloned());
         let typed = typed && self.unit.is_empty();
         let spoken =
             self.platforms.iter().filter(|(_, seen)| seen.spoken).map(|(platform, _)| *platform).collect();

@@ -154,7 +154,13 @@ fn diagnose(task: &Explain, message: &[u8], format: Format) -> Result<()> {
 /// By the line that stands beside the message, if that can have failed so.
 fn with_line_of(text: &[u8], symptom: &Symptom, host: &Host) -> Diagnosis {
     let alone = diagnosis::diagnose_pasted(symptom, host, None);
-    let Some(sandbox) = symptom.message().and_then(|_| line::in_text(text)) else { return alone };
+    let Some(message) = symptom.message() else { return alone };
+    let Some((sandbox, program)) = line::in_text(text) else { return alone };
+    // bwrap prints the word that it was to execute: another line started another program
+    let executed = message.subject().filter(|_| message.pattern() == Some("execvp %s"));
+    if executed.zip(program.as_deref()).is_some_and(|(executed, program)| executed != program) {
+        return alone;
+    }
     let mut diagnosis = diagnosis::diagnose_pasted(symptom, host, Some(&sandbox));
     // one that is left aside has a note of its own
     if diagnosis.notes.len() > alone.notes.len() {

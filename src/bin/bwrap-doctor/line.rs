@@ -106,8 +106,9 @@ pub(crate) fn of_file(path: &Path) -> Result<Line> {
 const MOST_LINES: usize = 4_000;
 
 /// The line of bwrap's that a text shows to have been typed or traced: the last one before bwrap's message, or the first one after it. One
-/// with something in it that a shell would expand, or that is left out (`...`), is none.
-pub(crate) fn in_text(text: &[u8]) -> Option<Sandbox> {
+/// with something in it that a shell would expand, or that is left out (`...`), is none. With it the program that it starts, where it is
+/// plainly named.
+pub(crate) fn in_text(text: &[u8]) -> Option<(Sandbox, Option<OsString>)> {
     let text = String::from_utf8_lossy(text);
     let lines: Vec<&str> = text.lines().take(MOST_LINES).collect();
     let said = lines.iter().position(|line| line.contains("bwrap: ")).unwrap_or(lines.len());
@@ -136,7 +137,7 @@ fn is_well(before: &[&str]) -> bool {
 }
 
 /// The sandbox of a line, with those that go on with it, if it is bwrap's.
-fn typed(lines: &[&str], before: Option<&&str>) -> Option<Sandbox> {
+fn typed(lines: &[&str], before: Option<&&str>) -> Option<(Sandbox, Option<OsString>)> {
     let first = lines.first()?.trim();
     let options = first.starts_with("--")
         && before.is_some_and(|line| line.to_lowercase().contains("bwrap") && line.trim_end().ends_with(':'));
@@ -167,12 +168,12 @@ fn typed(lines: &[&str], before: Option<&&str>) -> Option<Sandbox> {
     {
         return None;
     }
-    let sandbox = match Command::from_args(words.clone()) {
-        Ok(command) => command.get_sandbox().clone(),
-        Err(ParseError::NoCommand) => Sandbox::from_args(words).ok()?,
+    let (sandbox, program) = match Command::from_args(words.clone()) {
+        Ok(command) => (command.get_sandbox().clone(), Some(command.get_program().to_owned())),
+        Err(ParseError::NoCommand) => (Sandbox::from_args(words).ok()?, None),
         Err(_) => return None,
     };
-    (!sandbox.operations().is_empty()).then_some(sandbox)
+    (!sandbox.operations().is_empty()).then(|| (sandbox, program.filter(|program| !open(program))))
 }
 
 /// Whether a word is bwrap where a program's name stands: first, behind a prompt or a shell's trace, or behind what starts programs.
@@ -328,6 +329,21 @@ mod tests {
         }
         for before in ["These checks succeed on the same host:\n\nunshare -Urn true", "This works:\n```"] {
             assert!(in_text(format!("{said}\n{before}\n{line}").as_bytes()).is_none(), "{before}");
+        }
+    }
+
+    #[test]
+    fn the_program_of_a_line_is_known_where_it_is_named() {
+        let program = |command: &str| {
+            let text = format!(
+                "$ bwrap --ro-bind /usr /usr {command}\nbwrap: execvp /bin/bash: No such file or directory"
+            );
+            in_text(text.as_bytes()).unwrap().1
+        };
+        assert_eq!(program("/usr/bin/bash -c 'echo OK'"), Some("/usr/bin/bash".into()));
+        assert_eq!(program("bash -c true"), Some("bash".into()));
+        for open in ["-- \"$@\"", "-- $SHELL", "-- $CMD"] {
+            assert_eq!(program(open), None, "{open}");
         }
     }
 }

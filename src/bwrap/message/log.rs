@@ -9,17 +9,19 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::sync::LazyLock;
 
-use super::errno::{self, find};
+use super::errno::find;
 use super::finder::Finder;
-use super::folded::{Folded, may_begin};
+use super::folded::may_begin;
 use super::marks::{Start, named, plain, trims, without_marks};
 use super::packages::is_of_packages;
-use super::recognise::{Found, is_begun, literal_len, recognise};
+use super::reading::{Fit, is_telling, is_worded, read};
+use super::recognise::{is_begun, recognise};
 use super::retyped;
 use super::spoken::{self, Spoken};
 use super::status::is_status;
-use super::table::{Row, TABLE, Tail};
+use super::table::{Row, TABLE};
 use super::unstarted::{is_error, is_inside, not_started};
+use super::wrapped::{in_sentence, over_lines};
 use super::{Errno, MOST_BYTES, Message, PREFIX, split_level};
 
 /// What a text turned out to hold.
@@ -33,12 +35,8 @@ pub(crate) enum Said {
     Nothing,
 }
 
-/// A path may have newlines in it. Each line more is read once more.
-const MOST_LINES: usize = 8;
-/// A line of so many bytes may have ended at the edge of a terminal.
-const EDGE: usize = 60;
-/// So many lines more may a message be broken into.
-const MOST_BROKEN: usize = 3;
+/// So many bytes of a message's words are a beginning that is no other's.
+const LEAST_BEGUN: usize = 24;
 /// So many messages are looked at with all that could be around them.
 const MOST_MESSAGES: usize = 64;
 /// So many times in a line bwrap may be named.
@@ -205,18 +203,6 @@ fn without_titles(mut messages: Vec<Message>) -> Vec<Message> {
     messages
 }
 
-/// Whether a line begins something of its own, so that no message of the line before goes on in it: a message of bwrap's, or what
-/// was typed behind a prompt.
-fn starts_anew(line: &[u8]) -> bool {
-    let line = unquoted(line);
-    let mut words = line.split(|byte| *byte == b' ');
-    let prompt =
-        |word: &[u8]| matches!(word, [.., b'$' | b'#' | b'%'] | [0xe2, 0x9d, 0xaf] | [0xe2, 0x9e, 0x9c]);
-    let typed =
-        words.next().is_some_and(prompt) || line.first() == Some(&b'[') && words.next().is_some_and(prompt);
-    typed && line.contains(&b' ') || named(line).any(|start| start.colon)
-}
-
 /// What strace(1) saw being written, in lines of its own, if that is what was pasted. It shows a part of a string at a time, and of a long
 /// one the beginning.
 fn traced(lines: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
@@ -249,30 +235,6 @@ fn traced(lines: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
     (!all.is_empty()).then(|| all.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).chain(others).collect())
 }
 
-/// How well a reading of a text explains it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Fit {
-    /// Not at all.
-    No,
-    /// A known message that ends in a path or the like, with nothing to say where that ends.
-    Open,
-    /// A known message to its last word, without the error that belongs to it.
-    Whole,
-    /// All of it.
-    Known,
-}
-
-fn fit(found: &Found<'_>) -> Fit {
-    let known = found.errno.is_some_and(|text| Errno::read(text).code().is_some());
-    let tail = found.reason.map_or(found.row.tail, |reason| reason.tail);
-    match tail {
-        _ if known || found.row.implied.is_some() => Fit::Known,
-        Tail::Plain if !found.open && found.errno.is_none() => Fit::Known,
-        _ if found.open || found.errno.is_some() => Fit::Open,
-        _ => Fit::Whole,
-    }
-}
-
 /// The message that a line with bwrap's name holds.
 fn in_line(line: &[u8], first: Start, after: &[Vec<u8>], thorough: bool, retype: bool) -> Option<Message> {
     let words = |start: Start| line.get(start.words..);
@@ -302,10 +264,16 @@ fn in_line(line: &[u8], first: Start, after: &[Vec<u8>], thorough: bool, retype:
     let open = line.trim_ascii_end().ends_with(b":");
     // a sentence may have been broken behind any of its colons
     let broken = own.or_else(|| named(line).find(|start| start.colon).filter(|_| open && best.is_some()));
-    let begun = own.is_some_and(|start| words(start).is_some_and(is_begun));
+    let begun = own.is_some_and(|start| words(start).is_some_and(|words| is_begun(words, LEAST_BEGUN)));
     if best.as_ref().is_none_or(|(fit, _)| *fit < Fit::Whole || open || begun)
         && let Some(start) = broken
         && let Some(joined) = over_lines(words(start)?, after, best.is_some())
+    {
+        return Some(joined);
+    }
+    if best.as_ref().is_none_or(|(fit, _)| *fit < Fit::Whole)
+        && let Some(joined) =
+            named(line).filter(|start| start.colon).find_map(|start| in_sentence(words(start)?, after))
     {
         return Some(joined);
     }
@@ -368,84 +336,6 @@ fn of_loader(line: &[u8], message: &Message) -> Option<Message> {
     same.then_some(whole)
 }
 
-/// A message whose path has newlines in it, or one that a terminal broke at its edge.
-fn over_lines(first: &[u8], after: &[Vec<u8>], is_known: bool) -> Option<Message> {
-    let end = after.iter().position(|line| starts_anew(line));
-    let after = end.and_then(|end| after.get(..end)).unwrap_or(after);
-    let joined = |count: usize, by: &[u8]| {
-        let mut text = first.to_vec();
-        for line in after.get(..count)? {
-            text.extend_from_slice(by);
-            text.extend_from_slice(line);
-        }
-        Some(text).filter(|text| text.len() <= MOST_BYTES)
-    };
-    let known = |text: &[u8]| recognise(text).is_some_and(|found| fit(&found) == Fit::Known);
-    if is_known {
-        // all that was pasted, if it makes sense as one
-        let rest = after.iter().rposition(|line| !line.trim_ascii().is_empty()).map_or(0, |last| last + 1);
-        let whole = (1..MOST_LINES).contains(&rest).then(|| joined(rest, b"\n")).flatten();
-        // an edge in the middle of a path is likelier than a path with a newline
-        let edge = first.len() >= EDGE || after.first().is_some_and(|line| line.starts_with(b"  "));
-        let unbroken = (1..MOST_BROKEN).filter(|_| edge).find_map(|count| {
-            let mut text = first.trim_ascii_end().to_vec();
-            after.get(..count)?.iter().for_each(|line| text.extend_from_slice(unquoted(line)));
-            Some(text).filter(|text| text.len() <= MOST_BYTES && known(text))
-        });
-        if let Some(text) = unbroken {
-            return Some(Message::parse(&text));
-        }
-        if let Some(text) = whole.filter(|text| known(text)) {
-            let whole = Message::parse(&text);
-            // words that go on over an edge say more than a path with a newline
-            let worded = filled(first, after, is_known).filter(|filled| wording(filled) > wording(&whole));
-            return Some(worded.unwrap_or(whole));
-        }
-    } else {
-        let texts = (1..MOST_LINES).map_while(|count| joined(count, b"\n"));
-        if let Some(text) = texts.into_iter().find(|text| recognise(text).is_some()) {
-            return Some(Message::parse(&text));
-        }
-    }
-    let next = after.first()?.trim_ascii();
-    let broken = joined(1, b"").into_iter().filter(|text| known(text)).map(|text| Message::parse(&text));
-    let mut broken = broken.filter(|message| {
-        // the break is in the error's text: else what follows is a line of its own
-        let error = message.errno().map_or("", Errno::text).as_bytes();
-        !next.is_empty() && error.len() > next.len() && error.ends_with(next)
-    });
-    filled(first, after, is_known).or_else(|| broken.next())
-}
-
-/// A line without what mail and terminals put in front of it.
-fn unquoted(line: &[u8]) -> &[u8] {
-    let mark = |byte: &u8| byte.is_ascii_whitespace() || b">|".contains(byte);
-    let begin = line.iter().position(|byte| !mark(byte)).unwrap_or(line.len());
-    line.get(begin..).unwrap_or_default().trim_ascii_end()
-}
-
-/// A message in a paragraph that was filled and indented, quoted or not: with one blank for each break.
-fn filled(first: &[u8], after: &[Vec<u8>], is_known: bool) -> Option<Message> {
-    let mut text = first.trim_ascii_end().to_vec();
-    let least = wording(&read(first, true, None).1);
-    for line in after.iter().take(MOST_BROKEN) {
-        let begun = text.len();
-        let end = text.rsplit(|byte| *byte == b':').next().unwrap_or_default().trim_ascii().to_vec();
-        text.push(b' ');
-        text.extend_from_slice(unquoted(line));
-        let (fit, message) = read(text.get(..MOST_BYTES).unwrap_or(&text), true, None);
-        let error = message.errno().map_or("", Errno::text).as_bytes();
-        // of a message that is known without it, only the error's text or bwrap's own words may go on: else what follows is a line
-        // of its own
-        let goes_on =
-            !is_known || error.len() > end.len() && error.starts_with(&end) || wording(&message) > least;
-        if fit == Fit::Known && goes_on && message.text().len() > begun {
-            return Some(message);
-        }
-    }
-    None
-}
-
 /// The message in a line without bwrap's name. What others may say as well needs to be all there is, or the whole line among others
 /// about bwrap or Flatpak.
 fn unnamed(line: &[u8], single: bool, about: bool) -> Option<Message> {
@@ -476,142 +366,6 @@ fn unnamed(line: &[u8], single: bool, about: bool) -> Option<Message> {
         let rooted = message.path().into_iter().chain(message.source()).all(std::path::Path::has_root);
         (fit == Fit::Known && rooted && is_telling(&message)).then_some(message)
     })
-}
-
-/// Whether so much of a message is bwrap's own that nothing else is worded alike by chance.
-fn is_worded(message: &Message, least: usize) -> bool {
-    wording(message) >= least
-}
-
-/// How much of a message is bwrap's own.
-fn wording(message: &Message) -> usize {
-    let text = |pattern: Option<&str>| pattern.map_or(0, literal_len);
-    text(message.pattern()) + text(message.reason())
-}
-
-/// Whether nobody but bwrap words it like that.
-fn is_telling(message: &Message) -> bool {
-    let root = |name: &[u8]| find(message.text().as_encoded_bytes(), name).is_some();
-    message.stage() != super::Stage::Loader
-        && (is_worded(message, 15) || root(b"/newroot") || root(b"/oldroot"))
-}
-
-/// Reads a text up to where its message ends.
-fn read(text: &[u8], thorough: bool, quote: Option<u8>) -> (Fit, Message) {
-    let text = text.get(..MOST_BYTES).unwrap_or(text);
-    let strict = recognise(text);
-    // what follows it is bwrap's advice, and says nothing more; the end of a string is none
-    if let Some(found) = strict.as_ref().filter(|found| found.open && found.row.implied.is_some()) {
-        // a quotation ends where it is closed; in bwrap's own words are apostrophes only
-        let mark = quote.filter(|quote| b"\"`".contains(quote));
-        let closed = mark.and_then(|quote| text.get(..text.iter().position(|byte| *byte == quote)?));
-        if let Some((closed, found)) = closed.and_then(|closed| Some((closed, recognise(closed)?)))
-            && fit(&found) == Fit::Known
-        {
-            return (Fit::Known, Message::of(closed, Some(found)));
-        }
-        let [.., whole] = trims(text, quote);
-        let whole = whole.strip_suffix(b"\"").or(whole.strip_suffix(b"`")).unwrap_or(whole);
-        if fit(found) == Fit::Known
-            && let Some(found) = recognise(whole)
-        {
-            return (Fit::Known, Message::of(whole, Some(found)));
-        }
-    }
-    if !thorough || strict.as_ref().is_some_and(|found| fit(found) == Fit::Known && !found.open) {
-        // a string of JSON has its quotation marks escaped
-        if let Some(message) = thorough.then(|| unescaped(text)).flatten() {
-            return (Fit::Known, message);
-        }
-        return (strict.as_ref().map_or(Fit::No, fit), Message::of(text, strict));
-    }
-    if let Some(message) = unescaped(text) {
-        return (Fit::Known, message);
-    }
-    if let Some(message) = reworded(text, quote) {
-        return message;
-    }
-    let mut best: Option<((Fit, usize), Message)> = None;
-    let mut weigh = |found: Found<'_>, text: &[u8]| {
-        let rank = (fit(&found), found.literal);
-        if best.as_ref().is_none_or(|(other, _)| rank > *other) {
-            best = Some((rank, Message::of(text, Some(found))));
-        }
-        rank.0 == Fit::Known
-    };
-    for head in ends(text).filter_map(|end| text.get(..end)) {
-        let Some(found) = recognise(head).filter(|found| !found.open) else { continue };
-        if fit(&found) == Fit::Known {
-            return (Fit::Known, Message::of(head, Some(found)));
-        }
-        if fit(&found) == Fit::Whole {
-            weigh(found, head);
-        }
-    }
-    let trims = trims(text, quote);
-    for trimmed in trims {
-        recognise(trimmed).map(|found| weigh(found, trimmed));
-        let folded = Folded::of(trimmed);
-        folded.recognise(folded.bytes.len()).map(|found| weigh(found, trimmed));
-    }
-    let folded = Folded::of(text);
-    let whole = std::iter::once(folded.bytes.len());
-    for end in whole.chain(ends(&folded.bytes)) {
-        if let Some(found) = folded.recognise(end).filter(|found| fit(found) >= Fit::Whole && !found.open)
-            && weigh(found, folded.head(end))
-        {
-            break;
-        }
-    }
-    match best {
-        Some(((fit, _), message)) => (fit, message),
-        None => (Fit::No, Message::parse(text)),
-    }
-}
-
-/// A message whose error was cut within or translated, if it is a known one with the whole error.
-fn reworded(text: &[u8], quote: Option<u8>) -> Option<(Fit, Message)> {
-    let [.., within] = trims(text, quote);
-    let reworded = errno::reworded(within)?;
-    let error = reworded.error.map(|error| [b": ", error.as_bytes()].concat());
-    let whole = [reworded.head, &error.unwrap_or_default()].concat();
-    let found = recognise(&whole)?;
-    Some((fit(&found), Message::of(reworded.shown, Some(found))))
-}
-
-/// The message in a string of JSON or source code, up to where that ends, if it makes sense without the escapes. A log driver
-/// may have escaped what was escaped before.
-fn unescaped(text: &[u8]) -> Option<Message> {
-    let mut text = text.to_vec();
-    for _ in 0..3 {
-        find(&text, b"\\\"").or_else(|| find(&text, b"\\'"))?;
-        let mut plain = Vec::with_capacity(text.len());
-        let mut bytes = text.iter().copied();
-        while let Some(byte) = bytes.next() {
-            match byte {
-                b'"' => break,
-                b'\\' => match bytes.next() {
-                    Some(b'n' | b'r') | None => break,
-                    Some(b't') => plain.push(b'\t'),
-                    Some(other) => plain.push(other),
-                },
-                byte => plain.push(byte),
-            }
-        }
-        if let Some(found) = recognise(&plain).filter(|found| fit(found) == Fit::Known) {
-            return Some(Message::of(&plain, Some(found)));
-        }
-        text = plain;
-    }
-    None
-}
-
-/// Where a message may end: before anything that is not part of a word or a path.
-fn ends(text: &[u8]) -> impl Iterator<Item = usize> {
-    const MOST: usize = 512;
-    let inner = |byte: &u8| byte.is_ascii_alphanumeric() || b"/_-%".contains(byte);
-    let at = (1..text.len()).filter(move |at| text.get(*at).is_some_and(|byte| !inner(byte)));
-    at.chain(std::iter::once(text.len())).take(MOST)
 }
 
 /// The quotation mark that a message stands in.

@@ -53,13 +53,12 @@ pub(super) fn recognise(text: &[u8]) -> Option<Found<'_>> {
     best.map(|(_, found)| found)
 }
 
-/// Whether a text is the beginning of a long message, and no more: it was broken within its words.
-pub(super) fn is_begun(text: &[u8]) -> bool {
-    const LEAST: usize = 24;
+/// Whether a text of at least so many bytes is the beginning of a message, and no more: it was broken within its words.
+pub(super) fn is_begun(text: &[u8], least: usize) -> bool {
     let text = text.trim_ascii_end();
     let rows = TABLE.iter().flat_map(|(_, rows)| *rows).flat_map(Row::wordings);
     let mut leads = rows.map(|(text, _)| split_hole(text).0.as_bytes());
-    text.len() >= LEAST && leads.any(|lead| lead.get(text.len()) == Some(&b' ') && lead.starts_with(text))
+    text.len() >= least && leads.any(|lead| lead.get(text.len()) == Some(&b' ') && lead.starts_with(text))
 }
 
 /// The wording alone and, if reasons may follow it, with each of them.

@@ -822,3 +822,53 @@ fn a_quotation_ends_where_it_is_closed() {
         assert_eq!(shown.as_deref(), Some(said), "{text}");
     }
 }
+
+/// What agents and terminals print at their edge, in the middle of somebody's sentence.
+#[test]
+fn a_sentence_is_broken_within_bwraps_words() {
+    for (text, said) in [
+        (
+            "  - it is failing on real file reads/writes with bwrap: loopback:\n  Failed RTM_NEWADDR: Operation not permitted",
+            "loopback: Failed RTM_NEWADDR: Operation not permitted",
+        ),
+        (
+            "it fails with bwrap: setting up uid\nmap: Permission denied",
+            "setting up uid map: Permission denied",
+        ),
+        ("All commands report \"bwrap: Unknown\n  option --argv0\"", "Unknown option --argv0"),
+        (
+            "- sandbox: bwrap: Can't mkdir parents for\n  /home/u/.cache: Permission denied",
+            "Can't mkdir parents for /home/u/.cache: Permission denied",
+        ),
+        (
+            "bwrap: Can't create file at\n     /home/u/x: Read-only file system",
+            "Can't create file at /home/u/x: Read-only file system",
+        ),
+        (
+            "bwrap: Can't bind mount /oldroot/home/u/My\n    Games on /newroot/home/u/My Games: Unable to mount source on destination: No such device",
+            "Can't bind mount /oldroot/home/u/My Games on /newroot/home/u/My Games: Unable to mount source on destination: No such device",
+        ),
+        (
+            "bwrap: Can't bind mount /oldroot/home/u/steamapps/common/Steamworks\nShared on /newroot/home/u/steamapps/common/Steamworks Shared: Unable to mount source on destination: No such device",
+            "Can't bind mount /oldroot/home/u/steamapps/common/Steamworks Shared on /newroot/home/u/steamapps/common/Steamworks Shared: Unable to mount source on destination: No such device",
+        ),
+    ] {
+        assert_eq!(found(text).unwrap().text(), OsStr::new(said), "{text}");
+    }
+    let path = |text: &str| found(text).unwrap().path().unwrap().to_path_buf();
+    // no blank belongs within a path
+    let narrow = "bwrap: Can't mkdir /home/u/very-long-\n     name/x: Permission denied";
+    assert_eq!(path(narrow), Path::new("/home/u/very-long-name/x"));
+    let whole = "bwrap: Can't mkdir /a/b: Permission denied\n     for /c: Permission denied";
+    assert_eq!(path(whole), Path::new("/a/b"));
+    // one that has a newline
+    let newline = "bwrap: Can't bind mount /oldroot/home/u/a\nb on /newroot/x: Unable to mount source on destination: No such device";
+    assert_eq!(found(newline).unwrap().source(), Some(Path::new("/home/u/a\nb")));
+    for text in [
+        "we install bwrap: Failed builds\nare retried",
+        "see bwrap: Unknown\n$ bwrap --version",
+        "see bwrap: Unknown\noption or not, who knows",
+    ] {
+        assert!(found(text).is_none_or(|message| message.pattern().is_none()), "{text}");
+    }
+}

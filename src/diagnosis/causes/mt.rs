@@ -1,5 +1,6 @@
 //! Security modules and system call filters that deny mounting, walking paths, changing the root and setting the host name.
 
+mod layers;
 pub(super) mod resources;
 
 use super::bd::binds::remount_locked;

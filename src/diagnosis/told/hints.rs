@@ -60,6 +60,7 @@ const HINTS: &[(Hint, &[&str])] = &[
         ],
     ),
     (Hint::FlatpakRun, &["flatpak run"]),
+    (Hint::SteamOfFlatpak, &["flatpak run com.valvesoftware.steam"]),
     (Hint::FlatpakInstall, &["flatpak install", "flatpak update"]),
     (Hint::FlatpakBuild, &["flatpak-builder", "flatpak build"]),
     (Hint::BeforeApp, &["ldconfig failed", "failed to sync with dbus proxy"]),

@@ -1,6 +1,7 @@
 //! Whether what names a place means it: a text also names places in passing, wonders about them, and says that it works there.
 
 use super::denied::{is_denied, is_in_passing};
+use super::lists::{is_example, is_listed};
 use super::words::{clause, stands, stands_whole, token};
 
 /// Whether a phrase is meant as the place where it fails.
@@ -21,6 +22,14 @@ pub(super) fn is_meant(line: &str, word: &str, before: &str, after: &str) -> boo
         && !is_installed(after)
         && !is_wondered_at(before)
         && !is_listed(before, after)
+        && (is_typed(word) || !is_example(before))
+}
+
+/// Whether a phrase is a command, or what one prints: as an example, too, it was typed.
+fn is_typed(word: &str) -> bool {
+    const COMMANDS: &[&str] =
+        &[" run", " exec", " build", " create", " enter", " bud", " compose", "://", "=", ":"];
+    COMMANDS.iter().any(|mark| word.contains(mark)) && !word.starts_with("cloud run")
 }
 
 /// What is started beside what fails: a database, or what registers emulators with the kernel.
@@ -123,8 +132,11 @@ pub(super) fn is_named(word: &str, before: &str, after: &str) -> bool {
         && !is_elsewhere(before, after)
         && !is_installed(after)
         && !is_part(before, after)
+        && (word != "k8s" || !is_of_files(before, after))
+        && (!["lxd", "incus"].contains(&word) || !is_daemon(before, after))
         && !is_wondered_at(before)
         && !is_listed(before, after)
+        && !is_example(before)
         && !is_in_passing(before, after)
         && (!is_habit(before, after) || word == "proxmox" && has_container())
         && !(word == "proxmox" && virtual_machine())
@@ -141,6 +153,29 @@ fn is_part(before: &str, after: &str) -> bool {
     let hyphen = tail.strip_prefix('-').is_some_and(|rest| longer(rest) && !rest.starts_with("container"))
         || head.ends_with('-') && !head.ends_with("in-");
     of_path(head) || tail.contains('@') || tail.contains("://") || hyphen
+}
+
+/// Whether it is a directory or a host, or another phrase has it: `docs/k8s/README.md`, `registry.k8s.io`, `we deploy to k8s pods`.
+fn is_of_files(before: &str, after: &str) -> bool {
+    let [head, tail] = token(before, after);
+    let phrase = [" pod", " container", " manifest"].iter().any(|word| after.starts_with(word));
+    phrase || head.ends_with(['/', '.']) || tail.starts_with('/') || tail.starts_with(".io")
+}
+
+/// Whether a line speaks of what starts containers on this machine, and of none of them: a unit, a row of `snap list`, what a server runs.
+fn is_daemon(before: &str, after: &str) -> bool {
+    let head = before.trim_start_matches(|c: char| c.is_whitespace() || "`$#>*\u{25cf}".contains(c));
+    let unit = [".service", ".socket", " daemon"].iter().any(|end| after.starts_with(end));
+    let managed = ["systemctl ", "service ", "snap "].iter().any(|program| before.contains(program));
+    let row =
+        head.is_empty() && ["/stable", "/edge", "/candidate"].iter().any(|channel| after.contains(channel));
+    let machine = ["server", "machine", "host", "desktop", "laptop", "ubuntu", "debian", "fedora", "arch"];
+    let run = before.ends_with("running ") && has_any(before, &machine);
+    let beside =
+        ["use it with ", "use it beside ", "use it alongside "].iter().any(|with| before.ends_with(with));
+    let container =
+        ["container", "inside", " exec "].iter().any(|word| before.contains(word) || after.contains(word));
+    unit || managed || !container && (row || run || beside)
 }
 
 /// What comes before the name of a place in which something runs.
@@ -207,38 +242,6 @@ fn is_wondered_at(before: &str) -> bool {
             && !rest.starts_with("to ")
             && !rest.contains("my ")
     })
-}
-
-/// What keeps programs apart, as whoever names its kinds lists them.
-const KINDS: &[&str] = &[
-    "bubblewrap",
-    "bwrap",
-    "docker",
-    "firejail",
-    "flatpak",
-    "incus",
-    "kubernetes",
-    "lxc",
-    "lxd",
-    "nspawn",
-    "podman",
-    "snap",
-    "systemd-nspawn",
-    "unshare",
-];
-
-/// Whether it is one of several kinds in brackets: `nested containers (docker, lxd, bubblewrap)`. A place is named together with what it
-/// is made of: `Env (Kubernetes, EKS, containerd)`.
-fn is_listed(before: &str, after: &str) -> bool {
-    let (Some((_, head)), Some((tail, _))) = (before.rsplit_once('('), after.split_once(')')) else {
-        return false;
-    };
-    let others = head.split(", ").chain(tail.split(", ")).filter(|item| KINDS.contains(&item.trim())).count();
-    let inside = !head.contains(')') && !tail.contains('(');
-    let items = [head, tail].map(|text| text.matches(", ").count()).iter().sum::<usize>();
-    // of a version or a host there is more than a word
-    let short = head.split(", ").chain(tail.split(", ")).all(|item| item.split_whitespace().count() <= 1);
-    inside && items >= 2 && short && others >= 2
 }
 
 /// Whether it is said to be there, and no more.

@@ -109,11 +109,22 @@ pub(super) fn said(line: &str) -> Vec<State> {
     status.into_iter().chain(sentences).collect()
 }
 
+/// What the modes of a filter mean.
+const MODES: &[&str] =
+    &["disabled", "enabled", "filter", "filtered", "no filter", "none", "off", "on", "strict", "unfiltered"];
+
 /// A line of /proc/self/status that tells of a process: its name and its value.
 pub(super) fn status(line: &str) -> Option<(&str, &str)> {
     const NAMES: &[&str] = &["Seccomp", "NoNewPrivs", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
-    let (name, value) = line.trim().split_once(':')?;
-    let value = value.trim();
+    // and how people write it: in a list, in a table, with what it means
+    let mark = |c: char| c.is_whitespace() || "`|>*-".contains(c);
+    let (name, value) = line.trim_matches(mark).split_once([':', '|', '='])?;
+    let (name, value) = (name.trim_matches(mark), value.trim_matches(mark));
+    let meaning = value.split_once(" (").and_then(|(value, aside)| Some((value, aside.strip_suffix(')')?)));
+    let value = match meaning {
+        Some((value, meaning)) if MODES.contains(&meaning) && !name.starts_with("Cap") => value.trim(),
+        _ => value,
+    };
     let hexadecimal = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_hexdigit());
     let known = NAMES.contains(&name) && hexadecimal && (value.len() == 16) == name.starts_with("Cap");
     known.then_some((name, value))

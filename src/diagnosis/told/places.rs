@@ -332,6 +332,7 @@ const OF_WORK: &[&str] = &[
     "gke node",
     "gke nodes",
     "kubernetes",
+    "k8s",
     "gke",
     "eks",
     "aks",
@@ -356,7 +357,7 @@ pub(super) fn is_of_work(word: &str, spoken: bool) -> bool {
 
 /// Names of places, which stand in sentences about other things as well.
 const NAMES: &[(Platform, &[&str])] = &[
-    (Platform::Kubernetes, &["kubernetes", "gke", "eks", "aks", "k3s", "rke2", "bottlerocket"]),
+    (Platform::Kubernetes, &["kubernetes", "k8s", "gke", "eks", "aks", "k3s", "rke2", "bottlerocket"]),
     (Platform::OpenShift, &["openshift", "oc rsh", "oc exec", "oc debug"]),
     (Platform::CriO, &["cri-o"]),
     (Platform::Lxc, &["proxmox", "incus", "lxd", "lxc"]),

@@ -16,6 +16,11 @@ const SWITCHES: &[(&str, &str)] = &[
 /// The one whose value is a number.
 const LIMIT: &str = "max_user_namespaces";
 
+/// The whole name of one that is called by its last.
+pub(super) fn whole(short: &str) -> Option<&'static str> {
+    SWITCHES.iter().find(|(name, _)| *name == short).map(|(_, whole)| *whole)
+}
+
 /// What says that it is so here, before the value.
 const IS: &[&str] = &[
     "is",

@@ -112,6 +112,42 @@ fn launchers_platforms_and_machines() {
 }
 
 #[test]
+fn daemons_directories_and_examples_are_no_places() {
+    for beside in [
+        "works in k8s, fails on my laptop",
+        "see docs/k8s/README.md",
+        "image: registry.k8s.io/pause",
+        // what starts containers on a machine
+        "$ sudo systemctl start lxd",
+        "\u{25cf} lxd.service - LXD Container Hypervisor loaded active running",
+        "Ubuntu 24.04 server running lxd and docker",
+        "lxd 5.21 29351 5.21/stable canonical",
+        "$ sudo systemctl start incus",
+        "I use it with lxd",
+        // examples and lists
+        "restricted environments such as LXC, OpenVZ or gVisor",
+        "hosts such as WSL1 or Android",
+        "for example in gVisor or Docker",
+        "Affected: Docker, Podman, Kubernetes, LXC",
+        "(Docker, LXC, Kubernetes etc.)",
+        "common on ChromeOS, Crostini and Proxmox LXC",
+    ] {
+        assert!(told(beside).host.platforms.present().is_none(), "{beside}");
+    }
+    for (text, platform) in [
+        ("Running in our k8s cluster", Platform::Kubernetes),
+        ("Environment: k8s (containerd)", Platform::Kubernetes),
+        ("k8s version 1.29", Platform::Kubernetes),
+        ("$ lxc exec u1 bash", Platform::Lxc),
+        ("I run it in LXD on Ubuntu", Platform::Lxc),
+        ("We are running LXD containers on an Ubuntu host", Platform::Lxc),
+        ("an environment such as my LXC container on Proxmox", Platform::Lxc),
+    ] {
+        assert_eq!(on(text), [platform], "{text}");
+    }
+}
+
+#[test]
 fn kernels_and_their_parameters() {
     let release = |text: &str| told(text).host.kernel.release.present().cloned();
     assert_eq!(release("Linux host 6.8.0-45-generic #45-Ubuntu SMP").as_deref(), Some("6.8.0-45-generic"));

@@ -35,6 +35,10 @@ pub(super) fn unit_settings(line: &str) -> Vec<String> {
     let heading = line.strip_prefix("##").map(|rest| rest.trim_start_matches('#').trim());
     let line = heading.filter(|rest| words(rest).count() == 1).unwrap_or(&line);
     let mut all: Vec<String> = words(line).take(1).filter_map(setting).collect();
+    // a set of them on one line
+    if let Some((_, set)) = line.split_once("serviceConfig={").filter(|(head, _)| !head.contains('#')) {
+        all.extend(words(set).filter_map(setting));
+    }
     // an argument of systemd-run(1), or said to be set: others only speak of them
     let runs = line.contains("systemd-run");
     let told =

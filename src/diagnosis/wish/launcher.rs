@@ -50,7 +50,7 @@ impl Launcher {
     pub(super) fn remedy_of(self, case: &Case<'_>) -> Option<Remedy> {
         match self {
             Self::Flatpak => of_flatpak(case),
-            Self::Steam => of_steam(case),
+            Self::Steam => of_steam(case).or_else(|| of_flatpaks_steam(case)),
             Self::ClaudeCode | Self::Codex => of_agents(case),
             _ => None,
         }
@@ -83,6 +83,12 @@ fn of_flatpak(case: &Case<'_>) -> Option<Remedy> {
         return (own && case.errno() != Some(libc::EACCES)).then(|| told!("flatpak-command"));
     }
     let path = about(case)?;
+    if let Some(remedy) = of_flatpaks_steam(case) {
+        return Some(remedy);
+    }
+    if let Some(name) = name_of_runtime(path).filter(|_| case.says(LINKS)) {
+        return Some(told!("flatpak-no-runtime-name", name));
+    }
     match case.errno() {
         Some(libc::EEXIST) if path.starts_with("/var/run") => Some(told!("flatpak-no-var-run")),
         Some(libc::EEXIST) if path.components().count() <= 2 || is_of_ostree(path) => {
@@ -110,6 +116,24 @@ fn of_flatpak(case: &Case<'_>) -> Option<Remedy> {
     }
 }
 
+/// How bwrap says that something is where a link is to be.
+const LINKS: &[&str] =
+    &["Can't make symlink at %s: destination exists and is not a symlink", "Can't make symlink at %s"];
+
+/// The name of what lies right in a user's runtime directory: `/run/user/1000/discord-ipc-0`.
+fn name_of_runtime(path: &Path) -> Option<String> {
+    let below = path.strip_prefix("/run/user").ok()?.to_str()?;
+    let (user, name) = below.split_once('/')?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let number = !user.is_empty() && user.bytes().all(|byte| byte.is_ascii_digit());
+    (number && !name.is_empty() && name.chars().all(plain)).then(|| name.to_owned())
+}
+
+/// Whether Steam's Flatpak application makes a link in its home inside, which is a directory of its own on the host.
+pub(in super::super) fn is_in_home_of_steam(case: &Case<'_>, path: &Path) -> bool {
+    case.hinted(Hint::SteamOfFlatpak) && path.starts_with("/home") && path.components().count() == 4
+}
+
 /// Whether it is what links below / lead to where ostree keeps the system: /var/home, with all homes.
 fn is_of_ostree(path: &Path) -> bool {
     ["/var/home", "/var/mnt", "/var/opt", "/var/roothome", "/var/srv", "/var/usrlocal"]
@@ -125,6 +149,13 @@ fn of_steam(case: &Case<'_>) -> Option<Remedy> {
         _ => false,
     };
     incomplete.then(|| told!("steam-runtime-anew"))
+}
+
+/// What is in the way of a link in the home that Steam's application has inside.
+fn of_flatpaks_steam(case: &Case<'_>) -> Option<Remedy> {
+    let path = about(case).filter(|path| is_in_home_of_steam(case, path) && case.says(LINKS))?;
+    let name = path.file_name().map(word)?;
+    Some(told!("steam-flatpak-link", name))
 }
 
 /// They cover files and directories of a project that a command could plant something in.

@@ -19,6 +19,7 @@ pub(super) use apparmor::{
     reload_container_profile,
 };
 pub(super) use calls::{Calls, permit_calls, permit_to_unit};
+pub(super) use launcher::is_in_home_of_steam;
 pub(super) use limits::Limit;
 
 pub(super) use proc::{Covers, RUNTIME, allow_nesting};

@@ -240,7 +240,8 @@ pub(super) fn make_it(case: &Case<'_>) -> Vec<Remedy> {
 /// brought to older ones.
 fn opens_parents(case: &Case<'_>) -> Option<bool> {
     let patched = [Version::new(0, 9, 0), Version::new(0, 6, 1)];
-    version(case).map(|version| version >= Version::new(0, 12, 0) || patched.contains(&version))
+    let told = case.hinted(Hint::OpeningBwrap).then_some(true);
+    version(case).map(|version| version >= Version::new(0, 12, 0) || patched.contains(&version)).or(told)
 }
 
 pub(super) fn unreadable(case: &Case<'_>) -> Option<Judgement> {

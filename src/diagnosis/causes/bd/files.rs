@@ -53,6 +53,8 @@ pub(super) fn exists(case: &Case<'_>) -> Option<Judgement> {
 pub(super) fn leave_it(case: &Case<'_>) -> Vec<Remedy> {
     let Some(found) = link(case).and_then(|spot| spot.found) else {
         let there = case.message().and_then(Message::path).filter(|path| path.is_absolute());
+        // what is in the way there is not what the host has by that name
+        let there = there.filter(|path| !is_in_home_of_steam(case, path));
         let moved = there.and_then(out_of_the_way);
         return Vec::new().or(moved).or([told!(BD07, "link-elsewhere")]);
     };

@@ -47,6 +47,10 @@ pub(super) fn without_it(case: &Case<'_>) -> Vec<Remedy> {
             return told!(BD01, "unexpanded-pattern", path = shown(path)).or(spot.leave_out());
         }
         _ if is_of_windows(path) => return vec![told!(BD01, "path-of-wsl", path = word(path))],
+        // whoever has the line may mean a directory of that name
+        _ if is_of_macos(path) && case.sandbox.is_none() => {
+            return told!(BD01, "path-of-macos", path = shown(path)).or(spot.leave_out());
+        }
         _ if in_container(case) && !unknown => Some(brought()),
         // nobody makes a directory in the place of a disk, or of a session
         _ if ["/run/media", "/media"].iter().any(|top| path.starts_with(top)) => {
@@ -94,6 +98,11 @@ pub(super) fn without_it(case: &Case<'_>) -> Vec<Remedy> {
 fn is_cut(case: &Case<'_>, path: &Path) -> bool {
     let nix = Launcher::of(case) == Some(Launcher::NixFhs) || case.told().is_some_and(|told| told.nixos);
     nix && case.sandbox.is_none() && path.parent() == Some(Path::new("/")) && !is_brought(path)
+}
+
+/// Whether a path is where macOS keeps what Linux has without that first part: `/private/tmp`.
+fn is_of_macos(path: &Path) -> bool {
+    ["/private/etc", "/private/tmp", "/private/var"].iter().any(|top| path.starts_with(top))
 }
 
 /// Whether only a package manager writes there.

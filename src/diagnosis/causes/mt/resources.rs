@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 
 use super::super::prelude::*;
+use super::layers::{Below, OVERLAYS, other_overlay, which};
 use crate::host::FileKind;
-use crate::sandbox::{Overlay, OverlayKind};
 
 rules! {
     TmpMissing, Anytime, ["Failed to mount tmpfs" => (ENOENT ENOTDIR)],
@@ -160,9 +160,6 @@ fn more_mounts(case: &Case<'_>) -> Vec<Remedy> {
     raise(case, "fs.mount-max", 200_000, opens).or([told!(MT12, "bind-fewer-trees")])
 }
 
-/// Since this version user namespaces mount overlays.
-const OVERLAYS: (u32, u32) = (5, 11);
-
 fn overlay_unsupported(case: &Case<'_>) -> Option<Judgement> {
     let planned = case.plan.as_ref().and_then(|plan| plan.overlay);
     let operation = planned.map(|first| which(case).unwrap_or(first));
@@ -184,9 +181,8 @@ fn overlay_unsupported(case: &Case<'_>) -> Option<Judgement> {
     // that has another cause
     rule_out(case.errno() == Some(libc::ENOSPC))?;
     let (confidence, why) = meaning(case, Cause::OverlayUnsupported)?;
-    let below = below_layers(case).filter(|_| case.errno() == Some(libc::EINVAL));
-    let (confidence, why) = match &below {
-        Some(list) => (High, format!("mounts lie below a layer, and are locked there: {list}")),
+    let (confidence, why) = match Below::of(case).map(|below| below.why()) {
+        Some((sure, why)) => (sure, why),
         None => (confidence, why.to_owned()),
     };
     let place = message.path().map_or_else(String::new, |path| format!(" on {}", path.display()));
@@ -198,40 +194,6 @@ fn overlay_unsupported(case: &Case<'_>) -> Option<Judgement> {
         .unknown(release.present().is_none().then_some(version))
         .unknown("the kernel's own words: a line with overlayfs: in dmesg")
         .into()
-}
-
-/// The overlay that the message is about, among several.
-fn which(case: &Case<'_>) -> Option<usize> {
-    let path = case.message()?.path()?;
-    let is = |operation: &Operation| matches!(operation, Operation::Overlay(_)) && operation.is_on(path);
-    case.sandbox?.operations.iter().position(is)
-}
-
-fn overlay<'a>(case: &Case<'a>) -> Option<&'a Overlay> {
-    let index = which(case).or_else(|| case.plan.as_ref()?.overlay)?;
-    let Operation::Overlay(overlay) = case.sandbox?.operations.get(index)? else { return None };
-    Some(overlay)
-}
-
-/// The mounts below its layers: a user namespace of its own may not uncover what they hide.
-fn below_layers(case: &Case<'_>) -> Option<String> {
-    let (layers, mounts) = (&overlay(case)?.layers, case.host.mounts.present()?);
-    let below =
-        |mount: &&Mount| layers.iter().any(|layer| mount.point.starts_with(layer) && mount.point != *layer);
-    let found: Vec<String> = mounts.iter().filter(below).take(6).map(|it| shown(&it.point)).collect();
-    (!found.is_empty() && case.user_namespace() == Some(true)).then(|| found.join(", "))
-}
-
-fn other_overlay(case: &Case<'_>) -> Vec<Remedy> {
-    let operation = which(case).or_else(|| case.plan.as_ref()?.overlay);
-    let kind = overlay(case).map(|overlay| &overlay.kind);
-    let below = below_layers(case).filter(|_| case.errno() == Some(libc::EINVAL));
-    let without = below.map(|list| told!(MT13, "no-submounts", list));
-    let in_memory = matches!(kind, Some(OverlayKind::Writable { .. })).then(|| told!(MT13, "in-memory"));
-    let old = case.kernel().is_none_or(|version| version < OVERLAYS);
-    let newer = old.then(|| told!(MT13, "kernel-with-overlays"));
-    let leave_out = operation.map(Remedy::leave_out);
-    Vec::new().or(without).or(in_memory).or([told!(MT13, "bind-copy-instead")]).or(newer).or(leave_out)
 }
 
 #[cfg(test)]

@@ -18,6 +18,10 @@ rules! {
                 let snap = case.on(Platform::Snap).then(|| told!(NS06, "instead-of-snap"));
                 return Vec::new().or(snap).or([told!(PR09, "permit-settings")]);
             }
+            // whatever procfs is mounted in there is gVisor's
+            if case.on(Platform::GVisor) && case.errno() == Some(libc::ENOENT) {
+                return vec![told!(PR09, "newer-gvisor")];
+            }
             let built = || told!(PR09, "kernel-with-proc-sysctl");
             // whoever chooses what a kernel has leaves that out as well, and a desktop does not start without /proc
             let chosen = case.host.mounts.is_unknown() && case.hinted(Hint::OwnKernel);
