@@ -109,6 +109,13 @@ pub(in crate::kubernetes) fn questions(
     if let Some(name) = filter.filter(|name| of_nodes(name) && !privileged) {
         ask.push(format!("what the filter {} on the nodes permits", crate::visible::line(&name)));
     }
+    ask.extend(confinement::seccomp_from_registry(cluster, workload, container).map(|name| {
+        format!(
+            "what the filter {} permits, which CRI-O takes from a registry where its allowed_annotations have the pod's: \
+             `crio config | grep -A3 allowed_annotations` on the node",
+            crate::visible::line(name)
+        )
+    }));
     ask.extend(filters_of_those_before(cluster, workload, container));
     if let (Runtime::CriO, Some(point)) = (cluster.runtime, inside_proc(workload, container)) {
         ask.push(format!(
