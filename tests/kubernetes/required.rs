@@ -138,7 +138,7 @@ fn a_cron_job_has_a_schedule() {
         ))
     };
     for (schedule, says) in [
-        ("", "spec.schedule: Required value"),
+        ("schedule: '',", "spec.schedule: Required value"),
         ("schedule: every day,", "expected exactly 5 fields, found 2"),
         ("schedule: '0 0 * * * *',", "expected exactly 5 fields, found 6"),
         ("schedule: 'TZ=UTC 0 0 * * *',", "cannot use TZ or CRON_TZ in schedule"),
@@ -151,6 +151,8 @@ fn a_cron_job_has_a_schedule() {
     }
     let old = foretell(&on_kubernetes(28), &job("schedule: 'TZ=UTC 0 0 * * *', jobTemplate: { spec: {"));
     assert!(!old.refused.iter().any(|refused| refused.text.contains("TZ")), "{:#?}", old.refused);
+    // a fragment, which has neither
+    starts(&containerd(), &job("jobTemplate: { spec: {"));
     // what it makes is a Job
     for (field, says) in [
         ("backoffLimit: '3',", "JobSpec.backoffLimit of type int32"),

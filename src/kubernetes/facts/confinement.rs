@@ -150,8 +150,8 @@ pub(super) fn security(host: &mut Host, cluster: &Cluster, workload: &Workload, 
 /// somebody switches it off.
 fn unlabelled(cluster: &Cluster, workload: &Workload, container: &Value) -> bool {
     let shares = |field: &str| is(workload.spec().get(field), true);
-    let shared = ["hostIPC", "hostNetwork", "hostPID"].into_iter().any(shares);
-    privileged(container) || cluster.runtime == Runtime::CriO && shared
+    let any = ["hostIPC", "hostNetwork", "hostPID"].into_iter().any(shares);
+    privileged(container) || cluster.runtime == Runtime::CriO && any
 }
 
 /// Whether a container is left without a profile for it is privileged. containerd confines it all the same where it asks for one of the

@@ -182,9 +182,7 @@ pub(in crate::kubernetes) fn check(
     around(kind, here, object)?;
     astray(place, spec, &[(OF_CONTAINERS, CONTAINER.whose), (OF_JOBS, "the spec of the Job")])?;
     misspelt(place, spec, &SPEC)?;
-    for (field, family) in [("volumes", &VOLUME)] {
-        each(place, spec, field, |shown, one| misspelt(shown, one, family))?;
-    }
+    each(place, spec, "volumes", |shown, one| misspelt(shown, one, &VOLUME))?;
     for list in LISTS {
         each(place, spec, list, |shown, one| {
             astray(shown, one, &[(OF_SPECS, SPEC.whose)])?;

@@ -83,5 +83,5 @@ pub(super) fn strict_groups(cluster: &Cluster, workload: &Workload) -> Option<Re
     );
     let remedy =
         "update the runtime: containerd 2.0 or CRI-O 1.31 or later, or leave supplementalGroupsPolicy out";
-    Some(refusal(Some(Cause::PodFieldsRefused), text, remedy))
+    Some(refusal(Some(Cause::PodNotStarted), text, remedy))
 }

@@ -9,33 +9,7 @@ use super::{Refusal, refusal};
 use crate::diagnosis::Cause;
 use crate::kubernetes::quantity;
 use crate::kubernetes::{Cluster, Workload};
-use table::{BY_KIND, JOB, NAMESPACED, OBJECT, POD, Row};
-
-/// What a field holds, as the API server names it.
-#[derive(Clone, Copy)]
-enum Kind {
-    Text,
-    Number(&'static str),
-    Truth,
-    List(&'static str),
-    Mapping(&'static str),
-    Word(&'static [&'static str]),
-    Quantity,
-    /// A number within bounds.
-    Range(Bounds),
-    /// A text that is a name, if it is one at all: whether it is a text another row says.
-    Form(&'static Form),
-}
-
-/// From where to where, what the API server calls it and says of others, and what to do.
-#[derive(Clone, Copy)]
-struct Bounds {
-    of: &'static str,
-    least: i64,
-    most: i64,
-    says: &'static str,
-    how: &'static str,
-}
+use table::{BY_KIND, Bounds, JOB, Kind, NAMESPACED, OBJECT, POD, Row};
 
 /// Whether pods begin anew when they end: what each kind lets them say. An empty word is as good as none, where that is.
 const RESTARTS: &[(&[&str], &[&str])] = &[
@@ -54,12 +28,13 @@ pub(super) fn refuses(cluster: &Cluster, workload: &Workload) -> Vec<Refusal> {
     check(NAMESPACED, &workload.object, "", &mut found);
     if !workload.way().is_here() {
         check(OBJECT, &workload.object, "", &mut found);
-        let own = BY_KIND.iter().find(|(kind, _)| *kind == workload.kind());
-        own.into_iter().for_each(|(_, rows)| check(rows, &workload.object, "", &mut found));
+        for (_, rows) in BY_KIND.iter().filter(|(kind, _)| *kind == workload.kind()) {
+            check(rows, &workload.object, "", &mut found);
+        }
         // a Job that is to be made is one as well
         let job = workload.object.pointer("/spec/jobTemplate").filter(|_| workload.kind() == "CronJob");
-        for rows in [OBJECT, JOB] {
-            job.into_iter().for_each(|job| check(rows, job, "spec.jobTemplate", &mut found));
+        for (rows, job) in [OBJECT, JOB].into_iter().filter_map(|rows| Some((rows, job?))) {
+            check(rows, job, "spec.jobTemplate", &mut found);
         }
     }
     let place = workload.way().to_string();

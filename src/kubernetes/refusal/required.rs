@@ -130,8 +130,9 @@ fn each<'a>(
     mut then: impl FnMut(&[super::kinds::Step<'_>], &'a Map<String, Value>),
 ) {
     look(workload.pod(), Some(way), &mut Vec::new(), &mut |at, value| {
-        let map = value.as_object().filter(|map| !map.keys().any(|name| name.starts_with('$')));
-        map.into_iter().for_each(|map| then(at, map));
+        if let Some(map) = value.as_object().filter(|map| !map.keys().any(|name| name.starts_with('$'))) {
+            then(at, map);
+        }
     });
 }
 
@@ -163,9 +164,11 @@ fn chosen(place: &str, choice: &Choice, map: &Map<String, Value>) -> Option<Said
     }
 }
 
-/// Whether each container has its image, as in what is no fragment that somebody fills in.
+/// Whether each container has its image, and a `CronJob` its schedule, as in what is no fragment that somebody fills in.
 fn is_whole(workload: &Workload) -> bool {
-    workload.listed().all(|(one, _)| !text(one, "image").trim().is_empty())
+    let schedule = workload.object.pointer("/spec/schedule").is_some_and(|value| !value.is_null());
+    (schedule || workload.kind() != "CronJob")
+        && workload.listed().all(|(one, _)| !text(one, "image").trim().is_empty())
 }
 
 /// Jobs end: what is filled in for them is what they may not have.
@@ -190,8 +193,10 @@ fn schedule(cluster: &Cluster, workload: &Workload) -> Option<Said> {
     if workload.kind() != "CronJob" || !is_whole(workload) {
         return None;
     }
-    let value = workload.object.pointer("/spec/schedule").filter(|value| !value.is_null());
-    let Some(value) = value.filter(|value| *value != "") else { return Some(needed("spec", "schedule")) };
+    let value = workload.object.pointer("/spec/schedule")?;
+    if value == "" {
+        return Some(needed("spec", "schedule"));
+    }
     let written = value.as_str().filter(|_| !is_variable(value))?;
     let quoted = format!("spec.schedule: Invalid value: \"{}\"", crate::visible::line(written));
     let zone = ["TZ=", "CRON_TZ="].iter().any(|start| written.starts_with(start));

@@ -25,11 +25,11 @@ pub(super) fn read(path: &Path) -> Result<Node> {
     match object.get("kind").and_then(Value::as_str) {
         Some("Node") => Ok(of_kubernetes(&object)),
         Some(_) => said(
-            "a manifest, and no facts of a node: `bwrap-doctor host --format json` prints them there, and `kubectl get node NAME -o json` some of them",
+            "a manifest, and no facts of a machine: `bwrap-doctor host --format json` prints them there, and `kubectl get node NAME -o json` some of them",
         ),
-        None if object.is_null() && is_manifest(&text) => {
-            said("a manifest as YAML: of a node, `kubectl get node NAME -o json` prints what is read here")
-        }
+        None if object.is_null() && is_manifest(&text) => said(
+            "a manifest, and no facts of a machine: of a node `kubectl get node NAME -o json` prints what is read here, and no YAML",
+        ),
         None => Ok(Node { host: explain::read_host(path)?, runtime: None, kubernetes: None }),
     }
 }

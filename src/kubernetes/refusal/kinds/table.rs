@@ -1,8 +1,34 @@
 //! Which field holds what. A row each, where it is found by its way.
 
-use super::Kind::{Form, Range};
-use super::{Bounds, Kind};
-use crate::kubernetes::refusal::names::{LABEL, LABEL_VALUE, PORT_NAME, SUBDOMAIN, SYSCTL};
+use Kind::{Form, Range};
+
+use crate::kubernetes::refusal::names::{self, LABEL, LABEL_VALUE, PORT_NAME, SUBDOMAIN, SYSCTL};
+
+/// What a field holds, as the API server names it.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    Text,
+    Number(&'static str),
+    Truth,
+    List(&'static str),
+    Mapping(&'static str),
+    Word(&'static [&'static str]),
+    Quantity,
+    /// A number within bounds.
+    Range(Bounds),
+    /// A text that is a name, if it is one at all: whether it is a text another row says.
+    Form(&'static names::Form),
+}
+
+/// From where to where, what the API server calls it and says of others, and what to do.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) of: &'static str,
+    pub(super) least: i64,
+    pub(super) most: i64,
+    pub(super) says: &'static str,
+    pub(super) how: &'static str,
+}
 
 /// Where it is, `*` for each of a list or mapping and `@` for each container; what the API server calls it; what it holds.
 pub(super) type Row = (&'static str, &'static str, Kind);
