@@ -380,6 +380,10 @@ fn whether_a_container_begins_anew_is_a_word() {
         assert_eq!(texts(minor, side), 1, "{minor}");
         assert_eq!(texts(minor, &side.replace("always", "Always")), 0, "{minor}");
     }
+    let own = one(&container("restartPolicy: Always,"));
+    refused(&on_kubernetes(33), &own, "restartPolicy: Forbidden: may not be set for non-init containers");
+    starts(&on_kubernetes(35), &own);
+    starts(&crate::refused::with(|cluster| cluster.kubernetes = None), &own);
     let never = side.replace("always", "OnFailure");
     assert_eq!((texts(33, &never), texts(35, &never)), (1, 0));
 }

@@ -20,6 +20,7 @@ pub(super) fn refuses(cluster: &Cluster, workload: &Workload) -> Vec<Refusal> {
     found.extend(list(workload.spec(), "tolerations").find_map(toleration));
     found.extend(no_servers(workload));
     found.extend(deadline(workload));
+    found.extend(of_no_sidecar(cluster, workload));
     found.extend(recreated(workload));
     found.extend(indexed(workload));
     for (container, _) in workload.listed() {
@@ -108,6 +109,18 @@ fn no_servers(workload: &Workload) -> Option<Said> {
     none.then(|| {
         let text = "spec.dnsConfig: Required value: must provide `dnsConfig` when `dnsPolicy` is None";
         (text.to_owned(), "name nameservers in dnsConfig, or leave dnsPolicy out".to_owned())
+    })
+}
+
+/// The releases that know of sidecars, and of no rules for others.
+const SIDECARS_ALONE: std::ops::Range<(u32, u32)> = (1, 29)..(1, 34);
+
+fn of_no_sidecar(cluster: &Cluster, workload: &Workload) -> Option<Said> {
+    cluster.kubernetes.filter(|version| SIDECARS_ALONE.contains(version))?;
+    let there = |one: &Value| one.get("restartPolicy").is_some_and(|value| !value.is_null());
+    list(workload.spec(), "containers").any(there).then(|| {
+        let text = "spec.containers.restartPolicy: Forbidden: may not be set for non-init containers";
+        (text.to_owned(), "say restartPolicy in the spec of the pod, beside containers".to_owned())
     })
 }
 
