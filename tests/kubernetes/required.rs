@@ -170,7 +170,6 @@ fn a_cron_job_has_a_schedule() {
 #[test]
 fn numbers_words_and_names_are_what_the_api_server_takes() {
     let toleration = |fields: &str| with_fields(&format!("tolerations: [{{ {fields} }}],"), "");
-    let deployment = |head: &str| made("apps/v1", "Deployment", head, "{ a: b }", "");
     rows(vec![
         (
             volume("name: v, secret: { secretName: s, defaultMode: 755 }"),
@@ -226,6 +225,13 @@ fn numbers_words_and_names_are_what_the_api_server_takes() {
             "NoSchedule",
             ["NoExecute", "'${EFFECT}'"],
         ),
+    ]);
+}
+
+#[test]
+fn fields_of_a_pod_and_of_its_owner_are_what_the_api_server_takes() {
+    let deployment = |head: &str| made("apps/v1", "Deployment", head, "{ a: b }", "");
+    rows(vec![
         (
             with_fields("nodeSelector: { k: a b },", ""),
             "nodeSelector.k: Invalid value: \"a b\"",

@@ -12,7 +12,7 @@ use crate::kubernetes::{Cluster, Workload, sysctls};
 /// What it says, after its name, and what to do.
 pub(super) type Said = (String, String);
 
-/// What is missing altogether may still be filled in, as an image is: nothing is said of that.
+/// What is missing and may still be filled in, as an image, is passed over.
 pub(super) fn refuses(cluster: &Cluster, workload: &Workload) -> Vec<Refusal> {
     if workload.is_custom() || workload.is_part() {
         return Vec::new();
