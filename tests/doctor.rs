@@ -22,6 +22,8 @@ mod pod;
 mod pod_change;
 #[path = "doctor/pod_left.rs"]
 mod pod_left;
+#[path = "doctor/pod_node.rs"]
+mod pod_node;
 #[path = "doctor/run.rs"]
 mod run;
 #[path = "doctor/schema.rs"]

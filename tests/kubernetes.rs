@@ -12,6 +12,10 @@ mod custom;
 mod edits;
 #[path = "kubernetes/input.rs"]
 mod input;
+#[path = "kubernetes/lacks.rs"]
+mod lacks;
+#[path = "kubernetes/misspelt.rs"]
+mod misspelt;
 #[path = "kubernetes/nodes.rs"]
 mod nodes;
 #[path = "kubernetes/others.rs"]
@@ -26,6 +30,8 @@ mod probes;
 mod procfs;
 #[path = "kubernetes/refused.rs"]
 mod refused;
+#[path = "kubernetes/required.rs"]
+mod required;
 mod seeded;
 #[path = "kubernetes/server.rs"]
 mod server;

@@ -1,6 +1,8 @@
 //! The fields that decide, by the place that has them, and what each holds: what the API server does not know there it refuses, or
 //! drops with a warning that nobody reads.
 
+mod siblings;
+
 use std::path::{Component, Path};
 
 use serde_json::Value;
@@ -18,8 +20,10 @@ enum Kind {
     Object,
     /// A mapping with these fields and no others.
     Fields(&'static [Field]),
-    /// The same, of a profile: what else must be there follows from its type.
+    /// The same, of a profile that is a file: what else must be there follows from its type.
     Profile,
+    /// The same, of one that the kernel has by its name, which may be a path.
+    Loaded,
     Any,
 }
 
@@ -54,7 +58,7 @@ const CONTAINER: &[Field] = &[("securityContext", Kind::Fields(CONTAINER_CONTEXT
 
 /// All of a pod's security context.
 const POD_CONTEXT: &[Field] = &[
-    ("appArmorProfile", Kind::Profile),
+    ("appArmorProfile", Kind::Loaded),
     ("fsGroup", Kind::Id),
     ("fsGroupChangePolicy", Kind::Word(&["OnRootMismatch", "Always"])),
     ("runAsGroup", Kind::Id),
@@ -72,7 +76,7 @@ const POD_CONTEXT: &[Field] = &[
 /// All of a container's.
 const CONTAINER_CONTEXT: &[Field] = &[
     ("allowPrivilegeEscalation", Kind::Truth),
-    ("appArmorProfile", Kind::Profile),
+    ("appArmorProfile", Kind::Loaded),
     ("capabilities", Kind::Fields(CAPABILITIES)),
     ("privileged", Kind::Truth),
     ("procMount", Kind::Word(&["Default", "Unmasked"])),
@@ -90,6 +94,9 @@ const SELINUX: &[Field] =
     &[("level", Kind::Text), ("role", Kind::Text), ("type", Kind::Text), ("user", Kind::Text)];
 const PROFILE: &[Field] =
     &[("type", Kind::Word(&["RuntimeDefault", "Unconfined", "Localhost"])), ("localhostProfile", Kind::Text)];
+
+/// A profile's name is no longer.
+const LONGEST: usize = 4095;
 
 /// Where else a field of this name belongs.
 fn home(name: &str) -> Option<&'static str> {
@@ -112,6 +119,9 @@ pub(super) fn check(place: Place, shown: &str, object: &Value) -> Result<(), Str
     };
     named(shown, object, known, false)
 }
+
+/// The same of fields that Kubernetes' own kinds have; what a custom resource has beside them is its own.
+pub(super) use siblings::check as check_siblings;
 
 /// With `all`, there are no other fields than these; else others may be meant for one of these all the same, or stand in the wrong
 /// place.
@@ -187,9 +197,9 @@ fn holds(place: &str, value: &Value, kind: Kind) -> Result<(), String> {
         Kind::Word(words) => (words.iter().any(|word| value == word), words.join(" or ")),
         Kind::Object => (value.is_object(), "a mapping".to_owned()),
         Kind::Fields(known) => return named(place, value, known, true),
-        Kind::Profile => {
+        Kind::Profile | Kind::Loaded => {
             named(place, value, PROFILE, true)?;
-            return profile(place, value);
+            return profile(place, value, matches!(kind, Kind::Profile));
         }
         Kind::Any => return Ok(()),
     };
@@ -208,13 +218,22 @@ fn holds(place: &str, value: &Value, kind: Kind) -> Result<(), String> {
     Err(format!("{place} must be {what}, and is {value}{hint}"))
 }
 
-/// A name of the nodes' own with `Localhost`, and with nothing else.
-fn profile(place: &str, value: &Value) -> Result<(), String> {
+/// A name of the nodes' own with `Localhost`, and with nothing else; of a file it is a path below the kubelet's directory.
+fn profile(place: &str, value: &Value, file: bool) -> Result<(), String> {
     let text = |name: &str| value.get(name).and_then(Value::as_str);
     match (text("type"), text("localhostProfile")) {
         (None, _) => Err(format!("{place}.type is not there: RuntimeDefault, Unconfined or Localhost")),
         (Some("Localhost"), None | Some("")) => {
             Err(format!("{place}.localhostProfile must be there where the type is Localhost"))
+        }
+        (Some("Localhost"), Some(name)) if !file => {
+            if name.trim() != name {
+                return Err(format!("{place}.localhostProfile must not have blanks around it"));
+            }
+            if name.len() > LONGEST {
+                return Err(format!("{place}.localhostProfile must have {LONGEST} bytes at most"));
+            }
+            Ok(())
         }
         (Some("Localhost"), Some(name)) => {
             let path = Path::new(name);

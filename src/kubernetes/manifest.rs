@@ -5,6 +5,7 @@ mod form;
 mod kubectl;
 mod narrow;
 mod reading;
+mod status;
 mod way;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -185,6 +186,10 @@ impl Workload {
             fields::check(Place::Around, &shown, self.pod()).map_err(wrong)?;
         }
         fields::check(Place::Spec, &place, spec).map_err(wrong)?;
+        if !self.custom && !self.is_part() {
+            fields::check_siblings(&self.kind, self.way.is_here(), &self.object, &place, spec)
+                .map_err(wrong)?;
+        }
         let mut seen = BTreeSet::new();
         for (number, (container, _)) in self.listed().enumerate() {
             let Some(name) = container.get("name").and_then(Value::as_str) else {

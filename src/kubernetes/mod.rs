@@ -172,6 +172,16 @@ impl Cluster {
         self.runtime_version.map(|version| version >= Version::new(major, minor, 0))
     }
 
+    /// Whether it is known to be older than the first of containerd's, or of CRI-O's, that has something.
+    fn lacks(&self, containerd: (u32, u32), cri_o: (u32, u32)) -> bool {
+        let (major, minor) = match self.runtime {
+            Runtime::Containerd => containerd,
+            Runtime::CriO => cri_o,
+            Runtime::GVisor => return false,
+        };
+        self.runtime_since(major, minor) == Some(false)
+    }
+
     /// What `host` would read in a container of this workload, as far as manifest and node tell.
     ///
     /// # Errors

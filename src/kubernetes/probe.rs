@@ -60,7 +60,7 @@ pub fn probe(workload: &Workload, container: &str, line: &[String]) -> Result<St
     let mut command = vec!["bwrap-doctor".to_owned(), "check".to_owned()];
     if !line.is_empty() {
         command.push("--".to_owned());
-        command.extend_from_slice(line);
+        command.extend(line.iter().map(|word| as_is(word)));
     }
     let mut asks = Map::new();
     for field in ["env", "envFrom", "image", "imagePullPolicy", "resources", "securityContext"] {
@@ -114,6 +114,21 @@ pub fn probe(workload: &Workload, container: &str, line: &[String]) -> Result<St
     let mut text = String::new();
     yaml::written(&job, 0, &mut text);
     Ok(text)
+}
+
+/// A word that the kubelet makes the same of: it puts a variable for `$(NAME)`, and one `$` for two.
+fn as_is(word: &str) -> String {
+    let mut text = String::new();
+    let mut rest = word;
+    while let Some((before, from)) = rest.find('$').map(|at| rest.split_at(at)) {
+        let after = from.trim_start_matches('$');
+        let run = from.len() - after.len();
+        text.push_str(before);
+        let read = run > 1 || after.starts_with('(');
+        text.push_str(&"$".repeat(if read { 2 * run } else { run }));
+        rest = after;
+    }
+    text + rest
 }
 
 /// By what a container beside it is brought into a pod, and what keeps it out: a job with one that stays never ends.
@@ -192,4 +207,24 @@ fn shared(workload: &Workload, container: &Value) -> (Vec<Value>, Vec<Value>) {
         }
     }
     (volumes, mounts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_come_through_the_kubelet_as_they_are() {
+        for (word, written) in [
+            ("$(A)", "$$(A)"),
+            ("echo $$", "echo $$$$"),
+            ("$$(A)", "$$$$(A)"),
+            ("$HOME", "$HOME"),
+            ("a$b", "a$b"),
+            ("5$", "5$"),
+            ("(a)", "(a)"),
+        ] {
+            assert_eq!(as_is(word), written);
+        }
+    }
 }

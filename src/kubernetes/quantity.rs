@@ -65,6 +65,11 @@ pub(super) fn more_than_limit(container: &Value) -> Option<(&str, String, String
     })
 }
 
+/// How much it is, of one that is an amount at all.
+pub(super) fn value_of(value: &Value) -> Option<f64> {
+    amount(&text(value)?)
+}
+
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),

@@ -14,7 +14,7 @@ fn named(metadata: &str) -> String {
 }
 
 /// The same, of a kind that makes pods.
-fn made(version: &str, kind: &str, head: &str, labels: &str, spec: &str) -> String {
+pub(crate) fn made(version: &str, kind: &str, head: &str, labels: &str, spec: &str) -> String {
     format!(
         "apiVersion: {version}\nkind: {kind}\nmetadata: {{ name: d }}\nspec: {{ {head} template: {{ metadata: {{ labels: {labels} }}, spec: \
          {{ {spec} hostUsers: false, containers: [{{ name: c, image: x, securityContext: {{ procMount: Unmasked }} }}] }} }} }}\n"
@@ -22,7 +22,7 @@ fn made(version: &str, kind: &str, head: &str, labels: &str, spec: &str) -> Stri
 }
 
 /// A pod with fields of its own, and of its container.
-fn with_fields(spec: &str, container: &str) -> String {
+pub(crate) fn with_fields(spec: &str, container: &str) -> String {
     format!(
         "kind: Pod\nmetadata: {{ name: p }}\nspec: {{ {spec} hostUsers: false, containers: [{{ name: c, {container} securityContext: {{ \
          procMount: Unmasked }} }}] }}\n"

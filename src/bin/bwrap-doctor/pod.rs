@@ -1,6 +1,7 @@
 //! `bwrap-doctor pod`: will a bwrap line start in the pods of a manifest?
 
 mod change;
+mod node;
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -17,7 +18,7 @@ use serde::Serialize;
 use crate::Result;
 use crate::cli::{Format, Pod};
 use crate::output::{self, BAD, Envelope, GOOD, styled};
-use crate::{explain, given, line};
+use crate::{given, line};
 
 /// It will not start with one of the runtimes.
 const NO: u8 = 1;
@@ -65,7 +66,7 @@ pub(crate) fn run(task: &Pod, format: Format) -> Result {
     }
     let words = line_words(task);
     let sandbox = sandbox(task, &words)?;
-    let clusters = clusters(task)?;
+    let mut clusters = clusters(task)?;
     let mut files = Vec::new();
     for path in &task.files {
         let shown = path.display();
@@ -74,6 +75,9 @@ pub(crate) fn run(task: &Pod, format: Format) -> Result {
         files.push((path.as_path(), text, workloads));
     }
     let workloads: Vec<&Workload> = files.iter().flat_map(|(.., workloads)| workloads).collect();
+    if task.runtime.is_empty() {
+        only_there(&mut clusters, &workloads);
+    }
     let wanted = |name: &str| task.container.as_deref().is_none_or(|container| container == name);
     if !workloads.iter().flat_map(|workload| workload.containers()).any(wanted) {
         let mut there: Vec<&str> = workloads.iter().flat_map(|workload| workload.containers()).collect();
@@ -296,10 +300,23 @@ fn sandbox(task: &Pod, words: &[String]) -> Result<Sandbox> {
     Ok(line.sandbox)
 }
 
+/// Where each of the pods tells what made its containers, no other runtime is meant.
+fn only_there(clusters: &mut Vec<Cluster>, workloads: &[&Workload]) {
+    let told: Option<Vec<Runtime>> = workloads.iter().map(|workload| workload.runtime()).collect();
+    let Some(told) = told else { return };
+    if clusters.iter().any(|cluster| told.contains(&cluster.runtime)) {
+        clusters.retain(|cluster| told.contains(&cluster.runtime));
+    }
+}
+
 fn clusters(task: &Pod) -> Result<Vec<Cluster>> {
-    let node = task.node.as_deref().map(explain::read_host).transpose()?;
-    let kubernetes = task.kubernetes.as_deref().map(kubernetes).transpose()?;
-    let named = if task.runtime.is_empty() {
+    let node = task.node.as_deref().map(node::read).transpose()?;
+    let of_node = || node.as_ref().and_then(|node| node.kubernetes);
+    let kubernetes = task.kubernetes.as_deref().map(kubernetes).transpose()?.or_else(of_node);
+    let told = node.as_ref().and_then(|node| node.runtime);
+    let named = if let (true, Some(told)) = (task.runtime.is_empty(), told) {
+        vec![told]
+    } else if task.runtime.is_empty() {
         // gVisor refuses what the others need: no one change is for all
         let wanted = |runtime: &&Runtime| !(task.patch || task.write) || **runtime != Runtime::GVisor;
         Runtime::ALL.iter().filter(wanted).map(|runtime| (*runtime, None)).collect()
@@ -313,7 +330,7 @@ fn clusters(task: &Pod) -> Result<Vec<Cluster>> {
         cluster.image_user = task.image_user;
         cluster.seccomp_default = task.seccomp_default;
         if let Some(node) = &node {
-            cluster.node.clone_from(node);
+            cluster.node.clone_from(&node.host);
         }
         cluster
     };

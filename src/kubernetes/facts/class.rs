@@ -11,6 +11,9 @@ use crate::kubernetes::{Cluster, Runtime, Workload};
 /// How the classes are called that are run by what is judged: runc and crun, and what adds devices to these.
 const USUAL: &[&str] = &["crun", "nvidia", "runc"];
 
+/// What the names have in them of those that run a virtual machine, though they begin alike: `crun-vm`, `crun-krun`, `runcvm`.
+const VIRTUAL: &[&str] = &["krun", "vm"];
+
 /// What the names of gVisor's have in them.
 const GVISOR: &[&str] = &["gvisor", "runsc"];
 
@@ -51,7 +54,8 @@ pub(in crate::kubernetes) fn cluster_of<'a>(cluster: &'a Cluster, workload: &Wor
 
 /// The pod's `RuntimeClass`, if that may be of a runtime that keeps rules of its own.
 pub(in crate::kubernetes) fn other_class(cluster: &Cluster, workload: &Workload) -> Option<String> {
-    let usual = |handler: &str| USUAL.iter().any(|name| handler.starts_with(name));
+    let virtual_one = |handler: &str| VIRTUAL.iter().any(|part| handler.contains(part));
+    let usual = |handler: &str| USUAL.iter().any(|name| handler.starts_with(name)) && !virtual_one(handler);
     let class = class(workload).filter(|_| handler(workload).is_some_and(|handler| !usual(handler)))?;
     (cluster.runtime != Runtime::GVisor).then(|| crate::visible::line(class).into_owned())
 }

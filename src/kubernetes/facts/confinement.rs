@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{context, own, privileged, profile, scc};
+use super::{context, is, own, privileged, profile, scc};
 use crate::host::{Fact, Host, Security};
 use crate::kubernetes::{Cluster, Runtime, Workload};
 
@@ -35,6 +35,22 @@ fn annotated_seccomp(cluster: &Cluster, workload: &Workload, container: &Value) 
         (None, "unconfined") => "Unconfined".to_owned(),
         (None, _) => "RuntimeDefault".to_owned(),
     })
+}
+
+/// By which CRI-O takes a filter from a registry, for a container or all of a pod.
+const SECCOMP_OF_CRI_O: &[&str] = &["seccomp-profile.crio.io", "seccomp-profile.kubernetes.cri-o.io"];
+
+/// The filter that is asked for so; whether CRI-O loads it the runtime's `allowed_annotations` decide.
+pub(super) fn seccomp_from_registry<'a>(
+    cluster: &Cluster,
+    workload: &'a Workload,
+    container: &Value,
+) -> Option<&'a str> {
+    let name = container.get("name").and_then(Value::as_str)?;
+    let annotations = workload.pod().pointer("/metadata/annotations")?;
+    let keys = SECCOMP_OF_CRI_O.iter().flat_map(|start| [format!("{start}/{name}"), format!("{start}/POD")]);
+    let mut named = keys.filter_map(|key| annotations.get(key)?.as_str());
+    named.next().filter(|_| cluster.runtime == Runtime::CriO && !privileged(container))
 }
 
 /// Whether Kubernetes has a field for it, and does not drop it.
@@ -116,8 +132,8 @@ pub(super) fn security(host: &mut Host, cluster: &Cluster, workload: &Workload, 
         let asked =
             context(workload, container, "seLinuxOptions").and_then(|options| options.get("type")?.as_str());
         let asked = asked.or_else(|| scc::selinux_type(workload));
-        let default = if privileged(container) { "spc_t" } else { "container_t" };
-        let domain = asked.unwrap_or(default);
+        let domain =
+            if unlabelled(cluster, workload, container) { "spc_t" } else { asked.unwrap_or("container_t") };
         host.security.label = Fact::Present(format!("system_u:system_r:{domain}:s0:c1,c2"));
         // which is asked for
         if labels_unknown(cluster) {
@@ -127,6 +143,15 @@ pub(super) fn security(host: &mut Host, cluster: &Cluster, workload: &Workload, 
         host.security.label = Fact::Absent;
         host.security.apparmor_label = Fact::Absent;
     }
+}
+
+/// Whether a runtime gives a container no label, whatever is asked for: the policy makes `spc_t` of that, which may do anything. None is for
+/// those that are privileged, nor for CRI-O's that share a namespace with the node; its `hostnetwork_disable_selinux` is on unless
+/// somebody switches it off.
+fn unlabelled(cluster: &Cluster, workload: &Workload, container: &Value) -> bool {
+    let shares = |field: &str| is(workload.spec().get(field), true);
+    let any = ["hostIPC", "hostNetwork", "hostPID"].into_iter().any(shares);
+    privileged(container) || cluster.runtime == Runtime::CriO && any
 }
 
 /// Whether a container is left without a profile for it is privileged. containerd confines it all the same where it asks for one of the

@@ -140,11 +140,7 @@ fn procfs_of_node(cluster: &Cluster, mount: &Value, volume: &Value) -> Vec<Mount
 /// Whether what is below is read-only as well: where it is asked for if it can be had, it is, but with a release that cannot.
 fn is_recursive(cluster: &Cluster, mount: &Value) -> bool {
     let asked = mount.get("recursiveReadOnly").and_then(Value::as_str);
-    let old = match cluster.runtime {
-        Runtime::Containerd => cluster.runtime_since(2, 0) == Some(false),
-        Runtime::CriO => cluster.runtime_since(1, 30) == Some(false),
-        Runtime::GVisor => false,
-    };
+    let old = cluster.lacks((2, 0), (1, 30));
     // a gate was off before, and the field dropped
     let dropped = cluster.kubernetes.is_some_and(|version| version < (1, 31));
     !dropped && (asked == Some("Enabled") || asked == Some("IfPossible") && !old)

@@ -105,10 +105,7 @@ pub(in crate::kubernetes) fn questions(
         let text = "CRI-O's version: `crio --version`; 1.33.0 and 1.33.1 mask /proc all the same";
         ask.push(text.to_owned());
     }
-    let filter = seccomp_asked(cluster, workload, container);
-    if let Some(name) = filter.filter(|name| of_nodes(name) && !privileged) {
-        ask.push(format!("what the filter {} on the nodes permits", crate::visible::line(&name)));
-    }
+    ask.extend(filters(cluster, workload, container));
     ask.extend(filters_of_those_before(cluster, workload, container));
     if let (Runtime::CriO, Some(point)) = (cluster.runtime, inside_proc(workload, container)) {
         ask.push(format!(
@@ -125,6 +122,22 @@ fn net_admin(workload: &Workload) -> Option<String> {
     asked.then(|| {
         "whether the cluster of GKE Autopilot lets NET_ADMIN be added, as with --workload-policies=allow-net-admin".to_owned()
     })
+}
+
+/// What a filter permits that is a file of the nodes, or comes from a registry.
+fn filters(cluster: &Cluster, workload: &Workload, container: &Value) -> Vec<String> {
+    let shown = crate::visible::line;
+    let file = seccomp_asked(cluster, workload, container);
+    let file = file.filter(|name| of_nodes(name) && !super::privileged(container));
+    let file = file.map(|name| format!("what the filter {} on the nodes permits", shown(&name)));
+    let fetched = confinement::seccomp_from_registry(cluster, workload, container).map(|name| {
+        format!(
+            "what the filter {} permits, which CRI-O takes from a registry where its allowed_annotations have the pod's: \
+             `crio config | grep -A3 allowed_annotations` on the node",
+            shown(name)
+        )
+    });
+    file.into_iter().chain(fetched).collect()
 }
 
 /// Whether a filter of this name is a file of the nodes that nobody here knows.

@@ -69,3 +69,19 @@ pub(super) fn group_alone(cluster: &Cluster, workload: &Workload) -> Option<Refu
     refused.patch = user.map(|user| Change { user_of_pod: Some(user), ..Change::default() });
     Some(refused)
 }
+
+/// The release that no longer passes over it where the runtime cannot: the groups of the image are not to count.
+const REFUSES_STRICT: (u32, u32) = (1, 33);
+
+pub(super) fn strict_groups(cluster: &Cluster, workload: &Workload) -> Option<Refusal> {
+    let asked = own(workload.spec(), "supplementalGroupsPolicy").is_some_and(|policy| policy == "Strict");
+    let refuses = cluster.kubernetes.is_none_or(|version| version >= REFUSES_STRICT);
+    let version = cluster.runtime_version.filter(|_| asked && refuses && cluster.lacks((2, 0), (1, 31)))?;
+    let text = format!(
+        "the kubelet says: SupplementalGroupsPolicy=Strict is not supported in this node (SupplementalGroupsPolicyNotSupported), which has {} {version}",
+        cluster.runtime
+    );
+    let remedy =
+        "update the runtime: containerd 2.0 or CRI-O 1.31 or later, or leave supplementalGroupsPolicy out";
+    Some(refusal(Some(Cause::PodNotStarted), text, remedy))
+}

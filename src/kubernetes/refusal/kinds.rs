@@ -1,113 +1,15 @@
 //! What the fields of a pod hold, and of what makes it: a value of another kind the API server does not take, nor another word.
 
+mod table;
+
 use serde_json::Value;
 
+use super::names::Form;
 use super::{Refusal, refusal};
 use crate::diagnosis::Cause;
-use crate::kubernetes::Workload;
 use crate::kubernetes::quantity;
-
-/// What a field holds, as the API server names it.
-#[derive(Clone, Copy)]
-enum Kind {
-    Text,
-    Number(&'static str),
-    Truth,
-    List(&'static str),
-    Mapping(&'static str),
-    Word(&'static [&'static str]),
-    Quantity,
-}
-
-/// Where it is, `*` for each of a list or mapping and `@` for each container; what the API server calls it; what it holds.
-type Row = (&'static str, &'static str, Kind);
-
-const TEXTS: Kind = Kind::Mapping("map[string]string");
-const INT32: Kind = Kind::Number("int32");
-const INT64: Kind = Kind::Number("int64");
-
-/// Of what makes pods.
-const OBJECT: &[Row] = &[
-    ("metadata/annotations", "ObjectMeta.metadata.annotations", TEXTS),
-    ("metadata/annotations/*", "ObjectMeta.metadata.annotations", Kind::Text),
-    ("metadata/labels", "ObjectMeta.metadata.labels", TEXTS),
-    ("metadata/labels/*", "ObjectMeta.metadata.labels", Kind::Text),
-    ("spec/backoffLimit", "JobSpec.backoffLimit", INT32),
-    ("spec/completions", "JobSpec.completions", INT32),
-    ("spec/parallelism", "JobSpec.parallelism", INT32),
-    ("spec/replicas", "spec.replicas", INT32),
-    ("spec/selector/matchLabels/*", "LabelSelector.matchLabels", Kind::Text),
-    ("spec/suspend", "spec.suspend", Kind::Truth),
-];
-
-/// Of a pod.
-const POD: &[Row] = &[
-    ("metadata/annotations", "ObjectMeta.annotations", TEXTS),
-    ("metadata/annotations/*", "ObjectMeta.annotations", Kind::Text),
-    ("metadata/labels", "ObjectMeta.labels", TEXTS),
-    ("metadata/labels/*", "ObjectMeta.labels", Kind::Text),
-    ("spec/activeDeadlineSeconds", "PodSpec.activeDeadlineSeconds", INT64),
-    ("spec/dnsPolicy", "", Kind::Word(&["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None", ""])),
-    ("spec/enableServiceLinks", "PodSpec.enableServiceLinks", Kind::Truth),
-    ("spec/hostAliases", "PodSpec.hostAliases", Kind::List("[]v1.HostAlias")),
-    ("spec/hostname", "PodSpec.hostname", Kind::Text),
-    ("spec/imagePullSecrets", "PodSpec.imagePullSecrets", Kind::List("[]v1.LocalObjectReference")),
-    ("spec/initContainers", "PodSpec.initContainers", Kind::List("[]v1.Container")),
-    ("spec/nodeName", "PodSpec.nodeName", Kind::Text),
-    ("spec/nodeSelector", "PodSpec.nodeSelector", TEXTS),
-    ("spec/nodeSelector/*", "PodSpec.nodeSelector", Kind::Text),
-    ("spec/priority", "PodSpec.priority", INT32),
-    ("spec/priorityClassName", "PodSpec.priorityClassName", Kind::Text),
-    ("spec/schedulerName", "PodSpec.schedulerName", Kind::Text),
-    ("spec/securityContext/sysctls", "PodSecurityContext.sysctls", Kind::List("[]v1.Sysctl")),
-    ("spec/securityContext/sysctls/*/name", "Sysctl.name", Kind::Text),
-    ("spec/securityContext/sysctls/*/value", "Sysctl.value", Kind::Text),
-    ("spec/serviceAccountName", "PodSpec.serviceAccountName", Kind::Text),
-    ("spec/shareProcessNamespace", "PodSpec.shareProcessNamespace", Kind::Truth),
-    ("spec/terminationGracePeriodSeconds", "PodSpec.terminationGracePeriodSeconds", INT64),
-    ("spec/tolerations", "PodSpec.tolerations", Kind::List("[]v1.Toleration")),
-    ("spec/tolerations/*/effect", "", Kind::Word(&["NoSchedule", "PreferNoSchedule", "NoExecute", ""])),
-    ("spec/tolerations/*/key", "Toleration.key", Kind::Text),
-    ("spec/tolerations/*/tolerationSeconds", "Toleration.tolerationSeconds", INT64),
-    ("spec/tolerations/*/value", "Toleration.value", Kind::Text),
-    ("spec/volumes", "PodSpec.volumes", Kind::List("[]v1.Volume")),
-    ("spec/volumes/*/configMap", "Volume.configMap", Kind::Mapping("v1.ConfigMapVolumeSource")),
-    ("spec/volumes/*/configMap/name", "ConfigMapVolumeSource.name", Kind::Text),
-    ("spec/volumes/*/emptyDir", "Volume.emptyDir", Kind::Mapping("v1.EmptyDirVolumeSource")),
-    ("spec/volumes/*/emptyDir/sizeLimit", "", Kind::Quantity),
-    ("spec/volumes/*/hostPath", "Volume.hostPath", Kind::Mapping("v1.HostPathVolumeSource")),
-    ("spec/volumes/*/hostPath/path", "HostPathVolumeSource.path", Kind::Text),
-    ("spec/volumes/*/secret", "Volume.secret", Kind::Mapping("v1.SecretVolumeSource")),
-    ("spec/volumes/*/secret/secretName", "SecretVolumeSource.secretName", Kind::Text),
-    ("spec/@/args", "Container.args", Kind::List("[]string")),
-    ("spec/@/command", "Container.command", Kind::List("[]string")),
-    ("spec/@/env", "Container.env", Kind::List("[]v1.EnvVar")),
-    ("spec/@/env/*/name", "EnvVar.name", Kind::Text),
-    ("spec/@/envFrom", "Container.envFrom", Kind::List("[]v1.EnvFromSource")),
-    ("spec/@/image", "Container.image", Kind::Text),
-    ("spec/@/imagePullPolicy", "", Kind::Word(&["Always", "IfNotPresent", "Never", ""])),
-    ("spec/@/ports", "Container.ports", Kind::List("[]v1.ContainerPort")),
-    ("spec/@/ports/*/containerPort", "ContainerPort.containerPort", INT32),
-    ("spec/@/ports/*/hostPort", "ContainerPort.hostPort", INT32),
-    ("spec/@/ports/*/name", "ContainerPort.name", Kind::Text),
-    ("spec/@/ports/*/protocol", "", Kind::Word(&["SCTP", "TCP", "UDP", ""])),
-    ("spec/@/resources", "Container.resources", Kind::Mapping("v1.ResourceRequirements")),
-    ("spec/@/resources/limits", "ResourceRequirements.limits", Kind::Mapping("v1.ResourceList")),
-    ("spec/@/resources/limits/*", "", Kind::Quantity),
-    ("spec/@/resources/requests", "ResourceRequirements.requests", Kind::Mapping("v1.ResourceList")),
-    ("spec/@/resources/requests/*", "", Kind::Quantity),
-    ("spec/@/stdin", "Container.stdin", Kind::Truth),
-    ("spec/@/terminationMessagePolicy", "", Kind::Word(&["FallbackToLogsOnError", "File", ""])),
-    ("spec/@/tty", "Container.tty", Kind::Truth),
-    ("spec/@/volumeMounts", "Container.volumeMounts", Kind::List("[]v1.VolumeMount")),
-    ("spec/@/volumeMounts/*/mountPath", "VolumeMount.mountPath", Kind::Text),
-    ("spec/@/volumeMounts/*/mountPropagation", "", Kind::Word(&["Bidirectional", "HostToContainer", "None"])),
-    ("spec/@/volumeMounts/*/name", "VolumeMount.name", Kind::Text),
-    ("spec/@/volumeMounts/*/readOnly", "VolumeMount.readOnly", Kind::Truth),
-    ("spec/@/volumeMounts/*/recursiveReadOnly", "", Kind::Word(&["Disabled", "Enabled", "IfPossible"])),
-    ("spec/@/volumeMounts/*/subPath", "VolumeMount.subPath", Kind::Text),
-    ("spec/@/workingDir", "Container.workingDir", Kind::Text),
-];
+use crate::kubernetes::{Cluster, Workload};
+use table::{BY_KIND, Bounds, JOB, Kind, NAMESPACED, OBJECT, POD, Row};
 
 /// Whether pods begin anew when they end: what each kind lets them say. An empty word is as good as none, where that is.
 const RESTARTS: &[(&[&str], &[&str])] = &[
@@ -118,13 +20,22 @@ const RESTARTS: &[(&[&str], &[&str])] = &[
 
 /// Of those that the API server takes itself: a controller of somebody else's, or a program that has a pod in its configuration, may
 /// make something else of them.
-pub(super) fn refuses(workload: &Workload) -> Vec<Refusal> {
+pub(super) fn refuses(cluster: &Cluster, workload: &Workload) -> Vec<Refusal> {
     if workload.is_custom() || workload.is_part() {
         return Vec::new();
     }
     let mut found = Vec::new();
+    check(NAMESPACED, &workload.object, "", &mut found);
     if !workload.way().is_here() {
         check(OBJECT, &workload.object, "", &mut found);
+        for (_, rows) in BY_KIND.iter().filter(|(kind, _)| *kind == workload.kind()) {
+            check(rows, &workload.object, "", &mut found);
+        }
+        // a Job that is to be made is one as well
+        let job = workload.object.pointer("/spec/jobTemplate").filter(|_| workload.kind() == "CronJob");
+        for (rows, job) in [OBJECT, JOB].into_iter().filter_map(|rows| Some((rows, job?))) {
+            check(rows, job, "spec.jobTemplate", &mut found);
+        }
     }
     let place = workload.way().to_string();
     check(POD, workload.pod(), &place, &mut found);
@@ -132,7 +43,22 @@ pub(super) fn refuses(workload: &Workload) -> Vec<Refusal> {
     if let Some((_, words)) = restarts {
         check(&[("spec/restartPolicy", "", Kind::Word(words))], workload.pod(), &place, &mut found);
     }
+    check(begun_anew(cluster), workload.pod(), &place, &mut found);
     found
+}
+
+/// Whether a container begins anew when it ends: until a container had rules of its own for that, init containers alone said so, and
+/// one word.
+fn begun_anew(cluster: &Cluster) -> &'static [Row] {
+    const ANY: Kind = Kind::Word(&["Always", "Never", "OnFailure"]);
+    const RULES: &[Row] =
+        &[("spec/containers/*/restartPolicy", "", ANY), ("spec/initContainers/*/restartPolicy", "", ANY)];
+    const SIDECARS: &[Row] = &[("spec/initContainers/*/restartPolicy", "", Kind::Word(&["Always"]))];
+    match cluster.kubernetes {
+        Some(version) if version < (1, 29) => &[],
+        Some(version) if version < (1, 34) => SIDECARS,
+        _ => RULES,
+    }
 }
 
 fn check(rows: &[Row], object: &Value, place: &str, found: &mut Vec<Refusal>) {
@@ -145,7 +71,7 @@ fn check(rows: &[Row], object: &Value, place: &str, found: &mut Vec<Refusal>) {
 }
 
 /// What is filled in before the API server sees it, whatever that will be.
-fn is_variable(value: &Value) -> bool {
+pub(super) fn is_variable(value: &Value) -> bool {
     value.as_str().is_some_and(|text| text.contains('$') || text.contains("{{"))
 }
 
@@ -154,13 +80,13 @@ const CONTAINERS: &[&str] = &["initContainers", "containers", "ephemeralContaine
 
 /// A step on the way to a value.
 #[derive(Clone, Copy)]
-enum Step<'a> {
+pub(super) enum Step<'a> {
     Name(&'a str),
     Number(usize),
 }
 
 /// As people write it: `spec.containers[0].image`.
-fn shown(place: &str, steps: &[Step<'_>]) -> String {
+pub(super) fn shown(place: &str, steps: &[Step<'_>]) -> String {
     steps.iter().fold(place.to_owned(), |way, step| match step {
         Step::Number(number) => format!("{way}[{number}]"),
         Step::Name(name) if way.is_empty() => crate::visible::line(name).into_owned(),
@@ -169,11 +95,11 @@ fn shown(place: &str, steps: &[Step<'_>]) -> String {
 }
 
 /// Goes to all that a way leads to.
-fn look<'a>(
+pub(super) fn look<'a>(
     at: &'a Value,
     way: Option<&str>,
     steps: &mut Vec<Step<'a>>,
-    each: &mut impl FnMut(&[Step<'_>], &Value),
+    each: &mut impl FnMut(&[Step<'_>], &'a Value),
 ) {
     let Some(way) = way else {
         if !at.is_null() {
@@ -242,6 +168,11 @@ fn holds(value: &Value, field: &str, kind: Kind) -> Option<Said> {
         Kind::Mapping(of) => (value.is_object(), of, "make it a mapping"),
         Kind::Word(words) => return word(value, words),
         Kind::Quantity => return quantity(value),
+        Kind::Range(bounds) => match value.as_i64() {
+            Some(number) => return within(number, &bounds),
+            None => (false, bounds.of, "write it as a number, without quotes"),
+        },
+        Kind::Form(form) => return named(value, form),
     };
     if fits {
         return None;
@@ -251,6 +182,20 @@ fn holds(value: &Value, field: &str, kind: Kind) -> Option<Said> {
         kind_of(value)
     );
     Some(Said { text, how: how.to_owned() })
+}
+
+fn within(number: i64, bounds: &Bounds) -> Option<Said> {
+    let text = format!("the API server says: PLACE: Invalid value: {number}: {}", bounds.says);
+    let fits = (bounds.least..=bounds.most).contains(&number);
+    (!fits).then(|| Said { text, how: bounds.how.to_owned() })
+}
+
+fn named(value: &Value, form: &Form) -> Option<Said> {
+    // what is left empty is filled in, or is missing
+    let name = value.as_str().filter(|name| !name.is_empty() && !(form.fits)(name))?;
+    let name = crate::visible::line(name);
+    let text = format!("the API server says: PLACE: Invalid value: \"{name}\": {}", form.says);
+    Some(Said { text, how: form.how.to_owned() })
 }
 
 fn word(value: &Value, words: &[&str]) -> Option<Said> {

@@ -28,6 +28,7 @@ pub(super) fn refuses(cluster: &Cluster, workload: &Workload, container: &Value)
         found.extend(groups_that_ping(cluster, workload));
     }
     found.extend(ids::group_alone(cluster, workload));
+    found.extend(ids::strict_groups(cluster, workload));
     let (uid, _) = user(cluster, workload, container);
     if uid == 0 && is(context(workload, container, "runAsNonRoot"), true) {
         let text = NO_ROOT;

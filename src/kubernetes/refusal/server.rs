@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Refusal, ignored, kinds, refusal, shapes, twice, values};
+use super::{Refusal, ignored, kinds, pairs, refusal, required, shapes, twice, values};
 use crate::diagnosis::{Cause, PodPatch};
 use crate::kubernetes::facts::{
     APPARMOR, HAS_USER_NAMESPACES, annotated_apparmor, context, demanded, drops_user_namespaces,
@@ -23,8 +23,10 @@ pub(super) fn refuses(cluster: &Cluster, workload: &Workload, container: &Value)
     for (one, _) in workload.listed() {
         found.extend(of_container(cluster, workload, one, &volumes_there, std::ptr::eq(one, container)));
     }
-    found.extend(kinds::refuses(workload));
+    found.extend(kinds::refuses(cluster, workload));
+    found.extend(required::refuses(cluster, workload));
     found.extend(shapes::refuses(cluster, workload));
+    found.extend(pairs::refuses(cluster, workload));
     found.extend(shared_twice(workload));
     found.extend(volumes(workload));
     found.extend(annotations(workload));

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::names::is_subdomain;
 use super::{Refusal, refusal, twice};
 use crate::diagnosis::Cause;
 use crate::kubernetes::facts::{is, mounts_of};
@@ -9,9 +10,9 @@ use crate::kubernetes::manifest::starts_up;
 use crate::kubernetes::{Cluster, Workload, sysctls};
 
 /// What it says, after its name, and what to do.
-type Said = (String, String);
+pub(super) type Said = (String, String);
 
-/// What is missing altogether may still be filled in, as an image is: nothing is said of that.
+/// What is missing and may still be filled in, as an image, is passed over.
 pub(super) fn refuses(cluster: &Cluster, workload: &Workload) -> Vec<Refusal> {
     if workload.is_custom() || workload.is_part() {
         return Vec::new();
@@ -26,28 +27,29 @@ pub(super) fn refuses(cluster: &Cluster, workload: &Workload) -> Vec<Refusal> {
     found.extend(list(workload.spec(), "volumes").map(volume));
     for (container, of) in workload.listed() {
         found.extend([
-            blank_image(container),
+            blank_image(workload, container),
             port(container),
             claim(workload, container),
             starting_probe(container, of),
         ]);
         found.extend(mounts_of(container).map(mount));
     }
-    let refused = found.into_iter().flatten().map(|(text, remedy)| {
-        refusal(Some(Cause::PodFieldsRefused), format!("the API server says: {text}"), remedy)
-    });
-    refused.collect()
+    found.into_iter().flatten().map(refused).collect()
 }
 
-fn list<'a>(of: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
+pub(super) fn refused((text, remedy): Said) -> Refusal {
+    refusal(Some(Cause::PodFieldsRefused), format!("the API server says: {text}"), remedy)
+}
+
+pub(super) fn list<'a>(of: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
     of.get(field).and_then(Value::as_array).into_iter().flatten()
 }
 
-fn text<'a>(of: &'a Value, field: &str) -> &'a str {
+pub(super) fn text<'a>(of: &'a Value, field: &str) -> &'a str {
     of.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn shown(text: &str) -> std::borrow::Cow<'_, str> {
+pub(super) fn shown(text: &str) -> std::borrow::Cow<'_, str> {
     crate::visible::line(text)
 }
 
@@ -88,15 +90,6 @@ fn other_labels(workload: &Workload) -> Option<Said> {
         text,
         format!("give the template the label {name}: {value}, or the selector what the template has"),
     ))
-}
-
-/// Names of parts of a subdomain, with this many letters at most.
-fn is_subdomain(name: &str) -> bool {
-    let part = |part: &str| {
-        let inside = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        !part.is_empty() && part.bytes().all(inside) && !part.starts_with('-') && !part.ends_with('-')
-    };
-    name.len() <= 253 && name.split('.').all(part)
 }
 
 fn no_name(workload: &Workload) -> Option<Said> {
@@ -142,6 +135,8 @@ const NEEDED: &[(&str, &[&str])] = &[
     ("secret", &["secretName"]),
     ("persistentVolumeClaim", &["claimName"]),
     ("hostPath", &["path"]),
+    ("csi", &["driver"]),
+    ("ephemeral", &["volumeClaimTemplate"]),
 ];
 
 fn volume(volume: &Value) -> Option<Said> {
@@ -167,8 +162,15 @@ fn volume(volume: &Value) -> Option<Said> {
     ))
 }
 
-fn blank_image(container: &Value) -> Option<Said> {
+/// By which OpenShift knows what it fills in.
+const TRIGGERS: &str = "image.openshift.io/triggers";
+
+fn blank_image(workload: &Workload, container: &Value) -> Option<Said> {
     let image = text(container, "image");
+    let triggers = || workload.object.pointer("/metadata/annotations").and_then(|all| all.get(TRIGGERS));
+    if image == " " && !workload.way().is_here() && triggers().is_some() {
+        return None;
+    }
     let text =
         format!("image: Invalid value: \"{}\": must not have leading or trailing whitespace", shown(image));
     (image.trim() != image).then(|| (text, "write the image without blanks around it".to_owned()))

@@ -23,6 +23,9 @@ pub(super) fn refuses(
         found.extend(without_mapping(cluster, workload, container));
     }
     found.extend(of_git(cluster, workload, container));
+    found.extend(without_plugin(cluster, workload, container));
+    found.extend(other_medium(workload, container));
+    found.extend(of_no_image(cluster, workload, container));
     let root = |mount: &Value| point_of(mount).is_some_and(|point| point.parent().is_none());
     if volumes_of(workload, container).any(|(mount, _)| root(mount)) {
         let text = format!("{} mounts no volume on the root of a container", cluster.runtime);
@@ -44,6 +47,55 @@ fn of_git(cluster: &Cluster, workload: &Workload, container: &Value) -> Option<R
     let remedy = "clone it in an init container, into an emptyDir that the others mount";
     let there = off && volumes_of(workload, container).any(|(_, volume)| cloned(volume));
     there.then(|| refusal(Some(Cause::PodFieldsRefused), text, remedy))
+}
+
+/// Kinds of volumes, each with the release that has them no more.
+const GONE: &[(&str, (u32, u32))] = &[("glusterfs", (1, 26)), ("rbd", (1, 31))];
+
+fn without_plugin(cluster: &Cluster, workload: &Workload, container: &Value) -> Option<Refusal> {
+    let gone = GONE.iter().filter(|(_, since)| cluster.kubernetes.is_none_or(|version| version >= *since));
+    let mut there = gone.filter(|(kind, _)| {
+        volumes_of(workload, container).any(|(_, volume)| volume.get(*kind).is_some_and(|it| !it.is_null()))
+    });
+    let (kind, (major, minor)) = there.next()?;
+    let text = format!(
+        "the kubelet says: no volume plugin matched, for {kind}, which Kubernetes {major}.{minor} has no more"
+    );
+    Some(refusal(
+        Some(Cause::PodFieldsRefused),
+        text,
+        "have a CSI driver mount it: csi, or a persistentVolumeClaim",
+    ))
+}
+
+/// What an emptyDir may be on; huge pages are there by size.
+const MEDIA: &[&str] = &["", "HugePages", "Memory"];
+
+fn other_medium(workload: &Workload, container: &Value) -> Option<Refusal> {
+    let mut media = volumes_of(workload, container)
+        .filter_map(|(_, volume)| volume.pointer("/emptyDir/medium").and_then(Value::as_str));
+    let known =
+        |medium: &str| MEDIA.contains(&medium) || medium.starts_with("HugePages-") || medium.contains('$');
+    let medium = crate::visible::line(media.find(|medium| !known(medium))?);
+    let text = format!("the kubelet says: MountVolume.SetUp failed: unknown storage medium \"{medium}\"");
+    let remedy = "say medium: Memory, with a capital, or leave it out";
+    Some(refusal(Some(Cause::PodFieldsRefused), text, remedy))
+}
+
+/// Images as volumes, which older runtimes do not mount.
+fn of_no_image(cluster: &Cluster, workload: &Workload, container: &Value) -> Option<Refusal> {
+    let version = cluster.runtime_version?;
+    let of_image = |volume: &Value| volume.get("image").is_some_and(|image| !image.is_null());
+    let there = || volumes_of(workload, container).any(|(_, volume)| of_image(volume));
+    if !cluster.lacks((2, 1), (1, 31)) || !there() {
+        return None;
+    }
+    let text = format!(
+        "the kubelet says: failed to mount image volume, for {} {version} mounts no images",
+        cluster.runtime
+    );
+    let remedy = "update the runtime: containerd 2.1 or CRI-O 1.31 or later";
+    Some(refusal(Some(Cause::PodFieldsRefused), text, remedy))
 }
 
 /// Where a node has what is the kernel's own, and what it is; what else is mounted below is so, too.
