@@ -1,5 +1,6 @@
 //! One trial: a sandbox is set up completely, and what cannot be executed is executed in it.
 
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -152,9 +153,46 @@ fn judge(ended: Result<bool, Error>) -> TrialOutcome {
     }
 }
 
-/// Whether nothing but [`NO_PROGRAM`] is to blame.
+/// Whether nothing but [`NO_PROGRAM`] is to blame. A wrapper around bwrap may go on after it: what that says stands on further lines.
 fn is_the_end(message: &Message) -> bool {
+    let said = message.text().as_bytes();
+    let message = Message::parse(said.split(|byte| *byte == b'\n').next().unwrap_or(said));
     message.stage() == Stage::Exec
         && message.subject() == Some(NO_PROGRAM.as_ref())
         && message.errno().and_then(crate::Errno::code) == Some(libc::EACCES)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn ends(stderr: &str) -> bool {
+        is_the_end(Message::parse_all(stderr.as_bytes()).first().unwrap())
+    }
+
+    #[test]
+    fn what_a_wrapper_says_afterwards_is_no_failure() {
+        for stderr in [
+            "bwrap: execvp /: Permission denied\n",
+            "bwrap: execvp /: Permission denied\nfinished: 1\n",
+            "bwrap: execvp /: Permission denied\n\nreal\t0m0.010s\nuser\t0m0.001s\nsys\t0m0.004s\n",
+        ] {
+            assert!(ends(stderr), "{stderr}");
+        }
+    }
+
+    #[test]
+    fn other_ends_are_failures() {
+        for stderr in [
+            "bwrap: execvp /: No such file or directory\nfinished: 1\n",
+            "bwrap: execvp /usr: Permission denied\n",
+            "bwrap: execvp /\nx: Permission denied\n",
+            "bwrap: Can't find source path /: Permission denied\nexecvp /: Permission denied\n",
+            "bwrap: Creating new namespace failed: Permission denied\n",
+        ] {
+            assert!(!ends(stderr), "{stderr}");
+        }
+    }
 }
