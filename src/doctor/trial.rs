@@ -80,6 +80,9 @@ pub(super) const NO_PROGRAM: &str = "/";
 /// Tries a launch of [`NO_PROGRAM`].
 pub(super) fn try_until(bwrap: &Bwrap, command: &Command, deadline: Instant) -> TrialOutcome {
     let held = held(bwrap, command, deadline);
+    if held.works() {
+        return not_by_chance(held, command, || bare(bwrap, command, deadline));
+    }
     let TrialOutcome::Failed { error, diagnosis } = &held else { return held };
     if !is_ours(command, error, diagnosis.as_ref().and_then(|diagnosis| diagnosis.cause())) {
         return held;
@@ -89,6 +92,20 @@ pub(super) fn try_until(bwrap: &Bwrap, command: &Command, deadline: Instant) -> 
         TrialOutcome::Failed { error: Error::Invalid(_), .. } => held,
         bare => bare,
     }
+}
+
+/// How often a sandbox with lock files is tried: its process 1 opens them beside the command, and in a trial mostly comes first.
+const LOCKED: usize = 4;
+
+/// Whether it works each time, as far as lock files go. Content that was read is gone by then, but that fails otherwise.
+fn not_by_chance(works: TrialOutcome, command: &Command, attempt: impl Fn() -> TrialOutcome) -> TrialOutcome {
+    if command.get_sandbox().lifetime.lock_files.is_empty() {
+        return works;
+    }
+    let lock = |outcome: &TrialOutcome| {
+        outcome.diagnosis().and_then(Diagnosis::cause) == Some(Cause::LockFileFailed)
+    };
+    (1..LOCKED).map(|_| attempt()).find(lock).unwrap_or(works)
 }
 
 /// How long the kernel may count a namespace whose last process has ended.
