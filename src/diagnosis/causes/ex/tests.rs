@@ -407,3 +407,20 @@ fn a_lock_file_that_may_not_be_read_is_bound_to_no_avail() {
     assert!(said("No such file or directory").contains("touch"));
     assert!(!said("Input/output error").contains("setfacl"));
 }
+
+#[test]
+fn a_lock_file_is_mended_where_it_is_opened() {
+    let said = |sandbox: &Sandbox, file: &str, error: &str| {
+        let message = format!("Unable to open lock file {file}: {error}");
+        explain(&message, &machine(), sandbox).causes[0].remedies[0].to_string()
+    };
+    let missing = "No such file or directory";
+    let whole = Sandbox::new().bind("/", "/");
+    assert!(said(&whole, "a/b", missing).contains("touch a/b"));
+    assert!(said(&whole.clone().current_dir("/srv"), "a/b", missing).contains("touch /srv/a/b"));
+    assert!(said(&whole, "/a/b", missing).contains("touch /a/b"));
+    let made = whole.tmpfs("/mnt").add(crate::sandbox::File::new(Vec::new(), "/mnt/l").mode(0));
+    assert!(said(&made, "/mnt/l", "Permission denied").contains("--perms 0644"));
+    assert!(!said(&made, "/mnt/l", missing).contains("--perms"));
+    assert!(!said(&made, "/srv/l", "Permission denied").contains("--perms"));
+}
