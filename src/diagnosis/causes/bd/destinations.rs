@@ -1,7 +1,7 @@
 //! Destinations that cannot be made, or are not what they must be.
 
-use super::lookup::{Found, Spot, is_of_runtime};
-use super::mount_points::{CREATE_FILE, MKDIR_PARENTS, in_windows, mount_point};
+use super::lookup::{CREATE_FILE, Found, Spot, is_of_runtime};
+use super::mount_points::{MKDIR_PARENTS, in_windows, mount_point};
 use super::sources::is_socket;
 use crate::diagnosis::causes::prelude::*;
 use crate::diagnosis::launcher::Launcher;
@@ -334,7 +334,7 @@ fn obstacle(case: &Case<'_>, spot: &Spot<'_>) -> (Judgement, Vec<Remedy>) {
             let found = found(confidence, &why, refuted_by)
                 .seen(uid, user)
                 .asked(case, format!("it lies in {mount}, which the sandbox may write"));
-            let made = outside.map(|outside| mount_point(case, Some(asked), &outside));
+            let made = outside.and_then(|outside| made_for(case, asked, &outside));
             (found, Vec::new().or(made).or([told!(BD03, "tmpfs-above", name = mount.name())]))
         }
         // nobody knows where it lies, or in the sandbox's own root
@@ -359,6 +359,20 @@ fn obstacle(case: &Case<'_>, spot: &Spot<'_>) -> (Judgement, Vec<Remedy>) {
             let unset = claude.then(|| told!(BD03, "without-scrub"));
             (found, Vec::new().or(made).or(unset).or(brought_along(case, spot.path)).or(elsewhere()))
         }
+    }
+}
+
+/// What has to be made on the host where the user may make nothing: what root makes there, the user may not write, either.
+fn made_for(case: &Case<'_>, asked: Found<'_>, outside: &Path) -> Option<Remedy> {
+    match asked.operation {
+        // a directory in its place would be refused ever after
+        Operation::Symlink(link) => {
+            let made = told!(BD03, "make-link", target = word(&link.target), place = word(outside));
+            Some(made.needs(Need::Bwrap("0.9")))
+        }
+        Operation::Chmod(_) => None,
+        Operation::File(_) => Some(told!(BD03, "bind-content-over-file", outside = word(outside))),
+        _ => Some(mount_point(case, Some(asked), outside)),
     }
 }
 
