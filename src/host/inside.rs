@@ -185,6 +185,16 @@ fn is_no_program(problem: &ProgramProblem, at: &Path, node: &Node<'_>) -> bool {
     }
 }
 
+/// Whether a path ends as a directory's does, and something else is there (`execve(2)`, ENOTDIR).
+fn is_no_directory(path: &Path, node: &Node<'_>) -> bool {
+    let ends = path.as_os_str().as_bytes().ends_with(b"/");
+    ends && match node {
+        Node::Data(..) => true,
+        Node::Host(host) => fs::metadata(host).is_ok_and(|meta| !meta.is_dir()),
+        _ => false,
+    }
+}
+
 enum Verdict {
     Fine,
     Problem(ProgramProblem),
@@ -227,6 +237,9 @@ impl<'a> Finder<'a> {
             Ok(found) => found,
             Err(verdict) => return verdict,
         };
+        if is_no_directory(path, &node) {
+            return Verdict::Problem(ProgramProblem::TrailingSlash(path.into()));
+        }
         self.judge(&at, &node, path, 0)
     }
 
@@ -306,6 +319,9 @@ impl<'a> Finder<'a> {
     fn script(self, path: PathBuf, interpreter: PathBuf, program: &Path, scripts: usize) -> Verdict {
         let Some(whole) = self.absolute(&interpreter) else { return Verdict::Unknown };
         match self.follow(&whole) {
+            Ok((_, node)) if is_no_directory(&interpreter, &node) => {
+                Verdict::Problem(ProgramProblem::BadInterpreter { path, interpreter })
+            }
             Ok((at, node)) => match self.judge(&at, &node, program, scripts + 1) {
                 Verdict::Problem(problem) if is_no_program(&problem, &at, &node) => {
                     Verdict::Problem(ProgramProblem::BadInterpreter { path, interpreter })

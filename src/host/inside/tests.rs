@@ -599,3 +599,19 @@ fn what_the_host_has_is_not_missing_there() {
         assert!(matches!(found, Some(ProgramProblem::InterpreterMissing { bind: None, .. })), "{found:?}");
     }
 }
+
+#[test]
+fn a_name_with_a_slash_behind_it_is_a_directorys() {
+    let bin = Bin::new();
+    bin.put("x", fs::read("/proc/self/exe").unwrap(), 0o755);
+    bin.put("script", "#!/bin/sh/\n", 0o755);
+    let whole = Sandbox::new().ro_bind("/", "/").ro_bind(bin.path(), "/mnt");
+    let told = |program| seek(&whole, program, Attempt::None);
+    assert_eq!(told("/mnt/x/"), Some(ProgramProblem::TrailingSlash("/mnt/x/".into())));
+    assert!(matches!(told("/mnt/script"), Some(ProgramProblem::BadInterpreter { .. })));
+    // a directory, nothing at all, and slashes elsewhere
+    assert!(matches!(told("/mnt/"), Some(ProgramProblem::IsDirectory(_))));
+    assert!(matches!(told("/mnt/none/"), Some(ProgramProblem::NotFound { .. })));
+    assert_eq!(told("//mnt//x"), None);
+    assert_eq!(seek(&whole.clone().env("PATH", "/mnt/"), "x", Attempt::None), None);
+}

@@ -95,6 +95,9 @@ fn row<'a>(case: &Case<'_>, problem: &'a Problem) -> (Cause, &'static str, &'a P
             let refutation = "`getconf NAME_MAX` and PATH_MAX are larger there";
             (ProgramMissing, refutation, path, vec![told!(EX02, "shorter-path")])
         }
+        Problem::TrailingSlash(path) => {
+            (ProgramMissing, "`test -d {}` holds inside", path, vec![told!(EX02, "without-slash")])
+        }
         Problem::NotSearchable { directory, .. } => {
             (ProgramNotExecutable, EXECUTABLE, directory, searchable(case, directory))
         }

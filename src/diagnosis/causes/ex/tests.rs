@@ -47,6 +47,7 @@ fn what_the_launcher_found_is_all_that_is_said() {
         (ProgramProblem::IsDirectory(path.clone()), "EX03"),
         (ProgramProblem::Noexec(path.clone()), "EX03"),
         (ProgramProblem::NotAFile(path.clone()), "EX03"),
+        (ProgramProblem::TrailingSlash(path.clone()), "EX02"),
         (ProgramProblem::Busy(path.clone()), "EX03"),
         (ProgramProblem::InterpreterLoop(path.clone()), "EX12"),
         (
@@ -160,6 +161,7 @@ fn names_in_a_file_are_no_lines_of_a_report() {
         ProgramProblem::NotExecutable { path: evil(), mode: 0 },
         ProgramProblem::IsDirectory(evil()),
         ProgramProblem::NotAFile(evil()),
+        ProgramProblem::TrailingSlash(evil()),
         ProgramProblem::Noexec(evil()),
         ProgramProblem::Busy(evil()),
         ProgramProblem::LinkLoop(evil()),
