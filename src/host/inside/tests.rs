@@ -613,5 +613,11 @@ fn a_name_with_a_slash_behind_it_is_a_directorys() {
     assert!(matches!(told("/mnt/"), Some(ProgramProblem::IsDirectory(_))));
     assert!(matches!(told("/mnt/none/"), Some(ProgramProblem::NotFound { .. })));
     assert_eq!(told("//mnt//x"), None);
-    assert_eq!(seek(&whole.clone().env("PATH", "/mnt/"), "x", Attempt::None), None);
+    let searched = Sought {
+        program: OsStr::new("x"),
+        path: Some(OsStr::new("/mnt/")),
+        home: None,
+        attempt: Attempt::None,
+    };
+    assert_eq!(find(&whole, searched), None);
 }

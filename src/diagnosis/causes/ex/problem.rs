@@ -16,6 +16,7 @@ pub(in crate::diagnosis) fn program(case: &Case<'_>) -> Option<Finding> {
         | Problem::NotAFile(path)
         | Problem::Busy(path)
         | Problem::NotSearchable { directory: path, .. } => above(case, path),
+        Problem::LinkLoop(path) => link_on_the_way(case, path),
         Problem::DanglingLink { link, .. } => own_link(case, link).or(above(case, link)),
         _ => None,
     };
@@ -88,7 +89,10 @@ fn row<'a>(case: &Case<'_>, problem: &'a Problem) -> (Cause, &'static str, &'a P
             (ProgramMissing, FOUND, target, Vec::new().or(own).or([bind_target(case, link, target)]))
         }
         Problem::LinkLoop(path) => {
-            let helps = told!(EX12, "links", program = host(path));
+            let helps = match link_on_the_way(case, path) {
+                Some(index) => told!(EX12, "own-link", number = index + 1),
+                None => told!(EX12, "links", program = host(path)),
+            };
             (ExecLoop, "`namei {}` comes to an end inside", path, vec![helps])
         }
         Problem::NameTooLong(path) => {
@@ -113,7 +117,11 @@ fn row<'a>(case: &Case<'_>, problem: &'a Problem) -> (Cause, &'static str, &'a P
         // the mode is the sandbox's own to give, and what the host has at that path is another file
         Problem::NotExecutable { path, .. } if made(case, path).is_some() => {
             let option = made(case, path).unwrap_or_default();
-            (ProgramNotExecutable, EXECUTABLE, path, vec![told!(EX03, "mode-of-content", option)])
+            let helps = match changed(case, path) {
+                Some(index) => told!(EX03, "mode-of-chmod", number = index + 1),
+                None => told!(EX03, "mode-of-content", option),
+            };
+            (ProgramNotExecutable, EXECUTABLE, path, vec![helps])
         }
         // another file was bound over it
         Problem::NotExecutable { path, .. } if covered(case, path).is_some() => {
@@ -139,9 +147,23 @@ fn row<'a>(case: &Case<'_>, problem: &'a Problem) -> (Cause, &'static str, &'a P
     }
 }
 
+/// The link of the sandbox's own that a path is, or leads through.
+fn link_on_the_way(case: &Case<'_>, path: &Path) -> Option<usize> {
+    path.ancestors().find_map(|above| own_link(case, above))
+}
+
+/// The operation that takes x away from what the sandbox has made.
+fn changed(case: &Case<'_>, path: &Path) -> Option<usize> {
+    let last = case.sandbox?.operations.iter().rposition(|operation| operation.is_on(path))?;
+    let operation = case.sandbox?.operations.get(last)?;
+    matches!(operation, Operation::Chmod(change) if change.mode & 0o111 == 0).then_some(last)
+}
+
 /// The option with which the sandbox makes a file from content that it is given, if it makes this one.
 pub(super) fn made(case: &Case<'_>, path: &Path) -> Option<&'static str> {
-    let above = |operation: &&Operation| path.starts_with(operation.destination());
+    let above = |operation: &&Operation| {
+        path.starts_with(operation.destination()) && !matches!(operation, Operation::Chmod(_))
+    };
     match case.sandbox?.operations.iter().rfind(above)? {
         Operation::File(file) if file.destination == path => Some("--file"),
         Operation::BindData(data) if data.destination == path => {

@@ -426,3 +426,38 @@ fn a_lock_file_is_mended_where_it_is_opened() {
     assert!(!said(&made, "/mnt/l", missing).contains("--perms"));
     assert!(!said(&made, "/srv/l", "Permission denied").contains("--perms"));
 }
+
+#[test]
+fn what_the_line_itself_does_is_named() {
+    let found = |sandbox: &Sandbox, problem: ProgramProblem| {
+        let symptom = Symptom { verdict: Verdict::NotExecuted, program: Some(problem), ..Symptom::default() };
+        let found = diagnose(&symptom, &machine(), Some(sandbox)).causes.swap_remove(0);
+        (found.operation, found.remedies[0].to_string())
+    };
+    let base = || Sandbox::new().ro_bind("/", "/").tmpfs("/mnt");
+    let circle = base().symlink("x", "/mnt/x");
+    let (operation, said) = found(&circle, ProgramProblem::LinkLoop("/mnt/x".into()));
+    assert!(operation == Some(2) && said.contains("operation 3"), "{said}");
+    let (operation, said) = found(&circle, ProgramProblem::LinkLoop("/mnt/y".into()));
+    assert!(operation.is_none() && said.contains("namei"), "{said}");
+    let made = base().file(Vec::new(), "/mnt/s");
+    let no_x = || ProgramProblem::NotExecutable { path: "/mnt/s".into(), mode: 0o600 };
+    assert!(found(&made, no_x()).1.contains("--perms 0755"));
+    assert!(
+        found(&made.clone().add(crate::sandbox::Chmod::new(0o755, "/mnt/s")), no_x())
+            .1
+            .contains("--perms 0755")
+    );
+    assert!(
+        found(&made.add(crate::sandbox::Chmod::new(0o600, "/mnt/s")), no_x())
+            .1
+            .contains("operation 4, --chmod")
+    );
+    let dangling = |link: &str| ProgramProblem::DanglingLink {
+        path: "/mnt/x".into(),
+        link: link.into(),
+        target: "/nope".into(),
+    };
+    assert!(found(&base().symlink("/nope", "/mnt/x"), dangling("/mnt/x")).1.contains("operation 3"));
+    assert!(!found(&base(), dangling("/usr/x")).1.contains("operation"));
+}
