@@ -120,10 +120,8 @@ fn wants_directory(operation: &Operation) -> Option<bool> {
     Some(match operation {
         Operation::Bind(bind) => fs::metadata(&bind.source).ok()?.is_dir(),
         Operation::BindData(_) => false,
-        // over what it finds it is written, or not made
-        Operation::File(_) => return None,
-        // a descriptor shows either
-        Operation::BindFd(_) => return None,
+        // over what it finds it is written, or not made; and a descriptor shows either
+        Operation::File(_) | Operation::BindFd(_) => return None,
         _ => true,
     })
 }

@@ -151,7 +151,7 @@ fn of_file<'a>(case: &Case<'a>, path: &Path) -> Option<Found<'a>> {
         });
         // what the root is bound from is a directory
         let root = relative(path).as_os_str().is_empty();
-        return if root { files.last() } else { files.next() };
+        return if root { files.next_back() } else { files.next() };
     }
     rule_out(!case.says(&[CREATE_FILE]) || case.errno() != Some(libc::EROFS))?;
     let file = on_path.rfind(|found| matches!(found.operation, Operation::File(_)))?;
