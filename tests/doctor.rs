@@ -16,6 +16,8 @@ mod host;
 mod interface;
 #[path = "common/kubectl.rs"]
 mod kubectl;
+#[path = "doctor/lines.rs"]
+mod lines;
 #[path = "doctor/pod.rs"]
 mod pod;
 #[path = "doctor/pod_change.rs"]

@@ -50,15 +50,18 @@ pub(super) fn failed(case: &Case<'_>) -> Option<&'static Call> {
 /// Weighs whether a filter answered the call that failed: by whether one is on, and by what else answers so.
 pub(super) fn denied(case: &Case<'_>) -> Option<Judgement> {
     if case.killed() {
-        let what = match case.symptom.map(|symptom| symptom.verdict) {
-            Some(Verdict::Refused) => "making namespaces",
-            Some(Verdict::NotExecuted) => "a step before it executes the command",
-            _ => "setting the sandbox up",
+        // before the sandbox is there it makes other calls, too, and which one it was nobody said
+        let (sure, what) = match case.symptom.map(|symptom| symptom.verdict) {
+            Some(Verdict::Refused) => (Medium, "as it begins, mostly for making namespaces"),
+            Some(Verdict::NotExecuted) => (High, "for a step before it executes the command"),
+            _ => (High, "for setting the sandbox up"),
         };
         rule_out(case.filtered() == Some(false))?;
-        return weigh(High)
-            .summary(format!("a system call filter kills bwrap for {what}"))
+        let unheard = "which call it was: `dmesg | grep type=1326` has its number (syscall=)";
+        return weigh(sure)
+            .summary(format!("a system call filter kills bwrap {what}"))
             .refuted_by("the same sandbox ends by the same signal without a filter")
+            .unknown((sure == Medium).then_some(unheard))
             .heard(case, "SIGSYS is what a system call filter ends a process with")
             .if_so(evidence::filter(case))
             .into();
@@ -357,13 +360,15 @@ mod tests {
 
     #[test]
     fn a_filter_may_kill() {
-        for (verdict, cause) in [
-            (Verdict::Refused, Cause::SeccompDeniesNamespaces),
-            (Verdict::SetupFailed, Cause::SeccompDeniesMount),
+        for (verdict, cause, sure) in [
+            (Verdict::Refused, Cause::SeccompDeniesNamespaces, Medium),
+            (Verdict::SetupFailed, Cause::SeccompDeniesMount, High),
         ] {
             let symptom = Symptom { signal: Some(libc::SIGSYS), verdict, ..Symptom::default() };
             let found = diagnose(&symptom, &filtered(), Some(&whole()));
-            assert_eq!((found.cause(), found.causes[0].confidence), (Some(cause), High));
+            assert_eq!((found.cause(), found.causes[0].confidence), (Some(cause), sure));
+            let log = found.causes[0].evidence.iter().any(|evidence| evidence.text.contains("type=1326"));
+            assert_eq!(log, sure == Medium);
             let found = diagnose(&symptom, &machine(), Some(&whole()));
             assert_eq!(found.cause(), Some(Cause::Unexplained));
         }

@@ -153,6 +153,7 @@ fn symptoms() -> Vec<(String, Symptom)> {
         ProgramProblem::NotSearchable { path: path(), directory: "/usr/bin".into(), mode: 0o600 },
         ProgramProblem::NotSearchable { path: path(), directory: "/d".into(), mode: 0o600 },
         ProgramProblem::NotAFile(path()),
+        ProgramProblem::TrailingSlash(path()),
         ProgramProblem::Busy(path()),
         ProgramProblem::InterpreterLoop(path()),
         ProgramProblem::NotExecutable { path: path(), mode: 0o644 },

@@ -120,8 +120,8 @@ fn wants_directory(operation: &Operation) -> Option<bool> {
     Some(match operation {
         Operation::Bind(bind) => fs::metadata(&bind.source).ok()?.is_dir(),
         Operation::BindData(_) => false,
-        // over what it finds it is written, or not made
-        Operation::File(_) => return None,
+        // over what it finds it is written, or not made; and a descriptor shows either
+        Operation::File(_) | Operation::BindFd(_) => return None,
         _ => true,
     })
 }
@@ -174,10 +174,23 @@ fn is_in_devpts(sandbox: &Sandbox, index: usize) -> bool {
 fn is_mounted(before: &Sandbox, at: &Path, mounts: &[Mount]) -> bool {
     let own = before.operations.iter().any(|operation| operation.is_mount() && operation.is_on(at));
     let above = before.mount_above(at).and_then(|mount| before.operations.get(mount));
+    // each device of a new /dev is a bind mount, and its devpts is one
+    if let Some(Operation::Dev(dev)) = above
+        && is_mounted_in_dev(at, &dev.destination)
+    {
+        return true;
+    }
     let outside = above.and_then(|mount| mount.outside(at));
     own || above.is_none()
         || outside.is_none_or(|outside| mounts.iter().any(|mount| mount.point == outside))
             && matches!(above, Some(Operation::Bind(_)))
+}
+
+/// What bwrap mounts in a new `/dev`: the terminal where it has one.
+const MOUNTED_IN_DEV: [&str; 8] = ["console", "full", "null", "pts", "random", "tty", "urandom", "zero"];
+
+fn is_mounted_in_dev(at: &Path, dev: &Path) -> bool {
+    MOUNTED_IN_DEV.iter().any(|name| relative(&dev.join(name)) == relative(at))
 }
 
 #[cfg(test)]
@@ -207,6 +220,10 @@ mod tests {
             (&["--ro-bind", "/usr", "/etc/passwd"], "Destination is not a directory /etc/passwd"),
             (&["--ro-bind", "/etc/passwd", "/usr"], "Destination is not a file /usr"),
             (&["--symlink", "a", "/etc/passwd"], "Can't make symlink at /etc/passwd: destination exists"),
+            (
+                &["--remount-ro", "/etc/passwd"],
+                "Can't remount readonly on /newroot/etc/passwd: Unable to find",
+            ),
             (&["--remount-ro", "/usr"], "Can't remount readonly on /newroot/usr: Unable to find"),
             (&["--remount-ro", "/no-such-directory"], "Can't create file /no-such-directory: No such file"),
             (&["--chmod", "0700", "/usr"], "Can't chmod 0700 /usr: Read-only file system"),
@@ -221,6 +238,7 @@ mod tests {
                 &["--bind", "/", "/", "--remount-ro", "/", "--tmpfs", "/no-such"],
                 "Can't mkdir /no-such: Read-only",
             ),
+            (&["--ro-bind-fd", "12", "/no-such-directory"], "Can't mkdir /no-such-directory: Read-only"),
             (&["--dev", "/dev", "--dir", "/dev/pts/x"], "Can't mkdir /dev/pts/x: Operation not permitted"),
             (
                 &["--tmpfs", "/tmp", "--dir", "/tmp/a", "--ro-bind", "/etc/passwd", "/tmp/a"],
@@ -249,6 +267,12 @@ mod tests {
             // in a procfs and a /dev nobody knows
             &["--proc", "/proc", "--ro-bind", "/usr", "/proc/acpi"],
             &["--dev", "/dev", "--dir", "/dev/x"],
+            // what a descriptor shows, nobody knows
+            &["--ro-bind-fd", "12", "/etc/passwd"],
+            &["--bind-fd", "12", "/usr"],
+            // a device of a new /dev is a mount
+            &["--dev", "/dev", "--remount-ro", "/dev/null"],
+            &["--dev", "/dev", "--remount-ro", "/dev/urandom"],
             // in the sandbox's own root, or where the sandbox may write
             &["--tmpfs", "/", "--dir", "/x/y"],
             &["--bind", "/tmp", "/tmp", "--dir", "/tmp/no-such-directory"],

@@ -204,7 +204,10 @@ fn executable(host: &Host, sandbox: &Sandbox, program: &OsStr) -> Option<Finding
 /// Lock files that are not there inside: bwrap's process 1 opens them, beside the command.
 fn lock_files(host: &Host, sandbox: &Sandbox) -> Option<Finding> {
     let files = &sandbox.lifetime.lock_files;
-    let (path, code) = files.iter().find_map(|path| Some((path, inside::read(sandbox, path).err()?)))?;
+    let inherited = sandbox.environment.inherited(std::env::vars_os);
+    let home = sandbox.environment.value("HOME", &inherited);
+    let (path, code) =
+        files.iter().find_map(|path| Some((path, inside::read(sandbox, home, path).err()?)))?;
     let seen = format!("looked for through the sandbox's operations: {}", visible::path(path));
     let message = format!("Unable to open lock file {}: {}", path.display(), text(code));
     foresee(host, sandbox, &message, seen)

@@ -1,5 +1,6 @@
 //! One trial: a sandbox is set up completely, and what cannot be executed is executed in it.
 
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -79,6 +80,9 @@ pub(super) const NO_PROGRAM: &str = "/";
 /// Tries a launch of [`NO_PROGRAM`].
 pub(super) fn try_until(bwrap: &Bwrap, command: &Command, deadline: Instant) -> TrialOutcome {
     let held = held(bwrap, command, deadline);
+    if held.works() {
+        return not_by_chance(held, command, || bare(bwrap, command, deadline));
+    }
     let TrialOutcome::Failed { error, diagnosis } = &held else { return held };
     if !is_ours(command, error, diagnosis.as_ref().and_then(|diagnosis| diagnosis.cause())) {
         return held;
@@ -88,6 +92,20 @@ pub(super) fn try_until(bwrap: &Bwrap, command: &Command, deadline: Instant) -> 
         TrialOutcome::Failed { error: Error::Invalid(_), .. } => held,
         bare => bare,
     }
+}
+
+/// How often a sandbox with lock files is tried: its process 1 opens them beside the command, and in a trial mostly comes first.
+const LOCKED: usize = 4;
+
+/// Whether it works each time, as far as lock files go. Content that was read is gone by then, but that fails otherwise.
+fn not_by_chance(works: TrialOutcome, command: &Command, attempt: impl Fn() -> TrialOutcome) -> TrialOutcome {
+    if command.get_sandbox().lifetime.lock_files.is_empty() {
+        return works;
+    }
+    let lock = |outcome: &TrialOutcome| {
+        outcome.diagnosis().and_then(Diagnosis::cause) == Some(Cause::LockFileFailed)
+    };
+    (1..LOCKED).map(|_| attempt()).find(lock).unwrap_or(works)
 }
 
 /// How long the kernel may count a namespace whose last process has ended.
@@ -152,9 +170,46 @@ fn judge(ended: Result<bool, Error>) -> TrialOutcome {
     }
 }
 
-/// Whether nothing but [`NO_PROGRAM`] is to blame.
+/// Whether nothing but [`NO_PROGRAM`] is to blame. A wrapper around bwrap may go on after it: what that says stands on further lines.
 fn is_the_end(message: &Message) -> bool {
+    let said = message.text().as_bytes();
+    let message = Message::parse(said.split(|byte| *byte == b'\n').next().unwrap_or(said));
     message.stage() == Stage::Exec
         && message.subject() == Some(NO_PROGRAM.as_ref())
         && message.errno().and_then(crate::Errno::code) == Some(libc::EACCES)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn ends(stderr: &str) -> bool {
+        is_the_end(Message::parse_all(stderr.as_bytes()).first().unwrap())
+    }
+
+    #[test]
+    fn what_a_wrapper_says_afterwards_is_no_failure() {
+        for stderr in [
+            "bwrap: execvp /: Permission denied\n",
+            "bwrap: execvp /: Permission denied\nfinished: 1\n",
+            "bwrap: execvp /: Permission denied\n\nreal\t0m0.010s\nuser\t0m0.001s\nsys\t0m0.004s\n",
+        ] {
+            assert!(ends(stderr), "{stderr}");
+        }
+    }
+
+    #[test]
+    fn other_ends_are_failures() {
+        for stderr in [
+            "bwrap: execvp /: No such file or directory\nfinished: 1\n",
+            "bwrap: execvp /usr: Permission denied\n",
+            "bwrap: execvp /\nx: Permission denied\n",
+            "bwrap: Can't find source path /: Permission denied\nexecvp /: Permission denied\n",
+            "bwrap: Creating new namespace failed: Permission denied\n",
+        ] {
+            assert!(!ends(stderr), "{stderr}");
+        }
+    }
 }

@@ -112,10 +112,15 @@ pub(crate) fn enter(sandbox: &Sandbox, directory: &Path) -> Result<(), i32> {
     }
 }
 
-/// Whether a file can be opened for reading inside, or with which error number it cannot. What nobody can see is taken to be there.
-pub(crate) fn read(sandbox: &Sandbox, file: &Path) -> Result<(), i32> {
+/// Whether bwrap's process 1 can open a file for reading, or with which error number it cannot. It does so where the command
+/// starts. What nobody can see is taken to be there.
+pub(crate) fn read(sandbox: &Sandbox, home: Option<&OsStr>, file: &Path) -> Result<(), i32> {
     let settled = settle(sandbox);
-    match View(&settled).resolve(&Path::new("/").join(file)) {
+    let view = View(&settled);
+    let Some(whole) = view.absolute(file, home) else { return Ok(()) };
+    match view.resolve(&whole) {
+        // it has no capabilities, root's neither
+        Way::To(_, Node::Data(mode, _)) if mode & 0o400 == 0 => Err(libc::EACCES),
         Way::To(_, Node::Missing | Node::Link(_)) | Way::Nowhere | Way::Astray { .. } => Err(libc::ENOENT),
         Way::Denied(..) => Err(libc::EACCES),
         // root has capabilities, and where they count is another matter
@@ -180,6 +185,16 @@ fn is_no_program(problem: &ProgramProblem, at: &Path, node: &Node<'_>) -> bool {
     }
 }
 
+/// Whether a path ends as a directory's does, and something else is there (`execve(2)`, ENOTDIR).
+fn is_no_directory(path: &Path, node: &Node<'_>) -> bool {
+    let ends = path.as_os_str().as_bytes().ends_with(b"/");
+    ends && match node {
+        Node::Data(..) => true,
+        Node::Host(host) => fs::metadata(host).is_ok_and(|meta| !meta.is_dir()),
+        _ => false,
+    }
+}
+
 enum Verdict {
     Fine,
     Problem(ProgramProblem),
@@ -213,24 +228,7 @@ impl<'a> Finder<'a> {
 
     /// A path as it is meant where the command starts.
     fn absolute(self, path: &Path) -> Option<PathBuf> {
-        if path.is_absolute() { Some(path.to_owned()) } else { Some(self.working_directory()?.join(path)) }
-    }
-
-    /// Where the command starts: in the directory asked for, the caller's, `HOME` or the root. `None` if nobody can tell.
-    fn working_directory(self) -> Option<PathBuf> {
-        if let Some(directory) = &self.view.0.current_dir {
-            return Some(Path::new("/").join(directory));
-        }
-        let callers = std::env::current_dir().ok();
-        for directory in callers.into_iter().chain(self.sought.home.map(PathBuf::from)) {
-            match self.view.resolve(&directory) {
-                Way::To(at, Node::Directory(_)) => return Some(at),
-                Way::To(at, Node::Host(host)) if host.is_dir() => return Some(at),
-                Way::Unknown | Way::To(_, Node::Unknown) => return None,
-                _ => {}
-            }
-        }
-        Some("/".into())
+        self.view.absolute(path, self.sought.home)
     }
 
     /// What `execve(2)` would say of a path inside.
@@ -239,6 +237,9 @@ impl<'a> Finder<'a> {
             Ok(found) => found,
             Err(verdict) => return verdict,
         };
+        if is_no_directory(path, &node) {
+            return Verdict::Problem(ProgramProblem::TrailingSlash(path.into()));
+        }
         self.judge(&at, &node, path, 0)
     }
 
@@ -318,6 +319,9 @@ impl<'a> Finder<'a> {
     fn script(self, path: PathBuf, interpreter: PathBuf, program: &Path, scripts: usize) -> Verdict {
         let Some(whole) = self.absolute(&interpreter) else { return Verdict::Unknown };
         match self.follow(&whole) {
+            Ok((_, node)) if is_no_directory(&interpreter, &node) => {
+                Verdict::Problem(ProgramProblem::BadInterpreter { path, interpreter })
+            }
             Ok((at, node)) => match self.judge(&at, &node, program, scripts + 1) {
                 Verdict::Problem(problem) if is_no_program(&problem, &at, &node) => {
                     Verdict::Problem(ProgramProblem::BadInterpreter { path, interpreter })
@@ -329,11 +333,29 @@ impl<'a> Finder<'a> {
                 Verdict::Problem(if dos {
                     ProgramProblem::CarriageReturn { path, interpreter }
                 } else {
-                    let bind = self.view.shown_by(&whole);
-                    ProgramProblem::InterpreterMissing { path, interpreter, bind }
+                    match self.shown_by(&whole) {
+                        Ok(bind) => ProgramProblem::InterpreterMissing { path, interpreter, bind },
+                        Err(astray) => astray,
+                    }
                 })
             }
             Err(verdict) => verdict,
+        }
+    }
+
+    /// What of the host's shows a file that is not there inside; `None` if the host has it not, either. Where it has, and a link that
+    /// the sandbox makes leads past it, that is the problem.
+    fn shown_by(self, whole: &Path) -> Result<Option<PathBuf>, ProgramProblem> {
+        let shown = self.view.shown_by(whole);
+        if shown.is_some() || fs::symlink_metadata(whole).is_err() {
+            return Ok(shown);
+        }
+        match self.view.resolve(whole) {
+            Way::Astray { link, target } if self.view.makes_link(&link) => {
+                Err(ProgramProblem::DanglingLink { path: whole.to_owned(), link, target })
+            }
+            // of another tree the host's own is no part
+            _ => Ok(Some(whole.to_owned()).filter(|_| !self.view.is_from_elsewhere(whole))),
         }
     }
 
@@ -352,8 +374,10 @@ impl<'a> Finder<'a> {
             Ok((at, Node::Directory(_))) => ProgramProblem::IsDirectory(at),
             Ok(_) => return Verdict::Unknown,
             Err(Verdict::Problem(ProgramProblem::NotFound { .. } | ProgramProblem::DanglingLink { .. })) => {
-                let bind = self.view.shown_by(&whole);
-                ProgramProblem::LoaderMissing { path, interpreter, bind }
+                match self.shown_by(&whole) {
+                    Ok(bind) => ProgramProblem::LoaderMissing { path, interpreter, bind },
+                    Err(astray) => astray,
+                }
             }
             Err(verdict) => return verdict,
         };

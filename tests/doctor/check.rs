@@ -258,6 +258,8 @@ fn what_fails_after_the_trial_is_looked_at() {
         }
     }
     assert_eq!(ask(&lock("/etc/passwd")).status, 0);
+    // where the command starts
+    assert_eq!((ask(&lock("Cargo.toml")).status, ask(&lock("etc/passwd")).status), (0, 1));
 }
 
 /// An option of the command's that this bwrap does not have stops the line as one of the sandbox's does.

@@ -12,7 +12,7 @@ use crate::{DOCTOR, ROOT, Said, ask, ask_with_input, needs, said};
 
 const MASKED: &str = "bwrap: Can't mount proc on /newroot/proc: Operation not permitted";
 
-fn file(content: &[u8]) -> (tempfile::TempDir, String) {
+pub(crate) fn file(content: &[u8]) -> (tempfile::TempDir, String) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("file");
     std::fs::write(&path, content).unwrap();

@@ -181,14 +181,19 @@ fn predict(task: &Explain, format: Format) -> Result<()> {
     let (prediction, missing) = match task.here.then(Bwrap::find) {
         Some(Ok(bwrap)) => (line.predict(&bwrap), None),
         Some(Err(error)) => without_bwrap(error, &host(task)?, &line.sandbox),
-        None => (diagnosis::predict(&host(task)?, &line.sandbox), None),
+        None => (line.as_far_as_known(diagnosis::predict(&host(task)?, &line.sandbox)), None),
     };
+    let missing = missing.or_else(|| line.not_known(&prediction));
     let written = output::write_files(prediction.obstacles.iter(), &task.depth)?;
     if format == Format::Json {
         return output::print_json(&Envelope::new("explain", Predicted { prediction }));
     }
     let text = if task.depth.long { prediction.to_string() } else { prediction.brief() };
-    let text = missing.map_or_else(String::new, |missing| format!("{missing}\n\n")) + &text;
+    let text = match missing {
+        Some(missing) if prediction.obstacles.is_empty() => missing + "\n",
+        Some(missing) => format!("{missing}\n\n{text}"),
+        None => text,
+    };
     let cause = prediction.obstacles.first().map(|finding| finding.cause);
     output::print(&(text + &written + &output::rest_of(cause, &task.depth)))
 }

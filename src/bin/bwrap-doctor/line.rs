@@ -1,6 +1,8 @@
 //! bwrap lines, from the command line and from files.
 
+mod operators;
 mod quoted;
+mod unknown;
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -79,7 +81,7 @@ pub(crate) fn of_file(path: &Path) -> Result<Line> {
     // editors of Windows begin texts with a mark of their own
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let is_array = bytes.trim_ascii_start().starts_with(b"[");
-    let words: Vec<OsString> = if bytes.contains(&0) {
+    let mut words: Vec<OsString> = if bytes.contains(&0) {
         nul_separated(bytes)
     } else if is_array {
         let words: Vec<String> = serde_json::from_slice(bytes).map_err(|error| said(&error))?;
@@ -87,19 +89,31 @@ pub(crate) fn of_file(path: &Path) -> Result<Line> {
     } else {
         shell_words(bytes).ok_or_else(|| said(&"a quotation mark is missing"))?
     };
+    // none is open but a shell's
+    let mut open = unknown::take(&mut words);
     let words = match words.first() {
         None => return Err(said(&"there is no bwrap line in it")),
         Some(first) if first.as_bytes().starts_with(b"-") => words,
         // what stands before bwrap (a prompt, sudo, exec, the content of files as Display writes it) is none of its words
         Some(_) => match (0..words.len()).find(|index| begins_line(&words, *index)) {
-            Some(name) => words.into_iter().skip(name + 1).collect(),
+            Some(name) => {
+                open = open.split_off(name + 1);
+                words.into_iter().skip(name + 1).collect()
+            }
             None => return Err(said(&"neither bwrap nor one of its options begins the line")),
         },
     };
-    if !is_array && !bytes.contains(&0) {
-        note_expansions(&words);
-    }
-    read(words).map_err(|error| said(&error))
+    let open = unknown::marked(&words, &open);
+    // what the command is given is no matter of the sandbox
+    let before = |line: &Line| words.len() - line.command.as_ref().map_or(0, |it| it.get_args().len());
+    let line = read(words.clone());
+    let end = line.as_ref().map_or(words.len(), before);
+    let open: Vec<OsString> =
+        open.into_iter().filter(|(index, _)| *index < end).map(|(_, word)| word).collect();
+    note_expansions(&open);
+    let mut line = line.map_err(|error| said(&error))?;
+    line.unknown.extend(open);
+    Ok(line)
 }
 
 /// So many lines of a text are looked at for one of bwrap's.
@@ -153,7 +167,8 @@ fn typed(lines: &[&str], before: Option<&&str>) -> Option<(Sandbox, Option<OsStr
             break;
         }
     }
-    let words = shell_words(whole.trim().trim_matches('`').as_bytes())?;
+    let mut words = shell_words(whole.trim().trim_matches('`').as_bytes())?;
+    unknown::take(&mut words);
     let open = |word: &OsString| {
         let text = word.to_string_lossy();
         text.contains(['$', '`', '*', '\u{2026}'])
@@ -197,14 +212,14 @@ fn nul_separated(bytes: &[u8]) -> Vec<OsString> {
 }
 
 fn shell_words(bytes: &[u8]) -> Option<Vec<OsString>> {
-    let plain = quoted::plain(bytes)?;
-    let mut words = shlex::bytes::Shlex::new(&plain);
+    let alone = operators::line_alone(&quoted::plain(bytes)?);
+    let mut words = shlex::bytes::Shlex::new(&alone);
     let list: Vec<OsString> = words.by_ref().map(OsString::from_vec).collect();
     (!words.had_error).then_some(list)
 }
 
-fn note_expansions(words: &[OsString]) {
-    if let Some(word) = words.iter().find(|word| word.as_bytes().iter().any(|byte| b"$`".contains(byte))) {
+fn note_expansions(open: &[OsString]) {
+    if let Some(word) = open.first() {
         note(&format!(
             "nothing is expanded: {} is taken as it stands. A shell can write the words: printf '%s\\0' LINE >FILE",
             word.display()
@@ -279,27 +294,31 @@ pub(crate) const NO_COMMAND: &str = "the line names no command, without which bw
 pub(crate) struct Line {
     pub(crate) sandbox: Sandbox,
     pub(crate) command: Option<Command>,
+    /// Words that stand for others, which are not known: what a shell makes of them, or a descriptor has.
+    pub(crate) unknown: Vec<OsString>,
 }
 
 impl Line {
-    /// Whether it will start here.
+    /// Whether it will start here, as far as its words are known.
     pub(crate) fn predict(&self, bwrap: &Bwrap) -> Prediction {
-        match &self.command {
+        let prediction = match &self.command {
             Some(command) => doctor::predict_command(bwrap, command),
             None => doctor::predict(bwrap, &self.sandbox),
-        }
+        };
+        self.as_far_as_known(prediction)
     }
 }
 
 /// Reads a line, with or without a command in it.
 pub(crate) fn read(mut words: Vec<OsString>) -> Result<Line, ParseError> {
+    let mut unknown = Vec::new();
     loop {
         let error = match Command::from_args(words.clone()) {
             Ok(command) => {
-                return Ok(Line { sandbox: command.get_sandbox().clone(), command: Some(command) });
+                return Ok(Line { sandbox: command.get_sandbox().clone(), command: Some(command), unknown });
             }
             Err(ParseError::NoCommand) => {
-                return Ok(Line { sandbox: Sandbox::from_args(words)?, command: None });
+                return Ok(Line { sandbox: Sandbox::from_args(words)?, command: None, unknown });
             }
             Err(error) => error,
         };
@@ -310,7 +329,11 @@ pub(crate) fn read(mut words: Vec<OsString>) -> Result<Line, ParseError> {
             return Err(error);
         };
         note(&format!("{option} is left out: it cannot be read here"));
-        words.drain(place..words.len().min(place + 2));
+        let left_out: Vec<OsString> = words.drain(place..words.len().min(place + 2)).collect();
+        // the others change nothing of the sandbox
+        if option == "--args" {
+            unknown.push(left_out.join(OsStr::new(" ")));
+        }
     }
 }
 

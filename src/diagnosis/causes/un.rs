@@ -9,7 +9,8 @@ pub(in crate::diagnosis) fn unexplained(case: &Case<'_>) -> Finding {
     if let Some(finding) = k8::find(case).or_else(|| cm::find(case)) {
         return finding;
     }
-    let found = weigh(Low).summary(summary(case)).refuted_by(
+    let sure = if high_id(case).is_some() { Medium } else { Low };
+    let found = weigh(sure).summary(summary(case)).refuted_by(
         "`bwrap-doctor check` finds the step that fails, with the same user and in the same place",
     );
     suspects(case, found).finding(Cause::Unexplained, wish::fit(case, remedies(case)))
@@ -24,7 +25,25 @@ fn waited(case: &Case<'_>) -> Option<(i32, i32)> {
     (status >= 0 && signal <= 64).then_some((signal, (status >> 8) & 0xff))
 }
 
+/// The id of whoever starts bwrap, where that is too high for it: it writes ids into the maps as signed numbers.
+fn high_id(case: &Case<'_>) -> Option<(&'static str, u32)> {
+    let process = &case.host.process;
+    let (who, id) = match () {
+        () if case.says(&["setting up uid map"]) => ("user", &process.uid),
+        () if case.says(&["setting up gid map"]) => ("group", &process.gid),
+        () => return None,
+    };
+    let high = id.present().filter(|id| case.errno() == Some(libc::EINVAL) && i32::try_from(**id).is_err());
+    Some((who, *high?))
+}
+
 fn summary(case: &Case<'_>) -> String {
+    if let Some((who, id)) = high_id(case) {
+        return format!(
+            "bwrap writes the {who} {id}, who starts it, into the map as {}: it takes no id of 2147483648 or more",
+            id.cast_signed()
+        );
+    }
     match waited(case) {
         Some((0, status)) => {
             return format!("bwrap ended with status {status}, and what it said is not shown");
@@ -86,6 +105,9 @@ fn remedies(case: &Case<'_>) -> Vec<Remedy> {
         let perhaps = first.is_none().then(|| mode().needs("a launcher that was started with gamemoderun"));
         let look = [told!(UN01, "look-at-crash")];
         return Vec::new().or(first).or(look).or(perhaps).or([told!(UN01, "report-it")]);
+    }
+    if high_id(case).is_some() {
+        return vec![told!(UN01, "lower-ids"), told!(UN01, "report-it")];
     }
     let foreign = case.message().is_some_and(|message| message.pattern().is_none());
     let version = foreign.then(|| told!(UN01, "look-at-version"));
@@ -161,6 +183,32 @@ mod tests {
         assert!(finding.summary.contains("(stage: changing the root directory)"), "{}", finding.summary);
         assert!(texts(finding, Bearing::Against).iter().any(|text| text.contains("no system call filter")));
         assert!(texts(finding, Bearing::For)[0].contains("in use"));
+    }
+
+    /// Domains give their users such ids.
+    #[test]
+    fn ids_that_are_too_high_are_named() {
+        let first = |message: &str, (uid, gid): (u32, u32)| {
+            let mut host = machine();
+            (host.process.uid, host.process.gid) = (Fact::Present(uid), Fact::Present(gid));
+            explain(message, &host, &whole()).causes[0].clone()
+        };
+        let names = |found: &Finding| found.remedies[0].to_string().contains("--map-user=1000");
+        let (user, group) = ("setting up uid map: Invalid argument", "setting up gid map: Invalid argument");
+        let found = first(user, (3_000_000_000, 100));
+        assert!(names(&found) && found.summary.contains("user 3000000000"), "{}", found.summary);
+        assert!(found.summary.contains("as -1294967296"), "{}", found.summary);
+        assert!(names(&first(group, (1000, 1 << 31))));
+        // the highest that it takes, the other id, and another answer
+        for (message, ids) in [
+            (user, ((1 << 31) - 1, 100)),
+            (user, (65534, 65534)),
+            (user, (1000, 3_000_000_000)),
+            (group, (3_000_000_000, 100)),
+            ("setting up uid map: Permission denied", (3_000_000_000, 100)),
+        ] {
+            assert!(!names(&first(message, ids)), "{message} {ids:?}");
+        }
     }
 
     /// Some launchers show what they started, and not what it said.

@@ -67,7 +67,9 @@ mod tests {
     fn told(look: Look<'_>, line: &str) -> Option<String> {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(root.path().join("usr/bin")).unwrap();
-        std::fs::create_dir_all(root.path().join("tmp")).unwrap();
+        for directory in ["tmp", "dev"] {
+            std::fs::create_dir_all(root.path().join(directory)).unwrap();
+        }
         for (link, target) in [("bin", "usr/bin"), ("out", "/usr"), ("lost", "nothing")] {
             std::os::unix::fs::symlink(target, root.path().join(link)).unwrap();
         }
@@ -91,6 +93,14 @@ mod tests {
             ),
             (NEW, "--tmpfs /tmp --symlink /usr /tmp/l --tmpfs /tmp/l/x", "Can't mkdir /tmp/l/x: Read-only"),
             (NEW, "--tmpfs /tmp --symlink gone /tmp/l --dir /tmp/l/x", "Can't mkdir /tmp/l/x: No such file"),
+            (OLD, "--dev /dev --tmpfs /dev/fd", "Can't mkdir /dev/fd: No such file"),
+            (NEW, "--dev /dev --tmpfs /dev/fd", "Can't mount on symlink destination /dev/fd"),
+            (
+                NEW,
+                "--dev /dev --ro-bind /dev/null /dev/stdin",
+                "Can't mount on symlink destination /dev/stdin",
+            ),
+            (OLD, "--dev /dev --symlink a /dev/fd", "Can't make symlink at /dev/fd: File exists"),
             (OLD, "--dir /lost/x", "Can't mkdir /lost/x: No such file"),
             (OLD, "--dir /bin/x", "Can't mkdir /bin/x: Read-only file system"),
         ] {
@@ -109,6 +119,10 @@ mod tests {
             (OLD, "--tmpfs /tmp --symlink . /tmp/l --tmpfs /tmp/l/x"),
             (OLD, "--tmpfs /tmp --symlink gone /tmp/l --file 5 /tmp/l"),
             (OLD, "--tmpfs / --symlink usr/bin /bin"),
+            // of a new /dev
+            (OLD, "--dev /dev --file 5 /dev/stdout"),
+            (OLD, "--dev /dev --tmpfs /dev --tmpfs /dev/fd"),
+            (NEW, "--dev /dev --tmpfs /dev/shm --symlink a /dev/new"),
             // while an older bwrap mounts, an absolute link leads nowhere
             (OLD, "--dir /out"),
             (OLD, "--dir /lost"),

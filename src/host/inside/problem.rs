@@ -79,6 +79,9 @@ pub enum ProgramProblem {
     /// It is a directory.
     #[error("{} is a directory; name the program in it", shown(.0))]
     IsDirectory(PathBuf),
+    /// Its name ends with a slash, as a directory's may, and it is none (ENOTDIR).
+    #[error("{} ends with a slash, and what is there is no directory; take the slash off", shown(.0))]
+    TrailingSlash(PathBuf),
     /// It is no regular file: a device, a socket, a FIFO.
     #[error("{} is no regular file, and no other is executed; name a program", shown(.0))]
     NotAFile(PathBuf),
@@ -245,6 +248,7 @@ mod tests {
             ProgramProblem::NameTooLong(evil()),
             ProgramProblem::NotExecutable { path: evil(), mode: 0o644 },
             ProgramProblem::IsDirectory(evil()),
+            ProgramProblem::TrailingSlash(evil()),
             ProgramProblem::NotAFile(evil()),
             ProgramProblem::Noexec(evil()),
             ProgramProblem::Busy(evil()),

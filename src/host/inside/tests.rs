@@ -432,6 +432,28 @@ fn relative_programs_are_looked_for_where_the_command_starts() {
 }
 
 #[test]
+fn a_lock_file_is_opened_where_the_command_starts() {
+    let bin = Bin::new();
+    bin.put("lock", "", 0o644);
+    let locks = |sandbox: &Sandbox, file: &str| read(sandbox, None, Path::new(file));
+    let there = bin.sandbox().current_dir("/bin");
+    assert_eq!(locks(&there, "lock"), Ok(()));
+    assert_eq!(locks(&there, "../bin/lock"), Ok(()));
+    assert_eq!(locks(&there, "bin/lock"), Err(libc::ENOENT));
+    assert_eq!(locks(&bin.sandbox().current_dir("/"), "bin/lock"), Ok(()));
+    assert_eq!(locks(&there, "/lock"), Err(libc::ENOENT));
+    // the caller's directory
+    let whole = Sandbox::new().ro_bind("/", "/");
+    assert_eq!(locks(&whole, "Cargo.toml"), Ok(()));
+    assert_eq!(locks(&whole, "etc/passwd"), Err(libc::ENOENT));
+    // what the sandbox makes may be for nobody
+    let made = |mode| bin.sandbox().tmpfs("/t").add(crate::sandbox::File::new(Vec::new(), "/t/l").mode(mode));
+    assert_eq!(locks(&made(0), "/t/l"), Err(libc::EACCES));
+    assert_eq!(locks(&made(0o400), "/t/l"), Ok(()));
+    assert_eq!(locks(&bin.sandbox().tmpfs("/t").file(Vec::new(), "/t/l"), "/t/l"), Ok(()));
+}
+
+#[test]
 fn what_is_open_for_writing_is_busy() {
     let bin = Bin::new();
     bin.put("x", fs::read("/proc/self/exe").unwrap(), 0o755);
@@ -553,4 +575,49 @@ fn what_a_descriptor_shows_is_looked_at() {
     fs::rename(bin.path(), moved.path().join("bin")).unwrap();
     fs::create_dir(bin.path()).unwrap();
     assert!(missing(&sandbox, "absent") && !missing(&sandbox, "there"));
+}
+
+/// The host has it, and the sandbox's own links and mounts lead past it.
+#[test]
+fn what_the_host_has_is_not_missing_there() {
+    let bin = Bin::new();
+    bin.put("x", "#!/bin/sh\n", 0o755);
+    let usr = || Sandbox::new().ro_bind("/usr", "/usr").ro_bind(bin.path(), "/x");
+    let astray = usr().symlink("/nope", "/bin");
+    assert!(
+        matches!(explain(&astray, "/x/x"), Some(ProgramProblem::DanglingLink { link, .. }) if link == Path::new("/bin"))
+    );
+    let real = fs::canonicalize("/bin").unwrap();
+    let hidden = Sandbox::new().ro_bind("/", "/").ro_bind(bin.path(), "/mnt").tmpfs("/bin");
+    let Some(ProgramProblem::InterpreterMissing { bind, .. }) = explain(&hidden, "/mnt/x") else { panic!() };
+    assert_eq!(bind, Some(real));
+    // the host has it nowhere, or the sandbox shows another tree
+    bin.put("y", "#!/no/such\n", 0o755);
+    let nowhere = usr().symlink("/nope", "/no");
+    for (sandbox, program) in [(nowhere, "/x/y"), (Sandbox::new().ro_bind(bin.path(), "/"), "/x")] {
+        let found = explain(&sandbox, program);
+        assert!(matches!(found, Some(ProgramProblem::InterpreterMissing { bind: None, .. })), "{found:?}");
+    }
+}
+
+#[test]
+fn a_name_with_a_slash_behind_it_is_a_directorys() {
+    let bin = Bin::new();
+    bin.put("x", fs::read("/proc/self/exe").unwrap(), 0o755);
+    bin.put("script", "#!/bin/sh/\n", 0o755);
+    let whole = Sandbox::new().ro_bind("/", "/").ro_bind(bin.path(), "/mnt");
+    let told = |program| seek(&whole, program, Attempt::None);
+    assert_eq!(told("/mnt/x/"), Some(ProgramProblem::TrailingSlash("/mnt/x/".into())));
+    assert!(matches!(told("/mnt/script"), Some(ProgramProblem::BadInterpreter { .. })));
+    // a directory, nothing at all, and slashes elsewhere
+    assert!(matches!(told("/mnt/"), Some(ProgramProblem::IsDirectory(_))));
+    assert!(matches!(told("/mnt/none/"), Some(ProgramProblem::NotFound { .. })));
+    assert_eq!(told("//mnt//x"), None);
+    let searched = Sought {
+        program: OsStr::new("x"),
+        path: Some(OsStr::new("/mnt/")),
+        home: None,
+        attempt: Attempt::None,
+    };
+    assert_eq!(find(&whole, searched), None);
 }

@@ -1,6 +1,6 @@
 //! A sandbox's files, seen from the host: through its operations.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::ErrorKind;
 use std::os::fd::{AsRawFd, RawFd};
@@ -128,13 +128,36 @@ impl<'a> View<'a> {
         Way::To(at, node)
     }
 
+    /// A path as it is meant where the command starts. `None` if nobody can tell.
+    pub(super) fn absolute(self, path: &Path, home: Option<&OsStr>) -> Option<PathBuf> {
+        if path.is_absolute() {
+            Some(path.to_owned())
+        } else {
+            Some(self.working_directory(home)?.join(path))
+        }
+    }
+
+    /// Where the command starts: in the directory asked for, the caller's, `HOME` or the root. `None` if nobody can tell.
+    fn working_directory(self, home: Option<&OsStr>) -> Option<PathBuf> {
+        if let Some(directory) = &self.0.current_dir {
+            return Some(Path::new("/").join(directory));
+        }
+        let callers = std::env::current_dir().ok();
+        for directory in callers.into_iter().chain(home.map(PathBuf::from)) {
+            match self.resolve(&directory) {
+                Way::To(at, Node::Directory(_)) => return Some(at),
+                Way::To(at, Node::Host(host)) if host.is_dir() => return Some(at),
+                Way::Unknown | Way::To(_, Node::Unknown) => return None,
+                _ => {}
+            }
+        }
+        Some("/".into())
+    }
+
     /// What of the host's, bound read-only to the same path, would show this file, which is not there: the directory that it is in,
     /// with what may be beside it, or the file, where links lead on to what is not bound.
     pub(super) fn shown_by(self, path: &Path) -> Option<PathBuf> {
-        let wanted = match self.walk(path) {
-            (Way::Astray { .. }, end) => end,
-            _ => path.to_owned(),
-        };
+        let (_, wanted) = self.walk(path);
         // a bind that is there shows the host's own, where it is missing, too
         let above = self.0.mount_above(&wanted).and_then(|index| self.0.operations.get(index));
         let is_bound = above.is_some_and(|operation| operation.outside(&wanted).is_some());
@@ -145,6 +168,19 @@ impl<'a> View<'a> {
         };
         let candidates = directory.into_iter().chain([wanted.as_path()]);
         candidates.filter(|_| !is_bound).find(shows).map(Path::to_owned)
+    }
+
+    /// Whether the sandbox itself makes a link there.
+    pub(super) fn makes_link(self, link: &Path) -> bool {
+        let mut operations = self.0.operations.iter();
+        operations.any(|operation| matches!(operation, Operation::Symlink(_)) && operation.is_on(link))
+    }
+
+    /// Whether what is at a path comes from another place of the host's, or from none that is known.
+    pub(super) fn is_from_elsewhere(self, path: &Path) -> bool {
+        let (_, end) = self.walk(path);
+        let above = self.0.mount_above(&end).and_then(|index| self.0.operations.get(index));
+        above.is_some_and(|operation| operation.outside(&end).is_none_or(|outside| outside != end))
     }
 
     /// Whether it is a directory in which the command's user may look something up; its permissions if he may not.

@@ -1,7 +1,7 @@
 //! Destinations that cannot be made, or are not what they must be.
 
-use super::lookup::{Found, Spot, is_of_runtime};
-use super::mount_points::{CREATE_FILE, MKDIR_PARENTS, in_windows, mount_point};
+use super::lookup::{CREATE_FILE, Found, Spot, is_of_runtime};
+use super::mount_points::{MKDIR_PARENTS, in_windows, mount_point};
 use super::sources::is_socket;
 use crate::diagnosis::causes::prelude::*;
 use crate::diagnosis::launcher::Launcher;
@@ -73,6 +73,11 @@ pub(super) fn symlink(case: &Case<'_>) -> Option<Judgement> {
 pub(super) fn resolve_it(case: &Case<'_>) -> Vec<Remedy> {
     let Some(spot) = Spot::destination(case) else { return Vec::new() };
     let link = spot.found.and_then(|found| Some((found.index, found.link()?.1)));
+    // what the links of a new /dev stand for is nobody's to mount on
+    let dev = spot.mount().is_some_and(|mount| matches!(mount.operation, Operation::Dev(_)));
+    if dev && link.is_none() && spot.path != Path::new("/dev/shm") {
+        return Vec::new().or(spot.leave_out());
+    }
     let look = match spot.outside() {
         Some(outside) => format!("`readlink -f {}` tells where it leads on the host", word(&outside)),
         None => "`readlink -f`, on the tree that is bound there, tells where it leads".to_owned(),
@@ -200,15 +205,32 @@ pub(super) fn another_kind(case: &Case<'_>) -> Vec<Remedy> {
             let path = bind.destination.join(name);
             let summary = format!("Make {} the destination", shown(&path));
             let opens = "nothing; the file is found there".to_owned();
+            let read_only = found.mount().filter(|mount| mount.is_read_only());
+            let there = read_only.map(|mount| format!("{} to be there: it lies in {mount}", shown(&path)));
             let change = SandboxChange::Destination { operation: found.index, path };
-            Remedy { summary, opens, ..Remedy::change(change) }
+            let remedy = Remedy { summary, opens, ..Remedy::change(change) };
+            match there {
+                Some(there) => remedy.needs(there),
+                None => remedy,
+            }
         }),
         Operation::Tmpfs(tmpfs) if case.says(&["Can't mkdir %s"]) => {
             Some(told!(BD05, "mask-with-file", destination = word(&tmpfs.destination)))
         }
         other => Some(told!(BD05, "destination-of-same-kind", destination = shown(other.destination()))),
     };
-    Vec::new().or(remedy).or([Remedy::leave_out(found.index)])
+    let tmpfs = below_read_only(found).filter(|_| on_directory);
+    Vec::new().or(remedy).or(tmpfs).or([Remedy::leave_out(found.index)])
+}
+
+/// What makes room for a file in a directory that is read-only, and that the system does not need.
+fn below_read_only(found: Found<'_>) -> Option<Remedy> {
+    let bind = found.operation.as_bind()?;
+    let root = relative(&bind.destination).as_os_str().is_empty();
+    rule_out(root || !found.mount()?.is_read_only() || is_of_runtime(&bind.destination))?;
+    let path = bind.destination.join(bind.source.file_name()?);
+    let (directory, source) = (word(&bind.destination), word(&bind.source));
+    Some(told!(BD05, "file-in-tmpfs", directory, source, path = word(&path)))
 }
 
 pub(super) fn read_only(case: &Case<'_>) -> Option<Judgement> {
@@ -335,7 +357,7 @@ fn obstacle(case: &Case<'_>, spot: &Spot<'_>) -> (Judgement, Vec<Remedy>) {
             let found = found(confidence, &why, refuted_by)
                 .seen(uid, user)
                 .asked(case, format!("it lies in {mount}, which the sandbox may write"));
-            let made = outside.map(|outside| mount_point(case, Some(asked), &outside));
+            let made = outside.and_then(|outside| made_for(case, asked, &outside));
             (found, Vec::new().or(made).or([told!(BD03, "tmpfs-above", name = mount.name())]))
         }
         // nobody knows where it lies, or in the sandbox's own root
@@ -360,6 +382,20 @@ fn obstacle(case: &Case<'_>, spot: &Spot<'_>) -> (Judgement, Vec<Remedy>) {
             let unset = claude.then(|| told!(BD03, "without-scrub"));
             (found, Vec::new().or(made).or(unset).or(brought_along(case, spot.path)).or(elsewhere()))
         }
+    }
+}
+
+/// What has to be made on the host where the user may make nothing: what root makes there, the user may not write, either.
+fn made_for(case: &Case<'_>, asked: Found<'_>, outside: &Path) -> Option<Remedy> {
+    match asked.operation {
+        // a directory in its place would be refused ever after
+        Operation::Symlink(link) => {
+            let made = told!(BD03, "make-link", target = word(&link.target), place = word(outside));
+            Some(made.needs(Need::Bwrap("0.9")))
+        }
+        Operation::Chmod(_) => None,
+        Operation::File(_) => Some(told!(BD03, "bind-content-over-file", outside = word(outside))),
+        _ => Some(mount_point(case, Some(asked), outside)),
     }
 }
 

@@ -8,6 +8,9 @@ use crate::diagnosis::line::{is_named, is_source};
 use crate::sandbox::{Access, Bind, OverlayKind, below};
 use crate::visible::line;
 
+/// What a destination that is missing is made with, since 0.12; before that what is written is opened so.
+pub(super) const CREATE_FILE: &str = "Can't create file %s";
+
 /// An operation, and where it stands.
 #[derive(Clone, Copy)]
 pub(super) struct Found<'a> {
@@ -125,6 +128,9 @@ fn by_destination<'a>(case: &Case<'a>) -> Option<Found<'a>> {
             _ => false,
         });
     }
+    if let Some(found) = of_file(case, path) {
+        return Some(found);
+    }
     // where a file is in the way of a directory, another one has made that
     let clash = case.says(&["Can't mkdir %s"]) && matches!(case.errno(), Some(libc::ENOTDIR | libc::EEXIST));
     first(&|operation| clash && exact(operation) && wants_directory(operation))
@@ -132,6 +138,28 @@ fn by_destination<'a>(case: &Case<'a>) -> Option<Found<'a>> {
         .or_else(|| first(&|operation| exact(operation) && is_named(operation, wanted)))
         .or_else(|| first(&exact))
         .or_else(|| first(&part))
+}
+
+/// Of several on one path the one that wants a file there, where the message is about files: the others have put there what is
+/// in its way.
+fn of_file<'a>(case: &Case<'a>, path: &Path) -> Option<Found<'a>> {
+    let mut on_path = all(case.sandbox?).filter(|found| found.operation.is_on(path));
+    if case.says(&["Can't create file at %s"]) && case.errno() == Some(libc::EISDIR) {
+        let mut files = on_path.filter(|found| match found.operation {
+            Operation::Bind(bind) => bind.source != Path::new("/"),
+            operation => matches!(operation, Operation::BindFd(_) | Operation::BindData(_)),
+        });
+        // what the root is bound from is a directory
+        let root = relative(path).as_os_str().is_empty();
+        return if root { files.next_back() } else { files.next() };
+    }
+    rule_out(!case.says(&[CREATE_FILE]) || case.errno() != Some(libc::EROFS))?;
+    let file = on_path.rfind(|found| matches!(found.operation, Operation::File(_)))?;
+    let over = file.mount().filter(|mount| mount.operation.is_on(path) && mount.is_read_only())?;
+    // since 0.12 the message is the same where that one could not be made
+    let old = version(case).is_some_and(|version| version < Version::new(0, 12, 0));
+    let made = old || over.mount().is_some_and(|under| !under.is_read_only()) && over.remount().is_none();
+    made.then_some(file)
 }
 
 /// Whether an operation wants a directory at its destination, whatever it is given.
@@ -185,6 +213,7 @@ impl Found<'_> {
         match self.operation {
             Operation::Bind(bind) => bind.access == Access::ReadOnly,
             Operation::BindFd(bind) => bind.read_only,
+            Operation::BindData(data) => data.read_only,
             Operation::Overlay(overlay) => overlay.kind == OverlayKind::ReadOnly,
             _ => false,
         }

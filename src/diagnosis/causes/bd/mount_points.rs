@@ -1,11 +1,10 @@
 //! What is to be made on the host for a destination, and where it lies.
 
-use super::lookup::Found;
+use super::lookup::{CREATE_FILE, Found};
 use crate::diagnosis::causes::prelude::*;
 use crate::visible::is_hidden;
 
-/// What a destination that is missing is made with, since 0.12.
-pub(super) const CREATE_FILE: &str = "Can't create file %s";
+/// As that, since 0.12.
 pub(super) const MKDIR_PARENTS: &str = "Can't mkdir parents for %s";
 
 /// What is to be made on the host: a directory, or a file for what binds one. Since 0.12 the message says "file" of both.

@@ -1,5 +1,6 @@
 //! What the command gets beside its program: a working directory, a label, filters.
 
+use super::problem::made;
 use crate::diagnosis::causes::prelude::*;
 use crate::diagnosis::launcher::Launcher;
 
@@ -52,6 +53,12 @@ fn bound_from(case: &Case<'_>, path: &Path) -> Option<PathBuf> {
     sandbox.operations.get(sandbox.mount_above(path)?)?.outside(path)
 }
 
+/// The whole path of what is opened where the command starts, if the sandbox says where that is.
+fn whole(case: &Case<'_>, path: &Path) -> PathBuf {
+    let start = case.sandbox.and_then(|sandbox| sandbox.current_dir.as_deref());
+    start.map_or_else(|| path.to_owned(), |start| Path::new("/").join(start).join(path))
+}
+
 pub(super) fn lock_file(case: &Case<'_>) -> Option<Judgement> {
     let place = case.message()?.path()?.display();
     let (sure, state) = meaning(case, Cause::LockFileFailed)?;
@@ -61,8 +68,14 @@ pub(super) fn lock_file(case: &Case<'_>) -> Option<Judgement> {
 pub(super) fn lockable(case: &Case<'_>) -> Vec<Remedy> {
     let file = case.message().and_then(Message::path).unwrap_or(Path::new("FILE"));
     let lock = told!(EX11, "lock-file", file = word(file), place = format!("{:?}", shown(file)));
+    let file = &whole(case, file);
+    if let (Some(libc::EACCES), Some(option)) = (case.errno(), made(case, file)) {
+        return vec![told!(EX11, "mode-of-content", option)];
+    }
+    // without --chdir it starts where it is typed, and so does what creates it
+    let host = if file.is_relative() { Some(file.clone()) } else { bound_from(case, file) };
     // bwrap makes none, and nobody holds a lock on what is not there
-    match (bound_from(case, file), case.errno()) {
+    match (host, case.errno()) {
         (Some(host), Some(libc::ENOENT)) => vec![told!(EX11, "create", host = word(&host)), lock],
         // it is there, and bound once more it would be read by nobody else
         (Some(host), Some(libc::EACCES)) if case.says(&["Unable to open lock file %s"]) => {

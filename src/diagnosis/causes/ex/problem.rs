@@ -15,16 +15,23 @@ pub(in crate::diagnosis) fn program(case: &Case<'_>) -> Option<Finding> {
         | Problem::Noexec(path)
         | Problem::NotAFile(path)
         | Problem::Busy(path)
-        | Problem::NotSearchable { directory: path, .. }
-        | Problem::DanglingLink { link: path, .. } => above(case, path),
+        | Problem::NotSearchable { directory: path, .. } => above(case, path),
+        Problem::LinkLoop(path) => link_on_the_way(case, path),
+        Problem::DanglingLink { link, .. } => own_link(case, link).or(above(case, link)),
         _ => None,
     };
+    let operation = in_its_directory(case, problem).or(operation);
     let judgement = weigh(High)
         .refuted_by(refutation.replacen("{}", &word(path), 1))
         .summary(match problem {
             Problem::NotExecutable { path, mode } if made(case, path).is_some() => format!(
                 "{} is not executable (mode {mode:04o}): the sandbox makes that file, and gives it no x",
                 shown(path)
+            ),
+            Problem::LoaderMissing { path, interpreter, .. } if in_its_directory(case, problem).is_some() => format!(
+                "{} is there, but its loader {} is not: that file is bound in the place of the directory that it lies in",
+                shown(path),
+                shown(interpreter)
             ),
             problem => problem.to_string(),
         })
@@ -42,6 +49,12 @@ fn row<'a>(case: &Case<'_>, problem: &'a Problem) -> (Cause, &'static str, &'a P
         "`file {}` names the architecture of `uname -m`, or binfmt_misc has an emulator for the other";
     let host = |path: &Path| word(bound(case, path));
     match problem {
+        Problem::LoaderMissing { interpreter, .. } if in_its_directory(case, problem).is_some() => {
+            let change = in_its_directory(case, problem).map(|operation| {
+                Remedy::change(SandboxChange::Destination { operation, path: interpreter.clone() })
+            });
+            (LoaderMissing, FOUND, interpreter, Vec::new().or(change))
+        }
         Problem::LoaderMissing { interpreter, bind, .. } => {
             let links = bind.as_ref().map(|_| told!(EX01, "links-of-merged-usr"));
             (LoaderMissing, FOUND, interpreter, bind_or_install(case, interpreter, bind.as_deref()).or(links))
@@ -71,15 +84,23 @@ fn row<'a>(case: &Case<'_>, problem: &'a Problem) -> (Cause, &'static str, &'a P
             (ProgramMissing, refutation, program, program_remedies(case))
         }
         Problem::DanglingLink { link, target, .. } => {
-            (ProgramMissing, FOUND, target, vec![bind_target(case, link, target)])
+            let own = own_link(case, link)
+                .map(|index| told!(EX02, "correct-link", number = index + 1, target = word(target)));
+            (ProgramMissing, FOUND, target, Vec::new().or(own).or([bind_target(case, link, target)]))
         }
         Problem::LinkLoop(path) => {
-            let helps = told!(EX12, "links", program = host(path));
+            let helps = match link_on_the_way(case, path) {
+                Some(index) => told!(EX12, "own-link", number = index + 1),
+                None => told!(EX12, "links", program = host(path)),
+            };
             (ExecLoop, "`namei {}` comes to an end inside", path, vec![helps])
         }
         Problem::NameTooLong(path) => {
             let refutation = "`getconf NAME_MAX` and PATH_MAX are larger there";
             (ProgramMissing, refutation, path, vec![told!(EX02, "shorter-path")])
+        }
+        Problem::TrailingSlash(path) => {
+            (ProgramMissing, "`test -d {}` holds inside", path, vec![told!(EX02, "without-slash")])
         }
         Problem::NotSearchable { directory, .. } => {
             (ProgramNotExecutable, EXECUTABLE, directory, searchable(case, directory))
@@ -96,7 +117,11 @@ fn row<'a>(case: &Case<'_>, problem: &'a Problem) -> (Cause, &'static str, &'a P
         // the mode is the sandbox's own to give, and what the host has at that path is another file
         Problem::NotExecutable { path, .. } if made(case, path).is_some() => {
             let option = made(case, path).unwrap_or_default();
-            (ProgramNotExecutable, EXECUTABLE, path, vec![told!(EX03, "mode-of-content", option)])
+            let helps = match changed(case, path) {
+                Some(index) => told!(EX03, "mode-of-chmod", number = index + 1),
+                None => told!(EX03, "mode-of-content", option),
+            };
+            (ProgramNotExecutable, EXECUTABLE, path, vec![helps])
         }
         // another file was bound over it
         Problem::NotExecutable { path, .. } if covered(case, path).is_some() => {
@@ -122,9 +147,23 @@ fn row<'a>(case: &Case<'_>, problem: &'a Problem) -> (Cause, &'static str, &'a P
     }
 }
 
+/// The link of the sandbox's own that a path is, or leads through.
+fn link_on_the_way(case: &Case<'_>, path: &Path) -> Option<usize> {
+    path.ancestors().find_map(|above| own_link(case, above))
+}
+
+/// The operation that takes x away from what the sandbox has made.
+fn changed(case: &Case<'_>, path: &Path) -> Option<usize> {
+    let last = case.sandbox?.operations.iter().rposition(|operation| operation.is_on(path))?;
+    let operation = case.sandbox?.operations.get(last)?;
+    matches!(operation, Operation::Chmod(change) if change.mode & 0o111 == 0).then_some(last)
+}
+
 /// The option with which the sandbox makes a file from content that it is given, if it makes this one.
 pub(super) fn made(case: &Case<'_>, path: &Path) -> Option<&'static str> {
-    let above = |operation: &&Operation| path.starts_with(operation.destination());
+    let above = |operation: &&Operation| {
+        path.starts_with(operation.destination()) && !matches!(operation, Operation::Chmod(_))
+    };
     match case.sandbox?.operations.iter().rfind(above)? {
         Operation::File(file) if file.destination == path => Some("--file"),
         Operation::BindData(data) if data.destination == path => {
@@ -132,6 +171,22 @@ pub(super) fn made(case: &Case<'_>, path: &Path) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+/// The operation that makes a link, if the sandbox does.
+fn own_link(case: &Case<'_>, link: &Path) -> Option<usize> {
+    let is = |operation: &Operation| matches!(operation, Operation::Symlink(_)) && operation.is_on(link);
+    case.sandbox?.operations.iter().rposition(is)
+}
+
+/// The bind that puts a loader where its directory has to be.
+fn in_its_directory(case: &Case<'_>, problem: &Problem) -> Option<usize> {
+    let Problem::LoaderMissing { interpreter, .. } = problem else { return None };
+    case.sandbox?.operations.iter().rposition(|operation| {
+        let named =
+            operation.as_bind().is_some_and(|bind| bind.source.file_name() == interpreter.file_name());
+        named && interpreter.parent().is_some_and(|directory| operation.is_on(directory))
+    })
 }
 
 /// The bind that puts a file of the system's, of another name, just there: that is not to be made executable.

@@ -47,6 +47,7 @@ fn what_the_launcher_found_is_all_that_is_said() {
         (ProgramProblem::IsDirectory(path.clone()), "EX03"),
         (ProgramProblem::Noexec(path.clone()), "EX03"),
         (ProgramProblem::NotAFile(path.clone()), "EX03"),
+        (ProgramProblem::TrailingSlash(path.clone()), "EX02"),
         (ProgramProblem::Busy(path.clone()), "EX03"),
         (ProgramProblem::InterpreterLoop(path.clone()), "EX12"),
         (
@@ -160,6 +161,7 @@ fn names_in_a_file_are_no_lines_of_a_report() {
         ProgramProblem::NotExecutable { path: evil(), mode: 0 },
         ProgramProblem::IsDirectory(evil()),
         ProgramProblem::NotAFile(evil()),
+        ProgramProblem::TrailingSlash(evil()),
         ProgramProblem::Noexec(evil()),
         ProgramProblem::Busy(evil()),
         ProgramProblem::LinkLoop(evil()),
@@ -406,4 +408,56 @@ fn a_lock_file_that_may_not_be_read_is_bound_to_no_avail() {
     assert!(said("Permission denied").contains("setfacl"));
     assert!(said("No such file or directory").contains("touch"));
     assert!(!said("Input/output error").contains("setfacl"));
+}
+
+#[test]
+fn a_lock_file_is_mended_where_it_is_opened() {
+    let said = |sandbox: &Sandbox, file: &str, error: &str| {
+        let message = format!("Unable to open lock file {file}: {error}");
+        explain(&message, &machine(), sandbox).causes[0].remedies[0].to_string()
+    };
+    let missing = "No such file or directory";
+    let whole = Sandbox::new().bind("/", "/");
+    assert!(said(&whole, "a/b", missing).contains("touch a/b"));
+    assert!(said(&whole.clone().current_dir("/srv"), "a/b", missing).contains("touch /srv/a/b"));
+    assert!(said(&whole, "/a/b", missing).contains("touch /a/b"));
+    let made = whole.tmpfs("/mnt").add(crate::sandbox::File::new(Vec::new(), "/mnt/l").mode(0));
+    assert!(said(&made, "/mnt/l", "Permission denied").contains("--perms 0644"));
+    assert!(!said(&made, "/mnt/l", missing).contains("--perms"));
+    assert!(!said(&made, "/srv/l", "Permission denied").contains("--perms"));
+}
+
+#[test]
+fn what_the_line_itself_does_is_named() {
+    let found = |sandbox: &Sandbox, problem: ProgramProblem| {
+        let symptom = Symptom { verdict: Verdict::NotExecuted, program: Some(problem), ..Symptom::default() };
+        let found = diagnose(&symptom, &machine(), Some(sandbox)).causes.swap_remove(0);
+        (found.operation, found.remedies[0].to_string())
+    };
+    let base = || Sandbox::new().ro_bind("/", "/").tmpfs("/mnt");
+    let circle = base().symlink("x", "/mnt/x");
+    let (operation, said) = found(&circle, ProgramProblem::LinkLoop("/mnt/x".into()));
+    assert!(operation == Some(2) && said.contains("operation 3"), "{said}");
+    let (operation, said) = found(&circle, ProgramProblem::LinkLoop("/mnt/y".into()));
+    assert!(operation.is_none() && said.contains("namei"), "{said}");
+    let made = base().file(Vec::new(), "/mnt/s");
+    let no_x = || ProgramProblem::NotExecutable { path: "/mnt/s".into(), mode: 0o600 };
+    assert!(found(&made, no_x()).1.contains("--perms 0755"));
+    assert!(
+        found(&made.clone().add(crate::sandbox::Chmod::new(0o755, "/mnt/s")), no_x())
+            .1
+            .contains("--perms 0755")
+    );
+    assert!(
+        found(&made.add(crate::sandbox::Chmod::new(0o600, "/mnt/s")), no_x())
+            .1
+            .contains("operation 4, --chmod")
+    );
+    let dangling = |link: &str| ProgramProblem::DanglingLink {
+        path: "/mnt/x".into(),
+        link: link.into(),
+        target: "/nope".into(),
+    };
+    assert!(found(&base().symlink("/nope", "/mnt/x"), dangling("/mnt/x")).1.contains("operation 3"));
+    assert!(!found(&base(), dangling("/usr/x")).1.contains("operation"));
 }

@@ -197,7 +197,12 @@ fn culprit(case: &Case<'_>, below: &[(&Path, &Mount)]) -> (Cause, String) {
     let four = OUTER_BWRAP.split(' ').all(|name| any(&|path, _| path == Path::new(name)));
     let setting = Setting::of(case);
     let machine = matches!(setting, Setting::Machine | Setting::Unit | Setting::Unknown);
-    if outer && (case.on(Platform::Bubblewrap) || four && machine) {
+    if by_outer_line(case, below) {
+        return (Cause::CoveredProc, "a mount in the outer bwrap's own line covers".into());
+    }
+    // it leaves out what its user may not write: within a user namespace, and without capabilities, two are left
+    let left = has_two(below) && machine && setting != Setting::Unit;
+    if outer && (case.on(Platform::Bubblewrap) || four && machine || left) {
         return (Cause::OuterBwrapCoversProc, "an outer bwrap, which root started, covers".into());
     }
     let masked = any(&|path, cover| among(path, MASKED) && !is_lxcfs(cover));
@@ -220,6 +225,28 @@ fn culprit(case: &Case<'_>, below: &[(&Path, &Mount)]) -> (Cause, String) {
         "mounts cover"
     };
     (Cause::CoveredProc, who.into())
+}
+
+/// Whether it was the line of an outer bwrap that mounted these: of itself bwrap covers nothing but for root, and runtimes hide more.
+pub(super) fn by_outer_line(case: &Case<'_>, below: &[(&Path, &Mount)]) -> bool {
+    let machine = matches!(Setting::of(case), Setting::Machine | Setting::Unknown);
+    if !machine || !case.on(Platform::Bubblewrap) || below.is_empty() {
+        return false;
+    }
+    let among = |path: &Path, names: &str| names.split(' ').any(|name| path.as_os_str() == name);
+    // whose are the ids outside of a sandbox's own user namespace
+    let root = case.host.user_namespace.uid_map.present().map(|map| map.iter().any(|ids| ids.outside == 0));
+    if below.iter().all(|(path, cover)| among(path, OUTER_BWRAP) && cover.filesystem == "proc") {
+        return root == Some(false) || !has_two(below);
+    }
+    let own =
+        |(path, cover): &(&Path, &Mount)| !is_lxcfs(cover) && !is_nvidia(path) && cover.filesystem != "xenfs";
+    below.iter().all(own) && !below.iter().any(|(path, _)| among(path, "kcore timer_list"))
+}
+
+/// Whether those are covered that bwrap covers for every root.
+fn has_two(below: &[(&Path, &Mount)]) -> bool {
+    ["bus", "irq"].iter().all(|name| below.iter().any(|(path, _)| *path == Path::new(name)))
 }
 
 /// CRI-O, or a pod whose runtime did not leave its name.

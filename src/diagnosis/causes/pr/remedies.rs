@@ -1,7 +1,7 @@
 //! What lets bwrap mount a procfs and a devpts, beyond what other rules share.
 
 use super::super::prelude::*;
-use super::hidden::{SUMMED_UP, covers, is_lxcfs, is_nvidia, shortened};
+use super::hidden::{SUMMED_UP, by_outer_line, covers, is_lxcfs, is_nvidia, shortened};
 use crate::diagnosis::Engine;
 
 /// Whoever gets the one permission and not the other comes back with the next failure.
@@ -25,6 +25,11 @@ pub(in crate::diagnosis) fn uncover(case: &Case<'_>) -> Vec<Remedy> {
     }
     let points: Vec<_> = covers.iter().map(|cover| cover.point.as_path()).collect();
     let list = shortened(points.iter().map(word), SUMMED_UP);
+    let below: Vec<_> =
+        covers.iter().filter_map(|cover| Some((cover.point.strip_prefix("/proc").ok()?, *cover))).collect();
+    if below.len() == covers.len() && by_outer_line(case, &below) {
+        return vec![told!(PR02, "outer-line", list)];
+    }
     let nvidia = points.iter().any(|point| is_nvidia(point));
     let lxcfs = covers.iter().any(|cover| is_lxcfs(cover));
     Wish::Uncovered(Covers { points: &points, list: &list, nvidia, lxcfs }).grant(case)

@@ -98,6 +98,39 @@ fn an_outer_bwrap_of_root_is_recognised() {
     assert_eq!(only(&host).0, Cause::MaskedProc);
 }
 
+/// What the outer line mounts itself, whoever starts it.
+#[test]
+fn an_outer_line_covers_what_it_names() {
+    let sys = "3 2 0:2 /sys /proc/sys ro,relatime - proc proc rw";
+    let acpi = "4 2 0:9 / /proc/acpi rw,relatime - tmpfs tmpfs rw";
+    let keys = "5 2 0:8 /null /proc/keys ro,relatime - devtmpfs udev rw";
+    let kcore = "6 2 0:8 /null /proc/kcore ro,relatime - devtmpfs udev rw";
+    let two = [
+        "7 2 0:2 /irq /proc/irq ro,relatime - proc proc rw",
+        "8 2 0:2 /bus /proc/bus ro,relatime - proc proc rw",
+    ];
+    let inside = |lines: &[&str]| only_on(with_mounts(machine(), lines), Platform::Bubblewrap);
+    for lines in [&[sys][..], &[acpi], &[keys], &[acpi, keys]] {
+        let host = inside(lines);
+        let (cause, summary) = only(&host);
+        assert_eq!(cause, Cause::CoveredProc);
+        assert!(summary.starts_with("a mount in the outer bwrap's own line covers /proc/"), "{summary}");
+        let found = explain(NOT_PERMITTED, &host, &whole());
+        assert!(found.remedy().unwrap().summary.contains("outer bwrap's line"), "{found:?}");
+    }
+    // a runtime's masks, root's own covers, and the same where no bwrap is around
+    assert_eq!(only(&inside(&[acpi, keys, kcore])).0, Cause::MaskedProc);
+    assert_eq!(only(&inside(&two)).0, Cause::OuterBwrapCoversProc);
+    assert_eq!(only(&with_mounts(machine(), &two)).0, Cause::OuterBwrapCoversProc);
+    assert_eq!(only(&with_mounts(machine(), &[acpi])).0, Cause::MaskedProc);
+    assert_eq!(only(&only_on(with_mounts(machine(), &two), Platform::Docker)).0, Cause::MaskedProc);
+    // whose user is not root has had nothing covered
+    let mut host = inside(&two);
+    let user = crate::host::IdMapping { inside: 1000, outside: 1000, count: 1 };
+    host.user_namespace.uid_map = Fact::Present(vec![user]);
+    assert_eq!(only(&host).0, Cause::CoveredProc);
+}
+
 /// LXC's `proc:mixed`, systemd-nspawn, and Docker with fewer masks cover some of what bwrap covers, in the same way.
 #[test]
 fn runtimes_cover_some_of_the_same() {

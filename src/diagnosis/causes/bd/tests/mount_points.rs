@@ -82,3 +82,38 @@ fn what_is_not_there_is_no_link() {
     let what = found.causes[0].remedies[0].instructions();
     assert!(!what.contains("ro_bind") && what.contains("on /tmp/a before"), "{what}");
 }
+
+/// What the user may not write, root's directory helps not: a link, a mode and a content are no mount.
+#[test]
+fn nothing_is_made_in_the_place_of_what_is_none() {
+    let said = |line: &str, message: &str| {
+        let sandbox = Sandbox::from_args(line.split(' ')).unwrap();
+        let found = explain(&format!("{message}: Permission denied"), &machine(), &sandbox);
+        found.causes[0].remedies.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    let link = said("--bind / / --symlink a /etc/l", "Can't make symlink at /etc/l");
+    assert!(link.contains("ln -s a /etc/l") && !link.contains("mkdir"), "{link}");
+    let mode = said("--bind / / --chmod 0777 /etc", "Can't chmod 0777 /etc");
+    assert!(!mode.contains("mkdir"), "{mode}");
+    let file = said("--bind / / --file 5 /etc/x", "Can't create file /etc/x");
+    assert!(file.contains("BindData") && !file.contains("mkdir"), "{file}");
+    let directory = said("--bind / / --tmpfs /etc/x", "Can't mkdir /etc/x");
+    assert!(directory.contains("mkdir -p /etc/x"), "{directory}");
+}
+
+/// A file that is bound on a directory, below what nothing can be made in.
+#[test]
+fn a_file_gets_a_tmpfs_where_nothing_can_be_made() {
+    let said = |line: &str, at: &str| {
+        let sandbox = Sandbox::from_args(line.split(' ')).unwrap();
+        let message = format!("Can't create file at {at}: Is a directory");
+        let found = explain(&message, &machine(), &sandbox);
+        found.causes[0].remedies.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    let words = "--tmpfs /mnt --ro-bind /opt/x.sh /mnt/x.sh instead";
+    let read_only = said("--ro-bind / / --ro-bind /opt/x.sh /mnt", "/mnt");
+    assert!(read_only.contains(words) && read_only.contains("to be there"), "{read_only}");
+    let writable = said("--bind / / --ro-bind /opt/x.sh /mnt", "/mnt");
+    assert!(!writable.contains("--tmpfs") && !writable.contains("to be there"), "{writable}");
+    assert!(!said("--ro-bind / / --ro-bind /opt/x.sh /etc", "/etc").contains("--tmpfs /etc"));
+}

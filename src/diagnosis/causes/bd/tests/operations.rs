@@ -73,3 +73,25 @@ fn a_source_without_a_name_is_shown() {
     let first = &found.causes[0];
     assert!(first.cause != SourceMissing || first.summary.contains("''"), "{found}");
 }
+
+#[test]
+fn of_two_on_one_path_the_one_that_failed_is_named() {
+    let directory = "Can't create file at /: Is a directory";
+    assert_eq!(named("--ro-bind / / --dev /dev --dev-bind /dev/null /", directory), Some(2));
+    assert_eq!(named("--ro-bind /srv/root / --ro-bind /etc/passwd /", directory), Some(1));
+    assert_eq!(named("--ro-bind /etc/passwd /", directory), Some(0));
+    let mnt = "Can't create file at /mnt: Is a directory";
+    assert_eq!(named("--ro-bind / / --ro-bind /etc/passwd /mnt --ro-bind /etc/group /mnt", mnt), Some(1));
+    let written = "Can't create file /tmp/x: Read-only file system";
+    for bind in ["--ro-bind-data 12", "--ro-bind /etc/passwd"] {
+        assert_eq!(
+            named(&format!("--tmpfs /tmp {bind} /tmp/x --file 13 /tmp/x"), written),
+            Some(2),
+            "{bind}"
+        );
+    }
+    // what could not be made itself, and what can be written, is in nobody's way
+    let root = "Can't create file /x: Read-only file system";
+    assert_eq!(named("--ro-bind / / --ro-bind-data 12 /x --file 13 /x", root), Some(1));
+    assert_eq!(named("--tmpfs /tmp --remount-ro /tmp --file 13 /tmp/x", written), Some(2));
+}
