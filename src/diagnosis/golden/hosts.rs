@@ -308,7 +308,8 @@ pub(super) fn hosts() -> Vec<Named<Host>> {
                         ROOT,
                         PROC,
                         "3 2 0:2 /sys /proc/sys ro - proc proc rw",
-                        "4 2 0:2 /bus /proc/bus ro - proc proc rw",
+                        "4 2 0:2 /irq /proc/irq ro - proc proc rw",
+                        "5 2 0:2 /bus /proc/bus ro - proc proc rw",
                     ],
                 );
             }),
