@@ -318,6 +318,9 @@ impl Reader {
 
     /// Kernel parameters that a line shows, or says.
     fn read_parameters(&mut self, line: &str, lower: &str) {
+        if let Some(name) = parameters::set(line).filter(|name| self.sysctls.contains_key(name)) {
+            self.sysctls.entry(name).or_default().note(None);
+        }
         if let Some(name) = parameters::absent(line) {
             self.sysctls.entry(name).or_default().note(None);
         }
@@ -362,6 +365,9 @@ impl Reader {
             self.platforms
                 .retain(|platform, seen| !seen.spoken || seen.line > here || !LEFT.contains(platform));
         }
+        let typed: Vec<Platform> =
+            self.platforms.iter().filter(|(_, seen)| !seen.spoken).map(|(platform, _)| *platform).collect();
+        self.platforms.retain(|platform, _| !places::is_hired_beside(*platform, &typed));
         if let Some((platform, release)) =
             self.release.once().and_then(|it| Some((platform_of_kernel(it)?, it.clone())))
         {

@@ -855,6 +855,14 @@ fn a_sentence_is_broken_within_bwraps_words() {
     ] {
         assert_eq!(found(text).unwrap().text(), OsStr::new(said), "{text}");
     }
+    // the next line is another program's
+    for text in [
+        "I see bwrap: Can't find source path\nls: /foo: No such file or directory",
+        "bwrap: Unknown option\nKilled",
+    ] {
+        let known = found(text).is_some_and(|message| message.pattern().is_some());
+        assert!(!known, "{text}");
+    }
     let path = |text: &str| found(text).unwrap().path().unwrap().to_path_buf();
     // no blank belongs within a path
     let narrow = "bwrap: Can't mkdir /home/u/very-long-\n     name/x: Permission denied";

@@ -121,7 +121,8 @@ fn option(first: &[u8], next: &[u8]) -> Option<Message> {
     const ASKED: &str = "Unknown option %s";
     let text = [first.trim_ascii_end(), b" ", unquoted(next)].concat();
     let message = Message::parse(without_marks(&text, None));
-    let whole = message.pattern() == Some(ASKED) && text.split(|byte| *byte == b' ').count() == 3;
+    let named = text.rsplit(|byte| *byte == b' ').next().is_some_and(|word| word.starts_with(b"-"));
+    let whole = message.pattern() == Some(ASKED) && named;
     whole.then_some(message)
 }
 
@@ -136,6 +137,12 @@ fn unquoted(line: &[u8]) -> &[u8] {
     let mark = |byte: &u8| byte.is_ascii_whitespace() || b">|".contains(byte);
     let begin = line.iter().position(|byte| !mark(byte)).unwrap_or(line.len());
     line.get(begin..).unwrap_or_default().trim_ascii_end()
+}
+
+/// Whether a path of it is another program's words: `ls: /foo` of a line that follows.
+fn has_anothers(message: &Message) -> bool {
+    let paths = [message.path(), message.source()].into_iter().flatten();
+    paths.into_iter().any(|path| path.is_relative() && path.to_string_lossy().contains(": "))
 }
 
 /// A message in a paragraph that was filled and indented, quoted or not: with one blank for each break.
@@ -155,7 +162,7 @@ fn filled(first: &[u8], after: &[Vec<u8>], is_known: bool) -> Option<Message> {
         let goes_on =
             !is_known || error.len() > end.len() && error.starts_with(&end) || wording(&message) > least;
         let more = best.as_ref().is_none_or(|best| wording(&message) > wording(best));
-        if fit == Fit::Known && goes_on && more && message.text().len() > begun {
+        if fit == Fit::Known && goes_on && more && message.text().len() > begun && !has_anothers(&message) {
             best = Some(message);
         }
     }

@@ -154,11 +154,26 @@ pub(super) fn asked(line: &str) -> Option<(String, Option<String>)> {
     let whole = command.ends_with("sysctl") != word.starts_with('/');
     let name = name(word.trim_end_matches(':')).filter(|name| whole && name.contains('.'))?;
     let typed = line.get(..start(command))?.trim_end();
+    let before = typed.to_ascii_lowercase();
+    if before.split(apart).any(|word| NOT_HERE.contains(&word.trim_end_matches(':'))) {
+        return None;
+    }
     let typed = typed.strip_suffix("sudo").unwrap_or(typed).trim_end();
     let typed = typed.is_empty() || typed.ends_with(['$', '#', '%', '>', '`', '*', '-', '\u{2022}']);
     let rest = line.get(start(word) + word.trim_end_matches(':').len()..)?.trim_start_matches(['`', ' ']);
     let answer = SAME_LINE.iter().find_map(|apart| told(rest.strip_prefix(apart)?.trim()));
     Some((name, answer.filter(|_| typed)))
+}
+
+/// What says before a command that it was typed elsewhere, or by nobody.
+const NOT_HERE: &[&str] = &["ssh", "if", "when", "should", "expected", "would", "unless"];
+
+/// A parameter that a command sets: what it was before is no more.
+pub(super) fn set(line: &str) -> Option<String> {
+    let (_, rest) = line.split_once("sysctl ")?;
+    let word = rest.split_whitespace().find(|word| word.contains('='))?;
+    let (parameter, _) = word.split_once('=')?;
+    name(parameter.trim_matches(['`', '\'', '"'])).filter(|name| name.contains('.'))
 }
 
 /// Whether it prints what a kernel parameter is.
@@ -272,6 +287,20 @@ mod tests {
         assert_eq!(asked(advised), Some((clone, None)));
         assert_eq!(answer("# 0").as_deref(), Some("0"));
         assert_eq!(answer("# now run 0-setup.sh"), None);
+    }
+
+    #[test]
+    fn what_is_set_or_asked_elsewhere_is_no_value_of_here() {
+        let clone = "kernel.unprivileged_userns_clone".to_owned();
+        assert_eq!(set("$ sudo sysctl -w kernel.unprivileged_userns_clone=1"), Some(clone));
+        assert_eq!(set("$ sysctl kernel.unprivileged_userns_clone"), None);
+        for line in [
+            "$ ssh old-host sysctl -n kernel.unprivileged_userns_clone",
+            "If `sysctl kernel.unprivileged_userns_clone` -> 0",
+            "Expected: sysctl kernel.unprivileged_userns_clone: 0",
+        ] {
+            assert_eq!(asked(line), None, "{line}");
+        }
     }
 
     #[test]

@@ -282,41 +282,61 @@ const PLATFORMS: &[(Platform, &[&str])] = &[
     (Platform::Lambda, &["aws lambda"]),
     (Platform::CloudRun, &["cloud run"]),
     (Platform::RunPod, &["runpod"]),
-    (
-        Platform::Ecs,
-        &[
-            "ecs task",
-            "ecs tasks",
-            "ecs service",
-            "ecs container",
-            "ecs agent",
-            "ecs cluster",
-            "dockersecurityoptions",
-        ],
-    ),
-    (Platform::Heroku, &["heroku dyno", "heroku dynos", "on heroku", "heroku run", "heroku[", "dyno"]),
-    (
-        Platform::CircleCi,
-        &[
-            "circleci docker",
-            "on circleci",
-            "in circleci",
-            "circleci job",
-            "circleci jobs",
-            "cimg/base",
-            "circleci build",
-            "circle ci",
-        ],
-    ),
+    (Platform::Ecs, &["ecs task", "ecs tasks", "dockersecurityoptions"]),
+    (Platform::Heroku, &["heroku dyno", "on heroku", "heroku run"]),
+    (Platform::CircleCi, &["circleci docker", "on circleci", "circleci job"]),
     (
         Platform::Bitbucket,
-        &["bitbucket pipeline", "bitbucket pipelines", "bitbucket-pipelines", "bitbucket-pipelines.yml"],
+        &[
+            "in bitbucket pipelines",
+            "on bitbucket pipelines",
+            "in a bitbucket pipeline",
+            "our bitbucket pipeline",
+            "my bitbucket pipeline",
+        ],
     ),
-    (
-        Platform::CodeBuild,
-        &["aws codebuild", "in codebuild", "codebuild project", "codebuild build", "[codebuild]"],
-    ),
+    (Platform::CodeBuild, &["in aws codebuild", "on aws codebuild", "in codebuild", "codebuild project"]),
 ];
+
+/// Services that start containers for others, whose names stand in badges, comparisons and plans as well.
+const HIRED: &[Platform] =
+    &[Platform::Ecs, Platform::Heroku, Platform::CircleCi, Platform::Bitbucket, Platform::CodeBuild];
+
+/// What says of such a service that it is another place, or one of several, or has been set up already.
+const BESIDE_HIRED: &[&str] = &[
+    "machine",
+    "laptop",
+    "local",
+    "self-hosted",
+    "self.hosted",
+    "own runner",
+    "used to",
+    "moved from",
+    "unlike",
+    "plan to",
+    "want to",
+    "similar",
+    "pass",
+    "green",
+    "fine",
+    "| ok",
+    "deploy",
+    "http",
+    "import ",
+    "git@",
+    "privilegedmode",
+];
+
+/// Whether a line means the service that it names.
+fn is_hired(platform: Platform, line: &str) -> bool {
+    !HIRED.contains(&platform) || !BESIDE_HIRED.iter().any(|words| line.contains(words))
+}
+
+/// Whether such a service is named where a container's own engine shows itself: what that one was given counts.
+pub(super) fn is_hired_beside(platform: Platform, typed: &[Platform]) -> bool {
+    let engines = [Platform::Docker, Platform::Podman, Platform::Kubernetes, Platform::Lxc];
+    HIRED.contains(&platform) && typed.iter().any(|other| engines.contains(other))
+}
 
 /// Phrases and names that whoever works for such places writes at a desk, too: fields of files, releases, what is typed outside.
 const OF_WORK: &[&str] = &[
@@ -375,10 +395,12 @@ pub(super) struct Place {
 
 /// The places that a line in small letters names, and means.
 pub(super) fn places(line: &str) -> Vec<Place> {
-    let phrases = PLATFORMS.iter().filter_map(|(platform, words)| {
-        let word = words.iter().find(|word| stands_whole(line, word, |a, b| is_meant(line, word, a, b)))?;
-        Some((*platform, *word))
-    });
+    let phrases =
+        PLATFORMS.iter().filter(|(platform, _)| is_hired(*platform, line)).filter_map(|(platform, words)| {
+            let word =
+                words.iter().find(|word| stands_whole(line, word, |a, b| is_meant(line, word, a, b)))?;
+            Some((*platform, *word))
+        });
     let names = NAMES.iter().filter_map(|(platform, words)| {
         let word = words.iter().find(|word| stands_whole(line, word, |a, b| is_named(word, a, b)))?;
         Some((*platform, *word))

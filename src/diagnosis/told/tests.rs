@@ -408,3 +408,31 @@ fn what_was_asked_for_is_not_what_was_seen() {
     assert!(!by_hand.causes.iter().any(|it| it.cause == Cause::UserNamespacesSwitchedOff), "{by_hand}");
     assert!(by_hand.to_string().contains("can be made there by hand"), "{by_hand}");
 }
+
+/// Services that start containers for others are named in passing as often as not.
+#[test]
+fn services_are_places_where_something_fails() {
+    let message = "bwrap: Can't mount proc on /newroot/proc: Operation not permitted";
+    for (text, platform) in [
+        ("It fails on CircleCI", Platform::CircleCi),
+        ("In our ECS task:", Platform::Ecs),
+        ("in a Bitbucket pipeline:", Platform::Bitbucket),
+        ("It fails in AWS CodeBuild", Platform::CodeBuild),
+        ("on Heroku:", Platform::Heroku),
+    ] {
+        assert_eq!(on(&format!("{text}\n{message}")), [platform], "{text}");
+    }
+    for text in [
+        "CircleCI build passes, it fails on my laptop",
+        "on CircleCI machine executor",
+        "u@dyno:~$ bwrap --proc /proc true",
+        "README.md bitbucket-pipelines.yml src",
+        "We deploy on heroku but the failure is on my Arch laptop",
+        "[![circle ci](https://img.shields.io/circleci/build/github/a/b)](x)",
+    ] {
+        assert_eq!(on(&format!("{text}\n{message}")), [] as [Platform; 0], "{text}");
+    }
+    let typed =
+        format!("on CircleCI:\n$ docker run -it cimg/base:2024.01 bwrap --proc /proc true\n{message}");
+    assert_eq!(on(&typed), [Platform::Docker]);
+}

@@ -10,8 +10,9 @@ use crate::diagnosis::hint::Hint;
 pub(super) struct Versions {
     /// The one that failed.
     pub(super) told: Said<Option<String>>,
-    /// A table has a column of them.
-    column: bool,
+    /// The column of a table that has them, and how many rows of it there were.
+    column: Option<usize>,
+    rows: usize,
     /// One that opens every directory on the way to a destination is spoken of as used, and one that does not.
     newer: bool,
     older: bool,
@@ -24,8 +25,49 @@ pub(super) struct Versions {
 /// The vulnerability whose fix opens them.
 const FIXED: &[&str] = &["cve-2026-87766", "ghsa-pxhw-h44j-8pfx"];
 /// What says of a version that nobody has it here.
-const AWAY: &[&str] =
-    &["latest", "newest", "released", "available", "fixed in", "fixed by", "needs", "requires", "please"];
+const AWAY: &[&str] = &[
+    "latest",
+    "newest",
+    "released",
+    "available",
+    "fixed in",
+    "fixed by",
+    "needs",
+    "requires",
+    "please",
+    "changelog",
+    " in sid",
+    "testing",
+    "unstable",
+    "upstream",
+    "not cve",
+    "no cve",
+];
+/// What stands between a program's name and its version, or between two of them.
+const BETWEEN: &[&str] = &[
+    "version",
+    "versions",
+    "from",
+    "to",
+    "and",
+    "is",
+    "was",
+    "package",
+    "installed",
+    "update",
+    "upgrade",
+    "->",
+    "\u{2192}",
+    "amd64",
+    "arm64",
+    "of",
+    "ubuntu",
+    "debian",
+    "fedora",
+];
+/// What works in another way than what failed.
+const OTHERWISE: &[&str] =
+    &[" when ", " if ", "without", " other", "as root", "only ", "another", "elsewhere"];
 const WORKS: &[&str] = &["works", "worked", "succe", "is fine", "passes", "passed", "starts", "no problem"];
 const FAILS: &[&str] = &["not work", "n't work", "no longer work", "not start", "never work"];
 /// What says that something else was there before.
@@ -39,20 +81,33 @@ impl Versions {
         }
         let lower = line.to_ascii_lowercase();
         let has = |words: &[&str]| words.iter().any(|words| lower.contains(words));
-        let named = has(&["bubblewrap", "bwrap"]);
-        self.column = lower.contains('|') && (self.column || named);
-        self.alike |= named && has(ALIKE);
-        self.brought |= has(FIXED) && named && !has(AWAY);
-        if !named && !self.column {
-            return;
-        }
-        let apart = |c: char| c.is_whitespace() || "`*|(),;:\"'[]{}=>@".contains(c);
-        let opens: Vec<bool> = lower.split(apart).filter_map(opens).collect();
+        let named = has(NAMES);
+        let opens: Vec<bool> = match self.cell(&lower) {
+            Some(cell) => cell.split(is_apart).filter_map(opens).collect(),
+            None => behind_names(&lower).filter_map(opens).collect(),
+        };
         let (newer, older) = (opens.contains(&true) && !has(AWAY), opens.contains(&false));
-        let works = has(WORKS) && !has(FAILS);
+        self.alike |= named && has(ALIKE);
+        self.brought |= has(FIXED) && named && !has(AWAY) && !older;
+        let works = has(WORKS) && !has(FAILS) && !has(OTHERWISE);
         self.newer |= newer;
         self.older |= older;
         self.brought |= older && !newer && works || newer && !works && has(CHANGED);
+    }
+
+    /// The cell of a table's row that has a version, where its first row names bwrap.
+    fn cell<'a>(&mut self, line: &'a str) -> Option<&'a str> {
+        let Some(row) = line.trim().strip_prefix('|') else {
+            (self.column, self.rows) = (None, 0);
+            return None;
+        };
+        let mut cells = row.split('|');
+        self.rows += 1;
+        if self.rows == 1 {
+            self.column = cells.position(|cell| NAMES.iter().any(|name| cell.contains(name)));
+            return None;
+        }
+        cells.nth(self.column?)
     }
 
     /// What follows from all lines together.
@@ -66,6 +121,34 @@ impl Versions {
     }
 }
 
+const NAMES: &[&str] = &["bubblewrap", "bwrap"];
+
+fn is_apart(c: char) -> bool {
+    c.is_whitespace() || "`*|(),;:\"'[]{}=>@".contains(c)
+}
+
+/// The words behind bwrap's name that may be its versions: up to one that is something else.
+fn behind_names(line: &str) -> impl Iterator<Item = &str> {
+    let rests =
+        NAMES.iter().flat_map(move |name| line.match_indices(name).map(|(at, name)| (at, at + name.len())));
+    rests.filter_map(move |(at, end)| Some((line.get(..at)?, line.get(end..)?))).flat_map(|(head, rest)| {
+        // of a file, and of another program
+        let whole = !head.ends_with(['/', '.']);
+        let words = rest.split(is_apart).filter(|word| !word.is_empty());
+        words.take_while(move |word| {
+            whole && (opens(word).is_some() || is_number(word) || BETWEEN.contains(word))
+        })
+    })
+}
+
+/// Whether a word is a version of whatever.
+fn is_number(word: &str) -> bool {
+    word.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// The last one known, with as many to come as have come in some years.
+const LAST: u32 = 20;
+
 /// Whether the version that a word is opens every directory on the way, where that is known. Ubuntu brought it to its own.
 fn opens(word: &str) -> Option<bool> {
     let word = word.strip_prefix('v').unwrap_or(word).trim_end_matches('.');
@@ -76,6 +159,9 @@ fn opens(word: &str) -> Option<bool> {
     else {
         return None;
     };
+    if minor > LAST {
+        return None;
+    }
     if !matches!(release, "0.9.0" | "0.6.1") {
         return Some(minor >= 12);
     }
@@ -157,6 +243,14 @@ mod tests {
             "bubblewrap 0.9.0",
             "bubblewrap 0.8.0\n| flatpak 1.16 | ok |\nlibfoo 0.12.0",
             "CVE-2026-87766 is fixed in bubblewrap 0.12.0",
+            "Since codex-cli 0.77.0 bwrap fails like that",
+            "After upgrading codex from 0.101.0 to 0.128.0 the bwrap sandbox fails. Debian 12, bubblewrap 0.8.0-2+deb12u1",
+            "after upgrading to uv 0.12.0 bwrap fails",
+            "| Component | Version |\n|---|---|\n| bubblewrap | (Debian 12) |\n| ripgrep | 0.13.0 |\n| seccomp | 0.5.0 |",
+            "| codex | bwrap | result |\n|---|---|---|\n| 0.12.0 | 0.8.0 | ok |\n| 0.13.0 | 0.8.0 | fails |",
+            "bubblewrap 0.8.0 works when run as root",
+            "Not CVE-2026-87766: my bubblewrap is 0.8.0",
+            "bubblewrap 0.8.0-2+deb12u1\nbubblewrap 0.12.0 in sid",
         ] {
             assert!(!shows_update(text), "{text}");
         }
