@@ -359,15 +359,28 @@ impl Reader {
         self.platforms.entry(platform).or_insert(Sighted { word, line, spoken: false });
     }
 
+    /// Forgets services that are named where a container's own engine shows itself.
+    fn drop_hired(&mut self) {
+        let typed: Vec<Platform> =
+            self.platforms.iter().filter(|(_, seen)| !seen.spoken).map(|(platform, _)| *platform).collect();
+        self.platforms.retain(|platform, _| !places::is_hired_beside(*platform, &typed));
+    }
+
+    /// Forgets both kinds of WSL where both are spoken of: one of them is meant.
+    fn drop_both_of_wsl(&mut self) {
+        let both = [Platform::Wsl1, Platform::Wsl2];
+        if both.iter().all(|wsl| self.platforms.contains_key(wsl)) {
+            self.platforms.retain(|platform, _| !both.contains(platform));
+        }
+    }
+
     fn told(mut self) -> Told {
         let launcher = self.launcher.and_then(|rank| LAUNCHERS.get(rank)).map(|(launcher, _)| *launcher);
         if let Some(here) = self.here.since() {
             self.platforms
                 .retain(|platform, seen| !seen.spoken || seen.line > here || !LEFT.contains(platform));
         }
-        let typed: Vec<Platform> =
-            self.platforms.iter().filter(|(_, seen)| !seen.spoken).map(|(platform, _)| *platform).collect();
-        self.platforms.retain(|platform, _| !places::is_hired_beside(*platform, &typed));
+        self.drop_hired();
         if let Some((platform, release)) =
             self.release.once().and_then(|it| Some((platform_of_kernel(it)?, it.clone())))
         {
@@ -416,10 +429,7 @@ impl Reader {
         if self.chromium_os.is_some() && self.evidence(Platform::Crostini).is_some_and(by_name) {
             self.platforms.remove(&Platform::Crostini);
         }
-        // both are spoken of, and one of them is meant
-        if self.platforms.contains_key(&Platform::Wsl1) && self.platforms.contains_key(&Platform::Wsl2) {
-            self.platforms.retain(|platform, _| ![Platform::Wsl1, Platform::Wsl2].contains(platform));
-        }
+        self.drop_both_of_wsl();
         // what the application says by itself: of Flatpak's own bwrap other words would follow
         let hinted = |hint| self.hints.contains(&hint);
         if hinted(Hint::AppOfFlatpak) && hinted(Hint::FlatpakRun) && !hinted(Hint::BeforeApp) {

@@ -19,6 +19,7 @@ pub enum Stream {
     Stderr,
 }
 
+#[cfg(feature = "tokio")]
 impl Stream {
     pub(super) fn other(self) -> Self {
         match self {

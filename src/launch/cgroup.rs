@@ -18,7 +18,9 @@ use rustix::process::{Pid, Signal, test_kill_process};
 
 use self::nested::{PATIENCE, groups_in};
 use self::refusal::Refusal;
-pub(super) use self::removal::{Left, Removal};
+#[cfg(feature = "tokio")]
+pub(super) use self::removal::Left;
+pub(super) use self::removal::Removal;
 use self::setting::Setting;
 use super::handle::Handle;
 use super::limits::Limit;

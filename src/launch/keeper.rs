@@ -295,7 +295,9 @@ fn attend(event: &OwnedFd, children: &mut Vec<Kept>, idle: Option<Duration>) -> 
     let wards = children.iter().map(|child| &*child.ward);
     let Ok(woken) = wait::wait(wards, &[event.as_fd()], deadline) else {
         thread::sleep(Duration::from_millis(10));
-        children.iter_mut().for_each(|child| child.due = true);
+        for child in children {
+            child.due = true;
+        }
         return true;
     };
     // of what is told by no descriptor anybody may be concerned

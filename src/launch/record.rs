@@ -87,7 +87,7 @@ mod tests {
     use crate::launch::ExitStatus;
 
     fn ended(code: u8) -> Outcome {
-        Outcome::Ended(ExitStatus::from_bwrap(code.into()))
+        Outcome::Ended(ExitStatus::from_bwrap(code))
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::thread;
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "tokio")]
 use super::super::keeper;
 use super::super::wait::{Sources, Ward};
 use super::nested::{PATIENCE, groups_in};
@@ -50,8 +51,10 @@ impl Drop for Group {
 }
 
 /// One that somebody is about to take on: where nobody comes for it, the keeper removes it.
+#[cfg(feature = "tokio")]
 pub(in super::super) struct Left(Option<Group>);
 
+#[cfg(feature = "tokio")]
 impl Left {
     pub(in super::super) fn new(group: Option<Group>) -> Self {
         Self(group)
@@ -62,6 +65,7 @@ impl Left {
     }
 }
 
+#[cfg(feature = "tokio")]
 impl Drop for Left {
     fn drop(&mut self) {
         if let Some(group) = self.0.take() {

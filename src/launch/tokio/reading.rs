@@ -91,7 +91,7 @@ impl Reading {
                 // the runtime need not know yet what was written by now
                 match self.read(|source, buffer| source.take_now(buffer)) {
                     Poll::Ready(Ok(Woken::Read(stream, count, before))) => {
-                        return self.give(stream, count, before);
+                        return Ok(self.give(stream, count, before));
                     }
                     Poll::Ready(Ok(Woken::Otherwise)) => continue,
                     Poll::Ready(Err(error)) => return Err(Error::system(Step::ReadOutput)(error)),
@@ -108,7 +108,7 @@ impl Reading {
             if let Woken::Read(stream, count, before) =
                 woken.await.map_err(Error::system(Step::ReadOutput))?
             {
-                return self.give(stream, count, before);
+                return Ok(self.give(stream, count, before));
             }
         }
     }
@@ -125,7 +125,7 @@ impl Reading {
     }
 
     /// Has what was read passed on, and returns it.
-    fn give(&mut self, stream: Stream, count: usize, before: Before) -> Result<Next<'_>> {
+    fn give(&mut self, stream: Stream, count: usize, before: Before) -> Next<'_> {
         self.first = stream.other();
         let bytes = self.buffer.get(..count).unwrap_or_default();
         if self.handling.is_shared(stream, before) {
@@ -136,7 +136,7 @@ impl Reading {
                 Err((error, _)) => self.failed = Some(error),
             }
         }
-        Ok(Next::Bytes(stream, bytes))
+        Next::Bytes(stream, bytes)
     }
 
     /// Reads from the first that can be read in this way. An end is something, too.
@@ -191,7 +191,7 @@ mod tests {
                 else {
                     panic!("nothing was read")
                 };
-                assert!(matches!(reading.give(stream, count, before), Ok(Next::Bytes(..))));
+                assert!(matches!(reading.give(stream, count, before), Next::Bytes(..)));
                 read.push(stream);
             }
             assert_eq!(read, [Stream::Stdout, Stream::Stderr, Stream::Stdout, Stream::Stderr]);
