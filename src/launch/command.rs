@@ -464,7 +464,7 @@ impl Command {
     /// use bwrap_launch::{Sandbox, Stop};
     /// let sandbox = Sandbox::new().ro_bind("/", "/").unshare_all();
     /// let mut command = sandbox.command("sh");
-    /// command.args(["-c", "trap 'echo tidied; exit 3' TERM; sleep 60 & wait"]);
+    /// command.args(["-c", "trap 'echo tidied; exit 3' TERM; while :; do sleep 0.1; done"]);
     /// command.timeout(Duration::from_millis(500)).grace(Duration::from_secs(10));
     /// let output = command.output()?;
     /// assert_eq!((output.stdout.as_slice(), output.status.code()), (&b"tidied\n"[..], Some(3)));

@@ -208,7 +208,8 @@ const SCENES: &[Scene] = &[
             &[
                 "2 1 0:2 / /proc rw,nosuid,nodev,noexec,relatime - proc proc rw",
                 "3 2 0:2 /sys /proc/sys ro - proc proc rw",
-                "4 2 0:2 /bus /proc/bus ro - proc proc rw",
+                "4 2 0:2 /irq /proc/irq ro - proc proc rw",
+                "5 2 0:2 /bus /proc/bus ro - proc proc rw",
             ],
         );
     }),

@@ -314,7 +314,7 @@ mod tests {
             ("bwrap find / -exec x \\; '*.txt' \\*", "bwrap|find|/|-exec|x|;|*.txt|*"),
             ("host> bwrap --dir /a", "host>|bwrap|--dir|/a"),
             ("(venv) me@host:~$ bwrap --dir /a", "(venv)|me@host:~$|bwrap|--dir|/a"),
-            ("command -v bwrap || exit; bwrap --dir /a; x", "command|-v|bwrap|||||exit;|bwrap|--dir|/a"),
+            ("command -v bwrap || exit; bwrap --dir /a; x", "command|-v|bwrap||||exit;|bwrap|--dir|/a"),
             ("bwrap\n--dir /a\ntrue\n", "bwrap|--dir|/a|true"),
             ("bwrap '~' /a~ '$x' \"\\$x\" a$ '`x`' [ {} {a}", "bwrap|~|/a~|$x|$x|a$|`x`|[|{}|{a}"),
         ] {
