@@ -3,7 +3,7 @@
 mod layers;
 pub(super) mod resources;
 
-use super::bd::binds::remount_locked;
+use super::bd::binds::filter_may_refuse;
 use super::pr::PROC;
 use super::pr::hidden::{Seen, look};
 use super::prelude::*;
@@ -101,7 +101,7 @@ fn mount_denied(case: &Case<'_>) -> Option<Judgement> {
         let by_flags = if case.says(&[PROC]) {
             matches!(look(case), Seen::Whole) && case.emulated().is_none()
         } else {
-            remount_locked(case) == Some(false)
+            filter_may_refuse(case) == Some(true)
         };
         rule_out(!by_flags)?;
         calls::denied_though(case)

@@ -28,10 +28,22 @@ fn locked(mount: &Mount) -> Vec<&str> {
     mount.options.iter().map(String::as_str).filter(|option| LOCKED.contains(option)).collect()
 }
 
-/// Whether the mount that refuses has flags that could be locked; `None` if nobody knows.
-pub(in crate::diagnosis) fn remount_locked(case: &Case<'_>) -> Option<bool> {
+/// Whether a system call filter may have answered in the kernel's place, which changes the flags of any mount that does not fail on its
+/// own: bwrap keeps those that are locked. `None` if nobody knows the mount.
+pub(in crate::diagnosis) fn filter_may_refuse(case: &Case<'_>) -> Option<bool> {
     let mount = mounted_on(case, &refused(&Spot::destination(case)?)?)?;
-    Some(!locked(mount).is_empty() || is_fragile(mount))
+    Some(!is_fragile(mount) && !by_module(case))
+}
+
+/// The security label that may be denied something.
+fn label<'a>(case: &Case<'a>) -> Option<&'a String> {
+    case.host.security.label.present().filter(|label| *label != "unconfined")
+}
+
+/// Whether the answer is a security module's, or may be.
+fn by_module(case: &Case<'_>) -> bool {
+    let may_be_labelled = label(case).is_some() || case.host.security.label.is_unknown();
+    case.errno() == Some(libc::EACCES) && may_be_labelled
 }
 
 fn denial_of(label: &str) -> String {
@@ -44,12 +56,9 @@ pub(super) fn remount(case: &Case<'_>) -> Option<Judgement> {
     rule_out(unmounted(case))?;
     let host = refused(&spot);
     let place = host.as_deref().or(spot.message.failing_path()).unwrap_or(spot.path);
-    let label = case.host.security.label.present().filter(|label| *label != "unconfined");
-    // a security module answers so, too
-    let by_module =
-        case.errno() == Some(libc::EACCES) && (label.is_some() || case.host.security.label.is_unknown());
+    let by_module = by_module(case);
     let by_filter = case.filtered() == Some(true)
-        && (remount_locked(case) == Some(false) || spot.message.reason() == Some(SETATTR));
+        && (filter_may_refuse(case) == Some(true) || spot.message.reason() == Some(SETATTR));
     let (name, errno, shown) = (spot.name(), case.answer(), place.display());
     let found = spot
         .weigh(if by_module || by_filter { Medium } else { High })
@@ -71,7 +80,7 @@ pub(super) fn remount(case: &Case<'_>) -> Option<Judgement> {
         }
         None => found.unknown(format!("what is mounted there: `findmnt -T {}`", word(place))),
     };
-    Some(found.unknown(by_module.then(|| denial_of(label.map_or("", String::as_str)))))
+    Some(found.unknown(by_module.then(|| denial_of(label(case).map_or("", String::as_str)))))
 }
 
 pub(super) fn leave_mount_out(case: &Case<'_>) -> Vec<Remedy> {

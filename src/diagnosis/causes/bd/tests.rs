@@ -3,7 +3,7 @@
 
 use crate::diagnosis::fixtures::{docker, explain, machine, mounts};
 use crate::diagnosis::{Action, Bearing, Cause, Confidence, Diagnosis, Outlook, SandboxChange, predict};
-use crate::host::Fact;
+use crate::host::{Fact, Host};
 use crate::sandbox::{Bind, Chmod, Overlay, RemountRo, Sandbox, Tmpfs};
 
 mod mount_points;
@@ -368,6 +368,28 @@ fn a_bind_that_the_kernel_refuses() {
         "Unable to remount destination \"/newroot/x\" with correct flags",
     );
     finds(&other, &sandbox, Cause::RemountRefused, Some(0));
+}
+
+/// bwrap keeps the flags that are locked: the kernel has nothing against it.
+#[test]
+fn a_filter_that_looks_at_the_flags_of_mount() {
+    let sandbox = Sandbox::new().ro_bind("/", "/");
+    let message = "Can't bind mount /oldroot/ on /newroot/: Unable to remount destination \"/newroot\" with correct flags";
+    let mut host = machine();
+    host.mounts = Fact::Present(mounts(&["1 0 254:0 / / rw,nosuid,noatime - ext4 /dev/vda rw"]));
+    for answer in
+        ["Permission denied", "Operation not permitted", "Invalid argument", "Function not implemented"]
+    {
+        let first = |host: &Host| explain(&format!("{message}: {answer}"), host, &sandbox).causes[0].cause;
+        assert_eq!(first(&host), Cause::RemountRefused, "{answer}");
+        let mut filtered = host.clone();
+        filtered.process.seccomp = Fact::Present(2);
+        assert_eq!(first(&filtered), Cause::SeccompDeniesMount, "{answer}");
+        // "Permission denied" is what a security module answers
+        filtered.security.label = Fact::Present("system_u:system_r:container_t:s0".into());
+        let of_module = first(&filtered) == Cause::RemountRefused;
+        assert_eq!(of_module, answer == "Permission denied", "{answer}");
+    }
 }
 
 /// What bwrap 0.13.1 said to these lines, and which operation it is about.
