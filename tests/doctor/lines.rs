@@ -71,3 +71,11 @@ fn what_is_wrong_all_the_same_is_foretold() {
     let (outlook, said) = outlook("[\"bwrap\", \"--ro-bind\", \"~/\", \"/mnt\", \"true\"]");
     assert_eq!(outlook, "fails", "{said}");
 }
+
+#[test]
+fn a_nul_in_an_array_is_no_mark_of_a_shells() {
+    let (_directory, path) = file(b"[\"bwrap\", \"--ro-bind\", \"/et\\u0000c\", \"/mnt\", \"true\"]");
+    let said = ask(&["explain", "--here", "--args", &path]);
+    assert!(said.out.contains("its\n    source contains a NUL byte"), "{}{}", said.out, said.err);
+    assert!(!said.out.contains("is taken as it stands"), "{}", said.out);
+}

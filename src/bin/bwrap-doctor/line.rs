@@ -80,30 +80,25 @@ pub(crate) fn of_file(path: &Path) -> Result<Line> {
     let bytes = fs::read(path).map_err(|error| said(&error))?;
     // editors of Windows begin texts with a mark of their own
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    let is_array = bytes.trim_ascii_start().starts_with(b"[");
-    let mut words: Vec<OsString> = if bytes.contains(&0) {
-        nul_separated(bytes)
-    } else if is_array {
+    let (words, expands): (Vec<OsString>, bool) = if bytes.contains(&0) {
+        (nul_separated(bytes), false)
+    } else if bytes.trim_ascii_start().starts_with(b"[") {
         let words: Vec<String> = serde_json::from_slice(bytes).map_err(|error| said(&error))?;
-        words.into_iter().map(OsString::from).collect()
+        (words.into_iter().map(OsString::from).collect(), false)
     } else {
-        shell_words(bytes).ok_or_else(|| said(&"a quotation mark is missing"))?
+        (shell_words(bytes).ok_or_else(|| said(&"a quotation mark is missing"))?, true)
     };
-    // none is open but a shell's
-    let mut open = unknown::take(&mut words);
-    let words = match words.first() {
+    let begin = match words.first() {
         None => return Err(said(&"there is no bwrap line in it")),
-        Some(first) if first.as_bytes().starts_with(b"-") => words,
+        Some(first) if first.as_bytes().starts_with(b"-") => 0,
         // what stands before bwrap (a prompt, sudo, exec, the content of files as Display writes it) is none of its words
         Some(_) => match (0..words.len()).find(|index| begins_line(&words, *index)) {
-            Some(name) => {
-                open = open.split_off(name + 1);
-                words.into_iter().skip(name + 1).collect()
-            }
+            Some(name) => name + 1,
             None => return Err(said(&"neither bwrap nor one of its options begins the line")),
         },
     };
-    let open = unknown::marked(&words, &open);
+    let mut words: Vec<OsString> = words.into_iter().skip(begin).collect();
+    let open = if expands { unknown::take(&mut words) } else { Vec::new() };
     // what the command is given is no matter of the sandbox
     let before = |line: &Line| words.len() - line.command.as_ref().map_or(0, |it| it.get_args().len());
     let line = read(words.clone());

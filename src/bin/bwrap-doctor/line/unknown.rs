@@ -1,6 +1,6 @@
 //! Words that stand for others, which are not known here: a shell's expansions, and what `--args` reads from a descriptor.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use bwrap_launch::diagnosis::{Confidence, Finding, Outlook, Prediction};
@@ -8,24 +8,17 @@ use bwrap_launch::op::Operation;
 
 use super::Line;
 use super::operators::OPEN;
+use crate::visible;
 
-/// Takes the marks off words that a shell would expand, and says which those are.
-pub(super) fn take(words: &mut [OsString]) -> Vec<bool> {
-    let one = |word: &mut OsString| {
-        let open = word.as_bytes().contains(&OPEN);
-        if open {
-            let text = word.as_bytes().iter().copied().filter(|byte| *byte != OPEN);
-            *word = OsString::from_vec(text.collect());
-        }
-        open
-    };
-    words.iter_mut().map(one).collect()
-}
-
-/// Those words, and where each stands.
-pub(super) fn marked(words: &[OsString], open: &[bool]) -> Vec<(usize, OsString)> {
-    let marked = words.iter().zip(open).enumerate().filter(|(_, (_, open))| **open);
-    marked.map(|(index, (word, _))| (index, word.clone())).collect()
+/// Takes the marks off words that a shell would expand. Returns those words, and where each stands.
+pub(super) fn take(words: &mut [OsString]) -> Vec<(usize, OsString)> {
+    let marked = words.iter_mut().enumerate().filter(|(_, word)| word.as_bytes().contains(&OPEN));
+    let plain = marked.map(|(index, word)| {
+        let text = word.as_bytes().iter().copied().filter(|byte| *byte != OPEN);
+        *word = OsString::from_vec(text.collect());
+        (index, word.clone())
+    });
+    plain.collect()
 }
 
 /// So many are named.
@@ -69,16 +62,16 @@ impl Line {
         if self.unknown.is_empty() || prediction.outlook == Outlook::Fails {
             return None;
         }
-        let words: Vec<_> = self.unknown.iter().take(NAMED).map(|word| shown(word)).collect();
+        let words: Vec<_> = self
+            .unknown
+            .iter()
+            .take(NAMED)
+            .map(|word| visible::line(&word.to_string_lossy()).into_owned())
+            .collect();
         let (what, stand) = (words.join(", "), if self.unknown.len() == 1 { "stands" } else { "stand" });
         Some(format!(
             "Whether this sandbox starts is not known: {what} {stand} for words that are not known here. Only trying tells: \
              bwrap-doctor check -- LINE, typed where the line is."
         ))
     }
-}
-
-/// A word in one line of visible characters.
-fn shown(word: &OsStr) -> String {
-    word.to_string_lossy().escape_debug().to_string().replace("\\'", "'").replace("\\\"", "\"")
 }
