@@ -189,14 +189,16 @@ impl Group {
                 member.due = true;
                 false
             });
-            // each may take a moment, and longer where processes have to be looked for
-            let kill = move || {
-                let killed = reported.iter().map(|reach| stop::kill(reach, Stop::Cancel));
-                // all of them, whatever is denied for some
-                killed.fold(Ok(()), io::Result::and)
-            };
-            let killed = apart(kill).await.and_then(|killed| killed).map_err(Error::system(Step::Kill));
-            denied = denied.and(killed);
+            if !reported.is_empty() {
+                // each may take a moment, and longer where processes have to be looked for
+                let kill = move || {
+                    let killed = reported.iter().map(|reach| stop::kill(reach, Stop::Cancel));
+                    // all of them, whatever is denied for some
+                    killed.fold(Ok(()), io::Result::and)
+                };
+                let killed = apart(kill).await.and_then(|killed| killed).map_err(Error::system(Step::Kill));
+                denied = denied.and(killed);
+            }
             if left.is_empty() {
                 return denied;
             }
