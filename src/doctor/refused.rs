@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn what_bwrap_would_do_is_uncertain() {
-        for line in ["--tmpfs /tmp/../x true", "--lock-file /etc/passwd true"] {
+        for line in ["--tmpfs /tmp/../mnt true", "--lock-file /etc/passwd true"] {
             assert_eq!(foretold(line), (Outlook::Uncertain, Some(Cause::BadArguments)), "{line}");
         }
     }
