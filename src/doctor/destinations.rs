@@ -13,7 +13,7 @@ use rustix::process::geteuid;
 
 use crate::bwrap::{Bwrap, Version};
 use crate::host::Mount;
-use crate::host::inside::{Kind, kind, settle};
+use crate::host::inside::{Kind, is_device, kind, settle};
 use crate::sandbox::{Access, Bind, Operation, Sandbox, relative};
 
 /// What is looked at.
@@ -186,11 +186,9 @@ fn is_mounted(before: &Sandbox, at: &Path, mounts: &[Mount]) -> bool {
             && matches!(above, Some(Operation::Bind(_)))
 }
 
-/// What bwrap mounts in a new `/dev`: the terminal where it has one.
-const MOUNTED_IN_DEV: [&str; 8] = ["console", "full", "null", "pts", "random", "tty", "urandom", "zero"];
-
+/// Whether bwrap mounts something just there in a new `/dev`: devices, a devpts, and the terminal where it has one.
 fn is_mounted_in_dev(at: &Path, dev: &Path) -> bool {
-    MOUNTED_IN_DEV.iter().any(|name| relative(&dev.join(name)) == relative(at))
+    is_device(at, dev) || ["console", "pts"].iter().any(|name| relative(&dev.join(name)) == relative(at))
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ use rustix::process::geteuid;
 use self::format::{Wants, is_loader, wants};
 pub use self::problem::ProgramProblem;
 pub(crate) use self::settled::{settle, trail};
+pub(crate) use self::view::is_device;
 use self::view::{Node, View, Way};
 use self::writers::has_writer;
 use super::open_regular;
@@ -351,7 +352,7 @@ impl<'a> Finder<'a> {
             return Ok(shown);
         }
         match self.view.resolve(whole) {
-            Way::Astray { link, target } if self.view.makes_link(&link) => {
+            Way::Astray { link, target } if self.view.0.own_link(&link).is_some() => {
                 Err(ProgramProblem::DanglingLink { path: whole.to_owned(), link, target })
             }
             // of another tree the host's own is no part

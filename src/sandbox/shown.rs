@@ -62,6 +62,12 @@ impl Sandbox {
             .rposition(|operation| operation.is_mount() && below(path, operation.destination()))
     }
 
+    /// The last operation that makes a link at a path.
+    pub(crate) fn own_link(&self, path: &Path) -> Option<usize> {
+        let is = |operation: &Operation| matches!(operation, Operation::Symlink(_)) && operation.is_on(path);
+        self.operations.iter().rposition(is)
+    }
+
     /// The mount in which the destination of operation `index` lies; the sandbox's root, an empty tmpfs, if there is none.
     pub(crate) fn mount_under(&self, index: usize) -> Option<usize> {
         let operation = self.operations.get(index)?;

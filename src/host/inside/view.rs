@@ -11,6 +11,7 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
 use rustix::process::{getegid, geteuid, getgroups};
 
+use super::writers::flags;
 use crate::sandbox::{
     Capability, CapabilityChange, ContentKind, Descriptor, File, Operation, OverlayKind, Sandbox, below,
     relative,
@@ -168,12 +169,6 @@ impl<'a> View<'a> {
         };
         let candidates = directory.into_iter().chain([wanted.as_path()]);
         candidates.filter(|_| !is_bound).find(shows).map(Path::to_owned)
-    }
-
-    /// Whether the sandbox itself makes a link there.
-    pub(super) fn makes_link(self, link: &Path) -> bool {
-        let mut operations = self.0.operations.iter();
-        operations.any(|operation| matches!(operation, Operation::Symlink(_)) && operation.is_on(link))
     }
 
     /// Whether what is at a path comes from another place of the host's, or from none that is known.
@@ -339,17 +334,15 @@ fn opened(descriptor: &Descriptor) -> Option<PathBuf> {
 
 /// Whether whoever has started this process gave it this descriptor: what it opens itself, it closes on `execve(2)`.
 fn is_inherited(number: RawFd) -> bool {
-    let flags = || {
-        let text = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).ok()?;
-        i32::from_str_radix(text.lines().find_map(|line| line.strip_prefix("flags:"))?.trim(), 8).ok()
-    };
+    let flags = || flags(&fs::read_to_string(format!("/proc/self/fdinfo/{number}")).ok()?);
     number > 2 && flags().is_some_and(|flags| flags & libc::O_CLOEXEC == 0)
 }
 
 /// The devices that bwrap puts into a new `/dev`.
 const DEVICES: [&str; 6] = ["full", "null", "random", "tty", "urandom", "zero"];
 
-fn is_device(path: &Path, dev: &Path) -> bool {
+/// Whether a path is that of one of them in the `/dev` at `dev`.
+pub(crate) fn is_device(path: &Path, dev: &Path) -> bool {
     let rest = relative(path).strip_prefix(relative(dev)).map(Path::to_owned);
     rest.is_ok_and(|rest| DEVICES.iter().any(|device| rest == Path::new(device)))
 }

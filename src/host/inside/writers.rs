@@ -22,13 +22,12 @@ pub(super) fn has_writer(path: &Path, file: &Metadata) -> bool {
 /// The file itself is asked last: to ask one of a server that is gone may take for ever.
 fn writes(fdinfo: &Path, path: &Path, file: &Metadata) -> Option<bool> {
     let text = fs::read_to_string(fdinfo).ok()?;
-    let field = |name| text.lines().find_map(|line| Some(line.strip_prefix(name)?.trim()));
-    let flags = i32::from_str_radix(field("flags:")?, 8).ok()?;
+    let flags = flags(&text)?;
     if flags & libc::O_ACCMODE == libc::O_RDONLY || flags & libc::O_PATH != 0 {
         return Some(false);
     }
     let descriptor = fdinfo.parent()?.with_file_name("fd").join(fdinfo.file_name()?);
-    let other = match field("ino:") {
+    let other = match field(&text, "ino:") {
         Some(inode) => inode.parse() != Ok(file.ino()),
         // before Linux 5.14
         None => fs::read_link(&descriptor).ok()? != path,
@@ -38,4 +37,13 @@ fn writes(fdinfo: &Path, path: &Path, file: &Metadata) -> Option<bool> {
     }
     let opened = fs::metadata(descriptor).ok()?;
     Some((opened.dev(), opened.ino()) == (file.dev(), file.ino()))
+}
+
+/// The flags with which a descriptor is open (`open(2)`), by its file below `fdinfo` (`proc_pid_fdinfo(5)`).
+pub(super) fn flags(fdinfo: &str) -> Option<i32> {
+    i32::from_str_radix(field(fdinfo, "flags:")?, 8).ok()
+}
+
+fn field<'a>(fdinfo: &'a str, name: &str) -> Option<&'a str> {
+    fdinfo.lines().find_map(|line| Some(line.strip_prefix(name)?.trim()))
 }

@@ -9,7 +9,8 @@ use Cause::{ExecLoop, LoaderMissing, ProgramMissing, ProgramNotExecutable, Wrong
 /// What the launcher found to be wrong with the program: it looked, so there is nothing to weigh.
 pub(in crate::diagnosis) fn program(case: &Case<'_>) -> Option<Finding> {
     let problem = case.symptom?.program.as_ref()?;
-    let (is, refutation, path, remedies) = row(case, problem);
+    let misplaced = in_its_directory(case, problem);
+    let (is, refutation, path, remedies) = row(case, problem, misplaced);
     let operation = match problem {
         Problem::NotExecutable { path, .. }
         | Problem::Noexec(path)
@@ -20,7 +21,7 @@ pub(in crate::diagnosis) fn program(case: &Case<'_>) -> Option<Finding> {
         Problem::DanglingLink { link, .. } => own_link(case, link).or(above(case, link)),
         _ => None,
     };
-    let operation = in_its_directory(case, problem).or(operation);
+    let operation = misplaced.or(operation);
     let judgement = weigh(High)
         .refuted_by(refutation.replacen("{}", &word(path), 1))
         .summary(match problem {
@@ -28,7 +29,7 @@ pub(in crate::diagnosis) fn program(case: &Case<'_>) -> Option<Finding> {
                 "{} is not executable (mode {mode:04o}): the sandbox makes that file, and gives it no x",
                 shown(path)
             ),
-            Problem::LoaderMissing { path, interpreter, .. } if in_its_directory(case, problem).is_some() => format!(
+            Problem::LoaderMissing { path, interpreter, .. } if misplaced.is_some() => format!(
                 "{} is there, but its loader {} is not: that file is bound in the place of the directory that it lies in",
                 shown(path),
                 shown(interpreter)
@@ -40,8 +41,13 @@ pub(in crate::diagnosis) fn program(case: &Case<'_>) -> Option<Finding> {
     Some(judgement.finding(is, wish::fit(case, remedies)))
 }
 
-/// The cause that a problem is, what would show that it is not so, about which path, and what helps.
-fn row<'a>(case: &Case<'_>, problem: &'a Problem) -> (Cause, &'static str, &'a Path, Vec<Remedy>) {
+/// The cause that a problem is, what would show that it is not so, about which path, and what helps. `misplaced` is the bind that a
+/// loader has [in the place of its directory](in_its_directory).
+fn row<'a>(
+    case: &Case<'_>,
+    problem: &'a Problem,
+    misplaced: Option<usize>,
+) -> (Cause, &'static str, &'a Path, Vec<Remedy>) {
     const FOUND: &str = "`ls -l {}` finds it inside";
     const EXECUTABLE: &str = "`test -x {}` holds inside for the command's user";
     const A_FILE: &str = "`test -f {}` holds inside";
@@ -49,8 +55,8 @@ fn row<'a>(case: &Case<'_>, problem: &'a Problem) -> (Cause, &'static str, &'a P
         "`file {}` names the architecture of `uname -m`, or binfmt_misc has an emulator for the other";
     let host = |path: &Path| word(bound(case, path));
     match problem {
-        Problem::LoaderMissing { interpreter, .. } if in_its_directory(case, problem).is_some() => {
-            let change = in_its_directory(case, problem).map(|operation| {
+        Problem::LoaderMissing { interpreter, .. } if misplaced.is_some() => {
+            let change = misplaced.map(|operation| {
                 Remedy::change(SandboxChange::Destination { operation, path: interpreter.clone() })
             });
             (LoaderMissing, FOUND, interpreter, Vec::new().or(change))
@@ -175,8 +181,7 @@ pub(super) fn made(case: &Case<'_>, path: &Path) -> Option<&'static str> {
 
 /// The operation that makes a link, if the sandbox does.
 fn own_link(case: &Case<'_>, link: &Path) -> Option<usize> {
-    let is = |operation: &Operation| matches!(operation, Operation::Symlink(_)) && operation.is_on(link);
-    case.sandbox?.operations.iter().rposition(is)
+    case.sandbox?.own_link(link)
 }
 
 /// The bind that puts a loader where its directory has to be.
