@@ -223,10 +223,18 @@ fn manager(name: &str) -> Platform {
     }
 }
 
+fn is_set(source: &Source, name: &str) -> bool {
+    source.variable(name).is_some_and(|value| !value.is_empty())
+}
+
+fn in_environment(name: &str) -> String {
+    format!("{name} in the environment")
+}
+
 /// Whether this is a pod: by what Kubernetes gives to each, whoever runs its containers. The last is what is left where the
 /// environment is not the container's and the root of control groups is its own.
 fn is_pod(source: &Source, host: &Host, mounts: &[Mount]) -> bool {
-    source.variable("KUBERNETES_SERVICE_HOST").is_some_and(|value| !value.is_empty())
+    is_set(source, "KUBERNETES_SERVICE_HOST")
         || source.exists(SERVICE_ACCOUNT)
         || host.cgroup.paths.present().is_some_and(|paths| paths.iter().any(|path| path.contains("kubepods")))
         || mounts.iter().any(|mount| mount.point.as_os_str() == TERMINATION_LOG)
@@ -264,8 +272,8 @@ pub(super) fn read(source: &Source, host: &Host) -> Fact<Vec<Sighting>> {
         }
     }
     for (name, platform) in VARIABLES {
-        if source.variable(name).is_some_and(|value| !value.is_empty()) {
-            see(*platform, format!("{name} in the environment"));
+        if is_set(source, name) {
+            see(*platform, in_environment(name));
         }
     }
     if mounts.iter().any(|mount| mount.point.as_os_str() == TERMINATION_LOG) {
@@ -283,7 +291,7 @@ pub(super) fn read(source: &Source, host: &Host) -> Fact<Vec<Sighting>> {
     }
     // Knative sets it in clusters of anybody's
     if source.variable("K_SERVICE").is_some() && source.variable("KUBERNETES_SERVICE_HOST").is_none() {
-        see(Platform::CloudRun, "K_SERVICE in the environment".to_owned());
+        see(Platform::CloudRun, in_environment("K_SERVICE"));
     }
     if let Some(name) = source.variable("container").filter(|name| !name.is_empty()) {
         see(manager(&name), format!("container={name} in the environment"));
@@ -338,11 +346,8 @@ pub(super) fn read(source: &Source, host: &Host) -> Fact<Vec<Sighting>> {
     }
     // their jobs run on machines of their own, too, where everything can be set
     if seen.iter().any(|sighting| CONTAINERS.contains(&sighting.platform)) {
-        let set = |name: &str| source.variable(name).is_some_and(|value| !value.is_empty());
-        let jobs = JOBS.iter().filter(|(name, _)| set(name));
-        seen.extend(
-            jobs.map(|(name, platform)| Sighting::new(*platform, format!("{name} in the environment"))),
-        );
+        let jobs = JOBS.iter().filter(|(name, _)| is_set(source, name));
+        seen.extend(jobs.map(|(name, platform)| Sighting::new(*platform, in_environment(name))));
     }
     if seen.is_empty() { Fact::Absent } else { Fact::Present(seen) }
 }

@@ -24,6 +24,11 @@ fn starts_anew(line: &[u8]) -> bool {
     typed && line.contains(&b' ') || named(line).any(|start| start.colon)
 }
 
+/// Whether a text is one of bwrap's messages, in all its words.
+fn is_known_whole(text: &[u8]) -> bool {
+    recognise(text).is_some_and(|found| fit(&found) == Fit::Known)
+}
+
 /// A message whose path has newlines in it, or one that a terminal broke at its edge.
 pub(super) fn over_lines(first: &[u8], after: &[Vec<u8>], is_known: bool) -> Option<Message> {
     let after = until_anew(after);
@@ -35,7 +40,6 @@ pub(super) fn over_lines(first: &[u8], after: &[Vec<u8>], is_known: bool) -> Opt
         }
         Some(text).filter(|text| text.len() <= MOST_BYTES)
     };
-    let known = |text: &[u8]| recognise(text).is_some_and(|found| fit(&found) == Fit::Known);
     if is_known {
         // all that was pasted, if it makes sense as one
         let rest = after.iter().rposition(|line| !line.trim_ascii().is_empty()).map_or(0, |last| last + 1);
@@ -53,7 +57,7 @@ pub(super) fn over_lines(first: &[u8], after: &[Vec<u8>], is_known: bool) -> Opt
         if unbroken.is_some() {
             return unbroken;
         }
-        if let Some(text) = whole.filter(|text| known(text)) {
+        if let Some(text) = whole.filter(|text| is_known_whole(text)) {
             let whole = Message::parse(&text);
             // words that go on over an edge say more than a path with a newline
             let worded = filled(first, after, is_known).filter(|filled| wording(filled) > wording(&whole));
@@ -67,7 +71,8 @@ pub(super) fn over_lines(first: &[u8], after: &[Vec<u8>], is_known: bool) -> Opt
         }
     }
     let next = after.first()?.trim_ascii();
-    let broken = joined(1, b"").into_iter().filter(|text| known(text)).map(|text| Message::parse(&text));
+    let broken =
+        joined(1, b"").into_iter().filter(|text| is_known_whole(text)).map(|text| Message::parse(&text));
     let mut broken = broken.filter(|message| {
         // the break is in the error's text: else what follows is a line of its own
         let error = message.errno().map_or("", Errno::text).as_bytes();
@@ -83,8 +88,7 @@ fn margined(first: &[u8], after: &[Vec<u8>], by: &[u8]) -> Option<Message> {
         text.extend_from_slice(by);
         text.extend_from_slice(unquoted(line));
     }
-    let known = text.len() <= MOST_BYTES && recognise(&text).is_some_and(|found| fit(&found) == Fit::Known);
-    known.then(|| Message::parse(&text))
+    (text.len() <= MOST_BYTES && is_known_whole(&text)).then(|| Message::parse(&text))
 }
 
 /// What a message with a newline in a path is without it, where an edge is likelier: both of its paths are one then, or what follows

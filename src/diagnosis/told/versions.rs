@@ -179,7 +179,7 @@ const OTHER: &[&str] = &[
 /// another than the one that failed, `None` is one of them.
 fn versions(line: &str) -> Vec<Option<String>> {
     let lower = line.to_ascii_lowercase();
-    let found: Vec<String> = ["bubblewrap", "bwrap"]
+    let found: Vec<String> = NAMES
         .iter()
         .flat_map(|name| lower.match_indices(name))
         .filter_map(|(at, name)| version(&lower, at, name))

@@ -18,12 +18,7 @@ const RESTARTS: &[(&[&str], &[&str])] = &[
     (&["Pod", "PodTemplate"], &["Always", "Never", "OnFailure", ""]),
 ];
 
-/// Of those that the API server takes itself: a controller of somebody else's, or a program that has a pod in its configuration, may
-/// make something else of them.
 pub(super) fn refuses(cluster: &Cluster, workload: &Workload) -> Vec<Refusal> {
-    if workload.is_custom() || workload.is_part() {
-        return Vec::new();
-    }
     let mut found = Vec::new();
     check(NAMESPACED, &workload.object, "", &mut found);
     if !workload.way().is_here() {

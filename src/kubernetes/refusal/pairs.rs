@@ -10,9 +10,6 @@ use crate::kubernetes::facts::{is, mounts_of};
 use crate::kubernetes::{Cluster, Workload};
 
 pub(super) fn refuses(cluster: &Cluster, workload: &Workload) -> Vec<Refusal> {
-    if workload.is_custom() || workload.is_part() {
-        return Vec::new();
-    }
     let mut found: Vec<Said> = Vec::new();
     found.extend(debuggers(workload));
     found.extend(other_port(workload));

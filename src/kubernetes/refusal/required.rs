@@ -99,9 +99,6 @@ const CHOICES: &[Choice] = &[
 ];
 
 pub(super) fn refuses(cluster: &Cluster, workload: &Workload) -> Vec<Refusal> {
-    if workload.is_custom() || workload.is_part() {
-        return Vec::new();
-    }
     let mut found: Vec<Said> = Vec::new();
     let place = workload.way().to_string();
     for (way, field) in NEEDED {

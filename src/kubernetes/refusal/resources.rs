@@ -21,7 +21,7 @@ fn all<'a>(of: &'a Value, field: &str) -> impl Iterator<Item = (&'a String, &'a 
 }
 
 fn is_variable(name: &str) -> bool {
-    name.starts_with('$') || name.contains(['{', '$'])
+    name.contains(['{', '$'])
 }
 
 /// A device's, or whatever else somebody's controller counts: its limit is what is asked for, and both are whole.

@@ -23,10 +23,13 @@ pub(super) fn refuses(cluster: &Cluster, workload: &Workload, container: &Value)
     for (one, _) in workload.listed() {
         found.extend(of_container(cluster, workload, one, &volumes_there, std::ptr::eq(one, container)));
     }
-    found.extend(kinds::refuses(cluster, workload));
-    found.extend(required::refuses(cluster, workload));
-    found.extend(shapes::refuses(cluster, workload));
-    found.extend(pairs::refuses(cluster, workload));
+    // a controller of somebody else's, or a program that has a pod in its configuration, may make something else of what it reads
+    if !workload.is_custom() && !workload.is_part() {
+        found.extend(kinds::refuses(cluster, workload));
+        found.extend(required::refuses(cluster, workload));
+        found.extend(shapes::refuses(cluster, workload));
+        found.extend(pairs::refuses(cluster, workload));
+    }
     found.extend(shared_twice(workload));
     found.extend(volumes(workload));
     found.extend(annotations(workload));

@@ -14,9 +14,6 @@ pub(super) type Said = (String, String);
 
 /// What is missing and may still be filled in, as an image, is passed over.
 pub(super) fn refuses(cluster: &Cluster, workload: &Workload) -> Vec<Refusal> {
-    if workload.is_custom() || workload.is_part() {
-        return Vec::new();
-    }
     let mut found: Vec<Option<Said>> = vec![
         gone(cluster, workload),
         other_labels(workload),

@@ -191,7 +191,6 @@ fn uncovered<'a>(flaws: &[&Flaw<'a>]) -> Hidden<'a> {
 /// The cause, and who does what to the paths that follow.
 fn culprit(case: &Case<'_>, below: &[(&Path, &Mount)]) -> (Cause, String) {
     let any = |test: &dyn Fn(&Path, &Mount) -> bool| below.iter().any(|(path, cover)| test(path, cover));
-    let among = |path: &Path, names: &str| names.split(' ').any(|name| path.as_os_str() == name);
     let outer = !any(&|path, cover| !among(path, OUTER_BWRAP) || cover.filesystem != "proc");
     // runtimes make some of the four read-only in the same way
     let four = OUTER_BWRAP.split(' ').all(|name| any(&|path, _| path == Path::new(name)));
@@ -219,7 +218,7 @@ fn culprit(case: &Case<'_>, below: &[(&Path, &Mount)]) -> (Cause, String) {
         "LXCFS covers"
     } else if any(&|path, _| is_nvidia(path)) {
         "the NVIDIA container runtime covers"
-    } else if any(&|_, cover| cover.filesystem == "xenfs") {
+    } else if any(&|_, cover| is_xenfs(cover)) {
         "Xen's own file system covers"
     } else {
         "mounts cover"
@@ -233,15 +232,18 @@ pub(super) fn by_outer_line(case: &Case<'_>, below: &[(&Path, &Mount)]) -> bool 
     if !machine || !case.on(Platform::Bubblewrap) || below.is_empty() {
         return false;
     }
-    let among = |path: &Path, names: &str| names.split(' ').any(|name| path.as_os_str() == name);
     // whose are the ids outside of a sandbox's own user namespace
     let root = case.host.user_namespace.uid_map.present().map(|map| map.iter().any(|ids| ids.outside == 0));
     if below.iter().all(|(path, cover)| among(path, OUTER_BWRAP) && cover.filesystem == "proc") {
         return root == Some(false) || !has_two(below);
     }
-    let own =
-        |(path, cover): &(&Path, &Mount)| !is_lxcfs(cover) && !is_nvidia(path) && cover.filesystem != "xenfs";
+    let own = |(path, cover): &(&Path, &Mount)| !is_lxcfs(cover) && !is_nvidia(path) && !is_xenfs(cover);
     below.iter().all(own) && !below.iter().any(|(path, _)| among(path, "kcore timer_list"))
+}
+
+/// Whether a path in /proc is one of these.
+fn among(path: &Path, names: &str) -> bool {
+    names.split(' ').any(|name| path.as_os_str() == name)
 }
 
 /// Whether those are covered that bwrap covers for every root.
@@ -267,6 +269,10 @@ pub(in crate::diagnosis) fn drops_fields(case: &Case<'_>) -> bool {
 
 pub(in crate::diagnosis) fn is_lxcfs(cover: &Mount) -> bool {
     cover.filesystem == "fuse.lxcfs"
+}
+
+fn is_xenfs(cover: &Mount) -> bool {
+    cover.filesystem == "xenfs"
 }
 
 pub(in crate::diagnosis) fn is_nvidia(path: &Path) -> bool {
