@@ -110,7 +110,9 @@ impl Message {
     /// Takes everything bwrap wrote to standard error apart.
     ///
     /// A line that does not begin like a message belongs to the message before it, since paths may
-    /// contain newlines; so does the help text to its `usage:` line. Empty messages are left out.
+    /// contain newlines; so does the help text to its `usage:` line. What stands behind a message
+    /// that ends with its error is somebody else's ([`is_own`](Self::is_own)): a program's that
+    /// stands in bwrap's place, say. Empty messages are left out.
     ///
     /// ```
     /// use bwrap_launch::{Message, Severity};
@@ -129,7 +131,11 @@ impl Message {
             }
         }
         messages.retain(|message| message != b"\n");
-        messages.iter().map(|message| Self::parse(message)).collect()
+        let both = messages.iter().flat_map(|message| {
+            let (own, others) = ended(message);
+            [Some(Self::parse(own)), others.map(Self::foreign)]
+        });
+        both.flatten().collect()
     }
 
     /// Parses one message, with or without the prefixes `<N>` and `bwrap: `.
@@ -384,6 +390,28 @@ fn begins_message(line: &[u8]) -> bool {
     let (_, line) = split_level(line.strip_suffix(b"\n").unwrap_or(line));
     let bare = || TABLE.iter().flat_map(|(_, rows)| *rows).filter(|row| row.bare);
     bare().flat_map(Row::wordings).any(|(text, holes)| capture(text, holes, line).is_some())
+}
+
+/// So many lines a path has at most. Each more is read once more.
+const MOST_LINES: usize = 8;
+
+/// A message of several lines, up to the one that ends it, and what somebody else said behind it. A path with a whole error and a
+/// newline in it is likelier to be two lines.
+fn ended(lines: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let is_whole = |text: &[u8]| {
+        let text = split_level(text).1;
+        let text = text.strip_prefix(PREFIX).unwrap_or(text);
+        match recognise(text) {
+            Some(found) => reading::fit(&found) == reading::Fit::Known,
+            None => errno::cut_known(text).is_some(),
+        }
+    };
+    let ends = lines.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(end, _)| end);
+    let mut parts = ends.take(MOST_LINES).filter_map(|end| lines.split_at_checked(end));
+    match parts.find(|(own, _)| is_whole(own)) {
+        Some((own, others)) => (own, Some(others.trim_ascii()).filter(|others| !others.is_empty())),
+        None => (lines, None),
+    }
 }
 
 /// Whether a line begins with bwrap's name, behind a level or not.

@@ -56,7 +56,7 @@ fn stand_in(directory: &tempfile::TempDir, script: &str) -> String {
     )
 }
 
-fn write_script(directory: &tempfile::TempDir, script: &str) -> String {
+pub(crate) fn write_script(directory: &tempfile::TempDir, script: &str) -> String {
     let path = directory.path().join("bwrap");
     let script = format!("#!/bin/sh\nPATH=/usr/bin:/bin\n{script}\n");
     // written by a shell: a file that this process had open for writing could not be executed while a test forks

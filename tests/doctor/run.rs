@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
+use crate::check::write_script;
 use crate::schema::assert_valid;
 use crate::{DOCTOR, FULL, ROOT, ask, ask_with_input, doctor, line, needs, said, skipped};
 
@@ -25,6 +26,25 @@ fn the_commands_status_is_passed_on() {
     // nothing is added in JSON either
     let said = ask(&line(&["--format", "json"], &["sh", "-c", "echo out; exit 3"]));
     assert_eq!((said.status, said.out.as_str(), said.err.as_str()), (3, "out\n", ""));
+}
+
+/// What stands in bwrap's place may speak after it.
+#[test]
+fn a_wrapper_that_has_the_last_word() {
+    needs!(ROOT);
+    let directory = tempfile::tempdir().unwrap();
+    let bwrap = bwrap_launch::Bwrap::find().unwrap();
+    let bwrap = bwrap.path().display();
+    let script = format!("'{bwrap}' \"$@\"; it=$?; echo \"wrapper: it ended with $it\" >&2; exit $it");
+    let wrapper = write_script(&directory, &script);
+    let by = ["--bwrap", wrapper.as_str()];
+    let missing = [&by[..], &["--format", "json"]].concat();
+    let said = ask(&line(&missing, &["--bind", "/no/such", "/mnt", "true"]));
+    assert!(said.status == 125 && said.err.contains(r#""code":"BD01""#), "{}", said.err);
+    let said = ask(&line(&missing, &["/no/such"]));
+    assert!(said.status == 127 && said.err.contains(r#""code":"EX02""#), "{}", said.err);
+    let said = ask(&line(&by, &["sh", "-c", "exit 3"]));
+    assert_eq!((said.status, said.err.as_str()), (3, "wrapper: it ended with 3\n"));
 }
 
 #[test]

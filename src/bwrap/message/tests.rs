@@ -218,6 +218,25 @@ fn several_messages() {
     );
 }
 
+/// A program in bwrap's place may have the last word.
+#[test]
+fn somebody_else_speaks_after_it() {
+    for (words, path) in [
+        ("bwrap: Can't find source path /a: No such file or directory\nwrapper: it ended with 1\n", "/a"),
+        ("<3>bwrap: Can't find source path /a: No such file or directory\n\nwrapper: it\nended\n", "/a"),
+        // an error like those that bwrap ends its messages with
+        ("bwrap: Can't find source path /a: No such file or directory\nsh: x: Permission denied\n", "/a"),
+        ("bwrap: Can't find source path /a\nb: No such file or directory\nwrapper: it ended", "/a\nb"),
+    ] {
+        let messages = Message::parse_all(words.as_bytes());
+        let [own, other] = messages.as_slice() else { panic!("{messages:?}") };
+        assert_eq!((own.path(), own.errno().unwrap().code()), (Some(Path::new(path)), Some(2)), "{words}");
+        assert!(own.is_own() && !other.is_own(), "{words}");
+    }
+    let unknown = Message::parse_all(b"bwrap: something new: Permission denied\nwrapper: it ended with 1");
+    assert_eq!((unknown.len(), unknown[0].errno().unwrap().code()), (2, Some(13)));
+}
+
 #[test]
 fn loader() {
     let messages = Message::parse_all(
