@@ -1,6 +1,5 @@
 //! One trial: a sandbox is set up completely, and what cannot be executed is executed in it.
 
-use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -170,10 +169,8 @@ fn judge(ended: Result<bool, Error>) -> TrialOutcome {
     }
 }
 
-/// Whether nothing but [`NO_PROGRAM`] is to blame. A wrapper around bwrap may go on after it: what that says stands on further lines.
+/// Whether nothing but [`NO_PROGRAM`] is to blame.
 fn is_the_end(message: &Message) -> bool {
-    let said = message.text().as_bytes();
-    let message = Message::parse(said.split(|byte| *byte == b'\n').next().unwrap_or(said));
     message.stage() == Stage::Exec
         && message.subject() == Some(NO_PROGRAM.as_ref())
         && message.errno().and_then(crate::Errno::code) == Some(libc::EACCES)

@@ -465,6 +465,27 @@ fn odd_circumstances_are_no_fault() {
     }
 }
 
+/// The doctor, and three of a sandbox's. What a trial leaves to be reaped is reaped before the next.
+#[test]
+fn few_processes_are_no_fault() {
+    needs!(FULL);
+    if !rustix::process::geteuid().is_root() {
+        return skipped("only root can become a user without a process");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let copy = directory.path().join("bwrap-doctor");
+    std::fs::copy(DOCTOR, &copy).unwrap();
+    for (nobody, task) in [(0, "check".to_owned()), (1, format!("run -- {} true", FULL.join(" ")))] {
+        let script = format!(
+            "u=$((1000000 + $$ * 2 + {nobody})); prlimit --nproc=4 setpriv --reuid $u --regid $u --clear-groups \"$0\" {task}"
+        );
+        let mut shell = Command::new("sh");
+        let said = said(shell.args(["-c", &script]).arg(&copy).stdin(Stdio::null()).output().unwrap());
+        assert_eq!(said.status, 0, "{task}: {}{}", said.out, said.err);
+    }
+}
+
 /// The arguments travel in a file, which bwrap itself does without.
 #[test]
 fn a_limit_on_files_is_told_of() {

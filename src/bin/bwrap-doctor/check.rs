@@ -50,6 +50,8 @@ struct Tried<'a> {
 }
 
 pub(crate) fn run(task: Check, format: Format) -> Result {
+    // what one trial leaves to be reaped counts against the number of processes in the next; where it is denied, it may
+    let _ = bwrap_launch::adopt_orphans();
     let depth = task.depth;
     if !task.line.is_empty() {
         return own_line(task.line, task.bwrap, format, &depth);
