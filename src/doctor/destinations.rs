@@ -13,7 +13,7 @@ use rustix::process::geteuid;
 
 use crate::bwrap::{Bwrap, Version};
 use crate::host::Mount;
-use crate::host::inside::{Kind, is_device, kind, settle};
+use crate::host::inside::{InDev, Kind, in_dev, kind, settle};
 use crate::sandbox::{Access, Bind, Operation, Sandbox, relative};
 
 /// What is looked at.
@@ -174,9 +174,8 @@ fn is_in_devpts(sandbox: &Sandbox, index: usize) -> bool {
 fn is_mounted(before: &Sandbox, at: &Path, mounts: &[Mount]) -> bool {
     let own = before.operations.iter().any(|operation| operation.is_mount() && operation.is_on(at));
     let above = before.mount_above(at).and_then(|mount| before.operations.get(mount));
-    // each device of a new /dev is a bind mount, and its devpts is one
     if let Some(Operation::Dev(dev)) = above
-        && is_mounted_in_dev(at, &dev.destination)
+        && let Some(InDev::Device | InDev::Mount) = in_dev(at, &dev.destination)
     {
         return true;
     }
@@ -184,11 +183,6 @@ fn is_mounted(before: &Sandbox, at: &Path, mounts: &[Mount]) -> bool {
     own || above.is_none()
         || outside.is_none_or(|outside| mounts.iter().any(|mount| mount.point == outside))
             && matches!(above, Some(Operation::Bind(_)))
-}
-
-/// Whether bwrap mounts something just there in a new `/dev`: devices, a devpts, and the terminal where it has one.
-fn is_mounted_in_dev(at: &Path, dev: &Path) -> bool {
-    is_device(at, dev) || ["console", "pts"].iter().any(|name| relative(&dev.join(name)) == relative(at))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! By then the sandbox is gone, or not there yet. So the program is looked for where it would be: through the sandbox's
 //! operations on the host's files, by the rules of `execvp(3)` and `execve(2)`. Explaining, foretelling and checking ask here.
 
+mod dev;
 mod format;
 mod problem;
 mod settled;
@@ -23,10 +24,10 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
+pub(crate) use self::dev::{InDev, in_dev};
 use self::format::{Wants, is_loader, wants};
 pub use self::problem::ProgramProblem;
 pub(crate) use self::settled::{settle, trail};
-pub(crate) use self::view::is_device;
 use self::view::{Node, View, Way};
 use self::writers::has_writer;
 use super::open_regular;

@@ -5,21 +5,12 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::dev::{InDev, in_dev};
 use super::view::parts;
 use crate::sandbox::{Operation, Sandbox, relative};
 
 /// The kernel's limit (`MAXSYMLINKS`).
 const LINKS: usize = 40;
-
-/// The links that bwrap makes in a new `/dev`, and where they lead.
-const LINKS_IN_DEV: [(&str, &str); 6] = [
-    ("core", "/proc/kcore"),
-    ("fd", "/proc/self/fd"),
-    ("ptmx", "pts/ptmx"),
-    ("stderr", "/proc/self/fd/2"),
-    ("stdin", "/proc/self/fd/0"),
-    ("stdout", "/proc/self/fd/1"),
-];
 
 /// The sandbox with each operation where the links lead that are there by then. bwrap before 0.12 leaves the last one to the
 /// kernel; newer ones refuse that one, and then there is no sandbox.
@@ -148,11 +139,10 @@ impl Places {
                 let rest = path.strip_prefix(above).ok().filter(|rest| !rest.as_os_str().is_empty())?;
                 fs::read_link(bind.source.join(rest)).ok()
             }
-            Operation::Dev(_) => {
-                let rest = path.strip_prefix(above).ok()?;
-                let made = LINKS_IN_DEV.iter().find(|(name, _)| rest == Path::new(name));
-                made.map(|(_, target)| PathBuf::from(target))
-            }
+            Operation::Dev(_) => match in_dev(path, above)? {
+                InDev::Link(target) => Some(PathBuf::from(target)),
+                _ => None,
+            },
             _ => None,
         }
     }

@@ -530,8 +530,11 @@ fn a_mount_on_a_link_hides_what_that_leads_to() {
 fn a_device_is_no_program() {
     let sandbox = Sandbox::new().ro_bind("/", "/").dev("/dev");
     assert_eq!(explain(&sandbox, "/dev/null"), Some(ProgramProblem::NotAFile("/dev/null".into())));
-    // the rest of a new /dev nobody knows, nor what is mounted over it
+    // the terminal is there if there is one
     assert_eq!(explain(&sandbox, "/dev/console"), None);
+    for program in ["/dev/kvm", "/dev/shm/x"] {
+        assert!(matches!(explain(&sandbox, program), Some(ProgramProblem::NotFound { .. })), "{program}");
+    }
     let hidden = explain(&sandbox.tmpfs("/dev"), "/dev/null");
     assert!(matches!(hidden, Some(ProgramProblem::NotFound { .. })));
 }

@@ -11,6 +11,7 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
 use rustix::process::{getegid, geteuid, getgroups};
 
+use super::dev::{InDev, in_dev};
 use super::writers::flags;
 use crate::sandbox::{
     Capability, CapabilityChange, ContentKind, Descriptor, File, Operation, OverlayKind, Sandbox, below,
@@ -290,11 +291,16 @@ impl<'a> View<'a> {
                     return opened(&bind.descriptor)
                         .map_or(Node::Unknown, |source| Self::host(source, path, destination, parent));
                 }
-                // these are binds of the host's
-                Operation::Dev(_) if is_device(path, destination) => {
-                    return Self::host("/dev".into(), path, destination, false);
+                Operation::Dev(_) => {
+                    return match in_dev(path, destination) {
+                        Some(InDev::Device) => Self::host("/dev".into(), path, destination, false),
+                        None | Some(InDev::Shm) => made(None),
+                        Some(InDev::Nothing) if parent => made(None),
+                        Some(InDev::Nothing) => Node::Missing,
+                        Some(InDev::Link(_) | InDev::Mount | InDev::Unknown) => Node::Unknown,
+                    };
                 }
-                Operation::Proc(_) | Operation::Dev(_) | Operation::Mqueue(_) => {
+                Operation::Proc(_) | Operation::Mqueue(_) => {
                     return if exact { Node::Directory(0o755) } else { Node::Unknown };
                 }
                 _ => {}
@@ -336,15 +342,6 @@ fn opened(descriptor: &Descriptor) -> Option<PathBuf> {
 fn is_inherited(number: RawFd) -> bool {
     let flags = || flags(&fs::read_to_string(format!("/proc/self/fdinfo/{number}")).ok()?);
     number > 2 && flags().is_some_and(|flags| flags & libc::O_CLOEXEC == 0)
-}
-
-/// The devices that bwrap puts into a new `/dev`.
-const DEVICES: [&str; 6] = ["full", "null", "random", "tty", "urandom", "zero"];
-
-/// Whether a path is that of one of them in the `/dev` at `dev`.
-pub(crate) fn is_device(path: &Path, dev: &Path) -> bool {
-    let rest = relative(path).strip_prefix(relative(dev)).map(Path::to_owned);
-    rest.is_ok_and(|rest| DEVICES.iter().any(|device| rest == Path::new(device)))
 }
 
 fn bytes(content: &ContentKind) -> Option<&[u8]> {
