@@ -232,7 +232,7 @@ fn symptoms(path: &str, all: &[String], numbers: &mut Numbers) -> Vec<Symptom> {
         ProgramProblem::LoaderMissing { path: q(), interpreter: q(), bind: Some(q()) },
         ProgramProblem::InterpreterMissing { path: q(), interpreter: q(), bind: None },
         ProgramProblem::CarriageReturn { path: q(), interpreter: q() },
-        ProgramProblem::DanglingLink { path: q(), link: q(), target: q() },
+        ProgramProblem::DanglingLink { path: q(), link: q(), target: q(), broken: true },
         ProgramProblem::NotSearchable { path: q(), directory: q(), mode: 0 },
         ProgramProblem::Busy(q()),
         ProgramProblem::ShellMissing(q()),

@@ -10,6 +10,7 @@ use super::told::Told;
 use super::visible_proc::{Visibility, visibility};
 use crate::bwrap::message::Errno;
 use crate::bwrap::{Message, Stage};
+use crate::host::inside::BrokenLink;
 use crate::host::{AppArmor, CapabilitySet, Fact, Host, Platform, Selinux, Sighting};
 use crate::sandbox::{Capability, Plan, Sandbox};
 
@@ -145,6 +146,11 @@ impl<'a> Case<'a> {
     /// Whether a security module is known to confine us.
     pub(super) fn is_confined(&self) -> bool {
         self.apparmor().profile().is_some() || self.selinux().domain().is_some()
+    }
+
+    /// The link on the way to what bwrap did not find, if that leads nowhere.
+    pub(super) fn broken_link(&self) -> Option<&'a BrokenLink> {
+        self.symptom?.broken_link.as_ref()
     }
 
     /// Whether a system call filter is on; `None` if nobody knows.

@@ -7,6 +7,7 @@ use super::named::named;
 use super::told::Told;
 use crate::bwrap::message::{Said, search};
 use crate::bwrap::{Message, Stage, decisive};
+use crate::host::inside::BrokenLink;
 
 /// How far a launch got.
 ///
@@ -60,6 +61,8 @@ pub struct Symptom {
     pub(crate) denials: Vec<Denial>,
     /// What it says of what would be denied, and was let pass.
     pub(crate) passed: Vec<Denial>,
+    /// On the way to what bwrap did not find: seen by the launcher.
+    pub(crate) broken_link: Option<BrokenLink>,
     /// bwrap's words went where they could not be read back: that none are known does not mean that it said nothing.
     pub(crate) unheard: bool,
 }

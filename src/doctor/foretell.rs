@@ -14,6 +14,7 @@ use crate::bwrap::Bwrap;
 use crate::diagnosis::{Bearing, Cause, Evidence, Finding, Symptom, Verdict, diagnose};
 use crate::host::Host;
 use crate::host::inside::{self, Attempt, Sought};
+use crate::launch::broken_link;
 use crate::sandbox::{Operation, OverlayKind, Sandbox};
 use crate::visible;
 
@@ -41,7 +42,8 @@ pub(super) fn obstacles(
 
 /// What the rules say of a message that bwrap has not said yet, with what was seen instead of its words.
 pub(super) fn foresee(host: &Host, sandbox: &Sandbox, message: &str, seen: String) -> Option<Finding> {
-    let symptom = Symptom::from_text(format!("bwrap: {message}").as_bytes());
+    let mut symptom = Symptom::from_text(format!("bwrap: {message}").as_bytes());
+    symptom.broken_link = symptom.message().and_then(|message| broken_link(sandbox, message));
     let mut finding = diagnose(&symptom, host, Some(sandbox)).causes.into_iter().next()?;
     finding.evidence = vec![Evidence { bearing: Bearing::For, text: seen }];
     Some(finding)

@@ -114,6 +114,28 @@ pub(crate) fn enter(sandbox: &Sandbox, directory: &Path) -> Result<(), i32> {
     }
 }
 
+/// A symbolic link on the way to a path, and where it leads: to where nothing is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BrokenLink {
+    pub(crate) link: PathBuf,
+    pub(crate) target: PathBuf,
+}
+
+impl BrokenLink {
+    /// The one on the way to a path inside.
+    pub(crate) fn inside(sandbox: &Sandbox, path: &Path) -> Option<Self> {
+        match View(&settle(sandbox)).resolve(&Path::new("/").join(path)) {
+            Way::Astray { link, target } => Some(Self { link, target }),
+            _ => None,
+        }
+    }
+
+    /// The one on the way to a path of the host's.
+    pub(crate) fn on_host(path: &Path) -> Option<Self> {
+        Self::inside(&Sandbox::new().dev_bind("/", "/"), &std::env::current_dir().ok()?.join(path))
+    }
+}
+
 /// Whether bwrap's process 1 can open a file for reading, or with which error number it cannot. It does so where the command
 /// starts. What nobody can see is taken to be there.
 pub(crate) fn read(sandbox: &Sandbox, home: Option<&OsStr>, file: &Path) -> Result<(), i32> {
@@ -252,7 +274,7 @@ impl<'a> Finder<'a> {
             Way::To(_, Node::Unknown) | Way::Unknown => return Err(Verdict::Unknown),
             Way::To(at, node) => return Ok((at, node)),
             Way::Nowhere => ProgramProblem::NotFound { program: path.clone(), searched: vec![path] },
-            Way::Astray { link, target } => ProgramProblem::DanglingLink { path, link, target },
+            Way::Astray { link, target } => self.dangling(path, link, target),
             Way::Denied(directory, mode) => ProgramProblem::NotSearchable { path, directory, mode },
             Way::Circle => ProgramProblem::LinkLoop(path),
             Way::TooLong => ProgramProblem::NameTooLong(path),
@@ -354,11 +376,20 @@ impl<'a> Finder<'a> {
         }
         match self.view.resolve(whole) {
             Way::Astray { link, target } if self.view.0.own_link(&link).is_some() => {
-                Err(ProgramProblem::DanglingLink { path: whole.to_owned(), link, target })
+                Err(self.dangling(whole.to_owned(), link, target))
             }
             // of another tree the host's own is no part
             _ => Ok(Some(whole.to_owned()).filter(|_| !self.view.is_from_elsewhere(whole))),
         }
+    }
+
+    fn dangling(self, path: PathBuf, link: PathBuf, target: PathBuf) -> ProgramProblem {
+        // of another tree a link to a whole path leads elsewhere on the host
+        let broken = match self.view.look(&link) {
+            Node::Host(host) => host == link && !host.exists(),
+            _ => false,
+        };
+        ProgramProblem::DanglingLink { path, link, target, broken }
     }
 
     /// Judges the loader of an ELF file. What that names in turn, the kernel does not look at.

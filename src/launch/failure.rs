@@ -9,6 +9,7 @@ use super::order::Recipe;
 use crate::bwrap::{Bwrap, Message, NamespaceIds, Stage, decisive};
 use crate::diagnosis::{Cause, Confidence, Diagnosis, ProgramProblem, Symptom, Verdict};
 use crate::host::Host;
+use crate::host::inside::BrokenLink;
 use crate::sandbox::{Feature, Sandbox};
 use crate::visible;
 
@@ -72,6 +73,7 @@ pub struct Failure {
     pub(super) outcome: Outcome,
     wording: Wording,
     program: Option<ProgramProblem>,
+    broken_link: Option<BrokenLink>,
     explanation: Option<Arc<Explanation>>,
     command: String,
     namespaces: Option<NamespaceIds>,
@@ -110,6 +112,8 @@ impl fmt::Debug for Origin {
 pub(super) struct Gathered {
     pub(super) wording: Wording,
     pub(super) program: Option<ProgramProblem>,
+    /// On the way to what bwrap did not find.
+    pub(super) broken_link: Option<BrokenLink>,
     /// What the host said, if anybody wants to know.
     pub(super) host: Option<Host>,
     pub(super) command: String,
@@ -141,11 +145,20 @@ impl Outcome {
 
 impl Failure {
     pub(super) fn gathered(outcome: Outcome, gathered: Gathered) -> Self {
-        let Gathered { wording, program, host, command, namespaces, dropped, origin } = gathered;
+        let Gathered { wording, program, broken_link, host, command, namespaces, dropped, origin } = gathered;
         let sandbox = host.as_ref().map(|_| origin.recipe.sandbox.clone());
         let origin = Some(Arc::new(origin));
-        let failure =
-            Self { outcome, wording, program, explanation: None, command, namespaces, dropped, origin };
+        let failure = Self {
+            outcome,
+            wording,
+            program,
+            broken_link,
+            explanation: None,
+            command,
+            namespaces,
+            dropped,
+            origin,
+        };
         match host {
             Some(host) => failure.explained(Arc::new(host), sandbox),
             None => failure,
@@ -175,6 +188,7 @@ impl Failure {
             outcome,
             wording: Wording { words: Text(words), messages, heard: Heard::Captured },
             program: None,
+            broken_link: None,
             explanation: None,
             command: String::new(),
             namespaces: None,
@@ -198,8 +212,9 @@ impl Failure {
     }
 
     /// Puts other words in the place of those that were known.
-    pub(super) fn set_wording(&mut self, wording: Wording) {
+    pub(super) fn set_wording(&mut self, wording: Wording, broken_link: Option<BrokenLink>) {
         self.wording = wording;
+        self.broken_link = broken_link;
         // what bwrap met before it came to the program
         if self.stage().is_some_and(|stage| stage != Stage::Exec) {
             self.program = None;
@@ -354,6 +369,7 @@ impl Failure {
             verdict: self.verdict(),
             messages,
             program,
+            broken_link: self.broken_link.clone(),
             signal: self.signal(),
             errno: None,
             // the host itself is asked

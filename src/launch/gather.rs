@@ -8,11 +8,12 @@ use super::failure::{Failure, Gathered, Heard, Origin, Text, Wording};
 use super::handshake::Outcome;
 use super::order::Recipe;
 use super::words::{Words, plausible};
+use crate::bwrap::message::Errno;
 use crate::bwrap::{Bwrap, Message, NamespaceIds, Stage, decisive};
 use crate::diagnosis::ProgramProblem;
 use crate::host::Host;
-use crate::host::inside::{self, Attempt, Sought};
-use crate::sandbox::Feature;
+use crate::host::inside::{self, Attempt, BrokenLink, Sought};
+use crate::sandbox::{Feature, Sandbox};
 
 /// What is known of a launch that failed.
 pub(super) struct Scene<'a> {
@@ -39,12 +40,14 @@ pub(super) fn gather(outcome: Outcome, scene: Scene<'_>) -> Failure {
         && stage.is_none_or(|stage| stage == Stage::Exec);
     let doubtful = executing && message.is_none();
     let program = if executing && (wanted || doubtful) { program_problem(recipe, attempt) } else { None };
+    let broken_link = message.filter(|_| wanted).and_then(|message| broken_link(&recipe.sandbox, message));
     let doubtful = doubtful && program.is_none() && may_enter(recipe);
     Failure::gathered(
         outcome,
         Gathered {
             wording,
             program: program.filter(|_| wanted),
+            broken_link,
             host: wanted.then(|| Host::snapshot_for(bwrap.path(), bwrap.version_text())),
             command,
             namespaces,
@@ -111,6 +114,16 @@ fn may_enter(recipe: &Recipe) -> bool {
         .current_dir
         .as_ref()
         .is_none_or(|directory| inside::enter(&recipe.sandbox, directory).is_ok())
+}
+
+/// Why a path is not there that bwrap looked for, if that is a link which leads nowhere.
+pub(crate) fn broken_link(sandbox: &Sandbox, message: &Message) -> Option<BrokenLink> {
+    let path = message.path().filter(|_| message.errno().and_then(Errno::code) == Some(libc::ENOENT))?;
+    match message.stage() {
+        Stage::Sources => BrokenLink::on_host(path),
+        Stage::Environment => BrokenLink::inside(sandbox, path),
+        _ => None,
+    }
 }
 
 /// Why the program could not be executed, from its files alone.

@@ -89,6 +89,7 @@ pub use error::{Error, Result, Step};
 pub use explain::{Explain, Explanation};
 pub(crate) use failure::outcome_of;
 pub use failure::{Failure, Heard};
+pub(crate) use gather::broken_link;
 pub use group::Group;
 pub use handshake::Undecided;
 pub(crate) use launching::Streams;

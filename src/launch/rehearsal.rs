@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::failure::{Failure, Heard, Text, Wording};
+use super::gather::broken_link;
 use super::handshake::Outcome;
 use super::order::{Order, Recipe};
 use super::spawn::Family;
@@ -80,7 +81,8 @@ impl Failure {
         };
         let stands = |message: &Message| find(&asked.written, message.text().as_bytes()).is_some();
         let heard = if messages.iter().all(stands) { Heard::Captured } else { Heard::AskedAgain };
-        failure.set_wording(Wording { words: Text(words), messages, heard });
+        let broken_link = decisive(&messages).and_then(|message| broken_link(&asked.recipe.sandbox, message));
+        failure.set_wording(Wording { words: Text(words), messages, heard }, broken_link);
         failure
     }
 }

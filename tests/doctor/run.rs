@@ -28,6 +28,28 @@ fn the_commands_status_is_passed_on() {
     assert_eq!((said.status, said.out.as_str(), said.err.as_str()), (3, "out\n", ""));
 }
 
+/// What a link leads to is made, bound or named, and not the link.
+#[test]
+fn a_link_that_leads_nowhere_is_named() {
+    needs!(ROOT);
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let (link, gone) = (path("link"), path("gone/x"));
+    std::os::unix::fs::symlink("gone/x", &link).unwrap();
+    let remedies = |rest: &[&str]| {
+        let said = ask(&line(&["--format", "json"], rest));
+        let json: serde_json::Value = serde_json::from_str(said.err.lines().last().unwrap()).unwrap();
+        let cause = &json["diagnosis"]["causes"][0];
+        assert!(cause["summary"].as_str().unwrap().contains(&gone), "{}", said.err);
+        cause["remedies"].to_string()
+    };
+    let made = |rest: &[&str]| assert!(remedies(rest).contains(&format!("mkdir -p {gone}")), "{rest:?}");
+    made(&["--ro-bind", &link, "/mnt", "true"]);
+    made(&["--ro-bind", &format!("{link}/below"), "/mnt", "true"]);
+    made(&["--chdir", &link, "true"]);
+    assert!(remedies(&[&link]).contains("ln -sfn TARGET"));
+}
+
 /// What stands in bwrap's place may speak after it.
 #[test]
 fn a_wrapper_that_has_the_last_word() {

@@ -35,10 +35,11 @@ pub enum ProgramProblem {
     },
     /// A symbolic link that it is, or is reached through, leads to something that is not inside.
     #[error(
-        "{} is not there: the symbolic link {} leads to {}, which is not visible in the sandbox; bind that, too",
+        "{} is not there: the symbolic link {} leads to {}, {}",
         shown(path),
         shown(link),
-        shown(target)
+        shown(target),
+        lost(*broken)
     )]
     DanglingLink {
         /// The program, inside the sandbox.
@@ -47,6 +48,8 @@ pub enum ProgramProblem {
         link: PathBuf,
         /// Where it leads, inside the sandbox.
         target: PathBuf,
+        /// Whether it leads nowhere on the host, either.
+        broken: bool,
     },
     /// A directory on the way has no execute permission for the command's user (EACCES).
     #[error(
@@ -216,6 +219,14 @@ fn shown(path: &Path) -> String {
     }
 }
 
+fn lost(broken: bool) -> &'static str {
+    if broken {
+        "and nothing is there, on the host or inside; correct the link, or install what it leads to"
+    } else {
+        "which is not visible in the sandbox; bind that, too"
+    }
+}
+
 fn bind_it(bind: Option<&Path>) -> String {
     match bind {
         Some(path) => format!("bind {} read-only", shown(path)),
@@ -242,7 +253,7 @@ mod tests {
         let other = evil;
         let problems = [
             ProgramProblem::NotFound { program: evil(), searched: vec![evil(), other()] },
-            ProgramProblem::DanglingLink { path: evil(), link: evil(), target: evil() },
+            ProgramProblem::DanglingLink { path: evil(), link: evil(), target: evil(), broken: false },
             ProgramProblem::NotSearchable { path: evil(), directory: evil(), mode: 0 },
             ProgramProblem::LinkLoop(evil()),
             ProgramProblem::NameTooLong(evil()),

@@ -213,12 +213,38 @@ fn later_operations_hide_earlier_ones() {
     // where /bin is a link to what is hidden, that is
     let hidden = explain(&sandbox, "sh");
     assert!(matches!(hidden, Some(ProgramProblem::NotFound { .. } | ProgramProblem::DanglingLink { .. })));
-    let astray =
-        ProgramProblem::DanglingLink { path: "/x/sh".into(), link: "/x".into(), target: "/usr/bin".into() };
+    let astray = ProgramProblem::DanglingLink {
+        path: "/x/sh".into(),
+        link: "/x".into(),
+        target: "/usr/bin".into(),
+        broken: false,
+    };
     assert_eq!(explain(&sandbox, "/x/sh"), Some(astray));
     // what is there says nothing
     assert_eq!(explain(&Sandbox::new().ro_bind("/", "/"), "sh"), None);
     assert_eq!(explain(&Sandbox::new().ro_bind("/", "/").proc("/proc"), "/proc/self/exe"), None);
+}
+
+#[test]
+fn a_link_that_leads_nowhere_on_the_host_is_broken() {
+    let tree = tempfile::tempdir().unwrap();
+    let link = |name: &str, target: &str| {
+        let link = tree.path().join(name);
+        symlink(target, &link).unwrap();
+        link
+    };
+    let broken = |found| match found {
+        Some(ProgramProblem::DanglingLink { broken, .. }) => broken,
+        other => panic!("{other:?}"),
+    };
+    let at_home = Sandbox::new().ro_bind(tree.path(), tree.path());
+    let elsewhere = Sandbox::new().ro_bind(tree.path(), "/x");
+    let (gone, out) = (link("gone", "/no/such"), link("out", "/usr/bin/env"));
+    for link in [&gone, &out] {
+        assert_eq!(broken(explain(&at_home, link.to_str().unwrap())), link == &gone);
+    }
+    // in another place it leads to another
+    assert!(!broken(explain(&elsewhere, "/x/gone")));
 }
 
 #[test]
@@ -235,7 +261,12 @@ fn links_that_lead_out_are_told_from_files_that_are_not_there() {
     }
     let sandbox = bin.sandbox();
     let astray = |path: &str, link: &str, target: &str| {
-        Some(ProgramProblem::DanglingLink { path: path.into(), link: link.into(), target: target.into() })
+        Some(ProgramProblem::DanglingLink {
+            path: path.into(),
+            link: link.into(),
+            target: target.into(),
+            broken: false,
+        })
     };
     assert_eq!(explain(&sandbox, "up"), astray("/bin/up", "/bin/up", "/opt/x"));
     assert_eq!(explain(&sandbox, "/bin/far"), astray("/bin/far", "/bin/far", "/etc/alternatives/x"));

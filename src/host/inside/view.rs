@@ -246,7 +246,7 @@ impl<'a> View<'a> {
     }
 
     /// What is at a path whose parents are no links.
-    fn look(self, path: &Path) -> Node<'a> {
+    pub(super) fn look(self, path: &Path) -> Node<'a> {
         let mut parent = relative(path).as_os_str().is_empty();
         let mut chmod = None;
         for operation in self.0.operations.iter().rev() {

@@ -4,6 +4,7 @@ use super::lookup::Spot;
 use crate::diagnosis::causes::dv::about_device;
 use crate::diagnosis::causes::prelude::*;
 use crate::diagnosis::launcher::Launcher;
+use crate::host::inside::BrokenLink;
 
 const RELATIVE: &str = "the path is relative: bwrap looks for it in the directory that it is started in";
 
@@ -13,16 +14,31 @@ pub(super) fn missing(case: &Case<'_>) -> Option<Judgement> {
     let path = spot.path;
     rule_out(about_device(case))?;
     let part_is_file = case.errno() == Some(libc::ENOTDIR);
-    let state = if part_is_file { "leads through something that is no directory" } else { "does not exist" };
+    let broken = case.broken_link();
+    let state = match broken {
+        Some(BrokenLink { link, target }) if link == path => {
+            format!("is a symbolic link to {}, where nothing is", target.display())
+        }
+        Some(BrokenLink { link, target }) => {
+            format!(
+                "leads through the symbolic link {} to {}, where nothing is",
+                link.display(),
+                target.display()
+            )
+        }
+        None if part_is_file => "leads through something that is no directory".to_owned(),
+        None => "does not exist".to_owned(),
+    };
     let found = spot
         .weigh(High)
-        .refuted_by(format!("`ls -ld {}`, typed where bwrap is started, finds it", word(path)))
+        .refuted_by(format!("`ls -ldL {}`, typed where bwrap is started, finds it", word(path)))
         .summary(if path.as_os_str().is_empty() {
             format!("{}: the source has no name", part(&spot))
         } else {
             format!("{}: {} {state}", part(&spot), path.display())
         })
         .said(case)
+        .heard(case, broken.map(|_| "the launcher looked where the link leads"))
         .asked(case, path.is_relative().then_some(RELATIVE));
     Some(if is_descriptor(path) {
         found.asked(case, "the path is a descriptor: what it stands for was deleted, or never had a name")
@@ -34,7 +50,8 @@ pub(super) fn missing(case: &Case<'_>) -> Option<Judgement> {
 
 pub(super) fn without_it(case: &Case<'_>) -> Vec<Remedy> {
     let Some(spot) = Spot::source(case) else { return Vec::new() };
-    let path = spot.path;
+    // what a link leads to is made, and not the link
+    let path = case.broken_link().map_or(spot.path, |link| &link.target);
     let brought = || told!(BD01, "bring-into-container", path = shown(path));
     let unknown = Setting::of(case) == Setting::Unknown;
     let there = match (path.extension(), path.parent()) {

@@ -3,6 +3,7 @@
 use super::problem::made;
 use crate::diagnosis::causes::prelude::*;
 use crate::diagnosis::launcher::Launcher;
+use crate::host::inside::BrokenLink;
 
 /// The one that bwrap names, or that the sandbox asks for.
 fn directory<'a>(case: &Case<'a>) -> Option<&'a Path> {
@@ -17,7 +18,12 @@ pub(super) fn working_directory(case: &Case<'_>) -> Option<Judgement> {
     let nothing = case.sandbox.is_some_and(|sandbox| !sandbox.reaches(directory))
         && matches!(case.errno(), None | Some(libc::ENOENT));
     let state = meaning(case, Cause::WorkingDirectoryMissing).filter(|_| !nothing);
-    let state = state.map_or("is not there inside", |(_, state)| state);
+    let state = match case.broken_link() {
+        Some(BrokenLink { link, target }) => {
+            format!("is not there inside: the symbolic link {} leads to {}", link.display(), target.display())
+        }
+        None => state.map_or("is not there inside", |(_, state)| state).to_owned(),
+    };
     let looked = "typed in the same sandbox without a working directory, finds it";
     let found = weigh(High)
         .refuted_by(format!("`ls -ld {place}`, {looked}"))
@@ -36,6 +42,8 @@ pub(super) fn another_directory(case: &Case<'_>) -> Vec<Remedy> {
     let elsewhere = theirs.then(|| told!(EX08, "start-elsewhere"));
     let root = (directory != Path::new("/")).then(|| SandboxChange::CurrentDir { path: "/".into() });
     let missing = matches!(case.errno(), None | Some(libc::ENOENT));
+    // what a link leads to is made or bound, and not the link
+    let directory = case.broken_link().map_or(directory, |link| &link.target);
     let there = match bound_from(case, directory) {
         Some(host) if missing => Some(told!(EX08, "create", host = word(&host))),
         None if directory.is_absolute() && case.errno() != Some(libc::EACCES) => {

@@ -89,10 +89,8 @@ fn row<'a>(
             let refutation = "the program is at one of these paths inside, at the time of the launch";
             (ProgramMissing, refutation, program, program_remedies(case))
         }
-        Problem::DanglingLink { link, target, .. } => {
-            let own = own_link(case, link)
-                .map(|index| told!(EX02, "correct-link", number = index + 1, target = word(target)));
-            (ProgramMissing, FOUND, target, Vec::new().or(own).or([bind_target(case, link, target)]))
+        Problem::DanglingLink { link, target, broken, .. } => {
+            (ProgramMissing, FOUND, target, astray(case, link, target, *broken))
         }
         Problem::LinkLoop(path) => {
             let helps = match link_on_the_way(case, path) {
@@ -208,6 +206,16 @@ fn bind_or_install(case: &Case<'_>, interpreter: &Path, bind: Option<&Path>) -> 
         Some(path) => Remedy::ro_bind(path),
         None => told!(EX01, "install-interpreter", host = shown(&bound(case, interpreter))),
     }
+}
+
+/// What helps where a link leads to something that is not inside.
+fn astray(case: &Case<'_>, link: &Path, target: &Path, broken: bool) -> Vec<Remedy> {
+    if broken {
+        return vec![told!(EX02, "mend-link", host = word(bound(case, link)), target = shown(target))];
+    }
+    let own = own_link(case, link)
+        .map(|index| told!(EX02, "correct-link", number = index + 1, target = word(target)));
+    Vec::new().or(own).or([bind_target(case, link, target)])
 }
 
 /// The same path on the host, where the link is at the same place there.

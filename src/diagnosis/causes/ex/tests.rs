@@ -57,7 +57,12 @@ fn what_the_launcher_found_is_all_that_is_said() {
         (ProgramProblem::LinkLoop(path.clone()), "EX12"),
         (ProgramProblem::NameTooLong(path.clone()), "EX02"),
         (
-            ProgramProblem::DanglingLink { path: path.clone(), link: path.clone(), target: "/opt/x".into() },
+            ProgramProblem::DanglingLink {
+                path: path.clone(),
+                link: path.clone(),
+                target: "/opt/x".into(),
+                broken: false,
+            },
             "EX02",
         ),
         (ProgramProblem::BadInterpreter { path: path.clone(), interpreter: "/etc/passwd".into() }, "EX03"),
@@ -155,7 +160,7 @@ fn names_in_a_file_are_no_lines_of_a_report() {
         ProgramProblem::LoaderMissing { path: evil(), interpreter: evil(), bind: Some(evil()) },
         ProgramProblem::InterpreterMissing { path: evil(), interpreter: evil(), bind: None },
         ProgramProblem::CarriageReturn { path: evil(), interpreter: evil() },
-        ProgramProblem::DanglingLink { path: evil(), link: evil(), target: evil() },
+        ProgramProblem::DanglingLink { path: evil(), link: evil(), target: evil(), broken: true },
         ProgramProblem::NotSearchable { path: evil(), directory: evil(), mode: 0 },
         ProgramProblem::NotFound { program: evil(), searched: vec![evil()] },
         ProgramProblem::NotExecutable { path: evil(), mode: 0 },
@@ -178,11 +183,12 @@ fn names_in_a_file_are_no_lines_of_a_report() {
 
 #[test]
 fn a_link_is_followed_where_it_is_the_same_on_the_host() {
-    let link = |bound: &str| {
+    let link = |bound: &str, broken: bool| {
         let problem = ProgramProblem::DanglingLink {
             path: "/usr/bin/x".into(),
             link: "/usr/bin/x".into(),
             target: "/etc/alternatives/x".into(),
+            broken,
         };
         let text = b"bwrap: execvp /usr/bin/x: No such file or directory\n";
         let mut symptom = Symptom { verdict: Verdict::NotExecuted, ..Symptom::from_text(text) };
@@ -191,8 +197,10 @@ fn a_link_is_followed_where_it_is_the_same_on_the_host() {
         diagnosis.causes[0].remedies[0].action.clone()
     };
     let bind = SandboxChange::RoBind { path: "/etc/alternatives/x".into() };
-    assert_eq!(link("/usr"), Action::Sandbox(bind));
-    assert!(matches!(link("/srv/root/usr"), Action::Manual(_)));
+    assert_eq!(link("/usr", false), Action::Sandbox(bind));
+    assert!(matches!(link("/srv/root/usr", false), Action::Manual(_)));
+    // nothing is there to be bound
+    assert!(matches!(link("/usr", true), Action::Manual(_)));
 }
 
 #[test]
@@ -457,6 +465,7 @@ fn what_the_line_itself_does_is_named() {
         path: "/mnt/x".into(),
         link: link.into(),
         target: "/nope".into(),
+        broken: false,
     };
     assert!(found(&base().symlink("/nope", "/mnt/x"), dangling("/mnt/x")).1.contains("operation 3"));
     assert!(!found(&base(), dangling("/usr/x")).1.contains("operation"));
