@@ -119,13 +119,15 @@ pub(crate) fn enter(sandbox: &Sandbox, directory: &Path) -> Result<(), i32> {
 pub(crate) struct BrokenLink {
     pub(crate) link: PathBuf,
     pub(crate) target: PathBuf,
+    /// What the path would be without links.
+    pub(crate) end: PathBuf,
 }
 
 impl BrokenLink {
     /// The one on the way to a path inside.
     pub(crate) fn inside(sandbox: &Sandbox, path: &Path) -> Option<Self> {
-        match View(&settle(sandbox)).resolve(&Path::new("/").join(path)) {
-            Way::Astray { link, target } => Some(Self { link, target }),
+        match View(&settle(sandbox)).walk(&Path::new("/").join(path)) {
+            (Way::Astray { link, target }, end) => Some(Self { link, target, end }),
             _ => None,
         }
     }

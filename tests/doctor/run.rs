@@ -43,10 +43,14 @@ fn a_link_that_leads_nowhere_is_named() {
         assert!(cause["summary"].as_str().unwrap().contains(&gone), "{}", said.err);
         cause["remedies"].to_string()
     };
-    let made = |rest: &[&str]| assert!(remedies(rest).contains(&format!("mkdir -p {gone}")), "{rest:?}");
-    made(&["--ro-bind", &link, "/mnt", "true"]);
-    made(&["--ro-bind", &format!("{link}/below"), "/mnt", "true"]);
-    made(&["--chdir", &link, "true"]);
+    let below = format!("{link}/below");
+    for (rest, made) in [
+        (&["--ro-bind", &link, "/mnt", "true"][..], gone.clone()),
+        (&["--ro-bind", &below, "/mnt", "true"], format!("{gone}/below")),
+        (&["--chdir", &link, "true"], gone.clone()),
+    ] {
+        assert!(remedies(rest).contains(&format!("mkdir -p {made}\\n")), "{rest:?}: {}", remedies(rest));
+    }
     assert!(remedies(&[&link]).contains("ln -sfn TARGET"));
 }
 

@@ -71,7 +71,7 @@ impl<'a> View<'a> {
     }
 
     /// The same, and what there would have to be for it to be there: the path without the links that were followed.
-    fn walk(self, path: &Path) -> (Way<'a>, PathBuf) {
+    pub(super) fn walk(self, path: &Path) -> (Way<'a>, PathBuf) {
         let mut end = path.to_owned();
         (self.step_along(path, &mut end), end)
     }

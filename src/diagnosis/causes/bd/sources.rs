@@ -16,10 +16,10 @@ pub(super) fn missing(case: &Case<'_>) -> Option<Judgement> {
     let part_is_file = case.errno() == Some(libc::ENOTDIR);
     let broken = case.broken_link();
     let state = match broken {
-        Some(BrokenLink { link, target }) if link == path => {
+        Some(BrokenLink { link, target, .. }) if link == path => {
             format!("is a symbolic link to {}, where nothing is", target.display())
         }
-        Some(BrokenLink { link, target }) => {
+        Some(BrokenLink { link, target, .. }) => {
             format!(
                 "leads through the symbolic link {} to {}, where nothing is",
                 link.display(),
@@ -51,7 +51,7 @@ pub(super) fn missing(case: &Case<'_>) -> Option<Judgement> {
 pub(super) fn without_it(case: &Case<'_>) -> Vec<Remedy> {
     let Some(spot) = Spot::source(case) else { return Vec::new() };
     // what a link leads to is made, and not the link
-    let path = case.broken_link().map_or(spot.path, |link| &link.target);
+    let path = case.broken_link().map_or(spot.path, |link| &link.end);
     let brought = || told!(BD01, "bring-into-container", path = shown(path));
     let unknown = Setting::of(case) == Setting::Unknown;
     let there = match (path.extension(), path.parent()) {

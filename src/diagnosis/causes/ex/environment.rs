@@ -19,7 +19,7 @@ pub(super) fn working_directory(case: &Case<'_>) -> Option<Judgement> {
         && matches!(case.errno(), None | Some(libc::ENOENT));
     let state = meaning(case, Cause::WorkingDirectoryMissing).filter(|_| !nothing);
     let state = match case.broken_link() {
-        Some(BrokenLink { link, target }) => {
+        Some(BrokenLink { link, target, .. }) => {
             format!("is not there inside: the symbolic link {} leads to {}", link.display(), target.display())
         }
         None => state.map_or("is not there inside", |(_, state)| state).to_owned(),
@@ -43,7 +43,7 @@ pub(super) fn another_directory(case: &Case<'_>) -> Vec<Remedy> {
     let root = (directory != Path::new("/")).then(|| SandboxChange::CurrentDir { path: "/".into() });
     let missing = matches!(case.errno(), None | Some(libc::ENOENT));
     // what a link leads to is made or bound, and not the link
-    let directory = case.broken_link().map_or(directory, |link| &link.target);
+    let directory = case.broken_link().map_or(directory, |link| &link.end);
     let there = match bound_from(case, directory) {
         Some(host) if missing => Some(told!(EX08, "create", host = word(&host))),
         None if directory.is_absolute() && case.errno() != Some(libc::EACCES) => {
