@@ -45,7 +45,7 @@ pub(super) fn refusal(sandbox: &Sandbox, look: Look<'_>) -> Option<(usize, Strin
 fn said(sandbox: &Sandbox, index: usize, named: &Path, look: Look<'_>) -> Option<String> {
     let operation = sandbox.operations.get(index)?;
     let at = operation.destination();
-    let before = before(sandbox, index);
+    let before = sandbox.before(index);
     let name = named.display();
     match links::outcome(&before, operation, named, look) {
         links::Outcome::Fails(said) => return Some(said),
@@ -98,13 +98,6 @@ fn said(sandbox: &Sandbox, index: usize, named: &Path, look: Look<'_>) -> Option
             (!wants_directory(operation)?).then(|| format!("Destination is not a file {name}"))
         }
     }
-}
-
-/// The sandbox as it is when an operation begins.
-fn before(sandbox: &Sandbox, index: usize) -> Sandbox {
-    let mut before = sandbox.clone();
-    before.operations.truncate(index);
-    before
 }
 
 /// Whether an operation is made at all: what may be missing may be.

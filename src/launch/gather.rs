@@ -122,6 +122,10 @@ pub(crate) fn broken_link(sandbox: &Sandbox, message: &Message) -> Option<Broken
     match message.stage() {
         Stage::Sources => BrokenLink::on_host(path),
         Stage::Environment => BrokenLink::inside(sandbox, path),
+        Stage::Mounts => {
+            let index = sandbox.operations.iter().position(|operation| operation.is_on(path))?;
+            BrokenLink::inside(&sandbox.before(index), path)
+        }
         _ => None,
     }
 }

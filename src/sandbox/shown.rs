@@ -62,6 +62,13 @@ impl Sandbox {
             .rposition(|operation| operation.is_mount() && below(path, operation.destination()))
     }
 
+    /// The sandbox as it is when operation `index` begins.
+    pub(crate) fn before(&self, index: usize) -> Self {
+        let mut before = self.clone();
+        before.operations.truncate(index);
+        before
+    }
+
     /// The last operation that makes a link at a path.
     pub(crate) fn own_link(&self, path: &Path) -> Option<usize> {
         let is = |operation: &Operation| matches!(operation, Operation::Symlink(_)) && operation.is_on(path);

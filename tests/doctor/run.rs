@@ -34,8 +34,8 @@ fn a_link_that_leads_nowhere_is_named() {
     needs!(ROOT);
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
-    let (link, gone) = (path("link"), path("gone/x"));
-    std::os::unix::fs::symlink("gone/x", &link).unwrap();
+    let (link, gone) = (path("link"), path("tmp/gone/x"));
+    std::os::unix::fs::symlink("tmp/gone/x", &link).unwrap();
     let remedies = |rest: &[&str]| {
         let said = ask(&line(&["--format", "json"], rest));
         let json: serde_json::Value = serde_json::from_str(said.err.lines().last().unwrap()).unwrap();
@@ -52,6 +52,14 @@ fn a_link_that_leads_nowhere_is_named() {
         assert!(remedies(rest).contains(&format!("mkdir -p {made}\\n")), "{rest:?}: {}", remedies(rest));
     }
     assert!(remedies(&[&link]).contains("ln -sfn TARGET"));
+    // a mount goes where the link leads
+    std::fs::create_dir(path("tmp")).unwrap();
+    std::fs::write(path("file"), "content").unwrap();
+    let (tmpfs, file) = (path("tmp"), path("file"));
+    let bind = |to| ["--tmpfs", tmpfs.as_str(), "--ro-bind", &file, to, "cat", &link];
+    let change = format!(r#""destination":{{"operation":2,"path":"{gone}"}}"#);
+    assert!(remedies(&bind(&link)).contains(&change), "{}", remedies(&bind(&link)));
+    assert_eq!(ask(&line(&[], &bind(&gone))).out, "content");
 }
 
 /// What stands in bwrap's place may speak after it.

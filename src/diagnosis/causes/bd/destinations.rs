@@ -5,6 +5,7 @@ use super::mount_points::{MKDIR_PARENTS, in_windows, mount_point};
 use super::sources::is_socket;
 use crate::diagnosis::causes::prelude::*;
 use crate::diagnosis::launcher::Launcher;
+use crate::host::inside::BrokenLink;
 
 /// Why a bind fails.
 const MOUNT: &str = "Unable to mount source on destination";
@@ -32,8 +33,9 @@ pub(super) fn symlink(case: &Case<'_>) -> Option<Judgement> {
     let modeless = case.says(&[CHMOD]);
     let told = modeless || case.says(&[SYMLINK]) || case.errno() == Some(libc::ELOOP);
     let link = spot.found.and_then(Found::link);
+    let broken = case.broken_link().filter(|_| !told && link.is_none());
     let confidence = match spot.mount() {
-        _ if told || link.is_some() => High,
+        _ if told || link.is_some() || broken.is_some() => High,
         None if spot.found.is_some() => Low,
         // that is the answer to a file that was replaced, too, and of what a link leads to there is mostly another message
         _ if spot.message.reason() == Some(MOUNT) => Low,
@@ -52,6 +54,11 @@ pub(super) fn symlink(case: &Case<'_>) -> Option<Judgement> {
         } else {
             format!("{name}: {place} is a symbolic link inside, and bwrap mounts on none")
         })
+    } else if let Some(BrokenLink { link, target, .. }) = broken {
+        let leads = format!("{} leads to {}, where nothing is", link.display(), target.display());
+        let seen = "the launcher looked at the files that the sandbox shows";
+        let found = found.summary(format!("{name}: the symbolic link {leads} while bwrap mounts"));
+        found.said(case).heard(case, seen)
     } else {
         let summary = "is, or lies below, a symbolic link that leads nowhere while bwrap mounts";
         found.summary(format!("{name}: {place} {summary}")).said(case)
@@ -63,7 +70,8 @@ pub(super) fn symlink(case: &Case<'_>) -> Option<Judgement> {
         (None, Some(mount)) => {
             let who = "who made it: a command of an earlier run can have left it there, to lead bwrap astray; \
                        look before you follow it";
-            let found = found.unknown(format!("where it leads: it lies in {mount}"));
+            let where_to = broken.is_none().then(|| format!("where it leads: it lies in {mount}"));
+            let found = found.unknown(where_to);
             found.unknown((!mount.is_read_only()).then_some(who))
         }
         (None, None) => found,
@@ -72,7 +80,8 @@ pub(super) fn symlink(case: &Case<'_>) -> Option<Judgement> {
 
 pub(super) fn resolve_it(case: &Case<'_>) -> Vec<Remedy> {
     let Some(spot) = Spot::destination(case) else { return Vec::new() };
-    let link = spot.found.and_then(|found| Some((found.index, found.link()?.1)));
+    let own = spot.found.and_then(|found| Some((found.index, found.link()?.1)));
+    let link = own.or_else(|| Some((spot.found?.index, case.broken_link()?.end.clone())));
     // what the links of a new /dev stand for is nobody's to mount on
     let dev = spot.mount().is_some_and(|mount| matches!(mount.operation, Operation::Dev(_)));
     if dev && link.is_none() && spot.path != Path::new("/dev/shm") {
@@ -96,8 +105,9 @@ pub(super) fn resolve_it(case: &Case<'_>) -> Vec<Remedy> {
         None if spot.path == Path::new("/dev/shm") => told!(BD04, "shared-memory"),
         Some((operation, path)) => {
             let there = shown(&path);
+            let mount = spot.found.and_then(|found| found.before().rev().find(|one| one.holds(&path)));
             let change = Remedy::change(SandboxChange::Destination { operation, path });
-            match spot.mount().filter(|mount| mount.is_read_only()) {
+            match mount.filter(|mount| mount.is_read_only()) {
                 Some(mount) => {
                     change.needs(format!("{there} to be there: it lies in {mount}, where none is made"))
                 }

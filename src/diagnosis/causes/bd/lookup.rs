@@ -196,7 +196,7 @@ impl Found<'_> {
     }
 
     /// Whether it is a mount at a path or above it.
-    fn holds(self, path: &Path) -> bool {
+    pub(super) fn holds(self, path: &Path) -> bool {
         self.operation.is_mount() && below(path, self.operation.destination())
     }
 
