@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::words::told;
 use super::{Action, Remedy, SandboxChange};
 use crate::bwrap::line::operation_options;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Access, Bind, Operation, Sandbox};
 use crate::shell::path_word;
 use crate::visible::path as shown;
 
@@ -44,7 +44,12 @@ impl SandboxChange {
             Self::OptionalSource { operation: at } => {
                 let instead =
                     instead(*at, "--ro-bind-try instead of --ro-bind, --bind-try instead of --bind");
-                told!("change-optional-source", instead, nth = nth(*at))
+                let access = match sandbox.and_then(|sandbox| sandbox.operations.get(*at)) {
+                    Some(Operation::Bind(Bind { access: Access::ReadWrite, .. })) => "read_write",
+                    Some(Operation::Bind(Bind { access: Access::Device, .. })) => "device",
+                    _ => "read_only",
+                };
+                told!("change-optional-source", instead, access, nth = nth(*at))
             }
             Self::Remove { operation: at } => told!("change-remove", called = called(*at), nth = nth(*at)),
             Self::MoveBefore { operation: at, before } => {

@@ -370,6 +370,17 @@ fn a_bind_that_the_kernel_refuses() {
     finds(&other, &sandbox, Cause::RemountRefused, Some(0));
 }
 
+#[test]
+fn what_becomes_optional_keeps_its_access() {
+    for (option, rust) in [("--bind", "read_write"), ("--ro-bind", "read_only"), ("--dev-bind", "device")] {
+        let sandbox = Sandbox::from_args([option, "/opt/x", "/opt/x"]).unwrap();
+        let found = explain("Can't find source path /opt/x: No such file or directory", &machine(), &sandbox);
+        let words: String = found.causes[0].remedies.iter().map(|remedy| remedy.instructions()).collect();
+        assert!(words.contains(&format!("bwrap: {option}-try /opt/x /opt/x instead of")), "{words}");
+        assert!(words.contains(&format!("Bind::{rust}(SOURCE, DEST).optional()")), "{words}");
+    }
+}
+
 /// bwrap keeps the flags that are locked: the kernel has nothing against it.
 #[test]
 fn a_filter_that_looks_at_the_flags_of_mount() {
