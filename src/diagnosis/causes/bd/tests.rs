@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use crate::diagnosis::fixtures::{docker, explain, machine, mounts};
-use crate::diagnosis::{Action, Bearing, Cause, Confidence, Diagnosis, Outlook, SandboxChange, predict};
+use crate::diagnosis::{
+    Action, Bearing, Cause, Confidence, Diagnosis, Outlook, Remedy, SandboxChange, predict,
+};
 use crate::host::{Fact, Host};
 use crate::sandbox::{Bind, Chmod, Overlay, RemountRo, Sandbox, Tmpfs};
 
@@ -375,7 +377,7 @@ fn what_becomes_optional_keeps_its_access() {
     for (option, rust) in [("--bind", "read_write"), ("--ro-bind", "read_only"), ("--dev-bind", "device")] {
         let sandbox = Sandbox::from_args([option, "/opt/x", "/opt/x"]).unwrap();
         let found = explain("Can't find source path /opt/x: No such file or directory", &machine(), &sandbox);
-        let words: String = found.causes[0].remedies.iter().map(|remedy| remedy.instructions()).collect();
+        let words: String = found.causes[0].remedies.iter().map(Remedy::instructions).collect();
         assert!(words.contains(&format!("bwrap: {option}-try /opt/x /opt/x instead of")), "{words}");
         assert!(words.contains(&format!("Bind::{rust}(SOURCE, DEST).optional()")), "{words}");
     }
