@@ -232,10 +232,24 @@ fn is_still(pid: i32, handle: &Handle) -> bool {
 }
 
 fn has_stopped(pid: i32) -> bool {
-    // who waits for the child of a vfork(2) that was stopped before it executed anything has it already (D)
-    let still = |directory: &str| stat_in(directory).map_or(true, |stat| "DTtZXx".contains(stat.state));
+    let still = |directory: &str| {
+        stat_in(directory).map_or(true, |stat| match stat.state {
+            'D' => waits_for_vfork(directory),
+            state => "TtZXx".contains(state),
+        })
+    };
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     threads.filter_map(|thread| thread.path().to_str().map(str::to_owned)).all(|thread| still(&thread))
+}
+
+/// Whether a thread that no signal stops (D) waits for the child of a vfork(2): it has made that already, which was stopped before it
+/// executed anything. In the middle of a fork(2) it may wait for its own memory, which others look at. Where nobody says, it waits
+/// for a child.
+fn waits_for_vfork(directory: &str) -> bool {
+    let places = ["vfork", "kernel_clone", "do_fork"];
+    fs::read_to_string(format!("{directory}/wchan")).map_or(true, |place| {
+        place.is_empty() || place == "0" || places.iter().any(|name| place.contains(name))
+    })
 }
 
 /// Kills a child of ours on which no handle can be had, and all that descends from it, by number: nobody has waited for the child, and

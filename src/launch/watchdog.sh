@@ -40,19 +40,32 @@ stop_children() {
     done
 }
 
-# Whether a thread of process $1 has not stopped yet. Who waits for the child of a vfork(2) has made it already (D).
+# Whether a thread of process $1 has not stopped yet.
 is_moving() {
     for thread in "$1"/task/*; do
         look_at "$thread"
-        case $state in '' | [DTtZXx]) ;; *) return 0 ;; esac
+        case $state in
+        '' | [TtZXx]) ;;
+        D) waits_for_vfork "$thread" || return 0 ;;
+        *) return 0 ;;
+        esac
     done
     return 1
+}
+
+# Whether the thread in the directory $1, which no signal stops (D), waits for the child of a vfork(2): it has made that already. In the
+# middle of a fork(2) it may wait for its own memory, which others look at. Where nobody says, it waits for a child.
+waits_for_vfork() {
+    place=
+    read -r place <"$1/wchan"
+    case $place in '' | 0 | *vfork* | *kernel_clone* | *do_fork*) return 0 ;; *) return 1 ;; esac
 }
 
 # Kills process $1 and all that descends from it. No function calls itself: shells allow that to a depth only, and end then. What makes
 # more of them as fast as they are stopped is given up after $2 hundredths of a second, stopped as it is by then.
 fell() {
-    mark=$((mark + 1)) all= new= patience=2000
+    # hundredths of a second, too: on a busy machine a process stops when its turn comes, and what never does is killed at last
+    mark=$((mark + 1)) all= new= patience=1000
     look_at_clock
     begin=$now
     stop "$1"
@@ -68,8 +81,9 @@ fell() {
     while [ -n "$fresh" ]; do
         for process in $fresh; do
             while [ "$patience" -gt 0 ] && is_moving "$process"; do
+                before=$now
                 is_late "$2" && return 1
-                patience=$((patience - 1))
+                [ "$now" = "$before" ] || patience=$((patience - 1))
             done
             stop_children "$process"
             is_late "$2" && return 1

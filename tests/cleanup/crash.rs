@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 
 use crate::cases;
 use crate::common::{Case, Here, SETTLE, host, released, skip};
-use crate::support::{Numbers, eventually, kill_holders, share};
+use crate::support::{Numbers, eventually, kill_and_tell, share};
 
 pub(crate) const CASES: &[Case] = cases![
     callers_killed_at_any_moment,
@@ -308,7 +308,7 @@ fn a_tree_without_a_pid_namespace(here: &Here) {
     caller.kill().unwrap();
     caller.wait().unwrap();
     let all = released(&holders, SETTLE);
-    assert!(all, "{} processes are left", kill_holders(&holders));
+    assert!(all, "left: {:#?}", kill_and_tell(&holders));
 }
 
 /// The more there is to look for, the longer somebody has to make more, or to break off the search.
@@ -326,7 +326,7 @@ fn what_takes_the_watchdog_long(here: &Here) {
             caller.wait().unwrap();
             // a shell looks through a thousand of them, on a busy machine, too
             let all = released(&holders, 6 * SETTLE);
-            assert!(all, "{way} {round}: {} processes are left", kill_holders(&holders));
+            assert!(all, "{way} {round}: left: {:#?}", kill_and_tell(&holders));
         }
     }
 }
@@ -344,7 +344,7 @@ fn who_traces_process_1(here: &Here) {
     if said != *b"up\n" {
         skip("tracing process 1 is denied here (kernel.yama.ptrace_scope, a filter)");
     }
-    assert!(all, "{} processes are left", kill_holders(&holders));
+    assert!(all, "left: {:#?}", kill_and_tell(&holders));
 }
 
 /// The other sandboxes of a caller end although one escapes the watchdog for a while.
