@@ -132,7 +132,7 @@ impl Message {
         }
         messages.retain(|message| message != b"\n");
         let both = messages.iter().flat_map(|message| {
-            let (own, others) = ended(message);
+            let (own, others) = wrapped::parted(message);
             [Some(Self::parse(own)), others.map(Self::foreign)]
         });
         both.flatten().collect()
@@ -149,8 +149,7 @@ impl Message {
     /// ```
     #[must_use]
     pub fn parse(text: &[u8]) -> Self {
-        let (level, text) = split_level(text.strip_suffix(b"\n").unwrap_or(text));
-        let text = text.strip_prefix(PREFIX).unwrap_or(text);
+        let (level, text) = bare(text.strip_suffix(b"\n").unwrap_or(text));
         let message = Self::of(text, recognise(text));
         match level {
             Some(level) => message.of_level(level),
@@ -392,26 +391,10 @@ fn begins_message(line: &[u8]) -> bool {
     bare().flat_map(Row::wordings).any(|(text, holes)| capture(text, holes, line).is_some())
 }
 
-/// So many lines a path has at most. Each more is read once more.
-const MOST_LINES: usize = 8;
-
-/// A message of several lines, up to the one that ends it, and what somebody else said behind it. A path with a whole error and a
-/// newline in it is likelier to be two lines.
-fn ended(lines: &[u8]) -> (&[u8], Option<&[u8]>) {
-    let is_whole = |text: &[u8]| {
-        let text = split_level(text).1;
-        let text = text.strip_prefix(PREFIX).unwrap_or(text);
-        match recognise(text) {
-            Some(found) => reading::fit(&found) == reading::Fit::Known,
-            None => errno::cut_known(text).is_some(),
-        }
-    };
-    let ends = lines.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(end, _)| end);
-    let mut parts = ends.take(MOST_LINES).filter_map(|end| lines.split_at_checked(end));
-    match parts.find(|(own, _)| is_whole(own)) {
-        Some((own, others)) => (own, Some(others.trim_ascii()).filter(|others| !others.is_empty())),
-        None => (lines, None),
-    }
+/// A message without its prefixes, and the level that was one of them.
+fn bare(text: &[u8]) -> (Option<u8>, &[u8]) {
+    let (level, text) = split_level(text);
+    (level, text.strip_prefix(PREFIX).unwrap_or(text))
 }
 
 /// Whether a line begins with bwrap's name, behind a level or not.

@@ -148,6 +148,12 @@ impl<'a> Case<'a> {
         self.apparmor().profile().is_some() || self.selinux().domain().is_some()
     }
 
+    /// The security label that may be denied something.
+    pub(super) fn label(&self) -> Option<&'a str> {
+        let label = self.host.security.label.present().map(String::as_str);
+        label.filter(|label| *label != "unconfined")
+    }
+
     /// The link on the way to what bwrap did not find, if that leads nowhere.
     pub(super) fn broken_link(&self) -> Option<&'a BrokenLink> {
         self.symptom?.broken_link.as_ref()

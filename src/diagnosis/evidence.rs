@@ -58,6 +58,9 @@ pub(super) fn heard(case: &Case<'_>, text: impl Words) -> Option<Seen> {
     text.words().filter(|_| case.failed() && !cut_off).map(Seen)
 }
 
+/// Of what the launcher found, in no words of bwrap's.
+pub(super) const LOOKED: &str = "the launcher looked at the files that the sandbox shows";
+
 /// The message itself.
 pub(super) fn said(case: &Case<'_>) -> Option<Seen> {
     case.symptom?.message().map(|message| Seen(format!("bwrap says so: {message}")))
@@ -179,7 +182,7 @@ pub(super) fn profile(case: &Case<'_>) -> Sight {
 /// A security module that confines this process, whichever it is.
 pub(super) fn label(case: &Case<'_>) -> Sight {
     let label = &case.host.security.label;
-    let name = label.present().map(String::as_str).filter(|name| *name != "unconfined");
+    let name = case.label();
     let none = match label {
         Fact::Present(_) => Some("AppArmor does not confine us"),
         _ => label.is_absent().then_some("neither AppArmor nor SELinux is on"),

@@ -14,6 +14,7 @@ mod view;
 mod writers;
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::fs;
 use std::io::Cursor;
 use std::os::unix::ffi::OsStrExt;
@@ -121,6 +122,12 @@ pub(crate) struct BrokenLink {
     pub(crate) target: PathBuf,
     /// What the path would be without links.
     pub(crate) end: PathBuf,
+}
+
+impl fmt::Display for BrokenLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the symbolic link {} leads to {}", self.link.display(), self.target.display())
+    }
 }
 
 impl BrokenLink {

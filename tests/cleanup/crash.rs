@@ -1,7 +1,8 @@
 //! Callers that are killed at any moment of their launches, and whose sandboxes are to end with them.
 
+use std::fmt::Display;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, PipeReader, Read, Write};
 use std::process::{Child as Process, Command as StdCommand, Stdio as ProcessStdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
@@ -12,8 +13,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::cases;
-use crate::common::{Case, Here, SETTLE, host, released, skip};
-use crate::support::{Numbers, eventually, kill_and_tell, share};
+use crate::common::{Case, Here, SETTLE, holders, host, released, skip};
+use crate::support::{Numbers, eventually, kill_holders, share};
 
 pub(crate) const CASES: &[Case] = cases![
     callers_killed_at_any_moment,
@@ -147,8 +148,18 @@ fn marked(mark: &str) -> Vec<String> {
     names.filter(has_it).collect()
 }
 
-fn state(pid: &String) -> String {
-    fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default().chars().take(50).collect()
+/// What a process is and does: the beginning of its status, where it sleeps, its words.
+fn state(pid: impl Display) -> String {
+    let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
+    let cut = |text: String, most| text.replace('\0', " ").chars().take(most).collect::<String>();
+    format!("{} {} {}", cut(read("stat"), 50), read("wchan"), cut(read("cmdline"), 80))
+}
+
+/// Says what holds the other end of a pipe, and ends it.
+fn kill_and_tell(reader: &PipeReader) -> Vec<String> {
+    let told = holders(reader).into_iter().map(state).collect();
+    kill_holders(reader);
+    told
 }
 
 /// Kills a caller after this time. Says what is left of its sandboxes, which is then killed, too.

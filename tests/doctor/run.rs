@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::check::write_script;
@@ -12,6 +13,15 @@ use crate::{DOCTOR, FULL, ROOT, ask, ask_with_input, doctor, line, needs, said, 
 /// A shell that starts the doctor with `$0` and sets descriptors up for it.
 fn shell(script: &str) -> crate::Said {
     said(Command::new("sh").args(["-c", script, DOCTOR]).stdin(Stdio::null()).output().unwrap())
+}
+
+/// A copy where everybody may execute it.
+fn copied(directory: &tempfile::TempDir, program: &Path, mode: u32) -> PathBuf {
+    let path = directory.path().join(program.file_name().unwrap());
+    std::fs::copy(program, &path).unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+    std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    path
 }
 
 #[test]
@@ -411,15 +421,8 @@ fn an_overflow_id_that_is_mapped_twice_is_told_of() {
         return skipped("only root makes a setuid copy");
     }
     let directory = tempfile::tempdir().unwrap();
-    let copy = |from: &std::path::Path, name: &str, mode| {
-        let path = directory.path().join(name);
-        std::fs::copy(from, &path).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-        path
-    };
-    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-    let doctor = copy(DOCTOR.as_ref(), "doctor", 0o755);
-    let setuid = copy(bwrap_launch::Bwrap::find().unwrap().path(), "bwrap", 0o4755);
+    let doctor = copied(&directory, DOCTOR.as_ref(), 0o755);
+    let setuid = copied(&directory, bwrap_launch::Bwrap::find().unwrap().path(), 0o4755);
     for (uid, gid, twice) in [(65534, 65534, true), (1234, 65534, true), (1234, 1234, false)] {
         let mut command = Command::new(&doctor);
         command.args(["run", "--bwrap"]).arg(&setuid).arg("--").args(FULL).arg("true");
@@ -507,9 +510,7 @@ fn few_processes_are_no_fault() {
         return skipped("only root can become a user without a process");
     }
     let directory = tempfile::tempdir().unwrap();
-    std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
-    let copy = directory.path().join("bwrap-doctor");
-    std::fs::copy(DOCTOR, &copy).unwrap();
+    let copy = copied(&directory, DOCTOR.as_ref(), 0o755);
     for (nobody, task) in [(0, "check".to_owned()), (1, format!("run -- {} true", FULL.join(" ")))] {
         let script = format!(
             "u=$((1000000 + $$ * 2 + {nobody})); prlimit --nproc=4 setpriv --reuid $u --regid $u --clear-groups \"$0\" {task}"

@@ -134,22 +134,6 @@ pub(crate) fn kill_holders(reader: &PipeReader) -> usize {
     holders.len()
 }
 
-/// The same, and says what each was: its number, what it does, its parent, who traces it, and its words.
-pub(crate) fn kill_and_tell(reader: &PipeReader) -> Vec<String> {
-    let told = |pid: &u32| {
-        let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
-        let status = read("status");
-        let wanted = ["State:", "PPid:", "TracerPid:", "SigBlk:"];
-        let lines = status.lines().filter(|line| wanted.iter().any(|name| line.starts_with(name)));
-        let status: Vec<_> = lines.map(|line| line.replace('\t', " ")).collect();
-        let words: String = read("cmdline").replace('\0', " ").chars().take(80).collect();
-        format!("{pid} {} {} {words}", status.join(" "), read("wchan"))
-    };
-    let told = holders(reader).iter().map(told).collect();
-    kill_holders(reader);
-    told
-}
-
 /// A file that a command makes when it runs, and another when it comes to its end.
 pub(crate) struct Mark(PathBuf);
 

@@ -50,7 +50,7 @@ struct Tried<'a> {
 }
 
 pub(crate) fn run(task: Check, format: Format) -> Result {
-    // what one trial leaves to be reaped counts against the number of processes in the next; where it is denied, it may
+    // what one trial leaves to be reaped counts against RLIMIT_NPROC in the next; where this is denied, it still does
     let _ = bwrap_launch::adopt_orphans();
     let depth = task.depth;
     if !task.line.is_empty() {

@@ -3,7 +3,7 @@
 use super::marks::{named, without_marks};
 use super::reading::{Fit, fit, is_telling, read, wording};
 use super::recognise::{is_begun, recognise};
-use super::{Errno, MOST_BYTES, Message};
+use super::{Errno, MOST_BYTES, Message, bare, errno};
 
 /// A path may have newlines in it. Each line more is read once more.
 const MOST_LINES: usize = 8;
@@ -27,6 +27,21 @@ fn starts_anew(line: &[u8]) -> bool {
 /// Whether a text is one of bwrap's messages, in all its words.
 fn is_known_whole(text: &[u8]) -> bool {
     recognise(text).is_some_and(|found| fit(&found) == Fit::Known)
+}
+
+/// A message of several lines, up to the one that ends it, and what somebody else said behind it. A path with a whole error and a
+/// newline in it is likelier to be two lines.
+pub(super) fn parted(lines: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let is_whole = |text: &[u8]| {
+        let text = bare(text).1;
+        recognise(text).map_or_else(|| errno::cut_known(text).is_some(), |found| fit(&found) == Fit::Known)
+    };
+    let ends = lines.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(end, _)| end);
+    let mut parts = ends.take(MOST_LINES).filter_map(|end| lines.split_at_checked(end));
+    match parts.find(|(own, _)| is_whole(own)) {
+        Some((own, others)) => (own, Some(others.trim_ascii()).filter(|others| !others.is_empty())),
+        None => (lines, None),
+    }
 }
 
 /// A message whose path has newlines in it, or one that a terminal broke at its edge.

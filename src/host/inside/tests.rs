@@ -245,6 +245,12 @@ fn a_link_that_leads_nowhere_on_the_host_is_broken() {
     }
     // in another place it leads to another
     assert!(!broken(explain(&elsewhere, "/x/gone")));
+    // what would have to be made, to the byte
+    for (path, end) in
+        [(gone.clone(), "/no/such"), (gone.join("x/y"), "/no/such/x/y"), (link("up", "/none"), "/none")]
+    {
+        assert_eq!(BrokenLink::on_host(&path).unwrap().end.as_os_str(), end);
+    }
 }
 
 #[test]

@@ -103,7 +103,8 @@ impl<'a> View<'a> {
                 return Way::TooLong;
             }
             let next = at.join(&part);
-            *end = next.join(todo.iter().rev().collect::<PathBuf>());
+            // to join nothing would add a slash
+            *end = todo.iter().rev().fold(next.clone(), |end, part| end.join(part));
             node = self.look(&next);
             let target = match &node {
                 Node::Link(target) => Some(target.clone()),

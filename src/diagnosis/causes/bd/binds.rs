@@ -35,14 +35,9 @@ pub(in crate::diagnosis) fn filter_may_refuse(case: &Case<'_>) -> Option<bool> {
     Some(!is_fragile(mount) && !by_module(case))
 }
 
-/// The security label that may be denied something.
-fn label<'a>(case: &Case<'a>) -> Option<&'a String> {
-    case.host.security.label.present().filter(|label| *label != "unconfined")
-}
-
 /// Whether the answer is a security module's, or may be.
 fn by_module(case: &Case<'_>) -> bool {
-    let may_be_labelled = label(case).is_some() || case.host.security.label.is_unknown();
+    let may_be_labelled = case.label().is_some() || case.host.security.label.is_unknown();
     case.errno() == Some(libc::EACCES) && may_be_labelled
 }
 
@@ -80,7 +75,7 @@ pub(super) fn remount(case: &Case<'_>) -> Option<Judgement> {
         }
         None => found.unknown(format!("what is mounted there: `findmnt -T {}`", word(place))),
     };
-    Some(found.unknown(by_module.then(|| denial_of(label(case).map_or("", String::as_str)))))
+    Some(found.unknown(by_module.then(|| denial_of(case.label().unwrap_or_default()))))
 }
 
 pub(super) fn leave_mount_out(case: &Case<'_>) -> Vec<Remedy> {

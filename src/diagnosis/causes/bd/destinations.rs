@@ -5,7 +5,6 @@ use super::mount_points::{MKDIR_PARENTS, in_windows, mount_point};
 use super::sources::is_socket;
 use crate::diagnosis::causes::prelude::*;
 use crate::diagnosis::launcher::Launcher;
-use crate::host::inside::BrokenLink;
 
 /// Why a bind fails.
 const MOUNT: &str = "Unable to mount source on destination";
@@ -54,11 +53,9 @@ pub(super) fn symlink(case: &Case<'_>) -> Option<Judgement> {
         } else {
             format!("{name}: {place} is a symbolic link inside, and bwrap mounts on none")
         })
-    } else if let Some(BrokenLink { link, target, .. }) = broken {
-        let leads = format!("{} leads to {}, where nothing is", link.display(), target.display());
-        let seen = "the launcher looked at the files that the sandbox shows";
-        let found = found.summary(format!("{name}: the symbolic link {leads} while bwrap mounts"));
-        found.said(case).heard(case, seen)
+    } else if let Some(broken) = broken {
+        let found = found.summary(format!("{name}: {broken}, where nothing is while bwrap mounts"));
+        found.said(case).heard(case, evidence::LOOKED)
     } else {
         let summary = "is, or lies below, a symbolic link that leads nowhere while bwrap mounts";
         found.summary(format!("{name}: {place} {summary}")).said(case)

@@ -205,10 +205,9 @@ pub(super) fn unreachable(case: &Case<'_>) -> Option<Judgement> {
         user => format!("bwrap runs as uid {user}, and needs x on every directory of the path"),
     });
     let found = found.seen_or(uid, user, "which user bwrap runs as: Uid in /proc/self/status");
-    let label = case.host.security.label.present().filter(|label| *label != "unconfined");
     let denied =
         |label| format!("whether the security label {label} is denied it: look for AVC or DENIED in dmesg");
-    Some(found.unknown(label.map(denied)))
+    Some(found.unknown(case.label().map(denied)))
 }
 
 fn is_denied(case: &Case<'_>) -> bool {

@@ -3,7 +3,6 @@
 use super::problem::made;
 use crate::diagnosis::causes::prelude::*;
 use crate::diagnosis::launcher::Launcher;
-use crate::host::inside::BrokenLink;
 
 /// The one that bwrap names, or that the sandbox asks for.
 fn directory<'a>(case: &Case<'a>) -> Option<&'a Path> {
@@ -19,9 +18,7 @@ pub(super) fn working_directory(case: &Case<'_>) -> Option<Judgement> {
         && matches!(case.errno(), None | Some(libc::ENOENT));
     let state = meaning(case, Cause::WorkingDirectoryMissing).filter(|_| !nothing);
     let state = match case.broken_link() {
-        Some(BrokenLink { link, target, .. }) => {
-            format!("is not there inside: the symbolic link {} leads to {}", link.display(), target.display())
-        }
+        Some(broken) => format!("is not there inside: {broken}"),
         None => state.map_or("is not there inside", |(_, state)| state).to_owned(),
     };
     let looked = "typed in the same sandbox without a working directory, finds it";

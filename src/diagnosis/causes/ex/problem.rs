@@ -36,7 +36,7 @@ pub(in crate::diagnosis) fn program(case: &Case<'_>) -> Option<Finding> {
             ),
             problem => problem.to_string(),
         })
-        .heard(case, "the launcher looked at the files that the sandbox shows")
+        .heard(case, evidence::LOOKED)
         .operation(operation);
     Some(judgement.finding(is, wish::fit(case, remedies)))
 }
