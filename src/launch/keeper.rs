@@ -26,6 +26,9 @@ use crate::process_local::{Process, ProcessLocal};
 /// How long the thread stays without work: starting it anew costs more than a launch should.
 const LINGER: Duration = Duration::from_millis(250);
 
+/// How long until it is tried again to start it.
+const AGAIN: Duration = Duration::from_millis(50);
+
 type Job = Box<dyn FnOnce() + Send>;
 
 #[derive(Default)]
@@ -40,6 +43,8 @@ struct Keeper {
     leases: usize,
     /// What the thread was started with.
     context: Option<Context>,
+    /// A thread waits until it can be started.
+    retries: bool,
 }
 
 static KEEPER: ProcessLocal<Keeper> = ProcessLocal::new();
@@ -86,10 +91,13 @@ impl Keeper {
         Ok(event)
     }
 
-    /// Has the thread see to the children that were dropped. Where it cannot be started now, a later launch tries again.
+    /// Has the thread see to the children that were dropped. Where it cannot be started now, that is tried again: what bwrap left when it ran
+    /// out of descriptors, as we have, ends with nobody else. Where no thread can be had at all, a later launch tries again.
     fn attend(&mut self) {
-        if let Ok(event) = self.ensure(Context::here) {
-            wake(&event);
+        match self.ensure(Context::here) {
+            Ok(event) => wake(&event),
+            Err(_) if self.retries => {}
+            Err(_) => self.retries = start(retry).is_ok(),
         }
     }
 }
@@ -210,6 +218,23 @@ pub(crate) fn catch_up() {
     let mut keeper = KEEPER.lock();
     if !keeper.abandoned.is_empty() {
         keeper.attend();
+    }
+}
+
+/// Starts the thread once there is a descriptor for that, if it is still needed.
+fn retry() {
+    spawn::block_signals();
+    loop {
+        thread::sleep(AGAIN);
+        let mut keeper = KEEPER.lock();
+        let event = if keeper.abandoned.is_empty() { None } else { Some(keeper.ensure(Context::here)) };
+        if let Some(Ok(event)) = &event {
+            wake(event);
+        }
+        if !matches!(event, Some(Err(_))) {
+            keeper.retries = false;
+            return;
+        }
     }
 }
 

@@ -184,7 +184,7 @@ fn below(root: i32, first: &Handle, met: impl Fn(&Handle), late: Option<Instant>
 }
 
 /// How long a process may take to stop, or several together.
-const STOPPING: Duration = Duration::from_millis(20);
+const STOPPING: Duration = Duration::from_millis(200);
 
 fn stop_all(root: i32, first: &Handle, stopped: bool, late: Option<Instant>, frugal: bool) -> Found {
     let stop = |process: &Handle| {
@@ -243,13 +243,12 @@ fn has_stopped(pid: i32) -> bool {
 }
 
 /// Whether a thread that no signal stops (D) waits for the child of a vfork(2): it has made that already, which was stopped before it
-/// executed anything. In the middle of a fork(2) it may wait for its own memory, which others look at. Where nobody says, it waits
-/// for a child.
+/// executed anything. In the middle of a fork(2) it may wait for its own memory, which others look at. Nobody says where a thread is that
+/// runs again by now.
 fn waits_for_vfork(directory: &str) -> bool {
     let places = ["vfork", "kernel_clone", "do_fork"];
-    fs::read_to_string(format!("{directory}/wchan")).map_or(true, |place| {
-        place.is_empty() || place == "0" || places.iter().any(|name| place.contains(name))
-    })
+    fs::read_to_string(format!("{directory}/wchan"))
+        .map_or(true, |place| places.iter().any(|name| place.contains(name)))
 }
 
 /// Kills a child of ours on which no handle can be had, and all that descends from it, by number: nobody has waited for the child, and

@@ -40,25 +40,30 @@ stop_children() {
     done
 }
 
-# Whether a thread of process $1 has not stopped yet.
+# Whether a thread of process $1 has not stopped yet. `unknown` is how often in a row nobody has said where one waits.
 is_moving() {
     for thread in "$1"/task/*; do
         look_at "$thread"
         case $state in
         '' | [TtZXx]) ;;
         D) waits_for_vfork "$thread" || return 0 ;;
-        *) return 0 ;;
+        *) unknown=0 && return 0 ;;
         esac
     done
     return 1
 }
 
 # Whether the thread in the directory $1, which no signal stops (D), waits for the child of a vfork(2): it has made that already. In the
-# middle of a fork(2) it may wait for its own memory, which others look at. Where nobody says, it waits for a child.
+# middle of a fork(2) it may wait for its own memory, which others look at. Nobody says where a thread is that runs again by now; where
+# nobody ever says, it waits for a child.
 waits_for_vfork() {
     place=
     read -r place <"$1/wchan"
-    case $place in '' | 0 | *vfork* | *kernel_clone* | *do_fork*) return 0 ;; *) return 1 ;; esac
+    case $place in
+    *vfork* | *kernel_clone* | *do_fork*) return 0 ;;
+    '' | 0) [ "$unknown" -ge 5 ] || { unknown=$((unknown + 1)) && return 1; } ;;
+    *) unknown=0 && return 1 ;;
+    esac
 }
 
 # Kills process $1 and all that descends from it. No function calls itself: shells allow that to a depth only, and end then. What makes
@@ -80,6 +85,7 @@ fell() {
     fresh=$all
     while [ -n "$fresh" ]; do
         for process in $fresh; do
+            unknown=0
             while [ "$patience" -gt 0 ] && is_moving "$process"; do
                 before=$now
                 is_late "$2" && return 1

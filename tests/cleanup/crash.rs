@@ -1,8 +1,7 @@
 //! Callers that are killed at any moment of their launches, and whose sandboxes are to end with them.
 
-use std::fmt::Display;
 use std::fs;
-use std::io::{BufRead, BufReader, PipeReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child as Process, Command as StdCommand, Stdio as ProcessStdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
@@ -13,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::cases;
-use crate::common::{Case, Here, SETTLE, holders, host, released, skip};
+use crate::common::{Case, Here, SETTLE, described, host, processes, released, skip};
 use crate::support::{Numbers, eventually, kill_holders, share};
 
 pub(crate) const CASES: &[Case] = cases![
@@ -139,27 +138,12 @@ fn start(here: &Here, way: &str, mark: &str) -> Process {
 }
 
 /// The processes whose command line has this mark.
-fn marked(mark: &str) -> Vec<String> {
-    let names = fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().into_string().ok());
-    let has_it = |pid: &String| {
+fn marked(mark: &str) -> Vec<u32> {
+    let has_it = |pid: &u32| {
         let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         words.split(|byte| *byte == 0).any(|word| word == mark.as_bytes())
     };
-    names.filter(has_it).collect()
-}
-
-/// What a process is and does: the beginning of its status, where it sleeps, its words.
-fn state(pid: impl Display) -> String {
-    let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
-    let cut = |text: String, most| text.replace('\0', " ").chars().take(most).collect::<String>();
-    format!("{} {} {}", cut(read("stat"), 50), read("wchan"), cut(read("cmdline"), 80))
-}
-
-/// Says what holds the other end of a pipe, and ends it.
-fn kill_and_tell(reader: &PipeReader) -> Vec<String> {
-    let told = holders(reader).into_iter().map(state).collect();
-    kill_holders(reader);
-    told
+    processes().filter(has_it).collect()
 }
 
 /// Kills a caller after this time. Says what is left of its sandboxes, which is then killed, too.
@@ -178,9 +162,9 @@ fn clear(mark: &str) -> Vec<String> {
         return Vec::new();
     }
     let left = marked(mark);
-    let states = left.iter().map(state).collect();
+    let states = left.iter().map(|pid| described(&[*pid])).collect();
     for pid in left {
-        let _ = kill(Pid::from_raw(pid.parse().unwrap()), Signal::SIGKILL);
+        let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
     }
     states
 }
@@ -299,7 +283,7 @@ fn callers_that_leave_while_they_end_sandboxes(here: &Here) {
         let mut states = clear(&mark);
         if way == "tree" {
             // of a thread that has not begun to kill it
-            states.retain(|state| state.contains(") T "));
+            states.retain(|state| state.contains("State: T"));
         }
         if !states.is_empty() {
             left.push(format!("{way} after {pause} µs: {states:?}"));
@@ -318,8 +302,7 @@ fn a_tree_without_a_pid_namespace(here: &Here) {
     holders.read_exact(&mut [0; 3]).unwrap();
     caller.kill().unwrap();
     caller.wait().unwrap();
-    let all = released(&holders, SETTLE);
-    assert!(all, "left: {:#?}", kill_and_tell(&holders));
+    assert!(released(&holders, SETTLE) || kill_holders(&holders) == 0);
 }
 
 /// The more there is to look for, the longer somebody has to make more, or to break off the search.
@@ -337,7 +320,7 @@ fn what_takes_the_watchdog_long(here: &Here) {
             caller.wait().unwrap();
             // a shell looks through a thousand of them, on a busy machine, too
             let all = released(&holders, 6 * SETTLE);
-            assert!(all, "{way} {round}: left: {:#?}", kill_and_tell(&holders));
+            assert!(all || kill_holders(&holders) == 0, "{way} {round}");
         }
     }
 }
@@ -351,11 +334,11 @@ fn who_traces_process_1(here: &Here) {
     holders.read_exact(&mut said).unwrap();
     caller.kill().unwrap();
     caller.wait().unwrap();
-    let all = released(&holders, SETTLE);
+    let all = released(&holders, SETTLE) || kill_holders(&holders) == 0;
     if said != *b"up\n" {
         skip("tracing process 1 is denied here (kernel.yama.ptrace_scope, a filter)");
     }
-    assert!(all, "left: {:#?}", kill_and_tell(&holders));
+    assert!(all);
 }
 
 /// The other sandboxes of a caller end although one escapes the watchdog for a while.

@@ -124,7 +124,7 @@ pub(crate) fn watch(command: &mut Command) -> PipeReader {
     reader
 }
 
-/// Whether nobody holds the other end of a pipe any more, or soon.
+/// Whether nobody holds the other end of a pipe any more, or soon. Says who does.
 pub(crate) fn released(reader: &PipeReader, patience: Duration) -> bool {
     let deadline = Instant::now() + patience;
     loop {
@@ -135,6 +135,7 @@ pub(crate) fn released(reader: &PipeReader, patience: Duration) -> bool {
             return true;
         }
         if left.is_zero() {
+            println!("left: {}", described(&holders(reader)));
             return false;
         }
     }
@@ -154,12 +155,13 @@ pub(crate) fn holders(reader: &PipeReader) -> Vec<u32> {
 pub(crate) fn described(processes: &[u32]) -> String {
     let describe = |pid: &u32| {
         let read = |name| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
-        let status = read("status");
+        let status = read("status").replace('\t', " ");
         let told = status
             .lines()
             .filter(|line| ["State", "PPid", "NSpid"].iter().any(|name| line.starts_with(name)));
         let told: Vec<&str> = told.collect();
-        format!("{pid} `{}` {} in {}", read("cmdline").replace('\0', " "), told.join(", "), read("wchan"))
+        let words: String = read("cmdline").replace('\0', " ").chars().take(80).collect();
+        format!("{pid} `{words}` {} in {}", told.join(", "), read("wchan"))
     };
     processes.iter().map(describe).collect::<Vec<_>>().join("; ")
 }

@@ -228,7 +228,7 @@ fn limits_of_time<F: Front>(front: &F, here: &Here) {
         assert!(began.elapsed() >= 2 * short && began.elapsed() < LONG / 2);
         for holders in [first, second] {
             // without a PID namespace, too: bwrap's descendants are killed
-            assert!(released(&holders, Duration::from_millis(500)), "something is left in {sandbox}");
+            assert!(released(&holders, SETTLE), "something is left in {sandbox}");
         }
         let output = front.output_timeout(marked(here, &sandbox, "echo x"), LONG).unwrap().unwrap();
         assert_eq!(output.stdout, b"x\n");
