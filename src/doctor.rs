@@ -8,6 +8,7 @@ mod foretell;
 mod refused;
 mod trial;
 
+use std::ffi::OsStr;
 use std::fmt::{self, Write as _};
 use std::time::{Duration, Instant};
 
@@ -15,10 +16,10 @@ use rustix::process::getuid;
 
 pub use self::trial::TrialOutcome;
 use self::trial::{NO_PROGRAM, try_until};
-use crate::bwrap::Bwrap;
-use crate::diagnosis::{self, Cause, Confidence, Finding, Outlook, Prediction, Verdict};
+use crate::bwrap::{Bwrap, Stage};
+use crate::diagnosis::{self, Cause, Confidence, Finding, Outlook, Prediction, Symptom, Verdict};
 use crate::host::Host;
-use crate::launch::{Command, Error, Failure, Result, outcome_of};
+use crate::launch::{Command, Error, Failure, Result, broken_link, outcome_of, program_problem};
 use crate::sandbox::{Namespaces, Sandbox};
 
 /// Says whether a sandbox will start here, from what the host says and from the files that the sandbox names: a few
@@ -386,6 +387,30 @@ pub fn try_command(bwrap: &Bwrap, command: &Command) -> TrialOutcome {
 #[must_use]
 pub fn failure_of(bwrap: &Bwrap, command: &Command, verdict: Verdict) -> Failure {
     command.failed_elsewhere(bwrap, outcome_of(verdict))
+}
+
+/// A message that somebody has kept, with what the files of this machine say of it, as they are now: why its program cannot be executed,
+/// and the link that leads nowhere on the way to what bwrap did not find. [`diagnose`](diagnosis::diagnose) looks at no files.
+///
+/// ```
+/// use bwrap_launch::diagnosis::{ProgramProblem, Symptom};
+/// use bwrap_launch::{Sandbox, doctor};
+/// let symptom = Symptom::from_text(b"bwrap: execvp make-it: No such file or directory");
+/// let sandbox = Sandbox::new().ro_bind("/", "/");
+/// let symptom = doctor::look(symptom, Some(&sandbox), Some("make-it".as_ref()));
+/// assert!(matches!(symptom.program, Some(ProgramProblem::NotFound { .. })));
+/// ```
+#[must_use]
+pub fn look(mut symptom: Symptom, sandbox: Option<&Sandbox>, program: Option<&OsStr>) -> Symptom {
+    let Some(message) = symptom.message() else { return symptom };
+    let unknown = Sandbox::new();
+    let link = broken_link(sandbox.unwrap_or(&unknown), message);
+    let executing = message.stage() == Stage::Exec && symptom.program.is_none();
+    let problem = sandbox.zip(program).filter(|_| executing);
+    let problem = problem.and_then(|(sandbox, program)| program_problem(sandbox, program, Some(message)));
+    symptom.broken_link = symptom.broken_link.or(link);
+    symptom.program = symptom.program.or(problem);
+    symptom
 }
 
 impl Probe {

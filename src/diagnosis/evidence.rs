@@ -59,7 +59,7 @@ pub(super) fn heard(case: &Case<'_>, text: impl Words) -> Option<Seen> {
 }
 
 /// Of what the launcher found, in no words of bwrap's.
-pub(super) const LOOKED: &str = "the launcher looked at the files that the sandbox shows";
+pub(super) const LOOKED: &str = "on this machine, in the files that the sandbox shows";
 
 /// The message itself.
 pub(super) fn said(case: &Case<'_>) -> Option<Seen> {

@@ -1,5 +1,6 @@
 //! What is gathered when a launch fails: the words that were captured, what the host says, and the program's files.
 
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
@@ -34,12 +35,15 @@ pub(super) fn gather(outcome: Outcome, scene: Scene<'_>) -> Failure {
     let wanted = explain != Explain::Nothing && !matches!(outcome, Outcome::Undecided(_));
     let message = decisive(&wording.messages);
     let stage = message.map(Message::stage);
-    let attempt = Attempt::Failed(message.and_then(|message| message.errno()?.code()));
     let executing = matches!(outcome, Outcome::NotExecuted { .. })
         && has_words(outcome)
         && stage.is_none_or(|stage| stage == Stage::Exec);
     let doubtful = executing && message.is_none();
-    let program = if executing && (wanted || doubtful) { program_problem(recipe, attempt) } else { None };
+    let program = if executing && (wanted || doubtful) {
+        program_problem(&recipe.sandbox, &recipe.program, message)
+    } else {
+        None
+    };
     let broken_link = message.filter(|_| wanted).and_then(|message| broken_link(&recipe.sandbox, message));
     let doubtful = doubtful && program.is_none() && may_enter(recipe);
     Failure::gathered(
@@ -130,18 +134,23 @@ pub(crate) fn broken_link(sandbox: &Sandbox, message: &Message) -> Option<Broken
     }
 }
 
-/// Why the program could not be executed, from its files alone.
-fn program_problem(recipe: &Recipe, attempt: Attempt) -> Option<ProgramProblem> {
-    let environment = &recipe.sandbox.environment;
+/// Why the program could not be executed, from its files alone and the error that bwrap had.
+pub(crate) fn program_problem(
+    sandbox: &Sandbox,
+    program: &OsStr,
+    message: Option<&Message>,
+) -> Option<ProgramProblem> {
+    let environment = &sandbox.environment;
     let inherited = environment.inherited(std::env::vars_os);
+    let attempt = Attempt::Failed(message.and_then(|message| message.errno()?.code()));
     let sought = Sought {
-        program: &recipe.program,
+        program,
         path: environment.value("PATH", &inherited),
         home: environment.value("HOME", &inherited).filter(|_| !environment.is_secret("HOME")),
         attempt,
     };
-    let found = inside::find(&recipe.sandbox, sought);
+    let found = inside::find(sandbox, sought);
     // what was searched is what PATH says
-    let secret = environment.is_secret("PATH") && !recipe.program.as_bytes().contains(&b'/');
+    let secret = environment.is_secret("PATH") && !program.as_bytes().contains(&b'/');
     if secret { found.and_then(ProgramProblem::without_search) } else { found }
 }

@@ -89,7 +89,7 @@ pub use error::{Error, Result, Step};
 pub use explain::{Explain, Explanation};
 pub(crate) use failure::outcome_of;
 pub use failure::{Failure, Heard};
-pub(crate) use gather::broken_link;
+pub(crate) use gather::{broken_link, program_problem};
 pub use group::Group;
 pub use handshake::Undecided;
 pub(crate) use launching::Streams;

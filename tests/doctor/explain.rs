@@ -293,6 +293,28 @@ fn it_is_offline_unless_told_otherwise() {
     assert_eq!(ask(&[&args[..], &["--here"]].concat()).status, 0);
 }
 
+/// What the message is about is looked at, if it is said to be on this machine.
+#[test]
+fn files_are_looked_at_where_it_failed() {
+    let directory = tempfile::tempdir().unwrap();
+    let link = directory.path().join("resolv.conf");
+    std::os::unix::fs::symlink(directory.path().join("nowhere"), &link).unwrap();
+    let (link, nowhere) =
+        (link.display().to_string(), directory.path().join("nowhere").display().to_string());
+    let source = format!("bwrap: Can't find source path {link}: No such file or directory");
+    let with_line = format!("$ bwrap --ro-bind {link} /etc/resolv.conf true\n{source}\n");
+    for text in [&source, &with_line] {
+        let [away, here] = [&["explain", "-"][..], &["explain", "--here", "-"]]
+            .map(|args| ask_with_input(args, text.as_bytes()).out);
+        assert!(!away.contains(&nowhere) && here.contains(&nowhere), "{away}\n{here}");
+    }
+    let (_keep, path) = file(b"bwrap --ro-bind / / no-such-program");
+    let message = "bwrap: execvp no-such-program: No such file or directory";
+    let args = ["explain", "--args", &path, "--message", message];
+    let [away, here] = [&args[..], &[&args[..], &["--here"]].concat()].map(|args| ask(args).out);
+    assert!(!away.contains("looked for \"") && here.contains("looked for \""), "{away}\n{here}");
+}
+
 #[test]
 fn a_snapshot_goes_there_and_back() {
     let host = ask(&["host", "--format", "json"]);

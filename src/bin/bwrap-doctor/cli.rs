@@ -154,7 +154,7 @@ pub(crate) struct Explain {
     /// Facts of the machine where it failed (`bwrap-doctor host --format json`), or a part of them
     #[arg(long, value_name = "FILE")]
     pub(crate) host: Option<PathBuf>,
-    /// It failed on this machine: look at it
+    /// It failed on this machine: look at it, and at the files that the message and the line are about
     #[arg(long, conflicts_with = "host")]
     pub(crate) here: bool,
     /// A file with the bwrap line: shell words, a JSON array, or NUL-ended as /proc/PID/cmdline

@@ -1,5 +1,6 @@
 //! `bwrap-doctor explain`: causes, messages from elsewhere, predictions. Offline unless told otherwise.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -8,7 +9,7 @@ use std::process::ExitCode;
 
 use bwrap_launch::diagnosis::{self, Cause, Diagnosis, Outlook, Prediction, Symptom};
 use bwrap_launch::host::Host;
-use bwrap_launch::{Bwrap, BwrapError, Error, Sandbox};
+use bwrap_launch::{Bwrap, BwrapError, Command, Error, Sandbox, doctor};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -139,9 +140,16 @@ fn diagnose(task: &Explain, message: &[u8], format: Format) -> Result<()> {
     }
     let line = task.args.as_deref().map(line::of_file).transpose()?;
     let host = host(task)?;
+    let look = |sandbox: Option<&Sandbox>, program: Option<&OsStr>| {
+        let symptom = symptom.clone();
+        if task.here { doctor::look(symptom, sandbox, program) } else { symptom }
+    };
     let diagnosis = match &line {
-        Some(line) => diagnosis::diagnose_pasted(&symptom, &host, Some(&line.sandbox)),
-        None => with_line_of(message, &symptom, &host),
+        Some(line) => {
+            let symptom = look(Some(&line.sandbox), line.command.as_ref().map(Command::get_program));
+            diagnosis::diagnose_pasted(&symptom, &host, Some(&line.sandbox))
+        }
+        None => with_line_of(message, look, &host),
     };
     let written = output::write_diagnosed(Some(&diagnosis), &task.depth)?;
     if format == Format::Json {
@@ -152,8 +160,13 @@ fn diagnose(task: &Explain, message: &[u8], format: Format) -> Result<()> {
 }
 
 /// By the line that stands beside the message, if that can have failed so.
-fn with_line_of(text: &[u8], symptom: &Symptom, host: &Host) -> Diagnosis {
-    let alone = diagnosis::diagnose_pasted(symptom, host, None);
+fn with_line_of(
+    text: &[u8],
+    look: impl Fn(Option<&Sandbox>, Option<&OsStr>) -> Symptom,
+    host: &Host,
+) -> Diagnosis {
+    let symptom = look(None, None);
+    let alone = diagnosis::diagnose_pasted(&symptom, host, None);
     let Some(message) = symptom.message() else { return alone };
     let Some((sandbox, program)) = line::in_text(text) else { return alone };
     // bwrap prints the word that it was to execute: another line started another program
@@ -161,7 +174,8 @@ fn with_line_of(text: &[u8], symptom: &Symptom, host: &Host) -> Diagnosis {
     if executed.zip(program.as_deref()).is_some_and(|(executed, program)| executed != program) {
         return alone;
     }
-    let mut diagnosis = diagnosis::diagnose_pasted(symptom, host, Some(&sandbox));
+    let symptom = look(Some(&sandbox), program.as_deref());
+    let mut diagnosis = diagnosis::diagnose_pasted(&symptom, host, Some(&sandbox));
     // one that is left aside has a note of its own
     if diagnosis.notes.len() > alone.notes.len() {
         return alone;
