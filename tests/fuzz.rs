@@ -5,6 +5,8 @@
 //! cases are given to cargo-fuzz by `fuzz/`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "common/busy.rs"]
+mod busy;
 mod seeded;
 #[path = "fuzz/targets.rs"]
 mod targets;
@@ -12,13 +14,14 @@ mod targets;
 use std::ffi::OsStr;
 use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use busy::busy;
 use bwrap_launch::Sandbox;
 use seeded::{Numbers, factor};
 use targets::noise;
 
-/// How long one case may take; it is a matter of microseconds, and machines do other things.
+/// How long one case may take; it is a matter of microseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs so many cases, each within [`PATIENCE`]; what fails says which one it was.
@@ -26,9 +29,9 @@ fn cases(own: u64, count: usize, case: impl Fn(&mut Numbers)) {
     let mut numbers = Numbers::seeded(own);
     let mut slowest = Duration::ZERO;
     for number in 0..count * factor() {
-        let began = Instant::now();
+        let began = busy();
         let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| case(&mut numbers)));
-        let took = began.elapsed();
+        let took = busy().saturating_sub(began);
         slowest = slowest.max(took);
         if let Err(panic) = done {
             println!("case {number} of generator {own}");

@@ -4,6 +4,8 @@
 
 #[path = "kubernetes/alone.rs"]
 mod alone;
+#[path = "common/busy.rs"]
+mod busy;
 #[path = "kubernetes/constraints.rs"]
 mod constraints;
 #[path = "kubernetes/custom.rs"]

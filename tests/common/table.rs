@@ -77,8 +77,8 @@ fn render(introduction: &str, page: &Page) -> String {
     let by_hand = lines.iter().filter(|line| line.ends_with(BY_HAND)).count();
     let as_written = lines.len() - none - by_hand;
     let counts = format!(
-        "{as_written} remedies were applied as they are written (`yes`): the sandbox changed, commands run, values set, files loaded. \
-         {by_hand} are not of that kind, and the test did what they say (`yes, by hand`). {none} places need none."
+        "{as_written} remedies were applied as they are written (`yes`): the sandbox changed, commands run, lines and values set, \
+         files loaded. {by_hand} are not of that kind, and the test did what they say (`yes, by hand`). {none} places need none."
     );
     let body = lines.iter().fold(String::new(), |body, line| body + line + "\n");
     format!("{introduction}\n{counts}\n\n{HEAD}{body}")

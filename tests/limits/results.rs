@@ -124,7 +124,7 @@ fn nothing_but_files_is_opened(here: &Here) {
             assert_eq!(*wanted, "regular file");
         }
     }
-    assert!(start.elapsed() < Duration::from_secs(5), "nobody waits for a FIFO");
+    assert!(start.elapsed() < Duration::from_secs(20), "nobody waits for a FIFO");
     assert!(matches!(results.directory("fifo"), Err(ResultsError::Other { found: "FIFO", .. })));
     let kinds = results.entries(100).unwrap();
     assert_eq!(kinds.iter().filter(|entry| entry.kind == ResultsKind::Special).count(), special.len());
@@ -145,7 +145,7 @@ fn a_lease_makes_nobody_wait(here: &Here) {
     let error = results(here).open("leased").unwrap_err();
     let ResultsError::System { source, .. } = &error else { panic!("{error}") };
     assert_eq!(source.kind(), ErrorKind::WouldBlock);
-    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(start.elapsed() < Duration::from_secs(20));
     let _ = child.wait();
     assert_eq!(results(here).read("leased", 0).unwrap(), b"", "the lease is gone");
 }

@@ -441,12 +441,6 @@ impl Bundle {
         self
     }
 
-    /// Starts the program with other words before it, if there are some.
-    pub(crate) fn rebehind(mut self, words: &[&str]) -> Option<Self> {
-        let there = !std::mem::take(&mut self.behind).is_empty();
-        there.then(|| self.behind(words))
-    }
-
     /// How long a run may take: 30 seconds unless said otherwise.
     pub(crate) fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;

@@ -201,12 +201,11 @@ fn pods() -> Vec<Fault> {
 
 /// Seccomp.
 fn filters() -> Vec<Fault> {
-    let denied = |name: &str, syscalls, says| {
-        fault(name, Bundle::bare().seccomp(Seccomp::Deny { errno: libc::EPERM, syscalls }), says)
-    };
-    let unknown =
-        |name: &str, syscalls, says| fault(name, Bundle::bare().seccomp(Seccomp::Enosys(syscalls)), says);
     let docker = Bundle::docker;
+    // filters of somebody's own, which one gives engines by their names
+    let of_docker = |filter| docker().unmasked().seccomp(filter);
+    let of_podman = |filter| Bundle::podman().unmasked().seccomp(filter);
+    let denied = |syscalls| Seccomp::Deny { errno: libc::EPERM, syscalls };
     let netlink = json!({
         "defaultAction": "SCMP_ACT_ALLOW",
         "syscalls": [{
@@ -226,7 +225,6 @@ fn filters() -> Vec<Fault> {
             "args": [{ "index": 3, "value": libc::MS_NOSUID | libc::MS_NODEV, "op": "SCMP_CMP_EQ" }],
         }],
     });
-    let unshare = Bundle::bare().seccomp(Seccomp::Deny { errno: libc::EPERM, syscalls: &["unshare"] });
     let eperm = |text| Says::Message(text, "Operation not permitted");
     vec![
         fault("docker", docker(), PERMISSIONS),
@@ -244,25 +242,34 @@ fn filters() -> Vec<Fault> {
             "/",
             "true",
         ]),
-        unknown(
+        fault(
             "enosys",
-            &["clone", "clone3", "unshare", "setns", "mount", "umount2", "pivot_root"],
+            of_docker(Seccomp::Enosys(&[
+                "clone",
+                "clone3",
+                "unshare",
+                "setns",
+                "mount",
+                "umount2",
+                "pivot_root",
+            ])),
             CLONE_UNKNOWN,
         ),
-        unknown("enosys_mount", &["mount"], SLAVE_UNKNOWN),
-        denied("eperm_mount", &["mount"], SLAVE),
+        fault("enosys_mount", of_podman(Seccomp::Enosys(&["mount"])), SLAVE_UNKNOWN),
+        // of which nothing tells whose it is
+        fault("eperm_mount", Bundle::bare().seccomp(denied(&["mount"])), SLAVE),
+        fault("eperm_tmpfs", of_docker(Seccomp::Custom(tmpfs)), eperm("Failed to mount tmpfs: ")),
+        fault("eperm_pivot_root", of_podman(denied(&["pivot_root"])), PIVOT),
+        fault("eperm_eventfd", of_docker(denied(&["eventfd2"])), eperm("eventfd(): ")),
+        fault("eperm_umount", of_podman(denied(&["umount2"])), eperm("unmount old root: ")),
         fault(
-            "eperm_tmpfs",
-            Bundle::bare().seccomp(Seccomp::Custom(tmpfs)),
-            eperm("Failed to mount tmpfs: "),
+            "eperm_unshare",
+            of_docker(denied(&["unshare"])).uid(1000).gid(1000),
+            eperm("unshare user ns: "),
         ),
-        denied("eperm_pivot_root", &["pivot_root"], PIVOT),
-        denied("eperm_eventfd", &["eventfd2"], eperm("eventfd(): ")),
-        denied("eperm_umount", &["umount2"], eperm("unmount old root: ")),
-        fault("eperm_unshare", unshare.uid(1000).gid(1000), eperm("unshare user ns: ")),
         fault(
             "eperm_netlink",
-            Bundle::bare().seccomp(Seccomp::Custom(netlink)),
+            of_podman(Seccomp::Custom(netlink)),
             eperm("loopback: Failed to create NETLINK_ROUTE socket: "),
         ),
     ]

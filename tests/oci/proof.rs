@@ -13,6 +13,7 @@ use crate::faults::{Fault, Says};
 use crate::table::{Row, Rows, check};
 use crate::trying::Foretold::{Never, Perhaps, Surely};
 use crate::trying::{Applied, Foretold, Pod, Profile, Tried, World, follow, judge, parameter};
+use crate::wrapper::AS_USER;
 
 /// The causes that each fault leads through, in turn, and whether the first one can be foretold. Every fault that is not
 /// listed must start.
@@ -65,14 +66,15 @@ const LEADS: &[(&str, Foretold, &[&str])] = &[
     ("containerd_runtime_default", Surely, &["NS01", "PR01"]),
     ("podman_hostname", Perhaps, &["MT11"]),
     ("enosys", Perhaps, &["NS10"]),
-    ("enosys_mount", Perhaps, &["MT03"]),
+    // Podman's own filter lets it pass
+    ("enosys_mount", Never, &["MT03"]),
     ("eperm_mount", Perhaps, &["MT02"]),
     ("eperm_tmpfs", Perhaps, &["MT07"]),
-    ("eperm_pivot_root", Perhaps, &["MT08"]),
+    ("eperm_pivot_root", Never, &["MT08"]),
     ("eperm_eventfd", Perhaps, &["SF02"]),
-    ("eperm_umount", Perhaps, &["MT10"]),
+    ("eperm_umount", Never, &["MT10"]),
     ("eperm_unshare", Perhaps, &["UM07"]),
-    ("eperm_netlink", Perhaps, &["LO04"]),
+    ("eperm_netlink", Never, &["LO04"]),
     ("pids_1", Surely, &["NS16"]),
     ("pids_2", Surely, &["NS16"]),
     ("pids_3", Surely, &["NS17"]),
@@ -182,13 +184,7 @@ impl World for Container {
         let nobody = || format!("nobody applies this here: {action}");
         let bundle = self.bundle.clone();
         let mut applied = Applied::AsWritten;
-        let label = "no --exec-label and no --file-label where SELinux is off";
-        let changed = if action["manual"].as_str().is_some_and(|text| text.contains(label)) {
-            applied = Applied::ByHand;
-            let at = self.line.iter().position(|word| word == "--exec-label").ok_or_else(nobody)?;
-            self.line.drain(at..at + 2);
-            Some(bundle)
-        } else if let Some(wanted) = Pod::read(remedy)? {
+        let changed = if let Some(wanted) = Pod::read(remedy)? {
             pod(bundle, wanted, remedy)
         } else if !action["container"].is_null() {
             let options =
@@ -202,8 +198,11 @@ impl World for Container {
         } else if let Some((name, value)) = parameter(remedy) {
             bundle.sysctl_changed(name, value.parse().map_err(|_| nobody())?)
         } else {
-            applied = Applied::ByHand;
-            action["manual"].as_str().and_then(|text| by_hand(bundle, text))
+            let told = action["manual"].as_str().ok_or_else(nobody)?;
+            outer(&bundle, told).or_else(|| {
+                applied = Applied::ByHand;
+                by_hand(bundle, told)
+            })
         };
         self.bundle = changed.ok_or_else(nobody)?;
         Ok(applied)
@@ -354,6 +353,36 @@ fn pids_limit(line: &str) -> Option<u32> {
     property.map(|(_, limit)| limit).or(file)?.parse().ok()
 }
 
+/// What is printed for the line of what is around: `NEW` instead of `OLD`, or of an outer bwrap an option that is left out, or what
+/// comes before it.
+fn outer(bundle: &Bundle, text: &str) -> Option<Bundle> {
+    let nested = |root, disable_userns| Wrapper::NestedBwrap { root, disable_userns };
+    let changed =
+        |old: Wrapper, new: Wrapper| bundle.clone().rewrapped(|wrapper| *wrapper == old, Some(&new));
+    if let Some((new, old)) = text.split_once("` instead of `") {
+        let is = |wrapper: &Wrapper, words: &str| wrapper.prefix(bundle).join(" ") == format!("{words} --");
+        let (old, new) = (old.split('`').next()?, new.rsplit('`').next()?);
+        let mapped = Some(Wrapper::Unshare { levels: 1 }).filter(|wrapper| is(wrapper, new))?;
+        return bundle.clone().rewrapped(|wrapper| is(wrapper, old), Some(&mapped));
+    }
+    let (how, rest) = text.split_once("an outer bwrap: ")?.1.split_once(' ')?;
+    match how {
+        "without" => {
+            let option = rest.split([';', ',', ' ']).next();
+            let roots = [true, false].into_iter().filter(|_| option == Some("--disable-userns"));
+            roots.into_iter().find_map(|root| changed(nested(root, true), nested(root, false)))
+        }
+        "behind" => {
+            let words: Vec<&str> = rest.strip_prefix('`')?.split_once('`')?.0.split(' ').collect();
+            if words != AS_USER {
+                return None;
+            }
+            changed(nested(true, false), nested(false, false))
+        }
+        _ => None,
+    }
+}
+
 /// What a person does whom a remedy of words only tells so: a layer that the words name is taken away or made otherwise. These
 /// words are asked for, so that a remedy that says something else is not proven by this; and the layer must be there.
 fn by_hand(bundle: Bundle, text: &str) -> Option<Bundle> {
@@ -364,29 +393,8 @@ fn by_hand(bundle: Bundle, text: &str) -> Option<Bundle> {
     if says("Start bwrap before the Landlock rules are applied") {
         return bundle.rewrapped(|wrapper| matches!(wrapper, Wrapper::Landlock { .. }), None);
     }
-    if says("unshare(1): --map-user") {
-        let mapped = Wrapper::Unshare { levels: 1 };
-        return bundle.rewrapped(|wrapper| *wrapper == Wrapper::UnmappedUid, Some(&mapped));
-    }
     if says("denies calls that bwrap makes") {
         return Some(bundle.seccomp(Seccomp::None));
-    }
-    if says("without --disable-userns") {
-        let root = |root| Wrapper::NestedBwrap { root, disable_userns: true };
-        return [true, false].into_iter().find_map(|user| {
-            let other = Wrapper::NestedBwrap { root: user, disable_userns: false };
-            bundle.clone().rewrapped(|wrapper| *wrapper == root(user), Some(&other))
-        });
-    }
-    if says(
-        "bwrap covers /proc/sys, /proc/sysrq-trigger, /proc/irq and /proc/bus only where its user could write there",
-    ) {
-        let outer = Wrapper::NestedBwrap { root: true, disable_userns: false };
-        let other = Wrapper::NestedBwrap { root: false, disable_userns: false };
-        return bundle.rewrapped(|wrapper| *wrapper == outer, Some(&other));
-    }
-    if says("call setresuid(2) in the program that starts bwrap") || says("set all its ids alike before") {
-        return bundle.rebehind(&["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "--"]);
     }
     if says("follows them one by one, and shows the one that leads back") {
         return Some(bundle.alter("ln -sfn true /usr/bin/to"));

@@ -34,8 +34,8 @@ pub(crate) enum Wrapper {
 /// Where the tree for [`Wrapper::Chroot`] is.
 const TREE: &str = "/var/tmp/bwrap-launch-test.chroot";
 
-/// The user who runs bwrap unless it is to be root.
-const USER: u32 = 61_234;
+/// What starts bwrap as a user.
+pub(crate) const AS_USER: &[&str] = &["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"];
 
 fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
@@ -47,10 +47,10 @@ impl Wrapper {
         match self {
             Self::Chroot { .. } => words(&["chroot", TREE]),
             Self::NestedBwrap { root, disable_userns } => {
-                let ids = [format!("--reuid={USER}"), format!("--regid={USER}")];
                 let mut command = Vec::new();
                 if !root && bundle.uid == 0 {
-                    command = words(&["setpriv", &ids[0], &ids[1], "--clear-groups", "--"]);
+                    command = words(AS_USER);
+                    command.push("--".to_owned());
                 }
                 command.extend(words(&["bwrap", "--bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]));
                 command.push("--unshare-pid".to_owned());

@@ -178,8 +178,8 @@ fn a_holder_is_waited_for_unless_said_otherwise(here: &Here) {
 fn a_holder_does_not_stop_a_deadline(here: &Here) {
     let begin = Instant::now();
     let output =
-        here.shell(&host(), "sleep 4 & echo hello").output_timeout(Duration::from_millis(500)).unwrap();
-    assert!(output.is_none() && begin.elapsed() < Duration::from_secs(3));
+        here.shell(&host(), "sleep 30 & echo hello").output_timeout(Duration::from_millis(500)).unwrap();
+    assert!(output.is_none() && begin.elapsed() < Duration::from_secs(15));
 }
 
 fn a_flood_does_not_stop_a_deadline(here: &Here) {
@@ -187,7 +187,7 @@ fn a_flood_does_not_stop_a_deadline(here: &Here) {
     let mut command = here.command(&host().unshare(Namespaces::PID), "cat");
     command.arg("/dev/zero").capture(Capture::ends(10, 10));
     let output = command.output_timeout(Duration::from_millis(300)).unwrap();
-    assert!(output.is_none() && begin.elapsed() < Duration::from_secs(5));
+    assert!(output.is_none() && begin.elapsed() < Duration::from_secs(15));
 }
 
 fn all_that_was_written_before_the_end_is_there(here: &Here) {

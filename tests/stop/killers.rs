@@ -218,7 +218,7 @@ fn a_bwrap_that_hangs(here: &Here) {
         scope.spawn(|| killer.kill().unwrap());
         assert_eq!(Ending::of(&child.wait()), Ending::Stopped(Stop::Cancel));
     });
-    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
 }
 
 fn a_held_sandbox(here: &Here) {

@@ -175,7 +175,7 @@ pub(crate) fn stand_in(here: &Here, name: &str, body: &str) -> Bwrap {
 }
 
 /// A stand-in's body: it neither reports anything nor ends, and answers questions about itself.
-pub(crate) const HANGS: &str = "exec sleep 6";
+pub(crate) const HANGS: &str = "exec sleep 60";
 
 /// Finds, in a stand-in, the number that follows an option in the arguments file.
 pub(crate) const NUMBER_OF: &str = r#"number_of() { tr '\0' '\n' < /proc/self/fd/"$args" | grep -A1 -x -e "$1" | tail -n 1; }

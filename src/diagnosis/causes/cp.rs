@@ -329,7 +329,19 @@ fn mend_setuid(case: &Case<'_>) -> Vec<Remedy> {
         return vec![told!(CP04, "nixos")];
     }
     let bit = seen.then(|| told!("chmod-u-s", path = path(case)));
-    Vec::new().or(bit).or([told!(CP04, "one-user-id")])
+    Vec::new().or(bit).or([same_ids(case).unwrap_or_else(|| told!(CP04, "one-user-id"))])
+}
+
+/// By a program in front, if ids are known to differ: with those that the kernel goes by, but not root's.
+pub(super) fn same_ids(case: &Case<'_>) -> Option<Remedy> {
+    let process = &case.host.process;
+    let wanted = |effective, real| {
+        differing(effective, real).map(|(effective, real)| if effective == 0 { real } else { effective })
+    };
+    let user = wanted(&process.uid, &process.real_uid).map(|id| format!("--reuid={id}"));
+    let group = wanted(&process.gid, &process.real_gid).map(|id| format!("--regid={id} --keep-groups"));
+    let options: Vec<String> = user.into_iter().chain(group).collect();
+    (!options.is_empty()).then(|| told!("same-ids-by-setpriv", options = options.join(" ")))
 }
 
 /// Seen with 0.8 only; nobody knows why.

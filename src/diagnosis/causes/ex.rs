@@ -32,7 +32,7 @@ rules! {
         "labeling not supported on this system"
     ],
         unless "the sandbox starts in the same way without the label, or fails in another"
-        => environment::label;
+        => environment::label, environment::other_label;
 
     ProgramMissing, Failed, [EXECVP => (ENOENT ENOTDIR EACCES)] => program_missing, program_remedies;
 

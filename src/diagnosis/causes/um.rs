@@ -2,7 +2,7 @@
 
 pub(super) mod nested;
 
-use super::cp::path;
+use super::cp::{path, same_ids};
 use super::pr::remedies::bind_dev;
 use super::prelude::*;
 use crate::diagnosis::launcher::Launcher;
@@ -28,7 +28,7 @@ rules! {
 
     IdsDiffer, Anytime, ["setting up uid map" => (EPERM EACCES)],
         unless "`grep -E '^[UG]id' /proc/self/status` shows the same id twice each"
-        => ids_differ_or_unmapped, |_| vec![told!("same-ids")];
+        => ids_differ_or_unmapped, equal_ids;
 
     OverflowIdTwice, Anytime, ["setting up uid map", "setting up gid map" => (EINVAL)],
         unless "`id -u` and `id -g` print other numbers than /proc/sys/kernel/overflowuid and overflowgid hold"
@@ -43,8 +43,12 @@ rules! {
         => gid_map_denied, |case| match case.apparmor().profile() {
             _ if restricted_gid_map(case).is_some() => lift_restriction(case),
             Some(_) if !ids_differ(case) => permit_in_profile(case),
-            _ => vec![told!("same-ids")],
+            _ => equal_ids(case),
         };
+}
+
+fn equal_ids(case: &Case<'_>) -> Vec<Remedy> {
+    vec![same_ids(case).unwrap_or_else(|| told!("same-ids"))]
 }
 
 /// Rules out whatever is about the maps where bwrap makes no user namespace: only that has any.

@@ -40,6 +40,7 @@ impl SandboxChange {
             Self::AllowUserNamespaces => told!("change-allow-userns"),
             Self::DisableUserNamespaces => told!("change-disable-userns"),
             Self::KeepHostname => told!("change-keep-hostname"),
+            Self::DropLabels => told!("change-drop-labels"),
             Self::DropCapabilities => told!("change-drop-capabilities"),
             Self::OptionalSource { operation: at } => {
                 let instead =

@@ -33,6 +33,8 @@ pub enum SandboxChange {
     DisableUserNamespaces,
     /// Leave the host name as it is.
     KeepHostname,
+    /// Ask for no SELinux label.
+    DropLabels,
     /// Give the command no capabilities that are not there.
     DropCapabilities,
     /// Go on without a source that is not there.
@@ -117,6 +119,7 @@ impl SandboxChange {
             }
             Self::DisableUserNamespaces => return Self::UnshareUser.apply(sandbox).disable_userns(),
             Self::KeepHostname => return changed.unset(Setting::Hostname),
+            Self::DropLabels => return changed.unset(Setting::ExecLabel).unset(Setting::FileLabel),
             Self::DropCapabilities => changed
                 .privileges
                 .capabilities
@@ -177,6 +180,7 @@ mod tests {
             SandboxChange::AllowUserNamespaces,
             SandboxChange::DisableUserNamespaces,
             SandboxChange::KeepHostname,
+            SandboxChange::DropLabels,
             SandboxChange::DropCapabilities,
             SandboxChange::OptionalSource { operation },
             SandboxChange::Remove { operation },
@@ -232,6 +236,8 @@ mod tests {
         let sandbox = Sandbox::new().disable_userns().assert_userns_disabled();
         assert_eq!(SandboxChange::AllowUserNamespaces.apply(&sandbox), Sandbox::new());
         assert_eq!(SandboxChange::KeepHostname.apply(&Sandbox::new().hostname("box")), Sandbox::new());
+        let labelled = Sandbox::new().exec_label("user_t").file_label("tmp_t");
+        assert_eq!(SandboxChange::DropLabels.apply(&labelled), Sandbox::new());
         let moved =
             SandboxChange::CurrentDir { path: "/".into() }.apply(&Sandbox::new().current_dir("/work"));
         assert_eq!(moved, Sandbox::new().current_dir("/"));

@@ -102,3 +102,11 @@ pub(super) fn label(case: &Case<'_>) -> Option<Judgement> {
     let message = case.message()?;
     Some(weigh(High).summary(format!("the security label was refused: {message}")).said(case))
 }
+
+/// Without SELinux there is no other one.
+pub(super) fn other_label(case: &Case<'_>) -> Vec<Remedy> {
+    let supported =
+        case.message().and_then(Message::pattern) != Some("labeling not supported on this system");
+    let may = supported && !case.host.security.selinux_filesystem.is(&false);
+    Remedy::change(SandboxChange::DropLabels).or(may.then(|| told!(EX09, "other-label")))
+}
