@@ -392,6 +392,9 @@ pub fn failure_of(bwrap: &Bwrap, command: &Command, verdict: Verdict) -> Failure
 /// A message that somebody has kept, with what the files of this machine say of it, as they are now: why its program cannot be executed,
 /// and the link that leads nowhere on the way to what bwrap did not find. [`diagnose`](diagnosis::diagnose) looks at no files.
 ///
+/// A program that the message does not name is not looked for. Where the sandbox says nothing of `PATH` and `HOME`, those of this process
+/// are taken, and its rights: have the one look who launched.
+///
 /// ```
 /// use bwrap_launch::diagnosis::{ProgramProblem, Symptom};
 /// use bwrap_launch::{Sandbox, doctor};
@@ -405,8 +408,8 @@ pub fn look(mut symptom: Symptom, sandbox: Option<&Sandbox>, program: Option<&Os
     let Some(message) = symptom.message() else { return symptom };
     let unknown = Sandbox::new();
     let link = broken_link(sandbox.unwrap_or(&unknown), message);
-    let executing = message.stage() == Stage::Exec && symptom.program.is_none();
-    let problem = sandbox.zip(program).filter(|_| executing);
+    let executed = message.subject().filter(|_| message.stage() == Stage::Exec);
+    let problem = sandbox.zip(program).filter(|(_, program)| executed == Some(*program));
     let problem = problem.and_then(|(sandbox, program)| program_problem(sandbox, program, Some(message)));
     symptom.broken_link = symptom.broken_link.or(link);
     symptom.program = symptom.program.or(problem);

@@ -333,10 +333,10 @@ impl Command {
     /// ```
     /// use bwrap_launch::Sandbox;
     /// let mut command = Sandbox::new().ro_bind("/", "/").dev("/dev").command("sh");
-    /// command.args(["-c", "sleep 2 & echo hello"]).output_ends_with_command(true);
+    /// command.args(["-c", "sleep 20 & echo hello"]).output_ends_with_command(true);
     /// let begin = std::time::Instant::now();
     /// assert_eq!(command.output()?.stdout, b"hello\n");
-    /// assert!(begin.elapsed().as_secs() < 2);
+    /// assert!(begin.elapsed().as_secs() < 20);
     /// # Ok::<(), bwrap_launch::Error>(())
     /// ```
     pub fn output_ends_with_command(&mut self, ends: bool) -> &mut Self {
@@ -445,7 +445,7 @@ impl Command {
     /// use bwrap_launch::{Ending, Sandbox, Stop};
     /// let sandbox = Sandbox::new().ro_bind("/", "/").unshare_all();
     /// let mut command = sandbox.command("sh");
-    /// command.args(["-c", "echo half; sleep 60"]).timeout(Duration::from_millis(300));
+    /// command.args(["-c", "echo half; sleep 60"]).timeout(Duration::from_secs(2));
     /// let output = command.output()?;
     /// assert_eq!(output.stdout, b"half\n");
     /// assert_eq!(output.status.ending(), Ending::Stopped(Stop::Timeout));
@@ -465,7 +465,7 @@ impl Command {
     /// let sandbox = Sandbox::new().ro_bind("/", "/").unshare_all();
     /// let mut command = sandbox.command("sh");
     /// command.args(["-c", "trap 'echo tidied; exit 3' TERM; while :; do sleep 0.1; done"]);
-    /// command.timeout(Duration::from_millis(500)).grace(Duration::from_secs(10));
+    /// command.timeout(Duration::from_secs(2)).grace(Duration::from_secs(10));
     /// let output = command.output()?;
     /// assert_eq!((output.stdout.as_slice(), output.status.code()), (&b"tidied\n"[..], Some(3)));
     /// assert_eq!(output.status.stopped(), Some(Stop::Timeout));

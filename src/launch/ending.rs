@@ -8,7 +8,7 @@ use std::fmt;
 /// use std::time::Duration;
 /// use bwrap_launch::{Sandbox, Stop};
 /// let sandbox = Sandbox::new().ro_bind("/", "/").unshare_all();
-/// let status = sandbox.command("sleep").arg("60").timeout(Duration::from_millis(100)).status()?;
+/// let status = sandbox.command("sleep").arg("60").timeout(Duration::from_secs(2)).status()?;
 /// assert_eq!(status.stopped(), Some(Stop::Timeout));
 /// assert_eq!(Stop::Timeout.to_string(), "time limit");
 /// # Ok::<(), bwrap_launch::Error>(())

@@ -125,7 +125,9 @@ pub(crate) fn broken_link(sandbox: &Sandbox, message: &Message) -> Option<Broken
     let path = message.path().filter(|_| message.errno().and_then(Errno::code) == Some(libc::ENOENT))?;
     match message.stage() {
         Stage::Sources => BrokenLink::on_host(path),
-        Stage::Environment => BrokenLink::inside(sandbox, path),
+        Stage::Environment if sandbox.current_dir.as_deref() == Some(path) => {
+            BrokenLink::inside(sandbox, path)
+        }
         Stage::Mounts => {
             let index = sandbox.operations.iter().position(|operation| operation.is_on(path))?;
             BrokenLink::inside(&sandbox.before(index), path)

@@ -82,11 +82,12 @@ impl Keeper {
         if let Some(event) = &self.thread {
             return Ok(Arc::clone(event));
         }
+        // looking at it takes a descriptor for a moment, and it inherits what is there now
+        let context = here();
         let event = Arc::new(event(0)?);
         let own = Arc::clone(&event);
         start(move || keep(&own))?;
-        // it inherits them
-        self.context = Some(here());
+        self.context = Some(context);
         self.thread = Some(Arc::clone(&event));
         Ok(event)
     }

@@ -120,7 +120,7 @@ impl ExitStatus {
     /// let sandbox = Sandbox::new().ro_bind("/", "/").dev("/dev").unshare_all();
     /// let mut command = sandbox.command("sh");
     /// command.args(["-c", "trap 'exit 7' TERM; sleep 60 & wait"]);
-    /// let status = command.timeout(Duration::from_millis(200)).grace(Duration::from_secs(10)).status()?;
+    /// let status = command.timeout(Duration::from_secs(2)).grace(Duration::from_secs(10)).status()?;
     /// assert_eq!((status.stopped(), status.code()), (Some(Stop::Timeout), Some(7)));
     /// # Ok::<(), bwrap_launch::Error>(())
     /// ```

@@ -60,7 +60,7 @@ impl Failure {
     /// let error = command.stderr(Stdio::null()).spawn()?.wait().unwrap_err();
     /// let failure = error.failure().unwrap();
     /// assert_eq!((failure.heard(), failure.message()), (Heard::Lost, None));
-    /// let failure = failure.ask_again(Duration::from_secs(1));
+    /// let failure = failure.ask_again(Duration::from_secs(5));
     /// assert_eq!(failure.heard(), Heard::AskedAgain);
     /// assert_eq!(failure.message().unwrap().path().unwrap(), "/nonexistent");
     /// # Ok::<(), bwrap_launch::Error>(())

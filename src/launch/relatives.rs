@@ -186,6 +186,9 @@ fn below(root: i32, first: &Handle, met: impl Fn(&Handle), late: Option<Instant>
 /// How long a process may take to stop, or several together.
 const STOPPING: Duration = Duration::from_millis(200);
 
+/// How long nobody may say where a process waits that no signal stops, before it is taken to stand still.
+const UNKNOWN: Duration = Duration::from_millis(20);
+
 fn stop_all(root: i32, first: &Handle, stopped: bool, late: Option<Instant>, frugal: bool) -> Found {
     let stop = |process: &Handle| {
         let _ = process.signal(Signal::STOP);
@@ -193,6 +196,7 @@ fn stop_all(root: i32, first: &Handle, stopped: bool, late: Option<Instant>, fru
     let (mut found, mut complete) = below(root, first, stop, late, frugal);
     let mut known: BTreeSet<i32> = found.iter().map(Relative::pid).collect();
     let deadline = Instant::now() + STOPPING;
+    let deadline = late.map_or(deadline, |late| late.min(deadline));
     let mut next = 0;
     while next <= found.len() {
         if left(late).is_zero() {
@@ -200,8 +204,8 @@ fn stop_all(root: i32, first: &Handle, stopped: bool, late: Option<Instant>, fru
         }
         let once_more = |pid: i32, handle: &Handle| {
             let stops = next > 0 || stopped;
-            while stops && !is_still(pid, handle) && Instant::now() < deadline {
-                thread::sleep(Duration::from_micros(100));
+            if stops && !handle.has_ended(Duration::ZERO).unwrap_or(true) {
+                wait_until_still(pid, deadline);
             }
             children_but(pid, handle, &known, frugal)
         };
@@ -226,29 +230,50 @@ fn stop_all(root: i32, first: &Handle, stopped: bool, late: Option<Instant>, fru
     (found, complete)
 }
 
-/// Whether no thread of a process that was stopped runs any more, as far as `/proc` tells.
-fn is_still(pid: i32, handle: &Handle) -> bool {
-    handle.has_ended(Duration::ZERO).unwrap_or(true) || has_stopped(pid)
+/// Waits until no thread of a process that was stopped runs any more, as far as `/proc` tells.
+fn wait_until_still(pid: i32, deadline: Instant) {
+    let mut unknown = None;
+    while Instant::now() < deadline {
+        match standing(pid) {
+            Standing::Still => return,
+            Standing::Unknown if unknown.get_or_insert_with(Instant::now).elapsed() >= UNKNOWN => return,
+            Standing::Unknown => {}
+            Standing::Moving => unknown = None,
+        }
+        thread::sleep(Duration::from_micros(100));
+    }
 }
 
-fn has_stopped(pid: i32) -> bool {
-    let still = |directory: &str| {
-        stat_in(directory).map_or(true, |stat| match stat.state {
-            'D' => waits_for_vfork(directory),
-            state => "TtZXx".contains(state),
-        })
+/// How a process stands that was stopped, the least still of its threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    Still,
+    /// It waits, and nobody says for what.
+    Unknown,
+    Moving,
+}
+
+fn standing(pid: i32) -> Standing {
+    let of_thread = |directory: &str| match stat_in(directory).map_or('X', |stat| stat.state) {
+        'D' => waiting(directory),
+        state if "TtZXx".contains(state) => Standing::Still,
+        _ => Standing::Moving,
     };
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    threads.filter_map(|thread| thread.path().to_str().map(str::to_owned)).all(|thread| still(&thread))
+    let threads = threads.filter_map(|thread| thread.path().to_str().map(of_thread));
+    threads.max().unwrap_or(Standing::Still)
 }
 
-/// Whether a thread that no signal stops (D) waits for the child of a vfork(2): it has made that already, which was stopped before it
+/// How a thread stands that no signal stops (D). One that waits for the child of a vfork(2) has made that already, which was stopped before it
 /// executed anything. In the middle of a fork(2) it may wait for its own memory, which others look at. Nobody says where a thread is that
-/// runs again by now.
-fn waits_for_vfork(directory: &str) -> bool {
+/// runs again by now; where nobody ever says, it waits for a child.
+fn waiting(directory: &str) -> Standing {
     let places = ["vfork", "kernel_clone", "do_fork"];
-    fs::read_to_string(format!("{directory}/wchan"))
-        .map_or(true, |place| places.iter().any(|name| place.contains(name)))
+    match fs::read_to_string(format!("{directory}/wchan")).as_deref() {
+        Err(_) | Ok("" | "0") => Standing::Unknown,
+        Ok(place) if places.iter().any(|name| place.contains(name)) => Standing::Still,
+        Ok(_) => Standing::Moving,
+    }
 }
 
 /// Kills a child of ours on which no handle can be had, and all that descends from it, by number: nobody has waited for the child, and
@@ -260,9 +285,7 @@ pub(super) fn kill_by_number(child: Pid) {
         let _ = kill_process(pid, Signal::STOP);
         let number = pid.as_raw_pid();
         if own_proc().is_ok() {
-            while !has_stopped(number) && Instant::now() < deadline {
-                thread::sleep(Duration::from_micros(100));
-            }
+            wait_until_still(number, deadline);
             let children = children_in(&format!("/proc/{number}"), number).unwrap_or_default();
             found.extend(children.into_iter().filter_map(Pid::from_raw));
         }

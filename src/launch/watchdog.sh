@@ -40,7 +40,8 @@ stop_children() {
     done
 }
 
-# Whether a thread of process $1 has not stopped yet. `unknown` is how often in a row nobody has said where one waits.
+# Whether a thread of process $1 has not stopped yet. `unknown` is at how many moments in a row nobody has said where one waits, `asked` the
+# last of them.
 is_moving() {
     for thread in "$1"/task/*; do
         look_at "$thread"
@@ -61,7 +62,10 @@ waits_for_vfork() {
     read -r place <"$1/wchan"
     case $place in
     *vfork* | *kernel_clone* | *do_fork*) return 0 ;;
-    '' | 0) [ "$unknown" -ge 5 ] || { unknown=$((unknown + 1)) && return 1; } ;;
+    '' | 0)
+        [ "$now" = "$asked" ] || unknown=$((unknown + 1)) asked=$now
+        [ "$unknown" -gt 3 ]
+        ;;
     *) unknown=0 && return 1 ;;
     esac
 }
@@ -85,7 +89,7 @@ fell() {
     fresh=$all
     while [ -n "$fresh" ]; do
         for process in $fresh; do
-            unknown=0
+            unknown=0 asked=
             while [ "$patience" -gt 0 ] && is_moving "$process"; do
                 before=$now
                 is_late "$2" && return 1

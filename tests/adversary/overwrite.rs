@@ -6,15 +6,17 @@ use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bwrap_launch::{Bwrap, Descriptor, Lint, Namespaces, Sandbox};
 
-use crate::common::{Here, host};
-use crate::support::eventually;
+use crate::common::{Here, host, within};
 
 /// How long the attacker goes on trying once the sandbox has ended, and what it leaves when it has given up.
 const TRIES: u32 = 100;
+
+/// For how long at most.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A helper: opens the executables of all processes that it sees and that are a bwrap, starts a daemon, and ends; the daemon
 /// tries to open them for writing for a second.
@@ -32,7 +34,7 @@ pub(crate) fn overwrite(arguments: &[String]) {
             .spawn();
         drop(child.unwrap());
         // it has opened what it can before its parent ends
-        assert!(eventually(|| Path::new(&format!("{log}.open")).exists()));
+        assert!(within(Duration::from_secs(60), || Path::new(&format!("{log}.open")).exists()));
         return;
     }
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -41,14 +43,21 @@ pub(crate) fn overwrite(arguments: &[String]) {
     let executables = processes.map(|entry| entry.path().join("exe")).filter(named);
     let open: Vec<File> = executables.filter_map(|path| File::open(path).ok()).collect();
     fs::write(format!("{log}.open"), open.len().to_string()).unwrap();
-    let tries = if name.ends_with("hurry") { u32::MAX } else { TRIES };
-    for _ in 0..tries {
+    let mut tries = if name.ends_with("hurry") { u32::MAX } else { TRIES };
+    let patience = Instant::now() + PATIENCE;
+    while tries > 0 && Instant::now() < patience {
+        let mut runs = false;
         for file in &open {
             let again = format!("/proc/self/fd/{}", file.as_raw_fd());
-            if let Ok(mut file) = File::options().write(true).open(again) {
-                let _ = file.write_all(b"#!OWNED\n");
+            match File::options().write(true).open(again) {
+                Ok(mut file) => {
+                    let _ = file.write_all(b"#!OWNED\n");
+                }
+                Err(error) => runs |= error.kind() == std::io::ErrorKind::ExecutableFileBusy,
             }
         }
+        // as long as somebody runs it, nobody can
+        tries -= u32::from(!runs);
         // a PID namespace leaves no more than microseconds
         if !name.ends_with("hurry") {
             std::thread::sleep(Duration::from_millis(10));
@@ -118,8 +127,10 @@ pub(crate) fn cve_2019_5736_the_hosts_bwrap_stays_as_it_is(here: &Here) {
     let all = shapes(here);
     // each with a bwrap of its own
     let directory = packed(here);
+    // and a name that no other attacker looks for, who may see it, too
+    let own = std::process::id();
     let copies: Vec<PathBuf> =
-        (0..all.len()).map(|index| directory.join(format!("bwrap-{index}-copy"))).collect();
+        (0..all.len()).map(|index| directory.join(format!("bwrap-{own}-{index}-copy"))).collect();
     for path in &copies {
         fs::copy(here.bwrap.path(), path).unwrap();
         fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
@@ -165,7 +176,7 @@ fn attack(here: &Here, path: &Path, (name, sandbox): Shape) -> (String, bool, bo
     assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     // with a PID namespace the daemon has ended, too
     let done = PathBuf::from(format!("{}.done", log.display()));
-    let patience = Duration::from_millis(if name.contains("PID") { 200 } else { 20_000 });
+    let patience = Duration::from_millis(if name.contains("PID") { 200 } else { 40_000 });
     crate::common::within(patience, || done.exists());
     (name, fs::read(path).unwrap() != before, linted)
 }

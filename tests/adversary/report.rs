@@ -59,7 +59,7 @@ const DEEDS: [(&str, Deed); 5] = [
 /// A process with a child, neither of which is the sandbox's.
 fn somebody() -> Process {
     let mut somebody = Program::new("sh");
-    somebody.args(["-c", "sleep 60 & echo; wait"]).stdout(std::process::Stdio::piped());
+    somebody.args(["-c", "sleep 300 & echo; wait"]).stdout(std::process::Stdio::piped());
     let mut somebody = somebody.spawn().unwrap();
     std::io::Read::read_exact(somebody.stdout.as_mut().unwrap(), &mut [0]).unwrap();
     somebody
@@ -75,7 +75,7 @@ pub(crate) fn a_command_names_another_process_in_bwraps_report(here: &Here) {
         skip("only root without a user namespace reaches bwrap's report");
     }
     // another one that this crate has started meanwhile
-    let mut other = here.shell(&host().unshare(Namespaces::PID), "exec sleep 60").spawn().unwrap();
+    let mut other = here.shell(&host().unshare(Namespaces::PID), "exec sleep 300").spawn().unwrap();
     other.wait_ready().unwrap();
     let other_pid = other.sandbox_pid().unwrap();
     let mut replaced = 0;

@@ -16,7 +16,7 @@ use nix::unistd::ForkResult;
 use crate::cases;
 use crate::common::{Case, Here, asleep, host, skip};
 use crate::inventory::{Inventory, sandboxes, unchanged};
-use crate::support::{Kind, Numbers, SETTLE, eventually, judge, kill_holders, released, share};
+use crate::support::{Kind, Numbers, SETTLE, eventually, judge, released_or_killed, share};
 use crate::thief::{beside_a_fork_and_a_thief, load};
 
 pub(crate) const CASES: &[Case] = cases![
@@ -420,10 +420,7 @@ fn kill_caller(here: &Here, way: &str, before: impl FnOnce(&PipeReader)) -> (boo
     before(&holders);
     caller.kill().unwrap();
     caller.wait().unwrap();
-    let left = !released(&holders, SETTLE);
-    if left {
-        kill_holders(&holders);
-    }
+    let left = !released_or_killed(&holders, SETTLE);
     let mut written = Vec::new();
     holders.read_to_end(&mut written).unwrap();
     (left, written)

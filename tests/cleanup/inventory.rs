@@ -89,7 +89,7 @@ fn rest() {
         fs::read_to_string(format!("/proc/self/task/{task}/comm"))
             .is_ok_and(|name| name.trim() == "bwrap-keeper")
     };
-    let deadline = Instant::now() + Duration::from_secs(1);
+    let deadline = Instant::now() + Duration::from_secs(3);
     while names("/proc/self/task").iter().any(is_keeper) && Instant::now() < deadline {
         sleep(Duration::from_millis(10));
     }

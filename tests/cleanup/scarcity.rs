@@ -52,7 +52,7 @@ fn descriptors_run_out(here: &Here) {
                     last = launch(&mut command);
                     limit(soft);
                     drop(command);
-                    assert!(start.elapsed() < SETTLE, "{what} took {:?}", start.elapsed());
+                    assert!(start.elapsed() < 4 * SETTLE, "{what} took {:?}", start.elapsed());
                     assert!(released(&holders, SETTLE), "{what}: {last:?}");
                     assert!(!matches!(last, Kind::Undecided(_) | Kind::Invalid), "{what}: {last:?}");
                 }
@@ -76,7 +76,7 @@ fn a_kill_needs_no_descriptors(here: &Here) {
     let mut numbers = Numbers::new(5);
     for sandbox in sandboxes() {
         for left in 0..4 {
-            let running = leaves_nothing(here, &sandbox, "echo; exec sleep 10", |command| {
+            let running = leaves_nothing(here, &sandbox, "echo; exec sleep 60", |command| {
                 let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
                 child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
                 let taken = starve(left);
@@ -86,7 +86,7 @@ fn a_kill_needs_no_descriptors(here: &Here) {
                 kind
             });
             assert_eq!(running, Kind::Ran(137), "{left} left, {sandbox}");
-            let early = leaves_nothing(here, &sandbox, "exec sleep 10", |command| {
+            let early = leaves_nothing(here, &sandbox, "exec sleep 60", |command| {
                 let mut child = command.spawn().unwrap();
                 let taken = starve(left);
                 numbers.pause(3000);
@@ -106,7 +106,7 @@ fn a_kill_that_would_miss_the_command_is_refused(here: &Here) {
     let (_reader, writer) = std::io::pipe().unwrap();
     let sandbox = host().sync_fd(writer);
     for left in 0..3 {
-        let kind = leaves_nothing(here, &sandbox, "echo; exec sleep 10", |command| {
+        let kind = leaves_nothing(here, &sandbox, "echo; exec sleep 60", |command| {
             let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
             child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
             let taken = starve(left);

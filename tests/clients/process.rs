@@ -105,7 +105,7 @@ fn a_signal_to_the_group_ends_it_all(here: &Here) {
     kill_process_group(group, Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().signal(), Some(Signal::TERM.as_raw()));
     let gone = || rustix::process::test_kill_process_group(group).is_err();
-    assert!(within(Duration::from_secs(5), gone), "something of the group is left");
+    assert!(within(Duration::from_secs(30), gone), "something of the group is left");
 }
 
 fn it_stops_and_goes_on(here: &Here) {
@@ -115,9 +115,9 @@ fn it_stops_and_goes_on(here: &Here) {
         stat.rsplit(')').next().unwrap().trim_start().starts_with(state)
     };
     kill_process(pid(&child), Signal::STOP).unwrap();
-    assert!(within(Duration::from_secs(5), || is("T")));
+    assert!(within(Duration::from_secs(30), || is("T")));
     kill_process(pid(&child), Signal::CONT).unwrap();
-    assert!(within(Duration::from_secs(5), || is("S")));
+    assert!(within(Duration::from_secs(30), || is("S")));
     child.kill().unwrap();
     child.wait().unwrap();
 }
@@ -127,7 +127,7 @@ fn nobody_watches_a_command_that_runs(here: &Here) {
     let id = child.id();
     let children = || std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
     // bwrap reaps it
-    assert!(within(Duration::from_secs(5), || children().split_whitespace().count() == 1), "{}", children());
+    assert!(within(Duration::from_secs(30), || children().split_whitespace().count() == 1), "{}", children());
     let executed =
         std::fs::metadata(format!("/proc/{id}/exe")).map(|meta| std::os::unix::fs::MetadataExt::ino(&meta));
     let wanted = std::fs::metadata(real(here)).map(|meta| std::os::unix::fs::MetadataExt::ino(&meta));

@@ -375,7 +375,7 @@ impl Stage {
         };
         // a case that hangs is a failure, not the end of the run
         let mut process = Process::new("timeout");
-        process.args(["--kill-after=5", if is_longer() { "1800" } else { "120" }]);
+        process.args(["--kill-after=5", if is_longer() { "1800" } else { "300" }]);
         if user && self.root {
             let (uid, gid) = user_ids();
             process.args(["setpriv", &format!("--reuid={uid}"), &format!("--regid={gid}"), "--clear-groups"]);

@@ -186,7 +186,7 @@ fn reports_end_while_the_child_is_held(here: &Here) {
         let (mut reader, writer) = std::io::pipe().unwrap();
         let mut child = here.command(&sandbox(writer), "true").spawn().unwrap();
         assert!(child.wait().unwrap().success());
-        let patience = Timespec { tv_sec: 2, tv_nsec: 0 };
+        let patience = Timespec { tv_sec: 30, tv_nsec: 0 };
         let mut read = [0; 4096];
         let mut ended = false;
         while !ended {

@@ -292,7 +292,7 @@ fn hundreds() -> usize {
 
 fn sleeper(here: &Here) -> Command {
     let mut command = here.command(&host().unshare_all().die_with_parent(), "sleep");
-    command.arg("60").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.arg("600").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
 

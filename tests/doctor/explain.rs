@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use bwrap_launch::diagnosis::Cause;
 
+use crate::check::put_script;
 use crate::schema::assert_valid;
 use crate::{DOCTOR, ROOT, Said, ask, ask_with_input, needs, said};
 
@@ -406,8 +407,7 @@ fn paste(directory: &Path, block: &str) -> Said {
     let bin = directory.join("bin");
     std::fs::create_dir(&bin).unwrap();
     for name in ["apparmor_parser", "docker", "semodule", "systemctl"] {
-        std::fs::write(bin.join(name), "#!/bin/sh\necho ${0##*/} \"$@\"\n").unwrap();
-        std::fs::set_permissions(bin.join(name), Permissions::from_mode(0o755)).unwrap();
+        put_script(&bin.join(name), "#!/bin/sh\necho ${0##*/} \"$@\"\n");
     }
     let script = block.replace("/etc/", &format!("{}/etc/", directory.display()));
     let mut shell = Command::new("sh");

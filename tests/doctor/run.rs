@@ -18,7 +18,8 @@ fn shell(script: &str) -> crate::Said {
 /// A copy where everybody may execute it.
 fn copied(directory: &tempfile::TempDir, program: &Path, mode: u32) -> PathBuf {
     let path = directory.path().join(program.file_name().unwrap());
-    std::fs::copy(program, &path).unwrap();
+    // by somebody else: what this process had open for writing could not be executed while a test forks
+    assert!(Command::new("cp").args([program, &path]).status().unwrap().success());
     std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
     std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
     path
@@ -535,11 +536,9 @@ fn a_limit_on_files_is_told_of() {
 fn a_script_in_bwraps_place_that_closes_descriptors_is_told_of() {
     needs!(ROOT);
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("bwrap");
-    let script = "#!/bin/sh\nfor i in 3 4 5 6 7 8 9; do eval \"exec $i>&-\"; done\nexec bwrap \"$@\"\n";
-    std::fs::write(&path, script).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let said = ask(&line(&["--bwrap", path.to_str().unwrap()], &["true"]));
+    let script = "for i in 3 4 5 6 7 8 9; do eval \"exec $i>&-\"; done\nexec bwrap \"$@\"";
+    let path = write_script(&directory, script);
+    let said = ask(&line(&["--bwrap", &path], &["true"]));
     assert_eq!(said.status, 125);
     for text in ["was closed on the way to it", "Start bwrap itself", "AR01"] {
         assert!(

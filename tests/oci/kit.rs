@@ -142,10 +142,15 @@ fn what_cannot_start_says_so() {
 
 fn what_hangs_is_killed() {
     for bundle in [Bundle::docker(), Bundle::docker().pids_limit(20)] {
-        let began = Instant::now();
-        let ended = bundle.timeout(Duration::from_secs(4)).run("sh", &["-c", "echo so; sleep 77077"], b"");
-        assert_eq!((ended.status, ended.stdout.as_str()), (Status::TimedOut, "so\n"));
-        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+        // as long as it takes to start
+        let started = [4, 15, 45].map(Duration::from_secs).into_iter().any(|limit| {
+            let began = Instant::now();
+            let ended = bundle.clone().timeout(limit).run("sh", &["-c", "echo so; sleep 77077"], b"");
+            assert_eq!(ended.status, Status::TimedOut);
+            assert!(began.elapsed() < limit + Duration::from_secs(30), "{:?}", began.elapsed());
+            ended.stdout == "so\n"
+        });
+        assert!(started);
     }
     assert_eq!(processes("sleep\x0077077"), 0);
 }
@@ -183,7 +188,7 @@ fn killed_tests_leave_no_process() {
     until(0);
     assert_eq!(groups(test.id()).is_empty(), !crate::stage::hierarchical());
     // the next one cleans up; zombies take a moment to leave
-    let deadline = Instant::now() + Duration::from_secs(3);
+    let deadline = Instant::now() + Duration::from_secs(30);
     while !groups(test.id()).is_empty() && Instant::now() < deadline {
         crate::stage::sweep();
         thread::sleep(Duration::from_millis(10));

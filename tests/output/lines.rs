@@ -43,12 +43,13 @@ fn both_streams_come(here: &Here) {
 }
 
 fn lines_come_when_they_are_written(here: &Here) {
-    let mut child = piped(&mut here.shell(&host(), "echo one; sleep 0.5; echo two"));
+    let (answer, mut writer) = std::io::pipe().unwrap();
+    let mut command = here.shell(&host(), "echo one; read answer; echo two");
+    let mut child = piped(command.stdin(Stdio::from(answer)));
     let mut lines = child.lines(100);
     assert_eq!(lines.next().unwrap().unwrap().text(), "one");
-    let first = Instant::now();
+    writer.write_all(b"\n").unwrap();
     assert_eq!(lines.next().unwrap().unwrap().text(), "two");
-    assert!(first.elapsed() > Duration::from_millis(300));
     assert!(lines.next().is_none() && lines.next().is_none());
 }
 
@@ -94,7 +95,7 @@ fn a_deadline_loses_nothing(here: &Here) {
         }
     }
     assert_eq!(seen, ["1", "2", "3", "4", "5"]);
-    assert!(late > 5, "{late}");
+    assert!(late > 0);
     assert_eq!(lines.next_timeout(Duration::ZERO).unwrap(), NextLine::End);
 }
 

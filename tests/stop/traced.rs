@@ -17,7 +17,12 @@ pub(crate) const CASES: &[Case] = cases![
 ];
 
 /// Launches a tracer in a PID namespace, in the background if there is a word more. Returns what all of its processes hold.
-fn tracer(here: &Here, words: &[&str], set: impl FnOnce(&mut Command)) -> (Child, PipeReader) {
+fn tracer(here: &Here, words: &[&str]) -> (Child, PipeReader) {
+    tracer_with(here, words, |_| {}).unwrap()
+}
+
+/// The same, if it gets so far before it is stopped.
+fn tracer_with(here: &Here, words: &[&str], set: impl FnOnce(&mut Command)) -> Option<(Child, PipeReader)> {
     let program = here.compiled("traced", include_str!("traced.c"));
     let mut command = here.command(&host().unshare(Namespaces::PID).proc("/proc"), program.to_str().unwrap());
     command.args(["x"]).args(words).stdin(Stdio::null()).stdout(Stdio::piped());
@@ -26,19 +31,21 @@ fn tracer(here: &Here, words: &[&str], set: impl FnOnce(&mut Command)) -> (Child
     let mut child = command.spawn().unwrap();
     drop(command);
     let mut said = [0];
-    child.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
+    if child.stdout.as_mut().unwrap().read_exact(&mut said).is_err() {
+        let _ = child.wait();
+        return None;
+    }
     if said != *b"y" {
         child.kill().unwrap();
         child.wait().unwrap();
         skip("tracing process 1 is denied here (kernel.yama.ptrace_scope, a filter)");
     }
-    (child, holders)
+    Some((child, holders))
 }
 
 fn a_tracer_of_process_1_is_stopped_in_every_way(here: &Here) {
-    let limit = Duration::from_millis(200);
     for way in ["kill", "terminate"] {
-        let (mut child, holders) = tracer(here, &[], |_| {});
+        let (mut child, holders) = tracer(here, &[]);
         match way {
             "kill" => child.kill().unwrap(),
             _ => child.killer().terminate(Duration::from_millis(50)).unwrap(),
@@ -46,24 +53,29 @@ fn a_tracer_of_process_1_is_stopped_in_every_way(here: &Here) {
         assert_eq!(Ending::of(&child.wait()), Ending::Stopped(Stop::Cancel), "{way}");
         assert!(released(&holders, SETTLE), "{way}");
     }
-    let (mut child, holders) = tracer(here, &[], |command| {
-        command.timeout(limit);
+    // its time begins with the launch
+    let in_time = [200, 2_000, 20_000].into_iter().find_map(|limit| {
+        tracer_with(here, &[], |command| {
+            command.timeout(Duration::from_millis(limit));
+        })
     });
+    let (mut child, holders) = in_time.unwrap();
     assert_eq!(Ending::of(&child.wait()), Ending::Stopped(Stop::Timeout));
     assert!(released(&holders, SETTLE), "timeout");
-    let (child, holders) = tracer(here, &[], |command| {
+    let dropped = tracer_with(here, &[], |command| {
         command.kill_on_drop(true);
     });
+    let (child, holders) = dropped.unwrap();
     drop(child);
     assert!(released(&holders, SETTLE), "drop");
     // nobody waits for it
-    let (child, holders) = tracer(here, &[], |_| {});
+    let (child, holders) = tracer(here, &[]);
     child.killer().kill().unwrap();
     assert!(released(&holders, SETTLE), "killed and not waited for");
 }
 
 fn a_tracer_of_process_1_is_killed_while_another_thread_waits(here: &Here) {
-    let (mut child, holders) = tracer(here, &[], |_| {});
+    let (mut child, holders) = tracer(here, &[]);
     let killer = child.killer();
     let waiting = std::thread::spawn(move || Ending::of(&child.wait()));
     std::thread::sleep(Duration::from_millis(100));
@@ -73,7 +85,7 @@ fn a_tracer_of_process_1_is_killed_while_another_thread_waits(here: &Here) {
 }
 
 fn a_tracer_of_process_1_in_the_background(here: &Here) {
-    let (mut child, holders) = tracer(here, &["background"], |_| {});
+    let (mut child, holders) = tracer(here, &["background"]);
     assert_eq!(child.wait().unwrap().code(), Some(3));
     assert!(released(&holders, SETTLE), "nothing of a PID namespace is left after that");
 }

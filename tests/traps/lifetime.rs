@@ -106,7 +106,7 @@ fn reported_namespaces_are_the_new_ones(here: &Here) {
 /// Trap 2: bwrap returns before background processes end; with a PID namespace they end with the command.
 fn background_processes_end_with_their_namespace(here: &Here) {
     let mark = here.scratch.join("mark");
-    let script = format!("(sleep 1; : > {}) & exit 5", mark.display());
+    let script = format!("(sleep 30; : > {}) & exit 5", mark.display());
     for sandbox in [
         host().unshare(Namespaces::PID),
         host().unshare_all().die_with_parent(),
@@ -255,7 +255,7 @@ pub(crate) fn leaving(arguments: &[String]) {
     let bwrap = Bwrap::at(&arguments[0]).unwrap();
     let sandbox = host().unshare_all().die_with_parent();
     let mut command = sandbox.command("sleep");
-    command.arg("8").bwrap(&bwrap);
+    command.arg("60").bwrap(&bwrap);
     let mut child = command.spawn().unwrap();
     child.wait_ready().unwrap();
     // sooner, bwrap has moments in which nobody tells it (see Sandbox::die_with_parent)

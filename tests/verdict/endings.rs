@@ -119,7 +119,7 @@ fn daemons_do_not_outlive_their_namespace(here: &Here) {
         let start = Instant::now();
         let output = command.output().unwrap();
         assert_eq!(output.status.code(), Some(4), "{script}");
-        assert!(start.elapsed() < Duration::from_secs(10), "{script}: {:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(40), "{script}: {:?}", start.elapsed());
         drop(command);
         assert!(released(&holders, SETTLE), "{script}");
     }
@@ -141,7 +141,7 @@ fn a_background_process_may_fill_one_stream_and_hold_the_other(here: &Here) {
         let holders = watch(&mut command);
         let (sender, receiver) = std::sync::mpsc::channel();
         std::thread::spawn(move || sender.send(command.output()));
-        let output = receiver.recv_timeout(Duration::from_secs(10));
+        let output = receiver.recv_timeout(Duration::from_secs(40));
         kill_holders(&holders);
         let output = output.unwrap_or_else(|_| panic!("stuck: {script}")).unwrap();
         assert_eq!(output.status.code(), Some(4));

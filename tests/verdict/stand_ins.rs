@@ -8,8 +8,8 @@ use nix::sys::signal::{Signal, kill};
 use crate::cases;
 use crate::common::{Case, Here, host, skip};
 use crate::support::{
-    Kind, Mark, NUMBER_OF, SETTLE, both_writable, eventually, in_turn, kill_holders, released, stand_in,
-    watch,
+    Kind, Mark, NUMBER_OF, SETTLE, both_writable, eventually, in_turn, released, released_or_killed,
+    stand_in, watch,
 };
 
 pub(crate) const CASES: &[Case] = cases![
@@ -119,7 +119,7 @@ fn a_bwrap_whose_socket_is_kept(here: &Here) {
     let outcome = command.bwrap(&bwrap).stderr(Stdio::null()).status();
     assert_eq!(Kind::of(&outcome), Kind::NotExecuted);
     drop(command);
-    assert!(released(&holders, SETTLE + Duration::from_secs(1)) || kill_holders(&holders) == 0);
+    assert!(released_or_killed(&holders, SETTLE + Duration::from_secs(1)));
 }
 
 /// What becomes of the command bwrap's monitor does not care about, until it comes to watch: what it cannot do then, as under a

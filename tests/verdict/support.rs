@@ -124,6 +124,15 @@ pub(crate) fn eventually(is_so: impl FnMut() -> bool) -> bool {
     within(SETTLE, is_so)
 }
 
+/// Whether nobody holds the other end of a pipe any more, or soon; else it is killed.
+pub(crate) fn released_or_killed(reader: &PipeReader, patience: Duration) -> bool {
+    let all = released(reader, patience);
+    if !all {
+        kill_holders(reader);
+    }
+    all
+}
+
 /// Kills every process but this one that holds the other end of a pipe, and says how many there were.
 pub(crate) fn kill_holders(reader: &PipeReader) -> usize {
     let holders = holders(reader);

@@ -146,7 +146,10 @@ fn diagnose(task: &Explain, message: &[u8], format: Format) -> Result<()> {
     };
     let diagnosis = match &line {
         Some(line) => {
-            let symptom = look(Some(&line.sandbox), line.command.as_ref().map(Command::get_program));
+            // what its unknown words stand for may be what was there
+            let known = line.unknown.is_empty();
+            let program = line.command.as_ref().map(Command::get_program).filter(|_| known);
+            let symptom = look(Some(&line.sandbox).filter(|_| known), program);
             diagnosis::diagnose_pasted(&symptom, &host, Some(&line.sandbox))
         }
         None => with_line_of(message, look, &host),

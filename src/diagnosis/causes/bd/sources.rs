@@ -38,7 +38,7 @@ pub(super) fn missing(case: &Case<'_>) -> Option<Judgement> {
             format!("{}: {} {state}", part(&spot), path.display())
         })
         .said(case)
-        .heard(case, broken.map(|_| "the launcher looked where the link leads"))
+        .heard(case, broken.map(|_| "on this machine, where the link leads"))
         .asked(case, path.is_relative().then_some(RELATIVE));
     Some(if is_descriptor(path) {
         found.asked(case, "the path is a descriptor: what it stands for was deleted, or never had a name")
