@@ -186,8 +186,8 @@ fn below(root: i32, first: &Handle, met: impl Fn(&Handle), late: Option<Instant>
 /// How long a process may take to stop, or several together.
 const STOPPING: Duration = Duration::from_millis(200);
 
-/// How long nobody may say where a process waits that no signal stops, before it is taken to stand still.
-const UNKNOWN: Duration = Duration::from_millis(20);
+/// For how long, and how many looks in a row, nobody may say where a process waits that no signal stops, before it is taken to stand still.
+const UNKNOWN: (Duration, u32) = (Duration::from_millis(20), 4);
 
 fn stop_all(root: i32, first: &Handle, stopped: bool, late: Option<Instant>, frugal: bool) -> Found {
     let stop = |process: &Handle| {
@@ -236,8 +236,13 @@ fn wait_until_still(pid: i32, deadline: Instant) {
     while Instant::now() < deadline {
         match standing(pid) {
             Standing::Still => return,
-            Standing::Unknown if unknown.get_or_insert_with(Instant::now).elapsed() >= UNKNOWN => return,
-            Standing::Unknown => {}
+            Standing::Unknown => {
+                let (since, looks) = unknown.get_or_insert_with(|| (Instant::now(), 0));
+                *looks += 1;
+                if since.elapsed() >= UNKNOWN.0 && *looks >= UNKNOWN.1 {
+                    return;
+                }
+            }
             Standing::Moving => unknown = None,
         }
         thread::sleep(Duration::from_micros(100));

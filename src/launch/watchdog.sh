@@ -63,7 +63,7 @@ waits_for_vfork() {
     case $place in
     *vfork* | *kernel_clone* | *do_fork*) return 0 ;;
     '' | 0)
-        [ "$now" = "$asked" ] || unknown=$((unknown + 1)) asked=$now
+        [ "$now" = "${asked:-none}" ] || unknown=$((unknown + 1)) asked=$now
         [ "$unknown" -gt 3 ]
         ;;
     *) unknown=0 && return 1 ;;
@@ -93,7 +93,7 @@ fell() {
             while [ "$patience" -gt 0 ] && is_moving "$process"; do
                 before=$now
                 is_late "$2" && return 1
-                [ "$now" = "$before" ] || patience=$((patience - 1))
+                [ "${now:-none}" = "$before" ] || patience=$((patience - 1))
             done
             stop_children "$process"
             is_late "$2" && return 1
@@ -103,8 +103,9 @@ fell() {
     for process in $all; do kill -KILL "$process"; done
 }
 
-# Sets `now`, in hundredths of a second.
+# Sets `now`, in hundredths of a second; to nothing where /proc is without a clock, and looks count then.
 look_at_clock() {
+    now=
     read -r now rest <uptime
     now=${now%.*}${now#*.}
 }

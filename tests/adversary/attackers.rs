@@ -175,8 +175,8 @@ pub(crate) fn a_command_forges_its_failure(here: &Here) {
     }
     assert!(wrong.is_empty(), "these ran:\n{}", wrong.join("\n"));
     println!("{forged} were forged");
-    // those without a process 1 always are; on a busy machine that one has closed everything by then
-    assert!(forged >= 15, "only {forged} were forged");
+    // the 15 without a process 1 always are; on a busy machine that one has often closed everything by then
+    assert!(forged > 15, "only {forged} were forged");
 }
 
 /// A terminal's two ends, with nobody at the first.

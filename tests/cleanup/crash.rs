@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child as Process, Command as StdCommand, Stdio as ProcessStdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bwrap_launch::{Bwrap, Command, Namespaces, Pool, Sandbox, Stdio};
 use nix::sys::signal::{Signal, kill};
@@ -48,6 +48,9 @@ const TRACES: &str = "import ctypes, os, signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 os.write(1, b'up\\n' if ctypes.CDLL(None).ptrace(0x4206, 1, 0, 0x40) == 0 else b'no\\n')
 time.sleep(60)";
+
+/// How long what is to end with its caller may take for that beside all that makes machines busy here. Commands sleep longer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How a caller launches.
 const WAYS: [&str; 6] = ["spawn", "output", "start", "pool", "dropped", "tokio"];
@@ -148,17 +151,21 @@ fn marked(mark: &str) -> Vec<u32> {
 
 /// Kills a caller after this time. Says what is left of its sandboxes, which is then killed, too.
 fn crash(here: &Here, way: &str, mark: &str, after: impl FnOnce(&mut Process)) -> Vec<String> {
+    kill_caller(here, way, mark, after);
+    clear(mark, PATIENCE)
+}
+
+fn kill_caller(here: &Here, way: &str, mark: &str, after: impl FnOnce(&mut Process)) {
     let mut caller = start(here, way, mark);
     caller.stdin.take().unwrap().write_all(b"x").unwrap();
     after(&mut caller);
     caller.kill().unwrap();
     caller.wait().unwrap();
-    clear(mark)
 }
 
 /// Says what does not end of what has this mark, and ends it.
-fn clear(mark: &str) -> Vec<String> {
-    if eventually(|| marked(mark).is_empty()) {
+fn clear(mark: &str, patience: Duration) -> Vec<String> {
+    if within(patience, || marked(mark).is_empty()) {
         return Vec::new();
     }
     let left = marked(mark);
@@ -280,7 +287,7 @@ fn callers_that_leave_while_they_end_sandboxes(here: &Here) {
         process.args(["--helper", "leaver"]).arg(here.bwrap.path()).args([way, &mark, &pause]);
         process.stdin(ProcessStdio::null()).stdout(ProcessStdio::null()).stderr(ProcessStdio::null());
         assert!(process.status().unwrap().success(), "{way}");
-        let mut states = clear(&mark);
+        let mut states = clear(&mark, if way == "tree" { SETTLE } else { PATIENCE });
         if way == "tree" {
             // of a thread that has not begun to kill it
             states.retain(|state| state.contains("State: T"));
@@ -302,7 +309,7 @@ fn a_tree_without_a_pid_namespace(here: &Here) {
     holders.read_exact(&mut [0; 3]).unwrap();
     caller.kill().unwrap();
     caller.wait().unwrap();
-    assert!(released_or_killed(&holders, SETTLE));
+    assert!(released_or_killed(&holders, PATIENCE));
 }
 
 /// The more there is to look for, the longer somebody has to make more, or to break off the search.
@@ -319,7 +326,7 @@ fn what_takes_the_watchdog_long(here: &Here) {
             caller.kill().unwrap();
             caller.wait().unwrap();
             // a shell looks through a thousand of them, on a busy machine, too
-            assert!(released_or_killed(&holders, 6 * SETTLE), "{way} {round}");
+            assert!(released_or_killed(&holders, Duration::from_secs(45)), "{way} {round}");
         }
     }
 }
@@ -333,7 +340,7 @@ fn who_traces_process_1(here: &Here) {
     holders.read_exact(&mut said).unwrap();
     caller.kill().unwrap();
     caller.wait().unwrap();
-    let all = released_or_killed(&holders, SETTLE);
+    let all = released_or_killed(&holders, PATIENCE);
     if said != *b"up\n" {
         skip("tracing process 1 is denied here (kernel.yama.ptrace_scope, a filter)");
     }
@@ -348,12 +355,11 @@ fn a_tree_that_never_stands_still_keeps_nobody(here: &Here) {
     caller.args(["--helper", "beside"]).arg(here.bwrap.path()).arg(&program).arg(&mark);
     let mut caller = caller.stdout(ProcessStdio::piped()).spawn().unwrap();
     caller.stdout.as_mut().unwrap().read_exact(&mut [0; 3]).unwrap();
-    let begin = Instant::now();
     caller.kill().unwrap();
     caller.wait().unwrap();
     let victims = || others().into_iter().filter(|(_, words)| words.contains(&mark)).collect::<Vec<_>>();
-    assert!(within(CHAIN_ENDS, || victims().is_empty()), "{:?}", victims());
-    assert!(begin.elapsed() < CHAIN_ENDS, "it was kept waiting");
+    // sooner than the chain ends, or than what never stops is given up
+    assert!(within(Duration::from_secs(9), || victims().is_empty()), "kept waiting: {:?}", victims());
     let chain = || others().into_iter().any(|(_, words)| words.contains(program.to_str().unwrap()));
     // the helper that is nobody's child ends by itself
     while chain() {
@@ -362,7 +368,7 @@ fn a_tree_that_never_stands_still_keeps_nobody(here: &Here) {
 }
 
 /// When the chain ends by itself.
-const CHAIN_ENDS: Duration = Duration::from_secs(20);
+const CHAIN_ENDS: Duration = Duration::from_secs(10);
 
 /// A helper: launches the chain, and a sandbox that sleeps on each side of it.
 pub(crate) fn beside(arguments: &[String]) {
@@ -391,7 +397,8 @@ fn into_pipe(stdout: std::process::ChildStdout) -> std::io::PipeReader {
 fn what_is_not_asked_to_end_is_seen(here: &Here) {
     let mark = format!("{}-unasked", here.scratch.display());
     let up = |caller: &mut Process| caller.stdout.as_mut().unwrap().read_exact(&mut [0; 3]).unwrap();
-    assert!(!crash(here, "unasked", &mark, up).is_empty());
+    kill_caller(here, "unasked", &mark, up);
+    assert!(!clear(&mark, SETTLE).is_empty());
 }
 
 /// The other processes that are seen here, and their words.

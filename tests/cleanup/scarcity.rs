@@ -52,7 +52,7 @@ fn descriptors_run_out(here: &Here) {
                     last = launch(&mut command);
                     limit(soft);
                     drop(command);
-                    assert!(start.elapsed() < 4 * SETTLE, "{what} took {:?}", start.elapsed());
+                    assert!(start.elapsed() < Duration::from_secs(9), "{what} took {:?}", start.elapsed());
                     assert!(released(&holders, SETTLE), "{what}: {last:?}");
                     assert!(!matches!(last, Kind::Undecided(_) | Kind::Invalid), "{what}: {last:?}");
                 }

@@ -18,7 +18,8 @@ pub(crate) const CASES: &[Case] = cases![
     a_report_that_nobody_reads,
 ];
 
-/// What a helper does in the place of newuidmap and newgidmap, and what comes of a launch that has half a second.
+/// What a helper does in the place of newuidmap and newgidmap, and what comes of a launch that has half a second, or 30 s
+/// where it has to come to its end.
 const HELPERS: [(&str, &str, &str); 5] = [
     ("hangs", "exec sleep 20", "None"),
     ("hangs, and nobody hears it", "exec 2>&-; exec sleep 20", "None"),

@@ -166,7 +166,8 @@ fn a_holder_is_waited_for_unless_said_otherwise(here: &Here) {
     assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b"hello\n"[..], &b"there\n"[..]));
     assert!(begin.elapsed() < LONG);
     let mut command = here.shell(&host(), LEAVING);
-    let mut child = command.stdout(Stdio::piped()).output_ends_with_command(true).spawn().unwrap();
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::null()).output_ends_with_command(true).spawn().unwrap();
     assert_eq!(child.lines(100).map(|line| line.unwrap().bytes).collect::<Vec<_>>(), [b"hello"]);
     assert!(child.wait().unwrap().success() && begin.elapsed() < LONG);
     // with a PID namespace nothing is left to be waited for
