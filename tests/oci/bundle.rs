@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -21,6 +22,9 @@ pub(crate) const PROGRAM: &str = "/opt/bwrap-launch-test";
 
 /// With less, runc itself has not enough processes: smaller limits are set when it is done.
 const RUNC_NEEDS: u32 = 32;
+
+/// The first of the users who have no other processes.
+const FIRST_ALONE: u32 = 1_000_000;
 
 /// Limits that may be too small for runc, so that the container's own process sets them.
 const LATE_LIMITS: [&str; 2] = ["RLIMIT_NPROC", "RLIMIT_NOFILE"];
@@ -88,6 +92,8 @@ pub(crate) struct Bundle {
     /// Whether it has a user namespace, as pods with `hostUsers: false`: 65536 ids from 100000 on.
     pub(crate) user_namespace: bool,
     pub(crate) uid: u32,
+    /// Each run has a user whom no other run has.
+    pub(crate) alone: bool,
     pub(crate) gid: u32,
     pub(crate) no_new_privs: bool,
     pub(crate) readonly_root: bool,
@@ -135,6 +141,7 @@ impl Bundle {
             seccomp: if runtime.is_kubernetes() { Seccomp::None } else { runtime.seccomp() },
             user_namespace: false,
             uid: 0,
+            alone: false,
             gid: 0,
             no_new_privs: false,
             readonly_root: false,
@@ -210,7 +217,13 @@ impl Bundle {
     }
 
     pub(crate) fn uid(mut self, uid: u32) -> Self {
-        self.uid = uid;
+        (self.uid, self.alone) = (uid, false);
+        self
+    }
+
+    /// Runs as a user who has no other processes, in other containers and runs neither: some limits are on all of a user's.
+    pub(crate) fn alone(mut self) -> Self {
+        (self.uid, self.alone) = (FIRST_ALONE, true);
         self
     }
 
@@ -451,6 +464,13 @@ impl Bundle {
 
     /// Runs a program of the container with this input.
     pub(crate) fn run<T: AsRef<str>>(&self, program: &str, arguments: &[T], stdin: &[u8]) -> Ended {
+        static USERS: AtomicU32 = AtomicU32::new(FIRST_ALONE);
+        if self.alone {
+            // nor has one of another test program
+            let user = USERS.fetch_add(1, Ordering::Relaxed) + 128 * std::process::id();
+            let user = self.clone().uid(user);
+            return user.run(program, arguments, stdin);
+        }
         assert!(self.user_namespace || self.sysctls.is_empty(), "no user namespace of its own: {self:?}");
         let name = stage::name();
         let identifier = identifier(&name);

@@ -1,7 +1,5 @@
 //! The faults that containers have, one by one and in stacks, and what bwrap says to each.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use serde_json::json;
 
 use crate::bundle::{Bundle, Over, Runtime, Seccomp, Wrapper};
@@ -281,11 +279,7 @@ fn limits() -> Vec<Fault> {
     const HARD: u64 = 16_384;
     /// And on files. Without `CAP_SYS_RESOURCE`, which this machine may lack, a container gets no more than there is here.
     const HARD_FILES: u64 = 1024;
-    let nproc = |limit| {
-        // the limit is on all processes of a user, in other containers too
-        static USERS: AtomicU32 = AtomicU32::new(61_300);
-        Bundle::bare().uid(USERS.fetch_add(1, Ordering::Relaxed)).rlimit("NPROC", limit, HARD)
-    };
+    let nproc = |limit| Bundle::bare().alone().rlimit("NPROC", limit, HARD);
     let nofile = |limit| Bundle::bare().rlimit("NOFILE", limit, HARD_FILES);
     let limited = |kind, value| Bundle::bare().wrapper(Wrapper::UserNamespaceLimit { kind, value });
     let pod =
