@@ -166,7 +166,10 @@ fn run_guest(
         strip(program, &payload.join(suite)).map_err(failed)?;
     }
     let began = std::time::Instant::now();
-    let output = Command::new(root().join(SCRIPT))
+    // the guest ends with us, however that comes about
+    let output = Command::new("setpriv")
+        .args(["--pdeathsig", "TERM", "--"])
+        .arg(root().join(SCRIPT))
         .args(["run", "--profile", boot.profile, "--lsm", boot.lsm, "--timeout", "1500"])
         .arg("--payload")
         .arg(&payload)

@@ -14,7 +14,7 @@ SUITES="bookworm trixie"
 LSMS="none selinux selinux-nopolicy apparmor"
 
 ARCH=amd64
-HOST_TOOLS="qemu-system-x86_64 mmdebstrap mke2fs debugfs busybox cpio depmod xz zstd flock unshare"
+HOST_TOOLS="qemu-system-x86_64 setpriv mmdebstrap mke2fs debugfs busybox cpio depmod xz zstd flock unshare"
 HOST_PACKAGES="qemu-system-x86 mmdebstrap e2fsprogs busybox-static cpio kmod xz-utils zstd util-linux"
 
 log() { printf 'vm: %s\n' "$*" >&2; }

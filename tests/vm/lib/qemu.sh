@@ -36,9 +36,11 @@ run_guest() {
     # One CPU: with two, an emulated 6.12 has died at boot in its own code
     # patching. snapshot=on: nothing the guest does reaches the image, so any
     # number of guests may run side by side. The output goes through a pipe
-    # because QEMU opens the path anew, which would truncate a file.
+    # because QEMU opens the path anew, which would truncate a file. It ends with
+    # us, even if we are killed.
     # shellcheck disable=SC2086
-    timeout --foreground --kill-after=10 "$limit" qemu-system-x86_64 -accel $accel \
+    setpriv --pdeathsig KILL timeout --foreground --kill-after=10 "$limit" \
+        setpriv --pdeathsig KILL qemu-system-x86_64 -accel $accel \
         -nodefaults -no-user-config -no-reboot -display none \
         -machine q35 -smp 1 -m "${BWRAP_LAUNCH_VM_MEMORY:-1024}" \
         -kernel "$WORK/kernel/$profile/vmlinuz" -initrd "$WORK/kernel/$profile/initrd.gz" \
