@@ -14,8 +14,16 @@ pub(crate) fn script(path: &Path, text: &str) {
     assert!(status.unwrap().success());
 }
 
+/// Whether a process ends that was killed. On a busy machine that takes a while.
+pub(crate) fn dies(pid: &str) -> bool {
+    (0..1_000).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        !lives(pid)
+    })
+}
+
 /// Whether a process is there and no zombie that its new parent has not reaped yet.
-pub(crate) fn lives(pid: &str) -> bool {
+fn lives(pid: &str) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
 }

@@ -58,7 +58,7 @@ pub(super) fn heard(case: &Case<'_>, text: impl Words) -> Option<Seen> {
     text.words().filter(|_| case.failed() && !cut_off).map(Seen)
 }
 
-/// Of what the launcher found, in no words of bwrap's.
+/// Of what was found by looking, in no words of bwrap's.
 pub(super) const LOOKED: &str = "on this machine, in the files that the sandbox shows";
 
 /// The message itself.

@@ -228,11 +228,7 @@ fn retry() {
     loop {
         thread::sleep(AGAIN);
         let mut keeper = KEEPER.lock();
-        let event = if keeper.abandoned.is_empty() { None } else { Some(keeper.ensure(Context::here)) };
-        if let Some(Ok(event)) = &event {
-            wake(event);
-        }
-        if !matches!(event, Some(Err(_))) {
+        if keeper.abandoned.is_empty() || keeper.ensure(Context::here).map(|event| wake(&event)).is_ok() {
             keeper.retries = false;
             return;
         }

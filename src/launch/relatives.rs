@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::handle::Handle;
 use super::processes::{DYING, children_in, is_gone};
 use super::stat::{own_proc, stat_in};
-use super::wait::left;
+use super::wait::{left, no_later};
 
 /// A process that descends from another one.
 #[derive(Debug)]
@@ -186,8 +186,11 @@ fn below(root: i32, first: &Handle, met: impl Fn(&Handle), late: Option<Instant>
 /// How long a process may take to stop, or several together.
 const STOPPING: Duration = Duration::from_millis(200);
 
-/// For how long, and how many looks in a row, nobody may say where a process waits that no signal stops, before it is taken to stand still.
-const UNKNOWN: (Duration, u32) = (Duration::from_millis(20), 4);
+/// For how long nobody may say where a process waits that no signal stops, before it is taken to stand still.
+const UNKNOWN: Duration = Duration::from_millis(20);
+
+/// And at how many looks in a row: on a busy machine two may be as far apart.
+const LOOKS: u32 = 4;
 
 fn stop_all(root: i32, first: &Handle, stopped: bool, late: Option<Instant>, frugal: bool) -> Found {
     let stop = |process: &Handle| {
@@ -195,8 +198,7 @@ fn stop_all(root: i32, first: &Handle, stopped: bool, late: Option<Instant>, fru
     };
     let (mut found, mut complete) = below(root, first, stop, late, frugal);
     let mut known: BTreeSet<i32> = found.iter().map(Relative::pid).collect();
-    let deadline = Instant::now() + STOPPING;
-    let deadline = late.map_or(deadline, |late| late.min(deadline));
+    let deadline = no_later(late, STOPPING);
     let mut next = 0;
     while next <= found.len() {
         if left(late).is_zero() {
@@ -239,7 +241,7 @@ fn wait_until_still(pid: i32, deadline: Instant) {
             Standing::Unknown => {
                 let (since, looks) = unknown.get_or_insert_with(|| (Instant::now(), 0));
                 *looks += 1;
-                if since.elapsed() >= UNKNOWN.0 && *looks >= UNKNOWN.1 {
+                if since.elapsed() >= UNKNOWN && *looks >= LOOKS {
                     return;
                 }
             }

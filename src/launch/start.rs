@@ -27,6 +27,7 @@ use super::running::{Running, Witnesses};
 use super::spawn::{self, Plan};
 use super::stdio::{ChildStderr, ChildStdin, ChildStdout, StdioKind};
 use super::table::{Ours, Spent, Table, duplicate};
+use super::wait::no_later;
 use super::words::Words;
 use super::{keeper, leave, memory};
 use crate::bwrap::arguments::{Arguments, Audience, MAX_WORDS, Role, Source, before_command, count_words};
@@ -340,8 +341,7 @@ fn program_of(index: usize, program: &Content, deadline: Option<Instant>) -> Res
 
 /// What there is to its end, but no more than makes a filter too long. A pipe that nobody fills or closes holds nobody up for ever.
 fn read_filter(file: &OwnedFd, deadline: Option<Instant>) -> io::Result<Vec<u8>> {
-    let patience = Instant::now() + FILTER;
-    let deadline = deadline.map_or(patience, |deadline| deadline.min(patience));
+    let deadline = no_later(deadline, FILTER);
     let mut bytes = vec![0; MAX_FILTER + 1];
     let mut length = 0;
     while let Some(room) = bytes.get_mut(length..).filter(|room| !room.is_empty()) {

@@ -12,6 +12,12 @@ pub(super) fn deadline(limit: Duration) -> Option<Instant> {
     Instant::now().checked_add(limit)
 }
 
+/// The end of this time, or the deadline if that is sooner.
+pub(super) fn no_later(deadline: Option<Instant>, patience: Duration) -> Instant {
+    let end = Instant::now() + patience;
+    deadline.map_or(end, |deadline| deadline.min(end))
+}
+
 /// How much of the time is left. As good as all of it without a deadline.
 pub(super) fn left(deadline: Option<Instant>) -> Duration {
     deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()))

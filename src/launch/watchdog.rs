@@ -23,6 +23,7 @@ use super::processes::{DYING, reap_orphan};
 use super::relatives::descendants;
 use super::spawn::{self, Family, Plan};
 use super::stat::{own_proc, stat_in};
+use super::wait::no_later;
 use crate::process_local::{Process, ProcessLocal};
 
 const SHELL: &str = "/bin/sh";
@@ -95,8 +96,7 @@ pub(super) fn is_ready() -> bool {
 ///
 /// If it cannot be started, or cannot do its work.
 pub(super) fn ready(deadline: Option<Instant>) -> io::Result<()> {
-    let patience = Instant::now() + PATIENCE;
-    let deadline = deadline.map_or(patience, |deadline| deadline.min(patience));
+    let deadline = no_later(deadline, PATIENCE);
     if KENNEL.lock().has_one() {
         return Ok(());
     }

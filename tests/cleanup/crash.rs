@@ -403,13 +403,12 @@ fn what_is_not_asked_to_end_is_seen(here: &Here) {
 
 /// The other processes that are seen here, and their words.
 fn others() -> Vec<(i32, String)> {
-    let own = std::process::id().to_string();
-    let names = fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().into_string().ok());
-    let others = names.filter(|pid| *pid != own && *pid != "1").filter_map(|pid| {
+    let others = processes().filter(|pid| ![1, std::process::id()].contains(pid));
+    let words = |pid: u32| {
         let words = fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
-        Some((pid.parse().ok()?, words.replace('\0', " ")))
-    });
-    others.collect()
+        Some((pid.cast_signed(), words.replace('\0', " ")))
+    };
+    others.filter_map(words).collect()
 }
 
 fn watchdogs() -> Vec<i32> {

@@ -126,7 +126,7 @@ fn a_bwrap_that_never_reports_is_ended(here: &Here) {
                 // half a second is given; a busy machine may take as long for less
                 let mut given = false;
                 for _ in 0..3 {
-                    given |= !for_a_while(Duration::from_millis(100), child.kill()).await;
+                    given = !for_a_while(Duration::from_millis(100), child.kill()).await;
                     if given {
                         break;
                     }
