@@ -150,7 +150,9 @@ fn typed(lines: &[&str], before: Option<&&str>) -> Option<(Sandbox, Option<OsStr
     let first = lines.first()?.trim();
     let options = first.starts_with("--")
         && before.is_some_and(|line| line.to_lowercase().contains("bwrap") && line.trim_end().ends_with(':'));
-    if !options && !first.contains("bwrap ") || first.contains("bwrap: ") {
+    // some launchers put marks around each word
+    let named = ["bwrap ", "bwrap' ", "bwrap\" "].iter().any(|name| first.contains(name));
+    if !options && !named || first.contains("bwrap: ") {
         return None;
     }
     let mut whole = String::new();

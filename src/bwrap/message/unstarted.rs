@@ -456,10 +456,23 @@ pub(crate) fn not_started_in(text: &[u8]) -> Option<NotStarted> {
     Some(NotStarted { line: String::from_utf8_lossy(line.trim_ascii()).into_owned(), heard })
 }
 
-/// The path of a bwrap that stands on a line of its own, as `command -v bwrap` prints it, or in one that tells what bwrap is.
+/// The path of a bwrap that stands on a line of its own, as `command -v bwrap` prints it, or in one that tells what bwrap is; or
+/// what was typed to ask for its version, where that was answered.
 pub(crate) fn path_shown(text: &[u8]) -> Option<String> {
     let lines = text.split(|byte| *byte == b'\n').map(plain);
+    let mut asked = None;
     lines.filter_map(|line| String::from_utf8(line).ok()).find_map(|line| {
+        let answered = line
+            .trim()
+            .strip_prefix("bubblewrap ")
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        let typed =
+            line.trim().strip_suffix(" --version").and_then(|line| line.split_whitespace().next_back());
+        let typed = typed.filter(|word| *word == "bwrap" || word.ends_with("/bwrap")).map(str::to_owned);
+        let before = std::mem::replace(&mut asked, typed);
+        if let Some(bwrap) = before.filter(|_| answered) {
+            return Some(bwrap);
+        }
         let line = line.trim();
         let path = line.strip_prefix("bwrap is ").or(line.strip_prefix("bwrap: ")).unwrap_or(line);
         let path = path.split(' ').next().filter(|first| *first == path || line.starts_with("bwrap: "))?;

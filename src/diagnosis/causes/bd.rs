@@ -23,6 +23,8 @@ rules! {
 
     DestinationIsSymlink, Failed, [
         "Can't mount on symlink destination %s", "Can't resolve %s";
+        // bwrap before 0.5 gives no reason
+        "Can't bind mount %s on %s",
         "Can't mkdir parents for %s", "Can't mkdir %s", "Can't create file at %s", "Can't create file %s",
         "Can't mount tmpfs on %s", "Can't mount proc on %s", "Can't mount mqueue on %s",
         "Unable to mount source on destination", "realpath(destination)" => (ENOENT ELOOP);

@@ -7,7 +7,10 @@ use crate::diagnosis::launcher::Launcher;
 rules! {
     HelperConfined, Failed, [],
         unless "with `allowAllUnixSockets` the launcher's sandbox fails alike"
-        => |case| said(case, Cause::HelperConfined, "the helper inside says so");
+        => helper, |case| match is_hidden(case) {
+            true => vec![told!("agent-deny-less"), told!(CM01, "all-unix-sockets")],
+            false => vec![told!(CM01, "all-unix-sockets")],
+        };
 
     DevicesUnusable, Failed, [],
         unless "inside, `ls -l /dev/null` shows a device, and `findmnt -T /dev/null` no nodev"
@@ -44,6 +47,22 @@ rules! {
     ZombiesLeft, Failed, [],
         unless "process 1 there is an init (`cat /proc/1/comm`): systemd, tini, docker-init, catatonit"
         => |case| said(case, Cause::ZombiesLeft, "ps shows one that has ended, and whose end nobody has asked for");
+}
+
+/// Whether the shell inside did not find the launcher's helper.
+fn is_hidden(case: &Case<'_>) -> bool {
+    let says = |line: String| {
+        ["no such file", "not found"].iter().any(|words| line.to_ascii_lowercase().contains(words))
+    };
+    evidence::others_line(case, Cause::HelperConfined).is_some_and(says)
+}
+
+fn helper(case: &Case<'_>) -> Option<Judgement> {
+    let hidden = is_hidden(case);
+    let who = if hidden { "the shell inside says so" } else { "the helper inside says so" };
+    let summary =
+        "the launcher's helper cannot be seen inside: a rule of its settings hides where it is installed";
+    Some(said(case, Cause::HelperConfined, who)?.summary(hidden.then_some(summary)))
 }
 
 /// What a line shows at /dev.

@@ -162,9 +162,13 @@ fn bwrap_missing(case: &Case<'_>) -> Option<Judgement> {
         let launcher = matches!(heard, Heard::Launcher | Heard::Text);
         return Some(found.summary(launcher.then_some(word)).unknown(launcher.then_some(whether)));
     };
+    let there_is =
+        if path.contains('/') { format!("at {path}") } else { "there: it told its version".to_owned() };
     found
         .confidence(if there { Low } else { Medium })
-        .summary(format!("what was to start bwrap did not find it, or could not use it, and it is at {path}"))
+        .summary(format!(
+            "what was to start bwrap did not find it, or could not use it, and it is {there_is}"
+        ))
         .heard(case, (!there).then(|| format!("the same text shows a bwrap: {path}")))
         .unknown("the launcher's own PATH, and what bwrap said if the launcher tried it")
         .refuted_by(format!("`{path} --version`, typed where the launcher runs, finds no program"))

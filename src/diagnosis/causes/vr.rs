@@ -132,6 +132,10 @@ fn mended(case: &Case<'_>) -> Option<(&'static str, Confidence)> {
         return (missing && covered(source)).then_some(("0.3", High));
     }
     let file = source.to_string_lossy().starts_with("/bindfile");
+    // what is bound at another place has met a link there
+    let whole =
+        message.path().is_some_and(|path| ["/usr", "/app"].iter().any(|whole| path == Path::new(whole)));
+    let elsewhere = missing && !file && !whole && message.path().is_some_and(|path| path != source);
     // elsewhere a mount that comes and goes is as likely
     let old = version(case).is_some_and(|version| version < Version::new(0, 5, 0));
     let sure = match old {
@@ -139,7 +143,7 @@ fn mended(case: &Case<'_>) -> Option<(&'static str, Confidence)> {
         false if file || is_kept_mounted(source) => Medium,
         false => Low,
     };
-    (old || missing != file).then_some(("0.5", sure))
+    (old || missing != file && !elsewhere).then_some(("0.5", sure))
 }
 
 fn outdated(case: &Case<'_>) -> Option<Judgement> {

@@ -65,12 +65,19 @@ fn is_service(line: &str, word: &str, after: &str) -> bool {
 const BESIDE: &[&str] = &[
     "codespace",
     "codespaces",
+    "agent pod",
+    "distrobox container",
     "fedora-toolbox",
     "k8s container",
     "k8s containers",
     "k8s pods",
+    "kind cluster",
+    "minikube cluster",
     "nspawn container",
     "podman containers",
+    "tekton task",
+    "toolbox container",
+    "toolbx container",
 ];
 
 /// What comes, with three words at most between, before a place in which something runs.

@@ -269,10 +269,34 @@ pub(super) fn nests(line: &str) -> bool {
             let ran = ran.into_iter().any(|head| !head.ends_with(char::is_alphanumeric));
             ran && (rest.starts_with(", ") || rest.trim_end_matches(['.', ':', '!', ' ']).is_empty())
         });
-        let doubtful = mood::of(sentence)
-            .intersects(Mood::ASKS | Mood::SUPPOSES | Mood::DENIES | Mood::GENERALISES)
-            || NOT.iter().any(|words| sentence.contains(words));
-        (denies || runs) && !doubtful
+        let agents = is_within_agents(sentence);
+        // of those it is the failure that is told: "bwrap cannot create namespaces when nested inside ..."
+        let moods = Mood::ASKS | Mood::SUPPOSES | Mood::DENIES | Mood::GENERALISES;
+        let moods = if agents && !sentence.contains("if ") { Mood::ASKS } else { moods };
+        let plain = if agents { sentence.replace("cannot ", "") } else { sentence.to_owned() };
+        let doubtful = mood::of(sentence).intersects(moods) || NOT.iter().any(|words| plain.contains(words));
+        (denies || runs || agents) && !doubtful
+    })
+}
+
+/// Whether a sentence says that something runs in the sandbox of a coding agent, or of a bwrap that is another one.
+fn is_within_agents(sentence: &str) -> bool {
+    const WHOSE: &[&str] = &[
+        "claude code's own sandbox",
+        "claude code's sandbox",
+        "the claude code sandbox",
+        "codex's own sandbox",
+        "codex's sandbox",
+        "the codex sandbox",
+        "another bwrap sandbox",
+        "a bwrap sandbox of",
+        "the sandbox of claude code",
+        "the sandbox of codex",
+    ];
+    const BEFORE: &[&str] = &[" inside ", " inside of ", " within ", " in "];
+    const RUNS: &[&str] = &["run", "nested", "start", "launch", "call"];
+    WHOSE.iter().filter_map(|whose| sentence.split_once(whose)).any(|(before, _)| {
+        BEFORE.iter().any(|word| before.ends_with(word)) && RUNS.iter().any(|verb| before.contains(verb))
     })
 }
 

@@ -91,6 +91,8 @@ fn of_flatpak(case: &Case<'_>) -> Option<Remedy> {
     }
     match case.errno() {
         Some(libc::EEXIST) if path.starts_with("/var/run") => Some(told!("flatpak-no-var-run")),
+        // below /var/run, which is a link, and which Flatpak binds by that name
+        Some(libc::ELOOP) if path.starts_with("/var/run/cups") => Some(told!("flatpak-no-cups")),
         Some(libc::EEXIST) if path.components().count() <= 2 || is_of_ostree(path) => {
             Some(told!("flatpak-newer"))
         }
@@ -98,7 +100,9 @@ fn of_flatpak(case: &Case<'_>) -> Option<Remedy> {
             Some(told!("flatpak-files-missing", path = path_word(path)))
         }
         Some(libc::ENOENT | libc::ENOTCONN) if path.starts_with("/run/user") && has(path, &["/doc"]) => {
-            Some(told!(BD06, "document-portal"))
+            // in a container that is made for a person the portal runs outside, and mounts what it shows there
+            let inside = case.on(Platform::Podman);
+            Some(if inside { told!("flatpak-from-host") } else { told!(BD06, "document-portal") })
         }
         Some(libc::EROFS) if has(path, &["/app/lib/i386-linux-gnu"]) => Some(told!("flatpak-compat-i386")),
         // where the modules of a manifest are built
@@ -142,6 +146,12 @@ fn is_of_ostree(path: &Path) -> bool {
 }
 
 fn of_steam(case: &Case<'_>) -> Option<Remedy> {
+    if case.stage() == Some(Stage::Exec) {
+        // what the runtime starts first; a game's own files have whole paths
+        let program = Path::new(case.message()?.subject()?);
+        let of_runtime = program.is_relative() && case.errno() == Some(libc::ENOENT);
+        return of_runtime.then(|| told!("steam-runtime-anew"));
+    }
     let path = about(case)?;
     let incomplete = match case.errno() {
         Some(libc::EACCES) => has(path, &["/run/pressure-vessel"]),

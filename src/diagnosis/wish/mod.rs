@@ -166,8 +166,20 @@ pub(super) fn uncapitalized(text: &str) -> String {
 pub(super) fn fit(case: &Case<'_>, remedies: Vec<Remedy>) -> Vec<Remedy> {
     let mut remedies: Vec<Remedy> = remedies.into_iter().map(|remedy| fit_one(case, remedy)).collect();
     leave_to_launcher(case, &mut remedies);
+    if is_within_sandbox(case) {
+        remedies.insert(0, told!(NS06, "outside"));
+    }
     weigh(case, &mut remedies);
     remedies
+}
+
+/// Whether it is told that another sandbox is around, of nobody's that is known, and the answer is one that this gives: the machine's
+/// settings are none of it.
+fn is_within_sandbox(case: &Case<'_>) -> bool {
+    let stages = [Some(Stage::IdMap), Some(Stage::Loopback)];
+    Setting::of(case) == Setting::Unknown
+        && case.hinted(Hint::WithinSandbox)
+        && stages.contains(&case.stage())
 }
 
 /// The same for a place that is assumed.

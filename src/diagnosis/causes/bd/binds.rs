@@ -92,7 +92,10 @@ pub(super) fn leave_mount_out(case: &Case<'_>) -> Vec<Remedy> {
         }
         None => is_gone(case).then(|| stop_automount(&path)),
     });
-    Vec::new().or(unmount).or([told!(BD02, "bind-beside-mount", place)]).or(spot.leave_out())
+    // a mount that is there takes its flags, or says something else
+    let gone = case.errno() == Some(libc::EINVAL) && case.host.mounts.present().is_none();
+    let again = gone.then(|| told!(BD02, "try-again"));
+    Vec::new().or(unmount).or(again).or([told!(BD02, "bind-beside-mount", place)]).or(spot.leave_out())
 }
 
 /// Whether the answer is that of a mount that came or went meanwhile: what is mounted when it is looked at is there for one look,
@@ -211,10 +214,12 @@ pub(super) fn replaced(case: &Case<'_>) -> Option<Judgement> {
     if case.told().is_some_and(|told| told.mounts.iter().any(|mount| is_gone(&mount))) {
         return Some(found(High, &spot).summary(summary).said(case).pro(evidence::told(case, seen)));
     }
-    // a directory of which one is mounted in another is bound with it, and seldom replaced
+    // a directory of which one is mounted in another is bound with it, and seldom replaced; what is bound at another place was a
+    // link there more often
     let unknown =
         format!("whether {shown} is a mount whose file is deleted: /proc/self/mountinfo, where bwrap runs");
-    Some(found(Medium, &spot).summary(summary).said(case).unknown(unknown))
+    let confidence = if source == spot.path { Medium } else { Low };
+    Some(found(confidence, &spot).summary(summary).said(case).unknown(unknown))
 }
 
 pub(super) fn start_outer_anew(case: &Case<'_>) -> Vec<Remedy> {

@@ -9,6 +9,9 @@ use crate::diagnosis::launcher::Launcher;
 /// Why a bind fails.
 const MOUNT: &str = "Unable to mount source on destination";
 const SYMLINK: &str = "Can't mount on symlink destination %s";
+const BIND: &str = "Can't bind mount %s on %s";
+/// Where it is bound in the end.
+const OPEN_MOUNTED: &str = "Unable to open destination O_PATH fd \"%s\"";
 const CHMOD: &str = "Can't chmod %#o %s";
 /// What is opened for its mode, since 0.12.
 const OPEN: &str = "Can't open %s";
@@ -29,15 +32,22 @@ pub(super) fn symlink(case: &Case<'_>) -> Option<Judgement> {
     rule_out(remount && (case.says(&[CREATE_FILE]) || is_nothing_there(case) && !own_link))?;
     // in a procfs nobody can make anything, and that is its answer
     rule_out(in_proc(&spot) && case.errno() == Some(libc::ENOENT))?;
-    let modeless = case.says(&[CHMOD]);
-    let told = modeless || case.says(&[SYMLINK]) || case.errno() == Some(libc::ELOOP);
+    let (modeless, round) = (case.says(&[CHMOD]), case.errno() == Some(libc::ELOOP));
+    let told = modeless || case.says(&[SYMLINK]) || round;
+    // a file or directory that was replaced is bound where it is, mostly; of a link to it the source is where it leads
+    let elsewhere = spot.message.source().is_some_and(|source| source != spot.path);
     let link = spot.found.and_then(Found::link);
+    let may_be = match spot.message.reason() {
+        None => round || elsewhere && may_be_link(&spot),
+        Some(reason) => [MOUNT, REALPATH, OPEN_MOUNTED].contains(&reason),
+    };
+    rule_out(case.says(&[BIND]) && !may_be)?;
     let broken = case.broken_link().filter(|_| !told && link.is_none());
     let confidence = match spot.mount() {
         _ if told || link.is_some() || broken.is_some() => High,
         None if spot.found.is_some() => Low,
         // that is the answer to a file that was replaced, too, and of what a link leads to there is mostly another message
-        _ if spot.message.reason() == Some(MOUNT) => Low,
+        _ if spot.message.reason() == Some(MOUNT) && !elsewhere => Low,
         _ => Medium,
     };
     let (name, place) = (spot.name(), spot.path.display());
@@ -50,6 +60,8 @@ pub(super) fn symlink(case: &Case<'_>) -> Option<Judgement> {
     let found = if told {
         found.said(case).summary(if modeless {
             format!("{name}: {place} is a symbolic link inside, and those have no mode")
+        } else if round {
+            format!("{name}: {place} is, or lies below, a symbolic link inside, and bwrap follows none there")
         } else {
             format!("{name}: {place} is a symbolic link inside, and bwrap mounts on none")
         })
@@ -73,6 +85,14 @@ pub(super) fn symlink(case: &Case<'_>) -> Option<Judgement> {
         }
         (None, None) => found,
     })
+}
+
+/// Whether a bind of an old bwrap, which gives no reason, may have met a link: not over what is made for the sandbox alone, where
+/// links are the system's own, or of content that bwrap itself wrote.
+fn may_be_link(spot: &Spot<'_>) -> bool {
+    let written =
+        spot.message.source().is_some_and(|source| source.to_string_lossy().starts_with("/bindfile"));
+    !written && !["/usr", "/app"].iter().any(|whole| spot.path == Path::new(whole))
 }
 
 pub(super) fn resolve_it(case: &Case<'_>) -> Vec<Remedy> {
@@ -127,7 +147,10 @@ fn named_by_link(case: &Case<'_>, path: &Path) -> Vec<Remedy> {
     if case.sandbox.is_some() || case.errno() != Some(libc::ENOENT) {
         return Vec::new();
     }
-    let home = ["/home", "/var/home", "/Users"].iter().any(|homes| path.starts_with(homes));
+    let below = ["/home", "/var/home", "/Users"].iter().find_map(|homes| path.strip_prefix(homes).ok());
+    // what lies elsewhere altogether is not there because of the home
+    let source = case.message().and_then(Message::source);
+    let home = below.is_some_and(|below| source.is_none_or(|source| source.ends_with(below)));
     let nix = path.starts_with("/run/current-system") || path.starts_with("/etc/profiles");
     // libraries and data are found through different ones
     let data = path.components().any(|part| part.as_os_str() == "share");

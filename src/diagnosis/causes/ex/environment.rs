@@ -36,7 +36,11 @@ pub(super) fn another_directory(case: &Case<'_>) -> Vec<Remedy> {
     // who starts a ready launcher has no line to change
     let told = case.told().filter(|_| case.sandbox.is_none() && Launcher::protecting(directory).is_none());
     let theirs = told.is_some_and(|told| told.nixos || told.launcher.is_some_and(Launcher::is_of_desktops));
-    let elsewhere = theirs.then(|| told!(EX08, "start-elsewhere"));
+    // home again is no way out where that is what is missing
+    let home = directory == Path::new("/root")
+        || ["/home", "/var/home"].iter().any(|homes| directory.parent() == Some(Path::new(homes)));
+    let elsewhere =
+        theirs.then(|| if home { told!(EX08, "start-in-root") } else { told!(EX08, "start-elsewhere") });
     let root = (directory != Path::new("/")).then(|| SandboxChange::CurrentDir { path: "/".into() });
     let missing = matches!(case.errno(), None | Some(libc::ENOENT));
     // what a link leads to is made or bound, and not the link
