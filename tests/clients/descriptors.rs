@@ -4,11 +4,12 @@ use std::fs;
 
 use crate::cases;
 use crate::common::{Case, Here};
-use crate::kit::{prints, same};
+use crate::kit::{prints, same, stood_in};
 
 pub(crate) const CASES: &[Case] = cases![
     lists_of_arguments,
     lists_from_pipes,
+    lists_that_no_file_can_hold,
     what_lists_ask_for,
     information,
     reports,
@@ -58,6 +59,27 @@ fn lists_from_pipes(here: &Here) {
         | \"$B\" --args 0 echo hello",
         "hello\n",
     );
+}
+
+/// Without what was read from a pipe bwrap would make another sandbox: it gets that, or nothing is run.
+fn lists_that_no_file_can_hold(here: &Here) {
+    let limited = "trap '' XFSZ; ulimit -f 0; exec \"$B\"";
+    let list = "printf '%s\\0' --unshare-net --setenv X 1";
+    let ran = same(
+        here,
+        &format!("{list} | {{ {limited} --ro-bind / / --args 0 sh -c 'echo $X; wc -l </proc/net/dev'; }}"),
+    );
+    assert_eq!((ran.status.code(), ran.out.as_str()), (Some(0), "1\n3\n"));
+    // more than a pipe holds
+    let list = "{ printf '%s\\0' --unshare-net; for i in $(seq 3000); do printf '%s\\0' --unsetenv VARIABLE_WITH_A_LONG_NAME_$i$LONG; done; }";
+    let ran = stood_in(
+        here,
+        &format!("LONG=$(printf %01000d 0); {list} | {{ {limited} --ro-bind / / --args 0 echo it runs; }}"),
+    );
+    assert_eq!((ran.status.code(), ran.out.as_str()), (Some(1), ""), "{}", ran.err);
+    assert!(ran.err.contains("nothing was run"), "{}", ran.err);
+    // nor does a report of bwrap's end it there
+    prints(here, "ulimit -f 0; exec \"$B\" --ro-bind / / --unshare-pid echo hello", "hello\n");
 }
 
 fn what_lists_ask_for(here: &Here) {

@@ -20,7 +20,10 @@ pub(crate) const CASES: &[Case] = cases![
     id_maps_of_the_callers,
     a_filter_that_denies,
     a_masked_proc,
+    what_is_refused_without_bwrap,
+    what_was_read_from_a_list_already,
     into_a_file,
+    a_file_that_nobody_reads,
     once_a_day,
     nobody_waits_for_it,
 ];
@@ -80,6 +83,29 @@ fn a_reason_that_cannot_be_seen(here: &Here) {
     assert!(plain.err.starts_with("bwrap: execvp true: "), "{}", plain.err);
     assert!(!added.contains("Cause: ") && added.contains("A line of bwrap's above says why"), "{added}");
     assert!(added.contains("bwrap-doctor explain --here --message 'bwrap: ...'"), "{added}");
+}
+
+/// What no bwrap takes, or this one does not know, is told without asking it once more.
+fn what_is_refused_without_bwrap(here: &Here) {
+    let (added, plain) = added(here, "exec \"$B\" --ro-bind / / --setenv '' x true");
+    assert_eq!(plain.status.code(), Some(1), "{added}");
+    assert!(added.contains("a name is neither empty nor contains '='"), "{added}");
+}
+
+/// It begins where its descriptor stands, for the explanation, too.
+fn what_was_read_from_a_list_already(here: &Here) {
+    let list = "printf '%s\\0' junk --ro-bind / / --ro-bind /nonexistent /tmp >list; exec 5<list; \
+                dd bs=1 count=5 status=none <&5 >/dev/null";
+    explains(here, &format!("{list}; exec \"$B\" --args 5 true"), "BD01");
+}
+
+fn a_file_that_nobody_reads(here: &Here) {
+    let ran = stood_in(
+        here,
+        "mkfifo log; BWRAP_DOCTOR_LOG=$PWD/log exec timeout 20 \"$B\" --ro-bind /nonexistent / true",
+    );
+    assert_eq!(ran.status.code(), Some(1), "{}", ran.err);
+    assert!(ran.err.contains("cannot write to") && ran.err.contains("[BD01"), "{}", ran.err);
 }
 
 fn a_line_in_a_list(here: &Here) {

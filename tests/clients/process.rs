@@ -67,15 +67,14 @@ fn nothing_is_added_where_the_command_ran(here: &Here) {
 }
 
 fn sleeping(here: &Here) -> Child {
+    sleeping_in(here, &[])
+}
+
+/// With these words before the command.
+fn sleeping_in(here: &Here, before: &[&str]) -> Child {
     let mut process = Process::new(here.bwrap.path());
-    process.args([
-        "--ro-bind",
-        "/",
-        "/",
-        "--proc",
-        "/proc",
-        "--unshare-pid",
-        "--die-with-parent",
+    process.args(["--ro-bind", "/", "/", "--proc", "/proc", "--unshare-pid", "--die-with-parent"]);
+    process.args(before).args([
         "sh",
         "-c",
         // bwrap's process 1 ties itself to its parent beside the command, and then sleeps
@@ -132,6 +131,15 @@ fn nobody_watches_a_command_that_runs(here: &Here) {
         std::fs::metadata(format!("/proc/{id}/exe")).map(|meta| std::os::unix::fs::MetadataExt::ino(&meta));
     let wanted = std::fs::metadata(real(here)).map(|meta| std::os::unix::fs::MetadataExt::ino(&meta));
     assert_eq!(executed.unwrap(), wanted.unwrap());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // the command may be another bwrap
+    let other = real(here);
+    let nested = [other.to_str().unwrap(), "--dev-bind", "/", "/"];
+    let mut child = sleeping_in(here, &nested);
+    let id = child.id();
+    let children = || std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+    assert!(within(Duration::from_secs(30), || children().split_whitespace().count() == 1), "{}", children());
     child.kill().unwrap();
     child.wait().unwrap();
 }
@@ -270,6 +278,11 @@ fn it_never_calls_itself(here: &Here) {
         assert_eq!(ran.status.code(), Some(1), "{line}: {}", ran.err);
         assert!(ran.err.contains("leads back to a stand-in"), "{line}: {}", ran.err);
     }
+    // nor where no /proc tells which file is its own
+    let script = "mkdir bin; cp -L \"$B\" bin/bwrap; exec \"$B\" --ro-bind / / --tmpfs /proc --setenv PATH $PWD/bin:$PATH \
+                  timeout 20 bwrap --version";
+    let ran = stood_in(here, script);
+    assert!(ran.status.success() && ran.out.starts_with("bubblewrap "), "{} {}", ran.out, ran.err);
     let ran = stood_in(here, "BWRAP_DOCTOR_BWRAP=$B exec \"$B\" --version");
     assert_eq!(ran.status.code(), Some(127), "{}", ran.err);
 }

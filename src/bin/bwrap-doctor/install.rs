@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -86,8 +86,10 @@ fn note_order(own: &Path) {
     let search = std::env::var_os("PATH").unwrap_or_default();
     let first =
         std::env::split_paths(&search).map(|directory| directory.join("bwrap")).find(|path| path.exists());
+    let file = |path: &Path| fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
     match first {
-        Some(first) if first == own => {}
+        // under another name for the directory, too
+        Some(first) if file(&first) == file(own) => {}
         Some(first) => note(&format!(
             "your PATH leads to {} first; programs that call bwrap by its name do not come here",
             first.display()

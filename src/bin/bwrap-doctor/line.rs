@@ -7,6 +7,8 @@ mod unknown;
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io::{Read, Seek, SeekFrom};
+use std::os::fd::RawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -44,9 +46,10 @@ const MOST_LISTS: usize = 100;
 pub(crate) fn with_args_of_descriptors(mut words: Vec<OsString>) -> Result<Vec<OsString>> {
     for _ in 0..MOST_LISTS {
         let Some(position) = position(&words, "--args") else { return Ok(words) };
-        let number = words.get(position + 1).and_then(|word| word.to_str()?.parse::<u32>().ok());
+        let number = words.get(position + 1).and_then(|word| word.to_str()?.parse::<RawFd>().ok());
         let number = number.ok_or("--args wants the number of an open descriptor")?;
-        let bytes = fs::read(format!("/proc/self/fd/{number}")).map_err(|error| match error.kind() {
+        let whole = || fs::read(format!("/proc/self/fd/{number}"));
+        let bytes = from_offset(number).map_or_else(whole, Ok).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => format!("--args {number} names a descriptor that is not open"),
             _ => format!("cannot read --args {number}: {error}"),
         })?;
@@ -60,6 +63,27 @@ pub(crate) fn with_args_of_descriptors(mut words: Vec<OsString>) -> Result<Vec<O
         words.splice(position..position + 2, list);
     }
     Err("--args names lists without end".to_owned())
+}
+
+/// What bwrap would read from a descriptor that is a file: from where its caller left off. The offset stays where it is.
+pub(crate) fn from_offset(number: RawFd) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    reopened(number, offset(number)?)?.read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// How far a descriptor that is a file was read.
+pub(crate) fn offset(number: RawFd) -> Option<u64> {
+    fs::metadata(format!("/proc/self/fd/{number}")).ok().filter(fs::Metadata::is_file)?;
+    let told = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).ok()?;
+    told.lines().find_map(|line| line.strip_prefix("pos:")?.trim().parse().ok())
+}
+
+/// The same file, opened anew, from there on.
+pub(crate) fn reopened(number: RawFd, offset: u64) -> Option<fs::File> {
+    let mut file = fs::File::open(format!("/proc/self/fd/{number}")).ok()?;
+    file.seek(SeekFrom::Start(offset)).ok()?;
+    Some(file)
 }
 
 /// Where a word is an option, and neither another's argument nor the command's.
@@ -200,7 +224,7 @@ fn is_started(words: &[OsString], at: usize) -> bool {
     words.get(at).is_some_and(|word| is_bwrap(word)) && option && before.is_none_or(starts)
 }
 
-fn nul_separated(bytes: &[u8]) -> Vec<OsString> {
+pub(crate) fn nul_separated(bytes: &[u8]) -> Vec<OsString> {
     let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
     if bytes.is_empty() {
         return Vec::new();

@@ -20,7 +20,7 @@ use rustix::fs::MemfdFlags;
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 
 pub(crate) use entry::ignored_signals;
-use line::Line;
+use line::{Line, Lost};
 use real::OVERRIDE;
 pub(crate) use real::{find as real, is_stand_in};
 
@@ -57,7 +57,16 @@ fn play(name: &OsStr, words: &[OsString]) -> ExitCode {
             return ExitCode::from(NOT_FOUND);
         }
     };
-    let line = Line::read(words);
+    let line = match Line::read(words) {
+        Ok(line) => line,
+        // without them bwrap would make another sandbox
+        Err(Lost { number, why }) => {
+            output::complain(&format!(
+                "the arguments of --args {number}, which came through a pipe, cannot be handed on to bwrap ({why}): nothing was run"
+            ));
+            return ExitCode::FAILURE;
+        }
+    };
     let beside = line.as_ref().and_then(|line| Watched::begin(line, &real));
     let (mut watcher, mut options) =
         beside.map_or((None, Vec::new()), |watched| (Some(watched.watcher), watched.options));
@@ -96,6 +105,9 @@ fn mark(line: Option<&Line>) -> Option<Given> {
     Some((line::ARGS, away(&file, line.map_or(&[], |line| &line.numbers))?))
 }
 
+/// No report of bwrap's is longer, in bytes.
+const REPORT: u64 = 4096;
+
 /// What bwrap is given so that a watcher can tell how far it came.
 struct Watched {
     watcher: Child,
@@ -115,7 +127,9 @@ impl Watched {
         let (kept, _moved) = handed_on(line)?;
         watcher.arg0("bwrap-doctor").arg(watcher::CALLED).stderr(Stdio::inherit());
         watcher.arg(std::process::id().to_string()).arg(kept).arg(real);
-        if line.has_status {
+        // beyond the limit the kernel would end bwrap by a signal when it reports
+        let is_small = line::file_size_limit().is_some_and(|limit| limit < REPORT);
+        if line.has_status || is_small {
             watcher.stdout(Stdio::null());
         } else {
             let status = rustix::fs::memfd_create(MARK, MemfdFlags::CLOEXEC).ok()?;
@@ -135,23 +149,24 @@ impl Watched {
     }
 }
 
-/// The descriptors with content, as `NUMBER=NUMBER` in the watcher, with commas between. Its standard streams are other ones than
-/// bwrap's: what stands there is moved.
+/// The descriptors with content, as `NUMBER=NUMBER@OFFSET` in the watcher, with commas between: it shares the offset with bwrap, which
+/// reads on. Its standard streams are other ones than bwrap's: what stands there is moved.
 fn handed_on(line: &Line) -> Option<(String, Vec<OwnedFd>)> {
     let (mut list, mut moved) = (Vec::new(), Vec::new());
     for number in line.kept_for_watcher() {
+        let offset = crate::line::offset(number).unwrap_or(0);
         let stream = match number {
             0 => rustix::stdio::stdin(),
             1 => rustix::stdio::stdout(),
             2 => rustix::stdio::stderr(),
             _ => {
-                list.push(format!("{number}={number}"));
+                list.push(format!("{number}={number}@{offset}"));
                 continue;
             }
         };
         let copy = away(&stream.try_clone_to_owned().ok()?, &line.numbers)?;
         fcntl_setfd(&copy, FdFlags::empty()).ok()?;
-        list.push(format!("{number}={}", copy.as_raw_fd()));
+        list.push(format!("{number}={}@{offset}", copy.as_raw_fd()));
         moved.push(copy);
     }
     Some((list.join(","), moved))

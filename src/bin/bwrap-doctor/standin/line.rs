@@ -3,14 +3,15 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 
 use bwrap_launch::Bwrap;
 use rustix::fs::{MemfdFlags, OFlags, fcntl_setfl};
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
+use rustix::pipe::PipeFlags;
+use rustix::process::{Resource, getrlimit};
 
 pub(super) const STATUS: &str = "--json-status-fd";
 pub(super) const BLOCK: &str = "--block-fd";
@@ -58,11 +59,15 @@ impl<'a> Line<'a> {
     ///
     /// A list of arguments that comes through a pipe is read, as bwrap would, and a file with the same content takes its
     /// descriptor's place.
-    pub(super) fn read(words: &'a [OsString]) -> Option<Self> {
+    ///
+    /// # Errors
+    ///
+    /// Such a list was read, and bwrap cannot be given it any more: without it the sandbox would be another one.
+    pub(super) fn read(words: &'a [OsString]) -> Result<Option<Self>, Lost> {
         let (has_status, has_block, numbers, contents) = (false, false, Vec::new(), Vec::new());
         let mut line = Self { words, has_status, has_block, numbers, contents, count: 0, lists: 0 };
         let ends = line.scan(words)?;
-        (ends == Ends::InCommand).then_some(line)
+        Ok((ends == Some(Ends::InCommand)).then_some(line))
     }
 
     /// Whether bwrap takes no more words.
@@ -71,29 +76,31 @@ impl<'a> Line<'a> {
     }
 
     /// `None` if it cannot be known what the line says.
-    fn scan(&mut self, words: &[OsString]) -> Option<Ends> {
+    fn scan(&mut self, words: &[OsString]) -> Result<Option<Ends>, Lost> {
         self.count += words.len();
         let mut rest = words.iter();
         while let Some(word) = rest.next() {
             let word = word.to_str().unwrap_or("command");
             if word == "--" {
-                return Some(if rest.next().is_some() { Ends::InCommand } else { Ends::Without });
+                return Ok(Some(if rest.next().is_some() { Ends::InCommand } else { Ends::Without }));
             }
             if !word.starts_with('-') {
-                return Some(Ends::InCommand);
+                return Ok(Some(Ends::InCommand));
             }
             if word == "--help" || word == "--version" {
-                return None;
+                return Ok(None);
             }
-            let arguments: Vec<&OsString> = rest.by_ref().take(Bwrap::words_after(word)?).collect();
-            if arguments.len() < Bwrap::words_after(word)? {
-                return None;
+            let Some(count) = Bwrap::words_after(word) else { return Ok(None) };
+            let arguments: Vec<&OsString> = rest.by_ref().take(count).collect();
+            if arguments.len() < count {
+                return Ok(None);
             }
             let is_content = CONTENT.contains(&word);
             if !is_content && !CHANNELS.contains(&word) {
                 continue;
             }
-            let number = arguments.first()?.to_str()?.parse::<RawFd>().ok().filter(|number| *number >= 0)?;
+            let number = arguments.first().and_then(|word| word.to_str()?.parse::<RawFd>().ok());
+            let Some(number) = number.filter(|number| *number >= 0) else { return Ok(None) };
             self.numbers.push(number);
             self.has_status |= word == STATUS;
             self.has_block |= word == BLOCK;
@@ -102,12 +109,14 @@ impl<'a> Line<'a> {
             }
             if word == ARGS {
                 self.lists += 1;
-                let list = list(number).filter(|_| self.lists <= MOST_LISTS)?;
+                let Some(list) = list(number)?.filter(|_| self.lists <= MOST_LISTS) else { return Ok(None) };
                 // what follows a command in a list, bwrap passes over
-                self.scan(&list)?;
+                if self.scan(&list)?.is_none() {
+                    return Ok(None);
+                }
             }
         }
-        Some(Ends::Without)
+        Ok(Some(Ends::Without))
     }
 
     /// The descriptors that the watcher may hold, to have the same set up once more.
@@ -149,46 +158,75 @@ enum Ends {
     Without,
 }
 
-/// The list of arguments that a descriptor holds; bwrap can still read it afterwards.
-fn list(number: RawFd) -> Option<Vec<OsString>> {
-    let path = format!("/proc/self/fd/{number}");
-    let kind = fs::metadata(&path).ok()?.file_type();
-    let mut bytes = Vec::new();
-    if kind.is_file() {
-        // opened anew: the offset of the caller's stays where it is
-        let position = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).ok()?;
-        let position = position.lines().find_map(|line| line.strip_prefix("pos:")?.trim().parse().ok())?;
-        let mut file = File::open(&path).ok()?;
-        file.seek(SeekFrom::Start(position)).ok()?;
-        file.read_to_end(&mut bytes).ok()?;
-    } else if kind.is_fifo() {
-        // one that has a name would wait for a writer to come
-        let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).ok()?;
-        let mut pipe = File::options().read(true).custom_flags(nonblocking).open(&path).ok()?;
-        fcntl_setfl(&pipe, OFlags::empty()).ok()?;
-        let file = rustix::fs::memfd_create("arguments", MemfdFlags::CLOEXEC).ok()?;
-        pipe.read_to_end(&mut bytes).ok()?;
-        put(number, File::from(file), &bytes)?;
-    } else {
-        return None;
-    }
-    let Some(bytes) = bytes.strip_suffix(b"\0").or(Some(&bytes)).filter(|bytes| !bytes.is_empty()) else {
-        return Some(Vec::new());
-    };
-    Some(bytes.split(|byte| *byte == 0).map(|word| OsString::from_vec(word.to_vec())).collect())
+/// Arguments that came through a pipe, and that bwrap cannot be given any more.
+pub(super) struct Lost {
+    pub(super) number: RawFd,
+    pub(super) why: io::Error,
 }
 
-/// Puts a file with this content in a descriptor's place.
-fn put(number: RawFd, mut file: File, bytes: &[u8]) -> Option<()> {
-    file.write_all(bytes).ok()?;
-    file.rewind().ok()?;
-    nix::unistd::close(number).ok()?;
+/// The list of arguments that a descriptor holds; bwrap can still read it afterwards.
+fn list(number: RawFd) -> Result<Option<Vec<OsString>>, Lost> {
+    let bytes = match crate::line::from_offset(number) {
+        Some(bytes) => bytes,
+        None => match pipe(number) {
+            None => return Ok(None),
+            Some(mut pipe) => {
+                let mut bytes = Vec::new();
+                let read = pipe.read_to_end(&mut bytes).and_then(|_| put(number, &bytes));
+                read.map_err(|why| Lost { number, why })?;
+                bytes
+            }
+        },
+    };
+    Ok(Some(crate::line::nul_separated(&bytes)))
+}
+
+/// The same pipe once more, if it is one: opened anew, since one that has a name would wait for a writer to come.
+fn pipe(number: RawFd) -> Option<File> {
+    let path = format!("/proc/self/fd/{number}");
+    fs::metadata(&path).ok().filter(|meta| meta.file_type().is_fifo())?;
+    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).ok()?;
+    let pipe = File::options().read(true).custom_flags(nonblocking).open(&path).ok()?;
+    fcntl_setfl(&pipe, OFlags::empty()).ok()?;
+    Some(pipe)
+}
+
+/// Puts what holds this content in a descriptor's place: a file, or else a pipe.
+fn put(number: RawFd, bytes: &[u8]) -> io::Result<()> {
+    let held = in_file(bytes).or_else(|why| in_pipe(bytes).ok_or(why))?;
+    nix::unistd::close(number)?;
     // the lowest free one from there on
-    let placed: OwnedFd = fcntl_dupfd_cloexec(&file, number).ok()?;
-    fcntl_setfd(&placed, FdFlags::empty()).ok()?;
+    let placed = fcntl_dupfd_cloexec(&held, number)?;
+    fcntl_setfd(&placed, FdFlags::empty())?;
     // bwrap's
     let _ = placed.into_raw_fd();
-    Some(())
+    Ok(())
+}
+
+fn in_file(bytes: &[u8]) -> io::Result<OwnedFd> {
+    // beyond the limit the kernel would end us by a signal
+    if file_size_limit().is_some_and(|limit| u64::try_from(bytes.len()).is_ok_and(|length| length > limit)) {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    let mut file = File::from(rustix::fs::memfd_create("arguments", MemfdFlags::CLOEXEC)?);
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file.into())
+}
+
+/// A pipe that holds all of it, if one can.
+fn in_pipe(bytes: &[u8]) -> Option<OwnedFd> {
+    let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
+    // what more than the usual 64 KiB takes may be refused
+    let _ = rustix::pipe::fcntl_setpipe_size(&write, bytes.len());
+    File::from(write).write_all(bytes).ok()?;
+    fcntl_setfl(&read, OFlags::empty()).ok()?;
+    Some(read)
+}
+
+/// How large this process and bwrap may make files, in bytes (`RLIMIT_FSIZE`).
+pub(super) fn file_size_limit() -> Option<u64> {
+    getrlimit(Resource::Fsize).current
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Access, AtFlags, CWD};
+
 /// Names the real bwrap.
 pub(super) const OVERRIDE: &str = "BWRAP_DOCTOR_BWRAP";
 
@@ -43,7 +45,8 @@ fn others() -> impl Iterator<Item = PathBuf> {
 }
 
 fn is_executable(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.mode() & 0o111 != 0)
+    let may = rustix::fs::accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).is_ok();
+    may && fs::metadata(path).is_ok_and(|meta| meta.is_file())
 }
 
 /// What every copy of this program holds.
@@ -55,8 +58,10 @@ const LARGEST: u64 = 1 << 20;
 /// Whether a file is this program, under whatever name, or a copy of it.
 pub(crate) fn is_stand_in(path: &Path) -> bool {
     let meta = |path: &Path| fs::metadata(path).ok();
-    let (Some(own), Some(other)) = (meta(Path::new("/proc/self/exe")), meta(path)) else { return false };
-    let same = (own.dev(), own.ino()) == (other.dev(), other.ino());
+    let Some(other) = meta(path) else { return false };
+    // without a /proc what is told at the end is known all the same
+    let own = meta(Path::new("/proc/self/exe"));
+    let same = own.is_some_and(|own| (own.dev(), own.ino()) == (other.dev(), other.ino()));
     same || other.len() > LARGEST && fs::read(path).is_ok_and(|bytes| holds_signature(&bytes))
 }
 

@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bwrap_launch::Verdict;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::net::{RecvFlags, recv};
 use rustix::process::{Pid, PidfdFlags, getppid, pidfd_open};
 use rustix::stdio::{stdin, stdout};
@@ -32,13 +32,14 @@ pub(super) fn run(words: Vec<OsString>) -> ExitCode {
     let mut next = || words.next().unwrap_or_default();
     let (pid, kept, real, _) = (next(), next(), PathBuf::from(next()), next());
     let pair = |pair: &str| {
-        let (old, new) = pair.split_once('=')?;
-        Some((old.parse().ok()?, new.parse().ok()?))
+        let (old, (new, offset)) =
+            pair.split_once('=').and_then(|(old, new)| Some((old, new.split_once('@')?)))?;
+        Some((old.parse().ok()?, new.parse().ok()?, offset.parse().ok()?))
     };
-    let kept: Vec<(RawFd, RawFd)> =
+    let kept: Vec<(RawFd, RawFd, u64)> =
         kept.to_str().into_iter().flat_map(|kept| kept.split(',')).filter_map(pair).collect();
     // first of all: others wait for the end of what they share with bwrap
-    for number in line::inherited().iter().filter(|number| kept.iter().all(|(_, kept)| kept != *number)) {
+    for number in line::inherited().iter().filter(|number| kept.iter().all(|(_, kept, _)| kept != *number)) {
         let _ = nix::unistd::close(*number);
     }
     // a terminal that bwrap is the leader of hangs up when bwrap ends; there may be a file to write to
@@ -47,7 +48,15 @@ pub(super) fn run(words: Vec<OsString>) -> ExitCode {
         return ExitCode::FAILURE;
     };
     if let Some(seen) = Watch::begin(pid).outcome() {
-        words::explain(seen, &real, words.collect(), &kept);
+        // bwrap has read from these files
+        for (_, number, offset) in kept.iter().filter(|(_, number, _)| line::offset(*number).is_some()) {
+            let Some(again) = line::reopened(*number, *offset) else { continue };
+            let _ = nix::unistd::close(*number);
+            // the lowest free one from there on
+            let _ = fcntl_dupfd_cloexec(&again, *number).map(IntoRawFd::into_raw_fd);
+        }
+        let numbers: Vec<(RawFd, RawFd)> = kept.iter().map(|(old, new, _)| (*old, *new)).collect();
+        words::explain(seen, &real, words.collect(), &numbers);
     }
     ExitCode::SUCCESS
 }
@@ -70,15 +79,16 @@ struct Watch {
     socket: Socket,
     has_status: bool,
     bwrap: Pid,
-    /// The file that bwrap executes, once known.
-    executes: Option<File>,
+    /// What bwrap executes, once known.
+    executes: Option<Executed>,
 }
 
-/// A file, by its device and number.
-type File = (u64, u64);
+/// A file, by its device and number, and the words that it was started with: the command may be another bwrap.
+type Executed = (u64, u64, Vec<u8>);
 
-fn executed_by(pid: impl std::fmt::Display) -> Option<File> {
-    fs::metadata(format!("/proc/{pid}/exe")).ok().map(|meta| (meta.dev(), meta.ino()))
+fn executed_by(pid: impl std::fmt::Display) -> Option<Executed> {
+    let meta = fs::metadata(format!("/proc/{pid}/exe")).ok()?;
+    Some((meta.dev(), meta.ino(), fs::read(format!("/proc/{pid}/cmdline")).ok()?))
 }
 
 /// How often the command is looked for, each time after twice as long.
@@ -200,10 +210,10 @@ impl Watch {
     fn command_runs(&mut self, ended: bool) -> bool {
         let Some(child) = self.report().child else { return false };
         if !ended {
-            self.executes = self.executes.or_else(|| executed_by(self.bwrap.as_raw_nonzero()));
+            self.executes = self.executes.take().or_else(|| executed_by(self.bwrap.as_raw_nonzero()));
         }
-        let Some(bwrap) = self.executes else { return false };
-        let is_other = |pid: u64| executed_by(pid).is_some_and(|file| file != bwrap);
+        let Some(bwrap) = &self.executes else { return false };
+        let is_other = |pid: u64| executed_by(pid).is_some_and(|other| other != *bwrap);
         let children = fs::read_to_string(format!("/proc/{child}/task/{child}/children")).unwrap_or_default();
         is_other(child) || children.split_whitespace().flat_map(str::parse).any(is_other)
     }

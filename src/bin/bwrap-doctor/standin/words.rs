@@ -2,17 +2,18 @@
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::fd::RawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bwrap_launch::{Bwrap, Command, Error, Heard, Verdict, doctor};
+use bwrap_launch::{Bwrap, Command, Error, Heard, Invalid, Verdict, doctor};
+use rustix::fs::OFlags;
 
 use super::line::{BLOCK, STATUS, renumbered};
-use crate::{Result, line, output};
+use crate::{line, output};
 
 /// A file for what is said, instead of standard error.
 const LOG: &str = "BWRAP_DOCTOR_LOG";
@@ -41,16 +42,24 @@ pub(super) enum Seen {
 pub(super) fn explain(seen: Seen, real: &Path, words: Vec<OsString>, numbers: &[(RawFd, RawFd)]) {
     let text = match explained(seen, real, words, numbers) {
         Ok(error) => once_a_day(&error).unwrap_or_else(|| error.report()),
-        Err(why) => format!("bwrap-doctor: {}\n    {why}\n", known(seen)),
+        Err(Untold::Passed) => format!("bwrap-doctor: {}\n    {PASSED}. {}\n", known(seen), hint()),
+        Err(Untold::Why(why)) => format!("bwrap-doctor: {}\n    {why}\n", known(seen)),
     };
     let Some(log) = set(LOG) else { return output::report(&format!("\n{text}")) };
     // in one piece: others write there, too
     let entry = format!("{}, process {}:\n{text}\n", now(), std::process::id());
-    let written = OpenOptions::new().append(true).create(true).mode(0o600).open(&log);
+    let written = unblocked().append(true).create(true).mode(0o600).open(&log);
     if let Err(error) = written.and_then(|mut file| file.write_all(entry.as_bytes())) {
         output::complain(&format!("cannot write to {} ({LOG}): {error}", log.display()));
         output::report(&format!("\n{text}"));
     }
+}
+
+/// What nobody reads, as a FIFO, is not waited for.
+fn unblocked() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.custom_flags(i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0));
+    options
 }
 
 fn set(name: &str) -> Option<PathBuf> {
@@ -69,8 +78,47 @@ fn known(seen: Seen) -> &'static str {
     }
 }
 
+/// Of a bwrap that was killed its parent alone is told.
+const PASSED: &str = "Asked once more it does not fail so, or what it would do cannot be done twice. Somebody may have killed it";
+
+/// Why there is no explanation.
+enum Untold {
+    /// It does not fail again.
+    Passed,
+    Why(String),
+}
+
+impl From<Invalid> for Untold {
+    fn from(invalid: Invalid) -> Self {
+        Self::Why(invalid.to_string())
+    }
+}
+
+/// The first option that this bwrap does not know.
+fn unknown(bwrap: &Bwrap, words: &[OsString]) -> Option<String> {
+    let mut at = 0;
+    loop {
+        let word = words.get(at)?.to_str()?;
+        at += 1 + Bwrap::words_after(word).filter(|_| word.starts_with("--") && word != "--")?;
+        if !bwrap.accepts(word) {
+            return Some(word.to_owned());
+        }
+    }
+}
+
+impl From<String> for Untold {
+    fn from(why: String) -> Self {
+        Self::Why(why)
+    }
+}
+
 /// Has bwrap set the same sandbox up once more, without the command, to hear what it says.
-fn explained(seen: Seen, real: &Path, words: Vec<OsString>, numbers: &[(RawFd, RawFd)]) -> Result<Error> {
+fn explained(
+    seen: Seen,
+    real: &Path,
+    words: Vec<OsString>,
+    numbers: &[(RawFd, RawFd)],
+) -> std::result::Result<Error, Untold> {
     let bwrap = match Bwrap::at(real) {
         Ok(bwrap) => bwrap,
         Err(error) => return Ok(Error::from(error).explain_here()),
@@ -78,15 +126,23 @@ fn explained(seen: Seen, real: &Path, words: Vec<OsString>, numbers: &[(RawFd, R
     let words = line::with_args_of_descriptors(renumbered(words, numbers))?;
     let mut words = renumbered(words, numbers);
     if line::position(&words, "--userns-block-fd").is_some() {
-        return Err(format!("it is not asked again: its caller writes the id maps. {}", hint()));
+        return Err(format!("it is not asked again: its caller writes the id maps. {}", hint()).into());
     }
     for option in [STATUS, BLOCK] {
         while let Some(place) = line::position(&words, option) {
             words.drain(place..words.len().min(place + 2));
         }
     }
+    // what this bwrap does not know, or no bwrap takes, is told without asking it
+    if let Some(option) = unknown(&bwrap, &words) {
+        let (path, version) = (bwrap.path().display(), bwrap.version_text());
+        return Err(Untold::Why(format!(
+            "{path} is bubblewrap {version} and has no {option}. Type: bwrap-doctor explain --here --message 'bwrap: Unknown option {option}'"
+        )));
+    }
     let command = Command::from_args(words)
         .map_err(|error| format!("the line cannot be read here: {error}. {}", hint()))?;
+    command.check()?;
     let verdicts: &[Verdict] = match seen {
         Seen::Failed(Verdict::Refused) => &[Verdict::Refused],
         Seen::Failed(_) => &[Verdict::SetupFailed],
@@ -98,10 +154,10 @@ fn explained(seen: Seen, real: &Path, words: Vec<OsString>, numbers: &[(RawFd, R
         verdicts.iter().map(|verdict| doctor::failure_of(&bwrap, &command, *verdict).ask_again(PATIENCE));
     let mut found =
         again.filter(|failure| failure.heard() == Heard::AskedAgain || failure.program().is_some());
-    let failure = found.next().ok_or_else(|| {
-        format!("asked once more, it does not fail so, or what it would do cannot be done twice. {}", hint())
-    })?;
-    Ok(failure.into())
+    if let Some(failure) = found.next() {
+        return Ok(failure.into());
+    }
+    Err(Untold::Passed)
 }
 
 fn hint() -> &'static str {
@@ -124,7 +180,8 @@ fn once_a_day(error: &Error) -> Option<String> {
 }
 
 fn renew(mark: &Path) -> io::Result<()> {
-    File::create(mark)?.set_modified(SystemTime::now())
+    let file = unblocked().write(true).create(true).truncate(true).open(mark)?;
+    file.set_modified(SystemTime::now())
 }
 
 /// The time in UTC, as in `2026-11-28 14:30:00Z`.
