@@ -23,7 +23,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
@@ -46,12 +46,17 @@ pub(crate) fn run_with(words: impl Iterator<Item = OsString>) -> u8 {
     match run(words) {
         Ok(()) => 0,
         Err(failed) => {
-            eprintln!("gitlab-executor: {failed}");
+            let _ = writeln!(io::stderr(), "gitlab-executor: {failed}");
             let (variable, otherwise) = match failed {
                 Failed::Job(_) => ("BUILD_FAILURE_EXIT_CODE", 1),
                 Failed::Sandbox(_) | Failed::Usage(_) | Failed::System(_) => ("SYSTEM_FAILURE_EXIT_CODE", 2),
             };
-            env::var(variable).ok().and_then(|code| code.parse().ok()).unwrap_or(otherwise)
+            // 0 would be a success
+            env::var(variable)
+                .ok()
+                .and_then(|code| code.parse().ok())
+                .filter(|code| *code != 0)
+                .unwrap_or(otherwise)
         }
     }
 }
@@ -107,7 +112,7 @@ fn config() -> Result<(), Failed> {
         "builds_dir_is_shared": false,
         "driver": {"name": "bwrap-launch", "version": env!("CARGO_PKG_VERSION")},
     });
-    println!("{told}");
+    writeln!(io::stdout(), "{told}")?;
     Ok(())
 }
 
@@ -120,7 +125,7 @@ fn prepare() -> Result<(), Failed> {
     for network in [false, true] {
         sandbox(&directory, network)?.command("true").status()?;
     }
-    println!("Prepared a sandbox in {}", directory.display());
+    writeln!(io::stdout(), "Prepared a sandbox in {}", directory.display())?;
     Ok(())
 }
 

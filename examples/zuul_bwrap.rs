@@ -174,9 +174,18 @@ impl Arguments {
     }
 }
 
-/// Whether it is no argument of something: numbers below zero and words with blanks are.
+/// Whether it is no argument of something, as argparse of Python's sees it: an option by its name, whatever its value; numbers below
+/// zero and other words with blanks are arguments.
 fn is_option(word: &str) -> bool {
-    let number = word.strip_prefix('-').is_some_and(|rest| rest.parse::<f64>().is_ok());
+    let name = word.split_once('=').map_or(word, |(name, _)| name);
+    if name == "-h" || full_name(name).is_ok() {
+        return true;
+    }
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = word.strip_prefix('-').is_some_and(|rest| match rest.split_once('.') {
+        Some((whole, part)) => digits(whole) && digits(part) && !part.is_empty(),
+        None => digits(rest) && !rest.is_empty(),
+    });
     word.starts_with('-') && word != "-" && !number && !word.contains(' ')
 }
 

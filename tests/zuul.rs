@@ -25,7 +25,8 @@ use std::process::ExitCode;
 use command::{the_command_passes_the_status_on, the_command_takes_the_same_arguments};
 use fixes::{
     a_command_is_no_option, braces_are_part_of_a_path, members_are_names, nothing_is_left,
-    release_files_are_inside, variables_are_not_inherited, what_is_absent_is_left_out,
+    release_files_are_inside, the_hosts_user_database_is_not_written, variables_are_not_inherited,
+    what_is_absent_is_left_out,
 };
 use generated::generated_configurations;
 use given::{endings, everything_at_once, minimal, no_network, paths, secrets, ssh_agent};
@@ -57,6 +58,7 @@ fn run() -> ExitCode {
             generated_configurations,
             a_command_is_no_option,
             braces_are_part_of_a_path,
+            the_hosts_user_database_is_not_written,
             release_files_are_inside,
             members_are_names,
             variables_are_not_inherited,

@@ -79,7 +79,7 @@ pub(crate) fn on_signals(cancel: &Arc<Cancel>) -> io::Result<()> {
     let cancel = Arc::clone(cancel);
     let wait = move || {
         while let Ok(signal) = signals.wait() {
-            println!("executor: {signal}: cancelling");
+            super::say(&format!("executor: {signal}: cancelling"));
             cancel.cancel();
         }
     };

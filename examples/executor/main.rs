@@ -19,6 +19,7 @@ mod tasks;
 mod threads;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -37,6 +38,11 @@ type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> ExitCode {
     ExitCode::from(run_with(std::env::args_os().skip(1)))
+}
+
+/// Shows a line. Builds go on where nobody reads it any more.
+fn say(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
 }
 
 /// The whole program.
@@ -69,9 +75,9 @@ fn run(words: impl Iterator<Item = OsString>) -> Result<Vec<Report>, Failed> {
     } else {
         threads::run(&executor, builds, arguments.at_a_time)
     };
-    println!();
+    say("");
     for report in &reports {
-        println!("{report}");
+        say(&report.to_string());
     }
     if let Some(file) = &arguments.report {
         let all: Vec<_> = reports.iter().map(Report::to_json).collect();

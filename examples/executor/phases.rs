@@ -208,10 +208,11 @@ pub(crate) fn not_spawned(error: bwrap_launch::Error) -> Fate {
 
 /// Shows a line of output.
 pub(crate) fn show(job: &Job, phase: Phase, text: &str) {
-    println!("{} | {phase} | {text}", job.build.name);
+    super::say(&format!("{} | {phase} | {text}", job.build.name));
 }
 
 /// Says that it is still there.
 pub(crate) fn show_progress(job: &Job, phase: Phase, started: Instant, processes: usize) {
-    println!("{} | {phase} : {} s, {processes} processes", job.build.name, started.elapsed().as_secs());
+    let seconds = started.elapsed().as_secs();
+    super::say(&format!("{} | {phase} : {seconds} s, {processes} processes", job.build.name));
 }

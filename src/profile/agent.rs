@@ -33,7 +33,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::base::{confined, directory, host};
+use super::base::{confined, host, of_its_own};
 use crate::sandbox::{BindData, Feature, Sandbox};
 use crate::visible;
 
@@ -90,14 +90,9 @@ pub fn is_secret(name: impl AsRef<Path>) -> bool {
 /// # Errors
 ///
 /// If `project` cannot be read or is no directory; if it has no `.git` (an agent that makes it decides which hooks you run:
-/// `git init` first); or if the home directory is in it.
+/// `git init` first); or if the home directory or another that is hidden is in it, or it is below `/proc`, `/dev` or `/sys`.
 pub fn in_project(project: impl AsRef<Path>) -> io::Result<Sandbox> {
-    let project = directory(project.as_ref())?;
-    if std::env::home_dir().is_some_and(|home| home.starts_with(&project)) {
-        let what =
-            format!("{}: a project with the home directory in it hides nothing", visible::path(&project));
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
-    }
+    let project = of_its_own(project.as_ref())?;
     let git = project.join(".git");
     let metadata = git.symlink_metadata().map_err(|error| {
         let what = format!("{}: {error}; type `git init` there first", visible::path(&git));

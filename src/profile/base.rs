@@ -64,6 +64,25 @@ pub(super) fn confined(sandbox: Sandbox) -> Sandbox {
         .env("HOME", "/tmp")
 }
 
+/// The same of a directory that is to be writable inside, and uncovers nothing.
+///
+/// # Errors
+///
+/// If something that is covered inside lies in it, or if it is the kernel's.
+pub(super) fn of_its_own(path: &Path) -> io::Result<PathBuf> {
+    let real = directory(path)?;
+    let lies_in = covered().into_iter().find(|covered| covered.starts_with(&real));
+    let kernels =
+        ["/proc", "/dev", "/sys"].iter().find(|kernels| real.starts_with(kernels)).map(PathBuf::from);
+    let Some(other) = lies_in.or(kernels) else { return Ok(real) };
+    let what = format!(
+        "{}: {} would be the host's inside, and writable; name a directory of its own",
+        crate::visible::path(&real),
+        crate::visible::path(&other)
+    );
+    Err(io::Error::new(io::ErrorKind::InvalidInput, what))
+}
+
 /// A directory under its real path: a link on the way to it would lead elsewhere inside.
 pub(super) fn directory(path: &Path) -> io::Result<PathBuf> {
     let named =

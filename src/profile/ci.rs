@@ -30,7 +30,7 @@
 use std::io;
 use std::path::Path;
 
-use super::base::{confined, directory, host, kernel};
+use super::base::{confined, directory, host, kernel, of_its_own};
 use crate::sandbox::Sandbox;
 
 /// Where the work directory is inside a root file system.
@@ -43,9 +43,10 @@ pub const WORK: &str = "/home/work";
 ///
 /// # Errors
 ///
-/// If `work` is no directory.
+/// If `work` is no directory; or if something lies in it that the build is not to see (`/`, `/home`, the caller's home), or it is
+/// below `/proc`, `/dev` or `/sys`.
 pub fn on_host(work: impl AsRef<Path>) -> io::Result<Sandbox> {
-    let work = directory(work.as_ref())?;
+    let work = of_its_own(work.as_ref())?;
     Ok(confined(host().bind(&work, &work).current_dir(work)))
 }
 
@@ -62,10 +63,10 @@ pub fn on_host(work: impl AsRef<Path>) -> io::Result<Sandbox> {
 ///
 /// # Errors
 ///
-/// If `work` is no directory, or if `rootfs` lacks one of the directories that something is mounted on: `dev`, `home`, `proc`,
+/// If `work` is none that [`on_host`] takes, or if `rootfs` lacks one of the directories that something is mounted on: `dev`, `home`, `proc`,
 /// `run`, `tmp`. Links in their place are refused: they could lead onto the host.
 pub fn on_rootfs(rootfs: impl AsRef<Path>, work: impl AsRef<Path>) -> io::Result<Sandbox> {
-    let (rootfs, work) = (directory(rootfs.as_ref())?, directory(work.as_ref())?);
+    let (rootfs, work) = (directory(rootfs.as_ref())?, of_its_own(work.as_ref())?);
     for name in ["dev", "home", "proc", "run", "tmp"] {
         let path = rootfs.join(name);
         if !path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {

@@ -78,4 +78,10 @@ pub(crate) fn root_file_systems(here: &Here) {
     assert!(ci::on_rootfs(&root, &work).unwrap_err().to_string().contains("home"));
     assert!(ci::on_host(here.scratch.join("no-such-directory")).is_err());
     assert!(ci::on_host("/etc/passwd").is_err());
+    // what would uncover the host again
+    for whole in ["/", "/proc", "/dev/shm", "/tmp", "/home"] {
+        let error = ci::on_host(whole).unwrap_err().to_string();
+        assert!(error.contains("name a directory of its own"), "{whole}: {error}");
+        assert!(ci::on_rootfs(&root, whole).is_err(), "{whole}");
+    }
 }

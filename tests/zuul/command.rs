@@ -51,7 +51,10 @@ pub(crate) fn compare(_: &[String]) {
         "--ro-paths /tmp/rw --ro-paths /tmp/ro -- /tmp/work /tmp/home ls /tmp",
         "--ro-paths /tmp/ro --secret /tmp/ro/vars/all=a=b /tmp/ro/vars/more= -- /tmp/work /tmp/home -- head /tmp/ro/vars/all /tmp/ro/vars/more",
         "--secret /tmp/s/all=text -- /tmp/work /tmp/home cat /tmp/s/all",
-        "/tmp/work /tmp/home echo -1 -",
+        "/tmp/work /tmp/home echo -1 - -.5 -1.25",
+        // what has a blank is an option if its name is one's
+        "--secret=/tmp/s/all=two~words -- /tmp/work /tmp/home cat /tmp/s/all",
+        "/tmp/work /tmp/home echo -x~y",
         "--help",
         // wrong
         "",
@@ -61,10 +64,14 @@ pub(crate) fn compare(_: &[String]) {
         "--ro-paths /tmp/work /tmp/home ls",
         "--r /tmp/ro -- /tmp/work /tmp/home ls",
         "--no-such /tmp/work /tmp/home ls",
+        "/tmp/work /tmp/home echo -1e5",
+        "/tmp/work /tmp/home echo -inf",
+        "--ro-paths=/tmp/no~such -- /tmp/work /tmp/home ls",
         "/tmp/work /tmp/home ls --ro-paths /tmp/ro -- /tmp",
     ];
     for line in all {
-        let words: Vec<&str> = line.split_whitespace().collect();
+        let words: Vec<String> = line.split_whitespace().map(|word| word.replace('~', " ")).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let (theirs, ours) = (theirs(&words), ours(&words, "STATUS"));
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let said = format!("{line}\n{}\n{}", text(&theirs.stderr), text(&ours.stderr));

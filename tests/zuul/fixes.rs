@@ -41,6 +41,21 @@ pub(crate) fn a_command_is_no_option(here: &Here) {
     assert_eq!((zuul.0, without.0.is_err()), (Ok(1), true));
 }
 
+/// Not run: as root, Zuul's bwrap overwrites the host's.
+pub(crate) fn the_hosts_user_database_is_not_written(here: &Here) {
+    let launcher = |fixes, work: &str, home: &Path| {
+        Driver::new(&here.bwrap).unwrap().fixes(fixes).context().launcher(work, home)
+    };
+    for work in ["/", "/etc", "/usr/.."] {
+        let error = launcher(Fixes::all(), work, &here.scratch).sandbox().unwrap_err();
+        assert!(matches!(&error, Error::HoldsEtc { .. }), "{error}");
+        assert!(error.to_string().contains("name a directory of its own"), "{error}");
+        assert!(launcher(Fixes::all() - Fixes::OWN_ETC, work, &here.scratch).sandbox().is_ok());
+    }
+    let home = launcher(Fixes::all(), here.scratch.to_str().unwrap(), Path::new("/"));
+    assert!(matches!(home.sandbox(), Err(Error::HoldsEtc { .. })));
+}
+
 pub(crate) fn braces_are_part_of_a_path(here: &Here) {
     let mut both = Both::new(here);
     both.job.extra = ["{b}", "{{b}}", "{uid}", "a}b", "0"].map(str::to_owned).to_vec();

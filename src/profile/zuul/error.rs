@@ -35,6 +35,15 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
+    /// bwrap would overwrite the host's `/etc/passwd` and `/etc/group`; only with [`Fixes::OWN_ETC`](super::Fixes::OWN_ETC).
+    #[error(
+        "{path:?} holds /etc/passwd, which would be overwritten with the command's; name a directory of its own for the work and one for the \
+         home"
+    )]
+    HoldsEtc {
+        /// The work or home directory.
+        path: PathBuf,
+    },
     /// The command begins with what is no option of bwrap; only without [`Fixes::SEPARATOR`](super::Fixes::SEPARATOR).
     #[error(
         "the command is read as bwrap's options: {0}; write \"--\" before it, or switch Fixes::SEPARATOR on"

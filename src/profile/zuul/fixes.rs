@@ -39,5 +39,9 @@ bitflags! {
         /// [`Launcher::leftovers`](super::Launcher::leftovers) takes away the directories that bwrap had to make on the host,
         /// and [`Driver::check`](super::Driver::check) makes none. Zuul leaves them, `/tmp/tmp` to begin with.
         const LEFTOVERS = 1 << 8;
+        /// A work or home directory that holds `/etc/passwd`, as `/` and `/etc` do, is refused
+        /// ([`Error::HoldsEtc`](super::Error::HoldsEtc)). Zuul binds it, and as root its bwrap overwrites the host's `/etc/passwd`
+        /// and `/etc/group` with the command's.
+        const OWN_ETC = 1 << 9;
     }
 }

@@ -38,6 +38,9 @@
 //! Run as root, the command can write to `/proc/sys`, as it can with Zuul: let the executor be another user, or add
 //! `.ro_bind("/proc/sys", "/proc/sys")`.
 //!
+//! A destination with `..` in it is refused when it is launched, as in every [`Sandbox`]; Zuul's bwrap follows it. Give paths
+//! without.
+//!
 //! # What a port has to do itself
 //!
 //! * **Sessions.** The executor starts bwrap in a session of its own and kills its process group. [`Child::kill`] ends all of
@@ -258,6 +261,12 @@ pub struct Launcher {
     binds_directories: bool,
 }
 
+/// Whether the host's user database lies in a directory, by whatever name that is called.
+fn holds_etc(directory: &Path) -> bool {
+    let real = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
+    Path::new("/etc/passwd").starts_with(real)
+}
+
 impl Launcher {
     /// Whether the host's network is shared (it is, unless this says no), or there is only a loopback device.
     pub fn share_net(mut self, shared: bool) -> Self {
@@ -279,7 +288,7 @@ impl Launcher {
     ///
     /// # Errors
     ///
-    /// None while all [`Fixes`] are on; else what Zuul's Python would raise: [`Error::Braces`], [`Error::Unknown`].
+    /// [`Error::HoldsEtc`]; and without some of the [`Fixes`] what Zuul's Python would raise: [`Error::Braces`], [`Error::Unknown`].
     pub fn sandbox(&self) -> Result<Sandbox, Error> {
         let Driver { facts, .. } = &self.context.driver;
         let fixes = self.fixes();
@@ -293,6 +302,11 @@ impl Launcher {
             sandbox = sandbox.add(if fixes.contains(Fixes::ABSENT) { bind.optional() } else { bind });
         }
         if self.binds_directories {
+            for directory in [&self.work_dir, &self.home_dir] {
+                if fixes.contains(Fixes::OWN_ETC) && holds_etc(directory) {
+                    return Err(Error::HoldsEtc { path: directory.clone() });
+                }
+            }
             sandbox = sandbox
                 .bind(&self.work_dir, &self.work_dir)
                 .tmpfs(self.work_dir.join("tmp"))
