@@ -229,10 +229,12 @@ impl StandIn {
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new), and if the cause is none of them.
+    /// As [`new`](Self::new), and if the cause is none of them, or one of an option that this version lacks.
     pub fn fails_for(version: Version, cause: Cause) -> io::Result<Self> {
         let (outcome, host) = scene::scene(cause, version).ok_or_else(|| {
-            let what = format!("{cause}: no stand-in fails for that; say how with Outcome and StandIn::on");
+            let what = format!(
+                "{cause}: no stand-in of {version} fails for that; say how with Outcome and StandIn::on"
+            );
             io::Error::new(io::ErrorKind::InvalidInput, what)
         })?;
         Ok(Self::new(version, &outcome)?.on(host))

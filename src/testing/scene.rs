@@ -269,16 +269,28 @@ pub fn causes() -> impl Iterator<Item = Cause> {
 /// What bwrap says for a cause, and the host on which it does.
 pub(super) fn scene(cause: Cause, version: Version) -> Option<(Outcome, Host)> {
     let (_, at, words, change) = SCENES.iter().find(|(known, ..)| *known == cause)?;
+    if OF_DISABLE_USERNS.contains(&cause) && version < DISABLE_USERNS {
+        return None;
+    }
     let mut host = healthy_host();
     change(&mut host);
     Some((Outcome::fails(*at, worded(words, version)), host))
 }
+
+/// What only a bwrap says that knows `--disable-userns`, and since when it does.
+const OF_DISABLE_USERNS: &[Cause] =
+    &[Cause::DisableUsernsReadOnly, Cause::DisableUsernsDenied, Cause::UserNamespacesStillAllowed];
+const DISABLE_USERNS: Version = Version::new(0, 8, 0);
 
 /// As this version says it.
 fn worded(words: &str, version: Version) -> String {
     let mut words = words.to_owned();
     if version < Version::new(0, 11, 1) {
         words = words.replace("to create a new namespace", "to creating new namespace");
+    }
+    if version >= Version::new(0, 11, 0) {
+        // which is in no release
+        words = words.replace("option --overlay", "option --overlay-opt");
     }
     if version >= Version::new(0, 12, 0) {
         // as the sandbox sees them

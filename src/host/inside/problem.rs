@@ -22,11 +22,7 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum ProgramProblem {
     /// It is in no directory of the `PATH` that the command sees, or not at the path given.
-    #[error(
-        "{} is not there: looked for {}; bind its directory, or set PATH inside",
-        shown(program),
-        list(searched)
-    )]
+    #[error("{}", not_found(program, searched))]
     NotFound {
         /// The program as it was named.
         program: PathBuf,
@@ -236,9 +232,13 @@ fn bind_it(bind: Option<&Path>) -> String {
     }
 }
 
-fn list(paths: &[PathBuf]) -> String {
-    let paths: Vec<_> = paths.iter().map(|path| shown(path)).collect();
-    if paths.is_empty() { "nothing, PATH is empty".to_owned() } else { paths.join(", ") }
+fn not_found(program: &Path, searched: &[PathBuf]) -> String {
+    if program.as_os_str().is_empty() {
+        return "the command's name is empty, as of a variable that is not set; name a program".to_owned();
+    }
+    let paths: Vec<_> = searched.iter().map(|path| shown(path)).collect();
+    let paths = if paths.is_empty() { "nothing, PATH is empty".to_owned() } else { paths.join(", ") };
+    format!("{} is not there: looked for {paths}; bind its directory, or set PATH inside", shown(program))
 }
 
 #[cfg(test)]
