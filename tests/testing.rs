@@ -363,4 +363,6 @@ fn causes_are_found(here: &Here) {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(StandIn::fails_for(here.bwrap.version().unwrap(), Cause::Unexplained).is_err());
+    // of an option that came later
+    assert!(StandIn::fails_for(Version::new(0, 7, 0), Cause::UserNamespacesStillAllowed).is_err());
 }

@@ -46,16 +46,24 @@ spec:
 
 const UID_MAP: &str = "bwrap: setting up uid map: Operation not permitted";
 const PROC: &str = "bwrap: Can't mount proc on /newroot/proc: Operation not permitted";
+const PROC_DENIED: &str = "bwrap: Can't mount proc on /newroot/proc: Permission denied";
 
 /// So many security contexts are generated.
 const GENERATED: usize = 50;
+
+/// Loads a module of SELinux's that is printed for the node: what `semodule -i` comes to, which takes minutes in a guest.
+fn load(module: &str) -> Result<(), String> {
+    let file = "/run/cluster/home/bwrap-printed.cil";
+    fs::write(file, module).unwrap();
+    shell(&format!("load-selinux {file}")).map(drop)
+}
 
 impl Node {
     /// What bwrap says, step by step, where each step changes what our report printed and nothing else.
     pub(crate) fn story(&self, report: &mut Report) -> Result<(), String> {
         let context = match self.runtime {
             // as CRI-O has it by itself
-            Runtime::Containerd => r#"{capabilities: {drop: ["SETFCAP"]}}"#,
+            Runtime::Containerd | Runtime::Selinux => r#"{capabilities: {drop: ["SETFCAP"]}}"#,
             Runtime::CriO => "{}",
         };
         let mut pod = Pod::applied(&STORY.replace("CONTEXT", context), "test-bwrap", "test-bwrap")?;
@@ -65,7 +73,10 @@ impl Node {
             json(&pod.exec(&words).stderr)
         };
         let causes = |report: &Value| report["diagnosis"]["causes"][0].clone();
-        for (said, code) in [(UID_MAP, Cause::MissingSetfcap), (PROC, Cause::MaskedProc)] {
+        // SELinux is asked before the kernel looks at masks
+        let denied = (self.runtime == Runtime::Selinux).then_some((PROC_DENIED, Cause::SelinuxDeniesProc));
+        let steps = [Some((UID_MAP, Cause::MissingSetfcap)), denied, Some((PROC, Cause::MaskedProc))];
+        for (said, code) in steps.into_iter().flatten() {
             let ended = run_line(&pod, &line());
             report.notes.push(ended.stderr.trim_end().to_owned());
             ensure(ended.status == Some(1) && ended.stderr.starts_with(said), || {
@@ -75,10 +86,13 @@ impl Node {
             ensure(cause["code"] == code.code(), || format!("{code} was expected: {cause:#}"))?;
             let remedy = &cause["remedies"][0];
             report.notes.push(remedy["summary"].to_string());
-            pod.apply_printed(remedy["instructions"].as_str().unwrap_or_default())?;
+            match remedy["action"]["selinux"]["cil"].as_str() {
+                Some(module) => load(module)?,
+                None => pod.apply_printed(remedy["instructions"].as_str().unwrap_or_default())?,
+            }
         }
         let ended = run_line(&pod, &line());
-        if self.runtime == Runtime::Containerd {
+        if self.runtime != Runtime::CriO {
             report.notes.push(ended.stdout.clone());
             ensure(is_alone(&ended), || format!("{ended:?}"))?;
             let end = Pod::applied(END, "test-end", "test-end")?;
@@ -208,7 +222,7 @@ impl Node {
         }
         let ended = run(&["ps_afx"]);
         let ran = match self.runtime {
-            Runtime::Containerd => is_alone(&ended),
+            Runtime::Containerd | Runtime::Selinux => is_alone(&ended),
             // our report, with the cause
             Runtime::CriO => ended.status == Some(125) && ended.stderr.contains(Cause::MaskedProc.code()),
         };

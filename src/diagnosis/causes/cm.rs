@@ -7,9 +7,9 @@ use crate::diagnosis::launcher::Launcher;
 rules! {
     HelperConfined, Failed, [],
         unless "with `allowAllUnixSockets` the launcher's sandbox fails alike"
-        => helper, |case| match is_hidden(case) {
-            true => vec![told!("agent-deny-less"), told!(CM01, "all-unix-sockets")],
-            false => vec![told!(CM01, "all-unix-sockets")],
+        => helper, |case| {
+            let hidden = is_hidden(case).then(|| told!("agent-deny-less"));
+            Vec::new().or(hidden).or([told!(CM01, "all-unix-sockets")])
         };
 
     DevicesUnusable, Failed, [],

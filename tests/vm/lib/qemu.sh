@@ -34,7 +34,7 @@ run_guest() {
     truncate -s 256M "$run/results"
     # qemu64 boots a second sooner than max, whose many features cost set-up.
     # One CPU: with two, an emulated 6.12 has died at boot in its own code
-    # patching. snapshot=on: nothing the guest does reaches the image, so any
+    # patching; who needs two starts such a guest again. snapshot=on: nothing the guest does reaches the image, so any
     # number of guests may run side by side. The output goes through a pipe
     # because QEMU opens the path anew, which would truncate a file. It ends with
     # us, even if we are killed.
@@ -42,7 +42,7 @@ run_guest() {
     setpriv --pdeathsig KILL timeout --foreground --kill-after=10 "$limit" \
         setpriv --pdeathsig KILL qemu-system-x86_64 -accel $accel \
         -nodefaults -no-user-config -no-reboot -display none \
-        -machine q35 -smp 1 -m "${BWRAP_LAUNCH_VM_MEMORY:-1024}" \
+        -machine q35 -smp "${BWRAP_LAUNCH_VM_CPUS:-1}" -m "${BWRAP_LAUNCH_VM_MEMORY:-1024}" \
         -kernel "$WORK/kernel/$profile/vmlinuz" -initrd "$WORK/kernel/$profile/initrd.gz" \
         -append "console=ttyS0 quiet panic=-1 mitigations=off audit=1 audit_backlog_limit=8192 $lsm $6" \
         -serial "file:$run/console.log" \

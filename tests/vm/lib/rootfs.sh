@@ -54,7 +54,7 @@ build_rootfs() {
         sh "$tree" >"$out/setfiles.log" 2>&1 ||
         { tail -n 5 "$out/setfiles.log" >&2; die "setfiles failed"; }
     size=$(du -skx --apparent-size "$tree" | cut -f1)
-    size=$((size * 5 / 4 + 262144)) # room for the payload
+    size=$((size * 5 / 4 + 1048576)) # room for the payload: tests/cluster brings Kubernetes; what is free takes no space
     rm -f "$out/new.ext4"
     mke2fs -q -t ext4 -m 0 -O ^has_journal -d "$tree" "$out/new.ext4" "${size}k" >"$out/mke2fs.log" 2>&1 ||
         { tail -n 5 "$out/mke2fs.log" >&2; die "mke2fs failed"; }
