@@ -27,7 +27,7 @@ pub(crate) const NODE: &str = "/run/cluster/home/node.json";
 /// The version that is built here.
 pub(crate) const KUBERNETES: &str = "1.37";
 
-/// So many cases at a time: they wait more than they work.
+/// So many cases at a time: with more, the processors are what all wait for.
 const AT_ONCE: usize = 5;
 
 /// What became of a case.

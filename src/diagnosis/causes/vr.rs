@@ -1,6 +1,6 @@
 //! Options that the bwrap at hand does not know, because it is too old.
 
-use super::bd::lookup::is_kept_mounted;
+use super::bd::lookup::{is_kept_mounted, may_have_met_link};
 use super::prelude::*;
 use crate::bwrap::arguments::{Arguments, Word};
 use crate::bwrap::options::{self, BwrapOption};
@@ -132,10 +132,6 @@ fn mended(case: &Case<'_>) -> Option<(&'static str, Confidence)> {
         return (missing && covered(source)).then_some(("0.3", High));
     }
     let file = source.to_string_lossy().starts_with("/bindfile");
-    // what is bound at another place has met a link there
-    let whole =
-        message.path().is_some_and(|path| ["/usr", "/app"].iter().any(|whole| path == Path::new(whole)));
-    let elsewhere = missing && !file && !whole && message.path().is_some_and(|path| path != source);
     // elsewhere a mount that comes and goes is as likely
     let old = version(case).is_some_and(|version| version < Version::new(0, 5, 0));
     let sure = match old {
@@ -143,7 +139,7 @@ fn mended(case: &Case<'_>) -> Option<(&'static str, Confidence)> {
         false if file || is_kept_mounted(source) => Medium,
         false => Low,
     };
-    (old || missing != file && !elsewhere).then_some(("0.5", sure))
+    (old || missing != file && !(missing && may_have_met_link(message))).then_some(("0.5", sure))
 }
 
 fn outdated(case: &Case<'_>) -> Option<Judgement> {

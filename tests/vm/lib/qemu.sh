@@ -34,8 +34,8 @@ run_guest() {
     truncate -s 256M "$run/results"
     # qemu64 boots a second sooner than max, whose many features cost set-up.
     # One CPU: with two, an emulated 6.12 has died at boot in its own code
-    # patching; who needs two starts such a guest again. snapshot=on: nothing the guest does reaches the image, so any
-    # number of guests may run side by side. The output goes through a pipe
+    # patching; who needs two starts such a guest again. snapshot=on: nothing
+    # the guest does reaches the image, so any number may run side by side. The output goes through a pipe
     # because QEMU opens the path anew, which would truncate a file. It ends with
     # us, even if we are killed.
     # shellcheck disable=SC2086

@@ -166,18 +166,13 @@ pub(super) struct Lost {
 
 /// The list of arguments that a descriptor holds; bwrap can still read it afterwards.
 fn list(number: RawFd) -> Result<Option<Vec<OsString>>, Lost> {
-    let bytes = match crate::line::from_offset(number) {
-        Some(bytes) => bytes,
-        None => match pipe(number) {
-            None => return Ok(None),
-            Some(mut pipe) => {
-                let mut bytes = Vec::new();
-                let read = pipe.read_to_end(&mut bytes).and_then(|_| put(number, &bytes));
-                read.map_err(|why| Lost { number, why })?;
-                bytes
-            }
-        },
-    };
+    if let Some(bytes) = crate::line::from_offset(number) {
+        return Ok(Some(crate::line::nul_separated(&bytes)));
+    }
+    let Some(mut pipe) = pipe(number) else { return Ok(None) };
+    let mut bytes = Vec::new();
+    let read = pipe.read_to_end(&mut bytes).and_then(|_| put(number, &bytes));
+    read.map_err(|why| Lost { number, why })?;
     Ok(Some(crate::line::nul_separated(&bytes)))
 }
 

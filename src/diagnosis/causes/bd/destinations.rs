@@ -1,6 +1,6 @@
 //! Destinations that cannot be made, or are not what they must be.
 
-use super::lookup::{CREATE_FILE, Found, Spot, is_of_runtime};
+use super::lookup::{CREATE_FILE, Found, Spot, is_of_runtime, may_have_met_link};
 use super::mount_points::{MKDIR_PARENTS, in_windows, mount_point};
 use super::sources::is_socket;
 use crate::diagnosis::causes::prelude::*;
@@ -38,7 +38,7 @@ pub(super) fn symlink(case: &Case<'_>) -> Option<Judgement> {
     let elsewhere = spot.message.source().is_some_and(|source| source != spot.path);
     let link = spot.found.and_then(Found::link);
     let may_be = match spot.message.reason() {
-        None => round || elsewhere && may_be_link(&spot),
+        None => round || may_have_met_link(spot.message),
         Some(reason) => [MOUNT, REALPATH, OPEN_MOUNTED].contains(&reason),
     };
     rule_out(case.says(&[BIND]) && !may_be)?;
@@ -85,14 +85,6 @@ pub(super) fn symlink(case: &Case<'_>) -> Option<Judgement> {
         }
         (None, None) => found,
     })
-}
-
-/// Whether a bind of an old bwrap, which gives no reason, may have met a link: not over what is made for the sandbox alone, where
-/// links are the system's own, or of content that bwrap itself wrote.
-fn may_be_link(spot: &Spot<'_>) -> bool {
-    let written =
-        spot.message.source().is_some_and(|source| source.to_string_lossy().starts_with("/bindfile"));
-    !written && !["/usr", "/app"].iter().any(|whole| spot.path == Path::new(whole))
 }
 
 pub(super) fn resolve_it(case: &Case<'_>) -> Vec<Remedy> {

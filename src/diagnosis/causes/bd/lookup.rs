@@ -11,6 +11,15 @@ use crate::visible::line;
 /// What a destination that is missing is made with, since 0.12; before that what is written is opened so.
 pub(super) const CREATE_FILE: &str = "Can't create file %s";
 
+/// Whether a bind of an old bwrap, which gives no reason, may have met a link: what is bound at another place than its own, but for
+/// content that bwrap itself wrote, and what is made for the sandbox alone, where links are the system's own.
+pub(in crate::diagnosis::causes) fn may_have_met_link(message: &Message) -> bool {
+    let (Some(source), Some(path)) = (message.source(), message.path()) else { return false };
+    let written = source.to_string_lossy().starts_with("/bindfile");
+    let whole = ["/usr", "/app"].iter().any(|whole| path == Path::new(whole));
+    source != path && !written && !whole
+}
+
 /// An operation, and where it stands.
 #[derive(Clone, Copy)]
 pub(super) struct Found<'a> {
